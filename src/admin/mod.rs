@@ -1,0 +1,1 @@
+//! The admin API: what operators and tools read, and the commands they give.

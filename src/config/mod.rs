@@ -1,0 +1,1 @@
+//! From the text of `proxy.toml` to checked types.

@@ -1,0 +1,1 @@
+//! Steps on the way of a request, compiled from its route.

@@ -1,0 +1,1 @@
+//! The rules of the HTTP standards that every version shares; no policy.

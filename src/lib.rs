@@ -1,0 +1,31 @@
+//! Sluicegate: a layer-7 load-balancing reverse proxy.
+//!
+//! The areas, in the order in which a request meets them:
+//!
+//! 1. [`listener`]: bytes arrive. Sockets are bound, accepted, limited.
+//! 2. [`http`] and [`http1`]: the rules of the standards, without policy; the HTTP/1.1 codec.
+//! 3. [`proxy`]: the walk of one request, a file per step; [`exchange`] is what is known of it.
+//! 4. [`route`]: where to. One pure function from a snapshot and a head to a decision.
+//! 5. [`filter`]: what happens on the way, compiled from the route.
+//! 6. [`upstream`]: which endpoint, by which picker, over which connection.
+//! 7. [`telemetry`]: what is remembered.
+//!
+//! Around them: [`config`] turns text into types, [`state`] holds the compiled
+//! snapshot and what outlives it, [`resilience`] has the pure machines, [`server`]
+//! is the life of the process, [`admin`] and [`cli`] are for people.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod exchange;
+pub mod filter;
+pub mod http;
+pub mod http1;
+pub mod listener;
+pub mod proxy;
+pub mod resilience;
+pub mod route;
+pub mod server;
+pub mod state;
+pub mod telemetry;
+pub mod upstream;

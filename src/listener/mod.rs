@@ -1,0 +1,1 @@
+//! Where bytes arrive: sockets bound, connections accepted and limited.

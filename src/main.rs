@@ -1,0 +1,3 @@
+//! The `sluicegate` binary: arguments in, exit code out.
+
+fn main() {}

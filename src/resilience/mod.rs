@@ -1,0 +1,1 @@
+//! Pure machines: deadlines, retries, budgets, backoff.

@@ -1,0 +1,1 @@
+//! Where to: from a snapshot and a request head to a decision.

@@ -1,0 +1,1 @@
+//! The life of the process: startup, workers, control, reload, drain.

@@ -1,0 +1,1 @@
+//! The compiled snapshot, and the registry of what outlives it.

@@ -1,0 +1,1 @@
+//! What is remembered: metrics, access log, log.

@@ -1,0 +1,1 @@
+//! Health of endpoints, asked for and observed.

@@ -1,0 +1,4 @@
+//! Which endpoint, over which connection.
+
+pub mod health;
+pub mod picker;
