@@ -26,6 +26,8 @@ pub mod proxy;
 pub mod resilience;
 pub mod route;
 pub mod server;
+pub mod socket;
 pub mod state;
 pub mod telemetry;
+pub mod timer;
 pub mod upstream;

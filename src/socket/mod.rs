@@ -1,0 +1,1 @@
+//! Byte streams and what every reader and writer of them needs.
