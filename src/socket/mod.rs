@@ -1,1 +1,13 @@
-//! Byte streams and what every reader and writer of them needs.
+//! Byte streams: what both sides of an exchange read from and write to.
+//!
+//! [`Stream`] is a connected socket of whichever kind; [`Buffered`] adds the
+//! read and write buffers that the HTTP/1.1 connections work on; [`HyperStream`]
+//! lends a stream to hyper.
+
+mod buffered;
+mod hyper_stream;
+mod stream;
+
+pub use buffered::Buffered;
+pub use hyper_stream::HyperStream;
+pub use stream::Stream;

@@ -1,0 +1,184 @@
+//! A stream with its read and write buffers.
+//!
+//! Reads grow with what arrives: from 8 KiB, enough for a head with a small
+//! body, to 512 KiB while a large body flows. Writes collect heads and small
+//! pieces in one buffer, so that an ordinary message leaves in one call; a large
+//! piece is not copied but written from where it lies, behind the buffer.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+use super::Stream;
+
+/// A stream with buffers on both ways. Nothing in it is shared or locked.
+#[derive(Debug)]
+pub struct Buffered {
+    stream: Stream,
+    read: BytesMut,
+    read_size: usize,
+    small_reads: u8,
+    ended: bool,
+    write: BytesMut,
+    large: Bytes,
+}
+
+impl Buffered {
+    /// Wraps a connected stream; allocates nothing yet.
+    pub fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            read: BytesMut::new(),
+            read_size: READ_MIN,
+            small_reads: 0,
+            ended: false,
+            write: BytesMut::new(),
+            large: Bytes::new(),
+        }
+    }
+
+    /// What has arrived and is not consumed yet.
+    pub fn received(&mut self) -> &mut BytesMut {
+        &mut self.read
+    }
+
+    /// Whether bytes have arrived that nobody has consumed.
+    pub fn has_received(&self) -> bool {
+        !self.read.is_empty()
+    }
+
+    /// Whether the other side has ended its direction.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Reads once into the buffer: the count of bytes, 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// What the socket says; the stream is of no more use then.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.ended {
+            return Poll::Ready(Ok(0));
+        }
+        self.read.reserve(self.read_size);
+        let room = self.read.capacity() - self.read.len();
+        // The future holds no state between polls: it is one try to read.
+        let count = ready!(pin!(self.stream.read_buf(&mut self.read)).poll(cx))?;
+        if count == 0 {
+            self.ended = true;
+        } else if count >= room {
+            self.read_size = (self.read_size * 2).min(READ_MAX);
+            self.small_reads = 0;
+        } else if self.read_size > READ_MIN && count < self.read_size / 2 {
+            self.small_reads += 1;
+            if self.small_reads > 2 {
+                self.read_size = (self.read_size / 2).max(READ_MIN);
+                self.small_reads = 0;
+            }
+        } else {
+            self.small_reads = 0;
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Gives back the memory of both buffers; for connections that have gone idle.
+    pub fn release_memory(&mut self) {
+        if self.read.is_empty() {
+            self.read = BytesMut::new();
+            self.read_size = READ_MIN;
+        }
+        if self.write.is_empty() {
+            self.write = BytesMut::new();
+        }
+    }
+
+    /// Where to append what is to be written. Only while [`Self::can_append`].
+    pub fn outgoing(&mut self) -> &mut BytesMut {
+        debug_assert!(self.large.is_empty(), "appended behind a large piece");
+        &mut self.write
+    }
+
+    /// Appends a piece: copied when small, kept as it is when large.
+    pub fn append(&mut self, piece: Bytes) {
+        debug_assert!(self.large.is_empty(), "appended behind a large piece");
+        if piece.len() <= COPY_MAX {
+            self.write.extend_from_slice(&piece);
+        } else {
+            self.large = piece;
+        }
+    }
+
+    /// Whether more may be appended: no large piece waits, and not too many small ones.
+    pub fn can_append(&self) -> bool {
+        self.large.is_empty() && self.write.len() < WRITE_HIGH
+    }
+
+    /// Whether everything appended has been handed to the socket.
+    pub fn is_flushed(&self) -> bool {
+        self.write.is_empty() && self.large.is_empty()
+    }
+
+    /// Writes what was appended. Cancel safe: what is written is gone from the buffers.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let stream = Pin::new(&mut self.stream);
+            let count = match (self.write.is_empty(), self.large.is_empty()) {
+                (true, true) => break,
+                (false, true) => ready!(stream.poll_write(cx, &self.write))?,
+                (true, false) => ready!(stream.poll_write(cx, &self.large))?,
+                (false, false) => {
+                    let slices = [IoSlice::new(&self.write), IoSlice::new(&self.large)];
+                    ready!(stream.poll_write_vectored(cx, &slices))?
+                }
+            };
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let small = count.min(self.write.len());
+            self.write.advance(small);
+            self.large.advance(count - small);
+        }
+        // Back to the front of its memory; a buffer that grew large is not kept.
+        self.large = Bytes::new();
+        if self.write.capacity() > WRITE_KEEP {
+            self.write = BytesMut::new();
+        } else {
+            self.write.clear();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends our direction of the stream; the other side may still send.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    /// The stream itself.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Takes the stream apart: what was received goes with it.
+    pub fn into_parts(self) -> (Stream, Bytes) {
+        (self.stream, self.read.freeze())
+    }
+}
+
+const READ_MIN: usize = 8 * 1024;
+const READ_MAX: usize = 512 * 1024;
+/// Pieces up to this size are copied behind the head: one call is cheaper than two slices.
+const COPY_MAX: usize = 8 * 1024;
+const WRITE_HIGH: usize = 64 * 1024;
+const WRITE_KEEP: usize = 128 * 1024;
