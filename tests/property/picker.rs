@@ -120,7 +120,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
             .prop_map(|(endpoint, failed)| Event::Finish { endpoint, failed }),
         1 => prop::collection::vec(any::<bool>(), 12).prop_map(|kept| Event::Update { kept }),
     ];
-    prop::collection::vec(event, 1..80)
+    prop::collection::vec(event, 1..50)
 }
 
 fn weights() -> impl Strategy<Value = Vec<u32>> {

@@ -8,6 +8,7 @@
 //! The bound holds on each worker: over W workers an endpoint may have up to W - 1 requests more
 //! than one bound over all would allow, from rounding up.
 
+use super::places::Places;
 use super::{Candidate, EndpointIndex, Load, PickInput, in_flight};
 
 /// The candidates of a hashing picker, with the loads that the bound needs.
@@ -15,8 +16,7 @@ use super::{Candidate, EndpointIndex, Load, PickInput, in_flight};
 pub(super) struct BoundedLoad {
     load_max: f64,
     members: Vec<Member>,
-    /// Place in `members` by endpoint; [`ABSENT`] if it is no candidate.
-    places: Vec<usize>,
+    places: Places,
     /// Requests in flight on all members.
     total: u64,
     /// Loads may differ from what is counted: after an update, until the next pick.
@@ -37,7 +37,7 @@ impl BoundedLoad {
         Self {
             load_max,
             members: Vec::new(),
-            places: Vec::new(),
+            places: Places::default(),
             total: 0,
             stale: true,
         }
@@ -53,15 +53,7 @@ impl BoundedLoad {
                 share: weight(candidate) / total,
                 in_flight: 0,
             }));
-        let endpoints = candidates
-            .iter()
-            .map(|candidate| candidate.index.as_usize() + 1)
-            .max();
-        self.places.clear();
-        self.places.resize(endpoints.unwrap_or_default(), ABSENT);
-        for (place, member) in self.members.iter().enumerate() {
-            self.places[member.index.as_usize()] = place;
-        }
+        self.places.update(candidates);
         self.stale = true;
     }
 
@@ -69,12 +61,8 @@ impl BoundedLoad {
         if self.stale {
             return;
         }
-        let place = self
-            .places
-            .get(endpoint.as_usize())
-            .copied()
-            .unwrap_or(ABSENT);
-        if let Some(member) = self.members.get_mut(place) {
+        let place = self.places.of(endpoint);
+        if let Some(member) = place.and_then(|place| self.members.get_mut(place)) {
             let now = in_flight(loads, endpoint);
             self.total = self.total - u64::from(member.in_flight) + u64::from(now);
             member.in_flight = now;
@@ -129,8 +117,6 @@ impl BoundedLoad {
         self.stale = false;
     }
 }
-
-const ABSENT: usize = usize::MAX;
 
 /// Steps of a walk before all members are looked at in order. With c = 1.25 a walk past 512
 /// steps is a sign that most of the weight is tried.

@@ -8,14 +8,14 @@
 use std::cmp::Ordering;
 
 use super::draw::below;
+use super::places::Places;
 use super::{Candidate, EndpointIndex, Load, PickInput, Picker, in_flight};
 
 /// An index over loads.
 #[derive(Debug, Default)]
 pub struct LeastRequests {
     members: Vec<Member>,
-    /// Place in `members` by endpoint; [`ABSENT`] if it is no candidate.
-    places: Vec<usize>,
+    places: Places,
     /// Node 1 is the root, node i has children 2i and 2i + 1, leaves are from `leaves` on.
     nodes: Vec<Node>,
     leaves: usize,
@@ -50,16 +50,11 @@ impl LeastRequests {
 
     /// Sets the leaf of an endpoint, if it is a candidate, and the nodes above.
     fn set(&mut self, endpoint: EndpointIndex, leaf: impl FnOnce(Member) -> Node) {
-        let place = self
-            .places
-            .get(endpoint.as_usize())
-            .copied()
-            .unwrap_or(ABSENT);
-        let Some(member) = self.members.get(place) else {
+        let Some(place) = self.places.of(endpoint) else {
             return;
         };
         let mut at = self.leaves + place;
-        self.nodes[at] = leaf(*member);
+        self.nodes[at] = leaf(self.members[place]);
         while at > 1 {
             at /= 2;
             let best = self.nodes[2 * at].best(self.nodes[2 * at + 1]);
@@ -101,15 +96,7 @@ impl Picker for LeastRequests {
                 index: candidate.index,
                 weight: candidate.weight.max(1),
             }));
-        let endpoints = candidates
-            .iter()
-            .map(|candidate| candidate.index.as_usize() + 1)
-            .max();
-        self.places.clear();
-        self.places.resize(endpoints.unwrap_or_default(), ABSENT);
-        for (place, member) in self.members.iter().enumerate() {
-            self.places[member.index.as_usize()] = place;
-        }
+        self.places.update(candidates);
         self.leaves = self.members.len().next_power_of_two();
         self.nodes.clear();
         self.nodes.resize(2 * self.leaves, Node::NONE);
@@ -177,8 +164,6 @@ impl Node {
         }
     }
 }
-
-const ABSENT: usize = usize::MAX;
 
 #[cfg(test)]
 mod tests {

@@ -30,6 +30,7 @@ mod least_requests;
 mod load;
 mod maglev;
 mod peak_ewma;
+mod places;
 mod power_of_two;
 mod random;
 mod ring_hash;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::draw::{Draws, position};
 use super::weighted_draw::uniform;
-use super::{Candidate, EndpointIndex, PickInput, Picker};
+use super::{Candidate, EndpointIndex, PickInput, Picker, mix};
 
 /// A rotation in the order of the endpoint set.
 #[derive(Debug)]
@@ -45,9 +45,11 @@ impl RoundRobin {
 
 impl Picker for RoundRobin {
     fn update(&mut self, candidates: &[Candidate]) {
-        self.next = self
-            .resume(candidates)
-            .unwrap_or_else(|| position(super::mix(self.seed), candidates.len()));
+        self.next = self.resume(candidates).unwrap_or_else(|| {
+            // Another place each time all endpoints come back.
+            self.seed = mix(self.seed);
+            position(self.seed, candidates.len())
+        });
         self.members.clear();
         self.members
             .extend(candidates.iter().map(|candidate| candidate.index));
@@ -114,6 +116,22 @@ mod tests {
             "{counts:?}"
         );
         assert!(flapping.iter().all(|count| *count > 300), "{counts:?}");
+    }
+
+    #[test]
+    fn a_pool_that_comes_back_again_and_again_is_used_evenly() {
+        let mut bench = Bench::new(RoundRobin::new(1), &[1; 4]);
+        let all: Vec<_> = (0..4).map(|index| candidate(index, 1)).collect();
+        let mut counts = [0_u32; 4];
+        for _ in 0..4000 {
+            counts[bench.pick().unwrap() as usize] += 1;
+            bench.picker.update(&[]);
+            bench.picker.update(&all);
+        }
+        assert!(
+            counts.iter().all(|count| count.abs_diff(1000) < 150),
+            "{counts:?}"
+        );
     }
 
     #[test]

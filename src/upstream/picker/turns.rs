@@ -255,6 +255,22 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_ever_a_turn_away_from_his_share() {
+        for weights in [&[7, 5, 3, 2, 1][..], &[50, 7, 1], &[1, 2], &[97, 89, 13, 4]] {
+            let total: i64 = weights.iter().copied().map(i64::from).sum();
+            let mut schedule = Turns::new(weights);
+            let mut counts = vec![0_i64; weights.len()];
+            for turn in 1..=3 * total {
+                counts[schedule.next().unwrap()] += 1;
+                for (count, weight) in counts.iter().zip(weights) {
+                    let off = count * total - turn * i64::from(*weight);
+                    assert!(off.abs() < total, "{weights:?} turn {turn}: {counts:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_resumed_schedule_keeps_what_is_owed() {
         let weights = [7, 3, 3, 1];
         let mut whole = Turns::new(&weights);

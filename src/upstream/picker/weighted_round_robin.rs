@@ -1,5 +1,6 @@
 //! Picks in turn by weight, without bursts.
 //!
+//! With weights 5, 1, 1 the turns are a a b a a c a, from some place on.
 //! Over a cycle (the sum of the weights) each endpoint gets exactly its weight; at any moment it is
 //! within two turns of its share. nginx's smooth weighted round robin gives the same quality at
 //! O(n) per pick; the schedule of [`Turns`] costs O(log d) for d distinct weights.
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use super::draw::{Draws, below, position};
 use super::turns::{Owed, Turns};
 use super::weighted_draw::WeightedDraw;
-use super::{Candidate, EndpointIndex, PickInput, Picker};
+use super::{Candidate, EndpointIndex, PickInput, Picker, mix};
 
 /// A smooth rotation by weight.
 #[derive(Debug)]
@@ -35,7 +36,9 @@ impl WeightedRoundRobin {
         }
     }
 
-    fn begin(&self, weights: &[u32]) -> Turns {
+    fn begin(&mut self, weights: &[u32]) -> Turns {
+        // Another place each time all endpoints come back.
+        self.seed = mix(self.seed);
         let mut draws = Draws::new(self.seed);
         let mut turns = Turns::new(weights);
         turns.rotate(|members| position(draws.next(), members));
