@@ -8,8 +8,9 @@
 //! The bound holds on each worker: over W workers an endpoint may have up to W - 1 requests more
 //! than one bound over all would allow, from rounding up.
 
+use super::draw::position;
 use super::places::Places;
-use super::{Candidate, EndpointIndex, Load, PickInput, in_flight};
+use super::{Candidate, EndpointIndex, Load, PickInput, in_flight, mix};
 
 /// The candidates of a hashing picker, with the loads that the bound needs.
 #[derive(Debug)]
@@ -78,14 +79,11 @@ impl BoundedLoad {
         if self.stale {
             self.count(input.loads);
         }
-        let members = walk
+        let fits = |member: &&Member| !input.is_tried(member.index) && self.has_room(member);
+        let mut members = walk
             .take(WALK_MAX)
             .filter_map(|place| self.members.get(place));
-        let fits = |member: &&Member| !input.is_tried(member.index) && self.has_room(member);
-        let found = members
-            .into_iter()
-            .find(fits)
-            .or_else(|| self.members.iter().find(fits));
+        let found = members.find(fits).or_else(|| self.search(input, fits));
         let found = found.or_else(|| self.least_loaded(input));
         found.map(|member| member.index)
     }
@@ -94,6 +92,14 @@ impl BoundedLoad {
         let others_and_this = self.total as f64 + 1.0;
         let bound = (self.load_max * others_and_this * member.share).ceil();
         f64::from(member.in_flight) + 1.0 <= bound
+    }
+
+    /// All members in order, each key from another one on, when the walk was too long.
+    fn search(&self, input: &PickInput<'_>, fits: impl Fn(&&Member) -> bool) -> Option<&Member> {
+        let hash = mix(input.key.unwrap_or(input.draw));
+        let start = position(hash, self.members.len());
+        let (before, after) = self.members.split_at_checked(start)?;
+        after.iter().chain(before).find(fits)
     }
 
     /// When only tried ones have room.
@@ -172,6 +178,27 @@ mod tests {
             bounded.choose(walk(), &input(&loads, &tried)),
             Some(EndpointIndex(0))
         );
+    }
+
+    #[test]
+    fn a_walk_that_finds_nobody_ends_in_a_search_that_spreads_keys() {
+        let mut bounded = BoundedLoad::new(2.0);
+        bounded.update(&candidates(&[1000, 1, 1, 1, 1]));
+        let loads = loads(5);
+        let mut picked = [0; 5];
+        for key in 0..400 {
+            let tried = [EndpointIndex(0)];
+            let input = PickInput {
+                key: Some(key),
+                ..input(&loads, &tried)
+            };
+            picked[bounded
+                .choose(std::iter::repeat(0), &input)
+                .unwrap()
+                .as_usize()] += 1;
+        }
+        assert_eq!(picked[0], 0);
+        assert!(picked[1..].iter().all(|count| *count > 40), "{picked:?}");
     }
 
     #[test]
