@@ -173,6 +173,7 @@ fn parse_trailers(
             buffer.advance(2);
             return Ok(Some(HeaderMap::new()));
         }
+        [b'\r', ..] => return Err(BodyFault::Chunk),
         _ => {}
     }
     let end = scan::head_end(buffer, 0, scanned).map_err(|_| BodyFault::Chunk)?;
@@ -186,8 +187,11 @@ fn parse_trailers(
         FieldFault::TooMany => BodyFault::TrailersTooLarge,
     })?;
     let mut trailers = fields.headers;
-    for name in &FORBIDDEN {
-        trailers.remove(name);
+    if !trailers.keys().all(is_trailer) {
+        let allowed = trailers.iter().filter(|(name, _)| is_trailer(name));
+        trailers = allowed
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
     }
     Ok(Some(trailers))
 }
@@ -197,7 +201,7 @@ fn parse_trailers(
 /// Not those that frame or route the message, authenticate, control the request or say
 /// how to read the content (RFC 9110 section 6.5.1): whoever merges them is misled.
 pub(super) fn is_trailer(name: &HeaderName) -> bool {
-    !FORBIDDEN.contains(name)
+    !FORBIDDEN.contains(name) && !name.as_str().starts_with("x-forwarded-")
 }
 
 static FORBIDDEN: [HeaderName; 28] = [

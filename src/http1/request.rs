@@ -161,9 +161,10 @@ fn split_version(rest: &[u8]) -> Result<(&[u8], Version), BadRequest> {
 /// Checks the bytes of a target and its form (RFC 9112 section 3.2).
 fn check_target(target: &[u8], method: &Method) -> Result<(), BadRequest> {
     // No early return: the loop over all bytes vectorises.
-    let mut bad = false;
+    let (mut bad, mut quoted) = (false, false);
     for &byte in target {
         bad |= !is_target_byte(byte);
+        quoted |= (byte == b'"') | (byte == b'`');
     }
     if bad || target.is_empty() {
         let blank = target.iter().any(|byte| matches!(byte, b' ' | b'\t'));
@@ -172,6 +173,9 @@ fn check_target(target: &[u8], method: &Method) -> Result<(), BadRequest> {
         } else {
             BadRequest::Target
         });
+    }
+    if quoted && !quotes_fit(target) {
+        return Err(BadRequest::Target);
     }
     let fits = if *method == Method::CONNECT {
         is_authority_form(target)
@@ -190,8 +194,8 @@ fn check_target(target: &[u8], method: &Method) -> Result<(), BadRequest> {
 }
 
 /// Visible ASCII but for the bytes that clients must encode and that would end or bend
-/// a path for someone behind: `#` starts a fragment, `\` is a slash to some, and
-/// `<`, `>` and `` ` `` are in no grammar and are sent raw by no browser.
+/// a path for someone behind: `#` starts a fragment, `\` is a slash to some, and `<` and
+/// `>` are in no grammar and are sent raw by no browser.
 pub(super) fn is_target_byte(byte: u8) -> bool {
     (byte > b' ')
         & (byte < 0x7f)
@@ -199,7 +203,14 @@ pub(super) fn is_target_byte(byte: u8) -> bool {
         & (byte != b'\\')
         & (byte != b'<')
         & (byte != b'>')
-        & (byte != b'`')
+}
+
+/// Holds `"` to the path and `` ` `` to the query: the grammar has neither, clients send
+/// them there, and `http::Uri`, which other parts carry targets in, has them there only.
+fn quotes_fit(target: &[u8]) -> bool {
+    let query = memchr(b'?', target).unwrap_or(target.len());
+    let (path, query) = target.split_at(query);
+    !path.contains(&b'`') && !query.contains(&b'"')
 }
 
 /// `host ":" port`; the host is looked at where CONNECT is served, which is nowhere yet.
@@ -232,10 +243,11 @@ fn is_absolute_form(target: &[u8]) -> bool {
 /// Finds the faults that show before the head is complete.
 fn check_partial(partial: &[u8], limits: &HeadLimits) -> Result<(), BadRequest> {
     // TLS to a plain port, and other things that are not HTTP, end here at once.
-    if partial
-        .first()
-        .is_some_and(|&byte| byte != b'\r' && !is_token_byte(byte))
-    {
+    let hopeless = match partial {
+        [] | [b'\r'] => false,
+        [first, ..] => !is_token_byte(*first),
+    };
+    if hopeless {
         return Err(BadRequest::RequestLine);
     }
     if partial.len() > limits.target_max {

@@ -4,6 +4,7 @@
 //! not be able to make its answer end elsewhere for the client than for the proxy.
 
 use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode, Version};
 use memchr::memchr;
 
@@ -77,7 +78,11 @@ fn parse_head(
     let line_end = memchr(b'\n', head).ok_or(ResponseFault::Malformed)?;
     let line = &head[..line_end.saturating_sub(1)];
     let (version, status) = parse_status_line(line).ok_or(ResponseFault::Malformed)?;
-    let fields = Fields::parse(head, line_end + 1, limits.headers_max)?;
+    let mut fields = Fields::parse(head, line_end + 1, limits.headers_max)?;
+    if let Length::Repeated(length) = fields.length {
+        // An answer to HEAD hands its length on as it stands in the map.
+        fields.headers.insert(CONTENT_LENGTH, length.into());
+    }
     let framing = framing(&fields, version, status, request_method)?;
     let keep_alive = framing != Framing::UntilClose
         && status != StatusCode::SWITCHING_PROTOCOLS
