@@ -176,16 +176,19 @@ fn parse_trailers(
         [b'\r', ..] => return Err(BodyFault::Chunk),
         _ => {}
     }
-    let end = scan::head_end(buffer, 0, scanned).map_err(|_| BodyFault::Chunk)?;
-    if end.unwrap_or(buffer.len()) > limits.bytes_max {
+    let lines = scan::head_lines(buffer, 0, scanned).map_err(|_| BodyFault::Chunk)?;
+    let known = lines.as_ref().and_then(|lines| lines.last());
+    let bytes = known.map_or(buffer.len(), |end| end + 1);
+    if bytes > limits.bytes_max {
         return Err(BodyFault::TrailersTooLarge);
     }
-    let Some(end) = end else { return Ok(None) };
-    let section = buffer.split_to(end).freeze();
-    let fields = Fields::parse(&section, 0, limits.headers_max).map_err(|fault| match fault {
-        FieldFault::Malformed => BodyFault::Chunk,
-        FieldFault::TooMany => BodyFault::TrailersTooLarge,
-    })?;
+    let Some(lines) = lines else { return Ok(None) };
+    let section = buffer.split_to(bytes).freeze();
+    let fields =
+        Fields::parse(&section, 0, &lines, limits.headers_max).map_err(|fault| match fault {
+            FieldFault::Malformed => BodyFault::Chunk,
+            FieldFault::TooMany => BodyFault::TrailersTooLarge,
+        })?;
     let mut trailers = fields.headers;
     if !trailers.keys().all(is_trailer) {
         let allowed = trailers.iter().filter(|(name, _)| is_trailer(name));

@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use memchr::memchr;
 
 use super::framing::{Codings, Length, trim};
 use super::name::{self, Role};
+use super::scan::find_colon;
 
 /// The field lines of a head or a trailer section.
 #[derive(Debug, Default)]
@@ -46,29 +46,27 @@ pub(super) enum FieldFault {
 }
 
 impl Fields {
-    /// Reads the lines in `head` from `start` to the empty line that ends it.
+    /// Reads the field lines of `head`, the first of which starts at `start`.
     ///
-    /// `head` ends with that empty line, and every line is known to end in CRLF.
+    /// `ends` are the offsets of their LF, and of that of the empty line; each follows a CR.
     pub(super) fn parse(
         head: &Bytes,
         start: usize,
+        ends: &[usize],
         headers_max: usize,
     ) -> Result<Self, FieldFault> {
-        let mut fields = Self::default();
-        let end = head.len().saturating_sub(2);
+        let count = ends.len().saturating_sub(1);
+        if count > headers_max {
+            return Err(FieldFault::TooMany);
+        }
+        let mut fields = Self {
+            headers: HeaderMap::try_with_capacity(count).map_err(|_| FieldFault::TooMany)?,
+            ..Self::default()
+        };
         let mut at = start;
-        let mut count = 0;
-        while at < end {
-            if count == headers_max {
-                return Err(FieldFault::TooMany);
-            }
-            if count == 0 {
-                fields.headers.reserve(HEADERS_EXPECTED.min(headers_max));
-            }
-            count += 1;
-            let line_end = at + memchr(b'\n', &head[at..]).ok_or(FieldFault::Malformed)?;
-            fields.add(head, at, line_end.saturating_sub(1))?;
-            at = line_end + 1;
+        for &end in ends.iter().take(count) {
+            fields.add(head, at, end.saturating_sub(1))?;
+            at = end + 1;
         }
         Ok(fields)
     }
@@ -77,12 +75,14 @@ impl Fields {
     fn add(&mut self, head: &Bytes, start: usize, end: usize) -> Result<(), FieldFault> {
         let line = head.get(start..end).ok_or(FieldFault::Malformed)?;
         // A folded line begins with a blank and so has no token before its colon.
-        let colon = memchr(b':', line).ok_or(FieldFault::Malformed)?;
+        let colon = find_colon(line).ok_or(FieldFault::Malformed)?;
         let (name, role) = name::parse(&line[..colon]).map_err(|_| FieldFault::Malformed)?;
-        let value = trim(&line[colon + 1..]);
-        self.note(role, value);
+        let (from, to) = trimmed(line, colon + 1);
+        if role != Role::Plain {
+            self.note(role, &line[from..to]);
+        }
         // Refuses control bytes, among them a CR in the middle of the line and NUL.
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(value))
+        let value = HeaderValue::from_maybe_shared(head.slice(start + from..start + to))
             .map_err(|_| FieldFault::Malformed)?;
         self.headers
             .try_append(name, value)
@@ -127,5 +127,26 @@ impl Expect {
     }
 }
 
-/// Room made in the map for the usual head; more fields make it grow.
-const HEADERS_EXPECTED: usize = 12;
+/// The bounds of the value in a line, which begins at `from`, without blanks around it.
+fn trimmed(line: &[u8], mut from: usize) -> (usize, usize) {
+    let mut to = line.len();
+    while from < to && matches!(line[from], b' ' | b'\t') {
+        from += 1;
+    }
+    while from < to && matches!(line[to - 1], b' ' | b'\t') {
+        to -= 1;
+    }
+    (from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_blanks_is_empty() {
+        assert_eq!(trimmed(b"x:", 2), (2, 2));
+        assert_eq!(trimmed(b"x: \t ", 2), (5, 5));
+        assert_eq!(trimmed(b"x: a b\t ", 2), (3, 6));
+    }
+}

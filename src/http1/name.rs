@@ -21,7 +21,13 @@ pub(super) enum Role {
 /// Reads a field name and its role; fails for anything but a token.
 pub(super) fn parse(bytes: &[u8]) -> Result<(HeaderName, Role), InvalidHeaderName> {
     for known in of_length(bytes.len()) {
-        if bytes == known.canonical || bytes == known.lower {
+        // The first byte rules out nearly every other name without a comparison.
+        let spelling = if bytes.first() == known.canonical.first() {
+            known.canonical
+        } else {
+            known.lower
+        };
+        if bytes.first() == spelling.first() && bytes == spelling {
             return Ok((known.name.clone(), known.role));
         }
     }

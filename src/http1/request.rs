@@ -48,32 +48,36 @@ pub fn parse_request_head(
     limits: &HeadLimits,
 ) -> Result<Option<RequestHead>, BadRequest> {
     let start = if buffer.starts_with(b"\r\n") { 2 } else { 0 };
-    let end = scan::head_end(buffer, start, scanned).map_err(|fault| {
+    let lines = scan::head_lines(buffer, start, scanned).map_err(|fault| {
         if fault.first {
             BadRequest::RequestLine
         } else {
             BadRequest::Header
         }
     })?;
-    let Some(end) = end else {
+    let Some(lines) = lines else {
         check_partial(&buffer[start.min(buffer.len())..], limits)?;
         return Ok(None);
     };
-    if end - start > limits.bytes_max {
-        check_target_length(&buffer[start..end], limits)?;
+    let bytes = lines.last().map_or(0, |end| end + 1);
+    if bytes > limits.bytes_max {
+        check_target_length(&buffer[start..], limits)?;
         return Err(BadRequest::HeadTooLarge);
     }
     buffer.advance(start);
-    let head = buffer.split_to(end - start).freeze();
+    let head = buffer.split_to(bytes).freeze();
     *scanned = 0;
-    parse_head(&head, limits).map(Some)
+    parse_head(&head, &lines, limits).map(Some)
 }
 
-fn parse_head(head: &Bytes, limits: &HeadLimits) -> Result<RequestHead, BadRequest> {
-    let line_end = memchr(b'\n', head).ok_or(BadRequest::RequestLine)?;
-    let line = &head[..line_end.saturating_sub(1)];
-    let line = RequestLine::parse(line, limits)?;
-    let fields = Fields::parse(head, line_end + 1, limits.headers_max)?;
+fn parse_head(
+    head: &Bytes,
+    lines: &[usize],
+    limits: &HeadLimits,
+) -> Result<RequestHead, BadRequest> {
+    let (&first, lines) = lines.split_first().ok_or(BadRequest::RequestLine)?;
+    let line = RequestLine::parse(&head[..first.saturating_sub(1)], limits)?;
+    let fields = Fields::parse(head, first + 1, lines, limits.headers_max)?;
     let framing = framing(&fields, line.version)?;
     let switchable = line.version == Version::HTTP_11;
     let upgrade = switchable && fields.upgrade && fields.connection.upgrade;
@@ -160,12 +164,10 @@ fn split_version(rest: &[u8]) -> Result<(&[u8], Version), BadRequest> {
 
 /// Checks the bytes of a target and its form (RFC 9112 section 3.2).
 fn check_target(target: &[u8], method: &Method) -> Result<(), BadRequest> {
-    // No early return: the loop over all bytes vectorises.
-    let (mut bad, mut quoted) = (false, false);
-    for &byte in target {
-        bad |= !is_target_byte(byte);
-        quoted |= (byte == b'"') | (byte == b'`');
-    }
+    let kinds = target
+        .iter()
+        .fold(0, |kinds, &byte| kinds | TARGET_BYTES[usize::from(byte)]);
+    let (bad, quoted) = (kinds & BAD != 0, kinds & QUOTE != 0);
     if bad || target.is_empty() {
         let blank = target.iter().any(|byte| matches!(byte, b' ' | b'\t'));
         return Err(if blank || target.is_empty() {
@@ -193,16 +195,31 @@ fn check_target(target: &[u8], method: &Method) -> Result<(), BadRequest> {
     }
 }
 
-/// Visible ASCII but for the bytes that clients must encode and that would end or bend
-/// a path for someone behind: `#` starts a fragment, `\` is a slash to some, and `<` and
-/// `>` are in no grammar and are sent raw by no browser.
+/// What each byte is in a target.
+///
+/// Visible ASCII is fine but for the bytes that clients must encode and that would end or
+/// bend a path for someone behind: `#` starts a fragment, `\` is a slash to some, and `<`
+/// and `>` are in no grammar and are sent raw by no browser.
+static TARGET_BYTES: [u8; 256] = {
+    let mut kinds = [BAD; 256];
+    let mut byte = 0x21_u8;
+    while byte < 0x7f {
+        kinds[byte as usize] = match byte {
+            b'#' | b'\\' | b'<' | b'>' => BAD,
+            b'"' | b'`' => QUOTE,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+const BAD: u8 = 1;
+const QUOTE: u8 = 2;
+
+/// Says whether a byte may stand in a target at all.
 pub(super) fn is_target_byte(byte: u8) -> bool {
-    (byte > b' ')
-        & (byte < 0x7f)
-        & (byte != b'#')
-        & (byte != b'\\')
-        & (byte != b'<')
-        & (byte != b'>')
+    TARGET_BYTES[usize::from(byte)] & BAD == 0
 }
 
 /// Holds `"` to the path and `` ` `` to the query: the grammar has neither, clients send

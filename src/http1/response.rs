@@ -6,7 +6,6 @@
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode, Version};
-use memchr::memchr;
 
 use super::HeadLimits;
 use super::field::{FieldFault, Fields};
@@ -51,8 +50,8 @@ pub fn parse_response_head(
     limits: &HeadLimits,
     request_method: &Method,
 ) -> Result<Option<ResponseHead>, ResponseFault> {
-    let end = scan::head_end(buffer, 0, scanned).map_err(|_| ResponseFault::Malformed)?;
-    let Some(end) = end else {
+    let lines = scan::head_lines(buffer, 0, scanned).map_err(|_| ResponseFault::Malformed)?;
+    let Some(lines) = lines else {
         let known = buffer.len().min(PREFIX.len());
         if buffer[..known] != PREFIX[..known] {
             return Err(ResponseFault::Malformed);
@@ -62,23 +61,25 @@ pub fn parse_response_head(
         }
         return Ok(None);
     };
-    if end > limits.bytes_max {
+    let bytes = lines.last().map_or(0, |end| end + 1);
+    if bytes > limits.bytes_max {
         return Err(ResponseFault::TooLarge);
     }
-    let head = buffer.split_to(end).freeze();
+    let head = buffer.split_to(bytes).freeze();
     *scanned = 0;
-    parse_head(&head, limits, request_method).map(Some)
+    parse_head(&head, &lines, limits, request_method).map(Some)
 }
 
 fn parse_head(
     head: &Bytes,
+    lines: &[usize],
     limits: &HeadLimits,
     request_method: &Method,
 ) -> Result<ResponseHead, ResponseFault> {
-    let line_end = memchr(b'\n', head).ok_or(ResponseFault::Malformed)?;
-    let line = &head[..line_end.saturating_sub(1)];
+    let (&first, lines) = lines.split_first().ok_or(ResponseFault::Malformed)?;
+    let line = &head[..first.saturating_sub(1)];
     let (version, status) = parse_status_line(line).ok_or(ResponseFault::Malformed)?;
-    let mut fields = Fields::parse(head, line_end + 1, limits.headers_max)?;
+    let mut fields = Fields::parse(head, first + 1, lines, limits.headers_max)?;
     if let Length::Repeated(length) = fields.length {
         // An answer to HEAD hands its length on as it stands in the map.
         fields.headers.insert(CONTENT_LENGTH, length.into());
