@@ -9,10 +9,10 @@
 //! Content-Length next to Transfer-Encoding and codings other than one `chunked` all
 //! end in a fault, never in a guess.
 //!
-//! - [`request`], [`response`]: a head from bytes; [`field`], [`name`], [`scan`] and
-//!   [`framing`] are its parts.
-//! - [`body`], [`chunk`]: the bytes of a body, as they come.
-//! - [`encode`], [`body_encoder`]: the way out.
+//! - `request`, `response`: a head from bytes; `scan`, `field`, `name` and `framing` are
+//!   its parts.
+//! - `body`, `chunk`: the bytes of a body, as they come.
+//! - `encode`, `body_encoder`: the way out.
 //!
 //! State: none outside the values that the owner holds. Must never: decide policy
 //! (Host, hop-by-hop fields, routing), copy a body, or panic on what a peer sends.
@@ -21,7 +21,7 @@ pub mod body;
 pub mod body_encoder;
 mod chunk;
 pub mod encode;
-pub(crate) mod field;
+mod field;
 pub mod framing;
 mod name;
 pub mod request;

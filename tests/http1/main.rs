@@ -13,6 +13,7 @@ mod encode;
 mod fuzz;
 mod property;
 mod request;
+mod request_line;
 mod response;
 
 use bytes::{Bytes, BytesMut};
