@@ -7,7 +7,10 @@
 
 pub mod authority;
 pub mod date;
+pub mod forwarded;
 pub mod hop_by_hop;
 pub mod method;
 pub mod path;
 pub mod request_id;
+pub mod upgrade;
+pub mod via;
