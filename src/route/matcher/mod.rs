@@ -86,7 +86,7 @@ impl Mismatch {
     pub(super) fn describe(&self, spec: &RouteSpec, facts: &Facts<'_>, listener: &str) -> String {
         match *self {
             Self::Listener => format!(
-                "listener \"{listener}\" is not among {}",
+                "listener \"{listener}\" is not {}",
                 list(spec.listeners.iter().flatten())
             ),
             Self::Host => format!("host \"{}\" is not {}", facts.host, list(&spec.hosts)),
