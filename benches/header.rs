@@ -62,10 +62,10 @@ fn fields(criterion: &mut Criterion) {
         let _ = black_box(effective_authority(Version::HTTP_11, None, headers));
     });
     bench("hop_by_hop", &|headers| {
-        strip_request(headers, Switching::No)
+        strip_request(headers, Switching::No);
     });
     bench("forwarded", &|headers| {
-        hop.write(headers, Trust::Untrusted, host.as_ref())
+        hop.write(headers, Trust::Untrusted, host.as_ref());
     });
     bench("via", &|headers| {
         if let Some(via) = &via {

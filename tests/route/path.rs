@@ -20,10 +20,10 @@ proptest! {
     #[test]
     fn a_normal_path_is_its_own_normal_form(path in hostile_path()) {
         if let Ok(normal) = normalise(path.as_bytes()) {
-            let text = normal.as_str();
-            let again = normalise(text.as_bytes()).unwrap();
-            prop_assert_eq!(again.as_str(), text);
-            prop_assert_eq!(again.with_slashes_decoded(), normal.with_slashes_decoded());
+            for text in [Some(normal.as_str()), normal.with_slashes_decoded()].into_iter().flatten() {
+                let again = normalise(text.as_bytes()).unwrap();
+ prop_assert_eq!(again.as_str(), text);
+            }
         }
     }
 

@@ -65,6 +65,8 @@ fn path_match() -> impl Strategy<Value = PathMatch> {
         "^/a/b?",
         "/b$",
         "^/a|/b",
+        "^/a/b|^/b",
+        "^/a/?b$",
         "^/(a|b)/",
         "^/ab/+a",
         "",
