@@ -4,8 +4,7 @@
 //! comes from the endpoint. Source: RFC 9110 section 7.6.1, and for `Proxy` the
 //! "httpoxy" reports (CVE-2016-5385 and kin).
 
-use http::header::{CONNECTION, TE, TRANSFER_ENCODING, UPGRADE};
-use http::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
+use http::header::{CONNECTION, TE, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
@@ -20,29 +19,20 @@ pub enum Switching {
 
 /// Strips a request. Of `TE` only `trailers` stays.
 pub fn strip_request(headers: &mut HeaderMap, switching: Switching) {
-    let found = Found::scan(headers);
-    if found == Found::default() {
-        return;
-    }
+    let found = Found::scan(headers, Direction::Request);
     if found.te {
         keep_te_trailers(headers);
     }
-    if found.proxy {
-        headers.remove(PROXY);
-    }
-    strip_found(headers, &found, switching);
+    found.strip(headers, switching);
 }
 
 /// Strips a response.
 pub fn strip_response(headers: &mut HeaderMap, switching: Switching) {
-    let found = Found::scan(headers);
-    if found == Found::default() {
-        return;
-    }
+    let found = Found::scan(headers, Direction::Response);
     if found.te {
         headers.remove(TE);
     }
-    strip_found(headers, &found, switching);
+    found.strip(headers, switching);
 }
 
 /// Tells whether a field name has an underscore, which some servers read as a dash.
@@ -81,53 +71,61 @@ pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
         .filter(|token| !token.is_empty())
 }
 
-/// Which of the fields are there; one pass instead of a hash lookup for each.
-#[derive(Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Request,
+    Response,
+}
+
+/// Which of the fields are there: one pass instead of a hash lookup for each, and for most
+/// requests all that there is to do.
+#[derive(Default)]
 struct Found {
     connection: bool,
     te: bool,
     upgrade: bool,
-    transfer_encoding: bool,
-    proxy: bool,
-    /// Any of [`RARE`].
-    rare: bool,
+    /// Those that always go.
+    others: SmallVec<[HeaderName; 2]>,
 }
 
 impl Found {
-    fn scan(headers: &HeaderMap) -> Self {
+    fn scan(headers: &HeaderMap, direction: Direction) -> Self {
         let mut found = Self::default();
         for name in headers.keys() {
             match name.as_str() {
                 "connection" => found.connection = true,
                 "te" => found.te = true,
                 "upgrade" => found.upgrade = true,
-                "transfer-encoding" => found.transfer_encoding = true,
-                "proxy" => found.proxy = true,
-                name if RARE.iter().any(|rare| rare.as_str() == name) => found.rare = true,
+                "transfer-encoding"
+                | "keep-alive"
+                | "proxy-connection"
+                | "proxy-authenticate"
+                | "proxy-authorization"
+                | "proxy-authentication-info"
+                | "http2-settings" => found.others.push(name.clone()),
+                "proxy" if direction == Direction::Request => found.others.push(name.clone()),
                 _ => {}
             }
         }
         found
     }
-}
 
-fn strip_found(headers: &mut HeaderMap, found: &Found, switching: Switching) {
-    if found.connection {
-        strip_connection(headers, switching);
-    }
-    if found.upgrade && switching == Switching::No {
-        headers.remove(UPGRADE);
-    }
-    if found.transfer_encoding {
-        headers.remove(TRANSFER_ENCODING);
-    }
-    if found.rare {
-        for name in &RARE {
+    fn strip(self, headers: &mut HeaderMap, switching: Switching) {
+        if self.connection {
+            strip_connection(headers, switching);
+        }
+        for name in &self.others {
             headers.remove(name);
         }
-    }
-    if found.upgrade && switching == Switching::Yes {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        match switching {
+            Switching::No if self.upgrade => {
+                headers.remove(UPGRADE);
+            }
+            Switching::Yes if self.upgrade => {
+                headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            }
+            Switching::No | Switching::Yes => {}
+        }
     }
 }
 
@@ -177,18 +175,6 @@ fn keep_te_trailers(headers: &mut HeaderMap) {
 fn is_underscored(name: &HeaderName) -> bool {
     memchr::memchr(b'_', name.as_str().as_bytes()).is_some()
 }
-
-const PROXY: HeaderName = HeaderName::from_static("proxy");
-
-/// Always removed, and seldom there.
-const RARE: [HeaderName; 6] = [
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-authentication-info"),
-    HeaderName::from_static("http2-settings"),
-];
 
 const PROTECTED: [&str; 20] = [
     "authorization",
@@ -308,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_keeps_its_proxy_field_but_not_its_challenge() {
+    fn a_response_loses_the_challenge_of_a_proxy() {
         let mut response = headers(&[
             ("proxy-authenticate", "Basic"),
             ("set-cookie", "a"),

@@ -6,11 +6,13 @@
 //! [`BadRequest`](crate::exchange::BadRequest), never in a panic.
 
 pub mod authority;
+pub mod cookie;
 pub mod date;
 pub mod forwarded;
 pub mod hop_by_hop;
 pub mod method;
 pub mod path;
 pub mod request_id;
+pub mod trailer;
 pub mod upgrade;
 pub mod via;

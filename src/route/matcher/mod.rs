@@ -3,7 +3,6 @@
 //! `check` is the only place that says whether a route takes a request once host and path
 //! are settled; finding a route drops the reason, explaining prints it.
 
-mod cookie;
 mod host;
 mod path;
 mod query;
@@ -15,6 +14,7 @@ use http::HeaderValue;
 
 use super::spec::RouteSpec;
 use super::table::Facts;
+use crate::http::cookie;
 
 pub(super) use host::matches_host;
 pub(super) use path::matches_path;
