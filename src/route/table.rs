@@ -132,12 +132,12 @@ impl RouteTable {
     fn find_by_path(&self, facts: &Facts<'_>, path: &str) -> Option<RouteIndex> {
         let takes = |place: Place| {
             let route = &self.routes[self.route_at(place)];
-            let path_fits = match &route.spec.path {
+            let path_fits = || match &route.spec.path {
                 PathMatch::Regex(_) => matches_path(&route.spec.path, path),
                 // The index has settled these.
                 PathMatch::Any | PathMatch::Exact(_) | PathMatch::Prefix(_) => true,
             };
-            path_fits && route.check(facts).is_ok()
+            route.check(facts).is_ok() && path_fits()
         };
         let place = self.index.find(facts.host, path, &takes);
         (place != NOWHERE).then(|| RouteIndex(self.ranked[position(place)].route))
