@@ -1,0 +1,221 @@
+//! From a path to a checked [`Config`].
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::check::{self, Rules};
+use super::diagnostic::{Fault, Faults, Severity};
+use super::schema::Config;
+use super::setting::{Node, Reader, Setting as _, Span};
+
+/// A file that was read, checked and found to be good.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// Its text.
+    pub text: Arc<str>,
+    /// What tells its content from any other.
+    pub hash: ContentHash,
+    /// What works, but probably not as meant.
+    pub warnings: Faults,
+}
+
+/// A fingerprint of the content of a file; guards against accidents, not attackers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentHash(u64);
+
+impl ContentHash {
+    /// Takes the fingerprint of `content`.
+    pub fn of(content: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        content.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Reads and checks the file at `path`; blocks on the disk.
+///
+/// # Errors
+///
+/// Gives every fault of the file, or the one that it cannot be read.
+pub fn load(path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
+    let unreadable = |message: String| Faults::new(path, "".into(), vec![Fault::of_file(message)]);
+    let bytes = read_bounded(path).map_err(|error| {
+        unreadable(match error.kind() {
+            std::io::ErrorKind::NotFound => "the file does not exist".to_owned(),
+            _ => format!("the file cannot be read: {error}"),
+        })
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        unreadable(format!(
+            "the file is not UTF-8 text: the byte at {valid} is wrong"
+        ))
+    })?;
+    parse(text, path, rules)
+}
+
+/// Checks `text` as the content of the file at `path`, whose folder relative paths in
+/// the text are taken from.
+///
+/// # Errors
+///
+/// Gives every fault, warnings included.
+pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
+    let text: Arc<str> = text.into();
+    let (config, faults) = decode(&text, path, rules);
+    let faults = Faults::new(path, Arc::clone(&text), faults);
+    match config {
+        Some(config) if faults.errors() == 0 => Ok(Loaded {
+            config,
+            hash: ContentHash::of(text.as_bytes()),
+            text,
+            warnings: faults,
+        }),
+        _ => Err(faults),
+    }
+}
+
+fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> (Option<Config>, Vec<Fault>) {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let torn = !errors.is_empty();
+    let mut faults = syntax_faults(text, &errors);
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    let mut reader = Reader::new(base);
+    if torn {
+        reader.tear();
+    }
+    let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree.into_inner()));
+    let config = Config::read(&Node::item(&root), &mut reader);
+    let (found, broken) = reader.finish();
+    // A line that did not parse says nothing true about its values.
+    let torn_lines: Vec<_> = faults.iter().filter_map(|f| line_of(text, f)).collect();
+    faults.extend(
+        found
+            .into_iter()
+            .filter(|fault| line_of(text, fault).is_none_or(|line| !torn_lines.contains(&line))),
+    );
+    if !torn && let Some(config) = &config {
+        faults.extend(check::check(config, &broken, rules));
+    }
+    (config, faults)
+}
+
+/// Turns the parser's errors into faults, one per line: what follows on the same line
+/// is mostly an echo of the first.
+fn syntax_faults(text: &str, errors: &[toml::de::Error]) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = Vec::new();
+    for error in errors {
+        let span = error.span().map_or_else(Span::default, Span::from);
+        let (message, hint) = match error.message().split_once(", expected ") {
+            Some((message, expected)) => (message, format!("expected {expected}")),
+            None => (error.message(), String::new()),
+        };
+        let fault = Fault::error(span, format!("not TOML: {message}"), hint);
+        let line = line_of(text, &fault);
+        if faults.iter().all(|other| line_of(text, other) != line) {
+            faults.push(fault);
+        }
+    }
+    faults
+}
+
+fn line_of(text: &str, fault: &Fault) -> Option<usize> {
+    let before = text.as_bytes().get(..fault.span?.start)?;
+    Some(memchr::memchr_iter(b'\n', before).count())
+}
+
+/// Reads a file whole, unless it is too long to be a configuration.
+pub(super) fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
+        let message = format!("it is longer than {} MiB", FILE_BYTES_MAX >> 20);
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            message,
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Longest file that is taken for a configuration.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Tells apart the severities for [`Loaded`].
+impl Loaded {
+    /// Gives the warnings, if there are any.
+    pub fn warnings(&self) -> impl Iterator<Item = &Fault> {
+        let is_warning = |fault: &&Fault| fault.severity == Severity::Warning;
+        self.warnings.list().iter().filter(is_warning)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_text(text: &str) -> Result<Loaded, Faults> {
+        parse(text, Path::new("proxy.toml"), &Rules::default())
+    }
+
+    const SMALL: &str = "[listeners.web]\naddress = \"127.0.0.1:0\"\n\
+        [routes.all]\npool = \"app\"\n[pools.app]\nendpoints = [\"127.0.0.1:9001\"]\n";
+
+    #[test]
+    fn a_small_file_gets_every_default() {
+        let loaded = parse_text(SMALL).unwrap();
+        let json = serde_json::to_value(&loaded.config).unwrap();
+        assert_eq!(json["pools"]["app"]["limits"]["connections"], 1024);
+        assert_eq!(json["routes"]["all"]["timeouts"]["total"], "30s");
+        assert_eq!(json["routes"]["all"]["pool"], "app");
+        assert_eq!(json["listeners"]["web"]["limits"]["head"], "64KiB");
+        assert_eq!(loaded.warnings().count(), 0, "{}", loaded.warnings);
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_the_same() {
+        let first = parse_text(SMALL).unwrap().config;
+        let json = serde_json::to_value(&first).unwrap();
+        let text = toml::to_string(&json).unwrap();
+        let second = parse_text(&text).unwrap().config;
+        assert_eq!(first, second);
+    }
+
+    #[test]
+    fn unreadable_files_say_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = Rules::default();
+        let missing = load(&folder.path().join("none.toml"), &rules).unwrap_err();
+        assert!(missing.to_string().ends_with("the file does not exist"));
+        let path = folder.path().join("latin.toml");
+        std::fs::write(&path, b"a = \"\xe4\"").unwrap();
+        let latin = load(&path, &rules).unwrap_err();
+        assert!(latin.to_string().contains("not UTF-8"), "{latin}");
+        let is_folder = load(folder.path(), &rules).unwrap_err();
+        assert!(is_folder.to_string().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_torn_file_reports_syntax_and_other_faults_without_echoes() {
+        let text = "[listeners.web]\naddress = \n[pools.app]\nendpoints = [5]\n";
+        let faults = parse_text(text).unwrap_err();
+        let shown = faults.to_string();
+        assert_eq!(faults.list().len(), 2, "{shown}");
+        assert!(shown.contains("not TOML"), "{shown}");
+        assert!(shown.contains("not a whole number"), "{shown}");
+    }
+}
