@@ -5,6 +5,7 @@
 //! rendered form is for people (and is tested text), the JSON form for programs.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -127,9 +128,14 @@ impl Faults {
         let blocks: Vec<String> = self
             .list
             .iter()
+            .take(RENDERED_MAX)
             .map(|fault| self.render_one(&renderer, fault))
             .collect();
-        blocks.join("\n\n")
+        let mut text = blocks.join("\n\n");
+        if let Some(more) = self.list.len().checked_sub(RENDERED_MAX + 1) {
+            text.push_str(&format!("\n\n… and {} more", more + 1));
+        }
+        text
     }
 
     fn render_one(&self, renderer: &Renderer, fault: &Fault) -> String {
@@ -145,24 +151,41 @@ impl Faults {
                 fault.message
             );
         };
-        let main = AnnotationKind::Primary.span(self.clip(span));
-        let main = if fault.hint.is_empty() {
-            main
-        } else {
-            main.label(&*fault.hint)
+        let window = self.window(fault, span);
+        let place = |span: Span| {
+            let clipped = self.clip(span);
+            clipped.start - window.start..clipped.end - window.start
         };
-        let mut snippet = Snippet::source(&*self.text)
+        let mut main = AnnotationKind::Primary.span(place(span));
+        if !fault.hint.is_empty() {
+            main = main.label(&*fault.hint);
+        }
+        let (line_start, _) = position(&self.text, window.start);
+        let mut snippet = Snippet::source(&self.text[window.clone()])
+            .line_start(line_start)
             .path(self.file.display().to_string())
             .annotation(main);
         if let Some((span, remark)) = &fault.related {
-            let second = AnnotationKind::Context.span(self.clip(*span));
+            let second = AnnotationKind::Context.span(place(*span));
             snippet = snippet.annotation(second.label(&**remark));
         }
         renderer.render(&[level.primary_title(&*fault.message).element(snippet)])
     }
 
+    /// Gives the whole lines that a fault is about, so that a long file with many
+    /// faults is not gone through once for each.
+    fn window(&self, fault: &Fault, span: Span) -> Range<usize> {
+        let main = self.clip(span);
+        let other = fault.related.as_ref().map(|(span, _)| self.clip(*span));
+        let other = other.unwrap_or_else(|| main.clone());
+        let (first, last) = (main.start.min(other.start), main.end.max(other.end));
+        let start = self.text[..first].rfind('\n').map_or(0, |at| at + 1);
+        let end = self.text[last..].find('\n');
+        start..end.map_or(self.text.len(), |length| last + length)
+    }
+
     /// Keeps a span inside the text and, for legibility, inside its first line.
-    fn clip(&self, span: Span) -> std::ops::Range<usize> {
+    fn clip(&self, span: Span) -> Range<usize> {
         let start = floor_boundary(&self.text, span.start.min(self.text.len()));
         let end = floor_boundary(&self.text, span.end.min(self.text.len())).max(start);
         let line_end = self.text[start..end]
@@ -230,6 +253,9 @@ fn floor_boundary(text: &str, mut offset: usize) -> usize {
     offset
 }
 
+/// Faults ever rendered; a file with more is not the file that was meant.
+const RENDERED_MAX: usize = 200;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +281,23 @@ mod tests {
         assert_eq!(position(text, 1), (1, 1));
         let shown = one(text, Fault::error(Span::new(90, 99), "m", "")).to_string();
         assert!(shown.contains("proxy.toml:1"), "{shown}");
+    }
+
+    #[test]
+    fn places_far_apart_are_shown_with_their_lines() {
+        let text = "first = 1\nb\nc\nd\ne\nf\nsecond = 2\n";
+        let fault = Fault::error(Span::new(20, 26), "m", "h").with_related(Span::new(0, 5), "r");
+        let shown = one(text, fault).to_string();
+        assert!(shown.contains("proxy.toml:7:1"), "{shown}");
+        assert!(shown.contains("1 | first = 1\n  | ----- r"), "{shown}");
+        assert!(shown.contains("7 | second = 2\n  | ^^^^^^ h"), "{shown}");
+    }
+
+    #[test]
+    fn endless_faults_are_cut_off() {
+        let fault = Fault::error(Span::new(0, 1), "m", "");
+        let faults = Faults::new(Path::new("p"), "a".into(), vec![fault; RENDERED_MAX + 3]);
+        assert!(faults.to_string().ends_with("… and 3 more"));
     }
 
     #[test]

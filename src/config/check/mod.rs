@@ -11,7 +11,7 @@ mod route;
 mod surroundings;
 mod test;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::diagnostic::Fault;
@@ -79,18 +79,18 @@ impl<'a> Check<'a> {
     }
 
     /// Notes a reference to a name that is not among `defined` in the tables of `kind`.
-    fn refer<'n>(
+    fn refer<T>(
         &mut self,
         kind: &str,
         reference: &Spanned<Name>,
-        defined: impl Iterator<Item = &'n Name>,
+        defined: &BTreeMap<Name, T>,
         message: impl FnOnce(&str) -> String,
     ) {
-        let names: Vec<&str> = defined.map(|name| &**name).collect();
-        let is_broken = self.is_broken(&format!("{kind}.{reference}"));
-        if names.contains(&&***reference) || is_broken {
+        if defined.contains_key(&reference.value) || self.is_broken(&format!("{kind}.{reference}"))
+        {
             return;
         }
+        let names: Vec<&str> = defined.keys().map(|name| &**name).collect();
         let hint = alternatives("defined", reference, &names);
         self.error(reference.span, message(reference), hint);
     }

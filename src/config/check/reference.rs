@@ -11,7 +11,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     let mut used: BTreeSet<&Name> = BTreeSet::new();
     for (name, route) in &config.routes {
         for listener in &route.listeners {
-            check.refer("listeners", listener, config.listeners.keys(), |wanted| {
+            check.refer("listeners", listener, &config.listeners, |wanted| {
                 format!("route \"{name}\" is for listener \"{wanted}\", which is not defined")
             });
         }
@@ -19,7 +19,7 @@ pub(super) fn check(check: &mut Check<'_>) {
             continue;
         };
         used.insert(&pool.value);
-        check.refer("pools", pool, config.pools.keys(), |wanted| {
+        check.refer("pools", pool, &config.pools, |wanted| {
             format!("route \"{name}\" sends to pool \"{wanted}\", which is not defined")
         });
         check_version(check, name);
@@ -27,7 +27,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (name, pool) in &config.pools {
         for next in &pool.failover {
             used.insert(&next.value);
-            check.refer("pools", next, config.pools.keys(), |wanted| {
+            check.refer("pools", next, &config.pools, |wanted| {
                 format!("pool \"{name}\" fails over to pool \"{wanted}\", which is not defined")
             });
         }

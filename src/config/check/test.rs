@@ -8,12 +8,12 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (name, test) in &config.tests {
         let expect = &test.expect;
         if let Some(route) = &expect.route {
-            check.refer("routes", route, config.routes.keys(), |wanted| {
+            check.refer("routes", route, &config.routes, |wanted| {
                 format!("test \"{name}\" expects route \"{wanted}\", which is not defined")
             });
         }
         if let Some(pool) = &expect.pool {
-            check.refer("pools", pool, config.pools.keys(), |wanted| {
+            check.refer("pools", pool, &config.pools, |wanted| {
                 format!("test \"{name}\" expects pool \"{wanted}\", which is not defined")
             });
         }

@@ -280,11 +280,11 @@ fn read_pairs<K: MapKey, T: Setting>(
                     None
                 }
             };
-            let value = T::read(&node, reader);
-            if value.is_none() {
+            let pair = name.zip(T::read(&node, reader));
+            if pair.is_none() {
                 reader.mark_broken();
             }
-            name.zip(value)
+            pair
         });
         pairs.extend(pair);
     }

@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
     /// Names the table in the tree, as in `[pools.app]`.
     pub fn table_place(&self) -> String {
         if self.path.is_empty() {
-            "the top level".to_owned()
+            "the file".to_owned()
         } else {
             format!("[{}]", self.place())
         }

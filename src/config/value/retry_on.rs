@@ -44,14 +44,9 @@ impl RetryOn {
             .filter(|status| StatusSet::parse(text).is_ok() && status.as_u16() >= 400);
         status.map(Self::Status).ok_or_else(|| {
             let mut words: Vec<_> = WORDS.iter().map(|(word, _)| *word).collect();
-            words.extend(["503", "grpc:unavailable"]);
-            Mismatch::new(
-                format!("\"{text}\" is not an outcome to retry on"),
-                format!(
-                    "{}, or any status from 400",
-                    alternatives("allowed", text, &words)
-                ),
-            )
+            words.extend(["503 (or any status from 400)", "grpc:unavailable"]);
+            let message = format!("\"{text}\" is not an outcome to retry on");
+            Mismatch::new(message, alternatives("allowed", text, &words))
         })
     }
 }
