@@ -9,9 +9,9 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::check::{self, Rules};
-use super::diagnostic::{Fault, Faults, Severity};
+use super::diagnostic::{Fault, Faults};
 use super::schema::Config;
-use super::setting::{Node, Reader, Setting as _, Span};
+use super::setting::{Findings, Node, Reader, Setting as _, Span};
 
 /// A file that was read, checked and found to be good.
 #[derive(Debug, Clone)]
@@ -75,8 +75,8 @@ pub fn load(path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
 /// Gives every fault, warnings included.
 pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
     let text: Arc<str> = text.into();
-    let (config, faults) = decode(&text, path, rules);
-    let faults = Faults::new(path, Arc::clone(&text), faults);
+    let (config, faults, hidden) = decode(&text, path, rules);
+    let faults = Faults::new(path, mask(&text, &hidden), faults);
     match config {
         Some(config) if faults.errors() == 0 => Ok(Loaded {
             config,
@@ -88,7 +88,8 @@ pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Resul
     }
 }
 
-fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> (Option<Config>, Vec<Fault>) {
+/// Decodes and checks: the configuration, its faults, and which text not to show.
+fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> (Option<Config>, Vec<Fault>, Vec<Span>) {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let torn = !errors.is_empty();
     let mut faults = syntax_faults(text, &errors);
@@ -99,18 +100,35 @@ fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> (Option<Config>, Vec<Fa
     }
     let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree.into_inner()));
     let config = Config::read(&Node::item(&root), &mut reader);
-    let (found, broken) = reader.finish();
+    let Findings {
+        faults: found,
+        broken,
+        hidden,
+    } = reader.finish();
     // A line that did not parse says nothing true about its values.
     let torn_lines: Vec<_> = faults.iter().filter_map(|f| line_of(text, f)).collect();
-    faults.extend(
-        found
-            .into_iter()
-            .filter(|fault| line_of(text, fault).is_none_or(|line| !torn_lines.contains(&line))),
-    );
+    let is_echo =
+        |fault: &Fault| line_of(text, fault).is_some_and(|line| torn_lines.contains(&line));
+    faults.extend(found.into_iter().filter(|fault| !torn || !is_echo(fault)));
     if !torn && let Some(config) = &config {
         faults.extend(check::check(config, &broken, rules));
     }
-    (config, faults)
+    (config, faults, hidden)
+}
+
+/// Puts a `*` over each byte that must not be shown; all places stay where they are.
+fn mask(text: &Arc<str>, hidden: &[Span]) -> Arc<str> {
+    if hidden.is_empty() {
+        return Arc::clone(text);
+    }
+    let mut masked = text.to_string();
+    for span in hidden {
+        if text.get(span.start..span.end).is_some() {
+            let stars = "*".repeat(span.end - span.start);
+            masked.replace_range(span.start..span.end, &stars);
+        }
+    }
+    masked.into()
 }
 
 /// Turns the parser's errors into faults, one per line: what follows on the same line
@@ -155,15 +173,6 @@ pub(super) fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
 /// Longest file that is taken for a configuration.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// Tells apart the severities for [`Loaded`].
-impl Loaded {
-    /// Gives the warnings, if there are any.
-    pub fn warnings(&self) -> impl Iterator<Item = &Fault> {
-        let is_warning = |fault: &&Fault| fault.severity == Severity::Warning;
-        self.warnings.list().iter().filter(is_warning)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,7 +192,7 @@ mod tests {
         assert_eq!(json["routes"]["all"]["timeouts"]["total"], "30s");
         assert_eq!(json["routes"]["all"]["pool"], "app");
         assert_eq!(json["listeners"]["web"]["limits"]["head"], "64KiB");
-        assert_eq!(loaded.warnings().count(), 0, "{}", loaded.warnings);
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     }
 
     #[test]
@@ -193,6 +202,14 @@ mod tests {
         let text = toml::to_string(&json).unwrap();
         let second = parse_text(&text).unwrap().config;
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_not_shown_with_a_fault_beside_it() {
+        let text = format!("admin = {{ token = \"hunter2\", adress = 1 }}\n{SMALL}");
+        let shown = parse_text(&text).unwrap_err().to_string();
+        assert!(shown.contains("token = *********, adress"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

@@ -101,6 +101,14 @@ fn check_picker(check: &mut Check<'_>, place: &str, pool: &Pool) {
             let message = format!("{place}.picker cannot be \"{name}\"");
             check.error(pool.spans.of("picker"), message, hint);
         }
+        Picker::RoundRobin => {
+            let weights = || pool.endpoints.iter().map(|e| e.weight).filter(|w| *w > 0);
+            if weights().max() != weights().min() {
+                let message = format!("{place}.picker looks at no weight, but they differ");
+                let hint = "\"weighted_round_robin\" does";
+                check.warn(pool.spans.of("picker"), message, hint);
+            }
+        }
         Picker::RingHash(hashing) | Picker::Maglev(hashing) if hashing.load_max <= 1.0 => {
             let message = format!("{place}.picker.load_max cannot be {}", hashing.load_max);
             let hint = "above 1: at the mean itself no endpoint could take more";

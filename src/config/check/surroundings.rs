@@ -7,7 +7,7 @@ use crate::config::nearest::alternatives;
 use crate::config::schema::{AccessField, AccessFormat, AccessLog, Admin, LogTarget};
 use crate::config::setting::Span;
 use crate::config::value::template::Fill as _;
-use crate::config::value::{BindAddress, Piece};
+use crate::config::value::{BindAddress, Piece, Secret};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
@@ -61,6 +61,14 @@ fn check_admin(check: &mut Check<'_>, admin: &Admin) {
             check.error(admin.spans.of("address"), message, hint);
         }
         None => {}
+        Some(Secret::Literal(_)) => {
+            let hint = "{ env = \"NAME\" } or { file = \"path\" } keeps it out of the file";
+            check.warn(
+                admin.spans.of("token"),
+                "admin.token is written in the file",
+                hint,
+            );
+        }
         Some(secret) => {
             if let Err(error) = secret.reveal() {
                 let hint = std::error::Error::source(&error).map(ToString::to_string);

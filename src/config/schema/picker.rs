@@ -12,9 +12,9 @@ use crate::config::value::HashKey;
 pub enum Picker {
     /// Any.
     Random,
-    /// Each in its turn.
+    /// Each in its turn, whatever its weight.
     RoundRobin,
-    /// Each in its turn, as often as its weight says.
+    /// Each in its turn, as often as its weight says; with equal weights, as above.
     WeightedRoundRobin,
     /// The one with the fewest exchanges.
     LeastRequests,

@@ -13,7 +13,7 @@ table! {
     /// Endpoints that serve the same, and how they are used.
     pub struct Pool {
         /// How an endpoint is picked: `"random"`, `"round_robin"`, `"weighted_round_robin"`, `"least_requests"`, `"power_of_two"`, `"peak_ewma"`, `{ ring_hash = { key = … } }`, `{ maglev = { key = … } }`, or a name registered by an embedding program.
-        pub picker: Picker = Picker::RoundRobin,
+        pub picker: Picker = Picker::WeightedRoundRobin,
         /// The endpoints, each an address or a table.
         pub endpoints: Vec<Endpoint>,
         /// The protocol spoken to them.

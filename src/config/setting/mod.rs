@@ -18,7 +18,7 @@ mod words;
 pub use basic::MapKey;
 pub use choice::Choice;
 pub(crate) use choice::{choice, print_choice, read_choice, take_first};
-pub use reader::{Node, Reader};
+pub use reader::{Findings, Node, Reader};
 pub use span::{Span, Spanned, Spans};
 pub use table::{Found, Table, TableReader};
 pub(crate) use table::{key_name, read_table, table};

@@ -97,7 +97,20 @@ pub struct Reader<'a> {
     path: Vec<String>,
     faults: Vec<Fault>,
     broken: BTreeSet<String>,
+    hidden: Vec<Span>,
     torn: bool,
+}
+
+/// What a reading found, apart from the values.
+#[derive(Debug)]
+pub struct Findings {
+    /// What is wrong.
+    pub faults: Vec<Fault>,
+    /// Places (`pools.app`, `pools.app.endpoints`) that could not be read in full, so
+    /// must not be called undefined or empty.
+    pub broken: BTreeSet<String>,
+    /// Text that must not be shown.
+    pub hidden: Vec<Span>,
 }
 
 impl<'a> Reader<'a> {
@@ -108,6 +121,7 @@ impl<'a> Reader<'a> {
             path: Vec::new(),
             faults: Vec::new(),
             broken: BTreeSet::new(),
+            hidden: Vec::new(),
             torn: false,
         }
     }
@@ -118,10 +132,18 @@ impl<'a> Reader<'a> {
         self.torn = true;
     }
 
-    /// Ends the reading: the faults, and the places (`pools.app`, `pools.app.endpoints`)
-    /// that could not be read in full, so must not be called undefined or empty.
-    pub fn finish(self) -> (Vec<Fault>, BTreeSet<String>) {
-        (self.faults, self.broken)
+    /// Ends the reading.
+    pub fn finish(self) -> Findings {
+        Findings {
+            faults: self.faults,
+            broken: self.broken,
+            hidden: self.hidden,
+        }
+    }
+
+    /// Keeps the text at `span` out of everything that is shown.
+    pub fn hide(&mut self, span: Span) {
+        self.hidden.push(span);
     }
 
     /// Names the place in the tree, as in `pools.app.health`.

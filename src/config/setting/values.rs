@@ -255,6 +255,7 @@ impl Setting for Secret {
                 reader.fault(Fault::error(node.span, "a secret cannot be empty", ""));
                 return None;
             }
+            reader.hide(node.span);
             return Some(Self::Literal(text.to_owned()));
         }
         Some(match read_choice(node, &Self::shape(), reader)? {
