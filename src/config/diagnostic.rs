@@ -14,6 +14,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
 
+use super::lines::Lines;
 use super::setting::Span;
 
 /// How much a [`Fault`] weighs.
@@ -82,6 +83,7 @@ impl Fault {
 pub struct Faults {
     file: PathBuf,
     text: Arc<str>,
+    lines: Lines,
     list: Vec<Fault>,
 }
 
@@ -91,6 +93,7 @@ impl Faults {
         list.sort_by_key(|fault| fault.span.map(|span| span.start));
         Self {
             file: file.to_owned(),
+            lines: Lines::of(&text),
             text,
             list,
         }
@@ -114,7 +117,7 @@ impl Faults {
 
     /// Gives line and column of `fault`, both from 1, columns in characters.
     pub fn position(&self, fault: &Fault) -> Option<(usize, usize)> {
-        fault.span.map(|span| position(&self.text, span.start))
+        fault.span.map(|span| self.place_of(span.start))
     }
 
     /// Renders all faults for a terminal that shows colours, or plainly.
@@ -160,7 +163,7 @@ impl Faults {
         if !fault.hint.is_empty() {
             main = main.label(&*fault.hint);
         }
-        let (line_start, _) = position(&self.text, window.start);
+        let (line_start, _) = self.place_of(window.start);
         let mut snippet = Snippet::source(&self.text[window.clone()])
             .line_start(line_start)
             .path(self.file.display().to_string())
@@ -179,9 +182,15 @@ impl Faults {
         let other = fault.related.as_ref().map(|(span, _)| self.clip(*span));
         let other = other.unwrap_or_else(|| main.clone());
         let (first, last) = (main.start.min(other.start), main.end.max(other.end));
-        let start = self.text[..first].rfind('\n').map_or(0, |at| at + 1);
+        let start = self.lines.start(first);
         let end = self.text[last..].find('\n');
         start..end.map_or(self.text.len(), |length| last + length)
+    }
+
+    fn place_of(&self, offset: usize) -> (usize, usize) {
+        let offset = floor_boundary(&self.text, offset.min(self.text.len()));
+        let before = &self.text[self.lines.start(offset)..offset];
+        (self.lines.line(offset) + 1, before.chars().count() + 1)
     }
 
     /// Keeps a span inside the text and, for legibility, inside its first line.
@@ -239,13 +248,6 @@ fn severity_word(fault: &Fault) -> &'static str {
     }
 }
 
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text[..floor_boundary(text, offset.min(text.len()))];
-    let line_start = before.rfind('\n').map_or(0, |index| index + 1);
-    let line = before.matches('\n').count() + 1;
-    (line, before[line_start..].chars().count() + 1)
-}
-
 fn floor_boundary(text: &str, mut offset: usize) -> usize {
     while !text.is_char_boundary(offset) {
         offset -= 1;
@@ -277,8 +279,9 @@ mod tests {
     #[test]
     fn columns_count_characters_and_spans_never_leave_the_text() {
         let text = "ü = 1";
-        assert_eq!(position(text, 3), (1, 3));
-        assert_eq!(position(text, 1), (1, 1));
+        let faults = one(text, Fault::of_file("m"));
+        assert_eq!(faults.place_of(3), (1, 3));
+        assert_eq!(faults.place_of(1), (1, 1));
         let shown = one(text, Fault::error(Span::new(90, 99), "m", "")).to_string();
         assert!(shown.contains("proxy.toml:1"), "{shown}");
     }

@@ -1,5 +1,6 @@
 //! From a path to a checked [`Config`].
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Read as _;
@@ -10,6 +11,7 @@ use toml::de::DeTable;
 
 use super::check::{self, Rules};
 use super::diagnostic::{Fault, Faults};
+use super::lines::Lines;
 use super::schema::Config;
 use super::setting::{Findings, Node, Reader, Setting as _, Span};
 
@@ -92,7 +94,8 @@ pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Resul
 fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> (Option<Config>, Vec<Fault>, Vec<Span>) {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let torn = !errors.is_empty();
-    let mut faults = syntax_faults(text, &errors);
+    let lines = Lines::of(text);
+    let mut faults = syntax_faults(&lines, &errors);
     let base = path.parent().unwrap_or_else(|| Path::new(""));
     let mut reader = Reader::new(base);
     if torn {
@@ -106,10 +109,10 @@ fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> (Option<Config>, Vec<Fa
         hidden,
     } = reader.finish();
     // A line that did not parse says nothing true about its values.
-    let torn_lines: Vec<_> = faults.iter().filter_map(|f| line_of(text, f)).collect();
-    let is_echo =
-        |fault: &Fault| line_of(text, fault).is_some_and(|line| torn_lines.contains(&line));
-    faults.extend(found.into_iter().filter(|fault| !torn || !is_echo(fault)));
+    let line_of = |fault: &Fault| fault.span.map(|span| lines.line(span.start));
+    let torn_lines: HashSet<_> = faults.iter().map(line_of).collect();
+    let is_echo = |fault: &Fault| torn_lines.contains(&line_of(fault));
+    faults.extend(found.into_iter().filter(|fault| !is_echo(fault)));
     if !torn && let Some(config) = &config {
         faults.extend(check::check(config, &broken, rules));
     }
@@ -133,26 +136,21 @@ fn mask(text: &Arc<str>, hidden: &[Span]) -> Arc<str> {
 
 /// Turns the parser's errors into faults, one per line: what follows on the same line
 /// is mostly an echo of the first.
-fn syntax_faults(text: &str, errors: &[toml::de::Error]) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = Vec::new();
+fn syntax_faults(lines: &Lines, errors: &[toml::de::Error]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut seen = HashSet::new();
     for error in errors {
         let span = error.span().map_or_else(Span::default, Span::from);
+        if !seen.insert(lines.line(span.start)) {
+            continue;
+        }
         let (message, hint) = match error.message().split_once(", expected ") {
             Some((message, expected)) => (message, format!("expected {expected}")),
             None => (error.message(), String::new()),
         };
-        let fault = Fault::error(span, format!("not TOML: {message}"), hint);
-        let line = line_of(text, &fault);
-        if faults.iter().all(|other| line_of(text, other) != line) {
-            faults.push(fault);
-        }
+        faults.push(Fault::error(span, format!("not TOML: {message}"), hint));
     }
     faults
-}
-
-fn line_of(text: &str, fault: &Fault) -> Option<usize> {
-    let before = text.as_bytes().get(..fault.span?.start)?;
-    Some(memchr::memchr_iter(b'\n', before).count())
 }
 
 /// Reads a file whole, unless it is too long to be a configuration.

@@ -13,6 +13,7 @@
 pub mod check;
 pub mod diagnostic;
 pub mod diff;
+mod lines;
 pub mod load;
 mod nearest;
 pub mod schema;

@@ -124,6 +124,38 @@ fn hostile_text_ends_in_faults() {
 }
 
 #[test]
+fn random_edits_end_in_a_configuration_or_faults() {
+    let bytes = fs::read(root().join("tests/config/valid/everything.toml")).unwrap();
+    let seed: u64 = std::env::var("SEED").map_or(1, |seed| seed.parse().unwrap());
+    let mut state = seed;
+    let mut draw = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    for _ in 0..300 {
+        let mut text = bytes.clone();
+        for _ in 0..=draw(3) {
+            let at = draw(text.len());
+            let with = bytes[draw(bytes.len())];
+            match draw(3) {
+                0 => text[at] = with,
+                1 => text.insert(at, with),
+                _ => drop(text.drain(at..(at + draw(40)).min(text.len()))),
+            }
+        }
+        let text = String::from_utf8_lossy(&text);
+        if let Err(faults) = outcome(&text) {
+            assert!(
+                faults.errors() > 0 && !faults.to_string().is_empty(),
+                "SEED={seed}"
+            );
+        }
+    }
+}
+
+#[test]
 fn ten_thousand_routes_are_taken() {
     let mut text = String::from("[listeners.a]\naddress = \"127.0.0.1:80\"\n");
     text.push_str("[pools.a]\nendpoints = [\"127.0.0.1:1\"]\n");

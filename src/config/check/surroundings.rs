@@ -4,9 +4,8 @@ use std::path::Path;
 
 use super::Check;
 use crate::config::nearest::alternatives;
-use crate::config::schema::{AccessField, AccessFormat, AccessLog, Admin, LogTarget};
+use crate::config::schema::{AccessFormat, AccessLog, Admin, LogTarget};
 use crate::config::setting::Span;
-use crate::config::value::template::Fill as _;
 use crate::config::value::{BindAddress, Piece, Secret};
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -90,14 +89,17 @@ fn check_access_log(check: &mut Check<'_>, log: &AccessLog) {
     let AccessFormat::Template(template) = &log.format else {
         return;
     };
-    let mut known: Vec<&str> = AccessField::NAMES.to_vec();
-    known.extend(log.fields.add.keys().map(String::as_str));
+    let added: Vec<&str> = log.fields.add.keys().map(String::as_str).collect();
+    let is_broken =
+        check.is_broken("access_log.fields") || check.is_broken("access_log.fields.add");
     for piece in template.pieces() {
         if let Piece::Fill(field) = piece
-            && !known.contains(&field.name())
+            && let Some(name) = field.added()
+            && !added.contains(&name)
+            && !is_broken
         {
-            let message = format!("access_log.format: unknown field {{{}}}", field.name());
-            let hint = alternatives("allowed", field.name(), &known);
+            let message = format!("access_log.format: no field \"{name}\" is added");
+            let hint = alternatives("access_log.fields.add has", name, &added);
             check.error(log.spans.of("format"), message, hint);
         }
     }

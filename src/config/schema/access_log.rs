@@ -1,23 +1,25 @@
 //! `[access_log]`: one line per exchange.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use http::HeaderName;
 use serde_json::Value;
 
+use crate::config::nearest::alternatives;
 use crate::config::setting::{Node, Reader, Setting, Shape, table};
 use crate::config::value::template::Fill;
-use crate::config::value::{FieldSource, Ratio, Template};
+use crate::config::value::{FieldSource, Mismatch, Ratio, Template};
 
 table! {
     /// One line per exchange.
     pub struct AccessLog: Default {
         /// The file that lines are appended to; `"-"` is standard output.
         pub path: LogTarget = LogTarget::Stdout,
-        /// `"json"`, `"common"`, or a template such as `"{client} {method} {path} {status}"`.
+        /// `"json"`, `"common"`, or a template such as `"{client} {method} {path} {status}"`; an added field is `{field.NAME}`.
         pub format: AccessFormat = AccessFormat::Json,
-        /// Share of exchanges that are logged; those that failed always are.
+        /// Share of exchanges that are logged, chosen by the request id.
         pub sample: Ratio = Ratio::ONE,
         /// Changes to the fields.
         pub fields: AccessFields = AccessFields::default(),
@@ -91,23 +93,29 @@ impl Setting for AccessFormat {
         reader.parse_text(node, &Self::shape(), |text| match text {
             "json" => Ok(Self::Json),
             "common" => Ok(Self::Common),
-            _ if !text.contains('{') => Err(crate::config::value::Mismatch::new(
-                format!("\"{text}\" is not a format"),
-                crate::config::nearest::alternatives(
-                    "allowed",
-                    text,
-                    &["json", "common", "a template with {fields}"],
-                ),
-            )),
+            _ if !text.contains('{') => {
+                let formats = ["json", "common", "a template with {fields}"];
+                let message = format!("\"{text}\" is not a format");
+                Err(Mismatch::new(
+                    message,
+                    alternatives("allowed", text, &formats),
+                ))
+            }
             _ => Template::parse(text).map(Self::Template),
         })
     }
 
     fn print(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl fmt::Display for AccessFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Json => "json".into(),
-            Self::Common => "common".into(),
-            Self::Template(template) => template.to_string().into(),
+            Self::Json => f.write_str("json"),
+            Self::Common => f.write_str("common"),
+            Self::Template(template) => template.fmt(f),
         }
     }
 }
@@ -118,7 +126,7 @@ pub struct AccessField(String);
 
 impl AccessField {
     /// The fields that every line has.
-    pub const NAMES: [&'static str; 24] = [
+    pub const NAMES: &'static [&'static str] = &[
         "time",
         "request_id",
         "trace_id",
@@ -142,27 +150,30 @@ impl AccessField {
         "queue_ms",
         "tls",
         "user_agent",
-        "query",
     ];
 
-    /// Tells whether the name is one of those that `[access_log.fields] add` must define.
-    pub fn is_added(&self) -> bool {
-        !Self::NAMES.contains(&self.0.as_str())
+    /// Gives the name of the field, if it is one that `fields.add` must define.
+    pub fn added(&self) -> Option<&str> {
+        self.0.strip_prefix(ADDED)
     }
 }
 
-/// A name that is not built in may be one that `fields.add` defines, so it is only
-/// checked when the whole is known.
+/// Whether an added field is there is only known with the whole table.
 impl Fill for AccessField {
     fn from_name(name: &str) -> Result<Self, Vec<&'static str>> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        if !name.is_empty() && name.bytes().all(plain) {
+        let is_added = name
+            .strip_prefix(ADDED)
+            .is_some_and(|name| !name.is_empty());
+        if is_added || Self::NAMES.contains(&name) {
             return Ok(Self(name.to_owned()));
         }
-        Err(Self::NAMES.to_vec())
+        Err(Self::NAMES.iter().copied().chain(["field.NAME"]).collect())
     }
 
     fn name(&self) -> &str {
         &self.0
     }
 }
+
+/// What stands before the name of an added field.
+const ADDED: &str = "field.";

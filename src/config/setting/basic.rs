@@ -299,12 +299,13 @@ fn print_pairs<'a, K: MapKey + 'a, T: Setting + 'a>(
 }
 
 fn plural(kind: &str) -> String {
-    match kind.split_once(' ') {
-        Some((first, rest)) if rest.starts_with("or ") || rest.starts_with("of ") => {
-            format!("{} {rest}", plural(first))
-        }
-        _ if kind.starts_with('"') => kind.to_owned(),
-        _ if kind.ends_with('s') => format!("{kind}es"),
-        _ => format!("{kind}s"),
+    if let Some((first, second)) = kind.split_once(" or ") {
+        return format!("{} or {}", plural(first), plural(second));
+    }
+    match kind.split_once(" of ") {
+        Some((first, rest)) => format!("{} of {rest}", plural(first)),
+        None if kind.starts_with('"') => kind.to_owned(),
+        None if kind.ends_with('s') => format!("{kind}es"),
+        None => format!("{kind}s"),
     }
 }

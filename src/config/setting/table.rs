@@ -224,8 +224,10 @@ macro_rules! table {
 
         impl $crate::config::setting::Table for $name {
             fn keys() -> Vec<$crate::config::setting::KeyDoc> {
-                #[allow(unused_mut, reason = "tables without choices do not add to it")]
-                let mut keys = vec![
+                let choices: Vec<Vec<$crate::config::setting::KeyDoc>> = vec![
+                    $( $( <$choice_ty as $crate::config::setting::Choice>::keys(), )* )?
+                ];
+                let fields = vec![
                     $( $crate::config::setting::KeyDoc {
                         name: $crate::config::setting::key_name!($field $($key)?),
                         doc: concat!($($key_doc, "\n"),+),
@@ -234,19 +236,15 @@ macro_rules! table {
                         choice: false,
                     }, )*
                 ];
-                $( $( keys.extend(<$choice_ty as $crate::config::setting::Choice>::keys()); )* )?
-                keys
+                choices.into_iter().flatten().chain(fields).collect()
             }
 
             fn names() -> Vec<&'static str> {
-                #[allow(unused_mut, reason = "tables without choices do not add to it")]
-                let mut names = vec![
-                    $( $crate::config::setting::key_name!($field $($key)?), )*
+                let choices: Vec<Vec<&'static str>> = vec![
+                    $( $( <$choice_ty as $crate::config::setting::Choice>::names(), )* )?
                 ];
-                $( $( names.extend(
-                    <$choice_ty as $crate::config::setting::Choice>::names()
-                ); )* )?
-                names
+                let fields = vec![ $( $crate::config::setting::key_name!($field $($key)?), )* ];
+                choices.into_iter().flatten().chain(fields).collect()
             }
 
             fn later() -> &'static [&'static str] {
