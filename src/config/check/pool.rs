@@ -6,13 +6,14 @@ use super::Check;
 use crate::config::diagnostic::Fault;
 use crate::config::nearest::alternatives;
 use crate::config::schema::{Ejection, Health, Picker, Pool};
-use crate::config::value::{EndpointAddress, Name};
+use crate::config::value::{BindAddress, EndpointAddress, Name};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
     for (name, pool) in &config.pools {
         let place = format!("pools.{name}");
         check_endpoints(check, name, pool);
+        check_loops(check, name, pool);
         check_picker(check, &place, pool);
         if let Some(health) = &pool.health {
             check_health(check, &format!("{place}.health"), health);
@@ -84,6 +85,29 @@ fn check_endpoints(check: &mut Check<'_>, name: &Name, pool: &Pool) {
             message,
             "the preference has no effect",
         );
+    }
+}
+
+/// Warns of an endpoint that is one of our own listeners.
+fn check_loops(check: &mut Check<'_>, name: &Name, pool: &Pool) {
+    for endpoint in &pool.endpoints {
+        let own = check.config.listeners.iter().find(|(_, listener)| {
+            match (&endpoint.address, &listener.address) {
+                (EndpointAddress::Socket(to), BindAddress::Tcp(at)) => {
+                    let everywhere = at.ip().is_unspecified() && to.ip().is_loopback();
+                    to.port() == at.port() && (to.ip() == at.ip() || everywhere)
+                }
+                (EndpointAddress::Unix(to), BindAddress::Unix(at)) => to == at,
+                _ => false,
+            }
+        });
+        if let Some((listener, _)) = own {
+            let address = &endpoint.address;
+            let message =
+                format!("pool \"{name}\" sends to {address}, which is listener \"{listener}\"");
+            let hint = "requests would go round in a circle";
+            check.warn(endpoint.spans.of("address"), message, hint);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use http::StatusCode;
 
-use super::Check;
+use super::{Check, header};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Destination, Rewrite, Route};
 use crate::config::setting::Setting as _;
@@ -16,6 +16,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         let place = format!("routes.{name}");
         check_times(check, &place, route);
         check_destination(check, &place, route);
+        header::check(check, name, route);
         if let Some(rewrite) = &route.rewrite {
             check_rewrite(check, &place, rewrite);
         }

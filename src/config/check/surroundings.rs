@@ -19,6 +19,12 @@ pub(super) fn check(check: &mut Check<'_>) {
             "a folder, or a path to make one at",
         );
     }
+    let mut trusted = config.proxy.trusted_proxies.iter();
+    if trusted.any(|block| block.prefix_len() == 0) {
+        let message = "proxy.trusted_proxies trusts every peer";
+        let hint = "anyone can then claim any client address";
+        check.warn(config.proxy.spans.of("trusted_proxies"), message, hint);
+    }
     for (name, listener) in &config.listeners {
         let owner = format!("listeners.{name}.address");
         check_socket(
