@@ -23,3 +23,6 @@ pub use shared::{ControlMetrics, SharedCounter, SharedGauge, SharedHistogram};
 
 /// Media type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[cfg(test)]
+mod tests;
