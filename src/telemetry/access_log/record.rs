@@ -50,10 +50,10 @@ pub struct Line<'a> {
     pub queue: Option<Duration>,
     /// TLS version and cipher of the downstream connection.
     pub tls: Option<&'a str>,
-    /// User-Agent as sent.
-    pub user_agent: Option<&'a str>,
-    /// Fields that the configuration adds.
-    pub fields: &'a [(&'a str, &'a str)],
+    /// User-Agent as sent, which may be any bytes.
+    pub user_agent: Option<&'a [u8]>,
+    /// Names and values of the fields that the configuration adds.
+    pub fields: &'a [(&'a str, &'a [u8])],
 }
 
 /// One attempt of an exchange.
