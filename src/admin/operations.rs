@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
 
-use serde::Deserialize;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// A boxed future that may move between threads.
@@ -82,8 +83,9 @@ pub struct ExplainRequest {
     pub method: String,
     /// Scheme, host, path and query.
     pub url: String,
-    /// Names and values, in order; a name may be given more than once.
-    #[serde(default)]
+    /// Names and values, in order; a name may come more than once. Written as an object,
+    /// or as a list of pairs.
+    #[serde(default, deserialize_with = "pairs")]
     pub headers: Vec<(String, String)>,
     /// Address that the request would come from.
     #[serde(default)]
@@ -124,4 +126,34 @@ impl fmt::Display for EndpointAction {
 
 fn get() -> String {
     "GET".to_owned()
+}
+
+fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+    struct Pairs;
+
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Vec<(String, String)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object of header values, or a list of [name, value]")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some(pair) = map.next_entry()? {
+                pairs.push(pair);
+            }
+            Ok(pairs)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some(pair) = list.next_element()? {
+                pairs.push(pair);
+            }
+            Ok(pairs)
+        }
+    }
+
+    deserializer.deserialize_any(Pairs)
 }
