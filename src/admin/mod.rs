@@ -18,7 +18,7 @@ pub use listener::{AdminAddress, AdminListener};
 pub use operations::{
     BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness,
 };
-pub use server::{AdminServer, AdminSettings, SettingsError};
+pub use server::{AdminControl, AdminServer, AdminSettings, SettingsError};
 
 #[cfg(test)]
 mod tests;

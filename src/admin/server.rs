@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::api::{self, Shared};
 use super::auth::{Gate, Peer};
-use super::listener::{AdminListener, Connection};
+use super::listener::{AdminAddress, AdminListener, Connection};
 use super::operations::Operations;
 use crate::telemetry::events::Events;
 
@@ -39,6 +40,14 @@ pub enum SettingsError {
     EmptyToken,
 }
 
+/// Changes a running admin API; the address is fixed, since it was bound.
+#[derive(Clone)]
+pub struct AdminControl {
+    gate: Arc<ArcSwap<Gate>>,
+    is_local: bool,
+    address: String,
+}
+
 /// The admin API, bound and ready to run.
 #[derive(Debug)]
 pub struct AdminServer {
@@ -59,18 +68,12 @@ impl AdminServer {
         operations: Arc<dyn Operations>,
         events: Arc<Events>,
     ) -> Result<Self, SettingsError> {
-        match &settings.token {
-            Some(token) if token.trim().is_empty() => return Err(SettingsError::EmptyToken),
-            None if !listener.address().is_local() => {
-                let address = listener.address().to_string();
-                return Err(SettingsError::PublicWithoutToken(address));
-            }
-            _ => {}
-        }
+        let address = listener.address();
+        let gate = gate(settings.token, address.is_local(), &address.to_string())?;
         let connections_max = settings.connections_max.max(1);
         let (stop, stopped) = watch::channel(false);
         let shared = Shared {
-            gate: Gate::new(settings.token),
+            gate: Arc::new(ArcSwap::from_pointee(gate)),
             operations,
             events,
             // Those who watch stay; they must leave room for the others.
@@ -85,6 +88,21 @@ impl AdminServer {
         })
     }
 
+    /// Makes a handle to change it while it runs.
+    pub fn control(&self) -> AdminControl {
+        let address = self.listener.address();
+        AdminControl {
+            gate: Arc::clone(&self.shared.gate),
+            is_local: address.is_local(),
+            address: address.to_string(),
+        }
+    }
+
+    /// Where it listens; of port 0, the port that was given.
+    pub fn address(&self) -> &AdminAddress {
+        self.listener.address()
+    }
+
     /// Serves until `shutdown`, then lets answers that have begun end, for up to two
     /// seconds. Dropping the future cuts everything.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
@@ -94,7 +112,11 @@ impl AdminServer {
             let full = connections.len() >= self.connections_max;
             tokio::select! {
                 () = &mut shutdown => break,
-                Some(_) = connections.join_next() => {}
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a connection of the admin API failed");
+                    }
+                }
                 accepted = self.listener.accept(), if !full => match accepted {
                     Ok(connection) => {
                         let shared = Arc::clone(&self.shared);
@@ -115,12 +137,40 @@ impl AdminServer {
     }
 }
 
+impl AdminControl {
+    /// Takes another token for all requests from now on, as a reload does.
+    ///
+    /// # Errors
+    /// When it would be open to everyone; the old token stays.
+    pub fn set_token(&self, token: Option<String>) -> Result<(), SettingsError> {
+        let gate = gate(token, self.is_local, &self.address)?;
+        self.gate.store(Arc::new(gate));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for AdminControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminControl")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for AdminSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AdminSettings")
             .field("token", &self.token.as_ref().map(|_| "***"))
             .field("connections_max", &self.connections_max)
             .finish()
+    }
+}
+
+fn gate(token: Option<String>, is_local: bool, address: &str) -> Result<Gate, SettingsError> {
+    match &token {
+        Some(token) if token.trim().is_empty() => Err(SettingsError::EmptyToken),
+        None if !is_local => Err(SettingsError::PublicWithoutToken(address.to_owned())),
+        _ => Ok(Gate::new(token)),
     }
 }
 

@@ -368,7 +368,7 @@ async fn a_change_goes_on_when_the_client_goes_away() {
     let (mut events, mut stream) = (admin.events.watch_after(0).1, admin.connect().await);
     let head = b"POST /drain HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer secret\r\n\r\n";
     stream.write_all(head).await.unwrap();
-    // An answer on a second connection shows that the first head was read before.
+    // An answer on a later connection lets the server read the head, then the end.
     assert_eq!(admin.get("/live").await.status, 200);
     drop(stream);
     assert_eq!(admin.get("/live").await.status, 200);
@@ -419,6 +419,46 @@ async fn a_public_address_needs_a_token() {
     ));
     assert_eq!(new(Some(" ")), Err(SettingsError::EmptyToken));
     assert_eq!(new(Some("secret")), Ok(()));
+}
+
+#[tokio::test]
+async fn another_token_counts_from_the_next_request_on() {
+    let listener = AdminListener::bind(&"0.0.0.0:0".parse().unwrap()).unwrap();
+    let AdminAddress::Tcp(address) = *listener.address() else {
+        panic!("not TCP")
+    };
+    let settings = AdminSettings {
+        token: Some("old".to_owned()),
+        connections_max: 4,
+    };
+    let fake = Arc::<Fake>::default();
+    let server = AdminServer::new(listener, settings, fake, Arc::default()).unwrap();
+    let control = server.control();
+    tokio::spawn(server.run(std::future::pending()));
+    let status = async |token: &str| {
+        let stream = TcpStream::connect(("127.0.0.1", address.port()))
+            .await
+            .unwrap();
+        let token = format!("authorization: Bearer {token}\r\n");
+        exchange(stream, "GET", "/status", &token, "").await.status
+    };
+    assert_eq!((status("old").await, status("new").await), (200, 401));
+    control.set_token(Some("new".to_owned())).unwrap();
+    assert_eq!((status("old").await, status("new").await), (401, 200));
+    assert!(control.set_token(None).is_err());
+    assert_eq!(status("new").await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_come_ends_the_connection() {
+    let admin = Admin::start(None);
+    let mut stream = admin.connect().await;
+    stream.write_all(b"GET /live HTT").await.unwrap();
+    let before = tokio::time::Instant::now();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(before.elapsed() < Duration::from_secs(60));
+    assert!(!answer.starts_with(b"HTTP/1.1 2"));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod read;
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, watch};
@@ -24,7 +25,8 @@ pub(super) use events::EventStream;
 
 /// What all connections share.
 pub(super) struct Shared {
-    pub(super) gate: Gate,
+    /// Exchanged when the configuration brings another token.
+    pub(super) gate: Arc<ArcSwap<Gate>>,
     pub(super) operations: Arc<dyn Operations>,
     pub(super) events: Arc<Events>,
     /// Places for those who watch events.
@@ -49,7 +51,11 @@ pub(super) async fn answer(shared: &Arc<Shared>, peer: Peer, request: Request<In
         Routed::NotFound => return reply::not_found(request.uri().path()),
     };
     let (method, headers) = (request.method(), request.headers());
-    if let Err(refusal) = shared.gate.admit(entry.access, peer, method, headers) {
+    if let Err(refusal) = shared
+        .gate
+        .load()
+        .admit(entry.access, peer, method, headers)
+    {
         return reply::refused(refusal);
     }
     let call = Call {

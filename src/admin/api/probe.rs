@@ -17,7 +17,7 @@ pub(super) fn live(call: &Call) -> Reply {
 pub(super) fn ready(call: &Call) -> Reply {
     let readiness = call.shared.operations.ready();
     let (method, headers) = (call.request.method(), call.request.headers());
-    let gate = &call.shared.gate;
+    let gate = call.shared.gate.load();
     let may_read = gate.admit(Access::Read, call.peer, method, headers).is_ok();
     let mut body = json!({ "ready": readiness.ready });
     if may_read {

@@ -2,7 +2,7 @@
 //!
 //! Written to standard error, so that an access log on standard output stays clean.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::EnvFilter;
@@ -50,13 +50,16 @@ pub enum LogError {
 pub fn init(level: &str, format: LogFormat) -> Result<LogControl, LogError> {
     let (filter, handle) = reload::Layer::new(parse(level)?);
     let registry = tracing_subscriber::registry().with(filter);
+    // Colours are for a terminal; in a file they would be noise.
+    let layer = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     match format {
-        LogFormat::Text => registry
-            .with(fmt::layer().with_writer(io::stderr).with_target(false))
-            .try_init()?,
-        LogFormat::Json => registry
-            .with(fmt::layer().with_writer(io::stderr).json())
-            .try_init()?,
+        LogFormat::Text => registry.with(layer.with_target(false)).try_init()?,
+        LogFormat::Json => {
+            let layer = layer.json().flatten_event(true).with_current_span(false);
+            registry.with(layer.with_span_list(false)).try_init()?;
+        }
     }
     Ok(LogControl { filter: handle })
 }

@@ -44,7 +44,7 @@ fn a_scrape_sums_the_cells_of_all_workers() {
 }
 
 #[test]
-fn a_dropped_handle_keeps_its_count_and_its_memory_is_used_again() {
+fn a_dropped_handle_leaves_its_count_behind() {
     let metrics = Metrics::new(100);
     let worker = metrics.worker();
     for _ in 0..1000 {
