@@ -164,3 +164,6 @@ fn in_millis(duration: Duration) -> Duration {
     let micros = duration.as_micros().saturating_add(500);
     Duration::from_millis(u64::try_from(micros / 1000).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

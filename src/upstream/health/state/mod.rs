@@ -284,3 +284,6 @@ fn consecutive_max(settings: &HealthSettings) -> u32 {
 
 /// Transitions kept between two ticks; more only if ticks stopped.
 const UNREPORTED_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests;
