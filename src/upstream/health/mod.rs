@@ -26,7 +26,7 @@ mod window;
 pub use machine::{Pace, PoolHealth};
 pub use observed::{EndpointHealth, Outcome, ProbeRequest};
 pub use picture::{EndpointView, Picture};
-pub use probe::{Probe, ProbeFailure, Target, TargetAddress};
+pub use probe::{Probe, ProbeFailure, Target};
 pub use schedule::{Schedule, SchedulePlan};
 pub use settings::{CheckKind, CheckSettings, EjectionSettings, HealthSettings, StatusSet};
 pub use state::{PoolHealthState, TICK};

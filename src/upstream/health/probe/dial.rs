@@ -7,7 +7,8 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::{BoxFuture, ProbeFailure, Target, TargetAddress};
+use super::{BoxFuture, ProbeFailure, Target};
+use crate::upstream::endpoint::Address;
 
 /// A connection of any kind.
 pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -34,15 +35,15 @@ impl Dial for PlainDial {
     ) -> BoxFuture<'a, Result<Box<dyn Socket>, ProbeFailure>> {
         Box::pin(async move {
             match &target.address {
-                TargetAddress::Socket(address) => TcpStream::connect(address).await.map(boxed),
-                TargetAddress::Name { host, port } => {
+                Address::Socket(address) => TcpStream::connect(address).await.map(boxed),
+                Address::Name(host, port) => {
                     // Looked up here, so that a missing name is not told as a failed connection.
-                    let found = tokio::net::lookup_host((host.as_str(), *port)).await;
+                    let found = tokio::net::lookup_host((&**host, *port)).await;
                     let addresses: Vec<_> =
                         found.map_err(|_| ProbeFailure::NameNotFound)?.collect();
                     TcpStream::connect(addresses.as_slice()).await.map(boxed)
                 }
-                TargetAddress::Unix(path) => UnixStream::connect(path).await.map(boxed),
+                Address::Unix(path) => UnixStream::connect(path).await.map(boxed),
             }
             .map_err(|error| match error.kind() {
                 io::ErrorKind::ConnectionRefused => ProbeFailure::Refused,

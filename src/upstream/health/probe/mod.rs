@@ -1,8 +1,6 @@
 //! Active checks: asking an endpoint whether it is well. A probe asks; the pool's machine decides.
 
-use std::{
-    fmt, future::Future, io, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
-};
+use std::{fmt, future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -17,6 +15,7 @@ pub use http::{HttpProbe, HttpVersion};
 pub use tcp::TcpProbe;
 
 use super::settings::CheckKind;
+use crate::upstream::endpoint::{Address, Endpoint};
 
 /// A boxed future, so that [`Probe`] and [`Dial`] are object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -37,25 +36,26 @@ pub struct Target {
     /// Its identity within the pool.
     pub identity: Arc<str>,
     /// Where to connect.
-    pub address: TargetAddress,
+    pub address: Address,
     /// The Host or authority sent when the check names none.
     pub host: String,
 }
 
-/// Where a connection goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TargetAddress {
-    /// An IP address and port.
-    Socket(SocketAddr),
-    /// A name looked up for each check.
-    Name {
-        /// The name.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// A Unix socket.
-    Unix(PathBuf),
+impl Target {
+    /// The target that an endpoint is.
+    #[must_use]
+    pub fn new(endpoint: &Endpoint) -> Self {
+        let host = match &endpoint.address {
+            Address::Socket(_) | Address::Name(..) => endpoint.address.to_string(),
+            // A path is no authority.
+            Address::Unix(_) => "localhost".to_owned(),
+        };
+        Self {
+            identity: Arc::clone(&endpoint.label),
+            address: endpoint.address.clone(),
+            host,
+        }
+    }
 }
 
 /// Why a check failed, in the words that an operator reads.

@@ -19,7 +19,7 @@ fn target(address: SocketAddr) -> Target {
     let host = address.to_string();
     Target {
         identity: host.as_str().into(),
-        address: TargetAddress::Socket(address),
+        address: Address::Socket(address),
         host,
     }
 }
@@ -219,19 +219,13 @@ async fn a_connection_that_opens_passes_a_tcp_check() {
 async fn names_and_unix_sockets_are_reached() {
     let (address, _listener) = silent().await;
     let mut named = target(address);
-    named.address = TargetAddress::Name {
-        host: "localhost".into(),
-        port: address.port(),
-    };
+    named.address = Address::Name("localhost".into(), address.port());
     let patience = Duration::from_secs(5);
     assert_eq!(
         ask_within(CheckKind::Tcp, HttpVersion::Http1, named.clone(), patience).await,
         Ok(())
     );
-    named.address = TargetAddress::Name {
-        host: "nobody.invalid".into(),
-        port: 80,
-    };
+    named.address = Address::Name("nobody.invalid".into(), 80);
     let failure = ask_within(CheckKind::Tcp, HttpVersion::Http1, named, patience)
         .await
         .unwrap_err();
@@ -251,7 +245,7 @@ async fn names_and_unix_sockets_are_reached() {
     let unix = Target {
         identity: "unix:app.sock".into(),
         host: path.display().to_string(),
-        address: TargetAddress::Unix(path),
+        address: Address::Unix(path),
     };
     assert_eq!(
         ask_within(CheckKind::http("/"), HttpVersion::Http1, unix, patience).await,

@@ -9,11 +9,14 @@ use tokio::{
 };
 
 use super::*;
-use crate::upstream::health::{
-    probe::{self, BoxFuture, HttpVersion, PlainDial, TargetAddress},
-    settings::{CheckKind, HealthSettings},
-    transition::EndpointState,
-    view::PoolHealthView,
+use crate::upstream::{
+    endpoint::Address,
+    health::{
+        probe::{self, BoxFuture, HttpVersion, PlainDial},
+        settings::{CheckKind, HealthSettings},
+        transition::EndpointState,
+        view::PoolHealthView,
+    },
 };
 
 /// Passes for every target but those told to fail or hang, and counts the questions to each.
@@ -68,7 +71,7 @@ impl Probe for Scripted {
     }
 }
 
-fn target(identity: &str, address: TargetAddress) -> Target {
+fn target(identity: &str, address: Address) -> Target {
     Target {
         identity: identity.into(),
         address,
@@ -77,7 +80,7 @@ fn target(identity: &str, address: TargetAddress) -> Target {
 }
 
 fn unreal(names: &[&str]) -> Vec<Target> {
-    let nowhere = TargetAddress::Unix("/nonexistent".into());
+    let nowhere = Address::Unix("/nonexistent".into());
     names
         .iter()
         .map(|name| target(name, nowhere.clone()))
@@ -220,7 +223,7 @@ async fn real_endpoints_that_serve_refuse_and_hang_are_told_apart() {
     let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = |name: &str, listener: &TcpListener| {
-        target(name, TargetAddress::Socket(listener.local_addr().unwrap()))
+        target(name, Address::Socket(listener.local_addr().unwrap()))
     };
     let targets = vec![
         at("serving", &serving),
