@@ -1,3 +1,7 @@
 //! The `sluicegate` binary: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sluicegate::cli::main()
+}

@@ -1,1 +1,24 @@
 //! The admin API: what operators and tools read, and the commands they give.
+//!
+//! An HTTP/1.1 server of its own on the control runtime, so that nothing here touches a
+//! worker. It knows the proxy only through [`Operations`]. Order of a request: connection
+//! limit, head within its deadline, [`auth`] (who may), [`router`] (what), `api` (answer).
+
+mod api;
+mod auth;
+mod body;
+mod listener;
+mod openapi;
+mod operations;
+mod reply;
+mod router;
+mod server;
+
+pub use listener::{AdminAddress, AdminListener};
+pub use operations::{
+    BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness,
+};
+pub use server::{AdminControl, AdminServer, AdminSettings, SettingsError};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,30 @@
 //! From the text of `proxy.toml` to checked types.
+//!
+//! The walk of a file: [`load`] reads it, [`setting`] decodes the TOML tree into the
+//! tables of [`schema`] (whose single values live in [`value`]), [`check`] looks at the
+//! whole, and every fault on the way is collected as a [`Fault`] with its place in the
+//! file, so that one run reports all of them. [`diff`] says what a new file would
+//! change and [`watch`] when to look again.
+//!
+//! The area owns no live state: a [`Config`] is what was written, with defaults filled
+//! in and the positions kept, and never changes. Only [`load`] and [`watch`] touch the
+//! disk, and [`check`] looks whether files that the text names are there.
+
+pub mod check;
+pub mod diagnostic;
+pub mod diff;
+mod lines;
+pub mod load;
+mod nearest;
+pub mod schema;
+pub mod setting;
+pub mod value;
+pub mod watch;
+
+pub use check::Rules;
+pub use diagnostic::{Fault, Faults, Severity};
+pub use diff::Diff;
+pub use load::{ContentHash, Loaded, load, parse};
+pub use schema::Config;
+pub use setting::{Span, Spanned, Spans};
+pub use watch::Watcher;

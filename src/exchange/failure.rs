@@ -55,6 +55,8 @@ pub enum Failure {
     Loop,
     /// The client went away before the end of the exchange.
     ClientGone,
+    /// The client stopped reading the response.
+    ClientStalled,
     /// The proxy stopped before the exchange was over.
     Shutdown,
     /// A fault of the proxy itself.
@@ -140,7 +142,7 @@ impl Failure {
             | Self::ReadTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::SlowHead | Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BadRequest(rule) => rule.status(),
-            Self::ClientGone => CLIENT_GONE,
+            Self::ClientGone | Self::ClientStalled => CLIENT_GONE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -158,7 +160,7 @@ impl Failure {
             Self::Unroutable => "destination_ip_unroutable",
             Self::ConnectTimeout => "connection_timeout",
             Self::ResponseTimeout => "http_response_timeout",
-            Self::WriteTimeout => "connection_write_timeout",
+            Self::WriteTimeout | Self::ClientStalled => "connection_write_timeout",
             Self::ReadTimeout => "connection_read_timeout",
             Self::ResponseMalformed => "http_protocol_error",
             Self::ResponseHeadTooLarge => "http_response_header_section_size",
@@ -189,9 +191,11 @@ impl Failure {
             | Self::ResponseHeadTooLarge
             | Self::ResponseIncomplete
             | Self::UpgradeFailed => Side::Upstream,
-            Self::BadRequest(_) | Self::SlowHead | Self::SlowBody | Self::ClientGone => {
-                Side::Downstream
-            }
+            Self::BadRequest(_)
+            | Self::SlowHead
+            | Self::SlowBody
+            | Self::ClientGone
+            | Self::ClientStalled => Side::Downstream,
             Self::RouteNotFound
             | Self::NoEndpoint
             | Self::LimitReached
@@ -226,6 +230,7 @@ impl Failure {
             Self::SlowBody => "the request body did not arrive in time",
             Self::Loop => "the request has passed through this proxy before",
             Self::ClientGone => "the client went away",
+            Self::ClientStalled => "the client stopped reading the answer",
             Self::Shutdown => "the proxy is stopping",
             Self::Internal => "the proxy failed; this is a bug in it",
         }

@@ -1,5 +1,156 @@
 //! What is known of one exchange: a request with its response.
+//!
+//! The record is made when a request head has arrived and carried to the end of
+//! the response; explain, access log, metrics and `Proxy-Status` all print it.
 
+mod attempt;
+mod body;
 mod failure;
 
+use std::{net::IpAddr, rc::Rc, sync::Arc};
+
+use ::http::{HeaderValue, Method, StatusCode, Version};
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+pub use attempt::{Attempt, AttemptOutcome};
+pub use body::{Body, CustomBody, Limited};
 pub use failure::{BadRequest, CLIENT_GONE, Failure, Side};
+
+use crate::{
+    http::{authority::Authority, forwarded::Scheme},
+    proxy::Held,
+    state::{Action, Decision, Listener, LocalSnapshot, Route},
+    upstream::pool::Pool,
+};
+
+/// One request with its response, from the head to the last byte.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The configuration it lives under, to its end.
+    pub(crate) snapshot: Rc<LocalSnapshot>,
+    /// The listener it came in by.
+    pub(crate) listener: Arc<Listener>,
+    /// When its head had arrived.
+    pub(crate) started: Instant,
+    /// Its identity: in headers, log and admin API.
+    pub(crate) request_id: HeaderValue,
+    /// The address on the other end of the connection.
+    pub(crate) peer: IpAddr,
+    /// The client's address: the peer's, or what trusted proxies say.
+    pub(crate) client: IpAddr,
+    /// The scheme that the client used, as far as that is known.
+    pub(crate) scheme: Scheme,
+    /// The request line and what the log shows of the head.
+    pub(crate) request: RequestLine,
+    /// Where it goes.
+    pub(crate) decision: Option<Decision>,
+    /// Every try at an endpoint, in order.
+    pub(crate) attempts: SmallVec<[Attempt; 1]>,
+    /// Why it ended early.
+    pub(crate) failure: Option<Failure>,
+    /// The status that went downstream.
+    pub(crate) status: Option<StatusCode>,
+    /// When the response head had arrived or was made.
+    pub(crate) answered: Option<Instant>,
+    /// Time spent waiting for a limit, in nanoseconds.
+    pub(crate) queued_ns: u64,
+    /// Bytes of the request body that were read.
+    pub(crate) bytes_in: u64,
+    /// Bytes of the response body that were handed on.
+    pub(crate) bytes_out: u64,
+    /// Whether the response reached its end.
+    pub(crate) complete: bool,
+    /// What the exchange occupies, given back with it.
+    pub(crate) held: Held,
+}
+
+/// What of a request is remembered to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestLine {
+    pub(crate) method: Method,
+    pub(crate) target: Bytes,
+    pub(crate) version: Version,
+    pub(crate) authority: Option<Authority>,
+    pub(crate) user_agent: Option<HeaderValue>,
+    /// Whether a request head was understood at all.
+    pub(crate) known: bool,
+}
+
+impl Exchange {
+    /// The identity of the exchange.
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// The client's address: the peer's, or what trusted proxies say.
+    pub fn client_ip(&self) -> IpAddr {
+        self.client
+    }
+
+    /// The host that the client asked for, without its port.
+    pub fn host(&self) -> &str {
+        self.request
+            .authority
+            .as_ref()
+            .map_or("", |authority| authority.host())
+    }
+
+    /// The method of the request.
+    pub fn method(&self) -> &Method {
+        &self.request.method
+    }
+
+    /// Path and query as the client sent them.
+    pub fn target(&self) -> &str {
+        std::str::from_utf8(&self.request.target).unwrap_or_default()
+    }
+
+    /// The scheme that the client used.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The name of the listener.
+    pub fn listener_name(&self) -> &str {
+        &self.listener.name
+    }
+
+    /// The name of the route, once it is chosen.
+    pub fn route_name(&self) -> Option<&str> {
+        self.route().map(|route| &*route.name)
+    }
+
+    /// The name of the pool, once it is chosen.
+    pub fn pool_name(&self) -> Option<&str> {
+        self.pool().map(|pool| &*pool.name)
+    }
+
+    /// The address of the endpoint of the last attempt.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.attempts.last().map(|attempt| &*attempt.endpoint)
+    }
+
+    /// The version that runs at the endpoint of the last attempt.
+    pub fn version(&self) -> Option<&str> {
+        self.attempts.last()?.version.as_deref()
+    }
+
+    pub(crate) fn route(&self) -> Option<&Arc<Route>> {
+        let decision = self.decision.as_ref()?;
+        self.snapshot.shared.routes.get(decision.route.0 as usize)
+    }
+
+    /// The pool of the last attempt, else the one that the route names.
+    pub(crate) fn pool(&self) -> Option<&Arc<Pool>> {
+        let index = match self.attempts.last() {
+            Some(attempt) => attempt.pool,
+            None => match self.route()?.action {
+                Action::Pool(pool, _) => pool,
+                Action::Redirect(_) | Action::Respond(_) => return None,
+            },
+        };
+        self.snapshot.shared.pools.get(index.0 as usize)
+    }
+}

@@ -1,1 +1,18 @@
 //! The rules of the HTTP standards that every version shares; no policy.
+//!
+//! Second in the walk: between the bytes of a connection and the choice of a
+//! route. Nothing here knows the configuration, keeps state between requests or
+//! does I/O. What a peer sends ends in a value or in a
+//! [`BadRequest`](crate::exchange::BadRequest), never in a panic.
+
+pub mod authority;
+pub mod cookie;
+pub mod date;
+pub mod forwarded;
+pub mod hop_by_hop;
+pub mod method;
+pub mod path;
+pub mod request_id;
+pub mod trailer;
+pub mod upgrade;
+pub mod via;

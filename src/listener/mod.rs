@@ -1,1 +1,16 @@
 //! Where bytes arrive: sockets bound, connections accepted and limited.
+//!
+//! [`bind`] makes the sockets, [`accept`] takes connections from them, [`connection`]
+//! is what is known of one; [`http1`] and [`http2`] speak on it and hand each request
+//! to [`crate::proxy::serve`].
+
+pub mod accept;
+pub mod bind;
+pub mod connection;
+mod http1;
+mod http2;
+mod protocol;
+mod request_body;
+
+pub use connection::Connection;
+pub use request_body::{Exchanging, RequestBody};

@@ -1,1 +1,20 @@
-//! The walk of a request, a file per step.
+//! The walk of a request, a file per step; [`serve`] is its table of contents.
+
+mod admit;
+mod attempt;
+mod begin;
+mod finish;
+mod held;
+mod outgoing;
+mod pick;
+mod reply;
+mod request;
+mod response;
+mod serve;
+mod tunnel;
+
+pub(crate) use finish::RouteMetrics;
+pub(crate) use held::Held;
+pub use outgoing::Outgoing;
+pub use serve::{refuse, serve};
+pub(crate) use tunnel::tunnel;

@@ -1,1 +1,22 @@
-//! Where to: from a snapshot and a request head to a decision.
+//! Where to: from the facts of a request head to the route that takes it.
+//!
+//! Third in the walk, after the rules of the standard and before the filters of the
+//! route found. Pure: a [`RouteTable`] is built once per snapshot and never changes;
+//! finding a route does no I/O, takes no lock and allocates nothing.
+//!
+//! Precedence is that of the Kubernetes Gateway API (`HTTPRoute`), whatever the order
+//! in the file; see [`RouteSpec`]. The index ([`RouteTable::find`]) and the explanation
+//! ([`RouteTable::explain`]) ask the same matchers.
+
+mod explain;
+mod host_index;
+pub mod matcher;
+mod path_index;
+mod rank;
+mod spec;
+mod table;
+
+pub use explain::{Explanation, Outcome, Verdict};
+pub use matcher::{Mismatch, ValueMatch};
+pub use spec::{HostPattern, HostPatternError, PathMatch, PathPatternError, RouteSpec};
+pub use table::{Facts, RouteIndex, RouteTable};

@@ -1,1 +1,27 @@
 //! The life of the process: startup, workers, control, reload, drain.
+//!
+//! [`Server`] is what a program embeds: it starts one thread per worker and runs the
+//! control thread's work (configuration, health, admin, signals) on the caller's.
+//! Workers read what control decides through [`Shared`]; control reads what workers
+//! counted. Nothing is shared and locked on the request path.
+
+mod board;
+mod control;
+mod drain;
+mod last_good;
+mod metrics;
+mod operations;
+mod registered;
+mod reload;
+mod shared;
+mod signal;
+mod startup;
+pub mod task;
+mod worker;
+mod worker_metrics;
+
+pub use registered::Registered;
+pub use shared::Shared;
+pub use startup::{Server, StartError};
+pub use worker::Worker;
+pub use worker_metrics::WorkerCounters;

@@ -27,6 +27,9 @@ pub struct Buffered {
     ended: bool,
     write: BytesMut,
     large: Bytes,
+    /// What follows the large piece, such as the end of its chunk.
+    tail: &'static [u8],
+    written: u64,
 }
 
 impl Buffered {
@@ -40,6 +43,8 @@ impl Buffered {
             ended: false,
             write: BytesMut::new(),
             large: Bytes::new(),
+            tail: b"",
+            written: 0,
         }
     }
 
@@ -104,24 +109,31 @@ impl Buffered {
         &mut self.write
     }
 
-    /// Appends a piece: copied when small, kept as it is when large.
-    pub fn append(&mut self, piece: Bytes) {
+    /// Appends a piece and the `tail` that follows it: copied when small, kept as it is when large.
+    pub fn append(&mut self, piece: Bytes, tail: &'static [u8]) {
         debug_assert!(self.large.is_empty(), "appended behind a large piece");
         if piece.len() <= COPY_MAX {
             self.write.extend_from_slice(&piece);
+            self.write.extend_from_slice(tail);
         } else {
             self.large = piece;
+            self.tail = tail;
         }
     }
 
     /// Whether more may be appended: no large piece waits, and not too many small ones.
     pub fn can_append(&self) -> bool {
-        self.large.is_empty() && self.write.len() < WRITE_HIGH
+        self.large.is_empty() && self.tail.is_empty() && self.write.len() < WRITE_HIGH
     }
 
     /// Whether everything appended has been handed to the socket.
     pub fn is_flushed(&self) -> bool {
-        self.write.is_empty() && self.large.is_empty()
+        self.write.is_empty() && self.large.is_empty() && self.tail.is_empty()
+    }
+
+    /// How many bytes the socket has taken since the stream was wrapped.
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// Writes what was appended. Cancel safe: what is written is gone from the buffers.
@@ -129,23 +141,27 @@ impl Buffered {
     /// # Errors
     /// What the socket says.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
+        while !self.is_flushed() {
             let stream = Pin::new(&mut self.stream);
-            let count = match (self.write.is_empty(), self.large.is_empty()) {
-                (true, true) => break,
-                (false, true) => ready!(stream.poll_write(cx, &self.write))?,
-                (true, false) => ready!(stream.poll_write(cx, &self.large))?,
-                (false, false) => {
-                    let slices = [IoSlice::new(&self.write), IoSlice::new(&self.large)];
-                    ready!(stream.poll_write_vectored(cx, &slices))?
-                }
+            let count = if self.large.is_empty() && self.tail.is_empty() {
+                ready!(stream.poll_write(cx, &self.write))?
+            } else {
+                let slices = [
+                    IoSlice::new(&self.write),
+                    IoSlice::new(&self.large),
+                    IoSlice::new(self.tail),
+                ];
+                ready!(stream.poll_write_vectored(cx, &slices))?
             };
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.written += count as u64;
             let small = count.min(self.write.len());
             self.write.advance(small);
-            self.large.advance(count - small);
+            let large = (count - small).min(self.large.len());
+            self.large.advance(large);
+            self.tail = &self.tail[count - small - large..];
         }
         // Back to the front of its memory; a buffer that grew large is not kept.
         self.large = Bytes::new();
@@ -163,6 +179,14 @@ impl Buffered {
     /// What the socket says.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    /// Whether the socket has an error that no call has told yet, such as a reset.
+    pub fn has_failed(&self) -> bool {
+        match &self.stream {
+            Stream::Tcp(stream) => !matches!(stream.take_error(), Ok(None)),
+            Stream::Unix(stream) => !matches!(stream.take_error(), Ok(None)),
+        }
     }
 
     /// The stream itself.

@@ -1,1 +1,16 @@
 //! The compiled snapshot, and the registry of what outlives it.
+
+mod build;
+mod decision;
+mod local;
+mod registry;
+mod snapshot;
+
+pub use build::{BuildError, Source, TestFailure, build, run_tests};
+pub use decision::{Decision, RequestView, explain, route};
+pub use local::LocalSnapshot;
+pub use registry::Registry;
+pub use snapshot::{
+    Action, BindAddress, Drain, Listener, ListenerTimeouts, Route, RouteTimeouts, Snapshot,
+    Underscores,
+};

@@ -1,1 +1,11 @@
-//! What is remembered: metrics, access log, log.
+//! What is remembered: metrics, access log, log, events, recent exchanges.
+//!
+//! The last step of the walk: `proxy` reports each exchange here once, at its end.
+//! Nothing in this area may slow or block the data path: workers write cells and
+//! buffers of their own, the control side sums them and does the input and output.
+
+pub mod access_log;
+pub mod events;
+pub mod log;
+pub mod metrics;
+pub mod recent;

@@ -1,4 +1,17 @@
 //! Which endpoint, over which connection.
+//!
+//! [`pool`] and [`endpoint`] are what the configuration says; [`shared`] is what
+//! all workers share of a pool; [`local`] and [`idle`] are one worker's side, with
+//! the [`picker`]s; [`transport`] carries a request; [`health`] decides who may be picked.
 
+pub mod connect;
+pub mod discovery;
+pub mod endpoint;
 pub mod health;
+pub mod idle;
+pub mod local;
+pub mod metrics;
 pub mod picker;
+pub mod pool;
+pub mod shared;
+pub mod transport;

@@ -1,0 +1,91 @@
+//! Questions that come with a body, and change nothing.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::Body as _;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::super::operations::{ExplainRequest, Operations};
+use super::super::reply::{self, Reply};
+use super::Call;
+
+/// `POST /explain`
+pub(super) async fn explain(mut call: Call) -> Reply {
+    let body = match read(call.request.body_mut()).await {
+        Ok(body) => body,
+        Err(reply) => return reply,
+    };
+    let request: ExplainRequest = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => {
+            return reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}"));
+        }
+    };
+    match call.blocking(move |proxy| proxy.explain(request)).await {
+        Ok(Ok(value)) => reply::json(StatusCode::OK, &value),
+        Ok(Err(sentence)) => reply::error(StatusCode::BAD_REQUEST, sentence),
+        Err(reply) => reply,
+    }
+}
+
+/// `POST /check`
+pub(super) async fn check(call: Call) -> Reply {
+    with_text(call, |proxy, text| proxy.check(text)).await
+}
+
+/// `POST /diff`
+pub(super) async fn diff(call: Call) -> Reply {
+    with_text(call, |proxy, text| proxy.diff(text)).await
+}
+
+async fn with_text(
+    mut call: Call,
+    ask: impl FnOnce(&dyn Operations, String) -> Value + Send + 'static,
+) -> Reply {
+    let body = match read(call.request.body_mut()).await {
+        Ok(body) => body,
+        Err(reply) => return reply,
+    };
+    let Ok(text) = String::from_utf8(body.into()) else {
+        return reply::error(StatusCode::BAD_REQUEST, "the body is not UTF-8");
+    };
+    match call.blocking(move |proxy| ask(proxy, text)).await {
+        Ok(value) => reply::json(StatusCode::OK, &value),
+        Err(reply) => reply,
+    }
+}
+
+/// Reads a body within its limits of size and time.
+async fn read(body: &mut Incoming) -> Result<Bytes, Reply> {
+    let too_large = || {
+        let sentence = format!("the body is larger than {BODY_BYTES_MAX} bytes");
+        reply::error(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+    };
+    let announced = body.size_hint().lower();
+    if usize::try_from(announced).is_ok_and(|announced| announced > BODY_BYTES_MAX) {
+        return Err(too_large());
+    }
+    let whole = Limited::new(body, BODY_BYTES_MAX).collect();
+    match timeout(BODY_TIMEOUT, whole).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(reply::error(
+            StatusCode::BAD_REQUEST,
+            "the body is malformed or cut short",
+        )),
+        Err(_) => Err(reply::error(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not arrive in time",
+        )),
+    }
+}
+
+/// Much more than any configuration.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,118 @@
+//! Events as they happen: server-sent events (WHATWG HTML, section 9.2), or a list.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{Method, StatusCode};
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+use tokio::time::sleep;
+
+use super::super::body::Body;
+use super::super::operations::BoxFuture;
+use super::super::reply::{self, Reply};
+use super::Call;
+use crate::telemetry::events::Event;
+
+/// `GET /events`: with `Last-Event-ID` from after that event on, else from the `last` ones.
+pub(super) fn watch(call: &Call) -> Reply {
+    let last = match call.last() {
+        Ok(last) => last,
+        Err(sentence) => return reply::error(StatusCode::BAD_REQUEST, sentence),
+    };
+    let headers = call.request.headers();
+    let accepted = headers.get(ACCEPT).map(|value| value.as_bytes());
+    if accepted == Some(b"application/json") {
+        let events = call.shared.events.last(last);
+        let events: Vec<&Event> = events.iter().map(|event| &**event).collect();
+        return reply::json(StatusCode::OK, &json!(events));
+    }
+    let seen = headers.get("last-event-id");
+    let seen = seen.and_then(|id| id.to_str().ok()?.trim().parse::<u64>().ok());
+    if call.request.method() == Method::HEAD {
+        return reply::text(EVENT_STREAM, String::new());
+    }
+    let Ok(place) = Arc::clone(&call.shared.watchers).try_acquire_owned() else {
+        let sentence = "too many clients watch events already";
+        return reply::error(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    };
+    let (mut backlog, receiver) = call.shared.events.watch_after(seen.unwrap_or_default());
+    if seen.is_none() {
+        let surplus = backlog.len().saturating_sub(last);
+        backlog.drain(..surplus);
+    }
+    let source = Source {
+        receiver,
+        stopped: call.shared.stopped.clone(),
+    };
+    // The comment makes the head and a first byte go out at once.
+    let mut waiting = VecDeque::from([Bytes::from_static(b": events of sluicegate\n\n")]);
+    waiting.extend(backlog.iter().map(|event| frame(event)));
+    let stream = EventStream {
+        waiting,
+        next: Box::pin(next(source)),
+        _place: place,
+    };
+    reply::with(StatusCode::OK, EVENT_STREAM, Body::Events(stream))
+}
+
+/// The frames of one who watches; gives its place back when dropped.
+pub(in super::super) struct EventStream {
+    waiting: VecDeque<Bytes>,
+    next: BoxFuture<'static, Option<(Bytes, Source)>>,
+    _place: OwnedSemaphorePermit,
+}
+
+struct Source {
+    receiver: broadcast::Receiver<Arc<Event>>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl EventStream {
+    /// The next frame; none when the server ends.
+    pub(in super::super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(bytes) = self.waiting.pop_front() {
+            return Poll::Ready(Some(bytes));
+        }
+        let Some((bytes, source)) = ready!(Pin::new(&mut self.next).poll(context)) else {
+            // Polled again, it is still the end.
+            self.next = Box::pin(std::future::ready(None));
+            return Poll::Ready(None);
+        };
+        self.next = Box::pin(next(source));
+        Poll::Ready(Some(bytes))
+    }
+}
+
+/// Waits for a frame: an event, a note that some were missed, or a sign of life, without
+/// which a client that is gone would never be noticed.
+async fn next(mut source: Source) -> Option<(Bytes, Source)> {
+    let bytes = tokio::select! {
+        biased;
+        _ = source.stopped.wait_for(|stopped| *stopped) => return None,
+        event = source.receiver.recv() => match event {
+            Ok(event) => frame(&event),
+            Err(RecvError::Lagged(missed)) => Bytes::from(format!(": {missed} events missed\n\n")),
+            Err(RecvError::Closed) => return None,
+        },
+        () = sleep(SIGN_OF_LIFE) => Bytes::from_static(b": still here\n\n"),
+    };
+    Some((bytes, source))
+}
+
+fn frame(event: &Event) -> Bytes {
+    // A line feed in the kind would begin another field.
+    let kind: String = event.kind.chars().filter(|c| !c.is_control()).collect();
+    let data = json!(event);
+    Bytes::from(format!("id: {}\nevent: {kind}\ndata: {data}\n\n", event.id))
+}
+
+const EVENT_STREAM: &str = "text/event-stream";
+
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);

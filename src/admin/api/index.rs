@@ -1,0 +1,30 @@
+//! What there is: for people and for programs.
+
+use std::fmt::Write;
+
+use http::StatusCode;
+
+use super::super::openapi;
+use super::super::reply::{self, Reply};
+use super::super::router::{Access, ENTRIES};
+
+/// `GET /`
+pub(super) fn text() -> Reply {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!("Sluicegate {version}, admin API\n\n");
+    for entry in ENTRIES {
+        let token = match entry.access {
+            Access::Change => " (needs the token)",
+            Access::Probe | Access::Read => "",
+        };
+        let (verb, path, summary) = (entry.verb.name(), entry.path, entry.summary);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{verb:4} {path:40} {summary}{token}");
+    }
+    reply::text("text/plain; charset=utf-8", text)
+}
+
+/// `GET /openapi.json`
+pub(super) fn open_api() -> Reply {
+    reply::json(StatusCode::OK, &openapi::document())
+}

@@ -1,0 +1,140 @@
+//! Answers, a file per family; here is who calls which.
+
+mod ask;
+mod change;
+mod events;
+mod index;
+mod probe;
+mod read;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use tokio::sync::{Semaphore, watch};
+
+use super::auth::{Gate, Peer};
+use super::operations::Operations;
+use super::reply::{self, Reply};
+use super::router::{Action, Routed, route};
+use crate::telemetry::events::Events;
+
+pub(super) use events::EventStream;
+
+/// What all connections share.
+pub(super) struct Shared {
+    /// Exchanged when the configuration brings another token.
+    pub(super) gate: Arc<ArcSwap<Gate>>,
+    pub(super) operations: Arc<dyn Operations>,
+    pub(super) events: Arc<Events>,
+    /// Places for those who watch events.
+    pub(super) watchers: Arc<Semaphore>,
+    /// True when the server ends.
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+/// A request that was found and let through.
+struct Call {
+    shared: Arc<Shared>,
+    peer: Peer,
+    request: Request<Incoming>,
+    parameters: Vec<String>,
+}
+
+/// Answers any request.
+pub(super) async fn answer(shared: &Arc<Shared>, peer: Peer, request: Request<Incoming>) -> Reply {
+    let (entry, parameters) = match route(request.method(), request.uri().path()) {
+        Routed::Found(entry, parameters) => (entry, parameters),
+        Routed::WrongMethod { allow } => return reply::wrong_method(allow),
+        Routed::NotFound => return reply::not_found(request.uri().path()),
+    };
+    let (method, headers) = (request.method(), request.headers());
+    if let Err(refusal) = shared
+        .gate
+        .load()
+        .admit(entry.access, peer, method, headers)
+    {
+        return reply::refused(refusal);
+    }
+    let call = Call {
+        shared: Arc::clone(shared),
+        peer,
+        request,
+        parameters,
+    };
+    dispatch(entry.action, call).await
+}
+
+async fn dispatch(action: Action, call: Call) -> Reply {
+    match action {
+        Action::Index => index::text(),
+        Action::OpenApi => index::open_api(),
+        Action::Live => probe::live(&call),
+        Action::Ready => probe::ready(&call),
+        Action::Metrics => read::metrics(call).await,
+        Action::Status => read::whole(call, |proxy| proxy.status()).await,
+        Action::Config => read::whole(call, |proxy| proxy.config()).await,
+        Action::Listeners => read::whole(call, |proxy| proxy.listeners()).await,
+        Action::Routes => read::whole(call, |proxy| proxy.routes()).await,
+        Action::Pools => read::whole(call, |proxy| proxy.pools()).await,
+        Action::Connections => read::whole(call, |proxy| proxy.connections()).await,
+        Action::Pool => read::named(call, "pool", |proxy, name| proxy.pool(name)).await,
+        Action::Request => read::named(call, "recent request", |proxy, id| proxy.request(id)).await,
+        Action::Requests => read::requests(call).await,
+        Action::Events => events::watch(&call),
+        Action::Explain => ask::explain(call).await,
+        Action::Check => ask::check(call).await,
+        Action::Diff => ask::diff(call).await,
+        Action::Reload => change::reload(call).await,
+        Action::Drain => change::drain(call).await,
+        Action::Endpoint(action) => change::endpoint(call, action).await,
+    }
+}
+
+impl Call {
+    /// Does work on a thread that may block, so that a large answer delays nothing else
+    /// on the control side. A panic there ends in a 500.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Operations) -> T + Send + 'static,
+    ) -> Result<T, Reply> {
+        let operations = Arc::clone(&self.shared.operations);
+        let done = tokio::task::spawn_blocking(move || work(&*operations)).await;
+        done.map_err(|error| bug(&error))
+    }
+
+    fn parameter(&self, at: usize) -> String {
+        self.parameters.get(at).cloned().unwrap_or_default()
+    }
+
+    /// The number of `?last=`, or a sentence on what is wrong with it.
+    fn last(&self) -> Result<usize, String> {
+        let query = self.request.uri().query().unwrap_or_default();
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let Some((_, last)) = pairs.find(|(name, _)| *name == "last") else {
+            return Ok(LAST_DEFAULT);
+        };
+        let last: Result<usize, _> = last.parse();
+        last.map(|last| last.min(LAST_MAX))
+            .map_err(|_| format!("last must be a number up to {LAST_MAX}"))
+    }
+}
+
+/// The answer to a fault of our own.
+fn bug(error: &tokio::task::JoinError) -> Reply {
+    tracing::error!(%error, "a request to the admin API failed");
+    let sentence = "the proxy failed to answer; this is a bug in it";
+    reply::error(StatusCode::INTERNAL_SERVER_ERROR, sentence)
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+const LAST_DEFAULT: usize = 100;
+
+const LAST_MAX: usize = 1000;

@@ -1,0 +1,51 @@
+//! Reading the state of the proxy.
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::super::operations::Operations;
+use super::super::reply::{self, Reply};
+use super::Call;
+use crate::telemetry::metrics;
+
+/// `GET /metrics`
+pub(super) async fn metrics(call: Call) -> Reply {
+    match call.blocking(|proxy| proxy.metrics()).await {
+        Ok(text) => reply::text(metrics::CONTENT_TYPE, text),
+        Err(reply) => reply,
+    }
+}
+
+/// Shows one of the tables as it is.
+pub(super) async fn whole(
+    call: Call,
+    read: impl FnOnce(&dyn Operations) -> Value + Send + 'static,
+) -> Reply {
+    match call.blocking(read).await {
+        Ok(value) => reply::json(StatusCode::OK, &value),
+        Err(reply) => reply,
+    }
+}
+
+/// Shows one row of a table, or says that there is none of that name.
+pub(super) async fn named(
+    call: Call,
+    what: &str,
+    read: impl FnOnce(&dyn Operations, &str) -> Option<Value> + Send + 'static,
+) -> Reply {
+    let name = call.parameter(0);
+    let asked = name.clone();
+    match call.blocking(move |proxy| read(proxy, &asked)).await {
+        Ok(Some(value)) => reply::json(StatusCode::OK, &value),
+        Ok(None) => reply::error(StatusCode::NOT_FOUND, format!("no {what} {name:?}")),
+        Err(reply) => reply,
+    }
+}
+
+/// `GET /requests?last=100`
+pub(super) async fn requests(call: Call) -> Reply {
+    match call.last() {
+        Ok(last) => whole(call, move |proxy| proxy.requests(last)).await,
+        Err(sentence) => reply::error(StatusCode::BAD_REQUEST, sentence),
+    }
+}

@@ -1,0 +1,159 @@
+//! What the admin API asks of the proxy: one object-safe trait, implemented by `server`.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// A boxed future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The proxy as the admin API sees it.
+///
+/// All but the futures and the two probes are called on a thread that may block for
+/// a moment. A future is always driven to its end, even if the client went away.
+pub trait Operations: Send + Sync + 'static {
+    /// Whether the process works at all.
+    fn live(&self) -> bool;
+    /// Whether it should get traffic.
+    fn ready(&self) -> Readiness;
+    /// All metrics in the Prometheus text format 0.0.4.
+    fn metrics(&self) -> String;
+    /// Version, uptime, generation, last reload, counts.
+    fn status(&self) -> Value;
+    /// Configuration in effect, secrets masked.
+    fn config(&self) -> Value;
+    /// Listeners with their sockets and connections.
+    fn listeners(&self) -> Value;
+    /// Routes in the order of their precedence.
+    fn routes(&self) -> Value;
+    /// Pools with the state of their endpoints.
+    fn pools(&self) -> Value;
+    /// One pool, if there is one of that name.
+    fn pool(&self, name: &str) -> Option<Value>;
+    /// Downstream connections, and which generation they hold on to.
+    fn connections(&self) -> Value;
+    /// The last exchanges, newest first.
+    fn requests(&self, last: usize) -> Value;
+    /// The record of one exchange, if it is still kept.
+    fn request(&self, id: &str) -> Option<Value>;
+    /// Where a request would go, and why.
+    ///
+    /// # Errors
+    /// A sentence when the request is not one that the proxy could get.
+    fn explain(&self, request: ExplainRequest) -> Result<Value, String>;
+    /// All faults of a configuration given as text.
+    fn check(&self, text: String) -> Value;
+    /// What a reload with this configuration would change.
+    fn diff(&self, text: String) -> Value;
+    /// Reloads from the file; the report either way.
+    fn reload(&self) -> BoxFuture<'_, Result<Value, Value>>;
+    /// Begins to drain the whole proxy; returns when draining has begun.
+    fn drain(&self) -> BoxFuture<'_, Result<Value, Value>>;
+    /// Changes the state of one endpoint by hand.
+    ///
+    /// # Errors
+    /// When there is no such pool or endpoint, or it must not be done now.
+    fn endpoint(
+        &self,
+        pool: &str,
+        address: &str,
+        action: EndpointAction,
+    ) -> Result<Value, OperationError>;
+}
+
+/// Answer of the readiness probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether to send traffic here.
+    pub ready: bool,
+    /// Why not, or what is degraded although ready.
+    pub reasons: Vec<String>,
+}
+
+/// A request to be explained, not sent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainRequest {
+    /// Method; GET when left out.
+    #[serde(default = "get")]
+    pub method: String,
+    /// Scheme, host, path and query.
+    pub url: String,
+    /// Names and values, in order; a name may come more than once. Written as an object,
+    /// or as a list of pairs.
+    #[serde(default, deserialize_with = "pairs")]
+    pub headers: Vec<(String, String)>,
+    /// Address that the request would come from.
+    #[serde(default)]
+    pub source: Option<IpAddr>,
+}
+
+/// What an operator may do to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointAction {
+    /// Let it finish what it has, send it nothing new.
+    Drain,
+    /// Take back a drain or an ejection.
+    Enable,
+    /// Take it out as if it had failed too often.
+    Eject,
+}
+
+/// Why an operation was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OperationError {
+    /// There is nothing of that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// It cannot be done in this state.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+impl fmt::Display for EndpointAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Drain => "drain",
+            Self::Enable => "enable",
+            Self::Eject => "eject",
+        })
+    }
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+    struct Pairs;
+
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Vec<(String, String)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object of header values, or a list of [name, value]")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some(pair) = map.next_entry()? {
+                pairs.push(pair);
+            }
+            Ok(pairs)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some(pair) = list.next_element()? {
+                pairs.push(pair);
+            }
+            Ok(pairs)
+        }
+    }
+
+    deserializer.deserialize_any(Pairs)
+}

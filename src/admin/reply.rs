@@ -1,0 +1,67 @@
+//! Answers of the admin API.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::auth::Refusal;
+use super::body::Body;
+use super::router::ENTRIES;
+
+pub(super) type Reply = Response<Body>;
+
+/// Any body with its media type. Nothing here may be cached or taken for another type.
+pub(super) fn with(status: StatusCode, media_type: &'static str, body: Body) -> Reply {
+    let mut reply = Response::new(body);
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}
+
+pub(super) fn text(media_type: &'static str, text: String) -> Reply {
+    let body = Body::Whole(Full::new(Bytes::from(text)));
+    with(StatusCode::OK, media_type, body)
+}
+
+/// Indented, since it is read by people as often as by programs.
+pub(super) fn json(status: StatusCode, value: &Value) -> Reply {
+    let body = Body::Whole(Full::new(Bytes::from(format!("{value:#}\n"))));
+    with(status, "application/json", body)
+}
+
+pub(super) fn error(status: StatusCode, sentence: impl Into<String>) -> Reply {
+    json(status, &json!({ "error": sentence.into() }))
+}
+
+pub(super) fn refused(refusal: Refusal) -> Reply {
+    let mut reply = error(refusal.status(), refusal.sentence());
+    if refusal.status() == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer realm=\"sluicegate\"");
+        reply.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    }
+    reply
+}
+
+pub(super) fn wrong_method(allow: &'static str) -> Reply {
+    let sentence = format!("this method is not allowed here; allowed: {allow}");
+    let mut reply = error(StatusCode::METHOD_NOT_ALLOWED, sentence);
+    let allow = HeaderValue::from_static(allow);
+    reply.headers_mut().insert(ALLOW, allow);
+    reply
+}
+
+/// Says what there is instead.
+pub(super) fn not_found(path: &str) -> Reply {
+    let endpoints: Vec<String> = ENTRIES
+        .iter()
+        .map(|entry| format!("{} {}", entry.verb.name(), entry.path))
+        .collect();
+    let error = format!("there is nothing at {path}");
+    let body = json!({ "error": error, "endpoints": endpoints });
+    json(StatusCode::NOT_FOUND, &body)
+}

@@ -1,0 +1,350 @@
+//! The table of what there is: routing, the index, 404 answers and the OpenAPI document
+//! are all made from it.
+
+use http::Method;
+
+use super::operations::EndpointAction;
+
+/// One line of the table.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) verb: Verb,
+    /// A segment in braces is a parameter.
+    pub(super) path: &'static str,
+    pub(super) action: Action,
+    pub(super) access: Access,
+    pub(super) summary: &'static str,
+}
+
+/// The methods in use; HEAD is answered where GET is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Post,
+}
+
+/// Who may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anyone who reaches the socket: orchestrators probe without credentials.
+    Probe,
+    /// Reading: with the token, or without one from this machine.
+    Read,
+    /// Changing something: with the token only.
+    Change,
+}
+
+/// What an entry does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Index,
+    OpenApi,
+    Live,
+    Ready,
+    Metrics,
+    Status,
+    Config,
+    Listeners,
+    Routes,
+    Pools,
+    Pool,
+    Connections,
+    Requests,
+    Request,
+    Events,
+    Explain,
+    Check,
+    Diff,
+    Reload,
+    Drain,
+    Endpoint(EndpointAction),
+}
+
+/// What the table says of a request.
+#[derive(Debug)]
+pub(super) enum Routed {
+    /// Found, with the values of the parameters in order.
+    Found(&'static Entry, Vec<String>),
+    /// There is something at that path, for another method.
+    WrongMethod { allow: &'static str },
+    /// There is nothing.
+    NotFound,
+}
+
+/// Finds the entry of a request.
+pub(super) fn route(method: &Method, path: &str) -> Routed {
+    let mut allow = None;
+    for entry in ENTRIES {
+        let Some(parameters) = matches(entry.path, path) else {
+            continue;
+        };
+        if entry.verb.answers(method) {
+            return Routed::Found(entry, parameters);
+        }
+        allow = Some(entry.verb.allow());
+    }
+    allow.map_or(Routed::NotFound, |allow| Routed::WrongMethod { allow })
+}
+
+impl Verb {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+
+    fn allow(self) -> &'static str {
+        match self {
+            Self::Get => "GET, HEAD",
+            Self::Post => "POST",
+        }
+    }
+
+    fn answers(self, method: &Method) -> bool {
+        match self {
+            Self::Get => method == Method::GET || method == Method::HEAD,
+            Self::Post => method == Method::POST,
+        }
+    }
+}
+
+impl Entry {
+    /// Names of the parameters in the path.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(parameter)
+    }
+}
+
+fn parameter(segment: &'static str) -> Option<&'static str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// Compares segment by segment; decodes only afterwards, so that an encoded slash stays
+/// inside its parameter (`unix:%2Frun%2Fapp.sock` is an address).
+fn matches(pattern: &'static str, path: &str) -> Option<Vec<String>> {
+    let mut parameters = Vec::new();
+    let mut given = path.split('/');
+    for wanted in pattern.split('/') {
+        let segment = given.next()?;
+        if parameter(wanted).is_some() {
+            let decoded = decode(segment)?;
+            if decoded.is_empty() {
+                return None;
+            }
+            parameters.push(decoded);
+        } else if wanted != segment {
+            return None;
+        }
+    }
+    given.next().is_none().then_some(parameters)
+}
+
+/// Percent-decodes; nothing when that is no UTF-8 or an escape is malformed.
+pub(super) fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let (digits, after) = rest.split_at_checked(2)?;
+        rest = after;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        bytes.push(u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+const fn get(path: &'static str, action: Action, summary: &'static str) -> Entry {
+    Entry {
+        verb: Verb::Get,
+        path,
+        action,
+        access: Access::Read,
+        summary,
+    }
+}
+
+const fn probe(path: &'static str, action: Action, summary: &'static str) -> Entry {
+    Entry {
+        access: Access::Probe,
+        ..get(path, action, summary)
+    }
+}
+
+/// A question too long for a target; changes nothing.
+const fn ask(path: &'static str, action: Action, summary: &'static str) -> Entry {
+    Entry {
+        verb: Verb::Post,
+        ..get(path, action, summary)
+    }
+}
+
+const fn change(path: &'static str, action: Action, summary: &'static str) -> Entry {
+    Entry {
+        access: Access::Change,
+        ..ask(path, action, summary)
+    }
+}
+
+/// Everything there is, in the order in which the index shows it.
+pub(super) static ENTRIES: &[Entry] = &[
+    get("/", Action::Index, "This list"),
+    get(
+        "/openapi.json",
+        Action::OpenApi,
+        "This API as an OpenAPI document",
+    ),
+    probe("/live", Action::Live, "200 while the process works"),
+    probe(
+        "/ready",
+        Action::Ready,
+        "200 while traffic is welcome, else 503 with reasons",
+    ),
+    get(
+        "/metrics",
+        Action::Metrics,
+        "Metrics in the Prometheus text format",
+    ),
+    get(
+        "/status",
+        Action::Status,
+        "Version, uptime, generation, last reload",
+    ),
+    get(
+        "/config",
+        Action::Config,
+        "Configuration in effect, secrets masked",
+    ),
+    get(
+        "/listeners",
+        Action::Listeners,
+        "Listeners and their sockets",
+    ),
+    get(
+        "/routes",
+        Action::Routes,
+        "Routes in the order of precedence",
+    ),
+    get(
+        "/pools",
+        Action::Pools,
+        "Pools with the state of their endpoints",
+    ),
+    get("/pools/{pool}", Action::Pool, "One pool"),
+    get(
+        "/connections",
+        Action::Connections,
+        "Downstream connections by generation",
+    ),
+    get(
+        "/requests",
+        Action::Requests,
+        "Recent requests, newest first; ?last=100",
+    ),
+    get(
+        "/requests/{id}",
+        Action::Request,
+        "What was decided and done for one request",
+    ),
+    get(
+        "/events",
+        Action::Events,
+        "Events as they happen (server-sent), or as JSON by Accept; ?last=100",
+    ),
+    ask(
+        "/explain",
+        Action::Explain,
+        "Where a request would go, and why",
+    ),
+    ask(
+        "/check",
+        Action::Check,
+        "All faults of the configuration in the body",
+    ),
+    ask(
+        "/diff",
+        Action::Diff,
+        "What a reload with the configuration in the body would change",
+    ),
+    change("/reload", Action::Reload, "Reload the configuration file"),
+    change("/drain", Action::Drain, "Drain the whole proxy"),
+    change(
+        "/pools/{pool}/endpoints/{address}/drain",
+        Action::Endpoint(EndpointAction::Drain),
+        "Let an endpoint finish, and send it nothing new",
+    ),
+    change(
+        "/pools/{pool}/endpoints/{address}/enable",
+        Action::Endpoint(EndpointAction::Enable),
+        "Take back a drain or an ejection",
+    ),
+    change(
+        "/pools/{pool}/endpoints/{address}/eject",
+        Action::Endpoint(EndpointAction::Eject),
+        "Take an endpoint out as if it had failed",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(method: &Method, path: &str) -> Option<(Action, Vec<String>)> {
+        match route(method, path) {
+            Routed::Found(entry, parameters) => Some((entry.action, parameters)),
+            Routed::WrongMethod { .. } | Routed::NotFound => None,
+        }
+    }
+
+    #[test]
+    fn parameters_are_decoded_after_the_path_was_split() {
+        let drain = Action::Endpoint(EndpointAction::Drain);
+        let path = "/pools/a%20b/endpoints/unix:%2Frun%2Fapp.sock/drain";
+        let parameters = vec!["a b".to_owned(), "unix:/run/app.sock".to_owned()];
+        assert_eq!(found(&Method::POST, path), Some((drain, parameters)));
+        let path = "/pools/app/endpoints/[::1]:80/eject";
+        let (_, parameters) = found(&Method::POST, path).unwrap();
+        assert_eq!(parameters[1], "[::1]:80");
+    }
+
+    #[test]
+    fn what_is_malformed_or_unknown_is_not_found() {
+        for path in [
+            "/pools/",
+            "/pools/%",
+            "/pools/%f",
+            "/pools/%+1",
+            "/pools/%ff",
+            "/pools/a/",
+            "//",
+            "",
+            "/Live",
+        ] {
+            assert!(
+                matches!(route(&Method::GET, path), Routed::NotFound),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_method_is_told_which_ones_there_are() {
+        for (method, path, expected) in [
+            (Method::POST, "/status", "GET, HEAD"),
+            (Method::GET, "/reload", "POST"),
+            (Method::OPTIONS, "/", "GET, HEAD"),
+        ] {
+            match route(&method, path) {
+                Routed::WrongMethod { allow } => assert_eq!(allow, expected),
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+        assert!(found(&Method::HEAD, "/status").is_some());
+    }
+}

@@ -1,0 +1,216 @@
+//! The server of the admin API: connections, their limits, their end.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::api::{self, Shared};
+use super::auth::{Gate, Peer};
+use super::listener::{AdminAddress, AdminListener, Connection};
+use super::operations::Operations;
+use crate::telemetry::events::Events;
+
+/// What the configuration says of the admin API.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Token of those who may change something; none: reading only.
+    pub token: Option<String>,
+    /// Connections at the same time; more wait to be accepted.
+    pub connections_max: usize,
+}
+
+/// Why the admin API does not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// Others than this machine could reach it, and nothing would stop them.
+    #[error("the admin API listens on {0}, which other machines can reach, and has no token")]
+    PublicWithoutToken(String),
+    /// A token that everyone can guess.
+    #[error("the token of the admin API is empty")]
+    EmptyToken,
+}
+
+/// Changes a running admin API; the address is fixed, since it was bound.
+#[derive(Clone)]
+pub struct AdminControl {
+    gate: Arc<ArcSwap<Gate>>,
+    is_local: bool,
+    address: String,
+}
+
+/// The admin API, bound and ready to run.
+#[derive(Debug)]
+pub struct AdminServer {
+    listener: AdminListener,
+    connections_max: usize,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+}
+
+impl AdminServer {
+    /// Puts it together.
+    ///
+    /// # Errors
+    /// When it would be open to everyone.
+    pub fn new(
+        listener: AdminListener,
+        settings: AdminSettings,
+        operations: Arc<dyn Operations>,
+        events: Arc<Events>,
+    ) -> Result<Self, SettingsError> {
+        let address = listener.address();
+        let gate = gate(settings.token, address.is_local(), &address.to_string())?;
+        let connections_max = settings.connections_max.max(1);
+        let (stop, stopped) = watch::channel(false);
+        let shared = Shared {
+            gate: Arc::new(ArcSwap::from_pointee(gate)),
+            operations,
+            events,
+            // Those who watch stay; they must leave room for the others.
+            watchers: Arc::new(Semaphore::new(connections_max.div_ceil(2))),
+            stopped,
+        };
+        Ok(Self {
+            listener,
+            connections_max,
+            shared: Arc::new(shared),
+            stop,
+        })
+    }
+
+    /// Makes a handle to change it while it runs.
+    pub fn control(&self) -> AdminControl {
+        let address = self.listener.address();
+        AdminControl {
+            gate: Arc::clone(&self.shared.gate),
+            is_local: address.is_local(),
+            address: address.to_string(),
+        }
+    }
+
+    /// Where it listens; of port 0, the port that was given.
+    pub fn address(&self) -> &AdminAddress {
+        self.listener.address()
+    }
+
+    /// Serves until `shutdown`, then lets answers that have begun end, for up to two
+    /// seconds. Dropping the future cuts everything.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let mut connections = JoinSet::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let full = connections.len() >= self.connections_max;
+            tokio::select! {
+                () = &mut shutdown => break,
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a connection of the admin API failed");
+                    }
+                }
+                accepted = self.listener.accept(), if !full => match accepted {
+                    Ok(connection) => {
+                        let shared = Arc::clone(&self.shared);
+                        connections.spawn(serve(connection, shared));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the admin API cannot accept a connection");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(self.listener);
+        self.stop.send_replace(true);
+        let all = async { while connections.join_next().await.is_some() {} };
+        // What is left is cut when the set is dropped.
+        let _ = timeout(SHUTDOWN_PATIENCE, all).await;
+    }
+}
+
+impl AdminControl {
+    /// Takes another token for all requests from now on, as a reload does.
+    ///
+    /// # Errors
+    /// When it would be open to everyone; the old token stays.
+    pub fn set_token(&self, token: Option<String>) -> Result<(), SettingsError> {
+        let gate = gate(token, self.is_local, &self.address)?;
+        self.gate.store(Arc::new(gate));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for AdminControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminControl")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AdminSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminSettings")
+            .field("token", &self.token.as_ref().map(|_| "***"))
+            .field("connections_max", &self.connections_max)
+            .finish()
+    }
+}
+
+fn gate(token: Option<String>, is_local: bool, address: &str) -> Result<Gate, SettingsError> {
+    match &token {
+        Some(token) if token.trim().is_empty() => Err(SettingsError::EmptyToken),
+        None if !is_local => Err(SettingsError::PublicWithoutToken(address.to_owned())),
+        _ => Ok(Gate::new(token)),
+    }
+}
+
+async fn serve(connection: Connection, shared: Arc<Shared>) {
+    match connection {
+        Connection::Tcp(stream, peer) => serve_stream(stream, peer, shared).await,
+        Connection::Unix(stream, peer) => serve_stream(stream, peer, shared).await,
+    }
+}
+
+async fn serve_stream<S>(stream: S, peer: Peer, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut stopped = shared.stopped.clone();
+    let service = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(api::answer(&shared, peer, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // A client that breaks off or sends nonsense was answered by hyper.
+        _ = &mut connection => return,
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+/// A connection that sends no head for so long is closed, also between two requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// After a failed accept, which mostly means that the process has no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,0 +1,233 @@
+//! Tests over real sockets, with a proxy that is only pretended.
+
+mod changing;
+mod connections;
+mod reading;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+
+use super::*;
+use crate::telemetry::events::Events;
+
+/// Answers with what was asked; `/drain` waits until it is allowed to end.
+#[derive(Default)]
+struct Fake {
+    may_drain: Notify,
+}
+
+impl Operations for Fake {
+    fn live(&self) -> bool {
+        true
+    }
+    fn ready(&self) -> Readiness {
+        Readiness {
+            ready: false,
+            reasons: vec!["draining".to_owned()],
+        }
+    }
+    fn metrics(&self) -> String {
+        "a_total 1\n".to_owned()
+    }
+    fn status(&self) -> Value {
+        json!({ "generation": 7 })
+    }
+    fn config(&self) -> Value {
+        json!("config")
+    }
+    fn listeners(&self) -> Value {
+        json!("listeners")
+    }
+    fn routes(&self) -> Value {
+        json!("routes")
+    }
+    fn pools(&self) -> Value {
+        json!("pools")
+    }
+    fn pool(&self, name: &str) -> Option<Value> {
+        (name == "app").then(|| json!({ "name": name }))
+    }
+    fn connections(&self) -> Value {
+        // Stands for a bug in the proxy.
+        panic!("connections")
+    }
+    fn requests(&self, last: usize) -> Value {
+        json!({ "last": last })
+    }
+    fn request(&self, id: &str) -> Option<Value> {
+        (id == "1").then(|| json!({ "id": id }))
+    }
+    fn explain(&self, request: ExplainRequest) -> Result<Value, String> {
+        if request.url.is_empty() {
+            return Err("the URL is empty".to_owned());
+        }
+        Ok(json!({ "method": request.method, "url": request.url, "headers": request.headers }))
+    }
+    fn check(&self, text: String) -> Value {
+        json!({ "bytes": text.len() })
+    }
+    fn diff(&self, text: String) -> Value {
+        json!({ "diff": text })
+    }
+    fn reload(&self) -> BoxFuture<'_, Result<Value, Value>> {
+        Box::pin(async { Err(json!({ "faults": ["proxy.toml:1:1"] })) })
+    }
+    fn drain(&self) -> BoxFuture<'_, Result<Value, Value>> {
+        Box::pin(async {
+            self.may_drain.notified().await;
+            Ok(json!({ "draining": true }))
+        })
+    }
+    fn endpoint(
+        &self,
+        pool: &str,
+        address: &str,
+        action: EndpointAction,
+    ) -> Result<Value, OperationError> {
+        match address {
+            "unknown" => Err(OperationError::NotFound(format!("no endpoint {address}"))),
+            "last" => Err(OperationError::Conflict("the last one".to_owned())),
+            _ => Ok(json!({ "pool": pool, "endpoint": address, "action": action.to_string() })),
+        }
+    }
+}
+
+/// A running admin server; stopped when dropped.
+struct Admin {
+    address: AdminAddress,
+    events: Arc<Events>,
+    fake: Arc<Fake>,
+    stop: Option<oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+struct Answer {
+    status: u16,
+    headers: HashMap<String, String>,
+    body: String,
+}
+
+impl Admin {
+    fn start(token: Option<&str>) -> Self {
+        Self::start_at(&"127.0.0.1:0".parse().unwrap(), token, 16)
+    }
+
+    fn start_at(address: &AdminAddress, token: Option<&str>, connections_max: usize) -> Self {
+        let listener = AdminListener::bind(address).unwrap();
+        let address = listener.address().clone();
+        let settings = AdminSettings {
+            token: token.map(str::to_owned),
+            connections_max,
+        };
+        let (fake, events) = (Arc::<Fake>::default(), Arc::new(Events::new()));
+        let server = AdminServer::new(
+            listener,
+            settings,
+            Arc::clone(&fake) as Arc<dyn Operations>,
+            Arc::clone(&events),
+        );
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(server.unwrap().run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            address,
+            events,
+            fake,
+            stop: Some(stop),
+            task,
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        let AdminAddress::Tcp(address) = &self.address else {
+            panic!("not TCP")
+        };
+        TcpStream::connect(address).await.unwrap()
+    }
+
+    /// Sends a request with some headers on a connection of its own.
+    async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        exchange(self.connect().await, method, path, headers, body).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, "", "").await
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Answer {
+        self.ask("POST", path, "authorization: Bearer secret\r\n", body)
+            .await
+    }
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
+    let host = if headers.contains("host:") {
+        ""
+    } else {
+        "host: localhost\r\n"
+    };
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\n{host}{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    // A body that is refused may not be read to its end.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+    let headers = lines.map(|line| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (name.to_ascii_lowercase(), value.to_owned())
+    });
+    Answer {
+        status: status.parse().unwrap(),
+        headers: headers.collect(),
+        body: body.to_owned(),
+    }
+}
+
+async fn first_line(stream: &mut TcpStream) -> String {
+    let mut line = String::new();
+    let mut reader = BufReader::with_capacity(1, stream);
+    timeout(Duration::from_secs(20), reader.read_line(&mut line))
+        .await
+        .unwrap()
+        .unwrap();
+    line
+}
+
+/// Reads up to the next `data:` line, through chunk sizes, head and comments.
+async fn next_event(stream: &mut BufReader<TcpStream>) -> Value {
+    loop {
+        let mut line = String::new();
+        let read = timeout(Duration::from_secs(20), stream.read_line(&mut line));
+        assert_ne!(read.await.unwrap().unwrap(), 0, "the stream ended");
+        assert!(!line.starts_with("id: 9"), "a field was smuggled in");
+        if let Some(data) = line.strip_prefix("data: ") {
+            return serde_json::from_str(data).unwrap();
+        }
+    }
+}

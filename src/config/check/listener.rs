@@ -1,0 +1,136 @@
+//! Checks on listeners: two at one address, settings that let nothing in.
+
+use std::net::SocketAddr;
+
+use super::Check;
+use crate::config::diagnostic::Fault;
+use crate::config::schema::Listener;
+use crate::config::setting::Span;
+use crate::config::value::{BindAddress, Name};
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    if config.listeners.is_empty() && !check.has_broken("listeners") {
+        let message = "no listener is defined, so no request could come in";
+        check.faults.push(Fault::of_file(message));
+    }
+    for (name, listener) in &config.listeners {
+        check_one(check, name, listener);
+    }
+    check_addresses(check);
+    for (name, listener) in &config.listeners {
+        let has_route = config.routes.values().any(|route| {
+            route.listeners.is_empty() || route.listeners.iter().any(|wanted| wanted.value == *name)
+        });
+        if !has_route && !check.has_broken("routes") {
+            let message = format!("no route looks at listener \"{name}\"");
+            let hint = "every request there is answered with 404";
+            check.warn(listener.spans.anchor(), message, hint);
+        }
+    }
+}
+
+fn check_one(check: &mut Check<'_>, name: &Name, listener: &Listener) {
+    let place = format!("listeners.{name}");
+    if listener.protocols.is_empty() && !check.is_broken(&format!("{place}.protocols")) {
+        let message = format!("{place}.protocols is empty");
+        let hint = "\"http/1.1\", \"h2\" or both";
+        check.error(listener.spans.of("protocols"), message, hint);
+    }
+    let times = &listener.timeouts;
+    let durations = [
+        ("handshake", times.handshake),
+        ("head", times.head),
+        ("idle", times.idle),
+        ("body_idle", times.body_idle),
+    ];
+    check.positive(&format!("{place}.timeouts"), &times.spans, &durations);
+    let limits = &listener.limits;
+    let place = format!("{place}.limits");
+    let counts = [
+        (
+            "head",
+            limits.head.bytes(),
+            (HEAD_BYTES_MIN, HEAD_BYTES_MAX),
+        ),
+        ("target", limits.target.bytes(), (1, HEAD_BYTES_MAX)),
+        ("headers", limits.headers.into(), (1, HEADERS_MAX)),
+        ("streams", limits.streams.into(), (1, STREAMS_MAX)),
+    ];
+    for (key, count, bounds) in counts {
+        check.within(&place, &limits.spans, key, count, bounds);
+    }
+    if limits.spans.has("target") && limits.target > limits.head {
+        let message = format!("{place}.target is larger than head, so it is never reached");
+        check.warn(
+            limits.spans.of("target"),
+            message,
+            "the head holds the target",
+        );
+    }
+}
+
+fn check_addresses(check: &mut Check<'_>) {
+    let config = check.config;
+    let mut bound: Vec<(String, &BindAddress, Span)> = Vec::new();
+    for (name, listener) in &config.listeners {
+        let owner = format!("listener \"{name}\"");
+        bound.push((owner, &listener.address, listener.spans.of("address")));
+    }
+    if let Some(admin) = &config.admin {
+        bound.push((
+            "[admin]".to_owned(),
+            &admin.address,
+            admin.spans.of("address"),
+        ));
+    }
+    bound.sort_by_key(|(_, _, span)| span.start);
+    for (index, (owner, address, span)) in bound.iter().enumerate() {
+        for (other, taken, taken_span) in &bound[..index] {
+            if overlap(address, taken) {
+                let message = format!("{owner} listens at {address}, which {other} has taken");
+                let fault = Fault::error(*span, message, "each needs an address of its own");
+                let remark = format!("{other} listens here");
+                check.faults.push(fault.with_related(*taken_span, remark));
+                break;
+            }
+        }
+    }
+}
+
+/// Tells whether both cannot be bound at once. An IPv6 wildcard takes no IPv4 traffic.
+fn overlap(a: &BindAddress, b: &BindAddress) -> bool {
+    let (BindAddress::Tcp(a), BindAddress::Tcp(b)) = (a, b) else {
+        return a == b;
+    };
+    let wildcard = |address: &SocketAddr| address.ip().is_unspecified();
+    let same_ip = a.ip() == b.ip() || wildcard(a) || wildcard(b);
+    a.port() != 0 && a.port() == b.port() && a.is_ipv4() == b.is_ipv4() && same_ip
+}
+
+/// A head that every browser fits into.
+const HEAD_BYTES_MIN: u64 = 1024;
+
+/// A head is kept in memory whole.
+const HEAD_BYTES_MAX: u64 = 1 << 20;
+
+/// More fields than the header map can hold are never needed.
+const HEADERS_MAX: u64 = 4096;
+
+/// Bound on the memory that one connection can claim.
+const STREAMS_MAX: u64 = 65_535;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_takes_the_port_of_its_family() {
+        let tcp = |text: &str| BindAddress::Tcp(text.parse().unwrap());
+        assert!(overlap(&tcp("0.0.0.0:80"), &tcp("127.0.0.1:80")));
+        assert!(overlap(&tcp("[::]:80"), &tcp("[::1]:80")));
+        assert!(!overlap(&tcp("[::]:80"), &tcp("0.0.0.0:80")));
+        assert!(!overlap(&tcp("127.0.0.1:0"), &tcp("127.0.0.1:0")));
+        assert!(!overlap(&tcp("127.0.0.1:80"), &tcp("127.0.0.2:80")));
+    }
+}

@@ -1,0 +1,154 @@
+//! Checks on the whole: what no single value can know.
+//!
+//! Each file looks at one kind of thing; all of them always run, so that every fault of
+//! a file is found at once. Apart from looking whether files that are named exist,
+//! nothing here leaves the text.
+
+mod header;
+mod listener;
+mod pool;
+mod reference;
+mod route;
+mod surroundings;
+mod test;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::diagnostic::Fault;
+use super::nearest::alternatives;
+use super::schema::Config;
+use super::setting::{Span, Spanned, Spans};
+use super::value::Name;
+
+/// What the surroundings of a file allow.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules<'a> {
+    /// Names of pickers that the embedding program registered.
+    pub pickers: &'a [&'a str],
+}
+
+/// Runs all checks; `broken` names what is written but could not be read in full.
+pub(super) fn check(config: &Config, broken: &BTreeSet<String>, rules: &Rules<'_>) -> Vec<Fault> {
+    let mut check = Check {
+        config,
+        broken,
+        rules,
+        faults: Vec::new(),
+    };
+    listener::check(&mut check);
+    route::check(&mut check);
+    pool::check(&mut check);
+    reference::check(&mut check);
+    test::check(&mut check);
+    surroundings::check(&mut check);
+    check.faults
+}
+
+/// The whole, and what is wrong with it.
+struct Check<'a> {
+    config: &'a Config,
+    broken: &'a BTreeSet<String>,
+    rules: &'a Rules<'a>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Check<'a> {
+    fn error(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.faults.push(Fault::error(span, message, hint));
+    }
+
+    fn warn(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.faults.push(Fault::warning(span, message, hint));
+    }
+
+    /// Tells whether the table or list at `place` could not be read in full.
+    fn is_broken(&self, place: &str) -> bool {
+        self.broken.contains(place)
+    }
+
+    /// Tells whether any of the tables of `kind` could not be read in full.
+    fn has_broken(&self, kind: &str) -> bool {
+        let inside = |place: &String| {
+            place
+                .strip_prefix(kind)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        self.broken
+            .iter()
+            .any(|place| place == kind || inside(place))
+    }
+
+    /// Notes a reference to a name that is not among `defined` in the tables of `kind`.
+    fn refer<T>(
+        &mut self,
+        kind: &str,
+        reference: &Spanned<Name>,
+        defined: &BTreeMap<Name, T>,
+        message: impl FnOnce(&str) -> String,
+    ) {
+        if defined.contains_key(&reference.value) || self.is_broken(&format!("{kind}.{reference}"))
+        {
+            return;
+        }
+        let names: Vec<&str> = defined.keys().map(|name| &**name).collect();
+        let hint = alternatives("defined", reference, &names);
+        self.error(reference.span, message(reference), hint);
+    }
+
+    /// Refuses durations of zero where they would mean "give up at once".
+    fn positive(&mut self, place: &str, spans: &Spans, durations: &[(&str, Duration)]) {
+        for (key, duration) in durations {
+            if duration.is_zero() {
+                let message = format!("{place}.{key} cannot be 0s");
+                self.error(spans.of(key), message, "it must be longer than nothing");
+            }
+        }
+    }
+
+    /// Refuses counts outside `min` to `max`.
+    fn within(
+        &mut self,
+        place: &str,
+        spans: &Spans,
+        key: &str,
+        count: u64,
+        (min, max): (u64, u64),
+    ) {
+        if (min..=max).contains(&count) {
+            return;
+        }
+        let hint = if max == u64::MAX {
+            format!("at least {min}")
+        } else {
+            format!("from {min} to {max}")
+        };
+        self.error(
+            spans.of(key),
+            format!("{place}.{key} cannot be {count}"),
+            hint,
+        );
+    }
+
+    /// Refuses a lower bound above its upper bound.
+    fn ordered(
+        &mut self,
+        place: &str,
+        spans: &Spans,
+        (low_key, low): (&str, Duration),
+        (high_key, high): (&str, Duration),
+    ) {
+        if low <= high {
+            return;
+        }
+        let [low, high] = [low, high].map(|bound| super::value::duration::text(&bound));
+        let key = if spans.has(low_key) {
+            low_key
+        } else {
+            high_key
+        };
+        let message = format!("{place}.{low_key} ({low}) is longer than {high_key} ({high})");
+        let hint = format!("{low_key} must be at most {high_key}");
+        self.error(spans.of(key), message, hint);
+    }
+}

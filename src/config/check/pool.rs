@@ -1,0 +1,241 @@
+//! Checks on pools: endpoints, health, ejection, picker, failover in circles.
+
+use std::collections::HashMap;
+
+use super::Check;
+use crate::config::diagnostic::Fault;
+use crate::config::nearest::alternatives;
+use crate::config::schema::{Ejection, Health, Picker, Pool};
+use crate::config::value::{BindAddress, EndpointAddress, Name};
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    for (name, pool) in &config.pools {
+        let place = format!("pools.{name}");
+        check_endpoints(check, name, pool);
+        check_loops(check, name, pool);
+        check_picker(check, &place, pool);
+        if let Some(health) = &pool.health {
+            check_health(check, &format!("{place}.health"), health);
+        }
+        if let Some(ejection) = &pool.ejection {
+            check_ejection(check, &format!("{place}.ejection"), ejection);
+        }
+        let times = &pool.timeouts;
+        let durations = [
+            ("connect", times.connect),
+            ("idle", times.idle),
+            ("lifetime", times.lifetime),
+        ];
+        check.positive(&format!("{place}.timeouts"), &times.spans, &durations);
+        check_limits(check, &place, pool);
+        check_circle(check, name, pool);
+    }
+}
+
+fn check_endpoints(check: &mut Check<'_>, name: &Name, pool: &Pool) {
+    if pool.endpoints.is_empty() {
+        if !check.is_broken(&format!("pools.{name}.endpoints")) {
+            let message = format!("pool \"{name}\" has no endpoint");
+            let hint = "at least one, such as \"127.0.0.1:9001\"";
+            check.error(pool.spans.of("endpoints"), message, hint);
+        }
+        return;
+    }
+    let mut seen: HashMap<&EndpointAddress, _> = HashMap::new();
+    for endpoint in &pool.endpoints {
+        let span = endpoint.spans.of("address");
+        if let Some(first) = seen.insert(&endpoint.address, span) {
+            let message = format!("pool \"{name}\" lists {} twice", endpoint.address);
+            let hint = "an address is an endpoint's identity; use weight to send it more";
+            let fault = Fault::error(span, message, hint);
+            check
+                .faults
+                .push(fault.with_related(first, "the first one"));
+        }
+    }
+    if pool.endpoints.iter().all(|endpoint| endpoint.weight == 0) {
+        let message = format!("all endpoints of pool \"{name}\" have weight 0");
+        let hint = "the pool takes no new traffic";
+        check.warn(pool.spans.of("endpoints"), message, hint);
+    }
+    for endpoint in &pool.endpoints {
+        let spans = &endpoint.spans;
+        let place = format!("pools.{name}.endpoints");
+        check.within(
+            &place,
+            spans,
+            "weight",
+            endpoint.weight.into(),
+            (0, WEIGHT_MAX),
+        );
+    }
+    let Some(zone) = &pool.zone else { return };
+    let in_zone = |zone: &str| {
+        let mut zones = pool.endpoints.iter().filter_map(|e| e.zone.as_deref());
+        zones.any(|other| other == zone)
+    };
+    if !in_zone(&zone.prefer) {
+        let message = format!(
+            "no endpoint of pool \"{name}\" is in zone \"{}\"",
+            zone.prefer
+        );
+        check.warn(
+            zone.spans.of("prefer"),
+            message,
+            "the preference has no effect",
+        );
+    }
+}
+
+/// Warns of an endpoint that is one of our own listeners.
+fn check_loops(check: &mut Check<'_>, name: &Name, pool: &Pool) {
+    for endpoint in &pool.endpoints {
+        let own = check.config.listeners.iter().find(|(_, listener)| {
+            match (&endpoint.address, &listener.address) {
+                (EndpointAddress::Socket(to), BindAddress::Tcp(at)) => {
+                    let everywhere = at.ip().is_unspecified() && to.ip().is_loopback();
+                    to.port() == at.port() && (to.ip() == at.ip() || everywhere)
+                }
+                (EndpointAddress::Unix(to), BindAddress::Unix(at)) => to == at,
+                _ => false,
+            }
+        });
+        if let Some((listener, _)) = own {
+            let address = &endpoint.address;
+            let message =
+                format!("pool \"{name}\" sends to {address}, which is listener \"{listener}\"");
+            let hint = "requests would go round in a circle";
+            check.warn(endpoint.spans.of("address"), message, hint);
+        }
+    }
+}
+
+fn check_picker(check: &mut Check<'_>, place: &str, pool: &Pool) {
+    match &pool.picker {
+        Picker::Custom(name) if !check.rules.pickers.contains(&name.as_str()) => {
+            let mut names: Vec<&str> = Picker::WORDS.iter().map(|(word, _)| *word).collect();
+            names.extend(["ring_hash", "maglev"]);
+            names.extend(check.rules.pickers);
+            let hint = if ["ring_hash", "maglev"].contains(&name.as_str()) {
+                format!("it needs a key: {{ {name} = {{ key = \"client_ip\" }} }}")
+            } else {
+                alternatives("allowed", name, &names)
+            };
+            let message = format!("{place}.picker cannot be \"{name}\"");
+            check.error(pool.spans.of("picker"), message, hint);
+        }
+        Picker::RoundRobin => {
+            let weights = || pool.endpoints.iter().map(|e| e.weight).filter(|w| *w > 0);
+            if weights().max() != weights().min() {
+                let message = format!("{place}.picker looks at no weight, but they differ");
+                let hint = "\"weighted_round_robin\" does";
+                check.warn(pool.spans.of("picker"), message, hint);
+            }
+        }
+        Picker::RingHash(hashing) | Picker::Maglev(hashing) if hashing.load_max <= 1.0 => {
+            let message = format!("{place}.picker.load_max cannot be {}", hashing.load_max);
+            let hint = "above 1: at the mean itself no endpoint could take more";
+            check.error(hashing.spans.of("load_max"), message, hint);
+        }
+        _ => {}
+    }
+}
+
+fn check_health(check: &mut Check<'_>, place: &str, health: &Health) {
+    let durations = [
+        ("interval", health.interval),
+        ("interval_down", health.interval_down),
+        ("timeout", health.timeout),
+    ];
+    check.positive(place, &health.spans, &durations);
+    for (key, count) in [("rise", health.rise), ("fall", health.fall)] {
+        check.within(place, &health.spans, key, count.into(), (1, u64::MAX));
+    }
+    check.ordered(
+        place,
+        &health.spans,
+        ("timeout", health.timeout),
+        ("interval", health.interval),
+    );
+}
+
+fn check_ejection(check: &mut Check<'_>, place: &str, ejection: &Ejection) {
+    let durations = [("interval", ejection.interval), ("base", ejection.base)];
+    check.positive(place, &ejection.spans, &durations);
+    check.ordered(
+        place,
+        &ejection.spans,
+        ("base", ejection.base),
+        ("max", ejection.max),
+    );
+    if ejection.failure_ratio.get() == 0.0 {
+        let message =
+            format!("{place}.failure_ratio cannot be 0: it would eject without a failure");
+        let hint = "\"100%\" ejects only for nothing but failures; ejection = false never does";
+        check.error(ejection.spans.of("failure_ratio"), message, hint);
+    }
+}
+
+fn check_limits(check: &mut Check<'_>, place: &str, pool: &Pool) {
+    let limits = &pool.limits;
+    if limits.queue > 0 {
+        let place = format!("{place}.limits");
+        let durations = [("queue_timeout", limits.queue_timeout)];
+        check.positive(&place, &limits.spans, &durations);
+        if [limits.requests, limits.per_endpoint, limits.connections] == [0, 0, 0] {
+            let message = format!("{place}.queue has no effect");
+            check.warn(
+                limits.spans.of("queue"),
+                message,
+                "nothing has to wait: no other limit is set",
+            );
+        }
+    }
+}
+
+/// Finds a pool that fails over to itself, at once or through others.
+fn check_circle(check: &mut Check<'_>, name: &Name, pool: &Pool) {
+    for first in &pool.failover {
+        if let Some(circle) = find_circle(check, name, &first.value) {
+            // Of a circle only the first pool by name speaks.
+            if circle.iter().any(|member| **member < *name) {
+                continue;
+            }
+            let names: Vec<_> = circle.iter().map(|name| format!("\"{name}\"")).collect();
+            let message = format!(
+                "pool \"{name}\" fails over to itself: {}",
+                names.join(" -> ")
+            );
+            check.error(first.span, message, "the chain of failover must end");
+        }
+    }
+}
+
+/// Follows failover from `first` until `home` is met again; looks at each pool once.
+fn find_circle<'a>(check: &Check<'a>, home: &Name, first: &'a Name) -> Option<Vec<&'a Name>> {
+    let mut seen: Vec<&Name> = Vec::new();
+    let mut open: Vec<Vec<&Name>> = vec![vec![first]];
+    while let Some(path) = open.pop() {
+        let last = *path.last()?;
+        if last == home {
+            return Some(path);
+        }
+        if seen.contains(&last) {
+            continue;
+        }
+        seen.push(last);
+        let Some(pool) = check.config.pools.get(last) else {
+            continue;
+        };
+        open.extend(pool.failover.iter().map(|next| {
+            let mut longer = path.clone();
+            longer.push(&next.value);
+            longer
+        }));
+    }
+    None
+}
+
+/// Weights are added up, so they stay far below what overflows.
+const WEIGHT_MAX: u64 = 1_000_000;

@@ -1,0 +1,67 @@
+//! Checks on names that point at other tables, and on tables no name points at.
+
+use std::collections::BTreeSet;
+
+use super::Check;
+use crate::config::schema::Destination;
+use crate::config::value::Name;
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    let mut used: BTreeSet<&Name> = BTreeSet::new();
+    for (name, route) in &config.routes {
+        for listener in &route.listeners {
+            check.refer("listeners", listener, &config.listeners, |wanted| {
+                format!("route \"{name}\" is for listener \"{wanted}\", which is not defined")
+            });
+        }
+        let Destination::Pool(pool) = &route.destination else {
+            continue;
+        };
+        used.insert(&pool.value);
+        check.refer("pools", pool, &config.pools, |wanted| {
+            format!("route \"{name}\" sends to pool \"{wanted}\", which is not defined")
+        });
+        check_version(check, name);
+    }
+    for (name, pool) in &config.pools {
+        for next in &pool.failover {
+            used.insert(&next.value);
+            check.refer("pools", next, &config.pools, |wanted| {
+                format!("pool \"{name}\" fails over to pool \"{wanted}\", which is not defined")
+            });
+        }
+    }
+    // A route that could not be read may be the one that uses it.
+    if check.has_broken("routes") {
+        return;
+    }
+    for (name, pool) in &config.pools {
+        if !used.contains(name) {
+            let message = format!("pool \"{name}\" is not used");
+            let hint = "no route sends to it and no pool fails over to it";
+            check.warn(pool.spans.anchor(), message, hint);
+        }
+    }
+}
+
+/// Warns of a version requirement that no endpoint of the route's pool meets.
+fn check_version(check: &mut Check<'_>, name: &Name) {
+    let config = check.config;
+    let Some(route) = config.routes.get(name) else {
+        return;
+    };
+    let (Some(wanted), Destination::Pool(pool_name)) = (&route.version, &route.destination) else {
+        return;
+    };
+    let Some(pool) = config.pools.get(&pool_name.value) else {
+        return;
+    };
+    let mut versions = pool.endpoints.iter().filter_map(|e| e.version.as_ref());
+    if !versions.any(|version| wanted.matches(version)) {
+        let message =
+            format!("no endpoint of pool \"{pool_name}\" has a version that meets \"{wanted}\"");
+        let hint = "every request of this route would be answered with 503";
+        check.warn(route.spans.of("version"), message, hint);
+    }
+}

@@ -1,0 +1,166 @@
+//! Checks on routes: ones that never match, settings that contradict each other.
+
+use std::collections::HashMap;
+
+use http::StatusCode;
+
+use super::{Check, header};
+use crate::config::diagnostic::Fault;
+use crate::config::schema::{Destination, Rewrite, Route};
+use crate::config::setting::Setting as _;
+use crate::config::value::Name;
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    for (name, route) in &config.routes {
+        let place = format!("routes.{name}");
+        check_times(check, &place, route);
+        check_destination(check, &place, route);
+        header::check(check, name, route);
+        if let Some(rewrite) = &route.rewrite {
+            check_rewrite(check, &place, rewrite);
+        }
+    }
+    check_twins(check);
+}
+
+fn check_times(check: &mut Check<'_>, place: &str, route: &Route) {
+    let times = &route.timeouts;
+    let durations = [
+        ("total", times.total),
+        ("attempt", times.attempt),
+        ("idle", times.idle),
+    ];
+    check.positive(&format!("{place}.timeouts"), &times.spans, &durations);
+    // The default of `attempt` may exceed a short `total`: `total` then simply ends it.
+    if times.spans.has("attempt") && times.attempt > times.total {
+        let message = format!("{place}.timeouts.attempt is longer than total");
+        let hint = "total ends the attempt first";
+        check.warn(times.spans.of("attempt"), message, hint);
+    }
+    let Some(retry) = &route.retry else { return };
+    let place = format!("{place}.retry");
+    let attempts = retry.attempts.into();
+    check.within(
+        &place,
+        &retry.spans,
+        "attempts",
+        attempts,
+        (1, ATTEMPTS_MAX),
+    );
+    let backoff = &retry.backoff;
+    check.ordered(
+        &format!("{place}.backoff"),
+        &backoff.spans,
+        ("base", backoff.base),
+        ("max", backoff.max),
+    );
+}
+
+fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
+    match &route.destination {
+        Destination::Pool(_) => {}
+        Destination::Redirect(redirect) => {
+            if ![301, 302, 303, 307, 308].contains(&redirect.status.as_u16()) {
+                let message = format!(
+                    "{place}.redirect.status cannot be {}",
+                    redirect.status.as_u16()
+                );
+                let hint = "allowed: 301, 302, 303, 307, 308";
+                check.error(redirect.spans.of("status"), message, hint);
+            }
+        }
+        Destination::Respond(respond) => {
+            let status = respond.status;
+            let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+            if status.is_informational() {
+                let message = format!("{place}.respond.status cannot be {}", status.as_u16());
+                check.error(respond.spans.of("status"), message, "from 200 to 599");
+            } else if bodiless && !respond.body.is_empty() {
+                let message = format!("an answer with status {} has no body", status.as_u16());
+                check.error(respond.spans.of("body"), message, "leave the body out");
+            }
+        }
+    }
+    let has_pool = matches!(route.destination, Destination::Pool(_));
+    for key in ["version", "retry", "rewrite", "headers_request"] {
+        if !has_pool && route.spans.has(key) {
+            let message = format!("{place}.{key} has no effect");
+            check.warn(
+                route.spans.of(key),
+                message,
+                "this route sends nothing to a pool",
+            );
+        }
+    }
+}
+
+fn check_rewrite(check: &mut Check<'_>, place: &str, rewrite: &Rewrite) {
+    let prefix = ["strip_prefix", "add_prefix"]
+        .into_iter()
+        .find(|key| rewrite.spans.has(key));
+    if let (Some(_), Some(key)) = (&rewrite.path_regex, prefix) {
+        let message = format!("{place}.rewrite has both \"path_regex\" and \"{key}\"");
+        let fault = Fault::error(
+            rewrite.spans.of("path_regex"),
+            message,
+            "either the expression or the prefixes",
+        );
+        check
+            .faults
+            .push(fault.with_related(rewrite.spans.of(key), "this is the other"));
+    }
+}
+
+/// Finds routes that match exactly the same requests, of which all but one are dead.
+fn check_twins(check: &mut Check<'_>) {
+    let config = check.config;
+    let mut seen: HashMap<String, (&Name, &Route)> = HashMap::new();
+    for (name, route) in &config.routes {
+        let key = conditions(route);
+        let Some((winner, first)) = seen.get(&key) else {
+            seen.insert(key, (name, route));
+            continue;
+        };
+        let message = format!(
+            "routes \"{winner}\" and \"{name}\" match the same requests; \"{winner}\" wins by its name"
+        );
+        let hint = "never reached; give it a condition of its own or a priority";
+        let fault = Fault::warning(route.spans.anchor(), message, hint);
+        check
+            .faults
+            .push(fault.with_related(first.spans.anchor(), "this one wins"));
+    }
+}
+
+/// Prints all that decides whether a route matches, in an order of its own.
+fn conditions(route: &Route) -> String {
+    let sorted = |items: serde_json::Value| {
+        let mut items: Vec<String> = match items {
+            serde_json::Value::Array(items) => items.iter().map(ToString::to_string).collect(),
+            other => vec![other.to_string()],
+        };
+        items.sort();
+        items.dedup();
+        items.join(",")
+    };
+    let path = match &route.path {
+        Some(rule) => format!("{rule:?}"),
+        None => "any".to_owned(),
+    };
+    [
+        route.priority.to_string(),
+        path,
+        sorted(route.listeners.print()),
+        sorted(route.hosts.print()),
+        sorted(route.methods.print()),
+        sorted(route.source.print()),
+        route.headers.print().to_string(),
+        route.query.print().to_string(),
+        route.cookies.print().to_string(),
+    ]
+    .join(";")
+}
+
+/// More tries than this only make an outage worse.
+const ATTEMPTS_MAX: u64 = 10;

@@ -1,0 +1,133 @@
+//! Checks on what the process is to find around it: folders, secrets, who can reach it.
+
+use std::path::Path;
+
+use super::Check;
+use crate::config::nearest::alternatives;
+use crate::config::schema::{AccessFormat, AccessLog, Admin, LogTarget};
+use crate::config::setting::Span;
+use crate::config::value::{BindAddress, Piece, Secret};
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    let state = config.proxy.state_dir.as_deref();
+    if let Some(folder) = state.filter(|folder| folder.exists() && !folder.is_dir()) {
+        let message = format!("proxy.state_dir {} is not a folder", folder.display());
+        check.error(
+            config.proxy.spans.of("state_dir"),
+            message,
+            "a folder, or a path to make one at",
+        );
+    }
+    let mut trusted = config.proxy.trusted_proxies.iter();
+    if trusted.any(|block| block.prefix_len() == 0) {
+        let message = "proxy.trusted_proxies trusts every peer";
+        let hint = "anyone can then claim any client address";
+        check.warn(config.proxy.spans.of("trusted_proxies"), message, hint);
+    }
+    for (name, listener) in &config.listeners {
+        let owner = format!("listeners.{name}.address");
+        check_socket(
+            check,
+            &owner,
+            &listener.address,
+            listener.spans.of("address"),
+        );
+    }
+    if let Some(admin) = &config.admin {
+        check_admin(check, admin);
+    }
+    if let Some(log) = &config.access_log {
+        check_access_log(check, log);
+    }
+    let metrics = &config.metrics;
+    let series = metrics.series_max.into();
+    check.within(
+        "metrics",
+        &metrics.spans,
+        "series_max",
+        series,
+        (100, SERIES_MAX),
+    );
+}
+
+fn check_admin(check: &mut Check<'_>, admin: &Admin) {
+    check_socket(
+        check,
+        "admin.address",
+        &admin.address,
+        admin.spans.of("address"),
+    );
+    match &admin.token {
+        None if !admin.address.is_local() => {
+            let message = format!("[admin] listens at {} without a token", admin.address);
+            let hint =
+                "others can reach this address: add token = { env = \"…\" }, or use 127.0.0.1";
+            check.error(admin.spans.of("address"), message, hint);
+        }
+        None => {}
+        Some(Secret::Literal(_)) => {
+            let hint = "{ env = \"NAME\" } or { file = \"path\" } keeps it out of the file";
+            check.warn(
+                admin.spans.of("token"),
+                "admin.token is written in the file",
+                hint,
+            );
+        }
+        Some(secret) => {
+            if let Err(error) = secret.reveal() {
+                let hint = std::error::Error::source(&error).map(ToString::to_string);
+                let message = format!("admin.token: {error}");
+                check.error(admin.spans.of("token"), message, hint.unwrap_or_default());
+            }
+        }
+    }
+}
+
+fn check_access_log(check: &mut Check<'_>, log: &AccessLog) {
+    if let LogTarget::File(path) = &log.path {
+        check_parent(check, "access_log.path", path, log.spans.of("path"));
+        if path.is_dir() {
+            let message = format!("access_log.path {} is a folder", path.display());
+            check.error(log.spans.of("path"), message, "the path of a file");
+        }
+    }
+    let AccessFormat::Template(template) = &log.format else {
+        return;
+    };
+    let added: Vec<&str> = log.fields.add.keys().map(String::as_str).collect();
+    let is_broken =
+        check.is_broken("access_log.fields") || check.is_broken("access_log.fields.add");
+    for piece in template.pieces() {
+        if let Piece::Fill(field) = piece
+            && let Some(name) = field.added()
+            && !added.contains(&name)
+            && !is_broken
+        {
+            let message = format!("access_log.format: no field \"{name}\" is added");
+            let hint = alternatives("access_log.fields.add has", name, &added);
+            check.error(log.spans.of("format"), message, hint);
+        }
+    }
+}
+
+fn check_socket(check: &mut Check<'_>, key: &str, address: &BindAddress, span: Span) {
+    if let BindAddress::Unix(path) = address {
+        check_parent(check, key, path, span);
+    }
+}
+
+/// Refuses a path whose folder is not there, for it could not be written to.
+fn check_parent(check: &mut Check<'_>, key: &str, path: &Path, span: Span) {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let Some(folder) = folder.filter(|folder| !folder.is_dir()) else {
+        return;
+    };
+    let message = format!("{key}: the folder {} does not exist", folder.display());
+    check.error(span, message, "make the folder first");
+}
+
+/// A million series are a few hundred megabytes of text per scrape.
+const SERIES_MAX: u64 = 1_000_000;

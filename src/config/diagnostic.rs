@@ -1,0 +1,315 @@
+//! What is wrong with a configuration file, and where.
+//!
+//! A [`Fault`] carries the message, its place and how to mend it; [`Faults`] is all of
+//! them for one file, with the text, so that each can be shown under its own line. The
+//! rendered form is for people (and is tested text), the JSON form for programs.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde::ser::SerializeSeq as _;
+use serde::{Serialize, Serializer};
+
+use super::lines::Lines;
+use super::setting::Span;
+
+/// How much a [`Fault`] weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file is refused.
+    Error,
+    /// The file works, but probably not as meant.
+    Warning,
+}
+
+/// One thing that is wrong in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Whether the file is refused for it.
+    pub severity: Severity,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What is allowed or how to mend it; stands beside the marked text. May be empty.
+    pub hint: String,
+    /// The text it is about; `None` when it concerns the file as a whole.
+    pub span: Option<Span>,
+    /// A second place that explains the first, with its own remark.
+    pub related: Option<(Span, String)>,
+}
+
+impl Fault {
+    /// Makes an error about the text at `span`.
+    pub fn error(span: Span, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            hint: hint.into(),
+            span: Some(span),
+            related: None,
+        }
+    }
+
+    /// Makes a warning about the text at `span`.
+    pub fn warning(span: Span, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(span, message, hint)
+        }
+    }
+
+    /// Makes an error about the file as a whole.
+    pub fn of_file(message: impl Into<String>) -> Self {
+        Self {
+            span: None,
+            ..Self::error(Span::default(), message, "")
+        }
+    }
+
+    /// Adds a second place, such as where a name was first used.
+    #[must_use]
+    pub fn with_related(mut self, span: Span, remark: impl Into<String>) -> Self {
+        self.related = Some((span, remark.into()));
+        self
+    }
+}
+
+/// All faults of one file.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    file: PathBuf,
+    text: Arc<str>,
+    lines: Lines,
+    list: Vec<Fault>,
+}
+
+impl Faults {
+    /// Collects the faults of `file`, whose content is `text`, in the order of the text.
+    pub fn new(file: &Path, text: Arc<str>, mut list: Vec<Fault>) -> Self {
+        list.sort_by_key(|fault| fault.span.map(|span| span.start));
+        Self {
+            file: file.to_owned(),
+            lines: Lines::of(&text),
+            text,
+            list,
+        }
+    }
+
+    /// Gives the faults in the order of the file.
+    pub fn list(&self) -> &[Fault] {
+        &self.list
+    }
+
+    /// Tells whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Counts the faults that refuse the file.
+    pub fn errors(&self) -> usize {
+        let is_error = |fault: &&Fault| fault.severity == Severity::Error;
+        self.list.iter().filter(is_error).count()
+    }
+
+    /// Gives line and column of `fault`, both from 1, columns in characters.
+    pub fn position(&self, fault: &Fault) -> Option<(usize, usize)> {
+        fault.span.map(|span| self.place_of(span.start))
+    }
+
+    /// Renders all faults for a terminal that shows colours, or plainly.
+    pub fn render(&self, coloured: bool) -> String {
+        let renderer = if coloured {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let renderer = renderer.decor_style(DecorStyle::Ascii);
+        let blocks: Vec<String> = self
+            .list
+            .iter()
+            .take(RENDERED_MAX)
+            .map(|fault| self.render_one(&renderer, fault))
+            .collect();
+        let mut text = blocks.join("\n\n");
+        if let Some(more) = self.list.len().checked_sub(RENDERED_MAX + 1) {
+            text.push_str(&format!("\n\n… and {} more", more + 1));
+        }
+        text
+    }
+
+    fn render_one(&self, renderer: &Renderer, fault: &Fault) -> String {
+        let level = match fault.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let Some(span) = fault.span else {
+            return format!(
+                "{}: {}: {}",
+                severity_word(fault),
+                self.file.display(),
+                fault.message
+            );
+        };
+        let window = self.window(fault, span);
+        let place = |span: Span| {
+            let clipped = self.clip(span);
+            clipped.start - window.start..clipped.end - window.start
+        };
+        let mut main = AnnotationKind::Primary.span(place(span));
+        if !fault.hint.is_empty() {
+            main = main.label(&*fault.hint);
+        }
+        let (line_start, _) = self.place_of(window.start);
+        let mut snippet = Snippet::source(&self.text[window.clone()])
+            .line_start(line_start)
+            .path(self.file.display().to_string())
+            .annotation(main);
+        if let Some((span, remark)) = &fault.related {
+            let second = AnnotationKind::Context.span(place(*span));
+            snippet = snippet.annotation(second.label(&**remark));
+        }
+        renderer.render(&[level.primary_title(&*fault.message).element(snippet)])
+    }
+
+    /// Gives the whole lines that a fault is about, so that a long file with many
+    /// faults is not gone through once for each.
+    fn window(&self, fault: &Fault, span: Span) -> Range<usize> {
+        let main = self.clip(span);
+        let other = fault.related.as_ref().map(|(span, _)| self.clip(*span));
+        let other = other.unwrap_or_else(|| main.clone());
+        let (first, last) = (main.start.min(other.start), main.end.max(other.end));
+        let start = self.lines.start(first);
+        let end = self.text[last..].find('\n');
+        start..end.map_or(self.text.len(), |length| last + length)
+    }
+
+    fn place_of(&self, offset: usize) -> (usize, usize) {
+        let offset = floor_boundary(&self.text, offset.min(self.text.len()));
+        let before = &self.text[self.lines.start(offset)..offset];
+        (self.lines.line(offset) + 1, before.chars().count() + 1)
+    }
+
+    /// Keeps a span inside the text and, for legibility, inside its first line.
+    fn clip(&self, span: Span) -> Range<usize> {
+        let start = floor_boundary(&self.text, span.start.min(self.text.len()));
+        let end = floor_boundary(&self.text, span.end.min(self.text.len())).max(start);
+        let line_end = self.text[start..end]
+            .find('\n')
+            .map_or(end, |length| start + length);
+        start..line_end
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl Serialize for Faults {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(self.list.len()))?;
+        for fault in &self.list {
+            let position = self.position(fault);
+            seq.serialize_element(&Row {
+                severity: fault.severity,
+                message: &fault.message,
+                file: self.file.display().to_string(),
+                line: position.map(|(line, _)| line),
+                column: position.map(|(_, column)| column),
+                hint: &fault.hint,
+            })?;
+        }
+        seq.end()
+    }
+}
+
+/// A fault as programs see it.
+#[derive(Serialize)]
+struct Row<'a> {
+    severity: Severity,
+    message: &'a str,
+    file: String,
+    line: Option<usize>,
+    column: Option<usize>,
+    hint: &'a str,
+}
+
+fn severity_word(fault: &Fault) -> &'static str {
+    match fault.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn floor_boundary(text: &str, mut offset: usize) -> usize {
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
+
+/// Faults ever rendered; a file with more is not the file that was meant.
+const RENDERED_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str, fault: Fault) -> Faults {
+        Faults::new(Path::new("proxy.toml"), text.into(), vec![fault])
+    }
+
+    #[test]
+    fn the_line_is_shown_with_a_mark_and_the_hint() {
+        let text = "[routes.a]\npool = \"cart\"\n";
+        let fault = Fault::error(Span::new(18, 24), "no such pool", "defined: \"card\"");
+        let shown = one(text, fault).to_string();
+        let expected = "error: no such pool\n --> proxy.toml:2:8\n  |\n\
+                        2 | pool = \"cart\"\n  |        ^^^^^^ defined: \"card\"";
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn columns_count_characters_and_spans_never_leave_the_text() {
+        let text = "ü = 1";
+        let faults = one(text, Fault::of_file("m"));
+        assert_eq!(faults.place_of(3), (1, 3));
+        assert_eq!(faults.place_of(1), (1, 1));
+        let shown = one(text, Fault::error(Span::new(90, 99), "m", "")).to_string();
+        assert!(shown.contains("proxy.toml:1"), "{shown}");
+    }
+
+    #[test]
+    fn places_far_apart_are_shown_with_their_lines() {
+        let text = "first = 1\nb\nc\nd\ne\nf\nsecond = 2\n";
+        let fault = Fault::error(Span::new(20, 26), "m", "h").with_related(Span::new(0, 5), "r");
+        let shown = one(text, fault).to_string();
+        assert!(shown.contains("proxy.toml:7:1"), "{shown}");
+        assert!(shown.contains("1 | first = 1\n  | ----- r"), "{shown}");
+        assert!(shown.contains("7 | second = 2\n  | ^^^^^^ h"), "{shown}");
+    }
+
+    #[test]
+    fn endless_faults_are_cut_off() {
+        let fault = Fault::error(Span::new(0, 1), "m", "");
+        let faults = Faults::new(Path::new("p"), "a".into(), vec![fault; RENDERED_MAX + 3]);
+        assert!(faults.to_string().ends_with("… and 3 more"));
+    }
+
+    #[test]
+    fn programs_get_line_and_column() {
+        let faults = one("a\nb", Fault::error(Span::new(2, 3), "m", "h"));
+        let json = serde_json::to_value(&faults).unwrap();
+        assert_eq!(json[0]["line"], 2);
+        assert_eq!(json[0]["column"], 1);
+        assert_eq!(json[0]["hint"], "h");
+        assert_eq!(json[0]["severity"], "error");
+    }
+}

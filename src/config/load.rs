@@ -1,0 +1,236 @@
+//! From a path to a checked [`Config`].
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::check::{self, Rules};
+use super::diagnostic::{Fault, Faults};
+use super::lines::Lines;
+use super::schema::Config;
+use super::setting::{Findings, Node, Reader, Setting as _, Span};
+
+/// A file that was read, checked and found to be good.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// Its text.
+    pub text: Arc<str>,
+    /// What tells its content from any other.
+    pub hash: ContentHash,
+    /// What works, but probably not as meant.
+    pub warnings: Faults,
+}
+
+/// A fingerprint of the content of a file; guards against accidents, not attackers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentHash(u64);
+
+impl ContentHash {
+    /// Takes the fingerprint of `content`.
+    pub fn of(content: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        content.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Reads and checks the file at `path`; blocks on the disk.
+///
+/// # Errors
+///
+/// Gives every fault of the file, or the one that it cannot be read.
+pub fn load(path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
+    let unreadable = |message: String| Faults::new(path, "".into(), vec![Fault::of_file(message)]);
+    let bytes = read_bounded(path).map_err(|error| {
+        unreadable(match error.kind() {
+            std::io::ErrorKind::NotFound => "the file does not exist".to_owned(),
+            _ => format!("the file cannot be read: {error}"),
+        })
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        unreadable(format!(
+            "the file is not UTF-8 text: the byte at {valid} is wrong"
+        ))
+    })?;
+    parse(text, path, rules)
+}
+
+/// Checks `text` as the content of the file at `path`, whose folder relative paths in
+/// the text are taken from.
+///
+/// # Errors
+///
+/// Gives every fault, warnings included.
+pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
+    let text: Arc<str> = text.into();
+    let (config, faults, hidden) = decode(&text, path, rules);
+    let faults = Faults::new(path, mask(&text, &hidden), faults);
+    match config {
+        Some(config) if faults.errors() == 0 => Ok(Loaded {
+            config,
+            hash: ContentHash::of(text.as_bytes()),
+            text,
+            warnings: faults,
+        }),
+        _ => Err(faults),
+    }
+}
+
+/// Decodes and checks: the configuration, its faults, and which text not to show.
+fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> (Option<Config>, Vec<Fault>, Vec<Span>) {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let torn = !errors.is_empty();
+    let lines = Lines::of(text);
+    let mut faults = syntax_faults(&lines, &errors);
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    let mut reader = Reader::new(base);
+    if torn {
+        reader.tear();
+    }
+    let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree.into_inner()));
+    let config = Config::read(&Node::item(&root), &mut reader);
+    let Findings {
+        faults: found,
+        broken,
+        hidden,
+    } = reader.finish();
+    // A line that did not parse says nothing true about its values.
+    let line_of = |fault: &Fault| fault.span.map(|span| lines.line(span.start));
+    let torn_lines: HashSet<_> = faults.iter().map(line_of).collect();
+    let is_echo = |fault: &Fault| torn_lines.contains(&line_of(fault));
+    faults.extend(found.into_iter().filter(|fault| !is_echo(fault)));
+    if !torn && let Some(config) = &config {
+        faults.extend(check::check(config, &broken, rules));
+    }
+    (config, faults, hidden)
+}
+
+/// Puts a `*` over each byte that must not be shown; all places stay where they are.
+fn mask(text: &Arc<str>, hidden: &[Span]) -> Arc<str> {
+    if hidden.is_empty() {
+        return Arc::clone(text);
+    }
+    let mut masked = text.to_string();
+    for span in hidden {
+        if text.get(span.start..span.end).is_some() {
+            let stars = "*".repeat(span.end - span.start);
+            masked.replace_range(span.start..span.end, &stars);
+        }
+    }
+    masked.into()
+}
+
+/// Turns the parser's errors into faults, one per line: what follows on the same line
+/// is mostly an echo of the first.
+fn syntax_faults(lines: &Lines, errors: &[toml::de::Error]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut seen = HashSet::new();
+    for error in errors {
+        let span = error.span().map_or_else(Span::default, Span::from);
+        if !seen.insert(lines.line(span.start)) {
+            continue;
+        }
+        let (message, hint) = match error.message().split_once(", expected ") {
+            Some((message, expected)) => (message, format!("expected {expected}")),
+            None => (error.message(), String::new()),
+        };
+        faults.push(Fault::error(span, format!("not TOML: {message}"), hint));
+    }
+    faults
+}
+
+/// Reads a file whole, unless it is too long to be a configuration.
+pub(super) fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
+        let message = format!("it is longer than {} MiB", FILE_BYTES_MAX >> 20);
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            message,
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Longest file that is taken for a configuration.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_text(text: &str) -> Result<Loaded, Faults> {
+        parse(text, Path::new("proxy.toml"), &Rules::default())
+    }
+
+    const SMALL: &str = "[listeners.web]\naddress = \"127.0.0.1:0\"\n\
+        [routes.all]\npool = \"app\"\n[pools.app]\nendpoints = [\"127.0.0.1:9001\"]\n";
+
+    #[test]
+    fn a_small_file_gets_every_default() {
+        let loaded = parse_text(SMALL).unwrap();
+        let json = serde_json::to_value(&loaded.config).unwrap();
+        assert_eq!(json["pools"]["app"]["limits"]["connections"], 1024);
+        assert_eq!(json["routes"]["all"]["timeouts"]["total"], "30s");
+        assert_eq!(json["routes"]["all"]["pool"], "app");
+        assert_eq!(json["listeners"]["web"]["limits"]["head"], "64KiB");
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_the_same() {
+        let first = parse_text(SMALL).unwrap().config;
+        let json = serde_json::to_value(&first).unwrap();
+        let text = toml::to_string(&json).unwrap();
+        let second = parse_text(&text).unwrap().config;
+        assert_eq!(first, second);
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_not_shown_with_a_fault_beside_it() {
+        let text = format!("admin = {{ token = \"hunter2\", adress = 1 }}\n{SMALL}");
+        let shown = parse_text(&text).unwrap_err().to_string();
+        assert!(shown.contains("token = *********, adress"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn unreadable_files_say_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = Rules::default();
+        let missing = load(&folder.path().join("none.toml"), &rules).unwrap_err();
+        assert!(missing.to_string().ends_with("the file does not exist"));
+        let path = folder.path().join("latin.toml");
+        std::fs::write(&path, b"a = \"\xe4\"").unwrap();
+        let latin = load(&path, &rules).unwrap_err();
+        assert!(latin.to_string().contains("not UTF-8"), "{latin}");
+        let is_folder = load(folder.path(), &rules).unwrap_err();
+        assert!(is_folder.to_string().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_torn_file_reports_syntax_and_other_faults_without_echoes() {
+        let text = "[listeners.web]\naddress = \n[pools.app]\nendpoints = [5]\n";
+        let faults = parse_text(text).unwrap_err();
+        let shown = faults.to_string();
+        assert_eq!(faults.list().len(), 2, "{shown}");
+        assert!(shown.contains("not TOML"), "{shown}");
+        assert!(shown.contains("not a whole number"), "{shown}");
+    }
+}

@@ -1,0 +1,84 @@
+//! The nearest allowed name, for "did you mean".
+
+/// Finds the candidate most like `written`, unless none is similar enough to be meant.
+pub(crate) fn nearest<'a>(
+    written: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let folded = written.to_ascii_lowercase().replace('-', "_");
+    candidates
+        .into_iter()
+        .map(|name| {
+            let plain = name.to_ascii_lowercase().replace('-', "_");
+            (strsim::jaro_winkler(&folded, &plain), name)
+        })
+        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+/// Says which names would have been right, as in `defined: "a", "b" - did you mean "a"?`.
+///
+/// A long list is left out when a near match says enough.
+pub(crate) fn alternatives(lead: &str, written: &str, names: &[&str]) -> String {
+    let near = nearest(written, names.iter().copied());
+    let mut text = String::new();
+    if names.is_empty() {
+        return format!("{lead}: none");
+    }
+    if near.is_none() || names.len() <= LISTED_MAX {
+        text = format!("{lead}: {}", list(names));
+    }
+    if let Some(near) = near {
+        if !text.is_empty() {
+            text.push_str(" - ");
+        }
+        text.push_str(&format!("did you mean \"{near}\"?"));
+    }
+    text
+}
+
+/// Quotes names and sets commas between them; cuts off after a screenful.
+pub(crate) fn list(names: &[&str]) -> String {
+    let mut text = names
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|name| format!("\"{name}\""))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN_MAX {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN_MAX));
+    }
+    text
+}
+
+/// Jaro-Winkler likeness from which a name is offered; 1 is equal.
+const LIKENESS_MIN: f64 = 0.8;
+
+/// Names listed in full even beside a near match.
+const LISTED_MAX: usize = 6;
+
+/// Names ever shown in one message.
+const SHOWN_MAX: usize = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typo_finds_its_name_and_a_stranger_none() {
+        let names = ["interval", "timeout", "rise"];
+        assert_eq!(nearest("intervall", names), Some("interval"));
+        assert_eq!(nearest("time-out", ["timeout"]), Some("timeout"));
+        assert_eq!(nearest("zebra", names), None);
+    }
+
+    #[test]
+    fn a_short_list_is_shown_with_the_near_match() {
+        assert_eq!(
+            alternatives("defined", "cart", &["card", "catalog"]),
+            "defined: \"card\", \"catalog\" - did you mean \"card\"?"
+        );
+        assert_eq!(alternatives("defined", "x", &[]), "defined: none");
+    }
+}

@@ -1,0 +1,20 @@
+//! `[admin]`: the API that people and tools look through.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::config::setting::table;
+use crate::config::value::{BindAddress, Secret};
+
+table! {
+    /// The admin API and dashboard.
+    pub struct Admin: Default {
+        /// Where it listens; an address that others can reach needs a token. A change needs a restart.
+        pub address: BindAddress = default_address(),
+        /// What a caller must show to change anything. Without one the API can only be read.
+        pub token: Option<Secret> = None,
+    }
+}
+
+fn default_address() -> BindAddress {
+    BindAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)))
+}

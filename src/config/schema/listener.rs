@@ -1,0 +1,78 @@
+//! `[listeners.NAME]`: a socket that accepts traffic.
+
+use std::time::Duration;
+
+use crate::config::setting::{table, words};
+use crate::config::value::{BindAddress, ByteSize};
+
+table! {
+    /// A socket that accepts traffic.
+    pub struct Listener {
+        /// What to bind: `"ip:port"` or `"unix:path"`. This is the listener's identity.
+        pub address: BindAddress,
+        /// Protocols spoken. Plain listeners speak `h2` to clients that start with it.
+        pub protocols: Vec<Protocol> = vec![Protocol::Http1, Protocol::H2],
+        /// How long a client may take.
+        pub timeouts: ListenerTimeouts = ListenerTimeouts::default(),
+        /// What happens to header names with `_`, which some servers take for `-`.
+        pub underscores: Underscores = Underscores::Drop,
+        /// Bounds on what a client may use.
+        pub limits: ListenerLimits = ListenerLimits::default(),
+    }
+    later { "tls", "proxy_protocol" }
+}
+
+words! {
+    /// A version of HTTP.
+    pub enum Protocol {
+        /// HTTP/1.1, and 1.0 from clients.
+        Http1 = "http/1.1",
+        /// HTTP/2.
+        H2 = "h2",
+    }
+    later { "h3", "auto" }
+}
+
+words! {
+    /// What happens to header names with `_`.
+    pub enum Underscores {
+        /// They are taken out and counted.
+        Drop = "drop",
+        /// They pass.
+        Allow = "allow",
+        /// The request is answered with 400.
+        Refuse = "refuse",
+    }
+}
+
+table! {
+    /// How long a client may take.
+    pub struct ListenerTimeouts: Default {
+        /// From the connection to the first byte, or to the end of the TLS handshake.
+        pub handshake: Duration = Duration::from_secs(5),
+        /// From the first byte of a request to the end of its head; then 408.
+        pub head: Duration = Duration::from_secs(10),
+        /// Between requests on a connection kept open.
+        pub idle: Duration = Duration::from_secs(75),
+        /// Without a byte of a request body coming in or of a response going out.
+        pub body_idle: Duration = Duration::from_secs(30),
+    }
+}
+
+table! {
+    /// Bounds on what a client may use.
+    pub struct ListenerLimits: Default {
+        /// Connections open at once; one more is answered with 503 and closed. 0: no bound.
+        pub connections: u32 = 20_000,
+        /// Requests on one connection before it is closed. 0: no bound.
+        pub requests_per_connection: u32 = 0,
+        /// Bytes of a request head; more is answered with 431.
+        pub head: ByteSize = ByteSize::kib(64),
+        /// Header fields in a request; more are answered with 431.
+        pub headers: u16 = 100,
+        /// Bytes of a request target; more is answered with 414.
+        pub target: ByteSize = ByteSize::kib(16),
+        /// Requests at once on one HTTP/2 connection.
+        pub streams: u32 = 128,
+    }
+}

@@ -1,0 +1,64 @@
+//! The tables of `proxy.toml`, one file each: keys, types, defaults, reference text.
+//!
+//! [`Config`] is the whole. The same definitions give the reading of the file, the
+//! effective configuration as JSON (`Serialize`) and the [`reference`].
+
+pub mod access_log;
+pub mod admin;
+pub mod endpoint;
+pub mod health;
+pub mod listener;
+pub mod log;
+pub mod picker;
+pub mod pool;
+pub mod proxy;
+mod reference;
+pub mod retry;
+pub mod rewrite;
+pub mod route;
+pub mod test;
+
+pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
+pub use admin::Admin;
+pub use endpoint::Endpoint;
+pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};
+pub use listener::{Listener, ListenerLimits, ListenerTimeouts, Protocol, Underscores};
+pub use log::{Log, LogFormat, LogLevel, Metrics};
+pub use picker::{Hashing, Picker};
+pub use pool::{Pool, PoolLimits, PoolTimeouts, RetryBudget, Zone};
+pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
+pub use reference::reference;
+pub use retry::{Backoff, Retry};
+pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
+pub use route::{Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
+pub use test::{Expectation, RouteTest, TestRequest};
+
+use std::collections::BTreeMap;
+
+use super::setting::table;
+use super::value::Name;
+
+table! {
+    /// The whole of `proxy.toml`.
+    pub struct Config: Default {
+        /// The process as a whole.
+        pub proxy: Proxy = Proxy::default(),
+        /// The admin API and dashboard; without this table there is none.
+        pub admin: Option<Admin> = None,
+        /// The proxy's own log.
+        pub log: Log = Log::default(),
+        /// One line per exchange; without this table there is none.
+        pub access_log: Option<AccessLog> = None,
+        /// The Prometheus metrics.
+        pub metrics: Metrics = Metrics::default(),
+        /// Sockets that accept traffic.
+        pub listeners: BTreeMap<Name, Listener> = BTreeMap::new(),
+        /// Rules that choose where a request goes. The most specific wins, whatever their order.
+        pub routes: BTreeMap<Name, Route> = BTreeMap::new(),
+        /// Groups of endpoints that serve the same.
+        pub pools: BTreeMap<Name, Pool> = BTreeMap::new(),
+        /// What must hold of the routing; run by `check` and before each reload.
+        pub tests: BTreeMap<Name, RouteTest> = BTreeMap::new(),
+    }
+    later { "tracing", "config", "rollouts" }
+}

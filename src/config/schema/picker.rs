@@ -1,0 +1,102 @@
+//! `picker` of a pool: how an endpoint is picked.
+
+use serde_json::Value;
+
+use crate::config::setting::{
+    Node, Reader, Setting, Shape, choice, print_choice, read_choice, table,
+};
+use crate::config::value::HashKey;
+
+/// How an endpoint is picked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Picker {
+    /// Any.
+    Random,
+    /// Each in its turn, whatever its weight.
+    RoundRobin,
+    /// Each in its turn, as often as its weight says; with equal weights, as above.
+    WeightedRoundRobin,
+    /// The one with the fewest exchanges.
+    LeastRequests,
+    /// The less busy of two at random.
+    PowerOfTwo,
+    /// The one that answers fastest for its load.
+    PeakEwma,
+    /// The same for the same key, by a ring.
+    RingHash(Hashing),
+    /// The same for the same key, by a table.
+    Maglev(Hashing),
+    /// One that the embedding program registered under this name.
+    Custom(String),
+}
+
+impl Picker {
+    /// The pickers that are chosen by a word.
+    pub const WORDS: [(&'static str, Self); 6] = [
+        ("random", Self::Random),
+        ("round_robin", Self::RoundRobin),
+        ("weighted_round_robin", Self::WeightedRoundRobin),
+        ("least_requests", Self::LeastRequests),
+        ("power_of_two", Self::PowerOfTwo),
+        ("peak_ewma", Self::PeakEwma),
+    ];
+}
+
+choice! {
+    /// Pickers that need settings.
+    pub enum HashingPicker {
+        /// By a ring.
+        "ring_hash" => Ring(Hashing),
+        /// By a table.
+        "maglev" => Maglev(Hashing),
+    }
+}
+
+table! {
+    /// Picking by the hash of a key.
+    pub struct Hashing {
+        /// What is hashed: `"client_ip"`, `"path"`, `"header:NAME"`, `"cookie:NAME"` or `"query:NAME"`.
+        pub key: HashKey,
+        /// How many times the mean load an endpoint may have before the next one is taken; above 1.
+        pub load_max: f64 = 1.25,
+    }
+}
+
+/// A word that is not built in may be registered, which the checks on the whole know.
+impl Setting for Picker {
+    fn shape() -> Shape {
+        Shape::value(
+            "picker",
+            "\"round_robin\" or { maglev = { key = \"client_ip\" } }",
+        )
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Some(text) = node.text() {
+            let known = Self::WORDS.iter().find(|(word, _)| *word == text);
+            let custom = || Self::Custom(text.to_owned());
+            return Some(known.map_or_else(custom, |(_, picker)| picker.clone()));
+        }
+        Some(match read_choice(node, &Self::shape(), reader)? {
+            HashingPicker::Ring(hashing) => Self::RingHash(hashing),
+            HashingPicker::Maglev(hashing) => Self::Maglev(hashing),
+        })
+    }
+
+    fn print(&self) -> Value {
+        match self {
+            Self::RingHash(hashing) => print_choice(&HashingPicker::Ring(hashing.clone())),
+            Self::Maglev(hashing) => print_choice(&HashingPicker::Maglev(hashing.clone())),
+            Self::Custom(name) => name.as_str().into(),
+            Self::Random
+            | Self::RoundRobin
+            | Self::WeightedRoundRobin
+            | Self::LeastRequests
+            | Self::PowerOfTwo
+            | Self::PeakEwma => {
+                let word = Self::WORDS.iter().find(|(_, picker)| picker == self);
+                word.map_or(Value::Null, |(word, _)| (*word).into())
+            }
+        }
+    }
+}

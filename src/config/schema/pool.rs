@@ -1,0 +1,85 @@
+//! `[pools.NAME]`: endpoints that serve the same, and how they are used.
+
+use std::time::Duration;
+
+use super::endpoint::Endpoint;
+use super::health::{Ejection, Health};
+use super::listener::Protocol;
+use super::picker::Picker;
+use crate::config::setting::{Spanned, table};
+use crate::config::value::{Name, Ratio};
+
+table! {
+    /// Endpoints that serve the same, and how they are used.
+    pub struct Pool {
+        /// How an endpoint is picked: `"random"`, `"round_robin"`, `"weighted_round_robin"`, `"least_requests"`, `"power_of_two"`, `"peak_ewma"`, `{ ring_hash = { key = … } }`, `{ maglev = { key = … } }`, or a name registered by an embedding program.
+        pub picker: Picker = Picker::WeightedRoundRobin,
+        /// The endpoints, each an address or a table.
+        pub endpoints: Vec<Endpoint>,
+        /// The protocol spoken to them.
+        pub protocol: Protocol = Protocol::Http1,
+        /// Active health checks; without this there are none.
+        pub health: Option<Health> = None,
+        /// Passive removal of endpoints that fail. `false`: never.
+        pub ejection: Option<Ejection> = Some(Ejection::default()),
+        /// With a smaller share of healthy endpoints than this, health is ignored. `"0%"`: never.
+        pub panic_threshold: Ratio = Ratio::percent(50),
+        /// Bounds on what is sent there.
+        pub limits: PoolLimits = PoolLimits::default(),
+        /// Bound on retries as a share of the load.
+        pub retry_budget: RetryBudget = RetryBudget::default(),
+        /// How long connecting may take and connections live.
+        pub timeouts: PoolTimeouts = PoolTimeouts::default(),
+        /// Pools tried in this order when nothing here can serve.
+        pub failover: Vec<Spanned<Name>> = Vec::new(),
+        /// Preference for endpoints nearby.
+        pub zone: Option<Zone> = None,
+    }
+    later { "tls", "discover", "breaker", "slow_start", "session" }
+}
+
+table! {
+    /// Bounds on what is sent to a pool. 0: no bound.
+    pub struct PoolLimits: Default {
+        /// Connections open at once, over all workers.
+        pub connections: u32 = 1024,
+        /// Exchanges at once.
+        pub requests: u32 = 0,
+        /// Exchanges at once per endpoint.
+        pub per_endpoint: u32 = 0,
+        /// Exchanges that may wait for a place; one more is answered with 503. Here 0 means none.
+        pub queue: u32 = 0,
+        /// How long an exchange may wait.
+        pub queue_timeout: Duration = Duration::from_secs(1),
+    }
+}
+
+table! {
+    /// Bound on retries as a share of the load.
+    pub struct RetryBudget: Default {
+        /// Retries at once, as a share of the exchanges at once.
+        pub ratio: Ratio = Ratio::percent(20),
+        /// Retries at once that are always allowed.
+        pub minimum: u32 = 3,
+    }
+}
+
+table! {
+    /// How long connecting may take and connections live.
+    pub struct PoolTimeouts: Default {
+        /// Looking up, connecting and shaking hands.
+        pub connect: Duration = Duration::from_secs(1),
+        /// How long a connection is kept without use.
+        pub idle: Duration = Duration::from_secs(60),
+        /// How old a connection may be and be used again.
+        pub lifetime: Duration = Duration::from_secs(3600),
+    }
+}
+
+table! {
+    /// Preference for endpoints nearby.
+    pub struct Zone {
+        /// The zone that is used while enough of it is healthy.
+        pub prefer: String,
+    }
+}

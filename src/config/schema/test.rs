@@ -1,0 +1,46 @@
+//! `[tests.NAME]`: a request, and what must become of it.
+
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+
+use crate::config::setting::{Spanned, table};
+use crate::config::value::{Name, ValueMatch};
+
+table! {
+    /// A request, and what must become of it.
+    pub struct RouteTest {
+        /// The request.
+        pub request: TestRequest,
+        /// What must become of it; all that is given.
+        pub expect: Expectation,
+    }
+}
+
+table! {
+    /// The request of a test.
+    pub struct TestRequest {
+        /// Its method.
+        pub method: Method = Method::GET,
+        /// Its URL, with scheme and host.
+        pub url: Uri,
+        /// Its headers.
+        pub headers: Vec<(HeaderName, HeaderValue)> = Vec::new(),
+    }
+}
+
+table! {
+    /// What must become of the request of a test.
+    pub struct Expectation: Default {
+        /// The route that wins.
+        pub route: Option<Spanned<Name>> = None,
+        /// The pool that it goes to.
+        pub pool: Option<Spanned<Name>> = None,
+        /// The version requirement that the route sets.
+        pub version: Option<semver::VersionReq> = None,
+        /// The status of the proxy's own answer.
+        pub status: Option<StatusCode> = None,
+        /// Headers of the proxy's own answer, or set on the request.
+        pub header: Vec<(HeaderName, ValueMatch)> = Vec::new(),
+        /// Where the redirect leads.
+        pub redirect: Option<String> = None,
+    }
+}

@@ -1,0 +1,97 @@
+//! How a table of `proxy.toml` is defined, once, and what follows from that.
+//!
+//! A type that can stand in the file implements [`Setting`]: how it is read from the
+//! TOML tree, how it is printed, and what it is called. Three macros write that for the
+//! ordinary shapes, so that a schema file reads like the reference: `table!` for a table
+//! of keys, `choice!` for "exactly one of these keys", `words!` for a closed set of
+//! words. Reading never stops at a fault: the [`Reader`] notes it and goes on with the
+//! default, so that one run finds all of them.
+
+mod basic;
+mod choice;
+mod reader;
+mod span;
+mod table;
+mod values;
+mod words;
+
+pub use basic::MapKey;
+pub use choice::Choice;
+pub(crate) use choice::{choice, print_choice, read_choice, take_first};
+pub use reader::{Findings, Node, Reader};
+pub use span::{Span, Spanned, Spans};
+pub use table::{Found, Table, TableReader};
+pub(crate) use table::{key_name, read_table, table};
+pub(crate) use words::{refuse_word, words};
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+/// Something that can be written in `proxy.toml`.
+pub trait Setting: Sized {
+    /// Says what it is called in the reference and in messages.
+    fn shape() -> Shape;
+
+    /// Reads it. `None` means that a fault was noted.
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self>;
+
+    /// Prints it as the file could have said it; `Null` for what is absent.
+    fn print(&self) -> Value;
+
+    /// Tells whether `false` may stand for "not at all" where the setting is optional.
+    fn has_switch() -> bool {
+        false
+    }
+}
+
+/// What kind of thing a setting is, for the reference and for messages.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// Its name, without an article: `duration`, `list of CIDR blocks`.
+    pub kind: Cow<'static, str>,
+    /// What a right one looks like; may be empty.
+    pub example: Cow<'static, str>,
+    /// The keys, for a table.
+    pub keys: Option<fn() -> Vec<KeyDoc>>,
+    /// Whether the table stands under names that the user chooses.
+    pub named: bool,
+}
+
+impl Shape {
+    /// Makes the shape of a single value.
+    pub fn value(
+        kind: impl Into<Cow<'static, str>>,
+        example: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            kind: kind.into(),
+            example: example.into(),
+            keys: None,
+            named: false,
+        }
+    }
+
+    /// Makes the shape of a table with these keys.
+    pub fn table(kind: impl Into<Cow<'static, str>>, keys: fn() -> Vec<KeyDoc>) -> Self {
+        Self {
+            keys: Some(keys),
+            ..Self::value(kind, "")
+        }
+    }
+}
+
+/// One key in the reference.
+#[derive(Debug, Clone)]
+pub struct KeyDoc {
+    /// The key as written.
+    pub name: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// What it takes.
+    pub shape: Shape,
+    /// What holds when it is not written; `None` when it must be.
+    pub default: Option<Value>,
+    /// Whether it is one of several keys of which one is written.
+    pub choice: bool,
+}

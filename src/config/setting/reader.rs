@@ -1,0 +1,250 @@
+//! The walk over the TOML tree: where it stands and what it found wrong.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned as TomlSpanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{Shape, Span};
+use crate::config::diagnostic::Fault;
+use crate::config::value::Mismatch;
+
+/// A value of the tree with its places.
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a> {
+    pub(super) value: &'a DeValue<'a>,
+    /// Where the value stands.
+    pub span: Span,
+    /// What to point at when the value as a whole is meant: its key, if it has one.
+    pub anchor: Span,
+}
+
+impl<'a> Node<'a> {
+    /// Takes a value that stands alone, as in a list.
+    pub fn item(value: &'a TomlSpanned<DeValue<'a>>) -> Self {
+        let span = value.span().into();
+        Self {
+            value: value.get_ref(),
+            span,
+            anchor: span,
+        }
+    }
+
+    /// Takes the value of a key.
+    pub fn entry(key: Span, value: &'a TomlSpanned<DeValue<'a>>) -> Self {
+        Self {
+            anchor: key,
+            ..Self::item(value)
+        }
+    }
+
+    /// Gives the text of a string.
+    pub fn text(&self) -> Option<&'a str> {
+        self.value.as_str()
+    }
+
+    /// Gives the value of a whole number; `None` also when it is out of all range.
+    pub fn integer(&self) -> Option<i64> {
+        let number = self.value.as_integer()?;
+        i64::from_str_radix(number.as_str(), number.radix()).ok()
+    }
+
+    /// Gives a number, whole or not.
+    pub fn number(&self) -> Option<f64> {
+        match self.value {
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Gives a truth value.
+    pub fn boolean(&self) -> Option<bool> {
+        self.value.as_bool()
+    }
+
+    /// Gives the entries of a table.
+    pub fn table(&self) -> Option<&'a DeTable<'a>> {
+        self.value.as_table()
+    }
+
+    /// Gives the items of a list.
+    pub fn list(&self) -> Option<impl Iterator<Item = Node<'a>>> {
+        self.value
+            .as_array()
+            .map(|items| items.iter().map(Node::item))
+    }
+
+    /// Names the TOML type, with its article.
+    pub fn type_name(&self) -> &'static str {
+        match self.value {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a decimal number",
+            DeValue::Boolean(_) => "a truth value",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        }
+    }
+}
+
+/// The state of one reading: the place in the tree, and the faults so far.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    base: &'a Path,
+    path: Vec<String>,
+    faults: Vec<Fault>,
+    broken: BTreeSet<String>,
+    hidden: Vec<Span>,
+    torn: bool,
+}
+
+/// What a reading found, apart from the values.
+#[derive(Debug)]
+pub struct Findings {
+    /// What is wrong.
+    pub faults: Vec<Fault>,
+    /// Places (`pools.app`, `pools.app.endpoints`) that could not be read in full, so
+    /// must not be called undefined or empty.
+    pub broken: BTreeSet<String>,
+    /// Text that must not be shown.
+    pub hidden: Vec<Span>,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts a reading; relative paths in the file are taken from the folder `base`.
+    pub fn new(base: &'a Path) -> Self {
+        Self {
+            base,
+            path: Vec::new(),
+            faults: Vec::new(),
+            broken: BTreeSet::new(),
+            hidden: Vec::new(),
+            torn: false,
+        }
+    }
+
+    /// Declares that parts of the text did not parse, so that a key that seems to be
+    /// missing may stand in one of them and is not reported.
+    pub fn tear(&mut self) {
+        self.torn = true;
+    }
+
+    /// Ends the reading.
+    pub fn finish(self) -> Findings {
+        Findings {
+            faults: self.faults,
+            broken: self.broken,
+            hidden: self.hidden,
+        }
+    }
+
+    /// Keeps the text at `span` out of everything that is shown.
+    pub fn hide(&mut self, span: Span) {
+        self.hidden.push(span);
+    }
+
+    /// Names the place in the tree, as in `pools.app.health`.
+    pub fn place(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// Names the table in the tree, as in `[pools.app]`.
+    pub fn table_place(&self) -> String {
+        if self.path.is_empty() {
+            "the file".to_owned()
+        } else {
+            format!("[{}]", self.place())
+        }
+    }
+
+    /// Takes a path of the file as relative to the file.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.base.join(path)
+    }
+
+    /// Notes a fault.
+    pub fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Notes that a key is missing, unless the text is torn.
+    pub fn missing(&mut self, fault: Fault) {
+        if !self.torn {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Notes that the value has the wrong type.
+    pub fn wrong_type(&mut self, node: &Node<'_>, shape: &Shape) {
+        let kind = &shape.kind;
+        let message = format!(
+            "{} must be {} {kind}, not {}",
+            self.place(),
+            article(kind),
+            node.type_name()
+        );
+        let hint = if shape.example.is_empty() {
+            String::new()
+        } else {
+            format!("such as {}", shape.example)
+        };
+        self.fault(Fault::error(node.span, message, hint));
+    }
+
+    /// Notes that the value has the right type but cannot be.
+    pub fn mismatch(&mut self, node: &Node<'_>, mismatch: &Mismatch) {
+        let message = format!("{}: {}", self.place(), mismatch.message);
+        self.fault(Fault::error(node.span, message, mismatch.expected.as_str()));
+    }
+
+    /// Unwraps what a parser of single values returned, or notes why it refused.
+    pub fn accept<T>(&mut self, node: &Node<'_>, parsed: Result<T, Mismatch>) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(mismatch) => {
+                self.mismatch(node, &mismatch);
+                None
+            }
+        }
+    }
+
+    /// Reads a string through a parser.
+    pub fn parse_text<T>(
+        &mut self,
+        node: &Node<'_>,
+        shape: &Shape,
+        parse: impl FnOnce(&str) -> Result<T, Mismatch>,
+    ) -> Option<T> {
+        let Some(text) = node.text() else {
+            self.wrong_type(node, shape);
+            return None;
+        };
+        self.accept(node, parse(text))
+    }
+
+    /// Goes one step down for the length of `work`.
+    pub fn within<T>(&mut self, step: &str, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(step.to_owned());
+        let result = work(self);
+        self.path.pop();
+        result
+    }
+
+    /// Remembers that what stands at this place could not be read in full.
+    pub fn mark_broken(&mut self) {
+        self.broken.insert(self.place());
+    }
+}
+
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) && !noun.starts_with("one") {
+        "an"
+    } else if noun.starts_with("one of") {
+        ""
+    } else {
+        "a"
+    }
+}

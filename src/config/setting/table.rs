@@ -1,0 +1,352 @@
+//! Tables of keys, and the macro that defines them.
+
+use serde_json::{Map, Value};
+use toml::de::DeTable;
+
+use super::{KeyDoc, Node, Reader, Setting, Span, Spans};
+use crate::config::diagnostic::Fault;
+use crate::config::nearest::alternatives;
+
+/// A table with a fixed set of keys; written by `table!`.
+pub trait Table: Sized {
+    /// Lists the keys for the reference.
+    fn keys() -> Vec<KeyDoc>;
+
+    /// Lists the names of the keys.
+    fn names() -> Vec<&'static str>;
+
+    /// Lists keys that a later version will have; they are refused with that remark.
+    fn later() -> &'static [&'static str];
+
+    /// Reads the keys. `None` when a required one is missing or wrong.
+    fn read_keys(table: &mut TableReader<'_, '_>) -> Option<Self>;
+
+    /// Prints the keys.
+    fn print_keys(&self, out: &mut Map<String, Value>);
+}
+
+/// Reads `node` as the table `T`; every unknown key is a fault.
+pub(crate) fn read_table<T: Table + Setting>(
+    node: &Node<'_>,
+    reader: &mut Reader<'_>,
+) -> Option<T> {
+    let Some(entries) = node.table() else {
+        reader.wrong_type(node, &T::shape());
+        return None;
+    };
+    let mut table = TableReader::new(entries, node.anchor, reader);
+    let value = T::read_keys(&mut table);
+    table.refuse_unknown(&T::names(), T::later());
+    value
+}
+
+/// What stands under a key.
+#[derive(Debug)]
+pub enum Found<T> {
+    /// Nothing.
+    Absent,
+    /// Something wrong; the fault is noted.
+    Bad,
+    /// This.
+    Value(T),
+}
+
+impl<T> Found<T> {
+    /// Takes the value, or what holds without one.
+    pub fn or_default(self, default: impl FnOnce() -> T) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Bad => Some(default()),
+        }
+    }
+
+    /// Takes the value; notes the key as missing if there is none.
+    pub fn or_missing(self, key: &str, table: &mut TableReader<'_, '_>) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Bad => None,
+            Self::Absent => {
+                let message = format!("{} has no \"{key}\"", table.reader.table_place());
+                let hint = format!("the key \"{key}\" is required here");
+                table
+                    .reader
+                    .missing(Fault::error(table.anchor, message, hint));
+                None
+            }
+        }
+    }
+
+    /// Changes the value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Found<U> {
+        match self {
+            Self::Absent => Found::Absent,
+            Self::Bad => Found::Bad,
+            Self::Value(value) => Found::Value(change(value)),
+        }
+    }
+}
+
+/// The reading of one table.
+#[derive(Debug)]
+pub struct TableReader<'a, 'r> {
+    entries: &'a DeTable<'a>,
+    /// The reading it is part of.
+    pub reader: &'a mut Reader<'r>,
+    /// Where the table itself stands.
+    pub anchor: Span,
+    spans: Spans,
+}
+
+impl<'a, 'r> TableReader<'a, 'r> {
+    /// Starts with no key read.
+    pub fn new(entries: &'a DeTable<'a>, anchor: Span, reader: &'a mut Reader<'r>) -> Self {
+        Self {
+            entries,
+            reader,
+            anchor,
+            spans: Spans::at(anchor),
+        }
+    }
+
+    /// Reads the value of `key`.
+    pub fn key<T: Setting>(&mut self, key: &'static str) -> Found<T> {
+        let Some((name, value)) = self.entries.get_key_value(key) else {
+            return Found::Absent;
+        };
+        let node = Node::entry(name.span().into(), value);
+        self.spans.set(key, node.span);
+        let read = self.reader.within(key, |reader| {
+            let read = T::read(&node, reader);
+            if read.is_none() {
+                reader.mark_broken();
+            }
+            read
+        });
+        read.map_or(Found::Bad, Found::Value)
+    }
+
+    /// Tells where `key` is written, if it is.
+    pub fn key_span(&self, key: &str) -> Option<Span> {
+        let (name, _) = self.entries.get_key_value(key)?;
+        Some(name.span().into())
+    }
+
+    /// Gives the places of what was read.
+    pub fn spans(&mut self) -> Spans {
+        std::mem::take(&mut self.spans)
+    }
+
+    /// Notes each key that is not in `names`.
+    pub fn refuse_unknown(&mut self, names: &[&'static str], later: &[&str]) {
+        for key in self.entries.keys() {
+            let written: &str = key.get_ref();
+            if names.contains(&written) {
+                continue;
+            }
+            let span = key.span().into();
+            let place = self.reader.table_place();
+            self.reader.fault(if later.contains(&written) {
+                Fault::error(
+                    span,
+                    format!("\"{written}\" in {place} is not in this version yet"),
+                    "a later version will have it; leave it out for now",
+                )
+            } else {
+                Fault::error(
+                    span,
+                    format!("unknown key \"{written}\" in {place}"),
+                    alternatives("allowed", written, names),
+                )
+            });
+        }
+    }
+}
+
+/// Defines a table: the struct, its reading, printing and reference.
+///
+/// A key without `= default` is required. `: Default` after the name asks for an `impl
+/// Default` made of the defaults. After the struct may follow `choices { … }` (fields
+/// that are filled by exactly one of several keys), `later { … }` (keys of later
+/// versions) and `short { "kind", example => function }` (another way to write it).
+macro_rules! table {
+    (
+        $(#[doc = $doc:literal])+
+        pub struct $name:ident: Default {
+            $(
+                $(#[doc = $key_doc:literal])+
+                pub $field:ident $(as $key:literal)? : $ty:ty = $default:expr
+            ),* $(,)?
+        }
+        $($rest:tt)*
+    ) => {
+        table! {
+            $(#[doc = $doc])+
+            pub struct $name {
+                $( $(#[doc = $key_doc])+ pub $field $(as $key)? : $ty = $default, )*
+            }
+            $($rest)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    $( $field: $default, )*
+                    spans: $crate::config::setting::Spans::default(),
+                }
+            }
+        }
+    };
+    (
+        $(#[doc = $doc:literal])+
+        pub struct $name:ident {
+            $(
+                $(#[doc = $key_doc:literal])+
+                pub $field:ident $(as $key:literal)? : $ty:ty $(= $default:expr)?
+            ),* $(,)?
+        }
+        $(choices {
+            $(
+                $(#[doc = $choice_doc:literal])+
+                pub $choice:ident : $choice_ty:ty
+            ),* $(,)?
+        })?
+        $(later { $($later:literal),* $(,)? })?
+        $(short { $short_kind:literal, $short_example:literal => $short:path })?
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name {
+            $( $(#[doc = $key_doc])+ pub $field: $ty, )*
+            $( $( $(#[doc = $choice_doc])+ pub $choice: $choice_ty, )* )?
+            /// Where the table and its keys stand in the file.
+            pub spans: $crate::config::setting::Spans,
+        }
+
+        impl $crate::config::setting::Table for $name {
+            fn keys() -> Vec<$crate::config::setting::KeyDoc> {
+                let choices: Vec<Vec<$crate::config::setting::KeyDoc>> = vec![
+                    $( $( <$choice_ty as $crate::config::setting::Choice>::keys(), )* )?
+                ];
+                let fields = vec![
+                    $( $crate::config::setting::KeyDoc {
+                        name: $crate::config::setting::key_name!($field $($key)?),
+                        doc: concat!($($key_doc, "\n"),+),
+                        shape: <$ty as $crate::config::setting::Setting>::shape(),
+                        default: table!(@printed $ty $(, $default)?),
+                        choice: false,
+                    }, )*
+                ];
+                choices.into_iter().flatten().chain(fields).collect()
+            }
+
+            fn names() -> Vec<&'static str> {
+                let choices: Vec<Vec<&'static str>> = vec![
+                    $( $( <$choice_ty as $crate::config::setting::Choice>::names(), )* )?
+                ];
+                let fields = vec![ $( $crate::config::setting::key_name!($field $($key)?), )* ];
+                choices.into_iter().flatten().chain(fields).collect()
+            }
+
+            fn later() -> &'static [&'static str] {
+                &[ $( $($later),* )? ]
+            }
+
+            fn read_keys(
+                table: &mut $crate::config::setting::TableReader<'_, '_>,
+            ) -> Option<Self> {
+                $( let $field = table.key::<$ty>(
+                    $crate::config::setting::key_name!($field $($key)?)
+                ); )*
+                // Every key is looked at before the first missing one ends the table.
+                $( let $field = table!(
+                    @or table, $field, $crate::config::setting::key_name!($field $($key)?)
+                    $(, $default)?
+                ); )*
+                $( $( let $choice =
+                    <$choice_ty as $crate::config::setting::Choice>::read_required(table); )* )?
+                Some(Self {
+                    $( $field: $field?, )*
+                    $( $( $choice: $choice?, )* )?
+                    spans: table.spans(),
+                })
+            }
+
+            fn print_keys(&self, out: &mut serde_json::Map<String, serde_json::Value>) {
+                let _ = &out; // A table may have no keys.
+                $(
+                    let printed = $crate::config::setting::Setting::print(&self.$field);
+                    if !printed.is_null() {
+                        let key = $crate::config::setting::key_name!($field $($key)?);
+                        out.insert(key.to_owned(), printed);
+                    }
+                )*
+                $( $(
+                    $crate::config::setting::Choice::print_into(&self.$choice, out);
+                )* )?
+            }
+        }
+
+        impl $crate::config::setting::Setting for $name {
+            fn shape() -> $crate::config::setting::Shape {
+                #[allow(unused_mut, reason = "only tables with a short form change it")]
+                let mut shape = $crate::config::setting::Shape::table(
+                    "table",
+                    <Self as $crate::config::setting::Table>::keys,
+                );
+                $(
+                    shape.kind = concat!($short_kind, " or table").into();
+                    shape.example = $short_example.into();
+                )?
+                shape
+            }
+
+            fn read(
+                node: &$crate::config::setting::Node<'_>,
+                reader: &mut $crate::config::setting::Reader<'_>,
+            ) -> Option<Self> {
+                $(
+                    if let Some(read) = $short(node, reader) {
+                        return read;
+                    }
+                )?
+                $crate::config::setting::read_table(node, reader)
+            }
+
+            fn print(&self) -> serde_json::Value {
+                let mut out = serde_json::Map::new();
+                $crate::config::setting::Table::print_keys(self, &mut out);
+                serde_json::Value::Object(out)
+            }
+
+            fn has_switch() -> bool {
+                true
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $crate::config::setting::Setting::print(self).serialize(serializer)
+            }
+        }
+    };
+    (@printed $ty:ty) => { None };
+    (@printed $ty:ty, $default:expr) => {
+        Some(<$ty as $crate::config::setting::Setting>::print(&$default))
+    };
+    (@or $table:ident, $field:ident, $key:expr) => { $field.or_missing($key, $table) };
+    (@or $table:ident, $field:ident, $key:expr, $default:expr) => {
+        $field.or_default(|| $default)
+    };
+}
+
+/// Names the key of a field: its own name unless another is given.
+macro_rules! key_name {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $key:literal) => {
+        $key
+    };
+}
+
+pub(crate) use {key_name, table};

@@ -1,0 +1,304 @@
+//! How the single values of `value/` stand in the file: mostly as strings.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use ipnet::IpNet;
+use serde_json::Value;
+
+use super::choice::print_choice;
+use super::{Node, Reader, Setting, Shape, choice, read_choice};
+use crate::config::diagnostic::Fault;
+use crate::config::value::{
+    BindAddress, ByteSize, EndpointAddress, FieldSource, HashKey, HostPattern, Mismatch, Name,
+    Pattern, Ratio, RetryOn, Secret, StatusSet, Template, ValueMatch, cidr, duration, header,
+    secret, status,
+};
+
+/// Settings that are strings: name, example, parser, printer.
+macro_rules! strings {
+    ($( $ty:ty: $kind:literal, $example:literal, $parse:expr, $print:expr; )*) => { $(
+        impl Setting for $ty {
+            fn shape() -> Shape {
+                Shape::value($kind, $example)
+            }
+
+            fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                reader.parse_text(node, &Self::shape(), $parse)
+            }
+
+            fn print(&self) -> Value {
+                let print: fn(&Self) -> String = $print;
+                print(self).into()
+            }
+        }
+    )* };
+}
+
+strings! {
+    Duration: "duration", "\"5s\"", duration::parse, duration::text;
+    Name: "name", "\"app\"", Name::parse, ToString::to_string;
+    IpNet: "block of addresses", "\"10.0.0.0/8\"", cidr::parse, ToString::to_string;
+    HostPattern: "host", "\"shop.example\"", HostPattern::parse, ToString::to_string;
+    HeaderName: "header name", "\"x-user\"", header::name, ToString::to_string;
+    Method: "method", "\"GET\"", header::method, ToString::to_string;
+    Pattern: "regular expression", "\"^/v[0-9]+/\"", Pattern::parse, |p| p.as_str().to_owned();
+    HashKey: "key to hash", "\"client_ip\"", HashKey::parse, ToString::to_string;
+    FieldSource: "source of a field", "\"header:x-user\"", FieldSource::parse, ToString::to_string;
+    Template: "template", "\"{client_ip}\"", Template::parse, ToString::to_string;
+    semver::Version: "version", "\"1.4.2\"", version, ToString::to_string;
+    semver::VersionReq: "version requirement", "\"^2.1\"", version_req, ToString::to_string;
+    Uri: "URL", "\"https://shop.example/\"", url, ToString::to_string;
+    HeaderValue: "header value", "\"text\"", header::value, |value| {
+        String::from_utf8_lossy(value.as_bytes()).into_owned()
+    };
+}
+
+fn version(text: &str) -> Result<semver::Version, Mismatch> {
+    text.parse().map_err(|error: semver::Error| {
+        let message = format!("\"{text}\" is not a version: {error}");
+        Mismatch::new(message, "three numbers, such as \"1.4.2\"")
+    })
+}
+
+fn version_req(text: &str) -> Result<semver::VersionReq, Mismatch> {
+    text.parse().map_err(|error: semver::Error| {
+        let message = format!("\"{text}\" is not a version requirement: {error}");
+        Mismatch::new(message, "such as \"^2.1\", \"1.4.2\" or \">=1, <3\"")
+    })
+}
+
+fn url(text: &str) -> Result<Uri, Mismatch> {
+    text.parse::<Uri>()
+        .ok()
+        .filter(|url| url.host().is_some() && url.scheme().is_some())
+        .ok_or_else(|| {
+            let message = format!("\"{text}\" is not a URL with scheme and host");
+            Mismatch::new(message, "such as \"https://shop.example/orders/1\"")
+        })
+}
+
+/// Settings that are strings with a path in them, relative to the folder of the file.
+macro_rules! located {
+    ($( $ty:ty: $kind:literal, $example:literal; )*) => { $(
+        impl Setting for $ty {
+            fn shape() -> Shape {
+                Shape::value($kind, $example)
+            }
+
+            fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                let base = reader.resolve("");
+                reader.parse_text(node, &Self::shape(), |text| Self::parse(text, &base))
+            }
+
+            fn print(&self) -> Value {
+                self.to_string().into()
+            }
+        }
+    )* };
+}
+
+located! {
+    BindAddress: "address", "\"0.0.0.0:8080\"";
+    EndpointAddress: "address", "\"10.0.0.7:8080\"";
+}
+
+impl Setting for PathBuf {
+    fn shape() -> Shape {
+        Shape::value("path", "\"state\"")
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let path = reader.parse_text(node, &Self::shape(), |text| {
+            if text.is_empty() || text.contains('\0') {
+                return Err(Mismatch::new("a path cannot be empty", "such as \"state\""));
+            }
+            Ok(text.to_owned())
+        })?;
+        Some(reader.resolve(&path))
+    }
+
+    fn print(&self) -> Value {
+        self.display().to_string().into()
+    }
+}
+
+impl Setting for ByteSize {
+    fn shape() -> Shape {
+        Shape::value("size", "\"64KiB\"")
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match node.integer() {
+            Some(number) => reader.accept(node, Self::from_integer(number)),
+            None => reader.parse_text(node, &Self::shape(), Self::parse),
+        }
+    }
+
+    fn print(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl Setting for Ratio {
+    fn shape() -> Shape {
+        Shape::value("ratio", "\"5%\" or 0.05")
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match node.number() {
+            Some(number) => reader.accept(node, Self::from_number(number)),
+            None => reader.parse_text(node, &Self::shape(), Self::parse),
+        }
+    }
+
+    fn print(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl Setting for StatusCode {
+    fn shape() -> Shape {
+        Shape::value("status", "503")
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(number) = node.integer() else {
+            reader.wrong_type(node, &Self::shape());
+            return None;
+        };
+        reader.accept(node, status::single(number))
+    }
+
+    fn print(&self) -> Value {
+        self.as_u16().into()
+    }
+}
+
+impl Setting for StatusSet {
+    fn shape() -> Shape {
+        Shape::value("status, range or list of these", "503 or \"200-299\"")
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Some(number) = node.integer() {
+            return reader.accept(node, Self::from_integer(number));
+        }
+        if let Some(items) = node.list() {
+            let sets: Vec<_> = items.map(|item| Self::read(&item, reader)).collect();
+            if sets.is_empty() {
+                reader.mismatch(
+                    node,
+                    &Mismatch::new("no status is listed", "such as [200, 204]"),
+                );
+                return None;
+            }
+            return sets
+                .into_iter()
+                .collect::<Option<Vec<_>>>()
+                .map(Self::union);
+        }
+        reader.parse_text(node, &Self::shape(), Self::parse)
+    }
+
+    fn print(&self) -> Value {
+        let single = |range: &std::ops::RangeInclusive<u16>| {
+            if range.start() == range.end() {
+                Value::from(*range.start())
+            } else {
+                status::range_text(range).into()
+            }
+        };
+        match self.ranges() {
+            [only] => single(only),
+            ranges => ranges.iter().map(single).collect(),
+        }
+    }
+}
+
+impl Setting for RetryOn {
+    fn shape() -> Shape {
+        Shape::value("outcome", "\"connect\", \"503\"")
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match node.integer() {
+            Some(number) => reader.accept(node, Self::parse(&number.to_string())),
+            None => reader.parse_text(node, &Self::shape(), Self::parse),
+        }
+    }
+
+    fn print(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+choice! {
+    /// Where a secret is kept.
+    pub(super) enum SecretPlace {
+        /// A variable of the environment.
+        "env" => Env(String),
+        /// A file.
+        "file" => File(PathBuf),
+    }
+}
+
+impl Setting for Secret {
+    fn shape() -> Shape {
+        Shape::value("secret", "{ env = \"NAME\" } or { file = \"path\" }")
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Some(text) = node.text() {
+            if text.is_empty() {
+                reader.fault(Fault::error(node.span, "a secret cannot be empty", ""));
+                return None;
+            }
+            reader.hide(node.span);
+            return Some(Self::Literal(text.to_owned()));
+        }
+        Some(match read_choice(node, &Self::shape(), reader)? {
+            SecretPlace::Env(name) => Self::Env(name),
+            SecretPlace::File(path) => Self::File(path),
+        })
+    }
+
+    fn print(&self) -> Value {
+        secret::MASK.into()
+    }
+}
+
+choice! {
+    /// Ways to match other than by equality.
+    pub(super) enum LooseMatch {
+        /// Found by this regular expression.
+        "regex" => Regex(Pattern),
+        /// There, or not there.
+        "present" => Present(bool),
+    }
+}
+
+impl Setting for ValueMatch {
+    fn shape() -> Shape {
+        Shape::value("match", "\"text\", { regex = \"…\" } or { present = true }")
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Some(text) = node.text() {
+            return Some(Self::Exact(text.to_owned()));
+        }
+        Some(match read_choice(node, &Self::shape(), reader)? {
+            LooseMatch::Regex(pattern) => Self::Regex(pattern),
+            LooseMatch::Present(wanted) => Self::Present(wanted),
+        })
+    }
+
+    fn print(&self) -> Value {
+        match self {
+            Self::Exact(text) => text.as_str().into(),
+            Self::Regex(pattern) => print_choice(&LooseMatch::Regex(pattern.clone())),
+            Self::Present(wanted) => print_choice(&LooseMatch::Present(*wanted)),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Where to listen and where to connect.
+
+use std::fmt;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::Mismatch;
+
+/// An address to accept connections at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BindAddress {
+    /// A TCP port of one or all local addresses.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl BindAddress {
+    /// Parses `ip:port` or `unix:path`; a relative path is taken from `base`.
+    ///
+    /// # Errors
+    ///
+    /// Refuses names, missing ports and an empty path.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, Mismatch> {
+        if let Some(path) = unix_path(text, base)? {
+            return Ok(Self::Unix(path));
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Tcp(address));
+        }
+        let why = if text.parse::<std::net::IpAddr>().is_ok() {
+            ": it has no port"
+        } else if text.starts_with(':') {
+            ": it has no address before the port"
+        } else {
+            ""
+        };
+        Err(Mismatch::new(
+            format!("\"{text}\" is not an address to listen at{why}"),
+            "such as \"0.0.0.0:8080\", \"[::]:8080\" or \"unix:proxy.sock\"",
+        ))
+    }
+
+    /// Tells whether only this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for BindAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The address of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndpointAddress {
+    /// An IP address and a port.
+    Socket(SocketAddr),
+    /// A name, looked up when connecting, and a port.
+    Named {
+        /// The name, in lower case.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl EndpointAddress {
+    /// Parses `ip:port`, `name:port` or `unix:path`; a relative path is taken from `base`.
+    ///
+    /// # Errors
+    ///
+    /// Refuses URLs, missing ports, port 0 and malformed names.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, Mismatch> {
+        if let Some(path) = unix_path(text, base)? {
+            return Ok(Self::Unix(path));
+        }
+        let refused = |why: &str| {
+            Mismatch::new(
+                format!("\"{text}\" is not the address of an endpoint{why}"),
+                "such as \"10.0.0.7:8080\", \"app.internal:8080\" or \"unix:app.sock\"",
+            )
+        };
+        if text.contains("://") || text.contains('/') {
+            return Err(refused(": it must be an address, not a URL"));
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            if address.port() == 0 {
+                return Err(refused(": port 0 cannot be connected to"));
+            }
+            return Ok(Self::Socket(address));
+        }
+        if text.parse::<Ipv6Addr>().is_ok() {
+            return Err(refused(": an IPv6 address needs brackets and a port"));
+        }
+        let Some((host, port)) = text.rsplit_once(':') else {
+            return Err(refused(": it has no port"));
+        };
+        let port = port
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| port.parse::<u16>().ok())
+            .flatten()
+            .filter(|port| *port != 0)
+            .ok_or_else(|| refused(": the port must be from 1 to 65535"))?;
+        if !is_host_name(host) {
+            return Err(refused(": the name before the port is malformed"));
+        }
+        let host = host.to_ascii_lowercase();
+        Ok(Self::Named { host, port })
+    }
+}
+
+impl fmt::Display for EndpointAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Named { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Tells whether `text` can be a host name (RFC 1123, with `_` as DNS allows); four
+/// numbers with dots are an address that did not parse, not a name.
+pub(crate) fn is_host_name(text: &str) -> bool {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let label_fits = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    let last_is_number = text
+        .rsplit('.')
+        .next()
+        .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    text.len() <= 253 && text.split('.').all(label_fits) && !last_is_number
+}
+
+fn unix_path(text: &str, base: &Path) -> Result<Option<PathBuf>, Mismatch> {
+    let Some(path) = text.strip_prefix("unix:") else {
+        return Ok(None);
+    };
+    if path.is_empty() || path.contains('\0') {
+        let message = format!("\"{text}\" has no path after \"unix:\"");
+        return Err(Mismatch::new(message, "such as \"unix:proxy.sock\""));
+    }
+    let path = base.join(path);
+    if path.as_os_str().len() > UNIX_PATH_MAX {
+        let message = format!("the path of \"{text}\" is too long for a Unix socket");
+        let expected = format!("at most {UNIX_PATH_MAX} bytes, with the folder of the file");
+        return Err(Mismatch::new(message, expected));
+    }
+    Ok(Some(path))
+}
+
+/// What `sockaddr_un` holds on Linux, less the closing NUL.
+const UNIX_PATH_MAX: usize = 107;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(text: &str) -> Result<String, Mismatch> {
+        EndpointAddress::parse(text, Path::new("/etc/x")).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn endpoints_are_addresses_names_or_sockets() {
+        assert_eq!(endpoint("127.0.0.1:80").unwrap(), "127.0.0.1:80");
+        assert_eq!(endpoint("[::1]:80").unwrap(), "[::1]:80");
+        assert_eq!(endpoint("App.Internal:80").unwrap(), "app.internal:80");
+        assert_eq!(endpoint("unix:a.sock").unwrap(), "unix:/etc/x/a.sock");
+    }
+
+    #[test]
+    fn endpoints_that_cannot_be_reached_are_refused() {
+        for text in [
+            "",
+            "localhost",
+            "::1",
+            "http://a:80",
+            "a:0",
+            "a:99999",
+            ":80",
+            "a b:80",
+            "-a:80",
+            "1.2.3.400:80",
+            "a:+80",
+            "unix:",
+            "a:",
+        ] {
+            assert!(endpoint(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn listeners_need_an_address_and_a_port() {
+        let parse = |text: &str| BindAddress::parse(text, Path::new("/x"));
+        assert!(parse("[::]:80").is_ok());
+        assert!(!parse("0.0.0.0:80").unwrap().is_local());
+        assert!(parse("unix:/run/a").unwrap().is_local());
+        for text in ["", "80", ":80", "0.0.0.0", "localhost:80", "unix:"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        let long = format!("unix:{}", "x".repeat(200));
+        assert!(parse(&long).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! Hosts that a route answers for: `shop.example`, `*.shop.example`.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::Mismatch;
+use super::address::is_host_name;
+
+/// A host to match, in lower case and without a port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HostPattern {
+    /// This host only.
+    Exact(String),
+    /// Each host below this one (`shop.example` stands for `*.shop.example`), at any
+    /// depth, but not the host itself.
+    Below(String),
+}
+
+impl HostPattern {
+    /// Parses a host.
+    ///
+    /// # Errors
+    ///
+    /// Refuses ports, schemes, and `*` anywhere but as the whole first label.
+    pub fn parse(text: &str) -> Result<Self, Mismatch> {
+        let host = text.to_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(&host);
+        if let Some(parent) = host.strip_prefix("*.")
+            && is_host_name(parent)
+        {
+            return Ok(Self::Below(parent.to_owned()));
+        }
+        if is_host_name(host) || is_address(host) {
+            return Ok(Self::Exact(host.to_owned()));
+        }
+        let expected = if host == "*" {
+            "leave \"hosts\" out to match every host"
+        } else if host.contains("://") {
+            "the host alone, without a scheme"
+        } else if host.contains('*') {
+            "\"*\" may only be the whole first label, as in \"*.shop.example\""
+        } else if host.contains(':') {
+            "the host alone, without a port"
+        } else {
+            "such as \"shop.example\" or \"*.shop.example\""
+        };
+        let message = format!("{text:?} is not a host to match");
+        Err(Mismatch::new(message, expected))
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(host) => f.write_str(host),
+            Self::Below(parent) => write!(f, "*.{parent}"),
+        }
+    }
+}
+
+fn is_address(host: &str) -> bool {
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    host.parse::<Ipv4Addr>().is_ok() || inner.is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_and_wildcard() {
+        assert_eq!(
+            HostPattern::parse("Shop.Example.").unwrap(),
+            HostPattern::Exact("shop.example".into())
+        );
+        assert_eq!(
+            HostPattern::parse("*.shop.example").unwrap().to_string(),
+            "*.shop.example"
+        );
+        assert!(HostPattern::parse("127.0.0.1").is_ok());
+        assert!(HostPattern::parse("[::1]").is_ok());
+    }
+
+    #[test]
+    fn ports_schemes_and_inner_stars_are_refused() {
+        for text in [
+            "", "*", "a:80", "http://a", "a.*.b", "w*.b", "*.", "::1", "a b",
+        ] {
+            assert!(HostPattern::parse(text).is_err(), "{text}");
+        }
+    }
+}

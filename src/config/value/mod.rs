@@ -1,0 +1,52 @@
+//! Strings made types: what a single value of `proxy.toml` can be.
+//!
+//! Each file has one kind of value: its type, a parser that explains its refusals with a
+//! [`Mismatch`], and the text that it prints as. Nothing here knows of tables, files or
+//! positions. Past these types no string of the configuration is checked again.
+
+pub mod address;
+pub mod cidr;
+pub mod duration;
+pub mod header;
+pub mod host;
+pub mod name;
+pub mod pattern;
+pub mod ratio;
+pub mod retry_on;
+pub mod secret;
+pub mod size;
+pub mod source;
+pub mod status;
+pub mod template;
+
+pub use address::{BindAddress, EndpointAddress};
+pub use host::HostPattern;
+pub use name::Name;
+pub use pattern::{Pattern, ValueMatch};
+pub use ratio::Ratio;
+pub use retry_on::{GrpcCode, RetryOn};
+pub use secret::Secret;
+pub use size::ByteSize;
+pub use source::{FieldSource, HashKey};
+pub use status::StatusSet;
+pub use template::{Piece, Placeholder, Template};
+
+/// Why a text is not the value it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Mismatch {
+    /// What is wrong.
+    pub message: String,
+    /// What would be right; may be empty.
+    pub expected: String,
+}
+
+impl Mismatch {
+    /// Joins what is wrong with what would be right.
+    pub fn new(message: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            expected: expected.into(),
+        }
+    }
+}

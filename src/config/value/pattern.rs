@@ -1,0 +1,118 @@
+//! Matchers on text: equal to, like a regular expression, there or not.
+
+use std::fmt;
+use std::ops::Deref;
+
+use regex::{Regex, RegexBuilder};
+
+use super::Mismatch;
+
+/// A compiled regular expression; not anchored unless it says so. Equal when its text is.
+#[derive(Clone)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles a regular expression.
+    ///
+    /// # Errors
+    ///
+    /// Gives the compiler's own explanation; also refuses what would take too much memory.
+    pub fn parse(text: &str) -> Result<Self, Mismatch> {
+        let compiled = RegexBuilder::new(text)
+            .size_limit(COMPILED_BYTES_MAX)
+            .build();
+        compiled.map(Self).map_err(|error| {
+            let explanation = error.to_string();
+            let reason = explanation
+                .lines()
+                .rev()
+                .find_map(|line| line.strip_prefix("error: "))
+                .unwrap_or(&explanation);
+            Mismatch::new("the regular expression does not compile", reason)
+        })
+    }
+
+    /// Gives the text it was compiled from.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl Deref for Pattern {
+    type Target = Regex;
+
+    fn deref(&self) -> &Regex {
+        &self.0
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}/", self.as_str())
+    }
+}
+
+/// What a header, query parameter or cookie must be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ValueMatch {
+    /// Exactly this, byte for byte.
+    Exact(String),
+    /// Something in which the expression is found.
+    Regex(Pattern),
+    /// There, whatever its value; or, when false, not there.
+    Present(bool),
+}
+
+impl ValueMatch {
+    /// Tells whether `value` (`None`: not there) is as it must be.
+    pub fn matches(&self, value: Option<&str>) -> bool {
+        match self {
+            Self::Exact(wanted) => value == Some(wanted),
+            Self::Regex(pattern) => value.is_some_and(|value| pattern.is_match(value)),
+            Self::Present(wanted) => value.is_some() == *wanted,
+        }
+    }
+}
+
+impl fmt::Display for ValueMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(wanted) => write!(f, "= {wanted:?}"),
+            Self::Regex(pattern) => write!(f, "~ {pattern:?}"),
+            Self::Present(true) => f.write_str("present"),
+            Self::Present(false) => f.write_str("absent"),
+        }
+    }
+}
+
+/// Bound on the compiled program of one expression.
+const COMPILED_BYTES_MAX: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_expression_is_explained() {
+        let refused = Pattern::parse("^(a").unwrap_err();
+        assert_eq!(refused.expected, "unclosed group");
+        assert!(Pattern::parse("(a{1000}){1000}").is_err());
+    }
+
+    #[test]
+    fn matching() {
+        let regex = ValueMatch::Regex(Pattern::parse("^(1|yes)$").unwrap());
+        assert!(regex.matches(Some("yes")));
+        assert!(!regex.matches(Some("yess")));
+        assert!(!regex.matches(None));
+        assert!(ValueMatch::Present(false).matches(None));
+        assert!(!ValueMatch::Present(false).matches(Some("")));
+        assert!(ValueMatch::Exact("a".into()).matches(Some("a")));
+    }
+}

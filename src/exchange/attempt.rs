@@ -1,0 +1,34 @@
+//! One try at one endpoint.
+
+use std::{sync::Arc, time::Duration};
+
+use ::http::StatusCode;
+
+use super::Failure;
+use crate::upstream::{picker::EndpointIndex, pool::PoolIndex};
+
+/// One try of an exchange at one endpoint.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The pool it was picked from.
+    pub pool: PoolIndex,
+    /// Its position in that pool.
+    pub index: EndpointIndex,
+    /// The address of the endpoint.
+    pub endpoint: Arc<str>,
+    /// The version that runs there.
+    pub version: Option<Arc<str>>,
+    /// What came of it; none while it is under way.
+    pub outcome: Option<AttemptOutcome>,
+    /// From the pick to the response head or the failure.
+    pub took: Duration,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// A response head with this status.
+    Answered(StatusCode),
+    /// No response head.
+    Failed(Failure),
+}

@@ -1,0 +1,175 @@
+//! The body of a message in either direction: one enum, so that the ordinary
+//! ones cost no allocation and no dynamic call.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::{BadRequest, Failure};
+use crate::{
+    listener::RequestBody,
+    socket::Buffered,
+    upstream::transport::{Http2Body, ResponseBody},
+};
+
+/// The body of a request or a response, streamed frame by frame.
+///
+/// Its error is the [`Failure`] that ends the exchange.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Body {
+    /// No byte at all.
+    Empty,
+    /// Bytes that are all here.
+    Full(Bytes),
+    /// The body of a request that arrives over HTTP/1.1.
+    Http1Request(RequestBody),
+    /// The body of a response that arrives over HTTP/1.1.
+    Http1Response(Box<ResponseBody>),
+    /// A body that arrives over HTTP/2, of a request.
+    Http2Request(Incoming),
+    /// A body that arrives over HTTP/2, of a response.
+    Http2Response(Http2Body),
+    /// A body that may not be larger than a limit.
+    Limited(Box<Limited>),
+    /// The upstream connection after 101: no body, but a way on (RFC 9110 section 7.8).
+    Tunnel(Box<Buffered>),
+    /// A body that an embedding program made.
+    Custom(CustomBody),
+}
+
+impl Body {
+    /// Bytes that are all here; no body if there are none.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        if bytes.is_empty() {
+            Self::Empty
+        } else {
+            Self::Full(bytes)
+        }
+    }
+
+    /// Fails with [`BadRequest::BodyTooLarge`] once more than `max` bytes have come.
+    #[must_use]
+    pub fn limited(self, max: u64) -> Self {
+        if self.size_hint().upper().is_some_and(|upper| upper <= max) {
+            return self;
+        }
+        Self::Limited(Box::new(Limited {
+            inner: self,
+            left: max,
+        }))
+    }
+
+    /// Whether an upstream connection waits in it to become a tunnel.
+    pub fn is_tunnel(&self) -> bool {
+        matches!(self, Self::Tunnel(_))
+    }
+}
+
+/// A body with a limit on its bytes.
+#[derive(Debug)]
+pub struct Limited {
+    inner: Body,
+    left: u64,
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        match self.get_mut() {
+            Self::Empty | Self::Tunnel(_) => Poll::Ready(None),
+            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Http1Request(body) => body.poll_frame(cx),
+            Self::Http1Response(body) => body.poll_frame(cx),
+            Self::Http2Request(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                Poll::Ready(frame.map(|frame| frame.map_err(|_| Failure::ClientGone)))
+            }
+            Self::Http2Response(body) => body.poll_frame(cx),
+            Self::Limited(limited) => limited.poll_frame(cx),
+            Self::Custom(body) => body.0.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty | Self::Tunnel(_) => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Http1Request(body) => body.is_end(),
+            Self::Http1Response(body) => body.is_end(),
+            Self::Http2Request(body) => body.is_end_stream(),
+            Self::Http2Response(body) => body.is_end(),
+            Self::Limited(limited) => limited.inner.is_end_stream(),
+            Self::Custom(body) => body.0.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty | Self::Tunnel(_) => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Http1Request(body) => body.size_hint(),
+            Self::Http1Response(body) => body.size_hint(),
+            Self::Http2Request(body) => body.size_hint(),
+            Self::Http2Response(body) => body.size_hint(),
+            Self::Limited(limited) => limited.inner.size_hint(),
+            Self::Custom(body) => body.0.size_hint(),
+        }
+    }
+}
+
+impl Limited {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            match self.left.checked_sub(data.len() as u64) {
+                Some(left) => self.left = left,
+                None => return Poll::Ready(Some(Err(BadRequest::BodyTooLarge.into()))),
+            }
+        }
+        Poll::Ready(frame)
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::full(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::full(text)
+    }
+}
+
+/// A body that an embedding program made.
+pub struct CustomBody(Pin<Box<dyn HttpBody<Data = Bytes, Error = Failure>>>);
+
+impl CustomBody {
+    /// Boxes a body; the one place where a body costs a dynamic call.
+    pub fn new(body: impl HttpBody<Data = Bytes, Error = Failure> + 'static) -> Self {
+        Self(Box::pin(body))
+    }
+}
+
+impl fmt::Debug for CustomBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomBody")
+    }
+}

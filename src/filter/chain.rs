@@ -1,0 +1,92 @@
+//! The filters of one route, in order.
+
+use std::{fmt, sync::Arc};
+
+use ::http::{Request, Response};
+
+use super::{Filter, HeaderFilter, RewriteFilter, Verdict};
+use crate::exchange::{Body, Exchange, Failure};
+
+/// The filters of a route; empty for most.
+#[derive(Debug, Default)]
+pub struct Chain(Vec<AnyFilter>);
+
+/// A member of a chain.
+pub enum AnyFilter {
+    /// Changes path and host.
+    Rewrite(RewriteFilter),
+    /// Changes header fields.
+    Header(HeaderFilter),
+    /// One of an embedding program.
+    Custom(Arc<str>, Arc<dyn Filter>),
+}
+
+impl Chain {
+    /// Makes a chain of these, which requests go through in this order.
+    pub fn new(filters: Vec<AnyFilter>) -> Self {
+        Self(filters)
+    }
+
+    /// Leads a request through, first to last, until one answers it.
+    ///
+    /// # Errors
+    /// The failure with which a filter ends the exchange.
+    pub async fn on_request(
+        &self,
+        exchange: &mut Exchange,
+        request: &mut Request<Body>,
+    ) -> Result<Verdict, Failure> {
+        for filter in &self.0 {
+            let verdict = match filter {
+                AnyFilter::Rewrite(filter) => filter.on_request(exchange, request)?,
+                AnyFilter::Header(filter) => filter.on_request(exchange, request),
+                AnyFilter::Custom(_, filter) => filter.on_request(exchange, request).await?,
+            };
+            if let Verdict::Reply(_) = verdict {
+                return Ok(verdict);
+            }
+        }
+        Ok(Verdict::Continue)
+    }
+
+    /// Leads a response through, last to first.
+    ///
+    /// # Errors
+    /// The failure that is answered in place of the response.
+    pub async fn on_response(
+        &self,
+        exchange: &mut Exchange,
+        response: &mut Response<Body>,
+    ) -> Result<(), Failure> {
+        for filter in self.0.iter().rev() {
+            match filter {
+                AnyFilter::Rewrite(_) => {}
+                AnyFilter::Header(filter) => filter.on_response(exchange, response),
+                AnyFilter::Custom(_, filter) => filter.on_response(exchange, response).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the members, in order.
+    pub fn names(&self) -> Vec<&str> {
+        self.0
+            .iter()
+            .map(|filter| match filter {
+                AnyFilter::Rewrite(_) => "rewrite",
+                AnyFilter::Header(_) => "headers",
+                AnyFilter::Custom(name, _) => name,
+            })
+            .collect()
+    }
+}
+
+impl fmt::Debug for AnyFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rewrite(filter) => filter.fmt(f),
+            Self::Header(filter) => filter.fmt(f),
+            Self::Custom(name, _) => write!(f, "Custom({name})"),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Changes to the header fields of requests and responses.
+//!
+//! In the order remove, set, add. A value that cannot stand in a field, because
+//! what fills its template cannot, is left out.
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+
+use super::{Scope, Verdict, render};
+use crate::{
+    config::{schema::HeaderChanges, value::Template},
+    exchange::{Body, Exchange},
+};
+
+/// Changes the header fields on a route.
+#[derive(Debug)]
+pub struct HeaderFilter {
+    request: Changes,
+    response: Changes,
+}
+
+#[derive(Debug)]
+struct Changes {
+    remove: Vec<HeaderName>,
+    set: Vec<(HeaderName, Value)>,
+    add: Vec<(HeaderName, Value)>,
+}
+
+/// A value that is the same for every exchange, or made for each.
+#[derive(Debug)]
+enum Value {
+    Constant(HeaderValue),
+    Made(Template),
+}
+
+impl HeaderFilter {
+    /// Compiles what the configuration says.
+    pub fn new(request: &HeaderChanges, response: &HeaderChanges) -> Self {
+        Self {
+            request: Changes::new(request),
+            response: Changes::new(response),
+        }
+    }
+
+    pub(super) fn on_request(&self, exchange: &Exchange, request: &mut Request<Body>) -> Verdict {
+        let uri = request.uri().clone();
+        let method = request.method().clone();
+        let scope = Scope {
+            path: uri.path(),
+            query: uri.query(),
+            method: method.as_str(),
+        };
+        self.request.apply(exchange, scope, request.headers_mut());
+        Verdict::Continue
+    }
+
+    pub(super) fn on_response(&self, exchange: &Exchange, response: &mut Response<Body>) {
+        let target = exchange.target();
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let scope = Scope {
+            path,
+            query,
+            method: exchange.method().as_str(),
+        };
+        self.response.apply(exchange, scope, response.headers_mut());
+    }
+}
+
+impl Changes {
+    fn new(changes: &HeaderChanges) -> Self {
+        Self {
+            remove: changes.remove.clone(),
+            set: changes.set.iter().map(compile).collect(),
+            add: changes.add.iter().map(compile).collect(),
+        }
+    }
+
+    fn apply(&self, exchange: &Exchange, scope: Scope<'_>, headers: &mut HeaderMap) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
+        for (name, value) in &self.set {
+            if let Some(value) = value.fill(exchange, scope) {
+                headers.insert(name.clone(), value);
+            }
+        }
+        for (name, value) in &self.add {
+            if let Some(value) = value.fill(exchange, scope) {
+                headers.append(name.clone(), value);
+            }
+        }
+    }
+}
+
+impl Value {
+    fn fill(&self, exchange: &Exchange, scope: Scope<'_>) -> Option<HeaderValue> {
+        match self {
+            Self::Constant(value) => Some(value.clone()),
+            Self::Made(template) => HeaderValue::try_from(render(template, exchange, scope)).ok(),
+        }
+    }
+}
+
+fn compile((name, template): &(HeaderName, Template)) -> (HeaderName, Value) {
+    let constant = template
+        .constant()
+        .and_then(|text| HeaderValue::from_str(text).ok());
+    let value = constant.map_or_else(|| Value::Made(template.clone()), Value::Constant);
+    (name.clone(), value)
+}

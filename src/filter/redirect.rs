@@ -1,0 +1,35 @@
+//! The reply that sends a client elsewhere.
+
+use ::http::{HeaderValue, Request, Response, StatusCode, header};
+
+use super::{Scope, render};
+use crate::{
+    config::value::Template,
+    exchange::{Body, Exchange},
+};
+
+/// Sends a client elsewhere.
+#[derive(Clone, Debug)]
+pub struct Redirect {
+    /// Where to.
+    pub to: Template,
+    /// 301, 302, 303, 307 or 308.
+    pub status: StatusCode,
+}
+
+impl Redirect {
+    /// The reply to a request.
+    pub(crate) fn reply(&self, exchange: &Exchange, request: &Request<Body>) -> Response<Body> {
+        let scope = Scope {
+            path: request.uri().path(),
+            query: request.uri().query(),
+            method: request.method().as_str(),
+        };
+        let mut response = Response::new(Body::Empty);
+        *response.status_mut() = self.status;
+        if let Ok(place) = HeaderValue::try_from(render(&self.to, exchange, scope)) {
+            response.headers_mut().insert(header::LOCATION, place);
+        }
+        response
+    }
+}

@@ -1,0 +1,128 @@
+//! Changes to path and host on the way to the pool.
+//!
+//! What is not rewritten is forwarded byte for byte.
+
+use ::http::{HeaderValue, Request, Uri, header, uri::PathAndQuery};
+use regex::Regex;
+
+use super::{Scope, Verdict, render};
+use crate::{
+    config::value::Template,
+    exchange::{BadRequest, Body, Exchange, Failure},
+};
+
+/// Rewrites path and host of a request.
+#[derive(Debug)]
+pub struct RewriteFilter {
+    /// What is done to the path.
+    pub path: Option<PathRule>,
+    /// The host that the endpoint sees.
+    pub host: Option<Template>,
+}
+
+/// What is done to a path.
+#[derive(Debug)]
+pub enum PathRule {
+    /// Takes the first off the front, in whole segments, then puts the second before.
+    Prefix {
+        /// Taken off; empty: nothing is.
+        strip: String,
+        /// Put before; empty: nothing is.
+        add: String,
+    },
+    /// Replaces every match.
+    Replace(Regex, String),
+}
+
+impl RewriteFilter {
+    pub(super) fn on_request(
+        &self,
+        exchange: &Exchange,
+        request: &mut Request<Body>,
+    ) -> Result<Verdict, Failure> {
+        if let Some(rule) = &self.path
+            && let Some(path) = rule.apply(request.uri().path())
+        {
+            let target = match request.uri().query() {
+                Some(query) => format!("{path}?{query}"),
+                None => path,
+            };
+            let target = PathAndQuery::try_from(target).map_err(|_| BadRequest::Target)?;
+            *request.uri_mut() = Uri::from(target);
+        }
+        if let Some(host) = &self.host {
+            let scope = Scope {
+                path: request.uri().path(),
+                query: request.uri().query(),
+                method: request.method().as_str(),
+            };
+            let host = HeaderValue::try_from(render(host, exchange, scope));
+            let host = host.map_err(|_| BadRequest::Host)?;
+            request.headers_mut().insert(header::HOST, host);
+        }
+        Ok(Verdict::Continue)
+    }
+}
+
+impl PathRule {
+    /// The new path; none if the old one stays.
+    fn apply(&self, path: &str) -> Option<String> {
+        let rewritten = match self {
+            Self::Prefix { strip, add } => {
+                let strip = strip.trim_end_matches('/');
+                let rest = match path.strip_prefix(strip) {
+                    Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+                    _ => path,
+                };
+                let joined = format!("{}{rest}", add.trim_end_matches('/'));
+                if joined.is_empty() {
+                    "/".to_owned()
+                } else {
+                    joined
+                }
+            }
+            Self::Replace(regex, to) => {
+                let replaced = regex.replace_all(path, to.as_str()).into_owned();
+                if replaced.starts_with('/') {
+                    replaced
+                } else {
+                    format!("/{replaced}")
+                }
+            }
+        };
+        (rewritten != path).then_some(rewritten)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_taken_off_and_put_on_in_whole_segments() {
+        for (strip, add, path, expected) in [
+            ("/orders", "", "/orders/1", "/1"),
+            ("/orders", "", "/orders", "/"),
+            ("/orders/", "", "/orders/", "/"),
+            ("/orders", "", "/ordersx/1", "/ordersx/1"),
+            ("/orders", "/v2", "/orders/1", "/v2/1"),
+            ("", "/v2/", "/1", "/v2/1"),
+            ("/a", "/b", "/a", "/b"),
+            ("/a%2f", "", "/a%2F/x", "/a%2F/x"),
+        ] {
+            let rule = PathRule::Prefix {
+                strip: strip.to_owned(),
+                add: add.to_owned(),
+            };
+            let found = rule.apply(path).unwrap_or_else(|| path.to_owned());
+            assert_eq!(found, expected, "{strip} {add} {path}");
+        }
+    }
+
+    #[test]
+    fn a_replacement_always_leaves_an_absolute_path() {
+        let rule = PathRule::Replace(Regex::new("^/(a|b)/").unwrap(), "$1-".to_owned());
+        assert_eq!(rule.apply("/a/x").as_deref(), Some("/a-x"));
+        assert_eq!(rule.apply("/c/x"), None);
+    }
+}

@@ -1,0 +1,73 @@
+//! Cookies between the versions of HTTP.
+//!
+//! HTTP/2 and HTTP/3 clients may send each cookie on a line of its own, which compresses
+//! better; HTTP/1 knows one line only. Source: RFC 9113 section 8.2.3, RFC 6265 section 5.4.
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+
+/// Joins several Cookie lines into one, in their order. To be called before a request goes
+/// to an endpoint by HTTP/1; does nothing to a single line.
+pub fn join_lines(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(COOKIE).iter();
+    let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
+        return;
+    };
+    let mut joined = first.as_bytes().to_vec();
+    for line in [second].into_iter().chain(lines) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(line.as_bytes());
+    }
+    // Valid values joined by valid bytes.
+    if let Ok(mut value) = HeaderValue::try_from(joined) {
+        value.set_sensitive(first.is_sensitive());
+        headers.insert(COOKIE, value);
+    }
+}
+
+/// The value of the first cookie of this name, read where it stands.
+pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
+        .find_map(|pair| {
+            let pair = pair.trim_ascii();
+            pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cookies(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, line.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn the_first_cookie_of_the_whole_name_counts() {
+        let headers = cookies(&["abeta=0; beta=1;beta=2", "c=a=b; d="]);
+        assert_eq!(find(&headers, "beta"), Some(&b"1"[..]));
+        assert_eq!(find(&headers, "c"), Some(&b"a=b"[..]));
+        assert_eq!(find(&headers, "d"), Some(&b""[..]));
+        assert_eq!(find(&headers, "bet"), None);
+    }
+
+    #[test]
+    fn lines_are_joined_in_their_order() {
+        let mut headers = cookies(&["a=1", "b=2; c=3", "a=4"]);
+        join_lines(&mut headers);
+        assert_eq!(headers, cookies(&["a=1; b=2; c=3; a=4"]));
+        let mut single = cookies(&["a=1"]);
+        join_lines(&mut single);
+        assert_eq!(single, cookies(&["a=1"]));
+        let mut none = HeaderMap::new();
+        join_lines(&mut none);
+        assert!(none.is_empty());
+    }
+}

@@ -1,0 +1,85 @@
+//! The syntax of `Forwarded` (RFC 7239 section 4) and of the addresses in it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// One hop of a `Forwarded` field.
+pub(super) struct Element<'a> {
+    /// The `for` parameter as written, without quotes; empty when there is none.
+    pub(super) node: &'a [u8],
+}
+
+/// Reads the elements of a line from left to right. Commas and semicolons in quotes do not count.
+pub(super) fn read_elements<'a>(line: &'a [u8], mut each: impl FnMut(Element<'a>)) {
+    let mut rest = line;
+    while !rest.is_empty() {
+        let (element, tail) = split_unquoted(rest, b',');
+        rest = tail;
+        let mut node: &[u8] = b"";
+        let mut parameters = element;
+        while !parameters.is_empty() {
+            let (parameter, tail) = split_unquoted(parameters, b';');
+            parameters = tail;
+            if let Some(value) = value_of(parameter, b"for") {
+                node = value;
+            }
+        }
+        each(Element { node });
+    }
+}
+
+/// Reads an address with or without port, brackets and quotes; the names and obfuscated
+/// identifiers of RFC 7239 section 6 are none.
+pub(super) fn parse_node(node: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(unquote(node.trim_ascii())).ok()?;
+    let bracketed = || {
+        text.strip_prefix('[')?
+            .strip_suffix(']')?
+            .parse::<Ipv6Addr>()
+            .ok()
+    };
+    let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    let address = text.parse::<IpAddr>().ok();
+    let address = address
+        .or_else(|| bracketed().map(IpAddr::V6))
+        .or_else(with_port)
+        .or_else(|| obfuscated_port(text).map(IpAddr::V4))?;
+    Some(address.to_canonical())
+}
+
+/// `192.0.2.1:_port`
+fn obfuscated_port(text: &str) -> Option<Ipv4Addr> {
+    let (address, _) = text.split_once(":_")?;
+    address.parse().ok()
+}
+
+/// Splits at the first `mark` that is not in quotes; the mark itself goes.
+fn split_unquoted(text: &[u8], mark: u8) -> (&[u8], &[u8]) {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if byte == mark && !quoted => return (&text[..at], &text[at + 1..]),
+            _ => {}
+        }
+    }
+    (text, b"")
+}
+
+/// The value of a `name=value` pair, if it is of this name.
+fn value_of<'a>(parameter: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let equals = memchr::memchr(b'=', parameter)?;
+    let (key, value) = parameter.split_at(equals);
+    key.trim_ascii()
+        .eq_ignore_ascii_case(name)
+        .then(|| unquote(value[1..].trim_ascii()))
+}
+
+fn unquote(text: &[u8]) -> &[u8] {
+    let inner = text
+        .strip_prefix(b"\"")
+        .and_then(|text| text.strip_suffix(b"\""));
+    inner.unwrap_or(text)
+}

@@ -1,0 +1,169 @@
+//! What a switch of protocols has to look like, on both sides of the proxy.
+//!
+//! A connection becomes a tunnel only when the client offered a protocol, the endpoint
+//! took one of those in a 101, and no body was under way; anything else could be used to
+//! slip a second request past the proxy. Source: RFC 9110 section 7.8, RFC 6455
+//! section 4, CVE-2026-2833.
+
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use smallvec::SmallVec;
+
+use super::hop_by_hop::{has_token, tokens};
+use crate::exchange::{BadRequest, Failure};
+
+/// The protocols that a client offers to switch to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    lines: SmallVec<[HeaderValue; 1]>,
+}
+
+/// Whether a request has a body, as its framing says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestBody {
+    /// Neither Content-Length above 0 nor Transfer-Encoding.
+    Absent,
+    /// Some, perhaps empty in the end.
+    Present,
+}
+
+impl Offer {
+    /// Reads the offer of a request. `None` when it makes none that counts: another version
+    /// than HTTP/1.1, `Upgrade` not named in `Connection`, nothing but `h2c` (which is
+    /// ignored, RFC 9113 section 3.1), or WebSocket with another method than GET.
+    ///
+    /// # Errors
+    /// [`BadRequest::UpgradeWithBody`] when a body comes with the offer.
+    pub fn read(
+        version: Version,
+        method: &Method,
+        headers: &HeaderMap,
+        body: RequestBody,
+    ) -> Result<Option<Self>, BadRequest> {
+        if version != Version::HTTP_11 || !headers.contains_key(UPGRADE) {
+            return Ok(None);
+        }
+        if !has_token(headers, &CONNECTION, "upgrade") {
+            return Ok(None);
+        }
+        let offer = Self {
+            lines: headers.get_all(UPGRADE).iter().cloned().collect(),
+        };
+        if offer.protocols().next().is_none() || (offer.is_websocket() && *method != Method::GET) {
+            return Ok(None);
+        }
+        if body == RequestBody::Present {
+            return Err(BadRequest::UpgradeWithBody);
+        }
+        Ok(Some(offer))
+    }
+
+    /// Tells whether WebSocket is among the protocols.
+    pub fn is_websocket(&self) -> bool {
+        self.offers(b"websocket")
+    }
+
+    /// Checks a 101 of the endpoint: `Connection: upgrade`, and one protocol, of those offered.
+    ///
+    /// # Errors
+    /// [`Failure::UpgradeFailed`] when the answer is no proper 101.
+    pub fn check_answer(&self, status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
+        if status != StatusCode::SWITCHING_PROTOCOLS || !has_token(headers, &CONNECTION, "upgrade")
+        {
+            return Err(Failure::UpgradeFailed);
+        }
+        let mut taken = headers.get_all(UPGRADE).iter().flat_map(tokens).peekable();
+        // Several are allowed: the layers of one protocol stack, all of them offered.
+        let named = taken.peek().is_some();
+        if named && taken.all(|protocol| self.offers(protocol)) {
+            return Ok(());
+        }
+        Err(Failure::UpgradeFailed)
+    }
+
+    fn offers(&self, protocol: &[u8]) -> bool {
+        self.protocols()
+            .any(|offered| offered.eq_ignore_ascii_case(protocol))
+    }
+
+    fn protocols(&self) -> impl Iterator<Item = &[u8]> {
+        let offered = self.lines.iter().flat_map(tokens);
+        offered.filter(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(connection: &str, upgrade: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONNECTION, connection.parse().unwrap());
+        headers.insert(UPGRADE, upgrade.parse().unwrap());
+        headers
+    }
+
+    fn read(connection: &str, upgrade: &str) -> Option<Offer> {
+        let headers = headers(connection, upgrade);
+        Offer::read(
+            Version::HTTP_11,
+            &Method::GET,
+            &headers,
+            RequestBody::Absent,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn an_offer_needs_both_fields_and_http_1_1() {
+        assert!(
+            read("keep-alive, Upgrade", "WebSocket")
+                .unwrap()
+                .is_websocket()
+        );
+        assert!(!read("upgrade", "foo/2").unwrap().is_websocket());
+        assert_eq!(read("close", "websocket"), None);
+        assert_eq!(read("upgrade", "h2c"), None);
+        assert_eq!(read("upgrade", ","), None);
+        let headers = headers("upgrade", "websocket");
+        for (version, method) in [
+            (Version::HTTP_10, Method::GET),
+            (Version::HTTP_11, Method::POST),
+        ] {
+            let offer = Offer::read(version, &method, &headers, RequestBody::Absent);
+            assert_eq!(offer, Ok(None));
+        }
+    }
+
+    #[test]
+    fn an_offer_with_a_body_is_refused() {
+        let headers = headers("upgrade", "websocket");
+        let offer = Offer::read(
+            Version::HTTP_11,
+            &Method::GET,
+            &headers,
+            RequestBody::Present,
+        );
+        assert_eq!(offer, Err(BadRequest::UpgradeWithBody));
+    }
+
+    #[test]
+    fn only_what_was_offered_can_be_accepted() {
+        let offer = read("upgrade", "websocket, foo, h2c").unwrap();
+        let check = |status, connection, upgrade| {
+            offer
+                .check_answer(status, &headers(connection, upgrade))
+                .is_ok()
+        };
+        let switching = StatusCode::SWITCHING_PROTOCOLS;
+        assert!(check(switching, "Upgrade", "WebSocket"));
+        assert!(check(switching, "upgrade", "foo"));
+        assert!(!check(switching, "upgrade", "bar"));
+        assert!(!check(switching, "upgrade", "websocket, bar"));
+        assert!(!check(switching, "upgrade", "h2c"));
+        assert!(!check(switching, "upgrade", ""));
+        assert!(!check(switching, "close", "websocket"));
+        assert!(!check(StatusCode::OK, "upgrade", "websocket"));
+        assert!(offer.check_answer(switching, &HeaderMap::new()).is_err());
+    }
+}

@@ -1,0 +1,175 @@
+//! `Via` and `Max-Forwards`: where a message has been, and how far it may go.
+//!
+//! The proxy signs every request with a pseudonym and refuses one that carries it
+//! already. Source: RFC 9110 sections 7.6.2 and 7.6.3.
+
+use http::header::{MAX_FORWARDS, VIA};
+use http::{HeaderMap, HeaderValue, Method, Version};
+use memchr::memmem::Finder;
+
+use super::hop_by_hop::tokens;
+
+/// The name by which this proxy stands in `Via`; made once, not per request.
+#[derive(Clone, Debug)]
+pub struct Pseudonym {
+    name: Box<str>,
+    /// Finds the name in a value before the value is taken apart.
+    finder: Finder<'static>,
+    /// `1.0 name`, `1.1 name`, `2 name`, `3 name`.
+    values: [HeaderValue; 4],
+}
+
+impl Pseudonym {
+    /// `sluicegate-<id>`; the id has to differ between proxies that may stand behind each other.
+    ///
+    /// # Errors
+    /// When the id is empty or holds anything but letters, digits, `-`, `.` and `_`.
+    pub fn new(id: &str) -> Result<Self, InvalidId> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        if id.is_empty() || !id.bytes().all(plain) {
+            return Err(InvalidId);
+        }
+        let name = format!("sluicegate-{id}");
+        let value =
+            |version| HeaderValue::try_from(format!("{version} {name}")).map_err(|_| InvalidId);
+        Ok(Self {
+            values: [value("1.0")?, value("1.1")?, value("2")?, value("3")?],
+            finder: Finder::new(&name).into_owned(),
+            name: name.into(),
+        })
+    }
+
+    /// The name itself, which also stands in `Proxy-Status`.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds this proxy as the last that the message passed; `version` is the one it came in.
+    pub fn append(&self, headers: &mut HeaderMap, version: Version) {
+        let [http_1_0, http_1_1, http_2, http_3] = &self.values;
+        let value = match version {
+            Version::HTTP_09 | Version::HTTP_10 => http_1_0,
+            Version::HTTP_2 => http_2,
+            Version::HTTP_3 => http_3,
+            _ => http_1_1,
+        };
+        headers.append(VIA, value.clone());
+    }
+
+    /// Tells whether the message has passed this proxy before.
+    pub fn is_in(&self, headers: &HeaderMap) -> bool {
+        headers.get_all(VIA).iter().any(|value| {
+            self.finder.find(value.as_bytes()).is_some()
+                && tokens(value).any(|hop| self.is_hop(hop))
+        })
+    }
+
+    /// `received-protocol received-by [comment]`.
+    fn is_hop(&self, hop: &[u8]) -> bool {
+        let mut words = hop
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty());
+        words.nth(1) == Some(self.name.as_bytes())
+    }
+}
+
+/// The id of a proxy cannot stand in a header field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a proxy is made of letters, digits, \"-\", \".\" and \"_\"")]
+pub struct InvalidId;
+
+/// What `Max-Forwards` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxForwards {
+    /// Pass the request on; the number, if there is one, has been lowered.
+    Forward,
+    /// The number is 0: this proxy is the one that has to answer.
+    AnswerHere,
+}
+
+/// Obeys `Max-Forwards`, which counts only for OPTIONS and TRACE. A value that is no number
+/// is passed on as it is.
+pub fn obey_max_forwards(method: &Method, headers: &mut HeaderMap) -> MaxForwards {
+    if *method != Method::OPTIONS && *method != Method::TRACE {
+        return MaxForwards::Forward;
+    }
+    let Some(number) = headers.get(MAX_FORWARDS).and_then(read_number) else {
+        return MaxForwards::Forward;
+    };
+    match number.checked_sub(1) {
+        None => MaxForwards::AnswerHere,
+        Some(left) => {
+            headers.insert(MAX_FORWARDS, HeaderValue::from(left));
+            MaxForwards::Forward
+        }
+    }
+}
+
+fn read_number(value: &HeaderValue) -> Option<u64> {
+    let text = value.to_str().ok()?;
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // More digits than fit are more hops than there are.
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_name_is_found_wherever_it_stands() {
+        let own = Pseudonym::new("a1").unwrap();
+        for (value, expected) in [
+            ("1.1 sluicegate-a1", true),
+            ("1.0 x, HTTP/1.1  sluicegate-a1 (comment), 2 y", true),
+            ("1.1 sluicegate-a11", false),
+            ("1.1 x-sluicegate-a1", false),
+            ("1.1 x (sluicegate-a1)", false),
+            ("sluicegate-a1", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(VIA, "1.1 first".parse().unwrap());
+            headers.append(VIA, value.parse().unwrap());
+            assert_eq!(own.is_in(&headers), expected, "{value}");
+        }
+        assert!(!own.is_in(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn appending_keeps_earlier_hops_and_closes_the_loop() {
+        let own = Pseudonym::new("a1").unwrap();
+        let mut headers = HeaderMap::new();
+        headers.append(VIA, "1.0 first".parse().unwrap());
+        own.append(&mut headers, Version::HTTP_2);
+        let lines: Vec<_> = headers.get_all(VIA).iter().collect();
+        assert_eq!(lines, ["1.0 first", "2 sluicegate-a1"]);
+        assert!(own.is_in(&headers));
+        assert!(!Pseudonym::new("a2").unwrap().is_in(&headers));
+    }
+
+    #[test]
+    fn an_id_that_would_break_the_field_is_refused() {
+        for id in ["", "a b", "a,b", "ä", "a\r\n"] {
+            assert_eq!(Pseudonym::new(id).map(|name| name.name), Err(InvalidId));
+        }
+    }
+
+    #[test]
+    fn max_forwards_is_lowered_to_zero_and_then_answered() {
+        let obey = |method: Method, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(MAX_FORWARDS, value.parse().unwrap());
+            let verdict = obey_max_forwards(&method, &mut headers);
+            (verdict, headers[MAX_FORWARDS].to_str().unwrap().to_owned())
+        };
+        let forward = |left: &str| (MaxForwards::Forward, left.to_owned());
+        assert_eq!(obey(Method::OPTIONS, "2"), forward("1"));
+        assert_eq!(obey(Method::OPTIONS, "0").0, MaxForwards::AnswerHere);
+        assert_eq!(obey(Method::GET, "0"), forward("0"));
+        assert_eq!(obey(Method::OPTIONS, "-1"), forward("-1"));
+        assert_eq!(
+            obey(Method::OPTIONS, "99999999999999999999"),
+            forward("18446744073709551614")
+        );
+    }
+}

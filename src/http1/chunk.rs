@@ -1,0 +1,245 @@
+//! The chunked transfer coding, inwards (RFC 9112 section 7.1).
+//!
+//! Line ends are CRLF and nothing else, sizes are 1 to 16 hexadecimal digits with nothing
+//! around them, extensions are read over but bounded over the life of the body: a peer
+//! that sends one byte per chunk with kilobytes of extension is cut.
+
+use bytes::{Buf, BytesMut};
+use http::{HeaderMap, HeaderName, header as h};
+
+use super::HeadLimits;
+use super::body::{BodyFault, Decoded, take_data};
+use super::field::{FieldFault, Fields};
+use super::scan;
+
+/// Where in the coding the next byte stands.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    state: State,
+    limits: HeadLimits,
+    /// Bytes of chunk extensions that may still come.
+    extension_budget: usize,
+}
+
+#[derive(Debug)]
+enum State {
+    /// At the first digit of a size.
+    Size,
+    /// So many bytes of the chunk's data are to come.
+    Data(u64),
+    /// At the CRLF after the data.
+    DataEnd,
+    /// In the trailer section; its first so many bytes hold no end.
+    Trailers {
+        scanned: usize,
+    },
+    Done,
+}
+
+impl Chunks {
+    pub(super) fn new(limits: &HeadLimits) -> Self {
+        Self {
+            state: State::Size,
+            limits: *limits,
+            extension_budget: EXTENSION_BYTES_MAX,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, BodyFault> {
+        loop {
+            match &mut self.state {
+                State::Size => {
+                    let Some(line) = SizeLine::parse(buffer, self.extension_budget)? else {
+                        return Ok(Decoded::NeedMore);
+                    };
+                    buffer.advance(line.bytes);
+                    self.extension_budget -= line.extension_bytes;
+                    self.state = if line.size == 0 {
+                        State::Trailers { scanned: 0 }
+                    } else {
+                        State::Data(line.size)
+                    };
+                }
+                State::Data(remaining) => {
+                    let decoded = take_data(buffer, remaining);
+                    if *remaining == 0 {
+                        self.state = State::DataEnd;
+                    }
+                    return Ok(decoded);
+                }
+                State::DataEnd => {
+                    let known = buffer.len().min(2);
+                    if buffer[..known] != b"\r\n"[..known] {
+                        return Err(BodyFault::Chunk);
+                    }
+                    if known < 2 {
+                        return Ok(Decoded::NeedMore);
+                    }
+                    buffer.advance(2);
+                    self.state = State::Size;
+                }
+                State::Trailers { scanned } => {
+                    let Some(trailers) = parse_trailers(buffer, scanned, &self.limits)? else {
+                        return Ok(Decoded::NeedMore);
+                    };
+                    self.state = State::Done;
+                    if !trailers.is_empty() {
+                        return Ok(Decoded::Trailers(trailers));
+                    }
+                }
+                State::Done => return Ok(Decoded::Done),
+            }
+        }
+    }
+}
+
+/// The line before the data of a chunk.
+struct SizeLine {
+    size: u64,
+    /// Length of the line with its CRLF.
+    bytes: usize,
+    extension_bytes: usize,
+}
+
+impl SizeLine {
+    /// Reads the line at the start of `buffer`, or none while its end has not come.
+    ///
+    /// A line cut short is read again from its start on the next call: it has at most
+    /// 18 bytes without the extensions, whose bytes are limited for the whole body.
+    fn parse(buffer: &[u8], extension_budget: usize) -> Result<Option<Self>, BodyFault> {
+        let mut size = 0_u64;
+        let mut digits = 0;
+        for &byte in buffer.iter().take(DIGITS_MAX) {
+            let Some(digit) = hex_digit(byte) else { break };
+            size = (size << 4) | u64::from(digit);
+            digits += 1;
+        }
+        let Some(&after) = buffer.get(digits) else {
+            return Ok(None);
+        };
+        if digits == 0 || !matches!(after, b'\r' | b';') {
+            return Err(BodyFault::Chunk);
+        }
+        let extension = &buffer[digits..];
+        let Some(end) = extension.iter().position(|&byte| !is_extension_byte(byte)) else {
+            return if extension.len() > extension_budget {
+                Err(BodyFault::Chunk)
+            } else {
+                Ok(None)
+            };
+        };
+        if end > extension_budget || extension[end] != b'\r' {
+            return Err(BodyFault::Chunk);
+        }
+        match extension.get(end + 1) {
+            None => Ok(None),
+            Some(b'\n') => Ok(Some(Self {
+                size,
+                bytes: digits + end + 2,
+                extension_bytes: end,
+            })),
+            Some(_) => Err(BodyFault::Chunk),
+        }
+    }
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Visible ASCII and blanks: no control bytes, and nothing that is no text to some.
+fn is_extension_byte(byte: u8) -> bool {
+    byte == b'\t' || (b' '..0x7f).contains(&byte)
+}
+
+/// Takes the trailer section off `buffer`, or none while its end has not come.
+fn parse_trailers(
+    buffer: &mut BytesMut,
+    scanned: &mut usize,
+    limits: &HeadLimits,
+) -> Result<Option<HeaderMap>, BodyFault> {
+    match &buffer[..] {
+        [] | [b'\r'] => return Ok(None),
+        [b'\r', b'\n', ..] => {
+            buffer.advance(2);
+            return Ok(Some(HeaderMap::new()));
+        }
+        [b'\r', ..] => return Err(BodyFault::Chunk),
+        _ => {}
+    }
+    let lines = scan::head_lines(buffer, 0, scanned).map_err(|_| BodyFault::Chunk)?;
+    let known = lines.as_ref().and_then(|lines| lines.last());
+    let bytes = known.map_or(buffer.len(), |end| end + 1);
+    if bytes > limits.bytes_max {
+        return Err(BodyFault::TrailersTooLarge);
+    }
+    let Some(lines) = lines else { return Ok(None) };
+    let section = buffer.split_to(bytes).freeze();
+    let fields =
+        Fields::parse(&section, 0, &lines, limits.headers_max).map_err(|fault| match fault {
+            FieldFault::Malformed => BodyFault::Chunk,
+            FieldFault::TooMany => BodyFault::TrailersTooLarge,
+        })?;
+    let mut trailers = fields.headers;
+    if !trailers.keys().all(is_trailer) {
+        let allowed = trailers.iter().filter(|(name, _)| is_trailer(name));
+        trailers = allowed
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+    }
+    Ok(Some(trailers))
+}
+
+/// Says whether a field may stand in a trailer section.
+///
+/// Not those that frame or route the message, authenticate, control the request or say
+/// how to read the content (RFC 9110 section 6.5.1): whoever merges them is misled.
+pub(super) fn is_trailer(name: &HeaderName) -> bool {
+    !FORBIDDEN.contains(name) && !name.as_str().starts_with("x-forwarded-")
+}
+
+static FORBIDDEN: [HeaderName; 28] = [
+    h::CONTENT_LENGTH,
+    h::TRANSFER_ENCODING,
+    h::CONNECTION,
+    h::TRAILER,
+    h::TE,
+    h::UPGRADE,
+    h::HOST,
+    h::AUTHORIZATION,
+    h::PROXY_AUTHENTICATE,
+    h::PROXY_AUTHORIZATION,
+    h::WWW_AUTHENTICATE,
+    h::COOKIE,
+    h::SET_COOKIE,
+    h::EXPECT,
+    h::MAX_FORWARDS,
+    h::RANGE,
+    h::IF_MATCH,
+    h::IF_NONE_MATCH,
+    h::IF_MODIFIED_SINCE,
+    h::IF_UNMODIFIED_SINCE,
+    h::IF_RANGE,
+    h::CACHE_CONTROL,
+    h::PRAGMA,
+    h::LOCATION,
+    h::CONTENT_ENCODING,
+    h::CONTENT_TYPE,
+    h::CONTENT_RANGE,
+    HeaderName::from_static("forwarded"),
+];
+
+/// Digits of a chunk size at most: all that fit 64 bits.
+const DIGITS_MAX: usize = 16;
+
+/// Bytes of chunk extensions in one body at most; no known client sends any.
+const EXTENSION_BYTES_MAX: usize = 4096;

@@ -1,0 +1,176 @@
+//! Heads to bytes (RFC 9112 sections 3 to 6).
+//!
+//! The framing fields are written from [`Framing`], never copied from the map: what goes
+//! out is framed by what the codec understood, not by what somebody sent.
+
+use bytes::{BufMut, BytesMut};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header as h};
+
+use super::Framing;
+use super::request::is_target_byte;
+
+/// Whether the connection stays open after the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeepAlive {
+    /// Another request may follow.
+    Keep,
+    /// The connection is closed after this response.
+    Close,
+}
+
+/// Appends a request head in HTTP/1.1, Host first.
+///
+/// Content-Length and Transfer-Encoding come from `framing`; those in `headers` are left
+/// out. Connection is written as it stands in `headers`. A byte of `target` that cannot
+/// stand in a request line is written percent-encoded, so that no rewrite can split it.
+pub fn encode_request_head(
+    out: &mut BytesMut,
+    method: &Method,
+    target: &[u8],
+    headers: &HeaderMap,
+    framing: &Framing,
+) {
+    let method = method.as_str().as_bytes();
+    out.reserve(target.len() + usual_bytes(headers));
+    out.put_slice(method);
+    out.put_u8(b' ');
+    put_target(out, target);
+    out.put_slice(b" HTTP/1.1\r\n");
+    if let Some(host) = headers.get(h::HOST) {
+        put_field(out, b"host", host.as_bytes());
+    }
+    for (name, value) in headers {
+        if *name != h::HOST && !is_framing(name) {
+            put_field(out, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+    put_framing(out, framing);
+    out.put_slice(b"\r\n");
+}
+
+/// Appends a response head for a client of `version`.
+///
+/// - Content-Length and Transfer-Encoding come from `framing`; those in `headers` are
+///   left out, but for the Content-Length of an answer without a body that has one all
+///   the same (to HEAD, or 304). 1xx and 204 have neither.
+/// - Connection is the codec's: `close` or, for 1.0, `keep-alive`. The one in `headers`
+///   is written for 101 only. [`Framing::UntilClose`] always closes.
+/// - `date` is written when `headers` has no Date, but not for 1xx.
+///
+/// The status line says HTTP/1.1 to every client (RFC 9110 section 2.5). Chunks are
+/// not for 1.0: use [`Framing::towards`] for the head and for the body.
+pub fn encode_response_head(
+    out: &mut BytesMut,
+    version: Version,
+    status: StatusCode,
+    headers: &HeaderMap,
+    framing: &Framing,
+    keep_alive: KeepAlive,
+    date: Option<&[u8; 29]>,
+) {
+    out.reserve(usual_bytes(headers));
+    put_status_line(out, status);
+    let interim = status.is_informational();
+    let switching = status == StatusCode::SWITCHING_PROTOCOLS;
+    let framing = framing.towards(version);
+    let mut dated = interim;
+    for (name, value) in headers {
+        dated |= *name == h::DATE;
+        let left_out = is_framing(name) || (*name == h::CONNECTION && !switching);
+        if !left_out {
+            put_field(out, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+    if let (false, Some(date)) = (dated, date) {
+        put_field(out, b"date", date);
+    }
+    if !interim && status != StatusCode::NO_CONTENT {
+        put_framing(out, &framing);
+        let length = headers.get(h::CONTENT_LENGTH);
+        if let (Framing::None, Some(length)) = (framing, length) {
+            put_field(out, b"content-length", length.as_bytes());
+        }
+    }
+    if !interim {
+        put_connection(out, version, &framing, keep_alive);
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// Appends the interim response that lets a client send its body.
+pub fn encode_continue(out: &mut BytesMut) {
+    out.put_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+fn put_status_line(out: &mut BytesMut, status: StatusCode) {
+    if status == StatusCode::OK {
+        out.put_slice(b"HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    out.put_slice(b"HTTP/1.1 ");
+    out.put_slice(status.as_str().as_bytes());
+    out.put_u8(b' ');
+    out.put_slice(status.canonical_reason().unwrap_or("").as_bytes());
+    out.put_slice(b"\r\n");
+}
+
+fn put_connection(out: &mut BytesMut, version: Version, framing: &Framing, keep_alive: KeepAlive) {
+    let close = keep_alive == KeepAlive::Close || *framing == Framing::UntilClose;
+    if close {
+        out.put_slice(b"connection: close\r\n");
+    } else if version == Version::HTTP_10 {
+        out.put_slice(b"connection: keep-alive\r\n");
+    }
+}
+
+fn put_framing(out: &mut BytesMut, framing: &Framing) {
+    match framing {
+        Framing::None | Framing::UntilClose => {}
+        Framing::Length(length) => {
+            let mut digits = itoa::Buffer::new();
+            put_field(out, b"content-length", digits.format(*length).as_bytes());
+        }
+        Framing::Chunked => out.put_slice(b"transfer-encoding: chunked\r\n"),
+    }
+}
+
+fn put_target(out: &mut BytesMut, target: &[u8]) {
+    let mut bad = false;
+    for &byte in target {
+        bad |= !is_target_byte(byte);
+    }
+    if !bad {
+        out.put_slice(target);
+        return;
+    }
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in target {
+        if is_target_byte(byte) {
+            out.put_u8(byte);
+        } else {
+            let high = DIGITS[usize::from(byte >> 4)];
+            let low = DIGITS[usize::from(byte & 0xf)];
+            out.put_slice(&[b'%', high, low]);
+        }
+    }
+}
+
+/// Appends one field line. Names are tokens and values have no line ends, by their types.
+pub(super) fn put_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+fn is_framing(name: &HeaderName) -> bool {
+    *name == h::CONTENT_LENGTH || *name == h::TRANSFER_ENCODING
+}
+
+/// Room for a usual head with so many fields; a larger one makes the buffer grow. Adding
+/// up the real lengths costs more than it saves.
+fn usual_bytes(headers: &HeaderMap) -> usize {
+    const FIRST_LINE_AND_FRAMING: usize = 160;
+    const FIELD_LINE: usize = 48;
+    FIRST_LINE_AND_FRAMING + headers.len() * FIELD_LINE
+}

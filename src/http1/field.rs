@@ -1,0 +1,152 @@
+//! Field lines to a `HeaderMap`, and in the same pass what they say about the framing
+//! and the connection (RFC 9112 section 5, RFC 9110 section 7.6.1).
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+
+use super::framing::{Codings, Length, trim};
+use super::name::{self, Role};
+use super::scan::find_colon;
+
+/// The field lines of a head or a trailer section.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    /// Names in lower case, values as slices of the head.
+    pub(super) headers: HeaderMap,
+    pub(super) length: Length,
+    pub(super) codings: Codings,
+    pub(super) connection: Connection,
+    /// There is an Upgrade field.
+    pub(super) upgrade: bool,
+    pub(super) expect: Expect,
+}
+
+/// What the Connection fields ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Connection {
+    pub(super) close: bool,
+    pub(super) keep_alive: bool,
+    pub(super) upgrade: bool,
+}
+
+/// What the Expect fields ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Expect {
+    #[default]
+    Nothing,
+    Continue,
+    Unknown,
+}
+
+/// Why field lines are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FieldFault {
+    Malformed,
+    TooMany,
+}
+
+impl Fields {
+    /// Reads the field lines of `head`, the first of which starts at `start`.
+    ///
+    /// `ends` are the offsets of their LF, and of that of the empty line; each follows a CR.
+    pub(super) fn parse(
+        head: &Bytes,
+        start: usize,
+        ends: &[usize],
+        headers_max: usize,
+    ) -> Result<Self, FieldFault> {
+        let count = ends.len().saturating_sub(1);
+        if count > headers_max {
+            return Err(FieldFault::TooMany);
+        }
+        let mut fields = Self {
+            headers: HeaderMap::try_with_capacity(count).map_err(|_| FieldFault::TooMany)?,
+            ..Self::default()
+        };
+        let mut at = start;
+        for &end in ends.iter().take(count) {
+            fields.add(head, at, end.saturating_sub(1))?;
+            at = end + 1;
+        }
+        Ok(fields)
+    }
+
+    /// Takes one line, `head[start..end]` without its CRLF, into the map.
+    fn add(&mut self, head: &Bytes, start: usize, end: usize) -> Result<(), FieldFault> {
+        let line = head.get(start..end).ok_or(FieldFault::Malformed)?;
+        // A folded line begins with a blank and so has no token before its colon.
+        let colon = find_colon(line).ok_or(FieldFault::Malformed)?;
+        let (name, role) = name::parse(&line[..colon]).map_err(|_| FieldFault::Malformed)?;
+        let (from, to) = trimmed(line, colon + 1);
+        if role != Role::Plain {
+            self.note(role, &line[from..to]);
+        }
+        // Refuses control bytes, among them a CR in the middle of the line and NUL.
+        let value = HeaderValue::from_maybe_shared(head.slice(start + from..start + to))
+            .map_err(|_| FieldFault::Malformed)?;
+        self.headers
+            .try_append(name, value)
+            .map_err(|_| FieldFault::TooMany)?;
+        Ok(())
+    }
+
+    fn note(&mut self, role: Role, value: &[u8]) {
+        match role {
+            Role::Plain => {}
+            Role::ContentLength => self.length.add(value),
+            Role::TransferEncoding => self.codings.add(value),
+            Role::Connection => self.connection.add(value),
+            Role::Upgrade => self.upgrade = true,
+            Role::Expect => self.expect.add(value),
+        }
+    }
+}
+
+impl Connection {
+    fn add(&mut self, value: &[u8]) {
+        for option in value.split(|&byte| byte == b',').map(trim) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        }
+    }
+
+    /// Says whether the connection persists (RFC 9112 section 9.3); close wins.
+    pub(super) fn persists(self, version: http::Version) -> bool {
+        !self.close && (self.keep_alive || version == http::Version::HTTP_11)
+    }
+}
+
+impl Expect {
+    fn add(&mut self, value: &[u8]) {
+        *self = if *self != Self::Unknown && value.eq_ignore_ascii_case(b"100-continue") {
+            Self::Continue
+        } else {
+            Self::Unknown
+        };
+    }
+}
+
+/// The bounds of the value in a line, which begins at `from`, without blanks around it.
+fn trimmed(line: &[u8], mut from: usize) -> (usize, usize) {
+    let mut to = line.len();
+    while from < to && matches!(line[from], b' ' | b'\t') {
+        from += 1;
+    }
+    while from < to && matches!(line[to - 1], b' ' | b'\t') {
+        to -= 1;
+    }
+    (from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_blanks_is_empty() {
+        assert_eq!(trimmed(b"x:", 2), (2, 2));
+        assert_eq!(trimmed(b"x: \t ", 2), (5, 5));
+        assert_eq!(trimmed(b"x: a b\t ", 2), (3, 6));
+    }
+}

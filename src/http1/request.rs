@@ -1,0 +1,302 @@
+//! A request head from bytes (RFC 9112 sections 2.2, 3, 5 and 6).
+//!
+//! The first thing that looks at what a client sent. Strict where the standard leaves
+//! a choice; Host and the authority are checked later, by `http::authority`.
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, Method, Version};
+use memchr::memchr;
+
+use super::HeadLimits;
+use super::field::{Expect, FieldFault, Fields};
+use super::framing::{Codings, Framing, Length, is_token_byte};
+use super::scan;
+use crate::exchange::BadRequest;
+
+/// The head of a request.
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    /// The method, in the client's spelling; CONNECT and TRACE included.
+    pub method: Method,
+    /// The request target byte for byte; only visible ASCII without `#` and `\`.
+    pub target: Bytes,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub version: Version,
+    /// Every field as it came, the hop-by-hop ones too; values are slices of the head.
+    pub headers: HeaderMap,
+    /// How the body ends; never until-close.
+    pub framing: Framing,
+    /// The client lets the connection persist after this exchange.
+    pub keep_alive: bool,
+    /// The client asks to switch protocols: Upgrade, named by Connection, in HTTP/1.1.
+    pub upgrade: bool,
+    /// The client waits for 100 Continue before it sends the body.
+    pub expect_continue: bool,
+}
+
+/// Takes a request head off `buffer`, or none while its end has not come.
+///
+/// `scanned` starts at zero for each head and is kept by the caller between calls; it is
+/// set back to zero when a head was taken. One empty line before the head is skipped.
+///
+/// # Errors
+/// The rule that the head breaks. Faults that show before the end are told at once.
+/// The connection cannot be used any further: where the next message starts is unknown.
+pub fn parse_request_head(
+    buffer: &mut BytesMut,
+    scanned: &mut usize,
+    limits: &HeadLimits,
+) -> Result<Option<RequestHead>, BadRequest> {
+    let start = if buffer.starts_with(b"\r\n") { 2 } else { 0 };
+    let lines = scan::head_lines(buffer, start, scanned).map_err(|fault| {
+        if fault.first {
+            BadRequest::RequestLine
+        } else {
+            BadRequest::Header
+        }
+    })?;
+    let Some(lines) = lines else {
+        check_partial(&buffer[start.min(buffer.len())..], limits)?;
+        return Ok(None);
+    };
+    let bytes = lines.last().map_or(0, |end| end + 1);
+    if bytes > limits.bytes_max {
+        check_target_length(&buffer[start..], limits)?;
+        return Err(BadRequest::HeadTooLarge);
+    }
+    buffer.advance(start);
+    let head = buffer.split_to(bytes).freeze();
+    *scanned = 0;
+    parse_head(&head, &lines, limits).map(Some)
+}
+
+fn parse_head(
+    head: &Bytes,
+    lines: &[usize],
+    limits: &HeadLimits,
+) -> Result<RequestHead, BadRequest> {
+    let (&first, lines) = lines.split_first().ok_or(BadRequest::RequestLine)?;
+    let line = RequestLine::parse(&head[..first.saturating_sub(1)], limits)?;
+    let fields = Fields::parse(head, first + 1, lines, limits.headers_max)?;
+    let framing = framing(&fields, line.version)?;
+    let switchable = line.version == Version::HTTP_11;
+    let upgrade = switchable && fields.upgrade && fields.connection.upgrade;
+    if upgrade && framing.has_body() {
+        return Err(BadRequest::UpgradeWithBody);
+    }
+    if fields.expect == Expect::Unknown {
+        return Err(BadRequest::Expectation);
+    }
+    Ok(RequestHead {
+        target: head.slice_ref(line.target),
+        method: line.method,
+        version: line.version,
+        keep_alive: fields.connection.persists(line.version),
+        upgrade,
+        // RFC 9110 section 10.1.1: ignored in HTTP/1.0, and void without content.
+        expect_continue: switchable && fields.expect == Expect::Continue && framing.has_body(),
+        headers: fields.headers,
+        framing,
+    })
+}
+
+/// Applies RFC 9112 section 6.3 to a request, in its strictest reading.
+fn framing(fields: &Fields, version: Version) -> Result<Framing, BadRequest> {
+    if fields.codings == Codings::Absent {
+        return match fields.length {
+            Length::Absent => Ok(Framing::None),
+            Length::Once(length) => Ok(Framing::Length(length)),
+            Length::Repeated(_) | Length::Invalid => Err(BadRequest::ContentLength),
+        };
+    }
+    if fields.length != Length::Absent || version != Version::HTTP_11 {
+        return Err(BadRequest::TransferEncoding);
+    }
+    match fields.codings {
+        Codings::Chunked => Ok(Framing::Chunked),
+        Codings::Unknown { .. } => Err(BadRequest::UnknownCoding),
+        Codings::Absent | Codings::Invalid => Err(BadRequest::TransferEncoding),
+    }
+}
+
+/// The parts of `method SP target SP version`.
+struct RequestLine<'a> {
+    method: Method,
+    target: &'a [u8],
+    version: Version,
+}
+
+impl<'a> RequestLine<'a> {
+    fn parse(line: &'a [u8], limits: &HeadLimits) -> Result<Self, BadRequest> {
+        let method_end = memchr(b' ', line).ok_or(BadRequest::RequestLine)?;
+        let (method, rest) = (&line[..method_end], &line[method_end + 1..]);
+        let method = Method::from_bytes(method).map_err(|_| BadRequest::RequestLine)?;
+        let (target, version) = split_version(rest)?;
+        if target.len() > limits.target_max {
+            return Err(BadRequest::TargetTooLong);
+        }
+        check_target(target, &method)?;
+        Ok(Self {
+            method,
+            target,
+            version,
+        })
+    }
+}
+
+fn split_version(rest: &[u8]) -> Result<(&[u8], Version), BadRequest> {
+    if let Some(target) = rest.strip_suffix(b" HTTP/1.1") {
+        return Ok((target, Version::HTTP_11));
+    }
+    if let Some(target) = rest.strip_suffix(b" HTTP/1.0") {
+        return Ok((target, Version::HTTP_10));
+    }
+    let space = memchr(b' ', rest).ok_or(BadRequest::RequestLine)?;
+    match &rest[space + 1..] {
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Err(BadRequest::Version)
+        }
+        _ => Err(BadRequest::RequestLine),
+    }
+}
+
+/// Checks the bytes of a target and its form (RFC 9112 section 3.2).
+fn check_target(target: &[u8], method: &Method) -> Result<(), BadRequest> {
+    let kinds = target
+        .iter()
+        .fold(0, |kinds, &byte| kinds | TARGET_BYTES[usize::from(byte)]);
+    let (bad, quoted) = (kinds & BAD != 0, kinds & QUOTE != 0);
+    if bad || target.is_empty() {
+        let blank = target.iter().any(|byte| matches!(byte, b' ' | b'\t'));
+        return Err(if blank || target.is_empty() {
+            BadRequest::RequestLine
+        } else {
+            BadRequest::Target
+        });
+    }
+    if quoted && !quotes_fit(target) {
+        return Err(BadRequest::Target);
+    }
+    let fits = if *method == Method::CONNECT {
+        is_authority_form(target)
+    } else {
+        match target {
+            [b'/', ..] => true,
+            b"*" => *method == Method::OPTIONS,
+            _ => is_absolute_form(target),
+        }
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(BadRequest::Target)
+    }
+}
+
+/// What each byte is in a target.
+///
+/// Visible ASCII is fine but for the bytes that clients must encode and that would end or
+/// bend a path for someone behind: `#` starts a fragment, `\` is a slash to some, and `<`
+/// and `>` are in no grammar and are sent raw by no browser.
+static TARGET_BYTES: [u8; 256] = {
+    let mut kinds = [BAD; 256];
+    let mut byte = 0x21_u8;
+    while byte < 0x7f {
+        kinds[byte as usize] = match byte {
+            b'#' | b'\\' | b'<' | b'>' => BAD,
+            b'"' | b'`' => QUOTE,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+const BAD: u8 = 1;
+const QUOTE: u8 = 2;
+
+/// Says whether a byte may stand in a target at all.
+pub(super) fn is_target_byte(byte: u8) -> bool {
+    TARGET_BYTES[usize::from(byte)] & BAD == 0
+}
+
+/// Holds `"` to the path and `` ` `` to the query: the grammar has neither, clients send
+/// them there, and `http::Uri`, which other parts carry targets in, has them there only.
+fn quotes_fit(target: &[u8]) -> bool {
+    let query = memchr(b'?', target).unwrap_or(target.len());
+    let (path, query) = target.split_at(query);
+    !path.contains(&b'`') && !query.contains(&b'"')
+}
+
+/// `host ":" port`; the host is looked at where CONNECT is served, which is nowhere yet.
+fn is_authority_form(target: &[u8]) -> bool {
+    let Some(colon) = memchr::memrchr(b':', target) else {
+        return false;
+    };
+    let (host, port) = (&target[..colon], &target[colon + 1..]);
+    !host.is_empty()
+        && !host.iter().any(|byte| matches!(byte, b'/' | b'?' | b'@'))
+        && !port.is_empty()
+        && port.len() <= 5
+        && port.iter().all(u8::is_ascii_digit)
+}
+
+/// `scheme "://" authority …`, the authority not empty.
+fn is_absolute_form(target: &[u8]) -> bool {
+    let Some(colon) = memchr(b':', target) else {
+        return false;
+    };
+    let (scheme, rest) = (&target[..colon], &target[colon + 1..]);
+    let scheme_fits = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    let authority = rest.strip_prefix(b"//").and_then(|rest| rest.first());
+    scheme_fits && authority.is_some_and(|byte| !matches!(byte, b'/' | b'?'))
+}
+
+/// Finds the faults that show before the head is complete.
+fn check_partial(partial: &[u8], limits: &HeadLimits) -> Result<(), BadRequest> {
+    // TLS to a plain port, and other things that are not HTTP, end here at once.
+    let hopeless = match partial {
+        [] | [b'\r'] => false,
+        [first, ..] => !is_token_byte(*first),
+    };
+    if hopeless {
+        return Err(BadRequest::RequestLine);
+    }
+    if partial.len() > limits.target_max {
+        check_target_length(partial, limits)?;
+    }
+    if partial.len() >= limits.bytes_max {
+        return Err(BadRequest::HeadTooLarge);
+    }
+    Ok(())
+}
+
+/// Tells a target over the limit from the start of a head, whose end may be missing.
+fn check_target_length(partial: &[u8], limits: &HeadLimits) -> Result<(), BadRequest> {
+    let Some(method_end) = memchr(b' ', partial) else {
+        return Ok(());
+    };
+    let rest = &partial[method_end + 1..];
+    let target = &rest[..rest.len().min(limits.target_max.saturating_add(1))];
+    let too_long =
+        target.len() > limits.target_max && memchr::memchr2(b' ', b'\n', target).is_none();
+    if too_long {
+        Err(BadRequest::TargetTooLong)
+    } else {
+        Ok(())
+    }
+}
+
+impl From<FieldFault> for BadRequest {
+    fn from(fault: FieldFault) -> Self {
+        match fault {
+            FieldFault::Malformed => Self::Header,
+            FieldFault::TooMany => Self::TooManyHeaders,
+        }
+    }
+}

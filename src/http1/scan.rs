@@ -1,0 +1,135 @@
+//! Where a head ends: the search for its empty line, remembered between reads.
+//!
+//! Every line must end in CRLF. A bare LF is refused as soon as it is seen (RFC 9112
+//! section 2.2 lets a recipient accept it; parsers that disagree here are the root of
+//! request smuggling), so a hostile head is answered without waiting for the rest.
+
+use memchr::memchr;
+use smallvec::SmallVec;
+
+/// A line that ends in a bare LF, or an empty line where the first line belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LineFault {
+    /// It is the first line of the head.
+    pub(super) first: bool,
+}
+
+/// Offsets of the LF of every line of a head, from its start; the last is the empty line.
+pub(super) type LineEnds = SmallVec<[usize; 32]>;
+
+/// Finds the lines of the head that begins at `start`, or none while its end has not come.
+///
+/// `scanned` is where the last search stopped; what lies before it is looked at only once
+/// more, when the end is there.
+pub(super) fn head_lines(
+    bytes: &[u8],
+    start: usize,
+    scanned: &mut usize,
+) -> Result<Option<LineEnds>, LineFault> {
+    let from = (*scanned).max(start);
+    let head = bytes.get(start..).unwrap_or(&[]);
+    let mut lines = LineEnds::new();
+    if !collect(head, from - start, &mut lines)? {
+        *scanned = bytes.len().max(start);
+        return Ok(None);
+    }
+    if from > start {
+        lines.clear();
+        collect(head, 0, &mut lines)?;
+    }
+    Ok(Some(lines))
+}
+
+/// Appends the line ends at or after `from`; says whether the empty line was among them.
+fn collect(head: &[u8], mut from: usize, lines: &mut LineEnds) -> Result<bool, LineFault> {
+    while let Some(found) = head.get(from..).and_then(|rest| memchr(b'\n', rest)) {
+        let at = from + found;
+        match &head[..at] {
+            [.., b'\n', b'\r'] => {
+                lines.push(at);
+                return Ok(true);
+            }
+            [.., _, b'\r'] => lines.push(at),
+            line => {
+                return Err(LineFault {
+                    first: memchr(b'\n', line).is_none(),
+                });
+            }
+        }
+        from = at + 1;
+    }
+    Ok(false)
+}
+
+/// Finds the colon of a field line, eight bytes at a step: names are so short that setting
+/// up a wider search does not pay.
+pub(super) fn find_colon(line: &[u8]) -> Option<usize> {
+    const LOW_BITS: u64 = u64::from_le_bytes([1; 8]);
+    const COLONS: u64 = u64::from_le_bytes([b':'; 8]);
+    let (words, tail) = line.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let differs = u64::from_le_bytes(*word) ^ COLONS;
+        // Marks the bytes that are zero now; wrong marks come only above a right one.
+        let marks = differs.wrapping_sub(LOW_BITS) & !differs & (LOW_BITS << 7);
+        if marks != 0 {
+            return Some(index * 8 + usize::try_from(marks.trailing_zeros() / 8).ok()?);
+        }
+    }
+    let found = tail.iter().position(|&byte| byte == b':')?;
+    Some(words.len() * 8 + found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_colon_is_found_wherever_it_is() {
+        for at in 0..60 {
+            let line = [&vec![b'x'; at][..], b":;\xba:\n::9;:"].concat();
+            assert_eq!(find_colon(&line), Some(at));
+            // Bytes that differ from a colon by one bit, or are one off.
+            let near = [b';', b'9', 0xba, 0x3b, 0x39, 0x38].repeat(at);
+            assert_eq!(find_colon(&near), None, "{at}");
+        }
+    }
+
+    fn end(bytes: &[u8]) -> Result<Option<usize>, LineFault> {
+        let lines = head_lines(bytes, 0, &mut 0)?;
+        Ok(lines.map(|lines| lines.last().unwrap() + 1))
+    }
+
+    #[test]
+    fn the_end_is_past_the_empty_line() {
+        assert_eq!(end(b"a\r\n\r\nrest"), Ok(Some(5)));
+        assert_eq!(end(b"a\r\nb\r\n\r\n"), Ok(Some(8)));
+        assert_eq!(end(b"a\r\nb\r\n\r"), Ok(None));
+        assert_eq!(end(b""), Ok(None));
+    }
+
+    #[test]
+    fn a_bare_line_feed_is_refused_at_once() {
+        assert_eq!(end(b"a\n"), Err(LineFault { first: true }));
+        assert_eq!(end(b"\n"), Err(LineFault { first: true }));
+        assert_eq!(end(b"a\r\nb\n"), Err(LineFault { first: false }));
+        assert_eq!(end(b"a\r\n\n"), Err(LineFault { first: false }));
+        assert_eq!(end(b"a\r\nb\r\n\nGET"), Err(LineFault { first: false }));
+    }
+
+    #[test]
+    fn a_first_line_cannot_be_empty() {
+        assert_eq!(end(b"\r\na\r\n\r\n"), Err(LineFault { first: true }));
+    }
+
+    #[test]
+    fn a_search_goes_on_where_it_stopped() {
+        let bytes = b"one\r\ntwo: 2\r\n\r\n";
+        let mut scanned = 0;
+        for cut in 0..bytes.len() {
+            assert_eq!(head_lines(&bytes[..cut], 0, &mut scanned), Ok(None));
+            assert_eq!(scanned, cut);
+        }
+        let lines = head_lines(bytes, 0, &mut scanned).unwrap().unwrap();
+        assert_eq!(lines[..], [4, 12, 14]);
+    }
+}

@@ -1,0 +1,192 @@
+//! The body of a request that arrives over HTTP/1.1.
+//!
+//! Reads straight from the connection that its exchange occupies. `100 Continue`
+//! is sent when somebody wants the body for the first time: after routing, limits
+//! and filters had their say (RFC 9110 section 10.1.1).
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
+
+use crate::{
+    exchange::{BadRequest, Failure},
+    http1::{BodyDecoder, Decoded, Framing, HeadLimits, encode_continue},
+    socket::Buffered,
+    timer::Timeout,
+};
+
+/// What a connection and the request body on it both use; one task owns both.
+#[derive(Debug)]
+pub struct Exchanging {
+    /// The connection's stream.
+    pub io: Buffered,
+    /// How far the body of the current request is read.
+    pub decoder: BodyDecoder,
+    /// The client waits for leave to send the body.
+    pub expects_continue: bool,
+    /// A response head has been appended: leave cannot be given any more.
+    pub answered: bool,
+    /// The body broke a rule: nothing after it can be trusted.
+    pub broken: bool,
+    /// Bytes of the body so far.
+    pub body_bytes: u64,
+    /// The client has ended its stream and was asked whether it is still there.
+    pub probed: bool,
+}
+
+/// The body of a request on an HTTP/1.1 connection.
+#[derive(Debug)]
+pub struct RequestBody {
+    shared: Rc<RefCell<Exchanging>>,
+    length: Option<u64>,
+    idle: Duration,
+    timeout: Timeout,
+    deadline: Option<Instant>,
+}
+
+impl RequestBody {
+    /// Makes the body of a request framed as `framing` and readies the decoder for it.
+    pub fn start(
+        shared: &Rc<RefCell<Exchanging>>,
+        framing: Framing,
+        limits: &HeadLimits,
+        idle: Duration,
+    ) -> Self {
+        let mut exchanging = shared.borrow_mut();
+        exchanging.decoder = BodyDecoder::new(framing, limits);
+        exchanging.body_bytes = 0;
+        Self {
+            shared: Rc::clone(shared),
+            length: match framing {
+                Framing::Length(length) => Some(length),
+                Framing::None => Some(0),
+                Framing::Chunked | Framing::UntilClose => None,
+            },
+            idle,
+            timeout: Timeout::new(),
+            deadline: None,
+        }
+    }
+
+    /// Reads the next frame; fails when the client stays silent for too long.
+    pub fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let polled = self.shared.borrow_mut().poll_frame(cx);
+        match polled {
+            Poll::Ready(frame) => {
+                self.deadline = None;
+                if let Some(Ok(frame)) = &frame
+                    && let Some(data) = frame.data_ref()
+                {
+                    self.length = self.length.map(|left| left - data.len() as u64);
+                }
+                Poll::Ready(frame)
+            }
+            Poll::Pending => {
+                let idle = self.idle;
+                let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + idle);
+                ready!(self.timeout.poll_at(cx, deadline));
+                self.shared.borrow_mut().broken = true;
+                Poll::Ready(Some(Err(Failure::SlowBody)))
+            }
+        }
+    }
+
+    /// Whether the whole body has been read.
+    pub fn is_end(&self) -> bool {
+        self.shared.borrow().decoder.is_done()
+    }
+
+    /// The exact rest if the client announced it.
+    pub fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::new, SizeHint::with_exact)
+    }
+}
+
+impl Exchanging {
+    /// Wraps a stream that has carried nothing yet.
+    pub fn new(io: Buffered, limits: &HeadLimits) -> Self {
+        Self {
+            io,
+            decoder: BodyDecoder::new(Framing::None, limits),
+            expects_continue: false,
+            answered: false,
+            broken: false,
+            body_bytes: 0,
+            probed: false,
+        }
+    }
+
+    /// Throws away what has come of a body that nobody will read; whether that was all of it.
+    pub fn discard_received(&mut self) -> bool {
+        if self.broken {
+            return false;
+        }
+        loop {
+            match self.decoder.decode(self.io.received()) {
+                Ok(Decoded::Data(data)) => self.body_bytes += data.len() as u64,
+                Ok(Decoded::Trailers(_)) => {}
+                Ok(Decoded::Done) => return true,
+                Ok(Decoded::NeedMore) => return false,
+                Err(_) => {
+                    self.broken = true;
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        if self.broken {
+            return Poll::Ready(Some(Err(Failure::ClientGone)));
+        }
+        loop {
+            match self.decoder.decode(self.io.received()) {
+                Ok(Decoded::Data(data)) => {
+                    self.body_bytes += data.len() as u64;
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Ok(Decoded::Trailers(trailers)) => {
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                Ok(Decoded::Done) => return Poll::Ready(None),
+                Ok(Decoded::NeedMore) => {}
+                Err(fault) => {
+                    self.broken = true;
+                    return Poll::Ready(Some(Err(fault.of_request().into())));
+                }
+            }
+            if self.expects_continue {
+                self.expects_continue = false;
+                // What has come already needs no leave.
+                if !self.answered && !self.io.has_received() {
+                    encode_continue(self.io.outgoing());
+                }
+            }
+            if !self.answered && matches!(self.io.poll_flush(cx), Poll::Ready(Err(_))) {
+                self.broken = true;
+                return Poll::Ready(Some(Err(Failure::ClientGone)));
+            }
+            match ready!(self.io.poll_fill(cx)) {
+                Ok(0) => {
+                    self.broken = true;
+                    return Poll::Ready(Some(Err(BadRequest::BodyLength.into())));
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    self.broken = true;
+                    return Poll::Ready(Some(Err(Failure::ClientGone)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The checks that every request passes before it is routed (RFC 9110, 9112, 9113).
+//!
+//! The HTTP/1.1 codec has refused what is malformed on the wire; here is what both
+//! versions have in common. Afterwards `Host` is the authority, and the target is in
+//! origin form.
+
+use ::http::{HeaderValue, Method, Request, Uri, Version, header, uri::PathAndQuery};
+use bytes::Bytes;
+use http_body::Body as _;
+
+use crate::{
+    exchange::{BadRequest, Body, Exchange, Failure},
+    http::{
+        authority::effective_authority,
+        hop_by_hop,
+        upgrade::{Offer, RequestBody},
+    },
+    listener::Connection,
+    state::{RequestView, Underscores},
+};
+
+/// Checks a request and brings it into the form that the rest of the walk relies on.
+pub(super) fn check(
+    connection: &Connection,
+    exchange: &mut Exchange,
+    request: &mut Request<Body>,
+) -> Result<Option<Offer>, Failure> {
+    let uri = request.uri().clone();
+    remember_target(exchange, &uri);
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(BadRequest::Method.into());
+    }
+    if request.version() == Version::HTTP_2 {
+        check_http2(exchange, request)?;
+    }
+    let authority = effective_authority(
+        request.version(),
+        uri.authority().map(|authority| authority.as_str()),
+        request.headers(),
+    )?;
+    exchange.request.authority.clone_from(&authority);
+    let host = authority.map_or(NO_HOST, |authority| authority.to_header_value());
+    if uri.authority().is_some() || request.headers().get(header::HOST) != Some(&host) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    check_target(request, &uri)?;
+    check_underscores(connection, exchange, request)?;
+    if connection.worker.pseudonym().is_in(request.headers()) {
+        return Err(Failure::Loop);
+    }
+    let body = if request.body().is_end_stream() {
+        RequestBody::Absent
+    } else {
+        RequestBody::Present
+    };
+    Ok(Offer::read(
+        request.version(),
+        request.method(),
+        request.headers(),
+        body,
+    )?)
+}
+
+/// What the route table looks at.
+pub(super) fn view<'a>(exchange: &'a Exchange, request: &'a Request<Body>) -> RequestView<'a> {
+    RequestView {
+        listener: exchange.listener.index,
+        host: exchange.host(),
+        path: request.uri().path(),
+        query: request.uri().query(),
+        method: request.method(),
+        headers: request.headers(),
+        client: exchange.client,
+    }
+}
+
+fn remember_target(exchange: &mut Exchange, uri: &Uri) {
+    // A logged target is what the client sent, as far as it is one.
+    exchange.request.target = match uri.path_and_query() {
+        Some(target) => Bytes::copy_from_slice(target.as_str().as_bytes()),
+        None => Bytes::from(uri.to_string()),
+    };
+}
+
+/// The limits that HTTP/1.1 heads have met in the codec.
+fn check_http2(exchange: &Exchange, request: &Request<Body>) -> Result<(), BadRequest> {
+    let limits = &exchange.listener.head;
+    let target = request.uri().path_and_query();
+    if target.is_some_and(|target| target.as_str().len() > limits.target_max) {
+        return Err(BadRequest::TargetTooLong);
+    }
+    if request.headers().len() > limits.headers_max {
+        return Err(BadRequest::TooManyHeaders);
+    }
+    match request.headers().get(header::EXPECT) {
+        Some(expect) if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            Err(BadRequest::Expectation)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Leaves a target in origin form, or `*` for OPTIONS.
+fn check_target(request: &mut Request<Body>, uri: &Uri) -> Result<(), BadRequest> {
+    let asterisk = uri.path() == "*";
+    if asterisk && request.method() != Method::OPTIONS {
+        return Err(BadRequest::Target);
+    }
+    if uri.scheme().is_none() && uri.authority().is_none() {
+        return if asterisk || uri.path().starts_with('/') {
+            Ok(())
+        } else {
+            Err(BadRequest::Target)
+        };
+    }
+    let target = match uri.path_and_query() {
+        Some(target) if target.as_str().starts_with('/') || asterisk => target.clone(),
+        Some(target) => {
+            let text = format!("/{}", target.as_str());
+            PathAndQuery::try_from(text).map_err(|_| BadRequest::Target)?
+        }
+        None => PathAndQuery::from_static("/"),
+    };
+    *request.uri_mut() = Uri::from(target);
+    Ok(())
+}
+
+fn check_underscores(
+    connection: &Connection,
+    exchange: &Exchange,
+    request: &mut Request<Body>,
+) -> Result<(), BadRequest> {
+    match exchange.listener.underscores {
+        Underscores::Allow => Ok(()),
+        Underscores::Drop => {
+            if hop_by_hop::has_underscore(request.headers()) {
+                let dropped = hop_by_hop::drop_underscores(request.headers_mut());
+                connection.worker.metrics().underscores_dropped(dropped);
+            }
+            Ok(())
+        }
+        Underscores::Refuse if hop_by_hop::has_underscore(request.headers()) => {
+            Err(BadRequest::Underscore)
+        }
+        Underscores::Refuse => Ok(()),
+    }
+}
+
+/// What `Host` says towards the endpoint when an HTTP/1.0 client named none.
+const NO_HOST: HeaderValue = HeaderValue::from_static("");

@@ -1,0 +1,179 @@
+//! The end of an exchange: one place records metrics, health signals and the log line.
+
+use std::{cell::RefCell, sync::Arc, time::Duration};
+
+use ::http::{StatusCode, Version};
+use tokio::time::Instant;
+
+use crate::{
+    exchange::{AttemptOutcome, Exchange, Side},
+    listener::Connection,
+    server::Worker,
+    telemetry::{
+        access_log::{AttemptView, Line},
+        metrics::{Counter, CounterMap, Histogram, WorkerMetrics, names},
+    },
+};
+
+/// One worker's metric handles of a route.
+#[derive(Debug)]
+pub(crate) struct RouteMetrics {
+    name: Arc<str>,
+    duration: Histogram,
+    /// By listener and status class, for exchanges that went well: found without a hash.
+    fine: RefCell<Vec<[Option<Counter>; 6]>>,
+    failed: RefCell<CounterMap<(u32, u16, &'static str), 4>>,
+}
+
+impl RouteMetrics {
+    /// Resolves the handles of the route of that name.
+    pub(crate) fn new(worker: &WorkerMetrics, name: &Arc<str>) -> Self {
+        Self {
+            name: Arc::clone(name),
+            duration: worker.histogram(&names::REQUEST_DURATION_SECONDS, [name]),
+            fine: RefCell::default(),
+            failed: RefCell::new(worker.counter_map(&names::REQUESTS_TOTAL)),
+        }
+    }
+
+    fn count(
+        &self,
+        worker: &WorkerMetrics,
+        exchange: &Exchange,
+        status: u16,
+        reason: &'static str,
+    ) {
+        let class = usize::from(status / 100).min(5);
+        let listener = &exchange.listener;
+        let labels = [&*listener.name, &*self.name, CLASSES[class], reason];
+        if !reason.is_empty() {
+            let key = (listener.index, status / 100, reason);
+            self.failed.borrow_mut().get(key, || labels).inc();
+            return;
+        }
+        let mut fine = self.fine.borrow_mut();
+        let place = listener.index as usize;
+        if fine.len() <= place {
+            fine.resize_with(place + 1, Default::default);
+        }
+        fine[place][class]
+            .get_or_insert_with(|| worker.counter(&names::REQUESTS_TOTAL, labels))
+            .inc();
+    }
+}
+
+/// An exchange has begun.
+pub(super) fn begun(connection: &Connection, exchange: &Exchange) {
+    connection
+        .worker
+        .metrics()
+        .in_flight(&exchange.listener)
+        .inc();
+}
+
+/// An exchange has ended, whatever way.
+pub(super) fn record(connection: &Connection, exchange: &Exchange) {
+    let worker = &connection.worker;
+    let metrics = worker.metrics();
+    metrics.in_flight(&exchange.listener).dec();
+    let now = Instant::now();
+    let took = now - exchange.started;
+    let status = match (exchange.status, exchange.failure) {
+        (Some(status), Some(failure))
+            if failure.side() == Side::Downstream && !exchange.complete =>
+        {
+            // What the client saw of it is not what was meant.
+            let gone = failure.status();
+            if gone.as_u16() == 499 { gone } else { status }
+        }
+        (Some(status), _) => status,
+        (None, Some(failure)) => failure.status(),
+        (None, None) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let reason = exchange.failure.map_or("", |failure| failure.word());
+    let routes = &exchange.snapshot.routes;
+    let route = exchange.decision.map(|decision| decision.route.0 as usize);
+    let route = route
+        .and_then(|route| routes.get(route))
+        .or_else(|| routes.last());
+    if let Some(route) = route {
+        route.count(metrics.registry(), exchange, status.as_u16(), reason);
+        route.duration.observe(took);
+    }
+    // An answer that broke off after its head: the head had counted as a success.
+    if let (Some(failure), Some(pick)) = (exchange.failure, &exchange.held.pick)
+        && failure.side() == Side::Upstream
+    {
+        pick.observe_break(now);
+    }
+    if worker.remembers(exchange) {
+        write_line(worker, exchange, status, took);
+    }
+}
+
+fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Duration) {
+    let outcomes: Vec<StatusCode> = exchange
+        .attempts
+        .iter()
+        .map(|attempt| match attempt.outcome {
+            Some(AttemptOutcome::Answered(status)) => status,
+            Some(AttemptOutcome::Failed(_)) | None => StatusCode::OK,
+        })
+        .collect();
+    let attempts: Vec<AttemptView<'_>> = exchange
+        .attempts
+        .iter()
+        .zip(&outcomes)
+        .map(|(attempt, status)| AttemptView {
+            endpoint: &attempt.endpoint,
+            outcome: match attempt.outcome {
+                Some(AttemptOutcome::Answered(_)) => status.as_str(),
+                Some(AttemptOutcome::Failed(failure)) => failure.word(),
+                None => "cancelled",
+            },
+            took: attempt.took,
+        })
+        .collect();
+    let upstream = exchange
+        .answered
+        .map(|answered| answered - exchange.started);
+    let queue = (exchange.queued_ns > 0).then(|| Duration::from_nanos(exchange.queued_ns));
+    let request = &exchange.request;
+    let line = Line {
+        time: worker.wall_time(),
+        request_id: exchange.request_id(),
+        trace_id: None,
+        listener: exchange.listener_name(),
+        client: Some(exchange.client),
+        method: if request.known {
+            request.method.as_str()
+        } else {
+            ""
+        },
+        host: request.authority.as_ref().map_or("", |host| host.as_str()),
+        path: std::str::from_utf8(&request.target).unwrap_or_default(),
+        protocol: match request.version {
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2.0",
+            _ => "HTTP/1.1",
+        },
+        status: status.as_u16(),
+        reason: exchange.failure.map(|failure| failure.word()),
+        route: exchange.route_name(),
+        pool: exchange.pool_name(),
+        endpoint: exchange.endpoint(),
+        version: exchange.version(),
+        attempts: &attempts,
+        bytes_in: exchange.bytes_in,
+        bytes_out: exchange.bytes_out,
+        total: took,
+        upstream,
+        queue,
+        tls: None,
+        user_agent: request.user_agent.as_ref().map(|agent| agent.as_bytes()),
+        fields: &[],
+    };
+    worker.write_line(&line);
+}
+
+const CLASSES: [&str; 6] = ["", "1xx", "2xx", "3xx", "4xx", "5xx"];

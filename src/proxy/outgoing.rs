@@ -1,0 +1,199 @@
+//! A response on its way to the client, and the record that closes with it.
+
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use ::http::Version;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::finish;
+use crate::{
+    exchange::{Body, Exchange, Failure},
+    listener::Connection,
+    socket::Buffered,
+    timer::Timeout,
+};
+
+/// An exchange that is under way. Dropping it, however that comes, records its end.
+#[derive(Debug)]
+pub(super) struct Open {
+    connection: Rc<Connection>,
+    exchange: Box<Exchange>,
+}
+
+impl Open {
+    pub(super) fn new(connection: Rc<Connection>, exchange: Exchange) -> Self {
+        connection.in_flight.set(connection.in_flight.get() + 1);
+        finish::begun(&connection, &exchange);
+        Self {
+            connection,
+            exchange: Box::new(exchange),
+        }
+    }
+
+    pub(super) fn exchange(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
+    pub(super) fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let connection = &self.connection;
+        connection.in_flight.set(connection.in_flight.get() - 1);
+        if !self.exchange.complete && self.exchange.failure.is_none() {
+            self.exchange.failure = Some(if connection.worker.is_cutting() {
+                Failure::Shutdown
+            } else {
+                Failure::ClientGone
+            });
+        }
+        finish::record(connection, &self.exchange);
+    }
+}
+
+/// The body of a response towards the client; holds the record of its exchange.
+#[derive(Debug)]
+pub struct Outgoing {
+    body: Body,
+    open: Open,
+    /// Longest wait for a piece of the body; none while there is nothing to wait for.
+    idle: Option<Duration>,
+    timeout: Timeout,
+    deadline: Option<Instant>,
+}
+
+impl Outgoing {
+    pub(super) fn new(open: Open, body: Body, idle: Option<Duration>) -> Self {
+        Self {
+            body,
+            open,
+            idle,
+            timeout: Timeout::new(),
+            deadline: None,
+        }
+    }
+
+    /// The response has reached the client's socket to its end.
+    pub fn complete(&mut self) {
+        self.open.exchange.complete = true;
+    }
+
+    /// The response was cut short.
+    pub fn cut(&mut self, failure: Failure) {
+        let exchange = &mut self.open.exchange;
+        // A reply of ours already has its reason.
+        if exchange.failure.is_none() {
+            exchange.failure = Some(failure);
+        }
+        exchange.complete = false;
+    }
+
+    /// Tells how much of the request body was read.
+    pub fn set_bytes_in(&mut self, bytes: u64) {
+        self.open.exchange.bytes_in = bytes;
+    }
+
+    /// Counts bytes of a tunnel.
+    pub fn count_tunnel(&mut self, bytes_in: u64, bytes_out: u64) {
+        self.open.exchange.bytes_in += bytes_in;
+        self.open.exchange.bytes_out += bytes_out;
+    }
+
+    /// Whether reading the body may still read the request: an endpoint that answered early.
+    pub fn drives_request(&self) -> bool {
+        match &self.body {
+            Body::Http1Response(body) => body.drives_request(),
+            Body::Http2Response(_) => true,
+            Body::Empty
+            | Body::Full(_)
+            | Body::Http1Request(_)
+            | Body::Http2Request(_)
+            | Body::Limited(_)
+            | Body::Tunnel(_)
+            | Body::Custom(_) => false,
+        }
+    }
+
+    /// Takes the upstream connection of a 101.
+    pub fn take_tunnel(&mut self) -> Option<Box<Buffered>> {
+        match std::mem::replace(&mut self.body, Body::Empty) {
+            Body::Tunnel(upstream) => Some(upstream),
+            body => {
+                self.body = body;
+                None
+            }
+        }
+    }
+
+    /// How long a tunnel may be silent.
+    pub fn tunnel_idle(&self) -> Duration {
+        self.idle.unwrap_or(Duration::from_secs(60))
+    }
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.deadline = None;
+                if let Some(data) = frame.data_ref() {
+                    this.open.exchange.bytes_out += data.len() as u64;
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(failure))) => {
+                this.cut(failure);
+                Poll::Ready(Some(Err(failure)))
+            }
+            Poll::Ready(None) => {
+                this.body = Body::Empty;
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let Some(idle) = this.idle else {
+                    return Poll::Pending;
+                };
+                let deadline = *this.deadline.get_or_insert_with(|| Instant::now() + idle);
+                if this.timeout.poll_at(cx, deadline).is_pending() {
+                    return Poll::Pending;
+                }
+                this.cut(Failure::ReadTimeout);
+                Poll::Ready(Some(Err(Failure::ReadTimeout)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        // HTTP/2 does not tell when the last frame has left; its taking it is the end.
+        let exchange = &mut self.open.exchange;
+        let ended = exchange.request.version == Version::HTTP_2 && self.body.is_end_stream();
+        exchange.complete |= ended && exchange.failure.is_none_or(|_| exchange.status.is_some());
+    }
+}

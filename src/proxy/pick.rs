@@ -1,0 +1,200 @@
+//! Choosing an endpoint for an attempt, and waiting for one when that may help.
+
+use std::{rc::Rc, sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use ::http::{HeaderMap, Request, header};
+use tokio::time::Instant;
+
+use crate::{
+    exchange::{Exchange, Failure},
+    listener::Connection,
+    timer,
+    upstream::{
+        endpoint::stable_hash,
+        local::{LocalPool, Pick, PickRequest, Picked},
+        picker::EndpointIndex,
+        pool::{HashKey, PoolLimits, ViewIndex},
+        shared::PoolShared,
+    },
+};
+
+/// What is asked of a pool.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) pool: &'a Rc<LocalPool>,
+    pub(super) view: ViewIndex,
+    pub(super) key: Option<u64>,
+    pub(super) may_probe: bool,
+    pub(super) deadline: Instant,
+}
+
+/// Picks an endpoint; waits for first health checks and for room where the pool allows it.
+///
+/// # Errors
+/// [`Failure::NoEndpoint`] when nobody can serve, [`Failure::LimitReached`] when
+/// there was no room in time.
+pub(super) async fn pick(
+    connection: &Connection,
+    exchange: &mut Exchange,
+    wanted: &Wanted<'_>,
+    tried: &[EndpointIndex],
+) -> Result<Pick, Failure> {
+    let mut queued: Option<Queued> = None;
+    loop {
+        let now = Instant::now();
+        let request = PickRequest {
+            now,
+            draw: connection.worker.draw(),
+            key: wanted.key,
+            tried,
+            may_probe: wanted.may_probe,
+        };
+        // Registered before the look, so that no release in between is missed.
+        let shared = &wanted.pool.pool.shared;
+        let freed = shared.freed.notified();
+        match wanted.pool.pick(wanted.view, &request) {
+            Picked::Endpoint(pick) => {
+                if let Some(queued) = queued {
+                    queued.end(exchange, now);
+                }
+                return Ok(pick);
+            }
+            Picked::Nobody => return Err(Failure::NoEndpoint),
+            Picked::Pending => {
+                wanted.pool.pool.health.ready(wanted.deadline).await;
+                if Instant::now() >= wanted.deadline {
+                    return Err(Failure::NoEndpoint);
+                }
+            }
+            Picked::Full => {
+                let limits = &wanted.pool.pool.limits;
+                let place = queued.take().or_else(|| Queued::join(shared, limits, now));
+                let place = place.ok_or(Failure::LimitReached)?;
+                let waited = timer::until(place.deadline.min(wanted.deadline), freed).await;
+                if waited.is_err() {
+                    place.end(exchange, Instant::now());
+                    return Err(Failure::LimitReached);
+                }
+                queued = Some(place);
+            }
+        }
+    }
+}
+
+/// One of the pool's places for requests under way; given back when dropped.
+#[derive(Debug)]
+pub(super) struct RequestPlace(Option<Arc<PoolShared>>);
+
+impl RequestPlace {
+    /// Takes a place, waiting for one as long as the pool's queue allows.
+    ///
+    /// # Errors
+    /// [`Failure::LimitReached`].
+    pub(super) async fn take(
+        exchange: &mut Exchange,
+        pool: &Rc<LocalPool>,
+        deadline: Instant,
+    ) -> Result<Self, Failure> {
+        let limits = &pool.pool.limits;
+        if limits.requests == 0 {
+            return Ok(Self(None));
+        }
+        let shared = &pool.pool.shared;
+        let mut queued: Option<Queued> = None;
+        loop {
+            let freed = shared.freed.notified();
+            if shared.requests.try_take(limits.requests) {
+                if let Some(queued) = queued {
+                    queued.end(exchange, Instant::now());
+                }
+                return Ok(Self(Some(Arc::clone(shared))));
+            }
+            let now = Instant::now();
+            let place = queued.take().or_else(|| Queued::join(shared, limits, now));
+            let place = place.ok_or(Failure::LimitReached)?;
+            if timer::until(place.deadline.min(deadline), freed)
+                .await
+                .is_err()
+            {
+                place.end(exchange, Instant::now());
+                return Err(Failure::LimitReached);
+            }
+            queued = Some(place);
+        }
+    }
+}
+
+impl Drop for RequestPlace {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.requests.give_back();
+            shared.freed.notify_one();
+        }
+    }
+}
+
+/// A place in the pool's queue; given back when dropped.
+struct Queued {
+    shared: Arc<PoolShared>,
+    since: Instant,
+    deadline: Instant,
+}
+
+impl Queued {
+    fn join(shared: &Arc<PoolShared>, limits: &PoolLimits, now: Instant) -> Option<Self> {
+        shared.queued.try_take(limits.queue).then(|| Self {
+            shared: Arc::clone(shared),
+            since: now,
+            deadline: now + limits.queue_timeout,
+        })
+    }
+
+    fn end(self, exchange: &mut Exchange, now: Instant) {
+        let waited: Duration = now.saturating_duration_since(self.since);
+        exchange.queued_ns += u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.shared.queued.fetch_sub(1, Ordering::AcqRel);
+        // Whoever was woken and then gave up passes the wake on.
+        self.shared.freed.notify_one();
+    }
+}
+
+/// What a request hashes to under the pool's rule; none if it has nothing to hash.
+pub(super) fn hash_key<B>(key: &HashKey, exchange: &Exchange, request: &Request<B>) -> Option<u64> {
+    match key {
+        HashKey::ClientIp => Some(match exchange.client_ip() {
+            std::net::IpAddr::V4(address) => stable_hash(&address.octets()),
+            std::net::IpAddr::V6(address) => stable_hash(&address.octets()),
+        }),
+        HashKey::Header(name) => {
+            let value = request.headers().get(name)?;
+            Some(stable_hash(value.as_bytes()))
+        }
+        HashKey::Cookie(name) => cookie(request.headers(), name).map(stable_hash),
+        HashKey::Query(name) => {
+            let pairs = request.uri().query()?.split('&');
+            let mut values = pairs.filter_map(|pair| {
+                let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (found == name).then_some(value)
+            });
+            values.next().map(|value| stable_hash(value.as_bytes()))
+        }
+        HashKey::Path => Some(stable_hash(request.uri().path().as_bytes())),
+    }
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+    pairs
+        .filter_map(|pair| {
+            let pair = pair.trim_ascii();
+            let equals = memchr::memchr(b'=', pair)?;
+            Some((&pair[..equals], &pair[equals + 1..]))
+        })
+        .find_map(|(found, value)| (found == name.as_bytes()).then_some(value))
+}

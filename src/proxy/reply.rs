@@ -1,0 +1,51 @@
+//! The answer that the proxy gives when an exchange ends early.
+//!
+//! Status, `Proxy-Status` (RFC 9209) and a short body that names the request id all
+//! say the same word, which log and metric repeat.
+
+use ::http::{HeaderValue, Response, header};
+
+use super::{Outgoing, outgoing::Open, response};
+use crate::exchange::{BadRequest, Body, Failure};
+
+/// Answers with what the failure stands for.
+pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
+    let pseudonym = "sluicegate";
+    let exchange = open.exchange();
+    exchange.failure = Some(failure);
+    let text = format!(
+        "{status} {reason}: {sentence}\nrequest id: {id}\n",
+        status = failure.status().as_str(),
+        reason = failure.status().canonical_reason().unwrap_or("Error"),
+        sentence = failure.sentence(),
+        id = exchange.request_id(),
+    );
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = failure.status();
+    let headers = response.headers_mut();
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, plain);
+    let no_store = HeaderValue::from_static("no-store");
+    headers.insert(header::CACHE_CONTROL, no_store);
+    let status = format!(
+        "{pseudonym}; error={word}; details=\"{sentence}\"",
+        word = failure.word(),
+        sentence = failure.sentence(),
+    );
+    if let Ok(status) = HeaderValue::try_from(status) {
+        headers.insert(PROXY_STATUS, status);
+    }
+    match failure {
+        Failure::NoEndpoint => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        Failure::BadRequest(BadRequest::Method) => {
+            let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            headers.insert(header::ALLOW, allowed);
+        }
+        _ => {}
+    }
+    response::seal(open, response)
+}
+
+const PROXY_STATUS: ::http::HeaderName = ::http::HeaderName::from_static("proxy-status");

@@ -1,0 +1,65 @@
+//! The walk of a request from its head to the head of the response.
+//!
+//! Every step is one call; what ends the walk early is a [`Failure`], which becomes
+//! a reply in one place. A panic ends the exchange with 500 and nothing else.
+
+use std::rc::Rc;
+
+use ::http::{Request, Response};
+
+use super::{Outgoing, admit, attempt, begin::begin, outgoing::Open, reply, request, response};
+use crate::{
+    exchange::{Body, Exchange, Failure},
+    filter::Verdict,
+    listener::Connection,
+    server::task,
+    state::{self, Action},
+};
+
+/// Carries one request through the proxy; the response body is still to be streamed.
+///
+/// Dropping the future cancels the exchange: the client has gone.
+pub async fn serve(connection: &Rc<Connection>, request: Request<Body>) -> Response<Outgoing> {
+    let mut open = begin(connection, Some(&request));
+    let walked = task::caught(walk(connection, open.exchange(), request)).await;
+    match walked {
+        Ok(Ok(response)) => response::seal(open, response),
+        Ok(Err(failure)) => reply::failure(open, failure),
+        Err(task::Panicked) => reply::failure(open, Failure::Internal),
+    }
+}
+
+/// Answers a request whose head was refused before it could be understood.
+pub fn refuse(connection: &Rc<Connection>, failure: Failure) -> Response<Outgoing> {
+    let open: Open = begin(connection, None);
+    reply::failure(open, failure)
+}
+
+async fn walk(
+    connection: &Connection,
+    exchange: &mut Exchange,
+    mut request: Request<Body>,
+) -> Result<Response<Body>, Failure> {
+    let offer = admit::check(connection, exchange, &mut request)?;
+    let decision = state::route(&exchange.snapshot.shared, &admit::view(exchange, &request))?;
+    exchange.decision = Some(decision);
+    let snapshot = Rc::clone(&exchange.snapshot);
+    let route = &snapshot.shared.routes[decision.route.0 as usize];
+    let mut request = request::limit_body(request, route.body_max)?;
+    if let Some(answer) = request::answer_options(exchange, &mut request) {
+        return Ok(answer);
+    }
+    request::prepare(connection, exchange, &mut request, offer.as_ref());
+    let verdict = route.filters.on_request(exchange, &mut request).await?;
+    let mut response = match (verdict, &route.action) {
+        (Verdict::Reply(response), _) => response,
+        (Verdict::Continue, Action::Pool(pool, view)) => {
+            attempt::forward(connection, exchange, *pool, *view, request, offer.as_ref()).await?
+        }
+        (Verdict::Continue, Action::Redirect(redirect)) => redirect.reply(exchange, &request),
+        (Verdict::Continue, Action::Respond(respond)) => respond.reply(),
+    };
+    response::clean(&mut response);
+    route.filters.on_response(exchange, &mut response).await?;
+    Ok(response)
+}

@@ -1,0 +1,248 @@
+//! Whether there is another attempt.
+//!
+//! The rule that outranks all others: a request that may have had an effect is not sent twice
+//! (RFC 9110 section 9.2.2). Three ways lead to another attempt:
+//!
+//! 1. Nothing of the request was written, or the endpoint says that it did not look at it
+//!    (`REFUSED_STREAM`, RFC 9113 section 8.7): any method, whatever `on` says, at once.
+//! 2. A reused idle connection died before a byte of a response (RFC 9112 section 9.3.1): the
+//!    endpoint closed it while the request was on its way. Once per exchange, on a new
+//!    connection, not counted as an attempt, if the request may be repeated.
+//! 3. An outcome in `on`, if the request may be repeated, after a backoff, within the budget.
+//!
+//! Always: the body can be sent again, no byte of a response went downstream, time is left.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode};
+
+use super::{Backoff, Conditions};
+use crate::exchange::{Failure, Side};
+
+/// The retry settings of a route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryPolicy {
+    /// Attempts in all; 1 is no retry.
+    pub attempts: u32,
+    /// After which outcomes a request that may be repeated is.
+    pub on: Conditions,
+    /// The wait before a repetition.
+    pub backoff: Backoff,
+    /// Bytes of a request body kept to be sent again.
+    pub body_max: u64,
+    /// Whether `Idempotency-Key` makes any method repeatable.
+    pub idempotency_key: bool,
+}
+
+/// What is known when an attempt has failed, or its response head has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Attempts made, this one included; reconnections left out.
+    pub attempts: u32,
+    /// How this one ended.
+    pub outcome: Outcome,
+    /// Whether bytes of the request may have reached the endpoint.
+    pub written: Written,
+    /// Whether the connection had carried an exchange before.
+    pub connection: Connection,
+    /// Whether this exchange has had its [`Verdict::Reconnect`].
+    pub reconnected: bool,
+    /// Whether the request may be repeated: see [`RetryPolicy::is_repeatable`].
+    pub repeatable: bool,
+    /// Whether the body can be sent from its start.
+    pub body: Body,
+    /// How far the response has come.
+    pub response: Response,
+    /// What is left of the total time.
+    pub left: Duration,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Without a response head.
+    Failed(Failure),
+    /// With a response head.
+    Status(StatusCode),
+    /// With a gRPC status in the response head.
+    Grpc(u8),
+}
+
+/// What the endpoint may have seen of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Not a byte left the proxy.
+    Nothing,
+    /// At least a byte may have.
+    Something,
+}
+
+/// What the attempt went over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// A connection made for it.
+    New,
+    /// An idle connection.
+    Reused,
+}
+
+/// What is left of the request body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// There is none, it was not touched, or all of it was kept.
+    Intact,
+    /// Part of it is gone.
+    Spent,
+}
+
+/// How far the response has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// Not a byte from the endpoint.
+    Nothing,
+    /// Some bytes or the head, held by the proxy.
+    Held,
+    /// Something of it went downstream.
+    Sent,
+}
+
+/// Whether there is another attempt, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Another attempt, at another endpoint while one is left. It counts.
+    Retry {
+        /// Nothing happened upstream: no backoff, nothing withdrawn from the budget. Else wait
+        /// as [`RetryPolicy::wait`] says and withdraw first.
+        immediately: bool,
+    },
+    /// The same again on a new connection, at once. It does not count.
+    Reconnect,
+    /// The outcome stands.
+    No(Why),
+}
+
+/// Why there is no other attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// Part of the response went downstream.
+    ResponseSent,
+    /// The outcome is not the endpoint's fault; another would change nothing.
+    NotUpstream,
+    /// The outcome is an answer to pass on: not in `on`.
+    NotListed,
+    /// The request may have had an effect.
+    NotRepeatable,
+    /// The body cannot be sent again.
+    BodySpent,
+    /// `attempts` are made.
+    AttemptsUsed,
+    /// The total time is over, or would be before the next attempt.
+    TimeOver,
+    /// The retry budget of the pool is used up; said by the caller, after withdrawing failed.
+    BudgetUsed,
+}
+
+/// Decides on another attempt. Pure, O(1).
+pub fn decide(policy: &RetryPolicy, facts: &Facts) -> Verdict {
+    match cause(policy, facts).and_then(|cause| allow(policy, facts, cause)) {
+        Ok(verdict) => verdict,
+        Err(why) => Verdict::No(why),
+    }
+}
+
+/// What speaks for another attempt: the three ways of the module's doc.
+#[derive(Clone, Copy)]
+enum Cause {
+    Untouched,
+    Died,
+    Listed,
+}
+
+fn cause(policy: &RetryPolicy, facts: &Facts) -> Result<Cause, Why> {
+    let untouched = facts.written == Written::Nothing;
+    let died = facts.connection == Connection::Reused
+        && facts.response == Response::Nothing
+        && !facts.reconnected
+        && (facts.repeatable || untouched);
+    match facts.outcome {
+        Outcome::Failed(failure) if failure.side() != Side::Upstream => Err(Why::NotUpstream),
+        Outcome::Failed(Failure::StreamRefused) => Ok(Cause::Untouched),
+        Outcome::Failed(Failure::ConnectionClosed) if died => Ok(Cause::Died),
+        Outcome::Failed(_) if untouched => Ok(Cause::Untouched),
+        outcome if policy.on.contains(outcome) => Ok(Cause::Listed),
+        _ => Err(Why::NotListed),
+    }
+}
+
+/// What speaks against it.
+fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<Verdict, Why> {
+    if facts.response == Response::Sent {
+        return Err(Why::ResponseSent);
+    }
+    if matches!(cause, Cause::Listed) && !facts.repeatable {
+        return Err(Why::NotRepeatable);
+    }
+    if facts.body == Body::Spent {
+        return Err(Why::BodySpent);
+    }
+    if facts.left.is_zero() {
+        return Err(Why::TimeOver);
+    }
+    if matches!(cause, Cause::Died) {
+        return Ok(Verdict::Reconnect);
+    }
+    if facts.attempts >= policy.attempts {
+        return Err(Why::AttemptsUsed);
+    }
+    Ok(Verdict::Retry {
+        immediately: matches!(cause, Cause::Untouched),
+    })
+}
+
+impl Why {
+    /// The word for log and record.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ResponseSent => "response_sent",
+            Self::NotUpstream => "not_upstream",
+            Self::NotListed => "not_listed",
+            Self::NotRepeatable => "not_repeatable",
+            Self::BodySpent => "body_spent",
+            Self::AttemptsUsed => "attempts_used",
+            Self::TimeOver => "time_over",
+            Self::BudgetUsed => "budget_used",
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Whether a request may be sent twice: the method is idempotent, or the client says so with
+    /// an `Idempotency-Key` and the route believes it.
+    pub fn is_repeatable(&self, method: &Method, headers: &HeaderMap) -> bool {
+        let key = || {
+            headers
+                .get("idempotency-key")
+                .is_some_and(|key| !key.is_empty())
+        };
+        method.is_idempotent() || (self.idempotency_key && key())
+    }
+
+    /// The wait before the attempt that follows so many attempts: the backoff, or what the
+    /// endpoint asked for if that is longer. `None` if the time left does not reach beyond it.
+    pub fn wait(
+        &self,
+        attempts: u32,
+        draw: u64,
+        retry_after: Option<Duration>,
+        left: Duration,
+    ) -> Option<Duration> {
+        let wait = self
+            .backoff
+            .delay(attempts, draw)
+            .max(retry_after.unwrap_or_default());
+        (wait < left).then_some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! Every row of the decision.
+
+use http::HeaderValue;
+
+use super::super::Condition;
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn policy() -> RetryPolicy {
+    let on = [
+        Condition::Connect,
+        Condition::Reset,
+        Condition::RefusedStream,
+        Condition::Status(StatusCode::SERVICE_UNAVAILABLE),
+    ];
+    RetryPolicy {
+        attempts: 2,
+        on: on.into_iter().collect(),
+        backoff: Backoff {
+            base: 25 * MS,
+            max: 250 * MS,
+        },
+        body_max: 65_536,
+        idempotency_key: false,
+    }
+}
+
+/// A GET that was written on a new connection, which then broke.
+fn facts() -> Facts {
+    Facts {
+        attempts: 1,
+        outcome: Outcome::Failed(Failure::ConnectionClosed),
+        written: Written::Something,
+        connection: Connection::New,
+        reconnected: false,
+        repeatable: true,
+        body: Body::Intact,
+        response: Response::Nothing,
+        left: Duration::from_secs(30),
+    }
+}
+
+const LATER: Verdict = Verdict::Retry { immediately: false };
+const NOW: Verdict = Verdict::Retry { immediately: true };
+
+#[track_caller]
+fn expect(verdict: Verdict, change: impl Fn(&mut Facts)) {
+    let mut facts = facts();
+    change(&mut facts);
+    assert_eq!(decide(&policy(), &facts), verdict, "{facts:?}");
+}
+
+fn failed(failure: Failure) -> Outcome {
+    Outcome::Failed(failure)
+}
+
+fn status(code: u16) -> Outcome {
+    Outcome::Status(StatusCode::from_u16(code).unwrap())
+}
+
+#[test]
+fn what_was_not_written_goes_elsewhere_at_once_whatever_the_method() {
+    let early = [
+        Failure::ConnectRefused,
+        Failure::ConnectTimeout,
+        Failure::Unroutable,
+        Failure::DnsFailed,
+        Failure::DnsTimeout,
+        Failure::ConnectionClosed,
+        Failure::WriteTimeout,
+    ];
+    for failure in early {
+        for repeatable in [false, true] {
+            expect(NOW, |facts| {
+                facts.outcome = failed(failure);
+                facts.written = Written::Nothing;
+                facts.repeatable = repeatable;
+            });
+        }
+    }
+    // The endpoint says so itself, although bytes went out.
+    expect(NOW, |facts| {
+        facts.outcome = failed(Failure::StreamRefused);
+        facts.repeatable = false;
+    });
+}
+
+#[test]
+fn what_was_not_written_ignores_the_list_but_not_the_number_of_attempts() {
+    let none = RetryPolicy {
+        on: Conditions::default(),
+        ..policy()
+    };
+    let refused = Facts {
+        outcome: failed(Failure::ConnectRefused),
+        written: Written::Nothing,
+        ..facts()
+    };
+    assert_eq!(decide(&none, &refused), NOW);
+    let last = Facts {
+        attempts: 2,
+        ..refused
+    };
+    assert_eq!(decide(&none, &last), Verdict::No(Why::AttemptsUsed));
+}
+
+#[test]
+fn a_post_that_was_written_is_never_sent_twice() {
+    let outcomes = [
+        failed(Failure::ConnectionClosed),
+        failed(Failure::ResponseTimeout),
+        failed(Failure::WriteTimeout),
+        failed(Failure::ResponseMalformed),
+        status(503),
+        Outcome::Grpc(14),
+    ];
+    let everything = [
+        Condition::Connect,
+        Condition::Reset,
+        Condition::RefusedStream,
+        Condition::Timeout,
+        Condition::ServerError,
+        Condition::Grpc(14),
+    ];
+    let eager = RetryPolicy {
+        on: everything.into_iter().collect(),
+        attempts: 10,
+        ..policy()
+    };
+    for outcome in outcomes {
+        for connection in [Connection::New, Connection::Reused] {
+            for reconnected in [false, true] {
+                let post = Facts {
+                    outcome,
+                    connection,
+                    reconnected,
+                    repeatable: false,
+                    ..facts()
+                };
+                assert!(matches!(decide(&eager, &post), Verdict::No(_)), "{post:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reused_connection_that_died_is_replaced_once_without_counting() {
+    let reused = |facts: &mut Facts| facts.connection = Connection::Reused;
+    expect(Verdict::Reconnect, reused);
+    expect(Verdict::Reconnect, |facts| {
+        reused(facts);
+        facts.attempts = 2;
+    });
+    expect(Verdict::Reconnect, |facts| {
+        reused(facts);
+        facts.repeatable = false;
+        facts.written = Written::Nothing;
+    });
+    expect(LATER, |facts| {
+        reused(facts);
+        facts.reconnected = true;
+    });
+    expect(LATER, |facts| {
+        reused(facts);
+        facts.response = Response::Held;
+    });
+    expect(Verdict::No(Why::NotRepeatable), |facts| {
+        reused(facts);
+        facts.repeatable = false;
+    });
+}
+
+#[test]
+fn listed_outcomes_are_tried_again_after_a_backoff() {
+    expect(LATER, |_| ());
+    expect(LATER, |facts| {
+        facts.outcome = status(503);
+        facts.response = Response::Held;
+    });
+    for outcome in [status(200), status(500), failed(Failure::ResponseTimeout)] {
+        expect(Verdict::No(Why::NotListed), |facts| facts.outcome = outcome);
+    }
+    expect(Verdict::No(Why::NotRepeatable), |facts| {
+        facts.outcome = status(503);
+        facts.repeatable = false;
+    });
+}
+
+#[test]
+fn what_forbids_another_attempt_forbids_all_ways() {
+    let ways: [fn(&mut Facts); 3] = [
+        |facts| facts.written = Written::Nothing,
+        |facts| facts.connection = Connection::Reused,
+        |facts| facts.outcome = Outcome::Status(StatusCode::SERVICE_UNAVAILABLE),
+    ];
+    for way in ways {
+        expect(Verdict::No(Why::BodySpent), |facts| {
+            way(facts);
+            facts.body = Body::Spent;
+        });
+        expect(Verdict::No(Why::TimeOver), |facts| {
+            way(facts);
+            facts.left = Duration::ZERO;
+        });
+    }
+    expect(Verdict::No(Why::ResponseSent), |facts| {
+        facts.response = Response::Sent;
+    });
+    expect(Verdict::No(Why::AttemptsUsed), |facts| facts.attempts = 2);
+    for failure in [Failure::ClientGone, Failure::Shutdown, Failure::NoEndpoint] {
+        expect(Verdict::No(Why::NotUpstream), |facts| {
+            facts.outcome = failed(failure);
+            facts.written = Written::Nothing;
+        });
+    }
+}
+
+#[test]
+fn a_key_makes_a_post_repeatable_only_where_the_route_says_so() {
+    let mut headers = HeaderMap::new();
+    let mut policy = policy();
+    assert!(policy.is_repeatable(&Method::PUT, &headers));
+    policy.idempotency_key = true;
+    assert!(!policy.is_repeatable(&Method::POST, &headers));
+    headers.insert("idempotency-key", HeaderValue::from_static("\"8e03978e\""));
+    assert!(policy.is_repeatable(&Method::POST, &headers));
+    policy.idempotency_key = false;
+    assert!(!policy.is_repeatable(&Method::POST, &headers));
+}
+
+#[test]
+fn the_wait_is_the_longer_of_both_and_fits_the_time_left() {
+    let (policy, left) = (policy(), Duration::from_secs(30));
+    assert_eq!(policy.wait(1, u64::MAX, None, left), Some(25 * MS));
+    let asked = Some(Duration::from_secs(2));
+    assert_eq!(policy.wait(1, u64::MAX, asked, left), asked);
+    assert_eq!(policy.wait(1, 0, Some(left), left), None);
+}

@@ -1,0 +1,121 @@
+//! The conditions of a route, asked one by one.
+//!
+//! `check` is the only place that says whether a route takes a request once host and path
+//! are settled; finding a route drops the reason, explaining prints it.
+
+mod host;
+mod path;
+mod query;
+mod value;
+
+use std::fmt;
+
+use http::HeaderValue;
+
+use super::spec::RouteSpec;
+use super::table::Facts;
+use crate::http::cookie;
+
+pub(super) use host::matches_host;
+pub(super) use path::matches_path;
+pub use value::ValueMatch;
+
+/// The first condition of a route that a request does not meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// The request came by another listener.
+    Listener,
+    /// None of the hosts of the route.
+    Host,
+    /// Not the path of the route.
+    Path,
+    /// None of the methods of the route.
+    Method,
+    /// The field at this place in the route is absent or has another value.
+    Header(usize),
+    /// The query parameter at this place in the route is absent or has another value.
+    Query(usize),
+    /// The cookie at this place in the route is absent or has another value.
+    Cookie(usize),
+    /// The client is in none of the networks of the route.
+    Source,
+}
+
+/// Asks all conditions of a route but host and path, in a fixed order, cheap ones first.
+///
+/// `listeners` are the indexes of the route's listeners in ascending order, `None` for all.
+pub(super) fn check(
+    spec: &RouteSpec,
+    listeners: Option<&[u32]>,
+    facts: &Facts<'_>,
+) -> Result<(), Mismatch> {
+    if let Some(listeners) = listeners
+        && listeners.binary_search(&facts.listener).is_err()
+    {
+        return Err(Mismatch::Listener);
+    }
+    if !spec.methods.is_empty() && !spec.methods.contains(facts.method) {
+        return Err(Mismatch::Method);
+    }
+    if !spec.source.is_empty() {
+        let client = facts.client.to_canonical();
+        if !spec.source.iter().any(|net| net.contains(&client)) {
+            return Err(Mismatch::Source);
+        }
+    }
+    for (place, (name, wanted)) in spec.headers.iter().enumerate() {
+        if !wanted.matches_header(facts.headers, name) {
+            return Err(Mismatch::Header(place));
+        }
+    }
+    for (place, (name, wanted)) in spec.query.iter().enumerate() {
+        if !query::matches(facts.query, name, wanted) {
+            return Err(Mismatch::Query(place));
+        }
+    }
+    for (place, (name, wanted)) in spec.cookies.iter().enumerate() {
+        if !wanted.matches(cookie::find(facts.headers, name)) {
+            return Err(Mismatch::Cookie(place));
+        }
+    }
+    Ok(())
+}
+
+impl Mismatch {
+    /// Says in words what the route asks and what the request has.
+    pub(super) fn describe(&self, spec: &RouteSpec, facts: &Facts<'_>, listener: &str) -> String {
+        match *self {
+            Self::Listener => format!(
+                "listener \"{listener}\" is not {}",
+                list(spec.listeners.iter().flatten())
+            ),
+            Self::Host => format!("host \"{}\" is not {}", facts.host, list(&spec.hosts)),
+            Self::Path => format!("{} does not match \"{}\"", spec.path, facts.path.as_str()),
+            Self::Method => format!("method {} is not {}", facts.method, list(&spec.methods)),
+            Self::Source => format!("client {} is not in {}", facts.client, list(&spec.source)),
+            Self::Header(place) => {
+                let (name, wanted) = &spec.headers[place];
+                let found = facts.headers.get(name).map(HeaderValue::as_bytes);
+                wanted.describe("header", name.as_str(), found)
+            }
+            Self::Query(place) => {
+                let (name, wanted) = &spec.query[place];
+                let found = query::find(facts.query, name);
+                wanted.describe("query parameter", name, found.as_deref())
+            }
+            Self::Cookie(place) => {
+                let (name, wanted) = &spec.cookies[place];
+                wanted.describe("cookie", name, cookie::find(facts.headers, name))
+            }
+        }
+    }
+}
+
+/// Prints what a route allows: `"a"`, or `"a" or "b"`.
+fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items
+        .into_iter()
+        .map(|item| format!("\"{item}\""))
+        .collect();
+    items.join(" or ")
+}

@@ -1,0 +1,248 @@
+//! What a route asks of a request, as the configuration hands it over.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderName, Method};
+use ipnet::IpNet;
+use regex::Regex;
+
+use super::matcher::ValueMatch;
+use crate::exchange::BadRequest;
+use crate::http::authority::Authority;
+use crate::http::path::normalise;
+
+/// The match part of a route. All given conditions have to hold; an empty list asks nothing.
+///
+/// Of several routes that match, the first by this order takes the request: higher
+/// `priority`; exact host, then the longest wildcard, then no host; exact path, then
+/// regex, then the longest prefix; one with methods before one without; most header
+/// matches (a cookie and the source network count as one each); most query matches;
+/// last the name in alphabetical order.
+#[derive(Clone, Debug)]
+pub struct RouteSpec {
+    /// Identity of the route.
+    pub name: Arc<str>,
+    /// The listeners it takes requests of; `None` for all.
+    pub listeners: Option<Vec<Arc<str>>>,
+    /// One of these hosts; empty for any.
+    pub hosts: Vec<HostPattern>,
+    /// What the path has to be.
+    pub path: PathMatch,
+    /// One of these methods; empty for any.
+    pub methods: Vec<Method>,
+    /// All of these header fields.
+    pub headers: Vec<(HeaderName, ValueMatch)>,
+    /// All of these query parameters, by decoded name; of a repeated one the first counts.
+    pub query: Vec<(String, ValueMatch)>,
+    /// All of these cookies.
+    pub cookies: Vec<(String, ValueMatch)>,
+    /// The client is in one of these networks; empty for any.
+    pub source: Vec<IpNet>,
+    /// Overrides every other precedence; 0 unless given.
+    pub priority: i32,
+}
+
+impl RouteSpec {
+    /// A route of this name that takes every request.
+    pub fn any(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            listeners: None,
+            hosts: Vec::new(),
+            path: PathMatch::Any,
+            methods: Vec::new(),
+            headers: Vec::new(),
+            query: Vec::new(),
+            cookies: Vec::new(),
+            source: Vec::new(),
+            priority: 0,
+        }
+    }
+}
+
+/// A host, or all hosts under a domain.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HostPattern {
+    /// This host, in the form of [`Authority::host`].
+    Exact(Box<str>),
+    /// One or more labels before this domain: `*.a.b` holds `a.b`.
+    Wildcard(Box<str>),
+    /// `*`: any host, the same as naming none.
+    Any,
+}
+
+impl HostPattern {
+    /// Reads `host`, `*.domain` or `*`.
+    ///
+    /// # Errors
+    /// [`HostPatternError`] says what is wrong with the pattern.
+    pub fn parse(text: &str) -> Result<Self, HostPatternError> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let (wildcard, name) = match text.strip_prefix("*.") {
+            Some(domain) => (true, domain),
+            None => (false, text),
+        };
+        if name.contains('*') {
+            return Err(HostPatternError::Star);
+        }
+        let authority = Authority::from_text(name).map_err(|_| HostPatternError::Name)?;
+        if authority.port().is_some() {
+            return Err(HostPatternError::Port);
+        }
+        let host = authority.host().into();
+        if wildcard && name.starts_with('[') {
+            return Err(HostPatternError::Star);
+        }
+        Ok(if wildcard {
+            Self::Wildcard(host)
+        } else {
+            Self::Exact(host)
+        })
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(host) => f.write_str(host),
+            Self::Wildcard(domain) => write!(f, "*.{domain}"),
+            Self::Any => f.write_str("*"),
+        }
+    }
+}
+
+/// Why a text is no host pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostPatternError {
+    /// A star that is not the whole first label.
+    #[error("a star stands only for the labels in front: \"*.domain\"")]
+    Star,
+    /// A port; routes are chosen by name, ports belong to listeners.
+    #[error("a host pattern has no port")]
+    Port,
+    /// Not a host name or address.
+    #[error("not a host name or address")]
+    Name,
+}
+
+/// What the path of a request has to be, in its normal form.
+#[derive(Clone, Debug)]
+pub enum PathMatch {
+    /// Any path.
+    Any,
+    /// This path, byte for byte in normal form.
+    Exact(Box<str>),
+    /// This path or one under it, by whole segments; without a final slash, so `""` is `/`.
+    Prefix(Box<str>),
+    /// A path in which the expression finds a match; anchor it with `^` and `$`.
+    Regex(Regex),
+}
+
+impl PathMatch {
+    /// An exact path; brought into normal form.
+    ///
+    /// # Errors
+    /// When no request could have this path.
+    pub fn exact(path: &str) -> Result<Self, PathPatternError> {
+        Ok(Self::Exact(normal(path)?.into()))
+    }
+
+    /// A prefix of whole segments; `/a` and `/a/` are the same.
+    ///
+    /// # Errors
+    /// When no request could have this path.
+    pub fn prefix(path: &str) -> Result<Self, PathPatternError> {
+        let path = normal(path)?;
+        Ok(Self::Prefix(path.strip_suffix('/').unwrap_or(&path).into()))
+    }
+}
+
+impl fmt::Display for PathMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any path"),
+            Self::Exact(path) => write!(f, "path \"{path}\""),
+            Self::Prefix(path) if path.is_empty() => f.write_str("path prefix \"/\""),
+            Self::Prefix(path) => write!(f, "path prefix \"{path}\""),
+            Self::Regex(regex) => write!(f, "path regex \"{regex}\""),
+        }
+    }
+}
+
+/// Why a text is no path of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathPatternError {
+    /// It does not begin with a slash.
+    #[error("a path begins with \"/\"")]
+    NoSlash,
+    /// A query or fragment.
+    #[error("a path has neither \"?\" nor \"#\" nor spaces")]
+    NotOnlyPath,
+    /// No request with this path gets as far as the routes.
+    #[error("a path like this is refused in every request: {}", .0.sentence())]
+    Refused(BadRequest),
+    /// An encoded slash.
+    #[error("an encoded slash is not allowed in the path of a route")]
+    EncodedSlash,
+}
+
+fn normal(path: &str) -> Result<String, PathPatternError> {
+    if !path.starts_with('/') {
+        return Err(PathPatternError::NoSlash);
+    }
+    let normal = normalise(path.as_bytes()).map_err(|rule| match rule {
+        BadRequest::Target => PathPatternError::NotOnlyPath,
+        rule => PathPatternError::Refused(rule),
+    })?;
+    if normal.with_slashes_decoded().is_some() {
+        return Err(PathPatternError::EncodedSlash);
+    }
+    Ok(normal.as_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_patterns_are_read() {
+        let read = |text: &str| HostPattern::parse(text).map(|pattern| pattern.to_string());
+        assert_eq!(read("Shop.Example."), Ok("shop.example".into()));
+        assert_eq!(read("*.Shop.example"), Ok("*.shop.example".into()));
+        assert_eq!(read("[0::1]"), Ok("[::1]".into()));
+        assert_eq!(read("*"), Ok("*".into()));
+        assert_eq!(read("a.*.b"), Err(HostPatternError::Star));
+        assert_eq!(read("*a.b"), Err(HostPatternError::Star));
+        assert_eq!(read("*.[::1]"), Err(HostPatternError::Star));
+        assert_eq!(read("a.b:80"), Err(HostPatternError::Port));
+        assert_eq!(read("a b"), Err(HostPatternError::Name));
+        assert_eq!(read(""), Err(HostPatternError::Name));
+    }
+
+    #[test]
+    fn paths_of_routes_are_normal() {
+        let show = |path: Result<PathMatch, PathPatternError>| path.map(|path| path.to_string());
+        assert_eq!(show(PathMatch::exact("/%7Ea/")), Ok("path \"/~a/\"".into()));
+        assert_eq!(
+            show(PathMatch::prefix("/a/")),
+            Ok("path prefix \"/a\"".into())
+        );
+        assert_eq!(show(PathMatch::prefix("/")), Ok("path prefix \"/\"".into()));
+        assert_eq!(show(PathMatch::exact("a")), Err(PathPatternError::NoSlash));
+        assert_eq!(
+            show(PathMatch::exact("/a?b")),
+            Err(PathPatternError::NotOnlyPath)
+        );
+        assert_eq!(
+            show(PathMatch::prefix("/a%2Fb")),
+            Err(PathPatternError::EncodedSlash)
+        );
+        assert_eq!(
+            show(PathMatch::exact("/..")),
+            Err(PathPatternError::Refused(BadRequest::Path))
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! What control tells about itself: read by the admin API, written by control.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use serde::Serialize;
+
+/// The state of the process as control sees it. Never touched on the request path.
+#[derive(Debug)]
+pub(crate) struct Board {
+    started: SystemTime,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Why the process is not what its file says.
+    degraded: Option<String>,
+    last_reload: Option<ReloadReport>,
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ReloadReport {
+    /// `succeeded`, `unchanged` or `failed`.
+    pub(crate) result: &'static str,
+    /// The generation in use afterwards.
+    pub(crate) generation: u64,
+    /// When, in RFC 3339.
+    pub(crate) time: String,
+    /// What it changed; none when it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changes: Option<serde_json::Value>,
+    /// Connections that it closed.
+    pub(crate) connections_closed: u64,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+    /// Each fault with its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) faults: Option<serde_json::Value>,
+}
+
+impl Board {
+    pub(crate) fn new(degraded: Option<String>) -> Self {
+        Self {
+            started: SystemTime::now(),
+            inner: Mutex::new(Inner {
+                degraded,
+                last_reload: None,
+            }),
+        }
+    }
+
+    pub(crate) fn uptime_seconds(&self) -> u64 {
+        self.started.elapsed().map_or(0, |time| time.as_secs())
+    }
+
+    pub(crate) fn degraded(&self) -> Option<String> {
+        self.lock().degraded.clone()
+    }
+
+    pub(crate) fn last_reload(&self) -> Option<ReloadReport> {
+        self.lock().last_reload.clone()
+    }
+
+    /// Notes what came of a reload; one that succeeds ends what was degraded.
+    pub(crate) fn reloaded(&self, report: &ReloadReport) {
+        let mut inner = self.lock();
+        if report.result != "failed" {
+            inner.degraded = None;
+        }
+        inner.last_reload = Some(report.clone());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,56 @@
+//! The end of the process: stop accepting, let finish, then cut and say what was cut.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{Shared, reload, worker::Command};
+use crate::{state::BindAddress, telemetry::events::Events};
+
+/// Drains the process as the configuration says; returns when nothing is left.
+pub(super) async fn drain(shared: &Arc<Shared>, events: &Events) {
+    let snapshot = shared.snapshot();
+    let settings = snapshot.drain;
+    shared.draining.store(true, Ordering::SeqCst);
+    let open = shared.open_connections();
+    tracing::info!(connections = open, "draining");
+    events.publish("drain", "proxy", json!({ "connections": open }));
+    if !settings.grace.is_zero() {
+        tokio::time::sleep(settings.grace).await;
+    }
+    let addresses = snapshot
+        .listeners
+        .iter()
+        .map(|listener| listener.address.clone());
+    let addresses: Vec<BindAddress> = addresses.collect();
+    reload::unlisten(shared, &addresses).await;
+    reload::tell(shared, |_| Some(Command::CloseConnections)).await;
+    let deadline = Instant::now() + settings.timeout;
+    while shared.open_connections() > 0 {
+        if Instant::now() >= deadline {
+            let cut = cut(shared).await;
+            tracing::warn!(connections = cut, "the drain timeout is over: cut");
+            events.publish("drain", "proxy", json!({ "cut": cut }));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tracing::info!("drained");
+}
+
+/// Ends every connection now; how many that were.
+pub(super) async fn cut(shared: &Arc<Shared>) -> usize {
+    let mut total = 0;
+    for place in &shared.workers {
+        let (done, answer) = oneshot::channel();
+        if place.commands.send(Command::Cut(done)).await.is_ok() {
+            let patience = tokio::time::timeout(Duration::from_secs(1), answer);
+            total += patience.await.ok().and_then(Result::ok).unwrap_or(0);
+        }
+    }
+    total
+}

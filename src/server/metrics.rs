@@ -1,0 +1,123 @@
+//! What the control thread counts.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::task;
+use crate::{
+    telemetry::metrics::{ControlMetrics, SharedCounter, SharedGauge, names},
+    upstream::{
+        health::{EndpointState, Transition},
+        pool::Pool,
+    },
+};
+
+/// The metric handles of the control thread.
+pub(super) struct ControlGauges {
+    registry: ControlMetrics,
+    generation: SharedGauge,
+    last_success: SharedGauge,
+    last_success_time: SharedGauge,
+    tasks: SharedGauge,
+    panics: SharedCounter,
+    panics_seen: u64,
+    reloads: HashMap<&'static str, SharedCounter>,
+    /// By pool.
+    healthy: HashMap<Arc<str>, Shown>,
+}
+
+/// The health of a pool as it was last shown.
+struct Shown {
+    serial: u64,
+    /// Kept, since a gauge lives as long as its handle.
+    _gauges: Vec<SharedGauge>,
+}
+
+impl ControlGauges {
+    pub(super) fn new(registry: &ControlMetrics) -> Self {
+        let reloads = ["succeeded", "unchanged", "failed"].into_iter();
+        Self {
+            generation: registry.gauge(&names::CONFIG_GENERATION, []),
+            last_success: registry.gauge(&names::CONFIG_LAST_RELOAD_SUCCESS, []),
+            last_success_time: registry
+                .gauge(&names::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS, []),
+            tasks: registry.gauge(&names::TASKS, []),
+            panics: registry.counter(&names::PANICS_TOTAL, []),
+            panics_seen: 0,
+            reloads: reloads
+                .map(|result| {
+                    (
+                        result,
+                        registry.counter(&names::CONFIG_RELOADS_TOTAL, [result]),
+                    )
+                })
+                .collect(),
+            healthy: HashMap::new(),
+            registry: registry.clone(),
+        }
+    }
+
+    /// A configuration is in use.
+    pub(super) fn loaded(&self, generation: u64, as_written: bool) {
+        self.generation
+            .set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.last_success.set(i64::from(as_written));
+        if as_written {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let seconds = now.map_or(0, |time| time.as_secs());
+            self.last_success_time
+                .set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// A reload has ended.
+    pub(super) fn reloaded(&self, result: &'static str, generation: u64) {
+        if let Some(counter) = self.reloads.get(result) {
+            counter.inc();
+        }
+        self.loaded(generation, result != "failed");
+    }
+
+    /// An endpoint changed its state.
+    pub(super) fn transition(&self, pool: &str, transition: &Transition) {
+        if transition.to == EndpointState::Ejected && transition.from != transition.to {
+            self.registry.counter(&names::EJECTIONS_TOTAL, [pool]).inc();
+        }
+    }
+
+    /// Shows the health of a pool, if it changed.
+    pub(super) fn pool(&mut self, pool: &Pool) {
+        let serial = pool.health.serial();
+        let shown = self.healthy.get(&pool.name);
+        if shown.is_some_and(|shown| shown.serial == serial) {
+            return;
+        }
+        let picture = pool.health.picture();
+        let gauges = picture.endpoints.iter().map(|endpoint| {
+            let labels = [&*pool.name, &*endpoint.address];
+            let gauge = self.registry.gauge(&names::ENDPOINT_HEALTHY, labels);
+            gauge.set(i64::from(endpoint.state == EndpointState::Healthy));
+            gauge
+        });
+        let shown = Shown {
+            serial,
+            _gauges: gauges.collect(),
+        };
+        self.healthy.insert(Arc::clone(&pool.name), shown);
+    }
+
+    /// Forgets pools that have left.
+    pub(super) fn retain_pools(&mut self, keep: impl Fn(&str) -> bool) {
+        self.healthy.retain(|name, _| keep(name));
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.tasks.set(task::TASKS.load(Ordering::Relaxed));
+        let panics = task::PANICS.load(Ordering::Relaxed);
+        self.panics.add(panics - self.panics_seen);
+        self.panics_seen = panics;
+    }
+}

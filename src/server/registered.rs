@@ -1,0 +1,12 @@
+//! What an embedding program adds to the proxy.
+
+use crate::{filter::Filters, upstream::picker};
+
+/// Pickers and filters of an embedding program.
+#[derive(Clone, Debug, Default)]
+pub struct Registered {
+    /// Pickers that a pool may name.
+    pub pickers: picker::Registered,
+    /// Filters that every route goes through.
+    pub filters: Filters,
+}

@@ -1,0 +1,308 @@
+//! A new configuration: everything new is loaded, checked, tested and bound beside the
+//! old, then there is one swap, and what left drains. Any fault keeps the old one.
+
+use std::{collections::HashSet, path::Path, sync::Arc};
+
+use socket2::Socket;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{Registered, Shared, StartError, last_good, worker::Command};
+use crate::{
+    config::{self, Config, Diff, Faults, Loaded, Rules},
+    listener::bind::{self, BindError},
+    state::{self, BindAddress, BuildError, Listener, Registry, Snapshot, Source},
+    telemetry::{access_log::AccessLog, metrics::names},
+    upstream::health::{
+        Schedule, SchedulePlan, Target,
+        probe::{self, HttpVersion, PlainDial},
+    },
+};
+
+/// Why a reload was refused; the old configuration stays.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// The file has faults.
+    #[error("{0}")]
+    Configuration(Faults),
+    /// It cannot be compiled, or its tests fail.
+    #[error("{0}")]
+    Build(#[from] BuildError),
+    /// A new listener's address cannot be had.
+    #[error("listener \"{0}\": {1}")]
+    Bind(Arc<str>, BindError),
+    /// The access log cannot be opened.
+    #[error("access log: {0}")]
+    AccessLog(String),
+}
+
+/// A listener with its sockets, one per worker.
+type Bound = (Arc<Listener>, Vec<Socket>);
+
+/// A configuration that is ready to be swapped in.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) text: Arc<str>,
+    pub(crate) hash: config::ContentHash,
+    /// Sockets of listeners that were not there before, one per worker.
+    pub(crate) bound: Vec<Bound>,
+}
+
+impl Prepared {
+    /// Prepares what the process starts with.
+    pub(crate) fn first(
+        loaded: Loaded,
+        registered: &Registered,
+        registry: &mut Registry,
+        workers: usize,
+    ) -> Result<Self, StartError> {
+        log_warnings(&loaded);
+        let source = Source {
+            config: Arc::new(loaded.config),
+            registered,
+            last: None,
+            generation: 1,
+            now: Instant::now(),
+        };
+        let snapshot = Arc::new(state::build(&source, registry)?);
+        let bound = bind_new(&snapshot, None, workers)
+            .map_err(|(name, error)| StartError::Bind(name, error))?;
+        Ok(Self {
+            snapshot,
+            text: loaded.text,
+            hash: loaded.hash,
+            bound,
+        })
+    }
+
+    /// Prepares what the file says now, beside what runs.
+    pub(crate) fn next(
+        loaded: Loaded,
+        shared: &Shared,
+        registry: &mut Registry,
+    ) -> Result<Self, ReloadError> {
+        log_warnings(&loaded);
+        let last = shared.snapshot();
+        let source = Source {
+            config: Arc::new(loaded.config),
+            registered: &shared.registered,
+            last: Some(&last),
+            generation: last.generation + 1,
+            now: Instant::now(),
+        };
+        let snapshot = Arc::new(state::build(&source, registry)?);
+        let bound = bind_new(&snapshot, Some(&last), shared.workers.len())
+            .map_err(|(name, error)| ReloadError::Bind(name, error))?;
+        Ok(Self {
+            snapshot,
+            text: loaded.text,
+            hash: loaded.hash,
+            bound,
+        })
+    }
+}
+
+/// Reads and checks the file.
+pub(crate) fn load(path: &Path, registered: &Registered) -> Result<Loaded, Faults> {
+    let names: Vec<&str> = registered.pickers.names().collect();
+    config::load(path, &Rules { pickers: &names })
+}
+
+/// Opens the access log anew if the configuration of it changed.
+pub(crate) fn open_log(
+    shared: &Shared,
+    snapshot: &Snapshot,
+) -> Result<Option<Option<AccessLog>>, ReloadError> {
+    let current = shared.access_log.load();
+    let settings = (**current).as_ref().map(AccessLog::settings);
+    if settings == snapshot.access_log.as_ref() {
+        return Ok(None);
+    }
+    let Some(settings) = &snapshot.access_log else {
+        return Ok(Some(None));
+    };
+    let dropped = shared
+        .metrics
+        .control()
+        .counter(&names::ACCESS_LOG_LINES_DROPPED_TOTAL, []);
+    match AccessLog::open(settings.clone(), dropped) {
+        Ok(log) => Ok(Some(Some(log))),
+        Err(error) => Err(ReloadError::AccessLog(format!(
+            "{:?}: {error}",
+            settings.target
+        ))),
+    }
+}
+
+/// Makes pools take up the new endpoint sets, and checks follow them.
+pub(crate) fn adopt_pools(
+    snapshot: &Snapshot,
+    schedules: &mut std::collections::HashMap<Arc<str>, Schedule>,
+) {
+    let now = Instant::now();
+    for pool in &snapshot.pools {
+        let shared = &pool.shared;
+        shared.budget.set(pool.retry_ratio, pool.retry_minimum);
+        shared
+            .health
+            .adopt(&pool.health, pool.health_settings.clone(), now);
+        let schedule = schedules
+            .entry(Arc::clone(&pool.name))
+            .or_insert_with(|| Schedule::new(Arc::clone(&shared.health)));
+        let version = match pool.protocol {
+            crate::upstream::pool::Protocol::Http1 => HttpVersion::Http1,
+            crate::upstream::pool::Protocol::Http2 => HttpVersion::Http2,
+        };
+        let plan = pool.health_settings.check.as_ref().and_then(|settings| {
+            match probe::build(&settings.kind, version, Arc::new(PlainDial)) {
+                Ok(probe) => Some(SchedulePlan {
+                    probe,
+                    settings: settings.clone(),
+                }),
+                Err(error) => {
+                    tracing::error!(pool = %pool.name, %error, "health checks are off");
+                    None
+                }
+            }
+        });
+        let targets = pool.endpoints.iter().map(Target::new).collect();
+        schedule.sync(targets, plan.as_ref());
+    }
+    schedules.retain(|name, _| snapshot.pool(name).is_some());
+}
+
+/// Sends a command to every worker, waiting for room where a worker is busy.
+pub(crate) async fn tell(shared: &Shared, command: impl Fn(usize) -> Option<Command>) {
+    for (index, place) in shared.workers.iter().enumerate() {
+        if let Some(command) = command(index) {
+            // A worker that is gone has nothing to be told.
+            let _ = place.commands.send(command).await;
+        }
+    }
+}
+
+/// Gives new sockets to the workers.
+pub(crate) async fn listen(shared: &Shared, bound: Vec<Bound>) {
+    for (listener, sockets) in bound {
+        tracing::info!(listener = %listener.name, address = %listener.address, "listening");
+        for (place, socket) in shared.workers.iter().zip(sockets) {
+            let command = Command::Listen(Arc::clone(&listener), socket);
+            let _ = place.commands.send(command).await;
+        }
+    }
+}
+
+/// Closes listening sockets, once all that waits in them is served.
+pub(crate) async fn unlisten(shared: &Shared, addresses: &[BindAddress]) {
+    let mut closed = Vec::new();
+    for address in addresses {
+        for place in &shared.workers {
+            let (done, answer) = oneshot::channel();
+            let command = Command::Unlisten(address.clone(), done);
+            if place.commands.send(command).await.is_ok() {
+                closed.push(answer);
+            }
+        }
+    }
+    for answer in closed {
+        let _ = answer.await;
+    }
+    for address in addresses {
+        if let BindAddress::Unix(path) = address {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The addresses that the old snapshot listens on and the new one does not.
+pub(crate) fn removed_listeners(old: &Snapshot, new: &Snapshot) -> Vec<BindAddress> {
+    let kept: HashSet<&BindAddress> = new.listeners.iter().map(|it| &it.address).collect();
+    let old = old.listeners.iter().map(|listener| &listener.address);
+    old.filter(|address| !kept.contains(address))
+        .cloned()
+        .collect()
+}
+
+/// Removes the metric series of what left the configuration.
+pub(crate) fn forget_series(shared: &Shared, old: &Config, new: &Config) {
+    let metrics = &shared.metrics;
+    for name in old
+        .routes
+        .keys()
+        .filter(|name| !new.routes.contains_key(*name))
+    {
+        metrics.remove_series(&[("route", name)]);
+    }
+    for name in old
+        .listeners
+        .keys()
+        .filter(|name| !new.listeners.contains_key(*name))
+    {
+        metrics.remove_series(&[("listener", name)]);
+    }
+    for (name, pool) in &old.pools {
+        let Some(stays) = new.pools.get(name) else {
+            metrics.remove_series(&[("pool", name)]);
+            continue;
+        };
+        let kept: HashSet<String> = stays
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.address.to_string())
+            .collect();
+        for endpoint in &pool.endpoints {
+            let address = endpoint.address.to_string();
+            if !kept.contains(&address) {
+                metrics.remove_series(&[("pool", name), ("endpoint", &address)]);
+            }
+        }
+    }
+}
+
+/// Keeps the text of a good configuration on disk, if the configuration asks for that.
+pub(crate) fn keep(snapshot: &Snapshot, text: &str) {
+    if let Some(dir) = &snapshot.config.proxy.state_dir
+        && let Err(error) = last_good::keep(dir, text)
+    {
+        tracing::warn!(dir = %dir.display(), %error, "cannot keep the last good configuration");
+    }
+}
+
+/// What a reload changes.
+pub(crate) fn diff(old: &Snapshot, new: &Snapshot) -> Diff {
+    Diff::between(&old.config, &new.config)
+}
+
+fn bind_new(
+    snapshot: &Snapshot,
+    last: Option<&Snapshot>,
+    workers: usize,
+) -> Result<Vec<Bound>, (Arc<str>, BindError)> {
+    let known: HashSet<&BindAddress> = last
+        .map(|last| {
+            last.listeners
+                .iter()
+                .map(|listener| &listener.address)
+                .collect()
+        })
+        .unwrap_or_default();
+    let new = snapshot
+        .listeners
+        .iter()
+        .filter(|it| !known.contains(&it.address));
+    new.map(|listener| {
+        bind::bind(&listener.address, workers)
+            .map(|sockets| (Arc::clone(listener), sockets))
+            .map_err(|error| (Arc::clone(&listener.name), error))
+    })
+    .collect()
+}
+
+fn log_warnings(loaded: &Loaded) {
+    if !loaded.warnings.is_empty() {
+        tracing::warn!(
+            "the configuration works, but perhaps not as meant\n{}",
+            loaded.warnings
+        );
+    }
+}

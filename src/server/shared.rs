@@ -1,0 +1,104 @@
+//! What all threads of the process share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+
+use super::{Registered, worker::Command};
+use crate::{
+    http::via::Pseudonym,
+    state::Snapshot,
+    telemetry::{access_log::AccessLog, metrics::Metrics, recent::Recent},
+    upstream::shared::Padded,
+};
+
+/// What control and workers share. On the request path it is only read.
+#[derive(Debug)]
+pub struct Shared {
+    snapshot: ArcSwap<Snapshot>,
+    /// The generation of `snapshot`; workers compare it per exchange.
+    generation: AtomicU64,
+    /// Whether answers tell clients to close their connections.
+    pub(super) draining: AtomicBool,
+    /// The name of this process in `Via`.
+    pub(super) pseudonym: Pseudonym,
+    /// What an embedding program added.
+    pub(super) registered: Registered,
+    /// The metrics of the process.
+    pub metrics: Metrics,
+    /// The open access log.
+    pub(super) access_log: ArcSwap<Option<AccessLog>>,
+    /// The latest exchanges, for the admin API.
+    pub recent: Recent,
+    /// One place per worker: how others reach it, and how busy it is.
+    pub(super) workers: Vec<WorkerPlace>,
+    /// Downstream connections open, over all workers.
+    pub(super) connections: Padded,
+}
+
+/// How a worker is reached by the others.
+#[derive(Debug)]
+pub(super) struct WorkerPlace {
+    pub(super) commands: mpsc::Sender<Command>,
+    /// Downstream connections that it serves.
+    pub(super) connections: Padded,
+}
+
+impl Shared {
+    pub(super) fn new(
+        snapshot: Arc<Snapshot>,
+        registered: Registered,
+        pseudonym: Pseudonym,
+        metrics: Metrics,
+        workers: Vec<WorkerPlace>,
+    ) -> Self {
+        Self {
+            generation: AtomicU64::new(snapshot.generation),
+            snapshot: ArcSwap::new(snapshot),
+            draining: AtomicBool::new(false),
+            pseudonym,
+            registered,
+            metrics,
+            access_log: ArcSwap::from_pointee(None),
+            recent: Recent::new(1000),
+            workers,
+            connections: Padded::default(),
+        }
+    }
+
+    /// The newest snapshot. Counts a reference that all threads share: not for every exchange.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The generation of the newest snapshot.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Makes `snapshot` the one that every new exchange uses.
+    pub(super) fn swap(&self, snapshot: Arc<Snapshot>) {
+        let generation = snapshot.generation;
+        self.snapshot.store(snapshot);
+        self.generation.store(generation, Ordering::Release);
+    }
+
+    /// Whether answers tell clients to close their connections.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Exchanges and connections under way are counted by the workers; this is how many
+    /// connections are open.
+    pub fn open_connections(&self) -> usize {
+        let count = |place: &WorkerPlace| -> usize {
+            let connections: &AtomicUsize = &place.connections;
+            connections.load(Ordering::Relaxed)
+        };
+        self.workers.iter().map(count).sum()
+    }
+}

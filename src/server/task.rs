@@ -1,0 +1,89 @@
+//! Where every task starts: named, counted, and with its panics told.
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    task::Poll,
+};
+
+use tokio::task::JoinHandle;
+
+/// Tasks that have started and not ended, in the whole process.
+pub static TASKS: AtomicI64 = AtomicI64::new(0);
+/// Tasks and exchanges that ended in a panic.
+pub static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Starts a task on this thread's local runtime.
+///
+/// A panic ends the task and is logged and counted, nothing else.
+pub fn spawn_local<F>(name: &'static str, future: F) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + 'static,
+{
+    let guard = TaskGuard::new();
+    tokio::task::spawn_local(async move {
+        let _guard = guard;
+        if caught(future).await.is_err() {
+            tracing::error!(task = name, "a task panicked; this is a bug");
+        }
+    })
+}
+
+/// The future panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panicked;
+
+/// Runs a future, turning its panic into an error, which is counted.
+///
+/// # Errors
+/// [`Panicked`] if the future panicked; it is not polled again.
+pub async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        match polled {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => {
+                PANICS.fetch_add(1, Ordering::Relaxed);
+                Poll::Ready(Err(Panicked))
+            }
+        }
+    })
+    .await
+}
+
+struct TaskGuard;
+
+impl TaskGuard {
+    fn new() -> Self {
+        TASKS.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        TASKS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_its_task_only() {
+        let local = tokio::task::LocalSet::new();
+        local
+            .run_until(async {
+                let before = PANICS.load(Ordering::Relaxed);
+                let task = spawn_local("test", async { panic!("on purpose") });
+                assert!(task.await.is_ok());
+                assert_eq!(PANICS.load(Ordering::Relaxed), before + 1);
+                assert_eq!(caught(async { 5 }).await, Ok(5));
+            })
+            .await;
+    }
+}

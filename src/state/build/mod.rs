@@ -1,0 +1,143 @@
+//! From a checked configuration to a snapshot, whole or not at all.
+//!
+//! What did not change since the last snapshot is taken over as the same object, so
+//! that workers keep what they built on it.
+
+mod listener;
+mod pool;
+mod route;
+mod tests_table;
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{Drain, Registry, Snapshot};
+use crate::{
+    config::Config,
+    http::forwarded::TrustedProxies,
+    route::{RouteSpec, RouteTable},
+    server::Registered,
+    telemetry::access_log::{AccessLogSettings, Format, Redaction, Sample, Target},
+    upstream::pool::PoolIndex,
+};
+
+pub use tests_table::{TestFailure, run as run_tests};
+
+/// Why a checked configuration could not be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Something in a route.
+    #[error("route \"{0}\": {1}")]
+    Route(Arc<str>, String),
+    /// Something in a pool.
+    #[error("pool \"{0}\": {1}")]
+    Pool(Arc<str>, String),
+    /// Something in the access log.
+    #[error("access_log: {0}")]
+    AccessLog(String),
+    /// Tests in the file that do not hold.
+    #[error("{}", list(.0))]
+    Tests(Vec<TestFailure>),
+}
+
+/// What a snapshot is built from.
+#[derive(Debug)]
+pub struct Source<'a> {
+    /// What is written.
+    pub config: Arc<Config>,
+    /// What an embedding program added.
+    pub registered: &'a Registered,
+    /// The snapshot in use, whose unchanged parts are taken over.
+    pub last: Option<&'a Snapshot>,
+    /// The number of the new snapshot.
+    pub generation: u64,
+    /// Now.
+    pub now: Instant,
+}
+
+/// Compiles a configuration and runs the tests in it.
+///
+/// # Errors
+/// The first thing that cannot be compiled, or the tests that fail; the registry has
+/// at most gained entries that nothing uses.
+pub fn build(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, BuildError> {
+    let config = &source.config;
+    let indices: HashMap<&str, PoolIndex> = (0_u32..)
+        .zip(config.pools.keys())
+        .map(|(index, name)| (&**name, PoolIndex(index)))
+        .collect();
+    let requirements = route::requirements(config);
+    let mut pools = Vec::with_capacity(config.pools.len());
+    for (name, written) in &config.pools {
+        let wanted = requirements.get(&**name).map_or(&[][..], Vec::as_slice);
+        pools.push(pool::build(
+            source,
+            registry,
+            &indices,
+            &name.shared(),
+            written,
+            wanted,
+        )?);
+    }
+    let listeners = (0_u32..)
+        .zip(&config.listeners)
+        .map(|(index, (name, written))| listener::build(registry, index, &name.shared(), written))
+        .collect::<Vec<_>>();
+    let mut routes = Vec::with_capacity(config.routes.len());
+    let mut specs: Vec<RouteSpec> = Vec::with_capacity(config.routes.len());
+    for (name, written) in &config.routes {
+        specs.push(route::spec(&name.shared(), written)?);
+        routes.push(Arc::new(route::build(
+            source,
+            &indices,
+            &pools,
+            &name.shared(),
+            written,
+        )?));
+    }
+    let names: Vec<Arc<str>> = config.listeners.keys().map(|name| name.shared()).collect();
+    let snapshot = Snapshot {
+        generation: source.generation,
+        listeners,
+        routes,
+        table: RouteTable::build(&specs, &names),
+        pools,
+        trusted: TrustedProxies::new(config.proxy.trusted_proxies.iter().copied()),
+        drain: Drain {
+            grace: config.proxy.drain.grace,
+            timeout: config.proxy.drain.timeout,
+        },
+        connections_max: config.proxy.limits.connections as usize,
+        access_log: access_log(config)?,
+        config: Arc::clone(config),
+    };
+    let failed = run_tests(&snapshot);
+    if failed.is_empty() {
+        Ok(snapshot)
+    } else {
+        Err(BuildError::Tests(failed))
+    }
+}
+
+fn access_log(config: &Config) -> Result<Option<AccessLogSettings>, BuildError> {
+    use crate::config::schema::LogTarget;
+    let Some(written) = &config.access_log else {
+        return Ok(None);
+    };
+    let format = Format::parse(&written.format.to_string());
+    Ok(Some(AccessLogSettings {
+        target: match &written.path {
+            LogTarget::Stdout => Target::Stdout,
+            LogTarget::File(path) => Target::File(path.clone()),
+        },
+        format: format.map_err(|error| BuildError::AccessLog(error.to_string()))?,
+        redaction: Redaction::new(&written.fields.redact, &written.fields.redact),
+        sample: Sample::new(written.sample.get()),
+    }))
+}
+
+fn list(failures: &[TestFailure]) -> String {
+    let lines: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}

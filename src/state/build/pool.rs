@@ -1,0 +1,199 @@
+//! `[pools.NAME]` compiled.
+
+use std::{collections::HashMap, sync::Arc};
+
+use semver::VersionReq;
+
+use super::{BuildError, Source};
+use crate::{
+    config::{schema, value},
+    state::Registry,
+    upstream::{
+        endpoint::{Address, Endpoint},
+        health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings, StatusSet},
+        picker::PickerSpec,
+        pool::{HashKey, Pool, PoolIndex, PoolLimits, Protocol, View},
+    },
+};
+
+pub(super) fn build(
+    source: &Source<'_>,
+    registry: &mut Registry,
+    indices: &HashMap<&str, PoolIndex>,
+    name: &Arc<str>,
+    written: &schema::Pool,
+    requirements: &[VersionReq],
+) -> Result<Arc<Pool>, BuildError> {
+    let failover = written
+        .failover
+        .iter()
+        .filter_map(|other| indices.get(&***other).copied())
+        .collect::<Vec<_>>();
+    if let Some(same) = unchanged(source, name, written, requirements, &failover) {
+        return Ok(same);
+    }
+    let (picker, hash_key) = picker(&written.picker);
+    check_picker(source, name, &picker)?;
+    let endpoints: Vec<Endpoint> = written.endpoints.iter().map(endpoint).collect();
+    let settings = health(written);
+    let shared = registry.pool(name, &settings);
+    let addresses: Vec<Arc<str>> = endpoints
+        .iter()
+        .map(|endpoint| Arc::clone(&endpoint.label))
+        .collect();
+    let zone = written.zone.as_ref().map(|zone| zone.prefer.as_str());
+    let wanted = requirements.iter().cloned().map(Some);
+    let views = std::iter::once(None)
+        .chain(wanted)
+        .map(|requirement| View::new(&endpoints, requirement, zone))
+        .collect();
+    let limits = &written.limits;
+    Ok(Arc::new(Pool {
+        name: Arc::clone(name),
+        picker,
+        hash_key,
+        protocol: match written.protocol {
+            schema::Protocol::Http1 => Protocol::Http1,
+            schema::Protocol::H2 => Protocol::Http2,
+        },
+        connect_timeout: written.timeouts.connect,
+        idle_timeout: written.timeouts.idle,
+        lifetime: written.timeouts.lifetime,
+        limits: PoolLimits {
+            connections: limits.connections as usize,
+            requests: limits.requests as usize,
+            per_endpoint: limits.per_endpoint as usize,
+            queue: limits.queue as usize,
+            queue_timeout: limits.queue_timeout,
+        },
+        failover,
+        views,
+        health: shared.health.view(&addresses, source.now),
+        shared,
+        health_settings: settings,
+        retry_ratio: written.retry_budget.ratio.get(),
+        retry_minimum: written.retry_budget.minimum,
+        endpoints,
+    }))
+}
+
+/// The pool of the last snapshot, if nothing about it changed.
+fn unchanged(
+    source: &Source<'_>,
+    name: &str,
+    written: &schema::Pool,
+    requirements: &[VersionReq],
+    failover: &[PoolIndex],
+) -> Option<Arc<Pool>> {
+    let last = source.last?;
+    let pool = last.pool(name)?;
+    let mut pools = last.config.pools.iter();
+    let (_, before) = pools.find(|(known, _)| &***known == name)?;
+    let views = pool.views.iter().skip(1);
+    let same = before == written
+        && pool.failover == failover
+        && views
+            .map(|view| view.requirement.as_ref())
+            .eq(requirements.iter().map(Some));
+    same.then(|| Arc::clone(pool))
+}
+
+fn check_picker(
+    source: &Source<'_>,
+    name: &Arc<str>,
+    picker: &PickerSpec,
+) -> Result<(), BuildError> {
+    let built = crate::upstream::picker::AnyPicker::build(picker, 0, &source.registered.pickers);
+    match built {
+        Ok(_) => Ok(()),
+        Err(error) => Err(BuildError::Pool(Arc::clone(name), error.to_string())),
+    }
+}
+
+fn endpoint(written: &schema::Endpoint) -> Endpoint {
+    let address = match &written.address {
+        value::EndpointAddress::Socket(address) => Address::Socket(*address),
+        value::EndpointAddress::Named { host, port } => Address::Name(host.as_str().into(), *port),
+        value::EndpointAddress::Unix(path) => Address::Unix(path.clone()),
+    };
+    Endpoint {
+        label: address.to_string().into(),
+        address,
+        weight: written.weight,
+        version_label: written
+            .version
+            .as_ref()
+            .map(|version| version.to_string().into()),
+        version: written.version.clone(),
+        zone: written.zone.as_deref().map(Into::into),
+        priority: written.priority,
+        labels: written.labels.clone(),
+    }
+}
+
+fn picker(written: &schema::Picker) -> (PickerSpec, Option<HashKey>) {
+    match written {
+        schema::Picker::Random => (PickerSpec::Random, None),
+        schema::Picker::RoundRobin => (PickerSpec::RoundRobin, None),
+        schema::Picker::WeightedRoundRobin => (PickerSpec::WeightedRoundRobin, None),
+        schema::Picker::LeastRequests => (PickerSpec::LeastRequests, None),
+        schema::Picker::PowerOfTwo => (PickerSpec::PowerOfTwo, None),
+        schema::Picker::PeakEwma => (PickerSpec::PeakEwma, None),
+        schema::Picker::RingHash(hashing) => (
+            PickerSpec::RingHash {
+                load_max: hashing.load_max,
+            },
+            Some(hash_key(&hashing.key)),
+        ),
+        schema::Picker::Maglev(hashing) => (
+            PickerSpec::Maglev {
+                load_max: hashing.load_max,
+            },
+            Some(hash_key(&hashing.key)),
+        ),
+        schema::Picker::Custom(name) => (PickerSpec::Custom(name.as_str().into()), None),
+    }
+}
+
+fn hash_key(written: &value::HashKey) -> HashKey {
+    match written {
+        value::HashKey::ClientIp => HashKey::ClientIp,
+        value::HashKey::Path => HashKey::Path,
+        value::HashKey::Header(name) => HashKey::Header(name.clone()),
+        value::HashKey::Cookie(name) => HashKey::Cookie(name.clone()),
+        value::HashKey::Query(name) => HashKey::Query(name.clone()),
+    }
+}
+
+fn health(written: &schema::Pool) -> HealthSettings {
+    HealthSettings {
+        check: written.health.as_ref().map(|health| CheckSettings {
+            kind: match &health.probe {
+                schema::ProbeKind::Http(http) => CheckKind::Http {
+                    path: http.path.to_string(),
+                    status: StatusSet(http.status.ranges().to_vec()),
+                    host: http.host.clone(),
+                },
+                schema::ProbeKind::Tcp(_) => CheckKind::Tcp,
+                schema::ProbeKind::Grpc(grpc) => CheckKind::Grpc {
+                    service: grpc.service.clone(),
+                },
+            },
+            interval: health.interval,
+            interval_down: health.interval_down,
+            timeout: health.timeout,
+            rise: health.rise,
+            fall: health.fall,
+        }),
+        ejection: written.ejection.as_ref().map(|ejection| EjectionSettings {
+            consecutive: ejection.consecutive,
+            failure_ratio: ejection.failure_ratio.get(),
+            volume_min: ejection.volume_min,
+            interval: ejection.interval,
+            base: ejection.base,
+            max: ejection.max,
+            share_max: ejection.share_max.get(),
+        }),
+        panic_threshold: written.panic_threshold.get(),
+    }
+}

@@ -1,0 +1,212 @@
+//! `[routes.NAME]` compiled.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ::http::HeaderMap;
+use semver::VersionReq;
+
+use super::{BuildError, Source};
+use crate::{
+    config::{Config, schema, value},
+    filter::{AnyFilter, Chain, HeaderFilter, PathRule, Redirect, Respond, RewriteFilter},
+    resilience::{Backoff, Condition, Conditions, RetryPolicy},
+    route::{HostPattern, PathMatch, RouteSpec, ValueMatch},
+    state::{Action, Route, RouteTimeouts},
+    upstream::pool::{Pool, PoolIndex, ViewIndex},
+};
+
+/// The version requirements that routes make of each pool, and of those that stand in for it.
+pub(super) fn requirements(config: &Config) -> HashMap<String, Vec<VersionReq>> {
+    let mut wanted: HashMap<String, Vec<VersionReq>> = HashMap::new();
+    for route in config.routes.values() {
+        let (schema::Destination::Pool(pool), Some(requirement)) =
+            (&route.destination, &route.version)
+        else {
+            continue;
+        };
+        let own = config.pools.iter().find(|(name, _)| ***name == ***pool);
+        let standby = own.map_or(&[][..], |(_, pool)| &pool.failover);
+        for name in std::iter::once(pool).chain(standby) {
+            let list = wanted.entry(name.to_string()).or_default();
+            if !list.contains(requirement) {
+                list.push(requirement.clone());
+            }
+        }
+    }
+    wanted
+}
+
+/// What a route asks of a request.
+pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec, BuildError> {
+    let wrong =
+        |error: &dyn std::fmt::Display| BuildError::Route(Arc::clone(name), error.to_string());
+    let hosts = written
+        .hosts
+        .iter()
+        .map(|host| HostPattern::parse(&host.to_string()).map_err(|error| wrong(&error)))
+        .collect::<Result<_, _>>()?;
+    let path = match &written.path {
+        None => PathMatch::Any,
+        Some(schema::PathRule::Exact(path)) => {
+            PathMatch::exact(path).map_err(|error| wrong(&error))?
+        }
+        Some(schema::PathRule::Prefix(path)) => {
+            PathMatch::prefix(path).map_err(|error| wrong(&error))?
+        }
+        Some(schema::PathRule::Regex(pattern)) => PathMatch::Regex((**pattern).clone()),
+    };
+    let listeners = &written.listeners;
+    Ok(RouteSpec {
+        name: Arc::clone(name),
+        listeners: (!listeners.is_empty())
+            .then(|| listeners.iter().map(|listener| listener.shared()).collect()),
+        hosts,
+        path,
+        methods: written.methods.clone(),
+        headers: written
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value_match(value)))
+            .collect(),
+        query: pairs(&written.query),
+        cookies: pairs(&written.cookies),
+        source: written.source.clone(),
+        priority: written.priority,
+    })
+}
+
+/// What a route does with a request.
+pub(super) fn build(
+    source: &Source<'_>,
+    indices: &HashMap<&str, PoolIndex>,
+    pools: &[Arc<Pool>],
+    name: &Arc<str>,
+    written: &schema::Route,
+) -> Result<Route, BuildError> {
+    let action = match &written.destination {
+        schema::Destination::Pool(pool) => {
+            let Some(index) = indices.get(&***pool) else {
+                let message = format!("pool \"{}\" is not defined", &***pool);
+                return Err(BuildError::Route(Arc::clone(name), message));
+            };
+            let views = &pools[index.0 as usize].views;
+            let wanted = written.version.as_ref();
+            let view = views
+                .iter()
+                .position(|view| view.requirement.as_ref() == wanted);
+            let view = u32::try_from(view.unwrap_or(0)).unwrap_or(0);
+            Action::Pool(*index, ViewIndex(view))
+        }
+        schema::Destination::Redirect(redirect) => Action::Redirect(Redirect {
+            to: redirect.to.clone(),
+            status: redirect.status,
+        }),
+        schema::Destination::Respond(respond) => {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &respond.headers {
+                headers.append(name.clone(), value.clone());
+            }
+            Action::Respond(Respond::new(respond.status, headers, respond.body.clone()))
+        }
+    };
+    Ok(Route {
+        name: Arc::clone(name),
+        action,
+        timeouts: RouteTimeouts {
+            total: written.timeouts.total,
+            attempt: written.timeouts.attempt,
+            idle: written.timeouts.idle,
+        },
+        retry: retry(written.retry.as_ref()),
+        filters: Chain::new(filters(source, written)),
+        body_max: written.body_max.map(value::ByteSize::bytes),
+    })
+}
+
+fn filters(source: &Source<'_>, written: &schema::Route) -> Vec<AnyFilter> {
+    let mut filters: Vec<AnyFilter> = source
+        .registered
+        .filters
+        .iter()
+        .map(|(name, filter)| AnyFilter::Custom(Arc::clone(name), Arc::clone(filter)))
+        .collect();
+    if let Some(rewrite) = &written.rewrite {
+        filters.push(AnyFilter::Rewrite(rewrite_filter(rewrite)));
+    }
+    if !written.headers_request.is_empty() || !written.headers_response.is_empty() {
+        let filter = HeaderFilter::new(&written.headers_request, &written.headers_response);
+        filters.push(AnyFilter::Header(filter));
+    }
+    filters
+}
+
+fn rewrite_filter(written: &schema::Rewrite) -> RewriteFilter {
+    let prefix = |path: &Option<schema::route::Path>| {
+        path.as_ref()
+            .map_or_else(String::new, |path| path.to_string())
+    };
+    let path = match &written.path_regex {
+        Some(rule) => Some(PathRule::Replace((*rule.pattern).clone(), rule.to.clone())),
+        None if written.strip_prefix.is_none() && written.add_prefix.is_none() => None,
+        None => Some(PathRule::Prefix {
+            strip: prefix(&written.strip_prefix),
+            add: prefix(&written.add_prefix),
+        }),
+    };
+    RewriteFilter {
+        path,
+        host: written.host.clone(),
+    }
+}
+
+fn retry(written: Option<&schema::Retry>) -> RetryPolicy {
+    let Some(written) = written else {
+        return RetryPolicy {
+            attempts: 1,
+            on: Conditions::default(),
+            backoff: Backoff {
+                base: std::time::Duration::ZERO,
+                max: std::time::Duration::ZERO,
+            },
+            body_max: 0,
+            idempotency_key: false,
+        };
+    };
+    RetryPolicy {
+        attempts: written.attempts,
+        on: written
+            .on
+            .iter()
+            .map(|on| match on {
+                value::RetryOn::Connect => Condition::Connect,
+                value::RetryOn::Reset => Condition::Reset,
+                value::RetryOn::RefusedStream => Condition::RefusedStream,
+                value::RetryOn::Timeout => Condition::Timeout,
+                value::RetryOn::ServerError => Condition::ServerError,
+                value::RetryOn::Status(status) => Condition::Status(*status),
+                value::RetryOn::Grpc(code) => Condition::Grpc(code.number()),
+            })
+            .collect(),
+        backoff: Backoff {
+            base: written.backoff.base,
+            max: written.backoff.max,
+        },
+        body_max: written.body_max.bytes(),
+        idempotency_key: written.idempotency_key,
+    }
+}
+
+fn pairs(written: &[(String, value::ValueMatch)]) -> Vec<(String, ValueMatch)> {
+    written
+        .iter()
+        .map(|(name, value)| (name.clone(), value_match(value)))
+        .collect()
+}
+
+fn value_match(written: &value::ValueMatch) -> ValueMatch {
+    match written {
+        value::ValueMatch::Exact(text) => ValueMatch::Exact(text.as_str().into()),
+        value::ValueMatch::Regex(pattern) => ValueMatch::Regex((**pattern).clone()),
+        value::ValueMatch::Present(present) => ValueMatch::Present(*present),
+    }
+}

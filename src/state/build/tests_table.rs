@@ -1,0 +1,191 @@
+//! `[tests.NAME]`: what must hold of the routing, asked of the snapshot itself.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use ::http::{HeaderMap, Method, Uri};
+
+use crate::{
+    config::schema::RouteTest,
+    exchange::Failure,
+    http::authority::Authority,
+    state::{self, Action, RequestView, Snapshot},
+};
+
+/// A test in the configuration that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestFailure {
+    /// Its name.
+    pub test: String,
+    /// What was expected and what was found.
+    pub message: String,
+}
+
+impl fmt::Display for TestFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "test \"{}\": {}", self.test, self.message)
+    }
+}
+
+/// Runs every test of the configuration; gives those that fail.
+pub fn run(snapshot: &Snapshot) -> Vec<TestFailure> {
+    let tests = snapshot.config.tests.iter();
+    tests
+        .filter_map(|(name, test)| {
+            let message = check(snapshot, test).err()?;
+            Some(TestFailure {
+                test: name.to_string(),
+                message,
+            })
+        })
+        .collect()
+}
+
+fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
+    let request = &test.request;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.headers {
+        headers.append(name.clone(), value.clone());
+    }
+    let found = find(snapshot, &request.method, &request.url, &headers);
+    let expect = &test.expect;
+    let route = match found {
+        Ok(decision) => &snapshot.routes[decision.route.0 as usize],
+        Err(failure) => {
+            return match expect.status {
+                Some(status) if status == failure.status() && expect.route.is_none() => Ok(()),
+                _ => Err(format!("{failure} ({})", failure.status().as_u16())),
+            };
+        }
+    };
+    let wanted = |what: &str, expected: &str, found: &str| {
+        if expected == found {
+            Ok(())
+        } else {
+            Err(format!("expected {what} \"{expected}\", found \"{found}\""))
+        }
+    };
+    if let Some(expected) = &expect.route {
+        wanted("route", expected, &route.name)?;
+    }
+    let written = snapshot
+        .config
+        .routes
+        .iter()
+        .find(|(name, _)| ***name == *route.name);
+    if let Some(expected) = &expect.version {
+        let found = written.and_then(|(_, route)| route.version.as_ref());
+        let found = found.map_or_else(|| "any version".to_owned(), ToString::to_string);
+        wanted("version", &expected.to_string(), &found)?;
+    }
+    check_action(snapshot, test, &route.action)
+}
+
+fn check_action(snapshot: &Snapshot, test: &RouteTest, action: &Action) -> Result<(), String> {
+    let expect = &test.expect;
+    let pool = match action {
+        Action::Pool(index, _) => Some(&*snapshot.pools[index.0 as usize].name),
+        Action::Redirect(_) | Action::Respond(_) => None,
+    };
+    if let Some(expected) = &expect.pool {
+        let found = pool.unwrap_or("none");
+        if *found != ***expected {
+            return Err(format!(
+                "expected pool \"{}\", found \"{found}\"",
+                &***expected
+            ));
+        }
+    }
+    let status = match action {
+        Action::Pool(..) => None,
+        Action::Redirect(redirect) => Some(redirect.status),
+        Action::Respond(respond) => Some(respond.status()),
+    };
+    if let Some(expected) = expect.status
+        && status != Some(expected)
+    {
+        let found = status.map_or_else(
+            || "the pool's own answer".to_owned(),
+            |status| status.to_string(),
+        );
+        return Err(format!("expected status {expected}, found {found}"));
+    }
+    if let Some(expected) = &expect.redirect {
+        let found = match action {
+            Action::Redirect(redirect) => location(redirect, &test.request.url),
+            Action::Pool(..) | Action::Respond(_) => "no redirect".to_owned(),
+        };
+        if found != *expected {
+            return Err(format!(
+                "expected redirect \"{expected}\", found \"{found}\""
+            ));
+        }
+    }
+    for (name, value) in &expect.header {
+        let found = match action {
+            Action::Respond(respond) => respond.headers().get(name),
+            Action::Pool(..) | Action::Redirect(_) => None,
+        };
+        let text = found.and_then(|found| found.to_str().ok());
+        if !value.matches(text) {
+            let found = text.unwrap_or("none");
+            return Err(format!(
+                "expected header {name} to match, found \"{found}\""
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Where a redirect leads, as far as that is known without an exchange.
+fn location(redirect: &crate::filter::Redirect, url: &Uri) -> String {
+    use crate::config::value::template::{Piece, Placeholder};
+    let pieces = redirect.to.pieces().iter().map(|piece| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Fill(Placeholder::Host) => url.host().unwrap_or_default().to_owned(),
+        Piece::Fill(Placeholder::Path) => url.path().to_owned(),
+        Piece::Fill(Placeholder::Query) => url
+            .query()
+            .map_or_else(String::new, |query| format!("?{query}")),
+        Piece::Fill(Placeholder::Scheme) => url.scheme_str().unwrap_or("http").to_owned(),
+        Piece::Fill(_) => String::new(),
+    });
+    pieces.collect()
+}
+
+/// Where a request goes that arrives at the listener its URL's port belongs to, else at the
+/// first listener on which a route takes it.
+///
+/// # Errors
+/// The failure that the request would end with.
+fn find(
+    snapshot: &Snapshot,
+    method: &Method,
+    url: &Uri,
+    headers: &HeaderMap,
+) -> Result<state::Decision, Failure> {
+    let authority = match url.authority() {
+        Some(authority) => Some(Authority::from_text(authority.as_str())?),
+        None => None,
+    };
+    let mut last = Err(Failure::RouteNotFound);
+    for listener in &snapshot.listeners {
+        let view = RequestView {
+            listener: listener.index,
+            host: authority.as_ref().map_or("", |authority| authority.host()),
+            path: url.path(),
+            query: url.query(),
+            method,
+            headers,
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let found = state::route(snapshot, &view);
+        if found.is_ok() {
+            return found;
+        }
+        last = found;
+    }
+    last
+}

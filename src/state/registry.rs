@@ -1,0 +1,62 @@
+//! What happened, by identity: it outlives every reload that keeps the identity.
+//!
+//! Listener = bind address, pool = name, endpoint = pool + address. The control
+//! thread owns the registry; snapshots and workers hold parts of it. An entry goes
+//! when nothing but the registry holds it any more.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::BindAddress;
+use crate::{
+    resilience::RetryBudget,
+    upstream::{
+        health::{HealthSettings, PoolHealthState},
+        shared::{Padded, PoolShared},
+    },
+};
+
+/// The live state of everything that has an identity.
+#[derive(Debug)]
+pub struct Registry {
+    workers: usize,
+    pools: HashMap<Arc<str>, Arc<PoolShared>>,
+    listeners: HashMap<BindAddress, Arc<Padded>>,
+}
+
+impl Registry {
+    /// An empty registry for so many workers.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            pools: HashMap::new(),
+            listeners: HashMap::new(),
+        }
+    }
+
+    /// The state of the pool of that name; made when first asked for.
+    pub fn pool(&mut self, name: &Arc<str>, settings: &HealthSettings) -> Arc<PoolShared> {
+        let workers = self.workers;
+        let pool = self.pools.entry(Arc::clone(name)).or_insert_with(|| {
+            let health = PoolHealthState::new(Arc::clone(name), settings.clone(), workers);
+            let budget = RetryBudget::new(workers);
+            Arc::new(PoolShared::new(Arc::clone(name), health, budget))
+        });
+        Arc::clone(pool)
+    }
+
+    /// The open connections of the listener at that address; made when first asked for.
+    pub fn listener(&mut self, address: &BindAddress) -> Arc<Padded> {
+        Arc::clone(self.listeners.entry(address.clone()).or_default())
+    }
+
+    /// The states of all pools.
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<PoolShared>> {
+        self.pools.values()
+    }
+
+    /// Lets go of what nothing else holds: the objects of snapshots that are gone.
+    pub fn forget_unused(&mut self) {
+        self.pools.retain(|_, pool| Arc::strong_count(pool) > 1);
+        self.listeners.retain(|_, open| Arc::strong_count(open) > 1);
+    }
+}

@@ -1,0 +1,168 @@
+//! What the configuration means: compiled, immutable, swapped whole.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{
+    config::Config,
+    filter::Chain,
+    http::forwarded::TrustedProxies,
+    http1::HeadLimits,
+    resilience::RetryPolicy,
+    route::RouteTable,
+    telemetry::access_log::AccessLogSettings,
+    upstream::{
+        pool::{Pool, PoolIndex, ViewIndex},
+        shared::Padded,
+    },
+};
+
+/// One generation of the configuration, ready for use.
+///
+/// An exchange takes one at its start and keeps it to its end.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts the reloads; 1 is what the process started with.
+    pub generation: u64,
+    /// The listeners; [`Listener::index`] counts in here.
+    pub listeners: Vec<Arc<Listener>>,
+    /// The routes; `RouteIndex` counts in here.
+    pub routes: Vec<Arc<Route>>,
+    /// Finds the route of a request.
+    pub table: RouteTable,
+    /// The pools; [`PoolIndex`] counts in here.
+    pub pools: Vec<Arc<Pool>>,
+    /// Whose forwarding headers are believed.
+    pub trusted: TrustedProxies,
+    /// How the process stops.
+    pub drain: Drain,
+    /// Downstream connections open at once, over all workers.
+    pub connections_max: usize,
+    /// What is written about each exchange; none: nothing is.
+    pub access_log: Option<AccessLogSettings>,
+    /// What it was compiled from.
+    pub config: Arc<Config>,
+}
+
+impl Snapshot {
+    /// The pool of that name.
+    pub fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.pools.iter().find(|pool| &*pool.name == name)
+    }
+}
+
+/// How the process stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Readiness fails, but connections are still accepted.
+    pub grace: Duration,
+    /// After this the rest is cut.
+    pub timeout: Duration,
+}
+
+/// A socket that accepts traffic; its identity is the address.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name in logs and metrics.
+    pub name: Arc<str>,
+    /// Its place in the snapshot.
+    pub index: u32,
+    /// Where it listens.
+    pub address: BindAddress,
+    /// Whether HTTP/1.1 is spoken.
+    pub http1: bool,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
+    /// How long it waits for clients.
+    pub timeouts: ListenerTimeouts,
+    /// Header names with an underscore.
+    pub underscores: Underscores,
+    /// Bounds of a request head.
+    pub head: HeadLimits,
+    /// Connections open at once, over all workers; 0: no limit.
+    pub connections_max: usize,
+    /// Requests on one connection; 0: no limit.
+    pub requests_per_connection: u64,
+    /// HTTP/2 streams open at once on one connection.
+    pub streams_max: u32,
+    /// Connections open now, over all workers; outlives reloads.
+    pub open: Arc<Padded>,
+}
+
+/// Where a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BindAddress {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for BindAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// How long a listener waits for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerTimeouts {
+    /// From the first byte of a request to the end of its head.
+    pub head: Duration,
+    /// Between two requests on a connection.
+    pub idle: Duration,
+    /// Without a byte of a request body in, or of a response out.
+    pub body_idle: Duration,
+}
+
+/// What happens to header names with an underscore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Underscores {
+    /// The field is left out and counted.
+    Drop,
+    /// The field passes.
+    Allow,
+    /// The request is refused.
+    Refuse,
+}
+
+/// A rule that chooses a destination, with what happens on the way there.
+#[derive(Debug)]
+pub struct Route {
+    /// Its identity.
+    pub name: Arc<str>,
+    /// Where to.
+    pub action: Action,
+    /// How long it may take.
+    pub timeouts: RouteTimeouts,
+    /// When a failed attempt is followed by another.
+    pub retry: RetryPolicy,
+    /// What requests and responses go through.
+    pub filters: Chain,
+    /// Bytes of a request body; more is refused.
+    pub body_max: Option<u64>,
+}
+
+/// Where a route sends a request.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// To a pool, or to those of its endpoints that belong to a view.
+    Pool(PoolIndex, ViewIndex),
+    /// Elsewhere: the client is told to ask there.
+    Redirect(crate::filter::Redirect),
+    /// Nowhere: the proxy answers itself.
+    Respond(crate::filter::Respond),
+}
+
+/// How long an exchange may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteTimeouts {
+    /// All attempts together, until a response head.
+    pub total: Duration,
+    /// One attempt, until its response head.
+    pub attempt: Duration,
+    /// Without a byte of the response in.
+    pub idle: Duration,
+}

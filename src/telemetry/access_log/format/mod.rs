@@ -1,0 +1,168 @@
+//! How a line looks: one JSON object, the combined log format, or a template.
+//!
+//! Parsed once; writing a line allocates nothing besides the buffer. Every value is
+//! escaped, so that no byte a client sends can end a line, a string or a column.
+
+mod escape;
+mod field;
+mod redaction;
+mod template;
+
+use super::clock::Moment;
+use super::record::Line;
+use escape::Escape;
+use field::{Field, put_ms, put_number};
+
+pub use field::FIELD_NAMES;
+pub use redaction::Redaction;
+
+/// How a line looks, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Format(Shape);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shape {
+    Json,
+    Common,
+    Template(Vec<template::Part>),
+}
+
+/// Why a format is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// The word is not a format, and has no field to be a template.
+    #[error(
+        "format {0:?} is not \"json\", \"common\" or a template such as \"{{time}} {{client}} {{path}}\""
+    )]
+    Unknown(String),
+    /// The template names a field that there is not.
+    #[error("field {{{name}}} is not known; allowed: {}, field.NAME for an added one", FIELD_NAMES.join(", "))]
+    UnknownField {
+        /// What was written between the braces.
+        name: String,
+        /// Where the brace stands in the template, in bytes.
+        at: usize,
+    },
+    /// A brace has no partner.
+    #[error("brace without a partner at byte {at}; write {{{{ or }}}} for the character itself")]
+    Brace {
+        /// Where the brace stands in the template, in bytes.
+        at: usize,
+    },
+}
+
+impl Format {
+    /// Understands `json`, `common` or a template.
+    ///
+    /// # Errors
+    /// When it is none of these, or the template has a fault.
+    pub fn parse(text: &str) -> Result<Self, FormatError> {
+        let shape = match text {
+            "json" => Shape::Json,
+            "common" => Shape::Common,
+            template if template.contains(['{', '}']) => {
+                Shape::Template(template::parse(template)?)
+            }
+            other => return Err(FormatError::Unknown(other.to_owned())),
+        };
+        Ok(Self(shape))
+    }
+
+    /// Appends the line with its line feed.
+    pub fn write(&self, line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
+        match &self.0 {
+            Shape::Json => json(line, redaction, out),
+            Shape::Common => common(line, redaction, out),
+            Shape::Template(parts) => template::write(parts, line, redaction, out),
+        }
+        out.push(b'\n');
+    }
+}
+
+/// One object; what does not apply to the exchange is left out.
+fn json(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
+    let mut separator = b'{';
+    for (name, field) in Field::ALL {
+        let start = out.len();
+        out.push(separator);
+        out.push(b'"');
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        let quoted = !field.is_number() && *field != Field::Attempts;
+        if quoted {
+            out.push(b'"');
+        }
+        let written = match field {
+            Field::Attempts => json_attempts(line, out),
+            other => other.write(line, redaction, Escape::Json, out),
+        };
+        if !written {
+            out.truncate(start);
+            continue;
+        }
+        if quoted {
+            out.push(b'"');
+        }
+        separator = b',';
+    }
+    for (name, value) in line.fields {
+        out.push(separator);
+        separator = b',';
+        out.push(b'"');
+        Escape::Json.put(name.as_bytes(), out);
+        out.extend_from_slice(b"\":\"");
+        redaction.field(name, value, Escape::Json, out);
+        out.push(b'"');
+    }
+    out.push(b'}');
+}
+
+fn json_attempts(line: &Line<'_>, out: &mut Vec<u8>) -> bool {
+    let mut separator = b'[';
+    for attempt in line.attempts {
+        out.push(separator);
+        separator = b',';
+        out.extend_from_slice(b"{\"endpoint\":\"");
+        Escape::Json.put(attempt.endpoint.as_bytes(), out);
+        out.extend_from_slice(b"\",\"outcome\":\"");
+        Escape::Json.put(attempt.outcome.as_bytes(), out);
+        out.extend_from_slice(b"\",\"ms\":");
+        put_ms(attempt.took, out);
+        out.push(b'}');
+    }
+    if line.attempts.is_empty() {
+        out.push(b'[');
+    }
+    out.push(b']');
+    true
+}
+
+/// The combined log format: the common one of NCSA, then referrer and user agent.
+/// The referrer is shown when the configuration adds a field of that name.
+fn common(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
+    Field::Client.write_or_dash(line, redaction, out);
+    out.extend_from_slice(b" - - [");
+    Moment::new(line.time).common(out);
+    out.extend_from_slice(b"] \"");
+    Field::Method.write_or_dash(line, redaction, out);
+    out.push(b' ');
+    Field::Path.write_or_dash(line, redaction, out);
+    out.push(b' ');
+    Field::Protocol.write_or_dash(line, redaction, out);
+    out.extend_from_slice(b"\" ");
+    put_number(u64::from(line.status), out);
+    out.push(b' ');
+    if line.bytes_out == 0 {
+        out.push(b'-');
+    } else {
+        put_number(line.bytes_out, out);
+    }
+    out.extend_from_slice(b" \"");
+    Field::Added("referer".into()).write_or_dash(line, redaction, out);
+    out.extend_from_slice(b"\" \"");
+    Field::UserAgent.write_or_dash(line, redaction, out);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests;

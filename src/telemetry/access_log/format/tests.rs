@@ -1,0 +1,178 @@
+//! Tests of the three formats, with values as a hostile client would send them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, UNIX_EPOCH};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::record::{AttemptView, Line};
+use super::{FIELD_NAMES, Format, FormatError, Redaction};
+
+const ATTEMPTS: &[AttemptView<'static>] = &[
+    AttemptView {
+        endpoint: "10.0.0.1:80",
+        outcome: "connection_refused",
+        took: Duration::from_micros(1250),
+    },
+    AttemptView {
+        endpoint: "10.0.0.2:80",
+        outcome: "200",
+        took: Duration::from_micros(12_001),
+    },
+];
+
+fn line() -> Line<'static> {
+    Line {
+        time: UNIX_EPOCH + Duration::from_millis(951_782_400_250),
+        request_id: "0190-x",
+        trace_id: None,
+        listener: "web",
+        client: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
+        method: "GET",
+        host: "shop.example",
+        path: "/orders?id=1&token=abc",
+        protocol: "HTTP/1.1",
+        status: 200,
+        reason: None,
+        route: Some("orders"),
+        pool: Some("orders"),
+        endpoint: Some("10.0.0.2:80"),
+        version: Some("1.4.2"),
+        attempts: ATTEMPTS,
+        bytes_in: 0,
+        bytes_out: 512,
+        total: Duration::from_micros(13_500),
+        upstream: Some(Duration::from_micros(12_001)),
+        queue: None,
+        tls: None,
+        user_agent: Some(b"curl/8"),
+        fields: &[("tenant", b"acme")],
+    }
+}
+
+fn write(format: &str, line: &Line<'_>, redaction: &Redaction) -> String {
+    let mut out = Vec::new();
+    Format::parse(format)
+        .unwrap()
+        .write(line, redaction, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn json_has_every_field_that_applies() {
+    let text = write("json", &line(), &Redaction::default());
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        value,
+        json!({
+            "time": "2000-02-29T00:00:00.250Z", "request_id": "0190-x", "listener": "web",
+            "client": "192.0.2.1", "method": "GET", "host": "shop.example",
+            "path": "/orders?id=1&token=abc", "protocol": "HTTP/1.1", "status": 200,
+            "route": "orders", "pool": "orders", "endpoint": "10.0.0.2:80", "version": "1.4.2",
+            "attempts": [
+                { "endpoint": "10.0.0.1:80", "outcome": "connection_refused", "ms": 1.25 },
+                { "endpoint": "10.0.0.2:80", "outcome": "200", "ms": 12.001 },
+            ],
+            "bytes_in": 0, "bytes_out": 512, "total_ms": 13.5, "upstream_ms": 12.001,
+            "user_agent": "curl/8", "tenant": "acme",
+        })
+    );
+    assert!(text.ends_with("}\n"));
+}
+
+#[test]
+fn json_without_attempts_has_an_empty_list() {
+    let line = Line {
+        attempts: &[],
+        client: None,
+        ..line()
+    };
+    let value: Value = serde_json::from_str(&write("json", &line, &Redaction::default())).unwrap();
+    assert_eq!(value["attempts"], json!([]));
+    assert_eq!(value.get("client"), None);
+}
+
+#[test]
+fn the_common_format_is_the_combined_one() {
+    let line = Line {
+        user_agent: Some(b"a\"b\\c\n\xff"),
+        ..line()
+    };
+    assert_eq!(
+        write("common", &line, &Redaction::new(["token"], [""; 0])),
+        "192.0.2.1 - - [29/Feb/2000:00:00:00 +0000] \"GET /orders?id=1&token=*** HTTP/1.1\" \
+         200 512 \"-\" \"a\\x22b\\x5cc\\x0a\\xff\"\n"
+    );
+}
+
+#[test]
+fn a_template_replaces_fields_and_keeps_the_rest() {
+    let format = "{{{status}}} {client} {reason} {field.Tenant} {attempts} {total_ms}ms";
+    assert_eq!(
+        write(format, &line(), &Redaction::default()),
+        "{200} 192.0.2.1 - acme \
+         10.0.0.1:80=connection_refused/1.250,10.0.0.2:80=200/12.001 13.500ms\n"
+    );
+}
+
+#[test]
+fn faults_of_a_template_say_where_and_what_is_allowed() {
+    let fault = |text: &str| Format::parse(text).unwrap_err();
+    assert_eq!(fault("jsonn"), FormatError::Unknown("jsonn".to_owned()));
+    assert_eq!(fault("{time} }"), FormatError::Brace { at: 7 });
+    assert_eq!(fault("{time"), FormatError::Brace { at: 0 });
+    let unknown = fault("{time} {stauts}");
+    assert!(matches!(unknown, FormatError::UnknownField { at: 7, .. }));
+    let message = unknown.to_string();
+    assert!(message.starts_with("field {stauts} is not known; allowed: time, request_id,"));
+    assert!(Format::parse("{field.}").is_err());
+    for name in FIELD_NAMES {
+        assert!(Format::parse(&format!("{{{name}}}")).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn redacted_values_are_hidden_however_the_name_is_written() {
+    let redaction = Redaction::new(["token", "api key"], ["authorization", "user_agent"]);
+    let hidden = |path: &'static str| {
+        let line = Line { path, ..line() };
+        write("{path}", &line, &redaction)
+    };
+    assert_eq!(hidden("/a?token=x"), "/a?token=***\n");
+    assert_eq!(hidden("/a?b=1&TOKEN=x&c"), "/a?b=1&TOKEN=***&c\n");
+    assert_eq!(
+        hidden("/a?%74o%6Ben=x=y&token=z"),
+        "/a?%74o%6Ben=***&token=***\n"
+    );
+    assert_eq!(hidden("/a?api+key=x;token=y"), "/a?api+key=***;token=***\n");
+    assert_eq!(hidden("/token=x?tokens=y&"), "/token=x?tokens=y&\n");
+    assert_eq!(hidden("/a?%7=1&%"), "/a?%7=1&%\n");
+    let line = Line {
+        fields: &[("Authorization", b"secret"), ("kept", b"v")],
+        ..line()
+    };
+    let value: Value = serde_json::from_str(&write("json", &line, &redaction)).unwrap();
+    assert_eq!(value["Authorization"], "***");
+    assert_eq!(value["user_agent"], "***");
+    assert_eq!(value["kept"], "v");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_break_a_line_apart(agent: Vec<u8>, path: String, value: Vec<u8>) {
+        let fields = [("added", value.as_slice())];
+        let line = Line { user_agent: Some(&agent), path: &path, fields: &fields, ..line() };
+        let json = write("json", &line, &Redaction::default());
+        prop_assert_eq!(json.matches('\n').count(), 1);
+        let parsed: Value = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(parsed["path"].as_str(), Some(path.as_str()));
+        if let Ok(agent) = str::from_utf8(&agent) {
+            prop_assert_eq!(parsed["user_agent"].as_str(), Some(agent));
+        }
+        let common = write("common", &line, &Redaction::default());
+        prop_assert_eq!(common.matches('\n').count(), 1);
+        prop_assert_eq!(common.matches('"').count(), 6);
+        prop_assert!(common.trim_end().chars().all(|c| !c.is_control()));
+    }
+}

@@ -1,0 +1,277 @@
+//! From the workers' buffers to the file.
+//!
+//! A worker owns a [`WorkerLog`] and hands over its buffer when 32 KiB are full or its
+//! tick asks for it. One thread writes; between them is a queue of [`QUEUE_BATCHES`]
+//! batches. A disk that hangs fills the queue, and from then on lines are dropped and
+//! counted: neither a worker nor the control runtime ever waits for it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::format::{Format, Redaction};
+use super::record::Line;
+use super::sample::Sample;
+use crate::telemetry::metrics::SharedCounter;
+
+/// What the configuration says of the access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// Where lines go.
+    pub target: Target,
+    /// How they look.
+    pub format: Format,
+    /// What they do not show.
+    pub redaction: Redaction,
+    /// Which exchanges have one.
+    pub sample: Sample,
+}
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file, which is appended to.
+    File(PathBuf),
+}
+
+/// An open access log; a clone is another handle to the same one. The writer ends when
+/// all handles and worker logs are gone, after writing what they had handed over.
+#[derive(Clone, Debug)]
+pub struct AccessLog {
+    settings: Arc<AccessLogSettings>,
+    queue: SyncSender<Message>,
+    reopen: Arc<AtomicBool>,
+    dropped: SharedCounter,
+}
+
+/// The access log of one worker.
+#[derive(Debug)]
+pub struct WorkerLog {
+    log: AccessLog,
+    buffer: Vec<u8>,
+    lines: u64,
+}
+
+impl AccessLog {
+    /// Opens the file and starts the writer. `dropped` counts lines that were lost.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or the thread not be started.
+    pub fn open(settings: AccessLogSettings, dropped: SharedCounter) -> io::Result<Self> {
+        let (queue, messages) = sync_channel(QUEUE_BATCHES);
+        let reopen = Arc::new(AtomicBool::new(false));
+        let writer = Writer {
+            output: Output::open(&settings.target)?,
+            target: settings.target.clone(),
+            reopen: Arc::clone(&reopen),
+            dropped: dropped.clone(),
+            state: OutputState::Whole,
+        };
+        thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(move || writer.run(&messages))?;
+        Ok(Self {
+            settings: Arc::new(settings),
+            queue,
+            reopen,
+            dropped,
+        })
+    }
+
+    /// What it was opened with, to see whether a new configuration changes it.
+    pub fn settings(&self) -> &AccessLogSettings {
+        &self.settings
+    }
+
+    /// Makes the log of one worker.
+    pub fn worker(&self) -> WorkerLog {
+        WorkerLog {
+            log: self.clone(),
+            buffer: Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 4),
+            lines: 0,
+        }
+    }
+
+    /// Opens the file anew before the next write, after it was rotated. Does not wait.
+    pub fn reopen(&self) {
+        self.reopen.store(true, Ordering::Release);
+        // Wakes an idle writer; a full queue means that it is awake.
+        let _ = self.queue.try_send(Message::Wake);
+    }
+
+    /// Waits until all that was handed over before is written; false when that took
+    /// longer than `patience`. Blocks the thread: for the end of the process and tests.
+    pub fn settle(&self, patience: Duration) -> bool {
+        let (settled, wait) = sync_channel(1);
+        let queue = self.queue.clone();
+        // Sending waits for a place in the queue, and that wait must have an end too.
+        let sender = thread::Builder::new()
+            .name("access-log-settle".to_owned())
+            .spawn(move || queue.send(Message::Settle(settled)));
+        sender.is_ok() && wait.recv_timeout(patience).is_ok()
+    }
+}
+
+impl WorkerLog {
+    /// Adds the line of an exchange, if it is in the sample.
+    pub fn write(&mut self, line: &Line<'_>) {
+        let settings = &*self.log.settings;
+        if !settings.sample.takes(line.request_id) {
+            return;
+        }
+        settings
+            .format
+            .write(line, &settings.redaction, &mut self.buffer);
+        self.lines += 1;
+        if self.buffer.len() >= BATCH_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Hands over what is there; the worker's tick calls it. Never waits.
+    pub fn flush(&mut self) {
+        if self.lines == 0 {
+            return;
+        }
+        let batch = Batch {
+            bytes: self.buffer.clone(),
+            lines: self.lines,
+        };
+        if self.log.queue.try_send(Message::Batch(batch)).is_err() {
+            self.log.dropped.add(self.lines);
+        }
+        // The buffer is kept: it grows once and is never given away.
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_BYTES_KEPT);
+        self.lines = 0;
+    }
+}
+
+impl Drop for WorkerLog {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+enum Message {
+    Batch(Batch),
+    Wake,
+    Settle(SyncSender<()>),
+}
+
+struct Batch {
+    bytes: Vec<u8>,
+    lines: u64,
+}
+
+struct Writer {
+    output: Output,
+    target: Target,
+    reopen: Arc<AtomicBool>,
+    dropped: SharedCounter,
+    state: OutputState,
+}
+
+/// How the last write ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OutputState {
+    /// Well.
+    Whole,
+    /// In an error, perhaps in the middle of a line.
+    Torn,
+}
+
+impl Writer {
+    fn run(mut self, messages: &Receiver<Message>) {
+        for message in messages {
+            if self.reopen.swap(false, Ordering::Acquire) {
+                self.open_anew();
+            }
+            match message {
+                Message::Batch(batch) => self.write(&batch),
+                Message::Wake => {}
+                // Nobody waits any more: no fault.
+                Message::Settle(settled) => drop(settled.try_send(())),
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &Batch) {
+        let start = match self.state {
+            OutputState::Whole => Ok(()),
+            OutputState::Torn => self.output.write_all(b"\n"),
+        };
+        match start.and_then(|()| self.output.write_all(&batch.bytes)) {
+            Ok(()) if self.state == OutputState::Torn => {
+                self.state = OutputState::Whole;
+                tracing::info!("the access log can be written again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.dropped.add(batch.lines);
+                if self.state == OutputState::Whole {
+                    tracing::warn!(%error, "the access log cannot be written, lines are lost");
+                }
+                self.state = OutputState::Torn;
+            }
+        }
+    }
+
+    fn open_anew(&mut self) {
+        match Output::open(&self.target) {
+            Ok(output) => {
+                self.output = output;
+                self.state = OutputState::Whole;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the access log cannot be reopened, the old file stays");
+            }
+        }
+    }
+}
+
+enum Output {
+    Stdout(io::Stdout),
+    File(File),
+}
+
+impl Output {
+    fn open(target: &Target) -> io::Result<Self> {
+        match target {
+            Target::Stdout => Ok(Self::Stdout(io::stdout())),
+            Target::File(path) => {
+                let file = OpenOptions::new().append(true).create(true).open(path)?;
+                Ok(Self::File(file))
+            }
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => {
+                stdout.write_all(bytes)?;
+                stdout.flush()
+            }
+            Self::File(file) => file.write_all(bytes),
+        }
+    }
+}
+
+/// A worker hands over when this much is there.
+const BATCH_BYTES: usize = 32 * 1024;
+
+/// A buffer that grew beyond this for long lines gives memory back.
+const BUFFER_BYTES_KEPT: usize = 128 * 1024;
+
+/// With batches of 32 KiB, what waits for the disk is at most about 2 MiB.
+const QUEUE_BATCHES: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Tests of the way from a worker's buffer to the file, with files that misbehave.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use super::*;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::names::ACCESS_LOG_LINES_DROPPED_TOTAL;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn settings(path: &Path) -> AccessLogSettings {
+    AccessLogSettings {
+        target: Target::File(path.to_owned()),
+        format: Format::parse("{request_id} {path}").unwrap(),
+        redaction: Redaction::default(),
+        sample: Sample::ALL,
+    }
+}
+
+fn open(path: &Path) -> (Metrics, AccessLog) {
+    let metrics = Metrics::new(100);
+    let dropped = metrics
+        .control()
+        .counter(&ACCESS_LOG_LINES_DROPPED_TOTAL, []);
+    let log = AccessLog::open(settings(path), dropped).unwrap();
+    (metrics, log)
+}
+
+fn dropped(metrics: &Metrics) -> u64 {
+    metrics.total(&ACCESS_LOG_LINES_DROPPED_TOTAL, [])
+}
+
+fn line<'a>(request_id: &'a str, path: &'a str) -> Line<'a> {
+    Line {
+        time: UNIX_EPOCH,
+        request_id,
+        trace_id: None,
+        listener: "web",
+        client: None,
+        method: "GET",
+        host: "a",
+        path,
+        protocol: "HTTP/1.1",
+        status: 200,
+        reason: None,
+        route: None,
+        pool: None,
+        endpoint: None,
+        version: None,
+        attempts: &[],
+        bytes_in: 0,
+        bytes_out: 0,
+        total: Duration::ZERO,
+        upstream: None,
+        queue: None,
+        tls: None,
+        user_agent: None,
+        fields: &[],
+    }
+}
+
+#[test]
+fn lines_of_all_workers_arrive_whole_and_in_each_workers_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("access.log");
+    let (metrics, log) = open(&path);
+    thread::scope(|scope| {
+        for name in ["a", "b", "c"] {
+            let mut worker = log.worker();
+            scope.spawn(move || {
+                for n in 0..5000 {
+                    worker.write(&line(name, &format!("/{n}")));
+                }
+            });
+        }
+    });
+    assert!(log.settle(PATIENCE));
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(dropped(&metrics), 0);
+    for name in ["a", "b", "c"] {
+        let own = text.lines().filter_map(|line| line.strip_prefix(name));
+        assert!(own.eq((0..5000).map(|n| format!(" /{n}"))));
+    }
+    assert_eq!(text.lines().count(), 15_000);
+}
+
+#[test]
+fn after_a_rotation_lines_go_to_the_new_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("access.log");
+    let rotated = directory.path().join("access.log.1");
+    let (_metrics, log) = open(&path);
+    let mut worker = log.worker();
+    worker.write(&line("1", "/before"));
+    worker.flush();
+    assert!(log.settle(PATIENCE));
+    fs::rename(&path, &rotated).unwrap();
+    log.reopen();
+    worker.write(&line("2", "/after"));
+    drop(worker);
+    assert!(log.settle(PATIENCE));
+    assert_eq!(fs::read_to_string(&rotated).unwrap(), "1 /before\n");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "2 /after\n");
+}
+
+#[test]
+fn a_full_disk_costs_lines_and_says_how_many() {
+    let (metrics, log) = open(Path::new("/dev/full"));
+    let mut worker = log.worker();
+    worker.write(&line("1", "/"));
+    worker.write(&line("2", "/"));
+    worker.flush();
+    assert!(log.settle(PATIENCE));
+    assert_eq!(dropped(&metrics), 2);
+}
+
+#[test]
+fn a_reader_that_hangs_does_not_stop_a_worker() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pipe");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
+    // Open for reading too, so that opening for writing does not wait.
+    let mut pipe = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
+    let (metrics, log) = open(&path);
+    let mut worker = log.worker();
+    // Far more than the pipe, the queue and the buffer hold.
+    let long = "x".repeat(1000);
+    let written = 10_000;
+    for n in 0..written {
+        worker.write(&line(&n.to_string(), &long));
+    }
+    worker.flush();
+    assert!(!log.settle(Duration::from_millis(1)));
+    let lost = dropped(&metrics);
+    assert!(lost > 0 && lost < written, "{lost}");
+
+    // When the reader goes on, all that was not counted as lost arrives.
+    let mut arrived = 0;
+    let mut buffer = vec![0; 64 * 1024];
+    while arrived < written - lost {
+        let read = pipe.read(&mut buffer).unwrap();
+        let lines = buffer[..read].iter().filter(|byte| **byte == b'\n');
+        arrived += u64::try_from(lines.count()).unwrap();
+    }
+    assert_eq!(arrived, written - lost);
+    assert!(log.settle(PATIENCE));
+}
+
+#[test]
+fn what_is_outside_the_sample_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("access.log");
+    let metrics = Metrics::new(100);
+    let counter = metrics
+        .control()
+        .counter(&ACCESS_LOG_LINES_DROPPED_TOTAL, []);
+    let sample = Sample::new(0.5);
+    let settings = AccessLogSettings {
+        sample,
+        ..settings(&path)
+    };
+    let log = AccessLog::open(settings, counter).unwrap();
+    let mut worker = log.worker();
+    let ids: Vec<String> = (0..100).map(|n| format!("id-{n}")).collect();
+    for id in &ids {
+        worker.write(&line(id, "/"));
+    }
+    worker.flush();
+    assert!(log.settle(PATIENCE));
+    let expected = ids.iter().filter(|id| sample.takes(id));
+    let expected: String = expected.map(|id| format!("{id} /\n")).collect();
+    assert!(!expected.is_empty());
+    assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+}

@@ -1,0 +1,111 @@
+//! Memory for the cells of one writer.
+//!
+//! Cells of one worker lie together in blocks that no other worker's cells share, so
+//! that no two workers write the same cache line. Cells are zeroed when given back and
+//! used again; blocks live as long as a cell in them is referred to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Hands out ranges of cells to one writer.
+#[derive(Debug, Default)]
+pub(super) struct Arena {
+    block: Option<Arc<Block>>,
+    used: usize,
+    free: HashMap<usize, Vec<CellRange>>,
+}
+
+/// Consecutive cells: one for a counter or gauge, several for a histogram.
+#[derive(Clone, Debug)]
+pub(super) struct CellRange {
+    block: Arc<Block>,
+    start: usize,
+    len: usize,
+}
+
+/// 128 bytes, because adjacent cache lines are fetched in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Block {
+    cells: [AtomicU64; BLOCK_CELLS],
+}
+
+impl Arena {
+    /// Takes `len` zeroed cells; `len` is at most [`BLOCK_CELLS`].
+    pub(super) fn take(&mut self, len: usize) -> CellRange {
+        debug_assert!(len <= BLOCK_CELLS);
+        if let Some(range) = self.free.get_mut(&len).and_then(Vec::pop) {
+            return range;
+        }
+        let block = match &self.block {
+            Some(block) if self.used + len <= BLOCK_CELLS => Arc::clone(block),
+            _ => {
+                let block = Arc::new(Block {
+                    cells: [const { AtomicU64::new(0) }; BLOCK_CELLS],
+                });
+                self.block = Some(Arc::clone(&block));
+                self.used = 0;
+                block
+            }
+        };
+        let start = self.used;
+        self.used += len;
+        CellRange { block, start, len }
+    }
+
+    /// Takes back cells that nobody writes or reads any more.
+    pub(super) fn give_back(&mut self, range: CellRange) {
+        for cell in range.cells() {
+            cell.store(0, Ordering::Relaxed);
+        }
+        self.free.entry(range.len).or_default().push(range);
+    }
+}
+
+impl CellRange {
+    /// The cells, in order.
+    #[inline]
+    pub(super) fn cells(&self) -> &[AtomicU64] {
+        &self.block.cells[self.start..self.start + self.len]
+    }
+
+    /// Whether both mean the same memory.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.block, &other.block) && self.start == other.start
+    }
+}
+
+/// 2 KiB of cells per block.
+const BLOCK_CELLS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_do_not_overlap_and_are_zeroed_when_reused() {
+        let mut arena = Arena::default();
+        let ranges: Vec<_> = (0..100).map(|n| arena.take(1 + n % 20)).collect();
+        for range in &ranges {
+            for cell in range.cells() {
+                assert_eq!(cell.fetch_add(1, Ordering::Relaxed), 0);
+            }
+        }
+        for range in ranges {
+            arena.give_back(range);
+        }
+        for n in 0..100 {
+            let range = arena.take(1 + n % 20);
+            assert!(range.cells().iter().all(|c| c.load(Ordering::Relaxed) == 0));
+        }
+    }
+
+    #[test]
+    fn two_arenas_share_no_cache_line() {
+        let (mut one, mut two) = (Arena::default(), Arena::default());
+        let (a, b) = (one.take(1), two.take(1));
+        let line = |range: &CellRange| std::ptr::from_ref(&range.cells()[0]).addr() / 128;
+        assert_ne!(line(&a), line(&b));
+    }
+}

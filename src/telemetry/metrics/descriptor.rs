@@ -1,0 +1,149 @@
+//! What a metric family is: name, help, label names and, for a histogram, its bounds.
+//!
+//! The number of labels is part of the type, so a call with a label missing does not
+//! compile. The registry forgets that number and works with [`Shape`].
+
+/// Describes a family of counters with `L` labels.
+#[derive(Debug)]
+pub struct CounterDesc<const L: usize> {
+    name: &'static str,
+    help: &'static str,
+    labels: [&'static str; L],
+}
+
+/// Describes a family of gauges with `L` labels.
+#[derive(Debug)]
+pub struct GaugeDesc<const L: usize> {
+    name: &'static str,
+    help: &'static str,
+    labels: [&'static str; L],
+}
+
+/// Describes a family of histograms of durations with `L` labels.
+#[derive(Debug)]
+pub struct HistogramDesc<const L: usize> {
+    name: &'static str,
+    help: &'static str,
+    labels: [&'static str; L],
+    bounds_ns: &'static [u64],
+}
+
+/// What the registry keeps of a descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: Kind,
+    pub(super) labels: &'static [&'static str],
+}
+
+/// Kind of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Only goes up.
+    Counter,
+    /// Goes up and down; two's complement in its cell.
+    Gauge,
+    /// Durations by upper bound. Cells: one per bound, one for the rest, the sum in nanoseconds.
+    Histogram { bounds_ns: &'static [u64] },
+}
+
+impl Kind {
+    /// How many cells one series has in one worker.
+    pub(super) fn cells(self) -> usize {
+        match self {
+            Self::Counter | Self::Gauge => 1,
+            Self::Histogram { bounds_ns } => bounds_ns.len() + 2,
+        }
+    }
+}
+
+impl<const L: usize> CounterDesc<L> {
+    /// Describes a family; by convention the name ends in `_total`.
+    pub const fn new(name: &'static str, help: &'static str, labels: [&'static str; L]) -> Self {
+        Self { name, help, labels }
+    }
+
+    /// Name of the family.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn shape(&'static self) -> Shape {
+        Shape {
+            name: self.name,
+            help: self.help,
+            kind: Kind::Counter,
+            labels: &self.labels,
+        }
+    }
+}
+
+impl<const L: usize> GaugeDesc<L> {
+    /// Describes a family; the name ends in its unit, if it has one.
+    pub const fn new(name: &'static str, help: &'static str, labels: [&'static str; L]) -> Self {
+        Self { name, help, labels }
+    }
+
+    /// Name of the family.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn shape(&'static self) -> Shape {
+        Shape {
+            name: self.name,
+            help: self.help,
+            kind: Kind::Gauge,
+            labels: &self.labels,
+        }
+    }
+}
+
+impl<const L: usize> HistogramDesc<L> {
+    /// Describes a family; `bounds_ns` are the inclusive upper bounds in nanoseconds, ascending.
+    ///
+    /// # Panics
+    /// When there are more than 64 bounds or they do not ascend; for a `static` that
+    /// is an error of compilation.
+    pub const fn new(
+        name: &'static str,
+        help: &'static str,
+        labels: [&'static str; L],
+        bounds_ns: &'static [u64],
+    ) -> Self {
+        assert!(bounds_ns.len() <= 64, "too many bounds");
+        let mut at = 1;
+        while at < bounds_ns.len() {
+            assert!(bounds_ns[at - 1] < bounds_ns[at], "bounds must ascend");
+            at += 1;
+        }
+        Self {
+            name,
+            help,
+            labels,
+            bounds_ns,
+        }
+    }
+
+    /// Name of the family.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Inclusive upper bounds in nanoseconds, ascending.
+    pub fn bounds_ns(&self) -> &'static [u64] {
+        self.bounds_ns
+    }
+
+    pub(super) fn shape(&'static self) -> Shape {
+        Shape {
+            name: self.name,
+            help: self.help,
+            kind: Kind::Histogram {
+                bounds_ns: self.bounds_ns,
+            },
+            labels: &self.labels,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! A family and its series: what a scrape reads.
+//!
+//! Each family has a lock of its own, held while handles are made or dropped and while
+//! its cells are summed, never while a metric is written.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::arena::CellRange;
+use super::descriptor::{Kind, Shape};
+
+/// Values of the labels, in the order of the family's label names.
+pub(super) type Labels = Arc<[Box<str>]>;
+
+/// All series of one name.
+#[derive(Debug)]
+pub(super) struct Family {
+    shape: Shape,
+    series: Mutex<BTreeMap<Labels, Series>>,
+}
+
+/// One label set.
+#[derive(Debug, Default)]
+struct Series {
+    /// Cells of the handles that exist.
+    cells: Vec<CellRange>,
+    /// What handles that are gone had counted.
+    retired: Vec<u64>,
+    /// Whether it counts against the limit on series.
+    counted: bool,
+    /// Its object left the configuration: the last handle takes the series with it.
+    leaving: bool,
+}
+
+/// Sums of one family at one moment.
+#[derive(Debug)]
+pub(super) struct FamilySums {
+    pub(super) shape: Shape,
+    pub(super) series: Vec<(Labels, Vec<u64>)>,
+}
+
+impl Family {
+    pub(super) fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            series: Mutex::default(),
+        }
+    }
+
+    /// Adds cells to a series. `may_add` is asked before a new series is made; when it
+    /// refuses, the cells go to the series `other`. Returns the labels used.
+    pub(super) fn attach(
+        &self,
+        values: &[&str],
+        cells: CellRange,
+        may_add: impl FnOnce() -> bool,
+    ) -> Attached {
+        let mut all = self.lock();
+        let wanted: Labels = values.iter().map(|value| bounded(value)).collect();
+        let known = all.contains_key(&wanted);
+        let free = values.is_empty();
+        let overflow = !known && !free && !may_add();
+        let labels = if overflow {
+            values.iter().map(|_| Box::from(OTHER)).collect()
+        } else {
+            wanted
+        };
+        let series = all.entry(Arc::clone(&labels)).or_insert_with(|| Series {
+            counted: !free && !overflow,
+            ..Series::default()
+        });
+        series.cells.push(cells);
+        series.leaving = false;
+        Attached { labels, overflow }
+    }
+
+    /// Takes cells out of their series and keeps what they had counted. What a gauge
+    /// showed goes with its handle. Returns how many counted series went away.
+    pub(super) fn detach(&self, labels: &Labels, cells: &CellRange) -> usize {
+        let mut all = self.lock();
+        let Some(series) = all.get_mut(labels) else {
+            return 0;
+        };
+        let Some(at) = series.cells.iter().position(|other| other.is(cells)) else {
+            return 0;
+        };
+        series.cells.swap_remove(at);
+        let goes_with_handle = series.leaving || self.shape.kind == Kind::Gauge;
+        if series.cells.is_empty() && goes_with_handle {
+            let counted = series.counted;
+            all.remove(labels);
+            return usize::from(counted);
+        }
+        if self.shape.kind != Kind::Gauge {
+            series.retired.resize(self.shape.kind.cells(), 0);
+            add_cells(&mut series.retired, cells);
+        }
+        0
+    }
+
+    /// Removes each series that has all these labels, those with handles when the last
+    /// handle goes. Returns how many gave a place free.
+    pub(super) fn remove(&self, labels: &[(&str, &str)]) -> usize {
+        let wanted: Option<Vec<(usize, Box<str>)>> = labels
+            .iter()
+            .map(|(name, value)| {
+                let at = self.shape.labels.iter().position(|label| label == name)?;
+                Some((at, bounded(value)))
+            })
+            .collect();
+        let Some(wanted) = wanted else { return 0 };
+        let mut given_back = 0;
+        self.lock().retain(|values, series| {
+            let matches = |(at, value): &(usize, Box<str>)| values.get(*at) == Some(value);
+            if !wanted.iter().all(matches) {
+                return true;
+            }
+            series.leaving = true;
+            if series.cells.is_empty() {
+                given_back += usize::from(series.counted);
+            }
+            !series.cells.is_empty()
+        });
+        given_back
+    }
+
+    /// Sums each series over all handles, present and past.
+    pub(super) fn sums(&self) -> FamilySums {
+        let all = self.lock();
+        let series = all
+            .iter()
+            .map(|(labels, series)| (Arc::clone(labels), series.sum(self.shape.kind)))
+            .collect();
+        FamilySums {
+            shape: self.shape,
+            series,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Labels, Series>> {
+        // Sums stay meaningful whatever panicked beside them.
+        self.series.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where cells were put.
+pub(super) struct Attached {
+    pub(super) labels: Labels,
+    pub(super) overflow: bool,
+}
+
+impl Series {
+    fn sum(&self, kind: Kind) -> Vec<u64> {
+        let mut sums = self.retired.clone();
+        sums.resize(kind.cells(), 0);
+        for cells in &self.cells {
+            add_cells(&mut sums, cells);
+        }
+        sums
+    }
+}
+
+fn add_cells(sums: &mut [u64], cells: &CellRange) {
+    for (sum, cell) in sums.iter_mut().zip(cells.cells()) {
+        // Wrapping is what makes two's complement gauges add up.
+        *sum = sum.wrapping_add(cell.load(Ordering::Relaxed));
+    }
+}
+
+/// Cuts a label value to [`LABEL_BYTES_MAX`], at the border of a character.
+fn bounded(value: &str) -> Box<str> {
+    Box::from(&value[..value.floor_char_boundary(LABEL_BYTES_MAX)])
+}
+
+/// Label value of the series that takes what is over the limit.
+pub(super) const OTHER: &str = "other";
+
+/// Longer label values are cut.
+const LABEL_BYTES_MAX: usize = 256;

@@ -1,0 +1,28 @@
+//! Metrics: a registry of our own with cells that only one worker writes.
+//!
+//! A handle ([`Counter`], [`Gauge`], [`Histogram`]) is made once, when the object it
+//! counts for appears, and then costs a relaxed load and store per event: no lock, no
+//! hash, no cache line that another worker writes. A scrape sums the cells of all
+//! workers. State: the registry (families, series, what dropped handles had counted).
+//!
+//! Bounded by design: at most `series_max` label sets, the rest goes to one series per
+//! family whose labels are all `other`. Exposition: Prometheus text format 0.0.4.
+
+mod arena;
+mod descriptor;
+mod family;
+pub mod names;
+mod process;
+mod recorder;
+mod shared;
+mod text;
+
+pub use descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
+pub use recorder::{Counter, CounterMap, Gauge, Histogram, Metrics, WorkerMetrics};
+pub use shared::{ControlMetrics, SharedCounter, SharedGauge, SharedHistogram};
+
+/// Media type of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! Every metric family that the proxy exposes, with its labels.
+//!
+//! The names are a promise to users: see the table in the README. Base units (seconds,
+//! bytes), counters end in `_total`. Labels are bounded sets: names from the
+//! configuration, words of [`crate::exchange::Failure`], or the few words given here.
+
+use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
+
+/// Exchanges that ended; `reason` is empty when the endpoint's answer was passed on whole.
+pub static REQUESTS_TOTAL: CounterDesc<4> = CounterDesc::new(
+    "sluicegate_requests_total",
+    "Exchanges that ended, by status class and reason.",
+    ["listener", "route", "status_class", "reason"],
+);
+
+/// From the request head to the end of the response.
+pub static REQUEST_DURATION_SECONDS: HistogramDesc<1> = HistogramDesc::new(
+    "sluicegate_request_duration_seconds",
+    "Time from the request head to the end of the response.",
+    ["route"],
+    DURATION_BOUNDS_NS,
+);
+
+/// From picking an endpoint to its response head.
+pub static ATTEMPT_DURATION_SECONDS: HistogramDesc<2> = HistogramDesc::new(
+    "sluicegate_attempt_duration_seconds",
+    "Time from the start of an attempt to the response head of the endpoint.",
+    ["pool", "version"],
+    DURATION_BOUNDS_NS,
+);
+
+/// Tries at an endpoint; `reason` is empty for one that brought a response head.
+pub static ATTEMPTS_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_attempts_total",
+    "Attempts at an endpoint that ended, by reason of failure.",
+    ["pool", "reason"],
+);
+
+/// Second and later attempts; `outcome` is `succeeded` or `failed`.
+pub static RETRIES_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_retries_total",
+    "Attempts after the first one, by outcome.",
+    ["pool", "outcome"],
+);
+
+/// Exchanges not yet ended.
+pub static REQUESTS_IN_FLIGHT: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_requests_in_flight",
+    "Exchanges that have begun and not ended.",
+    ["listener"],
+);
+
+/// Open downstream connections.
+pub static CONNECTIONS: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_connections",
+    "Open downstream connections.",
+    ["listener"],
+);
+
+/// Accepted downstream connections.
+pub static CONNECTIONS_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_connections_total",
+    "Downstream connections accepted.",
+    ["listener"],
+);
+
+/// 1 when the endpoint is healthy and not ejected, else 0.
+pub static ENDPOINT_HEALTHY: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_endpoint_healthy",
+    "1 when the endpoint takes traffic by its health and ejection state, else 0.",
+    ["pool", "endpoint"],
+);
+
+/// Passive removals of an endpoint.
+pub static EJECTIONS_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_ejections_total",
+    "Endpoints ejected because of their answers.",
+    ["pool"],
+);
+
+/// Retries that the budget refused.
+pub static BUDGET_EXHAUSTED_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_budget_exhausted_total",
+    "Retries not made because the retry budget of the pool was used up.",
+    ["pool"],
+);
+
+/// Times an endpoint was picked.
+pub static PICKS_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_picks_total",
+    "Times the picker chose the endpoint.",
+    ["pool", "endpoint"],
+);
+
+/// Upstream connections kept for reuse.
+pub static IDLE_CONNECTIONS: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_idle_connections",
+    "Upstream connections kept for reuse.",
+    ["pool"],
+);
+
+/// Open upstream connections.
+pub static UPSTREAM_CONNECTIONS: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_upstream_connections",
+    "Open upstream connections, idle or in use.",
+    ["pool"],
+);
+
+/// Upstream connections established.
+pub static UPSTREAM_CONNECTIONS_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_upstream_connections_total",
+    "Upstream connections established.",
+    ["pool"],
+);
+
+/// Work refused to protect the rest; `reason` names the limit.
+pub static SHED_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_shed_total",
+    "Connections and requests refused because a limit was reached.",
+    ["reason"],
+);
+
+/// Header fields not passed on; `reason` is for instance `underscore`.
+pub static HEADERS_DROPPED_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_headers_dropped_total",
+    "Request header fields dropped before routing.",
+    ["reason"],
+);
+
+/// Number of the configuration in use; goes up by one with each reload that succeeds.
+pub static CONFIG_GENERATION: GaugeDesc<0> = GaugeDesc::new(
+    "sluicegate_config_generation",
+    "Generation of the configuration in use.",
+    [],
+);
+
+/// 1 when the last reload succeeded, else 0.
+pub static CONFIG_LAST_RELOAD_SUCCESS: GaugeDesc<0> = GaugeDesc::new(
+    "sluicegate_config_last_reload_success",
+    "1 when the last reload succeeded, 0 when it was refused.",
+    [],
+);
+
+/// Unix time of the last reload that succeeded.
+pub static CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: GaugeDesc<0> = GaugeDesc::new(
+    "sluicegate_config_last_reload_success_timestamp_seconds",
+    "Unix time of the last reload that succeeded.",
+    [],
+);
+
+/// Reloads; `result` is `success` or `refused`.
+pub static CONFIG_RELOADS_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_config_reloads_total",
+    "Reloads of the configuration, by result.",
+    ["result"],
+);
+
+/// Panics caught; each one is a bug.
+pub static PANICS_TOTAL: CounterDesc<0> = CounterDesc::new(
+    "sluicegate_panics_total",
+    "Panics caught in exchanges and tasks.",
+    [],
+);
+
+/// Handles that were pointed to the `other` series.
+pub static DROPPED_SERIES_TOTAL: CounterDesc<0> = CounterDesc::new(
+    "sluicegate_dropped_series_total",
+    "Times a new label set went to the series `other` because series_max was reached.",
+    [],
+);
+
+/// Access log lines that were not written.
+pub static ACCESS_LOG_LINES_DROPPED_TOTAL: CounterDesc<0> = CounterDesc::new(
+    "sluicegate_access_log_lines_dropped_total",
+    "Access log lines lost because the writer was behind or failed.",
+    [],
+);
+
+/// Tasks of the process that run.
+pub static TASKS: GaugeDesc<0> =
+    GaugeDesc::new("sluicegate_tasks", "Named tasks that are running.", []);
+
+/// Always 1; what is running.
+pub static BUILD_INFO: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_build_info",
+    "Always 1; the labels say which build this is.",
+    ["version", "commit"],
+);
+
+/// Upper bounds of the duration histograms: dense where a proxy's answers are, a minute at the end.
+pub const DURATION_BOUNDS_NS: &[u64] = &[
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
+];

@@ -1,0 +1,376 @@
+//! The registry, and the handles with which a worker writes.
+//!
+//! A [`WorkerMetrics`] and its handles belong to one thread (they are not `Send`): each
+//! cell has one writer, so a relaxed load and store is enough where several writers
+//! would need an atomic addition (0.2 ns instead of 8 ns, and no shared cache line).
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::arena::{Arena, CellRange};
+use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc, Shape};
+use super::family::{Attached, Family, FamilySums, Labels};
+use super::shared::{ControlMetrics, SharedGauge};
+use super::{names, process, text};
+
+/// The registry of all metrics; a clone is another handle to the same one.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    _build: SharedGauge,
+}
+
+/// Makes the handles of one worker thread.
+#[derive(Clone, Debug)]
+pub struct WorkerMetrics {
+    registry: Arc<Registry>,
+    arena: Rc<RefCell<Arena>>,
+}
+
+/// Counts up; clones write to the same cell.
+#[derive(Clone, Debug)]
+pub struct Counter(Rc<WorkerSlot>);
+
+/// Goes up and down. What it shows goes away with its last clone.
+#[derive(Clone, Debug)]
+pub struct Gauge(Rc<WorkerSlot>);
+
+/// Counts durations by size.
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    slot: Rc<WorkerSlot>,
+    bounds_ns: &'static [u64],
+}
+
+/// Counters of one family by a small key, made when first counted.
+///
+/// For label sets that are known only at the end of an exchange (status class, reason).
+/// The key space must be bounded by the caller; a look-up costs one hash of the key.
+#[derive(Debug)]
+pub struct CounterMap<K, const L: usize> {
+    worker: WorkerMetrics,
+    family: &'static CounterDesc<L>,
+    counters: HashMap<K, Counter, foldhash::fast::FixedState>,
+}
+
+impl Metrics {
+    /// Makes an empty registry that holds at most `series_max` label sets.
+    pub fn new(series_max: usize) -> Self {
+        process::note_start();
+        let registry = Arc::new(Registry {
+            families: Mutex::default(),
+            series: AtomicUsize::new(0),
+            series_max,
+            dropped: AtomicU64::new(0),
+        });
+        let commit = option_env!("SLUICEGATE_COMMIT").unwrap_or_default();
+        let build = ControlMetrics::new(Arc::clone(&registry))
+            .gauge(&names::BUILD_INFO, [env!("CARGO_PKG_VERSION"), commit]);
+        build.set(1);
+        Self {
+            registry,
+            _build: build,
+        }
+    }
+
+    /// Starts the recorder of one worker; call it on the thread of the worker.
+    pub fn worker(&self) -> WorkerMetrics {
+        WorkerMetrics {
+            registry: Arc::clone(&self.registry),
+            arena: Rc::default(),
+        }
+    }
+
+    /// Makes handles that any thread may use, at the price of an atomic addition.
+    pub fn control(&self) -> ControlMetrics {
+        ControlMetrics::new(Arc::clone(&self.registry))
+    }
+
+    /// Removes the series of an object that left the configuration: each that has all of
+    /// `labels`, for instance `[("pool", "a"), ("endpoint", "10.0.0.1:80")]`.
+    ///
+    /// A series to which handles still point goes with the last of them, and stays if
+    /// the object comes back before: no count is lost.
+    pub fn remove_series(&self, labels: &[(&str, &str)]) {
+        if labels.is_empty() {
+            return;
+        }
+        for family in self.registry.families() {
+            let removed = family.remove(labels);
+            self.registry.series.fetch_sub(removed, Ordering::Relaxed);
+        }
+    }
+
+    /// Sums the counters of a family whose labels match; `None` matches any value.
+    pub fn total<const L: usize>(
+        &self,
+        family: &'static CounterDesc<L>,
+        labels: [Option<&str>; L],
+    ) -> u64 {
+        let Some(family) = self.registry.find(family.name()) else {
+            return 0;
+        };
+        let matches = |values: &Labels| {
+            labels
+                .iter()
+                .zip(values.iter())
+                .all(|(wanted, value)| wanted.is_none_or(|wanted| wanted == &**value))
+        };
+        let sums = family.sums();
+        let matching = sums.series.iter().filter(|(values, _)| matches(values));
+        matching.filter_map(|(_, sums)| sums.first()).sum()
+    }
+
+    /// Renders everything in the Prometheus text format; see [`super::CONTENT_TYPE`].
+    ///
+    /// Costs time in proportion to series times workers: call it on the control side.
+    pub fn text(&self) -> String {
+        let mut out = String::with_capacity(32 * 1024);
+        process::render(&mut out);
+        text::render(&self.registry.sums(), &mut out);
+        out
+    }
+}
+
+impl WorkerMetrics {
+    /// Makes a counter. Takes a lock: keep the handle.
+    pub fn counter<const L: usize>(
+        &self,
+        family: &'static CounterDesc<L>,
+        labels: [&str; L],
+    ) -> Counter {
+        Counter(self.slot(family.shape(), &labels))
+    }
+
+    /// Makes a gauge. Takes a lock: keep the handle.
+    pub fn gauge<const L: usize>(&self, family: &'static GaugeDesc<L>, labels: [&str; L]) -> Gauge {
+        Gauge(self.slot(family.shape(), &labels))
+    }
+
+    /// Makes a histogram. Takes a lock: keep the handle.
+    pub fn histogram<const L: usize>(
+        &self,
+        family: &'static HistogramDesc<L>,
+        labels: [&str; L],
+    ) -> Histogram {
+        Histogram {
+            slot: self.slot(family.shape(), &labels),
+            bounds_ns: family.bounds_ns(),
+        }
+    }
+
+    /// Makes an empty map of counters of one family.
+    pub fn counter_map<K: Eq + Hash, const L: usize>(
+        &self,
+        family: &'static CounterDesc<L>,
+    ) -> CounterMap<K, L> {
+        CounterMap {
+            worker: self.clone(),
+            family,
+            counters: HashMap::default(),
+        }
+    }
+
+    fn slot(&self, shape: Shape, labels: &[&str]) -> Rc<WorkerSlot> {
+        let cells = self.arena.borrow_mut().take(shape.kind.cells());
+        Rc::new(WorkerSlot {
+            slot: Slot::new(&self.registry, shape, labels, cells),
+            arena: Rc::clone(&self.arena),
+        })
+    }
+}
+
+impl Counter {
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Adds `n`.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.slot.add(0, n);
+    }
+}
+
+impl Gauge {
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.0.slot.add(0, 1);
+    }
+
+    /// Takes one away.
+    #[inline]
+    pub fn dec(&self) {
+        self.0.slot.add(0, 1_u64.wrapping_neg());
+    }
+
+    /// Adds `n`, which may be negative.
+    #[inline]
+    pub fn add(&self, n: i64) {
+        self.0.slot.add(0, n.cast_unsigned());
+    }
+
+    /// Takes `n` away.
+    #[inline]
+    pub fn sub(&self, n: i64) {
+        self.add(n.wrapping_neg());
+    }
+
+    /// Sets this worker's part; a scrape shows the sum of all workers.
+    #[inline]
+    pub fn set(&self, value: i64) {
+        if let Some(cell) = self.0.slot.cells.cells().first() {
+            cell.store(value.cast_unsigned(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Histogram {
+    /// Counts one duration.
+    #[inline]
+    pub fn observe(&self, duration: Duration) {
+        let (ns, bucket) = bucket(self.bounds_ns, duration);
+        self.slot.slot.add(bucket, 1);
+        self.slot.slot.add(self.bounds_ns.len() + 1, ns);
+    }
+}
+
+impl<K: Copy + Eq + Hash, const L: usize> CounterMap<K, L> {
+    /// The counter for `key`; `labels` is asked when it is new.
+    #[inline]
+    pub fn get<'l>(&mut self, key: K, labels: impl FnOnce() -> [&'l str; L]) -> &Counter {
+        self.counters
+            .entry(key)
+            .or_insert_with(|| self.worker.counter(self.family, labels()))
+    }
+
+    /// Gives back the counters whose key `keep` does not want, so that their series can go.
+    pub fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+        self.counters.retain(|key, _| keep(key));
+    }
+}
+
+/// Families and the limit on their series.
+#[derive(Debug)]
+pub(super) struct Registry {
+    families: Mutex<BTreeMap<&'static str, Arc<Family>>>,
+    series: AtomicUsize,
+    series_max: usize,
+    dropped: AtomicU64,
+}
+
+impl Registry {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<Family>>> {
+        self.families.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Family>> {
+        self.lock().get(name).map(Arc::clone)
+    }
+
+    fn families(&self) -> Vec<Arc<Family>> {
+        self.lock().values().map(Arc::clone).collect()
+    }
+
+    fn family(&self, shape: Shape) -> Arc<Family> {
+        let mut families = self.lock();
+        let family = families
+            .entry(shape.name)
+            .or_insert_with(|| Arc::new(Family::new(shape)));
+        Arc::clone(family)
+    }
+
+    /// Sums of all families by name, one lock after the other.
+    fn sums(&self) -> Vec<FamilySums> {
+        let mut sums: Vec<_> = self.families().iter().map(|family| family.sums()).collect();
+        sums.push(FamilySums {
+            shape: names::DROPPED_SERIES_TOTAL.shape(),
+            series: vec![(
+                Labels::default(),
+                vec![self.dropped.load(Ordering::Relaxed)],
+            )],
+        });
+        sums.sort_by_key(|family| family.shape.name);
+        sums
+    }
+
+    fn may_add_series(&self) -> bool {
+        let add = |series| (series < self.series_max).then_some(series + 1);
+        self.series
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+            .is_ok()
+    }
+}
+
+/// A handle's place in the registry; leaves it when dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    registry: Arc<Registry>,
+    family: Arc<Family>,
+    labels: Labels,
+    pub(super) cells: CellRange,
+}
+
+impl Slot {
+    pub(super) fn new(
+        registry: &Arc<Registry>,
+        shape: Shape,
+        labels: &[&str],
+        cells: CellRange,
+    ) -> Self {
+        let family = registry.family(shape);
+        let may_add = || registry.may_add_series();
+        let Attached { labels, overflow } = family.attach(labels, cells.clone(), may_add);
+        if overflow {
+            registry.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        Self {
+            registry: Arc::clone(registry),
+            family,
+            labels,
+            cells,
+        }
+    }
+
+    /// Adds to a cell of which the calling thread is the only writer.
+    #[inline]
+    fn add(&self, at: usize, n: u64) {
+        if let Some(cell) = self.cells.cells().get(at) {
+            let value = cell.load(Ordering::Relaxed).wrapping_add(n);
+            cell.store(value, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn leave(&self) {
+        let removed = self.family.detach(&self.labels, &self.cells);
+        self.registry.series.fetch_sub(removed, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug)]
+struct WorkerSlot {
+    slot: Slot,
+    arena: Rc<RefCell<Arena>>,
+}
+
+impl Drop for WorkerSlot {
+    fn drop(&mut self) {
+        self.slot.leave();
+        self.arena.borrow_mut().give_back(self.slot.cells.clone());
+    }
+}
+
+/// The duration in nanoseconds, and the cell of the bound that it is within.
+#[inline]
+pub(super) fn bucket(bounds_ns: &[u64], duration: Duration) -> (u64, usize) {
+    let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    (ns, bounds_ns.partition_point(|bound| *bound < ns))
+}

@@ -1,0 +1,229 @@
+//! Records of recent exchanges, for `why`, `/requests` and the dry run of a reload.
+//!
+//! Each worker has a ring of its own. It is behind a lock that only a reader on the
+//! admin side contends for, and the worker never waits for it: while a reader holds the
+//! ring, the record is left out.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::UNIX_EPOCH;
+
+use serde::Serialize;
+
+use super::access_log::Line;
+
+/// What is kept of one exchange that ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RecentExchange {
+    /// Identity of the request, as in `x-request-id`.
+    pub request_id: String,
+    /// Start, in milliseconds of Unix time.
+    pub time_unix_ms: u64,
+    /// Name of the listener.
+    pub listener: String,
+    /// Address of the client.
+    pub client: String,
+    /// Request method.
+    pub method: String,
+    /// Scheme, authority, path and query.
+    pub url: String,
+    /// Request headers that routes match on, for the dry run of a reload.
+    pub headers: Vec<(String, String)>,
+    /// Status sent to the client.
+    pub status: u16,
+    /// Why the proxy answered itself or cut the answer, if it did.
+    pub reason: Option<String>,
+    /// Route that matched.
+    pub route: Option<String>,
+    /// Pool that was chosen.
+    pub pool: Option<String>,
+    /// Endpoint that answered.
+    pub endpoint: Option<String>,
+    /// Version of that endpoint.
+    pub version: Option<String>,
+    /// Each try.
+    pub attempts: Vec<RecentAttempt>,
+    /// Whole duration in milliseconds.
+    pub total_ms: f64,
+    /// Generation of the configuration that was used.
+    pub generation: u64,
+}
+
+/// What is kept of one attempt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RecentAttempt {
+    /// Endpoint that was tried.
+    pub endpoint: String,
+    /// Status, or the word of the failure.
+    pub outcome: String,
+    /// Duration until the outcome, in milliseconds.
+    pub ms: f64,
+}
+
+impl From<&Line<'_>> for RecentExchange {
+    fn from(line: &Line<'_>) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let since_epoch = line.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            request_id: line.request_id.to_owned(),
+            time_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            listener: line.listener.to_owned(),
+            client: line
+                .client
+                .map_or_else(String::new, |client| client.to_string()),
+            method: line.method.to_owned(),
+            url: format!("http://{}{}", line.host, line.path),
+            headers: Vec::new(),
+            status: line.status,
+            reason: owned(line.reason),
+            route: owned(line.route),
+            pool: owned(line.pool),
+            endpoint: owned(line.endpoint),
+            version: owned(line.version),
+            attempts: line
+                .attempts
+                .iter()
+                .map(|attempt| RecentAttempt {
+                    endpoint: attempt.endpoint.to_owned(),
+                    outcome: attempt.outcome.to_owned(),
+                    ms: attempt.took.as_secs_f64() * 1000.0,
+                })
+                .collect(),
+            total_ms: line.total.as_secs_f64() * 1000.0,
+            generation: 0,
+        }
+    }
+}
+
+/// The rings of all workers.
+#[derive(Debug)]
+pub struct Recent {
+    capacity: usize,
+    rings: Mutex<Vec<Arc<RecentRing>>>,
+}
+
+/// The last exchanges of one worker.
+#[derive(Debug)]
+pub struct RecentRing {
+    capacity: usize,
+    exchanges: Mutex<VecDeque<RecentExchange>>,
+}
+
+impl Recent {
+    /// Makes rings of `capacity` exchanges for each worker that asks.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            rings: Mutex::default(),
+        }
+    }
+
+    /// Makes the ring of one worker.
+    pub fn worker(&self) -> Arc<RecentRing> {
+        let ring = Arc::new(RecentRing::new(self.capacity));
+        self.rings().push(Arc::clone(&ring));
+        ring
+    }
+
+    /// The last `count` exchanges of all workers, newest first.
+    pub fn last(&self, count: usize) -> Vec<RecentExchange> {
+        let rings = self.rings().clone();
+        let mut all: Vec<_> = rings.iter().flat_map(|ring| ring.last(count)).collect();
+        all.sort_by_key(|exchange| std::cmp::Reverse(exchange.time_unix_ms));
+        all.truncate(count);
+        all
+    }
+
+    /// The exchange with this request id, if it is still kept.
+    pub fn by_id(&self, request_id: &str) -> Option<RecentExchange> {
+        let rings = self.rings().clone();
+        rings.iter().find_map(|ring| ring.by_id(request_id))
+    }
+
+    fn rings(&self) -> std::sync::MutexGuard<'_, Vec<Arc<RecentRing>>> {
+        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RecentRing {
+    fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            exchanges: Mutex::default(),
+        }
+    }
+
+    /// Records an exchange; `make` is asked only when the ring is free, and it never waits.
+    pub fn push(&self, make: impl FnOnce() -> RecentExchange) {
+        let mut exchanges = match self.exchanges.try_lock() {
+            Ok(exchanges) => exchanges,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        if self.capacity == 0 {
+            return;
+        }
+        if exchanges.len() >= self.capacity {
+            exchanges.pop_front();
+        }
+        exchanges.push_back(make());
+    }
+
+    /// The last `count` exchanges of this worker, oldest first.
+    pub fn last(&self, count: usize) -> Vec<RecentExchange> {
+        let exchanges = self.lock();
+        let skip = exchanges.len().saturating_sub(count);
+        exchanges.iter().skip(skip).cloned().collect()
+    }
+
+    /// The exchange with this request id, if it is still kept.
+    pub fn by_id(&self, request_id: &str) -> Option<RecentExchange> {
+        let exchanges = self.lock();
+        let mut newest_first = exchanges.iter().rev();
+        newest_first
+            .find(|exchange| exchange.request_id == request_id)
+            .cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<RecentExchange>> {
+        self.exchanges
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(id: &str, time_unix_ms: u64) -> RecentExchange {
+        RecentExchange {
+            request_id: id.to_owned(),
+            time_unix_ms,
+            ..RecentExchange::default()
+        }
+    }
+
+    #[test]
+    fn rings_of_all_workers_are_merged_newest_first() {
+        let recent = Recent::new(2);
+        let (one, two) = (recent.worker(), recent.worker());
+        one.push(|| exchange("a", 1));
+        two.push(|| exchange("b", 2));
+        one.push(|| exchange("c", 3));
+        one.push(|| exchange("d", 4));
+        let ids: Vec<_> = recent.last(10).into_iter().map(|e| e.request_id).collect();
+        assert_eq!(ids, ["d", "c", "b"]);
+        assert_eq!(recent.by_id("b").map(|e| e.time_unix_ms), Some(2));
+        assert_eq!(recent.by_id("a"), None);
+    }
+
+    #[test]
+    fn a_worker_does_not_wait_for_a_reader() {
+        let ring = RecentRing::new(4);
+        let reading = ring.lock();
+        ring.push(|| exchange("lost", 1));
+        drop(reading);
+        assert_eq!(ring.last(4), []);
+    }
+}

@@ -1,0 +1,115 @@
+//! Opening a connection to an endpoint, and counting it while it lives.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tokio::{
+    net::{TcpStream, UnixStream},
+    time::Instant,
+};
+
+use super::{endpoint::Address, shared::PoolShared};
+use crate::{exchange::Failure, socket::Stream, telemetry::metrics::Gauge, timer};
+
+/// Counts one upstream connection of a pool; gives the count back when dropped.
+#[derive(Debug)]
+pub struct ConnectionGuard {
+    pool: Arc<PoolShared>,
+    gauge: Gauge,
+}
+
+impl ConnectionGuard {
+    /// Takes one of the pool's connections; none if `max` are open. 0 means no limit.
+    ///
+    /// The count is one padded atomic for all workers, exact, and touched only when
+    /// connections open and close.
+    pub fn take(pool: &Arc<PoolShared>, max: usize, gauge: &Gauge) -> Option<Self> {
+        let open = pool.connections.fetch_add(1, Ordering::AcqRel);
+        if max > 0 && open >= max {
+            pool.connections.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        gauge.add(1);
+        Some(Self {
+            pool: Arc::clone(pool),
+            gauge: gauge.clone(),
+        })
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.gauge.add(-1);
+        self.pool.connections.fetch_sub(1, Ordering::AcqRel);
+        self.pool.freed.notify_one();
+    }
+}
+
+/// Opens a stream to `address`, whose name is resolved first if it has one.
+///
+/// # Errors
+/// The [`Failure`] that says what went wrong, a timeout included.
+pub async fn connect(address: &Address, deadline: Instant) -> Result<Stream, Failure> {
+    match address {
+        Address::Socket(address) => connect_tcp(*address, deadline).await,
+        Address::Unix(path) => connect_unix(path, deadline).await,
+        Address::Name(name, port) => {
+            let lookup = tokio::net::lookup_host((&**name, *port));
+            let found = timer::until(deadline, lookup)
+                .await
+                .map_err(|_| Failure::DnsTimeout)?
+                .map_err(|_| Failure::DnsFailed)?;
+            let mut failure = Failure::DnsFailed;
+            for address in found {
+                match connect_tcp(address, deadline).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(reason) => failure = reason,
+                }
+            }
+            Err(failure)
+        }
+    }
+}
+
+async fn connect_tcp(address: SocketAddr, deadline: Instant) -> Result<Stream, Failure> {
+    let stream = timer::until(deadline, TcpStream::connect(address))
+        .await
+        .map_err(|_| Failure::ConnectTimeout)?
+        .map_err(|error| failure_of(&error))?;
+    // Without it, a small last piece of a request waits for the endpoint's delayed ACK.
+    stream
+        .set_nodelay(true)
+        .map_err(|error| failure_of(&error))?;
+    Ok(Stream::Tcp(stream))
+}
+
+async fn connect_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure> {
+    let stream = timer::until(deadline, UnixStream::connect(path))
+        .await
+        .map_err(|_| Failure::ConnectTimeout)?
+        .map_err(|error| failure_of(&error))?;
+    Ok(Stream::Unix(stream))
+}
+
+fn failure_of(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Failure::ConnectRefused,
+        io::ErrorKind::TimedOut => Failure::ConnectTimeout,
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown => Failure::Unroutable,
+        // No port or no descriptor left: the endpoint is not to blame.
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Failure::LimitReached,
+        _ => match error
+            .raw_os_error()
+            .map(rustix::io::Errno::from_raw_os_error)
+        {
+            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => Failure::LimitReached,
+            _ => Failure::ConnectionClosed,
+        },
+    }
+}

@@ -1,0 +1,69 @@
+//! One address of a pool, as the configuration gives it.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use semver::Version;
+
+/// Where an endpoint listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// An IP address and a port.
+    Socket(SocketAddr),
+    /// A host name, resolved when a connection is made, and a port.
+    Name(Arc<str>, u16),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// One endpoint of a pool; its identity is the pool with the address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// Where it listens.
+    pub address: Address,
+    /// The address as text: in logs, metrics and the admin API.
+    pub label: Arc<str>,
+    /// Share of the traffic; 0 takes none.
+    pub weight: u32,
+    /// The version of the service that runs there.
+    pub version: Option<Version>,
+    /// The version as text.
+    pub version_label: Option<Arc<str>>,
+    /// The zone it is in.
+    pub zone: Option<Arc<str>>,
+    /// Lower is preferred; a higher number is a reserve.
+    pub priority: u32,
+    /// Free labels of the operator.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Endpoint {
+    /// A hash of the address that is the same in every process and after every reload.
+    pub fn key(&self) -> u64 {
+        stable_hash(self.label.as_bytes())
+    }
+}
+
+/// FNV-1a with a final mix: the same everywhere and for ever, so that hashing pickers of a
+/// fleet agree.
+pub fn stable_hash(bytes: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in bytes {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    // The finaliser of MurmurHash3: FNV alone leaves the upper bits poorly mixed.
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}

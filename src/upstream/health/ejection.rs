@@ -1,0 +1,106 @@
+//! The passive ejection of one endpoint: out for a time that grows, then one request on probation.
+//!
+//! Whether an endpoint may be ejected at all depends on the others and is decided by the pool's machine.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::settings::EjectionSettings;
+
+/// Whether, how often and until when one endpoint is ejected.
+#[derive(Debug, Clone)]
+pub(super) struct Ejection {
+    phase: Phase,
+    /// Ejections not yet forgiven; the next one lasts one `base` longer.
+    times: u32,
+    /// Since when it behaves well, or when it was last forgiven one ejection.
+    good_since: Instant,
+    /// Until when a withheld ejection is not reported again.
+    withheld_until: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not ejected.
+    In,
+    Out {
+        since: Instant,
+        until: Instant,
+    },
+    /// One request decides.
+    Probation,
+}
+
+impl Ejection {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            phase: Phase::In,
+            times: 0,
+            good_since: now,
+            withheld_until: None,
+        }
+    }
+
+    pub(super) const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(super) const fn times(&self) -> u32 {
+        self.times
+    }
+
+    pub(super) fn eject(&mut self, settings: &EjectionSettings, now: Instant) {
+        self.times = self.times.saturating_add(1);
+        let length = settings.base.saturating_mul(self.times).min(settings.max);
+        self.phase = Phase::Out {
+            since: now,
+            until: later(now, length),
+        };
+        self.withheld_until = None;
+    }
+
+    /// Notes that an ejection was due and did not happen; true when that is news.
+    pub(super) fn withhold(&mut self, settings: &EjectionSettings, now: Instant) -> bool {
+        let news = self.withheld_until.is_none_or(|until| until <= now);
+        self.withheld_until = Some(later(now, settings.interval));
+        self.good_since = now;
+        news
+    }
+
+    /// Brings it back into service; what it did is remembered in `times`.
+    pub(super) fn readmit(&mut self, now: Instant) {
+        self.phase = Phase::In;
+        self.good_since = now;
+    }
+
+    /// Ends the time that it has to stay out, if the check that passed began after the ejection.
+    pub(super) fn cut_short(&mut self, check_began: Instant) {
+        if matches!(self.phase, Phase::Out { since, .. } if check_began >= since) {
+            self.phase = Phase::Probation;
+        }
+    }
+
+    /// Ends an ejection whose time is over and forgives one for each interval in service.
+    pub(super) fn tick(&mut self, settings: &EjectionSettings, now: Instant) {
+        match self.phase {
+            Phase::Out { until, .. } if until <= now => self.phase = Phase::Probation,
+            Phase::In if self.times > 0 => {
+                let interval = settings.interval.max(Duration::from_millis(1));
+                while self.times > 0 && now.saturating_duration_since(self.good_since) >= interval {
+                    self.times -= 1;
+                    self.good_since += interval;
+                }
+            }
+            Phase::In | Phase::Out { .. } | Phase::Probation => {}
+        }
+    }
+}
+
+/// Adds without overflow: a length from a configuration may be absurd.
+pub(super) fn later(now: Instant, length: Duration) -> Instant {
+    now.checked_add(length).unwrap_or_else(|| now + FAR)
+}
+
+/// Ten years; longer than a process lives.
+const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);

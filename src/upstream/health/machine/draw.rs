@@ -1,0 +1,75 @@
+//! From the machine's state to the picture that is published, and whether the pool is in panic.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{PoolHealth, share};
+use crate::upstream::{
+    health::{
+        member::Member,
+        picture::{EndpointView, Picture},
+        transition::EndpointState,
+    },
+    picker::EndpointIndex,
+};
+
+impl PoolHealth {
+    /// Draws the picture of an endpoint set, which may be older or newer than the one in force.
+    #[must_use]
+    pub fn picture(&self, set: &[Arc<str>], serial: u64, now: Instant) -> Picture {
+        // Drawn as it would be on joining: the set may be built before it is adopted.
+        let joining = Member::new(&self.settings, None, now);
+        let members = || {
+            set.iter()
+                .map(|address| self.members.get(address).unwrap_or(&joining))
+        };
+        let count =
+            |wanted: &dyn Fn(&Member) -> bool| members().filter(|member| wanted(member)).count();
+        let enabled = count(&Member::is_enabled);
+        let serving = count(&Member::serves);
+        let waiting = count(&|member| member.state() == EndpointState::Pending);
+        // While nothing but a first check is missing, its answer is worth waiting for.
+        let hold = serving == 0 && waiting > 0;
+        let panic = enabled > 0
+            && !hold
+            && self.settings.panic_threshold > 0.0
+            && share(serving + waiting, enabled) < self.settings.panic_threshold;
+        let endpoints: Vec<EndpointView> = set
+            .iter()
+            .zip(members())
+            .map(|(address, member)| EndpointView {
+                address: Arc::clone(address),
+                state: member.state(),
+                eligible: if panic {
+                    member.is_enabled()
+                } else {
+                    member.serves()
+                },
+                cause: member.reason(),
+                ejected_until: member.ejected_until(),
+                ejections: member.ejection.times(),
+                recovered: member.recovered,
+            })
+            .collect();
+        Picture {
+            serial,
+            eligible: indices(&endpoints, |view| view.eligible),
+            probation: indices(&endpoints, |view| view.state == EndpointState::Probation),
+            pending: hold,
+            panic,
+            endpoints,
+        }
+    }
+}
+
+fn indices(
+    endpoints: &[EndpointView],
+    wanted: impl Fn(&EndpointView) -> bool,
+) -> Vec<EndpointIndex> {
+    let numbered = (0..).zip(endpoints);
+    numbered
+        .filter(|(_, view)| wanted(view))
+        .map(|(index, _)| EndpointIndex(index))
+        .collect()
+}

@@ -1,0 +1,420 @@
+//! The health of one pool as a pure machine: events with their time in, transitions and a picture out.
+//!
+//! Three opinions stand side by side for each endpoint - the operator's, the checks', the requests' - and
+//! the most binding one is its state. What only the whole pool can decide is decided here: whether an
+//! endpoint may be ejected at all, when an ejection has to end because nobody else is left, and when so few
+//! are healthy that health is ignored. The limits follow Envoy's outlier detection with two differences:
+//! the allowed share is computed after the ejection, and an endpoint comes back by one request on probation.
+//!
+//! No I/O, no clock, no locks. State is kept by address, so a reload that keeps an address keeps its state.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{
+    ejection::Phase,
+    member::{Member, new_window},
+    probe::ProbeFailure,
+    settings::{EjectionSettings, HealthSettings},
+    transition::{AdminState, Cause, EndpointState, Transition, Withheld},
+    window::{Figures, fraction},
+};
+
+mod draw;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
+/// How soon an endpoint should be asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// After `interval`.
+    Steady,
+    /// After `interval_down`: it is down, or between two states.
+    Quick,
+}
+
+/// The health of one pool.
+#[derive(Debug)]
+pub struct PoolHealth {
+    settings: HealthSettings,
+    members: BTreeMap<Arc<str>, Member>,
+    /// Whether the pool had endpoints before: those that join later start slowly.
+    started: bool,
+}
+
+impl PoolHealth {
+    /// Returns a pool without endpoints.
+    #[must_use]
+    pub const fn new(settings: HealthSettings) -> Self {
+        Self {
+            settings,
+            members: BTreeMap::new(),
+            started: false,
+        }
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub const fn settings(&self) -> &HealthSettings {
+        &self.settings
+    }
+
+    /// Takes the newest endpoint set. Known addresses keep their state; those that left keep it until forgotten.
+    pub fn replace_endpoints(&mut self, addresses: &[Arc<str>], now: Instant) -> Vec<Transition> {
+        for member in self.members.values_mut() {
+            member.current = false;
+        }
+        let joined = self.started.then_some(now);
+        for address in addresses {
+            match self.members.get_mut(address) {
+                Some(member) => member.current = true,
+                None => {
+                    self.members.insert(
+                        Arc::clone(address),
+                        Member::new(&self.settings, joined, now),
+                    );
+                }
+            }
+        }
+        self.started |= !addresses.is_empty();
+        self.settled(Vec::new(), now)
+    }
+
+    /// Forgets endpoints outside the newest set that `is_needed` does not claim.
+    pub fn forget_departed(&mut self, is_needed: impl Fn(&str) -> bool) {
+        self.members
+            .retain(|address, member| member.current || is_needed(address));
+    }
+
+    /// Takes new settings without resetting what is known.
+    pub fn replace_settings(&mut self, settings: HealthSettings, now: Instant) -> Vec<Transition> {
+        let old = std::mem::replace(&mut self.settings, settings);
+        let interval = |settings: &HealthSettings| {
+            settings.ejection.as_ref().map(|ejection| ejection.interval)
+        };
+        let rewind = interval(&old) != interval(&self.settings);
+        let mut changes = Vec::new();
+        for (address, member) in &mut self.members {
+            let from = member.state();
+            member.check.asked(self.settings.check.is_some());
+            if self.settings.ejection.is_none() && member.is_ejected() {
+                member.ejection.readmit(now);
+            }
+            if rewind {
+                member.window = new_window(&self.settings, now);
+            }
+            note(address, member, from, Cause::Settings, now, &mut changes);
+        }
+        self.settled(changes, now)
+    }
+
+    /// A check passed that began at `began`.
+    pub fn check_passed(&mut self, address: &str, began: Instant, now: Instant) -> Vec<Transition> {
+        let Some(rise) = self.settings.check.as_ref().map(|check| check.rise) else {
+            return Vec::new();
+        };
+        let mut changes = self.change(address, Cause::CheckPassed, now, |member| {
+            member.check.passed(rise);
+        });
+        changes.extend(
+            self.change(address, Cause::EjectionCutShort, now, |member| {
+                member.ejection.cut_short(began);
+            }),
+        );
+        self.settled(changes, now)
+    }
+
+    /// A check failed.
+    pub fn check_failed(
+        &mut self,
+        address: &str,
+        failure: &ProbeFailure,
+        now: Instant,
+    ) -> Vec<Transition> {
+        let Some(fall) = self.settings.check.as_ref().map(|check| check.fall) else {
+            return Vec::new();
+        };
+        let cause = Cause::CheckFailed(failure.clone());
+        let changes = self.change(address, cause, now, |member| {
+            member.check.failed(fall, failure.clone());
+        });
+        self.settled(changes, now)
+    }
+
+    /// How soon to ask this endpoint again.
+    #[must_use]
+    pub fn pace(&self, address: &str) -> Pace {
+        match self.members.get(address) {
+            Some(member) if member.check.is_restless() => Pace::Quick,
+            Some(_) | None => Pace::Steady,
+        }
+    }
+
+    /// So many requests in a row failed.
+    pub fn failed_in_a_row(&mut self, address: &str, count: u32, now: Instant) -> Vec<Transition> {
+        let due = self
+            .settings
+            .ejection
+            .as_ref()
+            .is_some_and(|own| own.consecutive > 0 && count >= own.consecutive);
+        if due {
+            self.try_eject(address, Cause::ConsecutiveFailures(count), now)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// What requests to this endpoint came to since the last call.
+    pub fn outcomes(
+        &mut self,
+        address: &str,
+        successes: u64,
+        failures: u64,
+        now: Instant,
+    ) -> Vec<Transition> {
+        let Some(settings) = &self.settings.ejection else {
+            return Vec::new();
+        };
+        let Some(member) = self
+            .members
+            .get_mut(address)
+            .filter(|member| member.current)
+        else {
+            return Vec::new();
+        };
+        member.window.add(
+            Figures {
+                successes,
+                failures,
+            },
+            now,
+        );
+        let figures = member.window.figures();
+        if settings.failure_ratio <= 0.0
+            || !figures.exceed(settings.failure_ratio, settings.volume_min)
+        {
+            return Vec::new();
+        }
+        let cause = Cause::FailureRatio {
+            failures: figures.failures,
+            total: figures.total(),
+        };
+        self.try_eject(address, cause, now)
+    }
+
+    /// The one request on probation came back.
+    pub fn probe_request(&mut self, address: &str, passed: bool, now: Instant) -> Vec<Transition> {
+        let Some(settings) = self.settings.ejection.clone() else {
+            return Vec::new();
+        };
+        let cause = if passed {
+            Cause::ProbePassed
+        } else {
+            Cause::ProbeFailed
+        };
+        let changes = self.change(address, cause, now, |member| {
+            match (member.ejection.phase(), passed) {
+                (Phase::Probation, true) => member.ejection.readmit(now),
+                // It was out already, so this takes nobody more out of service.
+                (Phase::Probation, false) => member.ejection.eject(&settings, now),
+                (Phase::In | Phase::Out { .. }, _) => {}
+            }
+        });
+        self.settled(changes, now)
+    }
+
+    /// An operator decided; `None` when the pool has no such endpoint. Enabling also ends an ejection.
+    pub fn set_admin(
+        &mut self,
+        address: &str,
+        admin: AdminState,
+        now: Instant,
+    ) -> Option<Vec<Transition>> {
+        self.members.get(address).filter(|member| member.current)?;
+        let changes = self.change(address, Cause::Operator, now, |member| {
+            member.admin = admin;
+            if admin == AdminState::Enabled && member.is_ejected() {
+                member.ejection.readmit(now);
+            }
+        });
+        Some(self.settled(changes, now))
+    }
+
+    /// Time passes: holds and ejections end, good behaviour is forgiven.
+    pub fn tick(&mut self, now: Instant) -> Vec<Transition> {
+        let mut changes = Vec::new();
+        for (address, member) in self.members.iter_mut().filter(|(_, member)| member.current) {
+            let from = member.state();
+            member.check.tick(now);
+            note(address, member, from, Cause::HoldOver, now, &mut changes);
+            if let Some(settings) = &self.settings.ejection {
+                let from = member.state();
+                member.ejection.tick(settings, now);
+                note(
+                    address,
+                    member,
+                    from,
+                    Cause::EjectionOver,
+                    now,
+                    &mut changes,
+                );
+            }
+        }
+        self.settled(changes, now)
+    }
+
+    /// The state of one endpoint.
+    #[must_use]
+    pub fn state(&self, address: &str) -> Option<EndpointState> {
+        self.members.get(address).map(Member::state)
+    }
+
+    /// Changes one endpoint of the newest set and notes what came of it.
+    fn change(
+        &mut self,
+        address: &str,
+        cause: Cause,
+        now: Instant,
+        apply: impl FnOnce(&mut Member),
+    ) -> Vec<Transition> {
+        let mut changes = Vec::new();
+        let Some((key, _)) = self.members.get_key_value(address) else {
+            return changes;
+        };
+        let key = Arc::clone(key);
+        if let Some(member) = self
+            .members
+            .get_mut(address)
+            .filter(|member| member.current)
+        {
+            let from = member.state();
+            apply(member);
+            note(&key, member, from, cause, now, &mut changes);
+        }
+        changes
+    }
+
+    /// Ejects an endpoint that serves, unless it is the last or too many are out.
+    fn try_eject(&mut self, address: &str, cause: Cause, now: Instant) -> Vec<Transition> {
+        let Some(settings) = self.settings.ejection.clone() else {
+            return Vec::new();
+        };
+        let Some((key, member)) = self.members.get_key_value(address) else {
+            return Vec::new();
+        };
+        if !member.current || !member.serves() {
+            return Vec::new();
+        }
+        let key = Arc::clone(key);
+        if let Some(reason) = self.withheld(&settings) {
+            let news = self
+                .members
+                .get_mut(address)
+                .is_some_and(|member| member.ejection.withhold(&settings, now));
+            let (state, cause) = (EndpointState::Healthy, Cause::EjectionWithheld(reason));
+            let notice = Transition {
+                address: key,
+                from: state,
+                to: state,
+                cause,
+                at: now,
+            };
+            return if news { vec![notice] } else { Vec::new() };
+        }
+        let changes = self.change(address, cause, now, |member| {
+            member.ejection.eject(&settings, now);
+        });
+        self.settled(changes, now)
+    }
+
+    /// Why one more endpoint that serves must not be ejected.
+    fn withheld(&self, settings: &EjectionSettings) -> Option<Withheld> {
+        let enabled = || {
+            self.members
+                .values()
+                .filter(|member| member.current && member.is_enabled())
+        };
+        let serving = enabled().filter(|member| member.serves()).count();
+        let ejected_after = enabled().filter(|member| member.is_ejected()).count() + 1;
+        if serving <= 1 {
+            Some(Withheld::LastOne)
+        } else if share(ejected_after, enabled().count()) > settings.share_max {
+            Some(Withheld::Share)
+        } else {
+            None
+        }
+    }
+
+    /// Ends an ejection when nobody else is left, or will be after a first check: an endpoint under suspicion
+    /// is better than none. The one nearest to its return goes first.
+    fn settled(&mut self, mut changes: Vec<Transition>, now: Instant) -> Vec<Transition> {
+        let ready = |member: &Member| {
+            matches!(
+                member.state(),
+                EndpointState::Healthy | EndpointState::Pending
+            )
+        };
+        if self
+            .members
+            .values()
+            .any(|member| member.current && ready(member))
+        {
+            return changes;
+        }
+        let ejected = |member: &Member| {
+            matches!(
+                member.state(),
+                EndpointState::Ejected | EndpointState::Probation
+            )
+        };
+        let best = self
+            .members
+            .iter_mut()
+            .filter(|(_, member)| member.current && ejected(member))
+            .min_by_key(|(_, member)| member.ejected_until());
+        if let Some((address, member)) = best {
+            let from = member.state();
+            member.ejection.readmit(now);
+            note(address, member, from, Cause::LastLeft, now, &mut changes);
+        }
+        changes
+    }
+}
+
+/// Records that a member is no longer in the state `from`, if so.
+fn note(
+    address: &Arc<str>,
+    member: &mut Member,
+    from: EndpointState,
+    cause: Cause,
+    now: Instant,
+    changes: &mut Vec<Transition>,
+) {
+    let to = member.state();
+    if to == from {
+        return;
+    }
+    if to == EndpointState::Healthy {
+        // What it did before it was out is no ground to eject it again.
+        member.window.clear();
+        if from != EndpointState::Pending || member.recovered.is_some() {
+            member.recovered = Some(now);
+        }
+    }
+    member.cause = Some(cause.clone());
+    changes.push(Transition {
+        address: Arc::clone(address),
+        from,
+        to,
+        cause,
+        at: now,
+    });
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    fraction(wide(part), wide(whole))
+}

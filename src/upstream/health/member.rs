@@ -1,0 +1,101 @@
+//! One endpoint inside the machine of its pool: its checks, its ejection and the operator's wish, side by side.
+
+use tokio::time::Instant;
+
+use super::{
+    check::{Check, Verdict},
+    ejection::{Ejection, Phase, later},
+    settings::HealthSettings,
+    transition::{AdminState, Cause, EndpointState},
+    window::Window,
+};
+
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) check: Check,
+    pub(super) ejection: Ejection,
+    pub(super) admin: AdminState,
+    pub(super) window: Window,
+    /// Part of the newest endpoint set. One that left is kept, as it was, for exchanges of older sets.
+    pub(super) current: bool,
+    /// When it joined a running pool or last came back.
+    pub(super) recovered: Option<Instant>,
+    /// Why it is in its state.
+    pub(super) cause: Option<Cause>,
+}
+
+impl Member {
+    pub(super) fn new(settings: &HealthSettings, joined: Option<Instant>, now: Instant) -> Self {
+        let verdict = settings
+            .check
+            .as_ref()
+            .map_or(Verdict::Unasked, |check| Verdict::Pending {
+                until: later(now, check.hold()),
+            });
+        Self {
+            check: Check::new(verdict),
+            ejection: Ejection::new(now),
+            admin: AdminState::Enabled,
+            window: new_window(settings, now),
+            current: true,
+            recovered: joined,
+            cause: None,
+        }
+    }
+
+    pub(super) const fn state(&self) -> EndpointState {
+        match (self.admin, self.check.verdict(), self.ejection.phase()) {
+            (AdminState::Draining, ..) => EndpointState::Draining,
+            (AdminState::Ejected, ..) => EndpointState::EjectedByOperator,
+            (_, Verdict::Unhealthy, _) => EndpointState::Unhealthy,
+            (_, _, Phase::Out { .. }) => EndpointState::Ejected,
+            (_, _, Phase::Probation) => EndpointState::Probation,
+            (_, Verdict::Pending { .. }, _) => EndpointState::Pending,
+            (_, Verdict::Unasked | Verdict::Assumed | Verdict::Healthy, Phase::In) => {
+                EndpointState::Healthy
+            }
+        }
+    }
+
+    pub(super) fn serves(&self) -> bool {
+        self.state() == EndpointState::Healthy
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.admin == AdminState::Enabled
+    }
+
+    pub(super) fn is_ejected(&self) -> bool {
+        self.ejection.phase() != Phase::In
+    }
+
+    pub(super) fn ejected_until(&self) -> Option<Instant> {
+        match self.ejection.phase() {
+            Phase::Out { until, .. } => Some(until),
+            Phase::In | Phase::Probation => None,
+        }
+    }
+
+    /// Why it is not healthy; for failing checks the newest reason.
+    pub(super) fn reason(&self) -> Option<Cause> {
+        match self.state() {
+            EndpointState::Healthy | EndpointState::Pending => None,
+            EndpointState::Unhealthy => self.check.failure().cloned().map(Cause::CheckFailed),
+            EndpointState::Ejected
+            | EndpointState::Probation
+            | EndpointState::Draining
+            | EndpointState::EjectedByOperator => self.cause.clone(),
+        }
+    }
+}
+
+/// The window of the failure share; without ejection its length does not matter.
+pub(super) fn new_window(settings: &HealthSettings, now: Instant) -> Window {
+    Window::new(
+        settings
+            .ejection
+            .as_ref()
+            .map_or(std::time::Duration::ZERO, |ejection| ejection.interval),
+        now,
+    )
+}

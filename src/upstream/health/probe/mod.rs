@@ -1,0 +1,169 @@
+//! Active checks: asking an endpoint whether it is well. A probe asks; the pool's machine decides.
+
+use std::{fmt, future::Future, io, pin::Pin, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+mod dial;
+mod grpc;
+mod http;
+mod tcp;
+
+pub use dial::{Dial, PlainDial, Socket};
+pub use grpc::GrpcProbe;
+pub use http::{HttpProbe, HttpVersion};
+pub use tcp::TcpProbe;
+
+use super::settings::CheckKind;
+use crate::upstream::endpoint::{Address, Endpoint};
+
+/// A boxed future, so that [`Probe`] and [`Dial`] are object-safe.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Asks one endpoint whether it is well.
+pub trait Probe: Send + Sync {
+    /// Asks once. The caller gives up at `deadline`; an implementation may do so itself, with better words.
+    fn probe<'a>(
+        &'a self,
+        target: &'a Target,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<(), ProbeFailure>>;
+}
+
+/// An endpoint as its probes see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its identity within the pool.
+    pub identity: Arc<str>,
+    /// Where to connect.
+    pub address: Address,
+    /// The Host or authority sent when the check names none.
+    pub host: String,
+}
+
+impl Target {
+    /// The target that an endpoint is.
+    #[must_use]
+    pub fn new(endpoint: &Endpoint) -> Self {
+        let host = match &endpoint.address {
+            Address::Socket(_) | Address::Name(..) => endpoint.address.to_string(),
+            // A path is no authority.
+            Address::Unix(_) => "localhost".to_owned(),
+        };
+        Self {
+            identity: Arc::clone(&endpoint.label),
+            address: endpoint.address.clone(),
+            host,
+        }
+    }
+}
+
+/// Why a check failed, in the words that an operator reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeFailure {
+    /// Nobody listens.
+    Refused,
+    /// No complete answer in time.
+    Timeout(Duration),
+    /// The name was not found.
+    NameNotFound,
+    /// The connection failed in another way.
+    Connect(io::ErrorKind),
+    /// The TLS handshake failed; in a few words.
+    Tls(Box<str>),
+    /// The connection ended before the answer did.
+    CutShort,
+    /// The answer is not what the protocol allows.
+    Malformed,
+    /// An HTTP status that does not pass.
+    Status(u16),
+    /// A gRPC status other than 0.
+    GrpcStatus(u32),
+    /// gRPC health: `NOT_SERVING`.
+    NotServing,
+    /// gRPC health: `UNKNOWN`, or a state this version does not know.
+    ServingUnknown,
+    /// gRPC health: the server does not know the service.
+    ServiceUnknown,
+    /// The server has no gRPC health service.
+    Unimplemented,
+}
+
+impl fmt::Display for ProbeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("connection refused"),
+            Self::Timeout(after) => write!(f, "timeout after {after:?}"),
+            Self::NameNotFound => f.write_str("name not found"),
+            Self::Connect(kind) => write!(f, "cannot connect: {kind}"),
+            Self::Tls(reason) => write!(f, "TLS: {reason}"),
+            Self::CutShort => f.write_str("answer cut short"),
+            Self::Malformed => f.write_str("malformed answer"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::GrpcStatus(status) => write!(f, "grpc-status {status}"),
+            Self::NotServing => f.write_str("not serving"),
+            Self::ServingUnknown => f.write_str("serving state unknown"),
+            Self::ServiceUnknown => f.write_str("service unknown"),
+            Self::Unimplemented => f.write_str("health service not implemented"),
+        }
+    }
+}
+
+impl std::error::Error for ProbeFailure {}
+
+/// A check that cannot be asked as written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCheck {
+    /// The path is not a path.
+    #[error("health check path {0:?} is not an absolute path")]
+    Path(String),
+    /// The host is not a host.
+    #[error("health check host {0:?} is not a valid Host header")]
+    Host(String),
+}
+
+/// Builds the probe of a check.
+///
+/// # Errors
+///
+/// When the path or host of an HTTP check cannot be sent.
+pub fn build(
+    kind: &CheckKind,
+    version: HttpVersion,
+    dial: Arc<dyn Dial>,
+) -> Result<Arc<dyn Probe>, InvalidCheck> {
+    Ok(match kind {
+        CheckKind::Http { path, status, host } => Arc::new(HttpProbe::new(
+            path,
+            status.clone(),
+            host.as_deref(),
+            version,
+            dial,
+        )?),
+        CheckKind::Tcp => Arc::new(TcpProbe::new(dial)),
+        CheckKind::Grpc { service } => Arc::new(GrpcProbe::new(service, dial)),
+    })
+}
+
+/// Runs a step of a probe up to the deadline.
+async fn until<T>(
+    deadline: Instant,
+    step: impl Future<Output = Result<T, ProbeFailure>>,
+) -> Result<T, ProbeFailure> {
+    let began = Instant::now();
+    match tokio::time::timeout_at(deadline, step).await {
+        Ok(result) => result,
+        Err(_) => Err(ProbeFailure::Timeout(in_millis(
+            deadline.saturating_duration_since(began),
+        ))),
+    }
+}
+
+/// Rounds to what an operator wrote: the way here took some microseconds of it.
+fn in_millis(duration: Duration) -> Duration {
+    let micros = duration.as_micros().saturating_add(500);
+    Duration::from_millis(u64::try_from(micros / 1000).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! When each endpoint is asked: one task per endpoint on the control thread, so that a check that hangs
+//! delays no other. Owns its tasks; the state they report to outlives them.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle},
+    time::Instant,
+};
+
+use super::{
+    machine::Pace,
+    probe::{Probe, ProbeFailure, Target},
+    settings::CheckSettings,
+    state::PoolHealthState,
+};
+
+/// How the endpoints of a pool are asked.
+#[derive(Clone)]
+pub struct SchedulePlan {
+    /// Asks.
+    pub probe: Arc<dyn Probe>,
+    /// When, and how long to wait for an answer.
+    pub settings: CheckSettings,
+}
+
+/// The running checks of one pool. Dropping it stops them; [`Schedule::stop`] also waits for their end.
+pub struct Schedule {
+    state: Arc<PoolHealthState>,
+    running: HashMap<Arc<str>, Running>,
+}
+
+struct Running {
+    target: Target,
+    plan: watch::Sender<SchedulePlan>,
+    task: JoinHandle<()>,
+}
+
+impl Schedule {
+    /// Returns a schedule without checks, reporting to this state.
+    #[must_use]
+    pub fn new(state: Arc<PoolHealthState>) -> Self {
+        Self {
+            state,
+            running: HashMap::new(),
+        }
+    }
+
+    /// Makes exactly these targets be checked, after the state adopted them: at start and after each reload.
+    /// `None` stops all checks. Endpoints that stay go on, by new settings if those changed.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn sync(&mut self, targets: Vec<Target>, plan: Option<&SchedulePlan>) {
+        let mut old = std::mem::take(&mut self.running);
+        let Some(plan) = plan else { return };
+        for target in targets {
+            // A task that ended did so by a panic of its probe; the endpoint must not go unasked for that.
+            let stays = |running: &Running| running.target == target && !running.task.is_finished();
+            let running = match old.remove(&target.identity).filter(stays) {
+                Some(running) => {
+                    running.plan.send_replace(plan.clone());
+                    running
+                }
+                None => self.start(target.clone(), plan.clone()),
+            };
+            self.running.insert(target.identity, running);
+        }
+    }
+
+    /// The number of endpoints that are checked.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Whether nothing is checked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Stops all checks and waits for their tasks to end; returns how many had panicked.
+    pub async fn stop(&mut self) -> usize {
+        let mut panicked = 0;
+        for (_, mut running) in self.running.drain() {
+            running.task.abort();
+            let ended = (&mut running.task).await;
+            panicked += usize::from(ended.as_ref().is_err_and(JoinError::is_panic));
+        }
+        panicked
+    }
+
+    fn start(&self, target: Target, plan: SchedulePlan) -> Running {
+        let (sender, receiver) = watch::channel(plan);
+        let task = tokio::spawn(check_for_ever(
+            Arc::clone(&self.state),
+            target.clone(),
+            receiver,
+        ));
+        Running {
+            target,
+            plan: sender,
+            task,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schedule")
+            .field("pool", self.state.pool())
+            .field("running", &self.running.len())
+            .finish()
+    }
+}
+
+async fn check_for_ever(
+    state: Arc<PoolHealthState>,
+    target: Target,
+    mut plan: watch::Receiver<SchedulePlan>,
+) {
+    let mut first = true;
+    loop {
+        let now = plan.borrow_and_update().clone();
+        let pace = check(&state, &target, &now).await;
+        let asked = Instant::now();
+        // New settings end the wait of the old ones; the check is then due by the new.
+        loop {
+            let settings = plan.borrow_and_update().settings.clone();
+            let wait = pause(&settings, pace, first, rand::random());
+            tokio::select! {
+                () = tokio::time::sleep_until(asked + wait) => break,
+                changed = plan.changed() => if changed.is_err() { return },
+            }
+        }
+        first = false;
+    }
+}
+
+/// Asks once and reports.
+async fn check(state: &PoolHealthState, target: &Target, plan: &SchedulePlan) -> Pace {
+    let began = Instant::now();
+    let timeout = plan.settings.timeout.min(TIMEOUT_MAX);
+    let deadline = began + timeout;
+    let answer = match tokio::time::timeout_at(deadline, plan.probe.probe(target, deadline)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(ProbeFailure::Timeout(timeout)),
+    };
+    state.checked(&target.identity, answer, began, Instant::now())
+}
+
+/// The time to the next check; `draw` is from 0 to 1. Endpoints that joined together were asked together: the
+/// first wait in good health is spread over the whole interval, the others by a tenth either way.
+fn pause(settings: &CheckSettings, pace: Pace, first: bool, draw: f64) -> Duration {
+    let (length, factor) = match pace {
+        Pace::Steady if first => (settings.interval, draw),
+        Pace::Steady => (settings.interval, 0.9 + draw / 5.0),
+        Pace::Quick => (settings.interval_down, 0.9 + draw / 5.0),
+    };
+    length.min(INTERVAL_MAX).mul_f64(factor).max(INTERVAL_MIN)
+}
+
+/// Keeps a written `interval = "0s"` from turning a check into an attack.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+const INTERVAL_MAX: Duration = Duration::from_secs(86_400);
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! The live health of one pool, in the registry: the machine behind a lock, and what it publishes.
+//!
+//! The lock is taken for transitions only: a check's answer, the failure that completes a run, the tick, an
+//! operator. Requests read a [`PoolHealthView`], which belongs to one endpoint set, so that an exchange of an
+//! older snapshot never mistakes one endpoint for another.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    machine::{Pace, PoolHealth},
+    observed::{EndpointHealth, Outcome},
+    probe::ProbeFailure,
+    settings::HealthSettings,
+    transition::{AdminState, EndpointState, Transition},
+    view::PoolHealthView,
+};
+
+/// How often the control thread calls [`PoolHealthState::tick`].
+pub const TICK: Duration = Duration::from_millis(200);
+
+/// The health of one pool, shared by all threads; outlives reloads.
+#[derive(Debug)]
+pub struct PoolHealthState {
+    pool: Arc<str>,
+    workers: usize,
+    /// Failures in a row that eject; read by workers when a request failed. `u32::MAX`: never.
+    consecutive_max: AtomicU32,
+    /// Woken with each new picture, for requests held until a first check is answered.
+    changed: Notify,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    machine: PoolHealth,
+    endpoints: BTreeMap<Arc<str>, Observed>,
+    views: Vec<Weak<PoolHealthView>>,
+    serial: u64,
+    /// Since the last tick, at most [`UNREPORTED_MAX`].
+    unreported: Vec<Transition>,
+}
+
+/// The counters of one endpoint, and how much of them the machine has seen.
+#[derive(Debug)]
+struct Observed {
+    endpoint: Arc<EndpointHealth>,
+    seen: (u64, u64),
+}
+
+impl PoolHealthState {
+    /// Returns the state of a pool that has no endpoints yet; `workers` is the number of threads that observe.
+    #[must_use]
+    pub fn new(pool: Arc<str>, settings: HealthSettings, workers: usize) -> Arc<Self> {
+        let consecutive_max = AtomicU32::new(consecutive_max(&settings));
+        let inner = Mutex::new(Inner {
+            machine: PoolHealth::new(settings),
+            endpoints: BTreeMap::new(),
+            views: Vec::new(),
+            serial: 1,
+            unreported: Vec::new(),
+        });
+        Arc::new(Self {
+            pool,
+            workers,
+            consecutive_max,
+            changed: Notify::new(),
+            inner,
+        })
+    }
+
+    /// The name of the pool.
+    #[must_use]
+    pub const fn pool(&self) -> &Arc<str> {
+        &self.pool
+    }
+
+    /// Builds the view of an endpoint set, in its order, without making it the one in force: a snapshot that is
+    /// never swapped in leaves no trace.
+    #[must_use]
+    pub fn view(self: &Arc<Self>, addresses: &[Arc<str>], now: Instant) -> Arc<PoolHealthView> {
+        let mut inner = self.lock();
+        let endpoints = addresses
+            .iter()
+            .map(|address| inner.endpoint(address, self.workers))
+            .collect();
+        let picture = inner.machine.picture(addresses, inner.serial, now);
+        let view = Arc::new(PoolHealthView::new(
+            Arc::clone(self),
+            addresses.into(),
+            endpoints,
+            picture,
+        ));
+        inner.views.push(Arc::downgrade(&view));
+        view
+    }
+
+    /// Makes the endpoint set of a view, and these settings, the ones in force: at the swap of a snapshot.
+    pub fn adopt(&self, view: &PoolHealthView, settings: HealthSettings, now: Instant) {
+        self.consecutive_max
+            .store(consecutive_max(&settings), Relaxed);
+        self.apply(now, |machine| {
+            let mut changes = machine.replace_settings(settings, now);
+            changes.extend(machine.replace_endpoints(view.addresses(), now));
+            changes
+        });
+        // The pictures change with the set even where no endpoint changed its state.
+        self.publish(&mut self.lock(), &[], now);
+    }
+
+    /// Takes the answer of a check that began at `began`; returns how soon to ask again.
+    pub fn checked(
+        &self,
+        address: &str,
+        answer: Result<(), ProbeFailure>,
+        began: Instant,
+        now: Instant,
+    ) -> Pace {
+        self.apply(now, |machine| match answer {
+            Ok(()) => machine.check_passed(address, began, now),
+            Err(failure) => machine.check_failed(address, &failure, now),
+        });
+        self.lock().machine.pace(address)
+    }
+
+    /// Follows an operator. False when the pool has no such endpoint.
+    pub fn set_admin(&self, address: &str, admin: AdminState, now: Instant) -> bool {
+        let mut known = false;
+        self.apply(now, |machine| {
+            let changes = machine.set_admin(address, admin, now);
+            known = changes.is_some();
+            changes.unwrap_or_default()
+        });
+        known
+    }
+
+    /// Lets time pass: sums what workers observed, ends holds and ejections, and returns every transition since
+    /// the last call. Each is logged here and nowhere else.
+    pub fn tick(&self, now: Instant) -> Vec<Transition> {
+        let mut inner = self.lock();
+        let Inner {
+            machine, endpoints, ..
+        } = &mut *inner;
+        let mut fresh = Vec::new();
+        for (address, Observed { endpoint, seen }) in endpoints {
+            let totals = endpoint.totals();
+            let (successes, failures) =
+                (totals.0.wrapping_sub(seen.0), totals.1.wrapping_sub(seen.1));
+            *seen = totals;
+            fresh.extend(machine.outcomes(address, successes, failures, now));
+        }
+        fresh.extend(machine.tick(now));
+        self.publish(&mut inner, &fresh, now);
+        let mut changes = std::mem::take(&mut inner.unreported);
+        drop(inner);
+        changes.append(&mut fresh);
+        for change in &changes {
+            change.log(&self.pool);
+        }
+        changes
+    }
+
+    /// The failure that completes a run was observed: eject before the next request is placed.
+    pub(super) fn run_of_failures(&self, address: &str, count: u32, now: Instant) {
+        self.apply(now, |machine| machine.failed_in_a_row(address, count, now));
+    }
+
+    pub(super) fn probe_request(
+        &self,
+        endpoint: &EndpointHealth,
+        claim: u64,
+        outcome: Outcome,
+        now: Instant,
+    ) {
+        self.apply(now, |machine| {
+            // The gate moves under this lock only, so a claim that holds here is the one in force.
+            if endpoint.holds(claim) {
+                machine.probe_request(endpoint.address(), outcome == Outcome::Success, now)
+            } else {
+                Vec::new()
+            }
+        });
+    }
+
+    pub(super) fn consecutive_max(&self) -> u32 {
+        self.consecutive_max.load(Relaxed)
+    }
+
+    pub(super) const fn changed(&self) -> &Notify {
+        &self.changed
+    }
+
+    fn apply(&self, now: Instant, event: impl FnOnce(&mut PoolHealth) -> Vec<Transition>) {
+        let mut inner = self.lock();
+        let changes = event(&mut inner.machine);
+        if changes.is_empty() {
+            return;
+        }
+        self.publish(&mut inner, &changes, now);
+        let room = UNREPORTED_MAX.saturating_sub(inner.unreported.len());
+        inner.unreported.extend(changes.into_iter().take(room));
+    }
+
+    /// Brings atomics and pictures in line with the machine.
+    fn publish(&self, inner: &mut Inner, changes: &[Transition], now: Instant) {
+        let moved = changes.iter().filter(|change| change.from != change.to);
+        for observed in moved.filter_map(|change| inner.endpoints.get(&change.address)) {
+            observed.endpoint.forget_failures();
+        }
+        for (address, observed) in &inner.endpoints {
+            observed
+                .endpoint
+                .set_probation(inner.machine.state(address) == Some(EndpointState::Probation));
+        }
+        let views: Vec<_> = inner.views.iter().filter_map(Weak::upgrade).collect();
+        inner.forget_unseen(&views);
+        let mut news = false;
+        for view in &views {
+            let picture = inner
+                .machine
+                .picture(view.addresses(), inner.serial + 1, now);
+            news |= view.publish(picture);
+        }
+        if news {
+            inner.serial += 1;
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic elsewhere left at worst one transition half told; going on beats refusing every request.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn endpoint(&mut self, address: &Arc<str>, workers: usize) -> Arc<EndpointHealth> {
+        let entry = self
+            .endpoints
+            .entry(Arc::clone(address))
+            .or_insert_with_key(|address| {
+                let endpoint = Arc::new(EndpointHealth::new(Arc::clone(address), workers));
+                Observed {
+                    endpoint,
+                    seen: (0, 0),
+                }
+            });
+        Arc::clone(&entry.endpoint)
+    }
+
+    /// Drops what belongs to no endpoint set any more.
+    fn forget_unseen(&mut self, views: &[Arc<PoolHealthView>]) {
+        if views.len() == self.views.len() {
+            return;
+        }
+        self.views.retain(|view| view.strong_count() > 0);
+        let needed = |address: &str| {
+            views
+                .iter()
+                .any(|view| view.addresses().iter().any(|own| **own == *address))
+        };
+        self.machine.forget_departed(needed);
+        let machine = &self.machine;
+        self.endpoints
+            .retain(|address, _| needed(address) || machine.state(address).is_some());
+    }
+}
+
+/// The run that ejects, as workers compare it.
+fn consecutive_max(settings: &HealthSettings) -> u32 {
+    match &settings.ejection {
+        Some(ejection) if ejection.consecutive > 0 => ejection.consecutive,
+        Some(_) | None => u32::MAX,
+    }
+}
+
+/// Transitions kept between two ticks; more only if ticks stopped.
+const UNREPORTED_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests;

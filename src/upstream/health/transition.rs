@@ -1,0 +1,165 @@
+//! What happened to an endpoint, in the words that log, events and admin print.
+
+use std::{fmt, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::probe::ProbeFailure;
+
+/// Where an endpoint stands. The most binding word wins: operator, then check, then ejection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndpointState {
+    /// Takes requests.
+    Healthy,
+    /// Joined a checked pool and has no answer to its first check yet.
+    Pending,
+    /// Its checks fail.
+    Unhealthy,
+    /// Failed requests took it out for a time.
+    Ejected,
+    /// The time is over and one request will decide.
+    Probation,
+    /// An operator lets it finish: sessions go on, nothing new comes.
+    Draining,
+    /// An operator took it out.
+    EjectedByOperator,
+}
+
+impl EndpointState {
+    /// The word of this state in metrics, logs and the API.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Pending => "pending",
+            Self::Unhealthy => "unhealthy",
+            Self::Ejected => "ejected",
+            Self::Probation => "probation",
+            Self::Draining => "draining",
+            Self::EjectedByOperator => "ejected_by_operator",
+        }
+    }
+}
+
+impl fmt::Display for EndpointState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What an operator wants of an endpoint. Never overruled, not even in panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AdminState {
+    /// Health decides. Setting this again ends an ejection.
+    #[default]
+    Enabled,
+    /// Sessions go on, nothing new comes.
+    Draining,
+    /// Nothing is sent to it.
+    Ejected,
+}
+
+/// Why an ejection that was due did not take place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Withheld {
+    /// No other endpoint could serve.
+    LastOne,
+    /// More than the allowed share would have been out.
+    Share,
+}
+
+/// Why an endpoint changed its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// Enough checks passed.
+    CheckPassed,
+    /// Enough checks failed; the last one so.
+    CheckFailed(ProbeFailure),
+    /// No check was answered in the time that requests may be held.
+    HoldOver,
+    /// So many requests in a row failed.
+    ConsecutiveFailures(u32),
+    /// The share of failures in the window was too large.
+    FailureRatio {
+        /// Failed requests in the window.
+        failures: u64,
+        /// All requests in the window.
+        total: u64,
+    },
+    /// Grounds to eject, and a stronger reason not to; the state stays. Said once per episode.
+    EjectionWithheld(Withheld),
+    /// The ejection lasted its time.
+    EjectionOver,
+    /// A check passed that began after the ejection.
+    EjectionCutShort,
+    /// Every other endpoint fell out, so the ejection ended.
+    LastLeft,
+    /// The one request on probation came back well.
+    ProbePassed,
+    /// The one request on probation failed.
+    ProbeFailed,
+    /// An operator said so.
+    Operator,
+    /// Checks or ejection were turned off.
+    Settings,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CheckPassed => f.write_str("checks pass"),
+            Self::CheckFailed(failure) => write!(f, "check failed: {failure}"),
+            Self::HoldOver => f.write_str("not checked in time, trusted until then"),
+            Self::ConsecutiveFailures(count) => write!(f, "{count} failures in a row"),
+            Self::FailureRatio { failures, total } => {
+                write!(f, "{failures} of {total} requests failed")
+            }
+            Self::EjectionWithheld(Withheld::LastOne) => {
+                f.write_str("not ejected: no other endpoint can serve")
+            }
+            Self::EjectionWithheld(Withheld::Share) => {
+                f.write_str("not ejected: share_max endpoints are out already")
+            }
+            Self::EjectionOver => f.write_str("ejection is over"),
+            Self::EjectionCutShort => f.write_str("ejection cut short by a passed check"),
+            Self::LastLeft => f.write_str("ejection ended: no other endpoint can serve"),
+            Self::ProbePassed => f.write_str("probe request passed"),
+            Self::ProbeFailed => f.write_str("probe request failed"),
+            Self::Operator => f.write_str("operator"),
+            Self::Settings => f.write_str("settings changed"),
+        }
+    }
+}
+
+/// One change of one endpoint. `from` equals `to` when an ejection was withheld.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// The endpoint.
+    pub address: Arc<str>,
+    /// Where it stood.
+    pub from: EndpointState,
+    /// Where it stands.
+    pub to: EndpointState,
+    /// Why.
+    pub cause: Cause,
+    /// When.
+    pub at: Instant,
+}
+
+impl Transition {
+    /// Writes the line of this transition: a warning when an endpoint is lost or should have been.
+    pub(super) fn log(&self, pool: &str) {
+        let Self {
+            address,
+            from,
+            to,
+            cause,
+            ..
+        } = self;
+        if matches!(to, EndpointState::Unhealthy | EndpointState::Ejected) || from == to {
+            tracing::warn!(pool, endpoint = %address, %from, %to, %cause, "endpoint health");
+        } else {
+            tracing::info!(pool, endpoint = %address, %from, %to, %cause, "endpoint health");
+        }
+    }
+}

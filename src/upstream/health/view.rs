@@ -1,0 +1,145 @@
+//! The health of a pool as one endpoint set sees it: what a snapshot holds and the request path reads.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Acquire, Ordering::Release},
+};
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use super::{
+    observed::{EndpointHealth, Outcome, ProbeRequest},
+    picture::Picture,
+    state::PoolHealthState,
+};
+use crate::upstream::picker::EndpointIndex;
+
+/// The published health of one endpoint set. Its indices are those of the set it was made for, for ever.
+#[derive(Debug)]
+pub struct PoolHealthView {
+    /// Written with each new picture only, so that comparing it per request touches a line all workers share.
+    serial: AtomicU64,
+    picture: ArcSwap<Picture>,
+    addresses: Box<[Arc<str>]>,
+    endpoints: Box<[Arc<EndpointHealth>]>,
+    pool: Arc<PoolHealthState>,
+}
+
+impl PoolHealthView {
+    pub(super) fn new(
+        pool: Arc<PoolHealthState>,
+        addresses: Box<[Arc<str>]>,
+        endpoints: Box<[Arc<EndpointHealth>]>,
+        picture: Picture,
+    ) -> Self {
+        let serial = AtomicU64::new(picture.serial);
+        Self {
+            serial,
+            picture: ArcSwap::from_pointee(picture),
+            addresses,
+            endpoints,
+            pool,
+        }
+    }
+
+    /// The pool this is a view of.
+    #[must_use]
+    pub const fn pool(&self) -> &Arc<PoolHealthState> {
+        &self.pool
+    }
+
+    /// The endpoint set, by index.
+    #[must_use]
+    pub fn addresses(&self) -> &[Arc<str>] {
+        &self.addresses
+    }
+
+    /// The counters of one endpoint.
+    #[must_use]
+    pub fn endpoint(&self, endpoint: EndpointIndex) -> Option<&Arc<EndpointHealth>> {
+        self.endpoints.get(usize::try_from(endpoint.0).ok()?)
+    }
+
+    /// The serial of the newest picture.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.serial.load(Acquire)
+    }
+
+    /// The newest picture. Counts a reference on a shared line: keep it and compare serials instead of calling this per request.
+    #[must_use]
+    pub fn picture(&self) -> Arc<Picture> {
+        self.picture.load_full()
+    }
+
+    /// Notes what a request came to. `now` is read only when an endpoint is ejected.
+    ///
+    /// The failure that completes a run ejects before this returns, so that the next pick avoids the endpoint.
+    pub fn observe(&self, worker: usize, endpoint: EndpointIndex, outcome: Outcome, now: Instant) {
+        let Some(endpoint) = self.endpoint(endpoint) else {
+            return;
+        };
+        match outcome {
+            Outcome::Success => endpoint.succeeded(worker),
+            Outcome::Failure => {
+                let run = endpoint.failed(worker);
+                // Again at each multiple: an ejection withheld before may be possible by then.
+                if run.is_multiple_of(self.pool.consecutive_max()) {
+                    self.pool.run_of_failures(endpoint.address(), run, now);
+                }
+            }
+        }
+    }
+
+    /// Claims the one request that decides about an endpoint on probation; `None` when another has it or it is not on probation.
+    #[must_use]
+    pub fn try_take_probe(&self, endpoint: EndpointIndex) -> Option<ProbeRequest> {
+        let endpoint = self.endpoint(endpoint)?;
+        let claim = endpoint.claim()?;
+        Some(ProbeRequest::new(
+            Arc::clone(&self.pool),
+            Arc::clone(endpoint),
+            claim,
+        ))
+    }
+
+    /// Waits while the picture is `pending`, at most until the deadline; returns the newest. Cancel-safe.
+    pub async fn ready(&self, deadline: Instant) -> Arc<Picture> {
+        loop {
+            let changed = self.pool.changed().notified();
+            let picture = self.picture();
+            if !picture.pending || tokio::time::timeout_at(deadline, changed).await.is_err() {
+                return self.picture();
+            }
+        }
+    }
+
+    /// Publishes a picture unless it says what the last one said; true when it was news.
+    pub(super) fn publish(&self, picture: Picture) -> bool {
+        let last = self.picture.load();
+        if last.agrees_with(&picture) {
+            return false;
+        }
+        log_panic(&self.pool, &last, &picture);
+        let serial = picture.serial;
+        self.picture.store(Arc::new(picture));
+        self.serial.store(serial, Release);
+        true
+    }
+}
+
+/// Says when a pool begins or ceases to ignore health.
+fn log_panic(pool: &PoolHealthState, last: &Picture, next: &Picture) {
+    let pool = pool.pool();
+    let eligible = next.eligible.len();
+    match (last.panic, next.panic) {
+        (false, true) => {
+            tracing::warn!(%pool, eligible, "too few endpoints are healthy: health is ignored");
+        }
+        (true, false) => {
+            tracing::info!(%pool, eligible, "enough endpoints are healthy: health counts again");
+        }
+        (true, true) | (false, false) => {}
+    }
+}

@@ -1,0 +1,150 @@
+//! A sliding window of request outcomes: a ring of buckets, so that old ones leave in steps.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Successes and failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Figures {
+    pub(super) successes: u64,
+    pub(super) failures: u64,
+}
+
+impl Figures {
+    pub(super) const fn total(self) -> u64 {
+        self.successes.saturating_add(self.failures)
+    }
+
+    /// Whether there are enough of them, and too many of them failed.
+    pub(super) fn exceed(self, ratio: f64, volume_min: u32) -> bool {
+        let total = self.total();
+        total > 0 && total >= u64::from(volume_min) && fraction(self.failures, total) >= ratio
+    }
+}
+
+/// Divides counts. Correctly rounded, so 17 of 20 is the same number as a written 0.85.
+pub(super) fn fraction(part: u64, whole: u64) -> f64 {
+    let narrow = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    if whole == 0 {
+        0.0
+    } else {
+        narrow(part) / narrow(whole)
+    }
+}
+
+/// The figures of the last `interval`, exact to a tenth of it.
+#[derive(Debug, Clone)]
+pub(super) struct Window {
+    buckets: [Figures; BUCKETS],
+    span: Duration,
+    origin: Instant,
+    /// Number of the newest bucket since `origin`; its place in the ring is the remainder.
+    newest: u64,
+}
+
+impl Window {
+    pub(super) fn new(interval: Duration, now: Instant) -> Self {
+        let span = (interval / BUCKETS_U32).max(Duration::from_millis(1));
+        Self {
+            buckets: [Figures::default(); BUCKETS],
+            span,
+            origin: now,
+            newest: 0,
+        }
+    }
+
+    pub(super) fn add(&mut self, figures: Figures, now: Instant) {
+        self.advance(now);
+        let bucket = &mut self.buckets[place(self.newest)];
+        bucket.successes = bucket.successes.saturating_add(figures.successes);
+        bucket.failures = bucket.failures.saturating_add(figures.failures);
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        self.buckets
+            .iter()
+            .fold(Figures::default(), |sum, bucket| Figures {
+                successes: sum.successes.saturating_add(bucket.successes),
+                failures: sum.failures.saturating_add(bucket.failures),
+            })
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.buckets = [Figures::default(); BUCKETS];
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.origin).as_nanos() / self.span.as_nanos();
+        let newest = u64::try_from(passed).unwrap_or(u64::MAX);
+        if newest.saturating_sub(self.newest) >= BUCKETS_U64 {
+            self.clear();
+        } else {
+            for number in self.newest.saturating_add(1)..=newest {
+                self.buckets[place(number)] = Figures::default();
+            }
+        }
+        self.newest = self.newest.max(newest);
+    }
+}
+
+fn place(number: u64) -> usize {
+    usize::try_from(number % BUCKETS_U64).unwrap_or(0)
+}
+
+const BUCKETS: usize = 10;
+const BUCKETS_U32: u32 = 10;
+const BUCKETS_U64: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAILED: Figures = Figures {
+        successes: 0,
+        failures: 1,
+    };
+
+    #[test]
+    fn outcomes_leave_the_window_in_steps_and_all_of_them_after_the_interval() {
+        let start = Instant::now();
+        let mut window = Window::new(Duration::from_secs(10), start);
+        for second in 0..10 {
+            window.add(FAILED, start + Duration::from_secs(second));
+        }
+        assert_eq!(window.figures().failures, 10);
+        window.add(Figures::default(), start + Duration::from_secs(13));
+        assert_eq!(window.figures().failures, 6);
+        window.add(Figures::default(), start + Duration::from_secs(3600));
+        assert_eq!(window.figures().total(), 0);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_or_an_empty_interval_does_no_harm() {
+        let start = Instant::now();
+        let mut window = Window::new(Duration::ZERO, start);
+        window.add(FAILED, start);
+        window.add(FAILED, start);
+        assert_eq!(window.figures().failures, 2);
+    }
+
+    #[test]
+    fn the_ratio_counts_only_from_the_volume_on() {
+        let few = Figures {
+            successes: 0,
+            failures: 19,
+        };
+        assert!(!few.exceed(0.85, 20));
+        let under = Figures {
+            successes: 4,
+            failures: 16,
+        };
+        assert!(!under.exceed(0.85, 20));
+        let exact = Figures {
+            successes: 3,
+            failures: 17,
+        };
+        assert!(exact.exceed(0.85, 20));
+        assert!(!Figures::default().exceed(0.0, 0));
+    }
+}

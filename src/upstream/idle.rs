@@ -1,0 +1,141 @@
+//! What one worker keeps for one endpoint: idle connections and load.
+//!
+//! State by identity (pool + address): it outlives reloads that keep the endpoint,
+//! and is given up, with its connections, when the endpoint leaves.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    picker::Load,
+    shared::EndpointShared,
+    transport::{Http1Connection, Http2Connection},
+};
+use crate::telemetry::metrics::Gauge;
+
+/// One worker's side of an endpoint.
+#[derive(Debug)]
+pub struct LocalEndpoint {
+    /// What the pickers know of it.
+    pub load: Load,
+    /// What all workers share of it.
+    pub shared: Arc<EndpointShared>,
+    idle: RefCell<Vec<Idle>>,
+    http2: RefCell<Vec<Rc<Http2Connection>>>,
+    retired: Cell<bool>,
+    idle_gauge: Gauge,
+}
+
+#[derive(Debug)]
+struct Idle {
+    since: Instant,
+    connection: Box<Http1Connection>,
+}
+
+impl LocalEndpoint {
+    /// An endpoint that this worker has not met before.
+    pub fn new(shared: Arc<EndpointShared>, idle_gauge: Gauge) -> Self {
+        Self {
+            load: Load::default(),
+            shared,
+            idle: RefCell::default(),
+            http2: RefCell::default(),
+            retired: Cell::new(false),
+            idle_gauge,
+        }
+    }
+
+    /// Takes the idle connection used last, if one is left that still lives.
+    pub fn take_idle(
+        &self,
+        now: Instant,
+        idle_timeout: Duration,
+        lifetime: Duration,
+    ) -> Option<Box<Http1Connection>> {
+        loop {
+            let mut idle = self.idle.borrow_mut().pop()?;
+            self.idle_gauge.add(-1);
+            let fresh =
+                now < idle.since + idle_timeout && now < idle.connection.opened() + lifetime;
+            if fresh && idle.connection.is_usable() {
+                return Some(idle.connection);
+            }
+        }
+    }
+
+    /// Takes a connection back after a clean exchange.
+    pub fn give_back(&self, connection: Box<Http1Connection>) {
+        if self.retired.get() {
+            return;
+        }
+        self.idle_gauge.add(1);
+        self.idle.borrow_mut().push(Idle {
+            since: Instant::now(),
+            connection,
+        });
+    }
+
+    /// Closes one idle connection so that another can be opened; false if there is none.
+    pub fn close_oldest(&self) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        if idle.is_empty() {
+            return false;
+        }
+        self.idle_gauge.add(-1);
+        idle.remove(0);
+        true
+    }
+
+    /// Closes what has waited or lived too long, or was closed by the endpoint.
+    pub fn sweep(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) {
+        let mut idle = self.idle.borrow_mut();
+        let before = idle.len();
+        idle.retain_mut(|idle| {
+            let keep = now < idle.since + idle_timeout
+                && now < idle.connection.opened() + lifetime
+                && idle.connection.is_usable();
+            if keep && now > idle.since + MEMORY_KEPT {
+                idle.connection.release_memory();
+            }
+            keep
+        });
+        let closed = i64::try_from(before - idle.len()).unwrap_or(0);
+        self.idle_gauge.add(-closed);
+        self.http2
+            .borrow_mut()
+            .retain(|connection| !connection.is_spent(now, idle_timeout, lifetime));
+    }
+
+    /// An HTTP/2 connection with room for one more stream.
+    pub fn http2(&self, now: Instant, lifetime: Duration) -> Option<Rc<Http2Connection>> {
+        self.http2
+            .borrow()
+            .iter()
+            .find(|connection| connection.has_room(now, lifetime))
+            .cloned()
+    }
+
+    /// Keeps a new HTTP/2 connection for other requests to share.
+    pub fn share(&self, connection: &Rc<Http2Connection>) {
+        if !self.retired.get() {
+            self.http2.borrow_mut().push(Rc::clone(connection));
+        }
+    }
+
+    /// The endpoint has left the pool: closes what is idle, and takes nothing back.
+    pub fn retire(&self) {
+        self.retired.set(true);
+        let idle = std::mem::take(&mut *self.idle.borrow_mut());
+        self.idle_gauge.add(-i64::try_from(idle.len()).unwrap_or(0));
+        self.http2.borrow_mut().clear();
+    }
+}
+
+/// After this time without use a connection's buffers are given back.
+const MEMORY_KEPT: Duration = Duration::from_secs(2);

@@ -1,0 +1,416 @@
+//! One worker's side of a pool: its pickers, and the way to a connection.
+//!
+//! Owned by the worker, so nothing here is shared or locked. The pickers are
+//! rebuilt when the pool's health picture changes, which a request notices by
+//! comparing one number.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    connect::{ConnectionGuard, connect},
+    health::{Outcome, Picture, ProbeRequest},
+    idle::LocalEndpoint,
+    metrics::PoolMetrics,
+    picker::{AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker as _},
+    pool::{Pool, Protocol, View, ViewIndex},
+    transport::{Http1Connection, Http2Connection},
+};
+use crate::{exchange::Failure, resilience::BudgetWorker};
+
+/// One worker's side of a pool, for one endpoint set.
+#[derive(Debug)]
+pub struct LocalPool {
+    /// What the configuration says of it.
+    pub pool: Arc<Pool>,
+    /// Which worker this is; names its cells in what workers share.
+    worker: usize,
+    endpoints: Vec<Rc<LocalEndpoint>>,
+    loads: Vec<Load>,
+    views: Vec<RefCell<LocalView>>,
+    /// Counts what retries are measured against.
+    pub budget: BudgetWorker,
+    /// What is counted of the pool.
+    pub metrics: PoolMetrics,
+}
+
+#[derive(Debug)]
+struct LocalView {
+    serial: u64,
+    picture: Arc<Picture>,
+    tiers: Vec<AnyPicker>,
+}
+
+/// What the choice of an endpoint may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct PickRequest<'a> {
+    /// Now.
+    pub now: Instant,
+    /// A uniform random draw.
+    pub draw: u64,
+    /// What the request hashes to.
+    pub key: Option<u64>,
+    /// Endpoints that failed this exchange already, or have no room.
+    pub tried: &'a [EndpointIndex],
+    /// Whether this request may be the one that tests an endpoint after its ejection.
+    pub may_probe: bool,
+}
+
+/// The outcome of a pick.
+#[derive(Debug)]
+pub enum Picked {
+    /// An endpoint, held until the [`Pick`] is dropped.
+    Endpoint(Pick),
+    /// Nobody may be picked yet: first health checks are under way.
+    Pending,
+    /// Nobody can serve.
+    Nobody,
+    /// All that could serve have `limits.per_endpoint` attempts under way.
+    Full,
+}
+
+/// A picked endpoint: counts as load until it is finished or dropped.
+#[derive(Debug)]
+pub struct Pick {
+    /// The pool it was picked from.
+    pub pool: Rc<LocalPool>,
+    /// Which endpoint.
+    pub index: EndpointIndex,
+    view: ViewIndex,
+    tier: usize,
+    probe: Option<ProbeRequest>,
+    limited: bool,
+    started: Instant,
+    finished: bool,
+}
+
+/// A connection that can carry the request.
+#[derive(Debug)]
+pub enum Acquired {
+    /// An HTTP/1.1 connection of one's own.
+    Http1(Box<Http1Connection>),
+    /// A share of an HTTP/2 connection.
+    Http2(Rc<Http2Connection>),
+}
+
+impl LocalPool {
+    /// Builds the worker's side of `pool` from its side of each endpoint.
+    pub fn new(
+        pool: Arc<Pool>,
+        worker: usize,
+        endpoints: Vec<Rc<LocalEndpoint>>,
+        pickers: &dyn Fn() -> AnyPicker,
+        metrics: PoolMetrics,
+    ) -> Self {
+        let loads = endpoints
+            .iter()
+            .map(|endpoint| endpoint.load.clone())
+            .collect();
+        let budget = pool.shared.budget.worker(worker);
+        let picture = pool.health.picture();
+        let views = pool
+            .views
+            .iter()
+            .map(|view| {
+                let mut local = LocalView {
+                    serial: picture.serial,
+                    picture: Arc::clone(&picture),
+                    tiers: view.tiers.iter().map(|_| pickers()).collect(),
+                };
+                local.update(&pool, view);
+                RefCell::new(local)
+            })
+            .collect();
+        Self {
+            pool,
+            worker,
+            endpoints,
+            loads,
+            views,
+            budget,
+            metrics,
+        }
+    }
+
+    /// Chooses an endpoint of a view. Allocates nothing and waits for nothing.
+    pub fn pick(self: &Rc<Self>, view: ViewIndex, request: &PickRequest<'_>) -> Picked {
+        let mut local = self.views[view.0 as usize].borrow_mut();
+        if local.serial != self.pool.health.serial() {
+            local.picture = self.pool.health.picture();
+            local.serial = local.picture.serial;
+            local.update(&self.pool, &self.pool.views[view.0 as usize]);
+        }
+        if request.may_probe
+            && let Some(pick) = self.probe(&local, view, request)
+        {
+            return Picked::Endpoint(pick);
+        }
+        let input = PickInput {
+            now: request.now,
+            draw: request.draw,
+            key: request.key,
+            tried: request.tried,
+            loads: &self.loads,
+        };
+        for (tier, picker) in local.tiers.iter_mut().enumerate() {
+            let Some(index) = picker.pick(&input) else {
+                continue;
+            };
+            let mut pick = match self.reserve(index) {
+                Some(limited) => Pick::new(self, index, view, tier, limited, request.now),
+                None => match self.next_with_room(picker, &input) {
+                    Some(index) => Pick::new(self, index, view, tier, true, request.now),
+                    None => return Picked::Full,
+                },
+            };
+            pick.begin(picker);
+            return Picked::Endpoint(pick);
+        }
+        if local.picture.pending {
+            Picked::Pending
+        } else {
+            Picked::Nobody
+        }
+    }
+
+    /// Gets a connection to a picked endpoint: an idle one unless `fresh`, else a new one.
+    ///
+    /// # Errors
+    /// Why no connection could be opened; nothing has been sent then.
+    pub async fn acquire(
+        &self,
+        index: EndpointIndex,
+        fresh: bool,
+        deadline: Instant,
+    ) -> Result<Acquired, Failure> {
+        let local = &self.endpoints[index.0 as usize];
+        let pool = &*self.pool;
+        let now = Instant::now();
+        if !fresh {
+            match pool.protocol {
+                Protocol::Http1 => {
+                    if let Some(idle) = local.take_idle(now, pool.idle_timeout, pool.lifetime) {
+                        return Ok(Acquired::Http1(idle));
+                    }
+                }
+                Protocol::Http2 => {
+                    if let Some(shared) = local.http2(now, pool.lifetime) {
+                        return Ok(Acquired::Http2(shared));
+                    }
+                }
+            }
+        }
+        let guard = self.count_connection().ok_or(Failure::LimitReached)?;
+        let deadline = deadline.min(now + pool.connect_timeout);
+        let address = &pool.endpoints[index.0 as usize].address;
+        let stream = connect(address, deadline).await?;
+        self.metrics.connections_total.inc();
+        match pool.protocol {
+            Protocol::Http1 => Ok(Acquired::Http1(Box::new(Http1Connection::new(
+                stream, guard, now,
+            )))),
+            Protocol::Http2 => {
+                let connection = Http2Connection::open(stream, guard, deadline).await?;
+                local.share(&connection);
+                Ok(Acquired::Http2(connection))
+            }
+        }
+    }
+
+    /// This worker's side of one endpoint.
+    pub fn endpoint(&self, index: EndpointIndex) -> &Rc<LocalEndpoint> {
+        &self.endpoints[index.0 as usize]
+    }
+
+    /// This worker's sides of all endpoints, by index.
+    pub fn endpoints(&self) -> &[Rc<LocalEndpoint>] {
+        &self.endpoints
+    }
+
+    /// Closes idle connections whose time is over.
+    pub fn sweep(&self, now: Instant) {
+        for endpoint in &self.endpoints {
+            endpoint.sweep(now, self.pool.idle_timeout, self.pool.lifetime);
+        }
+    }
+
+    fn count_connection(&self) -> Option<ConnectionGuard> {
+        let max = self.pool.limits.connections;
+        let take = || ConnectionGuard::take(&self.pool.shared, max, &self.metrics.open);
+        take().or_else(|| {
+            // At the limit, an idle connection to another endpoint makes room.
+            let closed = self.endpoints.iter().any(|other| other.close_oldest());
+            if closed { take() } else { None }
+        })
+    }
+
+    /// Takes a place at the endpoint: whether it is a counted one; none if there is no room.
+    fn reserve(&self, index: EndpointIndex) -> Option<bool> {
+        let max = self.pool.limits.per_endpoint;
+        if max == 0 {
+            return Some(false);
+        }
+        let shared = &self.endpoints[index.0 as usize].shared;
+        shared.requests.try_take(max).then_some(true)
+    }
+
+    /// Any other endpoint of the tier with room; only when one met `limits.per_endpoint`.
+    fn next_with_room(
+        &self,
+        picker: &mut AnyPicker,
+        input: &PickInput<'_>,
+    ) -> Option<EndpointIndex> {
+        let mut tried: Vec<EndpointIndex> = input.tried.to_vec();
+        for _ in 0..self.endpoints.len() {
+            let index = picker.pick(&PickInput {
+                tried: &tried,
+                ..*input
+            })?;
+            if self.reserve(index).is_some() {
+                return Some(index);
+            }
+            tried.push(index);
+        }
+        None
+    }
+
+    fn probe(
+        self: &Rc<Self>,
+        local: &LocalView,
+        view: ViewIndex,
+        request: &PickRequest<'_>,
+    ) -> Option<Pick> {
+        let tiers = &self.pool.views[view.0 as usize].tiers;
+        local.picture.probation.iter().find_map(|index| {
+            let tier = tiers.iter().position(|tier| tier.contains(index))?;
+            if request.tried.contains(index) {
+                return None;
+            }
+            let limited = self.reserve(*index)?;
+            let Some(probe) = self.pool.health.try_take_probe(*index) else {
+                if limited {
+                    self.endpoint(*index).shared.requests.give_back();
+                }
+                return None;
+            };
+            let mut pick = Pick::new(self, *index, view, tier, limited, request.now);
+            pick.probe = Some(probe);
+            self.loads[index.0 as usize].started();
+            self.metrics.picks[index.0 as usize].inc();
+            Some(pick)
+        })
+    }
+
+    fn load_changed(&self, view: ViewIndex, tier: usize, index: EndpointIndex) {
+        if let Ok(mut local) = self.views[view.0 as usize].try_borrow_mut()
+            && let Some(picker) = local.tiers.get_mut(tier)
+        {
+            picker.load_changed(index, &self.loads);
+        }
+    }
+}
+
+impl LocalView {
+    /// Tells the pickers who may be picked now.
+    fn update(&mut self, pool: &Pool, view: &View) {
+        for (members, picker) in view.tiers.iter().zip(&mut self.tiers) {
+            let candidates: Vec<Candidate> = members
+                .iter()
+                .filter(|index| self.picture.is_eligible(**index))
+                .map(|index| {
+                    let endpoint = &pool.endpoints[index.0 as usize];
+                    Candidate {
+                        index: *index,
+                        weight: endpoint.weight,
+                        key: endpoint.key(),
+                    }
+                })
+                .filter(|candidate| candidate.weight > 0)
+                .collect();
+            picker.update(&candidates);
+        }
+    }
+}
+
+impl Pick {
+    fn new(
+        pool: &Rc<LocalPool>,
+        index: EndpointIndex,
+        view: ViewIndex,
+        tier: usize,
+        limited: bool,
+        started: Instant,
+    ) -> Self {
+        Self {
+            pool: Rc::clone(pool),
+            index,
+            view,
+            tier,
+            probe: None,
+            limited,
+            started,
+            finished: false,
+        }
+    }
+
+    fn begin(&mut self, picker: &mut AnyPicker) {
+        let pool = &self.pool;
+        pool.loads[self.index.0 as usize].started();
+        picker.load_changed(self.index, &pool.loads);
+        pool.metrics.picks[self.index.0 as usize].inc();
+    }
+
+    /// The response broke off after its head: passive health hears of it.
+    pub fn observe_break(&self, now: Instant) {
+        let health = &self.pool.pool.health;
+        health.observe(self.pool.worker, self.index, Outcome::Failure, now);
+    }
+
+    /// The endpoint as the configuration gives it.
+    pub fn endpoint(&self) -> &super::endpoint::Endpoint {
+        &self.pool.pool.endpoints[self.index.0 as usize]
+    }
+
+    /// The attempt brought an answer, or failed by the endpoint's fault: pickers and
+    /// passive health hear of it. The endpoint stays loaded until the drop.
+    pub fn observe(&mut self, now: Instant, outcome: Outcome, retry_after: Option<Duration>) {
+        self.finished = true;
+        let failed = outcome == Outcome::Failure;
+        let load = &self.pool.loads[self.index.0 as usize];
+        load.observe(now, now - self.started, failed, retry_after);
+        match self.probe.take() {
+            Some(probe) => probe.finish(outcome, now),
+            None => self
+                .pool
+                .pool
+                .health
+                .observe(self.pool.worker, self.index, outcome, now),
+        }
+    }
+}
+
+impl Drop for Pick {
+    fn drop(&mut self) {
+        let pool = &self.pool;
+        let load = &pool.loads[self.index.0 as usize];
+        if self.finished {
+            load.ended();
+        } else {
+            let now = Instant::now();
+            load.abandoned(now, now - self.started);
+        }
+        pool.load_changed(self.view, self.tier, self.index);
+        if self.limited {
+            pool.endpoint(self.index).shared.requests.give_back();
+            if pool.pool.shared.queued.load(Ordering::Acquire) > 0 {
+                pool.pool.shared.freed.notify_one();
+            }
+        }
+    }
+}

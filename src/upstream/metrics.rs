@@ -1,0 +1,83 @@
+//! What one worker counts of a pool; the handles are resolved once per snapshot.
+
+use std::{cell::RefCell, time::Duration};
+
+use super::{picker::EndpointIndex, pool::Pool};
+use crate::{
+    resilience::Outcome,
+    telemetry::metrics::{Counter, CounterMap, Gauge, Histogram, WorkerMetrics, names},
+};
+
+/// One worker's metric handles of a pool.
+#[derive(Debug)]
+pub struct PoolMetrics {
+    /// Open upstream connections.
+    pub open: Gauge,
+    /// Established upstream connections.
+    pub connections_total: Counter,
+    /// Times each endpoint was picked, by [`EndpointIndex`].
+    pub picks: Vec<Counter>,
+    answered: Counter,
+    failed: RefCell<CounterMap<&'static str, 2>>,
+    durations: Vec<Histogram>,
+    retries: Counter,
+    retries_failed: Counter,
+    exhausted: Counter,
+    pool: std::sync::Arc<str>,
+}
+
+impl PoolMetrics {
+    /// Resolves the handles of `pool`.
+    pub fn new(worker: &WorkerMetrics, pool: &Pool) -> Self {
+        let name = &*pool.name;
+        let picks = pool
+            .endpoints
+            .iter()
+            .map(|endpoint| worker.counter(&names::PICKS_TOTAL, [name, &*endpoint.label]));
+        let durations = pool.endpoints.iter().map(|endpoint| {
+            let version = endpoint.version_label.as_deref().unwrap_or_default();
+            worker.histogram(&names::ATTEMPT_DURATION_SECONDS, [name, version])
+        });
+        Self {
+            open: worker.gauge(&names::UPSTREAM_CONNECTIONS, [name]),
+            connections_total: worker.counter(&names::UPSTREAM_CONNECTIONS_TOTAL, [name]),
+            picks: picks.collect(),
+            answered: worker.counter(&names::ATTEMPTS_TOTAL, [name, ""]),
+            failed: RefCell::new(worker.counter_map(&names::ATTEMPTS_TOTAL)),
+            durations: durations.collect(),
+            retries: worker.counter(&names::RETRIES_TOTAL, [name, "succeeded"]),
+            retries_failed: worker.counter(&names::RETRIES_TOTAL, [name, "failed"]),
+            exhausted: worker.counter(&names::BUDGET_EXHAUSTED_TOTAL, [name]),
+            pool: std::sync::Arc::clone(&pool.name),
+        }
+    }
+
+    /// An attempt ended so, after so long.
+    pub fn attempted(&self, outcome: &Outcome, endpoint: EndpointIndex, took: Duration) {
+        match outcome {
+            Outcome::Status(_) | Outcome::Grpc(_) => self.answered.inc(),
+            Outcome::Failed(failure) => {
+                let word = failure.word();
+                let mut failed = self.failed.borrow_mut();
+                failed.get(word, || [&*self.pool, word]).inc();
+            }
+        }
+        if let Some(histogram) = self.durations.get(endpoint.0 as usize) {
+            histogram.observe(took);
+        }
+    }
+
+    /// A retry ended.
+    pub fn retried(&self, succeeded: bool) {
+        if succeeded {
+            self.retries.inc();
+        } else {
+            self.retries_failed.inc();
+        }
+    }
+
+    /// A retry was refused by the budget.
+    pub fn budget_exhausted(&self) {
+        self.exhausted.inc();
+    }
+}

@@ -1,0 +1,216 @@
+//! The walk of hashing pickers past endpoints that have more than their share.
+//!
+//! Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam 2018): no endpoint may
+//! have more than `c` times its share of the requests in flight, the new one counted in, rounded
+//! up. A key goes to the first endpoint of its walk that has room, so a hot key spills over to
+//! the same few endpoints instead of drowning one. With c >= 1 there is always one with room.
+//!
+//! The bound holds on each worker: over W workers an endpoint may have up to W - 1 requests more
+//! than one bound over all would allow, from rounding up.
+
+use super::draw::position;
+use super::places::Places;
+use super::{Candidate, EndpointIndex, Load, PickInput, in_flight, mix};
+
+/// The candidates of a hashing picker, with the loads that the bound needs.
+#[derive(Debug)]
+pub(super) struct BoundedLoad {
+    load_max: f64,
+    members: Vec<Member>,
+    places: Places,
+    /// Requests in flight on all members.
+    total: u64,
+    /// Loads may differ from what is counted: after an update, until the next pick.
+    stale: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    index: EndpointIndex,
+    /// Its part of all weights.
+    share: f64,
+    in_flight: u32,
+}
+
+impl BoundedLoad {
+    /// `load_max` is c: at least 1; infinity turns the bound off.
+    pub(super) fn new(load_max: f64) -> Self {
+        Self {
+            load_max,
+            members: Vec::new(),
+            places: Places::default(),
+            total: 0,
+            stale: true,
+        }
+    }
+
+    pub(super) fn update(&mut self, candidates: &[Candidate]) {
+        let weight = |candidate: &Candidate| f64::from(candidate.weight.max(1));
+        let total: f64 = candidates.iter().map(weight).sum();
+        self.members.clear();
+        self.members
+            .extend(candidates.iter().map(|candidate| Member {
+                index: candidate.index,
+                share: weight(candidate) / total,
+                in_flight: 0,
+            }));
+        self.places.update(candidates);
+        self.stale = true;
+    }
+
+    pub(super) fn load_changed(&mut self, endpoint: EndpointIndex, loads: &[Load]) {
+        if self.stale {
+            return;
+        }
+        let place = self.places.of(endpoint);
+        if let Some(member) = place.and_then(|place| self.members.get_mut(place)) {
+            let now = in_flight(loads, endpoint);
+            self.total = self.total - u64::from(member.in_flight) + u64::from(now);
+            member.in_flight = now;
+        }
+    }
+
+    /// The first member of the walk (places in the candidates) that is untried and has room.
+    pub(super) fn choose(
+        &mut self,
+        walk: impl Iterator<Item = usize>,
+        input: &PickInput<'_>,
+    ) -> Option<EndpointIndex> {
+        if self.stale {
+            self.count(input.loads);
+        }
+        let fits = |member: &&Member| !input.is_tried(member.index) && self.has_room(member);
+        let mut members = walk
+            .take(WALK_MAX)
+            .filter_map(|place| self.members.get(place));
+        let found = members.find(fits).or_else(|| self.search(input, fits));
+        let found = found.or_else(|| self.least_loaded(input));
+        found.map(|member| member.index)
+    }
+
+    fn has_room(&self, member: &Member) -> bool {
+        let others_and_this = self.total as f64 + 1.0;
+        let bound = (self.load_max * others_and_this * member.share).ceil();
+        f64::from(member.in_flight) + 1.0 <= bound
+    }
+
+    /// All members in order, each key from another one on, when the walk was too long.
+    fn search(&self, input: &PickInput<'_>, fits: impl Fn(&&Member) -> bool) -> Option<&Member> {
+        let hash = mix(input.key.unwrap_or(input.draw));
+        let start = position(hash, self.members.len());
+        let (before, after) = self.members.split_at_checked(start)?;
+        after.iter().chain(before).find(fits)
+    }
+
+    /// When only tried ones have room.
+    fn least_loaded(&self, input: &PickInput<'_>) -> Option<&Member> {
+        let untried = self
+            .members
+            .iter()
+            .filter(|member| !input.is_tried(member.index));
+        untried.min_by(|a, b| {
+            let load = |member: &Member| f64::from(member.in_flight) / member.share;
+            load(a).total_cmp(&load(b))
+        })
+    }
+
+    fn count(&mut self, loads: &[Load]) {
+        self.total = 0;
+        for member in &mut self.members {
+            member.in_flight = in_flight(loads, member.index);
+            self.total += u64::from(member.in_flight);
+        }
+        self.stale = false;
+    }
+}
+
+/// Steps of a walk before all members are looked at in order. With c = 1.25 a walk past 512
+/// steps is a sign that most of the weight is tried.
+const WALK_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{candidates, loads};
+    use super::*;
+    use tokio::time::Instant;
+
+    fn input<'a>(loads: &'a [Load], tried: &'a [EndpointIndex]) -> PickInput<'a> {
+        PickInput {
+            now: Instant::now(),
+            draw: 0,
+            key: None,
+            tried,
+            loads,
+        }
+    }
+
+    #[test]
+    fn the_walk_passes_members_at_their_bound() {
+        let mut bounded = BoundedLoad::new(1.25);
+        bounded.update(&candidates(&[1, 1, 2]));
+        let loads = loads(3);
+        let mut picked = [0; 3];
+        for _ in 0..80 {
+            let index = bounded
+                .choose([0, 1, 2].into_iter().cycle(), &input(&loads, &[]))
+                .unwrap();
+            loads[index.as_usize()].started();
+            bounded.load_changed(index, &loads);
+            picked[index.as_usize()] += 1;
+        }
+        // Bounds with 80 in flight: 25, 25, 50.
+        assert_eq!(picked, [25, 25, 30]);
+    }
+
+    #[test]
+    fn without_a_bound_the_first_untried_is_taken() {
+        let mut bounded = BoundedLoad::new(f64::INFINITY);
+        bounded.update(&candidates(&[1, 1]));
+        let loads = loads(2);
+        (0..100).for_each(|_| loads[1].started());
+        let walk = || [1, 0].into_iter();
+        assert_eq!(
+            bounded.choose(walk(), &input(&loads, &[])),
+            Some(EndpointIndex(1))
+        );
+        let tried = [EndpointIndex(1)];
+        assert_eq!(
+            bounded.choose(walk(), &input(&loads, &tried)),
+            Some(EndpointIndex(0))
+        );
+    }
+
+    #[test]
+    fn a_walk_that_finds_nobody_ends_in_a_search_that_spreads_keys() {
+        let mut bounded = BoundedLoad::new(2.0);
+        bounded.update(&candidates(&[1000, 1, 1, 1, 1]));
+        let loads = loads(5);
+        let mut picked = [0; 5];
+        for key in 0..400 {
+            let tried = [EndpointIndex(0)];
+            let input = PickInput {
+                key: Some(key),
+                ..input(&loads, &tried)
+            };
+            picked[bounded
+                .choose(std::iter::repeat(0), &input)
+                .unwrap()
+                .as_usize()] += 1;
+        }
+        assert_eq!(picked[0], 0);
+        assert!(picked[1..].iter().all(|count| *count > 40), "{picked:?}");
+    }
+
+    #[test]
+    fn one_without_room_is_better_than_none() {
+        let mut bounded = BoundedLoad::new(1.0);
+        bounded.update(&candidates(&[1, 1]));
+        let loads = loads(2);
+        (0..100).for_each(|_| loads[1].started());
+        let tried = [EndpointIndex(0)];
+        assert_eq!(
+            bounded.choose([0].into_iter(), &input(&loads, &tried)),
+            Some(EndpointIndex(1))
+        );
+    }
+}

@@ -1,0 +1,387 @@
+//! HTTP/1.1 towards an endpoint (RFC 9112), in the task of the exchange.
+//!
+//! Request and response flow at the same time: whoever waits for the response
+//! also drives what is left of the request, so an early answer is relayed at
+//! once. The connection goes back to its endpoint only when both messages ended
+//! and no byte is left over.
+
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use ::http::{Method, StatusCode};
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::{Clock, Inbound, Outbound, Patience, Piece, SendFailure, Upload};
+use crate::{
+    exchange::{BadRequest, Body, Failure},
+    http1::{
+        BodyDecoder, BodyEncoder, Decoded, Framing, HeadLimits, ResponseFault, ResponseHead,
+        encode_request_head, parse_response_head,
+    },
+    socket::{Buffered, Stream},
+    upstream::{connect::ConnectionGuard, idle::LocalEndpoint},
+};
+
+/// One HTTP/1.1 connection to an endpoint: idle, or in one exchange.
+#[derive(Debug)]
+pub struct Http1Connection {
+    io: Buffered,
+    opened: Instant,
+    exchanges: u64,
+    _guard: ConnectionGuard,
+}
+
+impl Http1Connection {
+    /// Takes over a connected stream.
+    pub fn new(stream: Stream, guard: ConnectionGuard, now: Instant) -> Self {
+        Self {
+            io: Buffered::new(stream),
+            opened: now,
+            exchanges: 0,
+            _guard: guard,
+        }
+    }
+
+    /// When it was opened.
+    pub fn opened(&self) -> Instant {
+        self.opened
+    }
+
+    /// Whether it has carried no exchange yet.
+    pub fn is_fresh(&self) -> bool {
+        self.exchanges == 0
+    }
+
+    /// Whether it can carry another exchange: the endpoint has neither closed it nor said
+    /// anything unasked.
+    pub fn is_usable(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        !self.io.has_received() && self.io.poll_fill(&mut cx).is_pending()
+    }
+
+    /// Gives back the memory of the buffers while it waits.
+    pub fn release_memory(&mut self) {
+        self.io.release_memory();
+    }
+
+    /// Sends a request and waits for the head of the response.
+    ///
+    /// `home` gets the connection back when the response has ended. Informational
+    /// responses are passed over. Dropping the future closes the connection.
+    ///
+    /// # Errors
+    /// [`SendFailure`] says what of the request may have reached the endpoint.
+    pub async fn send(
+        self: Box<Self>,
+        request: &Outbound<'_>,
+        upload: Upload,
+        limits: &HeadLimits,
+        patience: Patience,
+        home: Rc<LocalEndpoint>,
+    ) -> Result<Inbound, SendFailure> {
+        let mut clock = Clock::start(patience, &upload);
+        let mut call = Call::start(self, request, upload);
+        let head = poll_fn(|cx| {
+            let head = call.poll_head(cx, limits, request.method);
+            if head.is_ready() {
+                return head;
+            }
+            let sent = call.sender.done && call.connection.io.is_flushed();
+            let moved = call.sender.upload.moved() + call.connection.io.written();
+            clock.poll(cx, sent, moved).map(Err)
+        })
+        .await;
+        match head {
+            Ok(head) => Ok(call.respond(head, limits, home)),
+            Err(failure) => Err(call.fail(failure)),
+        }
+    }
+}
+
+/// One exchange over a connection, until the head of its response.
+struct Call {
+    connection: Box<Http1Connection>,
+    sender: Sender,
+    scanned: usize,
+    written_before: u64,
+    received_any: bool,
+}
+
+/// The request's way out: what is left of the body, and how it is framed.
+#[derive(Debug)]
+struct Sender {
+    upload: Upload,
+    encoder: BodyEncoder,
+    done: bool,
+    /// Writing failed; the answer may be there all the same.
+    broken: Option<Failure>,
+}
+
+impl Call {
+    fn start(mut connection: Box<Http1Connection>, request: &Outbound<'_>, upload: Upload) -> Self {
+        let framing = upload.framing();
+        let written_before = connection.io.written();
+        encode_request_head(
+            connection.io.outgoing(),
+            request.method,
+            request.target.as_str().as_bytes(),
+            request.headers,
+            &framing,
+        );
+        let done = !framing.has_body();
+        Self {
+            connection,
+            sender: Sender {
+                upload,
+                encoder: BodyEncoder::new(framing),
+                done,
+                broken: None,
+            },
+            scanned: 0,
+            written_before,
+            received_any: false,
+        }
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        limits: &HeadLimits,
+        method: &Method,
+    ) -> Poll<Result<ResponseHead, Failure>> {
+        let io = &mut self.connection.io;
+        if let Err(failure) = self.sender.drive(io, cx) {
+            return Poll::Ready(Err(failure));
+        }
+        loop {
+            if io.has_received() {
+                self.received_any = true;
+                match parse_response_head(io.received(), &mut self.scanned, limits, method) {
+                    Ok(Some(head)) if is_interim(head.status) => {
+                        self.scanned = 0;
+                        continue;
+                    }
+                    Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                    Ok(None) => {}
+                    Err(ResponseFault::Malformed) => {
+                        return Poll::Ready(Err(Failure::ResponseMalformed));
+                    }
+                    Err(ResponseFault::TooLarge) => {
+                        return Poll::Ready(Err(Failure::ResponseHeadTooLarge));
+                    }
+                }
+            }
+            match ready!(io.poll_fill(cx)) {
+                Ok(0) | Err(_) => {
+                    let failure = self.sender.broken.unwrap_or(Failure::ConnectionClosed);
+                    return Poll::Ready(Err(failure));
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn respond(self, head: ResponseHead, limits: &HeadLimits, home: Rc<LocalEndpoint>) -> Inbound {
+        let Self {
+            connection,
+            mut sender,
+            ..
+        } = self;
+        // What is kept of a body that has gone out can go out again.
+        let upload = sender
+            .done
+            .then(|| std::mem::replace(&mut sender.upload, Upload::gone()));
+        let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            Body::Tunnel(Box::new(connection.io))
+        } else {
+            let mut body = Box::new(ResponseBody {
+                decoder: BodyDecoder::new(head.framing, limits),
+                length: match head.framing {
+                    Framing::Length(length) => Some(length),
+                    Framing::None => Some(0),
+                    Framing::Chunked | Framing::UntilClose => None,
+                },
+                connection: Some(connection),
+                sender,
+                home,
+                keep_alive: head.keep_alive,
+            });
+            if body.decoder.is_done() {
+                body.finish();
+                Body::Empty
+            } else {
+                Body::Http1Response(body)
+            }
+        };
+        Inbound {
+            status: head.status,
+            version: head.version,
+            headers: head.headers,
+            body,
+            upload,
+        }
+    }
+
+    fn fail(self, failure: Failure) -> SendFailure {
+        SendFailure {
+            failure,
+            written: self.connection.io.written() > self.written_before,
+            received: self.received_any,
+            upload: self.sender.upload,
+        }
+    }
+}
+
+impl Sender {
+    /// Writes as much of the request as both sides allow just now.
+    ///
+    /// An error is the client's: a broken upstream connection only shows in `broken`,
+    /// since its answer may have come before.
+    fn drive(&mut self, io: &mut Buffered, cx: &mut Context<'_>) -> Result<(), Failure> {
+        loop {
+            if self.broken.is_some() {
+                return Ok(());
+            }
+            let mut waits = false;
+            while !self.done && !waits && io.can_append() {
+                match self.upload.poll_piece(cx) {
+                    Poll::Ready(piece) => self.append(io, piece.transpose()?)?,
+                    Poll::Pending => waits = true,
+                }
+            }
+            if io.is_flushed() {
+                return Ok(());
+            }
+            match io.poll_flush(cx) {
+                Poll::Ready(Ok(())) if self.done || waits => return Ok(()),
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => self.broken = Some(Failure::ConnectionClosed),
+                Poll::Pending => return Ok(()),
+            }
+        }
+    }
+
+    fn append(&mut self, io: &mut Buffered, piece: Option<Piece>) -> Result<(), Failure> {
+        let appended = match piece {
+            Some(Piece::Data(data)) => self
+                .encoder
+                .prefix(io.outgoing(), data.len())
+                .map(|tail| io.append(data, tail)),
+            Some(Piece::Trailers(trailers)) => {
+                self.done = true;
+                self.encoder.finish(io.outgoing(), Some(&trailers))
+            }
+            None => {
+                self.done = true;
+                self.encoder.finish(io.outgoing(), None)
+            }
+        };
+        // The body is not as long as its head said; the endpoint must not take it for whole.
+        appended.map_err(|_| BadRequest::BodyLength.into())
+    }
+
+    fn is_clean(&self) -> bool {
+        self.done && self.broken.is_none()
+    }
+}
+
+/// The body of a response that is still on its connection.
+#[derive(Debug)]
+pub struct ResponseBody {
+    decoder: BodyDecoder,
+    length: Option<u64>,
+    connection: Option<Box<Http1Connection>>,
+    sender: Sender,
+    home: Rc<LocalEndpoint>,
+    keep_alive: bool,
+}
+
+impl ResponseBody {
+    /// Reads the next frame; drives what is left of the request as well.
+    pub fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let Some(connection) = &mut self.connection else {
+            return Poll::Ready(None);
+        };
+        let io = &mut connection.io;
+        if !self.sender.is_clean()
+            && let Err(failure) = self.sender.drive(io, cx)
+        {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        loop {
+            match self.decoder.decode(io.received()) {
+                Ok(Decoded::Data(data)) => {
+                    self.length = self.length.map(|left| left - data.len() as u64);
+                    if self.decoder.is_done() {
+                        self.finish();
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Ok(Decoded::Trailers(trailers)) => {
+                    self.finish();
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                Ok(Decoded::Done) => {
+                    self.finish();
+                    return Poll::Ready(None);
+                }
+                Ok(Decoded::NeedMore) => {}
+                Err(fault) => return Poll::Ready(Some(Err(fault.of_response()))),
+            }
+            match ready!(io.poll_fill(cx)) {
+                Ok(0) => match self.decoder.on_eof() {
+                    Ok(_) => {
+                        self.connection = None;
+                        return Poll::Ready(None);
+                    }
+                    Err(fault) => return Poll::Ready(Some(Err(fault.of_response()))),
+                },
+                Ok(_) => {}
+                Err(_) => return Poll::Ready(Some(Err(Failure::ResponseIncomplete))),
+            }
+        }
+    }
+
+    /// Whether part of the request is still to be sent.
+    pub fn drives_request(&self) -> bool {
+        self.connection.is_some() && !self.sender.done
+    }
+
+    /// Whether the whole body has been read.
+    pub fn is_end(&self) -> bool {
+        self.connection.is_none()
+    }
+
+    /// The exact rest if the endpoint announced it.
+    pub fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::new, SizeHint::with_exact)
+    }
+
+    /// The response has ended: the connection goes home if it is clean, else it is closed.
+    fn finish(&mut self) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        let clean = self.keep_alive
+            && self.sender.is_clean()
+            && connection.io.is_flushed()
+            && !connection.io.has_received()
+            && !connection.io.has_ended();
+        if clean {
+            connection.exchanges += 1;
+            self.home.give_back(connection);
+        }
+    }
+}
+
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}

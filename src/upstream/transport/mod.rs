@@ -1,0 +1,123 @@
+//! How a request travels over an upstream connection.
+//!
+//! The HTTP/1.1 transport is the proxy's own: it runs in the task of the
+//! exchange, knows exactly what was written when something fails (so that
+//! nothing is sent twice), and hands its connection back the moment the response
+//! has ended. HTTP/2 is hyper's.
+
+mod http1;
+mod http2;
+mod upload;
+
+pub use http1::{Http1Connection, ResponseBody};
+pub use http2::{Http2Body, Http2Connection, LocalExecutor};
+pub use upload::{Piece, Upload};
+
+use std::{
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use ::http::{HeaderMap, Method, StatusCode, Version, uri::PathAndQuery};
+use tokio::time::Instant;
+
+use crate::{
+    exchange::{Body, Failure},
+    timer::Timeout,
+};
+
+/// What goes upstream, in parts that a second attempt can use again.
+#[derive(Debug)]
+pub struct Outbound<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// Path and query, byte for byte.
+    pub target: &'a PathAndQuery,
+    /// The header fields with Host, without the hop-by-hop ones but those of an upgrade.
+    pub headers: &'a HeaderMap,
+}
+
+/// How long an attempt may take.
+///
+/// The time for the response head runs while nothing holds the request up: as long as
+/// the request body is on its way and moves, only `idle` counts, and the attempt has
+/// its full time again when the body has gone out.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// When the response head must be there.
+    pub deadline: Instant,
+    /// How long it may take after the end of the request body.
+    pub attempt: Duration,
+    /// How long the request body may stand still.
+    pub idle: Duration,
+}
+
+/// A response whose head has arrived.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Final status, or 101.
+    pub status: StatusCode,
+    /// The version that the endpoint spoke.
+    pub version: Version,
+    /// The header fields as they came.
+    pub headers: HeaderMap,
+    /// The body, still to be read.
+    pub body: Body,
+    /// The request body, for another attempt; none while it is still on its way.
+    pub upload: Option<Upload>,
+}
+
+/// Why one attempt brought no response head.
+#[derive(Debug)]
+pub struct SendFailure {
+    /// The reason.
+    pub failure: Failure,
+    /// Whether a byte of the request may have reached the endpoint.
+    pub written: bool,
+    /// Whether a byte of a response had arrived.
+    pub received: bool,
+    /// The request body, for another attempt.
+    pub upload: Upload,
+}
+
+/// Follows an attempt against its [`Patience`].
+#[derive(Debug)]
+struct Clock {
+    patience: Patience,
+    timeout: Timeout,
+    /// While a request body is on its way: how much of it had moved, and when.
+    moving: Option<(u64, Instant)>,
+}
+
+impl Clock {
+    fn start(patience: Patience, upload: &Upload) -> Self {
+        Self {
+            patience,
+            timeout: Timeout::new(),
+            moving: (!upload.is_ended()).then(|| (0, Instant::now())),
+        }
+    }
+
+    /// Is ready when the attempt has taken too long. `sent`: what is left of the request is
+    /// with the kernel; `moved`: a number that grows while it is not.
+    fn poll(&mut self, cx: &mut Context<'_>, sent: bool, moved: u64) -> Poll<Failure> {
+        if let Some((before, since)) = &mut self.moving {
+            let now = Instant::now();
+            if moved != *before {
+                (*before, *since) = (moved, now);
+            }
+            if !sent {
+                ready!(self.timeout.poll_at(cx, *since + self.patience.idle));
+                return Poll::Ready(Failure::WriteTimeout);
+            }
+            self.moving = None;
+            self.patience.deadline = self.patience.deadline.max(now + self.patience.attempt);
+        }
+        ready!(self.timeout.poll_at(cx, self.patience.deadline));
+        Poll::Ready(if sent {
+            Failure::ResponseTimeout
+        } else {
+            Failure::WriteTimeout
+        })
+    }
+}

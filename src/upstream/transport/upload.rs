@@ -1,0 +1,204 @@
+//! A request body on its way upstream, kept for another attempt up to a bound.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use ::http::HeaderMap;
+use bytes::Bytes;
+use http_body::Body as _;
+
+use crate::{
+    exchange::{Body, Failure},
+    http1::Framing,
+};
+
+/// A piece of a body.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// Some bytes.
+    Data(Bytes),
+    /// The trailer fields, after the last byte.
+    Trailers(HeaderMap),
+}
+
+/// The body of a request, which can be sent again while all that was taken from it is kept.
+#[derive(Debug)]
+pub struct Upload {
+    source: Body,
+    framing: Framing,
+    /// What has been taken so far; none once it is more than may be kept.
+    kept: Option<Vec<Piece>>,
+    keep_max: usize,
+    kept_bytes: usize,
+    /// How many of the kept pieces this attempt has sent.
+    replayed: usize,
+    ended: bool,
+    failure: Option<Failure>,
+    moved: u64,
+}
+
+impl Upload {
+    /// Wraps a body that travels in `framing`; keeps at most `keep_max` bytes for another attempt.
+    pub fn new(source: Body, framing: Framing, keep_max: usize) -> Self {
+        Self {
+            ended: source.is_end_stream(),
+            source,
+            framing,
+            kept: Some(Vec::new()),
+            keep_max,
+            kept_bytes: 0,
+            replayed: 0,
+            failure: None,
+            moved: 0,
+        }
+    }
+
+    /// An upload that was lost with its attempt: it cannot be sent again.
+    pub fn gone() -> Self {
+        Self {
+            kept: None,
+            ended: false,
+            ..Self::new(Body::Empty, Framing::None, 0)
+        }
+    }
+
+    /// Why the client's side of it ended early, if it did.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// How the body is framed on an HTTP/1.1 connection.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether nothing is left to be taken.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+            && self
+                .kept
+                .as_ref()
+                .is_none_or(|kept| self.replayed >= kept.len())
+    }
+
+    /// Whether [`Self::rewind`] can bring back all that was taken.
+    pub fn can_rewind(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Starts again from the first byte. Only after [`Self::can_rewind`] said so.
+    pub fn rewind(&mut self) {
+        self.replayed = 0;
+    }
+
+    /// Gives up keeping: what is taken from here on cannot be sent again.
+    pub fn forget(&mut self) {
+        if self
+            .kept
+            .as_ref()
+            .is_some_and(|kept| self.replayed >= kept.len())
+        {
+            self.kept = None;
+        }
+    }
+
+    /// A number that grows with each piece taken.
+    pub fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Takes the next piece; none at the end.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
+        if let Some(kept) = &self.kept
+            && let Some(piece) = kept.get(self.replayed)
+        {
+            self.replayed += 1;
+            return Poll::Ready(Some(Ok(piece.clone())));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let piece = match ready!(Pin::new(&mut self.source).poll_frame(cx)) {
+            None => {
+                self.ended = true;
+                return Poll::Ready(None);
+            }
+            Some(Err(failure)) => {
+                self.failure = Some(failure);
+                return Poll::Ready(Some(Err(failure)));
+            }
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => Piece::Data(data),
+                Err(frame) => {
+                    self.ended = true;
+                    Piece::Trailers(frame.into_trailers().unwrap_or_default())
+                }
+            },
+        };
+        self.ended |= self.source.is_end_stream();
+        self.moved += 1;
+        self.keep(&piece);
+        Poll::Ready(Some(Ok(piece)))
+    }
+
+    fn keep(&mut self, piece: &Piece) {
+        if let Piece::Data(data) = piece {
+            self.kept_bytes += data.len();
+        }
+        if self.kept_bytes > self.keep_max {
+            self.kept = None;
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.push(match piece {
+                // A copy: the piece may be a small part of a large read buffer.
+                Piece::Data(data) => Piece::Data(Bytes::copy_from_slice(data)),
+                Piece::Trailers(_) => piece.clone(),
+            });
+            self.replayed = kept.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn all(upload: &mut Upload) -> Vec<u8> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut bytes = Vec::new();
+        while let Poll::Ready(Some(Ok(Piece::Data(data)))) = upload.poll_piece(&mut cx) {
+            bytes.extend_from_slice(&data);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_small_body_can_be_sent_again() {
+        let mut upload = Upload::new(Body::from("hello"), Framing::Length(5), 5);
+        assert_eq!(all(&mut upload), b"hello");
+        assert!(upload.is_ended() && upload.can_rewind());
+        upload.rewind();
+        assert!(!upload.is_ended());
+        assert_eq!(all(&mut upload), b"hello");
+    }
+
+    #[test]
+    fn a_body_beyond_the_bound_is_sent_once() {
+        let mut upload = Upload::new(Body::from("hello"), Framing::Length(5), 4);
+        assert!(upload.can_rewind(), "nothing has been taken yet");
+        assert_eq!(all(&mut upload), b"hello");
+        assert!(!upload.can_rewind());
+    }
+
+    #[test]
+    fn what_is_forgotten_cannot_be_sent_again() {
+        let mut upload = Upload::new(Body::from("hello"), Framing::Length(5), 100);
+        assert_eq!(all(&mut upload), b"hello");
+        upload.forget();
+        assert!(!upload.can_rewind());
+    }
+}

@@ -1,0 +1,175 @@
+//! The admin listener shows everything and lets nobody change anything who may not.
+
+use crate::harness::{Backend, Client, Proxy, Settings, answer, eventually, identity};
+
+const ALL: &str = r#"
+    [proxy]
+    workers = 1
+    [admin]
+    address = "$admin"
+    token = { env = "ADMIN_TOKEN" }
+    [listeners.web]
+    address = "$web"
+    [routes.shop]
+    pool = "app"
+    [pools.app]
+    endpoints = ["$a", "$b"]
+"#;
+
+const TOKEN: &str = "authorization: Bearer correct-horse";
+
+async fn start() -> (Proxy, Backend, Backend) {
+    let a = Backend::start(identity("a")).await;
+    let b = Backend::start(|_| answer("b")).await;
+    let proxy = Settings::new(ALL)
+        .variable("ADMIN_TOKEN", "correct-horse")
+        .backend("a", &a)
+        .backend("b", &b)
+        .start()
+        .await;
+    (proxy, a, b)
+}
+
+#[tokio::test]
+async fn what_is_running_can_be_read_as_json() {
+    let (proxy, _a, b) = start().await;
+    proxy.get("/").await;
+    for target in [
+        "/status",
+        "/config",
+        "/listeners",
+        "/routes",
+        "/pools",
+        "/pools/app",
+        "/connections",
+        "/openapi.json",
+    ] {
+        let answer = proxy.admin("GET", target, TOKEN).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+        let parsed = serde_json::from_slice::<serde_json::Value>(&answer.body);
+        assert!(parsed.is_ok(), "{target}: {}", answer.text());
+    }
+    let text = |target: &'static str| async {
+        let answer = proxy.admin("GET", target, TOKEN).await.expect("an answer");
+        answer.text()
+    };
+    assert!(text("/routes").await.contains("shop"));
+    assert!(text("/pools/app").await.contains(&b.address().to_string()));
+    assert!(
+        !text("/config").await.contains("correct-horse"),
+        "secrets are masked"
+    );
+    let none = proxy
+        .admin("GET", "/pools/none", TOKEN)
+        .await
+        .expect("an answer");
+    assert_eq!(none.status, 404);
+    let wrong = proxy
+        .admin("DELETE", "/pools", TOKEN)
+        .await
+        .expect("an answer");
+    assert_eq!(wrong.status, 405);
+    assert!(wrong.field("allow").contains("GET"), "{wrong:?}");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn changes_need_the_token_and_refuse_other_sites() {
+    let (proxy, _a, _b) = start().await;
+    let cross = format!("{TOKEN}\norigin: https://evil.example\nsec-fetch-site: cross-site");
+    for (lines, statuses) in [
+        ("", &[401, 403][..]),
+        ("authorization: Bearer wrong", &[401, 403]),
+        ("authorization: Basic correct-horse", &[401, 403]),
+        (cross.as_str(), &[403]),
+    ] {
+        let answer = proxy
+            .admin("POST", "/reload", lines)
+            .await
+            .expect("an answer");
+        assert!(statuses.contains(&answer.status), "{lines}: {answer:?}");
+    }
+    let allowed = proxy
+        .admin("POST", "/reload", TOKEN)
+        .await
+        .expect("an answer");
+    assert_eq!(allowed.status, 200, "{allowed:?}");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_strange_host_is_refused() {
+    let (proxy, _a, _b) = start().await;
+    // A page that rebinds its name to 127.0.0.1 says its own name.
+    let mut client = Client::connect(proxy.address("admin")).await;
+    client
+        .send(format!(
+            "GET /status HTTP/1.1\r\nhost: evil.example\r\n{TOKEN}\r\n\r\n"
+        ))
+        .await;
+    let status = client.answer().await.status;
+    assert!((400..500).contains(&status), "{status}");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_drained_gets_nothing_until_it_is_enabled() {
+    let (proxy, _a, b) = start().await;
+    let act = |action: &str| format!("/pools/app/endpoints/{}/{action}", b.address());
+    let drained = proxy
+        .admin("POST", &act("drain"), TOKEN)
+        .await
+        .expect("an answer");
+    assert_eq!(drained.status, 200, "{drained:?}");
+    eventually("no more requests at the drained endpoint", || async {
+        let before = b.count();
+        for _ in 0..4 {
+            proxy.get("/").await;
+        }
+        (b.count() == before).then_some(())
+    })
+    .await;
+    proxy
+        .admin("POST", &act("enable"), TOKEN)
+        .await
+        .expect("an answer");
+    let before = b.count();
+    eventually("requests at the enabled endpoint", || async {
+        proxy.get("/").await;
+        (b.count() > before).then_some(())
+    })
+    .await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn explain_tells_the_winner_and_what_it_would_do() {
+    let (proxy, _a, b) = start().await;
+    let body = br#"{"method":"GET","url":"http://shop.example/x","headers":[]}"#;
+    let mut client = Client::connect(proxy.address("admin")).await;
+    let lines = format!(
+        "host: {}\n{TOKEN}\ncontent-type: application/json",
+        proxy.address("admin")
+    );
+    let answer = client.request("POST", "/explain", &lines, body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.text().contains("shop"), "{}", answer.text());
+    assert!(
+        answer.text().contains(&b.address().to_string()),
+        "{}",
+        answer.text()
+    );
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn live_and_ready_are_open_to_probes() {
+    let (proxy, _a, _b) = start().await;
+    for target in ["/live", "/ready", "/metrics"] {
+        let answer = proxy.admin("GET", target, "").await.expect("an answer");
+        assert_eq!(answer.status, 200, "{target}");
+    }
+    let head = proxy.admin("HEAD", "/live", "").await.expect("an answer");
+    assert_eq!(head.status, 200);
+    proxy.finish().await;
+}

@@ -1,0 +1,162 @@
+//! A proxy that is told to stop loses nothing that it had begun.
+
+use rustix::process::Signal;
+
+use crate::harness::{Act, Backend, Client, End, Gate, Proxy, Settings, answer, eventually};
+
+fn config(drain: &str) -> String {
+    format!(
+        r#"
+        [proxy]
+        drain = {{ {drain} }}
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        [pools.app]
+        endpoints = ["$app"]
+        "#
+    )
+}
+
+/// A backend whose answers to `/slow` wait at the gate.
+async fn gated(gate: &Gate) -> Backend {
+    let gate = gate.clone();
+    Backend::start(move |seen| match seen.target.as_str() {
+        "/slow" => [vec![Act::Read, Act::Wait(gate.clone())], answer("late")].concat(),
+        _ => answer("app"),
+    })
+    .await
+}
+
+async fn says_it_is_not_ready(proxy: &Proxy) {
+    eventually("/ready says 503", || async {
+        let answer = proxy.admin("GET", "/ready", "").await?;
+        (answer.status == 503).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_finished_and_then_the_process_ends_with_0() {
+    let gate = Gate::new();
+    let app = gated(&gate).await;
+    let settings = Settings::new(&config("timeout = \"30s\""));
+    let mut proxy = settings.backend("app", &app).start().await;
+    let mut slow = proxy.client().await;
+    slow.send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    app.has_seen(1).await;
+    let mut idle = proxy.client().await;
+    idle.get("/").await;
+
+    proxy.signal(Signal::TERM);
+    says_it_is_not_ready(&proxy).await;
+    assert_eq!(
+        idle.ended().await,
+        End::Closed,
+        "idle connections are closed"
+    );
+    let address = proxy.address("web");
+    eventually("new connections are refused", || async {
+        tokio::net::TcpStream::connect(address)
+            .await
+            .err()
+            .map(drop)
+    })
+    .await;
+    assert!(proxy.is_running());
+    gate.open();
+    let answer = slow.answer().await;
+    assert_eq!(
+        (answer.text().as_str(), answer.end),
+        ("late", End::Complete)
+    );
+    assert_eq!(answer.field("connection"), "close");
+    assert_eq!(proxy.exited().await.code(), Some(0));
+    let line = proxy
+        .logged("of the slow request", |l| l["path"] == "/slow")
+        .await;
+    assert_eq!(line["status"], 200);
+}
+
+#[tokio::test]
+async fn during_grace_requests_are_served_and_clients_told_to_go() {
+    let app = gated(&Gate::new()).await;
+    let settings = Settings::new(&config("grace = \"60s\", timeout = \"30s\""));
+    let mut proxy = settings.backend("app", &app).start().await;
+    let mut kept = proxy.client().await;
+    kept.get("/").await;
+    proxy.signal(Signal::TERM);
+    says_it_is_not_ready(&proxy).await;
+    for client in [&mut kept, &mut proxy.client().await] {
+        let answer = client.get("/").await;
+        assert_eq!((answer.status, answer.field("connection")), (200, "close"));
+        assert_eq!(client.ended().await, End::Closed);
+    }
+    // A second signal does not wait for the grace to pass.
+    proxy.signal(Signal::TERM);
+    proxy.exited().await;
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_cut_after_the_timeout() {
+    let app = gated(&Gate::new()).await;
+    let settings = Settings::new(&config("timeout = \"500ms\""));
+    let mut proxy = settings.backend("app", &app).start().await;
+    let mut slow = proxy.client().await;
+    slow.send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    app.has_seen(1).await;
+    proxy.signal(Signal::TERM);
+    assert!(cut(&mut slow).await, "no clean answer");
+    proxy.exited().await;
+    let line = proxy
+        .logged("of what was cut", |l| l["path"] == "/slow")
+        .await;
+    assert_eq!(line["reason"], "proxy_shutdown", "{line}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let app = gated(&Gate::new()).await;
+    let settings = Settings::new(&config("timeout = \"1h\""));
+    let mut proxy = settings.backend("app", &app).start().await;
+    let mut slow = proxy.client().await;
+    slow.send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    app.has_seen(1).await;
+    proxy.signal(Signal::INT);
+    says_it_is_not_ready(&proxy).await;
+    assert!(proxy.is_running());
+    proxy.signal(Signal::INT);
+    proxy.exited().await;
+    assert!(cut(&mut slow).await);
+}
+
+#[tokio::test]
+async fn streams_of_http2_are_finished_after_goaway() {
+    let gate = Gate::new();
+    let app = gated(&gate).await;
+    let settings = Settings::new(&config("timeout = \"30s\""));
+    let mut proxy = settings.backend("app", &app).start().await;
+    let mut client = proxy.h2_client().await;
+    assert_eq!(client.get("/").await.unwrap().text(), "app");
+    let (response, _stream) = client.open("GET", "/slow", &[], true).await.unwrap();
+    app.has_seen(2).await;
+    proxy.signal(Signal::TERM);
+    says_it_is_not_ready(&proxy).await;
+    gate.open();
+    let answer = crate::harness::h2_read(response).await.unwrap();
+    assert_eq!(
+        (answer.text().as_str(), answer.end),
+        ("late", End::Complete)
+    );
+    client.ended().await.unwrap();
+    assert_eq!(proxy.exited().await.code(), Some(0));
+}
+
+/// Whether the exchange ended without a whole answer, or with one that says why.
+async fn cut(client: &mut Client) -> bool {
+    match client.try_answer_to("GET").await {
+        Ok(answer) => answer.status == 503 || answer.end != End::Complete,
+        Err(_) => true,
+    }
+}

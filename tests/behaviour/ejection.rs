@@ -1,0 +1,178 @@
+//! Endpoints that fail real requests are left alone for a while; never all of them.
+
+use crate::harness::{Act, Backend, Proxy, Seen, Settings, answer, eventually, identity};
+
+/// A pool that ejects after three failures in a row, and never retries.
+fn pool(endpoints: &str, ejection: &str) -> String {
+    format!(
+        r#"
+        [proxy]
+        workers = 1
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        retry = {{ attempts = 1 }}
+        [pools.app]
+        endpoints = [{endpoints}]
+        ejection = {{ consecutive = 3, {ejection} }}
+        panic_threshold = "0%"
+        "#
+    )
+}
+
+fn dying(_: &Seen) -> Vec<Act> {
+    vec![Act::Read, Act::Reset]
+}
+
+async fn gets(proxy: &Proxy, count: usize) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for _ in 0..count {
+        statuses.push(proxy.get("/").await.status);
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn failures_in_a_row_eject_an_endpoint() {
+    let bad = Backend::start(dying).await;
+    let good = Backend::start(identity("good")).await;
+    let text = pool(r#""$bad", "$good""#, r#"base = "60s""#);
+    let proxy = Settings::new(&text)
+        .backend("bad", &bad)
+        .backend("good", &good)
+        .start()
+        .await;
+    let statuses = gets(&proxy, 30).await;
+    assert_eq!(bad.count(), 3, "three failures and no more: {statuses:?}");
+    assert_eq!(statuses.iter().filter(|s| **s == 200).count(), 27);
+    proxy
+        .metric_becomes("sluicegate_ejections_total", &[("pool", "app")], 1.0)
+        .await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn answers_with_a_5xx_count_as_failures() {
+    let bad = Backend::start(|_| {
+        crate::harness::answer_bytes("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")
+    })
+    .await;
+    let good = Backend::start(identity("good")).await;
+    let text = pool(r#""$bad", "$good""#, r#"base = "60s""#);
+    let proxy = Settings::new(&text)
+        .backend("bad", &bad)
+        .backend("good", &good)
+        .start()
+        .await;
+    gets(&proxy, 30).await;
+    assert_eq!(bad.count(), 3);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_is_no_failure_of_the_endpoint() {
+    let a = Backend::start(|seen| match seen.target.as_str() {
+        "/stall" => vec![Act::Read, Act::Stall],
+        _ => answer("a"),
+    })
+    .await;
+    let b = Backend::start(|seen| match seen.target.as_str() {
+        "/stall" => vec![Act::Read, Act::Stall],
+        _ => answer("b"),
+    })
+    .await;
+    let text = pool(r#""$a", "$b""#, r#"base = "60s""#);
+    let proxy = Settings::new(&text)
+        .backend("a", &a)
+        .backend("b", &b)
+        .start()
+        .await;
+    for n in 1..=10 {
+        let mut client = proxy.client().await;
+        client.send("GET /stall HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        eventually("the request is at an endpoint", || async {
+            (a.count() + b.count() >= n).then_some(())
+        })
+        .await;
+        client.abort();
+    }
+    eventually("the connections are closed", || async {
+        (a.open() + b.open() == 0).then_some(())
+    })
+    .await;
+    let ejections = proxy.metric("sluicegate_ejections_total", &[]).await;
+    assert!(ejections < 0.5, "{ejections} ejections");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn the_last_endpoint_is_never_ejected() {
+    let only = Backend::start(dying).await;
+    let text = pool(r#""$only""#, r#"base = "60s", share_max = "100%""#);
+    let proxy = Settings::new(&text).backend("only", &only).start().await;
+    gets(&proxy, 20).await;
+    assert_eq!(only.count(), 20);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn no_more_than_the_share_is_ejected() {
+    let bad = [
+        Backend::start(dying).await,
+        Backend::start(dying).await,
+        Backend::start(dying).await,
+        Backend::start(dying).await,
+    ];
+    let text = pool(
+        r#""$a", "$b", "$c", "$d""#,
+        r#"base = "60s", share_max = "50%""#,
+    );
+    let proxy = Settings::new(&text)
+        .backend("a", &bad[0])
+        .backend("b", &bad[1])
+        .backend("c", &bad[2])
+        .backend("d", &bad[3])
+        .start()
+        .await;
+    gets(&proxy, 60).await;
+    let ejected = bad.iter().filter(|backend| backend.count() == 3).count();
+    assert_eq!(
+        ejected,
+        2,
+        "{:?}",
+        bad.iter().map(Backend::count).collect::<Vec<_>>()
+    );
+    proxy
+        .metric_becomes("sluicegate_ejections_total", &[("pool", "app")], 2.0)
+        .await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn after_its_time_one_request_decides() {
+    let bad = Backend::start(dying).await;
+    let good = Backend::start(identity("good")).await;
+    let text = pool(r#""$bad", "$good""#, r#"base = "500ms", max = "60s""#);
+    let proxy = Settings::new(&text)
+        .backend("bad", &bad)
+        .backend("good", &good)
+        .start()
+        .await;
+    gets(&proxy, 10).await;
+    assert_eq!(bad.count(), 3);
+    // Still bad on its return: one request, not three, until the next time.
+    eventually("one request to the endpoint on probation", || async {
+        gets(&proxy, 4).await;
+        (bad.count() >= 4).then_some(())
+    })
+    .await;
+    assert_eq!(bad.count(), 4);
+    bad.now(identity("mended"));
+    eventually("the endpoint is back", || async {
+        gets(&proxy, 4).await;
+        (bad.count() >= 10).then_some(())
+    })
+    .await;
+    proxy.finish().await;
+}

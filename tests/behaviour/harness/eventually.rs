@@ -1,0 +1,64 @@
+//! Waiting for a state instead of for a time.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long anything may take that should happen at once; generous because
+/// every test of the crate may share two cores with every other.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Asks until the answer is `Some`, and panics with `what` after the deadline.
+pub(crate) async fn eventually<T, F>(what: impl Display, mut ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(value) = ask().await {
+            return value;
+        }
+        assert!(
+            Instant::now() < end,
+            "not within {}s: {what}",
+            DEADLINE.as_secs()
+        );
+        sleep(PAUSE).await;
+    }
+}
+
+/// Awaits one future, and panics with `what` after the deadline.
+pub(crate) async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T {
+    match timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("not within {}s: {what}", DEADLINE.as_secs()),
+    }
+}
+
+/// A gate that a test opens once; whoever waits at it goes on then.
+#[derive(Clone)]
+pub(crate) struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    /// A closed gate.
+    pub(crate) fn new() -> Self {
+        Self(watch::channel(false).0)
+    }
+
+    /// Opens it for good.
+    pub(crate) fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Returns when the gate is open.
+    pub(crate) async fn wait(&self) {
+        let mut receiver = self.0.subscribe();
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = receiver.wait_for(|open| *open).await;
+    }
+}
+
+const PAUSE: Duration = Duration::from_millis(10);

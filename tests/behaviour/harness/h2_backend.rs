@@ -1,0 +1,207 @@
+//! An HTTP/2 upstream server (prior knowledge) that does what a script says.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::message::{Fields, Seen};
+use super::port::Port;
+
+/// One thing the server does on a stream.
+#[derive(Clone)]
+pub(crate) enum H2Act {
+    /// Reads the request body to its end.
+    Read,
+    /// Sends the response head.
+    Head(u16, Vec<(&'static str, String)>),
+    /// Sends some of the body.
+    Data(Vec<u8>),
+    /// Ends the body.
+    End,
+    /// Ends the body with trailers.
+    Trailers(Vec<(&'static str, &'static str)>),
+    /// Resets the stream.
+    Reset(Reason),
+}
+
+type Script = Arc<dyn Fn(&Seen) -> Vec<H2Act> + Send + Sync>;
+
+/// The server. It stops when this is dropped.
+pub(crate) struct H2Backend {
+    port: Port,
+    state: Arc<State>,
+    accept: JoinHandle<()>,
+}
+
+struct State {
+    script: Script,
+    seen: Mutex<Vec<Seen>>,
+    connections: AtomicUsize,
+}
+
+impl H2Backend {
+    /// Starts a server with this script.
+    pub(crate) async fn start<F>(script: F) -> Self
+    where
+        F: Fn(&Seen) -> Vec<H2Act> + Send + Sync + 'static,
+    {
+        let port = Port::take();
+        let listener = TcpListener::bind(port.address())
+            .await
+            .expect("a free port");
+        let state = Arc::new(State {
+            script: Arc::new(script),
+            seen: Mutex::default(),
+            connections: AtomicUsize::new(0),
+        });
+        let accept = tokio::spawn(accept(listener, Arc::clone(&state)));
+        Self {
+            port,
+            state,
+            accept,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// Every request so far.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.state.all().clone()
+    }
+
+    /// Connections accepted so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for H2Backend {
+    fn drop(&mut self) {
+        self.accept.abort();
+    }
+}
+
+impl State {
+    fn all(&self) -> std::sync::MutexGuard<'_, Vec<Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the request and answers 200 with this text.
+pub(crate) fn h2_answer(body: &str) -> Vec<H2Act> {
+    vec![
+        H2Act::Read,
+        H2Act::Head(200, vec![("content-length", body.len().to_string())]),
+        H2Act::Data(body.into()),
+        H2Act::End,
+    ]
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>) {
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                let number = state.connections.fetch_add(1, Ordering::SeqCst);
+                tasks.spawn(connection(stream, number, Arc::clone(&state)));
+            }
+            Some(_) = tasks.join_next() => {}
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, number: usize, state: Arc<State>) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else {
+        return;
+    };
+    let mut streams = JoinSet::new();
+    let mut turn = 0;
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        let state = Arc::clone(&state);
+        streams.spawn(async move { play(request, respond, number, turn, &state).await });
+        turn += 1;
+    }
+    while streams.join_next().await.is_some() {}
+}
+
+/// Runs the script of one request.
+async fn play(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    connection: usize,
+    turn: usize,
+    state: &State,
+) -> Option<()> {
+    let (head, mut body) = request.into_parts();
+    let mut fields = Fields::from(&head.headers);
+    if let Some(authority) = head.uri.authority() {
+        fields.push(":authority", authority.as_str());
+    }
+    let seen = Seen {
+        method: head.method.to_string(),
+        target: head
+            .uri
+            .path_and_query()
+            .map_or("*", |p| p.as_str())
+            .to_owned(),
+        fields,
+        connection,
+        turn,
+        ..Seen::default()
+    };
+    let index = {
+        let mut all = state.all();
+        all.push(seen.clone());
+        all.len() - 1
+    };
+    let mut sender: Option<SendStream<Bytes>> = None;
+    for act in (state.script)(&seen) {
+        match act {
+            H2Act::Read => {
+                let mut bytes = Vec::new();
+                while let Some(data) = body.data().await {
+                    let data = data.ok()?;
+                    let _ = body.flow_control().release_capacity(data.len());
+                    bytes.extend_from_slice(&data);
+                }
+                let trailers = body.trailers().await.ok()?.unwrap_or_default();
+                let mut all = state.all();
+                all[index].body = bytes;
+                all[index].trailers = Fields::from(&trailers);
+                all[index].complete = true;
+            }
+            H2Act::Head(status, fields) => {
+                let mut response = Response::builder().status(status);
+                for (name, value) in fields {
+                    response = response.header(name, value);
+                }
+                let response = response.body(()).expect("a response");
+                sender = Some(respond.send_response(response, false).ok()?);
+            }
+            H2Act::Data(bytes) => sender.as_mut()?.send_data(bytes.into(), false).ok()?,
+            H2Act::End => sender.as_mut()?.send_data(Bytes::new(), true).ok()?,
+            H2Act::Trailers(fields) => {
+                let map: HeaderMap = fields
+                    .into_iter()
+                    .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
+                    .collect();
+                sender.as_mut()?.send_trailers(map).ok()?;
+            }
+            H2Act::Reset(reason) => match &mut sender {
+                Some(stream) => stream.send_reset(reason),
+                None => respond.send_reset(reason),
+            },
+        }
+    }
+    Some(())
+}

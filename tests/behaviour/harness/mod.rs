@@ -1,0 +1,27 @@
+//! What the behaviour tests stand on: the real binary, upstream servers that
+//! misbehave on demand, clients that see every byte.
+
+mod backend;
+mod client;
+mod eventually;
+mod exposition;
+mod h2_backend;
+mod h2_client;
+mod invariant;
+mod load;
+mod message;
+mod port;
+mod proxy;
+mod wire;
+
+pub(crate) use backend::{Act, Backend, answer, answer_bytes, identity};
+pub(crate) use client::{Answer, Client};
+pub(crate) use eventually::{Gate, eventually};
+pub(crate) use exposition::Exposition;
+pub(crate) use h2_backend::{H2Act, H2Backend, h2_answer};
+pub(crate) use h2_client::{H2Client, H2Fault, answer as h2_read};
+pub(crate) use load::Load;
+pub(crate) use message::Seen;
+pub(crate) use port::Port;
+pub(crate) use proxy::{Proxy, Settings};
+pub(crate) use wire::End;

@@ -1,0 +1,394 @@
+//! The real binary with its own configuration file, folder and ports.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::backend::{Backend, Records};
+use super::client::{Answer, Client};
+use super::eventually::eventually;
+use super::exposition::Exposition;
+use super::h2_client::H2Client;
+use super::invariant::{Ledger, check_forwarded};
+use super::port::Port;
+
+/// A configuration text with names for addresses: `$app` becomes the address of
+/// the backend given as `app`, any other `$name` a free one of the proxy's own.
+pub(crate) struct Settings {
+    text: String,
+    names: Names,
+    environment: Vec<(String, String)>,
+    folder: TempDir,
+}
+
+/// A running proxy. Dropped, it is killed; its log is printed when the test failed.
+pub(crate) struct Proxy {
+    child: Child,
+    names: Names,
+    folder: TempDir,
+    ledger: Arc<Ledger>,
+}
+
+#[derive(Default)]
+struct Names {
+    given: Vec<(String, SocketAddr)>,
+    taken: Vec<(String, Port)>,
+    backends: Vec<Records>,
+}
+
+impl Settings {
+    /// Starts from this text; a table `[admin]` and an access log are added where it has none.
+    pub(crate) fn new(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            names: Names::default(),
+            environment: Vec::new(),
+            folder: tempfile::tempdir().expect("a folder for the proxy"),
+        }
+    }
+
+    /// Says which address `$name` is, and has what arrives there checked at the end.
+    pub(crate) fn backend(mut self, name: &str, backend: &Backend) -> Self {
+        self.names.backends.push(backend.records());
+        self.address(name, backend.address())
+    }
+
+    /// Says which address `$name` is.
+    pub(crate) fn address(mut self, name: &str, address: SocketAddr) -> Self {
+        self.names.given.push((name.to_owned(), address));
+        self
+    }
+
+    /// Sets a variable of the proxy's environment.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the proxy and waits until `/ready` says yes.
+    pub(crate) async fn start(self) -> Proxy {
+        let mut proxy = self.launch();
+        proxy.admin_says("/ready").await;
+        proxy
+    }
+
+    /// Starts the process only.
+    pub(crate) fn launch(mut self) -> Proxy {
+        let text = self.names.expand(&complete(&self.text));
+        let path = self.folder.path().join(CONFIG);
+        fs::write(&path, text).expect("the configuration is written");
+        let child = spawn(&path, self.folder.path(), &self.environment);
+        Proxy {
+            child,
+            names: self.names,
+            folder: self.folder,
+            ledger: Arc::default(),
+        }
+    }
+}
+
+impl Proxy {
+    /// The address that `$name` stands for.
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        self.names
+            .find(name)
+            .unwrap_or_else(|| panic!("no ${name}"))
+    }
+
+    /// A new connection to the listener `$web`.
+    pub(crate) async fn client(&self) -> Client {
+        self.client_of("web").await
+    }
+
+    /// A new connection to the listener whose address is `$name`.
+    pub(crate) async fn client_of(&self, name: &str) -> Client {
+        let client = Client::connect(self.address(name)).await;
+        client.noted_in(Arc::clone(&self.ledger))
+    }
+
+    /// A new connection to `$web` whose answers are not checked: for garbage.
+    pub(crate) async fn raw_client(&self) -> Client {
+        Client::connect(self.address("web")).await
+    }
+
+    /// A new HTTP/2 connection to `$web`.
+    pub(crate) async fn h2_client(&self) -> H2Client {
+        H2Client::connect(self.address("web")).await
+    }
+
+    /// One GET on a connection of its own.
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.client().await.get(target).await
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        target: &str,
+        lines: &str,
+        body: &[u8],
+    ) -> Answer {
+        let mut client = self.client().await;
+        client.request(method, target, lines, body).await
+    }
+
+    /// One request to the admin listener; the answer of a proxy that is gone is `None`.
+    pub(crate) async fn admin(&self, method: &str, target: &str, lines: &str) -> Option<Answer> {
+        ask(self.address("admin"), method, target, lines).await
+    }
+
+    /// One scrape.
+    pub(crate) async fn metrics(&self) -> Exposition {
+        let answer = self.admin("GET", "/metrics", "").await;
+        Exposition::parse(&answer.expect("metrics").text())
+    }
+
+    /// One value of a scrape; a series that is not there counts as 0.
+    pub(crate) async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.metrics().await.sum(name, labels).unwrap_or_default()
+    }
+
+    /// Waits until a metric has this value.
+    pub(crate) async fn metric_becomes(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        eventually(format!("{name}{labels:?} is {value}"), || async {
+            let now = self.metric(name, labels).await;
+            ((now - value).abs() < f64::EPSILON).then_some(())
+        })
+        .await;
+    }
+
+    /// The lines of the access log so far.
+    pub(crate) fn access_log(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
+        let complete = text.rfind('\n').map_or("", |at| &text[..at]);
+        complete
+            .lines()
+            .map(|line| {
+                serde_json::from_str(line).unwrap_or_else(|e| panic!("log line: {e}: {line}"))
+            })
+            .collect()
+    }
+
+    /// Waits for the access log line that fits.
+    pub(crate) async fn logged(
+        &self,
+        what: &str,
+        fits: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        eventually(format!("an access log line: {what}"), || async {
+            self.access_log().into_iter().find(&fits)
+        })
+        .await
+    }
+
+    /// What the proxy wrote on its standard error so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default()
+    }
+
+    /// The folder of the configuration file.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Replaces the configuration file as careful editors do: a new file, then a rename.
+    pub(crate) fn replace(&mut self, text: &str) {
+        let text = self.names.expand(&complete(text));
+        let new = self.folder.path().join("proxy.toml.new");
+        fs::write(&new, text).expect("the new file is written");
+        fs::rename(new, self.folder.path().join(CONFIG)).expect("the file is replaced");
+    }
+
+    /// Writes the configuration file in place.
+    pub(crate) fn overwrite(&mut self, text: &str) {
+        let text = self.names.expand(&complete(text));
+        fs::write(self.folder.path().join(CONFIG), text).expect("the file is written");
+    }
+
+    /// Names one more address for configurations to come.
+    pub(crate) fn name(&mut self, name: &str, backend: &Backend) {
+        self.names.backends.push(backend.records());
+        self.names.given.push((name.to_owned(), backend.address()));
+    }
+
+    /// The generation of the configuration that is in use.
+    pub(crate) async fn generation(&self) -> f64 {
+        self.metric("sluicegate_config_generation", &[]).await
+    }
+
+    /// Replaces the configuration and waits until it is in use.
+    pub(crate) async fn reload(&mut self, text: &str) {
+        let before = self.generation().await;
+        self.replace(text);
+        self.generation_passes(before).await;
+    }
+
+    /// Waits until a generation later than `before` is in use.
+    pub(crate) async fn generation_passes(&self, before: f64) {
+        eventually("a new generation of the configuration", || async {
+            (self.generation().await > before).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the last reload is known to have failed.
+    pub(crate) async fn reload_fails(&self) {
+        self.metric_becomes("sluicegate_config_last_reload_success", &[], 0.0)
+            .await;
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the signal is sent");
+    }
+
+    /// Waits until the process is gone.
+    pub(crate) async fn exited(&mut self) -> ExitStatus {
+        let child = RefCell::new(&mut self.child);
+        eventually("the proxy ends", || async {
+            child.borrow_mut().try_wait().expect("a child")
+        })
+        .await
+    }
+
+    /// Starts the binary again in the same folder, and waits until it answers.
+    pub(crate) async fn start_again(&mut self) {
+        let folder = self.folder.path().to_owned();
+        self.child = spawn(&folder.join(CONFIG), &folder, &[]);
+        self.admin_says("/live").await;
+    }
+
+    /// Whether the process is still there.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// Checks what must hold after every test: no exchange is left, nothing
+    /// panicked, each answer has its line in the access log, and nothing reached
+    /// an endpoint that must not.
+    pub(crate) async fn finish(self) {
+        let gauge = "sluicegate_requests_in_flight";
+        self.metric_becomes(gauge, &[], 0.0).await;
+        assert!(
+            self.metric("sluicegate_panics_total", &[]).await < 0.5,
+            "no panic: {}",
+            self.log()
+        );
+        eventually("each answer has its access log line", || async {
+            match self.ledger.fault_in(&self.access_log()) {
+                None => Some(()),
+                Some(_) => None,
+            }
+        })
+        .await;
+        for records in &self.names.backends {
+            records.requests().iter().for_each(check_forwarded);
+        }
+    }
+
+    /// Waits until the admin listener answers 200, as long as the process lives.
+    async fn admin_says(&mut self, target: &str) {
+        let address = self.address("admin");
+        let child = RefCell::new(&mut self.child);
+        eventually(format!("the proxy answers 200 to {target}"), || async {
+            let ended = child.borrow_mut().try_wait().expect("a child");
+            assert!(ended.is_none(), "the proxy ended at once: {ended:?}");
+            let answer = ask(address, "GET", target, "").await?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    }
+}
+
+/// One request to an admin listener on a connection of its own.
+async fn ask(address: SocketAddr, method: &str, target: &str, lines: &str) -> Option<Answer> {
+    let mut client = Client::try_connect(address).await.ok()?;
+    let lines = format!("host: {address}\nconnection: close\n{lines}");
+    client
+        .send(super::client::request_bytes(method, target, &lines, b""))
+        .await;
+    client.try_answer_to(method).await.ok()
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the proxy\n{}", self.log());
+        }
+    }
+}
+
+impl Names {
+    fn find(&self, name: &str) -> Option<SocketAddr> {
+        let given = self.given.iter().rev().find(|(n, _)| n == name);
+        let taken = || self.taken.iter().find(|(n, _)| n == name);
+        given
+            .map(|(_, address)| *address)
+            .or_else(|| taken().map(|(_, port)| port.address()))
+    }
+
+    /// Puts the addresses in the places of their names. A `$` that no lower-case
+    /// letter follows, as in a regex, stands for itself.
+    fn expand(&mut self, text: &str) -> String {
+        let mut parts = text.split('$');
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            if !part.starts_with(|c: char| c.is_ascii_lowercase()) {
+                out.push('$');
+                out.push_str(part);
+                continue;
+            }
+            let end = part
+                .find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
+                .unwrap_or(part.len());
+            let (name, rest) = part.split_at(end);
+            let address = self.find(name).unwrap_or_else(|| {
+                let port = Port::take();
+                let address = port.address();
+                self.taken.push((name.to_owned(), port));
+                address
+            });
+            out.push_str(&address.to_string());
+            out.push_str(rest);
+        }
+        out
+    }
+}
+
+fn spawn(config: &PathBuf, folder: &Path, environment: &[(String, String)]) -> Child {
+    let log = File::create(folder.join(LOG)).expect("a log file");
+    Command::new(BINARY)
+        .arg("--config")
+        .arg(config)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle"))
+        .stderr(log)
+        .spawn()
+        .expect("the binary starts")
+}
+
+fn complete(text: &str) -> String {
+    let mut text = text.to_owned();
+    if !text.contains("[admin]") {
+        text.push_str("\n[admin]\naddress = \"$admin\"\n");
+    }
+    if !text.contains("[access_log]") {
+        text.push_str("\n[access_log]\npath = \"access.log\"\nformat = \"json\"\n");
+    }
+    text
+}
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sluicegate");
+const CONFIG: &str = "proxy.toml";
+const LOG: &str = "proxy.log";

@@ -1,0 +1,36 @@
+//! What users rely on, one file per promise: the real binary between real
+//! clients and real upstream servers that misbehave.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says why on standard error"
+)]
+
+mod access_log;
+mod admin;
+mod balancing;
+mod bodies;
+mod broken_answers;
+mod campaigns;
+mod clients_gone;
+mod drain;
+mod ejection;
+mod failover;
+mod framing;
+mod grpc;
+mod harness;
+mod headers;
+mod health;
+mod http2;
+mod interop;
+mod limits;
+mod metrics;
+mod reload;
+mod retries;
+mod routing;
+mod selftest;
+mod sockets;
+mod timeouts;
+mod upgrade;

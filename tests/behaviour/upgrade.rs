@@ -1,0 +1,146 @@
+//! A connection becomes a tunnel after the endpoint said 101, and not before.
+
+use crate::harness::{Act, Backend, End, Seen, Settings, answer, answer_bytes, eventually};
+
+const ALL: &str = r#"
+    [listeners.web]
+    address = "$web"
+    [routes.all]
+    pool = "app"
+    timeouts = { total = "1s", attempt = "1s" }
+    [pools.app]
+    endpoints = ["$app"]
+"#;
+
+const ASK: &str = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\n\
+                   upgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   sec-websocket-version: 13\r\n\r\n";
+
+/// Switches, greets in the same segment, then echoes.
+fn switch(_: &Seen) -> Vec<Act> {
+    let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+                sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nwelcome";
+    vec![Act::Send(head.into()), Act::Echo]
+}
+
+#[tokio::test]
+async fn a_websocket_becomes_a_tunnel_both_ways() {
+    let app = Backend::start(switch).await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let mut client = proxy.client().await;
+    client.send(ASK).await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 101);
+    assert_eq!(answer.field("upgrade"), "websocket");
+    assert_eq!(
+        answer.field("sec-websocket-accept"),
+        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    );
+    assert_eq!(client.bytes(7).await.unwrap(), b"welcome");
+    let large: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    for chunk in large.chunks(50_000) {
+        client.send(chunk).await;
+        assert!(client.bytes(chunk.len()).await.unwrap() == chunk);
+    }
+    let seen = app.only();
+    assert_eq!(seen.field("connection").to_ascii_lowercase(), "upgrade");
+    assert_eq!(seen.field("upgrade"), "websocket");
+    assert_eq!(seen.field("sec-websocket-key"), "dGhlIHNhbXBsZSBub25jZQ==");
+    // The end of the client is the end of the tunnel, and of its log line.
+    drop(client);
+    eventually("the tunnel to the endpoint is closed", || async {
+        (app.open() == 0).then_some(())
+    })
+    .await;
+    let line = proxy
+        .logged("of the tunnel", |l| l["path"] == "/chat")
+        .await;
+    assert_eq!(line["status"], 101);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_endpoint_is_the_end_of_the_tunnel() {
+    let mut app = Backend::start(switch).await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let mut client = proxy.client().await;
+    client.send(ASK).await;
+    assert_eq!(client.answer().await.status, 101);
+    client.bytes(7).await.unwrap();
+    app.kill().await;
+    client.ended().await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_switch_is_a_plain_answer() {
+    let app = Backend::start(|seen| match seen.target.as_str() {
+        "/chat" => answer_bytes("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno"),
+        _ => answer("plain"),
+    })
+    .await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let mut client = proxy.client().await;
+    // What follows at once is a request, not bytes of a tunnel (CVE-2026-2833).
+    client
+        .send(format!("{ASK}GET /next HTTP/1.1\r\nhost: a\r\n\r\n"))
+        .await;
+    let refused = client.answer().await;
+    assert_eq!((refused.status, refused.text().as_str()), (403, "no"));
+    match client.try_answer_to("GET").await {
+        Ok(next) => assert_eq!(next.text(), "plain"),
+        Err(end) => assert_ne!(end, End::Garbled),
+    }
+    for seen in app.seen() {
+        assert!(
+            seen.fields.has("via"),
+            "every request went through the proxy: {seen:?}"
+        );
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn bytes_behind_the_request_wait_for_the_101() {
+    let app = Backend::start(switch).await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let mut client = proxy.client().await;
+    client.send(format!("{ASK}early")).await;
+    assert_eq!(client.answer().await.status, 101);
+    assert_eq!(client.bytes(12).await.unwrap(), b"welcomeearly");
+    assert_eq!(app.count(), 1);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_to_http2_is_not_passed_on() {
+    let app = Backend::start(|_| answer("app")).await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let lines = "connection: upgrade, http2-settings\nupgrade: h2c\nhttp2-settings: AAMAAABk";
+    let answer = proxy.request("GET", "/", lines, b"").await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "app"));
+    let seen = app.only();
+    assert!(
+        !seen.fields.has("upgrade") && !seen.fields.has("http2-settings"),
+        "{seen:?}"
+    );
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_tunnel_outlives_its_timeouts_and_a_reload() {
+    let app = Backend::start(switch).await;
+    let mut proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let mut client = proxy.client().await;
+    client.send(ASK).await;
+    assert_eq!(client.answer().await.status, 101);
+    client.bytes(7).await.unwrap();
+    let more = format!("{ALL}\n[routes.more]\npath = \"/more\"\nrespond = {{ status = 204 }}\n");
+    proxy.reload(&more).await;
+    // Longer than `total` and `attempt`, which do not count for tunnels.
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    client.send("still there").await;
+    assert_eq!(client.bytes(11).await.unwrap(), b"still there");
+    drop(client);
+    proxy.finish().await;
+}

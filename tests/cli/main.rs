@@ -1,0 +1,190 @@
+//! The command line: what it prints, and what it tells a script by its exit code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+const GOOD: &str = r#"
+[listeners.web]
+address = "127.0.0.1:18080"
+
+[routes.all]
+pool = "app"
+
+[routes.orders]
+path_prefix = "/orders"
+headers = { "x-tenant" = "acme" }
+pool = "orders"
+
+[pools.app]
+endpoints = ["127.0.0.1:9001"]
+
+[pools.orders]
+endpoints = ["127.0.0.1:9002"]
+"#;
+
+struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    fn all(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+/// Runs the command in a folder that holds this `proxy.toml`.
+fn run(config: &str, arguments: &[&str]) -> Outcome {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("proxy.toml"), config).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_sluicegate"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn help_and_version_are_fine() {
+    for argument in ["--help", "--version"] {
+        let outcome = run(GOOD, &[argument]);
+        assert_eq!(outcome.code, Some(0));
+        assert!(outcome.stdout.contains("sluicegate"), "{}", outcome.stdout);
+    }
+    let help = run(GOOD, &["--help"]).stdout;
+    for command in ["run", "check", "diff", "explain"] {
+        assert!(help.contains(command), "{command}: {help}");
+    }
+}
+
+#[test]
+fn wrong_use_is_2() {
+    for arguments in [
+        &["no-such-command"][..],
+        &["check", "--no-such-flag"],
+        &["explain"],
+    ] {
+        let outcome = run(GOOD, arguments);
+        assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.all());
+    }
+}
+
+#[test]
+fn check_passes_a_good_file() {
+    for arguments in [&["check"][..], &["check", "proxy.toml"]] {
+        let outcome = run(GOOD, arguments);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+    }
+}
+
+#[test]
+fn check_tells_every_fault_with_its_place_and_the_nearest_name() {
+    let bad = GOOD
+        .replace("pool = \"orders\"", "pool = \"order\"")
+        .replace("path_prefix", "path_prefx");
+    let outcome = run(&bad, &["check"]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.all());
+    let text = outcome.all();
+    assert!(text.contains("proxy.toml:11:8"), "{text}");
+    assert!(text.contains("did you mean \"orders\"?"), "{text}");
+    assert!(text.contains("proxy.toml:9:1"), "{text}");
+    assert!(text.contains("path_prefix"), "{text}");
+}
+
+#[test]
+fn check_speaks_json_to_programs() {
+    let bad = GOOD.replace("pool = \"orders\"", "pool = \"order\"");
+    let outcome = run(&bad, &["check", "--format", "json"]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.all());
+    let parsed: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let text = parsed.to_string();
+    assert!(text.contains("\"line\":11"), "{text}");
+    assert!(text.contains("\"column\":8"), "{text}");
+    let outcome = run(GOOD, &["check", "--format", "json"]);
+    assert_eq!(outcome.code, Some(0));
+    assert!(serde_json::from_str::<serde_json::Value>(&outcome.stdout).is_ok());
+}
+
+#[test]
+fn check_runs_the_tests_in_the_file() {
+    let expecting = |pool: &str| {
+        format!(
+            "{GOOD}\n[tests.acme]\nrequest = {{ url = \"http://a/orders/1\", \
+             headers = {{ \"x-tenant\" = \"acme\" }} }}\nexpect = {{ pool = \"{pool}\" }}\n"
+        )
+    };
+    let outcome = run(&expecting("orders"), &["check"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+    let outcome = run(&expecting("app"), &["check"]);
+    assert!(matches!(outcome.code, Some(1 | 3)), "{}", outcome.all());
+    let text = outcome.all();
+    assert!(text.contains("acme") && text.contains("orders"), "{text}");
+}
+
+#[test]
+fn check_says_which_file_is_missing() {
+    let outcome = run(GOOD, &["check", "other.toml"]);
+    assert!(matches!(outcome.code, Some(1 | 3)), "{}", outcome.all());
+    assert!(outcome.all().contains("other.toml"), "{}", outcome.all());
+}
+
+#[test]
+fn run_refuses_a_broken_file_with_3() {
+    let outcome = run("[listeners.web]\nadress = \"127.0.0.1:1\"\n", &["run"]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.all());
+    assert!(
+        outcome.stderr.contains("proxy.toml:2:1"),
+        "{}",
+        outcome.all()
+    );
+    assert!(outcome.stderr.contains("address"), "{}", outcome.all());
+}
+
+#[test]
+fn explain_names_the_winner_and_why_each_other_lost() {
+    let explain = |arguments: &[&str]| {
+        let all = [&["explain"], arguments, &["--config", "proxy.toml"]].concat();
+        let outcome = run(GOOD, &all);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+        outcome.stdout
+    };
+    let url = "http://shop.example/orders/1";
+    let text = explain(&["GET", url, "-H", "x-tenant: acme"]);
+    assert!(text.contains("orders"), "{text}");
+    assert!(text.contains("127.0.0.1:9002"), "{text}");
+    let text = explain(&["GET", url]);
+    assert!(text.contains("127.0.0.1:9001"), "{text}");
+    assert!(
+        text.contains("x-tenant"),
+        "the reason why orders lost: {text}"
+    );
+    let text = explain(&["GET", url, "--format", "json"]);
+    assert!(
+        serde_json::from_str::<serde_json::Value>(&text).is_ok(),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_needs_a_running_proxy_says_that_there_is_none() {
+    let config = format!("{GOOD}\n[admin]\naddress = \"127.0.0.1:1\"\n");
+    for arguments in [&["status"][..], &["diff", "proxy.toml"], &["reload"]] {
+        let outcome = run(&config, arguments);
+        assert_eq!(outcome.code, Some(1), "{arguments:?}: {}", outcome.all());
+        assert!(outcome.stderr.contains("127.0.0.1:1"), "{}", outcome.all());
+    }
+}

@@ -1,0 +1,26 @@
+//! Hosts.
+
+use http::HeaderValue;
+use proptest::prelude::*;
+use sluicegate::http::authority::Authority;
+use sluicegate::route::HostPattern;
+
+proptest! {
+    #[test]
+    fn what_is_read_reads_the_same_again(text in "\\PC{0,20}|[a-zA-Z0-9.:\\[\\]_-]{0,20}|\\[[0-9a-fA-F:]{2,12}\\](:[0-9]{0,5})?") {
+        if let Ok(authority) = Authority::from_text(&text) {
+            let again = Authority::from_text(authority.as_str()).unwrap();
+            prop_assert_eq!(&again, &authority);
+            let host = authority.host();
+            prop_assert!(!host.is_empty() && !host.bytes().any(|byte| byte.is_ascii_uppercase()));
+            prop_assert_eq!(HostPattern::parse(host), Ok(HostPattern::Exact(host.into())));
+        }
+    }
+
+    #[test]
+    fn no_value_brings_it_down(bytes in proptest::collection::vec(any::<u8>(), 0..32)) {
+        if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+            let _ = Authority::parse(&value);
+        }
+    }
+}
