@@ -101,7 +101,6 @@ async fn disguised_paths_match_as_what_they_mean() {
         ("/x/%2e%2e/orders/1", "one"),
         ("/./orders/./1", "one"),
         ("/orders/../x", "rest"),
-        ("/../../orders/1", "one"),
     ] {
         assert_eq!(proxy.get(target).await.text(), route, "target {target}");
     }
@@ -109,7 +108,7 @@ async fn disguised_paths_match_as_what_they_mean() {
 }
 
 #[tokio::test]
-async fn a_hidden_separator_that_would_change_the_match_is_refused() {
+async fn a_path_that_two_readers_could_match_differently_is_refused() {
     let proxy = Settings::new(PATHS).start().await;
     for target in [
         "/orders%2f1",
@@ -117,6 +116,7 @@ async fn a_hidden_separator_that_would_change_the_match_is_refused() {
         "/orders%00/1",
         "/orders/%zz",
         "/orders%2",
+        "/../../orders/1",
     ] {
         let answer = proxy.get(target).await;
         answer.assert_failure(400, "http_request_error");

@@ -69,6 +69,7 @@ async fn the_end_of_the_endpoint_is_the_end_of_the_tunnel() {
     client.bytes(7).await.unwrap();
     app.kill().await;
     client.ended().await;
+    drop(client);
     proxy.finish().await;
 }
 
@@ -109,6 +110,7 @@ async fn bytes_behind_the_request_wait_for_the_101() {
     assert_eq!(client.answer().await.status, 101);
     assert_eq!(client.bytes(12).await.unwrap(), b"welcomeearly");
     assert_eq!(app.count(), 1);
+    drop(client);
     proxy.finish().await;
 }
 

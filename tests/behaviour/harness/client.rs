@@ -188,7 +188,8 @@ impl Client {
 /// The bytes of an ordinary request; a body, or a method that has one, gets a Content-Length.
 pub(crate) fn request_bytes(method: &str, target: &str, lines: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = format!("{method} {target} HTTP/1.1\r\n");
-    if !lines.to_ascii_lowercase().contains("host:") {
+    let names_host = |line: &str| line.trim().to_ascii_lowercase().starts_with("host:");
+    if !lines.lines().any(names_host) {
         bytes.push_str("host: shop.example\r\n");
     }
     for line in lines.lines().filter(|line| !line.trim().is_empty()) {
