@@ -60,6 +60,8 @@ pub struct Exchange {
     pub(crate) bytes_in: u64,
     /// Bytes of the response body that were handed on.
     pub(crate) bytes_out: u64,
+    /// Whether the client speaks gRPC: failures are told in its way.
+    pub(crate) grpc: bool,
     /// Whether the response reached its end.
     pub(crate) complete: bool,
     /// What the exchange occupies, given back with it.

@@ -9,6 +9,7 @@ pub mod authority;
 pub mod cookie;
 pub mod date;
 pub mod forwarded;
+pub mod grpc;
 pub mod hop_by_hop;
 pub mod method;
 pub mod path;

@@ -138,7 +138,14 @@ pub(crate) fn adopt(worker: &Rc<Worker>, listener: &Arc<Listener>, accepted: Acc
 fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: IpAddr, port: u16) {
     let listener = &worker.newest(listener);
     let Some(guard) = worker.admit(listener) else {
-        task::spawn_local("refusal", refuse(stream));
+        // A flood of these must not become a load of its own.
+        if let Some(place) = worker.refusal() {
+            let connection = Rc::new(Connection::new(worker, 0, Arc::clone(listener), peer, port));
+            task::spawn_local("refusal", async move {
+                let _place = place;
+                http1::refuse(connection, Buffered::new(stream)).await;
+            });
+        }
         return;
     };
     let connection = worker.open(listener, peer, port);
@@ -178,25 +185,6 @@ async fn serve(connection: Rc<Connection>, mut io: Buffered) {
     }
 }
 
-/// Tells a client that there is no room for its connection.
-async fn refuse(stream: Stream) {
-    let mut io = Buffered::new(stream);
-    io.outgoing().extend_from_slice(NO_ROOM);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
-    let goodbye = std::future::poll_fn(|cx| {
-        std::task::ready!(io.poll_flush(cx))?;
-        std::task::ready!(io.poll_shutdown(cx))?;
-        loop {
-            let count = std::task::ready!(io.poll_fill(cx))?;
-            if count == 0 {
-                return std::task::Poll::Ready(io::Result::Ok(()));
-            }
-            io.received().clear();
-        }
-    });
-    let _ = timer::until(deadline, goodbye).await;
-}
-
 /// Lets the kernel ignore new SYNs of a listening socket that is about to close, so that no
 /// connection is completed only to be reset.
 fn refuse_new(listener: &TcpListener) {
@@ -212,10 +200,6 @@ fn refuse_new(listener: &TcpListener) {
         tracing::debug!(%error, "cannot filter a closing listener");
     }
 }
-
-const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    proxy-status: sluicegate; error=connection_limit_reached; details=\"too many connections\"\r\n\
-    retry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// How long a leaving listener waits for connections under way to complete.
 const LAST_CALL: Duration = Duration::from_millis(300);

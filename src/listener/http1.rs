@@ -30,18 +30,16 @@ use crate::{
     timer::Timeout,
 };
 
+/// Tells a client that there is no room for its connection, and closes it.
+pub(super) async fn refuse(connection: Rc<Connection>, io: Buffered) {
+    let mut server = Server::new(connection, io);
+    server.refuse(Failure::LimitReached).await;
+}
+
 /// Serves a connection until it closes.
 pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
     connection.protocol.set("HTTP/1.1");
-    let listener = connection.known_listener();
-    let shared = Rc::new(RefCell::new(Exchanging::new(io, &listener.head)));
-    let mut server = Server {
-        connection,
-        shared,
-        scanned: 0,
-        timeout: Timeout::new(),
-        first: true,
-    };
+    let mut server = Server::new(connection, io);
     while let Next::Another = server.exchange().await {}
 }
 
@@ -79,6 +77,17 @@ enum Sent {
 }
 
 impl Server {
+    fn new(connection: Rc<Connection>, io: Buffered) -> Self {
+        let listener = connection.known_listener();
+        Self {
+            shared: Rc::new(RefCell::new(Exchanging::new(io, &listener.head))),
+            connection,
+            scanned: 0,
+            timeout: Timeout::new(),
+            first: true,
+        }
+    }
+
     async fn exchange(&mut self) -> Next {
         let arrival = self.arrival().await;
         let snapshot = self.connection.worker.snapshot();
@@ -275,7 +284,7 @@ impl Server {
             !outgoing.drives_request() && !exchanging.discard_received()
         };
         // A body that nobody will read: what follows it cannot be found.
-        let close = !persist || unread || framing == Framing::UntilClose;
+        let close = !persist || unread || outgoing.must_close() || framing == Framing::UntilClose;
         {
             let mut exchanging = self.shared.borrow_mut();
             let date = self.connection.worker.date();

@@ -12,7 +12,7 @@ use crate::{
     exchange::{BadRequest, Body, Exchange, Failure},
     http::{
         authority::effective_authority,
-        hop_by_hop,
+        cookie, hop_by_hop,
         upgrade::{Offer, RequestBody},
     },
     listener::Connection,
@@ -32,6 +32,7 @@ pub(super) fn check(
     }
     if request.version() == Version::HTTP_2 {
         check_http2(exchange, request)?;
+        cookie::join_lines(request.headers_mut());
     }
     let authority = effective_authority(
         request.version(),

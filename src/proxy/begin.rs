@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{held::Held, outgoing::Open};
 use crate::{
     exchange::{Body, Exchange, RequestLine},
-    http::{forwarded, request_id},
+    http::{forwarded, grpc, request_id},
     listener::Connection,
     state::LocalSnapshot,
 };
@@ -47,6 +47,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request<Body>>
         queued_ns: 0,
         bytes_in: 0,
         bytes_out: 0,
+        grpc: request.is_some_and(|request| grpc::is_grpc(request.headers())),
         complete: false,
         held: Held::default(),
         snapshot,

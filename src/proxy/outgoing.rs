@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::Version;
+use ::http::{StatusCode, Version};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
@@ -121,6 +121,15 @@ impl Outgoing {
             | Body::Limited(_)
             | Body::Tunnel(_)
             | Body::Custom(_) => false,
+        }
+    }
+
+    /// Whether what follows on the connection cannot be trusted: the request broke a rule.
+    pub fn must_close(&self) -> bool {
+        match self.open.exchange.failure {
+            Some(Failure::BadRequest(rule)) => rule.status() == StatusCode::BAD_REQUEST,
+            Some(Failure::SlowBody | Failure::SlowHead | Failure::Shutdown) => true,
+            _ => false,
         }
     }
 

@@ -6,13 +6,20 @@
 use ::http::{HeaderValue, Response, header};
 
 use super::{Outgoing, outgoing::Open, response};
-use crate::exchange::{BadRequest, Body, Failure};
+use crate::{
+    exchange::{BadRequest, Body, Failure},
+    http::grpc,
+};
 
 /// Answers with what the failure stands for.
 pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
-    let pseudonym = "sluicegate";
     let exchange = open.exchange();
     exchange.failure = Some(failure);
+    if exchange.grpc {
+        let mut response = grpc_status(failure, exchange.request_id());
+        add_status(&mut response, failure);
+        return response::seal(open, response);
+    }
     let text = format!(
         "{status} {reason}: {sentence}\nrequest id: {id}\n",
         status = failure.status().as_str(),
@@ -27,14 +34,6 @@ pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
     headers.insert(header::CONTENT_TYPE, plain);
     let no_store = HeaderValue::from_static("no-store");
     headers.insert(header::CACHE_CONTROL, no_store);
-    let status = format!(
-        "{pseudonym}; error={word}; details=\"{sentence}\"",
-        word = failure.word(),
-        sentence = failure.sentence(),
-    );
-    if let Ok(status) = HeaderValue::try_from(status) {
-        headers.insert(PROXY_STATUS, status);
-    }
     match failure {
         Failure::NoEndpoint => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -45,7 +44,34 @@ pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
         }
         _ => {}
     }
+    add_status(&mut response, failure);
     response::seal(open, response)
+}
+
+/// The failure as gRPC tells it: all in the head, under the status 200 (gRPC over HTTP/2,
+/// "Responses").
+fn grpc_status(failure: Failure, request_id: &str) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("application/grpc");
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert("grpc-status", HeaderValue::from(grpc::status_of(failure)));
+    let message = format!("{} (request id: {request_id})", failure.sentence());
+    if let Ok(message) = HeaderValue::try_from(grpc::percent_encode(&message)) {
+        headers.insert("grpc-message", message);
+    }
+    response
+}
+
+fn add_status(response: &mut Response<Body>, failure: Failure) {
+    let status = format!(
+        "sluicegate; error={word}; details=\"{sentence}\"",
+        word = failure.word(),
+        sentence = failure.sentence(),
+    );
+    if let Ok(status) = HeaderValue::try_from(status) {
+        response.headers_mut().insert(PROXY_STATUS, status);
+    }
 }
 
 const PROXY_STATUS: ::http::HeaderName = ::http::HeaderName::from_static("proxy-status");

@@ -55,6 +55,8 @@ pub(crate) struct Control {
     gauges: ControlGauges,
     admin: Option<AdminControl>,
     hash: ContentHash,
+    /// Listeners of the last reload that are still being emptied.
+    leaving: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Control {
@@ -73,6 +75,7 @@ impl Control {
             gauges: ControlGauges::new(&shared.metrics.control()),
             admin: None,
             hash: ContentHash::of(b""),
+            leaving: None,
             shared,
         }
     }
@@ -98,7 +101,7 @@ pub(crate) async fn run(
         })
     });
     let mut signals = Signals::new(signals)?;
-    let mut watcher = Watcher::new(control.path.clone(), control.hash);
+    let (seen, mut changes) = follow_file(&control);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(stop);
@@ -106,13 +109,15 @@ pub(crate) async fn run(
         tokio::select! {
             () = &mut stop => break,
             _ = tick.tick() => control.tick(),
-            () = watcher.changed() => { control.reload().await; }
+            Some(()) = changes.recv() => {
+                control.reload().await;
+            }
             request = asked.recv() => match request {
                 Some(Request::Reload(answer)) => {
                     let report = control.reload().await;
                     let value = serde_json::to_value(&report).unwrap_or_default();
                     let _ = answer.send(if report.result == "failed" { Err(value) } else { Ok(value) });
-                    watcher.set_seen(control.hash);
+                    let _ = seen.send(control.hash).await;
                 }
                 Some(Request::Drain) | None => break,
             },
@@ -120,7 +125,7 @@ pub(crate) async fn run(
                 Asked::Stop => break,
                 Asked::Reload => {
                     control.reload().await;
-                    watcher.set_seen(control.hash);
+                    let _ = seen.send(control.hash).await;
                 }
                 Asked::Reopen => control.reopen_logs().await,
             },
@@ -141,6 +146,30 @@ pub(crate) async fn run(
     control.end(threads).await;
     wheel.abort();
     Ok(())
+}
+
+/// Watches the file in a task of its own, whose waits nothing interrupts: what it says, and
+/// how it is told what was read for another reason.
+fn follow_file(control: &Control) -> (mpsc::Sender<ContentHash>, mpsc::Receiver<()>) {
+    let mut watcher = Watcher::new(control.path.clone(), control.hash);
+    let (seen, mut told) = mpsc::channel(1);
+    let (changed, changes) = mpsc::channel(1);
+    task::spawn_local("file watch", async move {
+        loop {
+            tokio::select! {
+                hash = told.recv() => match hash {
+                    Some(hash) => watcher.set_seen(hash),
+                    None => break,
+                },
+                () = watcher.changed() => {
+                    if changed.send(()).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+    });
+    (seen, changes)
 }
 
 async fn second_stop(signals: &mut Signals) {
@@ -239,6 +268,10 @@ impl Control {
     }
 
     async fn try_reload(&mut self) -> Result<ReloadReport, ReloadError> {
+        // An address that has just been left may be wanted again.
+        if let Some(leaving) = self.leaving.take() {
+            let _ = leaving.await;
+        }
         let loaded = self.load().await.map_err(ReloadError::Configuration)?;
         self.hash = loaded.hash;
         let old = self.shared.snapshot();
@@ -260,9 +293,9 @@ impl Control {
         reload::tell(&self.shared, |_| Some(Command::Refresh)).await;
         let removed = reload::removed_listeners(&old, &new);
         let shared = Arc::clone(&self.shared);
-        task::spawn_local("leaving listeners", async move {
+        self.leaving = Some(task::spawn_local("leaving listeners", async move {
             reload::unlisten(&shared, &removed).await;
-        });
+        }));
         reload::forget_series(&self.shared, &old.config, &new.config);
         reload::keep(&new, &prepared.text);
         self.follow_admin(&new.config);

@@ -97,6 +97,7 @@ pub struct Worker {
     accepting: RefCell<HashMap<crate::state::BindAddress, Accepting>>,
     recent: Arc<crate::telemetry::recent::RecentRing>,
     cutting: Cell<bool>,
+    refusing: Cell<usize>,
 }
 
 /// This worker's side of every endpoint, by pool and address.
@@ -141,6 +142,7 @@ impl Worker {
             accepting: RefCell::default(),
             recent: shared.recent.worker(),
             cutting: Cell::new(false),
+            refusing: Cell::new(0),
             shared,
         });
         worker.refresh();
@@ -267,6 +269,15 @@ impl Worker {
         let mut listeners = snapshot.shared.listeners.iter();
         let found = listeners.find(|newest| newest.address == listener.address);
         Arc::clone(found.unwrap_or(listener))
+    }
+
+    /// A place among the connections that are being told that there is none.
+    pub(crate) fn refusal(self: &Rc<Self>) -> Option<Refusal> {
+        let refusing = self.refusing.get();
+        (refusing < REFUSALS_MAX).then(|| {
+            self.refusing.set(refusing + 1);
+            Refusal(Rc::clone(self))
+        })
     }
 
     /// Makes the record of a connection.
@@ -530,8 +541,20 @@ impl Drop for Admission {
     }
 }
 
+/// A connection that is being told that there is no room.
+#[derive(Debug)]
+pub(crate) struct Refusal(Rc<Worker>);
+
+impl Drop for Refusal {
+    fn drop(&mut self) {
+        self.0.refusing.set(self.0.refusing.get() - 1);
+    }
+}
+
 fn take(count: &Padded, max: usize) -> bool {
     count.try_take(if max == 0 { usize::MAX } else { max })
 }
 
+/// Connections told at once that there is no room; more are closed without a word.
+const REFUSALS_MAX: usize = 256;
 const TICK: Duration = Duration::from_millis(200);
