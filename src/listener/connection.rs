@@ -14,6 +14,7 @@ use crate::{
     http::forwarded::{Hop, Scheme},
     server::Worker,
     state::{Listener, LocalSnapshot},
+    telemetry::metrics::Gauge,
 };
 
 /// What is known of a downstream connection. One worker owns it.
@@ -35,6 +36,8 @@ pub struct Connection {
     pub in_flight: Cell<u32>,
     /// What it adds to the forwarding fields of its requests.
     pub hop: Hop,
+    /// Exchanges under way on its listener.
+    pub exchanges: Gauge,
     /// What is spoken on it.
     pub protocol: Cell<&'static str>,
     listener: RefCell<Arc<Listener>>,
@@ -55,6 +58,7 @@ impl Connection {
         peer_port: u16,
     ) -> Self {
         Self {
+            exchanges: worker.metrics().listener(&listener.name).in_flight,
             worker: Rc::clone(worker),
             id,
             peer,

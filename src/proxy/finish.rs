@@ -62,20 +62,10 @@ impl RouteMetrics {
     }
 }
 
-/// An exchange has begun.
-pub(super) fn begun(connection: &Connection, exchange: &Exchange) {
-    connection
-        .worker
-        .metrics()
-        .in_flight(&exchange.listener)
-        .inc();
-}
-
 /// An exchange has ended, whatever way.
 pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     let worker = &connection.worker;
     let metrics = worker.metrics();
-    metrics.in_flight(&exchange.listener).dec();
     let now = Instant::now();
     let took = now - exchange.started;
     let status = match (exchange.status, exchange.failure) {

@@ -30,7 +30,7 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn new(connection: Rc<Connection>, exchange: Exchange) -> Self {
         connection.in_flight.set(connection.in_flight.get() + 1);
-        finish::begun(&connection, &exchange);
+        connection.exchanges.inc();
         Self {
             connection,
             exchange: Box::new(exchange),
@@ -50,6 +50,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         let connection = &self.connection;
         connection.in_flight.set(connection.in_flight.get() - 1);
+        connection.exchanges.dec();
         if !self.exchange.complete && self.exchange.failure.is_none() {
             self.exchange.failure = Some(if connection.worker.is_cutting() {
                 Failure::Shutdown

@@ -24,4 +24,4 @@ pub use registered::Registered;
 pub use shared::Shared;
 pub use startup::{Server, StartError};
 pub use worker::Worker;
-pub use worker_metrics::WorkerCounters;
+pub use worker_metrics::{ListenerMetrics, WorkerCounters};

@@ -33,7 +33,7 @@ use crate::{
     state::{Listener, LocalSnapshot, Snapshot},
     telemetry::{
         access_log::{Line, WorkerLog},
-        metrics::names,
+        metrics::{Gauge, names},
     },
     timer,
     upstream::{
@@ -113,7 +113,7 @@ struct Accepting {
 #[derive(Debug)]
 pub(crate) struct Admission {
     worker: Rc<Worker>,
-    listener: Arc<str>,
+    open: Gauge,
     limits: Arc<Padded>,
 }
 
@@ -258,7 +258,7 @@ impl Worker {
         metrics.connections_total.inc();
         Some(Admission {
             worker: Rc::clone(self),
-            listener: Arc::clone(&listener.name),
+            open: metrics.connections,
             limits: Arc::clone(&listener.open),
         })
     }
@@ -534,7 +534,7 @@ impl Worker {
 impl Drop for Admission {
     fn drop(&mut self) {
         let worker = &self.worker;
-        worker.counters.listener(&self.listener).connections.dec();
+        self.open.dec();
         worker.place().fetch_sub(1, Ordering::Relaxed);
         worker.shared.connections.give_back();
         self.limits.give_back();

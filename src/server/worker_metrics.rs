@@ -2,35 +2,33 @@
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
-use crate::{
-    state::Listener,
-    telemetry::metrics::{Counter, CounterMap, Gauge, WorkerMetrics, names},
-};
+use crate::telemetry::metrics::{Counter, CounterMap, Gauge, WorkerMetrics, names};
 
 /// The metric handles of a worker.
 #[derive(Debug)]
 pub struct WorkerCounters {
     registry: WorkerMetrics,
     listeners: RefCell<HashMap<Arc<str>, ListenerMetrics>>,
-    /// The listener asked for last: nearly always the one asked for next.
-    recent: RefCell<Option<(Arc<str>, Gauge)>>,
     shed: RefCell<CounterMap<&'static str, 1>>,
     underscores: Counter,
 }
 
-/// The metric handles of a listener.
+/// The metric handles of a listener. A gauge shows what its handles hold: whoever counts
+/// something up keeps the handle to count it down.
 #[derive(Clone, Debug)]
-pub(super) struct ListenerMetrics {
-    pub(super) in_flight: Gauge,
-    pub(super) connections: Gauge,
-    pub(super) connections_total: Counter,
+pub struct ListenerMetrics {
+    /// Exchanges under way.
+    pub in_flight: Gauge,
+    /// Open connections.
+    pub connections: Gauge,
+    /// Connections accepted.
+    pub connections_total: Counter,
 }
 
 impl WorkerCounters {
     pub(super) fn new(registry: WorkerMetrics) -> Self {
         Self {
             listeners: RefCell::default(),
-            recent: RefCell::default(),
             shed: RefCell::new(registry.counter_map(&names::SHED_TOTAL)),
             underscores: registry.counter(&names::HEADERS_DROPPED_TOTAL, ["underscore"]),
             registry,
@@ -40,18 +38,6 @@ impl WorkerCounters {
     /// Where handles are made.
     pub fn registry(&self) -> &WorkerMetrics {
         &self.registry
-    }
-
-    /// Exchanges under way on a listener.
-    pub fn in_flight(&self, listener: &Listener) -> Gauge {
-        if let Some((name, gauge)) = &*self.recent.borrow()
-            && Arc::ptr_eq(name, &listener.name)
-        {
-            return gauge.clone();
-        }
-        let gauge = self.listener(&listener.name).in_flight;
-        *self.recent.borrow_mut() = Some((Arc::clone(&listener.name), gauge.clone()));
-        gauge
     }
 
     /// Something was refused to protect the rest.
@@ -64,7 +50,8 @@ impl WorkerCounters {
         self.underscores.add(count as u64);
     }
 
-    pub(super) fn listener(&self, name: &Arc<str>) -> ListenerMetrics {
+    /// The handles of a listener.
+    pub(crate) fn listener(&self, name: &Arc<str>) -> ListenerMetrics {
         let mut listeners = self.listeners.borrow_mut();
         listeners
             .entry(Arc::clone(name))
@@ -79,6 +66,5 @@ impl WorkerCounters {
     /// Forgets listeners that have left.
     pub(super) fn retain_listeners(&self, keep: impl Fn(&str) -> bool) {
         self.listeners.borrow_mut().retain(|name, _| keep(name));
-        self.recent.borrow_mut().take();
     }
 }
