@@ -2,8 +2,10 @@
 //! ones cost no allocation and no dynamic call.
 
 use std::{
+    cell::Cell,
     fmt,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -33,7 +35,7 @@ pub enum Body {
     /// The body of a response that arrives over HTTP/1.1.
     Http1Response(Box<ResponseBody>),
     /// A body that arrives over HTTP/2, of a request.
-    Http2Request(Incoming),
+    Http2Request(Http2RequestBody),
     /// A body that arrives over HTTP/2, of a response.
     Http2Response(Http2Body),
     /// A body that may not be larger than a limit.
@@ -73,6 +75,34 @@ impl Body {
     }
 }
 
+/// The body of a request that arrives over HTTP/2.
+#[derive(Debug)]
+pub struct Http2RequestBody {
+    incoming: Incoming,
+    /// Bytes read so far, for whoever records the exchange.
+    read: Rc<Cell<u64>>,
+}
+
+impl Http2RequestBody {
+    /// Wraps what hyper receives; counts what is read of it in `read`.
+    pub fn new(incoming: Incoming, read: &Rc<Cell<u64>>) -> Self {
+        Self {
+            incoming,
+            read: Rc::clone(read),
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.read.set(self.read.get() + data.len() as u64);
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(|_| Failure::ClientGone)))
+    }
+}
+
 /// A body with a limit on its bytes.
 #[derive(Debug)]
 pub struct Limited {
@@ -94,10 +124,7 @@ impl HttpBody for Body {
             Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Http1Request(body) => body.poll_frame(cx),
             Self::Http1Response(body) => body.poll_frame(cx),
-            Self::Http2Request(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map_err(|_| Failure::ClientGone)))
-            }
+            Self::Http2Request(body) => body.poll_frame(cx),
             Self::Http2Response(body) => body.poll_frame(cx),
             Self::Limited(limited) => limited.poll_frame(cx),
             Self::Custom(body) => body.0.as_mut().poll_frame(cx),
@@ -110,7 +137,7 @@ impl HttpBody for Body {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Http1Request(body) => body.is_end(),
             Self::Http1Response(body) => body.is_end(),
-            Self::Http2Request(body) => body.is_end_stream(),
+            Self::Http2Request(body) => body.incoming.is_end_stream(),
             Self::Http2Response(body) => body.is_end(),
             Self::Limited(limited) => limited.inner.is_end_stream(),
             Self::Custom(body) => body.0.is_end_stream(),
@@ -123,7 +150,7 @@ impl HttpBody for Body {
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Http1Request(body) => body.size_hint(),
             Self::Http1Response(body) => body.size_hint(),
-            Self::Http2Request(body) => body.size_hint(),
+            Self::Http2Request(body) => body.incoming.size_hint(),
             Self::Http2Response(body) => body.size_hint(),
             Self::Limited(limited) => limited.inner.size_hint(),
             Self::Custom(body) => body.0.size_hint(),

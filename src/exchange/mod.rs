@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 pub use attempt::{Attempt, AttemptOutcome};
-pub use body::{Body, CustomBody, Limited};
+pub use body::{Body, CustomBody, Http2RequestBody, Limited};
 pub use failure::{BadRequest, CLIENT_GONE, Failure, Side};
 
 use crate::{
@@ -76,6 +76,8 @@ pub(crate) struct RequestLine {
     pub(crate) version: Version,
     pub(crate) authority: Option<Authority>,
     pub(crate) user_agent: Option<HeaderValue>,
+    /// Values of further fields of the access log, by their place in the snapshot.
+    pub(crate) logged: Vec<(usize, HeaderValue)>,
     /// Whether a request head was understood at all.
     pub(crate) known: bool,
 }

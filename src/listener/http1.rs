@@ -157,19 +157,21 @@ impl Server {
                         Ok(None) => {}
                     }
                 }
-                if !begun {
-                    connection.watch(cx);
-                    if connection.is_closing() {
-                        return Poll::Ready(Arrival::Over);
-                    }
-                }
                 match exchanging.io.poll_fill(cx) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Arrival::Over),
                     Poll::Ready(Ok(_)) => {}
                     Poll::Pending => break,
                 }
             }
-            let deadline = since + if begun { timeouts.head } else { patience };
+            let mut deadline = since + if begun { timeouts.head } else { patience };
+            if !begun {
+                connection.watch(cx);
+                if connection.is_closing() {
+                    // A client in the middle of its work may be sending the next request
+                    // already; it is answered, and told to close.
+                    deadline = deadline.min(since + CLOSING_IDLE);
+                }
+            }
             match timeout.poll_at(cx, deadline) {
                 Poll::Ready(()) if begun => Poll::Ready(Arrival::Refused(Failure::SlowHead)),
                 Poll::Ready(()) => Poll::Ready(Arrival::Over),
@@ -536,6 +538,8 @@ fn poll_probe(
 
 /// How much of the next requests is read while one is under way.
 const READ_AHEAD_MAX: usize = 64 * 1024;
+/// How long a connection that shall close must have been idle before it is closed unasked.
+const CLOSING_IDLE: Duration = Duration::from_secs(1);
 const PROBE_AFTER: Duration = Duration::from_millis(500);
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES_MAX: usize = 1024 * 1024;

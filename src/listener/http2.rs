@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::Connection;
 use crate::{
-    exchange::{Body, Failure},
+    exchange::{Body, Failure, Http2RequestBody},
     proxy::{self, Outgoing},
     socket::{Buffered, HyperStream},
     timer::Timeout,
@@ -79,14 +79,19 @@ pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
 
 async fn exchange(connection: &Rc<Connection>, request: Request<Incoming>) -> Response<Outgoing> {
     connection.requests.set(connection.requests.get() + 1);
+    let mut read = None;
     let request = request.map(|body| {
         if hyper::body::Body::is_end_stream(&body) {
-            Body::Empty
-        } else {
-            Body::Http2Request(body)
+            return Body::Empty;
         }
+        let counted = read.insert(Rc::new(Cell::new(0)));
+        Body::Http2Request(Http2RequestBody::new(body, counted))
     });
-    Pin::from(Box::new(proxy::serve(connection, request))).await
+    let mut response = Pin::from(Box::new(proxy::serve(connection, request))).await;
+    if let Some(read) = read {
+        response.body_mut().count_request(read);
+    }
+    response
 }
 
 const STREAM_WINDOW: u32 = 256 * 1024;

@@ -231,7 +231,7 @@ impl Call<'_> {
                 .min(self.end.saturating_duration_since(started)),
             idle: timeouts.idle,
         };
-        let mut end = self.call(pick, upload, fresh, patience).await;
+        let mut end = self.call(exchange, pick, upload, fresh, patience).await;
         let now = Instant::now();
         if let Some(attempt) = exchange.attempts.last_mut() {
             attempt.took = now - started;
@@ -269,12 +269,13 @@ impl Call<'_> {
 
     async fn call(
         &self,
+        exchange: &mut Exchange,
         pick: &Pick,
         upload: Upload,
         fresh: bool,
         patience: Patience,
     ) -> AttemptEnd {
-        let acquired = pick.pool.acquire(pick.index, fresh, patience.deadline);
+        let acquired = pick::connection(exchange, pick, fresh, patience.deadline);
         let acquired = match acquired.await {
             Ok(acquired) => acquired,
             Err(failure) => {

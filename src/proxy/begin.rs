@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use ::http::{HeaderValue, Method, Request, Version, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{held::Held, outgoing::Open};
 use crate::{
+    config::value::FieldSource,
     exchange::{Body, Exchange, RequestLine},
     http::{forwarded, grpc, request_id},
     listener::Connection,
@@ -79,6 +80,7 @@ fn request_line(snapshot: &LocalSnapshot, request: Option<&Request<Body>>) -> Re
             version: Version::HTTP_11,
             authority: None,
             user_agent: None,
+            logged: Vec::new(),
             known: false,
         };
     };
@@ -94,9 +96,26 @@ fn request_line(snapshot: &LocalSnapshot, request: Option<&Request<Body>>) -> Re
         } else {
             None
         },
+        logged: logged_fields(snapshot, request.headers(), |source| match source {
+            FieldSource::RequestHeader(name) => Some(name),
+            FieldSource::ResponseHeader(_) => None,
+        }),
         known: true,
     }
 }
 
+/// The values that the access log adds, of those headers that `of` names. Allocates nothing
+/// while the log adds none.
+pub(super) fn logged_fields<'a>(
+    snapshot: &'a LocalSnapshot,
+    headers: &HeaderMap,
+    of: impl Fn(&'a FieldSource) -> Option<&'a HeaderName>,
+) -> Vec<(usize, HeaderValue)> {
+    let fields = snapshot.shared.logged.iter().enumerate();
+    fields
+        .filter_map(|(place, (_, source))| Some((place, headers.get(of(source)?)?.clone())))
+        .collect()
+}
+
 /// Names an exchange, towards endpoints and clients.
-pub(super) const X_REQUEST_ID: ::http::HeaderName = ::http::HeaderName::from_static("x-request-id");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

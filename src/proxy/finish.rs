@@ -129,6 +129,12 @@ fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Du
         .map(|answered| answered - exchange.started);
     let queue = (exchange.queued_ns > 0).then(|| Duration::from_nanos(exchange.queued_ns));
     let request = &exchange.request;
+    let added = &exchange.snapshot.shared.logged;
+    let fields: Vec<(&str, &[u8])> = request
+        .logged
+        .iter()
+        .filter_map(|(place, value)| Some((added.get(*place)?.0.as_str(), value.as_bytes())))
+        .collect();
     let line = Line {
         time: worker.wall_time(),
         request_id: exchange.request_id(),
@@ -161,7 +167,7 @@ fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Du
         queue,
         tls: None,
         user_agent: request.user_agent.as_ref().map(|agent| agent.as_bytes()),
-        fields: &[],
+        fields: &fields,
     };
     worker.write_line(&line);
 }

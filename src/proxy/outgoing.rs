@@ -1,6 +1,7 @@
 //! A response on its way to the client, and the record that closes with it.
 
 use std::{
+    cell::Cell,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -71,6 +72,8 @@ pub struct Outgoing {
     idle: Option<Duration>,
     timeout: Timeout,
     deadline: Option<Instant>,
+    /// Bytes of the request body, where the connection does not count them itself.
+    read: Option<Rc<Cell<u64>>>,
 }
 
 impl Outgoing {
@@ -81,6 +84,7 @@ impl Outgoing {
             idle,
             timeout: Timeout::new(),
             deadline: None,
+            read: None,
         }
     }
 
@@ -102,6 +106,11 @@ impl Outgoing {
     /// Tells how much of the request body was read.
     pub fn set_bytes_in(&mut self, bytes: u64) {
         self.open.exchange.bytes_in = bytes;
+    }
+
+    /// Tells where the bytes of the request body are counted while it is read.
+    pub fn count_request(&mut self, read: Rc<Cell<u64>>) {
+        self.read = Some(read);
     }
 
     /// Counts bytes of a tunnel.
@@ -201,6 +210,9 @@ impl HttpBody for Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
+        if let Some(read) = &self.read {
+            self.open.exchange.bytes_in = read.get();
+        }
         // HTTP/2 does not tell when the last frame has left; its taking it is the end.
         let exchange = &mut self.open.exchange;
         let ended = exchange.request.version == Version::HTTP_2 && self.body.is_end_stream();

@@ -1,6 +1,6 @@
 //! Choosing an endpoint for an attempt, and waiting for one when that may help.
 
-use std::{rc::Rc, sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use ::http::{HeaderMap, Request, header};
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use crate::{
     timer,
     upstream::{
         endpoint::stable_hash,
-        local::{LocalPool, Pick, PickRequest, Picked},
+        local::{Acquired, LocalPool, Pick, PickRequest, Picked},
         picker::EndpointIndex,
         pool::{HashKey, PoolLimits, ViewIndex},
         shared::PoolShared,
@@ -68,8 +68,11 @@ pub(super) async fn pick(
             }
             Picked::Full => {
                 let limits = &wanted.pool.pool.limits;
-                let place = queued.take().or_else(|| Queued::join(shared, limits, now));
-                let place = place.ok_or(Failure::LimitReached)?;
+                let Some(place) = queued.take() else {
+                    // Looked at once more from inside the queue: only now is a release told to us.
+                    queued = Some(Queued::join(shared, limits, now).ok_or(Failure::LimitReached)?);
+                    continue;
+                };
                 let waited = timer::until(place.deadline.min(wanted.deadline), freed).await;
                 if waited.is_err() {
                     place.end(exchange, Instant::now());
@@ -78,6 +81,47 @@ pub(super) async fn pick(
                 queued = Some(place);
             }
         }
+    }
+}
+
+/// Gets a connection to a picked endpoint; waits for one as long as the pool's queue allows.
+///
+/// # Errors
+/// Why there is none; nothing has been sent then.
+pub(super) async fn connection(
+    exchange: &mut Exchange,
+    pick: &Pick,
+    fresh: bool,
+    deadline: Instant,
+) -> Result<Acquired, Failure> {
+    let shared = &pick.pool.pool.shared;
+    let mut queued: Option<Queued> = None;
+    loop {
+        let freed = shared.freed.notified();
+        match pick.pool.acquire(pick.index, fresh, deadline).await {
+            Err(Failure::LimitReached) => {}
+            acquired => {
+                if let Some(queued) = queued {
+                    queued.end(exchange, Instant::now());
+                }
+                return acquired;
+            }
+        }
+        let limits = &pick.pool.pool.limits;
+        let now = Instant::now();
+        let Some(place) = queued.take() else {
+            // Looked at once more from inside the queue: only now is a release told to us.
+            queued = Some(Queued::join(shared, limits, now).ok_or(Failure::LimitReached)?);
+            continue;
+        };
+        if timer::until(place.deadline.min(deadline), freed)
+            .await
+            .is_err()
+        {
+            place.end(exchange, Instant::now());
+            return Err(Failure::LimitReached);
+        }
+        queued = Some(place);
     }
 }
 
@@ -110,8 +154,11 @@ impl RequestPlace {
                 return Ok(Self(Some(Arc::clone(shared))));
             }
             let now = Instant::now();
-            let place = queued.take().or_else(|| Queued::join(shared, limits, now));
-            let place = place.ok_or(Failure::LimitReached)?;
+            let Some(place) = queued.take() else {
+                // Looked at once more from inside the queue: only now is a release told to us.
+                queued = Some(Queued::join(shared, limits, now).ok_or(Failure::LimitReached)?);
+                continue;
+            };
             if timer::until(place.deadline.min(deadline), freed)
                 .await
                 .is_err()
@@ -128,7 +175,7 @@ impl Drop for RequestPlace {
     fn drop(&mut self) {
         if let Some(shared) = &self.0 {
             shared.requests.give_back();
-            shared.freed.notify_one();
+            shared.tell_freed();
         }
     }
 }
@@ -157,9 +204,7 @@ impl Queued {
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        self.shared.queued.fetch_sub(1, Ordering::AcqRel);
-        // Whoever was woken and then gave up passes the wake on.
-        self.shared.freed.notify_one();
+        self.shared.queued.give_back();
     }
 }
 

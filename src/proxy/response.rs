@@ -5,8 +5,13 @@ use std::time::Duration;
 use ::http::{Response, StatusCode};
 use tokio::time::Instant;
 
-use super::{Outgoing, begin::X_REQUEST_ID, outgoing::Open};
+use super::{
+    Outgoing,
+    begin::{X_REQUEST_ID, logged_fields},
+    outgoing::Open,
+};
 use crate::{
+    config::value::FieldSource,
     exchange::Body,
     http::hop_by_hop::{self, Switching},
 };
@@ -30,6 +35,14 @@ pub(super) fn seal(mut open: Open, response: Response<Body>) -> Response<Outgoin
     let id = exchange.request_id.clone();
     let http2 = exchange.request.version == ::http::Version::HTTP_2;
     let idle = exchange.route().map(|route| route.timeouts.idle);
+    if !exchange.snapshot.shared.logged.is_empty() {
+        let snapshot = std::rc::Rc::clone(&exchange.snapshot);
+        let of_response = logged_fields(&snapshot, response.headers(), |source| match source {
+            FieldSource::ResponseHeader(name) => Some(name),
+            FieldSource::RequestHeader(_) => None,
+        });
+        exchange.request.logged.extend(of_response);
+    }
     let (mut head, body) = response.into_parts();
     head.headers.insert(X_REQUEST_ID, id);
     if http2 && !head.headers.contains_key(::http::header::DATE) {

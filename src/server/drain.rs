@@ -20,6 +20,7 @@ pub(super) async fn drain(shared: &Arc<Shared>, events: &Events) {
     tracing::info!(connections = open, "draining");
     events.publish("drain", "proxy", json!({ "connections": open }));
     if !settings.grace.is_zero() {
+        reload::tell(shared, |_| Some(Command::CloseShared)).await;
         tokio::time::sleep(settings.grace).await;
     }
     let addresses = snapshot

@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Adopt(Arc<Listener>, Accepted),
     /// Take up the newest snapshot now, not with the next exchange.
     Refresh,
+    /// Tell clients that share connections between requests to open no more of them (GOAWAY).
+    CloseShared,
     /// Close every connection when its exchange is over.
     CloseConnections,
     /// Cut what is left; answers with how many connections that were.
@@ -98,6 +100,8 @@ pub struct Worker {
     recent: Arc<crate::telemetry::recent::RecentRing>,
     cutting: Cell<bool>,
     refusing: Cell<usize>,
+    /// Records kept for the admin API since the last tick.
+    kept: Cell<u32>,
 }
 
 /// This worker's side of every endpoint, by pool and address.
@@ -143,6 +147,7 @@ impl Worker {
             recent: shared.recent.worker(),
             cutting: Cell::new(false),
             refusing: Cell::new(0),
+            kept: Cell::new(0),
             shared,
         });
         worker.refresh();
@@ -345,6 +350,13 @@ impl Worker {
                     let _ = connection.listener(&snapshot);
                 }
             }
+            Command::CloseShared => {
+                for connection in self.connections.borrow().values() {
+                    if connection.protocol.get() == "HTTP/2.0" {
+                        connection.close();
+                    }
+                }
+            }
             Command::CloseConnections => {
                 for connection in self.connections.borrow().values() {
                     connection.close();
@@ -404,6 +416,7 @@ impl Worker {
         loop {
             timer::sleep_until(Instant::now() + TICK).await;
             self.clock.set((SystemTime::now(), Instant::now()));
+            self.kept.set(0);
             if let Some(log) = &mut *self.log.borrow_mut() {
                 log.flush();
             }
@@ -461,8 +474,8 @@ impl Worker {
         let endpoints = pool.endpoints.iter().map(|endpoint| {
             let key = (Arc::clone(&pool.name), Arc::clone(&endpoint.label));
             let local = known.entry(key).or_insert_with(|| {
-                let shared = pool.shared.endpoint(&endpoint.label);
-                Rc::new(LocalEndpoint::new(shared, idle.clone()))
+                let idle = idle.clone();
+                Rc::new(LocalEndpoint::new(&pool.shared, &endpoint.label, idle))
             });
             Rc::clone(local)
         });
@@ -502,9 +515,12 @@ impl Worker {
         *self.log.borrow_mut() = (**log).as_ref().map(|log| log.worker());
     }
 
-    /// One exchange in 64 is kept for the admin API when nothing else asks for its record.
+    /// The first exchanges of each tick are kept for the admin API: all of them under light
+    /// load, and a bounded price under heavy load.
     fn samples(&self) -> bool {
-        self.draw().is_multiple_of(64)
+        let kept = self.kept.get();
+        self.kept.set(kept.saturating_add(1));
+        kept < KEPT_PER_TICK
     }
 
     fn view(&self, connection: &Connection) -> ConnectionView {
@@ -555,6 +571,7 @@ fn take(count: &Padded, max: usize) -> bool {
     count.try_take(if max == 0 { usize::MAX } else { max })
 }
 
+const KEPT_PER_TICK: u32 = 20;
 /// Connections told at once that there is no room; more are closed without a word.
 const REFUSALS_MAX: usize = 256;
 const TICK: Duration = Duration::from_millis(200);

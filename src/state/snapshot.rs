@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    config::Config,
+    config::{Config, value::FieldSource},
     filter::Chain,
     http::forwarded::TrustedProxies,
     http1::HeadLimits,
@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub connections_max: usize,
     /// What is written about each exchange; none: nothing is.
     pub access_log: Option<AccessLogSettings>,
+    /// Further fields of the access log, and where their values come from.
+    pub logged: Vec<(String, FieldSource)>,
     /// What it was compiled from.
     pub config: Arc<Config>,
 }

@@ -45,7 +45,7 @@ impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.gauge.add(-1);
         self.pool.connections.fetch_sub(1, Ordering::AcqRel);
-        self.pool.freed.notify_one();
+        self.pool.tell_freed();
     }
 }
 

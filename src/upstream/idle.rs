@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     picker::Load,
-    shared::EndpointShared,
+    shared::{EndpointShared, PoolShared},
     transport::{Http1Connection, Http2Connection},
 };
 use crate::telemetry::metrics::Gauge;
@@ -26,6 +26,7 @@ pub struct LocalEndpoint {
     pub load: Load,
     /// What all workers share of it.
     pub shared: Arc<EndpointShared>,
+    pool: Arc<PoolShared>,
     idle: RefCell<Vec<Idle>>,
     http2: RefCell<Vec<Rc<Http2Connection>>>,
     retired: Cell<bool>,
@@ -40,10 +41,11 @@ struct Idle {
 
 impl LocalEndpoint {
     /// An endpoint that this worker has not met before.
-    pub fn new(shared: Arc<EndpointShared>, idle_gauge: Gauge) -> Self {
+    pub fn new(pool: &Arc<PoolShared>, address: &Arc<str>, idle_gauge: Gauge) -> Self {
         Self {
             load: Load::default(),
-            shared,
+            shared: pool.endpoint(address),
+            pool: Arc::clone(pool),
             idle: RefCell::default(),
             http2: RefCell::default(),
             retired: Cell::new(false),
@@ -79,6 +81,7 @@ impl LocalEndpoint {
             since: Instant::now(),
             connection,
         });
+        self.pool.tell_freed();
     }
 
     /// Closes one idle connection so that another can be opened; false if there is none.

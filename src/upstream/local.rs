@@ -4,12 +4,7 @@
 //! rebuilt when the pool's health picture changes, which a request notices by
 //! comparing one number.
 
-use std::{
-    cell::RefCell,
-    rc::Rc,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -408,9 +403,7 @@ impl Drop for Pick {
         pool.load_changed(self.view, self.tier, self.index);
         if self.limited {
             pool.endpoint(self.index).shared.requests.give_back();
-            if pool.pool.shared.queued.load(Ordering::Acquire) > 0 {
-                pool.pool.shared.freed.notify_one();
-            }
+            pool.pool.shared.tell_freed();
         }
     }
 }

@@ -88,6 +88,13 @@ impl PoolShared {
         }
     }
 
+    /// Wakes those who wait for a limit: all of them, since they may wait for different ones.
+    pub fn tell_freed(&self) {
+        if self.queued.load(Ordering::Acquire) > 0 {
+            self.freed.notify_waiters();
+        }
+    }
+
     /// The state of an endpoint by its address; made when first asked for.
     ///
     /// Takes a lock: called when a worker meets a new endpoint set, never per request.

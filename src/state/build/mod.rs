@@ -110,6 +110,12 @@ pub fn build(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, B
         },
         connections_max: config.proxy.limits.connections as usize,
         access_log: access_log(config)?,
+        logged: config.access_log.as_ref().map_or_else(Vec::new, |log| {
+            let added = log.fields.add.iter();
+            added
+                .map(|(name, source)| (name.clone(), source.clone()))
+                .collect()
+        }),
         config: Arc::clone(config),
     };
     let failed = run_tests(&snapshot);
@@ -132,9 +138,21 @@ fn access_log(config: &Config) -> Result<Option<AccessLogSettings>, BuildError> 
             LogTarget::File(path) => Target::File(path.clone()),
         },
         format: format.map_err(|error| BuildError::AccessLog(error.to_string()))?,
-        redaction: Redaction::new(&written.fields.redact, &written.fields.redact),
+        redaction: Redaction::new(&written.fields.redact, masked_fields(&written.fields)),
         sample: Sample::new(written.sample.get()),
     }))
+}
+
+/// The added fields to mask: those named, and those that show a named header.
+fn masked_fields(fields: &crate::config::schema::AccessFields) -> Vec<String> {
+    use crate::config::value::FieldSource;
+    let of_headers = fields.add.iter().filter(|(_, source)| match source {
+        FieldSource::RequestHeader(name) | FieldSource::ResponseHeader(name) => {
+            fields.redacts_header(name)
+        }
+    });
+    let of_headers = of_headers.map(|(name, _)| name.clone());
+    fields.redact.iter().cloned().chain(of_headers).collect()
 }
 
 fn list(failures: &[TestFailure]) -> String {
