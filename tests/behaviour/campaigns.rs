@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Act, Backend, Load, Settings, answer, eventually, identity};
+use crate::harness::{Act, Backend, H2Fault, Load, Settings, answer, eventually, identity};
 
 /// One of the many files of the reload campaign.
 fn edition(n: usize) -> String {
@@ -104,7 +104,7 @@ async fn restarting_the_endpoints_one_by_one_loses_no_idempotent_request() {
         _ => ("GET", format!("/{n}"), b""),
     });
     load.goes_on(50).await;
-    for round in 0..9 {
+    for round in 0..30 {
         let backend = &mut backends[round % 3];
         backend.kill().await;
         load.goes_on(100).await;
@@ -154,7 +154,7 @@ async fn no_post_reaches_two_endpoints() {
     let load = Load::start(proxy.address("web"), 8, 4, |n| {
         ("POST", format!("/{n}"), b"pay")
     });
-    for round in 0..6 {
+    for round in 0..18 {
         let backend = &mut backends[round % 3];
         load.goes_on(100).await;
         backend.kill().await;
@@ -178,4 +178,64 @@ async fn no_post_reaches_two_endpoints() {
     );
     assert_eq!(verdict.closed, 0, "{verdict:?}");
     proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_drain_under_load_answers_every_request() {
+    let app = Backend::start(identity("app")).await;
+    let mut proxy = Settings::new(
+        r#"
+        [proxy]
+        drain = { grace = "1s", timeout = "10s" }
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        [pools.app]
+        endpoints = ["$app"]
+        "#,
+    )
+    .backend("app", &app)
+    .start()
+    .await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        let mut client = proxy.client().await;
+        tasks.spawn(async move {
+            // Until the proxy says that it was the last one; it may not end before.
+            for turn in 0.. {
+                let answer = client
+                    .request("POST", &format!("/{n}/{turn}"), "", b"x")
+                    .await;
+                assert_eq!(answer.status, 200);
+                if answer.field("connection") == "close" {
+                    return turn;
+                }
+            }
+            0
+        });
+    }
+    for n in 0..4 {
+        let mut client = proxy.h2_client().await;
+        tasks.spawn(async move {
+            for turn in 0.. {
+                match client
+                    .request("POST", &format!("/h2/{n}/{turn}"), &[], b"x")
+                    .await
+                {
+                    Ok(answer) => assert_eq!(answer.status, 200),
+                    // No more streams after GOAWAY; what was begun is never reset.
+                    Err(H2Fault::Gone(_)) => return turn,
+                    Err(H2Fault::Reset(reason)) => panic!("a stream was reset: {reason}"),
+                }
+            }
+            0
+        });
+    }
+    app.has_seen(200).await;
+    proxy.signal(Signal::TERM);
+    while let Some(turns) = tasks.join_next().await {
+        assert!(turns.unwrap() > 0);
+    }
+    assert_eq!(proxy.exited().await.code(), Some(0));
 }

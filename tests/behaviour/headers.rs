@@ -307,3 +307,15 @@ async fn bytes_above_ascii_pass_in_values() {
     assert_eq!(app.only().field("x-name"), "\u{c3}\u{a9}\tend");
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn a_request_that_may_go_no_further_is_answered_here() {
+    let app = Backend::start(identity("app")).await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let answer = proxy.request("OPTIONS", "*", "max-forwards: 0", b"").await;
+    assert!((200..300).contains(&answer.status), "{answer:?}");
+    assert_eq!(app.count(), 0);
+    proxy.request("OPTIONS", "/", "max-forwards: 7", b"").await;
+    assert_eq!(app.only().field("max-forwards"), "6");
+    proxy.finish().await;
+}

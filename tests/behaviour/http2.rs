@@ -234,3 +234,94 @@ async fn a_listener_that_does_not_speak_http2_refuses_its_preface() {
     assert_eq!(proxy.get("/").await.text(), "ok");
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn limits_hold_for_http2_too() {
+    let app = Backend::start(identity("app")).await;
+    let text = H1.replace(
+        "address = \"$web\"",
+        "address = \"$web\"\nlimits = { head = \"4KiB\", headers = 20, target = \"1KiB\", streams = 3 }",
+    );
+    let proxy = Settings::new(&text).backend("app", &app).start().await;
+    let mut client = proxy.h2_client().await;
+    let long = format!("/{}", "a".repeat(1100));
+    let answer = client.get(&long).await.unwrap();
+    answer.assert_failure(414, "http_request_error");
+    let names: Vec<String> = (0..30).map(|n| format!("x-{n}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "y")).collect();
+    let wide = "b".repeat(5000);
+    for fields in [many, vec![("x-wide", wide.as_str())]] {
+        match client.request("GET", "/", &fields, b"").await {
+            Ok(answer) => assert_eq!(answer.status, 431, "{answer:?}"),
+            Err(fault) => assert!(matches!(fault, H2Fault::Reset(_)), "{fault:?}"),
+        }
+    }
+    assert_eq!(app.count(), 0);
+    assert_eq!(client.get("/").await.unwrap().text(), "app");
+    assert!(
+        client.streams_max() <= 3,
+        "{} streams",
+        client.streams_max()
+    );
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_resets_hurts_only_its_own_connection() {
+    let app = Backend::start(|seen| match seen.target.as_str() {
+        "/flood" => vec![crate::harness::Act::Read, crate::harness::Act::Stall],
+        _ => answer("app"),
+    })
+    .await;
+    let proxy = Settings::new(H1).backend("app", &app).start().await;
+    let mut flood = proxy.h2_client().await;
+    for _ in 0..2000 {
+        let Ok((response, mut stream)) = flood.open("GET", "/flood", &[], true).await else {
+            break;
+        };
+        stream.send_reset(h2::Reason::CANCEL);
+        drop(response);
+    }
+    let mut other = proxy.h2_client().await;
+    assert_eq!(other.get("/").await.unwrap().text(), "app");
+    assert_eq!(proxy.get("/").await.text(), "app");
+    drop(flood);
+    crate::harness::eventually("what the flood began is over", || async {
+        (app.open() <= 2).then_some(())
+    })
+    .await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_goes_away_politely_costs_no_request() {
+    let app = H2Backend::start(|seen| {
+        let mut acts = h2_answer("app");
+        if seen.turn % 3 == 2 {
+            acts.push(H2Act::GoAway);
+        }
+        acts
+    })
+    .await;
+    let text = format!("[proxy]\nworkers = 1\n{H2}");
+    let proxy = Settings::new(&text)
+        .address("app", app.address())
+        .start()
+        .await;
+    let mut client = proxy.client().await;
+    for n in 0..30 {
+        let method = if n % 2 == 0 { "POST" } else { "GET" };
+        let answer = client.request(method, &format!("/{n}"), "", b"body").await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "app"), "{n}");
+    }
+    assert!(app.connections() >= 5, "{} connections", app.connections());
+    let mut targets: Vec<String> = app.seen().into_iter().map(|seen| seen.target).collect();
+    targets.sort();
+    targets.dedup();
+    assert_eq!(
+        (targets.len(), app.seen().len()),
+        (30, 30),
+        "each was sent once"
+    );
+    proxy.finish().await;
+}

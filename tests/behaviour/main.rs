@@ -29,6 +29,7 @@ mod limits;
 mod metrics;
 mod reload;
 mod retries;
+mod reuse;
 mod routing;
 mod selftest;
 mod sockets;

@@ -279,6 +279,65 @@ async fn an_exchange_on_a_removed_listener_is_finished() {
 }
 
 #[tokio::test]
+async fn a_listener_that_gets_another_name_keeps_its_connections() {
+    let mut proxy = Settings::new(&respond("one")).start().await;
+    let mut h1 = proxy.client().await;
+    let mut h2 = proxy.h2_client().await;
+    assert_eq!(h1.get("/").await.text(), "one");
+    assert_eq!(h2.get("/").await.unwrap().text(), "one");
+    let renamed = respond("two").replace("[listeners.web]", "[listeners.front]");
+    proxy.reload(&renamed).await;
+    assert_eq!(h1.get("/").await.text(), "two");
+    assert_eq!(h2.get("/").await.unwrap().text(), "two");
+    let line = proxy
+        .logged("of the second", |l| l["listener"] == "front")
+        .await;
+    assert_eq!(line["status"], 200);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_under_way_outlives_its_route_its_pool_and_its_endpoint() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let app = Backend::start(move |_| {
+        vec![
+            Act::Read,
+            Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst".to_vec()),
+            Act::Wait(held.clone()),
+            Act::Send(b" last".to_vec()),
+        ]
+    })
+    .await;
+    let mut proxy = Settings::new(&pool("\"$app\""))
+        .backend("app", &app)
+        .start()
+        .await;
+    let mut client = proxy.client().await;
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(client.head().await.0, 200);
+    assert_eq!(client.bytes(5).await.unwrap(), b"first");
+    let mut h2 = proxy.h2_client().await;
+    let (response, _stream) = h2.open("GET", "/", &[], true).await.unwrap();
+    app.has_seen(2).await;
+    proxy
+        .reload(&format!("[proxy]\nworkers = 1\n{}", respond("new")))
+        .await;
+    proxy
+        .reload(&format!("[proxy]\nworkers = 1\n{}", respond("newer")))
+        .await;
+    gate.open();
+    assert_eq!(client.bytes(5).await.unwrap(), b" last");
+    let answer = crate::harness::h2_read(response).await.unwrap();
+    assert_eq!(
+        (answer.text().as_str(), answer.end),
+        ("first last", End::Complete)
+    );
+    assert_eq!(client.get("/").await.text(), "newer");
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn tests_in_the_file_refuse_a_reload_that_breaks_them() {
     let tested = |pool: &str| {
         format!(

@@ -27,6 +27,8 @@ pub(crate) enum H2Act {
     End,
     /// Ends the body with trailers.
     Trailers(Vec<(&'static str, &'static str)>),
+    /// Says GOAWAY, and ends the connection after the streams that are open.
+    GoAway,
     /// Resets the stream.
     Reset(Reason),
 }
@@ -106,6 +108,9 @@ pub(crate) fn h2_answer(body: &str) -> Vec<H2Act> {
     ]
 }
 
+/// Says that the connection shall end after this stream.
+struct Leaving;
+
 async fn accept(listener: TcpListener, state: Arc<State>) {
     let mut tasks = JoinSet::new();
     loop {
@@ -126,10 +131,16 @@ async fn connection(stream: TcpStream, number: usize, state: Arc<State>) {
     };
     let mut streams = JoinSet::new();
     let mut turn = 0;
-    while let Some(Ok((request, respond))) = connection.accept().await {
-        let state = Arc::clone(&state);
-        streams.spawn(async move { play(request, respond, number, turn, &state).await });
-        turn += 1;
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => {
+                let Some(Ok((request, respond))) = accepted else { break };
+                let state = Arc::clone(&state);
+                streams.spawn(async move { play(request, respond, number, turn, &state).await });
+                turn += 1;
+            }
+            Some(Ok(Some(Leaving))) = streams.join_next() => connection.graceful_shutdown(),
+        }
     }
     while streams.join_next().await.is_some() {}
 }
@@ -141,7 +152,7 @@ async fn play(
     connection: usize,
     turn: usize,
     state: &State,
-) -> Option<()> {
+) -> Option<Leaving> {
     let (head, mut body) = request.into_parts();
     let mut fields = Fields::from(&head.headers);
     if let Some(authority) = head.uri.authority() {
@@ -197,11 +208,12 @@ async fn play(
                     .collect();
                 sender.as_mut()?.send_trailers(map).ok()?;
             }
+            H2Act::GoAway => return Some(Leaving),
             H2Act::Reset(reason) => match &mut sender {
                 Some(stream) => stream.send_reset(reason),
                 None => respond.send_reset(reason),
             },
         }
     }
-    Some(())
+    None
 }

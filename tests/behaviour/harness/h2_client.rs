@@ -83,6 +83,11 @@ impl H2Client {
         Ok(sender.send_request(request, end)?)
     }
 
+    /// How many streams the proxy allows at once.
+    pub(crate) fn streams_max(&self) -> usize {
+        self.sender.current_max_send_streams()
+    }
+
     /// Whether the connection is still up.
     pub(crate) fn is_open(&self) -> bool {
         !self.connection.is_finished()
