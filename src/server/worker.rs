@@ -167,6 +167,11 @@ impl Worker {
             }
             self.obey(command);
         }
+        // What was cut writes its line when its task is gone.
+        let patience = Instant::now() + LAST_LINES;
+        while !self.connections.borrow().is_empty() && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         tick.abort();
         wheel.abort();
         self.log.borrow_mut().take();
@@ -571,6 +576,9 @@ fn take(count: &Padded, max: usize) -> bool {
     count.try_take(if max == 0 { usize::MAX } else { max })
 }
 
+/// How long the end of the thread waits for cut connections to be gone.
+const LAST_LINES: Duration = Duration::from_secs(1);
+/// Records kept for the admin API in each tick.
 const KEPT_PER_TICK: u32 = 20;
 /// Connections told at once that there is no room; more are closed without a word.
 const REFUSALS_MAX: usize = 256;

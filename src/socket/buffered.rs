@@ -1,6 +1,6 @@
 //! A stream with its read and write buffers.
 //!
-//! Reads grow with what arrives: from 8 KiB, enough for a head with a small
+//! Reads grow with what arrives: from 16 KiB, enough for a head with a small
 //! body, to 512 KiB while a large body flows. Writes collect heads and small
 //! pieces in one buffer, so that an ordinary message leaves in one call; a large
 //! piece is not copied but written from where it lies, behind the buffer.
@@ -200,7 +200,7 @@ impl Buffered {
     }
 }
 
-const READ_MIN: usize = 8 * 1024;
+const READ_MIN: usize = 16 * 1024;
 const READ_MAX: usize = 512 * 1024;
 /// Pieces up to this size are copied behind the head: one call is cheaper than two slices.
 const COPY_MAX: usize = 8 * 1024;

@@ -191,7 +191,8 @@ async fn a_server_that_says_nothing_times_out() {
         let failure = ask_within(kind, HttpVersion::Http1, target(address), short)
             .await
             .unwrap_err();
-        assert_eq!(failure.to_string(), "timeout after 50ms");
+        // What was left of the deadline when the probe began; the schedule names the setting.
+        assert!(matches!(failure, ProbeFailure::Timeout(left) if left <= short));
     }
 }
 

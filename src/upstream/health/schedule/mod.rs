@@ -152,8 +152,9 @@ async fn check(state: &PoolHealthState, target: &Target, plan: &SchedulePlan) ->
     let timeout = plan.settings.timeout.min(TIMEOUT_MAX);
     let deadline = began + timeout;
     let answer = match tokio::time::timeout_at(deadline, plan.probe.probe(target, deadline)).await {
+        // Whoever noticed: an operator reads the time that is configured.
+        Err(_) | Ok(Err(ProbeFailure::Timeout(_))) => Err(ProbeFailure::Timeout(timeout)),
         Ok(answer) => answer,
-        Err(_) => Err(ProbeFailure::Timeout(timeout)),
     };
     state.checked(&target.identity, answer, began, Instant::now())
 }
