@@ -1,14 +1,294 @@
 //! What can be said on the command line.
 
-use std::path::PathBuf;
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
-use clap::Parser;
+use clap::{Command, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use http::{HeaderName, HeaderValue, Method, Uri};
+
+use crate::admin::{AdminAddress, EndpointAction};
 
 /// A layer-7 load-balancing reverse proxy.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(name = "sluicegate", version, about, after_help = EXIT_CODES)]
 pub(super) struct Args {
-    /// The configuration.
-    #[arg(long, default_value = "proxy.toml", global = true)]
-    pub(super) config: PathBuf,
+    /// The configuration; `proxy.toml` in this folder unless given.
+    #[arg(long, short, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
+    /// What to do; without a command, the proxy is run.
+    #[command(subcommand)]
+    pub(super) command: Option<Verb>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Run the proxy (what happens without a command, too).
+    Run,
+    /// Tell every fault of a configuration, then run the tests in it.
+    Check(CheckArgs),
+    /// Tell what a reload with another file would add, remove, change and restart.
+    Diff(DiffArgs),
+    /// Tell where a request would go, and why it goes nowhere else.
+    Explain(ExplainArgs),
+    /// Show what the running proxy does, and how its endpoints are.
+    Status(AskArgs),
+    /// Make the running proxy read its configuration now.
+    Reload(AskArgs),
+    /// Make the running proxy finish what it has and end.
+    Drain(DrainArgs),
+    /// Take one endpoint out of the running proxy's traffic, or back in.
+    Endpoint(EndpointArgs),
+    /// Tell what was decided and done for a recent request.
+    Why(WhyArgs),
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page of the program, or of one command.
+    Man {
+        /// The command; the whole program unless given.
+        command: Option<String>,
+    },
+}
+
+/// `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    /// The file; that of `--config` unless given.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// `diff`.
+#[derive(Debug, clap::Args)]
+pub(super) struct DiffArgs {
+    /// The new configuration.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// Compare with the running proxy, even where `--config` names a file to compare with.
+    #[arg(long)]
+    pub(super) live: bool,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+/// `explain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExplainArgs {
+    /// The method of the request.
+    #[arg(value_parser = method)]
+    pub(super) method: Method,
+    /// Its URL with scheme and host, or only the path of one.
+    #[arg(value_parser = url)]
+    pub(super) url: Uri,
+    /// A header of the request; may be given several times.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// The address that the request would come from; 127.0.0.1 unless given.
+    #[arg(long, value_name = "IP")]
+    pub(super) source: Option<IpAddr>,
+    /// Ask the running proxy, with the health of its endpoints, instead of the file.
+    #[arg(long)]
+    pub(super) live: bool,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+/// `drain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct DrainArgs {
+    /// Return only when the proxy has ended.
+    #[arg(long)]
+    pub(super) wait: bool,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+/// `endpoint`.
+#[derive(Debug, clap::Args)]
+pub(super) struct EndpointArgs {
+    /// What to do with it.
+    pub(super) action: ActionArg,
+    /// The pool and the endpoint in it, such as `app/127.0.0.1:9001`.
+    #[arg(value_name = "POOL/ADDRESS", value_parser = endpoint)]
+    pub(super) endpoint: EndpointName,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+/// `why`.
+#[derive(Debug, clap::Args)]
+pub(super) struct WhyArgs {
+    /// The `x-request-id` of the request.
+    pub(super) request_id: String,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+/// How the running proxy is found, and how its answer is shown.
+#[derive(Debug, clap::Args)]
+pub(super) struct AskArgs {
+    /// Where the running proxy's admin API is, if not where the configuration says.
+    ///
+    /// `IP:PORT` or `unix:PATH`. The token is taken from the environment variable
+    /// SLUICEGATE_TOKEN, else from the configuration.
+    #[arg(long, value_name = "ADDRESS", value_parser = admin_address)]
+    pub(super) admin: Option<AdminAddress>,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// How the answer is shown.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct OutputArgs {
+    /// Whom the output is for.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub(super) format: OutputFormat,
+}
+
+/// Whom the output is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputFormat {
+    /// People.
+    Text,
+    /// Programs.
+    Json,
+}
+
+/// What to do with an endpoint.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ActionArg {
+    /// Let it finish what it has, and send it nothing new.
+    Drain,
+    /// Take back a drain or an ejection.
+    Enable,
+    /// Take it out as if it had failed too often.
+    Eject,
+}
+
+/// An endpoint of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct EndpointName {
+    pub(super) pool: String,
+    pub(super) address: String,
+}
+
+impl Args {
+    /// The configuration file, whether it was named or not.
+    pub(super) fn config(&self) -> &Path {
+        self.config.as_deref().unwrap_or_else(|| Path::new(CONFIG))
+    }
+
+    /// The whole command line as clap knows it.
+    pub(super) fn definition() -> Command {
+        Self::command()
+    }
+}
+
+impl From<ActionArg> for EndpointAction {
+    fn from(action: ActionArg) -> Self {
+        match action {
+            ActionArg::Drain => Self::Drain,
+            ActionArg::Enable => Self::Enable,
+            ActionArg::Eject => Self::Eject,
+        }
+    }
+}
+
+fn method(text: &str) -> Result<Method, String> {
+    text.parse()
+        .map_err(|_| "it is not a method, such as GET".to_owned())
+}
+
+fn url(text: &str) -> Result<Uri, String> {
+    let url = text.parse::<Uri>().ok();
+    let whole = |url: &Uri| url.scheme().is_some() || text.starts_with('/');
+    url.filter(whole).ok_or_else(|| {
+        "it is neither a URL, such as http://shop.example/orders, nor a path".to_owned()
+    })
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("it has no colon between name and value")?;
+    let name = name.trim().parse().map_err(|_| "the name is malformed")?;
+    let value = value.trim().parse();
+    Ok((name, value.map_err(|_| "the value is malformed")?))
+}
+
+fn endpoint(text: &str) -> Result<EndpointName, String> {
+    match text.split_once('/') {
+        Some((pool, address)) if !pool.is_empty() && !address.is_empty() => Ok(EndpointName {
+            pool: pool.to_owned(),
+            address: address.to_owned(),
+        }),
+        _ => Err("it is not a pool and an address, such as app/127.0.0.1:9001".to_owned()),
+    }
+}
+
+fn admin_address(text: &str) -> Result<AdminAddress, String> {
+    text.parse()
+        .map_err(|_| "it is not an address, such as 127.0.0.1:9901 or unix:admin.sock".to_owned())
+}
+
+/// The file that is read when none is named.
+const CONFIG: &str = "proxy.toml";
+
+const EXIT_CODES: &str = "Exit codes: 0 fine, 1 failed, 2 wrong use, 3 invalid configuration.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::definition().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_option_has_a_help_text() {
+        fn look(command: &Command) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                let id = argument.get_id();
+                assert!(argument.get_help().is_some(), "{} {id}", command.get_name());
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&Args::definition());
+    }
+
+    #[test]
+    fn an_endpoint_may_be_a_unix_socket() {
+        let name = endpoint("app/unix:/run/app.sock").unwrap();
+        assert_eq!(name.pool, "app");
+        assert_eq!(name.address, "unix:/run/app.sock");
+        for wrong in ["app", "/a:1", "app/", ""] {
+            assert!(endpoint(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn headers_and_urls_are_checked_where_they_are_typed() {
+        let (name, value) = header("X-Tenant: a: b ").unwrap();
+        assert_eq!(
+            (name.as_str(), value.as_bytes()),
+            ("x-tenant", &b"a: b"[..])
+        );
+        for wrong in ["x-tenant", ": a", "a b: c", "a: \u{7f}"] {
+            assert!(header(wrong).is_err(), "{wrong}");
+        }
+        assert!(url("/orders?lang=de").is_ok());
+        for wrong in ["shop.example", "shop.example/orders", "", "http://"] {
+            assert!(url(wrong).is_err(), "{wrong}");
+        }
+    }
 }

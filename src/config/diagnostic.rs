@@ -99,6 +99,12 @@ impl Faults {
         }
     }
 
+    /// Collects other faults of the same file, whose text stays masked where it was.
+    #[must_use]
+    pub fn with_list(&self, list: Vec<Fault>) -> Self {
+        Self::new(&self.file, Arc::clone(&self.text), list)
+    }
+
     /// Gives the faults in the order of the file.
     pub fn list(&self) -> &[Fault] {
         &self.list

@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::schema::{Config, Pool};
 use super::setting::Setting as _;
 
 /// The difference between two configurations.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diff {
     /// What only the new one has.
     pub added: Vec<Item>,
@@ -24,7 +24,7 @@ pub struct Diff {
 }
 
 /// One named thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// What it is.
     pub kind: Kind,
@@ -33,7 +33,7 @@ pub struct Item {
 }
 
 /// How a named thing differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What it is.
     pub kind: Kind,
@@ -46,7 +46,7 @@ pub struct Change {
 }
 
 /// What can differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The table `[proxy]`.
@@ -72,7 +72,7 @@ pub enum Kind {
 }
 
 /// What it takes to bring a change about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// A reload, as of every edit.
@@ -222,13 +222,13 @@ fn label(kind: Kind, name: &str) -> String {
     }
 }
 
-/// The two settings that a running process cannot take over.
+/// The settings that a running process cannot take over.
 fn needs_restart(kind: Kind, line: &str) -> bool {
     match kind {
         Kind::Proxy => line.starts_with("workers "),
         Kind::Admin => line.starts_with("address "),
-        Kind::Log
-        | Kind::AccessLog
+        Kind::Log => line.starts_with("format "),
+        Kind::AccessLog
         | Kind::Metrics
         | Kind::Listener
         | Kind::Route

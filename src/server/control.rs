@@ -31,7 +31,7 @@ use crate::{
     admin::{AdminControl, AdminListener, AdminServer, AdminSettings},
     config::{ContentHash, Watcher},
     state::Registry,
-    telemetry::events::Events,
+    telemetry::{events::Events, log::LogControl},
     upstream::health::{Schedule, TICK},
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct Control {
     events: Arc<Events>,
     gauges: ControlGauges,
     admin: Option<AdminControl>,
+    /// The level of the log, if reloads are to change it.
+    log: Option<LogControl>,
     hash: ContentHash,
     /// Listeners of the last reload that are still being emptied.
     leaving: Option<tokio::task::JoinHandle<()>>,
@@ -65,6 +67,7 @@ impl Control {
         shared: Arc<Shared>,
         registry: Registry,
         degraded: Option<String>,
+        log: Option<LogControl>,
     ) -> Self {
         Self {
             path,
@@ -74,6 +77,7 @@ impl Control {
             events: Arc::new(Events::new()),
             gauges: ControlGauges::new(&shared.metrics.control()),
             admin: None,
+            log,
             hash: ContentHash::of(b""),
             leaving: None,
             shared,
@@ -299,6 +303,7 @@ impl Control {
         reload::forget_series(&self.shared, &old.config, &new.config);
         reload::keep(&new, &prepared.text);
         self.follow_admin(&new.config);
+        self.follow_log(&new.config);
         let diff = reload::diff(&old, &new);
         tracing::info!(
             generation = new.generation,
@@ -352,6 +357,15 @@ impl Control {
         };
         if let Err(error) = followed {
             tracing::error!(%error, "the admin token stays what it was");
+        }
+    }
+
+    fn follow_log(&self, config: &crate::config::Config) {
+        let level = config.log.level.word();
+        if let Some(control) = &self.log
+            && let Err(error) = control.set_level(level)
+        {
+            tracing::error!(level, %error, "the level of the log stays what it was");
         }
     }
 

@@ -20,6 +20,7 @@ pub mod task;
 mod worker;
 mod worker_metrics;
 
+pub(crate) use operations::compile;
 pub use registered::Registered;
 pub use shared::Shared;
 pub use startup::{Server, StartError};

@@ -19,7 +19,7 @@ use crate::{
     admin::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness},
     cli::explain,
     config::{self, Diff, Loaded, Rules},
-    state::{Action, Route, Snapshot, Source},
+    state::{Action, BuildError, Route, Snapshot, Source},
     telemetry::metrics::names,
     upstream::{health::AdminState, pool::Pool},
 };
@@ -203,7 +203,7 @@ impl Operations for Api {
         };
         match compile(loaded, &self.shared.registered) {
             Ok((_, warnings)) => json!({ "ok": true, "faults": warnings }),
-            Err(error) => json!({ "ok": false, "faults": [], "error": error }),
+            Err(error) => json!({ "ok": false, "faults": [], "error": error.to_string() }),
         }
     }
 
@@ -320,7 +320,7 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: &Value) -> Value {
 pub(crate) fn compile(
     loaded: Loaded,
     registered: &Registered,
-) -> Result<(Snapshot, config::Faults), String> {
+) -> Result<(Snapshot, config::Faults), BuildError> {
     let source = Source {
         config: Arc::new(loaded.config),
         registered,
@@ -329,7 +329,6 @@ pub(crate) fn compile(
         now: Instant::now(),
     };
     let mut registry = crate::state::Registry::new(1);
-    let snapshot =
-        crate::state::build(&source, &mut registry).map_err(|error| error.to_string())?;
+    let snapshot = crate::state::build(&source, &mut registry)?;
     Ok((snapshot, loaded.warnings))
 }

@@ -24,7 +24,7 @@ use crate::{
     http::via::Pseudonym,
     listener::bind::BindError,
     state::{BuildError, Registry},
-    telemetry::metrics::Metrics,
+    telemetry::{log::LogControl, metrics::Metrics},
     upstream::{picker::Picker, shared::Padded},
 };
 
@@ -40,6 +40,7 @@ pub struct Server {
     path: PathBuf,
     registered: Registered,
     signals: bool,
+    log: Option<LogControl>,
 }
 
 /// Why the process does not start.
@@ -82,6 +83,7 @@ impl Server {
             path: path.as_ref().to_owned(),
             registered: Registered::default(),
             signals: true,
+            log: None,
         }
     }
 
@@ -106,6 +108,13 @@ impl Server {
     #[must_use]
     pub fn without_signals(mut self) -> Self {
         self.signals = false;
+        self
+    }
+
+    /// Lets reloads change the level of the log.
+    #[must_use]
+    pub fn with_log(mut self, control: LogControl) -> Self {
+        self.log = Some(control);
         self
     }
 
@@ -147,7 +156,7 @@ impl Server {
             .enumerate()
             .map(|(index, commands)| start_worker(index, &shared, commands))
             .collect::<io::Result<Vec<_>>>()?;
-        let control = Control::new(self.path, Arc::clone(&shared), registry, degraded);
+        let control = Control::new(self.path, Arc::clone(&shared), registry, degraded, self.log);
         control::run(control, prepared, self.signals, stop, threads).await
     }
 

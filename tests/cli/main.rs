@@ -3,11 +3,17 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a test fails by panicking"
 )]
 
+mod live;
+#[path = "../behaviour/harness/port.rs"]
+mod port;
+mod running;
+
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -37,6 +43,14 @@ struct Outcome {
 }
 
 impl Outcome {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     fn all(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
@@ -51,11 +65,7 @@ fn run(config: &str, arguments: &[&str]) -> Outcome {
         .current_dir(folder.path())
         .output()
         .unwrap();
-    Outcome {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    Outcome::of(output)
 }
 
 #[test]
@@ -77,6 +87,14 @@ fn wrong_use_is_2() {
         &["no-such-command"][..],
         &["check", "--no-such-flag"],
         &["explain"],
+        &["explain", "GET", "shop.example"],
+        &["explain", "GET", "/", "-H", "no colon"],
+        &["endpoint", "drain", "no-slash"],
+        &["endpoint", "stop", "app/127.0.0.1:1"],
+        &["status", "--admin", "nowhere"],
+        &["completions", "no-such-shell"],
+        &["man", "no-such-command"],
+        &["--no-such-flag"],
     ] {
         let outcome = run(GOOD, arguments);
         assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.all());
@@ -130,16 +148,31 @@ fn check_runs_the_tests_in_the_file() {
     let outcome = run(&expecting("orders"), &["check"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.all());
     let outcome = run(&expecting("app"), &["check"]);
-    assert!(matches!(outcome.code, Some(1 | 3)), "{}", outcome.all());
+    assert_eq!(outcome.code, Some(3), "{}", outcome.all());
     let text = outcome.all();
-    assert!(text.contains("acme") && text.contains("orders"), "{text}");
+    assert!(text.contains("the test \"acme\" fails"), "{text}");
+    assert!(text.contains("proxy.toml:21:10"), "{text}");
+    assert!(
+        text.contains("expected pool \"app\", found \"orders\""),
+        "{text}"
+    );
 }
 
 #[test]
-fn check_says_which_file_is_missing() {
-    let outcome = run(GOOD, &["check", "other.toml"]);
-    assert!(matches!(outcome.code, Some(1 | 3)), "{}", outcome.all());
-    assert!(outcome.all().contains("other.toml"), "{}", outcome.all());
+fn a_missing_file_is_named_and_3() {
+    for arguments in [
+        &["check", "other.toml"][..],
+        &["--config", "other.toml"],
+        &["run", "--config", "other.toml"],
+        &["explain", "GET", "/", "--config", "other.toml"],
+        &["diff", "proxy.toml", "--config", "other.toml"],
+        &["status", "--config", "other.toml"],
+    ] {
+        let outcome = run(GOOD, arguments);
+        assert_eq!(outcome.code, Some(3), "{arguments:?}: {}", outcome.all());
+        assert!(outcome.stderr.contains("other.toml"), "{}", outcome.all());
+        assert!(outcome.stderr.contains("exist"), "{}", outcome.all());
+    }
 }
 
 #[test]
@@ -187,4 +220,63 @@ fn what_needs_a_running_proxy_says_that_there_is_none() {
         assert_eq!(outcome.code, Some(1), "{arguments:?}: {}", outcome.all());
         assert!(outcome.stderr.contains("127.0.0.1:1"), "{}", outcome.all());
     }
+}
+
+#[test]
+fn what_needs_the_admin_api_says_that_the_file_has_none() {
+    let outcome = run(GOOD, &["status"]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.all());
+    assert!(outcome.stderr.contains("[admin]"), "{}", outcome.all());
+}
+
+#[test]
+fn diff_compares_two_files_without_a_proxy() {
+    let outcome = run(GOOD, &["diff", "proxy.toml", "--config", "proxy.toml"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+    assert!(outcome.stdout.contains("no change"), "{}", outcome.stdout);
+}
+
+#[test]
+fn explain_answers_although_a_test_in_the_file_fails() {
+    let config = format!(
+        "{GOOD}\n[tests.t]\nrequest = {{ url = \"http://a/\" }}\nexpect = {{ pool = \"orders\" }}\n"
+    );
+    let outcome = run(&config, &["explain", "GET", "http://a/"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+    assert!(
+        outcome.stdout.contains("pool \"app\""),
+        "{}",
+        outcome.stdout
+    );
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let outcome = run(GOOD, &["completions", shell]);
+        assert_eq!(outcome.code, Some(0), "{shell}: {}", outcome.stderr);
+        assert!(outcome.stdout.contains("explain"), "{shell}");
+    }
+    let page = run(GOOD, &["man"]).stdout;
+    assert!(page.contains(".TH sluicegate"), "{page}");
+    assert!(page.contains("endpoint"), "{page}");
+    let page = run(GOOD, &["man", "explain"]).stdout;
+    assert!(page.contains("source"), "{page}");
+}
+
+#[test]
+fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+    let man = |stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+        let status = command.arg("man").stdout(stdout).status().unwrap();
+        status.code()
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(man(writer.into()), Some(0));
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    assert_eq!(man(full.into()), Some(1));
 }

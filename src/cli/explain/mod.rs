@@ -1,8 +1,14 @@
 //! `explain`: where a request would go, and why not elsewhere.
+//!
+//! Here is the answer itself, which the admin API gives too; [`command`] asks for it and
+//! [`text`] shows it.
+
+pub(super) mod command;
+mod text;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ::http::{HeaderMap, Method, Uri};
+use ::http::{HeaderMap, Method, Uri, header::HOST};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -47,10 +53,12 @@ pub struct Explained {
 /// # Errors
 /// Why the request would be refused before routing.
 pub fn explain(snapshot: &Snapshot, asked: &Asked) -> Result<Explained, String> {
-    let authority = asked
-        .url
-        .authority()
-        .map(|authority| Authority::from_text(authority.as_str()));
+    // As in a request: the URL says the host, and where it has none, the header.
+    let authority = match (asked.url.authority(), asked.headers.get(HOST)) {
+        (Some(authority), _) => Some(Authority::from_text(authority.as_str())),
+        (None, Some(host)) => Some(Authority::parse(host)),
+        (None, None) => None,
+    };
     let authority = authority
         .transpose()
         .map_err(|rule| rule.sentence().to_owned())?;

@@ -1,0 +1,137 @@
+//! `check`: every fault of a file at once, then the tests in it.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{
+    args::OutputFormat,
+    exit_code::{CommandError, Exit},
+    print,
+};
+use crate::{
+    config::{self, Config, Fault, Faults, Loaded, Rules},
+    server::{self, Registered},
+    state::{BuildError, Snapshot},
+};
+
+/// What came of a check.
+struct Checked {
+    /// Faults and warnings, in the order of the file.
+    faults: Faults,
+    /// What cannot be shown at a place in the file.
+    error: Option<String>,
+    /// What the file is about, if it is good.
+    summary: Option<String>,
+}
+
+/// Checks the file as a start or a reload would.
+pub(super) fn check(file: &Path, format: OutputFormat) -> Result<Exit, CommandError> {
+    let checked = look_at(file);
+    let good = checked.summary.is_some();
+    match format {
+        OutputFormat::Json => print::json(&json!({
+            "file": file,
+            "ok": good,
+            "faults": checked.faults,
+            "error": checked.error,
+        }))?,
+        OutputFormat::Text => {
+            if !checked.faults.is_empty() {
+                print::faults(&checked.faults)?;
+            }
+            if let Some(error) = &checked.error {
+                print::remark(&format!("error: {}: {error}", file.display()))?;
+            }
+            match &checked.summary {
+                Some(summary) => print::answer(&format!("{}: {summary}", file.display()))?,
+                None => print::remark(&count(file, &checked))?,
+            }
+        }
+    }
+    Ok(if good {
+        Exit::Fine
+    } else {
+        Exit::InvalidConfiguration
+    })
+}
+
+/// Reads and compiles a file for a command that needs it whole; its warnings are for `check` to tell.
+pub(super) fn compile(file: &Path) -> Result<Snapshot, CommandError> {
+    let loaded = load(file).map_err(CommandError::Faults)?;
+    // A failing test refuses a reload, but the question can be answered, and the answer
+    // is what helps to mend the test.
+    let untested = Loaded {
+        config: Config {
+            tests: std::collections::BTreeMap::new(),
+            ..loaded.config
+        },
+        ..loaded
+    };
+    let compiled = server::compile(untested, &Registered::default());
+    let (snapshot, _) = compiled.map_err(|error| CommandError::Configuration {
+        file: file.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(snapshot)
+}
+
+/// Reads and checks a file.
+pub(super) fn load(file: &Path) -> Result<Loaded, Faults> {
+    config::load(file, &Rules::default())
+}
+
+fn look_at(file: &Path) -> Checked {
+    let refused = |faults| Checked {
+        faults,
+        error: None,
+        summary: None,
+    };
+    let loaded = match load(file) {
+        Ok(loaded) => loaded,
+        Err(faults) => return refused(faults),
+    };
+    let (config, warnings) = (loaded.config.clone(), loaded.warnings.clone());
+    match server::compile(loaded, &Registered::default()) {
+        Ok(_) => Checked {
+            faults: warnings,
+            error: None,
+            summary: Some(summary(&config)),
+        },
+        Err(BuildError::Tests(failed)) => {
+            let mut list = warnings.list().to_vec();
+            list.extend(failed.iter().filter_map(|failure| {
+                let mut tests = config.tests.iter();
+                let (_, test) = tests.find(|(name, _)| ***name == *failure.test)?;
+                let span = test.spans.of("expect");
+                let message = format!("the test \"{}\" fails", failure.test);
+                Some(Fault::error(span, message, failure.message.clone()))
+            }));
+            refused(warnings.with_list(list))
+        }
+        Err(error) => Checked {
+            error: Some(error.to_string()),
+            ..refused(warnings)
+        },
+    }
+}
+
+fn summary(config: &Config) -> String {
+    let endpoints = config.pools.values().map(|pool| pool.endpoints.len()).sum();
+    let parts = [
+        print::counted(config.listeners.len(), "listener"),
+        print::counted(config.routes.len(), "route"),
+        print::counted(config.pools.len(), "pool"),
+        print::counted(endpoints, "endpoint"),
+    ];
+    let tests = match config.tests.len() {
+        0 => String::new(),
+        count => format!("; {} passed", print::counted(count, "test")),
+    };
+    format!("good: {}{tests}", parts.join(", "))
+}
+
+fn count(file: &Path, checked: &Checked) -> String {
+    let errors = checked.faults.errors() + usize::from(checked.error.is_some());
+    format!("\n{}: {}", file.display(), print::counted(errors, "fault"))
+}

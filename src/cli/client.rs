@@ -1,0 +1,333 @@
+//! Asks the running proxy through its admin API: HTTP/1.1, one connection per question.
+
+use std::{
+    env, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    Method, Request, Response, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST},
+};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    runtime,
+    time::timeout,
+};
+
+use super::{
+    args::{Args, AskArgs},
+    exit_code::CommandError,
+    peek::Peek,
+};
+use crate::{admin::AdminAddress, config::value::BindAddress};
+
+/// The running proxy, as the command line knows it.
+#[derive(Debug)]
+pub(super) struct Client {
+    address: AdminAddress,
+    token: Option<String>,
+}
+
+/// Why there is no answer, or not the one that was wanted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    /// Nobody listens there.
+    #[error(
+        "no proxy answers at {address}: {}; is it running, and is [admin] in its configuration?",
+        reason(source)
+    )]
+    Unreachable {
+        /// Where.
+        address: AdminAddress,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Somebody listens there, and does not answer in time.
+    #[error("the proxy at {address} does not answer within {} s", patience.as_secs())]
+    Late {
+        /// Where.
+        address: AdminAddress,
+        /// How long it was waited for.
+        patience: Duration,
+    },
+    /// The connection broke, or what came is no answer of an admin API.
+    #[error("{address} does not answer as a proxy's admin API does: {reason}")]
+    Broken {
+        /// Where.
+        address: AdminAddress,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The proxy says no, and why.
+    #[error("{sentence}{}", hint(*status))]
+    Refused {
+        /// Its status.
+        status: StatusCode,
+        /// Its sentence.
+        sentence: String,
+        /// Its whole answer.
+        body: Value,
+    },
+    /// The system gives no runtime.
+    #[error("cannot ask: {0}")]
+    System(io::Error),
+}
+
+impl Client {
+    /// Finds the proxy: where the arguments say, else where the configuration says.
+    pub(super) fn find(args: &Args, ask: &AskArgs) -> Result<Self, CommandError> {
+        let given = env::var("SLUICEGATE_TOKEN").ok();
+        let given = given.filter(|token| !token.is_empty());
+        let file = args.config();
+        if let Some(address) = &ask.admin {
+            // A token goes to a place that the file does not name only by the user's word.
+            let written = || Peek::at(args.config.as_deref()?).ok()?.token();
+            let token = given.or_else(written);
+            return Ok(Self::new(address.clone(), token));
+        }
+        let peek = Peek::at(file).map_err(|error| CommandError::unreadable(file, &error))?;
+        let token = given.or_else(|| peek.token());
+        Ok(Self::new(peek.address(file)?, token))
+    }
+
+    fn new(address: AdminAddress, token: Option<String>) -> Self {
+        Self { address, token }
+    }
+
+    /// Where the proxy is asked.
+    pub(super) fn address(&self) -> &AdminAddress {
+        &self.address
+    }
+
+    /// Reads something.
+    pub(super) fn get(&self, path: &str) -> Result<Value, ClientError> {
+        self.ask(Method::GET, path, "application/json", Bytes::new())
+    }
+
+    /// Asks a question with a body, or commands something.
+    pub(super) fn post(
+        &self,
+        path: &str,
+        media_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Value, ClientError> {
+        self.ask(Method::POST, path, media_type, body.into())
+    }
+
+    /// Takes an answer for what it should be.
+    pub(super) fn understand<T: DeserializeOwned>(&self, answer: Value) -> Result<T, ClientError> {
+        serde_json::from_value(answer).map_err(|error| self.broken(&error))
+    }
+
+    fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: Bytes,
+    ) -> Result<Value, ClientError> {
+        let request = self.request(method, path, media_type, body)?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(ClientError::System)?;
+        let exchange = runtime.block_on(async {
+            // The timer belongs to the runtime.
+            timeout(ANSWER_TIMEOUT, self.connect_and_send(request)).await
+        });
+        let (status, body) = exchange.map_err(|_| ClientError::Late {
+            address: self.address.clone(),
+            patience: ANSWER_TIMEOUT,
+        })??;
+        let value: Value = serde_json::from_slice(&body).map_err(|_| self.broken("no JSON"))?;
+        if status.is_success() {
+            return Ok(value);
+        }
+        let sentence = value.get("error").and_then(Value::as_str);
+        let sentence = sentence.map_or_else(|| status.to_string(), str::to_owned);
+        Err(ClientError::Refused {
+            status,
+            sentence,
+            body: value,
+        })
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, ClientError> {
+        let host = match &self.address {
+            AdminAddress::Tcp(address) => address.to_string(),
+            AdminAddress::Unix(_) => "localhost".to_owned(),
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, host)
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, media_type);
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        request
+            .body(Full::new(body))
+            .map_err(|error| self.broken(&error))
+    }
+
+    async fn connect_and_send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), ClientError> {
+        let unreachable = |source| ClientError::Unreachable {
+            address: self.address.clone(),
+            source,
+        };
+        let late = |_| unreachable(io::ErrorKind::TimedOut.into());
+        match &self.address {
+            AdminAddress::Tcp(address) => {
+                let connecting = TcpStream::connect(reachable(*address));
+                let stream = timeout(CONNECT_TIMEOUT, connecting).await.map_err(late)?;
+                self.send(stream.map_err(unreachable)?, request).await
+            }
+            AdminAddress::Unix(path) => {
+                let connecting = UnixStream::connect(path);
+                let stream = timeout(CONNECT_TIMEOUT, connecting).await.map_err(late)?;
+                self.send(stream.map_err(unreachable)?, request).await
+            }
+        }
+    }
+
+    async fn send<S>(
+        &self,
+        stream: S,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), ClientError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let io = TokioIo::new(stream);
+        let handshake = hyper::client::conn::http1::handshake(io).await;
+        let (mut sender, connection) = handshake.map_err(|error| self.broken(&error))?;
+        // It ends with the runtime, which lives for this one question.
+        tokio::spawn(connection);
+        let response: Response<Incoming> = sender
+            .send_request(request)
+            .await
+            .map_err(|error| self.broken(&error))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect();
+        let body = body.await.map_err(|error| self.broken(&error))?;
+        Ok((status, body.to_bytes()))
+    }
+
+    fn broken(&self, reason: &(impl ToString + ?Sized)) -> ClientError {
+        ClientError::Broken {
+            address: self.address.clone(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl Peek {
+    /// The admin API's address according to the file.
+    fn address(&self, file: &Path) -> Result<AdminAddress, CommandError> {
+        let admin = self.admin.as_ref();
+        let admin = admin.ok_or_else(|| CommandError::Configuration {
+            file: file.to_owned(),
+            reason: "it has no [admin] table, so the proxy cannot be asked; \
+                     add one, or say --admin ADDRESS"
+                .to_owned(),
+        })?;
+        Ok(match &admin.address {
+            BindAddress::Tcp(address) => AdminAddress::Tcp(*address),
+            BindAddress::Unix(path) => AdminAddress::Unix(path.clone()),
+        })
+    }
+
+    /// The token according to the file; reading may be allowed without it.
+    fn token(&self) -> Option<String> {
+        self.admin.as_ref()?.token.as_ref()?.reveal().ok()
+    }
+}
+
+/// Writes a text as one segment of a path.
+pub(super) fn segment(text: &str) -> String {
+    let mut segment = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            segment.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    segment
+}
+
+/// Who listens at every address is asked at this machine's own.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The system's word for it, without the number of the error.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+        io::ErrorKind::TimedOut => "it does not accept the connection".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn hint(status: StatusCode) -> &'static str {
+    if status == StatusCode::UNAUTHORIZED {
+        "; set SLUICEGATE_TOKEN, or name the proxy's own file with --config"
+    } else {
+        ""
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A reload reads files, looks names up and compiles every route.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// More than the largest list of pools.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unix_address_stays_one_segment() {
+        assert_eq!(segment("unix:/run/a b.sock"), "unix:%2Frun%2Fa%20b.sock");
+        assert_eq!(segment("[::1]:80"), "[::1]:80");
+        assert_eq!(segment("ü?#%"), "%C3%BC%3F%23%25");
+    }
+
+    #[test]
+    fn every_address_is_asked_here() {
+        let here = |text: &str| reachable(text.parse().unwrap()).to_string();
+        assert_eq!(here("0.0.0.0:9"), "127.0.0.1:9");
+        assert_eq!(here("[::]:9"), "[::1]:9");
+        assert_eq!(here("10.0.0.1:9"), "10.0.0.1:9");
+    }
+}

@@ -1,0 +1,45 @@
+//! `diff`: what a reload with another file would change.
+
+use serde_json::Value;
+
+use super::{
+    args::{Args, DiffArgs, OutputFormat},
+    check,
+    client::Client,
+    exit_code::{CommandError, Exit},
+    faults, print,
+};
+use crate::config::Diff;
+
+/// Compares with the file of `--config`, or else with the running proxy.
+pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> {
+    let format = asked.ask.output.format;
+    let (difference, other) = match &args.config {
+        Some(old) if !asked.live && asked.ask.admin.is_none() => {
+            let from = check::load(old).map_err(CommandError::Faults)?;
+            let to = check::load(&asked.file).map_err(CommandError::Faults)?;
+            let difference = Diff::between(&from.config, &to.config);
+            (difference, old.display().to_string())
+        }
+        _ => {
+            let client = Client::find(args, &asked.ask)?;
+            let text = std::fs::read(&asked.file);
+            let text = text.map_err(|error| CommandError::unreadable(&asked.file, &error))?;
+            let told = client.post("/diff", "application/toml", text)?;
+            if told.get("ok") == Some(&Value::Bool(false)) {
+                faults::show(&told, &asked.file, format)?;
+                return Ok(Exit::InvalidConfiguration);
+            }
+            let place = format!("the proxy at {}", client.address());
+            (client.understand(told)?, place)
+        }
+    };
+    match format {
+        OutputFormat::Json => print::json(&difference)?,
+        OutputFormat::Text => {
+            let file = asked.file.display();
+            print::answer(&format!("from {other} to {file}:\n{difference}"))?;
+        }
+    }
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,88 @@
+//! How a command can end, and what it tells a script by it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use super::client::ClientError;
+use crate::config::Faults;
+
+/// What a script learns of a command that was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// It is as it should be: 0.
+    Fine,
+    /// It was not done: 1.
+    Failed,
+    /// The configuration is at fault: 3.
+    InvalidConfiguration,
+}
+
+/// Why a command could not be done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommandError {
+    /// The configuration has faults.
+    #[error("{0}")]
+    Faults(Faults),
+    /// The configuration cannot be used for this.
+    #[error("error: {}: {reason}", file.display())]
+    Configuration {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The running proxy cannot be asked, or says no.
+    #[error("error: {0}")]
+    Client(#[from] ClientError),
+    /// The output cannot be written.
+    #[error("error: the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+    /// What was asked for does not exist.
+    #[error("error: {0}")]
+    WrongUse(String),
+}
+
+impl Exit {
+    /// The number of it; 2 for wrong use, which clap finds before any command runs.
+    pub(super) const fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Failed => 1,
+            Self::InvalidConfiguration => 3,
+        }
+    }
+}
+
+impl CommandError {
+    /// The file cannot be read.
+    pub(super) fn unreadable(file: &Path, error: &io::Error) -> Self {
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => "the file does not exist".to_owned(),
+            _ => format!("the file cannot be read: {error}"),
+        };
+        Self::Configuration {
+            file: file.to_owned(),
+            reason,
+        }
+    }
+
+    /// The number that a script sees.
+    pub(super) const fn code(&self) -> u8 {
+        match self {
+            Self::Client(_) | Self::Output(_) => Exit::Failed.code(),
+            Self::WrongUse(_) => WRONG_USE,
+            Self::Faults(_) | Self::Configuration { .. } => Exit::InvalidConfiguration.code(),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+const WRONG_USE: u8 = 2;

@@ -1,0 +1,59 @@
+//! The command `explain`: asks the file, or the running proxy.
+
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+use super::{super::args::ExplainArgs, Asked, text};
+use crate::cli::{
+    args::{Args, OutputFormat},
+    check,
+    client::Client,
+    exit_code::{CommandError, Exit},
+    print,
+};
+
+/// Explains the request that the arguments describe.
+pub(in crate::cli) fn explain(args: &Args, asked: &ExplainArgs) -> Result<Exit, CommandError> {
+    let live = asked.live || asked.ask.admin.is_some();
+    let told = if live {
+        let client = Client::find(args, &asked.ask)?;
+        let body = question(asked).to_string();
+        client.post("/explain", "application/json", body)?
+    } else {
+        let snapshot = check::compile(args.config())?;
+        let explained = super::explain(&snapshot, &request(asked));
+        json!(explained.map_err(CommandError::WrongUse)?)
+    };
+    match asked.ask.output.format {
+        OutputFormat::Json => print::json(&told)?,
+        OutputFormat::Text => print::answer(&text::text(&told))?,
+    }
+    Ok(Exit::Fine)
+}
+
+fn request(asked: &ExplainArgs) -> Asked {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &asked.headers {
+        headers.append(name.clone(), value.clone());
+    }
+    Asked {
+        method: asked.method.clone(),
+        url: asked.url.clone(),
+        headers,
+        source: asked.source,
+    }
+}
+
+/// The same as the admin API wants it.
+fn question(asked: &ExplainArgs) -> Value {
+    let header = |(name, value): &(http::HeaderName, http::HeaderValue)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        json!([name.as_str(), value])
+    };
+    json!({
+        "method": asked.method.as_str(),
+        "url": asked.url.to_string(),
+        "headers": asked.headers.iter().map(header).collect::<Vec<_>>(),
+        "source": asked.source,
+    })
+}

@@ -1,0 +1,67 @@
+//! What the command line needs of a file that may have faults elsewhere.
+//!
+//! The proxy may run although its file is broken by now, and that is when it is asked
+//! most: so the two tables are read on their own, whatever else is wrong.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use toml::de::DeTable;
+
+use crate::config::{
+    schema::{Admin, Log},
+    setting::{Node, Reader, Setting},
+};
+
+/// Two tables of a file.
+#[derive(Debug, Default)]
+pub(super) struct Peek {
+    /// Where the running proxy can be asked, if it can.
+    pub(super) admin: Option<Admin>,
+    /// How it is to log.
+    pub(super) log: Log,
+}
+
+impl Peek {
+    /// Reads what can be read of them.
+    ///
+    /// # Errors
+    /// The file cannot be read at all.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        let bytes = std::fs::read(path)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let (tree, _) = DeTable::parse_recoverable(&text);
+        let base: PathBuf = path.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Self {
+            admin: table(tree.get_ref(), "admin", &base),
+            log: table(tree.get_ref(), "log", &base).unwrap_or_default(),
+        })
+    }
+}
+
+fn table<T: Setting>(root: &DeTable<'_>, name: &str, base: &Path) -> Option<T> {
+    let (key, value) = root.get_key_value(name)?;
+    let mut reader = Reader::new(base);
+    T::read(&Node::entry(key.span().into(), value), &mut reader)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::LogFormat;
+
+    #[test]
+    fn a_fault_elsewhere_hides_neither_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("proxy.toml");
+        let text = "[admin]\naddress = \"127.0.0.1:7\"\n[pools.app\nendpoints = 7\n\
+                    [log]\nformat = \"json\"\nlevel = \"lowd\"\n";
+        std::fs::write(&path, text).unwrap();
+        let peek = Peek::at(&path).unwrap();
+        assert_eq!(peek.admin.unwrap().address.to_string(), "127.0.0.1:7");
+        assert_eq!(peek.log.format, LogFormat::Json);
+        assert!(Peek::at(&folder.path().join("none")).is_err());
+    }
+}
