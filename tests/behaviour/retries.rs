@@ -364,5 +364,20 @@ async fn the_last_answer_is_relayed_when_every_try_got_one() {
     proxy.finish().await;
 }
 
+#[tokio::test]
+async fn an_endpoint_that_asks_for_more_time_than_there_is_is_not_asked_again() {
+    let app = Backend::start(|_| {
+        answer_bytes("HTTP/1.1 503 No\r\nretry-after: 120\r\ncontent-length: 4\r\n\r\nbusy")
+    })
+    .await;
+    let text = TWO.replace("\"$bad\", \"$good\"", "\"$app\"");
+    let proxy = Settings::new(&text).backend("app", &app).start().await;
+    let answer = proxy.get("/").await;
+    assert_eq!((answer.status, answer.field("retry-after")), (503, "120"));
+    assert_eq!(answer.text(), "busy");
+    assert_eq!(app.count(), 1);
+    proxy.finish().await;
+}
+
 /// Requests at once in the test of the budget: a tenth of them is two.
 const REQUESTS: usize = 20;
