@@ -60,7 +60,9 @@ impl Fields {
             return Err(FieldFault::TooMany);
         }
         let mut fields = Self {
-            headers: HeaderMap::try_with_capacity(count).map_err(|_| FieldFault::TooMany)?,
+            // The proxy adds some of its own: growing the map later would move all of it.
+            headers: HeaderMap::try_with_capacity(count + ADDED)
+                .map_err(|_| FieldFault::TooMany)?,
             ..Self::default()
         };
         let mut at = start;
@@ -138,6 +140,9 @@ fn trimmed(line: &[u8], mut from: usize) -> (usize, usize) {
     }
     (from, to)
 }
+
+/// Fields that the walk adds to a message, about.
+const ADDED: usize = 6;
 
 #[cfg(test)]
 mod tests {

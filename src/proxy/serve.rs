@@ -3,7 +3,7 @@
 //! Every step is one call; what ends the walk early is a [`Failure`], which becomes
 //! a reply in one place. A panic ends the exchange with 500 and nothing else.
 
-use std::rc::Rc;
+use std::{pin::pin, rc::Rc};
 
 use ::http::{Request, Response};
 
@@ -21,7 +21,10 @@ use crate::{
 /// Dropping the future cancels the exchange: the client has gone.
 pub async fn serve(connection: &Rc<Connection>, request: Request<Body>) -> Response<Outgoing> {
     let mut open = begin(connection, Some(&request));
-    let walked = task::caught(walk(connection, open.exchange(), request)).await;
+    let walked = {
+        let walking = pin!(walk(connection, open.exchange(), request));
+        task::caught(walking).await
+    };
     match walked {
         Ok(Ok(response)) => response::seal(open, response),
         Ok(Err(failure)) => reply::failure(open, failure),

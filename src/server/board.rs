@@ -33,7 +33,7 @@ pub(crate) struct ReloadReport {
     /// What it changed; none when it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) changes: Option<serde_json::Value>,
-    /// Connections that it closed.
+    /// Connections that it closes: those of listeners that left.
     pub(crate) connections_closed: u64,
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -296,6 +296,7 @@ impl Control {
         reload::listen(&self.shared, prepared.bound).await;
         reload::tell(&self.shared, |_| Some(Command::Refresh)).await;
         let removed = reload::removed_listeners(&old, &new);
+        let connections_closed = reload::connections_leaving(&old, &removed);
         let shared = Arc::clone(&self.shared);
         self.leaving = Some(task::spawn_local("leaving listeners", async move {
             reload::unlisten(&shared, &removed).await;
@@ -307,6 +308,7 @@ impl Control {
         let diff = reload::diff(&old, &new);
         tracing::info!(
             generation = new.generation,
+            connections_closed,
             "configuration reloaded\n{diff}"
         );
         if diff.needs_restart() {
@@ -314,6 +316,7 @@ impl Control {
         }
         let mut report = report("succeeded", new.generation);
         report.changes = serde_json::to_value(&diff).ok();
+        report.connections_closed = connections_closed;
         Ok(report)
     }
 

@@ -1,7 +1,11 @@
 //! A new configuration: everything new is loaded, checked, tested and bound beside the
 //! old, then there is one swap, and what left drains. Any fault keeps the old one.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use socket2::Socket;
 use tokio::{sync::oneshot, time::Instant};
@@ -221,6 +225,17 @@ pub(crate) fn removed_listeners(old: &Snapshot, new: &Snapshot) -> Vec<BindAddre
     old.filter(|address| !kept.contains(address))
         .cloned()
         .collect()
+}
+
+/// Connections on listeners that leave; they close when their exchange is over. All others stay.
+pub(crate) fn connections_leaving(old: &Snapshot, removed: &[BindAddress]) -> u64 {
+    let leaving = old
+        .listeners
+        .iter()
+        .filter(|listener| removed.contains(&listener.address));
+    leaving
+        .map(|listener| listener.open.load(Ordering::Relaxed) as u64)
+        .sum()
 }
 
 /// Removes the metric series of what left the configuration.

@@ -216,7 +216,10 @@ fn start_worker(
             match runtime {
                 Ok(runtime) => runtime.block_on(async {
                     let worker = Worker::new(index, shared);
-                    if task::caught(worker.run(commands)).await.is_err() {
+                    if task::caught(std::pin::pin!(worker.run(commands)))
+                        .await
+                        .is_err()
+                    {
                         tracing::error!(index, "a worker panicked; this is a bug");
                     }
                 }),

@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
+    pin::Pin,
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
     task::Poll,
 };
@@ -24,7 +25,7 @@ where
     let guard = TaskGuard::new();
     tokio::task::spawn_local(async move {
         let _guard = guard;
-        if caught(future).await.is_err() {
+        if caught(std::pin::pin!(future)).await.is_err() {
             tracing::error!(task = name, "a task panicked; this is a bug");
         }
     })
@@ -36,10 +37,11 @@ pub struct Panicked;
 
 /// Runs a future, turning its panic into an error, which is counted.
 ///
+/// Takes it pinned: the walk of a request is large, and moving it would cost.
+///
 /// # Errors
 /// [`Panicked`] if the future panicked; it is not polled again.
-pub async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = std::pin::pin!(future);
+pub async fn caught<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Panicked> {
     std::future::poll_fn(|cx| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
         match polled {
@@ -82,7 +84,7 @@ mod tests {
                 let task = spawn_local("test", async { panic!("on purpose") });
                 assert!(task.await.is_ok());
                 assert_eq!(PANICS.load(Ordering::Relaxed), before + 1);
-                assert_eq!(caught(async { 5 }).await, Ok(5));
+                assert_eq!(caught(std::pin::pin!(async { 5 })).await, Ok(5));
             })
             .await;
     }
