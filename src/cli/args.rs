@@ -44,6 +44,8 @@ pub(super) enum Verb {
     Endpoint(EndpointArgs),
     /// Tell what was decided and done for a recent request.
     Why(WhyArgs),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
     /// Print the completions of a shell.
     Completions {
         /// The shell.

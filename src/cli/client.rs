@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    Method, Request, Response, StatusCode,
+    HeaderValue, Method, Request, Response, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST},
 };
 use http_body_util::{BodyExt, Full, Limited};
@@ -32,7 +32,6 @@ use super::{
 use crate::{admin::AdminAddress, config::value::BindAddress};
 
 /// The running proxy, as the command line knows it.
-#[derive(Debug)]
 pub(super) struct Client {
     address: AdminAddress,
     token: Option<String>,
@@ -68,6 +67,9 @@ pub(super) enum ClientError {
         /// What is wrong.
         reason: String,
     },
+    /// The token cannot stand in a header.
+    #[error("the token has characters in it that no token may have, such as a line end")]
+    Token,
     /// The proxy says no, and why.
     #[error("{sentence}{}", hint(*status))]
     Refused {
@@ -180,7 +182,10 @@ impl Client {
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, media_type);
         if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+            let credentials = HeaderValue::try_from(format!("Bearer {token}"));
+            let mut credentials = credentials.map_err(|_| ClientError::Token)?;
+            credentials.set_sensitive(true);
+            request = request.header(AUTHORIZATION, credentials);
         }
         request
             .body(Full::new(body))

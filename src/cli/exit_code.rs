@@ -40,6 +40,9 @@ pub(super) enum CommandError {
     /// The output cannot be written.
     #[error("error: the output cannot be written: {0}")]
     Output(#[from] io::Error),
+    /// The request in question would be refused before it is routed.
+    #[error("error: the proxy would refuse this request: {0}")]
+    Refused(String),
     /// What was asked for does not exist.
     #[error("error: {0}")]
     WrongUse(String),
@@ -72,7 +75,7 @@ impl CommandError {
     /// The number that a script sees.
     pub(super) const fn code(&self) -> u8 {
         match self {
-            Self::Client(_) | Self::Output(_) => Exit::Failed.code(),
+            Self::Client(_) | Self::Output(_) | Self::Refused(_) => Exit::Failed.code(),
             Self::WrongUse(_) => WRONG_USE,
             Self::Faults(_) | Self::Configuration { .. } => Exit::InvalidConfiguration.code(),
         }

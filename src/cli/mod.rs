@@ -56,6 +56,7 @@ fn dispatch(args: &Args) -> Result<Exit, CommandError> {
         Verb::Drain(asked) => operate::drain(args, asked),
         Verb::Endpoint(asked) => operate::endpoint(args, asked),
         Verb::Why(asked) => why::why(args, asked),
+        Verb::Schema => paper::schema(),
         Verb::Completions { shell } => paper::completions(*shell),
         Verb::Man { command } => paper::manual(command.as_deref()),
     }

@@ -1,4 +1,4 @@
-//! What the definition of the command line is printed as: completions and manual pages.
+//! What the definitions are printed as: completions, manual pages, the schema of the file.
 
 use std::io;
 
@@ -9,6 +9,7 @@ use super::{
     exit_code::{CommandError, Exit},
     print,
 };
+use crate::config::schema::json_schema;
 
 /// Prints the completions of a shell.
 pub(super) fn completions(shell: Shell) -> Result<Exit, CommandError> {
@@ -32,6 +33,12 @@ pub(super) fn manual(command: Option<&str>) -> Result<Exit, CommandError> {
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text)?;
     show(text)
+}
+
+/// Prints the JSON Schema of the configuration.
+pub(super) fn schema() -> Result<Exit, CommandError> {
+    print::json(&json_schema())?;
+    Ok(Exit::Fine)
 }
 
 fn show(text: Vec<u8>) -> Result<Exit, CommandError> {

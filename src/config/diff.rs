@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_and_the_admin_address_need_a_restart() {
+    fn workers_the_admin_address_and_the_format_of_the_log_need_a_restart() {
         let told = diff("", "[proxy]\nworkers = 2\n[admin]\n");
         assert!(
             told.contains("[proxy]: workers auto -> 2 (needs a restart)"),
@@ -358,6 +358,12 @@ mod tests {
         );
         assert!(
             told.contains("[admin]: address not set -> 127.0.0.1:9901 (needs"),
+            "{told}"
+        );
+        let told = diff("", "[log]\nlevel = \"warn\"\nformat = \"json\"");
+        assert!(told.contains("[log]: level info -> warn\n"), "{told}");
+        assert!(
+            told.contains("format text -> json (needs a restart)"),
             "{told}"
         );
         let both = Diff::between(&config(""), &config("[proxy]\nstate_dir = \"s\""));

@@ -246,6 +246,9 @@ fn the_token_comes_from_the_environment_or_the_file() {
         "{}",
         outcome.all()
     );
+    let outcome = proxy.run_with_token(Some("two\nlines"), &["reload"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.all());
+    assert!(outcome.stderr.contains("the token"), "{}", outcome.all());
     // An address that the file does not name gets no token out of the file unasked.
     let admin = proxy.address("admin");
     let arguments = ["reload", "--admin", &admin];
@@ -295,4 +298,25 @@ fn the_log_is_as_the_file_says_and_its_level_follows_reloads() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(line["level"].is_string(), "{line}");
     }
+}
+
+#[test]
+fn explain_refuses_what_the_proxy_refuses() {
+    let proxy = shop();
+    // With its slash decoded, the path would go elsewhere.
+    let arguments = ["explain", "GET", "http://shop.example/old%2Fshoe"];
+    let live = [&arguments[..], &["--live"]].concat();
+    for arguments in [&arguments[..], &live] {
+        let text = proxy.answer(arguments);
+        assert!(text.starts_with("refused with 400"), "{text}");
+    }
+    assert!(proxy.get("/old%2Fshoe", "").starts_with("HTTP/1.1 400"));
+    let arguments = ["explain", "GET", "http://shop.example/%00"];
+    let live = [&arguments[..], &["--live"]].concat();
+    for arguments in [&arguments[..], &live] {
+        let outcome = proxy.run(arguments);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.all());
+        assert!(outcome.stderr.starts_with("error: "), "{}", outcome.all());
+    }
+    assert!(proxy.get("/%00", "").starts_with("HTTP/1.1 400"));
 }

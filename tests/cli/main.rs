@@ -11,6 +11,7 @@ mod live;
 #[path = "../behaviour/harness/port.rs"]
 mod port;
 mod running;
+mod schema;
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
@@ -76,7 +77,20 @@ fn help_and_version_are_fine() {
         assert!(outcome.stdout.contains("sluicegate"), "{}", outcome.stdout);
     }
     let help = run(GOOD, &["--help"]).stdout;
-    for command in ["run", "check", "diff", "explain"] {
+    for command in [
+        "run",
+        "check",
+        "diff",
+        "explain",
+        "status",
+        "reload",
+        "drain",
+        "endpoint",
+        "why",
+        "schema",
+        "completions",
+        "man",
+    ] {
         assert!(help.contains(command), "{command}: {help}");
     }
 }

@@ -22,7 +22,7 @@ pub(in crate::cli) fn explain(args: &Args, asked: &ExplainArgs) -> Result<Exit, 
     } else {
         let snapshot = check::compile(args.config())?;
         let explained = super::explain(&snapshot, &request(asked));
-        json!(explained.map_err(CommandError::WrongUse)?)
+        json!(explained.map_err(CommandError::Refused)?)
     };
     match asked.ask.output.format {
         OutputFormat::Json => print::json(&told)?,

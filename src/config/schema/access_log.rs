@@ -8,7 +8,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use crate::config::nearest::alternatives;
-use crate::config::setting::{Node, Reader, Setting, Shape, table};
+use crate::config::setting::{Form, Node, Reader, Setting, Shape, table};
 use crate::config::value::template::Fill;
 use crate::config::value::{FieldSource, Mismatch, Ratio, Template};
 
@@ -58,6 +58,10 @@ impl Setting for LogTarget {
         Shape::value("path or \"-\"", "\"access.log\"")
     }
 
+    fn form() -> Form {
+        Form::Text
+    }
+
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         if node.text() == Some("-") {
             return Some(Self::Stdout);
@@ -87,6 +91,10 @@ pub enum AccessFormat {
 impl Setting for AccessFormat {
     fn shape() -> Shape {
         Shape::value("\"json\", \"common\" or template", "\"{client} {status}\"")
+    }
+
+    fn form() -> Form {
+        Form::Text
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {

@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod admin;
 pub mod endpoint;
 pub mod health;
+mod json_schema;
 pub mod listener;
 pub mod log;
 pub mod picker;
@@ -22,6 +23,7 @@ pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarg
 pub use admin::Admin;
 pub use endpoint::Endpoint;
 pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};
+pub use json_schema::json_schema;
 pub use listener::{Listener, ListenerLimits, ListenerTimeouts, Protocol, Underscores};
 pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use picker::{Hashing, Picker};

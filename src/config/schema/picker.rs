@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::config::setting::{
-    Node, Reader, Setting, Shape, choice, print_choice, read_choice, table,
+    Choice as _, Form, Node, Reader, Setting, Shape, choice, print_choice, read_choice, table,
 };
 use crate::config::value::HashKey;
 
@@ -69,6 +69,10 @@ impl Setting for Picker {
             "picker",
             "\"round_robin\" or { maglev = { key = \"client_ip\" } }",
         )
+    }
+
+    fn form() -> Form {
+        Form::Text.or(Form::Table(HashingPicker::keys))
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {

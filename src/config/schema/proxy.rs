@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use crate::config::setting::{Node, Reader, Setting, Shape, table};
+use crate::config::setting::{Form, Node, Reader, Setting, Shape, table};
 use crate::config::value::Mismatch;
 
 table! {
@@ -57,6 +57,10 @@ pub enum Workers {
 impl Setting for Workers {
     fn shape() -> Shape {
         Shape::value("number of threads or \"auto\"", "\"auto\" or 4")
+    }
+
+    fn form() -> Form {
+        Form::Words(vec!["auto"]).or(Form::Integer)
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {

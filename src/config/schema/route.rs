@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::retry::Retry;
 use super::rewrite::{HeaderChanges, Rewrite};
-use crate::config::setting::{Node, Reader, Setting, Shape, Spanned, choice, table};
+use crate::config::setting::{Form, Node, Reader, Setting, Shape, Spanned, choice, table};
 use crate::config::value::{ByteSize, HostPattern, Mismatch, Name, Pattern, Template, ValueMatch};
 
 table! {
@@ -116,6 +116,10 @@ impl std::ops::Deref for Path {
 impl Setting for Path {
     fn shape() -> Shape {
         Shape::value("path of a URL", "\"/orders\"")
+    }
+
+    fn form() -> Form {
+        Form::Text
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {

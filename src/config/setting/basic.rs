@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Node, Reader, Setting, Shape, Span, Spanned};
+use super::{Form, Node, Reader, Setting, Shape, Span, Spanned};
 use crate::config::diagnostic::Fault;
 use crate::config::value::Mismatch;
 use crate::config::value::name::Name;
@@ -12,6 +12,10 @@ use crate::config::value::name::Name;
 impl Setting for bool {
     fn shape() -> Shape {
         Shape::value("truth value", "true or false")
+    }
+
+    fn form() -> Form {
+        Form::Boolean
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
@@ -32,6 +36,10 @@ impl Setting for String {
         Shape::value("string", "\"text\"")
     }
 
+    fn form() -> Form {
+        Form::Text
+    }
+
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         reader.parse_text(node, &Self::shape(), |text| Ok(text.to_owned()))
     }
@@ -46,6 +54,10 @@ macro_rules! whole_numbers {
         impl Setting for $ty {
             fn shape() -> Shape {
                 Shape::value("whole number", "10")
+            }
+
+            fn form() -> Form {
+                Form::Integer
             }
 
             fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
@@ -73,6 +85,10 @@ impl Setting for f64 {
         Shape::value("number", "1.25")
     }
 
+    fn form() -> Form {
+        Form::Number
+    }
+
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let number = node.number().filter(|number| number.is_finite());
         if number.is_none() {
@@ -91,6 +107,10 @@ impl<T: Setting> Setting for Spanned<T> {
         T::shape()
     }
 
+    fn form() -> Form {
+        T::form()
+    }
+
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         T::read(node, reader).map(|value| Self::new(value, node.span))
     }
@@ -104,6 +124,14 @@ impl<T: Setting> Setting for Spanned<T> {
 impl<T: Setting> Setting for Option<T> {
     fn shape() -> Shape {
         T::shape()
+    }
+
+    fn form() -> Form {
+        if T::has_switch() {
+            T::form().or(Form::Off)
+        } else {
+            T::form()
+        }
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
@@ -131,6 +159,10 @@ impl<T: Setting> Setting for Vec<T> {
             example: example.into(),
             ..item
         }
+    }
+
+    fn form() -> Form {
+        Form::List(Box::new(T::form()))
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
@@ -214,6 +246,10 @@ impl<K: MapKey + Ord, T: Setting> Setting for BTreeMap<K, T> {
         map_shape::<K, T>()
     }
 
+    fn form() -> Form {
+        Form::Map(Box::new(T::form()))
+    }
+
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         Some(read_pairs(node, reader)?.into_iter().collect())
     }
@@ -227,6 +263,10 @@ impl<K: MapKey + Ord, T: Setting> Setting for BTreeMap<K, T> {
 impl<K: MapKey, T: Setting> Setting for Vec<(K, T)> {
     fn shape() -> Shape {
         map_shape::<K, T>()
+    }
+
+    fn form() -> Form {
+        Form::Map(Box::new(T::form()))
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {

@@ -143,6 +143,7 @@ macro_rules! choice {
                     name: $key,
                     doc: concat!($($key_doc, "\n"),+),
                     shape: <$ty as $crate::config::setting::Setting>::shape(),
+                    form: <$ty as $crate::config::setting::Setting>::form(),
                     default: None,
                     choice: true,
                 }, )* ]

@@ -9,6 +9,7 @@
 
 mod basic;
 mod choice;
+mod form;
 mod reader;
 mod span;
 mod table;
@@ -18,6 +19,7 @@ mod words;
 pub use basic::MapKey;
 pub use choice::Choice;
 pub(crate) use choice::{choice, print_choice, read_choice, take_first};
+pub use form::Form;
 pub use reader::{Findings, Node, Reader};
 pub use span::{Span, Spanned, Spans};
 pub use table::{Found, Table, TableReader};
@@ -32,6 +34,11 @@ use serde_json::Value;
 pub trait Setting: Sized {
     /// Says what it is called in the reference and in messages.
     fn shape() -> Shape;
+
+    /// Says how it is written, for the JSON Schema.
+    fn form() -> Form {
+        Form::Any
+    }
 
     /// Reads it. `None` means that a fault was noted.
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self>;
@@ -90,6 +97,8 @@ pub struct KeyDoc {
     pub doc: &'static str,
     /// What it takes.
     pub shape: Shape,
+    /// How it is written.
+    pub form: Form,
     /// What holds when it is not written; `None` when it must be.
     pub default: Option<Value>,
     /// Whether it is one of several keys of which one is written.

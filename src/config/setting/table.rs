@@ -232,6 +232,7 @@ macro_rules! table {
                         name: $crate::config::setting::key_name!($field $($key)?),
                         doc: concat!($($key_doc, "\n"),+),
                         shape: <$ty as $crate::config::setting::Setting>::shape(),
+                        form: <$ty as $crate::config::setting::Setting>::form(),
                         default: table!(@printed $ty $(, $default)?),
                         choice: false,
                     }, )*
@@ -298,6 +299,17 @@ macro_rules! table {
                     shape.example = $short_example.into();
                 )?
                 shape
+            }
+
+            fn form() -> $crate::config::setting::Form {
+                let form = $crate::config::setting::Form::Table(
+                    <Self as $crate::config::setting::Table>::keys,
+                );
+                $(
+                    let _ = $short_kind; // Every short form so far is a text.
+                    let form = $crate::config::setting::Form::Text.or(form);
+                )?
+                form
             }
 
             fn read(

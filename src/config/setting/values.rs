@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::choice::print_choice;
-use super::{Node, Reader, Setting, Shape, choice, read_choice};
+use super::{Choice, Form, Node, Reader, Setting, Shape, choice, read_choice};
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
     BindAddress, ByteSize, EndpointAddress, FieldSource, HashKey, HostPattern, Mismatch, Name,
@@ -22,6 +22,10 @@ macro_rules! strings {
         impl Setting for $ty {
             fn shape() -> Shape {
                 Shape::value($kind, $example)
+            }
+
+            fn form() -> Form {
+                Form::Text
             }
 
             fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
@@ -87,6 +91,10 @@ macro_rules! located {
                 Shape::value($kind, $example)
             }
 
+            fn form() -> Form {
+                Form::Text
+            }
+
             fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
                 let base = reader.resolve("");
                 reader.parse_text(node, &Self::shape(), |text| Self::parse(text, &base))
@@ -109,6 +117,10 @@ impl Setting for PathBuf {
         Shape::value("path", "\"state\"")
     }
 
+    fn form() -> Form {
+        Form::Text
+    }
+
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let path = reader.parse_text(node, &Self::shape(), |text| {
             if text.is_empty() || text.contains('\0') {
@@ -129,6 +141,10 @@ impl Setting for ByteSize {
         Shape::value("size", "\"64KiB\"")
     }
 
+    fn form() -> Form {
+        Form::Text.or(Form::Integer)
+    }
+
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match node.integer() {
             Some(number) => reader.accept(node, Self::from_integer(number)),
@@ -144,6 +160,10 @@ impl Setting for ByteSize {
 impl Setting for Ratio {
     fn shape() -> Shape {
         Shape::value("ratio", "\"5%\" or 0.05")
+    }
+
+    fn form() -> Form {
+        Form::Text.or(Form::Number)
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
@@ -163,6 +183,10 @@ impl Setting for StatusCode {
         Shape::value("status", "503")
     }
 
+    fn form() -> Form {
+        Form::Integer
+    }
+
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(number) = node.integer() else {
             reader.wrong_type(node, &Self::shape());
@@ -179,6 +203,11 @@ impl Setting for StatusCode {
 impl Setting for StatusSet {
     fn shape() -> Shape {
         Shape::value("status, range or list of these", "503 or \"200-299\"")
+    }
+
+    fn form() -> Form {
+        let one = Form::Text.or(Form::Integer);
+        one.clone().or(Form::List(Box::new(one)))
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
@@ -222,6 +251,10 @@ impl Setting for RetryOn {
         Shape::value("outcome", "\"connect\", \"503\"")
     }
 
+    fn form() -> Form {
+        Form::Text.or(Form::Integer)
+    }
+
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match node.integer() {
             Some(number) => reader.accept(node, Self::parse(&number.to_string())),
@@ -247,6 +280,10 @@ choice! {
 impl Setting for Secret {
     fn shape() -> Shape {
         Shape::value("secret", "{ env = \"NAME\" } or { file = \"path\" }")
+    }
+
+    fn form() -> Form {
+        Form::Text.or(Form::Table(SecretPlace::keys))
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
@@ -282,6 +319,10 @@ choice! {
 impl Setting for ValueMatch {
     fn shape() -> Shape {
         Shape::value("match", "\"text\", { regex = \"…\" } or { present = true }")
+    }
+
+    fn form() -> Form {
+        Form::Text.or(Form::Table(LooseMatch::keys))
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {

@@ -61,6 +61,10 @@ macro_rules! words {
                 $crate::config::setting::Shape::value(words.join(" or "), "")
             }
 
+            fn form() -> $crate::config::setting::Form {
+                $crate::config::setting::Form::Words(vec![ $($word),* ])
+            }
+
             fn read(
                 node: &$crate::config::setting::Node<'_>,
                 reader: &mut $crate::config::setting::Reader<'_>,

@@ -1,0 +1,46 @@
+//! How a setting is written in TOML, as far as a JSON Schema can say it.
+
+use super::KeyDoc;
+
+/// The kinds of values that a setting may be written as.
+///
+/// It says less than the reading does: that a text is a duration is checked there.
+#[derive(Debug, Clone)]
+pub enum Form {
+    /// Anything: what is right is known only to the reading.
+    Any,
+    /// `true` or `false`.
+    Boolean,
+    /// `false` alone, which switches off.
+    Off,
+    /// A whole number.
+    Integer,
+    /// A number, whole or not.
+    Number,
+    /// A string.
+    Text,
+    /// One of these strings.
+    Words(Vec<&'static str>),
+    /// A list of such values.
+    List(Box<Self>),
+    /// A table of such values under keys that the user chooses.
+    Map(Box<Self>),
+    /// A table of these keys.
+    Table(fn() -> Vec<KeyDoc>),
+    /// Any of these.
+    Either(Vec<Self>),
+}
+
+impl Form {
+    /// Written so, or in this other way.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match self {
+            Self::Either(mut forms) => {
+                forms.push(other);
+                Self::Either(forms)
+            }
+            only => Self::Either(vec![only, other]),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The schema of the file: it takes every good file, and refuses what an editor should mark.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{GOOD, run};
+
+fn schema() -> Value {
+    let outcome = run(GOOD, &["schema"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+fn parsed(text: &str) -> Value {
+    let value: toml::Value = toml::from_str(text).unwrap();
+    serde_json::to_value(value).unwrap()
+}
+
+/// The keywords that the schema uses, as JSON Schema 2020-12 defines them.
+fn accepts(schema: &Value, value: &Value) -> Result<(), String> {
+    let keywords = schema.as_object().unwrap();
+    for (keyword, rule) in keywords {
+        let forms = || rule.as_array().unwrap().iter();
+        let taking = || forms().filter(|form| accepts(form, value).is_ok()).count();
+        let holds = match keyword.as_str() {
+            "type" => match rule.as_str().unwrap() {
+                "object" => value.is_object(),
+                "array" => value.is_array(),
+                "string" => value.is_string(),
+                "integer" => value.is_i64() || value.is_u64(),
+                "number" => value.is_number(),
+                "boolean" => value.is_boolean(),
+                other => panic!("unknown type {other}"),
+            },
+            "enum" => forms().any(|word| word == value),
+            "const" => rule == value,
+            "anyOf" => taking() > 0,
+            "oneOf" => taking() == 1,
+            "required" => forms().all(|key| value.get(key.as_str().unwrap()).is_some()),
+            "items" => {
+                for item in value.as_array().into_iter().flatten() {
+                    accepts(rule, item)?;
+                }
+                true
+            }
+            "properties" => true,
+            "additionalProperties" => {
+                let properties = keywords.get("properties");
+                for (key, inner) in value.as_object().into_iter().flatten() {
+                    let property = properties.and_then(|properties| properties.get(key));
+                    match property {
+                        Some(property) => {
+                            accepts(property, inner).map_err(|why| format!("{key}: {why}"))?;
+                        }
+                        None if rule == &Value::Bool(false) => return Err(format!("no {key}")),
+                        None => accepts(rule, inner).map_err(|why| format!("{key}: {why}"))?,
+                    }
+                }
+                true
+            }
+            "$schema" | "title" | "description" | "default" => true,
+            other => panic!("unknown keyword {other}"),
+        };
+        if !holds {
+            return Err(format!("{keyword} {rule}: {value}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_good_file_is_taken() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = fs::read_dir(root.join("tests/config/valid")).unwrap();
+    let mut files: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
+    files.push(root.join("proxy.toml"));
+    assert!(files.len() > 2);
+    let schema = schema();
+    for file in files {
+        let value = parsed(&fs::read_to_string(&file).unwrap());
+        assert_eq!(accepts(&schema, &value), Ok(()), "{}", file.display());
+    }
+}
+
+#[test]
+fn what_is_unknown_missing_doubled_or_mistyped_is_refused() {
+    let schema = schema();
+    assert_eq!(accepts(&schema, &parsed(GOOD)), Ok(()));
+    for (good, bad) in [
+        ("path_prefix", "path_prefx"),
+        ("address", "underscores = \"drop\" #"),
+        ("path_prefix", "respond = {}\npath_prefix"),
+        ("pool = \"orders\"", ""),
+        ("path_prefix", "priority = \"high\"\npath_prefix"),
+        ("path_prefix", "retry = true\npath_prefix"),
+    ] {
+        let text = GOOD.replace(good, bad);
+        assert!(accepts(&schema, &parsed(&text)).is_err(), "{text}");
+    }
+    let off = GOOD.replace("path_prefix", "retry = false\npath_prefix");
+    assert_eq!(accepts(&schema, &parsed(&off)), Ok(()));
+}
