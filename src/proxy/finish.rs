@@ -169,7 +169,7 @@ fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Du
         user_agent: request.user_agent.as_ref().map(|agent| agent.as_bytes()),
         fields: &fields,
     };
-    worker.write_line(&line);
+    worker.write_line(&line, exchange.snapshot.shared.generation);
 }
 
 const CLASSES: [&str; 6] = ["", "1xx", "2xx", "3xx", "4xx", "5xx"];

@@ -17,9 +17,8 @@ use super::{
 };
 use crate::{
     admin::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness},
-    cli::explain,
     config::{self, Diff, Loaded, Rules},
-    state::{Action, BuildError, Route, Snapshot, Source},
+    state::{self, Action, BuildError, Route, Snapshot, Source},
     telemetry::metrics::names,
     upstream::{health::AdminState, pool::Pool},
 };
@@ -186,13 +185,13 @@ impl Operations for Api {
                 .map_err(|_| format!("{value:?} is no value of a header"))?;
             headers.append(name, value);
         }
-        let asked = explain::Asked {
+        let asked = state::Asked {
             method,
             url,
             headers,
             source: request.source,
         };
-        let explained = explain::explain(&self.shared.snapshot(), &asked);
+        let explained = state::explain(&self.shared.snapshot(), &asked);
         explained.map(|explained| json!(explained))
     }
 
@@ -328,7 +327,7 @@ pub(crate) fn compile(
         generation: 0,
         now: Instant::now(),
     };
-    let mut registry = crate::state::Registry::new(1);
-    let snapshot = crate::state::build(&source, &mut registry)?;
+    let mut registry = state::Registry::new(1);
+    let snapshot = state::build(&source, &mut registry)?;
     Ok((snapshot, loaded.warnings))
 }

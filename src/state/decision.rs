@@ -55,7 +55,10 @@ pub fn route(snapshot: &Snapshot, request: &RequestView<'_>) -> Result<Decision,
 ///
 /// # Errors
 /// The rule that the path breaks.
-pub fn explain(snapshot: &Snapshot, request: &RequestView<'_>) -> Result<Explanation, Failure> {
+pub(super) fn explain(
+    snapshot: &Snapshot,
+    request: &RequestView<'_>,
+) -> Result<Explanation, Failure> {
     let path = normalise(request.path.as_bytes())?;
     Ok(snapshot.table.explain(&facts(request, &path)))
 }

@@ -2,12 +2,14 @@
 
 mod build;
 mod decision;
+mod explain;
 mod local;
 mod registry;
 mod snapshot;
 
 pub use build::{BuildError, Source, TestFailure, build, run_tests};
-pub use decision::{Decision, RequestView, explain, route};
+pub use decision::{Decision, RequestView, route};
+pub use explain::{Asked, Explained, explain};
 pub use local::LocalSnapshot;
 pub use registry::Registry;
 pub use snapshot::{

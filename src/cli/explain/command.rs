@@ -3,13 +3,16 @@
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::{super::args::ExplainArgs, Asked, text};
-use crate::cli::{
-    args::{Args, OutputFormat},
-    check,
-    client::Client,
-    exit_code::{CommandError, Exit},
-    print,
+use super::{super::args::ExplainArgs, text};
+use crate::{
+    cli::{
+        args::{Args, OutputFormat},
+        check,
+        client::Client,
+        exit_code::{CommandError, Exit},
+        print,
+    },
+    state::{self, Asked},
 };
 
 /// Explains the request that the arguments describe.
@@ -21,7 +24,7 @@ pub(in crate::cli) fn explain(args: &Args, asked: &ExplainArgs) -> Result<Exit, 
         client.post("/explain", "application/json", body)?
     } else {
         let snapshot = check::compile(args.config())?;
-        let explained = super::explain(&snapshot, &request(asked));
+        let explained = state::explain(&snapshot, &request(asked));
         json!(explained.map_err(CommandError::Refused)?)
     };
     match asked.ask.output.format {

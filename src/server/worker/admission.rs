@@ -1,0 +1,117 @@
+//! Whether a new connection is served, by whom, and what it counts against.
+
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+};
+
+use super::{Worker, command::Command};
+use crate::{
+    listener::accept::Accepted, socket::Stream, state::Listener, telemetry::metrics::Gauge,
+    upstream::shared::Padded,
+};
+
+/// Counts a downstream connection; gives the count back when dropped.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    worker: Rc<Worker>,
+    open: Gauge,
+    limits: Arc<Padded>,
+}
+
+/// A connection that is being told that there is no room.
+#[derive(Debug)]
+pub(crate) struct Refusal(Rc<Worker>);
+
+impl Worker {
+    /// Counts a connection against the limits of its listener and of the process.
+    pub(crate) fn admit(self: &Rc<Self>, listener: &Listener) -> Option<Admission> {
+        let snapshot = self.snapshot();
+        let all = snapshot.shared.connections_max;
+        if !take(&self.shared.connections, all) {
+            self.counters.shed("connections");
+            return None;
+        }
+        if !take(&listener.open, listener.connections_max) {
+            self.shared.connections.give_back();
+            self.counters.shed("listener_connections");
+            return None;
+        }
+        self.place().fetch_add(1, Ordering::Relaxed);
+        let metrics = self.counters.listener(&listener.name);
+        metrics.connections.inc();
+        metrics.connections_total.inc();
+        Some(Admission {
+            worker: Rc::clone(self),
+            open: metrics.connections,
+            limits: Arc::clone(&listener.open),
+        })
+    }
+
+    /// A place among the connections that are being told that there is none.
+    pub(crate) fn refusal(self: &Rc<Self>) -> Option<Refusal> {
+        let refusing = self.refusing.get();
+        (refusing < REFUSALS_MAX).then(|| {
+            self.refusing.set(refusing + 1);
+            Refusal(Rc::clone(self))
+        })
+    }
+
+    /// Hands a new connection to the least busy worker when this one has well more than its
+    /// share; otherwise gives it back.
+    pub(crate) fn hand_on(&self, listener: &Arc<Listener>, stream: Stream) -> Option<Stream> {
+        let workers = &self.shared.workers;
+        if workers.len() < 2 {
+            return Some(stream);
+        }
+        let count = |index: usize| workers[index].connections.load(Ordering::Relaxed);
+        let mean = self.shared.open_connections() / workers.len();
+        if count(self.index) <= mean + mean / 4 + 8 {
+            return Some(stream);
+        }
+        let least = (0..workers.len()).min_by_key(|index| count(*index));
+        let Some(least) = least.filter(|least| *least != self.index) else {
+            return Some(stream);
+        };
+        // The place is reserved first: once the stream has left this runtime it must arrive.
+        let Ok(permit) = workers[least].commands.try_reserve() else {
+            return Some(stream);
+        };
+        let accepted = match stream {
+            Stream::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
+            Stream::Unix(stream) => stream.into_std().map(Accepted::Unix),
+        };
+        match accepted {
+            Ok(accepted) => permit.send(Command::Adopt(Arc::clone(listener), accepted)),
+            Err(error) => tracing::warn!(%error, "cannot hand on a connection"),
+        }
+        None
+    }
+
+    fn place(&self) -> &Padded {
+        &self.shared.workers[self.index].connections
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let worker = &self.worker;
+        self.open.dec();
+        worker.place().fetch_sub(1, Ordering::Relaxed);
+        worker.shared.connections.give_back();
+        self.limits.give_back();
+    }
+}
+
+impl Drop for Refusal {
+    fn drop(&mut self) {
+        self.0.refusing.set(self.0.refusing.get() - 1);
+    }
+}
+
+fn take(count: &Padded, max: usize) -> bool {
+    count.try_take(if max == 0 { usize::MAX } else { max })
+}
+
+/// Connections told at once that there is no room; more are closed without a word.
+const REFUSALS_MAX: usize = 256;
