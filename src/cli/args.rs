@@ -28,6 +28,8 @@ pub(super) struct Args {
 pub(super) enum Verb {
     /// Run the proxy (what happens without a command, too).
     Run,
+    /// Show the proxy with services of its own, under load, with things going wrong.
+    Demo(DemoArgs),
     /// Tell every fault of a configuration, then run the tests in it.
     Check(CheckArgs),
     /// Tell what a reload with another file would add, remove, change and restart.
@@ -56,6 +58,14 @@ pub(super) enum Verb {
         /// The command; the whole program unless given.
         command: Option<String>,
     },
+}
+
+/// `demo`.
+#[derive(Debug, clap::Args)]
+pub(super) struct DemoArgs {
+    /// End after so many seconds; on Ctrl-C unless given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=86_400))]
+    pub(super) seconds: Option<u64>,
 }
 
 /// `check`.

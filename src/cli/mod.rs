@@ -6,6 +6,7 @@
 mod args;
 mod check;
 mod client;
+mod demo;
 mod diff;
 mod exit_code;
 pub mod explain;
@@ -18,7 +19,7 @@ mod run;
 mod status;
 mod why;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 
@@ -45,6 +46,9 @@ pub fn main() -> ExitCode {
 fn dispatch(args: &Args) -> Result<Exit, CommandError> {
     match args.command.as_ref().unwrap_or(&Verb::Run) {
         Verb::Run => run::run(args.config()),
+        Verb::Demo(asked) => Ok(demo::run(demo::Options {
+            lasts: asked.seconds.map(Duration::from_secs),
+        })),
         Verb::Check(asked) => {
             let file = asked.file.as_deref().unwrap_or_else(|| args.config());
             check::check(file, asked.output.format)

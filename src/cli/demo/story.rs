@@ -1,0 +1,213 @@
+//! What happens to the proxy, step by step, and what must follow.
+
+use std::{io, rc::Rc, time::Duration};
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{
+    Outcome,
+    figures::{Figures, Reading},
+    screen::Screen,
+    service::Service,
+    settings::{Chapter, Settings},
+    traffic::Tally,
+};
+
+/// The story with its stage.
+#[derive(Debug)]
+pub(super) struct Story {
+    screen: Screen,
+    services: Rc<[Service]>,
+    settings: Rc<Settings>,
+    figures: Figures,
+}
+
+/// What is done to the proxy, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Kill,
+    Revive,
+    Shift,
+    Spoil,
+    Mend,
+}
+
+/// What can be seen a moment after a step.
+struct Seen<'a> {
+    before: &'a Reading,
+    now: &'a Reading,
+    /// Answers of the endpoint that the step is about, in this moment.
+    from_it: u64,
+    /// Answers of all endpoints of its pool, in this moment.
+    from_all: u64,
+}
+
+impl Story {
+    /// Sets the stage.
+    pub(super) fn new(
+        screen: Screen,
+        services: Rc<[Service]>,
+        settings: Rc<Settings>,
+        figures: Figures,
+    ) -> Self {
+        Self {
+            screen,
+            services,
+            settings,
+            figures,
+        }
+    }
+
+    /// Tells it: in the time that is given, else at leisure and then without an end.
+    pub(super) async fn tell(
+        &self,
+        tally: Rc<Tally>,
+        began: Instant,
+        lasts: Option<Duration>,
+    ) -> Outcome {
+        let mut outcome = Outcome::AsTold;
+        for (step, number) in Step::ALL.into_iter().zip(1_u32..) {
+            let pace = lasts.map_or(PACE, |lasts| lasts / STEPS);
+            sleep_until(began + pace * number).await;
+            self.screen.say(&format!("\n{number}. {}", step.title()));
+            let failures = tally.failures();
+            let followed = self.play(step, &tally).await;
+            let failed = tally.failures() - failures;
+            self.screen.say(&match (followed, failed) {
+                (true, 0) => format!("   {} No client saw a failure.\n", step.outcome()),
+                (true, _) => format!("   {} But {failed} requests failed.\n", step.outcome()),
+                (false, _) => "   What had to follow did not.\n".to_owned(),
+            });
+            if !followed {
+                outcome = Outcome::Otherwise;
+            }
+        }
+        let Some(lasts) = lasts else {
+            self.screen.say(&format!(
+                "\nThe story is over; the proxy runs on. Edit {} and see. Ctrl-C ends.\n",
+                self.settings.file().display()
+            ));
+            return std::future::pending().await;
+        };
+        sleep_until(began + lasts).await;
+        outcome
+    }
+
+    /// Plays a step; whether what must follow did.
+    async fn play(&self, step: Step, tally: &Tally) -> bool {
+        let named = |service: &&Service| service.name() == step.about();
+        let (Some(service), Some(before)) =
+            (self.services.iter().find(named), self.figures.read().await)
+        else {
+            return false;
+        };
+        if let Err(error) = self.act(step, service) {
+            self.screen.say(&format!("   This cannot be done: {error}"));
+            return false;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let (mut it, mut all) = self.served(service, tally);
+        while Instant::now() < deadline {
+            sleep(MOMENT).await;
+            let Some(now) = self.figures.read().await else {
+                continue;
+            };
+            let (it_now, all_now) = self.served(service, tally);
+            let seen = Seen {
+                before: &before,
+                now: &now,
+                from_it: it_now - it,
+                from_all: all_now - all,
+            };
+            if step.is_followed(service, &seen) {
+                return true;
+            }
+            (it, all) = (it_now, all_now);
+        }
+        false
+    }
+
+    fn act(&self, step: Step, service: &Service) -> io::Result<()> {
+        match step {
+            Step::Kill => {
+                service.kill();
+                Ok(())
+            }
+            Step::Revive => service.revive(),
+            Step::Shift => self.settings.write(Chapter::Shifted),
+            Step::Spoil => self.settings.write(Chapter::Broken),
+            Step::Mend => self.settings.write(Chapter::Mended),
+        }
+    }
+
+    /// Answers so far: of the endpoint, and of its whole pool.
+    fn served(&self, service: &Service, tally: &Tally) -> (u64, u64) {
+        let served = tally.served();
+        let count = |service: &Service| served.get(service.name()).copied().unwrap_or(0);
+        let services = self.services.iter();
+        let pool = services.filter(|other| other.pool() == service.pool());
+        (count(service), pool.map(count).sum())
+    }
+}
+
+impl Step {
+    const ALL: [Self; 5] = [
+        Self::Kill,
+        Self::Revive,
+        Self::Shift,
+        Self::Spoil,
+        Self::Mend,
+    ];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Kill => "shop-b is killed in mid-request.",
+            Self::Revive => "shop-b is started again.",
+            Self::Shift => "The file is edited: half of the shop's traffic to 2.0.0.",
+            Self::Spoil => "The file is edited badly: a route to a pool that does not exist.",
+            Self::Mend => "The name of the pool is corrected.",
+        }
+    }
+
+    fn outcome(self) -> &'static str {
+        match self {
+            Self::Kill => "Its requests were tried elsewhere until it was taken out.",
+            Self::Revive => "The health checks found it, and it has its share again.",
+            Self::Shift => "Taken over between two requests.",
+            Self::Spoil => "Refused, with the line above. What ran before runs on.",
+            Self::Mend => "Taken over: /hello has a route of its own now.",
+        }
+    }
+
+    /// The name of the endpoint that it is about.
+    fn about(self) -> &'static str {
+        match self {
+            Self::Kill | Self::Revive => "shop-b",
+            Self::Shift | Self::Spoil | Self::Mend => "shop-c",
+        }
+    }
+
+    fn is_followed(self, service: &Service, seen: &Seen<'_>) -> bool {
+        let generations = seen.now.generation() - seen.before.generation();
+        match self {
+            Self::Kill => {
+                let retried = seen.now.retries() > seen.before.retries();
+                retried && !seen.now.is_healthy(service.address()) && seen.from_it == 0
+            }
+            Self::Revive => seen.now.is_healthy(service.address()) && seen.from_it > 0,
+            // Near a half; a moment has too few requests for more.
+            Self::Shift => generations > 0.5 && seen.from_it * 3 > seen.from_all,
+            Self::Spoil => seen.now.is_refused() && generations < 0.5,
+            Self::Mend => !seen.now.is_refused() && generations > 0.5,
+        }
+    }
+}
+
+/// The steps, and the time before the first and after the last.
+const STEPS: u32 = 6;
+/// From step to step when there is no hurry.
+const PACE: Duration = Duration::from_secs(6);
+/// How long what must follow may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks.
+const MOMENT: Duration = Duration::from_millis(250);
