@@ -95,8 +95,10 @@ pub(crate) async fn run(
 ) -> Result<(), StartError> {
     let wheel = task::spawn_local("timer wheel", crate::timer::turn());
     let (requests, mut asked) = mpsc::channel(16);
-    let admin = control.start_admin(&prepared, requests)?;
+    // Kept open here: without an admin API nobody asks, which is not the end.
+    let admin = control.start_admin(&prepared, requests.clone())?;
     control.start(prepared).await?;
+    let _requests = requests;
     let stop_admin = Arc::new(tokio::sync::Notify::new());
     let admin = admin.map(|admin| {
         let stopped = Arc::clone(&stop_admin);

@@ -8,6 +8,7 @@
 )]
 
 mod live;
+mod minimal;
 #[path = "../behaviour/harness/port.rs"]
 mod port;
 mod running;

@@ -2,7 +2,7 @@
 //!
 //! `UPDATE=1 cargo test --test examples` writes it anew.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use sluicegate::config::schema;
 
@@ -38,6 +38,30 @@ fn every_failure_has_its_word_in_the_table() {
     let readme = read("README.md");
     for word in words {
         assert!(readme.contains(&format!("`{word}`")), "{word}");
+    }
+}
+
+#[test]
+fn every_command_has_its_row() {
+    let asked = Command::new(env!("CARGO_BIN_EXE_sluicegate"))
+        .arg("--help")
+        .output();
+    let help = String::from_utf8(asked.unwrap().stdout).unwrap();
+    let (_, rest) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = rest.split_once("\n\n").unwrap();
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("## Command line").unwrap();
+    let (section, _) = rest.split_once("\n## ").unwrap();
+    let names = commands.lines().filter_map(|line| {
+        // A longer explanation goes on in lines that are further in.
+        let name = line.strip_prefix("  ")?.split(' ').next()?;
+        (!name.is_empty()).then_some(name)
+    });
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 10, "{help}");
+    for name in names {
+        let shown = [format!("`{name}"), format!("sluicegate {name}")];
+        assert!(shown.iter().any(|text| section.contains(text)), "{name}");
     }
 }
 
