@@ -6,7 +6,7 @@ use crate::config::setting::table;
 use crate::config::value::{BindAddress, Secret};
 
 table! {
-    /// The admin API and dashboard.
+    /// The admin API.
     pub struct Admin: Default {
         /// Where it listens; an address that others can reach needs a token. A change needs a restart.
         pub address: BindAddress = default_address(),

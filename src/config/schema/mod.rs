@@ -45,7 +45,7 @@ table! {
     pub struct Config: Default {
         /// The process as a whole.
         pub proxy: Proxy = Proxy::default(),
-        /// The admin API and dashboard; without this table there is none.
+        /// The admin API; without this table there is none.
         pub admin: Option<Admin> = None,
         /// The proxy's own log.
         pub log: Log = Log::default(),
