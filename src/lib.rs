@@ -10,6 +10,8 @@
 //! 6. [`upstream`]: which endpoint, by which picker, over which connection.
 //! 7. [`telemetry`]: what is remembered.
 //!
+//! [`tls`] is under both sides: certificates, and the sessions made with them.
+//!
 //! Around them: [`config`] turns text into types, [`state`] holds the compiled
 //! snapshot and what outlives it, [`resilience`] has the pure machines, [`server`]
 //! is the life of the process, [`admin`] and [`cli`] are for people.
@@ -30,4 +32,5 @@ pub mod socket;
 pub mod state;
 pub mod telemetry;
 pub mod timer;
+pub mod tls;
 pub mod upstream;

@@ -29,6 +29,10 @@ pub enum Failure {
     Unroutable,
     /// The connection was not established in time.
     ConnectTimeout,
+    /// The certificate of the endpoint is not the right one.
+    TlsCertificate,
+    /// The TLS handshake with the endpoint failed in another way.
+    TlsProtocol,
     /// The endpoint refused the HTTP/2 stream without looking at it (RFC 9113 section 8.7).
     StreamRefused,
     /// The response head did not come in time, or the total time is over.
@@ -53,6 +57,8 @@ pub enum Failure {
     SlowBody,
     /// The request has passed through this proxy before.
     Loop,
+    /// The client asks for another host than its TLS session is for (RFC 9110 section 15.5.20).
+    Misdirected,
     /// The client went away before the end of the exchange.
     ClientGone,
     /// The client stopped reading the response.
@@ -104,6 +110,8 @@ pub enum BadRequest {
     BodyTooLarge,
     /// Expect has a value other than `100-continue`.
     Expectation,
+    /// Plain HTTP where TLS is spoken.
+    NotTls,
 }
 
 /// Whose fault an early end is.
@@ -129,6 +137,8 @@ impl Failure {
             | Self::ConnectRefused
             | Self::ConnectionClosed
             | Self::Unroutable
+            | Self::TlsCertificate
+            | Self::TlsProtocol
             | Self::StreamRefused
             | Self::ResponseMalformed
             | Self::ResponseHeadTooLarge
@@ -141,6 +151,7 @@ impl Failure {
             | Self::WriteTimeout
             | Self::ReadTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::SlowHead | Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(rule) => rule.status(),
             Self::ClientGone | Self::ClientStalled => CLIENT_GONE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -159,6 +170,8 @@ impl Failure {
             Self::ConnectionClosed | Self::StreamRefused => "connection_terminated",
             Self::Unroutable => "destination_ip_unroutable",
             Self::ConnectTimeout => "connection_timeout",
+            Self::TlsCertificate => "tls_certificate_error",
+            Self::TlsProtocol => "tls_protocol_error",
             Self::ResponseTimeout => "http_response_timeout",
             Self::WriteTimeout | Self::ClientStalled => "connection_write_timeout",
             Self::ReadTimeout => "connection_read_timeout",
@@ -167,6 +180,7 @@ impl Failure {
             Self::ResponseIncomplete => "http_response_incomplete",
             Self::UpgradeFailed => "http_upgrade_failed",
             Self::BadRequest(_) | Self::SlowHead | Self::SlowBody => "http_request_error",
+            Self::Misdirected => "http_request_denied",
             Self::Loop => "proxy_loop_detected",
             Self::ClientGone => "client_gone",
             Self::Shutdown => "proxy_shutdown",
@@ -183,6 +197,8 @@ impl Failure {
             | Self::ConnectionClosed
             | Self::Unroutable
             | Self::ConnectTimeout
+            | Self::TlsCertificate
+            | Self::TlsProtocol
             | Self::StreamRefused
             | Self::ResponseTimeout
             | Self::WriteTimeout
@@ -194,6 +210,7 @@ impl Failure {
             Self::BadRequest(_)
             | Self::SlowHead
             | Self::SlowBody
+            | Self::Misdirected
             | Self::ClientGone
             | Self::ClientStalled => Side::Downstream,
             Self::RouteNotFound
@@ -217,6 +234,8 @@ impl Failure {
             Self::ConnectionClosed => "the endpoint closed the connection without an answer",
             Self::Unroutable => "there is no route to the endpoint",
             Self::ConnectTimeout => "the endpoint did not accept the connection in time",
+            Self::TlsCertificate => "the certificate of the endpoint is not the right one",
+            Self::TlsProtocol => "the TLS handshake with the endpoint failed",
             Self::StreamRefused => "the endpoint refused the stream",
             Self::ResponseTimeout => "the endpoint did not answer in time",
             Self::WriteTimeout => "the endpoint stopped reading the request",
@@ -229,6 +248,7 @@ impl Failure {
             Self::SlowHead => "the request head did not arrive in time",
             Self::SlowBody => "the request body did not arrive in time",
             Self::Loop => "the request has passed through this proxy before",
+            Self::Misdirected => "this connection was made for another host",
             Self::ClientGone => "the client went away",
             Self::ClientStalled => "the client stopped reading the answer",
             Self::Shutdown => "the proxy is stopping",
@@ -251,7 +271,8 @@ impl BadRequest {
             | Self::TransferEncoding
             | Self::UpgradeWithBody
             | Self::Chunk
-            | Self::BodyLength => StatusCode::BAD_REQUEST,
+            | Self::BodyLength
+            | Self::NotTls => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -286,6 +307,7 @@ impl BadRequest {
             Self::TooManyHeaders => "the request has more fields than limits.headers",
             Self::BodyTooLarge => "the request body is larger than body_max",
             Self::Expectation => "the expectation cannot be met",
+            Self::NotTls => "plain HTTP was sent to a port for TLS",
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     http::{authority::Authority, forwarded::Scheme},
     proxy::Held,
     state::{Action, Decision, Listener, LocalSnapshot, Route},
+    tls::Session,
     upstream::pool::Pool,
 };
 
@@ -42,6 +43,8 @@ pub struct Exchange {
     pub(crate) client: IpAddr,
     /// The scheme that the client used, as far as that is known.
     pub(crate) scheme: Scheme,
+    /// The TLS session that it came over.
+    pub(crate) tls: Option<Rc<Session>>,
     /// The request line and what the log shows of the head.
     pub(crate) request: RequestLine,
     /// Where it goes.
@@ -114,6 +117,11 @@ impl Exchange {
     /// The scheme that the client used.
     pub fn scheme(&self) -> Scheme {
         self.scheme
+    }
+
+    /// The subject of the client's verified certificate (RFC 4514).
+    pub fn tls_subject(&self) -> Option<&str> {
+        self.tls.as_ref()?.subject.as_deref()
     }
 
     /// The name of the listener.

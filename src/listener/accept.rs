@@ -16,8 +16,12 @@ use std::{
 use socket2::Socket;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use super::{Connection, http1, http2, protocol};
+use super::{
+    Connection, http1, http2, protocol,
+    tls::{self, Shaken},
+};
 use crate::{
+    exchange::{BadRequest, Failure},
     server::{Worker, task},
     socket::{Buffered, Stream},
     state::Listener,
@@ -138,12 +142,17 @@ pub(crate) fn adopt(worker: &Rc<Worker>, listener: &Arc<Listener>, accepted: Acc
 fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: IpAddr, port: u16) {
     let listener = &worker.newest(listener);
     let Some(guard) = worker.admit(listener) else {
+        // Words in the clear would mean nothing there, and a handshake costs too much.
+        if listener.tls.is_some() {
+            return;
+        }
         // A flood of these must not become a load of its own.
         if let Some(place) = worker.refusal() {
             let connection = Rc::new(Connection::new(worker, 0, Arc::clone(listener), peer, port));
             task::spawn_local("refusal", async move {
                 let _place = place;
-                http1::refuse(connection, Buffered::new(stream)).await;
+                let io = Buffered::new(stream);
+                http1::refuse(connection, io, Failure::LimitReached).await;
             });
         }
         return;
@@ -153,7 +162,7 @@ fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: Ip
     let task = task::spawn_local("connection", async move {
         let _guard = guard;
         let _entry = Entry(Rc::clone(&served));
-        serve(served, Buffered::new(stream)).await;
+        serve(served, stream).await;
     });
     connection.served_by(task.abort_handle());
 }
@@ -167,8 +176,28 @@ impl Drop for Entry {
     }
 }
 
-async fn serve(connection: Rc<Connection>, mut io: Buffered) {
+async fn serve(connection: Rc<Connection>, stream: Stream) {
     let listener = connection.known_listener();
+    if let Some(tls) = &listener.tls {
+        return match tls::shake(&connection, stream, tls).await {
+            Shaken::Secure(stream, session) => {
+                let http2 = session.http2;
+                // Set once: this task is the only one that shakes hands on it.
+                let _ = connection.tls.set(session);
+                if http2 {
+                    http2::serve(connection, Buffered::new(stream)).await;
+                } else if listener.http1 {
+                    http1::serve(connection, Buffered::new(stream)).await;
+                }
+            }
+            Shaken::Plain(stream) => {
+                let failure = BadRequest::NotTls.into();
+                http1::refuse(connection, Buffered::new(stream), failure).await;
+            }
+            Shaken::Failed => {}
+        };
+    }
+    let mut io = Buffered::new(stream);
     if listener.http1 && !listener.http2 {
         return http1::serve(connection, io).await;
     }

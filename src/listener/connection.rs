@@ -1,7 +1,7 @@
 //! One downstream connection: who is on the other end, and how it is told to close.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     net::IpAddr,
     rc::Rc,
     sync::Arc,
@@ -15,6 +15,7 @@ use crate::{
     server::Worker,
     state::{Listener, LocalSnapshot},
     telemetry::metrics::Gauge,
+    tls::Session,
 };
 
 /// What is known of a downstream connection. One worker owns it.
@@ -36,6 +37,8 @@ pub struct Connection {
     pub in_flight: Cell<u32>,
     /// What it adds to the forwarding fields of its requests.
     pub hop: Hop,
+    /// The TLS session, once the hands are shaken.
+    pub tls: OnceCell<Rc<Session>>,
     /// Exchanges under way on its listener.
     pub exchanges: Gauge,
     /// What is spoken on it.
@@ -66,7 +69,8 @@ impl Connection {
             since: Instant::now(),
             requests: Cell::new(0),
             in_flight: Cell::new(0),
-            hop: Hop::new(peer, Scheme::Http),
+            hop: Hop::new(peer, scheme_of(&listener)),
+            tls: OnceCell::new(),
             protocol: Cell::new(""),
             listener: RefCell::new(listener),
             generation: Cell::new(0),
@@ -92,6 +96,15 @@ impl Connection {
             }
         }
         Arc::clone(&self.listener.borrow())
+    }
+
+    /// What its requests are sent by.
+    pub fn scheme(&self) -> Scheme {
+        if self.tls.get().is_some() {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        }
     }
 
     /// The listener as it was last seen.
@@ -141,5 +154,12 @@ impl Connection {
         {
             *waker = Some(cx.waker().clone());
         }
+    }
+}
+
+fn scheme_of(listener: &Listener) -> Scheme {
+    match listener.tls {
+        Some(_) => Scheme::Https,
+        None => Scheme::Http,
     }
 }

@@ -17,7 +17,7 @@ use ::http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use super::{Connection, Exchanging, RequestBody};
+use super::{Connection, Exchanging, RequestBody, tls::HANDSHAKE};
 use crate::{
     exchange::{BadRequest, Body, Failure},
     http1::{
@@ -30,10 +30,10 @@ use crate::{
     timer::Timeout,
 };
 
-/// Tells a client that there is no room for its connection, and closes it.
-pub(super) async fn refuse(connection: Rc<Connection>, io: Buffered) {
+/// Tells a client why its connection is not served, and closes it.
+pub(super) async fn refuse(connection: Rc<Connection>, io: Buffered, failure: Failure) {
     let mut server = Server::new(connection, io);
-    server.refuse(Failure::LimitReached).await;
+    server.refuse(failure).await;
 }
 
 /// Serves a connection until it closes.
@@ -65,6 +65,8 @@ enum Arrival {
     Head(Box<RequestHead>),
     /// The head breaks a rule, or is late.
     Refused(Failure),
+    /// The client speaks TLS to a port without it.
+    NotPlain,
     /// The connection is over, and nobody waits for an answer.
     Over,
 }
@@ -94,7 +96,19 @@ impl Server {
         let listener = self.connection.listener(&snapshot);
         let head = match arrival {
             Arrival::Head(head) => *head,
-            Arrival::Over => return Next::End,
+            Arrival::NotPlain => {
+                let metrics = self.connection.worker.metrics();
+                metrics.handshake(&listener.name, "not_served");
+                tracing::debug!(
+                    listener = %listener.name, peer = %self.connection.peer,
+                    "TLS was spoken to a listener without it"
+                );
+                return Next::End;
+            }
+            Arrival::Over => {
+                self.shared.borrow_mut().io.say_goodbye();
+                return Next::End;
+            }
             Arrival::Refused(failure) => return self.refuse(failure).await,
         };
         self.first = false;
@@ -149,6 +163,9 @@ impl Server {
                     let received = exchanging.io.received();
                     match parse_request_head(received, scanned, &listener.head) {
                         Ok(Some(head)) => return Poll::Ready(Arrival::Head(Box::new(head))),
+                        Err(_) if exchanging.io.received().first() == Some(&HANDSHAKE) => {
+                            return Poll::Ready(Arrival::NotPlain);
+                        }
                         Err(rule) => return Poll::Ready(Arrival::Refused(rule.into())),
                         Ok(None) if !begun => {
                             begun = true;

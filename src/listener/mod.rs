@@ -11,6 +11,7 @@ mod http1;
 mod http2;
 mod protocol;
 mod request_body;
+mod tls;
 
 pub use connection::Connection;
 pub use request_body::{Exchanging, RequestBody};

@@ -40,6 +40,7 @@ pub(super) fn check(
         request.headers(),
     )?;
     exchange.request.authority.clone_from(&authority);
+    check_server_name(exchange)?;
     let host = authority.map_or(NO_HOST, |authority| authority.to_header_value());
     if uri.authority().is_some() || request.headers().get(header::HOST) != Some(&host) {
         request.headers_mut().insert(header::HOST, host);
@@ -72,6 +73,22 @@ pub(super) fn view<'a>(exchange: &'a Exchange, request: &'a Request<Body>) -> Re
         method: request.method(),
         headers: request.headers(),
         client: exchange.client,
+    }
+}
+
+/// Where clients show certificates, one that was let in for one host must not reach another
+/// over the same session (RFC 9110 section 7.4).
+fn check_server_name(exchange: &Exchange) -> Result<(), Failure> {
+    let guarded = exchange.listener.tls.as_ref();
+    if !guarded.is_some_and(|tls| tls.asks_clients()) {
+        return Ok(());
+    }
+    let session = exchange.tls.as_ref();
+    match session.and_then(|session| session.server_name.as_deref()) {
+        Some(name) if !name.eq_ignore_ascii_case(exchange.host().trim_end_matches('.')) => {
+            Err(Failure::Misdirected)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -33,12 +33,13 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request<Body>>
         client,
         scheme: match request {
             Some(request) => forwarded::client_scheme(
-                forwarded::Scheme::Http,
+                connection.scheme(),
                 trusted.trust(connection.peer),
                 request.headers(),
             ),
-            None => forwarded::Scheme::Http,
+            None => connection.scheme(),
         },
+        tls: connection.tls.get().cloned(),
         request: request_line(&snapshot, request),
         decision: None,
         attempts: SmallVec::new(),

@@ -165,7 +165,7 @@ fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Du
         total: took,
         upstream,
         queue,
-        tls: None,
+        tls: exchange.tls.as_ref().map(|tls| tls.cipher.as_str()),
         user_agent: request.user_agent.as_ref().map(|agent| agent.as_bytes()),
         fields: &fields,
     };

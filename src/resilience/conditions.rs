@@ -67,7 +67,9 @@ impl Condition {
             | Failure::DnsTimeout
             | Failure::ConnectRefused
             | Failure::Unroutable
-            | Failure::ConnectTimeout => Some(Self::Connect),
+            | Failure::ConnectTimeout
+            | Failure::TlsCertificate
+            | Failure::TlsProtocol => Some(Self::Connect),
             Failure::ConnectionClosed => Some(Self::Reset),
             Failure::StreamRefused => Some(Self::RefusedStream),
             Failure::ResponseTimeout | Failure::WriteTimeout | Failure::ReadTimeout => {

@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     Shared, StartError,
     board::{Board, ReloadReport},
-    drain,
+    certificates, drain,
     metrics::ControlGauges,
     operations::Api,
     reload::{self, Prepared, ReloadError},
@@ -99,6 +99,8 @@ pub(crate) async fn run(
     let admin = control.start_admin(&prepared, requests.clone())?;
     control.start(prepared).await?;
     let _requests = requests;
+    let certificates =
+        certificates::start(&control.shared, &control.events, control.registry.tickets());
     let stop_admin = Arc::new(tokio::sync::Notify::new());
     let admin = admin.map(|admin| {
         let stopped = Arc::clone(&stop_admin);
@@ -150,6 +152,7 @@ pub(crate) async fn run(
         let _ = tokio::time::timeout(Duration::from_secs(3), admin).await;
     }
     control.end(threads).await;
+    certificates.abort();
     wheel.abort();
     Ok(())
 }

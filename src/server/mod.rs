@@ -6,6 +6,7 @@
 //! counted. Nothing is shared and locked on the request path.
 
 mod board;
+mod certificates;
 mod control;
 mod drain;
 mod last_good;

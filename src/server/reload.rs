@@ -16,9 +16,12 @@ use crate::{
     listener::bind::{self, BindError},
     state::{self, BindAddress, BuildError, Listener, Registry, Snapshot, Source},
     telemetry::{access_log::AccessLog, metrics::names},
-    upstream::health::{
-        Schedule, SchedulePlan, Target,
-        probe::{self, HttpVersion, PlainDial},
+    upstream::{
+        health::{
+            Schedule, SchedulePlan, Target,
+            probe::{self, Dial, HttpVersion, PlainDial, TlsDial},
+        },
+        pool::Protocol,
     },
 };
 
@@ -154,11 +157,16 @@ pub(crate) fn adopt_pools(
             .entry(Arc::clone(&pool.name))
             .or_insert_with(|| Schedule::new(Arc::clone(&shared.health)));
         let version = match pool.protocol {
-            crate::upstream::pool::Protocol::Http1 => HttpVersion::Http1,
-            crate::upstream::pool::Protocol::Http2 => HttpVersion::Http2,
+            // A check needs no more than what every endpoint of such a pool speaks.
+            Protocol::Http1 | Protocol::Auto => HttpVersion::Http1,
+            Protocol::Http2 => HttpVersion::Http2,
         };
         let plan = pool.health_settings.check.as_ref().and_then(|settings| {
-            match probe::build(&settings.kind, version, Arc::new(PlainDial)) {
+            let dial: Arc<dyn Dial> = match &pool.tls {
+                None => Arc::new(PlainDial),
+                Some(tls) => Arc::new(TlsDial::new(tls, &settings.kind, version)),
+            };
+            match probe::build(&settings.kind, version, dial) {
                 Ok(probe) => Some(SchedulePlan {
                     probe,
                     settings: settings.clone(),

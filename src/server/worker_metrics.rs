@@ -11,6 +11,7 @@ pub struct WorkerCounters {
     listeners: RefCell<HashMap<Arc<str>, ListenerMetrics>>,
     shed: RefCell<CounterMap<&'static str, 1>>,
     underscores: Counter,
+    handshakes: RefCell<HashMap<(Arc<str>, &'static str), Counter>>,
 }
 
 /// The metric handles of a listener. A gauge shows what its handles hold: whoever counts
@@ -31,6 +32,7 @@ impl WorkerCounters {
             listeners: RefCell::default(),
             shed: RefCell::new(registry.counter_map(&names::SHED_TOTAL)),
             underscores: registry.counter(&names::HEADERS_DROPPED_TOTAL, ["underscore"]),
+            handshakes: RefCell::default(),
             registry,
         }
     }
@@ -50,6 +52,18 @@ impl WorkerCounters {
         self.underscores.add(count as u64);
     }
 
+    /// A TLS handshake with a client has ended.
+    pub fn handshake(&self, listener: &Arc<str>, result: &'static str) {
+        let mut handshakes = self.handshakes.borrow_mut();
+        handshakes
+            .entry((Arc::clone(listener), result))
+            .or_insert_with(|| {
+                let labels = [&**listener, result];
+                self.registry.counter(&names::TLS_HANDSHAKES_TOTAL, labels)
+            })
+            .inc();
+    }
+
     /// The handles of a listener.
     pub(crate) fn listener(&self, name: &Arc<str>) -> ListenerMetrics {
         let mut listeners = self.listeners.borrow_mut();
@@ -66,5 +80,7 @@ impl WorkerCounters {
     /// Forgets listeners that have left.
     pub(super) fn retain_listeners(&self, keep: impl Fn(&str) -> bool) {
         self.listeners.borrow_mut().retain(|name, _| keep(name));
+        let mut handshakes = self.handshakes.borrow_mut();
+        handshakes.retain(|(name, _), _| keep(name));
     }
 }

@@ -9,7 +9,7 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -29,6 +29,8 @@ pub struct Buffered {
     large: Bytes,
     /// What follows the large piece, such as the end of its chunk.
     tail: &'static [u8],
+    /// What was written may still wait in the stream's own buffers.
+    held_back: bool,
     written: u64,
 }
 
@@ -44,6 +46,7 @@ impl Buffered {
             write: BytesMut::new(),
             large: Bytes::new(),
             tail: b"",
+            held_back: false,
             written: 0,
         }
     }
@@ -128,6 +131,10 @@ impl Buffered {
 
     /// Whether everything appended has been handed to the socket.
     pub fn is_flushed(&self) -> bool {
+        !self.held_back && self.is_handed_on()
+    }
+
+    fn is_handed_on(&self) -> bool {
         self.write.is_empty() && self.large.is_empty() && self.tail.is_empty()
     }
 
@@ -141,7 +148,7 @@ impl Buffered {
     /// # Errors
     /// What the socket says.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.is_flushed() {
+        while !self.is_handed_on() {
             let stream = Pin::new(&mut self.stream);
             let count = if self.large.is_empty() && self.tail.is_empty() {
                 ready!(stream.poll_write(cx, &self.write))?
@@ -156,12 +163,17 @@ impl Buffered {
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.held_back = self.stream.holds_back();
             self.written += count as u64;
             let small = count.min(self.write.len());
             self.write.advance(small);
             let large = (count - small).min(self.large.len());
             self.large.advance(large);
             self.tail = &self.tail[count - small - large..];
+        }
+        if self.held_back {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.held_back = false;
         }
         // Back to the front of its memory; a buffer that grew large is not kept.
         self.large = Bytes::new();
@@ -181,12 +193,19 @@ impl Buffered {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
+    /// Tells the other side of a TLS session that its end is meant (RFC 8446 section 6.1), if
+    /// that needs no waiting. The end of a plain stream needs no words.
+    pub fn say_goodbye(&mut self) {
+        if self.stream.holds_back() {
+            let mut cx = Context::from_waker(Waker::noop());
+            // Whether it arrives makes no difference to us.
+            let _ = self.poll_shutdown(&mut cx);
+        }
+    }
+
     /// Whether the socket has an error that no call has told yet, such as a reset.
     pub fn has_failed(&self) -> bool {
-        match &self.stream {
-            Stream::Tcp(stream) => !matches!(stream.take_error(), Ok(None)),
-            Stream::Unix(stream) => !matches!(stream.take_error(), Ok(None)),
-        }
+        self.stream.has_failed()
     }
 
     /// The stream itself.

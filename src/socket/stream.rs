@@ -7,9 +7,10 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+use tokio_rustls::TlsStream;
 
 /// A connected byte stream.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// A unix socket.
     Unix(UnixStream),
+    /// A TLS session over one of the others; boxed, since it is many times their size.
+    Tls(Box<TlsStream<Self>>),
 }
 
 impl Stream {
@@ -26,9 +29,48 @@ impl Stream {
     /// For answers that were cut short: an orderly end could be taken for a
     /// complete message. A unix socket has no reset and is only closed.
     pub fn reset(&self) {
-        if let Self::Tcp(stream) = self {
-            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        match self {
+            Self::Tcp(stream) => {
+                let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+            }
+            Self::Unix(_) => {}
+            Self::Tls(session) => session.get_ref().0.reset(),
         }
+    }
+
+    /// Whether the socket has an error that no call has told yet, such as a reset.
+    pub fn has_failed(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => !matches!(stream.take_error(), Ok(None)),
+            Self::Unix(stream) => !matches!(stream.take_error(), Ok(None)),
+            Self::Tls(session) => session.get_ref().0.has_failed(),
+        }
+    }
+
+    /// Whether what was written may still be here and not with the kernel, until a flush.
+    pub fn holds_back(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Waits for the first byte and leaves it in the socket; none at the end of the stream.
+    ///
+    /// # Errors
+    /// What the socket says. A TLS session has no byte to look at before it is read.
+    pub async fn peek(&self) -> io::Result<Option<u8>> {
+        let mut first = [0];
+        let peek = rustix::net::RecvFlags::PEEK;
+        let count = match self {
+            Self::Tcp(stream) => stream.peek(&mut first).await?,
+            Self::Unix(stream) => {
+                let looked = stream.async_io(Interest::READABLE, || {
+                    let (count, _) = rustix::net::recv(stream, &mut first[..], peek)?;
+                    Ok(count)
+                });
+                looked.await?
+            }
+            Self::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        Ok(first.first().copied().filter(|_| count > 0))
     }
 }
 
@@ -41,6 +83,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(session) => Pin::new(session).poll_read(cx, buffer),
         }
     }
 }
@@ -54,6 +97,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(session) => Pin::new(session).poll_write(cx, bytes),
         }
     }
 
@@ -65,6 +109,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(session) => Pin::new(session).poll_write_vectored(cx, slices),
         }
     }
 
@@ -72,14 +117,18 @@ impl AsyncWrite for Stream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tls(session) => Pin::new(session).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(session) => Pin::new(session).poll_shutdown(cx),
         }
     }
 }

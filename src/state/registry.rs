@@ -6,9 +6,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use tokio::time::Instant;
+
 use super::BindAddress;
 use crate::{
     resilience::RetryBudget,
+    tls::TicketKeys,
     upstream::{
         health::{HealthSettings, PoolHealthState},
         shared::{Padded, PoolShared},
@@ -21,6 +24,7 @@ pub struct Registry {
     workers: usize,
     pools: HashMap<Arc<str>, Arc<PoolShared>>,
     listeners: HashMap<BindAddress, Arc<Padded>>,
+    tickets: Arc<TicketKeys>,
 }
 
 impl Registry {
@@ -30,6 +34,7 @@ impl Registry {
             workers,
             pools: HashMap::new(),
             listeners: HashMap::new(),
+            tickets: Arc::new(TicketKeys::new(Instant::now())),
         }
     }
 
@@ -47,6 +52,11 @@ impl Registry {
     /// The open connections of the listener at that address; made when first asked for.
     pub fn listener(&mut self, address: &BindAddress) -> Arc<Padded> {
         Arc::clone(self.listeners.entry(address.clone()).or_default())
+    }
+
+    /// What TLS sessions are resumed with.
+    pub fn tickets(&self) -> &Arc<TicketKeys> {
+        &self.tickets
     }
 
     /// The states of all pools.

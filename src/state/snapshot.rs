@@ -10,6 +10,7 @@ use crate::{
     resilience::RetryPolicy,
     route::RouteTable,
     telemetry::access_log::AccessLogSettings,
+    tls::ServerTls,
     upstream::{
         pool::{Pool, PoolIndex, ViewIndex},
         shared::Padded,
@@ -86,6 +87,8 @@ pub struct Listener {
     pub requests_per_connection: u64,
     /// HTTP/2 streams open at once on one connection.
     pub streams_max: u32,
+    /// TLS; none: plain HTTP.
+    pub tls: Option<Arc<ServerTls>>,
     /// Connections open now, over all workers; outlives reloads.
     pub open: Arc<Padded>,
 }
@@ -111,6 +114,8 @@ impl std::fmt::Display for BindAddress {
 /// How long a listener waits for clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerTimeouts {
+    /// From the connection to the end of the TLS handshake.
+    pub handshake: Duration,
     /// From the first byte of a request to the end of its head.
     pub head: Duration,
     /// Between two requests on a connection.

@@ -1,6 +1,6 @@
 //! One address of a pool, as the configuration gives it.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use semver::Version;
 
@@ -13,6 +13,17 @@ pub enum Address {
     Name(Arc<str>, u16),
     /// The path of a unix socket.
     Unix(PathBuf),
+}
+
+impl Address {
+    /// The name or IP address alone; empty for a unix socket.
+    pub fn host(&self) -> Cow<'_, str> {
+        match self {
+            Self::Socket(address) => address.ip().to_string().into(),
+            Self::Name(name, _) => Cow::Borrowed(name),
+            Self::Unix(_) => Cow::Borrowed(""),
+        }
+    }
 }
 
 impl fmt::Display for Address {

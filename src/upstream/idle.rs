@@ -53,10 +53,12 @@ impl LocalEndpoint {
         }
     }
 
-    /// Takes the idle connection used last, if one is left that still lives.
+    /// Takes the idle connection used last, if one is left that still lives and was made
+    /// under the same TLS settings.
     pub fn take_idle(
         &self,
         now: Instant,
+        security: u64,
         idle_timeout: Duration,
         lifetime: Duration,
     ) -> Option<Box<Http1Connection>> {
@@ -65,7 +67,8 @@ impl LocalEndpoint {
             self.idle_gauge.add(-1);
             let fresh =
                 now < idle.since + idle_timeout && now < idle.connection.opened() + lifetime;
-            if fresh && idle.connection.is_usable() {
+            let same = idle.connection.security() == security;
+            if fresh && same && idle.connection.is_usable() {
                 return Some(idle.connection);
             }
         }
@@ -115,12 +118,19 @@ impl LocalEndpoint {
             .retain(|connection| !connection.is_spent(now, idle_timeout, lifetime));
     }
 
-    /// An HTTP/2 connection with room for one more stream.
-    pub fn http2(&self, now: Instant, lifetime: Duration) -> Option<Rc<Http2Connection>> {
+    /// An HTTP/2 connection with room for one more stream, made under the same TLS settings.
+    pub fn http2(
+        &self,
+        now: Instant,
+        security: u64,
+        lifetime: Duration,
+    ) -> Option<Rc<Http2Connection>> {
         self.http2
             .borrow()
             .iter()
-            .find(|connection| connection.has_room(now, lifetime))
+            .find(|connection| {
+                connection.security() == security && connection.has_room(now, lifetime)
+            })
             .cloned()
     }
 

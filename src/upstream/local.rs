@@ -15,6 +15,7 @@ use super::{
     metrics::PoolMetrics,
     picker::{AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker as _},
     pool::{Pool, Protocol, View, ViewIndex},
+    secure::secure,
     transport::{Http1Connection, Http2Connection},
 };
 use crate::{exchange::Failure, resilience::BudgetWorker};
@@ -187,34 +188,44 @@ impl LocalPool {
         let local = &self.endpoints[index.0 as usize];
         let pool = &*self.pool;
         let now = Instant::now();
-        if !fresh {
-            match pool.protocol {
-                Protocol::Http1 => {
-                    if let Some(idle) = local.take_idle(now, pool.idle_timeout, pool.lifetime) {
-                        return Ok(Acquired::Http1(idle));
-                    }
-                }
-                Protocol::Http2 => {
-                    if let Some(shared) = local.http2(now, pool.lifetime) {
-                        return Ok(Acquired::Http2(shared));
-                    }
-                }
-            }
+        if !fresh && let Some(open) = self.take_open(local, now) {
+            return Ok(open);
         }
         let guard = self.count_connection().ok_or(Failure::LimitReached)?;
         let deadline = deadline.min(now + pool.connect_timeout);
         let address = &pool.endpoints[index.0 as usize].address;
         let stream = connect(address, deadline).await?;
+        let (stream, http2) = match &pool.tls {
+            None => (stream, pool.protocol == Protocol::Http2),
+            Some(tls) => secure(pool, tls, stream, address, deadline).await?,
+        };
         self.metrics.connections_total.inc();
+        let security = pool.security;
+        if http2 {
+            let connection = Http2Connection::open(stream, guard, security, deadline).await?;
+            local.share(&connection);
+            Ok(Acquired::Http2(connection))
+        } else {
+            let connection = Http1Connection::new(stream, guard, security, now);
+            Ok(Acquired::Http1(Box::new(connection)))
+        }
+    }
+
+    /// A connection that is open already and has room.
+    fn take_open(&self, local: &LocalEndpoint, now: Instant) -> Option<Acquired> {
+        let pool = &*self.pool;
+        let shared = match pool.protocol {
+            Protocol::Http1 => None,
+            Protocol::Http2 | Protocol::Auto => local.http2(now, pool.security, pool.lifetime),
+        };
+        if let Some(shared) = shared {
+            return Some(Acquired::Http2(shared));
+        }
         match pool.protocol {
-            Protocol::Http1 => Ok(Acquired::Http1(Box::new(Http1Connection::new(
-                stream, guard, now,
-            )))),
-            Protocol::Http2 => {
-                let connection = Http2Connection::open(stream, guard, deadline).await?;
-                local.share(&connection);
-                Ok(Acquired::Http2(connection))
-            }
+            Protocol::Http2 => None,
+            Protocol::Http1 | Protocol::Auto => local
+                .take_idle(now, pool.security, pool.idle_timeout, pool.lifetime)
+                .map(Acquired::Http1),
         }
     }
 

@@ -13,5 +13,6 @@ pub mod local;
 pub mod metrics;
 pub mod picker;
 pub mod pool;
+mod secure;
 pub mod shared;
 pub mod transport;

@@ -11,6 +11,7 @@ use super::{
     picker::{EndpointIndex, PickerSpec},
     shared::PoolShared,
 };
+use crate::tls::ClientTls;
 
 /// Position of a pool in its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,6 +34,10 @@ pub struct Pool {
     pub endpoints: Vec<Endpoint>,
     /// What is spoken to the endpoints.
     pub protocol: Protocol,
+    /// TLS; none: in the clear.
+    pub tls: Option<Arc<ClientTls>>,
+    /// Which TLS settings a connection must have been made under; 0 for none.
+    pub security: u64,
     /// Time from starting to connect to an established connection.
     pub connect_timeout: Duration,
     /// How long an upstream connection waits for its next exchange.
@@ -77,8 +82,10 @@ pub struct PoolLimits {
 pub enum Protocol {
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2 by prior knowledge.
+    /// HTTP/2, agreed on where there is TLS, else by prior knowledge.
     Http2,
+    /// What TLS agrees on.
+    Auto,
 }
 
 /// What of a request decides where a hashing picker sends it.

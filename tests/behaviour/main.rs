@@ -34,4 +34,6 @@ mod routing;
 mod selftest;
 mod sockets;
 mod timeouts;
+mod tls;
+mod tls_upstream;
 mod upgrade;

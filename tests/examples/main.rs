@@ -46,6 +46,11 @@ fn the_configurations_in_the_readme_load_and_build() {
         .filter(|block| block.contains("[listeners."))
         .collect();
     assert!(!blocks.is_empty());
+    // The certificate that one of them names.
+    for file in ["shop.pem", "shop.key"] {
+        let kept = root().join("tests/config/tls").join(file);
+        fs::copy(kept, folder.path().join(file)).unwrap();
+    }
     for (number, block) in blocks.into_iter().enumerate() {
         let file = folder.path().join(format!("{number}.toml"));
         fs::write(&file, block).unwrap();

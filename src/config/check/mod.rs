@@ -11,6 +11,7 @@ mod reference;
 mod route;
 mod surroundings;
 mod test;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(super) fn check(config: &Config, broken: &BTreeSet<String>, rules: &Rules<'_
     pool::check(&mut check);
     reference::check(&mut check);
     test::check(&mut check);
+    tls::check(&mut check);
     surroundings::check(&mut check);
     check.faults
 }

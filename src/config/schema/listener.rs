@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::tls::ListenerTls;
 use crate::config::setting::{table, words};
 use crate::config::value::{BindAddress, ByteSize};
 
@@ -18,8 +19,10 @@ table! {
         pub underscores: Underscores = Underscores::Drop,
         /// Bounds on what a client may use.
         pub limits: ListenerLimits = ListenerLimits::default(),
+        /// TLS; without this table the listener speaks plain HTTP.
+        pub tls: Option<ListenerTls> = None,
     }
-    later { "tls", "proxy_protocol" }
+    later { "proxy_protocol" }
 }
 
 words! {
@@ -30,7 +33,7 @@ words! {
         /// HTTP/2.
         H2 = "h2",
     }
-    later { "h3", "auto" }
+    later { "h3" }
 }
 
 words! {
@@ -48,7 +51,7 @@ words! {
 table! {
     /// How long a client may take.
     pub struct ListenerTimeouts: Default {
-        /// From the connection to the first byte, or to the end of the TLS handshake.
+        /// From the connection to the end of the TLS handshake; without TLS there is none.
         pub handshake: Duration = Duration::from_secs(5),
         /// From the first byte of a request to the end of its head; then 408.
         pub head: Duration = Duration::from_secs(10),

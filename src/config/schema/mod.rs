@@ -18,6 +18,7 @@ pub mod retry;
 pub mod rewrite;
 pub mod route;
 pub mod test;
+mod tls;
 
 pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
 pub use admin::Admin;
@@ -27,13 +28,14 @@ pub use json_schema::json_schema;
 pub use listener::{Listener, ListenerLimits, ListenerTimeouts, Protocol, Underscores};
 pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use picker::{Hashing, Picker};
-pub use pool::{Pool, PoolLimits, PoolTimeouts, RetryBudget, Zone};
+pub use pool::{Pool, PoolLimits, PoolProtocol, PoolTimeouts, RetryBudget, Zone};
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
 pub use reference::reference;
 pub use retry::{Backoff, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
 pub use route::{Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use test::{Expectation, RouteTest, TestRequest};
+pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, TlsVersion};
 
 use std::collections::BTreeMap;
 

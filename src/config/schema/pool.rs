@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::health::{Ejection, Health};
-use super::listener::Protocol;
 use super::picker::Picker;
-use crate::config::setting::{Spanned, table};
+use super::tls::PoolTls;
+use crate::config::setting::{Spanned, table, words};
 use crate::config::value::{Name, Ratio};
 
 table! {
@@ -17,7 +17,9 @@ table! {
         /// The endpoints, each an address or a table.
         pub endpoints: Vec<Endpoint>,
         /// The protocol spoken to them.
-        pub protocol: Protocol = Protocol::Http1,
+        pub protocol: PoolProtocol = PoolProtocol::Http1,
+        /// TLS; without this table the endpoints are spoken to in the clear.
+        pub tls: Option<PoolTls> = None,
         /// Active health checks; without this there are none.
         pub health: Option<Health> = None,
         /// Passive removal of endpoints that fail. `false`: never.
@@ -35,7 +37,20 @@ table! {
         /// Preference for endpoints nearby.
         pub zone: Option<Zone> = None,
     }
-    later { "tls", "discover", "breaker", "slow_start", "session" }
+    later { "discover", "breaker", "slow_start", "session" }
+}
+
+words! {
+    /// The protocol spoken to endpoints.
+    pub enum PoolProtocol {
+        /// HTTP/1.1.
+        Http1 = "http/1.1",
+        /// HTTP/2: agreed on where there is TLS, else known beforehand.
+        H2 = "h2",
+        /// What TLS agrees on: HTTP/2, else HTTP/1.1.
+        Auto = "auto",
+    }
+    later { "h3" }
 }
 
 table! {

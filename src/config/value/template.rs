@@ -137,6 +137,8 @@ pub enum Placeholder {
     Scheme,
     /// The method.
     Method,
+    /// The subject of the client's verified certificate (RFC 4514); empty without one.
+    TlsSubject,
 }
 
 impl Fill for Placeholder {
@@ -153,7 +155,7 @@ impl Fill for Placeholder {
     }
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 11] = [
+const PLACEHOLDERS: [(&str, Placeholder); 12] = [
     ("client_ip", Placeholder::ClientIp),
     ("request_id", Placeholder::RequestId),
     ("host", Placeholder::Host),
@@ -165,6 +167,7 @@ const PLACEHOLDERS: [(&str, Placeholder); 11] = [
     ("query", Placeholder::Query),
     ("scheme", Placeholder::Scheme),
     ("method", Placeholder::Method),
+    ("tls.subject", Placeholder::TlsSubject),
 ];
 
 #[cfg(test)]

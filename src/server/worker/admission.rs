@@ -78,6 +78,8 @@ impl Worker {
             return Some(stream);
         };
         let accepted = match stream {
+            // Nothing is handed on once its handshake has begun.
+            stream @ Stream::Tls(_) => return Some(stream),
             Stream::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
             Stream::Unix(stream) => stream.into_std().map(Accepted::Unix),
         };

@@ -2,30 +2,41 @@
 
 use std::sync::Arc;
 
+use super::{BuildError, Source};
 use crate::{
     config::{schema, value},
     http1::HeadLimits,
     state::{BindAddress, Listener, ListenerTimeouts, Registry, Underscores},
+    tls::{ClientAuth, KeyPair, MinimumVersion, ServerSettings, ServerTls, Stamps, TlsFault},
 };
 
 pub(super) fn build(
+    source: &Source<'_>,
     registry: &mut Registry,
     index: u32,
     name: &Arc<str>,
     written: &schema::Listener,
-) -> Arc<Listener> {
+) -> Result<Arc<Listener>, BuildError> {
     let address = match &written.address {
         value::BindAddress::Tcp(address) => BindAddress::Tcp(*address),
         value::BindAddress::Unix(path) => BindAddress::Unix(path.clone()),
     };
     let speaks = |protocol| written.protocols.contains(&protocol);
     let limits = &written.limits;
-    Arc::new(Listener {
+    let tls = match &written.tls {
+        None => None,
+        Some(tls) => Some(
+            build_tls(source, registry, name, written, tls)
+                .map_err(|fault| BuildError::Listener(Arc::clone(name), fault))?,
+        ),
+    };
+    Ok(Arc::new(Listener {
         name: Arc::clone(name),
         index,
         http1: speaks(schema::Protocol::Http1),
         http2: speaks(schema::Protocol::H2),
         timeouts: ListenerTimeouts {
+            handshake: written.timeouts.handshake,
             head: written.timeouts.head,
             idle: written.timeouts.idle,
             body_idle: written.timeouts.body_idle,
@@ -45,5 +56,47 @@ pub(super) fn build(
         streams_max: limits.streams,
         open: registry.listener(&address),
         address,
-    })
+        tls,
+    }))
+}
+
+/// The TLS of the last snapshot if nothing about it changed, else a new one.
+fn build_tls(
+    source: &Source<'_>,
+    registry: &Registry,
+    name: &Arc<str>,
+    listener: &schema::Listener,
+    written: &schema::ListenerTls,
+) -> Result<Arc<ServerTls>, TlsFault> {
+    let settings = ServerSettings {
+        listener: Arc::clone(name),
+        certificates: written.certificates.iter().map(key_pair).collect(),
+        client_auth: written.client_ca.as_ref().map(|ca| ClientAuth {
+            ca: ca.clone(),
+            required: written.client_auth == schema::ClientAuth::Required,
+        }),
+        minimum: match written.minimum_version {
+            schema::TlsVersion::Tls12 => MinimumVersion::Tls12,
+            schema::TlsVersion::Tls13 => MinimumVersion::Tls13,
+        },
+        http1: listener.protocols.contains(&schema::Protocol::Http1),
+        http2: listener.protocols.contains(&schema::Protocol::H2),
+    };
+    let mut known = source.last.iter().flat_map(|last| &last.listeners);
+    let same = known.find_map(|listener| {
+        let tls = listener.tls.as_ref()?;
+        let same = *tls.settings() == settings && tls.stamps() == Stamps::of(&tls.files());
+        same.then(|| Arc::clone(tls))
+    });
+    match same {
+        Some(same) => Ok(same),
+        None => ServerTls::load(settings, registry.tickets()).map(Arc::new),
+    }
+}
+
+pub(super) fn key_pair(written: &schema::KeyPair) -> KeyPair {
+    KeyPair {
+        chain: written.chain.clone(),
+        key: written.key.clone(),
+    }
 }

@@ -19,6 +19,7 @@ use crate::{
     route::{RouteSpec, RouteTable},
     server::Registered,
     telemetry::access_log::{AccessLogSettings, Format, Redaction, Sample, Target},
+    tls::TlsFault,
     upstream::pool::PoolIndex,
 };
 
@@ -30,6 +31,9 @@ pub enum BuildError {
     /// Something in a route.
     #[error("route \"{0}\": {1}")]
     Route(Arc<str>, String),
+    /// Something in a listener.
+    #[error("listener \"{0}\": {1}")]
+    Listener(Arc<str>, TlsFault),
     /// Something in a pool.
     #[error("pool \"{0}\": {1}")]
     Pool(Arc<str>, String),
@@ -82,8 +86,10 @@ pub fn build(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, B
     }
     let listeners = (0_u32..)
         .zip(&config.listeners)
-        .map(|(index, (name, written))| listener::build(registry, index, &name.shared(), written))
-        .collect::<Vec<_>>();
+        .map(|(index, (name, written))| {
+            listener::build(source, registry, index, &name.shared(), written)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
     let mut routes = Vec::with_capacity(config.routes.len());
     let mut specs: Vec<RouteSpec> = Vec::with_capacity(config.routes.len());
     for (name, written) in &config.routes {

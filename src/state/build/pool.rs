@@ -8,6 +8,7 @@ use super::{BuildError, Source};
 use crate::{
     config::{schema, value},
     state::Registry,
+    tls::{ClientSettings, ClientTls},
     upstream::{
         endpoint::{Address, Endpoint},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings, StatusSet},
@@ -32,6 +33,10 @@ pub(super) fn build(
     if let Some(same) = unchanged(source, name, written, requirements, &failover) {
         return Ok(same);
     }
+    let tls = match &written.tls {
+        None => None,
+        Some(tls) => Some(build_tls(name, tls)?),
+    };
     let (picker, hash_key) = picker(&written.picker);
     check_picker(source, name, &picker)?;
     let endpoints: Vec<Endpoint> = written.endpoints.iter().map(endpoint).collect();
@@ -53,9 +58,12 @@ pub(super) fn build(
         picker,
         hash_key,
         protocol: match written.protocol {
-            schema::Protocol::Http1 => Protocol::Http1,
-            schema::Protocol::H2 => Protocol::Http2,
+            schema::PoolProtocol::Http1 => Protocol::Http1,
+            schema::PoolProtocol::H2 => Protocol::Http2,
+            schema::PoolProtocol::Auto => Protocol::Auto,
         },
+        security: tls.as_ref().map_or(0, |tls| tls.fingerprint()),
+        tls,
         connect_timeout: written.timeouts.connect,
         idle_timeout: written.timeouts.idle,
         lifetime: written.timeouts.lifetime,
@@ -75,6 +83,18 @@ pub(super) fn build(
         retry_minimum: written.retry_budget.minimum,
         endpoints,
     }))
+}
+
+fn build_tls(name: &Arc<str>, written: &schema::PoolTls) -> Result<Arc<ClientTls>, BuildError> {
+    let settings = ClientSettings {
+        server_name: written.server_name.clone(),
+        ca: written.ca.clone(),
+        client: written.client.as_ref().map(super::listener::key_pair),
+        verify: written.verify,
+    };
+    let loaded = ClientTls::load(settings);
+    let loaded = loaded.map_err(|fault| BuildError::Pool(Arc::clone(name), fault.to_string()))?;
+    Ok(Arc::new(loaded))
 }
 
 /// The pool of the last snapshot, if nothing about it changed.

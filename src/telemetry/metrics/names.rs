@@ -99,6 +99,28 @@ pub static IDLE_CONNECTIONS: GaugeDesc<1> = GaugeDesc::new(
     ["pool"],
 );
 
+/// TLS handshakes with clients; `result` is `full`, `resumed`, `failed`, `late`,
+/// `not_tls` (plain HTTP to a port for TLS) or `not_served` (the other way round).
+pub static TLS_HANDSHAKES_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_tls_handshakes_total",
+    "TLS handshakes with clients, by listener and result.",
+    ["listener", "result"],
+);
+
+/// When a certificate expires, in seconds of Unix time.
+pub static CERTIFICATE_EXPIRY_SECONDS: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_certificate_expiry_seconds",
+    "Unix time at which a certificate of a listener expires.",
+    ["listener", "certificate"],
+);
+
+/// Renewed certificates taken up or refused; `result` is `succeeded` or `failed`.
+pub static CERTIFICATE_RELOADS_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_certificate_reloads_total",
+    "Changed certificate files, by whether they were taken up.",
+    ["result"],
+);
+
 /// Open upstream connections.
 pub static UPSTREAM_CONNECTIONS: GaugeDesc<1> = GaugeDesc::new(
     "sluicegate_upstream_connections",

@@ -32,16 +32,18 @@ use crate::{
 pub struct Http1Connection {
     io: Buffered,
     opened: Instant,
+    security: u64,
     exchanges: u64,
     _guard: ConnectionGuard,
 }
 
 impl Http1Connection {
     /// Takes over a connected stream.
-    pub fn new(stream: Stream, guard: ConnectionGuard, now: Instant) -> Self {
+    pub fn new(stream: Stream, guard: ConnectionGuard, security: u64, now: Instant) -> Self {
         Self {
             io: Buffered::new(stream),
             opened: now,
+            security,
             exchanges: 0,
             _guard: guard,
         }
@@ -50,6 +52,11 @@ impl Http1Connection {
     /// When it was opened.
     pub fn opened(&self) -> Instant {
         self.opened
+    }
+
+    /// Which TLS settings it was made under; 0 for none.
+    pub fn security(&self) -> u64 {
+        self.security
     }
 
     /// Whether it has carried no exchange yet.

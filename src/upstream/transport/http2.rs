@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::{Clock, Inbound, Outbound, Patience, Piece, SendFailure, Upload};
 use crate::{
     exchange::{BadRequest, Body, Failure},
+    http::forwarded::Scheme,
     http1::Framing,
     server::task,
     socket::{HyperStream, Stream},
@@ -34,6 +35,7 @@ use crate::{
 pub struct Http2Connection {
     sender: http2::SendRequest<SharedUpload>,
     opened: Instant,
+    security: u64,
     streams: Cell<usize>,
     /// How many streams the endpoint allows at once, as it last said.
     allowed: Rc<Cell<usize>>,
@@ -48,6 +50,7 @@ impl Http2Connection {
     pub async fn open(
         stream: Stream,
         guard: ConnectionGuard,
+        security: u64,
         deadline: Instant,
     ) -> Result<Rc<Self>, Failure> {
         let io = HyperStream::new(stream, Bytes::new());
@@ -77,10 +80,23 @@ impl Http2Connection {
         Ok(Rc::new(Self {
             sender,
             opened: now,
+            security,
             streams: Cell::new(0),
             allowed,
             last_used: Cell::new(now),
         }))
+    }
+
+    /// Which TLS settings it was made under; 0 for none.
+    pub fn security(&self) -> u64 {
+        self.security
+    }
+
+    fn scheme(&self) -> Scheme {
+        match self.security {
+            0 => Scheme::Http,
+            _ => Scheme::Https,
+        }
     }
 
     /// Whether one more exchange fits.
@@ -108,7 +124,7 @@ impl Http2Connection {
     ) -> Result<Inbound, SendFailure> {
         let mut clock = Clock::start(patience, &upload);
         let shared = SharedUpload(Rc::new(RefCell::new(Some(upload))));
-        let Some(head) = build(request, shared.clone()) else {
+        let Some(head) = build(request, self.scheme(), shared.clone()) else {
             return Err(shared.fail(BadRequest::Target.into(), false));
         };
         let share = StreamShare::take(&self);
@@ -295,11 +311,15 @@ where
     }
 }
 
-fn build(request: &Outbound<'_>, body: SharedUpload) -> Option<Request<SharedUpload>> {
+fn build(
+    request: &Outbound<'_>,
+    scheme: Scheme,
+    body: SharedUpload,
+) -> Option<Request<SharedUpload>> {
     let mut headers = request.headers.clone();
     let host = headers.remove(header::HOST)?;
     let uri = Uri::builder()
-        .scheme("http")
+        .scheme(scheme.as_str())
         .authority(host.as_bytes())
         .path_and_query(request.target.clone())
         .build()

@@ -2,6 +2,7 @@
 //! misbehave on demand, clients that see every byte.
 
 mod backend;
+mod certificate;
 mod client;
 mod eventually;
 mod exposition;
@@ -12,9 +13,11 @@ mod load;
 mod message;
 mod port;
 mod proxy;
+mod tunnel;
 mod wire;
 
 pub(crate) use backend::{Act, Backend, answer, answer_bytes, identity};
+pub(crate) use certificate::{Authority, Issued};
 pub(crate) use client::{Answer, Client};
 pub(crate) use eventually::{Gate, eventually};
 pub(crate) use exposition::Exposition;
@@ -24,4 +27,5 @@ pub(crate) use load::Load;
 pub(crate) use message::Seen;
 pub(crate) use port::Port;
 pub(crate) use proxy::{Proxy, Settings};
+pub(crate) use tunnel::{Tunnel, shake};
 pub(crate) use wire::End;

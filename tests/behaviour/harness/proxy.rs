@@ -65,6 +65,11 @@ impl Settings {
         self
     }
 
+    /// The folder of the configuration file, for what the text names.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Sets a variable of the proxy's environment.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));

@@ -1,14 +1,18 @@
 //! Opening the connection of a check: always a new one, so that the check sees what a new client would.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
 };
 
-use super::{BoxFuture, ProbeFailure, Target};
-use crate::upstream::endpoint::Address;
+use super::{BoxFuture, HttpVersion, ProbeFailure, Target};
+use crate::{
+    http::forwarded::Scheme,
+    tls::{Alpn, ClientTls},
+    upstream::{endpoint::Address, health::settings::CheckKind},
+};
 
 /// A connection of any kind.
 pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -17,6 +21,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
 /// Opens connections for probes; a pool that speaks TLS brings its own.
 pub trait Dial: Send + Sync {
+    /// What a request over the connection is sent by.
+    fn scheme(&self) -> Scheme {
+        Scheme::Http
+    }
+
     /// Connects to the target.
     fn dial<'a>(
         &'a self,
@@ -49,6 +58,46 @@ impl Dial for PlainDial {
                 io::ErrorKind::ConnectionRefused => ProbeFailure::Refused,
                 kind => ProbeFailure::Connect(kind),
             })
+        })
+    }
+}
+
+/// Connects and shakes hands as the pool's requests do.
+#[derive(Debug)]
+pub struct TlsDial {
+    tls: Arc<ClientTls>,
+    alpn: Alpn,
+}
+
+impl TlsDial {
+    /// Dials for a check of this kind, over TLS of these settings.
+    pub fn new(tls: &Arc<ClientTls>, kind: &CheckKind, version: HttpVersion) -> Self {
+        let alpn = match (kind, version) {
+            (CheckKind::Grpc { .. }, _) | (_, HttpVersion::Http2) => Alpn::Http2,
+            (CheckKind::Http { .. } | CheckKind::Tcp, HttpVersion::Http1) => Alpn::Http1,
+        };
+        Self {
+            tls: Arc::clone(tls),
+            alpn,
+        }
+    }
+}
+
+impl Dial for TlsDial {
+    fn scheme(&self) -> Scheme {
+        Scheme::Https
+    }
+
+    fn dial<'a>(
+        &'a self,
+        target: &'a Target,
+    ) -> BoxFuture<'a, Result<Box<dyn Socket>, ProbeFailure>> {
+        Box::pin(async move {
+            let plain = PlainDial.dial(target).await?;
+            let host = target.address.host();
+            let secured = self.tls.connect(plain, &host, self.alpn).await;
+            let told = |error: io::Error| ProbeFailure::Tls(error.to_string().into());
+            secured.map(boxed).map_err(told)
         })
     }
 }

@@ -38,7 +38,7 @@ impl GrpcProbe {
         let socket = self.dial.dial(target).await?;
         let host = authority(&target.host).unwrap_or(HeaderValue::from_static("localhost"));
         let uri = Uri::builder()
-            .scheme("http")
+            .scheme(self.dial.scheme().as_str())
             .authority(host.as_bytes())
             .path_and_query(METHOD_PATH);
         let mut request = Request::new(Full::new(self.message.clone()));

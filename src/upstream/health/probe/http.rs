@@ -105,7 +105,7 @@ impl HttpProbe {
         host: &HeaderValue,
     ) -> Result<(), ProbeFailure> {
         let uri = Uri::builder()
-            .scheme("http")
+            .scheme(self.dial.scheme().as_str())
             .authority(host.as_bytes())
             .path_and_query(self.path.clone());
         let mut request = Request::new(Empty::<Bytes>::new());

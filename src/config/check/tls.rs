@@ -1,0 +1,124 @@
+//! Checks on TLS: that certificates and keys can be read, belong together and are in time.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::Check;
+use crate::config::schema::{KeyPair, ListenerTls, Pool, PoolProtocol, PoolTls};
+use crate::config::setting::Span;
+use crate::config::value::{EndpointAddress, Name};
+use crate::tls::{self, Certificate, TlsFault};
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let config = check.config;
+    for (name, listener) in &config.listeners {
+        if let Some(tls) = &listener.tls {
+            check_listener(check, name, tls);
+        }
+    }
+    for (name, pool) in &config.pools {
+        match &pool.tls {
+            Some(tls) => check_pool(check, name, pool, tls),
+            None if pool.protocol == PoolProtocol::Auto => {
+                let message =
+                    format!("pools.{name}.protocol \"auto\" needs TLS, which agrees on it");
+                let hint = "add tls = { }, or write \"http/1.1\" or \"h2\"";
+                check.error(pool.spans.of("protocol"), message, hint);
+            }
+            None => {}
+        }
+    }
+}
+
+fn check_listener(check: &mut Check<'_>, name: &Name, tls: &ListenerTls) {
+    let place = format!("listeners.{name}.tls");
+    if tls.certificates.is_empty() && !check.is_broken(&format!("{place}.certificates")) {
+        let message = format!("{place}.certificates is empty");
+        let span = tls.spans.of("certificates");
+        check.error(span, message, "at least one { chain = …, key = … }");
+    }
+    for certificate in &tls.certificates {
+        check_pair(check, &place, certificate);
+    }
+    match &tls.client_ca {
+        Some(ca) => check_authorities(
+            check,
+            &format!("{place}.client_ca"),
+            ca,
+            tls.spans.of("client_ca"),
+        ),
+        None if tls.spans.has("client_auth") => {
+            let message = format!("{place}.client_auth is set without client_ca");
+            let hint = "client_ca says whose certificates are accepted";
+            check.error(tls.spans.of("client_auth"), message, hint);
+        }
+        None => {}
+    }
+}
+
+fn check_pool(check: &mut Check<'_>, name: &Name, pool: &Pool, tls: &PoolTls) {
+    let place = format!("pools.{name}.tls");
+    if let Some(written) = &tls.server_name
+        && !tls::is_server_name(written)
+    {
+        let message = format!("{place}.server_name \"{written}\" is not a name or an IP address");
+        check.error(
+            tls.spans.of("server_name"),
+            message,
+            "such as \"app.internal\"",
+        );
+    }
+    let mut addresses = pool.endpoints.iter().map(|endpoint| &endpoint.address);
+    let unnamed = addresses.any(|address| matches!(address, EndpointAddress::Unix(_)));
+    if unnamed && tls.server_name.is_none() {
+        let message = format!("{place} has no server_name to verify on a unix socket");
+        check.error(tls.spans.anchor(), message, "add server_name = \"…\"");
+    }
+    if let Some(pair) = &tls.client {
+        check_pair(check, &format!("{place}.client"), pair);
+    }
+    if let Some(ca) = &tls.ca {
+        check_authorities(check, &format!("{place}.ca"), ca, tls.spans.of("ca"));
+    }
+    if !tls.verify {
+        let message = format!("{place} does not verify the endpoints");
+        let hint = "whoever gets between can read and change everything; use ca = \"…\" instead";
+        check.warn(tls.spans.of("verify"), message, hint);
+    }
+}
+
+fn check_pair(check: &mut Check<'_>, place: &str, pair: &KeyPair) {
+    let files = tls::KeyPair {
+        chain: pair.chain.clone(),
+        key: pair.key.clone(),
+    };
+    let Err(fault) = Certificate::load(&files, SystemTime::now()) else {
+        return;
+    };
+    let is_key = match &fault {
+        TlsFault::Key { .. } | TlsFault::Mismatch { .. } => true,
+        TlsFault::Unreadable { path, .. }
+        | TlsFault::Malformed { path, .. }
+        | TlsFault::Empty { path, .. } => *path == pair.key,
+        TlsFault::Expired { .. } | TlsFault::ServerName(_) | TlsFault::Refused(_) => false,
+    };
+    let span = pair.spans.of(if is_key { "key" } else { "chain" });
+    check.error(span, format!("{place}: {fault}"), hint(&fault));
+}
+
+fn check_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
+    if let Err(fault) = tls::check_authorities(path) {
+        check.error(span, format!("{place}: {fault}"), hint(&fault));
+    }
+}
+
+fn hint(fault: &TlsFault) -> &'static str {
+    match fault {
+        TlsFault::Unreadable { .. } => "paths are relative to this file",
+        TlsFault::Malformed { .. } | TlsFault::Empty { .. } => "a PEM file is expected",
+        TlsFault::Key { .. } => "an RSA, ECDSA or Ed25519 key as PEM",
+        TlsFault::Mismatch { .. } => "both must have been made for each other",
+        TlsFault::Expired { .. } => "renew it",
+        TlsFault::ServerName(_) | TlsFault::Refused(_) => "",
+    }
+}

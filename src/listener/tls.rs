@@ -1,0 +1,75 @@
+//! The handshake with a client, before a byte of HTTP is read (RFC 8446 section 4).
+//!
+//! The first byte is looked at where it lies: a client that speaks plain HTTP to a
+//! port for TLS gets an answer that it can read.
+
+use std::rc::Rc;
+
+use super::Connection;
+use crate::{
+    socket::Stream,
+    timer,
+    tls::{ServerTls, Session},
+};
+
+/// How a handshake ended.
+pub(super) enum Shaken {
+    /// The session that was agreed on.
+    Secure(Stream, Rc<Session>),
+    /// The client speaks HTTP in the clear.
+    Plain(Stream),
+    /// Not at all; the connection is of no more use.
+    Failed,
+}
+
+/// Shakes hands within the listener's time for it.
+pub(super) async fn shake(connection: &Connection, stream: Stream, tls: &ServerTls) -> Shaken {
+    let listener = connection.known_listener();
+    let deadline = connection.since + listener.timeouts.handshake;
+    let metrics = connection.worker.metrics();
+    // Large while it lasts, and gone before the connection is served.
+    let begun = Box::pin(timer::until(deadline, begin(stream, tls))).await;
+    let Ok(shaken) = begun else {
+        metrics.handshake(&listener.name, "late");
+        return Shaken::Failed;
+    };
+    match shaken {
+        Ok(Some(shaken)) => {
+            let result = match &shaken {
+                Shaken::Secure(_, session) if session.resumed => "resumed",
+                Shaken::Secure(..) => "full",
+                Shaken::Plain(_) => "not_tls",
+                Shaken::Failed => "failed",
+            };
+            metrics.handshake(&listener.name, result);
+            shaken
+        }
+        // It connected and left, as checks of load balancers do.
+        Ok(None) => Shaken::Failed,
+        Err(error) => {
+            tracing::debug!(
+                listener = %listener.name, peer = %connection.peer, %error,
+                "TLS handshake failed"
+            );
+            metrics.handshake(&listener.name, "failed");
+            Shaken::Failed
+        }
+    }
+}
+
+async fn begin(stream: Stream, tls: &ServerTls) -> std::io::Result<Option<Shaken>> {
+    match stream.peek().await? {
+        None => return Ok(None),
+        // Methods are upper case; a ClientHello begins with another byte.
+        Some(b'A'..=b'Z') => return Ok(Some(Shaken::Plain(stream))),
+        Some(_) => {}
+    }
+    let secured = tls.acceptor().accept(stream).await?;
+    let (_, state) = secured.get_ref();
+    let session = Rc::new(Session::new(state, state.server_name()));
+    let stream = Stream::Tls(Box::new(secured.into()));
+    Ok(Some(Shaken::Secure(stream, session)))
+}
+
+/// The first byte of a TLS record that begins a handshake (RFC 8446 section 5.1).
+pub(super) const HANDSHAKE: u8 = 0x16;

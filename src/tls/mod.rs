@@ -1,0 +1,45 @@
+//! TLS (RFC 8446, RFC 5246) on both sides: certificates read and checked, and the
+//! settings of sessions made from them.
+//!
+//! Everything that knows the TLS library's types is here and in [`crate::socket`], so
+//! that a new version of it changes one area. The area knows no other: [`ServerTls`]
+//! is what a listener holds, [`ClientTls`] what a pool holds. Both keep what they read
+//! from files behind one swap: a renewed file is taken up without touching a
+//! connection, and a bad one leaves the old in use.
+
+mod certificate;
+mod client;
+mod file;
+mod server;
+mod session;
+mod sni;
+mod subject;
+mod ticket;
+
+pub use certificate::{Certificate, KeyPair};
+pub use client::{
+    Alpn, ClientSettings, ClientTls, is_certificate_fault, is_protocol_fault, is_server_name,
+};
+pub use file::{Stamps, TlsFault};
+pub use server::{ClientAuth, MinimumVersion, ServerSettings, ServerTls};
+pub use session::Session;
+pub use ticket::TicketKeys;
+
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::CryptoProvider;
+
+/// Looks whether a file holds authorities to trust; blocks on the disk.
+///
+/// # Errors
+/// Why it does not.
+pub fn check_authorities(path: &std::path::Path) -> Result<(), TlsFault> {
+    file::roots(path).map(drop)
+}
+
+/// The cryptography in use: one for the process, post-quantum key exchange preferred.
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    Arc::clone(&PROVIDER)
+}

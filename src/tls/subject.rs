@@ -1,0 +1,110 @@
+//! The subject of a certificate as text (RFC 4514): what headers and logs show of a client.
+//!
+//! Only printable ASCII leaves here, and what has a meaning in the syntax is escaped:
+//! a name cannot be made that reads like another.
+
+use std::fmt::Write as _;
+
+use x509_parser::{
+    objects::{oid_registry, oid2abbrev},
+    prelude::{FromDer as _, X509Certificate},
+    x509::{AttributeTypeAndValue, X509Name},
+};
+
+/// The subject of a certificate; empty if it has none that can be read.
+pub(super) fn of(der: &[u8]) -> String {
+    let parsed = X509Certificate::from_der(der);
+    parsed.map_or_else(|_| String::new(), |(_, parsed)| text(parsed.subject()))
+}
+
+/// The most specific part comes first, against the order in the certificate (section 2.1).
+fn text(name: &X509Name<'_>) -> String {
+    let mut sets: Vec<String> = name
+        .iter_rdn()
+        .map(|set| {
+            let parts: Vec<String> = set.iter().map(part).collect();
+            parts.join("+")
+        })
+        .collect();
+    sets.reverse();
+    sets.join(",")
+}
+
+fn part(part: &AttributeTypeAndValue<'_>) -> String {
+    let mut text = match oid2abbrev(part.attr_type(), oid_registry()) {
+        Ok(short) => short.to_owned(),
+        Err(_) => part.attr_type().to_id_string(),
+    };
+    text.push('=');
+    match part.as_str() {
+        Ok(value) => escape(&mut text, value),
+        Err(_) => {
+            text.push('#');
+            for byte in part.as_slice() {
+                let _ = write!(text, "{byte:02x}");
+            }
+        }
+    }
+    text
+}
+
+fn escape(text: &mut String, value: &str) {
+    let last = value.len().saturating_sub(1);
+    for (at, character) in value.char_indices() {
+        match character {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=' => {
+                text.push('\\');
+                text.push(character);
+            }
+            '#' | ' ' if at == 0 => {
+                text.push('\\');
+                text.push(character);
+            }
+            ' ' if at == last => text.push_str("\\ "),
+            ' '..='~' => text.push(character),
+            _ => {
+                for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                    let _ = write!(text, "\\{byte:02X}");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    fn subject(parts: &[(DnType, &str)]) -> String {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for (kind, value) in parts {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        let key = KeyPair::generate().unwrap();
+        of(params.self_signed(&key).unwrap().der())
+    }
+
+    #[test]
+    fn the_most_specific_part_comes_first() {
+        let parts = [
+            (DnType::OrganizationName, "Example"),
+            (DnType::CommonName, "client 1"),
+        ];
+        assert_eq!(subject(&parts), "CN=client 1,O=Example");
+    }
+
+    #[test]
+    fn a_name_cannot_pretend_to_have_parts() {
+        let parts = [(DnType::CommonName, " a,O=Admins\r\nx: \u{e9} ")];
+        let expected = "CN=\\ a\\,O\\=Admins\\0D\\0Ax: \\C3\\A9\\ ";
+        assert_eq!(subject(&parts), expected);
+    }
+
+    #[test]
+    fn garbage_has_no_subject() {
+        assert_eq!(of(b"not a certificate"), "");
+    }
+}

@@ -1,0 +1,181 @@
+//! Session tickets (RFC 8446 section 4.6.1, RFC 5077): how a client resumes a session
+//! at any worker.
+//!
+//! [`TicketKeys`] are the process's own, shared by all workers, and outlive reloads. A
+//! new key is made every six hours; the one before still opens tickets, then it is
+//! forgotten, and with it every session that it sealed.
+//!
+//! A ticket is bound to the listener that gave it and to whom that listener lets in: a
+//! resumed session shows no certificate, so a ticket from a listener that asks for
+//! none must not open one that does.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use rustls::server::ProducesTickets;
+use tokio::time::Instant;
+
+/// The keys that tickets are sealed with.
+#[derive(Debug)]
+pub struct TicketKeys {
+    ring: ArcSwap<Ring>,
+    since: Mutex<Instant>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    current: Option<Arc<TicketKey>>,
+    previous: Option<Arc<TicketKey>>,
+}
+
+struct TicketKey {
+    name: [u8; NAME_LEN],
+    key: RandomizedNonceKey,
+}
+
+impl TicketKeys {
+    /// Makes the first key.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            ring: ArcSwap::from_pointee(Ring {
+                current: TicketKey::generate(),
+                previous: None,
+            }),
+            since: Mutex::new(now),
+        }
+    }
+
+    /// Makes a new key when the current one has been in use long enough; called from time
+    /// to time by the control thread.
+    pub fn rotate(&self, now: Instant) {
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        if now < *since + ROTATION {
+            return;
+        }
+        let old = self.ring.load_full();
+        // After a long sleep the last key is too old to open anything.
+        let stale = now >= *since + 2 * ROTATION;
+        self.ring.store(Arc::new(Ring {
+            current: TicketKey::generate(),
+            previous: old.current.clone().filter(|_| !stale),
+        }));
+        *since = now;
+    }
+
+    fn seal(&self, scope: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+        let ring = self.ring.load();
+        let key = ring.current.as_ref()?;
+        let mut sealed = plain.to_vec();
+        let nonce = key
+            .key
+            .seal_in_place_append_tag(Aad::from(scope), &mut sealed)
+            .ok()?;
+        let mut ticket = Vec::with_capacity(NAME_LEN + NONCE_LEN + sealed.len());
+        ticket.extend_from_slice(&key.name);
+        ticket.extend_from_slice(nonce.as_ref());
+        ticket.extend_from_slice(&sealed);
+        Some(ticket)
+    }
+
+    fn open(&self, scope: &[u8], ticket: &[u8]) -> Option<Vec<u8>> {
+        let (name, rest) = ticket.split_first_chunk::<NAME_LEN>()?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let ring = self.ring.load();
+        let known = [&ring.current, &ring.previous];
+        let key = known.into_iter().flatten().find(|key| key.name == *name)?;
+        let mut sealed = sealed.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let plain = key.key.open_in_place(nonce, Aad::from(scope), &mut sealed);
+        let length = plain.ok()?.len();
+        sealed.truncate(length);
+        Some(sealed)
+    }
+}
+
+impl TicketKey {
+    /// Without randomness there is no key: sessions then are not resumed.
+    fn generate() -> Option<Arc<Self>> {
+        let mut name = [0; NAME_LEN];
+        let mut key = [0; 32];
+        aws_lc_rs::rand::fill(&mut name).ok()?;
+        aws_lc_rs::rand::fill(&mut key).ok()?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &key).ok()?;
+        Some(Arc::new(Self { name, key }))
+    }
+}
+
+impl fmt::Debug for TicketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TicketKey(***)")
+    }
+}
+
+/// Seals and opens the tickets of one listener.
+#[derive(Debug)]
+pub(super) struct Tickets {
+    pub(super) keys: Arc<TicketKeys>,
+    /// What a ticket is bound to.
+    pub(super) scope: Vec<u8>,
+}
+
+impl ProducesTickets for Tickets {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        u32::try_from(ROTATION.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.keys.seal(&self.scope, plain)
+    }
+
+    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
+        self.keys.open(&self.scope, cipher)
+    }
+}
+
+const NAME_LEN: usize = 16;
+/// How long a key seals; it opens for as long again.
+const ROTATION: Duration = Duration::from_secs(6 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_opens_until_its_key_is_forgotten() {
+        let start = Instant::now();
+        let keys = TicketKeys::new(start);
+        let ticket = keys.seal(b"a", b"session").unwrap();
+        assert_eq!(keys.open(b"a", &ticket).unwrap(), b"session");
+        keys.rotate(start + ROTATION / 2);
+        keys.rotate(start + ROTATION);
+        let newer = keys.seal(b"a", b"newer").unwrap();
+        assert_eq!(keys.open(b"a", &ticket).unwrap(), b"session");
+        keys.rotate(start + 2 * ROTATION);
+        assert_eq!(keys.open(b"a", &ticket), None);
+        assert_eq!(keys.open(b"a", &newer).unwrap(), b"newer");
+        keys.rotate(start + 10 * ROTATION);
+        assert_eq!(keys.open(b"a", &newer), None, "slept through its time");
+    }
+
+    #[test]
+    fn a_ticket_of_another_scope_or_from_a_stranger_does_not_open() {
+        let keys = TicketKeys::new(Instant::now());
+        let ticket = keys.seal(b"open listener", b"session").unwrap();
+        assert_eq!(keys.open(b"guarded listener", &ticket), None);
+        for at in 0..ticket.len() {
+            let mut bent = ticket.clone();
+            bent[at] ^= 1;
+            assert_eq!(keys.open(b"open listener", &bent), None, "byte {at}");
+            assert_eq!(keys.open(b"open listener", &ticket[..at]), None);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The TLS handshake with an endpoint, on a connection that has just been opened.
+//!
+//! Nothing of a request has been written before its end: a failure here is one of
+//! connecting, and the request may go elsewhere.
+
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    endpoint::Address,
+    pool::{Pool, Protocol},
+};
+use crate::{
+    exchange::Failure,
+    socket::Stream,
+    timer,
+    tls::{self, Alpn, ClientTls},
+};
+
+/// Makes a TLS session of a stream: the session, and whether HTTP/2 was agreed on.
+///
+/// # Errors
+/// [`Failure::TlsCertificate`], [`Failure::TlsProtocol`], or that of the connection.
+pub(super) async fn secure(
+    pool: &Pool,
+    tls: &ClientTls,
+    stream: Stream,
+    address: &Address,
+    deadline: Instant,
+) -> Result<(Stream, bool), Failure> {
+    let alpn = match pool.protocol {
+        Protocol::Http1 => Alpn::Http1,
+        Protocol::Http2 => Alpn::Http2,
+        Protocol::Auto => Alpn::Either,
+    };
+    let host = address.host();
+    // Large while it lasts, and gone before the request is sent.
+    let shaking = Box::pin(timer::until(deadline, tls.connect(stream, &host, alpn)));
+    let secured = shaking
+        .await
+        .map_err(|_| Failure::ConnectTimeout)?
+        .map_err(|error| {
+            tell(pool, address, &error);
+            failure_of(&error)
+        })?;
+    let http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
+    if pool.protocol == Protocol::Http2 && !http2 {
+        let error = io::Error::other("the endpoint did not agree on h2");
+        tell(pool, address, &error);
+        return Err(Failure::TlsProtocol);
+    }
+    Ok((Stream::Tls(Box::new(secured.into())), http2))
+}
+
+fn failure_of(error: &io::Error) -> Failure {
+    if tls::is_certificate_fault(error) {
+        Failure::TlsCertificate
+    } else if tls::is_protocol_fault(error) {
+        Failure::TlsProtocol
+    } else {
+        Failure::ConnectionClosed
+    }
+}
+
+/// Says why in the log, which the word of the failure cannot: at most every few seconds,
+/// since a wrong certificate fails every request.
+fn tell(pool: &Pool, address: &Address, error: &io::Error) {
+    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+    let now = Instant::now();
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.is_none_or(|last| now >= last + TELL_AGAIN) {
+        *told = Some(now);
+        tracing::warn!(pool = %pool.name, endpoint = %address, %error, "TLS with an endpoint failed");
+    }
+}
+
+const TELL_AGAIN: Duration = Duration::from_secs(5);

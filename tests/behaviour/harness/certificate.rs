@@ -1,0 +1,131 @@
+//! Certificates made for one test, as the files that operators have.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// An authority that issues certificates.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    der: CertificateDer<'static>,
+    pem: String,
+}
+
+/// A certificate with its key.
+pub(crate) struct Issued {
+    pub(crate) chain: String,
+    pub(crate) key: String,
+}
+
+impl Authority {
+    /// An authority of its own.
+    pub(crate) fn new(name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = named(name, &[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self {
+            der: certificate.der().clone(),
+            pem: certificate.pem(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// A certificate for these names, with `subject` as its common name.
+    pub(crate) fn issue(&self, subject: &str, names: &[&str]) -> Issued {
+        self.sign(&named(subject, names))
+    }
+
+    /// One whose time is over.
+    pub(crate) fn issue_expired(&self, names: &[&str]) -> Issued {
+        let mut params = named("expired", names);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2020, 2, 1);
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Issued {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Issued {
+            chain: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// Writes the authority's own certificate.
+    pub(crate) fn write(&self, folder: &Path, file: &str) {
+        fs::write(folder.join(file), &self.pem).expect("a file");
+    }
+
+    /// What a client needs that trusts this authority, and shows `own` if asked.
+    pub(crate) fn client(&self, own: Option<&Issued>, alpn: &[&str]) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).expect("an authority");
+        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
+        let mut config = match own {
+            None => builder.with_no_client_auth(),
+            Some(own) => builder
+                .with_client_auth_cert(own.certificates(), own.private_key())
+                .expect("a pair"),
+        };
+        config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();
+        config
+    }
+}
+
+impl Issued {
+    /// Writes `STEM.pem` and `STEM.key`, each replaced whole.
+    pub(crate) fn write(&self, folder: &Path, stem: &str) {
+        for (end, text) in [("pem", &self.chain), ("key", &self.key)] {
+            let new = folder.join(format!("{stem}.{end}.new"));
+            fs::write(&new, text).expect("a file");
+            fs::rename(new, folder.join(format!("{stem}.{end}"))).expect("replaced");
+        }
+    }
+
+    /// The end entity's certificate.
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.chain.as_bytes()).expect("a certificate")
+    }
+
+    /// What a server needs that shows it.
+    pub(crate) fn server(&self, alpn: &[&str]) -> ServerConfig {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(self.certificates(), self.private_key())
+            .expect("a pair");
+        config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();
+        config
+    }
+
+    fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        vec![self.der()]
+    }
+
+    fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key")
+    }
+}
+
+fn named(subject: &str, names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("names");
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, subject);
+    params
+}
