@@ -4,6 +4,7 @@
 //!
 //! 1. [`listener`]: bytes arrive. Sockets are bound, accepted, limited.
 //! 2. [`http`] and [`http1`]: the rules of the standards, without policy; the HTTP/1.1 codec.
+//!    [`proxy_protocol`]: who the client is, said in front of a connection.
 //! 3. [`proxy`]: the walk of one request, a file per step; [`exchange`] is what is known of it.
 //! 4. [`route`]: where to. One pure function from a snapshot and a head to a decision.
 //! 5. [`filter`]: what happens on the way, compiled from the route.
@@ -25,6 +26,7 @@ pub mod http;
 pub mod http1;
 pub mod listener;
 pub mod proxy;
+pub mod proxy_protocol;
 pub mod resilience;
 pub mod route;
 pub mod server;

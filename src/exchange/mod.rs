@@ -6,6 +6,7 @@
 mod attempt;
 mod body;
 mod failure;
+mod interim;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 pub use attempt::{Attempt, AttemptOutcome};
 pub use body::{Body, CustomBody, Http2RequestBody, Limited};
 pub use failure::{BadRequest, CLIENT_GONE, Failure, Side};
+pub use interim::Interim;
 
 use crate::{
     http::{authority::Authority, forwarded::Scheme},

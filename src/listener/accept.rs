@@ -7,17 +7,20 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::{Ipv4Addr, SocketAddr},
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
 use socket2::Socket;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::{
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    time::Instant,
+};
 
 use super::{
-    Connection, http1, http2, protocol,
+    Connection, http1, http2, protocol, proxy_protocol,
     tls::{self, Shaken},
 };
 use crate::{
@@ -26,6 +29,7 @@ use crate::{
     socket::{Buffered, Stream},
     state::Listener,
     timer,
+    tls::ServerTls,
 };
 
 /// A listening socket of one worker.
@@ -54,15 +58,15 @@ impl Acceptor {
         }
     }
 
-    async fn accept(&self) -> io::Result<(Stream, IpAddr, u16)> {
+    async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                Ok((Stream::Tcp(stream), peer.ip().to_canonical(), peer.port()))
+                Ok((Stream::Tcp(stream), canonical(peer)))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Stream::Unix(stream), IpAddr::V4(Ipv4Addr::LOCALHOST), 0))
+                Ok((Stream::Unix(stream), NEARBY))
             }
         }
     }
@@ -83,11 +87,15 @@ pub(crate) async fn run(
             accepted = acceptor.accept() => take(&worker, &listener, accepted).await,
         }
     }
+    // The queue of such a socket is not lost: whoever holds it lets another take from it.
+    if worker.inherits(&listener.address) {
+        return;
+    }
     if let Acceptor::Tcp(listener) = &acceptor {
         refuse_new(listener);
     }
     // What the kernel has completed before is served, not reset.
-    let last = tokio::time::Instant::now() + LAST_CALL;
+    let last = Instant::now() + LAST_CALL;
     while let Ok(accepted) = timer::until(last, acceptor.accept()).await {
         take(&worker, &listener, accepted).await;
     }
@@ -96,14 +104,14 @@ pub(crate) async fn run(
 async fn take(
     worker: &Rc<Worker>,
     listener: &Arc<Listener>,
-    accepted: io::Result<(Stream, IpAddr, u16)>,
+    accepted: io::Result<(Stream, SocketAddr)>,
 ) {
     match accepted {
-        Ok((stream, peer, port)) => {
+        Ok((stream, peer)) => {
             let Some(stream) = worker.hand_on(listener, stream) else {
                 return;
             };
-            start(worker, listener, stream, peer, port);
+            start(worker, listener, stream, peer);
         }
         // The client left while it waited: nothing to do.
         Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -111,36 +119,31 @@ async fn take(
             // Out of descriptors or memory: trying again at once would only burn time.
             tracing::warn!(listener = %listener.name, %error, "cannot accept a connection");
             worker.metrics().shed("accept");
-            timer::sleep_until(tokio::time::Instant::now() + Duration::from_millis(50)).await;
+            timer::sleep_until(Instant::now() + Duration::from_millis(50)).await;
         }
     }
 }
 
 /// Takes over a connection that another worker accepted.
 pub(crate) fn adopt(worker: &Rc<Worker>, listener: &Arc<Listener>, accepted: Accepted) {
-    let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let stream = match accepted {
         Accepted::Tcp(stream) => TcpStream::from_std(stream).map(|stream| {
-            let peer = stream.peer_addr().ok();
-            let address = peer.map_or(local, |peer| peer.ip().to_canonical());
-            (
-                Stream::Tcp(stream),
-                address,
-                peer.map_or(0, |peer| peer.port()),
-            )
+            let peer = stream.peer_addr().map_or(NEARBY, canonical);
+            (Stream::Tcp(stream), peer)
         }),
         Accepted::Unix(stream) => {
-            UnixStream::from_std(stream).map(|stream| (Stream::Unix(stream), local, 0))
+            UnixStream::from_std(stream).map(|stream| (Stream::Unix(stream), NEARBY))
         }
     };
     match stream {
-        Ok((stream, peer, port)) => start(worker, listener, stream, peer, port),
+        Ok((stream, peer)) => start(worker, listener, stream, peer),
         Err(error) => tracing::warn!(%error, "cannot take over a connection"),
     }
 }
 
-fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: IpAddr, port: u16) {
+fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: SocketAddr) {
     let listener = &worker.newest(listener);
+    let local = stream.local_address().map(canonical);
     let Some(guard) = worker.admit(listener) else {
         // Words in the clear would mean nothing there, and a handshake costs too much.
         if listener.tls.is_some() {
@@ -148,7 +151,13 @@ fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: Ip
         }
         // A flood of these must not become a load of its own.
         if let Some(place) = worker.refusal() {
-            let connection = Rc::new(Connection::new(worker, 0, Arc::clone(listener), peer, port));
+            let connection = Rc::new(Connection::new(
+                worker,
+                0,
+                Arc::clone(listener),
+                peer,
+                local,
+            ));
             task::spawn_local("refusal", async move {
                 let _place = place;
                 let io = Buffered::new(stream);
@@ -157,7 +166,7 @@ fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: Ip
         }
         return;
     };
-    let connection = worker.open(listener, peer, port);
+    let connection = worker.open(listener, peer, local);
     let served = Rc::clone(&connection);
     let task = task::spawn_local("connection", async move {
         let _guard = guard;
@@ -176,32 +185,43 @@ impl Drop for Entry {
     }
 }
 
-async fn serve(connection: Rc<Connection>, stream: Stream) {
+/// Serves a connection, step by step: who it is, TLS, then what it speaks.
+async fn serve(connection: Rc<Connection>, mut stream: Stream) {
     let listener = connection.known_listener();
-    if let Some(tls) = &listener.tls {
-        return match tls::shake(&connection, stream, tls).await {
-            Shaken::Secure(stream, session) => {
-                let http2 = session.http2;
-                // Set once: this task is the only one that shakes hands on it.
-                let _ = connection.tls.set(session);
-                if http2 {
-                    http2::serve(connection, Buffered::new(stream)).await;
-                } else if listener.http1 {
-                    http1::serve(connection, Buffered::new(stream)).await;
-                }
-            }
-            Shaken::Plain(stream) => {
-                let failure = BadRequest::NotTls.into();
-                http1::refuse(connection, Buffered::new(stream), failure).await;
-            }
-            Shaken::Failed => {}
-        };
+    if !proxy_protocol::introduce(&connection, &listener, &mut stream).await {
+        return;
     }
-    let mut io = Buffered::new(stream);
+    match &listener.tls {
+        Some(tls) => secure(connection, &listener, stream, tls).await,
+        None => speak(connection, &listener, Buffered::new(stream)).await,
+    }
+}
+
+async fn secure(connection: Rc<Connection>, listener: &Listener, stream: Stream, tls: &ServerTls) {
+    match tls::shake(&connection, stream, tls).await {
+        Shaken::Secure(stream, session) => {
+            let http2 = session.http2;
+            // Set once: this task is the only one that shakes hands on it.
+            let _ = connection.tls.set(session);
+            if http2 {
+                http2::serve(connection, Buffered::new(stream)).await;
+            } else if listener.http1 {
+                http1::serve(connection, Buffered::new(stream)).await;
+            }
+        }
+        Shaken::Plain(stream) => {
+            let failure = BadRequest::NotTls.into();
+            http1::refuse(connection, Buffered::new(stream), failure).await;
+        }
+        Shaken::Failed => {}
+    }
+}
+
+async fn speak(connection: Rc<Connection>, listener: &Listener, mut io: Buffered) {
     if listener.http1 && !listener.http2 {
         return http1::serve(connection, io).await;
     }
-    let deadline = connection.since + listener.timeouts.head;
+    let deadline = Instant::now() + listener.timeouts.head;
     let spoken = protocol::detect(&mut io, deadline, |cx| {
         connection.watch(cx);
         connection.is_closing()
@@ -212,6 +232,11 @@ async fn serve(connection: Rc<Connection>, stream: Stream) {
         protocol::Protocol::Http2 => http2::serve(connection, io).await,
         protocol::Protocol::Http1 | protocol::Protocol::Silent => {}
     }
+}
+
+/// An IPv4 peer of an IPv6 socket is an IPv4 peer.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// Lets the kernel ignore new SYNs of a listening socket that is about to close, so that no
@@ -229,6 +254,9 @@ fn refuse_new(listener: &TcpListener) {
         tracing::debug!(%error, "cannot filter a closing listener");
     }
 }
+
+/// The address that stands for the other end of a unix socket.
+const NEARBY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// How long a leaving listener waits for connections under way to complete.
 const LAST_CALL: Duration = Duration::from_millis(300);

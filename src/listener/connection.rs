@@ -2,16 +2,22 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
     task::{Context, Waker},
 };
 
+use ::http::{HeaderMap, StatusCode};
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    http::forwarded::{Hop, Scheme},
+    exchange::Interim,
+    http::{
+        forwarded::{Hop, Scheme},
+        hop_by_hop::{self, Switching},
+    },
+    proxy_protocol::{Ends, Header},
     server::Worker,
     state::{Listener, LocalSnapshot},
     telemetry::metrics::Gauge,
@@ -25,24 +31,22 @@ pub struct Connection {
     pub worker: Rc<Worker>,
     /// Counts the connections of the worker.
     pub id: u64,
-    /// The address on the other end; the loopback address for unix sockets.
-    pub peer: IpAddr,
-    /// The port on the other end; 0 for unix sockets.
-    pub peer_port: u16,
     /// When it was accepted.
     pub since: Instant,
     /// Requests that it has carried.
     pub requests: Cell<u64>,
     /// Requests under way.
     pub in_flight: Cell<u32>,
-    /// What it adds to the forwarding fields of its requests.
-    pub hop: Hop,
     /// The TLS session, once the hands are shaken.
     pub tls: OnceCell<Rc<Session>>,
     /// Exchanges under way on its listener.
     pub exchanges: Gauge,
     /// What is spoken on it.
     pub protocol: Cell<&'static str>,
+    /// Interim responses for the client; only HTTP/1.1 has a way to send them.
+    pub interim: Interim,
+    peer: Cell<Peer>,
+    hop: RefCell<Rc<Hop>>,
     listener: RefCell<Arc<Listener>>,
     generation: Cell<u64>,
     closing: Cell<bool>,
@@ -51,27 +55,39 @@ pub struct Connection {
     task: RefCell<Option<AbortHandle>>,
 }
 
+/// Who is on the other end.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    source: SocketAddr,
+    /// What it connected to, as far as that is known.
+    destination: Option<SocketAddr>,
+}
+
 impl Connection {
-    /// A connection that has just been accepted.
+    /// A connection that has just been accepted; `peer` is the loopback address and port 0
+    /// for unix sockets.
     pub fn new(
         worker: &Rc<Worker>,
         id: u64,
         listener: Arc<Listener>,
-        peer: IpAddr,
-        peer_port: u16,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
     ) -> Self {
         Self {
             exchanges: worker.metrics().listener(&listener.name).in_flight,
             worker: Rc::clone(worker),
             id,
-            peer,
-            peer_port,
             since: Instant::now(),
             requests: Cell::new(0),
             in_flight: Cell::new(0),
-            hop: Hop::new(peer, scheme_of(&listener)),
             tls: OnceCell::new(),
             protocol: Cell::new(""),
+            interim: Interim::default(),
+            peer: Cell::new(Peer {
+                source: peer,
+                destination: local,
+            }),
+            hop: RefCell::new(Rc::new(Hop::new(peer.ip(), scheme_of(&listener)))),
             listener: RefCell::new(listener),
             generation: Cell::new(0),
             closing: Cell::new(false),
@@ -79,6 +95,61 @@ impl Connection {
             waker: RefCell::new(None),
             task: RefCell::new(None),
         }
+    }
+
+    /// The address on the other end, or what a PROXY protocol header said it is.
+    pub fn peer(&self) -> IpAddr {
+        self.peer.get().source.ip()
+    }
+
+    /// The port on the other end; 0 for unix sockets.
+    pub fn peer_port(&self) -> u16 {
+        self.peer.get().source.port()
+    }
+
+    /// What it adds to the forwarding fields of its requests.
+    pub fn hop(&self) -> Rc<Hop> {
+        Rc::clone(&self.hop.borrow())
+    }
+
+    /// The connection is one that a proxy in front carries on: these are its ends.
+    pub fn stands_for(&self, ends: &Ends) {
+        let source = SocketAddr::new(ends.source.ip().to_canonical(), ends.source.port());
+        self.peer.set(Peer {
+            source,
+            destination: Some(ends.destination),
+        });
+        *self.hop.borrow_mut() = Rc::new(Hop::new(source.ip(), scheme_of(&self.listener.borrow())));
+    }
+
+    /// What an endpoint is told of the connection before the first byte of a request of
+    /// `client`, who may be somebody that the peer speaks for.
+    pub fn announcement(&self, client: IpAddr) -> Header {
+        let peer = self.peer.get();
+        let Some(destination) = peer.destination else {
+            return Header::Unknown;
+        };
+        let port = if client == peer.source.ip() {
+            peer.source.port()
+        } else {
+            0
+        };
+        Header::Ends(Ends {
+            source: SocketAddr::new(client, port),
+            destination,
+        })
+    }
+
+    /// Passes an interim response of an endpoint on, or drops it where that cannot be.
+    pub fn pass_interim(&self, status: StatusCode, mut headers: HeaderMap) {
+        // Leave to send a body is given here, when the body is wanted.
+        if status == StatusCode::CONTINUE {
+            return;
+        }
+        hop_by_hop::strip_response(&mut headers, Switching::No);
+        let forwarded = self.interim.offer(status, headers);
+        let outcome = if forwarded { "forwarded" } else { "dropped" };
+        self.worker.metrics().interim(outcome);
     }
 
     /// The listener as the newest snapshot has it; as it last was if it has left.

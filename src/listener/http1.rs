@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::{Connection, Exchanging, RequestBody, tls::HANDSHAKE};
 use crate::{
-    exchange::{BadRequest, Body, Failure},
+    exchange::{BadRequest, Body, Failure, Interim},
     http1::{
         BodyEncoder, Framing, KeepAlive, RequestHead, encode_continue, encode_response_head,
         parse_request_head,
@@ -100,7 +100,7 @@ impl Server {
                 let metrics = self.connection.worker.metrics();
                 metrics.handshake(&listener.name, "not_served");
                 tracing::debug!(
-                    listener = %listener.name, peer = %self.connection.peer,
+                    listener = %listener.name, peer = %self.connection.peer(),
                     "TLS was spoken to a listener without it"
                 );
                 return Next::End;
@@ -124,8 +124,14 @@ impl Server {
         };
         let response = {
             let connection = Rc::clone(&self.connection);
+            // HTTP/1.0 has no interim responses (RFC 9110 section 15.2).
+            if asked.version == Version::HTTP_11 {
+                connection.interim.open();
+            }
             let serving = pin!(proxy::serve(&connection, request));
-            match self.unless_gone(serving, asked.version).await {
+            let served = self.unless_gone(serving, asked.version).await;
+            connection.interim.close();
+            match served {
                 Some(response) => response,
                 None => return Next::End,
             }
@@ -247,14 +253,22 @@ impl Server {
         F: Future<Output = Response<Outgoing>>,
     {
         let Self {
-            shared, timeout, ..
+            connection,
+            shared,
+            timeout,
+            ..
         } = self;
         let mut ended: Option<Instant> = None;
         poll_fn(|cx| {
-            if let Poll::Ready(response) = serving.as_mut().poll(cx) {
+            let served = serving.as_mut().poll(cx);
+            let mut exchanging = shared.borrow_mut();
+            append_interim(&mut exchanging.io, &connection.interim);
+            if let Poll::Ready(response) = served {
                 return Poll::Ready(Some(response));
             }
-            let mut exchanging = shared.borrow_mut();
+            if matches!(exchanging.io.poll_flush(cx), Poll::Ready(Err(_))) {
+                return Poll::Ready(None);
+            }
             if !exchanging.decoder.is_done() || exchanging.broken {
                 return Poll::Pending;
             }
@@ -486,6 +500,21 @@ fn framing_of(outgoing: &Outgoing, status: StatusCode, method: &Method) -> Frami
     match outgoing.size_hint().exact() {
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
+    }
+}
+
+/// Appends the interim responses that wait.
+fn append_interim(io: &mut Buffered, interim: &Interim) {
+    for (status, headers) in interim.take() {
+        encode_response_head(
+            io.outgoing(),
+            Version::HTTP_11,
+            status,
+            &headers,
+            &Framing::None,
+            KeepAlive::Keep,
+            None,
+        );
     }
 }
 

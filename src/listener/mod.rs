@@ -1,6 +1,6 @@
 //! Where bytes arrive: sockets bound, connections accepted and limited.
 //!
-//! [`bind`] makes the sockets, [`accept`] takes connections from them, [`connection`]
+//! [`bind`] makes the sockets that were not [`inherited`], [`accept`] takes connections from them, [`connection`]
 //! is what is known of one; [`http1`] and [`http2`] speak on it and hand each request
 //! to [`crate::proxy::serve`].
 
@@ -9,7 +9,9 @@ pub mod bind;
 pub mod connection;
 mod http1;
 mod http2;
+pub mod inherited;
 mod protocol;
+mod proxy_protocol;
 mod request_body;
 mod tls;
 

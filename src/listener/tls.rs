@@ -48,7 +48,7 @@ pub(super) async fn shake(connection: &Connection, stream: Stream, tls: &ServerT
         Ok(None) => Shaken::Failed,
         Err(error) => {
             tracing::debug!(
-                listener = %listener.name, peer = %connection.peer, %error,
+                listener = %listener.name, peer = %connection.peer(), %error,
                 "TLS handshake failed"
             );
             metrics.handshake(&listener.name, "failed");

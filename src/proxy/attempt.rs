@@ -275,7 +275,7 @@ impl Call<'_> {
         fresh: bool,
         patience: Patience,
     ) -> AttemptEnd {
-        let acquired = pick::connection(exchange, pick, fresh, patience.deadline);
+        let acquired = pick::connection(self.connection, exchange, pick, fresh, patience.deadline);
         let acquired = match acquired.await {
             Ok(acquired) => acquired,
             Err(failure) => {
@@ -295,7 +295,9 @@ impl Call<'_> {
                 } else {
                     Carrier::Reused
                 };
-                let sending = connection.send(&request, upload, &RESPONSE_LIMITS, patience, home);
+                let interim = |status, headers| self.connection.pass_interim(status, headers);
+                let sending =
+                    connection.send(&request, upload, &RESPONSE_LIMITS, patience, home, &interim);
                 (carrier, sending.await)
             }
             Acquired::Http2(connection) => (

@@ -22,19 +22,19 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request<Body>>
     let listener = connection.listener(&snapshot);
     let trusted = &snapshot.shared.trusted;
     let client = match request {
-        Some(request) => forwarded::client_address(connection.peer, trusted, request.headers()),
-        None => connection.peer,
+        Some(request) => forwarded::client_address(connection.peer(), trusted, request.headers()),
+        None => connection.peer(),
     };
     let exchange = Exchange {
         listener,
         started: Instant::now(),
         request_id: request_id_of(connection, &snapshot, request),
-        peer: connection.peer,
+        peer: connection.peer(),
         client,
         scheme: match request {
             Some(request) => forwarded::client_scheme(
                 connection.scheme(),
-                trusted.trust(connection.peer),
+                trusted.trust(connection.peer()),
                 request.headers(),
             ),
             None => connection.scheme(),
@@ -64,7 +64,7 @@ fn request_id_of(
     request: Option<&Request<Body>>,
 ) -> HeaderValue {
     let sent = request
-        .filter(|_| snapshot.shared.trusted.contains(connection.peer))
+        .filter(|_| snapshot.shared.trusted.contains(connection.peer()))
         .and_then(|request| request.headers().get(X_REQUEST_ID))
         .filter(|id| request_id::is_acceptable(id));
     match sent {

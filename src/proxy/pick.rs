@@ -89,16 +89,22 @@ pub(super) async fn pick(
 /// # Errors
 /// Why there is none; nothing has been sent then.
 pub(super) async fn connection(
+    downstream: &Connection,
     exchange: &mut Exchange,
     pick: &Pick,
     fresh: bool,
     deadline: Instant,
 ) -> Result<Acquired, Failure> {
     let shared = &pick.pool.pool.shared;
+    let announced = pick.pool.pool.proxy_protocol;
+    let announcement =
+        announced.map(|version| downstream.announcement(exchange.client).encode(version));
+    let announcement = announcement.as_deref();
     let mut queued: Option<Queued> = None;
     loop {
         let freed = shared.freed.notified();
-        match pick.pool.acquire(pick.index, fresh, deadline).await {
+        let acquiring = pick.pool.acquire(pick.index, fresh, announcement, deadline);
+        match acquiring.await {
             Err(Failure::LimitReached) => {}
             acquired => {
                 if let Some(queued) = queued {

@@ -72,7 +72,7 @@ pub(super) fn prepare(
         .authority
         .as_ref()
         .map(|authority| authority.to_header_value());
-    connection.hop.write(headers, trust, host.as_ref());
+    connection.hop().write(headers, trust, host.as_ref());
     connection.worker.pseudonym().append(headers, version);
     headers.insert(X_REQUEST_ID, exchange.request_id.clone());
 }

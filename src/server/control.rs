@@ -21,6 +21,7 @@ use super::{
     board::{Board, ReloadReport},
     certificates, drain,
     metrics::ControlGauges,
+    notify::Notify,
     operations::Api,
     reload::{self, Prepared, ReloadError},
     signal::{Asked, Signals},
@@ -57,6 +58,7 @@ pub(crate) struct Control {
     /// The level of the log, if reloads are to change it.
     log: Option<LogControl>,
     hash: ContentHash,
+    notify: Notify,
     /// Listeners of the last reload that are still being emptied.
     leaving: Option<tokio::task::JoinHandle<()>>,
 }
@@ -68,6 +70,7 @@ impl Control {
         registry: Registry,
         degraded: Option<String>,
         log: Option<LogControl>,
+        notify: Notify,
     ) -> Self {
         Self {
             path,
@@ -79,6 +82,7 @@ impl Control {
             admin: None,
             log,
             hash: ContentHash::of(b""),
+            notify,
             leaving: None,
             shared,
         }
@@ -113,6 +117,7 @@ pub(crate) async fn run(
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(stop);
+    control.notify.ready("serving");
     loop {
         tokio::select! {
             () = &mut stop => break,
@@ -139,6 +144,11 @@ pub(crate) async fn run(
             },
         }
     }
+    let settings = control.shared.snapshot().drain;
+    let open = control.shared.open_connections();
+    control
+        .notify
+        .stopping(open, settings.grace + settings.timeout);
     let draining = drain::drain(&control.shared, &control.events);
     tokio::select! {
         () = draining => {}
@@ -265,6 +275,7 @@ impl Control {
 
     /// Takes up what the file says now, or keeps what runs and says why.
     async fn reload(&mut self) -> ReloadReport {
+        self.notify.reloading();
         let report = match self.try_reload().await {
             Ok(report) => report,
             Err(error) => self.refused(&error),
@@ -273,6 +284,10 @@ impl Control {
         self.gauges.reloaded(report.result, report.generation);
         let what = serde_json::to_value(&report).unwrap_or_default();
         self.events.publish("reload", "proxy", what);
+        self.notify.ready(match report.result {
+            "failed" => "the last reload failed; serving the configuration from before it",
+            _ => "serving",
+        });
         report
     }
 
@@ -401,7 +416,9 @@ impl Control {
         let _ = tokio::time::timeout(Duration::from_secs(5), joined).await;
         let paths = self.shared.snapshot();
         for listener in &paths.listeners {
-            if let crate::state::BindAddress::Unix(path) = &listener.address {
+            if let crate::state::BindAddress::Unix(path) = &listener.address
+                && !self.shared.inherited.holds(&listener.address)
+            {
                 let _ = std::fs::remove_file(path);
             }
         }

@@ -11,6 +11,7 @@ mod control;
 mod drain;
 mod last_good;
 mod metrics;
+mod notify;
 mod operations;
 mod registered;
 mod reload;

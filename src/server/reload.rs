@@ -13,13 +13,16 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{Registered, Shared, StartError, last_good, worker::Command};
 use crate::{
     config::{self, Config, Diff, Faults, Loaded, Rules},
-    listener::bind::{self, BindError},
+    listener::{
+        bind::{self, BindError},
+        inherited::Inherited,
+    },
     state::{self, BindAddress, BuildError, Listener, Registry, Snapshot, Source},
     telemetry::{access_log::AccessLog, metrics::names},
     upstream::{
         health::{
             Schedule, SchedulePlan, Target,
-            probe::{self, Dial, HttpVersion, PlainDial, TlsDial},
+            probe::{self, AnnouncingDial, Dial, HttpVersion, PlainDial, TlsDial},
         },
         pool::Protocol,
     },
@@ -61,6 +64,7 @@ impl Prepared {
         loaded: Loaded,
         registered: &Registered,
         registry: &mut Registry,
+        inherited: &Inherited,
         workers: usize,
     ) -> Result<Self, StartError> {
         log_warnings(&loaded);
@@ -72,8 +76,13 @@ impl Prepared {
             now: Instant::now(),
         };
         let snapshot = Arc::new(state::build(&source, registry)?);
-        let bound = bind_new(&snapshot, None, workers)
+        let bound = bind_new(&snapshot, None, inherited, workers)
             .map_err(|(name, error)| StartError::Bind(name, error))?;
+        for address in inherited.addresses() {
+            if !snapshot.listeners.iter().any(|it| it.address == *address) {
+                tracing::warn!(%address, "no listener takes the socket that was given");
+            }
+        }
         Ok(Self {
             snapshot,
             text: loaded.text,
@@ -98,8 +107,13 @@ impl Prepared {
             now: Instant::now(),
         };
         let snapshot = Arc::new(state::build(&source, registry)?);
-        let bound = bind_new(&snapshot, Some(&last), shared.workers.len())
-            .map_err(|(name, error)| ReloadError::Bind(name, error))?;
+        let bound = bind_new(
+            &snapshot,
+            Some(&last),
+            &shared.inherited,
+            shared.workers.len(),
+        )
+        .map_err(|(name, error)| ReloadError::Bind(name, error))?;
         Ok(Self {
             snapshot,
             text: loaded.text,
@@ -162,9 +176,13 @@ pub(crate) fn adopt_pools(
             Protocol::Http2 => HttpVersion::Http2,
         };
         let plan = pool.health_settings.check.as_ref().and_then(|settings| {
-            let dial: Arc<dyn Dial> = match &pool.tls {
-                None => Arc::new(PlainDial),
-                Some(tls) => Arc::new(TlsDial::new(tls, &settings.kind, version)),
+            let dial: Arc<dyn Dial> = match (&pool.tls, pool.proxy_protocol) {
+                (None, None) => Arc::new(PlainDial),
+                (None, Some(announced)) => Arc::new(AnnouncingDial(announced)),
+                (Some(tls), announced) => {
+                    let dial = TlsDial::new(tls, &settings.kind, version);
+                    Arc::new(dial.announcing(announced))
+                }
             };
             match probe::build(&settings.kind, version, dial) {
                 Ok(probe) => Some(SchedulePlan {
@@ -220,7 +238,9 @@ pub(crate) async fn unlisten(shared: &Shared, addresses: &[BindAddress]) {
         let _ = answer.await;
     }
     for address in addresses {
-        if let BindAddress::Unix(path) = address {
+        if let BindAddress::Unix(path) = address
+            && !shared.inherited.holds(address)
+        {
             let _ = std::fs::remove_file(path);
         }
     }
@@ -299,6 +319,7 @@ pub(crate) fn diff(old: &Snapshot, new: &Snapshot) -> Diff {
 fn bind_new(
     snapshot: &Snapshot,
     last: Option<&Snapshot>,
+    inherited: &Inherited,
     workers: usize,
 ) -> Result<Vec<Bound>, (Arc<str>, BindError)> {
     let known: HashSet<&BindAddress> = last
@@ -314,7 +335,15 @@ fn bind_new(
         .iter()
         .filter(|it| !known.contains(&it.address));
     new.map(|listener| {
-        bind::bind(&listener.address, workers)
+        let address = &listener.address;
+        let sockets = match inherited.take(address, workers) {
+            Some(taken) => taken.map_err(|source| BindError::Other {
+                address: address.clone(),
+                source,
+            }),
+            None => bind::bind(address, workers),
+        };
+        sockets
             .map(|sockets| (Arc::clone(listener), sockets))
             .map_err(|error| (Arc::clone(&listener.name), error))
     })

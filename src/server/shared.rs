@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::{Registered, worker::Command};
 use crate::{
     http::via::Pseudonym,
+    listener::inherited::Inherited,
     state::Snapshot,
     telemetry::{access_log::AccessLog, metrics::Metrics, recent::Recent},
     upstream::shared::Padded,
@@ -32,6 +33,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// The open access log.
     pub(super) access_log: ArcSwap<Option<AccessLog>>,
+    /// Sockets that the process was given.
+    pub(super) inherited: Inherited,
     /// The latest exchanges, for the admin API.
     pub recent: Recent,
     /// One place per worker: how others reach it, and how busy it is.
@@ -54,6 +57,7 @@ impl Shared {
         registered: Registered,
         pseudonym: Pseudonym,
         metrics: Metrics,
+        inherited: Inherited,
         workers: Vec<WorkerPlace>,
     ) -> Self {
         Self {
@@ -64,6 +68,7 @@ impl Shared {
             registered,
             metrics,
             access_log: ArcSwap::from_pointee(None),
+            inherited,
             recent: Recent::new(1000),
             workers,
             connections: Padded::default(),

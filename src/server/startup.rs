@@ -13,6 +13,7 @@ use super::{
     Registered, Shared, Worker,
     control::{self, Control},
     last_good,
+    notify::Notify,
     reload::Prepared,
     shared::WorkerPlace,
     task,
@@ -22,7 +23,7 @@ use crate::{
     config::{self, Faults, Loaded, Rules, schema::Workers},
     filter::Filter,
     http::via::Pseudonym,
-    listener::bind::BindError,
+    listener::{bind::BindError, inherited::Inherited},
     state::{BuildError, Registry},
     telemetry::{log::LogControl, metrics::Metrics},
     upstream::{picker::Picker, shared::Padded},
@@ -104,7 +105,8 @@ impl Server {
         self
     }
 
-    /// Leaves signals to the embedding program.
+    /// Leaves signals, and what passes between the process and its service manager (sockets
+    /// given, states told), to the embedding program.
     #[must_use]
     pub fn without_signals(mut self) -> Self {
         self.signals = false;
@@ -140,7 +142,13 @@ impl Server {
         let workers = worker_count(&loaded);
         let metrics = Metrics::new(loaded.config.metrics.series_max as usize);
         let mut registry = Registry::new(workers);
-        let prepared = Prepared::first(loaded, &self.registered, &mut registry, workers)?;
+        let (inherited, notify) = if self.signals {
+            (Inherited::from_environment(), Notify::Manager)
+        } else {
+            (Inherited::default(), Notify::Nobody)
+        };
+        let registered = &self.registered;
+        let prepared = Prepared::first(loaded, registered, &mut registry, &inherited, workers)?;
         let (places, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| place()).unzip();
         let pseudonym = Pseudonym::new(&format!("{:08x}", rand::random::<u32>()))
             .map_err(|error| io::Error::other(error.to_string()))?;
@@ -149,6 +157,7 @@ impl Server {
             self.registered,
             pseudonym,
             metrics,
+            inherited,
             places,
         ));
         let threads = receivers
@@ -156,7 +165,14 @@ impl Server {
             .enumerate()
             .map(|(index, commands)| start_worker(index, &shared, commands))
             .collect::<io::Result<Vec<_>>>()?;
-        let control = Control::new(self.path, Arc::clone(&shared), registry, degraded, self.log);
+        let control = Control::new(
+            self.path,
+            Arc::clone(&shared),
+            registry,
+            degraded,
+            self.log,
+            notify,
+        );
         control::run(control, prepared, self.signals, stop, threads).await
     }
 

@@ -11,6 +11,8 @@ pub struct WorkerCounters {
     listeners: RefCell<HashMap<Arc<str>, ListenerMetrics>>,
     shed: RefCell<CounterMap<&'static str, 1>>,
     underscores: Counter,
+    proxy_protocol: RefCell<CounterMap<&'static str, 1>>,
+    interim: RefCell<CounterMap<&'static str, 1>>,
     handshakes: RefCell<HashMap<(Arc<str>, &'static str), Counter>>,
 }
 
@@ -32,6 +34,10 @@ impl WorkerCounters {
             listeners: RefCell::default(),
             shed: RefCell::new(registry.counter_map(&names::SHED_TOTAL)),
             underscores: registry.counter(&names::HEADERS_DROPPED_TOTAL, ["underscore"]),
+            proxy_protocol: RefCell::new(
+                registry.counter_map(&names::PROXY_PROTOCOL_FAILURES_TOTAL),
+            ),
+            interim: RefCell::new(registry.counter_map(&names::INTERIM_RESPONSES_TOTAL)),
             handshakes: RefCell::default(),
             registry,
         }
@@ -45,6 +51,17 @@ impl WorkerCounters {
     /// Something was refused to protect the rest.
     pub fn shed(&self, reason: &'static str) {
         self.shed.borrow_mut().get(reason, || [reason]).inc();
+    }
+
+    /// A PROXY protocol header was due and did not come.
+    pub fn proxy_protocol_failed(&self, reason: &'static str) {
+        let mut failures = self.proxy_protocol.borrow_mut();
+        failures.get(reason, || [reason]).inc();
+    }
+
+    /// An endpoint sent an interim response.
+    pub fn interim(&self, outcome: &'static str) {
+        self.interim.borrow_mut().get(outcome, || [outcome]).inc();
     }
 
     /// Header fields were dropped because of an underscore.

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -24,6 +25,15 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Our end of the connection; none for a unix socket.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Unix(_) => None,
+            Self::Tls(session) => session.get_ref().0.local_address(),
+        }
+    }
+
     /// Closes so that the other side sees a reset instead of an end.
     ///
     /// For answers that were cut short: an orderly end could be taken for a
@@ -55,22 +65,31 @@ impl Stream {
     /// Waits for the first byte and leaves it in the socket; none at the end of the stream.
     ///
     /// # Errors
-    /// What the socket says. A TLS session has no byte to look at before it is read.
+    /// As [`Self::peek_into`].
     pub async fn peek(&self) -> io::Result<Option<u8>> {
         let mut first = [0];
+        let count = self.peek_into(&mut first).await?;
+        Ok(first.first().copied().filter(|_| count > 0))
+    }
+
+    /// Waits for bytes, copies them and leaves them in the socket: their count, 0 at the end
+    /// of the stream.
+    ///
+    /// # Errors
+    /// What the socket says. A TLS session has no byte to look at before it is read.
+    pub async fn peek_into(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let peek = rustix::net::RecvFlags::PEEK;
-        let count = match self {
-            Self::Tcp(stream) => stream.peek(&mut first).await?,
+        match self {
+            Self::Tcp(stream) => stream.peek(buffer).await,
             Self::Unix(stream) => {
                 let looked = stream.async_io(Interest::READABLE, || {
-                    let (count, _) = rustix::net::recv(stream, &mut first[..], peek)?;
+                    let (count, _) = rustix::net::recv(stream, &mut *buffer, peek)?;
                     Ok(count)
                 });
-                looked.await?
+                looked.await
             }
-            Self::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
-        };
-        Ok(first.first().copied().filter(|_| count > 0))
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 }
 

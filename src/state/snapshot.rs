@@ -75,6 +75,8 @@ pub struct Listener {
     pub http1: bool,
     /// Whether HTTP/2 is spoken.
     pub http2: bool,
+    /// Who must send a PROXY protocol header.
+    pub proxy_protocol: Option<TrustedProxies>,
     /// How long it waits for clients.
     pub timeouts: ListenerTimeouts,
     /// Header names with an underscore.
@@ -114,7 +116,7 @@ impl std::fmt::Display for BindAddress {
 /// How long a listener waits for clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerTimeouts {
-    /// From the connection to the end of the TLS handshake.
+    /// From the accept to the end of what comes before the first request.
     pub handshake: Duration,
     /// From the first byte of a request to the end of its head.
     pub head: Duration,

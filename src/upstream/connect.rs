@@ -8,6 +8,7 @@ use std::{
 };
 
 use tokio::{
+    io::AsyncWriteExt as _,
     net::{TcpStream, UnixStream},
     time::Instant,
 };
@@ -73,6 +74,21 @@ pub async fn connect(address: &Address, deadline: Instant) -> Result<Stream, Fai
             Err(failure)
         }
     }
+}
+
+/// Says who the client is, before anything else is written to a new stream.
+///
+/// # Errors
+/// The [`Failure`] that says what went wrong; nothing of a request has been sent then.
+pub async fn announce(
+    stream: &mut Stream,
+    header: &[u8],
+    deadline: Instant,
+) -> Result<(), Failure> {
+    timer::until(deadline, stream.write_all(header))
+        .await
+        .map_err(|_| Failure::ConnectTimeout)?
+        .map_err(|error| failure_of(&error))
 }
 
 async fn connect_tcp(address: SocketAddr, deadline: Instant) -> Result<Stream, Failure> {

@@ -9,14 +9,14 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    connect::{ConnectionGuard, connect},
+    connect::{ConnectionGuard, announce, connect},
     health::{Outcome, Picture, ProbeRequest},
     idle::LocalEndpoint,
     metrics::PoolMetrics,
     picker::{AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker as _},
     pool::{Pool, Protocol, View, ViewIndex},
     secure::secure,
-    transport::{Http1Connection, Http2Connection},
+    transport::{Http1Connection, Http2Connection, Reuse},
 };
 use crate::{exchange::Failure, resilience::BudgetWorker};
 
@@ -177,24 +177,35 @@ impl LocalPool {
 
     /// Gets a connection to a picked endpoint: an idle one unless `fresh`, else a new one.
     ///
+    /// `announcement` is what a new connection begins with; such a one serves one client only.
+    ///
     /// # Errors
     /// Why no connection could be opened; nothing has been sent then.
     pub async fn acquire(
         &self,
         index: EndpointIndex,
         fresh: bool,
+        announcement: Option<&[u8]>,
         deadline: Instant,
     ) -> Result<Acquired, Failure> {
         let local = &self.endpoints[index.0 as usize];
         let pool = &*self.pool;
         let now = Instant::now();
-        if !fresh && let Some(open) = self.take_open(local, now) {
+        if !fresh
+            && announcement.is_none()
+            && let Some(open) = self.take_open(local, now)
+        {
             return Ok(open);
         }
         let guard = self.count_connection().ok_or(Failure::LimitReached)?;
         let deadline = deadline.min(now + pool.connect_timeout);
         let address = &pool.endpoints[index.0 as usize].address;
-        let stream = connect(address, deadline).await?;
+        let mut stream = connect(address, deadline).await?;
+        let mut reuse = Reuse::Allowed;
+        if let Some(header) = announcement {
+            announce(&mut stream, header, deadline).await?;
+            reuse = Reuse::Never;
+        }
         let (stream, http2) = match &pool.tls {
             None => (stream, pool.protocol == Protocol::Http2),
             Some(tls) => secure(pool, tls, stream, address, deadline).await?,
@@ -206,7 +217,7 @@ impl LocalPool {
             local.share(&connection);
             Ok(Acquired::Http2(connection))
         } else {
-            let connection = Http1Connection::new(stream, guard, security, now);
+            let connection = Http1Connection::new(stream, guard, security, now, reuse);
             Ok(Acquired::Http1(Box::new(connection)))
         }
     }

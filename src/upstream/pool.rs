@@ -11,7 +11,7 @@ use super::{
     picker::{EndpointIndex, PickerSpec},
     shared::PoolShared,
 };
-use crate::tls::ClientTls;
+use crate::{proxy_protocol, tls::ClientTls};
 
 /// Position of a pool in its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +34,8 @@ pub struct Pool {
     pub endpoints: Vec<Endpoint>,
     /// What is spoken to the endpoints.
     pub protocol: Protocol,
+    /// How endpoints are told the client's address in front of a connection; then none is reused.
+    pub proxy_protocol: Option<proxy_protocol::Version>,
     /// TLS; none: in the clear.
     pub tls: Option<Arc<ClientTls>>,
     /// Which TLS settings a connection must have been made under; 0 for none.

@@ -9,6 +9,7 @@
 )]
 
 mod access_log;
+mod activation;
 mod admin;
 mod balancing;
 mod bodies;
@@ -24,9 +25,11 @@ mod harness;
 mod headers;
 mod health;
 mod http2;
+mod interim;
 mod interop;
 mod limits;
 mod metrics;
+mod proxy_protocol;
 mod reload;
 mod retries;
 mod reuse;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::Check;
 use crate::config::diagnostic::Fault;
-use crate::config::schema::Listener;
+use crate::config::schema::{Listener, ProxyProtocol};
 use crate::config::setting::Span;
 use crate::config::value::{BindAddress, Name};
 
@@ -37,6 +37,9 @@ fn check_one(check: &mut Check<'_>, name: &Name, listener: &Listener) {
         let hint = "\"http/1.1\", \"h2\" or both";
         check.error(listener.spans.of("protocols"), message, hint);
     }
+    if let Some(proxies) = &listener.proxy_protocol {
+        check_proxies(check, &format!("{place}.proxy_protocol"), proxies);
+    }
     let times = &listener.timeouts;
     let durations = [
         ("handshake", times.handshake),
@@ -67,6 +70,19 @@ fn check_one(check: &mut Check<'_>, name: &Name, listener: &Listener) {
             message,
             "the head holds the target",
         );
+    }
+}
+
+fn check_proxies(check: &mut Check<'_>, place: &str, proxies: &ProxyProtocol) {
+    let from = proxies.spans.of("from");
+    if proxies.from.is_empty() && !check.is_broken(&format!("{place}.from")) {
+        let message = format!("{place}.from is empty, so nobody would be asked for a header");
+        check.error(from, message, "the addresses of the proxies in front");
+    }
+    if proxies.from.iter().any(|block| block.prefix_len() == 0) {
+        let message = format!("{place}.from believes every peer");
+        let hint = "whoever reaches the listener can say that he is anybody";
+        check.warn(from, message, hint);
     }
 }
 

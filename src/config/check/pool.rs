@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Check;
 use crate::config::diagnostic::Fault;
 use crate::config::nearest::alternatives;
-use crate::config::schema::{Ejection, Health, Picker, Pool};
+use crate::config::schema::{Ejection, Health, Picker, Pool, PoolProtocol};
 use crate::config::value::{BindAddress, EndpointAddress, Name};
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -29,6 +29,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         ];
         check.positive(&format!("{place}.timeouts"), &times.spans, &durations);
         check_limits(check, &place, pool);
+        check_announce(check, name, pool);
         check_circle(check, name, pool);
     }
 }
@@ -85,6 +86,16 @@ fn check_endpoints(check: &mut Check<'_>, name: &Name, pool: &Pool) {
             message,
             "the preference has no effect",
         );
+    }
+}
+
+/// A header speaks for a whole connection; over HTTP/2 many clients share one.
+fn check_announce(check: &mut Check<'_>, name: &Name, pool: &Pool) {
+    if pool.proxy_protocol.is_some() && pool.protocol != PoolProtocol::Http1 {
+        let message = format!("pool \"{name}\" may speak h2, where clients share a connection");
+        let hint =
+            "proxy_protocol needs protocol = \"http/1.1\"; h2 endpoints read X-Forwarded-For";
+        check.error(pool.spans.of("proxy_protocol"), message, hint);
     }
 }
 

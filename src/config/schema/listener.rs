@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::tls::ListenerTls;
 use crate::config::setting::{table, words};
 use crate::config::value::{BindAddress, ByteSize};
@@ -13,6 +15,8 @@ table! {
         pub address: BindAddress,
         /// Protocols spoken. Plain listeners speak `h2` to clients that start with it.
         pub protocols: Vec<Protocol> = vec![Protocol::Http1, Protocol::H2],
+        /// Who must say in front of each connection whom it comes from, by the PROXY protocol. Off without this.
+        pub proxy_protocol: Option<ProxyProtocol> = None,
         /// How long a client may take.
         pub timeouts: ListenerTimeouts = ListenerTimeouts::default(),
         /// What happens to header names with `_`, which some servers take for `-`.
@@ -22,7 +26,14 @@ table! {
         /// TLS; without this table the listener speaks plain HTTP.
         pub tls: Option<ListenerTls> = None,
     }
-    later { "proxy_protocol" }
+}
+
+table! {
+    /// Who must send a header of the PROXY protocol, version 1 or 2, and is believed.
+    pub struct ProxyProtocol {
+        /// Peers that must begin with a header, before TLS and within `timeouts.handshake`. From anybody else one is a malformed request. The peer of a Unix socket is 127.0.0.1.
+        pub from: Vec<IpNet>,
+    }
 }
 
 words! {
@@ -51,7 +62,7 @@ words! {
 table! {
     /// How long a client may take.
     pub struct ListenerTimeouts: Default {
-        /// From the connection to the end of the TLS handshake; without TLS there is none.
+        /// From the connection to the end of its PROXY protocol header and of the TLS handshake.
         pub handshake: Duration = Duration::from_secs(5),
         /// From the first byte of a request to the end of its head; then 408.
         pub head: Duration = Duration::from_secs(10),

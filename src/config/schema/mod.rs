@@ -25,10 +25,12 @@ pub use admin::Admin;
 pub use endpoint::Endpoint;
 pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};
 pub use json_schema::json_schema;
-pub use listener::{Listener, ListenerLimits, ListenerTimeouts, Protocol, Underscores};
+pub use listener::{
+    Listener, ListenerLimits, ListenerTimeouts, Protocol, ProxyProtocol, Underscores,
+};
 pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use picker::{Hashing, Picker};
-pub use pool::{Pool, PoolLimits, PoolProtocol, PoolTimeouts, RetryBudget, Zone};
+pub use pool::{Announce, Pool, PoolLimits, PoolProtocol, PoolTimeouts, RetryBudget, Zone};
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
 pub use reference::reference;
 pub use retry::{Backoff, Retry};

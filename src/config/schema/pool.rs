@@ -20,6 +20,8 @@ table! {
         pub protocol: PoolProtocol = PoolProtocol::Http1,
         /// TLS; without this table the endpoints are spoken to in the clear.
         pub tls: Option<PoolTls> = None,
+        /// Tells each endpoint the client's address, in front of every connection and of TLS, by this version of the PROXY protocol. Such connections carry one exchange each; health checks say `LOCAL`.
+        pub proxy_protocol: Option<Announce> = None,
         /// Active health checks; without this there are none.
         pub health: Option<Health> = None,
         /// Passive removal of endpoints that fail. `false`: never.
@@ -51,6 +53,16 @@ words! {
         Auto = "auto",
     }
     later { "h3" }
+}
+
+words! {
+    /// A version of the PROXY protocol.
+    pub enum Announce {
+        /// A line of text.
+        V1 = "v1",
+        /// The binary form.
+        V2 = "v2",
+    }
 }
 
 table! {

@@ -1,6 +1,6 @@
 //! What control and other workers ask of a worker, and how it obeys.
 
-use std::{rc::Rc, sync::Arc};
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 use socket2::Socket;
 use tokio::sync::oneshot;
@@ -131,7 +131,7 @@ impl Worker {
         ConnectionView {
             id: format!("{}-{}", self.index, connection.id),
             listener: connection.known_listener().name.to_string(),
-            client: format!("{}:{}", connection.peer, connection.peer_port),
+            client: SocketAddr::new(connection.peer(), connection.peer_port()).to_string(),
             protocol: connection.protocol.get(),
             age_ms: u64::try_from(age).unwrap_or(u64::MAX),
             requests: connection.requests.get(),

@@ -10,7 +10,7 @@ mod refresh;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    net::IpAddr,
+    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -177,6 +177,11 @@ impl Worker {
         &self.counters
     }
 
+    /// Whether the socket at this address was given to the process, and outlives it.
+    pub(crate) fn inherits(&self, address: &crate::state::BindAddress) -> bool {
+        self.shared.inherited.holds(address)
+    }
+
     /// Whether clients are told to close their connections.
     pub fn is_draining(&self) -> bool {
         self.shared.is_draining()
@@ -215,12 +220,12 @@ impl Worker {
     pub(crate) fn open(
         self: &Rc<Self>,
         listener: &Arc<Listener>,
-        peer: IpAddr,
-        port: u16,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
     ) -> Rc<Connection> {
         let id = self.next_connection.get();
         self.next_connection.set(id + 1);
-        let connection = Connection::new(self, id, Arc::clone(listener), peer, port);
+        let connection = Connection::new(self, id, Arc::clone(listener), peer, local);
         let connection = Rc::new(connection);
         self.connections
             .borrow_mut()

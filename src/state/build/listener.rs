@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{BuildError, Source};
 use crate::{
     config::{schema, value},
+    http::forwarded::TrustedProxies,
     http1::HeadLimits,
     state::{BindAddress, Listener, ListenerTimeouts, Registry, Underscores},
     tls::{ClientAuth, KeyPair, MinimumVersion, ServerSettings, ServerTls, Stamps, TlsFault},
@@ -35,6 +36,10 @@ pub(super) fn build(
         index,
         http1: speaks(schema::Protocol::Http1),
         http2: speaks(schema::Protocol::H2),
+        proxy_protocol: written
+            .proxy_protocol
+            .as_ref()
+            .map(|proxies| TrustedProxies::new(proxies.from.iter().copied())),
         timeouts: ListenerTimeouts {
             handshake: written.timeouts.handshake,
             head: written.timeouts.head,

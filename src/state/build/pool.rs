@@ -7,6 +7,7 @@ use semver::VersionReq;
 use super::{BuildError, Source};
 use crate::{
     config::{schema, value},
+    proxy_protocol,
     state::Registry,
     tls::{ClientSettings, ClientTls},
     upstream::{
@@ -62,6 +63,10 @@ pub(super) fn build(
             schema::PoolProtocol::H2 => Protocol::Http2,
             schema::PoolProtocol::Auto => Protocol::Auto,
         },
+        proxy_protocol: written.proxy_protocol.map(|version| match version {
+            schema::Announce::V1 => proxy_protocol::Version::V1,
+            schema::Announce::V2 => proxy_protocol::Version::V2,
+        }),
         security: tls.as_ref().map_or(0, |tls| tls.fingerprint()),
         tls,
         connect_timeout: written.timeouts.connect,

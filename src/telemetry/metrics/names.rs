@@ -142,6 +142,21 @@ pub static SHED_TOTAL: CounterDesc<1> = CounterDesc::new(
     ["reason"],
 );
 
+/// Connections closed for want of the PROXY protocol header that was due; `reason` is
+/// `malformed`, `late` or `cut_short`.
+pub static PROXY_PROTOCOL_FAILURES_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_proxy_protocol_failures_total",
+    "Connections closed because a PROXY protocol header was due and none came.",
+    ["reason"],
+);
+
+/// Interim responses (1xx) of endpoints; `outcome` is `forwarded` or `dropped`.
+pub static INTERIM_RESPONSES_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_interim_responses_total",
+    "Interim responses of endpoints, forwarded to the client or dropped.",
+    ["outcome"],
+);
+
 /// Header fields not passed on; `reason` is for instance `underscore`.
 pub static HEADERS_DROPPED_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_headers_dropped_total",

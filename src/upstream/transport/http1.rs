@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use ::http::{Method, StatusCode};
+use ::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
@@ -34,17 +34,34 @@ pub struct Http1Connection {
     opened: Instant,
     security: u64,
     exchanges: u64,
+    reuse: Reuse,
     _guard: ConnectionGuard,
+}
+
+/// Whether a connection may carry another exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// As long as both sides keep it open.
+    Allowed,
+    /// It speaks for one client.
+    Never,
 }
 
 impl Http1Connection {
     /// Takes over a connected stream.
-    pub fn new(stream: Stream, guard: ConnectionGuard, security: u64, now: Instant) -> Self {
+    pub fn new(
+        stream: Stream,
+        guard: ConnectionGuard,
+        security: u64,
+        now: Instant,
+        reuse: Reuse,
+    ) -> Self {
         Self {
             io: Buffered::new(stream),
             opened: now,
             security,
             exchanges: 0,
+            reuse,
             _guard: guard,
         }
     }
@@ -78,8 +95,8 @@ impl Http1Connection {
 
     /// Sends a request and waits for the head of the response.
     ///
-    /// `home` gets the connection back when the response has ended. Informational
-    /// responses are passed over. Dropping the future closes the connection.
+    /// `home` gets the connection back when the response has ended. Interim responses
+    /// go to `interim`. Dropping the future closes the connection.
     ///
     /// # Errors
     /// [`SendFailure`] says what of the request may have reached the endpoint.
@@ -90,11 +107,12 @@ impl Http1Connection {
         limits: &HeadLimits,
         patience: Patience,
         home: Rc<LocalEndpoint>,
+        interim: &dyn Fn(StatusCode, HeaderMap),
     ) -> Result<Inbound, SendFailure> {
         let mut clock = Clock::start(patience, &upload);
         let mut call = Call::start(self, request, upload);
         let head = poll_fn(|cx| {
-            let head = call.poll_head(cx, limits, request.method);
+            let head = call.poll_head(cx, limits, request.method, interim);
             if head.is_ready() {
                 return head;
             }
@@ -160,6 +178,7 @@ impl Call {
         cx: &mut Context<'_>,
         limits: &HeadLimits,
         method: &Method,
+        interim: &dyn Fn(StatusCode, HeaderMap),
     ) -> Poll<Result<ResponseHead, Failure>> {
         let io = &mut self.connection.io;
         if let Err(failure) = self.sender.drive(io, cx) {
@@ -171,6 +190,7 @@ impl Call {
                 match parse_response_head(io.received(), &mut self.scanned, limits, method) {
                     Ok(Some(head)) if is_interim(head.status) => {
                         self.scanned = 0;
+                        interim(head.status, head.headers);
                         continue;
                     }
                     Ok(Some(head)) => return Poll::Ready(Ok(head)),
@@ -378,6 +398,7 @@ impl ResponseBody {
             return;
         };
         let clean = self.keep_alive
+            && connection.reuse == Reuse::Allowed
             && self.sender.is_clean()
             && connection.io.is_flushed()
             && !connection.io.has_received()

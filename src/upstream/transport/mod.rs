@@ -9,7 +9,7 @@ mod http1;
 mod http2;
 mod upload;
 
-pub use http1::{Http1Connection, ResponseBody};
+pub use http1::{Http1Connection, ResponseBody, Reuse};
 pub use http2::{Http2Body, Http2Connection, LocalExecutor};
 pub use upload::{Piece, Upload};
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) struct Settings {
     text: String,
     names: Names,
     environment: Vec<(String, String)>,
+    socket: Option<OwnedFd>,
     folder: TempDir,
 }
 
@@ -49,6 +51,7 @@ impl Settings {
             text: text.to_owned(),
             names: Names::default(),
             environment: Vec::new(),
+            socket: None,
             folder: tempfile::tempdir().expect("a folder for the proxy"),
         }
     }
@@ -76,6 +79,12 @@ impl Settings {
         self
     }
 
+    /// Gives the proxy this socket as a service manager would.
+    pub(crate) fn socket(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.socket = Some(socket.into());
+        self
+    }
+
     /// Starts the proxy and waits until `/ready` says yes.
     pub(crate) async fn start(self) -> Proxy {
         let mut proxy = self.launch();
@@ -88,7 +97,7 @@ impl Settings {
         let text = self.names.expand(&complete(&self.text));
         let path = self.folder.path().join(CONFIG);
         fs::write(&path, text).expect("the configuration is written");
-        let child = spawn(&path, self.folder.path(), &self.environment);
+        let child = spawn(&path, self.folder.path(), &self.environment, self.socket);
         Proxy {
             child,
             names: self.names,
@@ -266,7 +275,7 @@ impl Proxy {
     /// Starts the binary again in the same folder, and waits until it answers.
     pub(crate) async fn start_again(&mut self) {
         let folder = self.folder.path().to_owned();
-        self.child = spawn(&folder.join(CONFIG), &folder, &[]);
+        self.child = spawn(&folder.join(CONFIG), &folder, &[], None);
         self.admin_says("/live").await;
     }
 
@@ -369,14 +378,30 @@ impl Names {
     }
 }
 
-fn spawn(config: &PathBuf, folder: &Path, environment: &[(String, String)]) -> Child {
+fn spawn(
+    config: &PathBuf,
+    folder: &Path,
+    environment: &[(String, String)],
+    socket: Option<OwnedFd>,
+) -> Child {
     let log = File::create(folder.join(LOG)).expect("a log file");
-    Command::new(BINARY)
+    let (mut command, stdin) = match socket {
+        None => (Command::new(BINARY), Stdio::null()),
+        Some(socket) => {
+            // Descriptor 3 and LISTEN_PID can only be made by the process itself, before it
+            // becomes the proxy.
+            let mut shell = Command::new("sh");
+            let become_proxy = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
+            shell.args(["-c", become_proxy, "sh", BINARY]);
+            (shell, Stdio::from(socket))
+        }
+    };
+    command
         .arg("--config")
         .arg(config)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(folder)
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(log.try_clone().expect("a second handle"))
         .stderr(log)
         .spawn()

@@ -3,13 +3,14 @@
 use std::{io, sync::Arc};
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::{TcpStream, UnixStream},
 };
 
 use super::{BoxFuture, HttpVersion, ProbeFailure, Target};
 use crate::{
     http::forwarded::Scheme,
+    proxy_protocol::{Header, Version},
     tls::{Alpn, ClientTls},
     upstream::{endpoint::Address, health::settings::CheckKind},
 };
@@ -62,11 +63,33 @@ impl Dial for PlainDial {
     }
 }
 
+/// Connects without TLS, and says first that the connection is the proxy's own: for pools
+/// whose endpoints expect the PROXY protocol.
+#[derive(Debug, Clone, Copy)]
+pub struct AnnouncingDial(pub Version);
+
+impl Dial for AnnouncingDial {
+    fn dial<'a>(
+        &'a self,
+        target: &'a Target,
+    ) -> BoxFuture<'a, Result<Box<dyn Socket>, ProbeFailure>> {
+        Box::pin(async move {
+            let mut socket = PlainDial.dial(target).await?;
+            let header = Header::Local.encode(self.0);
+            match socket.write_all(&header).await {
+                Ok(()) => Ok(socket),
+                Err(error) => Err(ProbeFailure::Connect(error.kind())),
+            }
+        })
+    }
+}
+
 /// Connects and shakes hands as the pool's requests do.
 #[derive(Debug)]
 pub struct TlsDial {
     tls: Arc<ClientTls>,
     alpn: Alpn,
+    announced: Option<Version>,
 }
 
 impl TlsDial {
@@ -79,7 +102,15 @@ impl TlsDial {
         Self {
             tls: Arc::clone(tls),
             alpn,
+            announced: None,
         }
+    }
+
+    /// Says before the handshake that the connection is the proxy's own, as [`AnnouncingDial`].
+    #[must_use]
+    pub fn announcing(mut self, version: Option<Version>) -> Self {
+        self.announced = version;
+        self
     }
 }
 
@@ -93,7 +124,10 @@ impl Dial for TlsDial {
         target: &'a Target,
     ) -> BoxFuture<'a, Result<Box<dyn Socket>, ProbeFailure>> {
         Box::pin(async move {
-            let plain = PlainDial.dial(target).await?;
+            let plain = match self.announced {
+                Some(version) => AnnouncingDial(version).dial(target).await?,
+                None => PlainDial.dial(target).await?,
+            };
             let host = target.address.host();
             let secured = self.tls.connect(plain, &host, self.alpn).await;
             let told = |error: io::Error| ProbeFailure::Tls(error.to_string().into());

@@ -9,7 +9,7 @@ mod grpc;
 mod http;
 mod tcp;
 
-pub use dial::{Dial, PlainDial, Socket, TlsDial};
+pub use dial::{AnnouncingDial, Dial, PlainDial, Socket, TlsDial};
 pub use grpc::GrpcProbe;
 pub use http::{HttpProbe, HttpVersion};
 pub use tcp::TcpProbe;

@@ -1,0 +1,104 @@
+//! Who a connection comes from, when a proxy in front of this one says so.
+//!
+//! The first step after the accept, before TLS and before any request. A header is
+//! required from the peers that the listener names; from anybody else it is not
+//! looked for, so that its bytes are a malformed request.
+
+use tokio::io::AsyncReadExt as _;
+
+use super::Connection;
+use crate::{
+    proxy_protocol::{Header, parse},
+    socket::Stream,
+    state::Listener,
+    timer,
+};
+
+/// How the wait for a header ended without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unheard {
+    /// The first bytes are something else.
+    Malformed,
+    /// It did not come in time.
+    Late,
+    /// The peer left before it was whole.
+    CutShort,
+    /// The peer left without a byte, as checks of open ports do.
+    Silent,
+}
+
+/// Reads the header that the peer must send, and believes it. False: the connection is over.
+///
+/// What follows the header stays in the socket, for TLS or whatever comes next.
+pub(super) async fn introduce(
+    connection: &Connection,
+    listener: &Listener,
+    stream: &mut Stream,
+) -> bool {
+    let senders = listener.proxy_protocol.as_ref();
+    if !senders.is_some_and(|senders| senders.contains(connection.peer())) {
+        return true;
+    }
+    let deadline = connection.since + listener.timeouts.handshake;
+    let read = timer::until(deadline, read(stream)).await;
+    match read.unwrap_or(Err(Unheard::Late)) {
+        Ok(Header::Ends(ends)) => connection.stands_for(&ends),
+        Ok(Header::Local | Header::Unknown) => {}
+        Err(Unheard::Silent) => return false,
+        Err(unheard) => {
+            let reason = unheard.word();
+            tracing::debug!(
+                listener = %listener.name,
+                peer = %connection.peer(),
+                reason,
+                "closed a connection without a PROXY protocol header"
+            );
+            connection.worker.metrics().proxy_protocol_failed(reason);
+            return false;
+        }
+    }
+    true
+}
+
+/// Reads a header and not one byte more: looks at what has come, and takes only what belongs
+/// to the header.
+async fn read(stream: &mut Stream) -> Result<Header, Unheard> {
+    let mut header = Vec::new();
+    let mut piece = [0; PIECE];
+    loop {
+        let before = header.len();
+        let gone = if before == 0 {
+            Unheard::Silent
+        } else {
+            Unheard::CutShort
+        };
+        let count = stream.peek_into(&mut piece).await.unwrap_or(0);
+        if count == 0 {
+            return Err(gone);
+        }
+        header.extend_from_slice(&piece[..count]);
+        let parsed = parse(&header).map_err(|_| Unheard::Malformed)?;
+        let taken = parsed.map_or(count, |(_, length)| length - before);
+        // All of it is there: it was just looked at.
+        if stream.read_exact(&mut piece[..taken]).await.is_err() {
+            return Err(gone);
+        }
+        if let Some((header, _)) = parsed {
+            return Ok(header);
+        }
+    }
+}
+
+impl Unheard {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Late => "late",
+            Self::CutShort => "cut_short",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// Looked at in one go: a usual header whole.
+const PIECE: usize = 256;
