@@ -67,6 +67,10 @@ pub struct Exchange {
     pub(crate) bytes_out: u64,
     /// Whether the client speaks gRPC: failures are told in its way.
     pub(crate) grpc: bool,
+    /// When the client of a gRPC call gives it up.
+    pub(crate) grpc_deadline: Option<Instant>,
+    /// How a gRPC call ended.
+    pub(crate) grpc_status: Option<u8>,
     /// Whether the response reached its end.
     pub(crate) complete: bool,
     /// What the exchange occupies, given back with it.
@@ -149,6 +153,11 @@ impl Exchange {
     /// The version that runs at the endpoint of the last attempt.
     pub fn version(&self) -> Option<&str> {
         self.attempts.last()?.version.as_deref()
+    }
+
+    /// Whether the client has given the call up by now, whatever the endpoint does.
+    pub(crate) fn is_given_up(&self, now: Instant) -> bool {
+        self.grpc_deadline.is_some_and(|deadline| now >= deadline)
     }
 
     pub(crate) fn route(&self) -> Option<&Arc<Route>> {

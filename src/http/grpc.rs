@@ -1,9 +1,12 @@
-//! What gRPC asks of a proxy that answers itself.
+//! What gRPC says in header and trailer fields, and what it asks of a proxy that answers
+//! itself.
 //!
-//! Source: "gRPC over HTTP/2" and "HTTP to gRPC status code mapping" of the gRPC
-//! documentation.
+//! Source: "gRPC over HTTP/2", "HTTP to gRPC status code mapping" and proposal A6 (retries)
+//! of the gRPC documentation.
 
-use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 
 use crate::exchange::Failure;
 
@@ -37,6 +40,96 @@ pub fn status_of(failure: Failure) -> u16 {
     }
 }
 
+/// The status in the trailers of a call, or in the head of one that is all head.
+///
+/// None where there is none; a status that is no number stands for UNKNOWN, as clients
+/// take it.
+pub fn status_in(fields: &HeaderMap) -> Option<u8> {
+    let status = fields.get(STATUS)?.to_str().unwrap_or_default();
+    Some(status.parse().unwrap_or(UNKNOWN_U8))
+}
+
+/// Whether a status says that the endpoint failed, and not that the call was wrong, refused
+/// or late: what a client can bring about must not count against an endpoint.
+pub const fn is_failure(status: u8) -> bool {
+    matches!(status, 2 | 13 | 14 | 15)
+}
+
+/// The name of a status that [`is_failure`], as metrics and configuration spell it.
+pub const fn failure_word(status: u8) -> &'static str {
+    match status {
+        13 => "grpc:internal",
+        14 => "grpc:unavailable",
+        15 => "grpc:data-loss",
+        _ => "grpc:unknown",
+    }
+}
+
+/// Reads `grpc-timeout`: at most eight digits and a unit.
+pub fn read_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(TIMEOUT)?.as_bytes();
+    let (unit, digits) = value.split_last()?;
+    if digits.is_empty() || digits.len() > DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let count = digits
+        .iter()
+        .fold(0, |count: u64, digit| count * 10 + u64::from(digit - b'0'));
+    Some(match unit {
+        b'H' => Duration::from_secs(count * 3600),
+        b'M' => Duration::from_secs(count * 60),
+        b'S' => Duration::from_secs(count),
+        b'm' => Duration::from_millis(count),
+        b'u' => Duration::from_micros(count),
+        b'n' => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+/// Writes `grpc-timeout` in the finest unit that eight digits allow, rounded down.
+pub fn write_timeout(timeout: Duration) -> Option<HeaderValue> {
+    let most = 10_u128.pow(8);
+    let seconds = u128::from(timeout.as_secs());
+    let (count, unit) = [
+        (timeout.as_nanos(), 'n'),
+        (timeout.as_micros(), 'u'),
+        (timeout.as_millis(), 'm'),
+        (seconds, 'S'),
+        (seconds / 60, 'M'),
+    ]
+    .into_iter()
+    .find(|(count, _)| *count < most)
+    .unwrap_or((seconds / 3600, 'H'));
+    HeaderValue::try_from(format!("{count}{unit}")).ok()
+}
+
+/// What an endpoint says of another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushback {
+    /// Not before this time.
+    Wait(Duration),
+    /// None at all.
+    Never,
+}
+
+/// Reads `grpc-retry-pushback-ms`; what is no number from 0 on means never.
+pub fn read_pushback(headers: &HeaderMap) -> Option<Pushback> {
+    let value = headers.get("grpc-retry-pushback-ms")?;
+    let wait = value.to_str().ok().and_then(|value| value.parse().ok());
+    Some(wait.map_or(Pushback::Never, |wait: u32| {
+        Pushback::Wait(Duration::from_millis(wait.into()))
+    }))
+}
+
+/// The trailers that end a call in the middle.
+pub fn late_trailers() -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    trailers.insert(STATUS, HeaderValue::from(DEADLINE_EXCEEDED));
+    let message = HeaderValue::from_static("the deadline of the call is over");
+    trailers.insert(MESSAGE, message);
+    trailers
+}
+
 /// Encodes a status message: everything but visible ASCII, and `%`.
 pub fn percent_encode(message: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
@@ -53,8 +146,20 @@ pub fn percent_encode(message: &str) -> String {
     text
 }
 
+/// The status of a call.
+pub const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// What a person may read about the status.
+pub const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// How long the client waits for the end of the call.
+pub const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// How many attempts were made before this one.
+pub const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
+
+const DIGITS_MAX: usize = 8;
 const UNKNOWN: u16 = 2;
-const DEADLINE_EXCEEDED: u16 = 4;
+const UNKNOWN_U8: u8 = 2;
+/// The status of a call that took too long.
+pub const DEADLINE_EXCEEDED: u16 = 4;
 const PERMISSION_DENIED: u16 = 7;
 const RESOURCE_EXHAUSTED: u16 = 8;
 const UNIMPLEMENTED: u16 = 12;
@@ -87,6 +192,62 @@ mod tests {
         assert_eq!(status_of(Failure::ConnectRefused), UNAVAILABLE);
         assert_eq!(status_of(Failure::ResponseTimeout), DEADLINE_EXCEEDED);
         assert_eq!(status_of(Failure::NoEndpoint), UNAVAILABLE);
+    }
+
+    #[test]
+    fn timeouts_are_read_as_written() {
+        for (text, expected) in [
+            ("1S", Some(Duration::from_secs(1))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
+            ("5M", Some(Duration::from_secs(300))),
+            ("7u", Some(Duration::from_micros(7))),
+            ("0n", Some(Duration::ZERO)),
+            ("123456789S", None),
+            ("S", None),
+            ("", None),
+            ("1", None),
+            ("1s", None),
+            ("-1S", None),
+            ("1.5S", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(TIMEOUT, text.parse().unwrap());
+            assert_eq!(read_timeout(&headers), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_written_in_eight_digits_and_never_grows() {
+        for (timeout, expected) in [
+            (Duration::ZERO, "0n"),
+            (Duration::from_millis(99), "99000000n"),
+            (Duration::from_secs(1), "1000000u"),
+            (Duration::from_secs(3600), "3600000m"),
+            (Duration::from_secs(200_000), "200000S"),
+            (Duration::from_secs(100_000_059), "1666667M"),
+        ] {
+            let written = write_timeout(timeout).unwrap();
+            assert_eq!(written.to_str().unwrap(), expected);
+            let mut headers = HeaderMap::new();
+            headers.insert(TIMEOUT, written);
+            assert!(read_timeout(&headers).unwrap() <= timeout);
+        }
+    }
+
+    #[test]
+    fn a_pushback_that_is_no_time_means_never() {
+        for (text, expected) in [
+            ("0", Pushback::Wait(Duration::ZERO)),
+            ("150", Pushback::Wait(Duration::from_millis(150))),
+            ("-1", Pushback::Never),
+            ("soon", Pushback::Never),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-retry-pushback-ms", text.parse().unwrap());
+            assert_eq!(read_pushback(&headers), Some(expected), "{text}");
+        }
+        assert_eq!(read_pushback(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -17,3 +17,4 @@ pub mod request_id;
 pub mod trailer;
 pub mod upgrade;
 pub mod via;
+pub mod websocket;

@@ -9,13 +9,18 @@ use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use smallvec::SmallVec;
 
-use super::hop_by_hop::{has_token, tokens};
+use super::{
+    hop_by_hop::{has_token, tokens},
+    websocket::Handshake,
+};
 use crate::exchange::{BadRequest, Failure};
 
 /// The protocols that a client offers to switch to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     lines: SmallVec<[HeaderValue; 1]>,
+    /// The handshake that the proxy made, for a client whose request has none (RFC 8441).
+    made: Option<Handshake>,
 }
 
 /// Whether a request has a body, as its framing says.
@@ -48,6 +53,7 @@ impl Offer {
         }
         let offer = Self {
             lines: headers.get_all(UPGRADE).iter().cloned().collect(),
+            made: None,
         };
         if offer.protocols().next().is_none() || (offer.is_websocket() && *method != Method::GET) {
             return Ok(None);
@@ -56,6 +62,20 @@ impl Offer {
             return Err(BadRequest::UpgradeWithBody);
         }
         Ok(Some(offer))
+    }
+
+    /// The offer of a client that asked for a WebSocket over HTTP/2.
+    pub fn made(handshake: Handshake) -> Self {
+        Self {
+            lines: smallvec::smallvec![HeaderValue::from_static("websocket")],
+            made: Some(handshake),
+        }
+    }
+
+    /// Whether an answer would say what is not so: over HTTP/2 any success means that the
+    /// stream is a WebSocket now.
+    pub fn is_misled_by(&self, status: StatusCode) -> bool {
+        self.made.is_some() && status.is_success()
     }
 
     /// Tells whether WebSocket is among the protocols.
@@ -75,7 +95,11 @@ impl Offer {
         let mut taken = headers.get_all(UPGRADE).iter().flat_map(tokens).peekable();
         // Several are allowed: the layers of one protocol stack, all of them offered.
         let named = taken.peek().is_some();
-        if named && taken.all(|protocol| self.offers(protocol)) {
+        let proven = self
+            .made
+            .as_ref()
+            .is_none_or(|handshake| handshake.is_accepted(headers));
+        if named && proven && taken.all(|protocol| self.offers(protocol)) {
             return Ok(());
         }
         Err(Failure::UpgradeFailed)

@@ -6,6 +6,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Waker},
+    time::Duration,
 };
 
 use ::http::{HeaderMap, StatusCode};
@@ -17,6 +18,7 @@ use crate::{
         forwarded::{Hop, Scheme},
         hop_by_hop::{self, Switching},
     },
+    proxy::TUNNEL,
     proxy_protocol::{Ends, Header},
     server::Worker,
     state::{Listener, LocalSnapshot},
@@ -49,6 +51,8 @@ pub struct Connection {
     hop: RefCell<Rc<Hop>>,
     listener: RefCell<Arc<Listener>>,
     generation: Cell<u64>,
+    /// How its own life differs from the configured one: 0 is the shortest.
+    luck: u64,
     closing: Cell<bool>,
     cut: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -90,6 +94,7 @@ impl Connection {
             hop: RefCell::new(Rc::new(Hop::new(peer.ip(), scheme_of(&listener)))),
             listener: RefCell::new(listener),
             generation: Cell::new(0),
+            luck: worker.draw(),
             closing: Cell::new(false),
             cut: Cell::new(false),
             waker: RefCell::new(None),
@@ -197,11 +202,27 @@ impl Connection {
         self.closing.get()
     }
 
+    /// When it has lived long enough; never if the lifetime is zero.
+    ///
+    /// Each connection's life is up to a tenth shorter or longer than the configured one, so
+    /// that clients that came together do not all come back together.
+    pub fn end_of_life(&self, lifetime: Duration) -> Option<Instant> {
+        const STEPS: u32 = 1000;
+        let step = u32::try_from(self.luck % u64::from(STEPS)).unwrap_or(0);
+        let life = lifetime / 10 * 9 + lifetime / 5 / STEPS * step;
+        (!lifetime.is_zero()).then(|| self.since + life)
+    }
+
     /// Ends whatever the connection carries, now.
     pub fn cut(&self) {
         self.closing.set(true);
         self.cut.set(true);
-        if let Some(task) = &*self.task.borrow() {
+        if self.protocol.get() == TUNNEL {
+            // It ends by itself, and says goodbye if what it carries has a word for that.
+            if let Some(waker) = &*self.waker.borrow() {
+                waker.wake_by_ref();
+            }
+        } else if let Some(task) = &*self.task.borrow() {
             task.abort();
         }
     }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::{Connection, Exchanging, RequestBody, tls::HANDSHAKE};
 use crate::{
     exchange::{BadRequest, Body, Failure, Interim},
+    http::websocket::{self, Frames},
     http1::{
         BodyEncoder, Framing, KeepAlive, RequestHead, encode_continue, encode_response_head,
         parse_request_head,
@@ -236,7 +237,9 @@ impl Server {
     fn may_persist(&self, listener: &Listener) -> bool {
         let worn = listener.requests_per_connection > 0
             && self.connection.requests.get() >= listener.requests_per_connection;
-        !worn && !self.connection.is_closing() && !self.connection.worker.is_draining()
+        let end = self.connection.end_of_life(listener.timeouts.lifetime);
+        let old = end.is_some_and(|end| Instant::now() >= end);
+        !worn && !old && !self.connection.is_closing() && !self.connection.worker.is_draining()
     }
 
     /// Waits for the answer, but gives up when the client has left.
@@ -465,13 +468,15 @@ impl Server {
             );
         }
         if let Some(upstream) = outgoing.take_tunnel() {
-            self.connection.protocol.set("tunnel");
+            self.connection.protocol.set(proxy::TUNNEL);
             let idle = outgoing.tunnel_idle();
+            let frames = websocket::is_named(&head.headers).then(Frames::default);
             let ended = proxy::tunnel(
                 &self.connection,
                 &self.shared,
                 *upstream,
                 idle,
+                frames,
                 &mut outgoing,
             )
             .await;

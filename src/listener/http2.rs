@@ -1,7 +1,8 @@
 //! HTTP/2 towards clients (RFC 9113), over hyper's server connection.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    error::Error as _,
     future::poll_fn,
     pin::{Pin, pin},
     rc::Rc,
@@ -9,15 +10,21 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use tokio::time::Instant;
 
-use super::Connection;
+use super::{
+    Connection,
+    http2_meter::Meter,
+    metered::Metered,
+    websocket::{self, Reply},
+};
 use crate::{
     exchange::{Body, Failure, Http2RequestBody},
-    proxy::{self, Outgoing},
+    proxy,
     socket::{Buffered, HyperStream},
+    state::Listener,
     timer::Timeout,
     upstream::transport::LocalExecutor,
 };
@@ -31,15 +38,10 @@ pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
         let connection = Rc::clone(&connection);
         async move { Ok::<_, Failure>(exchange(&connection, request).await) }
     });
-    let mut builder = http2::Builder::new(LocalExecutor);
-    builder
-        .max_concurrent_streams(listener.streams_max)
-        .max_header_list_size(u32::try_from(listener.head.bytes_max).unwrap_or(u32::MAX))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER)
-        .auto_date_header(false);
-    let mut serving = pin!(builder.serve_connection(HyperStream::new(stream, received), service));
+    let meter = Rc::new(RefCell::new(Meter::new(connection.since)));
+    meter.borrow_mut().feed(&received, connection.since);
+    let stream = HyperStream::new(Metered::new(stream, &meter), received);
+    let mut serving = pin!(builder(&listener).serve_connection(stream, service));
     let mut timeout = Timeout::new();
     let mut quiet_since = Instant::now();
     let mut seen = 0;
@@ -49,7 +51,14 @@ pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
         if connection.is_closing() && !closing.replace(true) {
             serving.as_mut().graceful_shutdown();
         }
-        if serving.as_mut().poll(cx).is_ready() {
+        if let Poll::Ready(ended) = serving.as_mut().poll(cx) {
+            let meter = meter.borrow();
+            let calmed = ended.err().as_ref().is_some_and(is_flood);
+            let guessed = calmed.then(|| meter.likely_flood());
+            if let Some(reason) = meter.flood().or(guessed) {
+                let metrics = connection.worker.metrics();
+                metrics.flooded(&connection.known_listener().name, reason);
+            }
             return Poll::Ready(());
         }
         let requests = connection.requests.get();
@@ -62,7 +71,9 @@ pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
             listener.requests_per_connection > 0 && requests >= listener.requests_per_connection;
         let deadline = quiet_since + listener.timeouts.idle;
         let idle = timeout.poll_at(cx, deadline).is_ready() && connection.in_flight.get() == 0;
-        if (idle || worn) && !connection.is_closing() {
+        let end = connection.end_of_life(listener.timeouts.lifetime);
+        let old = end.is_some_and(|end| Instant::now() >= end);
+        if (idle || worn || old) && !connection.is_closing() {
             connection.close();
             cx.waker().wake_by_ref();
         } else if idle && Instant::now() >= deadline + GOODBYE {
@@ -70,15 +81,47 @@ pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
             return Poll::Ready(());
         } else {
             let again = Instant::now() + AGAIN;
-            let _ = timeout.poll_at(cx, deadline.max(again));
+            let end = end.filter(|_| !old);
+            let next = end.map_or(deadline, |end| deadline.min(end));
+            let _ = timeout.poll_at(cx, next.max(again));
         }
         Poll::Pending
     })
     .await;
 }
 
-async fn exchange(connection: &Rc<Connection>, request: Request<Incoming>) -> Response<Outgoing> {
+/// hyper's server with every bound written out, so that none changes with its version.
+fn builder(listener: &Listener) -> http2::Builder<LocalExecutor> {
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .max_concurrent_streams(listener.streams_max)
+        .max_header_list_size(u32::try_from(listener.head.bytes_max).unwrap_or(u32::MAX))
+        .header_table_size(HEADER_TABLE)
+        .max_frame_size(FRAME_MAX)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(ERROR_RESETS_MAX)
+        .enable_connect_protocol()
+        .auto_date_header(false);
+    builder
+}
+
+/// Whether the HTTP/2 connection ended itself because of a flood.
+fn is_flood(error: &hyper::Error) -> bool {
+    let source = error.source();
+    let error = source.and_then(|source| source.downcast_ref::<h2::Error>());
+    error.is_some_and(|error| {
+        error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) && !error.is_remote()
+    })
+}
+
+async fn exchange(connection: &Rc<Connection>, mut request: Request<Incoming>) -> Response<Reply> {
     connection.requests.set(connection.requests.get() + 1);
+    let worker = &connection.worker;
+    let nonce = u128::from(worker.draw()) << 64 | u128::from(worker.draw());
+    let stream = websocket::take(&mut request, nonce.to_be_bytes());
     let mut read = None;
     let request = request.map(|body| {
         if hyper::body::Body::is_end_stream(&body) {
@@ -91,11 +134,23 @@ async fn exchange(connection: &Rc<Connection>, request: Request<Incoming>) -> Re
     if let Some(read) = read {
         response.body_mut().count_request(read);
     }
-    response
+    match stream {
+        Some(stream) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            websocket::switch(connection, response, stream)
+        }
+        _ => response.map(|outgoing| Reply(Some(outgoing))),
+    }
 }
 
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const SEND_BUFFER: usize = 64 * 1024;
+/// Bytes of the table that a client's header compression may use (RFC 7541 section 4.2).
+const HEADER_TABLE: u32 = 4096;
+const FRAME_MAX: u32 = 16 * 1024;
+/// Streams that a client reset before they were looked at.
+const PENDING_RESETS_MAX: usize = 20;
+/// Streams that had to be reset because the client broke a rule on them.
+const ERROR_RESETS_MAX: usize = 256;
 const GOODBYE: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);

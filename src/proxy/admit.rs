@@ -14,6 +14,7 @@ use crate::{
         authority::effective_authority,
         cookie, hop_by_hop,
         upgrade::{Offer, RequestBody},
+        websocket::Handshake,
     },
     listener::Connection,
     state::{RequestView, Underscores},
@@ -49,6 +50,9 @@ pub(super) fn check(
     check_underscores(connection, exchange, request)?;
     if connection.worker.pseudonym().is_in(request.headers()) {
         return Err(Failure::Loop);
+    }
+    if let Some(handshake) = request.extensions_mut().remove::<Handshake>() {
+        return Ok(Some(Offer::made(handshake)));
     }
     let body = if request.body().is_end_stream() {
         RequestBody::Absent

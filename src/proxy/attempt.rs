@@ -7,7 +7,7 @@
 use std::{rc::Rc, sync::LazyLock, time::Duration};
 
 use ::http::{
-    HeaderMap, Method, Request, Response, StatusCode, header, request::Parts, uri::PathAndQuery,
+    HeaderValue, Method, Request, Response, StatusCode, header, request::Parts, uri::PathAndQuery,
 };
 use http_body::Body as _;
 use smallvec::SmallVec;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::pick::{self, RequestPlace, Wanted};
 use crate::{
     exchange::{Attempt, AttemptOutcome, Body, Exchange, Failure, Side},
-    http::upgrade::Offer,
+    http::{grpc, upgrade::Offer},
     http1::{Framing, HeadLimits},
     listener::Connection,
     resilience::{
@@ -64,13 +64,18 @@ pub(super) async fn forward(
         parts,
         offer,
         repeatable: false,
-        end: exchange.started + route.timeouts.total,
+        end: end_of(exchange, route),
         made: 0,
+        previous_attempts: 0,
         reconnected: false,
     };
     call.repeatable = route
         .retry
         .is_repeatable(&call.parts.method, &call.parts.headers);
+    let previous = call.parts.headers.get(grpc::PREVIOUS_ATTEMPTS);
+    call.previous_attempts = previous
+        .and_then(|count| count.to_str().ok()?.parse().ok())
+        .unwrap_or(0);
     let mut upload = Upload::new(body, framing, keep_max);
     let pools = std::iter::once((pool, view)).chain(failover(exchange, pool, view));
     let mut last = Failure::NoEndpoint;
@@ -120,6 +125,8 @@ struct Call<'a> {
     end: Instant,
     /// Attempts made, reconnections left out.
     made: u32,
+    /// Attempts at a gRPC call that others made before, as the client says.
+    previous_attempts: u32,
     reconnected: bool,
 }
 
@@ -132,6 +139,10 @@ struct AttemptEnd {
     progress: Progress,
     upload: Option<Upload>,
     retry_after: Option<Duration>,
+    /// The endpoint asked for no other attempt.
+    pushed_back: bool,
+    /// Its head leaves open how it went: a gRPC status is to follow.
+    undecided: bool,
 }
 
 impl Call<'_> {
@@ -231,40 +242,74 @@ impl Call<'_> {
                 .min(self.end.saturating_duration_since(started)),
             idle: timeouts.idle,
         };
+        if exchange.grpc {
+            self.stamp(exchange, started);
+        }
         let mut end = self.call(exchange, pick, upload, fresh, patience).await;
-        let now = Instant::now();
+        let took = Instant::now() - started;
         if let Some(attempt) = exchange.attempts.last_mut() {
-            attempt.took = now - started;
+            attempt.took = took;
             attempt.outcome = Some(match end.ended {
                 Ended::Failed(failure) => AttemptOutcome::Failed(failure),
                 Ended::Status(status) => AttemptOutcome::Answered(status),
                 Ended::Grpc(_) => AttemptOutcome::Answered(StatusCode::OK),
             });
         }
-        let pool = Rc::clone(&pick.pool);
-        pool.metrics
-            .attempted(&end.ended, pick.index, now - started);
+        pick.pool.metrics.took(pick.index, took);
+        self.observe(exchange, pick, &mut end);
+        end
+    }
+
+    /// Tells metrics, pickers and passive health how an attempt went, as far as that is known.
+    fn observe(&self, exchange: &mut Exchange, pick: &mut Pick, end: &mut AttemptEnd) {
+        let now = Instant::now();
+        let went_well = match end.ended {
+            Ended::Status(status) => !status.is_server_error(),
+            Ended::Grpc(status) => !grpc::is_failure(status),
+            Ended::Failed(_) => false,
+        };
         if self.made > 1 {
-            let answered = matches!(end.ended, Ended::Status(status) if !status.is_server_error());
-            pool.metrics.retried(answered);
+            pick.pool.metrics.retried(went_well);
         }
+        exchange.held.undecided = end.undecided && pick.observe_head(now);
+        if exchange.held.undecided {
+            return;
+        }
+        pick.pool.metrics.attempted(&end.ended);
         match end.ended {
-            Ended::Status(status) if !status.is_server_error() => {
+            Ended::Status(_) | Ended::Grpc(_) if went_well => {
                 pick.observe(now, Observed::Success, None);
             }
             Ended::Status(_) | Ended::Grpc(_) => {
-                end.retry_after = end.response.as_ref().and_then(|response| {
-                    let value = response.headers.get(header::RETRY_AFTER)?;
-                    resilience::retry_after(value.as_bytes(), self.connection.worker.wall_time())
-                });
                 pick.observe(now, Observed::Failure, end.retry_after);
             }
+            // An idle connection that the endpoint had closed is nobody's fault, and a client
+            // that gives up early says nothing of the endpoint.
             Ended::Failed(failure) if failure.side() == Side::Upstream => {
-                pick.observe(now, Observed::Failure, None);
+                let excused = self.verdict(end) == Verdict::Reconnect || exchange.is_given_up(now);
+                if !excused {
+                    pick.observe(now, Observed::Failure, None);
+                }
             }
             Ended::Failed(_) => {}
         }
-        end
+    }
+
+    /// Tells the endpoint of a gRPC call what is left of its time, and how many attempts came
+    /// before. What the client waits for is not cut to the route's total time: that one ends
+    /// with the head of the response, the call with its trailers.
+    fn stamp(&mut self, exchange: &Exchange, now: Instant) {
+        let headers = &mut self.parts.headers;
+        let left = exchange
+            .grpc_deadline
+            .map(|deadline| deadline.saturating_duration_since(now));
+        if let Some(left) = left.and_then(grpc::write_timeout) {
+            headers.insert(grpc::TIMEOUT, left);
+        }
+        if self.made > 1 {
+            let before = self.previous_attempts.saturating_add(self.made - 1);
+            headers.insert(grpc::PREVIOUS_ATTEMPTS, HeaderValue::from(before));
+        }
     }
 
     async fn call(
@@ -300,10 +345,14 @@ impl Call<'_> {
                     connection.send(&request, upload, &RESPONSE_LIMITS, patience, home, &interim);
                 (carrier, sending.await)
             }
-            Acquired::Http2(connection) => (
-                Carrier::New,
-                connection.send(&request, upload, patience).await,
-            ),
+            Acquired::Http2(connection) => {
+                let carrier = if connection.is_fresh() {
+                    Carrier::New
+                } else {
+                    Carrier::Reused
+                };
+                (carrier, connection.send(&request, upload, patience).await)
+            }
         };
         match sent {
             Ok(response) => self.answered(response, carrier),
@@ -325,9 +374,25 @@ impl Call<'_> {
     fn answered(&self, mut response: Inbound, carrier: Carrier) -> AttemptEnd {
         let upload = response.upload.take();
         let mut ended = Ended::Status(response.status);
-        if let Some(code) = grpc_status(&response.headers) {
-            ended = Ended::Grpc(code);
+        let mut undecided = false;
+        let mut pushback = None;
+        if response.status == StatusCode::OK && grpc::is_grpc(&response.headers) {
+            match grpc::status_in(&response.headers) {
+                Some(0) => {}
+                Some(status) => {
+                    ended = Ended::Grpc(status);
+                    pushback = grpc::read_pushback(&response.headers);
+                }
+                None => undecided = !response.body.is_end_stream(),
+            }
         }
+        let retry_after = match pushback {
+            Some(grpc::Pushback::Wait(wait)) => Some(wait),
+            Some(grpc::Pushback::Never) => None,
+            None => response.headers.get(header::RETRY_AFTER).and_then(|value| {
+                resilience::retry_after(value.as_bytes(), self.connection.worker.wall_time())
+            }),
+        };
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             let checked = match self.offer {
                 Some(offer) => offer.check_answer(response.status, &response.headers),
@@ -344,7 +409,9 @@ impl Call<'_> {
             carrier,
             progress: Progress::Held,
             upload,
-            retry_after: None,
+            retry_after,
+            pushed_back: pushback == Some(grpc::Pushback::Never),
+            undecided,
         }
     }
 
@@ -366,6 +433,7 @@ impl Call<'_> {
                 resilience::Body::Intact
             },
             response: end.progress,
+            pushed_back: end.pushed_back,
             left: self.end.saturating_duration_since(Instant::now()),
         };
         resilience::decide(&self.route.retry, &facts)
@@ -406,7 +474,14 @@ impl Call<'_> {
         exchange.answered = Some(Instant::now());
         match (end.ended, end.response) {
             (Ended::Failed(failure), _) => self.failed(failure, end.upload),
+            // A plain answer is no fault of the endpoint, only no WebSocket.
+            (_, Some(response)) if self.is_misled_by(response.status) => {
+                PoolEnd::Failed(Failure::UpgradeFailed)
+            }
             (_, Some(response)) => {
+                if exchange.grpc {
+                    exchange.grpc_status = grpc::status_in(&response.headers);
+                }
                 exchange.held.pick = pick;
                 let mut answer = Response::new(response.body);
                 *answer.status_mut() = response.status;
@@ -416,6 +491,10 @@ impl Call<'_> {
             }
             (_, None) => PoolEnd::Failed(Failure::Internal),
         }
+    }
+
+    fn is_misled_by(&self, status: StatusCode) -> bool {
+        self.offer.is_some_and(|offer| offer.is_misled_by(status))
     }
 
     /// No attempt more here; another pool may do when nothing was sent.
@@ -448,6 +527,8 @@ impl AttemptEnd {
             progress: Progress::Nothing,
             upload: Some(upload),
             retry_after: None,
+            pushed_back: false,
+            undecided: false,
         }
     }
 }
@@ -496,14 +577,11 @@ fn target_of(parts: &Parts) -> &PathAndQuery {
 
 static ROOT: LazyLock<PathAndQuery> = LazyLock::new(|| PathAndQuery::from_static("/"));
 
-/// The gRPC status of an answer that is all head; none if it is no such answer, or fine.
-fn grpc_status(headers: &HeaderMap) -> Option<u8> {
-    let kind = headers.get(header::CONTENT_TYPE)?;
-    if !kind.as_bytes().starts_with(b"application/grpc") {
-        return None;
-    }
-    let status = headers.get("grpc-status")?.to_str().ok()?;
-    status.parse().ok().filter(|status| *status != 0)
+/// When there must be a response head: at the end of the route's total time, or of what the
+/// client of a gRPC call waits for.
+fn end_of(exchange: &Exchange, route: &Route) -> Instant {
+    let end = exchange.started + route.timeouts.total;
+    exchange.grpc_deadline.map_or(end, |given| end.min(given))
 }
 
 /// Bounds of a response head.

@@ -25,9 +25,13 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request<Body>>
         Some(request) => forwarded::client_address(connection.peer(), trusted, request.headers()),
         None => connection.peer(),
     };
+    let started = Instant::now();
+    let call = request
+        .map(Request::headers)
+        .filter(|headers| grpc::is_grpc(headers));
     let exchange = Exchange {
         listener,
-        started: Instant::now(),
+        started,
         request_id: request_id_of(connection, &snapshot, request),
         peer: connection.peer(),
         client,
@@ -49,7 +53,11 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request<Body>>
         queued_ns: 0,
         bytes_in: 0,
         bytes_out: 0,
-        grpc: request.is_some_and(|request| grpc::is_grpc(request.headers())),
+        grpc: call.is_some(),
+        grpc_deadline: call
+            .and_then(grpc::read_timeout)
+            .and_then(|timeout| started.checked_add(timeout)),
+        grpc_status: None,
         complete: false,
         held: Held::default(),
         snapshot,

@@ -6,13 +6,16 @@ use ::http::{StatusCode, Version};
 use tokio::time::Instant;
 
 use crate::{
-    exchange::{AttemptOutcome, Exchange, Side},
+    exchange::{AttemptOutcome, Exchange, Failure, Side},
+    http::grpc,
     listener::Connection,
+    resilience::Outcome as Ended,
     server::Worker,
     telemetry::{
         access_log::{AttemptView, Line},
         metrics::{Counter, CounterMap, Histogram, WorkerMetrics, names},
     },
+    upstream::{health::Outcome as Observed, local::Pick},
 };
 
 /// One worker's metric handles of a route.
@@ -90,15 +93,39 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
         route.count(metrics.registry(), exchange, status.as_u16(), reason);
         route.duration.observe(took);
     }
-    // An answer that broke off after its head: the head had counted as a success.
-    if let (Some(failure), Some(pick)) = (exchange.failure, &exchange.held.pick)
-        && failure.side() == Side::Upstream
-    {
-        pick.observe_break(now);
+    if let Some(pick) = &exchange.held.pick {
+        judge(exchange, pick, now);
     }
     if worker.remembers(exchange) {
         write_line(worker, exchange, status, took);
     }
+}
+
+/// Tells passive health what became of an answer after its head.
+fn judge(exchange: &Exchange, pick: &Pick, now: Instant) {
+    let blamed = |failure: &Failure| failure.side() == Side::Upstream && !exchange.is_given_up(now);
+    let broke = exchange.failure.filter(blamed);
+    if !exchange.held.undecided {
+        // The head had counted as a success.
+        if broke.is_some() {
+            pick.observe_end(now, Observed::Failure);
+        }
+        return;
+    }
+    let metrics = &pick.pool.metrics;
+    let (outcome, observed) = match (exchange.grpc_status, broke, exchange.failure) {
+        (_, Some(failure), _) => (Ended::Failed(failure), Observed::Failure),
+        (Some(status), None, None) if !grpc::is_failure(status) => {
+            (Ended::Grpc(status), Observed::Success)
+        }
+        (Some(status), None, None) => (Ended::Grpc(status), Observed::Failure),
+        // An end without a status is what clients call UNKNOWN.
+        (None, None, None) => (Ended::Grpc(2), Observed::Failure),
+        // The client has left: nobody knows how it would have ended.
+        (_, None, Some(_)) => return metrics.attempted(&Ended::Status(StatusCode::OK)),
+    };
+    metrics.attempted(&outcome);
+    pick.observe_end(now, observed);
 }
 
 fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Duration) {
@@ -130,10 +157,13 @@ fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Du
     let queue = (exchange.queued_ns > 0).then(|| Duration::from_nanos(exchange.queued_ns));
     let request = &exchange.request;
     let added = &exchange.snapshot.shared.logged;
+    let grpc_status = exchange.grpc_status.map(|status| status.to_string());
+    let told = grpc_status.as_ref();
     let fields: Vec<(&str, &[u8])> = request
         .logged
         .iter()
         .filter_map(|(place, value)| Some((added.get(*place)?.0.as_str(), value.as_bytes())))
+        .chain(told.map(|status| ("grpc_status", status.as_bytes())))
         .collect();
     let line = Line {
         time: worker.wall_time(),

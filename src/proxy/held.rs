@@ -11,6 +11,8 @@ use crate::{
 pub(crate) struct Held {
     /// The endpoint that answers.
     pub(super) pick: Option<Pick>,
+    /// Whether the answer's head left open how the attempt went: a gRPC status is to follow.
+    pub(super) undecided: bool,
     /// A place among the pool's requests.
     pub(super) place: Option<RequestPlace>,
     /// What retries are measured against.

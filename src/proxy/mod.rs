@@ -17,4 +17,4 @@ pub(crate) use finish::RouteMetrics;
 pub(crate) use held::Held;
 pub use outgoing::Outgoing;
 pub use serve::{refuse, serve};
-pub(crate) use tunnel::tunnel;
+pub(crate) use tunnel::{TUNNEL, tunnel};

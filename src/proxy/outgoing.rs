@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::finish;
 use crate::{
     exchange::{Body, Exchange, Failure},
+    http::grpc,
     listener::Connection,
     socket::Buffered,
     timer::Timeout,
@@ -154,6 +155,28 @@ impl Outgoing {
         }
     }
 
+    /// Ends the response when a piece of it, or the end of a gRPC call, is late.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let call_end = self.open.exchange.grpc_deadline;
+        let piece_end = self
+            .idle
+            .map(|idle| *self.deadline.get_or_insert_with(|| Instant::now() + idle));
+        let Some(end) = piece_end.into_iter().chain(call_end).min() else {
+            return Poll::Pending;
+        };
+        ready!(self.timeout.poll_at(cx, end));
+        if call_end == Some(end) {
+            // The status can still be told: the call ends in order, only without its end.
+            self.body = Body::Empty;
+            self.cut(Failure::ResponseTimeout);
+            let status = u8::try_from(grpc::DEADLINE_EXCEEDED).ok();
+            self.open.exchange.grpc_status = status;
+            return Poll::Ready(Some(Ok(Frame::trailers(grpc::late_trailers()))));
+        }
+        self.cut(Failure::ReadTimeout);
+        Poll::Ready(Some(Err(Failure::ReadTimeout)))
+    }
+
     /// How long a tunnel may be silent.
     pub fn tunnel_idle(&self) -> Duration {
         self.idle.unwrap_or(Duration::from_secs(60))
@@ -172,8 +195,13 @@ impl HttpBody for Outgoing {
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.deadline = None;
+                let exchange = &mut this.open.exchange;
                 if let Some(data) = frame.data_ref() {
-                    this.open.exchange.bytes_out += data.len() as u64;
+                    exchange.bytes_out += data.len() as u64;
+                } else if let Some(trailers) = frame.trailers_ref()
+                    && exchange.grpc
+                {
+                    exchange.grpc_status = grpc::status_in(trailers);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -185,17 +213,7 @@ impl HttpBody for Outgoing {
                 this.body = Body::Empty;
                 Poll::Ready(None)
             }
-            Poll::Pending => {
-                let Some(idle) = this.idle else {
-                    return Poll::Pending;
-                };
-                let deadline = *this.deadline.get_or_insert_with(|| Instant::now() + idle);
-                if this.timeout.poll_at(cx, deadline).is_pending() {
-                    return Poll::Pending;
-                }
-                this.cut(Failure::ReadTimeout);
-                Poll::Ready(Some(Err(Failure::ReadTimeout)))
-            }
+            Poll::Pending => this.poll_late(cx),
         }
     }
 

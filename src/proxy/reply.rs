@@ -4,6 +4,7 @@
 //! say the same word, which log and metric repeat.
 
 use ::http::{HeaderValue, Response, header};
+use tokio::time::Instant;
 
 use super::{Outgoing, outgoing::Open, response};
 use crate::{
@@ -16,7 +17,13 @@ pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
     let exchange = open.exchange();
     exchange.failure = Some(failure);
     if exchange.grpc {
-        let mut response = grpc_status(failure, exchange.request_id());
+        let status = if exchange.is_given_up(Instant::now()) {
+            grpc::DEADLINE_EXCEEDED
+        } else {
+            grpc::status_of(failure)
+        };
+        exchange.grpc_status = u8::try_from(status).ok();
+        let mut response = grpc_status(status, failure, exchange.request_id());
         add_status(&mut response, failure);
         return response::seal(open, response);
     }
@@ -50,15 +57,15 @@ pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
 
 /// The failure as gRPC tells it: all in the head, under the status 200 (gRPC over HTTP/2,
 /// "Responses").
-fn grpc_status(failure: Failure, request_id: &str) -> Response<Body> {
+fn grpc_status(status: u16, failure: Failure, request_id: &str) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     let headers = response.headers_mut();
     let kind = HeaderValue::from_static("application/grpc");
     headers.insert(header::CONTENT_TYPE, kind);
-    headers.insert("grpc-status", HeaderValue::from(grpc::status_of(failure)));
+    headers.insert(grpc::STATUS, HeaderValue::from(status));
     let message = format!("{} (request id: {request_id})", failure.sentence());
     if let Ok(message) = HeaderValue::try_from(grpc::percent_encode(&message)) {
-        headers.insert("grpc-message", message);
+        headers.insert(grpc::MESSAGE, message);
     }
     response
 }

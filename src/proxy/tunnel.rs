@@ -16,12 +16,14 @@ use tokio::time::Instant;
 use super::Outgoing;
 use crate::{
     exchange::Failure,
+    http::websocket::{Frames, GOING_AWAY},
     listener::{Connection, Exchanging},
     socket::Buffered,
     timer::Timeout,
 };
 
-/// Joins the client's connection with the endpoint's until both have ended.
+/// Joins the client's connection with the endpoint's until both have ended; with `frames` it
+/// is a WebSocket, whose client is told when the tunnel is cut.
 ///
 /// # Errors
 /// Why the tunnel was cut.
@@ -30,12 +32,16 @@ pub(crate) async fn tunnel(
     client: &Rc<RefCell<Exchanging>>,
     mut upstream: Buffered,
     idle: Duration,
+    frames: Option<Frames>,
     outgoing: &mut Outgoing,
 ) -> Result<(), Failure> {
     let mut timeout = Timeout::new();
     let mut moved_at = Instant::now();
     let mut there = Direction::default();
-    let mut back = Direction::default();
+    let mut back = Direction {
+        frames,
+        ..Direction::default()
+    };
     let ended = poll_fn(|cx| {
         let mut client = client.borrow_mut();
         let before = there.bytes + back.bytes;
@@ -53,8 +59,12 @@ pub(crate) async fn tunnel(
         if there.bytes + back.bytes > before {
             moved_at = now;
         }
-        connection.watch(cx);
+        // The streams of an HTTP/2 connection end with it, and its own task is the one to wake.
+        if connection.protocol.get() == TUNNEL {
+            connection.watch(cx);
+        }
         if connection.is_cut() {
+            back.say_goodbye(&mut client.io, cx);
             return Poll::Ready(Err(Failure::Shutdown));
         }
         let late = timeout.poll_at(cx, moved_at + idle);
@@ -71,9 +81,23 @@ struct Direction {
     bytes: u64,
     ended: bool,
     shut: bool,
+    /// Follows the frames of a WebSocket.
+    frames: Option<Frames>,
 }
 
 impl Direction {
+    /// Writes a close frame if one may stand here. It is tried once: a client that does not
+    /// read holds nothing up.
+    fn say_goodbye(&mut self, to: &mut Buffered, cx: &mut Context<'_>) {
+        let between = self.frames.as_ref().is_some_and(Frames::is_between);
+        if between && !self.ended && to.can_append() {
+            to.outgoing().extend_from_slice(&GOING_AWAY);
+            if matches!(to.poll_flush(cx), Poll::Ready(Ok(()))) {
+                let _ = to.poll_shutdown(cx);
+            }
+        }
+    }
+
     /// Moves what can be moved; ready when this way has ended.
     fn poll(
         &mut self,
@@ -85,6 +109,9 @@ impl Direction {
             while from.has_received() && to.can_append() {
                 let piece = from.received().split().freeze();
                 self.bytes += piece.len() as u64;
+                if let Some(frames) = &mut self.frames {
+                    frames.feed(&piece);
+                }
                 to.append(piece, b"");
             }
             match to.poll_flush(cx) {
@@ -111,3 +138,6 @@ impl Direction {
         }
     }
 }
+
+/// What is spoken on a connection that is one tunnel and nothing else.
+pub(crate) const TUNNEL: &str = "tunnel";

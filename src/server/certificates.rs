@@ -80,10 +80,7 @@ enum Held {
 impl Watch {
     async fn look(&mut self, snapshot: &Snapshot, events: &Events) {
         let all = held(snapshot);
-        for (owner, held) in &all {
-            let Some(stamps) = held.clone().stamps().await else {
-                continue;
-            };
+        for ((owner, held), stamps) in all.iter().zip(look_at(&all).await) {
             if stamps == held.in_use() {
                 self.seen.remove(owner);
             } else if self.is_due(owner, stamps) {
@@ -178,13 +175,12 @@ impl Held {
         }
     }
 
-    /// Looks at the files, on a thread for such things; none if that failed.
-    async fn stamps(self) -> Option<Stamps> {
-        let look = move || match &self {
+    /// What the files look like now; blocks on the disk.
+    fn stamps(&self) -> Stamps {
+        match self {
             Self::Server(tls) => Stamps::of(&tls.files()),
             Self::Client(tls) => Stamps::of(&tls.files()),
-        };
-        tokio::task::spawn_blocking(look).await.ok()
+        }
     }
 
     async fn reload(self) -> Result<(), TlsFault> {
@@ -205,6 +201,14 @@ impl Held {
             Self::Client(tls) => tls.reload(),
         }
     }
+}
+
+/// Looks at all files, on a thread for such things.
+async fn look_at(all: &[(Owner, Held)]) -> Vec<Stamps> {
+    let all: Vec<Held> = all.iter().map(|(_, held)| held.clone()).collect();
+    let look = move || all.iter().map(Held::stamps).collect();
+    // Only a panic would fail; the next look is a second away.
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
 fn held(snapshot: &Snapshot) -> Vec<(Owner, Held)> {

@@ -10,6 +10,7 @@ pub struct WorkerCounters {
     registry: WorkerMetrics,
     listeners: RefCell<HashMap<Arc<str>, ListenerMetrics>>,
     shed: RefCell<CounterMap<&'static str, 1>>,
+    floods: RefCell<HashMap<(Arc<str>, &'static str), Counter>>,
     underscores: Counter,
     proxy_protocol: RefCell<CounterMap<&'static str, 1>>,
     interim: RefCell<CounterMap<&'static str, 1>>,
@@ -33,6 +34,7 @@ impl WorkerCounters {
         Self {
             listeners: RefCell::default(),
             shed: RefCell::new(registry.counter_map(&names::SHED_TOTAL)),
+            floods: RefCell::default(),
             underscores: registry.counter(&names::HEADERS_DROPPED_TOTAL, ["underscore"]),
             proxy_protocol: RefCell::new(
                 registry.counter_map(&names::PROXY_PROTOCOL_FAILURES_TOTAL),
@@ -62,6 +64,16 @@ impl WorkerCounters {
     /// An endpoint sent an interim response.
     pub fn interim(&self, outcome: &'static str) {
         self.interim.borrow_mut().get(outcome, || [outcome]).inc();
+    }
+
+    /// A connection was ended because its client sent too much of something.
+    pub fn flooded(&self, listener: &Arc<str>, reason: &'static str) {
+        let mut floods = self.floods.borrow_mut();
+        let labels = [&**listener, reason];
+        floods
+            .entry((Arc::clone(listener), reason))
+            .or_insert_with(|| self.registry.counter(&names::HTTP2_FLOODS_TOTAL, labels))
+            .inc();
     }
 
     /// Header fields were dropped because of an underscore.
@@ -97,6 +109,7 @@ impl WorkerCounters {
     /// Forgets listeners that have left.
     pub(super) fn retain_listeners(&self, keep: impl Fn(&str) -> bool) {
         self.listeners.borrow_mut().retain(|name, _| keep(name));
+        self.floods.borrow_mut().retain(|(name, _), _| keep(name));
         let mut handshakes = self.handshakes.borrow_mut();
         handshakes.retain(|(name, _), _| keep(name));
     }

@@ -9,19 +9,20 @@ use std::{
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Stream;
 
 /// A [`Stream`] for hyper's connections; bytes that were peeked at come first.
 #[derive(Debug)]
-pub struct HyperStream {
+pub struct HyperStream<S = Stream> {
     received: Bytes,
-    stream: TokioIo<Stream>,
+    stream: TokioIo<S>,
 }
 
-impl HyperStream {
+impl<S> HyperStream<S> {
     /// Lends `stream` to hyper, with `received` in front of what it will read.
-    pub fn new(stream: Stream, received: Bytes) -> Self {
+    pub fn new(stream: S, received: Bytes) -> Self {
         Self {
             received,
             stream: TokioIo::new(stream),
@@ -29,7 +30,7 @@ impl HyperStream {
     }
 }
 
-impl Read for HyperStream {
+impl<S: AsyncRead + Unpin> Read for HyperStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -46,7 +47,7 @@ impl Read for HyperStream {
     }
 }
 
-impl Write for HyperStream {
+impl<S: AsyncWrite + Unpin> Write for HyperStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -7,6 +7,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -20,6 +22,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// A unix socket.
     Unix(UnixStream),
+    /// A stream of an HTTP/2 connection that has become a tunnel.
+    Upgraded(Box<TokioIo<Upgraded>>),
     /// A TLS session over one of the others; boxed, since it is many times their size.
     Tls(Box<TlsStream<Self>>),
 }
@@ -29,7 +33,7 @@ impl Stream {
     pub fn local_address(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.local_addr().ok(),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Upgraded(_) => None,
             Self::Tls(session) => session.get_ref().0.local_address(),
         }
     }
@@ -43,7 +47,7 @@ impl Stream {
             Self::Tcp(stream) => {
                 let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
             }
-            Self::Unix(_) => {}
+            Self::Unix(_) | Self::Upgraded(_) => {}
             Self::Tls(session) => session.get_ref().0.reset(),
         }
     }
@@ -53,13 +57,14 @@ impl Stream {
         match self {
             Self::Tcp(stream) => !matches!(stream.take_error(), Ok(None)),
             Self::Unix(stream) => !matches!(stream.take_error(), Ok(None)),
+            Self::Upgraded(_) => false,
             Self::Tls(session) => session.get_ref().0.has_failed(),
         }
     }
 
     /// Whether what was written may still be here and not with the kernel, until a flush.
     pub fn holds_back(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        matches!(self, Self::Tls(_) | Self::Upgraded(_))
     }
 
     /// Waits for the first byte and leaves it in the socket; none at the end of the stream.
@@ -88,7 +93,7 @@ impl Stream {
                 });
                 looked.await
             }
-            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Tls(_) | Self::Upgraded(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -102,6 +107,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Upgraded(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(session) => Pin::new(session).poll_read(cx, buffer),
         }
     }
@@ -116,6 +122,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Upgraded(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(session) => Pin::new(session).poll_write(cx, bytes),
         }
     }
@@ -128,6 +135,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Upgraded(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Tls(session) => Pin::new(session).poll_write_vectored(cx, slices),
         }
     }
@@ -139,6 +147,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Upgraded(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(session) => Pin::new(session).poll_flush(cx),
         }
     }
@@ -147,6 +156,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Upgraded(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(session) => Pin::new(session).poll_shutdown(cx),
         }
     }

@@ -122,6 +122,8 @@ pub struct ListenerTimeouts {
     pub head: Duration,
     /// Between two requests on a connection.
     pub idle: Duration,
+    /// How long a connection is used at all; zero: as long as it likes.
+    pub lifetime: Duration,
     /// Without a byte of a request body in, or of a response out.
     pub body_idle: Duration,
 }

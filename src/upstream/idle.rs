@@ -13,6 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    opening::Opening,
     picker::Load,
     shared::{EndpointShared, PoolShared},
     transport::{Http1Connection, Http2Connection},
@@ -29,6 +30,7 @@ pub struct LocalEndpoint {
     pool: Arc<PoolShared>,
     idle: RefCell<Vec<Idle>>,
     http2: RefCell<Vec<Rc<Http2Connection>>>,
+    opening: RefCell<Option<Rc<Opening>>>,
     retired: Cell<bool>,
     idle_gauge: Gauge,
 }
@@ -48,6 +50,7 @@ impl LocalEndpoint {
             pool: Arc::clone(pool),
             idle: RefCell::default(),
             http2: RefCell::default(),
+            opening: RefCell::default(),
             retired: Cell::new(false),
             idle_gauge,
         }
@@ -134,10 +137,28 @@ impl LocalEndpoint {
             .cloned()
     }
 
+    /// The HTTP/2 connection that is being opened, if one is.
+    pub fn opening(&self) -> Option<Rc<Opening>> {
+        let opening = self.opening.borrow();
+        opening
+            .as_ref()
+            .filter(|opening| !opening.has_ended())
+            .cloned()
+    }
+
+    /// From here on others wait for the connection that is being opened.
+    pub fn begin_opening(&self) -> Rc<Opening> {
+        let opening = Rc::new(Opening::default());
+        *self.opening.borrow_mut() = Some(Rc::clone(&opening));
+        opening
+    }
+
     /// Keeps a new HTTP/2 connection for other requests to share.
     pub fn share(&self, connection: &Rc<Http2Connection>) {
         if !self.retired.get() {
-            self.http2.borrow_mut().push(Rc::clone(connection));
+            let mut shared = self.http2.borrow_mut();
+            shared.retain(|known| !known.is_closed());
+            shared.push(Rc::clone(connection));
         }
     }
 

@@ -13,12 +13,13 @@ use super::{
     health::{Outcome, Picture, ProbeRequest},
     idle::LocalEndpoint,
     metrics::PoolMetrics,
+    opening::EndsOpening,
     picker::{AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker as _},
     pool::{Pool, Protocol, View, ViewIndex},
     secure::secure,
     transport::{Http1Connection, Http2Connection, Reuse},
 };
-use crate::{exchange::Failure, resilience::BudgetWorker};
+use crate::{exchange::Failure, resilience::BudgetWorker, server::task, timer};
 
 /// One worker's side of a pool, for one endpoint set.
 #[derive(Debug)]
@@ -182,14 +183,16 @@ impl LocalPool {
     /// # Errors
     /// Why no connection could be opened; nothing has been sent then.
     pub async fn acquire(
-        &self,
+        self: &Rc<Self>,
         index: EndpointIndex,
         fresh: bool,
         announcement: Option<&[u8]>,
         deadline: Instant,
     ) -> Result<Acquired, Failure> {
+        if self.pool.protocol == Protocol::Http2 {
+            return self.acquire_shared(index, deadline).await;
+        }
         let local = &self.endpoints[index.0 as usize];
-        let pool = &*self.pool;
         let now = Instant::now();
         if !fresh
             && announcement.is_none()
@@ -198,7 +201,71 @@ impl LocalPool {
             return Ok(open);
         }
         let guard = self.count_connection().ok_or(Failure::LimitReached)?;
-        let deadline = deadline.min(now + pool.connect_timeout);
+        let deadline = deadline.min(now + self.pool.connect_timeout);
+        self.open(index, guard, announcement, deadline).await
+    }
+
+    /// Gets a share of an HTTP/2 connection. One connection to an endpoint is opened at a
+    /// time, and all who need it wait for that one: a burst on a cold pool opens as many as
+    /// its streams need, not as many as it has requests. A broken connection is never shared,
+    /// so every connection had here is as good as a new one.
+    async fn acquire_shared(
+        self: &Rc<Self>,
+        index: EndpointIndex,
+        deadline: Instant,
+    ) -> Result<Acquired, Failure> {
+        let local = self.endpoint(index);
+        let Pool {
+            security, lifetime, ..
+        } = *self.pool;
+        loop {
+            if let Some(shared) = local.http2(Instant::now(), security, lifetime) {
+                return Ok(Acquired::Http2(shared));
+            }
+            let opening = match local.opening() {
+                Some(opening) => opening,
+                None => {
+                    let guard = self.count_connection().ok_or(Failure::LimitReached)?;
+                    let opening = local.begin_opening();
+                    let ends = EndsOpening(Rc::clone(&opening));
+                    let pool = Rc::clone(self);
+                    task::spawn_local("upstream http/2 connect", async move {
+                        ends.0.end(pool.open_shared(index, guard).await);
+                    });
+                    opening
+                }
+            };
+            let opened = timer::until(deadline, opening.outcome()).await;
+            let connection = opened.map_err(|_| Failure::ConnectTimeout)??;
+            // The others may have filled it before this one woke up, or it is of a time
+            // before a reload.
+            if connection.security() == security && connection.has_room(Instant::now(), lifetime) {
+                return Ok(Acquired::Http2(connection));
+            }
+        }
+    }
+
+    async fn open_shared(
+        &self,
+        index: EndpointIndex,
+        guard: ConnectionGuard,
+    ) -> Result<Rc<Http2Connection>, Failure> {
+        let deadline = Instant::now() + self.pool.connect_timeout;
+        match self.open(index, guard, None, deadline).await? {
+            Acquired::Http2(connection) => Ok(connection),
+            // An endpoint that does not agree on h2 has been refused before.
+            Acquired::Http1(_) => Err(Failure::Internal),
+        }
+    }
+
+    async fn open(
+        &self,
+        index: EndpointIndex,
+        guard: ConnectionGuard,
+        announcement: Option<&[u8]>,
+        deadline: Instant,
+    ) -> Result<Acquired, Failure> {
+        let pool = &*self.pool;
         let address = &pool.endpoints[index.0 as usize].address;
         let mut stream = connect(address, deadline).await?;
         let mut reuse = Reuse::Allowed;
@@ -213,10 +280,13 @@ impl LocalPool {
         self.metrics.connections_total.inc();
         let security = pool.security;
         if http2 {
-            let connection = Http2Connection::open(stream, guard, security, deadline).await?;
-            local.share(&connection);
+            let shared = Arc::clone(&pool.shared);
+            let opening = Http2Connection::open(stream, guard, shared, security, deadline);
+            let connection = opening.await?;
+            self.endpoint(index).share(&connection);
             Ok(Acquired::Http2(connection))
         } else {
+            let now = Instant::now();
             let connection = Http1Connection::new(stream, guard, security, now, reuse);
             Ok(Acquired::Http1(Box::new(connection)))
         }
@@ -383,10 +453,24 @@ impl Pick {
         pool.metrics.picks[self.index.0 as usize].inc();
     }
 
-    /// The response broke off after its head: passive health hears of it.
-    pub fn observe_break(&self, now: Instant) {
+    /// What a response whose head had counted turned out to be: passive health hears of it.
+    pub fn observe_end(&self, now: Instant, outcome: Outcome) {
         let health = &self.pool.pool.health;
-        health.observe(self.pool.worker, self.index, Outcome::Failure, now);
+        health.observe(self.pool.worker, self.index, outcome, now);
+    }
+
+    /// The attempt brought a head that says nothing yet of its success: the pickers hear of
+    /// its time, and passive health hears of it at its end. False if this request tests an
+    /// endpoint after its ejection, which does not wait that long.
+    pub fn observe_head(&mut self, now: Instant) -> bool {
+        if self.probe.is_some() {
+            self.observe(now, Outcome::Success, None);
+            return false;
+        }
+        self.finished = true;
+        let load = &self.pool.loads[self.index.0 as usize];
+        load.observe(now, now - self.started, false, None);
+        true
     }
 
     /// The endpoint as the configuration gives it.

@@ -4,6 +4,7 @@ use std::{cell::RefCell, time::Duration};
 
 use super::{picker::EndpointIndex, pool::Pool};
 use crate::{
+    http::grpc,
     resilience::Outcome,
     telemetry::metrics::{Counter, CounterMap, Gauge, Histogram, WorkerMetrics, names},
 };
@@ -52,16 +53,19 @@ impl PoolMetrics {
         }
     }
 
-    /// An attempt ended so, after so long.
-    pub fn attempted(&self, outcome: &Outcome, endpoint: EndpointIndex, took: Duration) {
-        match outcome {
-            Outcome::Status(_) | Outcome::Grpc(_) => self.answered.inc(),
-            Outcome::Failed(failure) => {
-                let word = failure.word();
-                let mut failed = self.failed.borrow_mut();
-                failed.get(word, || [&*self.pool, word]).inc();
-            }
-        }
+    /// An attempt ended so.
+    pub fn attempted(&self, outcome: &Outcome) {
+        let word = match outcome {
+            Outcome::Grpc(status) if grpc::is_failure(*status) => grpc::failure_word(*status),
+            Outcome::Status(_) | Outcome::Grpc(_) => return self.answered.inc(),
+            Outcome::Failed(failure) => failure.word(),
+        };
+        let mut failed = self.failed.borrow_mut();
+        failed.get(word, || [&*self.pool, word]).inc();
+    }
+
+    /// An attempt took so long to its response head or its failure.
+    pub fn took(&self, endpoint: EndpointIndex, took: Duration) {
         if let Some(histogram) = self.durations.get(endpoint.0 as usize) {
             histogram.observe(took);
         }

@@ -11,6 +11,7 @@ pub mod health;
 pub mod idle;
 pub mod local;
 pub mod metrics;
+pub mod opening;
 pub mod picker;
 pub mod pool;
 mod secure;

@@ -297,15 +297,25 @@ async fn a_client_without_a_certificate_is_let_in_only_where_it_is_optional() {
         let known = authority.issue("client 1", &[]);
         let strange = Authority::new("others").issue("client 1", &[]);
         let name = "shop.example";
-        let text = ask(web, authority.client(Some(&known), &[]), name, name).await;
-        assert!(text.unwrap().starts_with("HTTP/1.1 200"), "{auth}");
-        assert_eq!(app.seen()[0].field("x-subject"), "CN=client 1");
+        let config = authority.client(Some(&known), &[]);
+        for _ in 0..2 {
+            // The second session is resumed, and no certificate is shown in it.
+            let text = ask(web, config.clone(), name, name).await;
+            assert!(text.unwrap().starts_with("HTTP/1.1 200"), "{auth}");
+        }
+        let resumed = [("result", "resumed")];
+        proxy
+            .metric_becomes("sluicegate_tls_handshakes_total", &resumed, 1.0)
+            .await;
+        for seen in app.seen() {
+            assert_eq!(seen.field("x-subject"), "CN=client 1");
+        }
         let text = ask(web, authority.client(Some(&strange), &[]), name, name).await;
         assert!(text.is_err(), "{auth}: a stranger's certificate");
         let text = ask(web, authority.client(None, &[]), name, name).await;
         assert_eq!(text.is_ok(), alone_passes, "{auth}: none");
         if alone_passes {
-            assert_eq!(app.seen()[1].field("x-subject"), "");
+            assert_eq!(app.seen()[2].field("x-subject"), "");
         }
         proxy.finish().await;
     }

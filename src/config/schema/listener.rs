@@ -62,12 +62,14 @@ words! {
 table! {
     /// How long a client may take.
     pub struct ListenerTimeouts: Default {
-        /// From the connection to the end of its PROXY protocol header and of the TLS handshake.
+        /// From the connection to the end of its PROXY protocol header and of the TLS handshake; without either there is none.
         pub handshake: Duration = Duration::from_secs(5),
         /// From the first byte of a request to the end of its head; then 408.
         pub head: Duration = Duration::from_secs(10),
         /// Between requests on a connection kept open.
         pub idle: Duration = Duration::from_secs(75),
+        /// How long a connection is used: then it takes no more requests and closes after those under way. Each connection lives up to a tenth shorter or longer. 0: no bound.
+        pub lifetime: Duration = Duration::ZERO,
         /// Without a byte of a request body coming in or of a response going out.
         pub body_idle: Duration = Duration::from_secs(30),
     }

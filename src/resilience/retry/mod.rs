@@ -53,6 +53,8 @@ pub struct Facts {
     pub body: Body,
     /// How far the response has come.
     pub response: Response,
+    /// Whether the endpoint asked for no other attempt (gRPC proposal A6, pushback).
+    pub pushed_back: bool,
     /// What is left of the total time.
     pub left: Duration,
 }
@@ -126,6 +128,8 @@ pub enum Verdict {
 pub enum Why {
     /// Part of the response went downstream.
     ResponseSent,
+    /// The endpoint asked for no other attempt.
+    PushedBack,
     /// The outcome is not the endpoint's fault; another would change nothing.
     NotUpstream,
     /// The outcome is an answer to pass on: not in `on`.
@@ -159,6 +163,9 @@ enum Cause {
 }
 
 fn cause(policy: &RetryPolicy, facts: &Facts) -> Result<Cause, Why> {
+    if facts.pushed_back {
+        return Err(Why::PushedBack);
+    }
     let untouched = facts.written == Written::Nothing;
     let died = facts.connection == Connection::Reused
         && facts.response == Response::Nothing
@@ -179,7 +186,9 @@ fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<Verdict, W
     if facts.response == Response::Sent {
         return Err(Why::ResponseSent);
     }
-    if matches!(cause, Cause::Listed) && !facts.repeatable {
+    // Every gRPC call is a POST: whoever lists a gRPC status says that these may be repeated.
+    let declared = facts.repeatable || matches!(facts.outcome, Outcome::Grpc(_));
+    if matches!(cause, Cause::Listed) && !declared {
         return Err(Why::NotRepeatable);
     }
     if facts.body == Body::Spent {
@@ -204,6 +213,7 @@ impl Why {
     pub fn word(self) -> &'static str {
         match self {
             Self::ResponseSent => "response_sent",
+            Self::PushedBack => "pushed_back",
             Self::NotUpstream => "not_upstream",
             Self::NotListed => "not_listed",
             Self::NotRepeatable => "not_repeatable",

@@ -37,6 +37,7 @@ fn facts() -> Facts {
         repeatable: true,
         body: Body::Intact,
         response: Response::Nothing,
+        pushed_back: false,
         left: Duration::from_secs(30),
     }
 }
@@ -113,7 +114,6 @@ fn a_post_that_was_written_is_never_sent_twice() {
         failed(Failure::WriteTimeout),
         failed(Failure::ResponseMalformed),
         status(503),
-        Outcome::Grpc(14),
     ];
     let everything = [
         Condition::Connect,
@@ -236,4 +236,29 @@ fn the_wait_is_the_longer_of_both_and_fits_the_time_left() {
     let asked = Some(Duration::from_secs(2));
     assert_eq!(policy.wait(1, u64::MAX, asked, left), asked);
     assert_eq!(policy.wait(1, 0, Some(left), left), None);
+}
+
+#[test]
+fn a_listed_grpc_status_is_repeated_although_every_call_is_a_post() {
+    let listed = RetryPolicy {
+        on: [Condition::Grpc(14)].into_iter().collect(),
+        ..policy()
+    };
+    let call = Facts {
+        outcome: Outcome::Grpc(14),
+        repeatable: false,
+        response: Response::Held,
+        ..facts()
+    };
+    assert_eq!(decide(&listed, &call), LATER);
+    let other = Facts {
+        outcome: Outcome::Grpc(3),
+        ..call
+    };
+    assert_eq!(decide(&listed, &other), Verdict::No(Why::NotListed));
+    let pushed_back = Facts {
+        pushed_back: true,
+        ..call
+    };
+    assert_eq!(decide(&listed, &pushed_back), Verdict::No(Why::PushedBack));
 }

@@ -79,7 +79,7 @@ impl Worker {
         };
         let accepted = match stream {
             // Nothing is handed on once its handshake has begun.
-            stream @ Stream::Tls(_) => return Some(stream),
+            stream @ (Stream::Tls(_) | Stream::Upgraded(_)) => return Some(stream),
             Stream::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
             Stream::Unix(stream) => stream.into_std().map(Accepted::Unix),
         };

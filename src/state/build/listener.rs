@@ -44,6 +44,7 @@ pub(super) fn build(
             handshake: written.timeouts.handshake,
             head: written.timeouts.head,
             idle: written.timeouts.idle,
+            lifetime: written.timeouts.lifetime,
             body_idle: written.timeouts.body_idle,
         },
         underscores: match written.underscores {

@@ -157,6 +157,14 @@ pub static INTERIM_RESPONSES_TOTAL: CounterDesc<1> = CounterDesc::new(
     ["outcome"],
 );
 
+/// HTTP/2 connections ended because of a flood; `reason` says of what: `resets`, `pings`,
+/// `settings`, `priorities`, `continuations`, `headers`, `data`.
+pub static HTTP2_FLOODS_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_http2_floods_total",
+    "HTTP/2 connections ended because the client sent too much of something.",
+    ["listener", "reason"],
+);
+
 /// Header fields not passed on; `reason` is for instance `underscore`.
 pub static HEADERS_DROPPED_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_headers_dropped_total",

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::eventually::Gate;
 use super::message::{Fields, Seen};
 use super::port::Port;
 
@@ -19,6 +20,8 @@ use super::port::Port;
 pub(crate) enum H2Act {
     /// Reads the request body to its end.
     Read,
+    /// Waits until the test opens the gate.
+    Wait(Gate),
     /// Sends the response head.
     Head(u16, Vec<(&'static str, String)>),
     /// Sends some of the body.
@@ -44,6 +47,7 @@ pub(crate) struct H2Backend {
 
 struct State {
     script: Script,
+    streams_max: u32,
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
 }
@@ -54,12 +58,21 @@ impl H2Backend {
     where
         F: Fn(&Seen) -> Vec<H2Act> + Send + Sync + 'static,
     {
+        Self::start_with_streams(1000, script).await
+    }
+
+    /// Starts a server that takes so many streams at once on a connection.
+    pub(crate) async fn start_with_streams<F>(streams_max: u32, script: F) -> Self
+    where
+        F: Fn(&Seen) -> Vec<H2Act> + Send + Sync + 'static,
+    {
         let port = Port::take();
         let listener = TcpListener::bind(port.address())
             .await
             .expect("a free port");
         let state = Arc::new(State {
             script: Arc::new(script),
+            streams_max,
             seen: Mutex::default(),
             connections: AtomicUsize::new(0),
         });
@@ -126,7 +139,9 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 }
 
 async fn connection(stream: TcpStream, number: usize, state: Arc<State>) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else {
+    let mut builder = h2::server::Builder::new();
+    builder.max_concurrent_streams(state.streams_max);
+    let Ok(mut connection) = builder.handshake(stream).await else {
         return;
     };
     let mut streams = JoinSet::new();
@@ -191,6 +206,7 @@ async fn play(
                 all[index].trailers = Fields::from(&trailers);
                 all[index].complete = true;
             }
+            H2Act::Wait(gate) => gate.wait().await,
             H2Act::Head(status, fields) => {
                 let mut response = Response::builder().status(status);
                 for (name, value) in fields {

@@ -3,13 +3,17 @@
 //! One connection is shared by the exchanges of its worker, up to what the
 //! endpoint allows; a task of its own drives it.
 
+mod driven;
+mod fault;
+mod shared_upload;
+
 use std::{
-    cell::{Cell, RefCell},
-    error::Error as _,
+    cell::Cell,
     fmt,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -20,69 +24,81 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http2};
 use tokio::time::Instant;
 
-use super::{Clock, Inbound, Outbound, Patience, Piece, SendFailure, Upload};
+use driven::{Driven, Watched};
+use fault::Fault;
+use shared_upload::SharedUpload;
+
+use super::{Clock, Inbound, Outbound, Patience, SendFailure, Upload};
 use crate::{
     exchange::{BadRequest, Body, Failure},
     http::forwarded::Scheme,
-    http1::Framing,
     server::task,
     socket::{HyperStream, Stream},
     timer,
-    upstream::connect::ConnectionGuard,
+    upstream::{connect::ConnectionGuard, shared::PoolShared},
 };
 
 /// One HTTP/2 connection to an endpoint, shared by many exchanges of one worker.
 pub struct Http2Connection {
     sender: http2::SendRequest<SharedUpload>,
+    driven: Rc<Driven>,
+    pool: Arc<PoolShared>,
     opened: Instant,
     security: u64,
     streams: Cell<usize>,
-    /// How many streams the endpoint allows at once, as it last said.
-    allowed: Rc<Cell<usize>>,
+    used: Cell<bool>,
+    /// An exchange found it broken before its task did.
+    broken: Cell<bool>,
     last_used: Cell<Instant>,
 }
 
 impl Http2Connection {
-    /// Speaks the preface over a connected stream and starts the connection's task.
+    /// Speaks the preface over a connected stream, starts the connection's task and waits for
+    /// the endpoint's settings: before them nobody knows how many streams it takes (RFC 9113
+    /// section 6.5.2), and a guess that is too high ends in refused streams.
     ///
     /// # Errors
     /// [`Failure::ConnectTimeout`] or [`Failure::ConnectionClosed`].
     pub async fn open(
         stream: Stream,
         guard: ConnectionGuard,
+        pool: Arc<PoolShared>,
         security: u64,
         deadline: Instant,
     ) -> Result<Rc<Self>, Failure> {
         let io = HyperStream::new(stream, Bytes::new());
-        let handshake = http2::Builder::new(LocalExecutor)
+        let driven = Rc::new(Driven::default());
+        let handshake = http2::Builder::new(Watched(Rc::downgrade(&driven)))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADER_LIST_MAX)
+            // None until the endpoint has said how many.
+            .initial_max_send_streams(0)
             .handshake(io);
         let (sender, connection) = timer::until(deadline, handshake)
             .await
             .map_err(|_| Failure::ConnectTimeout)?
             .map_err(|_| Failure::ConnectionClosed)?;
-        let allowed = Rc::new(Cell::new(STREAMS_MAX));
-        let told = Rc::clone(&allowed);
+        driven.begin(connection);
+        let driving = Rc::clone(&driven);
         task::spawn_local("upstream http/2 connection", async move {
-            let mut connection = pin!(connection);
             // What it ends with is told to each exchange on it.
-            poll_fn(|cx| {
-                let ended = connection.as_mut().poll(cx).map(drop);
-                told.set(connection.current_max_send_streams());
-                ended
-            })
-            .await;
+            poll_fn(|cx| driving.poll(cx)).await;
             drop(guard);
         });
+        timer::until(deadline, poll_fn(|cx| driven.poll_settled(cx)))
+            .await
+            .map_err(|_| Failure::ConnectTimeout)??;
         let now = Instant::now();
         Ok(Rc::new(Self {
             sender,
+            driven,
+            pool,
             opened: now,
             security,
             streams: Cell::new(0),
-            allowed,
+            used: Cell::new(false),
+            broken: Cell::new(false),
             last_used: Cell::new(now),
         }))
     }
@@ -101,15 +117,25 @@ impl Http2Connection {
 
     /// Whether one more exchange fits.
     pub fn has_room(&self, now: Instant, lifetime: Duration) -> bool {
-        !self.sender.is_closed()
+        !self.is_closed()
             && now < self.opened + lifetime
-            && self.streams.get() < self.allowed.get().min(STREAMS_MAX)
+            && self.streams.get() < self.driven.allowed().min(STREAMS_MAX)
+    }
+
+    /// Whether it takes no more exchanges at all.
+    pub fn is_closed(&self) -> bool {
+        self.broken.get() || self.sender.is_closed()
+    }
+
+    /// Whether it has carried no exchange yet.
+    pub fn is_fresh(&self) -> bool {
+        !self.used.get()
     }
 
     /// Whether it carries nothing and should be closed.
     pub fn is_spent(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) -> bool {
         let old = now >= self.last_used.get() + idle_timeout || now >= self.opened + lifetime;
-        self.sender.is_closed() || (self.streams.get() == 0 && old)
+        self.is_closed() || (self.streams.get() == 0 && old)
     }
 
     /// Sends a request and waits for the head of the response.
@@ -123,11 +149,12 @@ impl Http2Connection {
         patience: Patience,
     ) -> Result<Inbound, SendFailure> {
         let mut clock = Clock::start(patience, &upload);
-        let shared = SharedUpload(Rc::new(RefCell::new(Some(upload))));
+        let shared = SharedUpload::new(upload);
         let Some(head) = build(request, self.scheme(), shared.clone()) else {
             return Err(shared.fail(BadRequest::Target.into(), false));
         };
         let share = StreamShare::take(&self);
+        self.used.set(true);
         let mut sender = self.sender.clone();
         if sender.ready().await.is_err() {
             return Err(shared.fail(Failure::ConnectionClosed, false));
@@ -136,7 +163,7 @@ impl Http2Connection {
         let sent = poll_fn(|cx| match sending.as_mut().poll(cx) {
             Poll::Ready(sent) => Poll::Ready(Ok(sent)),
             Poll::Pending => {
-                let (sent, moved) = shared.progress();
+                let (sent, moved) = shared.progress(cx);
                 clock.poll(cx, sent, moved).map(Err)
             }
         })
@@ -163,11 +190,17 @@ impl Http2Connection {
             }
             Ok(Err(mut error)) => {
                 let unsent = error.take_message().is_some();
-                let failure = shared
-                    .client_failure()
-                    .unwrap_or_else(|| failure_of(error.error()));
-                let written = !unsent && failure != Failure::StreamRefused;
-                Err(shared.fail(failure, written))
+                if let Some(failure) = shared.client_failure() {
+                    return Err(shared.fail(failure, !unsent));
+                }
+                let fault = Fault::of(error.error());
+                if !fault.of_stream {
+                    self.broken.set(true);
+                }
+                let mut failed = shared.fail(fault.failure, !unsent && !fault.unprocessed);
+                // A reset is something that the endpoint said of this request.
+                failed.received = fault.of_stream;
+                Err(failed)
             }
         }
     }
@@ -224,77 +257,7 @@ impl Drop for StreamShare {
     fn drop(&mut self) {
         self.0.streams.set(self.0.streams.get() - 1);
         self.0.last_used.set(Instant::now());
-    }
-}
-
-/// An upload that hyper reads from and that a failed attempt takes back.
-#[derive(Clone, Debug)]
-struct SharedUpload(Rc<RefCell<Option<Upload>>>);
-
-impl SharedUpload {
-    fn fail(&self, failure: Failure, written: bool) -> SendFailure {
-        let upload = self.0.borrow_mut().take();
-        SendFailure {
-            failure,
-            written,
-            received: false,
-            upload: upload.unwrap_or_else(Upload::gone),
-        }
-    }
-
-    /// The upload, if all of it has been taken.
-    fn take_ended(&self) -> Option<Upload> {
-        let mut upload = self.0.borrow_mut();
-        let ended = upload.as_ref().is_some_and(Upload::is_ended);
-        if ended { upload.take() } else { None }
-    }
-
-    /// Whether all of it has been taken, and a number that grows until then.
-    fn progress(&self) -> (bool, u64) {
-        let upload = self.0.borrow();
-        upload
-            .as_ref()
-            .map_or((true, 0), |upload| (upload.is_ended(), upload.moved()))
-    }
-
-    /// What went wrong on the client's side of the upload.
-    fn client_failure(&self) -> Option<Failure> {
-        self.0.borrow().as_ref().and_then(Upload::failure)
-    }
-}
-
-impl HttpBody for SharedUpload {
-    type Data = Bytes;
-    type Error = Failure;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        let mut upload = self.0.borrow_mut();
-        let Some(upload) = upload.as_mut() else {
-            // Taken back after a failure: the stream must not end as if it were whole.
-            return Poll::Ready(Some(Err(Failure::ClientGone)));
-        };
-        let piece = ready!(upload.poll_piece(cx));
-        Poll::Ready(piece.map(|piece| {
-            piece.map(|piece| match piece {
-                Piece::Data(data) => Frame::data(data),
-                Piece::Trailers(trailers) => Frame::trailers(trailers),
-            })
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.borrow().as_ref().is_some_and(Upload::is_ended)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.0.borrow().as_ref().map(Upload::framing) {
-            Some(Framing::Length(length)) => SizeHint::with_exact(length),
-            Some(Framing::None) => SizeHint::with_exact(0),
-            Some(Framing::Chunked | Framing::UntilClose) | None => SizeHint::new(),
-        }
+        self.0.pool.tell_freed();
     }
 }
 
@@ -330,28 +293,6 @@ fn build(
     *head.version_mut() = Version::HTTP_2;
     *head.headers_mut() = headers;
     Some(head)
-}
-
-fn failure_of(error: &hyper::Error) -> Failure {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(error) = cause.downcast_ref::<h2::Error>() {
-            let unprocessed = error.reason() == Some(h2::Reason::REFUSED_STREAM)
-                // Above the last stream that a graceful GOAWAY names (RFC 9113 section 6.8).
-                || (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR));
-            return match error.reason() {
-                _ if unprocessed && error.is_remote() => Failure::StreamRefused,
-                Some(h2::Reason::PROTOCOL_ERROR | h2::Reason::FRAME_SIZE_ERROR)
-                    if error.is_library() =>
-                {
-                    Failure::ResponseMalformed
-                }
-                _ => Failure::ConnectionClosed,
-            };
-        }
-        source = cause.source();
-    }
-    Failure::ConnectionClosed
 }
 
 const STREAM_WINDOW: u32 = 1024 * 1024;

@@ -1,0 +1,257 @@
+//! What a proxy has to know of WebSocket: the handshake, where a frame ends, how to say goodbye.
+//!
+//! Source: RFC 6455 sections 4, 5.2 and 7.4.1; RFC 8441 for HTTP/2, where the handshake has
+//! no key: towards an HTTP/1.1 endpoint the proxy makes one.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::UPGRADE};
+
+/// The nonce of a client.
+pub const KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
+/// The endpoint's proof that it read the nonce.
+pub const ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
+/// An unmasked close frame with the code 1001: the server goes away.
+pub const GOING_AWAY: [u8; 4] = [0x88, 2, 0x03, 0xe9];
+
+/// A handshake that the proxy makes for a client that has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handshake {
+    key: String,
+}
+
+impl Handshake {
+    /// A handshake with this nonce.
+    pub fn new(nonce: [u8; 16]) -> Self {
+        Self {
+            key: base64(&nonce),
+        }
+    }
+
+    /// Asks for it in a request.
+    pub fn ask(&self, headers: &mut HeaderMap) {
+        if let Ok(key) = HeaderValue::try_from(self.key.as_str()) {
+            headers.insert(KEY, key);
+        }
+    }
+
+    /// Whether an answer proves that this handshake was read.
+    pub fn is_accepted(&self, headers: &HeaderMap) -> bool {
+        let expected = accept_of(&self.key);
+        headers
+            .get(ACCEPT)
+            .is_some_and(|accept| accept.as_bytes() == expected.as_bytes())
+    }
+}
+
+/// Whether the protocol that a 101 names is WebSocket.
+pub fn is_named(headers: &HeaderMap) -> bool {
+    headers
+        .get(UPGRADE)
+        .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Follows frames to know where one ends. Constant memory; looks at heads only.
+#[derive(Debug, Default)]
+pub struct Frames {
+    head: Vec<u8>,
+    /// What is left of a payload.
+    left: u64,
+}
+
+impl Frames {
+    /// Looks at bytes on their way.
+    pub fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let skipped =
+                usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+            self.left -= skipped as u64;
+            bytes = &bytes[skipped..];
+            let Some((first, rest)) = bytes.split_first() else {
+                return;
+            };
+            self.head.push(*first);
+            bytes = rest;
+            if let Some(length) = payload_of(&self.head) {
+                self.head.clear();
+                self.left = length;
+            }
+        }
+    }
+
+    /// Whether a new frame may begin here.
+    pub fn is_between(&self) -> bool {
+        self.left == 0 && self.head.is_empty()
+    }
+}
+
+/// The length of the payload behind a head; none while the head is not whole.
+fn payload_of(head: &[u8]) -> Option<u64> {
+    let second = *head.get(1)?;
+    let mask = if second & 0x80 == 0 { 0 } else { 4 };
+    let width = match second & 0x7f {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    };
+    let length = head.get(2..2 + width)?;
+    if head.len() < 2 + width + mask {
+        return None;
+    }
+    Some(match width {
+        0 => u64::from(second & 0x7f),
+        _ => length
+            .iter()
+            .fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte)),
+    })
+}
+
+fn accept_of(key: &str) -> String {
+    base64(&sha1(
+        format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
+    ))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = (0..3).fold(0_usize, |bits, place| {
+            bits << 8 | usize::from(group.get(place).copied().unwrap_or(0))
+        });
+        for digit in 0..4 {
+            if digit <= group.len() {
+                text.push(char::from(DIGITS[bits >> (18 - 6 * digit) & 63]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
+/// SHA-1 (RFC 3174). Broken as a signature, and here only a checksum that the standard names.
+fn sha1(message: &[u8]) -> [u8; 20] {
+    let mut padded = message.to_vec();
+    padded.push(0x80);
+    padded.resize(padded.len().next_multiple_of(64), 0);
+    if padded.len() - message.len() < 9 {
+        padded.resize(padded.len() + 64, 0);
+    }
+    let bits = (message.len() as u64 * 8).to_be_bytes();
+    let end = padded.len();
+    padded[end - 8..].copy_from_slice(&bits);
+    let mut state = [
+        0x6745_2301_u32,
+        0xefcd_ab89,
+        0x98ba_dcfe,
+        0x1032_5476,
+        0xc3d2_e1f0,
+    ];
+    for block in padded.chunks_exact(64) {
+        compress(&mut state, block);
+    }
+    let mut digest = [0; 20];
+    for (place, word) in digest.chunks_exact_mut(4).zip(state) {
+        place.copy_from_slice(&word.to_be_bytes());
+    }
+    digest
+}
+
+fn compress(state: &mut [u32; 5], block: &[u8]) {
+    let mut words = [0_u32; 80];
+    for (word, bytes) in words.iter_mut().zip(block.chunks_exact(4)) {
+        *word = bytes
+            .iter()
+            .fold(0, |word, byte| word << 8 | u32::from(*byte));
+    }
+    for at in 16..80 {
+        let mixed = words[at - 3] ^ words[at - 8] ^ words[at - 14] ^ words[at - 16];
+        words[at] = mixed.rotate_left(1);
+    }
+    let [mut a, mut b, mut c, mut d, mut e] = *state;
+    for (round, word) in words.iter().enumerate() {
+        let (mix, constant) = match round / 20 {
+            0 => (b & c | !b & d, 0x5a82_7999),
+            1 => (b ^ c ^ d, 0x6ed9_eba1),
+            2 => (b & c | b & d | c & d, 0x8f1b_bcdc),
+            _ => (b ^ c ^ d, 0xca62_c1d6_u32),
+        };
+        let next = a
+            .rotate_left(5)
+            .wrapping_add(mix)
+            .wrapping_add(e)
+            .wrapping_add(constant)
+            .wrapping_add(*word);
+        (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
+    }
+    for (word, more) in state.iter_mut().zip([a, b, c, d, e]) {
+        *word = word.wrapping_add(more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn digests_are_those_of_the_standard() {
+        for (message, digest) in [
+            ("", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+            ("abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (
+                "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                "84983e441c3bd26ebaae4aa1f95129e5e54670f1",
+            ),
+        ] {
+            assert_eq!(hex(&sha1(message.as_bytes())), digest);
+        }
+        let million = sha1(&[b'a'; 1_000_000]);
+        assert_eq!(hex(&million), "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
+    }
+
+    #[test]
+    fn the_proof_is_that_of_the_standard() {
+        let nonce = *b"the sample nonce";
+        let handshake = Handshake::new(nonce);
+        assert_eq!(handshake.key, "dGhlIHNhbXBsZSBub25jZQ==");
+        let mut headers = HeaderMap::new();
+        assert!(!handshake.is_accepted(&headers));
+        headers.insert(ACCEPT, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".parse().unwrap());
+        assert!(handshake.is_accepted(&headers));
+        let mut asked = HeaderMap::new();
+        handshake.ask(&mut asked);
+        assert_eq!(asked[KEY], "dGhlIHNhbXBsZSBub25jZQ==");
+    }
+
+    #[test]
+    fn text_is_padded_to_groups_of_four() {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn frames_end_where_their_length_says_however_they_are_cut() {
+        let mut stream = vec![0x81, 2, b'h', b'i'];
+        stream.extend([0x82, 0x83, 1, 2, 3, 4, 0, 0, 0]);
+        stream.extend([0x82, 126, 1, 0]);
+        stream.extend([0x88; 256]);
+        stream.extend([0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+        stream.extend(vec![0x88; 65_536]);
+        stream.extend([0x89, 0]);
+        let ends = [4, 13, 273, 65_819, 65_821];
+        for size in [1, 3, 1000] {
+            let mut frames = Frames::default();
+            assert!(frames.is_between());
+            let mut at = 0;
+            for piece in stream.chunks(size) {
+                frames.feed(piece);
+                at += piece.len();
+                assert_eq!(frames.is_between(), ends.contains(&at), "{at} in {size}");
+            }
+        }
+    }
+}

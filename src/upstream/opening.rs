@@ -1,0 +1,87 @@
+//! A connection to an endpoint that is being opened for everyone who waits for one.
+//!
+//! HTTP/2 connections are shared, so when many requests start at once on a cold
+//! endpoint, one of them is enough. Opening is a task of its own: a client that
+//! leaves takes nothing from the others.
+
+use std::{cell::RefCell, rc::Rc};
+
+use tokio::sync::Notify;
+
+use super::transport::Http2Connection;
+use crate::exchange::Failure;
+
+/// A connection in the making; its outcome is the same for all who wait.
+#[derive(Debug, Default)]
+pub struct Opening {
+    outcome: RefCell<Option<Outcome>>,
+    ended: Notify,
+}
+
+/// The connection, or why there is none.
+pub type Outcome = Result<Rc<Http2Connection>, Failure>;
+
+impl Opening {
+    /// Waits for the outcome.
+    ///
+    /// # Errors
+    /// Why there is no connection. Cancel safe.
+    pub async fn outcome(&self) -> Outcome {
+        loop {
+            // Registered before the look, so that the end in between is not missed.
+            let ended = self.ended.notified();
+            if let Some(outcome) = &*self.outcome.borrow() {
+                return outcome.clone();
+            }
+            ended.await;
+        }
+    }
+
+    /// Whether there is nothing more to wait for.
+    pub fn has_ended(&self) -> bool {
+        self.outcome.borrow().is_some()
+    }
+
+    /// Tells everyone. Only the first outcome counts.
+    pub fn end(&self, outcome: Outcome) {
+        self.outcome.borrow_mut().get_or_insert(outcome);
+        self.ended.notify_waiters();
+    }
+}
+
+/// Ends an opening however its task ends.
+#[derive(Debug)]
+pub struct EndsOpening(pub Rc<Opening>);
+
+impl Drop for EndsOpening {
+    fn drop(&mut self) {
+        self.0.end(Err(Failure::Internal));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_opening_that_is_dropped_leaves_nobody_waiting() {
+        let opening = Rc::new(Opening::default());
+        let ends = EndsOpening(Rc::clone(&opening));
+        let waiting = opening.outcome();
+        drop(ends);
+        assert_eq!(waiting.await.unwrap_err(), Failure::Internal);
+    }
+
+    #[tokio::test]
+    async fn the_first_outcome_is_the_one_told() {
+        let opening = Rc::new(Opening::default());
+        opening.end(Err(Failure::ConnectRefused));
+        drop(EndsOpening(Rc::clone(&opening)));
+        for _ in 0..2 {
+            assert_eq!(
+                opening.outcome().await.unwrap_err(),
+                Failure::ConnectRefused
+            );
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What drives a connection to an endpoint, and what it knows of the endpoint's settings.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::Weak,
+    task::{Context, Poll, Waker, ready},
+};
+
+use hyper::client::conn::http2;
+
+use super::shared_upload::SharedUpload;
+use crate::{exchange::Failure, server::task, socket::HyperStream};
+
+/// hyper's side of a connection, which its task drives and everyone may ask.
+#[derive(Default)]
+pub(super) struct Driven {
+    connection: RefCell<Option<Pin<Box<Driver>>>>,
+    /// Who waits for the settings.
+    waiting: RefCell<Option<Waker>>,
+    ended: Cell<bool>,
+}
+
+type Driver = http2::Connection<HyperStream, SharedUpload, Watched>;
+
+impl Driven {
+    /// Takes the connection over; somebody has to poll it.
+    pub(super) fn begin(&self, connection: Driver) {
+        *self.connection.borrow_mut() = Some(Box::pin(connection));
+    }
+
+    /// Drives the connection to its end.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut connection = self.connection.borrow_mut();
+        if let Some(driver) = &mut *connection {
+            let _ = ready!(driver.as_mut().poll(cx));
+        }
+        let driver = connection.take();
+        drop(connection);
+        drop(driver);
+        self.ended.set(true);
+        self.look();
+        Poll::Ready(())
+    }
+
+    /// How many streams the endpoint allows at once, as it last said; none before it has.
+    pub(super) fn allowed(&self) -> usize {
+        let connection = self.connection.try_borrow();
+        let streams = connection.map(|connection| {
+            let driver = connection.as_ref();
+            driver.map_or(0, |driver| driver.current_max_send_streams())
+        });
+        streams.unwrap_or(0)
+    }
+
+    pub(super) fn poll_settled(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
+        if self.ended.get() {
+            return Poll::Ready(Err(Failure::ConnectionClosed));
+        }
+        if self.allowed() > 0 {
+            return Poll::Ready(Ok(()));
+        }
+        *self.waiting.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Something may have changed for the one who waits.
+    fn look(&self) {
+        if self.waiting.borrow().is_some()
+            && (self.ended.get() || self.allowed() > 0)
+            && let Some(waker) = self.waiting.borrow_mut().take()
+        {
+            waker.wake();
+        }
+    }
+}
+
+/// Runs hyper's tasks of a connection to an endpoint, and looks at it after each step: frames
+/// are read in one of them, and hyper tells nobody of the settings.
+#[derive(Clone)]
+pub(super) struct Watched(pub(super) Weak<Driven>);
+
+impl<F> hyper::rt::Executor<F> for Watched
+where
+    F: Future<Output = ()> + 'static,
+{
+    fn execute(&self, future: F) {
+        let driven = Weak::clone(&self.0);
+        task::spawn_local("upstream http/2 stream", async move {
+            let mut future = pin!(future);
+            poll_fn(|cx| {
+                let polled = future.as_mut().poll(cx);
+                if let Some(driven) = driven.upgrade() {
+                    driven.look();
+                }
+                polled
+            })
+            .await;
+        });
+    }
+}

@@ -1,0 +1,200 @@
+//! WebSockets over HTTP/1.1 and HTTP/2 (RFC 6455, RFC 8441), with peers that others wrote.
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::ext::Protocol;
+use h2::{RecvStream, SendStream};
+use http::{Request, Response};
+use rustix::process::Signal;
+use tokio::net::TcpStream;
+
+use crate::harness::{Act, Backend, Peer, Port, Proxy, Seen, Settings};
+use crate::harness::{answer, answer_bytes, eventually, packages, run_peer};
+
+const ALL: &str = r#"
+    [proxy]
+    drain = { timeout = "500ms" }
+    [listeners.web]
+    address = "$web"
+    [routes.all]
+    pool = "app"
+    [pools.app]
+    endpoints = ["$app"]
+    ejection = { consecutive = 1 }
+"#;
+
+/// A client that may ask for a WebSocket: the proxy has said that it takes them.
+async fn h2_client(proxy: &Proxy) -> SendRequest<Bytes> {
+    let stream = TcpStream::connect(proxy.address("web")).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    eventually("extended CONNECT is offered", || async {
+        sender.is_extended_connect_protocol_enabled().then_some(())
+    })
+    .await;
+    sender
+}
+
+async fn ask(
+    sender: &SendRequest<Bytes>,
+    protocol: &'static str,
+) -> (Response<RecvStream>, SendStream<Bytes>) {
+    let mut request = Request::connect("http://shop.example/chat?room=1")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-protocol", "chat")
+        .header("cookie", "a=1")
+        .body(())
+        .unwrap();
+    let protocol = Protocol::from_static(protocol);
+    request.extensions_mut().insert(protocol);
+    let mut sender = sender.clone().ready().await.unwrap();
+    let (response, stream) = sender.send_request(request, false).unwrap();
+    (response.await.unwrap(), stream)
+}
+
+/// Reads so many bytes of a stream.
+async fn bytes(body: &mut RecvStream, count: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let data = body.data().await.expect("more bytes").unwrap();
+        let _ = body.flow_control().release_capacity(data.len());
+        all.extend_from_slice(&data);
+    }
+    all
+}
+
+/// A short masked text frame; the mask is zero.
+fn text(message: &str) -> Bytes {
+    let length = u8::try_from(message.len()).unwrap() | 0x80;
+    let mut frame = vec![0x81, length, 0, 0, 0, 0];
+    frame.extend_from_slice(message.as_bytes());
+    frame.into()
+}
+
+async fn with_real_server() -> Option<(Peer, Proxy)> {
+    let packages = packages()?;
+    let app = Port::take();
+    let port = app.address().port().to_string();
+    let server = Peer::start(&packages, "websocket_server.py", &[port]).await;
+    let settings = Settings::new(ALL).address("app", app.address());
+    Some((server, settings.start().await))
+}
+
+#[tokio::test]
+async fn real_peers_talk_through_a_tunnel() {
+    let Some((_server, proxy)) = with_real_server().await else {
+        return;
+    };
+    let web = proxy.address("web").to_string();
+    run_peer(&packages().unwrap(), "websocket_client.py", &[web]).await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_http2_becomes_a_websocket_of_a_real_server() {
+    let Some((_server, proxy)) = with_real_server().await else {
+        return;
+    };
+    let sender = h2_client(&proxy).await;
+    let (response, mut stream) = ask(&sender, "websocket").await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
+    for name in ["upgrade", "connection", "sec-websocket-accept"] {
+        assert!(!response.headers().contains_key(name), "{name}");
+    }
+    let mut body = response.into_body();
+    for message in ["hello", "again"] {
+        stream.send_data(text(message), false).unwrap();
+        let frame = [&[0x81, 5], message.as_bytes()].concat();
+        assert_eq!(bytes(&mut body, 7).await, frame);
+    }
+    let answer = proxy.admin("GET", "/connections", "").await.unwrap();
+    assert!(answer.text().contains("HTTP/2.0"), "{}", answer.text());
+    // A close of the client with 1000 is answered with one, then the stream ends.
+    let close = Bytes::from_static(&[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]);
+    stream.send_data(close, false).unwrap();
+    assert_eq!(bytes(&mut body, 4).await, [0x88, 2, 3, 0xe8]);
+    while let Some(Ok(rest)) = body.data().await {
+        assert!(rest.is_empty(), "{rest:?}");
+    }
+    drop((stream, body));
+    let line = proxy
+        .logged("the WebSocket", |line| line["status"] == 101)
+        .await;
+    assert_eq!(line["path"], "/chat?room=1");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn only_a_proven_switch_becomes_a_websocket_over_http2() {
+    let app = Backend::start(|seen: &Seen| match seen.fields.get("x-case") {
+        Some("forged") => answer_bytes(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+        ),
+        Some("no") => answer_bytes("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno"),
+        _ => answer("plain"),
+    })
+    .await;
+    for (case, status) in [("plain", 502), ("forged", 502), ("no", 403)] {
+        let text = ALL.replace(
+            "pool = \"app\"",
+            &format!("pool = \"app\"\nheaders_request = {{ set = {{ x-case = \"{case}\" }} }}"),
+        );
+        let proxy = Settings::new(&text).backend("app", &app).start().await;
+        let sender = h2_client(&proxy).await;
+        let (response, _stream) = ask(&sender, "websocket").await;
+        assert_eq!(response.status(), status, "{case}");
+        if case == "plain" {
+            let ejections = proxy.metric("sluicegate_ejections_total", &[]).await;
+            assert!(ejections < 0.5, "a plain answer is no fault");
+        }
+        let seen = app.seen().pop().unwrap();
+        assert_eq!(
+            (seen.method.as_str(), seen.target.as_str()),
+            ("GET", "/chat?room=1")
+        );
+        assert_eq!(seen.field("upgrade"), "websocket");
+        assert_eq!(seen.field("sec-websocket-key").len(), 24);
+    }
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let before = app.count();
+    let (response, _stream) = ask(&h2_client(&proxy).await, "connect-udp").await;
+    assert_eq!(response.status(), 405);
+    assert_eq!(app.count(), before);
+}
+
+#[tokio::test]
+async fn a_websocket_that_a_drain_cuts_is_told_so_between_frames() {
+    let app = Backend::start(|seen: &Seen| {
+        let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
+                    upgrade: websocket\r\n\r\n";
+        // A whole frame, or the beginning of one.
+        let frame: &[u8] = if seen.target == "/whole" {
+            &[0x81, 2, b'h', b'i']
+        } else {
+            &[0x81, 9, b'h', b'i']
+        };
+        vec![Act::Send([head.as_bytes(), frame].concat()), Act::Stall]
+    })
+    .await;
+    for (target, told) in [("/whole", true), ("/half", false)] {
+        let mut proxy = Settings::new(ALL).backend("app", &app).start().await;
+        let mut client = proxy.client().await;
+        let ask = format!(
+            "GET {target} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+        );
+        client.send(ask).await;
+        assert_eq!(client.answer().await.status, 101);
+        client.bytes(4).await.unwrap();
+        proxy.signal(Signal::TERM);
+        let goodbye = client.bytes(4).await;
+        assert_eq!(
+            goodbye.ok(),
+            told.then(|| vec![0x88, 2, 3, 0xe9]),
+            "{target}"
+        );
+        proxy.exited().await;
+    }
+}
