@@ -4,6 +4,7 @@ mod admit;
 mod attempt;
 mod begin;
 mod finish;
+mod forward;
 mod held;
 mod outgoing;
 mod pick;

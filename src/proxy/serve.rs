@@ -7,7 +7,7 @@ use std::{pin::pin, rc::Rc};
 
 use ::http::{Request, Response};
 
-use super::{Outgoing, admit, attempt, begin::begin, outgoing::Open, reply, request, response};
+use super::{Outgoing, admit, begin::begin, forward, outgoing::Open, reply, request, response};
 use crate::{
     exchange::{Body, Exchange, Failure},
     filter::Verdict,
@@ -57,7 +57,7 @@ async fn walk(
     let mut response = match (verdict, &route.action) {
         (Verdict::Reply(response), _) => response,
         (Verdict::Continue, Action::Pool(pool, view)) => {
-            attempt::forward(connection, exchange, *pool, *view, request, offer.as_ref()).await?
+            forward::forward(connection, exchange, *pool, *view, request, offer.as_ref()).await?
         }
         (Verdict::Continue, Action::Redirect(redirect)) => redirect.reply(exchange, &request),
         (Verdict::Continue, Action::Respond(respond)) => respond.reply(),

@@ -1,0 +1,90 @@
+//! Waiting for the head of the next request.
+
+use std::{future::poll_fn, task::Poll, time::Duration};
+
+use tokio::time::Instant;
+
+use super::super::tls::HANDSHAKE;
+use crate::{
+    exchange::Failure,
+    http1::{RequestHead, parse_request_head},
+};
+
+use super::Server;
+
+/// How the wait for a request head ended.
+pub(super) enum Arrival {
+    Head(Box<RequestHead>),
+    /// The head breaks a rule, or is late.
+    Refused(Failure),
+    /// The client speaks TLS to a port without it.
+    NotPlain,
+    /// The connection is over, and nobody waits for an answer.
+    Over,
+}
+
+impl Server {
+    /// Waits for the next head, as long as the listener allows.
+    pub(super) async fn arrival(&mut self) -> Arrival {
+        let snapshot = self.connection.worker.snapshot();
+        let listener = self.connection.listener(&snapshot);
+        let timeouts = listener.timeouts;
+        let mut since = Instant::now();
+        let patience = if self.first {
+            timeouts.head
+        } else {
+            timeouts.idle
+        };
+        let mut begun = false;
+        let Self {
+            connection,
+            shared,
+            scanned,
+            timeout,
+            ..
+        } = self;
+        poll_fn(|cx| {
+            let mut exchanging = shared.borrow_mut();
+            loop {
+                if exchanging.io.has_received() {
+                    let received = exchanging.io.received();
+                    match parse_request_head(received, scanned, &listener.head) {
+                        Ok(Some(head)) => return Poll::Ready(Arrival::Head(Box::new(head))),
+                        Err(_) if exchanging.io.received().first() == Some(&HANDSHAKE) => {
+                            return Poll::Ready(Arrival::NotPlain);
+                        }
+                        Err(rule) => return Poll::Ready(Arrival::Refused(rule.into())),
+                        Ok(None) if !begun => {
+                            begun = true;
+                            since = Instant::now();
+                        }
+                        Ok(None) => {}
+                    }
+                }
+                match exchanging.io.poll_fill(cx) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Arrival::Over),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Pending => break,
+                }
+            }
+            let mut deadline = since + if begun { timeouts.head } else { patience };
+            if !begun {
+                connection.watch(cx);
+                if connection.is_closing() {
+                    // A client in the middle of its work may be sending the next request
+                    // already; it is answered, and told to close.
+                    deadline = deadline.min(since + CLOSING_IDLE);
+                }
+            }
+            match timeout.poll_at(cx, deadline) {
+                Poll::Ready(()) if begun => Poll::Ready(Arrival::Refused(Failure::SlowHead)),
+                Poll::Ready(()) => Poll::Ready(Arrival::Over),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+/// How long a connection that shall close must have been idle before it is closed unasked.
+const CLOSING_IDLE: Duration = Duration::from_secs(1);

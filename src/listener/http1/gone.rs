@@ -1,0 +1,112 @@
+//! Waiting for an answer while the client may leave, and passing on what comes before it.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use ::http::{Response, Version};
+use tokio::time::Instant;
+
+use super::super::Exchanging;
+use crate::{
+    exchange::Interim,
+    http1::{Framing, KeepAlive, encode_continue, encode_response_head},
+    proxy::Outgoing,
+    socket::Buffered,
+    timer::Timeout,
+};
+
+use super::{READ_AHEAD_MAX, Server};
+
+impl Server {
+    /// Waits for the answer, but gives up when the client has left.
+    ///
+    /// A reset tells that at once. An end of the stream may only mean that the client
+    /// has nothing more to say (RFC 9112 section 9.6): after a moment an interim
+    /// response is sent, which a client that is gone answers with a reset.
+    pub(super) async fn unless_gone<F>(
+        &mut self,
+        mut serving: Pin<&mut F>,
+        version: Version,
+    ) -> Option<Response<Outgoing>>
+    where
+        F: Future<Output = Response<Outgoing>>,
+    {
+        let Self {
+            connection,
+            shared,
+            timeout,
+            ..
+        } = self;
+        let mut ended: Option<Instant> = None;
+        poll_fn(|cx| {
+            let served = serving.as_mut().poll(cx);
+            let mut exchanging = shared.borrow_mut();
+            append_interim(&mut exchanging.io, &connection.interim);
+            if let Poll::Ready(response) = served {
+                return Poll::Ready(Some(response));
+            }
+            if matches!(exchanging.io.poll_flush(cx), Poll::Ready(Err(_))) {
+                return Poll::Ready(None);
+            }
+            if !exchanging.decoder.is_done() || exchanging.broken {
+                return Poll::Pending;
+            }
+            while ended.is_none() && exchanging.io.received().len() < READ_AHEAD_MAX {
+                match exchanging.io.poll_fill(cx) {
+                    Poll::Ready(Ok(0)) => ended = Some(Instant::now()),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(None),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            let Some(since) = ended.filter(|_| version == Version::HTTP_11) else {
+                return Poll::Pending;
+            };
+            poll_probe(&mut exchanging, timeout, since, cx)
+        })
+        .await
+    }
+}
+
+/// Appends the interim responses that wait.
+fn append_interim(io: &mut Buffered, interim: &Interim) {
+    for (status, headers) in interim.take() {
+        encode_response_head(
+            io.outgoing(),
+            Version::HTTP_11,
+            status,
+            &headers,
+            &Framing::None,
+            KeepAlive::Keep,
+            None,
+        );
+    }
+}
+
+/// Asks a client that has ended its stream whether it is still there.
+fn poll_probe(
+    exchanging: &mut Exchanging,
+    timeout: &mut Timeout,
+    since: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Response<Outgoing>>> {
+    let waited = Instant::now() - since;
+    if waited >= PROBE_AFTER && !exchanging.probed {
+        exchanging.probed = true;
+        encode_continue(exchanging.io.outgoing());
+    }
+    let written = exchanging.io.poll_flush(cx);
+    // The reset that a client answers with when it is gone is an error of the socket.
+    if matches!(written, Poll::Ready(Err(_))) || exchanging.io.has_failed() {
+        return Poll::Ready(None);
+    }
+    // Looked at again from time to time: a reset after the end wakes nobody.
+    let _ = timeout.poll_at(cx, Instant::now() + PROBE_AFTER.max(waited / 4));
+    Poll::Pending
+}
+
+const PROBE_AFTER: Duration = Duration::from_millis(500);

@@ -1,0 +1,188 @@
+//! HTTP/1.1 towards clients (RFC 9112): one task per connection, one exchange at a time.
+//!
+//! The task reads a head, hands the request to the walk, writes the response, and
+//! starts over. Request body, upstream connection and response all live in this
+//! task, so an exchange needs neither channels nor wake-ups of other tasks.
+
+mod arrival;
+mod gone;
+mod respond;
+
+use std::{cell::RefCell, pin::pin, rc::Rc, time::Duration};
+
+use ::http::{Method, Request, StatusCode, Uri, Version};
+use tokio::time::Instant;
+
+use arrival::Arrival;
+
+use super::{Connection, Exchanging, RequestBody};
+use crate::{
+    exchange::{BadRequest, Body, Failure},
+    http1::{Framing, RequestHead},
+    proxy,
+    socket::Buffered,
+    state::Listener,
+    timer::Timeout,
+};
+
+/// Tells a client why its connection is not served, and closes it.
+pub(super) async fn refuse(connection: Rc<Connection>, io: Buffered, failure: Failure) {
+    let mut server = Server::new(connection, io);
+    server.refuse(failure).await;
+}
+
+/// Serves a connection until it closes.
+pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
+    connection.protocol.set("HTTP/1.1");
+    let mut server = Server::new(connection, io);
+    while let Next::Another = server.exchange().await {}
+}
+
+struct Server {
+    connection: Rc<Connection>,
+    shared: Rc<RefCell<Exchanging>>,
+    scanned: usize,
+    timeout: Timeout,
+    first: bool,
+}
+
+/// What follows an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Another request on the connection.
+    Another,
+    /// Nothing: the connection is closed or has become something else.
+    End,
+}
+
+/// How a response ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Whole,
+    Cut,
+}
+
+impl Server {
+    fn new(connection: Rc<Connection>, io: Buffered) -> Self {
+        let listener = connection.known_listener();
+        Self {
+            shared: Rc::new(RefCell::new(Exchanging::new(io, &listener.head))),
+            connection,
+            scanned: 0,
+            timeout: Timeout::new(),
+            first: true,
+        }
+    }
+
+    async fn exchange(&mut self) -> Next {
+        let arrival = self.arrival().await;
+        let snapshot = self.connection.worker.snapshot();
+        let listener = self.connection.listener(&snapshot);
+        let head = match arrival {
+            Arrival::Head(head) => *head,
+            Arrival::NotPlain => {
+                let metrics = self.connection.worker.metrics();
+                metrics.handshake(&listener.name, "not_served");
+                tracing::debug!(
+                    listener = %listener.name, peer = %self.connection.peer(),
+                    "TLS was spoken to a listener without it"
+                );
+                return Next::End;
+            }
+            Arrival::Over => {
+                self.shared.borrow_mut().io.say_goodbye();
+                return Next::End;
+            }
+            Arrival::Refused(failure) => return self.refuse(failure).await,
+        };
+        self.first = false;
+        self.count_request();
+        let asked = Asked {
+            method: head.method.clone(),
+            version: head.version,
+        };
+        let keep_alive = head.keep_alive;
+        let request = match self.request(head, &listener) {
+            Ok(request) => request,
+            Err(rule) => return self.refuse(rule.into()).await,
+        };
+        let response = {
+            let connection = Rc::clone(&self.connection);
+            // HTTP/1.0 has no interim responses (RFC 9110 section 15.2).
+            if asked.version == Version::HTTP_11 {
+                connection.interim.open();
+            }
+            let serving = pin!(proxy::serve(&connection, request));
+            let served = self.unless_gone(serving, asked.version).await;
+            connection.interim.close();
+            match served {
+                Some(response) => response,
+                None => return Next::End,
+            }
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(response).await;
+        }
+        let persist = keep_alive && self.may_persist(&listener);
+        self.respond(response, &asked, persist, &listener).await
+    }
+
+    fn request(&self, head: RequestHead, listener: &Listener) -> Result<Request<Body>, BadRequest> {
+        let mut exchanging = self.shared.borrow_mut();
+        exchanging.expects_continue = head.expect_continue && head.version == Version::HTTP_11;
+        exchanging.answered = false;
+        drop(exchanging);
+        let body = if head.framing.has_body() {
+            Body::Http1Request(RequestBody::start(
+                &self.shared,
+                head.framing,
+                &listener.head,
+                listener.timeouts.body_idle,
+            ))
+        } else {
+            RequestBody::start(&self.shared, Framing::None, &listener.head, Duration::ZERO);
+            Body::Empty
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = Uri::from_maybe_shared(head.target).map_err(|_| BadRequest::Target)?;
+        *request.version_mut() = head.version;
+        *request.headers_mut() = head.headers;
+        Ok(request)
+    }
+
+    fn count_request(&self) {
+        let requests = &self.connection.requests;
+        requests.set(requests.get() + 1);
+    }
+
+    fn may_persist(&self, listener: &Listener) -> bool {
+        let worn = listener.requests_per_connection > 0
+            && self.connection.requests.get() >= listener.requests_per_connection;
+        let end = self.connection.end_of_life(listener.timeouts.lifetime);
+        let old = end.is_some_and(|end| Instant::now() >= end);
+        !worn && !old && !self.connection.is_closing() && !self.connection.worker.is_draining()
+    }
+
+    /// Answers a request that never became one, and closes.
+    async fn refuse(&mut self, failure: Failure) -> Next {
+        self.count_request();
+        self.shared.borrow_mut().broken = true;
+        let response = proxy::refuse(&self.connection, failure);
+        let asked = Asked {
+            method: Method::GET,
+            version: Version::HTTP_11,
+        };
+        let listener = self.connection.known_listener();
+        self.respond(response, &asked, false, &listener).await
+    }
+}
+
+/// What of the request decides about the form of the response.
+struct Asked {
+    method: Method,
+    version: Version,
+}
+
+/// How much of the next requests is read while one is under way.
+const READ_AHEAD_MAX: usize = 64 * 1024;

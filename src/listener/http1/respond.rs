@@ -1,0 +1,268 @@
+//! The response on its way to the client, and what becomes of the connection after it.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use ::http::{Method, Response, StatusCode, Version};
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use super::super::Exchanging;
+use crate::{
+    exchange::Failure,
+    http::websocket::{self, Frames},
+    http1::{BodyEncoder, Framing, KeepAlive, encode_response_head},
+    proxy::{self, Outgoing},
+    socket::Buffered,
+    state::Listener,
+};
+
+use super::{Asked, Next, READ_AHEAD_MAX, Sent, Server};
+
+impl Server {
+    /// Writes a response and settles what becomes of the connection.
+    pub(super) async fn respond(
+        &mut self,
+        response: Response<Outgoing>,
+        asked: &Asked,
+        persist: bool,
+        listener: &Listener,
+    ) -> Next {
+        let (head, mut outgoing) = response.into_parts();
+        let framing = framing_of(&outgoing, head.status, &asked.method).towards(asked.version);
+        let unread = {
+            let mut exchanging = self.shared.borrow_mut();
+            exchanging.answered = true;
+            !outgoing.drives_request() && !exchanging.discard_received()
+        };
+        // A body that nobody will read: what follows it cannot be found.
+        let close = !persist || unread || outgoing.must_close() || framing == Framing::UntilClose;
+        {
+            let mut exchanging = self.shared.borrow_mut();
+            let date = self.connection.worker.date();
+            encode_response_head(
+                exchanging.io.outgoing(),
+                asked.version,
+                head.status,
+                &head.headers,
+                &framing,
+                if close {
+                    KeepAlive::Close
+                } else {
+                    KeepAlive::Keep
+                },
+                Some(&date),
+            );
+        }
+        let sent = self
+            .send(&mut outgoing, framing, listener.timeouts.body_idle)
+            .await;
+        let (received_all, bytes_in) = {
+            let exchanging = self.shared.borrow();
+            let all = exchanging.decoder.is_done() && !exchanging.broken;
+            (all, exchanging.body_bytes)
+        };
+        outgoing.set_bytes_in(bytes_in);
+        drop(outgoing);
+        match sent {
+            Sent::Cut => {
+                self.shared.borrow().io.stream().reset();
+                Next::End
+            }
+            Sent::Whole if close || !received_all => {
+                self.linger().await;
+                Next::End
+            }
+            Sent::Whole => Next::Another,
+        }
+    }
+
+    /// Writes the body behind the head; each piece leaves as soon as the next one is awaited.
+    async fn send(
+        &mut self,
+        outgoing: &mut Outgoing,
+        framing: Framing,
+        patience: Duration,
+    ) -> Sent {
+        let mut encoder = BodyEncoder::new(framing);
+        let mut ended = !framing.has_body();
+        let mut stalled: Option<Instant> = None;
+        let Self {
+            shared, timeout, ..
+        } = self;
+        let written = poll_fn(|cx| {
+            loop {
+                let mut waits = false;
+                // The body may read from the same connection: not while it is borrowed.
+                while !ended && !waits && shared.borrow().io.can_append() {
+                    match Pin::new(&mut *outgoing).poll_frame(cx) {
+                        Poll::Ready(frame) => {
+                            let io = &mut shared.borrow_mut().io;
+                            ended = append(io, &mut encoder, frame.transpose()?)?;
+                        }
+                        Poll::Pending => waits = true,
+                    }
+                }
+                let mut exchanging = shared.borrow_mut();
+                match exchanging.io.poll_flush(cx) {
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::ClientGone)),
+                    Poll::Ready(Ok(())) if ended => return Poll::Ready(Ok(())),
+                    // The body is awaited; a client that resets meanwhile is gone.
+                    Poll::Ready(Ok(())) if waits => {
+                        stalled = None;
+                        return poll_reset(&mut exchanging, cx);
+                    }
+                    Poll::Ready(Ok(())) => stalled = None,
+                    Poll::Pending if waits => return Poll::Pending,
+                    Poll::Pending => {
+                        let since = *stalled.get_or_insert_with(Instant::now);
+                        let late = timeout.poll_at(cx, since + patience);
+                        return late.map(|()| Err(Failure::ClientStalled));
+                    }
+                }
+            }
+        })
+        .await;
+        match written {
+            Ok(()) => {
+                outgoing.complete();
+                Sent::Whole
+            }
+            Err(failure) => {
+                outgoing.cut(failure);
+                Sent::Cut
+            }
+        }
+    }
+
+    /// Ends our direction and reads on for a while, so that the answer is not lost to a reset
+    /// (RFC 9112 section 9.6).
+    async fn linger(&mut self) {
+        let deadline = Instant::now() + LINGER;
+        let Self {
+            shared, timeout, ..
+        } = self;
+        let mut discarded = 0;
+        let mut shut = false;
+        poll_fn(|cx| {
+            let io = &mut shared.borrow_mut().io;
+            if !shut {
+                match io.poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => shut = true,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => {}
+                }
+            }
+            while discarded < LINGER_BYTES_MAX {
+                match io.poll_fill(cx) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                    Poll::Ready(Ok(count)) => {
+                        discarded += count;
+                        io.received().clear();
+                    }
+                    Poll::Pending => return timeout.poll_at(cx, deadline),
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Writes the 101 and joins the two connections (RFC 9110 section 7.8).
+    pub(super) async fn switch(&mut self, response: Response<Outgoing>) -> Next {
+        let (head, mut outgoing) = response.into_parts();
+        {
+            let mut exchanging = self.shared.borrow_mut();
+            encode_response_head(
+                exchanging.io.outgoing(),
+                Version::HTTP_11,
+                head.status,
+                &head.headers,
+                &Framing::None,
+                KeepAlive::Keep,
+                None,
+            );
+        }
+        if let Some(upstream) = outgoing.take_tunnel() {
+            self.connection.protocol.set(proxy::TUNNEL);
+            let idle = outgoing.tunnel_idle();
+            let frames = websocket::is_named(&head.headers).then(Frames::default);
+            let ended = proxy::tunnel(
+                &self.connection,
+                &self.shared,
+                *upstream,
+                idle,
+                frames,
+                &mut outgoing,
+            )
+            .await;
+            match ended {
+                Ok(()) => outgoing.complete(),
+                Err(failure) => outgoing.cut(failure),
+            }
+        }
+        Next::End
+    }
+}
+
+fn framing_of(outgoing: &Outgoing, status: StatusCode, method: &Method) -> Framing {
+    let bodiless = *method == Method::HEAD
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED;
+    if bodiless {
+        return Framing::None;
+    }
+    match outgoing.size_hint().exact() {
+        Some(length) => Framing::Length(length),
+        None => Framing::Chunked,
+    }
+}
+
+/// Appends a frame, or the end of the body; whether it was the end.
+fn append(
+    io: &mut Buffered,
+    encoder: &mut BodyEncoder,
+    frame: Option<http_body::Frame<bytes::Bytes>>,
+) -> Result<bool, Failure> {
+    let Some(frame) = frame else {
+        let ended = encoder.finish(io.outgoing(), None);
+        return ended
+            .map(|()| true)
+            .map_err(|_| Failure::ResponseIncomplete);
+    };
+    match frame.into_data() {
+        Ok(data) => {
+            let tail = encoder
+                .prefix(io.outgoing(), data.len())
+                .map_err(|_| Failure::ResponseMalformed)?;
+            io.append(data, tail);
+            Ok(false)
+        }
+        Err(frame) => {
+            let trailers = frame.into_trailers().unwrap_or_default();
+            encoder
+                .finish(io.outgoing(), Some(&trailers))
+                .map_err(|_| Failure::ResponseIncomplete)?;
+            Ok(true)
+        }
+    }
+}
+
+/// Ready with an error once the client has reset the connection.
+fn poll_reset(exchanging: &mut Exchanging, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    let reading = exchanging.decoder.is_done()
+        && !exchanging.broken
+        && !exchanging.io.has_ended()
+        && exchanging.io.received().len() < READ_AHEAD_MAX;
+    if reading && matches!(exchanging.io.poll_fill(cx), Poll::Ready(Err(_))) {
+        return Poll::Ready(Err(Failure::ClientGone));
+    }
+    Poll::Pending
+}
+
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;

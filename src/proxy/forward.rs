@@ -1,0 +1,338 @@
+//! The upstream call: attempts, one after the other, until there is an answer to pass on.
+//!
+//! [`crate::resilience::decide`] says whether there is another; here is what it takes:
+//! endpoints in turn, time, the body kept for it. The pools of `failover` come last.
+
+use std::rc::Rc;
+
+use ::http::{Method, Request, Response, request::Parts};
+use http_body::Body as _;
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use super::pick::{self, RequestPlace, Wanted};
+use crate::{
+    exchange::{Body, Exchange, Failure},
+    http::{grpc, upgrade::Offer},
+    http1::Framing,
+    listener::Connection,
+    resilience::{self, Facts, Outcome as Ended, Verdict},
+    state::Route,
+    timer,
+    upstream::{
+        local::{LocalPool, Pick},
+        picker::EndpointIndex,
+        pool::{PoolIndex, ViewIndex},
+        transport::Upload,
+    },
+};
+
+use super::attempt::AttemptEnd;
+
+/// Sends a request to a pool and returns the response to pass on.
+///
+/// # Errors
+/// The failure of the last attempt, or why there was none.
+pub(super) async fn forward(
+    connection: &Connection,
+    exchange: &mut Exchange,
+    pool: PoolIndex,
+    view: ViewIndex,
+    request: Request<Body>,
+    offer: Option<&Offer>,
+) -> Result<Response<Body>, Failure> {
+    let snapshot = Rc::clone(&exchange.snapshot);
+    let Some(decision) = exchange.decision else {
+        return Err(Failure::Internal);
+    };
+    let route = &snapshot.shared.routes[decision.route.0 as usize];
+    let (parts, body) = request.into_parts();
+    let framing = framing_of(&body, &parts.method);
+    let keep_max = if route.retry.attempts > 1 {
+        usize::try_from(route.retry.body_max).unwrap_or(usize::MAX)
+    } else {
+        0
+    };
+    let mut call = Call {
+        connection,
+        route,
+        parts,
+        offer,
+        repeatable: false,
+        end: end_of(exchange, route),
+        made: 0,
+        previous_attempts: 0,
+        reconnected: false,
+    };
+    call.repeatable = route
+        .retry
+        .is_repeatable(&call.parts.method, &call.parts.headers);
+    let previous = call.parts.headers.get(grpc::PREVIOUS_ATTEMPTS);
+    call.previous_attempts = previous
+        .and_then(|count| count.to_str().ok()?.parse().ok())
+        .unwrap_or(0);
+    let mut upload = Upload::new(body, framing, keep_max);
+    let pools = std::iter::once((pool, view)).chain(failover(exchange, pool, view));
+    let mut last = Failure::NoEndpoint;
+    for (index, view) in pools {
+        let pool = &snapshot.pools[index.0 as usize];
+        match RequestPlace::take(exchange, pool, call.end).await {
+            Ok(place) => exchange.held.place = Some(place),
+            Err(failure) => {
+                last = failure;
+                continue;
+            }
+        }
+        exchange.held.request = Some(pool.budget.request_started());
+        match call.pool(exchange, index, pool, view, upload).await {
+            PoolEnd::Answer(response) => return Ok(response),
+            PoolEnd::Failed(failure) => return Err(failure),
+            // Nobody here can serve: the next pool may, with whatever was the reason here.
+            PoolEnd::Nobody(failure, rest) => {
+                if last == Failure::NoEndpoint {
+                    last = failure;
+                }
+                upload = *rest;
+            }
+        }
+    }
+    Err(last)
+}
+
+/// How the attempts at one pool ended.
+enum PoolEnd {
+    /// With a response to pass on.
+    Answer(Response<Body>),
+    /// With a failure that no other attempt can mend.
+    Failed(Failure),
+    /// With nobody left to try; the request can still be sent.
+    Nobody(Failure, Box<Upload>),
+}
+
+/// What stays the same over the attempts of an exchange.
+pub(super) struct Call<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) route: &'a Route,
+    pub(super) parts: Parts,
+    pub(super) offer: Option<&'a Offer>,
+    pub(super) repeatable: bool,
+    /// When the total time is over.
+    pub(super) end: Instant,
+    /// Attempts made, reconnections left out.
+    pub(super) made: u32,
+    /// Attempts at a gRPC call that others made before, as the client says.
+    pub(super) previous_attempts: u32,
+    pub(super) reconnected: bool,
+}
+
+impl Call<'_> {
+    /// Tries the endpoints of one pool.
+    async fn pool(
+        &mut self,
+        exchange: &mut Exchange,
+        index: PoolIndex,
+        pool: &Rc<LocalPool>,
+        view: ViewIndex,
+        mut upload: Upload,
+    ) -> PoolEnd {
+        let mut tried: SmallVec<[EndpointIndex; 4]> = SmallVec::new();
+        let mut failed: Option<Failure> = None;
+        let key = pool.pool.hash_key.as_ref().and_then(|key| {
+            let request = Request::from_parts(self.parts.clone(), ());
+            pick::hash_key(key, exchange, &request)
+        });
+        loop {
+            let wanted = Wanted {
+                pool,
+                view,
+                key,
+                may_probe: self.made == 0 && self.repeatable && upload.can_rewind(),
+                deadline: self.end,
+            };
+            let picked = pick::pick(self.connection, exchange, &wanted, &tried).await;
+            let mut pick = match picked {
+                Ok(pick) => pick,
+                // All were tried: another pool, else one of them again.
+                Err(Failure::NoEndpoint) if !tried.is_empty() && pool.pool.failover.is_empty() => {
+                    tried.clear();
+                    continue;
+                }
+                Err(failure) => {
+                    return PoolEnd::Nobody(failed.unwrap_or(failure), Box::new(upload));
+                }
+            };
+            let mut end = self
+                .attempt(exchange, index, &mut pick, upload, false)
+                .await;
+            let mut verdict = self.verdict(&end);
+            if verdict == Verdict::Reconnect {
+                self.reconnected = true;
+                let Some(again) = rewound(&mut end) else {
+                    return self.give_up(exchange, Some(pick), end);
+                };
+                self.made -= 1;
+                exchange.attempts.pop();
+                end = self.attempt(exchange, index, &mut pick, again, true).await;
+                verdict = self.verdict(&end);
+            }
+            let Verdict::Retry { immediately } = verdict else {
+                return self.give_up(exchange, Some(pick), end);
+            };
+            tried.push(pick.index);
+            drop(pick);
+            if !immediately && !self.prepare_retry(exchange, pool, &end).await {
+                return self.give_up(exchange, None, end);
+            }
+            failed = match end.ended {
+                Ended::Failed(failure) => Some(failure),
+                Ended::Status(_) | Ended::Grpc(_) => failed,
+            };
+            upload = match rewound(&mut end) {
+                Some(upload) => upload,
+                None => return self.give_up(exchange, None, end),
+            };
+        }
+    }
+
+    pub(super) fn verdict(&self, end: &AttemptEnd) -> Verdict {
+        let spent = end
+            .upload
+            .as_ref()
+            .is_none_or(|upload| !upload.can_rewind());
+        let facts = Facts {
+            attempts: self.made,
+            outcome: end.ended,
+            written: end.written,
+            connection: end.carrier,
+            reconnected: self.reconnected,
+            repeatable: self.repeatable,
+            body: if spent {
+                resilience::Body::Spent
+            } else {
+                resilience::Body::Intact
+            },
+            response: end.progress,
+            pushed_back: end.pushed_back,
+            left: self.end.saturating_duration_since(Instant::now()),
+        };
+        resilience::decide(&self.route.retry, &facts)
+    }
+
+    /// Withdraws from the budget and waits; false if the outcome has to stand.
+    async fn prepare_retry(
+        &mut self,
+        exchange: &mut Exchange,
+        pool: &Rc<LocalPool>,
+        end: &AttemptEnd,
+    ) -> bool {
+        // The retry before this one is over.
+        exchange.held.retry = None;
+        let Some(guard) = pool.pool.shared.budget.try_withdraw() else {
+            pool.metrics.budget_exhausted();
+            return false;
+        };
+        exchange.held.retry = Some(guard);
+        let left = self.end.saturating_duration_since(Instant::now());
+        let draw = self.connection.worker.draw();
+        let policy = &self.route.retry;
+        match policy.wait(self.made, draw, end.retry_after, left) {
+            None => false,
+            Some(wait) => {
+                if !wait.is_zero() {
+                    timer::sleep_until(Instant::now() + wait).await;
+                }
+                true
+            }
+        }
+    }
+
+    /// The outcome stands: an answer is passed on, a failure ends the exchange.
+    ///
+    /// The endpoint stays loaded until the response has ended.
+    fn give_up(&self, exchange: &mut Exchange, pick: Option<Pick>, end: AttemptEnd) -> PoolEnd {
+        exchange.answered = Some(Instant::now());
+        match (end.ended, end.response) {
+            (Ended::Failed(failure), _) => self.failed(failure, end.upload),
+            // A plain answer is no fault of the endpoint, only no WebSocket.
+            (_, Some(response)) if self.is_misled_by(response.status) => {
+                PoolEnd::Failed(Failure::UpgradeFailed)
+            }
+            (_, Some(response)) => {
+                if exchange.grpc {
+                    exchange.grpc_status = grpc::status_in(&response.headers);
+                }
+                exchange.held.pick = pick;
+                let mut answer = Response::new(response.body);
+                *answer.status_mut() = response.status;
+                *answer.version_mut() = response.version;
+                *answer.headers_mut() = response.headers;
+                PoolEnd::Answer(answer)
+            }
+            (_, None) => PoolEnd::Failed(Failure::Internal),
+        }
+    }
+
+    /// No attempt more here; another pool may do when nothing was sent.
+    fn failed(&self, failure: Failure, upload: Option<Upload>) -> PoolEnd {
+        let may_move = matches!(
+            failure,
+            Failure::ConnectRefused
+                | Failure::ConnectTimeout
+                | Failure::Unroutable
+                | Failure::DnsFailed
+                | Failure::DnsTimeout
+        );
+        match upload {
+            Some(mut upload) if may_move && upload.can_rewind() => {
+                upload.rewind();
+                PoolEnd::Nobody(failure, Box::new(upload))
+            }
+            _ => PoolEnd::Failed(failure),
+        }
+    }
+}
+
+/// The pools that stand in for one, in order, with the view of the same version.
+fn failover(
+    exchange: &Exchange,
+    pool: PoolIndex,
+    view: ViewIndex,
+) -> SmallVec<[(PoolIndex, ViewIndex); 2]> {
+    let pools = &exchange.snapshot.shared.pools;
+    let own = &pools[pool.0 as usize];
+    let requirement = own.views[view.0 as usize].requirement.as_ref();
+    own.failover
+        .iter()
+        .map(|index| {
+            let views = &pools[index.0 as usize].views;
+            let same = views
+                .iter()
+                .position(|view| view.requirement.as_ref() == requirement);
+            let view = u32::try_from(same.unwrap_or(0)).unwrap_or(0);
+            (*index, ViewIndex(view))
+        })
+        .collect()
+}
+
+fn rewound(end: &mut AttemptEnd) -> Option<Upload> {
+    let mut upload = end.upload.take()?;
+    upload.rewind();
+    Some(upload)
+}
+
+/// How a request body travels on: as long as announced, in chunks if that is unknown.
+fn framing_of(body: &Body, method: &Method) -> Framing {
+    let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+    match body.size_hint().exact() {
+        Some(0) if !expected => Framing::None,
+        Some(length) => Framing::Length(length),
+        None => Framing::Chunked,
+    }
+}
+
+/// When there must be a response head: at the end of the route's total time, or of what the
+/// client of a gRPC call waits for.
+fn end_of(exchange: &Exchange, route: &Route) -> Instant {
+    let end = exchange.started + route.timeouts.total;
+    exchange.grpc_deadline.map_or(end, |given| end.min(given))
+}
