@@ -74,6 +74,11 @@ impl Buffered {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
+        if self.read.is_empty() {
+            // No memory for a connection that has nothing to say: the last head may still
+            // hold what there was.
+            ready!(self.stream.poll_read_ready(cx))?;
+        }
         self.read.reserve(self.read_size);
         let room = self.read.capacity() - self.read.len();
         // The future holds no state between polls: it is one try to read.

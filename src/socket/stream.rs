@@ -38,6 +38,18 @@ impl Stream {
         }
     }
 
+    /// Is ready when a read may find something; at once where only a read can tell.
+    ///
+    /// # Errors
+    /// What the runtime says.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tls(_) | Self::Upgraded(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Closes so that the other side sees a reset instead of an end.
     ///
     /// For answers that were cut short: an orderly end could be taken for a

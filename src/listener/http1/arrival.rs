@@ -1,6 +1,10 @@
 //! Waiting for the head of the next request.
 
-use std::{future::poll_fn, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -36,6 +40,7 @@ impl Server {
             timeouts.idle
         };
         let mut begun = false;
+        let mut lean = false;
         let Self {
             connection,
             shared,
@@ -76,11 +81,22 @@ impl Server {
                     deadline = deadline.min(since + CLOSING_IDLE);
                 }
             }
-            match timeout.poll_at(cx, deadline) {
-                Poll::Ready(()) if begun => Poll::Ready(Arrival::Refused(Failure::SlowHead)),
-                Poll::Ready(()) => Poll::Ready(Arrival::Over),
-                Poll::Pending => Poll::Pending,
+            if !begun && !lean {
+                // An idle connection costs little; one that is only between two requests
+                // keeps its buffers.
+                let lean_at = since + KEEPS_BUFFERS;
+                if lean_at < deadline {
+                    ready!(timeout.poll_at(cx, lean_at));
+                    exchanging.io.release_memory();
+                    lean = true;
+                }
             }
+            ready!(timeout.poll_at(cx, deadline));
+            Poll::Ready(if begun {
+                Arrival::Refused(Failure::SlowHead)
+            } else {
+                Arrival::Over
+            })
         })
         .await
     }
@@ -88,3 +104,5 @@ impl Server {
 
 /// How long a connection that shall close must have been idle before it is closed unasked.
 const CLOSING_IDLE: Duration = Duration::from_secs(1);
+/// How long a connection must have been idle before its buffers are given back.
+const KEEPS_BUFFERS: Duration = Duration::from_secs(1);
