@@ -137,10 +137,8 @@ impl Call<'_> {
     ) -> PoolEnd {
         let mut tried: SmallVec<[EndpointIndex; 4]> = SmallVec::new();
         let mut failed: Option<Failure> = None;
-        let key = pool.pool.hash_key.as_ref().and_then(|key| {
-            let request = Request::from_parts(self.parts.clone(), ());
-            pick::hash_key(key, exchange, &request)
-        });
+        let key = pool.pool.hash_key.as_ref();
+        let key = key.and_then(|key| pick::hash_key(key, exchange, &self.parts));
         loop {
             let wanted = Wanted {
                 pool,

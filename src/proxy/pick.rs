@@ -2,11 +2,12 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use ::http::{HeaderMap, Request, header};
+use ::http::request::Parts;
 use tokio::time::Instant;
 
 use crate::{
     exchange::{Exchange, Failure},
+    http::cookie,
     listener::Connection,
     timer,
     upstream::{
@@ -215,37 +216,25 @@ impl Drop for Queued {
 }
 
 /// What a request hashes to under the pool's rule; none if it has nothing to hash.
-pub(super) fn hash_key<B>(key: &HashKey, exchange: &Exchange, request: &Request<B>) -> Option<u64> {
+pub(super) fn hash_key(key: &HashKey, exchange: &Exchange, parts: &Parts) -> Option<u64> {
     match key {
         HashKey::ClientIp => Some(match exchange.client_ip() {
             std::net::IpAddr::V4(address) => stable_hash(&address.octets()),
             std::net::IpAddr::V6(address) => stable_hash(&address.octets()),
         }),
         HashKey::Header(name) => {
-            let value = request.headers().get(name)?;
+            let value = parts.headers.get(name)?;
             Some(stable_hash(value.as_bytes()))
         }
-        HashKey::Cookie(name) => cookie(request.headers(), name).map(stable_hash),
+        HashKey::Cookie(name) => cookie::find(&parts.headers, name).map(stable_hash),
         HashKey::Query(name) => {
-            let pairs = request.uri().query()?.split('&');
+            let pairs = parts.uri.query()?.split('&');
             let mut values = pairs.filter_map(|pair| {
                 let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
                 (found == name).then_some(value)
             });
             values.next().map(|value| stable_hash(value.as_bytes()))
         }
-        HashKey::Path => Some(stable_hash(request.uri().path().as_bytes())),
+        HashKey::Path => Some(stable_hash(parts.uri.path().as_bytes())),
     }
-}
-
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
-    let lines = headers.get_all(header::COOKIE).iter();
-    let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
-    pairs
-        .filter_map(|pair| {
-            let pair = pair.trim_ascii();
-            let equals = memchr::memchr(b'=', pair)?;
-            Some((&pair[..equals], &pair[equals + 1..]))
-        })
-        .find_map(|(found, value)| (found == name.as_bytes()).then_some(value))
 }

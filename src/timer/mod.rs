@@ -15,7 +15,6 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -126,13 +125,10 @@ pub async fn turn() {
     }
 }
 
-/// A far deadline for waits that have none: some thirty years from now.
-pub fn never() -> Instant {
-    Instant::now() + Duration::from_secs(86_400 * 365 * 30)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn run<F: Future<Output = ()> + 'static>(test: F) {
