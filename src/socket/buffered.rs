@@ -4,8 +4,13 @@
 //! body, to 512 KiB while a large body flows. Writes collect heads and small
 //! pieces in one buffer, so that an ordinary message leaves in one call; a large
 //! piece is not copied but written from where it lies, behind the buffer.
+//!
+//! The memory for small reads and writes belongs to the thread, not to the
+//! connection: an idle connection has none, and what a busy thread works in stays
+//! in its cache.
 
 use std::{
+    cell::Cell,
     future::Future,
     io::{self, IoSlice},
     pin::{Pin, pin},
@@ -74,21 +79,55 @@ impl Buffered {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
+        let count = if self.read_size == READ_MIN {
+            ready!(self.poll_fill_small(cx))?
+        } else {
+            ready!(self.poll_fill_large(cx))?
+        };
+        if count == 0 {
+            self.ended = true;
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Reads into memory that the connections of this thread share, and keeps only what came:
+    /// a connection that waits has none, and what is read into is warm in the cache.
+    fn poll_fill_small(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut scratch = SCRATCH.take();
+        scratch.reserve(READ_MIN);
+        // The future holds no state between polls: it is one try to read.
+        let polled = pin!(self.stream.read_buf(&mut scratch)).poll(cx);
+        let count = scratch.len();
+        if count >= READ_MIN {
+            self.read_size = READ_MIN * 2;
+        }
+        if !self.read.is_empty() {
+            self.read.extend_from_slice(&scratch);
+            scratch.clear();
+        } else if count > HAND_OVER {
+            self.read = std::mem::take(&mut scratch);
+        } else {
+            // The last head may still hold what there was.
+            self.read = BytesMut::from(&scratch[..]);
+            scratch.clear();
+        }
+        SCRATCH.set(scratch);
+        polled
+    }
+
+    /// Reads into memory of the connection's own, more at a time while much is coming.
+    fn poll_fill_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.read.is_empty() {
-            // No memory for a connection that has nothing to say: the last head may still
-            // hold what there was.
+            // No memory for a connection that has nothing to say.
             ready!(self.stream.poll_read_ready(cx))?;
         }
         self.read.reserve(self.read_size);
         let room = self.read.capacity() - self.read.len();
-        // The future holds no state between polls: it is one try to read.
         let count = ready!(pin!(self.stream.read_buf(&mut self.read)).poll(cx))?;
-        if count == 0 {
-            self.ended = true;
-        } else if count >= room {
+        if count >= room {
             self.read_size = (self.read_size * 2).min(READ_MAX);
             self.small_reads = 0;
-        } else if self.read_size > READ_MIN && count < self.read_size / 2 {
+        } else if count < self.read_size / 2 {
             self.small_reads += 1;
             if self.small_reads > 2 {
                 self.read_size = (self.read_size / 2).max(READ_MIN);
@@ -100,20 +139,25 @@ impl Buffered {
         Poll::Ready(Ok(count))
     }
 
-    /// Gives back the memory of both buffers; for connections that have gone idle.
+    /// Whether it has memory although nothing is in it, for the next large body.
+    pub fn keeps_memory(&self) -> bool {
+        self.read_size > READ_MIN
+    }
+
+    /// Gives back what is kept for the next large body; for connections that have gone idle.
     pub fn release_memory(&mut self) {
         if self.read.is_empty() {
             self.read = BytesMut::new();
             self.read_size = READ_MIN;
-        }
-        if self.write.is_empty() {
-            self.write = BytesMut::new();
         }
     }
 
     /// Where to append what is to be written. Only while [`Self::can_append`].
     pub fn outgoing(&mut self) -> &mut BytesMut {
         debug_assert!(self.large.is_empty(), "appended behind a large piece");
+        if self.write.capacity() == 0 {
+            self.write = SPARE.take();
+        }
         &mut self.write
     }
 
@@ -121,8 +165,9 @@ impl Buffered {
     pub fn append(&mut self, piece: Bytes, tail: &'static [u8]) {
         debug_assert!(self.large.is_empty(), "appended behind a large piece");
         if piece.len() <= COPY_MAX {
-            self.write.extend_from_slice(&piece);
-            self.write.extend_from_slice(tail);
+            let write = self.outgoing();
+            write.extend_from_slice(&piece);
+            write.extend_from_slice(tail);
         } else {
             self.large = piece;
             self.tail = tail;
@@ -180,12 +225,12 @@ impl Buffered {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             self.held_back = false;
         }
-        // Back to the front of its memory; a buffer that grew large is not kept.
         self.large = Bytes::new();
-        if self.write.capacity() > WRITE_KEEP {
-            self.write = BytesMut::new();
-        } else {
-            self.write.clear();
+        let mut written = std::mem::take(&mut self.write);
+        // A buffer that grew large is not kept.
+        if written.capacity() <= WRITE_KEEP && written.capacity() > 0 {
+            written.clear();
+            SPARE.set(written);
         }
         Poll::Ready(Ok(()))
     }
@@ -224,7 +269,16 @@ impl Buffered {
     }
 }
 
+thread_local! {
+    /// What small reads go into; empty while one is under way.
+    static SCRATCH: Cell<BytesMut> = Cell::default();
+    /// What the last write was collected in, for the next one of whichever connection.
+    static SPARE: Cell<BytesMut> = Cell::default();
+}
+
 const READ_MIN: usize = 16 * 1024;
+/// More than this is not copied out of the memory that was read into: it goes along.
+const HAND_OVER: usize = 4 * 1024;
 const READ_MAX: usize = 512 * 1024;
 /// Pieces up to this size are copied behind the head: one call is cheaper than two slices.
 const COPY_MAX: usize = 8 * 1024;

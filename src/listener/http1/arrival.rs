@@ -81,9 +81,8 @@ impl Server {
                     deadline = deadline.min(since + CLOSING_IDLE);
                 }
             }
-            if !begun && !lean {
-                // An idle connection costs little; one that is only between two requests
-                // keeps its buffers.
+            if !begun && !lean && exchanging.io.keeps_memory() {
+                // One that is only between two requests keeps what it has for large bodies.
                 let lean_at = since + KEEPS_BUFFERS;
                 if lean_at < deadline {
                     ready!(timeout.poll_at(cx, lean_at));
