@@ -20,7 +20,7 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
-use super::Stream;
+use super::{Stream, burst::Place};
 
 /// A stream with buffers on both ways. Nothing in it is shared or locked.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub struct Buffered {
     /// What was written may still wait in the stream's own buffers.
     held_back: bool,
     written: u64,
+    place: Place,
 }
 
 impl Buffered {
@@ -53,6 +54,7 @@ impl Buffered {
             tail: b"",
             held_back: false,
             written: 0,
+            place: Place::default(),
         }
     }
 
@@ -188,6 +190,12 @@ impl Buffered {
         self.write.is_empty() && self.large.is_empty() && self.tail.is_empty()
     }
 
+    /// Whether what was appended only waits to be sent along with what others send; the task
+    /// is woken for that.
+    pub fn awaits_burst(&self) -> bool {
+        self.place.is_waiting()
+    }
+
     /// How many bytes the socket has taken since the stream was wrapped.
     pub fn written(&self) -> u64 {
         self.written
@@ -198,6 +206,9 @@ impl Buffered {
     /// # Errors
     /// What the socket says.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.is_handed_on() {
+            ready!(self.place.poll_send(cx));
+        }
         while !self.is_handed_on() {
             let stream = Pin::new(&mut self.stream);
             let count = if self.large.is_empty() && self.tail.is_empty() {

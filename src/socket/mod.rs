@@ -5,9 +5,11 @@
 //! lends a stream to hyper.
 
 mod buffered;
+mod burst;
 mod hyper_stream;
 mod stream;
 
 pub use buffered::Buffered;
+pub use burst::bursts;
 pub use hyper_stream::HyperStream;
 pub use stream::Stream;

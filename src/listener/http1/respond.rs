@@ -117,7 +117,9 @@ impl Server {
                         return poll_reset(&mut exchanging, cx);
                     }
                     Poll::Ready(Ok(())) => stalled = None,
-                    Poll::Pending if waits => return Poll::Pending,
+                    Poll::Pending if waits || exchanging.io.awaits_burst() => {
+                        return Poll::Pending;
+                    }
                     Poll::Pending => {
                         let since = *stalled.get_or_insert_with(Instant::now);
                         let late = timeout.poll_at(cx, since + patience);

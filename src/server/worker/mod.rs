@@ -30,6 +30,7 @@ use crate::{
     exchange::Exchange,
     http::{date::DateCache, request_id::RequestId, via::Pseudonym},
     listener::Connection,
+    socket,
     state::{Listener, LocalSnapshot},
     telemetry::{
         access_log::{Line, WorkerLog},
@@ -108,6 +109,7 @@ impl Worker {
     /// Runs the worker until it is told to stop by the end of its commands.
     pub(super) async fn run(self: Rc<Self>, mut commands: mpsc::Receiver<Command>) {
         let wheel = task::spawn_local("timer wheel", timer::turn());
+        let bursts = task::spawn_local("send bursts", socket::bursts());
         let tick = {
             let worker = Rc::clone(&self);
             task::spawn_local("worker tick", async move { worker.tick().await })
@@ -125,6 +127,7 @@ impl Worker {
         }
         tick.abort();
         wheel.abort();
+        bursts.abort();
         self.log.borrow_mut().take();
     }
 

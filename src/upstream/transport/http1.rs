@@ -113,7 +113,7 @@ impl Http1Connection {
         let mut call = Call::start(self, request, upload);
         let head = poll_fn(|cx| {
             let head = call.poll_head(cx, limits, request.method, interim);
-            if head.is_ready() {
+            if head.is_ready() || call.connection.io.awaits_burst() {
                 return head;
             }
             let sent = call.sender.done && call.connection.io.is_flushed();

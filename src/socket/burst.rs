@@ -1,0 +1,120 @@
+//! Sends of a busy worker leave in bursts.
+//!
+//! A send wakes whoever waits at the other end. Between two sends of a worker lies its
+//! work on a request: time enough for the receiver to take the one message and go back to
+//! sleep, so that every send pays for a wake-up, which costs more than the send. While a
+//! worker is busy, its sends therefore wait until the tasks that are ready have run, and
+//! then leave back to back: the receiver is woken once and finds them all. A worker with
+//! one thing to do at a time sends at once.
+//!
+//! The state belongs to the thread. Without [`bursts`] running on it nothing waits.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+};
+
+/// One writer's place in the bursts of its thread.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    waiting: bool,
+}
+
+impl Place {
+    /// Whether the writer has been put off to the end of the burst and not sent since.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
+    /// Is ready when it is time to send: at once, or when polled the second time.
+    pub(super) fn poll_send(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.waiting {
+            self.waiting = false;
+            return Poll::Ready(());
+        }
+        self.waiting = BURST.with(|burst| burst.join(cx));
+        if self.waiting {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+}
+
+/// Ends the bursts of this thread; never ready. One of it runs on each worker.
+pub async fn bursts() {
+    BURST.with(|burst| burst.probe.set(0));
+    poll_fn(|cx| {
+        BURST.with(|burst| burst.end(cx));
+        Poll::Pending
+    })
+    .await
+}
+
+/// The sends of one thread since the last burst ended.
+#[derive(Debug, Default)]
+struct Burst {
+    waiting: RefCell<Vec<Waker>>,
+    sends: Cell<u32>,
+    /// Several sends came together last time.
+    busy: Cell<bool>,
+    /// Sends until the end of a burst is awaited again although nothing waits for it.
+    probe: Cell<u32>,
+    /// Wakes the task that ends bursts; it runs behind all tasks that are ready now.
+    end: RefCell<Option<Waker>>,
+}
+
+impl Burst {
+    /// Counts a send; true if it shall wait for the end of the burst.
+    fn join(&self, cx: &Context<'_>) -> bool {
+        let sends = self.sends.get();
+        self.sends.set(sends.saturating_add(1));
+        if self.busy.get() {
+            if sends == 0 {
+                self.await_end();
+            }
+            self.waiting.borrow_mut().push(cx.waker().clone());
+            return true;
+        }
+        match self.probe.get() {
+            0 => {
+                self.probe.set(PROBE_EVERY);
+                self.sends.set(1);
+                self.await_end();
+            }
+            left => self.probe.set(left - 1),
+        }
+        false
+    }
+
+    fn await_end(&self) {
+        match &*self.end.borrow() {
+            Some(waker) => waker.wake_by_ref(),
+            // Nobody ends bursts here.
+            None => self.busy.set(false),
+        }
+    }
+
+    /// Everything that was ready has run: whoever waits may send.
+    fn end(&self, cx: &Context<'_>) {
+        let mut end = self.end.borrow_mut();
+        if !end
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *end = Some(cx.waker().clone());
+        }
+        self.busy.set(self.sends.take() > 1);
+        for waker in self.waiting.borrow_mut().drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+thread_local! {
+    static BURST: Burst = Burst::default();
+}
+
+/// How often a worker that sends at once looks whether it has become busy.
+const PROBE_EVERY: u32 = 16;
