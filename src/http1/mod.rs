@@ -10,7 +10,7 @@
 //! end in a fault, never in a guess.
 //!
 //! - `request`, `response`: a head from bytes; `scan`, `field`, `name` and `framing` are
-//!   its parts.
+//!   its parts; `spare` keeps header maps for the next head.
 //! - `body`, `chunk`: the bytes of a body, as they come.
 //! - `encode`, `body_encoder`: the way out.
 //!
@@ -27,6 +27,7 @@ mod name;
 pub mod request;
 pub mod response;
 mod scan;
+mod spare;
 
 pub use body::{BodyDecoder, BodyFault, Decoded};
 pub use body_encoder::{BodyEncoder, LengthFault};
@@ -34,6 +35,7 @@ pub use encode::{KeepAlive, encode_continue, encode_request_head, encode_respons
 pub use framing::Framing;
 pub use request::{RequestHead, parse_request_head};
 pub use response::{ResponseFault, ResponseHead, parse_response_head};
+pub use spare::recycle;
 
 /// What a head may cost at most; also bounds the trailer section of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

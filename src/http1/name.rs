@@ -1,8 +1,8 @@
 //! Field names that are known beforehand, and what the codec does about them.
 //!
 //! Nearly every name on the wire is one of a few dozen, written as the standards write
-//! it or in lower case. A comparison of bytes finds those without a table lookup per
-//! byte and without an allocation; every other name takes the general way.
+//! it or in lower case. A perfect hash and one comparison find those without a table
+//! lookup per byte and without an allocation; every other name takes the general way.
 
 use http::HeaderName;
 use http::header::{self as h, InvalidHeaderName};
@@ -20,20 +20,20 @@ pub(super) enum Role {
 
 /// Reads a field name and its role; fails for anything but a token.
 pub(super) fn parse(bytes: &[u8]) -> Result<(HeaderName, Role), InvalidHeaderName> {
-    for known in of_length(bytes.len()) {
-        // The first byte rules out nearly every other name without a comparison.
-        let spelling = if bytes.first() == known.canonical.first() {
-            known.canonical
-        } else {
-            known.lower
-        };
-        if bytes.first() == spelling.first() && bytes == spelling {
-            return Ok((known.name.clone(), known.role));
-        }
+    if let Some(known) = look_up(bytes) {
+        return Ok((known.name.clone(), known.role));
     }
     let name = HeaderName::from_bytes(bytes)?;
     let role = role(&name);
     Ok((name, role))
+}
+
+/// The known name that is written like this, in one of its two spellings.
+fn look_up(bytes: &[u8]) -> Option<&'static Known> {
+    let known = KNOWN.get(usize::from(SLOTS[slot(bytes)?]))?;
+    let lower = bytes.first() == known.lower.first();
+    let spelling = if lower { known.lower } else { known.canonical };
+    (bytes == spelling).then_some(known)
 }
 
 /// The role of a name that was not written in one of the two usual ways.
@@ -56,38 +56,46 @@ struct Known {
     role: Role,
 }
 
-/// The known names of one length.
-fn of_length(length: usize) -> &'static [Known] {
-    match (STARTS.get(length), STARTS.get(length + 1)) {
-        (Some(&start), Some(&end)) => &KNOWN[start..end],
-        _ => &[],
-    }
+/// Where in [`SLOTS`] a name belongs, by its length and three of its letters in either case.
+const fn slot(name: &[u8]) -> Option<usize> {
+    let [first, .., last] = name else { return None };
+    let third_last = match name {
+        [.., third_last, _, _] => *third_last,
+        _ => *first,
+    };
+    let mut hash = name.len() as u32 & 0xff;
+    hash *= FACTORS[0];
+    hash += (*first | 0x20) as u32 * FACTORS[1];
+    hash += (*last | 0x20) as u32 * FACTORS[2];
+    hash += (third_last | 0x20) as u32 * FACTORS[3];
+    Some((hash as u16 >> 8) as usize)
 }
 
-/// Where the names of each length start in [`KNOWN`].
-static STARTS: [usize; LENGTH_MAX + 2] = starts();
+/// Chosen so that no two known names share a slot; [`slots`] proves it when it compiles.
+const FACTORS: [u32; 4] = [36_805, 33_460, 21_013, 14_493];
 
-const fn starts() -> [usize; LENGTH_MAX + 2] {
-    let mut starts = [0; LENGTH_MAX + 2];
-    let mut length = 0;
-    let mut at = 0;
-    while length < starts.len() {
-        while at < LENGTHS.len() && LENGTHS[at] < length {
-            at += 1;
-        }
-        starts[length] = at;
-        length += 1;
+/// The index of the known name of each slot; [`EMPTY`] where there is none.
+static SLOTS: [u8; 256] = slots();
+
+const EMPTY: u8 = u8::MAX;
+
+const fn slots() -> [u8; 256] {
+    let mut slots = [EMPTY; 256];
+    let mut index = 0;
+    while index < KNOWN.len() {
+        let Some(slot) = slot(KNOWN[index].lower) else {
+            panic!("a known name is too short");
+        };
+        assert!(slots[slot] == EMPTY, "two known names share a slot");
+        slots[slot] = index as u8;
+        index += 1;
     }
-    starts
+    slots
 }
-
-/// Length of the longest known name.
-const LENGTH_MAX: usize = LENGTHS[LENGTHS.len() - 1];
 
 macro_rules! known {
     ($($canonical:literal $lower:literal $role:ident)*) => {
-        const LENGTHS: &[usize] = &[$($lower.len()),*];
-        static KNOWN: [Known; LENGTHS.len()] = [$(Known {
+        static KNOWN: [Known; [$($lower.len()),*].len()] = [$(Known {
             canonical: $canonical.as_bytes(),
             lower: $lower.as_bytes(),
             name: HeaderName::from_static($lower),
@@ -96,7 +104,6 @@ macro_rules! known {
     };
 }
 
-// By length, and in one length the most frequent first.
 known! {
     "TE" "te" Plain
     "Via" "via" Plain
@@ -160,6 +167,16 @@ known! {
     "Content-Security-Policy" "content-security-policy" Plain
     "Upgrade-Insecure-Requests" "upgrade-insecure-requests" Plain
     "Strict-Transport-Security" "strict-transport-security" Plain
+    "Priority" "priority" Plain
+    "Sec-CH-UA" "sec-ch-ua" Plain
+    "Sec-CH-UA-Mobile" "sec-ch-ua-mobile" Plain
+    "Sec-CH-UA-Platform" "sec-ch-ua-platform" Plain
+    "DNT" "dnt" Plain
+    "Link" "link" Plain
+    "Server-Timing" "server-timing" Plain
+    "X-Powered-By" "x-powered-by" Plain
+    "Content-Language" "content-language" Plain
+    "Proxy-Connection" "proxy-connection" Plain
 }
 
 #[cfg(test)]
@@ -168,13 +185,11 @@ mod tests {
 
     #[test]
     fn every_known_name_is_found_in_both_spellings() {
-        assert!(LENGTHS.is_sorted());
         for known in &KNOWN {
             assert_eq!(known.canonical.to_ascii_lowercase(), known.lower);
             assert_eq!(role(&known.name), known.role);
-            let found = of_length(known.lower.len());
-            assert!(found.iter().any(|other| other.lower == known.lower));
             for spelling in [known.canonical, known.lower] {
+                assert_eq!(look_up(spelling).unwrap().lower, known.lower);
                 let (name, role) = parse(spelling).unwrap();
                 assert_eq!((&name, role), (&known.name, known.role));
             }
@@ -182,10 +197,23 @@ mod tests {
     }
 
     #[test]
-    fn lengths_without_known_names_have_none() {
-        for length in [0, 1, 18, LENGTH_MAX + 1, usize::MAX - 1] {
-            assert!(of_length(length).is_empty(), "{length}");
+    fn a_name_that_differs_in_one_byte_is_not_taken_for_a_known_one() {
+        for known in &KNOWN {
+            for at in 0..known.lower.len() {
+                for bit in 0..8 {
+                    let mut near = known.lower.to_vec();
+                    near[at] ^= 1 << bit;
+                    let found = look_up(&near).map(|found| found.lower);
+                    let spelled = found.is_none_or(|lower| near.eq_ignore_ascii_case(lower));
+                    assert!(spelled, "{near:?}");
+                }
+            }
         }
+    }
+
+    #[test]
+    fn names_too_short_to_have_a_slot_are_unknown() {
+        assert!(look_up(b"").is_none() && look_up(b"a").is_none());
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::{
     exchange::{BadRequest, Failure},
     server::{Worker, task},
     socket::{Buffered, Stream},
-    state::Listener,
+    state::{BindAddress, Listener},
     timer,
     tls::ServerTls,
 };
@@ -49,12 +49,8 @@ impl Acceptor {
     /// Registers a listening socket with this worker's runtime.
     pub(crate) fn new(socket: Socket, listener: &Listener) -> io::Result<Self> {
         match listener.address {
-            crate::state::BindAddress::Tcp(_) => {
-                TcpListener::from_std(socket.into()).map(Self::Tcp)
-            }
-            crate::state::BindAddress::Unix(_) => {
-                UnixListener::from_std(socket.into()).map(Self::Unix)
-            }
+            BindAddress::Tcp(_) => TcpListener::from_std(socket.into()).map(Self::Tcp),
+            BindAddress::Unix(_) => UnixListener::from_std(socket.into()).map(Self::Unix),
         }
     }
 
@@ -143,7 +139,13 @@ pub(crate) fn adopt(worker: &Rc<Worker>, listener: &Arc<Listener>, accepted: Acc
 
 fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: SocketAddr) {
     let listener = &worker.newest(listener);
-    let local = stream.local_address().map(canonical);
+    let local = match listener.address {
+        // Known without asking the kernel.
+        BindAddress::Tcp(address) if !address.ip().is_unspecified() && address.port() != 0 => {
+            Some(canonical(address))
+        }
+        _ => stream.local_address().map(canonical),
+    };
     let Some(guard) = worker.admit(listener) else {
         // Words in the clear would mean nothing there, and a handshake costs too much.
         if listener.tls.is_some() {
@@ -198,7 +200,8 @@ async fn serve(connection: Rc<Connection>, mut stream: Stream) {
 }
 
 async fn secure(connection: Rc<Connection>, listener: &Listener, stream: Stream, tls: &ServerTls) {
-    match tls::shake(&connection, stream, tls).await {
+    // In memory of its own, which is given back when the hands are shaken.
+    match Box::pin(tls::shake(&connection, stream, tls)).await {
         Shaken::Secure(stream, session) => {
             let http2 = session.http2;
             // Set once: this task is the only one that shakes hands on it.

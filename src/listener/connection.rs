@@ -23,6 +23,7 @@ use crate::{
     server::Worker,
     state::{Listener, LocalSnapshot},
     telemetry::metrics::Gauge,
+    timer,
     tls::Session,
 };
 
@@ -81,7 +82,7 @@ impl Connection {
             exchanges: worker.metrics().listener(&listener.name).in_flight,
             worker: Rc::clone(worker),
             id,
-            since: Instant::now(),
+            since: timer::now(),
             requests: Cell::new(0),
             in_flight: Cell::new(0),
             tls: OnceCell::new(),

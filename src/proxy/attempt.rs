@@ -17,6 +17,7 @@ use crate::{
     resilience::{
         self, Connection as Carrier, Outcome as Ended, Response as Progress, Verdict, Written,
     },
+    timer,
     upstream::{
         health::Outcome as Observed,
         local::{Acquired, Pick},
@@ -51,7 +52,7 @@ impl Call<'_> {
         fresh: bool,
     ) -> AttemptEnd {
         self.made += 1;
-        let started = Instant::now();
+        let started = timer::recent();
         let endpoint = pick.endpoint();
         exchange.attempts.push(Attempt {
             pool,
@@ -73,7 +74,7 @@ impl Call<'_> {
             self.stamp(exchange, started);
         }
         let mut end = self.call(exchange, pick, upload, fresh, patience).await;
-        let took = Instant::now() - started;
+        let took = timer::now() - started;
         if let Some(attempt) = exchange.attempts.last_mut() {
             attempt.took = took;
             attempt.outcome = Some(match end.ended {
@@ -89,7 +90,7 @@ impl Call<'_> {
 
     /// Tells metrics, pickers and passive health how an attempt went, as far as that is known.
     fn observe(&self, exchange: &mut Exchange, pick: &mut Pick, end: &mut AttemptEnd) {
-        let now = Instant::now();
+        let now = timer::recent();
         let went_well = match end.ended {
             Ended::Status(status) => !status.is_server_error(),
             Ended::Grpc(status) => !grpc::is_failure(status),

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tokio::time::Instant;
 
 use super::{held::Held, outgoing::Open};
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     http::{forwarded, grpc, request_id},
     listener::Connection,
     state::LocalSnapshot,
+    timer,
 };
 
 /// Opens the record; without a request when its head could not be understood.
@@ -25,7 +25,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request<Body>>
         Some(request) => forwarded::client_address(connection.peer(), trusted, request.headers()),
         None => connection.peer(),
     };
-    let started = Instant::now();
+    let started = timer::now();
     let call = request
         .map(Request::headers)
         .filter(|headers| grpc::is_grpc(headers));

@@ -15,6 +15,7 @@ use crate::{
         access_log::{AttemptView, Line},
         metrics::{Counter, CounterMap, Histogram, WorkerMetrics, names},
     },
+    timer,
     upstream::{health::Outcome as Observed, local::Pick},
 };
 
@@ -69,7 +70,7 @@ impl RouteMetrics {
 pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     let worker = &connection.worker;
     let metrics = worker.metrics();
-    let now = Instant::now();
+    let now = timer::now();
     let took = now - exchange.started;
     let status = match (exchange.status, exchange.failure) {
         (Some(status), Some(failure))

@@ -14,7 +14,7 @@ use super::pick::{self, RequestPlace, Wanted};
 use crate::{
     exchange::{Body, Exchange, Failure},
     http::{grpc, upgrade::Offer},
-    http1::Framing,
+    http1::{self, Framing},
     listener::Connection,
     resilience::{self, Facts, Outcome as Ended, Verdict},
     state::Route,
@@ -85,7 +85,10 @@ pub(super) async fn forward(
         }
         exchange.held.request = Some(pool.budget.request_started());
         match call.pool(exchange, index, pool, view, upload).await {
-            PoolEnd::Answer(response) => return Ok(response),
+            PoolEnd::Answer(response) => {
+                http1::recycle(call.parts.headers);
+                return Ok(response);
+            }
             PoolEnd::Failed(failure) => return Err(failure),
             // Nobody here can serve: the next pool may, with whatever was the reason here.
             PoolEnd::Nobody(failure, rest) => {
@@ -211,7 +214,7 @@ impl Call<'_> {
             },
             response: end.progress,
             pushed_back: end.pushed_back,
-            left: self.end.saturating_duration_since(Instant::now()),
+            left: self.end.saturating_duration_since(timer::recent()),
         };
         resilience::decide(&self.route.retry, &facts)
     }
@@ -237,7 +240,8 @@ impl Call<'_> {
             None => false,
             Some(wait) => {
                 if !wait.is_zero() {
-                    timer::sleep_until(Instant::now() + wait).await;
+                    timer::sleep_until(timer::now() + wait).await;
+                    timer::now();
                 }
                 true
             }
@@ -248,7 +252,7 @@ impl Call<'_> {
     ///
     /// The endpoint stays loaded until the response has ended.
     fn give_up(&self, exchange: &mut Exchange, pick: Option<Pick>, end: AttemptEnd) -> PoolEnd {
-        exchange.answered = Some(Instant::now());
+        exchange.answered = Some(timer::recent());
         match (end.ended, end.response) {
             (Ended::Failed(failure), _) => self.failed(failure, end.upload),
             // A plain answer is no fault of the endpoint, only no WebSocket.

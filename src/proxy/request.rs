@@ -15,17 +15,16 @@ use crate::{
 };
 
 /// Refuses a body that says it is too large, and bounds one that does not say.
-pub(super) fn limit_body(
-    request: Request<Body>,
-    max: Option<u64>,
-) -> Result<Request<Body>, BadRequest> {
+pub(super) fn limit_body(request: &mut Request<Body>, max: Option<u64>) -> Result<(), BadRequest> {
     let Some(max) = max else {
-        return Ok(request);
+        return Ok(());
     };
-    if request.body().size_hint().lower() > max {
+    let body = request.body_mut();
+    if body.size_hint().lower() > max {
         return Err(BadRequest::BodyTooLarge);
     }
-    Ok(request.map(|body| body.limited(max)))
+    *body = std::mem::replace(body, Body::Empty).limited(max);
+    Ok(())
 }
 
 /// Answers an OPTIONS that may go no further (RFC 9110 section 7.6.2).

@@ -48,7 +48,7 @@ async fn walk(
     exchange.decision = Some(decision);
     let snapshot = Rc::clone(&exchange.snapshot);
     let route = &snapshot.shared.routes[decision.route.0 as usize];
-    let mut request = request::limit_body(request, route.body_max)?;
+    request::limit_body(&mut request, route.body_max)?;
     if let Some(answer) = request::answer_options(exchange, &mut request) {
         return Ok(answer);
     }

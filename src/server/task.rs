@@ -5,9 +5,10 @@ use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
-    task::Poll,
+    task::{Context, Poll},
 };
 
+use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 
 /// Tasks that have started and not ended, in the whole process.
@@ -22,13 +23,37 @@ pub fn spawn_local<F>(name: &'static str, future: F) -> JoinHandle<()>
 where
     F: Future<Output = ()> + 'static,
 {
-    let guard = TaskGuard::new();
-    tokio::task::spawn_local(async move {
-        let _guard = guard;
-        if caught(std::pin::pin!(future)).await.is_err() {
-            tracing::error!(task = name, "a task panicked; this is a bug");
-        }
+    tokio::task::spawn_local(Task {
+        name,
+        future,
+        guard: TaskGuard::new(),
     })
+}
+
+pin_project! {
+    /// A task, as the runtime sees it. A type of its own, since an `async` block would have
+    /// room for the future twice: as it was given, and where it runs.
+    struct Task<F> {
+        name: &'static str,
+        #[pin]
+        future: F,
+        guard: TaskGuard,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Task<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        match poll_caught(this.future, cx) {
+            Ok(polled) => polled,
+            Err(Panicked) => {
+                tracing::error!(task = this.name, "a task panicked; this is a bug");
+                Poll::Ready(())
+            }
+        }
+    }
 }
 
 /// The future panicked.
@@ -42,18 +67,22 @@ pub struct Panicked;
 /// # Errors
 /// [`Panicked`] if the future panicked; it is not polled again.
 pub async fn caught<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Panicked> {
-    std::future::poll_fn(|cx| {
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        match polled {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(_) => {
-                PANICS.fetch_add(1, Ordering::Relaxed);
-                Poll::Ready(Err(Panicked))
-            }
-        }
+    std::future::poll_fn(|cx| match poll_caught(future.as_mut(), cx) {
+        Ok(polled) => polled.map(Ok),
+        Err(panicked) => Poll::Ready(Err(panicked)),
     })
     .await
+}
+
+fn poll_caught<F: Future>(
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Result<Poll<F::Output>, Panicked> {
+    let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
+    polled.map_err(|_| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        Panicked
+    })
 }
 
 struct TaskGuard;

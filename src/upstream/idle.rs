@@ -18,7 +18,7 @@ use super::{
     shared::{EndpointShared, PoolShared},
     transport::{Http1Connection, Http2Connection},
 };
-use crate::telemetry::metrics::Gauge;
+use crate::{telemetry::metrics::Gauge, timer};
 
 /// One worker's side of an endpoint.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl LocalEndpoint {
         }
         self.idle_gauge.add(1);
         self.idle.borrow_mut().push(Idle {
-            since: Instant::now(),
+            since: timer::recent(),
             connection,
         });
         self.pool.tell_freed();

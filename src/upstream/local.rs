@@ -190,10 +190,10 @@ impl LocalPool {
         deadline: Instant,
     ) -> Result<Acquired, Failure> {
         if self.pool.protocol == Protocol::Http2 {
-            return self.acquire_shared(index, deadline).await;
+            return Box::pin(self.acquire_shared(index, deadline)).await;
         }
         let local = &self.endpoints[index.0 as usize];
-        let now = Instant::now();
+        let now = timer::recent();
         if !fresh
             && announcement.is_none()
             && let Some(open) = self.take_open(local, now)
@@ -202,7 +202,8 @@ impl LocalPool {
         }
         let guard = self.count_connection().ok_or(Failure::LimitReached)?;
         let deadline = deadline.min(now + self.pool.connect_timeout);
-        self.open(index, guard, announcement, deadline).await
+        // In memory of its own: a request that finds an open connection does without.
+        Box::pin(self.open(index, guard, announcement, deadline)).await
     }
 
     /// Gets a share of an HTTP/2 connection. One connection to an endpoint is opened at a

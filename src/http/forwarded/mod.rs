@@ -6,7 +6,7 @@
 
 mod element;
 
-use std::net::IpAddr;
+use std::{cell::RefCell, net::IpAddr};
 
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -125,24 +125,32 @@ pub struct Hop {
     address: HeaderValue,
     /// `for=…;proto=…`, as in `Forwarded`.
     element: Box<[u8]>,
+    /// The host asked for last, and the element made for it: nearly always the next one's.
+    last: RefCell<Option<(HeaderValue, HeaderValue)>>,
 }
 
 impl Hop {
     /// What a peer that speaks this scheme adds.
     pub fn new(peer: IpAddr, scheme: Scheme) -> Self {
-        let peer = peer.to_canonical();
-        let text = peer.to_string();
-        let node = match peer {
-            IpAddr::V4(_) => text.clone(),
-            IpAddr::V6(_) => format!("\"[{text}]\""),
+        let text = text_of(peer.to_canonical());
+        let (opening, closing) = match peer.to_canonical() {
+            IpAddr::V4(_) => ("", ""),
+            IpAddr::V6(_) => ("\"[", "]\""),
         };
+        let parts: [&[u8]; 6] = [
+            b"for=",
+            opening.as_bytes(),
+            &text,
+            closing.as_bytes(),
+            b";proto=",
+            scheme.as_str().as_bytes(),
+        ];
         Self {
             scheme,
-            element: format!("for={node};proto={}", scheme.as_str())
-                .into_bytes()
-                .into(),
+            element: parts.concat().into(),
             // The text of an address is always a valid value.
-            address: HeaderValue::try_from(text).unwrap_or(UNKNOWN),
+            address: HeaderValue::from_bytes(&text).unwrap_or(UNKNOWN),
+            last: RefCell::new(None),
         }
     }
 
@@ -158,12 +166,19 @@ impl Hop {
     /// is not begun, since there the peer would look like the client. For any other peer all that it sent under these names goes, along with the other
     /// `X-Forwarded-*` and `X-Real-IP`. `host` is what the client asked for, before any rewrite.
     pub fn write(&self, headers: &mut HeaderMap, trust: Trust, host: Option<&HeaderValue>) {
-        let trusted = trust == Trust::Trusted;
-        if !trusted {
-            remove_forged(headers);
+        let mut sent = Sent::scan(headers);
+        if trust == Trust::Untrusted {
+            if sent.forgeable {
+                remove_forged(headers);
+            }
+            // What is left, `Forwarded`, is replaced.
+            sent = Sent::default();
         }
-        let sent_address = trusted && headers.contains_key(&X_FORWARDED_FOR);
-        let sent_element = trusted && headers.contains_key(FORWARDED);
+        let Sent {
+            address: sent_address,
+            element: sent_element,
+            ..
+        } = sent;
         if sent_address {
             append_to_line(headers, &X_FORWARDED_FOR, self.address.as_bytes());
         } else if !sent_element {
@@ -171,22 +186,36 @@ impl Hop {
         }
         if sent_element {
             append_to_line(headers, &FORWARDED, &self.element_for(host));
-        } else if !sent_address
-            && let Ok(element) = HeaderValue::from_bytes(&self.element_for(host))
-        {
+        } else if !sent_address && let Some(element) = self.element_value(host) {
             headers.insert(FORWARDED, element);
         }
-        if !(trusted && headers.contains_key(&X_FORWARDED_PROTO)) {
+        if !sent.scheme {
             let scheme = HeaderValue::from_static(self.scheme.as_str());
             headers.insert(X_FORWARDED_PROTO, scheme);
         }
         match host {
-            _ if trusted && headers.contains_key(&X_FORWARDED_HOST) => {}
+            _ if sent.host => {}
             Some(host) => {
                 headers.insert(X_FORWARDED_HOST, host.clone());
             }
             None => {}
         }
+    }
+
+    /// The own element as a value of its own.
+    fn element_value(&self, host: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let Some(host) = host else {
+            return HeaderValue::from_bytes(&self.element).ok();
+        };
+        let mut last = self.last.borrow_mut();
+        if let Some((_, element)) = last.as_ref().filter(|(known, _)| known == host) {
+            return Some(element.clone());
+        }
+        let element = HeaderValue::from_bytes(&self.element_for(Some(host))).ok()?;
+        // Not the value itself: that would keep the whole head it is part of.
+        let host = HeaderValue::from_bytes(host.as_bytes()).ok()?;
+        *last = Some((host, element.clone()));
+        Some(element)
     }
 
     /// The own element of `Forwarded`, with the host quoted if it has to be.
@@ -203,6 +232,52 @@ impl Hop {
             }
         }
         element
+    }
+}
+
+/// An address as text; one of IPv4 without the machinery of formatting, which a new
+/// connection would feel.
+fn text_of(address: IpAddr) -> SmallVec<[u8; 40]> {
+    let mut text = SmallVec::new();
+    match address {
+        IpAddr::V4(address) => {
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    text.push(b'.');
+                }
+                text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+            }
+        }
+        IpAddr::V6(address) => text.extend_from_slice(address.to_string().as_bytes()),
+    }
+    text
+}
+
+/// Which of the fields a request has, found in one pass.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    address: bool,
+    element: bool,
+    scheme: bool,
+    host: bool,
+    /// One that only a trusted peer may send, and that is not replaced in any case.
+    forgeable: bool,
+}
+
+impl Sent {
+    fn scan(headers: &HeaderMap) -> Self {
+        let mut sent = Self::default();
+        for name in headers.keys() {
+            let text = name.as_str();
+            if text.starts_with('x') && is_forgeable(text) {
+                sent.forgeable = true;
+                sent.address |= *name == X_FORWARDED_FOR;
+                sent.scheme |= *name == X_FORWARDED_PROTO;
+                sent.host |= *name == X_FORWARDED_HOST;
+            }
+            sent.element |= *name == FORWARDED;
+        }
+        sent
     }
 }
 

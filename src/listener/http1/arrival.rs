@@ -12,6 +12,7 @@ use super::super::tls::HANDSHAKE;
 use crate::{
     exchange::Failure,
     http1::{RequestHead, parse_request_head},
+    timer,
 };
 
 use super::Server;
@@ -33,7 +34,7 @@ impl Server {
         let snapshot = self.connection.worker.snapshot();
         let listener = self.connection.listener(&snapshot);
         let timeouts = listener.timeouts;
-        let mut since = Instant::now();
+        let mut since = timer::recent();
         let patience = if self.first {
             timeouts.head
         } else {

@@ -8,10 +8,9 @@ mod arrival;
 mod gone;
 mod respond;
 
-use std::{cell::RefCell, pin::pin, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use ::http::{Method, Request, StatusCode, Uri, Version};
-use tokio::time::Instant;
 
 use arrival::Arrival;
 
@@ -22,7 +21,7 @@ use crate::{
     proxy,
     socket::Buffered,
     state::Listener,
-    timer::Timeout,
+    timer::{self, Timeout},
 };
 
 /// Tells a client why its connection is not served, and closes it.
@@ -100,8 +99,8 @@ impl Server {
         let asked = Asked {
             method: head.method.clone(),
             version: head.version,
+            keep_alive: head.keep_alive,
         };
-        let keep_alive = head.keep_alive;
         let request = match self.request(head, &listener) {
             Ok(request) => request,
             Err(rule) => return self.refuse(rule.into()).await,
@@ -112,8 +111,9 @@ impl Server {
             if asked.version == Version::HTTP_11 {
                 connection.interim.open();
             }
-            let serving = pin!(proxy::serve(&connection, request));
-            let served = self.unless_gone(serving, asked.version).await;
+            // In memory of its own: a connection that waits for a request does without.
+            let mut serving = Box::pin(proxy::serve(&connection, request));
+            let served = self.unless_gone(serving.as_mut(), asked.version).await;
             connection.interim.close();
             match served {
                 Some(response) => response,
@@ -123,7 +123,7 @@ impl Server {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(response).await;
         }
-        let persist = keep_alive && self.may_persist(&listener);
+        let persist = asked.keep_alive && self.may_persist(&listener);
         self.respond(response, &asked, persist, &listener).await
     }
 
@@ -160,7 +160,7 @@ impl Server {
         let worn = listener.requests_per_connection > 0
             && self.connection.requests.get() >= listener.requests_per_connection;
         let end = self.connection.end_of_life(listener.timeouts.lifetime);
-        let old = end.is_some_and(|end| Instant::now() >= end);
+        let old = end.is_some_and(|end| timer::recent() >= end);
         !worn && !old && !self.connection.is_closing() && !self.connection.worker.is_draining()
     }
 
@@ -172,6 +172,7 @@ impl Server {
         let asked = Asked {
             method: Method::GET,
             version: Version::HTTP_11,
+            keep_alive: true,
         };
         let listener = self.connection.known_listener();
         self.respond(response, &asked, false, &listener).await
@@ -182,6 +183,8 @@ impl Server {
 struct Asked {
     method: Method,
     version: Version,
+    /// The client may send more requests.
+    keep_alive: bool,
 }
 
 /// How much of the next requests is read while one is under way.

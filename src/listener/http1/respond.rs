@@ -15,7 +15,7 @@ use super::super::Exchanging;
 use crate::{
     exchange::Failure,
     http::websocket::{self, Frames},
-    http1::{BodyEncoder, Framing, KeepAlive, encode_response_head},
+    http1::{self, BodyEncoder, Framing, KeepAlive, encode_response_head},
     proxy::{self, Outgoing},
     socket::Buffered,
     state::Listener,
@@ -58,6 +58,7 @@ impl Server {
                 Some(&date),
             );
         }
+        http1::recycle(head.headers);
         let sent = self
             .send(&mut outgoing, framing, listener.timeouts.body_idle)
             .await;
@@ -73,6 +74,9 @@ impl Server {
                 self.shared.borrow().io.stream().reset();
                 Next::End
             }
+            // The client has said that nothing more comes, and nothing has: no answer of ours
+            // can be lost to a reset.
+            Sent::Whole if received_all && !asked.keep_alive && self.is_spent() => Next::End,
             Sent::Whole if close || !received_all => {
                 self.linger().await;
                 Next::End
@@ -139,6 +143,13 @@ impl Server {
                 Sent::Cut
             }
         }
+    }
+
+    /// Whether nothing is left over of what the client sent, nor anything to be said before
+    /// the end.
+    fn is_spent(&self) -> bool {
+        let io = &mut self.shared.borrow_mut().io;
+        !io.has_received() && !io.stream().holds_back()
     }
 
     /// Ends our direction and reads on for a while, so that the answer is not lost to a reset

@@ -92,7 +92,7 @@ impl Worker {
             log: RefCell::new(None),
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
             date: RefCell::new(DateCache::new()),
-            clock: Cell::new((SystemTime::now(), Instant::now())),
+            clock: Cell::new((SystemTime::now(), timer::now())),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             accepting: RefCell::default(),
@@ -157,7 +157,7 @@ impl Worker {
     /// The wall clock, as of the last tick and the time since.
     pub fn wall_time(&self) -> SystemTime {
         let (wall, then) = self.clock.get();
-        wall + then.elapsed()
+        wall + timer::recent().saturating_duration_since(then)
     }
 
     /// The time as HTTP writes it.
@@ -246,7 +246,7 @@ impl Worker {
         let mut ticks = 0_u64;
         loop {
             timer::sleep_until(Instant::now() + TICK).await;
-            self.clock.set((SystemTime::now(), Instant::now()));
+            self.clock.set((SystemTime::now(), timer::now()));
             self.kept.set(0);
             if let Some(log) = &mut *self.log.borrow_mut() {
                 log.flush();

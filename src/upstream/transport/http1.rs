@@ -184,6 +184,9 @@ impl Call {
         if let Err(failure) = self.sender.drive(io, cx) {
             return Poll::Ready(Err(failure));
         }
+        if io.awaits_burst() {
+            return Poll::Pending;
+        }
         loop {
             if io.has_received() {
                 self.received_any = true;

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::{
     exchange::{Body, Failure},
-    timer::Timeout,
+    timer::{self, Timeout},
 };
 
 /// What goes upstream, in parts that a second attempt can use again.
@@ -94,7 +94,7 @@ impl Clock {
         Self {
             patience,
             timeout: Timeout::new(),
-            moving: (!upload.is_ended()).then(|| (0, Instant::now())),
+            moving: (!upload.is_ended()).then(|| (0, timer::recent())),
         }
     }
 
