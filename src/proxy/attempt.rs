@@ -71,7 +71,7 @@ impl Call<'_> {
             idle: timeouts.idle,
         };
         if exchange.grpc {
-            self.stamp(exchange, started);
+            self.stamp(exchange, timer::now());
         }
         let mut end = self.call(exchange, pick, upload, fresh, patience).await;
         let took = timer::now() - started;
