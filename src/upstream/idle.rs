@@ -5,7 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
 };
@@ -16,7 +16,7 @@ use super::{
     opening::Opening,
     picker::Load,
     shared::{EndpointShared, PoolShared},
-    transport::{Http1Connection, Http2Connection},
+    transport::{Closing, Http1Connection, Http2Connection},
 };
 use crate::{telemetry::metrics::Gauge, timer};
 
@@ -30,7 +30,8 @@ pub struct LocalEndpoint {
     pool: Arc<PoolShared>,
     idle: RefCell<Vec<Idle>>,
     http2: RefCell<Vec<Rc<Http2Connection>>>,
-    opening: RefCell<Option<Rc<Opening>>>,
+    /// Held by those who wait for it: its outcome holds the connection open.
+    opening: RefCell<Weak<Opening>>,
     retired: Cell<bool>,
     idle_gauge: Gauge,
 }
@@ -74,13 +75,14 @@ impl LocalEndpoint {
             if fresh && same && idle.connection.is_usable() {
                 return Some(idle.connection);
             }
+            idle.connection.close();
         }
     }
 
     /// Takes a connection back after a clean exchange.
     pub fn give_back(&self, connection: Box<Http1Connection>) {
         if self.retired.get() {
-            return;
+            return connection.close();
         }
         self.idle_gauge.add(1);
         self.idle.borrow_mut().push(Idle {
@@ -97,25 +99,24 @@ impl LocalEndpoint {
             return false;
         }
         self.idle_gauge.add(-1);
-        idle.remove(0);
+        idle.remove(0).connection.close();
         true
     }
 
     /// Closes what has waited or lived too long, or was closed by the endpoint.
     pub fn sweep(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) {
         let mut idle = self.idle.borrow_mut();
-        let before = idle.len();
-        idle.retain_mut(|idle| {
+        let spent = idle.extract_if(.., |idle| {
             let keep = now < idle.since + idle_timeout
                 && now < idle.connection.opened() + lifetime
                 && idle.connection.is_usable();
             if keep && now > idle.since + MEMORY_KEPT {
                 idle.connection.release_memory();
             }
-            keep
+            !keep
         });
-        let closed = i64::try_from(before - idle.len()).unwrap_or(0);
-        self.idle_gauge.add(-closed);
+        let closed = spent.map(|idle| idle.connection.close()).count();
+        self.idle_gauge.add(-i64::try_from(closed).unwrap_or(0));
         self.http2
             .borrow_mut()
             .retain(|connection| !connection.is_spent(now, idle_timeout, lifetime));
@@ -139,17 +140,14 @@ impl LocalEndpoint {
 
     /// The HTTP/2 connection that is being opened, if one is.
     pub fn opening(&self) -> Option<Rc<Opening>> {
-        let opening = self.opening.borrow();
-        opening
-            .as_ref()
-            .filter(|opening| !opening.has_ended())
-            .cloned()
+        let opening = self.opening.borrow().upgrade();
+        opening.filter(|opening| !opening.has_ended())
     }
 
     /// From here on others wait for the connection that is being opened.
     pub fn begin_opening(&self) -> Rc<Opening> {
         let opening = Rc::new(Opening::default());
-        *self.opening.borrow_mut() = Some(Rc::clone(&opening));
+        *self.opening.borrow_mut() = Rc::downgrade(&opening);
         opening
     }
 
@@ -162,12 +160,15 @@ impl LocalEndpoint {
         }
     }
 
-    /// The endpoint has left the pool: closes what is idle, and takes nothing back.
-    pub fn retire(&self) {
+    /// The endpoint has left the pool, or the worker ends: closes what is idle, and takes
+    /// nothing back. Gives what tells when connections that are shared have closed.
+    pub fn retire(&self) -> Vec<Closing> {
         self.retired.set(true);
         let idle = std::mem::take(&mut *self.idle.borrow_mut());
         self.idle_gauge.add(-i64::try_from(idle.len()).unwrap_or(0));
-        self.http2.borrow_mut().clear();
+        idle.into_iter().for_each(|idle| idle.connection.close());
+        let shared = std::mem::take(&mut *self.http2.borrow_mut());
+        shared.iter().map(|shared| shared.closing()).collect()
     }
 }
 

@@ -1,7 +1,9 @@
 //! TLS towards endpoints: verified unless told otherwise, HTTP/1.1 and HTTP/2, and what
 //! becomes of a request when it fails.
 
-use crate::harness::{Authority, Backend, H2Backend, Seen, Settings, Tunnel, answer, h2_answer};
+use crate::harness::{
+    Authority, Backend, H2Backend, Proxy, Seen, Settings, Tunnel, answer, eventually, h2_answer,
+};
 
 /// A pool at `$app` with these lines.
 fn pool(lines: &str) -> Settings {
@@ -213,4 +215,79 @@ async fn connections_in_the_clear_are_not_used_once_a_pool_speaks_tls() {
     reply.assert_failure(504, "connection_timeout");
     assert_eq!(app.seen().iter().filter(|seen| seen.complete).count(), 1);
     proxy.finish().await;
+}
+
+/// A proxy with an idle session to an endpoint, in HTTP/1.1 or HTTP/2, with these lines in
+/// its pool.
+async fn idle(protocol: &str, lines: &str) -> (Proxy, Tunnel) {
+    let authority = Authority::new("test authority");
+    let issued = authority.issue("app", &["127.0.0.1"]);
+    let front = if protocol == "h2" {
+        let app = H2Backend::start(|seen: &Seen| h2_answer(&seen.target)).await;
+        Tunnel::from_tls(app.address(), issued.server(&["h2"]))
+            .await
+            .keeping(app)
+    } else {
+        let app = echo().await;
+        Tunnel::from_tls(app.address(), issued.server(&["http/1.1"]))
+            .await
+            .keeping(app)
+    };
+    let settings = pool(&format!(
+        "protocol = \"{protocol}\"\ntls = {{ ca = \"ca.pem\" }}\n{lines}"
+    ));
+    authority.write(settings.folder(), "ca.pem");
+    let proxy = settings.address("app", front.address()).start().await;
+    assert_eq!(proxy.get("/").await.status, 200, "{protocol}");
+    assert_eq!((front.sessions(), front.ends()), (1, (0, 0)), "{protocol}");
+    (proxy, front)
+}
+
+async fn ends_with_a_word(front: &Tunnel, why: &str) {
+    eventually(format!("the session has ended: {why}"), || async {
+        (front.ends() != (0, 0)).then_some(())
+    })
+    .await;
+    assert_eq!(front.ends(), (1, 0), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_has_waited_or_lived_too_long_ends_with_a_word() {
+    for protocol in ["http/1.1", "h2"] {
+        for limit in ["idle", "lifetime"] {
+            let lines = format!("timeouts = {{ {limit} = \"500ms\" }}");
+            let (proxy, front) = idle(protocol, &lines).await;
+            ends_with_a_word(&front, &format!("{protocol}, {limit}")).await;
+            proxy.finish().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_with_an_endpoint_that_leaves_ends_with_a_word() {
+    for protocol in ["http/1.1", "h2"] {
+        let (mut proxy, front) = idle(protocol, "").await;
+        proxy
+            .reload(
+                r#"
+                [listeners.web]
+                address = "$web"
+                [routes.all]
+                respond = { }
+                "#,
+            )
+            .await;
+        ends_with_a_word(&front, protocol).await;
+        proxy.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_with_endpoints_end_with_a_word_when_the_proxy_does() {
+    for protocol in ["http/1.1", "h2"] {
+        let (mut proxy, front) = idle(protocol, "").await;
+        proxy.signal(rustix::process::Signal::TERM);
+        assert!(proxy.exited().await.success());
+        ends_with_a_word(&front, protocol).await;
+    }
 }

@@ -125,10 +125,25 @@ impl Worker {
         while !self.connections.borrow().is_empty() && Instant::now() < patience {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        self.close_upstream().await;
         tick.abort();
         wheel.abort();
         bursts.abort();
         self.log.borrow_mut().take();
+    }
+
+    /// Closes what is left open to endpoints, so that each of them is told.
+    async fn close_upstream(&self) {
+        let endpoints = std::mem::take(&mut *self.endpoints.borrow_mut());
+        let mut closing: Vec<_> = endpoints.values().flat_map(|it| it.retire()).collect();
+        let patience = Instant::now() + LAST_WORDS;
+        loop {
+            closing.retain(|connection| !connection.has_ended());
+            if closing.is_empty() || Instant::now() >= patience {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// This worker's view of the newest snapshot; the same one until a reload.
@@ -283,6 +298,8 @@ impl Worker {
 
 /// How long the end of the thread waits for cut connections to be gone.
 const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long it waits for shared connections to endpoints to say that they close.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Records kept for the admin API in each tick.
 const KEPT_PER_TICK: u32 = 20;
 const TICK: Duration = Duration::from_millis(200);

@@ -86,7 +86,8 @@ impl Worker {
                     endpoints.any(|endpoint| endpoint.label == *address)
                 });
                 if !stays {
-                    local.retire();
+                    // What is shared closes by itself, while the worker goes on.
+                    let _ = local.retire();
                 }
                 stays
             });

@@ -88,6 +88,12 @@ impl Http1Connection {
         !self.io.has_received() && self.io.poll_fill(&mut cx).is_pending()
     }
 
+    /// Closes it between two exchanges, waiting for nothing: the endpoint learns that the
+    /// end is meant, and not that somebody cut the connection.
+    pub fn close(mut self: Box<Self>) {
+        self.io.say_goodbye();
+    }
+
     /// Gives back the memory of the buffers while it waits.
     pub fn release_memory(&mut self) {
         self.io.release_memory();
@@ -369,7 +375,9 @@ impl ResponseBody {
             match ready!(io.poll_fill(cx)) {
                 Ok(0) => match self.decoder.on_eof() {
                     Ok(_) => {
-                        self.connection = None;
+                        if let Some(connection) = self.connection.take() {
+                            connection.close();
+                        }
                         return Poll::Ready(None);
                     }
                     Err(fault) => return Poll::Ready(Some(Err(fault.of_response()))),
@@ -409,6 +417,8 @@ impl ResponseBody {
         if clean {
             connection.exchanges += 1;
             self.home.give_back(connection);
+        } else if self.sender.is_clean() && connection.io.is_flushed() {
+            connection.close();
         }
     }
 }

@@ -10,7 +10,7 @@ mod http2;
 mod upload;
 
 pub use http1::{Http1Connection, ResponseBody, Reuse};
-pub use http2::{Http2Body, Http2Connection, LocalExecutor};
+pub use http2::{Closing, Http2Body, Http2Connection, LocalExecutor};
 pub use upload::{Piece, Upload};
 
 use std::{

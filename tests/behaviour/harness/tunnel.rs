@@ -3,32 +3,44 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream, server};
 
 /// Something that listens and passes on; it stops when this is dropped.
 pub(crate) struct Tunnel {
     address: SocketAddr,
-    sessions: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+    /// What is behind it, if it is to live as long.
+    _behind: Option<Box<dyn std::any::Any + Send + Sync>>,
     task: JoinHandle<()>,
+}
+
+/// What happened so far.
+#[derive(Default)]
+struct Counts {
+    sessions: AtomicUsize,
+    clean: AtomicUsize,
+    torn: AtomicUsize,
 }
 
 impl Tunnel {
     /// Lets plain clients speak to a TLS server at `to`, which they ask for as `name`.
     pub(crate) async fn to_tls(to: SocketAddr, config: ClientConfig, name: &'static str) -> Self {
         let config = Arc::new(config);
-        Self::start(move |mut plain, sessions| {
+        Self::start(move |mut plain, counts| {
             let config = Arc::clone(&config);
             async move {
                 let mut secured = shake(to, config, name).await?;
-                sessions.fetch_add(1, Ordering::Relaxed);
+                counts.sessions.fetch_add(1, Ordering::Relaxed);
                 copy_bidirectional(&mut plain, &mut secured).await
             }
         })
@@ -38,11 +50,12 @@ impl Tunnel {
     /// Lets TLS clients speak to a plain server at `to`.
     pub(crate) async fn from_tls(to: SocketAddr, config: ServerConfig) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        Self::start(move |stream, sessions| {
+        Self::start(move |stream, counts| {
             let acceptor = acceptor.clone();
             async move {
-                let mut secured = acceptor.accept(stream).await?;
-                sessions.fetch_add(1, Ordering::Relaxed);
+                let session = acceptor.accept(stream).await?;
+                counts.sessions.fetch_add(1, Ordering::Relaxed);
+                let mut secured = Watched { session, counts };
                 let mut plain = TcpStream::connect(to).await?;
                 copy_bidirectional(&mut secured, &mut plain).await
             }
@@ -50,14 +63,14 @@ impl Tunnel {
         .await
     }
 
-    async fn start<F>(serve: impl Fn(TcpStream, Arc<AtomicUsize>) -> F + Send + 'static) -> Self
+    async fn start<F>(serve: impl Fn(TcpStream, Arc<Counts>) -> F + Send + 'static) -> Self
     where
         F: Future<Output = io::Result<(u64, u64)>> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let sessions = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&sessions);
+        let counts = Arc::new(Counts::default());
+        let counted = Arc::clone(&counts);
         let task = tokio::spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
@@ -66,9 +79,16 @@ impl Tunnel {
         });
         Self {
             address,
-            sessions,
+            counts,
+            _behind: None,
             task,
         }
+    }
+
+    /// Lets what is behind it live as long as itself.
+    pub(crate) fn keeping(mut self, behind: impl std::any::Any + Send + Sync) -> Self {
+        self._behind = Some(Box::new(behind));
+        self
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -77,7 +97,59 @@ impl Tunnel {
 
     /// How many sessions were agreed on so far.
     pub(crate) fn sessions(&self) -> usize {
-        self.sessions.load(Ordering::Relaxed)
+        self.counts.sessions.load(Ordering::Relaxed)
+    }
+
+    /// How many clients of a server's tunnel ended their session with `close_notify`, and how
+    /// many without.
+    pub(crate) fn ends(&self) -> (usize, usize) {
+        let (clean, torn) = (&self.counts.clean, &self.counts.torn);
+        (clean.load(Ordering::Relaxed), torn.load(Ordering::Relaxed))
+    }
+}
+
+/// A session that notes how the client ends it.
+struct Watched {
+    session: server::TlsStream<TcpStream>,
+    counts: Arc<Counts>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.session).poll_read(cx, buffer));
+        match &read {
+            Ok(()) if buffer.filled().len() > before => {}
+            Ok(()) => {
+                self.counts.clean.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => {
+                self.counts.torn.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.session).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.session).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.session).poll_shutdown(cx)
     }
 }
 

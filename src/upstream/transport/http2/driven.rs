@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    fmt,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     rc::Weak,
@@ -20,6 +21,12 @@ pub(super) struct Driven {
     /// Who waits for the settings.
     waiting: RefCell<Option<Waker>>,
     ended: Cell<bool>,
+}
+
+impl fmt::Debug for Driven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driven").finish_non_exhaustive()
+    }
 }
 
 type Driver = http2::Connection<HyperStream, SharedUpload, Watched>;

@@ -12,7 +12,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -50,6 +50,17 @@ pub struct Http2Connection {
     /// An exchange found it broken before its task did.
     broken: Cell<bool>,
     last_used: Cell<Instant>,
+}
+
+/// Tells when a connection that nobody uses any more has said its last words.
+#[derive(Debug)]
+pub struct Closing(Weak<Driven>);
+
+impl Closing {
+    /// Whether its task has ended.
+    pub fn has_ended(&self) -> bool {
+        self.0.strong_count() == 0
+    }
 }
 
 impl Http2Connection {
@@ -125,6 +136,11 @@ impl Http2Connection {
     /// Whether it takes no more exchanges at all.
     pub fn is_closed(&self) -> bool {
         self.broken.get() || self.sender.is_closed()
+    }
+
+    /// What tells when it has closed, after the last exchange on it.
+    pub fn closing(&self) -> Closing {
+        Closing(Rc::downgrade(&self.driven))
     }
 
     /// Whether it has carried no exchange yet.
