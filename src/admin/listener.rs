@@ -68,6 +68,23 @@ impl AdminListener {
         Ok(Self { socket, address })
     }
 
+    /// Takes over a socket that the process was given; it listens already.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn inherit(address: &AdminAddress, socket: socket2::Socket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let socket = match address {
+            AdminAddress::Tcp(_) => Socket::Tcp(TcpListener::from_std(socket.into())?),
+            AdminAddress::Unix(_) => Socket::Unix(UnixListener::from_std(socket.into())?),
+        };
+        let address = address.clone();
+        Ok(Self { socket, address })
+    }
+
     /// Where it listens; of port 0, the port that was given.
     pub fn address(&self) -> &AdminAddress {
         &self.address

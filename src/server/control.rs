@@ -29,9 +29,9 @@ use super::{
     worker::Command,
 };
 use crate::{
-    admin::{AdminControl, AdminListener, AdminServer, AdminSettings},
+    admin::{AdminAddress, AdminControl, AdminListener, AdminServer, AdminSettings},
     config::{ContentHash, Watcher},
-    state::Registry,
+    state::{self, BindAddress, Registry},
     telemetry::{events::Events, log::LogControl},
     upstream::health::{Schedule, TICK},
 };
@@ -207,7 +207,8 @@ impl Control {
         let failed = |error: &dyn std::fmt::Display| StartError::Admin(error.to_string());
         let address = written.address.to_string();
         let address = address.parse().map_err(|_| failed(&"malformed address"))?;
-        let listener = AdminListener::bind(&address)
+        let listener = self
+            .admin_listener(&address, &state::bind_address(&written.address))
             .map_err(|error| failed(&format!("cannot listen on {address}: {error}")))?;
         let token = written.token.as_ref().map(|token| token.reveal());
         let settings = AdminSettings {
@@ -225,6 +226,19 @@ impl Control {
         tracing::info!(address = %server.address(), "admin API");
         self.admin = Some(server.control());
         Ok(Some(server))
+    }
+
+    /// The socket that was given for this address, else one of its own.
+    fn admin_listener(
+        &self,
+        address: &AdminAddress,
+        known_as: &BindAddress,
+    ) -> std::io::Result<AdminListener> {
+        let given = self.shared.inherited.take(known_as, 1).transpose()?;
+        match given.and_then(|mut sockets| sockets.pop()) {
+            Some(socket) => AdminListener::inherit(address, socket),
+            None => AdminListener::bind(address),
+        }
     }
 
     async fn start(&mut self, prepared: Prepared) -> Result<(), StartError> {
@@ -416,7 +430,7 @@ impl Control {
         let _ = tokio::time::timeout(Duration::from_secs(5), joined).await;
         let paths = self.shared.snapshot();
         for listener in &paths.listeners {
-            if let crate::state::BindAddress::Unix(path) = &listener.address
+            if let BindAddress::Unix(path) = &listener.address
                 && !self.shared.inherited.holds(&listener.address)
             {
                 let _ = std::fs::remove_file(path);

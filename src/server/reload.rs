@@ -78,9 +78,16 @@ impl Prepared {
         let snapshot = Arc::new(state::build(&source, registry)?);
         let bound = bind_new(&snapshot, None, inherited, workers)
             .map_err(|(name, error)| StartError::Bind(name, error))?;
+        let admin = snapshot.config.admin.as_ref();
+        let admin = admin.map(|admin| state::bind_address(&admin.address));
         for address in inherited.addresses() {
-            if !snapshot.listeners.iter().any(|it| it.address == *address) {
-                tracing::warn!(%address, "no listener takes the socket that was given");
+            let mut wanted = snapshot
+                .listeners
+                .iter()
+                .map(|it| &it.address)
+                .chain(&admin);
+            if !wanted.any(|wanted| wanted == address) {
+                tracing::warn!(%address, "neither a listener nor [admin] takes the socket that was given");
             }
         }
         Ok(Self {

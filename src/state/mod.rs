@@ -7,7 +7,7 @@ mod local;
 mod registry;
 mod snapshot;
 
-pub use build::{BuildError, Source, TestFailure, build, run_tests};
+pub use build::{BuildError, Source, TestFailure, bind_address, build, run_tests};
 pub use decision::{Decision, RequestView, route};
 pub use explain::{Asked, Explained, explain};
 pub use local::LocalSnapshot;

@@ -118,7 +118,7 @@ async fn sockets_that_nobody_wants_or_another_process_was_given_change_nothing()
     let warning = proxy
         .log()
         .lines()
-        .find(|line| line.contains("no listener takes"))
+        .find(|line| line.contains("takes the socket that was given"))
         .map(str::to_owned);
     assert!(warning.is_some_and(|line| line.contains(&address.to_string())));
     let other = Settings::new(ALL)
@@ -130,6 +130,47 @@ async fn sockets_that_nobody_wants_or_another_process_was_given_change_nothing()
     assert_eq!(other.get("/").await.text(), "app");
     other.finish().await;
     proxy.finish().await;
+}
+
+#[tokio::test]
+async fn the_admin_api_takes_the_socket_that_has_its_address() {
+    let app = Backend::start(identity("app")).await;
+    let socket = held();
+    // Nobody else can have this address: the API answers there by the given socket only.
+    let proxy = Settings::new(ALL)
+        .backend("app", &app)
+        .address("admin", socket.local_addr().unwrap())
+        .socket(socket.try_clone().unwrap())
+        .start()
+        .await;
+    let answer = proxy.admin("GET", "/status", "").await.unwrap();
+    assert_eq!(answer.status, 200);
+    let log = proxy.log();
+    assert!(!log.contains("takes the socket that was given"), "{log}");
+    assert_eq!(proxy.get("/").await.text(), "app");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn the_admin_api_takes_a_unix_socket_and_leaves_its_file() {
+    let app = Backend::start(identity("app")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin.sock");
+    let socket = UnixListener::bind(&path).unwrap();
+    let text = format!("{ALL}\n[admin]\naddress = \"unix:{}\"", path.display());
+    let mut proxy = Settings::new(&text)
+        .backend("app", &app)
+        .socket(socket.try_clone().unwrap())
+        .launch();
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let request = b"GET /live HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    proxy.signal(Signal::TERM);
+    assert!(proxy.exited().await.success());
+    assert!(path.exists());
 }
 
 /// The manager's end of the notifications.

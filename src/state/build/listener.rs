@@ -18,10 +18,7 @@ pub(super) fn build(
     name: &Arc<str>,
     written: &schema::Listener,
 ) -> Result<Arc<Listener>, BuildError> {
-    let address = match &written.address {
-        value::BindAddress::Tcp(address) => BindAddress::Tcp(*address),
-        value::BindAddress::Unix(path) => BindAddress::Unix(path.clone()),
-    };
+    let address = bind_address(&written.address);
     let speaks = |protocol| written.protocols.contains(&protocol);
     let limits = &written.limits;
     let tls = match &written.tls {
@@ -64,6 +61,14 @@ pub(super) fn build(
         address,
         tls,
     }))
+}
+
+/// Where to listen.
+pub fn bind_address(written: &value::BindAddress) -> BindAddress {
+    match written {
+        value::BindAddress::Tcp(address) => BindAddress::Tcp(*address),
+        value::BindAddress::Unix(path) => BindAddress::Unix(path.clone()),
+    }
 }
 
 /// The TLS of the last snapshot if nothing about it changed, else a new one.
