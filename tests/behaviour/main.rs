@@ -41,6 +41,7 @@ mod selftest;
 mod sockets;
 mod timeouts;
 mod tls;
+mod tls_openssl;
 mod tls_upstream;
 mod upgrade;
 mod websocket;
