@@ -10,7 +10,7 @@ use super::{
     print,
 };
 use crate::{
-    config::{self, Config, Fault, Faults, Loaded, Rules},
+    config::{self, Config, Fault, Faults, Loaded, PastTime, Rules},
     server::{self, Registered},
     state::{BuildError, Snapshot},
 };
@@ -58,7 +58,7 @@ pub(super) fn check(file: &Path, format: OutputFormat) -> Result<Exit, CommandEr
 
 /// Reads and compiles a file for a command that needs it whole; its warnings are for `check` to tell.
 pub(super) fn compile(file: &Path) -> Result<Snapshot, CommandError> {
-    let loaded = load(file).map_err(CommandError::Faults)?;
+    let loaded = load(file, PastTime::Served).map_err(CommandError::Faults)?;
     // A failing test refuses a reload, but the question can be answered, and the answer
     // is what helps to mend the test.
     let untested = Loaded {
@@ -77,8 +77,12 @@ pub(super) fn compile(file: &Path) -> Result<Snapshot, CommandError> {
 }
 
 /// Reads and checks a file.
-pub(super) fn load(file: &Path) -> Result<Loaded, Faults> {
-    config::load(file, &Rules::default())
+pub(super) fn load(file: &Path, past_time: PastTime<'_>) -> Result<Loaded, Faults> {
+    let rules = Rules {
+        past_time,
+        ..Rules::default()
+    };
+    config::load(file, &rules)
 }
 
 fn look_at(file: &Path) -> Checked {
@@ -87,7 +91,7 @@ fn look_at(file: &Path) -> Checked {
         error: None,
         summary: None,
     };
-    let loaded = match load(file) {
+    let loaded = match load(file, PastTime::Refused) {
         Ok(loaded) => loaded,
         Err(faults) => return refused(faults),
     };

@@ -21,7 +21,7 @@ pub mod setting;
 pub mod value;
 pub mod watch;
 
-pub use check::Rules;
+pub use check::{PastTime, Rules};
 pub use diagnostic::{Fault, Faults, Severity};
 pub use diff::Diff;
 pub use load::{ContentHash, Loaded, load, parse};

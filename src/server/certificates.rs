@@ -6,21 +6,32 @@
 //! two looks: chain and key are seldom written at once. What cannot be used leaves the
 //! old in use, and is told in log, event and metric.
 //!
+//! Each look also reads the clock: what is soon past its time is told every day.
+//!
 //! Owns the gauges of when certificates expire, and what it last saw of each file.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{Shared, task};
+use super::{
+    Shared,
+    expiry::{Expiries, Subject},
+    task,
+};
 use crate::{
     state::Snapshot,
     telemetry::{
         events::Events,
         metrics::{ControlMetrics, SharedGauge, names},
     },
-    tls::{ClientTls, ServerTls, Stamps, TicketKeys, TlsFault},
+    tls::{Certificate, ClientTls, ServerTls, Stamps, TicketKeys, TlsFault},
 };
 
 /// Starts the watch as a task of the control thread.
@@ -39,6 +50,7 @@ async fn watch(shared: Arc<Shared>, events: Arc<Events>, tickets: Arc<TicketKeys
         metrics: shared.metrics.control(),
         seen: HashMap::new(),
         shown: HashMap::new(),
+        expiries: Expiries::default(),
     };
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -55,6 +67,7 @@ struct Watch {
     seen: HashMap<Owner, Seen>,
     /// By listener or pool, and file. Kept, since a gauge lives as long as its handle.
     shown: HashMap<(String, PathBuf), SharedGauge>,
+    expiries: Expiries,
 }
 
 /// What a look saw, and whether it has been judged.
@@ -91,6 +104,16 @@ impl Watch {
         self.seen
             .retain(|owner, _| all.iter().any(|(it, _)| it == owner));
         self.show(snapshot);
+        let subjects = all.iter().flat_map(|(owner, held)| {
+            let (kind, name) = owner.words();
+            let certificates = held.certificates().into_iter();
+            certificates.map(move |certificate| Subject {
+                kind,
+                name: name.to_owned(),
+                certificate,
+            })
+        });
+        self.expiries.tell(subjects, SystemTime::now(), events);
     }
 
     /// Whether the files have been the same for two looks and not been judged yet.
@@ -134,8 +157,9 @@ impl Watch {
         let mut expiries: HashMap<(String, PathBuf), i64> = HashMap::new();
         for listener in &snapshot.listeners {
             let Some(tls) = &listener.tls else { continue };
-            for (file, expires) in tls.expiries() {
-                expiries.insert((listener.name.to_string(), file), expires);
+            for certificate in tls.certificates() {
+                let key = (listener.name.to_string(), certificate.files.chain.clone());
+                expiries.insert(key, certificate.expires);
             }
         }
         self.shown.retain(|key, _| expiries.contains_key(key));
@@ -172,6 +196,13 @@ impl Held {
         match self {
             Self::Server(tls) => tls.stamps(),
             Self::Client(tls) => tls.stamps(),
+        }
+    }
+
+    fn certificates(&self) -> Vec<Arc<Certificate>> {
+        match self {
+            Self::Server(tls) => tls.certificates(),
+            Self::Client(tls) => tls.certificate().into_iter().collect(),
         }
     }
 

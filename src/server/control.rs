@@ -357,11 +357,11 @@ impl Control {
     /// Reads the file on a thread for such things: the disk may be slow.
     async fn load(&self) -> Result<crate::config::Loaded, crate::config::Faults> {
         let (path, shared) = (self.path.clone(), Arc::clone(&self.shared));
-        let loading = tokio::task::spawn_blocking(move || reload::load(&path, &shared.registered));
+        let loading = tokio::task::spawn_blocking(move || reload::load(&path, &shared));
         match loading.await {
             Ok(loaded) => loaded,
             // Only a panic gets here; the file is then read again in this thread.
-            Err(_) => reload::load(&self.path, &self.shared.registered),
+            Err(_) => reload::load(&self.path, &self.shared),
         }
     }
 

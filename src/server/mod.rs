@@ -9,6 +9,7 @@ mod board;
 mod certificates;
 mod control;
 mod drain;
+mod expiry;
 mod last_good;
 mod metrics;
 mod notify;

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     admin::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness},
-    config::{self, Diff, Loaded, Rules},
+    config::{self, Diff, Loaded, PastTime, Rules},
     state::{self, Action, BuildError, Route, Snapshot, Source},
     telemetry::metrics::names,
     upstream::{health::AdminState, pool::Pool},
@@ -47,10 +47,17 @@ impl Api {
     }
 
     /// Checks a text as if it were the content of the file.
-    fn parse(&self, text: String) -> Result<Loaded, Value> {
+    fn parse(&self, text: String, past_time: PastTime<'_>) -> Result<Loaded, Value> {
         let names: Vec<&str> = self.shared.registered.pickers.names().collect();
-        config::parse(text, &self.path, &Rules { pickers: &names })
-            .map_err(|faults| json!({ "ok": false, "faults": faults }))
+        config::parse(
+            text,
+            &self.path,
+            &Rules {
+                pickers: &names,
+                past_time,
+            },
+        )
+        .map_err(|faults| json!({ "ok": false, "faults": faults }))
     }
 }
 
@@ -196,7 +203,7 @@ impl Operations for Api {
     }
 
     fn check(&self, text: String) -> Value {
-        let loaded = match self.parse(text) {
+        let loaded = match self.parse(text, PastTime::Refused) {
             Ok(loaded) => loaded,
             Err(faults) => return faults,
         };
@@ -207,7 +214,7 @@ impl Operations for Api {
     }
 
     fn diff(&self, text: String) -> Value {
-        match self.parse(text) {
+        match self.parse(text, PastTime::Served) {
             Ok(loaded) => json!(Diff::between(
                 &self.shared.snapshot().config,
                 &loaded.config

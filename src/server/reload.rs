@@ -12,7 +12,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{Registered, Shared, StartError, last_good, worker::Command};
 use crate::{
-    config::{self, Config, Diff, Faults, Loaded, Rules},
+    config::{self, Config, Diff, Faults, Loaded, PastTime, Rules},
     listener::{
         bind::{self, BindError},
         inherited::Inherited,
@@ -131,9 +131,14 @@ impl Prepared {
 }
 
 /// Reads and checks the file.
-pub(crate) fn load(path: &Path, registered: &Registered) -> Result<Loaded, Faults> {
-    let names: Vec<&str> = registered.pickers.names().collect();
-    config::load(path, &Rules { pickers: &names })
+pub(crate) fn load(path: &Path, shared: &Shared) -> Result<Loaded, Faults> {
+    let names: Vec<&str> = shared.registered.pickers.names().collect();
+    let used = shared.snapshot().certificates();
+    let rules = Rules {
+        pickers: &names,
+        past_time: PastTime::InUse(&used),
+    };
+    config::load(path, &rules)
 }
 
 /// Opens the access log anew if the configuration of it changed.

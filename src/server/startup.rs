@@ -20,7 +20,7 @@ use super::{
     worker::Command,
 };
 use crate::{
-    config::{self, Faults, Loaded, Rules, schema::Workers},
+    config::{self, Faults, Loaded, PastTime, Rules, schema::Workers},
     filter::Filter,
     http::via::Pseudonym,
     listener::{bind::BindError, inherited::Inherited},
@@ -179,7 +179,11 @@ impl Server {
     /// Reads the file; if that is faulty, the last good one that is kept on disk.
     fn load(&self) -> Result<(Loaded, Option<String>), StartError> {
         let names: Vec<&str> = self.registered.pickers.names().collect();
-        let rules = Rules { pickers: &names };
+        let rules = Rules {
+            pickers: &names,
+            // An expired certificate is no reason to serve nothing at all.
+            past_time: PastTime::Served,
+        };
         let faults = match config::load(&self.path, &rules) {
             Ok(loaded) => return Ok((loaded, None)),
             Err(faults) => faults,

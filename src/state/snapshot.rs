@@ -10,7 +10,7 @@ use crate::{
     resilience::RetryPolicy,
     route::RouteTable,
     telemetry::access_log::AccessLogSettings,
-    tls::ServerTls,
+    tls::{Certificate, ServerTls},
     upstream::{
         pool::{Pool, PoolIndex, ViewIndex},
         shared::Padded,
@@ -50,6 +50,16 @@ impl Snapshot {
     /// The pool of that name.
     pub fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
         self.pools.iter().find(|pool| &*pool.name == name)
+    }
+
+    /// The certificates that are shown now, to clients and to endpoints.
+    pub fn certificates(&self) -> Vec<Arc<Certificate>> {
+        let listeners = self.listeners.iter().filter_map(|it| it.tls.as_ref());
+        let shown = listeners.flat_map(|tls| tls.certificates());
+        let pools = self.pools.iter().filter_map(|it| it.tls.as_ref());
+        shown
+            .chain(pools.filter_map(|tls| tls.certificate()))
+            .collect()
     }
 }
 

@@ -1,9 +1,9 @@
 //! One certificate with its key, read and checked.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use rustls::{Error, InconsistentKeys, sign::CertifiedKey};
@@ -14,6 +14,7 @@ use x509_parser::{
 
 use super::{
     file::{self, TlsFault},
+    ocsp::{self, Staple},
     provider,
 };
 
@@ -24,69 +25,149 @@ pub struct KeyPair {
     pub chain: PathBuf,
     /// The private key, as PEM.
     pub key: PathBuf,
+    /// What its authority says of it, in DER, to be shown with it.
+    pub ocsp: Option<PathBuf>,
+}
+
+impl KeyPair {
+    /// Each of the files.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let ocsp = self.ocsp.as_deref();
+        [self.chain.as_path(), self.key.as_path()]
+            .into_iter()
+            .chain(ocsp)
+    }
 }
 
 /// A certificate that can be shown.
 #[derive(Clone, Debug)]
 pub struct Certificate {
+    /// What it was read from.
+    pub files: KeyPair,
     /// The DNS names that it is for, in lower case; a wildcard begins with `*.`.
     pub names: Vec<String>,
     /// When it expires, in seconds of Unix time.
     pub expires: i64,
+    /// Without anything stapled to it.
     pub(super) key: Arc<CertifiedKey>,
+    /// With the response.
+    pub(super) stapled: Option<Stapled>,
+}
+
+/// A certificate with what its authority says of it.
+#[derive(Clone, Debug)]
+pub(super) struct Stapled {
+    pub(super) key: Arc<CertifiedKey>,
+    staple: Arc<Staple>,
 }
 
 impl Certificate {
-    /// Reads a certificate and its key; blocks on the disk.
+    /// Reads a certificate and its key, whatever the time is; blocks on the disk.
     ///
     /// # Errors
-    /// Why they cannot be used at `now`: unreadable, not a pair, expired.
-    pub fn load(files: &KeyPair, now: SystemTime) -> Result<Self, TlsFault> {
+    /// Why they cannot be used: unreadable, not a pair, a response about another certificate.
+    pub fn load(files: &KeyPair) -> Result<Self, TlsFault> {
         let chain = file::chain(&files.chain)?;
         let key = file::key(&files.key)?;
         let malformed = |reason: String| TlsFault::Malformed {
             path: files.chain.clone(),
             reason,
         };
-        let (names, expires) = chain.first().map_or_else(
-            || Err(malformed("no certificate".to_owned())),
-            |first| read(first).map_err(malformed),
-        )?;
-        let now_s = now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |now| now.as_secs());
-        if expires < i64::try_from(now_s).unwrap_or(i64::MAX) {
-            let expired = u64::try_from(expires).unwrap_or(0);
-            let at = UNIX_EPOCH + std::time::Duration::from_secs(expired);
-            return Err(TlsFault::Expired {
-                path: files.chain.clone(),
-                at: humantime::format_rfc3339_seconds(at).to_string(),
-            });
-        }
-        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsFault::Mismatch {
-                chain: files.chain.clone(),
-                key: files.key.clone(),
-            },
-            Error::InvalidCertificate(reason) => malformed(format!("{reason:?}")),
-            error => TlsFault::Key {
-                path: files.key.clone(),
-                reason: error.to_string(),
-            },
-        })?;
+        let first = chain.first();
+        let first = first.ok_or_else(|| malformed("no certificate".to_owned()))?;
+        let (_, parsed) =
+            X509Certificate::from_der(first).map_err(|error| malformed(error.to_string()))?;
+        let names = names(&parsed).map_err(malformed)?;
+        let expires = parsed.validity().not_after.timestamp();
+        let staple = match &files.ocsp {
+            None => None,
+            Some(path) => {
+                let staple = Staple::read(file::read(path)?, &parsed);
+                Some(staple.map_err(|fault| TlsFault::Ocsp {
+                    path: path.clone(),
+                    fault,
+                })?)
+            }
+        };
+        let key =
+            CertifiedKey::from_der(chain.clone(), key, &provider()).map_err(
+                |error| match error {
+                    Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsFault::Mismatch {
+                        chain: files.chain.clone(),
+                        key: files.key.clone(),
+                    },
+                    Error::InvalidCertificate(reason) => malformed(format!("{reason:?}")),
+                    error => TlsFault::Key {
+                        path: files.key.clone(),
+                        reason: error.to_string(),
+                    },
+                },
+            )?;
+        let stapled = staple.map(|staple| Stapled {
+            key: Arc::new(CertifiedKey {
+                ocsp: Some(staple.der.clone()),
+                ..key.clone()
+            }),
+            staple: Arc::new(staple),
+        });
         Ok(Self {
+            files: files.clone(),
             names,
             expires,
             key: Arc::new(key),
+            stapled,
         })
+    }
+
+    /// What of it is past its time, or before it: the certificate, else what is stapled to it.
+    pub fn overdue(&self, now: SystemTime) -> Option<TlsFault> {
+        if self.has_expired(now) {
+            return Some(TlsFault::Expired {
+                path: self.files.chain.clone(),
+                at: ocsp::time(self.expires),
+            });
+        }
+        self.staple_overdue(now)
+    }
+
+    /// As [`Self::overdue`], but what `used` has in the same place is no worse than before.
+    pub fn overdue_beside(&self, used: Option<&Self>, now: SystemTime) -> Option<TlsFault> {
+        let Some(used) = used else {
+            return self.overdue(now);
+        };
+        if self.has_expired(now) && self.key.cert.first() != used.key.cert.first() {
+            return self.overdue(now);
+        }
+        let staple = |it: &Self| it.stapled.as_ref().map(|it| Arc::clone(&it.staple));
+        self.staple_overdue(now)
+            .filter(|_| staple(self) != staple(used))
+    }
+
+    /// Why what is stapled to it is not shown at this time, if it is not.
+    pub fn staple_overdue(&self, now: SystemTime) -> Option<TlsFault> {
+        let stapled = self.stapled.as_ref()?;
+        Some(TlsFault::Ocsp {
+            path: self.files.ocsp.clone()?,
+            fault: stapled.staple.overdue(ocsp::unix_s(now))?,
+        })
+    }
+
+    fn has_expired(&self, now: SystemTime) -> bool {
+        self.expires < ocsp::unix_s(now)
+    }
+
+    /// What is shown at this time: with the response while that counts.
+    pub(super) fn shown(&self, now: SystemTime) -> &Arc<CertifiedKey> {
+        let counts = |it: &&Stapled| it.staple.overdue(ocsp::unix_s(now)).is_none();
+        let stapled = self.stapled.as_ref().filter(counts);
+        stapled.map_or(&self.key, |stapled| &stapled.key)
     }
 }
 
-/// The names and the expiry of a certificate. Names are those of the extension (RFC 9525
-/// section 2): the common name has not counted for years.
-fn read(der: &[u8]) -> Result<(Vec<String>, i64), String> {
-    let (_, parsed) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;
-    let extension = parsed
+/// The names of a certificate: those of the extension (RFC 9525 section 2); the common name
+/// has not counted for years.
+fn names(certificate: &X509Certificate<'_>) -> Result<Vec<String>, String> {
+    let extension = certificate
         .subject_alternative_name()
         .map_err(|error| error.to_string())?;
     let listed = extension.map_or(&[][..], |extension| &extension.value.general_names);
@@ -94,12 +175,12 @@ fn read(der: &[u8]) -> Result<(Vec<String>, i64), String> {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
         _ => None,
     });
-    Ok((names.collect(), parsed.validity().not_after.timestamp()))
+    Ok(names.collect())
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::{path::Path, time::Duration};
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 
@@ -110,6 +191,7 @@ pub(super) mod tests {
         let files = KeyPair {
             chain: folder.join(format!("{stem}.pem")),
             key: folder.join(format!("{stem}.key")),
+            ocsp: None,
         };
         std::fs::write(&files.chain, made.cert.pem()).unwrap();
         std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
@@ -121,23 +203,30 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let a = written(folder.path(), "a", &["Shop.Example", "*.shop.example"]);
         let b = written(folder.path(), "b", &["b.example"]);
-        let read = Certificate::load(&a, SystemTime::now()).unwrap();
+        let read = Certificate::load(&a).unwrap();
         assert_eq!(read.names, ["shop.example", "*.shop.example"]);
         let mixed = KeyPair {
             chain: a.chain,
             key: b.key,
+            ocsp: None,
         };
-        let fault = Certificate::load(&mixed, SystemTime::now()).unwrap_err();
+        let fault = Certificate::load(&mixed).unwrap_err();
         assert!(matches!(fault, TlsFault::Mismatch { .. }), "{fault}");
     }
 
     #[test]
-    fn a_certificate_is_refused_once_it_has_expired() {
+    fn an_expired_certificate_is_overdue_but_no_worse_than_itself() {
         let folder = tempfile::tempdir().unwrap();
         let files = written(folder.path(), "a", &["a.example"]);
-        let read = Certificate::load(&files, SystemTime::now()).unwrap();
+        let read = Certificate::load(&files).unwrap();
         let expires = UNIX_EPOCH + Duration::from_secs(u64::try_from(read.expires).unwrap());
-        let fault = Certificate::load(&files, expires + Duration::from_secs(1)).unwrap_err();
+        assert!(read.overdue(expires).is_none());
+        let after = expires + Duration::from_secs(1);
+        let fault = read.overdue(after).unwrap();
         assert!(fault.to_string().contains("expired at"), "{fault}");
+        assert!(read.overdue_beside(Some(&read.clone()), after).is_none());
+        let other = Certificate::load(&written(folder.path(), "b", &["a.example"])).unwrap();
+        assert!(other.overdue_beside(Some(&read), after).is_some());
+        assert!(other.overdue_beside(None, after).is_some());
     }
 }

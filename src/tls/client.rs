@@ -67,12 +67,13 @@ struct Current {
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
     either: Arc<ClientConfig>,
-    expires: Option<i64>,
+    shown: Option<Arc<Certificate>>,
     stamps: Stamps,
 }
 
 impl ClientTls {
-    /// Reads the files; blocks on the disk.
+    /// Reads the files; blocks on the disk. A certificate that is past its time is shown all
+    /// the same, as in [`ServerTls::load`](super::ServerTls::load).
     ///
     /// # Errors
     /// The first file that is of no use, or a name that is none.
@@ -89,7 +90,14 @@ impl ClientTls {
     /// # Errors
     /// The first file that is of no use; what was in use stays.
     pub fn reload(&self) -> Result<(), TlsFault> {
-        self.current.store(Arc::new(Current::load(&self.settings)?));
+        let current = Current::load(&self.settings)?;
+        let used = self.current.load();
+        if let Some(new) = &current.shown
+            && let Some(fault) = new.overdue_beside(used.shown.as_deref(), SystemTime::now())
+        {
+            return Err(fault);
+        }
+        self.current.store(Arc::new(current));
         Ok(())
     }
 
@@ -103,10 +111,9 @@ impl ClientTls {
         self.current.load().stamps.clone()
     }
 
-    /// The file of the certificate that is shown, with its expiry in seconds of Unix time.
-    pub fn expiry(&self) -> Option<(PathBuf, i64)> {
-        let files = self.settings.client.as_ref()?;
-        Some((files.chain.clone(), self.current.load().expires?))
+    /// The certificate that is shown to endpoints that ask for one.
+    pub fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.current.load().shown.clone()
     }
 
     /// Tells connections made under these settings from any others; never 0.
@@ -155,7 +162,7 @@ fn library(error: &io::Error) -> Option<&rustls::Error> {
 impl ClientSettings {
     fn files(&self) -> Vec<&Path> {
         let pair = self.client.iter();
-        let pair = pair.flat_map(|files| [files.chain.as_path(), files.key.as_path()]);
+        let pair = pair.flat_map(KeyPair::paths);
         pair.chain(self.ca.as_deref()).collect()
     }
 }
@@ -181,7 +188,7 @@ impl Current {
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let shown = settings.client.as_ref();
-        let shown = shown.map(|files| Certificate::load(files, SystemTime::now()));
+        let shown = shown.map(|files| Certificate::load(files).map(Arc::new));
         let shown = shown.transpose()?;
         let config = match &shown {
             None => builder.with_no_client_auth(),
@@ -199,7 +206,7 @@ impl Current {
             http1: offering(&[b"http/1.1"]),
             http2: offering(&[b"h2"]),
             either: offering(&[b"h2", b"http/1.1"]),
-            expires: shown.map(|certificate| certificate.expires),
+            shown,
             stamps,
         })
     }

@@ -13,6 +13,8 @@ use rustls_pki_types::{
     pem::{self, PemObject as _},
 };
 
+use super::ocsp::OcspFault;
+
 /// Why a file of certificates or keys is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
@@ -64,6 +66,14 @@ pub enum TlsFault {
         /// When, as text.
         at: String,
     },
+    /// What is to be stapled to a certificate is of no use.
+    #[error("the OCSP response {} {fault}", .path.display())]
+    Ocsp {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        fault: OcspFault,
+    },
     /// The name to verify is none.
     #[error("\"{0}\" is not a name that a certificate can have")]
     ServerName(String),
@@ -112,7 +122,7 @@ pub(super) fn roots(path: &Path) -> Result<RootCertStore, TlsFault> {
     Ok(roots)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsFault> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsFault> {
     let unreadable = |source| TlsFault::Unreadable {
         path: path.to_owned(),
         source,

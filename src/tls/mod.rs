@@ -10,6 +10,7 @@
 mod certificate;
 mod client;
 mod file;
+mod ocsp;
 mod server;
 mod session;
 mod sni;
@@ -21,6 +22,7 @@ pub use client::{
     Alpn, ClientSettings, ClientTls, is_certificate_fault, is_protocol_fault, is_server_name,
 };
 pub use file::{Stamps, TlsFault};
+pub use ocsp::OcspFault;
 pub use server::{ClientAuth, MinimumVersion, ServerSettings, ServerTls};
 pub use session::Session;
 pub use ticket::TicketKeys;

@@ -72,13 +72,13 @@ pub struct ServerTls {
 #[derive(Debug)]
 struct Current {
     config: Arc<ServerConfig>,
-    /// When each certificate expires, in seconds of Unix time.
-    expires: Vec<i64>,
+    certificates: Vec<Arc<Certificate>>,
     stamps: Stamps,
 }
 
 impl ServerTls {
-    /// Reads the files; blocks on the disk.
+    /// Reads the files; blocks on the disk. What is past its time is served all the same:
+    /// whoever asks for this has judged that nothing would be worse.
     ///
     /// # Errors
     /// The first file that is of no use.
@@ -92,12 +92,19 @@ impl ServerTls {
     }
 
     /// Reads the files again and makes what they hold the one for every new connection;
-    /// blocks on the disk.
+    /// blocks on the disk. What is past its time is refused, unless it is what is in use.
     ///
     /// # Errors
     /// The first file that is of no use; what was in use stays.
     pub fn reload(&self) -> Result<(), TlsFault> {
         let current = Current::load(&self.settings, &self.tickets)?;
+        let used = self.current.load();
+        let now = SystemTime::now();
+        for (new, used) in current.certificates.iter().zip(&used.certificates) {
+            if let Some(fault) = new.overdue_beside(Some(used), now) {
+                return Err(fault);
+            }
+        }
         self.current.store(Arc::new(current));
         Ok(())
     }
@@ -122,11 +129,9 @@ impl ServerTls {
         self.current.load().stamps.clone()
     }
 
-    /// The file of each certificate, with its expiry in seconds of Unix time.
-    pub fn expiries(&self) -> Vec<(PathBuf, i64)> {
-        let chains = self.settings.certificates.iter();
-        let chains = chains.map(|files| files.chain.clone());
-        chains.zip(self.current.load().expires.clone()).collect()
+    /// The certificates in use.
+    pub fn certificates(&self) -> Vec<Arc<Certificate>> {
+        self.current.load().certificates.clone()
     }
 
     /// What makes a session of the next connection.
@@ -138,7 +143,7 @@ impl ServerTls {
 impl ServerSettings {
     fn files(&self) -> Vec<&Path> {
         let pairs = self.certificates.iter();
-        let pairs = pairs.flat_map(|files| [files.chain.as_path(), files.key.as_path()]);
+        let pairs = pairs.flat_map(KeyPair::paths);
         let ca = self.client_auth.iter().map(|auth| auth.ca.as_path());
         pairs.chain(ca).collect()
     }
@@ -148,11 +153,10 @@ impl Current {
     fn load(settings: &ServerSettings, tickets: &Arc<TicketKeys>) -> Result<Self, TlsFault> {
         // Before the files are read: a change in between is then found by the next look.
         let stamps = Stamps::of(&settings.files());
-        let now = SystemTime::now();
-        let certificates: Vec<Certificate> = settings
+        let certificates: Vec<Arc<Certificate>> = settings
             .certificates
             .iter()
-            .map(|files| Certificate::load(files, now))
+            .map(|files| Certificate::load(files).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let versions: &[_] = match settings.minimum {
             MinimumVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -190,7 +194,7 @@ impl Current {
         });
         Ok(Self {
             config: Arc::new(config),
-            expires: certificates.iter().map(|it| it.expires).collect(),
+            certificates,
             stamps,
         })
     }

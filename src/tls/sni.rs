@@ -5,7 +5,7 @@
 //! several certificates for one name, the first that the client can verify is shown,
 //! so that an ECDSA and an RSA certificate can stand side by side.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use rustls::{
     SignatureScheme,
@@ -18,18 +18,16 @@ use super::certificate::Certificate;
 /// Certificates by name.
 #[derive(Debug, Default)]
 pub(super) struct ByName {
-    exact: HashMap<Box<str>, Vec<Arc<CertifiedKey>>>,
+    exact: HashMap<Box<str>, Vec<Arc<Certificate>>>,
     /// By what follows `*.`.
-    wildcard: HashMap<Box<str>, Vec<Arc<CertifiedKey>>>,
-    first: Option<Arc<CertifiedKey>>,
+    wildcard: HashMap<Box<str>, Vec<Arc<Certificate>>>,
+    first: Option<Arc<Certificate>>,
 }
 
 impl ByName {
-    pub(super) fn new(certificates: &[Certificate]) -> Self {
+    pub(super) fn new(certificates: &[Arc<Certificate>]) -> Self {
         let mut table = Self {
-            first: certificates
-                .first()
-                .map(|certificate| Arc::clone(&certificate.key)),
+            first: certificates.first().cloned(),
             ..Self::default()
         };
         for certificate in certificates {
@@ -39,7 +37,7 @@ impl ByName {
                     None => (&mut table.exact, name.as_str()),
                 };
                 let found = names.entry(name.into()).or_default();
-                found.push(Arc::clone(&certificate.key));
+                found.push(Arc::clone(certificate));
             }
         }
         table
@@ -49,7 +47,7 @@ impl ByName {
         &self,
         name: Option<&str>,
         can_sign: impl Fn(&CertifiedKey) -> bool,
-    ) -> Option<Arc<CertifiedKey>> {
+    ) -> Option<&Arc<Certificate>> {
         let found = name.and_then(|name| {
             let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
             let parent = name.split_once('.').map(|(_, parent)| parent);
@@ -57,27 +55,26 @@ impl ByName {
             exact.or_else(|| self.wildcard.get(parent?))
         });
         let Some(found) = found else {
-            return self.first.clone();
+            return self.first.as_ref();
         };
-        let fits = found.iter().find(|key| can_sign(key));
+        let fits = found.iter().find(|certificate| can_sign(&certificate.key));
         // If none fits the handshake fails, and says so to the client.
-        fits.or_else(|| found.first()).cloned()
+        fits.or_else(|| found.first())
     }
 }
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let schemes: &[SignatureScheme] = hello.signature_schemes();
-        self.find(hello.server_name(), |key| {
+        let found = self.find(hello.server_name(), |key| {
             key.key.choose_scheme(schemes).is_some()
-        })
+        })?;
+        Some(Arc::clone(found.shown(SystemTime::now())))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
     use crate::tls::certificate::tests::written;
 
@@ -86,7 +83,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let load = |stem, names: &[&str]| {
             let files = written(folder.path(), stem, names);
-            Certificate::load(&files, SystemTime::now()).unwrap()
+            Arc::new(Certificate::load(&files).unwrap())
         };
         let all = [
             load("default", &["default.example"]),
@@ -96,9 +93,7 @@ mod tests {
         let table = ByName::new(&all);
         let shown = |name: Option<&str>| {
             let key = table.find(name, |_| true).unwrap();
-            all.iter()
-                .position(|it| Arc::ptr_eq(&it.key, &key))
-                .unwrap()
+            all.iter().position(|it| Arc::ptr_eq(it, key)).unwrap()
         };
         assert_eq!(shown(Some("a.shop.example")), 2);
         assert_eq!(shown(Some("A.SHOP.example.")), 2);
@@ -114,12 +109,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let load = |stem| {
             let files = written(folder.path(), stem, &["a.example"]);
-            Certificate::load(&files, SystemTime::now()).unwrap()
+            Arc::new(Certificate::load(&files).unwrap())
         };
         let all = [load("one"), load("two")];
         let table = ByName::new(&all);
         let second = |key: &CertifiedKey| std::ptr::eq(key, &raw const *all[1].key);
         let found = table.find(Some("a.example"), second).unwrap();
-        assert!(Arc::ptr_eq(&found, &all[1].key));
+        assert!(Arc::ptr_eq(found, &all[1]));
     }
 }

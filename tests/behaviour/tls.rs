@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Act, Authority, Backend, Client, End, H2Client, Issued, Load, Proxy, Seen, Settings, Tunnel,
-    answer, eventually, shake,
+    Act, Authority, Backend, Client, End, H2Client, Issued, Load, Seen, Settings, Tunnel, answer,
+    eventually, look, shake,
 };
 
 /// A listener with these lines in its table `tls`, in front of `$app`.
@@ -50,59 +50,7 @@ async fn echo() -> Backend {
 
 /// What the proxy shows to a client that asks for `name`.
 async fn shown(to: SocketAddr, authority: &Authority, name: &str) -> Vec<u8> {
-    let config = Arc::new(trusting_any(authority));
-    let session = shake(to, config, name).await.unwrap();
-    let chain = session.get_ref().1.peer_certificates().unwrap();
-    chain[0].to_vec()
-}
-
-/// A client that does not look at names, to see what it is shown.
-fn trusting_any(authority: &Authority) -> ClientConfig {
-    let mut config = authority.client(None, &[]);
-    config
-        .dangerous()
-        .set_certificate_verifier(Arc::new(AnyName));
-    config
-}
-
-#[derive(Debug)]
-struct AnyName;
-
-impl rustls::client::danger::ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &[rustls_pki_types::CertificateDer<'_>],
-        _: &rustls_pki_types::ServerName<'_>,
-        _: &[u8],
-        _: rustls_pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
+    look(to, authority, name).await.unwrap().certificate
 }
 
 /// One GET over a session of one's own; what came until the end.
@@ -564,17 +512,4 @@ async fn a_connection_left_idle_ends_with_a_word_and_not_cut_off() {
     session.read_to_end(&mut text).await.unwrap();
     assert!(text.starts_with(b"HTTP/1.1 200 "));
     proxy.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_expired_certificate_is_a_fault_of_the_configuration() {
-    let settings = Settings::new(&secured(ONE)).address("app", ([127, 0, 0, 1], 9).into());
-    let authority = Authority::new("test authority");
-    let expired = authority.issue_expired(&["shop.example"]);
-    expired.write(settings.folder(), "a");
-    let mut proxy: Proxy = settings.launch();
-    assert_eq!(proxy.exited().await.code(), Some(3));
-    let log = proxy.log();
-    assert!(log.contains("expired at 2020-02-01T00:00:00Z"), "{log}");
-    assert!(log.contains("proxy.toml:5:"), "{log}");
 }

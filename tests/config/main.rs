@@ -89,7 +89,10 @@ fn a_registered_picker_is_taken() {
     let text = "[listeners.a]\naddress = \"127.0.0.1:80\"\n[routes.a]\npool = \"a\"\n\
                 [pools.a]\nendpoints = [\"127.0.0.1:1\"]\npicker = \"mine\"\n";
     assert!(outcome(text).is_err());
-    let rules = Rules { pickers: &["mine"] };
+    let rules = Rules {
+        pickers: &["mine"],
+        ..Rules::default()
+    };
     assert!(parse(text, Path::new("proxy.toml"), &rules).is_ok());
 }
 

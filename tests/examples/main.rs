@@ -61,6 +61,7 @@ fn the_configurations_in_the_readme_load_and_build() {
 fn builds(file: &Path) {
     let rules = Rules {
         pickers: &["fill_first"],
+        ..Rules::default()
     };
     let loaded = config::load(file, &rules).unwrap_or_else(|faults| panic!("{faults}"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);

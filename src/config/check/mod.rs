@@ -14,6 +14,7 @@ mod test;
 mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::Fault;
@@ -21,12 +22,27 @@ use super::nearest::alternatives;
 use super::schema::Config;
 use super::setting::{Span, Spanned, Spans};
 use super::value::Name;
+use crate::tls::Certificate;
 
 /// What the surroundings of a file allow.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rules<'a> {
     /// Names of pickers that the embedding program registered.
     pub pickers: &'a [&'a str],
+    /// What is made of certificates whose time is over.
+    pub past_time: PastTime<'a>,
+}
+
+/// What is made of certificates, and of what is stapled to them, once their time is over.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum PastTime<'a> {
+    /// They are faults.
+    #[default]
+    Refused,
+    /// They are told of, and served: for a start, where the choice is to serve nothing at all.
+    Served,
+    /// They are told of, and served on, if they are these; others are faults.
+    InUse(&'a [Arc<Certificate>]),
 }
 
 /// Runs all checks; `broken` names what is written but could not be read in full.

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::Check;
-use crate::config::schema::{KeyPair, ListenerTls, Pool, PoolProtocol, PoolTls};
-use crate::config::setting::Span;
+use super::{Check, PastTime};
+use crate::config::schema::{ListenerTls, Pool, PoolProtocol, PoolTls};
+use crate::config::setting::{Span, Spans};
 use crate::config::value::{EndpointAddress, Name};
-use crate::tls::{self, Certificate, TlsFault};
+use crate::tls::{self, Certificate, OcspFault, TlsFault};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
@@ -38,7 +38,12 @@ fn check_listener(check: &mut Check<'_>, name: &Name, tls: &ListenerTls) {
         check.error(span, message, "at least one { chain = …, key = … }");
     }
     for certificate in &tls.certificates {
-        check_pair(check, &place, certificate);
+        let files = tls::KeyPair {
+            chain: certificate.chain.clone(),
+            key: certificate.key.clone(),
+            ocsp: certificate.ocsp.clone(),
+        };
+        check_pair(check, &place, &files, &certificate.spans);
     }
     match &tls.client_ca {
         Some(ca) => check_authorities(
@@ -75,7 +80,12 @@ fn check_pool(check: &mut Check<'_>, name: &Name, pool: &Pool, tls: &PoolTls) {
         check.error(tls.spans.anchor(), message, "add server_name = \"…\"");
     }
     if let Some(pair) = &tls.client {
-        check_pair(check, &format!("{place}.client"), pair);
+        let files = tls::KeyPair {
+            chain: pair.chain.clone(),
+            key: pair.key.clone(),
+            ocsp: None,
+        };
+        check_pair(check, &format!("{place}.client"), &files, &pair.spans);
     }
     if let Some(ca) = &tls.ca {
         check_authorities(check, &format!("{place}.ca"), ca, tls.spans.of("ca"));
@@ -87,23 +97,63 @@ fn check_pool(check: &mut Check<'_>, name: &Name, pool: &Pool, tls: &PoolTls) {
     }
 }
 
-fn check_pair(check: &mut Check<'_>, place: &str, pair: &KeyPair) {
-    let files = tls::KeyPair {
-        chain: pair.chain.clone(),
-        key: pair.key.clone(),
+fn check_pair(check: &mut Check<'_>, place: &str, files: &tls::KeyPair, spans: &Spans) {
+    let certificate = match Certificate::load(files) {
+        Ok(certificate) => certificate,
+        Err(fault) => {
+            let span = spans.of(key_of(&fault, files));
+            return check.error(span, format!("{place}: {fault}"), hint(&fault));
+        }
     };
-    let Err(fault) = Certificate::load(&files, SystemTime::now()) else {
+    let now = SystemTime::now();
+    let Some(fault) = certificate.overdue(now) else {
         return;
     };
-    let is_key = match &fault {
-        TlsFault::Key { .. } | TlsFault::Mismatch { .. } => true,
+    let span = spans.of(key_of(&fault, files));
+    let message = format!("{place}: {fault}");
+    let in_use = |used: &&Certificate| used.files == *files;
+    let served = match check.rules.past_time {
+        PastTime::Refused => false,
+        PastTime::Served => true,
+        PastTime::InUse(used) => {
+            let used = used.iter().map(|used| &**used).find(in_use);
+            used.is_some() && certificate.overdue_beside(used, now).is_none()
+        }
+    };
+    match (served, &fault) {
+        (false, _) => check.error(span, message, hint(&fault)),
+        (true, TlsFault::Ocsp { .. }) => {
+            check.warn(
+                span,
+                message,
+                "it is not shown to clients until it is renewed",
+            );
+        }
+        (true, _) => {
+            let hint = "it is used all the same, and most clients will refuse it; renew it";
+            check.warn(span, message, hint);
+        }
+    }
+}
+
+/// The key under which the file at fault is written.
+fn key_of(fault: &TlsFault, files: &tls::KeyPair) -> &'static str {
+    match fault {
+        TlsFault::Key { .. } | TlsFault::Mismatch { .. } => "key",
+        TlsFault::Ocsp { .. } => "ocsp",
         TlsFault::Unreadable { path, .. }
         | TlsFault::Malformed { path, .. }
-        | TlsFault::Empty { path, .. } => *path == pair.key,
-        TlsFault::Expired { .. } | TlsFault::ServerName(_) | TlsFault::Refused(_) => false,
-    };
-    let span = pair.spans.of(if is_key { "key" } else { "chain" });
-    check.error(span, format!("{place}: {fault}"), hint(&fault));
+        | TlsFault::Empty { path, .. } => {
+            if *path == files.key {
+                "key"
+            } else if Some(path) == files.ocsp.as_ref() {
+                "ocsp"
+            } else {
+                "chain"
+            }
+        }
+        TlsFault::Expired { .. } | TlsFault::ServerName(_) | TlsFault::Refused(_) => "chain",
+    }
 }
 
 fn check_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
@@ -119,6 +169,14 @@ fn hint(fault: &TlsFault) -> &'static str {
         TlsFault::Key { .. } => "an RSA, ECDSA or Ed25519 key as PEM",
         TlsFault::Mismatch { .. } => "both must have been made for each other",
         TlsFault::Expired { .. } => "renew it",
+        TlsFault::Ocsp { fault, .. } => match fault {
+            OcspFault::Malformed(_) => "a response in DER, as `openssl ocsp -respout` writes it",
+            OcspFault::NoAnswer(_) => "ask the responder again",
+            OcspFault::Stranger => "ask for the certificate in chain",
+            OcspFault::Revoked(_) | OcspFault::Unknown => "clients would refuse the certificate",
+            OcspFault::Early(_) => "is the clock of this machine right?",
+            OcspFault::Over(_) => "renew it",
+        },
         TlsFault::ServerName(_) | TlsFault::Refused(_) => "",
     }
 }

@@ -37,7 +37,7 @@ pub use retry::{Backoff, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
 pub use route::{Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use test::{Expectation, RouteTest, TestRequest};
-pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, TlsVersion};
+pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, ServedCertificate, TlsVersion};
 
 use std::collections::BTreeMap;
 

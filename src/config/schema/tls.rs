@@ -8,7 +8,7 @@ table! {
     /// TLS towards clients.
     pub struct ListenerTls {
         /// The certificates. A client is shown the one for the name it asks for: an exact name before a wildcard; a client that asks for no known name is shown the first.
-        pub certificates: Vec<KeyPair>,
+        pub certificates: Vec<ServedCertificate>,
         /// Authorities whose certificates clients may show, as PEM.
         pub client_ca: Option<PathBuf> = None,
         /// Whether a client must show a certificate; asked for where `client_ca` is set.
@@ -30,6 +30,18 @@ table! {
         pub client: Option<KeyPair> = None,
         /// Whether the certificate of the endpoint is verified.
         pub verify: bool = true,
+    }
+}
+
+table! {
+    /// A certificate with its key, and what its authority says of it. The files are watched: renewed ones are taken up by themselves.
+    pub struct ServedCertificate {
+        /// The certificate, followed by those that lead to its authority, as PEM.
+        pub chain: PathBuf,
+        /// Its private key, as PEM.
+        pub key: PathBuf,
+        /// An OCSP response about it, in DER, shown to clients that ask for one (stapled) until it runs out.
+        pub ocsp: Option<PathBuf> = None,
     }
 }
 

@@ -81,7 +81,7 @@ fn build_tls(
 ) -> Result<Arc<ServerTls>, TlsFault> {
     let settings = ServerSettings {
         listener: Arc::clone(name),
-        certificates: written.certificates.iter().map(key_pair).collect(),
+        certificates: written.certificates.iter().map(served).collect(),
         client_auth: written.client_ca.as_ref().map(|ca| ClientAuth {
             ca: ca.clone(),
             required: written.client_auth == schema::ClientAuth::Required,
@@ -109,5 +109,14 @@ pub(super) fn key_pair(written: &schema::KeyPair) -> KeyPair {
     KeyPair {
         chain: written.chain.clone(),
         key: written.key.clone(),
+        ocsp: None,
+    }
+}
+
+fn served(written: &schema::ServedCertificate) -> KeyPair {
+    KeyPair {
+        chain: written.chain.clone(),
+        key: written.key.clone(),
+        ocsp: written.ocsp.clone(),
     }
 }

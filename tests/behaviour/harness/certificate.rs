@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
@@ -12,6 +13,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// An authority that issues certificates.
 pub(crate) struct Authority {
@@ -53,6 +55,14 @@ impl Authority {
         self.sign(&params)
     }
 
+    /// One whose time is over at this moment.
+    pub(crate) fn issue_until(&self, names: &[&str], end: SystemTime) -> Issued {
+        let mut params = named("short", names);
+        let since = end.duration_since(SystemTime::UNIX_EPOCH).expect("later");
+        params.not_after = date_time_ymd(1970, 1, 1) + since;
+        self.sign(&params)
+    }
+
     fn sign(&self, params: &CertificateParams) -> Issued {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
@@ -65,6 +75,11 @@ impl Authority {
     /// Writes the authority's own certificate.
     pub(crate) fn write(&self, folder: &Path, file: &str) {
         fs::write(folder.join(file), &self.pem).expect("a file");
+    }
+
+    /// Writes the authority's own key.
+    pub(crate) fn write_key(&self, folder: &Path, file: &str) {
+        fs::write(folder.join(file), self.issuer.key().serialize_pem()).expect("a file");
     }
 
     /// What a client needs that trusts this authority, and shows `own` if asked.
@@ -99,6 +114,15 @@ impl Issued {
     /// The end entity's certificate.
     pub(crate) fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.chain.as_bytes()).expect("a certificate")
+    }
+
+    /// Its serial number, in hexadecimal digits.
+    pub(crate) fn serial(&self) -> String {
+        let der = self.der();
+        let (_, parsed) = X509Certificate::from_der(&der).expect("a certificate");
+        let serial = parsed.tbs_certificate.raw_serial().iter();
+        let digits: String = serial.map(|byte| format!("{byte:02X}")).collect();
+        digits.strip_prefix("00").unwrap_or(&digits).to_owned()
     }
 
     /// What a server needs that shows it.

@@ -1,0 +1,227 @@
+//! Telling of certificates that are soon past their time, or are so already: in log and
+//! event, when it is noticed and every day.
+//!
+//! Owns what was told when; what to tell is a function of that, the certificates and the clock.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::json;
+
+use crate::{telemetry::events::Events, tls::Certificate};
+
+/// A certificate in use, and who shows it.
+pub(super) struct Subject {
+    /// `listener` or `pool`.
+    pub(super) kind: &'static str,
+    /// Its name.
+    pub(super) name: String,
+    pub(super) certificate: Arc<Certificate>,
+}
+
+/// What was told of the certificates in use.
+#[derive(Debug, Default)]
+pub(super) struct Expiries {
+    told: HashMap<Key, SystemTime>,
+}
+
+/// What is told only once a day.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    kind: &'static str,
+    name: String,
+    chain: PathBuf,
+    state: State,
+}
+
+/// How it is with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum State {
+    /// It expires then, in seconds of Unix time.
+    Soon(i64),
+    /// It has expired.
+    Expired(i64),
+    /// What was stapled to it is not shown any more.
+    StapleOver,
+}
+
+impl Expiries {
+    /// Tells what is due to be told of the certificates that are in use.
+    pub(super) fn tell(
+        &mut self,
+        subjects: impl Iterator<Item = Subject>,
+        now: SystemTime,
+        events: &Events,
+    ) {
+        for (subject, state) in self.due(subjects, now) {
+            tell(&subject, state, now, events);
+        }
+    }
+
+    fn due(
+        &mut self,
+        subjects: impl Iterator<Item = Subject>,
+        now: SystemTime,
+    ) -> Vec<(Subject, State)> {
+        let mut held = HashMap::new();
+        let mut due = Vec::new();
+        for subject in subjects {
+            for state in states(&subject.certificate, now) {
+                let key = Key {
+                    kind: subject.kind,
+                    name: subject.name.clone(),
+                    chain: subject.certificate.files.chain.clone(),
+                    state,
+                };
+                let last = self.told.get(&key).copied();
+                let recent = last.filter(|last| now < *last + AGAIN);
+                held.insert(key, recent.unwrap_or(now));
+                if recent.is_none() {
+                    let (kind, name) = (subject.kind, subject.name.clone());
+                    let certificate = Arc::clone(&subject.certificate);
+                    let subject = Subject {
+                        kind,
+                        name,
+                        certificate,
+                    };
+                    due.push((subject, state));
+                }
+            }
+        }
+        // What was renewed, or has left, is forgotten.
+        self.told = held;
+        due
+    }
+}
+
+fn states(certificate: &Certificate, now: SystemTime) -> impl Iterator<Item = State> + use<> {
+    let expires = certificate.expires;
+    let at = instant(expires);
+    let certificate_state = if at < now {
+        Some(State::Expired(expires))
+    } else if at < now + SOON {
+        Some(State::Soon(expires))
+    } else {
+        None
+    };
+    let staple = certificate.staple_overdue(now).map(|_| State::StapleOver);
+    certificate_state.into_iter().chain(staple)
+}
+
+fn tell(subject: &Subject, state: State, now: SystemTime, events: &Events) {
+    let Subject {
+        kind,
+        name,
+        certificate,
+    } = subject;
+    let chain = certificate.files.chain.display();
+    let mut what = json!({ "of": kind, "name": name, "certificate": chain.to_string() });
+    match state {
+        State::Soon(expires) => {
+            let at = instant(expires);
+            let left = at.duration_since(now).unwrap_or_default();
+            let days = left.as_secs() / DAY.as_secs();
+            let expires = humantime::format_rfc3339_seconds(at).to_string();
+            tracing::warn!(of = kind, name, certificate = %chain, expires, days, "a certificate expires soon");
+            what["state"] = "expires_soon".into();
+            what["expires"] = expires.into();
+            what["days"] = days.into();
+        }
+        State::Expired(expires) => {
+            let expires = humantime::format_rfc3339_seconds(instant(expires)).to_string();
+            tracing::error!(
+                of = kind, name, certificate = %chain, expires,
+                "a certificate has expired; most peers refuse it"
+            );
+            what["state"] = "expired".into();
+            what["expires"] = expires.into();
+        }
+        State::StapleOver => {
+            let reason = certificate.staple_overdue(now);
+            let reason = reason.map_or_else(String::new, |fault| fault.to_string());
+            tracing::warn!(
+                of = kind, name, certificate = %chain, reason,
+                "nothing is stapled to a certificate until its OCSP response is renewed"
+            );
+            what["state"] = "not_stapled".into();
+            what["reason"] = reason.into();
+        }
+    }
+    events.publish("certificate_expiry", "proxy", what);
+}
+
+fn instant(unix_s: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(unix_s).unwrap_or(0))
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// How long before the end it is told of.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+/// How long it is not told of again.
+const AGAIN: Duration = DAY;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::KeyPair;
+
+    fn subject(folder: &std::path::Path) -> Subject {
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        let files = KeyPair {
+            chain: folder.join("a.pem"),
+            key: folder.join("a.key"),
+            ocsp: None,
+        };
+        std::fs::write(&files.chain, made.cert.pem()).unwrap();
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        Subject {
+            kind: "listener",
+            name: "web".into(),
+            certificate: Arc::new(Certificate::load(&files).unwrap()),
+        }
+    }
+
+    #[test]
+    fn it_is_told_from_two_weeks_before_the_end_once_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut expiries = Expiries::default();
+        let expires = instant(subject(folder.path()).certificate.expires);
+        let one = subject(folder.path());
+        let mut look = |now| {
+            let subject = Subject {
+                kind: one.kind,
+                name: one.name.clone(),
+                certificate: Arc::clone(&one.certificate),
+            };
+            let due = expiries.due(std::iter::once(subject), now);
+            due.into_iter().map(|(_, state)| state).collect::<Vec<_>>()
+        };
+        let end = one.certificate.expires;
+        assert!(look(expires - SOON - Duration::from_secs(1)).is_empty());
+        let first = expires - SOON + Duration::from_secs(1);
+        assert_eq!(look(first), [State::Soon(end)]);
+        assert!(look(first + AGAIN - Duration::from_secs(1)).is_empty());
+        assert_eq!(look(first + AGAIN), [State::Soon(end)]);
+        // The end is told at once, whatever was told before.
+        assert_eq!(look(expires - Duration::from_secs(1)), [State::Soon(end)]);
+        let after = expires + Duration::from_secs(1);
+        assert_eq!(look(after), [State::Expired(end)]);
+        assert!(look(after + Duration::from_secs(1)).is_empty());
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_not_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut expiries = Expiries::default();
+        let old = subject(folder.path());
+        let soon = instant(old.certificate.expires) - DAY;
+        assert_eq!(expiries.due(std::iter::once(old), soon).len(), 1);
+        assert!(expiries.due(std::iter::empty(), soon).is_empty());
+        let back = subject(folder.path());
+        assert_eq!(expiries.due(std::iter::once(back), soon).len(), 1);
+    }
+}
