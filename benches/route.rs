@@ -85,6 +85,7 @@ fn find(criterion: &mut Criterion) {
                             method: &Method::GET,
                             headers: &headers,
                             client: [192, 0, 2, 1].into(),
+                            certificate: None,
                         };
                         table.find(&facts).ok().flatten()
                     });

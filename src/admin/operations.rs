@@ -8,6 +8,8 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::tls::ClientCertificate;
+
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -90,6 +92,9 @@ pub struct ExplainRequest {
     /// Address that the request would come from.
     #[serde(default)]
     pub source: Option<IpAddr>,
+    /// What the certificate of its client would say; none: it shows none.
+    #[serde(default)]
+    pub client_certificate: Option<ClientCertificate>,
 }
 
 /// What an operator may do to an endpoint.

@@ -106,6 +106,9 @@ pub(super) struct ExplainArgs {
     /// The address that the request would come from; 127.0.0.1 unless given.
     #[arg(long, value_name = "IP")]
     pub(super) source: Option<IpAddr>,
+    /// A certificate that the client would show, as PEM: what it says, not whether it is trusted.
+    #[arg(long, value_name = "FILE")]
+    pub(super) certificate: Option<PathBuf>,
     /// Ask the running proxy, with the health of its endpoints, instead of the file.
     #[arg(long)]
     pub(super) live: bool,

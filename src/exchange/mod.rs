@@ -24,7 +24,7 @@ use crate::{
     http::{authority::Authority, forwarded::Scheme},
     proxy::Held,
     state::{Action, Decision, Listener, LocalSnapshot, Route},
-    tls::Session,
+    tls::{ClientCertificate, Session},
     upstream::pool::Pool,
 };
 
@@ -127,7 +127,12 @@ impl Exchange {
 
     /// The subject of the client's verified certificate (RFC 4514).
     pub fn tls_subject(&self) -> Option<&str> {
-        self.tls.as_ref()?.subject.as_deref()
+        Some(&self.client_certificate()?.subject)
+    }
+
+    /// What the client's verified certificate says.
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.client.as_ref()
     }
 
     /// The name of the listener.

@@ -77,6 +77,7 @@ pub(super) fn view<'a>(exchange: &'a Exchange, request: &'a Request<Body>) -> Re
         method: request.method(),
         headers: request.headers(),
         client: exchange.client,
+        certificate: exchange.client_certificate(),
     }
 }
 

@@ -197,6 +197,7 @@ fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Du
         upstream,
         queue,
         tls: exchange.tls.as_ref().map(|tls| tls.cipher.as_str()),
+        tls_subject: exchange.tls_subject(),
         user_agent: request.user_agent.as_ref().map(|agent| agent.as_bytes()),
         fields: &fields,
     };

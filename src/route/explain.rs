@@ -156,6 +156,11 @@ fn describe_match(route: &Route) -> String {
     count(spec.query.len(), "query parameter", "query parameters");
     count(spec.cookies.len(), "cookie", "cookies");
     count(spec.source.len(), "source network", "source networks");
+    count(
+        spec.client_certificate.len(),
+        "part of the client's certificate",
+        "parts of the client's certificate",
+    );
     format!("matches: {}", conditions.join(", "))
 }
 

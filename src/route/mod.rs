@@ -17,6 +17,6 @@ mod spec;
 mod table;
 
 pub use explain::{Explanation, Outcome, Verdict};
-pub use matcher::{Mismatch, ValueMatch};
+pub use matcher::{CertificatePart, Mismatch, ValueMatch};
 pub use spec::{HostPattern, HostPatternError, PathMatch, PathPatternError, RouteSpec};
 pub use table::{Facts, RouteIndex, RouteTable};

@@ -66,7 +66,10 @@ impl Rank {
                 MethodRank::Named
             },
             headers: Reverse(
-                spec.headers.len() + spec.cookies.len() + usize::from(!spec.source.is_empty()),
+                spec.headers.len()
+                    + spec.cookies.len()
+                    + usize::from(!spec.source.is_empty())
+                    + spec.client_certificate.len(),
             ),
             query: Reverse(spec.query.len()),
             name: Arc::clone(&spec.name),
@@ -90,7 +93,7 @@ impl Rank {
         }
         if self.headers != other.headers {
             return format!(
-                "{} header, cookie and source conditions before {}",
+                "{} header, cookie, source and certificate conditions before {}",
                 self.headers.0, other.headers.0
             );
         }
@@ -164,7 +167,7 @@ mod tests {
             ),
             (
                 rank(|s| s.source = vec!["10.0.0.0/8".parse().unwrap()], "*"),
-                "1 header, cookie and source conditions before 0",
+                "1 header, cookie, source and certificate conditions before 0",
             ),
             (
                 rank(

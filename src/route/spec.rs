@@ -7,7 +7,7 @@ use http::{HeaderName, Method};
 use ipnet::IpNet;
 use regex::Regex;
 
-use super::matcher::ValueMatch;
+use super::matcher::{CertificatePart, ValueMatch};
 use crate::exchange::BadRequest;
 use crate::http::authority::Authority;
 use crate::http::path::normalise;
@@ -17,7 +17,8 @@ use crate::http::path::normalise;
 /// Of several routes that match, the first by this order takes the request: higher
 /// `priority`; exact host, then the longest wildcard, then no host; exact path, then
 /// regex, then the longest prefix; one with methods before one without; most header
-/// matches (a cookie and the source network count as one each); most query matches;
+/// matches (a cookie, the source network and a part of the client's certificate count as
+/// one each); most query matches;
 /// last the name in alphabetical order.
 #[derive(Clone, Debug)]
 pub struct RouteSpec {
@@ -39,6 +40,8 @@ pub struct RouteSpec {
     pub cookies: Vec<(String, ValueMatch)>,
     /// The client is in one of these networks; empty for any.
     pub source: Vec<IpNet>,
+    /// All of these of the client's verified certificate.
+    pub client_certificate: Vec<(CertificatePart, ValueMatch)>,
     /// Overrides every other precedence; 0 unless given.
     pub priority: i32,
 }
@@ -56,6 +59,7 @@ impl RouteSpec {
             query: Vec::new(),
             cookies: Vec::new(),
             source: Vec::new(),
+            client_certificate: Vec::new(),
             priority: 0,
         }
     }

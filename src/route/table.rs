@@ -13,6 +13,7 @@ use super::rank::Rank;
 use super::spec::{HostPattern, PathMatch, RouteSpec};
 use crate::exchange::BadRequest;
 use crate::http::path::NormalPath;
+use crate::tls::ClientCertificate;
 
 /// What routing looks at in a request.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,8 @@ pub struct Facts<'a> {
     pub headers: &'a HeaderMap,
     /// The client, behind trusted proxies if there are any.
     pub client: IpAddr,
+    /// What the client's verified certificate says, if it has shown one.
+    pub certificate: Option<&'a ClientCertificate>,
 }
 
 /// Which route, as the index into the specs that the table was built from.

@@ -197,6 +197,7 @@ impl Operations for Api {
             url,
             headers,
             source: request.source,
+            certificate: request.client_certificate,
         };
         let explained = state::explain(&self.shared.snapshot(), &asked);
         explained.map(|explained| json!(explained))

@@ -12,6 +12,7 @@ use crate::{
     exchange::Failure,
     http::path::{NormalPath, normalise},
     route::{Explanation, Facts, RouteIndex},
+    tls::ClientCertificate,
 };
 
 /// Where a request goes.
@@ -38,6 +39,8 @@ pub struct RequestView<'a> {
     pub headers: &'a HeaderMap,
     /// The client's address.
     pub client: IpAddr,
+    /// What the client's verified certificate says.
+    pub certificate: Option<&'a ClientCertificate>,
 }
 
 /// Decides where a request goes. Pure: no I/O, no clock, no state.
@@ -72,5 +75,6 @@ fn facts<'a>(request: &RequestView<'a>, path: &'a NormalPath<'a>) -> Facts<'a> {
         method: request.method,
         headers: request.headers,
         client: request.client,
+        certificate: request.certificate,
     }
 }

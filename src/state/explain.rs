@@ -12,6 +12,7 @@ use crate::{
     http::authority::Authority,
     route::Explanation,
     state::{self, Action, RequestView, Snapshot, decision},
+    tls::ClientCertificate,
 };
 
 /// A request to be explained, not sent.
@@ -25,6 +26,8 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// The address that it would come from.
     pub source: Option<IpAddr>,
+    /// The certificate that its client would show.
+    pub certificate: Option<ClientCertificate>,
 }
 
 /// Where a request would go.
@@ -66,6 +69,7 @@ pub fn explain(snapshot: &Snapshot, asked: &Asked) -> Result<Explained, String> 
         method: &asked.method,
         headers: &asked.headers,
         client: asked.source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        certificate: asked.certificate.as_ref(),
     };
     // A request without a port names no listener: the first that has a route for it.
     let listeners = &snapshot.listeners;

@@ -9,6 +9,7 @@
 
 mod certificate;
 mod client;
+mod client_certificate;
 mod file;
 mod ocsp;
 mod server;
@@ -21,6 +22,7 @@ pub use certificate::{Certificate, KeyPair};
 pub use client::{
     Alpn, ClientSettings, ClientTls, is_certificate_fault, is_protocol_fault, is_server_name,
 };
+pub use client_certificate::ClientCertificate;
 pub use file::{Stamps, TlsFault};
 pub use ocsp::OcspFault;
 pub use server::{ClientAuth, MinimumVersion, ServerSettings, ServerTls};

@@ -1,10 +1,8 @@
 //! What a handshake agreed on: for routing, headers, logs and metrics.
 
-use std::sync::Arc;
-
 use rustls::{CommonState, HandshakeKind};
 
-use super::subject;
+use super::ClientCertificate;
 
 /// An established TLS session, in the words of logs and headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +11,8 @@ pub struct Session {
     pub cipher: String,
     /// The name that the client asked for, in lower case.
     pub server_name: Option<Box<str>>,
-    /// The subject of the client's verified certificate (RFC 4514).
-    pub subject: Option<Arc<str>>,
+    /// What the client's verified certificate says.
+    pub client: Option<ClientCertificate>,
     /// The protocol agreed on is HTTP/2.
     pub http2: bool,
     /// The session was resumed, which costs no signature.
@@ -44,7 +42,7 @@ impl Session {
                 let name = name.strip_suffix('.').unwrap_or(name);
                 name.to_ascii_lowercase().into()
             }),
-            subject: certificate.map(|der| subject::of(der).into()),
+            client: certificate.map(|der| ClientCertificate::of(der)),
             http2: state.alpn_protocol() == Some(b"h2"),
             resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
         }

@@ -16,6 +16,7 @@ mod bodies;
 mod broken_answers;
 mod campaigns;
 mod certificate_expiry;
+mod client_certificates;
 mod clients_gone;
 mod drain;
 mod ejection;

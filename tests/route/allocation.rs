@@ -108,6 +108,7 @@ fn finding_a_route_does_not_allocate() {
             method: &Method::GET,
             headers: &headers,
             client: [192, 0, 2, 1].into(),
+            certificate: None,
         };
         assert_eq!(table.find(&facts), Ok(Some(RouteIndex(100))));
     });

@@ -42,6 +42,7 @@ fn ask<T>(
         method: &Method::GET,
         headers: &headers,
         client: "192.0.2.1".parse().unwrap(),
+        certificate: None,
     })
 }
 

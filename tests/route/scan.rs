@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use sluicegate::route::{Facts, HostPattern, PathMatch, RouteSpec, ValueMatch};
+use sluicegate::route::{CertificatePart, Facts, HostPattern, PathMatch, RouteSpec, ValueMatch};
 
 /// Index of the route that takes the request.
 pub(crate) fn find(specs: &[RouteSpec], listeners: &[&str], facts: &Facts<'_>) -> Option<usize> {
@@ -51,7 +51,10 @@ fn precedence(spec: &RouteSpec, host: usize) -> Precedence {
         PathMatch::Prefix(prefix) => (2, Reverse(prefix.len())),
         PathMatch::Any => (2, Reverse(0)),
     };
-    let headers = spec.headers.len() + spec.cookies.len() + usize::from(!spec.source.is_empty());
+    let headers = spec.headers.len()
+        + spec.cookies.len()
+        + usize::from(!spec.source.is_empty())
+        + spec.client_certificate.len();
     (
         Reverse(spec.priority),
         Reverse(host),
@@ -87,6 +90,16 @@ fn takes(spec: &RouteSpec, listeners: &[&str], facts: &Facts<'_>, path: &str) ->
     };
     let query = facts.query.map(|query| std::str::from_utf8(query).unwrap());
     path_fits
+        && spec.client_certificate.iter().all(|(part, wanted)| {
+            let names = facts.certificate.map(|shown| match part {
+                CertificatePart::Subject => vec![&*shown.subject],
+                _ => shown.dns.iter().map(String::as_str).collect(),
+            });
+            match names.filter(|names| !names.is_empty()) {
+                None => is_wanted(wanted, None),
+                Some(names) => names.iter().any(|name| is_wanted(wanted, Some(name))),
+            }
+        })
         && spec
             .listeners
             .as_ref()

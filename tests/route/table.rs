@@ -11,8 +11,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use sluicegate::http::path::{NormalPath, normalise};
 use sluicegate::route::{
-    Facts, HostPattern, Outcome, PathMatch, RouteIndex, RouteSpec, RouteTable, ValueMatch,
+    CertificatePart, Facts, HostPattern, Outcome, PathMatch, RouteIndex, RouteSpec, RouteTable,
+    ValueMatch,
 };
+use sluicegate::tls::ClientCertificate;
 
 use crate::scan;
 
@@ -28,6 +30,7 @@ struct Head {
     method: Method,
     headers: HeaderMap,
     client: IpAddr,
+    certificate: Option<ClientCertificate>,
 }
 
 impl Head {
@@ -40,6 +43,7 @@ impl Head {
             method: &self.method,
             headers: &self.headers,
             client: self.client,
+            certificate: self.certificate.as_ref(),
         }
     }
 }
@@ -103,6 +107,7 @@ fn spec() -> impl Strategy<Value = RouteSpec> {
         named_values(),
         named_values(),
         prop_oneof![3 => Just(vec![]), 1 => Just(vec!["10.0.0.0/8".parse().unwrap()])],
+        certificate_parts(),
     );
     let scope = (
         subsequence(hosts, 0..=3),
@@ -111,7 +116,7 @@ fn spec() -> impl Strategy<Value = RouteSpec> {
     );
     (scope, path_match(), conditions).prop_map(|(scope, path, conditions)| {
         let (hosts, listeners, priority) = scope;
-        let (methods, headers, query, cookies, source) = conditions;
+        let (methods, headers, query, cookies, source, client_certificate) = conditions;
         let header =
             |(name, value): (String, ValueMatch)| (name.parse::<HeaderName>().unwrap(), value);
         RouteSpec {
@@ -127,9 +132,26 @@ fn spec() -> impl Strategy<Value = RouteSpec> {
             query,
             cookies,
             source,
+            client_certificate,
             priority,
         }
     })
+}
+
+fn certificate_parts() -> impl Strategy<Value = Vec<(CertificatePart, ValueMatch)>> {
+    let part = select(vec![CertificatePart::Subject, CertificatePart::Dns]);
+    prop_oneof![3 => Just(Vec::new()), 1 => vec((part, value()), 1..3)]
+}
+
+fn certificate() -> impl Strategy<Value = Option<ClientCertificate>> {
+    let names = subsequence(vec!["1", "2", "3"], 0..=2);
+    of(
+        (select(vec!["1", "2", "3"]), names).prop_map(|(subject, dns)| ClientCertificate {
+            subject: subject.into(),
+            dns: dns.into_iter().map(str::to_owned).collect(),
+            ..ClientCertificate::default()
+        }),
+    )
 }
 
 /// Up to 24 routes whose names are in another order than their places.
@@ -153,9 +175,10 @@ fn head() -> impl Strategy<Value = Head> {
         of(select(vec!["", "n=1", "m=2&n=2", "n=1&n=2", "m=3"])),
         select(vec![Method::GET, Method::POST, Method::PUT]),
         (values(), values(), values()),
-        select(vec!["10.1.1.1", "192.0.2.1"]),
+        (select(vec!["10.1.1.1", "192.0.2.1"]), certificate()),
     )
         .prop_map(|((listener, host), path, query, method, fields, client)| {
+            let (client, certificate) = client;
             let (n, m, cookie) = fields;
             let mut headers = HeaderMap::new();
             let cookie = cookie.map(|value| format!("m=1; n={value}"));
@@ -173,6 +196,7 @@ fn head() -> impl Strategy<Value = Head> {
                 method,
                 headers,
                 client,
+                certificate,
             }
         })
 }

@@ -1,5 +1,7 @@
 //! The command `explain`: asks the file, or the running proxy.
 
+use std::path::PathBuf;
+
 use http::HeaderMap;
 use serde_json::{Value, json};
 
@@ -13,6 +15,7 @@ use crate::{
         print,
     },
     state::{self, Asked},
+    tls::ClientCertificate,
 };
 
 /// Explains the request that the arguments describe.
@@ -20,11 +23,11 @@ pub(in crate::cli) fn explain(args: &Args, asked: &ExplainArgs) -> Result<Exit, 
     let live = asked.live || asked.ask.admin.is_some();
     let told = if live {
         let client = Client::find(args, &asked.ask)?;
-        let body = question(asked).to_string();
+        let body = question(asked)?.to_string();
         client.post("/explain", "application/json", body)?
     } else {
         let snapshot = check::compile(args.config())?;
-        let explained = state::explain(&snapshot, &request(asked));
+        let explained = state::explain(&snapshot, &request(asked)?);
         json!(explained.map_err(CommandError::Refused)?)
     };
     match asked.ask.output.format {
@@ -34,29 +37,39 @@ pub(in crate::cli) fn explain(args: &Args, asked: &ExplainArgs) -> Result<Exit, 
     Ok(Exit::Fine)
 }
 
-fn request(asked: &ExplainArgs) -> Asked {
+fn request(asked: &ExplainArgs) -> Result<Asked, CommandError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &asked.headers {
         headers.append(name.clone(), value.clone());
     }
-    Asked {
+    Ok(Asked {
         method: asked.method.clone(),
         url: asked.url.clone(),
         headers,
         source: asked.source,
-    }
+        certificate: certificate(asked)?,
+    })
+}
+
+/// What the client's certificate would say.
+fn certificate(asked: &ExplainArgs) -> Result<Option<ClientCertificate>, CommandError> {
+    let load = |path: &PathBuf| {
+        ClientCertificate::load(path).map_err(|fault| CommandError::Refused(fault.to_string()))
+    };
+    asked.certificate.as_ref().map(load).transpose()
 }
 
 /// The same as the admin API wants it.
-fn question(asked: &ExplainArgs) -> Value {
+fn question(asked: &ExplainArgs) -> Result<Value, CommandError> {
     let header = |(name, value): &(http::HeaderName, http::HeaderValue)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         json!([name.as_str(), value])
     };
-    json!({
+    Ok(json!({
         "method": asked.method.as_str(),
         "url": asked.url.to_string(),
         "headers": asked.headers.iter().map(header).collect::<Vec<_>>(),
         "source": asked.source,
-    })
+        "client_certificate": certificate(asked)?,
+    }))
 }

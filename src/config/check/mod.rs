@@ -4,6 +4,7 @@
 //! a file is found at once. Apart from looking whether files that are named exist,
 //! nothing here leaves the text.
 
+mod certificate_match;
 mod header;
 mod listener;
 mod pool;

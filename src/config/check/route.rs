@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use http::StatusCode;
 
-use super::{Check, header};
+use super::{Check, certificate_match, header};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Destination, Rewrite, Route};
 use crate::config::setting::Setting as _;
@@ -17,6 +17,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         check_times(check, &place, route);
         check_destination(check, &place, route);
         header::check(check, name, route);
+        certificate_match::check(check, &place, route);
         if let Some(rewrite) = &route.rewrite {
             check_rewrite(check, &place, rewrite);
         }
@@ -158,6 +159,7 @@ fn conditions(route: &Route) -> String {
         route.headers.print().to_string(),
         route.query.print().to_string(),
         route.cookies.print().to_string(),
+        route.client_certificate.print().to_string(),
     ]
     .join(";")
 }

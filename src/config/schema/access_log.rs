@@ -157,6 +157,7 @@ impl AccessField {
         "upstream_ms",
         "queue_ms",
         "tls",
+        "tls_subject",
         "user_agent",
     ];
 

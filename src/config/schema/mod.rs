@@ -35,8 +35,8 @@ pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
 pub use reference::reference;
 pub use retry::{Backoff, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
-pub use route::{Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
-pub use test::{Expectation, RouteTest, TestRequest};
+pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
+pub use test::{Expectation, RouteTest, TestCertificate, TestRequest};
 pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, ServedCertificate, TlsVersion};
 
 use std::collections::BTreeMap;

@@ -27,6 +27,8 @@ table! {
         pub cookies: Vec<(String, ValueMatch)> = Vec::new(),
         /// Blocks that the client's address must be in. Empty: all.
         pub source: Vec<IpNet> = Vec::new(),
+        /// What the client's verified certificate must say; asked for where a listener has `client_ca`.
+        pub client_certificate: Option<CertificateMatch> = None,
         /// Decides before all else; higher is tried first.
         pub priority: i32 = 0,
         /// Only endpoints whose version meets this requirement.
@@ -53,6 +55,37 @@ table! {
     later {
         "split", "rollout", "hedge", "rate_limit", "concurrency", "auth", "access", "cors",
         "compress", "cache", "shadow", "fault",
+    }
+}
+
+table! {
+    /// What a client's certificate must say: all that is given, each like a header. `subject = { present = true }` asks for any certificate.
+    pub struct CertificateMatch {
+        /// The subject as `{tls.subject}` writes it (RFC 4514), such as `"CN=billing,O=Example"`.
+        pub subject: Option<ValueMatch> = None,
+        /// One of the DNS names.
+        pub dns: Option<ValueMatch> = None,
+        /// One of the URIs, such as a SPIFFE id.
+        pub uri: Option<ValueMatch> = None,
+        /// One of the mail addresses.
+        pub email: Option<ValueMatch> = None,
+        /// One of the IP addresses.
+        pub ip: Option<ValueMatch> = None,
+    }
+}
+
+impl CertificateMatch {
+    /// The conditions by their keys.
+    pub fn conditions(&self) -> impl Iterator<Item = (&'static str, &ValueMatch)> {
+        let all = [
+            ("subject", &self.subject),
+            ("dns", &self.dns),
+            ("uri", &self.uri),
+            ("email", &self.email),
+            ("ip", &self.ip),
+        ];
+        all.into_iter()
+            .filter_map(|(key, wanted)| Some((key, wanted.as_ref()?)))
     }
 }
 

@@ -24,6 +24,24 @@ table! {
         pub url: Uri,
         /// Its headers.
         pub headers: Vec<(HeaderName, HeaderValue)> = Vec::new(),
+        /// The certificate that its client shows; without it none.
+        pub client_certificate: Option<TestCertificate> = None,
+    }
+}
+
+table! {
+    /// What the certificate of a test's client says.
+    pub struct TestCertificate: Default {
+        /// Its subject (RFC 4514).
+        pub subject: String = String::new(),
+        /// Its DNS names.
+        pub dns: Vec<String> = Vec::new(),
+        /// Its URIs.
+        pub uri: Vec<String> = Vec::new(),
+        /// Its mail addresses.
+        pub email: Vec<String> = Vec::new(),
+        /// Its IP addresses.
+        pub ip: Vec<String> = Vec::new(),
     }
 }
 

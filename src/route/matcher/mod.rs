@@ -3,6 +3,7 @@
 //! `check` is the only place that says whether a route takes a request once host and path
 //! are settled; finding a route drops the reason, explaining prints it.
 
+mod certificate;
 mod host;
 mod path;
 mod query;
@@ -16,6 +17,7 @@ use super::spec::RouteSpec;
 use super::table::Facts;
 use crate::http::cookie;
 
+pub use certificate::CertificatePart;
 pub(super) use host::matches_host;
 pub(super) use path::matches_path;
 pub use value::ValueMatch;
@@ -39,6 +41,9 @@ pub enum Mismatch {
     Cookie(usize),
     /// The client is in none of the networks of the route.
     Source,
+    /// The part of the client's certificate at this place in the route is not there, or has
+    /// another value.
+    Certificate(usize),
 }
 
 /// Asks all conditions of a route but host and path, in a fixed order, cheap ones first.
@@ -61,6 +66,11 @@ pub(super) fn check(
         let client = facts.client.to_canonical();
         if !spec.source.iter().any(|net| net.contains(&client)) {
             return Err(Mismatch::Source);
+        }
+    }
+    for (place, (part, wanted)) in spec.client_certificate.iter().enumerate() {
+        if !part.matches(facts.certificate, wanted) {
+            return Err(Mismatch::Certificate(place));
         }
     }
     for (place, (name, wanted)) in spec.headers.iter().enumerate() {
@@ -93,6 +103,10 @@ impl Mismatch {
             Self::Path => format!("{} does not match \"{}\"", spec.path, facts.path.as_str()),
             Self::Method => format!("method {} is not {}", facts.method, list(&spec.methods)),
             Self::Source => format!("client {} is not in {}", facts.client, list(&spec.source)),
+            Self::Certificate(place) => {
+                let (part, wanted) = &spec.client_certificate[place];
+                part.describe(facts.certificate, wanted)
+            }
             Self::Header(place) => {
                 let (name, wanted) = &spec.headers[place];
                 let found = facts.headers.get(name).map(HeaderValue::as_bytes);

@@ -47,6 +47,9 @@ pub(crate) struct ConnectionView {
     pub(crate) listener: String,
     pub(crate) client: String,
     pub(crate) protocol: &'static str,
+    /// The subject of the client's verified certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tls_subject: Option<String>,
     pub(crate) age_ms: u64,
     pub(crate) requests: u64,
     pub(crate) in_flight: u32,
@@ -133,6 +136,11 @@ impl Worker {
             listener: connection.known_listener().name.to_string(),
             client: SocketAddr::new(connection.peer(), connection.peer_port()).to_string(),
             protocol: connection.protocol.get(),
+            tls_subject: connection
+                .tls
+                .get()
+                .and_then(|session| session.client.as_ref())
+                .map(|client| client.subject.to_string()),
             age_ms: u64::try_from(age).unwrap_or(u64::MAX),
             requests: connection.requests.get(),
             in_flight: connection.in_flight.get(),

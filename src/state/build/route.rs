@@ -10,7 +10,7 @@ use crate::{
     config::{Config, schema, value},
     filter::{AnyFilter, Chain, HeaderFilter, PathRule, Redirect, Respond, RewriteFilter},
     resilience::{Backoff, Condition, Conditions, RetryPolicy},
-    route::{HostPattern, PathMatch, RouteSpec, ValueMatch},
+    route::{CertificatePart, HostPattern, PathMatch, RouteSpec, ValueMatch},
     state::{Action, Route, RouteTimeouts},
     upstream::pool::{Pool, PoolIndex, ViewIndex},
 };
@@ -71,6 +71,12 @@ pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec
         query: pairs(&written.query),
         cookies: pairs(&written.cookies),
         source: written.source.clone(),
+        client_certificate: written
+            .client_certificate
+            .iter()
+            .flat_map(schema::CertificateMatch::conditions)
+            .map(certificate_part)
+            .collect(),
         priority: written.priority,
     })
 }
@@ -201,6 +207,30 @@ fn pairs(written: &[(String, value::ValueMatch)]) -> Vec<(String, ValueMatch)> {
         .iter()
         .map(|(name, value)| (name.clone(), value_match(value)))
         .collect()
+}
+
+/// A part of a certificate and what it must be, in the form that it is kept in.
+fn certificate_part(
+    (key, wanted): (&'static str, &value::ValueMatch),
+) -> (CertificatePart, ValueMatch) {
+    let part = match key {
+        "dns" => CertificatePart::Dns,
+        "uri" => CertificatePart::Uri,
+        "email" => CertificatePart::Email,
+        "ip" => CertificatePart::Ip,
+        _ => CertificatePart::Subject,
+    };
+    let wanted = match (part, wanted) {
+        (CertificatePart::Dns, value::ValueMatch::Exact(name)) => {
+            ValueMatch::Exact(name.to_ascii_lowercase().into())
+        }
+        (CertificatePart::Ip, value::ValueMatch::Exact(address)) => {
+            let same = address.parse().map(|it: std::net::IpAddr| it.to_string());
+            ValueMatch::Exact(same.unwrap_or_else(|_| address.clone()).into())
+        }
+        (_, wanted) => value_match(wanted),
+    };
+    (part, wanted)
 }
 
 fn value_match(written: &value::ValueMatch) -> ValueMatch {

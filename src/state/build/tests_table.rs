@@ -5,13 +5,14 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use ::http::{HeaderMap, Method, Uri};
+use ::http::{HeaderMap, Uri};
 
 use crate::{
-    config::schema::RouteTest,
+    config::schema::{RouteTest, TestRequest},
     exchange::Failure,
     http::authority::Authority,
     state::{self, Action, RequestView, Snapshot},
+    tls::ClientCertificate,
 };
 
 /// A test in the configuration that does not hold.
@@ -49,7 +50,7 @@ fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
     for (name, value) in &request.headers {
         headers.append(name.clone(), value.clone());
     }
-    let found = find(snapshot, &request.method, &request.url, &headers);
+    let found = find(snapshot, request, &headers);
     let expect = &test.expect;
     let route = match found {
         Ok(decision) => &snapshot.routes[decision.route.0 as usize],
@@ -162,10 +163,22 @@ fn location(redirect: &crate::filter::Redirect, url: &Uri) -> String {
 /// The failure that the request would end with.
 fn find(
     snapshot: &Snapshot,
-    method: &Method,
-    url: &Uri,
+    request: &TestRequest,
     headers: &HeaderMap,
 ) -> Result<state::Decision, Failure> {
+    let url = &request.url;
+    let certificate = request.client_certificate.as_ref();
+    let certificate = certificate.map(|written| ClientCertificate {
+        subject: written.subject.as_str().into(),
+        dns: written
+            .dns
+            .iter()
+            .map(|name| name.to_ascii_lowercase())
+            .collect(),
+        uri: written.uri.clone(),
+        email: written.email.clone(),
+        ip: written.ip.clone(),
+    });
     let authority = match url.authority() {
         Some(authority) => Some(Authority::from_text(authority.as_str())?),
         None => None,
@@ -177,9 +190,10 @@ fn find(
             host: authority.as_ref().map_or("", |authority| authority.host()),
             path: url.path(),
             query: url.query(),
-            method,
+            method: &request.method,
             headers,
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            certificate: certificate.as_ref(),
         };
         let found = state::route(snapshot, &view);
         if found.is_ok() {

@@ -50,6 +50,8 @@ pub struct Line<'a> {
     pub queue: Option<Duration>,
     /// TLS version and cipher of the downstream connection.
     pub tls: Option<&'a str>,
+    /// Subject of the client's verified certificate.
+    pub tls_subject: Option<&'a str>,
     /// User-Agent as sent, which may be any bytes.
     pub user_agent: Option<&'a [u8]>,
     /// Names and values of the fields that the configuration adds.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, SanType,
     date_time_ymd,
 };
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -60,6 +60,13 @@ impl Authority {
         let mut params = named("short", names);
         let since = end.duration_since(SystemTime::UNIX_EPOCH).expect("later");
         params.not_after = date_time_ymd(1970, 1, 1) + since;
+        self.sign(&params)
+    }
+
+    /// One with these names besides its subject.
+    pub(crate) fn issue_named(&self, subject: &str, names: Vec<SanType>) -> Issued {
+        let mut params = named(subject, &[]);
+        params.subject_alt_names = names;
         self.sign(&params)
     }
 

@@ -33,6 +33,7 @@ pub(super) enum Field {
     Upstream,
     Queue,
     Tls,
+    TlsSubject,
     UserAgent,
     /// A field that the configuration adds.
     Added(Box<str>),
@@ -63,6 +64,7 @@ impl Field {
         ("upstream_ms", Self::Upstream),
         ("queue_ms", Self::Queue),
         ("tls", Self::Tls),
+        ("tls_subject", Self::TlsSubject),
         ("user_agent", Self::UserAgent),
     ];
 
@@ -137,6 +139,7 @@ impl Field {
             Self::Endpoint => line.endpoint,
             Self::Version => line.version,
             Self::Tls => line.tls,
+            Self::TlsSubject => line.tls_subject,
         };
         put_some(text, out, |text, out| escape.put(text.as_bytes(), out))
     }

@@ -46,6 +46,7 @@ fn line() -> Line<'static> {
         upstream: Some(Duration::from_micros(12_001)),
         queue: None,
         tls: None,
+        tls_subject: None,
         user_agent: Some(b"curl/8"),
         fields: &[("tenant", b"acme")],
     }
@@ -57,6 +58,20 @@ fn write(format: &str, line: &Line<'_>, redaction: &Redaction) -> String {
         .unwrap()
         .write(line, redaction, &mut out);
     String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_subject_of_a_client_s_certificate_is_a_field() {
+    let line = Line {
+        tls_subject: Some("CN=a \\\"b\\\"\\, c,O=d"),
+        ..line()
+    };
+    let none = Redaction::default();
+    let json: Value = serde_json::from_str(&write("json", &line, &none)).unwrap();
+    assert_eq!(json["tls_subject"], line.tls_subject.unwrap());
+    let text = write("{tls_subject} {status}", &line, &none);
+    assert!(text.starts_with("CN=a "), "{text}");
+    assert!(text.ends_with(",O=d 200\n"), "{text}");
 }
 
 #[test]

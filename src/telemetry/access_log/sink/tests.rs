@@ -57,6 +57,7 @@ fn line<'a>(request_id: &'a str, path: &'a str) -> Line<'a> {
         upstream: None,
         queue: None,
         tls: None,
+        tls_subject: None,
         user_agent: None,
         fields: &[],
     }
