@@ -10,10 +10,11 @@
 //! in its cache.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::Future,
     io::{self, IoSlice},
     pin::{Pin, pin},
+    rc::Rc,
     task::{Context, Poll, Waker, ready},
 };
 
@@ -38,6 +39,8 @@ pub struct Buffered {
     held_back: bool,
     written: u64,
     place: Place,
+    /// Why sending in the task's absence failed.
+    failed: Option<io::Error>,
 }
 
 impl Buffered {
@@ -55,6 +58,7 @@ impl Buffered {
             held_back: false,
             written: 0,
             place: Place::default(),
+            failed: None,
         }
     }
 
@@ -183,7 +187,7 @@ impl Buffered {
 
     /// Whether everything appended has been handed to the socket.
     pub fn is_flushed(&self) -> bool {
-        !self.held_back && self.is_handed_on()
+        !self.held_back && self.failed.is_none() && self.is_handed_on()
     }
 
     fn is_handed_on(&self) -> bool {
@@ -201,7 +205,8 @@ impl Buffered {
         self.written
     }
 
-    /// Writes what was appended. Cancel safe: what is written is gone from the buffers.
+    /// Writes what was appended, in a burst with what others send if the thread is busy.
+    /// Cancel safe: what is written is gone from the buffers.
     ///
     /// # Errors
     /// What the socket says.
@@ -209,6 +214,39 @@ impl Buffered {
         if !self.is_handed_on() {
             ready!(self.place.poll_send(cx));
         }
+        self.poll_send(cx)
+    }
+
+    /// As [`Self::poll_flush`], for a stream whose task waits for something else meanwhile:
+    /// after [`Poll::Pending`] with [`Self::awaits_burst`] it is woken only when there is
+    /// more to be done about sending.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn poll_flush_apart(
+        this: &Rc<RefCell<Self>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut io = this.borrow_mut();
+        if let Some(error) = io.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        if io.awaits_burst() || !io.is_handed_on() && io.place.leave(this, cx) {
+            return Poll::Pending;
+        }
+        io.poll_send(cx)
+    }
+
+    /// Sends for the task behind `waker`, which is woken if that fails or takes longer.
+    pub(super) fn send_apart(&mut self, waker: &Waker) {
+        self.place.end();
+        if let Poll::Ready(Err(error)) = self.poll_send(&mut Context::from_waker(waker)) {
+            self.failed = Some(error);
+            waker.wake_by_ref();
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.is_handed_on() {
             let stream = Pin::new(&mut self.stream);
             let count = if self.large.is_empty() && self.tail.is_empty() {

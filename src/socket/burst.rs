@@ -12,8 +12,11 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
+    rc::{Rc, Weak},
     task::{Context, Poll, Waker},
 };
+
+use super::Buffered;
 
 /// One writer's place in the bursts of its thread.
 #[derive(Debug, Default)]
@@ -33,18 +36,39 @@ impl Place {
             self.waiting = false;
             return Poll::Ready(());
         }
-        self.waiting = BURST.with(|burst| burst.join(cx));
+        self.waiting = BURST.with(|burst| burst.join(|| Waiting::Task(cx.waker().clone())));
         if self.waiting {
             Poll::Pending
         } else {
             Poll::Ready(())
         }
     }
+
+    /// Whether the burst will send what `io` has, without its task; if not, it is time to.
+    pub(super) fn leave(&mut self, io: &Rc<RefCell<Buffered>>, cx: &Context<'_>) -> bool {
+        self.waiting = BURST
+            .with(|burst| burst.join(|| Waiting::Stream(Rc::downgrade(io), cx.waker().clone())));
+        self.waiting
+    }
+
+    /// The burst has come.
+    pub(super) fn end(&mut self) {
+        self.waiting = false;
+    }
+}
+
+/// Who waits for the end of the burst.
+#[derive(Debug)]
+enum Waiting {
+    /// A task that sends when it is woken.
+    Task(Waker),
+    /// A stream with something to send; its task is woken only if that cannot be sent at once.
+    Stream(Weak<RefCell<Buffered>>, Waker),
 }
 
 /// Ends the bursts of this thread; never ready. One of it runs on each worker.
 pub async fn bursts() {
-    BURST.with(|burst| burst.probe.set(0));
+    let _installed = Installed;
     poll_fn(|cx| {
         BURST.with(|burst| burst.end(cx));
         Poll::Pending
@@ -55,7 +79,7 @@ pub async fn bursts() {
 /// The sends of one thread since the last burst ended.
 #[derive(Debug, Default)]
 struct Burst {
-    waiting: RefCell<Vec<Waker>>,
+    waiting: RefCell<Vec<Waiting>>,
     sends: Cell<u32>,
     /// Several sends came together last time.
     busy: Cell<bool>,
@@ -67,14 +91,14 @@ struct Burst {
 
 impl Burst {
     /// Counts a send; true if it shall wait for the end of the burst.
-    fn join(&self, cx: &Context<'_>) -> bool {
+    fn join(&self, waiting: impl FnOnce() -> Waiting) -> bool {
         let sends = self.sends.get();
         self.sends.set(sends.saturating_add(1));
         if self.busy.get() {
             if sends == 0 {
                 self.await_end();
             }
-            self.waiting.borrow_mut().push(cx.waker().clone());
+            self.waiting.borrow_mut().push(waiting());
             return true;
         }
         match self.probe.get() {
@@ -89,10 +113,9 @@ impl Burst {
     }
 
     fn await_end(&self) {
-        match &*self.end.borrow() {
-            Some(waker) => waker.wake_by_ref(),
-            // Nobody ends bursts here.
-            None => self.busy.set(false),
+        // Nobody ends bursts where there is none; then none is ever busy.
+        if let Some(waker) = &*self.end.borrow() {
+            waker.wake_by_ref();
         }
     }
 
@@ -106,9 +129,33 @@ impl Burst {
             *end = Some(cx.waker().clone());
         }
         self.busy.set(self.sends.take() > 1);
-        for waker in self.waiting.borrow_mut().drain(..) {
-            waker.wake();
+        for waiting in self.waiting.borrow_mut().drain(..) {
+            match waiting {
+                Waiting::Task(waker) => waker.wake(),
+                Waiting::Stream(io, waker) => {
+                    if let Some(io) = io.upgrade() {
+                        io.borrow_mut().send_apart(&waker);
+                    }
+                }
+            }
         }
+    }
+}
+
+/// Nothing waits any more once nobody ends bursts.
+struct Installed;
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        // At the exit of the thread there may be nobody left to wait either.
+        let _ = BURST.try_with(|burst| {
+            burst.busy.set(false);
+            *burst.end.borrow_mut() = None;
+            for waiting in burst.waiting.borrow_mut().drain(..) {
+                let (Waiting::Task(waker) | Waiting::Stream(_, waker)) = waiting;
+                waker.wake();
+            }
+        });
     }
 }
 

@@ -6,6 +6,7 @@
 //! and no byte is left over.
 
 use std::{
+    cell::RefCell,
     future::poll_fn,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
@@ -30,7 +31,8 @@ use crate::{
 /// One HTTP/1.1 connection to an endpoint: idle, or in one exchange.
 #[derive(Debug)]
 pub struct Http1Connection {
-    io: Buffered,
+    /// Shared with the bursts of the thread while a request waits there to be sent.
+    io: Rc<RefCell<Buffered>>,
     opened: Instant,
     security: u64,
     exchanges: u64,
@@ -57,7 +59,7 @@ impl Http1Connection {
         reuse: Reuse,
     ) -> Self {
         Self {
-            io: Buffered::new(stream),
+            io: Rc::new(RefCell::new(Buffered::new(stream))),
             opened: now,
             security,
             exchanges: 0,
@@ -85,7 +87,8 @@ impl Http1Connection {
     /// anything unasked.
     pub fn is_usable(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        !self.io.has_received() && self.io.poll_fill(&mut cx).is_pending()
+        let io = &mut *self.io.borrow_mut();
+        !io.has_received() && io.poll_fill(&mut cx).is_pending()
     }
 
     /// Closes it between two exchanges, waiting for nothing: the endpoint learns that the
@@ -96,7 +99,7 @@ impl Http1Connection {
 
     /// Gives back the memory of the buffers while it waits.
     pub fn release_memory(&mut self) {
-        self.io.release_memory();
+        self.io.borrow_mut().release_memory();
     }
 
     /// Sends a request and waits for the head of the response.
@@ -119,11 +122,12 @@ impl Http1Connection {
         let mut call = Call::start(self, request, upload);
         let head = poll_fn(|cx| {
             let head = call.poll_head(cx, limits, request.method, interim);
-            if head.is_ready() || call.connection.io.awaits_burst() {
+            if head.is_ready() {
                 return head;
             }
-            let sent = call.sender.done && call.connection.io.is_flushed();
-            let moved = call.sender.upload.moved() + call.connection.io.written();
+            let io = call.connection.io.borrow();
+            let sent = call.sender.done && (io.is_flushed() || io.awaits_burst());
+            let moved = call.sender.upload.moved() + io.written();
             clock.poll(cx, sent, moved).map(Err)
         })
         .await;
@@ -154,16 +158,18 @@ struct Sender {
 }
 
 impl Call {
-    fn start(mut connection: Box<Http1Connection>, request: &Outbound<'_>, upload: Upload) -> Self {
+    fn start(connection: Box<Http1Connection>, request: &Outbound<'_>, upload: Upload) -> Self {
         let framing = upload.framing();
-        let written_before = connection.io.written();
+        let mut io = connection.io.borrow_mut();
+        let written_before = io.written();
         encode_request_head(
-            connection.io.outgoing(),
+            io.outgoing(),
             request.method,
             request.target.as_str().as_bytes(),
             request.headers,
             &framing,
         );
+        drop(io);
         let done = !framing.has_body();
         Self {
             connection,
@@ -186,13 +192,10 @@ impl Call {
         method: &Method,
         interim: &dyn Fn(StatusCode, HeaderMap),
     ) -> Poll<Result<ResponseHead, Failure>> {
-        let io = &mut self.connection.io;
-        if let Err(failure) = self.sender.drive(io, cx) {
+        if let Err(failure) = self.sender.drive(&self.connection.io, cx) {
             return Poll::Ready(Err(failure));
         }
-        if io.awaits_burst() {
-            return Poll::Pending;
-        }
+        let io = &mut *self.connection.io.borrow_mut();
         loop {
             if io.has_received() {
                 self.received_any = true;
@@ -233,7 +236,9 @@ impl Call {
             .done
             .then(|| std::mem::replace(&mut sender.upload, Upload::gone()));
         let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            Body::Tunnel(Box::new(connection.io))
+            // The bursts hold on to it while they send, and only then.
+            Rc::into_inner(connection.io)
+                .map_or(Body::Empty, |io| Body::Tunnel(Box::new(io.into_inner())))
         } else {
             let mut body = Box::new(ResponseBody {
                 decoder: BodyDecoder::new(head.framing, limits),
@@ -266,7 +271,7 @@ impl Call {
     fn fail(self, failure: Failure) -> SendFailure {
         SendFailure {
             failure,
-            written: self.connection.io.written() > self.written_before,
+            written: self.connection.io.borrow().written() > self.written_before,
             received: self.received_any,
             upload: self.sender.upload,
         }
@@ -278,22 +283,33 @@ impl Sender {
     ///
     /// An error is the client's: a broken upstream connection only shows in `broken`,
     /// since its answer may have come before.
-    fn drive(&mut self, io: &mut Buffered, cx: &mut Context<'_>) -> Result<(), Failure> {
+    fn drive(
+        &mut self,
+        shared: &Rc<RefCell<Buffered>>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Failure> {
         loop {
             if self.broken.is_some() {
                 return Ok(());
             }
+            let mut io = shared.borrow_mut();
             let mut waits = false;
             while !self.done && !waits && io.can_append() {
                 match self.upload.poll_piece(cx) {
-                    Poll::Ready(piece) => self.append(io, piece.transpose()?)?,
+                    Poll::Ready(piece) => self.append(&mut io, piece.transpose()?)?,
                     Poll::Pending => waits = true,
                 }
             }
             if io.is_flushed() {
                 return Ok(());
             }
-            match io.poll_flush(cx) {
+            let flushed = if self.done {
+                drop(io);
+                Buffered::poll_flush_apart(shared, cx)
+            } else {
+                io.poll_flush(cx)
+            };
+            match flushed {
                 Poll::Ready(Ok(())) if self.done || waits => return Ok(()),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => self.broken = Some(Failure::ConnectionClosed),
@@ -346,14 +362,15 @@ impl ResponseBody {
         let Some(connection) = &mut self.connection else {
             return Poll::Ready(None);
         };
-        let io = &mut connection.io;
+        let shared = Rc::clone(&connection.io);
         if !self.sender.is_clean()
-            && let Err(failure) = self.sender.drive(io, cx)
+            && let Err(failure) = self.sender.drive(&shared, cx)
         {
             return Poll::Ready(Some(Err(failure)));
         }
         loop {
-            match self.decoder.decode(io.received()) {
+            let decoded = self.decoder.decode(shared.borrow_mut().received());
+            match decoded {
                 Ok(Decoded::Data(data)) => {
                     self.length = self.length.map(|left| left - data.len() as u64);
                     if self.decoder.is_done() {
@@ -372,7 +389,8 @@ impl ResponseBody {
                 Ok(Decoded::NeedMore) => {}
                 Err(fault) => return Poll::Ready(Some(Err(fault.of_response()))),
             }
-            match ready!(io.poll_fill(cx)) {
+            let filled = shared.borrow_mut().poll_fill(cx);
+            match ready!(filled) {
                 Ok(0) => match self.decoder.on_eof() {
                     Ok(_) => {
                         if let Some(connection) = self.connection.take() {
@@ -411,9 +429,7 @@ impl ResponseBody {
         let clean = self.keep_alive
             && connection.reuse == Reuse::Allowed
             && self.sender.is_clean()
-            && connection.io.is_flushed()
-            && !connection.io.has_received()
-            && !connection.io.has_ended();
+            && is_clean(&connection.io.borrow());
         if clean {
             connection.exchanges += 1;
             self.home.give_back(connection);
@@ -421,6 +437,11 @@ impl ResponseBody {
             connection.close();
         }
     }
+}
+
+/// Whether nothing is left over on it, in either direction.
+fn is_clean(io: &Buffered) -> bool {
+    io.is_flushed() && !io.has_received() && !io.has_ended()
 }
 
 fn is_interim(status: StatusCode) -> bool {
