@@ -63,31 +63,33 @@ const fn slot(name: &[u8]) -> Option<usize> {
         [.., third_last, _, _] => *third_last,
         _ => *first,
     };
-    let mut hash = name.len() as u32 & 0xff;
-    hash *= FACTORS[0];
-    hash += (*first | 0x20) as u32 * FACTORS[1];
-    hash += (*last | 0x20) as u32 * FACTORS[2];
-    hash += (third_last | 0x20) as u32 * FACTORS[3];
-    Some((hash as u16 >> 8) as usize)
+    let mut hash = (name.len() & 0xff) * FACTORS[0];
+    hash += (*first | 0x20) as usize * FACTORS[1];
+    hash += (*last | 0x20) as usize * FACTORS[2];
+    hash += (third_last | 0x20) as usize * FACTORS[3];
+    Some(hash >> 8 & 0xff)
 }
 
 /// Chosen so that no two known names share a slot; [`slots`] proves it when it compiles.
-const FACTORS: [u32; 4] = [36_805, 33_460, 21_013, 14_493];
+const FACTORS: [usize; 4] = [36_805, 33_460, 21_013, 14_493];
 
 /// The index of the known name of each slot; [`EMPTY`] where there is none.
 static SLOTS: [u8; 256] = slots();
 
 const EMPTY: u8 = u8::MAX;
 
+#[expect(
+    clippy::expect_used,
+    reason = "evaluated when this is compiled, and only then"
+)]
 const fn slots() -> [u8; 256] {
     let mut slots = [EMPTY; 256];
-    let mut index = 0;
-    while index < KNOWN.len() {
-        let Some(slot) = slot(KNOWN[index].lower) else {
-            panic!("a known name is too short");
-        };
+    let mut index: u8 = 0;
+    while (index as usize) < KNOWN.len() {
+        let slot = slot(KNOWN[index as usize].lower);
+        let slot = slot.expect("a known name is too short");
         assert!(slots[slot] == EMPTY, "two known names share a slot");
-        slots[slot] = index as u8;
+        slots[slot] = index;
         index += 1;
     }
     slots

@@ -71,9 +71,9 @@ pub async fn bursts() {
     let _installed = Installed;
     poll_fn(|cx| {
         BURST.with(|burst| burst.end(cx));
-        Poll::Pending
+        Poll::<()>::Pending
     })
-    .await
+    .await;
 }
 
 /// The sends of one thread since the last burst ended.
