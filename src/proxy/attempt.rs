@@ -19,8 +19,9 @@ use crate::{
     },
     timer,
     upstream::{
+        acquire::Acquired,
         health::Outcome as Observed,
-        local::{Acquired, Pick},
+        local::Pick,
         pool::PoolIndex,
         transport::{Inbound, Outbound, Patience, Upload},
     },

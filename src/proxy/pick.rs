@@ -11,8 +11,9 @@ use crate::{
     listener::Connection,
     timer,
     upstream::{
+        acquire::Acquired,
         endpoint::stable_hash,
-        local::{Acquired, LocalPool, Pick, PickRequest, Picked},
+        local::{LocalPool, Pick, PickRequest, Picked},
         picker::EndpointIndex,
         pool::{HashKey, PoolLimits, ViewIndex},
         shared::PoolShared,

@@ -2,8 +2,10 @@
 //!
 //! [`pool`] and [`endpoint`] are what the configuration says; [`shared`] is what
 //! all workers share of a pool; [`local`] and [`idle`] are one worker's side, with
-//! the [`picker`]s; [`transport`] carries a request; [`health`] decides who may be picked.
+//! the [`picker`]s; [`acquire`] finds a connection, [`transport`] carries a request over
+//! it; [`health`] decides who may be picked.
 
+pub mod acquire;
 pub mod connect;
 pub mod discovery;
 pub mod endpoint;
