@@ -1,4 +1,6 @@
 //! The way to a connection: one that is open and has room, else a new one.
+//!
+//! What can be shared is opened once: those who come while it is being opened wait for it.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -6,11 +8,11 @@ use tokio::time::Instant;
 
 use super::{
     connect::{ConnectionGuard, announce, connect},
-    idle::LocalEndpoint,
+    idle::Agreed,
     local::LocalPool,
-    opening::EndsOpening,
+    opening::{EndsOpening, Opened, Outcome},
     picker::EndpointIndex,
-    pool::{Pool, Protocol},
+    pool::Protocol,
     secure::secure,
     transport::{Http1Connection, Http2Connection, Reuse},
 };
@@ -39,21 +41,22 @@ impl LocalPool {
         announcement: Option<&[u8]>,
         deadline: Instant,
     ) -> Result<Acquired, Failure> {
-        if self.pool.protocol == Protocol::Http2 {
-            return Box::pin(self.acquire_shared(index, deadline)).await;
+        match self.pool.protocol {
+            // In memory of their own: a request over HTTP/1.1 does without.
+            Protocol::Http2 => Box::pin(self.acquire_shared(index, deadline)).await,
+            Protocol::Auto if self.pool.tls.is_some() => {
+                Box::pin(self.acquire_either(index, fresh, deadline)).await
+            }
+            Protocol::Http1 | Protocol::Auto => {
+                if !fresh
+                    && announcement.is_none()
+                    && let Some(idle) = self.take_idle(index)
+                {
+                    return Ok(Acquired::Http1(idle));
+                }
+                self.open_own(index, announcement, deadline).await
+            }
         }
-        let local = self.endpoint(index);
-        let now = timer::recent();
-        if !fresh
-            && announcement.is_none()
-            && let Some(open) = self.take_open(local, now)
-        {
-            return Ok(open);
-        }
-        let guard = self.count_connection().ok_or(Failure::LimitReached)?;
-        let deadline = deadline.min(now + self.pool.connect_timeout);
-        // In memory of its own: a request that finds an open connection does without.
-        Box::pin(self.open(index, guard, announcement, deadline)).await
     }
 
     /// Gets a share of an HTTP/2 connection. One connection to an endpoint is opened at a
@@ -65,48 +68,90 @@ impl LocalPool {
         index: EndpointIndex,
         deadline: Instant,
     ) -> Result<Acquired, Failure> {
-        let local = self.endpoint(index);
-        let Pool {
-            security, lifetime, ..
-        } = *self.pool;
         loop {
-            if let Some(shared) = local.http2(Instant::now(), security, lifetime) {
+            if let Some(shared) = self.find_shared(index) {
                 return Ok(Acquired::Http2(shared));
             }
-            let opening = match local.opening() {
-                Some(opening) => opening,
-                None => {
-                    let guard = self.count_connection().ok_or(Failure::LimitReached)?;
-                    let opening = local.begin_opening();
-                    let ends = EndsOpening(Rc::clone(&opening));
-                    let pool = Rc::clone(self);
-                    task::spawn_local("upstream http/2 connect", async move {
-                        ends.0.end(pool.open_shared(index, guard).await);
-                    });
-                    opening
+            match self.opened(index, deadline).await? {
+                Opened::Http2(connection) if self.fits(&connection) => {
+                    return Ok(Acquired::Http2(connection));
                 }
-            };
-            let opened = timer::until(deadline, opening.outcome()).await;
-            let connection = opened.map_err(|_| Failure::ConnectTimeout)??;
-            // The others may have filled it before this one woke up, or it is of a time
-            // before a reload.
-            if connection.security() == security && connection.has_room(Instant::now(), lifetime) {
-                return Ok(Acquired::Http2(connection));
+                Opened::Http2(_) => {}
+                // An endpoint that does not agree on h2 has been refused before.
+                Opened::Http1 => return Err(Failure::Internal),
             }
         }
     }
 
-    async fn open_shared(
+    /// Gets a connection of whichever protocol TLS agrees on. Until a handshake has said that
+    /// it is HTTP/1.1, one connection is opened at a time, as for HTTP/2.
+    async fn acquire_either(
+        self: &Rc<Self>,
+        index: EndpointIndex,
+        fresh: bool,
+        deadline: Instant,
+    ) -> Result<Acquired, Failure> {
+        loop {
+            if let Some(shared) = self.find_shared(index) {
+                return Ok(Acquired::Http2(shared));
+            }
+            if !fresh && let Some(idle) = self.take_idle(index) {
+                return Ok(Acquired::Http1(idle));
+            }
+            if self.endpoint(index).agreed() == Some(Agreed::Http1) {
+                return self.open_own(index, None, deadline).await;
+            }
+            match self.opened(index, deadline).await? {
+                Opened::Http2(connection) if self.fits(&connection) => {
+                    return Ok(Acquired::Http2(connection));
+                }
+                Opened::Http2(_) | Opened::Http1 => {}
+            }
+        }
+    }
+
+    /// Waits for the connection that is being opened for everyone; begins with one if none is.
+    async fn opened(self: &Rc<Self>, index: EndpointIndex, deadline: Instant) -> Outcome {
+        let local = self.endpoint(index);
+        let opening = match local.opening() {
+            Some(opening) => opening,
+            None => {
+                let guard = self.count_connection().ok_or(Failure::LimitReached)?;
+                let opening = local.begin_opening();
+                let ends = EndsOpening(Rc::clone(&opening));
+                let pool = Rc::clone(self);
+                task::spawn_local("upstream connect", async move {
+                    ends.0.end(pool.open_for_all(index, guard).await);
+                });
+                opening
+            }
+        };
+        let opened = timer::until(deadline, opening.outcome()).await;
+        opened.map_err(|_| Failure::ConnectTimeout)?
+    }
+
+    async fn open_for_all(&self, index: EndpointIndex, guard: ConnectionGuard) -> Outcome {
+        let deadline = Instant::now() + self.pool.connect_timeout;
+        Ok(match self.open(index, guard, None, deadline).await? {
+            Acquired::Http2(connection) => Opened::Http2(connection),
+            Acquired::Http1(connection) => {
+                self.endpoint(index).give_back(connection);
+                Opened::Http1
+            }
+        })
+    }
+
+    /// Opens a connection that nobody else waits for.
+    async fn open_own(
         &self,
         index: EndpointIndex,
-        guard: ConnectionGuard,
-    ) -> Result<Rc<Http2Connection>, Failure> {
-        let deadline = Instant::now() + self.pool.connect_timeout;
-        match self.open(index, guard, None, deadline).await? {
-            Acquired::Http2(connection) => Ok(connection),
-            // An endpoint that does not agree on h2 has been refused before.
-            Acquired::Http1(_) => Err(Failure::Internal),
-        }
+        announcement: Option<&[u8]>,
+        deadline: Instant,
+    ) -> Result<Acquired, Failure> {
+        let guard = self.count_connection().ok_or(Failure::LimitReached)?;
+        let deadline = deadline.min(timer::recent() + self.pool.connect_timeout);
+        // And so does one that finds an open connection.
+        Box::pin(self.open(index, guard, announcement, deadline)).await
     }
 
     async fn open(
@@ -128,13 +173,15 @@ impl LocalPool {
             None => (stream, pool.protocol == Protocol::Http2),
             Some(tls) => secure(pool, tls, stream, address, deadline).await?,
         };
+        let local = self.endpoint(index);
+        local.agree(if http2 { Agreed::Http2 } else { Agreed::Http1 });
         self.metrics.connections_total.inc();
         let security = pool.security;
         if http2 {
             let shared = Arc::clone(&pool.shared);
             let opening = Http2Connection::open(stream, guard, shared, security, deadline);
             let connection = opening.await?;
-            self.endpoint(index).share(&connection);
+            local.share(&connection);
             Ok(Acquired::Http2(connection))
         } else {
             let now = Instant::now();
@@ -143,22 +190,30 @@ impl LocalPool {
         }
     }
 
-    /// A connection that is open already and has room.
-    fn take_open(&self, local: &LocalEndpoint, now: Instant) -> Option<Acquired> {
+    /// An open HTTP/2 connection with room.
+    fn find_shared(&self, index: EndpointIndex) -> Option<Rc<Http2Connection>> {
         let pool = &*self.pool;
-        let shared = match pool.protocol {
-            Protocol::Http1 => None,
-            Protocol::Http2 | Protocol::Auto => local.http2(now, pool.security, pool.lifetime),
-        };
-        if let Some(shared) = shared {
-            return Some(Acquired::Http2(shared));
-        }
-        match pool.protocol {
-            Protocol::Http2 => None,
-            Protocol::Http1 | Protocol::Auto => local
-                .take_idle(now, pool.security, pool.idle_timeout, pool.lifetime)
-                .map(Acquired::Http1),
-        }
+        let local = self.endpoint(index);
+        local.http2(timer::recent(), pool.security, pool.lifetime)
+    }
+
+    /// An open HTTP/1.1 connection that carries nothing.
+    fn take_idle(&self, index: EndpointIndex) -> Option<Box<Http1Connection>> {
+        let pool = &*self.pool;
+        let local = self.endpoint(index);
+        local.take_idle(
+            timer::recent(),
+            pool.security,
+            pool.idle_timeout,
+            pool.lifetime,
+        )
+    }
+
+    /// Whether a connection that was just opened is of use: the others may have filled it
+    /// before this one woke up, or it is of a time before a reload.
+    fn fits(&self, connection: &Http2Connection) -> bool {
+        connection.security() == self.pool.security
+            && connection.has_room(timer::recent(), self.pool.lifetime)
     }
 
     fn count_connection(&self) -> Option<ConnectionGuard> {

@@ -32,6 +32,7 @@ pub struct LocalEndpoint {
     http2: RefCell<Vec<Rc<Http2Connection>>>,
     /// Held by those who wait for it: its outcome holds the connection open.
     opening: RefCell<Weak<Opening>>,
+    agreed: Cell<Option<Agreed>>,
     retired: Cell<bool>,
     idle_gauge: Gauge,
 }
@@ -40,6 +41,15 @@ pub struct LocalEndpoint {
 struct Idle {
     since: Instant,
     connection: Box<Http1Connection>,
+}
+
+/// What the last handshake with an endpoint agreed on, where there was a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreed {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 impl LocalEndpoint {
@@ -52,6 +62,7 @@ impl LocalEndpoint {
             idle: RefCell::default(),
             http2: RefCell::default(),
             opening: RefCell::default(),
+            agreed: Cell::new(None),
             retired: Cell::new(false),
             idle_gauge,
         }
@@ -138,7 +149,17 @@ impl LocalEndpoint {
             .cloned()
     }
 
-    /// The HTTP/2 connection that is being opened, if one is.
+    /// What the last handshake agreed on; none before there was one.
+    pub fn agreed(&self) -> Option<Agreed> {
+        self.agreed.get()
+    }
+
+    /// Remembers what a handshake agreed on.
+    pub fn agree(&self, agreed: Agreed) {
+        self.agreed.set(Some(agreed));
+    }
+
+    /// The connection that is being opened for everyone, if one is.
     pub fn opening(&self) -> Option<Rc<Opening>> {
         let opening = self.opening.borrow().upgrade();
         opening.filter(|opening| !opening.has_ended())

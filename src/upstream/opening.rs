@@ -1,8 +1,9 @@
 //! A connection to an endpoint that is being opened for everyone who waits for one.
 //!
 //! HTTP/2 connections are shared, so when many requests start at once on a cold
-//! endpoint, one of them is enough. Opening is a task of its own: a client that
-//! leaves takes nothing from the others.
+//! endpoint, one of them is enough; where TLS decides between HTTP/2 and HTTP/1.1, all
+//! wait until it has. Opening is a task of its own: a client that leaves takes nothing
+//! from the others.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -18,8 +19,17 @@ pub struct Opening {
     ended: Notify,
 }
 
-/// The connection, or why there is none.
-pub type Outcome = Result<Rc<Http2Connection>, Failure>;
+/// What came of it, or why nothing did.
+pub type Outcome = Result<Opened, Failure>;
+
+/// A connection that is open now.
+#[derive(Clone, Debug)]
+pub enum Opened {
+    /// One of HTTP/2, for all whom it has room for.
+    Http2(Rc<Http2Connection>),
+    /// One of HTTP/1.1: it is with the idle ones, for whoever comes first.
+    Http1,
+}
 
 impl Opening {
     /// Waits for the outcome.

@@ -2,7 +2,8 @@
 //! becomes of a request when it fails.
 
 use crate::harness::{
-    Authority, Backend, H2Backend, Proxy, Seen, Settings, Tunnel, answer, eventually, h2_answer,
+    Act, Authority, Backend, Gate, H2Backend, Proxy, Seen, Settings, Tunnel, answer, eventually,
+    h2_answer, h2_read,
 };
 
 /// A pool at `$app` with these lines.
@@ -290,4 +291,86 @@ async fn sessions_with_endpoints_end_with_a_word_when_the_proxy_does() {
         assert!(proxy.exited().await.success());
         ends_with_a_word(&front, protocol).await;
     }
+}
+
+/// Requests that arrive together on a cold pool that speaks what TLS agrees on.
+async fn burst_on_auto(front: &Tunnel, authority: &Authority, count: usize) -> Proxy {
+    let settings = pool(
+        r#"
+        protocol = "auto"
+        tls = { ca = "ca.pem" }
+        [proxy]
+        workers = 1
+        "#,
+    );
+    authority.write(settings.folder(), "ca.pem");
+    let proxy = settings.address("app", front.address()).start().await;
+    let mut client = proxy.h2_client().await;
+    let mut answers = Vec::new();
+    for _ in 0..count {
+        let (answer, _) = client.open("GET", "/", &[], true).await.unwrap();
+        answers.push(tokio::spawn(h2_read(answer)));
+    }
+    for answer in answers {
+        assert_eq!(answer.await.unwrap().unwrap().status, 200);
+    }
+    proxy
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_on_a_cold_auto_pool_shakes_hands_once_where_http2_is_agreed_on() {
+    let app = H2Backend::start(|seen: &Seen| h2_answer(&seen.target)).await;
+    let authority = Authority::new("test authority");
+    let config = authority.issue("app", &["127.0.0.1"]);
+    let front = Tunnel::from_tls(app.address(), config.server(&["h2", "http/1.1"])).await;
+    let proxy = burst_on_auto(&front, &authority, 60).await;
+    assert_eq!(front.sessions(), 1);
+    assert_eq!(app.seen().len(), 60);
+    proxy.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_on_a_cold_auto_pool_opens_what_it_needs_where_http1_is_agreed_on() {
+    const BURST: usize = 12;
+    let gate = Gate::new();
+    let wait = gate.clone();
+    let app = Backend::start(move |seen: &Seen| {
+        [vec![Act::Wait(wait.clone())], answer(&seen.target)].concat()
+    })
+    .await;
+    let authority = Authority::new("test authority");
+    let config = authority.issue("app", &["127.0.0.1"]);
+    let front = Tunnel::from_tls(app.address(), config.server(&["http/1.1"])).await;
+    // All of them are under way at once: nobody waits for another's answer.
+    let (proxy, ()) = tokio::join!(burst_on_auto(&front, &authority, BURST), async {
+        app.has_seen(BURST).await;
+        gate.open();
+    });
+    assert_eq!(front.sessions(), BURST);
+    proxy.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_wait_for_a_handshake_in_vain_are_told_why() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = pool(
+        r#"
+        protocol = "auto"
+        tls = { verify = false }
+        timeouts = { connect = "300ms" }
+        "#,
+    );
+    let address = silent.local_addr().unwrap();
+    let proxy = settings.address("app", address).start().await;
+    let mut client = proxy.h2_client().await;
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        let (answer, _) = client.open("POST", "/", &[], true).await.unwrap();
+        answers.push(tokio::spawn(h2_read(answer)));
+    }
+    for answer in answers {
+        let answer = answer.await.unwrap().unwrap();
+        answer.assert_failure(504, "connection_timeout");
+    }
+    proxy.finish().await;
 }
