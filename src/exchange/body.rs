@@ -16,8 +16,7 @@ use hyper::body::Incoming;
 use super::{BadRequest, Failure};
 use crate::{
     listener::RequestBody,
-    socket::Buffered,
-    upstream::transport::{Http2Body, ResponseBody},
+    upstream::transport::{Http2Body, ResponseBody, Tunnel},
 };
 
 /// The body of a request or a response, streamed frame by frame.
@@ -41,7 +40,7 @@ pub enum Body {
     /// A body that may not be larger than a limit.
     Limited(Box<Limited>),
     /// The upstream connection after 101: no body, but a way on (RFC 9110 section 7.8).
-    Tunnel(Box<Buffered>),
+    Tunnel(Box<Tunnel>),
     /// A body that an embedding program made.
     Custom(CustomBody),
 }

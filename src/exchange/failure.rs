@@ -94,6 +94,8 @@ pub enum BadRequest {
     UnknownCoding,
     /// A request with a body asks for an upgrade.
     UpgradeWithBody,
+    /// A WebSocket is asked for without the key that its answer has to prove.
+    WebSocketKey,
     /// A chunk of the body is malformed.
     Chunk,
     /// The body ended before its announced length, or has more bytes than announced.
@@ -270,6 +272,7 @@ impl BadRequest {
             | Self::ContentLength
             | Self::TransferEncoding
             | Self::UpgradeWithBody
+            | Self::WebSocketKey
             | Self::Chunk
             | Self::BodyLength
             | Self::NotTls => StatusCode::BAD_REQUEST,
@@ -299,6 +302,7 @@ impl BadRequest {
             Self::TransferEncoding => "Transfer-Encoding is not allowed here",
             Self::UnknownCoding => "the transfer coding is not implemented",
             Self::UpgradeWithBody => "a request with a body cannot be upgraded",
+            Self::WebSocketKey => "a WebSocket is asked for without Sec-WebSocket-Key",
             Self::Chunk => "a chunk of the body is malformed",
             Self::BodyLength => "the body does not have its announced length",
             Self::Method => "the method is not allowed",

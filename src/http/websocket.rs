@@ -35,11 +35,16 @@ impl Handshake {
 
     /// Whether an answer proves that this handshake was read.
     pub fn is_accepted(&self, headers: &HeaderMap) -> bool {
-        let expected = accept_of(&self.key);
+        let expected = accept_of(self.key.as_bytes());
         headers
             .get(ACCEPT)
             .is_some_and(|accept| accept.as_bytes() == expected.as_bytes())
     }
+}
+
+/// What proves to the client who sent this key that it was read.
+pub fn proof_of(key: &HeaderValue) -> Option<HeaderValue> {
+    HeaderValue::try_from(accept_of(key.as_bytes())).ok()
 }
 
 /// Whether the protocol that a 101 names is WebSocket.
@@ -104,9 +109,9 @@ fn payload_of(head: &[u8]) -> Option<u64> {
     })
 }
 
-fn accept_of(key: &str) -> String {
+fn accept_of(key: &[u8]) -> String {
     base64(&sha1(
-        format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
+        &[key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat(),
     ))
 }
 
@@ -224,6 +229,8 @@ mod tests {
         let mut asked = HeaderMap::new();
         handshake.ask(&mut asked);
         assert_eq!(asked[KEY], "dGhlIHNhbXBsZSBub25jZQ==");
+        let proof = proof_of(&asked[KEY]).unwrap();
+        assert_eq!(proof, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]

@@ -19,11 +19,11 @@ use crate::{
     },
     timer,
     upstream::{
-        acquire::Acquired,
+        acquire::{Acquired, Need},
         health::Outcome as Observed,
         local::Pick,
         pool::PoolIndex,
-        transport::{Inbound, Outbound, Patience, Upload},
+        transport::{Inbound, Outbound, Patience, Purpose, Upload},
     },
 };
 
@@ -112,10 +112,12 @@ impl Call<'_> {
             Ended::Status(_) | Ended::Grpc(_) => {
                 pick.observe(now, Observed::Failure, end.retry_after);
             }
-            // An idle connection that the endpoint had closed is nobody's fault, and a client
-            // that gives up early says nothing of the endpoint.
+            // An idle connection that the endpoint had closed is nobody's fault, a client that
+            // gives up early says nothing of the endpoint, and not to take WebSockets is none.
             Ended::Failed(failure) if failure.side() == Side::Upstream => {
-                let excused = self.verdict(end) == Verdict::Reconnect || exchange.is_given_up(now);
+                let excused = self.verdict(end) == Verdict::Reconnect
+                    || exchange.is_given_up(now)
+                    || end.is_declined();
                 if !excused {
                     pick.observe(now, Observed::Failure, None);
                 }
@@ -149,8 +151,17 @@ impl Call<'_> {
         fresh: bool,
         patience: Patience,
     ) -> AttemptEnd {
-        let acquired = pick::connection(self.connection, exchange, pick, fresh, patience.deadline);
-        let acquired = match acquired.await {
+        let purpose = match self.offer {
+            Some(offer) if offer.is_websocket() => Purpose::WebSocket,
+            _ => Purpose::Exchange,
+        };
+        let need = Need {
+            purpose,
+            fresh,
+            announcement: None,
+            deadline: patience.deadline,
+        };
+        let acquired = match pick::connection(self.connection, exchange, pick, need).await {
             Ok(acquired) => acquired,
             Err(failure) => {
                 return AttemptEnd::failed(failure, Written::Nothing, Carrier::New, upload);
@@ -159,6 +170,7 @@ impl Call<'_> {
         let request = Outbound {
             method: &self.parts.method,
             target: target_of(&self.parts),
+            purpose,
             headers: &self.parts.headers,
         };
         let home = Rc::clone(pick.pool.endpoint(pick.index));
@@ -250,6 +262,11 @@ impl Call<'_> {
 }
 
 impl AttemptEnd {
+    /// Whether the endpoint had said beforehand that it would not switch.
+    fn is_declined(&self) -> bool {
+        self.ended == Ended::Failed(Failure::UpgradeFailed) && self.written == Written::Nothing
+    }
+
     fn failed(failure: Failure, written: Written, carrier: Carrier, upload: Upload) -> Self {
         Self {
             ended: Ended::Failed(failure),

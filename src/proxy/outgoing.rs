@@ -18,8 +18,8 @@ use crate::{
     exchange::{Body, Exchange, Failure},
     http::grpc,
     listener::Connection,
-    socket::Buffered,
     timer::Timeout,
+    upstream::transport::Tunnel,
 };
 
 /// An exchange that is under way. Dropping it, however that comes, records its end.
@@ -145,7 +145,7 @@ impl Outgoing {
     }
 
     /// Takes the upstream connection of a 101.
-    pub fn take_tunnel(&mut self) -> Option<Box<Buffered>> {
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
         match std::mem::replace(&mut self.body, Body::Empty) {
             Body::Tunnel(upstream) => Some(upstream),
             body => {

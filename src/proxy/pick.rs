@@ -11,7 +11,7 @@ use crate::{
     listener::Connection,
     timer,
     upstream::{
-        acquire::Acquired,
+        acquire::{Acquired, Need},
         endpoint::stable_hash,
         local::{LocalPool, Pick, PickRequest, Picked},
         picker::EndpointIndex,
@@ -94,18 +94,17 @@ pub(super) async fn connection(
     downstream: &Connection,
     exchange: &mut Exchange,
     pick: &Pick,
-    fresh: bool,
-    deadline: Instant,
+    mut need: Need<'_>,
 ) -> Result<Acquired, Failure> {
     let shared = &pick.pool.pool.shared;
     let announced = pick.pool.pool.proxy_protocol;
     let announcement =
         announced.map(|version| downstream.announcement(exchange.client).encode(version));
-    let announcement = announcement.as_deref();
+    need.announcement = announcement.as_deref();
     let mut queued: Option<Queued> = None;
     loop {
         let freed = shared.freed.notified();
-        let acquiring = pick.pool.acquire(pick.index, fresh, announcement, deadline);
+        let acquiring = pick.pool.acquire(pick.index, &need);
         match acquiring.await {
             Err(Failure::LimitReached) => {}
             acquired => {
@@ -122,7 +121,7 @@ pub(super) async fn connection(
             queued = Some(Queued::join(shared, limits, now).ok_or(Failure::LimitReached)?);
             continue;
         };
-        if timer::until(place.deadline.min(deadline), freed)
+        if timer::until(place.deadline.min(need.deadline), freed)
             .await
             .is_err()
         {

@@ -20,6 +20,7 @@ use crate::{
     listener::{Connection, Exchanging},
     socket::Buffered,
     timer::Timeout,
+    upstream::transport::Tunnel,
 };
 
 /// Joins the client's connection with the endpoint's until both have ended; with `frames` it
@@ -30,7 +31,7 @@ use crate::{
 pub(crate) async fn tunnel(
     connection: &Connection,
     client: &Rc<RefCell<Exchanging>>,
-    mut upstream: Buffered,
+    mut upstream: Tunnel,
     idle: Duration,
     frames: Option<Frames>,
     outgoing: &mut Outgoing,
@@ -45,8 +46,8 @@ pub(crate) async fn tunnel(
     let ended = poll_fn(|cx| {
         let mut client = client.borrow_mut();
         let before = there.bytes + back.bytes;
-        let forth = there.poll(&mut client.io, &mut upstream, cx);
-        let reverse = back.poll(&mut upstream, &mut client.io, cx);
+        let forth = there.poll(&mut client.io, &mut upstream.io, cx);
+        let reverse = back.poll(&mut upstream.io, &mut client.io, cx);
         if let Poll::Ready(Err(())) = forth {
             return Poll::Ready(Err(Failure::ClientGone));
         }

@@ -14,9 +14,22 @@ use super::{
     picker::EndpointIndex,
     pool::Protocol,
     secure::secure,
-    transport::{Http1Connection, Http2Connection, Reuse},
+    transport::{Http1Connection, Http2Connection, Purpose, Reuse},
 };
-use crate::{exchange::Failure, server::task, timer};
+use crate::{exchange::Failure, server::task, timer, tls::Alpn};
+
+/// What is asked of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Need<'a> {
+    /// What it shall carry.
+    pub purpose: Purpose,
+    /// Whether it must not have waited among the idle ones.
+    pub fresh: bool,
+    /// What a new connection begins with; such a one serves one client only.
+    pub announcement: Option<&'a [u8]>,
+    /// When it must be there.
+    pub deadline: Instant,
+}
 
 /// A connection that can carry the request.
 #[derive(Debug)]
@@ -28,33 +41,27 @@ pub enum Acquired {
 }
 
 impl LocalPool {
-    /// Gets a connection to a picked endpoint: an idle one unless `fresh`, else a new one.
-    ///
-    /// `announcement` is what a new connection begins with; such a one serves one client only.
+    /// Gets a connection to a picked endpoint: one that is open if that will do, else a new one.
     ///
     /// # Errors
     /// Why no connection could be opened; nothing has been sent then.
+    /// [`Failure::UpgradeFailed`] when the endpoint takes no WebSockets.
     pub async fn acquire(
         self: &Rc<Self>,
         index: EndpointIndex,
-        fresh: bool,
-        announcement: Option<&[u8]>,
-        deadline: Instant,
+        need: &Need<'_>,
     ) -> Result<Acquired, Failure> {
         match self.pool.protocol {
             // In memory of their own: a request over HTTP/1.1 does without.
-            Protocol::Http2 => Box::pin(self.acquire_shared(index, deadline)).await,
+            Protocol::Http2 => Box::pin(self.acquire_shared(index, need)).await,
             Protocol::Auto if self.pool.tls.is_some() => {
-                Box::pin(self.acquire_either(index, fresh, deadline)).await
+                Box::pin(self.acquire_either(index, need)).await
             }
             Protocol::Http1 | Protocol::Auto => {
-                if !fresh
-                    && announcement.is_none()
-                    && let Some(idle) = self.take_idle(index)
-                {
+                if let Some(idle) = self.take_idle(index, need) {
                     return Ok(Acquired::Http1(idle));
                 }
-                self.open_own(index, announcement, deadline).await
+                self.open_own(index, need, Alpn::Http1).await
             }
         }
     }
@@ -66,15 +73,15 @@ impl LocalPool {
     async fn acquire_shared(
         self: &Rc<Self>,
         index: EndpointIndex,
-        deadline: Instant,
+        need: &Need<'_>,
     ) -> Result<Acquired, Failure> {
         loop {
             if let Some(shared) = self.find_shared(index) {
-                return Ok(Acquired::Http2(shared));
+                return share(shared, need).ok_or(Failure::UpgradeFailed);
             }
-            match self.opened(index, deadline).await? {
+            match self.opened(index, need.deadline).await? {
                 Opened::Http2(connection) if self.fits(&connection) => {
-                    return Ok(Acquired::Http2(connection));
+                    return share(connection, need).ok_or(Failure::UpgradeFailed);
                 }
                 Opened::Http2(_) => {}
                 // An endpoint that does not agree on h2 has been refused before.
@@ -84,30 +91,49 @@ impl LocalPool {
     }
 
     /// Gets a connection of whichever protocol TLS agrees on. Until a handshake has said that
-    /// it is HTTP/1.1, one connection is opened at a time, as for HTTP/2.
+    /// it is HTTP/1.1, one connection is opened at a time, as for HTTP/2. An endpoint that
+    /// takes no WebSockets over HTTP/2 is asked for them over HTTP/1.1.
     async fn acquire_either(
         self: &Rc<Self>,
         index: EndpointIndex,
-        fresh: bool,
-        deadline: Instant,
+        need: &Need<'_>,
     ) -> Result<Acquired, Failure> {
         loop {
-            if let Some(shared) = self.find_shared(index) {
-                return Ok(Acquired::Http2(shared));
-            }
-            if !fresh && let Some(idle) = self.take_idle(index) {
-                return Ok(Acquired::Http1(idle));
-            }
-            if self.endpoint(index).agreed() == Some(Agreed::Http1) {
-                return self.open_own(index, None, deadline).await;
-            }
-            match self.opened(index, deadline).await? {
-                Opened::Http2(connection) if self.fits(&connection) => {
-                    return Ok(Acquired::Http2(connection));
+            let mut shared = self.find_shared(index);
+            if shared.is_none() {
+                if let Some(idle) = self.take_idle(index, need) {
+                    return Ok(Acquired::Http1(idle));
                 }
-                Opened::Http2(_) | Opened::Http1 => {}
+                if self.endpoint(index).agreed() == Some(Agreed::Http1) {
+                    return match need.purpose {
+                        Purpose::Exchange => self.open_own(index, need, Alpn::Either).await,
+                        Purpose::WebSocket => self.open_http1(index, need).await,
+                    };
+                }
+                if let Opened::Http2(connection) = self.opened(index, need.deadline).await? {
+                    shared = Some(connection).filter(|connection| self.fits(connection));
+                }
+            }
+            if let Some(connection) = shared {
+                return match share(connection, need) {
+                    Some(acquired) => Ok(acquired),
+                    None => self.open_http1(index, need).await,
+                };
             }
         }
+    }
+
+    /// Gets an HTTP/1.1 connection where HTTP/2 would be spoken too.
+    async fn open_http1(&self, index: EndpointIndex, need: &Need<'_>) -> Result<Acquired, Failure> {
+        if let Some(idle) = self.take_idle(index, need) {
+            return Ok(Acquired::Http1(idle));
+        }
+        let opened = self.open_own(index, need, Alpn::Http1).await;
+        // It refuses the protocol and is well otherwise.
+        opened.map_err(|failure| match failure {
+            Failure::TlsProtocol => Failure::UpgradeFailed,
+            other => other,
+        })
     }
 
     /// Waits for the connection that is being opened for everyone; begins with one if none is.
@@ -132,7 +158,11 @@ impl LocalPool {
 
     async fn open_for_all(&self, index: EndpointIndex, guard: ConnectionGuard) -> Outcome {
         let deadline = Instant::now() + self.pool.connect_timeout;
-        Ok(match self.open(index, guard, None, deadline).await? {
+        let alpn = match self.pool.protocol {
+            Protocol::Http2 => Alpn::Http2,
+            Protocol::Http1 | Protocol::Auto => Alpn::Either,
+        };
+        Ok(match self.open(index, guard, None, alpn, deadline).await? {
             Acquired::Http2(connection) => Opened::Http2(connection),
             Acquired::Http1(connection) => {
                 self.endpoint(index).give_back(connection);
@@ -145,13 +175,14 @@ impl LocalPool {
     async fn open_own(
         &self,
         index: EndpointIndex,
-        announcement: Option<&[u8]>,
-        deadline: Instant,
+        need: &Need<'_>,
+        alpn: Alpn,
     ) -> Result<Acquired, Failure> {
         let guard = self.count_connection().ok_or(Failure::LimitReached)?;
-        let deadline = deadline.min(timer::recent() + self.pool.connect_timeout);
+        let connected = Instant::now() + self.pool.connect_timeout;
+        let deadline = need.deadline.min(connected);
         // And so does one that finds an open connection.
-        Box::pin(self.open(index, guard, announcement, deadline)).await
+        Box::pin(self.open(index, guard, need.announcement, alpn, deadline)).await
     }
 
     async fn open(
@@ -159,6 +190,7 @@ impl LocalPool {
         index: EndpointIndex,
         guard: ConnectionGuard,
         announcement: Option<&[u8]>,
+        alpn: Alpn,
         deadline: Instant,
     ) -> Result<Acquired, Failure> {
         let pool = &*self.pool;
@@ -171,10 +203,12 @@ impl LocalPool {
         }
         let (stream, http2) = match &pool.tls {
             None => (stream, pool.protocol == Protocol::Http2),
-            Some(tls) => secure(pool, tls, stream, address, deadline).await?,
+            Some(tls) => secure(pool, tls, stream, address, alpn, deadline).await?,
         };
         let local = self.endpoint(index);
-        local.agree(if http2 { Agreed::Http2 } else { Agreed::Http1 });
+        if alpn == Alpn::Either {
+            local.agree(if http2 { Agreed::Http2 } else { Agreed::Http1 });
+        }
         self.metrics.connections_total.inc();
         let security = pool.security;
         if http2 {
@@ -197,8 +231,11 @@ impl LocalPool {
         local.http2(timer::recent(), pool.security, pool.lifetime)
     }
 
-    /// An open HTTP/1.1 connection that carries nothing.
-    fn take_idle(&self, index: EndpointIndex) -> Option<Box<Http1Connection>> {
+    /// An open HTTP/1.1 connection that carries nothing, if one will do.
+    fn take_idle(&self, index: EndpointIndex, need: &Need<'_>) -> Option<Box<Http1Connection>> {
+        if need.fresh || need.announcement.is_some() {
+            return None;
+        }
         let pool = &*self.pool;
         let local = self.endpoint(index);
         local.take_idle(
@@ -225,4 +262,10 @@ impl LocalPool {
             if closed { take() } else { None }
         })
     }
+}
+
+/// A share of a connection; none if its endpoint takes no WebSockets and one is wanted.
+fn share(connection: Rc<Http2Connection>, need: &Need<'_>) -> Option<Acquired> {
+    let able = need.purpose != Purpose::WebSocket || connection.takes_websockets();
+    able.then_some(Acquired::Http2(connection))
 }

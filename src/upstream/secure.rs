@@ -11,10 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    endpoint::Address,
-    pool::{Pool, Protocol},
-};
+use super::{endpoint::Address, pool::Pool};
 use crate::{
     exchange::Failure,
     socket::Stream,
@@ -31,13 +28,9 @@ pub(super) async fn secure(
     tls: &ClientTls,
     stream: Stream,
     address: &Address,
+    alpn: Alpn,
     deadline: Instant,
 ) -> Result<(Stream, bool), Failure> {
-    let alpn = match pool.protocol {
-        Protocol::Http1 => Alpn::Http1,
-        Protocol::Http2 => Alpn::Http2,
-        Protocol::Auto => Alpn::Either,
-    };
     let host = address.host();
     // Large while it lasts, and gone before the request is sent.
     let shaking = Box::pin(timer::until(deadline, tls.connect(stream, &host, alpn)));
@@ -49,7 +42,7 @@ pub(super) async fn secure(
             failure_of(&error)
         })?;
     let http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
-    if pool.protocol == Protocol::Http2 && !http2 {
+    if alpn == Alpn::Http2 && !http2 {
         let error = io::Error::other("the endpoint did not agree on h2");
         tell(pool, address, &error);
         return Err(Failure::TlsProtocol);

@@ -48,3 +48,4 @@ mod tls_openssl;
 mod tls_upstream;
 mod upgrade;
 mod websocket;
+mod websocket_upstream;

@@ -1,15 +1,11 @@
 //! WebSockets over HTTP/1.1 and HTTP/2 (RFC 6455, RFC 8441), with peers that others wrote.
 
 use bytes::Bytes;
-use h2::client::SendRequest;
-use h2::ext::Protocol;
-use h2::{RecvStream, SendStream};
-use http::{Request, Response};
 use rustix::process::Signal;
-use tokio::net::TcpStream;
 
+use crate::harness::websocket::{ask, bytes, h2_client, text};
 use crate::harness::{Act, Backend, Peer, Port, Proxy, Seen, Settings};
-use crate::harness::{answer, answer_bytes, eventually, packages, run_peer};
+use crate::harness::{answer, answer_bytes, packages, run_peer};
 
 const ALL: &str = r#"
     [proxy]
@@ -22,54 +18,6 @@ const ALL: &str = r#"
     endpoints = ["$app"]
     ejection = { consecutive = 1 }
 "#;
-
-/// A client that may ask for a WebSocket: the proxy has said that it takes them.
-async fn h2_client(proxy: &Proxy) -> SendRequest<Bytes> {
-    let stream = TcpStream::connect(proxy.address("web")).await.unwrap();
-    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
-    eventually("extended CONNECT is offered", || async {
-        sender.is_extended_connect_protocol_enabled().then_some(())
-    })
-    .await;
-    sender
-}
-
-async fn ask(
-    sender: &SendRequest<Bytes>,
-    protocol: &'static str,
-) -> (Response<RecvStream>, SendStream<Bytes>) {
-    let mut request = Request::connect("http://shop.example/chat?room=1")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-protocol", "chat")
-        .header("cookie", "a=1")
-        .body(())
-        .unwrap();
-    let protocol = Protocol::from_static(protocol);
-    request.extensions_mut().insert(protocol);
-    let mut sender = sender.clone().ready().await.unwrap();
-    let (response, stream) = sender.send_request(request, false).unwrap();
-    (response.await.unwrap(), stream)
-}
-
-/// Reads so many bytes of a stream.
-async fn bytes(body: &mut RecvStream, count: usize) -> Vec<u8> {
-    let mut all = Vec::new();
-    while all.len() < count {
-        let data = body.data().await.expect("more bytes").unwrap();
-        let _ = body.flow_control().release_capacity(data.len());
-        all.extend_from_slice(&data);
-    }
-    all
-}
-
-/// A short masked text frame; the mask is zero.
-fn text(message: &str) -> Bytes {
-    let length = u8::try_from(message.len()).unwrap() | 0x80;
-    let mut frame = vec![0x81, length, 0, 0, 0, 0];
-    frame.extend_from_slice(message.as_bytes());
-    frame.into()
-}
 
 async fn with_real_server() -> Option<(Peer, Proxy)> {
     let packages = packages()?;

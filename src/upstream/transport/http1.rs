@@ -17,7 +17,9 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::{Clock, Inbound, Outbound, Patience, Piece, SendFailure, Upload};
+use super::{
+    Clock, Inbound, Outbound, Patience, Piece, SendFailure, Tunnel, Upload, tunnel::Counted,
+};
 use crate::{
     exchange::{BadRequest, Body, Failure},
     http1::{
@@ -37,7 +39,7 @@ pub struct Http1Connection {
     security: u64,
     exchanges: u64,
     reuse: Reuse,
-    _guard: ConnectionGuard,
+    guard: ConnectionGuard,
 }
 
 /// Whether a connection may carry another exchange.
@@ -64,7 +66,7 @@ impl Http1Connection {
             security,
             exchanges: 0,
             reuse,
-            _guard: guard,
+            guard,
         }
     }
 
@@ -236,9 +238,12 @@ impl Call {
             .done
             .then(|| std::mem::replace(&mut sender.upload, Upload::gone()));
         let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            let Http1Connection { io, guard, .. } = *connection;
             // The bursts hold on to it while they send, and only then.
-            Rc::into_inner(connection.io)
-                .map_or(Body::Empty, |io| Body::Tunnel(Box::new(io.into_inner())))
+            Rc::into_inner(io).map_or(Body::Empty, |io| {
+                let counted = Counted::Connection(guard);
+                Body::Tunnel(Box::new(Tunnel::new(io.into_inner(), counted)))
+            })
         } else {
             let mut body = Box::new(ResponseBody {
                 decoder: BodyDecoder::new(head.framing, limits),

@@ -7,10 +7,12 @@
 
 mod http1;
 mod http2;
+mod tunnel;
 mod upload;
 
 pub use http1::{Http1Connection, ResponseBody, Reuse};
 pub use http2::{Closing, Http2Body, Http2Connection, LocalExecutor};
+pub use tunnel::Tunnel;
 pub use upload::{Piece, Upload};
 
 use std::{
@@ -26,6 +28,15 @@ use crate::{
     timer::{self, Timeout},
 };
 
+/// What a connection to an endpoint is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A request and its answer.
+    Exchange,
+    /// A WebSocket: over HTTP/2 only where the endpoint has said that it takes them (RFC 8441).
+    WebSocket,
+}
+
 /// What goes upstream, in parts that a second attempt can use again.
 #[derive(Debug)]
 pub struct Outbound<'a> {
@@ -33,6 +44,8 @@ pub struct Outbound<'a> {
     pub method: &'a Method,
     /// Path and query, byte for byte.
     pub target: &'a PathAndQuery,
+    /// What becomes of it if the endpoint agrees.
+    pub purpose: Purpose,
     /// The header fields with Host, without the hop-by-hop ones but those of an upgrade.
     pub headers: &'a HeaderMap,
 }

@@ -20,6 +20,10 @@ use super::port::Port;
 pub(crate) enum H2Act {
     /// Reads the request body to its end.
     Read,
+    /// Reads so many bytes of a tunnel and no more.
+    Take(usize),
+    /// Sends back what comes, to the end: the far end of a tunnel.
+    Echo,
     /// Waits until the test opens the gate.
     Wait(Gate),
     /// Sends the response head.
@@ -45,11 +49,19 @@ pub(crate) struct H2Backend {
     accept: JoinHandle<()>,
 }
 
+/// What the server says in its settings that it takes.
+#[derive(Clone, Copy)]
+struct Takes {
+    streams: u32,
+    websockets: bool,
+}
+
 struct State {
     script: Script,
-    streams_max: u32,
+    takes: Takes,
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
+    open: AtomicUsize,
 }
 
 impl H2Backend {
@@ -62,7 +74,38 @@ impl H2Backend {
     }
 
     /// Starts a server that takes so many streams at once on a connection.
-    pub(crate) async fn start_with_streams<F>(streams_max: u32, script: F) -> Self
+    pub(crate) async fn start_with_streams<F>(streams: u32, script: F) -> Self
+    where
+        F: Fn(&Seen) -> Vec<H2Act> + Send + Sync + 'static,
+    {
+        let websockets = false;
+        Self::start_that(
+            Takes {
+                streams,
+                websockets,
+            },
+            script,
+        )
+        .await
+    }
+
+    /// Starts a server that takes WebSockets (RFC 8441).
+    pub(crate) async fn start_with_websockets<F>(streams: u32, script: F) -> Self
+    where
+        F: Fn(&Seen) -> Vec<H2Act> + Send + Sync + 'static,
+    {
+        let websockets = true;
+        Self::start_that(
+            Takes {
+                streams,
+                websockets,
+            },
+            script,
+        )
+        .await
+    }
+
+    async fn start_that<F>(takes: Takes, script: F) -> Self
     where
         F: Fn(&Seen) -> Vec<H2Act> + Send + Sync + 'static,
     {
@@ -72,9 +115,10 @@ impl H2Backend {
             .expect("a free port");
         let state = Arc::new(State {
             script: Arc::new(script),
-            streams_max,
+            takes,
             seen: Mutex::default(),
             connections: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
         });
         let accept = tokio::spawn(accept(listener, Arc::clone(&state)));
         Self {
@@ -96,6 +140,11 @@ impl H2Backend {
     /// Connections accepted so far.
     pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn open(&self) -> usize {
+        self.state.open.load(Ordering::SeqCst)
     }
 }
 
@@ -131,7 +180,12 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
                 let number = state.connections.fetch_add(1, Ordering::SeqCst);
-                tasks.spawn(connection(stream, number, Arc::clone(&state)));
+                let state = Arc::clone(&state);
+                state.open.fetch_add(1, Ordering::SeqCst);
+                tasks.spawn(async move {
+                    connection(stream, number, Arc::clone(&state)).await;
+                    state.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
             Some(_) = tasks.join_next() => {}
         }
@@ -140,7 +194,10 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 
 async fn connection(stream: TcpStream, number: usize, state: Arc<State>) {
     let mut builder = h2::server::Builder::new();
-    builder.max_concurrent_streams(state.streams_max);
+    builder.max_concurrent_streams(state.takes.streams);
+    if state.takes.websockets {
+        builder.enable_connect_protocol();
+    }
     let Ok(mut connection) = builder.handshake(stream).await else {
         return;
     };
@@ -169,22 +226,7 @@ async fn play(
     state: &State,
 ) -> Option<Leaving> {
     let (head, mut body) = request.into_parts();
-    let mut fields = Fields::from(&head.headers);
-    if let Some(authority) = head.uri.authority() {
-        fields.push(":authority", authority.as_str());
-    }
-    let seen = Seen {
-        method: head.method.to_string(),
-        target: head
-            .uri
-            .path_and_query()
-            .map_or("*", |p| p.as_str())
-            .to_owned(),
-        fields,
-        connection,
-        turn,
-        ..Seen::default()
-    };
+    let seen = seen_of(&head, connection, turn);
     let index = {
         let mut all = state.all();
         all.push(seen.clone());
@@ -195,16 +237,27 @@ async fn play(
         match act {
             H2Act::Read => {
                 let mut bytes = Vec::new();
-                while let Some(data) = body.data().await {
-                    let data = data.ok()?;
-                    let _ = body.flow_control().release_capacity(data.len());
-                    bytes.extend_from_slice(&data);
+                while let Some(data) = next(&mut body).await {
+                    bytes.extend_from_slice(&data?);
                 }
                 let trailers = body.trailers().await.ok()?.unwrap_or_default();
                 let mut all = state.all();
                 all[index].body = bytes;
                 all[index].trailers = Fields::from(&trailers);
                 all[index].complete = true;
+            }
+            H2Act::Take(count) => {
+                let mut bytes = Vec::new();
+                while bytes.len() < count {
+                    bytes.extend_from_slice(&next(&mut body).await??);
+                    state.all()[index].body.clone_from(&bytes);
+                }
+            }
+            H2Act::Echo => {
+                while let Some(data) = next(&mut body).await {
+                    sender.as_mut()?.send_data(data?, false).ok()?;
+                }
+                sender.as_mut()?.send_data(Bytes::new(), true).ok()?;
             }
             H2Act::Wait(gate) => gate.wait().await,
             H2Act::Head(status, fields) => {
@@ -232,4 +285,37 @@ async fn play(
         }
     }
     None
+}
+
+/// What a request looks like to the script; its pseudo-header fields are fields too.
+fn seen_of(head: &http::request::Parts, connection: usize, turn: usize) -> Seen {
+    let mut fields = Fields::from(&head.headers);
+    if let Some(authority) = head.uri.authority() {
+        fields.push(":authority", authority.as_str());
+    }
+    if let Some(protocol) = head.extensions.get::<h2::ext::Protocol>() {
+        fields.push(":protocol", protocol.as_str());
+    }
+    Seen {
+        method: head.method.to_string(),
+        target: head
+            .uri
+            .path_and_query()
+            .map_or("*", |p| p.as_str())
+            .to_owned(),
+        fields,
+        connection,
+        turn,
+        ..Seen::default()
+    }
+}
+
+/// The next bytes of a body, and room for as many more; none at its end, `Some(None)` when it
+/// was reset.
+async fn next(body: &mut RecvStream) -> Option<Option<Bytes>> {
+    let data = body.data().await?.ok();
+    if let Some(data) = &data {
+        let _ = body.flow_control().release_capacity(data.len());
+    }
+    Some(data)
 }

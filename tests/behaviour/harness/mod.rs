@@ -19,6 +19,7 @@ mod peer;
 mod port;
 mod proxy;
 mod tunnel;
+pub(crate) mod websocket;
 mod wire;
 
 pub(crate) use backend::{Act, Backend, answer, answer_bytes, identity};

@@ -49,12 +49,23 @@ impl Tunnel {
 
     /// Lets TLS clients speak to a plain server at `to`.
     pub(crate) async fn from_tls(to: SocketAddr, config: ServerConfig) -> Self {
+        Self::from_tls_by_protocol(to, to, config).await
+    }
+
+    /// Lets TLS clients speak to one of two plain servers, by what they agree on.
+    pub(crate) async fn from_tls_by_protocol(
+        http1: SocketAddr,
+        http2: SocketAddr,
+        config: ServerConfig,
+    ) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         Self::start(move |stream, counts| {
             let acceptor = acceptor.clone();
             async move {
                 let session = acceptor.accept(stream).await?;
                 counts.sessions.fetch_add(1, Ordering::Relaxed);
+                let agreed = session.get_ref().1.alpn_protocol() == Some(b"h2");
+                let to = if agreed { http2 } else { http1 };
                 let mut secured = Watched { session, counts };
                 let mut plain = TcpStream::connect(to).await?;
                 copy_bidirectional(&mut secured, &mut plain).await

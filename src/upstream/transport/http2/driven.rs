@@ -61,6 +61,14 @@ impl Driven {
         streams.unwrap_or(0)
     }
 
+    /// Whether the endpoint takes extended CONNECT, as its settings say.
+    pub(super) fn takes_websockets(&self) -> bool {
+        self.connection.try_borrow().is_ok_and(|connection| {
+            let driver = connection.as_ref();
+            driver.is_some_and(|driver| driver.is_extended_connect_protocol_enabled())
+        })
+    }
+
     pub(super) fn poll_settled(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
         if self.ended.get() {
             return Poll::Ready(Err(Failure::ConnectionClosed));

@@ -1,11 +1,12 @@
 //! HTTP/2 towards an endpoint (RFC 9113), over hyper's client connection.
 //!
 //! One connection is shared by the exchanges of its worker, up to what the
-//! endpoint allows; a task of its own drives it.
+//! endpoint allows; a task of its own drives it. A WebSocket is one of its streams.
 
 mod driven;
 mod fault;
 mod shared_upload;
+mod websocket;
 
 use std::{
     cell::Cell,
@@ -18,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::{Request, Uri, Version, header};
+use ::http::{Request, Response, Uri, Version, header};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http2};
@@ -28,7 +29,7 @@ use driven::{Driven, Watched};
 use fault::Fault;
 use shared_upload::SharedUpload;
 
-use super::{Clock, Inbound, Outbound, Patience, SendFailure, Upload};
+use super::{Clock, Inbound, Outbound, Patience, Purpose, SendFailure, Upload};
 use crate::{
     exchange::{BadRequest, Body, Failure},
     http::forwarded::Scheme,
@@ -133,6 +134,11 @@ impl Http2Connection {
             && self.streams.get() < self.driven.allowed().min(STREAMS_MAX)
     }
 
+    /// Whether the endpoint has said that it takes WebSockets here (RFC 8441 section 3).
+    pub fn takes_websockets(&self) -> bool {
+        self.driven.takes_websockets()
+    }
+
     /// Whether it takes no more exchanges at all.
     pub fn is_closed(&self) -> bool {
         self.broken.get() || self.sender.is_closed()
@@ -166,8 +172,9 @@ impl Http2Connection {
     ) -> Result<Inbound, SendFailure> {
         let mut clock = Clock::start(patience, &upload);
         let shared = SharedUpload::new(upload);
-        let Some(head) = build(request, self.scheme(), shared.clone()) else {
-            return Err(shared.fail(BadRequest::Target.into(), false));
+        let head = match build(request, self.scheme(), shared.clone()) {
+            Ok(head) => head,
+            Err(rule) => return Err(shared.fail(rule.into(), false)),
         };
         let share = StreamShare::take(&self);
         self.used.set(true);
@@ -187,22 +194,21 @@ impl Http2Connection {
         match sent {
             Err(late) => Err(shared.fail(late, true)),
             Ok(Ok(response)) => {
-                let (head, incoming) = response.into_parts();
-                let body = if incoming.is_end_stream() {
-                    Body::Empty
-                } else {
-                    Body::Http2Response(Http2Body {
-                        incoming,
-                        _share: share,
-                    })
+                let taken = match request.purpose {
+                    Purpose::Exchange => Ok(answered(response, share)),
+                    Purpose::WebSocket => websocket::answered(response, request, share).await,
                 };
-                Ok(Inbound {
-                    status: head.status,
-                    version: Version::HTTP_2,
-                    headers: head.headers,
-                    body,
-                    upload: shared.take_ended(),
-                })
+                match taken {
+                    Ok(mut inbound) => {
+                        inbound.upload = shared.take_ended();
+                        Ok(inbound)
+                    }
+                    Err(failure) => {
+                        let mut failed = shared.fail(failure, true);
+                        failed.received = true;
+                        Err(failed)
+                    }
+                }
             }
             Ok(Err(mut error)) => {
                 let unsent = error.take_message().is_some();
@@ -260,7 +266,7 @@ impl Http2Body {
 
 /// One stream of a connection, given back when dropped.
 #[derive(Debug)]
-struct StreamShare(Rc<Http2Connection>);
+pub(super) struct StreamShare(Rc<Http2Connection>);
 
 impl StreamShare {
     fn take(connection: &Rc<Http2Connection>) -> Self {
@@ -290,25 +296,47 @@ where
     }
 }
 
+fn answered(response: Response<Incoming>, share: StreamShare) -> Inbound {
+    let (head, incoming) = response.into_parts();
+    let body = if incoming.is_end_stream() {
+        Body::Empty
+    } else {
+        Body::Http2Response(Http2Body {
+            incoming,
+            _share: share,
+        })
+    };
+    Inbound {
+        status: head.status,
+        version: Version::HTTP_2,
+        headers: head.headers,
+        body,
+        upload: None,
+    }
+}
+
 fn build(
     request: &Outbound<'_>,
     scheme: Scheme,
     body: SharedUpload,
-) -> Option<Request<SharedUpload>> {
+) -> Result<Request<SharedUpload>, BadRequest> {
     let mut headers = request.headers.clone();
-    let host = headers.remove(header::HOST)?;
+    let host = headers.remove(header::HOST).ok_or(BadRequest::Host)?;
     let uri = Uri::builder()
         .scheme(scheme.as_str())
         .authority(host.as_bytes())
         .path_and_query(request.target.clone())
         .build()
-        .ok()?;
+        .map_err(|_| BadRequest::Target)?;
     let mut head = Request::new(body);
     *head.method_mut() = request.method.clone();
     *head.uri_mut() = uri;
     *head.version_mut() = Version::HTTP_2;
     *head.headers_mut() = headers;
-    Some(head)
+    if request.purpose == Purpose::WebSocket {
+        websocket::ask(&mut head)?;
+    }
+    Ok(head)
 }
 
 const STREAM_WINDOW: u32 = 1024 * 1024;

@@ -1,0 +1,69 @@
+//! WebSockets as streams of a connection to an endpoint (RFC 8441).
+//!
+//! The walk knows the GET with `Upgrade` of HTTP/1.1 and the 101 that answers it; here are
+//! the extended CONNECT and the 200 that stand for them. The key and its proof are only for
+//! HTTP/1.1: the key stays here, and the proof is made here.
+
+use ::http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use hyper::{body::Incoming, ext::Protocol, upgrade};
+use hyper_util::rt::TokioIo;
+
+use super::{StreamShare, answered as plainly};
+use crate::{
+    exchange::{BadRequest, Body, Failure},
+    http::websocket::{self, ACCEPT, KEY},
+    socket::{Buffered, Stream},
+    upstream::transport::{Inbound, Outbound, Tunnel, tunnel::Counted},
+};
+
+/// Makes an extended CONNECT of the GET that asks for a WebSocket.
+///
+/// # Errors
+/// [`BadRequest::WebSocketKey`]: there would be no proof for the client.
+pub(super) fn ask<B>(request: &mut Request<B>) -> Result<(), BadRequest> {
+    let headers = request.headers_mut();
+    headers.remove(KEY).ok_or(BadRequest::WebSocketKey)?;
+    for name in [header::CONNECTION, header::UPGRADE] {
+        headers.remove(name);
+    }
+    *request.method_mut() = Method::CONNECT;
+    let protocol = Protocol::from_static("websocket");
+    request.extensions_mut().insert(protocol);
+    Ok(())
+}
+
+/// Makes a 101 of the answer, and a tunnel of the stream, if the endpoint agrees; another
+/// answer stays what it is.
+///
+/// # Errors
+/// [`Failure::UpgradeFailed`] for a success that is none, [`Failure::ConnectionClosed`].
+pub(super) async fn answered(
+    mut response: Response<Incoming>,
+    request: &Outbound<'_>,
+    share: StreamShare,
+) -> Result<Inbound, Failure> {
+    match response.status() {
+        StatusCode::OK => {}
+        status if status.is_success() => return Err(Failure::UpgradeFailed),
+        _ => return Ok(plainly(response, share)),
+    }
+    let stream = upgrade::on(&mut response)
+        .await
+        .map_err(|_| Failure::ConnectionClosed)?;
+    let io = Buffered::new(Stream::Upgraded(Box::new(TokioIo::new(stream))));
+    let mut headers = std::mem::take(response.headers_mut());
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let key = request.headers.get(KEY);
+    if let Some(proof) = key.and_then(websocket::proof_of) {
+        headers.insert(ACCEPT, proof);
+    }
+    Ok(Inbound {
+        status: StatusCode::SWITCHING_PROTOCOLS,
+        version: Version::HTTP_2,
+        headers,
+        body: Body::Tunnel(Box::new(Tunnel::new(io, Counted::Stream(share)))),
+        upload: None,
+    })
+}
