@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::UPGRADE};
 pub const KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 /// The endpoint's proof that it read the nonce.
 pub const ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
-/// An unmasked close frame with the code 1001: the server goes away.
+/// A close frame of a server with the code 1001: it goes away.
 pub const GOING_AWAY: [u8; 4] = [0x88, 2, 0x03, 0xe9];
 
 /// A handshake that the proxy makes for a client that has none.
@@ -45,6 +45,13 @@ impl Handshake {
 /// What proves to the client who sent this key that it was read.
 pub fn proof_of(key: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::try_from(accept_of(key.as_bytes())).ok()
+}
+
+/// The same of a client, whose frames are masked with a key that nobody can foresee.
+pub fn going_away_masked(key: [u8; 4]) -> [u8; 8] {
+    let [head, length, high, low] = GOING_AWAY;
+    let [a, b, c, d] = key;
+    [head, length | 0x80, a, b, c, d, high ^ a, low ^ b]
 }
 
 /// Whether the protocol that a 101 names is WebSocket.
@@ -231,6 +238,15 @@ mod tests {
         assert_eq!(asked[KEY], "dGhlIHNhbXBsZSBub25jZQ==");
         let proof = proof_of(&asked[KEY]).unwrap();
         assert_eq!(proof, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn the_goodbye_of_a_client_is_that_of_a_server_under_a_mask() {
+        let frame = going_away_masked([1, 2, 3, 4]);
+        assert_eq!(frame, [0x88, 0x82, 1, 2, 3, 4, 3 ^ 1, 0xe9 ^ 2]);
+        let mut frames = Frames::default();
+        frames.feed(&frame);
+        assert!(frames.is_between());
     }
 
     #[test]

@@ -10,7 +10,11 @@ use std::{
 };
 
 use ::http::{HeaderMap, StatusCode};
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::{
+    sync::{Notify, futures::Notified},
+    task::AbortHandle,
+    time::Instant,
+};
 
 use crate::{
     exchange::Interim,
@@ -18,7 +22,6 @@ use crate::{
         forwarded::{Hop, Scheme},
         hop_by_hop::{self, Switching},
     },
-    proxy::TUNNEL,
     proxy_protocol::{Ends, Header},
     server::Worker,
     state::{Listener, LocalSnapshot},
@@ -56,6 +59,10 @@ pub struct Connection {
     luck: u64,
     closing: Cell<bool>,
     cut: Cell<bool>,
+    /// Tunnels on it: one of HTTP/1.1, or streams of HTTP/2.
+    tunnels: Cell<u32>,
+    /// Told to the tunnels when they are cut.
+    last_call: Notify,
     waker: RefCell<Option<Waker>>,
     task: RefCell<Option<AbortHandle>>,
 }
@@ -98,6 +105,8 @@ impl Connection {
             luck: worker.draw(),
             closing: Cell::new(false),
             cut: Cell::new(false),
+            tunnels: Cell::new(0),
+            last_call: Notify::new(),
             waker: RefCell::new(None),
             task: RefCell::new(None),
         }
@@ -191,10 +200,8 @@ impl Connection {
 
     /// Asks the connection to close after the request it carries; at once if it carries none.
     pub fn close(&self) {
-        if !self.closing.replace(true)
-            && let Some(waker) = &*self.waker.borrow()
-        {
-            waker.wake_by_ref();
+        if !self.closing.replace(true) {
+            self.wake();
         }
     }
 
@@ -218,14 +225,29 @@ impl Connection {
     pub fn cut(&self) {
         self.closing.set(true);
         self.cut.set(true);
-        if self.protocol.get() == TUNNEL {
-            // It ends by itself, and says goodbye if what it carries has a word for that.
-            if let Some(waker) = &*self.waker.borrow() {
-                waker.wake_by_ref();
-            }
+        if self.tunnels.get() > 0 {
+            // It ends when they have said goodbye, as far as what they carry has a word for that.
+            self.last_call.notify_waiters();
+            self.wake();
         } else if let Some(task) = &*self.task.borrow() {
             task.abort();
         }
+    }
+
+    /// Counts a tunnel on it until the guard is dropped.
+    pub(crate) fn count_tunnel(&self) -> TunnelGuard<'_> {
+        self.tunnels.set(self.tunnels.get() + 1);
+        TunnelGuard(self)
+    }
+
+    /// Whether a tunnel is left on it.
+    pub(crate) fn has_tunnels(&self) -> bool {
+        self.tunnels.get() > 0
+    }
+
+    /// Is ready when the tunnels on it are told that they are cut.
+    pub(crate) fn last_call(&self) -> Notified<'_> {
+        self.last_call.notified()
     }
 
     /// Remembers the task that serves the connection.
@@ -238,6 +260,12 @@ impl Connection {
         self.cut.get()
     }
 
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
     /// Remembers whom [`Self::close`] has to wake.
     pub fn watch(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
@@ -246,6 +274,20 @@ impl Connection {
             .is_some_and(|known| known.will_wake(cx.waker()))
         {
             *waker = Some(cx.waker().clone());
+        }
+    }
+}
+
+/// Counts a tunnel on a connection.
+#[derive(Debug)]
+pub(crate) struct TunnelGuard<'a>(&'a Connection);
+
+impl Drop for TunnelGuard<'_> {
+    fn drop(&mut self) {
+        let tunnels = &self.0.tunnels;
+        tunnels.set(tunnels.get() - 1);
+        if self.0.is_cut() {
+            self.0.wake();
         }
     }
 }

@@ -46,11 +46,14 @@ pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
     let mut quiet_since = Instant::now();
     let mut seen = 0;
     let closing = Cell::new(false);
+    let mut cut_since = None;
     poll_fn(|cx| {
         connection.watch(cx);
         if connection.is_closing() && !closing.replace(true) {
             serving.as_mut().graceful_shutdown();
         }
+        // Seen before the poll that sends what the last of them said.
+        let silent = connection.is_cut() && !connection.has_tunnels();
         if let Poll::Ready(ended) = serving.as_mut().poll(cx) {
             let meter = meter.borrow();
             let calmed = ended.err().as_ref().is_some_and(is_flood);
@@ -60,6 +63,15 @@ pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
                 metrics.flooded(&connection.known_listener().name, reason);
             }
             return Poll::Ready(());
+        }
+        if connection.is_cut() {
+            let end = *cut_since.get_or_insert_with(Instant::now) + LAST_WORDS;
+            let late = timeout.poll_at(cx, end).is_ready();
+            return if silent || late {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            };
         }
         let requests = connection.requests.get();
         if connection.in_flight.get() > 0 || requests != seen {
@@ -152,5 +164,7 @@ const FRAME_MAX: u32 = 16 * 1024;
 const PENDING_RESETS_MAX: usize = 20;
 /// Streams that had to be reset because the client broke a rule on them.
 const ERROR_RESETS_MAX: usize = 256;
+/// How long its tunnels have to say goodbye when it is cut.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 const GOODBYE: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);

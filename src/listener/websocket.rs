@@ -25,7 +25,7 @@ use super::{Connection, Exchanging};
 use crate::{
     exchange::Failure,
     http::websocket::{ACCEPT, Handshake},
-    proxy::{self, Outgoing},
+    proxy::{self, Carries, Outgoing},
     server::task,
     socket::{Buffered, Stream},
 };
@@ -84,7 +84,8 @@ async fn carry(
     let listener = connection.known_listener();
     let client = Rc::new(RefCell::new(Exchanging::new(io, &listener.head)));
     let idle = outgoing.tunnel_idle();
-    proxy::tunnel(connection, &client, *upstream, idle, None, outgoing).await
+    let carries = Carries::WebSocket;
+    proxy::tunnel(connection, &client, *upstream, idle, carries, outgoing).await
 }
 
 /// The body of an answer over HTTP/2; none when the stream has become a WebSocket.

@@ -18,4 +18,4 @@ pub(crate) use finish::RouteMetrics;
 pub(crate) use held::Held;
 pub use outgoing::Outgoing;
 pub use serve::{refuse, serve};
-pub(crate) use tunnel::{TUNNEL, tunnel};
+pub(crate) use tunnel::{Carries, TUNNEL, tunnel};

@@ -5,9 +5,10 @@
 
 use std::{
     cell::RefCell,
-    future::poll_fn,
+    future::{Future, poll_fn},
+    pin::pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -16,15 +17,23 @@ use tokio::time::Instant;
 use super::Outgoing;
 use crate::{
     exchange::Failure,
-    http::websocket::{Frames, GOING_AWAY},
+    http::websocket::{Frames, GOING_AWAY, going_away_masked},
     listener::{Connection, Exchanging},
     socket::Buffered,
     timer::Timeout,
     upstream::transport::Tunnel,
 };
 
-/// Joins the client's connection with the endpoint's until both have ended; with `frames` it
-/// is a WebSocket, whose client is told when the tunnel is cut.
+/// What is carried, as far as the proxy has a word for its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carries {
+    /// WebSocket: both sides are told when the tunnel is cut.
+    WebSocket,
+    /// Another protocol.
+    Anything,
+}
+
+/// Joins the client's connection with the endpoint's until both have ended.
 ///
 /// # Errors
 /// Why the tunnel was cut.
@@ -33,16 +42,15 @@ pub(crate) async fn tunnel(
     client: &Rc<RefCell<Exchanging>>,
     mut upstream: Tunnel,
     idle: Duration,
-    frames: Option<Frames>,
+    carries: Carries,
     outgoing: &mut Outgoing,
 ) -> Result<(), Failure> {
+    let _counted = connection.count_tunnel();
+    let mut last_call = pin!(connection.last_call());
     let mut timeout = Timeout::new();
     let mut moved_at = Instant::now();
-    let mut there = Direction::default();
-    let mut back = Direction {
-        frames,
-        ..Direction::default()
-    };
+    let mut there = Direction::of(carries);
+    let mut back = Direction::of(carries);
     let ended = poll_fn(|cx| {
         let mut client = client.borrow_mut();
         let before = there.bytes + back.bytes;
@@ -60,41 +68,87 @@ pub(crate) async fn tunnel(
         if there.bytes + back.bytes > before {
             moved_at = now;
         }
-        // The streams of an HTTP/2 connection end with it, and its own task is the one to wake.
-        if connection.protocol.get() == TUNNEL {
-            connection.watch(cx);
-        }
-        if connection.is_cut() {
-            back.say_goodbye(&mut client.io, cx);
+        if last_call.as_mut().poll(cx).is_ready() || connection.is_cut() {
             return Poll::Ready(Err(Failure::Shutdown));
         }
         let late = timeout.poll_at(cx, moved_at + idle);
         late.map(|()| Err(Failure::ReadTimeout))
     })
     .await;
+    if ended == Err(Failure::Shutdown) {
+        let [.., a, b, c, d] = connection.worker.draw().to_be_bytes();
+        there.say_goodbye(&mut upstream.io, &going_away_masked([a, b, c, d]));
+        back.say_goodbye(&mut client.borrow_mut().io, &GOING_AWAY);
+        let end = Instant::now() + GOODBYE;
+        poll_fn(|cx| {
+            let io = &mut client.borrow_mut().io;
+            let told = [
+                there.poll_told(&mut upstream.io, cx),
+                back.poll_told(io, cx),
+            ];
+            if told.iter().all(Poll::is_ready) {
+                return Poll::Ready(());
+            }
+            timeout.poll_at(cx, end)
+        })
+        .await;
+    }
     outgoing.count_tunnel(there.bytes, back.bytes);
     ended
 }
 
 /// One way through the tunnel.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Direction {
     bytes: u64,
     ended: bool,
     shut: bool,
     /// Follows the frames of a WebSocket.
     frames: Option<Frames>,
+    /// It was cut with a word for that, which is on its way.
+    parting: bool,
 }
 
 impl Direction {
-    /// Writes a close frame if one may stand here. It is tried once: a client that does not
-    /// read holds nothing up.
-    fn say_goodbye(&mut self, to: &mut Buffered, cx: &mut Context<'_>) {
+    fn of(carries: Carries) -> Self {
+        Self {
+            bytes: 0,
+            ended: false,
+            shut: false,
+            frames: (carries == Carries::WebSocket).then(Frames::default),
+            parting: false,
+        }
+    }
+
+    /// Appends a close frame if one may stand here.
+    fn say_goodbye(&mut self, to: &mut Buffered, frame: &[u8]) {
         let between = self.frames.as_ref().is_some_and(Frames::is_between);
         if between && !self.ended && to.can_append() {
-            to.outgoing().extend_from_slice(&GOING_AWAY);
-            if matches!(to.poll_flush(cx), Poll::Ready(Ok(()))) {
-                let _ = to.poll_shutdown(cx);
+            to.outgoing().extend_from_slice(frame);
+            self.parting = true;
+        }
+    }
+
+    /// Is ready when the other side has been told and has ended its own way too: bytes of its
+    /// that nobody had read would turn our end into a reset, which could overtake the frame.
+    fn poll_told(&mut self, to: &mut Buffered, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.parting {
+            return Poll::Ready(());
+        }
+        if ready!(to.poll_flush(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        if !self.shut {
+            if ready!(to.poll_shutdown(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            self.shut = true;
+        }
+        loop {
+            to.received().clear();
+            match ready!(to.poll_fill(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
             }
         }
     }
@@ -140,5 +194,7 @@ impl Direction {
     }
 }
 
+/// How long both sides have to take in that the tunnel is cut.
+const GOODBYE: Duration = Duration::from_millis(300);
 /// What is spoken on a connection that is one tunnel and nothing else.
 pub(crate) const TUNNEL: &str = "tunnel";

@@ -48,4 +48,5 @@ mod tls_openssl;
 mod tls_upstream;
 mod upgrade;
 mod websocket;
+mod websocket_ends;
 mod websocket_upstream;

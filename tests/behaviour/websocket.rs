@@ -1,15 +1,12 @@
 //! WebSockets over HTTP/1.1 and HTTP/2 (RFC 6455, RFC 8441), with peers that others wrote.
 
 use bytes::Bytes;
-use rustix::process::Signal;
 
 use crate::harness::websocket::{ask, bytes, h2_client, text};
-use crate::harness::{Act, Backend, Peer, Port, Proxy, Seen, Settings};
+use crate::harness::{Backend, Peer, Port, Proxy, Seen, Settings};
 use crate::harness::{answer, answer_bytes, packages, run_peer};
 
 const ALL: &str = r#"
-    [proxy]
-    drain = { timeout = "500ms" }
     [listeners.web]
     address = "$web"
     [routes.all]
@@ -110,39 +107,4 @@ async fn only_a_proven_switch_becomes_a_websocket_over_http2() {
     let (response, _stream) = ask(&h2_client(&proxy).await, "connect-udp").await;
     assert_eq!(response.status(), 405);
     assert_eq!(app.count(), before);
-}
-
-#[tokio::test]
-async fn a_websocket_that_a_drain_cuts_is_told_so_between_frames() {
-    let app = Backend::start(|seen: &Seen| {
-        let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
-                    upgrade: websocket\r\n\r\n";
-        // A whole frame, or the beginning of one.
-        let frame: &[u8] = if seen.target == "/whole" {
-            &[0x81, 2, b'h', b'i']
-        } else {
-            &[0x81, 9, b'h', b'i']
-        };
-        vec![Act::Send([head.as_bytes(), frame].concat()), Act::Stall]
-    })
-    .await;
-    for (target, told) in [("/whole", true), ("/half", false)] {
-        let mut proxy = Settings::new(ALL).backend("app", &app).start().await;
-        let mut client = proxy.client().await;
-        let ask = format!(
-            "GET {target} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
-        );
-        client.send(ask).await;
-        assert_eq!(client.answer().await.status, 101);
-        client.bytes(4).await.unwrap();
-        proxy.signal(Signal::TERM);
-        let goodbye = client.bytes(4).await;
-        assert_eq!(
-            goodbye.ok(),
-            told.then(|| vec![0x88, 2, 3, 0xe9]),
-            "{target}"
-        );
-        proxy.exited().await;
-    }
 }

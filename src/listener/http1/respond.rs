@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use super::super::Exchanging;
 use crate::{
     exchange::Failure,
-    http::websocket::{self, Frames},
+    http::websocket,
     http1::{self, BodyEncoder, Framing, KeepAlive, encode_response_head},
-    proxy::{self, Outgoing},
+    proxy::{self, Carries, Outgoing},
     socket::Buffered,
     state::Listener,
 };
@@ -203,13 +203,17 @@ impl Server {
         if let Some(upstream) = outgoing.take_tunnel() {
             self.connection.protocol.set(proxy::TUNNEL);
             let idle = outgoing.tunnel_idle();
-            let frames = websocket::is_named(&head.headers).then(Frames::default);
+            let carries = if websocket::is_named(&head.headers) {
+                Carries::WebSocket
+            } else {
+                Carries::Anything
+            };
             let ended = proxy::tunnel(
                 &self.connection,
                 &self.shared,
                 *upstream,
                 idle,
-                frames,
+                carries,
                 &mut outgoing,
             )
             .await;

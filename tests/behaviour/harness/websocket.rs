@@ -16,6 +16,8 @@ pub(crate) const ASK: &str = "GET /chat?room=1 HTTP/1.1\r\nhost: shop.example\r\
      sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\
      sec-websocket-protocol: chat\r\nsec-websocket-extensions: permessage-deflate\r\n\r\n";
 pub(crate) const PROOF: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// The close frame of a server that goes away.
+pub(crate) const GOING_AWAY: [u8; 4] = [0x88, 2, 3, 0xe9];
 
 /// A client that may ask for a WebSocket: the proxy has said that it takes them.
 pub(crate) async fn h2_client(proxy: &Proxy) -> SendRequest<Bytes> {
@@ -65,4 +67,12 @@ pub(crate) fn text(message: &str) -> Bytes {
     let mut frame = vec![0x81, length, 0, 0, 0, 0];
     frame.extend_from_slice(message.as_bytes());
     frame.into()
+}
+
+/// What a masked close frame says; none for other frames.
+pub(crate) fn unmasked_close(frame: &[u8]) -> Option<u16> {
+    match *frame {
+        [0x88, 0x82, a, b, _, _, high, low] => Some(u16::from_be_bytes([high ^ a, low ^ b])),
+        _ => None,
+    }
 }

@@ -1,0 +1,166 @@
+//! WebSockets at the end of the process: a drain that cuts them tells both sides.
+
+use rustix::process::Signal;
+use sluicegate::http::websocket::proof_of;
+
+use crate::harness::websocket::{ASK, GOING_AWAY, ask, bytes, h2_client, text, unmasked_close};
+use crate::harness::{Act, Backend, H2Act, H2Backend, Proxy, Seen, Settings, eventually};
+
+fn config(protocol: &str) -> String {
+    format!(
+        r#"
+        [proxy]
+        drain = {{ timeout = "500ms" }}
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        [pools.app]
+        endpoints = ["$app"]
+        protocol = "{protocol}"
+        "#
+    )
+}
+
+/// Takes a WebSocket, says hello, and reads what may be a close frame of eight bytes.
+async fn http1_endpoint(hello: &'static [u8]) -> Backend {
+    Backend::start(move |seen: &Seen| {
+        let key = seen.field("sec-websocket-key").parse().unwrap();
+        let head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-accept: {}\r\n\r\n",
+            proof_of(&key).unwrap().to_str().unwrap()
+        );
+        let hello = [head.as_bytes(), hello].concat();
+        vec![Act::Send(hello), Act::ReadSome(8), Act::Stall]
+    })
+    .await
+}
+
+async fn http2_endpoint(hello: &'static [u8]) -> H2Backend {
+    H2Backend::start_with_websockets(100, move |_: &Seen| {
+        let hello = H2Act::Data(hello.to_vec());
+        vec![H2Act::Head(200, vec![]), hello, H2Act::Take(8), H2Act::Echo]
+    })
+    .await
+}
+
+/// Waits until the endpoint has been told that the other side goes away.
+async fn is_told(seen: impl Fn() -> Vec<Seen>) {
+    eventually("the endpoint is told with 1001", || async {
+        (unmasked_close(&seen().first()?.body)? == 1001).then_some(())
+    })
+    .await;
+}
+
+async fn drained(mut proxy: Proxy) {
+    proxy.exited().await;
+    let line = proxy
+        .logged("the WebSocket", |line| line["status"] == 101)
+        .await;
+    assert_eq!(line["reason"], "proxy_shutdown", "{line}");
+}
+
+#[tokio::test]
+async fn a_drain_tells_a_client_of_http1_and_its_endpoint_between_frames() {
+    // A whole frame, or the beginning of one.
+    let cases: [(&'static [u8], bool); 2] = [
+        (&[0x81, 2, b'h', b'i'], true),
+        (&[0x81, 9, b'h', b'i'], false),
+    ];
+    for (hello, whole) in cases {
+        let app = http1_endpoint(hello).await;
+        let proxy = Settings::new(&config("http/1.1"))
+            .backend("app", &app)
+            .start()
+            .await;
+        let mut client = proxy.client().await;
+        client.send(ASK).await;
+        assert_eq!(client.answer().await.status, 101);
+        client.bytes(4).await.unwrap();
+        proxy.signal(Signal::TERM);
+        let goodbye = client.bytes(4).await;
+        assert_eq!(
+            goodbye.ok(),
+            whole.then(|| GOING_AWAY.to_vec()),
+            "{hello:?}"
+        );
+        is_told(|| app.seen()).await;
+        drained(proxy).await;
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_is_not_told_in_the_middle_of_a_frame() {
+    let app = http1_endpoint(&[0x81, 2, b'h', b'i']).await;
+    let proxy = Settings::new(&config("http/1.1"))
+        .backend("app", &app)
+        .start()
+        .await;
+    let mut client = proxy.client().await;
+    client.send(ASK).await;
+    assert_eq!(client.answer().await.status, 101);
+    client.bytes(4).await.unwrap();
+    // Half of a masked frame.
+    client.send(&text("hello")[..7]).await;
+    proxy.signal(Signal::TERM);
+    assert_eq!(client.bytes(4).await.unwrap(), GOING_AWAY);
+    drained(proxy).await;
+    eventually("the endpoint sees the end", || async {
+        (app.open() == 0).then_some(())
+    })
+    .await;
+    assert_eq!(app.seen()[0].body, text("hello")[..7]);
+}
+
+#[tokio::test]
+async fn a_drain_tells_clients_of_http2_and_endpoints_of_both() {
+    let hello: &'static [u8] = &[0x81, 2, b'h', b'i'];
+    for protocol in ["http/1.1", "h2"] {
+        let (old, new) = (http1_endpoint(hello).await, http2_endpoint(hello).await);
+        let address = if protocol == "h2" {
+            new.address()
+        } else {
+            old.address()
+        };
+        let settings = Settings::new(&config(protocol)).address("app", address);
+        let proxy = settings.start().await;
+        let sender = h2_client(&proxy).await;
+        let (response, stream) = ask(&sender, "websocket").await;
+        assert_eq!(response.status(), 200);
+        let mut body = response.into_body();
+        assert_eq!(bytes(&mut body, 4).await, hello);
+        proxy.signal(Signal::TERM);
+        assert_eq!(bytes(&mut body, 4).await, GOING_AWAY, "{protocol}");
+        // Then the stream ends as a connection would.
+        while let Some(Ok(rest)) = body.data().await {
+            assert!(rest.is_empty(), "{rest:?}");
+        }
+        is_told(|| {
+            if protocol == "h2" {
+                new.seen()
+            } else {
+                old.seen()
+            }
+        })
+        .await;
+        drop(stream);
+        drained(proxy).await;
+    }
+}
+
+#[tokio::test]
+async fn a_drain_tells_a_client_of_http1_and_its_endpoint_of_http2() {
+    let hello: &'static [u8] = &[0x81, 2, b'h', b'i'];
+    let app = http2_endpoint(hello).await;
+    let settings = Settings::new(&config("h2")).address("app", app.address());
+    let proxy = settings.start().await;
+    let mut client = proxy.client().await;
+    client.send(ASK).await;
+    assert_eq!(client.answer().await.status, 101);
+    assert_eq!(client.bytes(4).await.unwrap(), hello);
+    proxy.signal(Signal::TERM);
+    assert_eq!(client.bytes(4).await.unwrap(), GOING_AWAY);
+    is_told(|| app.seen()).await;
+    drained(proxy).await;
+}
