@@ -1,5 +1,7 @@
-//! WebSockets at the end of the process: a drain that cuts them tells both sides.
+//! WebSockets and the end of things: a drain tells both sides, a reload that leaves the route
+//! alone tells nobody.
 
+use bytes::Bytes;
 use rustix::process::Signal;
 use sluicegate::http::websocket::proof_of;
 
@@ -163,4 +165,77 @@ async fn a_drain_tells_a_client_of_http1_and_its_endpoint_of_http2() {
     assert_eq!(client.bytes(4).await.unwrap(), GOING_AWAY);
     is_told(|| app.seen()).await;
     drained(proxy).await;
+}
+
+async fn echoing() -> H2Backend {
+    H2Backend::start_with_websockets(100, |_: &Seen| vec![H2Act::Head(200, vec![]), H2Act::Echo])
+        .await
+}
+
+#[tokio::test]
+async fn a_websocket_over_http2_lives_through_a_reload_that_leaves_its_route_alone() {
+    let app = echoing().await;
+    let text = config("h2");
+    let mut proxy = Settings::new(&text)
+        .address("app", app.address())
+        .start()
+        .await;
+    let sender = h2_client(&proxy).await;
+    let (response, mut stream) = ask(&sender, "websocket").await;
+    let mut body = response.into_body();
+    stream.send_data(Bytes::from("before"), false).unwrap();
+    assert_eq!(bytes(&mut body, 6).await, b"before");
+    // Another route, another pool, and other settings of its own pool.
+    let more = format!(
+        "{text}\nlimits = {{ queue = 7 }}\n[routes.more]\npath = \"/more\"\npool = \"more\"\n\
+         [pools.more]\nendpoints = [\"$app\"]\nprotocol = \"h2\"\n"
+    );
+    proxy.reload(&more).await;
+    stream.send_data(Bytes::from("after"), false).unwrap();
+    assert_eq!(bytes(&mut body, 5).await, b"after");
+    let (second, _stream) = ask(&sender, "websocket").await;
+    assert_eq!(second.status(), 200, "the same connection takes another");
+    drop((stream, body, second, _stream));
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_websocket_whose_route_and_pool_are_gone_is_let_finish() {
+    let app = echoing().await;
+    let text = config("h2");
+    let mut proxy = Settings::new(&text)
+        .address("app", app.address())
+        .start()
+        .await;
+    let sender = h2_client(&proxy).await;
+    let (response, mut stream) = ask(&sender, "websocket").await;
+    let mut body = response.into_body();
+    stream.send_data(Bytes::from("before"), false).unwrap();
+    assert_eq!(bytes(&mut body, 6).await, b"before");
+    let without = text[..text.find("[routes.all]").unwrap()].to_owned()
+        + "[routes.other]\npath = \"/other\"\nrespond = { status = 204 }\n";
+    proxy.reload(&without).await;
+    let (refused, _) = ask(&sender, "websocket").await;
+    assert_eq!(refused.status(), 404, "no new one");
+    stream.send_data(Bytes::from("after"), false).unwrap();
+    assert_eq!(bytes(&mut body, 5).await, b"after");
+    stream.send_data(Bytes::new(), true).unwrap();
+    while let Some(Ok(rest)) = body.data().await {
+        assert!(rest.is_empty(), "{rest:?}");
+    }
+    let line = proxy
+        .logged("the WebSocket", |line| line["status"] == 101)
+        .await;
+    assert!(line["reason"].is_null(), "{line}");
+    assert_eq!(
+        (&line["route"], &line["pool"]),
+        (&"all".into(), &"app".into())
+    );
+    // With it goes the connection that nobody else would use.
+    eventually("the connection to the endpoint is closed", || async {
+        (app.open() == 0).then_some(())
+    })
+    .await;
+    drop((stream, body, refused));
+    proxy.finish().await;
 }
