@@ -90,9 +90,14 @@ impl PoolShared {
 
     /// Wakes those who wait for a limit: all of them, since they may wait for different ones.
     pub fn tell_freed(&self) {
-        if self.queued.load(Ordering::Acquire) > 0 {
+        if self.has_queue() {
             self.freed.notify_waiters();
         }
+    }
+
+    /// Whether somebody waits for a limit.
+    pub fn has_queue(&self) -> bool {
+        self.queued.load(Ordering::Acquire) > 0
     }
 
     /// The state of an endpoint by its address; made when first asked for.

@@ -187,3 +187,81 @@ async fn an_endpoint_that_never_sends_its_settings_is_late_to_connect() {
     deaf.abort();
     proxy.finish().await;
 }
+
+/// Starts a client's requests, which a server frame by frame is to see.
+async fn requests(proxy: &Proxy, count: usize) -> Vec<tokio::task::JoinHandle<u16>> {
+    let mut client = proxy.h2_client().await;
+    let mut answers = Vec::new();
+    for _ in 0..count {
+        let (answer, _) = client.open("GET", "/", &[], true).await.unwrap();
+        let answer = async move { h2_read(answer).await.unwrap().status };
+        answers.push(tokio::spawn(answer));
+    }
+    answers
+}
+
+/// The streams of so many requests.
+async fn heads(frames: &mut Frames, count: usize) -> Vec<u32> {
+    let mut streams = Vec::new();
+    while streams.len() < count {
+        let head = frames.next_of(h2_frames::HEADERS).await.unwrap();
+        streams.push(head.stream);
+    }
+    streams
+}
+
+/// Asserts that no request comes before the answer to a ping.
+async fn no_head(frames: &mut Frames) {
+    frames.send(h2_frames::PING, 0, 0, b"anything").await;
+    loop {
+        let frame = frames.next().await.unwrap();
+        assert_ne!(frame.kind, h2_frames::HEADERS, "a stream too many");
+        if frame.kind == h2_frames::PING {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_may_take_more_or_fewer_streams_at_any_time() {
+    const MAX_STREAMS: u16 = 3;
+    let port = Port::take();
+    let listener = TcpListener::bind(port.address()).await.unwrap();
+    let text = format!(
+        "{ONE_WORKER}limits = {{ connections = 1, queue = 100, queue_timeout = \"30s\" }}\n"
+    );
+    let settings = Settings::new(&text).address("app", port.address());
+    let proxy = settings.start().await;
+    let gauge = "sluicegate_requests_in_flight";
+
+    let first = requests(&proxy, 6).await;
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut frames = Frames::accept(stream, &[(MAX_STREAMS, 4)]).await.unwrap();
+    let mut streams = heads(&mut frames, 4).await;
+    proxy.metric_becomes(gauge, &[], 6.0).await;
+    no_head(&mut frames).await;
+    // More: those who wait are told, though nothing has ended.
+    frames.settings(&[(MAX_STREAMS, 6)]).await;
+    streams.extend(heads(&mut frames, 2).await);
+
+    // Fewer: what is open goes on, and then there is one at a time.
+    frames.settings(&[(MAX_STREAMS, 1)]).await;
+    let second = requests(&proxy, 3).await;
+    proxy.metric_becomes(gauge, &[], 9.0).await;
+    no_head(&mut frames).await;
+    let answered = AtomicUsize::new(0);
+    for stream in streams {
+        answer(&mut frames, stream, &answered).await;
+    }
+    for _ in 0..3 {
+        let head = heads(&mut frames, 1).await;
+        no_head(&mut frames).await;
+        answer(&mut frames, head[0], &answered).await;
+    }
+    for answer in first.into_iter().chain(second) {
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+    let retries = proxy.metric("sluicegate_retries_total", &[]).await;
+    assert!(retries < 0.5, "no stream was refused: {retries} retries");
+    proxy.finish().await;
+}

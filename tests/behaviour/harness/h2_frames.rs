@@ -59,6 +59,11 @@ impl Frames {
         self.stream.write_all(&frame).await.is_ok()
     }
 
+    /// Changes these settings.
+    pub(crate) async fn settings(&mut self, settings: &[(u16, u32)]) -> bool {
+        self.send(SETTINGS, 0, 0, &encode(settings)).await
+    }
+
     /// Sends a GET with these fields on a stream.
     pub(crate) async fn get(&mut self, stream: u32, target: &str, fields: &[(&str, &str)]) -> bool {
         let mut block = get_block(target);

@@ -6,17 +6,20 @@ use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     rc::Weak,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 
 use hyper::client::conn::http2;
 
 use super::shared_upload::SharedUpload;
-use crate::{exchange::Failure, server::task, socket::HyperStream};
+use crate::{exchange::Failure, server::task, socket::HyperStream, upstream::shared::PoolShared};
 
 /// hyper's side of a connection, which its task drives and everyone may ask.
-#[derive(Default)]
 pub(super) struct Driven {
+    /// Streams that exchanges have on it.
+    pub(super) streams: Cell<usize>,
+    pub(super) pool: Arc<PoolShared>,
     connection: RefCell<Option<Pin<Box<Driver>>>>,
     /// Who waits for the settings.
     waiting: RefCell<Option<Waker>>,
@@ -32,6 +35,16 @@ impl fmt::Debug for Driven {
 type Driver = http2::Connection<HyperStream, SharedUpload, Watched>;
 
 impl Driven {
+    pub(super) fn new(pool: Arc<PoolShared>) -> Self {
+        Self {
+            streams: Cell::new(0),
+            pool,
+            connection: RefCell::default(),
+            waiting: RefCell::default(),
+            ended: Cell::new(false),
+        }
+    }
+
     /// Takes the connection over; somebody has to poll it.
     pub(super) fn begin(&self, connection: Driver) {
         *self.connection.borrow_mut() = Some(Box::pin(connection));
@@ -52,13 +65,19 @@ impl Driven {
     }
 
     /// How many streams the endpoint allows at once, as it last said; none before it has.
-    pub(super) fn allowed(&self) -> usize {
+    fn allowed(&self) -> usize {
         let connection = self.connection.try_borrow();
         let streams = connection.map(|connection| {
             let driver = connection.as_ref();
             driver.map_or(0, |driver| driver.current_max_send_streams())
         });
         streams.unwrap_or(0)
+    }
+
+    /// Whether one more stream fits, by what the endpoint says now: it may change its mind at
+    /// any time (RFC 9113 section 6.5.3).
+    pub(super) fn has_room(&self) -> bool {
+        self.streams.get() < self.allowed().min(STREAMS_MAX)
     }
 
     /// Whether the endpoint takes extended CONNECT, as its settings say.
@@ -80,8 +99,11 @@ impl Driven {
         Poll::Pending
     }
 
-    /// Something may have changed for the one who waits.
+    /// Something may have changed for those who wait.
     fn look(&self) {
+        if self.pool.has_queue() && self.has_room() {
+            self.pool.tell_freed();
+        }
         if self.waiting.borrow().is_some()
             && (self.ended.get() || self.allowed() > 0)
             && let Some(waker) = self.waiting.borrow_mut().take()
@@ -115,3 +137,6 @@ where
         });
     }
 }
+
+/// Streams on one connection, however many the endpoint would allow.
+const STREAMS_MAX: usize = 256;

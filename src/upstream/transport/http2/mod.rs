@@ -43,10 +43,8 @@ use crate::{
 pub struct Http2Connection {
     sender: http2::SendRequest<SharedUpload>,
     driven: Rc<Driven>,
-    pool: Arc<PoolShared>,
     opened: Instant,
     security: u64,
-    streams: Cell<usize>,
     used: Cell<bool>,
     /// An exchange found it broken before its task did.
     broken: Cell<bool>,
@@ -79,7 +77,7 @@ impl Http2Connection {
         deadline: Instant,
     ) -> Result<Rc<Self>, Failure> {
         let io = HyperStream::new(stream, Bytes::new());
-        let driven = Rc::new(Driven::default());
+        let driven = Rc::new(Driven::new(pool));
         let handshake = http2::Builder::new(Watched(Rc::downgrade(&driven)))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -105,10 +103,8 @@ impl Http2Connection {
         Ok(Rc::new(Self {
             sender,
             driven,
-            pool,
             opened: now,
             security,
-            streams: Cell::new(0),
             used: Cell::new(false),
             broken: Cell::new(false),
             last_used: Cell::new(now),
@@ -129,9 +125,7 @@ impl Http2Connection {
 
     /// Whether one more exchange fits.
     pub fn has_room(&self, now: Instant, lifetime: Duration) -> bool {
-        !self.is_closed()
-            && now < self.opened + lifetime
-            && self.streams.get() < self.driven.allowed().min(STREAMS_MAX)
+        !self.is_closed() && now < self.opened + lifetime && self.driven.has_room()
     }
 
     /// Whether the endpoint has said that it takes WebSockets here (RFC 8441 section 3).
@@ -157,7 +151,7 @@ impl Http2Connection {
     /// Whether it carries nothing and should be closed.
     pub fn is_spent(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) -> bool {
         let old = now >= self.last_used.get() + idle_timeout || now >= self.opened + lifetime;
-        self.is_closed() || (self.streams.get() == 0 && old)
+        self.is_closed() || (self.driven.streams.get() == 0 && old)
     }
 
     /// Sends a request and waits for the head of the response.
@@ -231,7 +225,7 @@ impl Http2Connection {
 impl fmt::Debug for Http2Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http2Connection")
-            .field("streams", &self.streams.get())
+            .field("streams", &self.driven.streams.get())
             .finish_non_exhaustive()
     }
 }
@@ -270,16 +264,18 @@ pub(super) struct StreamShare(Rc<Http2Connection>);
 
 impl StreamShare {
     fn take(connection: &Rc<Http2Connection>) -> Self {
-        connection.streams.set(connection.streams.get() + 1);
+        let streams = &connection.driven.streams;
+        streams.set(streams.get() + 1);
         Self(Rc::clone(connection))
     }
 }
 
 impl Drop for StreamShare {
     fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get() - 1);
+        let driven = &self.0.driven;
+        driven.streams.set(driven.streams.get() - 1);
         self.0.last_used.set(Instant::now());
-        self.0.pool.tell_freed();
+        driven.pool.tell_freed();
     }
 }
 
@@ -342,5 +338,3 @@ fn build(
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 const HEADER_LIST_MAX: u32 = 64 * 1024;
-/// Streams on one connection, however many the endpoint would allow.
-const STREAMS_MAX: usize = 256;
