@@ -1,4 +1,4 @@
-//! Pure machines: deadlines, retries, budgets, backoff.
+//! Pure machines: retries, budgets, backoff.
 //!
 //! They decide, the walk acts. Time and random draws come as arguments; nothing here waits or does
 //! I/O. The only state shared by workers is the count of a [`RetryBudget`].
@@ -6,13 +6,11 @@
 mod backoff;
 mod budget;
 mod conditions;
-mod deadline;
 mod retry;
 
 pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};
 pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
 pub use conditions::{Condition, Conditions};
-pub use deadline::{Deadline, Expiry};
 pub use retry::{
     Body, Connection, Facts, Outcome, Response, RetryPolicy, Verdict, Why, Written, decide,
 };

@@ -93,17 +93,6 @@ impl Upload {
         self.replayed = 0;
     }
 
-    /// Gives up keeping: what is taken from here on cannot be sent again.
-    pub fn forget(&mut self) {
-        if self
-            .kept
-            .as_ref()
-            .is_some_and(|kept| self.replayed >= kept.len())
-        {
-            self.kept = None;
-        }
-    }
-
     /// A number that grows with each piece taken.
     pub fn moved(&self) -> u64 {
         self.moved
@@ -191,14 +180,6 @@ mod tests {
         let mut upload = Upload::new(Body::from("hello"), Framing::Length(5), 4);
         assert!(upload.can_rewind(), "nothing has been taken yet");
         assert_eq!(all(&mut upload), b"hello");
-        assert!(!upload.can_rewind());
-    }
-
-    #[test]
-    fn what_is_forgotten_cannot_be_sent_again() {
-        let mut upload = Upload::new(Body::from("hello"), Framing::Length(5), 100);
-        assert_eq!(all(&mut upload), b"hello");
-        upload.forget();
         assert!(!upload.can_rewind());
     }
 }
