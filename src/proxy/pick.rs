@@ -41,49 +41,30 @@ pub(super) async fn pick(
     wanted: &Wanted<'_>,
     tried: &[EndpointIndex],
 ) -> Result<Pick, Failure> {
-    let mut queued: Option<Queued> = None;
-    loop {
-        let now = Instant::now();
-        let request = PickRequest {
-            now,
-            draw: connection.worker.draw(),
-            key: wanted.key,
-            tried,
-            may_probe: wanted.may_probe,
-        };
-        // Registered before the look, so that no release in between is missed.
-        let shared = &wanted.pool.pool.shared;
-        let freed = shared.freed.notified();
-        match wanted.pool.pick(wanted.view, &request) {
-            Picked::Endpoint(pick) => {
-                if let Some(queued) = queued {
-                    queued.end(exchange, now);
+    let pool = wanted.pool;
+    in_turn(pool, exchange, wanted.deadline, async || {
+        loop {
+            let request = PickRequest {
+                now: Instant::now(),
+                draw: connection.worker.draw(),
+                key: wanted.key,
+                tried,
+                may_probe: wanted.may_probe,
+            };
+            match pool.pick(wanted.view, &request) {
+                Picked::Endpoint(pick) => return Ok(Some(pick)),
+                Picked::Full => return Ok(None),
+                Picked::Nobody => return Err(Failure::NoEndpoint),
+                Picked::Pending => {
+                    pool.pool.health.ready(wanted.deadline).await;
+                    if Instant::now() >= wanted.deadline {
+                        return Err(Failure::NoEndpoint);
+                    }
                 }
-                return Ok(pick);
-            }
-            Picked::Nobody => return Err(Failure::NoEndpoint),
-            Picked::Pending => {
-                wanted.pool.pool.health.ready(wanted.deadline).await;
-                if Instant::now() >= wanted.deadline {
-                    return Err(Failure::NoEndpoint);
-                }
-            }
-            Picked::Full => {
-                let limits = &wanted.pool.pool.limits;
-                let Some(place) = queued.take() else {
-                    // Looked at once more from inside the queue: only now is a release told to us.
-                    queued = Some(Queued::join(shared, limits, now).ok_or(Failure::LimitReached)?);
-                    continue;
-                };
-                let waited = timer::until(place.deadline.min(wanted.deadline), freed).await;
-                if waited.is_err() {
-                    place.end(exchange, Instant::now());
-                    return Err(Failure::LimitReached);
-                }
-                queued = Some(place);
             }
         }
-    }
+    })
+    .await
 }
 
 /// Gets a connection to a picked endpoint; waits for one as long as the pool's queue allows.
@@ -96,40 +77,17 @@ pub(super) async fn connection(
     pick: &Pick,
     mut need: Need<'_>,
 ) -> Result<Acquired, Failure> {
-    let shared = &pick.pool.pool.shared;
     let announced = pick.pool.pool.proxy_protocol;
     let announcement =
         announced.map(|version| downstream.announcement(exchange.client).encode(version));
     need.announcement = announcement.as_deref();
-    let mut queued: Option<Queued> = None;
-    loop {
-        let freed = shared.freed.notified();
-        let acquiring = pick.pool.acquire(pick.index, &need);
-        match acquiring.await {
-            Err(Failure::LimitReached) => {}
-            acquired => {
-                if let Some(queued) = queued {
-                    queued.end(exchange, Instant::now());
-                }
-                return acquired;
-            }
+    in_turn(&pick.pool, exchange, need.deadline, async || {
+        match pick.pool.acquire(pick.index, &need).await {
+            Err(Failure::LimitReached) => Ok(None),
+            acquired => acquired.map(Some),
         }
-        let limits = &pick.pool.pool.limits;
-        let now = Instant::now();
-        let Some(place) = queued.take() else {
-            // Looked at once more from inside the queue: only now is a release told to us.
-            queued = Some(Queued::join(shared, limits, now).ok_or(Failure::LimitReached)?);
-            continue;
-        };
-        if timer::until(place.deadline.min(need.deadline), freed)
-            .await
-            .is_err()
-        {
-            place.end(exchange, Instant::now());
-            return Err(Failure::LimitReached);
-        }
-        queued = Some(place);
-    }
+    })
+    .await
 }
 
 /// One of the pool's places for requests under way; given back when dropped.
@@ -150,31 +108,13 @@ impl RequestPlace {
         if limits.requests == 0 {
             return Ok(Self(None));
         }
+        let max = limits.requests;
         let shared = &pool.pool.shared;
-        let mut queued: Option<Queued> = None;
-        loop {
-            let freed = shared.freed.notified();
-            if shared.requests.try_take(limits.requests) {
-                if let Some(queued) = queued {
-                    queued.end(exchange, Instant::now());
-                }
-                return Ok(Self(Some(Arc::clone(shared))));
-            }
-            let now = Instant::now();
-            let Some(place) = queued.take() else {
-                // Looked at once more from inside the queue: only now is a release told to us.
-                queued = Some(Queued::join(shared, limits, now).ok_or(Failure::LimitReached)?);
-                continue;
-            };
-            if timer::until(place.deadline.min(deadline), freed)
-                .await
-                .is_err()
-            {
-                place.end(exchange, Instant::now());
-                return Err(Failure::LimitReached);
-            }
-            queued = Some(place);
-        }
+        in_turn(pool, exchange, deadline, async || {
+            let taken = shared.requests.try_take(max);
+            Ok(taken.then(|| Self(Some(Arc::clone(shared)))))
+        })
+        .await
     }
 }
 
@@ -185,6 +125,44 @@ impl Drop for RequestPlace {
             shared.tell_freed();
         }
     }
+}
+
+/// Looks for what a limit of the pool may hold back, and looks again whenever something was
+/// given back, as long as the pool's queue allows.
+///
+/// # Errors
+/// [`Failure::LimitReached`] when it was full or its time is over; those of the look.
+async fn in_turn<T>(
+    pool: &LocalPool,
+    exchange: &mut Exchange,
+    deadline: Instant,
+    mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
+) -> Result<T, Failure> {
+    let shared = &pool.pool.shared;
+    let mut queued: Option<Queued> = None;
+    let found = loop {
+        // Registered before the look, so that no release in between is missed.
+        let freed = shared.freed.notified();
+        match look().await {
+            Ok(None) => {}
+            Ok(Some(found)) => break Ok(found),
+            Err(failure) => break Err(failure),
+        }
+        let Some(place) = &queued else {
+            // Looked at once more from inside the queue: only now is a release told to us.
+            let place = Queued::join(shared, &pool.pool.limits, Instant::now());
+            queued = Some(place.ok_or(Failure::LimitReached)?);
+            continue;
+        };
+        let waited = timer::until(place.deadline.min(deadline), freed).await;
+        if waited.is_err() {
+            break Err(Failure::LimitReached);
+        }
+    };
+    if let Some(queued) = queued {
+        queued.end(exchange, Instant::now());
+    }
+    found
 }
 
 /// A place in the pool's queue; given back when dropped.
