@@ -13,6 +13,7 @@ pub mod grpc;
 pub mod hop_by_hop;
 pub mod method;
 pub mod path;
+pub mod query;
 pub mod request_id;
 pub mod trailer;
 pub mod upgrade;

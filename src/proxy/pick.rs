@@ -3,11 +3,12 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use ::http::request::Parts;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::{
     exchange::{Exchange, Failure},
-    http::cookie,
+    http::{cookie, query},
     listener::Connection,
     timer,
     upstream::{
@@ -206,12 +207,9 @@ pub(super) fn hash_key(key: &HashKey, exchange: &Exchange, parts: &Parts) -> Opt
         }
         HashKey::Cookie(name) => cookie::find(&parts.headers, name).map(stable_hash),
         HashKey::Query(name) => {
-            let pairs = parts.uri.query()?.split('&');
-            let mut values = pairs.filter_map(|pair| {
-                let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (found == name).then_some(value)
-            });
-            values.next().map(|value| stable_hash(value.as_bytes()))
+            let query = parts.uri.query().map(str::as_bytes);
+            let value: SmallVec<[u8; 64]> = query::find(query, name)?.collect();
+            Some(stable_hash(&value))
         }
         HashKey::Path => Some(stable_hash(parts.uri.path().as_bytes())),
     }

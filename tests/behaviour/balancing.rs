@@ -210,3 +210,23 @@ async fn a_ring_hash_sticks() {
 async fn maglev_sticks() {
     sticks("maglev").await;
 }
+
+#[tokio::test]
+async fn a_query_parameter_is_the_same_key_however_it_is_encoded() {
+    let pool = "picker = { maglev = { key = \"query:user\" } }\n";
+    let (proxy, backends) = start(&format!("{pool}endpoints = [\"$a\", \"$b\", \"$c\"]")).await;
+    let mut homes = Vec::new();
+    for user in 0..20 {
+        let home = proxy.get(&format!("/?user=no+{user}%21")).await.text();
+        for same in [
+            format!("/?x=1&user=no%20{user}!"),
+            format!("/?us%65r=no%20{user}!&user=2"),
+        ] {
+            assert_eq!(proxy.get(&same).await.text(), home, "{same}");
+        }
+        homes.push(home);
+    }
+    assert_eq!(tally(&homes).len(), 3, "everybody has users");
+    drop(backends);
+    proxy.finish().await;
+}

@@ -114,7 +114,8 @@ impl Mismatch {
             }
             Self::Query(place) => {
                 let (name, wanted) = &spec.query[place];
-                let found = query::find(facts.query, name);
+                let found = crate::http::query::find(facts.query, name);
+                let found = found.map(Iterator::collect::<Vec<u8>>);
                 wanted.describe("query parameter", name, found.as_deref())
             }
             Self::Cookie(place) => {
