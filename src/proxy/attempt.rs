@@ -9,6 +9,7 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::forward::Call;
+use super::held::Pending;
 use super::pick;
 use crate::{
     exchange::{Attempt, AttemptOutcome, Exchange, Failure, Side},
@@ -38,8 +39,8 @@ pub(super) struct AttemptEnd {
     pub(super) retry_after: Option<Duration>,
     /// The endpoint asked for no other attempt.
     pub(super) pushed_back: bool,
-    /// Its head leaves open how it went: a gRPC status is to follow.
-    pub(super) undecided: bool,
+    /// What its head leaves open of how it went.
+    pub(super) pending: Option<Pending>,
 }
 
 impl Call<'_> {
@@ -100,9 +101,12 @@ impl Call<'_> {
         if self.made > 1 {
             pick.pool.metrics.retried(went_well);
         }
-        exchange.held.undecided = end.undecided && pick.observe_head(now);
-        if exchange.held.undecided {
-            return;
+        exchange.held.pending = end.pending.filter(|_| went_well && self.passes_on(end));
+        if exchange.held.pending.is_some() {
+            if pick.observe_head(now) {
+                return;
+            }
+            exchange.held.pending = Some(Pending::Break);
         }
         pick.pool.metrics.attempted(&end.ended);
         match end.ended {
@@ -124,6 +128,13 @@ impl Call<'_> {
             }
             Ended::Failed(_) => {}
         }
+    }
+
+    /// Whether an answer goes to the client, so that its end will be seen.
+    fn passes_on(&self, end: &AttemptEnd) -> bool {
+        let misled = end.response.as_ref();
+        let misled = misled.is_some_and(|response| self.is_misled_by(response.status));
+        !misled && matches!(self.verdict(end), Verdict::No(_))
     }
 
     /// Tells the endpoint of a gRPC call what is left of its time, and how many attempts came
@@ -215,7 +226,8 @@ impl Call<'_> {
     fn answered(&self, mut response: Inbound, carrier: Carrier) -> AttemptEnd {
         let upload = response.upload.take();
         let mut ended = Ended::Status(response.status);
-        let mut undecided = false;
+        let mut pending =
+            (!response.body.is_end_stream()).then_some(Pending::Answer(response.status));
         let mut pushback = None;
         if response.status == StatusCode::OK && grpc::is_grpc(&response.headers) {
             match grpc::status_in(&response.headers) {
@@ -224,7 +236,7 @@ impl Call<'_> {
                     ended = Ended::Grpc(status);
                     pushback = grpc::read_pushback(&response.headers);
                 }
-                None => undecided = !response.body.is_end_stream(),
+                None => pending = pending.map(|_| Pending::Call),
             }
         }
         let retry_after = match pushback {
@@ -252,7 +264,7 @@ impl Call<'_> {
             upload,
             retry_after,
             pushed_back: pushback == Some(grpc::Pushback::Never),
-            undecided,
+            pending,
         }
     }
 
@@ -277,7 +289,7 @@ impl AttemptEnd {
             upload: Some(upload),
             retry_after: None,
             pushed_back: false,
-            undecided: false,
+            pending: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 use ::http::{StatusCode, Version};
 use tokio::time::Instant;
 
+use super::held::Pending;
 use crate::{
     exchange::{AttemptOutcome, Exchange, Failure, Side},
     http::grpc,
@@ -102,30 +103,32 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     }
 }
 
-/// Tells passive health what became of an answer after its head.
+/// Tells passive health and metrics what the head of an answer had left open.
 fn judge(exchange: &Exchange, pick: &Pick, now: Instant) {
-    let blamed = |failure: &Failure| failure.side() == Side::Upstream && !exchange.is_given_up(now);
-    let broke = exchange.failure.filter(blamed);
-    if !exchange.held.undecided {
-        // The head had counted as a success.
-        if broke.is_some() {
-            pick.observe_end(now, Observed::Failure);
-        }
+    let Some(pending) = exchange.held.pending else {
         return;
-    }
-    let metrics = &pick.pool.metrics;
-    let (outcome, observed) = match (exchange.grpc_status, broke, exchange.failure) {
-        (_, Some(failure), _) => (Ended::Failed(failure), Observed::Failure),
-        (Some(status), None, None) if !grpc::is_failure(status) => {
-            (Ended::Grpc(status), Observed::Success)
-        }
-        (Some(status), None, None) => (Ended::Grpc(status), Observed::Failure),
-        // An end without a status is what clients call UNKNOWN.
-        (None, None, None) => (Ended::Grpc(2), Observed::Failure),
-        // The client has left: nobody knows how it would have ended.
-        (_, None, Some(_)) => return metrics.attempted(&Ended::Status(StatusCode::OK)),
     };
-    metrics.attempted(&outcome);
+    let blamed = |failure: &Failure| failure.side() == Side::Upstream && !exchange.is_given_up(now);
+    let (outcome, observed) = match (pending, exchange.failure.filter(blamed)) {
+        (Pending::Break, None) => return,
+        (Pending::Break, Some(_)) => return pick.observe_end(now, Observed::Failure),
+        (_, Some(failure)) => (Ended::Failed(failure), Observed::Failure),
+        (Pending::Answer(status), None) => (Ended::Status(status), Observed::Success),
+        (Pending::Call, None) => match (exchange.grpc_status, exchange.failure) {
+            (Some(status), None) if !grpc::is_failure(status) => {
+                (Ended::Grpc(status), Observed::Success)
+            }
+            (Some(status), None) => (Ended::Grpc(status), Observed::Failure),
+            // An end without a status is what clients call UNKNOWN.
+            (None, None) => (Ended::Grpc(2), Observed::Failure),
+            // The client has left: nobody knows how it would have ended.
+            (_, Some(_)) => {
+                let metrics = &pick.pool.metrics;
+                return metrics.attempted(&Ended::Status(StatusCode::OK));
+            }
+        },
+    };
+    pick.pool.metrics.attempted(&outcome);
     pick.observe_end(now, observed);
 }
 

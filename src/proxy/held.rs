@@ -1,5 +1,7 @@
 //! What an exchange occupies until its response has ended.
 
+use ::http::StatusCode;
+
 use super::pick::RequestPlace;
 use crate::{
     resilience::{BudgetGuard, BudgetRequest},
@@ -11,12 +13,23 @@ use crate::{
 pub(crate) struct Held {
     /// The endpoint that answers.
     pub(super) pick: Option<Pick>,
-    /// Whether the answer's head left open how the attempt went: a gRPC status is to follow.
-    pub(super) undecided: bool,
+    /// What passive health is still to hear of the answer.
+    pub(super) pending: Option<Pending>,
     /// A place among the pool's requests.
     pub(super) place: Option<RequestPlace>,
     /// What retries are measured against.
     pub(super) request: Option<BudgetRequest>,
     /// A retry under way.
     pub(super) retry: Option<BudgetGuard>,
+}
+
+/// What an answer's head leaves to its end, as far as it speaks of the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pending {
+    /// How it went: well by this status, if its body comes whole.
+    Answer(StatusCode),
+    /// How it went: the trailers of a gRPC call say so.
+    Call,
+    /// Only whether it breaks: the head has counted, since the endpoint's return hung on it.
+    Break,
 }

@@ -296,18 +296,17 @@ impl Pick {
         pool.metrics.picks[self.index.0 as usize].inc();
     }
 
-    /// What a response whose head had counted turned out to be: passive health hears of it.
+    /// What a response turned out to be at its end: passive health hears of it.
     pub fn observe_end(&self, now: Instant, outcome: Outcome) {
         let health = &self.pool.pool.health;
         health.observe(self.pool.worker, self.index, outcome, now);
     }
 
-    /// The attempt brought a head that says nothing yet of its success: the pickers hear of
+    /// The attempt brought a head that does not say yet how it ends: the pickers hear of
     /// its time, and passive health hears of it at its end. False if this request tests an
     /// endpoint after its ejection, which does not wait that long.
     pub fn observe_head(&mut self, now: Instant) -> bool {
         if self.probe.is_some() {
-            self.observe(now, Outcome::Success, None);
             return false;
         }
         self.finished = true;

@@ -71,6 +71,44 @@ async fn answers_with_a_5xx_count_as_failures() {
 }
 
 #[tokio::test]
+async fn answers_that_break_off_count_once_and_as_failures() {
+    for status in ["200 OK", "500 No"] {
+        let cut = format!("HTTP/1.1 {status}\r\ncontent-length: 100\r\n\r\nhalf of it");
+        let bad = Backend::start(move |_| {
+            vec![Act::Read, Act::Send(cut.clone().into_bytes()), Act::Close]
+        })
+        .await;
+        let good = Backend::start(identity("good")).await;
+        let text = pool(r#""$bad", "$good""#, r#"base = "60s""#);
+        let proxy = Settings::new(&text)
+            .backend("bad", &bad)
+            .backend("good", &good)
+            .start()
+            .await;
+        for _ in 0..30 {
+            let mut client = proxy.client().await;
+            client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+            let _ = client.try_answer_to("GET").await;
+            // The end of the exchange is what counts, and it comes before this.
+            proxy
+                .metric_becomes("sluicegate_requests_in_flight", &[], 0.0)
+                .await;
+        }
+        assert_eq!((bad.count(), good.count()), (3, 27), "{status}");
+        let attempts = |reason: &'static str| {
+            let labels = [("pool", "app"), ("reason", reason)];
+            let proxy = &proxy;
+            async move { proxy.metric("sluicegate_attempts_total", &labels).await }
+        };
+        if status == "200 OK" {
+            assert!((attempts("").await - 27.0).abs() < 0.5);
+            assert!((attempts("http_response_incomplete").await - 3.0).abs() < 0.5);
+        }
+        proxy.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_is_no_failure_of_the_endpoint() {
     let a = Backend::start(|seen| match seen.target.as_str() {
         "/stall" => vec![Act::Read, Act::Stall],
