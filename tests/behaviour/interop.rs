@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::harness::{Act, Backend, Proxy, Seen, Settings, answer};
+use crate::harness::{Act, Authority, Backend, Proxy, Seen, Settings, answer};
 
 const ALL: &str = r#"
     [listeners.web]
@@ -141,6 +141,132 @@ async fn nghttp_sees_no_fault_in_the_frames() {
         !report.contains("INVALID") && !report.contains("recv RST_STREAM"),
         "{report}"
     );
+    proxy.finish().await;
+}
+
+/// The same behind TLS, which asks for client certificates at `$web` and for none at `$open`:
+/// `me.pem` is one, `stranger.pem` is of another authority, `ca.pem` issued that of the proxy.
+async fn start_guarded() -> (Proxy, Backend) {
+    let app = Backend::start(|seen: &Seen| {
+        let subject = seen.fields.get("x-subject").unwrap_or_default();
+        match seen.target.as_str() {
+            "/large" => script(seen),
+            _ => answer(&format!("{} of {subject}", seen.target)),
+        }
+    })
+    .await;
+    let settings = Settings::new(
+        r#"
+        [listeners.web]
+        address = "$web"
+        [listeners.web.tls]
+        certificates = [{ chain = "shop.pem", key = "shop.key" }]
+        client_ca = "ca.pem"
+        [listeners.open]
+        address = "$open"
+        tls = { certificates = [{ chain = "shop.pem", key = "shop.key" }] }
+        [routes.all]
+        pool = "app"
+        headers_request = { set = { x-subject = "{tls.subject}" } }
+        [pools.app]
+        endpoints = ["$app"]
+        "#,
+    );
+    let authority = Authority::new("test authority");
+    let stranger = Authority::new("another authority");
+    for (of, name) in [
+        (&authority, "shop"),
+        (&authority, "me"),
+        (&stranger, "stranger"),
+    ] {
+        let issued = of.issue(name, &["shop.example"]);
+        issued.write(settings.folder(), name);
+    }
+    authority.write(settings.folder(), "ca.pem");
+    (settings.backend("app", &app).start().await, app)
+}
+
+/// `curl` with this certificate; whether it was served, and all that it says.
+async fn curl_tls(
+    proxy: &Proxy,
+    own: Option<&str>,
+    arguments: &[&str],
+    target: &str,
+) -> Option<(bool, String)> {
+    let port = proxy.address("web").port();
+    let mut all: Vec<String> = ["-sSv", "--max-time", "10", "--cacert", "ca.pem"]
+        .map(str::to_owned)
+        .to_vec();
+    if let Some(own) = own {
+        let (chain, key) = (format!("{own}.pem"), format!("{own}.key"));
+        all.extend(["--cert".to_owned(), chain, "--key".to_owned(), key]);
+    }
+    all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+    all.extend(["-w".to_owned(), " over %{http_version}".to_owned()]);
+    all.extend([
+        "--resolve".to_owned(),
+        format!("shop.example:{port}:127.0.0.1"),
+    ]);
+    all.push(format!("https://shop.example:{port}{target}"));
+    let output = run("curl", all, proxy.folder()).await?;
+    let said = [output.stdout, output.stderr].concat();
+    Some((
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    ))
+}
+
+#[tokio::test]
+async fn curl_is_served_by_its_certificate_over_each_version_of_tls() {
+    let (proxy, _app) = start_guarded().await;
+    for (most, tls) in [("1.2", "TLSv1.2"), ("1.3", "TLSv1.3")] {
+        for (protocol, version) in [("--http1.1", "1.1"), ("--http2", "2")] {
+            let arguments = ["--tls-max", most, protocol];
+            let Some((served, said)) = curl_tls(&proxy, Some("me"), &arguments, "/a").await else {
+                return;
+            };
+            assert!(served, "{arguments:?}: {said}");
+            let answer = format!("/a of CN=me over {version}");
+            assert!(said.contains(&answer), "{arguments:?}: {said}");
+            let session = format!("SSL connection using {tls}");
+            assert!(said.contains(&session), "{arguments:?}: {said}");
+            for own in [None, Some("stranger")] {
+                let (served, said) = curl_tls(&proxy, own, &arguments, "/a").await.unwrap();
+                assert!(!served, "{arguments:?} with {own:?}: {said}");
+            }
+        }
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn nghttp_and_h2load_agree_on_http2_over_tls() {
+    let (proxy, _app) = start_guarded().await;
+    let base = format!("https://{}", proxy.address("web"));
+    let shown = ["--cert=me.pem", "--key=me.key"].map(str::to_owned);
+    let mut arguments = vec!["-nvy".to_owned(), "-H:authority: shop.example".to_owned()];
+    arguments.extend(shown);
+    arguments.extend([format!("{base}/a"), format!("{base}/large")]);
+    let Some(output) = run("nghttp", arguments, proxy.folder()).await else {
+        return;
+    };
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{report}");
+    assert_eq!(report.matches(":status: 200").count(), 2, "{report}");
+    assert!(
+        !report.contains("INVALID") && !report.contains("recv RST_STREAM"),
+        "{report}"
+    );
+    // h2load has no certificates to show.
+    for arguments in [vec!["-m16"], vec!["-m1", "--h1"]] {
+        let mut all: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        all.extend(["-n1000", "-c4"].map(str::to_owned));
+        all.push(format!("https://{}/x", proxy.address("open")));
+        let output = run("h2load", all, proxy.folder()).await.unwrap();
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        let answered = report.contains("status codes: 1000 2xx");
+        assert!(answered, "{arguments:?}: {report}");
+    }
     proxy.finish().await;
 }
 
