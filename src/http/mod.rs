@@ -6,6 +6,7 @@
 //! [`BadRequest`](crate::exchange::BadRequest), never in a panic.
 
 pub mod authority;
+pub mod base64;
 pub mod cookie;
 pub mod date;
 pub mod forwarded;
