@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{BadRequest, Failure};
+use super::{BadRequest, Failure, GrpcWebRequest};
 use crate::{
     listener::RequestBody,
     upstream::transport::{Http2Body, ResponseBody, Tunnel},
@@ -39,6 +39,8 @@ pub enum Body {
     Http2Response(Http2Body),
     /// A body that may not be larger than a limit.
     Limited(Box<Limited>),
+    /// The body of a gRPC-Web request, read as that of a gRPC call.
+    GrpcWeb(Box<GrpcWebRequest>),
     /// The upstream connection after 101: no body, but a way on (RFC 9110 section 7.8).
     Tunnel(Box<Tunnel>),
     /// A body that an embedding program made.
@@ -126,6 +128,7 @@ impl HttpBody for Body {
             Self::Http2Request(body) => body.poll_frame(cx),
             Self::Http2Response(body) => body.poll_frame(cx),
             Self::Limited(limited) => limited.poll_frame(cx),
+            Self::GrpcWeb(body) => body.poll_frame(cx),
             Self::Custom(body) => body.0.as_mut().poll_frame(cx),
         }
     }
@@ -139,6 +142,7 @@ impl HttpBody for Body {
             Self::Http2Request(body) => body.incoming.is_end_stream(),
             Self::Http2Response(body) => body.is_end(),
             Self::Limited(limited) => limited.inner.is_end_stream(),
+            Self::GrpcWeb(body) => body.is_end(),
             Self::Custom(body) => body.0.is_end_stream(),
         }
     }
@@ -152,6 +156,7 @@ impl HttpBody for Body {
             Self::Http2Request(body) => body.incoming.size_hint(),
             Self::Http2Response(body) => body.size_hint(),
             Self::Limited(limited) => limited.inner.size_hint(),
+            Self::GrpcWeb(body) => body.size_hint(),
             Self::Custom(body) => body.0.size_hint(),
         }
     }

@@ -114,6 +114,12 @@ pub enum BadRequest {
     Expectation,
     /// Plain HTTP where TLS is spoken.
     NotTls,
+    /// The text of a gRPC-Web call is not base64.
+    GrpcWebText,
+    /// A gRPC-Web call has something else in it than messages.
+    GrpcWebFlags,
+    /// A gRPC-Web call ended in the middle of a message.
+    GrpcWebLength,
 }
 
 /// Whose fault an early end is.
@@ -275,7 +281,10 @@ impl BadRequest {
             | Self::WebSocketKey
             | Self::Chunk
             | Self::BodyLength
-            | Self::NotTls => StatusCode::BAD_REQUEST,
+            | Self::NotTls
+            | Self::GrpcWebText
+            | Self::GrpcWebFlags
+            | Self::GrpcWebLength => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -312,6 +321,9 @@ impl BadRequest {
             Self::BodyTooLarge => "the request body is larger than body_max",
             Self::Expectation => "the expectation cannot be met",
             Self::NotTls => "plain HTTP was sent to a port for TLS",
+            Self::GrpcWebText => "the text of the gRPC-Web call is not base64",
+            Self::GrpcWebFlags => "the gRPC-Web call has something else in it than messages",
+            Self::GrpcWebLength => "the gRPC-Web call ends in the middle of a message",
         }
     }
 }

@@ -6,6 +6,7 @@
 mod attempt;
 mod body;
 mod failure;
+mod grpc_web_request;
 mod interim;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
@@ -18,10 +19,11 @@ use tokio::time::Instant;
 pub use attempt::{Attempt, AttemptOutcome};
 pub use body::{Body, CustomBody, Http2RequestBody, Limited};
 pub use failure::{BadRequest, CLIENT_GONE, Failure, Side};
+pub use grpc_web_request::GrpcWebRequest;
 pub use interim::Interim;
 
 use crate::{
-    http::{authority::Authority, forwarded::Scheme},
+    http::{authority::Authority, forwarded::Scheme, grpc_web},
     proxy::Held,
     state::{Action, Decision, Listener, LocalSnapshot, Route},
     tls::{ClientCertificate, Session},
@@ -67,6 +69,8 @@ pub struct Exchange {
     pub(crate) bytes_out: u64,
     /// Whether the client speaks gRPC: failures are told in its way.
     pub(crate) grpc: bool,
+    /// The call as the client made it, where the walk has turned gRPC-Web into gRPC.
+    pub(crate) grpc_web: Option<Box<grpc_web::Call>>,
     /// When the client of a gRPC call gives it up.
     pub(crate) grpc_deadline: Option<Instant>,
     /// How a gRPC call ended.

@@ -156,8 +156,9 @@ pub const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 pub const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
 const DIGITS_MAX: usize = 8;
-const UNKNOWN: u16 = 2;
 const UNKNOWN_U8: u8 = 2;
+/// The status of a call of which nobody knows how it ended.
+pub const UNKNOWN: u16 = 2;
 /// The status of a call that took too long.
 pub const DEADLINE_EXCEEDED: u16 = 4;
 const PERMISSION_DENIED: u16 = 7;

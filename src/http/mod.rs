@@ -11,6 +11,7 @@ pub mod cookie;
 pub mod date;
 pub mod forwarded;
 pub mod grpc;
+pub mod grpc_web;
 pub mod hop_by_hop;
 pub mod method;
 pub mod path;

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 pub fn strip(trailers: &mut HeaderMap) -> usize {
     let forbidden: SmallVec<[HeaderName; 4]> = trailers
         .keys()
-        .filter(|name| is_forbidden(name.as_str()))
+        .filter(|name| is_forbidden(name))
         .cloned()
         .collect();
     for name in &forbidden {
@@ -21,7 +21,9 @@ pub fn strip(trailers: &mut HeaderMap) -> usize {
     forbidden.len()
 }
 
-fn is_forbidden(name: &str) -> bool {
+/// Whether a field must not come as a trailer.
+pub fn is_forbidden(name: &HeaderName) -> bool {
+    let name = name.as_str();
     FORBIDDEN.binary_search(&name).is_ok()
         || name.starts_with("if-")
         || name.starts_with("x-forwarded-")

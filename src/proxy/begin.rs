@@ -54,6 +54,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request<Body>>
         bytes_in: 0,
         bytes_out: 0,
         grpc: call.is_some(),
+        grpc_web: None,
         grpc_deadline: call
             .and_then(grpc::read_timeout)
             .and_then(|timeout| started.checked_add(timeout)),

@@ -5,6 +5,7 @@ mod attempt;
 mod begin;
 mod finish;
 mod forward;
+mod grpc_web;
 mod held;
 mod outgoing;
 mod pick;

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::finish;
+use super::{finish, grpc_web};
 use crate::{
     exchange::{Body, Exchange, Failure},
-    http::grpc,
+    http::{grpc, grpc_web::Encoder},
     listener::Connection,
     timer::Timeout,
     upstream::transport::Tunnel,
@@ -68,6 +68,8 @@ impl Drop for Open {
 #[derive(Debug)]
 pub struct Outgoing {
     body: Body,
+    /// What the body passes through on its way to a client of gRPC-Web.
+    encoder: Option<Box<Encoder>>,
     open: Open,
     /// Longest wait for a piece of the body; none while there is nothing to wait for.
     idle: Option<Duration>,
@@ -78,9 +80,15 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(open: Open, body: Body, idle: Option<Duration>) -> Self {
+    pub(super) fn new(
+        open: Open,
+        body: Body,
+        encoder: Option<Box<Encoder>>,
+        idle: Option<Duration>,
+    ) -> Self {
         Self {
             body,
+            encoder,
             open,
             idle,
             timeout: Timeout::new(),
@@ -130,6 +138,7 @@ impl Outgoing {
             | Body::Http1Request(_)
             | Body::Http2Request(_)
             | Body::Limited(_)
+            | Body::GrpcWeb(_)
             | Body::Tunnel(_)
             | Body::Custom(_) => false,
         }
@@ -177,6 +186,68 @@ impl Outgoing {
         Poll::Ready(Some(Err(Failure::ReadTimeout)))
     }
 
+    /// Reads the next frame as the endpoint meant it.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.deadline = None;
+                let exchange = &mut self.open.exchange;
+                if let Some(trailers) = frame.trailers_ref()
+                    && exchange.grpc
+                {
+                    exchange.grpc_status = grpc::status_in(trailers);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(failure))) => {
+                self.cut(failure);
+                Poll::Ready(Some(Err(failure)))
+            }
+            Poll::Ready(None) => {
+                self.body = Body::Empty;
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.poll_late(cx),
+        }
+    }
+
+    /// Reads the next frame in the form of gRPC-Web.
+    fn poll_encoded(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        loop {
+            if self
+                .encoder
+                .as_ref()
+                .is_none_or(|encoder| encoder.has_ended())
+            {
+                return Poll::Ready(None);
+            }
+            let frame = match ready!(self.poll_body(cx)).transpose() {
+                Ok(frame) => frame,
+                Err(failure) => return Poll::Ready(Some(Err(failure))),
+            };
+            let Some(encoder) = &mut self.encoder else {
+                return Poll::Ready(None);
+            };
+            let turned = grpc_web::turn(encoder, frame);
+            if encoder.has_ended() {
+                // What the client is told where the endpoint says nothing.
+                let status = &mut self.open.exchange.grpc_status;
+                *status = status.or(u8::try_from(grpc::UNKNOWN).ok());
+            }
+            match turned {
+                Ok(None) => {}
+                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Err(failure) => {
+                    self.cut(failure);
+                    return Poll::Ready(Some(Err(failure)));
+                }
+            }
+        }
+    }
+
     /// How long a tunnel may be silent.
     pub fn tunnel_idle(&self) -> Duration {
         self.idle.unwrap_or(Duration::from_secs(60))
@@ -192,37 +263,30 @@ impl HttpBody for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = &mut *self;
-        match Pin::new(&mut this.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                this.deadline = None;
-                let exchange = &mut this.open.exchange;
-                if let Some(data) = frame.data_ref() {
-                    exchange.bytes_out += data.len() as u64;
-                } else if let Some(trailers) = frame.trailers_ref()
-                    && exchange.grpc
-                {
-                    exchange.grpc_status = grpc::status_in(trailers);
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(failure))) => {
-                this.cut(failure);
-                Poll::Ready(Some(Err(failure)))
-            }
-            Poll::Ready(None) => {
-                this.body = Body::Empty;
-                Poll::Ready(None)
-            }
-            Poll::Pending => this.poll_late(cx),
+        let frame = match &this.encoder {
+            None => ready!(this.poll_body(cx)),
+            Some(_) => ready!(this.poll_encoded(cx)),
+        };
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            this.open.exchange.bytes_out += data.len() as u64;
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.encoder {
+            None => self.body.is_end_stream(),
+            Some(encoder) => encoder.has_ended(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.encoder {
+            None => self.body.size_hint(),
+            Some(_) => SizeHint::new(),
+        }
     }
 }
 
@@ -233,7 +297,11 @@ impl Drop for Outgoing {
         }
         // HTTP/2 does not tell when the last frame has left; its taking it is the end.
         let exchange = &mut self.open.exchange;
-        let ended = exchange.request.version == Version::HTTP_2 && self.body.is_end_stream();
+        let ended = match &self.encoder {
+            None => self.body.is_end_stream(),
+            Some(encoder) => encoder.has_ended(),
+        };
+        let ended = exchange.request.version == Version::HTTP_2 && ended;
         exchange.complete |= ended && exchange.failure.is_none_or(|_| exchange.status.is_some());
     }
 }

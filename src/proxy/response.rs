@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{
     Outgoing,
     begin::{X_REQUEST_ID, logged_fields},
+    grpc_web,
     outgoing::Open,
 };
 use crate::{
@@ -26,7 +27,8 @@ pub(super) fn clean(response: &mut Response<Body>) {
     hop_by_hop::strip_response(response.headers_mut(), switching);
 }
 
-/// Names the exchange in the response and joins its record to the body.
+/// Names the exchange in the response, in the client's own protocol, and joins its record to
+/// the body.
 pub(super) fn seal(mut open: Open, response: Response<Body>) -> Response<Outgoing> {
     let worker = std::rc::Rc::clone(&open.connection().worker);
     let exchange = open.exchange();
@@ -44,11 +46,15 @@ pub(super) fn seal(mut open: Open, response: Response<Body>) -> Response<Outgoin
         exchange.request.logged.extend(of_response);
     }
     let (mut head, body) = response.into_parts();
+    let (body, encoder) = match &mut exchange.grpc_web {
+        None => (body, None),
+        Some(call) => grpc_web::close(call, &mut head.headers, body),
+    };
     head.headers.insert(X_REQUEST_ID, id);
     if http2 && !head.headers.contains_key(::http::header::DATE) {
         head.headers
             .insert(::http::header::DATE, worker.date_value());
     }
     let idle = idle.filter(|idle| *idle > Duration::ZERO);
-    Response::from_parts(head, Outgoing::new(open, body, idle))
+    Response::from_parts(head, Outgoing::new(open, body, encoder, idle))
 }

@@ -7,7 +7,9 @@ use std::{pin::pin, rc::Rc};
 
 use ::http::{Request, Response};
 
-use super::{Outgoing, admit, begin::begin, forward, outgoing::Open, reply, request, response};
+use super::{
+    Outgoing, admit, begin::begin, forward, grpc_web, outgoing::Open, reply, request, response,
+};
 use crate::{
     exchange::{Body, Exchange, Failure},
     filter::Verdict,
@@ -48,6 +50,9 @@ async fn walk(
     exchange.decision = Some(decision);
     let snapshot = Rc::clone(&exchange.snapshot);
     let route = &snapshot.shared.routes[decision.route.0 as usize];
+    if route.grpc_web {
+        grpc_web::open(exchange, &mut request);
+    }
     request::limit_body(&mut request, route.body_max)?;
     if let Some(answer) = request::answer_options(exchange, &mut request) {
         return Ok(answer);
@@ -63,6 +68,7 @@ async fn walk(
         (Verdict::Continue, Action::Respond(respond)) => respond.reply(),
     };
     response::clean(&mut response);
+    grpc_web::part(exchange, &mut response);
     route.filters.on_response(exchange, &mut response).await?;
     Ok(response)
 }

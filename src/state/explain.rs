@@ -103,6 +103,7 @@ pub fn explain(snapshot: &Snapshot, asked: &Asked) -> Result<Explained, String> 
                 },
                 "attempts": route.retry.attempts,
                 "filters": route.filters.names(),
+                "grpc_web": route.grpc_web,
                 "body_max": route.body_max,
             })
         }),

@@ -162,6 +162,8 @@ pub struct Route {
     pub retry: RetryPolicy,
     /// What requests and responses go through.
     pub filters: Chain,
+    /// Whether calls in gRPC-Web are turned into gRPC.
+    pub grpc_web: bool,
     /// Bytes of a request body; more is refused.
     pub body_max: Option<u64>,
 }

@@ -24,6 +24,7 @@ mod failover;
 mod framing;
 mod grpc;
 mod grpc_peers;
+mod grpc_web;
 mod harness;
 mod headers;
 mod health;

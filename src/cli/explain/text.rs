@@ -78,6 +78,9 @@ fn policies(out: &mut String, policies: &Value) {
     if !filters.is_empty() {
         let _ = writeln!(out, "  filters: {}", filters.join(", "));
     }
+    if policies.get("grpc_web").and_then(Value::as_bool) == Some(true) {
+        let _ = writeln!(out, "  gRPC-Web becomes gRPC");
+    }
     if let Some(bytes) = policies.get("body_max").and_then(Value::as_u64) {
         let _ = writeln!(out, "  body: {bytes} bytes at most");
     }

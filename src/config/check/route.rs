@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::{Check, certificate_match, header};
 use crate::config::diagnostic::Fault;
-use crate::config::schema::{Destination, Rewrite, Route};
+use crate::config::schema::{Destination, PoolProtocol, Rewrite, Route};
 use crate::config::setting::Setting as _;
 use crate::config::value::Name;
 
@@ -16,6 +16,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         let place = format!("routes.{name}");
         check_times(check, &place, route);
         check_destination(check, &place, route);
+        check_grpc_web(check, name, route);
         header::check(check, name, route);
         certificate_match::check(check, &place, route);
         if let Some(rewrite) = &route.rewrite {
@@ -84,7 +85,7 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
         }
     }
     let has_pool = matches!(route.destination, Destination::Pool(_));
-    for key in ["version", "retry", "rewrite", "headers_request"] {
+    for key in ["version", "retry", "rewrite", "headers_request", "grpc_web"] {
         if !has_pool && route.spans.has(key) {
             let message = format!("{place}.{key} has no effect");
             check.warn(
@@ -93,6 +94,31 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
                 "this route sends nothing to a pool",
             );
         }
+    }
+}
+
+/// gRPC needs HTTP/2, in the pool and in those that stand in for it.
+fn check_grpc_web(check: &mut Check<'_>, name: &Name, route: &Route) {
+    let Destination::Pool(to) = &route.destination else {
+        return;
+    };
+    if !route.grpc_web {
+        return;
+    }
+    let pools = &check.config.pools;
+    let own = pools.get(&**to);
+    let standby = own.into_iter().flat_map(|pool| &pool.failover);
+    let plain = std::iter::once(to).chain(standby).find(|pool| {
+        let pool = pools.get(&***pool);
+        pool.is_some_and(|pool| pool.protocol == PoolProtocol::Http1)
+    });
+    if let Some(pool) = plain {
+        let message = format!(
+            "route \"{name}\" makes gRPC of gRPC-Web, but pool \"{}\" speaks http/1.1",
+            &***pool
+        );
+        let hint = "gRPC needs protocol = \"h2\" in the pool";
+        check.error(route.spans.of("grpc_web"), message, hint);
     }
 }
 

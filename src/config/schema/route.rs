@@ -43,6 +43,8 @@ table! {
         pub headers_request: HeaderChanges = HeaderChanges::default(),
         /// Changes to the headers of the response.
         pub headers_response: HeaderChanges = HeaderChanges::default(),
+        /// Whether gRPC-Web, as browsers speak it, becomes gRPC on the way to the pool.
+        pub grpc_web: bool = false,
         /// Bytes of a request body; more is answered with 413. Without it there is no bound.
         pub body_max: Option<ByteSize> = None,
     }

@@ -125,6 +125,7 @@ pub(super) fn build(
         },
         retry: retry(written.retry.as_ref()),
         filters: Chain::new(filters(source, written)),
+        grpc_web: written.grpc_web,
         body_max: written.body_max.map(value::ByteSize::bytes),
     })
 }

@@ -1,0 +1,386 @@
+//! The answer of a gRPC call as gRPC-Web.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{
+    Call, Form,
+    messages::{HEAD_LEN, Messages},
+};
+use crate::http::{base64, grpc, trailer};
+
+/// What becomes of an answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// It is no answer of gRPC: it passes as it is.
+    Foreign,
+    /// It is over with its head; this is its body.
+    Whole(Bytes),
+    /// Its body is to pass through this.
+    Streamed(Encoder),
+}
+
+impl Call {
+    /// Takes the trailers out of an endpoint's answer that is all head: what is in there for
+    /// the call, and not for HTTP.
+    pub fn part_head(&mut self, headers: &mut HeaderMap) {
+        if !grpc::is_grpc(headers) || !headers.contains_key(grpc::STATUS) {
+            return;
+        }
+        let mut trailers = HeaderMap::new();
+        let mut last = None;
+        for (name, value) in std::mem::take(headers) {
+            // Further values of a field come without its name.
+            last = name.or(last);
+            let Some(name) = &last else { continue };
+            let side = if is_of_http(name) {
+                &mut *headers
+            } else {
+                &mut trailers
+            };
+            side.append(name.clone(), value);
+        }
+        self.parted = Some(trailers);
+    }
+
+    /// Makes the head of an answer that of gRPC-Web, and says what becomes of its body; `empty`
+    /// when there is none.
+    ///
+    /// An answer that is all head gets the frame of trailers as its body. The protocol would
+    /// allow the status in the head, but pages of another origin cannot read it there; with
+    /// a status in both places some clients give up, and others read every field twice.
+    pub fn bridge_answer(&mut self, headers: &mut HeaderMap, empty: bool) -> Answer {
+        if !grpc::is_grpc(headers) {
+            return Answer::Foreign;
+        }
+        if let Some(kind) = self.answer_type(headers) {
+            headers.insert(header::CONTENT_TYPE, kind);
+        }
+        headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::TRAILER);
+        let mut encoder = Encoder::new(self.answer);
+        let parted = match headers.remove(grpc::STATUS) {
+            // A failure of the proxy, whatever an endpoint had said before.
+            Some(status) => Some(with_message(status, headers)),
+            None => self.parted.take(),
+        };
+        match parted {
+            None if !empty => Answer::Streamed(encoder),
+            trailers => Answer::Whole(encoder.encode_end(trailers.unwrap_or_default())),
+        }
+    }
+
+    /// The content type of the answer: the format that the endpoint names, else the client's.
+    fn answer_type(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        let named = kind.strip_prefix("application/grpc").unwrap_or_default();
+        let format = if named.is_empty() {
+            &self.format
+        } else {
+            named
+        };
+        let form = match self.answer {
+            Form::Binary => "",
+            Form::Text => "-text",
+        };
+        HeaderValue::try_from(format!("application/grpc-web{form}{format}")).ok()
+    }
+}
+
+/// Turns the body of one answer, piece by piece, and its trailers at the end.
+#[derive(Debug)]
+pub struct Encoder {
+    base64: Option<base64::Encoder>,
+    messages: Messages,
+    ended: bool,
+}
+
+/// Why an answer cannot be told in gRPC-Web.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerFault {
+    /// What the endpoint sent are no messages.
+    Malformed,
+    /// It ended in the middle of one: what came next would be taken for the rest of it.
+    CutShort,
+}
+
+impl Encoder {
+    fn new(form: Form) -> Self {
+        Self {
+            base64: match form {
+                Form::Binary => None,
+                Form::Text => Some(base64::Encoder::default()),
+            },
+            messages: Messages::default(),
+            ended: false,
+        }
+    }
+
+    /// Turns a piece; it may come to nothing yet. Copies only where there is base64 to write.
+    ///
+    /// A message is never held back: base64 is padded where the last one in a piece is whole.
+    ///
+    /// # Errors
+    /// [`AnswerFault::Malformed`]: nothing that the endpoint says may pass for trailers.
+    pub fn data(&mut self, data: Bytes) -> Result<Bytes, AnswerFault> {
+        self.messages
+            .feed(&data)
+            .map_err(|_| AnswerFault::Malformed)?;
+        let Some(base64) = &mut self.base64 else {
+            return Ok(data);
+        };
+        let mut text = Vec::new();
+        base64.feed(&data, &mut text);
+        if self.messages.is_between() {
+            base64.pad(&mut text);
+        }
+        Ok(text.into())
+    }
+
+    /// Turns the trailers into the frame that ends the answer.
+    ///
+    /// # Errors
+    /// [`AnswerFault::CutShort`]
+    pub fn end(&mut self, trailers: HeaderMap) -> Result<Bytes, AnswerFault> {
+        if self.messages.is_between() {
+            Ok(self.encode_end(trailers))
+        } else {
+            Err(AnswerFault::CutShort)
+        }
+    }
+
+    /// Whether the answer has been told to its end.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn encode_end(&mut self, trailers: HeaderMap) -> Bytes {
+        self.ended = true;
+        let frame = frame_of(trailers);
+        let Some(base64) = &mut self.base64 else {
+            return frame.into();
+        };
+        let mut text = Vec::new();
+        base64.feed(&frame, &mut text);
+        base64.pad(&mut text);
+        text.into()
+    }
+}
+
+/// The frame of trailers: flag, length, and a line for each field. A call that ends without a
+/// status has ended in a way that nobody knows.
+fn frame_of(mut trailers: HeaderMap) -> Vec<u8> {
+    trailer::strip(&mut trailers);
+    if !trailers.contains_key(grpc::STATUS) {
+        trailers.insert(grpc::STATUS, HeaderValue::from(grpc::UNKNOWN));
+    }
+    let mut frame = vec![TRAILERS, 0, 0, 0, 0];
+    for (name, value) in &trailers {
+        frame.extend_from_slice(name.as_str().as_bytes());
+        frame.push(b':');
+        frame.extend_from_slice(value.as_bytes());
+        frame.extend_from_slice(b"\r\n");
+    }
+    let length = u32::try_from(frame.len() - HEAD_LEN).unwrap_or(u32::MAX);
+    frame[1..HEAD_LEN].copy_from_slice(&length.to_be_bytes());
+    frame
+}
+
+/// The trailers of a failure of the proxy.
+fn with_message(status: HeaderValue, headers: &mut HeaderMap) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    trailers.insert(grpc::STATUS, status);
+    if let Some(message) = headers.remove(grpc::MESSAGE) {
+        trailers.insert(grpc::MESSAGE, message);
+    }
+    trailers
+}
+
+fn is_of_http(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    trailer::is_forbidden(name)
+        || OF_HTTP.contains(&text)
+        || OF_HTTP_PREFIXES
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+}
+
+/// The flag of a frame of trailers.
+const TRAILERS: u8 = 0x80;
+/// Beside those that cannot be trailers at all.
+const OF_HTTP: [&str; 6] = [
+    "accept-ranges",
+    "alt-svc",
+    "grpc-accept-encoding",
+    "grpc-encoding",
+    "proxy-status",
+    "server",
+];
+const OF_HTTP_PREFIXES: [&str; 3] = ["access-control-", "content-", "cross-origin-"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            let name: HeaderName = name.parse().unwrap();
+            map.append(name, value.parse().unwrap());
+        }
+        map
+    }
+
+    fn call(kind: &str) -> Call {
+        Call::read(&fields(&[("content-type", kind)])).unwrap()
+    }
+
+    fn streamed(kind: &str) -> Encoder {
+        let mut head = fields(&[("content-type", "application/grpc")]);
+        match call(kind).bridge_answer(&mut head, false) {
+            Answer::Streamed(encoder) => encoder,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_content_type_has_the_form_of_the_client_and_the_format_of_the_endpoint() {
+        for (asked, answered, expected) in [
+            (
+                "application/grpc-web",
+                "application/grpc",
+                "application/grpc-web+proto",
+            ),
+            (
+                "application/grpc-web+json",
+                "application/grpc",
+                "application/grpc-web+json",
+            ),
+            (
+                "application/grpc-web-text",
+                "application/grpc+json; q=1",
+                "application/grpc-web-text+json",
+            ),
+        ] {
+            let mut head = fields(&[("content-type", answered), ("content-length", "0")]);
+            call(asked).bridge_answer(&mut head, false);
+            assert_eq!(
+                head,
+                fields(&[("content-type", expected)]),
+                "{asked} {answered}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_grpc_is_left_alone() {
+        let before = fields(&[("content-type", "text/html"), ("content-length", "5")]);
+        let mut head = before.clone();
+        let answer = call("application/grpc-web").bridge_answer(&mut head, false);
+        assert!(matches!(answer, Answer::Foreign), "{answer:?}");
+        assert_eq!(head, before);
+    }
+
+    /// The lines of a frame of trailers, sorted.
+    fn lines(body: &[u8]) -> Vec<&str> {
+        let length = u8::try_from(body.len() - HEAD_LEN).unwrap();
+        assert_eq!(&body[..HEAD_LEN], &[0x80, 0, 0, 0, length]);
+        let text = std::str::from_utf8(&body[HEAD_LEN..]).unwrap();
+        let mut lines: Vec<&str> = text.split_terminator("\r\n").collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    #[test]
+    fn an_answer_that_is_all_head_is_parted() {
+        let mut head = fields(&[
+            ("content-type", "application/grpc"),
+            ("content-length", "0"),
+            ("date", "today"),
+            ("access-control-allow-origin", "*"),
+            ("grpc-status", "5"),
+            ("grpc-message", "no"),
+            ("x-why", "gone"),
+            ("x-why", "moved"),
+        ]);
+        let mut call = call("application/grpc-web");
+        call.part_head(&mut head);
+        // What filters add is for HTTP.
+        head.insert("x-served-by", "a".parse().unwrap());
+        let Answer::Whole(body) = call.bridge_answer(&mut head, false) else {
+            panic!("a whole answer");
+        };
+        let expected = [
+            "grpc-message:no",
+            "grpc-status:5",
+            "x-why:gone",
+            "x-why:moved",
+        ];
+        assert_eq!(lines(&body), expected);
+        let expected = fields(&[
+            ("content-type", "application/grpc-web+proto"),
+            ("date", "today"),
+            ("access-control-allow-origin", "*"),
+            ("x-served-by", "a"),
+        ]);
+        assert_eq!(head, expected);
+    }
+
+    #[test]
+    fn a_failure_of_the_proxy_has_its_status_in_the_frame_and_all_else_in_the_head() {
+        let mut head = fields(&[
+            ("content-type", "application/grpc"),
+            ("grpc-status", "14"),
+            ("grpc-message", "no"),
+            ("proxy-status", "sluicegate"),
+        ]);
+        let Answer::Whole(body) = call("application/grpc-web").bridge_answer(&mut head, true)
+        else {
+            panic!("a whole answer");
+        };
+        assert_eq!(lines(&body), ["grpc-message:no", "grpc-status:14"]);
+        assert_eq!(head.len(), 2, "{head:?}");
+    }
+
+    #[test]
+    fn trailers_become_the_last_frame() {
+        let mut encoder = streamed("application/grpc-web");
+        let message = Bytes::from_static(b"\0\0\0\0\x02ok");
+        assert_eq!(encoder.data(message.clone()), Ok(message));
+        assert!(!encoder.has_ended());
+        let end = encoder.end(fields(&[("grpc-status", "0"), ("host", "evil")]));
+        assert_eq!(end.unwrap(), &b"\x80\0\0\0\x0fgrpc-status:0\r\n"[..]);
+        assert!(encoder.has_ended());
+    }
+
+    #[test]
+    fn an_end_without_a_status_is_unknown() {
+        let end = streamed("application/grpc-web").end(HeaderMap::new());
+        assert_eq!(end.unwrap(), &b"\x80\0\0\0\x0fgrpc-status:2\r\n"[..]);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_sequence_of_messages_is_refused() {
+        let mut encoder = streamed("application/grpc-web");
+        let forged = Bytes::from_static(b"\x80\0\0\0\x0fgrpc-status:0\r\n");
+        assert_eq!(encoder.data(forged), Err(AnswerFault::Malformed));
+        let mut encoder = streamed("application/grpc-web");
+        encoder.data(Bytes::from_static(b"\0\0\0\0\x02o")).unwrap();
+        let end = encoder.end(fields(&[("grpc-status", "0")]));
+        assert_eq!(end, Err(AnswerFault::CutShort));
+    }
+
+    #[test]
+    fn text_is_padded_behind_whole_messages_only() {
+        let mut encoder = streamed("application/grpc-web-text");
+        let pieces: [&'static [u8]; 3] = [b"\0\0\0\0", b"\x02o", b"k"];
+        let text: Vec<Bytes> = pieces
+            .into_iter()
+            .map(|piece| encoder.data(Bytes::from_static(piece)).unwrap())
+            .collect();
+        assert_eq!(text, ["AAAA", "AAJv", "aw=="]);
+        let end = encoder.end(fields(&[("grpc-status", "0")])).unwrap();
+        assert_eq!(end, base64::encode(b"\x80\0\0\0\x0fgrpc-status:0\r\n"));
+    }
+}

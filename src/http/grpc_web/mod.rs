@@ -1,0 +1,185 @@
+//! gRPC-Web, which browsers speak in place of gRPC, and how each becomes the other.
+//!
+//! The messages are the same in both; gRPC-Web needs neither HTTP/2 nor trailers: these come
+//! as a last frame behind the messages, and all of a body may be base64.
+//! Source: "gRPC Web" (PROTOCOL-WEB) and "gRPC over HTTP/2" of the gRPC documentation.
+
+mod answer;
+mod messages;
+mod request;
+
+use http::{HeaderMap, HeaderValue, header};
+
+pub use answer::{Answer, AnswerFault, Encoder};
+pub use request::Decoder;
+
+/// How a body carries its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As they are.
+    Binary,
+    /// As base64.
+    Text,
+}
+
+/// A call that came as gRPC-Web: what its body is, and what its answer has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    request: Form,
+    answer: Form,
+    /// What the messages are, such as `+proto`.
+    format: Box<str>,
+    /// Trailers that stood in the head of the answer.
+    parted: Option<HeaderMap>,
+}
+
+impl Call {
+    /// Tells by the head of a request whether it is a call in gRPC-Web.
+    ///
+    /// The answer has the form that `accept` names first, else that of the request.
+    pub fn read(headers: &HeaderMap) -> Option<Self> {
+        let (request, format) = media_type(headers.get(header::CONTENT_TYPE)?)?;
+        let accepted = headers.get_all(header::ACCEPT).iter();
+        let accepted = accepted.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        let answer = accepted.filter_map(parse_media_type).next();
+        Some(Self {
+            request,
+            answer: answer.map_or(request, |(form, _)| form),
+            format: if format.is_empty() {
+                PROTO.into()
+            } else {
+                format.into()
+            },
+            parted: None,
+        })
+    }
+
+    /// Makes the head of the request that of a gRPC call.
+    ///
+    /// The length is that of another body, and what the client accepts concerns the proxy.
+    pub fn bridge_head(&self, headers: &mut HeaderMap) {
+        for name in [
+            header::CONTENT_LENGTH,
+            header::ACCEPT,
+            header::ACCEPT_ENCODING,
+        ] {
+            headers.remove(name);
+        }
+        if let Ok(kind) = HeaderValue::try_from(format!("application/grpc{}", self.format)) {
+            headers.insert(header::CONTENT_TYPE, kind);
+        }
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+
+    /// What turns the body of the request into that of a gRPC call.
+    pub fn decoder(&self) -> Decoder {
+        Decoder::new(self.request)
+    }
+}
+
+fn media_type(value: &HeaderValue) -> Option<(Form, String)> {
+    parse_media_type(value.as_bytes())
+}
+
+/// Form and format of a media type of gRPC-Web; parameters count for nothing.
+fn parse_media_type(value: &[u8]) -> Option<(Form, String)> {
+    let name = value.split(|byte| *byte == b';').next()?;
+    let name = std::str::from_utf8(name).ok()?.trim().to_ascii_lowercase();
+    let rest = name.strip_prefix("application/grpc-web")?;
+    let (form, format) = match rest.strip_prefix("-text") {
+        Some(format) => (Form::Text, format),
+        None => (Form::Binary, rest),
+    };
+    let is_format = format.is_empty() || format.starts_with('+');
+    is_format.then(|| (form, format.to_owned()))
+}
+
+/// The format where none is named.
+const PROTO: &str = "+proto";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(kind: &str, accept: &[&str]) -> Option<Call> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+        for line in accept {
+            headers.append(header::ACCEPT, line.parse().unwrap());
+        }
+        Call::read(&headers)
+    }
+
+    #[test]
+    fn calls_are_told_by_their_content_type() {
+        for (kind, expected) in [
+            ("application/grpc-web", Some((Form::Binary, "+proto"))),
+            ("application/grpc-web+json", Some((Form::Binary, "+json"))),
+            ("application/grpc-web-text", Some((Form::Text, "+proto"))),
+            (
+                "Application/GRPC-Web-Text+Proto; charset=utf-8",
+                Some((Form::Text, "+proto")),
+            ),
+            ("application/grpc", None),
+            ("application/grpc+proto", None),
+            ("application/grpc-webby", None),
+            ("application/grpc-web-texts", None),
+            ("text/plain", None),
+        ] {
+            let told = call(kind, &[]).map(|call| (call.request, call.format));
+            let told = told.as_ref().map(|(form, format)| (*form, &**format));
+            assert_eq!(told, expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_answer_has_the_form_that_is_accepted_first() {
+        let (binary, text) = ("application/grpc-web+proto", "application/grpc-web-text");
+        for (kind, accept, expected) in [
+            (binary, &[][..], Form::Binary),
+            (text, &[], Form::Text),
+            (text, &["*/*"], Form::Text),
+            (binary, &[text], Form::Text),
+            (text, &[binary], Form::Binary),
+            (
+                binary,
+                &["text/html, application/grpc-web-text"],
+                Form::Text,
+            ),
+            (text, &["text/html", binary, text], Form::Binary),
+        ] {
+            let told = call(kind, accept).unwrap();
+            assert_eq!(told.answer, expected, "{kind} {accept:?}");
+        }
+    }
+
+    #[test]
+    fn the_head_becomes_that_of_a_grpc_call() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-type", "application/grpc-web-text+json"),
+            ("content-length", "8"),
+            ("accept", "application/grpc-web-text"),
+            ("accept-encoding", "gzip, br"),
+            ("x-user-agent", "grpc-web-javascript/0.1"),
+            ("grpc-timeout", "1S"),
+        ] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        Call::read(&headers).unwrap().bridge_head(&mut headers);
+        let mut left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        left.sort_unstable();
+        assert_eq!(
+            left,
+            [
+                ("content-type", "application/grpc+json"),
+                ("grpc-timeout", "1S"),
+                ("te", "trailers"),
+                ("x-user-agent", "grpc-web-javascript/0.1"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! The body of a request in gRPC-Web as that of a gRPC call.
+
+use bytes::Bytes;
+
+use super::{Form, messages::Messages};
+use crate::{exchange::BadRequest, http::base64};
+
+/// Turns the body of one request, piece by piece; refuses what is no sequence of messages.
+#[derive(Debug)]
+pub struct Decoder {
+    base64: Option<base64::Decoder>,
+    messages: Messages,
+}
+
+impl Decoder {
+    pub(super) fn new(form: Form) -> Self {
+        Self {
+            base64: match form {
+                Form::Binary => None,
+                Form::Text => Some(base64::Decoder::default()),
+            },
+            messages: Messages::default(),
+        }
+    }
+
+    /// Turns a piece; it may come to nothing yet. Copies only where there is base64 to read.
+    ///
+    /// # Errors
+    /// The rule that the body breaks. A frame of trailers is refused as well: there are none
+    /// in a request.
+    pub fn data(&mut self, data: Bytes) -> Result<Bytes, BadRequest> {
+        let data = match &mut self.base64 {
+            None => data,
+            Some(base64) => {
+                let mut bytes = Vec::new();
+                base64
+                    .feed(&data, &mut bytes)
+                    .map_err(|base64::NotBase64| BadRequest::GrpcWebText)?;
+                bytes.into()
+            }
+        };
+        self.messages
+            .feed(&data)
+            .map_err(|_| BadRequest::GrpcWebFlags)?;
+        Ok(data)
+    }
+
+    /// What so many bytes of the body come to at least: of base64 a group may be one byte.
+    pub fn least(&self, bytes: u64) -> u64 {
+        match self.base64 {
+            None => bytes,
+            Some(_) => bytes / 4,
+        }
+    }
+
+    /// Whether the body may end here.
+    pub fn is_between(&self) -> bool {
+        self.messages.is_between() && self.base64.as_ref().is_none_or(base64::Decoder::is_between)
+    }
+
+    /// Checks that the body may end here.
+    ///
+    /// # Errors
+    /// It ends in the middle of a message.
+    pub fn end(&self) -> Result<(), BadRequest> {
+        if self.is_between() {
+            Ok(())
+        } else {
+            Err(BadRequest::GrpcWebLength)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(form: Form, pieces: &[&'static [u8]]) -> Result<Vec<u8>, BadRequest> {
+        let mut decoder = Decoder::new(form);
+        let mut all = Vec::new();
+        for piece in pieces {
+            all.extend_from_slice(&decoder.data(Bytes::from_static(piece))?);
+        }
+        decoder.end().map(|()| all)
+    }
+
+    #[test]
+    fn a_body_is_read_in_either_form() {
+        let message = b"\0\0\0\0\x02hi";
+        assert_eq!(decode(Form::Binary, &[message]).unwrap(), message);
+        assert_eq!(decode(Form::Text, &[b"AAAAAAJoaQ=="]).unwrap(), message);
+        // Padded wherever the client liked.
+        let parts: [&[u8]; 4] = [b"AA=", b"=AAAA", b"Amhp", b""];
+        assert_eq!(decode(Form::Text, &parts).unwrap(), message);
+        assert_eq!(decode(Form::Text, &[]).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_body_that_is_no_sequence_of_messages_is_refused() {
+        use BadRequest::{GrpcWebFlags, GrpcWebLength, GrpcWebText};
+        let binary: [(&'static [u8], _); 3] = [
+            (b"\0\0\0\0\x02h", GrpcWebLength),
+            (b"\0\0\0", GrpcWebLength),
+            (b"\x80\0\0\0\x02hi", GrpcWebFlags),
+        ];
+        for (body, rule) in binary {
+            assert_eq!(decode(Form::Binary, &[body]), Err(rule), "{body:?}");
+        }
+        let text: [(&'static [u8], _); 4] = [
+            (b"AAAAAAJoaQ", GrpcWebLength),
+            (b"AAAAAAJo", GrpcWebLength),
+            (b"AAAA!AJo", GrpcWebText),
+            (b"gAAAAAJoaQ==", GrpcWebFlags),
+        ];
+        for (body, rule) in text {
+            assert_eq!(decode(Form::Text, &[body]), Err(rule), "{body:?}");
+        }
+    }
+}

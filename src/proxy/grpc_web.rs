@@ -1,0 +1,75 @@
+//! The bridge between a client of gRPC-Web and endpoints of gRPC.
+//!
+//! On the way in the request becomes a gRPC call; the rest of the walk, its filters included,
+//! sees nothing else. On the way out, after all else, the answer becomes gRPC-Web again,
+//! whoever made it: the endpoint or, for a failure, the proxy.
+
+use ::http::{HeaderMap, Method, Request, Response};
+use bytes::Bytes;
+use http_body::{Body as _, Frame};
+
+use crate::{
+    exchange::{Body, Exchange, Failure, GrpcWebRequest},
+    http::{
+        grpc,
+        grpc_web::{Answer, AnswerFault, Call, Encoder},
+    },
+};
+
+/// Turns a request in gRPC-Web into a gRPC call; leaves all others alone.
+pub(super) fn open(exchange: &mut Exchange, request: &mut Request<Body>) {
+    if *request.method() != Method::POST {
+        return;
+    }
+    let Some(call) = Call::read(request.headers()) else {
+        return;
+    };
+    let timeout = grpc::read_timeout(request.headers());
+    exchange.grpc = true;
+    exchange.grpc_deadline = timeout.and_then(|timeout| exchange.started.checked_add(timeout));
+    call.bridge_head(request.headers_mut());
+    if !request.body().is_end_stream() {
+        let body = std::mem::replace(request.body_mut(), Body::Empty);
+        let turned = GrpcWebRequest::new(body, call.decoder());
+        *request.body_mut() = Body::GrpcWeb(Box::new(turned));
+    }
+    exchange.grpc_web = Some(Box::new(call));
+}
+
+/// Takes the trailers out of an answer that is all head, before filters add to that.
+pub(super) fn part(exchange: &mut Exchange, response: &mut Response<Body>) {
+    if let Some(call) = &mut exchange.grpc_web {
+        call.part_head(response.headers_mut());
+    }
+}
+
+/// Turns the answer of a call that was [`open`]ed, as far as its head goes; a body that
+/// follows has to pass through the encoder.
+pub(super) fn close(
+    call: &mut Call,
+    headers: &mut HeaderMap,
+    body: Body,
+) -> (Body, Option<Box<Encoder>>) {
+    match call.bridge_answer(headers, body.is_end_stream()) {
+        Answer::Foreign => (body, None),
+        Answer::Whole(bytes) => (Body::full(bytes), None),
+        Answer::Streamed(encoder) => (body, Some(Box::new(encoder))),
+    }
+}
+
+/// Turns a piece of an answer, its trailers or its end; none: there is nothing to send for it.
+pub(super) fn turn(
+    encoder: &mut Encoder,
+    frame: Option<Frame<Bytes>>,
+) -> Result<Option<Frame<Bytes>>, Failure> {
+    let turned = match frame.map(Frame::into_data) {
+        Some(Ok(data)) => encoder.data(data),
+        Some(Err(frame)) => encoder.end(frame.into_trailers().unwrap_or_default()),
+        None => encoder.end(HeaderMap::new()),
+    };
+    match turned {
+        Ok(data) => Ok((!data.is_empty()).then(|| Frame::data(data))),
+        Err(AnswerFault::Malformed) => Err(Failure::ResponseMalformed),
+        Err(AnswerFault::CutShort) => Err(Failure::ResponseIncomplete),
+    }
+}
