@@ -95,8 +95,8 @@ impl Http1Connection {
 
     /// Closes it between two exchanges, waiting for nothing: the endpoint learns that the
     /// end is meant, and not that somebody cut the connection.
-    pub fn close(mut self: Box<Self>) {
-        self.io.say_goodbye();
+    pub fn close(self: Box<Self>) {
+        self.io.borrow_mut().say_goodbye();
     }
 
     /// Gives back the memory of the buffers while it waits.
@@ -438,7 +438,7 @@ impl ResponseBody {
         if clean {
             connection.exchanges += 1;
             self.home.give_back(connection);
-        } else if self.sender.is_clean() && connection.io.is_flushed() {
+        } else if self.sender.is_clean() && connection.io.borrow().is_flushed() {
             connection.close();
         }
     }

@@ -1,11 +1,12 @@
-//! Clients and servers that others wrote: Python programs of `tests/behaviour/peers`.
+//! Clients and servers that others wrote: programs of `tests/behaviour/peers`, in Python and
+//! for Node.
 //!
-//! `tests/run` installs the packages that they need and says where in `PEERS_PATH`; without
-//! it the tests that need them are passed over, and say so.
+//! `tests/run` installs the packages that they need and says where in `PEERS_PATH` and
+//! `NODE_PEERS_PATH`; without these the tests that need them are passed over, and say so.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A Python program that runs until this is dropped.
@@ -23,10 +24,20 @@ pub(crate) fn packages() -> Option<OsString> {
     path
 }
 
+/// The folder with the packages of Node, if they are installed.
+pub(crate) fn node_packages() -> Option<OsString> {
+    let path = std::env::var_os("NODE_PEERS_PATH");
+    if path.is_none() {
+        eprintln!("passed over: NODE_PEERS_PATH does not say where the packages of Node are");
+    }
+    path
+}
+
 impl Peer {
     /// Starts a server and waits until it says that it is ready.
     pub(crate) async fn start(packages: &OsString, program: &str, arguments: &[String]) -> Self {
-        let mut command = command(packages, program, arguments);
+        let mut command = Command::new("python3");
+        python(&mut command, packages, program, arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("python3");
         let output = child.stdout.take().expect("its output");
         let ready = tokio::task::spawn_blocking(move || {
@@ -50,27 +61,54 @@ impl Drop for Peer {
     }
 }
 
-/// Runs a client to its end; it has to end well.
+/// Runs a client in Python to its end; it has to end well.
 pub(crate) async fn run_peer(packages: &OsString, program: &str, arguments: &[String]) {
-    let mut command = command(packages, program, arguments);
-    let output = tokio::task::spawn_blocking(move || command.output().expect("python3"));
-    let output = output.await.expect("no panic");
+    let mut command = bounded("python3");
+    python(&mut command, packages, program, arguments);
+    run(command).await;
+}
+
+/// Runs a client under Node to its end; it has to end well.
+pub(crate) async fn run_node_peer(packages: &OsString, program: &str, arguments: &[String]) {
+    let mut command = bounded("node");
+    command
+        .arg(folder().join(program))
+        .args(arguments)
+        .env("NODE_PATH", Path::new(packages).join("node_modules"))
+        .stdin(Stdio::null());
+    run(command).await;
+}
+
+async fn run(mut command: Command) {
+    let output = tokio::task::spawn_blocking(move || {
+        let output = command.output();
+        output.unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs it"))
+    });
+    let output = output.await.expect("the program starts");
     assert!(
         output.status.success(),
-        "{program}: {}{}",
+        "{}{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
 }
 
-fn command(packages: &OsString, program: &str, arguments: &[String]) -> Command {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/behaviour/peers");
-    let mut command = Command::new("python3");
+/// A program that is ended when it hangs.
+fn bounded(program: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", "60", program]);
     command
-        .arg(folder.join(program))
+}
+
+fn python(command: &mut Command, packages: &OsString, program: &str, arguments: &[String]) {
+    command
+        .arg(folder().join(program))
         .args(arguments)
         .env("PYTHONPATH", packages)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null());
-    command
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/behaviour/peers")
 }

@@ -22,6 +22,16 @@ def unary(request, context):
     return request
 
 
+def fail(request, context):
+    context.set_trailing_metadata((("x-why", "gone"),))
+    context.abort(grpc.StatusCode.NOT_FOUND, "no such thing: ü 100%")
+
+
+def repeat(request, context):
+    for _ in request:
+        yield request
+
+
 def server_stream(request, context):
     for number in range(int(request)):
         yield b"%d" % number
@@ -49,6 +59,8 @@ def main():
     )
     handlers = {
         "Unary": grpc.unary_unary_rpc_method_handler(unary),
+        "Fail": grpc.unary_unary_rpc_method_handler(fail),
+        "Repeat": grpc.unary_stream_rpc_method_handler(repeat),
         "ServerStream": grpc.unary_stream_rpc_method_handler(server_stream),
         "Endless": grpc.unary_stream_rpc_method_handler(endless),
         "ClientStream": grpc.stream_unary_rpc_method_handler(client_stream),
