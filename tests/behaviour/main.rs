@@ -14,6 +14,7 @@ mod admin;
 mod balancing;
 mod bodies;
 mod broken_answers;
+mod browser;
 mod campaigns;
 mod certificate_expiry;
 mod client_certificates;

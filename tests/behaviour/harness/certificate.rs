@@ -5,15 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, SanType,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    PublicKeyData as _, SanType, date_time_ymd,
 };
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::grpc_web::to_base64;
 
 /// An authority that issues certificates.
 pub(crate) struct Authority {
@@ -130,6 +133,13 @@ impl Issued {
         let serial = parsed.tbs_certificate.raw_serial().iter();
         let digits: String = serial.map(|byte| format!("{byte:02X}")).collect();
         digits.strip_prefix("00").unwrap_or(&digits).to_owned()
+    }
+
+    /// The digest of its public key, as browsers are told of one that they shall trust.
+    pub(crate) fn key_digest(&self) -> String {
+        let key = KeyPair::from_pem(&self.key).expect("a key");
+        let digest = digest(&SHA256, &key.subject_public_key_info());
+        to_base64(digest.as_ref())
     }
 
     /// What a server needs that shows it.

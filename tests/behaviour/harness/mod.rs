@@ -36,7 +36,7 @@ pub(crate) use load::Load;
 pub(crate) use look::look;
 pub(crate) use message::Seen;
 pub(crate) use ocsp::{Says, ocsp_response};
-pub(crate) use peer::{Peer, node_packages, packages, run_node_peer, run_peer};
+pub(crate) use peer::{Peer, bounded, node_packages, packages, run_node_peer, run_peer};
 pub(crate) use port::Port;
 pub(crate) use proxy::{Proxy, Settings};
 pub(crate) use tunnel::{Tunnel, shake};

@@ -94,7 +94,7 @@ async fn run(mut command: Command) {
 }
 
 /// A program that is ended when it hangs.
-fn bounded(program: &str) -> Command {
+pub(crate) fn bounded(program: &str) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5", "60", program]);
     command
