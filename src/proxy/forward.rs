@@ -233,7 +233,7 @@ impl Call<'_> {
             return false;
         };
         exchange.held.retry = Some(guard);
-        let left = self.end.saturating_duration_since(Instant::now());
+        let left = self.end.saturating_duration_since(timer::recent());
         let draw = self.connection.worker.draw();
         let policy = &self.route.retry;
         match policy.wait(self.made, draw, end.retry_after, left) {

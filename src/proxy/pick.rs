@@ -46,7 +46,7 @@ pub(super) async fn pick(
     in_turn(pool, exchange, wanted.deadline, async || {
         loop {
             let request = PickRequest {
-                now: Instant::now(),
+                now: timer::recent(),
                 draw: connection.worker.draw(),
                 key: wanted.key,
                 tried,
@@ -58,7 +58,7 @@ pub(super) async fn pick(
                 Picked::Nobody => return Err(Failure::NoEndpoint),
                 Picked::Pending => {
                     pool.pool.health.ready(wanted.deadline).await;
-                    if Instant::now() >= wanted.deadline {
+                    if timer::now() >= wanted.deadline {
                         return Err(Failure::NoEndpoint);
                     }
                 }
@@ -151,17 +151,18 @@ async fn in_turn<T>(
         }
         let Some(place) = &queued else {
             // Looked at once more from inside the queue: only now is a release told to us.
-            let place = Queued::join(shared, &pool.pool.limits, Instant::now());
+            let place = Queued::join(shared, &pool.pool.limits, timer::now());
             queued = Some(place.ok_or(Failure::LimitReached)?);
             continue;
         };
         let waited = timer::until(place.deadline.min(deadline), freed).await;
+        timer::now();
         if waited.is_err() {
             break Err(Failure::LimitReached);
         }
     };
     if let Some(queued) = queued {
-        queued.end(exchange, Instant::now());
+        queued.end(exchange, timer::now());
     }
     found
 }
