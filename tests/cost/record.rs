@@ -14,21 +14,23 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// What each of `count` requests took on average.
-    pub(crate) fn of_each(spent: Spent, count: usize) -> Self {
-        let each = |total: u64| {
-            // Both are far below 2^32.
-            f64::from(u32::try_from(total).unwrap()) / f64::from(u32::try_from(count).unwrap())
+    /// What one of `count` requests took in the middle one of these windows.
+    pub(crate) fn of_median<const N: usize>(windows: [Spent; N], count: usize) -> Self {
+        let each = |figure: fn(&Spent) -> u64| {
+            let mut figures = windows.map(|window| figure(&window));
+            figures.sort_unstable();
+            let parts = [figures[N / 2], count as u64].map(|part| u32::try_from(part).unwrap());
+            f64::from(parts[0]) / f64::from(parts[1])
         };
         Self {
-            allocations: each(spent.allocations),
-            bytes: each(spent.bytes),
+            allocations: each(|spent| spent.allocations),
+            bytes: each(|spent| spent.bytes),
         }
     }
 }
 
-/// How much more than recorded is not yet a change: what a buffer that grows once in a
-/// thousand requests can make.
+/// How much more than recorded is not yet a change: half of what one allocation in every
+/// fifth request would make.
 const ALLOCATIONS_MORE: f64 = 0.1;
 const BYTES_MORE: f64 = 0.03;
 
