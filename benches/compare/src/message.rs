@@ -1,0 +1,186 @@
+//! The messages: requests as a browser sends them, answers as a service gives them.
+
+use std::fmt::Write as _;
+
+/// What a browser says beside the host: nine fields, with the host ten.
+pub(crate) const FIELDS: [(&str, &str); 9] = [
+    (
+        "user-agent",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    ),
+    (
+        "accept",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    ),
+    ("accept-language", "de,en-US;q=0.7,en;q=0.3"),
+    ("accept-encoding", "gzip, deflate, br, zstd"),
+    ("referer", "https://shop.example/catalogue/shoes?page=2"),
+    (
+        "cookie",
+        "session=0f1e2d3c4b5a69788796a5b4c3d2e1f0; theme=dark",
+    ),
+    ("sec-fetch-dest", "document"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-site", "same-origin"),
+];
+
+/// The host of every request without routes of its own.
+pub(crate) const HOST: &str = "shop.example";
+
+/// One request, as far as all versions of HTTP have it in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) host: String,
+    pub(crate) path: String,
+    /// Bytes of its body; with any it is a POST.
+    pub(crate) body: u64,
+    /// Fields of the head without the host.
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+impl Request {
+    /// A GET for an answer of this many bytes.
+    pub(crate) fn get(answer: u64) -> Self {
+        let fields = FIELDS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            host: HOST.to_owned(),
+            path: path(answer),
+            body: 0,
+            fields: fields.to_vec(),
+        }
+    }
+
+    /// The same with a body, as a POST.
+    pub(crate) fn with_body(mut self, bytes: u64) -> Self {
+        self.body = bytes;
+        self
+    }
+
+    /// The same to route `at` of those that peers are told to have.
+    pub(crate) fn on_route(mut self, at: usize) -> Self {
+        self.host = route_host(at);
+        self.path = format!("{}{}", route_prefix(at), self.path);
+        self
+    }
+
+    /// The same with this many fields, the host among them.
+    pub(crate) fn with_fields(mut self, count: usize) -> Self {
+        self.fields.truncate(count.saturating_sub(1));
+        for at in self.fields.len() + 1..count {
+            self.fields
+                .push((format!("x-field-{at}"), format!("the value of field {at}")));
+        }
+        self
+    }
+
+    pub(crate) fn method(&self) -> &'static str {
+        if self.body == 0 { "GET" } else { "POST" }
+    }
+
+    /// The head in HTTP/1.1.
+    pub(crate) fn http1_head(&self, close: bool) -> String {
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nhost: {}\r\n",
+            self.method(),
+            self.path,
+            self.host
+        );
+        for (name, value) in &self.fields {
+            // Writing to a String does not fail.
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        if self.body > 0 {
+            let _ = write!(head, "content-length: {}\r\n", self.body);
+        }
+        if close {
+            head.push_str("connection: close\r\n");
+        }
+        head + "\r\n"
+    }
+}
+
+/// The path that asks an endpoint for an answer of this many bytes.
+pub(crate) fn path(answer: u64) -> String {
+    format!("/bytes/{answer}")
+}
+
+/// How many bytes this path asks for, whatever a route has before it.
+pub(crate) fn asked_for(path: &[u8]) -> Option<u64> {
+    let path = std::str::from_utf8(path).ok()?;
+    path.rsplit_once("/bytes/")?.1.parse().ok()
+}
+
+/// The host of a route.
+pub(crate) fn route_host(at: usize) -> String {
+    format!("h{at}.shop.example")
+}
+
+/// The prefix of its paths.
+pub(crate) fn route_prefix(at: usize) -> String {
+    format!("/r{at}")
+}
+
+/// The head of an answer with eight fields.
+pub(crate) fn answer_head(length: u64) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\n\
+         date: Sat, 21 Nov 2026 12:00:00 GMT\r\n\
+         server: endpoint\r\n\
+         content-type: application/octet-stream\r\n\
+         content-length: {length}\r\n\
+         cache-control: private, max-age=60\r\n\
+         etag: \"5f2d-8ab0\"\r\n\
+         vary: accept-encoding\r\n\
+         x-content-type-options: nosniff\r\n\r\n"
+    )
+}
+
+/// The value of `content-length` in a head; `None` if there is none, an error if the body is
+/// framed in another way.
+pub(crate) fn content_length(head: &[u8]) -> Result<Option<u64>, String> {
+    let mut length = None;
+    for line in head.split(|&byte| byte == b'\n').skip(1) {
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else {
+            continue;
+        };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let text = String::from_utf8_lossy(value);
+            length = Some(
+                text.parse()
+                    .map_err(|_| format!("content-length \"{text}\""))?,
+            );
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            return Err("a body without content-length".to_owned());
+        }
+    }
+    Ok(length)
+}
+
+/// Where the head ends that these bytes begin with.
+pub(crate) fn head_end(bytes: &[u8]) -> Option<usize> {
+    let at = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    at.map(|at| at + 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_as_many_fields_as_it_is_told() {
+        for count in [1, 5, 10, 40] {
+            let head = Request::get(0).with_fields(count).http1_head(false);
+            assert_eq!(head.matches("\r\n").count(), count + 2, "{head}");
+        }
+    }
+
+    #[test]
+    fn the_answer_has_the_length_that_the_path_asks_for() {
+        let asked = asked_for(Request::get(4096).on_route(7).path.as_bytes());
+        assert_eq!(asked, Some(4096));
+        let head = answer_head(4096);
+        assert_eq!(content_length(head.as_bytes()), Ok(Some(4096)));
+        assert_eq!(head_end(head.as_bytes()), Some(head.len()));
+    }
+}
