@@ -56,7 +56,10 @@ impl Bench {
     /// If the system has not what it takes.
     pub(crate) fn new(length: Duration) -> io::Result<Self> {
         system::raise_open_files()?;
-        let processors = (system::processors()? >= 2).then_some((0, 1));
+        let processors = match *system::processors()? {
+            [proxy, load, ..] => Some((proxy, load)),
+            _ => None,
+        };
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
         let issued = issued.map_err(io::Error::other)?;
         let der: CertificateDer<'static> = issued.cert.der().clone();
@@ -155,7 +158,7 @@ impl Bench {
         if let (Some((_, processor)), 1) = (self.processors, scenario.setup.workers) {
             system::pin([processor])?;
         } else {
-            system::pin(0..64)?;
+            system::pin(system::ALL)?;
         }
         let target = self.target(scenario, &running);
         let measured = match &scenario.work {

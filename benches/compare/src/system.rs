@@ -1,6 +1,11 @@
 //! What the system tells of processes, and where they run.
 
-use std::{collections::HashSet, fs, io, ops::Sub, time::Duration};
+use std::{
+    collections::HashSet,
+    fs, io,
+    ops::{Range, Sub},
+    time::Duration,
+};
 
 use rustix::{
     param::clock_ticks_per_second,
@@ -104,10 +109,14 @@ pub(crate) fn pin(processors: impl IntoIterator<Item = usize>) -> io::Result<()>
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// How many processors this process may use.
-pub(crate) fn processors() -> io::Result<usize> {
-    Ok(sched_getaffinity(None)?.count() as usize)
+/// The processors that the calling thread may use.
+pub(crate) fn processors() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    Ok(ALL.filter(|&processor| set.is_set(processor)).collect())
 }
+
+/// Every processor that a machine can have.
+pub(crate) const ALL: Range<usize> = 0..CpuSet::MAX_CPU;
 
 /// Lets this process, and what it starts, open as many files as it may.
 pub(crate) fn raise_open_files() -> io::Result<()> {

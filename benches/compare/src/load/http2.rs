@@ -164,3 +164,52 @@ fn push_frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8
     out.extend_from_slice(&stream.to_be_bytes());
     out.extend_from_slice(payload);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Settings, then two answers of which the second is a head alone.
+    fn answers(status: u8) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        push_frame(&mut bytes, SETTINGS, 0, 0, &[]);
+        push_frame(&mut bytes, HEADERS, END_HEADERS, 1, &[0x20, status]);
+        push_frame(&mut bytes, DATA, END_STREAM, 1, b"body");
+        push_frame(&mut bytes, HEADERS, END_HEADERS | END_STREAM, 3, &[status]);
+        bytes
+    }
+
+    fn connection() -> Http2 {
+        Http2::new(&Request::get(4), false, &mut Vec::new())
+    }
+
+    #[test]
+    fn answers_end_however_they_are_cut() {
+        let bytes = answers(0x88);
+        for cut in 0..bytes.len() {
+            let (mut connection, mut out) = (connection(), Vec::new());
+            let ended = connection.receive(&bytes[..cut], &mut out).unwrap();
+            let rest = connection.receive(&bytes[cut..], &mut out).unwrap();
+            assert_eq!(ended + rest, 2);
+            // The settings were acknowledged once.
+            assert_eq!(out, [0, 0, 0, SETTINGS, ACK, 0, 0, 0, 0]);
+        }
+    }
+
+    #[test]
+    fn another_status_is_a_fault() {
+        let refused = connection().receive(&answers(0x8d), &mut Vec::new());
+        assert_eq!(refused, Err(Fault("a status other than 200")));
+    }
+
+    #[test]
+    fn later_requests_name_the_fields_of_the_first() {
+        let (mut connection, mut first, mut later) = (connection(), Vec::new(), Vec::new());
+        connection.send(&mut first);
+        connection.send(&mut later);
+        // The head of a frame, two entries of everybody's table, eleven of its own.
+        assert_eq!(later.len(), 9 + 2 + 11);
+        assert_eq!(later[9 + 2], 0x80 | (FIRST_OWN + 10));
+        assert!(first.len() > 400);
+    }
+}

@@ -290,7 +290,7 @@ fn on<T>(processor: Option<usize>, work: impl FnOnce() -> io::Result<T>) -> io::
     let before = rustix::thread::sched_getaffinity(None)?;
     match processor {
         Some(processor) => system::pin([processor])?,
-        None => system::pin(0..64)?,
+        None => system::pin(system::ALL)?,
     }
     let worked = work();
     rustix::thread::sched_setaffinity(None, &before)?;
