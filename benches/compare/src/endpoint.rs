@@ -25,7 +25,9 @@ pub(crate) fn start(processor: Option<usize>) -> io::Result<u16> {
             let served = processor
                 .map_or(Ok(()), |processor| system::pin([processor]))
                 .and_then(|()| serve(listener));
-            eprintln!("the endpoint ended: {served:?}");
+            // Without it every figure would be that of an error.
+            eprintln!("error: the endpoint ended: {served:?}");
+            std::process::exit(1);
         })?;
     Ok(port)
 }
@@ -50,7 +52,7 @@ fn serve(mut listener: TcpListener) -> io::Result<()> {
     let mut buffer = vec![0; PIECE];
     let body = vec![b'.'; PIECE];
     loop {
-        poll.poll(&mut events, None)?;
+        crate::load::wait(&mut poll, &mut events, None)?;
         for event in &events {
             if event.token() == LISTENER {
                 while let Ok((mut stream, _)) = listener.accept() {

@@ -110,7 +110,7 @@ pub(crate) fn run(load: &Load, target: &Target, end: End) -> io::Result<Outcome>
             End::After(time) => time.saturating_sub(begun.elapsed()).min(STUCK),
             End::Requests(_) => STUCK,
         };
-        poll.poll(&mut events, Some(wait))?;
+        self::wait(&mut poll, &mut events, Some(wait))?;
         if events.is_empty() && wait == STUCK {
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,
@@ -141,6 +141,16 @@ pub(crate) fn run(load: &Load, target: &Target, end: End) -> io::Result<Outcome>
             outcome.took = begun.elapsed();
             outcome.latencies_us.sort_unstable();
             return Ok(outcome);
+        }
+    }
+}
+
+/// Waits for events; a signal that comes to nothing, as after a stop, is not one.
+pub(crate) fn wait(poll: &mut Poll, events: &mut Events, time: Option<Duration>) -> io::Result<()> {
+    loop {
+        match poll.poll(events, time) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            polled => return polled,
         }
     }
 }

@@ -274,7 +274,7 @@ impl Running {
     /// The end of what it has written.
     pub(crate) fn log(&self) -> String {
         let text = fs::read_to_string(self.folder().join("log")).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().rev().take(8).collect();
+        let lines: Vec<&str> = text.lines().rev().take(3).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 }
