@@ -86,14 +86,14 @@ impl LocalEndpoint {
             if fresh && same && idle.connection.is_usable() {
                 return Some(idle.connection);
             }
-            idle.connection.close();
+            idle.connection.say_goodbye();
         }
     }
 
     /// Takes a connection back after a clean exchange.
     pub fn give_back(&self, connection: Box<Http1Connection>) {
         if self.retired.get() {
-            return connection.close();
+            return connection.say_goodbye();
         }
         self.idle_gauge.add(1);
         self.idle.borrow_mut().push(Idle {
@@ -110,7 +110,7 @@ impl LocalEndpoint {
             return false;
         }
         self.idle_gauge.add(-1);
-        idle.remove(0).connection.close();
+        idle.remove(0).connection.say_goodbye();
         true
     }
 
@@ -126,7 +126,7 @@ impl LocalEndpoint {
             }
             !keep
         });
-        let closed = spent.map(|idle| idle.connection.close()).count();
+        let closed = spent.map(|idle| idle.connection.say_goodbye()).count();
         self.idle_gauge.add(-i64::try_from(closed).unwrap_or(0));
         self.http2
             .borrow_mut()
@@ -187,7 +187,8 @@ impl LocalEndpoint {
         self.retired.set(true);
         let idle = std::mem::take(&mut *self.idle.borrow_mut());
         self.idle_gauge.add(-i64::try_from(idle.len()).unwrap_or(0));
-        idle.into_iter().for_each(|idle| idle.connection.close());
+        idle.into_iter()
+            .for_each(|idle| idle.connection.say_goodbye());
         let shared = std::mem::take(&mut *self.http2.borrow_mut());
         shared.iter().map(|shared| shared.closing()).collect()
     }

@@ -93,9 +93,9 @@ impl Http1Connection {
         !io.has_received() && io.poll_fill(&mut cx).is_pending()
     }
 
-    /// Closes it between two exchanges, waiting for nothing: the endpoint learns that the
-    /// end is meant, and not that somebody cut the connection.
-    pub fn close(self: Box<Self>) {
+    /// Says, before it is dropped between two exchanges, and waiting for nothing, that the
+    /// end is meant: nobody cut the connection.
+    pub fn say_goodbye(&self) {
         self.io.borrow_mut().say_goodbye();
     }
 
@@ -399,7 +399,7 @@ impl ResponseBody {
                 Ok(0) => match self.decoder.on_eof() {
                     Ok(_) => {
                         if let Some(connection) = self.connection.take() {
-                            connection.close();
+                            connection.say_goodbye();
                         }
                         return Poll::Ready(None);
                     }
@@ -439,7 +439,7 @@ impl ResponseBody {
             connection.exchanges += 1;
             self.home.give_back(connection);
         } else if self.sender.is_clean() && connection.io.borrow().is_flushed() {
-            connection.close();
+            connection.say_goodbye();
         }
     }
 }
