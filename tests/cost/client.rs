@@ -24,7 +24,7 @@ pub(crate) enum Client {
     Http2 {
         runtime: Runtime,
         sender: SendRequest<Bytes>,
-        request: Request<()>,
+        request: Box<Request<()>>,
     },
 }
 
@@ -43,7 +43,7 @@ impl Client {
                     runtime,
                     sender,
                     request,
-                } => runtime.block_on(exchange_http2(sender, request.clone())),
+                } => runtime.block_on(exchange_http2(sender, Request::clone(request))),
             }
         }
     }
@@ -88,7 +88,7 @@ pub(crate) fn http2(address: SocketAddr, request: Request<()>) -> Client {
     Client::Http2 {
         runtime,
         sender,
-        request,
+        request: Box::new(request),
     }
 }
 

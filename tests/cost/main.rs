@@ -5,7 +5,12 @@
 //! only what the worker's thread allocates is counted. Instructions of the same five are
 //! counted by `benches/compare`; `bash tests/cost/run` does both, and with `UPDATE=1` it
 //! records both anew.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed, and says what it has counted"
+)]
 
 mod client;
 mod counting;
