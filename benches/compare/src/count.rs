@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
+    time::Duration,
 };
 
 use crate::{
@@ -88,6 +89,7 @@ fn count(
         "valgrind",
         "--quiet",
         "--tool=callgrind",
+        "--trace-children=yes",
         "--separate-threads=yes",
         "--callgrind-out-file=callgrind.%p",
     ];
@@ -102,7 +104,9 @@ fn count(
     let outcome = load::run(
         load,
         &bench.target(scenario, &running),
+        Duration::ZERO,
         End::Requests(requests),
+        |_| Ok(()),
     )?;
     if outcome.failed > 0 {
         let fault = outcome

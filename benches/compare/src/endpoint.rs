@@ -18,6 +18,8 @@ use crate::{message, system};
 /// Starts it on a processor; it runs to the end of the process. Gives its port.
 pub(crate) fn start(processor: Option<usize>) -> io::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0).into())?;
+    // The usual queue is shorter than what a proxy with 10,000 clients opens at once.
+    rustix::net::listen(&listener, 32_768)?;
     let port = listener.local_addr()?.port();
     thread::Builder::new()
         .name("endpoint".to_owned())

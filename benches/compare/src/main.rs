@@ -77,6 +77,9 @@ enum Command {
         /// Length of one measurement
         #[arg(long, default_value_t = 2.0)]
         seconds: f64,
+        /// Counts instructions of each feature as well; needs valgrind
+        #[arg(long)]
+        instructions: bool,
         /// Where table and plots go
         #[arg(long, default_value = "benches/compare/results")]
         into: PathBuf,
@@ -137,11 +140,12 @@ fn run(command: Command) -> io::Result<()> {
             curves,
             rounds,
             seconds,
+            instructions,
             into,
         } => {
             ours_only(&peer)?;
             let bench = Bench::new(Duration::from_secs_f64(seconds))?;
-            growth::grow(&bench, &peer, &curves, rounds, &into)
+            growth::grow(&bench, &peer, &curves, rounds, instructions, &into)
         }
         Command::Guard { peer, file, update } => {
             ours_only(&peer)?;

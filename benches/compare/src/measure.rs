@@ -181,25 +181,28 @@ impl Bench {
         beside: impl Fn(&Running) -> T,
     ) -> io::Result<Round> {
         let before_load = system::memory_of_tree(running.id());
-        let warm = load::run(
-            &Load {
-                rate: None,
-                ..load.clone()
-            },
-            target,
-            End::After(WARM_UP),
-        )?;
-        if warm.bytes == 0 || warm.done == 0 && warm.failed > 0 {
-            return Err(refused(&warm));
-        }
-        let kept = beside(running);
         let own = std::process::id();
-        let machine = system::cpu_of_machine()?;
-        let ours = system::cpu_of_tree(own);
-        let begun = Instant::now();
-        let cpu = system::cpu_of_tree(running.id());
-        let outcome = load::run(load, target, End::After(self.length))?;
-        let cpu = system::cpu_of_tree(running.id()) - cpu;
+        let mut kept = None;
+        let mut before = None;
+        let outcome = load::run(load, target, WARM_UP, End::After(self.length), |warm| {
+            if warm.bytes == 0 || warm.done == 0 && warm.failed > 0 {
+                return Err(refused(warm));
+            }
+            kept = Some(beside(running));
+            let (machine, ours) = (system::cpu_of_machine()?, system::cpu_of_tree(own));
+            before = Some((
+                machine,
+                ours,
+                Instant::now(),
+                system::cpu_of_tree(running.id()),
+            ));
+            Ok(())
+        })?;
+        let cpu_now = system::cpu_of_tree(running.id());
+        let Some((machine, ours, begun, cpu)) = before else {
+            return Err(refused(&outcome));
+        };
+        let cpu = cpu_now - cpu;
         let ours = (system::cpu_of_tree(own) - ours).total();
         let machine = system::cpu_of_machine()?.saturating_sub(machine);
         drop(kept);

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::{
+    count,
     figures::{Spread, short},
     measure::{Bench, Round},
     message::Request,
     peer::{Features, Peer, Setup},
-    scenario,
+    scenario::{self, Scenario},
 };
 
 /// What of the defaults can be switched off is off; each line then switches one thing on.
@@ -88,17 +89,19 @@ rewrite = { strip_prefix = "/bytes", add_prefix = "/bytes" }"#,
     ),
 ];
 
-/// Measures each and adds its line to the table.
-pub(crate) fn prices(bench: &Bench, peer: &Peer, rounds: usize, text: &mut String) {
+/// Measures each and adds its line to the table. Most prices are less than what the machine
+/// drifts by from one second to the next: their instructions say more.
+pub(crate) fn prices(
+    bench: &Bench,
+    peer: &Peer,
+    rounds: usize,
+    with_instructions: bool,
+    text: &mut String,
+) {
     let mut measured = vec![Vec::new(); FEATURES.len()];
     for _ in 0..rounds {
         for (at, (name, features)) in FEATURES.into_iter().enumerate() {
-            let setup = Setup {
-                features,
-                ..Setup::default()
-            };
-            let load = scenario::load(Request::get(128), 64);
-            let scenario = scenario::saturate("features", "", load).with(setup);
+            let scenario = with(features);
             match bench.measure(peer, &scenario) {
                 Ok(round) => {
                     let us = short(round.cpu_us());
@@ -109,16 +112,39 @@ pub(crate) fn prices(bench: &Bench, peer: &Peer, rounds: usize, text: &mut Strin
             }
         }
     }
-    text.push_str("\n## By feature\n\n| switched on | µs | price |\n|---|---:|---:|\n");
+    text.push_str(
+        "\n## By feature\n\n| switched on | µs | price | instructions | price |\n|---|---:|---:|---:|---:|\n",
+    );
+    let counted = FEATURES.map(|(name, features)| {
+        let scenario = count::on_one_connection(&with(features)).filter(|_| with_instructions)?;
+        let counted = count::instructions(bench, peer, &scenario);
+        counted
+            .inspect_err(|error| eprintln!("{name}: {error}"))
+            .ok()
+    });
     let spreads = measured
         .iter()
         .map(|rounds| Spread::of(rounds, Round::cpu_us));
     let spreads: Vec<Option<Spread>> = spreads.collect();
-    for ((name, _), spread) in FEATURES.iter().zip(&spreads) {
-        if let (Some(spread), Some(bare)) = (spread, spreads[0]) {
-            let price = spread.median - bare.median;
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "| {name} | {spread} | {price:+.2} |");
-        }
+    for (at, (name, _)) in FEATURES.iter().enumerate() {
+        let (Some(spread), Some(bare)) = (spreads[at], spreads[0]) else {
+            continue;
+        };
+        let price = spread.median - bare.median;
+        let instructions = match (counted[at], counted[0]) {
+            (Some(count), Some(bare)) => format!("{count:.0} | {:+.0}", count - bare),
+            _ => "– | –".to_owned(),
+        };
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "| {name} | {spread} | {price:+.2} | {instructions} |");
     }
+}
+
+fn with(features: Features) -> Scenario {
+    let setup = Setup {
+        features,
+        ..Setup::default()
+    };
+    let load = scenario::load(Request::get(128), 64);
+    scenario::saturate("features", "", load).with(setup)
 }

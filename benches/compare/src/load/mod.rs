@@ -89,11 +89,18 @@ const STUCK: Duration = Duration::from_secs(20);
 /// Bytes read or written at once.
 const PIECE: usize = 256 * 1024;
 
-/// Loads the proxy until it is enough.
+/// Loads the proxy until it is enough. With a time to warm up, what is done in it does not
+/// count, nor before each connection has had an answer on average; then `warm` is told.
 ///
 /// # Errors
 /// If the system has not what it takes, or nothing comes for [`STUCK`].
-pub(crate) fn run(load: &Load, target: &Target, end: End) -> io::Result<Outcome> {
+pub(crate) fn run(
+    load: &Load,
+    target: &Target,
+    warm_up: Duration,
+    end: End,
+    mut warm: impl FnMut(&Outcome) -> io::Result<()>,
+) -> io::Result<Outcome> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
     let mut work = Work::new(load, target, end);
@@ -104,12 +111,15 @@ pub(crate) fn run(load: &Load, target: &Target, end: End) -> io::Result<Outcome>
         .rate
         .map(|rate| Pace::start(rate, poll.registry()))
         .transpose()?;
-    let begun = Instant::now();
+    let mut begun = Instant::now();
+    let mut counts = warm_up.is_zero();
     loop {
-        let wait = match end {
-            End::After(time) => time.saturating_sub(begun.elapsed()).min(STUCK),
+        let left = match end {
+            _ if !counts => warm_up.saturating_sub(begun.elapsed()),
+            End::After(time) => time.saturating_sub(begun.elapsed()),
             End::Requests(_) => STUCK,
         };
+        let wait = left.clamp(Duration::from_millis(1), STUCK);
         self::wait(&mut poll, &mut events, Some(wait))?;
         if events.is_empty() && wait == STUCK {
             return Err(io::Error::new(
@@ -132,10 +142,21 @@ pub(crate) fn run(load: &Load, target: &Target, end: End) -> io::Result<Outcome>
         {
             connections[at].go_on(&mut work, poll.registry())?;
         }
-        let over = match end {
-            End::After(time) => begun.elapsed() >= time,
-            End::Requests(count) => work.outcome.done + work.outcome.failed >= count,
-        };
+        if !counts && begun.elapsed() >= warm_up {
+            let done = work.outcome.done + work.outcome.failed;
+            if done < load.connections as u64 && begun.elapsed() < warm_up + STUCK {
+                continue;
+            }
+            warm(&work.outcome)?;
+            counts = true;
+            work.outcome = Outcome::default();
+            begun = Instant::now();
+        }
+        let over = counts
+            && match end {
+                End::After(time) => begun.elapsed() >= time,
+                End::Requests(count) => work.outcome.done + work.outcome.failed >= count,
+            };
         if over {
             let mut outcome = work.outcome;
             outcome.took = begun.elapsed();
