@@ -34,6 +34,7 @@ mod http2_floods;
 mod http2_upstream;
 mod interim;
 mod interop;
+mod large_bodies;
 mod limits;
 mod metrics;
 mod ocsp;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -35,7 +36,15 @@ impl H2Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = within("a connection", TcpStream::connect(address)).await;
         let stream = stream.unwrap_or_else(|e| panic!("connect to {address}: {e}"));
-        let (sender, connection) = within("an HTTP/2 preface", h2::client::handshake(stream))
+        Self::over(stream, &h2::client::Builder::new()).await
+    }
+
+    /// Exchanges the prefaces over a stream that is there, with these settings.
+    pub(crate) async fn over<S>(stream: S, settings: &h2::client::Builder) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = within("an HTTP/2 preface", settings.handshake(stream))
             .await
             .expect("an HTTP/2 connection");
         Self {

@@ -263,6 +263,34 @@ impl Proxy {
         kill_process(Pid::from_child(&self.child), signal).expect("the signal is sent");
     }
 
+    /// Bytes of memory that the process has.
+    pub(crate) fn memory(&self) -> u64 {
+        self.status_line("VmRSS:")
+    }
+
+    /// The most that it had since [`Self::forget_memory_peak`].
+    pub(crate) fn memory_peak(&self) -> u64 {
+        self.status_line("VmHWM:")
+    }
+
+    /// Begins to look for the peak anew.
+    pub(crate) fn forget_memory_peak(&self) {
+        // proc_pid_clear_refs(5): "5" resets the peak resident set size.
+        let file = format!("/proc/{}/clear_refs", self.child.id());
+        fs::write(file, "5").expect("the peak is reset");
+    }
+
+    /// A line of `/proc/PID/status` that is in kB.
+    fn status_line(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kb = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kb.and_then(|kb| kb.parse::<u64>().ok())
+            .unwrap_or_else(|| panic!("{name} of the process"))
+            * 1024
+    }
+
     /// Waits until the process is gone.
     pub(crate) async fn exited(&mut self) -> ExitStatus {
         let child = RefCell::new(&mut self.child);

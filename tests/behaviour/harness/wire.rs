@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::message::{Fields, parse_head};
@@ -43,9 +43,9 @@ pub(crate) struct Body {
     pub(crate) end: End,
 }
 
-/// The connection.
-pub(crate) struct Wire {
-    stream: TcpStream,
+/// The connection, plain or with something in between.
+pub(crate) struct Wire<S = TcpStream> {
+    stream: S,
     buffer: BytesMut,
 }
 
@@ -53,6 +53,24 @@ impl Wire {
     pub(crate) fn new(stream: TcpStream) -> Self {
         // Small writes of a script must not wait for each other.
         let _ = stream.set_nodelay(true);
+        Self::over(stream)
+    }
+
+    /// Waits until there is at least one byte, without reading it off the socket.
+    pub(crate) async fn first_byte(&self) {
+        if self.buffer.is_empty() {
+            let _ = self.stream.peek(&mut [0]).await;
+        }
+    }
+
+    /// Ends the connection with a RST.
+    pub(crate) fn reset(self) {
+        let _ = self.stream.set_zero_linger();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(crate) fn over(stream: S) -> Self {
         Self {
             stream,
             buffer: BytesMut::new(),
@@ -60,7 +78,8 @@ impl Wire {
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
     }
 
     /// Reads up to the empty line; `None` when the connection ended before.
@@ -73,45 +92,54 @@ impl Wire {
         }
     }
 
-    /// Reads a whole body.
+    /// Reads a whole body and keeps it.
     pub(crate) async fn body(&mut self, framing: Framing) -> Body {
         let mut bytes = Vec::new();
+        let keep = &mut |piece: &[u8]| bytes.extend_from_slice(piece);
+        let (trailers, end) = self.pour(framing, keep).await;
+        Body {
+            bytes,
+            trailers,
+            end,
+        }
+    }
+
+    /// Reads a whole body and keeps nothing of it: each piece goes to `sink`.
+    pub(crate) async fn pour(
+        &mut self,
+        framing: Framing,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> (Fields, End) {
         let mut trailers = Fields::default();
         let end = match framing {
             Framing::None => Ok(()),
-            Framing::Length(length) => self.take(length, &mut bytes).await,
-            Framing::Chunked => self.chunks(&mut bytes, &mut trailers).await,
-            Framing::UntilClose => match self.take(usize::MAX, &mut bytes).await {
+            Framing::Length(length) => self.pour_some(length, sink).await,
+            Framing::Chunked => self.chunks(sink, &mut trailers).await,
+            Framing::UntilClose => match self.pour_some(usize::MAX, sink).await {
                 Err(End::Closed) => Ok(()),
                 other => other,
             },
         };
-        Body {
-            bytes,
-            trailers,
-            end: end.err().unwrap_or(End::Complete),
-        }
+        (trailers, end.err().unwrap_or(End::Complete))
     }
 
     /// Reads exactly so many bytes, keeping what came when it ends before.
     pub(crate) async fn take(&mut self, length: usize, into: &mut Vec<u8>) -> Result<(), End> {
+        let keep = &mut |piece: &[u8]| into.extend_from_slice(piece);
+        self.pour_some(length, keep).await
+    }
+
+    async fn pour_some(&mut self, length: usize, sink: &mut impl FnMut(&[u8])) -> Result<(), End> {
         let mut left = length;
         loop {
             let now = left.min(self.buffer.len());
-            into.extend_from_slice(&self.buffer[..now]);
+            sink(&self.buffer[..now]);
             self.buffer.advance(now);
             left -= now;
             if left == 0 {
                 return Ok(());
             }
             self.fill().await?;
-        }
-    }
-
-    /// Waits until there is at least one byte, without reading it off the socket.
-    pub(crate) async fn first_byte(&self) {
-        if self.buffer.is_empty() {
-            let _ = self.stream.peek(&mut [0]).await;
         }
     }
 
@@ -140,12 +168,11 @@ impl Wire {
         let _ = self.stream.shutdown().await;
     }
 
-    /// Ends the connection with a RST.
-    pub(crate) fn reset(self) {
-        let _ = self.stream.set_zero_linger();
-    }
-
-    async fn chunks(&mut self, into: &mut Vec<u8>, trailers: &mut Fields) -> Result<(), End> {
+    async fn chunks(
+        &mut self,
+        sink: &mut impl FnMut(&[u8]),
+        trailers: &mut Fields,
+    ) -> Result<(), End> {
         loop {
             let line = self.line().await?;
             let digits = line.split(';').next().unwrap_or_default();
@@ -153,7 +180,7 @@ impl Wire {
             if size == 0 {
                 break;
             }
-            self.take(size, into).await?;
+            self.pour_some(size, sink).await?;
             if !self.line().await?.is_empty() {
                 return Err(End::Garbled);
             }
@@ -180,6 +207,9 @@ impl Wire {
     }
 
     async fn fill(&mut self) -> Result<(), End> {
+        if self.buffer.is_empty() {
+            self.buffer.reserve(READ_MAX);
+        }
         match self.stream.read_buf(&mut self.buffer).await {
             Ok(0) => Err(End::Closed),
             Ok(_) => Ok(()),
@@ -219,3 +249,6 @@ pub(crate) fn split(head: &[u8]) -> Result<(String, String, String, Fields), End
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)
 }
+
+/// A large body must not come in tiny reads.
+const READ_MAX: usize = 256 << 10;

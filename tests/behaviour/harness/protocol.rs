@@ -1,0 +1,74 @@
+//! The four ways in which one side speaks HTTP, and streams that may be any of them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use super::eventually::within;
+use super::tunnel::shake;
+
+/// How one side speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http1Tls,
+    /// By prior knowledge.
+    Http2,
+    Http2Tls,
+}
+
+impl Protocol {
+    pub(crate) const ALL: [Self; 4] = [Self::Http1, Self::Http1Tls, Self::Http2, Self::Http2Tls];
+
+    /// A name for paths and pools.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "h1",
+            Self::Http1Tls => "h1_tls",
+            Self::Http2 => "h2",
+            Self::Http2Tls => "h2_tls",
+        }
+    }
+
+    pub(crate) fn is_tls(self) -> bool {
+        matches!(self, Self::Http1Tls | Self::Http2Tls)
+    }
+
+    pub(crate) fn is_http2(self) -> bool {
+        matches!(self, Self::Http2 | Self::Http2Tls)
+    }
+
+    /// What it is called in a TLS handshake.
+    pub(crate) fn alpn(self) -> [&'static str; 1] {
+        [if self.is_http2() { "h2" } else { "http/1.1" }]
+    }
+}
+
+/// A connection, in a session or out of one.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+/// One of either.
+pub(crate) type Io = Box<dyn Duplex>;
+
+/// Connects, with a session for `shop.example` if there is a configuration for it.
+pub(crate) async fn dial(to: SocketAddr, secure: Option<ClientConfig>) -> Io {
+    within(format!("a connection to {to}"), async {
+        match secure {
+            None => {
+                let stream = TcpStream::connect(to).await.expect("a connection");
+                stream.set_nodelay(true).expect("a socket");
+                Box::new(stream) as Io
+            }
+            Some(config) => {
+                let session = shake(to, Arc::new(config), "shop.example").await;
+                Box::new(session.expect("a session"))
+            }
+        }
+    })
+    .await
+}
