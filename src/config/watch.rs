@@ -6,9 +6,11 @@
 //! seconds. Events only say when to look; what counts is that the content, once quiet,
 //! differs from what was last seen. The watcher owns that fingerprint and nothing else.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -110,10 +112,10 @@ impl Watcher {
 }
 
 fn watch_folder(path: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let name = path.file_name().map(OsStr::to_owned);
     let mut source = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading the file is an event too, and would have us look for ever.
-        let is_access = matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(_)));
-        if !is_access {
+        // An error may be a lost event.
+        if event.map_or(true, |event| concerns(&event, name.as_deref())) {
             // When it is full, an event is waiting already.
             let _ = sender.try_send(());
         }
@@ -124,6 +126,21 @@ fn watch_folder(path: &Path, sender: mpsc::Sender<()>) -> notify::Result<Recomme
     };
     source.watch(folder, RecursiveMode::NonRecursive)?;
     Ok(source)
+}
+
+/// Whether an event in the folder can be a change of the file called `name`: it is about that
+/// file, or something came, went or got another name, as links do.
+///
+/// Reading the file is an event too, and would have us look for ever. So is every line of a
+/// log that lies beside it, and the folder would never be quiet.
+fn concerns(event: &notify::Event, name: Option<&OsStr>) -> bool {
+    match event.kind {
+        EventKind::Access(_) => false,
+        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {
+            event.paths.iter().any(|path| path.file_name() == name)
+        }
+        _ => true,
+    }
 }
 
 /// How long nothing must have happened before the file is looked at.
@@ -237,6 +254,28 @@ mod tests {
         let (found, ()) = tokio::join!(timeout(Duration::from_secs(8), watcher.changed()), writer);
         assert!(found.is_ok());
         assert_eq!(watcher.seen, ContentHash::of(b"12345678"));
+    }
+
+    #[tokio::test]
+    async fn a_log_that_grows_beside_it_delays_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("proxy.toml");
+        fs::write(&path, "a").unwrap();
+        let mut watcher = watcher(&path);
+        assert!(timeout(watcher.quiet, watcher.changed()).await.is_err());
+        let log = async {
+            let mut lines = String::new();
+            loop {
+                lines.push_str("a line\n");
+                fs::write(folder.path().join("access.log"), &lines).unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        fs::write(&path, "b").unwrap();
+        tokio::select! {
+            found = timeout(QUIET_WAIT_MAX * 4 / 5, watcher.changed()) => assert!(found.is_ok()),
+            () = log => {}
+        }
     }
 
     #[tokio::test]
