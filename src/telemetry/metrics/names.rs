@@ -193,7 +193,7 @@ pub static CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: GaugeDesc<0> = GaugeDes
     [],
 );
 
-/// Reloads; `result` is `success` or `refused`.
+/// Reloads; `result` is `succeeded`, `unchanged` or `failed`.
 pub static CONFIG_RELOADS_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_config_reloads_total",
     "Reloads of the configuration, by result.",
