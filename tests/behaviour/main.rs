@@ -21,6 +21,7 @@ mod client_certificates;
 mod clients_gone;
 mod drain;
 mod ejection;
+mod everything_at_once;
 mod failover;
 mod framing;
 mod grpc;

@@ -42,7 +42,13 @@ async fn http1_endpoint(hello: &'static [u8]) -> Backend {
 async fn http2_endpoint(hello: &'static [u8]) -> H2Backend {
     H2Backend::start_with_websockets(100, move |_: &Seen| {
         let hello = H2Act::Data(hello.to_vec());
-        vec![H2Act::Head(200, vec![]), hello, H2Act::Take(8), H2Act::Echo]
+        vec![
+            H2Act::Head(200, vec![]),
+            hello,
+            H2Act::Take(8),
+            H2Act::Echo,
+            H2Act::End,
+        ]
     })
     .await
 }
@@ -168,8 +174,10 @@ async fn a_drain_tells_a_client_of_http1_and_its_endpoint_of_http2() {
 }
 
 async fn echoing() -> H2Backend {
-    H2Backend::start_with_websockets(100, |_: &Seen| vec![H2Act::Head(200, vec![]), H2Act::Echo])
-        .await
+    H2Backend::start_with_websockets(100, |_: &Seen| {
+        vec![H2Act::Head(200, vec![]), H2Act::Echo, H2Act::End]
+    })
+    .await
 }
 
 #[tokio::test]

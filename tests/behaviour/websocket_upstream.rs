@@ -29,7 +29,7 @@ fn echo(seen: &Seen) -> Vec<H2Act> {
         ("sec-websocket-protocol", "chat".to_owned()),
         ("sec-websocket-extensions", "permessage-deflate".to_owned()),
     ];
-    vec![H2Act::Head(200, fields), H2Act::Echo]
+    vec![H2Act::Head(200, fields), H2Act::Echo, H2Act::End]
 }
 
 fn noise(length: u32) -> Vec<u8> {

@@ -22,7 +22,7 @@ pub(crate) enum H2Act {
     Read,
     /// Reads so many bytes of a tunnel and no more.
     Take(usize),
-    /// Sends back what comes, to the end: the far end of a tunnel.
+    /// Sends back what comes until the other side ends: the far end of a tunnel.
     Echo,
     /// Waits until the test opens the gate.
     Wait(Gate),
@@ -257,7 +257,6 @@ async fn play(
                 while let Some(data) = next(&mut body).await {
                     sender.as_mut()?.send_data(data?, false).ok()?;
                 }
-                sender.as_mut()?.send_data(Bytes::new(), true).ok()?;
             }
             H2Act::Wait(gate) => gate.wait().await,
             H2Act::Head(status, fields) => {

@@ -5,14 +5,14 @@
 //! `NODE_PEERS_PATH`; without these the tests that need them are passed over, and say so.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A Python program that runs until this is dropped.
 pub(crate) struct Peer {
     child: Child,
-    _output: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
 }
 
 /// The folder with the Python packages, if they are installed.
@@ -34,11 +34,12 @@ pub(crate) fn node_packages() -> Option<OsString> {
 }
 
 impl Peer {
-    /// Starts a server and waits until it says that it is ready.
+    /// Starts a program and waits until it says that it is ready.
     pub(crate) async fn start(packages: &OsString, program: &str, arguments: &[String]) -> Self {
         let mut command = Command::new("python3");
         python(&mut command, packages, program, arguments);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("python3");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("python3");
         let output = child.stdout.take().expect("its output");
         let ready = tokio::task::spawn_blocking(move || {
             let mut output = BufReader::new(output);
@@ -49,8 +50,25 @@ impl Peer {
         });
         Self {
             child,
-            _output: ready.await.expect("the server is ready"),
+            output: ready.await.expect("the program is ready"),
         }
+    }
+
+    /// Ends the input of a client, and waits until it has ended as well: what it said then,
+    /// as an error if it did not end well. Its faults are on standard error.
+    pub(crate) async fn ended(mut self) -> Result<String, String> {
+        drop(self.child.stdin.take());
+        let ending = tokio::task::spawn_blocking(move || {
+            let mut text = String::new();
+            self.output.read_to_string(&mut text).expect("its output");
+            let status = self.child.wait().expect("its end");
+            if status.success() {
+                Ok(text)
+            } else {
+                Err(text)
+            }
+        });
+        ending.await.expect("no panic")
     }
 }
 
