@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
@@ -11,16 +11,13 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Stream, burst::Place};
+use super::Stream;
 
 /// A [`Stream`] for hyper's connections; bytes that were peeked at come first.
 #[derive(Debug)]
 pub struct HyperStream<S = Stream> {
     received: Bytes,
     stream: TokioIo<S>,
-    place: Place,
-    /// The turn to write has come, and lasts until hyper has nothing more to write.
-    writing: bool,
 }
 
 impl<S> HyperStream<S> {
@@ -29,19 +26,7 @@ impl<S> HyperStream<S> {
         Self {
             received,
             stream: TokioIo::new(stream),
-            place: Place::default(),
-            writing: false,
         }
-    }
-
-    /// Is ready when it is time to write: with what others send, if the thread is busy.
-    /// Until then more frames gather for the same write.
-    fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if !self.writing {
-            ready!(self.place.poll_send(cx));
-            self.writing = true;
-        }
-        Poll::Ready(())
     }
 }
 
@@ -68,12 +53,10 @@ impl<S: AsyncWrite + Unpin> Write for HyperStream<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_turn(cx));
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writing = false;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -90,7 +73,6 @@ impl<S: AsyncWrite + Unpin> Write for HyperStream<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_turn(cx));
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 }
