@@ -174,7 +174,7 @@ async fn fifty_reloads_and_seven_certificates_break_nothing_of_anything() {
     let first = authority.issue("shop", &["shop.example"]);
     first.write(settings.folder(), "a");
     let mut proxy = settings.start().await;
-    let tasks = proxy.metric("sluicegate_tasks", &[]).await;
+    let tasks = proxy.settled_metric("sluicegate_tasks", &[]).await;
 
     reload(&mut proxy, 0, &edition(0)).await;
     let peers = Peers::start(&proxy, &ports).await;

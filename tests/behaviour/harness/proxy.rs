@@ -1,15 +1,18 @@
 //! The real binary with its own configuration file, folder and ports.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::backend::{Backend, Records};
 use super::client::{Answer, Client};
@@ -171,11 +174,26 @@ impl Proxy {
 
     /// Waits until a metric has this value.
     pub(crate) async fn metric_becomes(&self, name: &str, labels: &[(&str, &str)], value: f64) {
-        eventually(format!("{name}{labels:?} is {value}"), || async {
-            let now = self.metric(name, labels).await;
-            ((now - value).abs() < f64::EPSILON).then_some(())
+        let last = Cell::new(f64::NAN);
+        let what = fmt::from_fn(|f| write!(f, "{name}{labels:?} is {value}, not {}", last.get()));
+        eventually(what, || async {
+            last.set(self.metric(name, labels).await);
+            ((last.get() - value).abs() < f64::EPSILON).then_some(())
         })
         .await;
+    }
+
+    /// What a gauge is at once it has stopped moving, as after a start.
+    pub(crate) async fn settled_metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let (last, since) = (Cell::new(f64::NAN), Cell::new(Instant::now()));
+        eventually(format!("{name}{labels:?} settles"), || async {
+            let now = self.metric(name, labels).await;
+            if now.to_bits() != last.replace(now).to_bits() {
+                since.set(Instant::now());
+            }
+            (since.get().elapsed() > SETTLED).then_some(now)
+        })
+        .await
     }
 
     /// The lines of the access log so far.
@@ -447,6 +465,8 @@ fn complete(text: &str) -> String {
     text
 }
 
+/// Without a change for so long, a gauge is at rest.
+const SETTLED: Duration = Duration::from_secs(1);
 const BINARY: &str = env!("CARGO_BIN_EXE_sluicegate");
 const CONFIG: &str = "proxy.toml";
 const LOG: &str = "proxy.log";
