@@ -23,6 +23,7 @@ pub enum KeepAlive {
 /// Content-Length and Transfer-Encoding come from `framing`; those in `headers` are left
 /// out. Connection is written as it stands in `headers`. A byte of `target` that cannot
 /// stand in a request line is written percent-encoded, so that no rewrite can split it.
+#[inline(never)] // On its own the compiler sees better what to keep in registers.
 pub fn encode_request_head(
     out: &mut BytesMut,
     method: &Method,
@@ -86,8 +87,9 @@ pub fn encode_response_head(
     }
     if !interim && status != StatusCode::NO_CONTENT {
         put_framing(out, &framing);
-        let length = headers.get(h::CONTENT_LENGTH);
-        if let (Framing::None, Some(length)) = (framing, length) {
+        if framing == Framing::None
+            && let Some(length) = headers.get(h::CONTENT_LENGTH)
+        {
             put_field(out, b"content-length", length.as_bytes());
         }
     }

@@ -242,6 +242,7 @@ impl Call<'_> {
         let retry_after = match pushback {
             Some(grpc::Pushback::Wait(wait)) => Some(wait),
             Some(grpc::Pushback::Never) => None,
+            None if response.status.is_success() => None,
             None => response.headers.get(header::RETRY_AFTER).and_then(|value| {
                 resilience::retry_after(value.as_bytes(), self.connection.worker.wall_time())
             }),

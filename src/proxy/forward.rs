@@ -67,10 +67,12 @@ pub(super) async fn forward(
     call.repeatable = route
         .retry
         .is_repeatable(&call.parts.method, &call.parts.headers);
-    let previous = call.parts.headers.get(grpc::PREVIOUS_ATTEMPTS);
-    call.previous_attempts = previous
-        .and_then(|count| count.to_str().ok()?.parse().ok())
-        .unwrap_or(0);
+    if exchange.grpc {
+        let previous = call.parts.headers.get(grpc::PREVIOUS_ATTEMPTS);
+        call.previous_attempts = previous
+            .and_then(|count| count.to_str().ok()?.parse().ok())
+            .unwrap_or(0);
+    }
     let mut upload = Upload::new(body, framing, keep_max);
     let pools = std::iter::once((pool, view)).chain(failover(exchange, pool, view));
     let mut last = Failure::NoEndpoint;
