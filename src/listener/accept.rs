@@ -170,11 +170,13 @@ fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: So
     };
     let connection = worker.open(listener, peer, local);
     let served = Rc::clone(&connection);
-    let task = task::spawn_local("connection", async move {
+    // It is large: what starts it moves only the box.
+    let serving = Box::pin(async move {
         let _guard = guard;
         let _entry = Entry(Rc::clone(&served));
         serve(served, stream).await;
     });
+    let task = task::spawn_local("connection", serving);
     connection.served_by(task.abort_handle());
 }
 
