@@ -169,8 +169,25 @@ async fn power_of_two_avoids_the_busy() {
 }
 
 #[tokio::test]
-async fn peak_ewma_avoids_the_busy() {
-    avoids_the_busy("peak_ewma").await;
+async fn peak_ewma_avoids_the_slow() {
+    let slow = Backend::start(|_| [vec![Act::Read, Act::Pause(SLOW)], answer("slow")].concat());
+    let (slow, fast) = (slow.await, Backend::start(identity("fast")).await);
+    let pool = "picker = \"peak_ewma\"\nendpoints = [\"$slow\", \"$fast\"]";
+    let proxy = Settings::new(&three(pool))
+        .backend("slow", &slow)
+        .backend("fast", &fast)
+        .start()
+        .await;
+    // Until it has been met: what is unknown is taken for as fast as the others.
+    crate::harness::eventually("the slow one is tried", || async {
+        let asked = order(&proxy, 1).await;
+        (asked == ["slow"]).then_some(())
+    })
+    .await;
+    let names = order(&proxy, 20).await;
+    assert!(names.iter().all(|name| name == "fast"), "{names:?}");
+    assert_eq!(slow.count(), 1);
+    proxy.finish().await;
 }
 
 /// The hashing pickers send a key always to the same place.
@@ -230,3 +247,6 @@ async fn a_query_parameter_is_the_same_key_however_it_is_encoded() {
     drop(backends);
     proxy.finish().await;
 }
+
+/// Far more than a busy machine adds to an answer.
+const SLOW: std::time::Duration = std::time::Duration::from_secs(1);

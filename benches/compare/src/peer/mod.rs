@@ -144,7 +144,11 @@ impl Peer {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
         let line = text.lines().find(|line| !line.trim().is_empty());
-        line.unwrap_or("unknown").trim().to_owned()
+        let line = line.unwrap_or("unknown").trim();
+        // Some begin with where they lie, which is nobody's business.
+        line.split_once("version:")
+            .map_or(line, |(_, version)| version.trim())
+            .to_owned()
     }
 
     /// Starts it on these processors, and waits until it listens.
