@@ -3,6 +3,7 @@
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use ::http::{StatusCode, Version};
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::held::Pending;
@@ -98,8 +99,9 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     if let Some(pick) = &exchange.held.pick {
         judge(exchange, pick, now);
     }
-    if worker.remembers(exchange) {
-        write_line(worker, exchange, status, took);
+    let keep = worker.keeps(exchange);
+    if keep || worker.has_log() {
+        remember(worker, exchange, status, took, keep);
     }
 }
 
@@ -132,8 +134,9 @@ fn judge(exchange: &Exchange, pick: &Pick, now: Instant) {
     pick.observe_end(now, observed);
 }
 
-fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Duration) {
-    let outcomes: Vec<StatusCode> = exchange
+/// Writes the line of the access log, and keeps the exchange for the admin API if it shall be.
+fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Duration, keep: bool) {
+    let outcomes: SmallVec<[StatusCode; 4]> = exchange
         .attempts
         .iter()
         .map(|attempt| match attempt.outcome {
@@ -141,7 +144,7 @@ fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Du
             Some(AttemptOutcome::Failed(_)) | None => StatusCode::OK,
         })
         .collect();
-    let attempts: Vec<AttemptView<'_>> = exchange
+    let attempts: SmallVec<[AttemptView<'_>; 4]> = exchange
         .attempts
         .iter()
         .zip(&outcomes)
@@ -204,7 +207,10 @@ fn write_line(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Du
         user_agent: request.user_agent.as_ref().map(|agent| agent.as_bytes()),
         fields: &fields,
     };
-    worker.write_line(&line, exchange.snapshot.shared.generation);
+    worker.write_line(&line);
+    if keep {
+        worker.keep(&line, exchange.snapshot.shared.generation);
+    }
 }
 
 const CLASSES: [&str; 6] = ["", "1xx", "2xx", "3xx", "4xx", "5xx"];

@@ -210,16 +210,26 @@ impl Worker {
         self.cutting.get()
     }
 
-    /// Whether the end of an exchange is written down: access log, or the admin's list.
-    pub fn remembers(&self, exchange: &Exchange) -> bool {
-        self.log.borrow().is_some() || exchange.failure.is_some() || self.samples()
+    /// Whether there is an access log.
+    pub fn has_log(&self) -> bool {
+        self.log.borrow().is_some()
     }
 
-    /// Writes a line of the access log, and keeps the exchange for the admin API.
-    pub fn write_line(&self, line: &Line<'_>, generation: u64) {
+    /// Whether an exchange is kept for the admin API: what failed, and of the rest all under
+    /// light load and a sample under heavy load.
+    pub fn keeps(&self, exchange: &Exchange) -> bool {
+        exchange.failure.is_some() || self.samples()
+    }
+
+    /// Writes a line of the access log.
+    pub fn write_line(&self, line: &Line<'_>) {
         if let Some(log) = &mut *self.log.borrow_mut() {
             log.write(line);
         }
+    }
+
+    /// Keeps an exchange for the admin API.
+    pub fn keep(&self, line: &Line<'_>, generation: u64) {
         self.recent.push(|| RecentExchange {
             generation,
             ..line.into()

@@ -88,7 +88,7 @@ fn json(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
         out.push(b'"');
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\":");
-        let quoted = !field.is_number() && *field != Field::Attempts;
+        let quoted = !field.is_number() && !matches!(field, Field::Attempts);
         if quoted {
             out.push(b'"');
         }
@@ -158,7 +158,13 @@ fn common(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
         put_number(line.bytes_out, out);
     }
     out.extend_from_slice(b" \"");
-    Field::Added("referer".into()).write_or_dash(line, redaction, out);
+    let (start, mut fields) = (out.len(), line.fields.iter());
+    if let Some((name, value)) = fields.find(|(name, _)| name.eq_ignore_ascii_case("referer")) {
+        redaction.field(name, value, Escape::Text, out);
+    }
+    if out.len() == start {
+        out.push(b'-');
+    }
     out.extend_from_slice(b"\" \"");
     Field::UserAgent.write_or_dash(line, redaction, out);
     out.push(b'"');
