@@ -6,7 +6,8 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use http::{HeaderName, HeaderValue, Version};
+use sluicegate::http::Headers;
 use sluicegate::http::authority::effective_authority;
 use sluicegate::http::forwarded::{Hop, Scheme, Trust};
 use sluicegate::http::hop_by_hop::{Switching, strip_request};
@@ -32,8 +33,8 @@ const LINES: [(&str, &str); 10] = [
     ("connection", "keep-alive"),
 ];
 
-fn head() -> HeaderMap {
-    let mut headers = HeaderMap::new();
+fn head() -> Headers {
+    let mut headers = Headers::new();
     for (name, value) in LINES {
         headers.append(
             HeaderName::from_static(name),
@@ -47,10 +48,10 @@ fn fields(criterion: &mut Criterion) {
     let head = head();
     let hop = Hop::new([192, 0, 2, 1].into(), Scheme::Https);
     let via = Pseudonym::new("bench").ok();
-    let host = head.get("host").cloned();
-    let mut bench = |name: &str, work: &dyn Fn(&mut HeaderMap)| {
+    let host = head.get("host");
+    let mut bench = |name: &str, work: &dyn Fn(&mut Headers)| {
         criterion.bench_function(name, |bencher| {
-            let run = |mut headers: HeaderMap| {
+            let run = |mut headers: Headers| {
                 work(&mut headers);
                 headers
             };
@@ -65,7 +66,7 @@ fn fields(criterion: &mut Criterion) {
         strip_request(headers, Switching::No);
     });
     bench("forwarded", &|headers| {
-        hop.write(headers, Trust::Untrusted, host.as_ref());
+        hop.write(headers, Trust::Untrusted, host);
     });
     bench("via", &|headers| {
         if let Some(via) = &via {
@@ -76,7 +77,7 @@ fn fields(criterion: &mut Criterion) {
     bench("all", &|headers| {
         let _ = black_box(effective_authority(Version::HTTP_11, None, headers));
         strip_request(headers, Switching::No);
-        hop.write(headers, Trust::Untrusted, host.as_ref());
+        hop.write(headers, Trust::Untrusted, host);
         if let Some(via) = &via {
             black_box(via.is_in(headers));
             via.append(headers, Version::HTTP_11);

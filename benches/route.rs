@@ -6,8 +6,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use http::{HeaderMap, Method};
-use sluicegate::http::path::normalise;
+use http::Method;
+use sluicegate::http::{Headers, path::normalise};
 use sluicegate::route::{Facts, HostPattern, PathMatch, RouteIndex, RouteSpec, RouteTable};
 
 /// A kind of table: how route `at` of it looks, and a request for one in the middle.
@@ -66,7 +66,7 @@ const SHAPES: [Shape; 5] = [
 ];
 
 fn find(criterion: &mut Criterion) {
-    let headers = HeaderMap::new();
+    let headers = Headers::new();
     for shape in &SHAPES {
         let mut group = criterion.benchmark_group(shape.name);
         for routes in [10, 100, 1_000, 10_000] {

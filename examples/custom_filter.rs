@@ -6,10 +6,11 @@
 
 use std::{hint::black_box, process::ExitCode};
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::StatusCode;
 use sluicegate::{
-    exchange::{Body, Exchange, Failure},
+    exchange::{Body, Exchange, Failure, Request, Response},
     filter::{Filter, LocalBoxFuture, Verdict},
+    http::{Known, Value},
     server::Server,
     telemetry::log::{self, LogFormat},
 };
@@ -20,27 +21,25 @@ struct ApiKey {
     key: String,
 }
 
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-
 impl Filter for ApiKey {
     fn on_request<'a>(
         &'a self,
         exchange: &'a mut Exchange,
-        request: &'a mut Request<Body>,
+        request: &'a mut Request,
     ) -> LocalBoxFuture<'a, Result<Verdict, Failure>> {
         Box::pin(async move {
             // It is for us: the endpoint does not get to see it.
-            let shown = request.headers_mut().remove(API_KEY);
-            if shown.is_some_and(|shown| same(shown.as_bytes(), self.key.as_bytes())) {
+            let shown = request.headers.get("x-api-key");
+            let fits = shown.is_some_and(|shown| same(shown.as_bytes(), self.key.as_bytes()));
+            request.headers.remove("x-api-key");
+            if fits {
                 return Ok(Verdict::Continue);
             }
             tracing::debug!(client = %exchange.client_ip(), "no key, or a wrong one");
             let mut reply = Response::new(Body::from("a key is needed\n"));
-            *reply.status_mut() = StatusCode::UNAUTHORIZED;
-            let challenge = HeaderValue::from_static("ApiKey");
-            reply
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
+            reply.status = StatusCode::UNAUTHORIZED;
+            let challenge = Value::from_static("ApiKey");
+            reply.headers.insert(Known::WwwAuthenticate, challenge);
             Ok(Verdict::Reply(reply))
         })
     }
@@ -48,7 +47,7 @@ impl Filter for ApiKey {
     fn on_response<'a>(
         &'a self,
         _exchange: &'a mut Exchange,
-        _response: &'a mut Response<Body>,
+        _response: &'a mut Response,
     ) -> LocalBoxFuture<'a, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }

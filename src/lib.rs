@@ -17,6 +17,8 @@
 //! snapshot and what outlives it, [`resilience`] has the pure machines, [`server`]
 //! is the life of the process, [`admin`] and [`cli`] are for people.
 
+#![forbid(unsafe_code)]
+
 pub mod admin;
 pub mod cli;
 pub mod config;

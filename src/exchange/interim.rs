@@ -6,12 +6,14 @@
 
 use std::cell::{Cell, RefCell};
 
-use ::http::{HeaderMap, StatusCode};
+use ::http::StatusCode;
+
+use crate::http::Headers;
 
 /// The interim responses of the exchange under way.
 #[derive(Debug, Default)]
 pub struct Interim {
-    waiting: RefCell<Vec<(StatusCode, HeaderMap)>>,
+    waiting: RefCell<Vec<(StatusCode, Headers)>>,
     /// How many more the exchange may pass on; none where they cannot be written.
     left: Cell<usize>,
     bytes_left: Cell<usize>,
@@ -31,10 +33,10 @@ impl Interim {
     }
 
     /// Queues one; false if it is over the bounds, or nobody would write it.
-    pub fn offer(&self, status: StatusCode, headers: HeaderMap) -> bool {
+    pub fn offer(&self, status: StatusCode, headers: Headers) -> bool {
         let bytes = headers.iter().map(|(name, value)| {
             let separators = 4;
-            name.as_str().len() + value.len() + separators
+            name.len() + value.as_bytes().len() + separators
         });
         let bytes = bytes.sum::<usize>();
         let (Some(left), Some(bytes_left)) = (
@@ -50,7 +52,7 @@ impl Interim {
     }
 
     /// Takes out what waits, in order.
-    pub fn take(&self) -> Vec<(StatusCode, HeaderMap)> {
+    pub fn take(&self) -> Vec<(StatusCode, Headers)> {
         self.waiting.take()
     }
 }
@@ -66,9 +68,9 @@ mod tests {
 
     use super::*;
 
-    fn link(length: usize) -> HeaderMap {
+    fn link(length: usize) -> Headers {
         let value = HeaderValue::try_from("x".repeat(length)).unwrap();
-        HeaderMap::from_iter([(header::LINK, value)])
+        Headers::from_iter([(header::LINK, value)])
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod body;
 mod failure;
 mod grpc_web_request;
 mod interim;
+mod message;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
@@ -21,6 +22,7 @@ pub use body::{Body, CustomBody, Http2RequestBody, Limited};
 pub use failure::{BadRequest, CLIENT_GONE, Failure, Side};
 pub use grpc_web_request::GrpcWebRequest;
 pub use interim::Interim;
+pub use message::{Request, Response};
 
 use crate::{
     http::{authority::Authority, forwarded::Scheme, grpc_web},

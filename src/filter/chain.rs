@@ -2,10 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use ::http::{Request, Response};
-
 use super::{Filter, HeaderFilter, RewriteFilter, Verdict};
-use crate::exchange::{Body, Exchange, Failure};
+use crate::exchange::{Exchange, Failure, Request, Response};
 
 /// The filters of a route; empty for most.
 #[derive(Debug, Default)]
@@ -34,7 +32,7 @@ impl Chain {
     pub async fn on_request(
         &self,
         exchange: &mut Exchange,
-        request: &mut Request<Body>,
+        request: &mut Request,
     ) -> Result<Verdict, Failure> {
         for filter in &self.0 {
             let verdict = match filter {
@@ -56,7 +54,7 @@ impl Chain {
     pub async fn on_response(
         &self,
         exchange: &mut Exchange,
-        response: &mut Response<Body>,
+        response: &mut Response,
     ) -> Result<(), Failure> {
         for filter in self.0.iter().rev() {
             match filter {

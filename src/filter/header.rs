@@ -3,12 +3,15 @@
 //! In the order remove, set, add. A value that cannot stand in a field, because
 //! what fills its template cannot, is left out.
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use std::borrow::Cow;
+
+use ::http::{HeaderName, HeaderValue};
 
 use super::{Scope, Verdict, render};
 use crate::{
     config::{schema::HeaderChanges, value::Template},
-    exchange::{Body, Exchange},
+    exchange::{Exchange, Request, Response},
+    http::Headers,
 };
 
 /// Changes the header fields on a route.
@@ -41,19 +44,17 @@ impl HeaderFilter {
         }
     }
 
-    pub(super) fn on_request(&self, exchange: &Exchange, request: &mut Request<Body>) -> Verdict {
-        let uri = request.uri().clone();
-        let method = request.method().clone();
+    pub(super) fn on_request(&self, exchange: &Exchange, request: &mut Request) -> Verdict {
         let scope = Scope {
-            path: uri.path(),
-            query: uri.query(),
-            method: method.as_str(),
+            path: request.uri.path(),
+            query: request.uri.query(),
+            method: request.method.as_str(),
         };
-        self.request.apply(exchange, scope, request.headers_mut());
+        self.request.apply(exchange, scope, &mut request.headers);
         Verdict::Continue
     }
 
-    pub(super) fn on_response(&self, exchange: &Exchange, response: &mut Response<Body>) {
+    pub(super) fn on_response(&self, exchange: &Exchange, response: &mut Response) {
         let target = exchange.target();
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -64,7 +65,7 @@ impl HeaderFilter {
             query,
             method: exchange.method().as_str(),
         };
-        self.response.apply(exchange, scope, response.headers_mut());
+        self.response.apply(exchange, scope, &mut response.headers);
     }
 }
 
@@ -77,28 +78,31 @@ impl Changes {
         }
     }
 
-    fn apply(&self, exchange: &Exchange, scope: Scope<'_>, headers: &mut HeaderMap) {
+    fn apply(&self, exchange: &Exchange, scope: Scope<'_>, headers: &mut Headers) {
         for name in &self.remove {
             headers.remove(name);
         }
         for (name, value) in &self.set {
             if let Some(value) = value.fill(exchange, scope) {
-                headers.insert(name.clone(), value);
+                headers.insert(name, &*value);
             }
         }
         for (name, value) in &self.add {
             if let Some(value) = value.fill(exchange, scope) {
-                headers.append(name.clone(), value);
+                headers.append(name, &*value);
             }
         }
     }
 }
 
 impl Value {
-    fn fill(&self, exchange: &Exchange, scope: Scope<'_>) -> Option<HeaderValue> {
+    fn fill(&self, exchange: &Exchange, scope: Scope<'_>) -> Option<Cow<'_, HeaderValue>> {
         match self {
-            Self::Constant(value) => Some(value.clone()),
-            Self::Made(template) => HeaderValue::try_from(render(template, exchange, scope)).ok(),
+            Self::Constant(value) => Some(Cow::Borrowed(value)),
+            Self::Made(template) => {
+                let made = HeaderValue::try_from(render(template, exchange, scope));
+                made.ok().map(Cow::Owned)
+            }
         }
     }
 }

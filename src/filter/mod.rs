@@ -14,9 +14,7 @@ mod template;
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
 
-use ::http::{Request, Response};
-
-use crate::exchange::{Body, Exchange, Failure};
+use crate::exchange::{Exchange, Failure, Request, Response};
 
 pub use chain::{AnyFilter, Chain};
 pub use header::HeaderFilter;
@@ -40,7 +38,7 @@ pub trait Filter: Send + Sync {
     fn on_request<'a>(
         &'a self,
         exchange: &'a mut Exchange,
-        request: &'a mut Request<Body>,
+        request: &'a mut Request,
     ) -> LocalBoxFuture<'a, Result<Verdict, Failure>>;
 
     /// Sees a response before its head goes downstream; may change it.
@@ -50,7 +48,7 @@ pub trait Filter: Send + Sync {
     fn on_response<'a>(
         &'a self,
         exchange: &'a mut Exchange,
-        response: &'a mut Response<Body>,
+        response: &'a mut Response,
     ) -> LocalBoxFuture<'a, Result<(), Failure>>;
 }
 
@@ -60,7 +58,7 @@ pub enum Verdict {
     /// On to the next filter, and then upstream.
     Continue,
     /// This is the answer; nothing goes upstream.
-    Reply(Response<Body>),
+    Reply(Response),
 }
 
 /// The filters of an embedding program, by name; every route goes through them in that order.

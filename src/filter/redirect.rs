@@ -1,11 +1,12 @@
 //! The reply that sends a client elsewhere.
 
-use ::http::{HeaderValue, Request, Response, StatusCode, header};
+use ::http::{HeaderValue, StatusCode};
 
 use super::{Scope, render};
 use crate::{
     config::value::Template,
-    exchange::{Body, Exchange},
+    exchange::{Body, Exchange, Request, Response},
+    http::Known,
 };
 
 /// Sends a client elsewhere.
@@ -19,16 +20,16 @@ pub struct Redirect {
 
 impl Redirect {
     /// The reply to a request.
-    pub(crate) fn reply(&self, exchange: &Exchange, request: &Request<Body>) -> Response<Body> {
+    pub(crate) fn reply(&self, exchange: &Exchange, request: &Request) -> Response {
         let scope = Scope {
-            path: request.uri().path(),
-            query: request.uri().query(),
-            method: request.method().as_str(),
+            path: request.uri.path(),
+            query: request.uri.query(),
+            method: request.method.as_str(),
         };
         let mut response = Response::new(Body::Empty);
-        *response.status_mut() = self.status;
+        response.status = self.status;
         if let Ok(place) = HeaderValue::try_from(render(&self.to, exchange, scope)) {
-            response.headers_mut().insert(header::LOCATION, place);
+            response.headers.insert(Known::Location, place);
         }
         response
     }

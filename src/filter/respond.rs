@@ -1,25 +1,28 @@
 //! The reply that a route gives by itself.
 
-use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use ::http::StatusCode;
 use bytes::Bytes;
 
-use crate::exchange::Body;
+use crate::{
+    exchange::{Body, Response},
+    http::{Headers, Known, Value},
+};
 
 /// Answers without asking anybody.
 #[derive(Clone, Debug)]
 pub struct Respond {
     status: StatusCode,
-    headers: HeaderMap,
+    headers: Headers,
     body: Bytes,
 }
 
 impl Respond {
     /// Makes the reply; plain text unless the headers say otherwise.
-    pub fn new(status: StatusCode, mut headers: HeaderMap, body: impl Into<Bytes>) -> Self {
+    pub fn new(status: StatusCode, mut headers: Headers, body: impl Into<Bytes>) -> Self {
         let body = body.into();
-        if !body.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
-            let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-            headers.insert(header::CONTENT_TYPE, plain);
+        if !body.is_empty() && !headers.contains(Known::ContentType) {
+            let plain = Value::from_static("text/plain; charset=utf-8");
+            headers.insert(Known::ContentType, plain);
         }
         Self {
             status,
@@ -34,15 +37,16 @@ impl Respond {
     }
 
     /// The header fields of the reply.
-    pub fn headers(&self) -> &HeaderMap {
+    pub fn headers(&self) -> &Headers {
         &self.headers
     }
 
     /// The reply to a request.
-    pub(crate) fn reply(&self) -> Response<Body> {
-        let mut response = Response::new(Body::full(self.body.clone()));
-        *response.status_mut() = self.status;
-        response.headers_mut().clone_from(&self.headers);
-        response
+    pub(crate) fn reply(&self) -> Response {
+        Response {
+            status: self.status,
+            headers: self.headers.clone(),
+            body: Body::full(self.body.clone()),
+        }
     }
 }

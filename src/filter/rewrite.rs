@@ -2,13 +2,14 @@
 //!
 //! What is not rewritten is forwarded byte for byte.
 
-use ::http::{HeaderValue, Request, Uri, header, uri::PathAndQuery};
+use ::http::{HeaderValue, Uri, uri::PathAndQuery};
 use regex::Regex;
 
 use super::{Scope, Verdict, render};
 use crate::{
     config::value::Template,
-    exchange::{BadRequest, Body, Exchange, Failure},
+    exchange::{BadRequest, Exchange, Failure, Request},
+    http::Known,
 };
 
 /// Rewrites path and host of a request.
@@ -38,27 +39,27 @@ impl RewriteFilter {
     pub(super) fn on_request(
         &self,
         exchange: &Exchange,
-        request: &mut Request<Body>,
+        request: &mut Request,
     ) -> Result<Verdict, Failure> {
         if let Some(rule) = &self.path
-            && let Some(path) = rule.apply(request.uri().path())
+            && let Some(path) = rule.apply(request.uri.path())
         {
-            let target = match request.uri().query() {
+            let target = match request.uri.query() {
                 Some(query) => format!("{path}?{query}"),
                 None => path,
             };
             let target = PathAndQuery::try_from(target).map_err(|_| BadRequest::Target)?;
-            *request.uri_mut() = Uri::from(target);
+            request.uri = Uri::from(target);
         }
         if let Some(host) = &self.host {
             let scope = Scope {
-                path: request.uri().path(),
-                query: request.uri().query(),
-                method: request.method().as_str(),
+                path: request.uri.path(),
+                query: request.uri.query(),
+                method: request.method.as_str(),
             };
             let host = HeaderValue::try_from(render(host, exchange, scope));
             let host = host.map_err(|_| BadRequest::Host)?;
-            request.headers_mut().insert(header::HOST, host);
+            request.headers.insert(Known::Host, host);
         }
         Ok(Verdict::Continue)
     }

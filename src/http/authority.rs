@@ -7,47 +7,38 @@
 
 use std::net::Ipv6Addr;
 
-use http::header::HOST;
-use http::{HeaderMap, HeaderValue, Version};
+use http::Version;
+use smallvec::SmallVec;
 
+use super::headers::{Headers, Known, Value};
 use crate::exchange::BadRequest;
 
-/// A valid `host[:port]`, in lower case.
-///
-/// Shares the buffer of the field it was read from when that was canonical
-/// already, so that the usual request costs no allocation.
+/// A valid `host[:port]`, in lower case. The usual name costs no allocation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Authority {
-    text: HeaderValue,
+    text: SmallVec<[u8; INLINE]>,
     host_len: usize,
     port: Option<u16>,
 }
 
 impl Authority {
-    /// Reads the value of a Host field.
+    /// Reads the value of a Host field, of an absolute-form target or of `:authority`.
     ///
     /// # Errors
     /// [`BadRequest::Host`] for user information, an empty or malformed name, a
     /// zone id, or a port that is no number up to 65535.
-    pub fn parse(value: &HeaderValue) -> Result<Self, BadRequest> {
-        let parts = Parts::scan(value.as_bytes())?;
-        if parts.canonical {
-            return Ok(Self {
-                text: value.clone(),
-                host_len: parts.host_len,
-                port: parts.port,
-            });
-        }
-        parts.rewrite(value.as_bytes())
-    }
-
-    /// Reads the authority of an absolute-form target or of `:authority`.
-    ///
-    /// # Errors
-    /// As [`Authority::parse`].
-    pub fn from_text(text: &str) -> Result<Self, BadRequest> {
-        let value = HeaderValue::from_str(text).map_err(|_| BadRequest::Host)?;
-        Self::parse(&value)
+    pub fn parse(text: &[u8]) -> Result<Self, BadRequest> {
+        let parts = Parts::scan(text)?;
+        let (text, host_len) = if parts.canonical {
+            (SmallVec::from_slice(text), parts.host_len)
+        } else {
+            parts.rewrite(text)
+        };
+        Ok(Self {
+            text,
+            host_len,
+            port: parts.port,
+        })
     }
 
     /// The host in lower case, without port and without a final dot; IPv6 in brackets.
@@ -62,12 +53,13 @@ impl Authority {
 
     /// Host and port as they go into a Host field.
     pub fn as_str(&self) -> &str {
-        self.text.to_str().unwrap_or_default()
+        // Nothing but ASCII gets in here.
+        std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
-    /// The value of a Host field for this authority; shares the buffer.
-    pub fn to_header_value(&self) -> HeaderValue {
-        self.text.clone()
+    /// The value of a Host field for this authority.
+    pub fn as_value(&self) -> Value<'_> {
+        Value::of_checked(&self.text)
     }
 
     /// Tells whether both name the same host and port.
@@ -87,14 +79,17 @@ impl Authority {
 pub fn effective_authority(
     version: Version,
     target: Option<&str>,
-    headers: &HeaderMap,
+    headers: &Headers,
 ) -> Result<Option<Authority>, BadRequest> {
-    let mut lines = headers.get_all(HOST).iter();
-    let host = lines.next().map(Authority::parse).transpose()?;
-    if lines.next().is_some() {
+    let host = headers.get(Known::Host).map(Value::as_bytes);
+    let host = host.map(Authority::parse).transpose()?;
+    if headers.get_all(Known::Host).nth(1).is_some() {
         return Err(BadRequest::Host);
     }
-    let target = target.map(Authority::from_text).transpose()?;
+    let target = target
+        .map(str::as_bytes)
+        .map(Authority::parse)
+        .transpose()?;
     if version >= Version::HTTP_2 {
         return match (target, host) {
             (Some(target), Some(host)) if !target.same(&host) => Err(BadRequest::Host),
@@ -160,8 +155,8 @@ impl Parts {
         })
     }
 
-    /// Writes the canonical form of a text that was not.
-    fn rewrite(&self, text: &[u8]) -> Result<Authority, BadRequest> {
+    /// The canonical form of a text that was not, and how much of it is the host.
+    fn rewrite(&self, text: &[u8]) -> (SmallVec<[u8; INLINE]>, usize) {
         let mut host = match self.ipv6 {
             Some(address) => format!("[{address}]"),
             None => String::from_utf8_lossy(&text[..self.host_len]).to_ascii_lowercase(),
@@ -171,12 +166,7 @@ impl Parts {
             host.push(':');
             host.push_str(itoa::Buffer::new().format(port));
         }
-        let text = HeaderValue::try_from(host).map_err(|_| BadRequest::Host)?;
-        Ok(Authority {
-            text,
-            host_len,
-            port: self.port,
-        })
+        (SmallVec::from_vec(host.into_bytes()), host_len)
     }
 }
 
@@ -222,19 +212,19 @@ fn read_port(digits: &[u8]) -> Result<Option<u16>, BadRequest> {
     u16::try_from(port).map(Some).map_err(|_| BadRequest::Host)
 }
 
+/// Room for a name without an allocation.
+const INLINE: usize = 48;
 /// Longest name that DNS can hold (RFC 1035 section 2.3.4).
 const HOST_BYTES_MAX: usize = 253;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::headers::fields;
 
-    fn hosts(values: &[&str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(HOST, HeaderValue::from_str(value).unwrap());
-        }
-        headers
+    fn hosts(values: &[&str]) -> Headers {
+        let lines: Vec<_> = values.iter().map(|value| ("host", *value)).collect();
+        fields(&lines)
     }
 
     #[test]
@@ -255,7 +245,7 @@ mod tests {
             ("[0:0:0:0:0:0:0:1]:443", "[::1]", Some(443), "[::1]:443"),
             ("[2001:DB8::A]", "[2001:db8::a]", None, "[2001:db8::a]"),
         ] {
-            let authority = Authority::from_text(text).unwrap();
+            let authority = Authority::parse(text.as_bytes()).unwrap();
             assert_eq!(authority.host(), host, "{text}");
             assert_eq!(authority.port(), port, "{text}");
             assert_eq!(authority.as_str(), whole, "{text}");
@@ -289,10 +279,14 @@ mod tests {
             "a:1:2",
             "ä",
         ] {
-            assert_eq!(Authority::from_text(text), Err(BadRequest::Host), "{text}");
+            assert_eq!(
+                Authority::parse(text.as_bytes()),
+                Err(BadRequest::Host),
+                "{text}"
+            );
         }
         let long = "a".repeat(254);
-        assert_eq!(Authority::from_text(&long), Err(BadRequest::Host));
+        assert_eq!(Authority::parse(long.as_bytes()), Err(BadRequest::Host));
     }
 
     #[test]
@@ -328,15 +322,5 @@ mod tests {
         assert_eq!(read(Some("a"), &["b"]), Err(BadRequest::Host));
         assert_eq!(read(Some("a:1"), &["a:2"]), Err(BadRequest::Host));
         assert_eq!(read(None, &[]), Err(BadRequest::Host));
-    }
-
-    #[test]
-    fn a_canonical_host_is_not_copied() {
-        let value = HeaderValue::from_str("shop.example:8080").unwrap();
-        let authority = Authority::parse(&value).unwrap();
-        assert_eq!(
-            authority.text.as_bytes().as_ptr(),
-            value.as_bytes().as_ptr()
-        );
     }
 }

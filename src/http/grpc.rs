@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::headers::{Headers, Known};
 use crate::exchange::Failure;
 
 /// Whether the content type says gRPC.
-pub fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| {
+pub fn is_grpc(headers: &Headers) -> bool {
+    headers.get(Known::ContentType).is_some_and(|kind| {
         let rest = kind.as_bytes().strip_prefix(b"application/grpc");
         // `application/grpc-web` is another protocol.
         rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
@@ -40,13 +41,22 @@ pub fn status_of(failure: Failure) -> u16 {
     }
 }
 
-/// The status in the trailers of a call, or in the head of one that is all head.
+/// The status in the trailers of a call.
 ///
 /// None where there is none; a status that is no number stands for UNKNOWN, as clients
 /// take it.
-pub fn status_in(fields: &HeaderMap) -> Option<u8> {
-    let status = fields.get(STATUS)?.to_str().unwrap_or_default();
-    Some(status.parse().unwrap_or(UNKNOWN_U8))
+pub fn status_in(trailers: &HeaderMap) -> Option<u8> {
+    Some(read_status(trailers.get(STATUS)?.as_bytes()))
+}
+
+/// The same in the head of a call that is all head.
+pub fn status_in_head(headers: &Headers) -> Option<u8> {
+    Some(read_status(headers.get(Known::GrpcStatus)?.as_bytes()))
+}
+
+fn read_status(status: &[u8]) -> u8 {
+    let status = std::str::from_utf8(status).unwrap_or_default();
+    status.parse().unwrap_or(UNKNOWN_U8)
 }
 
 /// Whether a status says that the endpoint failed, and not that the call was wrong, refused
@@ -66,8 +76,8 @@ pub const fn failure_word(status: u8) -> &'static str {
 }
 
 /// Reads `grpc-timeout`: at most eight digits and a unit.
-pub fn read_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(TIMEOUT)?.as_bytes();
+pub fn read_timeout(headers: &Headers) -> Option<Duration> {
+    let value = headers.get(Known::GrpcTimeout)?.as_bytes();
     let (unit, digits) = value.split_last()?;
     if digits.is_empty() || digits.len() > DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -113,9 +123,9 @@ pub enum Pushback {
 }
 
 /// Reads `grpc-retry-pushback-ms`; what is no number from 0 on means never.
-pub fn read_pushback(headers: &HeaderMap) -> Option<Pushback> {
-    let value = headers.get("grpc-retry-pushback-ms")?;
-    let wait = value.to_str().ok().and_then(|value| value.parse().ok());
+pub fn read_pushback(headers: &Headers) -> Option<Pushback> {
+    let value = headers.get(Known::GrpcRetryPushbackMs)?;
+    let wait = value.to_str().and_then(|value| value.parse().ok());
     Some(wait.map_or(Pushback::Never, |wait: u32| {
         Pushback::Wait(Duration::from_millis(wait.into()))
     }))
@@ -150,10 +160,6 @@ pub fn percent_encode(message: &str) -> String {
 pub const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// What a person may read about the status.
 pub const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-/// How long the client waits for the end of the call.
-pub const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
-/// How many attempts were made before this one.
-pub const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
 const DIGITS_MAX: usize = 8;
 const UNKNOWN_U8: u8 = 2;
@@ -171,6 +177,7 @@ const UNAUTHENTICATED: u16 = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::headers::fields;
 
     #[test]
     fn only_grpc_itself_is_taken_for_it() {
@@ -181,8 +188,7 @@ mod tests {
             ("application/grpc-web", false),
             ("application/json", false),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, kind.parse().unwrap());
+            let headers = fields(&[("content-type", kind)]);
             assert_eq!(is_grpc(&headers), expected, "{kind}");
         }
     }
@@ -212,8 +218,7 @@ mod tests {
             ("-1S", None),
             ("1.5S", None),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(TIMEOUT, text.parse().unwrap());
+            let headers = fields(&[("grpc-timeout", text)]);
             assert_eq!(read_timeout(&headers), expected, "{text:?}");
         }
     }
@@ -230,8 +235,8 @@ mod tests {
         ] {
             let written = write_timeout(timeout).unwrap();
             assert_eq!(written.to_str().unwrap(), expected);
-            let mut headers = HeaderMap::new();
-            headers.insert(TIMEOUT, written);
+            let mut headers = Headers::new();
+            headers.insert(Known::GrpcTimeout, written);
             assert!(read_timeout(&headers).unwrap() <= timeout);
         }
     }
@@ -244,11 +249,10 @@ mod tests {
             ("-1", Pushback::Never),
             ("soon", Pushback::Never),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert("grpc-retry-pushback-ms", text.parse().unwrap());
+            let headers = fields(&[("grpc-retry-pushback-ms", text)]);
             assert_eq!(read_pushback(&headers), Some(expected), "{text}");
         }
-        assert_eq!(read_pushback(&HeaderMap::new()), None);
+        assert_eq!(read_pushback(&Headers::new()), None);
     }
 
     #[test]

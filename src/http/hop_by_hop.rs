@@ -4,9 +4,10 @@
 //! comes from the endpoint. Source: RFC 9110 section 7.6.1, and for `Proxy` the
 //! "httpoxy" reports (CVE-2016-5385 and kin).
 
-use http::header::{CONNECTION, TE, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderName;
 use smallvec::SmallVec;
+
+use super::headers::{AsName, Headers, Known, Names, Value};
 
 /// Whether the exchange is about to switch protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,52 +19,58 @@ pub enum Switching {
 }
 
 /// Strips a request. Of `TE` only `trailers` stays.
-pub fn strip_request(headers: &mut HeaderMap, switching: Switching) {
-    let found = Found::scan(headers, Direction::Request);
-    if found.te {
+pub fn strip_request(headers: &mut Headers, switching: Switching) {
+    if headers.contains(Known::Te) {
         keep_te_trailers(headers);
     }
-    found.strip(headers, switching);
+    strip(headers, switching, OF_REQUESTS);
 }
 
 /// Strips a response.
-pub fn strip_response(headers: &mut HeaderMap, switching: Switching) {
-    let found = Found::scan(headers, Direction::Response);
-    if found.te {
-        headers.remove(TE);
+pub fn strip_response(headers: &mut Headers, switching: Switching) {
+    strip(headers, switching, OF_RESPONSES);
+}
+
+fn strip(headers: &mut Headers, switching: Switching, always: Names) {
+    let there = headers.names();
+    if !there.meets(always.and(CONNECTION_AND_UPGRADE)) {
+        return;
     }
-    found.strip(headers, switching);
+    if there.contains(Some(Known::Connection)) {
+        strip_connection(headers, switching);
+    }
+    headers.remove_all(always);
+    if headers.contains(Known::Upgrade) {
+        match switching {
+            Switching::No => {
+                headers.remove(Known::Upgrade);
+            }
+            Switching::Yes => headers.insert(Known::Connection, Value::from_static("upgrade")),
+        }
+    }
 }
 
 /// Tells whether a field name has an underscore, which some servers read as a dash.
-pub fn has_underscore(headers: &HeaderMap) -> bool {
-    headers.keys().any(is_underscored)
+pub fn has_underscore(headers: &Headers) -> bool {
+    // No known name has one.
+    headers.unknown_names().any(is_underscored)
 }
 
-/// Removes the fields whose name has an underscore; says how many names these were.
-pub fn drop_underscores(headers: &mut HeaderMap) -> usize {
-    let names: SmallVec<[HeaderName; 4]> = headers
-        .keys()
-        .filter(|name| is_underscored(name))
-        .cloned()
-        .collect();
-    for name in &names {
-        headers.remove(name);
-    }
-    names.len()
+/// Removes the fields whose name has an underscore; says how many lines these were.
+pub fn drop_underscores(headers: &mut Headers) -> usize {
+    headers.retain_unknown(|name| !is_underscored(name))
 }
 
 /// Tells whether the list of tokens in a field (`Connection`, `Upgrade`, `TE`) has this one.
-pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+pub fn has_token(headers: &Headers, name: impl AsName, token: &str) -> bool {
     headers
         .get_all(name)
-        .iter()
         .flat_map(tokens)
         .any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// The comma-separated items of a field value without surrounding white space.
-pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+pub(super) fn tokens(value: Value<'_>) -> impl Iterator<Item = &[u8]> {
     value
         .as_bytes()
         .split(|&byte| byte == b',')
@@ -71,77 +78,20 @@ pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
         .filter(|token| !token.is_empty())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Request,
-    Response,
-}
-
-/// Which of the fields are there: one pass instead of a hash lookup for each, and for most
-/// requests all that there is to do.
-#[derive(Default)]
-struct Found {
-    connection: bool,
-    te: bool,
-    upgrade: bool,
-    /// Those that always go.
-    others: SmallVec<[HeaderName; 2]>,
-}
-
-impl Found {
-    fn scan(headers: &HeaderMap, direction: Direction) -> Self {
-        let mut found = Self::default();
-        for name in headers.keys() {
-            match name.as_str() {
-                "connection" => found.connection = true,
-                "te" => found.te = true,
-                "upgrade" => found.upgrade = true,
-                "transfer-encoding"
-                | "keep-alive"
-                | "proxy-connection"
-                | "proxy-authenticate"
-                | "proxy-authorization"
-                | "proxy-authentication-info"
-                | "http2-settings" => found.others.push(name.clone()),
-                "proxy" if direction == Direction::Request => found.others.push(name.clone()),
-                _ => {}
-            }
-        }
-        found
-    }
-
-    fn strip(self, headers: &mut HeaderMap, switching: Switching) {
-        if self.connection {
-            strip_connection(headers, switching);
-        }
-        for name in &self.others {
-            headers.remove(name);
-        }
-        match switching {
-            Switching::No if self.upgrade => {
-                headers.remove(UPGRADE);
-            }
-            Switching::Yes if self.upgrade => {
-                headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            }
-            Switching::No | Switching::Yes => {}
-        }
-    }
-}
-
 /// Removes Connection and what it names, as far as a peer may name it.
-fn strip_connection(headers: &mut HeaderMap, switching: Switching) {
-    let lines: SmallVec<[HeaderValue; 2]> = headers.get_all(CONNECTION).iter().cloned().collect();
-    headers.remove(CONNECTION);
-    for token in lines.iter().flat_map(tokens) {
-        if is_common_option(token) {
-            continue;
-        }
+fn strip_connection(headers: &mut Headers, switching: Switching) {
+    let named: SmallVec<[HeaderName; 2]> = headers
+        .get_all(Known::Connection)
+        .flat_map(tokens)
+        .filter(|token| !is_common_option(token))
         // What is no field name is no field either.
-        let Ok(name) = HeaderName::from_bytes(token) else {
-            continue;
-        };
-        let kept_here = name == TE || (name == UPGRADE && switching == Switching::Yes);
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
+        .collect();
+    headers.remove(Known::Connection);
+    for name in &named {
+        let known = name.as_name().known;
+        let kept_here = known == Some(Known::Te)
+            || (known == Some(Known::Upgrade) && switching == Switching::Yes);
         if !kept_here && !is_protected(name.as_str()) {
             headers.remove(name);
         }
@@ -164,18 +114,33 @@ fn is_protected(name: &str) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
-fn keep_te_trailers(headers: &mut HeaderMap) {
-    if has_token(headers, &TE, "trailers") {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+fn keep_te_trailers(headers: &mut Headers) {
+    if has_token(headers, Known::Te, "trailers") {
+        headers.insert(Known::Te, Value::from_static("trailers"));
     } else {
-        headers.remove(TE);
+        headers.remove(Known::Te);
     }
 }
 
-fn is_underscored(name: &HeaderName) -> bool {
+fn is_underscored(name: &[u8]) -> bool {
     // Names are too short for a wider search to pay.
-    name.as_str().bytes().any(|byte| byte == b'_')
+    name.contains(&b'_')
 }
+
+const CONNECTION_AND_UPGRADE: Names = Names::of(&[Known::Connection, Known::Upgrade]);
+
+/// What always goes from a message.
+const OF_BOTH: Names = Names::of(&[
+    Known::TransferEncoding,
+    Known::KeepAlive,
+    Known::ProxyConnection,
+    Known::ProxyAuthenticate,
+    Known::ProxyAuthorization,
+    Known::ProxyAuthenticationInfo,
+    Known::Http2Settings,
+]);
+const OF_REQUESTS: Names = OF_BOTH.and(Names::of(&[Known::Proxy]));
+const OF_RESPONSES: Names = OF_BOTH.and(Names::of(&[Known::Te]));
 
 const PROTECTED: [&str; 20] = [
     "authorization",
@@ -205,20 +170,10 @@ const PROTECTED_PREFIXES: [&str; 2] = ["x-forwarded-", "x-sluicegate-"];
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::headers::{fields as headers, sorted};
 
-    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            headers.append(name, value.parse().unwrap());
-        }
-        headers
-    }
-
-    fn names(headers: &HeaderMap) -> Vec<&str> {
-        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
-        names
+    fn names(headers: &Headers) -> Vec<String> {
+        sorted(headers).into_iter().map(|(name, _)| name).collect()
     }
 
     #[test]
@@ -263,14 +218,15 @@ mod tests {
         let mut request = headers(&lines);
         strip_request(&mut request, Switching::No);
         assert_eq!(request.len(), lines.len() - 1);
-        assert!(!request.contains_key(CONNECTION));
+        assert!(!request.contains(Known::Connection));
     }
 
     #[test]
     fn te_keeps_trailers_and_nothing_else() {
         let mut request = headers(&[("te", "gzip, Trailers;q=1, trailers"), ("connection", "TE")]);
         strip_request(&mut request, Switching::No);
-        assert_eq!(request, headers(&[("te", "trailers")]));
+        assert_eq!(request.len(), 1);
+        assert_eq!(request.get(Known::Te).unwrap(), "trailers");
         let mut request = headers(&[("te", "gzip")]);
         strip_request(&mut request, Switching::No);
         assert!(request.is_empty());
@@ -285,10 +241,8 @@ mod tests {
         ];
         let mut request = headers(&lines);
         strip_request(&mut request, Switching::Yes);
-        assert_eq!(
-            request,
-            headers(&[("connection", "upgrade"), ("upgrade", "websocket")])
-        );
+        let expected = headers(&[("connection", "upgrade"), ("upgrade", "websocket")]);
+        assert_eq!(sorted(&request), sorted(&expected));
         let mut response = headers(&lines);
         strip_response(&mut response, Switching::No);
         assert!(response.is_empty());
@@ -313,7 +267,7 @@ mod tests {
             ("x-a", "a_b"),
         ]);
         assert!(has_underscore(&request));
-        assert_eq!(drop_underscores(&mut request), 1);
+        assert_eq!(drop_underscores(&mut request), 2);
         assert!(!has_underscore(&request));
         assert_eq!(names(&request), ["x-a"]);
     }

@@ -12,12 +12,16 @@ pub mod date;
 pub mod forwarded;
 pub mod grpc;
 pub mod grpc_web;
+pub mod headers;
 pub mod hop_by_hop;
 pub mod method;
 pub mod path;
 pub mod query;
 pub mod request_id;
+pub mod token;
 pub mod trailer;
 pub mod upgrade;
 pub mod via;
 pub mod websocket;
+
+pub use headers::{Headers, Known, Names, Value};

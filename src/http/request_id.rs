@@ -5,6 +5,8 @@
 
 use http::HeaderValue;
 
+use super::headers::Value;
+
 /// A made identity in its text form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId([u8; TEXT_BYTES]);
@@ -57,7 +59,7 @@ impl std::fmt::Display for RequestId {
 
 /// Tells whether an identity that came with a request can be kept: 1 to 128 visible ASCII
 /// bytes, so that it fits a log line and cannot forge one.
-pub fn is_acceptable(value: &HeaderValue) -> bool {
+pub fn is_acceptable(value: Value<'_>) -> bool {
     let bytes = value.as_bytes();
     (1..=BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
 }
@@ -69,6 +71,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::headers::AsValue as _;
 
     #[test]
     fn the_text_is_that_of_the_standard() {
@@ -76,7 +79,7 @@ mod tests {
         let random = (0xcc3 << 64) | 0x18c4_dc0c_0c07_398f;
         let id = RequestId::new(0x017f_22e2_79b0, random);
         assert_eq!(id.as_str(), "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
-        assert!(is_acceptable(&id.to_header_value().unwrap()));
+        assert!(is_acceptable(id.to_header_value().unwrap().as_value()));
     }
 
     #[test]
@@ -91,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_could_break_a_log_line_is_not_kept() {
-        let keep = |text: &[u8]| is_acceptable(&HeaderValue::from_bytes(text).unwrap());
+        let keep = |text: &[u8]| is_acceptable(HeaderValue::from_bytes(text).unwrap().as_value());
         assert!(keep(b"abc-123/=+"));
         assert!(keep(&[b'a'; 128]));
         for text in [&b""[..], b"a b", b"a\tb", b"\xc3\xa9", &[b'a'; 129]] {

@@ -5,11 +5,11 @@
 //! slip a second request past the proxy. Source: RFC 9110 section 7.8, RFC 6455
 //! section 4, CVE-2026-2833.
 
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use smallvec::SmallVec;
 
 use super::{
+    headers::{AsValue, Headers, Known, Value},
     hop_by_hop::{has_token, tokens},
     websocket::Handshake,
 };
@@ -42,17 +42,20 @@ impl Offer {
     pub fn read(
         version: Version,
         method: &Method,
-        headers: &HeaderMap,
+        headers: &Headers,
         body: RequestBody,
     ) -> Result<Option<Self>, BadRequest> {
-        if version != Version::HTTP_11 || !headers.contains_key(UPGRADE) {
+        if version != Version::HTTP_11 || !headers.contains(Known::Upgrade) {
             return Ok(None);
         }
-        if !has_token(headers, &CONNECTION, "upgrade") {
+        if !has_token(headers, Known::Connection, "upgrade") {
             return Ok(None);
         }
         let offer = Self {
-            lines: headers.get_all(UPGRADE).iter().cloned().collect(),
+            lines: headers
+                .get_all(Known::Upgrade)
+                .map(Value::to_header_value)
+                .collect(),
             made: None,
         };
         if offer.protocols().next().is_none() || (offer.is_websocket() && *method != Method::GET) {
@@ -87,12 +90,13 @@ impl Offer {
     ///
     /// # Errors
     /// [`Failure::UpgradeFailed`] when the answer is no proper 101.
-    pub fn check_answer(&self, status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
-        if status != StatusCode::SWITCHING_PROTOCOLS || !has_token(headers, &CONNECTION, "upgrade")
+    pub fn check_answer(&self, status: StatusCode, headers: &Headers) -> Result<(), Failure> {
+        if status != StatusCode::SWITCHING_PROTOCOLS
+            || !has_token(headers, Known::Connection, "upgrade")
         {
             return Err(Failure::UpgradeFailed);
         }
-        let mut taken = headers.get_all(UPGRADE).iter().flat_map(tokens).peekable();
+        let mut taken = headers.get_all(Known::Upgrade).flat_map(tokens).peekable();
         // Several are allowed: the layers of one protocol stack, all of them offered.
         let named = taken.peek().is_some();
         let proven = self
@@ -111,7 +115,8 @@ impl Offer {
     }
 
     fn protocols(&self) -> impl Iterator<Item = &[u8]> {
-        let offered = self.lines.iter().flat_map(tokens);
+        let lines = self.lines.iter().map(HeaderValue::as_value);
+        let offered = lines.flat_map(tokens);
         offered.filter(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
     }
 }
@@ -119,12 +124,10 @@ impl Offer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::headers::fields;
 
-    fn headers(connection: &str, upgrade: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONNECTION, connection.parse().unwrap());
-        headers.insert(UPGRADE, upgrade.parse().unwrap());
-        headers
+    fn headers(connection: &str, upgrade: &str) -> Headers {
+        fields(&[("connection", connection), ("upgrade", upgrade)])
     }
 
     fn read(connection: &str, upgrade: &str) -> Option<Offer> {
@@ -188,6 +191,6 @@ mod tests {
         assert!(!check(switching, "upgrade", ""));
         assert!(!check(switching, "close", "websocket"));
         assert!(!check(StatusCode::OK, "upgrade", "websocket"));
-        assert!(offer.check_answer(switching, &HeaderMap::new()).is_err());
+        assert!(offer.check_answer(switching, &Headers::new()).is_err());
     }
 }

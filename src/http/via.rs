@@ -3,10 +3,10 @@
 //! The proxy signs every request with a pseudonym and refuses one that carries it
 //! already. Source: RFC 9110 sections 7.6.2 and 7.6.3.
 
-use http::header::{MAX_FORWARDS, VIA};
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderValue, Method, Version};
 use memchr::memmem::Finder;
 
+use super::headers::{Headers, Known, Value};
 use super::hop_by_hop::tokens;
 
 /// The name by which this proxy stands in `Via`; made once, not per request.
@@ -45,7 +45,7 @@ impl Pseudonym {
     }
 
     /// Adds this proxy as the last that the message passed; `version` is the one it came in.
-    pub fn append(&self, headers: &mut HeaderMap, version: Version) {
+    pub fn append(&self, headers: &mut Headers, version: Version) {
         let [http_1_0, http_1_1, http_2, http_3] = &self.values;
         let value = match version {
             Version::HTTP_09 | Version::HTTP_10 => http_1_0,
@@ -53,12 +53,12 @@ impl Pseudonym {
             Version::HTTP_3 => http_3,
             _ => http_1_1,
         };
-        headers.append(VIA, value.clone());
+        headers.append(Known::Via, value);
     }
 
     /// Tells whether the message has passed this proxy before.
-    pub fn is_in(&self, headers: &HeaderMap) -> bool {
-        headers.get_all(VIA).iter().any(|value| {
+    pub fn is_in(&self, headers: &Headers) -> bool {
+        headers.get_all(Known::Via).any(|value| {
             self.finder.find(value.as_bytes()).is_some()
                 && tokens(value).any(|hop| self.is_hop(hop))
         })
@@ -89,24 +89,24 @@ pub enum MaxForwards {
 
 /// Obeys `Max-Forwards`, which counts only for OPTIONS and TRACE. A value that is no number
 /// is passed on as it is.
-pub fn obey_max_forwards(method: &Method, headers: &mut HeaderMap) -> MaxForwards {
+pub fn obey_max_forwards(method: &Method, headers: &mut Headers) -> MaxForwards {
     if *method != Method::OPTIONS && *method != Method::TRACE {
         return MaxForwards::Forward;
     }
-    let Some(number) = headers.get(MAX_FORWARDS).and_then(read_number) else {
+    let Some(number) = headers.get(Known::MaxForwards).and_then(read_number) else {
         return MaxForwards::Forward;
     };
     match number.checked_sub(1) {
         None => MaxForwards::AnswerHere,
         Some(left) => {
-            headers.insert(MAX_FORWARDS, HeaderValue::from(left));
+            headers.insert(Known::MaxForwards, HeaderValue::from(left));
             MaxForwards::Forward
         }
     }
 }
 
-fn read_number(value: &HeaderValue) -> Option<u64> {
-    let text = value.to_str().ok()?;
+fn read_number(value: Value<'_>) -> Option<u64> {
+    let text = value.to_str()?;
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // More digits than fit are more hops than there are.
     digits.then(|| text.parse().unwrap_or(u64::MAX))
@@ -115,6 +115,7 @@ fn read_number(value: &HeaderValue) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::headers::fields;
 
     #[test]
     fn the_own_name_is_found_wherever_it_stands() {
@@ -127,21 +128,18 @@ mod tests {
             ("1.1 x (sluicegate-a1)", false),
             ("sluicegate-a1", false),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.append(VIA, "1.1 first".parse().unwrap());
-            headers.append(VIA, value.parse().unwrap());
+            let headers = fields(&[("via", "1.1 first"), ("via", value)]);
             assert_eq!(own.is_in(&headers), expected, "{value}");
         }
-        assert!(!own.is_in(&HeaderMap::new()));
+        assert!(!own.is_in(&Headers::new()));
     }
 
     #[test]
     fn appending_keeps_earlier_hops_and_closes_the_loop() {
         let own = Pseudonym::new("a1").unwrap();
-        let mut headers = HeaderMap::new();
-        headers.append(VIA, "1.0 first".parse().unwrap());
+        let mut headers = fields(&[("via", "1.0 first")]);
         own.append(&mut headers, Version::HTTP_2);
-        let lines: Vec<_> = headers.get_all(VIA).iter().collect();
+        let lines: Vec<_> = headers.get_all(Known::Via).collect();
         assert_eq!(lines, ["1.0 first", "2 sluicegate-a1"]);
         assert!(own.is_in(&headers));
         assert!(!Pseudonym::new("a2").unwrap().is_in(&headers));
@@ -157,10 +155,16 @@ mod tests {
     #[test]
     fn max_forwards_is_lowered_to_zero_and_then_answered() {
         let obey = |method: Method, value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(MAX_FORWARDS, value.parse().unwrap());
+            let mut headers = fields(&[("max-forwards", value)]);
             let verdict = obey_max_forwards(&method, &mut headers);
-            (verdict, headers[MAX_FORWARDS].to_str().unwrap().to_owned())
+            (
+                verdict,
+                headers
+                    .get(Known::MaxForwards)
+                    .and_then(Value::to_str)
+                    .unwrap()
+                    .to_owned(),
+            )
         };
         let forward = |left: &str| (MaxForwards::Forward, left.to_owned());
         assert_eq!(obey(Method::OPTIONS, "2"), forward("1"));

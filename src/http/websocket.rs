@@ -3,9 +3,12 @@
 //! Source: RFC 6455 sections 4, 5.2 and 7.4.1; RFC 8441 for HTTP/2, where the handshake has
 //! no key: towards an HTTP/1.1 endpoint the proxy makes one.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::UPGRADE};
+use http::{HeaderName, HeaderValue};
 
-use super::base64;
+use super::{
+    base64,
+    headers::{Headers, Known},
+};
 
 /// The nonce of a client.
 pub const KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
@@ -29,24 +32,24 @@ impl Handshake {
     }
 
     /// Asks for it in a request.
-    pub fn ask(&self, headers: &mut HeaderMap) {
+    pub fn ask(&self, headers: &mut Headers) {
         if let Ok(key) = HeaderValue::try_from(self.key.as_str()) {
-            headers.insert(KEY, key);
+            headers.insert(Known::SecWebSocketKey, key);
         }
     }
 
     /// Whether an answer proves that this handshake was read.
-    pub fn is_accepted(&self, headers: &HeaderMap) -> bool {
+    pub fn is_accepted(&self, headers: &Headers) -> bool {
         let expected = accept_of(self.key.as_bytes());
         headers
-            .get(ACCEPT)
+            .get(Known::SecWebSocketAccept)
             .is_some_and(|accept| accept.as_bytes() == expected.as_bytes())
     }
 }
 
 /// What proves to the client who sent this key that it was read.
-pub fn proof_of(key: &HeaderValue) -> Option<HeaderValue> {
-    HeaderValue::try_from(accept_of(key.as_bytes())).ok()
+pub fn proof_of(key: &[u8]) -> Option<HeaderValue> {
+    HeaderValue::try_from(accept_of(key)).ok()
 }
 
 /// The same of a client, whose frames are masked with a key that nobody can foresee.
@@ -57,9 +60,9 @@ pub fn going_away_masked(key: [u8; 4]) -> [u8; 8] {
 }
 
 /// Whether the protocol that a 101 names is WebSocket.
-pub fn is_named(headers: &HeaderMap) -> bool {
+pub fn is_named(headers: &Headers) -> bool {
     headers
-        .get(UPGRADE)
+        .get(Known::Upgrade)
         .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
@@ -187,6 +190,7 @@ fn compress(state: &mut [u32; 5], block: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Value;
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -213,14 +217,16 @@ mod tests {
         let nonce = *b"the sample nonce";
         let handshake = Handshake::new(nonce);
         assert_eq!(handshake.key, "dGhlIHNhbXBsZSBub25jZQ==");
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         assert!(!handshake.is_accepted(&headers));
-        headers.insert(ACCEPT, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".parse().unwrap());
+        let proof = Value::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        headers.insert(Known::SecWebSocketAccept, proof);
         assert!(handshake.is_accepted(&headers));
-        let mut asked = HeaderMap::new();
+        let mut asked = Headers::new();
         handshake.ask(&mut asked);
-        assert_eq!(asked[KEY], "dGhlIHNhbXBsZSBub25jZQ==");
-        let proof = proof_of(&asked[KEY]).unwrap();
+        let key = asked.get(Known::SecWebSocketKey).unwrap();
+        assert_eq!(key, "dGhlIHNhbXBsZSBub25jZQ==");
+        let proof = proof_of(key.as_bytes()).unwrap();
         assert_eq!(proof, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 

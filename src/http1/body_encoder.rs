@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 use super::Framing;
 use super::chunk::is_trailer;
-use super::encode::put_field;
+use crate::http::headers::write_field;
 
 /// Frames one body and keeps its announced length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl BodyEncoder {
                 out.put_slice(b"0\r\n");
                 for (name, value) in trailers.into_iter().flatten() {
                     if is_trailer(name) {
-                        put_field(out, name.as_str().as_bytes(), value.as_bytes());
+                        write_field(out, name.as_str().as_bytes(), value.as_bytes());
                     }
                 }
                 out.put_slice(b"\r\n");

@@ -189,7 +189,7 @@ fn parse_trailers(
             FieldFault::Malformed => BodyFault::Chunk,
             FieldFault::TooMany => BodyFault::TrailersTooLarge,
         })?;
-    let mut trailers = fields.headers;
+    let mut trailers = fields.headers.to_map();
     if !trailers.keys().all(is_trailer) {
         let allowed = trailers.iter().filter(|(name, _)| is_trailer(name));
         trailers = allowed

@@ -1,13 +1,14 @@
 //! Heads to bytes (RFC 9112 sections 3 to 6).
 //!
-//! The framing fields are written from [`Framing`], never copied from the map: what goes
+//! The framing fields are written from [`Framing`], never copied from what arrived: what goes
 //! out is framed by what the codec understood, not by what somebody sent.
 
 use bytes::{BufMut, BytesMut};
-use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header as h};
+use http::{Method, StatusCode, Version};
 
 use super::Framing;
 use super::request::is_target_byte;
+use crate::http::{Headers, Known, Names, headers::write_field as put_field};
 
 /// Whether the connection stays open after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,23 +29,19 @@ pub fn encode_request_head(
     out: &mut BytesMut,
     method: &Method,
     target: &[u8],
-    headers: &HeaderMap,
+    headers: &Headers,
     framing: &Framing,
 ) {
     let method = method.as_str().as_bytes();
-    out.reserve(target.len() + usual_bytes(headers));
+    out.reserve(target.len() + FIRST_LINE_AND_FRAMING + headers.wire_bytes());
     out.put_slice(method);
     out.put_u8(b' ');
     put_target(out, target);
     out.put_slice(b" HTTP/1.1\r\n");
-    if let Some(host) = headers.get(h::HOST) {
+    if let Some(host) = headers.get(Known::Host) {
         put_field(out, b"host", host.as_bytes());
     }
-    for (name, value) in headers {
-        if *name != h::HOST && !is_framing(name) {
-            put_field(out, name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
+    headers.write(out, FRAMING_AND_HOST);
     put_framing(out, framing);
     out.put_slice(b"\r\n");
 }
@@ -64,31 +61,30 @@ pub fn encode_response_head(
     out: &mut BytesMut,
     version: Version,
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Headers,
     framing: &Framing,
     keep_alive: KeepAlive,
     date: Option<&[u8; 29]>,
 ) {
-    out.reserve(usual_bytes(headers));
+    out.reserve(FIRST_LINE_AND_FRAMING + headers.wire_bytes());
     put_status_line(out, status);
     let interim = status.is_informational();
     let switching = status == StatusCode::SWITCHING_PROTOCOLS;
     let framing = framing.towards(version);
-    let mut dated = interim;
-    for (name, value) in headers {
-        dated |= *name == h::DATE;
-        let left_out = is_framing(name) || (*name == h::CONNECTION && !switching);
-        if !left_out {
-            put_field(out, name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
+    let dated = interim || headers.contains(Known::Date);
+    let left_out = if switching {
+        FRAMING
+    } else {
+        FRAMING_AND_CONNECTION
+    };
+    headers.write(out, left_out);
     if let (false, Some(date)) = (dated, date) {
         put_field(out, b"date", date);
     }
     if !interim && status != StatusCode::NO_CONTENT {
         put_framing(out, &framing);
         if framing == Framing::None
-            && let Some(length) = headers.get(h::CONTENT_LENGTH)
+            && let Some(length) = headers.get(Known::ContentLength)
         {
             put_field(out, b"content-length", length.as_bytes());
         }
@@ -157,22 +153,9 @@ fn put_target(out: &mut BytesMut, target: &[u8]) {
     }
 }
 
-/// Appends one field line. Names are tokens and values have no line ends, by their types.
-pub(super) fn put_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
-    out.put_slice(name);
-    out.put_slice(b": ");
-    out.put_slice(value);
-    out.put_slice(b"\r\n");
-}
+const FRAMING: Names = Names::of(&[Known::ContentLength, Known::TransferEncoding]);
+const FRAMING_AND_HOST: Names = FRAMING.and(Names::of(&[Known::Host]));
+const FRAMING_AND_CONNECTION: Names = FRAMING.and(Names::of(&[Known::Connection]));
 
-fn is_framing(name: &HeaderName) -> bool {
-    *name == h::CONTENT_LENGTH || *name == h::TRANSFER_ENCODING
-}
-
-/// Room for a usual head with so many fields; a larger one makes the buffer grow. Adding
-/// up the real lengths costs more than it saves.
-fn usual_bytes(headers: &HeaderMap) -> usize {
-    const FIRST_LINE_AND_FRAMING: usize = 160;
-    const FIELD_LINE: usize = 48;
-    FIRST_LINE_AND_FRAMING + headers.len() * FIELD_LINE
-}
+/// Room for all of a head but the lines that are passed on.
+const FIRST_LINE_AND_FRAMING: usize = 160;

@@ -1,19 +1,20 @@
-//! Field lines to a `HeaderMap`, and in the same pass what they say about the framing
+//! Field lines to [`Headers`], and in the same pass what they say about the framing
 //! and the connection (RFC 9112 section 5, RFC 9110 section 7.6.1).
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
 
 use super::framing::{Codings, Length, trim};
-use super::name::{self, Role};
 use super::scan::find_colon;
-use super::spare;
+use crate::http::{
+    headers::{Headers, Known, Place},
+    token::is_token,
+};
 
 /// The field lines of a head or a trailer section.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    /// Names in lower case, values as slices of the head.
-    pub(super) headers: HeaderMap,
+    /// The lines as they stand in the head.
+    pub(super) headers: Headers,
     pub(super) length: Length,
     pub(super) codings: Codings,
     pub(super) connection: Connection,
@@ -61,8 +62,7 @@ impl Fields {
             return Err(FieldFault::TooMany);
         }
         let mut fields = Self {
-            // The proxy adds some of its own: growing the map later would move all of it.
-            headers: spare::take(count + ADDED).ok_or(FieldFault::TooMany)?,
+            headers: Headers::arrived(head),
             ..Self::default()
         };
         let last = ends.get(count).map_or(start, |end| end.saturating_sub(1));
@@ -82,7 +82,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Takes one line, `head[start..end]` without its CRLF, into the map.
+    /// Takes in one line, `head[start..end]` without its CRLF.
     fn add(
         &mut self,
         head: &Bytes,
@@ -96,26 +96,37 @@ impl Fields {
         }
         // A folded line begins with a blank and so has no token before its colon.
         let colon = find_colon(line).ok_or(FieldFault::Malformed)?;
-        let (name, role) = name::parse(&line[..colon]).map_err(|_| FieldFault::Malformed)?;
-        let (from, to) = trimmed(line, colon + 1);
-        if role != Role::Plain {
-            self.note(role, &line[from..to]);
+        let name = &line[..colon];
+        let known = Headers::look_up(name);
+        if known.is_none() && !is_token(name) {
+            return Err(FieldFault::Malformed);
         }
-        let value = value(head.slice(start + from..start + to), content)?;
-        self.headers
-            .try_append(name, value)
-            .map_err(|_| FieldFault::TooMany)?;
+        let (from, to) = trimmed(line, colon + 1);
+        let value = &line[from..to];
+        if content == Content::Suspect && count_controls(value) > 0 {
+            return Err(FieldFault::Malformed);
+        }
+        if let Some(known) = known {
+            self.note(known, value);
+        }
+        let place = Place {
+            start,
+            colon: start + colon,
+            value: (start + from, start + to),
+            end,
+        };
+        self.headers.push_arrived(known, &place);
         Ok(())
     }
 
-    fn note(&mut self, role: Role, value: &[u8]) {
-        match role {
-            Role::Plain => {}
-            Role::ContentLength => self.length.add(value),
-            Role::TransferEncoding => self.codings.add(value),
-            Role::Connection => self.connection.add(value),
-            Role::Upgrade => self.upgrade = true,
-            Role::Expect => self.expect.add(value),
+    fn note(&mut self, name: Known, value: &[u8]) {
+        match name {
+            Known::ContentLength => self.length.add(value),
+            Known::TransferEncoding => self.codings.add(value),
+            Known::Connection => self.connection.add(value),
+            Known::Upgrade => self.upgrade = true,
+            Known::Expect => self.expect.add(value),
+            _ => {}
         }
     }
 }
@@ -127,21 +138,6 @@ enum Content {
     Clean,
     /// One may be.
     Suspect,
-}
-
-/// Makes a value; refuses control bytes, among them a CR in the middle of a line and NUL.
-fn value(bytes: Bytes, content: Content) -> Result<HeaderValue, FieldFault> {
-    if content == Content::Suspect {
-        return HeaderValue::from_maybe_shared(bytes).map_err(|_| FieldFault::Malformed);
-    }
-    #[expect(
-        unsafe_code,
-        reason = "a second look at every byte is a twentieth of the work on a request"
-    )]
-    // SAFETY: the value is part of a line of a section whose only control bytes, DEL among
-    // them, are the CR and LF at its lines' ends, which are not part of the line.
-    let value = unsafe { HeaderValue::from_maybe_shared_unchecked(bytes) };
-    Ok(value)
 }
 
 /// Counts the bytes that stand in no field value: control bytes but for the tab, and DEL.
@@ -198,11 +194,10 @@ fn trimmed(line: &[u8], mut from: usize) -> (usize, usize) {
     (from, to)
 }
 
-/// Fields that the walk adds to a message, about.
-const ADDED: usize = 6;
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -227,6 +222,28 @@ mod tests {
             let fits = HeaderValue::from_bytes(&[byte]).is_ok();
             // A line feed would have ended the line before.
             assert_eq!(parsed.is_ok(), fits, "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn names_are_tokens() {
+        for byte in 0..=u8::MAX {
+            let name = [b'x', byte, b'y'];
+            let lines = [&name[..], b": 1\r\n\r\n"].concat();
+            let parsed = Fields::parse(&Bytes::from(lines), 0, &[7, 9], 10);
+            // A colon would have ended the name before.
+            let fits = is_token(&[byte]) || byte == b':';
+            assert_eq!(parsed.is_ok(), fits, "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn spelling_does_not_change_what_a_field_says() {
+        for spelling in ["content-length", "Content-Length", "cOnTeNt-lEnGtH"] {
+            let head = Bytes::from(format!("{spelling}: 7\r\n\r\n"));
+            let fields = Fields::parse(&head, 0, &[18, 20], 10).unwrap();
+            assert_eq!(fields.length, Length::Once(7));
+            assert_eq!(fields.headers.get(Known::ContentLength).unwrap(), "7");
         }
     }
 

@@ -5,6 +5,8 @@
 
 use http::Version;
 
+use crate::http::token::is_token;
+
 /// How the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -110,29 +112,7 @@ impl Codings {
 /// A coding name without parameters. Real codings with parameters do not exist, and
 /// `chunked;x` is how one parser is made to see a coding that the next one does not.
 fn is_coding(member: &[u8]) -> bool {
-    !member.is_empty() && member.iter().all(|&byte| is_token_byte(byte))
-}
-
-/// A byte of a token (RFC 9110 section 5.6.2).
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+    is_token(member)
 }
 
 /// Strips optional white space: spaces and tabs, nothing else (RFC 9110 section 5.6.3).

@@ -9,8 +9,7 @@
 //! Content-Length next to Transfer-Encoding and codings other than one `chunked` all
 //! end in a fault, never in a guess.
 //!
-//! - `request`, `response`: a head from bytes; `scan`, `field`, `name` and `framing` are
-//!   its parts; `spare` keeps header maps for the next head.
+//! - `request`, `response`: a head from bytes; `scan`, `field` and `framing` are its parts.
 //! - `body`, `chunk`: the bytes of a body, as they come.
 //! - `encode`, `body_encoder`: the way out.
 //!
@@ -23,11 +22,9 @@ mod chunk;
 pub mod encode;
 mod field;
 pub mod framing;
-mod name;
 pub mod request;
 pub mod response;
 mod scan;
-mod spare;
 
 pub use body::{BodyDecoder, BodyFault, Decoded};
 pub use body_encoder::{BodyEncoder, LengthFault};
@@ -35,7 +32,6 @@ pub use encode::{KeepAlive, encode_continue, encode_request_head, encode_respons
 pub use framing::Framing;
 pub use request::{RequestHead, parse_request_head};
 pub use response::{ResponseFault, ResponseHead, parse_response_head};
-pub use spare::recycle;
 
 /// What a head may cost at most; also bounds the trailer section of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

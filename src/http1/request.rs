@@ -4,14 +4,17 @@
 //! a choice; Host and the authority are checked later, by `http::authority`.
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, Method, Version};
+use http::{Method, Version};
 use memchr::memchr;
 
 use super::HeadLimits;
 use super::field::{Expect, FieldFault, Fields};
-use super::framing::{Codings, Framing, Length, is_token_byte};
+use super::framing::{Codings, Framing, Length};
 use super::scan;
-use crate::exchange::BadRequest;
+use crate::{
+    exchange::BadRequest,
+    http::{Headers, token::is_token_byte},
+};
 
 /// The head of a request.
 #[derive(Clone, Debug)]
@@ -23,7 +26,7 @@ pub struct RequestHead {
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
     /// Every field as it came, the hop-by-hop ones too; values are slices of the head.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// How the body ends; never until-close.
     pub framing: Framing,
     /// The client lets the connection persist after this exchange.

@@ -4,14 +4,16 @@
 //! not be able to make its answer end elsewhere for the client than for the proxy.
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 
 use super::HeadLimits;
 use super::field::{FieldFault, Fields};
 use super::framing::{Codings, Framing, Length};
 use super::scan;
-use crate::exchange::Failure;
+use crate::{
+    exchange::Failure,
+    http::{Headers, Known},
+};
 
 /// The head of a response.
 #[derive(Clone, Debug)]
@@ -21,7 +23,7 @@ pub struct ResponseHead {
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
     /// Every field as it came; values are slices of the head.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// How the body ends.
     pub framing: Framing,
     /// The connection can carry another exchange once this body has ended.
@@ -81,8 +83,9 @@ fn parse_head(
     let (version, status) = parse_status_line(line).ok_or(ResponseFault::Malformed)?;
     let mut fields = Fields::parse(head, first + 1, lines, limits.headers_max)?;
     if let Length::Repeated(length) = fields.length {
-        // An answer to HEAD hands its length on as it stands in the map.
-        fields.headers.insert(CONTENT_LENGTH, length.into());
+        // An answer to HEAD hands its length on as it stands among the fields.
+        let length = HeaderValue::from(length);
+        fields.headers.insert(Known::ContentLength, length);
     }
     let framing = framing(&fields, version, status, request_method)?;
     let keep_alive = framing != Framing::UntilClose

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::{HeaderMap, StatusCode};
+use ::http::StatusCode;
 use tokio::{
     sync::{Notify, futures::Notified},
     task::AbortHandle,
@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     exchange::Interim,
     http::{
+        Headers,
         forwarded::{Hop, Scheme},
         hop_by_hop::{self, Switching},
     },
@@ -156,7 +157,7 @@ impl Connection {
     }
 
     /// Passes an interim response of an endpoint on, or drops it where that cannot be.
-    pub fn pass_interim(&self, status: StatusCode, mut headers: HeaderMap) {
+    pub fn pass_interim(&self, status: StatusCode, mut headers: Headers) {
         // Leave to send a body is given here, when the body is wanted.
         if status == StatusCode::CONTINUE {
             return;

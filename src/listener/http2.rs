@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, StatusCode};
+use http::StatusCode;
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use tokio::time::Instant;
 
@@ -21,7 +21,8 @@ use super::{
     websocket::{self, Reply},
 };
 use crate::{
-    exchange::{Body, Failure, Http2RequestBody},
+    exchange::{Body, Failure, Http2RequestBody, Request},
+    http::Headers,
     proxy,
     socket::{Buffered, HyperStream},
     state::Listener,
@@ -34,7 +35,7 @@ pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
     connection.protocol.set("HTTP/2.0");
     let listener = connection.known_listener();
     let (stream, received) = io.into_parts();
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|request: http::Request<Incoming>| {
         let connection = Rc::clone(&connection);
         async move { Ok::<_, Failure>(exchange(&connection, request).await) }
     });
@@ -129,28 +130,42 @@ fn is_flood(error: &hyper::Error) -> bool {
     })
 }
 
-async fn exchange(connection: &Rc<Connection>, mut request: Request<Incoming>) -> Response<Reply> {
+async fn exchange(
+    connection: &Rc<Connection>,
+    mut request: http::Request<Incoming>,
+) -> http::Response<Reply> {
     connection.requests.set(connection.requests.get() + 1);
-    let worker = &connection.worker;
-    let nonce = u128::from(worker.draw()) << 64 | u128::from(worker.draw());
-    let stream = websocket::take(&mut request, nonce.to_be_bytes());
+    let asked = websocket::take(&mut request);
+    let (head, incoming) = request.into_parts();
     let mut read = None;
-    let request = request.map(|body| {
-        if hyper::body::Body::is_end_stream(&body) {
-            return Body::Empty;
-        }
+    let body = if hyper::body::Body::is_end_stream(&incoming) {
+        Body::Empty
+    } else {
         let counted = read.insert(Rc::new(Cell::new(0)));
-        Body::Http2Request(Http2RequestBody::new(body, counted))
-    });
+        Body::Http2Request(Http2RequestBody::new(incoming, counted))
+    };
+    let mut request = Request {
+        method: head.method,
+        uri: head.uri,
+        version: head.version,
+        headers: Headers::from(&head.headers),
+        body,
+        handshake: None,
+    };
+    if asked.is_some() {
+        let worker = &connection.worker;
+        let nonce = u128::from(worker.draw()) << 64 | u128::from(worker.draw());
+        websocket::rephrase(&mut request, nonce.to_be_bytes());
+    }
     let mut response = Pin::from(Box::new(proxy::serve(connection, request))).await;
     if let Some(read) = read {
-        response.body_mut().count_request(read);
+        response.body.count_request(read);
     }
-    match stream {
-        Some(stream) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+    match asked {
+        Some(stream) if response.status == StatusCode::SWITCHING_PROTOCOLS => {
             websocket::switch(connection, response, stream)
         }
-        _ => response.map(|outgoing| Reply(Some(outgoing))),
+        _ => websocket::answer(response.status, &response.headers, Some(response.body)),
     }
 }
 

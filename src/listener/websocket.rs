@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{
     body::Incoming,
@@ -23,44 +23,43 @@ use hyper_util::rt::TokioIo;
 
 use super::{Connection, Exchanging};
 use crate::{
-    exchange::Failure,
-    http::websocket::{ACCEPT, Handshake},
+    exchange::{Failure, Request, Response},
+    http::{Headers, Known, Names, Value, websocket::Handshake},
     proxy::{self, Carries, Outgoing},
     server::task,
     socket::{Buffered, Stream},
 };
 
-/// Takes an extended CONNECT for a WebSocket: the request is a GET afterwards.
-///
-/// None for every other request, which stays as it is.
-pub(super) fn take(request: &mut Request<Incoming>, nonce: [u8; 16]) -> Option<OnUpgrade> {
+/// The stream of an extended CONNECT for a WebSocket; none for every other request.
+pub(super) fn take(request: &mut http::Request<Incoming>) -> Option<OnUpgrade> {
     let protocol = request.extensions().get::<Protocol>();
     let asked = protocol.is_some_and(|name| name.as_str().eq_ignore_ascii_case("websocket"));
-    if *request.method() != Method::CONNECT || !asked {
-        return None;
-    }
-    let stream = upgrade::on(&mut *request);
+    (*request.method() == Method::CONNECT && asked).then(|| upgrade::on(request))
+}
+
+/// Makes of an extended CONNECT the GET that it would be in HTTP/1.1.
+pub(super) fn rephrase(request: &mut Request, nonce: [u8; 16]) {
     let handshake = Handshake::new(nonce);
-    *request.method_mut() = Method::GET;
-    let headers = request.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    request.method = Method::GET;
+    let headers = &mut request.headers;
+    headers.insert(Known::Connection, Value::from_static("upgrade"));
+    headers.insert(Known::Upgrade, Value::from_static("websocket"));
     handshake.ask(headers);
-    request.extensions_mut().insert(handshake);
-    Some(stream)
+    request.handshake = Some(handshake);
 }
 
 /// Answers for a 101 and starts to carry the bytes of the stream.
 pub(super) fn switch(
     connection: &Rc<Connection>,
-    response: Response<Outgoing>,
+    mut response: Response<Outgoing>,
     stream: OnUpgrade,
-) -> Response<Reply> {
-    let (mut head, mut outgoing) = response.into_parts();
-    head.status = StatusCode::OK;
-    for name in [header::CONNECTION, header::UPGRADE, ACCEPT] {
-        head.headers.remove(name);
-    }
+) -> http::Response<Reply> {
+    let mut outgoing = response.body;
+    response.headers.remove_all(Names::of(&[
+        Known::Connection,
+        Known::Upgrade,
+        Known::SecWebSocketAccept,
+    ]));
     let connection = Rc::clone(connection);
     task::spawn_local("websocket over http/2", async move {
         let ended = carry(&connection, stream, &mut outgoing).await;
@@ -70,7 +69,19 @@ pub(super) fn switch(
             Err(failure) => outgoing.cut(failure),
         }
     });
-    Response::from_parts(head, Reply(None))
+    answer(StatusCode::OK, &response.headers, None)
+}
+
+/// An answer in hyper's terms.
+pub(super) fn answer(
+    status: StatusCode,
+    headers: &Headers,
+    body: Option<Outgoing>,
+) -> http::Response<Reply> {
+    let mut answer = http::Response::new(Reply(body));
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers.to_map();
+    answer
 }
 
 async fn carry(

@@ -4,17 +4,17 @@
 //! versions have in common. Afterwards `Host` is the authority, and the target is in
 //! origin form.
 
-use ::http::{HeaderValue, Method, Request, Uri, Version, header, uri::PathAndQuery};
+use ::http::{Method, Uri, Version, uri::PathAndQuery};
 use bytes::Bytes;
 use http_body::Body as _;
 
 use crate::{
-    exchange::{BadRequest, Body, Exchange, Failure},
+    exchange::{BadRequest, Exchange, Failure, Request},
     http::{
-        authority::effective_authority,
+        Known, Value,
+        authority::{Authority, effective_authority},
         cookie, hop_by_hop,
         upgrade::{Offer, RequestBody},
-        websocket::Handshake,
     },
     listener::Connection,
     state::{RequestView, Underscores},
@@ -24,58 +24,57 @@ use crate::{
 pub(super) fn check(
     connection: &Connection,
     exchange: &mut Exchange,
-    request: &mut Request<Body>,
+    request: &mut Request,
 ) -> Result<Option<Offer>, Failure> {
-    let uri = request.uri().clone();
-    remember_target(exchange, &uri);
-    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+    remember_target(exchange, &request.uri);
+    if matches!(request.method, Method::CONNECT | Method::TRACE) {
         return Err(BadRequest::Method.into());
     }
-    if request.version() == Version::HTTP_2 {
+    if request.version == Version::HTTP_2 {
         check_http2(exchange, request)?;
-        cookie::join_lines(request.headers_mut());
+        cookie::join_lines(&mut request.headers);
     }
-    let authority = effective_authority(
-        request.version(),
-        uri.authority().map(|authority| authority.as_str()),
-        request.headers(),
+    exchange.request.authority = effective_authority(
+        request.version,
+        request.uri.authority().map(|authority| authority.as_str()),
+        &request.headers,
     )?;
-    exchange.request.authority.clone_from(&authority);
     check_server_name(exchange)?;
-    let host = authority.map_or(NO_HOST, |authority| authority.to_header_value());
-    if uri.authority().is_some() || request.headers().get(header::HOST) != Some(&host) {
-        request.headers_mut().insert(header::HOST, host);
+    let authority = exchange.request.authority.as_ref();
+    let host = authority.map_or(NO_HOST, Authority::as_value);
+    if request.uri.authority().is_some() || request.headers.get(Known::Host) != Some(host) {
+        request.headers.insert(Known::Host, host);
     }
-    check_target(request, &uri)?;
+    check_target(request)?;
     check_underscores(connection, exchange, request)?;
-    if connection.worker.pseudonym().is_in(request.headers()) {
+    if connection.worker.pseudonym().is_in(&request.headers) {
         return Err(Failure::Loop);
     }
-    if let Some(handshake) = request.extensions_mut().remove::<Handshake>() {
+    if let Some(handshake) = request.handshake.take() {
         return Ok(Some(Offer::made(handshake)));
     }
-    let body = if request.body().is_end_stream() {
+    let body = if request.body.is_end_stream() {
         RequestBody::Absent
     } else {
         RequestBody::Present
     };
     Ok(Offer::read(
-        request.version(),
-        request.method(),
-        request.headers(),
+        request.version,
+        &request.method,
+        &request.headers,
         body,
     )?)
 }
 
 /// What the route table looks at.
-pub(super) fn view<'a>(exchange: &'a Exchange, request: &'a Request<Body>) -> RequestView<'a> {
+pub(super) fn view<'a>(exchange: &'a Exchange, request: &'a Request) -> RequestView<'a> {
     RequestView {
         listener: exchange.listener.index,
         host: exchange.host(),
-        path: request.uri().path(),
-        query: request.uri().query(),
-        method: request.method(),
-        headers: request.headers(),
+        path: request.uri.path(),
+        query: request.uri.query(),
+        method: &request.method,
+        headers: &request.headers,
         client: exchange.client,
         certificate: exchange.client_certificate(),
     }
@@ -106,16 +105,16 @@ fn remember_target(exchange: &mut Exchange, uri: &Uri) {
 }
 
 /// The limits that HTTP/1.1 heads have met in the codec.
-fn check_http2(exchange: &Exchange, request: &Request<Body>) -> Result<(), BadRequest> {
+fn check_http2(exchange: &Exchange, request: &Request) -> Result<(), BadRequest> {
     let limits = &exchange.listener.head;
-    let target = request.uri().path_and_query();
+    let target = request.uri.path_and_query();
     if target.is_some_and(|target| target.as_str().len() > limits.target_max) {
         return Err(BadRequest::TargetTooLong);
     }
-    if request.headers().len() > limits.headers_max {
+    if request.headers.len() > limits.headers_max {
         return Err(BadRequest::TooManyHeaders);
     }
-    match request.headers().get(header::EXPECT) {
+    match request.headers.get(Known::Expect) {
         Some(expect) if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
             Err(BadRequest::Expectation)
         }
@@ -124,9 +123,10 @@ fn check_http2(exchange: &Exchange, request: &Request<Body>) -> Result<(), BadRe
 }
 
 /// Leaves a target in origin form, or `*` for OPTIONS.
-fn check_target(request: &mut Request<Body>, uri: &Uri) -> Result<(), BadRequest> {
+fn check_target(request: &mut Request) -> Result<(), BadRequest> {
+    let uri = &request.uri;
     let asterisk = uri.path() == "*";
-    if asterisk && request.method() != Method::OPTIONS {
+    if asterisk && request.method != Method::OPTIONS {
         return Err(BadRequest::Target);
     }
     if uri.scheme().is_none() && uri.authority().is_none() {
@@ -144,25 +144,25 @@ fn check_target(request: &mut Request<Body>, uri: &Uri) -> Result<(), BadRequest
         }
         None => PathAndQuery::from_static("/"),
     };
-    *request.uri_mut() = Uri::from(target);
+    request.uri = Uri::from(target);
     Ok(())
 }
 
 fn check_underscores(
     connection: &Connection,
     exchange: &Exchange,
-    request: &mut Request<Body>,
+    request: &mut Request,
 ) -> Result<(), BadRequest> {
     match exchange.listener.underscores {
         Underscores::Allow => Ok(()),
         Underscores::Drop => {
-            if hop_by_hop::has_underscore(request.headers()) {
-                let dropped = hop_by_hop::drop_underscores(request.headers_mut());
+            if hop_by_hop::has_underscore(&request.headers) {
+                let dropped = hop_by_hop::drop_underscores(&mut request.headers);
                 connection.worker.metrics().underscores_dropped(dropped);
             }
             Ok(())
         }
-        Underscores::Refuse if hop_by_hop::has_underscore(request.headers()) => {
+        Underscores::Refuse if hop_by_hop::has_underscore(&request.headers) => {
             Err(BadRequest::Underscore)
         }
         Underscores::Refuse => Ok(()),
@@ -170,4 +170,4 @@ fn check_underscores(
 }
 
 /// What `Host` says towards the endpoint when an HTTP/1.0 client named none.
-const NO_HOST: HeaderValue = HeaderValue::from_static("");
+const NO_HOST: Value<'_> = Value::from_static("");

@@ -4,7 +4,7 @@
 
 use std::{rc::Rc, sync::LazyLock, time::Duration};
 
-use ::http::{HeaderValue, StatusCode, header, request::Parts, uri::PathAndQuery};
+use ::http::{HeaderValue, StatusCode, Uri, uri::PathAndQuery};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use super::held::Pending;
 use super::pick;
 use crate::{
     exchange::{Attempt, AttemptOutcome, Exchange, Failure, Side},
-    http::grpc,
+    http::{Known, grpc},
     http1::HeadLimits,
     resilience::{
         self, Connection as Carrier, Outcome as Ended, Response as Progress, Verdict, Written,
@@ -141,16 +141,16 @@ impl Call<'_> {
     /// before. What the client waits for is not cut to the route's total time: that one ends
     /// with the head of the response, the call with its trailers.
     fn stamp(&mut self, exchange: &Exchange, now: Instant) {
-        let headers = &mut self.parts.headers;
+        let headers = &mut self.request.headers;
         let left = exchange
             .grpc_deadline
             .map(|deadline| deadline.saturating_duration_since(now));
         if let Some(left) = left.and_then(grpc::write_timeout) {
-            headers.insert(grpc::TIMEOUT, left);
+            headers.insert(Known::GrpcTimeout, left);
         }
         if self.made > 1 {
             let before = self.previous_attempts.saturating_add(self.made - 1);
-            headers.insert(grpc::PREVIOUS_ATTEMPTS, HeaderValue::from(before));
+            headers.insert(Known::GrpcPreviousRpcAttempts, HeaderValue::from(before));
         }
     }
 
@@ -179,10 +179,10 @@ impl Call<'_> {
             }
         };
         let request = Outbound {
-            method: &self.parts.method,
-            target: target_of(&self.parts),
+            method: &self.request.method,
+            target: target_of(&self.request.uri),
             purpose,
-            headers: &self.parts.headers,
+            headers: &self.request.headers,
         };
         let home = Rc::clone(pick.pool.endpoint(pick.index));
         let (carrier, sent) = match acquired {
@@ -230,7 +230,7 @@ impl Call<'_> {
             (!response.body.is_end_stream()).then_some(Pending::Answer(response.status));
         let mut pushback = None;
         if response.status == StatusCode::OK && grpc::is_grpc(&response.headers) {
-            match grpc::status_in(&response.headers) {
+            match grpc::status_in_head(&response.headers) {
                 Some(0) => {}
                 Some(status) => {
                     ended = Ended::Grpc(status);
@@ -243,7 +243,7 @@ impl Call<'_> {
             Some(grpc::Pushback::Wait(wait)) => Some(wait),
             Some(grpc::Pushback::Never) => None,
             None if response.status.is_success() => None,
-            None => response.headers.get(header::RETRY_AFTER).and_then(|value| {
+            None => response.headers.get(Known::RetryAfter).and_then(|value| {
                 resilience::retry_after(value.as_bytes(), self.connection.worker.wall_time())
             }),
         };
@@ -295,8 +295,8 @@ impl AttemptEnd {
     }
 }
 
-fn target_of(parts: &Parts) -> &PathAndQuery {
-    parts.uri.path_and_query().unwrap_or(&ROOT)
+fn target_of(uri: &Uri) -> &PathAndQuery {
+    uri.path_and_query().unwrap_or(&ROOT)
 }
 
 static ROOT: LazyLock<PathAndQuery> = LazyLock::new(|| PathAndQuery::from_static("/"));

@@ -2,32 +2,32 @@
 
 use std::rc::Rc;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
+use ::http::{HeaderName, HeaderValue, Method, Version};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{held::Held, outgoing::Open};
 use crate::{
     config::value::FieldSource,
-    exchange::{Body, Exchange, RequestLine},
-    http::{forwarded, grpc, request_id},
+    exchange::{Exchange, Request, RequestLine},
+    http::{Headers, Known, forwarded, grpc, request_id},
     listener::Connection,
     state::LocalSnapshot,
     timer,
 };
 
 /// Opens the record; without a request when its head could not be understood.
-pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request<Body>>) -> Open {
+pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> Open {
     let snapshot = connection.worker.snapshot();
     let listener = connection.listener(&snapshot);
     let trusted = &snapshot.shared.trusted;
     let client = match request {
-        Some(request) => forwarded::client_address(connection.peer(), trusted, request.headers()),
+        Some(request) => forwarded::client_address(connection.peer(), trusted, &request.headers),
         None => connection.peer(),
     };
     let started = timer::now();
     let call = request
-        .map(Request::headers)
+        .map(|request| &request.headers)
         .filter(|headers| grpc::is_grpc(headers));
     let exchange = Exchange {
         listener,
@@ -39,7 +39,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request<Body>>
             Some(request) => forwarded::client_scheme(
                 connection.scheme(),
                 trusted.trust(connection.peer()),
-                request.headers(),
+                &request.headers,
             ),
             None => connection.scheme(),
         },
@@ -70,19 +70,19 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request<Body>>
 fn request_id_of(
     connection: &Connection,
     snapshot: &LocalSnapshot,
-    request: Option<&Request<Body>>,
+    request: Option<&Request>,
 ) -> HeaderValue {
     let sent = request
         .filter(|_| snapshot.shared.trusted.contains(connection.peer()))
-        .and_then(|request| request.headers().get(X_REQUEST_ID))
-        .filter(|id| request_id::is_acceptable(id));
+        .and_then(|request| request.headers.get(Known::XRequestId))
+        .filter(|id| request_id::is_acceptable(*id));
     match sent {
-        Some(id) => id.clone(),
+        Some(id) => id.to_header_value(),
         None => connection.worker.new_request_id(),
     }
 }
 
-fn request_line(snapshot: &LocalSnapshot, request: Option<&Request<Body>>) -> RequestLine {
+fn request_line(snapshot: &LocalSnapshot, request: Option<&Request>) -> RequestLine {
     let Some(request) = request else {
         return RequestLine {
             method: Method::GET,
@@ -96,17 +96,17 @@ fn request_line(snapshot: &LocalSnapshot, request: Option<&Request<Body>>) -> Re
     };
     let logged = snapshot.shared.access_log.is_some();
     RequestLine {
-        method: request.method().clone(),
+        method: request.method.clone(),
         // Filled in when the target has been checked.
         target: Bytes::new(),
-        version: request.version(),
+        version: request.version,
         authority: None,
         user_agent: if logged {
-            request.headers().get(header::USER_AGENT).cloned()
+            request.headers.get_owned(Known::UserAgent)
         } else {
             None
         },
-        logged: logged_fields(snapshot, request.headers(), |source| match source {
+        logged: logged_fields(snapshot, &request.headers, |source| match source {
             FieldSource::RequestHeader(name) => Some(name),
             FieldSource::ResponseHeader(_) => None,
         }),
@@ -118,14 +118,11 @@ fn request_line(snapshot: &LocalSnapshot, request: Option<&Request<Body>>) -> Re
 /// while the log adds none.
 pub(super) fn logged_fields<'a>(
     snapshot: &'a LocalSnapshot,
-    headers: &HeaderMap,
+    headers: &Headers,
     of: impl Fn(&'a FieldSource) -> Option<&'a HeaderName>,
 ) -> Vec<(usize, HeaderValue)> {
     let fields = snapshot.shared.logged.iter().enumerate();
     fields
-        .filter_map(|(place, (_, source))| Some((place, headers.get(of(source)?)?.clone())))
+        .filter_map(|(place, (_, source))| Some((place, headers.get_owned(of(source)?)?)))
         .collect()
 }
-
-/// Names an exchange, towards endpoints and clients.
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

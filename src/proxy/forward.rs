@@ -5,16 +5,16 @@
 
 use std::rc::Rc;
 
-use ::http::{Method, Request, Response, request::Parts};
+use ::http::Method;
 use http_body::Body as _;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::pick::{self, RequestPlace, Wanted};
 use crate::{
-    exchange::{Body, Exchange, Failure},
-    http::{grpc, upgrade::Offer},
-    http1::{self, Framing},
+    exchange::{Body, Exchange, Failure, Request, Response},
+    http::{Known, grpc, upgrade::Offer},
+    http1::Framing,
     listener::Connection,
     resilience::{self, Facts, Outcome as Ended, Verdict},
     state::Route,
@@ -38,16 +38,16 @@ pub(super) async fn forward(
     exchange: &mut Exchange,
     pool: PoolIndex,
     view: ViewIndex,
-    request: Request<Body>,
+    request: &mut Request,
     offer: Option<&Offer>,
-) -> Result<Response<Body>, Failure> {
+) -> Result<Response, Failure> {
     let snapshot = Rc::clone(&exchange.snapshot);
     let Some(decision) = exchange.decision else {
         return Err(Failure::Internal);
     };
     let route = &snapshot.shared.routes[decision.route.0 as usize];
-    let (parts, body) = request.into_parts();
-    let framing = framing_of(&body, &parts.method);
+    let body = std::mem::replace(&mut request.body, Body::Empty);
+    let framing = framing_of(&body, &request.method);
     let keep_max = if route.retry.attempts > 1 {
         usize::try_from(route.retry.body_max).unwrap_or(usize::MAX)
     } else {
@@ -56,7 +56,7 @@ pub(super) async fn forward(
     let mut call = Call {
         connection,
         route,
-        parts,
+        request,
         offer,
         repeatable: false,
         end: end_of(exchange, route),
@@ -66,11 +66,11 @@ pub(super) async fn forward(
     };
     call.repeatable = route
         .retry
-        .is_repeatable(&call.parts.method, &call.parts.headers);
+        .is_repeatable(&call.request.method, &call.request.headers);
     if exchange.grpc {
-        let previous = call.parts.headers.get(grpc::PREVIOUS_ATTEMPTS);
+        let previous = call.request.headers.get(Known::GrpcPreviousRpcAttempts);
         call.previous_attempts = previous
-            .and_then(|count| count.to_str().ok()?.parse().ok())
+            .and_then(|count| count.to_str()?.parse().ok())
             .unwrap_or(0);
     }
     let mut upload = Upload::new(body, framing, keep_max);
@@ -87,10 +87,7 @@ pub(super) async fn forward(
         }
         exchange.held.request = Some(pool.budget.request_started());
         match call.pool(exchange, index, pool, view, upload).await {
-            PoolEnd::Answer(response) => {
-                http1::recycle(call.parts.headers);
-                return Ok(response);
-            }
+            PoolEnd::Answer(response) => return Ok(response),
             PoolEnd::Failed(failure) => return Err(failure),
             // Nobody here can serve: the next pool may, with whatever was the reason here.
             PoolEnd::Nobody(failure, rest) => {
@@ -107,7 +104,7 @@ pub(super) async fn forward(
 /// How the attempts at one pool ended.
 enum PoolEnd {
     /// With a response to pass on.
-    Answer(Response<Body>),
+    Answer(Response),
     /// With a failure that no other attempt can mend.
     Failed(Failure),
     /// With nobody left to try; the request can still be sent.
@@ -118,7 +115,7 @@ enum PoolEnd {
 pub(super) struct Call<'a> {
     pub(super) connection: &'a Connection,
     pub(super) route: &'a Route,
-    pub(super) parts: Parts,
+    pub(super) request: &'a mut Request,
     pub(super) offer: Option<&'a Offer>,
     pub(super) repeatable: bool,
     /// When the total time is over.
@@ -143,7 +140,7 @@ impl Call<'_> {
         let mut tried: SmallVec<[EndpointIndex; 4]> = SmallVec::new();
         let mut failed: Option<Failure> = None;
         let key = pool.pool.hash_key.as_ref();
-        let key = key.and_then(|key| pick::hash_key(key, exchange, &self.parts));
+        let key = key.and_then(|key| pick::hash_key(key, exchange, self.request));
         loop {
             let wanted = Wanted {
                 pool,
@@ -263,14 +260,14 @@ impl Call<'_> {
             }
             (_, Some(response)) => {
                 if exchange.grpc {
-                    exchange.grpc_status = grpc::status_in(&response.headers);
+                    exchange.grpc_status = grpc::status_in_head(&response.headers);
                 }
                 exchange.held.pick = pick;
-                let mut answer = Response::new(response.body);
-                *answer.status_mut() = response.status;
-                *answer.version_mut() = response.version;
-                *answer.headers_mut() = response.headers;
-                PoolEnd::Answer(answer)
+                PoolEnd::Answer(Response {
+                    status: response.status,
+                    headers: response.headers,
+                    body: response.body,
+                })
             }
             (_, None) => PoolEnd::Failed(Failure::Internal),
         }

@@ -4,42 +4,42 @@
 //! sees nothing else. On the way out, after all else, the answer becomes gRPC-Web again,
 //! whoever made it: the endpoint or, for a failure, the proxy.
 
-use ::http::{HeaderMap, Method, Request, Response};
+use ::http::{HeaderMap, Method};
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
 
 use crate::{
-    exchange::{Body, Exchange, Failure, GrpcWebRequest},
+    exchange::{Body, Exchange, Failure, GrpcWebRequest, Request, Response},
     http::{
-        grpc,
+        Headers, grpc,
         grpc_web::{Answer, AnswerFault, Call, Encoder},
     },
 };
 
 /// Turns a request in gRPC-Web into a gRPC call; leaves all others alone.
-pub(super) fn open(exchange: &mut Exchange, request: &mut Request<Body>) {
-    if *request.method() != Method::POST {
+pub(super) fn open(exchange: &mut Exchange, request: &mut Request) {
+    if request.method != Method::POST {
         return;
     }
-    let Some(call) = Call::read(request.headers()) else {
+    let Some(call) = Call::read(&request.headers) else {
         return;
     };
-    let timeout = grpc::read_timeout(request.headers());
+    let timeout = grpc::read_timeout(&request.headers);
     exchange.grpc = true;
     exchange.grpc_deadline = timeout.and_then(|timeout| exchange.started.checked_add(timeout));
-    call.bridge_head(request.headers_mut());
-    if !request.body().is_end_stream() {
-        let body = std::mem::replace(request.body_mut(), Body::Empty);
+    call.bridge_head(&mut request.headers);
+    if !request.body.is_end_stream() {
+        let body = std::mem::replace(&mut request.body, Body::Empty);
         let turned = GrpcWebRequest::new(body, call.decoder());
-        *request.body_mut() = Body::GrpcWeb(Box::new(turned));
+        request.body = Body::GrpcWeb(Box::new(turned));
     }
     exchange.grpc_web = Some(Box::new(call));
 }
 
 /// Takes the trailers out of an answer that is all head, before filters add to that.
-pub(super) fn part(exchange: &mut Exchange, response: &mut Response<Body>) {
+pub(super) fn part(exchange: &mut Exchange, response: &mut Response) {
     if let Some(call) = &mut exchange.grpc_web {
-        call.part_head(response.headers_mut());
+        call.part_head(&mut response.headers);
     }
 }
 
@@ -47,7 +47,7 @@ pub(super) fn part(exchange: &mut Exchange, response: &mut Response<Body>) {
 /// follows has to pass through the encoder.
 pub(super) fn close(
     call: &mut Call,
-    headers: &mut HeaderMap,
+    headers: &mut Headers,
     body: Body,
 ) -> (Body, Option<Box<Encoder>>) {
     match call.bridge_answer(headers, body.is_end_stream()) {

@@ -2,12 +2,11 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use ::http::request::Parts;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::{
-    exchange::{Exchange, Failure},
+    exchange::{Exchange, Failure, Request},
     http::{cookie, query},
     listener::Connection,
     timer,
@@ -196,22 +195,22 @@ impl Drop for Queued {
 }
 
 /// What a request hashes to under the pool's rule; none if it has nothing to hash.
-pub(super) fn hash_key(key: &HashKey, exchange: &Exchange, parts: &Parts) -> Option<u64> {
+pub(super) fn hash_key(key: &HashKey, exchange: &Exchange, request: &Request) -> Option<u64> {
     match key {
         HashKey::ClientIp => Some(match exchange.client_ip() {
             std::net::IpAddr::V4(address) => stable_hash(&address.octets()),
             std::net::IpAddr::V6(address) => stable_hash(&address.octets()),
         }),
         HashKey::Header(name) => {
-            let value = parts.headers.get(name)?;
+            let value = request.headers.get(name)?;
             Some(stable_hash(value.as_bytes()))
         }
-        HashKey::Cookie(name) => cookie::find(&parts.headers, name).map(stable_hash),
+        HashKey::Cookie(name) => cookie::find(&request.headers, name).map(stable_hash),
         HashKey::Query(name) => {
-            let query = parts.uri.query().map(str::as_bytes);
+            let query = request.uri.query().map(str::as_bytes);
             let value: SmallVec<[u8; 64]> = query::find(query, name)?.collect();
             Some(stable_hash(&value))
         }
-        HashKey::Path => Some(stable_hash(parts.uri.path().as_bytes())),
+        HashKey::Path => Some(stable_hash(request.uri.path().as_bytes())),
     }
 }

@@ -3,13 +3,13 @@
 //! Status, `Proxy-Status` (RFC 9209) and a short body that names the request id all
 //! say the same word, which log and metric repeat.
 
-use ::http::{HeaderValue, Response, header};
+use ::http::HeaderValue;
 use tokio::time::Instant;
 
-use super::{Outgoing, outgoing::Open, response};
+use super::{Outgoing, outgoing::Open, request::METHODS, response};
 use crate::{
-    exchange::{BadRequest, Body, Failure},
-    http::grpc,
+    exchange::{BadRequest, Body, Failure, Response},
+    http::{Known, Value, grpc},
 };
 
 /// Answers with what the failure stands for.
@@ -35,19 +35,18 @@ pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
         id = exchange.request_id(),
     );
     let mut response = Response::new(Body::from(text));
-    *response.status_mut() = failure.status();
-    let headers = response.headers_mut();
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    headers.insert(header::CONTENT_TYPE, plain);
-    let no_store = HeaderValue::from_static("no-store");
-    headers.insert(header::CACHE_CONTROL, no_store);
+    response.status = failure.status();
+    let headers = &mut response.headers;
+    let plain = Value::from_static("text/plain; charset=utf-8");
+    headers.insert(Known::ContentType, plain);
+    let no_store = Value::from_static("no-store");
+    headers.insert(Known::CacheControl, no_store);
     match failure {
         Failure::NoEndpoint => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(Known::RetryAfter, Value::from_static("1"));
         }
         Failure::BadRequest(BadRequest::Method) => {
-            let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-            headers.insert(header::ALLOW, allowed);
+            headers.insert(Known::Allow, METHODS);
         }
         _ => {}
     }
@@ -57,28 +56,26 @@ pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
 
 /// The failure as gRPC tells it: all in the head, under the status 200 (gRPC over HTTP/2,
 /// "Responses").
-fn grpc_status(status: u16, failure: Failure, request_id: &str) -> Response<Body> {
+fn grpc_status(status: u16, failure: Failure, request_id: &str) -> Response {
     let mut response = Response::new(Body::Empty);
-    let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("application/grpc");
-    headers.insert(header::CONTENT_TYPE, kind);
-    headers.insert(grpc::STATUS, HeaderValue::from(status));
+    let headers = &mut response.headers;
+    let kind = Value::from_static("application/grpc");
+    headers.insert(Known::ContentType, kind);
+    headers.insert(Known::GrpcStatus, HeaderValue::from(status));
     let message = format!("{} (request id: {request_id})", failure.sentence());
     if let Ok(message) = HeaderValue::try_from(grpc::percent_encode(&message)) {
-        headers.insert(grpc::MESSAGE, message);
+        headers.insert(Known::GrpcMessage, message);
     }
     response
 }
 
-fn add_status(response: &mut Response<Body>, failure: Failure) {
+fn add_status(response: &mut Response, failure: Failure) {
     let status = format!(
         "sluicegate; error={word}; details=\"{sentence}\"",
         word = failure.word(),
         sentence = failure.sentence(),
     );
     if let Ok(status) = HeaderValue::try_from(status) {
-        response.headers_mut().insert(PROXY_STATUS, status);
+        response.headers.insert(Known::ProxyStatus, status);
     }
 }
-
-const PROXY_STATUS: ::http::HeaderName = ::http::HeaderName::from_static("proxy-status");

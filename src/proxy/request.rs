@@ -1,12 +1,13 @@
 //! What is done to a request before it goes upstream.
 
-use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use ::http::{Method, StatusCode};
 use http_body::Body as _;
 
-use super::begin::X_REQUEST_ID;
 use crate::{
-    exchange::{BadRequest, Body, Exchange},
+    exchange::{BadRequest, Body, Exchange, Request, Response},
     http::{
+        Known, Value,
+        authority::Authority,
         hop_by_hop::{self, Switching},
         upgrade::Offer,
         via::{self, MaxForwards},
@@ -15,11 +16,11 @@ use crate::{
 };
 
 /// Refuses a body that says it is too large, and bounds one that does not say.
-pub(super) fn limit_body(request: &mut Request<Body>, max: Option<u64>) -> Result<(), BadRequest> {
+pub(super) fn limit_body(request: &mut Request, max: Option<u64>) -> Result<(), BadRequest> {
     let Some(max) = max else {
         return Ok(());
     };
-    let body = request.body_mut();
+    let body = &mut request.body;
     if body.size_hint().lower() > max {
         return Err(BadRequest::BodyTooLarge);
     }
@@ -28,21 +29,16 @@ pub(super) fn limit_body(request: &mut Request<Body>, max: Option<u64>) -> Resul
 }
 
 /// Answers an OPTIONS that may go no further (RFC 9110 section 7.6.2).
-pub(super) fn answer_options(
-    exchange: &Exchange,
-    request: &mut Request<Body>,
-) -> Option<Response<Body>> {
-    if *request.method() != Method::OPTIONS || exchange.request.authority.is_none() {
+pub(super) fn answer_options(exchange: &Exchange, request: &mut Request) -> Option<Response> {
+    if request.method != Method::OPTIONS || exchange.request.authority.is_none() {
         return None;
     }
-    let method = request.method().clone();
-    match via::obey_max_forwards(&method, request.headers_mut()) {
+    match via::obey_max_forwards(&request.method, &mut request.headers) {
         MaxForwards::Forward => None,
         MaxForwards::AnswerHere => {
             let mut response = Response::new(Body::Empty);
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-            response.headers_mut().insert(header::ALLOW, allowed);
+            response.status = StatusCode::NO_CONTENT;
+            response.headers.insert(Known::Allow, METHODS);
             Some(response)
         }
     }
@@ -52,11 +48,10 @@ pub(super) fn answer_options(
 pub(super) fn prepare(
     connection: &Connection,
     exchange: &Exchange,
-    request: &mut Request<Body>,
+    request: &mut Request,
     offer: Option<&Offer>,
 ) {
-    let version = request.version();
-    let headers = request.headers_mut();
+    let headers = &mut request.headers;
     let switching = if offer.is_some() {
         Switching::Yes
     } else {
@@ -64,14 +59,19 @@ pub(super) fn prepare(
     };
     hop_by_hop::strip_request(headers, switching);
     // Answered here, when the body is wanted.
-    headers.remove(header::EXPECT);
+    headers.remove(Known::Expect);
     let trust = exchange.snapshot.shared.trusted.trust(exchange.peer);
-    let host = exchange
-        .request
-        .authority
-        .as_ref()
-        .map(|authority| authority.to_header_value());
-    connection.hop().write(headers, trust, host.as_ref());
-    connection.worker.pseudonym().append(headers, version);
-    headers.insert(X_REQUEST_ID, exchange.request_id.clone());
+    let authority = exchange.request.authority.as_ref();
+    connection
+        .hop()
+        .write(headers, trust, authority.map(Authority::as_value));
+    connection
+        .worker
+        .pseudonym()
+        .append(headers, request.version);
+    headers.insert(Known::XRequestId, &exchange.request_id);
 }
+
+/// What may be asked of the proxy itself.
+pub(super) const METHODS: Value<'_> =
+    Value::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");

@@ -5,13 +5,11 @@
 
 use std::{pin::pin, rc::Rc};
 
-use ::http::{Request, Response};
-
 use super::{
     Outgoing, admit, begin::begin, forward, grpc_web, outgoing::Open, reply, request, response,
 };
 use crate::{
-    exchange::{Body, Exchange, Failure},
+    exchange::{Exchange, Failure, Request, Response},
     filter::Verdict,
     listener::Connection,
     server::task,
@@ -21,7 +19,7 @@ use crate::{
 /// Carries one request through the proxy; the response body is still to be streamed.
 ///
 /// Dropping the future cancels the exchange: the client has gone.
-pub async fn serve(connection: &Rc<Connection>, request: Request<Body>) -> Response<Outgoing> {
+pub async fn serve(connection: &Rc<Connection>, request: Request) -> Response<Outgoing> {
     let mut open = begin(connection, Some(&request));
     let walked = {
         let walking = pin!(walk(connection, open.exchange(), request));
@@ -43,8 +41,8 @@ pub fn refuse(connection: &Rc<Connection>, failure: Failure) -> Response<Outgoin
 async fn walk(
     connection: &Connection,
     exchange: &mut Exchange,
-    mut request: Request<Body>,
-) -> Result<Response<Body>, Failure> {
+    mut request: Request,
+) -> Result<Response, Failure> {
     let offer = admit::check(connection, exchange, &mut request)?;
     let decision = state::route(&exchange.snapshot.shared, &admit::view(exchange, &request))?;
     exchange.decision = Some(decision);
@@ -62,7 +60,15 @@ async fn walk(
     let mut response = match (verdict, &route.action) {
         (Verdict::Reply(response), _) => response,
         (Verdict::Continue, Action::Pool(pool, view)) => {
-            forward::forward(connection, exchange, *pool, *view, request, offer.as_ref()).await?
+            forward::forward(
+                connection,
+                exchange,
+                *pool,
+                *view,
+                &mut request,
+                offer.as_ref(),
+            )
+            .await?
         }
         (Verdict::Continue, Action::Redirect(redirect)) => redirect.reply(exchange, &request),
         (Verdict::Continue, Action::Respond(respond)) => respond.reply(),

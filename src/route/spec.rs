@@ -92,7 +92,7 @@ impl HostPattern {
         if name.contains('*') {
             return Err(HostPatternError::Star);
         }
-        let authority = Authority::from_text(name).map_err(|_| HostPatternError::Name)?;
+        let authority = Authority::parse(name.as_bytes()).map_err(|_| HostPatternError::Name)?;
         if authority.port().is_some() {
             return Err(HostPatternError::Port);
         }

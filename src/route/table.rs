@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::Method;
 
 use super::explain::Explanation;
 use super::host_index::HostIndex;
@@ -12,6 +12,7 @@ use super::path_index::{NOWHERE, Place};
 use super::rank::Rank;
 use super::spec::{HostPattern, PathMatch, RouteSpec};
 use crate::exchange::BadRequest;
+use crate::http::Headers;
 use crate::http::path::NormalPath;
 use crate::tls::ClientCertificate;
 
@@ -30,7 +31,7 @@ pub struct Facts<'a> {
     /// The method.
     pub method: &'a Method,
     /// The header fields.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Headers,
     /// The client, behind trusted proxies if there are any.
     pub client: IpAddr,
     /// What the client's verified certificate says, if it has shown one.

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use ::http::{HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     admin::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness},
     config::{self, Diff, Loaded, PastTime, Rules},
+    http::Headers,
     state::{self, Action, BuildError, Route, Snapshot, Source},
     telemetry::metrics::names,
     upstream::{health::AdminState, pool::Pool},
@@ -185,7 +186,7 @@ impl Operations for Api {
             .url
             .parse()
             .map_err(|_| format!("{:?} is not a URL", request.url))?;
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         for (name, value) in &request.headers {
             let name = HeaderName::try_from(name).map_err(|_| format!("{name:?} is no header"))?;
             let value = HeaderValue::try_from(value)

@@ -5,12 +5,15 @@
 
 use std::net::IpAddr;
 
-use ::http::{HeaderMap, Method};
+use ::http::Method;
 
 use super::Snapshot;
 use crate::{
     exchange::Failure,
-    http::path::{NormalPath, normalise},
+    http::{
+        Headers,
+        path::{NormalPath, normalise},
+    },
     route::{Explanation, Facts, RouteIndex},
     tls::ClientCertificate,
 };
@@ -36,7 +39,7 @@ pub struct RequestView<'a> {
     /// The method.
     pub method: &'a Method,
     /// The header fields.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Headers,
     /// The client's address.
     pub client: IpAddr,
     /// What the client's verified certificate says.

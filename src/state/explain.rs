@@ -4,12 +4,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ::http::{HeaderMap, Method, Uri, header::HOST};
+use ::http::{Method, Uri};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    http::authority::Authority,
+    http::{Headers, Known, authority::Authority},
     route::Explanation,
     state::{self, Action, RequestView, Snapshot, decision},
     tls::ClientCertificate,
@@ -23,7 +23,7 @@ pub struct Asked {
     /// Its URL, with scheme and host.
     pub url: Uri,
     /// Its headers.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The address that it would come from.
     pub source: Option<IpAddr>,
     /// The certificate that its client would show.
@@ -53,12 +53,12 @@ pub struct Explained {
 /// Why the request would be refused before routing.
 pub fn explain(snapshot: &Snapshot, asked: &Asked) -> Result<Explained, String> {
     // As in a request: the URL says the host, and where it has none, the header.
-    let authority = match (asked.url.authority(), asked.headers.get(HOST)) {
-        (Some(authority), _) => Some(Authority::from_text(authority.as_str())),
-        (None, Some(host)) => Some(Authority::parse(host)),
-        (None, None) => None,
+    let host = match asked.url.authority() {
+        Some(authority) => Some(authority.as_str().as_bytes()),
+        None => asked.headers.get(Known::Host).map(|host| host.as_bytes()),
     };
-    let authority = authority
+    let authority = host
+        .map(Authority::parse)
         .transpose()
         .map_err(|rule| rule.sentence().to_owned())?;
     let view = |listener| RequestView {

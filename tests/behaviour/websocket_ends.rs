@@ -27,11 +27,11 @@ fn config(protocol: &str) -> String {
 /// Takes a WebSocket, says hello, and reads what may be a close frame of eight bytes.
 async fn http1_endpoint(hello: &'static [u8]) -> Backend {
     Backend::start(move |seen: &Seen| {
-        let key = seen.field("sec-websocket-key").parse().unwrap();
+        let key = seen.field("sec-websocket-key");
         let head = format!(
             "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-accept: {}\r\n\r\n",
-            proof_of(&key).unwrap().to_str().unwrap()
+            proof_of(key.as_bytes()).unwrap().to_str().unwrap()
         );
         let hello = [head.as_bytes(), hello].concat();
         vec![Act::Send(hello), Act::ReadSome(8), Act::Stall]

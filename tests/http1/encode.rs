@@ -1,17 +1,18 @@
 //! Heads on their way out.
 
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
+use sluicegate::http::Headers;
 use sluicegate::http1::{
     Framing, KeepAlive, encode_continue, encode_request_head, encode_response_head,
 };
 
-fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-    let mut map = HeaderMap::new();
+fn map(fields: &[(&'static str, &'static str)]) -> Headers {
+    let mut headers = Headers::new();
     for (name, value) in fields {
-        map.append(*name, HeaderValue::from_static(value));
+        headers.append(*name, HeaderValue::from_static(value));
     }
-    map
+    headers
 }
 
 fn request(target: &str, fields: &[(&'static str, &'static str)], framing: Framing) -> String {

@@ -5,7 +5,8 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderValue, Method, Version};
+use sluicegate::http::Headers;
 use sluicegate::http::authority::effective_authority;
 use sluicegate::http::date::DateCache;
 use sluicegate::http::forwarded::{TrustedProxies, client_address};
@@ -54,8 +55,8 @@ fn allocations(mut work: impl FnMut()) -> u64 {
     ALLOCATIONS.get() - before
 }
 
-fn request() -> HeaderMap {
-    let mut headers = HeaderMap::new();
+fn request() -> Headers {
+    let mut headers = Headers::new();
     for (name, value) in [
         ("host", "shop.example:8080"),
         ("connection", "keep-alive"),

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use sluicegate::http::Headers;
 use sluicegate::http::forwarded::{Hop, Scheme, Trust, TrustedProxies, client_address};
 use sluicegate::http::hop_by_hop::{Switching, strip_request, strip_response};
 
@@ -24,7 +25,7 @@ const NAMES: [&str; 12] = [
     "transfer-encoding",
 ];
 
-fn headers() -> impl Strategy<Value = HeaderMap> {
+fn headers() -> impl Strategy<Value = Headers> {
     let tokens = vec(select(NAMES.to_vec()), 1..4).prop_map(|tokens| tokens.join(", "));
     let value = prop_oneof![
         tokens,
@@ -33,7 +34,7 @@ fn headers() -> impl Strategy<Value = HeaderMap> {
         Just("for=\"[::1]:80\", for=1.2.3.4".to_owned())
     ];
     vec((select(NAMES.to_vec()), value), 0..10).prop_map(|lines| {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         for (name, value) in lines {
             headers.append(
                 HeaderName::from_static(name),
@@ -50,7 +51,7 @@ proptest! {
         let mut request = headers.clone();
         strip_request(&mut request, Switching::No);
         for name in ["connection", "keep-alive", "upgrade", "proxy", "transfer-encoding"] {
-            prop_assert!(!request.contains_key(name), "{name}");
+            prop_assert!(!request.contains(name), "{name}");
         }
         prop_assert!(request.get("te").is_none_or(|value| value == "trailers"));
         for name in ["host", "cookie", "x-forwarded-for", "forwarded"] {
@@ -66,7 +67,7 @@ proptest! {
             strip(&mut once, switching);
             let mut twice = once.clone();
             strip(&mut twice, switching);
-            prop_assert_eq!(once, twice);
+            prop_assert_eq!(once.to_map(), twice.to_map());
         }
     }
 
@@ -74,8 +75,8 @@ proptest! {
     fn no_field_of_an_untrusted_peer_reaches_the_endpoint(headers in headers(), peer in any::<IpAddr>()) {
         let mut request = headers;
         Hop::new(peer, Scheme::Http).write(&mut request, Trust::Untrusted, None);
-        prop_assert_eq!(request.get_all("x-forwarded-for").iter().count(), 1);
-        prop_assert_eq!(request.get_all("forwarded").iter().count(), 1);
+        prop_assert_eq!(request.get_all("x-forwarded-for").count(), 1);
+        prop_assert_eq!(request.get_all("forwarded").count(), 1);
         let everyone = TrustedProxies::new(["10.0.0.0/8".parse().unwrap()]);
         let read = client_address("10.0.0.1".parse().unwrap(), &everyone, &request);
         prop_assert_eq!(read, peer.to_canonical());

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderValue, Method};
 use sluicegate::exchange::BadRequest;
+use sluicegate::http::Headers;
 use sluicegate::http::path::{NormalPath, normalise};
 use sluicegate::route::{
     Explanation, Facts, HostPattern, PathMatch, RouteSpec, RouteTable, ValueMatch,
@@ -25,9 +26,9 @@ fn ask<T>(
     fields: &[(&'static str, &str)],
     then: impl Fn(&Facts<'_>) -> T,
 ) -> T {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     for (name, value) in fields {
-        headers.append(*name, value.parse().unwrap());
+        headers.append(*name, HeaderValue::from_str(value).unwrap());
     }
     let (path, query) = match path.split_once('?') {
         Some((path, query)) => (path, Some(query.as_bytes())),

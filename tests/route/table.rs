@@ -4,11 +4,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use sluicegate::http::Headers;
 use sluicegate::http::path::{NormalPath, normalise};
 use sluicegate::route::{
     CertificatePart, Facts, HostPattern, Outcome, PathMatch, RouteIndex, RouteSpec, RouteTable,
@@ -28,7 +29,7 @@ struct Head {
     path: String,
     query: Option<&'static str>,
     method: Method,
-    headers: HeaderMap,
+    headers: Headers,
     client: IpAddr,
     certificate: Option<ClientCertificate>,
 }
@@ -180,11 +181,11 @@ fn head() -> impl Strategy<Value = Head> {
         .prop_map(|((listener, host), path, query, method, fields, client)| {
             let (client, certificate) = client;
             let (n, m, cookie) = fields;
-            let mut headers = HeaderMap::new();
+            let mut headers = Headers::new();
             let cookie = cookie.map(|value| format!("m=1; n={value}"));
             for (name, value) in [("n", n), ("m", m), ("cookie", cookie.as_deref())] {
                 if let Some(value) = value {
-                    headers.insert(name, value.parse().unwrap());
+                    headers.insert(name, HeaderValue::from_str(value).unwrap());
                 }
             }
             let client = client.parse().unwrap();

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::{super::args::ExplainArgs, text};
@@ -38,14 +37,10 @@ pub(in crate::cli) fn explain(args: &Args, asked: &ExplainArgs) -> Result<Exit, 
 }
 
 fn request(asked: &ExplainArgs) -> Result<Asked, CommandError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &asked.headers {
-        headers.append(name.clone(), value.clone());
-    }
     Ok(Asked {
         method: asked.method.clone(),
         url: asked.url.clone(),
-        headers,
+        headers: asked.headers.iter().cloned().collect(),
         source: asked.source,
         certificate: certificate(asked)?,
     })

@@ -6,13 +6,13 @@
 
 mod element;
 
-use std::{cell::RefCell, net::IpAddr};
+use std::net::IpAddr;
 
-use http::header::FORWARDED;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderValue;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use super::headers::{AsValue, Headers, Known, Names, Value};
 use super::hop_by_hop::tokens;
 use element::{parse_node, read_elements};
 
@@ -78,37 +78,45 @@ impl Scheme {
             Self::Https => "https",
         }
     }
+
+    /// The same as the value of a field.
+    fn as_value(self) -> Value<'static> {
+        match self {
+            Self::Http => const { Value::from_static("http") },
+            Self::Https => const { Value::from_static("https") },
+        }
+    }
 }
 
 /// The address of the client: the first untrusted one, walking from the peer backwards.
 ///
 /// `X-Forwarded-For` is walked, or `Forwarded` when only that is there. The walk stops at
 /// what is no address, and after 64 hops; the last address before that is the answer.
-pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, headers: &HeaderMap) -> IpAddr {
+pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, headers: &Headers) -> IpAddr {
     let peer = peer.to_canonical();
     if !trusted.contains(peer) {
         return peer;
     }
-    if headers.contains_key(&X_FORWARDED_FOR) {
-        let lines = headers.get_all(&X_FORWARDED_FOR).iter().rev();
+    if headers.contains(Known::XForwardedFor) {
+        let lines = headers.get_all(Known::XForwardedFor).rev();
         let nodes = lines.flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
         return walk(peer, trusted, nodes);
     }
     let mut nodes: SmallVec<[&[u8]; 8]> = SmallVec::new();
-    for line in headers.get_all(FORWARDED) {
+    for line in headers.get_all(Known::Forwarded) {
         read_elements(line.as_bytes(), |element| nodes.push(element.node));
     }
     walk(peer, trusted, nodes.into_iter().rev())
 }
 
 /// The scheme that the client used, as far as a trusted peer says so.
-pub fn client_scheme(own: Scheme, trust: Trust, headers: &HeaderMap) -> Scheme {
+pub fn client_scheme(own: Scheme, trust: Trust, headers: &Headers) -> Scheme {
     if trust == Trust::Untrusted {
         return own;
     }
     // The first value is that of the proxy which met the client.
     let said = headers
-        .get(&X_FORWARDED_PROTO)
+        .get(Known::XForwardedProto)
         .and_then(|value| tokens(value).next());
     match said {
         Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Scheme::Https,
@@ -124,9 +132,7 @@ pub struct Hop {
     /// The address of the peer, as in `X-Forwarded-For`.
     address: HeaderValue,
     /// `for=…;proto=…`, as in `Forwarded`.
-    element: Box<[u8]>,
-    /// The host asked for last, and the element made for it: nearly always the next one's.
-    last: RefCell<Option<(HeaderValue, HeaderValue)>>,
+    element: HeaderValue,
 }
 
 impl Hop {
@@ -145,12 +151,11 @@ impl Hop {
             b";proto=",
             scheme.as_str().as_bytes(),
         ];
+        // The text of an address is always a valid value.
         Self {
             scheme,
-            element: parts.concat().into(),
-            // The text of an address is always a valid value.
+            element: HeaderValue::try_from(parts.concat()).unwrap_or(UNKNOWN_ELEMENT),
             address: HeaderValue::from_bytes(&text).unwrap_or(UNKNOWN),
-            last: RefCell::new(None),
         }
     }
 
@@ -163,75 +168,56 @@ impl Hop {
     ///
     /// For a trusted peer addresses are appended, and scheme and host stay as it said when it
     /// did; of the two ways to list addresses one that it did not use while it used the other
-    /// is not begun, since there the peer would look like the client. For any other peer all that it sent under these names goes, along with the other
-    /// `X-Forwarded-*` and `X-Real-IP`. `host` is what the client asked for, before any rewrite.
-    pub fn write(&self, headers: &mut HeaderMap, trust: Trust, host: Option<&HeaderValue>) {
-        let mut sent = Sent::scan(headers);
-        if trust == Trust::Untrusted {
-            if sent.forgeable {
+    /// is not begun, since there the peer would look like the client. For any other peer all that
+    /// it sent under these names goes, along with the other `X-Forwarded-*` and `X-Real-IP`.
+    /// `host` is what the client asked for, before any rewrite.
+    pub fn write(&self, headers: &mut Headers, trust: Trust, host: Option<Value<'_>>) {
+        let sent = match trust {
+            Trust::Trusted => Sent::of(headers),
+            Trust::Untrusted => {
                 remove_forged(headers);
+                // What is left, `Forwarded`, is replaced.
+                Sent::default()
             }
-            // What is left, `Forwarded`, is replaced.
-            sent = Sent::default();
-        }
+        };
         let Sent {
             address: sent_address,
             element: sent_element,
             ..
         } = sent;
         if sent_address {
-            append_to_line(headers, &X_FORWARDED_FOR, self.address.as_bytes());
+            append_to_line(headers, Known::XForwardedFor, &[self.address.as_value()]);
         } else if !sent_element {
-            headers.insert(X_FORWARDED_FOR, self.address.clone());
+            headers.insert(Known::XForwardedFor, &self.address);
         }
         if sent_element {
-            append_to_line(headers, &FORWARDED, &self.element_for(host));
-        } else if !sent_address && let Some(element) = self.element_value(host) {
-            headers.insert(FORWARDED, element);
+            append_to_line(headers, Known::Forwarded, &self.element_for(host));
+        } else if !sent_address {
+            headers.insert_joined(Known::Forwarded, &self.element_for(host));
         }
         if !sent.scheme {
-            let scheme = HeaderValue::from_static(self.scheme.as_str());
-            headers.insert(X_FORWARDED_PROTO, scheme);
+            headers.insert(Known::XForwardedProto, self.scheme.as_value());
         }
-        match host {
-            _ if sent.host => {}
-            Some(host) => {
-                headers.insert(X_FORWARDED_HOST, host.clone());
-            }
-            None => {}
+        if let (false, Some(host)) = (sent.host, host) {
+            headers.insert(Known::XForwardedHost, host);
         }
     }
 
-    /// The own element as a value of its own.
-    fn element_value(&self, host: Option<&HeaderValue>) -> Option<HeaderValue> {
-        let Some(host) = host else {
-            return HeaderValue::from_bytes(&self.element).ok();
-        };
-        let mut last = self.last.borrow_mut();
-        if let Some((_, element)) = last.as_ref().filter(|(known, _)| known == host) {
-            return Some(element.clone());
-        }
-        let element = HeaderValue::from_bytes(&self.element_for(Some(host))).ok()?;
-        // Not the value itself: that would keep the whole head it is part of.
-        let host = HeaderValue::from_bytes(host.as_bytes()).ok()?;
-        *last = Some((host, element.clone()));
-        Some(element)
-    }
-
-    /// The own element of `Forwarded`, with the host quoted if it has to be.
-    fn element_for(&self, host: Option<&HeaderValue>) -> SmallVec<[u8; 160]> {
-        let mut element = SmallVec::from_slice(&self.element);
+    /// The parts of the own element of `Forwarded`, with the host quoted if it has to be.
+    fn element_for<'a>(&'a self, host: Option<Value<'a>>) -> SmallVec<[Value<'a>; 4]> {
+        let mut parts = SmallVec::new();
+        parts.push(self.element.as_value());
         if let Some(host) = host {
-            let host = host.as_bytes();
             // Of what a valid authority holds, only these are no part of a token.
-            let quote = memchr::memchr3(b':', b'[', b']', host).is_some();
-            element.extend_from_slice(if quote { b";host=\"" } else { b";host=" });
-            element.extend_from_slice(host);
-            if quote {
-                element.push(b'"');
+            if memchr::memchr3(b':', b'[', b']', host.as_bytes()).is_some() {
+                const OPENING: Value<'_> = Value::from_static(";host=\"");
+                const CLOSING: Value<'_> = Value::from_static("\"");
+                parts.extend([OPENING, host, CLOSING]);
+            } else {
+                parts.extend([Value::from_static(";host="), host]);
             }
         }
-        element
+        parts
     }
 }
 
@@ -253,31 +239,23 @@ fn text_of(address: IpAddr) -> SmallVec<[u8; 40]> {
     text
 }
 
-/// Which of the fields a request has, found in one pass.
+/// Which of the fields a request has.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sent {
     address: bool,
     element: bool,
     scheme: bool,
     host: bool,
-    /// One that only a trusted peer may send, and that is not replaced in any case.
-    forgeable: bool,
 }
 
 impl Sent {
-    fn scan(headers: &HeaderMap) -> Self {
-        let mut sent = Self::default();
-        for name in headers.keys() {
-            let text = name.as_str();
-            if text.starts_with('x') && is_forgeable(text) {
-                sent.forgeable = true;
-                sent.address |= *name == X_FORWARDED_FOR;
-                sent.scheme |= *name == X_FORWARDED_PROTO;
-                sent.host |= *name == X_FORWARDED_HOST;
-            }
-            sent.element |= *name == FORWARDED;
+    fn of(headers: &Headers) -> Self {
+        Self {
+            address: headers.contains(Known::XForwardedFor),
+            element: headers.contains(Known::Forwarded),
+            scheme: headers.contains(Known::XForwardedProto),
+            host: headers.contains(Known::XForwardedHost),
         }
-        sent
     }
 }
 
@@ -302,7 +280,7 @@ fn walk<'a>(
 
 /// Makes one line of a field that a trusted peer sent and puts `own` at its end; some
 /// endpoints read only the first line.
-fn append_to_line(headers: &mut HeaderMap, name: &HeaderName, own: &[u8]) {
+fn append_to_line(headers: &mut Headers, name: Known, own: &[Value<'_>]) {
     let mut line: SmallVec<[u8; 256]> = SmallVec::new();
     for value in headers.get_all(name) {
         if !value.is_empty() {
@@ -310,37 +288,38 @@ fn append_to_line(headers: &mut HeaderMap, name: &HeaderName, own: &[u8]) {
             line.extend_from_slice(b", ");
         }
     }
-    line.extend_from_slice(own);
+    for part in own {
+        line.extend_from_slice(part.as_bytes());
+    }
     if let Ok(line) = HeaderValue::from_bytes(&line) {
         headers.insert(name, line);
     }
 }
 
 /// Removes what only a trusted proxy may say and the proxy does not write itself.
-fn remove_forged(headers: &mut HeaderMap) {
-    let forged: SmallVec<[HeaderName; 2]> = headers
-        .keys()
-        .filter(|name| is_forgeable(name.as_str()))
-        .cloned()
-        .collect();
-    for name in &forged {
-        headers.remove(name);
-    }
+fn remove_forged(headers: &mut Headers) {
+    headers.remove_all(FORGEABLE);
+    headers.retain_unknown(|name| {
+        let start = name.get(..FORGEABLE_PREFIX.len());
+        !start.is_some_and(|start| start.eq_ignore_ascii_case(FORGEABLE_PREFIX))
+    });
 }
 
-fn is_forgeable(name: &str) -> bool {
-    name.starts_with("x-forwarded-") || name == "x-real-ip"
-}
+/// What only a trusted peer may send, beside all else that begins with the prefix.
+const FORGEABLE: Names = Names::of(&[
+    Known::XForwardedFor,
+    Known::XForwardedProto,
+    Known::XForwardedHost,
+    Known::XRealIp,
+]);
+const FORGEABLE_PREFIX: &[u8] = b"x-forwarded-";
 
 /// Hops that a walk takes at most; no path through proxies is that long.
 const HOPS_MAX: usize = 64;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
 /// What RFC 7239 section 6.2 calls a peer of no known address.
 const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
+const UNKNOWN_ELEMENT: HeaderValue = HeaderValue::from_static("for=unknown");
 
 #[cfg(test)]
 mod tests;

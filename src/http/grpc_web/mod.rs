@@ -8,7 +8,9 @@ mod answer;
 mod messages;
 mod request;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue};
+
+use super::headers::{Headers, Known, Names, Value};
 
 pub use answer::{Answer, AnswerFault, Encoder};
 pub use request::Decoder;
@@ -37,9 +39,9 @@ impl Call {
     /// Tells by the head of a request whether it is a call in gRPC-Web.
     ///
     /// The answer has the form that `accept` names first, else that of the request.
-    pub fn read(headers: &HeaderMap) -> Option<Self> {
-        let (request, format) = media_type(headers.get(header::CONTENT_TYPE)?)?;
-        let accepted = headers.get_all(header::ACCEPT).iter();
+    pub fn read(headers: &Headers) -> Option<Self> {
+        let (request, format) = media_type(headers.get(Known::ContentType)?)?;
+        let accepted = headers.get_all(Known::Accept);
         let accepted = accepted.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
         let answer = accepted.filter_map(parse_media_type).next();
         Some(Self {
@@ -57,18 +59,16 @@ impl Call {
     /// Makes the head of the request that of a gRPC call.
     ///
     /// The length is that of another body, and what the client accepts concerns the proxy.
-    pub fn bridge_head(&self, headers: &mut HeaderMap) {
-        for name in [
-            header::CONTENT_LENGTH,
-            header::ACCEPT,
-            header::ACCEPT_ENCODING,
-        ] {
-            headers.remove(name);
-        }
+    pub fn bridge_head(&self, headers: &mut Headers) {
+        headers.remove_all(Names::of(&[
+            Known::ContentLength,
+            Known::Accept,
+            Known::AcceptEncoding,
+        ]));
         if let Ok(kind) = HeaderValue::try_from(format!("application/grpc{}", self.format)) {
-            headers.insert(header::CONTENT_TYPE, kind);
+            headers.insert(Known::ContentType, kind);
         }
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(Known::Te, Value::from_static("trailers"));
     }
 
     /// What turns the body of the request into that of a gRPC call.
@@ -77,7 +77,7 @@ impl Call {
     }
 }
 
-fn media_type(value: &HeaderValue) -> Option<(Form, String)> {
+fn media_type(value: Value<'_>) -> Option<(Form, String)> {
     parse_media_type(value.as_bytes())
 }
 
@@ -100,12 +100,12 @@ const PROTO: &str = "+proto";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::headers::{fields, sorted};
 
     fn call(kind: &str, accept: &[&str]) -> Option<Call> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+        let mut headers = fields(&[("content-type", kind)]);
         for line in accept {
-            headers.append(header::ACCEPT, line.parse().unwrap());
+            headers.append(Known::Accept, HeaderValue::from_str(line).unwrap());
         }
         Call::read(&headers)
     }
@@ -155,31 +155,21 @@ mod tests {
 
     #[test]
     fn the_head_becomes_that_of_a_grpc_call() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
+        let mut headers = fields(&[
             ("content-type", "application/grpc-web-text+json"),
             ("content-length", "8"),
             ("accept", "application/grpc-web-text"),
             ("accept-encoding", "gzip, br"),
             ("x-user-agent", "grpc-web-javascript/0.1"),
             ("grpc-timeout", "1S"),
-        ] {
-            headers.insert(name, value.parse().unwrap());
-        }
+        ]);
         Call::read(&headers).unwrap().bridge_head(&mut headers);
-        let mut left: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
-            .collect();
-        left.sort_unstable();
-        assert_eq!(
-            left,
-            [
-                ("content-type", "application/grpc+json"),
-                ("grpc-timeout", "1S"),
-                ("te", "trailers"),
-                ("x-user-agent", "grpc-web-javascript/0.1"),
-            ]
-        );
+        let expected = fields(&[
+            ("content-type", "application/grpc+json"),
+            ("grpc-timeout", "1S"),
+            ("te", "trailers"),
+            ("x-user-agent", "grpc-web-javascript/0.1"),
+        ]);
+        assert_eq!(sorted(&headers), sorted(&expected));
     }
 }

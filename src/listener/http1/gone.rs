@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use ::http::{Response, Version};
+use ::http::Version;
 use tokio::time::Instant;
 
 use super::super::Exchanging;
 use crate::{
-    exchange::Interim,
+    exchange::{Interim, Response},
     http1::{Framing, KeepAlive, encode_continue, encode_response_head},
     proxy::Outgoing,
     socket::Buffered,

@@ -10,13 +10,13 @@ mod respond;
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use ::http::{Method, Request, StatusCode, Uri, Version};
+use ::http::{Method, StatusCode, Uri, Version};
 
 use arrival::Arrival;
 
 use super::{Connection, Exchanging, RequestBody};
 use crate::{
-    exchange::{BadRequest, Body, Failure},
+    exchange::{BadRequest, Body, Failure, Request},
     http1::{Framing, RequestHead},
     proxy,
     socket::Buffered,
@@ -120,14 +120,14 @@ impl Server {
                 None => return Next::End,
             }
         };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(response).await;
         }
         let persist = asked.keep_alive && self.may_persist(&listener);
         self.respond(response, &asked, persist, &listener).await
     }
 
-    fn request(&self, head: RequestHead, listener: &Listener) -> Result<Request<Body>, BadRequest> {
+    fn request(&self, head: RequestHead, listener: &Listener) -> Result<Request, BadRequest> {
         let mut exchanging = self.shared.borrow_mut();
         exchanging.expects_continue = head.expect_continue && head.version == Version::HTTP_11;
         exchanging.answered = false;
@@ -143,12 +143,14 @@ impl Server {
             RequestBody::start(&self.shared, Framing::None, &listener.head, Duration::ZERO);
             Body::Empty
         };
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method;
-        *request.uri_mut() = Uri::from_maybe_shared(head.target).map_err(|_| BadRequest::Target)?;
-        *request.version_mut() = head.version;
-        *request.headers_mut() = head.headers;
-        Ok(request)
+        Ok(Request {
+            method: head.method,
+            uri: Uri::from_maybe_shared(head.target).map_err(|_| BadRequest::Target)?,
+            version: head.version,
+            headers: head.headers,
+            body,
+            handshake: None,
+        })
     }
 
     fn count_request(&self) {

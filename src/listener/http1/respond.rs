@@ -7,15 +7,15 @@ use std::{
     time::Duration,
 };
 
-use ::http::{Method, Response, StatusCode, Version};
+use ::http::{Method, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::super::Exchanging;
 use crate::{
-    exchange::Failure,
+    exchange::{Failure, Response},
     http::websocket,
-    http1::{self, BodyEncoder, Framing, KeepAlive, encode_response_head},
+    http1::{BodyEncoder, Framing, KeepAlive, encode_response_head},
     proxy::{self, Carries, Outgoing},
     socket::Buffered,
     state::Listener,
@@ -32,8 +32,12 @@ impl Server {
         persist: bool,
         listener: &Listener,
     ) -> Next {
-        let (head, mut outgoing) = response.into_parts();
-        let framing = framing_of(&outgoing, head.status, &asked.method).towards(asked.version);
+        let Response {
+            status,
+            headers,
+            body: mut outgoing,
+        } = response;
+        let framing = framing_of(&outgoing, status, &asked.method).towards(asked.version);
         let unread = {
             let mut exchanging = self.shared.borrow_mut();
             exchanging.answered = true;
@@ -47,8 +51,8 @@ impl Server {
             encode_response_head(
                 exchanging.io.outgoing(),
                 asked.version,
-                head.status,
-                &head.headers,
+                status,
+                &headers,
                 &framing,
                 if close {
                     KeepAlive::Close
@@ -58,7 +62,7 @@ impl Server {
                 Some(&date),
             );
         }
-        http1::recycle(head.headers);
+        drop(headers);
         let sent = self
             .send(&mut outgoing, framing, listener.timeouts.body_idle)
             .await;
@@ -187,14 +191,18 @@ impl Server {
 
     /// Writes the 101 and joins the two connections (RFC 9110 section 7.8).
     pub(super) async fn switch(&mut self, response: Response<Outgoing>) -> Next {
-        let (head, mut outgoing) = response.into_parts();
+        let Response {
+            status,
+            headers,
+            body: mut outgoing,
+        } = response;
         {
             let mut exchanging = self.shared.borrow_mut();
             encode_response_head(
                 exchanging.io.outgoing(),
                 Version::HTTP_11,
-                head.status,
-                &head.headers,
+                status,
+                &headers,
                 &Framing::None,
                 KeepAlive::Keep,
                 None,
@@ -203,7 +211,7 @@ impl Server {
         if let Some(upstream) = outgoing.take_tunnel() {
             self.connection.protocol.set(proxy::TUNNEL);
             let idle = outgoing.tunnel_idle();
-            let carries = if websocket::is_named(&head.headers) {
+            let carries = if websocket::is_named(&headers) {
                 Carries::WebSocket
             } else {
                 Carries::Anything

@@ -14,10 +14,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 
 use super::{Backoff, Conditions};
-use crate::exchange::{Failure, Side};
+use crate::{
+    exchange::{Failure, Side},
+    http::{Headers, Known},
+};
 
 /// The retry settings of a route.
 #[derive(Clone, Debug, PartialEq)]
@@ -228,10 +231,10 @@ impl Why {
 impl RetryPolicy {
     /// Whether a request may be sent twice: the method is idempotent, or the client says so with
     /// an `Idempotency-Key` and the route believes it.
-    pub fn is_repeatable(&self, method: &Method, headers: &HeaderMap) -> bool {
+    pub fn is_repeatable(&self, method: &Method, headers: &Headers) -> bool {
         let key = || {
             headers
-                .get("idempotency-key")
+                .get(Known::IdempotencyKey)
                 .is_some_and(|key| !key.is_empty())
         };
         method.is_idempotent() || (self.idempotency_key && key())

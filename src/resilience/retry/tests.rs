@@ -1,9 +1,8 @@
 //! Every row of the decision.
 
-use http::HeaderValue;
-
 use super::super::Condition;
 use super::*;
+use crate::http::Value;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -218,12 +217,12 @@ fn what_forbids_another_attempt_forbids_all_ways() {
 
 #[test]
 fn a_key_makes_a_post_repeatable_only_where_the_route_says_so() {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     let mut policy = policy();
     assert!(policy.is_repeatable(&Method::PUT, &headers));
     policy.idempotency_key = true;
     assert!(!policy.is_repeatable(&Method::POST, &headers));
-    headers.insert("idempotency-key", HeaderValue::from_static("\"8e03978e\""));
+    headers.insert(Known::IdempotencyKey, Value::from_static("\"8e03978e\""));
     assert!(policy.is_repeatable(&Method::POST, &headers));
     policy.idempotency_key = false;
     assert!(!policy.is_repeatable(&Method::POST, &headers));

@@ -11,11 +11,9 @@ mod value;
 
 use std::fmt;
 
-use http::HeaderValue;
-
 use super::spec::RouteSpec;
 use super::table::Facts;
-use crate::http::cookie;
+use crate::http::{Value, cookie};
 
 pub use certificate::CertificatePart;
 pub(super) use host::matches_host;
@@ -109,7 +107,7 @@ impl Mismatch {
             }
             Self::Header(place) => {
                 let (name, wanted) = &spec.headers[place];
-                let found = facts.headers.get(name).map(HeaderValue::as_bytes);
+                let found = facts.headers.get(name).map(Value::as_bytes);
                 wanted.describe("header", name.as_str(), found)
             }
             Self::Query(place) => {

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use ::http::HeaderMap;
 use semver::VersionReq;
 
 use super::{BuildError, Source};
 use crate::{
     config::{Config, schema, value},
     filter::{AnyFilter, Chain, HeaderFilter, PathRule, Redirect, Respond, RewriteFilter},
+    http::Headers,
     resilience::{Backoff, Condition, Conditions, RetryPolicy},
     route::{CertificatePart, HostPattern, PathMatch, RouteSpec, ValueMatch},
     state::{Action, Route, RouteTimeouts},
@@ -108,10 +108,7 @@ pub(super) fn build(
             status: redirect.status,
         }),
         schema::Destination::Respond(respond) => {
-            let mut headers = HeaderMap::new();
-            for (name, value) in &respond.headers {
-                headers.append(name.clone(), value.clone());
-            }
+            let headers = Headers::from_iter(respond.headers.clone());
             Action::Respond(Respond::new(respond.status, headers, respond.body.clone()))
         }
     };

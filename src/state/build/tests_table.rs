@@ -5,12 +5,12 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use ::http::{HeaderMap, Uri};
+use ::http::Uri;
 
 use crate::{
     config::schema::{RouteTest, TestRequest},
     exchange::Failure,
-    http::authority::Authority,
+    http::{Headers, Value, authority::Authority},
     state::{self, Action, RequestView, Snapshot},
     tls::ClientCertificate,
 };
@@ -46,10 +46,7 @@ pub fn run(snapshot: &Snapshot) -> Vec<TestFailure> {
 
 fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
     let request = &test.request;
-    let mut headers = HeaderMap::new();
-    for (name, value) in &request.headers {
-        headers.append(name.clone(), value.clone());
-    }
+    let headers = request.headers.iter().cloned().collect();
     let found = find(snapshot, request, &headers);
     let expect = &test.expect;
     let route = match found {
@@ -129,7 +126,7 @@ fn check_action(snapshot: &Snapshot, test: &RouteTest, action: &Action) -> Resul
             Action::Respond(respond) => respond.headers().get(name),
             Action::Pool(..) | Action::Redirect(_) => None,
         };
-        let text = found.and_then(|found| found.to_str().ok());
+        let text = found.and_then(Value::to_str);
         if !value.matches(text) {
             let found = text.unwrap_or("none");
             return Err(format!(
@@ -164,7 +161,7 @@ fn location(redirect: &crate::filter::Redirect, url: &Uri) -> String {
 fn find(
     snapshot: &Snapshot,
     request: &TestRequest,
-    headers: &HeaderMap,
+    headers: &Headers,
 ) -> Result<state::Decision, Failure> {
     let url = &request.url;
     let certificate = request.client_certificate.as_ref();
@@ -180,7 +177,7 @@ fn find(
         ip: written.ip.clone(),
     });
     let authority = match url.authority() {
-        Some(authority) => Some(Authority::from_text(authority.as_str())?),
+        Some(authority) => Some(Authority::parse(authority.as_str().as_bytes())?),
         None => None,
     };
     let mut last = Err(Failure::RouteNotFound);

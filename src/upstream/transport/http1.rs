@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use ::http::{HeaderMap, Method, StatusCode};
+use ::http::{Method, StatusCode};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     exchange::{BadRequest, Body, Failure},
+    http::Headers,
     http1::{
         BodyDecoder, BodyEncoder, Decoded, Framing, HeadLimits, ResponseFault, ResponseHead,
         encode_request_head, parse_response_head,
@@ -118,7 +119,7 @@ impl Http1Connection {
         limits: &HeadLimits,
         patience: Patience,
         home: Rc<LocalEndpoint>,
-        interim: &dyn Fn(StatusCode, HeaderMap),
+        interim: &dyn Fn(StatusCode, Headers),
     ) -> Result<Inbound, SendFailure> {
         let mut clock = Clock::start(patience, &upload);
         let mut call = Call::start(self, request, upload);
@@ -192,7 +193,7 @@ impl Call {
         cx: &mut Context<'_>,
         limits: &HeadLimits,
         method: &Method,
-        interim: &dyn Fn(StatusCode, HeaderMap),
+        interim: &dyn Fn(StatusCode, Headers),
     ) -> Poll<Result<ResponseHead, Failure>> {
         if let Err(failure) = self.sender.drive(&self.connection.io, cx) {
             return Poll::Ready(Err(failure));
@@ -266,7 +267,6 @@ impl Call {
         };
         Inbound {
             status: head.status,
-            version: head.version,
             headers: head.headers,
             body,
             upload,

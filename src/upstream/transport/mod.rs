@@ -20,11 +20,12 @@ use std::{
     time::Duration,
 };
 
-use ::http::{HeaderMap, Method, StatusCode, Version, uri::PathAndQuery};
+use ::http::{Method, StatusCode, uri::PathAndQuery};
 use tokio::time::Instant;
 
 use crate::{
     exchange::{Body, Failure},
+    http::Headers,
     timer::{self, Timeout},
 };
 
@@ -47,7 +48,7 @@ pub struct Outbound<'a> {
     /// What becomes of it if the endpoint agrees.
     pub purpose: Purpose,
     /// The header fields with Host, without the hop-by-hop ones but those of an upgrade.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Headers,
 }
 
 /// How long an attempt may take.
@@ -70,10 +71,8 @@ pub struct Patience {
 pub struct Inbound {
     /// Final status, or 101.
     pub status: StatusCode,
-    /// The version that the endpoint spoke.
-    pub version: Version,
     /// The header fields as they came.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The body, still to be read.
     pub body: Body,
     /// The request body, for another attempt; none while it is still on its way.

@@ -32,7 +32,7 @@ use shared_upload::SharedUpload;
 use super::{Clock, Inbound, Outbound, Patience, Purpose, SendFailure, Upload};
 use crate::{
     exchange::{BadRequest, Body, Failure},
-    http::forwarded::Scheme,
+    http::{Headers, forwarded::Scheme},
     server::task,
     socket::{HyperStream, Stream},
     timer,
@@ -304,8 +304,7 @@ fn answered(response: Response<Incoming>, share: StreamShare) -> Inbound {
     };
     Inbound {
         status: head.status,
-        version: Version::HTTP_2,
-        headers: head.headers,
+        headers: Headers::from(&head.headers),
         body,
         upload: None,
     }
@@ -316,7 +315,7 @@ fn build(
     scheme: Scheme,
     body: SharedUpload,
 ) -> Result<Request<SharedUpload>, BadRequest> {
-    let mut headers = request.headers.clone();
+    let mut headers = request.headers.to_map();
     let host = headers.remove(header::HOST).ok_or(BadRequest::Host)?;
     let uri = Uri::builder()
         .scheme(scheme.as_str())

@@ -4,14 +4,17 @@
 //! the extended CONNECT and the 200 that stand for them. The key and its proof are only for
 //! HTTP/1.1: the key stays here, and the proof is made here.
 
-use ::http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use ::http::{Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, ext::Protocol, upgrade};
 use hyper_util::rt::TokioIo;
 
 use super::{StreamShare, answered as plainly};
 use crate::{
     exchange::{BadRequest, Body, Failure},
-    http::websocket::{self, ACCEPT, KEY},
+    http::{
+        Headers, Known, Value,
+        websocket::{self, KEY},
+    },
     socket::{Buffered, Stream},
     upstream::transport::{Inbound, Outbound, Tunnel, tunnel::Counted},
 };
@@ -51,17 +54,16 @@ pub(super) async fn answered(
         .await
         .map_err(|_| Failure::ConnectionClosed)?;
     let io = Buffered::new(Stream::Upgraded(Box::new(TokioIo::new(stream))));
-    let mut headers = std::mem::take(response.headers_mut());
-    headers.remove(header::CONTENT_LENGTH);
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let key = request.headers.get(KEY);
-    if let Some(proof) = key.and_then(websocket::proof_of) {
-        headers.insert(ACCEPT, proof);
+    let mut headers = Headers::from(response.headers());
+    headers.remove(Known::ContentLength);
+    headers.insert(Known::Connection, Value::from_static("upgrade"));
+    headers.insert(Known::Upgrade, Value::from_static("websocket"));
+    let key = request.headers.get(Known::SecWebSocketKey);
+    if let Some(proof) = key.and_then(|key| websocket::proof_of(key.as_bytes())) {
+        headers.insert(Known::SecWebSocketAccept, proof);
     }
     Ok(Inbound {
         status: StatusCode::SWITCHING_PROTOCOLS,
-        version: Version::HTTP_2,
         headers,
         body: Body::Tunnel(Box::new(Tunnel::new(io, Counted::Stream(share)))),
         upload: None,

@@ -1,0 +1,59 @@
+//! Request and response on the walk.
+
+use ::http::{Method, StatusCode, Uri, Version};
+
+use super::Body;
+use crate::http::{Headers, websocket::Handshake};
+
+/// A request on its way to an endpoint.
+#[derive(Debug)]
+pub struct Request {
+    /// The method, in the client's spelling.
+    pub method: Method,
+    /// The target; from the checks on in origin form, or `*`.
+    pub uri: Uri,
+    /// What the client spoke.
+    pub version: Version,
+    /// The header fields.
+    pub headers: Headers,
+    /// The body, still to be read.
+    pub body: Body,
+    /// The handshake that the proxy made for a WebSocket over HTTP/2.
+    pub handshake: Option<Handshake>,
+}
+
+/// A response on its way to the client.
+#[derive(Debug)]
+pub struct Response<B = Body> {
+    /// The final status, or 101.
+    pub status: StatusCode,
+    /// The header fields.
+    pub headers: Headers,
+    /// The body, still to be read.
+    pub body: B,
+}
+
+impl Request {
+    /// A GET for `/` over HTTP/1.1, without header fields.
+    pub fn new(body: Body) -> Self {
+        Self {
+            method: Method::GET,
+            uri: Uri::default(),
+            version: Version::HTTP_11,
+            headers: Headers::new(),
+            body,
+            handshake: None,
+        }
+    }
+}
+
+impl<B> Response<B> {
+    /// A 200 without header fields.
+    pub fn new(body: B) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: Headers::new(),
+            body,
+        }
+    }
+}

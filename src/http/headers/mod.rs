@@ -1,0 +1,331 @@
+//! The header fields of a message, as the lines that they are on the wire.
+//!
+//! A head that arrived stays where it was read, and every line of it is known by where it
+//! stands; what is added stands in memory beside it, in the same form. So a message that is
+//! passed on is copied in a few runs of lines, whatever their number, in the sender's own
+//! order and spelling. Names are compared without regard to case (RFC 9110 section 5.1).
+//!
+//! - `known`, `name`, `value`: what a field is asked for by, and what is found.
+//! - `wire`: lines from a head that was read, and out again.
+//! - `map`: to and from the maps of HTTP/2.
+//! - `spare`: memory of messages that have gone.
+//!
+//! State: none but the spare memory of each thread. Must never: hold a name that is no token,
+//! or a value with a control byte.
+
+mod known;
+mod map;
+mod name;
+mod spare;
+mod value;
+mod wire;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use smallvec::SmallVec;
+
+pub use known::Known;
+pub use name::{AsName, Name, Names};
+pub use value::{AsValue, Value};
+pub(crate) use wire::{Place, write_field};
+
+/// The header fields of a message, in order. Costs no memory while there are none.
+#[derive(Default)]
+pub struct Headers(Option<Box<Section>>);
+
+/// What is behind [`Headers`].
+#[derive(Clone, Debug, Default)]
+struct Section {
+    /// The head that was read; empty if the message was made here.
+    head: Bytes,
+    /// Lines that were added, in wire form.
+    own: Vec<u8>,
+    lines: Vec<Line>,
+    /// The known names among the lines.
+    present: Names,
+}
+
+/// Where a field line stands. Offsets from the start of its memory; 20 bytes.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    known: Option<Known>,
+    memory: Memory,
+    /// Written as `name: value` CRLF, with one blank.
+    plain: bool,
+    sensitive: bool,
+    start: u32,
+    colon: u32,
+    value: u32,
+    value_end: u32,
+}
+
+/// In which memory a line stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    Head,
+    Own,
+}
+
+impl Headers {
+    /// No fields.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.lines().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.lines().is_empty()
+    }
+
+    /// Which known names are there.
+    pub fn names(&self) -> Names {
+        match &self.0 {
+            Some(section) => section.present,
+            None => Names::default(),
+        }
+    }
+
+    /// Whether there is a field of this name.
+    pub fn contains(&self, name: impl AsName) -> bool {
+        self.place_of(name.as_name()).is_some()
+    }
+
+    /// The value of the first line of this name.
+    pub fn get(&self, name: impl AsName) -> Option<Value<'_>> {
+        let line = self.place_of(name.as_name())?;
+        Some(self.section()?.value(line))
+    }
+
+    /// The same for longer than the message lives; shares the memory of the head.
+    pub fn get_owned(&self, name: impl AsName) -> Option<HeaderValue> {
+        let line = self.place_of(name.as_name())?;
+        Some(self.section()?.owned_value(line))
+    }
+
+    /// The values of all lines of this name, in order.
+    pub fn get_all(&self, name: impl AsName) -> impl DoubleEndedIterator<Item = Value<'_>> {
+        let wanted = name.as_name();
+        let lines = match wanted.known {
+            Some(known) if !self.names().contains(Some(known)) => &[],
+            _ => self.lines(),
+        };
+        // What the name borrows need not live as long as the iterator.
+        let (known, text) = match wanted.known {
+            Some(_) => (wanted.known, SmallVec::new()),
+            None => (None, SmallVec::<[u8; 64]>::from(wanted.text)),
+        };
+        let section = self.section();
+        lines.iter().filter_map(move |line| {
+            let section = section?;
+            let wanted = Name { known, text: &text };
+            section.is(line, wanted).then(|| section.value(line))
+        })
+    }
+
+    /// All lines, in order: the name as it was written, and the value.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Value<'_>)> {
+        let section = self.section();
+        self.lines().iter().filter_map(move |line| {
+            let section = section?;
+            Some((section.name(line), section.value(line)))
+        })
+    }
+
+    /// Makes this the only line of its name.
+    pub fn insert(&mut self, name: impl AsName, value: impl AsValue) {
+        self.insert_joined(name, &[value.as_value()]);
+    }
+
+    /// The same with a value that is made of these parts, one behind the other.
+    pub fn insert_joined(&mut self, name: impl AsName, parts: &[Value<'_>]) {
+        let name = name.as_name();
+        self.remove_named(name);
+        self.section_mut().push_own(name, parts);
+    }
+
+    /// Adds a line behind all others.
+    pub fn append(&mut self, name: impl AsName, value: impl AsValue) {
+        self.section_mut()
+            .push_own(name.as_name(), &[value.as_value()]);
+    }
+
+    /// Removes all lines of this name; says whether there was one.
+    pub fn remove(&mut self, name: impl AsName) -> bool {
+        self.remove_named(name.as_name())
+    }
+
+    /// Removes the lines of all these names.
+    pub fn remove_all(&mut self, names: Names) {
+        if self.names().meets(names) {
+            self.section_mut()
+                .retain(|_, line| !names.contains(line.known));
+        }
+    }
+
+    /// Removes the lines of those names, among the ones that are not [`Known`], that are not to
+    /// be kept; says how many lines these were. The names are as they were written.
+    pub fn retain_unknown(&mut self, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
+        let before = self.len();
+        if self.unknown_names().any(|name| !keep(name)) {
+            self.section_mut()
+                .retain(|section, line| line.known.is_some() || keep(section.name(line)));
+        }
+        before - self.len()
+    }
+
+    /// The names that are not [`Known`], as they were written.
+    pub fn unknown_names(&self) -> impl Iterator<Item = &[u8]> {
+        let section = self.section();
+        let unknown = self.lines().iter().filter(|line| line.known.is_none());
+        unknown.filter_map(move |line| Some(section?.name(line)))
+    }
+
+    fn remove_named(&mut self, name: Name<'_>) -> bool {
+        if self.place_of(name).is_none() {
+            return false;
+        }
+        let section = self.section_mut();
+        section.retain(|section, line| !section.is(line, name));
+        true
+    }
+
+    fn place_of(&self, name: Name<'_>) -> Option<&Line> {
+        let section = self.section()?;
+        match name.known {
+            Some(known) if !section.present.contains(Some(known)) => None,
+            Some(_) => section.lines.iter().find(|line| line.known == name.known),
+            None => section.lines.iter().find(|line| section.is(line, name)),
+        }
+    }
+
+    fn lines(&self) -> &[Line] {
+        self.section().map_or(&[], |section| &section.lines)
+    }
+
+    fn section(&self) -> Option<&Section> {
+        self.0.as_deref()
+    }
+
+    fn section_mut(&mut self) -> &mut Section {
+        self.0.get_or_insert_with(spare::take)
+    }
+}
+
+impl Section {
+    fn memory(&self, memory: Memory) -> &[u8] {
+        match memory {
+            Memory::Head => &self.head,
+            Memory::Own => &self.own,
+        }
+    }
+
+    /// The name of a line, as it was written.
+    fn name(&self, line: &Line) -> &[u8] {
+        self.bytes(line.memory, line.start, line.colon)
+    }
+
+    fn value(&self, line: &Line) -> Value<'_> {
+        Value {
+            bytes: self.bytes(line.memory, line.value, line.value_end),
+            sensitive: line.sensitive,
+        }
+    }
+
+    fn bytes(&self, memory: Memory, start: u32, end: u32) -> &[u8] {
+        let range = start as usize..end as usize;
+        self.memory(memory).get(range).unwrap_or_default()
+    }
+
+    fn is(&self, line: &Line, name: Name<'_>) -> bool {
+        line.known == name.known
+            && (name.known.is_some() || self.name(line).eq_ignore_ascii_case(name.text))
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&Self, &Line) -> bool) {
+        let mut lines = std::mem::take(&mut self.lines);
+        self.present = Names::default();
+        lines.retain(|line| {
+            let kept = keep(self, line);
+            if let (true, Some(known)) = (kept, line.known) {
+                self.present.add(known);
+            }
+            kept
+        });
+        self.lines = lines;
+    }
+
+    fn clear(&mut self) {
+        self.head = Bytes::new();
+        self.own.clear();
+        self.lines.clear();
+        self.present = Names::default();
+    }
+}
+
+impl Clone for Headers {
+    fn clone(&self) -> Self {
+        let Some(section) = &self.0 else {
+            return Self::new();
+        };
+        let mut copy = spare::take();
+        copy.head = section.head.clone();
+        copy.own.extend_from_slice(&section.own);
+        copy.lines.extend_from_slice(&section.lines);
+        copy.present = section.present;
+        Self(Some(copy))
+    }
+}
+
+impl Drop for Headers {
+    fn drop(&mut self) {
+        if let Some(section) = self.0.take() {
+            spare::give_back(section);
+        }
+    }
+}
+
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines = self.iter().map(|(name, value)| {
+            let name = String::from_utf8_lossy(name).into_owned();
+            let value = if value.sensitive {
+                "(sensitive)".into()
+            } else {
+                String::from_utf8_lossy(value.bytes).into_owned()
+            };
+            (name, value)
+        });
+        f.debug_map().entries(lines).finish()
+    }
+}
+
+/// All fields in the order of the alphabet, names in lower case, for comparison.
+#[cfg(test)]
+pub(crate) fn sorted(headers: &Headers) -> Vec<(String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let fields = headers.iter().map(|(name, value)| {
+        let name = text(name).to_ascii_lowercase();
+        (name, text(value.bytes))
+    });
+    let mut fields: Vec<_> = fields.collect();
+    fields.sort();
+    fields
+}
+
+/// Fields as a test writes them.
+#[cfg(test)]
+pub(crate) fn fields(lines: &[(&str, &str)]) -> Headers {
+    let lines = lines.iter().map(|(name, value)| {
+        let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+        (name, HeaderValue::from_str(value).unwrap())
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests;

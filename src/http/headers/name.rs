@@ -1,0 +1,96 @@
+//! Names of fields, as they are asked for, and sets of them.
+
+use http::HeaderName;
+
+use super::known::{Known, look_up};
+use crate::http::token::is_token;
+
+/// A field name that is looked for or written.
+#[derive(Clone, Copy, Debug)]
+pub struct Name<'a> {
+    pub(crate) known: Option<Known>,
+    /// A token in any case; empty if it names nothing.
+    pub(super) text: &'a [u8],
+}
+
+/// What a field can be asked for by: a [`Known`] name, which costs nothing, a [`HeaderName`],
+/// or text. A text that is no token names no field: nothing is found, and nothing written.
+pub trait AsName {
+    /// The name.
+    fn as_name(&self) -> Name<'_>;
+}
+
+impl AsName for Known {
+    fn as_name(&self) -> Name<'_> {
+        Name {
+            known: Some(*self),
+            text: self.as_str().as_bytes(),
+        }
+    }
+}
+
+impl AsName for HeaderName {
+    fn as_name(&self) -> Name<'_> {
+        let text = self.as_str().as_bytes();
+        Name {
+            known: look_up(text),
+            text,
+        }
+    }
+}
+
+impl AsName for str {
+    fn as_name(&self) -> Name<'_> {
+        let text = self.as_bytes();
+        Name {
+            known: look_up(text),
+            text: if is_token(text) { text } else { b"" },
+        }
+    }
+}
+
+impl<T: AsName + ?Sized> AsName for &T {
+    fn as_name(&self) -> Name<'_> {
+        (**self).as_name()
+    }
+}
+
+/// A set of known names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Names(u128);
+
+impl Names {
+    /// The set of these.
+    pub const fn of(names: &[Known]) -> Self {
+        let mut set = 0;
+        let mut at = 0;
+        while at < names.len() {
+            set |= 1 << names[at] as u32;
+            at += 1;
+        }
+        Self(set)
+    }
+
+    /// What is in either set.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a name is in the set; one that is not known never is.
+    pub const fn contains(self, name: Option<Known>) -> bool {
+        match name {
+            Some(known) => self.0 >> known as u32 & 1 == 1,
+            None => false,
+        }
+    }
+
+    /// Whether any name is in both sets.
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(super) fn add(&mut self, name: Known) {
+        self.0 |= 1 << name as u32;
+    }
+}

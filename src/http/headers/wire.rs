@@ -1,0 +1,169 @@
+//! Lines from a head that was read, and out again.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Headers, Known, Line, Memory, Name, Names, Section, Value, known::look_up, spare};
+
+/// Where the parts of a line stand in a head. Whoever makes one has looked at the bytes: the
+/// name is a token, and no control byte is in the value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The first byte of the name.
+    pub(crate) start: usize,
+    /// The colon behind the name.
+    pub(crate) colon: usize,
+    /// The value without the blanks around it.
+    pub(crate) value: (usize, usize),
+    /// The CR behind the line.
+    pub(crate) end: usize,
+}
+
+impl Headers {
+    /// For the lines of a head; `push_arrived` says where they stand.
+    pub(crate) fn arrived(head: &Bytes) -> Self {
+        let mut section = spare::take();
+        section.head = head.clone();
+        Self(Some(section))
+    }
+
+    /// The known name that this is, if any.
+    pub(crate) fn look_up(name: &[u8]) -> Option<Known> {
+        look_up(name)
+    }
+
+    /// Takes in the next line of the head.
+    #[inline]
+    pub(crate) fn push_arrived(&mut self, known: Option<Known>, place: &Place) {
+        let section = self.section_mut();
+        if let Some(known) = known {
+            section.present.add(known);
+        }
+        let blank = section.head.get(place.colon + 1) == Some(&b' ');
+        section.lines.push(Line {
+            known,
+            memory: Memory::Head,
+            plain: blank && place.value == (place.colon + 2, place.end),
+            sensitive: false,
+            start: offset(place.start),
+            colon: offset(place.colon),
+            value: offset(place.value.0),
+            value_end: offset(place.value.1),
+        });
+    }
+
+    /// Appends the lines in order, but those of the names in `left_out`.
+    pub(crate) fn write(&self, out: &mut BytesMut, left_out: Names) {
+        let Some(section) = self.section() else {
+            return;
+        };
+        let mut run = Run::EMPTY;
+        for line in &section.lines {
+            if left_out.contains(line.known) {
+                continue;
+            }
+            if !run.goes_on(line) {
+                run.write(section, out);
+                run = Run::EMPTY;
+                if line.plain {
+                    run = Run::of(line);
+                } else {
+                    write_field(out, section.name(line), section.value(line).bytes);
+                }
+            }
+        }
+        run.write(section, out);
+    }
+
+    /// Room that the lines take, at most.
+    pub(crate) fn wire_bytes(&self) -> usize {
+        let section = self.section();
+        section.map_or(0, |section| section.head.len() + section.own.len())
+    }
+}
+
+/// Lines that stand one behind the other in the form in which they go out.
+#[derive(Clone, Copy)]
+struct Run {
+    memory: Memory,
+    start: u32,
+    end: u32,
+}
+
+impl Run {
+    const EMPTY: Self = Self {
+        memory: Memory::Head,
+        start: 0,
+        end: 0,
+    };
+
+    fn of(line: &Line) -> Self {
+        Self {
+            memory: line.memory,
+            start: line.start,
+            end: line.value_end + CRLF,
+        }
+    }
+
+    /// Takes a line in, if it is the next.
+    fn goes_on(&mut self, line: &Line) -> bool {
+        let next = line.plain && line.memory == self.memory && line.start == self.end;
+        if next && self.start < self.end {
+            self.end = line.value_end + CRLF;
+            return true;
+        }
+        false
+    }
+
+    fn write(self, section: &Section, out: &mut BytesMut) {
+        if self.start < self.end {
+            out.put_slice(section.bytes(self.memory, self.start, self.end));
+        }
+    }
+}
+
+impl Section {
+    /// Adds a line of our own, whose value is made of these parts.
+    pub(super) fn push_own(&mut self, name: Name<'_>, value: &[Value<'_>]) {
+        if name.text.is_empty() {
+            return;
+        }
+        let start = self.own.len();
+        self.own.extend_from_slice(name.text);
+        let colon = self.own.len();
+        self.own.extend_from_slice(b": ");
+        let value_at = self.own.len();
+        for part in value {
+            self.own.extend_from_slice(part.bytes);
+        }
+        let value_end = self.own.len();
+        self.own.extend_from_slice(b"\r\n");
+        if let Some(known) = name.known {
+            self.present.add(known);
+        }
+        self.lines.push(Line {
+            known: name.known,
+            memory: Memory::Own,
+            plain: true,
+            sensitive: value.iter().any(|part| part.sensitive),
+            start: offset(start),
+            colon: offset(colon),
+            value: offset(value_at),
+            value_end: offset(value_end),
+        });
+    }
+}
+
+/// Appends one field line.
+pub(crate) fn write_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+/// No head is this long: the limit on heads is far below.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX - CRLF)
+}
+
+const CRLF: u32 = 2;
