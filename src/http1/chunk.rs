@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, header as h};
 use super::HeadLimits;
 use super::body::{BodyFault, Decoded, take_data};
 use super::field::{FieldFault, Fields};
-use super::scan;
+use super::scan::{self, LineEnds};
 
 /// Where in the coding the next byte stands.
 #[derive(Debug)]
@@ -176,13 +176,16 @@ fn parse_trailers(
         [b'\r', ..] => return Err(BodyFault::Chunk),
         _ => {}
     }
-    let lines = scan::head_lines(buffer, 0, scanned).map_err(|_| BodyFault::Chunk)?;
-    let known = lines.as_ref().and_then(|lines| lines.last());
+    let mut lines = LineEnds::new();
+    let whole = scan::head_lines(buffer, 0, scanned, &mut lines).map_err(|_| BodyFault::Chunk)?;
+    let known = lines.last().filter(|_| whole);
     let bytes = known.map_or(buffer.len(), |end| end + 1);
     if bytes > limits.bytes_max {
         return Err(BodyFault::TrailersTooLarge);
     }
-    let Some(lines) = lines else { return Ok(None) };
+    if !whole {
+        return Ok(None);
+    }
     let section = buffer.split_to(bytes).freeze();
     let fields =
         Fields::parse(&section, 0, &lines, limits.headers_max).map_err(|fault| match fault {

@@ -10,7 +10,7 @@ use memchr::memchr;
 use super::HeadLimits;
 use super::field::{Expect, FieldFault, Fields};
 use super::framing::{Codings, Framing, Length};
-use super::scan;
+use super::scan::{self, LineEnds};
 use crate::{
     exchange::BadRequest,
     http::{Headers, token::is_token_byte},
@@ -51,17 +51,18 @@ pub fn parse_request_head(
     limits: &HeadLimits,
 ) -> Result<Option<RequestHead>, BadRequest> {
     let start = if buffer.starts_with(b"\r\n") { 2 } else { 0 };
-    let lines = scan::head_lines(buffer, start, scanned).map_err(|fault| {
+    let mut lines = LineEnds::new();
+    let whole = scan::head_lines(buffer, start, scanned, &mut lines).map_err(|fault| {
         if fault.first {
             BadRequest::RequestLine
         } else {
             BadRequest::Header
         }
     })?;
-    let Some(lines) = lines else {
+    if !whole {
         check_partial(&buffer[start.min(buffer.len())..], limits)?;
         return Ok(None);
-    };
+    }
     let bytes = lines.last().map_or(0, |end| end + 1);
     if bytes > limits.bytes_max {
         check_target_length(&buffer[start..], limits)?;

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use super::HeadLimits;
 use super::field::{FieldFault, Fields};
 use super::framing::{Codings, Framing, Length};
-use super::scan;
+use super::scan::{self, LineEnds};
 use crate::{
     exchange::Failure,
     http::{Headers, Known},
@@ -52,8 +52,10 @@ pub fn parse_response_head(
     limits: &HeadLimits,
     request_method: &Method,
 ) -> Result<Option<ResponseHead>, ResponseFault> {
-    let lines = scan::head_lines(buffer, 0, scanned).map_err(|_| ResponseFault::Malformed)?;
-    let Some(lines) = lines else {
+    let mut lines = LineEnds::new();
+    let whole =
+        scan::head_lines(buffer, 0, scanned, &mut lines).map_err(|_| ResponseFault::Malformed)?;
+    if !whole {
         let known = buffer.len().min(PREFIX.len());
         if buffer[..known] != PREFIX[..known] {
             return Err(ResponseFault::Malformed);
@@ -62,7 +64,7 @@ pub fn parse_response_head(
             return Err(ResponseFault::TooLarge);
         }
         return Ok(None);
-    };
+    }
     let bytes = lines.last().map_or(0, |end| end + 1);
     if bytes > limits.bytes_max {
         return Err(ResponseFault::TooLarge);

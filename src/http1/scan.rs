@@ -17,7 +17,7 @@ pub(super) struct LineFault {
 /// Offsets of the LF of every line of a head, from its start; the last is the empty line.
 pub(super) type LineEnds = SmallVec<[usize; 32]>;
 
-/// Finds the lines of the head that begins at `start`, or none while its end has not come.
+/// Finds the lines of the head that begins at `start`; says whether its end has come.
 ///
 /// `scanned` is where the last search stopped; what lies before it is looked at only once
 /// more, when the end is there.
@@ -25,19 +25,19 @@ pub(super) fn head_lines(
     bytes: &[u8],
     start: usize,
     scanned: &mut usize,
-) -> Result<Option<LineEnds>, LineFault> {
+    lines: &mut LineEnds,
+) -> Result<bool, LineFault> {
     let from = (*scanned).max(start);
     let head = bytes.get(start..).unwrap_or(&[]);
-    let mut lines = LineEnds::new();
-    if !collect(head, from - start, &mut lines)? {
+    if !collect(head, from - start, lines)? {
         *scanned = bytes.len().max(start);
-        return Ok(None);
+        return Ok(false);
     }
     if from > start {
         lines.clear();
-        collect(head, 0, &mut lines)?;
+        collect(head, 0, lines)?;
     }
-    Ok(Some(lines))
+    Ok(true)
 }
 
 /// Appends the line ends at or after `from`; says whether the empty line was among them.
@@ -94,8 +94,14 @@ mod tests {
         }
     }
 
+    fn lines(bytes: &[u8], scanned: &mut usize) -> Result<Option<LineEnds>, LineFault> {
+        let mut lines = LineEnds::new();
+        let whole = head_lines(bytes, 0, scanned, &mut lines)?;
+        Ok(whole.then_some(lines))
+    }
+
     fn end(bytes: &[u8]) -> Result<Option<usize>, LineFault> {
-        let lines = head_lines(bytes, 0, &mut 0)?;
+        let lines = lines(bytes, &mut 0)?;
         Ok(lines.map(|lines| lines.last().unwrap() + 1))
     }
 
@@ -126,10 +132,10 @@ mod tests {
         let bytes = b"one\r\ntwo: 2\r\n\r\n";
         let mut scanned = 0;
         for cut in 0..bytes.len() {
-            assert_eq!(head_lines(&bytes[..cut], 0, &mut scanned), Ok(None));
+            assert_eq!(lines(&bytes[..cut], &mut scanned), Ok(None));
             assert_eq!(scanned, cut);
         }
-        let lines = head_lines(bytes, 0, &mut scanned).unwrap().unwrap();
+        let lines = lines(bytes, &mut scanned).unwrap().unwrap();
         assert_eq!(lines[..], [4, 12, 14]);
     }
 }

@@ -144,14 +144,14 @@ async fn exchange(
         let counted = read.insert(Rc::new(Cell::new(0)));
         Body::Http2Request(Http2RequestBody::new(incoming, counted))
     };
-    let mut request = Request {
+    let mut request = Box::new(Request {
         method: head.method,
         uri: head.uri,
         version: head.version,
         headers: Headers::from(&head.headers),
         body,
         handshake: None,
-    };
+    });
     if asked.is_some() {
         let worker = &connection.worker;
         let nonce = u128::from(worker.draw()) << 64 | u128::from(worker.draw());

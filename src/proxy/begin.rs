@@ -29,7 +29,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
     let call = request
         .map(|request| &request.headers)
         .filter(|headers| grpc::is_grpc(headers));
-    let exchange = Exchange {
+    let exchange = Box::new(Exchange {
         listener,
         started,
         request_id: request_id_of(connection, &snapshot, request),
@@ -62,7 +62,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         complete: false,
         held: Held::default(),
         snapshot,
-    };
+    });
     Open::new(Rc::clone(connection), exchange)
 }
 

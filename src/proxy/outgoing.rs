@@ -30,12 +30,12 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(connection: Rc<Connection>, exchange: Exchange) -> Self {
+    pub(super) fn new(connection: Rc<Connection>, exchange: Box<Exchange>) -> Self {
         connection.in_flight.set(connection.in_flight.get() + 1);
         connection.exchanges.inc();
         Self {
             connection,
-            exchange: Box::new(exchange),
+            exchange,
         }
     }
 

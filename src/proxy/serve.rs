@@ -19,10 +19,10 @@ use crate::{
 /// Carries one request through the proxy; the response body is still to be streamed.
 ///
 /// Dropping the future cancels the exchange: the client has gone.
-pub async fn serve(connection: &Rc<Connection>, request: Request) -> Response<Outgoing> {
+pub async fn serve(connection: &Rc<Connection>, mut request: Box<Request>) -> Response<Outgoing> {
     let mut open = begin(connection, Some(&request));
     let walked = {
-        let walking = pin!(walk(connection, open.exchange(), request));
+        let walking = pin!(walk(connection, open.exchange(), &mut request));
         task::caught(walking).await
     };
     match walked {
@@ -41,36 +41,28 @@ pub fn refuse(connection: &Rc<Connection>, failure: Failure) -> Response<Outgoin
 async fn walk(
     connection: &Connection,
     exchange: &mut Exchange,
-    mut request: Request,
+    request: &mut Request,
 ) -> Result<Response, Failure> {
-    let offer = admit::check(connection, exchange, &mut request)?;
-    let decision = state::route(&exchange.snapshot.shared, &admit::view(exchange, &request))?;
+    let offer = admit::check(connection, exchange, request)?;
+    let decision = state::route(&exchange.snapshot.shared, &admit::view(exchange, request))?;
     exchange.decision = Some(decision);
     let snapshot = Rc::clone(&exchange.snapshot);
     let route = &snapshot.shared.routes[decision.route.0 as usize];
     if route.grpc_web {
-        grpc_web::open(exchange, &mut request);
+        grpc_web::open(exchange, request);
     }
-    request::limit_body(&mut request, route.body_max)?;
-    if let Some(answer) = request::answer_options(exchange, &mut request) {
+    request::limit_body(request, route.body_max)?;
+    if let Some(answer) = request::answer_options(exchange, request) {
         return Ok(answer);
     }
-    request::prepare(connection, exchange, &mut request, offer.as_ref());
-    let verdict = route.filters.on_request(exchange, &mut request).await?;
+    request::prepare(connection, exchange, request, offer.as_ref());
+    let verdict = route.filters.on_request(exchange, request).await?;
     let mut response = match (verdict, &route.action) {
         (Verdict::Reply(response), _) => response,
         (Verdict::Continue, Action::Pool(pool, view)) => {
-            forward::forward(
-                connection,
-                exchange,
-                *pool,
-                *view,
-                &mut request,
-                offer.as_ref(),
-            )
-            .await?
+            forward::forward(connection, exchange, *pool, *view, request, offer.as_ref()).await?
         }
-        (Verdict::Continue, Action::Redirect(redirect)) => redirect.reply(exchange, &request),
+        (Verdict::Continue, Action::Redirect(redirect)) => redirect.reply(exchange, request),
         (Verdict::Continue, Action::Respond(respond)) => respond.reply(),
     };
     response::clean(&mut response);

@@ -19,7 +19,7 @@ use super::Server;
 
 /// How the wait for a request head ended.
 pub(super) enum Arrival {
-    Head(Box<RequestHead>),
+    Head(RequestHead),
     /// The head breaks a rule, or is late.
     Refused(Failure),
     /// The client speaks TLS to a port without it.
@@ -55,7 +55,7 @@ impl Server {
                 if exchanging.io.has_received() {
                     let received = exchanging.io.received();
                     match parse_request_head(received, scanned, &listener.head) {
-                        Ok(Some(head)) => return Poll::Ready(Arrival::Head(Box::new(head))),
+                        Ok(Some(head)) => return Poll::Ready(Arrival::Head(head)),
                         Err(_) if exchanging.io.received().first() == Some(&HANDSHAKE) => {
                             return Poll::Ready(Arrival::NotPlain);
                         }

@@ -78,7 +78,7 @@ impl Server {
         let snapshot = self.connection.worker.snapshot();
         let listener = self.connection.listener(&snapshot);
         let head = match arrival {
-            Arrival::Head(head) => *head,
+            Arrival::Head(head) => head,
             Arrival::NotPlain => {
                 let metrics = self.connection.worker.metrics();
                 metrics.handshake(&listener.name, "not_served");
@@ -127,7 +127,7 @@ impl Server {
         self.respond(response, &asked, persist, &listener).await
     }
 
-    fn request(&self, head: RequestHead, listener: &Listener) -> Result<Request, BadRequest> {
+    fn request(&self, head: RequestHead, listener: &Listener) -> Result<Box<Request>, BadRequest> {
         let mut exchanging = self.shared.borrow_mut();
         exchanging.expects_continue = head.expect_continue && head.version == Version::HTTP_11;
         exchanging.answered = false;
@@ -143,14 +143,14 @@ impl Server {
             RequestBody::start(&self.shared, Framing::None, &listener.head, Duration::ZERO);
             Body::Empty
         };
-        Ok(Request {
+        Ok(Box::new(Request {
             method: head.method,
             uri: Uri::from_maybe_shared(head.target).map_err(|_| BadRequest::Target)?,
             version: head.version,
             headers: head.headers,
             body,
             handshake: None,
-        })
+        }))
     }
 
     fn count_request(&self) {

@@ -26,8 +26,24 @@ pub enum Piece {
 /// The body of a request, which can be sent again while all that was taken from it is kept.
 #[derive(Debug)]
 pub struct Upload {
-    source: Body,
     framing: Framing,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// There is nothing to send.
+    Empty,
+    /// It was lost with its attempt.
+    Gone,
+    /// Apart from all that is handed from step to step: most requests have none.
+    Body(Box<Source>),
+}
+
+/// A body, and what is kept of it.
+#[derive(Debug)]
+struct Source {
+    body: Body,
     /// What has been taken so far; none once it is more than may be kept.
     kept: Option<Vec<Piece>>,
     keep_max: usize,
@@ -41,32 +57,35 @@ pub struct Upload {
 
 impl Upload {
     /// Wraps a body that travels in `framing`; keeps at most `keep_max` bytes for another attempt.
-    pub fn new(source: Body, framing: Framing, keep_max: usize) -> Self {
-        Self {
-            ended: source.is_end_stream(),
-            source,
-            framing,
-            kept: Some(Vec::new()),
-            keep_max,
-            kept_bytes: 0,
-            replayed: 0,
-            failure: None,
-            moved: 0,
-        }
+    pub fn new(body: Body, framing: Framing, keep_max: usize) -> Self {
+        let state = if body.is_end_stream() {
+            State::Empty
+        } else {
+            State::Body(Box::new(Source {
+                body,
+                kept: Some(Vec::new()),
+                keep_max,
+                kept_bytes: 0,
+                replayed: 0,
+                ended: false,
+                failure: None,
+                moved: 0,
+            }))
+        };
+        Self { framing, state }
     }
 
     /// An upload that was lost with its attempt: it cannot be sent again.
     pub fn gone() -> Self {
         Self {
-            kept: None,
-            ended: false,
-            ..Self::new(Body::Empty, Framing::None, 0)
+            framing: Framing::None,
+            state: State::Gone,
         }
     }
 
     /// Why the client's side of it ended early, if it did.
     pub fn failure(&self) -> Option<Failure> {
-        self.failure
+        self.source()?.failure
     }
 
     /// How the body is framed on an HTTP/1.1 connection.
@@ -76,30 +95,57 @@ impl Upload {
 
     /// Whether nothing is left to be taken.
     pub fn is_ended(&self) -> bool {
-        self.ended
-            && self
-                .kept
-                .as_ref()
-                .is_none_or(|kept| self.replayed >= kept.len())
+        match &self.state {
+            State::Empty => true,
+            State::Gone => false,
+            State::Body(source) => source.is_ended(),
+        }
     }
 
     /// Whether [`Self::rewind`] can bring back all that was taken.
     pub fn can_rewind(&self) -> bool {
-        self.kept.is_some()
+        match &self.state {
+            State::Empty => true,
+            State::Gone => false,
+            State::Body(source) => source.kept.is_some(),
+        }
     }
 
     /// Starts again from the first byte. Only after [`Self::can_rewind`] said so.
     pub fn rewind(&mut self) {
-        self.replayed = 0;
+        if let State::Body(source) = &mut self.state {
+            source.replayed = 0;
+        }
     }
 
     /// A number that grows with each piece taken.
     pub fn moved(&self) -> u64 {
-        self.moved
+        self.source().map_or(0, |source| source.moved)
     }
 
     /// Takes the next piece; none at the end.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
+        match &mut self.state {
+            State::Empty | State::Gone => Poll::Ready(None),
+            State::Body(source) => source.poll_piece(cx),
+        }
+    }
+
+    fn source(&self) -> Option<&Source> {
+        match &self.state {
+            State::Empty | State::Gone => None,
+            State::Body(source) => Some(source),
+        }
+    }
+}
+
+impl Source {
+    fn is_ended(&self) -> bool {
+        let kept = self.kept.as_ref();
+        self.ended && kept.is_none_or(|kept| self.replayed >= kept.len())
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
         if let Some(kept) = &self.kept
             && let Some(piece) = kept.get(self.replayed)
         {
@@ -109,7 +155,7 @@ impl Upload {
         if self.ended {
             return Poll::Ready(None);
         }
-        let piece = match ready!(Pin::new(&mut self.source).poll_frame(cx)) {
+        let piece = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             None => {
                 self.ended = true;
                 return Poll::Ready(None);
@@ -126,7 +172,7 @@ impl Upload {
                 }
             },
         };
-        self.ended |= self.source.is_end_stream();
+        self.ended |= self.body.is_end_stream();
         self.moved += 1;
         self.keep(&piece);
         Poll::Ready(Some(Ok(piece)))
