@@ -25,7 +25,7 @@ pub use interim::Interim;
 pub use message::{Request, Response};
 
 use crate::{
-    http::{authority::Authority, forwarded::Scheme, grpc_web},
+    http::{authority::Authority, forwarded::Scheme, grpc_web, request_id::RequestId},
     proxy::Held,
     state::{Action, Decision, Listener, LocalSnapshot, Route},
     tls::{ClientCertificate, Session},
@@ -42,7 +42,7 @@ pub struct Exchange {
     /// When its head had arrived.
     pub(crate) started: Instant,
     /// Its identity: in headers, log and admin API.
-    pub(crate) request_id: HeaderValue,
+    pub(crate) request_id: RequestId,
     /// The address on the other end of the connection.
     pub(crate) peer: IpAddr,
     /// The client's address: the peer's, or what trusted proxies say.
@@ -100,7 +100,7 @@ pub(crate) struct RequestLine {
 impl Exchange {
     /// The identity of the exchange.
     pub fn request_id(&self) -> &str {
-        self.request_id.to_str().unwrap_or_default()
+        self.request_id.as_str()
     }
 
     /// The client's address: the peer's, or what trusted proxies say.

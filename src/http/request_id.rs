@@ -3,13 +3,13 @@
 //! UUID version 7 (RFC 9562 section 5.7): sorts by time, so that a log can be searched by
 //! it. Time and random bits are arguments; nothing is allocated.
 
-use http::HeaderValue;
+use smallvec::SmallVec;
 
 use super::headers::Value;
 
-/// A made identity in its text form.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId([u8; TEXT_BYTES]);
+/// The identity of a request: a made one, or one that somebody trusted sent.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RequestId(SmallVec<[u8; TEXT_BYTES]>);
 
 impl RequestId {
     /// Makes an identity from the time in milliseconds of the Unix epoch (48 bits are
@@ -20,7 +20,7 @@ impl RequestId {
         let version = 0x7 << 76;
         let variant = 0b10 << 62;
         let bytes = (time | low | version | variant).to_be_bytes();
-        let mut text = [b'-'; TEXT_BYTES];
+        let mut text = SmallVec::from_buf([b'-'; TEXT_BYTES]);
         let mut at = 0;
         for (place, byte) in bytes.into_iter().enumerate() {
             if matches!(place, 4 | 6 | 8 | 10) {
@@ -33,15 +33,26 @@ impl RequestId {
         Self(text)
     }
 
-    /// The text, 36 bytes.
+    /// Takes over an identity that came with a request: 1 to 128 visible ASCII bytes, so that
+    /// it fits a log line and cannot forge one.
+    pub fn sent(value: Value<'_>) -> Option<Self> {
+        let text = value.as_bytes();
+        let fits = (1..=BYTES_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
+        fits.then(|| Self(SmallVec::from_slice(text)))
+    }
+
+    /// The text; 36 bytes if it was made here.
     pub fn as_str(&self) -> &str {
-        // Hex digits and dashes, so never the empty string.
+        // Visible ASCII, so never the empty string.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// The value of an `X-Request-Id` field.
-    pub fn to_header_value(&self) -> Option<HeaderValue> {
-        HeaderValue::from_bytes(&self.0).ok()
+    ///
+    /// Header compression must not remember it: no other message has it again, and it would
+    /// drive out what others have.
+    pub fn as_value(&self) -> Value<'_> {
+        Value::of_checked(&self.0).sensitive()
     }
 }
 
@@ -57,13 +68,6 @@ impl std::fmt::Display for RequestId {
     }
 }
 
-/// Tells whether an identity that came with a request can be kept: 1 to 128 visible ASCII
-/// bytes, so that it fits a log line and cannot forge one.
-pub fn is_acceptable(value: Value<'_>) -> bool {
-    let bytes = value.as_bytes();
-    (1..=BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
-}
-
 const TEXT_BYTES: usize = 36;
 const BYTES_MAX: usize = 128;
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -71,6 +75,8 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
+
     use crate::http::headers::AsValue as _;
 
     #[test]
@@ -79,7 +85,7 @@ mod tests {
         let random = (0xcc3 << 64) | 0x18c4_dc0c_0c07_398f;
         let id = RequestId::new(0x017f_22e2_79b0, random);
         assert_eq!(id.as_str(), "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
-        assert!(is_acceptable(id.to_header_value().unwrap().as_value()));
+        assert_eq!(RequestId::sent(id.as_value()), Some(id));
     }
 
     #[test]
@@ -94,7 +100,10 @@ mod tests {
 
     #[test]
     fn what_could_break_a_log_line_is_not_kept() {
-        let keep = |text: &[u8]| is_acceptable(HeaderValue::from_bytes(text).unwrap().as_value());
+        let keep = |text: &[u8]| {
+            let value = HeaderValue::from_bytes(text).unwrap();
+            RequestId::sent(value.as_value()).is_some()
+        };
         assert!(keep(b"abc-123/=+"));
         assert!(keep(&[b'a'; 128]));
         for text in [&b""[..], b"a b", b"a\tb", b"\xc3\xa9", &[b'a'; 129]] {

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, header as h};
 use super::HeadLimits;
 use super::body::{BodyFault, Decoded, take_data};
 use super::field::{FieldFault, Fields};
-use super::scan::{self, LineEnds};
+use super::scan::{self, Lines};
 
 /// Where in the coding the next byte stands.
 #[derive(Debug)]
@@ -176,9 +176,9 @@ fn parse_trailers(
         [b'\r', ..] => return Err(BodyFault::Chunk),
         _ => {}
     }
-    let mut lines = LineEnds::new();
+    let mut lines = Lines::default();
     let whole = scan::head_lines(buffer, 0, scanned, &mut lines).map_err(|_| BodyFault::Chunk)?;
-    let known = lines.last().filter(|_| whole);
+    let known = lines.ends.last().filter(|_| whole);
     let bytes = known.map_or(buffer.len(), |end| end + 1);
     if bytes > limits.bytes_max {
         return Err(BodyFault::TrailersTooLarge);
@@ -187,8 +187,8 @@ fn parse_trailers(
         return Ok(None);
     }
     let section = buffer.split_to(bytes).freeze();
-    let fields =
-        Fields::parse(&section, 0, &lines, limits.headers_max).map_err(|fault| match fault {
+    let fields = Fields::parse(&section, 0, &lines.ends, lines.suspect, limits.headers_max)
+        .map_err(|fault| match fault {
             FieldFault::Malformed => BodyFault::Chunk,
             FieldFault::TooMany => BodyFault::TrailersTooLarge,
         })?;

@@ -9,13 +9,15 @@
 //! Content-Length next to Transfer-Encoding and codings other than one `chunked` all
 //! end in a fault, never in a guess.
 //!
-//! - `request`, `response`: a head from bytes; `scan`, `field` and `framing` are its parts.
+//! - `request`, `response`: a head from bytes; `scan` over `block`s of bytes, `field` and
+//!   `framing` are its parts.
 //! - `body`, `chunk`: the bytes of a body, as they come.
 //! - `encode`, `body_encoder`: the way out.
 //!
 //! State: none outside the values that the owner holds. Must never: decide policy
 //! (Host, hop-by-hop fields, routing), copy a body, or panic on what a peer sends.
 
+mod block;
 pub mod body;
 pub mod body_encoder;
 mod chunk;

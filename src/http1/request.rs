@@ -10,7 +10,7 @@ use memchr::memchr;
 use super::HeadLimits;
 use super::field::{Expect, FieldFault, Fields};
 use super::framing::{Codings, Framing, Length};
-use super::scan::{self, LineEnds};
+use super::scan::{self, Lines};
 use crate::{
     exchange::BadRequest,
     http::{Headers, token::is_token_byte},
@@ -51,7 +51,7 @@ pub fn parse_request_head(
     limits: &HeadLimits,
 ) -> Result<Option<RequestHead>, BadRequest> {
     let start = if buffer.starts_with(b"\r\n") { 2 } else { 0 };
-    let mut lines = LineEnds::new();
+    let mut lines = Lines::default();
     let whole = scan::head_lines(buffer, start, scanned, &mut lines).map_err(|fault| {
         if fault.first {
             BadRequest::RequestLine
@@ -63,7 +63,7 @@ pub fn parse_request_head(
         check_partial(&buffer[start.min(buffer.len())..], limits)?;
         return Ok(None);
     }
-    let bytes = lines.last().map_or(0, |end| end + 1);
+    let bytes = lines.ends.last().map_or(0, |end| end + 1);
     if bytes > limits.bytes_max {
         check_target_length(&buffer[start..], limits)?;
         return Err(BadRequest::HeadTooLarge);
@@ -74,14 +74,10 @@ pub fn parse_request_head(
     parse_head(&head, &lines, limits).map(Some)
 }
 
-fn parse_head(
-    head: &Bytes,
-    lines: &[usize],
-    limits: &HeadLimits,
-) -> Result<RequestHead, BadRequest> {
-    let (&first, lines) = lines.split_first().ok_or(BadRequest::RequestLine)?;
+fn parse_head(head: &Bytes, lines: &Lines, limits: &HeadLimits) -> Result<RequestHead, BadRequest> {
+    let (&first, ends) = lines.ends.split_first().ok_or(BadRequest::RequestLine)?;
     let line = RequestLine::parse(&head[..first.saturating_sub(1)], limits)?;
-    let fields = Fields::parse(head, first + 1, lines, limits.headers_max)?;
+    let fields = Fields::parse(head, first + 1, ends, lines.suspect, limits.headers_max)?;
     let framing = framing(&fields, line.version)?;
     let switchable = line.version == Version::HTTP_11;
     let upgrade = switchable && fields.upgrade && fields.connection.upgrade;

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use super::HeadLimits;
 use super::field::{FieldFault, Fields};
 use super::framing::{Codings, Framing, Length};
-use super::scan::{self, LineEnds};
+use super::scan::{self, Lines};
 use crate::{
     exchange::Failure,
     http::{Headers, Known},
@@ -52,7 +52,7 @@ pub fn parse_response_head(
     limits: &HeadLimits,
     request_method: &Method,
 ) -> Result<Option<ResponseHead>, ResponseFault> {
-    let mut lines = LineEnds::new();
+    let mut lines = Lines::default();
     let whole =
         scan::head_lines(buffer, 0, scanned, &mut lines).map_err(|_| ResponseFault::Malformed)?;
     if !whole {
@@ -65,7 +65,7 @@ pub fn parse_response_head(
         }
         return Ok(None);
     }
-    let bytes = lines.last().map_or(0, |end| end + 1);
+    let bytes = lines.ends.last().map_or(0, |end| end + 1);
     if bytes > limits.bytes_max {
         return Err(ResponseFault::TooLarge);
     }
@@ -76,14 +76,14 @@ pub fn parse_response_head(
 
 fn parse_head(
     head: &Bytes,
-    lines: &[usize],
+    lines: &Lines,
     limits: &HeadLimits,
     request_method: &Method,
 ) -> Result<ResponseHead, ResponseFault> {
-    let (&first, lines) = lines.split_first().ok_or(ResponseFault::Malformed)?;
+    let (&first, ends) = lines.ends.split_first().ok_or(ResponseFault::Malformed)?;
     let line = &head[..first.saturating_sub(1)];
     let (version, status) = parse_status_line(line).ok_or(ResponseFault::Malformed)?;
-    let mut fields = Fields::parse(head, first + 1, lines, limits.headers_max)?;
+    let mut fields = Fields::parse(head, first + 1, ends, lines.suspect, limits.headers_max)?;
     if let Length::Repeated(length) = fields.length {
         // An answer to HEAD hands its length on as it stands among the fields.
         let length = HeaderValue::from(length);

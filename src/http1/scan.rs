@@ -7,6 +7,8 @@
 use memchr::memchr;
 use smallvec::SmallVec;
 
+use super::block::{BLOCK, Marks, marks};
+
 /// A line that ends in a bare LF, or an empty line where the first line belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LineFault {
@@ -14,8 +16,14 @@ pub(super) struct LineFault {
     pub(super) first: bool,
 }
 
-/// Offsets of the LF of every line of a head, from its start; the last is the empty line.
-pub(super) type LineEnds = SmallVec<[usize; 32]>;
+/// The lines of a head.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// Offsets of the LF of every line, from the start of the head; the last is the empty line.
+    pub(super) ends: SmallVec<[usize; 32]>,
+    /// There are control bytes besides the CR and the LF at the lines' ends.
+    pub(super) suspect: bool,
+}
 
 /// Finds the lines of the head that begins at `start`; says whether its end has come.
 ///
@@ -25,7 +33,7 @@ pub(super) fn head_lines(
     bytes: &[u8],
     start: usize,
     scanned: &mut usize,
-    lines: &mut LineEnds,
+    lines: &mut Lines,
 ) -> Result<bool, LineFault> {
     let from = (*scanned).max(start);
     let head = bytes.get(start..).unwrap_or(&[]);
@@ -34,29 +42,46 @@ pub(super) fn head_lines(
         return Ok(false);
     }
     if from > start {
-        lines.clear();
+        *lines = Lines::default();
         collect(head, 0, lines)?;
     }
     Ok(true)
 }
 
 /// Appends the line ends at or after `from`; says whether the empty line was among them.
-fn collect(head: &[u8], mut from: usize, lines: &mut LineEnds) -> Result<bool, LineFault> {
-    while let Some(found) = head.get(from..).and_then(|rest| memchr(b'\n', rest)) {
-        let at = from + found;
-        match &head[..at] {
-            [.., b'\n', b'\r'] => {
-                lines.push(at);
-                return Ok(true);
-            }
-            [.., _, b'\r'] => lines.push(at),
-            line => {
-                return Err(LineFault {
-                    first: memchr(b'\n', line).is_none(),
-                });
+fn collect(head: &[u8], from: usize, lines: &mut Lines) -> Result<bool, LineFault> {
+    // The block before ended in a control byte that has to be the CR of a line's end.
+    let mut open = false;
+    for (place, block) in head.get(from..).unwrap_or(&[]).chunks(BLOCK).enumerate() {
+        let Marks {
+            mut line_feeds,
+            controls,
+        } = marks(block);
+        // Those that are neither LF nor right before one.
+        let strange = controls & !(line_feeds | line_feeds >> 1);
+        lines.suspect |= open && line_feeds & 1 == 0;
+        open = strange >> (BLOCK - 1) == 1;
+        let strange = strange & (u64::MAX >> 1);
+        while line_feeds != 0 {
+            let bit = line_feeds.trailing_zeros();
+            let at = from + place * BLOCK + bit as usize;
+            line_feeds &= line_feeds - 1;
+            match &head[..at] {
+                [.., b'\n', b'\r'] => {
+                    // What stands behind the head is none of its bytes.
+                    lines.suspect |= strange & !(u64::MAX << bit) != 0;
+                    lines.ends.push(at);
+                    return Ok(true);
+                }
+                [.., _, b'\r'] => lines.ends.push(at),
+                line => {
+                    return Err(LineFault {
+                        first: memchr(b'\n', line).is_none(),
+                    });
+                }
             }
         }
-        from = at + 1;
+        lines.suspect |= strange != 0;
     }
     Ok(false)
 }
@@ -94,15 +119,15 @@ mod tests {
         }
     }
 
-    fn lines(bytes: &[u8], scanned: &mut usize) -> Result<Option<LineEnds>, LineFault> {
-        let mut lines = LineEnds::new();
+    fn lines(bytes: &[u8], scanned: &mut usize) -> Result<Option<Lines>, LineFault> {
+        let mut lines = Lines::default();
         let whole = head_lines(bytes, 0, scanned, &mut lines)?;
         Ok(whole.then_some(lines))
     }
 
     fn end(bytes: &[u8]) -> Result<Option<usize>, LineFault> {
         let lines = lines(bytes, &mut 0)?;
-        Ok(lines.map(|lines| lines.last().unwrap() + 1))
+        Ok(lines.map(|lines| lines.ends.last().unwrap() + 1))
     }
 
     #[test]
@@ -132,10 +157,28 @@ mod tests {
         let bytes = b"one\r\ntwo: 2\r\n\r\n";
         let mut scanned = 0;
         for cut in 0..bytes.len() {
-            assert_eq!(lines(&bytes[..cut], &mut scanned), Ok(None));
+            assert!(lines(&bytes[..cut], &mut scanned).unwrap().is_none());
             assert_eq!(scanned, cut);
         }
         let lines = lines(bytes, &mut scanned).unwrap().unwrap();
-        assert_eq!(lines[..], [4, 12, 14]);
+        assert_eq!(lines.ends[..], [4, 12, 14]);
+    }
+
+    #[test]
+    fn control_bytes_are_noticed_wherever_they_are() {
+        for length in [1, 5, 62, 63, 64, 65, 130] {
+            let clean = [&vec![b'x'; length][..], b"\r\nb: 2\r\n\r\n\0\t"].concat();
+            let found = lines(&clean, &mut 0).unwrap().unwrap();
+            assert!(!found.suspect, "{length}");
+            assert_eq!(found.ends[..], [length + 1, length + 7, length + 9]);
+            for at in 0..length {
+                for byte in [b'\t', 0, 0x7f, b'\r'] {
+                    let mut bytes = clean.clone();
+                    bytes[at] = byte;
+                    let found = lines(&bytes, &mut 0).unwrap().unwrap();
+                    assert!(found.suspect, "{byte:#x} at {at} of {length}");
+                }
+            }
+        }
     }
 }

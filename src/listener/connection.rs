@@ -1,7 +1,7 @@
 //! One downstream connection: who is on the other end, and how it is told to close.
 
 use std::{
-    cell::{Cell, OnceCell, RefCell},
+    cell::{Cell, OnceCell, Ref, RefCell},
     net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
@@ -53,7 +53,7 @@ pub struct Connection {
     /// Interim responses for the client; only HTTP/1.1 has a way to send them.
     pub interim: Interim,
     peer: Cell<Peer>,
-    hop: RefCell<Rc<Hop>>,
+    hop: RefCell<Hop>,
     listener: RefCell<Arc<Listener>>,
     generation: Cell<u64>,
     /// How its own life differs from the configured one: 0 is the shortest.
@@ -100,7 +100,7 @@ impl Connection {
                 source: peer,
                 destination: local,
             }),
-            hop: RefCell::new(Rc::new(Hop::new(peer.ip(), scheme_of(&listener)))),
+            hop: RefCell::new(Hop::new(peer.ip(), scheme_of(&listener))),
             listener: RefCell::new(listener),
             generation: Cell::new(0),
             luck: worker.draw(),
@@ -124,8 +124,8 @@ impl Connection {
     }
 
     /// What it adds to the forwarding fields of its requests.
-    pub fn hop(&self) -> Rc<Hop> {
-        Rc::clone(&self.hop.borrow())
+    pub fn hop(&self) -> Ref<'_, Hop> {
+        self.hop.borrow()
     }
 
     /// The connection is one that a proxy in front carries on: these are its ends.
@@ -135,7 +135,7 @@ impl Connection {
             source,
             destination: Some(ends.destination),
         });
-        *self.hop.borrow_mut() = Rc::new(Hop::new(source.ip(), scheme_of(&self.listener.borrow())));
+        *self.hop.borrow_mut() = Hop::new(source.ip(), scheme_of(&self.listener.borrow()));
     }
 
     /// What an endpoint is told of the connection before the first byte of a request of

@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     error::Error as _,
     future::poll_fn,
-    pin::{Pin, pin},
+    pin::pin,
     rc::Rc,
     task::Poll,
     time::Duration,
@@ -37,7 +37,8 @@ pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
     let (stream, received) = io.into_parts();
     let service = service_fn(|request: http::Request<Incoming>| {
         let connection = Rc::clone(&connection);
-        async move { Ok::<_, Failure>(exchange(&connection, request).await) }
+        // hyper moves what it is given from hand to hand: a box is all that it gets.
+        Box::pin(async move { Ok::<_, Failure>(exchange(&connection, request).await) })
     });
     let meter = Rc::new(RefCell::new(Meter::new(connection.since)));
     meter.borrow_mut().feed(&received, connection.since);
@@ -157,7 +158,7 @@ async fn exchange(
         let nonce = u128::from(worker.draw()) << 64 | u128::from(worker.draw());
         websocket::rephrase(&mut request, nonce.to_be_bytes());
     }
-    let mut response = Pin::from(Box::new(proxy::serve(connection, request))).await;
+    let mut response = proxy::serve(connection, request).await;
     if let Some(read) = read {
         response.body.count_request(read);
     }

@@ -10,7 +10,7 @@ use super::{held::Held, outgoing::Open};
 use crate::{
     config::value::FieldSource,
     exchange::{Exchange, Request, RequestLine},
-    http::{Headers, Known, forwarded, grpc, request_id},
+    http::{Headers, Known, forwarded, grpc, request_id::RequestId},
     listener::Connection,
     state::LocalSnapshot,
     timer,
@@ -71,15 +71,12 @@ fn request_id_of(
     connection: &Connection,
     snapshot: &LocalSnapshot,
     request: Option<&Request>,
-) -> HeaderValue {
-    let sent = request
+) -> RequestId {
+    request
         .filter(|_| snapshot.shared.trusted.contains(connection.peer()))
         .and_then(|request| request.headers.get(Known::XRequestId))
-        .filter(|id| request_id::is_acceptable(*id));
-    match sent {
-        Some(id) => id.to_header_value(),
-        None => connection.worker.new_request_id(),
-    }
+        .and_then(RequestId::sent)
+        .unwrap_or_else(|| connection.worker.new_request_id())
 }
 
 fn request_line(snapshot: &LocalSnapshot, request: Option<&Request>) -> RequestLine {

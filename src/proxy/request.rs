@@ -69,7 +69,7 @@ pub(super) fn prepare(
         .worker
         .pseudonym()
         .append(headers, request.version);
-    headers.insert(Known::XRequestId, &exchange.request_id);
+    headers.insert(Known::XRequestId, exchange.request_id.as_value());
 }
 
 /// What may be asked of the proxy itself.

@@ -47,7 +47,7 @@ pub(super) fn seal(mut open: Open, mut response: Response) -> Response<Outgoing>
         Some(call) => grpc_web::close(call, &mut response.headers, response.body),
     };
     let headers = &mut response.headers;
-    headers.insert(Known::XRequestId, &exchange.request_id);
+    headers.insert(Known::XRequestId, exchange.request_id.as_value());
     if http2 && !headers.contains(Known::Date) {
         headers.insert(Known::Date, worker.date_value());
     }

@@ -2,13 +2,15 @@
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
+use foldhash::fast::RandomState;
+
 use crate::telemetry::metrics::{Counter, CounterMap, Gauge, WorkerMetrics, names};
 
 /// The metric handles of a worker.
 #[derive(Debug)]
 pub struct WorkerCounters {
     registry: WorkerMetrics,
-    listeners: RefCell<HashMap<Arc<str>, ListenerMetrics>>,
+    listeners: RefCell<HashMap<Arc<str>, ListenerMetrics, RandomState>>,
     shed: RefCell<CounterMap<&'static str, 1>>,
     floods: RefCell<HashMap<(Arc<str>, &'static str), Counter>>,
     underscores: Counter,
@@ -96,14 +98,16 @@ impl WorkerCounters {
     /// The handles of a listener.
     pub(crate) fn listener(&self, name: &Arc<str>) -> ListenerMetrics {
         let mut listeners = self.listeners.borrow_mut();
-        listeners
-            .entry(Arc::clone(name))
-            .or_insert_with(|| ListenerMetrics {
-                in_flight: self.registry.gauge(&names::REQUESTS_IN_FLIGHT, [name]),
-                connections: self.registry.gauge(&names::CONNECTIONS, [name]),
-                connections_total: self.registry.counter(&names::CONNECTIONS_TOTAL, [name]),
-            })
-            .clone()
+        if let Some(known) = listeners.get(name) {
+            return known.clone();
+        }
+        let made = ListenerMetrics {
+            in_flight: self.registry.gauge(&names::REQUESTS_IN_FLIGHT, [name]),
+            connections: self.registry.gauge(&names::CONNECTIONS, [name]),
+            connections_total: self.registry.counter(&names::CONNECTIONS_TOTAL, [name]),
+        };
+        listeners.insert(Arc::clone(name), made.clone());
+        made
     }
 
     /// Forgets listeners that have left.

@@ -6,13 +6,13 @@
 
 mod element;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::Range};
 
 use http::HeaderValue;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
-use super::headers::{AsValue, Headers, Known, Names, Value};
+use super::headers::{Headers, Known, Names, Value};
 use super::hop_by_hop::tokens;
 use element::{parse_node, read_elements};
 
@@ -129,39 +129,34 @@ pub fn client_scheme(own: Scheme, trust: Trust, headers: &Headers) -> Scheme {
 #[derive(Clone, Debug)]
 pub struct Hop {
     scheme: Scheme,
-    /// The address of the peer, as in `X-Forwarded-For`.
-    address: HeaderValue,
     /// `for=…;proto=…`, as in `Forwarded`.
-    element: HeaderValue,
+    element: SmallVec<[u8; 72]>,
+    /// Where the address of the peer is in it, which is all of `X-Forwarded-For`.
+    address: Range<usize>,
 }
 
 impl Hop {
     /// What a peer that speaks this scheme adds.
     pub fn new(peer: IpAddr, scheme: Scheme) -> Self {
-        let text = text_of(peer.to_canonical());
         let (opening, closing) = match peer.to_canonical() {
-            IpAddr::V4(_) => ("", ""),
-            IpAddr::V6(_) => ("\"[", "]\""),
+            IpAddr::V4(_) => ("for=", ";proto="),
+            IpAddr::V6(_) => ("for=\"[", "]\";proto="),
         };
-        let parts: [&[u8]; 6] = [
-            b"for=",
-            opening.as_bytes(),
-            &text,
-            closing.as_bytes(),
-            b";proto=",
-            scheme.as_str().as_bytes(),
-        ];
-        // The text of an address is always a valid value.
+        let mut element = SmallVec::from_slice(opening.as_bytes());
+        write_address(&mut element, peer.to_canonical());
+        let address = opening.len()..element.len();
+        element.extend_from_slice(closing.as_bytes());
+        element.extend_from_slice(scheme.as_str().as_bytes());
         Self {
             scheme,
-            element: HeaderValue::try_from(parts.concat()).unwrap_or(UNKNOWN_ELEMENT),
-            address: HeaderValue::from_bytes(&text).unwrap_or(UNKNOWN),
+            element,
+            address,
         }
     }
 
     /// The value of `X-Forwarded-For` for the peer alone.
-    pub fn address(&self) -> &HeaderValue {
-        &self.address
+    pub fn address(&self) -> Value<'_> {
+        Value::of_checked(&self.element[self.address.clone()])
     }
 
     /// Writes the fields into a request that goes to an endpoint.
@@ -186,9 +181,9 @@ impl Hop {
             ..
         } = sent;
         if sent_address {
-            append_to_line(headers, Known::XForwardedFor, &[self.address.as_value()]);
+            append_to_line(headers, Known::XForwardedFor, &[self.address()]);
         } else if !sent_element {
-            headers.insert(Known::XForwardedFor, &self.address);
+            headers.insert(Known::XForwardedFor, self.address());
         }
         if sent_element {
             append_to_line(headers, Known::Forwarded, &self.element_for(host));
@@ -206,7 +201,7 @@ impl Hop {
     /// The parts of the own element of `Forwarded`, with the host quoted if it has to be.
     fn element_for<'a>(&'a self, host: Option<Value<'a>>) -> SmallVec<[Value<'a>; 4]> {
         let mut parts = SmallVec::new();
-        parts.push(self.element.as_value());
+        parts.push(Value::of_checked(&self.element));
         if let Some(host) = host {
             // Of what a valid authority holds, only these are no part of a token.
             if memchr::memchr3(b':', b'[', b']', host.as_bytes()).is_some() {
@@ -221,10 +216,9 @@ impl Hop {
     }
 }
 
-/// An address as text; one of IPv4 without the machinery of formatting, which a new
+/// Writes an address; one of IPv4 without the machinery of formatting, which a new
 /// connection would feel.
-fn text_of(address: IpAddr) -> SmallVec<[u8; 40]> {
-    let mut text = SmallVec::new();
+fn write_address(text: &mut SmallVec<[u8; 72]>, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
             for (place, octet) in address.octets().into_iter().enumerate() {
@@ -236,7 +230,6 @@ fn text_of(address: IpAddr) -> SmallVec<[u8; 40]> {
         }
         IpAddr::V6(address) => text.extend_from_slice(address.to_string().as_bytes()),
     }
-    text
 }
 
 /// Which of the fields a request has.
@@ -316,10 +309,6 @@ const FORGEABLE_PREFIX: &[u8] = b"x-forwarded-";
 
 /// Hops that a walk takes at most; no path through proxies is that long.
 const HOPS_MAX: usize = 64;
-
-/// What RFC 7239 section 6.2 calls a peer of no known address.
-const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
-const UNKNOWN_ELEMENT: HeaderValue = HeaderValue::from_static("for=unknown");
 
 #[cfg(test)]
 mod tests;

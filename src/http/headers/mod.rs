@@ -27,7 +27,7 @@ use smallvec::SmallVec;
 pub use known::Known;
 pub use name::{AsName, Name, Names};
 pub use value::{AsValue, Value};
-pub(crate) use wire::{Place, write_field};
+pub(crate) use wire::{BYTES_MAX, Place, write_field};
 
 /// The header fields of a message, in order. Costs no memory while there are none.
 #[derive(Default)]
@@ -50,7 +50,7 @@ struct Section {
 struct Line {
     known: Option<Known>,
     memory: Memory,
-    /// Written as `name: value` CRLF, with one blank.
+    /// Written as `name: value` CRLF, with one blank or tab.
     plain: bool,
     sensitive: bool,
     start: u32,
@@ -194,13 +194,13 @@ impl Headers {
         true
     }
 
+    #[inline]
     fn place_of(&self, name: Name<'_>) -> Option<&Line> {
         let section = self.section()?;
-        match name.known {
-            Some(known) if !section.present.contains(Some(known)) => None,
-            Some(_) => section.lines.iter().find(|line| line.known == name.known),
-            None => section.lines.iter().find(|line| section.is(line, name)),
+        if name.known.is_some() && !section.present.contains(name.known) {
+            return None;
         }
+        section.place_of(name)
     }
 
     fn lines(&self) -> &[Line] {
@@ -217,6 +217,13 @@ impl Headers {
 }
 
 impl Section {
+    fn place_of(&self, name: Name<'_>) -> Option<&Line> {
+        match name.known {
+            Some(_) => self.lines.iter().find(|line| line.known == name.known),
+            None => self.lines.iter().find(|line| self.is(line, name)),
+        }
+    }
+
     fn memory(&self, memory: Memory) -> &[u8] {
         match memory {
             Memory::Head => &self.head,

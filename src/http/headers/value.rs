@@ -36,6 +36,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The same, not to be remembered by header compression.
+    pub(crate) const fn sensitive(self) -> Self {
+        Self {
+            sensitive: true,
+            ..self
+        }
+    }
+
     /// The bytes.
     pub const fn as_bytes(self) -> &'a [u8] {
         self.bytes

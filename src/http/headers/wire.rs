@@ -19,7 +19,7 @@ pub(crate) struct Place {
 }
 
 impl Headers {
-    /// For the lines of a head; `push_arrived` says where they stand.
+    /// For the lines of a head of at most [`BYTES_MAX`]; `push_arrived` says where they stand.
     pub(crate) fn arrived(head: &Bytes) -> Self {
         let mut section = spare::take();
         section.head = head.clone();
@@ -38,11 +38,10 @@ impl Headers {
         if let Some(known) = known {
             section.present.add(known);
         }
-        let blank = section.head.get(place.colon + 1) == Some(&b' ');
         section.lines.push(Line {
             known,
             memory: Memory::Head,
-            plain: blank && place.value == (place.colon + 2, place.end),
+            plain: place.value == (place.colon + 2, place.end),
             sensitive: false,
             start: offset(place.start),
             colon: offset(place.colon),
@@ -124,9 +123,12 @@ impl Run {
 impl Section {
     /// Adds a line of our own, whose value is made of these parts.
     pub(super) fn push_own(&mut self, name: Name<'_>, value: &[Value<'_>]) {
-        if name.text.is_empty() {
+        let value_bytes: usize = value.iter().map(|part| part.bytes.len()).sum();
+        let room = BYTES_MAX.saturating_sub(self.own.len() + name.text.len() + 4);
+        if name.text.is_empty() || value_bytes > room {
             return;
         }
+        self.own.reserve(name.text.len() + value_bytes + 4);
         let start = self.own.len();
         self.own.extend_from_slice(name.text);
         let colon = self.own.len();
@@ -161,9 +163,13 @@ pub(crate) fn write_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
     out.put_slice(b"\r\n");
 }
 
-/// No head is this long: the limit on heads is far below.
-fn offset(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX - CRLF)
+/// An offset in memory that is known to be shorter than [`BYTES_MAX`].
+#[expect(clippy::cast_possible_truncation, reason = "it is known to fit")]
+const fn offset(at: usize) -> u32 {
+    at as u32
 }
+
+/// What the lines of one message may take at most.
+pub(crate) const BYTES_MAX: usize = u32::MAX as usize / 2;
 
 const CRLF: u32 = 2;

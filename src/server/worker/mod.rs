@@ -17,6 +17,7 @@ use std::{
 };
 
 use ::http::HeaderValue;
+use foldhash::fast::RandomState;
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -54,7 +55,7 @@ pub struct Worker {
     date: RefCell<DateCache>,
     /// The wall clock and the runtime's, read together: a request reads only the latter.
     clock: Cell<(SystemTime, Instant)>,
-    connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    connections: RefCell<HashMap<u64, Rc<Connection>, RandomState>>,
     next_connection: Cell<u64>,
     accepting: RefCell<HashMap<crate::state::BindAddress, Accepting>>,
     recent: Arc<crate::telemetry::recent::RecentRing>,
@@ -160,13 +161,11 @@ impl Worker {
     }
 
     /// The identity of a new exchange.
-    pub fn new_request_id(&self) -> HeaderValue {
+    pub fn new_request_id(&self) -> RequestId {
         let since_epoch = self.wall_time().duration_since(SystemTime::UNIX_EPOCH);
         let unix_ms = since_epoch.map_or(0, |time| time.as_millis());
         let unix_ms = u64::try_from(unix_ms).unwrap_or(0);
-        let id = RequestId::new(unix_ms, self.random.borrow_mut().random());
-        id.to_header_value()
-            .unwrap_or(HeaderValue::from_static("unknown"))
+        RequestId::new(unix_ms, self.random.borrow_mut().random())
     }
 
     /// The wall clock, as of the last tick and the time since.

@@ -152,11 +152,14 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.session).poll_write(cx, bytes)
+        // A client that has gone takes nothing any more: its last words are still to be read.
+        let written = ready!(Pin::new(&mut self.session).poll_write(cx, bytes));
+        Poll::Ready(Ok(written.unwrap_or(bytes.len())))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.session).poll_flush(cx)
+        let _ = ready!(Pin::new(&mut self.session).poll_flush(cx));
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
