@@ -1,6 +1,6 @@
 //! One try at one endpoint.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use ::http::StatusCode;
 
@@ -8,16 +8,12 @@ use super::Failure;
 use crate::upstream::{picker::EndpointIndex, pool::PoolIndex};
 
 /// One try of an exchange at one endpoint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Attempt {
     /// The pool it was picked from.
     pub pool: PoolIndex,
     /// Its position in that pool.
     pub index: EndpointIndex,
-    /// The address of the endpoint.
-    pub endpoint: Arc<str>,
-    /// The version that runs there.
-    pub version: Option<Arc<str>>,
     /// What came of it; none while it is under way.
     pub outcome: Option<AttemptOutcome>,
     /// From the pick to the response head or the failure.

@@ -27,9 +27,9 @@ pub use message::{Request, Response};
 use crate::{
     http::{authority::Authority, forwarded::Scheme, grpc_web, request_id::RequestId},
     proxy::Held,
-    state::{Action, Decision, Listener, LocalSnapshot, Route},
+    state::{Action, Decision, LocalListener, LocalSnapshot, Route},
     tls::{ClientCertificate, Session},
-    upstream::pool::Pool,
+    upstream::{endpoint::Endpoint, pool::Pool},
 };
 
 /// One request with its response, from the head to the last byte.
@@ -38,7 +38,7 @@ pub struct Exchange {
     /// The configuration it lives under, to its end.
     pub(crate) snapshot: Rc<LocalSnapshot>,
     /// The listener it came in by.
-    pub(crate) listener: Arc<Listener>,
+    pub(crate) listener: LocalListener,
     /// When its head had arrived.
     pub(crate) started: Instant,
     /// Its identity: in headers, log and admin API.
@@ -158,12 +158,24 @@ impl Exchange {
 
     /// The address of the endpoint of the last attempt.
     pub fn endpoint(&self) -> Option<&str> {
-        self.attempts.last().map(|attempt| &*attempt.endpoint)
+        self.attempts.last().map(|attempt| self.address_of(attempt))
     }
 
     /// The version that runs at the endpoint of the last attempt.
     pub fn version(&self) -> Option<&str> {
-        self.attempts.last()?.version.as_deref()
+        let endpoint = self.endpoint_of(self.attempts.last()?)?;
+        endpoint.version_label.as_deref()
+    }
+
+    /// The address of the endpoint that an attempt was made at.
+    pub(crate) fn address_of(&self, attempt: &Attempt) -> &str {
+        let endpoint = self.endpoint_of(attempt);
+        endpoint.map_or("", |endpoint| &endpoint.label)
+    }
+
+    fn endpoint_of(&self, attempt: &Attempt) -> Option<&Endpoint> {
+        let pool = self.snapshot.shared.pools.get(attempt.pool.0 as usize)?;
+        pool.endpoints.get(attempt.index.0 as usize)
     }
 
     /// Whether the client has given the call up by now, whatever the endpoint does.

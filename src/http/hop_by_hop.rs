@@ -37,9 +37,9 @@ fn strip(headers: &mut Headers, switching: Switching, always: Names) {
         return;
     }
     if there.contains(Some(Known::Connection)) {
-        strip_connection(headers, switching);
+        strip_named(headers, switching);
     }
-    headers.remove_all(always);
+    headers.remove_all(always.and(CONNECTION));
     if headers.contains(Known::Upgrade) {
         match switching {
             Switching::No => {
@@ -78,8 +78,8 @@ pub(super) fn tokens(value: Value<'_>) -> impl Iterator<Item = &[u8]> {
         .filter(|token| !token.is_empty())
 }
 
-/// Removes Connection and what it names, as far as a peer may name it.
-fn strip_connection(headers: &mut Headers, switching: Switching) {
+/// Removes what Connection names, as far as a peer may name it.
+fn strip_named(headers: &mut Headers, switching: Switching) {
     let named: SmallVec<[HeaderName; 2]> = headers
         .get_all(Known::Connection)
         .flat_map(tokens)
@@ -87,7 +87,6 @@ fn strip_connection(headers: &mut Headers, switching: Switching) {
         // What is no field name is no field either.
         .filter_map(|token| HeaderName::from_bytes(token).ok())
         .collect();
-    headers.remove(Known::Connection);
     for name in &named {
         let known = name.as_name().known;
         let kept_here = known == Some(Known::Te)
@@ -127,7 +126,8 @@ fn is_underscored(name: &[u8]) -> bool {
     name.contains(&b'_')
 }
 
-const CONNECTION_AND_UPGRADE: Names = Names::of(&[Known::Connection, Known::Upgrade]);
+const CONNECTION: Names = Names::of(&[Known::Connection]);
+const CONNECTION_AND_UPGRADE: Names = CONNECTION.and(Names::of(&[Known::Upgrade]));
 
 /// What always goes from a message.
 const OF_BOTH: Names = Names::of(&[

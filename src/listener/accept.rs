@@ -153,13 +153,7 @@ fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: So
         }
         // A flood of these must not become a load of its own.
         if let Some(place) = worker.refusal() {
-            let connection = Rc::new(Connection::new(
-                worker,
-                0,
-                Arc::clone(listener),
-                peer,
-                local,
-            ));
+            let connection = Rc::new(Connection::new(worker, 0, Rc::clone(listener), peer, local));
             task::spawn_local("refusal", async move {
                 let _place = place;
                 let io = Buffered::new(stream);

@@ -4,7 +4,6 @@ use std::{
     cell::{Cell, OnceCell, Ref, RefCell},
     net::{IpAddr, SocketAddr},
     rc::Rc,
-    sync::Arc,
     task::{Context, Waker},
     time::Duration,
 };
@@ -25,7 +24,7 @@ use crate::{
     },
     proxy_protocol::{Ends, Header},
     server::Worker,
-    state::{Listener, LocalSnapshot},
+    state::{Listener, LocalListener, LocalSnapshot},
     telemetry::metrics::Gauge,
     timer,
     tls::Session,
@@ -54,7 +53,7 @@ pub struct Connection {
     pub interim: Interim,
     peer: Cell<Peer>,
     hop: RefCell<Hop>,
-    listener: RefCell<Arc<Listener>>,
+    listener: RefCell<LocalListener>,
     generation: Cell<u64>,
     /// How its own life differs from the configured one: 0 is the shortest.
     luck: u64,
@@ -82,7 +81,7 @@ impl Connection {
     pub fn new(
         worker: &Rc<Worker>,
         id: u64,
-        listener: Arc<Listener>,
+        listener: LocalListener,
         peer: SocketAddr,
         local: Option<SocketAddr>,
     ) -> Self {
@@ -169,20 +168,20 @@ impl Connection {
     }
 
     /// The listener as the newest snapshot has it; as it last was if it has left.
-    pub fn listener(&self, snapshot: &LocalSnapshot) -> Arc<Listener> {
+    pub fn listener(&self, snapshot: &LocalSnapshot) -> LocalListener {
         let shared = &snapshot.shared;
         if self.generation.replace(shared.generation) != shared.generation {
             let address = self.listener.borrow().address.clone();
-            let newest = shared
+            let newest = snapshot
                 .listeners
                 .iter()
                 .find(|listener| listener.address == address);
             match newest {
-                Some(newest) => *self.listener.borrow_mut() = Arc::clone(newest),
+                Some(newest) => *self.listener.borrow_mut() = Rc::clone(newest),
                 None => self.close(),
             }
         }
-        Arc::clone(&self.listener.borrow())
+        Rc::clone(&self.listener.borrow())
     }
 
     /// What its requests are sent by.
@@ -195,8 +194,8 @@ impl Connection {
     }
 
     /// The listener as it was last seen.
-    pub fn known_listener(&self) -> Arc<Listener> {
-        Arc::clone(&self.listener.borrow())
+    pub fn known_listener(&self) -> LocalListener {
+        Rc::clone(&self.listener.borrow())
     }
 
     /// Asks the connection to close after the request it carries; at once if it carries none.

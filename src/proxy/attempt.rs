@@ -55,12 +55,9 @@ impl Call<'_> {
     ) -> AttemptEnd {
         self.made += 1;
         let started = timer::recent();
-        let endpoint = pick.endpoint();
         exchange.attempts.push(Attempt {
             pool,
             index: pick.index,
-            endpoint: std::sync::Arc::clone(&endpoint.label),
-            version: endpoint.version_label.clone(),
             outcome: None,
             took: Duration::ZERO,
         });

@@ -149,7 +149,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         .iter()
         .zip(&outcomes)
         .map(|(attempt, status)| AttemptView {
-            endpoint: &attempt.endpoint,
+            endpoint: exchange.address_of(attempt),
             outcome: match attempt.outcome {
                 Some(AttemptOutcome::Answered(_)) => status.as_str(),
                 Some(AttemptOutcome::Failed(failure)) => failure.word(),

@@ -10,7 +10,7 @@ mod snapshot;
 pub use build::{BuildError, Source, TestFailure, bind_address, build, run_tests};
 pub use decision::{Decision, RequestView, route};
 pub use explain::{Asked, Explained, explain};
-pub use local::LocalSnapshot;
+pub use local::{LocalListener, LocalSnapshot};
 pub use registry::Registry;
 pub use snapshot::{
     Action, BindAddress, Drain, Listener, ListenerTimeouts, Route, RouteTimeouts, Snapshot,

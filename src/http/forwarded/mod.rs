@@ -130,7 +130,7 @@ pub fn client_scheme(own: Scheme, trust: Trust, headers: &Headers) -> Scheme {
 pub struct Hop {
     scheme: Scheme,
     /// `for=…;proto=…`, as in `Forwarded`.
-    element: SmallVec<[u8; 72]>,
+    element: Box<[u8]>,
     /// Where the address of the peer is in it, which is all of `X-Forwarded-For`.
     address: Range<usize>,
 }
@@ -142,14 +142,15 @@ impl Hop {
             IpAddr::V4(_) => ("for=", ";proto="),
             IpAddr::V6(_) => ("for=\"[", "]\";proto="),
         };
-        let mut element = SmallVec::from_slice(opening.as_bytes());
+        let mut element = Vec::with_capacity(ELEMENT_BYTES);
+        element.extend_from_slice(opening.as_bytes());
         write_address(&mut element, peer.to_canonical());
         let address = opening.len()..element.len();
         element.extend_from_slice(closing.as_bytes());
         element.extend_from_slice(scheme.as_str().as_bytes());
         Self {
             scheme,
-            element,
+            element: element.into(),
             address,
         }
     }
@@ -218,7 +219,7 @@ impl Hop {
 
 /// Writes an address; one of IPv4 without the machinery of formatting, which a new
 /// connection would feel.
-fn write_address(text: &mut SmallVec<[u8; 72]>, address: IpAddr) {
+fn write_address(text: &mut Vec<u8>, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
             for (place, octet) in address.octets().into_iter().enumerate() {
@@ -307,6 +308,8 @@ const FORGEABLE: Names = Names::of(&[
 ]);
 const FORGEABLE_PREFIX: &[u8] = b"x-forwarded-";
 
+/// Room for the longest element.
+const ELEMENT_BYTES: usize = 64;
 /// Hops that a walk takes at most; no path through proxies is that long.
 const HOPS_MAX: usize = 64;
 

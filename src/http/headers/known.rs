@@ -16,6 +16,13 @@ pub(super) fn look_up(text: &[u8]) -> Option<Known> {
     found.then_some(*known)
 }
 
+/// The same of a name that is in lower case.
+pub(super) fn look_up_lower(text: &[u8]) -> Option<Known> {
+    let place = usize::from(*SLOTS.get(slot(text)?)?);
+    let (known, spellings) = ALL.get(place)?;
+    (text == spellings.lower.as_bytes()).then_some(*known)
+}
+
 impl Known {
     /// The name in lower case.
     pub const fn as_str(self) -> &'static str {
@@ -211,6 +218,7 @@ mod tests {
             for spelling in [spellings.canonical, spellings.lower, &upper] {
                 assert_eq!(look_up(spelling.as_bytes()), Some(*known));
             }
+            assert_eq!(look_up_lower(spellings.lower.as_bytes()), Some(*known));
         }
     }
 

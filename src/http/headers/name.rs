@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::known::{Known, look_up};
+use super::known::{Known, look_up, look_up_lower};
 use crate::http::token::is_token;
 
 /// A field name that is looked for or written.
@@ -33,7 +33,7 @@ impl AsName for HeaderName {
     fn as_name(&self) -> Name<'_> {
         let text = self.as_str().as_bytes();
         Name {
-            known: look_up(text),
+            known: look_up_lower(text),
             text,
         }
     }

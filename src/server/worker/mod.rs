@@ -32,7 +32,7 @@ use crate::{
     http::{date::DateCache, request_id::RequestId, via::Pseudonym},
     listener::Connection,
     socket,
-    state::{Listener, LocalSnapshot},
+    state::{Listener, LocalListener, LocalSnapshot},
     telemetry::{
         access_log::{Line, WorkerLog},
         recent::RecentExchange,
@@ -81,6 +81,7 @@ impl Worker {
         let snapshot = shared.snapshot();
         let empty = LocalSnapshot {
             shared: Arc::clone(&snapshot),
+            listeners: Vec::new(),
             pools: Vec::new(),
             routes: Vec::new(),
         };
@@ -236,23 +237,23 @@ impl Worker {
     }
 
     /// The listener as the newest snapshot has it; as it was if it has left.
-    pub(crate) fn newest(&self, listener: &Arc<Listener>) -> Arc<Listener> {
+    pub(crate) fn newest(&self, listener: &Arc<Listener>) -> LocalListener {
         let snapshot = self.snapshot();
-        let mut listeners = snapshot.shared.listeners.iter();
+        let mut listeners = snapshot.listeners.iter();
         let found = listeners.find(|newest| newest.address == listener.address);
-        Arc::clone(found.unwrap_or(listener))
+        found.map_or_else(|| Rc::new(Arc::clone(listener)), Rc::clone)
     }
 
     /// Makes the record of a connection.
     pub(crate) fn open(
         self: &Rc<Self>,
-        listener: &Arc<Listener>,
+        listener: &LocalListener,
         peer: SocketAddr,
         local: Option<SocketAddr>,
     ) -> Rc<Connection> {
         let id = self.next_connection.get();
         self.next_connection.set(id + 1);
-        let connection = Connection::new(self, id, Arc::clone(listener), peer, local);
+        let connection = Connection::new(self, id, Rc::clone(listener), peer, local);
         let connection = Rc::new(connection);
         self.connections
             .borrow_mut()
