@@ -8,7 +8,7 @@ use http::HeaderName;
 
 /// The known name that this is, in whatever letters.
 pub(super) fn look_up(text: &[u8]) -> Option<Known> {
-    let place = usize::from(*SLOTS.get(slot(text)?)?);
+    let place = usize::from(*SLOTS.get(slot(text, FACTORS)?)?);
     let (known, spellings) = ALL.get(place)?;
     let found = text == spellings.canonical.as_bytes()
         || text == spellings.lower.as_bytes()
@@ -18,7 +18,7 @@ pub(super) fn look_up(text: &[u8]) -> Option<Known> {
 
 /// The same of a name that is in lower case.
 pub(super) fn look_up_lower(text: &[u8]) -> Option<Known> {
-    let place = usize::from(*SLOTS.get(slot(text)?)?);
+    let place = usize::from(*SLOTS.get(slot(text, FACTORS)?)?);
     let (known, spellings) = ALL.get(place)?;
     (text == spellings.lower.as_bytes()).then_some(*known)
 }
@@ -26,7 +26,7 @@ pub(super) fn look_up_lower(text: &[u8]) -> Option<Known> {
 impl Known {
     /// The name in lower case.
     pub const fn as_str(self) -> &'static str {
-        ALL[self as usize].1.lower
+        LOWER[self as usize]
     }
 
     pub(super) const fn as_header_name(self) -> &'static HeaderName {
@@ -43,44 +43,65 @@ struct Spellings {
 }
 
 /// Where in [`SLOTS`] a name belongs, by its length and three of its letters in either case.
-const fn slot(name: &[u8]) -> Option<usize> {
+const fn slot(name: &[u8], factors: [usize; 4]) -> Option<usize> {
     let [first, .., last] = name else { return None };
     let third_last = match name {
         [.., third_last, _, _] => *third_last,
         _ => *first,
     };
-    let mut hash = (name.len() & 0xff) * FACTORS[0];
-    hash += (*first | 0x20) as usize * FACTORS[1];
-    hash += (*last | 0x20) as usize * FACTORS[2];
-    hash += (third_last | 0x20) as usize * FACTORS[3];
+    let mut hash = (name.len() & 0xff) * factors[0];
+    hash += (*first | 0x20) as usize * factors[1];
+    hash += (*last | 0x20) as usize * factors[2];
+    hash += (third_last | 0x20) as usize * factors[3];
     Some(hash >> 8 & (SLOT_COUNT - 1))
 }
 
-/// Chosen so that no two known names share a slot; [`slots`] proves it when it compiles.
-const FACTORS: [usize; 4] = [52_680, 56_915, 18_735, 40_573];
-const SLOT_COUNT: usize = 512;
+/// The first of a row of numbers with which no two known names share a slot. Two names that
+/// agree in all that is looked at cannot both be known: this would not come to an end.
+const FACTORS: [usize; 4] = {
+    let mut number: u32 = 1;
+    let mut factors = [0; 4];
+    while !are_apart(factors) {
+        let mut place = 0;
+        while place < factors.len() {
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            factors[place] = (number >> 16) as usize;
+            place += 1;
+        }
+    }
+    factors
+};
+
+const fn are_apart(factors: [usize; 4]) -> bool {
+    let mut taken = [false; SLOT_COUNT];
+    let mut place = 0;
+    while place < LOWER.len() {
+        match slot(LOWER[place].as_bytes(), factors) {
+            Some(slot) if !taken[slot] => taken[slot] = true,
+            _ => return false,
+        }
+        place += 1;
+    }
+    true
+}
+
+/// Ten for each name: factors are found at once.
+const SLOT_COUNT: usize = 1024;
 
 /// The place in [`ALL`] of the known name of each slot; [`EMPTY`] where there is none.
-static SLOTS: [u8; SLOT_COUNT] = slots();
-
-const EMPTY: u8 = u8::MAX;
-
-#[expect(
-    clippy::expect_used,
-    reason = "evaluated when this is compiled, and only then"
-)]
-const fn slots() -> [u8; SLOT_COUNT] {
+static SLOTS: [u8; SLOT_COUNT] = {
     let mut slots = [EMPTY; SLOT_COUNT];
     let mut place: u8 = 0;
-    while (place as usize) < ALL.len() {
-        let slot = slot(ALL[place as usize].1.lower.as_bytes());
-        let slot = slot.expect("a known name is too short");
-        assert!(slots[slot] == EMPTY, "two known names share a slot");
-        slots[slot] = place;
+    while (place as usize) < LOWER.len() {
+        if let Some(slot) = slot(LOWER[place as usize].as_bytes(), FACTORS) {
+            slots[slot] = place;
+        }
         place += 1;
     }
     slots
-}
+};
+
+const EMPTY: u8 = u8::MAX;
 
 macro_rules! known {
     ($($variant:ident $canonical:literal $lower:literal)*) => {
@@ -94,8 +115,11 @@ macro_rules! known {
             )*
         }
 
+        /// In lower case, in the order of their numbers.
+        const LOWER: [&str; [$($lower.len()),*].len()] = [$($lower),*];
+
         /// In the order of their numbers.
-        static ALL: [(Known, Spellings); [$($lower.len()),*].len()] = [
+        static ALL: [(Known, Spellings); LOWER.len()] = [
             $((Known::$variant, Spellings {
                 canonical: $canonical,
                 lower: $lower,
