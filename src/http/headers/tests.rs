@@ -1,5 +1,6 @@
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName};
+use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 
@@ -158,5 +159,83 @@ fn memory_that_served_comes_back_empty() {
         headers.append(x_a(), Value::from_static("1"));
         headers.append(Known::Via, Value::from_static("1"));
         assert_eq!(headers.len(), 2, "{round}");
+    }
+}
+
+/// What can be done to the fields of a message, with one of a few names.
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(&'static str, u8),
+    Append(&'static str, u8),
+    Remove(&'static str),
+    RemoveKnown,
+    RemoveUnknown,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let name = || select(vec!["Host", "VIA", "te", "X-A", "x-a", "x-b", "X_c"]);
+    prop_oneof![
+        (name(), 0..10_u8).prop_map(|(name, value)| Step::Insert(name, value)),
+        (name(), 0..10_u8).prop_map(|(name, value)| Step::Append(name, value)),
+        name().prop_map(Step::Remove),
+        Just(Step::RemoveKnown),
+        Just(Step::RemoveUnknown),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_steps_come_to_what_a_plain_list_comes_to(steps in vec(step(), 0..20)) {
+        let mut headers = arrived(&["Host: a", "X-A:1", "Via: 1.1 b", "x-b: 2", "x-a:  3 "]);
+        let mut list: Vec<(String, String)> = headers
+            .iter()
+            .map(|(name, value)| {
+                let name = String::from_utf8(name.to_ascii_lowercase()).unwrap();
+                (name, value.to_str().unwrap().to_owned())
+            })
+            .collect();
+        for step in steps {
+            match step {
+                Step::Insert(name, value) => {
+                    headers.insert(name, HeaderValue::from(u16::from(value)));
+                    list.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+                    list.push((name.to_ascii_lowercase(), value.to_string()));
+                }
+                Step::Append(name, value) => {
+                    headers.append(name, HeaderValue::from(u16::from(value)));
+                    list.push((name.to_ascii_lowercase(), value.to_string()));
+                }
+                Step::Remove(name) => {
+                    let before = list.len();
+                    list.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+                    prop_assert_eq!(headers.remove(name), list.len() < before);
+                }
+                Step::RemoveKnown => {
+                    headers.remove_all(Names::of(&[Known::Via, Known::Te]));
+                    list.retain(|(known, _)| known != "via" && known != "te");
+                }
+                Step::RemoveUnknown => {
+                    headers.retain_unknown(|name| !name.contains(&b'_'));
+                    list.retain(|(known, _)| !known.contains('_'));
+                }
+            }
+        }
+        let lines: String = list
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        prop_assert_eq!(written(&headers, Names::default()).to_ascii_lowercase(), lines);
+        for name in ["host", "via", "te", "x-a", "x-b", "x_c"] {
+            let expected: Vec<&str> = list
+                .iter()
+                .filter(|(known, _)| known == name)
+                .map(|(_, value)| value.as_str())
+                .collect();
+            let found: Vec<&str> = headers.get_all(name).filter_map(Value::to_str).collect();
+            prop_assert_eq!(&found, &expected);
+            prop_assert_eq!(headers.get(name).and_then(Value::to_str), expected.first().copied());
+            prop_assert_eq!(headers.contains(name), !expected.is_empty());
+        }
+        prop_assert_eq!(headers.len(), list.len());
     }
 }
