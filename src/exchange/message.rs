@@ -33,20 +33,6 @@ pub struct Response<B = Body> {
     pub body: B,
 }
 
-impl Request {
-    /// A GET for `/` over HTTP/1.1, without header fields.
-    pub fn new(body: Body) -> Self {
-        Self {
-            method: Method::GET,
-            uri: Uri::default(),
-            version: Version::HTTP_11,
-            headers: Headers::new(),
-            body,
-            handshake: None,
-        }
-    }
-}
-
 impl<B> Response<B> {
     /// A 200 without header fields.
     pub fn new(body: B) -> Self {

@@ -81,9 +81,9 @@ pub fn effective_authority(
     target: Option<&str>,
     headers: &Headers,
 ) -> Result<Option<Authority>, BadRequest> {
-    let host = headers.get(Known::Host).map(Value::as_bytes);
-    let host = host.map(Authority::parse).transpose()?;
-    if headers.get_all(Known::Host).nth(1).is_some() {
+    let mut lines = headers.get_all(Known::Host).map(Value::as_bytes);
+    let host = lines.next().map(Authority::parse).transpose()?;
+    if lines.next().is_some() {
         return Err(BadRequest::Host);
     }
     let target = target

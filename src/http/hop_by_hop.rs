@@ -32,21 +32,15 @@ pub fn strip_response(headers: &mut Headers, switching: Switching) {
 }
 
 fn strip(headers: &mut Headers, switching: Switching, always: Names) {
-    let there = headers.names();
-    if !there.meets(always.and(CONNECTION_AND_UPGRADE)) {
-        return;
-    }
-    if there.contains(Some(Known::Connection)) {
+    if headers.contains(Known::Connection) {
         strip_named(headers, switching);
     }
-    headers.remove_all(always.and(CONNECTION));
+    headers.remove_all(always.with(match switching {
+        Switching::No => CONNECTION_AND_UPGRADE,
+        Switching::Yes => CONNECTION,
+    }));
     if headers.contains(Known::Upgrade) {
-        match switching {
-            Switching::No => {
-                headers.remove(Known::Upgrade);
-            }
-            Switching::Yes => headers.insert(Known::Connection, Value::from_static("upgrade")),
-        }
+        headers.insert(Known::Connection, Value::from_static("upgrade"));
     }
 }
 
@@ -56,9 +50,17 @@ pub fn has_underscore(headers: &Headers) -> bool {
     headers.unknown_names().any(is_underscored)
 }
 
-/// Removes the fields whose name has an underscore; says how many lines these were.
+/// Removes the fields whose name has an underscore; says how many names these were.
 pub fn drop_underscores(headers: &mut Headers) -> usize {
-    headers.retain_unknown(|name| !is_underscored(name))
+    let mut count = 0;
+    loop {
+        let name = headers.unknown_names().find(|name| is_underscored(name));
+        let Some(name) = name.map(SmallVec::<[u8; 64]>::from_slice) else {
+            return count;
+        };
+        headers.remove(&name[..]);
+        count += 1;
+    }
 }
 
 /// Tells whether the list of tokens in a field (`Connection`, `Upgrade`, `TE`) has this one.
@@ -127,7 +129,7 @@ fn is_underscored(name: &[u8]) -> bool {
 }
 
 const CONNECTION: Names = Names::of(&[Known::Connection]);
-const CONNECTION_AND_UPGRADE: Names = CONNECTION.and(Names::of(&[Known::Upgrade]));
+const CONNECTION_AND_UPGRADE: Names = CONNECTION.with(Names::of(&[Known::Upgrade]));
 
 /// What always goes from a message.
 const OF_BOTH: Names = Names::of(&[
@@ -139,8 +141,8 @@ const OF_BOTH: Names = Names::of(&[
     Known::ProxyAuthenticationInfo,
     Known::Http2Settings,
 ]);
-const OF_REQUESTS: Names = OF_BOTH.and(Names::of(&[Known::Proxy]));
-const OF_RESPONSES: Names = OF_BOTH.and(Names::of(&[Known::Te]));
+const OF_REQUESTS: Names = OF_BOTH.with(Names::of(&[Known::Proxy]));
+const OF_RESPONSES: Names = OF_BOTH.with(Names::of(&[Known::Te]));
 
 const PROTECTED: [&str; 20] = [
     "authorization",
@@ -267,7 +269,7 @@ mod tests {
             ("x-a", "a_b"),
         ]);
         assert!(has_underscore(&request));
-        assert_eq!(drop_underscores(&mut request), 2);
+        assert_eq!(drop_underscores(&mut request), 1);
         assert!(!has_underscore(&request));
         assert_eq!(names(&request), ["x-a"]);
     }

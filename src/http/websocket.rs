@@ -12,8 +12,6 @@ use super::{
 
 /// The nonce of a client.
 pub const KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
-/// The endpoint's proof that it read the nonce.
-pub const ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
 /// A close frame of a server with the code 1001: it goes away.
 pub const GOING_AWAY: [u8; 4] = [0x88, 2, 0x03, 0xe9];
 

@@ -8,7 +8,7 @@ use http::{Method, StatusCode, Version};
 
 use super::Framing;
 use super::request::is_target_byte;
-use crate::http::{Headers, Known, Names, headers::write_field as put_field};
+use crate::http::{Headers, Known, Names, headers::write_field};
 
 /// Whether the connection stays open after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub fn encode_request_head(
     put_target(out, target);
     out.put_slice(b" HTTP/1.1\r\n");
     if let Some(host) = headers.get(Known::Host) {
-        put_field(out, b"host", host.as_bytes());
+        write_field(out, b"host", host.as_bytes());
     }
     headers.write(out, FRAMING_AND_HOST);
     put_framing(out, framing);
@@ -79,14 +79,14 @@ pub fn encode_response_head(
     };
     headers.write(out, left_out);
     if let (false, Some(date)) = (dated, date) {
-        put_field(out, b"date", date);
+        write_field(out, b"date", date);
     }
     if !interim && status != StatusCode::NO_CONTENT {
         put_framing(out, &framing);
         if framing == Framing::None
             && let Some(length) = headers.get(Known::ContentLength)
         {
-            put_field(out, b"content-length", length.as_bytes());
+            write_field(out, b"content-length", length.as_bytes());
         }
     }
     if !interim {
@@ -126,7 +126,7 @@ fn put_framing(out: &mut BytesMut, framing: &Framing) {
         Framing::None | Framing::UntilClose => {}
         Framing::Length(length) => {
             let mut digits = itoa::Buffer::new();
-            put_field(out, b"content-length", digits.format(*length).as_bytes());
+            write_field(out, b"content-length", digits.format(*length).as_bytes());
         }
         Framing::Chunked => out.put_slice(b"transfer-encoding: chunked\r\n"),
     }
@@ -154,8 +154,8 @@ fn put_target(out: &mut BytesMut, target: &[u8]) {
 }
 
 const FRAMING: Names = Names::of(&[Known::ContentLength, Known::TransferEncoding]);
-const FRAMING_AND_HOST: Names = FRAMING.and(Names::of(&[Known::Host]));
-const FRAMING_AND_CONNECTION: Names = FRAMING.and(Names::of(&[Known::Connection]));
+const FRAMING_AND_HOST: Names = FRAMING.with(Names::of(&[Known::Host]));
+const FRAMING_AND_CONNECTION: Names = FRAMING.with(Names::of(&[Known::Connection]));
 
 /// Room for all of a head but the lines that are passed on.
 const FIRST_LINE_AND_FRAMING: usize = 160;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::framing::{Codings, Length, trim};
 use super::scan::find_colon;
 use crate::http::{
-    headers::{BYTES_MAX, Headers, Known, Place},
+    headers::{BYTES_MAX, Headers, Known, Place, look_up},
     token::is_token,
 };
 
@@ -61,7 +61,7 @@ impl Fields {
         headers_max: usize,
     ) -> Result<Self, FieldFault> {
         let count = ends.len().saturating_sub(1);
-        if count > headers_max || head.len() > BYTES_MAX {
+        if count > headers_max.min(LINES_MAX) || head.len() > BYTES_MAX {
             return Err(FieldFault::TooMany);
         }
         let mut fields = Self {
@@ -91,8 +91,8 @@ impl Fields {
         // A folded line begins with a blank and so has no token before its colon.
         let colon = find_colon(line).ok_or(FieldFault::Malformed)?;
         let name = &line[..colon];
-        let known = Headers::look_up(name);
-        if known.is_none() && !is_token(name) {
+        let known = look_up(name);
+        if known.is_none() && (name.len() > NAME_BYTES_MAX || !is_token(name)) {
             return Err(FieldFault::Malformed);
         }
         let (from, to) = trimmed(line, colon + 1);
@@ -173,6 +173,11 @@ fn trimmed(line: &[u8], mut from: usize) -> (usize, usize) {
     (from, to)
 }
 
+/// Bytes of a name, and lines of a head, that a map can hold with those that the walk adds:
+/// HTTP/2 on the other side must not lose what was taken here.
+const NAME_BYTES_MAX: usize = u16::MAX as usize;
+const LINES_MAX: usize = 24_570;
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -189,6 +194,25 @@ mod tests {
             // A line feed would have ended the line before.
             assert_eq!(parsed.is_ok(), fits, "{byte:#x}");
         }
+    }
+
+    #[test]
+    fn what_is_taken_fits_a_map_whatever_the_limits() {
+        let parse = |lines: usize, name: usize| {
+            let line = [&vec![b'x'; name][..], b":\r\n"].concat();
+            let head = [&line.repeat(lines)[..], b"\r\n"].concat();
+            let ends: Vec<usize> = (1..=lines)
+                .map(|count| count * line.len() - 1)
+                .chain([head.len() - 1])
+                .collect();
+            let fields = Fields::parse(&Bytes::from(head), 0, &ends, false, usize::MAX)?;
+            assert_eq!(fields.headers.to_map().len(), lines);
+            Ok(())
+        };
+        assert_eq!(parse(LINES_MAX, 1), Ok(()));
+        assert_eq!(parse(LINES_MAX + 1, 1), Err(FieldFault::TooMany));
+        assert_eq!(parse(1, NAME_BYTES_MAX), Ok(()));
+        assert_eq!(parse(1, NAME_BYTES_MAX + 1), Err(FieldFault::Malformed));
     }
 
     #[test]

@@ -169,18 +169,15 @@ impl Hop {
     /// `host` is what the client asked for, before any rewrite.
     pub fn write(&self, headers: &mut Headers, trust: Trust, host: Option<Value<'_>>) {
         let sent = match trust {
-            Trust::Trusted => Sent::of(headers),
+            Trust::Trusted => headers.names(),
             Trust::Untrusted => {
                 remove_forged(headers);
                 // What is left, `Forwarded`, is replaced.
-                Sent::default()
+                Names::default()
             }
         };
-        let Sent {
-            address: sent_address,
-            element: sent_element,
-            ..
-        } = sent;
+        let sent_address = sent.contains(Some(Known::XForwardedFor));
+        let sent_element = sent.contains(Some(Known::Forwarded));
         if sent_address {
             append_to_line(headers, Known::XForwardedFor, &[self.address()]);
         } else if !sent_element {
@@ -191,10 +188,10 @@ impl Hop {
         } else if !sent_address {
             headers.insert_joined(Known::Forwarded, &self.element_for(host));
         }
-        if !sent.scheme {
+        if !sent.contains(Some(Known::XForwardedProto)) {
             headers.insert(Known::XForwardedProto, self.scheme.as_value());
         }
-        if let (false, Some(host)) = (sent.host, host) {
+        if let Some(host) = host.filter(|_| !sent.contains(Some(Known::XForwardedHost))) {
             headers.insert(Known::XForwardedHost, host);
         }
     }
@@ -230,26 +227,6 @@ fn write_address(text: &mut Vec<u8>, address: IpAddr) {
             }
         }
         IpAddr::V6(address) => text.extend_from_slice(address.to_string().as_bytes()),
-    }
-}
-
-/// Which of the fields a request has.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sent {
-    address: bool,
-    element: bool,
-    scheme: bool,
-    host: bool,
-}
-
-impl Sent {
-    fn of(headers: &Headers) -> Self {
-        Self {
-            address: headers.contains(Known::XForwardedFor),
-            element: headers.contains(Known::Forwarded),
-            scheme: headers.contains(Known::XForwardedProto),
-            host: headers.contains(Known::XForwardedHost),
-        }
     }
 }
 

@@ -1,5 +1,3 @@
-use http::HeaderName;
-
 use super::*;
 use crate::http::headers::{fields as headers, sorted};
 
@@ -11,9 +9,9 @@ fn trusted(networks: &[&str]) -> TrustedProxies {
     TrustedProxies::new(networks.iter().map(|network| network.parse().unwrap()))
 }
 
-fn lines<'a>(headers: &'a Headers, name: &'static str) -> Vec<&'a str> {
-    let lines = headers.get_all(HeaderName::from_static(name));
-    lines.filter_map(Value::to_str).collect()
+fn lines<'a>(headers: &'a Headers, name: &str) -> Vec<&'a str> {
+    let lines = headers.get_all(name);
+    lines.map(|value| value.to_str().unwrap()).collect()
 }
 
 #[test]

@@ -31,15 +31,16 @@ impl Call {
         if !grpc::is_grpc(headers) || !headers.contains(Known::GrpcStatus) {
             return;
         }
-        let (of_http, of_call): (Vec<_>, Vec<_>) = fields_of(headers)
-            .into_iter()
-            .partition(|(name, _)| is_of_http(name));
-        *headers = of_http.into_iter().collect();
-        let mut trailers = HeaderMap::new();
-        for (name, value) in of_call {
-            trailers.append(name, value);
+        let (mut of_http, mut of_call) = (Headers::new(), HeaderMap::new());
+        for (name, value) in headers.to_fields() {
+            if is_of_http(&name) {
+                of_http.append(name, value);
+            } else {
+                of_call.append(name, value);
+            }
         }
-        self.parted = Some(trailers);
+        *headers = of_http;
+        self.parted = Some(of_call);
     }
 
     /// Makes the head of an answer that of gRPC-Web, and says what becomes of its body; `empty`
@@ -196,14 +197,6 @@ fn with_message(status: HeaderValue, headers: &mut Headers) -> HeaderMap {
     headers.remove(Known::GrpcStatus);
     headers.remove(Known::GrpcMessage);
     trailers
-}
-
-fn fields_of(headers: &Headers) -> Vec<(HeaderName, HeaderValue)> {
-    let fields = headers.iter().map(|(name, value)| {
-        let name = HeaderName::from_bytes(name).ok()?;
-        Some((name, value.to_header_value()))
-    });
-    fields.flatten().collect()
 }
 
 fn is_of_http(name: &HeaderName) -> bool {

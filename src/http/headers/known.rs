@@ -7,9 +7,8 @@
 use http::HeaderName;
 
 /// The known name that this is, in whatever letters.
-pub(super) fn look_up(text: &[u8]) -> Option<Known> {
-    let place = usize::from(*SLOTS.get(slot(text, FACTORS)?)?);
-    let (known, spellings) = ALL.get(place)?;
+pub(crate) fn look_up(text: &[u8]) -> Option<Known> {
+    let (known, spellings) = candidate(text)?;
     let found = text == spellings.canonical.as_bytes()
         || text == spellings.lower.as_bytes()
         || text.eq_ignore_ascii_case(spellings.lower.as_bytes());
@@ -18,9 +17,14 @@ pub(super) fn look_up(text: &[u8]) -> Option<Known> {
 
 /// The same of a name that is in lower case.
 pub(super) fn look_up_lower(text: &[u8]) -> Option<Known> {
-    let place = usize::from(*SLOTS.get(slot(text, FACTORS)?)?);
-    let (known, spellings) = ALL.get(place)?;
+    let (known, spellings) = candidate(text)?;
     (text == spellings.lower.as_bytes()).then_some(*known)
+}
+
+/// The only known name that a text can be.
+fn candidate(text: &[u8]) -> Option<&'static (Known, Spellings)> {
+    let place = *SLOTS.get(slot(text, FACTORS)?)?;
+    ALL.get(usize::from(place))
 }
 
 impl Known {

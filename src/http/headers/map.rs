@@ -25,24 +25,19 @@ impl FromIterator<(HeaderName, HeaderValue)> for Headers {
 }
 
 impl Headers {
-    /// The same as a map, whose values share the memory of the head. Lines beyond what a map
-    /// can hold, some ten thousand, are not in it.
+    /// The same as a map, whose values share the memory of the head. A head that arrived has no
+    /// more lines than fit; of what filters add beyond that, nothing is in it.
     pub fn to_map(&self) -> HeaderMap {
-        let mut map = HeaderMap::with_capacity(self.len());
-        let Some(section) = self.section() else {
-            return map;
-        };
-        for line in &section.lines {
-            if let Some(name) = section.owned_name(line) {
-                let _ = map.try_append(name, section.owned_value(line));
-            }
+        let mut map = HeaderMap::try_with_capacity(self.len()).unwrap_or_default();
+        for (name, value) in self.to_fields() {
+            let _ = map.try_append(name, value);
         }
         map
     }
 }
 
 impl Section {
-    fn owned_name(&self, line: &Line) -> Option<HeaderName> {
+    pub(super) fn owned_name(&self, line: &Line) -> Option<HeaderName> {
         match line.known {
             Some(known) => Some(known.as_header_name().clone()),
             None => HeaderName::from_bytes(self.name(line)).ok(),

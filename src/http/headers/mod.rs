@@ -21,10 +21,11 @@ mod value;
 mod wire;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 pub use known::Known;
+pub(crate) use known::look_up;
 pub use name::{AsName, Name, Names};
 pub use value::{AsValue, Value};
 pub(crate) use wire::{BYTES_MAX, Place, write_field};
@@ -34,7 +35,7 @@ pub(crate) use wire::{BYTES_MAX, Place, write_field};
 pub struct Headers(Option<Box<Section>>);
 
 /// What is behind [`Headers`].
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 struct Section {
     /// The head that was read; empty if the message was made here.
     head: Bytes,
@@ -167,15 +168,23 @@ impl Headers {
         }
     }
 
-    /// Removes the lines of those names, among the ones that are not [`Known`], that are not to
-    /// be kept; says how many lines these were. The names are as they were written.
-    pub fn retain_unknown(&mut self, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
-        let before = self.len();
+    /// Removes the lines whose name is not [`Known`] and not to be kept; it is told the names as
+    /// they were written.
+    pub fn retain_unknown(&mut self, keep: impl Fn(&[u8]) -> bool) {
         if self.unknown_names().any(|name| !keep(name)) {
             self.section_mut()
                 .retain(|section, line| line.known.is_some() || keep(section.name(line)));
         }
-        before - self.len()
+    }
+
+    /// All lines, in order, for longer than the message lives; values share the memory of the
+    /// head.
+    pub fn to_fields(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let section = self.section();
+        self.lines().iter().filter_map(move |line| {
+            let section = section?;
+            Some((section.owned_name(line)?, section.owned_value(line)))
+        })
     }
 
     /// The names that are not [`Known`], as they were written.
@@ -328,7 +337,7 @@ pub(crate) fn sorted(headers: &Headers) -> Vec<(String, String)> {
 #[cfg(test)]
 pub(crate) fn fields(lines: &[(&str, &str)]) -> Headers {
     let lines = lines.iter().map(|(name, value)| {
-        let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         (name, HeaderValue::from_str(value).unwrap())
     });
     lines.collect()

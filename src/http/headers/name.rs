@@ -39,13 +39,18 @@ impl AsName for HeaderName {
     }
 }
 
+impl AsName for [u8] {
+    fn as_name(&self) -> Name<'_> {
+        Name {
+            known: look_up(self),
+            text: if is_token(self) { self } else { b"" },
+        }
+    }
+}
+
 impl AsName for str {
     fn as_name(&self) -> Name<'_> {
-        let text = self.as_bytes();
-        Name {
-            known: look_up(text),
-            text: if is_token(text) { text } else { b"" },
-        }
+        self.as_bytes().as_name()
     }
 }
 
@@ -73,7 +78,7 @@ impl Names {
 
     /// What is in either set.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

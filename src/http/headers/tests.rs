@@ -24,7 +24,7 @@ fn arrived(lines: &[&str]) -> Headers {
             value: (from, from + value.len()),
             end: start + line.len(),
         };
-        headers.push_arrived(Headers::look_up(&line.as_bytes()[..colon]), &place);
+        headers.push_arrived(look_up(&line.as_bytes()[..colon]), &place);
         start += line.len() + 2;
     }
     headers
@@ -69,7 +69,7 @@ fn what_is_passed_on_keeps_order_and_spelling() {
     let expected = "Host: a\r\nX-A: 1\r\nx-B: 2\r\nVia: 1.1 b\r\n";
     assert_eq!(written(&headers, left_out), expected);
     assert_eq!(
-        written(&headers, left_out.and(Names::of(&[Known::Host]))),
+        written(&headers, left_out.with(Names::of(&[Known::Host]))),
         expected[9..]
     );
 }
@@ -104,7 +104,9 @@ fn what_is_removed_is_gone() {
     assert!(headers.remove(x_a()) && !headers.remove(x_a()));
     assert!(headers.remove(Known::Via) && !headers.contains(Known::Via));
     assert!(headers.names() == Names::of(&[Known::Te]));
-    assert_eq!(headers.retain_unknown(|name| !name.contains(&b'_')), 1);
+    let before = headers.len();
+    headers.retain_unknown(|name| !name.contains(&b'_'));
+    assert_eq!(headers.len(), before - 1);
     headers.remove_all(Names::of(&[Known::Te, Known::Via]));
     assert!(headers.is_empty() && written(&headers, Names::default()).is_empty());
 }

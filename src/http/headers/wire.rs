@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Headers, Known, Line, Memory, Name, Names, Section, Value, known::look_up, spare};
+use super::{Headers, Known, Line, Memory, Name, Names, Section, Value, spare};
 
 /// Where the parts of a line stand in a head. Whoever makes one has looked at the bytes: the
 /// name is a token, and no control byte is in the value.
@@ -24,11 +24,6 @@ impl Headers {
         let mut section = spare::take();
         section.head = head.clone();
         Self(Some(section))
-    }
-
-    /// The known name that this is, if any.
-    pub(crate) fn look_up(name: &[u8]) -> Option<Known> {
-        look_up(name)
     }
 
     /// Takes in the next line of the head.

@@ -62,6 +62,7 @@ impl Server {
                 Some(&date),
             );
         }
+        // Its memory is for the next head; a body may take long.
         drop(headers);
         let sent = self
             .send(&mut outgoing, framing, listener.timeouts.body_idle)
