@@ -3,7 +3,7 @@
 //! The areas, in the order in which a request meets them:
 //!
 //! 1. [`listener`]: bytes arrive. Sockets are bound, accepted, limited.
-//! 2. [`http`] and [`http1`]: the rules of the standards, without policy; the HTTP/1.1 codec.
+//! 2. [`http`], [`http1`] and [`http2`]: the rules of the standards, without policy; the codecs.
 //!    [`proxy_protocol`]: who the client is, said in front of a connection.
 //! 3. [`proxy`]: the walk of one request, a file per step; [`exchange`] is what is known of it.
 //! 4. [`route`]: where to. One pure function from a snapshot and a head to a decision.
@@ -26,6 +26,7 @@ pub mod exchange;
 pub mod filter;
 pub mod http;
 pub mod http1;
+pub mod http2;
 pub mod listener;
 pub mod proxy;
 pub mod proxy_protocol;

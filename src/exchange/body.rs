@@ -2,20 +2,17 @@
 //! ones cost no allocation and no dynamic call.
 
 use std::{
-    cell::Cell,
     fmt,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::{BadRequest, Failure, GrpcWebRequest};
 use crate::{
-    listener::RequestBody,
+    listener::{Http2RequestBody, RequestBody},
     upstream::transport::{Http2Body, ResponseBody, Tunnel},
 };
 
@@ -76,34 +73,6 @@ impl Body {
     }
 }
 
-/// The body of a request that arrives over HTTP/2.
-#[derive(Debug)]
-pub struct Http2RequestBody {
-    incoming: Incoming,
-    /// Bytes read so far, for whoever records the exchange.
-    read: Rc<Cell<u64>>,
-}
-
-impl Http2RequestBody {
-    /// Wraps what hyper receives; counts what is read of it in `read`.
-    pub fn new(incoming: Incoming, read: &Rc<Cell<u64>>) -> Self {
-        Self {
-            incoming,
-            read: Rc::clone(read),
-        }
-    }
-
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            self.read.set(self.read.get() + data.len() as u64);
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(|_| Failure::ClientGone)))
-    }
-}
-
 /// A body with a limit on its bytes.
 #[derive(Debug)]
 pub struct Limited {
@@ -139,7 +108,7 @@ impl HttpBody for Body {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Http1Request(body) => body.is_end(),
             Self::Http1Response(body) => body.is_end(),
-            Self::Http2Request(body) => body.incoming.is_end_stream(),
+            Self::Http2Request(body) => body.is_end(),
             Self::Http2Response(body) => body.is_end(),
             Self::Limited(limited) => limited.inner.is_end_stream(),
             Self::GrpcWeb(body) => body.is_end(),
@@ -153,7 +122,7 @@ impl HttpBody for Body {
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Http1Request(body) => body.size_hint(),
             Self::Http1Response(body) => body.size_hint(),
-            Self::Http2Request(body) => body.incoming.size_hint(),
+            Self::Http2Request(body) => body.size_hint(),
             Self::Http2Response(body) => body.size_hint(),
             Self::Limited(limited) => limited.inner.size_hint(),
             Self::GrpcWeb(body) => body.size_hint(),

@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 pub use attempt::{Attempt, AttemptOutcome};
-pub use body::{Body, CustomBody, Http2RequestBody, Limited};
+pub use body::{Body, CustomBody, Limited};
 pub use failure::{BadRequest, CLIENT_GONE, Failure, Side};
 pub use grpc_web_request::GrpcWebRequest;
 pub use interim::Interim;

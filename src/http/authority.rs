@@ -63,7 +63,7 @@ impl Authority {
     }
 
     /// Tells whether both name the same host and port.
-    fn same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.port == other.port && self.host() == other.host()
     }
 }
@@ -92,7 +92,7 @@ pub fn effective_authority(
         .transpose()?;
     if version >= Version::HTTP_2 {
         return match (target, host) {
-            (Some(target), Some(host)) if !target.same(&host) => Err(BadRequest::Host),
+            (Some(target), Some(host)) if !target.is_same(&host) => Err(BadRequest::Host),
             (Some(authority), _) | (None, Some(authority)) => Ok(Some(authority)),
             (None, None) => Err(BadRequest::Host),
         };

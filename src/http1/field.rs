@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::framing::{Codings, Length, trim};
 use super::scan::find_colon;
 use crate::http::{
-    headers::{BYTES_MAX, Headers, Known, Place, look_up},
+    headers::{BYTES_MAX, Headers, Known, LINES_MAX, NAME_BYTES_MAX, Place, look_up},
     token::is_token,
 };
 
@@ -172,11 +172,6 @@ fn trimmed(line: &[u8], mut from: usize) -> (usize, usize) {
     }
     (from, to)
 }
-
-/// Bytes of a name, and lines of a head, that a map can hold with those that the walk adds:
-/// HTTP/2 on the other side must not lose what was taken here.
-const NAME_BYTES_MAX: usize = u16::MAX as usize;
-const LINES_MAX: usize = 24_570;
 
 #[cfg(test)]
 mod tests {

@@ -9,14 +9,12 @@ pub mod bind;
 pub mod connection;
 mod http1;
 mod http2;
-mod http2_meter;
 pub mod inherited;
-mod metered;
 mod protocol;
 mod proxy_protocol;
 mod request_body;
 mod tls;
-mod websocket;
 
 pub use connection::Connection;
+pub use http2::Http2RequestBody;
 pub use request_body::{Exchanging, RequestBody};

@@ -1,14 +1,13 @@
 //! A response on its way to the client, and the record that closes with it.
 
 use std::{
-    cell::Cell,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use ::http::{StatusCode, Version};
+use ::http::StatusCode;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
@@ -75,8 +74,6 @@ pub struct Outgoing {
     idle: Option<Duration>,
     timeout: Timeout,
     deadline: Option<Instant>,
-    /// Bytes of the request body, where the connection does not count them itself.
-    read: Option<Rc<Cell<u64>>>,
 }
 
 impl Outgoing {
@@ -93,7 +90,6 @@ impl Outgoing {
             idle,
             timeout: Timeout::new(),
             deadline: None,
-            read: None,
         }
     }
 
@@ -115,11 +111,6 @@ impl Outgoing {
     /// Tells how much of the request body was read.
     pub fn set_bytes_in(&mut self, bytes: u64) {
         self.open.exchange.bytes_in = bytes;
-    }
-
-    /// Tells where the bytes of the request body are counted while it is read.
-    pub fn count_request(&mut self, read: Rc<Cell<u64>>) {
-        self.read = Some(read);
     }
 
     /// Counts bytes of a tunnel.
@@ -287,21 +278,5 @@ impl HttpBody for Outgoing {
             None => self.body.size_hint(),
             Some(_) => SizeHint::new(),
         }
-    }
-}
-
-impl Drop for Outgoing {
-    fn drop(&mut self) {
-        if let Some(read) = &self.read {
-            self.open.exchange.bytes_in = read.get();
-        }
-        // HTTP/2 does not tell when the last frame has left; its taking it is the end.
-        let exchange = &mut self.open.exchange;
-        let ended = match &self.encoder {
-            None => self.body.is_end_stream(),
-            Some(encoder) => encoder.has_ended(),
-        };
-        let ended = exchange.request.version == Version::HTTP_2 && ended;
-        exchange.complete |= ended && exchange.failure.is_none_or(|_| exchange.status.is_some());
     }
 }

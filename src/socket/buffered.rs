@@ -96,6 +96,16 @@ impl Buffered {
         Poll::Ready(Ok(count))
     }
 
+    /// As [`Self::poll_fill`], but never much at once: for streams of whose bytes many pieces are
+    /// kept, each of which would hold on to all that was read with it.
+    ///
+    /// # Errors
+    /// What the socket says; the stream is of no more use then.
+    pub fn poll_fill_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.read_size = READ_MIN;
+        self.poll_fill(cx)
+    }
+
     /// Reads into memory that the connections of this thread share, and keeps only what came:
     /// a connection that waits has none, and what is read into is warm in the cache.
     fn poll_fill_small(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

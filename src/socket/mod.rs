@@ -12,4 +12,4 @@ mod stream;
 pub use buffered::Buffered;
 pub use burst::bursts;
 pub use hyper_stream::HyperStream;
-pub use stream::Stream;
+pub use stream::{Duplex, Stream};

@@ -1,19 +1,22 @@
 //! A connected socket of whichever kind, matched statically.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsStream;
+
+/// Bytes in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + fmt::Debug> Duplex for T {}
 
 /// A connected byte stream.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ pub enum Stream {
     /// A unix socket.
     Unix(UnixStream),
     /// A stream of an HTTP/2 connection that has become a tunnel.
-    Upgraded(Box<TokioIo<Upgraded>>),
+    Upgraded(Box<dyn Duplex>),
     /// A TLS session over one of the others; boxed, since it is many times their size.
     Tls(Box<TlsStream<Self>>),
 }

@@ -28,7 +28,7 @@ pub use known::Known;
 pub(crate) use known::look_up;
 pub use name::{AsName, Name, Names};
 pub use value::{AsValue, Value};
-pub(crate) use wire::{BYTES_MAX, Place, write_field};
+pub(crate) use wire::{BYTES_MAX, LINES_MAX, NAME_BYTES_MAX, Place, write_field};
 
 /// The header fields of a message, in order. Costs no memory while there are none.
 #[derive(Default)]

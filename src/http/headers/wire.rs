@@ -45,6 +45,47 @@ impl Headers {
         });
     }
 
+    /// Takes in a line that stands elsewhere in the form in which it goes out: `name: value`
+    /// CRLF, the name a token and no control byte in the value.
+    #[inline]
+    pub(crate) fn push_line(
+        &mut self,
+        known: Option<Known>,
+        line: &[u8],
+        name_length: usize,
+        sensitive: bool,
+    ) {
+        let section = self.section_mut();
+        let start = section.own.len();
+        let separated = name_length + 2..line.len().saturating_sub(2);
+        if separated.start > separated.end || start + line.len() > BYTES_MAX {
+            return;
+        }
+        section.own.extend_from_slice(line);
+        if let Some(known) = known {
+            section.present.add(known);
+        }
+        section.lines.push(Line {
+            known,
+            memory: Memory::Own,
+            plain: true,
+            sensitive,
+            start: offset(start),
+            colon: offset(start + name_length),
+            value: offset(start + separated.start),
+            value_end: offset(start + separated.end),
+        });
+    }
+
+    /// All lines, in order: the name as it was written, its number if it is known, and the value.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (Option<Known>, &[u8], Value<'_>)> {
+        let section = self.section();
+        self.lines().iter().filter_map(move |line| {
+            let section = section?;
+            Some((line.known, section.name(line), section.value(line)))
+        })
+    }
+
     /// Appends the lines in order, but those of the names in `left_out`.
     pub(crate) fn write(&self, out: &mut BytesMut, left_out: Names) {
         let Some(section) = self.section() else {
@@ -166,5 +207,10 @@ const fn offset(at: usize) -> u32 {
 
 /// What the lines of one message may take at most.
 pub(crate) const BYTES_MAX: usize = u32::MAX as usize / 2;
+
+/// Lines of a head, and bytes of a name, that a map can hold with those that the walk adds:
+/// HTTP/2 with an endpoint must not lose what was taken from a client.
+pub(crate) const LINES_MAX: usize = 24_570;
+pub(crate) const NAME_BYTES_MAX: usize = u16::MAX as usize;
 
 const CRLF: u32 = 2;

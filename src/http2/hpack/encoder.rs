@@ -1,0 +1,368 @@
+//! Fields to field blocks (RFC 7541 section 6).
+//!
+//! A field that comes again and again is found among those of its name that the table has, newest
+//! first, and is one byte. What will not come again is written as it is: neither the table nor the
+//! time for the Huffman code is spent on it.
+
+use bytes::BufMut;
+use http::StatusCode;
+
+use super::field::{CRLF, FieldName, Pseudo, SEPARATOR, size_of_line};
+use super::table::{Entry, Table};
+use super::{huffman, integer, static_table, text};
+use crate::http::Known;
+
+/// Writes the field blocks of one direction of a connection, all of them and in order.
+///
+/// It writes them byte by byte, which is cheapest into a `Vec`.
+#[derive(Debug)]
+pub struct Encoder {
+    table: Table<Link>,
+    /// The number of the newest field of each chain; empty before the first field.
+    chains: Vec<u32>,
+    /// The bound that the table had in between and the one that it has now, if the peer does not
+    /// know yet.
+    changed: Option<(usize, usize)>,
+    /// The last field that entered the table.
+    line: Vec<u8>,
+}
+
+/// What makes the fields of a name easy to find: they are a chain. Some names share one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Link {
+    /// The number of the field that was the newest of the chain. If the table has it no longer,
+    /// it has none of those behind it either.
+    older: u32,
+}
+
+/// A field that is to be written.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    kind: FieldName,
+    /// In whatever case.
+    name: &'a [u8],
+    /// The index of the name among the fields that all know; 0 if it is none of theirs.
+    static_index: usize,
+    /// The same with those that were sent before.
+    name_index: usize,
+    value: &'a [u8],
+}
+
+/// What is done with a field that is not in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// It enters the table.
+    Indexed,
+    /// It is only written.
+    Plain,
+    /// It is only written, and whoever passes it on does the same.
+    Never,
+}
+
+impl Encoder {
+    /// For a peer of which nothing is known yet.
+    pub fn new() -> Self {
+        Self {
+            table: Table::new(TABLE_MAX),
+            chains: Vec::new(),
+            changed: None,
+            line: Vec::new(),
+        }
+    }
+
+    /// Bounds the table to what the peer allows (SETTINGS_HEADER_TABLE_SIZE), but never to more
+    /// than 4096. The next block says so.
+    pub fn limit_table(&mut self, max: usize) {
+        let max = max.min(TABLE_MAX);
+        if max != self.table.size_max() {
+            let lowest = self.changed.map_or(max, |(lowest, _)| lowest.min(max));
+            self.changed = Some((lowest, max));
+            self.table.resize(max);
+        }
+    }
+
+    /// Begins a block: says how the table has changed, if it has.
+    #[inline]
+    pub fn begin(&mut self, out: &mut impl BufMut) {
+        if let Some((lowest, now)) = self.changed.take() {
+            if lowest < now {
+                integer::write(SIZE, SIZE_NUMBER, lowest, out);
+            }
+            integer::write(SIZE, SIZE_NUMBER, now, out);
+        }
+    }
+
+    /// Writes the status.
+    #[inline]
+    pub fn status(&mut self, status: StatusCode, out: &mut impl BufMut) {
+        match static_table::status_index(status) {
+            Some(index) => integer::write(INDEXED, INDEXED_NUMBER, index, out),
+            None => {
+                let kind = FieldName::Pseudo(Pseudo::Status);
+                self.indexed(kind, b":status", status.as_str().as_bytes(), out);
+            }
+        }
+    }
+
+    /// Writes a field. Its name can be in whatever case, and is written in lower case.
+    #[inline]
+    pub fn field(
+        &mut self,
+        known: Option<Known>,
+        name: &[u8],
+        value: &[u8],
+        sensitive: bool,
+        out: &mut impl BufMut,
+    ) {
+        let (kind, way) = match known {
+            Some(known) => (FieldName::Known(known), use_of(known)),
+            None => (FieldName::Unknown, Use::Indexed),
+        };
+        if way == Use::Indexed && !sensitive {
+            self.indexed(kind, name, value, out);
+        } else {
+            let never = sensitive || way == Use::Never;
+            let first = if never { NEVER_INDEXED } else { NOT_INDEXED };
+            write_literal(first, Line::of(kind, name, value), out);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn table_size(&self) -> usize {
+        self.table.size()
+    }
+
+    /// Writes a field that is in the table or will be.
+    #[inline]
+    fn indexed(&mut self, kind: FieldName, name: &[u8], value: &[u8], out: &mut impl BufMut) {
+        let chain = chain(kind, name);
+        let newest = self.chains.get(chain).copied().unwrap_or_default();
+        let age = self.age(newest);
+        if let Some(entry) = self.table.get(age)
+            && self.table.value(entry) == value
+            && self.has_name(entry, kind, name)
+        {
+            let index = (static_table::COUNT + 1 + age) as usize;
+            return integer::write(INDEXED, INDEXED_NUMBER, index, out);
+        }
+        self.write_older(Line::of(kind, name, value), chain, out);
+    }
+
+    /// How many fields came behind the one of a number.
+    #[inline]
+    fn age(&self, number: u32) -> u32 {
+        self.table.next().wrapping_sub(number).wrapping_sub(1)
+    }
+
+    #[inline]
+    fn has_name(&self, entry: &Entry<Link>, kind: FieldName, name: &[u8]) -> bool {
+        entry.name == kind
+            && (kind != FieldName::Unknown || text::same_name(name, self.table.name(entry)))
+    }
+
+    /// Writes a field that is not the newest of its chain; takes it into the table if it is not
+    /// there and not too large.
+    #[inline(never)]
+    fn write_older(&mut self, line: Line<'_>, chain: usize, out: &mut impl BufMut) {
+        let mut name_index = line.static_index;
+        let mut number = self.chains.get(chain).copied().unwrap_or_default();
+        // A number that has wrapped may lead into another chain, but not for long.
+        for _ in 0..CHAIN_MAX {
+            let age = self.age(number);
+            let Some(entry) = self.table.get(age) else {
+                break;
+            };
+            if self.has_name(entry, line.kind, line.name) {
+                let index = (static_table::COUNT + 1 + age) as usize;
+                if self.table.value(entry) == line.value {
+                    return integer::write(INDEXED, INDEXED_NUMBER, index, out);
+                }
+                if name_index == 0 {
+                    name_index = index;
+                }
+            }
+            number = entry.tag.older;
+        }
+        if let Some(index) = static_table::find(line.static_index, line.value) {
+            return integer::write(INDEXED, INDEXED_NUMBER, index, out);
+        }
+        let line = Line { name_index, ..line };
+        let length = line.name.len() + line.value.len() + SEPARATOR.len() + CRLF.len();
+        if size_of_line(length) > self.table.size_max() / FIELDS_MIN {
+            write_literal(NOT_INDEXED, line, out);
+        } else {
+            self.write_new(line, chain, out);
+        }
+    }
+
+    /// Writes a field and takes it into the table.
+    fn write_new(&mut self, line: Line<'_>, chain: usize, out: &mut impl BufMut) {
+        self.line.clear();
+        text::put_lower(line.name, &mut self.line);
+        integer::write(INDEXING, INDEXING_NUMBER, line.name_index, out);
+        if line.name_index == 0 {
+            write_short(&self.line, out);
+        }
+        write_short(line.value, out);
+        for part in [SEPARATOR, line.value, CRLF] {
+            self.line.extend_from_slice(part);
+        }
+        if self.chains.is_empty() {
+            self.chains = vec![0; CHAINS];
+        }
+        if let Some(newest) = self.chains.get_mut(chain) {
+            let older = std::mem::replace(newest, self.table.next());
+            let tag = Link { older };
+            self.table
+                .insert(line.kind, line.name.len(), &self.line, tag);
+        }
+    }
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> Line<'a> {
+    fn of(kind: FieldName, name: &'a [u8], value: &'a [u8]) -> Self {
+        let static_index = match kind {
+            FieldName::Known(known) => static_table::name_index(known),
+            FieldName::Pseudo(Pseudo::Status) => static_table::STATUS,
+            _ => 0,
+        };
+        Self {
+            kind,
+            name,
+            static_index,
+            name_index: static_index,
+            value,
+        }
+    }
+}
+
+/// Which chain the fields of a name are.
+#[inline]
+fn chain(kind: FieldName, name: &[u8]) -> usize {
+    match kind {
+        FieldName::Known(known) => known as usize,
+        FieldName::Unknown => usize::from(text::hash_name(name) | 0x80),
+        FieldName::Pseudo(_) | FieldName::Malformed => CHAINS - 1,
+    }
+}
+
+/// What is done with a known field.
+#[inline]
+fn use_of(known: Known) -> Use {
+    USES.get(known as usize).copied().unwrap_or(Use::Indexed)
+}
+
+/// What is done with each known field, by its number.
+static USES: [Use; 128] = {
+    let mut uses = [Use::Indexed; 128];
+    let mut place = 0;
+    while place < CHANGING.len() {
+        uses[CHANGING[place] as usize] = Use::Plain;
+        place += 1;
+    }
+    let mut place = 0;
+    while place < SECRET.len() {
+        uses[SECRET[place] as usize] = Use::Never;
+        place += 1;
+    }
+    uses
+};
+
+/// Fields that are known to one peer only.
+const SECRET: [Known; 5] = [
+    Known::SetCookie,
+    Known::Cookie,
+    Known::Authorization,
+    Known::ProxyAuthorization,
+    Known::ProxyAuthenticationInfo,
+];
+
+/// Fields whose value is another in nearly each message.
+const CHANGING: [Known; 25] = [
+    Known::Age,
+    Known::ContentDisposition,
+    Known::ContentLength,
+    Known::ContentLocation,
+    Known::ContentRange,
+    Known::ETag,
+    Known::Expires,
+    Known::GrpcMessage,
+    Known::IdempotencyKey,
+    Known::IfMatch,
+    Known::IfModifiedSince,
+    Known::IfNoneMatch,
+    Known::IfRange,
+    Known::IfUnmodifiedSince,
+    Known::LastModified,
+    Known::Location,
+    Known::ProxyAuthenticate,
+    Known::Range,
+    Known::SecWebSocketAccept,
+    Known::SecWebSocketKey,
+    Known::ServerTiming,
+    Known::Traceparent,
+    Known::Tracestate,
+    Known::WwwAuthenticate,
+    Known::XRequestId,
+];
+
+/// Writes a field that does not enter the table.
+#[inline(never)]
+fn write_literal(first: u8, line: Line<'_>, out: &mut impl BufMut) {
+    integer::write(first, LITERAL_NUMBER, line.name_index, out);
+    if line.name_index == 0 {
+        integer::write(PLAIN, TEXT_NUMBER, line.name.len(), out);
+        match line.kind {
+            FieldName::Known(known) => out.put_slice(known.as_str().as_bytes()),
+            _ => text::put_lower(line.name, out),
+        }
+    }
+    integer::write(PLAIN, TEXT_NUMBER, line.value.len(), out);
+    out.put_slice(line.value);
+}
+
+/// Writes a text in the Huffman code if that is shorter.
+fn write_short(text: &[u8], out: &mut impl BufMut) {
+    let coded = huffman::coded_length(text);
+    if coded < text.len() {
+        integer::write(HUFFMAN, TEXT_NUMBER, coded, out);
+        huffman::encode(text, |bytes| out.put_slice(bytes));
+    } else {
+        integer::write(PLAIN, TEXT_NUMBER, text.len(), out);
+        out.put_slice(text);
+    }
+}
+
+/// Bytes of the table, whatever the peer allows: what it begins with.
+const TABLE_MAX: usize = 4096;
+
+/// How many fields the table has room for at least: larger ones do not enter.
+const FIELDS_MIN: usize = 4;
+
+/// One for each known name, of which there are at most 128, and as many for all others.
+const CHAINS: usize = 256;
+
+/// How many fields of a chain are looked at.
+const CHAIN_MAX: usize = 16;
+
+/// What a field begins with, and the bits that are left for its index.
+const INDEXED: u8 = 0x80;
+const INDEXED_NUMBER: u8 = 0x7f;
+const INDEXING: u8 = 0x40;
+const INDEXING_NUMBER: u8 = 0x3f;
+const SIZE: u8 = 0x20;
+const SIZE_NUMBER: u8 = 0x1f;
+const NEVER_INDEXED: u8 = 0x10;
+const NOT_INDEXED: u8 = 0x00;
+const LITERAL_NUMBER: u8 = 0x0f;
+
+/// What a text begins with, and the bits that are left for its length.
+const HUFFMAN: u8 = 0x80;
+const PLAIN: u8 = 0x00;
+const TEXT_NUMBER: u8 = 0x7f;

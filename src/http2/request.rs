@@ -1,0 +1,325 @@
+//! A field block to the head of a request, or to trailers (RFC 9113 sections 8.1 to 8.3).
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri};
+
+use super::hpack::{BlockFault, Decoder, Field, FieldName, Pseudo};
+use crate::{
+    http::{
+        Headers, Known, Names,
+        authority::Authority,
+        headers::{BYTES_MAX, LINES_MAX, NAME_BYTES_MAX},
+    },
+    http1::HeadLimits,
+};
+
+/// The head of a request.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// The method.
+    pub method: Method,
+    /// `:path`; of a plain CONNECT, `:authority`.
+    pub target: Uri,
+    /// The fields; `:authority` is Host among them, in front. Beside a Host that says something
+    /// else there are two of these.
+    pub headers: Headers,
+    /// What an extended CONNECT asks for (RFC 8441).
+    pub protocol: Option<Protocol>,
+    /// What Content-Length says.
+    pub content_length: Option<u64>,
+}
+
+/// What an extended CONNECT asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// A WebSocket.
+    WebSocket,
+    /// Something that is not known here.
+    Other,
+}
+
+/// Why a field block is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadFault {
+    /// The message is malformed (section 8.1.1). The connection can go on.
+    Malformed,
+    /// The fields are larger than the limit. The connection can go on.
+    TooLarge,
+    /// The fields are so large that nobody could mean it.
+    Flood,
+    /// The block cannot be decoded: nothing that follows can be, either.
+    Block(BlockFault),
+}
+
+/// Reads the head of a request.
+///
+/// What is over the limit of lines is not kept: there is one line more than the limit then.
+///
+/// # Errors
+/// See [`HeadFault`].
+pub fn read_request(
+    decoder: &mut Decoder,
+    block: &[u8],
+    limits: &HeadLimits,
+) -> Result<RequestHead, HeadFault> {
+    let mut reader = Reader::new(limits);
+    let decoded = decoder.decode(block, |field| reader.take(&field));
+    reader.check(decoded)?;
+    reader.finish()
+}
+
+/// Reads trailers.
+///
+/// # Errors
+/// See [`HeadFault`].
+pub fn read_trailers(
+    decoder: &mut Decoder,
+    block: &[u8],
+    limits: &HeadLimits,
+) -> Result<HeaderMap, HeadFault> {
+    let mut reader = Reader::new(limits);
+    // No pseudo-header field may come any more (section 8.1).
+    reader.regular = true;
+    let decoded = decoder.decode(block, |field| reader.take(&field));
+    reader.check(decoded)?;
+    let mut trailers = HeaderMap::new();
+    for (name, value) in reader.headers.iter() {
+        let name = HeaderName::from_bytes(name).map_err(|_| HeadFault::Malformed)?;
+        let value = HeaderValue::from_bytes(value.as_bytes());
+        let value = value.map_err(|_| HeadFault::Malformed)?;
+        if trailers.try_append(name, value).is_err() {
+            return Err(HeadFault::TooLarge);
+        }
+    }
+    Ok(trailers)
+}
+
+/// What has been read of a block.
+struct Reader<'a> {
+    limits: &'a HeadLimits,
+    lines_max: usize,
+    /// Bytes of all fields as they are counted (section 6.5.2).
+    size: usize,
+    malformed: bool,
+    /// A field that is no pseudo-header field has come.
+    regular: bool,
+    method: Option<Method>,
+    path: Option<Bytes>,
+    scheme: bool,
+    authority: bool,
+    protocol: Option<Protocol>,
+    content_length: Option<u64>,
+    headers: Headers,
+}
+
+impl<'a> Reader<'a> {
+    fn new(limits: &'a HeadLimits) -> Self {
+        Self {
+            limits,
+            lines_max: limits.headers_max.min(LINES_MAX),
+            size: 0,
+            malformed: false,
+            regular: false,
+            method: None,
+            path: None,
+            scheme: false,
+            authority: false,
+            protocol: None,
+            content_length: None,
+            headers: Headers::new(),
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, field: &Field<'_>) -> ControlFlow<()> {
+        self.size += field.size();
+        if self.size > self.size_max() {
+            // The rest is only decoded, so that both sides agree on what follows.
+            return if self.size > self.size_max().saturating_mul(FLOOD) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            };
+        }
+        match field.name {
+            FieldName::Known(known) => self.take_known(known, field),
+            FieldName::Unknown => {
+                self.malformed |= field.name_length > NAME_BYTES_MAX;
+                self.push(None, field);
+            }
+            FieldName::Pseudo(pseudo) => self.take_pseudo(pseudo, field.value()),
+            FieldName::Malformed => self.malformed = true,
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn size_max(&self) -> usize {
+        self.limits.bytes_max.min(BYTES_MAX)
+    }
+
+    #[inline]
+    fn take_known(&mut self, known: Known, field: &Field<'_>) {
+        if LOOKED_AT.contains(Some(known)) && !self.look_at(known, field.value()) {
+            self.regular = true;
+            return;
+        }
+        self.push(Some(known), field);
+    }
+
+    #[inline]
+    fn push(&mut self, known: Option<Known>, field: &Field<'_>) {
+        self.regular = true;
+        if self.headers.len() <= self.lines_max {
+            self.headers
+                .push_line(known, field.line, field.name_length, field.sensitive);
+        }
+    }
+
+    /// Whether a field with a meaning of its own is kept.
+    fn look_at(&mut self, known: Known, value: &[u8]) -> bool {
+        match known {
+            Known::Host => self.authority_differs(value),
+            Known::ContentLength => {
+                let length = decimal(value);
+                self.malformed |= length.is_none() || self.content_length.is_some();
+                self.content_length = length;
+                true
+            }
+            Known::Te => {
+                self.malformed |= value != b"trailers";
+                true
+            }
+            // These are of a connection of HTTP/1.1 (section 8.2.2).
+            _ => {
+                self.malformed = true;
+                false
+            }
+        }
+    }
+
+    /// Whether a Host says something else than `:authority` has said before.
+    fn authority_differs(&self, host: &[u8]) -> bool {
+        let authority = self.headers.get(Known::Host);
+        let Some(authority) = authority.filter(|_| self.authority) else {
+            return true;
+        };
+        if authority.as_bytes() == host {
+            return false;
+        }
+        match (
+            Authority::parse(authority.as_bytes()),
+            Authority::parse(host),
+        ) {
+            (Ok(authority), Ok(host)) => !authority.is_same(&host),
+            _ => true,
+        }
+    }
+
+    fn take_pseudo(&mut self, pseudo: Pseudo, value: &[u8]) {
+        let first = match pseudo {
+            Pseudo::Method => {
+                let before = self.method.take();
+                self.method = Method::from_bytes(value).ok();
+                self.malformed |= self.method.is_none();
+                before.is_none()
+            }
+            Pseudo::Path => {
+                let path = Bytes::copy_from_slice(value);
+                self.path.replace(path).is_none()
+            }
+            Pseudo::Scheme => {
+                self.malformed |= !is_scheme(value);
+                !std::mem::replace(&mut self.scheme, true)
+            }
+            Pseudo::Authority => {
+                self.headers
+                    .append(Known::Host, crate::http::Value::of_checked(value));
+                !std::mem::replace(&mut self.authority, true)
+            }
+            Pseudo::Protocol => {
+                let protocol = if value.eq_ignore_ascii_case(b"websocket") {
+                    Protocol::WebSocket
+                } else {
+                    Protocol::Other
+                };
+                self.protocol.replace(protocol).is_none()
+            }
+            Pseudo::Status => false,
+        };
+        // Each once, and before all other fields (section 8.3).
+        self.malformed |= !first || self.regular;
+    }
+
+    fn check(&self, decoded: Result<(), BlockFault>) -> Result<(), HeadFault> {
+        match decoded {
+            Err(BlockFault::Stopped) => Err(HeadFault::Flood),
+            Err(fault) => Err(HeadFault::Block(fault)),
+            Ok(()) if self.malformed => Err(HeadFault::Malformed),
+            Ok(()) if self.size > self.size_max() => Err(HeadFault::TooLarge),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn finish(self) -> Result<RequestHead, HeadFault> {
+        let method = self.method.ok_or(HeadFault::Malformed)?;
+        let connect = method == Method::CONNECT;
+        let target = if connect && self.protocol.is_none() {
+            // A plain CONNECT has an authority, and nothing else (section 8.5).
+            if self.path.is_some() || self.scheme || !self.authority {
+                return Err(HeadFault::Malformed);
+            }
+            let authority = self.headers.get_owned(Known::Host);
+            let authority =
+                authority.and_then(|text| uri::Authority::try_from(text.as_bytes()).ok());
+            Uri::from(authority.ok_or(HeadFault::Malformed)?)
+        } else {
+            let path = self.path.ok_or(HeadFault::Malformed)?;
+            let extended = self.protocol.is_some();
+            if !self.scheme || extended && !(connect && self.authority) {
+                return Err(HeadFault::Malformed);
+            }
+            // Anything else would be read as another form of a target.
+            if path.first() != Some(&b'/') && &path[..] != b"*" {
+                return Err(HeadFault::Malformed);
+            }
+            Uri::from_maybe_shared(path).map_err(|_| HeadFault::Malformed)?
+        };
+        Ok(RequestHead {
+            method,
+            target,
+            headers: self.headers,
+            protocol: self.protocol,
+            content_length: self.content_length,
+        })
+    }
+}
+
+fn is_scheme(value: &[u8]) -> bool {
+    let more = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    value.first().is_some_and(u8::is_ascii_alphabetic) && value.iter().all(more)
+}
+
+/// Digits and nothing else (RFC 9110 section 8.6).
+fn decimal(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Fields that are looked at while the head is read.
+const LOOKED_AT: Names = Names::of(&[
+    Known::Host,
+    Known::ContentLength,
+    Known::Te,
+    Known::Connection,
+    Known::ProxyConnection,
+    Known::KeepAlive,
+    Known::TransferEncoding,
+    Known::Upgrade,
+]);
+
+/// How many times the limit a head has to be to be a flood.
+const FLOOD: usize = 4;

@@ -1,0 +1,59 @@
+//! Heads of responses, and trailers, to field blocks (RFC 9113 section 8.3.2).
+
+use http::{HeaderMap, StatusCode};
+
+use super::hpack::Encoder;
+use crate::http::{Headers, Known, Names, headers::look_up};
+
+/// Writes the head of a response, or with a 1xx that of an interim response.
+///
+/// Content-Length is `length`; the one in `headers` goes out where that is none and the message
+/// has no body (`end`), as in the answer to HEAD. Fields of a connection of HTTP/1.1 are left out
+/// (section 8.2.2).
+pub fn encode_head(
+    block: &mut Vec<u8>,
+    encoder: &mut Encoder,
+    status: StatusCode,
+    headers: &Headers,
+    length: Option<u64>,
+    end: bool,
+) {
+    let left_out = if end && length.is_none() {
+        OF_HTTP1
+    } else {
+        OF_HTTP1.with(Names::of(&[Known::ContentLength]))
+    };
+    encoder.begin(block);
+    encoder.status(status, block);
+    for (known, name, value) in headers.fields() {
+        if !left_out.contains(known) {
+            encoder.field(known, name, value.as_bytes(), value.is_sensitive(), block);
+        }
+    }
+    if let Some(length) = length {
+        let mut digits = itoa::Buffer::new();
+        let name = Known::ContentLength;
+        let value = digits.format(length).as_bytes();
+        encoder.field(Some(name), name.as_str().as_bytes(), value, false, block);
+    }
+}
+
+/// Writes trailers.
+pub fn encode_trailers(block: &mut Vec<u8>, encoder: &mut Encoder, trailers: &HeaderMap) {
+    encoder.begin(block);
+    for (name, value) in trailers {
+        let name = name.as_str().as_bytes();
+        let known = look_up(name);
+        if !OF_HTTP1.contains(known) {
+            encoder.field(known, name, value.as_bytes(), value.is_sensitive(), block);
+        }
+    }
+}
+
+const OF_HTTP1: Names = Names::of(&[
+    Known::Connection,
+    Known::ProxyConnection,
+    Known::KeepAlive,
+    Known::TransferEncoding,
+    Known::Upgrade,
+]);

@@ -1,0 +1,194 @@
+//! One exchange: a stream's request handed to the walk, and the response on its way back.
+
+use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
+
+use ::http::{Method, StatusCode, Version};
+use bytes::Bytes;
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use super::{
+    body::Http2RequestBody, receive::Opened, session::Shared, stream::SharedStream, websocket,
+};
+use crate::{
+    exchange::{Body, Failure, Request, Response},
+    http::Known,
+    http2::request::{Protocol, RequestHead},
+    proxy::{self, Outgoing},
+    server::task,
+    timer::Timeout,
+};
+
+/// Starts the task of an exchange.
+pub(super) fn start(shared: &Rc<Shared>, (stream, head): Opened) {
+    let requests = &shared.connection.requests;
+    requests.set(requests.get() + 1);
+    let exchange = Exchange {
+        shared: Rc::clone(shared),
+        stream,
+    };
+    match head {
+        Ok(head) => {
+            let asked = Asked {
+                method: head.method.clone(),
+                websocket: head.protocol == Some(Protocol::WebSocket),
+            };
+            let request = exchange.request(head);
+            task::spawn_local("http/2 exchange", exchange.serve(request, asked));
+        }
+        Err(rule) => {
+            let refused = exchange.refuse(rule.into());
+            task::spawn_local("http/2 refusal", refused);
+        }
+    }
+}
+
+/// A stream at work. However it ends, the stream does.
+pub(super) struct Exchange {
+    pub(super) shared: Rc<Shared>,
+    pub(super) stream: SharedStream,
+}
+
+/// What of the request decides about the form of the response.
+struct Asked {
+    method: Method,
+    websocket: bool,
+}
+
+impl Exchange {
+    fn request(&self, head: RequestHead) -> Box<Request> {
+        let body = if self.stream.is_taken() {
+            Body::Empty
+        } else {
+            let mut arriving = self.stream.arriving.borrow_mut();
+            arriving.expects_continue = head.headers.contains(Known::Expect);
+            Body::Http2Request(Http2RequestBody::new(&self.shared, &self.stream))
+        };
+        let mut request = Box::new(Request {
+            method: head.method,
+            uri: head.target,
+            version: Version::HTTP_2,
+            headers: head.headers,
+            body,
+            handshake: None,
+        });
+        if head.protocol == Some(Protocol::WebSocket) {
+            let worker = &self.shared.connection.worker;
+            let nonce = u128::from(worker.draw()) << 64 | u128::from(worker.draw());
+            websocket::rephrase(&mut request, nonce.to_be_bytes());
+        }
+        request
+    }
+
+    async fn serve(self, request: Box<Request>, asked: Asked) {
+        let served = {
+            let mut serving = Box::pin(proxy::serve(&self.shared.connection, request));
+            poll_fn(|cx| match self.stream.poll_over(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => serving.as_mut().poll(cx).map(Some),
+            })
+            .await
+        };
+        // None: the client wants no answer any more.
+        if let Some(response) = served {
+            if asked.websocket && response.status == StatusCode::SWITCHING_PROTOCOLS {
+                websocket::switch(&self, response).await;
+            } else {
+                self.respond(response, &asked.method).await;
+            }
+        }
+    }
+
+    async fn refuse(self, failure: Failure) {
+        let response = proxy::refuse(&self.shared.connection, failure);
+        self.respond(response, &Method::GET).await;
+    }
+
+    /// Sends a response.
+    async fn respond(&self, response: Response<Outgoing>, method: &Method) {
+        let Response {
+            status,
+            headers,
+            body: mut outgoing,
+        } = response;
+        let bodiless = *method == Method::HEAD
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED;
+        let length = outgoing.size_hint().exact().filter(|_| !bodiless);
+        let end = bodiless || outgoing.is_end_stream();
+        {
+            let mut session = self.shared.session.borrow_mut();
+            if self.stream.is_over() {
+                return;
+            }
+            session.send_head(&self.stream, status, &headers, length, end);
+        }
+        // Its memory is for the next head; a body may take long.
+        drop(headers);
+        let sent = if end {
+            Ok(())
+        } else {
+            self.send(&mut outgoing).await
+        };
+        outgoing.set_bytes_in(self.stream.arriving.borrow().taken);
+        match sent {
+            Ok(()) => outgoing.complete(),
+            Err(failure) => outgoing.cut(failure),
+        }
+    }
+
+    /// Sends the body behind the head, as the client makes room for it.
+    async fn send(&self, outgoing: &mut Outgoing) -> Result<(), Failure> {
+        let patience = self.shared.connection.known_listener().timeouts.body_idle;
+        let mut timeout = Timeout::new();
+        let mut stalled: Option<Instant> = None;
+        let mut piece: Option<Bytes> = None;
+        poll_fn(|cx| {
+            if self.stream.poll_over(cx).is_ready() {
+                return Poll::Ready(Err(Failure::ClientGone));
+            }
+            loop {
+                if let Some(waiting) = &mut piece {
+                    let end = outgoing.is_end_stream();
+                    let before = waiting.len();
+                    let mut session = self.shared.session.borrow_mut();
+                    if session.poll_send(&self.stream, waiting, end).is_pending() {
+                        if waiting.len() < before {
+                            stalled = None;
+                        }
+                        let since = *stalled.get_or_insert_with(Instant::now);
+                        let late = timeout.poll_at(cx, since + patience);
+                        return late.map(|()| Err(Failure::ClientStalled));
+                    }
+                    stalled = None;
+                    if end {
+                        return Poll::Ready(Ok(()));
+                    }
+                    piece = None;
+                }
+                // The body may read from the same connection: not while it is borrowed.
+                match Pin::new(&mut *outgoing).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                        Ok(data) => piece = Some(data),
+                        Err(frame) => {
+                            let trailers = frame.into_trailers().unwrap_or_default();
+                            let mut session = self.shared.session.borrow_mut();
+                            session.send_trailers(&self.stream, &trailers);
+                            return Poll::Ready(Ok(()));
+                        }
+                    },
+                    Poll::Ready(Some(Err(failure))) => return Poll::Ready(Err(failure)),
+                    Poll::Ready(None) => piece = Some(Bytes::new()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.shared.session.borrow_mut().abandon(&self.stream);
+    }
+}

@@ -1,0 +1,198 @@
+//! Counts the HTTP/2 frames that cost a client nothing and a server something.
+//!
+//! Each kind that can flood (RFC 9113 section 10.5) has a bucket that time refills; streams
+//! refill that of resets, so that a client may cancel half of what it asks for as fast as it
+//! likes, but not all of it (CVE-2023-44487), nor make us reset it (CVE-2025-8671).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::http2::frame::{ACK, END_STREAM, FrameHead, Kind};
+
+/// Follows what a client sends on one connection. Pure, constant memory.
+#[derive(Debug)]
+pub(super) struct Meter {
+    resets: Bucket,
+    pings: Bucket,
+    settings: Bucket,
+    priorities: Bucket,
+    /// Frames for a body with nothing in them.
+    empty: Bucket,
+    flood: Option<&'static str>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    left: f64,
+    max: f64,
+    per_second: f64,
+    at: Instant,
+}
+
+impl Meter {
+    /// Starts with the connection.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            resets: Bucket::new(1000.0, 100.0, now),
+            pings: Bucket::new(10_000.0, 1000.0, now),
+            settings: Bucket::new(100.0, 10.0, now),
+            priorities: Bucket::new(1000.0, 100.0, now),
+            empty: Bucket::new(1000.0, 100.0, now),
+            flood: None,
+        }
+    }
+
+    /// Looks at a frame that has arrived.
+    #[inline]
+    pub(super) fn count(&mut self, head: &FrameHead, now: Instant) {
+        if head.kind == Some(Kind::Headers) {
+            self.resets.give(RESETS_PER_STREAM);
+        } else if head.kind != Some(Kind::WindowUpdate) {
+            self.count_burden(head, now);
+        }
+    }
+
+    fn count_burden(&mut self, head: &FrameHead, now: Instant) {
+        let (fits, reason) = match head.kind {
+            Some(Kind::Priority) => (self.priorities.take(now), "priorities"),
+            Some(Kind::Reset) => (self.resets.take(now), "resets"),
+            Some(Kind::Settings) if !head.has(ACK) => (self.settings.take(now), "settings"),
+            Some(Kind::Ping) if !head.has(ACK) => (self.pings.take(now), "pings"),
+            Some(Kind::Data) if head.length == 0 && !head.has(END_STREAM) => {
+                (self.empty.take(now), "data")
+            }
+            _ => return,
+        };
+        if !fits {
+            self.flooded(reason);
+        }
+    }
+
+    /// A stream has to be reset because the client broke a rule on it.
+    pub(super) fn count_fault(&mut self, now: Instant) {
+        if !self.resets.take(now) {
+            self.flooded("resets");
+        }
+    }
+
+    /// There was too much of something.
+    pub(super) fn flooded(&mut self, reason: &'static str) {
+        self.flood.get_or_insert(reason);
+    }
+
+    /// The first thing of which there was too much.
+    pub(super) fn flood(&self) -> Option<&'static str> {
+        self.flood
+    }
+}
+
+impl Bucket {
+    fn new(max: f64, per_second: f64, now: Instant) -> Self {
+        Self {
+            left: max,
+            max,
+            per_second,
+            at: now,
+        }
+    }
+
+    fn give(&mut self, count: f64) {
+        self.left = (self.left + count).min(self.max);
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let passed: Duration = now.saturating_duration_since(self.at);
+        self.at = now;
+        self.give(passed.as_secs_f64() * self.per_second);
+        let fits = self.left >= 1.0;
+        if fits {
+            self.left -= 1.0;
+        }
+        fits
+    }
+}
+
+/// How much of a reset each stream pays for.
+const RESETS_PER_STREAM: f64 = 0.5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: Kind, flags: u8, length: usize) -> FrameHead {
+        FrameHead {
+            length,
+            kind: Some(kind),
+            flags,
+            stream: 1,
+        }
+    }
+
+    fn meter() -> (Meter, Instant) {
+        let now = Instant::now();
+        (Meter::new(now), now)
+    }
+
+    fn sent(
+        meter: &mut Meter,
+        now: Instant,
+        count: usize,
+        frames: &[FrameHead],
+    ) -> Option<&'static str> {
+        for _ in 0..count {
+            frames.iter().for_each(|frame| meter.count(frame, now));
+        }
+        meter.flood()
+    }
+
+    #[test]
+    fn each_kind_has_its_bound() {
+        for (kind, length, fits, reason) in [
+            (Kind::Reset, 4, 1000, "resets"),
+            (Kind::Ping, 8, 10_000, "pings"),
+            (Kind::Settings, 6, 100, "settings"),
+            (Kind::Priority, 5, 1000, "priorities"),
+            (Kind::Data, 0, 1000, "data"),
+        ] {
+            let (mut meter, now) = meter();
+            let frame = [frame(kind, 0, length)];
+            assert_eq!(sent(&mut meter, now, fits, &frame), None);
+            assert_eq!(sent(&mut meter, now, 1, &frame), Some(reason));
+        }
+    }
+
+    #[test]
+    fn who_cancels_half_of_its_streams_is_no_flood_and_who_cancels_all_is() {
+        let (open, cancel) = (frame(Kind::Headers, 5, 30), frame(Kind::Reset, 0, 4));
+        let (mut half, now) = meter();
+        assert_eq!(sent(&mut half, now, 50_000, &[open, open, cancel]), None);
+        let (mut all, now) = meter();
+        assert_eq!(sent(&mut all, now, 1900, &[open, cancel]), None);
+        assert_eq!(sent(&mut all, now, 200, &[open, cancel]), Some("resets"));
+    }
+
+    #[test]
+    fn who_makes_us_cancel_all_of_its_streams_is_a_flood_too() {
+        let (mut meter, now) = meter();
+        for _ in 0..2100 {
+            meter.count(&frame(Kind::Headers, 5, 30), now);
+            meter.count_fault(now);
+        }
+        assert_eq!(meter.flood(), Some("resets"));
+    }
+
+    #[test]
+    fn time_refills_and_answers_cost_nothing() {
+        let (mut meter, now) = meter();
+        let settings = [frame(Kind::Settings, 0, 6)];
+        assert_eq!(sent(&mut meter, now, 100, &settings), None);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(sent(&mut meter, later, 10, &settings), None);
+        let answer = [frame(Kind::Settings, ACK, 0)];
+        assert_eq!(sent(&mut meter, later, 5000, &answer), None);
+        let body = [frame(Kind::Data, 0, 100)];
+        assert_eq!(sent(&mut meter, later, 50_000, &body), None);
+        assert_eq!(sent(&mut meter, later, 1, &settings), Some("settings"));
+    }
+}

@@ -1,0 +1,259 @@
+//! HTTP/2 towards clients (RFC 9113): a task for the connection, and one for each exchange.
+//!
+//! The connection's task reads, takes the frames apart and flushes; each request is handed to
+//! the walk in a task of its own, which appends the frames of its response to what all of them
+//! send together. What they share is one [`session::Session`], which nobody holds across a
+//! wait.
+//!
+//! - `session`: streams, windows and the way out; `stream`: one of these.
+//! - `receive`: what the client sends, frame by frame; `meter`: what is too much of it.
+//! - `exchange`: request and response; `body`: that of the request.
+//! - `websocket`, `tunnel`: streams that carry something else.
+
+mod body;
+mod exchange;
+mod meter;
+mod receive;
+mod session;
+mod stream;
+mod tunnel;
+mod websocket;
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+pub use body::Http2RequestBody;
+use session::{Leaving, Session, Shared};
+
+use super::Connection;
+use crate::{
+    http2::{Reason, frame},
+    socket::Buffered,
+    timer::{self, Timeout},
+};
+
+/// Serves a connection until it closes; a drain lets its streams finish first.
+pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
+    connection.protocol.set("HTTP/2.0");
+    let listener = connection.known_listener();
+    let session = Session::new(io, &listener, connection.since);
+    let mut server = Server {
+        shared: Rc::new(Shared {
+            connection,
+            session: RefCell::new(session),
+        }),
+        timeout: Timeout::new(),
+        quiet_since: timer::now(),
+        requests_seen: 0,
+        told_at: None,
+        cut_since: None,
+    };
+    let ended = poll_fn(|cx| server.poll(cx)).await;
+    server.shared.session.borrow_mut().end();
+    if let Ended::Here(reason) = ended {
+        server.say_goodbye(reason).await;
+    }
+}
+
+/// The connection's task.
+struct Server {
+    shared: Rc<Shared>,
+    timeout: Timeout,
+    /// Since when no request has come, and none is under way.
+    quiet_since: Instant,
+    requests_seen: u64,
+    /// When the client was told to go.
+    told_at: Option<Instant>,
+    /// When the connection was cut.
+    cut_since: Option<Instant>,
+}
+
+/// Who has ended the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The client, or the network.
+    There,
+    /// This side: the client is told why.
+    Here(Reason),
+    /// This side, and there is no time for words.
+    Cut,
+}
+
+impl Server {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let shared = Rc::clone(&self.shared);
+        let connection = &shared.connection;
+        connection.watch(cx);
+        // Seen before the flush of what the last of them said.
+        let silent = connection.is_cut() && !connection.has_tunnels();
+        if let Poll::Ready(ended) = self.poll_frames(cx) {
+            return Poll::Ready(ended);
+        }
+        if connection.is_cut() {
+            let end = *self.cut_since.get_or_insert_with(Instant::now) + LAST_WORDS;
+            let late = self.timeout.poll_at(cx, end).is_ready();
+            return if silent || late {
+                Poll::Ready(Ended::Cut)
+            } else {
+                Poll::Pending
+            };
+        }
+        self.poll_deadlines(cx)
+    }
+
+    /// Takes what has come, and sends what there is to send.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let mut session = self.shared.session.borrow_mut();
+        let session = &mut *session;
+        session.watch(cx);
+        if self.shared.connection.is_closing() {
+            session.tell_to_leave();
+        }
+        let mut all_read = false;
+        for _ in 0..READS_AT_ONCE {
+            // What is answered at once must have room.
+            if !session.io.can_append() {
+                break;
+            }
+            match session.io.poll_fill_some(cx) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ended::There),
+                Poll::Pending => {
+                    all_read = true;
+                    break;
+                }
+            }
+            let mut open = |opened| exchange::start(&self.shared, opened);
+            if let Err(reason) = session.receive(timer::now(), &mut open) {
+                if let Some(flood) = session.meter.flood() {
+                    let connection = &self.shared.connection;
+                    let metrics = connection.worker.metrics();
+                    metrics.flooded(&connection.known_listener().name, flood);
+                }
+                return Poll::Ready(Ended::Here(reason));
+            }
+        }
+        match session.io.poll_flush(cx) {
+            Poll::Ready(Err(_)) => return Poll::Ready(Ended::There),
+            // Others want to work before the rest is read.
+            Poll::Ready(Ok(())) if !all_read => cx.waker().wake_by_ref(),
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        session.wake_waiting();
+        if session.is_done() {
+            return Poll::Ready(Ended::Here(Reason::NoError));
+        }
+        Poll::Pending
+    }
+
+    /// Lets the client go when it has been here for long enough, or has nothing to say.
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let connection = &self.shared.connection;
+        let requests = connection.requests.get();
+        let busy = connection.in_flight.get() > 0;
+        if busy || requests != self.requests_seen {
+            self.requests_seen = requests;
+            self.quiet_since = timer::now();
+        }
+        let now = timer::recent();
+        let listener = connection.known_listener();
+        let worn =
+            listener.requests_per_connection > 0 && requests >= listener.requests_per_connection;
+        let deadline = self.quiet_since + listener.timeouts.idle;
+        let idle = self.timeout.poll_at(cx, deadline).is_ready() && !busy;
+        let end = connection.end_of_life(listener.timeouts.lifetime);
+        let old = end.is_some_and(|end| now >= end);
+        if (idle || worn || old) && !connection.is_closing() {
+            connection.close();
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if idle && Instant::now() >= deadline + GOODBYE {
+            // It was told to go and has not gone.
+            return Poll::Ready(Ended::Here(Reason::NoError));
+        }
+        let mut next = end
+            .filter(|_| !old)
+            .map_or(deadline, |end| deadline.min(end));
+        let mut session = self.shared.session.borrow_mut();
+        if session.leaving == Leaving::Told {
+            let told_at = *self.told_at.get_or_insert_with(Instant::now);
+            if Instant::now() >= told_at + ANSWER {
+                session.leave();
+                cx.waker().wake_by_ref();
+            }
+            next = next.min(told_at + ANSWER);
+        }
+        let _ = self.timeout.poll_at(cx, next.max(now + AGAIN));
+        Poll::Pending
+    }
+
+    /// Tells the client why the connection ends, and reads on for a while, so that what it was
+    /// told is not lost to a reset.
+    async fn say_goodbye(&mut self, reason: Reason) {
+        let shared = Rc::clone(&self.shared);
+        {
+            let session = &mut *shared.session.borrow_mut();
+            if reason != Reason::NoError || !matches!(session.leaving, Leaving::Gone(_)) {
+                frame::put_go_away(session.io.outgoing(), session.last, reason);
+            }
+        }
+        let deadline = Instant::now() + LINGER;
+        let timeout = &mut self.timeout;
+        let mut discarded = 0;
+        let mut shut = false;
+        poll_fn(|cx| {
+            if timeout.poll_at(cx, deadline).is_ready() {
+                return Poll::Ready(());
+            }
+            let io = &mut shared.session.borrow_mut().io;
+            if !shut {
+                let flushed = ready!(io.poll_flush(cx));
+                if flushed.is_err() || ready!(io.poll_shutdown(cx)).is_err() {
+                    return Poll::Ready(());
+                }
+                shut = true;
+            }
+            while discarded < LINGER_BYTES_MAX {
+                match ready!(io.poll_fill_some(cx)) {
+                    Ok(0) | Err(_) => return Poll::Ready(()),
+                    Ok(count) => {
+                        discarded += count;
+                        io.received().clear();
+                    }
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The task may have been aborted.
+        if let Ok(mut session) = self.shared.session.try_borrow_mut() {
+            session.end();
+        }
+    }
+}
+
+/// How often a connection is read before others have their turn.
+const READS_AT_ONCE: u32 = 4;
+/// How long its tunnels have to say goodbye when it is cut.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long a client that is told to go has for that.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How long a client has to answer the ping that follows the first GOAWAY.
+const ANSWER: Duration = Duration::from_secs(1);
+/// How soon a deadline is looked at again.
+const AGAIN: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;

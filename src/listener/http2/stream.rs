@@ -1,0 +1,253 @@
+//! One stream: what came on it and is not taken yet, and what may be sent on it.
+//!
+//! The connection's task writes what arrives, the task of the exchange takes it; both run on
+//! the thread that owns the connection.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use ::http::HeaderMap;
+use bytes::{Bytes, BytesMut};
+
+use crate::http2::{
+    Reason,
+    window::{ReceiveWindow, SendWindow},
+};
+
+/// A stream that a client has opened.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) id: u32,
+    /// What may be sent on it, as far as its own window goes.
+    pub(super) window: Cell<SendWindow>,
+    /// The client has said its last word on it.
+    pub(super) remote_ended: Cell<bool>,
+    /// So have we.
+    pub(super) local_ended: Cell<bool>,
+    /// It waits for room in the connection.
+    pub(super) waiting: Cell<bool>,
+    over: Cell<Option<Over>>,
+    /// The task of the exchange.
+    waker: RefCell<Option<Waker>>,
+    pub(super) arriving: RefCell<Arriving>,
+}
+
+/// How a stream ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// The client wants no more of it.
+    Left,
+    /// A rule was broken on it, or the connection is gone.
+    Broken,
+}
+
+/// The body of the request, as far as it has come and is not taken.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    pieces: VecDeque<Bytes>,
+    /// Small pieces, one behind the other: each would hold on to the memory it was read into.
+    small: BytesMut,
+    trailers: Option<HeaderMap>,
+    pub(super) window: ReceiveWindow,
+    /// Bytes that Content-Length says are still to come.
+    left: Option<u64>,
+    /// Bytes that were taken.
+    pub(super) taken: u64,
+    /// The client waits for leave to send the body.
+    pub(super) expects_continue: bool,
+    /// Whoever reads the body.
+    reader: Option<Waker>,
+}
+
+impl Stream {
+    pub(super) fn new(id: u32, window: SendWindow, arriving: Arriving) -> Self {
+        Self {
+            id,
+            window: Cell::new(window),
+            remote_ended: Cell::new(false),
+            local_ended: Cell::new(false),
+            waiting: Cell::new(false),
+            over: Cell::new(None),
+            waker: RefCell::new(None),
+            arriving: RefCell::new(arriving),
+        }
+    }
+
+    /// Whether it has ended before its time: nothing can be said on it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get().is_some()
+    }
+
+    /// Whether the client has given it up and finds no fault with it.
+    pub(super) fn is_left(&self) -> bool {
+        self.over.get() == Some(Over::Left)
+    }
+
+    /// Ends it before its time, and tells whoever works on it.
+    pub(super) fn end(&self, over: Over) {
+        if !self.is_over() {
+            self.over.set(Some(over));
+        }
+        self.wake();
+        self.arriving.borrow_mut().wake();
+    }
+
+    /// Is ready when it has ended before its time; otherwise wakes the task then, and when
+    /// there may be room again.
+    pub(super) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_over() {
+            return Poll::Ready(());
+        }
+        let mut waker = self.waker.borrow_mut();
+        let known = waker.as_ref();
+        if !known.is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Wakes the task of the exchange.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// The client says no more.
+    ///
+    /// # Errors
+    /// [`Reason::ProtocolError`] when it had announced more.
+    pub(super) fn finish(&self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
+        let mut arriving = self.arriving.borrow_mut();
+        if arriving.left.is_some_and(|left| left > 0) {
+            return Err(Reason::ProtocolError);
+        }
+        arriving.trailers = trailers;
+        self.remote_ended.set(true);
+        arriving.wake();
+        Ok(())
+    }
+
+    /// How long the rest of the body is, if that is known.
+    pub(super) fn rest(&self) -> Option<u64> {
+        let arriving = self.arriving.borrow();
+        let waiting = arriving.waiting() as u64;
+        if self.remote_ended.get() {
+            return Some(waiting);
+        }
+        arriving.left.map(|left| left + waiting)
+    }
+
+    /// Whether there is nothing more to take.
+    pub(super) fn is_taken(&self) -> bool {
+        let arriving = self.arriving.borrow();
+        self.remote_ended.get() && arriving.waiting() == 0 && arriving.trailers.is_none()
+    }
+}
+
+impl Arriving {
+    pub(super) fn new(window: u32, length: Option<u64>) -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            small: BytesMut::new(),
+            trailers: None,
+            window: ReceiveWindow::new(window),
+            left: length,
+            taken: 0,
+            expects_continue: false,
+            reader: None,
+        }
+    }
+
+    /// Takes in what has come of the body.
+    ///
+    /// # Errors
+    /// [`Reason::ProtocolError`] when it is more than was announced.
+    pub(super) fn push(&mut self, piece: Piece<'_>) -> Result<(), Reason> {
+        let length = piece.as_ref().len();
+        if let Some(left) = self.left {
+            let left = left.checked_sub(length as u64);
+            self.left = Some(left.ok_or(Reason::ProtocolError)?);
+        }
+        match piece {
+            Piece::Large(bytes) => {
+                if !self.small.is_empty() {
+                    let small = self.small.split().freeze();
+                    self.pieces.push_back(small);
+                }
+                self.pieces.push_back(bytes);
+            }
+            Piece::Small(bytes) => self.small.extend_from_slice(bytes),
+        }
+        if length > 0 {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    /// The next piece of the body.
+    pub(super) fn take(&mut self) -> Option<Bytes> {
+        let piece = self.pieces.pop_front();
+        let piece = piece.or_else(|| {
+            let small = !self.small.is_empty();
+            small.then(|| self.small.split().freeze())
+        })?;
+        self.taken += piece.len() as u64;
+        Some(piece)
+    }
+
+    /// The fields behind the body.
+    pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
+    }
+
+    /// Throws away what was not taken; says how much that was.
+    pub(super) fn clear(&mut self) -> usize {
+        let waiting = self.waiting();
+        self.pieces.clear();
+        self.small.clear();
+        waiting
+    }
+
+    /// Remembers who reads the body.
+    pub(super) fn watch(&mut self, cx: &Context<'_>) {
+        let known = self.reader.as_ref();
+        if !known.is_some_and(|known| known.will_wake(cx.waker())) {
+            self.reader = Some(cx.waker().clone());
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        let pieces = self.pieces.iter().map(Bytes::len);
+        pieces.sum::<usize>() + self.small.len()
+    }
+
+    fn wake(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+/// Bytes of a body as they stand in what was read.
+pub(super) enum Piece<'a> {
+    /// Worth to be kept where they are.
+    Large(Bytes),
+    Small(&'a [u8]),
+}
+
+impl AsRef<[u8]> for Piece<'_> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Large(bytes) => bytes,
+            Self::Small(bytes) => bytes,
+        }
+    }
+}
+
+/// A stream that several hold on to.
+pub(super) type SharedStream = Rc<Stream>;

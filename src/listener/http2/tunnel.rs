@@ -1,0 +1,99 @@
+//! A stream as a way for bytes in both directions: what an extended CONNECT becomes.
+
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{session::Shared, stream::SharedStream};
+
+/// The bytes of a stream. Dropping it does not end the stream.
+#[derive(Debug)]
+pub(super) struct StreamBytes {
+    shared: Rc<Shared>,
+    stream: SharedStream,
+    /// What was taken off the stream and not read yet.
+    rest: Bytes,
+}
+
+impl StreamBytes {
+    pub(super) fn new(shared: &Rc<Shared>, stream: &SharedStream) -> Self {
+        Self {
+            shared: Rc::clone(shared),
+            stream: Rc::clone(stream),
+            rest: Bytes::new(),
+        }
+    }
+
+    fn poll_over(&self, cx: &Context<'_>) -> Poll<io::Error> {
+        let over = self.stream.poll_over(cx);
+        over.map(|()| io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+impl AsyncRead for StreamBytes {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.rest.is_empty() {
+            let polled = {
+                let mut session = self.shared.session.borrow_mut();
+                session.poll_body(&self.stream, cx)
+            };
+            match ready!(polled) {
+                Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
+                // Who has enough of a tunnel may say so with a reset, too.
+                Some(Err(_)) if self.stream.is_left() => return Poll::Ready(Ok(())),
+                Some(Err(_)) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let count = self.rest.len().min(buffer.remaining());
+        buffer.put_slice(&self.rest[..count]);
+        self.rest.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for StreamBytes {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(error) = self.poll_over(cx) {
+            return Poll::Ready(Err(error));
+        }
+        let mut session = self.shared.session.borrow_mut();
+        let mut piece = bytes;
+        let _ = session.poll_send(&self.stream, &mut piece, false);
+        match bytes.len() - piece.len() {
+            0 if !bytes.is_empty() => Poll::Pending,
+            count => Poll::Ready(Ok(count)),
+        }
+    }
+
+    /// The connection sends what it has without being asked.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.stream.local_ended.get() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(error) = self.poll_over(cx) {
+            return Poll::Ready(Err(error));
+        }
+        let mut session = self.shared.session.borrow_mut();
+        let sent = session.poll_send(&self.stream, &mut &[][..], true);
+        sent.map(Ok)
+    }
+}

@@ -1,0 +1,69 @@
+//! WebSockets that come over HTTP/2 (RFC 8441): a stream asked for with an extended CONNECT.
+//!
+//! Before the walk the request becomes the GET with `Upgrade` that it would be in HTTP/1.1,
+//! which routes, filters and endpoints know; after it a 101 becomes the 200 that HTTP/2 has
+//! for it, and the bytes of the stream are carried.
+
+use std::{cell::RefCell, rc::Rc};
+
+use ::http::{Method, StatusCode};
+
+use super::{exchange::Exchange, tunnel::StreamBytes};
+use crate::{
+    exchange::{Body, Failure, Request, Response},
+    http::{Known, Names, Value, websocket::Handshake},
+    listener::Exchanging,
+    proxy::{self, Carries, Outgoing},
+    socket::{Buffered, Stream},
+};
+
+/// Makes of an extended CONNECT the GET that it would be in HTTP/1.1.
+pub(super) fn rephrase(request: &mut Request, nonce: [u8; 16]) {
+    let handshake = Handshake::new(nonce);
+    request.method = Method::GET;
+    // What follows is no body.
+    request.body = Body::Empty;
+    let headers = &mut request.headers;
+    headers.insert(Known::Connection, Value::from_static("upgrade"));
+    headers.insert(Known::Upgrade, Value::from_static("websocket"));
+    handshake.ask(headers);
+    request.handshake = Some(handshake);
+}
+
+/// Answers for a 101 and carries the bytes of the stream.
+pub(super) async fn switch(exchange: &Exchange, response: Response<Outgoing>) {
+    let Response {
+        mut headers,
+        body: mut outgoing,
+        ..
+    } = response;
+    headers.remove_all(Names::of(&[
+        Known::Connection,
+        Known::Upgrade,
+        Known::SecWebSocketAccept,
+    ]));
+    {
+        let mut session = exchange.shared.session.borrow_mut();
+        session.send_head(&exchange.stream, StatusCode::OK, &headers, None, false);
+    }
+    drop(headers);
+    match carry(exchange, &mut outgoing).await {
+        Ok(()) => outgoing.complete(),
+        Err(_) if exchange.shared.connection.worker.is_cutting() => {
+            outgoing.cut(Failure::Shutdown);
+        }
+        Err(failure) => outgoing.cut(failure),
+    }
+}
+
+async fn carry(exchange: &Exchange, outgoing: &mut Outgoing) -> Result<(), Failure> {
+    let connection = &exchange.shared.connection;
+    let upstream = outgoing.take_tunnel().ok_or(Failure::Internal)?;
+    let bytes = StreamBytes::new(&exchange.shared, &exchange.stream);
+    let io = Buffered::new(Stream::Upgraded(Box::new(bytes)));
+    let listener = connection.known_listener();
+    let client = Rc::new(RefCell::new(Exchanging::new(io, &listener.head)));
+    let idle = outgoing.tunnel_idle();
+    let carries = Carries::WebSocket;
+    proxy::tunnel(connection, &client, *upstream, idle, carries, outgoing).await
+}
