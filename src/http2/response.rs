@@ -7,9 +7,9 @@ use crate::http::{Headers, Known, Names, headers::look_up};
 
 /// Writes the head of a response, or with a 1xx that of an interim response.
 ///
-/// Content-Length is `length`; the one in `headers` goes out where that is none and the message
-/// has no body (`end`), as in the answer to HEAD. Fields of a connection of HTTP/1.1 are left out
-/// (section 8.2.2).
+/// Content-Length is `length`; the one in `headers` goes out where nothing follows the head
+/// (`end`), as in the answer to HEAD, but not with 204. Fields of a connection of HTTP/1.1 are
+/// left out (section 8.2.2).
 pub fn encode_head(
     block: &mut Vec<u8>,
     encoder: &mut Encoder,
@@ -18,7 +18,7 @@ pub fn encode_head(
     length: Option<u64>,
     end: bool,
 ) {
-    let left_out = if end && length.is_none() {
+    let left_out = if end && status != StatusCode::NO_CONTENT {
         OF_HTTP1
     } else {
         OF_HTTP1.with(Names::of(&[Known::ContentLength]))

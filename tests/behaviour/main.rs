@@ -32,6 +32,7 @@ mod headers;
 mod health;
 mod http2;
 mod http2_floods;
+mod http2_rules;
 mod http2_upstream;
 mod interim;
 mod interop;

@@ -114,8 +114,8 @@ impl Exchange {
         let bodiless = *method == Method::HEAD
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
-        let length = outgoing.size_hint().exact().filter(|_| !bodiless);
         let end = bodiless || outgoing.is_end_stream();
+        let length = outgoing.size_hint().exact().filter(|_| !end);
         {
             let mut session = self.shared.session.borrow_mut();
             if self.stream.is_over() {

@@ -22,23 +22,33 @@ pub(crate) struct Frame {
     pub(crate) payload: Vec<u8>,
 }
 
+pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
+pub(crate) const PRIORITY: u8 = 2;
 pub(crate) const RESET: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PUSH_PROMISE: u8 = 5;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
 impl Frames {
-    /// Connects as a client, with these settings.
-    pub(crate) async fn connect(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
+    /// Connects as a client that says nothing behind the preface.
+    pub(crate) async fn without_settings(address: SocketAddr) -> Self {
         let stream = within("a connection", TcpStream::connect(address)).await;
         let mut frames = Self {
             stream: stream.expect("a connection"),
         };
         frames.stream.write_all(PREFACE).await.expect("a preface");
+        frames
+    }
+
+    /// Connects as a client, with these settings.
+    pub(crate) async fn connect(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
+        let mut frames = Self::without_settings(address).await;
         frames.send(SETTINGS, 0, 0, &encode(settings)).await;
         frames
     }
@@ -100,6 +110,24 @@ impl Frames {
             self.send(frame.kind, ACK, 0, &echoed).await;
         }
         Some(frame)
+    }
+
+    /// The next frame of this kind of those that have come; waits for none.
+    pub(crate) async fn try_next_of(&mut self, kind: u8) -> Option<Frame> {
+        let mut head = [0; 9];
+        loop {
+            let now = tokio::time::timeout(
+                std::time::Duration::from_millis(1),
+                self.stream.peek(&mut head),
+            );
+            if !matches!(now.await, Ok(Ok(9))) {
+                return None;
+            }
+            let frame = self.next().await?;
+            if frame.kind == kind {
+                return Some(frame);
+            }
+        }
     }
 
     /// The next frame of this kind.
