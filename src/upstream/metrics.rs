@@ -1,6 +1,6 @@
 //! What one worker counts of a pool; the handles are resolved once per snapshot.
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, collections::HashMap, time::Duration};
 
 use super::{picker::EndpointIndex, pool::Pool};
 use crate::{
@@ -20,7 +20,10 @@ pub struct PoolMetrics {
     pub picks: Vec<Counter>,
     answered: Counter,
     failed: RefCell<CounterMap<&'static str, 2>>,
+    /// By version, since endpoints of one count together.
     durations: Vec<Histogram>,
+    /// Which of the durations are an endpoint's, by [`EndpointIndex`].
+    versions: Vec<u32>,
     retries: Counter,
     retries_failed: Counter,
     exhausted: Counter,
@@ -35,17 +38,25 @@ impl PoolMetrics {
             .endpoints
             .iter()
             .map(|endpoint| worker.counter(&names::PICKS_TOTAL, [name, &*endpoint.label]));
-        let durations = pool.endpoints.iter().map(|endpoint| {
+        let mut known: HashMap<&str, u32> = HashMap::new();
+        let mut durations = Vec::new();
+        let versions = pool.endpoints.iter().map(|endpoint| {
             let version = endpoint.version_label.as_deref().unwrap_or_default();
-            worker.histogram(&names::ATTEMPT_DURATION_SECONDS, [name, version])
+            *known.entry(version).or_insert_with(|| {
+                let labels = [name, version];
+                durations.push(worker.histogram(&names::ATTEMPT_DURATION_SECONDS, labels));
+                u32::try_from(durations.len() - 1).unwrap_or(u32::MAX)
+            })
         });
+        let versions = versions.collect();
         Self {
             open: worker.gauge(&names::UPSTREAM_CONNECTIONS, [name]),
             connections_total: worker.counter(&names::UPSTREAM_CONNECTIONS_TOTAL, [name]),
             picks: picks.collect(),
             answered: worker.counter(&names::ATTEMPTS_TOTAL, [name, ""]),
             failed: RefCell::new(worker.counter_map(&names::ATTEMPTS_TOTAL)),
-            durations: durations.collect(),
+            durations,
+            versions,
             retries: worker.counter(&names::RETRIES_TOTAL, [name, "succeeded"]),
             retries_failed: worker.counter(&names::RETRIES_TOTAL, [name, "failed"]),
             exhausted: worker.counter(&names::BUDGET_EXHAUSTED_TOTAL, [name]),
@@ -66,8 +77,9 @@ impl PoolMetrics {
 
     /// An attempt took so long to its response head or its failure.
     pub fn took(&self, endpoint: EndpointIndex, took: Duration) {
-        if let Some(histogram) = self.durations.get(endpoint.0 as usize) {
-            histogram.observe(took);
+        let version = self.versions.get(endpoint.0 as usize);
+        if let Some(durations) = version.and_then(|version| self.durations.get(*version as usize)) {
+            durations.observe(took);
         }
     }
 
