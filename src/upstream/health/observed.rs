@@ -1,6 +1,7 @@
 //! What the request path notes about one endpoint: atomics that workers write and the control thread sums.
 //!
-//! A success costs one relaxed load of the shared run of failures and one store to the worker's own line.
+//! A success costs one relaxed load of the shared run of failures and one store to a line of the worker's own,
+//! where it counts for eight endpoints: they are asked one after the other, and each line is cold in a large pool.
 //! Only failures write a line that other workers read.
 
 use std::{
@@ -27,21 +28,20 @@ pub enum Outcome {
 /// The counters of one endpoint, shared by all threads and all endpoint sets that hold it.
 #[derive(Debug)]
 pub struct EndpointHealth {
-    address: Arc<str>,
     shared: Padded<Shared>,
-    /// One line per worker, written by that worker alone.
-    workers: Box<[Padded<Counts>]>,
+    address: Arc<str>,
 }
 
 impl EndpointHealth {
-    pub(super) fn new(address: Arc<str>, workers: usize) -> Self {
-        let workers = std::iter::repeat_with(Padded::default)
-            .take(workers.max(1))
-            .collect();
+    pub(super) fn new(address: Arc<str>, counts: Tally) -> Self {
+        let shared = Shared {
+            failures_in_a_row: AtomicU32::default(),
+            gate: AtomicU64::default(),
+            counts,
+        };
         Self {
+            shared: Padded(shared),
             address,
-            shared: Padded::default(),
-            workers,
         }
     }
 
@@ -54,15 +54,14 @@ impl EndpointHealth {
     /// All successes and failures so far.
     #[must_use]
     pub fn totals(&self) -> (u64, u64) {
-        self.workers
-            .iter()
-            .fold((0, 0), |(successes, failures), Padded(counts)| {
-                let own = (
-                    counts.successes.load(Relaxed),
-                    counts.failures.load(Relaxed),
-                );
-                (successes.wrapping_add(own.0), failures.wrapping_add(own.1))
-            })
+        let all = self.shared.0.counts.all();
+        all.fold((0, 0), |(successes, failures), counts| {
+            let own = (
+                counts.successes.load(Relaxed),
+                counts.failures.load(Relaxed),
+            );
+            (successes.wrapping_add(own.0), failures.wrapping_add(own.1))
+        })
     }
 
     /// Counts a success and ends the run of failures.
@@ -71,14 +70,14 @@ impl EndpointHealth {
         if run.load(Relaxed) != 0 {
             run.store(0, Relaxed);
         }
-        if let Some(Padded(counts)) = self.workers.get(worker) {
+        if let Some(counts) = self.shared.0.counts.of(worker) {
             bump(&counts.successes);
         }
     }
 
     /// Counts a failure and returns the length of the run.
     pub(super) fn failed(&self, worker: usize) -> u32 {
-        if let Some(Padded(counts)) = self.workers.get(worker) {
+        if let Some(counts) = self.shared.0.counts.of(worker) {
             bump(&counts.failures);
         }
         self.shared
@@ -183,11 +182,55 @@ impl fmt::Debug for ProbeRequest {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     failures_in_a_row: AtomicU32,
     /// The number of the probation and, in its low bits, whether its probe request is free or taken.
     gate: AtomicU64,
+    /// Only read; here because whoever looks at the failures goes there next.
+    counts: Tally,
+}
+
+/// Gives each endpoint its tally.
+#[derive(Debug, Default)]
+pub(super) struct Tallies {
+    newest: Option<Tally>,
+}
+
+/// Where the workers count the outcomes of one endpoint.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    block: Arc<[Block]>,
+    at: usize,
+}
+
+/// The counts of one worker for endpoints that joined one after the other, written by that worker alone.
+type Block = Padded<[Counts; BLOCK_ENDPOINTS]>;
+
+impl Tallies {
+    /// A tally that nobody had before. Memory goes when the last endpoint of a block does.
+    pub(super) fn next(&mut self, workers: usize) -> Tally {
+        let next = match self.newest.take() {
+            Some(Tally { block, at }) if at + 1 < BLOCK_ENDPOINTS => Tally { block, at: at + 1 },
+            Some(_) | None => Tally {
+                block: std::iter::repeat_with(Block::default)
+                    .take(workers.max(1))
+                    .collect(),
+                at: 0,
+            },
+        };
+        self.newest.insert(next).clone()
+    }
+}
+
+impl Tally {
+    fn of(&self, worker: usize) -> Option<&Counts> {
+        self.block.get(worker)?.0.get(self.at)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Counts> {
+        self.block.iter().filter_map(|own| own.0.get(self.at))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -206,6 +249,9 @@ fn bump(counter: &AtomicU64) {
 #[repr(align(128))]
 struct Padded<T>(T);
 
+/// As many as fit on a [`Padded`] line.
+const BLOCK_ENDPOINTS: usize = 8;
+
 const PLACE: u64 = 0b11;
 const CLOSED: u64 = 0;
 const FREE: u64 = 1;
@@ -217,7 +263,22 @@ mod tests {
     use super::*;
 
     fn endpoint() -> EndpointHealth {
-        EndpointHealth::new("127.0.0.1:1".into(), 2)
+        EndpointHealth::new("127.0.0.1:1".into(), Tallies::default().next(2))
+    }
+
+    #[test]
+    fn endpoints_that_share_a_line_count_for_themselves() {
+        let mut tallies = Tallies::default();
+        let endpoints: Vec<_> = (0..BLOCK_ENDPOINTS * 2 + 1)
+            .map(|_| EndpointHealth::new("127.0.0.1:1".into(), tallies.next(2)))
+            .collect();
+        for (count, endpoint) in endpoints.iter().enumerate() {
+            (0..count).for_each(|_| endpoint.succeeded(count % 2));
+        }
+        for (count, endpoint) in (0..).zip(&endpoints) {
+            assert_eq!(endpoint.totals(), (count, 0));
+        }
+        assert_eq!(size_of::<Block>(), size_of::<Padded<u8>>());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     machine::{Pace, PoolHealth},
-    observed::{EndpointHealth, Outcome},
+    observed::{EndpointHealth, Outcome, Tallies},
     probe::ProbeFailure,
     settings::HealthSettings,
     transition::{AdminState, EndpointState, Transition},
@@ -43,6 +43,7 @@ pub struct PoolHealthState {
 struct Inner {
     machine: PoolHealth,
     endpoints: BTreeMap<Arc<str>, Observed>,
+    tallies: Tallies,
     views: Vec<Weak<PoolHealthView>>,
     serial: u64,
     /// Since the last tick, at most [`UNREPORTED_MAX`].
@@ -64,6 +65,7 @@ impl PoolHealthState {
         let inner = Mutex::new(Inner {
             machine: PoolHealth::new(settings),
             endpoints: BTreeMap::new(),
+            tallies: Tallies::default(),
             views: Vec::new(),
             serial: 1,
             unreported: Vec::new(),
@@ -243,11 +245,15 @@ impl PoolHealthState {
 
 impl Inner {
     fn endpoint(&mut self, address: &Arc<str>, workers: usize) -> Arc<EndpointHealth> {
+        let tallies = &mut self.tallies;
         let entry = self
             .endpoints
             .entry(Arc::clone(address))
             .or_insert_with_key(|address| {
-                let endpoint = Arc::new(EndpointHealth::new(Arc::clone(address), workers));
+                let endpoint = Arc::new(EndpointHealth::new(
+                    Arc::clone(address),
+                    tallies.next(workers),
+                ));
                 Observed {
                     endpoint,
                     seen: (0, 0),
