@@ -50,6 +50,11 @@ impl Ejection {
         self.times
     }
 
+    /// What of it a picture shows.
+    pub(super) const fn shown(&self) -> (Phase, u32) {
+        (self.phase, self.times)
+    }
+
     pub(super) fn eject(&mut self, settings: &EjectionSettings, now: Instant) {
         self.times = self.times.saturating_add(1);
         let length = settings.base.saturating_mul(self.times).min(settings.max);

@@ -43,6 +43,8 @@ pub struct PoolHealth {
     members: BTreeMap<Arc<str>, Member>,
     /// Whether the pool had endpoints before: those that join later start slowly.
     started: bool,
+    /// Whether pictures may differ from those drawn last, transitions or not.
+    changed: bool,
 }
 
 impl PoolHealth {
@@ -53,6 +55,7 @@ impl PoolHealth {
             settings,
             members: BTreeMap::new(),
             started: false,
+            changed: true,
         }
     }
 
@@ -62,8 +65,15 @@ impl PoolHealth {
         &self.settings
     }
 
+    /// Whether pictures may differ from those drawn before this was asked last: drawing a
+    /// large pool costs much, and mostly nothing has changed.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
     /// Takes the newest endpoint set. Known addresses keep their state; those that left keep it until forgotten.
     pub fn replace_endpoints(&mut self, addresses: &[Arc<str>], now: Instant) -> Vec<Transition> {
+        self.changed = true;
         for member in self.members.values_mut() {
             member.current = false;
         }
@@ -91,6 +101,7 @@ impl PoolHealth {
 
     /// Takes new settings without resetting what is known.
     pub fn replace_settings(&mut self, settings: HealthSettings, now: Instant) -> Vec<Transition> {
+        self.changed = true;
         let old = std::mem::replace(&mut self.settings, settings);
         let interval = |settings: &HealthSettings| {
             settings.ejection.as_ref().map(|ejection| ejection.interval)
@@ -248,6 +259,7 @@ impl PoolHealth {
         let mut changes = Vec::new();
         for (address, member) in self.members.iter_mut().filter(|(_, member)| member.current) {
             let from = member.state();
+            let ejection = member.ejection.shown();
             member.check.tick(now);
             note(address, member, from, Cause::HoldOver, now, &mut changes);
             if let Some(settings) = &self.settings.ejection {
@@ -262,6 +274,7 @@ impl PoolHealth {
                     &mut changes,
                 );
             }
+            self.changed |= ejection != member.ejection.shown();
         }
         self.settled(changes, now)
     }
@@ -291,8 +304,10 @@ impl PoolHealth {
             .filter(|member| member.current)
         {
             let from = member.state();
+            let before = (member.ejection.shown(), member.reason());
             apply(member);
             note(&key, member, from, cause, now, &mut changes);
+            self.changed |= before != (member.ejection.shown(), member.reason());
         }
         changes
     }
@@ -351,6 +366,7 @@ impl PoolHealth {
     /// Ends an ejection when nobody else is left, or will be after a first check: an endpoint under suspicion
     /// is better than none. The one nearest to its return goes first.
     fn settled(&mut self, mut changes: Vec<Transition>, now: Instant) -> Vec<Transition> {
+        self.changed |= !changes.is_empty();
         let ready = |member: &Member| {
             matches!(
                 member.state(),
@@ -379,6 +395,7 @@ impl PoolHealth {
             let from = member.state();
             member.ejection.readmit(now);
             note(address, member, from, Cause::LastLeft, now, &mut changes);
+            self.changed = true;
         }
         changes
     }

@@ -31,6 +31,7 @@ fn run(seed: u64) {
     let mut pool = PoolHealth::new(settings(&mut draw));
     let mut set = endpoints(&mut draw);
     pool.replace_endpoints(&set, now);
+    pool.take_changed();
     for step in 0..400 {
         now += Duration::from_millis(draw.random_range(0..4000));
         let before = pool.picture(&set, 1, now);
@@ -40,6 +41,10 @@ fn run(seed: u64) {
         ejections_stay_in_bounds(&pool, &after, &changes, &context);
         the_picture_is_consistent(&pool, &after, now, &context);
         changes_tell_the_whole_story(&before, &after, &changes, &context);
+        assert!(
+            pool.take_changed() || before.agrees_with(&after),
+            "{context}"
+        );
     }
 }
 
@@ -78,7 +83,10 @@ fn event(
     let address = NAMES[draw.random_range(0..NAMES.len())];
     match draw.random_range(0..100) {
         0..20 => pool.check_passed(address, now, now),
-        20..45 => pool.check_failed(address, &ProbeFailure::Refused, now),
+        20..45 => {
+            let failures = [ProbeFailure::Refused, ProbeFailure::CutShort];
+            pool.check_failed(address, &failures[draw.random_range(0..2)], now)
+        }
         45..60 => pool.failed_in_a_row(address, draw.random_range(1..8), now),
         60..70 => pool.outcomes(
             address,

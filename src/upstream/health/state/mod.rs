@@ -160,7 +160,11 @@ impl PoolHealthState {
             fresh.extend(machine.outcomes(address, successes, failures, now));
         }
         fresh.extend(machine.tick(now));
-        self.publish(&mut inner, &fresh, now);
+        if machine.take_changed() || !fresh.is_empty() {
+            self.publish(&mut inner, &fresh, now);
+        } else {
+            inner.views();
+        }
         let mut changes = std::mem::take(&mut inner.unreported);
         drop(inner);
         changes.append(&mut fresh);
@@ -222,8 +226,7 @@ impl PoolHealthState {
                 .endpoint
                 .set_probation(inner.machine.state(address) == Some(EndpointState::Probation));
         }
-        let views: Vec<_> = inner.views.iter().filter_map(Weak::upgrade).collect();
-        inner.forget_unseen(&views);
+        let views = inner.views();
         let mut news = false;
         for view in &views {
             let picture = inner
@@ -260,6 +263,13 @@ impl Inner {
                 }
             });
         Arc::clone(&entry.endpoint)
+    }
+
+    /// The views that somebody holds; what only others knew is forgotten.
+    fn views(&mut self) -> Vec<Arc<PoolHealthView>> {
+        let views: Vec<_> = self.views.iter().filter_map(Weak::upgrade).collect();
+        self.forget_unseen(&views);
+        views
     }
 
     /// Drops what belongs to no endpoint set any more.
