@@ -24,23 +24,37 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use super::{Stream, burst::Place};
 
 /// A stream with buffers on both ways. Nothing in it is shared or locked.
+///
+/// In the order of use: with a thousand connections each is cold in the cache when its turn
+/// comes, and an ordinary message touches only what is before `large`.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Buffered {
     stream: Stream,
     read: BytesMut,
+    write: BytesMut,
+    written: u64,
     read_size: usize,
     small_reads: u8,
     ended: bool,
-    write: BytesMut,
+    /// What was written may still wait in the stream's own buffers.
+    held_back: bool,
+    place: Place,
+    /// Whether `large` or `tail` has something to send.
+    has_large: bool,
+    /// Whether `failed` has something to say.
+    send_failed: bool,
     large: Bytes,
     /// What follows the large piece, such as the end of its chunk.
     tail: &'static [u8],
-    /// What was written may still wait in the stream's own buffers.
-    held_back: bool,
-    written: u64,
-    place: Place,
     /// Why sending in the task's absence failed.
     failed: Option<io::Error>,
+}
+
+/// What holds a stream that is sent for without its task.
+pub trait Apart: 'static {
+    /// The stream.
+    fn io(&self) -> &RefCell<Buffered>;
 }
 
 impl Buffered {
@@ -49,15 +63,17 @@ impl Buffered {
         Self {
             stream,
             read: BytesMut::new(),
+            write: BytesMut::new(),
+            written: 0,
             read_size: READ_MIN,
             small_reads: 0,
             ended: false,
-            write: BytesMut::new(),
+            held_back: false,
+            place: Place::default(),
+            has_large: false,
+            send_failed: false,
             large: Bytes::new(),
             tail: b"",
-            held_back: false,
-            written: 0,
-            place: Place::default(),
             failed: None,
         }
     }
@@ -160,6 +176,14 @@ impl Buffered {
         self.read_size > READ_MIN
     }
 
+    /// Lets go of the memory of the last small read once all of it is consumed. A connection
+    /// that goes idle would keep it out of use, and take memory long out of the cache later.
+    pub fn release_spent(&mut self) {
+        if self.read.is_empty() && !self.keeps_memory() {
+            self.read = BytesMut::new();
+        }
+    }
+
     /// Gives back what is kept for the next large body; for connections that have gone idle.
     pub fn release_memory(&mut self) {
         if self.read.is_empty() {
@@ -170,7 +194,7 @@ impl Buffered {
 
     /// Where to append what is to be written. Only while [`Self::can_append`].
     pub fn outgoing(&mut self) -> &mut BytesMut {
-        debug_assert!(self.large.is_empty(), "appended behind a large piece");
+        debug_assert!(!self.has_large, "appended behind a large piece");
         if self.write.capacity() == 0 {
             self.write = SPARE.take();
         }
@@ -179,7 +203,7 @@ impl Buffered {
 
     /// Appends a piece and the `tail` that follows it: copied when small, kept as it is when large.
     pub fn append(&mut self, piece: Bytes, tail: &'static [u8]) {
-        debug_assert!(self.large.is_empty(), "appended behind a large piece");
+        debug_assert!(!self.has_large, "appended behind a large piece");
         if piece.len() <= COPY_MAX {
             let write = self.outgoing();
             write.extend_from_slice(&piece);
@@ -187,21 +211,22 @@ impl Buffered {
         } else {
             self.large = piece;
             self.tail = tail;
+            self.has_large = true;
         }
     }
 
     /// Whether more may be appended: no large piece waits, and not too many small ones.
     pub fn can_append(&self) -> bool {
-        self.large.is_empty() && self.tail.is_empty() && self.write.len() < WRITE_HIGH
+        !self.has_large && self.write.len() < WRITE_HIGH
     }
 
     /// Whether everything appended has been handed to the socket.
     pub fn is_flushed(&self) -> bool {
-        !self.held_back && self.failed.is_none() && self.is_handed_on()
+        !self.held_back && !self.send_failed && self.is_handed_on()
     }
 
     fn is_handed_on(&self) -> bool {
-        self.write.is_empty() && self.large.is_empty() && self.tail.is_empty()
+        self.write.is_empty() && !self.has_large
     }
 
     /// Whether what was appended only waits to be sent along with what others send; the task
@@ -233,12 +258,12 @@ impl Buffered {
     ///
     /// # Errors
     /// What the socket says.
-    pub fn poll_flush_apart(
-        this: &Rc<RefCell<Self>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut io = this.borrow_mut();
-        if let Some(error) = io.failed.take() {
+    pub fn poll_flush_apart<T: Apart>(this: &Rc<T>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut io = this.io().borrow_mut();
+        if io.send_failed
+            && let Some(error) = io.failed.take()
+        {
+            io.send_failed = false;
             return Poll::Ready(Err(error));
         }
         if io.awaits_burst() || !io.is_handed_on() && io.place.leave(this, cx) {
@@ -252,6 +277,7 @@ impl Buffered {
         self.place.end();
         if let Poll::Ready(Err(error)) = self.poll_send(&mut Context::from_waker(waker)) {
             self.failed = Some(error);
+            self.send_failed = true;
             waker.wake_by_ref();
         }
     }
@@ -259,15 +285,15 @@ impl Buffered {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.is_handed_on() {
             let stream = Pin::new(&mut self.stream);
-            let count = if self.large.is_empty() && self.tail.is_empty() {
-                ready!(stream.poll_write(cx, &self.write))?
-            } else {
+            let count = if self.has_large {
                 let slices = [
                     IoSlice::new(&self.write),
                     IoSlice::new(&self.large),
                     IoSlice::new(self.tail),
                 ];
                 ready!(stream.poll_write_vectored(cx, &slices))?
+            } else {
+                ready!(stream.poll_write(cx, &self.write))?
             };
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -276,15 +302,21 @@ impl Buffered {
             self.written += count as u64;
             let small = count.min(self.write.len());
             self.write.advance(small);
-            let large = (count - small).min(self.large.len());
-            self.large.advance(large);
-            self.tail = &self.tail[count - small - large..];
+            if self.has_large {
+                let large = (count - small).min(self.large.len());
+                self.large.advance(large);
+                self.tail = &self.tail[count - small - large..];
+                if self.large.is_empty() {
+                    // Its memory is of no more use here, whoever else holds it.
+                    self.large = Bytes::new();
+                    self.has_large = !self.tail.is_empty();
+                }
+            }
         }
         if self.held_back {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             self.held_back = false;
         }
-        self.large = Bytes::new();
         let mut written = std::mem::take(&mut self.write);
         // A buffer that grew large is not kept.
         if written.capacity() <= WRITE_KEEP && written.capacity() > 0 {

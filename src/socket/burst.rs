@@ -16,7 +16,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::Buffered;
+use super::Apart;
 
 /// One writer's place in the bursts of its thread.
 #[derive(Debug, Default)]
@@ -45,9 +45,13 @@ impl Place {
     }
 
     /// Whether the burst will send what `io` has, without its task; if not, it is time to.
-    pub(super) fn leave(&mut self, io: &Rc<RefCell<Buffered>>, cx: &Context<'_>) -> bool {
-        self.waiting = BURST
-            .with(|burst| burst.join(|| Waiting::Stream(Rc::downgrade(io), cx.waker().clone())));
+    pub(super) fn leave<T: Apart>(&mut self, io: &Rc<T>, cx: &Context<'_>) -> bool {
+        self.waiting = BURST.with(|burst| {
+            burst.join(|| {
+                let io = Rc::downgrade(io);
+                Waiting::Stream(io, cx.waker().clone())
+            })
+        });
         self.waiting
     }
 
@@ -63,7 +67,7 @@ enum Waiting {
     /// A task that sends when it is woken.
     Task(Waker),
     /// A stream with something to send; its task is woken only if that cannot be sent at once.
-    Stream(Weak<RefCell<Buffered>>, Waker),
+    Stream(Weak<dyn Apart>, Waker),
 }
 
 /// Ends the bursts of this thread; never ready. One of it runs on each worker.
@@ -134,7 +138,7 @@ impl Burst {
                 Waiting::Task(waker) => waker.wake(),
                 Waiting::Stream(io, waker) => {
                     if let Some(io) = io.upgrade() {
-                        io.borrow_mut().send_apart(&waker);
+                        io.io().borrow_mut().send_apart(&waker);
                     }
                 }
             }

@@ -9,7 +9,7 @@ mod burst;
 mod hyper_stream;
 mod stream;
 
-pub use buffered::Buffered;
+pub use buffered::{Apart, Buffered};
 pub use burst::bursts;
 pub use hyper_stream::HyperStream;
 pub use stream::{Duplex, Stream};

@@ -35,7 +35,7 @@ pub struct Need<'a> {
 #[derive(Debug)]
 pub enum Acquired {
     /// An HTTP/1.1 connection of one's own.
-    Http1(Box<Http1Connection>),
+    Http1(Http1Connection),
     /// A share of an HTTP/2 connection.
     Http2(Rc<Http2Connection>),
 }
@@ -220,7 +220,7 @@ impl LocalPool {
         } else {
             let now = Instant::now();
             let connection = Http1Connection::new(stream, guard, security, now, reuse);
-            Ok(Acquired::Http1(Box::new(connection)))
+            Ok(Acquired::Http1(connection))
         }
     }
 
@@ -232,7 +232,7 @@ impl LocalPool {
     }
 
     /// An open HTTP/1.1 connection that carries nothing, if one will do.
-    fn take_idle(&self, index: EndpointIndex, need: &Need<'_>) -> Option<Box<Http1Connection>> {
+    fn take_idle(&self, index: EndpointIndex, need: &Need<'_>) -> Option<Http1Connection> {
         if need.fresh || need.announcement.is_some() {
             return None;
         }
@@ -255,7 +255,7 @@ impl LocalPool {
 
     fn count_connection(&self) -> Option<ConnectionGuard> {
         let max = self.pool.limits.connections;
-        let take = || ConnectionGuard::take(&self.pool.shared, max, &self.metrics.open);
+        let take = || self.connections.take(max);
         take().or_else(|| {
             // At the limit, an idle connection to another endpoint makes room.
             let closed = self.endpoints().iter().any(|other| other.close_oldest());

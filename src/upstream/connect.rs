@@ -4,6 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     path::Path,
+    rc::Rc,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -16,37 +17,47 @@ use tokio::{
 use super::{endpoint::Address, shared::PoolShared};
 use crate::{exchange::Failure, socket::Stream, telemetry::metrics::Gauge, timer};
 
-/// Counts one upstream connection of a pool; gives the count back when dropped.
+/// Where one worker counts the upstream connections of a pool.
 #[derive(Debug)]
-pub struct ConnectionGuard {
+pub struct Connections {
     pool: Arc<PoolShared>,
     gauge: Gauge,
 }
 
-impl ConnectionGuard {
+/// Counts one upstream connection of a pool; gives the count back when dropped.
+#[derive(Debug)]
+pub struct ConnectionGuard(Rc<Connections>);
+
+impl Connections {
+    /// Counts at the pool, and in the worker's own gauge.
+    pub fn new(pool: &Arc<PoolShared>, gauge: &Gauge) -> Rc<Self> {
+        Rc::new(Self {
+            pool: Arc::clone(pool),
+            gauge: gauge.clone(),
+        })
+    }
+
     /// Takes one of the pool's connections; none if `max` are open. 0 means no limit.
     ///
     /// The count is one padded atomic for all workers, exact, and touched only when
     /// connections open and close.
-    pub fn take(pool: &Arc<PoolShared>, max: usize, gauge: &Gauge) -> Option<Self> {
-        let open = pool.connections.fetch_add(1, Ordering::AcqRel);
+    pub fn take(self: &Rc<Self>, max: usize) -> Option<ConnectionGuard> {
+        let open = self.pool.connections.fetch_add(1, Ordering::AcqRel);
         if max > 0 && open >= max {
-            pool.connections.fetch_sub(1, Ordering::AcqRel);
+            self.pool.connections.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        gauge.add(1);
-        Some(Self {
-            pool: Arc::clone(pool),
-            gauge: gauge.clone(),
-        })
+        self.gauge.add(1);
+        Some(ConnectionGuard(Rc::clone(self)))
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.gauge.add(-1);
-        self.pool.connections.fetch_sub(1, Ordering::AcqRel);
-        self.pool.tell_freed();
+        let Connections { pool, gauge } = &*self.0;
+        gauge.add(-1);
+        pool.connections.fetch_sub(1, Ordering::AcqRel);
+        pool.tell_freed();
     }
 }
 

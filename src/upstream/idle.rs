@@ -5,11 +5,13 @@
 
 use std::{
     cell::{Cell, RefCell},
+    fmt,
     rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
 };
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
@@ -21,27 +23,28 @@ use super::{
 use crate::{telemetry::metrics::Gauge, timer};
 
 /// One worker's side of an endpoint.
-#[derive(Debug)]
+///
+/// In the order of use: what a request over HTTP/1.1 needs is one line of the cache with the
+/// counts of references. With many endpoints it is cold when the endpoint's turn comes.
+#[repr(C)]
 pub struct LocalEndpoint {
+    /// Those used last come last.
+    idle: Cell<IdleList>,
+    idle_gauge: Gauge,
+    pool: Arc<PoolShared>,
+    retired: Cell<bool>,
+    agreed: Cell<Option<Agreed>>,
     /// What the pickers know of it.
     pub load: Load,
     /// What all workers share of it.
     pub shared: Arc<EndpointShared>,
-    pool: Arc<PoolShared>,
-    idle: RefCell<Vec<Idle>>,
     http2: RefCell<Vec<Rc<Http2Connection>>>,
     /// Held by those who wait for it: its outcome holds the connection open.
     opening: RefCell<Weak<Opening>>,
-    agreed: Cell<Option<Agreed>>,
-    retired: Cell<bool>,
-    idle_gauge: Gauge,
 }
 
-#[derive(Debug)]
-struct Idle {
-    since: Instant,
-    connection: Box<Http1Connection>,
-}
+/// One waits where it is; memory for more is taken when there are more.
+type IdleList = SmallVec<[Http1Connection; 1]>;
 
 /// What the last handshake with an endpoint agreed on, where there was a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,15 +59,15 @@ impl LocalEndpoint {
     /// An endpoint that this worker has not met before.
     pub fn new(pool: &Arc<PoolShared>, address: &Arc<str>, idle_gauge: Gauge) -> Self {
         Self {
+            idle: Cell::default(),
+            idle_gauge,
+            pool: Arc::clone(pool),
+            retired: Cell::new(false),
+            agreed: Cell::new(None),
             load: Load::default(),
             shared: pool.endpoint(address),
-            pool: Arc::clone(pool),
-            idle: RefCell::default(),
             http2: RefCell::default(),
             opening: RefCell::default(),
-            agreed: Cell::new(None),
-            retired: Cell::new(false),
-            idle_gauge,
         }
     }
 
@@ -76,58 +79,60 @@ impl LocalEndpoint {
         security: u64,
         idle_timeout: Duration,
         lifetime: Duration,
-    ) -> Option<Box<Http1Connection>> {
+    ) -> Option<Http1Connection> {
         loop {
-            let mut idle = self.idle.borrow_mut().pop()?;
+            let connection = self.with_idle(IdleList::pop)?;
             self.idle_gauge.add(-1);
-            let fresh =
-                now < idle.since + idle_timeout && now < idle.connection.opened() + lifetime;
-            let same = idle.connection.security() == security;
-            if fresh && same && idle.connection.is_usable() {
-                return Some(idle.connection);
+            let in_time = connection.is_in_time(now, idle_timeout, lifetime);
+            let same = connection.security() == security;
+            if in_time && same && connection.is_usable() {
+                return Some(connection);
             }
-            idle.connection.say_goodbye();
+            connection.say_goodbye();
         }
     }
 
     /// Takes a connection back after a clean exchange.
-    pub fn give_back(&self, connection: Box<Http1Connection>) {
+    pub fn give_back(&self, connection: Http1Connection) {
         if self.retired.get() {
             return connection.say_goodbye();
         }
         self.idle_gauge.add(1);
-        self.idle.borrow_mut().push(Idle {
-            since: timer::recent(),
-            connection,
-        });
+        connection.begin_idle(timer::recent());
+        self.with_idle(|idle| idle.push(connection));
         self.pool.tell_freed();
     }
 
     /// Closes one idle connection so that another can be opened; false if there is none.
     pub fn close_oldest(&self) -> bool {
-        let mut idle = self.idle.borrow_mut();
-        if idle.is_empty() {
+        let oldest = self.with_idle(|idle| (!idle.is_empty()).then(|| idle.remove(0)));
+        let Some(oldest) = oldest else {
             return false;
-        }
+        };
         self.idle_gauge.add(-1);
-        idle.remove(0).connection.say_goodbye();
+        oldest.say_goodbye();
         true
     }
 
     /// Closes what has waited or lived too long, or was closed by the endpoint.
     pub fn sweep(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) {
-        let mut idle = self.idle.borrow_mut();
-        let spent = idle.extract_if(.., |idle| {
-            let keep = now < idle.since + idle_timeout
-                && now < idle.connection.opened() + lifetime
-                && idle.connection.is_usable();
-            if keep && now > idle.since + MEMORY_KEPT {
-                idle.connection.release_memory();
-            }
-            !keep
+        let closed = self.with_idle(|idle| {
+            let before = idle.len();
+            idle.retain(|connection| {
+                let keep =
+                    connection.is_in_time(now, idle_timeout, lifetime) && connection.is_usable();
+                if !keep {
+                    connection.say_goodbye();
+                } else if now > connection.idle_since() + MEMORY_KEPT {
+                    connection.release_memory();
+                }
+                keep
+            });
+            before - idle.len()
         });
-        let closed = spent.map(|idle| idle.connection.say_goodbye()).count();
-        self.idle_gauge.add(-i64::try_from(closed).unwrap_or(0));
+        if closed > 0 {
+            self.idle_gauge.add(-i64::try_from(closed).unwrap_or(0));
+        }
         self.http2
             .borrow_mut()
             .retain(|connection| !connection.is_spent(now, idle_timeout, lifetime));
@@ -185,12 +190,30 @@ impl LocalEndpoint {
     /// nothing back. Gives what tells when connections that are shared have closed.
     pub fn retire(&self) -> Vec<Closing> {
         self.retired.set(true);
-        let idle = std::mem::take(&mut *self.idle.borrow_mut());
+        let idle = self.idle.take();
         self.idle_gauge.add(-i64::try_from(idle.len()).unwrap_or(0));
-        idle.into_iter()
-            .for_each(|idle| idle.connection.say_goodbye());
+        idle.iter().for_each(Http1Connection::say_goodbye);
         let shared = std::mem::take(&mut *self.http2.borrow_mut());
         shared.iter().map(|shared| shared.closing()).collect()
+    }
+
+    /// Nothing in `change` may come back here: it would find no list.
+    fn with_idle<R>(&self, change: impl FnOnce(&mut IdleList) -> R) -> R {
+        let mut idle = self.idle.take();
+        let changed = change(&mut idle);
+        // The empty list that stood in for it has nothing to drop.
+        std::mem::forget(self.idle.replace(idle));
+        changed
+    }
+}
+
+impl fmt::Debug for LocalEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalEndpoint")
+            .field("load", &self.load)
+            .field("agreed", &self.agreed)
+            .field("retired", &self.retired)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    connect::Connections,
     health::{Outcome, Picture, ProbeRequest},
     idle::LocalEndpoint,
     metrics::PoolMetrics,
@@ -27,6 +28,8 @@ pub struct LocalPool {
     endpoints: Vec<Rc<LocalEndpoint>>,
     loads: Vec<Load>,
     views: Vec<RefCell<LocalView>>,
+    /// Counts upstream connections.
+    pub(super) connections: Rc<Connections>,
     /// Counts what retries are measured against.
     pub budget: BudgetWorker,
     /// What is counted of the pool.
@@ -97,6 +100,7 @@ impl LocalPool {
             .map(|endpoint| endpoint.load.clone())
             .collect();
         let budget = pool.shared.budget.worker(worker);
+        let connections = Connections::new(&pool.shared, &metrics.open);
         let picture = pool.health.picture();
         let views = pool
             .views
@@ -117,6 +121,7 @@ impl LocalPool {
             endpoints,
             loads,
             views,
+            connections,
             budget,
             metrics,
         }

@@ -5,17 +5,17 @@
 //! once. The connection goes back to its endpoint only when both messages ended
 //! and no byte is left over.
 
+mod connection;
+
 use std::{
-    cell::RefCell,
     future::poll_fn,
     rc::Rc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::time::Instant;
 
 use super::{
     Clock, Inbound, Outbound, Patience, Piece, SendFailure, Tunnel, Upload, tunnel::Counted,
@@ -27,84 +27,13 @@ use crate::{
         BodyDecoder, BodyEncoder, Decoded, Framing, HeadLimits, ResponseFault, ResponseHead,
         encode_request_head, parse_response_head,
     },
-    socket::{Buffered, Stream},
-    upstream::{connect::ConnectionGuard, idle::LocalEndpoint},
+    socket::Buffered,
+    upstream::idle::LocalEndpoint,
 };
 
-/// One HTTP/1.1 connection to an endpoint: idle, or in one exchange.
-#[derive(Debug)]
-pub struct Http1Connection {
-    /// Shared with the bursts of the thread while a request waits there to be sent.
-    io: Rc<RefCell<Buffered>>,
-    opened: Instant,
-    security: u64,
-    exchanges: u64,
-    reuse: Reuse,
-    guard: ConnectionGuard,
-}
-
-/// Whether a connection may carry another exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reuse {
-    /// As long as both sides keep it open.
-    Allowed,
-    /// It speaks for one client.
-    Never,
-}
+pub use connection::{Http1Connection, Reuse};
 
 impl Http1Connection {
-    /// Takes over a connected stream.
-    pub fn new(
-        stream: Stream,
-        guard: ConnectionGuard,
-        security: u64,
-        now: Instant,
-        reuse: Reuse,
-    ) -> Self {
-        Self {
-            io: Rc::new(RefCell::new(Buffered::new(stream))),
-            opened: now,
-            security,
-            exchanges: 0,
-            reuse,
-            guard,
-        }
-    }
-
-    /// When it was opened.
-    pub fn opened(&self) -> Instant {
-        self.opened
-    }
-
-    /// Which TLS settings it was made under; 0 for none.
-    pub fn security(&self) -> u64 {
-        self.security
-    }
-
-    /// Whether it has carried no exchange yet.
-    pub fn is_fresh(&self) -> bool {
-        self.exchanges == 0
-    }
-
-    /// Whether it can carry another exchange: the endpoint has neither closed it nor said
-    /// anything unasked.
-    pub fn is_usable(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        let io = &mut *self.io.borrow_mut();
-        !io.has_received() && io.poll_fill(&mut cx).is_pending()
-    }
-
-    /// Says, before it is dropped between two exchanges, and waiting for nothing, that the
-    /// end is meant: nobody cut the connection.
-    pub fn say_goodbye(&self) {
-        self.io.borrow_mut().say_goodbye();
-    }
-
-    /// Gives back the memory of the buffers while it waits.
-    pub fn release_memory(&mut self) {
-        self.io.borrow_mut().release_memory();
-    }
-
     /// Sends a request and waits for the head of the response.
     ///
     /// `home` gets the connection back when the response has ended. Interim responses
@@ -113,7 +42,7 @@ impl Http1Connection {
     /// # Errors
     /// [`SendFailure`] says what of the request may have reached the endpoint.
     pub async fn send(
-        self: Box<Self>,
+        self,
         request: &Outbound<'_>,
         upload: Upload,
         limits: &HeadLimits,
@@ -128,7 +57,7 @@ impl Http1Connection {
             if head.is_ready() {
                 return head;
             }
-            let io = call.connection.io.borrow();
+            let io = call.connection.io().borrow();
             let sent = call.sender.done && (io.is_flushed() || io.awaits_burst());
             let moved = call.sender.upload.moved() + io.written();
             clock.poll(cx, sent, moved).map(Err)
@@ -143,7 +72,7 @@ impl Http1Connection {
 
 /// One exchange over a connection, until the head of its response.
 struct Call {
-    connection: Box<Http1Connection>,
+    connection: Http1Connection,
     sender: Sender,
     scanned: usize,
     written_before: u64,
@@ -161,9 +90,9 @@ struct Sender {
 }
 
 impl Call {
-    fn start(connection: Box<Http1Connection>, request: &Outbound<'_>, upload: Upload) -> Self {
+    fn start(connection: Http1Connection, request: &Outbound<'_>, upload: Upload) -> Self {
         let framing = upload.framing();
-        let mut io = connection.io.borrow_mut();
+        let mut io = connection.io().borrow_mut();
         let written_before = io.written();
         encode_request_head(
             io.outgoing(),
@@ -195,10 +124,10 @@ impl Call {
         method: &Method,
         interim: &dyn Fn(StatusCode, Headers),
     ) -> Poll<Result<ResponseHead, Failure>> {
-        if let Err(failure) = self.sender.drive(&self.connection.io, cx) {
+        if let Err(failure) = self.sender.drive(&self.connection, cx) {
             return Poll::Ready(Err(failure));
         }
-        let io = &mut *self.connection.io.borrow_mut();
+        let io = &mut *self.connection.io().borrow_mut();
         loop {
             if io.has_received() {
                 self.received_any = true;
@@ -239,11 +168,9 @@ impl Call {
             .done
             .then(|| std::mem::replace(&mut sender.upload, Upload::gone()));
         let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let Http1Connection { io, guard, .. } = *connection;
-            // The bursts hold on to it while they send, and only then.
-            Rc::into_inner(io).map_or(Body::Empty, |io| {
+            connection.into_stream().map_or(Body::Empty, |(io, guard)| {
                 let counted = Counted::Connection(guard);
-                Body::Tunnel(Box::new(Tunnel::new(io.into_inner(), counted)))
+                Body::Tunnel(Box::new(Tunnel::new(io, counted)))
             })
         } else {
             let mut body = Box::new(ResponseBody {
@@ -276,7 +203,7 @@ impl Call {
     fn fail(self, failure: Failure) -> SendFailure {
         SendFailure {
             failure,
-            written: self.connection.io.borrow().written() > self.written_before,
+            written: self.connection.io().borrow().written() > self.written_before,
             received: self.received_any,
             upload: self.sender.upload,
         }
@@ -288,16 +215,12 @@ impl Sender {
     ///
     /// An error is the client's: a broken upstream connection only shows in `broken`,
     /// since its answer may have come before.
-    fn drive(
-        &mut self,
-        shared: &Rc<RefCell<Buffered>>,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Failure> {
+    fn drive(&mut self, connection: &Http1Connection, cx: &mut Context<'_>) -> Result<(), Failure> {
         loop {
             if self.broken.is_some() {
                 return Ok(());
             }
-            let mut io = shared.borrow_mut();
+            let mut io = connection.io().borrow_mut();
             let mut waits = false;
             while !self.done && !waits && io.can_append() {
                 match self.upload.poll_piece(cx) {
@@ -310,7 +233,7 @@ impl Sender {
             }
             let flushed = if self.done {
                 drop(io);
-                Buffered::poll_flush_apart(shared, cx)
+                connection.poll_flush_apart(cx)
             } else {
                 io.poll_flush(cx)
             };
@@ -352,7 +275,7 @@ impl Sender {
 pub struct ResponseBody {
     decoder: BodyDecoder,
     length: Option<u64>,
-    connection: Option<Box<Http1Connection>>,
+    connection: Option<Http1Connection>,
     sender: Sender,
     home: Rc<LocalEndpoint>,
     keep_alive: bool,
@@ -364,17 +287,16 @@ impl ResponseBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        let Some(connection) = &mut self.connection else {
+        let Some(connection) = &self.connection else {
             return Poll::Ready(None);
         };
-        let shared = Rc::clone(&connection.io);
         if !self.sender.is_clean()
-            && let Err(failure) = self.sender.drive(&shared, cx)
+            && let Err(failure) = self.sender.drive(connection, cx)
         {
             return Poll::Ready(Some(Err(failure)));
         }
         loop {
-            let decoded = self.decoder.decode(shared.borrow_mut().received());
+            let decoded = self.decoder.decode(connection.io().borrow_mut().received());
             match decoded {
                 Ok(Decoded::Data(data)) => {
                     self.length = self.length.map(|left| left - data.len() as u64);
@@ -394,7 +316,7 @@ impl ResponseBody {
                 Ok(Decoded::NeedMore) => {}
                 Err(fault) => return Poll::Ready(Some(Err(fault.of_response()))),
             }
-            let filled = shared.borrow_mut().poll_fill(cx);
+            let filled = connection.io().borrow_mut().poll_fill(cx);
             match ready!(filled) {
                 Ok(0) => match self.decoder.on_eof() {
                     Ok(_) => {
@@ -428,17 +350,17 @@ impl ResponseBody {
 
     /// The response has ended: the connection goes home if it is clean, else it is closed.
     fn finish(&mut self) {
-        let Some(mut connection) = self.connection.take() else {
+        let Some(connection) = self.connection.take() else {
             return;
         };
         let clean = self.keep_alive
-            && connection.reuse == Reuse::Allowed
+            && connection.reuse() == Reuse::Allowed
             && self.sender.is_clean()
-            && is_clean(&connection.io.borrow());
+            && is_clean(&connection.io().borrow());
         if clean {
-            connection.exchanges += 1;
+            connection.end_exchange();
             self.home.give_back(connection);
-        } else if self.sender.is_clean() && connection.io.borrow().is_flushed() {
+        } else if self.sender.is_clean() && connection.io().borrow().is_flushed() {
             connection.say_goodbye();
         }
     }

@@ -1,0 +1,166 @@
+//! One HTTP/1.1 connection as a thing: what it is between exchanges, and where its parts lie.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    socket::{Apart, Buffered, Stream},
+    upstream::connect::ConnectionGuard,
+};
+
+/// One HTTP/1.1 connection to an endpoint: idle, or in one exchange.
+///
+/// All of it lies in one place, shared with the bursts of the thread while a request waits
+/// there to be sent. With many endpoints it is cold in the cache when its turn comes.
+#[derive(Debug)]
+pub struct Http1Connection(Rc<Parts>);
+
+/// In the order of use: what is before the stream's buffers is one line of the cache with
+/// the counts of references, and what closing needs comes last.
+#[derive(Debug)]
+#[repr(C)]
+struct Parts {
+    opened: Instant,
+    /// When it was given back last.
+    idle_since: Cell<Instant>,
+    security: u64,
+    fresh: Cell<bool>,
+    reuse: Reuse,
+    io: RefCell<Buffered>,
+    guard: ConnectionGuard,
+}
+
+impl Apart for Parts {
+    fn io(&self) -> &RefCell<Buffered> {
+        &self.io
+    }
+}
+
+/// Whether a connection may carry another exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// As long as both sides keep it open.
+    Allowed,
+    /// It speaks for one client.
+    Never,
+}
+
+impl Http1Connection {
+    /// Takes over a connected stream.
+    pub fn new(
+        stream: Stream,
+        guard: ConnectionGuard,
+        security: u64,
+        now: Instant,
+        reuse: Reuse,
+    ) -> Self {
+        Self(Rc::new(Parts {
+            opened: now,
+            idle_since: Cell::new(now),
+            security,
+            fresh: Cell::new(true),
+            reuse,
+            io: RefCell::new(Buffered::new(stream)),
+            guard,
+        }))
+    }
+
+    /// Which TLS settings it was made under; 0 for none.
+    pub fn security(&self) -> u64 {
+        self.0.security
+    }
+
+    /// Whether it has carried no exchange yet.
+    pub fn is_fresh(&self) -> bool {
+        self.0.fresh.get()
+    }
+
+    /// Notes that it waits for its next exchange from now on.
+    pub fn begin_idle(&self, now: Instant) {
+        self.0.idle_since.set(now);
+    }
+
+    /// Since when it waits for its next exchange.
+    pub fn idle_since(&self) -> Instant {
+        self.0.idle_since.get()
+    }
+
+    /// Whether it has neither waited nor lived longer than it may.
+    pub fn is_in_time(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) -> bool {
+        now < self.idle_since() + idle_timeout && now < self.0.opened + lifetime
+    }
+
+    /// Whether it can carry another exchange: the endpoint has neither closed it nor said
+    /// anything unasked.
+    pub fn is_usable(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        let io = &mut *self.io().borrow_mut();
+        !io.has_received() && io.poll_fill(&mut cx).is_pending()
+    }
+
+    /// Says, before it is dropped between two exchanges, and waiting for nothing, that the
+    /// end is meant: nobody cut the connection.
+    pub fn say_goodbye(&self) {
+        self.io().borrow_mut().say_goodbye();
+    }
+
+    /// Gives back the memory of the buffers while it waits.
+    pub fn release_memory(&self) {
+        self.io().borrow_mut().release_memory();
+    }
+
+    /// The stream with its buffers.
+    pub(super) fn io(&self) -> &RefCell<Buffered> {
+        &self.0.io
+    }
+
+    /// See [`Buffered::poll_flush_apart`].
+    pub(super) fn poll_flush_apart(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Buffered::poll_flush_apart(&self.0, cx)
+    }
+
+    /// Whether it may carry another exchange.
+    pub(super) fn reuse(&self) -> Reuse {
+        self.0.reuse
+    }
+
+    /// An exchange has ended, and nothing of it is left over.
+    pub(super) fn end_exchange(&self) {
+        self.0.fresh.set(false);
+        self.io().borrow_mut().release_spent();
+    }
+
+    /// Takes the stream for something else, with what counts it.
+    pub(super) fn into_stream(self) -> Option<(Buffered, ConnectionGuard)> {
+        // The bursts hold on to it while they send, and only then.
+        let Parts { io, guard, .. } = Rc::into_inner(self.0)?;
+        Some((io.into_inner(), guard))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_four_lines_of_the_cache_and_a_request_needs_three() {
+        // Behind the two counts of references.
+        let before = 2 * size_of::<usize>();
+        assert_eq!(before + std::mem::offset_of!(Parts, io), 64);
+        // Of a release; what checks itself, and a runtime of either kind, take more in tests.
+        let stream = 32;
+        let size = before + size_of::<Parts>() - size_of::<Stream>() + stream;
+        assert_eq!(size, 256);
+        let rare = size_of::<(Bytes, &[u8], Option<io::Error>, ConnectionGuard)>();
+        assert_eq!(size - rare, 192);
+    }
+}
