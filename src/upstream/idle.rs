@@ -201,8 +201,7 @@ impl LocalEndpoint {
     fn with_idle<R>(&self, change: impl FnOnce(&mut IdleList) -> R) -> R {
         let mut idle = self.idle.take();
         let changed = change(&mut idle);
-        // The empty list that stood in for it has nothing to drop.
-        std::mem::forget(self.idle.replace(idle));
+        self.idle.set(idle);
         changed
     }
 }
