@@ -3,7 +3,10 @@
 use ::http::{Method, StatusCode, Uri, Version};
 
 use super::Body;
-use crate::http::{Headers, websocket::Handshake};
+use crate::{
+    http::{Headers, websocket::Handshake},
+    listener::StreamInterim,
+};
 
 /// A request on its way to an endpoint.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct Request {
     pub body: Body,
     /// The handshake that the proxy made for a WebSocket over HTTP/2.
     pub handshake: Option<Handshake>,
+    /// Where interim responses go, over HTTP/2; over HTTP/1.1 the connection has a place for them.
+    pub interim: Option<StreamInterim>,
 }
 
 /// A response on its way to the client.

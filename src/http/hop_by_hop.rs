@@ -84,6 +84,8 @@ pub(super) fn tokens(value: Value<'_>) -> impl Iterator<Item = &[u8]> {
 fn strip_named(headers: &mut Headers, switching: Switching) {
     let named: SmallVec<[HeaderName; 2]> = headers
         .get_all(Known::Connection)
+        // Nearly all have one option, and this one names no field.
+        .filter(|value| !is_common_option(value.as_bytes()))
         .flat_map(tokens)
         .filter(|token| !is_common_option(token))
         // What is no field name is no field either.

@@ -15,6 +15,7 @@ use tokio::{
     time::Instant,
 };
 
+use super::StreamInterim;
 use crate::{
     exchange::Interim,
     http::{
@@ -49,7 +50,7 @@ pub struct Connection {
     pub exchanges: Gauge,
     /// What is spoken on it.
     pub protocol: Cell<&'static str>,
-    /// Interim responses for the client; only HTTP/1.1 has a way to send them.
+    /// Interim responses for a client that speaks HTTP/1.1.
     pub interim: Interim,
     peer: Cell<Peer>,
     hop: RefCell<Hop>,
@@ -155,14 +156,23 @@ impl Connection {
         })
     }
 
-    /// Passes an interim response of an endpoint on, or drops it where that cannot be.
-    pub fn pass_interim(&self, status: StatusCode, mut headers: Headers) {
+    /// Passes an interim response of an endpoint on, over HTTP/2 on its stream, or drops it
+    /// where that cannot be.
+    pub fn pass_interim(
+        &self,
+        status: StatusCode,
+        mut headers: Headers,
+        stream: Option<&StreamInterim>,
+    ) {
         // Leave to send a body is given here, when the body is wanted.
         if status == StatusCode::CONTINUE {
             return;
         }
         hop_by_hop::strip_response(&mut headers, Switching::No);
-        let forwarded = self.interim.offer(status, headers);
+        let forwarded = match stream {
+            Some(stream) => stream.offer(status, headers),
+            None => self.interim.offer(status, headers),
+        };
         let outcome = if forwarded { "forwarded" } else { "dropped" };
         self.worker.metrics().interim(outcome);
     }

@@ -16,5 +16,5 @@ mod request_body;
 mod tls;
 
 pub use connection::Connection;
-pub use http2::Http2RequestBody;
+pub use http2::{Http2RequestBody, StreamInterim};
 pub use request_body::{Exchanging, RequestBody};

@@ -40,7 +40,8 @@ pub(super) async fn introduce(
         return true;
     }
     let deadline = connection.since + listener.timeouts.handshake;
-    let read = timer::until(deadline, read(stream)).await;
+    // In memory of its own: the connection outlives it.
+    let read = Box::pin(timer::until(deadline, read(stream))).await;
     match read.unwrap_or(Err(Unheard::Late)) {
         Ok(Header::Ends(ends)) => connection.stands_for(&ends),
         Ok(Header::Local | Header::Unknown) => {}

@@ -189,7 +189,9 @@ impl Call<'_> {
                 } else {
                     Carrier::Reused
                 };
-                let interim = |status, headers| self.connection.pass_interim(status, headers);
+                let stream = self.request.interim.as_ref();
+                let interim =
+                    |status, headers| self.connection.pass_interim(status, headers, stream);
                 let sending =
                     connection.send(&request, upload, &RESPONSE_LIMITS, patience, home, &interim);
                 (carrier, sending.await)

@@ -1,6 +1,7 @@
 //! Interim responses (1xx): what an endpoint says before its answer reaches clients that
 //! understand it, at once, in order, and within bounds.
 
+use crate::harness::h2_frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS};
 use crate::harness::{Act, Backend, Gate, H2Client, Proxy, Settings, answer_bytes};
 
 const OUTCOMES: &str = "sluicegate_interim_responses_total";
@@ -93,12 +94,56 @@ async fn clients_that_cannot_take_them_get_the_answer_alone() {
     old.send("GET / HTTP/1.0\r\n\r\n").await;
     let answer = old.answer().await;
     assert_eq!((answer.status, answer.informational.len()), (200, 0));
-    let mut h2: H2Client = proxy.h2_client().await;
-    let answer = h2.get("/").await.unwrap();
-    assert_eq!(answer.status, 200);
     proxy
-        .metric_becomes(OUTCOMES, &[("outcome", "dropped")], 2.0)
+        .metric_becomes(OUTCOMES, &[("outcome", "dropped")], 1.0)
         .await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn over_http2_they_come_on_the_stream_of_their_exchange() {
+    let gate = Gate::new();
+    let wait = gate.clone();
+    let app = Backend::start(move |_| {
+        vec![
+            Act::Send(HINTS.into()),
+            Act::Wait(wait.clone()),
+            Act::Send(HINTS.repeat(20).into()),
+            Act::Send(ANSWER.into()),
+        ]
+    })
+    .await;
+    let proxy = before(&app).await;
+    let mut frames = Frames::connect(proxy.address("web"), &[]).await;
+    for stream in [1, 3] {
+        frames.get(stream, "/", &[]).await;
+    }
+    for _ in 0..2 {
+        let hint = frames.next_of(HEADERS).await.expect("a hint");
+        assert_eq!(hint.flags, END_HEADERS, "not the end");
+    }
+    gate.open();
+    let mut heads = [0, 0];
+    while let Some(frame) = frames.next().await {
+        let Some(count) = heads.get_mut((frame.stream / 2) as usize) else {
+            continue;
+        };
+        match frame.kind {
+            HEADERS => *count += 1,
+            DATA if frame.flags & END_STREAM != 0 => {
+                // Eight in all, of which one came before, and the answer.
+                assert_eq!(*count, 8, "stream {}", frame.stream);
+                if heads == [8, 8] {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut client: H2Client = proxy.h2_client().await;
+    assert_eq!(client.get("/").await.unwrap().text(), "ok");
+    let forwarded = [("outcome", "forwarded")];
+    proxy.metric_becomes(OUTCOMES, &forwarded, 24.0).await;
     proxy.finish().await;
 }
 

@@ -92,7 +92,7 @@ impl Server {
                 self.shared.borrow_mut().io.say_goodbye();
                 return Next::End;
             }
-            Arrival::Refused(failure) => return self.refuse(failure).await,
+            Arrival::Refused(failure) => return Box::pin(self.refuse(failure)).await,
         };
         self.first = false;
         self.count_request();
@@ -103,7 +103,7 @@ impl Server {
         };
         let request = match self.request(head, &listener) {
             Ok(request) => request,
-            Err(rule) => return self.refuse(rule.into()).await,
+            Err(rule) => return Box::pin(self.refuse(rule.into())).await,
         };
         let response = {
             let connection = Rc::clone(&self.connection);
@@ -121,7 +121,8 @@ impl Server {
             }
         };
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(response).await;
+            // In memory of its own, as all that is rare: connections are many.
+            return Box::pin(self.switch(response)).await;
         }
         let persist = asked.keep_alive && self.may_persist(&listener);
         self.respond(response, &asked, persist, &listener).await
@@ -150,6 +151,7 @@ impl Server {
             headers: head.headers,
             body,
             handshake: None,
+            interim: None,
         }))
     }
 

@@ -8,7 +8,8 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::{
-    body::Http2RequestBody, receive::Opened, session::Shared, stream::SharedStream, websocket,
+    body::Http2RequestBody, interim::StreamInterim, receive::Opened, session::Shared,
+    stream::SharedStream, websocket,
 };
 use crate::{
     exchange::{Body, Failure, Request, Response},
@@ -71,6 +72,7 @@ impl Exchange {
             headers: head.headers,
             body,
             handshake: None,
+            interim: Some(StreamInterim::new(&self.shared, &self.stream)),
         });
         if head.protocol == Some(Protocol::WebSocket) {
             let worker = &self.shared.connection.worker;
@@ -92,7 +94,8 @@ impl Exchange {
         // None: the client wants no answer any more.
         if let Some(response) = served {
             if asked.websocket && response.status == StatusCode::SWITCHING_PROTOCOLS {
-                websocket::switch(&self, response).await;
+                // In memory of its own, as all that is rare: streams are many.
+                Box::pin(websocket::switch(&self, response)).await;
             } else {
                 self.respond(response, &asked.method).await;
             }

@@ -7,11 +7,13 @@
 //!
 //! - `session`: streams, windows and the way out; `stream`: one of these.
 //! - `receive`: what the client sends, frame by frame; `meter`: what is too much of it.
-//! - `exchange`: request and response; `body`: that of the request.
+//! - `exchange`: request and response; `body`: that of the request; `interim`: what comes
+//!   before the response.
 //! - `websocket`, `tunnel`: streams that carry something else.
 
 mod body;
 mod exchange;
+mod interim;
 mod meter;
 mod receive;
 mod session;
@@ -30,6 +32,7 @@ use std::{
 use tokio::time::Instant;
 
 pub use body::Http2RequestBody;
+pub use interim::StreamInterim;
 use session::{Leaving, Session, Shared};
 
 use super::Connection;

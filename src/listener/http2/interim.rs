@@ -1,0 +1,41 @@
+//! Interim responses on the stream of their exchange.
+
+use std::rc::Rc;
+
+use ::http::StatusCode;
+
+use super::{session::Shared, stream::SharedStream};
+use crate::{exchange::Interim, http::Headers};
+
+/// Sends interim responses on a stream, as long as there is no final one.
+#[derive(Debug)]
+pub struct StreamInterim {
+    shared: Rc<Shared>,
+    stream: SharedStream,
+    /// What bounds them.
+    bounds: Interim,
+}
+
+impl StreamInterim {
+    pub(super) fn new(shared: &Rc<Shared>, stream: &SharedStream) -> Self {
+        let bounds = Interim::default();
+        bounds.open();
+        Self {
+            shared: Rc::clone(shared),
+            stream: Rc::clone(stream),
+            bounds,
+        }
+    }
+
+    /// Sends one; false if it is over the bounds, or nobody wants it any more.
+    pub(crate) fn offer(&self, status: StatusCode, headers: Headers) -> bool {
+        if self.stream.is_over() || !self.bounds.offer(status, headers) {
+            return false;
+        }
+        let mut session = self.shared.session.borrow_mut();
+        for (status, headers) in self.bounds.take() {
+            session.send_head(&self.stream, status, &headers, None, false);
+        }
+        true
+    }
+}
