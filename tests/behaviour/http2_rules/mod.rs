@@ -1,6 +1,7 @@
 //! A client that breaks a rule of HTTP/2 is told which, on the stream or on the connection, as
 //! the rule says (RFC 9113 sections 4 to 8); what is only odd is borne.
 
+mod compression;
 mod connections;
 mod noise;
 mod odd;

@@ -11,7 +11,7 @@ use crate::harness::h2_frames::{
 async fn noise_hurts_only_its_own_connection() {
     let (proxy, _app, gate) = started().await;
     gate.open();
-    let mut random = Random(0x5eed);
+    let mut random = Random::new();
     for _ in 0..300 {
         let mut frames = Frames::connect(proxy.address("web"), &[]).await;
         let mut stream = 1;
@@ -55,10 +55,14 @@ async fn noise_hurts_only_its_own_connection() {
 }
 
 /// The same numbers each time.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u32) -> u32 {
+    pub(super) fn new() -> Self {
+        Self(0x5eed)
+    }
+
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
