@@ -220,14 +220,6 @@ pub fn put_window_update(out: &mut BytesMut, stream: u32, increment: u32) {
     out.put_u32(increment);
 }
 
-/// Appends a DATA frame; `data` is no longer than [`PAYLOAD_MAX`].
-pub fn put_data(out: &mut BytesMut, stream: u32, data: &[u8], end: bool) {
-    let flags = if end { END_STREAM } else { 0 };
-    out.reserve(HEAD_BYTES + data.len());
-    put_head(out, data.len(), Kind::Data, flags, stream);
-    out.put_slice(data);
-}
-
 /// Appends a field block, in as many frames as it needs.
 pub fn put_block(out: &mut BytesMut, stream: u32, end: bool, block: &[u8]) {
     let mut kind = Kind::Headers;

@@ -19,9 +19,10 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
+use smallvec::SmallVec;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
-use super::{Stream, burst::Place};
+use super::{Stream, burst::Place, more::More};
 
 /// A stream with buffers on both ways. Nothing in it is shared or locked.
 ///
@@ -40,13 +41,13 @@ pub struct Buffered {
     /// What was written may still wait in the stream's own buffers.
     held_back: bool,
     place: Place,
-    /// Whether `large` or `tail` has something to send.
+    /// Whether `large` has something to send.
     has_large: bool,
     /// Whether `failed` has something to say.
     send_failed: bool,
     large: Bytes,
-    /// What follows the large piece, such as the end of its chunk.
-    tail: &'static [u8],
+    /// What follows the large piece, if anything.
+    more: Option<Box<More>>,
     /// Why sending in the task's absence failed.
     failed: Option<io::Error>,
 }
@@ -73,7 +74,7 @@ impl Buffered {
             has_large: false,
             send_failed: false,
             large: Bytes::new(),
-            tail: b"",
+            more: None,
             failed: None,
         }
     }
@@ -192,9 +193,11 @@ impl Buffered {
         }
     }
 
-    /// Where to append what is to be written. Only while [`Self::can_append`].
+    /// Where to append what is to be written.
     pub fn outgoing(&mut self) -> &mut BytesMut {
-        debug_assert!(!self.has_large, "appended behind a large piece");
+        if self.has_large {
+            return self.more.get_or_insert_default().behind();
+        }
         if self.write.capacity() == 0 {
             self.write = SPARE.take();
         }
@@ -203,21 +206,33 @@ impl Buffered {
 
     /// Appends a piece and the `tail` that follows it: copied when small, kept as it is when large.
     pub fn append(&mut self, piece: Bytes, tail: &'static [u8]) {
-        debug_assert!(!self.has_large, "appended behind a large piece");
         if piece.len() <= COPY_MAX {
             let write = self.outgoing();
             write.extend_from_slice(&piece);
             write.extend_from_slice(tail);
+            return;
+        }
+        if self.has_large {
+            self.more.get_or_insert_default().push(piece);
         } else {
             self.large = piece;
-            self.tail = tail;
             self.has_large = true;
+        }
+        if !tail.is_empty() {
+            self.outgoing().extend_from_slice(tail);
         }
     }
 
-    /// Whether more may be appended: no large piece waits, and not too many small ones.
+    /// Whether more should be appended of one body: no large piece waits, and not too many
+    /// small ones.
     pub fn can_append(&self) -> bool {
         !self.has_large && self.write.len() < WRITE_HIGH
+    }
+
+    /// Whether more should be appended of several bodies: not too much waits.
+    pub fn has_room(&self) -> bool {
+        let more = self.more.as_ref().map_or(0, |more| more.len());
+        self.write.len() + self.large.len() + more < WRITE_ROOM
     }
 
     /// Whether everything appended has been handed to the socket.
@@ -286,11 +301,10 @@ impl Buffered {
         while !self.is_handed_on() {
             let stream = Pin::new(&mut self.stream);
             let count = if self.has_large {
-                let slices = [
-                    IoSlice::new(&self.write),
-                    IoSlice::new(&self.large),
-                    IoSlice::new(self.tail),
-                ];
+                let mut slices = SmallVec::<[IoSlice<'_>; SLICES_MAX]>::new();
+                slices.extend([IoSlice::new(&self.write), IoSlice::new(&self.large)]);
+                let more = self.more.iter().flat_map(|more| more.slices());
+                slices.extend(more.take(SLICES_MAX - slices.len()));
                 ready!(stream.poll_write_vectored(cx, &slices))?
             } else {
                 ready!(stream.poll_write(cx, &self.write))?
@@ -300,18 +314,7 @@ impl Buffered {
             }
             self.held_back = self.stream.holds_back();
             self.written += count as u64;
-            let small = count.min(self.write.len());
-            self.write.advance(small);
-            if self.has_large {
-                let large = (count - small).min(self.large.len());
-                self.large.advance(large);
-                self.tail = &self.tail[count - small - large..];
-                if self.large.is_empty() {
-                    // Its memory is of no more use here, whoever else holds it.
-                    self.large = Bytes::new();
-                    self.has_large = !self.tail.is_empty();
-                }
-            }
+            self.take_off(count);
         }
         if self.held_back {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
@@ -324,6 +327,38 @@ impl Buffered {
             SPARE.set(written);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// So many bytes have been written.
+    fn take_off(&mut self, count: usize) {
+        let small = count.min(self.write.len());
+        self.write.advance(small);
+        let mut left = count - small;
+        while self.has_large {
+            let large = left.min(self.large.len());
+            self.large.advance(large);
+            left -= large;
+            if !self.large.is_empty() {
+                return;
+            }
+            self.next_large();
+        }
+        // Of what stood behind the last large piece.
+        self.write.advance(left);
+    }
+
+    /// The large piece has been written: what follows it takes its place.
+    fn next_large(&mut self) {
+        // Its memory is of no more use here, whoever else holds it.
+        self.large = Bytes::new();
+        if let Some(next) = self.more.as_mut().and_then(|more| more.pop()) {
+            self.large = next;
+            return;
+        }
+        self.has_large = false;
+        if let Some(mut more) = self.more.take() {
+            self.write.extend_from_slice(more.behind());
+        }
     }
 
     /// Ends our direction of the stream; the other side may still send.
@@ -374,4 +409,7 @@ const READ_MAX: usize = 512 * 1024;
 /// Pieces up to this size are copied behind the head: one call is cheaper than two slices.
 const COPY_MAX: usize = 8 * 1024;
 const WRITE_HIGH: usize = 64 * 1024;
+const WRITE_ROOM: usize = 128 * 1024;
+/// Pieces that are written in one call.
+const SLICES_MAX: usize = 18;
 const WRITE_KEEP: usize = 128 * 1024;

@@ -7,7 +7,11 @@
 mod buffered;
 mod burst;
 mod hyper_stream;
+mod more;
 mod stream;
+
+#[cfg(test)]
+mod tests;
 
 pub use buffered::{Apart, Buffered};
 pub use burst::bursts;

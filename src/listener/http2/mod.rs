@@ -122,7 +122,7 @@ impl Server {
         let mut all_read = false;
         for _ in 0..READS_AT_ONCE {
             // What is answered at once must have room.
-            if !session.io.can_append() {
+            if !session.io.has_room() {
                 break;
             }
             match session.io.poll_fill_some(cx) {

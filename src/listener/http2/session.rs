@@ -27,7 +27,7 @@ use crate::{
     http1::HeadLimits,
     http2::{
         Reason, frame,
-        frame::{STREAM_MAX, setting},
+        frame::{Kind, STREAM_MAX, setting},
         hpack::{Decoder, Encoder},
         response,
         window::{ReceiveWindow, SendWindow},
@@ -197,7 +197,7 @@ impl Session {
     }
 
     /// Appends as much of a piece of the body as there is room for; ready when that was all of
-    /// it. `end` says that nothing follows. The piece is in one piece of memory.
+    /// it. `end` says that nothing follows.
     pub(super) fn poll_send(
         &mut self,
         stream: &SharedStream,
@@ -209,7 +209,7 @@ impl Session {
             let own = window.room();
             let length = piece.remaining().min(frame::PAYLOAD_MAX).min(own);
             let length = length.min(self.window.room());
-            if length == 0 && piece.has_remaining() || !self.io.can_append() {
+            if length == 0 && piece.has_remaining() || !self.io.has_room() {
                 if own > 0 && !stream.waiting.replace(true) {
                     self.queue.push_back(Rc::clone(stream));
                 }
@@ -218,16 +218,12 @@ impl Session {
                 return Poll::Pending;
             }
             let last = length == piece.remaining();
-            frame::put_data(
-                self.io.outgoing(),
-                stream.id,
-                &piece.chunk()[..length],
-                end && last,
-            );
+            let flags = if end && last { frame::END_STREAM } else { 0 };
+            frame::put_head(self.io.outgoing(), length, Kind::Data, flags, stream.id);
+            self.io.append(piece.copy_to_bytes(length), b"");
             window.spend(length);
             stream.window.set(window);
             self.window.spend(length);
-            piece.advance(length);
             if last {
                 self.sent(stream, end);
                 return Poll::Ready(());
@@ -338,7 +334,7 @@ impl Session {
 
     /// Wakes streams that wait for room, as far as there is some.
     pub(super) fn wake_waiting(&mut self) {
-        if !self.io.can_append() || self.window.room() == 0 {
+        if !self.io.has_room() || self.window.room() == 0 {
             return;
         }
         for _ in 0..WOKEN_AT_ONCE {

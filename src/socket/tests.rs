@@ -1,0 +1,62 @@
+//! What is appended comes out, in order, however it is cut.
+
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use tokio::io::AsyncReadExt;
+
+use super::{Buffered, Stream};
+
+#[tokio::test]
+async fn pieces_of_every_size_come_out_in_order() {
+    for (room, seed) in [(1, 1), (100, 2), (10_000, 3), (1 << 20, 4)] {
+        let (ours, mut theirs) = tokio::io::duplex(room);
+        let mut io = Buffered::new(Stream::Upgraded(Box::new(ours)));
+        let mut expected = Vec::new();
+        let mut number: usize = seed;
+        let mut next = |below: usize| {
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (number >> 33) % below
+        };
+        // The slow ones say less.
+        let rounds = if room == 1 { 3 } else { 30 };
+        for round in 0..rounds {
+            for _ in 0..next(8) {
+                let length = [next(20), next(8000), 8193 + next(20_000)][next(3)];
+                let piece: Vec<u8> = (0..length)
+                    .map(|at| (at + round).to_le_bytes()[0])
+                    .collect();
+                let tail: &'static [u8] = [&b""[..], b"\r\n"][next(2)];
+                if next(2) == 0 {
+                    io.outgoing().extend_from_slice(b"head");
+                    expected.extend_from_slice(b"head");
+                }
+                expected.extend_from_slice(&piece);
+                expected.extend_from_slice(tail);
+                io.append(Bytes::from(piece), tail);
+            }
+            let mut come = vec![0; expected.len()];
+            let flush = poll_fn(|cx| io.poll_flush(cx));
+            let (flushed, read) = tokio::join!(flush, theirs.read_exact(&mut come));
+            assert!(flushed.is_ok() && read.is_ok());
+            assert!(come == expected, "round {round} through {room}");
+            assert!(io.is_flushed() && io.can_append() && io.has_room());
+            expected.clear();
+        }
+    }
+}
+
+#[test]
+fn room_is_for_so_many_bytes_wherever_they_wait() {
+    let (ours, _theirs) = tokio::io::duplex(1);
+    let mut io = Buffered::new(Stream::Upgraded(Box::new(ours)));
+    let mut pieces = 0;
+    while io.has_room() {
+        io.append(Bytes::from(vec![b'x'; 10_000]), b"\r\n");
+        pieces += 1;
+    }
+    assert_eq!(pieces, 14, "of 128 KiB");
+    assert!(!io.can_append() && !io.is_flushed());
+}
