@@ -388,11 +388,6 @@ impl Buffered {
     pub fn stream(&self) -> &Stream {
         &self.stream
     }
-
-    /// Takes the stream apart: what was received goes with it.
-    pub fn into_parts(self) -> (Stream, Bytes) {
-        (self.stream, self.read.freeze())
-    }
 }
 
 thread_local! {

@@ -189,11 +189,9 @@ impl Session {
         length: Option<u64>,
         end: bool,
     ) {
-        self.fields.clear();
-        let fields = &mut self.fields;
-        response::encode_head(fields, &mut self.encoder, status, headers, length, end);
-        frame::put_block(self.io.outgoing(), stream.id, end, &self.fields);
-        self.sent(stream, end);
+        let mut block = std::mem::take(&mut self.fields);
+        response::encode_head(&mut block, &mut self.encoder, status, headers, length, end);
+        self.send_block(stream, block, end);
     }
 
     /// Appends as much of a piece of the body as there is room for; ready when that was all of
@@ -233,10 +231,19 @@ impl Session {
 
     /// Appends trailers, which are the end of the response.
     pub(super) fn send_trailers(&mut self, stream: &Stream, trailers: &HeaderMap) {
-        self.fields.clear();
-        response::encode_trailers(&mut self.fields, &mut self.encoder, trailers);
-        frame::put_block(self.io.outgoing(), stream.id, true, &self.fields);
-        self.sent(stream, true);
+        let mut block = std::mem::take(&mut self.fields);
+        response::encode_trailers(&mut block, &mut self.encoder, trailers);
+        self.send_block(stream, block, true);
+    }
+
+    fn send_block(&mut self, stream: &Stream, mut block: Vec<u8>, end: bool) {
+        frame::put_block(self.io.outgoing(), stream.id, end, &block);
+        // What has grown large is not kept.
+        if block.capacity() <= frame::PAYLOAD_MAX {
+            block.clear();
+            self.fields = block;
+        }
+        self.sent(stream, end);
     }
 
     fn sent(&mut self, stream: &Stream, end: bool) {

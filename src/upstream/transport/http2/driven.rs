@@ -11,9 +11,10 @@ use std::{
 };
 
 use hyper::client::conn::http2;
+use hyper_util::rt::TokioIo;
 
 use super::shared_upload::SharedUpload;
-use crate::{exchange::Failure, server::task, socket::HyperStream, upstream::shared::PoolShared};
+use crate::{exchange::Failure, server::task, socket::Stream, upstream::shared::PoolShared};
 
 /// hyper's side of a connection, which its task drives and everyone may ask.
 pub(super) struct Driven {
@@ -32,7 +33,7 @@ impl fmt::Debug for Driven {
     }
 }
 
-type Driver = http2::Connection<HyperStream, SharedUpload, Watched>;
+type Driver = http2::Connection<TokioIo<Stream>, SharedUpload, Watched>;
 
 impl Driven {
     pub(super) fn new(pool: Arc<PoolShared>) -> Self {

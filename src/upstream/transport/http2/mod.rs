@@ -23,6 +23,7 @@ use ::http::{Request, Response, Uri, Version, header};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use driven::{Driven, Watched};
@@ -34,7 +35,7 @@ use crate::{
     exchange::{BadRequest, Body, Failure},
     http::{Headers, forwarded::Scheme},
     server::task,
-    socket::{HyperStream, Stream},
+    socket::Stream,
     timer,
     upstream::{connect::ConnectionGuard, shared::PoolShared},
 };
@@ -76,7 +77,7 @@ impl Http2Connection {
         security: u64,
         deadline: Instant,
     ) -> Result<Rc<Self>, Failure> {
-        let io = HyperStream::new(stream, Bytes::new());
+        let io = TokioIo::new(stream);
         let driven = Rc::new(Driven::new(pool));
         let handshake = http2::Builder::new(Watched(Rc::downgrade(&driven)))
             .initial_stream_window_size(STREAM_WINDOW)
