@@ -33,7 +33,7 @@ use tokio::time::Instant;
 
 pub use body::Http2RequestBody;
 pub use interim::StreamInterim;
-use session::{Leaving, Session, Shared};
+use session::{Begun, Leaving, Session, Shared};
 
 use super::Connection;
 use crate::{
@@ -119,27 +119,27 @@ impl Server {
         if self.shared.connection.is_closing() {
             session.tell_to_leave();
         }
+        // What was read to see which protocol it is.
+        let mut has_come = session.begun == Begun::Nothing && session.io.has_received();
         let mut all_read = false;
         for _ in 0..READS_AT_ONCE {
             // What is answered at once must have room.
             if !session.io.has_room() {
                 break;
             }
-            match session.io.poll_fill_some(cx) {
-                Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ended::There),
-                Poll::Pending => {
-                    all_read = true;
-                    break;
+            if !std::mem::take(&mut has_come) {
+                match session.io.poll_fill_some(cx) {
+                    Poll::Ready(Ok(1..)) => {}
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ended::There),
+                    Poll::Pending => {
+                        all_read = true;
+                        break;
+                    }
                 }
             }
             let mut open = |opened| exchange::start(&self.shared, opened);
             if let Err(reason) = session.receive(timer::now(), &mut open) {
-                if let Some(flood) = session.meter.flood() {
-                    let connection = &self.shared.connection;
-                    let metrics = connection.worker.metrics();
-                    metrics.flooded(&connection.known_listener().name, flood);
-                }
+                self.count_flood(session);
                 return Poll::Ready(Ended::Here(reason));
             }
         }
@@ -154,6 +154,14 @@ impl Server {
             return Poll::Ready(Ended::Here(Reason::NoError));
         }
         Poll::Pending
+    }
+
+    fn count_flood(&self, session: &Session) {
+        if let Some(flood) = session.meter.flood() {
+            let connection = &self.shared.connection;
+            let metrics = connection.worker.metrics();
+            metrics.flooded(&connection.known_listener().name, flood);
+        }
     }
 
     /// Lets the client go when it has been here for long enough, or has nothing to say.

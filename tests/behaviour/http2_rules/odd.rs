@@ -91,3 +91,25 @@ async fn who_waits_for_leave_to_send_a_body_gets_it() {
     assert_eq!(app.only().body, b"body");
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn who_says_everything_at_once_need_say_nothing_more() {
+    let (proxy, _app, _gate) = started().await;
+    let block = get_block("/");
+    let length = u8::try_from(block.len()).unwrap();
+    let said = [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        &[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0],
+        &[0, 0, length, HEADERS, WHOLE, 0, 0, 0, 1],
+        &block,
+    ];
+    let mut client = proxy.raw_client().await;
+    client.send(said.concat()).await;
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"app") {
+        let byte = client.bytes(1).await;
+        heard.extend(byte.expect("the rest of an answer"));
+    }
+    drop(client);
+    proxy.finish().await;
+}
