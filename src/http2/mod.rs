@@ -22,6 +22,9 @@ pub mod request;
 pub mod response;
 pub mod window;
 
+/// What a client says first (section 3.4).
+pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// Why a stream or a connection ends (section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

@@ -12,7 +12,7 @@ use crate::{
         authority::Authority,
         headers::{BYTES_MAX, LINES_MAX, NAME_BYTES_MAX},
     },
-    http1::HeadLimits,
+    http1::{HeadLimits, framing::decimal},
 };
 
 /// The head of a request.
@@ -299,14 +299,6 @@ impl<'a> Reader<'a> {
 fn is_scheme(value: &[u8]) -> bool {
     let more = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     value.first().is_some_and(u8::is_ascii_alphabetic) && value.iter().all(more)
-}
-
-/// Digits and nothing else (RFC 9110 section 8.6).
-fn decimal(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Fields that are looked at while the head is read.

@@ -18,3 +18,10 @@ mod tls;
 pub use connection::Connection;
 pub use http2::{Http2RequestBody, StreamInterim};
 pub use request_body::{Exchanging, RequestBody};
+
+/// Whether an answer has no body whatever its fields say (RFC 9112 section 6.3).
+fn is_bodiless(method: &::http::Method, status: ::http::StatusCode) -> bool {
+    *method == ::http::Method::HEAD
+        || status == ::http::StatusCode::NO_CONTENT
+        || status == ::http::StatusCode::NOT_MODIFIED
+}

@@ -7,7 +7,7 @@ use std::{future::poll_fn, task::Poll};
 
 use tokio::time::Instant;
 
-use crate::{socket::Buffered, timer::Timeout};
+use crate::{http2::PREFACE, socket::Buffered, timer::Timeout};
 
 /// What the first bytes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,5 +57,3 @@ pub(super) async fn detect(
     })
     .await
 }
-
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

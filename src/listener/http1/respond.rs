@@ -11,7 +11,7 @@ use ::http::{Method, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use super::super::Exchanging;
+use super::super::{Exchanging, is_bodiless};
 use crate::{
     exchange::{Failure, Response},
     http::websocket,
@@ -236,10 +236,7 @@ impl Server {
 }
 
 fn framing_of(outgoing: &Outgoing, status: StatusCode, method: &Method) -> Framing {
-    let bodiless = *method == Method::HEAD
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED;
-    if bodiless {
+    if is_bodiless(method, status) {
         return Framing::None;
     }
     match outgoing.size_hint().exact() {

@@ -15,6 +15,7 @@ use crate::{
     exchange::{Body, Failure, Request, Response},
     http::Known,
     http2::request::{Protocol, RequestHead},
+    listener::is_bodiless,
     proxy::{self, Outgoing},
     server::task,
     timer::Timeout,
@@ -114,10 +115,7 @@ impl Exchange {
             headers,
             body: mut outgoing,
         } = response;
-        let bodiless = *method == Method::HEAD
-            || status == StatusCode::NO_CONTENT
-            || status == StatusCode::NOT_MODIFIED;
-        let end = bodiless || outgoing.is_end_stream();
+        let end = is_bodiless(method, status) || outgoing.is_end_stream();
         let length = outgoing.size_hint().exact().filter(|_| !end);
         {
             let mut session = self.shared.session.borrow_mut();

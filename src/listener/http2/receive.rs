@@ -11,7 +11,7 @@ use super::{
 use crate::{
     exchange::BadRequest,
     http2::{
-        Fault, Reason, frame,
+        Fault, PREFACE, Reason, frame,
         frame::{ACK, END_HEADERS, END_STREAM, FrameHead, HEAD_BYTES, Kind, STREAM_MAX, setting},
         request::{HeadFault, RequestHead, read_request, read_trailers},
     },
@@ -448,8 +448,6 @@ impl Session {
     }
 }
 
-/// What a client says first (section 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// From this size on bytes of a body are not copied out of what was read.
 const LARGE: usize = 4 * 1024;
 /// Frames of a field block, beyond those that it needs.

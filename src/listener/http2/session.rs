@@ -277,7 +277,7 @@ impl Session {
         self.notify();
     }
 
-    /// Forgets a stream that both sides have ended, or one.
+    /// Forgets a stream: nothing can come or go on it any more.
     pub(super) fn close(&mut self, stream: &Stream) {
         self.streams.remove(&stream.id);
     }
