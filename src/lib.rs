@@ -28,6 +28,7 @@ pub mod http;
 pub mod http1;
 pub mod http2;
 pub mod listener;
+mod memory;
 pub mod proxy;
 pub mod proxy_protocol;
 pub mod resilience;

@@ -82,10 +82,13 @@ pub(super) fn tokens(value: Value<'_>) -> impl Iterator<Item = &[u8]> {
 
 /// Removes what Connection names, as far as a peer may name it.
 fn strip_named(headers: &mut Headers, switching: Switching) {
+    let is_common = |value: Value<'_>| is_common_option(value.as_bytes());
+    // Nearly all have one option, and this one names no field.
+    if headers.get_all(Known::Connection).all(is_common) {
+        return;
+    }
     let named: SmallVec<[HeaderName; 2]> = headers
         .get_all(Known::Connection)
-        // Nearly all have one option, and this one names no field.
-        .filter(|value| !is_common_option(value.as_bytes()))
         .flat_map(tokens)
         .filter(|token| !is_common_option(token))
         // What is no field name is no field either.

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     exchange::{BadRequest, Failure},
+    memory,
     server::{Worker, task},
     socket::{Buffered, Stream},
     state::{BindAddress, Listener},
@@ -165,7 +166,7 @@ fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: So
     let connection = worker.open(listener, peer, local);
     let served = Rc::clone(&connection);
     // It is large: what starts it moves only the box.
-    let serving = Box::pin(async move {
+    let serving = memory::pinned(|| async move {
         let _guard = guard;
         let _entry = Entry(Rc::clone(&served));
         serve(served, stream).await;

@@ -12,6 +12,7 @@ use crate::{
     exchange::{Exchange, Request, RequestLine},
     http::{Headers, Known, forwarded, grpc, request_id::RequestId},
     listener::Connection,
+    memory,
     state::LocalSnapshot,
     timer,
 };
@@ -29,20 +30,21 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
     let call = request
         .map(|request| &request.headers)
         .filter(|headers| grpc::is_grpc(headers));
-    let exchange = Box::new(Exchange {
+    let scheme = match request {
+        Some(request) => forwarded::client_scheme(
+            connection.scheme(),
+            trusted.trust(connection.peer()),
+            &request.headers,
+        ),
+        None => connection.scheme(),
+    };
+    let exchange = memory::boxed(|| Exchange {
         listener,
         started,
         request_id: request_id_of(connection, &snapshot, request),
         peer: connection.peer(),
         client,
-        scheme: match request {
-            Some(request) => forwarded::client_scheme(
-                connection.scheme(),
-                trusted.trust(connection.peer()),
-                &request.headers,
-            ),
-            None => connection.scheme(),
-        },
+        scheme,
         tls: connection.tls.get().cloned(),
         request: request_line(&snapshot, request),
         decision: None,

@@ -125,12 +125,14 @@ pub fn client_scheme(own: Scheme, trust: Trust, headers: &Headers) -> Scheme {
     }
 }
 
+/// `for=…;proto=…`: the longest, of an IPv6 address and `https`, has 59 bytes.
+type ElementText = SmallVec<[u8; 64]>;
+
 /// What one connection adds to the forwarding fields of its requests; made once for it.
 #[derive(Clone, Debug)]
 pub struct Hop {
     scheme: Scheme,
-    /// `for=…;proto=…`, as in `Forwarded`.
-    element: Box<[u8]>,
+    element: ElementText,
     /// Where the address of the peer is in it, which is all of `X-Forwarded-For`.
     address: Range<usize>,
 }
@@ -142,7 +144,7 @@ impl Hop {
             IpAddr::V4(_) => ("for=", ";proto="),
             IpAddr::V6(_) => ("for=\"[", "]\";proto="),
         };
-        let mut element = Vec::with_capacity(ELEMENT_BYTES);
+        let mut element = ElementText::new();
         element.extend_from_slice(opening.as_bytes());
         write_address(&mut element, peer.to_canonical());
         let address = opening.len()..element.len();
@@ -150,7 +152,7 @@ impl Hop {
         element.extend_from_slice(scheme.as_str().as_bytes());
         Self {
             scheme,
-            element: element.into(),
+            element,
             address,
         }
     }
@@ -216,7 +218,7 @@ impl Hop {
 
 /// Writes an address; one of IPv4 without the machinery of formatting, which a new
 /// connection would feel.
-fn write_address(text: &mut Vec<u8>, address: IpAddr) {
+fn write_address(text: &mut ElementText, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
             for (place, octet) in address.octets().into_iter().enumerate() {
@@ -285,8 +287,6 @@ const FORGEABLE: Names = Names::of(&[
 ]);
 const FORGEABLE_PREFIX: &[u8] = b"x-forwarded-";
 
-/// Room for the longest element.
-const ELEMENT_BYTES: usize = 64;
 /// Hops that a walk takes at most; no path through proxies is that long.
 const HOPS_MAX: usize = 64;
 

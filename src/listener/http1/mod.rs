@@ -18,7 +18,7 @@ use super::{Connection, Exchanging, RequestBody};
 use crate::{
     exchange::{BadRequest, Body, Failure, Request},
     http1::{Framing, RequestHead},
-    proxy,
+    memory, proxy,
     socket::Buffered,
     state::Listener,
     timer::{self, Timeout},
@@ -112,7 +112,7 @@ impl Server {
                 connection.interim.open();
             }
             // In memory of its own: a connection that waits for a request does without.
-            let mut serving = Box::pin(proxy::serve(&connection, request));
+            let mut serving = memory::pinned(|| proxy::serve(&connection, request));
             let served = self.unless_gone(serving.as_mut(), asked.version).await;
             connection.interim.close();
             match served {
@@ -144,9 +144,10 @@ impl Server {
             RequestBody::start(&self.shared, Framing::None, &listener.head, Duration::ZERO);
             Body::Empty
         };
-        Ok(Box::new(Request {
+        let uri = Uri::from_maybe_shared(head.target).map_err(|_| BadRequest::Target)?;
+        Ok(memory::boxed(|| Request {
             method: head.method,
-            uri: Uri::from_maybe_shared(head.target).map_err(|_| BadRequest::Target)?,
+            uri,
             version: head.version,
             headers: head.headers,
             body,

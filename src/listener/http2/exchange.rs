@@ -16,6 +16,7 @@ use crate::{
     http::Known,
     http2::request::{Protocol, RequestHead},
     listener::is_bodiless,
+    memory,
     proxy::{self, Outgoing},
     server::task,
     timer::Timeout,
@@ -66,7 +67,7 @@ impl Exchange {
             arriving.expects_continue = head.headers.contains(Known::Expect);
             Body::Http2Request(Http2RequestBody::new(&self.shared, &self.stream))
         };
-        let mut request = Box::new(Request {
+        let mut request = memory::boxed(|| Request {
             method: head.method,
             uri: head.target,
             version: Version::HTTP_2,
@@ -85,7 +86,7 @@ impl Exchange {
 
     async fn serve(self, request: Box<Request>, asked: Asked) {
         let served = {
-            let mut serving = Box::pin(proxy::serve(&self.shared.connection, request));
+            let mut serving = memory::pinned(|| proxy::serve(&self.shared.connection, request));
             poll_fn(|cx| match self.stream.poll_over(cx) {
                 Poll::Ready(()) => Poll::Ready(None),
                 Poll::Pending => serving.as_mut().poll(cx).map(Some),

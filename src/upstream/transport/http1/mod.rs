@@ -27,6 +27,7 @@ use crate::{
         BodyDecoder, BodyEncoder, Decoded, Framing, HeadLimits, ResponseFault, ResponseHead,
         encode_request_head, parse_response_head,
     },
+    memory,
     socket::Buffered,
     upstream::idle::LocalEndpoint,
 };
@@ -173,7 +174,7 @@ impl Call {
                 Body::Tunnel(Box::new(Tunnel::new(io, counted)))
             })
         } else {
-            let mut body = Box::new(ResponseBody {
+            let mut body = memory::boxed(|| ResponseBody {
                 decoder: BodyDecoder::new(head.framing, limits),
                 length: match head.framing {
                     Framing::Length(length) => Some(length),
