@@ -184,43 +184,71 @@ impl Drop for Entry {
     }
 }
 
-/// Serves a connection, step by step: who it is, TLS, then what it speaks.
-async fn serve(connection: Rc<Connection>, mut stream: Stream) {
-    let listener = connection.known_listener();
-    if !proxy_protocol::introduce(&connection, &listener, &mut stream).await {
-        return;
-    }
-    match &listener.tls {
-        Some(tls) => secure(connection, &listener, stream, tls).await,
-        None => speak(connection, &listener, Buffered::new(stream)).await,
+/// What is spoken on a connection.
+enum Spoken {
+    Http1(http1::Server),
+    Http2(http2::Server),
+    /// Nothing that is served.
+    Nothing,
+}
+
+/// Serves a connection.
+async fn serve(connection: Rc<Connection>, stream: Stream) {
+    let mut spoken = greet(connection, stream).await;
+    match &mut spoken {
+        Spoken::Http1(server) => server.serve().await,
+        Spoken::Http2(server) => server.serve().await,
+        Spoken::Nothing => {}
     }
 }
 
-async fn secure(connection: Rc<Connection>, listener: &Listener, stream: Stream, tls: &ServerTls) {
+/// Finds out what a connection is, step by step: who it comes from, TLS, then what it speaks.
+async fn greet(connection: Rc<Connection>, mut stream: Stream) -> Spoken {
+    let listener = connection.known_listener();
+    if !proxy_protocol::introduce(&connection, &listener, &mut stream).await {
+        return Spoken::Nothing;
+    }
+    match &listener.tls {
+        Some(tls) => secure(connection, &listener, stream, tls).await,
+        None if !listener.http2 => {
+            Spoken::Http1(http1::Server::new(connection, Buffered::new(stream)))
+        }
+        None => detect(connection, &listener, stream).await,
+    }
+}
+
+async fn secure(
+    connection: Rc<Connection>,
+    listener: &Listener,
+    stream: Stream,
+    tls: &ServerTls,
+) -> Spoken {
     // In memory of its own, which is given back when the hands are shaken.
     match Box::pin(tls::shake(&connection, stream, tls)).await {
         Shaken::Secure(stream, session) => {
             let http2 = session.http2;
             // Set once: this task is the only one that shakes hands on it.
             let _ = connection.tls.set(session);
+            let io = Buffered::new(stream);
             if http2 {
-                http2::serve(connection, Buffered::new(stream)).await;
+                Spoken::Http2(http2::Server::new(connection, io))
             } else if listener.http1 {
-                http1::serve(connection, Buffered::new(stream)).await;
+                Spoken::Http1(http1::Server::new(connection, io))
+            } else {
+                Spoken::Nothing
             }
         }
         Shaken::Plain(stream) => {
             let failure = BadRequest::NotTls.into();
-            http1::refuse(connection, Buffered::new(stream), failure).await;
+            Box::pin(http1::refuse(connection, Buffered::new(stream), failure)).await;
+            Spoken::Nothing
         }
-        Shaken::Failed => {}
+        Shaken::Failed => Spoken::Nothing,
     }
 }
 
-async fn speak(connection: Rc<Connection>, listener: &Listener, mut io: Buffered) {
-    if listener.http1 && !listener.http2 {
-        return http1::serve(connection, io).await;
-    }
+async fn detect(connection: Rc<Connection>, listener: &Listener, stream: Stream) -> Spoken {
+    let mut io = Buffered::new(stream);
     let deadline = Instant::now() + listener.timeouts.head;
     let spoken = protocol::detect(&mut io, deadline, |cx| {
         connection.watch(cx);
@@ -228,9 +256,11 @@ async fn speak(connection: Rc<Connection>, listener: &Listener, mut io: Buffered
     })
     .await;
     match spoken {
-        protocol::Protocol::Http1 if listener.http1 => http1::serve(connection, io).await,
-        protocol::Protocol::Http2 => http2::serve(connection, io).await,
-        protocol::Protocol::Http1 | protocol::Protocol::Silent => {}
+        protocol::Protocol::Http1 if listener.http1 => {
+            Spoken::Http1(http1::Server::new(connection, io))
+        }
+        protocol::Protocol::Http2 => Spoken::Http2(http2::Server::new(connection, io)),
+        protocol::Protocol::Http1 | protocol::Protocol::Silent => Spoken::Nothing,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod connection;
 mod http1;
 mod http2;
 pub mod inherited;
+mod linger;
 mod protocol;
 mod proxy_protocol;
 mod request_body;

@@ -16,9 +16,10 @@ use arrival::Arrival;
 
 use super::{Connection, Exchanging, RequestBody};
 use crate::{
-    exchange::{BadRequest, Body, Failure, Request},
+    exchange::{BadRequest, Body, Failure, Request, Response},
     http1::{Framing, RequestHead},
-    memory, proxy,
+    memory,
+    proxy::{self, Outgoing},
     socket::Buffered,
     state::Listener,
     timer::{self, Timeout},
@@ -27,17 +28,13 @@ use crate::{
 /// Tells a client why its connection is not served, and closes it.
 pub(super) async fn refuse(connection: Rc<Connection>, io: Buffered, failure: Failure) {
     let mut server = Server::new(connection, io);
-    server.refuse(failure).await;
+    if server.refuse(failure).await == Next::Linger {
+        server.linger().await;
+    }
 }
 
-/// Serves a connection until it closes.
-pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
-    connection.protocol.set("HTTP/1.1");
-    let mut server = Server::new(connection, io);
-    while let Next::Another = server.exchange().await {}
-}
-
-struct Server {
+/// A connection that speaks HTTP/1.1.
+pub(super) struct Server {
     connection: Rc<Connection>,
     shared: Rc<RefCell<Exchanging>>,
     scanned: usize,
@@ -50,6 +47,8 @@ struct Server {
 enum Next {
     /// Another request on the connection.
     Another,
+    /// Nothing, but the client may still be writing.
+    Linger,
     /// Nothing: the connection is closed or has become something else.
     End,
 }
@@ -62,7 +61,7 @@ enum Sent {
 }
 
 impl Server {
-    fn new(connection: Rc<Connection>, io: Buffered) -> Self {
+    pub(super) fn new(connection: Rc<Connection>, io: Buffered) -> Self {
         let listener = connection.known_listener();
         Self {
             shared: Rc::new(RefCell::new(Exchanging::new(io, &listener.head))),
@@ -73,10 +72,44 @@ impl Server {
         }
     }
 
+    /// Serves the connection until it closes.
+    pub(super) async fn serve(&mut self) {
+        self.connection.protocol.set("HTTP/1.1");
+        loop {
+            match self.exchange().await {
+                Next::Another => {}
+                Next::Linger => return self.linger().await,
+                Next::End => return,
+            }
+        }
+    }
+
     async fn exchange(&mut self) -> Next {
         let arrival = self.arrival().await;
-        let snapshot = self.connection.worker.snapshot();
-        let listener = self.connection.listener(&snapshot);
+        let listener = {
+            let snapshot = self.connection.worker.snapshot();
+            self.connection.listener(&snapshot)
+        };
+        let (asked, request) = match self.take(arrival, &listener) {
+            Taken::Request(asked, request) => (asked, request),
+            // In memory of its own, as all that is rare: connections are many.
+            Taken::Refused(failure) => return Box::pin(self.refuse(failure)).await,
+            Taken::Nothing => return Next::End,
+        };
+        let Some(mut response) = self.walk(request, asked.version).await else {
+            return Next::End;
+        };
+        let status = response.status;
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return Box::pin(self.switch(response)).await;
+        }
+        let persist = asked.keep_alive && self.may_persist(&listener);
+        self.respond(&mut response, &asked, persist, &listener)
+            .await
+    }
+
+    /// Makes a request of what has arrived.
+    fn take(&mut self, arrival: Arrival, listener: &Listener) -> Taken {
         let head = match arrival {
             Arrival::Head(head) => head,
             Arrival::NotPlain => {
@@ -86,13 +119,13 @@ impl Server {
                     listener = %listener.name, peer = %self.connection.peer(),
                     "TLS was spoken to a listener without it"
                 );
-                return Next::End;
+                return Taken::Nothing;
             }
             Arrival::Over => {
                 self.shared.borrow_mut().io.say_goodbye();
-                return Next::End;
+                return Taken::Nothing;
             }
-            Arrival::Refused(failure) => return Box::pin(self.refuse(failure)).await,
+            Arrival::Refused(failure) => return Taken::Refused(failure),
         };
         self.first = false;
         self.count_request();
@@ -101,31 +134,28 @@ impl Server {
             version: head.version,
             keep_alive: head.keep_alive,
         };
-        let request = match self.request(head, &listener) {
-            Ok(request) => request,
-            Err(rule) => return Box::pin(self.refuse(rule.into())).await,
-        };
-        let response = {
-            let connection = Rc::clone(&self.connection);
-            // HTTP/1.0 has no interim responses (RFC 9110 section 15.2).
-            if asked.version == Version::HTTP_11 {
-                connection.interim.open();
-            }
-            // In memory of its own: a connection that waits for a request does without.
-            let mut serving = memory::pinned(|| proxy::serve(&connection, request));
-            let served = self.unless_gone(serving.as_mut(), asked.version).await;
-            connection.interim.close();
-            match served {
-                Some(response) => response,
-                None => return Next::End,
-            }
-        };
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            // In memory of its own, as all that is rare: connections are many.
-            return Box::pin(self.switch(response)).await;
+        match self.request(head, listener) {
+            Ok(request) => Taken::Request(asked, request),
+            Err(rule) => Taken::Refused(rule.into()),
         }
-        let persist = asked.keep_alive && self.may_persist(&listener);
-        self.respond(response, &asked, persist, &listener).await
+    }
+
+    /// Has a request answered; no answer once the client has left.
+    async fn walk(
+        &mut self,
+        request: Box<Request>,
+        version: Version,
+    ) -> Option<Response<Outgoing>> {
+        let connection = Rc::clone(&self.connection);
+        // HTTP/1.0 has no interim responses (RFC 9110 section 15.2).
+        if version == Version::HTTP_11 {
+            connection.interim.open();
+        }
+        // In memory of its own: a connection that waits for a request does without.
+        let mut serving = memory::pinned(|| proxy::serve(&connection, request));
+        let served = self.unless_gone(serving.as_mut(), version).await;
+        connection.interim.close();
+        served
     }
 
     fn request(&self, head: RequestHead, listener: &Listener) -> Result<Box<Request>, BadRequest> {
@@ -173,15 +203,25 @@ impl Server {
     async fn refuse(&mut self, failure: Failure) -> Next {
         self.count_request();
         self.shared.borrow_mut().broken = true;
-        let response = proxy::refuse(&self.connection, failure);
+        let mut response = proxy::refuse(&self.connection, failure);
         let asked = Asked {
             method: Method::GET,
             version: Version::HTTP_11,
             keep_alive: true,
         };
         let listener = self.connection.known_listener();
-        self.respond(response, &asked, false, &listener).await
+        self.respond(&mut response, &asked, false, &listener).await
     }
+}
+
+/// What has arrived.
+enum Taken {
+    /// A request, for the walk.
+    Request(Asked, Box<Request>),
+    /// No request, and the client is told why.
+    Refused(Failure),
+    /// Nothing, and nobody waits for an answer.
+    Nothing,
 }
 
 /// What of the request decides about the form of the response.

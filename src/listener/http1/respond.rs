@@ -11,7 +11,7 @@ use ::http::{Method, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use super::super::{Exchanging, is_bodiless};
+use super::super::{Exchanging, is_bodiless, linger::Linger};
 use crate::{
     exchange::{Failure, Response},
     http::websocket,
@@ -24,10 +24,11 @@ use crate::{
 use super::{Asked, Next, READ_AHEAD_MAX, Sent, Server};
 
 impl Server {
-    /// Writes a response and settles what becomes of the connection.
+    /// Writes a response and settles what becomes of the connection. The response stays where
+    /// it is: there are many connections, and each has room for one.
     pub(super) async fn respond(
         &mut self,
-        response: Response<Outgoing>,
+        response: &mut Response<Outgoing>,
         asked: &Asked,
         persist: bool,
         listener: &Listener,
@@ -35,9 +36,10 @@ impl Server {
         let Response {
             status,
             headers,
-            body: mut outgoing,
+            body: outgoing,
         } = response;
-        let framing = framing_of(&outgoing, status, &asked.method).towards(asked.version);
+        let status = *status;
+        let framing = framing_of(outgoing, status, &asked.method).towards(asked.version);
         let unread = {
             let mut exchanging = self.shared.borrow_mut();
             exchanging.answered = true;
@@ -52,7 +54,7 @@ impl Server {
                 exchanging.io.outgoing(),
                 asked.version,
                 status,
-                &headers,
+                headers,
                 &framing,
                 if close {
                     KeepAlive::Close
@@ -63,9 +65,9 @@ impl Server {
             );
         }
         // Its memory is for the next head; a body may take long.
-        drop(headers);
+        drop(std::mem::take(headers));
         let sent = self
-            .send(&mut outgoing, framing, listener.timeouts.body_idle)
+            .send(outgoing, framing, listener.timeouts.body_idle)
             .await;
         let (received_all, bytes_in) = {
             let exchanging = self.shared.borrow();
@@ -73,7 +75,6 @@ impl Server {
             (all, exchanging.body_bytes)
         };
         outgoing.set_bytes_in(bytes_in);
-        drop(outgoing);
         match sent {
             Sent::Cut => {
                 self.shared.borrow().io.stream().reset();
@@ -82,10 +83,7 @@ impl Server {
             // The client has said that nothing more comes, and nothing has: no answer of ours
             // can be lost to a reset.
             Sent::Whole if received_all && !asked.keep_alive && self.is_spent() => Next::End,
-            Sent::Whole if close || !received_all => {
-                self.linger().await;
-                Next::End
-            }
+            Sent::Whole if close || !received_all => Next::Linger,
             Sent::Whole => Next::Another,
         }
     }
@@ -157,37 +155,13 @@ impl Server {
         !io.has_received() && !io.stream().holds_back()
     }
 
-    /// Ends our direction and reads on for a while, so that the answer is not lost to a reset
-    /// (RFC 9112 section 9.6).
-    async fn linger(&mut self) {
-        let deadline = Instant::now() + LINGER;
+    /// Ends our direction and reads on for a while.
+    pub(super) async fn linger(&mut self) {
         let Self {
             shared, timeout, ..
         } = self;
-        let mut discarded = 0;
-        let mut shut = false;
-        poll_fn(|cx| {
-            let io = &mut shared.borrow_mut().io;
-            if !shut {
-                match io.poll_shutdown(cx) {
-                    Poll::Ready(Ok(())) => shut = true,
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => {}
-                }
-            }
-            while discarded < LINGER_BYTES_MAX {
-                match io.poll_fill(cx) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
-                    Poll::Ready(Ok(count)) => {
-                        discarded += count;
-                        io.received().clear();
-                    }
-                    Poll::Pending => return timeout.poll_at(cx, deadline),
-                }
-            }
-            Poll::Ready(())
-        })
-        .await;
+        let mut linger = Linger::new();
+        poll_fn(|cx| linger.poll(&mut shared.borrow_mut().io, timeout, cx)).await;
     }
 
     /// Writes the 101 and joins the two connections (RFC 9110 section 7.8).
@@ -286,6 +260,3 @@ fn poll_reset(exchanging: &mut Exchanging, cx: &mut Context<'_>) -> Poll<Result<
     }
     Poll::Pending
 }
-
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES_MAX: usize = 1024 * 1024;

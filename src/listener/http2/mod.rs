@@ -25,7 +25,7 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -35,38 +35,15 @@ pub use body::Http2RequestBody;
 pub use interim::StreamInterim;
 use session::{Begun, Leaving, Session, Shared};
 
-use super::Connection;
+use super::{Connection, linger::Linger};
 use crate::{
     http2::{Reason, frame},
     socket::Buffered,
     timer::{self, Timeout},
 };
 
-/// Serves a connection until it closes; a drain lets its streams finish first.
-pub(super) async fn serve(connection: Rc<Connection>, io: Buffered) {
-    connection.protocol.set("HTTP/2.0");
-    let listener = connection.known_listener();
-    let session = Session::new(io, &listener, connection.since);
-    let mut server = Server {
-        shared: Rc::new(Shared {
-            connection,
-            session: RefCell::new(session),
-        }),
-        timeout: Timeout::new(),
-        quiet_since: timer::now(),
-        requests_seen: 0,
-        told_at: None,
-        cut_since: None,
-    };
-    let ended = poll_fn(|cx| server.poll(cx)).await;
-    server.shared.session.borrow_mut().end();
-    if let Ended::Here(reason) = ended {
-        server.say_goodbye(reason).await;
-    }
-}
-
-/// The connection's task.
-struct Server {
+/// A connection that speaks HTTP/2.
+pub(super) struct Server {
     shared: Rc<Shared>,
     timeout: Timeout,
     /// Since when no request has come, and none is under way.
@@ -90,6 +67,32 @@ enum Ended {
 }
 
 impl Server {
+    pub(super) fn new(connection: Rc<Connection>, io: Buffered) -> Self {
+        let listener = connection.known_listener();
+        let session = Session::new(io, &listener, connection.since);
+        Self {
+            shared: Rc::new(Shared {
+                connection,
+                session: RefCell::new(session),
+            }),
+            timeout: Timeout::new(),
+            quiet_since: timer::now(),
+            requests_seen: 0,
+            told_at: None,
+            cut_since: None,
+        }
+    }
+
+    /// Serves the connection until it closes; a drain lets its streams finish first.
+    pub(super) async fn serve(&mut self) {
+        self.shared.connection.protocol.set("HTTP/2.0");
+        let ended = poll_fn(|cx| self.poll(cx)).await;
+        self.shared.session.borrow_mut().end();
+        if let Ended::Here(reason) = ended {
+            self.say_goodbye(reason).await;
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let shared = Rc::clone(&self.shared);
         let connection = &shared.connection;
@@ -216,34 +219,8 @@ impl Server {
                 frame::put_go_away(session.io.outgoing(), session.last, reason);
             }
         }
-        let deadline = Instant::now() + LINGER;
-        let timeout = &mut self.timeout;
-        let mut discarded = 0;
-        let mut shut = false;
-        poll_fn(|cx| {
-            if timeout.poll_at(cx, deadline).is_ready() {
-                return Poll::Ready(());
-            }
-            let io = &mut shared.session.borrow_mut().io;
-            if !shut {
-                let flushed = ready!(io.poll_flush(cx));
-                if flushed.is_err() || ready!(io.poll_shutdown(cx)).is_err() {
-                    return Poll::Ready(());
-                }
-                shut = true;
-            }
-            while discarded < LINGER_BYTES_MAX {
-                match ready!(io.poll_fill_some(cx)) {
-                    Ok(0) | Err(_) => return Poll::Ready(()),
-                    Ok(count) => {
-                        discarded += count;
-                        io.received().clear();
-                    }
-                }
-            }
-            Poll::Ready(())
-        })
-        .await;
+        let mut linger = Linger::new();
+        poll_fn(|cx| linger.poll(&mut shared.session.borrow_mut().io, &mut self.timeout, cx)).await;
     }
 }
 
@@ -266,5 +243,3 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(1);
 /// How soon a deadline is looked at again.
 const AGAIN: Duration = Duration::from_secs(1);
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
