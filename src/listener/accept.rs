@@ -15,6 +15,7 @@ use std::{
 
 use socket2::Socket;
 use tokio::{
+    io::Interest,
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     time::Instant,
 };
@@ -59,6 +60,7 @@ impl Acceptor {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
+                await_first(&stream);
                 Ok((Stream::Tcp(stream), canonical(peer)))
             }
             Self::Unix(listener) => {
@@ -262,6 +264,15 @@ async fn detect(connection: Rc<Connection>, listener: &Listener, stream: Stream)
         protocol::Protocol::Http2 => Spoken::Http2(http2::Server::new(connection, io)),
         protocol::Protocol::Http1 | protocol::Protocol::Silent => Spoken::Nothing,
     }
+}
+
+/// Leaves the first look at a connection to the kernel.
+///
+/// The runtime takes it that a connection can be read as soon as it is accepted. Its client
+/// has just learnt of it: nearly always the read would find nothing and have to be repeated.
+fn await_first(stream: &TcpStream) {
+    let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+    let _ = stream.try_io(Interest::READABLE, nothing);
 }
 
 /// An IPv4 peer of an IPv6 socket is an IPv4 peer.
