@@ -15,7 +15,8 @@
 //!
 //! Around them: [`config`] turns text into types, [`state`] holds the compiled
 //! snapshot and what outlives it, [`resilience`] has the pure machines, [`server`]
-//! is the life of the process, [`admin`] and [`cli`] are for people.
+//! is the life of the process, [`admin`] and [`cli`] are for people. `timer`, `memory` and
+//! `wake` are tools that all of them use.
 
 #![forbid(unsafe_code)]
 
@@ -40,3 +41,4 @@ pub mod telemetry;
 pub mod timer;
 pub mod tls;
 pub mod upstream;
+mod wake;

@@ -29,6 +29,7 @@ use crate::{
     telemetry::metrics::Gauge,
     timer,
     tls::Session,
+    wake,
 };
 
 /// What is known of a downstream connection. One worker owns it.
@@ -278,13 +279,7 @@ impl Connection {
 
     /// Remembers whom [`Self::close`] has to wake.
     pub fn watch(&self, cx: &Context<'_>) {
-        let mut waker = self.waker.borrow_mut();
-        if !waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
-            *waker = Some(cx.waker().clone());
-        }
+        wake::remember(&mut self.waker.borrow_mut(), cx);
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     exchange::{Attempt, AttemptOutcome, Exchange, Failure, Side},
     http::{Known, grpc},
     http1::HeadLimits,
+    memory,
     resilience::{
         self, Connection as Carrier, Outcome as Ended, Response as Progress, Verdict, Written,
     },
@@ -202,7 +203,9 @@ impl Call<'_> {
                 } else {
                     Carrier::Reused
                 };
-                (carrier, connection.send(&request, upload, patience).await)
+                // In memory of its own: the walk would have room for it over HTTP/1.1 too.
+                let sending = memory::pinned(|| connection.send(&request, upload, patience));
+                (carrier, sending.await)
             }
         };
         match sent {

@@ -17,6 +17,7 @@ use std::{
 };
 
 use super::Apart;
+use crate::wake;
 
 /// One writer's place in the bursts of its thread.
 #[derive(Debug, Default)]
@@ -125,13 +126,7 @@ impl Burst {
 
     /// Everything that was ready has run: whoever waits may send.
     fn end(&self, cx: &Context<'_>) {
-        let mut end = self.end.borrow_mut();
-        if !end
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
-            *end = Some(cx.waker().clone());
-        }
+        wake::remember(&mut self.end.borrow_mut(), cx);
         self.busy.set(self.sends.take() > 1);
         for waiting in self.waiting.borrow_mut().drain(..) {
             match waiting {

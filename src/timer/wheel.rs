@@ -11,6 +11,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::wake;
+
 /// Names an entry for as long as its owner holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EntryKey(u32);
@@ -85,10 +87,7 @@ impl Wheel {
         }
         let entry = &mut self.entries[key.0 as usize];
         entry.deadline = due;
-        match &entry.waker {
-            Some(waker) if waker.will_wake(cx.waker()) => {}
-            _ => entry.waker = Some(cx.waker().clone()),
-        }
+        wake::remember(&mut entry.waker, cx);
         if entry.queued > due {
             // Still in a later slot: that one is left to find it gone elsewhere.
             self.queue(key, due);
@@ -123,10 +122,7 @@ impl Wheel {
 
     /// Remembers the turner, so that an earlier deadline can wake it.
     pub(super) fn watch(&mut self, cx: &mut Context<'_>) {
-        match &self.turner {
-            Some(waker) if waker.will_wake(cx.waker()) => {}
-            _ => self.turner = Some(cx.waker().clone()),
-        }
+        wake::remember(&mut self.turner, cx);
     }
 
     #[cfg(test)]

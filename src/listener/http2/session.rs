@@ -34,6 +34,7 @@ use crate::{
     },
     socket::Buffered,
     state::Listener,
+    wake,
 };
 
 /// A connection and what is shared on it.
@@ -148,10 +149,7 @@ impl Session {
     /// Remembers the task of the connection, which is at work now.
     pub(super) fn watch(&mut self, cx: &Context<'_>) {
         self.notified = false;
-        let known = self.waker.as_ref();
-        if !known.is_some_and(|known| known.will_wake(cx.waker())) {
-            self.waker = Some(cx.waker().clone());
-        }
+        wake::remember(&mut self.waker, cx);
     }
 
     /// Wakes the task of the connection: there is something to send.

@@ -13,9 +13,12 @@ use std::{
 use ::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 
-use crate::http2::{
-    Reason,
-    window::{ReceiveWindow, SendWindow},
+use crate::{
+    http2::{
+        Reason,
+        window::{ReceiveWindow, SendWindow},
+    },
+    wake,
 };
 
 /// A stream that a client has opened.
@@ -102,11 +105,7 @@ impl Stream {
         if self.is_over() {
             return Poll::Ready(());
         }
-        let mut waker = self.waker.borrow_mut();
-        let known = waker.as_ref();
-        if !known.is_some_and(|known| known.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
+        wake::remember(&mut self.waker.borrow_mut(), cx);
         Poll::Pending
     }
 
@@ -215,10 +214,7 @@ impl Arriving {
 
     /// Remembers who reads the body.
     pub(super) fn watch(&mut self, cx: &Context<'_>) {
-        let known = self.reader.as_ref();
-        if !known.is_some_and(|known| known.will_wake(cx.waker())) {
-            self.reader = Some(cx.waker().clone());
-        }
+        wake::remember(&mut self.reader, cx);
     }
 
     fn waiting(&self) -> usize {

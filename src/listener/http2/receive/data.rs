@@ -1,0 +1,78 @@
+//! The bytes of bodies, within the windows (RFC 9113 sections 5.2 and 6.1).
+
+use ::http::HeaderMap;
+use bytes::{Buf, Bytes};
+
+use super::super::{
+    session::Session,
+    stream::{Piece, SharedStream},
+};
+use crate::http2::{
+    Fault, Reason, frame,
+    frame::{END_STREAM, FrameHead},
+};
+
+impl Session {
+    pub(super) fn take_large(&mut self, head: FrameHead, mut payload: Bytes) -> Result<(), Fault> {
+        if self.block.is_some() {
+            return Err(Reason::ProtocolError.into());
+        }
+        let range = frame::data_of(head.flags, &payload)?;
+        payload.truncate(range.end);
+        payload.advance(range.start);
+        self.take_data(head, Piece::Large(payload))
+    }
+
+    pub(super) fn take_data(&mut self, head: FrameHead, piece: Piece<'_>) -> Result<(), Fault> {
+        let id = self.opened(head)?;
+        // Padding counts, too (section 6.9.1).
+        self.receives.receive(head.length)?;
+        let stream = self.streams.get(&id).cloned();
+        let Some(stream) = stream.filter(|stream| !stream.remote_ended.get()) else {
+            self.release(head.length);
+            return if self.is_ignored(id) {
+                Ok(())
+            } else {
+                Err(Fault::Stream(id, Reason::StreamClosed))
+            };
+        };
+        let padding = head.length - piece.as_ref().len();
+        let mut arriving = stream.arriving.borrow_mut();
+        let fits = arriving.window.receive(head.length);
+        let taken = fits.and_then(|()| {
+            let widened = arriving.window.release(padding);
+            arriving.push(piece).map(|()| widened)
+        });
+        drop(arriving);
+        match taken {
+            Ok(widened) => {
+                self.release(padding);
+                if let Some(increment) = widened {
+                    frame::put_window_update(self.io.outgoing(), id, increment);
+                }
+            }
+            Err(reason) => {
+                self.release(head.length);
+                return Err(Fault::Stream(id, reason));
+            }
+        }
+        if head.has(END_STREAM) {
+            self.finish(&stream, None)?;
+        }
+        Ok(())
+    }
+
+    /// The client has said its last word on a stream.
+    pub(super) fn finish(
+        &mut self,
+        stream: &SharedStream,
+        trailers: Option<HeaderMap>,
+    ) -> Result<(), Fault> {
+        let finished = stream.finish(trailers);
+        finished.map_err(|reason| Fault::Stream(stream.id, reason))?;
+        if stream.local_ended.get() {
+            self.close(stream);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! What a client sends, frame by frame (RFC 9113 section 6).
+//!
+//! - `block`: requests and trailers, whose fields may come in several frames.
+//! - `data`: the bytes of bodies.
+//! - `control`: what is said of streams and of the connection.
+
+mod block;
+mod control;
+mod data;
+
+use bytes::{Buf, BytesMut};
+use tokio::time::Instant;
+
+use super::{
+    session::{Begun, Leaving, Session},
+    stream::{Piece, SharedStream},
+};
+use crate::{
+    exchange::BadRequest,
+    http2::{
+        Fault, PREFACE, Reason, frame,
+        frame::{ACK, FrameHead, HEAD_BYTES, Kind},
+        request::RequestHead,
+    },
+};
+
+/// A request on a stream of its own; without a head that is larger than the limit.
+pub(super) type Opened = (SharedStream, Result<RequestHead, BadRequest>);
+
+impl Session {
+    /// Takes what has arrived, as far as its frames are whole; each request that begins goes to
+    /// `open`.
+    ///
+    /// # Errors
+    /// Why the connection cannot go on.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        open: &mut impl FnMut(Opened),
+    ) -> Result<(), Reason> {
+        let mut bytes = std::mem::take(self.io.received());
+        let received = self.receive_all(&mut bytes, now, open);
+        *self.io.received() = bytes;
+        received
+    }
+
+    fn receive_all(
+        &mut self,
+        bytes: &mut BytesMut,
+        now: Instant,
+        open: &mut impl FnMut(Opened),
+    ) -> Result<(), Reason> {
+        if self.begun == Begun::Nothing {
+            let known = bytes.len().min(PREFACE.len());
+            if bytes[..known] != PREFACE[..known] {
+                return Err(Reason::ProtocolError);
+            }
+            if known < PREFACE.len() {
+                return Ok(());
+            }
+            bytes.advance(known);
+            self.begun = Begun::Preface;
+        }
+        let mut at = 0;
+        while let Some(head) = FrameHead::read(&bytes[at..]) {
+            if head.length > frame::PAYLOAD_MAX {
+                return Err(Reason::FrameSizeError);
+            }
+            let end = at + HEAD_BYTES + head.length;
+            if bytes.len() < end {
+                break;
+            }
+            if self.begun == Begun::Preface {
+                if head.kind != Some(Kind::Settings) || head.has(ACK) {
+                    return Err(Reason::ProtocolError);
+                }
+                self.begun = Begun::Settings;
+            }
+            self.meter.count(&head, now);
+            let taken = if head.kind == Some(Kind::Data) && head.length >= LARGE {
+                bytes.advance(at);
+                let mut frame = bytes.split_to(end - at);
+                at = 0;
+                frame.advance(HEAD_BYTES);
+                self.take_large(head, frame.freeze())
+            } else {
+                let payload = &bytes[at + HEAD_BYTES..end];
+                at = end;
+                self.take(head, payload, open)
+            };
+            match taken {
+                Ok(()) => {}
+                Err(Fault::Connection(reason)) => return Err(reason),
+                Err(Fault::Stream(id, reason)) => {
+                    self.meter.count_fault(now);
+                    self.reset_id(id, reason);
+                }
+            }
+            if self.meter.flood().is_some() {
+                return Err(Reason::EnhanceYourCalm);
+            }
+        }
+        if at == bytes.len() {
+            *bytes = BytesMut::new();
+        } else {
+            bytes.advance(at);
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        head: FrameHead,
+        payload: &[u8],
+        open: &mut impl FnMut(Opened),
+    ) -> Result<(), Fault> {
+        // Nothing may come between the frames of a field block (section 6.10).
+        if self.block.is_some() != (head.kind == Some(Kind::Continuation)) {
+            return Err(Reason::ProtocolError.into());
+        }
+        match head.kind {
+            Some(Kind::Data) => {
+                let range = frame::data_of(head.flags, payload)?;
+                self.take_data(head, Piece::Small(&payload[range]))
+            }
+            Some(Kind::Headers) => self.take_headers(head, payload, open),
+            Some(Kind::Continuation) => self.take_continuation(head, payload, open),
+            Some(Kind::Priority) => self.take_priority(head, payload),
+            Some(Kind::Reset) => self.take_reset(head, payload),
+            Some(Kind::Settings) => Ok(self.take_settings(head, payload)?),
+            Some(Kind::PushPromise) => Err(Reason::ProtocolError.into()),
+            Some(Kind::Ping) => Ok(self.take_ping(head, payload)?),
+            Some(Kind::GoAway) => {
+                if head.stream != 0 {
+                    return Err(Reason::ProtocolError.into());
+                }
+                self.left = true;
+                Ok(())
+            }
+            Some(Kind::WindowUpdate) => self.take_window_update(head, payload),
+            None => Ok(()),
+        }
+    }
+
+    /// A stream that a frame may name: not one that has not been opened.
+    fn opened(&self, head: FrameHead) -> Result<u32, Reason> {
+        let id = head.stream;
+        if id.is_multiple_of(2) || id > self.last {
+            return Err(Reason::ProtocolError);
+        }
+        Ok(id)
+    }
+
+    /// Whether frames of a stream that is not there are no fault of the client.
+    fn is_ignored(&self, id: u32) -> bool {
+        let above = matches!(self.leaving, Leaving::Gone(last) if id > last);
+        above || self.resets.contains(&id)
+    }
+}
+
+/// From this size on bytes of a body are not copied out of what was read.
+const LARGE: usize = 4 * 1024;
