@@ -21,7 +21,9 @@ use tokio::{
 };
 
 use super::{
-    Connection, http1, http2, protocol, proxy_protocol,
+    Connection, http1, http2,
+    protocol::{self, Protocol},
+    proxy_protocol,
     tls::{self, Shaken},
 };
 use crate::{
@@ -212,10 +214,11 @@ async fn greet(connection: Rc<Connection>, mut stream: Stream) -> Spoken {
     }
     match &listener.tls {
         Some(tls) => secure(connection, &listener, stream, tls).await,
+        // One of the two is spoken.
         None if !listener.http2 => {
             Spoken::Http1(http1::Server::new(connection, Buffered::new(stream)))
         }
-        None => detect(connection, &listener, stream).await,
+        None => look_for_http2(connection, &listener, stream).await,
     }
 }
 
@@ -242,6 +245,7 @@ async fn secure(
         }
         Shaken::Plain(stream) => {
             let failure = BadRequest::NotTls.into();
+            // Rare, and larger than all else here.
             Box::pin(http1::refuse(connection, Buffered::new(stream), failure)).await;
             Spoken::Nothing
         }
@@ -249,20 +253,18 @@ async fn secure(
     }
 }
 
-async fn detect(connection: Rc<Connection>, listener: &Listener, stream: Stream) -> Spoken {
+async fn look_for_http2(connection: Rc<Connection>, listener: &Listener, stream: Stream) -> Spoken {
     let mut io = Buffered::new(stream);
     let deadline = Instant::now() + listener.timeouts.head;
-    let spoken = protocol::detect(&mut io, deadline, |cx| {
+    let detected = protocol::detect(&mut io, deadline, |cx| {
         connection.watch(cx);
         connection.is_closing()
     })
     .await;
-    match spoken {
-        protocol::Protocol::Http1 if listener.http1 => {
-            Spoken::Http1(http1::Server::new(connection, io))
-        }
-        protocol::Protocol::Http2 => Spoken::Http2(http2::Server::new(connection, io)),
-        protocol::Protocol::Http1 | protocol::Protocol::Silent => Spoken::Nothing,
+    match detected {
+        Protocol::Http1 if listener.http1 => Spoken::Http1(http1::Server::new(connection, io)),
+        Protocol::Http2 => Spoken::Http2(http2::Server::new(connection, io)),
+        Protocol::Http1 | Protocol::Silent => Spoken::Nothing,
     }
 }
 

@@ -99,8 +99,7 @@ impl Server {
         let Some(mut response) = self.walk(request, asked.version).await else {
             return Next::End;
         };
-        let status = response.status;
-        if status == StatusCode::SWITCHING_PROTOCOLS {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
             return Box::pin(self.switch(response)).await;
         }
         let persist = asked.keep_alive && self.may_persist(&listener);

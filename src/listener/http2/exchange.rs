@@ -8,14 +8,13 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::{
-    body::Http2RequestBody, interim::StreamInterim, receive::Opened, session::Shared,
-    stream::SharedStream, websocket,
+    super::is_bodiless, body::Http2RequestBody, interim::StreamInterim, receive::Opened,
+    session::Shared, stream::SharedStream, websocket,
 };
 use crate::{
     exchange::{Body, Failure, Request, Response},
     http::Known,
     http2::request::{Protocol, RequestHead},
-    listener::is_bodiless,
     memory,
     proxy::{self, Outgoing},
     server::task,

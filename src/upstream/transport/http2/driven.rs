@@ -14,7 +14,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 
 use super::shared_upload::SharedUpload;
-use crate::{exchange::Failure, server::task, socket::Stream, upstream::shared::PoolShared};
+use crate::{exchange::Failure, server::task, socket::Stream, upstream::shared::PoolShared, wake};
 
 /// hyper's side of a connection, which its task drives and everyone may ask.
 pub(super) struct Driven {
@@ -96,7 +96,7 @@ impl Driven {
         if self.allowed() > 0 {
             return Poll::Ready(Ok(()));
         }
-        *self.waiting.borrow_mut() = Some(cx.waker().clone());
+        wake::remember(&mut self.waiting.borrow_mut(), cx);
         Poll::Pending
     }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::super::{Piece, SendFailure, Upload};
-use crate::{exchange::Failure, http1::Framing};
+use crate::{exchange::Failure, http1::Framing, wake};
 
 /// An upload that hyper reads from and that a failed attempt takes back.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl SharedUpload {
             .as_ref()
             .map_or((true, 0), |upload| (upload.is_ended(), upload.moved()));
         if !progress.0 {
-            *self.0.waiting.borrow_mut() = Some(cx.waker().clone());
+            wake::remember(&mut self.0.waiting.borrow_mut(), cx);
         }
         progress
     }
