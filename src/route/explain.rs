@@ -7,8 +7,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::path_index::Place;
 use super::table::{Facts, Route, RouteTable};
+use super::tree::Place;
 
 /// The decision on one request with the reason for every route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

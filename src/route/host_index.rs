@@ -1,50 +1,47 @@
 //! The routes of a table, found by host and then by path.
 //!
-//! A hash map for exact hosts, one for the domains of wildcards. A wildcard is looked up
-//! by cutting labels off the front of the host, which a valid host has few of.
+//! Exact hosts stand under one root, the domains of wildcards under another. A wildcard is
+//! looked up by cutting labels off the front of the host, which a valid host has few of.
 
-use std::collections::HashMap;
+use super::{
+    path_index,
+    spec::{HostPattern, PathMatch},
+    tree::{NOWHERE, NodeId, Place, Tree},
+};
 
-use foldhash::fast::RandomState;
-
-use super::path_index::{NOWHERE, PathIndex, Place};
-use super::spec::{HostPattern, PathMatch};
-
-/// Candidates by host and path. Fill it in ascending order of place, then call
-/// [`HostIndex::finish`].
+/// Candidates by host and path. Insert all of them, then call [`HostIndex::finish`].
 #[derive(Debug)]
 pub(super) struct HostIndex {
-    exact: HashMap<Box<str>, PathIndex, RandomState>,
-    wildcard: HashMap<Box<str>, PathIndex, RandomState>,
-    any: PathIndex,
+    tree: Tree,
+    exact: NodeId,
+    wildcard: NodeId,
+    any: NodeId,
 }
 
 impl HostIndex {
     pub(super) fn new() -> Self {
+        let mut tree = Tree::default();
+        let [exact, wildcard, any] = std::array::from_fn(|_| tree.root());
         Self {
-            exact: HashMap::default(),
-            wildcard: HashMap::default(),
-            any: PathIndex::new(),
+            tree,
+            exact,
+            wildcard,
+            any,
         }
     }
 
     pub(super) fn insert(&mut self, host: &HostPattern, path: &PathMatch, place: Place) {
-        let (map, name) = match host {
-            HostPattern::Exact(name) => (&mut self.exact, name),
-            HostPattern::Wildcard(domain) => (&mut self.wildcard, domain),
-            HostPattern::Any => return self.any.insert(path, place),
+        let root = match host {
+            HostPattern::Exact(name) => self.tree.make(self.exact, name),
+            HostPattern::Wildcard(domain) => self.tree.make(self.wildcard, domain),
+            HostPattern::Any => self.any,
         };
-        map.entry(name.clone())
-            .or_insert_with(PathIndex::new)
-            .insert(path, place);
+        path_index::insert(&mut self.tree, root, path, place);
     }
 
     /// Completes the index after the last insertion.
     pub(super) fn finish(&mut self) {
-        let named = self.exact.values_mut().chain(self.wildcard.values_mut());
-        for index in named.chain([&mut self.any]) {
-            index.finish();
-        }
+        self.tree.finish();
     }
 
     /// The first candidate that `takes` accepts, or [`NOWHERE`].
@@ -52,24 +49,31 @@ impl HostIndex {
     /// A host is left for a less specific one as soon as nothing there could win, which
     /// without priorities is after the first match.
     pub(super) fn find(&self, host: &str, path: &str, takes: &impl Fn(Place) -> bool) -> Place {
+        let under = |root, best| {
+            if self.best(root) < best {
+                path_index::find(&self.tree, root, path, best, takes)
+            } else {
+                best
+            }
+        };
         let mut best = NOWHERE;
-        if let Some(index) = self.exact.get(host) {
-            best = index.find(path, best, takes);
+        if let Some(root) = self.tree.child(self.exact, host) {
+            best = under(root, best);
         }
-        if !self.wildcard.is_empty() {
+        if self.best(self.wildcard) < best {
             for dot in memchr::memchr_iter(b'.', host.as_bytes()) {
                 let domain = host.get(dot + 1..).unwrap_or_default();
-                match self.wildcard.get(domain) {
-                    Some(index) if dot > 0 && index.best() < best => {
-                        best = index.find(path, best, takes);
-                    }
+                match self.tree.child(self.wildcard, domain) {
+                    Some(root) if dot > 0 => best = under(root, best),
                     _ => {}
                 }
             }
         }
-        if self.any.best() < best {
-            best = self.any.find(path, best, takes);
-        }
-        best
+        under(self.any, best)
+    }
+
+    /// The best that could be found under a node.
+    fn best(&self, node: NodeId) -> Place {
+        self.tree.of(node).best_downward()
     }
 }

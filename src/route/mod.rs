@@ -15,6 +15,7 @@ mod path_index;
 mod rank;
 mod spec;
 mod table;
+mod tree;
 
 pub use explain::{Explanation, Outcome, Verdict};
 pub use matcher::{CertificatePart, Mismatch, ValueMatch};

@@ -1,139 +1,66 @@
 //! The routes of one host, found by path.
 //!
-//! A hash map holds the exact paths. Prefixes stand in a tree of segments, so that a
-//! lookup costs one hash per segment of the path, only as deep as the tree goes, however
-//! many routes there are. A regex stands at the directory that it begins with literally
-//! (`^/orders/[0-9]+$` at `/orders`), so that most are never asked.
+//! Paths stand in a tree of segments, so that a lookup costs one hash per segment of the
+//! path, only as deep as the tree goes, however many routes there are. A regex stands at
+//! the directory that it begins with literally (`^/orders/[0-9]+$` at `/orders`), so that
+//! most are never asked.
 
-use std::collections::HashMap;
+use super::{
+    spec::PathMatch,
+    tree::{NodeId, Place, Reach, Tree},
+};
 
-use foldhash::fast::RandomState;
+/// Adds a candidate for a path under `root`, which is a host.
+pub(super) fn insert(tree: &mut Tree, root: NodeId, path: &PathMatch, place: Place) {
+    let (directory, reach) = match path {
+        PathMatch::Exact(path) => (&**path, Reach::Here),
+        PathMatch::Any => ("", Reach::Below),
+        PathMatch::Prefix(prefix) => (&**prefix, Reach::Below),
+        PathMatch::Regex(regex) => (literal_directory(regex.as_str()), Reach::Below),
+    };
+    let segments = directory.split('/').skip(1);
+    let node = segments.fold(root, |at, segment| tree.make(at, segment));
+    tree.add(node, reach, place);
+}
 
-use super::spec::PathMatch;
-
-/// Place of a candidate in the total order of the table; the smaller wins.
-pub(super) type Place = u32;
-
-/// No candidate; after every other.
-pub(super) const NOWHERE: Place = Place::MAX;
-
-/// Candidates by path. Fill it in ascending order of place, then call [`PathIndex::finish`].
-#[derive(Debug)]
-pub(super) struct PathIndex {
-    exact: HashMap<Box<str>, Vec<Place>, RandomState>,
-    /// The first is the root; a parent stands before its children.
-    nodes: Vec<Node>,
+/// The first candidate for this path that `takes` accepts, or `best` when none goes before it.
+pub(super) fn find(
+    tree: &Tree,
+    root: NodeId,
+    path: &str,
     best: Place,
+    takes: &impl Fn(Place) -> bool,
+) -> Place {
+    let (deepest, is_whole) = descend(tree, root, path);
+    let mut node = tree.of(deepest);
+    let mut best = best;
+    if is_whole {
+        best = first_of(tree.here(node), best, takes);
+    }
+    // From the deepest node upwards, since that is where the best mostly are.
+    while node.best_upward() < best {
+        best = first_of(tree.below(node), best, takes);
+        match node.parent() {
+            Some(parent) => node = tree.of(parent),
+            None => break,
+        }
+    }
+    best
 }
 
-#[derive(Debug)]
-struct Node {
-    parent: Option<usize>,
-    children: HashMap<Box<str>, usize, RandomState>,
-    /// Ascending.
-    candidates: Vec<Place>,
-    /// The best place here or nearer to the root.
-    best_upward: Place,
-}
-
-impl PathIndex {
-    pub(super) fn new() -> Self {
-        Self {
-            exact: HashMap::default(),
-            nodes: vec![Node::under(None)],
-            best: NOWHERE,
+/// The last node on the way of a path, and whether that is where the path ends.
+fn descend(tree: &Tree, root: NodeId, path: &str) -> (NodeId, bool) {
+    let Some(rest) = path.strip_prefix('/') else {
+        return (root, false);
+    };
+    let mut at = root;
+    for segment in rest.split('/') {
+        match tree.child(at, segment) {
+            Some(child) => at = child,
+            None => return (at, false),
         }
     }
-
-    pub(super) fn insert(&mut self, path: &PathMatch, place: Place) {
-        self.best = self.best.min(place);
-        let directory = match path {
-            PathMatch::Exact(path) => {
-                self.exact.entry(path.clone()).or_default().push(place);
-                return;
-            }
-            PathMatch::Any => "",
-            PathMatch::Prefix(prefix) => prefix,
-            PathMatch::Regex(regex) => literal_directory(regex.as_str()),
-        };
-        let mut at = 0;
-        for segment in directory.split('/').skip(1) {
-            at = self.child(at, segment);
-        }
-        self.nodes[at].candidates.push(place);
-    }
-
-    /// Completes the index after the last insertion.
-    pub(super) fn finish(&mut self) {
-        for at in 0..self.nodes.len() {
-            let above = self.nodes[at]
-                .parent
-                .map_or(NOWHERE, |parent| self.nodes[parent].best_upward);
-            let node = &mut self.nodes[at];
-            node.best_upward = node
-                .candidates
-                .first()
-                .map_or(above, |&here| here.min(above));
-        }
-    }
-
-    /// The best place that could come out of [`PathIndex::find`].
-    pub(super) fn best(&self) -> Place {
-        self.best
-    }
-
-    /// The first candidate for this path that `takes` accepts, or `best` when none goes before it.
-    pub(super) fn find(&self, path: &str, best: Place, takes: &impl Fn(Place) -> bool) -> Place {
-        let mut best = best;
-        if let Some(candidates) = self.exact.get(path) {
-            best = first_of(candidates, best, takes);
-        }
-        // From the deepest node upwards, since that is where the best mostly are.
-        let mut at = Some(self.deepest(path));
-        while let Some(node) = at.and_then(|at| self.nodes.get(at)) {
-            if node.best_upward >= best {
-                break;
-            }
-            best = first_of(&node.candidates, best, takes);
-            at = node.parent;
-        }
-        best
-    }
-
-    fn deepest(&self, path: &str) -> usize {
-        let mut at = 0;
-        let Some(rest) = path.strip_prefix('/') else {
-            return at;
-        };
-        for segment in rest.split('/') {
-            match self.nodes[at].children.get(segment) {
-                Some(&child) => at = child,
-                None => break,
-            }
-        }
-        at
-    }
-
-    fn child(&mut self, parent: usize, segment: &str) -> usize {
-        if let Some(&child) = self.nodes[parent].children.get(segment) {
-            return child;
-        }
-        let child = self.nodes.len();
-        self.nodes.push(Node::under(Some(parent)));
-        self.nodes[parent].children.insert(segment.into(), child);
-        child
-    }
-}
-
-impl Node {
-    fn under(parent: Option<usize>) -> Self {
-        Self {
-            parent,
-            children: HashMap::default(),
-            candidates: Vec::new(),
-            best_upward: NOWHERE,
-        }
-    }
+    (at, true)
 }
 
 fn first_of(candidates: &[Place], best: Place, takes: &impl Fn(Place) -> bool) -> Place {
@@ -171,14 +98,16 @@ fn literal_directory(pattern: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::tree::NOWHERE;
 
-    fn index(paths: &[PathMatch]) -> PathIndex {
-        let mut index = PathIndex::new();
+    fn index(paths: &[PathMatch]) -> (Tree, NodeId) {
+        let mut tree = Tree::default();
+        let root = tree.root();
         for (place, path) in (0..).zip(paths) {
-            index.insert(path, place);
+            insert(&mut tree, root, path, place);
         }
-        index.finish();
-        index
+        tree.finish();
+        (tree, root)
     }
 
     #[test]
@@ -207,26 +136,44 @@ mod tests {
 
     #[test]
     fn the_best_place_wins_wherever_it_stands() {
-        let index = index(&[
+        let (tree, root) = index(&[
             PathMatch::Prefix("/a".into()),
             PathMatch::Exact("/a/b".into()),
             PathMatch::Prefix("/a/b".into()),
         ]);
-        assert_eq!(index.find("/a/b", NOWHERE, &|_| true), 0);
-        assert_eq!(index.find("/a/b", NOWHERE, &|place| place != 0), 1);
-        assert_eq!(index.find("/a/b/c", NOWHERE, &|place| place != 0), 2);
-        assert_eq!(index.find("/ab", NOWHERE, &|_| true), NOWHERE);
-        assert_eq!(index.find("/a/b", 0, &|_| true), 0);
+        let find = |path, best| find(&tree, root, path, best, &|_| true);
+        let second = |path| super::find(&tree, root, path, NOWHERE, &|place| place != 0);
+        assert_eq!(find("/a/b", NOWHERE), 0);
+        assert_eq!(second("/a/b"), 1);
+        assert_eq!(second("/a/b/c"), 2);
+        assert_eq!(second("/a/b/"), 2);
+        assert_eq!(find("/ab", NOWHERE), NOWHERE);
+        assert_eq!(find("/a/b", 0), 0);
+    }
+
+    #[test]
+    fn an_exact_path_is_no_prefix() {
+        let (tree, root) = index(&[
+            PathMatch::Exact("/a".into()),
+            PathMatch::Exact("/".into()),
+            PathMatch::Exact("/a/".into()),
+            PathMatch::Exact("/a/b/c".into()),
+        ]);
+        let find = |path| find(&tree, root, path, NOWHERE, &|_| true);
+        assert_eq!(["/a", "/", "/a/", "/a/b/c"].map(find), [0, 1, 2, 3]);
+        for path in ["/a/b", "/a//", "//", "/a/b/c/", "/a/b/c/d", "/b", "*", ""] {
+            assert_eq!(find(path), NOWHERE, "{path}");
+        }
     }
 
     #[test]
     fn a_branch_without_better_candidates_is_not_asked() {
-        let index = index(&[
+        let (tree, root) = index(&[
             PathMatch::Exact("/a".into()),
             PathMatch::Prefix("/a".into()),
         ]);
         let asked = std::cell::Cell::new(0);
-        let found = index.find("/a", NOWHERE, &|_| {
+        let found = find(&tree, root, "/a", NOWHERE, &|_| {
             asked.set(asked.get() + 1);
             true
         });

@@ -63,6 +63,29 @@ impl RouteSpec {
             priority: 0,
         }
     }
+
+    /// Whether it asks anything of a request beside listener, host and path.
+    pub(super) fn has_conditions(&self) -> bool {
+        let Self {
+            name: _,
+            listeners: _,
+            hosts: _,
+            path: _,
+            methods,
+            headers,
+            query,
+            cookies,
+            source,
+            client_certificate,
+            priority: _,
+        } = self;
+        !(methods.is_empty()
+            && headers.is_empty()
+            && query.is_empty()
+            && cookies.is_empty()
+            && source.is_empty()
+            && client_certificate.is_empty())
+    }
 }
 
 /// A host, or all hosts under a domain.

@@ -8,9 +8,9 @@ use http::Method;
 use super::explain::Explanation;
 use super::host_index::HostIndex;
 use super::matcher::{Mismatch, check, matches_host, matches_path};
-use super::path_index::{NOWHERE, Place};
 use super::rank::Rank;
 use super::spec::{HostPattern, PathMatch, RouteSpec};
+use super::tree::{NOWHERE, Place};
 use crate::exchange::BadRequest;
 use crate::http::Headers;
 use crate::http::path::NormalPath;
@@ -48,6 +48,8 @@ pub struct RouteTable {
     pub(super) routes: Box<[Route]>,
     /// Every route once per host pattern, the most specific first.
     ranked: Box<[Ranked]>,
+    /// By place as well.
+    contenders: Box<[Contender]>,
     listeners: Box<[Arc<str>]>,
     index: HostIndex,
 }
@@ -70,6 +72,14 @@ struct Ranked {
     host: HostPattern,
 }
 
+/// What a lookup needs of a route, on as few cache lines as many routes can be.
+#[derive(Debug)]
+struct Contender {
+    route: u32,
+    /// Whether the route asks more than the index has settled.
+    asks_more: bool,
+}
+
 impl RouteTable {
     /// Builds the table. A listener name that is not in `listener_names` is one that no
     /// request comes by; the check of the configuration reports it.
@@ -90,7 +100,12 @@ impl RouteTable {
             route.places.push((place, entry.host.clone()));
         }
         index.finish();
+        let contender = |entry: &Ranked| Contender {
+            route: entry.route,
+            asks_more: routes[position(entry.route)].asks_more(),
+        };
         Self {
+            contenders: ranked.iter().map(contender).collect(),
             routes,
             ranked: ranked.into(),
             listeners: listener_names.into(),
@@ -135,16 +150,11 @@ impl RouteTable {
 
     fn find_by_path(&self, facts: &Facts<'_>, path: &str) -> Option<RouteIndex> {
         let takes = |place: Place| {
-            let route = &self.routes[self.route_at(place)];
-            let path_fits = || match &route.spec.path {
-                PathMatch::Regex(_) => matches_path(&route.spec.path, path),
-                // The index has settled these.
-                PathMatch::Any | PathMatch::Exact(_) | PathMatch::Prefix(_) => true,
-            };
-            route.check(facts).is_ok() && path_fits()
+            let contender = &self.contenders[position(place)];
+            !contender.asks_more || self.routes[position(contender.route)].takes(facts, path)
         };
         let place = self.index.find(facts.host, path, &takes);
-        (place != NOWHERE).then(|| RouteIndex(self.ranked[position(place)].route))
+        (place != NOWHERE).then(|| RouteIndex(self.contenders[position(place)].route))
     }
 
     /// The rank at a place of the order.
@@ -202,6 +212,23 @@ impl Route {
     /// The first of its places.
     pub(super) fn best_place(&self) -> Place {
         self.places.first().map_or(NOWHERE, |(place, _)| *place)
+    }
+
+    /// Whether it takes a request that the index has led to it.
+    fn takes(&self, facts: &Facts<'_>, path: &str) -> bool {
+        let path_fits = || match &self.spec.path {
+            PathMatch::Regex(_) => matches_path(&self.spec.path, path),
+            // The index has settled these.
+            PathMatch::Any | PathMatch::Exact(_) | PathMatch::Prefix(_) => true,
+        };
+        self.check(facts).is_ok() && path_fits()
+    }
+
+    /// Whether there is anything for [`Route::takes`] to ask.
+    fn asks_more(&self) -> bool {
+        self.listeners.is_some()
+            || self.spec.has_conditions()
+            || matches!(self.spec.path, PathMatch::Regex(_))
     }
 
     fn check(&self, facts: &Facts<'_>) -> Result<(), Mismatch> {
