@@ -24,54 +24,60 @@ use crate::{
 /// One worker's metric handles of a route.
 #[derive(Debug)]
 pub(crate) struct RouteMetrics {
-    name: Arc<str>,
     duration: Histogram,
-    /// By listener and status class, for exchanges that went well: found without a hash.
-    fine: RefCell<Vec<[Option<Counter>; 6]>>,
-    failed: RefCell<CounterMap<(u32, u16, &'static str), 4>>,
+    /// The counter used last of those for exchanges that went well, mostly the one again.
+    latest: RefCell<Option<Latest>>,
+    counts: RefCell<CounterMap<(u32, u16, &'static str), 4>>,
+    name: Arc<str>,
+}
+
+#[derive(Debug)]
+struct Latest {
+    listener: u32,
+    class: u16,
+    counter: Counter,
 }
 
 impl RouteMetrics {
     /// Resolves the handles of the route of that name.
     pub(crate) fn new(worker: &WorkerMetrics, name: &Arc<str>) -> Self {
         Self {
-            name: Arc::clone(name),
             duration: worker.histogram(&names::REQUEST_DURATION_SECONDS, [name]),
-            fine: RefCell::default(),
-            failed: RefCell::new(worker.counter_map(&names::REQUESTS_TOTAL)),
+            latest: RefCell::default(),
+            counts: RefCell::new(worker.counter_map(&names::REQUESTS_TOTAL)),
+            name: Arc::clone(name),
         }
     }
 
-    fn count(
-        &self,
-        worker: &WorkerMetrics,
-        exchange: &Exchange,
-        status: u16,
-        reason: &'static str,
-    ) {
-        let class = usize::from(status / 100).min(5);
-        let listener = &exchange.listener;
-        let labels = [&*listener.name, &*self.name, CLASSES[class], reason];
-        if !reason.is_empty() {
-            let key = (listener.index, status / 100, reason);
-            self.failed.borrow_mut().get(key, || labels).inc();
-            return;
+    fn count(&self, exchange: &Exchange, status: StatusCode, reason: &'static str) {
+        let class = status.as_u16() / 100;
+        let listener = exchange.listener.index;
+        let mut latest = self.latest.borrow_mut();
+        let again = |it: &&Latest| it.listener == listener && it.class == class;
+        if reason.is_empty()
+            && let Some(latest) = latest.as_ref().filter(again)
+        {
+            return latest.counter.inc();
         }
-        let mut fine = self.fine.borrow_mut();
-        let place = listener.index as usize;
-        if fine.len() <= place {
-            fine.resize_with(place + 1, Default::default);
+        let mut counts = self.counts.borrow_mut();
+        let counter = counts.get((listener, class, reason), || {
+            let class = CLASSES[usize::from(class).min(5)];
+            [&*exchange.listener.name, &*self.name, class, reason]
+        });
+        counter.inc();
+        if reason.is_empty() {
+            *latest = Some(Latest {
+                listener,
+                class,
+                counter: counter.clone(),
+            });
         }
-        fine[place][class]
-            .get_or_insert_with(|| worker.counter(&names::REQUESTS_TOTAL, labels))
-            .inc();
     }
 }
 
 /// An exchange has ended, whatever way.
 pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     let worker = &connection.worker;
-    let metrics = worker.metrics();
     let now = timer::now();
     let took = now - exchange.started;
     let status = match (exchange.status, exchange.failure) {
@@ -93,7 +99,7 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
         .and_then(|route| routes.get(route))
         .or_else(|| routes.last());
     if let Some(route) = route {
-        route.count(metrics.registry(), exchange, status.as_u16(), reason);
+        route.count(exchange, status, reason);
         route.duration.observe(took);
     }
     if let Some(pick) = &exchange.held.pick {

@@ -12,29 +12,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub(super) struct Arena {
     block: Option<Arc<Block>>,
-    used: usize,
-    free: HashMap<usize, Vec<CellRange>>,
+    used: u32,
+    free: HashMap<u32, Vec<CellRange>>,
 }
 
 /// Consecutive cells: one for a counter or gauge, several for a histogram.
 #[derive(Clone, Debug)]
 pub(super) struct CellRange {
     block: Arc<Block>,
-    start: usize,
-    len: usize,
+    start: u32,
+    len: u32,
 }
 
 /// 128 bytes, because adjacent cache lines are fetched in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Block {
-    cells: [AtomicU64; BLOCK_CELLS],
+    cells: [AtomicU64; BLOCK_CELLS as usize],
 }
 
 impl Arena {
-    /// Takes `len` zeroed cells; `len` is at most [`BLOCK_CELLS`].
-    pub(super) fn take(&mut self, len: usize) -> CellRange {
+    /// Takes `len` zeroed cells; `len` is at most [`BLOCK_CELLS`]. Several begin with a
+    /// cache line, so that the first of them lie on one.
+    pub(super) fn take(&mut self, len: u32) -> CellRange {
         debug_assert!(len <= BLOCK_CELLS);
+        if len > 1 {
+            self.used = self.used.next_multiple_of(LINE_CELLS);
+        }
         if let Some(range) = self.free.get_mut(&len).and_then(Vec::pop) {
             return range;
         }
@@ -42,7 +46,7 @@ impl Arena {
             Some(block) if self.used + len <= BLOCK_CELLS => Arc::clone(block),
             _ => {
                 let block = Arc::new(Block {
-                    cells: [const { AtomicU64::new(0) }; BLOCK_CELLS],
+                    cells: [const { AtomicU64::new(0) }; BLOCK_CELLS as usize],
                 });
                 self.block = Some(Arc::clone(&block));
                 self.used = 0;
@@ -67,7 +71,7 @@ impl CellRange {
     /// The cells, in order.
     #[inline]
     pub(super) fn cells(&self) -> &[AtomicU64] {
-        &self.block.cells[self.start..self.start + self.len]
+        &self.block.cells[self.start as usize..(self.start + self.len) as usize]
     }
 
     /// Whether both mean the same memory.
@@ -77,7 +81,10 @@ impl CellRange {
 }
 
 /// 2 KiB of cells per block.
-const BLOCK_CELLS: usize = 256;
+const BLOCK_CELLS: u32 = 256;
+
+/// Cells on a cache line.
+const LINE_CELLS: u32 = 8;
 
 #[cfg(test)]
 mod tests {

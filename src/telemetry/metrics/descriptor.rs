@@ -44,16 +44,18 @@ pub(super) enum Kind {
     Counter,
     /// Goes up and down; two's complement in its cell.
     Gauge,
-    /// Durations by upper bound. Cells: one per bound, one for the rest, the sum in nanoseconds.
+    /// Durations by upper bound. Cells: the sum in nanoseconds, one per bound, one for the rest.
     Histogram { bounds_ns: &'static [u64] },
 }
 
 impl Kind {
     /// How many cells one series has in one worker.
-    pub(super) fn cells(self) -> usize {
+    pub(super) fn cells(self) -> u32 {
         match self {
             Self::Counter | Self::Gauge => 1,
-            Self::Histogram { bounds_ns } => bounds_ns.len() + 2,
+            Self::Histogram { bounds_ns } => {
+                u32::try_from(bounds_ns.len()).unwrap_or(BOUNDS_MAX) + 2
+            }
         }
     }
 }
@@ -112,7 +114,7 @@ impl<const L: usize> HistogramDesc<L> {
         labels: [&'static str; L],
         bounds_ns: &'static [u64],
     ) -> Self {
-        assert!(bounds_ns.len() <= 64, "too many bounds");
+        assert!(bounds_ns.len() <= BOUNDS_MAX as usize, "too many bounds");
         let mut at = 1;
         while at < bounds_ns.len() {
             assert!(bounds_ns[at - 1] < bounds_ns[at], "bounds must ascend");
@@ -147,3 +149,6 @@ impl<const L: usize> HistogramDesc<L> {
         }
     }
 }
+
+/// More bounds than this are refused when a descriptor is made.
+const BOUNDS_MAX: u32 = 64;

@@ -93,7 +93,7 @@ impl Family {
             return usize::from(counted);
         }
         if self.shape.kind != Kind::Gauge {
-            series.retired.resize(self.shape.kind.cells(), 0);
+            series.retired.resize(self.shape.kind.cells() as usize, 0);
             add_cells(&mut series.retired, cells);
         }
         0
@@ -153,7 +153,7 @@ pub(super) struct Attached {
 impl Series {
     fn sum(&self, kind: Kind) -> Vec<u64> {
         let mut sums = self.retired.clone();
-        sums.resize(kind.cells(), 0);
+        sums.resize(kind.cells() as usize, 0);
         for cells in &self.cells {
             add_cells(&mut sums, cells);
         }

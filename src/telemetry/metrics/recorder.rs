@@ -34,16 +34,16 @@ pub struct WorkerMetrics {
 
 /// Counts up; clones write to the same cell.
 #[derive(Clone, Debug)]
-pub struct Counter(Rc<WorkerSlot>);
+pub struct Counter(WorkerCells);
 
 /// Goes up and down. What it shows goes away with its last clone.
 #[derive(Clone, Debug)]
-pub struct Gauge(Rc<WorkerSlot>);
+pub struct Gauge(WorkerCells);
 
 /// Counts durations by size.
 #[derive(Clone, Debug)]
 pub struct Histogram {
-    slot: Rc<WorkerSlot>,
+    cells: WorkerCells,
     bounds_ns: &'static [u64],
 }
 
@@ -144,12 +144,12 @@ impl WorkerMetrics {
         family: &'static CounterDesc<L>,
         labels: [&str; L],
     ) -> Counter {
-        Counter(self.slot(family.shape(), &labels))
+        Counter(self.cells(family.shape(), &labels))
     }
 
     /// Makes a gauge. Takes a lock: keep the handle.
     pub fn gauge<const L: usize>(&self, family: &'static GaugeDesc<L>, labels: [&str; L]) -> Gauge {
-        Gauge(self.slot(family.shape(), &labels))
+        Gauge(self.cells(family.shape(), &labels))
     }
 
     /// Makes a histogram. Takes a lock: keep the handle.
@@ -159,7 +159,7 @@ impl WorkerMetrics {
         labels: [&str; L],
     ) -> Histogram {
         Histogram {
-            slot: self.slot(family.shape(), &labels),
+            cells: self.cells(family.shape(), &labels),
             bounds_ns: family.bounds_ns(),
         }
     }
@@ -176,12 +176,13 @@ impl WorkerMetrics {
         }
     }
 
-    fn slot(&self, shape: Shape, labels: &[&str]) -> Rc<WorkerSlot> {
+    fn cells(&self, shape: Shape, labels: &[&str]) -> WorkerCells {
         let cells = self.arena.borrow_mut().take(shape.kind.cells());
-        Rc::new(WorkerSlot {
-            slot: Slot::new(&self.registry, shape, labels, cells),
+        let slot = Rc::new(WorkerSlot {
+            slot: Slot::new(&self.registry, shape, labels, cells.clone()),
             arena: Rc::clone(&self.arena),
-        })
+        });
+        WorkerCells { cells, _slot: slot }
     }
 }
 
@@ -195,7 +196,7 @@ impl Counter {
     /// Adds `n`.
     #[inline]
     pub fn add(&self, n: u64) {
-        self.0.slot.add(0, n);
+        self.0.add(0, n);
     }
 }
 
@@ -203,19 +204,19 @@ impl Gauge {
     /// Adds one.
     #[inline]
     pub fn inc(&self) {
-        self.0.slot.add(0, 1);
+        self.0.add(0, 1);
     }
 
     /// Takes one away.
     #[inline]
     pub fn dec(&self) {
-        self.0.slot.add(0, 1_u64.wrapping_neg());
+        self.0.add(0, 1_u64.wrapping_neg());
     }
 
     /// Adds `n`, which may be negative.
     #[inline]
     pub fn add(&self, n: i64) {
-        self.0.slot.add(0, n.cast_unsigned());
+        self.0.add(0, n.cast_unsigned());
     }
 
     /// Takes `n` away.
@@ -227,7 +228,7 @@ impl Gauge {
     /// Sets this worker's part; a scrape shows the sum of all workers.
     #[inline]
     pub fn set(&self, value: i64) {
-        if let Some(cell) = self.0.slot.cells.cells().first() {
+        if let Some(cell) = self.0.cells.cells().first() {
             cell.store(value.cast_unsigned(), Ordering::Relaxed);
         }
     }
@@ -238,8 +239,8 @@ impl Histogram {
     #[inline]
     pub fn observe(&self, duration: Duration) {
         let (ns, bucket) = bucket(self.bounds_ns, duration);
-        self.slot.slot.add(bucket, 1);
-        self.slot.slot.add(self.bounds_ns.len() + 1, ns);
+        self.cells.add(bucket, 1);
+        self.cells.add(0, ns);
     }
 }
 
@@ -340,6 +341,21 @@ impl Slot {
         }
     }
 
+    pub(super) fn leave(&self) {
+        let removed = self.family.detach(&self.labels, &self.cells);
+        self.registry.series.fetch_sub(removed, Ordering::Relaxed);
+    }
+}
+
+/// One worker's cells of a series. They are reached without the slot, which an event then
+/// need not bring into the cache.
+#[derive(Clone, Debug)]
+struct WorkerCells {
+    cells: CellRange,
+    _slot: Rc<WorkerSlot>,
+}
+
+impl WorkerCells {
     /// Adds to a cell of which the calling thread is the only writer.
     #[inline]
     fn add(&self, at: usize, n: u64) {
@@ -347,11 +363,6 @@ impl Slot {
             let value = cell.load(Ordering::Relaxed).wrapping_add(n);
             cell.store(value, Ordering::Relaxed);
         }
-    }
-
-    pub(super) fn leave(&self) {
-        let removed = self.family.detach(&self.labels, &self.cells);
-        self.registry.series.fetch_sub(removed, Ordering::Relaxed);
     }
 }
 
@@ -372,5 +383,5 @@ impl Drop for WorkerSlot {
 #[inline]
 pub(super) fn bucket(bounds_ns: &[u64], duration: Duration) -> (u64, usize) {
     let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    (ns, bounds_ns.partition_point(|bound| *bound < ns))
+    (ns, 1 + bounds_ns.partition_point(|bound| *bound < ns))
 }

@@ -46,14 +46,16 @@ fn head(shape: &Shape, out: &mut String) {
 }
 
 fn histogram(shape: &Shape, bounds_ns: &[u64], labels: &Labels, sums: &[u64], out: &mut String) {
+    let mut sums = sums.iter().copied();
+    let mut next = || sums.next().unwrap_or_default();
+    let sum_ns = next();
     let mut count: u64 = 0;
-    for (at, bound_ns) in bounds_ns.iter().enumerate() {
-        count = count.wrapping_add(sums.get(at).copied().unwrap_or_default());
+    for bound_ns in bounds_ns {
+        count = count.wrapping_add(next());
         let bound = Seconds(*bound_ns);
         sample(shape, "_bucket", labels, Some(&bound), count, out);
     }
-    count = count.wrapping_add(sums.get(bounds_ns.len()).copied().unwrap_or_default());
-    let sum_ns = sums.get(bounds_ns.len() + 1).copied().unwrap_or_default();
+    count = count.wrapping_add(next());
     sample(shape, "_bucket", labels, Some(&"+Inf"), count, out);
     sample(shape, "_sum", labels, None, Seconds(sum_ns), out);
     sample(shape, "_count", labels, None, count, out);
