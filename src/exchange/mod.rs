@@ -183,7 +183,7 @@ impl Exchange {
         self.grpc_deadline.is_some_and(|deadline| now >= deadline)
     }
 
-    pub(crate) fn route(&self) -> Option<&Arc<Route>> {
+    pub(crate) fn route(&self) -> Option<&Route> {
         let decision = self.decision.as_ref()?;
         self.snapshot.shared.routes.get(decision.route.0 as usize)
     }

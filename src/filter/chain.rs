@@ -7,7 +7,7 @@ use crate::exchange::{Exchange, Failure, Request, Response};
 
 /// The filters of a route; empty for most.
 #[derive(Debug, Default)]
-pub struct Chain(Vec<AnyFilter>);
+pub struct Chain(Box<[AnyFilter]>);
 
 /// A member of a chain.
 pub enum AnyFilter {
@@ -22,7 +22,7 @@ pub enum AnyFilter {
 impl Chain {
     /// Makes a chain of these, which requests go through in this order.
     pub fn new(filters: Vec<AnyFilter>) -> Self {
-        Self(filters)
+        Self(filters.into())
     }
 
     /// Leads a request through, first to last, until one answers it.

@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 /// Bounds of the wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Backoff {
     /// Bound before the first retry.
     pub base: Duration,

@@ -6,7 +6,7 @@ use super::Outcome;
 use crate::exchange::Failure;
 
 /// One outcome of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Condition {
     /// No connection came about. Retried anyway while nothing was written.
     Connect,
@@ -25,7 +25,7 @@ pub enum Condition {
 }
 
 /// A set of outcomes. Asking it costs a comparison for each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Conditions(Box<[Condition]>);
 
 impl Conditions {

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The retry settings of a route.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RetryPolicy {
     /// Attempts in all; 1 is no retry.
     pub attempts: u32,

@@ -8,7 +8,10 @@ mod pool;
 mod route;
 mod tests_table;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
@@ -92,16 +95,18 @@ pub fn build(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, B
         })
         .collect::<Result<Vec<_>, _>>()?;
     let mut routes = Vec::with_capacity(config.routes.len());
+    let mut policies = HashSet::new();
     let mut specs: Vec<RouteSpec> = Vec::with_capacity(config.routes.len());
     for (name, written) in &config.routes {
         specs.push(route::spec(&name.shared(), written)?);
-        routes.push(Arc::new(route::build(
+        routes.push(route::build(
             source,
             &indices,
             &pools,
+            &mut policies,
             &name.shared(),
             written,
-        )?));
+        )?);
     }
     let names: Vec<Arc<str>> = config.listeners.keys().map(|name| name.shared()).collect();
     let snapshot = Snapshot {

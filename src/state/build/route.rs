@@ -1,6 +1,9 @@
 //! `[routes.NAME]` compiled.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use semver::VersionReq;
 
@@ -86,6 +89,7 @@ pub(super) fn build(
     source: &Source<'_>,
     indices: &HashMap<&str, PoolIndex>,
     pools: &[Arc<Pool>],
+    policies: &mut HashSet<Arc<RetryPolicy>>,
     name: &Arc<str>,
     written: &schema::Route,
 ) -> Result<Route, BuildError> {
@@ -103,13 +107,14 @@ pub(super) fn build(
             let view = u32::try_from(view.unwrap_or(0)).unwrap_or(0);
             Action::Pool(*index, ViewIndex(view))
         }
-        schema::Destination::Redirect(redirect) => Action::Redirect(Redirect {
+        schema::Destination::Redirect(redirect) => Action::Redirect(Box::new(Redirect {
             to: redirect.to.clone(),
             status: redirect.status,
-        }),
+        })),
         schema::Destination::Respond(respond) => {
             let headers = Headers::from_iter(respond.headers.clone());
-            Action::Respond(Respond::new(respond.status, headers, respond.body.clone()))
+            let respond = Respond::new(respond.status, headers, respond.body.clone());
+            Action::Respond(Box::new(respond))
         }
     };
     Ok(Route {
@@ -120,7 +125,7 @@ pub(super) fn build(
             attempt: written.timeouts.attempt,
             idle: written.timeouts.idle,
         },
-        retry: retry(written.retry.as_ref()),
+        retry: shared(policies, retry(written.retry.as_ref())),
         filters: Chain::new(filters(source, written)),
         grpc_web: written.grpc_web,
         body_max: written.body_max.map(value::ByteSize::bytes),
@@ -161,6 +166,16 @@ fn rewrite_filter(written: &schema::Rewrite) -> RewriteFilter {
         path,
         host: written.host.clone(),
     }
+}
+
+/// The one of these policies that is the same, if there is one.
+fn shared(policies: &mut HashSet<Arc<RetryPolicy>>, policy: RetryPolicy) -> Arc<RetryPolicy> {
+    if let Some(same) = policies.get(&policy) {
+        return Arc::clone(same);
+    }
+    let policy = Arc::new(policy);
+    policies.insert(Arc::clone(&policy));
+    policy
 }
 
 fn retry(written: Option<&schema::Retry>) -> RetryPolicy {
