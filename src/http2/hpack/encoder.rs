@@ -2,7 +2,8 @@
 //!
 //! A field that comes again and again is found among those of its name that the table has, newest
 //! first, and is one byte. What will not come again is written as it is: neither the table nor the
-//! time for the Huffman code is spent on it.
+//! time for the Huffman code is spent on it. Of known names it is known which they are; another
+//! shows it by ever new values.
 
 use bytes::BufMut;
 use http::StatusCode;
@@ -25,6 +26,8 @@ pub struct Encoder {
     changed: Option<(usize, usize)>,
     /// The last field that entered the table.
     line: Vec<u8>,
+    /// How many fields were left out since the last that entered although its name has many values.
+    left_out: u32,
 }
 
 /// What makes the fields of a name easy to find: they are a chain. Some names share one.
@@ -67,6 +70,7 @@ impl Encoder {
             chains: Vec::new(),
             changed: None,
             line: Vec::new(),
+            left_out: 0,
         }
     }
 
@@ -136,7 +140,7 @@ impl Encoder {
     #[inline]
     fn indexed(&mut self, kind: FieldName, name: &[u8], value: &[u8], out: &mut impl BufMut) {
         let chain = chain(kind, name);
-        let newest = self.chains.get(chain).copied().unwrap_or_default();
+        let newest = self.chains.get(chain).copied().unwrap_or(NO_FIELD);
         let age = self.age(newest);
         if let Some(entry) = self.table.get(age)
             && self.table.value(entry) == value
@@ -165,7 +169,8 @@ impl Encoder {
     #[inline(never)]
     fn write_older(&mut self, line: Line<'_>, chain: usize, out: &mut impl BufMut) {
         let mut name_index = line.static_index;
-        let mut number = self.chains.get(chain).copied().unwrap_or_default();
+        let mut values = 0;
+        let mut number = self.chains.get(chain).copied().unwrap_or(NO_FIELD);
         // A number that has wrapped may lead into another chain, but not for long.
         for _ in 0..CHAIN_MAX {
             let age = self.age(number);
@@ -180,6 +185,7 @@ impl Encoder {
                 if name_index == 0 {
                     name_index = index;
                 }
+                values += 1;
             }
             number = entry.tag.older;
         }
@@ -188,11 +194,22 @@ impl Encoder {
         }
         let line = Line { name_index, ..line };
         let length = line.name.len() + line.value.len() + SEPARATOR.len() + CRLF.len();
-        if size_of_line(length) > self.table.size_max() / FIELDS_MIN {
+        let too_large = size_of_line(length) > self.table.size_max() / FIELDS_MIN;
+        if too_large || self.leaves_out(line.kind, values) {
             write_literal(NOT_INDEXED, line, out);
         } else {
             self.write_new(line, chain, out);
         }
+    }
+
+    /// Whether a value that is new does not enter the table, as its name has so many values that
+    /// this one will hardly come again. One of some enters nevertheless: it may be here to stay.
+    fn leaves_out(&mut self, kind: FieldName, values: u32) -> bool {
+        if kind != FieldName::Unknown || values < VALUES_MAX {
+            return false;
+        }
+        self.left_out = (self.left_out + 1) % LEFT_OUT_MAX;
+        self.left_out != 0
     }
 
     /// Writes a field and takes it into the table.
@@ -208,7 +225,7 @@ impl Encoder {
             self.line.extend_from_slice(part);
         }
         if self.chains.is_empty() {
-            self.chains = vec![0; CHAINS];
+            self.chains = vec![NO_FIELD; CHAINS];
         }
         if let Some(newest) = self.chains.get_mut(chain) {
             let older = std::mem::replace(newest, self.table.next());
@@ -345,8 +362,17 @@ const TABLE_MAX: usize = 4096;
 /// How many fields the table has room for at least: larger ones do not enter.
 const FIELDS_MIN: usize = 4;
 
+/// Values of a name that is not known that enter the table without further ado.
+const VALUES_MAX: u32 = 4;
+
+/// Of this many further values one enters.
+const LEFT_OUT_MAX: u32 = 16;
+
 /// One for each known name, of which there are at most 128, and as many for all others.
 const CHAINS: usize = 256;
+
+/// The number behind the oldest field of a chain: four billion fields before it comes.
+const NO_FIELD: u32 = u32::MAX;
 
 /// How many fields of a chain are looked at.
 const CHAIN_MAX: usize = 16;

@@ -338,6 +338,27 @@ fn values_of_a_name_are_found_behind_one_another_and_the_name_is_sent_once() {
 }
 
 #[test]
+fn a_name_with_ever_new_values_leaves_the_table_to_others() {
+    let mut encoder = Encoder::new();
+    let mut decoder = Decoder::new(4096);
+    let mut send = |name: &str, value: &str| {
+        let block = encode(&mut encoder, 200, &[(name, value)]);
+        let fields = decode(&mut decoder, &block).unwrap();
+        assert_eq!(fields, pairs(&[(":status", "200"), (name, value)]));
+        block.len()
+    };
+    assert!(send("x-node", "a") > 2);
+    for n in 0..500 {
+        send("x-trace", &format!("trace-{n:04}"));
+    }
+    assert_eq!(send("x-node", "a"), 2, "it was evicted");
+    // A value that stays gets its turn.
+    let kept = (0..32).position(|_| send("x-trace", "trace-for-good") == 2);
+    assert!(kept.is_some_and(|at| at > 1), "{kept:?}");
+    assert_eq!(send("x-trace", "trace-for-good"), 2);
+}
+
+#[test]
 fn the_peer_is_told_how_the_table_changes() {
     let begun = |encoder: &mut Encoder| {
         let mut block = BytesMut::new();
