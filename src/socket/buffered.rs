@@ -231,8 +231,18 @@ impl Buffered {
 
     /// Whether more should be appended of several bodies: not too much waits.
     pub fn has_room(&self) -> bool {
+        self.waiting() < WRITE_ROOM
+    }
+
+    /// How many bytes were appended and not handed to the socket yet.
+    fn waiting(&self) -> usize {
         let more = self.more.as_ref().map_or(0, |more| more.len());
-        self.write.len() + self.large.len() + more < WRITE_ROOM
+        self.write.len() + self.large.len() + more
+    }
+
+    /// How many bytes were appended since the stream was wrapped.
+    pub fn appended(&self) -> u64 {
+        self.written + self.waiting() as u64
     }
 
     /// Whether everything appended has been handed to the socket.

@@ -66,6 +66,17 @@ enum Ended {
     Cut,
 }
 
+/// What of the client's words is left to be read.
+#[derive(PartialEq, Eq)]
+enum Left {
+    /// All that has come was read.
+    Nothing,
+    /// There may be more.
+    More,
+    /// There may be more, but no room for answers.
+    ForLater,
+}
+
 impl Server {
     pub(super) fn new(connection: Rc<Connection>, io: Buffered) -> Self {
         let listener = connection.known_listener();
@@ -124,10 +135,10 @@ impl Server {
         }
         // What was read to see which protocol it is.
         let mut has_come = session.begun == Begun::Nothing && session.io.has_received();
-        let mut all_read = false;
+        let mut left = Left::More;
         for _ in 0..READS_AT_ONCE {
-            // What is answered at once must have room.
-            if !session.io.has_room() {
+            if !session.may_read() {
+                left = Left::ForLater;
                 break;
             }
             if !std::mem::take(&mut has_come) {
@@ -135,7 +146,7 @@ impl Server {
                     Poll::Ready(Ok(1..)) => {}
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ended::There),
                     Poll::Pending => {
-                        all_read = true;
+                        left = Left::Nothing;
                         break;
                     }
                 }
@@ -146,11 +157,13 @@ impl Server {
                 return Poll::Ready(Ended::Here(reason));
             }
         }
-        match session.io.poll_flush(cx) {
-            Poll::Ready(Err(_)) => return Poll::Ready(Ended::There),
-            // Others want to work before the rest is read.
-            Poll::Ready(Ok(())) if !all_read => cx.waker().wake_by_ref(),
-            Poll::Ready(Ok(())) | Poll::Pending => {}
+        let flushed = session.io.poll_flush(cx);
+        if let Poll::Ready(Err(_)) = flushed {
+            return Poll::Ready(Ended::There);
+        }
+        // Others want to work before the rest is read.
+        if left == Left::More || left == Left::ForLater && flushed.is_ready() {
+            cx.waker().wake_by_ref();
         }
         session.wake_waiting();
         if session.is_done() {

@@ -72,6 +72,8 @@ pub(super) struct Session {
     pub(super) resets: VecDeque<u32>,
     /// The streams that wait for room, longest first.
     queue: VecDeque<SharedStream>,
+    /// What had been appended when there was room last, with what was appended of bodies since.
+    known: u64,
     pub(super) leaving: Leaving,
     /// The client will open no more streams.
     pub(super) left: bool,
@@ -126,6 +128,7 @@ impl Session {
             begun: Begun::Nothing,
             resets: VecDeque::new(),
             queue: VecDeque::new(),
+            known: 0,
             leaving: Leaving::No,
             left: false,
             waker: None,
@@ -217,6 +220,7 @@ impl Session {
             let flags = if end && last { frame::END_STREAM } else { 0 };
             frame::put_head(self.io.outgoing(), length, Kind::Data, flags, stream.id);
             self.io.append(piece.copy_to_bytes(length), b"");
+            self.known += (frame::HEAD_BYTES + length) as u64;
             window.spend(length);
             stream.window.set(window);
             self.window.spend(length);
@@ -337,6 +341,19 @@ impl Session {
         Poll::Pending
     }
 
+    /// Whether what comes may be read: there is room for what is said to it.
+    ///
+    /// Bodies stop when there is none, whatever the client does. It may be one that reads on
+    /// only when it has been read, so that heads and whatever else is short have room of their own.
+    pub(super) fn may_read(&mut self) -> bool {
+        let appended = self.io.appended();
+        if self.io.has_room() {
+            self.known = appended;
+            return true;
+        }
+        appended - self.known < ANSWERS_MAX
+    }
+
     /// Wakes streams that wait for room, as far as there is some.
     pub(super) fn wake_waiting(&mut self) {
         if !self.io.has_room() || self.window.room() == 0 {
@@ -390,6 +407,8 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Bytes of the table that a client's header compression may use (RFC 7541 section 4.2).
 const HEADER_TABLE: usize = 4096;
+/// Bytes of frames that are not of bodies for which there is room even when there is none.
+const ANSWERS_MAX: u64 = 64 * 1024;
 /// How many of the streams that wait are woken for the room of one flush.
 const WOKEN_AT_ONCE: usize = 4;
 /// Frames for so many reset streams may be on their way at once.

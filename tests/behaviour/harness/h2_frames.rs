@@ -39,9 +39,12 @@ impl Frames {
     /// Connects as a client that says nothing behind the preface.
     pub(crate) async fn without_settings(address: SocketAddr) -> Self {
         let stream = within("a connection", TcpStream::connect(address)).await;
-        let mut frames = Self {
-            stream: stream.expect("a connection"),
-        };
+        Self::over(stream.expect("a connection")).await
+    }
+
+    /// Speaks as a client on a connection of one's own making.
+    pub(crate) async fn over(stream: TcpStream) -> Self {
+        let mut frames = Self { stream };
         frames.stream.write_all(PREFACE).await.expect("a preface");
         frames
     }

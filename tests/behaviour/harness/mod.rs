@@ -32,7 +32,7 @@ pub(crate) use backend::{Act, Backend, answer, answer_bytes, identity};
 pub(crate) use certificate::{Authority, Issued};
 pub(crate) use client::{Answer, Client, request_bytes};
 pub(crate) use command::command;
-pub(crate) use eventually::{Gate, eventually};
+pub(crate) use eventually::{Gate, eventually, within};
 pub(crate) use exposition::Exposition;
 pub(crate) use grpc_web::{WebCall, from_base64, message, to_base64};
 pub(crate) use h2_backend::{H2Act, H2Backend, h2_answer};

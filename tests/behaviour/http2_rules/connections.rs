@@ -1,13 +1,18 @@
 //! What ends the connection.
 
+use std::time::Duration;
+
+use tokio::net::TcpSocket;
+
 use super::{
-    COMPRESSION_ERROR, Case, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, PADDED, PROTOCOL_ERROR,
+    ALL, COMPRESSION_ERROR, Case, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, PADDED, PROTOCOL_ERROR,
     STREAM_CLOSED, WHOLE, WITH_PRIORITY, end_of, get, one, post, send, setting, started, window,
 };
 use crate::harness::h2_frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, PRIORITY,
     PUSH_PROMISE, RESET, SETTINGS, WINDOW_UPDATE, get_block,
 };
+use crate::harness::{Backend, Proxy, Settings, answer, within};
 
 /// Each case ends its connection for its reason, and no other.
 async fn each_ends_its_connection(cases: Vec<Case>) {
@@ -159,3 +164,66 @@ async fn the_preface_comes_first_and_settings_behind_it() {
 
 /// The highest number of a stream, and the widest window.
 const STREAM_MAX: u32 = 0x7fff_ffff;
+
+/// A client that has asked for more than the sockets hold and does not read it yet.
+async fn not_reading(proxy: &Proxy) -> Frames {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_send_buffer_size(16 * 1024).expect("a size");
+    socket.set_recv_buffer_size(16 * 1024).expect("a size");
+    let stream = socket.connect(proxy.address("web")).await;
+    let mut frames = Frames::over(stream.expect("a connection")).await;
+    frames.settings(&[(4, 0x7fff_ffff)]).await;
+    send(&mut frames, &[window(0, 0x7000_0000), get(1, "/large")]).await;
+    // Until the proxy cannot write any more.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    frames
+}
+
+async fn large() -> (Proxy, Backend) {
+    let app = Backend::start(|seen| match seen.target.as_str() {
+        "/large" => answer(&"x".repeat(8 * 1024 * 1024)),
+        _ => answer("taken"),
+    })
+    .await;
+    (Settings::new(ALL).backend("app", &app).start().await, app)
+}
+
+#[tokio::test]
+async fn who_reads_only_when_all_is_written_is_still_told() {
+    let (proxy, _app) = large().await;
+    let mut frames = not_reading(&proxy).await;
+    // More than the sockets hold: it goes out only when the proxy reads.
+    for _ in 0..40 {
+        let sent = frames.send(DATA, 0, 0, &[0; 16_384]);
+        assert!(within("a frame", sent).await, "the connection is reset");
+    }
+    assert_eq!(end_of(&mut frames).await, PROTOCOL_ERROR);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn who_reads_only_when_all_is_written_is_served() {
+    let (proxy, app) = large().await;
+    let mut frames = not_reading(&proxy).await;
+    let streams = [3, 5, 7];
+    for stream in streams {
+        send(&mut frames, &[post(stream, "/")]).await;
+        for piece in 0..15 {
+            let end = if piece == 14 { END_STREAM } else { 0 };
+            let sent = frames.send(DATA, end, stream, &[b'x'; 16_384]);
+            assert!(within("a frame", sent).await, "the connection is reset");
+        }
+    }
+    let mut answered = Vec::new();
+    while answered.len() < streams.len() {
+        let data = frames.next_of(DATA).await.expect("data");
+        if data.stream != 1 && !data.payload.is_empty() {
+            assert_eq!(data.payload, b"taken");
+            answered.push(data.stream);
+        }
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, streams);
+    assert_eq!(app.count_of("POST", "/"), 3);
+    proxy.finish().await;
+}
