@@ -16,6 +16,7 @@ mod exchange;
 mod interim;
 mod meter;
 mod receive;
+mod send;
 mod session;
 mod stream;
 mod tunnel;

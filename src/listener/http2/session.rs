@@ -11,8 +11,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use ::http::{HeaderMap, StatusCode};
-use bytes::{Buf, Bytes};
+use ::http::StatusCode;
+use bytes::Bytes;
 use http_body::Frame;
 use tokio::time::Instant;
 
@@ -27,9 +27,8 @@ use crate::{
     http1::HeadLimits,
     http2::{
         Reason, frame,
-        frame::{Kind, STREAM_MAX, setting},
+        frame::{STREAM_MAX, setting},
         hpack::{Decoder, Encoder},
-        response,
         window::{ReceiveWindow, SendWindow},
     },
     socket::Buffered,
@@ -52,9 +51,9 @@ pub(super) struct Session {
     pub(super) limits: HeadLimits,
     pub(super) streams_max: usize,
     pub(super) decoder: Decoder,
-    encoder: Encoder,
+    pub(super) encoder: Encoder,
     /// Memory for a field block on its way out.
-    fields: Vec<u8>,
+    pub(super) fields: Vec<u8>,
     pub(super) streams: HashMap<u32, SharedStream, foldhash::fast::RandomState>,
     /// The highest stream that the client has opened.
     pub(super) last: u32,
@@ -71,9 +70,9 @@ pub(super) struct Session {
     /// The streams that we have reset last: frames of these may still be on their way.
     pub(super) resets: VecDeque<u32>,
     /// The streams that wait for room, longest first.
-    queue: VecDeque<SharedStream>,
+    pub(super) queue: VecDeque<SharedStream>,
     /// What had been appended when there was room last, with what was appended of bodies since.
-    known: u64,
+    pub(super) known: u64,
     pub(super) leaving: Leaving,
     /// The client will open no more streams.
     pub(super) left: bool,
@@ -181,83 +180,6 @@ impl Session {
         stream
     }
 
-    /// Appends the head of a response, or of an interim one.
-    pub(super) fn send_head(
-        &mut self,
-        stream: &Stream,
-        status: StatusCode,
-        headers: &Headers,
-        length: Option<u64>,
-        end: bool,
-    ) {
-        let mut block = std::mem::take(&mut self.fields);
-        response::encode_head(&mut block, &mut self.encoder, status, headers, length, end);
-        self.send_block(stream, block, end);
-    }
-
-    /// Appends as much of a piece of the body as there is room for; ready when that was all of
-    /// it. `end` says that nothing follows.
-    pub(super) fn poll_send(
-        &mut self,
-        stream: &SharedStream,
-        piece: &mut impl Buf,
-        end: bool,
-    ) -> Poll<()> {
-        loop {
-            let mut window = stream.window.get();
-            let own = window.room();
-            let length = piece.remaining().min(frame::PAYLOAD_MAX).min(own);
-            let length = length.min(self.window.room());
-            if length == 0 && piece.has_remaining() || !self.io.has_room() {
-                if own > 0 && !stream.waiting.replace(true) {
-                    self.queue.push_back(Rc::clone(stream));
-                }
-                // Whoever else waits may have been passed over for this one.
-                self.notify();
-                return Poll::Pending;
-            }
-            let last = length == piece.remaining();
-            let flags = if end && last { frame::END_STREAM } else { 0 };
-            frame::put_head(self.io.outgoing(), length, Kind::Data, flags, stream.id);
-            self.io.append(piece.copy_to_bytes(length), b"");
-            self.known += (frame::HEAD_BYTES + length) as u64;
-            window.spend(length);
-            stream.window.set(window);
-            self.window.spend(length);
-            if last {
-                self.sent(stream, end);
-                return Poll::Ready(());
-            }
-        }
-    }
-
-    /// Appends trailers, which are the end of the response.
-    pub(super) fn send_trailers(&mut self, stream: &Stream, trailers: &HeaderMap) {
-        let mut block = std::mem::take(&mut self.fields);
-        response::encode_trailers(&mut block, &mut self.encoder, trailers);
-        self.send_block(stream, block, true);
-    }
-
-    fn send_block(&mut self, stream: &Stream, mut block: Vec<u8>, end: bool) {
-        frame::put_block(self.io.outgoing(), stream.id, end, &block);
-        // What has grown large is not kept.
-        if block.capacity() <= frame::PAYLOAD_MAX {
-            block.clear();
-            self.fields = block;
-        }
-        self.sent(stream, end);
-    }
-
-    fn sent(&mut self, stream: &Stream, end: bool) {
-        if end {
-            stream.local_ended.set(true);
-            if stream.remote_ended.get() {
-                self.close(stream);
-            }
-        }
-        self.notify();
-    }
-
     /// Resets a stream, unless it is gone.
     pub(super) fn reset(&mut self, stream: &Stream, reason: Reason) {
         if self.streams.contains_key(&stream.id) {
@@ -341,33 +263,6 @@ impl Session {
         Poll::Pending
     }
 
-    /// Whether what comes may be read: there is room for what is said to it.
-    ///
-    /// Bodies stop when there is none, whatever the client does. It may be one that reads on
-    /// only when it has been read, so that heads and whatever else is short have room of their own.
-    pub(super) fn may_read(&mut self) -> bool {
-        let appended = self.io.appended();
-        if self.io.has_room() {
-            self.known = appended;
-            return true;
-        }
-        appended - self.known < ANSWERS_MAX
-    }
-
-    /// Wakes streams that wait for room, as far as there is some.
-    pub(super) fn wake_waiting(&mut self) {
-        if !self.io.has_room() || self.window.room() == 0 {
-            return;
-        }
-        for _ in 0..WOKEN_AT_ONCE {
-            let Some(stream) = self.queue.pop_front() else {
-                return;
-            };
-            stream.waiting.set(false);
-            stream.wake();
-        }
-    }
-
     /// Tells the client to open no more streams; it says when it has read that.
     pub(super) fn tell_to_leave(&mut self) {
         if self.leaving == Leaving::No {
@@ -407,10 +302,6 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Bytes of the table that a client's header compression may use (RFC 7541 section 4.2).
 const HEADER_TABLE: usize = 4096;
-/// Bytes of frames that are not of bodies for which there is room even when there is none.
-const ANSWERS_MAX: u64 = 64 * 1024;
-/// How many of the streams that wait are woken for the room of one flush.
-const WOKEN_AT_ONCE: usize = 4;
 /// Frames for so many reset streams may be on their way at once.
 const RESETS_REMEMBERED: usize = 256;
 /// What the ping carries that follows the first GOAWAY.

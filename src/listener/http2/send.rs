@@ -1,0 +1,126 @@
+//! What streams say: heads, bodies and trailers, as far as there is room.
+
+use std::{rc::Rc, task::Poll};
+
+use ::http::{HeaderMap, StatusCode};
+use bytes::Buf;
+
+use super::{
+    session::Session,
+    stream::{SharedStream, Stream},
+};
+use crate::{
+    http::Headers,
+    http2::{frame, frame::Kind, response},
+};
+
+impl Session {
+    /// Appends the head of a response, or of an interim one.
+    pub(super) fn send_head(
+        &mut self,
+        stream: &Stream,
+        status: StatusCode,
+        headers: &Headers,
+        length: Option<u64>,
+        end: bool,
+    ) {
+        let mut block = std::mem::take(&mut self.fields);
+        response::encode_head(&mut block, &mut self.encoder, status, headers, length, end);
+        self.send_block(stream, block, end);
+    }
+
+    /// Appends as much of a piece of the body as there is room for; ready when that was all of
+    /// it. `end` says that nothing follows.
+    pub(super) fn poll_send(
+        &mut self,
+        stream: &SharedStream,
+        piece: &mut impl Buf,
+        end: bool,
+    ) -> Poll<()> {
+        loop {
+            let mut window = stream.window.get();
+            let own = window.room();
+            let length = piece.remaining().min(frame::PAYLOAD_MAX).min(own);
+            let length = length.min(self.window.room());
+            if length == 0 && piece.has_remaining() || !self.io.has_room() {
+                if own > 0 && !stream.waiting.replace(true) {
+                    self.queue.push_back(Rc::clone(stream));
+                }
+                // Whoever else waits may have been passed over for this one.
+                self.notify();
+                return Poll::Pending;
+            }
+            let last = length == piece.remaining();
+            let flags = if end && last { frame::END_STREAM } else { 0 };
+            frame::put_head(self.io.outgoing(), length, Kind::Data, flags, stream.id);
+            self.io.append(piece.copy_to_bytes(length), b"");
+            self.known += (frame::HEAD_BYTES + length) as u64;
+            window.spend(length);
+            stream.window.set(window);
+            self.window.spend(length);
+            if last {
+                self.sent(stream, end);
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Appends trailers, which are the end of the response.
+    pub(super) fn send_trailers(&mut self, stream: &Stream, trailers: &HeaderMap) {
+        let mut block = std::mem::take(&mut self.fields);
+        response::encode_trailers(&mut block, &mut self.encoder, trailers);
+        self.send_block(stream, block, true);
+    }
+
+    fn send_block(&mut self, stream: &Stream, mut block: Vec<u8>, end: bool) {
+        frame::put_block(self.io.outgoing(), stream.id, end, &block);
+        // What has grown large is not kept.
+        if block.capacity() <= frame::PAYLOAD_MAX {
+            block.clear();
+            self.fields = block;
+        }
+        self.sent(stream, end);
+    }
+
+    fn sent(&mut self, stream: &Stream, end: bool) {
+        if end {
+            stream.local_ended.set(true);
+            if stream.remote_ended.get() {
+                self.close(stream);
+            }
+        }
+        self.notify();
+    }
+
+    /// Whether what comes may be read: there is room for what is said to it.
+    ///
+    /// Bodies stop when there is none, whatever the client does. It may be one that reads on
+    /// only when it has been read, so that heads and whatever else is short have room of their own.
+    pub(super) fn may_read(&mut self) -> bool {
+        let appended = self.io.appended();
+        if self.io.has_room() {
+            self.known = appended;
+            return true;
+        }
+        appended - self.known < ANSWERS_MAX
+    }
+
+    /// Wakes streams that wait for room, as far as there is some.
+    pub(super) fn wake_waiting(&mut self) {
+        if !self.io.has_room() || self.window.room() == 0 {
+            return;
+        }
+        for _ in 0..WOKEN_AT_ONCE {
+            let Some(stream) = self.queue.pop_front() else {
+                return;
+            };
+            stream.waiting.set(false);
+            stream.wake();
+        }
+    }
+}
+
+/// Bytes of frames that are not of bodies for which there is room even when there is none.
+const ANSWERS_MAX: u64 = 64 * 1024;
+/// How many of the streams that wait are woken for the room of one flush.
+const WOKEN_AT_ONCE: usize = 4;
