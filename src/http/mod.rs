@@ -5,6 +5,7 @@
 //! does I/O. What a peer sends ends in a value or in a
 //! [`BadRequest`](crate::exchange::BadRequest), never in a panic.
 
+pub(crate) mod address;
 pub mod authority;
 pub mod base64;
 pub mod cookie;

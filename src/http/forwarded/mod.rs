@@ -12,6 +12,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use super::address;
 use super::headers::{Headers, Known, Names, Value};
 use super::hop_by_hop::tokens;
 use element::{parse_node, read_elements};
@@ -146,7 +147,7 @@ impl Hop {
         };
         let mut element = ElementText::new();
         element.extend_from_slice(opening.as_bytes());
-        write_address(&mut element, peer.to_canonical());
+        element.extend_from_slice(&address::text(peer.to_canonical()));
         let address = opening.len()..element.len();
         element.extend_from_slice(closing.as_bytes());
         element.extend_from_slice(scheme.as_str().as_bytes());
@@ -213,22 +214,6 @@ impl Hop {
             }
         }
         parts
-    }
-}
-
-/// Writes an address; one of IPv4 without the machinery of formatting, which a new
-/// connection would feel.
-fn write_address(text: &mut ElementText, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => {
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                if place > 0 {
-                    text.push(b'.');
-                }
-                text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
-            }
-        }
-        IpAddr::V6(address) => text.extend_from_slice(address.to_string().as_bytes()),
     }
 }
 

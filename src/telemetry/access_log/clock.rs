@@ -44,53 +44,43 @@ impl Moment {
 
     /// Writes `2026-11-20T12:30:03.250Z` (RFC 3339).
     pub(super) fn rfc3339(self, out: &mut Vec<u8>) {
-        digits(self.year, 4, out);
-        out.push(b'-');
-        digits(self.month, 2, out);
-        out.push(b'-');
-        digits(self.day, 2, out);
-        out.push(b'T');
-        self.time_of_day(out);
-        out.push(b'.');
-        digits(u64::from(self.millis), 3, out);
-        out.push(b'Z');
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        put_digits(&mut text[0..4], self.year);
+        put_digits(&mut text[5..7], self.month);
+        put_digits(&mut text[8..10], self.day);
+        self.put_time_of_day(&mut text[11..19]);
+        put_digits(&mut text[20..23], u64::from(self.millis));
+        out.extend_from_slice(&text);
     }
 
     /// Writes `20/Nov/2026:12:30:03 +0000`, as the common log format has it.
     pub(super) fn common(self, out: &mut Vec<u8>) {
-        digits(self.day, 2, out);
-        out.push(b'/');
+        let mut text = *b"00/???/0000:00:00:00 +0000";
+        put_digits(&mut text[0..2], self.day);
         let month = usize::try_from(self.month).unwrap_or_default();
-        out.extend_from_slice(
-            MONTHS
-                .get(month.wrapping_sub(1))
-                .unwrap_or(&"???")
-                .as_bytes(),
-        );
-        out.push(b'/');
-        digits(self.year, 4, out);
-        out.push(b':');
-        self.time_of_day(out);
-        out.extend_from_slice(b" +0000");
+        if let Some(month) = MONTHS.get(month.wrapping_sub(1)) {
+            text[3..6].copy_from_slice(month.as_bytes());
+        }
+        put_digits(&mut text[7..11], self.year);
+        self.put_time_of_day(&mut text[12..20]);
+        out.extend_from_slice(&text);
     }
 
-    fn time_of_day(self, out: &mut Vec<u8>) {
-        digits(self.second_of_day / 3600, 2, out);
-        out.push(b':');
-        digits(self.second_of_day / 60 % 60, 2, out);
-        out.push(b':');
-        digits(self.second_of_day % 60, 2, out);
+    fn put_time_of_day(self, text: &mut [u8]) {
+        put_digits(&mut text[0..2], self.second_of_day / 3600);
+        put_digits(&mut text[3..5], self.second_of_day / 60 % 60);
+        put_digits(&mut text[6..8], self.second_of_day % 60);
     }
 }
 
-/// Writes a number with zeros in front up to `width`.
-pub(super) fn digits(number: u64, width: usize, out: &mut Vec<u8>) {
-    let mut buffer = itoa::Buffer::new();
-    let text = buffer.format(number);
-    for _ in text.len()..width {
-        out.push(b'0');
+/// Writes the last digits of a number, as many as there is room for, with zeros in front.
+#[inline]
+pub(super) fn put_digits(text: &mut [u8], number: u64) {
+    let mut rest = number;
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
     }
-    out.extend_from_slice(text.as_bytes());
 }
 
 const DAY: u64 = 86_400;

@@ -1,5 +1,7 @@
 //! Escaping of what clients send.
 
+use wide::u8x16;
+
 /// Which characters end a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape {
@@ -13,9 +15,8 @@ pub(super) enum Escape {
 impl Escape {
     /// Appends the escaped bytes.
     pub(super) fn put(self, bytes: &[u8], out: &mut Vec<u8>) {
-        // Nearly every value is plain ASCII without anything to escape. Looking at all bytes is
-        // what the compiler does many at a time.
-        if bytes.iter().fold(true, |all, byte| all & is_plain(*byte)) {
+        // Nearly every value is plain ASCII without anything to escape.
+        if are_plain(bytes) {
             out.extend_from_slice(bytes);
             return;
         }
@@ -56,4 +57,42 @@ impl Escape {
 
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
+}
+
+/// Whether [`is_plain`] holds for all bytes, sixteen at a time.
+fn are_plain(bytes: &[u8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks();
+    let mut last = [b' '; 16];
+    last[..rest.len()].copy_from_slice(rest);
+    blocks.iter().chain([&last]).all(is_plain_block)
+}
+
+fn is_plain_block(block: &[u8; 16]) -> bool {
+    const FIRST: u8x16 = u8x16::splat(b' ');
+    const LAST: u8x16 = u8x16::splat(b'~');
+    const QUOTE: u8x16 = u8x16::splat(b'"');
+    const BACKSLASH: u8x16 = u8x16::splat(b'\\');
+    let bytes = u8x16::new(*block);
+    let outside = bytes.max(FIRST).min(LAST).simd_eq(bytes).to_bitmask() != 0xffff;
+    let special = bytes.simd_eq(QUOTE) | bytes.simd_eq(BACKSLASH);
+    !outside && special.to_bitmask() == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_to_escape_is_seen_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for length in 1..40 {
+                for at in 0..length {
+                    let mut bytes = vec![b'x'; length];
+                    bytes[at] = byte;
+                    assert_eq!(are_plain(&bytes), is_plain(byte), "{byte:#x} at {at}");
+                }
+            }
+        }
+        assert!(are_plain(b""));
+    }
 }

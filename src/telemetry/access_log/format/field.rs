@@ -1,73 +1,72 @@
 //! The fields of a line, each written in one place for all formats.
 
-use std::io::Write;
 use std::time::Duration;
 
-use super::super::clock::{Moment, digits};
+use super::super::clock::{Moment, put_digits};
 use super::super::record::Line;
 use super::escape::Escape;
 use super::redaction::Redaction;
+use crate::http::address;
 
-/// One value of a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Field {
-    Time,
-    RequestId,
-    TraceId,
-    Listener,
-    Client,
-    Method,
-    Host,
-    Path,
-    Protocol,
-    Status,
-    Reason,
-    Route,
-    Pool,
-    Endpoint,
-    Version,
-    Attempts,
-    BytesIn,
-    BytesOut,
-    Total,
-    Upstream,
-    Queue,
-    Tls,
-    TlsSubject,
-    UserAgent,
-    /// A field that the configuration adds.
-    Added(Box<str>),
+/// Declares the fields of a line, in the order of the JSON object, each with what JSON writes on
+/// both sides of the value. Every key is known when this is compiled, and copied as a constant.
+macro_rules! fields {
+    ($($field:ident $name:literal $quote:literal)*) => {
+        /// One value of a line.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(super) enum Field {
+            $($field,)*
+            /// A field that the configuration adds.
+            Added(Box<str>),
+        }
+
+        impl Field {
+            /// Every field but the added ones, in the order of the JSON object.
+            const ALL: &'static [(&'static str, Self)] = &[$(($name, Self::$field),)*];
+
+            /// Appends every field but the added ones as a member of a JSON object, each behind
+            /// a comma; what does not apply to the exchange is left out.
+            pub(super) fn put_members(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
+                $(
+                    if Self::$field.applies(line) {
+                        out.extend_from_slice(concat!(",\"", $name, "\":", $quote).as_bytes());
+                        Self::$field.put(line, redaction, Escape::Json, out);
+                        out.extend_from_slice($quote.as_bytes());
+                    }
+                )*
+            }
+        }
+    };
+}
+
+fields! {
+    Time "time" "\""
+    RequestId "request_id" "\""
+    TraceId "trace_id" "\""
+    Listener "listener" "\""
+    Client "client" "\""
+    Method "method" "\""
+    Host "host" "\""
+    Path "path" "\""
+    Protocol "protocol" "\""
+    Status "status" ""
+    Reason "reason" "\""
+    Route "route" "\""
+    Pool "pool" "\""
+    Endpoint "endpoint" "\""
+    Version "version" "\""
+    Attempts "attempts" ""
+    BytesIn "bytes_in" ""
+    BytesOut "bytes_out" ""
+    Total "total_ms" ""
+    Upstream "upstream_ms" ""
+    Queue "queue_ms" ""
+    Tls "tls" "\""
+    TlsSubject "tls_subject" "\""
+    UserAgent "user_agent" "\""
 }
 
 impl Field {
-    /// Every field but the added ones, in the order of the JSON object.
-    pub(super) const ALL: &'static [(&'static str, Self)] = &[
-        ("time", Self::Time),
-        ("request_id", Self::RequestId),
-        ("trace_id", Self::TraceId),
-        ("listener", Self::Listener),
-        ("client", Self::Client),
-        ("method", Self::Method),
-        ("host", Self::Host),
-        ("path", Self::Path),
-        ("protocol", Self::Protocol),
-        ("status", Self::Status),
-        ("reason", Self::Reason),
-        ("route", Self::Route),
-        ("pool", Self::Pool),
-        ("endpoint", Self::Endpoint),
-        ("version", Self::Version),
-        ("attempts", Self::Attempts),
-        ("bytes_in", Self::BytesIn),
-        ("bytes_out", Self::BytesOut),
-        ("total_ms", Self::Total),
-        ("upstream_ms", Self::Upstream),
-        ("queue_ms", Self::Queue),
-        ("tls", Self::Tls),
-        ("tls_subject", Self::TlsSubject),
-        ("user_agent", Self::UserAgent),
-    ];
-
     /// The field of a template's `{name}`.
     pub(super) fn by_name(name: &str) -> Option<Self> {
         if let Some(added) = name.strip_prefix("field.") {
@@ -78,43 +77,44 @@ impl Field {
             .map(|(_, field)| field.clone())
     }
 
-    /// Whether JSON shows it without quotes.
-    pub(super) fn is_number(&self) -> bool {
-        matches!(
-            self,
-            Self::Status
-                | Self::BytesIn
-                | Self::BytesOut
-                | Self::Total
-                | Self::Upstream
-                | Self::Queue
-        )
+    /// Whether the exchange has such a value.
+    #[inline(always)]
+    fn applies(&self, line: &Line<'_>) -> bool {
+        match self {
+            Self::TraceId => line.trace_id.is_some(),
+            Self::Client => line.client.is_some(),
+            Self::Reason => line.reason.is_some(),
+            Self::Route => line.route.is_some(),
+            Self::Pool => line.pool.is_some(),
+            Self::Endpoint => line.endpoint.is_some(),
+            Self::Version => line.version.is_some(),
+            Self::Upstream => line.upstream.is_some(),
+            Self::Queue => line.queue.is_some(),
+            Self::Tls => line.tls.is_some(),
+            Self::TlsSubject => line.tls_subject.is_some(),
+            Self::UserAgent => line.user_agent.is_some(),
+            _ => true,
+        }
     }
 
-    /// Appends the value; false when the exchange has none.
-    pub(super) fn write(
-        &self,
-        line: &Line<'_>,
-        redaction: &Redaction,
-        escape: Escape,
-        out: &mut Vec<u8>,
-    ) -> bool {
+    /// Appends the value, if the exchange has one.
+    #[inline(always)]
+    fn put(&self, line: &Line<'_>, redaction: &Redaction, escape: Escape, out: &mut Vec<u8>) {
         let text = match self {
-            Self::Time => return put(out, |out| Moment::new(line.time).rfc3339(out)),
-            Self::Status => return put(out, |out| put_number(u64::from(line.status), out)),
-            Self::BytesIn => return put(out, |out| put_number(line.bytes_in, out)),
-            Self::BytesOut => return put(out, |out| put_number(line.bytes_out, out)),
-            Self::Total => return put(out, |out| put_ms(line.total, out)),
+            Self::Time => return Moment::new(line.time).rfc3339(out),
+            Self::Status => return put_number(u64::from(line.status), out),
+            Self::BytesIn => return put_number(line.bytes_in, out),
+            Self::BytesOut => return put_number(line.bytes_out, out),
+            Self::Total => return put_ms(line.total, out),
             Self::Upstream => return put_some(line.upstream, out, put_ms),
             Self::Queue => return put_some(line.queue, out, put_ms),
             Self::Client => {
-                // Writing to a Vec cannot fail.
                 return put_some(line.client, out, |client, out| {
-                    let _ = write!(out, "{client}");
+                    out.extend_from_slice(&address::text(client));
                 });
             }
-            Self::Path => return put(out, |out| redaction.path(line.path, escape, out)),
-            Self::Attempts => return attempts(line, escape, out),
+            Self::Path => return redaction.path(line.path, escape, out),
+            Self::Attempts => return put_attempts(line, escape, out),
             Self::UserAgent => {
                 return put_some(line.user_agent, out, |value, out| {
                     redaction.field("user-agent", value, escape, out);
@@ -141,13 +141,14 @@ impl Field {
             Self::Tls => line.tls,
             Self::TlsSubject => line.tls_subject,
         };
-        put_some(text, out, |text, out| escape.put(text.as_bytes(), out))
+        put_some(text, out, |text, out| escape.put(text.as_bytes(), out));
     }
 
     /// Appends the value for a text line, where an absent or empty one is a dash.
     pub(super) fn write_or_dash(&self, line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
         let start = out.len();
-        if !self.write(line, redaction, Escape::Text, out) || out.len() == start {
+        self.put(line, redaction, Escape::Text, out);
+        if out.len() == start {
             out.push(b'-');
         }
     }
@@ -155,39 +156,60 @@ impl Field {
 
 /// Appends a decimal number.
 pub(super) fn put_number(number: u64, out: &mut Vec<u8>) {
-    digits(number, 1, out);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Appends milliseconds with three decimals.
-pub(super) fn put_ms(duration: Duration, out: &mut Vec<u8>) {
+fn put_ms(duration: Duration, out: &mut Vec<u8>) {
     let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     put_number(us / 1000, out);
-    out.push(b'.');
-    digits(us % 1000, 3, out);
+    let mut decimals = *b".000";
+    put_digits(&mut decimals[1..], us % 1000);
+    out.extend_from_slice(&decimals);
 }
 
-/// For text: `10.0.0.1:80=connection_refused/1.250,10.0.0.2:80=200/12.001`.
-fn attempts(line: &Line<'_>, escape: Escape, out: &mut Vec<u8>) -> bool {
+fn put_attempts(line: &Line<'_>, escape: Escape, out: &mut Vec<u8>) {
+    match escape {
+        Escape::Json => json_attempts(line, out),
+        Escape::Text => text_attempts(line, out),
+    }
+}
+
+fn json_attempts(line: &Line<'_>, out: &mut Vec<u8>) {
+    out.push(b'[');
     for (at, attempt) in line.attempts.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        escape.put(attempt.endpoint.as_bytes(), out);
+        out.extend_from_slice(b"{\"endpoint\":\"");
+        Escape::Json.put(attempt.endpoint.as_bytes(), out);
+        out.extend_from_slice(b"\",\"outcome\":\"");
+        Escape::Json.put(attempt.outcome.as_bytes(), out);
+        out.extend_from_slice(b"\",\"ms\":");
+        put_ms(attempt.took, out);
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// `10.0.0.1:80=connection_refused/1.250,10.0.0.2:80=200/12.001`.
+fn text_attempts(line: &Line<'_>, out: &mut Vec<u8>) {
+    for (at, attempt) in line.attempts.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        Escape::Text.put(attempt.endpoint.as_bytes(), out);
         out.push(b'=');
-        escape.put(attempt.outcome.as_bytes(), out);
+        Escape::Text.put(attempt.outcome.as_bytes(), out);
         out.push(b'/');
         put_ms(attempt.took, out);
     }
-    !line.attempts.is_empty()
 }
 
-fn put(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-    write(out);
-    true
-}
-
-fn put_some<T>(value: Option<T>, out: &mut Vec<u8>, write: impl FnOnce(T, &mut Vec<u8>)) -> bool {
-    value.is_some_and(|value| put(out, |out| write(value, out)))
+fn put_some<T>(value: Option<T>, out: &mut Vec<u8>, write: impl FnOnce(T, &mut Vec<u8>)) {
+    if let Some(value) = value {
+        write(value, out);
+    }
 }
 
 /// Names of a template's fields, which an added field cannot take.

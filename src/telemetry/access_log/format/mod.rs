@@ -11,7 +11,7 @@ mod template;
 use super::clock::Moment;
 use super::record::Line;
 use escape::Escape;
-use field::{Field, put_ms, put_number};
+use field::{Field, put_number};
 
 pub use field::FIELD_NAMES;
 pub use redaction::Redaction;
@@ -81,60 +81,18 @@ impl Format {
 
 /// One object; what does not apply to the exchange is left out.
 fn json(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
-    let mut separator = b'{';
-    for (name, field) in Field::ALL {
-        let start = out.len();
-        out.push(separator);
-        out.push(b'"');
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
-        let quoted = !field.is_number() && !matches!(field, Field::Attempts);
-        if quoted {
-            out.push(b'"');
-        }
-        let written = match field {
-            Field::Attempts => json_attempts(line, out),
-            other => other.write(line, redaction, Escape::Json, out),
-        };
-        if !written {
-            out.truncate(start);
-            continue;
-        }
-        if quoted {
-            out.push(b'"');
-        }
-        separator = b',';
-    }
+    let start = out.len();
+    Field::put_members(line, redaction, out);
     for (name, value) in line.fields {
-        out.push(separator);
-        separator = b',';
-        out.push(b'"');
+        out.extend_from_slice(b",\"");
         Escape::Json.put(name.as_bytes(), out);
         out.extend_from_slice(b"\":\"");
         redaction.field(name, value, Escape::Json, out);
         out.push(b'"');
     }
+    // Each member stands behind a comma, the first one behind a brace.
+    out[start] = b'{';
     out.push(b'}');
-}
-
-fn json_attempts(line: &Line<'_>, out: &mut Vec<u8>) -> bool {
-    let mut separator = b'[';
-    for attempt in line.attempts {
-        out.push(separator);
-        separator = b',';
-        out.extend_from_slice(b"{\"endpoint\":\"");
-        Escape::Json.put(attempt.endpoint.as_bytes(), out);
-        out.extend_from_slice(b"\",\"outcome\":\"");
-        Escape::Json.put(attempt.outcome.as_bytes(), out);
-        out.extend_from_slice(b"\",\"ms\":");
-        put_ms(attempt.took, out);
-        out.push(b'}');
-    }
-    if line.attempts.is_empty() {
-        out.push(b'[');
-    }
-    out.push(b']');
-    true
 }
 
 /// The combined log format: the common one of NCSA, then referrer and user agent.
