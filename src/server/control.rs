@@ -2,13 +2,7 @@
 //!
 //! It decides; workers read what it decides. Nothing it does can slow them.
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::Arc,
-    thread::JoinHandle,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -18,12 +12,12 @@ use tokio::{
 
 use super::{
     Shared, StartError,
-    board::{Board, ReloadReport},
+    board::Board,
     certificates, drain,
     metrics::ControlGauges,
     notify::Notify,
     operations::Api,
-    reload::{self, Prepared, ReloadError},
+    reload::{Prepared, steps},
     signal::{Asked, Signals},
     task,
     worker::Command,
@@ -47,20 +41,20 @@ pub(crate) enum Request {
 
 /// The state of the control thread.
 pub(crate) struct Control {
-    path: PathBuf,
-    shared: Arc<Shared>,
-    registry: Registry,
-    schedules: HashMap<Arc<str>, Schedule>,
-    board: Arc<Board>,
-    events: Arc<Events>,
-    gauges: ControlGauges,
-    admin: Option<AdminControl>,
+    pub(super) path: PathBuf,
+    pub(super) shared: Arc<Shared>,
+    pub(super) registry: Registry,
+    pub(super) schedules: HashMap<Arc<str>, Schedule>,
+    pub(super) board: Arc<Board>,
+    pub(super) events: Arc<Events>,
+    pub(super) gauges: ControlGauges,
+    pub(super) admin: Option<AdminControl>,
     /// The level of the log, if reloads are to change it.
-    log: Option<LogControl>,
-    hash: ContentHash,
-    notify: Notify,
+    pub(super) log: Option<LogControl>,
+    pub(super) hash: ContentHash,
+    pub(super) notify: Notify,
     /// Listeners of the last reload that are still being emptied.
-    leaving: Option<tokio::task::JoinHandle<()>>,
+    pub(super) leaving: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Control {
@@ -242,19 +236,19 @@ impl Control {
     }
 
     async fn start(&mut self, prepared: Prepared) -> Result<(), StartError> {
-        let log = reload::open_log(&self.shared, &prepared.snapshot)
+        let log = steps::open_log(&self.shared, &prepared.snapshot)
             .map_err(|error| StartError::AccessLog(error.to_string()))?;
         if let Some(log) = log {
             self.shared.access_log.store(Arc::new(log));
-            reload::tell(&self.shared, |_| Some(Command::ReopenLog)).await;
+            steps::tell(&self.shared, |_| Some(Command::ReopenLog)).await;
         }
-        reload::adopt_pools(&prepared.snapshot, &mut self.schedules);
+        steps::adopt_pools(&prepared.snapshot, &mut self.schedules);
         self.hash = prepared.hash;
         if self.board.degraded().is_none() {
-            reload::keep(&prepared.snapshot, &prepared.text);
+            steps::keep(&prepared.snapshot, &prepared.text);
         }
         self.gauges.loaded(1, self.board.degraded().is_none());
-        reload::listen(&self.shared, prepared.bound).await;
+        steps::listen(&self.shared, prepared.bound).await;
         self.events
             .publish("started", "proxy", json!({ "generation": 1 }));
         Ok(())
@@ -287,125 +281,6 @@ impl Control {
         self.registry.forget_unused();
     }
 
-    /// Takes up what the file says now, or keeps what runs and says why.
-    async fn reload(&mut self) -> ReloadReport {
-        self.notify.reloading();
-        let report = match self.try_reload().await {
-            Ok(report) => report,
-            Err(error) => self.refused(&error),
-        };
-        self.board.reloaded(&report);
-        self.gauges.reloaded(report.result, report.generation);
-        let what = serde_json::to_value(&report).unwrap_or_default();
-        self.events.publish("reload", "proxy", what);
-        self.notify.ready(match report.result {
-            "failed" => "the last reload failed; serving the configuration from before it",
-            _ => "serving",
-        });
-        report
-    }
-
-    async fn try_reload(&mut self) -> Result<ReloadReport, ReloadError> {
-        // An address that has just been left may be wanted again.
-        if let Some(leaving) = self.leaving.take() {
-            let _ = leaving.await;
-        }
-        let loaded = self.load().await.map_err(ReloadError::Configuration)?;
-        self.hash = loaded.hash;
-        let old = self.shared.snapshot();
-        if loaded.config == *old.config && self.board.degraded().is_none() {
-            let report = report("unchanged", old.generation);
-            tracing::info!("the configuration is what it was");
-            return Ok(report);
-        }
-        let prepared = Prepared::next(loaded, &self.shared, &mut self.registry)?;
-        let new = Arc::clone(&prepared.snapshot);
-        let log = reload::open_log(&self.shared, &new)?;
-        if let Some(log) = log {
-            self.shared.access_log.store(Arc::new(log));
-        }
-        // From here on nothing can fail.
-        reload::adopt_pools(&new, &mut self.schedules);
-        self.shared.swap(Arc::clone(&new));
-        reload::listen(&self.shared, prepared.bound).await;
-        reload::tell(&self.shared, |_| Some(Command::Refresh)).await;
-        let removed = reload::removed_listeners(&old, &new);
-        let connections_closed = reload::connections_leaving(&old, &removed);
-        let shared = Arc::clone(&self.shared);
-        self.leaving = Some(task::spawn_local("leaving listeners", async move {
-            reload::unlisten(&shared, &removed).await;
-        }));
-        reload::forget_series(&self.shared, &old.config, &new.config);
-        reload::keep(&new, &prepared.text);
-        self.follow_admin(&new.config);
-        self.follow_log(&new.config);
-        let diff = reload::diff(&old, &new);
-        tracing::info!(
-            generation = new.generation,
-            connections_closed,
-            "configuration reloaded\n{diff}"
-        );
-        if diff.needs_restart() {
-            tracing::warn!("some of these changes take effect after a restart only");
-        }
-        let mut report = report("succeeded", new.generation);
-        report.changes = serde_json::to_value(&diff).ok();
-        report.connections_closed = connections_closed;
-        Ok(report)
-    }
-
-    /// Reads the file on a thread for such things: the disk may be slow.
-    async fn load(&self) -> Result<crate::config::Loaded, crate::config::Faults> {
-        let (path, shared) = (self.path.clone(), Arc::clone(&self.shared));
-        let loading = tokio::task::spawn_blocking(move || reload::load(&path, &shared));
-        match loading.await {
-            Ok(loaded) => loaded,
-            // Only a panic gets here; the file is then read again in this thread.
-            Err(_) => reload::load(&self.path, &self.shared),
-        }
-    }
-
-    fn refused(&self, error: &ReloadError) -> ReloadReport {
-        let generation = self.shared.generation();
-        tracing::error!(
-            generation,
-            "the reload was refused; the old configuration stays\n{error}"
-        );
-        let mut report = report("failed", generation);
-        if let ReloadError::Configuration(faults) = error {
-            report.faults = serde_json::to_value(faults).ok();
-        }
-        report.error = Some(error.to_string());
-        report
-    }
-
-    fn follow_admin(&self, config: &crate::config::Config) {
-        let (Some(control), Some(written)) = (&self.admin, &config.admin) else {
-            return;
-        };
-        let token = written
-            .token
-            .as_ref()
-            .map(|token| token.reveal())
-            .transpose();
-        let followed = match token {
-            Ok(token) => control.set_token(token).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = followed {
-            tracing::error!(%error, "the admin token stays what it was");
-        }
-    }
-
-    fn follow_log(&self, config: &crate::config::Config) {
-        let level = config.log.level.word();
-        if let Some(control) = &self.log
-            && let Err(error) = control.set_level(level)
-        {
-            tracing::error!(level, %error, "the level of the log stays what it was");
-        }
-    }
-
     async fn reopen_logs(&self) {
         if let Some(log) = &**self.shared.access_log.load() {
             log.reopen();
@@ -418,7 +293,7 @@ impl Control {
         for mut schedule in self.schedules.into_values() {
             schedule.stop().await;
         }
-        reload::tell(&self.shared, |_| Some(Command::End)).await;
+        steps::tell(&self.shared, |_| Some(Command::End)).await;
         let joined = tokio::task::spawn_blocking(move || {
             for thread in threads {
                 let _ = thread.join();
@@ -437,19 +312,6 @@ impl Control {
             }
         }
         tracing::info!("stopped");
-    }
-}
-
-fn report(result: &'static str, generation: u64) -> ReloadReport {
-    let now = SystemTime::now().max(UNIX_EPOCH);
-    ReloadReport {
-        result,
-        generation,
-        time: humantime::format_rfc3339_millis(now).to_string(),
-        changes: None,
-        connections_closed: 0,
-        error: None,
-        faults: None,
     }
 }
 

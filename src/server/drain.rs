@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Shared, reload, worker::Command};
+use super::{Shared, reload::steps, worker::Command};
 use crate::{state::BindAddress, telemetry::events::Events};
 
 /// Drains the process as the configuration says; returns when nothing is left.
@@ -20,7 +20,7 @@ pub(super) async fn drain(shared: &Arc<Shared>, events: &Events) {
     tracing::info!(connections = open, "draining");
     events.publish("drain", "proxy", json!({ "connections": open }));
     if !settings.grace.is_zero() {
-        reload::tell(shared, |_| Some(Command::CloseShared)).await;
+        steps::tell(shared, |_| Some(Command::CloseShared)).await;
         tokio::time::sleep(settings.grace).await;
     }
     let addresses = snapshot
@@ -28,8 +28,8 @@ pub(super) async fn drain(shared: &Arc<Shared>, events: &Events) {
         .iter()
         .map(|listener| listener.address.clone());
     let addresses: Vec<BindAddress> = addresses.collect();
-    reload::unlisten(shared, &addresses).await;
-    reload::tell(shared, |_| Some(Command::CloseConnections)).await;
+    steps::unlisten(shared, &addresses).await;
+    steps::tell(shared, |_| Some(Command::CloseConnections)).await;
     let deadline = Instant::now() + settings.timeout;
     while shared.open_connections() > 0 {
         if Instant::now() >= deadline {

@@ -1,0 +1,172 @@
+//! A configuration that is read, checked, tested and bound beside the one in use.
+
+use std::{collections::HashSet, path::Path, sync::Arc};
+
+use socket2::Socket;
+use tokio::time::Instant;
+
+use crate::{
+    config::{self, Faults, Loaded, PastTime, Rules},
+    listener::{
+        bind::{self, BindError},
+        inherited::Inherited,
+    },
+    server::{Registered, Shared, StartError},
+    state::{self, BindAddress, BuildError, Listener, Registry, Snapshot, Source},
+};
+
+/// Why a reload was refused; the old configuration stays.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// The file has faults.
+    #[error("{0}")]
+    Configuration(Faults),
+    /// It cannot be compiled, or its tests fail.
+    #[error("{0}")]
+    Build(#[from] BuildError),
+    /// A new listener's address cannot be had.
+    #[error("listener \"{0}\": {1}")]
+    Bind(Arc<str>, BindError),
+    /// The access log cannot be opened.
+    #[error("access log: {0}")]
+    AccessLog(String),
+}
+
+/// A listener with its sockets, one per worker.
+pub(super) type Bound = (Arc<Listener>, Vec<Socket>);
+
+/// A configuration that is ready to be swapped in.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) text: Arc<str>,
+    pub(crate) hash: config::ContentHash,
+    /// Sockets of listeners that were not there before, one per worker.
+    pub(crate) bound: Vec<Bound>,
+}
+
+impl Prepared {
+    /// Prepares what the process starts with.
+    pub(crate) fn first(
+        loaded: Loaded,
+        registered: &Registered,
+        registry: &mut Registry,
+        inherited: &Inherited,
+        workers: usize,
+    ) -> Result<Self, StartError> {
+        log_warnings(&loaded);
+        let source = Source {
+            config: Arc::new(loaded.config),
+            registered,
+            last: None,
+            generation: 1,
+            now: Instant::now(),
+        };
+        let snapshot = Arc::new(state::build(&source, registry)?);
+        let bound = bind_new(&snapshot, None, inherited, workers)
+            .map_err(|(name, error)| StartError::Bind(name, error))?;
+        let admin = snapshot.config.admin.as_ref();
+        let admin = admin.map(|admin| state::bind_address(&admin.address));
+        for address in inherited.addresses() {
+            let mut wanted = snapshot
+                .listeners
+                .iter()
+                .map(|it| &it.address)
+                .chain(&admin);
+            if !wanted.any(|wanted| wanted == address) {
+                tracing::warn!(%address, "neither a listener nor [admin] takes the socket that was given");
+            }
+        }
+        Ok(Self {
+            snapshot,
+            text: loaded.text,
+            hash: loaded.hash,
+            bound,
+        })
+    }
+
+    /// Prepares what the file says now, beside what runs.
+    pub(crate) fn next(
+        loaded: Loaded,
+        shared: &Shared,
+        registry: &mut Registry,
+    ) -> Result<Self, ReloadError> {
+        log_warnings(&loaded);
+        let last = shared.snapshot();
+        let source = Source {
+            config: Arc::new(loaded.config),
+            registered: &shared.registered,
+            last: Some(&last),
+            generation: last.generation + 1,
+            now: Instant::now(),
+        };
+        let snapshot = Arc::new(state::build(&source, registry)?);
+        let bound = bind_new(
+            &snapshot,
+            Some(&last),
+            &shared.inherited,
+            shared.workers.len(),
+        )
+        .map_err(|(name, error)| ReloadError::Bind(name, error))?;
+        Ok(Self {
+            snapshot,
+            text: loaded.text,
+            hash: loaded.hash,
+            bound,
+        })
+    }
+}
+
+/// Reads and checks the file.
+pub(crate) fn load(path: &Path, shared: &Shared) -> Result<Loaded, Faults> {
+    let names: Vec<&str> = shared.registered.pickers.names().collect();
+    let used = shared.snapshot().certificates();
+    let rules = Rules {
+        pickers: &names,
+        past_time: PastTime::InUse(&used),
+    };
+    config::load(path, &rules)
+}
+
+fn bind_new(
+    snapshot: &Snapshot,
+    last: Option<&Snapshot>,
+    inherited: &Inherited,
+    workers: usize,
+) -> Result<Vec<Bound>, (Arc<str>, BindError)> {
+    let known: HashSet<&BindAddress> = last
+        .map(|last| {
+            last.listeners
+                .iter()
+                .map(|listener| &listener.address)
+                .collect()
+        })
+        .unwrap_or_default();
+    let new = snapshot
+        .listeners
+        .iter()
+        .filter(|it| !known.contains(&it.address));
+    new.map(|listener| {
+        let address = &listener.address;
+        let sockets = match inherited.take(address, workers) {
+            Some(taken) => taken.map_err(|source| BindError::Other {
+                address: address.clone(),
+                source,
+            }),
+            None => bind::bind(address, workers),
+        };
+        sockets
+            .map(|sockets| (Arc::clone(listener), sockets))
+            .map_err(|error| (Arc::clone(&listener.name), error))
+    })
+    .collect()
+}
+
+fn log_warnings(loaded: &Loaded) {
+    if !loaded.warnings.is_empty() {
+        tracing::warn!(
+            "the configuration works, but perhaps not as meant\n{}",
+            loaded.warnings
+        );
+    }
+}
