@@ -7,6 +7,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 /// Place of a candidate in the total order of the table; the smaller wins.
@@ -17,7 +18,7 @@ pub(super) const NOWHERE: Place = Place::MAX;
 
 /// A node of a [`Tree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct NodeId(u32);
+pub(super) struct NodeId(NonZeroU32);
 
 /// Which paths a candidate at a node is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,7 @@ pub(super) struct Tree {
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     parent: Option<NodeId>,
+    is_leaf: bool,
     here: Span,
     below: Span,
     /// The best candidate for what is below, of this node and of those above it.
@@ -98,12 +100,16 @@ impl Tree {
         } = self;
         let hash = |child: &Child| hasher.hash_one((child.parent.0, &names[child.name.range()]));
         children.insert_unique(hash(&child), child, hash);
+        self.nodes[parent.position()].is_leaf = false;
         node
     }
 
     /// The child of that name.
     #[inline]
     pub(super) fn child(&self, parent: NodeId, name: &str) -> Option<NodeId> {
+        if self.of(parent).is_leaf {
+            return None;
+        }
         let hash = self.hasher.hash_one((parent.0, name));
         let is = |child: &Child| child.parent == parent && &self.names[child.name.range()] == name;
         self.children.find(hash, is).map(|child| child.node)
@@ -177,9 +183,10 @@ impl Tree {
     }
 
     fn node(&mut self, parent: Option<NodeId>) -> NodeId {
-        let id = NodeId(short(self.nodes.len()));
+        let id = NodeId(NonZeroU32::MIN.saturating_add(short(self.nodes.len())));
         self.nodes.push(Node {
             parent,
+            is_leaf: true,
             here: Span::default(),
             below: Span::default(),
             best_upward: NOWHERE,
@@ -212,7 +219,7 @@ impl Node {
 impl NodeId {
     #[inline]
     fn position(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 }
 
@@ -227,6 +234,8 @@ impl Span {
 fn short(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
+
+const _: () = assert!(size_of::<Node>() == 32, "two on a cache line");
 
 #[cfg(test)]
 mod tests {
