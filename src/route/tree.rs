@@ -4,11 +4,12 @@
 //! mostly not in the cache: nodes, names and candidates of all hosts lie in one piece of
 //! memory each, and a step down costs one hash and one entry of a table.
 
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 use std::hash::BuildHasher;
 use std::num::NonZeroU32;
 use std::ops::Range;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 /// Place of a candidate in the total order of the table; the smaller wins.
 pub(super) type Place = u32;
