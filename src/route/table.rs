@@ -47,9 +47,9 @@ pub struct RouteIndex(pub u32);
 pub struct RouteTable {
     pub(super) routes: Box<[Route]>,
     /// Every route once per host pattern, the most specific first.
-    ranked: Box<[Ranked]>,
-    /// By place as well.
     contenders: Box<[Contender]>,
+    /// Why it stands at its place, by place as well.
+    ranks: Box<[Rank]>,
     listeners: Box<[Arc<str>]>,
     index: HostIndex,
 }
@@ -64,8 +64,7 @@ pub(super) struct Route {
     places: Vec<(Place, HostPattern)>,
 }
 
-/// A route seen through one of its host patterns.
-#[derive(Debug)]
+/// A route seen through one of its host patterns, until its place is known.
 struct Ranked {
     rank: Rank,
     route: u32,
@@ -107,7 +106,7 @@ impl RouteTable {
         Self {
             contenders: ranked.iter().map(contender).collect(),
             routes,
-            ranked: ranked.into(),
+            ranks: ranked.into_iter().map(|entry| entry.rank).collect(),
             listeners: listener_names.into(),
             index,
         }
@@ -159,7 +158,7 @@ impl RouteTable {
 
     /// The rank at a place of the order.
     pub(super) fn rank_at(&self, place: Place) -> &Rank {
-        &self.ranked[position(place)].rank
+        &self.ranks[position(place)]
     }
 
     /// Name of the route at a place of the order.
@@ -176,7 +175,7 @@ impl RouteTable {
 
     /// Position of the route at a place of the order.
     pub(super) fn route_at(&self, place: Place) -> usize {
-        position(self.ranked[position(place)].route)
+        position(self.contenders[position(place)].route)
     }
 }
 

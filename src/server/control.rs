@@ -236,8 +236,7 @@ impl Control {
     }
 
     async fn start(&mut self, prepared: Prepared) -> Result<(), StartError> {
-        let log = steps::open_log(&self.shared, &prepared.snapshot)
-            .map_err(|error| StartError::AccessLog(error.to_string()))?;
+        let log = steps::open_log(&self.shared, &prepared.snapshot)?;
         if let Some(log) = log {
             self.shared.access_log.store(Arc::new(log));
             steps::tell(&self.shared, |_| Some(Command::ReopenLog)).await;

@@ -14,7 +14,7 @@ use super::{
     control::{self, Control},
     last_good,
     notify::Notify,
-    reload::Prepared,
+    reload::{Prepared, ReloadError},
     shared::WorkerPlace,
     task,
     worker::Command,
@@ -65,6 +65,17 @@ pub enum StartError {
     /// The system gives no thread or runtime.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
+}
+
+impl From<ReloadError> for StartError {
+    fn from(error: ReloadError) -> Self {
+        match error {
+            ReloadError::Configuration(faults) => Self::Configuration(faults),
+            ReloadError::Build(error) => Self::Build(error),
+            ReloadError::Bind(listener, error) => Self::Bind(listener, error),
+            ReloadError::AccessLog(error) => Self::AccessLog(error),
+        }
+    }
 }
 
 impl StartError {

@@ -11,11 +11,11 @@ use crate::{
         bind::{self, BindError},
         inherited::Inherited,
     },
-    server::{Registered, Shared, StartError},
+    server::{Registered, Shared},
     state::{self, BindAddress, BuildError, Listener, Registry, Snapshot, Source},
 };
 
-/// Why a reload was refused; the old configuration stays.
+/// Why a configuration is not taken up; one that is in use stays.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReloadError {
     /// The file has faults.
@@ -53,18 +53,9 @@ impl Prepared {
         registry: &mut Registry,
         inherited: &Inherited,
         workers: usize,
-    ) -> Result<Self, StartError> {
-        log_warnings(&loaded);
-        let source = Source {
-            config: Arc::new(loaded.config),
-            registered,
-            last: None,
-            generation: 1,
-            now: Instant::now(),
-        };
-        let snapshot = Arc::new(state::build(&source, registry)?);
-        let bound = bind_new(&snapshot, None, inherited, workers)
-            .map_err(|(name, error)| StartError::Bind(name, error))?;
+    ) -> Result<Self, ReloadError> {
+        let first = Self::beside(None, loaded, registered, registry, inherited, workers)?;
+        let snapshot = &first.snapshot;
         let admin = snapshot.config.admin.as_ref();
         let admin = admin.map(|admin| state::bind_address(&admin.address));
         for address in inherited.addresses() {
@@ -77,12 +68,7 @@ impl Prepared {
                 tracing::warn!(%address, "neither a listener nor [admin] takes the socket that was given");
             }
         }
-        Ok(Self {
-            snapshot,
-            text: loaded.text,
-            hash: loaded.hash,
-            bound,
-        })
+        Ok(first)
     }
 
     /// Prepares what the file says now, beside what runs.
@@ -91,23 +77,38 @@ impl Prepared {
         shared: &Shared,
         registry: &mut Registry,
     ) -> Result<Self, ReloadError> {
-        log_warnings(&loaded);
         let last = shared.snapshot();
+        let (registered, inherited) = (&shared.registered, &shared.inherited);
+        let workers = shared.workers.len();
+        Self::beside(
+            Some(&last),
+            loaded,
+            registered,
+            registry,
+            inherited,
+            workers,
+        )
+    }
+
+    fn beside(
+        last: Option<&Snapshot>,
+        loaded: Loaded,
+        registered: &Registered,
+        registry: &mut Registry,
+        inherited: &Inherited,
+        workers: usize,
+    ) -> Result<Self, ReloadError> {
+        log_warnings(&loaded);
         let source = Source {
             config: Arc::new(loaded.config),
-            registered: &shared.registered,
-            last: Some(&last),
-            generation: last.generation + 1,
+            registered,
+            last,
+            generation: last.map_or(0, |last| last.generation) + 1,
             now: Instant::now(),
         };
         let snapshot = Arc::new(state::build(&source, registry)?);
-        let bound = bind_new(
-            &snapshot,
-            Some(&last),
-            &shared.inherited,
-            shared.workers.len(),
-        )
-        .map_err(|(name, error)| ReloadError::Bind(name, error))?;
+        let bound = bind_new(&snapshot, last, inherited, workers)
+            .map_err(|(name, error)| ReloadError::Bind(name, error))?;
         Ok(Self {
             snapshot,
             text: loaded.text,

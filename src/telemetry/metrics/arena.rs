@@ -36,11 +36,11 @@ impl Arena {
     /// cache line, so that the first of them lie on one.
     pub(super) fn take(&mut self, len: u32) -> CellRange {
         debug_assert!(len <= BLOCK_CELLS);
-        if len > 1 {
-            self.used = self.used.next_multiple_of(LINE_CELLS);
-        }
         if let Some(range) = self.free.get_mut(&len).and_then(Vec::pop) {
             return range;
+        }
+        if len > 1 {
+            self.used = self.used.next_multiple_of(LINE_CELLS);
         }
         let block = match &self.block {
             Some(block) if self.used + len <= BLOCK_CELLS => Arc::clone(block),
