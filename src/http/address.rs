@@ -7,19 +7,25 @@ use smallvec::SmallVec;
 /// The text of an address, as `Display` has it; one of IPv4 without the machinery of formatting,
 /// which a new connection would feel.
 pub(crate) fn text(address: IpAddr) -> SmallVec<[u8; 16]> {
-    let mut text = SmallVec::new();
     match address {
         IpAddr::V4(address) => {
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                if place > 0 {
-                    text.push(b'.');
+            // Four octets of three digits, and a dot behind each.
+            let mut text = [0; 16];
+            let mut length = 0;
+            for octet in address.octets() {
+                for (least, unit) in [(100, 100), (10, 10), (0, 1)] {
+                    if octet >= least {
+                        text[length] = b'0' + octet / unit % 10;
+                        length += 1;
+                    }
                 }
-                text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+                text[length] = b'.';
+                length += 1;
             }
+            SmallVec::from_buf_and_len(text, length - 1)
         }
-        IpAddr::V6(address) => text.extend_from_slice(address.to_string().as_bytes()),
+        IpAddr::V6(address) => SmallVec::from_slice(address.to_string().as_bytes()),
     }
-    text
 }
 
 #[cfg(test)]
@@ -37,6 +43,14 @@ mod tests {
             "::ffff:1.2.3.4",
         ] {
             let address: IpAddr = written.parse().unwrap();
+            assert_eq!(text(address)[..], *address.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn every_octet_has_its_digits() {
+        for octet in 0..=u8::MAX {
+            let address = IpAddr::from([octet, 255 - octet, 0, octet]);
             assert_eq!(text(address)[..], *address.to_string().as_bytes());
         }
     }
