@@ -58,6 +58,7 @@ impl Linger {
 
 /// Sends what is left, then ends our direction.
 fn poll_end(io: &mut Buffered, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    io.end_follows();
     ready!(io.poll_flush(cx))?;
     io.poll_shutdown(cx)
 }

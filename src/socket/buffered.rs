@@ -41,6 +41,8 @@ pub struct Buffered {
     /// What was written may still wait in the stream's own buffers.
     held_back: bool,
     place: Place,
+    /// Whether the end of our direction follows what is appended.
+    last: bool,
     /// Whether `large` has something to send.
     has_large: bool,
     /// Whether `failed` has something to say.
@@ -71,6 +73,7 @@ impl Buffered {
             ended: false,
             held_back: false,
             place: Place::default(),
+            last: false,
             has_large: false,
             send_failed: false,
             large: Bytes::new(),
@@ -309,16 +312,7 @@ impl Buffered {
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.is_handed_on() {
-            let stream = Pin::new(&mut self.stream);
-            let count = if self.has_large {
-                let mut slices = SmallVec::<[IoSlice<'_>; SLICES_MAX]>::new();
-                slices.extend([IoSlice::new(&self.write), IoSlice::new(&self.large)]);
-                let more = self.more.iter().flat_map(|more| more.slices());
-                slices.extend(more.take(SLICES_MAX - slices.len()));
-                ready!(stream.poll_write_vectored(cx, &slices))?
-            } else {
-                ready!(stream.poll_write(cx, &self.write))?
-            };
+            let count = ready!(self.poll_write(cx))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -337,6 +331,23 @@ impl Buffered {
             SPARE.set(written);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes once.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let stream = &mut self.stream;
+        if !self.has_large && !self.last {
+            return Pin::new(stream).poll_write(cx, &self.write);
+        }
+        let mut slices = SmallVec::<[IoSlice<'_>; SLICES_MAX]>::new();
+        slices.extend([IoSlice::new(&self.write), IoSlice::new(&self.large)]);
+        let more = self.more.iter().flat_map(|more| more.slices());
+        slices.extend(more.take(SLICES_MAX - slices.len()));
+        if self.last {
+            stream.poll_write_last(cx, &slices)
+        } else {
+            Pin::new(stream).poll_write_vectored(cx, &slices)
+        }
     }
 
     /// So many bytes have been written.
@@ -368,6 +379,15 @@ impl Buffered {
         self.has_large = false;
         if let Some(mut more) = self.more.take() {
             self.write.extend_from_slice(more.behind());
+        }
+    }
+
+    /// Says that all is appended, and that the end of our direction follows the flush without a
+    /// wait: they leave together where the stream can do that.
+    pub fn end_follows(&mut self) {
+        if !self.last {
+            self.last = true;
+            self.stream.hold_records();
         }
     }
 

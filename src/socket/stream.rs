@@ -4,9 +4,10 @@ use std::{
     fmt, io,
     net::SocketAddr,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -50,6 +51,44 @@ impl Stream {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
             Self::Tls(_) | Self::Upgraded(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Writes what the end of our direction follows without a wait: over TCP the kernel keeps
+    /// what fills no packet until then, so that both leave in one, and one packet comes back
+    /// for them. Should the end not come after all, it keeps them for 200 ms at most.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn poll_write_last(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Self::Tcp(stream) = self else {
+            return Pin::new(self).poll_write_vectored(cx, slices);
+        };
+        loop {
+            ready!(stream.poll_write_ready(cx))?;
+            let written = stream.try_io(Interest::WRITABLE, || {
+                let mut nothing = SendAncillaryBuffer::default();
+                let written = sendmsg(&*stream, slices, &mut nothing, LAST)?;
+                Ok(written)
+            });
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    /// Does the same for the records of a TLS session, which the session writes by itself.
+    pub fn hold_records(&self) {
+        if let Self::Tls(session) = self
+            && let Self::Tcp(stream) = session.get_ref().0
+        {
+            // Without it they leave one by one.
+            let _ = socket2::SockRef::from(stream).set_tcp_cork(true);
         }
     }
 
@@ -176,3 +215,6 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+/// How last words are written.
+const LAST: SendFlags = SendFlags::MORE.union(SendFlags::NOSIGNAL);

@@ -3,7 +3,10 @@
 use std::future::poll_fn;
 
 use bytes::Bytes;
-use tokio::io::AsyncReadExt;
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+};
 
 use super::{Buffered, Stream};
 
@@ -59,4 +62,66 @@ fn room_is_for_so_many_bytes_wherever_they_wait() {
     }
     assert_eq!(pieces, 14, "of 128 KiB");
     assert!(!io.can_append() && !io.is_flushed());
+}
+
+/// Both ends of a TCP connection.
+async fn connected() -> (Buffered, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let theirs = TcpStream::connect(listener.local_addr().unwrap());
+    let (theirs, ours) = tokio::join!(theirs, listener.accept());
+    let (ours, _) = ours.unwrap();
+    ours.set_nodelay(true).unwrap();
+    (Buffered::new(Stream::Tcp(ours)), theirs.unwrap())
+}
+
+/// Whether bytes have arrived that can be read without a wait.
+fn has_arrived(stream: &TcpStream) -> bool {
+    rustix::net::recv(stream, &mut [0][..], rustix::net::RecvFlags::PEEK).is_ok()
+}
+
+#[tokio::test]
+async fn last_words_leave_with_the_end() {
+    for large in [0, 20_000] {
+        // The kernel keeps them for 200 ms: on a busy machine more than one try may be needed.
+        let mut kept = false;
+        for _ in 0..20 {
+            let (mut ours, mut theirs) = connected().await;
+            ours.outgoing().extend_from_slice(b"first");
+            poll_fn(|cx| ours.poll_flush(cx)).await.unwrap();
+            let mut first = [0; 5];
+            theirs.read_exact(&mut first).await.unwrap();
+
+            ours.outgoing().extend_from_slice(b"last");
+            ours.append(Bytes::from(vec![b'x'; large]), b"");
+            ours.end_follows();
+            poll_fn(|cx| ours.poll_flush(cx)).await.unwrap();
+            kept |= !has_arrived(&theirs);
+
+            poll_fn(|cx| ours.poll_shutdown(cx)).await.unwrap();
+            let mut last = Vec::new();
+            theirs.read_to_end(&mut last).await.unwrap();
+            assert_eq!(last.len(), 4 + large);
+            assert!(last.starts_with(b"last"));
+            if kept {
+                break;
+            }
+        }
+        assert!(kept, "with {large} bytes: they left before the end");
+    }
+}
+
+#[tokio::test]
+async fn last_words_reach_a_client_whose_own_are_not_read() {
+    let (mut ours, mut theirs) = connected().await;
+    tokio::io::AsyncWriteExt::write_all(&mut theirs, b"more than was announced")
+        .await
+        .unwrap();
+    ours.outgoing().extend_from_slice(b"last");
+    ours.end_follows();
+    poll_fn(|cx| ours.poll_flush(cx)).await.unwrap();
+    poll_fn(|cx| ours.poll_shutdown(cx)).await.unwrap();
+    drop(ours);
+    let mut last = [0; 4];
+    theirs.read_exact(&mut last).await.unwrap();
+    assert_eq!(&last, b"last");
 }

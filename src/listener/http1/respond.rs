@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -47,6 +47,11 @@ impl Server {
         };
         // A body that nobody will read: what follows it cannot be found.
         let close = !persist || unread || outgoing.must_close() || framing == Framing::UntilClose;
+        let keep_alive = if close {
+            KeepAlive::Close
+        } else {
+            KeepAlive::Keep
+        };
         {
             let mut exchanging = self.shared.borrow_mut();
             let date = self.connection.worker.date();
@@ -56,18 +61,14 @@ impl Server {
                 status,
                 headers,
                 &framing,
-                if close {
-                    KeepAlive::Close
-                } else {
-                    KeepAlive::Keep
-                },
+                keep_alive,
                 Some(&date),
             );
         }
         // Its memory is for the next head; a body may take long.
         drop(std::mem::take(headers));
         let sent = self
-            .send(outgoing, framing, listener.timeouts.body_idle)
+            .send(outgoing, framing, keep_alive, listener.timeouts.body_idle)
             .await;
         let (received_all, bytes_in) = {
             let exchanging = self.shared.borrow();
@@ -82,7 +83,10 @@ impl Server {
             }
             // The client has said that nothing more comes, and nothing has: no answer of ours
             // can be lost to a reset.
-            Sent::Whole if received_all && !asked.keep_alive && self.is_spent() => Next::End,
+            Sent::Whole if received_all && !asked.keep_alive && self.is_spent() => {
+                self.end();
+                Next::End
+            }
             Sent::Whole if close || !received_all => Next::Linger,
             Sent::Whole => Next::Another,
         }
@@ -93,6 +97,7 @@ impl Server {
         &mut self,
         outgoing: &mut Outgoing,
         framing: Framing,
+        keep_alive: KeepAlive,
         patience: Duration,
     ) -> Sent {
         let mut encoder = BodyEncoder::new(framing);
@@ -115,6 +120,9 @@ impl Server {
                     }
                 }
                 let mut exchanging = shared.borrow_mut();
+                if ended && keep_alive == KeepAlive::Close {
+                    exchanging.io.end_follows();
+                }
                 match exchanging.io.poll_flush(cx) {
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::ClientGone)),
                     Poll::Ready(Ok(())) if ended => return Poll::Ready(Ok(())),
@@ -153,6 +161,14 @@ impl Server {
     fn is_spent(&self) -> bool {
         let io = &mut self.shared.borrow_mut().io;
         !io.has_received() && !io.stream().holds_back()
+    }
+
+    /// Ends our direction. Closing alone would do, but drops what has not left yet if the client
+    /// has sent more than it said it would.
+    fn end(&self) {
+        let io = &mut self.shared.borrow_mut().io;
+        // A plain stream does not wait for that.
+        let _ = io.poll_shutdown(&mut Context::from_waker(Waker::noop()));
     }
 
     /// Ends our direction and reads on for a while.
