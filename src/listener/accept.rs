@@ -22,14 +22,14 @@ use tokio::{
 
 use super::{
     Connection, http1, http2,
-    protocol::{self, Protocol},
+    protocol::Protocol,
     proxy_protocol,
     tls::{self, Shaken},
 };
 use crate::{
     exchange::{BadRequest, Failure},
     memory,
-    server::{Worker, task},
+    server::{Admission, Worker, task},
     socket::{Buffered, Stream},
     state::{BindAddress, Listener},
     timer,
@@ -168,36 +168,42 @@ fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: So
         return;
     };
     let connection = worker.open(listener, peer, local);
-    let served = Rc::clone(&connection);
-    // It is large: what starts it moves only the box.
-    let serving = memory::pinned(|| async move {
-        let _guard = guard;
-        let _entry = Entry(Rc::clone(&served));
-        serve(served, stream).await;
-    });
+    let entry = Entry {
+        connection: Rc::clone(&connection),
+        _counted: guard,
+    };
+    let mut stream = Some(stream);
+    // What starts it moves only the box.
+    let serving = memory::pinned(|| async move { serve(&entry.connection, &mut stream).await });
     let task = task::spawn_local("connection", serving);
     connection.served_by(task.abort_handle());
 }
 
-/// The entry of a connection in its worker's table; removed when dropped.
-struct Entry(Rc<Connection>);
+/// The entry of a connection in its worker's table, and its place within the limits; given
+/// back when dropped.
+struct Entry {
+    connection: Rc<Connection>,
+    _counted: Admission,
+}
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.0.worker.closed(&self.0);
+        self.connection.worker.closed(&self.connection);
     }
 }
 
 /// What is spoken on a connection.
 enum Spoken {
     Http1(http1::Server),
-    Http2(http2::Server),
+    /// The larger one, and its connections are few.
+    Http2(Box<http2::Server>),
     /// Nothing that is served.
     Nothing,
 }
 
-/// Serves a connection.
-async fn serve(connection: Rc<Connection>, stream: Stream) {
+/// Serves a connection. Its stream stays where it is until something is spoken on it: each
+/// step that it were handed to would have room for it.
+async fn serve(connection: &Rc<Connection>, stream: &mut Option<Stream>) {
     let mut spoken = greet(connection, stream).await;
     match &mut spoken {
         Spoken::Http1(server) => server.serve().await,
@@ -207,65 +213,74 @@ async fn serve(connection: Rc<Connection>, stream: Stream) {
 }
 
 /// Finds out what a connection is, step by step: who it comes from, TLS, then what it speaks.
-async fn greet(connection: Rc<Connection>, mut stream: Stream) -> Spoken {
+async fn greet(connection: &Rc<Connection>, stream: &mut Option<Stream>) -> Spoken {
     let listener = connection.known_listener();
-    if !proxy_protocol::introduce(&connection, &listener, &mut stream).await {
+    if !proxy_protocol::introduce(connection, &listener, stream).await {
         return Spoken::Nothing;
     }
+    let Some(stream) = stream.take() else {
+        return Spoken::Nothing;
+    };
     match &listener.tls {
-        Some(tls) => secure(connection, &listener, stream, tls).await,
-        // One of the two is spoken.
-        None if !listener.http2 => {
-            Spoken::Http1(http1::Server::new(connection, Buffered::new(stream)))
+        // In memory of its own, which is given back when the hands are shaken.
+        Some(tls) => Box::pin(secure(connection, &listener, stream, tls)).await,
+        None => {
+            let server = http1::Server::new(Rc::clone(connection), Buffered::new(stream));
+            if listener.http2 {
+                look_for_http2(connection, &listener, server).await
+            } else {
+                Spoken::Http1(server)
+            }
         }
-        None => look_for_http2(connection, &listener, stream).await,
     }
 }
 
 async fn secure(
-    connection: Rc<Connection>,
+    connection: &Rc<Connection>,
     listener: &Listener,
     stream: Stream,
     tls: &ServerTls,
 ) -> Spoken {
-    // In memory of its own, which is given back when the hands are shaken.
-    match Box::pin(tls::shake(&connection, stream, tls)).await {
+    match tls::shake(connection, stream, tls).await {
         Shaken::Secure(stream, session) => {
             let http2 = session.http2;
             // Set once: this task is the only one that shakes hands on it.
             let _ = connection.tls.set(session);
             let io = Buffered::new(stream);
             if http2 {
-                Spoken::Http2(http2::Server::new(connection, io))
+                speak_http2(connection, io)
             } else if listener.http1 {
-                Spoken::Http1(http1::Server::new(connection, io))
+                Spoken::Http1(http1::Server::new(Rc::clone(connection), io))
             } else {
                 Spoken::Nothing
             }
         }
         Shaken::Plain(stream) => {
             let failure = BadRequest::NotTls.into();
-            // Rare, and larger than all else here.
-            Box::pin(http1::refuse(connection, Buffered::new(stream), failure)).await;
+            http1::refuse(Rc::clone(connection), Buffered::new(stream), failure).await;
             Spoken::Nothing
         }
         Shaken::Failed => Spoken::Nothing,
     }
 }
 
-async fn look_for_http2(connection: Rc<Connection>, listener: &Listener, stream: Stream) -> Spoken {
-    let mut io = Buffered::new(stream);
-    let deadline = Instant::now() + listener.timeouts.head;
-    let detected = protocol::detect(&mut io, deadline, |cx| {
-        connection.watch(cx);
-        connection.is_closing()
-    })
-    .await;
-    match detected {
-        Protocol::Http1 if listener.http1 => Spoken::Http1(http1::Server::new(connection, io)),
-        Protocol::Http2 => Spoken::Http2(http2::Server::new(connection, io)),
+async fn look_for_http2(
+    connection: &Rc<Connection>,
+    listener: &Listener,
+    mut server: http1::Server,
+) -> Spoken {
+    match server.detect().await {
+        Protocol::Http1 if listener.http1 => Spoken::Http1(server),
+        Protocol::Http2 => match server.into_io() {
+            Some(io) => speak_http2(connection, io),
+            None => Spoken::Nothing,
+        },
         Protocol::Http1 | Protocol::Silent => Spoken::Nothing,
     }
+}
+
+fn speak_http2(connection: &Rc<Connection>, io: Buffered) -> Spoken {
+    Spoken::Http2(Box::new(http2::Server::new(Rc::clone(connection), io)))
 }
 
 /// Leaves the first look at a connection to the kernel.
@@ -303,3 +318,20 @@ const NEARBY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 
 /// How long a leaving listener waits for connections under way to complete.
 const LAST_CALL: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_waits_is_small() {
+        fn size<'a, F: Future>(
+            _: impl Fn(&'a Rc<Connection>, &'a mut Option<Stream>) -> F,
+        ) -> usize {
+            size_of::<F>()
+        }
+        // What an exchange needs comes with the exchange, what a handshake needs goes with it.
+        let waiting = size(serve);
+        assert!(waiting <= 320, "{waiting}");
+    }
+}

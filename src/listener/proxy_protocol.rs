@@ -33,12 +33,13 @@ enum Unheard {
 pub(super) async fn introduce(
     connection: &Connection,
     listener: &Listener,
-    stream: &mut Stream,
+    stream: &mut Option<Stream>,
 ) -> bool {
     let senders = listener.proxy_protocol.as_ref();
-    if !senders.is_some_and(|senders| senders.contains(connection.peer())) {
+    let says = senders.is_some_and(|senders| senders.contains(connection.peer()));
+    let Some(stream) = stream.as_mut().filter(|_| says) else {
         return true;
-    }
+    };
     let deadline = connection.since + listener.timeouts.handshake;
     // In memory of its own: the connection outlives it.
     let read = Box::pin(timer::until(deadline, read(stream))).await;

@@ -27,5 +27,6 @@ pub(crate) use operations::compile;
 pub use registered::Registered;
 pub use shared::Shared;
 pub use startup::{Server, StartError};
+pub(crate) use worker::Admission;
 pub use worker::Worker;
 pub use worker_metrics::{ListenerMetrics, WorkerCounters};

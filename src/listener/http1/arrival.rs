@@ -33,7 +33,7 @@ impl Server {
     pub(super) async fn arrival(&mut self) -> Arrival {
         let snapshot = self.connection.worker.snapshot();
         let listener = self.connection.listener(&snapshot);
-        let timeouts = listener.timeouts;
+        let timeouts = &listener.timeouts;
         let mut since = timer::recent();
         let patience = if self.first {
             timeouts.head

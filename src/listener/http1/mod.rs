@@ -8,20 +8,30 @@ mod arrival;
 mod gone;
 mod respond;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    pin::pin,
+    rc::Rc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use ::http::{Method, StatusCode, Uri, Version};
 
 use arrival::Arrival;
 
-use super::{Connection, Exchanging, RequestBody};
+use super::{
+    Connection, Exchanging, RequestBody,
+    protocol::{self, Protocol},
+};
 use crate::{
     exchange::{BadRequest, Body, Failure, Request, Response},
     http1::{Framing, RequestHead},
     memory,
     proxy::{self, Outgoing},
     socket::Buffered,
-    state::Listener,
+    state::{Listener, LocalListener},
     timer::{self, Timeout},
 };
 
@@ -72,6 +82,35 @@ impl Server {
         }
     }
 
+    /// Reads until the first bytes tell which protocol the client speaks, in time for a head.
+    pub(super) async fn detect(&mut self) -> Protocol {
+        let Self {
+            connection,
+            shared,
+            timeout,
+            ..
+        } = self;
+        let deadline = timer::now() + connection.known_listener().timeouts.head;
+        poll_fn(|cx| {
+            let io = &mut shared.borrow_mut().io;
+            if let Poll::Ready(protocol) = protocol::poll_detect(io, cx) {
+                return Poll::Ready(protocol);
+            }
+            connection.watch(cx);
+            if connection.is_closing() {
+                return Poll::Ready(Protocol::Silent);
+            }
+            ready!(timeout.poll_at(cx, deadline));
+            Poll::Ready(protocol::undecided(io))
+        })
+        .await
+    }
+
+    /// Gives the stream back before it has carried a request; none if it is in use.
+    pub(super) fn into_io(self) -> Option<Buffered> {
+        Some(Rc::into_inner(self.shared)?.into_inner().io)
+    }
+
     /// Serves the connection until it closes.
     pub(super) async fn serve(&mut self) {
         self.connection.protocol.set("HTTP/1.1");
@@ -90,12 +129,23 @@ impl Server {
             let snapshot = self.connection.worker.snapshot();
             self.connection.listener(&snapshot)
         };
-        let (asked, request) = match self.take(arrival, &listener) {
-            Taken::Request(asked, request) => (asked, request),
-            // In memory of its own, as all that is rare: connections are many.
-            Taken::Refused(failure) => return Box::pin(self.refuse(failure)).await,
-            Taken::Nothing => return Next::End,
-        };
+        // In memory of their own: connections are many, and most of them wait.
+        match self.take(arrival, &listener) {
+            Taken::Request(asked, request) => {
+                memory::pinned(|| self.answer(request, asked, listener)).await
+            }
+            Taken::Refused(failure) => Box::pin(self.refuse(failure)).await,
+            Taken::Nothing => Next::End,
+        }
+    }
+
+    /// Has a request answered, and writes the answer.
+    async fn answer(
+        &mut self,
+        request: Box<Request>,
+        asked: Asked,
+        listener: LocalListener,
+    ) -> Next {
         let Some(mut response) = self.walk(request, asked.version).await else {
             return Next::End;
         };
@@ -150,9 +200,8 @@ impl Server {
         if version == Version::HTTP_11 {
             connection.interim.open();
         }
-        // In memory of its own: a connection that waits for a request does without.
-        let mut serving = memory::pinned(|| proxy::serve(&connection, request));
-        let served = self.unless_gone(serving.as_mut(), version).await;
+        let serving = pin!(proxy::serve(&connection, request));
+        let served = self.unless_gone(serving, version).await;
         connection.interim.close();
         served
     }

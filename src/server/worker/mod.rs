@@ -24,6 +24,7 @@ use tokio::{
     time::Instant,
 };
 
+pub(crate) use admission::Admission;
 pub(crate) use command::{Command, ConnectionView};
 
 use super::{Shared, task, worker_metrics::WorkerCounters};
