@@ -129,6 +129,8 @@ impl Buffered {
     /// Reads into memory that the connections of this thread share, and keeps only what came:
     /// a connection that waits has none, and what is read into is warm in the cache.
     fn poll_fill_small(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // Most often there is nothing: two polls of three only leave word whom to wake.
+        ready!(self.stream.poll_read_ready(cx))?;
         let mut scratch = SCRATCH.take();
         scratch.reserve(READ_MIN);
         // The future holds no state between polls: it is one try to read.
