@@ -405,10 +405,16 @@ impl Buffered {
     /// that needs no waiting. The end of a plain stream needs no words.
     pub fn say_goodbye(&mut self) {
         if self.stream.holds_back() {
-            let mut cx = Context::from_waker(Waker::noop());
-            // Whether it arrives makes no difference to us.
-            let _ = self.poll_shutdown(&mut cx);
+            self.end();
         }
+    }
+
+    /// Ends our direction, if that needs no waiting, before the stream is dropped. To drop it
+    /// alone would lose what has not left yet if the other side has sent more than was read.
+    pub fn end(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        // Whether it arrives makes no difference to us.
+        let _ = self.poll_shutdown(&mut cx);
     }
 
     /// Whether the socket has an error that no call has told yet, such as a reset.

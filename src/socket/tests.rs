@@ -119,7 +119,7 @@ async fn last_words_reach_a_client_whose_own_are_not_read() {
     ours.outgoing().extend_from_slice(b"last");
     ours.end_follows();
     poll_fn(|cx| ours.poll_flush(cx)).await.unwrap();
-    poll_fn(|cx| ours.poll_shutdown(cx)).await.unwrap();
+    ours.end();
     drop(ours);
     let mut last = [0; 4];
     theirs.read_exact(&mut last).await.unwrap();

@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -84,7 +84,7 @@ impl Server {
             // The client has said that nothing more comes, and nothing has: no answer of ours
             // can be lost to a reset.
             Sent::Whole if received_all && !asked.keep_alive && self.is_spent() => {
-                self.end();
+                self.shared.borrow_mut().io.end();
                 Next::End
             }
             Sent::Whole if close || !received_all => Next::Linger,
@@ -161,14 +161,6 @@ impl Server {
     fn is_spent(&self) -> bool {
         let io = &mut self.shared.borrow_mut().io;
         !io.has_received() && !io.stream().holds_back()
-    }
-
-    /// Ends our direction. Closing alone would do, but drops what has not left yet if the client
-    /// has sent more than it said it would.
-    fn end(&self) {
-        let io = &mut self.shared.borrow_mut().io;
-        // A plain stream does not wait for that.
-        let _ = io.poll_shutdown(&mut Context::from_waker(Waker::noop()));
     }
 
     /// Ends our direction and reads on for a while.
