@@ -23,6 +23,7 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use super::{Stream, burst::Place, more::More};
+use crate::memory;
 
 /// A stream with buffers on both ways. Nothing in it is shared or locked.
 ///
@@ -80,6 +81,11 @@ impl Buffered {
             more: None,
             failed: None,
         }
+    }
+
+    /// Has what a message needs of it brought into the cache.
+    pub fn prefetch(&self) {
+        memory::prefetch(&self.ended);
     }
 
     /// What has arrived and is not consumed yet.

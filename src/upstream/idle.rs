@@ -71,6 +71,11 @@ impl LocalEndpoint {
         }
     }
 
+    /// Shows the idle connection used last, if there is one.
+    pub fn look_at_idle(&self, look: impl FnOnce(&Http1Connection)) {
+        self.with_idle(|idle| idle.last().map(look));
+    }
+
     /// Takes the idle connection used last, if one is left that still lives and was made
     /// under the same TLS settings.
     pub fn take_idle(

@@ -15,8 +15,9 @@ use super::{
     metrics::PoolMetrics,
     picker::{AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker as _},
     pool::{Pool, View, ViewIndex},
+    transport::Http1Connection,
 };
-use crate::resilience::BudgetWorker;
+use crate::{memory, resilience::BudgetWorker};
 
 /// One worker's side of a pool, for one endpoint set.
 #[derive(Debug)]
@@ -159,12 +160,31 @@ impl LocalPool {
                 },
             };
             pick.begin(picker);
+            if self.endpoints.len() >= COLD_MIN {
+                self.fetch_upcoming(picker);
+            }
             return Picked::Endpoint(pick);
         }
         if local.picture.pending {
             Picked::Pending
         } else {
             Picked::Nobody
+        }
+    }
+
+    /// Has what belongs to those whose turn comes soon brought into the cache, step by step:
+    /// where the connection of one lies is known when the endpoint itself is there.
+    fn fetch_upcoming(&self, picker: &AnyPicker) {
+        if let Some(index) = picker.upcoming(2) {
+            memory::prefetch(&**self.endpoint(index));
+        }
+        if let Some(index) = picker.upcoming(1) {
+            self.endpoint(index).look_at_idle(Http1Connection::prefetch);
+        }
+        if let Some(index) = picker.upcoming(0) {
+            let endpoint = self.endpoint(index);
+            endpoint.look_at_idle(Http1Connection::prefetch_rest);
+            endpoint.load.prefetch();
         }
     }
 
@@ -360,3 +380,6 @@ impl Drop for Pick {
         }
     }
 }
+
+/// With so many endpoints what belongs to one has left the cache when its turn comes.
+const COLD_MIN: usize = 64;

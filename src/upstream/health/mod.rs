@@ -19,6 +19,7 @@ pub mod probe;
 mod schedule;
 mod settings;
 mod state;
+mod tally;
 mod transition;
 mod view;
 mod window;

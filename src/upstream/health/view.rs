@@ -12,6 +12,7 @@ use super::{
     observed::{EndpointHealth, Outcome, ProbeRequest},
     picture::Picture,
     state::PoolHealthState,
+    tally::Tally,
 };
 use crate::upstream::picker::EndpointIndex;
 
@@ -23,6 +24,8 @@ pub struct PoolHealthView {
     picture: ArcSwap<Picture>,
     addresses: Box<[Arc<str>]>,
     endpoints: Box<[Arc<EndpointHealth>]>,
+    /// Those of the endpoints, side by side for the request path.
+    tallies: Box<[Tally]>,
     pool: Arc<PoolHealthState>,
 }
 
@@ -38,6 +41,7 @@ impl PoolHealthView {
             serial,
             picture: ArcSwap::from_pointee(picture),
             addresses,
+            tallies: endpoints.iter().map(|own| own.tally().clone()).collect(),
             endpoints,
             pool,
         }
@@ -77,15 +81,17 @@ impl PoolHealthView {
     ///
     /// The failure that completes a run ejects before this returns, so that the next pick avoids the endpoint.
     pub fn observe(&self, worker: usize, endpoint: EndpointIndex, outcome: Outcome, now: Instant) {
-        let Some(endpoint) = self.endpoint(endpoint) else {
+        let Some(tally) = self.tallies.get(endpoint.0 as usize) else {
             return;
         };
         match outcome {
-            Outcome::Success => endpoint.succeeded(worker),
+            Outcome::Success => tally.succeeded(worker),
             Outcome::Failure => {
-                let run = endpoint.failed(worker);
+                let run = tally.failed(worker);
                 // Again at each multiple: an ejection withheld before may be possible by then.
-                if run.is_multiple_of(self.pool.consecutive_max()) {
+                if run.is_multiple_of(self.pool.consecutive_max())
+                    && let Some(endpoint) = self.endpoint(endpoint)
+                {
                     self.pool.run_of_failures(endpoint.address(), run, now);
                 }
             }

@@ -103,6 +103,23 @@ impl AnyPicker {
     }
 }
 
+impl AnyPicker {
+    /// Who is likely to be picked after so many others; none where that is not known beforehand.
+    pub fn upcoming(&self, after: usize) -> Option<EndpointIndex> {
+        match self {
+            Self::RoundRobin(picker) => picker.upcoming(after),
+            Self::WeightedRoundRobin(picker) => picker.upcoming(after),
+            Self::Random(_)
+            | Self::LeastRequests(_)
+            | Self::PowerOfTwo(_)
+            | Self::PeakEwma(_)
+            | Self::RingHash(_)
+            | Self::Maglev(_)
+            | Self::Custom(_) => None,
+        }
+    }
+}
+
 impl Picker for AnyPicker {
     fn update(&mut self, candidates: &[Candidate]) {
         match self {

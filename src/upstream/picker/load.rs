@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::memory;
+
 /// Load of an endpoint as one worker sees it. A clone is the same load.
 ///
 /// The loads of an endpoint set change places on a reload; attempts under way keep
@@ -31,6 +33,11 @@ struct Peak {
 }
 
 impl Load {
+    /// Has it brought into the cache.
+    pub(in crate::upstream) fn prefetch(&self) {
+        memory::prefetch(&*self.0);
+    }
+
     /// Counts an attempt that begins.
     pub fn started(&self) {
         self.0

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::draw::{Draws, position};
+use super::turns::wrapped;
 use super::weighted_draw::uniform;
 use super::{Candidate, EndpointIndex, PickInput, Picker, mix};
 
@@ -27,6 +28,12 @@ impl RoundRobin {
             next: 0,
             seed,
         }
+    }
+
+    /// Who has the turn after so many others, while no update comes between.
+    pub(super) fn upcoming(&self, after: usize) -> Option<EndpointIndex> {
+        let place = wrapped(self.next + after, self.members.len());
+        self.members.get(place).copied()
     }
 
     /// The place in the new order of the first endpoint, from the next one on, that is still there.
@@ -86,6 +93,19 @@ mod tests {
         let turns: Vec<_> = (0..5).map(|_| bench.pick().unwrap()).collect();
         let expected: Vec<_> = (1..6).map(|step| (first + step) % 3).collect();
         assert_eq!(turns, expected);
+    }
+
+    #[test]
+    fn who_is_upcoming_is_picked_then() {
+        let mut bench = Bench::new(RoundRobin::new(1), &[1; 5]);
+        for _ in 0..10 {
+            let ahead = [0, 1, 2].map(|after| bench.picker.upcoming(after).unwrap().0);
+            let next = bench.pick().unwrap();
+            assert_eq!(ahead[0], next);
+            let later = [0, 1].map(|after| bench.picker.upcoming(after).unwrap().0);
+            assert_eq!(ahead[1..], later);
+        }
+        assert_eq!(RoundRobin::new(1).upcoming(0), None);
     }
 
     #[test]

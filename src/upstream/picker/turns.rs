@@ -115,6 +115,17 @@ impl Turns {
         slot
     }
 
+    /// The slot that has the turn after so many others; known beforehand where all weigh the same.
+    pub(super) fn upcoming(&self, after: usize) -> Option<usize> {
+        let [class] = &self.classes[..] else {
+            return None;
+        };
+        class
+            .members
+            .get(wrapped(class.served + after, class.members.len()))
+            .copied()
+    }
+
     /// What each slot is owed now. Inside a class the next in line is owed most and the last
     /// served least, evenly spaced, so that a resumed schedule keeps the order.
     pub(super) fn owed(&self) -> impl Iterator<Item = (usize, Owed)> {
@@ -203,6 +214,11 @@ impl Class {
     }
 }
 
+/// A place less than one round ahead, in a round of `length`.
+pub(super) fn wrapped(place: usize, length: usize) -> usize {
+    place.checked_sub(length).unwrap_or(place)
+}
+
 /// `number / 2^shift / divisor` as whole (rounded down) and remainder over `divisor`.
 fn divide(number: i128, divisor: u64, shift: u32) -> (i64, u64) {
     let wide = i128::from(divisor.max(1)) << shift;
@@ -287,6 +303,18 @@ mod tests {
         for (cut, whole) in counts[1].iter().zip(counts[0]) {
             assert!((cut - whole).abs() <= 4, "{counts:?}");
         }
+    }
+
+    #[test]
+    fn upcoming_turns_are_those_that_are_given() {
+        let mut equal = Turns::new(&[3; 5]);
+        for _ in 0..11 {
+            let ahead = [0, 1, 4].map(|after| equal.upcoming(after));
+            assert_eq!(ahead[0], equal.next());
+            assert_eq!(ahead[1..], [0, 3].map(|after| equal.upcoming(after)));
+        }
+        assert_eq!(Turns::new(&[1, 2]).upcoming(0), None);
+        assert_eq!(Turns::new(&[]).upcoming(0), None);
     }
 
     #[test]

@@ -36,6 +36,13 @@ impl WeightedRoundRobin {
         }
     }
 
+    /// Who has the turn after so many others, while no update comes between; known beforehand
+    /// where all weigh the same.
+    pub(super) fn upcoming(&self, after: usize) -> Option<EndpointIndex> {
+        let slot = self.turns.upcoming(after)?;
+        self.candidates.get(slot).map(|candidate| candidate.index)
+    }
+
     fn begin(&mut self, weights: &[u32]) -> Turns {
         // Another place each time all endpoints come back.
         self.seed = mix(self.seed);

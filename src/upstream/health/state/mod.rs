@@ -17,9 +17,10 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     machine::{Pace, PoolHealth},
-    observed::{EndpointHealth, Outcome, Tallies},
+    observed::{EndpointHealth, Outcome},
     probe::ProbeFailure,
     settings::HealthSettings,
+    tally::Tallies,
     transition::{AdminState, EndpointState, Transition},
     view::PoolHealthView,
 };
@@ -219,7 +220,7 @@ impl PoolHealthState {
     fn publish(&self, inner: &mut Inner, changes: &[Transition], now: Instant) {
         let moved = changes.iter().filter(|change| change.from != change.to);
         for observed in moved.filter_map(|change| inner.endpoints.get(&change.address)) {
-            observed.endpoint.forget_failures();
+            observed.endpoint.tally().forget_failures();
         }
         for (address, observed) in &inner.endpoints {
             observed

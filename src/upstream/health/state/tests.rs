@@ -102,7 +102,7 @@ fn the_share_of_failures_is_summed_over_workers_and_counted_once() {
             // Never five in a row, nine of ten in all.
             for _ in 0..2 {
                 fail(&view, FIRST, 4, now);
-                view.endpoint(FIRST).unwrap().forget_failures();
+                view.endpoint(FIRST).unwrap().tally().forget_failures();
             }
             fail(&view, FIRST, 1, now);
             view.observe(2, FIRST, Outcome::Success, now);

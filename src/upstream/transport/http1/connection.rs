@@ -11,6 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
+    memory,
     socket::{Apart, Buffered, Stream},
     upstream::connect::ConnectionGuard,
 };
@@ -70,6 +71,17 @@ impl Http1Connection {
             io: RefCell::new(Buffered::new(stream)),
             guard,
         }))
+    }
+
+    /// Has the first lines of it brought into the cache.
+    pub fn prefetch(&self) {
+        memory::prefetch(&*self.0);
+        memory::prefetch(self.io());
+    }
+
+    /// Has what else a request needs brought there; for this the first lines should be.
+    pub fn prefetch_rest(&self) {
+        self.io().borrow().prefetch();
     }
 
     /// Which TLS settings it was made under; 0 for none.
