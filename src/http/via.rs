@@ -6,7 +6,7 @@
 use http::{HeaderValue, Method, Version};
 use memchr::memmem::Finder;
 
-use super::headers::{Headers, Known, Value};
+use super::headers::{Headers, Known, ReadyLine, Value};
 use super::hop_by_hop::tokens;
 
 /// The name by which this proxy stands in `Via`; made once, not per request.
@@ -15,8 +15,8 @@ pub struct Pseudonym {
     name: Box<str>,
     /// Finds the name in a value before the value is taken apart.
     finder: Finder<'static>,
-    /// `1.0 name`, `1.1 name`, `2 name`, `3 name`.
-    values: [HeaderValue; 4],
+    /// With `1.0 name`, `1.1 name`, `2 name`, `3 name`.
+    lines: [ReadyLine; 4],
 }
 
 impl Pseudonym {
@@ -30,10 +30,12 @@ impl Pseudonym {
             return Err(InvalidId);
         }
         let name = format!("sluicegate-{id}");
-        let value =
-            |version| HeaderValue::try_from(format!("{version} {name}")).map_err(|_| InvalidId);
+        let line = |version| {
+            let value = format!("{version} {name}");
+            ReadyLine::new(Known::Via, Value::of_checked(value.as_bytes()))
+        };
         Ok(Self {
-            values: [value("1.0")?, value("1.1")?, value("2")?, value("3")?],
+            lines: ["1.0", "1.1", "2", "3"].map(line),
             finder: Finder::new(&name).into_owned(),
             name: name.into(),
         })
@@ -46,14 +48,14 @@ impl Pseudonym {
 
     /// Adds this proxy as the last that the message passed; `version` is the one it came in.
     pub fn append(&self, headers: &mut Headers, version: Version) {
-        let [http_1_0, http_1_1, http_2, http_3] = &self.values;
-        let value = match version {
+        let [http_1_0, http_1_1, http_2, http_3] = &self.lines;
+        let line = match version {
             Version::HTTP_09 | Version::HTTP_10 => http_1_0,
             Version::HTTP_2 => http_2,
             Version::HTTP_3 => http_3,
             _ => http_1_1,
         };
-        headers.append(Known::Via, value);
+        headers.append_ready(line);
     }
 
     /// Tells whether the message has passed this proxy before.

@@ -6,14 +6,14 @@
 
 mod element;
 
-use std::{net::IpAddr, ops::Range};
+use std::{net::IpAddr, sync::LazyLock};
 
 use http::HeaderValue;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::address;
-use super::headers::{Headers, Known, Names, Value};
+use super::headers::{Headers, Known, Names, ReadyLine, Value};
 use super::hop_by_hop::tokens;
 use element::{parse_node, read_elements};
 
@@ -80,11 +80,18 @@ impl Scheme {
         }
     }
 
-    /// The same as the value of a field.
-    fn as_value(self) -> Value<'static> {
+    /// `X-Forwarded-Proto` with it.
+    fn as_line(self) -> &'static ReadyLine {
+        static LINES: LazyLock<[ReadyLine; 2]> = LazyLock::new(|| {
+            [Scheme::Http, Scheme::Https].map(|scheme| {
+                let value = Value::of_checked(scheme.as_str().as_bytes());
+                ReadyLine::new(Known::XForwardedProto, value)
+            })
+        });
+        let [http, https] = &*LINES;
         match self {
-            Self::Http => const { Value::from_static("http") },
-            Self::Https => const { Value::from_static("https") },
+            Self::Http => http,
+            Self::Https => https,
         }
     }
 }
@@ -134,8 +141,8 @@ type ElementText = SmallVec<[u8; 64]>;
 pub struct Hop {
     scheme: Scheme,
     element: ElementText,
-    /// Where the address of the peer is in it, which is all of `X-Forwarded-For`.
-    address: Range<usize>,
+    /// `X-Forwarded-For` with the address of the peer alone.
+    address: ReadyLine,
 }
 
 impl Hop {
@@ -148,7 +155,8 @@ impl Hop {
         let mut element = ElementText::new();
         element.extend_from_slice(opening.as_bytes());
         element.extend_from_slice(&address::text(peer.to_canonical()));
-        let address = opening.len()..element.len();
+        let address = Value::of_checked(&element[opening.len()..]);
+        let address = ReadyLine::new(Known::XForwardedFor, address);
         element.extend_from_slice(closing.as_bytes());
         element.extend_from_slice(scheme.as_str().as_bytes());
         Self {
@@ -160,7 +168,7 @@ impl Hop {
 
     /// The value of `X-Forwarded-For` for the peer alone.
     pub fn address(&self) -> Value<'_> {
-        Value::of_checked(&self.element[self.address.clone()])
+        self.address.value()
     }
 
     /// Writes the fields into a request that goes to an endpoint.
@@ -184,7 +192,7 @@ impl Hop {
         if sent_address {
             append_to_line(headers, Known::XForwardedFor, &[self.address()]);
         } else if !sent_element {
-            headers.insert(Known::XForwardedFor, self.address());
+            headers.insert_ready(&self.address);
         }
         if sent_element {
             append_to_line(headers, Known::Forwarded, &self.element_for(host));
@@ -192,7 +200,7 @@ impl Hop {
             headers.insert_joined(Known::Forwarded, &self.element_for(host));
         }
         if !sent.contains(Some(Known::XForwardedProto)) {
-            headers.insert(Known::XForwardedProto, self.scheme.as_value());
+            headers.insert_ready(self.scheme.as_line());
         }
         if let Some(host) = host.filter(|_| !sent.contains(Some(Known::XForwardedHost))) {
             headers.insert(Known::XForwardedHost, host);

@@ -7,6 +7,7 @@
 //!
 //! - `known`, `name`, `value`: what a field is asked for by, and what is found.
 //! - `wire`: lines from a head that was read, and out again.
+//! - `ready`: lines made once for many messages.
 //! - `map`: to and from the maps of HTTP/2.
 //! - `spare`: memory of messages that have gone.
 //!
@@ -16,6 +17,7 @@
 mod known;
 mod map;
 mod name;
+mod ready;
 mod spare;
 mod value;
 mod wire;
@@ -27,6 +29,7 @@ use smallvec::SmallVec;
 pub use known::Known;
 pub(crate) use known::look_up;
 pub use name::{AsName, Name, Names};
+pub(crate) use ready::ReadyLine;
 pub use value::{AsValue, Value};
 pub(crate) use wire::{BYTES_MAX, LINES_MAX, NAME_BYTES_MAX, Place, write_field};
 
