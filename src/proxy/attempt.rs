@@ -8,7 +8,7 @@ use ::http::{HeaderValue, StatusCode, Uri, uri::PathAndQuery};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use super::forward::Call;
+use super::forward::{Call, rewound};
 use super::held::Pending;
 use super::pick;
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
         acquire::{Acquired, Need},
         health::Outcome as Observed,
         local::Pick,
+        picker::EndpointIndex,
         pool::PoolIndex,
         transport::{Inbound, Outbound, Patience, Purpose, Upload},
     },
@@ -45,7 +46,8 @@ pub(super) struct AttemptEnd {
 }
 
 impl Call<'_> {
-    /// One attempt, from the connection to the response head.
+    /// One attempt, from the connection to the response head, and what follows from it. If it
+    /// failed because an idle connection was closed, it is made once more on a new one.
     pub(super) async fn attempt(
         &mut self,
         exchange: &mut Exchange,
@@ -53,27 +55,55 @@ impl Call<'_> {
         pick: &mut Pick,
         upload: Upload,
         fresh: bool,
-    ) -> AttemptEnd {
+    ) -> (AttemptEnd, Verdict) {
+        let again = {
+            let started = timer::recent();
+            let patience = self.begin_attempt(exchange, pool, pick.index, started);
+            let mut end = self.call(exchange, pick, upload, fresh, &patience).await;
+            let verdict = self.end_attempt(exchange, pick, started, &end);
+            match self.reconnect(exchange, verdict, &mut end) {
+                Some(again) => again,
+                None => return (end, verdict),
+            }
+        };
+        // In memory of its own: seldom needed.
+        Box::pin(self.attempt(exchange, pool, pick, again, true)).await
+    }
+
+    fn begin_attempt(
+        &mut self,
+        exchange: &mut Exchange,
+        pool: PoolIndex,
+        index: EndpointIndex,
+        started: Instant,
+    ) -> Patience {
         self.made += 1;
-        let started = timer::recent();
         exchange.attempts.push(Attempt {
             pool,
-            index: pick.index,
+            index,
             outcome: None,
             took: Duration::ZERO,
         });
+        if exchange.grpc {
+            self.stamp(exchange, timer::now());
+        }
         let timeouts = &self.route.timeouts;
-        let patience = Patience {
+        Patience {
             deadline: self.end.min(started + timeouts.attempt),
             attempt: timeouts
                 .attempt
                 .min(self.end.saturating_duration_since(started)),
             idle: timeouts.idle,
-        };
-        if exchange.grpc {
-            self.stamp(exchange, timer::now());
         }
-        let mut end = self.call(exchange, pick, upload, fresh, patience).await;
+    }
+
+    fn end_attempt(
+        &self,
+        exchange: &mut Exchange,
+        pick: &mut Pick,
+        started: Instant,
+        end: &AttemptEnd,
+    ) -> Verdict {
         let took = timer::now() - started;
         if let Some(attempt) = exchange.attempts.last_mut() {
             attempt.took = took;
@@ -84,12 +114,37 @@ impl Call<'_> {
             });
         }
         pick.pool.metrics.took(pick.index, took);
-        self.observe(exchange, pick, &mut end);
-        end
+        let verdict = self.verdict(end);
+        self.observe(exchange, pick, end, verdict);
+        verdict
+    }
+
+    /// What to send once more on a new connection, in place of this attempt; none if the
+    /// verdict is another, or the body is spent.
+    fn reconnect(
+        &mut self,
+        exchange: &mut Exchange,
+        verdict: Verdict,
+        end: &mut AttemptEnd,
+    ) -> Option<Upload> {
+        if verdict != Verdict::Reconnect {
+            return None;
+        }
+        self.reconnected = true;
+        let again = rewound(end)?;
+        self.made -= 1;
+        exchange.attempts.pop();
+        Some(again)
     }
 
     /// Tells metrics, pickers and passive health how an attempt went, as far as that is known.
-    fn observe(&self, exchange: &mut Exchange, pick: &mut Pick, end: &mut AttemptEnd) {
+    fn observe(
+        &self,
+        exchange: &mut Exchange,
+        pick: &mut Pick,
+        end: &AttemptEnd,
+        verdict: Verdict,
+    ) {
         let now = timer::recent();
         let went_well = match end.ended {
             Ended::Status(status) => !status.is_server_error(),
@@ -99,7 +154,9 @@ impl Call<'_> {
         if self.made > 1 {
             pick.pool.metrics.retried(went_well);
         }
-        exchange.held.pending = end.pending.filter(|_| went_well && self.passes_on(end));
+        exchange.held.pending = end
+            .pending
+            .filter(|_| went_well && self.passes_on(end, verdict));
         if exchange.held.pending.is_some() {
             if pick.observe_head(now) {
                 return;
@@ -117,9 +174,8 @@ impl Call<'_> {
             // An idle connection that the endpoint had closed is nobody's fault, a client that
             // gives up early says nothing of the endpoint, and not to take WebSockets is none.
             Ended::Failed(failure) if failure.side() == Side::Upstream => {
-                let excused = self.verdict(end) == Verdict::Reconnect
-                    || exchange.is_given_up(now)
-                    || end.is_declined();
+                let excused =
+                    verdict == Verdict::Reconnect || exchange.is_given_up(now) || end.is_declined();
                 if !excused {
                     pick.observe(now, Observed::Failure, None);
                 }
@@ -129,10 +185,10 @@ impl Call<'_> {
     }
 
     /// Whether an answer goes to the client, so that its end will be seen.
-    fn passes_on(&self, end: &AttemptEnd) -> bool {
+    fn passes_on(&self, end: &AttemptEnd, verdict: Verdict) -> bool {
         let misled = end.response.as_ref();
         let misled = misled.is_some_and(|response| self.is_misled_by(response.status));
-        !misled && matches!(self.verdict(end), Verdict::No(_))
+        !misled && matches!(verdict, Verdict::No(_))
     }
 
     /// Tells the endpoint of a gRPC call what is left of its time, and how many attempts came
@@ -158,7 +214,7 @@ impl Call<'_> {
         pick: &Pick,
         upload: Upload,
         fresh: bool,
-        patience: Patience,
+        patience: &Patience,
     ) -> AttemptEnd {
         let purpose = match self.offer {
             Some(offer) if offer.is_websocket() => Purpose::WebSocket,
@@ -193,8 +249,14 @@ impl Call<'_> {
                 let stream = self.request.interim.as_ref();
                 let interim =
                     |status, headers| self.connection.pass_interim(status, headers, stream);
-                let sending =
-                    connection.send(&request, upload, &RESPONSE_LIMITS, patience, home, &interim);
+                let sending = connection.send(
+                    &request,
+                    upload,
+                    &RESPONSE_LIMITS,
+                    *patience,
+                    home,
+                    &interim,
+                );
                 (carrier, sending.await)
             }
             Acquired::Http2(connection) => {
@@ -204,7 +266,7 @@ impl Call<'_> {
                     Carrier::Reused
                 };
                 // In memory of its own: the walk would have room for it over HTTP/1.1 too.
-                let sending = memory::pinned(|| connection.send(&request, upload, patience));
+                let sending = memory::pinned(|| connection.send(&request, upload, *patience));
                 (carrier, sending.await)
             }
         };

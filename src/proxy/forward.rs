@@ -149,8 +149,7 @@ impl Call<'_> {
                 may_probe: self.made == 0 && self.repeatable && upload.can_rewind(),
                 deadline: self.end,
             };
-            let picked = pick::pick(self.connection, exchange, &wanted, &tried).await;
-            let mut pick = match picked {
+            let mut pick = match pick::pick(self.connection, exchange, &wanted, &tried).await {
                 Ok(pick) => pick,
                 // All were tried: another pool, else one of them again.
                 Err(Failure::NoEndpoint) if !tried.is_empty() && pool.pool.failover.is_empty() => {
@@ -161,20 +160,8 @@ impl Call<'_> {
                     return PoolEnd::Nobody(failed.unwrap_or(failure), Box::new(upload));
                 }
             };
-            let mut end = self
-                .attempt(exchange, index, &mut pick, upload, false)
-                .await;
-            let mut verdict = self.verdict(&end);
-            if verdict == Verdict::Reconnect {
-                self.reconnected = true;
-                let Some(again) = rewound(&mut end) else {
-                    return self.give_up(exchange, Some(pick), end);
-                };
-                self.made -= 1;
-                exchange.attempts.pop();
-                end = self.attempt(exchange, index, &mut pick, again, true).await;
-                verdict = self.verdict(&end);
-            }
+            let attempt = self.attempt(exchange, index, &mut pick, upload, false);
+            let (mut end, verdict) = attempt.await;
             let Verdict::Retry { immediately } = verdict else {
                 return self.give_up(exchange, Some(pick), end);
             };
@@ -315,7 +302,7 @@ fn failover(
         .collect()
 }
 
-fn rewound(end: &mut AttemptEnd) -> Option<Upload> {
+pub(super) fn rewound(end: &mut AttemptEnd) -> Option<Upload> {
     let mut upload = end.upload.take()?;
     upload.rewind();
     Some(upload)

@@ -146,15 +146,23 @@ impl Server {
         asked: Asked,
         listener: LocalListener,
     ) -> Next {
-        let Some(mut response) = self.walk(request, asked.version).await else {
+        let Some(response) = self.walk(request, asked.version).await else {
             return Next::End;
         };
+        self.pass_on(response, &asked, &listener).await
+    }
+
+    async fn pass_on(
+        &mut self,
+        mut response: Response<Outgoing>,
+        asked: &Asked,
+        listener: &Listener,
+    ) -> Next {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             return Box::pin(self.switch(response)).await;
         }
-        let persist = asked.keep_alive && self.may_persist(&listener);
-        self.respond(&mut response, &asked, persist, &listener)
-            .await
+        let persist = asked.keep_alive && self.may_persist(listener);
+        self.respond(&mut response, asked, persist, listener).await
     }
 
     /// Makes a request of what has arrived.
@@ -282,3 +290,20 @@ struct Asked {
 
 /// How much of the next requests is read while one is under way.
 const READ_AHEAD_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchange_takes_no_more_memory_than_the_allocator_gives_at_once() {
+        fn size<'a, F: Future>(
+            _: impl Fn(&'a mut Server, Box<Request>, Asked, LocalListener) -> F,
+        ) -> usize {
+            size_of::<F>()
+        }
+        // Beyond this each is looked for at length.
+        let answering = size(Server::answer);
+        assert!(answering <= 2048, "{answering}");
+    }
+}
