@@ -22,7 +22,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use smallvec::SmallVec;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
-use super::{Stream, burst::Place, more::More};
+use super::{Stream, burst::Place, more::More, spare};
 use crate::memory;
 
 /// A stream with buffers on both ways. Nothing in it is shared or locked.
@@ -210,7 +210,7 @@ impl Buffered {
             return self.more.get_or_insert_default().behind();
         }
         if self.write.capacity() == 0 {
-            self.write = SPARE.take();
+            self.write = spare::take();
         }
         &mut self.write
     }
@@ -332,12 +332,7 @@ impl Buffered {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             self.held_back = false;
         }
-        let mut written = std::mem::take(&mut self.write);
-        // A buffer that grew large is not kept.
-        if written.capacity() <= WRITE_KEEP && written.capacity() > 0 {
-            written.clear();
-            SPARE.set(written);
-        }
+        spare::give_back(std::mem::take(&mut self.write));
         Poll::Ready(Ok(()))
     }
 
@@ -437,8 +432,6 @@ impl Buffered {
 thread_local! {
     /// What small reads go into; empty while one is under way.
     static SCRATCH: Cell<BytesMut> = Cell::default();
-    /// What the last write was collected in, for the next one of whichever connection.
-    static SPARE: Cell<BytesMut> = Cell::default();
 }
 
 const READ_MIN: usize = 16 * 1024;
@@ -451,4 +444,3 @@ const WRITE_HIGH: usize = 64 * 1024;
 const WRITE_ROOM: usize = 128 * 1024;
 /// Pieces that are written in one call.
 const SLICES_MAX: usize = 18;
-const WRITE_KEEP: usize = 128 * 1024;

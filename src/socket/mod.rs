@@ -6,6 +6,7 @@
 mod buffered;
 mod burst;
 mod more;
+mod spare;
 mod stream;
 
 #[cfg(test)]

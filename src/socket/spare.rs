@@ -1,0 +1,64 @@
+//! The memory that writes were collected in, for those to come.
+//!
+//! While the sends of a busy worker wait to leave together, each has a buffer of its own: to
+//! ask the allocator for every one would cost more than to fill it.
+
+use std::cell::RefCell;
+
+use bytes::BytesMut;
+
+/// An empty buffer, with memory if there is some to spare.
+pub(super) fn take() -> BytesMut {
+    SPARE.with_borrow_mut(|spare| {
+        let buffer = spare.buffers.pop().unwrap_or_default();
+        spare.bytes = spare.bytes.saturating_sub(buffer.capacity());
+        buffer
+    })
+}
+
+/// Keeps the memory of a buffer that has been written, unless there is enough.
+pub(super) fn give_back(mut buffer: BytesMut) {
+    buffer.clear();
+    SPARE.with_borrow_mut(|spare| {
+        let bytes = spare.bytes + buffer.capacity();
+        if bytes <= BYTES_MAX && buffer.capacity() > 0 {
+            spare.bytes = bytes;
+            spare.buffers.push(buffer);
+        }
+    });
+}
+
+#[derive(Default)]
+struct Spare {
+    /// Those given back last, and so still in the cache, come last.
+    buffers: Vec<BytesMut>,
+    /// What they can hold together.
+    bytes: usize,
+}
+
+thread_local! {
+    static SPARE: RefCell<Spare> = RefCell::default();
+}
+
+/// What a thread keeps at most.
+const BYTES_MAX: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_bounded_and_comes_back_empty() {
+        for _ in 0..3 {
+            for size in [100 * 1024, 100 * 1024, 100 * 1024, 1000, BYTES_MAX + 1, 0] {
+                give_back(BytesMut::zeroed(size));
+            }
+            let all: Vec<BytesMut> = std::iter::repeat_with(take)
+                .take_while(|buffer| buffer.capacity() > 0)
+                .collect();
+            assert!(all.iter().all(BytesMut::is_empty));
+            let kept: Vec<usize> = all.iter().map(BytesMut::capacity).collect();
+            assert_eq!(kept, [1000, 100 * 1024, 100 * 1024]);
+        }
+    }
+}
