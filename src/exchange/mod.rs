@@ -25,7 +25,12 @@ pub use interim::Interim;
 pub use message::{Request, Response};
 
 use crate::{
-    http::{authority::Authority, forwarded::Scheme, grpc_web, request_id::RequestId},
+    http::{
+        authority::Authority,
+        forwarded::{Scheme, Trust},
+        grpc_web,
+        request_id::RequestId,
+    },
     proxy::Held,
     state::{Action, Decision, LocalListener, LocalSnapshot, Route},
     tls::{ClientCertificate, Session},
@@ -43,8 +48,8 @@ pub struct Exchange {
     pub(crate) started: Instant,
     /// Its identity: in headers, log and admin API.
     pub(crate) request_id: RequestId,
-    /// The address on the other end of the connection.
-    pub(crate) peer: IpAddr,
+    /// How much the peer's forwarding fields are worth.
+    pub(crate) trust: Trust,
     /// The client's address: the peer's, or what trusted proxies say.
     pub(crate) client: IpAddr,
     /// The scheme that the client used, as far as that is known.

@@ -20,7 +20,7 @@ impl RequestId {
         let version = 0x7 << 76;
         let variant = 0b10 << 62;
         let bytes = (time | low | version | variant).to_be_bytes();
-        let mut text = SmallVec::from_buf([b'-'; TEXT_BYTES]);
+        let mut text = [b'-'; TEXT_BYTES];
         let mut at = 0;
         for (place, byte) in bytes.into_iter().enumerate() {
             if matches!(place, 4 | 6 | 8 | 10) {
@@ -30,7 +30,7 @@ impl RequestId {
             text[at + 1] = HEX[usize::from(byte & 15)];
             at += 2;
         }
-        Self(text)
+        Self(SmallVec::from_buf(text))
     }
 
     /// Takes over an identity that came with a request: 1 to 128 visible ASCII bytes, so that

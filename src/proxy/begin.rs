@@ -10,7 +10,12 @@ use super::{held::Held, outgoing::Open};
 use crate::{
     config::value::FieldSource,
     exchange::{Exchange, Request, RequestLine},
-    http::{Headers, Known, forwarded, grpc, request_id::RequestId},
+    http::{
+        Headers, Known,
+        forwarded::{self, Trust},
+        grpc,
+        request_id::RequestId,
+    },
     listener::Connection,
     memory,
     state::LocalSnapshot,
@@ -22,6 +27,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
     let snapshot = connection.worker.snapshot();
     let listener = connection.listener(&snapshot);
     let trusted = &snapshot.shared.trusted;
+    let trust = trusted.trust(connection.peer());
     let client = match request {
         Some(request) => forwarded::client_address(connection.peer(), trusted, &request.headers),
         None => connection.peer(),
@@ -31,18 +37,14 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         .map(|request| &request.headers)
         .filter(|headers| grpc::is_grpc(headers));
     let scheme = match request {
-        Some(request) => forwarded::client_scheme(
-            connection.scheme(),
-            trusted.trust(connection.peer()),
-            &request.headers,
-        ),
+        Some(request) => forwarded::client_scheme(connection.scheme(), trust, &request.headers),
         None => connection.scheme(),
     };
     let exchange = memory::boxed(|| Exchange {
         listener,
         started,
-        request_id: request_id_of(connection, &snapshot, request),
-        peer: connection.peer(),
+        request_id: request_id_of(connection, trust, request),
+        trust,
         client,
         scheme,
         tls: connection.tls.get().cloned(),
@@ -69,13 +71,9 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
 }
 
 /// The id that a trusted peer sent, else a new one.
-fn request_id_of(
-    connection: &Connection,
-    snapshot: &LocalSnapshot,
-    request: Option<&Request>,
-) -> RequestId {
+fn request_id_of(connection: &Connection, trust: Trust, request: Option<&Request>) -> RequestId {
     request
-        .filter(|_| snapshot.shared.trusted.contains(connection.peer()))
+        .filter(|_| trust == Trust::Trusted)
         .and_then(|request| request.headers.get(Known::XRequestId))
         .and_then(RequestId::sent)
         .unwrap_or_else(|| connection.worker.new_request_id())

@@ -60,11 +60,10 @@ pub(super) fn prepare(
     hop_by_hop::strip_request(headers, switching);
     // Answered here, when the body is wanted.
     headers.remove(Known::Expect);
-    let trust = exchange.snapshot.shared.trusted.trust(exchange.peer);
     let authority = exchange.request.authority.as_ref();
     connection
         .hop()
-        .write(headers, trust, authority.map(Authority::as_value));
+        .write(headers, exchange.trust, authority.map(Authority::as_value));
     connection
         .worker
         .pseudonym()

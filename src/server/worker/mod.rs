@@ -55,7 +55,7 @@ pub struct Worker {
     random: RefCell<SmallRng>,
     date: RefCell<DateCache>,
     /// The wall clock and the runtime's, read together: a request reads only the latter.
-    clock: Cell<(SystemTime, Instant)>,
+    clock: Cell<(Duration, Instant)>,
     connections: RefCell<HashMap<u64, Rc<Connection>, RandomState>>,
     next_connection: Cell<u64>,
     accepting: RefCell<HashMap<crate::state::BindAddress, Accepting>>,
@@ -95,7 +95,7 @@ impl Worker {
             log: RefCell::new(None),
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
             date: RefCell::new(DateCache::new()),
-            clock: Cell::new((SystemTime::now(), timer::now())),
+            clock: Cell::new(clocks()),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             accepting: RefCell::default(),
@@ -164,16 +164,19 @@ impl Worker {
 
     /// The identity of a new exchange.
     pub fn new_request_id(&self) -> RequestId {
-        let since_epoch = self.wall_time().duration_since(SystemTime::UNIX_EPOCH);
-        let unix_ms = since_epoch.map_or(0, |time| time.as_millis());
-        let unix_ms = u64::try_from(unix_ms).unwrap_or(0);
+        let time = self.since_epoch();
+        let unix_ms = time.as_secs() * 1000 + u64::from(time.subsec_millis());
         RequestId::new(unix_ms, self.random.borrow_mut().random())
     }
 
     /// The wall clock, as of the last tick and the time since.
     pub fn wall_time(&self) -> SystemTime {
-        let (wall, then) = self.clock.get();
-        wall + timer::recent().saturating_duration_since(then)
+        SystemTime::UNIX_EPOCH + self.since_epoch()
+    }
+
+    fn since_epoch(&self) -> Duration {
+        let (unix, then) = self.clock.get();
+        unix + timer::recent().saturating_duration_since(then)
     }
 
     /// The time as HTTP writes it.
@@ -272,7 +275,7 @@ impl Worker {
         let mut ticks = 0_u64;
         loop {
             timer::sleep_until(Instant::now() + TICK).await;
-            self.clock.set((SystemTime::now(), timer::now()));
+            self.clock.set(clocks());
             self.kept.set(0);
             if let Some(log) = &mut *self.log.borrow_mut() {
                 log.flush();
@@ -302,9 +305,14 @@ impl Worker {
     }
 
     fn unix_seconds(&self) -> u64 {
-        let since_epoch = self.wall_time().duration_since(SystemTime::UNIX_EPOCH);
-        since_epoch.map_or(0, |time| time.as_secs())
+        self.since_epoch().as_secs()
     }
+}
+
+/// The wall clock, since the Unix epoch, and the runtime's.
+fn clocks() -> (Duration, Instant) {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    (unix.unwrap_or_default(), timer::now())
 }
 
 /// How long the end of the thread waits for cut connections to be gone.
