@@ -356,7 +356,12 @@ impl Buffered {
     /// So many bytes have been written.
     fn take_off(&mut self, count: usize) {
         let small = count.min(self.write.len());
-        self.write.advance(small);
+        if small == self.write.len() {
+            // All of its memory is free again, not only what is behind.
+            self.write.clear();
+        } else {
+            self.write.advance(small);
+        }
         let mut left = count - small;
         while self.has_large {
             let large = left.min(self.large.len());

@@ -133,14 +133,12 @@ pub fn client_scheme(own: Scheme, trust: Trust, headers: &Headers) -> Scheme {
     }
 }
 
-/// `for=…;proto=…`: the longest, of an IPv6 address and `https`, has 59 bytes.
-type ElementText = SmallVec<[u8; 64]>;
-
 /// What one connection adds to the forwarding fields of its requests; made once for it.
 #[derive(Clone, Debug)]
 pub struct Hop {
     scheme: Scheme,
-    element: ElementText,
+    /// Whether the address is one of IPv6, which `Forwarded` puts in brackets.
+    bracketed: bool,
     /// `X-Forwarded-For` with the address of the peer alone.
     address: ReadyLine,
 }
@@ -148,21 +146,12 @@ pub struct Hop {
 impl Hop {
     /// What a peer that speaks this scheme adds.
     pub fn new(peer: IpAddr, scheme: Scheme) -> Self {
-        let (opening, closing) = match peer.to_canonical() {
-            IpAddr::V4(_) => ("for=", ";proto="),
-            IpAddr::V6(_) => ("for=\"[", "]\";proto="),
-        };
-        let mut element = ElementText::new();
-        element.extend_from_slice(opening.as_bytes());
-        element.extend_from_slice(&address::text(peer.to_canonical()));
-        let address = Value::of_checked(&element[opening.len()..]);
-        let address = ReadyLine::new(Known::XForwardedFor, address);
-        element.extend_from_slice(closing.as_bytes());
-        element.extend_from_slice(scheme.as_str().as_bytes());
+        let peer = peer.to_canonical();
+        let text = address::text(peer);
         Self {
             scheme,
-            element,
-            address,
+            bracketed: peer.is_ipv6(),
+            address: ReadyLine::new(Known::XForwardedFor, Value::of_checked(&text)),
         }
     }
 
@@ -208,20 +197,28 @@ impl Hop {
     }
 
     /// The parts of the own element of `Forwarded`, with the host quoted if it has to be.
-    fn element_for<'a>(&'a self, host: Option<Value<'a>>) -> SmallVec<[Value<'a>; 4]> {
-        let mut parts = SmallVec::new();
-        parts.push(Value::of_checked(&self.element));
-        if let Some(host) = host {
+    fn element_for<'a>(&'a self, host: Option<Value<'a>>) -> [Value<'a>; 6] {
+        const NOTHING: Value<'_> = Value::from_static("");
+        const NAME: Value<'_> = Value::from_static(";host=");
+        const OPENING: Value<'_> = Value::from_static(";host=\"");
+        const CLOSING: Value<'_> = Value::from_static("\"");
+        let (opening, closing) = match (self.bracketed, self.scheme) {
+            (false, Scheme::Http) => ("for=", ";proto=http"),
+            (false, Scheme::Https) => ("for=", ";proto=https"),
+            (true, Scheme::Http) => ("for=\"[", "]\";proto=http"),
+            (true, Scheme::Https) => ("for=\"[", "]\";proto=https"),
+        };
+        let opening = Value::of_checked(opening.as_bytes());
+        let closing = Value::of_checked(closing.as_bytes());
+        let (before, host, after) = match host {
+            None => (NOTHING, NOTHING, NOTHING),
             // Of what a valid authority holds, only these are no part of a token.
-            if memchr::memchr3(b':', b'[', b']', host.as_bytes()).is_some() {
-                const OPENING: Value<'_> = Value::from_static(";host=\"");
-                const CLOSING: Value<'_> = Value::from_static("\"");
-                parts.extend([OPENING, host, CLOSING]);
-            } else {
-                parts.extend([Value::from_static(";host="), host]);
+            Some(host) if memchr::memchr3(b':', b'[', b']', host.as_bytes()).is_some() => {
+                (OPENING, host, CLOSING)
             }
-        }
-        parts
+            Some(host) => (NAME, host, NOTHING),
+        };
+        [opening, self.address(), closing, before, host, after]
     }
 }
 

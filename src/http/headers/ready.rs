@@ -1,24 +1,19 @@
 //! Lines that are made once and written into many messages.
 
-use smallvec::SmallVec;
-
 use super::{Headers, Known, Line, Memory, Value, wire::offset};
 
 /// A field line as it goes out: `name: value` CRLF.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadyLine {
     known: Known,
-    /// An address under the name that lists them fits.
-    text: SmallVec<[u8; 64]>,
+    text: Box<[u8]>,
 }
 
 impl ReadyLine {
     /// Makes the line of this name and value.
     pub(crate) fn new(known: Known, value: Value<'_>) -> Self {
-        let mut text = SmallVec::new();
-        for part in [known.as_str().as_bytes(), b": ", value.bytes, b"\r\n"] {
-            text.extend_from_slice(part);
-        }
+        let name = known.as_str().as_bytes();
+        let text = [name, b": ", value.bytes, b"\r\n"].concat().into();
         Self { known, text }
     }
 
