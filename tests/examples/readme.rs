@@ -72,8 +72,12 @@ fn every_dependency_has_its_reason() {
     let (_, table) = readme.split_once("### Dependencies").unwrap();
     let (table, _) = table.split_once("\n## ").unwrap();
     let mut known = Vec::new();
-    for section in ["dependencies", "dev-dependencies"] {
-        for name in manifest[section].as_table().unwrap().keys() {
+    // Those of one kind of processor stand under it.
+    let targets = manifest["target"].as_table().unwrap().values();
+    let targets = targets.map(|target| &target["dependencies"]);
+    let everywhere = ["dependencies", "dev-dependencies"].map(|section| &manifest[section]);
+    for section in everywhere.into_iter().chain(targets) {
+        for name in section.as_table().unwrap().keys() {
             assert!(table.contains(&format!("`{name}`")), "{name} has no reason");
             known.push(name.clone());
         }
