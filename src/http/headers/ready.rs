@@ -1,6 +1,6 @@
 //! Lines that are made once and written into many messages.
 
-use super::{Headers, Known, Line, Memory, Value, wire::offset};
+use super::{Headers, Known, Value};
 
 /// A field line as it goes out: `name: value` CRLF.
 #[derive(Clone, Debug)]
@@ -17,13 +17,10 @@ impl ReadyLine {
         Self { known, text }
     }
 
-    fn value_start(&self) -> usize {
-        self.known.as_str().len() + SEPARATOR
-    }
-
     /// The value in it.
     pub(crate) fn value(&self) -> Value<'_> {
-        Value::of_checked(&self.text[self.value_start()..self.text.len() - CRLF])
+        let start = self.known.as_str().len() + b": ".len();
+        Value::of_checked(&self.text[start..self.text.len() - b"\r\n".len()])
     }
 }
 
@@ -36,27 +33,10 @@ impl Headers {
 
     /// Adds the line behind all others.
     pub(crate) fn append_ready(&mut self, line: &ReadyLine) {
-        let section = self.section_mut();
-        let start = section.own.len();
-        section.own.extend_from_slice(&line.text);
-        section.present.add(line.known);
-        let value = start + line.value_start();
-        section.lines.push(Line {
-            known: Some(line.known),
-            memory: Memory::Own,
-            plain: true,
-            sensitive: false,
-            start: offset(start),
-            colon: offset(value - SEPARATOR),
-            value: offset(value),
-            value_end: offset(start + line.text.len() - CRLF),
-        });
+        let name = line.known.as_str();
+        self.push_line(Some(line.known), &line.text, name.len(), false);
     }
 }
-
-/// Bytes between name and value, and behind the value.
-const SEPARATOR: usize = 2;
-const CRLF: usize = 2;
 
 #[cfg(test)]
 mod tests {

@@ -201,7 +201,7 @@ pub(crate) fn write_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
 
 /// An offset in memory that is known to be shorter than [`BYTES_MAX`].
 #[expect(clippy::cast_possible_truncation, reason = "it is known to fit")]
-pub(super) const fn offset(at: usize) -> u32 {
+const fn offset(at: usize) -> u32 {
     at as u32
 }
 

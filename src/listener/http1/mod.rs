@@ -152,6 +152,8 @@ impl Server {
         self.pass_on(response, &asked, &listener).await
     }
 
+    /// Writes the answer that was had. A step of its own, so that the memory of an exchange has
+    /// no room for an answer beside what it takes to get one.
     async fn pass_on(
         &mut self,
         mut response: Response<Outgoing>,

@@ -101,9 +101,7 @@ impl AnyPicker {
             }
         })
     }
-}
 
-impl AnyPicker {
     /// Who is likely to be picked after so many others; none where that is not known beforehand.
     pub fn upcoming(&self, after: usize) -> Option<EndpointIndex> {
         match self {
