@@ -4,7 +4,8 @@
 //! mounted secret that is replaced by a link is noticed; and a look needs no events,
 //! which some file systems do not send. A change counts once it has been the same for
 //! two looks: chain and key are seldom written at once. What cannot be used leaves the
-//! old in use, and is told in log, event and metric.
+//! old in use, and is told in log, event and metric. It is tried again all the same: a file
+//! may become readable, or a certificate's time begin, without another change.
 //!
 //! Each look also reads the clock: what is soon past its time is told every day.
 //!
@@ -31,7 +32,7 @@ use crate::{
         events::Events,
         metrics::{ControlMetrics, SharedGauge, names},
     },
-    tls::{Certificate, ClientTls, ServerTls, Stamps, TicketKeys, TlsFault},
+    tls::{Certificate, ClientTls, Renewal, ServerTls, Stamps, TicketKeys},
 };
 
 /// Starts the watch as a task of the control thread.
@@ -70,10 +71,15 @@ struct Watch {
     expiries: Expiries,
 }
 
-/// What a look saw, and whether it has been judged.
+/// What a look saw, and what came of reading it.
 struct Seen {
     stamps: Stamps,
-    judged: bool,
+    /// When it is read next.
+    due: Instant,
+    /// How long to wait after that.
+    wait: Duration,
+    /// What was told of it.
+    told: Vec<String>,
 }
 
 /// Whose files they are.
@@ -96,9 +102,9 @@ impl Watch {
         for ((owner, held), stamps) in all.iter().zip(look_at(&all).await) {
             if stamps == held.in_use() {
                 self.seen.remove(owner);
-            } else if self.is_due(owner, stamps) {
-                let result = held.clone().reload().await;
-                self.tell(owner, result, events);
+            } else if self.is_due(owner, stamps, Instant::now()) {
+                let renewal = held.clone().reload().await;
+                self.tell(owner, &renewal, events);
             }
         }
         self.seen
@@ -116,38 +122,59 @@ impl Watch {
         self.expiries.tell(subjects, SystemTime::now(), events);
     }
 
-    /// Whether the files have been the same for two looks and not been judged yet.
-    fn is_due(&mut self, owner: &Owner, stamps: Stamps) -> bool {
+    /// Whether the files have been the same for two looks, and are to be read now: at once,
+    /// then at growing intervals for as long as they are of no use.
+    fn is_due(&mut self, owner: &Owner, stamps: Stamps, now: Instant) -> bool {
         match self.seen.get_mut(owner) {
-            Some(seen) if seen.stamps == stamps => !std::mem::replace(&mut seen.judged, true),
+            Some(seen) if seen.stamps == stamps => {
+                let due = now >= seen.due;
+                if due {
+                    seen.due = now + seen.wait;
+                    seen.wait = (seen.wait * 2).min(RETRY_MAX);
+                }
+                due
+            }
             _ => {
-                let judged = false;
-                self.seen.insert(owner.clone(), Seen { stamps, judged });
+                let seen = Seen {
+                    stamps,
+                    due: now,
+                    wait: LOOK,
+                    told: Vec::new(),
+                };
+                self.seen.insert(owner.clone(), seen);
                 false
             }
         }
     }
 
-    fn tell(&self, owner: &Owner, result: Result<(), TlsFault>, events: &Events) {
-        let (kind, name) = owner.words();
-        let word = if result.is_ok() {
-            "succeeded"
-        } else {
-            "failed"
-        };
+    /// Tells what came of reading changed files; a fault is told once for as long as it lasts.
+    fn tell(&mut self, owner: &Owner, renewal: &Renewal, events: &Events) {
+        let (of, name) = owner.words();
+        if renewal.renewed > 0 {
+            tracing::info!(of, name, "renewed certificates are in use");
+            self.publish(owner, "succeeded", None, events);
+        }
+        let faults: Vec<String> = renewal.faults.iter().map(ToString::to_string).collect();
+        let seen = self.seen.get_mut(owner);
+        let told = seen.map(|seen| std::mem::replace(&mut seen.told, faults.clone()));
+        let told = told.unwrap_or_default();
+        for fault in faults.iter().filter(|fault| !told.contains(fault)) {
+            tracing::error!(
+                of, name, error = %fault,
+                "changed certificates are refused; the old ones stay in use"
+            );
+            self.publish(owner, "failed", Some(fault), events);
+        }
+    }
+
+    fn publish(&self, owner: &Owner, result: &str, error: Option<&str>, events: &Events) {
+        let (of, name) = owner.words();
         self.metrics
-            .counter(&names::CERTIFICATE_RELOADS_TOTAL, [word])
+            .counter(&names::CERTIFICATE_RELOADS_TOTAL, [result])
             .inc();
-        let mut what = json!({ "of": kind, "name": name, "result": word });
-        match result {
-            Ok(()) => tracing::info!(of = kind, name, "renewed certificates are in use"),
-            Err(fault) => {
-                what["error"] = fault.to_string().into();
-                tracing::error!(
-                    of = kind, name, error = %fault,
-                    "changed certificates are refused; the old ones stay in use"
-                );
-            }
+        let mut what = json!({ "of": of, "name": name, "result": result });
+        if let Some(error) = error {
+            what["error"] = error.into();
         }
         events.publish("certificates", "proxy", what);
     }
@@ -214,19 +241,19 @@ impl Held {
         }
     }
 
-    async fn reload(self) -> Result<(), TlsFault> {
+    async fn reload(self) -> Renewal {
         let read = {
             let held = self.clone();
             move || held.read()
         };
         match tokio::task::spawn_blocking(read).await {
-            Ok(result) => result,
+            Ok(renewal) => renewal,
             // Only a panic gets here; the files are then read again in this thread.
             Err(_) => self.read(),
         }
     }
 
-    fn read(&self) -> Result<(), TlsFault> {
+    fn read(&self) -> Renewal {
         match self {
             Self::Server(tls) => tls.reload(),
             Self::Client(tls) => tls.reload(),
@@ -258,3 +285,37 @@ fn held(snapshot: &Snapshot) -> Vec<(Owner, Held)> {
 }
 
 const LOOK: Duration = Duration::from_secs(1);
+/// The longest time between two readings of files that are of no use.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::metrics::Metrics;
+
+    #[test]
+    fn files_of_no_use_are_read_again_at_growing_intervals() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pem");
+        std::fs::write(&path, "1").unwrap();
+        let mut watch = Watch {
+            metrics: Metrics::new(100).control(),
+            seen: HashMap::new(),
+            shown: HashMap::new(),
+            expiries: Expiries::default(),
+        };
+        let owner = Owner::Listener("web".into());
+        let start = Instant::now();
+        let mut read = Vec::new();
+        for second in 0..40 {
+            let now = start + LOOK * second;
+            if watch.is_due(&owner, Stamps::of(&[&path]), now) {
+                read.push(second);
+            }
+        }
+        assert_eq!(read, [1, 2, 4, 8, 16, 26, 36]);
+        std::fs::write(&path, "22").unwrap();
+        assert!(!watch.is_due(&owner, Stamps::of(&[&path]), start + LOOK * 40));
+        assert!(watch.is_due(&owner, Stamps::of(&[&path]), start + LOOK * 41));
+    }
+}

@@ -13,9 +13,9 @@ use x509_parser::{
 };
 
 use super::{
-    file::{self, TlsFault},
+    TlsFault, file,
     ocsp::{self, Staple},
-    provider,
+    pem, provider,
 };
 
 /// The files of a certificate.
@@ -46,6 +46,8 @@ pub struct Certificate {
     pub files: KeyPair,
     /// The DNS names that it is for, in lower case; a wildcard begins with `*.`.
     pub names: Vec<String>,
+    /// When its time begins, in seconds of Unix time.
+    pub begins: i64,
     /// When it expires, in seconds of Unix time.
     pub expires: i64,
     /// Without anything stapled to it.
@@ -67,8 +69,8 @@ impl Certificate {
     /// # Errors
     /// Why they cannot be used: unreadable, not a pair, a response about another certificate.
     pub fn load(files: &KeyPair) -> Result<Self, TlsFault> {
-        let chain = file::chain(&files.chain)?;
-        let key = file::key(&files.key)?;
+        let chain = pem::chain(&files.chain)?;
+        let key = pem::key(&files.key)?;
         let malformed = |reason: String| TlsFault::Malformed {
             path: files.chain.clone(),
             reason,
@@ -78,6 +80,7 @@ impl Certificate {
         let (_, parsed) =
             X509Certificate::from_der(first).map_err(|error| malformed(error.to_string()))?;
         let names = names(&parsed).map_err(malformed)?;
+        let begins = parsed.validity().not_before.timestamp();
         let expires = parsed.validity().not_after.timestamp();
         let staple = match &files.ocsp {
             None => None,
@@ -113,21 +116,33 @@ impl Certificate {
         Ok(Self {
             files: files.clone(),
             names,
+            begins,
             expires,
             key: Arc::new(key),
             stapled,
         })
     }
 
-    /// What of it is past its time, or before it: the certificate, else what is stapled to it.
-    pub fn overdue(&self, now: SystemTime) -> Option<TlsFault> {
-        if self.has_expired(now) {
-            return Some(TlsFault::Expired {
-                path: self.files.chain.clone(),
-                at: ocsp::time(self.expires),
-            });
+    /// Reads it anew in place of the one in use; blocks on the disk.
+    ///
+    /// # Errors
+    /// As [`Self::load`] and [`Self::overdue_beside`].
+    pub(super) fn renewed(
+        files: &KeyPair,
+        used: Option<&Self>,
+        now: SystemTime,
+    ) -> Result<Self, TlsFault> {
+        let new = Self::load(files)?;
+        match new.overdue_beside(used, now) {
+            Some(fault) => Err(fault),
+            None => Ok(new),
         }
-        self.staple_overdue(now)
+    }
+
+    /// The part of it that is past its time, or before it: the certificate, else what is
+    /// stapled to it.
+    pub fn overdue(&self, now: SystemTime) -> Option<TlsFault> {
+        self.out_of_time(now).or_else(|| self.staple_overdue(now))
     }
 
     /// As [`Self::overdue`], but what `used` has in the same place is no worse than before.
@@ -135,8 +150,10 @@ impl Certificate {
         let Some(used) = used else {
             return self.overdue(now);
         };
-        if self.has_expired(now) && self.key.cert.first() != used.key.cert.first() {
-            return self.overdue(now);
+        if self.key.cert.first() != used.key.cert.first()
+            && let Some(fault) = self.out_of_time(now)
+        {
+            return Some(fault);
         }
         let staple = |it: &Self| it.stapled.as_ref().map(|it| Arc::clone(&it.staple));
         self.staple_overdue(now)
@@ -152,8 +169,17 @@ impl Certificate {
         })
     }
 
-    fn has_expired(&self, now: SystemTime) -> bool {
-        self.expires < ocsp::unix_s(now)
+    fn out_of_time(&self, now: SystemTime) -> Option<TlsFault> {
+        let now = ocsp::unix_s(now);
+        let path = || self.files.chain.clone();
+        if self.expires < now {
+            let at = ocsp::time(self.expires);
+            return Some(TlsFault::Expired { path: path(), at });
+        }
+        (now < self.begins).then(|| TlsFault::Early {
+            path: path(),
+            at: ocsp::time(self.begins),
+        })
     }
 
     /// What is shown at this time: with the response while that counts.

@@ -14,10 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
@@ -26,8 +23,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
+    Renewal, TlsFault,
+    authorities::Authorities,
     certificate::{Certificate, KeyPair},
-    file::{self, Stamps, TlsFault},
+    file::Stamps,
+    part::Part,
     provider,
 };
 
@@ -64,11 +64,18 @@ pub struct ClientTls {
 
 #[derive(Debug)]
 struct Current {
+    files: Files,
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
     either: Arc<ClientConfig>,
-    shown: Option<Arc<Certificate>>,
-    stamps: Stamps,
+}
+
+/// What was read from the files.
+#[derive(Debug)]
+struct Files {
+    /// What is shown to endpoints that ask.
+    shown: Option<Part<Arc<Certificate>>>,
+    authorities: Option<Part<Arc<Authorities>>>,
 }
 
 impl ClientTls {
@@ -81,24 +88,27 @@ impl ClientTls {
         if let Some(name) = &settings.server_name {
             server_name(name)?;
         }
-        let current = ArcSwap::from_pointee(Current::load(&settings)?);
+        let current = Current::new(Files::load(&settings)?, &settings)?;
+        let current = ArcSwap::from_pointee(current);
         Ok(Self { settings, current })
     }
 
-    /// Reads the files again, for every new connection; blocks on the disk.
-    ///
-    /// # Errors
-    /// The first file that is of no use; what was in use stays.
-    pub fn reload(&self) -> Result<(), TlsFault> {
-        let current = Current::load(&self.settings)?;
+    /// Reads changed files again, for every new connection; blocks on the disk. What is of no
+    /// use leaves in use what was there, as in [`ServerTls::reload`](super::ServerTls::reload).
+    pub fn reload(&self) -> Renewal {
         let used = self.current.load();
-        if let Some(new) = &current.shown
-            && let Some(fault) = new.overdue_beside(used.shown.as_deref(), SystemTime::now())
-        {
-            return Err(fault);
+        let mut renewal = Renewal::default();
+        let files = used.files.renewed(&self.settings, &mut renewal);
+        if renewal.renewed > 0 {
+            match Current::new(files, &self.settings) {
+                Ok(current) => self.current.store(Arc::new(current)),
+                Err(fault) => {
+                    renewal.renewed = 0;
+                    renewal.faults.push(fault);
+                }
+            }
         }
-        self.current.store(Arc::new(current));
-        Ok(())
+        renewal
     }
 
     /// Every file that it is read from.
@@ -108,12 +118,14 @@ impl ClientTls {
 
     /// What the files looked like when they were last read with success.
     pub fn stamps(&self) -> Stamps {
-        self.current.load().stamps.clone()
+        self.current.load().files.stamps()
     }
 
     /// The certificate that is shown to endpoints that ask for one.
     pub fn certificate(&self) -> Option<Arc<Certificate>> {
-        self.current.load().shown.clone()
+        let current = self.current.load();
+        let shown = current.files.shown.as_ref()?;
+        Some(Arc::clone(&shown.value))
     }
 
     /// Tells connections made under these settings from any others; never 0.
@@ -167,33 +179,60 @@ impl ClientSettings {
     }
 }
 
-impl Current {
+impl Files {
     fn load(settings: &ClientSettings) -> Result<Self, TlsFault> {
-        // Before the files are read: a change in between is then found by the next look.
-        let stamps = Stamps::of(&settings.files());
-        let verifier: Arc<dyn ServerCertVerifier> = match &settings.ca {
+        let shown = settings.client.as_ref().map(|files| {
+            let read = || Certificate::load(files).map(Arc::new);
+            Part::read(&files.paths().collect::<Vec<_>>(), read)
+        });
+        let authorities = settings.ca.as_ref().map(|ca| {
+            let read = || Authorities::load(ca).map(Arc::new);
+            Part::read(&[ca], read)
+        });
+        Ok(Self {
+            shown: shown.transpose()?,
+            authorities: authorities.transpose()?,
+        })
+    }
+
+    fn renewed(&self, settings: &ClientSettings, renewal: &mut Renewal) -> Self {
+        let now = SystemTime::now();
+        let shown = self.shown.as_ref().map(|used| {
+            let files = &used.value.files;
+            let read = || Certificate::renewed(files, Some(&used.value), now).map(Arc::new);
+            used.renewed(&files.paths().collect::<Vec<_>>(), read, renewal)
+        });
+        let ca = settings.ca.as_ref();
+        let authorities = ca.zip(self.authorities.as_ref()).map(|(ca, used)| {
+            let read = || Authorities::load(ca).map(Arc::new);
+            used.renewed(&[ca], read, renewal)
+        });
+        Self { shown, authorities }
+    }
+
+    /// In the order of [`ClientSettings::files`].
+    fn stamps(&self) -> Stamps {
+        let shown = self.shown.iter().map(|part| &part.stamps);
+        Stamps::join(shown.chain(self.authorities.iter().map(|part| &part.stamps)))
+    }
+}
+
+impl Current {
+    fn new(files: Files, settings: &ClientSettings) -> Result<Self, TlsFault> {
+        let ca = settings.ca.as_ref().zip(files.authorities.as_ref());
+        let verifier: Arc<dyn ServerCertVerifier> = match ca {
             _ if !settings.verify => Arc::new(Unverified(provider())),
             None => Arc::new(Verifier::new(provider())?),
-            Some(ca) => {
-                let roots = Arc::new(file::roots(ca)?);
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider());
-                verifier.build().map_err(|error| TlsFault::Malformed {
-                    path: ca.clone(),
-                    reason: error.to_string(),
-                })?
-            }
+            Some((ca, authorities)) => authorities.value.of_servers(ca)?,
         };
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let shown = settings.client.as_ref();
-        let shown = shown.map(|files| Certificate::load(files).map(Arc::new));
-        let shown = shown.transpose()?;
-        let config = match &shown {
+        let config = match &files.shown {
             None => builder.with_no_client_auth(),
-            Some(certificate) => {
-                let key = rustls::sign::SingleCertAndKey::from(Arc::clone(&certificate.key));
+            Some(shown) => {
+                let key = rustls::sign::SingleCertAndKey::from(Arc::clone(&shown.value.key));
                 builder.with_client_cert_resolver(Arc::new(key))
             }
         };
@@ -206,8 +245,7 @@ impl Current {
             http1: offering(&[b"http/1.1"]),
             http2: offering(&[b"h2"]),
             either: offering(&[b"h2", b"http/1.1"]),
-            shown,
-            stamps,
+            files,
         })
     }
 }

@@ -8,10 +8,7 @@ use x509_parser::{
     prelude::{FromDer as _, X509Certificate},
 };
 
-use super::{
-    file::{self, TlsFault},
-    subject,
-};
+use super::{TlsFault, pem, subject};
 
 /// A client's certificate, once it is verified; or what one would say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +56,7 @@ impl ClientCertificate {
     /// # Errors
     /// Why the file has none.
     pub fn load(path: &Path) -> Result<Self, TlsFault> {
-        let chain = file::chain(path)?;
+        let chain = pem::chain(path)?;
         Ok(chain
             .first()
             .map_or_else(Self::default, |der| Self::of(der)))

@@ -7,24 +7,31 @@
 //! from files behind one swap: a renewed file is taken up without touching a
 //! connection, and a bad one leaves the old in use.
 
+mod authorities;
 mod certificate;
 mod client;
 mod client_certificate;
+mod fault;
 mod file;
 mod ocsp;
+mod part;
+mod pem;
 mod server;
 mod session;
 mod sni;
 mod subject;
 mod ticket;
 
+pub use authorities::Authorities;
 pub use certificate::{Certificate, KeyPair};
 pub use client::{
     Alpn, ClientSettings, ClientTls, is_certificate_fault, is_protocol_fault, is_server_name,
 };
 pub use client_certificate::ClientCertificate;
-pub use file::{Stamps, TlsFault};
+pub use fault::TlsFault;
+pub use file::Stamps;
 pub use ocsp::OcspFault;
+pub use part::Renewal;
 pub use server::{ClientAuth, MinimumVersion, ServerSettings, ServerTls};
 pub use session::Session;
 pub use ticket::TicketKeys;
@@ -32,14 +39,6 @@ pub use ticket::TicketKeys;
 use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::CryptoProvider;
-
-/// Looks whether a file holds authorities to trust; blocks on the disk.
-///
-/// # Errors
-/// Why it does not.
-pub fn check_authorities(path: &std::path::Path) -> Result<(), TlsFault> {
-    file::roots(path).map(drop)
-}
 
 /// The cryptography in use: one for the process, post-quantum key exchange preferred.
 fn provider() -> Arc<CryptoProvider> {

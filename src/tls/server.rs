@@ -11,15 +11,15 @@ use std::{
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest;
-use rustls::{
-    RootCertStore, ServerConfig,
-    server::{NoServerSessionStorage, WebPkiClientVerifier},
-};
+use rustls::{RootCertStore, ServerConfig, server::NoServerSessionStorage};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    Renewal, TlsFault,
+    authorities::Authorities,
     certificate::{Certificate, KeyPair},
-    file::{self, Stamps, TlsFault},
+    file::Stamps,
+    part::Part,
     provider,
     sni::ByName,
     ticket::{TicketKeys, Tickets},
@@ -68,12 +68,19 @@ pub struct ServerTls {
     current: ArcSwap<Current>,
 }
 
-/// What was read from the files.
+/// What was read from the files, and what connections are made from it.
 #[derive(Debug)]
 struct Current {
+    files: Files,
     config: Arc<ServerConfig>,
-    certificates: Vec<Arc<Certificate>>,
-    stamps: Stamps,
+}
+
+/// What was read from the files.
+#[derive(Debug)]
+struct Files {
+    certificates: Vec<Part<Arc<Certificate>>>,
+    /// Whose certificates are accepted.
+    authorities: Option<Part<Arc<Authorities>>>,
 }
 
 impl ServerTls {
@@ -83,7 +90,8 @@ impl ServerTls {
     /// # Errors
     /// The first file that is of no use.
     pub fn load(settings: ServerSettings, tickets: &Arc<TicketKeys>) -> Result<Self, TlsFault> {
-        let current = Current::load(&settings, tickets)?;
+        let files = Files::load(&settings)?;
+        let current = Current::new(files, &settings, tickets)?;
         Ok(Self {
             tickets: Arc::clone(tickets),
             current: ArcSwap::from_pointee(current),
@@ -91,22 +99,23 @@ impl ServerTls {
         })
     }
 
-    /// Reads the files again and makes what they hold the one for every new connection;
-    /// blocks on the disk. What is past its time is refused, unless it is what is in use.
-    ///
-    /// # Errors
-    /// The first file that is of no use; what was in use stays.
-    pub fn reload(&self) -> Result<(), TlsFault> {
-        let current = Current::load(&self.settings, &self.tickets)?;
+    /// Reads changed files again, for every new connection; blocks on the disk. Each
+    /// certificate, and the authorities, are renewed apart from the others: what is of no use,
+    /// or is out of its time, leaves in use what was there.
+    pub fn reload(&self) -> Renewal {
         let used = self.current.load();
-        let now = SystemTime::now();
-        for (new, used) in current.certificates.iter().zip(&used.certificates) {
-            if let Some(fault) = new.overdue_beside(Some(used), now) {
-                return Err(fault);
+        let mut renewal = Renewal::default();
+        let files = used.files.renewed(&self.settings, &mut renewal);
+        if renewal.renewed > 0 {
+            match Current::new(files, &self.settings, &self.tickets) {
+                Ok(current) => self.current.store(Arc::new(current)),
+                Err(fault) => {
+                    renewal.renewed = 0;
+                    renewal.faults.push(fault);
+                }
             }
         }
-        self.current.store(Arc::new(current));
-        Ok(())
+        renewal
     }
 
     /// What it was made of.
@@ -126,12 +135,12 @@ impl ServerTls {
 
     /// What the files looked like when they were last read with success.
     pub fn stamps(&self) -> Stamps {
-        self.current.load().stamps.clone()
+        self.current.load().files.stamps()
     }
 
     /// The certificates in use.
     pub fn certificates(&self) -> Vec<Arc<Certificate>> {
-        self.current.load().certificates.clone()
+        self.current.load().files.certificates()
     }
 
     /// What makes a session of the next connection.
@@ -149,15 +158,60 @@ impl ServerSettings {
     }
 }
 
+impl Files {
+    fn load(settings: &ServerSettings) -> Result<Self, TlsFault> {
+        let certificate = |files: &KeyPair| {
+            let read = || Certificate::load(files).map(Arc::new);
+            Part::read(&files.paths().collect::<Vec<_>>(), read)
+        };
+        let certificates = settings.certificates.iter().map(certificate);
+        let authorities = settings.client_auth.as_ref().map(|auth| {
+            let read = || Authorities::load(&auth.ca).map(Arc::new);
+            Part::read(&[&auth.ca], read)
+        });
+        Ok(Self {
+            certificates: certificates.collect::<Result<_, _>>()?,
+            authorities: authorities.transpose()?,
+        })
+    }
+
+    fn renewed(&self, settings: &ServerSettings, renewal: &mut Renewal) -> Self {
+        let now = SystemTime::now();
+        let certificates = self.certificates.iter().map(|used| {
+            let files = &used.value.files;
+            let read = || Certificate::renewed(files, Some(&used.value), now).map(Arc::new);
+            used.renewed(&files.paths().collect::<Vec<_>>(), read, renewal)
+        });
+        let certificates = certificates.collect();
+        let auth = settings.client_auth.as_ref();
+        let authorities = auth.zip(self.authorities.as_ref()).map(|(auth, used)| {
+            let read = || Authorities::load(&auth.ca).map(Arc::new);
+            used.renewed(&[&auth.ca], read, renewal)
+        });
+        Self {
+            certificates,
+            authorities,
+        }
+    }
+
+    /// In the order of [`ServerSettings::files`].
+    fn stamps(&self) -> Stamps {
+        let certificates = self.certificates.iter().map(|part| &part.stamps);
+        Stamps::join(certificates.chain(self.authorities.iter().map(|part| &part.stamps)))
+    }
+
+    fn certificates(&self) -> Vec<Arc<Certificate>> {
+        let parts = self.certificates.iter();
+        parts.map(|part| Arc::clone(&part.value)).collect()
+    }
+}
+
 impl Current {
-    fn load(settings: &ServerSettings, tickets: &Arc<TicketKeys>) -> Result<Self, TlsFault> {
-        // Before the files are read: a change in between is then found by the next look.
-        let stamps = Stamps::of(&settings.files());
-        let certificates: Vec<Arc<Certificate>> = settings
-            .certificates
-            .iter()
-            .map(|files| Certificate::load(files).map(Arc::new))
-            .collect::<Result<_, _>>()?;
+    fn new(
+        files: Files,
+        settings: &ServerSettings,
+        tickets: &Arc<TicketKeys>,
+    ) -> Result<Self, TlsFault> {
         let versions: &[_] = match settings.minimum {
             MinimumVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             MinimumVersion::Tls13 => &[&rustls::version::TLS13],
@@ -165,37 +219,29 @@ impl Current {
         let builder =
             ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions)?;
         let mut scope = scope(settings);
-        let builder = match &settings.client_auth {
+        let auth = settings.client_auth.as_ref();
+        let builder = match auth.zip(files.authorities.as_ref()) {
             None => builder.with_no_client_auth(),
-            Some(auth) => {
-                let roots = file::roots(&auth.ca)?;
-                bind_to(&mut scope, &roots, auth);
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
-                let verifier = if auth.required {
-                    verifier
-                } else {
-                    verifier.allow_unauthenticated()
-                };
-                let verifier = verifier.build().map_err(|error| TlsFault::Malformed {
-                    path: auth.ca.clone(),
-                    reason: error.to_string(),
-                })?;
+            Some((auth, authorities)) => {
+                let authorities = &authorities.value;
+                bind_to(&mut scope, &authorities.roots, auth);
+                let verifier = authorities.of_clients(&auth.ca, auth.required)?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let mut config = builder.with_cert_resolver(Arc::new(ByName::new(&certificates)));
+        let by_name = ByName::new(&files.certificates());
+        let mut config = builder.with_cert_resolver(Arc::new(by_name));
         config.alpn_protocols = alpn(settings);
         // Sessions live in tickets: nothing to share between workers, nothing to fill up.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::new(Tickets {
             keys: Arc::clone(tickets),
             scope,
+            of_clients: auth.is_some(),
         });
         Ok(Self {
+            files,
             config: Arc::new(config),
-            certificates,
-            stamps,
         })
     }
 }
@@ -236,28 +282,67 @@ mod tests {
     use super::*;
     use crate::tls::certificate::tests::written;
 
+    fn settings(certificates: &[&KeyPair], ca: Option<&Path>) -> ServerSettings {
+        ServerSettings {
+            listener: "web".into(),
+            certificates: certificates.iter().map(|files| (*files).clone()).collect(),
+            client_auth: ca.map(|ca| ClientAuth {
+                ca: ca.to_owned(),
+                required: true,
+            }),
+            minimum: MinimumVersion::Tls12,
+            http1: true,
+            http2: true,
+        }
+    }
+
+    fn shown(tls: &ServerTls, index: usize) -> Arc<Certificate> {
+        tls.certificates().swap_remove(index)
+    }
+
     #[test]
     fn a_bad_file_leaves_the_old_in_use() {
         let folder = tempfile::tempdir().unwrap();
         let files = written(folder.path(), "a", &["a.example"]);
-        let settings = ServerSettings {
-            listener: "web".into(),
-            certificates: vec![files.clone()],
-            client_auth: None,
-            minimum: MinimumVersion::Tls12,
-            http1: true,
-            http2: true,
-        };
         let keys = Arc::new(TicketKeys::new(Instant::now()));
-        let tls = ServerTls::load(settings, &keys).unwrap();
+        let tls = ServerTls::load(settings(&[&files], None), &keys).unwrap();
         let before = Arc::clone(&tls.current.load().config);
         std::fs::write(&files.key, "torn").unwrap();
-        assert!(tls.reload().is_err());
+        let renewal = tls.reload();
+        assert_eq!((renewal.renewed, renewal.faults.len()), (0, 1));
         assert!(Arc::ptr_eq(&before, &tls.current.load().config));
         assert_ne!(tls.stamps(), Stamps::of(&tls.files()));
         written(folder.path(), "a", &["a.example"]);
-        tls.reload().unwrap();
+        let renewal = tls.reload();
+        assert_eq!((renewal.renewed, renewal.faults.len()), (1, 0));
         assert!(!Arc::ptr_eq(&before, &tls.current.load().config));
+        assert_eq!(tls.stamps(), Stamps::of(&tls.files()));
+    }
+
+    #[test]
+    fn one_bad_file_does_not_hold_back_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let a = written(folder.path(), "a", &["a.example"]);
+        let b = written(folder.path(), "b", &["b.example"]);
+        let ca = folder.path().join("ca.pem");
+        std::fs::copy(&a.chain, &ca).unwrap();
+        let keys = Arc::new(TicketKeys::new(Instant::now()));
+        let tls = ServerTls::load(settings(&[&a, &b], Some(&ca)), &keys).unwrap();
+        let (old_a, old_b) = (shown(&tls, 0), shown(&tls, 1));
+
+        std::fs::write(&a.key, "torn").unwrap();
+        std::fs::write(&ca, "torn").unwrap();
+        written(folder.path(), "b", &["b.example"]);
+        let renewal = tls.reload();
+        assert_eq!((renewal.renewed, renewal.faults.len()), (1, 2));
+        assert!(Arc::ptr_eq(&old_a, &shown(&tls, 0)));
+        assert!(!Arc::ptr_eq(&old_b, &shown(&tls, 1)));
+        assert_ne!(tls.stamps(), Stamps::of(&tls.files()));
+
+        written(folder.path(), "a", &["a.example"]);
+        std::fs::copy(&a.chain, &ca).unwrap();
+        let renewal = tls.reload();
+        assert_eq!((renewal.renewed, renewal.faults.len()), (2, 0));
         assert_eq!(tls.stamps(), Stamps::of(&tls.files()));
     }
 }

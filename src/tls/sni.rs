@@ -1,14 +1,14 @@
 //! Which certificate a client is shown: by the name that it asks for (RFC 6066 section 3).
 //!
 //! The exact name wins over a wildcard, which stands for one label (RFC 9525 section
-//! 6.3); a client that names nobody, or a stranger, gets the first certificate. Of
-//! several certificates for one name, the first that the client can verify is shown,
-//! so that an ECDSA and an RSA certificate can stand side by side.
+//! 6.3); a client that names nobody, or a stranger, gets the first certificate. In each
+//! case those that the client cannot verify are passed over, so that an ECDSA and an RSA
+//! certificate can stand side by side, whichever of them has the exact name.
 
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use rustls::{
-    SignatureScheme,
+    CipherSuite, SignatureAlgorithm, SignatureScheme,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
@@ -21,13 +21,13 @@ pub(super) struct ByName {
     exact: HashMap<Box<str>, Vec<Arc<Certificate>>>,
     /// By what follows `*.`.
     wildcard: HashMap<Box<str>, Vec<Arc<Certificate>>>,
-    first: Option<Arc<Certificate>>,
+    all: Vec<Arc<Certificate>>,
 }
 
 impl ByName {
     pub(super) fn new(certificates: &[Arc<Certificate>]) -> Self {
         let mut table = Self {
-            first: certificates.first().cloned(),
+            all: certificates.to_vec(),
             ..Self::default()
         };
         for certificate in certificates {
@@ -48,28 +48,49 @@ impl ByName {
         name: Option<&str>,
         can_sign: impl Fn(&CertifiedKey) -> bool,
     ) -> Option<&Arc<Certificate>> {
-        let found = name.and_then(|name| {
+        let named = |name: &str| {
             let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
             let parent = name.split_once('.').map(|(_, parent)| parent);
             let exact = self.exact.get(name.as_str());
-            exact.or_else(|| self.wildcard.get(parent?))
-        });
-        let Some(found) = found else {
-            return self.first.as_ref();
+            let wildcard = parent.and_then(|parent| self.wildcard.get(parent));
+            (exact.or(wildcard).is_some()).then_some([exact, wildcard])
         };
-        let fits = found.iter().find(|certificate| can_sign(&certificate.key));
+        let lists = name.and_then(named).unwrap_or([Some(&self.all), None]);
+        let candidates = || lists.into_iter().flatten().flatten();
+        let fits = candidates().find(|certificate| can_sign(&certificate.key));
         // If none fits the handshake fails, and says so to the client.
-        fits.or_else(|| found.first())
+        fits.or_else(|| candidates().next())
     }
 }
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let schemes: &[SignatureScheme] = hello.signature_schemes();
-        let found = self.find(hello.server_name(), |key| {
-            key.key.choose_scheme(schemes).is_some()
-        })?;
+        let offer = Offer {
+            schemes: hello.signature_schemes(),
+            suites: hello.cipher_suites(),
+        };
+        let found = self.find(hello.server_name(), |key| offer.takes(key))?;
         Some(Arc::clone(found.shown(SystemTime::now())))
+    }
+}
+
+/// What a client can verify.
+struct Offer<'a> {
+    schemes: &'a [SignatureScheme],
+    suites: &'a [CipherSuite],
+}
+
+impl Offer<'_> {
+    fn takes(&self, key: &CertifiedKey) -> bool {
+        let algorithm = key.key.algorithm();
+        let fits = |suite: &CipherSuite| match suite.as_str() {
+            // Before TLS 1.3 the cipher suite names the kind of key as well.
+            Some(name) if name.contains("_RSA_") => algorithm == SignatureAlgorithm::RSA,
+            Some(name) if name.contains("_ECDSA_") => algorithm != SignatureAlgorithm::RSA,
+            Some(name) => name.starts_with("TLS13_"),
+            None => false,
+        };
+        key.key.choose_scheme(self.schemes).is_some() && self.suites.iter().any(fits)
     }
 }
 

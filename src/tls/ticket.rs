@@ -7,18 +7,20 @@
 //!
 //! A ticket is bound to the listener that gave it and to whom that listener lets in: a
 //! resumed session shows no certificate, so a ticket from a listener that asks for
-//! none must not open one that does.
+//! none must not open one that does. Nor does a session outlive its client's certificate.
 
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use memchr::memmem;
 use rustls::server::ProducesTickets;
 use tokio::time::Instant;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// The keys that tickets are sealed with.
 #[derive(Debug)]
@@ -121,6 +123,8 @@ pub(super) struct Tickets {
     pub(super) keys: Arc<TicketKeys>,
     /// What a ticket is bound to.
     pub(super) scope: Vec<u8>,
+    /// Clients are asked for certificates, and the tickets hold what they showed.
+    pub(super) of_clients: bool,
 }
 
 impl ProducesTickets for Tickets {
@@ -137,11 +141,31 @@ impl ProducesTickets for Tickets {
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        self.keys.open(&self.scope, cipher)
+        let plain = self.keys.open(&self.scope, cipher)?;
+        // No session outlives the certificate that let its client in: a full handshake
+        // follows, in which the client must show one that counts.
+        let over = self.of_clients && certificate_is_over(&plain, SystemTime::now());
+        (!over).then_some(plain)
     }
 }
 
+/// Whether a session was made with a client's certificate whose time is over now.
+///
+/// The library keeps the client's certificates in the session as they came, the end entity's
+/// first, and has no way to ask for them before the session is resumed.
+fn certificate_is_over(session: &[u8], now: SystemTime) -> bool {
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs());
+    let mut starts = memmem::find_iter(session, LONG_SEQUENCE);
+    let end = starts.find_map(|at| {
+        let (_, certificate) = X509Certificate::from_der(session.get(at..)?).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    });
+    end.is_some_and(|end| u64::try_from(end).unwrap_or(0) < now)
+}
+
 const NAME_LEN: usize = 16;
+/// The first bytes of a certificate: a sequence of 256 bytes or more, in DER.
+const LONG_SEQUENCE: &[u8] = &[0x30, 0x82];
 /// How long a key seals; it opens for as long again.
 const ROTATION: Duration = Duration::from_secs(6 * 3600);
 

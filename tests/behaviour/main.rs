@@ -17,6 +17,7 @@ mod broken_answers;
 mod browser;
 mod campaigns;
 mod certificate_expiry;
+mod certificate_files;
 mod client_certificates;
 mod clients_gone;
 mod drain;

@@ -46,7 +46,7 @@ fn check_listener(check: &mut Check<'_>, name: &Name, tls: &ListenerTls) {
         check_pair(check, &place, &files, &certificate.spans);
     }
     match &tls.client_ca {
-        Some(ca) => check_authorities(
+        Some(ca) => check_client_authorities(
             check,
             &format!("{place}.client_ca"),
             ca,
@@ -129,6 +129,10 @@ fn check_pair(check: &mut Check<'_>, place: &str, files: &tls::KeyPair, spans: &
                 "it is not shown to clients until it is renewed",
             );
         }
+        (true, TlsFault::Early { .. }) => {
+            let hint = "it is used all the same, and most clients will refuse it until then";
+            check.warn(span, message, hint);
+        }
         (true, _) => {
             let hint = "it is used all the same, and most clients will refuse it; renew it";
             check.warn(span, message, hint);
@@ -139,7 +143,7 @@ fn check_pair(check: &mut Check<'_>, place: &str, files: &tls::KeyPair, spans: &
 /// The key under which the file at fault is written.
 fn key_of(fault: &TlsFault, files: &tls::KeyPair) -> &'static str {
     match fault {
-        TlsFault::Key { .. } | TlsFault::Mismatch { .. } => "key",
+        TlsFault::Key { .. } | TlsFault::Encrypted { .. } | TlsFault::Mismatch { .. } => "key",
         TlsFault::Ocsp { .. } => "ocsp",
         TlsFault::Unreadable { path, .. }
         | TlsFault::Malformed { path, .. }
@@ -152,13 +156,31 @@ fn key_of(fault: &TlsFault, files: &tls::KeyPair) -> &'static str {
                 "chain"
             }
         }
-        TlsFault::Expired { .. } | TlsFault::ServerName(_) | TlsFault::Refused(_) => "chain",
+        TlsFault::Expired { .. }
+        | TlsFault::Early { .. }
+        | TlsFault::ServerName(_)
+        | TlsFault::Refused(_) => "chain",
     }
 }
 
 fn check_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
-    if let Err(fault) = tls::check_authorities(path) {
+    if let Err(fault) = tls::Authorities::load(path) {
         check.error(span, format!("{place}: {fault}"), hint(&fault));
+    }
+}
+
+/// As [`check_authorities`]; clients are also told whose certificates they may show.
+fn check_client_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
+    match tls::Authorities::load(path) {
+        Err(fault) => check.error(span, format!("{place}: {fault}"), hint(&fault)),
+        Ok(authorities) if !authorities.are_announced() => {
+            let message = format!(
+                "{place}: the names of its authorities take more room than a TLS message has"
+            );
+            let hint = "clients are not told of them, and choose a certificate by themselves";
+            check.warn(span, message, hint);
+        }
+        Ok(_) => {}
     }
 }
 
@@ -167,8 +189,12 @@ fn hint(fault: &TlsFault) -> &'static str {
         TlsFault::Unreadable { .. } => "paths are relative to this file",
         TlsFault::Malformed { .. } | TlsFault::Empty { .. } => "a PEM file is expected",
         TlsFault::Key { .. } => "an RSA, ECDSA or Ed25519 key as PEM",
+        TlsFault::Encrypted { .. } => {
+            "`openssl pkey -in FILE -out NEW` writes it without; protect it by its owner and mode"
+        }
         TlsFault::Mismatch { .. } => "both must have been made for each other",
         TlsFault::Expired { .. } => "renew it",
+        TlsFault::Early { .. } => "is the clock of this machine right?",
         TlsFault::Ocsp { fault, .. } => match fault {
             OcspFault::Malformed(_) => "a response in DER, as `openssl ocsp -respout` writes it",
             OcspFault::NoAnswer(_) => "ask the responder again",

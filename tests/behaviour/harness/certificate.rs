@@ -66,6 +66,14 @@ impl Authority {
         self.sign(&params)
     }
 
+    /// One whose time begins at this moment.
+    pub(crate) fn issue_from(&self, names: &[&str], start: SystemTime) -> Issued {
+        let mut params = named("early", names);
+        let since = start.duration_since(SystemTime::UNIX_EPOCH).expect("later");
+        params.not_before = date_time_ymd(1970, 1, 1) + since;
+        self.sign(&params)
+    }
+
     /// One with these names besides its subject.
     pub(crate) fn issue_named(&self, subject: &str, names: Vec<SanType>) -> Issued {
         let mut params = named(subject, &[]);
@@ -112,6 +120,18 @@ impl Authority {
 }
 
 impl Issued {
+    /// One that no authority but itself has signed, as `openssl req -x509` makes it.
+    pub(crate) fn by_itself(subject: &str, names: &[&str]) -> Self {
+        let mut params = named(subject, names);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self {
+            chain: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
     /// Writes `STEM.pem` and `STEM.key`, each replaced whole.
     pub(crate) fn write(&self, folder: &Path, stem: &str) {
         for (end, text) in [("pem", &self.chain), ("key", &self.key)] {

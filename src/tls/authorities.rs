@@ -1,0 +1,295 @@
+//! Authorities to trust, read from a file, and verifiers that stand on them.
+//!
+//! A certificate that is itself in the file is believed: an operator who names exactly
+//! this certificate needs no chain, though the library refuses an authority's certificate as
+//! an end entity's. Its time, and the name of a server, count as for any other.
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
+    },
+    server::{
+        ParsedCertificate, WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::{TlsFault, pem, provider};
+
+/// What a file of authorities holds.
+#[derive(Debug)]
+pub struct Authorities {
+    pub(super) roots: Arc<RootCertStore>,
+    /// Each as it was written.
+    certificates: Arc<[CertificateDer<'static>]>,
+}
+
+impl Authorities {
+    /// Reads a file; blocks on the disk.
+    ///
+    /// # Errors
+    /// Why it holds no authorities.
+    pub fn load(path: &Path) -> Result<Self, TlsFault> {
+        let certificates = pem::chain(path)?;
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            roots
+                .add(certificate.clone())
+                .map_err(|error| malformed(path, &error))?;
+        }
+        Ok(Self {
+            roots: Arc::new(roots),
+            certificates: certificates.into(),
+        })
+    }
+
+    /// Whether clients can be told of all of them: the list of their names must fit into one
+    /// message (RFC 8446 section 4.2.4). If not, clients are told of none and choose a
+    /// certificate by themselves.
+    pub fn are_announced(&self) -> bool {
+        let names = self.roots.subjects();
+        let bytes: usize = names.iter().map(|name| 2 + name.as_ref().len()).sum();
+        bytes <= NAMES_BYTES_MAX
+    }
+
+    /// Verifies endpoints.
+    pub(super) fn of_servers(&self, path: &Path) -> Result<Arc<dyn ServerCertVerifier>, TlsFault> {
+        let roots = Arc::clone(&self.roots);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+        Ok(Arc::new(OfServers {
+            chains: verifier.map_err(|error| malformed(path, &error))?,
+            exact: Arc::clone(&self.certificates),
+        }))
+    }
+
+    /// Verifies clients; without `required` one that shows nothing is let in too.
+    pub(super) fn of_clients(
+        &self,
+        path: &Path,
+        required: bool,
+    ) -> Result<Arc<dyn ClientCertVerifier>, TlsFault> {
+        let roots = Arc::clone(&self.roots);
+        let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
+        if !required {
+            builder = builder.allow_unauthenticated();
+        }
+        if !self.are_announced() {
+            builder = builder.clear_root_hint_subjects();
+        }
+        let verifier = builder.build();
+        Ok(Arc::new(OfClients {
+            chains: verifier.map_err(|error| malformed(path, &error))?,
+            exact: Arc::clone(&self.certificates),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct OfServers {
+    chains: Arc<WebPkiServerVerifier>,
+    exact: Arc<[CertificateDer<'static>]>,
+}
+
+impl ServerCertVerifier for OfServers {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chains = &self.chains;
+        let verified = chains.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        if verified.is_ok() || !self.exact.contains(end_entity) {
+            return verified;
+        }
+        check_time(end_entity, now)?;
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let chains = &self.chains;
+        chains.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let chains = &self.chains;
+        chains.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+#[derive(Debug)]
+struct OfClients {
+    chains: Arc<dyn ClientCertVerifier>,
+    exact: Arc<[CertificateDer<'static>]>,
+}
+
+impl ClientCertVerifier for OfClients {
+    fn offer_client_auth(&self) -> bool {
+        self.chains.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.chains.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.chains.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let chains = &self.chains;
+        let verified = chains.verify_client_cert(end_entity, intermediates, now);
+        if verified.is_ok() || !self.exact.contains(end_entity) {
+            return verified;
+        }
+        check_time(end_entity, now)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let chains = &self.chains;
+        chains.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let chains = &self.chains;
+        chains.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+fn check_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let (_, parsed) =
+        X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let validity = parsed.validity();
+    if now < validity.not_before.timestamp() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now > validity.not_after.timestamp() {
+        return Err(CertificateError::Expired.into());
+    }
+    Ok(())
+}
+
+fn malformed(path: &Path, error: &impl ToString) -> TlsFault {
+    TlsFault::Malformed {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+/// A message has room for 65,535 bytes of extensions; the others need some hundreds.
+const NAMES_BYTES_MAX: usize = 64_000;
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
+
+    use super::*;
+
+    /// As `openssl req -x509` makes them: its own authority.
+    fn own_authority(names: &[&str], subject: &str) -> rcgen::Certificate {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, subject);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn loaded(certificates: &[rcgen::Certificate]) -> Authorities {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let text: String = certificates.iter().map(rcgen::Certificate::pem).collect();
+        std::fs::write(&path, text).unwrap();
+        Authorities::load(&path).unwrap()
+    }
+
+    #[test]
+    fn what_is_trusted_exactly_is_believed_under_its_name_and_in_its_time() {
+        let mine = own_authority(&["a.example"], "mine");
+        let twin = own_authority(&["a.example"], "mine");
+        let authorities = loaded(std::slice::from_ref(&mine));
+        let path = Path::new("ca.pem");
+        let servers = authorities.of_servers(path).unwrap();
+        let verify = |certificate: &rcgen::Certificate, name: &str, now: UnixTime| {
+            let name = ServerName::try_from(name.to_owned()).unwrap();
+            servers.verify_server_cert(certificate.der(), &[], &name, &[], now)
+        };
+        let now = UnixTime::now();
+        verify(&mine, "a.example", now).unwrap();
+        assert!(verify(&mine, "b.example", now).is_err(), "another name");
+        assert!(verify(&twin, "a.example", now).is_err(), "another key");
+        let long_after = SystemTime::now() + Duration::from_secs(86_400 * 365 * 4000);
+        let long_after = long_after.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let long_after = UnixTime::since_unix_epoch(long_after);
+        assert!(
+            verify(&mine, "a.example", long_after).is_err(),
+            "its time is over"
+        );
+
+        let clients = authorities.of_clients(path, true).unwrap();
+        clients.verify_client_cert(mine.der(), &[], now).unwrap();
+        assert!(clients.verify_client_cert(twin.der(), &[], now).is_err());
+    }
+
+    #[test]
+    fn more_names_than_a_message_holds_are_not_announced() {
+        let few = loaded(&[own_authority(&[], "mine")]);
+        assert!(few.are_announced());
+        let clients = few.of_clients(Path::new("ca.pem"), true).unwrap();
+        assert_eq!(clients.root_hint_subjects().len(), 1);
+
+        let long = "n".repeat(10_000);
+        let many: Vec<_> = (0..7).map(|_| own_authority(&[], &long)).collect();
+        let many = loaded(&many);
+        assert!(!many.are_announced());
+        let clients = many.of_clients(Path::new("ca.pem"), true).unwrap();
+        assert!(clients.root_hint_subjects().is_empty());
+    }
+}

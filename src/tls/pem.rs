@@ -1,0 +1,165 @@
+//! Certificates and keys in PEM (RFC 7468), read whole or not at all.
+//!
+//! The library skips what it does not recognise, so that a section whose first line is
+//! damaged is lost without a word. Each section that is meant must therefore begin a line.
+
+use std::path::Path;
+
+use memchr::memmem;
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject as _},
+};
+
+use super::{TlsFault, file::read};
+
+/// Reads the certificates of a file, the end entity's first; blocks on the disk.
+pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
+    let bytes = read(path)?;
+    check_sections(path, &bytes)?;
+    let sections: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let chain = sections.map_err(|error| malformed(path, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(TlsFault::Empty {
+            path: path.to_owned(),
+            what: "certificate",
+        });
+    }
+    Ok(chain)
+}
+
+/// Reads the first private key of a file; blocks on the disk.
+pub(super) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFault> {
+    let bytes = read(path)?;
+    check_sections(path, &bytes)?;
+    let encrypted = ENCRYPTED
+        .iter()
+        .any(|mark| memmem::find(&bytes, mark).is_some());
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
+        _ if encrypted => TlsFault::Encrypted {
+            path: path.to_owned(),
+        },
+        pem::Error::NoItemsFound => TlsFault::Empty {
+            path: path.to_owned(),
+            what: "private key",
+        },
+        error => malformed(path, error.to_string()),
+    })
+}
+
+/// Refuses what the library would skip: a section that does not begin a line, and
+/// certificates in a form of OpenSSL's own.
+fn check_sections(path: &Path, bytes: &[u8]) -> Result<(), TlsFault> {
+    for at in memmem::find_iter(bytes, BEGIN) {
+        let (before, section) = (&bytes[..at], &bytes[at + BEGIN.len()..]);
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        if before.ends_with(BYTE_ORDER_MARK) {
+            let reason = format!(
+                "line {line}: a byte order mark stands before a section; save the file without it"
+            );
+            return Err(malformed(path, reason));
+        }
+        if !matches!(before.last(), None | Some(b'\n' | b'\r')) && is_meant(section) {
+            let reason = format!(
+                "line {line}: a section begins in the middle of the line; a line break is missing \
+                 before it"
+            );
+            return Err(malformed(path, reason));
+        }
+        if OPENSSL_ONLY.iter().any(|label| section.starts_with(label)) {
+            let reason = format!(
+                "line {line}: a certificate in a form of OpenSSL's own; `openssl x509 -in FILE` \
+                 prints the usual one"
+            );
+            return Err(malformed(path, reason));
+        }
+    }
+    Ok(())
+}
+
+/// Whether this begins a section that is looked for here, and is no prose about one.
+fn is_meant(section: &[u8]) -> bool {
+    let label = memmem::find(section, b"-----").map(|end| &section[..end]);
+    label.is_some_and(|label| label.ends_with(b"CERTIFICATE") || label.ends_with(b"PRIVATE KEY"))
+}
+
+fn malformed(path: &Path, reason: String) -> TlsFault {
+    TlsFault::Malformed {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// Beside `CERTIFICATE`, which everybody reads.
+const OPENSSL_ONLY: [&[u8]; 2] = [b"TRUSTED CERTIFICATE-----", b"X509 CERTIFICATE-----"];
+/// PKCS #8 (RFC 5958 section 3), and the header of older keys (RFC 1421 section 4.6.1.1).
+const ENCRYPTED: [&[u8]; 2] = [
+    b"-----BEGIN ENCRYPTED PRIVATE KEY-----",
+    b"Proc-Type: 4,ENCRYPTED",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pem");
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    fn certificate() -> String {
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        made.cert.pem().trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_file_without_the_section_says_what_is_missing() {
+        let (_folder, path) = file(b"nothing here");
+        let fault = chain(&path).unwrap_err().to_string();
+        assert!(fault.ends_with("a.pem has no certificate"), "{fault}");
+        let fault = key(&path).unwrap_err().to_string();
+        assert!(fault.ends_with("has no private key"), "{fault}");
+        std::fs::write(&path, "-----BEGIN CERTIFICATE-----\n!!\n").unwrap();
+        let fault = chain(&path).unwrap_err();
+        assert!(matches!(fault, TlsFault::Malformed { .. }), "{fault}");
+        let fault = chain(&path.with_extension("none")).unwrap_err();
+        assert!(matches!(fault, TlsFault::Unreadable { .. }), "{fault}");
+    }
+
+    #[test]
+    fn no_section_is_lost_between_others() {
+        let (one, two) = (certificate(), certificate());
+        let (_folder, path) = file(format!("# both\r\n{one}\r\n{two}\n").as_bytes());
+        assert_eq!(chain(&path).unwrap().len(), 2);
+        for (text, said) in [
+            (format!("{one}{two}\n"), "a line break is missing"),
+            (format!("{one}\n  {two}\n"), "a line break is missing"),
+            (format!("{one}\n\u{feff}{two}\n"), "byte order mark"),
+            (format!("\u{feff}{one}\n{two}\n"), "byte order mark"),
+            (
+                format!("{one}\n{}", two.replace(" CERT", " TRUSTED CERT")),
+                "of OpenSSL's own",
+            ),
+        ] {
+            std::fs::write(&path, &text).unwrap();
+            let fault = chain(&path).unwrap_err().to_string();
+            assert!(fault.contains(said), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_key_with_a_password_is_told_as_such() {
+        let modern =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let older = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,AA\n\nMIIB\n-----END EC PRIVATE KEY-----\n";
+        for text in [modern, older] {
+            let (_folder, path) = file(text.as_bytes());
+            let fault = key(&path).unwrap_err();
+            assert!(matches!(fault, TlsFault::Encrypted { .. }), "{fault}");
+        }
+    }
+}
