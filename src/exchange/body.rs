@@ -67,6 +67,22 @@ impl Body {
         }))
     }
 
+    /// Whether trailers may follow although the length is known: HTTP/2 has room for both.
+    pub fn may_have_trailers(&self) -> bool {
+        match self {
+            Self::Http2Request(_) | Self::Http2Response(_) | Self::Custom(_) => {
+                !self.is_end_stream()
+            }
+            Self::Limited(limited) => limited.inner.may_have_trailers(),
+            Self::Empty
+            | Self::Full(_)
+            | Self::Http1Request(_)
+            | Self::Http1Response(_)
+            | Self::GrpcWeb(_)
+            | Self::Tunnel(_) => false,
+        }
+    }
+
     /// Whether an upstream connection waits in it to become a tunnel.
     pub fn is_tunnel(&self) -> bool {
         matches!(self, Self::Tunnel(_))

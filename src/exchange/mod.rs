@@ -9,6 +9,7 @@ mod failure;
 mod grpc_web_request;
 mod interim;
 mod message;
+mod trailer_rules;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
@@ -23,6 +24,7 @@ pub use failure::{BadRequest, CLIENT_GONE, Failure, Side};
 pub use grpc_web_request::GrpcWebRequest;
 pub use interim::Interim;
 pub use message::{Request, Response};
+pub use trailer_rules::TrailerRules;
 
 use crate::{
     http::{

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use ::http::HeaderName;
+
 use super::{Filter, HeaderFilter, RewriteFilter, Verdict};
 use crate::exchange::{Exchange, Failure, Request, Response};
 
@@ -64,6 +66,25 @@ impl Chain {
             }
         }
         Ok(())
+    }
+
+    /// Whether the fields of this name in a request are what the route says: clients have none.
+    pub fn owns_of_request(&self, name: &HeaderName) -> bool {
+        self.header_filters()
+            .any(|filter| filter.owns_of_request(name))
+    }
+
+    /// The same of a response.
+    pub fn owns_of_response(&self, name: &HeaderName) -> bool {
+        self.header_filters()
+            .any(|filter| filter.owns_of_response(name))
+    }
+
+    fn header_filters(&self) -> impl Iterator<Item = &HeaderFilter> {
+        self.0.iter().filter_map(|filter| match filter {
+            AnyFilter::Header(filter) => Some(filter),
+            AnyFilter::Rewrite(_) | AnyFilter::Custom(..) => None,
+        })
     }
 
     /// The names of the members, in order.

@@ -54,6 +54,16 @@ impl HeaderFilter {
         Verdict::Continue
     }
 
+    /// Whether this name is removed from requests, or set on them.
+    pub(super) fn owns_of_request(&self, name: &HeaderName) -> bool {
+        self.request.owns(name)
+    }
+
+    /// Whether this name is removed from responses, or set on them.
+    pub(super) fn owns_of_response(&self, name: &HeaderName) -> bool {
+        self.response.owns(name)
+    }
+
     pub(super) fn on_response(&self, exchange: &Exchange, response: &mut Response) {
         let target = exchange.target();
         let (path, query) = match target.split_once('?') {
@@ -76,6 +86,10 @@ impl Changes {
             set: changes.set.iter().map(compile).collect(),
             add: changes.add.iter().map(compile).collect(),
         }
+    }
+
+    fn owns(&self, name: &HeaderName) -> bool {
+        self.remove.contains(name) || self.set.iter().any(|(set, _)| set == name)
     }
 
     fn apply(&self, exchange: &Exchange, scope: Scope<'_>, headers: &mut Headers) {

@@ -8,55 +8,81 @@
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-/// Drops what must not come as a trailer; says how many fields these were by name.
-pub fn strip(trailers: &mut HeaderMap) -> usize {
-    let forbidden: SmallVec<[HeaderName; 4]> = trailers
-        .keys()
-        .filter(|name| is_forbidden(name))
-        .cloned()
-        .collect();
-    for name in &forbidden {
-        trailers.remove(name);
-    }
-    forbidden.len()
+/// Drops what must not come as a trailer, and the names that are `owned` by the configuration.
+///
+/// The one filter for trailers, whatever the protocols on both sides.
+pub fn strip(trailers: &mut HeaderMap, owned: impl Fn(&HeaderName) -> bool) {
+    remove(trailers, |name| is_forbidden(name) || owned(name));
+}
+
+/// Drops names that have an underscore; says how many these were.
+pub fn strip_underscores(trailers: &mut HeaderMap) -> usize {
+    remove(trailers, |name| name.as_str().contains('_'))
 }
 
 /// Whether a field must not come as a trailer.
 pub fn is_forbidden(name: &HeaderName) -> bool {
     let name = name.as_str();
     FORBIDDEN.binary_search(&name).is_ok()
-        || name.starts_with("if-")
-        || name.starts_with("x-forwarded-")
-        || name.starts_with("x-sluicegate-")
+        || FORBIDDEN_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
 }
 
+fn remove(trailers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) -> usize {
+    let names: SmallVec<[HeaderName; 4]> = trailers
+        .keys()
+        .filter(|name| unwanted(name))
+        .cloned()
+        .collect();
+    for name in &names {
+        trailers.remove(name);
+    }
+    names.len()
+}
+
+const FORBIDDEN_PREFIXES: [&str; 6] = [
+    "access-control-",
+    "if-",
+    "proxy-auth",
+    "sec-",
+    "x-forwarded-",
+    "x-sluicegate-",
+];
+
 /// In alphabetical order.
-const FORBIDDEN: [&str; 42] = [
+const FORBIDDEN: [&str; 54] = [
     "age",
     "authorization",
     "cache-control",
+    "clear-site-data",
     "connection",
     "content-encoding",
     "content-length",
+    "content-location",
     "content-range",
+    "content-security-policy",
     "content-type",
     "cookie",
     "date",
     "expect",
     "expires",
     "forwarded",
+    "grpc-encoding",
+    "grpc-previous-rpc-attempts",
+    "grpc-timeout",
     "host",
     "http2-settings",
+    "idempotency-key",
     "keep-alive",
     "location",
     "max-forwards",
+    "origin",
     "pragma",
     "proxy",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-authorization",
     "proxy-connection",
     "range",
+    "refresh",
     "retry-after",
     "set-cookie",
     "strict-transport-security",
@@ -65,15 +91,21 @@ const FORBIDDEN: [&str; 42] = [
     "tracestate",
     "trailer",
     "transfer-encoding",
+    "true-client-ip",
     "upgrade",
     "vary",
     "via",
     "warning",
     "www-authenticate",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-http-method",
     "x-http-method-override",
+    "x-method-override",
     "x-original-url",
     "x-real-ip",
     "x-request-id",
+    "x-rewrite-url",
 ];
 
 #[cfg(test)]
@@ -109,7 +141,19 @@ mod tests {
             trailers.append(name, "1".parse().unwrap());
             trailers.append(name, "2".parse().unwrap());
         }
-        assert_eq!(strip(&mut trailers), 6);
+        strip(&mut trailers, |_| false);
         assert_eq!(trailers, kept);
+    }
+
+    #[test]
+    fn what_the_configuration_owns_is_dropped_as_well() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-user", "1".parse().unwrap());
+        trailers.insert("x-sum", "1".parse().unwrap());
+        trailers.insert("x_sum", "1".parse().unwrap());
+        strip(&mut trailers, |name| name == "x-user");
+        assert_eq!(strip_underscores(&mut trailers), 1);
+        let names: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-sum"]);
     }
 }

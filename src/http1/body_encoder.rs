@@ -7,8 +7,7 @@ use bytes::{BufMut, BytesMut};
 use http::HeaderMap;
 
 use super::Framing;
-use super::chunk::is_trailer;
-use crate::http::headers::write_field;
+use crate::http::{headers::write_field, trailer};
 
 /// Frames one body and keeps its announced length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +100,7 @@ impl BodyEncoder {
             Self::Chunked => {
                 out.put_slice(b"0\r\n");
                 for (name, value) in trailers.into_iter().flatten() {
-                    if is_trailer(name) {
+                    if !trailer::is_forbidden(name) {
                         write_field(out, name.as_str().as_bytes(), value.as_bytes());
                     }
                 }

@@ -5,12 +5,13 @@
 //! that sends one byte per chunk with kilobytes of extension is cut.
 
 use bytes::{Buf, BytesMut};
-use http::{HeaderMap, HeaderName, header as h};
+use http::HeaderMap;
 
 use super::HeadLimits;
 use super::body::{BodyFault, Decoded, take_data};
 use super::field::{FieldFault, Fields};
 use super::scan::{self, Lines};
+use crate::http::trailer;
 
 /// Where in the coding the next byte stands.
 #[derive(Debug)]
@@ -193,53 +194,9 @@ fn parse_trailers(
             FieldFault::TooMany => BodyFault::TrailersTooLarge,
         })?;
     let mut trailers = fields.headers.to_map();
-    if !trailers.keys().all(is_trailer) {
-        let allowed = trailers.iter().filter(|(name, _)| is_trailer(name));
-        trailers = allowed
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-    }
+    trailer::strip(&mut trailers, |_| false);
     Ok(Some(trailers))
 }
-
-/// Says whether a field may stand in a trailer section.
-///
-/// Not those that frame or route the message, authenticate, control the request or say
-/// how to read the content (RFC 9110 section 6.5.1): whoever merges them is misled.
-pub(super) fn is_trailer(name: &HeaderName) -> bool {
-    !FORBIDDEN.contains(name) && !name.as_str().starts_with("x-forwarded-")
-}
-
-static FORBIDDEN: [HeaderName; 28] = [
-    h::CONTENT_LENGTH,
-    h::TRANSFER_ENCODING,
-    h::CONNECTION,
-    h::TRAILER,
-    h::TE,
-    h::UPGRADE,
-    h::HOST,
-    h::AUTHORIZATION,
-    h::PROXY_AUTHENTICATE,
-    h::PROXY_AUTHORIZATION,
-    h::WWW_AUTHENTICATE,
-    h::COOKIE,
-    h::SET_COOKIE,
-    h::EXPECT,
-    h::MAX_FORWARDS,
-    h::RANGE,
-    h::IF_MATCH,
-    h::IF_NONE_MATCH,
-    h::IF_MODIFIED_SINCE,
-    h::IF_UNMODIFIED_SINCE,
-    h::IF_RANGE,
-    h::CACHE_CONTROL,
-    h::PRAGMA,
-    h::LOCATION,
-    h::CONTENT_ENCODING,
-    h::CONTENT_TYPE,
-    h::CONTENT_RANGE,
-    HeaderName::from_static("forwarded"),
-];
 
 /// Digits of a chunk size at most: all that fit 64 bits.
 const DIGITS_MAX: usize = 16;

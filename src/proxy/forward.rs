@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::pick::{self, RequestPlace, Wanted};
 use crate::{
-    exchange::{Body, Exchange, Failure, Request, Response},
+    exchange::{Body, Exchange, Failure, Request, Response, TrailerRules},
     http::{Known, grpc, upgrade::Offer},
     http1::Framing,
     listener::Connection,
@@ -47,7 +47,7 @@ pub(super) async fn forward(
     };
     let route = &snapshot.shared.routes[decision.route.0 as usize];
     let body = std::mem::replace(&mut request.body, Body::Empty);
-    let framing = framing_of(&body, &request.method);
+    let framing = framing_of(&body, request);
     let keep_max = if route.retry.attempts > 1 {
         usize::try_from(route.retry.body_max).unwrap_or(usize::MAX)
     } else {
@@ -73,7 +73,8 @@ pub(super) async fn forward(
             .and_then(|count| count.to_str()?.parse().ok())
             .unwrap_or(0);
     }
-    let mut upload = Upload::new(body, framing, keep_max);
+    let mut upload = Upload::new(body, framing, keep_max)
+        .with_trailer_rules(|| TrailerRules::new(connection, exchange));
     let pools = std::iter::once((pool, view)).chain(failover(exchange, pool, view));
     let mut last = Failure::NoEndpoint;
     for (index, view) in pools {
@@ -309,9 +310,16 @@ pub(super) fn rewound(end: &mut AttemptEnd) -> Option<Upload> {
 }
 
 /// How a request body travels on: as long as announced, in chunks if that is unknown.
-fn framing_of(body: &Body, method: &Method) -> Framing {
+///
+/// Only chunks have room for trailers. A client that announces both a length and trailers gets
+/// chunks, whatever of them has come by now.
+fn framing_of(body: &Body, request: &Request) -> Framing {
+    let method = &request.method;
     let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
     match body.size_hint().exact() {
+        Some(_) if request.headers.contains(Known::Trailer) && body.may_have_trailers() => {
+            Framing::Chunked
+        }
         Some(0) if !expected => Framing::None,
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::StatusCode;
+use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{finish, grpc_web};
 use crate::{
     exchange::{Body, Exchange, Failure},
-    http::{grpc, grpc_web::Encoder},
+    http::{grpc, grpc_web::Encoder, trailer},
     listener::Connection,
     timer::Timeout,
     upstream::transport::Tunnel,
@@ -135,6 +135,11 @@ impl Outgoing {
         }
     }
 
+    /// Whether trailers may follow although the length is known.
+    pub fn may_have_trailers(&self) -> bool {
+        self.encoder.is_none() && self.body.may_have_trailers()
+    }
+
     /// Whether what follows on the connection cannot be trusted: the request broke a rule.
     pub fn must_close(&self) -> bool {
         match self.open.exchange.failure {
@@ -180,13 +185,10 @@ impl Outgoing {
     /// Reads the next frame as the endpoint meant it.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 self.deadline = None;
-                let exchange = &mut self.open.exchange;
-                if let Some(trailers) = frame.trailers_ref()
-                    && exchange.grpc
-                {
-                    exchange.grpc_status = grpc::status_in(trailers);
+                if let Some(trailers) = frame.trailers_mut() {
+                    self.take_trailers(trailers);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -200,6 +202,18 @@ impl Outgoing {
             }
             Poll::Pending => self.poll_late(cx),
         }
+    }
+
+    /// Drops the trailers that may not pass, and notes how a gRPC call ended.
+    fn take_trailers(&mut self, trailers: &mut HeaderMap) {
+        let exchange = &mut self.open.exchange;
+        if exchange.grpc {
+            exchange.grpc_status = grpc::status_in(trailers);
+        }
+        let filters = exchange.route().map(|route| &route.filters);
+        trailer::strip(trailers, |name| {
+            filters.is_some_and(|filters| filters.owns_of_response(name))
+        });
     }
 
     /// Reads the next frame in the form of gRPC-Web.

@@ -52,6 +52,7 @@ mod timeouts;
 mod tls;
 mod tls_openssl;
 mod tls_upstream;
+mod trailers;
 mod upgrade;
 mod websocket;
 mod websocket_ends;

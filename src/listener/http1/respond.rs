@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::super::{Exchanging, is_bodiless, linger::Linger};
 use crate::{
     exchange::{Failure, Response},
-    http::websocket,
+    http::{Headers, Known, websocket},
     http1::{BodyEncoder, Framing, KeepAlive, encode_response_head},
     proxy::{self, Carries, Outgoing},
     socket::Buffered,
@@ -39,7 +39,7 @@ impl Server {
             body: outgoing,
         } = response;
         let status = *status;
-        let framing = framing_of(outgoing, status, &asked.method).towards(asked.version);
+        let framing = framing_of(outgoing, status, headers, &asked.method).towards(asked.version);
         let unread = {
             let mut exchanging = self.shared.borrow_mut();
             exchanging.answered = true;
@@ -217,11 +217,20 @@ impl Server {
     }
 }
 
-fn framing_of(outgoing: &Outgoing, status: StatusCode, method: &Method) -> Framing {
+fn framing_of(
+    outgoing: &Outgoing,
+    status: StatusCode,
+    headers: &Headers,
+    method: &Method,
+) -> Framing {
     if is_bodiless(method, status) {
         return Framing::None;
     }
     match outgoing.size_hint().exact() {
+        // Only chunks have room for the trailers that are announced.
+        Some(_) if headers.contains(Known::Trailer) && outgoing.may_have_trailers() => {
+            Framing::Chunked
+        }
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
     }

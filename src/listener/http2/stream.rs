@@ -135,7 +135,9 @@ impl Stream {
     pub(super) fn rest(&self) -> Option<u64> {
         let arriving = self.arriving.borrow();
         let waiting = arriving.waiting() as u64;
-        if self.remote_ended.get() {
+        // What trailers follow must not depend on when they come: a length that was not
+        // announced is not known before them.
+        if self.remote_ended.get() && arriving.trailers.is_none() {
             return Some(waiting);
         }
         arriving.left.map(|left| left + waiting)

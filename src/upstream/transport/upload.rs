@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http_body::Body as _;
 
 use crate::{
-    exchange::{Body, Failure},
+    exchange::{Body, Failure, TrailerRules},
+    http::trailer,
     http1::Framing,
 };
 
@@ -48,6 +49,8 @@ struct Source {
     kept: Option<Vec<Piece>>,
     keep_max: usize,
     kept_bytes: usize,
+    /// What trailers meet; none where there can be no trailers.
+    rules: Option<TrailerRules>,
     /// How many of the kept pieces this attempt has sent.
     replayed: usize,
     ended: bool,
@@ -66,6 +69,7 @@ impl Upload {
                 kept: Some(Vec::new()),
                 keep_max,
                 kept_bytes: 0,
+                rules: None,
                 replayed: 0,
                 ended: false,
                 failure: None,
@@ -73,6 +77,15 @@ impl Upload {
             }))
         };
         Self { framing, state }
+    }
+
+    /// Has the trailers, if any come, filtered by the rules that `make` makes.
+    #[must_use]
+    pub fn with_trailer_rules(mut self, make: impl FnOnce() -> TrailerRules) -> Self {
+        if let State::Body(source) = &mut self.state {
+            source.rules = Some(make());
+        }
+        self
     }
 
     /// An upload that was lost with its attempt: it cannot be sent again.
@@ -168,7 +181,13 @@ impl Source {
                 Ok(data) => Piece::Data(data),
                 Err(frame) => {
                     self.ended = true;
-                    Piece::Trailers(frame.into_trailers().unwrap_or_default())
+                    match self.filtered(frame.into_trailers().unwrap_or_default()) {
+                        Ok(trailers) => Piece::Trailers(trailers),
+                        Err(failure) => {
+                            self.failure = Some(failure);
+                            return Poll::Ready(Some(Err(failure)));
+                        }
+                    }
                 }
             },
         };
@@ -176,6 +195,14 @@ impl Source {
         self.moved += 1;
         self.keep(&piece);
         Poll::Ready(Some(Ok(piece)))
+    }
+
+    fn filtered(&self, mut trailers: HeaderMap) -> Result<HeaderMap, Failure> {
+        match &self.rules {
+            Some(rules) => rules.apply(&mut trailers)?,
+            None => trailer::strip(&mut trailers, |_| false),
+        }
+        Ok(trailers)
     }
 
     fn keep(&mut self, piece: &Piece) {

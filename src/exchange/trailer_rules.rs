@@ -1,0 +1,59 @@
+//! The rules that the trailers of a request meet on their way upstream.
+//!
+//! Trailers come when filters and checks of the head are long done, so a name that these
+//! remove, set or refuse must not come in behind them.
+
+use std::rc::Rc;
+
+use ::http::HeaderMap;
+
+use super::{BadRequest, Exchange, Failure};
+use crate::{
+    http::trailer,
+    listener::Connection,
+    server::Worker,
+    state::{Decision, LocalListener, LocalSnapshot, Underscores},
+};
+
+/// The rules of one request; made for those that have a body.
+#[derive(Debug)]
+pub struct TrailerRules {
+    snapshot: Rc<LocalSnapshot>,
+    listener: LocalListener,
+    decision: Option<Decision>,
+    worker: Rc<Worker>,
+}
+
+impl TrailerRules {
+    /// The rules of the exchange's listener and route.
+    pub fn new(connection: &Connection, exchange: &Exchange) -> Self {
+        Self {
+            snapshot: Rc::clone(&exchange.snapshot),
+            listener: Rc::clone(&exchange.listener),
+            decision: exchange.decision,
+            worker: Rc::clone(&connection.worker),
+        }
+    }
+
+    /// Drops what may not pass.
+    ///
+    /// # Errors
+    /// A name has an underscore, and the listener refuses these.
+    pub fn apply(&self, trailers: &mut HeaderMap) -> Result<(), Failure> {
+        if self.listener.underscores != Underscores::Allow {
+            let dropped = trailer::strip_underscores(trailers);
+            if dropped > 0 && self.listener.underscores == Underscores::Refuse {
+                return Err(BadRequest::Underscore.into());
+            }
+            self.worker.metrics().underscores_dropped(dropped);
+        }
+        let routes = &self.snapshot.shared.routes;
+        let route = self
+            .decision
+            .and_then(|decision| routes.get(decision.route.0 as usize));
+        trailer::strip(trailers, |name| {
+            route.is_some_and(|route| route.filters.owns_of_request(name))
+        });
+        Ok(())
+    }
+}
