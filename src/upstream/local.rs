@@ -13,7 +13,7 @@ use super::{
     health::{Outcome, Picture, ProbeRequest},
     idle::LocalEndpoint,
     metrics::PoolMetrics,
-    picker::{AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker as _},
+    picker::{AnyPicker, Candidate, EndpointIndex, Load, LoadChanges, PickInput, Picker as _},
     pool::{Pool, View, ViewIndex},
     transport::Http1Connection,
 };
@@ -42,6 +42,8 @@ struct LocalView {
     serial: u64,
     picture: Arc<Picture>,
     tiers: Vec<AnyPicker>,
+    /// What the pickers have to be told; none if they do not look at loads.
+    changes: Option<LoadChanges>,
 }
 
 /// What the choice of an endpoint may depend on.
@@ -79,8 +81,6 @@ pub struct Pick {
     pub pool: Rc<LocalPool>,
     /// Which endpoint.
     pub index: EndpointIndex,
-    view: ViewIndex,
-    tier: usize,
     probe: Option<ProbeRequest>,
     limited: bool,
     started: Instant,
@@ -96,7 +96,7 @@ impl LocalPool {
         pickers: &dyn Fn() -> AnyPicker,
         metrics: PoolMetrics,
     ) -> Self {
-        let loads = endpoints
+        let loads: Vec<Load> = endpoints
             .iter()
             .map(|endpoint| endpoint.load.clone())
             .collect();
@@ -107,10 +107,13 @@ impl LocalPool {
             .views
             .iter()
             .map(|view| {
+                let tiers: Vec<AnyPicker> = view.tiers.iter().map(|_| pickers()).collect();
+                let follows = tiers.iter().any(AnyPicker::follows_loads);
                 let mut local = LocalView {
                     serial: picture.serial,
                     picture: Arc::clone(&picture),
-                    tiers: view.tiers.iter().map(|_| pickers()).collect(),
+                    changes: follows.then(|| LoadChanges::of(&loads)),
+                    tiers,
                 };
                 local.update(&pool, view);
                 RefCell::new(local)
@@ -136,6 +139,7 @@ impl LocalPool {
             local.serial = local.picture.serial;
             local.update(&self.pool, &self.pool.views[view.0 as usize]);
         }
+        local.hear(&self.loads);
         if request.may_probe
             && let Some(pick) = self.probe(&local, view, request)
         {
@@ -148,18 +152,18 @@ impl LocalPool {
             tried: request.tried,
             loads: &self.loads,
         };
-        for (tier, picker) in local.tiers.iter_mut().enumerate() {
+        for picker in &mut local.tiers {
             let Some(index) = picker.pick(&input) else {
                 continue;
             };
-            let mut pick = match self.reserve(index) {
-                Some(limited) => Pick::new(self, index, view, tier, limited, request.now),
+            let pick = match self.reserve(index) {
+                Some(limited) => Pick::new(self, index, limited, request.now),
                 None => match self.next_with_room(picker, &input) {
-                    Some(index) => Pick::new(self, index, view, tier, true, request.now),
+                    Some(index) => Pick::new(self, index, true, request.now),
                     None => return Picked::Full,
                 },
             };
-            pick.begin(picker);
+            pick.begin();
             if self.endpoints.len() >= COLD_MIN {
                 self.fetch_upcoming(picker);
             }
@@ -243,8 +247,8 @@ impl LocalPool {
     ) -> Option<Pick> {
         let tiers = &self.pool.views[view.0 as usize].tiers;
         local.picture.probation.iter().find_map(|index| {
-            let tier = tiers.iter().position(|tier| tier.contains(index))?;
-            if request.tried.contains(index) {
+            let member = tiers.iter().any(|tier| tier.contains(index));
+            if !member || request.tried.contains(index) {
                 return None;
             }
             let limited = self.reserve(*index)?;
@@ -254,24 +258,27 @@ impl LocalPool {
                 }
                 return None;
             };
-            let mut pick = Pick::new(self, *index, view, tier, limited, request.now);
+            let mut pick = Pick::new(self, *index, limited, request.now);
             pick.probe = Some(probe);
-            self.loads[index.0 as usize].started();
-            self.metrics.picks[index.0 as usize].inc();
+            pick.begin();
             Some(pick)
         })
-    }
-
-    fn load_changed(&self, view: ViewIndex, tier: usize, index: EndpointIndex) {
-        if let Ok(mut local) = self.views[view.0 as usize].try_borrow_mut()
-            && let Some(picker) = local.tiers.get_mut(tier)
-        {
-            picker.load_changed(index, &self.loads);
-        }
     }
 }
 
 impl LocalView {
+    /// Tells the pickers whose load changed since the last pick.
+    fn hear(&mut self, loads: &[Load]) {
+        let Some(changes) = &self.changes else {
+            return;
+        };
+        changes.drain(|index| {
+            for picker in &mut self.tiers {
+                picker.load_changed(index, loads);
+            }
+        });
+    }
+
     /// Tells the pickers who may be picked now.
     fn update(&mut self, pool: &Pool, view: &View) {
         for (members, picker) in view.tiers.iter().zip(&mut self.tiers) {
@@ -294,19 +301,10 @@ impl LocalView {
 }
 
 impl Pick {
-    fn new(
-        pool: &Rc<LocalPool>,
-        index: EndpointIndex,
-        view: ViewIndex,
-        tier: usize,
-        limited: bool,
-        started: Instant,
-    ) -> Self {
+    fn new(pool: &Rc<LocalPool>, index: EndpointIndex, limited: bool, started: Instant) -> Self {
         Self {
             pool: Rc::clone(pool),
             index,
-            view,
-            tier,
             probe: None,
             limited,
             started,
@@ -314,10 +312,9 @@ impl Pick {
         }
     }
 
-    fn begin(&mut self, picker: &mut AnyPicker) {
+    fn begin(&self) {
         let pool = &self.pool;
         pool.loads[self.index.0 as usize].started();
-        picker.load_changed(self.index, &pool.loads);
         pool.metrics.picks[self.index.0 as usize].inc();
     }
 
@@ -373,7 +370,6 @@ impl Drop for Pick {
             let now = Instant::now();
             load.abandoned(now, now - self.started);
         }
-        pool.load_changed(self.view, self.tier, self.index);
         if self.limited {
             pool.endpoint(self.index).shared.requests.give_back();
             pool.pool.shared.tell_freed();

@@ -249,5 +249,101 @@ async fn a_query_parameter_is_the_same_key_however_it_is_encoded() {
     proxy.finish().await;
 }
 
+/// A server that answers with its name; `/held` and the like only when the gate is open.
+async fn holding(name: &'static str, gate: &Gate) -> Backend {
+    let gate = gate.clone();
+    Backend::start(move |seen| match seen.target.ends_with("/held") {
+        true => [vec![Act::Read, Act::Wait(gate.clone())], answer(name)].concat(),
+        false => [vec![Act::Read], answer(name)].concat(),
+    })
+    .await
+}
+
+/// Three endpoints in two versions, and a route to the older one.
+fn two_versions(picker: &str, connect: &str) -> String {
+    let endpoints = ["a", "b", "c"].map(|name| {
+        let version = if name == "c" { "2.0.0" } else { "1.0.0" };
+        format!("{{ address = \"${name}\", version = \"{version}\" }}")
+    });
+    let endpoints = endpoints.join(", ");
+    three(&format!(
+        "picker = {picker}\ntimeouts = {{ connect = \"{connect}\" }}\nendpoints = [{endpoints}]\n\
+         [routes.one]\npath_prefix = \"/one\"\nversion = \"^1\"\npool = \"app\""
+    ))
+}
+
+/// Who answers sixty users.
+async fn spread(proxy: &Proxy) -> Vec<String> {
+    let mut client = proxy.client().await;
+    let mut names = Vec::new();
+    for user in 0..60 {
+        let lines = format!("x-user: user-{user}");
+        names.push(client.request("GET", "/", &lines, b"").await.text());
+    }
+    names
+}
+
+/// Loads that one view of a pool knows come down whoever brings them: a request under way over
+/// a reload, and one of a route with a version.
+async fn loads_come_down(picker: &str) {
+    let gate = Gate::new();
+    let backends = [
+        holding("a", &gate).await,
+        holding("b", &gate).await,
+        holding("c", &gate).await,
+    ];
+    let mut proxy = Settings::new(&two_versions(picker, "5s"))
+        .backend("a", &backends[0])
+        .backend("b", &backends[1])
+        .backend("c", &backends[2])
+        .start()
+        .await;
+    let mut hanging = Vec::new();
+    for target in ["/one/held", "/one/held", "/one/held", "/held", "/held"] {
+        let mut client = proxy.client().await;
+        let head = format!(
+            "GET {target} HTTP/1.1\r\nhost: a\r\nx-user: {}\r\n\r\n",
+            hanging.len()
+        );
+        client.send(head).await;
+        hanging.push(client);
+        crate::harness::eventually("it is held", || async {
+            let seen: usize = backends.iter().map(Backend::count).sum();
+            (seen == hanging.len()).then_some(())
+        })
+        .await;
+    }
+    spread(&proxy).await;
+    proxy.reload(&two_versions(picker, "4s")).await;
+    // The pickers of both generations know those that are held.
+    spread(&proxy).await;
+    gate.open();
+    for client in &mut hanging {
+        client.answer().await;
+    }
+    let names = spread(&proxy).await;
+    let counts = tally(&names);
+    assert!(
+        counts.len() == 3 && counts.values().all(|count| *count >= 8),
+        "{picker}: {counts:?}"
+    );
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn loads_of_least_requests_come_down_after_a_reload() {
+    loads_come_down("\"least_requests\"").await;
+}
+
+#[tokio::test]
+async fn loads_of_a_ring_hash_come_down_after_a_reload() {
+    loads_come_down("{ ring_hash = { key = \"header:x-user\" } }").await;
+}
+
+#[tokio::test]
+async fn loads_of_maglev_come_down_after_a_reload() {
+    loads_come_down("{ maglev = { key = \"header:x-user\" } }").await;
+}
+
 /// Far more than a busy machine adds to an answer.
 const SLOW: std::time::Duration = std::time::Duration::from_secs(1);

@@ -102,6 +102,18 @@ impl AnyPicker {
         })
     }
 
+    /// Whether it keeps an index over loads, and has to be told of their changes.
+    pub(in crate::upstream) fn follows_loads(&self) -> bool {
+        match self {
+            Self::LeastRequests(_) | Self::RingHash(_) | Self::Maglev(_) | Self::Custom(_) => true,
+            Self::Random(_)
+            | Self::RoundRobin(_)
+            | Self::WeightedRoundRobin(_)
+            | Self::PowerOfTwo(_)
+            | Self::PeakEwma(_) => false,
+        }
+    }
+
     /// Who is likely to be picked after so many others; none where that is not known beforehand.
     pub fn upcoming(&self, after: usize) -> Option<EndpointIndex> {
         match self {

@@ -4,12 +4,13 @@
 //! with time, as in the load balancers of Finagle and linkerd ("peak EWMA"). Plain cells: only the
 //! worker that owns them reads or writes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::changes::{Watcher, Watchers};
 use crate::memory;
 
 /// Load of an endpoint as one worker sees it. A clone is the same load.
@@ -19,11 +20,17 @@ use crate::memory;
 #[derive(Clone, Debug, Default)]
 pub struct Load(Rc<Cells>);
 
+/// With the counts of references one line of the cache.
 #[derive(Debug, Default)]
 struct Cells {
     in_flight: Cell<u32>,
     peak: Cell<Option<Peak>>,
+    /// None where no picker keeps an index over loads.
+    watchers: RefCell<Option<Box<Watchers>>>,
+    is_watched: Cell<bool>,
 }
+
+const _: () = assert!(size_of::<Cells>() + 2 * size_of::<usize>() <= 64);
 
 /// The average, and when it was last right.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +47,7 @@ impl Load {
 
     /// Counts an attempt that begins.
     pub fn started(&self) {
-        self.0
-            .in_flight
-            .set(self.0.in_flight.get().saturating_add(1));
+        self.change(|in_flight| in_flight.saturating_add(1));
     }
 
     /// Counts an attempt that ended with an answer or a failure, and learns from it.
@@ -103,9 +108,28 @@ impl Load {
 
     /// Counts an attempt that ended, without learning from it.
     pub fn ended(&self) {
-        self.0
-            .in_flight
-            .set(self.0.in_flight.get().saturating_sub(1));
+        self.change(|in_flight| in_flight.saturating_sub(1));
+    }
+
+    /// Has one more told of every change.
+    pub(super) fn watched_by(&self, watcher: Watcher) {
+        let mut watchers = self.0.watchers.borrow_mut();
+        watchers.get_or_insert_default().add(watcher);
+        self.0.is_watched.set(true);
+    }
+
+    fn change(&self, change: impl FnOnce(u32) -> u32) {
+        self.0.in_flight.set(change(self.0.in_flight.get()));
+        if self.0.is_watched.get()
+            && let Some(watchers) = &mut *self.0.watchers.borrow_mut()
+        {
+            watchers.tell();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn watchers_len(&self) -> usize {
+        self.0.watchers.borrow().as_ref().map_or(0, |it| it.len())
     }
 
     fn learn(&self, now: Instant, sample: f64) {

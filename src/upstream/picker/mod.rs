@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 mod any;
 mod bounded_load;
+mod changes;
 mod draw;
 mod least_requests;
 mod load;
@@ -40,6 +41,7 @@ mod weighted_draw;
 mod weighted_round_robin;
 
 pub use any::{AnyPicker, PickerError, PickerSpec, Registered};
+pub(in crate::upstream) use changes::LoadChanges;
 pub use draw::mix;
 pub use least_requests::LeastRequests;
 pub use load::Load;
@@ -62,7 +64,9 @@ pub trait Picker: Send {
     fn pick(&mut self, input: &PickInput<'_>) -> Option<EndpointIndex>;
 
     /// Tells that the requests in flight of an endpoint changed on this worker, for pickers that
-    /// keep an index over loads. Called after each [`Load::started`] and [`Load::finished`].
+    /// keep an index over loads. Called before a pick, once for each endpoint that changed since
+    /// the last one: also when the request belongs to another view of the pool, or began before a
+    /// reload.
     fn load_changed(&mut self, endpoint: EndpointIndex, loads: &[Load]) {
         let _ = (endpoint, loads);
     }
