@@ -2,6 +2,8 @@
 //!
 //! What is not rewritten is forwarded byte for byte.
 
+use std::borrow::Cow;
+
 use ::http::{HeaderValue, Uri, uri::PathAndQuery};
 use regex::Regex;
 
@@ -9,7 +11,10 @@ use super::{Scope, Verdict, render};
 use crate::{
     config::value::Template,
     exchange::{BadRequest, Exchange, Failure, Request},
-    http::Known,
+    http::{
+        Known,
+        path::{rewritable, strip_prefix},
+    },
 };
 
 /// Rewrites path and host of a request.
@@ -26,7 +31,7 @@ pub struct RewriteFilter {
 pub enum PathRule {
     /// Takes the first off the front, in whole segments, then puts the second before.
     Prefix {
-        /// Taken off; empty: nothing is.
+        /// Taken off; in normal form and without a final slash. Empty: nothing is.
         strip: String,
         /// Put before; empty: nothing is.
         add: String,
@@ -42,7 +47,7 @@ impl RewriteFilter {
         request: &mut Request,
     ) -> Result<Verdict, Failure> {
         if let Some(rule) = &self.path
-            && let Some(path) = rule.apply(request.uri.path())
+            && let Some(path) = rule.apply(request.uri.path())?
         {
             let target = match request.uri.query() {
                 Some(query) => format!("{path}?{query}"),
@@ -67,14 +72,20 @@ impl RewriteFilter {
 
 impl PathRule {
     /// The new path; none if the old one stays.
-    fn apply(&self, path: &str) -> Option<String> {
+    ///
+    /// Looks at the normal form, as routes do, and keeps the bytes of what it does not change.
+    fn apply(&self, path: &str) -> Result<Option<String>, BadRequest> {
+        if path == "*" {
+            return Ok(None);
+        }
         let rewritten = match self {
             Self::Prefix { strip, add } => {
-                let strip = strip.trim_end_matches('/');
-                let rest = match path.strip_prefix(strip) {
-                    Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
-                    _ => path,
+                let rest = if strip.is_empty() {
+                    None
+                } else {
+                    strip_prefix(path, strip)?
                 };
+                let rest = rest.as_deref().unwrap_or(path);
                 let joined = format!("{}{rest}", add.trim_end_matches('/'));
                 if joined.is_empty() {
                     "/".to_owned()
@@ -83,7 +94,10 @@ impl PathRule {
                 }
             }
             Self::Replace(regex, to) => {
-                let replaced = regex.replace_all(path, to.as_str()).into_owned();
+                let normal = rewritable(path)?;
+                let Cow::Owned(replaced) = regex.replace_all(normal.as_str(), to.as_str()) else {
+                    return Ok(None);
+                };
                 if replaced.starts_with('/') {
                     replaced
                 } else {
@@ -91,7 +105,7 @@ impl PathRule {
                 }
             }
         };
-        (rewritten != path).then_some(rewritten)
+        Ok((rewritten != path).then_some(rewritten))
     }
 }
 
@@ -104,18 +118,22 @@ mod tests {
         for (strip, add, path, expected) in [
             ("/orders", "", "/orders/1", "/1"),
             ("/orders", "", "/orders", "/"),
-            ("/orders/", "", "/orders/", "/"),
+            ("/orders", "", "/orders/", "/"),
+            ("/orders", "/v2", "/orders/../orders/secret", "/v2/secret"),
+            ("/orders", "/v2", "//orders//1", "/v2/1"),
+            ("/orders", "/v2", "*", "*"),
             ("/orders", "", "/ordersx/1", "/ordersx/1"),
             ("/orders", "/v2", "/orders/1", "/v2/1"),
             ("", "/v2/", "/1", "/v2/1"),
             ("/a", "/b", "/a", "/b"),
-            ("/a%2f", "", "/a%2F/x", "/a%2F/x"),
+            ("/a%2F", "", "/a%2f/x", "/x"),
+            ("", "/v2", "//x/%7e", "/v2//x/%7e"),
         ] {
             let rule = PathRule::Prefix {
                 strip: strip.to_owned(),
                 add: add.to_owned(),
             };
-            let found = rule.apply(path).unwrap_or_else(|| path.to_owned());
+            let found = rule.apply(path).unwrap().unwrap_or_else(|| path.to_owned());
             assert_eq!(found, expected, "{strip} {add} {path}");
         }
     }
@@ -123,7 +141,11 @@ mod tests {
     #[test]
     fn a_replacement_always_leaves_an_absolute_path() {
         let rule = PathRule::Replace(Regex::new("^/(a|b)/").unwrap(), "$1-".to_owned());
-        assert_eq!(rule.apply("/a/x").as_deref(), Some("/a-x"));
-        assert_eq!(rule.apply("/c/x"), None);
+        assert_eq!(rule.apply("/a/x").unwrap().as_deref(), Some("/a-x"));
+        let found = rule.apply("/x/..//%61/x").unwrap();
+        assert_eq!(found.as_deref(), Some("/a-x"));
+        assert_eq!(rule.apply("/c//x"), Ok(None));
+        let hidden = rule.apply("/a/x%2f..%2f..%2fy");
+        assert_eq!(hidden, Err(BadRequest::Path));
     }
 }

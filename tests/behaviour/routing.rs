@@ -333,12 +333,19 @@ async fn rewrites_change_what_the_endpoint_sees_and_nothing_else() {
         ("/orders?x", "/?x"),
         ("/add/x?y", "/v1/add/x?y"),
         ("/user/17/z?q", "/account/17/z?q"),
+        ("//orders//1", "/1"),
+        ("/%6frders/%7e1?%7e", "/%7e1?%7e"),
+        ("/x/../orders/1", "/1"),
+        ("/orders/../orders/secret", "/secret"),
+        ("/x/..//user/17/z", "/account/17/z"),
     ] {
         assert_eq!(proxy.get(target).await.status, 200);
         assert_eq!(app.seen().last().unwrap().target, forwarded, "{target}");
     }
     assert_eq!(app.seen()[0].field("host"), "inner.example");
     assert_eq!(app.seen()[3].field("host"), "shop.example");
+    let hidden = proxy.get("/orders/x/..%2f..%2forders/secret").await;
+    hidden.assert_failure(400, "http_request_error");
     proxy.finish().await;
 }
 

@@ -9,11 +9,11 @@ use crate::config::value::{Pattern, Template};
 table! {
     /// Changes to path and host on the way to the pool.
     pub struct Rewrite: Default {
-        /// Taken off the front of the path, in whole segments.
+        /// Taken off the front of the path, in whole segments; compared in the normal form, as routes are.
         pub strip_prefix: Option<Path> = None,
         /// Put before the path, after `strip_prefix`.
         pub add_prefix: Option<Path> = None,
-        /// Replaces what a regular expression finds in the path; not with the two above.
+        /// Replaces what a regular expression finds in the path, which is then in its normal form; not with the two above.
         pub path_regex: Option<PathRewrite> = None,
         /// The host that the upstream sees instead of the client's.
         pub host: Option<Template> = None,

@@ -6,9 +6,13 @@
 //! readings so that the table can compare. Source: RFC 3986 sections 5.2.4 and
 //! 6.2.2, RFC 9112 section 3.2.
 
+mod prefix;
+
 use std::borrow::Cow;
 
 use crate::exchange::BadRequest;
+
+pub use prefix::{rewritable, strip_prefix};
 
 /// A request target in its parts, as sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

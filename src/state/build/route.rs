@@ -11,7 +11,7 @@ use super::{BuildError, Source};
 use crate::{
     config::{Config, schema, value},
     filter::{AnyFilter, Chain, HeaderFilter, PathRule, Redirect, Respond, RewriteFilter},
-    http::Headers,
+    http::{Headers, path::normalise},
     resilience::{Backoff, Condition, Conditions, RetryPolicy},
     route::{CertificatePart, HostPattern, PathMatch, RouteSpec, ValueMatch},
     state::{Action, Route, RouteTimeouts},
@@ -158,7 +158,7 @@ fn rewrite_filter(written: &schema::Rewrite) -> RewriteFilter {
         Some(rule) => Some(PathRule::Replace((*rule.pattern).clone(), rule.to.clone())),
         None if written.strip_prefix.is_none() && written.add_prefix.is_none() => None,
         None => Some(PathRule::Prefix {
-            strip: prefix(&written.strip_prefix),
+            strip: normal(&prefix(&written.strip_prefix)),
             add: prefix(&written.add_prefix),
         }),
     };
@@ -166,6 +166,13 @@ fn rewrite_filter(written: &schema::Rewrite) -> RewriteFilter {
         path,
         host: written.host.clone(),
     }
+}
+
+/// A prefix as the paths of requests are compared with it.
+fn normal(prefix: &str) -> String {
+    let normal = normalise(prefix.as_bytes());
+    let prefix = normal.as_ref().map_or(prefix, |normal| normal.as_str());
+    prefix.trim_end_matches('/').to_owned()
 }
 
 /// The one of these policies that is the same, if there is one.
