@@ -3,14 +3,14 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::auth::Peer;
+use crate::config::value::FileMode;
+use crate::listener::socket_file::{self, SocketFile};
 
 /// Where the admin API listens: `127.0.0.1:9901` or `unix:admin.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum AdminAddress {
 pub struct AdminListener {
     socket: Socket,
     address: AdminAddress,
+    /// Removed with it; one that was given is not.
+    _file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -41,31 +43,35 @@ pub(super) enum Connection {
 }
 
 impl AdminListener {
-    /// Binds the address. A Unix socket is readable and writable by its owner only; a
-    /// stale one is replaced, one that somebody listens on is not.
+    /// Binds the address. A Unix socket is its owner's only, unless a mode is given; a stale
+    /// one is replaced, one that somebody listens on is not.
     ///
     /// # Errors
     /// What the system says.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn bind(address: &AdminAddress) -> io::Result<Self> {
-        let (socket, address) = match address {
+    pub fn bind(address: &AdminAddress, mode: Option<FileMode>) -> io::Result<Self> {
+        let (socket, address, file) = match address {
             AdminAddress::Tcp(address) => {
                 let socket = std::net::TcpListener::bind(address)?;
                 socket.set_nonblocking(true)?;
                 let bound = AdminAddress::Tcp(socket.local_addr()?);
-                (Socket::Tcp(TcpListener::from_std(socket)?), bound)
+                (Socket::Tcp(TcpListener::from_std(socket)?), bound, None)
             }
             AdminAddress::Unix(path) => {
-                let socket = bind_unix(path)?;
-                (
-                    Socket::Unix(UnixListener::from_std(socket)?),
-                    address.clone(),
-                )
+                socket_file::clear(path)?;
+                let mode = mode.unwrap_or(FileMode::PRIVATE);
+                let (socket, file) = SocketFile::listen(path, Some(mode), BACKLOG)?;
+                let socket = UnixListener::from_std(socket.into())?;
+                (Socket::Unix(socket), address.clone(), Some(file))
             }
         };
-        Ok(Self { socket, address })
+        Ok(Self {
+            socket,
+            address,
+            _file: file,
+        })
     }
 
     /// Takes over a socket that the process was given; it listens already.
@@ -81,8 +87,11 @@ impl AdminListener {
             AdminAddress::Tcp(_) => Socket::Tcp(TcpListener::from_std(socket.into())?),
             AdminAddress::Unix(_) => Socket::Unix(UnixListener::from_std(socket.into())?),
         };
-        let address = address.clone();
-        Ok(Self { socket, address })
+        Ok(Self {
+            socket,
+            address: address.clone(),
+            _file: None,
+        })
     }
 
     /// Where it listens; of port 0, the port that was given.
@@ -134,28 +143,5 @@ impl FromStr for AdminAddress {
     }
 }
 
-fn bind_unix(path: &Path) -> io::Result<net::UnixListener> {
-    if net::UnixStream::connect(path).is_ok() {
-        return Err(io::ErrorKind::AddrInUse.into());
-    }
-    // Only sockets are replaced: a wrong path must not cost somebody a file.
-    if let Ok(metadata) = std::fs::symlink_metadata(path)
-        && !std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type())
-    {
-        return Err(io::ErrorKind::AlreadyExists.into());
-    }
-    // Made under another name, so that nobody can connect before the mode is set.
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}", std::process::id()));
-    let unfinished = PathBuf::from(unfinished);
-    let listener = net::UnixListener::bind(&unfinished)?;
-    let placed = std::fs::set_permissions(&unfinished, PermissionsExt::from_mode(0o600))
-        .and_then(|()| std::fs::rename(&unfinished, path))
-        .and_then(|()| listener.set_nonblocking(true));
-    if let Err(error) = placed {
-        // What failed first is what matters.
-        let _ = std::fs::remove_file(&unfinished);
-        return Err(error);
-    }
-    Ok(listener)
-}
+/// Connections that the kernel keeps ready.
+const BACKLOG: i32 = 128;

@@ -226,11 +226,11 @@ fn label(kind: Kind, name: &str) -> String {
 fn needs_restart(kind: Kind, line: &str) -> bool {
     match kind {
         Kind::Proxy => line.starts_with("workers "),
-        Kind::Admin => line.starts_with("address "),
+        Kind::Admin => line.starts_with("address ") || line.starts_with("mode "),
+        Kind::Listener => line.starts_with("ipv6_only "),
         Kind::Log => line.starts_with("format "),
         Kind::AccessLog
         | Kind::Metrics
-        | Kind::Listener
         | Kind::Route
         | Kind::Pool
         | Kind::Endpoint

@@ -6,13 +6,14 @@
 
 use std::{
     io,
-    os::unix::fs::FileTypeExt,
-    path::{Path, PathBuf},
+    net::{Ipv6Addr, SocketAddr},
+    path::PathBuf,
 };
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::state::BindAddress;
+use super::socket_file::{self, SocketFile};
+use crate::{config::value::FileMode, state::BindAddress};
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum BindError {
     /// Another program has it.
     #[error("address {0} is in use; stop what listens there or choose another")]
     InUse(BindAddress),
+    /// Another program has its port, for IPv4 only.
+    #[error("port {} is in use for IPv4; stop what listens there, or leave IPv4 to it with ipv6_only = true", .0.port())]
+    Ipv4InUse(SocketAddr),
     /// The process may not have it.
     #[error("no permission to listen on {0}; ports below 1024 need CAP_NET_BIND_SERVICE")]
     Forbidden(BindAddress),
@@ -29,6 +33,14 @@ pub enum BindError {
     /// The path of a unix socket is taken by a file of another kind.
     #[error("{} exists and is not a socket", .0.display())]
     NotASocket(PathBuf),
+    /// There is a socket of which it cannot be told whether anybody listens.
+    #[error("{} is a socket that cannot be connected to ({source}); if nobody listens there, remove it", path.display())]
+    Unknown {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Anything else.
     #[error("cannot listen on {address}: {source}")]
     Other {
@@ -39,79 +51,147 @@ pub enum BindError {
     },
 }
 
-/// Makes one listening socket per worker.
+impl From<BindError> for io::Error {
+    fn from(error: BindError) -> Self {
+        let kind = match error {
+            BindError::InUse(_) | BindError::Ipv4InUse(_) => io::ErrorKind::AddrInUse,
+            BindError::NotASocket(_) => io::ErrorKind::AlreadyExists,
+            BindError::Forbidden(_) => io::ErrorKind::PermissionDenied,
+            BindError::NotLocal(_) => io::ErrorKind::AddrNotAvailable,
+            BindError::Unknown { ref source, .. } | BindError::Other { ref source, .. } => {
+                source.kind()
+            }
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// What a listening socket is to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BindOptions {
+    /// Whether `[::]` leaves IPv4 alone.
+    pub ipv6_only: bool,
+    /// Who may connect to a unix socket; none: as the umask says.
+    pub mode: Option<FileMode>,
+}
+
+/// Listening sockets of one address.
+#[derive(Debug)]
+pub struct Bound {
+    /// One for each worker.
+    pub sockets: Vec<Socket>,
+    /// Where they listen; of port 0, the port that was given.
+    pub address: BindAddress,
+    /// The file of a unix socket, if it is this process's own. Removed when dropped.
+    pub file: Option<SocketFile>,
+}
+
+/// Makes one listening socket per worker. `ours` are addresses that this process listens on
+/// already.
 ///
 /// # Errors
 /// Why the address cannot be listened on; nothing is left open then.
-pub fn bind(address: &BindAddress, workers: usize) -> Result<Vec<Socket>, BindError> {
+pub fn bind(
+    address: &BindAddress,
+    options: BindOptions,
+    ours: &[&BindAddress],
+    workers: usize,
+) -> Result<Bound, BindError> {
     match address {
-        BindAddress::Tcp(socket) => {
-            let name = SockAddr::from(*socket);
-            let domain = Domain::for_address(*socket);
-            // The first without SO_REUSEPORT's company tells whether another program is there:
-            // a second proxy of the same user must not silently take half of the traffic.
-            probe(&name, domain).map_err(|error| explain(address, error))?;
-            (0..workers)
-                .map(|_| listen_tcp(&name, domain))
-                .collect::<io::Result<_>>()
-                .map_err(|error| explain(address, error))
+        BindAddress::Tcp(tcp) => {
+            let shared = ours.iter().any(|other| other.overlaps(address));
+            bind_tcp(*tcp, options, shared, workers).map_err(|error| {
+                let in_use = error.kind() == io::ErrorKind::AddrInUse;
+                let alone = BindOptions {
+                    ipv6_only: true,
+                    ..options
+                };
+                if in_use && takes_both(*tcp, options) && probe(*tcp, alone).is_ok() {
+                    return BindError::Ipv4InUse(*tcp);
+                }
+                explain(address, error)
+            })
         }
         BindAddress::Unix(path) => {
-            remove_stale(path)?;
-            let open = || -> io::Result<Vec<Socket>> {
-                let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-                socket.set_nonblocking(true)?;
-                socket.bind(&SockAddr::unix(path)?)?;
-                socket.listen(BACKLOG)?;
-                (0..workers).map(|_| socket.try_clone()).collect()
+            socket_file::clear(path)?;
+            let open = || -> io::Result<Bound> {
+                let (socket, file) = SocketFile::listen(path, options.mode, BACKLOG)?;
+                Ok(Bound {
+                    sockets: (0..workers)
+                        .map(|_| socket.try_clone())
+                        .collect::<io::Result<_>>()?,
+                    address: address.clone(),
+                    file: Some(file),
+                })
             };
             open().map_err(|error| explain(address, error))
         }
     }
 }
 
-fn probe(name: &SockAddr, domain: Domain) -> io::Result<()> {
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if domain == Domain::IPV6 {
-        socket.set_only_v6(true)?;
+fn bind_tcp(
+    wanted: SocketAddr,
+    options: BindOptions,
+    shared: bool,
+    workers: usize,
+) -> io::Result<Bound> {
+    // A socket without SO_REUSEPORT tells whether another program is there: a second proxy of
+    // the same user must not silently take half of the traffic. Where sockets of this process
+    // are in the way, theirs has told.
+    if wanted.port() != 0 && !shared {
+        probe(wanted, options)?;
     }
-    socket.bind(name)?;
+    let mut at = wanted;
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let socket = listen_tcp(at, options)?;
+        // The port that the first was given is that of all.
+        if at.port() == 0
+            && let Some(given) = socket.local_addr()?.as_socket()
+        {
+            at.set_port(given.port());
+        }
+        sockets.push(socket);
+    }
+    Ok(Bound {
+        sockets,
+        address: BindAddress::Tcp(at),
+        file: None,
+    })
+}
+
+fn probe(address: SocketAddr, options: BindOptions) -> io::Result<()> {
+    let socket = open_tcp(address, options)?;
+    socket.bind(&address.into())?;
     // With SO_REUSEADDR only listen() tells of another listener.
     socket.listen(1)
 }
 
-fn listen_tcp(name: &SockAddr, domain: Domain) -> io::Result<Socket> {
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+fn listen_tcp(address: SocketAddr, options: BindOptions) -> io::Result<Socket> {
+    let socket = open_tcp(address, options)?;
     socket.set_reuse_port(true)?;
-    if domain == Domain::IPV6 {
-        socket.set_only_v6(true)?;
-    }
     socket.set_nonblocking(true)?;
     // Accepted sockets inherit it: no call of its own for each.
     socket.set_tcp_nodelay(true)?;
-    socket.bind(name)?;
+    socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket)
 }
 
-/// Removes a socket file that nobody listens on any more.
-fn remove_stale(path: &Path) -> Result<(), BindError> {
-    let Ok(kind) = std::fs::symlink_metadata(path) else {
-        return Ok(());
-    };
-    if !kind.file_type().is_socket() {
-        return Err(BindError::NotASocket(path.to_owned()));
+fn open_tcp(address: SocketAddr, options: BindOptions) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if domain == Domain::IPV6 {
+        // Said in any case: the system's default differs from machine to machine.
+        socket.set_only_v6(!takes_both(address, options))?;
     }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => Err(BindError::InUse(BindAddress::Unix(path.to_owned()))),
-        Err(_) => {
-            // If it cannot be removed, bind says why.
-            let _ = std::fs::remove_file(path);
-            Ok(())
-        }
-    }
+    Ok(socket)
+}
+
+/// Whether clients of both families are taken.
+fn takes_both(address: SocketAddr, options: BindOptions) -> bool {
+    address.ip() == Ipv6Addr::UNSPECIFIED && !options.ipv6_only
 }
 
 fn explain(address: &BindAddress, error: io::Error) -> BindError {
@@ -134,18 +214,59 @@ const BACKLOG: i32 = 4096;
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_address_in_use_is_told() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = BindAddress::Tcp(taken.local_addr().unwrap());
-        let error = bind(&address, 2).unwrap_err();
-        assert!(error.to_string().contains("is in use"), "{error}");
+    fn tcp(text: &str) -> BindAddress {
+        BindAddress::Tcp(text.parse().unwrap())
+    }
+
+    fn bound(address: &BindAddress, ours: &[&BindAddress]) -> Result<Bound, BindError> {
+        bind(address, BindOptions::default(), ours, 2)
     }
 
     #[test]
-    fn every_worker_gets_a_socket() {
-        let address = BindAddress::Tcp("127.0.0.1:0".parse().unwrap());
-        assert_eq!(bind(&address, 3).unwrap().len(), 3);
+    fn an_address_in_use_is_told() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = bound(&tcp(&format!("127.0.0.1:{port}")), &[]).unwrap_err();
+        assert!(error.to_string().contains("is in use"), "{error}");
+        let error = bound(&tcp(&format!("0.0.0.0:{port}")), &[]).unwrap_err();
+        assert!(error.to_string().contains("is in use"), "{error}");
+        let error = bound(&tcp(&format!("[::]:{port}")), &[]).unwrap_err();
+        assert!(error.to_string().contains("ipv6_only = true"), "{error}");
+    }
+
+    #[test]
+    fn another_proxy_of_the_same_user_is_told() {
+        let first = bound(&tcp("127.0.0.1:0"), &[]).unwrap();
+        assert!(matches!(
+            bound(&first.address, &[]),
+            Err(BindError::InUse(_))
+        ));
+    }
+
+    #[test]
+    fn all_workers_share_the_port_that_was_given() {
+        let bound = bound(&tcp("127.0.0.1:0"), &[]).unwrap();
+        let ports: Vec<_> = bound
+            .sockets
+            .iter()
+            .map(|socket| BindAddress::Tcp(socket.local_addr().unwrap().as_socket().unwrap()))
+            .collect();
+        assert_eq!(ports, [bound.address.clone(), bound.address]);
+    }
+
+    #[test]
+    fn addresses_of_this_process_are_no_hindrance() {
+        let narrow = bound(&tcp("127.0.0.1:0"), &[]).unwrap();
+        let BindAddress::Tcp(address) = narrow.address else {
+            unreachable!()
+        };
+        let port = address.port();
+        let wide = tcp(&format!("0.0.0.0:{port}"));
+        let dual = tcp(&format!("[::]:{port}"));
+        assert!(matches!(bound(&wide, &[]), Err(BindError::InUse(_))));
+        let ours = [&narrow.address];
+        let _wide = bound(&wide, &ours).unwrap();
+        bound(&dual, &ours).unwrap();
     }
 
     #[test]
@@ -153,12 +274,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let address = BindAddress::Unix(path.clone());
-        drop(bind(&address, 1).unwrap());
-        let live = bind(&address, 1).unwrap();
-        assert!(matches!(bind(&address, 1), Err(BindError::InUse(_))));
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let live = bound(&address, &[]).unwrap();
+        assert!(matches!(bound(&address, &[]), Err(BindError::InUse(_))));
         drop(live);
-        std::fs::remove_file(&path).unwrap();
+        assert!(!path.exists());
         std::fs::write(&path, "").unwrap();
-        assert!(matches!(bind(&address, 1), Err(BindError::NotASocket(_))));
+        assert!(matches!(
+            bound(&address, &[]),
+            Err(BindError::NotASocket(_))
+        ));
     }
 }

@@ -14,6 +14,7 @@ mod linger;
 mod protocol;
 mod proxy_protocol;
 mod request_body;
+pub mod socket_file;
 mod tls;
 
 pub use connection::Connection;

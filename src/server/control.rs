@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     admin::{AdminAddress, AdminControl, AdminListener, AdminServer, AdminSettings},
-    config::{ContentHash, Watcher},
+    config::{ContentHash, Watcher, value::FileMode},
     state::{self, BindAddress, Registry},
     telemetry::{events::Events, log::LogControl},
     upstream::health::{Schedule, TICK},
@@ -202,7 +202,11 @@ impl Control {
         let address = written.address.to_string();
         let address = address.parse().map_err(|_| failed(&"malformed address"))?;
         let listener = self
-            .admin_listener(&address, &state::bind_address(&written.address))
+            .admin_listener(
+                &address,
+                &state::bind_address(&written.address),
+                written.mode,
+            )
             .map_err(|error| failed(&format!("cannot listen on {address}: {error}")))?;
         let token = written.token.as_ref().map(|token| token.reveal());
         let settings = AdminSettings {
@@ -227,11 +231,12 @@ impl Control {
         &self,
         address: &AdminAddress,
         known_as: &BindAddress,
+        mode: Option<FileMode>,
     ) -> std::io::Result<AdminListener> {
         let given = self.shared.inherited.take(known_as, 1).transpose()?;
         match given.and_then(|mut sockets| sockets.pop()) {
             Some(socket) => AdminListener::inherit(address, socket),
-            None => AdminListener::bind(address),
+            None => AdminListener::bind(address, mode),
         }
     }
 
@@ -302,14 +307,7 @@ impl Control {
             }
         });
         let _ = tokio::time::timeout(Duration::from_secs(5), joined).await;
-        let paths = self.shared.snapshot();
-        for listener in &paths.listeners {
-            if let BindAddress::Unix(path) = &listener.address
-                && !self.shared.inherited.holds(&listener.address)
-            {
-                let _ = std::fs::remove_file(path);
-            }
-        }
+        self.shared.sockets.forget_all();
         tracing::info!("stopped");
     }
 }

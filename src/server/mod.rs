@@ -18,6 +18,7 @@ mod registered;
 mod reload;
 mod shared;
 mod signal;
+mod sockets;
 mod startup;
 pub mod task;
 mod worker;

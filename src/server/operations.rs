@@ -121,7 +121,7 @@ impl Operations for Api {
         let listeners = snapshot.listeners.iter().map(|listener| {
             json!({
                 "name": &*listener.name,
-                "address": listener.address.to_string(),
+                "address": self.shared.sockets.address(&listener.address).to_string(),
                 "http1": listener.http1,
                 "http2": listener.http2,
                 "connections": listener.open.load(std::sync::atomic::Ordering::Relaxed),

@@ -8,7 +8,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
-use super::{Registered, worker::Command};
+use super::{Registered, sockets::OpenSockets, worker::Command};
 use crate::{
     http::via::Pseudonym,
     listener::inherited::Inherited,
@@ -35,6 +35,8 @@ pub struct Shared {
     pub(super) access_log: ArcSwap<Option<AccessLog>>,
     /// Sockets that the process was given.
     pub(super) inherited: Inherited,
+    /// Sockets of its own that it listens on.
+    pub(super) sockets: OpenSockets,
     /// The latest exchanges, for the admin API.
     pub recent: Recent,
     /// One place per worker: how others reach it, and how busy it is.
@@ -69,6 +71,7 @@ impl Shared {
             metrics,
             access_log: ArcSwap::from_pointee(None),
             inherited,
+            sockets: OpenSockets::default(),
             recent: Recent::new(1000),
             workers,
             connections: Padded::default(),

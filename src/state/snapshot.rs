@@ -7,6 +7,7 @@ use crate::{
     filter::Chain,
     http::forwarded::TrustedProxies,
     http1::HeadLimits,
+    listener::bind::BindOptions,
     resilience::RetryPolicy,
     route::RouteTable,
     telemetry::access_log::AccessLogSettings,
@@ -81,6 +82,8 @@ pub struct Listener {
     pub index: u32,
     /// Where it listens.
     pub address: BindAddress,
+    /// What kind of socket it is.
+    pub socket: BindOptions,
     /// Whether HTTP/1.1 is spoken.
     pub http1: bool,
     /// Whether HTTP/2 is spoken.
@@ -112,6 +115,19 @@ pub enum BindAddress {
     Tcp(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
+}
+
+impl BindAddress {
+    /// Whether a socket at this address is in the way of one at the other.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(two)) => {
+                let any = one.ip().is_unspecified() || two.ip().is_unspecified();
+                one.port() == two.port() && (any || one.ip() == two.ip())
+            }
+            _ => self == other,
+        }
+    }
 }
 
 impl std::fmt::Display for BindAddress {

@@ -67,11 +67,11 @@ async fn a_unix_socket_is_private_and_a_stale_one_is_replaced() {
     let stream = UnixStream::connect(&path).await.unwrap();
     let answer = exchange(stream, "GET", "/status", "host: any.example\r\n", "").await;
     assert_eq!((answer.status, admin.address), (200, address.clone()));
-    let error = AdminListener::bind(&address).unwrap_err();
+    let error = AdminListener::bind(&address, None).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     let file = directory.path().join("file");
     std::fs::write(&file, "kept").unwrap();
-    assert!(AdminListener::bind(&AdminAddress::Unix(file.clone())).is_err());
+    assert!(AdminListener::bind(&AdminAddress::Unix(file.clone()), None).is_err());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
 }
 

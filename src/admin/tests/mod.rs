@@ -120,7 +120,7 @@ impl Admin {
     }
 
     fn start_at(address: &AdminAddress, token: Option<&str>, connections_max: usize) -> Self {
-        let listener = AdminListener::bind(address).unwrap();
+        let listener = AdminListener::bind(address, None).unwrap();
         let address = listener.address().clone();
         let settings = AdminSettings {
             token: token.map(str::to_owned),

@@ -1,6 +1,6 @@
 //! Checks on listeners: two at one address, settings that let nothing in.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use super::Check;
 use crate::config::diagnostic::Fault;
@@ -16,6 +16,10 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
     for (name, listener) in &config.listeners {
         check_one(check, name, listener);
+    }
+    if let Some(admin) = &config.admin {
+        let mode = admin.spans.has("mode").then(|| admin.spans.of("mode"));
+        check_kind(check, "admin", &admin.address, mode, None);
     }
     check_addresses(check);
     for (name, listener) in &config.listeners {
@@ -37,6 +41,11 @@ fn check_one(check: &mut Check<'_>, name: &Name, listener: &Listener) {
         let hint = "\"http/1.1\", \"h2\" or both";
         check.error(listener.spans.of("protocols"), message, hint);
     }
+    let spans = &listener.spans;
+    let written = |key: &str| spans.has(key).then(|| spans.of(key));
+    let mode = written("mode");
+    let ipv6_only = written("ipv6_only").filter(|_| listener.ipv6_only);
+    check_kind(check, &place, &listener.address, mode, ipv6_only);
     if let Some(proxies) = &listener.proxy_protocol {
         check_proxies(check, &format!("{place}.proxy_protocol"), proxies);
     }
@@ -101,6 +110,22 @@ fn check_addresses(check: &mut Check<'_>) {
         ));
     }
     bound.sort_by_key(|(_, _, span)| span.start);
+    if let Some(admin) = &config.admin {
+        let in_the_way = config.listeners.iter().find(|(_, listener)| {
+            takes_both(listener) && is_ipv4_of(&admin.address, &listener.address)
+        });
+        if let Some((name, listener)) = in_the_way {
+            let message = format!(
+                "[admin] listens at {}, and listener \"{name}\" takes IPv4 at that port",
+                admin.address
+            );
+            let hint = "another port, or ipv6_only = true in the listener";
+            let fault = Fault::error(admin.spans.of("address"), message, hint);
+            let taken = listener.spans.of("address");
+            let remark = format!("listener \"{name}\" listens here");
+            check.faults.push(fault.with_related(taken, remark));
+        }
+    }
     for (index, (owner, address, span)) in bound.iter().enumerate() {
         for (other, taken, taken_span) in &bound[..index] {
             if overlap(address, taken) {
@@ -114,7 +139,42 @@ fn check_addresses(check: &mut Check<'_>) {
     }
 }
 
-/// Tells whether both cannot be bound at once. An IPv6 wildcard takes no IPv4 traffic.
+/// Tells whether it takes clients of both families.
+fn takes_both(listener: &Listener) -> bool {
+    let is_any = |address: &SocketAddr| address.ip() == Ipv6Addr::UNSPECIFIED;
+    let is_any = matches!(&listener.address, BindAddress::Tcp(address) if is_any(address));
+    is_any && !listener.ipv6_only
+}
+
+fn is_ipv4_of(a: &BindAddress, b: &BindAddress) -> bool {
+    let (BindAddress::Tcp(a), BindAddress::Tcp(b)) = (a, b) else {
+        return false;
+    };
+    a.is_ipv4() && a.port() != 0 && a.port() == b.port()
+}
+
+/// Refuses what says nothing about a socket at such an address.
+fn check_kind(
+    check: &mut Check<'_>,
+    place: &str,
+    address: &BindAddress,
+    mode: Option<Span>,
+    ipv6_only: Option<Span>,
+) {
+    let unix = matches!(address, BindAddress::Unix(_));
+    if let Some(span) = mode.filter(|_| !unix) {
+        let message = format!("{place}.mode says nothing about {address}");
+        check.error(span, message, "only the file of a Unix socket has a mode");
+    }
+    let any = matches!(address, BindAddress::Tcp(it) if it.ip() == Ipv6Addr::UNSPECIFIED);
+    if let Some(span) = ipv6_only.filter(|_| !any) {
+        let message = format!("{place}.ipv6_only says nothing about {address}");
+        check.error(span, message, "only [::] can take both families");
+    }
+}
+
+/// Tells whether both cannot be bound at once. Beside an IPv4 address, the IPv6 wildcard
+/// leaves IPv4 to it.
 fn overlap(a: &BindAddress, b: &BindAddress) -> bool {
     let (BindAddress::Tcp(a), BindAddress::Tcp(b)) = (a, b) else {
         return a == b;

@@ -6,13 +6,17 @@ use ipnet::IpNet;
 
 use super::tls::ListenerTls;
 use crate::config::setting::{table, words};
-use crate::config::value::{BindAddress, ByteSize};
+use crate::config::value::{BindAddress, ByteSize, FileMode};
 
 table! {
     /// A socket that accepts traffic.
     pub struct Listener {
         /// What to bind: `"ip:port"` or `"unix:path"`. This is the listener's identity.
         pub address: BindAddress,
+        /// Whether `[::]` leaves IPv4 alone. Without this it takes clients of both families, apart from what listens at an IPv4 address and the same port. A change needs a restart.
+        pub ipv6_only: bool = false,
+        /// Who may connect to a Unix socket: the mode of its file, such as `"0660"`. Without this the umask decides.
+        pub mode: Option<FileMode> = None,
         /// Protocols spoken. Plain listeners speak `h2` to clients that start with it.
         pub protocols: Vec<Protocol> = vec![Protocol::Http1, Protocol::H2],
         /// Who must say in front of each connection whom it comes from, by the PROXY protocol. Off without this.

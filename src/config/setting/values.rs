@@ -11,8 +11,8 @@ use super::choice::print_choice;
 use super::{Choice, Form, Node, Reader, Setting, Shape, choice, read_choice};
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
-    BindAddress, ByteSize, EndpointAddress, FieldSource, HashKey, HostPattern, Mismatch, Name,
-    Pattern, Ratio, RetryOn, Secret, StatusSet, Template, ValueMatch, cidr, duration, header,
+    BindAddress, ByteSize, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, Mismatch,
+    Name, Pattern, Ratio, RetryOn, Secret, StatusSet, Template, ValueMatch, cidr, duration, header,
     secret, status,
 };
 
@@ -51,6 +51,7 @@ strings! {
     HashKey: "key to hash", "\"client_ip\"", HashKey::parse, ToString::to_string;
     FieldSource: "source of a field", "\"header:x-user\"", FieldSource::parse, ToString::to_string;
     Template: "template", "\"{client_ip}\"", Template::parse, ToString::to_string;
+    FileMode: "file mode", "\"0660\"", FileMode::parse, ToString::to_string;
     semver::Version: "version", "\"1.4.2\"", version, ToString::to_string;
     semver::VersionReq: "version requirement", "\"^2.1\"", version_req, ToString::to_string;
     Uri: "URL", "\"https://shop.example/\"", url, ToString::to_string;

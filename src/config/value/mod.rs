@@ -7,6 +7,7 @@
 pub mod address;
 pub mod cidr;
 pub mod duration;
+pub mod file_mode;
 pub mod header;
 pub mod host;
 pub mod name;
@@ -20,6 +21,7 @@ pub mod status;
 pub mod template;
 
 pub use address::{BindAddress, EndpointAddress};
+pub use file_mode::FileMode;
 pub use host::HostPattern;
 pub use name::Name;
 pub use pattern::{Pattern, ValueMatch};

@@ -56,6 +56,7 @@ impl Control {
         steps::adopt_pools(&new, &mut self.schedules);
         self.shared.swap(Arc::clone(&new));
         steps::listen(&self.shared, prepared.bound).await;
+        self.shared.sockets.follow_modes(&new);
         steps::tell(&self.shared, |_| Some(Command::Refresh)).await;
         let removed = steps::removed_listeners(&old, &new);
         let connections_closed = steps::connections_leaving(&old, &removed);

@@ -2,13 +2,12 @@
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
-use socket2::Socket;
 use tokio::time::Instant;
 
 use crate::{
     config::{self, Faults, Loaded, PastTime, Rules},
     listener::{
-        bind::{self, BindError},
+        bind::{self, BindError, Bound},
         inherited::Inherited,
     },
     server::{Registered, Shared},
@@ -32,8 +31,8 @@ pub(crate) enum ReloadError {
     AccessLog(String),
 }
 
-/// A listener with its sockets, one per worker.
-pub(super) type Bound = (Arc<Listener>, Vec<Socket>);
+/// A listener with its sockets.
+pub(super) type BoundListener = (Arc<Listener>, Bound);
 
 /// A configuration that is ready to be swapped in.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ pub(crate) struct Prepared {
     pub(crate) text: Arc<str>,
     pub(crate) hash: config::ContentHash,
     /// Sockets of listeners that were not there before, one per worker.
-    pub(crate) bound: Vec<Bound>,
+    pub(crate) bound: Vec<BoundListener>,
 }
 
 impl Prepared {
@@ -134,30 +133,34 @@ fn bind_new(
     last: Option<&Snapshot>,
     inherited: &Inherited,
     workers: usize,
-) -> Result<Vec<Bound>, (Arc<str>, BindError)> {
-    let known: HashSet<&BindAddress> = last
-        .map(|last| {
-            last.listeners
-                .iter()
-                .map(|listener| &listener.address)
-                .collect()
-        })
-        .unwrap_or_default();
+) -> Result<Vec<BoundListener>, (Arc<str>, BindError)> {
+    let last = last.iter().flat_map(|last| &last.listeners);
+    let known: HashSet<&BindAddress> = last.map(|listener| &listener.address).collect();
+    let mut ours: Vec<&BindAddress> = known.iter().copied().collect();
     let new = snapshot
         .listeners
         .iter()
         .filter(|it| !known.contains(&it.address));
     new.map(|listener| {
         let address = &listener.address;
-        let sockets = match inherited.take(address, workers) {
-            Some(taken) => taken.map_err(|source| BindError::Other {
-                address: address.clone(),
-                source,
-            }),
-            None => bind::bind(address, workers),
+        let bound = match inherited.take(address, workers) {
+            Some(taken) => match taken {
+                Ok(sockets) => Ok(Bound {
+                    sockets,
+                    address: address.clone(),
+                    // Who gave the socket keeps its file.
+                    file: None,
+                }),
+                Err(source) => Err(BindError::Other {
+                    address: address.clone(),
+                    source,
+                }),
+            },
+            None => bind::bind(address, listener.socket, &ours, workers),
         };
-        sockets
-            .map(|sockets| (Arc::clone(listener), sockets))
+        ours.push(address);
+        bound
+            .map(|bound| (Arc::clone(listener), bound))
             .map_err(|error| (Arc::clone(&listener.name), error))
     })
     .collect()

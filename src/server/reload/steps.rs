@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::prepared::{Bound, ReloadError};
+use super::prepared::{BoundListener, ReloadError};
 use crate::{
     config::{Config, Diff},
     server::{Shared, last_good, worker::Command},
@@ -102,10 +102,13 @@ pub(crate) async fn tell(shared: &Shared, command: impl Fn(usize) -> Option<Comm
 }
 
 /// Gives new sockets to the workers.
-pub(crate) async fn listen(shared: &Shared, bound: Vec<Bound>) {
-    for (listener, sockets) in bound {
-        tracing::info!(listener = %listener.name, address = %listener.address, "listening");
-        for (place, socket) in shared.workers.iter().zip(sockets) {
+pub(crate) async fn listen(shared: &Shared, bound: Vec<BoundListener>) {
+    for (listener, bound) in bound {
+        tracing::info!(listener = %listener.name, address = %bound.address, "listening");
+        shared
+            .sockets
+            .opened(&listener.address, bound.address, bound.file);
+        for (place, socket) in shared.workers.iter().zip(bound.sockets) {
             let command = Command::Listen(Arc::clone(&listener), socket);
             let _ = place.commands.send(command).await;
         }
@@ -116,6 +119,8 @@ pub(crate) async fn listen(shared: &Shared, bound: Vec<Bound>) {
 pub(crate) async fn unlisten(shared: &Shared, addresses: &[BindAddress]) {
     let mut closed = Vec::new();
     for address in addresses {
+        // The file goes first: nobody can then come to wait in a queue that closes.
+        shared.sockets.forget(address);
         for place in &shared.workers {
             let (done, answer) = oneshot::channel();
             let command = Command::Unlisten(address.clone(), done);
@@ -126,13 +131,6 @@ pub(crate) async fn unlisten(shared: &Shared, addresses: &[BindAddress]) {
     }
     for answer in closed {
         let _ = answer.await;
-    }
-    for address in addresses {
-        if let BindAddress::Unix(path) = address
-            && !shared.inherited.holds(address)
-        {
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 

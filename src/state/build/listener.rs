@@ -7,6 +7,7 @@ use crate::{
     config::{schema, value},
     http::forwarded::TrustedProxies,
     http1::HeadLimits,
+    listener::bind::BindOptions,
     state::{BindAddress, Listener, ListenerTimeouts, Registry, Underscores},
     tls::{ClientAuth, KeyPair, MinimumVersion, ServerSettings, ServerTls, Stamps, TlsFault},
 };
@@ -31,6 +32,10 @@ pub(super) fn build(
     Ok(Arc::new(Listener {
         name: Arc::clone(name),
         index,
+        socket: BindOptions {
+            ipv6_only: written.ipv6_only,
+            mode: written.mode,
+        },
         http1: speaks(schema::Protocol::Http1),
         http2: speaks(schema::Protocol::H2),
         proxy_protocol: written

@@ -1,6 +1,7 @@
 //! The real binary with its own configuration file, folder and ports.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -296,6 +297,29 @@ impl Proxy {
         // proc_pid_clear_refs(5): "5" resets the peak resident set size.
         let file = format!("/proc/{}/clear_refs", self.child.id());
         fs::write(file, "5").expect("the peak is reset");
+    }
+
+    /// The TCP ports that the process listens at.
+    pub(crate) fn listening_ports(&self) -> BTreeSet<u16> {
+        let folder = format!("/proc/{}", self.child.id());
+        let links = fs::read_dir(format!("{folder}/fd")).expect("the process is there");
+        let links = links.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        let inodes: BTreeSet<String> = links
+            .filter_map(|link| {
+                let link = link.to_str()?.strip_prefix("socket:[")?;
+                Some(link.strip_suffix(']')?.to_owned())
+            })
+            .collect();
+        let table = fs::read_to_string(format!("{folder}/net/tcp")).expect("the table of sockets");
+        let port = |line: &str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // proc_net_tcp: local address, state (0A: listening) and inode.
+            let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+            let is_ours = *state == "0A" && inodes.contains(*inode);
+            let (_, port) = local.split_once(':').filter(|_| is_ours)?;
+            u16::from_str_radix(port, 16).ok()
+        };
+        table.lines().filter_map(port).collect()
     }
 
     /// A line of `/proc/PID/status` that is in kB.

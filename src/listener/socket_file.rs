@@ -1,0 +1,176 @@
+//! The file of a unix socket: made with its mode, and removed only by who made it.
+//!
+//! The path is no proof: a successor may have put a socket of its own there meanwhile. The
+//! file is known by device and inode; a handle to it keeps the inode from being given to
+//! another file once this one is gone.
+
+use std::{
+    fs::{self, File, Metadata, Permissions},
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Mode, OFlags};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::bind::BindError;
+use crate::{config::value::FileMode, state::BindAddress};
+
+/// The file of a unix socket of this process. Dropped, it is removed, if it is still there.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    _handle: OwnedFd,
+}
+
+impl SocketFile {
+    /// Makes a socket that listens at `path`, where nothing may be.
+    ///
+    /// # Errors
+    /// What the system says; no file is left then.
+    pub fn listen(path: &Path, mode: Option<FileMode>, backlog: i32) -> io::Result<(Socket, Self)> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        if let Some(mode) = mode {
+            // The file is born with no more rights than the socket has: at no moment can
+            // anybody connect who may not.
+            let handle = File::from(OwnedFd::from(socket.try_clone()?));
+            handle.set_permissions(Permissions::from_mode(mode.bits()))?;
+        }
+        socket.bind(&SockAddr::unix(path)?)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = rustix::fs::open(path, flags, Mode::empty())?;
+        let made = File::from(handle.try_clone()?).metadata()?;
+        let file = Self {
+            path: path.to_owned(),
+            device: made.dev(),
+            inode: made.ino(),
+            _handle: handle,
+        };
+        if let Some(mode) = mode {
+            // The umask may have taken some away.
+            file.set_mode(mode)?;
+        }
+        socket.listen(backlog)?;
+        Ok((socket, file))
+    }
+
+    /// Sets who may connect.
+    ///
+    /// # Errors
+    /// What the system says, or that the file has been replaced.
+    pub fn set_mode(&self, mode: FileMode) -> io::Result<()> {
+        if !self.is_there() {
+            return Err(io::Error::other("the file has been replaced"));
+        }
+        fs::set_permissions(&self.path, Permissions::from_mode(mode.bits()))
+    }
+
+    fn is_there(&self) -> bool {
+        let is_same = |found: Metadata| found.dev() == self.device && found.ino() == self.inode;
+        fs::symlink_metadata(&self.path).is_ok_and(is_same)
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.is_there() {
+            // Who cannot remove it leaves a stale one, which the next start replaces.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Removes a socket file that nobody listens on any more.
+///
+/// # Errors
+/// That somebody does, that it cannot be told, or that it is another kind of file.
+pub fn clear(path: &Path) -> Result<(), BindError> {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !found.file_type().is_socket() {
+        return Err(BindError::NotASocket(path.to_owned()));
+    }
+    match connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            // If it cannot be removed, bind says why.
+            let _ = fs::remove_file(path);
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // A full queue is one that somebody has.
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(BindError::Unknown {
+            path: path.to_owned(),
+            source: error,
+        }),
+        Ok(()) | Err(_) => Err(BindError::InUse(BindAddress::Unix(path.to_owned()))),
+    }
+}
+
+fn connect(path: &Path) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_successors_file_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let (socket, ours) = SocketFile::listen(&path, None, 1).unwrap();
+        drop(socket);
+        clear(&path).unwrap();
+        let (_socket, theirs) = SocketFile::listen(&path, None, 1).unwrap();
+        drop(ours);
+        assert!(path.exists());
+        drop(theirs);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_mode_is_what_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        for wanted in ["0666", "0600", "0770"] {
+            let wanted = FileMode::parse(wanted).unwrap();
+            let (_socket, file) = SocketFile::listen(&path, Some(wanted), 1).unwrap();
+            assert_eq!(mode(&path), wanted.bits());
+            let other = FileMode::parse("0640").unwrap();
+            file.set_mode(other).unwrap();
+            assert_eq!(mode(&path), 0o640);
+        }
+    }
+
+    #[test]
+    fn only_a_socket_that_refuses_is_stale() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        // A socket of another kind cannot be asked: it may be in use.
+        let datagrams = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        assert!(matches!(clear(&path), Err(BindError::Unknown { .. })));
+        drop(datagrams);
+        fs::remove_file(&path).unwrap();
+        let live = UnixListener::bind(&path).unwrap();
+        assert!(matches!(clear(&path), Err(BindError::InUse(_))));
+        drop(live);
+        clear(&path).unwrap();
+        assert!(!path.exists());
+    }
+}
