@@ -89,6 +89,9 @@ pub struct ExplainRequest {
     /// or as a list of pairs.
     #[serde(default, deserialize_with = "pairs")]
     pub headers: Vec<(String, String)>,
+    /// Listener that it would come in by; none: the one that scheme and port say.
+    #[serde(default)]
+    pub listener: Option<String>,
     /// Address that the request would come from.
     #[serde(default)]
     pub source: Option<IpAddr>,

@@ -87,6 +87,9 @@ pub(super) struct DiffArgs {
     /// Compare with the running proxy, even where `--config` names a file to compare with.
     #[arg(long)]
     pub(super) live: bool,
+    /// End with 1 when something would change, as `diff` and `git diff --exit-code` do.
+    #[arg(long)]
+    pub(super) exit_code: bool,
     #[command(flatten)]
     pub(super) ask: AskArgs,
 }
@@ -103,6 +106,9 @@ pub(super) struct ExplainArgs {
     /// A header of the request; may be given several times.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// The listener that it would come in by; the one that scheme and port of the URL say unless given.
+    #[arg(long, value_name = "NAME")]
+    pub(super) listener: Option<String>,
     /// The address that the request would come from; 127.0.0.1 unless given.
     #[arg(long, value_name = "IP")]
     pub(super) source: Option<IpAddr>,
@@ -152,8 +158,8 @@ pub(super) struct WhyArgs {
 pub(super) struct AskArgs {
     /// Where the running proxy's admin API is, if not where the configuration says.
     ///
-    /// `IP:PORT` or `unix:PATH`. The token is taken from the environment variable
-    /// SLUICEGATE_TOKEN, else from the configuration.
+    /// `IP:PORT` or `unix:PATH`. The environment variable SLUICEGATE_ADMIN says the same. The
+    /// token is taken from SLUICEGATE_TOKEN, else from the configuration.
     #[arg(long, value_name = "ADDRESS", value_parser = admin_address)]
     pub(super) admin: Option<AdminAddress>,
     #[command(flatten)]

@@ -91,13 +91,26 @@ impl Client {
         let given = env::var("SLUICEGATE_TOKEN").ok();
         let given = given.filter(|token| !token.is_empty());
         let file = args.config();
-        if let Some(address) = &ask.admin {
+        let address = match &ask.admin {
+            Some(address) => Some(address.clone()),
+            None => from_environment()?,
+        };
+        if let Some(address) = address {
             // A token goes to a place that the file does not name only by the user's word.
             let written = || Peek::at(args.config.as_deref()?).ok()?.token();
             let token = given.or_else(written);
-            return Ok(Self::new(address.clone(), token));
+            return Ok(Self::new(address, token));
         }
-        let peek = Peek::at(file).map_err(|error| CommandError::unreadable(file, &error))?;
+        let peek = Peek::at(file).map_err(|error| match (&args.config, error.kind()) {
+            (None, io::ErrorKind::NotFound) => CommandError::Configuration {
+                file: file.to_owned(),
+                reason: "there is none in this folder, so the proxy is not found; name its file \
+                         with --config FILE, or its admin API with --admin ADDRESS or the \
+                         environment variable SLUICEGATE_ADMIN"
+                    .to_owned(),
+            },
+            _ => CommandError::unreadable(file, &error),
+        })?;
         let token = given.or_else(|| peek.token());
         Ok(Self::new(peek.address(file)?, token))
     }
@@ -244,6 +257,23 @@ impl Client {
             reason: reason.to_string(),
         }
     }
+}
+
+/// Where the environment says that the proxy is.
+fn from_environment() -> Result<Option<AdminAddress>, CommandError> {
+    let Some(text) = env::var("SLUICEGATE_ADMIN")
+        .ok()
+        .filter(|it| !it.is_empty())
+    else {
+        return Ok(None);
+    };
+    let address = text.parse().map_err(|_| {
+        CommandError::WrongUse(format!(
+            "SLUICEGATE_ADMIN is \"{text}\", which is not an address, such as 127.0.0.1:9901 or \
+             unix:admin.sock"
+        ))
+    })?;
+    Ok(Some(address))
 }
 
 impl Peek {

@@ -41,5 +41,9 @@ pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> 
             print::answer(&format!("from {other} to {file}:\n{difference}"))?;
         }
     }
-    Ok(Exit::Fine)
+    Ok(if asked.exit_code && !difference.is_empty() {
+        Exit::Failed
+    } else {
+        Exit::Fine
+    })
 }

@@ -19,7 +19,7 @@ use crate::{
     admin::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness},
     config::{self, Diff, Loaded, PastTime, Rules},
     http::Headers,
-    state::{self, Action, BuildError, Route, Snapshot, Source},
+    state::{self, Action, BuildError, HealthKnown, Route, Snapshot, Source},
     telemetry::metrics::names,
     upstream::{health::AdminState, pool::Pool},
 };
@@ -197,10 +197,11 @@ impl Operations for Api {
             method,
             url,
             headers,
+            listener: request.listener,
             source: request.source,
             certificate: request.client_certificate,
         };
-        let explained = state::explain(&self.shared.snapshot(), &asked);
+        let explained = state::explain(&self.shared.snapshot(), &asked, HealthKnown::Yes);
         explained.map(|explained| json!(explained))
     }
 

@@ -2,39 +2,21 @@
 //!
 //! The answer itself, which the command line and the admin API both give.
 
-use std::net::{IpAddr, Ipv4Addr};
-
-use ::http::{Method, Uri};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    http::{Headers, Known, authority::Authority},
     route::Explanation,
-    state::{self, Action, RequestView, Snapshot, decision},
-    tls::ClientCertificate,
+    state::{self, Action, ArrivalReason, Asked, Snapshot, decision},
 };
-
-/// A request to be explained, not sent.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    /// Its method.
-    pub method: Method,
-    /// Its URL, with scheme and host.
-    pub url: Uri,
-    /// Its headers.
-    pub headers: Headers,
-    /// The address that it would come from.
-    pub source: Option<IpAddr>,
-    /// The certificate that its client would show.
-    pub certificate: Option<ClientCertificate>,
-}
 
 /// Where a request would go.
 #[derive(Debug, Serialize)]
 pub struct Explained {
     /// The listener that it would come in by.
     pub listener: String,
+    /// Why by that one.
+    pub listener_by: ArrivalReason,
     /// The route that wins, if one does.
     pub route: Option<String>,
     /// What the route does with it.
@@ -47,51 +29,35 @@ pub struct Explained {
     pub routes: Explanation,
 }
 
+/// Whether a snapshot is one that runs, so that the health of its endpoints is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthKnown {
+    /// It runs.
+    Yes,
+    /// It was only compiled from a file: nobody has asked the endpoints.
+    No,
+}
+
 /// Explains a request, by the function that routes.
 ///
 /// # Errors
 /// Why the request would be refused before routing.
-pub fn explain(snapshot: &Snapshot, asked: &Asked) -> Result<Explained, String> {
-    // As in a request: the URL says the host, and where it has none, the header.
-    let host = match asked.url.authority() {
-        Some(authority) => Some(authority.as_str().as_bytes()),
-        None => asked.headers.get(Known::Host).map(|host| host.as_bytes()),
-    };
-    let authority = host
-        .map(Authority::parse)
-        .transpose()
-        .map_err(|rule| rule.sentence().to_owned())?;
-    let view = |listener| RequestView {
-        listener,
-        host: authority.as_ref().map_or("", |authority| authority.host()),
-        path: asked.url.path(),
-        query: asked.url.query(),
-        method: &asked.method,
-        headers: &asked.headers,
-        client: asked.source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        certificate: asked.certificate.as_ref(),
-    };
-    // A request without a port names no listener: the first that has a route for it.
-    let listeners = &snapshot.listeners;
-    let port = asked.url.port_u16();
-    let by_port = listeners.iter().find(|listener| match &listener.address {
-        state::BindAddress::Tcp(address) => Some(address.port()) == port,
-        state::BindAddress::Unix(_) => false,
-    });
-    let by_route = || {
-        listeners
-            .iter()
-            .find(|listener| state::route(snapshot, &view(listener.index)).is_ok())
-    };
-    let listener = by_port.or_else(by_route).or_else(|| listeners.first());
-    let listener = listener.ok_or("the configuration has no listener")?;
-    let view = view(listener.index);
+pub fn explain(
+    snapshot: &Snapshot,
+    asked: &Asked,
+    health: HealthKnown,
+) -> Result<Explained, String> {
+    let authority = asked.authority();
+    let authority = authority.map_err(|rule| rule.sentence().to_owned())?;
+    let arrival = asked.arrive(snapshot, authority.as_ref())?;
+    let view = asked.view(authority.as_ref(), arrival.listener);
     let routes =
         decision::explain(snapshot, &view).map_err(|failure| failure.sentence().to_owned())?;
     let decision = state::route(snapshot, &view).ok();
     let route = decision.map(|decision| &snapshot.routes[decision.route.0 as usize]);
     Ok(Explained {
-        listener: listener.name.to_string(),
+        listener: arrival.listener.name.to_string(),
+        listener_by: arrival.reason,
         route: route.map(|route| route.name.to_string()),
         action: route.map_or(Value::Null, |route| action(snapshot, &route.action)),
         policies: route.map_or(Value::Null, |route| {
@@ -107,7 +73,9 @@ pub fn explain(snapshot: &Snapshot, asked: &Asked) -> Result<Explained, String> 
                 "body_max": route.body_max,
             })
         }),
-        candidates: route.map_or_else(Vec::new, |route| candidates(snapshot, &route.action)),
+        candidates: route.map_or_else(Vec::new, |route| {
+            candidates(snapshot, &route.action, health)
+        }),
         routes,
     })
 }
@@ -120,7 +88,7 @@ fn action(snapshot: &Snapshot, action: &Action) -> Value {
     }
 }
 
-fn candidates(snapshot: &Snapshot, action: &Action) -> Vec<Value> {
+fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<Value> {
     let Action::Pool(index, view) = action else {
         return Vec::new();
     };
@@ -149,7 +117,10 @@ fn candidates(snapshot: &Snapshot, action: &Action) -> Vec<Value> {
                 "version": endpoint.version_label.as_deref(),
                 "zone": endpoint.zone.as_deref(),
                 "priority": endpoint.priority,
-                "health": picture.endpoint(place).map(|view| view.state.word()),
+                "health": match known {
+                    HealthKnown::Yes => picture.endpoint(place).map(|view| view.state.word()),
+                    HealthKnown::No => None,
+                },
                 "skipped": skipped,
             })
         })

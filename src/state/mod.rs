@@ -1,5 +1,6 @@
 //! The compiled snapshot, and the registry of what outlives it.
 
+mod arrival;
 mod build;
 mod decision;
 mod explain;
@@ -7,9 +8,10 @@ mod local;
 mod registry;
 mod snapshot;
 
+pub use arrival::{ArrivalReason, Asked};
 pub use build::{BuildError, Source, TestFailure, bind_address, build, run_tests};
 pub use decision::{Decision, RequestView, route};
-pub use explain::{Asked, Explained, explain};
+pub use explain::{Explained, HealthKnown, explain};
 pub use local::{LocalListener, LocalSnapshot};
 pub use registry::Registry;
 pub use snapshot::{

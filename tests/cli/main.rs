@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod arrival;
 mod live;
 mod minimal;
 #[path = "../behaviour/harness/port.rs"]
@@ -249,6 +250,53 @@ fn diff_compares_two_files_without_a_proxy() {
     let outcome = run(GOOD, &["diff", "proxy.toml", "--config", "proxy.toml"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.all());
     assert!(outcome.stdout.contains("no change"), "{}", outcome.stdout);
+}
+
+#[test]
+fn diff_tells_a_script_of_a_change_where_it_is_asked_to() {
+    let diff = ["diff", "other.toml", "--config", "proxy.toml"];
+    let asked = [&diff[..], &["--exit-code"]].concat();
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("proxy.toml"), GOOD).unwrap();
+    let code = |other: &str, arguments: &[&str]| {
+        fs::write(folder.path().join("other.toml"), other).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+        command.args(arguments).current_dir(folder.path());
+        command.output().unwrap().status.code()
+    };
+    let changed = GOOD.replace("127.0.0.1:9002", "127.0.0.1:9003");
+    assert_eq!(code(GOOD, &asked), Some(0));
+    assert_eq!(code(&changed, &diff), Some(0));
+    assert_eq!(code(&changed, &asked), Some(1));
+    assert_eq!(code("[routes", &asked), Some(3));
+}
+
+#[test]
+fn outside_the_folder_a_command_says_how_the_proxy_is_named() {
+    let folder = TempDir::new().unwrap();
+    let status = |admin: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+        command.arg("status").current_dir(folder.path());
+        if let Some(admin) = admin {
+            command.env("SLUICEGATE_ADMIN", admin);
+        }
+        Outcome::of(command.output().unwrap())
+    };
+    let outcome = status(None);
+    assert_eq!(outcome.code, Some(3));
+    for part in ["--admin", "SLUICEGATE_ADMIN", "--config"] {
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+    let outcome = status(Some("127.0.0.1:1"));
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.stderr.contains("127.0.0.1:1"), "{}", outcome.stderr);
+    let outcome = status(Some("nowhere"));
+    assert_eq!(outcome.code, Some(2));
+    assert!(
+        outcome.stderr.contains("SLUICEGATE_ADMIN"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
         exit_code::{CommandError, Exit},
         print,
     },
-    state::{self, Asked},
+    state::{self, Asked, HealthKnown},
     tls::ClientCertificate,
 };
 
@@ -26,7 +26,7 @@ pub(in crate::cli) fn explain(args: &Args, asked: &ExplainArgs) -> Result<Exit, 
         client.post("/explain", "application/json", body)?
     } else {
         let snapshot = check::compile(args.config())?;
-        let explained = state::explain(&snapshot, &request(asked)?);
+        let explained = state::explain(&snapshot, &request(asked)?, HealthKnown::No);
         json!(explained.map_err(CommandError::Refused)?)
     };
     match asked.ask.output.format {
@@ -41,6 +41,7 @@ fn request(asked: &ExplainArgs) -> Result<Asked, CommandError> {
         method: asked.method.clone(),
         url: asked.url.clone(),
         headers: asked.headers.iter().cloned().collect(),
+        listener: asked.listener.clone(),
         source: asked.source,
         certificate: certificate(asked)?,
     })
@@ -64,6 +65,7 @@ fn question(asked: &ExplainArgs) -> Result<Value, CommandError> {
         "method": asked.method.as_str(),
         "url": asked.url.to_string(),
         "headers": asked.headers.iter().map(header).collect::<Vec<_>>(),
+        "listener": asked.listener,
         "source": asked.source,
         "client_certificate": certificate(asked)?,
     }))

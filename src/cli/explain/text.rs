@@ -20,7 +20,12 @@ pub(super) fn text(told: &Value) -> String {
             for verdict in &won {
                 let _ = writeln!(out, "  {}", word(verdict, "reason"));
             }
-            let _ = writeln!(out, "  by listener \"{}\"", word(told, "listener"));
+            let _ = writeln!(
+                out,
+                "  by listener \"{}\"{}",
+                word(told, "listener"),
+                by(told)
+            );
             policies(&mut out, &told["policies"]);
         }
         None => match told.pointer("/routes/refused").and_then(Value::as_str) {
@@ -29,7 +34,8 @@ pub(super) fn text(told: &Value) -> String {
             }
             None => {
                 let listener = word(told, "listener");
-                let _ = writeln!(out, "no route takes it on listener \"{listener}\": 404");
+                let by = by(told);
+                let _ = writeln!(out, "no route takes it on listener \"{listener}\"{by}: 404");
             }
         },
     }
@@ -43,6 +49,16 @@ pub(super) fn text(told: &Value) -> String {
         out.push_str(&columns(&lost.iter().map(row).collect::<Vec<_>>()));
     }
     out
+}
+
+/// Why it is that listener, where the URL does not say so itself.
+fn by(told: &Value) -> &'static str {
+    match word(told, "listener_by") {
+        "port" => ", which has the port and another scheme",
+        "scheme" => ", which speaks the scheme; none has the port",
+        "first" => ", the first that takes it; --listener names another",
+        _ => "",
+    }
 }
 
 fn action(action: &Value) -> String {
@@ -96,7 +112,10 @@ fn candidates(out: &mut String, told: &Value) {
             let version = candidate.get("version").and_then(Value::as_str);
             vec![
                 word(candidate, "endpoint").to_owned().into(),
-                word(candidate, "health").to_owned().into(),
+                match candidate.get("health").and_then(Value::as_str) {
+                    Some(health) => health.to_owned().into(),
+                    None => "health not asked".into(),
+                },
                 format!("weight {}", candidate["weight"]).into(),
                 version.map_or("", |version| version).to_owned().into(),
                 skipped.map_or(Cow::Borrowed("may serve"), |why| {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Check;
 use crate::config::diagnostic::Fault;
 use crate::config::nearest::alternatives;
-use crate::config::schema::{Ejection, Health, Picker, Pool, PoolProtocol};
+use crate::config::schema::{Ejection, Health, Picker, Pool, PoolProtocol, ProbeKind};
 use crate::config::value::{BindAddress, EndpointAddress, Name};
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -17,6 +17,11 @@ pub(super) fn check(check: &mut Check<'_>) {
         check_picker(check, &place, pool);
         if let Some(health) = &pool.health {
             check_health(check, &format!("{place}.health"), health);
+            if matches!(health.probe, ProbeKind::Grpc(_)) && pool.protocol == PoolProtocol::Http1 {
+                let message = format!("{place}.health asks by gRPC, but the pool speaks http/1.1");
+                let hint = "gRPC needs protocol = \"h2\" in the pool; or ask with http or tcp";
+                check.error(health.spans.of("grpc"), message, hint);
+            }
         }
         if let Some(ejection) = &pool.ejection {
             check_ejection(check, &format!("{place}.ejection"), ejection);

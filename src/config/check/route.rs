@@ -6,15 +6,16 @@ use http::StatusCode;
 
 use super::{Check, certificate_match, header};
 use crate::config::diagnostic::Fault;
-use crate::config::schema::{Destination, PoolProtocol, Rewrite, Route};
+use crate::config::schema::{Destination, PathRule, PoolProtocol, Redirect, Rewrite, Route};
 use crate::config::setting::Setting as _;
-use crate::config::value::Name;
+use crate::config::value::{Name, Piece, Placeholder};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
     for (name, route) in &config.routes {
         let place = format!("routes.{name}");
         check_times(check, &place, route);
+        check_path(check, &place, route);
         check_destination(check, &place, route);
         check_grpc_web(check, name, route);
         header::check(check, name, route);
@@ -59,6 +60,25 @@ fn check_times(check: &mut Check<'_>, place: &str, route: &Route) {
     );
 }
 
+/// A `*` is a character of a path like any other, and seldom meant so.
+fn check_path(check: &mut Check<'_>, place: &str, route: &Route) {
+    let (key, path) = match &route.path {
+        Some(PathRule::Exact(path)) => ("path", &path.0),
+        Some(PathRule::Prefix(path)) => ("path_prefix", &path.0),
+        Some(PathRule::Regex(_)) | None => return,
+    };
+    let Some((before, _)) = path.split_once('*') else {
+        return;
+    };
+    let message = format!("{place}.{key} takes \"*\" as it is written, not as any text");
+    let folder = before.trim_end_matches('/');
+    let hint = match folder {
+        "" => "path_prefix = \"/\" matches every path".to_owned(),
+        folder => format!("path_prefix = \"{folder}\" matches it and everything below"),
+    };
+    check.warn(route.spans.of(key), message, hint);
+}
+
 fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
     match &route.destination {
         Destination::Pool(_) => {}
@@ -71,6 +91,7 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
                 let hint = "allowed: 301, 302, 303, 307, 308";
                 check.error(redirect.spans.of("status"), message, hint);
             }
+            check_group(check, place, redirect);
         }
         Destination::Respond(respond) => {
             let status = respond.status;
@@ -86,14 +107,44 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
     }
     let has_pool = matches!(route.destination, Destination::Pool(_));
     for key in ["version", "retry", "rewrite", "headers_request", "grpc_web"] {
-        if !has_pool && route.spans.has(key) {
+        let works = has_pool || (key == "rewrite" && redirects_to_path(route));
+        if !works && route.spans.has(key) {
             let message = format!("{place}.{key} has no effect");
-            check.warn(
-                route.spans.of(key),
-                message,
-                "this route sends nothing to a pool",
-            );
+            let hint = match (&route.destination, key) {
+                (Destination::Redirect(_), "rewrite") => {
+                    "this redirect uses neither {path} nor {query}"
+                }
+                _ => "this route sends nothing to a pool",
+            };
+            check.warn(route.spans.of(key), message, hint);
         }
+    }
+}
+
+/// Whether the path, as it is after a rewrite, is part of where a redirect leads.
+fn redirects_to_path(route: &Route) -> bool {
+    let Destination::Redirect(redirect) = &route.destination else {
+        return false;
+    };
+    let mut pieces = redirect.to.pieces().iter();
+    pieces.any(|piece| matches!(piece, Piece::Fill(Placeholder::Path | Placeholder::Query)))
+}
+
+/// `$1` means a group of an expression elsewhere; in a redirect it goes out as it is.
+fn check_group(check: &mut Check<'_>, place: &str, redirect: &Redirect) {
+    let is_group = |text: &str| {
+        let after = text.split('$').skip(1);
+        after
+            .clone()
+            .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            || after.clone().any(|rest| rest.starts_with('{'))
+    };
+    let mut pieces = redirect.to.pieces().iter();
+    let written = pieces.any(|piece| matches!(piece, Piece::Text(text) if is_group(text)));
+    if written {
+        let message = format!("{place}.redirect.to has a \"$\" that goes out as it is written");
+        let hint = "rewrite = { path_regex = { match = …, to = … } } and {path} here do it";
+        check.warn(redirect.spans.of("to"), message, hint);
     }
 }
 
@@ -172,8 +223,10 @@ fn conditions(route: &Route) -> String {
         items.join(",")
     };
     let path = match &route.path {
+        // A slash at the end of a prefix changes nothing.
+        Some(PathRule::Prefix(path)) => format!("prefix {}", path.0.trim_end_matches('/')),
         Some(rule) => format!("{rule:?}"),
-        None => "any".to_owned(),
+        None => "prefix ".to_owned(),
     };
     [
         route.priority.to_string(),

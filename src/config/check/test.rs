@@ -6,6 +6,11 @@ use crate::config::schema::Expectation;
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
     for (name, test) in &config.tests {
+        if let Some(listener) = &test.request.listener {
+            check.refer("listeners", listener, &config.listeners, |wanted| {
+                format!("test \"{name}\" comes in by listener \"{wanted}\", which is not defined")
+            });
+        }
         let expect = &test.expect;
         if let Some(route) = &expect.route {
             check.refer("routes", route, &config.routes, |wanted| {

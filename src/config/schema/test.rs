@@ -1,5 +1,7 @@
 //! `[tests.NAME]`: a request, and what must become of it.
 
+use std::net::IpAddr;
+
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use crate::config::setting::{Spanned, table};
@@ -20,10 +22,14 @@ table! {
     pub struct TestRequest {
         /// Its method.
         pub method: Method = Method::GET,
-        /// Its URL, with scheme and host.
+        /// Its URL, with scheme and host. Scheme and port say which listener it comes in by.
         pub url: Uri,
         /// Its headers.
         pub headers: Vec<(HeaderName, HeaderValue)> = Vec::new(),
+        /// The listener that it comes in by, where scheme and port do not say it.
+        pub listener: Option<Spanned<Name>> = None,
+        /// The address that it comes from; 127.0.0.1 unless given.
+        pub source: Option<IpAddr> = None,
         /// The certificate that its client shows; without it none.
         pub client_certificate: Option<TestCertificate> = None,
     }

@@ -5,7 +5,7 @@ use toml::de::DeTable;
 
 use super::{KeyDoc, Node, Reader, Setting, Span, Spans};
 use crate::config::diagnostic::Fault;
-use crate::config::nearest::alternatives;
+use crate::config::nearest::{alternatives, nearest};
 
 /// A table with a fixed set of keys; written by `table!`.
 pub trait Table: Sized {
@@ -145,11 +145,20 @@ impl<'a, 'r> TableReader<'a, 'r> {
             }
             let span = key.span().into();
             let place = self.reader.table_place();
+            let known = names.iter().chain(later).copied();
             self.reader.fault(if later.contains(&written) {
                 Fault::error(
                     span,
                     format!("\"{written}\" in {place} is not in this version yet"),
                     "a later version will have it; leave it out for now",
+                )
+            } else if let Some(meant) = nearest(written, known).filter(|it| later.contains(it)) {
+                Fault::error(
+                    span,
+                    format!("unknown key \"{written}\" in {place}"),
+                    format!(
+                        "it is \"{meant}\", which a later version will have; leave it out for now"
+                    ),
                 )
             } else {
                 Fault::error(

@@ -1,5 +1,6 @@
 //! How the single values of `value/` stand in the file: mostly as strings.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ macro_rules! strings {
 strings! {
     Duration: "duration", "\"5s\"", duration::parse, duration::text;
     Name: "name", "\"app\"", Name::parse, ToString::to_string;
+    IpAddr: "IP address", "\"203.0.113.9\"", ip, ToString::to_string;
     IpNet: "block of addresses", "\"10.0.0.0/8\"", cidr::parse, ToString::to_string;
     HostPattern: "host", "\"shop.example\"", HostPattern::parse, ToString::to_string;
     HeaderName: "header name", "\"x-user\"", header::name, ToString::to_string;
@@ -71,6 +73,13 @@ fn version_req(text: &str) -> Result<semver::VersionReq, Mismatch> {
     text.parse().map_err(|error: semver::Error| {
         let message = format!("\"{text}\" is not a version requirement: {error}");
         Mismatch::new(message, "such as \"^2.1\", \"1.4.2\" or \">=1, <3\"")
+    })
+}
+
+fn ip(text: &str) -> Result<IpAddr, Mismatch> {
+    text.parse().map_err(|_| {
+        let message = format!("\"{text}\" is not an IP address");
+        Mismatch::new(message, "such as \"203.0.113.9\" or \"2001:db8::1\"")
     })
 }
 

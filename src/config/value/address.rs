@@ -28,16 +28,27 @@ impl BindAddress {
         if let Ok(address) = text.parse() {
             return Ok(Self::Tcp(address));
         }
-        let why = if text.parse::<std::net::IpAddr>().is_ok() {
+        let named = text.rsplit_once(':').filter(|(host, _)| is_host_name(host));
+        let why = if text.parse::<Ipv6Addr>().is_ok() {
+            ": an IPv6 address needs brackets and a port"
+        } else if text.parse::<std::net::IpAddr>().is_ok() {
             ": it has no port"
         } else if text.starts_with(':') {
             ": it has no address before the port"
+        } else if text.contains("://") {
+            ": it must be an address, not a URL"
+        } else if named.is_some() {
+            ": a name is looked up only for endpoints; write the IP address"
         } else {
             ""
         };
+        let such_as = match named {
+            Some(("localhost", port)) => format!("\"127.0.0.1:{port}\" for this machine alone"),
+            _ => "such as \"0.0.0.0:8080\", \"[::]:8080\" or \"unix:proxy.sock\"".to_owned(),
+        };
         Err(Mismatch::new(
             format!("\"{text}\" is not an address to listen at{why}"),
-            "such as \"0.0.0.0:8080\", \"[::]:8080\" or \"unix:proxy.sock\"",
+            such_as,
         ))
     }
 

@@ -1,17 +1,13 @@
 //! `[tests.NAME]`: what must hold of the routing, asked of the snapshot itself.
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::fmt;
 
 use ::http::Uri;
 
 use crate::{
     config::schema::{RouteTest, TestRequest},
-    exchange::Failure,
-    http::{Headers, Value, authority::Authority},
-    state::{self, Action, RequestView, Snapshot},
+    http::Value,
+    state::{Action, Asked, Snapshot},
     tls::ClientCertificate,
 };
 
@@ -45,13 +41,11 @@ pub fn run(snapshot: &Snapshot) -> Vec<TestFailure> {
 }
 
 fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
-    let request = &test.request;
-    let headers = request.headers.iter().cloned().collect();
-    let found = find(snapshot, request, &headers);
     let expect = &test.expect;
-    let route = match found {
+    let route = match asked(&test.request).decide(snapshot) {
         Ok(decision) => &snapshot.routes[decision.route.0 as usize],
-        Err(failure) => {
+        Err(None) => return Err("the configuration has no listener".to_owned()),
+        Err(Some(failure)) => {
             return match expect.status {
                 Some(status) if status == failure.status() && expect.route.is_none() => Ok(()),
                 _ => Err(format!("{failure} ({})", failure.status().as_u16())),
@@ -153,17 +147,8 @@ fn location(redirect: &crate::filter::Redirect, url: &Uri) -> String {
     pieces.collect()
 }
 
-/// Where a request goes that arrives at the listener its URL's port belongs to, else at the
-/// first listener on which a route takes it.
-///
-/// # Errors
-/// The failure that the request would end with.
-fn find(
-    snapshot: &Snapshot,
-    request: &TestRequest,
-    headers: &Headers,
-) -> Result<state::Decision, Failure> {
-    let url = &request.url;
+/// The request of a test, as `explain` would be asked about it.
+fn asked(request: &TestRequest) -> Asked {
     let certificate = request.client_certificate.as_ref();
     let certificate = certificate.map(|written| ClientCertificate {
         subject: written.subject.as_str().into(),
@@ -176,27 +161,12 @@ fn find(
         email: written.email.clone(),
         ip: written.ip.clone(),
     });
-    let authority = match url.authority() {
-        Some(authority) => Some(Authority::parse(authority.as_str().as_bytes())?),
-        None => None,
-    };
-    let mut last = Err(Failure::RouteNotFound);
-    for listener in &snapshot.listeners {
-        let view = RequestView {
-            listener: listener.index,
-            host: authority.as_ref().map_or("", |authority| authority.host()),
-            path: url.path(),
-            query: url.query(),
-            method: &request.method,
-            headers,
-            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            certificate: certificate.as_ref(),
-        };
-        let found = state::route(snapshot, &view);
-        if found.is_ok() {
-            return found;
-        }
-        last = found;
+    Asked {
+        method: request.method.clone(),
+        url: request.url.clone(),
+        headers: request.headers.iter().cloned().collect(),
+        listener: request.listener.as_ref().map(|name| name.to_string()),
+        source: request.source,
+        certificate,
     }
-    last
 }

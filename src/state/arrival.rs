@@ -1,0 +1,164 @@
+//! Requests that are only asked about, by `explain` and by tests, and the listener that
+//! each would come in by.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ::http::{Method, Uri};
+
+use super::{BindAddress, Listener, RequestView, Snapshot, decision};
+use crate::{
+    exchange::{BadRequest, Failure},
+    http::{Headers, Known, authority::Authority},
+    tls::ClientCertificate,
+};
+
+/// A request to be explained, not sent.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its method.
+    pub method: Method,
+    /// Its URL, with scheme and host.
+    pub url: Uri,
+    /// Its headers.
+    pub headers: Headers,
+    /// The listener that it comes in by; none: the one that the URL's scheme and port say.
+    pub listener: Option<String>,
+    /// The address that it would come from.
+    pub source: Option<IpAddr>,
+    /// The certificate that its client would show.
+    pub certificate: Option<ClientCertificate>,
+}
+
+/// Why a request comes in by a listener and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArrivalReason {
+    /// It was named.
+    Named,
+    /// Scheme and port are its own, or no other listener is there.
+    Fits,
+    /// Its port is the URL's, which has another scheme.
+    Port,
+    /// It speaks the URL's scheme; no listener has the port.
+    Scheme,
+    /// The URL says neither scheme nor port, or no listener has either.
+    First,
+}
+
+/// Where a request would come in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) listener: &'a Listener,
+    pub(super) reason: ArrivalReason,
+}
+
+impl Asked {
+    /// The host that it is for: the URL's, and where that has none, the header's.
+    ///
+    /// # Errors
+    /// The rule that the host breaks.
+    pub(super) fn authority(&self) -> Result<Option<Authority>, BadRequest> {
+        let host = match self.url.authority() {
+            Some(authority) => Some(authority.as_str().as_bytes()),
+            None => self.headers.get(Known::Host).map(|host| host.as_bytes()),
+        };
+        host.map(Authority::parse).transpose()
+    }
+
+    /// The request as routing sees it at this listener.
+    pub(super) fn view<'a>(
+        &'a self,
+        authority: Option<&'a Authority>,
+        listener: &Listener,
+    ) -> RequestView<'a> {
+        RequestView {
+            listener: listener.index,
+            host: authority.map_or("", Authority::host),
+            path: self.url.path(),
+            query: self.url.query(),
+            method: &self.method,
+            headers: &self.headers,
+            client: self.source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            certificate: self.certificate.as_ref(),
+        }
+    }
+
+    /// Finds the listener: the named one, else the one that fits port and scheme best. A
+    /// port that is written counts most, then the scheme, then the scheme's own port; of
+    /// equals the first that has a route for the request, since a port may be mapped by
+    /// whatever stands in front.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn arrive<'a>(
+        &self,
+        snapshot: &'a Snapshot,
+        authority: Option<&Authority>,
+    ) -> Result<Arrival<'a>, String> {
+        let listeners = &snapshot.listeners;
+        if let Some(name) = &self.listener {
+            let named = listeners.iter().find(|listener| *listener.name == **name);
+            let listener = named.ok_or_else(|| format!("there is no listener \"{name}\""))?;
+            let reason = ArrivalReason::Named;
+            return Ok(Arrival { listener, reason });
+        }
+        let fits: Vec<Fit> = listeners.iter().map(|it| self.fit(it)).collect();
+        let best = fits.iter().max();
+        let best = *best.ok_or("the configuration has no listener")?;
+        let mut equals = listeners.iter().zip(&fits).filter(|(_, fit)| **fit == best);
+        let first = equals.clone().next();
+        let taken = equals.find(|(listener, _)| {
+            decision::route(snapshot, &self.view(authority, listener)).is_ok()
+        });
+        let (listener, _) = taken.or(first).ok_or("the configuration has no listener")?;
+        let reason = match best {
+            _ if listeners.len() == 1 => ArrivalReason::Fits,
+            Fit {
+                scheme: true,
+                port,
+                own_port,
+            } if port || own_port => ArrivalReason::Fits,
+            Fit { port: true, .. } => ArrivalReason::Port,
+            Fit { scheme: true, .. } => ArrivalReason::Scheme,
+            Fit { .. } => ArrivalReason::First,
+        };
+        Ok(Arrival { listener, reason })
+    }
+
+    /// Where it would go, by the function that routes.
+    ///
+    /// # Errors
+    /// The failure that it would end with; or, where no listener is found, none.
+    pub(super) fn decide(&self, snapshot: &Snapshot) -> Result<super::Decision, Option<Failure>> {
+        let authority = self.authority().map_err(|rule| Some(rule.into()))?;
+        let authority = authority.as_ref();
+        let arrival = self.arrive(snapshot, authority).map_err(|_| None)?;
+        let view = self.view(authority, arrival.listener);
+        decision::route(snapshot, &view).map_err(Some)
+    }
+
+    fn fit(&self, listener: &Listener) -> Fit {
+        let bound = match &listener.address {
+            BindAddress::Tcp(address) => Some(address.port()),
+            BindAddress::Unix(_) => None,
+        };
+        let secure = self.url.scheme_str().map(|scheme| scheme == "https");
+        Fit {
+            port: self.url.port_u16().is_some_and(|port| bound == Some(port)),
+            scheme: secure == Some(listener.tls.is_some()),
+            own_port: self.url.port().is_none()
+                && secure.is_some_and(|secure| bound == Some(if secure { 443 } else { 80 })),
+        }
+    }
+}
+
+/// How well a listener fits a URL; the first field that differs decides.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Fit {
+    /// It has the port that is written.
+    port: bool,
+    /// It speaks the scheme.
+    scheme: bool,
+    /// It has the scheme's own port, where none is written.
+    own_port: bool,
+}
