@@ -1,6 +1,6 @@
 //! `run`: the proxy itself.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::{
     exit_code::{CommandError, Exit},
@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     config::schema::{self, Log},
-    server::Server,
-    telemetry::log::{self, LogFormat},
+    server::{Server, StartError},
+    telemetry::log::{self, LogControl, LogFormat},
 };
 
 /// Runs the proxy until it is told to stop.
@@ -29,15 +29,33 @@ pub(super) fn run(config: &Path) -> Result<Exit, CommandError> {
             return Ok(Exit::Failed);
         }
     };
-    match Server::new(config).with_log(control).run() {
-        Ok(()) => Ok(Exit::Fine),
+    control.tell_panics();
+    let exit = match Server::new(config).with_log(control.clone()).run() {
+        Ok(()) => Exit::Fine,
         Err(error) => {
-            tracing::error!("the proxy does not start\n{error}");
-            Ok(if error.is_configuration() {
+            tell(&error, &control);
+            if error.is_configuration() {
                 Exit::InvalidConfiguration
             } else {
                 Exit::Failed
-            })
+            }
         }
+    };
+    control.settle(LAST_LINES);
+    Ok(exit)
+}
+
+/// Says why it does not start: with the lines of the file for a reader at a terminal.
+fn tell(error: &StartError, log: &LogControl) {
+    if log.is_terminal() {
+        tracing::error!("the proxy does not start\n{error}");
+        return;
+    }
+    tracing::error!("the proxy does not start");
+    for line in error.lines() {
+        tracing::error!("{line}");
     }
 }
+
+/// How long the end of the process waits for the last lines of the log to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);

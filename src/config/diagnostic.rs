@@ -147,6 +147,28 @@ impl Faults {
         text
     }
 
+    /// Gives each fault in one line, as a log has it: place, message, hint.
+    pub fn lines(&self) -> Vec<String> {
+        let list = self.list.iter().take(RENDERED_MAX);
+        let mut lines: Vec<String> = list.map(|fault| self.line(fault)).collect();
+        if let Some(more) = self.list.len().checked_sub(RENDERED_MAX + 1) {
+            lines.push(format!("... and {} more", more + 1));
+        }
+        lines
+    }
+
+    fn line(&self, fault: &Fault) -> String {
+        let mut line = self.file.display().to_string();
+        if let Some((row, column)) = self.position(fault) {
+            line.push_str(&format!(":{row}:{column}"));
+        }
+        line.push_str(&format!(": {}: {}", severity_word(fault), fault.message));
+        if !fault.hint.is_empty() {
+            line.push_str(&format!(" ({})", fault.hint));
+        }
+        line
+    }
+
     fn render_one(&self, renderer: &Renderer, fault: &Fault) -> String {
         let level = match fault.severity {
             Severity::Error => Level::ERROR,
@@ -280,6 +302,16 @@ mod tests {
         let expected = "error: no such pool\n --> proxy.toml:2:8\n  |\n\
                         2 | pool = \"cart\"\n  |        ^^^^^^ defined: \"card\"";
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_log_has_each_fault_in_one_line() {
+        let text = "[routes.a]\npool = \"cart\"\n";
+        let fault = Fault::error(Span::new(18, 24), "no such pool", "defined: \"card\"");
+        let expected = "proxy.toml:2:8: error: no such pool (defined: \"card\")";
+        assert_eq!(one(text, fault).lines(), [expected]);
+        let whole = one(text, Fault::of_file("it cannot be read")).lines();
+        assert_eq!(whole, ["proxy.toml: error: it cannot be read"]);
     }
 
     #[test]

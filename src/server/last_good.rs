@@ -36,7 +36,10 @@ pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
     match config::parse(text, path, rules) {
         Ok(loaded) => Some(loaded),
         Err(faults) => {
-            tracing::error!(file = %kept.display(), "the last good configuration has faults\n{faults}");
+            tracing::error!(file = %kept.display(), "the last good configuration has faults");
+            for line in faults.lines() {
+                tracing::error!("{line}");
+            }
             None
         }
     }

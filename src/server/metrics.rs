@@ -8,7 +8,10 @@ use std::{
 
 use super::task;
 use crate::{
-    telemetry::metrics::{ControlMetrics, SharedCounter, SharedGauge, names},
+    telemetry::{
+        log,
+        metrics::{ControlMetrics, SharedCounter, SharedGauge, names},
+    },
     upstream::{
         health::{EndpointState, Transition},
         pool::Pool,
@@ -24,6 +27,8 @@ pub(super) struct ControlGauges {
     tasks: SharedGauge,
     panics: SharedCounter,
     panics_seen: u64,
+    log_lines_dropped: SharedCounter,
+    log_lines_dropped_seen: u64,
     reloads: HashMap<&'static str, SharedCounter>,
     /// By pool.
     healthy: HashMap<Arc<str>, Shown>,
@@ -47,6 +52,8 @@ impl ControlGauges {
             tasks: registry.gauge(&names::TASKS, []),
             panics: registry.counter(&names::PANICS_TOTAL, []),
             panics_seen: 0,
+            log_lines_dropped: registry.counter(&names::LOG_LINES_DROPPED_TOTAL, []),
+            log_lines_dropped_seen: 0,
             reloads: reloads
                 .map(|result| {
                     (
@@ -119,5 +126,9 @@ impl ControlGauges {
         let panics = task::PANICS.load(Ordering::Relaxed);
         self.panics.add(panics - self.panics_seen);
         self.panics_seen = panics;
+        let dropped = log::LINES_DROPPED.load(Ordering::Relaxed);
+        self.log_lines_dropped
+            .add(dropped - self.log_lines_dropped_seen);
+        self.log_lines_dropped_seen = dropped;
     }
 }

@@ -79,6 +79,18 @@ impl From<ReloadError> for StartError {
 }
 
 impl StartError {
+    /// The error for a log: one line for each fault.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Configuration(faults) => faults.lines(),
+            Self::Build(_)
+            | Self::Bind(..)
+            | Self::Admin(_)
+            | Self::AccessLog(_)
+            | Self::System(_) => self.to_string().lines().map(str::to_owned).collect(),
+        }
+    }
+
     /// Whether the configuration is at fault.
     pub fn is_configuration(&self) -> bool {
         match self {
@@ -204,8 +216,11 @@ impl Server {
         };
         tracing::error!(
             file = %self.path.display(),
-            "the configuration has faults; starting with the last good one\n{faults}"
+            "the configuration has faults; starting with the last good one"
         );
+        for line in faults.lines() {
+            tracing::error!("{line}");
+        }
         let reason = format!(
             "started with the last good configuration: {} has {} faults",
             self.path.display(),

@@ -3,11 +3,7 @@
 //! Nothing of a request has been written before its end: a failure here is one of
 //! connecting, and the request may go elsewhere.
 
-use std::{
-    io,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::io;
 
 use tokio::time::Instant;
 
@@ -60,16 +56,14 @@ fn failure_of(error: &io::Error) -> Failure {
     }
 }
 
-/// Says why in the log, which the word of the failure cannot: at most every few seconds,
-/// since a wrong certificate fails every request.
+/// Says why in the log, which the word of the failure cannot: at most every few seconds for
+/// each endpoint and cause, since a wrong certificate fails every request.
 fn tell(pool: &Pool, address: &Address, error: &io::Error) {
-    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
-    let now = Instant::now();
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if told.is_none_or(|last| now >= last + TELL_AGAIN) {
-        *told = Some(now);
-        tracing::warn!(pool = %pool.name, endpoint = %address, %error, "TLS with an endpoint failed");
+    let kind = (address.to_string(), failure_of(error));
+    if let Some(passed_over) = pool.shared.tls_told.due(kind, Instant::now()) {
+        tracing::warn!(
+            pool = %pool.name, endpoint = %address, %error, passed_over,
+            "TLS with an endpoint failed"
+        );
     }
 }
-
-const TELL_AGAIN: Duration = Duration::from_secs(5);

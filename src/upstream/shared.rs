@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::health::PoolHealthState;
-use crate::resilience::RetryBudget;
+use crate::{exchange::Failure, resilience::RetryBudget, telemetry::log::LogLimit};
 
 /// The live state of a pool.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct PoolShared {
     pub queued: Padded,
     /// Told when something that a limit counts was given back.
     pub freed: Notify,
+    /// When the log last told of TLS with an endpoint that failed, by endpoint and cause.
+    pub tls_told: LogLimit<(String, Failure)>,
     endpoints: Mutex<HashMap<Arc<str>, Arc<EndpointShared>>>,
 }
 
@@ -84,6 +86,7 @@ impl PoolShared {
             requests: Padded::default(),
             queued: Padded::default(),
             freed: Notify::new(),
+            tls_told: LogLimit::default(),
             endpoints: Mutex::default(),
         }
     }

@@ -41,6 +41,7 @@ mod large_bodies;
 mod limits;
 mod metrics;
 mod ocsp;
+mod process;
 mod proxy_protocol;
 mod reload;
 mod retries;

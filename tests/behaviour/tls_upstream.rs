@@ -125,10 +125,47 @@ async fn an_endpoint_with_the_wrong_certificate_gets_nothing() {
         let reply = proxy.request("POST", "/", "", b"secret").await;
         reply.assert_failure(502, "tls_certificate_error");
         assert!(app.seen().is_empty(), "{who}");
-        let log = proxy.log();
-        assert!(log.contains("invalid peer certificate"), "{who}: {log}");
+        proxy.log_says("invalid peer certificate").await;
         proxy.finish().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_pool_s_tls_faults_are_told_however_noisy_another_is() {
+    let authority = Authority::new("test authority");
+    let issued = authority.issue("app", &["other.internal"]);
+    let app = echo().await;
+    let noisy = Tunnel::from_tls(app.address(), issued.server(&[])).await;
+    let rare = Tunnel::from_tls(app.address(), issued.server(&[])).await;
+    let text = r#"
+[listeners.web]
+address = "$web"
+[routes.noisy]
+pool = "noisy"
+[routes.rare]
+path = "/rare"
+pool = "rare"
+[pools.noisy]
+endpoints = ["$noisy"]
+tls = { ca = "ca.pem" }
+ejection = false
+[pools.rare]
+endpoints = ["$rare"]
+tls = { ca = "ca.pem" }
+ejection = false
+"#;
+    let settings = Settings::new(text)
+        .address("noisy", noisy.address())
+        .address("rare", rare.address());
+    authority.write(settings.folder(), "ca.pem");
+    let proxy = settings.start().await;
+    for target in ["/", "/", "/", "/rare"] {
+        let reply = proxy.get(target).await;
+        reply.assert_failure(502, "tls_certificate_error");
+    }
+    proxy.log_says("pool=rare").await;
+    assert_eq!(proxy.log().matches("pool=noisy").count(), 1);
+    proxy.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,7 @@ impl Control {
         let old = self.shared.snapshot();
         if loaded.config == *old.config && self.board.degraded().is_none() {
             let report = report("unchanged", old.generation);
-            tracing::info!("the configuration is what it was");
+            tracing::info!("configuration unchanged");
             return Ok(report);
         }
         let prepared = Prepared::next(loaded, &self.shared, &mut self.registry)?;
@@ -72,8 +72,11 @@ impl Control {
         tracing::info!(
             generation = new.generation,
             connections_closed,
-            "configuration reloaded\n{diff}"
+            "configuration reloaded"
         );
+        for line in diff.to_string().lines().take(CHANGES_LOGGED_MAX) {
+            tracing::info!("changed: {line}");
+        }
         if diff.needs_restart() {
             tracing::warn!("some of these changes take effect after a restart only");
         }
@@ -98,8 +101,11 @@ impl Control {
         let generation = self.shared.generation();
         tracing::error!(
             generation,
-            "the reload was refused; the old configuration stays\n{error}"
+            "the reload was refused; the old configuration stays"
         );
+        for line in error.lines() {
+            tracing::error!("{line}");
+        }
         let mut report = report("failed", generation);
         if let ReloadError::Configuration(faults) = error {
             report.faults = serde_json::to_value(faults).ok();
@@ -135,6 +141,9 @@ impl Control {
         }
     }
 }
+
+/// Changes of a reload that the log has one by one; the report has all.
+const CHANGES_LOGGED_MAX: usize = 200;
 
 fn report(result: &'static str, generation: u64) -> ReloadReport {
     let now = SystemTime::now().max(UNIX_EPOCH);

@@ -31,6 +31,18 @@ pub(crate) enum ReloadError {
     AccessLog(String),
 }
 
+impl ReloadError {
+    /// The error for a log: one line for each fault.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Configuration(faults) => faults.lines(),
+            Self::Build(_) | Self::Bind(..) | Self::AccessLog(_) => {
+                self.to_string().lines().map(str::to_owned).collect()
+            }
+        }
+    }
+}
+
 /// A listener with its sockets.
 pub(super) type BoundListener = (Arc<Listener>, Bound);
 
@@ -167,10 +179,7 @@ fn bind_new(
 }
 
 fn log_warnings(loaded: &Loaded) {
-    if !loaded.warnings.is_empty() {
-        tracing::warn!(
-            "the configuration works, but perhaps not as meant\n{}",
-            loaded.warnings
-        );
+    for line in loaded.warnings.lines() {
+        tracing::warn!("{line}");
     }
 }

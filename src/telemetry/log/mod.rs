@@ -1,14 +1,28 @@
 //! The log of the process itself: set-up of `tracing`, with a level that can be changed.
 //!
-//! Written to standard error, so that an access log on standard output stays clean.
+//! Written to standard error, so that an access log on standard output stays clean, by a
+//! thread of its own: no line waits for whoever reads them, see [`writer`]. Panics are told
+//! the same way.
 
-use std::io::{self, IsTerminal};
+mod limit;
+mod writer;
+
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::{self, IsTerminal},
+    panic::PanicHookInfo,
+    time::Duration,
+};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Registry, fmt, reload};
+
+pub use limit::LogLimit;
+pub use writer::LINES_DROPPED;
+use writer::{Layout, Queue};
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,10 +34,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Changes the level while the process runs.
+/// Changes the level while the process runs, and sees to the last lines at its end.
 #[derive(Clone, Debug)]
 pub struct LogControl {
     filter: reload::Handle<EnvFilter, Registry>,
+    queue: Queue,
+    is_terminal: bool,
 }
 
 /// Why the log could not be set up or changed.
@@ -37,6 +53,9 @@ pub enum LogError {
     /// A log was set up before.
     #[error("the log is set up already")]
     SetUpTwice(#[from] TryInitError),
+    /// The system gives no thread to write it.
+    #[error("the log has no thread: {0}")]
+    Thread(io::Error),
     /// The log is gone, since the process ends.
     #[error("the log is closed")]
     Closed(#[from] reload::Error),
@@ -46,14 +65,20 @@ pub enum LogError {
 /// `target=level` pairs.
 ///
 /// # Errors
-/// When the level is not known, or a log was set up before.
+/// When the level is not known, a log was set up before, or the system gives no thread.
 pub fn init(level: &str, format: LogFormat) -> Result<LogControl, LogError> {
     let (filter, handle) = reload::Layer::new(parse(level)?);
     let registry = tracing_subscriber::registry().with(filter);
+    let is_terminal = io::stderr().is_terminal();
+    let layout = match format {
+        LogFormat::Text if is_terminal => Layout::Terminal,
+        LogFormat::Text | LogFormat::Json => Layout::Lines,
+    };
+    let queue = Queue::start(io::stderr(), layout).map_err(LogError::Thread)?;
     // Colours are for a terminal; in a file they would be noise.
     let layer = fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
+        .with_writer(queue.clone())
+        .with_ansi(is_terminal);
     match format {
         LogFormat::Text => registry.with(layer.with_target(false)).try_init()?,
         LogFormat::Json => {
@@ -61,7 +86,23 @@ pub fn init(level: &str, format: LogFormat) -> Result<LogControl, LogError> {
             registry.with(layer.with_span_list(false)).try_init()?;
         }
     }
-    Ok(LogControl { filter: handle })
+    Ok(LogControl {
+        filter: handle,
+        queue,
+        is_terminal,
+    })
+}
+
+/// Puts a panic into the log: the standard hook would wait for whoever reads standard error.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let place = place.unwrap_or_default();
+    let why = panic.payload_as_str().unwrap_or("of unknown kind");
+    let backtrace = Backtrace::capture();
+    match backtrace.status() {
+        BacktraceStatus::Captured => tracing::error!(place, %backtrace, "panic: {why}"),
+        _ => tracing::error!(place, "panic: {why}"),
+    }
 }
 
 impl LogControl {
@@ -72,6 +113,27 @@ impl LogControl {
     pub fn set_level(&self, level: &str) -> Result<(), LogError> {
         let filter = parse(level)?;
         Ok(self.filter.reload(filter)?)
+    }
+
+    /// Tells panics in the log from now on.
+    pub fn tell_panics(&self) {
+        let queue = self.queue.clone();
+        std::panic::set_hook(Box::new(move |panic| {
+            tell_panic(panic);
+            // It may be the last that this process does.
+            queue.settle(PANIC_PATIENCE);
+        }));
+    }
+
+    /// Whether the log is read on a terminal, where an event may have several lines.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// Waits until the lines so far are written; false when that takes longer than `patience`.
+    /// Blocks the thread: for the end of the process.
+    pub fn settle(&self, patience: Duration) -> bool {
+        self.queue.settle(patience)
     }
 }
 
@@ -89,6 +151,9 @@ fn parse(level: &str) -> Result<EnvFilter, LogError> {
         .parse(level)
         .map_err(|_| unknown())
 }
+
+/// How long a thread that panics waits for its line to be written.
+const PANIC_PATIENCE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {

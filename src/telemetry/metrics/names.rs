@@ -221,6 +221,13 @@ pub static ACCESS_LOG_LINES_DROPPED_TOTAL: CounterDesc<0> = CounterDesc::new(
     [],
 );
 
+/// Lines of the log that were not written.
+pub static LOG_LINES_DROPPED_TOTAL: CounterDesc<0> = CounterDesc::new(
+    "sluicegate_log_lines_dropped_total",
+    "Lines of the log lost because whoever reads standard error was behind, or it failed.",
+    [],
+);
+
 /// Tasks of the process that run.
 pub static TASKS: GaugeDesc<0> =
     GaugeDesc::new("sluicegate_tasks", "Named tasks that are running.", []);

@@ -121,31 +121,43 @@ impl PoolHealthView {
         }
     }
 
-    /// Publishes a picture unless it says what the last one said; true when it was news.
-    pub(super) fn publish(&self, picture: Picture) -> bool {
+    /// Publishes a picture unless it says what the last one said; what then is news.
+    pub(super) fn publish(&self, picture: Picture) -> Option<News> {
         let last = self.picture.load();
         if last.agrees_with(&picture) {
-            return false;
+            return None;
         }
-        log_panic(&self.pool, &last, &picture);
+        let news = News {
+            eligible: picture.eligible.len(),
+            panic: (last.panic != picture.panic).then_some(picture.panic),
+        };
         let serial = picture.serial;
         self.picture.store(Arc::new(picture));
         self.serial.store(serial, Release);
-        true
+        Some(news)
     }
 }
 
-/// Says when a pool begins or ceases to ignore health.
-fn log_panic(pool: &PoolHealthState, last: &Picture, next: &Picture) {
-    let pool = pool.pool();
-    let eligible = next.eligible.len();
-    match (last.panic, next.panic) {
-        (false, true) => {
-            tracing::warn!(%pool, eligible, "too few endpoints are healthy: health is ignored");
+/// What a new picture says that the last one did not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct News {
+    eligible: usize,
+    /// Health is ignored from now on, or counts again.
+    panic: Option<bool>,
+}
+
+impl News {
+    /// Says when a pool begins or ceases to ignore health. Not to be called under a lock.
+    pub(super) fn log(self, pool: &str) {
+        let eligible = self.eligible;
+        match self.panic {
+            Some(true) => {
+                tracing::warn!(%pool, eligible, "too few endpoints are healthy: health is ignored");
+            }
+            Some(false) => {
+                tracing::info!(%pool, eligible, "enough endpoints are healthy: health counts again");
+            }
+            None => {}
         }
-        (true, false) => {
-            tracing::info!(%pool, eligible, "enough endpoints are healthy: health counts again");
-        }
-        (true, true) | (false, false) => {}
     }
 }

@@ -30,6 +30,7 @@ pub(crate) struct Settings {
     names: Names,
     environment: Vec<(String, String)>,
     socket: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
     folder: TempDir,
 }
 
@@ -56,6 +57,7 @@ impl Settings {
             names: Names::default(),
             environment: Vec::new(),
             socket: None,
+            stderr: None,
             folder: tempfile::tempdir().expect("a folder for the proxy"),
         }
     }
@@ -89,6 +91,12 @@ impl Settings {
         self
     }
 
+    /// Gives the proxy this standard error.
+    pub(crate) fn stderr(mut self, stderr: impl Into<OwnedFd>) -> Self {
+        self.stderr = Some(stderr.into());
+        self
+    }
+
     /// Starts the proxy and waits until `/ready` says yes.
     pub(crate) async fn start(self) -> Proxy {
         let mut proxy = self.launch();
@@ -101,7 +109,8 @@ impl Settings {
         let text = self.names.expand(&complete(&self.text));
         let path = self.folder.path().join(CONFIG);
         fs::write(&path, text).expect("the configuration is written");
-        let child = spawn(&path, self.folder.path(), &self.environment, self.socket);
+        let command = command(&path, self.folder.path(), &self.environment, self.socket);
+        let child = spawn(command, self.stderr);
         Proxy {
             child,
             names: self.names,
@@ -226,6 +235,14 @@ impl Proxy {
         fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default()
     }
 
+    /// Waits until this is in the log.
+    pub(crate) async fn log_says(&self, what: &str) {
+        eventually(format!("the log says {what}"), || async {
+            self.log().contains(what).then_some(())
+        })
+        .await;
+    }
+
     /// The folder of the configuration file.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -345,7 +362,7 @@ impl Proxy {
     /// Starts the binary again in the same folder, and waits until it answers.
     pub(crate) async fn start_again(&mut self) {
         let folder = self.folder.path().to_owned();
-        self.child = spawn(&folder.join(CONFIG), &folder, &[], None);
+        self.child = spawn(command(&folder.join(CONFIG), &folder, &[], None), None);
         self.admin_says("/live").await;
     }
 
@@ -448,12 +465,12 @@ impl Names {
     }
 }
 
-fn spawn(
+fn command(
     config: &PathBuf,
     folder: &Path,
     environment: &[(String, String)],
     socket: Option<OwnedFd>,
-) -> Child {
+) -> Command {
     let log = File::create(folder.join(LOG)).expect("a log file");
     let (mut command, stdin) = match socket {
         None => (Command::new(BINARY), Stdio::null()),
@@ -473,9 +490,15 @@ fn spawn(
         .current_dir(folder)
         .stdin(stdin)
         .stdout(log.try_clone().expect("a second handle"))
-        .stderr(log)
-        .spawn()
-        .expect("the binary starts")
+        .stderr(log);
+    command
+}
+
+fn spawn(mut command: Command, stderr: Option<OwnedFd>) -> Child {
+    if let Some(stderr) = stderr {
+        command.stderr(stderr);
+    }
+    command.spawn().expect("the binary starts")
 }
 
 fn complete(text: &str) -> String {

@@ -1,0 +1,227 @@
+//! From every thread to standard error, without waiting.
+//!
+//! One event is one line, handed over to a thread of its own through a bounded queue. A
+//! pipe that nobody reads, or a disk that hangs, fills the queue; from then on lines are
+//! dropped and counted, and the first line that is written again says how many.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Lines of the log that were lost, in the whole process.
+pub static LINES_DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Where lines are handed over. A clone is another handle to the same queue.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    messages: SyncSender<Message>,
+    /// Bytes that wait to be written.
+    waiting: Arc<AtomicUsize>,
+    layout: Layout,
+}
+
+/// Where the lines are going to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// On a terminal: an event may have several lines.
+    Terminal,
+    /// In a file, a pipe or a journal: each event is one line.
+    Lines,
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(Vec<u8>),
+    Settle(SyncSender<()>),
+}
+
+/// The line of one event.
+pub(super) struct Line<'a>(&'a Queue);
+
+impl Queue {
+    /// Starts the thread that writes to `output`.
+    pub(super) fn start<W>(output: W, layout: Layout) -> io::Result<Self>
+    where
+        W: Write + Send + 'static,
+    {
+        let (messages, received) = sync_channel(QUEUE_LINES);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let taken = Arc::clone(&waiting);
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || write(output, &received, &taken))?;
+        Ok(Self {
+            messages,
+            waiting,
+            layout,
+        })
+    }
+
+    /// Waits until all that was handed over before is written; false when that takes longer
+    /// than `patience`. Blocks the thread: for the end of the process.
+    pub(super) fn settle(&self, patience: Duration) -> bool {
+        let (settled, wait) = sync_channel(1);
+        let end = Instant::now() + patience;
+        let mut message = Message::Settle(settled);
+        while let Err(refused) = self.messages.try_send(message) {
+            let (TrySendError::Full(back) | TrySendError::Disconnected(back)) = refused;
+            message = back;
+            if Instant::now() >= end {
+                return false;
+            }
+            thread::park_timeout(FULL_PAUSE);
+        }
+        wait.recv_timeout(end.saturating_duration_since(Instant::now()))
+            .is_ok()
+    }
+
+    fn hand_over(&self, text: &[u8]) {
+        let line = self.layout.line(text);
+        let length = line.len();
+        // Exact to the lines that other threads hand over at the same moment.
+        let before = self.waiting.fetch_add(length, Ordering::Relaxed);
+        let fits = before + length <= QUEUE_BYTES;
+        if !fits || self.messages.try_send(Message::Line(line)).is_err() {
+            self.waiting.fetch_sub(length, Ordering::Relaxed);
+            LINES_DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Layout {
+    /// The bytes to write for an event, with its line end.
+    fn line(self, text: &[u8]) -> Vec<u8> {
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let (text, cut) = match text.get(..LINE_BYTES_MAX) {
+            Some(start) if text.len() > LINE_BYTES_MAX => (start, " ...".as_bytes()),
+            _ => (text, &b""[..]),
+        };
+        let mut line = Vec::with_capacity(text.len() + cut.len() + 1);
+        match self {
+            Self::Terminal => line.extend_from_slice(text),
+            Self::Lines => {
+                for byte in text {
+                    match byte {
+                        b'\n' => line.extend_from_slice(b"\\n"),
+                        b'\r' => line.extend_from_slice(b"\\r"),
+                        byte => line.push(*byte),
+                    }
+                }
+            }
+        }
+        line.extend_from_slice(cut);
+        line.push(b'\n');
+        line
+    }
+}
+
+impl<'a> MakeWriter<'a> for Queue {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line(self)
+    }
+}
+
+impl Write for Line<'_> {
+    /// Takes a whole event: the formatter writes each with one call.
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.hand_over(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write<W: Write>(mut output: W, messages: &Receiver<Message>, waiting: &AtomicUsize) {
+    let mut told = LINES_DROPPED.load(Ordering::Relaxed);
+    for message in messages {
+        match message {
+            Message::Line(line) => {
+                waiting.fetch_sub(line.len(), Ordering::Relaxed);
+                if !put(&mut output, &line) {
+                    LINES_DROPPED.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            // Nobody waits any more: no fault.
+            Message::Settle(settled) => drop(settled.try_send(())),
+        }
+        let dropped = LINES_DROPPED.load(Ordering::Relaxed);
+        if dropped > told && waiting.load(Ordering::Relaxed) == 0 {
+            let lines = dropped - told;
+            told = dropped;
+            tracing::warn!(lines, "the log could not be written, lines are lost");
+        }
+    }
+}
+
+/// Writes all of it, also where another program made the output non-blocking.
+fn put<W: Write>(output: &mut W, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        match output.write(bytes) {
+            Ok(0) => return false,
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => thread::park_timeout(FULL_PAUSE),
+                _ => return false,
+            },
+        }
+    }
+    output.flush().is_ok()
+}
+
+/// Lines that wait to be written at most.
+const QUEUE_LINES: usize = 1024;
+/// Bytes that wait to be written at most.
+const QUEUE_BYTES: usize = 1 << 20;
+/// Longest event; of a longer one the start is kept.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Before the next try at a non-blocking output that is full.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_except_on_a_terminal() {
+        let event = b"the reload was refused\nerror: no such pool\r\n";
+        let line = Layout::Lines.line(event);
+        assert_eq!(line, b"the reload was refused\\nerror: no such pool\\r\n");
+        assert_eq!(Layout::Terminal.line(event), event);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_keeps_its_start() {
+        let line = Layout::Lines.line(&[b'a'; LINE_BYTES_MAX + 9]);
+        assert_eq!(line.len(), LINE_BYTES_MAX + 5);
+        assert!(line.ends_with(b"a ...\n"));
+    }
+
+    #[test]
+    fn lines_that_find_no_room_are_counted_and_nobody_waits() {
+        let (reader, pipe) = io::pipe().unwrap();
+        let queue = Queue::start(pipe, Layout::Lines).unwrap();
+        let before = LINES_DROPPED.load(Ordering::Relaxed);
+        for _ in 0..QUEUE_LINES * 4 {
+            queue.hand_over(&[b'a'; 1024]);
+        }
+        assert!(LINES_DROPPED.load(Ordering::Relaxed) > before);
+        assert!(queue.waiting.load(Ordering::Relaxed) <= QUEUE_BYTES);
+        assert!(!queue.settle(Duration::from_millis(1)));
+        drop(reader);
+    }
+}
