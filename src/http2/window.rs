@@ -56,6 +56,11 @@ impl ReceiveWindow {
         }
     }
 
+    /// Whether the sender may send anything.
+    pub fn has_room(self) -> bool {
+        self.left > 0
+    }
+
     /// So many bytes have come.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //!
 //! The wheel is owned by its thread, so nothing here is shared or locked.
 
+mod stall;
 mod wheel;
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 
 use tokio::time::Instant;
 
+pub use stall::Stall;
 use wheel::{EntryKey, Wheel};
 
 /// Reads the clock, and remembers it for [`recent`].
@@ -194,6 +196,37 @@ mod tests {
             let again = start + Duration::from_secs(20);
             poll_fn(|cx| timeout.poll_at(cx, again)).await;
             assert!(start.elapsed() >= Duration::from_secs(20));
+        });
+    }
+
+    #[test]
+    fn what_moves_or_waits_for_its_turn_is_not_late_and_what_stands_still_is() {
+        run(async {
+            let patience = Duration::from_secs(1);
+            let mut stall = Stall::new();
+            let start = Instant::now();
+            // Moves for three seconds, has no turn for three more, then stands still.
+            let look = || match start.elapsed().as_secs() {
+                0..3 => u64::try_from(start.elapsed().as_millis()).ok(),
+                3..6 => None,
+                _ => Some(7),
+            };
+            poll_fn(|cx| stall.poll(cx, patience, look)).await;
+            let took = start.elapsed();
+            assert!(took >= Duration::from_millis(6900), "{took:?}");
+            assert!(took <= Duration::from_millis(7600), "{took:?}");
+        });
+    }
+
+    #[test]
+    fn what_never_moves_is_late_after_its_time_and_a_quarter() {
+        run(async {
+            let start = Instant::now();
+            let mut stall = Stall::new();
+            poll_fn(|cx| stall.poll(cx, Duration::from_secs(4), || Some(1))).await;
+            let took = start.elapsed();
+            assert!(took >= Duration::from_secs(4), "{took:?}");
+            assert!(took <= Duration::from_millis(5100), "{took:?}");
         });
     }
 

@@ -12,6 +12,7 @@ mod access_log;
 mod activation;
 mod admin;
 mod balancing;
+mod blame;
 mod bodies;
 mod broken_answers;
 mod browser;

@@ -74,7 +74,7 @@ table! {
         pub idle: Duration = Duration::from_secs(75),
         /// How long a connection is used: then it takes no more requests and closes after those under way. Each connection lives up to a tenth shorter or longer. 0: no bound.
         pub lifetime: Duration = Duration::ZERO,
-        /// Without a byte of a request body coming in or of a response going out.
+        /// Without a byte of a request body coming in, then 408; or of a response going out. A gRPC call may pause for as long as its route's `timeouts.idle`.
         pub body_idle: Duration = Duration::from_secs(30),
     }
 }

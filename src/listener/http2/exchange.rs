@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     exchange::{Body, Failure, Request, Response},
-    http::Known,
+    http::{Known, grpc},
     http2::request::{Protocol, RequestHead},
     memory,
     proxy::{self, Outgoing},
@@ -64,7 +64,9 @@ impl Exchange {
         } else {
             let mut arriving = self.stream.arriving.borrow_mut();
             arriving.expects_continue = head.headers.contains(Known::Expect);
-            Body::Http2Request(Http2RequestBody::new(&self.shared, &self.stream))
+            self.stream.is_streaming.set(grpc::is_grpc(&head.headers));
+            let idle = self.shared.connection.known_listener().timeouts.body_idle;
+            Body::Http2Request(Http2RequestBody::new(&self.shared, &self.stream, idle))
         };
         let mut request = memory::boxed(|| Request {
             method: head.method,
@@ -124,6 +126,7 @@ impl Exchange {
             }
             session.send_head(&self.stream, status, &headers, length, end);
         }
+        self.stream.is_streaming.set(true);
         // Its memory is for the next head; a body may take long.
         drop(headers);
         let sent = if end {

@@ -31,6 +31,9 @@ pub(super) struct Stream {
     pub(super) remote_ended: Cell<bool>,
     /// So have we.
     pub(super) local_ended: Cell<bool>,
+    /// Messages both ways for as long as both sides like: a gRPC call, or a request that is
+    /// answered already. Only silence in both directions ends it.
+    pub(super) is_streaming: Cell<bool>,
     /// It waits for room in the connection.
     pub(super) waiting: Cell<bool>,
     over: Cell<Option<Over>>,
@@ -73,6 +76,7 @@ impl Stream {
             window: Cell::new(window),
             remote_ended: Cell::new(false),
             local_ended: Cell::new(false),
+            is_streaming: Cell::new(false),
             waiting: Cell::new(false),
             over: Cell::new(None),
             waker: RefCell::new(None),

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use crate::{
     exchange::{Body, Failure},
     http::Headers,
-    timer::{self, Timeout},
+    timer::{Stall, Timeout},
 };
 
 /// What a connection to an endpoint is wanted for.
@@ -92,13 +92,25 @@ pub struct SendFailure {
     pub upload: Upload,
 }
 
+/// How far a request has gone out.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    /// What is left of it is with the kernel.
+    sent: bool,
+    /// A number that grows until then.
+    moved: u64,
+    /// The client has not sent the next piece of its body.
+    awaited: bool,
+}
+
 /// Follows an attempt against its [`Patience`].
 #[derive(Debug)]
 struct Clock {
     patience: Patience,
     timeout: Timeout,
-    /// While a request body is on its way: how much of it had moved, and when.
-    moving: Option<(u64, Instant)>,
+    /// While a request body is on its way: how much of it had moved.
+    moving: Option<u64>,
+    stall: Stall,
 }
 
 impl Clock {
@@ -106,30 +118,36 @@ impl Clock {
         Self {
             patience,
             timeout: Timeout::new(),
-            moving: (!upload.is_ended()).then(|| (0, timer::recent())),
+            moving: (!upload.is_ended()).then_some(0),
+            stall: Stall::new(),
         }
     }
 
-    /// Is ready when the attempt has taken too long. `sent`: what is left of the request is
-    /// with the kernel; `moved`: a number that grows while it is not.
-    fn poll(&mut self, cx: &mut Context<'_>, sent: bool, moved: u64) -> Poll<Failure> {
-        if let Some((before, since)) = &mut self.moving {
-            let now = Instant::now();
-            if moved != *before {
-                (*before, *since) = (moved, now);
-            }
-            if !sent {
-                ready!(self.timeout.poll_at(cx, *since + self.patience.idle));
-                return Poll::Ready(Failure::WriteTimeout);
-            }
-            self.moving = None;
-            self.patience.deadline = self.patience.deadline.max(now + self.patience.attempt);
-        }
-        ready!(self.timeout.poll_at(cx, self.patience.deadline));
-        Poll::Ready(if sent {
-            Failure::ResponseTimeout
+    /// Is ready when the attempt has taken too long: by whose fault, the failure says.
+    fn poll(&mut self, cx: &mut Context<'_>, progress: Progress) -> Poll<Failure> {
+        let late = if progress.awaited {
+            Failure::SlowBody
         } else {
             Failure::WriteTimeout
+        };
+        if let Some(before) = &mut self.moving {
+            if progress.moved != *before {
+                *before = progress.moved;
+                self.stall.moved();
+            }
+            if !progress.sent {
+                let stood = self.stall.poll(cx, self.patience.idle, || Some(0));
+                return stood.map(|()| late);
+            }
+            self.moving = None;
+            let again = Instant::now() + self.patience.attempt;
+            self.patience.deadline = self.patience.deadline.max(again);
+        }
+        ready!(self.timeout.poll_at(cx, self.patience.deadline));
+        Poll::Ready(if progress.sent {
+            Failure::ResponseTimeout
+        } else {
+            late
         })
     }
 }

@@ -56,6 +56,8 @@ struct Source {
     ended: bool,
     failure: Option<Failure>,
     moved: u64,
+    /// The client has not sent the next piece.
+    awaited: bool,
 }
 
 impl Upload {
@@ -74,6 +76,7 @@ impl Upload {
                 ended: false,
                 failure: None,
                 moved: 0,
+                awaited: false,
             }))
         };
         Self { framing, state }
@@ -136,6 +139,11 @@ impl Upload {
         self.source().map_or(0, |source| source.moved)
     }
 
+    /// Whether the client was asked for its next piece and has not sent it.
+    pub fn is_awaited(&self) -> bool {
+        self.source().is_some_and(|source| source.awaited)
+    }
+
     /// Takes the next piece; none at the end.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
         match &mut self.state {
@@ -168,7 +176,9 @@ impl Source {
         if self.ended {
             return Poll::Ready(None);
         }
-        let piece = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.awaited = polled.is_pending();
+        let piece = match ready!(polled) {
             None => {
                 self.ended = true;
                 return Poll::Ready(None);

@@ -18,7 +18,8 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::{
-    Clock, Inbound, Outbound, Patience, Piece, SendFailure, Tunnel, Upload, tunnel::Counted,
+    Clock, Inbound, Outbound, Patience, Piece, Progress, SendFailure, Tunnel, Upload,
+    tunnel::Counted,
 };
 use crate::{
     exchange::{BadRequest, Body, Failure},
@@ -59,9 +60,13 @@ impl Http1Connection {
                 return head;
             }
             let io = call.connection.io().borrow();
-            let sent = call.sender.done && (io.is_flushed() || io.awaits_burst());
-            let moved = call.sender.upload.moved() + io.written();
-            clock.poll(cx, sent, moved).map(Err)
+            let upload = &call.sender.upload;
+            let progress = Progress {
+                sent: call.sender.done && (io.is_flushed() || io.awaits_burst()),
+                moved: upload.moved() + io.written(),
+                awaited: upload.is_awaited(),
+            };
+            clock.poll(cx, progress).map(Err)
         })
         .await;
         match head {

@@ -181,8 +181,8 @@ impl Http2Connection {
         let sent = poll_fn(|cx| match sending.as_mut().poll(cx) {
             Poll::Ready(sent) => Poll::Ready(Ok(sent)),
             Poll::Pending => {
-                let (sent, moved) = shared.progress(cx);
-                clock.poll(cx, sent, moved).map(Err)
+                let progress = shared.progress(cx);
+                clock.poll(cx, progress).map(Err)
             }
         })
         .await;

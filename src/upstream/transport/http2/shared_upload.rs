@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::super::{Piece, SendFailure, Upload};
+use super::super::{Piece, Progress, SendFailure, Upload};
 use crate::{exchange::Failure, http1::Framing, wake};
 
 /// An upload that hyper reads from and that a failed attempt takes back.
@@ -49,13 +49,16 @@ impl SharedUpload {
         if ended { upload.take() } else { None }
     }
 
-    /// Whether all of it has been taken, and a number that grows until then.
-    pub(super) fn progress(&self, cx: &Context<'_>) -> (bool, u64) {
+    /// How far it has been taken.
+    pub(super) fn progress(&self, cx: &Context<'_>) -> Progress {
         let upload = self.0.upload.borrow();
-        let progress = upload
-            .as_ref()
-            .map_or((true, 0), |upload| (upload.is_ended(), upload.moved()));
-        if !progress.0 {
+        let upload = upload.as_ref();
+        let progress = Progress {
+            sent: upload.is_none_or(Upload::is_ended),
+            moved: upload.map_or(0, Upload::moved),
+            awaited: upload.is_some_and(Upload::is_awaited),
+        };
+        if !progress.sent {
             wake::remember(&mut self.0.waiting.borrow_mut(), cx);
         }
         progress

@@ -1,0 +1,4 @@
+//! Each side answers for what it did: a client's stall is never the endpoint's fault, and who
+//! moves, however slowly, has not stalled.
+
+mod silent_uploads;
