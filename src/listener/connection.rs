@@ -57,6 +57,8 @@ pub struct Connection {
     hop: RefCell<Hop>,
     listener: RefCell<LocalListener>,
     generation: Cell<u64>,
+    /// That of the first exchange since it last carried none.
+    held_generation: Cell<u64>,
     /// How its own life differs from the configured one: 0 is the shortest.
     luck: u64,
     closing: Cell<bool>,
@@ -104,6 +106,7 @@ impl Connection {
             hop: RefCell::new(Hop::new(peer.ip(), scheme_of(&listener))),
             listener: RefCell::new(listener),
             generation: Cell::new(0),
+            held_generation: Cell::new(0),
             luck: worker.draw(),
             closing: Cell::new(false),
             cut: Cell::new(false),
@@ -111,6 +114,24 @@ impl Connection {
             last_call: Notify::new(),
             waker: RefCell::new(None),
             task: RefCell::new(None),
+        }
+    }
+
+    /// An exchange begins on it under this generation of the configuration.
+    pub fn exchange_begins(&self, generation: u64) {
+        let in_flight = self.in_flight.get();
+        if in_flight == 0 {
+            self.held_generation.set(generation);
+        }
+        self.in_flight.set(in_flight + 1);
+    }
+
+    /// The generation of the configuration that it holds on to: that of its oldest exchange
+    /// under way, or an older one while it was never without; else the newest it has met.
+    pub fn held_generation(&self) -> u64 {
+        match self.in_flight.get() {
+            0 => self.generation.get(),
+            _ => self.held_generation.get(),
         }
     }
 

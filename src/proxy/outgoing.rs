@@ -30,7 +30,7 @@ pub(super) struct Open {
 
 impl Open {
     pub(super) fn new(connection: Rc<Connection>, exchange: Box<Exchange>) -> Self {
-        connection.in_flight.set(connection.in_flight.get() + 1);
+        connection.exchange_begins(exchange.snapshot.shared.generation);
         connection.exchanges.inc();
         Self {
             connection,

@@ -132,6 +132,14 @@ impl RouteTable {
         Explanation::new(self, facts)
     }
 
+    /// The routes in the order of their precedence, each where its highest-ranking host has it.
+    pub fn in_order(&self) -> Vec<RouteIndex> {
+        let mut seen = vec![false; self.routes.len()];
+        let contenders = self.contenders.iter();
+        let first = contenders.filter(|it| !std::mem::replace(&mut seen[position(it.route)], true));
+        first.map(|contender| RouteIndex(contender.route)).collect()
+    }
+
     /// What was written for a route.
     pub fn spec(&self, route: RouteIndex) -> Option<&RouteSpec> {
         self.routes.get(position(route.0)).map(|route| &route.spec)

@@ -134,9 +134,9 @@ impl Operations for Api {
         let snapshot = self.shared.snapshot();
         let config = self.config();
         let config = config.get("routes").cloned().unwrap_or_default();
-        let routes = snapshot.routes.iter();
+        let routes = snapshot.table.in_order().into_iter();
         routes
-            .map(|route| route_view(&snapshot, route, &config))
+            .map(|index| route_view(&snapshot, &snapshot.routes[index.0 as usize], &config))
             .collect()
     }
 

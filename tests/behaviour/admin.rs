@@ -1,6 +1,6 @@
 //! The admin listener shows everything and lets nobody change anything who may not.
 
-use crate::harness::{Backend, Client, Proxy, Settings, answer, eventually, identity};
+use crate::harness::{Act, Backend, Client, Gate, Proxy, Settings, answer, eventually, identity};
 
 const ALL: &str = r#"
     [proxy]
@@ -188,5 +188,82 @@ async fn live_and_ready_are_open_to_probes() {
     }
     let head = proxy.admin("HEAD", "/live", "").await.expect("an answer");
     assert_eq!(head.status, 200);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn routes_are_listed_in_the_order_of_their_precedence() {
+    let app = Backend::start(identity("app")).await;
+    let text = r#"
+        [listeners.web]
+        address = "$web"
+        [routes.a_rest]
+        pool = "app"
+        [routes.b_wildcard]
+        hosts = ["*.shop.example"]
+        pool = "app"
+        [routes.c_orders]
+        hosts = ["www.shop.example", "*.org"]
+        path_prefix = "/orders"
+        pool = "app"
+        [routes.d_exact]
+        hosts = ["www.shop.example"]
+        path = "/orders/1"
+        pool = "app"
+        [routes.e_first]
+        priority = 1
+        pool = "app"
+        [pools.app]
+        endpoints = ["$app"]
+    "#;
+    let proxy = Settings::new(text).backend("app", &app).start().await;
+    let answer = proxy.admin("GET", "/routes", "").await.expect("an answer");
+    let routes: Vec<serde_json::Value> = serde_json::from_slice(&answer.body).unwrap();
+    let names: Vec<&str> = routes.iter().filter_map(|it| it["name"].as_str()).collect();
+    let expected = ["e_first", "d_exact", "c_orders", "b_wildcard", "a_rest"];
+    assert_eq!(names, expected);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn connections_tell_which_generation_they_hold_on_to() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let app = Backend::start(move |seen| match seen.target.as_str() {
+        "/slow" => [vec![Act::Read, Act::Wait(held.clone())], answer("late")].concat(),
+        _ => answer("at once"),
+    })
+    .await;
+    let text = ALL.replace(", \"$b\"", "");
+    let mut proxy = Settings::new(&text)
+        .variable("ADMIN_TOKEN", "correct-horse")
+        .backend("a", &app)
+        .start()
+        .await;
+    let mut slow = proxy.client().await;
+    slow.send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    app.has_seen(1).await;
+    proxy
+        .reload(&text.replace("routes.shop", "routes.store"))
+        .await;
+    let mut quick = proxy.client().await;
+    quick.get("/").await;
+    let generations = || async {
+        let answer = proxy.admin("GET", "/connections", TOKEN).await;
+        let all: Vec<serde_json::Value> = serde_json::from_slice(&answer?.body).unwrap();
+        let mut all: Vec<u64> = all
+            .iter()
+            .filter_map(|it| it["generation"].as_u64())
+            .collect();
+        all.sort_unstable();
+        Some(all)
+    };
+    assert_eq!(generations().await, Some(vec![1, 2]));
+    gate.open();
+    assert_eq!(slow.answer().await.text(), "late");
+    eventually("nothing holds the first generation", || async {
+        (generations().await? == [2, 2]).then_some(())
+    })
+    .await;
     proxy.finish().await;
 }

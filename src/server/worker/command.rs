@@ -54,6 +54,8 @@ pub(crate) struct ConnectionView {
     pub(crate) requests: u64,
     pub(crate) in_flight: u32,
     pub(crate) closing: bool,
+    /// Generation of the configuration that it holds on to.
+    pub(crate) generation: u64,
 }
 
 impl Worker {
@@ -145,6 +147,7 @@ impl Worker {
             requests: connection.requests.get(),
             in_flight: connection.in_flight.get(),
             closing: connection.is_closing(),
+            generation: connection.held_generation(),
         }
     }
 }
