@@ -14,7 +14,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{endpoint::Address, shared::PoolShared};
+use super::{
+    endpoint::Address,
+    name::{self, NameFailure},
+    shared::PoolShared,
+};
 use crate::{exchange::Failure, socket::Stream, telemetry::metrics::Gauge, timer};
 
 /// Where one worker counts the upstream connections of a pool.
@@ -70,19 +74,14 @@ pub async fn connect(address: &Address, deadline: Instant) -> Result<Stream, Fai
         Address::Socket(address) => connect_tcp(*address, deadline).await,
         Address::Unix(path) => connect_unix(path, deadline).await,
         Address::Name(name, port) => {
-            let lookup = tokio::net::lookup_host((&**name, *port));
-            let found = timer::until(deadline, lookup)
-                .await
-                .map_err(|_| Failure::DnsTimeout)?
-                .map_err(|_| Failure::DnsFailed)?;
-            let mut failure = Failure::DnsFailed;
-            for address in found {
-                match connect_tcp(address, deadline).await {
-                    Ok(stream) => return Ok(stream),
-                    Err(reason) => failure = reason,
-                }
-            }
-            Err(failure)
+            // In memory of its own: most endpoints are given by address.
+            let connected = Box::pin(name::connect(name, *port, deadline)).await;
+            at_once(connected.map_err(|failure| match failure {
+                NameFailure::Unknown => Failure::DnsFailed,
+                NameFailure::Late => Failure::DnsTimeout,
+                NameFailure::Connect(error) => failure_of(&error),
+                NameFailure::ConnectLate => Failure::ConnectTimeout,
+            })?)
         }
     }
 }
@@ -107,7 +106,12 @@ async fn connect_tcp(address: SocketAddr, deadline: Instant) -> Result<Stream, F
         .await
         .map_err(|_| Failure::ConnectTimeout)?
         .map_err(|error| failure_of(&error))?;
-    // Without it, a small last piece of a request waits for the endpoint's delayed ACK.
+    at_once(stream)
+}
+
+/// Has what is written sent at once: without it, a small last piece of a request waits for
+/// the endpoint's delayed ACK.
+fn at_once(stream: TcpStream) -> Result<Stream, Failure> {
     stream
         .set_nodelay(true)
         .map_err(|error| failure_of(&error))?;

@@ -3,7 +3,7 @@
 //! [`pool`] and [`endpoint`] are what the configuration says; [`shared`] is what
 //! all workers share of a pool; [`local`] and [`idle`] are one worker's side, with
 //! the [`picker`]s; [`acquire`] finds a connection, [`transport`] carries a request over
-//! it; [`health`] decides who may be picked.
+//! it; `name` finds the addresses of names; [`health`] decides who may be picked.
 
 pub mod acquire;
 pub mod connect;
@@ -13,6 +13,7 @@ pub mod health;
 pub mod idle;
 pub mod local;
 pub mod metrics;
+mod name;
 pub mod opening;
 pub mod picker;
 pub mod pool;

@@ -41,6 +41,7 @@ mod interop;
 mod large_bodies;
 mod limits;
 mod metrics;
+mod names;
 mod ocsp;
 mod process;
 mod proxy_protocol;

@@ -8,7 +8,7 @@ use crate::config::value::EndpointAddress;
 table! {
     /// One address of a pool.
     pub struct Endpoint {
-        /// `"ip:port"`, `"name:port"` or `"unix:path"`. With the pool's name, its identity.
+        /// `"ip:port"`, `"name:port"` or `"unix:path"`. With the pool's name, its identity. A name is looked up by the system's resolver, at most once every 5 s and never twice at a time; while the resolver fails or is late, the last answer is used for up to 1 h. Of several addresses the next is tried after 250 ms of silence (RFC 8305).
         pub address: EndpointAddress,
         /// Share of the traffic relative to the others. 0: no new traffic.
         pub weight: u32 = 1,

@@ -1,10 +1,11 @@
 //! Opening the connection of a check: always a new one, so that the check sees what a new client would.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::{TcpStream, UnixStream},
+    time::Instant,
 };
 
 use super::{BoxFuture, HttpVersion, ProbeFailure, Target};
@@ -12,7 +13,11 @@ use crate::{
     http::forwarded::Scheme,
     proxy_protocol::{Header, Version},
     tls::{Alpn, ClientTls},
-    upstream::{endpoint::Address, health::settings::CheckKind},
+    upstream::{
+        endpoint::Address,
+        health::settings::CheckKind,
+        name::{self, NameFailure},
+    },
 };
 
 /// A connection of any kind.
@@ -46,13 +51,7 @@ impl Dial for PlainDial {
         Box::pin(async move {
             match &target.address {
                 Address::Socket(address) => TcpStream::connect(address).await.map(boxed),
-                Address::Name(host, port) => {
-                    // Looked up here, so that a missing name is not told as a failed connection.
-                    let found = tokio::net::lookup_host((&**host, *port)).await;
-                    let addresses: Vec<_> =
-                        found.map_err(|_| ProbeFailure::NameNotFound)?.collect();
-                    TcpStream::connect(addresses.as_slice()).await.map(boxed)
-                }
+                Address::Name(host, port) => connect_by_name(host, *port).await?.map(boxed),
                 Address::Unix(path) => UnixStream::connect(path).await.map(boxed),
             }
             .map_err(|error| match error.kind() {
@@ -135,6 +134,26 @@ impl Dial for TlsDial {
         })
     }
 }
+
+async fn connect_by_name(
+    name: &Arc<str>,
+    port: u16,
+) -> Result<io::Result<TcpStream>, ProbeFailure> {
+    // The check's own timeout is shorter, and ends this from outside.
+    let deadline = Instant::now() + CONNECT_MAX;
+    match name::connect(name, port, deadline).await {
+        Ok(stream) => Ok(Ok(stream)),
+        Err(NameFailure::Connect(error)) => Ok(Err(error)),
+        Err(NameFailure::Late | NameFailure::ConnectLate) => {
+            Ok(Err(io::ErrorKind::TimedOut.into()))
+        }
+        // So that a missing name is not told as a failed connection.
+        Err(NameFailure::Unknown) => Err(ProbeFailure::NameNotFound),
+    }
+}
+
+/// Bounds connecting to a name where nothing else does.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 fn boxed<S: Socket + 'static>(socket: S) -> Box<dyn Socket> {
     Box::new(socket)

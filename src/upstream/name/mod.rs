@@ -1,0 +1,122 @@
+//! Host names of endpoints: looked up beside the request path, cached, and connected to whichever
+//! of their addresses answers.
+//!
+//! The system's own resolver (`getaddrinfo`) is asked: it knows `/etc/hosts`, `/etc/resolv.conf`
+//! with its search list, and whatever else the machine resolves names by, and reads them anew when
+//! they change. It has two faults, which are kept from requests here. It blocks, up to half a
+//! minute for one name, and cannot be called off: so it runs on threads of its own, at most
+//! [`lookup::THREADS_MAX`], never more than one for a name, and nothing waits for them at the end
+//! of the process. It tells no time to live: so an answer counts as fresh for [`cache::FRESH`], and
+//! is used on, up to [`cache::STALE_MAX`], while the resolver fails or is late.
+//!
+//! [`cache`] decides, [`lookup`] asks, [`race`] connects (RFC 8305).
+
+mod cache;
+mod lookup;
+mod race;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+
+use cache::Step;
+use lookup::Lookups;
+
+/// Why there is no connection to a name.
+#[derive(Debug)]
+pub(super) enum NameFailure {
+    /// The name does not resolve.
+    Unknown,
+    /// The resolver did not answer in time.
+    Late,
+    /// None of its addresses can be connected to; the reason of the last.
+    Connect(io::Error),
+    /// None of its addresses answered in time.
+    ConnectLate,
+}
+
+/// Connects to one of the addresses of a name.
+///
+/// # Errors
+/// The [`NameFailure`]. Cancel safe: a look-up goes on for those who come later.
+pub(super) async fn connect(
+    name: &Arc<str>,
+    port: u16,
+    deadline: Instant,
+) -> Result<TcpStream, NameFailure> {
+    NAMES.connect(name, port, deadline).await
+}
+
+/// The names of the process.
+static NAMES: LazyLock<Names> = LazyLock::new(|| Names(Lookups::new(lookup::system)));
+
+/// What is known of names, and the threads that find it out.
+#[derive(Debug)]
+struct Names(Arc<Lookups>);
+
+impl Names {
+    async fn connect(
+        &self,
+        name: &Arc<str>,
+        port: u16,
+        deadline: Instant,
+    ) -> Result<TcpStream, NameFailure> {
+        let mut addresses = self.addresses(name, deadline).await?;
+        for address in &mut addresses {
+            address.set_port(port);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut race = race::Race::new(&addresses, left);
+        let Ok(won) = timeout_at(deadline, race.run()).await else {
+            self.0.cache(|cache| cache.doubt(name, Instant::now()));
+            return Err(NameFailure::ConnectLate);
+        };
+        let passed_over = race.passed_over();
+        self.0.cache(|cache| match &won {
+            Ok(_) => cache.avoid(name, passed_over, Instant::now()),
+            Err(_) => cache.doubt(name, Instant::now()),
+        });
+        won.map_err(NameFailure::Connect)
+    }
+
+    /// The addresses of a name, in the order in which they should be tried.
+    async fn addresses(
+        &self,
+        name: &Arc<str>,
+        deadline: Instant,
+    ) -> Result<Vec<SocketAddr>, NameFailure> {
+        let now = Instant::now();
+        let (told, stale) = match self.0.ask(name, now) {
+            Step::Use(addresses) => return Ok(addresses),
+            Step::Failed => return Err(NameFailure::Unknown),
+            Step::Wait { told, stale } => (told, stale),
+        };
+        let until = match &stale {
+            Some(_) => now + PATIENCE.min(deadline.saturating_duration_since(now) / 2),
+            None => deadline,
+        };
+        let in_time = timeout_at(until, told).await.is_ok();
+        match (in_time, stale) {
+            (true, stale) => {
+                let found = self.0.cache(|cache| cache.found(name, Instant::now()));
+                found.or(stale).ok_or(NameFailure::Unknown)
+            }
+            (false, Some(stale)) => Ok(stale),
+            (false, None) => Err(NameFailure::Late),
+        }
+    }
+}
+
+/// How long a connection waits for the resolver, at most, when an old answer is at hand.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests;
