@@ -8,6 +8,7 @@
 pub(crate) mod address;
 pub mod authority;
 pub mod base64;
+pub mod connection_auth;
 pub mod cookie;
 pub mod date;
 pub mod forwarded;

@@ -29,6 +29,7 @@ use crate::{
     telemetry::metrics::Gauge,
     timer,
     tls::Session,
+    upstream::pinned::Pinned,
     wake,
 };
 
@@ -53,6 +54,8 @@ pub struct Connection {
     pub protocol: Cell<&'static str>,
     /// Interim responses for a client that speaks HTTP/1.1.
     pub interim: Interim,
+    /// Connections to endpoints that are its own, since it has authenticated them.
+    pub pinned: OnceCell<Rc<Pinned>>,
     peer: Cell<Peer>,
     hop: RefCell<Hop>,
     listener: RefCell<LocalListener>,
@@ -99,6 +102,7 @@ impl Connection {
             tls: OnceCell::new(),
             protocol: Cell::new(""),
             interim: Interim::default(),
+            pinned: OnceCell::new(),
             peer: Cell::new(Peer {
                 source: peer,
                 destination: local,

@@ -8,6 +8,7 @@ use ::http::{HeaderValue, StatusCode, Uri, uri::PathAndQuery};
 use http_body::Body as _;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::forward::{Call, rewound};
 use super::held::Pending;
 use super::pick;
@@ -246,17 +247,12 @@ impl Call<'_> {
                 } else {
                     Carrier::Reused
                 };
-                let stream = self.request.interim.as_ref();
-                let interim =
-                    |status, headers| self.connection.pass_interim(status, headers, stream);
-                let sending = connection.send(
-                    &request,
-                    upload,
-                    &RESPONSE_LIMITS,
-                    *patience,
-                    home,
-                    &interim,
-                );
+                let client = Client {
+                    connection: self.connection,
+                    stream: self.request.interim.as_ref(),
+                };
+                let sending =
+                    connection.send(&request, upload, &RESPONSE_LIMITS, *patience, home, &client);
                 (carrier, sending.await)
             }
             Acquired::Http2(connection) => {

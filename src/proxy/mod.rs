@@ -3,6 +3,7 @@
 mod admit;
 mod attempt;
 mod begin;
+mod client;
 mod finish;
 mod forward;
 mod grpc_web;

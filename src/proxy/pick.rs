@@ -51,6 +51,12 @@ pub(super) async fn pick(
                 tried,
                 may_probe: wanted.may_probe,
             };
+            let pinned = connection.pinned.get();
+            if let Some(pinned) = pinned.and_then(|pinned| pinned.endpoint_in(pool, wanted.view))
+                && !tried.contains(&pinned)
+            {
+                return Ok(pool.pick_pinned(pinned, request.now));
+            }
             match pool.pick(wanted.view, &request) {
                 Picked::Endpoint(pick) => return Ok(Some(pick)),
                 Picked::Full => return Ok(None),
@@ -81,6 +87,17 @@ pub(super) async fn connection(
     let announcement =
         announced.map(|version| downstream.announcement(exchange.client).encode(version));
     need.announcement = announcement.as_deref();
+    if let Some(pinned) = downstream.pinned.get()
+        && !need.fresh
+    {
+        let pool = &pick.pool.pool;
+        let endpoint = pick.pool.endpoint(pick.index);
+        let (idle, lifetime) = (pool.idle_timeout, pool.lifetime);
+        let own = pinned.take(endpoint, timer::recent(), pool.security, idle, lifetime);
+        if let Some(connection) = own {
+            return Ok(Acquired::Http1(connection));
+        }
+    }
     in_turn(&pick.pool, exchange, need.deadline, async || {
         match pick.pool.acquire(pick.index, &need).await {
             Err(Failure::LimitReached) => Ok(None),

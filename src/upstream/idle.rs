@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::{
     opening::Opening,
     picker::Load,
+    pinned::Slot,
     shared::{EndpointShared, PoolShared},
     transport::{Closing, Http1Connection, Http2Connection},
 };
@@ -41,6 +42,8 @@ pub struct LocalEndpoint {
     http2: RefCell<Vec<Rc<Http2Connection>>>,
     /// Held by those who wait for it: its outcome holds the connection open.
     opening: RefCell<Weak<Opening>>,
+    /// Connections that belong to one client each.
+    pinned: RefCell<Vec<Weak<Slot>>>,
 }
 
 /// One waits where it is; memory for more is taken when there are more.
@@ -68,6 +71,7 @@ impl LocalEndpoint {
             shared: pool.endpoint(address),
             http2: RefCell::default(),
             opening: RefCell::default(),
+            pinned: RefCell::default(),
         }
     }
 
@@ -108,11 +112,36 @@ impl LocalEndpoint {
         self.pool.tell_freed();
     }
 
+    /// Remembers a connection that waits for its client; false if nothing may wait here.
+    pub(super) fn know_pinned(&self, slot: &Rc<Slot>) -> bool {
+        if self.retired.get() {
+            return false;
+        }
+        let mut pinned = self.pinned.borrow_mut();
+        pinned.retain(|slot| slot.strong_count() > 0);
+        pinned.push(Rc::downgrade(slot));
+        drop(pinned);
+        self.pool.tell_freed();
+        true
+    }
+
+    /// Closes one that waits for its client; false if there is none.
+    fn close_pinned(&self) -> bool {
+        let mut pinned = self.pinned.borrow_mut();
+        while !pinned.is_empty() {
+            let oldest = pinned.remove(0).upgrade();
+            if oldest.is_some_and(|slot| slot.close()) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Closes one idle connection so that another can be opened; false if there is none.
     pub fn close_oldest(&self) -> bool {
         let oldest = self.with_idle(|idle| (!idle.is_empty()).then(|| idle.remove(0)));
         let Some(oldest) = oldest else {
-            return false;
+            return self.close_pinned();
         };
         self.idle_gauge.add(-1);
         oldest.say_goodbye();
@@ -138,6 +167,10 @@ impl LocalEndpoint {
         if closed > 0 {
             self.idle_gauge.add(-i64::try_from(closed).unwrap_or(0));
         }
+        self.pinned.borrow_mut().retain(|slot| {
+            let slot = slot.upgrade();
+            slot.is_some_and(|slot| slot.has_usable(now, idle_timeout, lifetime))
+        });
         self.http2
             .borrow_mut()
             .retain(|connection| !connection.is_spent(now, idle_timeout, lifetime));
@@ -198,6 +231,7 @@ impl LocalEndpoint {
         let idle = self.idle.take();
         self.idle_gauge.add(-i64::try_from(idle.len()).unwrap_or(0));
         idle.iter().for_each(Http1Connection::say_goodbye);
+        while self.close_pinned() {}
         let shared = std::mem::take(&mut *self.http2.borrow_mut());
         shared.iter().map(|shared| shared.closing()).collect()
     }

@@ -176,6 +176,13 @@ impl LocalPool {
         }
     }
 
+    /// Takes an endpoint that is not for the pickers to choose; none if it has no room.
+    pub fn pick_pinned(self: &Rc<Self>, index: EndpointIndex, now: Instant) -> Option<Pick> {
+        let pick = Pick::new(self, index, self.reserve(index)?, now);
+        pick.begin();
+        Some(pick)
+    }
+
     /// Has what belongs to those whose turn comes soon brought into the cache, step by step:
     /// where the connection of one lies is known when the endpoint itself is there.
     fn fetch_upcoming(&self, picker: &AnyPicker) {

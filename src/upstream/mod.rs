@@ -16,6 +16,7 @@ pub mod metrics;
 mod name;
 pub mod opening;
 pub mod picker;
+pub mod pinned;
 pub mod pool;
 mod secure;
 pub mod shared;

@@ -21,6 +21,7 @@ mod certificate_expiry;
 mod certificate_files;
 mod client_certificates;
 mod clients_gone;
+mod connection_auth;
 mod drain;
 mod ejection;
 mod everything_at_once;

@@ -16,7 +16,7 @@ table! {
         pub picker: Picker = Picker::WeightedRoundRobin,
         /// The endpoints, each an address or a table.
         pub endpoints: Vec<Endpoint>,
-        /// The protocol spoken to them.
+        /// The protocol spoken to them. NTLM and Negotiate authenticate a connection, which then serves that client alone: this takes `http/1.1` here and at the client, for over HTTP/2 requests share connections.
         pub protocol: PoolProtocol = PoolProtocol::Http1,
         /// TLS; without this table the endpoints are spoken to in the clear.
         pub tls: Option<PoolTls> = None,

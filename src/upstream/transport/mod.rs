@@ -5,11 +5,13 @@
 //! nothing is sent twice), and hands its connection back the moment the response
 //! has ended. HTTP/2 is hyper's.
 
+mod downstream;
 mod http1;
 mod http2;
 mod tunnel;
 mod upload;
 
+pub use downstream::Downstream;
 pub use http1::{Http1Connection, ResponseBody, Reuse};
 pub use http2::{Closing, Http2Body, Http2Connection, LocalExecutor};
 pub use tunnel::Tunnel;

@@ -33,7 +33,7 @@ struct Parts {
     idle_since: Cell<Instant>,
     security: u64,
     fresh: Cell<bool>,
-    reuse: Reuse,
+    reuse: Cell<Reuse>,
     io: RefCell<Buffered>,
     guard: ConnectionGuard,
 }
@@ -47,9 +47,11 @@ impl Apart for Parts {
 /// Whether a connection may carry another exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
-    /// As long as both sides keep it open.
+    /// For anybody, as long as both sides keep it open.
     Allowed,
-    /// It speaks for one client.
+    /// It speaks for one client, who has it for his further requests.
+    ByItsClient,
+    /// It speaks for one client, and for one exchange.
     Never,
 }
 
@@ -67,7 +69,7 @@ impl Http1Connection {
             idle_since: Cell::new(now),
             security,
             fresh: Cell::new(true),
-            reuse,
+            reuse: Cell::new(reuse),
             io: RefCell::new(Buffered::new(stream)),
             guard,
         }))
@@ -140,7 +142,12 @@ impl Http1Connection {
 
     /// Whether it may carry another exchange.
     pub(super) fn reuse(&self) -> Reuse {
-        self.0.reuse
+        self.0.reuse.get()
+    }
+
+    /// It speaks for one client from now on.
+    pub(super) fn restrict(&self, reuse: Reuse) {
+        self.0.reuse.set(reuse);
     }
 
     /// An exchange has ended, and nothing of it is left over.

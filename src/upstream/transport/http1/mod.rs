@@ -6,6 +6,7 @@
 //! and no byte is left over.
 
 mod connection;
+mod reserve;
 
 use std::{
     future::poll_fn,
@@ -18,19 +19,18 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::{
-    Clock, Inbound, Outbound, Patience, Piece, Progress, SendFailure, Tunnel, Upload,
+    Clock, Downstream, Inbound, Outbound, Patience, Piece, Progress, SendFailure, Tunnel, Upload,
     tunnel::Counted,
 };
 use crate::{
     exchange::{BadRequest, Body, Failure},
-    http::Headers,
     http1::{
         BodyDecoder, BodyEncoder, Decoded, Framing, HeadLimits, ResponseFault, ResponseHead,
         encode_request_head, parse_response_head,
     },
     memory,
     socket::Buffered,
-    upstream::idle::LocalEndpoint,
+    upstream::{idle::LocalEndpoint, pinned::Pinned},
 };
 
 pub use connection::{Http1Connection, Reuse};
@@ -38,8 +38,8 @@ pub use connection::{Http1Connection, Reuse};
 impl Http1Connection {
     /// Sends a request and waits for the head of the response.
     ///
-    /// `home` gets the connection back when the response has ended. Interim responses
-    /// go to `interim`. Dropping the future closes the connection.
+    /// `home` gets the connection back when the response has ended, unless it is the client's
+    /// from now on. Dropping the future closes the connection.
     ///
     /// # Errors
     /// [`SendFailure`] says what of the request may have reached the endpoint.
@@ -50,12 +50,12 @@ impl Http1Connection {
         limits: &HeadLimits,
         patience: Patience,
         home: Rc<LocalEndpoint>,
-        interim: &dyn Fn(StatusCode, Headers),
+        client: &dyn Downstream,
     ) -> Result<Inbound, SendFailure> {
         let mut clock = Clock::start(patience, &upload);
         let mut call = Call::start(self, request, upload);
         let head = poll_fn(|cx| {
-            let head = call.poll_head(cx, limits, request.method, interim);
+            let head = call.poll_head(cx, limits, request.method, client);
             if head.is_ready() {
                 return head;
             }
@@ -70,7 +70,10 @@ impl Http1Connection {
         })
         .await;
         match head {
-            Ok(head) => Ok(call.respond(head, limits, home)),
+            Ok(head) => {
+                let reserved = call.reserve(request, &head, client);
+                Ok(call.respond(head, limits, home, reserved))
+            }
             Err(failure) => Err(call.fail(failure)),
         }
     }
@@ -128,7 +131,7 @@ impl Call {
         cx: &mut Context<'_>,
         limits: &HeadLimits,
         method: &Method,
-        interim: &dyn Fn(StatusCode, Headers),
+        client: &dyn Downstream,
     ) -> Poll<Result<ResponseHead, Failure>> {
         if let Err(failure) = self.sender.drive(&self.connection, cx) {
             return Poll::Ready(Err(failure));
@@ -140,7 +143,7 @@ impl Call {
                 match parse_response_head(io.received(), &mut self.scanned, limits, method) {
                     Ok(Some(head)) if is_interim(head.status) => {
                         self.scanned = 0;
-                        interim(head.status, head.headers);
+                        client.interim(head.status, head.headers);
                         continue;
                     }
                     Ok(Some(head)) => return Poll::Ready(Ok(head)),
@@ -163,7 +166,13 @@ impl Call {
         }
     }
 
-    fn respond(self, head: ResponseHead, limits: &HeadLimits, home: Rc<LocalEndpoint>) -> Inbound {
+    fn respond(
+        self,
+        head: ResponseHead,
+        limits: &HeadLimits,
+        home: Rc<LocalEndpoint>,
+        client: Option<Rc<Pinned>>,
+    ) -> Inbound {
         let Self {
             connection,
             mut sender,
@@ -189,6 +198,7 @@ impl Call {
                 connection: Some(connection),
                 sender,
                 home,
+                client,
                 keep_alive: head.keep_alive,
             });
             if body.decoder.is_done() {
@@ -284,6 +294,8 @@ pub struct ResponseBody {
     connection: Option<Http1Connection>,
     sender: Sender,
     home: Rc<LocalEndpoint>,
+    /// Whose connection it is, if it is not anybody's.
+    client: Option<Rc<Pinned>>,
     keep_alive: bool,
 }
 
@@ -360,12 +372,15 @@ impl ResponseBody {
             return;
         };
         let clean = self.keep_alive
-            && connection.reuse() == Reuse::Allowed
+            && connection.reuse() != Reuse::Never
             && self.sender.is_clean()
             && is_clean(&connection.io().borrow());
         if clean {
             connection.end_exchange();
-            self.home.give_back(connection);
+            match &self.client {
+                None => self.home.give_back(connection),
+                Some(client) => client.keep(&self.home, connection),
+            }
         } else if self.sender.is_clean() && connection.io().borrow().is_flushed() {
             connection.say_goodbye();
         }

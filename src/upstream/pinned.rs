@@ -1,0 +1,142 @@
+//! Connections to endpoints that belong to one client, since it has authenticated them.
+//!
+//! The client's connection holds them and uses them for its requests to the same endpoint;
+//! nobody else gets them. The endpoint knows them as well, to close them when they have
+//! waited too long, when it leaves, or when others need the room.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    rc::Rc,
+    time::Duration,
+};
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use super::{
+    idle::LocalEndpoint, local::LocalPool, picker::EndpointIndex, pool::ViewIndex,
+    transport::Http1Connection,
+};
+use crate::timer;
+
+/// The connections of one client; dropped with the connection that it came by.
+#[derive(Debug, Default)]
+pub struct Pinned(RefCell<SmallVec<[Pin; 1]>>);
+
+#[derive(Debug)]
+struct Pin {
+    endpoint: Rc<LocalEndpoint>,
+    slot: Rc<Slot>,
+}
+
+/// Where such a connection waits between two exchanges.
+pub struct Slot(Cell<Option<Http1Connection>>);
+
+impl Pinned {
+    /// Takes a connection back after a clean exchange.
+    pub fn keep(&self, endpoint: &Rc<LocalEndpoint>, connection: Http1Connection) {
+        connection.begin_idle(timer::recent());
+        let slot = Rc::new(Slot(Cell::new(Some(connection))));
+        if !endpoint.know_pinned(&slot) {
+            return;
+        }
+        let mut pins = self.0.borrow_mut();
+        pins.retain(|pin| !pin.slot.is_empty());
+        if pins.len() >= PINS_MAX {
+            pins.remove(0);
+        }
+        pins.push(Pin {
+            endpoint: Rc::clone(endpoint),
+            slot,
+        });
+    }
+
+    /// The endpoint of a view that one of the connections leads to.
+    pub fn endpoint_in(&self, pool: &LocalPool, view: ViewIndex) -> Option<EndpointIndex> {
+        let pins = self.0.borrow();
+        let mut members = pool.pool.views[view.0 as usize].tiers.iter().flatten();
+        let pinned = |index: &&EndpointIndex| {
+            let endpoint = pool.endpoint(**index);
+            pins.iter()
+                .any(|pin| Rc::ptr_eq(&pin.endpoint, endpoint) && !pin.slot.is_empty())
+        };
+        members.find(pinned).copied()
+    }
+
+    /// Takes out the connection to an endpoint, if one is left that still lives and was made
+    /// under the same TLS settings.
+    pub fn take(
+        &self,
+        endpoint: &Rc<LocalEndpoint>,
+        now: Instant,
+        security: u64,
+        idle_timeout: Duration,
+        lifetime: Duration,
+    ) -> Option<Http1Connection> {
+        loop {
+            let slot = {
+                let mut pins = self.0.borrow_mut();
+                let at = pins
+                    .iter()
+                    .rposition(|pin| Rc::ptr_eq(&pin.endpoint, endpoint))?;
+                pins.remove(at).slot
+            };
+            if slot.has_usable(now, idle_timeout, lifetime)
+                && let Some(connection) = slot.0.take()
+            {
+                if connection.security() == security {
+                    return Some(connection);
+                }
+                connection.say_goodbye();
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// Closes the connection; false if it is not here.
+    pub(super) fn close(&self) -> bool {
+        let connection = self.0.take();
+        if let Some(connection) = &connection {
+            connection.say_goodbye();
+        }
+        connection.is_some()
+    }
+
+    /// Whether the connection can carry another exchange; closes one that cannot.
+    pub(super) fn has_usable(&self, now: Instant, idle: Duration, lifetime: Duration) -> bool {
+        let Some(connection) = self.0.take() else {
+            return false;
+        };
+        let usable = connection.is_in_time(now, idle, lifetime) && connection.is_usable();
+        if usable {
+            self.0.set(Some(connection));
+        } else {
+            connection.say_goodbye();
+        }
+        usable
+    }
+
+    fn is_empty(&self) -> bool {
+        let connection = self.0.take();
+        let empty = connection.is_none();
+        self.0.set(connection);
+        empty
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Connections that one client holds at once; the oldest is closed for another.
+const PINS_MAX: usize = 4;
