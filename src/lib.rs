@@ -15,8 +15,8 @@
 //!
 //! Around them: [`config`] turns text into types, [`state`] holds the compiled
 //! snapshot and what outlives it, [`resilience`] has the pure machines, [`server`]
-//! is the life of the process, [`admin`] and [`cli`] are for people. `timer`, `memory` and
-//! `wake` are tools that all of them use.
+//! is the life of the process, [`admin`] and [`cli`] are for people. `timer`, `memory`, `file`
+//! and `wake` are tools that all of them use.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod exchange;
+mod file;
 pub mod filter;
 pub mod http;
 pub mod http1;

@@ -10,9 +10,13 @@ use std::{
 
 use toml::de::DeTable;
 
-use crate::config::{
-    schema::{Admin, Log},
-    setting::{Node, Reader, Setting},
+use crate::{
+    config::{
+        load::FILE_BYTES_MAX,
+        schema::{Admin, Log},
+        setting::{Node, Reader, Setting},
+    },
+    file,
 };
 
 /// Two tables of a file.
@@ -30,7 +34,7 @@ impl Peek {
     /// # Errors
     /// The file cannot be read at all.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
-        let bytes = std::fs::read(path)?;
+        let bytes = file::read(path, FILE_BYTES_MAX)?;
         let text = String::from_utf8_lossy(&bytes);
         let (tree, _) = DeTable::parse_recoverable(&text);
         let base: PathBuf = path.parent().map(Path::to_owned).unwrap_or_default();

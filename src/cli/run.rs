@@ -9,12 +9,21 @@ use super::{
 };
 use crate::{
     config::schema::{self, Log},
-    server::{Server, StartError},
+    server::{Process, Server, StartError},
     telemetry::log::{self, LogControl, LogFormat},
 };
 
 /// Runs the proxy until it is told to stop.
 pub(super) fn run(config: &Path) -> Result<Exit, CommandError> {
+    // First of all: a signal without a handler kills, and a descriptor that is opened now
+    // could be taken for one that was given.
+    let process = match Process::take() {
+        Ok(process) => process,
+        Err(error) => {
+            print::remark(&format!("error: cannot take signals: {error}"))?;
+            return Ok(Exit::Failed);
+        }
+    };
     // The log begins before the file is checked, so that the faults stand in it. A file
     // that cannot be read is told by the server, in the log as it is by default.
     let written = Peek::at(config).map_or_else(|_| Log::default(), |peek| peek.log);
@@ -30,7 +39,8 @@ pub(super) fn run(config: &Path) -> Result<Exit, CommandError> {
         }
     };
     control.tell_panics();
-    let exit = match Server::new(config).with_log(control.clone()).run() {
+    let server = Server::new(config).with_log(control.clone());
+    let exit = match server.in_process(process).run() {
         Ok(()) => Exit::Fine,
         Err(error) => {
             tell(&error, &control);

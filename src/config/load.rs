@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use toml::de::DeTable;
+
+use crate::file;
 
 use super::check::{self, Rules};
 use super::diagnostic::{Fault, Faults};
@@ -54,7 +55,7 @@ impl fmt::Display for ContentHash {
 /// Gives every fault of the file, or the one that it cannot be read.
 pub fn load(path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
     let unreadable = |message: String| Faults::new(path, "".into(), vec![Fault::of_file(message)]);
-    let bytes = read_bounded(path).map_err(|error| {
+    let bytes = file::read(path, FILE_BYTES_MAX).map_err(|error| {
         unreadable(match error.kind() {
             std::io::ErrorKind::NotFound => "the file does not exist".to_owned(),
             _ => format!("the file cannot be read: {error}"),
@@ -153,23 +154,8 @@ fn syntax_faults(lines: &Lines, errors: &[toml::de::Error]) -> Vec<Fault> {
     faults
 }
 
-/// Reads a file whole, unless it is too long to be a configuration.
-pub(super) fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
-        let message = format!("it is longer than {} MiB", FILE_BYTES_MAX >> 20);
-        return Err(std::io::Error::new(
-            std::io::ErrorKind::FileTooLarge,
-            message,
-        ));
-    }
-    Ok(bytes)
-}
-
 /// Longest file that is taken for a configuration.
-const FILE_BYTES_MAX: u64 = 16 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,8 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::load::{ContentHash, read_bounded};
+use super::load::{ContentHash, FILE_BYTES_MAX};
+use crate::file;
 
 /// Watches one file.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ impl Watcher {
     async fn content(&self) -> Option<ContentHash> {
         let path = self.path.clone();
         // The disk may be slow; the thread that waits here has other work.
-        let bytes = tokio::task::spawn_blocking(move || read_bounded(&path));
+        let bytes = tokio::task::spawn_blocking(move || file::read(&path, FILE_BYTES_MAX));
         let bytes = bytes.await.ok()?.ok()?;
         (!bytes.is_empty()).then(|| ContentHash::of(&bytes))
     }

@@ -5,7 +5,7 @@
 //! that the process itself may not. A listener takes the one that has its address. They are
 //! held to the end of the process: what one reload lets go of, another may want again.
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, env, io, os::fd::IntoRawFd as _};
 
 use listenfd::ListenFd;
 use socket2::Socket;
@@ -16,25 +16,45 @@ use crate::state::BindAddress;
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: HashMap<BindAddress, Socket>,
+    /// What could not be used and why, for a log that is not set up yet.
+    remarks: Vec<String>,
 }
 
 impl Inherited {
     /// Takes over what the environment says (`LISTEN_FDS`, `LISTEN_PID`), which is then taken
-    /// out of it. To be called while the process has one thread only.
+    /// out of it. To be called while the process has one thread only, and before it opens
+    /// anything: a number that is too large would name descriptors of our own.
     pub fn from_environment() -> Self {
-        let mut given = ListenFd::from_env();
-        let mut sockets = HashMap::new();
+        let mut inherited = Self::default();
+        match count() {
+            Ok(0) => {}
+            Ok(_) => inherited.take_all(ListenFd::from_env()),
+            Err(remark) => inherited.remarks.push(remark),
+        }
+        inherited
+    }
+
+    fn take_all(&mut self, mut given: ListenFd) {
         for index in 0..given.len() {
             match take(&mut given, index) {
                 Ok((address, socket)) => {
-                    sockets.insert(address, socket);
+                    self.sockets.insert(address, socket);
                 }
                 Err(error) => {
-                    tracing::warn!(index, %error, "cannot use an inherited file descriptor");
+                    let descriptor = FIRST_DESCRIPTOR + index;
+                    self.remarks.push(format!(
+                        "LISTEN_FDS names descriptor {descriptor}, which is not used: {error}"
+                    ));
                 }
             }
         }
-        Self { sockets }
+    }
+
+    /// Says in the log what could not be used.
+    pub(crate) fn tell(&self) {
+        for remark in &self.remarks {
+            tracing::warn!("{remark}");
+        }
     }
 
     /// Whether the socket at this address was given, so that it is not ours to take away.
@@ -59,31 +79,69 @@ impl Inherited {
     }
 }
 
-fn take(given: &mut ListenFd, index: usize) -> io::Result<(BindAddress, Socket)> {
-    let (address, socket) = match given.take_unix_listener(index) {
-        Ok(Some(listener)) => {
-            let path = listener.local_addr()?;
-            let path = path.as_pathname().ok_or_else(|| unusable("has no path"))?;
-            (BindAddress::Unix(path.to_owned()), Socket::from(listener))
-        }
-        Ok(None) => return Err(unusable("was given twice")),
-        Err(_) => {
-            let listener = given.take_tcp_listener(index)?;
-            let listener = listener.ok_or_else(|| unusable("was given twice"))?;
-            let address = BindAddress::Tcp(listener.local_addr()?);
-            let socket = Socket::from(listener);
-            // Accepted sockets inherit it, as they do from sockets of our own.
-            socket.set_tcp_nodelay(true)?;
-            (address, socket)
-        }
+/// How many descriptors were given to this process; otherwise why they are not ours.
+fn count() -> Result<usize, String> {
+    let Some(written) = env::var_os("LISTEN_FDS") else {
+        return Ok(0);
     };
+    let count = written.to_str().and_then(|text| text.parse().ok());
+    let count = count.filter(|count| *count <= DESCRIPTORS_MAX);
+    let Some(count) = count else {
+        return Err(format!(
+            "LISTEN_FDS is {written:?}, not a number up to {DESCRIPTORS_MAX}: no sockets are taken"
+        ));
+    };
+    let pid = std::process::id();
+    match env::var("LISTEN_PID") {
+        Ok(meant) if meant.parse() == Ok(pid) => Ok(count),
+        Ok(meant) => Err(format!(
+            "LISTEN_PID is {meant}, not {pid}: the sockets of LISTEN_FDS are for another process"
+        )),
+        Err(_) => Err("LISTEN_FDS without LISTEN_PID: no sockets are taken".to_owned()),
+    }
+}
+
+fn take(given: &mut ListenFd, index: usize) -> io::Result<(BindAddress, Socket)> {
+    let socket = match given.take_unix_listener(index) {
+        Ok(listener) => listener.map(Socket::from),
+        Err(_) => given.take_tcp_listener(index)?.map(Socket::from),
+    };
+    let socket = socket.ok_or_else(|| unusable("was given twice"))?;
+    match prepare(&socket) {
+        Ok(address) => Ok((address, socket)),
+        Err(error) => {
+            // It may be anybody's: it stays as it is.
+            let _ = socket.into_raw_fd();
+            Err(error)
+        }
+    }
+}
+
+fn prepare(socket: &Socket) -> io::Result<BindAddress> {
     if !socket.is_listener()? {
         return Err(unusable("does not listen"));
     }
+    let name = socket.local_addr()?;
+    let address = match name.as_socket() {
+        Some(address) => {
+            // Accepted sockets inherit it, as they do from sockets of our own.
+            socket.set_tcp_nodelay(true)?;
+            BindAddress::Tcp(address)
+        }
+        None => {
+            let path = name.as_pathname().ok_or_else(|| unusable("has no path"))?;
+            BindAddress::Unix(path.to_owned())
+        }
+    };
     socket.set_nonblocking(true)?;
-    Ok((address, socket))
+    Ok(address)
 }
 
 fn unusable(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("the socket {why}"))
 }
+
+/// The first descriptor that `LISTEN_FDS` counts, by the protocol.
+const FIRST_DESCRIPTOR: usize = 3;
+/// More descriptors are a mistake.
+const DESCRIPTORS_MAX: usize = 1024;

@@ -19,6 +19,17 @@ struct Inner {
     /// Why the process is not what its file says.
     degraded: Option<String>,
     last_reload: Option<ReloadReport>,
+    /// What of the process is gone or does not answer.
+    troubles: Vec<Trouble>,
+}
+
+/// A part of the process that is gone or does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// What is wrong, in words.
+    pub(crate) what: String,
+    /// Whether requests suffer from it.
+    pub(crate) hurts_traffic: bool,
 }
 
 /// What came of a reload.
@@ -50,6 +61,7 @@ impl Board {
             inner: Mutex::new(Inner {
                 degraded,
                 last_reload: None,
+                troubles: Vec::new(),
             }),
         }
     }
@@ -64,6 +76,14 @@ impl Board {
 
     pub(crate) fn last_reload(&self) -> Option<ReloadReport> {
         self.lock().last_reload.clone()
+    }
+
+    pub(crate) fn troubles(&self) -> Vec<Trouble> {
+        self.lock().troubles.clone()
+    }
+
+    pub(crate) fn set_troubles(&self, troubles: Vec<Trouble>) {
+        self.lock().troubles = troubles;
     }
 
     /// Notes what came of a reload; one that succeeds ends what was degraded.

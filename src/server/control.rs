@@ -2,31 +2,41 @@
 //!
 //! It decides; workers read what it decides. Nothing it does can slow them.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, Interval, MissedTickBehavior, interval},
 };
 
 use super::{
     Shared, StartError,
     board::Board,
-    certificates, drain,
+    certificates, drain, errand,
+    file_watch::FileWatch,
+    keeper::Keeper,
     metrics::ControlGauges,
     notify::Notify,
     operations::Api,
-    reload::{Prepared, steps},
+    reload::{Prepared, Reloads, Wanted, steps},
     signal::{Asked, Signals},
+    supervision::{Services, Supervision},
     task,
     worker::Command,
 };
 use crate::{
     admin::{AdminAddress, AdminControl, AdminListener, AdminServer, AdminSettings},
-    config::{ContentHash, Watcher, value::FileMode},
+    config::{ContentHash, value::FileMode},
     state::{self, BindAddress, Registry},
     telemetry::{events::Events, log::LogControl},
+    tls::TicketKeys,
     upstream::health::{Schedule, TICK},
 };
 
@@ -34,16 +44,21 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Request {
     /// Read the configuration now.
-    Reload(oneshot::Sender<Result<Value, Value>>),
+    Reload(Answer),
     /// Stop.
     Drain,
 }
+
+/// What came of a reload, for whoever asked for it.
+pub(super) type Answer = oneshot::Sender<Result<Value, Value>>;
 
 /// The state of the control thread.
 pub(crate) struct Control {
     pub(super) path: PathBuf,
     pub(super) shared: Arc<Shared>,
-    pub(super) registry: Registry,
+    /// Locked by a reload that is being prepared, and here for a moment in each tick.
+    pub(super) registry: Arc<Mutex<Registry>>,
+    tickets: Arc<TicketKeys>,
     pub(super) schedules: HashMap<Arc<str>, Schedule>,
     pub(super) board: Arc<Board>,
     pub(super) events: Arc<Events>,
@@ -55,6 +70,12 @@ pub(crate) struct Control {
     pub(super) notify: Notify,
     /// Listeners of the last reload that are still being emptied.
     pub(super) leaving: Option<tokio::task::JoinHandle<()>>,
+    pub(super) reloads: Reloads,
+    /// When a faulty file that was just saved is told of, unless it changes again.
+    pub(super) doubt: Option<Instant>,
+    pub(super) keeper: Keeper,
+    pub(super) draining: bool,
+    supervision: Supervision,
 }
 
 impl Control {
@@ -68,7 +89,8 @@ impl Control {
     ) -> Self {
         Self {
             path,
-            registry,
+            tickets: Arc::clone(registry.tickets()),
+            registry: Arc::new(Mutex::new(registry)),
             schedules: HashMap::new(),
             board: Arc::new(Board::new(degraded)),
             events: Arc::new(Events::new()),
@@ -78,6 +100,11 @@ impl Control {
             hash: ContentHash::of(b""),
             notify,
             leaving: None,
+            reloads: Reloads::default(),
+            doubt: None,
+            keeper: Keeper::default(),
+            draining: false,
+            supervision: Supervision::new(shared.workers.len()),
             shared,
         }
     }
@@ -87,7 +114,7 @@ impl Control {
 pub(crate) async fn run(
     mut control: Control,
     prepared: Prepared,
-    signals: bool,
+    mut signals: Signals,
     stop: impl Future<Output = ()>,
     threads: Vec<JoinHandle<()>>,
 ) -> Result<(), StartError> {
@@ -95,10 +122,9 @@ pub(crate) async fn run(
     let (requests, mut asked) = mpsc::channel(16);
     // Kept open here: without an admin API nobody asks, which is not the end.
     let admin = control.start_admin(&prepared, requests.clone())?;
-    control.start(prepared).await?;
+    control.start(prepared).await;
     let _requests = requests;
-    let certificates =
-        certificates::start(&control.shared, &control.events, control.registry.tickets());
+    let certificates = certificates::start(&control.shared, &control.events, control.tickets());
     let stop_admin = Arc::new(tokio::sync::Notify::new());
     let admin = admin.map(|admin| {
         let stopped = Arc::clone(&stop_admin);
@@ -106,87 +132,100 @@ pub(crate) async fn run(
             admin.run(async move { stopped.notified().await }).await;
         })
     });
-    let mut signals = Signals::new(signals)?;
-    let (seen, mut changes) = follow_file(&control);
+    let file = FileWatch::start(control.path.clone(), control.hash);
+    let services = [
+        ("timer wheel", Some(&wheel)),
+        ("certificate watch", Some(&certificates)),
+        ("admin API", admin.as_ref()),
+        ("file watch", Some(&file.task)),
+    ];
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(stop);
+    let mut told_to_stop = std::pin::pin!(signals.stopped(1));
     control.notify.ready("serving");
+    signals.serving();
     loop {
         tokio::select! {
+            biased;
             () = &mut stop => break,
-            _ = tick.tick() => control.tick(),
-            Some(()) = changes.recv() => {
-                control.reload().await;
+            () = &mut told_to_stop => break,
+            _ = tick.tick() => {
+                control.tick(&services);
+                file.set_seen(control.hash);
             }
+            outcome = control.reloads.prepared() => control.reloaded(outcome).await,
+            () = file.changed() => control.want_reload(Wanted::by_file()),
             request = asked.recv() => match request {
-                Some(Request::Reload(answer)) => {
-                    let report = control.reload().await;
-                    let value = serde_json::to_value(&report).unwrap_or_default();
-                    let _ = answer.send(if report.result == "failed" { Err(value) } else { Ok(value) });
-                    let _ = seen.send(control.hash).await;
-                }
+                Some(Request::Reload(answer)) => control.want_reload(Wanted::by(answer)),
                 Some(Request::Drain) | None => break,
             },
-            signal = signals.next() => match signal {
-                Asked::Stop => break,
-                Asked::Reload => {
-                    control.reload().await;
-                    let _ = seen.send(control.hash).await;
-                }
-                Asked::Reopen => control.reopen_logs().await,
-            },
+            signal = signals.next() => control.obey(signal),
         }
     }
-    let settings = control.shared.snapshot().drain;
-    let open = control.shared.open_connections();
     control
-        .notify
-        .stopping(open, settings.grace + settings.timeout);
-    let draining = drain::drain(&control.shared, &control.events);
-    tokio::select! {
-        () = draining => {}
-        () = second_stop(&mut signals) => {
-            tracing::warn!("told to stop a second time: ending at once");
-            drain::cut(&control.shared).await;
-        }
-    }
+        .drain(&mut asked, &mut signals, &mut tick, &services)
+        .await;
     stop_admin.notify_one();
     if let Some(admin) = admin {
         let _ = tokio::time::timeout(Duration::from_secs(3), admin).await;
     }
     control.end(threads).await;
+    file.task.abort();
     certificates.abort();
     wheel.abort();
     Ok(())
 }
 
-/// Watches the file in a task of its own, whose waits nothing interrupts: what it says, and
-/// how it is told what was read for another reason.
-fn follow_file(control: &Control) -> (mpsc::Sender<ContentHash>, mpsc::Receiver<()>) {
-    let mut watcher = Watcher::new(control.path.clone(), control.hash);
-    let (seen, mut told) = mpsc::channel(1);
-    let (changed, changes) = mpsc::channel(1);
-    task::spawn_local("file watch", async move {
+impl Control {
+    /// What TLS sessions are resumed with.
+    fn tickets(&self) -> &Arc<TicketKeys> {
+        &self.tickets
+    }
+
+    /// Drains the process; what control does otherwise goes on meanwhile.
+    async fn drain(
+        &mut self,
+        asked: &mut mpsc::Receiver<Request>,
+        signals: &mut Signals,
+        tick: &mut Interval,
+        services: &Services<'_>,
+    ) {
+        self.draining = true;
+        let settings = self.shared.snapshot().drain;
+        let open = self.shared.open_connections();
+        self.notify
+            .stopping(open, settings.grace + settings.timeout);
+        let (shared, events) = (Arc::clone(&self.shared), Arc::clone(&self.events));
+        let mut draining = std::pin::pin!(drain::drain(&shared, &events));
+        let mut at_once = std::pin::pin!(signals.stopped(2));
         loop {
             tokio::select! {
-                hash = told.recv() => match hash {
-                    Some(hash) => watcher.set_seen(hash),
-                    None => break,
-                },
-                () = watcher.changed() => {
-                    if changed.send(()).await.is_err() {
-                        break;
-                    }
+                biased;
+                () = &mut at_once => {
+                    tracing::warn!("told to stop a second time: ending at once");
+                    drain::cut(&shared).await;
+                    return;
                 }
+                () = &mut draining => return,
+                _ = tick.tick() => self.tick(services),
+                Some(request) = asked.recv() => if let Request::Reload(answer) = request {
+                    self.want_reload(Wanted::by(answer));
+                },
+                signal = signals.next() => self.obey(signal),
             }
         }
-    });
-    (seen, changes)
-}
+    }
 
-async fn second_stop(signals: &mut Signals) {
-    while signals.next().await != Asked::Stop {}
+    fn obey(&mut self, signal: Asked) {
+        match signal {
+            Asked::Reload => self.want_reload(Wanted::silently()),
+            Asked::Reopen => self.reopen_logs(),
+            Asked::Upgrade => {
+                tracing::warn!("SIGUSR2 is ignored: this version cannot hand over to a new binary");
+            }
+        }
+    }
 }
 
 impl Control {
@@ -240,27 +279,32 @@ impl Control {
         }
     }
 
-    async fn start(&mut self, prepared: Prepared) -> Result<(), StartError> {
-        let log = steps::open_log(&self.shared, &prepared.snapshot)?;
-        if let Some(log) = log {
+    async fn start(&mut self, prepared: Prepared) {
+        if let Some(log) = prepared.log {
             self.shared.access_log.store(Arc::new(log));
             steps::tell(&self.shared, |_| Some(Command::ReopenLog)).await;
         }
         steps::adopt_pools(&prepared.snapshot, &mut self.schedules);
         self.hash = prepared.hash;
         if self.board.degraded().is_none() {
-            steps::keep(&prepared.snapshot, &prepared.text);
+            self.keeper.keep(&prepared.snapshot, &prepared.text);
         }
         self.gauges.loaded(1, self.board.degraded().is_none());
         steps::listen(&self.shared, prepared.bound).await;
         self.events
             .publish("started", "proxy", json!({ "generation": 1 }));
-        Ok(())
     }
 
-    /// Every 200 ms: ejections and holds end, transitions are told.
-    fn tick(&mut self) {
+    /// Every 200 ms: ejections and holds end, transitions are told, what must go on is
+    /// looked after.
+    fn tick(&mut self, services: &Services<'_>) {
         let now = Instant::now();
+        self.supervision.look(&self.shared, services, &self.board);
+        self.notify.flush();
+        self.keeper.tick();
+        if self.doubt.is_some_and(|doubt| now >= doubt) {
+            self.want_reload(Wanted::silently());
+        }
         let snapshot = self.shared.snapshot();
         for pool in &snapshot.pools {
             for transition in pool.shared.health.tick(now) {
@@ -282,23 +326,30 @@ impl Control {
         self.gauges.tick();
         self.gauges
             .retain_pools(|name| snapshot.pool(name).is_some());
-        self.registry.forget_unused();
+        // A reload that is being prepared may hold it.
+        if let Ok(mut registry) = self.registry.try_lock() {
+            registry.forget_unused();
+        }
     }
 
-    async fn reopen_logs(&self) {
+    fn reopen_logs(&self) {
         if let Some(log) = &**self.shared.access_log.load() {
             log.reopen();
         }
     }
 
     /// Ends the workers, and writes what is left to write.
-    async fn end(self, threads: Vec<JoinHandle<()>>) {
+    async fn end(mut self, threads: Vec<JoinHandle<()>>) {
+        self.keeper.settle().await;
         let log = self.shared.access_log.load_full();
-        for mut schedule in self.schedules.into_values() {
-            schedule.stop().await;
-        }
+        let schedules = async {
+            for mut schedule in self.schedules.into_values() {
+                schedule.stop().await;
+            }
+        };
+        let _ = tokio::time::timeout(SCHEDULES_PATIENCE, schedules).await;
         steps::tell(&self.shared, |_| Some(Command::End)).await;
-        let joined = tokio::task::spawn_blocking(move || {
+        let joined = errand::send("end", move || {
             for thread in threads {
                 let _ = thread.join();
             }
@@ -306,10 +357,16 @@ impl Control {
                 log.settle(Duration::from_secs(2));
             }
         });
-        let _ = tokio::time::timeout(Duration::from_secs(5), joined).await;
+        if let Ok(joined) = joined {
+            let _ = tokio::time::timeout(THREADS_PATIENCE, joined).await;
+        }
         self.shared.sockets.forget_all();
         tracing::info!("stopped");
     }
 }
 
 const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// How long the end waits for health checks under way.
+const SCHEDULES_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the end waits for the workers, and for the last lines of the access log.
+const THREADS_PATIENCE: Duration = Duration::from_secs(5);

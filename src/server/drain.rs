@@ -6,7 +6,10 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
 use super::{Shared, reload::steps, worker::Command};
 use crate::{state::BindAddress, telemetry::events::Events};
@@ -45,13 +48,22 @@ pub(super) async fn drain(shared: &Arc<Shared>, events: &Events) {
 
 /// Ends every connection now; how many that were.
 pub(super) async fn cut(shared: &Arc<Shared>) -> usize {
-    let mut total = 0;
+    let deadline = Instant::now() + CUT_PATIENCE;
+    let mut answers = Vec::with_capacity(shared.workers.len());
     for place in &shared.workers {
         let (done, answer) = oneshot::channel();
-        if place.commands.send(Command::Cut(done)).await.is_ok() {
-            let patience = tokio::time::timeout(Duration::from_secs(1), answer);
-            total += patience.await.ok().and_then(Result::ok).unwrap_or(0);
+        let sent = timeout_at(deadline, place.commands.send(Command::Cut(done))).await;
+        if matches!(sent, Ok(Ok(()))) {
+            answers.push(answer);
         }
+    }
+    let mut total = 0;
+    for answer in answers {
+        let cut = timeout_at(deadline, answer).await;
+        total += cut.ok().and_then(Result::ok).unwrap_or(0);
     }
     total
 }
+
+/// How long workers have to say what they cut.
+const CUT_PATIENCE: Duration = Duration::from_secs(1);

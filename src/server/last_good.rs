@@ -7,7 +7,10 @@ use std::{
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::{self, Loaded, Rules};
+use crate::{
+    config::{self, Loaded, Rules, load::FILE_BYTES_MAX},
+    file,
+};
 
 /// Keeps `text` as the last good configuration of the file at `path`.
 ///
@@ -31,7 +34,7 @@ pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
         .into_iter()
         .map(|dir| dir.join(FILE))
         .find(|kept| kept.exists())?;
-    let text = std::fs::read_to_string(&kept).ok()?;
+    let text = file::read_to_string(&kept, FILE_BYTES_MAX).ok()?;
     // Its relative paths are those of the file that it was.
     match config::parse(text, path, rules) {
         Ok(loaded) => Some(loaded),
@@ -47,7 +50,7 @@ pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
 
 /// Where it may be: what the broken file still says of `state_dir`, else the usual place.
 fn state_dirs(path: &Path, folder: &Path) -> Vec<PathBuf> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = file::read_to_string(path, FILE_BYTES_MAX).unwrap_or_default();
     let (table, _) = DeTable::parse_recoverable(&text);
     let written = table
         .get_ref()

@@ -1,59 +1,152 @@
 //! What the service manager is told of the life of the process (`sd_notify(3)`).
 //!
 //! Nothing, unless the environment names its socket (`NOTIFY_SOCKET`). A manager that does
-//! not listen is no reason not to serve.
+//! not listen is no reason not to serve, and one that listens slowly is not waited for: what
+//! its socket has no room for is sent again with each [`Notify::flush`].
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    ffi::OsStr,
+    io,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            ffi::OsStrExt as _,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    time::Duration,
+};
 
-use sd_notify::NotifyState;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Tells the service manager what happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Notify {
-    /// Whoever the environment names.
-    Manager,
-    /// Nobody: an embedding program speaks for itself.
-    Nobody,
+#[derive(Debug, Default)]
+pub(super) struct Notify {
+    /// Whoever the environment names; an embedding program speaks for itself.
+    manager: Option<SocketAddr>,
+    /// What could not be sent yet, oldest first.
+    waiting: VecDeque<String>,
 }
 
 impl Notify {
+    /// Tells whoever the environment names.
+    pub(super) fn from_environment() -> Self {
+        let manager = std::env::var_os("NOTIFY_SOCKET").and_then(|name| match address(&name) {
+            Ok(address) => Some(address),
+            Err(error) => {
+                tracing::warn!(?name, %error, "NOTIFY_SOCKET cannot be used");
+                None
+            }
+        });
+        Self {
+            manager,
+            waiting: VecDeque::new(),
+        }
+    }
+
     /// The process serves, or goes on serving after a reload, whatever came of that.
-    pub(super) fn ready(self, status: &str) {
-        self.send(&[NotifyState::Ready, NotifyState::Status(&one_line(status))]);
+    pub(super) fn ready(&mut self, status: &str) {
+        self.send(format!("READY=1\nSTATUS={}", one_line(status)));
     }
 
     /// The configuration is being read anew; [`Self::ready`] must follow.
-    pub(super) fn reloading(self) {
-        // Without the time, which `Type=notify-reload` compares, the word must not be sent.
-        if let Ok(now) = NotifyState::monotonic_usec_now() {
-            self.send(&[NotifyState::Reloading, now]);
-        }
+    pub(super) fn reloading(&mut self) {
+        // `Type=notify-reload` compares the time.
+        let now = clock_gettime(ClockId::Monotonic);
+        let usec = now.tv_sec.unsigned_abs() * 1_000_000 + now.tv_nsec.unsigned_abs() / 1000;
+        self.send(format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
     }
 
     /// The process is about to end and may take this long; the manager is asked for that time.
-    pub(super) fn stopping(self, connections: usize, time: Duration) {
-        let status = format!("draining {connections} connections");
-        let time = u32::try_from((time + MARGIN).as_micros()).unwrap_or(u32::MAX);
-        self.send(&[
-            NotifyState::Stopping,
-            NotifyState::ExtendTimeoutUsec(time),
-            NotifyState::Status(&status),
-        ]);
+    pub(super) fn stopping(&mut self, connections: usize, time: Duration) {
+        let usec = (time + MARGIN).as_micros();
+        self.send(format!(
+            "STOPPING=1\nEXTEND_TIMEOUT_USEC={usec}\nSTATUS=draining {connections} connections"
+        ));
     }
 
-    fn send(self, states: &[NotifyState<'_>]) {
-        if self == Self::Manager
-            && let Err(error) = sd_notify::notify(states)
-        {
-            tracing::debug!(%error, "cannot tell the service manager");
+    /// Sends what could not be sent before.
+    pub(super) fn flush(&mut self) {
+        let Some(manager) = &self.manager else {
+            return;
+        };
+        while let Some(message) = self.waiting.front() {
+            match send(manager, message) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => tracing::debug!(%error, "cannot tell the service manager"),
+                Ok(()) => {}
+            }
+            self.waiting.pop_front();
         }
     }
+
+    fn send(&mut self, message: String) {
+        if self.manager.is_none() {
+            return;
+        }
+        if self.waiting.len() == WAITING_MAX {
+            // The second oldest: the first one says that the process is ready.
+            self.waiting.remove(1);
+        }
+        self.waiting.push_back(message);
+        self.flush();
+    }
+}
+
+fn address(name: &OsStr) -> io::Result<SocketAddr> {
+    match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(name),
+    }
+}
+
+fn send(manager: &SocketAddr, message: &str) -> io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(message.as_bytes(), manager).map(drop)
 }
 
 /// A line end would begin another message.
-fn one_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+fn one_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
+/// Messages that wait for room in the manager's socket at most.
+const WAITING_MAX: usize = 8;
 /// What the end of the process takes besides the drain: writing the last lines, joining threads.
 const MARGIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_socket_of_the_manager_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let address = SocketAddr::from_pathname(&path).unwrap();
+        while send(&address, "full").is_ok() {}
+        let mut notify = Notify {
+            manager: Some(address),
+            waiting: VecDeque::new(),
+        };
+        notify.ready("serving\nX=1");
+        for _ in 0..WAITING_MAX * 2 {
+            notify.reloading();
+        }
+        assert_eq!(notify.waiting.len(), WAITING_MAX);
+        let mut buffer = [0; 256];
+        let mut receive = || {
+            let length = manager.recv(&mut buffer).unwrap();
+            String::from_utf8(buffer[..length].to_vec()).unwrap()
+        };
+        while notify.waiting.len() == WAITING_MAX {
+            assert_eq!(receive(), "full");
+            notify.flush();
+        }
+        let told = std::iter::from_fn(|| Some(receive())).find(|message| message != "full");
+        assert_eq!(told.as_deref(), Some("READY=1\nSTATUS=serving"));
+    }
+}

@@ -73,9 +73,12 @@ impl Operations for Api {
         if draining {
             reasons.push("draining".to_owned());
         }
-        let degraded = self.board.degraded();
-        let ready = !draining && degraded.is_none();
-        reasons.extend(degraded);
+        // A start with the last good configuration serves: it must not take a fleet out of
+        // rotation.
+        reasons.extend(self.board.degraded());
+        let troubles = self.board.troubles();
+        let ready = !draining && !troubles.iter().any(|trouble| trouble.hurts_traffic);
+        reasons.extend(troubles.into_iter().map(|trouble| trouble.what));
         if let Some(report) = self.board.last_reload()
             && let Some(error) = report.error
         {

@@ -34,7 +34,7 @@ pub struct Shared {
     /// The open access log.
     pub(super) access_log: ArcSwap<Option<AccessLog>>,
     /// Sockets that the process was given.
-    pub(super) inherited: Inherited,
+    pub(super) inherited: Arc<Inherited>,
     /// Sockets of its own that it listens on.
     pub(super) sockets: OpenSockets,
     /// The latest exchanges, for the admin API.
@@ -51,6 +51,10 @@ pub(super) struct WorkerPlace {
     pub(super) commands: mpsc::Sender<Command>,
     /// Downstream connections that it serves.
     pub(super) connections: Padded,
+    /// Signs of life, one every 200 ms.
+    pub(super) beats: AtomicU64,
+    /// Whether its thread has ended.
+    pub(super) ended: AtomicBool,
 }
 
 impl Shared {
@@ -59,7 +63,7 @@ impl Shared {
         registered: Registered,
         pseudonym: Pseudonym,
         metrics: Metrics,
-        inherited: Inherited,
+        inherited: Arc<Inherited>,
         workers: Vec<WorkerPlace>,
     ) -> Self {
         Self {

@@ -1,53 +1,228 @@
-//! What the system tells the process.
+//! What the system tells the process, and the thread that hears it.
+//!
+//! Signals are taken first of all, by a thread that does nothing else: one that comes while
+//! the process starts, or while control is at work, kills nothing and is not lost. That
+//! thread also ends the process when control does not: two seconds after a request to stop
+//! while it starts, [`SECOND_STOP_PATIENCE`] after a second request, at once after a third.
+//!
+//! As the first process of a container it also takes leave of processes that lost their
+//! parent, which nobody else does.
 
-use std::io;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::{WaitOptions, wait};
+use tokio::{
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
 
-/// What a signal asks for.
+/// What a signal asks for, besides the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// SIGTERM, SIGINT: stop; a second time, at once.
-    Stop,
     /// SIGHUP: read the configuration.
     Reload,
     /// SIGUSR1: open log files anew.
     Reopen,
+    /// SIGUSR2: hand over to a new binary.
+    Upgrade,
 }
 
-/// The signals that the process listens to; none in an embedding program.
-pub(super) struct Signals(Option<Listening>);
-
-struct Listening {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    user: Signal,
+/// The signals of the process, as control hears them; nothing in an embedding program.
+#[derive(Debug)]
+pub struct Signals {
+    asked: Option<mpsc::Receiver<Asked>>,
+    /// How many times SIGTERM or SIGINT came.
+    stops: watch::Receiver<u32>,
+    serving: Arc<AtomicBool>,
+    /// Without a thread that sends, it must be held here.
+    _stops: Option<watch::Sender<u32>>,
 }
 
 impl Signals {
-    pub(super) fn new(listen: bool) -> io::Result<Self> {
-        if !listen {
-            return Ok(Self(None));
-        }
-        Ok(Self(Some(Listening {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            user: signal(SignalKind::user_defined1())?,
-        })))
+    /// Takes the signals of the process from here on.
+    ///
+    /// # Errors
+    /// When the system gives no descriptor or thread for it.
+    pub fn take() -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let heard = {
+            let _inside = runtime.enter();
+            Heard::new()?
+        };
+        let (ask, asked) = mpsc::channel(ASKED_MAX);
+        let (stop, stops) = watch::channel(0);
+        let serving = Arc::new(AtomicBool::new(false));
+        let sentinel = Sentinel {
+            ask,
+            stop,
+            serving: Arc::clone(&serving),
+        };
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || runtime.block_on(sentinel.listen(heard)))?;
+        Ok(Self {
+            asked: Some(asked),
+            stops,
+            serving,
+            _stops: None,
+        })
     }
 
-    /// Waits for the next one. Cancel safe.
+    /// No signals: the embedding program has them.
+    pub(super) fn none() -> Self {
+        let (stop, stops) = watch::channel(0);
+        Self {
+            asked: None,
+            stops,
+            serving: Arc::default(),
+            _stops: Some(stop),
+        }
+    }
+
+    /// The process serves: from now on, control sees to its end.
+    pub(super) fn serving(&self) {
+        self.serving.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for what is asked next. Cancel safe.
     pub(super) async fn next(&mut self) -> Asked {
-        let Some(listening) = &mut self.0 else {
-            return std::future::pending().await;
+        let next = match &mut self.asked {
+            Some(asked) => asked.recv().await,
+            None => None,
         };
-        tokio::select! {
-            _ = listening.terminate.recv() => Asked::Stop,
-            _ = listening.interrupt.recv() => Asked::Stop,
-            _ = listening.hangup.recv() => Asked::Reload,
-            _ = listening.user.recv() => Asked::Reopen,
+        match next {
+            Some(asked) => asked,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the process was told to stop so many times.
+    pub(super) fn stopped(&self, times: u32) -> impl Future<Output = ()> + use<> {
+        let mut stops = self.stops.clone();
+        async move {
+            if stops.wait_for(|stops| *stops >= times).await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
     }
 }
+
+struct Sentinel {
+    ask: mpsc::Sender<Asked>,
+    stop: watch::Sender<u32>,
+    serving: Arc<AtomicBool>,
+}
+
+/// The signals, from the moment at which this is made.
+struct Heard {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    user1: Signal,
+    user2: Signal,
+    /// Only as the first process of a container.
+    child: Option<Signal>,
+}
+
+impl Heard {
+    fn new() -> io::Result<Self> {
+        let is_first = std::process::id() == 1;
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+            child: is_first.then(|| signal(SignalKind::child())).transpose()?,
+        })
+    }
+}
+
+impl Sentinel {
+    async fn listen(self, mut heard: Heard) {
+        let mut end: Option<Instant> = None;
+        loop {
+            let over = async {
+                match end {
+                    Some(end) => sleep_until(end).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let child = async {
+                match &mut heard.child {
+                    Some(child) => child.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = heard.terminate.recv() => end = self.stop(),
+                _ = heard.interrupt.recv() => end = self.stop(),
+                _ = heard.hangup.recv() => self.ask(Asked::Reload),
+                _ = heard.user1.recv() => self.ask(Asked::Reopen),
+                _ = heard.user2.recv() => self.ask(Asked::Upgrade),
+                _ = child => reap(),
+                () = over => {
+                    self.end_by_force();
+                    end = None;
+                }
+            }
+        }
+    }
+
+    /// Counts a request to stop: until when control must have ended the process.
+    fn stop(&self) -> Option<Instant> {
+        let mut times = 0;
+        self.stop.send_modify(|stops| {
+            *stops += 1;
+            times = *stops;
+        });
+        let patience = match times {
+            1 if self.serving.load(Ordering::Relaxed) => return None,
+            1 => START_PATIENCE,
+            2 => SECOND_STOP_PATIENCE,
+            _ => Duration::ZERO,
+        };
+        Some(Instant::now() + patience)
+    }
+
+    fn ask(&self, asked: Asked) {
+        // So many of them wait that this one changes nothing.
+        let _ = self.ask.try_send(asked);
+    }
+
+    fn end_by_force(&self) {
+        if *self.stop.borrow() == 1 && self.serving.load(Ordering::Relaxed) {
+            // It began to serve after all, and drains.
+            return;
+        }
+        tracing::error!("told to stop, and something does not end: ending by force");
+        // The log is written by a thread of its own.
+        thread::park_timeout(LAST_LINES);
+        std::process::exit(1);
+    }
+}
+
+/// Takes leave of every process that has ended.
+fn reap() {
+    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+}
+
+/// Signals that wait for control at most; more of them ask for the same again.
+const ASKED_MAX: usize = 16;
+/// How long a start goes on after a request to stop.
+const START_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the process has after the second request to stop.
+const SECOND_STOP_PATIENCE: Duration = Duration::from_secs(3);
+const LAST_LINES: Duration = Duration::from_millis(100);

@@ -3,21 +3,24 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
-    thread::JoinHandle,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    time::Duration,
 };
 
-use tokio::{runtime, sync::mpsc};
+use tokio::{runtime, sync::mpsc, time::timeout};
 
 use super::{
-    Registered, Shared, Worker,
+    Process, Registered, Shared,
     control::{self, Control},
-    last_good,
+    errand, last_good,
     notify::Notify,
-    reload::{Prepared, ReloadError},
+    reload::{Beside, Prepared, ReloadError},
     shared::WorkerPlace,
-    task,
     worker::Command,
+    workers,
 };
 use crate::{
     config::{self, Faults, Loaded, PastTime, Rules, schema::Workers},
@@ -42,6 +45,7 @@ pub struct Server {
     registered: Registered,
     signals: bool,
     log: Option<LogControl>,
+    process: Option<Process>,
 }
 
 /// Why the process does not start.
@@ -62,6 +66,14 @@ pub enum StartError {
     /// The access log cannot be opened.
     #[error("access log: {0}")]
     AccessLog(String),
+    /// A disk does not answer.
+    #[error("{0}")]
+    Disk(String),
+    /// A worker cannot start.
+    #[error(
+        "worker {0} cannot start: {1}; with too few descriptors or threads, raise the limit (ulimit -n, LimitNOFILE=, TasksMax=) or lower proxy.workers"
+    )]
+    Worker(usize, io::Error),
     /// The system gives no thread or runtime.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -74,6 +86,8 @@ impl From<ReloadError> for StartError {
             ReloadError::Build(error) => Self::Build(error),
             ReloadError::Bind(listener, error) => Self::Bind(listener, error),
             ReloadError::AccessLog(error) => Self::AccessLog(error),
+            ReloadError::Thread(error) => Self::System(error),
+            ReloadError::TooSlow | ReloadError::Panicked => Self::Disk(error.to_string()),
         }
     }
 }
@@ -87,6 +101,8 @@ impl StartError {
             | Self::Bind(..)
             | Self::Admin(_)
             | Self::AccessLog(_)
+            | Self::Disk(_)
+            | Self::Worker(..)
             | Self::System(_) => self.to_string().lines().map(str::to_owned).collect(),
         }
     }
@@ -95,7 +111,12 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Configuration(_) | Self::Build(_) => true,
-            Self::Bind(..) | Self::Admin(_) | Self::AccessLog(_) | Self::System(_) => false,
+            Self::Bind(..)
+            | Self::Admin(_)
+            | Self::AccessLog(_)
+            | Self::Disk(_)
+            | Self::Worker(..)
+            | Self::System(_) => false,
         }
     }
 }
@@ -108,6 +129,7 @@ impl Server {
             registered: Registered::default(),
             signals: true,
             log: None,
+            process: None,
         }
     }
 
@@ -143,17 +165,31 @@ impl Server {
         self
     }
 
+    /// Goes on from signals and sockets that the process took before.
+    #[must_use]
+    pub fn in_process(mut self, process: Process) -> Self {
+        self.process = Some(process);
+        self
+    }
+
     /// Runs until the process is told to stop and has drained.
     ///
     /// # Errors
     /// Why it does not start.
-    pub fn run(self) -> Result<(), StartError> {
+    pub fn run(mut self) -> Result<(), StartError> {
+        if self.signals && self.process.is_none() {
+            self.process = Some(Process::take()?);
+        }
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .thread_name("control")
             .build()?;
         let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, self.serve(std::future::pending()))
+        let ended = local.block_on(&runtime, self.serve(std::future::pending()));
+        drop(local);
+        // What still waits for a disk or a resolver is not waited for.
+        runtime.shutdown_background();
+        ended
     }
 
     /// As [`Self::run`], inside a `LocalSet` of the caller's, until `stop` is ready as well.
@@ -161,73 +197,116 @@ impl Server {
     /// # Errors
     /// Why it does not start.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-        let (loaded, degraded) = self.load()?;
-        let workers = worker_count(&loaded);
-        let metrics = Metrics::new(loaded.config.metrics.series_max as usize);
-        let mut registry = Registry::new(workers);
-        let (inherited, notify) = if self.signals {
-            (Inherited::from_environment(), Notify::Manager)
-        } else {
-            (Inherited::default(), Notify::Nobody)
+        let (process, notify) = match self.process {
+            Some(process) => (process, Notify::from_environment()),
+            None if self.signals => (Process::take()?, Notify::from_environment()),
+            None => (Process::embedded(), Notify::default()),
         };
-        let registered = &self.registered;
-        let prepared = Prepared::first(loaded, registered, &mut registry, &inherited, workers)?;
-        let (places, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| place()).unzip();
+        let inherited = Arc::new(process.inherited);
+        let (path, registered) = (self.path.clone(), self.registered.clone());
+        let given = Arc::clone(&inherited);
+        let first = errand::send("start", move || First::prepare(&path, &registered, &given))?;
+        let first = tokio::select! {
+            first = timeout(START_PATIENCE, first) => match first {
+                Ok(Ok(first)) => first?,
+                Ok(Err(_)) => return Err(ReloadError::Panicked.into()),
+                Err(_) => return Err(ReloadError::TooSlow.into()),
+            },
+            () = process.signals.stopped(1) => {
+                tracing::info!("told to stop before it served");
+                return Ok(());
+            }
+        };
+        let (places, receivers): (Vec<_>, Vec<_>) = (0..first.workers).map(|_| place()).unzip();
         let pseudonym = Pseudonym::new(&format!("{:08x}", rand::random::<u32>()))
             .map_err(|error| io::Error::other(error.to_string()))?;
         let shared = Arc::new(Shared::new(
-            Arc::clone(&prepared.snapshot),
+            Arc::clone(&first.prepared.snapshot),
             self.registered,
             pseudonym,
-            metrics,
+            first.metrics,
             inherited,
             places,
         ));
-        let threads = receivers
-            .into_iter()
-            .enumerate()
-            .map(|(index, commands)| start_worker(index, &shared, commands))
-            .collect::<io::Result<Vec<_>>>()?;
+        let threads = workers::start(&shared, receivers).await?;
         let control = Control::new(
             self.path,
             Arc::clone(&shared),
-            registry,
-            degraded,
+            first.registry,
+            first.degraded,
             self.log,
             notify,
         );
-        control::run(control, prepared, self.signals, stop, threads).await
+        control::run(control, first.prepared, process.signals, stop, threads).await
     }
+}
 
-    /// Reads the file; if that is faulty, the last good one that is kept on disk.
-    fn load(&self) -> Result<(Loaded, Option<String>), StartError> {
-        let names: Vec<&str> = self.registered.pickers.names().collect();
-        let rules = Rules {
-            pickers: &names,
-            // An expired certificate is no reason to serve nothing at all.
-            past_time: PastTime::Served,
+/// What the process starts with.
+struct First {
+    prepared: Prepared,
+    registry: Registry,
+    metrics: Metrics,
+    workers: usize,
+    /// Why it is not what the file says.
+    degraded: Option<String>,
+}
+
+impl First {
+    /// Reads the file and prepares what it says; blocks on the disk.
+    fn prepare(
+        path: &Path,
+        registered: &Registered,
+        inherited: &Inherited,
+    ) -> Result<Self, StartError> {
+        let (loaded, degraded) = load(path, registered)?;
+        let workers = worker_count(&loaded);
+        let metrics = Metrics::new(loaded.config.metrics.series_max as usize);
+        let mut registry = Registry::new(workers);
+        let process = Beside {
+            registered,
+            inherited,
+            metrics: &metrics,
+            workers,
         };
-        let faults = match config::load(&self.path, &rules) {
-            Ok(loaded) => return Ok((loaded, None)),
-            Err(faults) => faults,
-        };
-        let Some(loaded) = last_good::load(&self.path, &rules) else {
-            return Err(StartError::Configuration(faults));
-        };
-        tracing::error!(
-            file = %self.path.display(),
-            "the configuration has faults; starting with the last good one"
-        );
-        for line in faults.lines() {
-            tracing::error!("{line}");
-        }
-        let reason = format!(
-            "started with the last good configuration: {} has {} faults",
-            self.path.display(),
-            faults.errors()
-        );
-        Ok((loaded, Some(reason)))
+        let prepared = Prepared::first(loaded, &mut registry, &process)?;
+        Ok(Self {
+            prepared,
+            registry,
+            metrics,
+            workers,
+            degraded,
+        })
     }
+}
+
+/// Reads the file; if that is faulty, the last good one that is kept on disk.
+fn load(path: &Path, registered: &Registered) -> Result<(Loaded, Option<String>), StartError> {
+    let names: Vec<&str> = registered.pickers.names().collect();
+    let rules = Rules {
+        pickers: &names,
+        // An expired certificate is no reason to serve nothing at all.
+        past_time: PastTime::Served,
+    };
+    let faults = match config::load(path, &rules) {
+        Ok(loaded) => return Ok((loaded, None)),
+        Err(faults) => faults,
+    };
+    let Some(loaded) = last_good::load(path, &rules) else {
+        return Err(StartError::Configuration(faults));
+    };
+    tracing::error!(
+        file = %path.display(),
+        "the configuration has faults; starting with the last good one"
+    );
+    for line in faults.lines() {
+        tracing::error!("{line}");
+    }
+    let reason = format!(
+        "started with the last good configuration: {} has {} faults",
+        path.display(),
+        faults.errors()
+    );
+    Ok((loaded, Some(reason)))
 }
 
 fn worker_count(loaded: &Loaded) -> usize {
@@ -242,39 +321,13 @@ fn place() -> (WorkerPlace, mpsc::Receiver<Command>) {
     let place = WorkerPlace {
         commands,
         connections: Padded::default(),
+        beats: AtomicU64::new(0),
+        ended: AtomicBool::new(false),
     };
     (place, receiver)
 }
 
-fn start_worker(
-    index: usize,
-    shared: &Arc<Shared>,
-    commands: mpsc::Receiver<Command>,
-) -> io::Result<JoinHandle<()>> {
-    let shared = Arc::clone(shared);
-    std::thread::Builder::new()
-        .name(format!("worker-{index}"))
-        .spawn(move || {
-            let runtime = runtime::Builder::new_current_thread()
-                .enable_all()
-                .event_interval(EVENT_INTERVAL)
-                .build_local(runtime::LocalOptions::default());
-            match runtime {
-                Ok(runtime) => runtime.block_on(async {
-                    let worker = Worker::new(index, shared);
-                    if task::caught(std::pin::pin!(worker.run(commands)))
-                        .await
-                        .is_err()
-                    {
-                        tracing::error!(index, "a worker panicked; this is a bug");
-                    }
-                }),
-                Err(error) => tracing::error!(index, %error, "a worker has no runtime"),
-            }
-        })
-}
-
 /// Commands that wait for a worker; handed-on connections are the most of them.
 const COMMANDS_MAX: usize = 1024;
-/// Tasks run between two looks at the sockets; fewer looks are fewer system calls.
-const EVENT_INTERVAL: u32 = 512;
+/// How long the first configuration may take to be read and its sockets to be opened.
+const START_PATIENCE: Duration = Duration::from_secs(30);

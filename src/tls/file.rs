@@ -1,27 +1,15 @@
 //! Reading files of certificates and keys within a bound, and noticing that they changed.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
-    path::Path,
-};
+use std::{os::unix::fs::MetadataExt as _, path::Path};
 
 use super::TlsFault;
+use crate::file;
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsFault> {
-    let unreadable = |source| TlsFault::Unreadable {
+    file::read(path, FILE_BYTES_MAX).map_err(|source| TlsFault::Unreadable {
         path: path.to_owned(),
         source,
-    };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    let mut bounded = file.take(FILE_BYTES_MAX + 1);
-    bounded.read_to_end(&mut bytes).map_err(unreadable)?;
-    if bounded.limit() == 0 {
-        return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
-    }
-    Ok(bytes)
+    })
 }
 
 /// What tells that files are not what they were: time, size and inode of each.
@@ -68,7 +56,7 @@ mod tests {
     fn a_file_that_is_too_long_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long.pem");
-        let file = File::create(&path).unwrap();
+        let file = std::fs::File::create(&path).unwrap();
         file.set_len(FILE_BYTES_MAX + 1).unwrap();
         assert!(matches!(read(&path), Err(TlsFault::Unreadable { .. })));
     }

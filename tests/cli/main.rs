@@ -14,6 +14,7 @@ mod minimal;
 mod port;
 mod running;
 mod schema;
+mod starting;
 
 use std::fs;
 use std::process::{Command, Output, Stdio};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::file;
+
 /// A secret, or where to get it. It never prints as anything but `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
@@ -28,7 +30,8 @@ impl Secret {
                 source,
             })?,
             Self::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| SecretError::File {
+                let text = file::read_to_string(path, FILE_BYTES_MAX);
+                let text = text.map_err(|source| SecretError::File {
                     path: path.clone(),
                     source,
                 })?;
@@ -80,6 +83,9 @@ pub enum SecretError {
 
 /// What a secret prints as.
 pub const MASK: &str = "***";
+
+/// Longest file that is taken for a secret.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -2,57 +2,104 @@
 //! old, then there is one swap, and what left drains. Any fault keeps the old one.
 
 mod prepared;
+mod queue;
 pub(super) mod steps;
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{board::ReloadReport, control::Control, task, worker::Command};
-use crate::config::{self, Config};
+use serde_json::json;
+use tokio::{sync::oneshot, time::Instant};
 
-pub(super) use prepared::{Prepared, ReloadError};
+use super::{board::ReloadReport, control::Control, task, worker::Command};
+use crate::config::Config;
+
+use prepared::PATIENCE;
+pub(super) use prepared::{Beside, Outcome, Prepared, ReloadError};
+pub(super) use queue::{Reloads, Wanted};
 
 impl Control {
-    /// Takes up what the file says now, or keeps what runs and says why.
-    pub(super) async fn reload(&mut self) -> ReloadReport {
+    /// Begins a reload, or has the one under way followed by another.
+    pub(super) fn want_reload(&mut self, wanted: Wanted) {
+        self.doubt = None;
+        if self.draining {
+            let error = json!({ "error": "the proxy is stopping" });
+            wanted.tell(&Err(error));
+            return;
+        }
+        if !self.reloads.want(wanted) {
+            return;
+        }
         self.notify.reloading();
-        let report = match self.try_reload().await {
-            Ok(report) => report,
+        let (done, preparing) = oneshot::channel();
+        self.reloads.begin(preparing, Instant::now() + PATIENCE);
+        if self.reloads.is_stuck() {
+            let _ = done.send(Err(ReloadError::TooSlow));
+            return;
+        }
+        let (path, shared) = (self.path.clone(), Arc::clone(&self.shared));
+        let registry = Arc::clone(&self.registry);
+        let degraded = self.board.degraded().is_some();
+        let leaving = self.leaving.take();
+        task::spawn_local("reload", async move {
+            // An address that has just been left may be wanted again.
+            if let Some(leaving) = leaving {
+                let _ = leaving.await;
+            }
+            let preparing = match Prepared::next(path, &shared, &registry, degraded) {
+                Ok(preparing) => preparing.await,
+                Err(error) => Ok(Err(error.into())),
+            };
+            let _ = done.send(preparing.unwrap_or(Err(ReloadError::Panicked)));
+        });
+    }
+
+    /// Takes up what was prepared, or keeps what runs and says why.
+    pub(super) async fn reloaded(&mut self, outcome: Result<Outcome, ReloadError>) {
+        let (wanted, next) = self.reloads.ended();
+        let report = match outcome {
+            Err(ReloadError::Configuration(_)) if !wanted.asked && next.is_none() => {
+                // The file may have been saved in part: told if it stays so.
+                self.doubt = Some(Instant::now() + DOUBT);
+                self.notify
+                    .ready("the saved file has faults, and is read again in a moment");
+                return;
+            }
+            Ok(Outcome::Unchanged(hash)) => {
+                self.hash = hash;
+                tracing::info!("configuration unchanged");
+                report("unchanged", self.shared.generation())
+            }
+            Ok(Outcome::Ready(prepared)) => self.take_up(*prepared).await,
             Err(error) => self.refused(&error),
         };
         self.board.reloaded(&report);
         self.gauges.reloaded(report.result, report.generation);
         let what = serde_json::to_value(&report).unwrap_or_default();
-        self.events.publish("reload", "proxy", what);
+        self.events.publish("reload", "proxy", what.clone());
         self.notify.ready(match report.result {
             "failed" => "the last reload failed; serving the configuration from before it",
             _ => "serving",
         });
-        report
+        wanted.tell(&match report.result {
+            "failed" => Err(what),
+            _ => Ok(what),
+        });
+        if let Some(next) = next {
+            self.want_reload(next);
+        }
     }
 
-    async fn try_reload(&mut self) -> Result<ReloadReport, ReloadError> {
-        // An address that has just been left may be wanted again.
-        if let Some(leaving) = self.leaving.take() {
-            let _ = leaving.await;
-        }
-        let loaded = self.load().await.map_err(ReloadError::Configuration)?;
-        self.hash = loaded.hash;
+    /// Swaps in what was prepared; nothing of it can fail.
+    async fn take_up(&mut self, prepared: Prepared) -> ReloadReport {
+        self.hash = prepared.hash;
         let old = self.shared.snapshot();
-        if loaded.config == *old.config && self.board.degraded().is_none() {
-            let report = report("unchanged", old.generation);
-            tracing::info!("configuration unchanged");
-            return Ok(report);
-        }
-        let prepared = Prepared::next(loaded, &self.shared, &mut self.registry)?;
         let new = Arc::clone(&prepared.snapshot);
-        let log = steps::open_log(&self.shared, &new)?;
-        if let Some(log) = log {
+        if let Some(log) = prepared.log {
             self.shared.access_log.store(Arc::new(log));
         }
-        // From here on nothing can fail.
         steps::adopt_pools(&new, &mut self.schedules);
         self.shared.swap(Arc::clone(&new));
         steps::listen(&self.shared, prepared.bound).await;
@@ -65,7 +112,7 @@ impl Control {
             steps::unlisten(&shared, &removed).await;
         }));
         steps::forget_series(&self.shared, &old.config, &new.config);
-        steps::keep(&new, &prepared.text);
+        self.keeper.keep(&new, &prepared.text);
         self.follow_admin(&new.config);
         self.follow_log(&new.config);
         let diff = steps::diff(&old, &new);
@@ -83,18 +130,7 @@ impl Control {
         let mut report = report("succeeded", new.generation);
         report.changes = serde_json::to_value(&diff).ok();
         report.connections_closed = connections_closed;
-        Ok(report)
-    }
-
-    /// Reads the file on a thread for such things: the disk may be slow.
-    async fn load(&self) -> Result<config::Loaded, config::Faults> {
-        let (path, shared) = (self.path.clone(), Arc::clone(&self.shared));
-        let loading = tokio::task::spawn_blocking(move || prepared::load(&path, &shared));
-        match loading.await {
-            Ok(loaded) => loaded,
-            // Only a panic gets here; the file is then read again in this thread.
-            Err(_) => prepared::load(&self.path, &self.shared),
-        }
+        report
     }
 
     fn refused(&self, error: &ReloadError) -> ReloadReport {
@@ -142,6 +178,8 @@ impl Control {
     }
 }
 
+/// How long a file that was saved with faults may take to be saved whole.
+const DOUBT: Duration = Duration::from_secs(2);
 /// Changes of a reload that the log has one by one; the report has all.
 const CHANGES_LOGGED_MAX: usize = 200;
 

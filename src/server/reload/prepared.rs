@@ -1,8 +1,14 @@
 //! A configuration that is read, checked, tested and bound beside the one in use.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     config::{self, Faults, Loaded, PastTime, Rules},
@@ -10,8 +16,12 @@ use crate::{
         bind::{self, BindError, Bound},
         inherited::Inherited,
     },
-    server::{Registered, Shared},
+    server::{Registered, Shared, errand},
     state::{self, BindAddress, BuildError, Listener, Registry, Snapshot, Source},
+    telemetry::{
+        access_log::{AccessLog, AccessLogSettings},
+        metrics::{Metrics, names},
+    },
 };
 
 /// Why a configuration is not taken up; one that is in use stays.
@@ -29,6 +39,18 @@ pub(crate) enum ReloadError {
     /// The access log cannot be opened.
     #[error("access log: {0}")]
     AccessLog(String),
+    /// A disk does not answer.
+    #[error(
+        "the files of the configuration could not be read within {} s; does their disk hang?",
+        PATIENCE.as_secs()
+    )]
+    TooSlow,
+    /// The system gives no thread for it.
+    #[error("cannot be read: {0}")]
+    Thread(#[from] io::Error),
+    /// Our fault.
+    #[error("reading it panicked; this is a bug")]
+    Panicked,
 }
 
 impl ReloadError {
@@ -36,9 +58,12 @@ impl ReloadError {
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Self::Configuration(faults) => faults.lines(),
-            Self::Build(_) | Self::Bind(..) | Self::AccessLog(_) => {
-                self.to_string().lines().map(str::to_owned).collect()
-            }
+            Self::Build(_)
+            | Self::Bind(..)
+            | Self::AccessLog(_)
+            | Self::TooSlow
+            | Self::Thread(_)
+            | Self::Panicked => self.to_string().lines().map(str::to_owned).collect(),
         }
     }
 }
@@ -54,18 +79,41 @@ pub(crate) struct Prepared {
     pub(crate) hash: config::ContentHash,
     /// Sockets of listeners that were not there before, one per worker.
     pub(crate) bound: Vec<BoundListener>,
+    /// The access log, if it is another than before.
+    pub(crate) log: Option<Option<AccessLog>>,
+}
+
+/// What came of reading the file beside the configuration in use.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It says what is in use.
+    Unchanged(config::ContentHash),
+    /// It is ready to be swapped in.
+    Ready(Box<Prepared>),
+}
+
+/// A preparation under way, on a thread of its own.
+pub(crate) type Preparing = oneshot::Receiver<Result<Outcome, ReloadError>>;
+
+/// What a preparation needs of the process.
+#[derive(Clone, Debug)]
+pub(crate) struct Beside<'a> {
+    pub(crate) registered: &'a Registered,
+    pub(crate) inherited: &'a Inherited,
+    pub(crate) metrics: &'a Metrics,
+    pub(crate) workers: usize,
 }
 
 impl Prepared {
-    /// Prepares what the process starts with.
+    /// Prepares what the process starts with; blocks on the disk.
     pub(crate) fn first(
         loaded: Loaded,
-        registered: &Registered,
         registry: &mut Registry,
-        inherited: &Inherited,
-        workers: usize,
+        process: &Beside<'_>,
     ) -> Result<Self, ReloadError> {
-        let first = Self::beside(None, loaded, registered, registry, inherited, workers)?;
+        let inherited = process.inherited;
+        inherited.tell();
+        let first = Self::beside(None, None, loaded, registry, process)?;
         let snapshot = &first.snapshot;
         let admin = snapshot.config.admin.as_ref();
         let admin = admin.map(|admin| state::bind_address(&admin.address));
@@ -82,55 +130,90 @@ impl Prepared {
         Ok(first)
     }
 
-    /// Prepares what the file says now, beside what runs.
+    /// Begins to prepare what the file says now, beside what runs. With `degraded` it counts
+    /// as changed in any case.
     pub(crate) fn next(
-        loaded: Loaded,
-        shared: &Shared,
-        registry: &mut Registry,
-    ) -> Result<Self, ReloadError> {
-        let last = shared.snapshot();
-        let (registered, inherited) = (&shared.registered, &shared.inherited);
-        let workers = shared.workers.len();
-        Self::beside(
-            Some(&last),
-            loaded,
-            registered,
-            registry,
-            inherited,
-            workers,
-        )
+        path: PathBuf,
+        shared: &Arc<Shared>,
+        registry: &Arc<Mutex<Registry>>,
+        degraded: bool,
+    ) -> io::Result<Preparing> {
+        let (shared, registry) = (Arc::clone(shared), Arc::clone(registry));
+        errand::send("reload", move || {
+            let last = shared.snapshot();
+            let loaded = load(&path, &shared).map_err(ReloadError::Configuration)?;
+            if loaded.config == *last.config && !degraded {
+                return Ok(Outcome::Unchanged(loaded.hash));
+            }
+            let process = Beside {
+                registered: &shared.registered,
+                inherited: &shared.inherited,
+                metrics: &shared.metrics,
+                workers: shared.workers.len(),
+            };
+            let log = shared.access_log.load();
+            let log = (**log).as_ref().map(AccessLog::settings);
+            let mut registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
+            let prepared = Self::beside(Some(&last), log, loaded, &mut registry, &process)?;
+            Ok(Outcome::Ready(Box::new(prepared)))
+        })
     }
 
     fn beside(
         last: Option<&Snapshot>,
+        log: Option<&AccessLogSettings>,
         loaded: Loaded,
-        registered: &Registered,
         registry: &mut Registry,
-        inherited: &Inherited,
-        workers: usize,
+        process: &Beside<'_>,
     ) -> Result<Self, ReloadError> {
         log_warnings(&loaded);
         let source = Source {
             config: Arc::new(loaded.config),
-            registered,
+            registered: process.registered,
             last,
             generation: last.map_or(0, |last| last.generation) + 1,
             now: Instant::now(),
         };
         let snapshot = Arc::new(state::build(&source, registry)?);
-        let bound = bind_new(&snapshot, last, inherited, workers)
+        let bound = bind_new(&snapshot, last, process.inherited, process.workers)
             .map_err(|(name, error)| ReloadError::Bind(name, error))?;
+        let log = open_log(&snapshot, log, process.metrics)?;
         Ok(Self {
             snapshot,
             text: loaded.text,
             hash: loaded.hash,
             bound,
+            log,
         })
     }
 }
 
-/// Reads and checks the file.
-pub(crate) fn load(path: &Path, shared: &Shared) -> Result<Loaded, Faults> {
+/// Opens the access log anew if the configuration of it changed.
+fn open_log(
+    snapshot: &Snapshot,
+    current: Option<&AccessLogSettings>,
+    metrics: &Metrics,
+) -> Result<Option<Option<AccessLog>>, ReloadError> {
+    if current == snapshot.access_log.as_ref() {
+        return Ok(None);
+    }
+    let Some(settings) = &snapshot.access_log else {
+        return Ok(Some(None));
+    };
+    let dropped = metrics
+        .control()
+        .counter(&names::ACCESS_LOG_LINES_DROPPED_TOTAL, []);
+    match AccessLog::open(settings.clone(), dropped) {
+        Ok(log) => Ok(Some(Some(log))),
+        Err(error) => Err(ReloadError::AccessLog(format!(
+            "{}: {error}",
+            settings.target
+        ))),
+    }
+}
+
+/// Reads and checks the file; blocks on the disk.
+fn load(path: &Path, shared: &Shared) -> Result<Loaded, Faults> {
     let names: Vec<&str> = shared.registered.pickers.names().collect();
     let used = shared.snapshot().certificates();
     let rules = Rules {
@@ -183,3 +266,6 @@ fn log_warnings(loaded: &Loaded) {
         tracing::warn!("{line}");
     }
 }
+
+/// How long the files of a configuration may take to be read, and its sockets to be opened.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

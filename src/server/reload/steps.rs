@@ -3,16 +3,19 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
-use super::prepared::{BoundListener, ReloadError};
+use super::prepared::BoundListener;
 use crate::{
     config::{Config, Diff},
-    server::{Shared, last_good, worker::Command},
+    server::{Shared, worker::Command},
     state::{BindAddress, Snapshot},
-    telemetry::{access_log::AccessLog, metrics::names},
     upstream::{
         health::{
             Schedule, SchedulePlan, Target,
@@ -21,32 +24,6 @@ use crate::{
         pool::Protocol,
     },
 };
-
-/// Opens the access log anew if the configuration of it changed.
-pub(crate) fn open_log(
-    shared: &Shared,
-    snapshot: &Snapshot,
-) -> Result<Option<Option<AccessLog>>, ReloadError> {
-    let current = shared.access_log.load();
-    let settings = (**current).as_ref().map(AccessLog::settings);
-    if settings == snapshot.access_log.as_ref() {
-        return Ok(None);
-    }
-    let Some(settings) = &snapshot.access_log else {
-        return Ok(Some(None));
-    };
-    let dropped = shared
-        .metrics
-        .control()
-        .counter(&names::ACCESS_LOG_LINES_DROPPED_TOTAL, []);
-    match AccessLog::open(settings.clone(), dropped) {
-        Ok(log) => Ok(Some(Some(log))),
-        Err(error) => Err(ReloadError::AccessLog(format!(
-            "{:?}: {error}",
-            settings.target
-        ))),
-    }
-}
 
 /// Makes pools take up the new endpoint sets, and checks follow them.
 pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>, Schedule>) {
@@ -93,44 +70,60 @@ pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>,
 
 /// Sends a command to every worker, waiting for room where a worker is busy.
 pub(crate) async fn tell(shared: &Shared, command: impl Fn(usize) -> Option<Command>) {
-    for (index, place) in shared.workers.iter().enumerate() {
+    let deadline = Instant::now() + COMMAND_PATIENCE;
+    for index in 0..shared.workers.len() {
         if let Some(command) = command(index) {
-            // A worker that is gone has nothing to be told.
-            let _ = place.commands.send(command).await;
+            give(shared, index, command, deadline).await;
+        }
+    }
+}
+
+/// Gives a command to a worker, waiting for room until the deadline; false if it is lost.
+async fn give(shared: &Shared, worker: usize, command: Command, deadline: Instant) -> bool {
+    let commands = &shared.workers[worker].commands;
+    match timeout_at(deadline, commands.send(command)).await {
+        // A worker that is gone has nothing to be told.
+        Ok(sent) => sent.is_ok(),
+        Err(_) => {
+            tracing::error!(worker, "a worker takes no commands");
+            false
         }
     }
 }
 
 /// Gives new sockets to the workers.
 pub(crate) async fn listen(shared: &Shared, bound: Vec<BoundListener>) {
+    let deadline = Instant::now() + COMMAND_PATIENCE;
     for (listener, bound) in bound {
         tracing::info!(listener = %listener.name, address = %bound.address, "listening");
         shared
             .sockets
             .opened(&listener.address, bound.address, bound.file);
-        for (place, socket) in shared.workers.iter().zip(bound.sockets) {
+        for (worker, socket) in bound.sockets.into_iter().enumerate() {
             let command = Command::Listen(Arc::clone(&listener), socket);
-            let _ = place.commands.send(command).await;
+            give(shared, worker, command, deadline).await;
         }
     }
 }
 
 /// Closes listening sockets, once all that waits in them is served.
 pub(crate) async fn unlisten(shared: &Shared, addresses: &[BindAddress]) {
+    let deadline = Instant::now() + COMMAND_PATIENCE;
     let mut closed = Vec::new();
     for address in addresses {
         // The file goes first: nobody can then come to wait in a queue that closes.
         shared.sockets.forget(address);
-        for place in &shared.workers {
+        for worker in 0..shared.workers.len() {
             let (done, answer) = oneshot::channel();
             let command = Command::Unlisten(address.clone(), done);
-            if place.commands.send(command).await.is_ok() {
+            if give(shared, worker, command, deadline).await {
                 closed.push(answer);
             }
         }
     }
+    let deadline = Instant::now() + UNLISTEN_PATIENCE;
     for answer in closed {
-        let _ = answer.await;
+        let _ = timeout_at(deadline, answer).await;
     }
 }
 
@@ -190,16 +183,12 @@ pub(crate) fn forget_series(shared: &Shared, old: &Config, new: &Config) {
     }
 }
 
-/// Keeps the text of a good configuration on disk, if the configuration asks for that.
-pub(crate) fn keep(snapshot: &Snapshot, text: &str) {
-    if let Some(dir) = &snapshot.config.proxy.state_dir
-        && let Err(error) = last_good::keep(dir, text)
-    {
-        tracing::warn!(dir = %dir.display(), %error, "cannot keep the last good configuration");
-    }
-}
-
 /// What a reload changes.
 pub(crate) fn diff(old: &Snapshot, new: &Snapshot) -> Diff {
     Diff::between(&old.config, &new.config)
 }
+
+/// How long control waits for workers to have room for what it tells them.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(2);
+/// How long it waits for workers to serve what waits in a socket that closes.
+const UNLISTEN_PATIENCE: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -276,6 +276,9 @@ impl Worker {
         loop {
             timer::sleep_until(Instant::now() + TICK).await;
             self.clock.set(clocks());
+            self.shared.workers[self.index]
+                .beats
+                .fetch_add(1, Ordering::Relaxed);
             self.kept.set(0);
             if let Some(log) = &mut *self.log.borrow_mut() {
                 log.flush();

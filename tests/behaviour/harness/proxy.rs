@@ -478,7 +478,8 @@ fn command(
             // Descriptor 3 and LISTEN_PID can only be made by the process itself, before it
             // becomes the proxy.
             let mut shell = Command::new("sh");
-            let become_proxy = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
+            let become_proxy =
+                "exec 3<&0 </dev/null; LISTEN_FDS=${LISTEN_FDS:-1} LISTEN_PID=$$ exec \"$@\"";
             shell.args(["-c", become_proxy, "sh", BINARY]);
             (shell, Stdio::from(socket))
         }

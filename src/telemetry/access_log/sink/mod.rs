@@ -5,14 +5,19 @@
 //! batches. A disk that hangs fills the queue, and from then on lines are dropped and
 //! counted: neither a worker nor the control runtime ever waits for it.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 use super::format::{Format, Redaction};
 use super::record::Line;
@@ -39,6 +44,15 @@ pub enum Target {
     Stdout,
     /// A file, which is appended to.
     File(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("standard output"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// An open access log; a clone is another handle to the same one. The writer ends when
@@ -247,7 +261,20 @@ impl Output {
         match target {
             Target::Stdout => Ok(Self::Stdout(io::stdout())),
             Target::File(path) => {
-                let file = OpenOptions::new().append(true).create(true).open(path)?;
+                // Without waiting: a named pipe that nobody reads is refused here (ENXIO).
+                let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+                let file = OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .custom_flags(flags)
+                    .open(path)
+                    .map_err(|error| match Errno::from_io_error(&error) {
+                        Some(Errno::NXIO) => io::Error::other("it is a pipe that nobody reads"),
+                        _ => error,
+                    })?;
+                // Its writer is a thread of its own, which may wait.
+                let flags = fcntl_getfl(&file)?;
+                fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
                 Ok(Self::File(file))
             }
         }

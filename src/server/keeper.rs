@@ -1,0 +1,62 @@
+//! Keeping the last good configuration, without waiting for the disk.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{errand, last_good};
+use crate::state::Snapshot;
+
+/// Writes one configuration after the other, each by an errand of its own.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    under_way: Option<oneshot::Receiver<()>>,
+    /// The newest one that could not be written yet.
+    next: Option<(Arc<Snapshot>, Arc<str>)>,
+}
+
+impl Keeper {
+    /// Keeps the text of a good configuration on disk, if the configuration asks for that.
+    pub(super) fn keep(&mut self, snapshot: &Arc<Snapshot>, text: &Arc<str>) {
+        self.next = Some((Arc::clone(snapshot), Arc::clone(text)));
+        self.tick();
+    }
+
+    /// Begins to write what waits, once the one before is written.
+    pub(super) fn tick(&mut self) {
+        if let Some(under_way) = &mut self.under_way {
+            if matches!(
+                under_way.try_recv(),
+                Err(oneshot::error::TryRecvError::Empty)
+            ) {
+                return;
+            }
+            self.under_way = None;
+        }
+        let Some((snapshot, text)) = self.next.take() else {
+            return;
+        };
+        match errand::send("last good", move || keep(&snapshot, &text)) {
+            Ok(under_way) => self.under_way = Some(under_way),
+            Err(error) => tracing::warn!(%error, "cannot keep the last good configuration"),
+        }
+    }
+
+    /// Waits for what is being written, for a while.
+    pub(super) async fn settle(&mut self) {
+        if let Some(under_way) = self.under_way.take() {
+            let _ = timeout(PATIENCE, under_way).await;
+        }
+    }
+}
+
+fn keep(snapshot: &Snapshot, text: &str) {
+    if let Some(dir) = &snapshot.config.proxy.state_dir
+        && let Err(error) = last_good::keep(dir, text)
+    {
+        tracing::warn!(dir = %dir.display(), %error, "cannot keep the last good configuration");
+    }
+}
+
+/// How long the end of the process waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,118 @@
+//! One reload at a time, and those who wait for what comes of it.
+//!
+//! A reload is prepared on a thread of its own while control goes on. Whoever asks
+//! meanwhile gets the one after it, since the file may have changed since it was read.
+
+use serde_json::Value;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    ReloadError,
+    prepared::{Outcome, Preparing},
+};
+use crate::server::control::Answer;
+
+/// Who is to be told, and when a fault is.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Wanted {
+    pub(super) answers: Vec<Answer>,
+    /// Whether somebody asked; else the file changed, and may be in the middle of it.
+    pub(super) asked: bool,
+}
+
+/// The reload under way and the one to follow.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Reloads {
+    under_way: Option<(Preparing, Instant)>,
+    wanted: Wanted,
+    next: Option<Wanted>,
+    /// A preparation that was given up and has not ended: the disk hangs.
+    stuck: Option<Preparing>,
+}
+
+impl Wanted {
+    /// Somebody asked, and waits for the answer.
+    pub(in crate::server) fn by(answer: Answer) -> Self {
+        Self {
+            answers: vec![answer],
+            asked: true,
+        }
+    }
+
+    /// Somebody asked.
+    pub(in crate::server) fn silently() -> Self {
+        Self {
+            answers: Vec::new(),
+            asked: true,
+        }
+    }
+
+    /// The file changed.
+    pub(in crate::server) fn by_file() -> Self {
+        Self::default()
+    }
+
+    fn join(&mut self, other: Self) {
+        self.answers.extend(other.answers);
+        self.asked |= other.asked;
+    }
+
+    /// Tells those who wait.
+    pub(super) fn tell(self, outcome: &Result<Value, Value>) {
+        for answer in self.answers {
+            // It may have gone away.
+            let _ = answer.send(outcome.clone());
+        }
+    }
+}
+
+impl Reloads {
+    /// Notes that a reload is wanted; true if it is to begin now.
+    pub(super) fn want(&mut self, wanted: Wanted) -> bool {
+        if self.under_way.is_some() {
+            self.next.get_or_insert_default().join(wanted);
+            return false;
+        }
+        self.wanted = wanted;
+        true
+    }
+
+    /// Whether the one before was given up and still holds on to the disk.
+    pub(super) fn is_stuck(&mut self) -> bool {
+        if let Some(stuck) = &mut self.stuck
+            && !matches!(stuck.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+        {
+            self.stuck = None;
+        }
+        self.stuck.is_some()
+    }
+
+    pub(super) fn begin(&mut self, preparing: Preparing, deadline: Instant) {
+        self.under_way = Some((preparing, deadline));
+    }
+
+    /// Waits for the end of the preparation under way. Cancel safe.
+    pub(in crate::server) async fn prepared(&mut self) -> Result<Outcome, ReloadError> {
+        let Some((preparing, deadline)) = &mut self.under_way else {
+            return std::future::pending().await;
+        };
+        let outcome = timeout_at(*deadline, preparing).await;
+        let under_way = self.under_way.take();
+        match outcome {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(ReloadError::Panicked),
+            Err(_) => {
+                self.stuck = under_way.map(|(preparing, _)| preparing);
+                Err(ReloadError::TooSlow)
+            }
+        }
+    }
+
+    /// Who waits for the reload that has ended, and the one to begin next.
+    pub(super) fn ended(&mut self) -> (Wanted, Option<Wanted>) {
+        (std::mem::take(&mut self.wanted), self.next.take())
+    }
+}

@@ -1,0 +1,107 @@
+//! The threads of the workers: started whole or not at all, and missed when they end.
+
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use super::{Shared, StartError, Worker, task, worker::Command};
+
+/// Starts one thread for each receiver, and waits until all of them are at work.
+///
+/// # Errors
+/// The first worker that cannot start; those that did are told to end.
+pub(super) async fn start(
+    shared: &Arc<Shared>,
+    receivers: Vec<mpsc::Receiver<Command>>,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let mut threads = Vec::with_capacity(receivers.len());
+    let mut started = Vec::with_capacity(receivers.len());
+    let mut failed = None;
+    for (index, commands) in receivers.into_iter().enumerate() {
+        let (tell, told) = oneshot::channel();
+        match start_one(index, shared, commands, tell) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                failed = Some(StartError::Worker(index, error));
+                break;
+            }
+        }
+        started.push(told);
+    }
+    for (index, told) in started.into_iter().enumerate() {
+        let error = match timeout(PATIENCE, told).await {
+            Ok(Ok(Ok(()))) => continue,
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(_)) => io::Error::other("it panicked"),
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        failed.get_or_insert(StartError::Worker(index, error));
+    }
+    let Some(error) = failed else {
+        return Ok(threads);
+    };
+    for place in &shared.workers {
+        // One that has not started has no room for it and needs none.
+        let _ = place.commands.try_send(Command::End);
+    }
+    Err(error)
+}
+
+fn start_one(
+    index: usize,
+    shared: &Arc<Shared>,
+    commands: mpsc::Receiver<Command>,
+    started: oneshot::Sender<io::Result<()>>,
+) -> io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(move || {
+            let ended = Ended(index, Arc::clone(&shared));
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .event_interval(EVENT_INTERVAL)
+                .build_local(runtime::LocalOptions::default());
+            match runtime {
+                Ok(runtime) => runtime.block_on(async {
+                    let worker = Worker::new(index, shared);
+                    let _ = started.send(Ok(()));
+                    if task::caught(std::pin::pin!(worker.run(commands)))
+                        .await
+                        .is_err()
+                    {
+                        tracing::error!(index, "a worker panicked; this is a bug");
+                    }
+                }),
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
+            }
+            // Dropped after the runtime, and with it the sockets: nothing waits in them then.
+            drop(ended);
+        })
+}
+
+/// Notes the end of a thread, however it comes.
+struct Ended(usize, Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let Self(index, shared) = self;
+        shared.workers[*index].ended.store(true, Ordering::Release);
+    }
+}
+
+/// Tasks run between two looks at the sockets; fewer looks are fewer system calls.
+const EVENT_INTERVAL: u32 = 512;
+/// How long a worker may take to start.
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,59 @@
+//! How the process starts, or says why not.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    process::{Command, Stdio},
+};
+
+use rustix::fs::{CWD, Mode, mkfifoat};
+use tempfile::TempDir;
+
+use super::{GOOD, Outcome};
+
+/// Runs the proxy in this folder, after this command of a shell, until it ends.
+fn start(folder: &TempDir, before: &str) -> Outcome {
+    let command = format!("{before}; exec \"$@\"");
+    let output = Command::new("sh")
+        .args(["-c", &command, "sh", env!("CARGO_BIN_EXE_sluicegate")])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Outcome::of(output)
+}
+
+#[test]
+fn a_named_pipe_as_configuration_is_refused_at_once() {
+    let folder = TempDir::new().unwrap();
+    mkfifoat(CWD, folder.path().join("pipe"), Mode::from_raw_mode(0o600)).unwrap();
+    symlink("pipe", folder.path().join("proxy.toml")).unwrap();
+    let outcome = start(&folder, ":");
+    assert_eq!(outcome.code, Some(3), "{}", outcome.all());
+    assert!(outcome.stderr.contains("named pipe"), "{}", outcome.all());
+}
+
+#[test]
+fn a_named_pipe_that_nobody_reads_as_access_log_is_refused_at_once() {
+    let folder = TempDir::new().unwrap();
+    mkfifoat(CWD, folder.path().join("pipe"), Mode::from_raw_mode(0o600)).unwrap();
+    let text = GOOD.replace("127.0.0.1:18080", "127.0.0.1:0");
+    let text = format!("{text}\n[access_log]\npath = \"pipe\"\n");
+    fs::write(folder.path().join("proxy.toml"), text).unwrap();
+    let outcome = start(&folder, ":");
+    assert_eq!(outcome.code, Some(1), "{}", outcome.all());
+    let told = "a pipe that nobody reads";
+    assert!(outcome.stderr.contains(told), "{}", outcome.all());
+}
+
+#[test]
+fn a_worker_that_cannot_start_is_a_start_that_fails() {
+    let folder = TempDir::new().unwrap();
+    let text = GOOD.replace("127.0.0.1:18080", "127.0.0.1:0");
+    let text = format!("[proxy]\nworkers = 32\n{text}");
+    fs::write(folder.path().join("proxy.toml"), text).unwrap();
+    let outcome = start(&folder, "ulimit -n 80");
+    assert_eq!(outcome.code, Some(1), "{}", outcome.all());
+    assert!(outcome.stderr.contains("cannot start"), "{}", outcome.all());
+    assert!(outcome.stderr.contains("ulimit -n"), "{}", outcome.all());
+}
