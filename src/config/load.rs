@@ -172,7 +172,7 @@ mod tests {
     fn a_small_file_gets_every_default() {
         let loaded = parse_text(SMALL).unwrap();
         let json = serde_json::to_value(&loaded.config).unwrap();
-        assert_eq!(json["pools"]["app"]["limits"]["connections"], 1024);
+        assert_eq!(json["pools"]["app"]["limits"]["queue_timeout"], "1s");
         assert_eq!(json["routes"]["all"]["timeouts"]["total"], "30s");
         assert_eq!(json["routes"]["all"]["pool"], "app");
         assert_eq!(json["listeners"]["web"]["limits"]["head"], "64KiB");

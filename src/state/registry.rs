@@ -49,6 +49,11 @@ impl Registry {
         Arc::clone(pool)
     }
 
+    /// Over how many workers everything is spread.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// The open connections of the listener at that address; made when first asked for.
     pub fn listener(&mut self, address: &BindAddress) -> Arc<Padded> {
         Arc::clone(self.listeners.entry(address.clone()).or_default())

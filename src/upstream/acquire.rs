@@ -7,7 +7,7 @@ use std::{rc::Rc, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    connect::{ConnectionGuard, announce, connect},
+    connect::{announce, connect},
     idle::Agreed,
     local::LocalPool,
     opening::{EndsOpening, Opened, Outcome},
@@ -142,12 +142,11 @@ impl LocalPool {
         let opening = match local.opening() {
             Some(opening) => opening,
             None => {
-                let guard = self.count_connection().ok_or(Failure::LimitReached)?;
                 let opening = local.begin_opening();
                 let ends = EndsOpening(Rc::clone(&opening));
                 let pool = Rc::clone(self);
                 task::spawn_local("upstream connect", async move {
-                    ends.0.end(pool.open_for_all(index, guard).await);
+                    ends.0.end(pool.open_for_all(index).await);
                 });
                 opening
             }
@@ -156,13 +155,13 @@ impl LocalPool {
         opened.map_err(|_| Failure::ConnectTimeout)?
     }
 
-    async fn open_for_all(&self, index: EndpointIndex, guard: ConnectionGuard) -> Outcome {
+    async fn open_for_all(&self, index: EndpointIndex) -> Outcome {
         let deadline = Instant::now() + self.pool.connect_timeout;
         let alpn = match self.pool.protocol {
             Protocol::Http2 => Alpn::Http2,
             Protocol::Http1 | Protocol::Auto => Alpn::Either,
         };
-        Ok(match self.open(index, guard, None, alpn, deadline).await? {
+        Ok(match self.open(index, None, alpn, deadline).await? {
             Acquired::Http2(connection) => Opened::Http2(connection),
             Acquired::Http1(connection) => {
                 self.endpoint(index).give_back(connection);
@@ -178,21 +177,21 @@ impl LocalPool {
         need: &Need<'_>,
         alpn: Alpn,
     ) -> Result<Acquired, Failure> {
-        let guard = self.count_connection().ok_or(Failure::LimitReached)?;
         let connected = Instant::now() + self.pool.connect_timeout;
         let deadline = need.deadline.min(connected);
         // And so does one that finds an open connection.
-        Box::pin(self.open(index, guard, need.announcement, alpn, deadline)).await
+        Box::pin(self.open(index, need.announcement, alpn, deadline)).await
     }
 
     async fn open(
         &self,
         index: EndpointIndex,
-        guard: ConnectionGuard,
         announcement: Option<&[u8]>,
         alpn: Alpn,
         deadline: Instant,
     ) -> Result<Acquired, Failure> {
+        let counted = self.count_connection(deadline).await;
+        let guard = counted.ok_or(Failure::LimitReached)?;
         let pool = &*self.pool;
         let address = &pool.endpoints[index.0 as usize].address;
         let mut stream = connect(address, deadline).await?;
@@ -251,16 +250,6 @@ impl LocalPool {
     fn fits(&self, connection: &Http2Connection) -> bool {
         connection.security() == self.pool.security
             && connection.has_room(timer::recent(), self.pool.lifetime)
-    }
-
-    fn count_connection(&self) -> Option<ConnectionGuard> {
-        let max = self.pool.limits.connections;
-        let take = || self.connections.take(max);
-        take().or_else(|| {
-            // At the limit, an idle connection to another endpoint makes room.
-            let closed = self.endpoints().iter().any(|other| other.close_oldest());
-            if closed { take() } else { None }
-        })
     }
 }
 

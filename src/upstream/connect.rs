@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     endpoint::Address,
     name::{self, NameFailure},
+    room::Place,
     shared::PoolShared,
 };
 use crate::{exchange::Failure, socket::Stream, telemetry::metrics::Gauge, timer};
@@ -53,6 +54,13 @@ impl Connections {
         }
         self.gauge.add(1);
         Some(ConnectionGuard(Rc::clone(self)))
+    }
+
+    /// Takes up a place that another worker has given up.
+    pub(super) fn take_up(self: &Rc<Self>, place: Place) -> ConnectionGuard {
+        place.hand_over();
+        self.gauge.add(1);
+        ConnectionGuard(Rc::clone(self))
     }
 }
 

@@ -126,7 +126,7 @@ impl LocalEndpoint {
     }
 
     /// Closes one that waits for its client; false if there is none.
-    fn close_pinned(&self) -> bool {
+    pub(super) fn close_pinned(&self) -> bool {
         let mut pinned = self.pinned.borrow_mut();
         while !pinned.is_empty() {
             let oldest = pinned.remove(0).upgrade();
@@ -137,11 +137,21 @@ impl LocalEndpoint {
         false
     }
 
+    /// Since when the idle connection waits that was used least recently.
+    pub(super) fn oldest_idle(&self) -> Option<Instant> {
+        self.with_idle(|idle| idle.first().map(Http1Connection::idle_since))
+    }
+
+    /// Tells since when each idle connection waits.
+    pub(super) fn each_idle(&self, tell: impl FnMut(Instant)) {
+        self.with_idle(|idle| idle.iter().map(Http1Connection::idle_since).for_each(tell));
+    }
+
     /// Closes one idle connection so that another can be opened; false if there is none.
-    pub fn close_oldest(&self) -> bool {
+    pub(super) fn close_oldest(&self) -> bool {
         let oldest = self.with_idle(|idle| (!idle.is_empty()).then(|| idle.remove(0)));
         let Some(oldest) = oldest else {
-            return self.close_pinned();
+            return false;
         };
         self.idle_gauge.add(-1);
         oldest.say_goodbye();

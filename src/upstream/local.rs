@@ -15,6 +15,7 @@ use super::{
     metrics::PoolMetrics,
     picker::{AnyPicker, Candidate, EndpointIndex, Load, LoadChanges, PickInput, Picker as _},
     pool::{Pool, View, ViewIndex},
+    room::{LeastRecent, Siblings},
     transport::Http1Connection,
 };
 use crate::{memory, resilience::BudgetWorker};
@@ -25,12 +26,16 @@ pub struct LocalPool {
     /// What the configuration says of it.
     pub pool: Arc<Pool>,
     /// Which worker this is; names its cells in what workers share.
-    worker: usize,
+    pub(super) worker: usize,
     endpoints: Vec<Rc<LocalEndpoint>>,
     loads: Vec<Load>,
     views: Vec<RefCell<LocalView>>,
     /// Counts upstream connections.
     pub(super) connections: Rc<Connections>,
+    /// Which idle connection makes room.
+    pub(super) least_recent: LeastRecent,
+    /// The other workers, asked for room.
+    pub(super) siblings: Siblings,
     /// Counts what retries are measured against.
     pub budget: BudgetWorker,
     /// What is counted of the pool.
@@ -95,6 +100,7 @@ impl LocalPool {
         endpoints: Vec<Rc<LocalEndpoint>>,
         pickers: &dyn Fn() -> AnyPicker,
         metrics: PoolMetrics,
+        siblings: Siblings,
     ) -> Self {
         let loads: Vec<Load> = endpoints
             .iter()
@@ -126,6 +132,8 @@ impl LocalPool {
             loads,
             views,
             connections,
+            least_recent: LeastRecent::default(),
+            siblings,
             budget,
             metrics,
         }

@@ -2,7 +2,8 @@
 //!
 //! [`pool`] and [`endpoint`] are what the configuration says; [`shared`] is what
 //! all workers share of a pool; [`local`] and [`idle`] are one worker's side, with
-//! the [`picker`]s; [`acquire`] finds a connection, [`transport`] carries a request over
+//! the [`picker`]s; [`acquire`] finds a connection, [`room`] makes
+//! room for one at the limit, [`transport`] carries a request over
 //! it; `name` finds the addresses of names; [`health`] decides who may be picked.
 
 pub mod acquire;
@@ -18,6 +19,7 @@ pub mod opening;
 pub mod picker;
 pub mod pinned;
 pub mod pool;
+pub mod room;
 mod secure;
 pub mod shared;
 pub mod transport;

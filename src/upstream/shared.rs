@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::health::PoolHealthState;
+use super::{health::PoolHealthState, room::IdleCounts};
 use crate::{exchange::Failure, resilience::RetryBudget, telemetry::log::LogLimit};
 
 /// The live state of a pool.
@@ -28,6 +28,8 @@ pub struct PoolShared {
     pub budget: RetryBudget,
     /// Open upstream connections.
     pub connections: Padded,
+    /// Idle ones of each worker.
+    pub idle: IdleCounts,
     /// Exchanges with an attempt at this pool, counted while a limit is set.
     pub requests: Padded,
     /// Exchanges that wait for one of the limits.
@@ -83,6 +85,7 @@ impl PoolShared {
             health,
             budget,
             connections: Padded::default(),
+            idle: IdleCounts::default(),
             requests: Padded::default(),
             queued: Padded::default(),
             freed: Notify::new(),

@@ -219,3 +219,72 @@ async fn a_wait_in_the_queue_has_its_own_limit() {
     first.abort();
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn an_idle_connection_of_another_worker_makes_room_at_the_limit() {
+    let app = Backend::start(identity("app")).await;
+    let proxy = Settings::new(
+        r#"
+        [proxy]
+        workers = 4
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        [pools.app]
+        endpoints = ["$app"]
+        limits = { connections = 1 }
+        "#,
+    )
+    .backend("app", &app)
+    .start()
+    .await;
+    // Strictly one after the other, by connections that any of the workers may get.
+    for _ in 0..60 {
+        assert_eq!(proxy.get("/").await.status, 200);
+    }
+    assert!(app.connections() > 1, "several workers served");
+    let open = proxy.settled_metric("sluicegate_upstream_connections", &[]);
+    assert!(open.await <= 1.0, "and never more than the limit");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn the_connection_used_least_recently_makes_room() {
+    let backends = [
+        Backend::start(identity("a")).await,
+        Backend::start(identity("b")).await,
+        Backend::start(identity("c")).await,
+    ];
+    let route = |name: &str, version: u32| {
+        format!(
+            "[routes.{name}]\npath_prefix = \"/{name}\"\npool = \"app\"\nversion = \"^{version}\"\n"
+        )
+    };
+    let endpoint = |name: &str, version: u32| {
+        format!("{{ address = \"${name}\", version = \"{version}.0.0\" }}")
+    };
+    let text = format!(
+        "[proxy]\nworkers = 1\n[listeners.web]\naddress = \"$web\"\n{}{}{}\
+         [pools.app]\nendpoints = [{}, {}, {}]\nlimits = {{ connections = 2 }}\n",
+        route("a", 1),
+        route("b", 2),
+        route("c", 3),
+        endpoint("a", 1),
+        endpoint("b", 2),
+        endpoint("c", 3),
+    );
+    let proxy = Settings::new(&text)
+        .backend("a", &backends[0])
+        .backend("b", &backends[1])
+        .backend("c", &backends[2])
+        .start()
+        .await;
+    let mut client = proxy.client().await;
+    for target in ["/b", "/a", "/c", "/a", "/b", "/a"] {
+        assert_eq!(client.get(target).await.text(), target[1..]);
+    }
+    let opened = backends.each_ref().map(Backend::connections);
+    assert_eq!(opened, [1, 2, 1], "only b had to connect again");
+    proxy.finish().await;
+}

@@ -199,7 +199,8 @@ fn check_limits(check: &mut Check<'_>, place: &str, pool: &Pool) {
         let place = format!("{place}.limits");
         let durations = [("queue_timeout", limits.queue_timeout)];
         check.positive(&place, &limits.spans, &durations);
-        if [limits.requests, limits.per_endpoint, limits.connections] == [0, 0, 0] {
+        let bounded = limits.connections != Some(0);
+        if !bounded && [limits.requests, limits.per_endpoint] == [0, 0] {
             let message = format!("{place}.queue has no effect");
             check.warn(
                 limits.spans.of("queue"),

@@ -68,8 +68,8 @@ words! {
 table! {
     /// Bounds on what is sent to a pool. 0: no bound.
     pub struct PoolLimits: Default {
-        /// Connections open at once, over all workers.
-        pub connections: u32 = 1024,
+        /// Connections open at once, over all workers, idle ones included; at the limit, the idle one used least recently makes room. Without it: 1024, or 2 for each endpoint and worker where that is more, since each worker keeps idle connections of its own.
+        pub connections: Option<u32> = None,
         /// Exchanges at once.
         pub requests: u32 = 0,
         /// Exchanges at once per endpoint.

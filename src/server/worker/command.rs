@@ -13,6 +13,7 @@ use crate::{
     },
     server::task,
     state::{BindAddress, Listener},
+    upstream::room::RoomRequest,
 };
 
 /// What control and other workers ask of a worker.
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Unlisten(BindAddress, oneshot::Sender<()>),
     /// Serve a connection that another worker accepted.
     Adopt(Arc<Listener>, Accepted),
+    /// Give up an idle connection to a pool that has no room for another worker's.
+    MakeRoom(RoomRequest),
     /// Take up the newest snapshot now, not with the next exchange.
     Refresh,
     /// Tell clients that share connections between requests to open no more of them (GOAWAY).
@@ -64,6 +67,14 @@ impl Worker {
             Command::Listen(listener, socket) => self.listen(listener, socket),
             Command::Unlisten(address, done) => self.unlisten(&address, done),
             Command::Adopt(listener, accepted) => accept::adopt(self, &listener, accepted),
+            Command::MakeRoom(request) => {
+                let snapshot = self.snapshot();
+                let mut pools = snapshot.pools.iter();
+                let pool = pools.find(|it| Arc::ptr_eq(&it.pool.shared, &request.pool));
+                if let Some(pool) = pool {
+                    pool.make_room(request);
+                }
+            }
             Command::Refresh => {
                 let snapshot = self.snapshot();
                 for connection in self.connections.borrow().values() {

@@ -2,13 +2,14 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use super::Worker;
+use super::{Command, Worker};
 use crate::{
     proxy::RouteMetrics,
     state::{LocalSnapshot, Snapshot},
     telemetry::metrics::names,
     upstream::{
         idle::LocalEndpoint, local::LocalPool, metrics::PoolMetrics, picker::AnyPicker, pool::Pool,
+        room::Siblings,
     },
 };
 
@@ -69,13 +70,25 @@ impl Worker {
         };
         let metrics = PoolMetrics::new(registry, pool);
         let endpoints = endpoints.collect();
+        pool.shared.idle.show(self.index, idle.reader());
         Rc::new(LocalPool::new(
             Arc::clone(pool),
             self.index,
             endpoints,
             &build,
             metrics,
+            self.siblings(),
         ))
+    }
+
+    /// How pools ask other workers for room. A wish that finds a full queue is lost.
+    fn siblings(&self) -> Siblings {
+        let shared = Arc::clone(&self.shared);
+        Siblings::new(move |worker, request| {
+            if let Some(place) = shared.workers.get(worker) {
+                let _ = place.commands.try_send(Command::MakeRoom(request));
+            }
+        })
     }
 
     fn retire_endpoints(&self, snapshot: &Snapshot) {

@@ -73,7 +73,10 @@ pub(super) fn build(
         idle_timeout: written.timeouts.idle,
         lifetime: written.timeouts.lifetime,
         limits: PoolLimits {
-            connections: limits.connections as usize,
+            connections: limits.connections.map_or_else(
+                || connections_max(endpoints.len(), registry.workers()),
+                |max| max as usize,
+            ),
             requests: limits.requests as usize,
             per_endpoint: limits.per_endpoint as usize,
             queue: limits.queue as usize,
@@ -88,6 +91,15 @@ pub(super) fn build(
         retry_minimum: written.retry_budget.minimum,
         endpoints,
     }))
+}
+
+/// Upstream connections of a pool that does not say how many. Each worker keeps idle connections
+/// of its own: with less than one for each endpoint and worker, every other request would open one.
+fn connections_max(endpoints: usize, workers: usize) -> usize {
+    let each = endpoints
+        .saturating_mul(workers)
+        .saturating_mul(CONNECTIONS_EACH);
+    each.max(CONNECTIONS_MIN)
 }
 
 fn build_tls(name: &Arc<str>, written: &schema::PoolTls) -> Result<Arc<ClientTls>, BuildError> {
@@ -220,5 +232,22 @@ fn health(written: &schema::Pool) -> HealthSettings {
             share_max: ejection.share_max.get(),
         }),
         panic_threshold: written.panic_threshold.get(),
+    }
+}
+
+/// As many as Envoy allows a cluster.
+const CONNECTIONS_MIN: usize = 1024;
+/// For each endpoint and worker.
+const CONNECTIONS_EACH: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_worker_may_keep_a_connection_to_every_endpoint() {
+        for (endpoints, workers, max) in [(3, 8, 1024), (1000, 2, 4000), (10_000, 64, 1_280_000)] {
+            assert_eq!(connections_max(endpoints, workers), max);
+        }
     }
 }

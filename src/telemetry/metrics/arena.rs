@@ -24,6 +24,10 @@ pub(super) struct CellRange {
     len: u32,
 }
 
+/// Reads one worker's part of a gauge on any thread; means nothing once the gauge is gone.
+#[derive(Clone, Debug)]
+pub struct GaugeReader(CellRange);
+
 /// 128 bytes, because adjacent cache lines are fetched in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -77,6 +81,18 @@ impl CellRange {
     /// Whether both mean the same memory.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.block, &other.block) && self.start == other.start
+    }
+}
+
+impl GaugeReader {
+    pub(super) fn new(cells: CellRange) -> Self {
+        Self(cells)
+    }
+
+    /// What it is now.
+    pub fn value(&self) -> i64 {
+        let cell = self.0.cells().first();
+        cell.map_or(0, |cell| cell.load(Ordering::Relaxed).cast_signed())
     }
 }
 

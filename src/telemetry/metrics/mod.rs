@@ -17,6 +17,7 @@ mod recorder;
 mod shared;
 mod text;
 
+pub use arena::GaugeReader;
 pub use descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
 pub use recorder::{Counter, CounterMap, Gauge, Histogram, Metrics, WorkerMetrics};
 pub use shared::{ControlMetrics, SharedCounter, SharedGauge, SharedHistogram};

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::arena::{Arena, CellRange};
+use super::arena::{Arena, CellRange, GaugeReader};
 use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc, Shape};
 use super::family::{Attached, Family, FamilySums, Labels};
 use super::shared::{ControlMetrics, SharedGauge};
@@ -201,6 +201,11 @@ impl Counter {
 }
 
 impl Gauge {
+    /// How other threads see this worker's part.
+    pub fn reader(&self) -> GaugeReader {
+        GaugeReader::new(self.0.cells.clone())
+    }
+
     /// Adds one.
     #[inline]
     pub fn inc(&self) {

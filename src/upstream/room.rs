@@ -1,0 +1,193 @@
+//! Room for one more connection where `limits.connections` of the pool is reached.
+//!
+//! The limit counts idle connections, and these belong to workers. So at the limit an idle one makes
+//! room: the one that this worker used least recently, else that of another worker, which is asked
+//! for it and sends the place that it left. All of it happens at the limit only; the way of an
+//! ordinary request counts nothing for it.
+
+use std::{
+    cell::RefCell,
+    cmp::Reverse,
+    fmt,
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    connect::ConnectionGuard, local::LocalPool, picker::EndpointIndex, shared::PoolShared,
+};
+use crate::{telemetry::metrics::GaugeReader, timer};
+
+/// A place among the connections of a pool that no connection has; given back when dropped.
+#[derive(Debug)]
+pub struct Place(Option<Arc<PoolShared>>);
+
+/// One worker's wish for a place. Unanswered, it is dropped.
+#[derive(Debug)]
+pub struct RoomRequest {
+    /// The pool that has no room.
+    pub pool: Arc<PoolShared>,
+    answer: oneshot::Sender<Place>,
+}
+
+/// How one worker asks another for a place: the number of the other, and the wish. It may be lost.
+#[derive(Clone)]
+pub struct Siblings(Rc<dyn Fn(usize, RoomRequest)>);
+
+/// The idle connections of each worker to a pool, as far as they are known to the others: a number
+/// may have changed while it is read.
+#[derive(Debug, Default)]
+pub struct IdleCounts(Mutex<Vec<Option<GaugeReader>>>);
+
+/// Idle connections of one worker to one pool, those used last in front.
+///
+/// A part of them, which is renewed when it is used up. What is given back later was used later, so
+/// that the order holds as long as it is not empty; what was taken meanwhile is left out.
+#[derive(Debug, Default)]
+pub(super) struct LeastRecent(RefCell<Vec<(Instant, EndpointIndex)>>);
+
+impl LocalPool {
+    /// Counts one more connection, for which an idle one of any worker is closed at the limit.
+    pub(super) async fn count_connection(&self, deadline: Instant) -> Option<ConnectionGuard> {
+        match self.count_here() {
+            Some(guard) => Some(guard),
+            None => Box::pin(self.count_elsewhere(deadline)).await,
+        }
+    }
+
+    /// Gives up a place for another worker: one that is free, else that of an idle connection.
+    pub fn make_room(&self, request: RoomRequest) {
+        loop {
+            if let Some(place) = Place::take(&self.pool.shared, self.pool.limits.connections) {
+                // If nobody waits any more, the place comes back and is free.
+                let _ = request.answer.send(place);
+                return;
+            }
+            if !self.close_least_recent() {
+                return;
+            }
+        }
+    }
+
+    fn count_here(&self) -> Option<ConnectionGuard> {
+        let max = self.pool.limits.connections;
+        let take = || self.connections.take(max);
+        take().or_else(|| {
+            if self.close_least_recent() {
+                take()
+            } else {
+                None
+            }
+        })
+    }
+
+    async fn count_elsewhere(&self, deadline: Instant) -> Option<ConnectionGuard> {
+        let shared = &self.pool.shared;
+        let deadline = deadline.min(Instant::now() + PATIENCE);
+        for _ in 0..ASKS_MAX {
+            let worker = shared.idle.most(self.worker)?;
+            let (answer, place) = oneshot::channel();
+            let pool = Arc::clone(shared);
+            (self.siblings.0)(worker, RoomRequest { pool, answer });
+            if let Ok(place) = timer::until(deadline, place).await.ok()? {
+                return Some(self.connections.take_up(place));
+            }
+            // It had none left. What became free meanwhile will do as well.
+            if let Some(guard) = self.count_here() {
+                return Some(guard);
+            }
+        }
+        None
+    }
+
+    /// Closes the idle connection that was used least recently, else one that waits for its client;
+    /// false if there is none.
+    fn close_least_recent(&self) -> bool {
+        let mut order = self.least_recent.0.borrow_mut();
+        let close = |(since, index): (Instant, EndpointIndex)| {
+            let endpoint = self.endpoint(index);
+            endpoint.oldest_idle() == Some(since) && endpoint.close_oldest()
+        };
+        while let Some(next) = order.pop() {
+            if close(next) {
+                return true;
+            }
+        }
+        for (index, endpoint) in (0..).zip(self.endpoints()) {
+            endpoint.each_idle(|since| order.push((since, EndpointIndex(index))));
+        }
+        order.sort_unstable_by_key(|(since, _)| Reverse(*since));
+        let later = order.len().saturating_sub(KNOWN_MAX);
+        order.drain(..later);
+        order.shrink_to(KNOWN_MAX);
+        let closed = order.pop().is_some_and(close);
+        closed || self.endpoints().iter().any(|it| it.close_pinned())
+    }
+}
+
+impl Place {
+    /// Takes one of `max`; 0 means no limit.
+    fn take(pool: &Arc<PoolShared>, max: usize) -> Option<Self> {
+        let max = if max == 0 { usize::MAX } else { max };
+        let taken = pool.connections.try_take(max);
+        taken.then(|| Self(Some(Arc::clone(pool))))
+    }
+
+    /// Leaves it to whoever counts it from now on.
+    pub(super) fn hand_over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(pool) = &self.0 {
+            pool.connections.give_back();
+            pool.tell_freed();
+        }
+    }
+}
+
+impl Siblings {
+    /// Asks in this way.
+    pub fn new(ask: impl Fn(usize, RoomRequest) + 'static) -> Self {
+        Self(Rc::new(ask))
+    }
+}
+
+impl fmt::Debug for Siblings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Siblings").finish_non_exhaustive()
+    }
+}
+
+impl IdleCounts {
+    /// Lets the others see the count of a worker.
+    pub fn show(&self, worker: usize, count: GaugeReader) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() <= worker {
+            counts.resize_with(worker + 1, || None);
+        }
+        counts[worker] = Some(count);
+    }
+
+    /// The worker with most idle connections besides `own`; none if none has any.
+    fn most(&self, own: usize) -> Option<usize> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = counts.iter().enumerate().filter_map(|(worker, count)| {
+            let idle = count.as_ref()?.value();
+            (worker != own && idle > 0).then_some((idle, worker))
+        });
+        counts.max().map(|(_, worker)| worker)
+    }
+}
+
+/// How long another worker is waited for: it looks at its messages between any two steps.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often others are asked for one connection. Each had one a moment before.
+const ASKS_MAX: usize = 8;
+/// Idle connections whose order is remembered: 6 KiB a pool and worker, at the limit only.
+const KNOWN_MAX: usize = 256;
