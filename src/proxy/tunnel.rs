@@ -20,7 +20,7 @@ use crate::{
     http::websocket::{Frames, GOING_AWAY, going_away_masked},
     listener::{Connection, Exchanging},
     socket::Buffered,
-    timer::Timeout,
+    timer::{Stall, Timeout},
     upstream::transport::Tunnel,
 };
 
@@ -35,6 +35,8 @@ pub(crate) enum Carries {
 
 /// Joins the client's connection with the endpoint's until both have ended.
 ///
+/// `taken` is a number that grows with what the client takes, as [`Buffered::progress`].
+///
 /// # Errors
 /// Why the tunnel was cut.
 pub(crate) async fn tunnel(
@@ -43,12 +45,13 @@ pub(crate) async fn tunnel(
     mut upstream: Tunnel,
     idle: Duration,
     carries: Carries,
+    taken: impl Fn(&Buffered) -> u64,
     outgoing: &mut Outgoing,
 ) -> Result<(), Failure> {
     let _counted = connection.count_tunnel();
     let mut last_call = pin!(connection.last_call());
     let mut timeout = Timeout::new();
-    let mut moved_at = Instant::now();
+    let mut stall = Stall::new();
     let mut there = Direction::of(carries);
     let mut back = Direction::of(carries);
     let ended = poll_fn(|cx| {
@@ -64,14 +67,15 @@ pub(crate) async fn tunnel(
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(Ok(())),
             _ => {}
         }
-        let now = Instant::now();
         if there.bytes + back.bytes > before {
-            moved_at = now;
+            stall.moved();
         }
         if last_call.as_mut().poll(cx).is_ready() || connection.is_cut() {
             return Poll::Ready(Err(Failure::Shutdown));
         }
-        let late = timeout.poll_at(cx, moved_at + idle);
+        // What was sent may still be on its way to a slow reader.
+        let look = || Some(taken(&client.io).wrapping_add(upstream.io.progress()));
+        let late = stall.poll(cx, idle, look);
         late.map(|()| Err(Failure::ReadTimeout))
     })
     .await;

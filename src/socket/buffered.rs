@@ -276,6 +276,17 @@ impl Buffered {
         self.written
     }
 
+    /// Bytes that the socket has and the other side has not taken yet. Asks the kernel.
+    pub fn unsent(&self) -> u32 {
+        self.stream.unsent().unwrap_or(0)
+    }
+
+    /// A number that grows with what leaves the process and with what the other side takes of
+    /// it. Asks the kernel.
+    pub fn progress(&self) -> u64 {
+        (self.written * 2).saturating_sub(u64::from(self.unsent()))
+    }
+
     /// Writes what was appended, in a burst with what others send if the thread is busy.
     /// Cancel safe: what is written is gone from the buffers.
     ///

@@ -8,6 +8,7 @@ mod burst;
 mod more;
 mod spare;
 mod stream;
+mod unsent;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
+use super::unsent;
+
 /// Bytes in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + fmt::Debug {}
 
@@ -113,6 +115,19 @@ impl Stream {
             Self::Unix(stream) => !matches!(stream.take_error(), Ok(None)),
             Self::Upgraded(_) => false,
             Self::Tls(session) => session.get_ref().0.has_failed(),
+        }
+    }
+
+    /// Bytes that were written and that the other side has not taken yet; none where nobody can
+    /// tell. Asks the kernel: for timers that have run out.
+    pub fn unsent(&self) -> Option<u32> {
+        match self {
+            Self::Tcp(stream) => {
+                let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
+                unsent::unsent(local, peer)
+            }
+            Self::Unix(_) | Self::Upgraded(_) => None,
+            Self::Tls(session) => session.get_ref().0.unsent(),
         }
     }
 

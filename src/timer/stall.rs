@@ -20,12 +20,14 @@ pub struct Stall {
     standing: Option<Standing>,
 }
 
+/// Small: every exchange has room for one.
 #[derive(Debug)]
 struct Standing {
-    since: Instant,
     next_look: Instant,
     /// What was seen last.
-    seen: Option<u64>,
+    seen: u64,
+    /// How often that was the same.
+    same: u32,
 }
 
 impl Stall {
@@ -52,33 +54,31 @@ impl Stall {
         patience: Duration,
         mut look: impl FnMut() -> Option<u64>,
     ) -> Poll<()> {
-        let step = patience / LOOKS;
-        let standing = self.standing.get_or_insert_with(|| {
-            let now = Instant::now();
-            Standing {
-                since: now,
-                next_look: now + step,
-                seen: None,
-            }
+        let step = (patience / LOOKS).max(STEP_MIN);
+        let standing = self.standing.get_or_insert_with(|| Standing {
+            next_look: Instant::now() + step,
+            seen: 0,
+            same: 0,
         });
         loop {
             ready!(self.timeout.poll_at(cx, standing.next_look));
-            let now = Instant::now();
-            let seen = look();
-            if seen.is_none() || seen != standing.seen {
-                standing.since = now;
-                standing.seen = seen;
+            standing.next_look = Instant::now() + step;
+            match look() {
+                None => standing.same = 0,
+                Some(seen) if standing.same > 0 && seen == standing.seen => standing.same += 1,
+                Some(seen) => {
+                    standing.seen = seen;
+                    standing.same = 1;
+                }
             }
-            let end = standing.since + patience;
-            if now >= end {
+            if standing.same > LOOKS {
                 return Poll::Ready(());
             }
-            standing.next_look = end.min(now + step.max(STEP_MIN));
         }
     }
 }
 
 /// How often it is looked at in the time allowed.
 const LOOKS: u32 = 4;
-/// Between two looks passes at least a slot of the wheel.
+/// Between two looks passes a slot of the wheel.
 const STEP_MIN: Duration = Duration::from_millis(10);

@@ -9,7 +9,6 @@ use std::{
 
 use ::http::{Method, StatusCode, Version};
 use http_body::Body as _;
-use tokio::time::Instant;
 
 use super::super::{Exchanging, is_bodiless, linger::Linger};
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
     proxy::{self, Carries, Outgoing},
     socket::Buffered,
     state::Listener,
+    timer::Stall,
 };
 
 use super::{Asked, Next, READ_AHEAD_MAX, Sent, Server};
@@ -102,10 +102,9 @@ impl Server {
     ) -> Sent {
         let mut encoder = BodyEncoder::new(framing);
         let mut ended = !framing.has_body();
-        let mut stalled: Option<Instant> = None;
-        let Self {
-            shared, timeout, ..
-        } = self;
+        // In memory of its own: few clients are that slow, and each connection has this future.
+        let mut stall: Option<Box<Stall>> = None;
+        let Self { shared, .. } = self;
         let written = poll_fn(|cx| {
             loop {
                 let mut waits = false;
@@ -128,16 +127,21 @@ impl Server {
                     Poll::Ready(Ok(())) if ended => return Poll::Ready(Ok(())),
                     // The body is awaited; a client that resets meanwhile is gone.
                     Poll::Ready(Ok(())) if waits => {
-                        stalled = None;
+                        stall = None;
                         return poll_reset(&mut exchanging, cx);
                     }
-                    Poll::Ready(Ok(())) => stalled = None,
+                    Poll::Ready(Ok(())) => {
+                        if let Some(stall) = &mut stall {
+                            stall.moved();
+                        }
+                    }
                     Poll::Pending if waits || exchanging.io.awaits_burst() => {
                         return Poll::Pending;
                     }
                     Poll::Pending => {
-                        let since = *stalled.get_or_insert_with(Instant::now);
-                        let late = timeout.poll_at(cx, since + patience);
+                        let look = || Some(exchanging.io.progress());
+                        let stall = stall.get_or_insert_default();
+                        let late = stall.poll(cx, patience, look);
                         return late.map(|()| Err(Failure::ClientStalled));
                     }
                 }
@@ -205,6 +209,7 @@ impl Server {
                 *upstream,
                 idle,
                 carries,
+                Buffered::progress,
                 &mut outgoing,
             )
             .await;

@@ -5,11 +5,10 @@ use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
 use ::http::{Method, StatusCode, Version};
 use bytes::Bytes;
 use http_body::Body as _;
-use tokio::time::Instant;
 
 use super::{
     super::is_bodiless, body::Http2RequestBody, interim::StreamInterim, receive::Opened,
-    session::Shared, stream::SharedStream, websocket,
+    send::Wants, session::Shared, stream::SharedStream, websocket,
 };
 use crate::{
     exchange::{Body, Failure, Request, Response},
@@ -18,7 +17,7 @@ use crate::{
     memory,
     proxy::{self, Outgoing},
     server::task,
-    timer::Timeout,
+    timer::Stall,
 };
 
 /// Starts the task of an exchange.
@@ -144,8 +143,9 @@ impl Exchange {
     /// Sends the body behind the head, as the client makes room for it.
     async fn send(&self, outgoing: &mut Outgoing) -> Result<(), Failure> {
         let patience = self.shared.connection.known_listener().timeouts.body_idle;
-        let mut timeout = Timeout::new();
-        let mut stalled: Option<Instant> = None;
+        let mut stall = Stall::new();
+        // What had been appended on the connection with the last bytes of this stream.
+        let mut last = 0;
         let mut piece: Option<Bytes> = None;
         poll_fn(|cx| {
             if self.stream.poll_over(cx).is_ready() {
@@ -158,13 +158,15 @@ impl Exchange {
                     let mut session = self.shared.session.borrow_mut();
                     if session.poll_send(&self.stream, waiting, end).is_pending() {
                         if waiting.len() < before {
-                            stalled = None;
+                            stall.moved();
+                            last = session.io.appended();
                         }
-                        let since = *stalled.get_or_insert_with(Instant::now);
-                        let late = timeout.poll_at(cx, since + patience);
+                        let look = || Some(session.progress_of(&self.stream, Wants::ToSend, last));
+                        let late = stall.poll(cx, patience, look);
                         return late.map(|()| Err(Failure::ClientStalled));
                     }
-                    stalled = None;
+                    stall.moved();
+                    last = session.io.appended();
                     if end {
                         return Poll::Ready(Ok(()));
                     }

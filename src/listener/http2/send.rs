@@ -65,6 +65,21 @@ impl Session {
         }
     }
 
+    /// A number that grows while a stream is not stuck; `last` is what had been appended when
+    /// its own last bytes were. Asks the kernel.
+    ///
+    /// While it waits for its turn, or its bytes are on their way, the connection has to move;
+    /// after that the client has to make room on the stream.
+    pub(super) fn progress_of(&self, stream: &Stream, wants: Wants, last: u64) -> u64 {
+        let waits = wants == Wants::ToSend && stream.window.get().room() > 0;
+        let taken = self.io.written().saturating_sub(self.io.unsent().into());
+        if waits || taken < last {
+            self.io.progress()
+        } else {
+            u64::MAX
+        }
+    }
+
     /// Appends trailers, which are the end of the response.
     pub(super) fn send_trailers(&mut self, stream: &Stream, trailers: &HeaderMap) {
         let mut block = std::mem::take(&mut self.fields);
@@ -118,6 +133,15 @@ impl Session {
             stream.wake();
         }
     }
+}
+
+/// What a stream does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// It has bytes to send.
+    ToSend,
+    /// It has none.
+    Nothing,
 }
 
 /// Bytes of frames that are not of bodies for which there is room even when there is none.

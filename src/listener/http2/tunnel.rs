@@ -1,6 +1,7 @@
 //! A stream as a way for bytes in both directions: what an extended CONNECT becomes.
 
 use std::{
+    cell::Cell,
     io,
     pin::Pin,
     rc::Rc,
@@ -19,6 +20,8 @@ pub(super) struct StreamBytes {
     stream: SharedStream,
     /// What was taken off the stream and not read yet.
     rest: Bytes,
+    /// What had been appended on the connection with the last bytes of this stream.
+    last: Rc<Cell<u64>>,
 }
 
 impl StreamBytes {
@@ -27,7 +30,13 @@ impl StreamBytes {
             shared: Rc::clone(shared),
             stream: Rc::clone(stream),
             rest: Bytes::new(),
+            last: Rc::default(),
         }
+    }
+
+    /// What had been appended on the connection with the last bytes of this stream.
+    pub(super) fn last(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.last)
     }
 
     fn poll_over(&self, cx: &Context<'_>) -> Poll<io::Error> {
@@ -76,7 +85,10 @@ impl AsyncWrite for StreamBytes {
         let _ = session.poll_send(&self.stream, &mut piece, false);
         match bytes.len() - piece.len() {
             0 if !bytes.is_empty() => Poll::Pending,
-            count => Poll::Ready(Ok(count)),
+            count => {
+                self.last.set(session.io.appended());
+                Poll::Ready(Ok(count))
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use ::http::{Method, StatusCode};
 
-use super::{exchange::Exchange, tunnel::StreamBytes};
+use super::{exchange::Exchange, send::Wants, tunnel::StreamBytes};
 use crate::{
     exchange::{Body, Failure, Request, Response},
     http::{Known, Names, Value, websocket::Handshake},
@@ -60,10 +60,23 @@ async fn carry(exchange: &Exchange, outgoing: &mut Outgoing) -> Result<(), Failu
     let connection = &exchange.shared.connection;
     let upstream = outgoing.take_tunnel().ok_or(Failure::Internal)?;
     let bytes = StreamBytes::new(&exchange.shared, &exchange.stream);
+    let last = bytes.last();
     let io = Buffered::new(Stream::Upgraded(Box::new(bytes)));
     let listener = connection.known_listener();
     let client = Rc::new(RefCell::new(Exchanging::new(io, &listener.head)));
     let idle = outgoing.tunnel_idle();
     let carries = Carries::WebSocket;
-    proxy::tunnel(connection, &client, *upstream, idle, carries, outgoing).await
+    let taken = |io: &Buffered| {
+        let wants = if io.is_flushed() {
+            Wants::Nothing
+        } else {
+            Wants::ToSend
+        };
+        let session = exchange.shared.session.borrow();
+        session.progress_of(&exchange.stream, wants, last.get())
+    };
+    proxy::tunnel(
+        connection, &client, *upstream, idle, carries, taken, outgoing,
+    )
+    .await
 }

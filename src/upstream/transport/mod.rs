@@ -113,6 +113,18 @@ struct Clock {
     /// While a request body is on its way: how much of it had moved.
     moving: Option<u64>,
     stall: Stall,
+    /// While the kernel may have some of that body.
+    draining: Option<Draining>,
+}
+
+/// A body of which the last byte is with the kernel, and not yet with the endpoint.
+#[derive(Clone, Copy, Debug)]
+struct Draining {
+    next_look: Instant,
+    /// What was left when it was looked at last; 0 before.
+    left: u32,
+    /// How often that was the same.
+    same: u32,
 }
 
 impl Clock {
@@ -122,11 +134,20 @@ impl Clock {
             timeout: Timeout::new(),
             moving: (!upload.is_ended()).then_some(0),
             stall: Stall::new(),
+            draining: None,
         }
     }
 
     /// Is ready when the attempt has taken too long: by whose fault, the failure says.
-    fn poll(&mut self, cx: &mut Context<'_>, progress: Progress) -> Poll<Failure> {
+    ///
+    /// `unsent` tells how much of the request the kernel has that the endpoint has not taken.
+    /// It is asked when a timer has run out.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: Progress,
+        unsent: impl Fn() -> u32,
+    ) -> Poll<Failure> {
         let late = if progress.awaited {
             Failure::SlowBody
         } else {
@@ -138,12 +159,24 @@ impl Clock {
                 self.stall.moved();
             }
             if !progress.sent {
-                let stood = self.stall.poll(cx, self.patience.idle, || Some(0));
+                let look = || Some(u64::from(unsent()));
+                let stood = self.stall.poll(cx, self.patience.idle, look);
                 return stood.map(|()| late);
             }
             self.moving = None;
-            let again = Instant::now() + self.patience.attempt;
-            self.patience.deadline = self.patience.deadline.max(again);
+            let now = Instant::now();
+            self.allow_attempt(now);
+            self.draining = Some(Draining {
+                next_look: now + self.patience.step(),
+                left: 0,
+                same: 0,
+            });
+        }
+        if self.draining.is_some() {
+            match ready!(self.poll_drained(cx, unsent)) {
+                Ok(()) => {}
+                Err(failure) => return Poll::Ready(failure),
+            }
         }
         ready!(self.timeout.poll_at(cx, self.patience.deadline));
         Poll::Ready(if progress.sent {
@@ -151,5 +184,51 @@ impl Clock {
         } else {
             late
         })
+    }
+
+    /// Gives the endpoint the whole time for its answer from now on.
+    fn allow_attempt(&mut self, now: Instant) {
+        let deadline = now + self.patience.attempt;
+        self.patience.deadline = self.patience.deadline.max(deadline);
+    }
+
+    /// Is ready when the endpoint has all of the request, or with a failure when it has stopped
+    /// taking it.
+    fn poll_drained(
+        &mut self,
+        cx: &mut Context<'_>,
+        unsent: impl Fn() -> u32,
+    ) -> Poll<Result<(), Failure>> {
+        let step = self.patience.step();
+        while let Some(draining) = &mut self.draining {
+            ready!(self.timeout.poll_at(cx, draining.next_look));
+            let now = Instant::now();
+            let left = unsent();
+            if left == 0 {
+                let took_time = draining.left > 0;
+                self.draining = None;
+                if took_time {
+                    self.allow_attempt(now);
+                }
+                break;
+            }
+            if left == draining.left {
+                draining.same += 1;
+            } else {
+                (draining.left, draining.same) = (left, 0);
+            }
+            if step * draining.same >= self.patience.idle {
+                return Poll::Ready(Err(Failure::WriteTimeout));
+            }
+            draining.next_look = now + step;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Patience {
+    /// How long it takes until what the kernel holds is looked at again.
+    fn step(&self) -> Duration {
+        (self.attempt.min(self.idle) / 4).max(Duration::from_millis(10))
     }
 }

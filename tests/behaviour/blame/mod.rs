@@ -2,3 +2,4 @@
 //! moves, however slowly, has not stalled.
 
 mod silent_uploads;
+mod slow_readers;

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
+use super::client::NARROW;
 use super::eventually::{Gate, eventually};
 use super::message::Seen;
 use super::port::Port;
@@ -50,6 +51,7 @@ pub(crate) struct Backend {
     port: Port,
     state: Arc<State>,
     accept: Option<JoinHandle<()>>,
+    narrow: bool,
 }
 
 struct State {
@@ -84,14 +86,28 @@ impl Backend {
                 open: AtomicUsize::new(0),
             }),
             accept: None,
+            narrow: false,
         }
+    }
+
+    /// Starts a server with receive buffers of the kernel's that stay small, so that the other
+    /// side sees how fast it reads.
+    pub(crate) async fn start_narrow<F>(script: F) -> Self
+    where
+        F: Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
+    {
+        let mut backend = Self::down(script);
+        backend.narrow = true;
+        backend.up().await;
+        backend
     }
 
     /// Starts to listen, again on the same port after [`Self::kill`].
     pub(crate) async fn up(&mut self) {
         let address = self.address();
+        let narrow = self.narrow;
         let listener = eventually(format!("the backend can bind {address}"), || async move {
-            TcpListener::bind(address).await.ok()
+            listen(address, narrow)
         })
         .await;
         self.accept = Some(tokio::spawn(accept(listener, Arc::clone(&self.state))));
@@ -207,6 +223,16 @@ pub(crate) fn answer_bytes(bytes: &str) -> Vec<Act> {
 /// A script that answers everything with the name of the server.
 pub(crate) fn identity(name: &'static str) -> impl Fn(&Seen) -> Vec<Act> + Send + Sync {
     move |_| answer(name)
+}
+
+fn listen(address: SocketAddr, narrow: bool) -> Option<TcpListener> {
+    let socket = TcpSocket::new_v4().ok()?;
+    socket.set_reuseaddr(true).ok()?;
+    if narrow {
+        socket.set_recv_buffer_size(NARROW).ok()?;
+    }
+    socket.bind(address).ok()?;
+    socket.listen(1024).ok()
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {

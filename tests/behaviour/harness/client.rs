@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::eventually::within;
 use super::invariant::Ledger;
@@ -77,6 +77,13 @@ impl Client {
             wire: Wire::new(stream),
             ledger: None,
         })
+    }
+
+    /// Connects with a receive buffer of the kernel's that stays small, so that the other side
+    /// sees how fast this one reads.
+    pub(crate) async fn narrow(address: SocketAddr) -> Self {
+        let wire = Wire::new(narrow(address).await);
+        Self { wire, ledger: None }
     }
 
     /// Has every exchange checked and noted in `ledger`.
@@ -185,6 +192,14 @@ impl Client {
     }
 }
 
+/// A connection with a receive buffer that stays small.
+pub(crate) async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(NARROW).expect("a small buffer");
+    let connected = within("a connection", socket.connect(address)).await;
+    connected.unwrap_or_else(|error| panic!("connect to {address}: {error}"))
+}
+
 /// The bytes of an ordinary request; a body, or a method that has one, gets a Content-Length.
 pub(crate) fn request_bytes(method: &str, target: &str, lines: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = format!("{method} {target} HTTP/1.1\r\n");
@@ -204,3 +219,6 @@ pub(crate) fn request_bytes(method: &str, target: &str, lines: &str, body: &[u8]
     bytes.extend_from_slice(body);
     bytes
 }
+
+/// Bytes of a receive buffer, which the kernel doubles.
+pub(crate) const NARROW: u32 = 64 * 1024;

@@ -31,7 +31,7 @@ mod wire;
 
 pub(crate) use backend::{Act, Backend, answer, answer_bytes, identity};
 pub(crate) use certificate::{Authority, Issued};
-pub(crate) use client::{Answer, Client, request_bytes};
+pub(crate) use client::{Answer, Client, narrow, request_bytes};
 pub(crate) use command::command;
 pub(crate) use dns::{Dns, Silent, apart};
 pub(crate) use eventually::{Gate, eventually, within};

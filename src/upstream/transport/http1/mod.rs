@@ -66,7 +66,7 @@ impl Http1Connection {
                 moved: upload.moved() + io.written(),
                 awaited: upload.is_awaited(),
             };
-            clock.poll(cx, progress).map(Err)
+            clock.poll(cx, progress, || io.unsent()).map(Err)
         })
         .await;
         match head {

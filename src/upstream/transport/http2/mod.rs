@@ -182,7 +182,7 @@ impl Http2Connection {
             Poll::Ready(sent) => Poll::Ready(Ok(sent)),
             Poll::Pending => {
                 let progress = shared.progress(cx);
-                clock.poll(cx, progress).map(Err)
+                clock.poll(cx, progress, || 0).map(Err)
             }
         })
         .await;
