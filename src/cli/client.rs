@@ -294,7 +294,8 @@ impl Peek {
 
     /// The token according to the file; reading may be allowed without it.
     fn token(&self) -> Option<String> {
-        self.admin.as_ref()?.token.as_ref()?.reveal().ok()
+        let token = self.admin.as_ref()?.token.as_ref()?;
+        token.reveal().ok().map(str::to_owned)
     }
 }
 

@@ -4,6 +4,8 @@
 //! them for one file, with the text, so that each can be shown under its own line. The
 //! rendered form is for people (and is tested text), the JSON form for programs.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,8 @@ use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
 
 use super::lines::Lines;
-use super::setting::Span;
+use super::setting::{Hidden, Span};
+use crate::tls::Stamps;
 
 /// How much a [`Fault`] weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -70,6 +73,19 @@ impl Fault {
         }
     }
 
+    /// Masks what must not be shown in what it says.
+    pub(super) fn mask(&mut self, hidden: &Hidden) {
+        let remark = self.related.as_mut().map(|(_, remark)| remark);
+        for text in [&mut self.message, &mut self.hint]
+            .into_iter()
+            .chain(remark)
+        {
+            if let Cow::Owned(masked) = hidden.mask_text(text) {
+                *text = masked;
+            }
+        }
+    }
+
     /// Adds a second place, such as where a name was first used.
     #[must_use]
     pub fn with_related(mut self, span: Span, remark: impl Into<String>) -> Self {
@@ -85,6 +101,8 @@ pub struct Faults {
     text: Arc<str>,
     lines: Lines,
     list: Vec<Fault>,
+    /// Files that values were read from, or should have been.
+    named_files: BTreeMap<PathBuf, Stamps>,
 }
 
 impl Faults {
@@ -96,7 +114,20 @@ impl Faults {
             lines: Lines::of(&text),
             text,
             list,
+            named_files: BTreeMap::new(),
         }
+    }
+
+    /// Adds which files values were read from, and how they looked then.
+    #[must_use]
+    pub(super) fn with_named_files(mut self, files: BTreeMap<PathBuf, Stamps>) -> Self {
+        self.named_files = files;
+        self
+    }
+
+    /// Gives the files that values were read from, or should have been.
+    pub fn named_files(&self) -> &BTreeMap<PathBuf, Stamps> {
+        &self.named_files
     }
 
     /// Collects other faults of the same file, whose text stays masked where it was.

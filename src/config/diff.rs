@@ -1,7 +1,7 @@
 //! What a new configuration changes, told by name and key.
 //!
 //! Both sides are compared as they print, so that a key that a table gains is covered
-//! without a line here. Only secrets need care: they print alike when they differ.
+//! without a line here. What is hidden is compared in the clear, and shown masked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,8 +9,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::schema::{Config, Pool};
-use super::setting::Setting as _;
+use super::schema::Config;
+use super::setting::{Hidden, Setting as _};
+use super::value::secret::MASK;
 
 /// The difference between two configurations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,31 +86,15 @@ impl Diff {
     /// Compares two configurations.
     pub fn between(old: &Config, new: &Config) -> Self {
         let mut diff = Self::default();
-        diff.compare_single(Kind::Proxy, &old.proxy.print(), &new.proxy.print());
-        diff.compare_single(Kind::Admin, &old.admin.print(), &new.admin.print());
-        diff.compare_tokens(old, new);
-        diff.compare_single(Kind::Log, &old.log.print(), &new.log.print());
-        let (old_log, new_log) = (old.access_log.print(), new.access_log.print());
-        diff.compare_single(Kind::AccessLog, &old_log, &new_log);
-        diff.compare_single(Kind::Metrics, &old.metrics.print(), &new.metrics.print());
-        let (old_listeners, new_listeners) = (old.listeners.print(), new.listeners.print());
-        diff.compare_named(
-            Kind::Listener,
-            &entries(old_listeners),
-            &entries(new_listeners),
-        );
-        diff.compare_named(
-            Kind::Route,
-            &entries(old.routes.print()),
-            &entries(new.routes.print()),
-        );
-        diff.compare_named(Kind::Pool, &pools(old), &pools(new));
-        diff.compare_named(Kind::Endpoint, &endpoints(old), &endpoints(new));
-        diff.compare_named(
-            Kind::Test,
-            &entries(old.tests.print()),
-            &entries(new.tests.print()),
-        );
+        let (old, new) = (Side::of(old), Side::of(new));
+        for (kind, key) in SINGLE {
+            let what = differences(&old.part(&[key]), &new.part(&[key]));
+            diff.note(kind, "", what);
+        }
+        for (kind, key) in NAMED {
+            diff.compare_named(kind, &old.named(key), &new.named(key));
+        }
+        diff.compare_named(Kind::Endpoint, &old.endpoints(), &new.endpoints());
         diff
     }
 
@@ -125,38 +110,24 @@ impl Diff {
             .any(|change| change.effect == Effect::Restart)
     }
 
-    fn compare_single(&mut self, kind: Kind, old: &Value, new: &Value) {
-        self.note(kind, "", differences(old, new));
-    }
-
     fn compare_named(
         &mut self,
         kind: Kind,
-        old: &BTreeMap<String, Value>,
-        new: &BTreeMap<String, Value>,
+        old: &BTreeMap<String, Part<'_>>,
+        new: &BTreeMap<String, Part<'_>>,
     ) {
-        let item = |name: &String| Item {
+        let item = |(_, part): (&String, &Part<'_>)| Item {
             kind,
-            name: name.clone(),
+            name: part.name.clone(),
         };
-        let is_new = |name: &&String| !old.contains_key(*name);
-        let is_gone = |name: &&String| !new.contains_key(*name);
-        self.added.extend(new.keys().filter(is_new).map(item));
-        self.removed.extend(old.keys().filter(is_gone).map(item));
-        for (name, value) in old {
+        let added = new.iter().filter(|(name, _)| !old.contains_key(*name));
+        self.added.extend(added.map(item));
+        let removed = old.iter().filter(|(name, _)| !new.contains_key(*name));
+        self.removed.extend(removed.map(item));
+        for (name, part) in old {
             if let Some(other) = new.get(name) {
-                self.note(kind, name, differences(value, other));
+                self.note(kind, &other.name, differences(part, other));
             }
-        }
-    }
-
-    /// Tokens print alike, so they are compared themselves.
-    fn compare_tokens(&mut self, old: &Config, new: &Config) {
-        let token = |config: &Config| config.admin.as_ref().and_then(|admin| admin.token.clone());
-        if let (Some(old), Some(new)) = (token(old), token(new))
-            && old != new
-        {
-            self.note(Kind::Admin, "", vec!["token changed".to_owned()]);
         }
     }
 
@@ -238,49 +209,154 @@ fn needs_restart(kind: Kind, line: &str) -> bool {
     }
 }
 
-fn entries(printed: Value) -> BTreeMap<String, Value> {
-    match printed {
-        Value::Object(map) => map.into_iter().collect(),
-        _ => BTreeMap::new(),
-    }
+/// The tables that there is one of.
+const SINGLE: [(Kind, &str); 5] = [
+    (Kind::Proxy, "proxy"),
+    (Kind::Admin, "admin"),
+    (Kind::Log, "log"),
+    (Kind::AccessLog, "access_log"),
+    (Kind::Metrics, "metrics"),
+];
+
+/// The tables of named ones.
+const NAMED: [(Kind, &str); 4] = [
+    (Kind::Listener, "listeners"),
+    (Kind::Route, "routes"),
+    (Kind::Pool, "pools"),
+    (Kind::Test, "tests"),
+];
+
+/// One of the two configurations.
+struct Side<'c> {
+    /// As it prints in the clear, apart from secrets.
+    printed: Value,
+    /// As it may be shown; none: the same.
+    shown: Option<Value>,
+    hidden: Option<&'c Hidden>,
 }
 
-/// The pools without their endpoints, which are compared one by one.
-fn pools(config: &Config) -> BTreeMap<String, Value> {
-    let mut pools = entries(config.pools.print());
-    for pool in pools.values_mut() {
-        if let Some(keys) = pool.as_object_mut() {
-            keys.remove("endpoints");
+/// A part of one of them.
+struct Part<'s> {
+    side: &'s Side<'s>,
+    place: Vec<String>,
+    /// Its place within its kind, as far as it may be shown.
+    name: String,
+}
+
+impl<'c> Side<'c> {
+    fn of(config: &'c Config) -> Self {
+        let hidden = config.spans.hidden().filter(|hidden| !hidden.is_empty());
+        let printed = config.print();
+        Self {
+            shown: hidden.map(|hidden| hidden.mask(printed.clone())),
+            printed,
+            hidden,
         }
     }
-    pools
-}
 
-fn endpoints(config: &Config) -> BTreeMap<String, Value> {
-    let of_pool = |(name, pool): (&super::value::Name, &Pool)| {
-        let name = name.to_string();
-        let named = |endpoint: &super::schema::Endpoint| {
-            (format!("{name}/{}", endpoint.address), endpoint.print())
+    fn part(&self, place: &[&str]) -> Part<'_> {
+        Part {
+            side: self,
+            place: place.iter().map(ToString::to_string).collect(),
+            name: String::new(),
+        }
+    }
+
+    fn named(&self, kind: &str) -> BTreeMap<String, Part<'_>> {
+        let all = self.printed.get(kind).and_then(Value::as_object);
+        let names = all.into_iter().flat_map(|all| all.keys());
+        let part = |name: &String| Part {
+            name: name.clone(),
+            ..self.part(&[kind, name])
         };
-        pool.endpoints.iter().map(named).collect::<Vec<_>>()
-    };
-    config.pools.iter().flat_map(of_pool).collect()
+        names.map(|name| (name.clone(), part(name))).collect()
+    }
+
+    /// Endpoints by pool and address.
+    fn endpoints(&self) -> BTreeMap<String, Part<'_>> {
+        let mut parts = BTreeMap::new();
+        let pools = self.printed.get("pools").and_then(Value::as_object);
+        for (pool, printed) in pools.into_iter().flatten() {
+            let endpoints = printed.get("endpoints").and_then(Value::as_array);
+            for (index, endpoint) in endpoints.into_iter().flatten().enumerate() {
+                let index = index.to_string();
+                let mut part = self.part(&["pools", pool, "endpoints", &index]);
+                let address = endpoint.get("address").and_then(Value::as_str);
+                let shown = part.keys(part.shown()).remove("address");
+                part.name = format!("{pool}/{}", shown.as_deref().unwrap_or(MASK));
+                parts.insert(format!("{pool}/{}", address.unwrap_or_default()), part);
+            }
+        }
+        parts
+    }
 }
 
-fn differences(old: &Value, new: &Value) -> Vec<String> {
-    let (mut old_keys, mut new_keys) = (BTreeMap::new(), BTreeMap::new());
-    flatten("", old, &mut old_keys);
-    flatten("", new, &mut new_keys);
-    let keys: BTreeSet<&String> = old_keys.keys().chain(new_keys.keys()).collect();
-    let text = |keys: &BTreeMap<String, String>, key: &str| {
-        keys.get(key)
-            .cloned()
-            .unwrap_or_else(|| "not set".to_owned())
+impl<'s> Part<'s> {
+    fn printed(&self) -> &'s Value {
+        at(&self.side.printed, &self.place)
+    }
+
+    fn shown(&self) -> &'s Value {
+        let shown = self.side.shown.as_ref();
+        shown.map_or_else(|| self.printed(), |shown| at(shown, &self.place))
+    }
+
+    fn keys(&self, value: &Value) -> BTreeMap<String, String> {
+        let mut keys = BTreeMap::new();
+        flatten("", value, &mut keys);
+        if self.place.len() == 2 && self.place[0] == "pools" {
+            // Endpoints are compared one by one.
+            keys.remove("endpoints");
+        }
+        keys
+    }
+
+    /// What is hidden at a key.
+    fn hidden_at(&self, key: &str) -> Vec<&'s str> {
+        let Some(hidden) = self.side.hidden else {
+            return Vec::new();
+        };
+        let own = self.place.iter().map(String::as_str);
+        let place: Vec<&str> = own.chain(key.split('.')).collect();
+        hidden.at(&place)
+    }
+}
+
+fn at<'v>(value: &'v Value, place: &[String]) -> &'v Value {
+    place.iter().fold(value, |value, step| {
+        let inner = match value {
+            Value::Array(items) => step.parse().ok().and_then(|at: usize| items.get(at)),
+            other => other.get(step),
+        };
+        inner.unwrap_or(&Value::Null)
+    })
+}
+
+fn differences(old: &Part<'_>, new: &Part<'_>) -> Vec<String> {
+    let (old_keys, new_keys) = (old.keys(old.printed()), new.keys(new.printed()));
+    let mut keys: BTreeSet<&String> = old_keys.keys().chain(new_keys.keys()).collect();
+    keys.retain(|key| {
+        old_keys.get(*key) != new_keys.get(*key) || old.hidden_at(key) != new.hidden_at(key)
+    });
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let (old_shown, new_shown) = (old.keys(old.shown()), new.keys(new.shown()));
+    let text = |keys: &BTreeMap<String, String>, shown: &BTreeMap<String, String>, key: &str| {
+        let shown = shown.get(key).map_or(MASK, String::as_str);
+        let written = keys.contains_key(key);
+        if written { shown } else { "not set" }.to_owned()
     };
-    keys.into_iter()
-        .map(|key| (key, text(&old_keys, key), text(&new_keys, key)))
-        .filter(|(_, old, new)| old != new)
-        .map(|(key, old, new)| format!("{key} {old} -> {new}"))
+    keys.iter()
+        .map(|key| {
+            let before = text(&old_keys, &old_shown, key);
+            let after = text(&new_keys, &new_shown, key);
+            if before == after {
+                format!("{key} changed")
+            } else {
+                format!("{key} {before} -> {after}")
+            }
+        })
         .collect()
 }
 

@@ -1,9 +1,9 @@
 //! From a path to a checked [`Config`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::DeTable;
@@ -15,6 +15,7 @@ use super::diagnostic::{Fault, Faults};
 use super::lines::Lines;
 use super::schema::Config;
 use super::setting::{Findings, Node, Reader, Setting as _, Span};
+use crate::tls::Stamps;
 
 /// A file that was read, checked and found to be good.
 #[derive(Debug, Clone)]
@@ -78,8 +79,8 @@ pub fn load(path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
 /// Gives every fault, warnings included.
 pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
     let text: Arc<str> = text.into();
-    let (config, faults, hidden) = decode(&text, path, rules);
-    let faults = Faults::new(path, mask(&text, &hidden), faults);
+    let (config, faults, hidden, files) = decode(&text, path, rules);
+    let faults = Faults::new(path, mask(&text, &hidden), faults).with_named_files(files);
     match config {
         Some(config) if faults.errors() == 0 => Ok(Loaded {
             config,
@@ -91,8 +92,16 @@ pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Resul
     }
 }
 
-/// Decodes and checks: the configuration, its faults, and which text not to show.
-fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> (Option<Config>, Vec<Fault>, Vec<Span>) {
+/// The configuration, its faults, which text not to show, and files that values are kept in.
+type Decoded = (
+    Option<Config>,
+    Vec<Fault>,
+    Vec<Span>,
+    BTreeMap<PathBuf, Stamps>,
+);
+
+/// Decodes and checks.
+fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> Decoded {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let torn = !errors.is_empty();
     let lines = Lines::of(text);
@@ -103,8 +112,9 @@ fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> (Option<Config>, Vec<Fa
         reader.tear();
     }
     let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree.into_inner()));
-    let config = Config::read(&Node::item(&root), &mut reader);
+    let mut config = Config::read(&Node::item(&root), &mut reader);
     let Findings {
+        concealed,
         faults: found,
         broken,
         hidden,
@@ -115,9 +125,15 @@ fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> (Option<Config>, Vec<Fa
     let is_echo = |fault: &Fault| torn_lines.contains(&line_of(fault));
     faults.extend(found.into_iter().filter(|fault| !is_echo(fault)));
     if !torn && let Some(config) = &config {
-        faults.extend(check::check(config, &broken, rules));
+        let mut found = check::check(config, &broken, rules);
+        found.iter_mut().for_each(|fault| fault.mask(&concealed));
+        faults.extend(found);
     }
-    (config, faults, hidden)
+    let files = concealed.files().clone();
+    if let Some(config) = &mut config {
+        config.spans.hide(concealed);
+    }
+    (config, faults, hidden, files)
 }
 
 /// Puts a `*` over each byte that must not be shown; all places stay where they are.

@@ -23,6 +23,7 @@ use super::{
     file_watch::FileWatch,
     keeper::Keeper,
     metrics::ControlGauges,
+    named_files::NamedFiles,
     notify::Notify,
     operations::Api,
     reload::{Prepared, Reloads, Wanted, steps},
@@ -67,6 +68,7 @@ pub(crate) struct Control {
     /// The level of the log, if reloads are to change it.
     pub(super) log: Option<LogControl>,
     pub(super) hash: ContentHash,
+    pub(super) named_files: NamedFiles,
     pub(super) notify: Notify,
     /// Listeners of the last reload that are still being emptied.
     pub(super) leaving: Option<tokio::task::JoinHandle<()>>,
@@ -98,6 +100,7 @@ impl Control {
             admin: None,
             log,
             hash: ContentHash::of(b""),
+            named_files: NamedFiles::default(),
             notify,
             leaving: None,
             reloads: Reloads::default(),
@@ -123,6 +126,7 @@ pub(crate) async fn run(
     // Kept open here: without an admin API nobody asks, which is not the end.
     let admin = control.start_admin(&prepared, requests.clone())?;
     control.start(prepared).await;
+    let named_files = control.named_files.watch(requests.clone());
     let _requests = requests;
     let certificates = certificates::start(&control.shared, &control.events, control.tickets());
     let stop_admin = Arc::new(tokio::sync::Notify::new());
@@ -173,6 +177,7 @@ pub(crate) async fn run(
     control.end(threads).await;
     file.task.abort();
     certificates.abort();
+    named_files.abort();
     wheel.abort();
     Ok(())
 }
@@ -248,8 +253,9 @@ impl Control {
             )
             .map_err(|error| failed(&format!("cannot listen on {address}: {error}")))?;
         let token = written.token.as_ref().map(|token| token.reveal());
+        let token = token.transpose().map_err(|error| failed(&error))?;
         let settings = AdminSettings {
-            token: token.transpose().map_err(|error| failed(&error))?,
+            token: token.map(str::to_owned),
             connections_max: ADMIN_CONNECTIONS_MAX,
         };
         let api = Api::new(
@@ -286,6 +292,8 @@ impl Control {
         }
         steps::adopt_pools(&prepared.snapshot, &mut self.schedules);
         self.hash = prepared.hash;
+        self.named_files
+            .replace(&prepared.snapshot.config.named_files());
         if self.board.degraded().is_none() {
             self.keeper.keep(&prepared.snapshot, &prepared.text);
         }

@@ -15,6 +15,7 @@ mod file_watch;
 mod keeper;
 mod last_good;
 mod metrics;
+mod named_files;
 mod notify;
 mod operations;
 mod process;

@@ -204,8 +204,11 @@ impl Operations for Api {
             source: request.source,
             certificate: request.client_certificate,
         };
-        let explained = state::explain(&self.shared.snapshot(), &asked, HealthKnown::Yes);
-        explained.map(|explained| json!(explained))
+        let snapshot = self.shared.snapshot();
+        let explained = state::explain(&snapshot, &asked, HealthKnown::Yes)?;
+        let mut told = json!(explained);
+        snapshot.config.mask_sentences(&mut told);
+        Ok(told)
     }
 
     fn check(&self, text: String) -> Value {

@@ -50,6 +50,7 @@ mod reload;
 mod retries;
 mod reuse;
 mod routing;
+mod secrets;
 mod selftest;
 mod sockets;
 mod timeouts;

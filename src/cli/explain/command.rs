@@ -27,7 +27,9 @@ pub(in crate::cli) fn explain(args: &Args, asked: &ExplainArgs) -> Result<Exit, 
     } else {
         let snapshot = check::compile(args.config())?;
         let explained = state::explain(&snapshot, &request(asked)?, HealthKnown::No);
-        json!(explained.map_err(CommandError::Refused)?)
+        let mut told = json!(explained.map_err(CommandError::Refused)?);
+        snapshot.config.mask_sentences(&mut told);
+        told
     };
     match asked.ask.output.format {
         OutputFormat::Json => print::json(&told)?,

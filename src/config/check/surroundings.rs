@@ -6,7 +6,7 @@ use super::Check;
 use crate::config::nearest::alternatives;
 use crate::config::schema::{AccessFormat, AccessLog, Admin, LogTarget};
 use crate::config::setting::Span;
-use crate::config::value::{BindAddress, Piece, Secret};
+use crate::config::value::{BindAddress, Piece};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
@@ -66,7 +66,7 @@ fn check_admin(check: &mut Check<'_>, admin: &Admin) {
             check.error(admin.spans.of("address"), message, hint);
         }
         None => {}
-        Some(Secret::Literal(_)) => {
+        Some(secret) if secret.is_written() => {
             let hint = "{ env = \"NAME\" } or { file = \"path\" } keeps it out of the file";
             check.warn(
                 admin.spans.of("token"),
@@ -76,9 +76,9 @@ fn check_admin(check: &mut Check<'_>, admin: &Admin) {
         }
         Some(secret) => {
             if let Err(error) = secret.reveal() {
-                let hint = std::error::Error::source(&error).map(ToString::to_string);
                 let message = format!("admin.token: {error}");
-                check.error(admin.spans.of("token"), message, hint.unwrap_or_default());
+                let hint = error.expected.as_str();
+                check.error(admin.spans.of("token"), message, hint);
             }
         }
     }

@@ -8,7 +8,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use crate::config::nearest::alternatives;
-use crate::config::setting::{Form, Node, Reader, Setting, Shape, table};
+use crate::config::setting::{Form, Found, Node, Reader, Setting, Shape, table};
 use crate::config::value::template::Fill;
 use crate::config::value::{FieldSource, Mismatch, Ratio, Template};
 
@@ -63,8 +63,10 @@ impl Setting for LogTarget {
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        if node.text() == Some("-") {
-            return Some(Self::Stdout);
+        match reader.string(node) {
+            Found::Value(text) if text == "-" => return Some(Self::Stdout),
+            Found::Bad => return None,
+            Found::Value(_) | Found::Absent => {}
         }
         PathBuf::read(node, reader).map(Self::File)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::setting::{Node, Reader, Setting, Spans, table};
+use crate::config::setting::{Node, Reader, Setting, Spans, elsewhere::is_elsewhere, table};
 use crate::config::value::EndpointAddress;
 
 table! {
@@ -40,7 +40,9 @@ impl Endpoint {
 }
 
 fn read_short(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Option<Endpoint>> {
-    node.text()?;
+    if node.text().is_none() && !is_elsewhere(node) {
+        return None;
+    }
     let address = EndpointAddress::read(node, reader);
     Some(address.map(|address| Endpoint {
         spans: Spans::at(node.span),

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Config;
-use crate::config::setting::{Form, KeyDoc, Table};
+use crate::config::setting::{Form, KeyDoc, Table, elsewhere};
 
 /// Writes the schema of `proxy.toml`.
 pub fn json_schema() -> Value {
@@ -14,6 +14,10 @@ pub fn json_schema() -> Value {
     schema.insert(
         "$schema".to_owned(),
         "https://json-schema.org/draft/2020-12/schema".into(),
+    );
+    schema.insert(
+        "$defs".to_owned(),
+        json!({ "elsewhere": elsewhere::schema() }),
     );
     schema.insert("title".to_owned(), "proxy.toml of Sluicegate".into());
     Value::Object(schema)
@@ -45,6 +49,11 @@ fn table(keys: Vec<KeyDoc>) -> Map<String, Value> {
     schema
 }
 
+/// Any string may be kept in the environment or in a file.
+fn kept_elsewhere() -> Value {
+    json!({ "$ref": "#/$defs/elsewhere" })
+}
+
 fn property(key: KeyDoc) -> Value {
     let mut schema = form(key.form);
     let doc = key.doc.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -63,8 +72,8 @@ fn form(form: Form) -> Map<String, Value> {
         Form::Off => json!({ "const": false }),
         Form::Integer => json!({ "type": "integer" }),
         Form::Number => json!({ "type": "number" }),
-        Form::Text => json!({ "type": "string" }),
-        Form::Words(words) => json!({ "enum": words }),
+        Form::Text => json!({ "anyOf": [{ "type": "string" }, kept_elsewhere()] }),
+        Form::Words(words) => json!({ "anyOf": [{ "enum": words }, kept_elsewhere()] }),
         Form::List(item) => json!({ "type": "array", "items": nested(*item) }),
         Form::Map(value) => json!({ "type": "object", "additionalProperties": nested(*value) }),
         Form::Table(keys) => return table(keys()),
@@ -85,7 +94,7 @@ mod tests {
     #[test]
     fn every_setting_says_how_it_is_written() {
         fn look(schema: &Value, path: &str) {
-            let says = ["type", "enum", "const", "anyOf"];
+            let says = ["type", "enum", "const", "anyOf", "$ref"];
             assert!(says.iter().any(|key| schema.get(key).is_some()), "{path}");
             let properties = schema.get("properties").and_then(Value::as_object);
             for (name, property) in properties.into_iter().flatten() {
@@ -117,7 +126,7 @@ mod tests {
         let listener = &schema["properties"]["listeners"]["additionalProperties"];
         assert_eq!(listener["required"], json!(["address"]));
         let log = &schema["properties"]["log"]["properties"]["format"];
-        assert_eq!(log["enum"], json!(["text", "json"]));
+        assert_eq!(log["anyOf"][0]["enum"], json!(["text", "json"]));
         assert_eq!(log["default"], "text");
     }
 }

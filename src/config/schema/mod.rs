@@ -39,10 +39,15 @@ pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Rout
 pub use test::{Expectation, RouteTest, TestCertificate, TestRequest};
 pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, ServedCertificate, TlsVersion};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
 
 use super::setting::table;
 use super::value::Name;
+use crate::tls::Stamps;
 
 table! {
     /// The whole of `proxy.toml`.
@@ -67,4 +72,28 @@ table! {
         pub tests: BTreeMap<Name, RouteTest> = BTreeMap::new(),
     }
     later { "tracing", "config", "rollouts" }
+}
+
+impl Config {
+    /// Gives the files that values were read from, and how they looked then.
+    pub fn named_files(&self) -> BTreeMap<PathBuf, Stamps> {
+        let hidden = self.spans.hidden();
+        hidden.map_or_else(BTreeMap::new, |hidden| hidden.files().clone())
+    }
+
+    /// Masks what must not be shown of it within every sentence of a value; a name by itself
+    /// stays.
+    pub fn mask_sentences(&self, value: &mut Value) {
+        if let Some(hidden) = self.spans.hidden() {
+            hidden.mask_sentences(value);
+        }
+    }
+
+    /// Masks what must not be shown of it within a text.
+    pub fn mask_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.spans.hidden() {
+            Some(hidden) => hidden.mask_text(text),
+            None => Cow::Borrowed(text),
+        }
+    }
 }

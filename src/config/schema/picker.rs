@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::config::setting::{
-    Choice as _, Form, Node, Reader, Setting, Shape, choice, print_choice, read_choice, table,
+    Choice as _, Form, Found, Node, Reader, Setting, Shape, choice, print_choice, read_choice,
+    table,
 };
 use crate::config::value::HashKey;
 
@@ -76,10 +77,14 @@ impl Setting for Picker {
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        if let Some(text) = node.text() {
-            let known = Self::WORDS.iter().find(|(word, _)| *word == text);
-            let custom = || Self::Custom(text.to_owned());
-            return Some(known.map_or_else(custom, |(_, picker)| picker.clone()));
+        match reader.string(node) {
+            Found::Value(text) => {
+                let known = Self::WORDS.iter().find(|(word, _)| *word == text);
+                let custom = || Self::Custom(text.into_owned());
+                return Some(known.map_or_else(custom, |(_, picker)| picker.clone()));
+            }
+            Found::Bad => return None,
+            Found::Absent => {}
         }
         Some(match read_choice(node, &Self::shape(), reader)? {
             HashingPicker::Ring(hashing) => Self::RingHash(hashing),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use crate::config::setting::{Form, Node, Reader, Setting, Shape, table};
+use crate::config::setting::{Form, Found, Node, Reader, Setting, Shape, table};
 use crate::config::value::Mismatch;
 
 table! {
@@ -64,10 +64,14 @@ impl Setting for Workers {
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        if node.text() == Some("auto") {
-            return Some(Self::Auto);
-        }
-        let Some(number) = node.integer() else {
+        let number = match reader.string(node) {
+            Found::Value(text) if text == "auto" => return Some(Self::Auto),
+            // From elsewhere, a number comes as text.
+            Found::Value(text) if node.text().is_none() => text.parse().ok(),
+            Found::Value(_) | Found::Absent => node.integer(),
+            Found::Bad => return None,
+        };
+        let Some(number) = number else {
             reader.wrong_type(node, &Self::shape());
             return None;
         };

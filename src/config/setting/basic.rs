@@ -173,7 +173,8 @@ impl<T: Setting> Setting for Vec<T> {
         // Good items are kept beside bad ones, so that the checks on the whole see them.
         let mut read = Self::new();
         for item in items {
-            match T::read(&item, reader) {
+            // As it prints: what could not be read is not there.
+            match reader.within_item(read.len(), |reader| T::read(&item, reader)) {
                 Some(item) => read.push(item),
                 None => reader.mark_broken(),
             }
@@ -202,6 +203,11 @@ pub trait MapKey: Sized {
 
     /// Gives it back as written.
     fn key_text(&self) -> &str;
+
+    /// Tells whether what stands under it must not be shown.
+    fn has_secret(&self) -> bool {
+        false
+    }
 }
 
 impl MapKey for Name {
@@ -238,6 +244,10 @@ impl MapKey for http::HeaderName {
 
     fn key_text(&self) -> &str {
         self.as_str()
+    }
+
+    fn has_secret(&self) -> bool {
+        crate::config::value::header::carries_secret(self)
     }
 }
 
@@ -320,6 +330,12 @@ fn read_pairs<K: MapKey, T: Setting>(
                     None
                 }
             };
+            if let Some(text) = node.text()
+                && name.as_ref().is_some_and(K::has_secret)
+            {
+                reader.hide(node.span);
+                reader.conceal(text);
+            }
             let pair = name.zip(T::read(&node, reader));
             if pair.is_none() {
                 reader.mark_broken();

@@ -9,7 +9,9 @@
 
 mod basic;
 mod choice;
+pub(crate) mod elsewhere;
 mod form;
+mod hidden;
 mod reader;
 mod span;
 mod table;
@@ -20,6 +22,7 @@ pub use basic::MapKey;
 pub use choice::Choice;
 pub(crate) use choice::{choice, print_choice, read_choice, take_first};
 pub use form::Form;
+pub use hidden::Hidden;
 pub use reader::{Findings, Node, Reader};
 pub use span::{Span, Spanned, Spans};
 pub use table::{Found, Table, TableReader};

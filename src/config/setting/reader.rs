@@ -1,14 +1,16 @@
 //! The walk over the TOML tree: where it stands and what it found wrong.
 
 use std::collections::BTreeSet;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned as TomlSpanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Shape, Span};
+use super::{Found, Hidden, Shape, Span};
 use crate::config::diagnostic::Fault;
 use crate::config::value::Mismatch;
+use crate::tls::Stamps;
 
 /// A value of the tree with its places.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +100,9 @@ pub struct Reader<'a> {
     faults: Vec<Fault>,
     broken: BTreeSet<String>,
     hidden: Vec<Span>,
+    /// The place in the tree as it prints, where items of a list count.
+    printed: Vec<String>,
+    concealed: Hidden,
     torn: bool,
 }
 
@@ -111,6 +116,8 @@ pub struct Findings {
     pub broken: BTreeSet<String>,
     /// Text that must not be shown.
     pub hidden: Vec<Span>,
+    /// Values that must not be shown.
+    pub concealed: Hidden,
 }
 
 impl<'a> Reader<'a> {
@@ -122,6 +129,8 @@ impl<'a> Reader<'a> {
             faults: Vec::new(),
             broken: BTreeSet::new(),
             hidden: Vec::new(),
+            printed: Vec::new(),
+            concealed: Hidden::default(),
             torn: false,
         }
     }
@@ -133,8 +142,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends the reading.
-    pub fn finish(self) -> Findings {
+    pub fn finish(mut self) -> Findings {
+        let concealed = mem::take(&mut self.concealed);
+        for fault in &mut self.faults {
+            fault.mask(&concealed);
+        }
         Findings {
+            concealed,
             faults: self.faults,
             broken: self.broken,
             hidden: self.hidden,
@@ -144,6 +158,16 @@ impl<'a> Reader<'a> {
     /// Keeps the text at `span` out of everything that is shown.
     pub fn hide(&mut self, span: Span) {
         self.hidden.push(span);
+    }
+
+    /// Keeps the value at this place, whose text is given, out of everything that is shown.
+    pub fn conceal(&mut self, text: &str) {
+        self.concealed.add(&self.printed, text.to_owned());
+    }
+
+    /// Notes a file that is read for a value, and how it looked before.
+    pub(super) fn uses_file(&mut self, path: &Path, looked: Stamps) {
+        self.concealed.add_file(path, looked);
     }
 
     /// Names the place in the tree, as in `pools.app.health`.
@@ -218,18 +242,44 @@ impl<'a> Reader<'a> {
         shape: &Shape,
         parse: impl FnOnce(&str) -> Result<T, Mismatch>,
     ) -> Option<T> {
-        let Some(text) = node.text() else {
-            self.wrong_type(node, shape);
-            return None;
+        let text = match self.string(node) {
+            Found::Value(text) => text,
+            Found::Bad => return None,
+            Found::Absent => {
+                self.wrong_type(node, shape);
+                return None;
+            }
         };
-        self.accept(node, parse(text))
+        let parsed = parse(&text).map_err(|mismatch| {
+            if node.text().is_some() {
+                return mismatch;
+            }
+            // A parser may say parts of what it refuses.
+            let message = format!(
+                "what is kept there is not {} {}",
+                article(&shape.kind),
+                shape.kind
+            );
+            Mismatch::new(message, format!("such as {}", shape.example))
+        });
+        self.accept(node, parsed)
     }
 
     /// Goes one step down for the length of `work`.
     pub fn within<T>(&mut self, step: &str, work: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(step.to_owned());
+        self.printed.push(step.to_owned());
         let result = work(self);
+        self.printed.pop();
         self.path.pop();
+        result
+    }
+
+    /// Goes to an item of a list, which is no step in messages.
+    pub fn within_item<T>(&mut self, index: usize, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.printed.push(index.to_string());
+        let result = work(self);
+        self.printed.pop();
         result
     }
 

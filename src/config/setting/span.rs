@@ -5,6 +5,9 @@
 
 use std::fmt;
 use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use super::Hidden;
 
 /// A range of bytes in the text of the file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,10 +75,11 @@ impl<T: fmt::Display> fmt::Display for Spanned<T> {
     }
 }
 
-/// Where a table and the values of its keys stand.
+/// Where a table and the values of its keys stand; of the whole, what of it to hide.
 #[derive(Clone, Default)]
 pub struct Spans {
     anchor: Span,
+    hidden: Option<Arc<Hidden>>,
     keys: Vec<(&'static str, Span)>,
 }
 
@@ -84,8 +88,19 @@ impl Spans {
     pub fn at(anchor: Span) -> Self {
         Self {
             anchor,
+            hidden: None,
             keys: Vec::new(),
         }
+    }
+
+    /// Sets what of the whole must not be shown.
+    pub(in crate::config) fn hide(&mut self, hidden: Hidden) {
+        self.hidden = Some(Arc::new(hidden));
+    }
+
+    /// Gives what of the whole must not be shown.
+    pub fn hidden(&self) -> Option<&Hidden> {
+        self.hidden.as_deref()
     }
 
     pub(super) fn set(&mut self, key: &'static str, span: Span) {

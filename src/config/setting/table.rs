@@ -346,7 +346,11 @@ macro_rules! table {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $crate::config::setting::Setting::print(self).serialize(serializer)
+                let printed = $crate::config::setting::Setting::print(self);
+                match self.spans.hidden() {
+                    Some(hidden) => hidden.mask(printed).serialize(serializer),
+                    None => printed.serialize(serializer),
+                }
             }
         }
     };

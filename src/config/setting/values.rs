@@ -9,7 +9,8 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::choice::print_choice;
-use super::{Choice, Form, Node, Reader, Setting, Shape, choice, read_choice};
+use super::elsewhere::is_elsewhere;
+use super::{Choice, Form, Found, Node, Reader, Setting, Shape, choice, read_choice};
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
     BindAddress, ByteSize, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, Mismatch,
@@ -277,38 +278,40 @@ impl Setting for RetryOn {
     }
 }
 
-choice! {
-    /// Where a secret is kept.
-    pub(super) enum SecretPlace {
-        /// A variable of the environment.
-        "env" => Env(String),
-        /// A file.
-        "file" => File(PathBuf),
-    }
-}
-
 impl Setting for Secret {
     fn shape() -> Shape {
         Shape::value("secret", "{ env = \"NAME\" } or { file = \"path\" }")
     }
 
     fn form() -> Form {
-        Form::Text.or(Form::Table(SecretPlace::keys))
+        Form::Text
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        if let Some(text) = node.text() {
-            if text.is_empty() {
+        let secret = match node.text() {
+            Some("") => {
                 reader.fault(Fault::error(node.span, "a secret cannot be empty", ""));
                 return None;
             }
-            reader.hide(node.span);
-            return Some(Self::Literal(text.to_owned()));
-        }
-        Some(match read_choice(node, &Self::shape(), reader)? {
-            SecretPlace::Env(name) => Self::Env(name),
-            SecretPlace::File(path) => Self::File(path),
-        })
+            Some(text) => {
+                reader.hide(node.span);
+                Self::written(text)
+            }
+            None if is_elsewhere(node) => match reader.fetch(node) {
+                Ok(text) => Self::fetched(text),
+                // Whether it is needed is for those to say who use it.
+                Err(Some(mismatch)) => Self::missing(mismatch),
+                Err(None) => return None,
+            },
+            None => {
+                // It may be one, in the wrong clothes.
+                reader.hide(node.span);
+                reader.wrong_type(node, &Self::shape());
+                return None;
+            }
+        };
+        reader.conceal(secret.reveal().unwrap_or_default());
+        Some(secret)
     }
 
     fn print(&self) -> Value {
@@ -336,8 +339,10 @@ impl Setting for ValueMatch {
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        if let Some(text) = node.text() {
-            return Some(Self::Exact(text.to_owned()));
+        match reader.string(node) {
+            Found::Value(text) => return Some(Self::Exact(text.into_owned())),
+            Found::Bad => return None,
+            Found::Absent => {}
         }
         Some(match read_choice(node, &Self::shape(), reader)? {
             LooseMatch::Regex(pattern) => Self::Regex(pattern),

@@ -69,7 +69,12 @@ macro_rules! words {
                 node: &$crate::config::setting::Node<'_>,
                 reader: &mut $crate::config::setting::Reader<'_>,
             ) -> Option<Self> {
-                match node.text() {
+                let word = match reader.string(node) {
+                    $crate::config::setting::Found::Value(word) => Some(word),
+                    $crate::config::setting::Found::Bad => return None,
+                    $crate::config::setting::Found::Absent => None,
+                };
+                match word.as_deref() {
                     $( Some($word) => Some(Self::$variant), )*
                     Some(other) => {
                         let later: &[&str] = &[ $( $($later),* )? ];

@@ -97,6 +97,7 @@ impl Control {
         self.hash = prepared.hash;
         let old = self.shared.snapshot();
         let new = Arc::clone(&prepared.snapshot);
+        self.named_files.replace(&new.config.named_files());
         if let Some(log) = prepared.log {
             self.shared.access_log.store(Arc::new(log));
         }
@@ -144,6 +145,7 @@ impl Control {
         }
         let mut report = report("failed", generation);
         if let ReloadError::Configuration(faults) = error {
+            self.named_files.add(faults.named_files());
             report.faults = serde_json::to_value(faults).ok();
         }
         report.error = Some(error.to_string());
@@ -160,7 +162,9 @@ impl Control {
             .map(|token| token.reveal())
             .transpose();
         let followed = match token {
-            Ok(token) => control.set_token(token).map_err(|error| error.to_string()),
+            Ok(token) => control
+                .set_token(token.map(str::to_owned))
+                .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = followed {

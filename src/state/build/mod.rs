@@ -70,6 +70,30 @@ pub struct Source<'a> {
 /// The first thing that cannot be compiled, or the tests that fail; the registry has
 /// at most gained entries that nothing uses.
 pub fn build(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, BuildError> {
+    compile(source, registry).map_err(|error| error.masked(&source.config))
+}
+
+impl BuildError {
+    /// Masks what the configuration hides.
+    fn masked(self, config: &Config) -> Self {
+        let mask = |text: String| config.mask_text(&text).into_owned();
+        match self {
+            Self::Route(name, text) => Self::Route(name, mask(text)),
+            Self::Listener(name, fault) => Self::Listener(name, fault),
+            Self::Pool(name, text) => Self::Pool(name, mask(text)),
+            Self::AccessLog(text) => Self::AccessLog(mask(text)),
+            Self::Tests(failures) => {
+                let masked = failures.into_iter().map(|failure| TestFailure {
+                    message: mask(failure.message),
+                    ..failure
+                });
+                Self::Tests(masked.collect())
+            }
+        }
+    }
+}
+
+fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, BuildError> {
     let config = &source.config;
     let indices: HashMap<&str, PoolIndex> = (0_u32..)
         .zip(config.pools.keys())

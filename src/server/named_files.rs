@@ -1,0 +1,107 @@
+//! Files that values of the configuration are kept in: when one changes, the configuration
+//! is read again.
+//!
+//! They are looked at every second, as certificates are, and a change counts once it has
+//! been the same for two looks. After a refused reload the files of the refused
+//! configuration are watched as well, so that the missing one ends the refusal.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{control::Request, errand, task};
+use crate::tls::Stamps;
+
+/// Files by path, and how they looked when they were read.
+pub(super) type Looks = BTreeMap<PathBuf, Stamps>;
+
+/// The files to watch.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NamedFiles(Arc<Mutex<Looks>>);
+
+impl NamedFiles {
+    /// Watches the files of a configuration that is in use now.
+    pub(super) fn replace(&self, files: &Looks) {
+        self.lock().clone_from(files);
+    }
+
+    /// Watches the files of a refused configuration, too.
+    pub(super) fn add(&self, files: &Looks) {
+        let files = files
+            .iter()
+            .map(|(path, looks)| (path.clone(), looks.clone()));
+        self.lock().extend(files);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Looks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a reload whenever one of the files has changed, to the end of the runtime.
+    pub(super) fn watch(&self, requests: mpsc::Sender<Request>) -> tokio::task::JoinHandle<()> {
+        let files = self.clone();
+        task::spawn_local("named files", async move {
+            let mut looks = interval(LOOK);
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut seen = Looks::new();
+            loop {
+                looks.tick().await;
+                let read = files.lock().clone();
+                let changed = changed(read).await;
+                // What has been the same for two looks, and not been told before.
+                let settled = changed
+                    .iter()
+                    .find(|(path, now)| seen.get(*path) == Some(now));
+                if let Some((path, _)) = settled {
+                    tracing::info!(file = %path.display(), "a file that the configuration names has changed");
+                    let (answer, report) = oneshot::channel();
+                    if requests.send(Request::Reload(answer)).await.is_err() {
+                        return;
+                    }
+                    let _ = report.await;
+                    // However it went, the same look is no news.
+                    files.judged(&changed);
+                }
+                seen = changed;
+            }
+        })
+    }
+
+    fn judged(&self, looks: &Looks) {
+        let mut files = self.lock();
+        for (path, look) in looks {
+            if let Some(known) = files.get_mut(path) {
+                known.clone_from(look);
+            }
+        }
+    }
+}
+
+/// The files that do not look as they did when they were read.
+async fn changed(read: Looks) -> Looks {
+    if read.is_empty() {
+        return Looks::new();
+    }
+    let look = move || -> Looks {
+        let now = read.into_iter().filter_map(|(path, then)| {
+            let now = Stamps::of(&[&path]);
+            (now != then).then_some((path, now))
+        });
+        now.collect()
+    };
+    // A disk that hangs holds up this watch alone.
+    match errand::send("named files", look) {
+        Ok(looked) => looked.await.unwrap_or_default(),
+        Err(_) => Looks::new(),
+    }
+}
+
+const LOOK: Duration = Duration::from_secs(1);
