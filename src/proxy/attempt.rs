@@ -24,7 +24,7 @@ use crate::{
     upstream::{
         acquire::{Acquired, Need},
         health::Outcome as Observed,
-        local::Pick,
+        pick::Pick,
         picker::EndpointIndex,
         pool::PoolIndex,
         transport::{Inbound, Outbound, Patience, Purpose, Upload},
@@ -115,7 +115,7 @@ impl Call<'_> {
             });
         }
         pick.pool.metrics.took(pick.index, took);
-        let verdict = self.verdict(end);
+        let verdict = self.verdict(exchange, end);
         self.observe(exchange, pick, end, verdict);
         verdict
     }
@@ -203,8 +203,10 @@ impl Call<'_> {
         if let Some(left) = left.and_then(grpc::write_timeout) {
             headers.insert(Known::GrpcTimeout, left);
         }
-        if self.made > 1 {
-            let before = self.previous_attempts.saturating_add(self.made - 1);
+        // Those of which the endpoint saw nothing do not count (gRPC proposal A6).
+        let made = self.made - self.uncounted;
+        if made > 1 {
+            let before = self.previous_attempts.saturating_add(made - 1);
             headers.insert(Known::GrpcPreviousRpcAttempts, HeaderValue::from(before));
         }
     }

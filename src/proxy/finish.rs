@@ -18,7 +18,7 @@ use crate::{
         metrics::{Counter, CounterMap, Histogram, WorkerMetrics, names},
     },
     timer,
-    upstream::{health::Outcome as Observed, local::Pick},
+    upstream::{health::Outcome as Observed, pick::Pick},
 };
 
 /// One worker's metric handles of a route.

@@ -10,24 +10,26 @@ use http_body::Body as _;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::pick::{self, RequestPlace, Wanted};
+use super::{
+    attempt::AttemptEnd,
+    pick::{self, RequestPlace, Wanted},
+    search::{self, Home, Search},
+};
 use crate::{
-    exchange::{Body, Exchange, Failure, Request, Response, TrailerRules},
+    exchange::{Body, Exchange, Failure, Request, Response, Side, TrailerRules},
     http::{Known, grpc, upgrade::Offer},
     http1::Framing,
     listener::Connection,
-    resilience::{self, Facts, Outcome as Ended, Verdict},
+    resilience::{self, Facts, Outcome as Ended, RetryPolicy, Verdict, Written},
     state::Route,
     timer,
     upstream::{
-        local::{LocalPool, Pick},
-        picker::EndpointIndex,
+        local::LocalPool,
+        pick::Pick,
         pool::{PoolIndex, ViewIndex},
         transport::Upload,
     },
 };
-
-use super::attempt::AttemptEnd;
 
 /// Sends a request to a pool and returns the response to pass on.
 ///
@@ -48,11 +50,6 @@ pub(super) async fn forward(
     let route = &snapshot.shared.routes[decision.route.0 as usize];
     let body = std::mem::replace(&mut request.body, Body::Empty);
     let framing = framing_of(&body, request);
-    let keep_max = if route.retry.attempts > 1 {
-        usize::try_from(route.retry.body_max).unwrap_or(usize::MAX)
-    } else {
-        0
-    };
     let mut call = Call {
         connection,
         route,
@@ -60,7 +57,13 @@ pub(super) async fn forward(
         offer,
         repeatable: false,
         end: end_of(exchange, route),
+        home: (pool, view),
+        entered: None,
+        search: Search::Sound,
+        ended: false,
         made: 0,
+        uncounted: 0,
+        unseen: false,
         previous_attempts: 0,
         reconnected: false,
     };
@@ -68,38 +71,49 @@ pub(super) async fn forward(
         .retry
         .is_repeatable(&call.request.method, &call.request.headers);
     if exchange.grpc {
-        let previous = call.request.headers.get(Known::GrpcPreviousRpcAttempts);
-        call.previous_attempts = previous
-            .and_then(|count| count.to_str()?.parse().ok())
-            .unwrap_or(0);
+        call.previous_attempts = previous_attempts(call.request);
     }
-    let mut upload = Upload::new(body, framing, keep_max)
+    let mut upload = Upload::new(body, framing, keep_max(&route.retry))
         .with_trailer_rules(|| TrailerRules::new(connection, exchange));
-    let pools = std::iter::once((pool, view)).chain(failover(exchange, pool, view));
     let mut last = Failure::NoEndpoint;
-    for (index, view) in pools {
-        let pool = &snapshot.pools[index.0 as usize];
-        match RequestPlace::take(exchange, pool, call.end).await {
-            Ok(place) => exchange.held.place = Some(place),
-            Err(failure) => {
-                last = failure;
-                continue;
+    loop {
+        let mut place = 0;
+        while let Some((index, view)) = search::pool_at(exchange, call.home, place) {
+            place += 1;
+            let pool = &snapshot.pools[index.0 as usize];
+            if call.entered != Some(index) {
+                match RequestPlace::take(exchange, pool, call.end).await {
+                    Ok(place) => exchange.held.place = Some(place),
+                    Err(failure) => {
+                        last = failure;
+                        continue;
+                    }
+                }
+                exchange.held.request = Some(pool.budget.request_started());
+                call.entered = Some(index);
+            }
+            match call.pool(exchange, index, pool, view, upload).await {
+                PoolEnd::Answer(response) => return Ok(response),
+                PoolEnd::Failed(failure) => return Err(failure),
+                // Nobody here can serve: the next pool may, with whatever was the reason here.
+                PoolEnd::Nobody(failure, rest) => {
+                    if failure != Failure::NoEndpoint {
+                        last = failure;
+                    }
+                    upload = *rest;
+                }
+            }
+            if call.search == Search::Panic && call.made > 0 {
+                break;
             }
         }
-        exchange.held.request = Some(pool.budget.request_started());
-        match call.pool(exchange, index, pool, view, upload).await {
-            PoolEnd::Answer(response) => return Ok(response),
-            PoolEnd::Failed(failure) => return Err(failure),
-            // Nobody here can serve: the next pool may, with whatever was the reason here.
-            PoolEnd::Nobody(failure, rest) => {
-                if last == Failure::NoEndpoint {
-                    last = failure;
-                }
-                upload = *rest;
-            }
+        // Where there was no room there is no panic.
+        let ended = call.ended || (call.made == 0 && last != Failure::NoEndpoint);
+        match call.search.next(call.made, call.unseen) {
+            Some(next) if !ended => call.search = next,
+            _ => return Err(last),
         }
     }
-    Err(last)
 }
 
 /// How the attempts at one pool ended.
@@ -121,8 +135,19 @@ pub(super) struct Call<'a> {
     pub(super) repeatable: bool,
     /// When the total time is over.
     pub(super) end: Instant,
+    /// The pool that the route names, and the view.
+    home: Home,
+    /// The pool whose limits and budget it counts in.
+    entered: Option<PoolIndex>,
+    search: Search,
+    /// Whether no attempt more is allowed, but for one at each pool that is left.
+    ended: bool,
     /// Attempts made, reconnections left out.
     pub(super) made: u32,
+    /// How many of them do not count.
+    pub(super) uncounted: u32,
+    /// Whether the last one did not count.
+    unseen: bool,
     /// Attempts at a gRPC call that others made before, as the client says.
     pub(super) previous_attempts: u32,
     pub(super) reconnected: bool,
@@ -138,7 +163,11 @@ impl Call<'_> {
         view: ViewIndex,
         mut upload: Upload,
     ) -> PoolEnd {
-        let mut tried: SmallVec<[EndpointIndex; 4]> = SmallVec::new();
+        let mut tried = if self.made > 0 && self.search.leaves_out_tried() {
+            search::tried(exchange, index)
+        } else {
+            SmallVec::new()
+        };
         let mut failed: Option<Failure> = None;
         let key = pool.pool.hash_key.as_ref();
         let key = key.and_then(|key| pick::hash_key(key, exchange, self.request));
@@ -147,13 +176,16 @@ impl Call<'_> {
                 pool,
                 view,
                 key,
+                regard: self.search.regard(self.made),
                 may_probe: self.made == 0 && self.repeatable && upload.can_rewind(),
                 deadline: self.end,
             };
             let mut pick = match pick::pick(self.connection, exchange, &wanted, &tried).await {
                 Ok(pick) => pick,
-                // All were tried: another pool, else one of them again.
-                Err(Failure::NoEndpoint) if !tried.is_empty() && pool.pool.failover.is_empty() => {
+                // All were tried once more: the first of them again.
+                Err(Failure::NoEndpoint)
+                    if !tried.is_empty() && !self.search.leaves_out_tried() =>
+                {
                     tried.clear();
                     continue;
                 }
@@ -163,12 +195,18 @@ impl Call<'_> {
             };
             let attempt = self.attempt(exchange, index, &mut pick, upload, false);
             let (mut end, verdict) = attempt.await;
-            let Verdict::Retry { immediately } = verdict else {
-                return self.give_up(exchange, Some(pick), end);
+            let waits = match verdict {
+                Verdict::MoveOn => false,
+                Verdict::Retry { immediately } => !immediately,
+                Verdict::Reconnect | Verdict::No(_) => {
+                    return self.give_up(exchange, Some(pick), end);
+                }
             };
+            self.unseen = verdict == Verdict::MoveOn;
+            self.uncounted += u32::from(self.unseen);
             tried.push(pick.index);
             drop(pick);
-            if !immediately && !self.prepare_retry(exchange, pool, &end).await {
+            if waits && !self.prepare_retry(exchange, pool, &end).await {
                 return self.give_up(exchange, None, end);
             }
             failed = match end.ended {
@@ -179,16 +217,23 @@ impl Call<'_> {
                 Some(upload) => upload,
                 None => return self.give_up(exchange, None, end),
             };
+            // From now on the healthy come first.
+            if self.search == Search::Panic {
+                let failure = failed.unwrap_or(Failure::NoEndpoint);
+                return PoolEnd::Nobody(failure, Box::new(upload));
+            }
         }
     }
 
-    pub(super) fn verdict(&self, end: &AttemptEnd) -> Verdict {
+    pub(super) fn verdict(&self, exchange: &Exchange, end: &AttemptEnd) -> Verdict {
         let spent = end
             .upload
             .as_ref()
             .is_none_or(|upload| !upload.can_rewind());
         let facts = Facts {
-            attempts: self.made,
+            attempts: self.made - self.uncounted,
+            uncounted: self.uncounted,
+            one_left: end.written == Written::Nothing && search::is_one_left(exchange, self.home),
             outcome: end.ended,
             written: end.written,
             connection: end.carrier,
@@ -223,7 +268,7 @@ impl Call<'_> {
         let left = self.end.saturating_duration_since(timer::recent());
         let draw = self.connection.worker.draw();
         let policy = &self.route.retry;
-        match policy.wait(self.made, draw, end.retry_after, left) {
+        match policy.wait(self.made - self.uncounted, draw, end.retry_after, left) {
             None => false,
             Some(wait) => {
                 if !wait.is_zero() {
@@ -238,10 +283,10 @@ impl Call<'_> {
     /// The outcome stands: an answer is passed on, a failure ends the exchange.
     ///
     /// The endpoint stays loaded until the response has ended.
-    fn give_up(&self, exchange: &mut Exchange, pick: Option<Pick>, end: AttemptEnd) -> PoolEnd {
+    fn give_up(&mut self, exchange: &mut Exchange, pick: Option<Pick>, end: AttemptEnd) -> PoolEnd {
         exchange.answered = Some(timer::recent());
         match (end.ended, end.response) {
-            (Ended::Failed(failure), _) => self.failed(failure, end.upload),
+            (Ended::Failed(failure), _) => self.failed(failure, end.written, end.upload),
             // A plain answer is no fault of the endpoint, only no WebSocket.
             (_, Some(response)) if self.is_misled_by(response.status) => {
                 PoolEnd::Failed(Failure::UpgradeFailed)
@@ -262,17 +307,12 @@ impl Call<'_> {
     }
 
     /// No attempt more here; another pool may do when nothing was sent.
-    fn failed(&self, failure: Failure, upload: Option<Upload>) -> PoolEnd {
-        let may_move = matches!(
-            failure,
-            Failure::ConnectRefused
-                | Failure::ConnectTimeout
-                | Failure::Unroutable
-                | Failure::DnsFailed
-                | Failure::DnsTimeout
-        );
+    fn failed(&mut self, failure: Failure, written: Written, upload: Option<Upload>) -> PoolEnd {
+        let unseen = written == Written::Nothing;
+        let elsewhere = failure.side() == Side::Upstream || failure == Failure::LimitReached;
         match upload {
-            Some(mut upload) if may_move && upload.can_rewind() => {
+            Some(mut upload) if unseen && elsewhere && upload.can_rewind() => {
+                self.ended = true;
                 upload.rewind();
                 PoolEnd::Nobody(failure, Box::new(upload))
             }
@@ -281,26 +321,20 @@ impl Call<'_> {
     }
 }
 
-/// The pools that stand in for one, in order, with the view of the same version.
-fn failover(
-    exchange: &Exchange,
-    pool: PoolIndex,
-    view: ViewIndex,
-) -> SmallVec<[(PoolIndex, ViewIndex); 2]> {
-    let pools = &exchange.snapshot.shared.pools;
-    let own = &pools[pool.0 as usize];
-    let requirement = own.views[view.0 as usize].requirement.as_ref();
-    own.failover
-        .iter()
-        .map(|index| {
-            let views = &pools[index.0 as usize].views;
-            let same = views
-                .iter()
-                .position(|view| view.requirement.as_ref() == requirement);
-            let view = u32::try_from(same.unwrap_or(0)).unwrap_or(0);
-            (*index, ViewIndex(view))
-        })
-        .collect()
+/// How much of a body is kept for another attempt.
+fn keep_max(policy: &RetryPolicy) -> usize {
+    match policy.attempts {
+        0 | 1 => 0,
+        _ => usize::try_from(policy.body_max).unwrap_or(usize::MAX),
+    }
+}
+
+/// Attempts at a gRPC call that others made before.
+fn previous_attempts(request: &Request) -> u32 {
+    let previous = request.headers.get(Known::GrpcPreviousRpcAttempts);
+    previous
+        .and_then(|count| count.to_str()?.parse().ok())
+        .unwrap_or(0)
 }
 
 pub(super) fn rewound(end: &mut AttemptEnd) -> Option<Upload> {

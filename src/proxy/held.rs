@@ -5,7 +5,7 @@ use ::http::StatusCode;
 use super::pick::RequestPlace;
 use crate::{
     resilience::{BudgetGuard, BudgetRequest},
-    upstream::local::Pick,
+    upstream::pick::Pick,
 };
 
 /// Guards that give back what they stand for when the exchange ends.

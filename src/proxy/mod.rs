@@ -13,6 +13,7 @@ mod pick;
 mod reply;
 mod request;
 mod response;
+mod search;
 mod serve;
 mod tunnel;
 

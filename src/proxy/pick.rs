@@ -13,7 +13,8 @@ use crate::{
     upstream::{
         acquire::{Acquired, Need},
         endpoint::stable_hash,
-        local::{LocalPool, Pick, PickRequest, Picked},
+        local::LocalPool,
+        pick::{Pick, PickRequest, Picked, Regard},
         picker::EndpointIndex,
         pool::{HashKey, PoolLimits, ViewIndex},
         shared::PoolShared,
@@ -26,6 +27,7 @@ pub(super) struct Wanted<'a> {
     pub(super) pool: &'a Rc<LocalPool>,
     pub(super) view: ViewIndex,
     pub(super) key: Option<u64>,
+    pub(super) regard: Regard,
     pub(super) may_probe: bool,
     pub(super) deadline: Instant,
 }
@@ -49,6 +51,7 @@ pub(super) async fn pick(
                 draw: connection.worker.draw(),
                 key: wanted.key,
                 tried,
+                regard: wanted.regard,
                 may_probe: wanted.may_probe,
             };
             let pinned = connection.pinned.get();

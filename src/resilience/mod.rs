@@ -12,5 +12,6 @@ pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};
 pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
 pub use conditions::{Condition, Conditions};
 pub use retry::{
-    Body, Connection, Facts, Outcome, Response, RetryPolicy, Verdict, Why, Written, decide,
+    Body, Connection, Facts, Outcome, Response, RetryPolicy, UNCOUNTED_MAX, Verdict, Why, Written,
+    decide,
 };

@@ -26,6 +26,7 @@ use super::{
     named_files::NamedFiles,
     notify::Notify,
     operations::Api,
+    panics::Panics,
     reload::{Prepared, Reloads, Wanted, steps},
     signal::{Asked, Signals},
     supervision::{Services, Supervision},
@@ -64,6 +65,8 @@ pub(crate) struct Control {
     pub(super) board: Arc<Board>,
     pub(super) events: Arc<Events>,
     pub(super) gauges: ControlGauges,
+    /// Pools that ignore health.
+    pub(super) panics: Panics,
     pub(super) admin: Option<AdminControl>,
     /// The level of the log, if reloads are to change it.
     pub(super) log: Option<LogControl>,
@@ -97,6 +100,7 @@ impl Control {
             board: Arc::new(Board::new(degraded)),
             events: Arc::new(Events::new()),
             gauges: ControlGauges::new(&shared.metrics.control()),
+            panics: Panics::default(),
             admin: None,
             log,
             hash: ContentHash::of(b""),
@@ -314,6 +318,7 @@ impl Control {
             self.want_reload(Wanted::silently());
         }
         let snapshot = self.shared.snapshot();
+        let mut changed = false;
         for pool in &snapshot.pools {
             for transition in pool.shared.health.tick(now) {
                 self.gauges.transition(&pool.name, &transition);
@@ -329,7 +334,10 @@ impl Control {
                     }),
                 );
             }
-            self.gauges.pool(pool);
+            changed |= self.gauges.pool(pool);
+        }
+        if changed {
+            self.panics.tell(&snapshot.pools);
         }
         self.gauges.tick();
         self.gauges

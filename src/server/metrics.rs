@@ -95,12 +95,12 @@ impl ControlGauges {
         }
     }
 
-    /// Shows the health of a pool, if it changed.
-    pub(super) fn pool(&mut self, pool: &Pool) {
+    /// Shows the health of a pool, if it changed; whether it did.
+    pub(super) fn pool(&mut self, pool: &Pool) -> bool {
         let serial = pool.health.serial();
         let shown = self.healthy.get(&pool.name);
         if shown.is_some_and(|shown| shown.serial == serial) {
-            return;
+            return false;
         }
         let picture = pool.health.picture();
         let gauges = picture.endpoints.iter().map(|endpoint| {
@@ -114,6 +114,7 @@ impl ControlGauges {
             _gauges: gauges.collect(),
         };
         self.healthy.insert(Arc::clone(&pool.name), shown);
+        true
     }
 
     /// Forgets pools that have left.

@@ -18,6 +18,7 @@ mod metrics;
 mod named_files;
 mod notify;
 mod operations;
+mod panics;
 mod process;
 mod registered;
 mod reload;

@@ -21,7 +21,11 @@ use crate::{
     http::Headers,
     state::{self, Action, BuildError, HealthKnown, Route, Snapshot, Source},
     telemetry::metrics::names,
-    upstream::{health::AdminState, pool::Pool},
+    upstream::{
+        health::AdminState,
+        pool::{Pool, ViewIndex},
+        tier,
+    },
 };
 
 /// The admin API's view of the process.
@@ -148,14 +152,14 @@ impl Operations for Api {
         snapshot
             .pools
             .iter()
-            .map(|pool| self.pool_view(pool))
+            .map(|pool| self.pool_view(&snapshot, pool))
             .collect()
     }
 
     fn pool(&self, name: &str) -> Option<Value> {
         let snapshot = self.shared.snapshot();
         let pool = snapshot.pool(name)?;
-        Some(self.pool_view(pool))
+        Some(self.pool_view(&snapshot, pool))
     }
 
     fn connections(&self) -> Value {
@@ -280,7 +284,8 @@ impl Operations for Api {
 }
 
 impl Api {
-    fn pool_view(&self, pool: &Pool) -> Value {
+    fn pool_view(&self, snapshot: &Snapshot, pool: &Pool) -> Value {
+        let panic = tier::is_in_panic(&snapshot.pools, pool, ViewIndex(0));
         let picture = pool.health.picture();
         let now = Instant::now();
         let endpoints = pool
@@ -292,7 +297,7 @@ impl Api {
                 json!({
                     "address": &*endpoint.label,
                     "state": view.state.word(),
-                    "eligible": view.eligible,
+                    "eligible": view.eligible || (panic && view.state.is_enabled()),
                     "cause": view.cause.as_ref().map(ToString::to_string),
                     "ejected_for_ms": view.ejected_until.map(|until| {
                         u64::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(0)
@@ -310,7 +315,7 @@ impl Api {
         json!({
             "name": &*pool.name,
             "picker": config.pointer(&format!("/pools/{}/picker", pool.name)),
-            "panic": picture.panic,
+            "panic": panic,
             "connections": pool.shared.connections.load(std::sync::atomic::Ordering::Relaxed),
             "retries_in_flight": pool.shared.budget.retries(),
             "endpoints": endpoints.collect::<Vec<_>>(),

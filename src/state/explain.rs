@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     route::Explanation,
     state::{self, Action, ArrivalReason, Asked, Snapshot, decision},
+    upstream::tier,
 };
 
 /// Where a request would go.
@@ -95,12 +96,14 @@ fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<V
     let pool = &snapshot.pools[index.0 as usize];
     let picture = pool.health.picture();
     let tiers = &pool.views[view.0 as usize].tiers;
+    let panic = tier::is_in_panic(&snapshot.pools, pool, *view);
     let members = (0_u32..).zip(&pool.endpoints);
     members
         .map(|(place, endpoint)| {
             let place = crate::upstream::picker::EndpointIndex(place);
             let tier = tiers.iter().position(|tier| tier.contains(&place));
-            let eligible = picture.is_eligible(place) && endpoint.weight > 0;
+            let eligible = picture.is_eligible(place) || (panic && picture.is_enabled(place));
+            let eligible = eligible && endpoint.weight > 0;
             let skipped = match (tier, eligible) {
                 (None, _) => Some("its version does not meet the route's requirement".to_owned()),
                 (Some(_), false) if endpoint.weight == 0 => Some("its weight is 0".to_owned()),

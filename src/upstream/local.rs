@@ -4,18 +4,20 @@
 //! rebuilt when the pool's health picture changes, which a request notices by
 //! comparing one number.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use tokio::time::Instant;
 
 use super::{
     connect::Connections,
-    health::{Outcome, Picture, ProbeRequest},
+    health::Picture,
     idle::LocalEndpoint,
     metrics::PoolMetrics,
-    picker::{AnyPicker, Candidate, EndpointIndex, Load, LoadChanges, PickInput, Picker as _},
-    pool::{Pool, View, ViewIndex},
+    pick::{Pick, PickRequest, Picked, Regard},
+    picker::{AnyPicker, EndpointIndex, Load, LoadChanges, PickInput, Picker as _},
+    pool::{Pool, ViewIndex},
     room::{LeastRecent, Siblings},
+    tier::{self, LocalTier},
     transport::Http1Connection,
 };
 use crate::{memory, resilience::BudgetWorker};
@@ -28,7 +30,7 @@ pub struct LocalPool {
     /// Which worker this is; names its cells in what workers share.
     pub(super) worker: usize,
     endpoints: Vec<Rc<LocalEndpoint>>,
-    loads: Vec<Load>,
+    pub(super) loads: Vec<Load>,
     views: Vec<RefCell<LocalView>>,
     /// Counts upstream connections.
     pub(super) connections: Rc<Connections>,
@@ -46,50 +48,9 @@ pub struct LocalPool {
 struct LocalView {
     serial: u64,
     picture: Arc<Picture>,
-    tiers: Vec<AnyPicker>,
+    tiers: Vec<LocalTier>,
     /// What the pickers have to be told; none if they do not look at loads.
     changes: Option<LoadChanges>,
-}
-
-/// What the choice of an endpoint may depend on.
-#[derive(Clone, Copy, Debug)]
-pub struct PickRequest<'a> {
-    /// Now.
-    pub now: Instant,
-    /// A uniform random draw.
-    pub draw: u64,
-    /// What the request hashes to.
-    pub key: Option<u64>,
-    /// Endpoints that failed this exchange already, or have no room.
-    pub tried: &'a [EndpointIndex],
-    /// Whether this request may be the one that tests an endpoint after its ejection.
-    pub may_probe: bool,
-}
-
-/// The outcome of a pick.
-#[derive(Debug)]
-pub enum Picked {
-    /// An endpoint, held until the [`Pick`] is dropped.
-    Endpoint(Pick),
-    /// Nobody may be picked yet: first health checks are under way.
-    Pending,
-    /// Nobody can serve.
-    Nobody,
-    /// All that could serve have `limits.per_endpoint` attempts under way.
-    Full,
-}
-
-/// A picked endpoint: counts as load until it is finished or dropped.
-#[derive(Debug)]
-pub struct Pick {
-    /// The pool it was picked from.
-    pub pool: Rc<LocalPool>,
-    /// Which endpoint.
-    pub index: EndpointIndex,
-    probe: Option<ProbeRequest>,
-    limited: bool,
-    started: Instant,
-    finished: bool,
 }
 
 impl LocalPool {
@@ -113,15 +74,16 @@ impl LocalPool {
             .views
             .iter()
             .map(|view| {
-                let tiers: Vec<AnyPicker> = view.tiers.iter().map(|_| pickers()).collect();
-                let follows = tiers.iter().any(AnyPicker::follows_loads);
+                let tiers = view.tiers.iter().map(|_| LocalTier::new(pickers));
+                let tiers: Vec<LocalTier> = tiers.collect();
+                let follows = tiers.iter().any(LocalTier::follows_loads);
                 let mut local = LocalView {
                     serial: picture.serial,
                     picture: Arc::clone(&picture),
                     changes: follows.then(|| LoadChanges::of(&loads)),
                     tiers,
                 };
-                local.update(&pool, view);
+                tier::update(&mut local.tiers, &pool, view, &picture);
                 RefCell::new(local)
             })
             .collect();
@@ -145,7 +107,7 @@ impl LocalPool {
         if local.serial != self.pool.health.serial() {
             local.picture = self.pool.health.picture();
             local.serial = local.picture.serial;
-            local.update(&self.pool, &self.pool.views[view.0 as usize]);
+            local.update(&self.pool, view);
         }
         local.hear(&self.loads);
         if request.may_probe
@@ -160,7 +122,10 @@ impl LocalPool {
             tried: request.tried,
             loads: &self.loads,
         };
-        for picker in &mut local.tiers {
+        for tier in &mut local.tiers {
+            let Some(picker) = tier.picker(request.regard) else {
+                continue;
+            };
             let Some(index) = picker.pick(&input) else {
                 continue;
             };
@@ -177,7 +142,9 @@ impl LocalPool {
             }
             return Picked::Endpoint(pick);
         }
-        if local.picture.pending {
+        if request.regard == Regard::Anyone {
+            self.pick_anyone(&local, view, request)
+        } else if local.picture.pending {
             Picked::Pending
         } else {
             Picked::Nobody
@@ -189,6 +156,50 @@ impl LocalPool {
         let pick = Pick::new(self, index, self.reserve(index)?, now);
         pick.begin();
         Some(pick)
+    }
+
+    /// The last resort of a request that nobody healthy could serve: any endpoint that was not
+    /// tried, in the order of tiers, from a random one on. Pickers know the healthy only.
+    #[cold]
+    fn pick_anyone(
+        self: &Rc<Self>,
+        local: &LocalView,
+        view: ViewIndex,
+        request: &PickRequest<'_>,
+    ) -> Picked {
+        let tiers = &self.pool.views[view.0 as usize].tiers;
+        for members in tiers {
+            let first = usize::try_from(request.draw).unwrap_or(0) % members.len().max(1);
+            let (before, from) = members.split_at(first);
+            for index in from.iter().chain(before) {
+                if request.tried.contains(index) || !self.may_be_used(local, *index) {
+                    continue;
+                }
+                if let Some(limited) = self.reserve(*index) {
+                    let pick = Pick::new(self, *index, limited, request.now);
+                    pick.begin();
+                    return Picked::Endpoint(pick);
+                }
+            }
+        }
+        Picked::Nobody
+    }
+
+    /// Whether an endpoint may be used at all: as a healthy one, or where health may be ignored.
+    fn may_be_used(&self, local: &LocalView, index: EndpointIndex) -> bool {
+        let usable = if self.pool.panic_threshold > 0.0 {
+            local.picture.is_enabled(index)
+        } else {
+            local.picture.is_eligible(index)
+        };
+        usable && self.pool.endpoints[index.0 as usize].weight > 0
+    }
+
+    /// Whether an endpoint of a view is left that may be used and is none of those `tried`.
+    pub fn is_one_left(&self, view: ViewIndex, tried: impl Fn(EndpointIndex) -> bool) -> bool {
+        let local = self.views[view.0 as usize].borrow();
+        let mut members = self.pool.views[view.0 as usize].tiers.iter().flatten();
+        members.any(|index| self.may_be_used(&local, *index) && !tried(*index))
     }
 
     /// Has what belongs to those whose turn comes soon brought into the cache, step by step:
@@ -288,107 +299,16 @@ impl LocalView {
             return;
         };
         changes.drain(|index| {
-            for picker in &mut self.tiers {
-                picker.load_changed(index, loads);
+            for tier in &mut self.tiers {
+                tier.load_changed(index, loads);
             }
         });
     }
 
     /// Tells the pickers who may be picked now.
-    fn update(&mut self, pool: &Pool, view: &View) {
-        for (members, picker) in view.tiers.iter().zip(&mut self.tiers) {
-            let candidates: Vec<Candidate> = members
-                .iter()
-                .filter(|index| self.picture.is_eligible(**index))
-                .map(|index| {
-                    let endpoint = &pool.endpoints[index.0 as usize];
-                    Candidate {
-                        index: *index,
-                        weight: endpoint.weight,
-                        key: endpoint.key(),
-                    }
-                })
-                .filter(|candidate| candidate.weight > 0)
-                .collect();
-            picker.update(&candidates);
-        }
-    }
-}
-
-impl Pick {
-    fn new(pool: &Rc<LocalPool>, index: EndpointIndex, limited: bool, started: Instant) -> Self {
-        Self {
-            pool: Rc::clone(pool),
-            index,
-            probe: None,
-            limited,
-            started,
-            finished: false,
-        }
-    }
-
-    fn begin(&self) {
-        let pool = &self.pool;
-        pool.loads[self.index.0 as usize].started();
-        pool.metrics.picks[self.index.0 as usize].inc();
-    }
-
-    /// What a response turned out to be at its end: passive health hears of it.
-    pub fn observe_end(&self, now: Instant, outcome: Outcome) {
-        let health = &self.pool.pool.health;
-        health.observe(self.pool.worker, self.index, outcome, now);
-    }
-
-    /// The attempt brought a head that does not say yet how it ends: the pickers hear of
-    /// its time, and passive health hears of it at its end. False if this request tests an
-    /// endpoint after its ejection, which does not wait that long.
-    pub fn observe_head(&mut self, now: Instant) -> bool {
-        if self.probe.is_some() {
-            return false;
-        }
-        self.finished = true;
-        let load = &self.pool.loads[self.index.0 as usize];
-        load.observe(now, now - self.started, false, None);
-        true
-    }
-
-    /// The endpoint as the configuration gives it.
-    pub fn endpoint(&self) -> &super::endpoint::Endpoint {
-        &self.pool.pool.endpoints[self.index.0 as usize]
-    }
-
-    /// The attempt brought an answer, or failed by the endpoint's fault: pickers and
-    /// passive health hear of it. The endpoint stays loaded until the drop.
-    pub fn observe(&mut self, now: Instant, outcome: Outcome, retry_after: Option<Duration>) {
-        self.finished = true;
-        let failed = outcome == Outcome::Failure;
-        let load = &self.pool.loads[self.index.0 as usize];
-        load.observe(now, now - self.started, failed, retry_after);
-        match self.probe.take() {
-            Some(probe) => probe.finish(outcome, now),
-            None => self
-                .pool
-                .pool
-                .health
-                .observe(self.pool.worker, self.index, outcome, now),
-        }
-    }
-}
-
-impl Drop for Pick {
-    fn drop(&mut self) {
-        let pool = &self.pool;
-        let load = &pool.loads[self.index.0 as usize];
-        if self.finished {
-            load.ended();
-        } else {
-            let now = Instant::now();
-            load.abandoned(now, now - self.started);
-        }
-        if self.limited {
-            pool.endpoint(self.index).shared.requests.give_back();
-            pool.pool.shared.tell_freed();
-        }
+    fn update(&mut self, pool: &Pool, view: ViewIndex) {
+        let view = &pool.views[view.0 as usize];
+        tier::update(&mut self.tiers, pool, view, &self.picture);
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Pool {
     pub health: Arc<PoolHealthView>,
     /// How health is judged.
     pub health_settings: HealthSettings,
+    /// Share of endpoints of a tier, 0 to 1, under which health is ignored there; 0: never.
+    pub panic_threshold: f64,
     /// Retries under way, as a share of the requests.
     pub retry_ratio: f64,
     /// Retries under way that are always allowed.

@@ -53,6 +53,7 @@ mod routing;
 mod secrets;
 mod selftest;
 mod sockets;
+mod spares;
 mod timeouts;
 mod tls;
 mod tls_openssl;

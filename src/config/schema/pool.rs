@@ -26,8 +26,8 @@ table! {
         pub health: Option<Health> = None,
         /// Passive removal of endpoints that fail. `false`: never.
         pub ejection: Option<Ejection> = Some(Ejection::default()),
-        /// With a smaller share of healthy endpoints than this, health is ignored. `"0%"`: never.
-        pub panic_threshold: Ratio = Ratio::percent(50),
+        /// A tier (priority, zone) with a smaller share of healthy endpoints than this is passed over; if no other tier and no pool of `failover` has enough of them, health is ignored there. By default that takes a tier without any healthy endpoint (among more than 100: under 1 %). `"0%"`: never.
+        pub panic_threshold: Ratio = Ratio::percent(1),
         /// Bounds on what is sent there.
         pub limits: PoolLimits = PoolLimits::default(),
         /// Bound on retries as a share of the load.

@@ -9,7 +9,7 @@ use http::StatusCode;
 table! {
     /// When another endpoint is tried.
     pub struct Retry: Default {
-        /// Tries in all, from 1 (no retry) to 10.
+        /// Tries in all, from 1 (no retry) to 10. A try at which nothing of the request was written does not count while an endpoint is left that was not tried, up to 32 of them.
         pub attempts: u32 = 2,
         /// After which outcomes: `"connect"`, `"reset"`, `"refused-stream"`, `"timeout"`, `"5xx"`, a status such as `"503"`, `"grpc:unavailable"` and the other gRPC errors.
         pub on: Vec<RetryOn> = default_outcomes(),

@@ -4,7 +4,9 @@
 //! (RFC 9110 section 9.2.2). Three ways lead to another attempt:
 //!
 //! 1. Nothing of the request was written, or the endpoint says that it did not look at it
-//!    (`REFUSED_STREAM`, RFC 9113 section 8.7): any method, whatever `on` says, at once.
+//!    (`REFUSED_STREAM`, RFC 9113 section 8.7): any method, whatever `on` says, at once. While an
+//!    endpoint is left that was not tried, an attempt at which nothing was written does not even
+//!    count, up to [`RetryPolicy::uncounted_max`] of them.
 //! 2. A reused idle connection died before a byte of a response (RFC 9112 section 9.3.1): the
 //!    endpoint closed it while the request was on its way. Once per exchange, on a new
 //!    connection, not counted as an attempt, if the request may be repeated.
@@ -27,6 +29,8 @@ use crate::{
 pub struct RetryPolicy {
     /// Attempts in all; 1 is no retry.
     pub attempts: u32,
+    /// Attempts in all at which nothing was written and which do not count.
+    pub uncounted_max: u32,
     /// After which outcomes a request that may be repeated is.
     pub on: Conditions,
     /// The wait before a repetition.
@@ -40,8 +44,12 @@ pub struct RetryPolicy {
 /// What is known when an attempt has failed, or its response head has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Attempts made, this one included; reconnections left out.
+    /// Attempts made, this one included; reconnections and those that do not count left out.
     pub attempts: u32,
+    /// Attempts made that do not count.
+    pub uncounted: u32,
+    /// Whether an endpoint is left that was not tried.
+    pub one_left: bool,
     /// How this one ended.
     pub outcome: Outcome,
     /// Whether bytes of the request may have reached the endpoint.
@@ -114,6 +122,9 @@ pub enum Response {
 /// Whether there is another attempt, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
+    /// On to an endpoint that was not tried, at once. The attempt does not count: nothing of it
+    /// was written.
+    MoveOn,
     /// Another attempt, at another endpoint while one is left. It counts.
     Retry {
         /// Nothing happened upstream: no backoff, nothing withdrawn from the budget. Else wait
@@ -203,6 +214,10 @@ fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<Verdict, W
     if matches!(cause, Cause::Died) {
         return Ok(Verdict::Reconnect);
     }
+    let unseen = matches!(cause, Cause::Untouched) && facts.written == Written::Nothing;
+    if unseen && facts.one_left && facts.uncounted < policy.uncounted_max {
+        return Ok(Verdict::MoveOn);
+    }
     if facts.attempts >= policy.attempts {
         return Err(Why::AttemptsUsed);
     }
@@ -227,6 +242,10 @@ impl Why {
         }
     }
 }
+
+/// Attempts that do not count, of an exchange: so many endpoints may refuse one after the other.
+/// More in a row are an outage that no further connection mends.
+pub const UNCOUNTED_MAX: u32 = 32;
 
 impl RetryPolicy {
     /// Whether a request may be sent twice: the method is idempotent, or the client says so with

@@ -15,6 +15,7 @@ fn policy() -> RetryPolicy {
     ];
     RetryPolicy {
         attempts: 2,
+        uncounted_max: 3,
         on: on.into_iter().collect(),
         backoff: Backoff {
             base: 25 * MS,
@@ -29,6 +30,8 @@ fn policy() -> RetryPolicy {
 fn facts() -> Facts {
     Facts {
         attempts: 1,
+        uncounted: 0,
+        one_left: false,
         outcome: Outcome::Failed(Failure::ConnectionClosed),
         written: Written::Something,
         connection: Connection::New,
@@ -103,6 +106,41 @@ fn what_was_not_written_ignores_the_list_but_not_the_number_of_attempts() {
         ..refused
     };
     assert_eq!(decide(&none, &last), Verdict::No(Why::AttemptsUsed));
+}
+
+#[test]
+fn an_attempt_at_which_nothing_was_written_does_not_count_while_an_endpoint_is_left() {
+    let refused = |facts: &mut Facts| {
+        facts.outcome = failed(Failure::ConnectRefused);
+        facts.written = Written::Nothing;
+        facts.one_left = true;
+        facts.attempts = 2;
+        facts.repeatable = false;
+    };
+    expect(Verdict::MoveOn, refused);
+    expect(Verdict::MoveOn, |facts| {
+        refused(facts);
+        facts.uncounted = 2;
+    });
+    expect(Verdict::No(Why::AttemptsUsed), |facts| {
+        refused(facts);
+        facts.uncounted = 3;
+    });
+    expect(NOW, |facts| {
+        refused(facts);
+        facts.uncounted = 3;
+        facts.attempts = 1;
+    });
+    expect(Verdict::No(Why::AttemptsUsed), |facts| {
+        refused(facts);
+        facts.one_left = false;
+    });
+    // An endpoint that refuses a stream has work enough: that is a try.
+    expect(Verdict::No(Why::AttemptsUsed), |facts| {
+        refused(facts);
+        facts.outcome = failed(Failure::StreamRefused);
+        facts.written = Written::Something;
+    });
 }
 
 #[test]

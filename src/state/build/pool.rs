@@ -87,6 +87,7 @@ pub(super) fn build(
         health: shared.health.view(&addresses, source.now),
         shared,
         health_settings: settings,
+        panic_threshold: written.panic_threshold.get(),
         retry_ratio: written.retry_budget.ratio.get(),
         retry_minimum: written.retry_budget.minimum,
         endpoints,
@@ -231,7 +232,6 @@ fn health(written: &schema::Pool) -> HealthSettings {
             max: ejection.max,
             share_max: ejection.share_max.get(),
         }),
-        panic_threshold: written.panic_threshold.get(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     config::{Config, schema, value},
     filter::{AnyFilter, Chain, HeaderFilter, PathRule, Redirect, Respond, RewriteFilter},
     http::{Headers, path::normalise},
-    resilience::{Backoff, Condition, Conditions, RetryPolicy},
+    resilience::{Backoff, Condition, Conditions, RetryPolicy, UNCOUNTED_MAX},
     route::{CertificatePart, HostPattern, PathMatch, RouteSpec, ValueMatch},
     state::{Action, Route, RouteTimeouts},
     upstream::pool::{Pool, PoolIndex, ViewIndex},
@@ -189,6 +189,7 @@ fn retry(written: Option<&schema::Retry>) -> RetryPolicy {
     let Some(written) = written else {
         return RetryPolicy {
             attempts: 1,
+            uncounted_max: 0,
             on: Conditions::default(),
             backoff: Backoff {
                 base: std::time::Duration::ZERO,
@@ -200,6 +201,7 @@ fn retry(written: Option<&schema::Retry>) -> RetryPolicy {
     };
     RetryPolicy {
         attempts: written.attempts,
+        uncounted_max: UNCOUNTED_MAX,
         on: written
             .on
             .iter()

@@ -2,7 +2,7 @@
 //!
 //! Stands before the picker in the walk of a request, and after the attempt:
 //!
-//! - [`PoolHealth`] is the pure machine of one pool: checks, ejection, the operator's wish, panic;
+//! - [`PoolHealth`] is the pure machine of one pool: checks, ejection, the operator's wish;
 //! - [`PoolHealthState`] keeps it in the registry and publishes a [`Picture`] to each [`PoolHealthView`];
 //! - workers read the picture, [`observe`](PoolHealthView::observe) outcomes and claim [`ProbeRequest`]s;
 //! - [`Schedule`] asks the endpoints through a [`Probe`] on the control thread.

@@ -16,12 +16,10 @@ pub struct Picture {
     pub endpoints: Vec<EndpointView>,
     /// Those that may be picked, ascending.
     pub eligible: Vec<EndpointIndex>,
-    /// Those waiting for the one request that decides, ascending. Also eligible only in panic.
+    /// Those waiting for the one request that decides, ascending.
     pub probation: Vec<EndpointIndex>,
     /// Nothing may be picked yet, and a first check will change that soon: hold the request.
     pub pending: bool,
-    /// Too few are healthy: health and ejection are ignored, the operator's wishes are not.
-    pub panic: bool,
 }
 
 /// One endpoint as the picture shows it.
@@ -31,7 +29,8 @@ pub struct EndpointView {
     pub address: Arc<str>,
     /// Where it stands.
     pub state: EndpointState,
-    /// Whether it may be picked; in panic also when its state speaks against it.
+    /// Whether it may be picked: healthy, and not ejected. Panic, which ignores that, is decided
+    /// where tiers and pools are known.
     pub eligible: bool,
     /// Why it is not healthy, when it is not.
     pub cause: Option<Cause>,
@@ -64,10 +63,15 @@ impl Picture {
         self.endpoint(endpoint).is_some_and(|view| view.eligible)
     }
 
+    /// Whether the endpoint may be picked where health is ignored: no operator forbids it.
+    #[must_use]
+    pub fn is_enabled(&self, endpoint: EndpointIndex) -> bool {
+        let view = self.endpoint(endpoint);
+        view.is_some_and(|view| view.state.is_enabled())
+    }
+
     /// Whether both say the same, whatever their serials.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
-        self.endpoints == other.endpoints
-            && self.pending == other.pending
-            && self.panic == other.panic
+        self.endpoints == other.endpoints && self.pending == other.pending
     }
 }

@@ -12,8 +12,6 @@ pub struct HealthSettings {
     pub check: Option<CheckSettings>,
     /// Passive ejection; `None` turns it off and ends the ejections that last.
     pub ejection: Option<EjectionSettings>,
-    /// Share of endpoints, 0 to 1, under which health is ignored. 0 turns this off.
-    pub panic_threshold: f64,
 }
 
 impl Default for HealthSettings {
@@ -21,7 +19,6 @@ impl Default for HealthSettings {
         Self {
             check: None,
             ejection: Some(EjectionSettings::default()),
-            panic_threshold: 0.5,
         }
     }
 }

@@ -39,6 +39,12 @@ impl EndpointState {
             Self::EjectedByOperator => "ejected_by_operator",
         }
     }
+
+    /// Whether no operator keeps traffic away.
+    #[must_use]
+    pub const fn is_enabled(self) -> bool {
+        !matches!(self, Self::Draining | Self::EjectedByOperator)
+    }
 }
 
 impl fmt::Display for EndpointState {

@@ -121,43 +121,15 @@ impl PoolHealthView {
         }
     }
 
-    /// Publishes a picture unless it says what the last one said; what then is news.
-    pub(super) fn publish(&self, picture: Picture) -> Option<News> {
+    /// Publishes a picture unless it says what the last one said; true when it was news.
+    pub(super) fn publish(&self, picture: Picture) -> bool {
         let last = self.picture.load();
         if last.agrees_with(&picture) {
-            return None;
+            return false;
         }
-        let news = News {
-            eligible: picture.eligible.len(),
-            panic: (last.panic != picture.panic).then_some(picture.panic),
-        };
         let serial = picture.serial;
         self.picture.store(Arc::new(picture));
         self.serial.store(serial, Release);
-        Some(news)
-    }
-}
-
-/// What a new picture says that the last one did not.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct News {
-    eligible: usize,
-    /// Health is ignored from now on, or counts again.
-    panic: Option<bool>,
-}
-
-impl News {
-    /// Says when a pool begins or ceases to ignore health. Not to be called under a lock.
-    pub(super) fn log(self, pool: &str) {
-        let eligible = self.eligible;
-        match self.panic {
-            Some(true) => {
-                tracing::warn!(%pool, eligible, "too few endpoints are healthy: health is ignored");
-            }
-            Some(false) => {
-                tracing::info!(%pool, eligible, "enough endpoints are healthy: health counts again");
-            }
-            None => {}
-        }
+        true
     }
 }

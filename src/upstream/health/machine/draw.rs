@@ -1,10 +1,10 @@
-//! From the machine's state to the picture that is published, and whether the pool is in panic.
+//! From the machine's state to the picture that is published.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{PoolHealth, share};
+use super::PoolHealth;
 use crate::upstream::{
     health::{
         member::Member,
@@ -26,26 +26,17 @@ impl PoolHealth {
         };
         let count =
             |wanted: &dyn Fn(&Member) -> bool| members().filter(|member| wanted(member)).count();
-        let enabled = count(&Member::is_enabled);
         let serving = count(&Member::serves);
         let waiting = count(&|member| member.state() == EndpointState::Pending);
         // While nothing but a first check is missing, its answer is worth waiting for.
         let hold = serving == 0 && waiting > 0;
-        let panic = enabled > 0
-            && !hold
-            && self.settings.panic_threshold > 0.0
-            && share(serving + waiting, enabled) < self.settings.panic_threshold;
         let endpoints: Vec<EndpointView> = set
             .iter()
             .zip(members())
             .map(|(address, member)| EndpointView {
                 address: Arc::clone(address),
                 state: member.state(),
-                eligible: if panic {
-                    member.is_enabled()
-                } else {
-                    member.serves()
-                },
+                eligible: member.serves(),
                 cause: member.reason(),
                 ejected_until: member.ejected_until(),
                 ejections: member.ejection.times(),
@@ -57,7 +48,6 @@ impl PoolHealth {
             eligible: indices(&endpoints, |view| view.eligible),
             probation: indices(&endpoints, |view| view.state == EndpointState::Probation),
             pending: hold,
-            panic,
             endpoints,
         }
     }

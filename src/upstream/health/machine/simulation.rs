@@ -58,11 +58,6 @@ fn settings(draw: &mut StdRng) -> HealthSettings {
             share_max: draw.random_range(0.0..1.0),
             ..EjectionSettings::default()
         }),
-        panic_threshold: if draw.random_bool(0.3) {
-            0.0
-        } else {
-            draw.random_range(0.0..1.0)
-        },
     }
 }
 
@@ -172,8 +167,9 @@ fn the_picture_is_consistent(pool: &PoolHealth, picture: &Picture, now: Instant,
             EndpointState::Draining | EndpointState::EjectedByOperator
         );
         assert!(!(view.eligible && by_operator), "{context}");
-        assert!(
-            picture.panic || view.eligible == (view.state == EndpointState::Healthy),
+        assert_eq!(
+            view.eligible,
+            view.state == EndpointState::Healthy,
             "{context}"
         );
         let longest = pool
@@ -188,10 +184,6 @@ fn the_picture_is_consistent(pool: &PoolHealth, picture: &Picture, now: Instant,
         );
     }
     assert!(!picture.pending || picture.eligible.is_empty(), "{context}");
-    assert!(
-        !(picture.panic && pool.settings.panic_threshold == 0.0),
-        "{context}"
-    );
 }
 
 /// Each endpoint in both pictures went from the one state to the other by the transitions told, in order.

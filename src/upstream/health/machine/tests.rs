@@ -162,11 +162,10 @@ fn requests_are_held_rather_than_sent_to_endpoints_known_to_be_down() {
         bench.fail(address);
     }
     let picture = bench.picture();
-    assert!(picture.pending && !picture.panic && picture.eligible.is_empty());
+    assert!(picture.pending && picture.eligible.is_empty());
     bench.fail("d:1");
     let picture = bench.picture();
-    assert!(!picture.pending && picture.panic);
-    assert_eq!(picture.eligible.len(), 4);
+    assert!(!picture.pending && picture.eligible.is_empty());
 }
 
 #[test]
@@ -338,27 +337,6 @@ fn an_ejection_ends_when_nobody_else_is_left() {
 }
 
 #[test]
-fn panic_ignores_health_and_ejection_but_not_the_operator() {
-    let mut bench = Bench::checked(&[A, B, "c:1", "d:1"]).all_pass();
-    bench.pool.set_admin("d:1", AdminState::Ejected, bench.now);
-    bench.fail_requests(A);
-    assert!(!bench.picture().panic);
-    for _ in 0..3 {
-        bench.fail(B);
-    }
-    let picture = bench.picture();
-    assert!(picture.panic);
-    assert_eq!(bench.eligible(), [0, 1, 2]);
-
-    let settings = HealthSettings {
-        panic_threshold: 0.0,
-        ..bench.pool.settings().clone()
-    };
-    bench.pool.replace_settings(settings, bench.now);
-    assert_eq!(bench.eligible(), [2]);
-}
-
-#[test]
 fn an_operator_drains_ejects_and_enables() {
     let mut bench = Bench::passive(&[A, B]);
     bench.pool.set_admin(A, AdminState::Draining, bench.now);
@@ -423,7 +401,6 @@ fn turning_checks_or_ejection_on_and_off_doubts_nobody_and_keeps_nobody_out() {
     let off = HealthSettings {
         check: None,
         ejection: None,
-        panic_threshold: 0.5,
     };
     let on = bench.pool.settings().clone();
     assert_eq!(bench.pool.replace_settings(off, bench.now).len(), 2);
@@ -445,7 +422,6 @@ fn absurd_settings_and_strangers_do_no_harm() {
         &[A, B, A],
         HealthSettings {
             ejection: Some(ejection),
-            panic_threshold: 0.0,
             check: None,
         },
     );
@@ -456,5 +432,5 @@ fn absurd_settings_and_strangers_do_no_harm() {
     bench.pass("nobody:1");
     bench.pool.outcomes("nobody:1", 1, 1, bench.now);
     let empty = Bench::passive(&[]);
-    assert!(empty.picture().eligible.is_empty() && !empty.picture().panic);
+    assert!(empty.picture().eligible.is_empty());
 }

@@ -22,7 +22,7 @@ use super::{
     settings::HealthSettings,
     tally::Tallies,
     transition::{AdminState, EndpointState, Transition},
-    view::{News, PoolHealthView},
+    view::PoolHealthView,
 };
 
 /// How often the control thread calls [`PoolHealthState::tick`].
@@ -116,8 +116,7 @@ impl PoolHealthState {
             changes
         });
         // The pictures change with the set even where no endpoint changed its state.
-        let news = self.publish(&mut self.lock(), &[], now);
-        self.tell(&news);
+        self.publish(&mut self.lock(), &[], now);
     }
 
     /// Takes the answer of a check that began at `began`; returns how soon to ask again.
@@ -162,15 +161,13 @@ impl PoolHealthState {
             fresh.extend(machine.outcomes(address, successes, failures, now));
         }
         fresh.extend(machine.tick(now));
-        let news = if machine.take_changed() || !fresh.is_empty() {
-            self.publish(&mut inner, &fresh, now)
+        if machine.take_changed() || !fresh.is_empty() {
+            self.publish(&mut inner, &fresh, now);
         } else {
             inner.views();
-            Vec::new()
-        };
+        }
         let mut changes = std::mem::take(&mut inner.unreported);
         drop(inner);
-        self.tell(&news);
         changes.append(&mut fresh);
         for change in &changes {
             change.log(&self.pool);
@@ -214,22 +211,13 @@ impl PoolHealthState {
         if changes.is_empty() {
             return;
         }
-        let news = self.publish(&mut inner, &changes, now);
+        self.publish(&mut inner, &changes, now);
         let room = UNREPORTED_MAX.saturating_sub(inner.unreported.len());
         inner.unreported.extend(changes.into_iter().take(room));
-        drop(inner);
-        self.tell(&news);
     }
 
-    /// Writes what is new into the log; never under the lock, which workers take.
-    fn tell(&self, news: &[News]) {
-        for news in news {
-            news.log(&self.pool);
-        }
-    }
-
-    /// Brings atomics and pictures in line with the machine; what is new for the log.
-    fn publish(&self, inner: &mut Inner, changes: &[Transition], now: Instant) -> Vec<News> {
+    /// Brings atomics and pictures in line with the machine.
+    fn publish(&self, inner: &mut Inner, changes: &[Transition], now: Instant) {
         let moved = changes.iter().filter(|change| change.from != change.to);
         for observed in moved.filter_map(|change| inner.endpoints.get(&change.address)) {
             observed.endpoint.tally().forget_failures();
@@ -240,18 +228,17 @@ impl PoolHealthState {
                 .set_probation(inner.machine.state(address) == Some(EndpointState::Probation));
         }
         let views = inner.views();
-        let mut news = Vec::new();
+        let mut news = false;
         for view in &views {
             let picture = inner
                 .machine
                 .picture(view.addresses(), inner.serial + 1, now);
-            news.extend(view.publish(picture));
+            news |= view.publish(picture);
         }
-        if !news.is_empty() {
+        if news {
             inner.serial += 1;
             self.changed.notify_waiters();
         }
-        news
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -265,7 +265,6 @@ fn under_failures_on_all_threads_somebody_always_serves() {
             base: Duration::from_millis(50),
             ..EjectionSettings::default()
         }),
-        panic_threshold: 0.0,
         ..HealthSettings::default()
     };
     let (view, start) = pool(&names, settings);

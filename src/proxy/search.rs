@@ -1,0 +1,123 @@
+//! The search for an endpoint: in which order pools are looked through, and how far by health.
+
+use smallvec::SmallVec;
+
+use crate::{
+    exchange::Exchange,
+    upstream::{
+        pick::Regard,
+        picker::EndpointIndex,
+        pool::{PoolIndex, ViewIndex},
+    },
+};
+
+/// How far the search of an exchange has come. Each step looks through the pool and those of
+/// `failover`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Search {
+    /// At tiers that have enough healthy endpoints. Where all requests end but the unlucky.
+    Sound,
+    /// Those are nowhere: one attempt for which health is ignored.
+    Panic,
+    /// An attempt has failed: at all healthy endpoints that were not tried.
+    Healthy,
+    /// At all endpoints that were not tried.
+    Anyone,
+    /// At healthy endpoints once more.
+    HealthyAgain,
+    /// At all endpoints once more.
+    AnyoneAgain,
+}
+
+/// A pool and the view of it that a request goes to.
+pub(super) type Home = (PoolIndex, ViewIndex);
+
+impl Search {
+    /// How far picks go by health.
+    pub(super) fn regard(self, attempts: u32) -> Regard {
+        match self {
+            Self::Sound if attempts == 0 => Regard::Sound,
+            Self::Sound | Self::Healthy | Self::HealthyAgain => Regard::Healthy,
+            Self::Panic => Regard::Panic,
+            Self::Anyone | Self::AnyoneAgain => Regard::Anyone,
+        }
+    }
+
+    /// Whether endpoints that were tried are left out.
+    pub(super) fn leaves_out_tried(self) -> bool {
+        !matches!(self, Self::HealthyAgain | Self::AnyoneAgain)
+    }
+
+    /// The next step, when nobody was found. After an attempt at which nothing was written
+    /// (`unseen`) every other endpoint comes before those that were tried; else those that are
+    /// known to be ill come last.
+    pub(super) fn next(self, attempts: u32, unseen: bool) -> Option<Self> {
+        match self {
+            Self::Sound if attempts == 0 => Some(Self::Panic),
+            Self::Panic if attempts == 0 => None,
+            Self::Panic => Some(Self::Healthy),
+            Self::Sound | Self::Healthy if unseen => Some(Self::Anyone),
+            Self::Sound | Self::Healthy => Some(Self::HealthyAgain),
+            Self::Anyone if unseen => Some(Self::HealthyAgain),
+            Self::HealthyAgain if !unseen => Some(Self::Anyone),
+            Self::Anyone | Self::HealthyAgain => Some(Self::AnyoneAgain),
+            Self::AnyoneAgain => None,
+        }
+    }
+}
+
+/// The pool of an exchange at 0, then those that stand in for it, with the view of the same version.
+pub(super) fn pool_at(exchange: &Exchange, home: Home, place: usize) -> Option<Home> {
+    let Some(spare) = place.checked_sub(1) else {
+        return Some(home);
+    };
+    let (pool, view) = home;
+    let pools = &exchange.snapshot.shared.pools;
+    let own = &pools[pool.0 as usize];
+    let index = *own.failover.get(spare)?;
+    let requirement = own.views[view.0 as usize].requirement.as_ref();
+    let mut views = pools[index.0 as usize].views.iter();
+    let same = views.position(|view| view.requirement.as_ref() == requirement);
+    let view = u32::try_from(same.unwrap_or(0)).unwrap_or(0);
+    Some((index, ViewIndex(view)))
+}
+
+/// The endpoints of a pool that an exchange has tried.
+pub(super) fn tried(exchange: &Exchange, pool: PoolIndex) -> SmallVec<[EndpointIndex; 4]> {
+    let attempts = exchange.attempts.iter();
+    let here = attempts.filter(|attempt| attempt.pool == pool);
+    here.map(|attempt| attempt.index).collect()
+}
+
+/// Whether an endpoint is left that may be used and that the exchange has not tried, in its pool
+/// or in one that stands in.
+#[cold]
+pub(super) fn is_one_left(exchange: &Exchange, home: Home) -> bool {
+    let mut pools = (0..).map_while(|place| pool_at(exchange, home, place));
+    pools.any(|(index, view)| {
+        let tried = |endpoint| {
+            let mut attempts = exchange.attempts.iter();
+            attempts.any(|attempt| attempt.pool == index && attempt.index == endpoint)
+        };
+        exchange.snapshot.pools[index.0 as usize].is_one_left(view, tried)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(first: Search, attempts: u32, unseen: bool) -> Vec<Search> {
+        std::iter::successors(Some(first), |step| step.next(attempts, unseen)).collect()
+    }
+
+    #[test]
+    fn every_search_ends_and_goes_to_the_healthy_first() {
+        use Search::{Anyone, AnyoneAgain, Healthy, HealthyAgain, Panic, Sound};
+        assert_eq!(steps(Sound, 0, false), [Sound, Panic]);
+        let refused = steps(Panic, 1, true);
+        assert_eq!(refused, [Panic, Healthy, Anyone, HealthyAgain, AnyoneAgain]);
+        let failed = steps(Sound, 1, false);
+        assert_eq!(failed, [Sound, HealthyAgain, Anyone, AnyoneAgain]);
+    }
+}

@@ -1,0 +1,30 @@
+//! Which pools ignore health, for the log.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::upstream::{
+    pool::{Pool, ViewIndex},
+    tier,
+};
+
+/// The pools that ignored health when they were looked at last.
+#[derive(Debug, Default)]
+pub(super) struct Panics(BTreeSet<Arc<str>>);
+
+impl Panics {
+    /// Says which pools begin or cease to ignore health.
+    pub(super) fn tell(&mut self, pools: &[Arc<Pool>]) {
+        let now: BTreeSet<Arc<str>> = pools
+            .iter()
+            .filter(|pool| tier::is_in_panic(pools, pool, ViewIndex(0)))
+            .map(|pool| Arc::clone(&pool.name))
+            .collect();
+        for pool in now.difference(&self.0) {
+            tracing::warn!(%pool, "too few endpoints are healthy: health is ignored");
+        }
+        for pool in self.0.difference(&now) {
+            tracing::info!(%pool, "enough endpoints are healthy: health counts again");
+        }
+        self.0 = now;
+    }
+}

@@ -1,0 +1,150 @@
+//! A pick: the question to a pool, and the endpoint that came of it, held until the attempt is over.
+
+use std::{rc::Rc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    health::{Outcome, ProbeRequest},
+    local::LocalPool,
+    picker::EndpointIndex,
+};
+
+/// What the choice of an endpoint may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct PickRequest<'a> {
+    /// Now.
+    pub now: Instant,
+    /// A uniform random draw.
+    pub draw: u64,
+    /// What the request hashes to.
+    pub key: Option<u64>,
+    /// Endpoints that failed this exchange already, or have no room.
+    pub tried: &'a [EndpointIndex],
+    /// How far the pick goes by health.
+    pub regard: Regard,
+    /// Whether this request may be the one that tests an endpoint after its ejection.
+    pub may_probe: bool,
+}
+
+/// How far a pick goes by health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Regard {
+    /// Healthy endpoints, in tiers that have enough of them.
+    Sound,
+    /// Healthy endpoints.
+    Healthy,
+    /// Panic: all endpoints alike, in tiers with too few healthy ones, and only if no tier is
+    /// sound.
+    Panic,
+    /// Any endpoint, where health may be ignored at all.
+    Anyone,
+}
+
+/// The outcome of a pick.
+#[derive(Debug)]
+pub enum Picked {
+    /// An endpoint, held until the [`Pick`] is dropped.
+    Endpoint(Pick),
+    /// Nobody may be picked yet: first health checks are under way.
+    Pending,
+    /// Nobody can serve.
+    Nobody,
+    /// All that could serve have `limits.per_endpoint` attempts under way.
+    Full,
+}
+
+/// A picked endpoint: counts as load until it is finished or dropped.
+#[derive(Debug)]
+pub struct Pick {
+    /// The pool it was picked from.
+    pub pool: Rc<LocalPool>,
+    /// Which endpoint.
+    pub index: EndpointIndex,
+    pub(super) probe: Option<ProbeRequest>,
+    limited: bool,
+    started: Instant,
+    finished: bool,
+}
+
+impl Pick {
+    pub(super) fn new(
+        pool: &Rc<LocalPool>,
+        index: EndpointIndex,
+        limited: bool,
+        started: Instant,
+    ) -> Self {
+        Self {
+            pool: Rc::clone(pool),
+            index,
+            probe: None,
+            limited,
+            started,
+            finished: false,
+        }
+    }
+
+    pub(super) fn begin(&self) {
+        let pool = &self.pool;
+        pool.loads[self.index.0 as usize].started();
+        pool.metrics.picks[self.index.0 as usize].inc();
+    }
+
+    /// What a response turned out to be at its end: passive health hears of it.
+    pub fn observe_end(&self, now: Instant, outcome: Outcome) {
+        let health = &self.pool.pool.health;
+        health.observe(self.pool.worker, self.index, outcome, now);
+    }
+
+    /// The attempt brought a head that does not say yet how it ends: the pickers hear of
+    /// its time, and passive health hears of it at its end. False if this request tests an
+    /// endpoint after its ejection, which does not wait that long.
+    pub fn observe_head(&mut self, now: Instant) -> bool {
+        if self.probe.is_some() {
+            return false;
+        }
+        self.finished = true;
+        let load = &self.pool.loads[self.index.0 as usize];
+        load.observe(now, now - self.started, false, None);
+        true
+    }
+
+    /// The endpoint as the configuration gives it.
+    pub fn endpoint(&self) -> &super::endpoint::Endpoint {
+        &self.pool.pool.endpoints[self.index.0 as usize]
+    }
+
+    /// The attempt brought an answer, or failed by the endpoint's fault: pickers and
+    /// passive health hear of it. The endpoint stays loaded until the drop.
+    pub fn observe(&mut self, now: Instant, outcome: Outcome, retry_after: Option<Duration>) {
+        self.finished = true;
+        let failed = outcome == Outcome::Failure;
+        let load = &self.pool.loads[self.index.0 as usize];
+        load.observe(now, now - self.started, failed, retry_after);
+        match self.probe.take() {
+            Some(probe) => probe.finish(outcome, now),
+            None => self
+                .pool
+                .pool
+                .health
+                .observe(self.pool.worker, self.index, outcome, now),
+        }
+    }
+}
+
+impl Drop for Pick {
+    fn drop(&mut self) {
+        let pool = &self.pool;
+        let load = &pool.loads[self.index.0 as usize];
+        if self.finished {
+            load.ended();
+        } else {
+            let now = Instant::now();
+            load.abandoned(now, now - self.started);
+        }
+        if self.limited {
+            pool.endpoint(self.index).shared.requests.give_back();
+            pool.pool.shared.tell_freed();
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Tiers: the endpoints of a view in groups of preference, by priority and by zone.
+//!
+//! Says whether a tier can be relied on, and keeps one worker's pickers for it. Stands between the
+//! health picture and the picker. Panic, where health is ignored, is a matter of tiers: it needs a
+//! tier with too few healthy endpoints, and that no other tier of the view is sound.
+
+use std::sync::Arc;
+
+use super::{
+    health::{EndpointState, Picture},
+    pick::Regard,
+    picker::{AnyPicker, Candidate, EndpointIndex, Load, Picker as _},
+    pool::{Pool, View, ViewIndex},
+};
+
+/// How far a tier can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Enough of its endpoints are healthy.
+    Sound,
+    /// None is healthy, and a first check may change that soon.
+    Waiting,
+    /// Fewer are healthy than `panic_threshold` asks for.
+    Short,
+    /// Nobody to send to: none is enabled, or none is healthy and health is never ignored.
+    Empty,
+}
+
+/// One worker's pickers for a tier.
+#[derive(Debug)]
+pub(super) struct LocalTier {
+    /// Among the healthy.
+    healthy: AnyPicker,
+    /// Among all that are enabled; without candidates while the view is not in panic.
+    enabled: AnyPicker,
+    standing: Standing,
+}
+
+impl Standing {
+    /// The standing of a tier with these members.
+    pub fn of(members: &[EndpointIndex], pool: &Pool, picture: &Picture) -> Self {
+        let (mut enabled, mut healthy, mut waiting) = (0_u32, 0_u32, 0_u32);
+        for view in members
+            .iter()
+            .filter(|index| pool.endpoints[index.0 as usize].weight > 0)
+            .filter_map(|index| picture.endpoint(*index))
+        {
+            enabled += u32::from(view.state.is_enabled());
+            healthy += u32::from(view.eligible);
+            waiting += u32::from(view.state == EndpointState::Pending);
+        }
+        Self::judge(enabled, healthy, waiting, pool.panic_threshold)
+    }
+
+    /// The standing of a tier with so many enabled endpoints, of which so many are healthy or
+    /// wait for their first check.
+    fn judge(enabled: u32, healthy: u32, waiting: u32, threshold: f64) -> Self {
+        let enough = f64::from(healthy + waiting) >= threshold * f64::from(enabled);
+        if enabled == 0 {
+            Self::Empty
+        } else if healthy == 0 && waiting > 0 {
+            Self::Waiting
+        } else if healthy > 0 && enough {
+            Self::Sound
+        } else if threshold > 0.0 {
+            Self::Short
+        } else {
+            Self::Empty
+        }
+    }
+}
+
+/// Whether requests to a view ignore health: too few of its endpoints are healthy, and no pool
+/// stands in for it.
+pub fn is_in_panic(pools: &[Arc<Pool>], pool: &Pool, view: ViewIndex) -> bool {
+    let standings = |pool: &Pool, view: ViewIndex| -> Vec<Standing> {
+        let picture = pool.health.picture();
+        let tiers = pool.views[view.0 as usize].tiers.iter();
+        let standings = tiers.map(|tier| Standing::of(tier, pool, &picture));
+        standings.collect()
+    };
+    let mut spare = pool.failover.iter().map(|index| &*pools[index.0 as usize]);
+    panics(standings(pool, view).into_iter())
+        && !spare.any(|pool| standings(pool, ViewIndex(0)).contains(&Standing::Sound))
+}
+
+fn panics(standings: impl Iterator<Item = Standing>) -> bool {
+    let mut short = false;
+    for standing in standings {
+        match standing {
+            Standing::Sound | Standing::Waiting => return false,
+            Standing::Short => short = true,
+            Standing::Empty => {}
+        }
+    }
+    short
+}
+
+/// Tells the pickers of a view who may be picked now.
+pub(super) fn update(tiers: &mut [LocalTier], pool: &Pool, view: &View, picture: &Picture) {
+    for (members, tier) in view.tiers.iter().zip(&mut *tiers) {
+        tier.standing = Standing::of(members, pool, picture);
+        let healthy = |index| picture.is_eligible(index);
+        tier.healthy.update(&candidates(members, pool, healthy));
+    }
+    let panic = panics(tiers.iter().map(|tier| tier.standing));
+    for (members, tier) in view.tiers.iter().zip(tiers) {
+        let ignored = panic && tier.standing == Standing::Short;
+        let enabled = |index| ignored && picture.is_enabled(index);
+        tier.enabled.update(&candidates(members, pool, enabled));
+    }
+}
+
+impl LocalTier {
+    /// Pickers without endpoints.
+    pub(super) fn new(pickers: &dyn Fn() -> AnyPicker) -> Self {
+        Self {
+            healthy: pickers(),
+            enabled: pickers(),
+            standing: Standing::Empty,
+        }
+    }
+
+    /// The picker to ask, if any.
+    pub(super) fn picker(&mut self, regard: Regard) -> Option<&mut AnyPicker> {
+        match regard {
+            Regard::Sound if self.standing == Standing::Sound => Some(&mut self.healthy),
+            Regard::Healthy => Some(&mut self.healthy),
+            Regard::Panic => Some(&mut self.enabled),
+            Regard::Sound | Regard::Anyone => None,
+        }
+    }
+
+    /// Whether the pickers have to be told of loads.
+    pub(super) fn follows_loads(&self) -> bool {
+        self.healthy.follows_loads()
+    }
+
+    /// Tells that the requests in flight of an endpoint changed.
+    pub(super) fn load_changed(&mut self, index: EndpointIndex, loads: &[Load]) {
+        self.healthy.load_changed(index, loads);
+        self.enabled.load_changed(index, loads);
+    }
+}
+
+fn candidates(
+    members: &[EndpointIndex],
+    pool: &Pool,
+    wanted: impl Fn(EndpointIndex) -> bool,
+) -> Vec<Candidate> {
+    let members = members.iter().filter(|index| wanted(**index));
+    members
+        .map(|index| {
+            let endpoint = &pool.endpoints[index.0 as usize];
+            Candidate {
+                index: *index,
+                weight: endpoint.weight,
+                key: endpoint.key(),
+            }
+        })
+        .filter(|candidate| candidate.weight > 0)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_is_short_with_fewer_healthy_than_the_threshold_and_empty_where_that_is_off() {
+        for (enabled, healthy, waiting, threshold, standing) in [
+            (0, 0, 0, 0.5, Standing::Empty),
+            (4, 2, 0, 0.5, Standing::Sound),
+            (4, 1, 0, 0.5, Standing::Short),
+            (4, 0, 0, 0.5, Standing::Short),
+            (4, 0, 0, 0.0, Standing::Empty),
+            (4, 1, 0, 0.0, Standing::Sound),
+            // A first check may change it.
+            (4, 0, 1, 0.5, Standing::Waiting),
+            (4, 0, 1, 0.0, Standing::Waiting),
+            (4, 1, 1, 0.5, Standing::Sound),
+            // The default: only with none in a hundred.
+            (100, 1, 0, 0.01, Standing::Sound),
+            (100, 0, 0, 0.01, Standing::Short),
+        ] {
+            let judged = Standing::judge(enabled, healthy, waiting, threshold);
+            assert_eq!(judged, standing, "{healthy} of {enabled}");
+        }
+    }
+
+    #[test]
+    fn one_sound_tier_or_one_that_may_become_it_keeps_a_view_from_panic() {
+        use Standing::{Empty, Short, Sound, Waiting};
+        for (standings, panic) in [
+            (&[Short][..], true),
+            (&[Empty, Short], true),
+            (&[Short, Sound], false),
+            (&[Short, Waiting], false),
+            (&[Empty], false),
+            (&[], false),
+        ] {
+            assert_eq!(panics(standings.iter().copied()), panic, "{standings:?}");
+        }
+    }
+}
