@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use ::http::HeaderName;
 
 use super::{Filter, HeaderFilter, RewriteFilter, Verdict};
-use crate::exchange::{Exchange, Failure, Request, Response};
+use crate::exchange::{BadRequest, Exchange, Failure, Request, Response};
 
 /// The filters of a route; empty for most.
 #[derive(Debug, Default)]
@@ -85,6 +85,25 @@ impl Chain {
             AnyFilter::Header(filter) => Some(filter),
             AnyFilter::Rewrite(_) | AnyFilter::Custom(..) => None,
         })
+    }
+
+    /// The path of a request behind the filters; none if they leave it as it is.
+    ///
+    /// # Errors
+    /// The rule that the path breaks.
+    pub fn rewritten(&self, path: &str) -> Result<Option<String>, BadRequest> {
+        let rules = self.0.iter().filter_map(|filter| match filter {
+            AnyFilter::Rewrite(filter) => filter.path.as_ref(),
+            AnyFilter::Header(_) | AnyFilter::Custom(..) => None,
+        });
+        let mut rewritten = None;
+        for rule in rules {
+            let before = rewritten.as_deref().unwrap_or(path);
+            if let Some(path) = rule.apply(before)? {
+                rewritten = Some(path);
+            }
+        }
+        Ok(rewritten)
     }
 
     /// The names of the members, in order.

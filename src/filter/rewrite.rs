@@ -74,7 +74,7 @@ impl PathRule {
     /// The new path; none if the old one stays.
     ///
     /// Looks at the normal form, as routes do, and keeps the bytes of what it does not change.
-    fn apply(&self, path: &str) -> Result<Option<String>, BadRequest> {
+    pub(super) fn apply(&self, path: &str) -> Result<Option<String>, BadRequest> {
         if path == "*" {
             return Ok(None);
         }

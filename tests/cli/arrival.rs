@@ -88,6 +88,13 @@ fn a_test_says_where_its_request_comes_in_and_from_where() {
         [tests.plain_goes_to_https]
         request = { url = "http://shop.example/a?b=c" }
         expect = { redirect = "https://shop.example/a?b=c", status = 308 }
+        [routes.moved]
+        path_prefix = "/old"
+        rewrite = { path_regex = { match = "^/old/(.*)$", to = "/new/$1" } }
+        redirect = { to = "https://{host}{path}{query}", status = 301 }
+        [tests.what_moved_is_found]
+        request = { url = "https://shop.example/old/a?b=c" }
+        expect = { redirect = "https://shop.example/new/a?b=c" }
         [tests.https_goes_to_the_shop]
         request = { url = "https://shop.example/a" }
         expect = { route = "shop" }

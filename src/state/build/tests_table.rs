@@ -7,7 +7,7 @@ use ::http::Uri;
 use crate::{
     config::schema::{RouteTest, TestRequest},
     http::Value,
-    state::{Action, Asked, Snapshot},
+    state::{Action, Asked, Route, Snapshot},
     tls::ClientCertificate,
 };
 
@@ -72,11 +72,11 @@ fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
         let found = found.map_or_else(|| "any version".to_owned(), ToString::to_string);
         wanted("version", &expected.to_string(), &found)?;
     }
-    check_action(snapshot, test, &route.action)
+    check_action(snapshot, test, route)
 }
 
-fn check_action(snapshot: &Snapshot, test: &RouteTest, action: &Action) -> Result<(), String> {
-    let expect = &test.expect;
+fn check_action(snapshot: &Snapshot, test: &RouteTest, route: &Route) -> Result<(), String> {
+    let (expect, action) = (&test.expect, &route.action);
     let pool = match action {
         Action::Pool(index, _) => Some(&*snapshot.pools[index.0 as usize].name),
         Action::Redirect(_) | Action::Respond(_) => None,
@@ -106,7 +106,12 @@ fn check_action(snapshot: &Snapshot, test: &RouteTest, action: &Action) -> Resul
     }
     if let Some(expected) = &expect.redirect {
         let found = match action {
-            Action::Redirect(redirect) => location(redirect, &test.request.url),
+            Action::Redirect(redirect) => {
+                let url = &test.request.url;
+                let path = route.filters.rewritten(url.path());
+                let path = path.map_err(|rule| rule.sentence().to_owned())?;
+                location(redirect, url, path.as_deref().unwrap_or_else(|| url.path()))
+            }
             Action::Pool(..) | Action::Respond(_) => "no redirect".to_owned(),
         };
         if found != *expected {
@@ -131,13 +136,14 @@ fn check_action(snapshot: &Snapshot, test: &RouteTest, action: &Action) -> Resul
     Ok(())
 }
 
-/// Where a redirect leads, as far as that is known without an exchange.
-fn location(redirect: &crate::filter::Redirect, url: &Uri) -> String {
+/// Where a redirect of the path, as it is when it was rewritten, leads: as far as that is
+/// known without an exchange.
+fn location(redirect: &crate::filter::Redirect, url: &Uri, path: &str) -> String {
     use crate::config::value::template::{Piece, Placeholder};
     let pieces = redirect.to.pieces().iter().map(|piece| match piece {
         Piece::Text(text) => text.clone(),
         Piece::Fill(Placeholder::Host) => url.host().unwrap_or_default().to_owned(),
-        Piece::Fill(Placeholder::Path) => url.path().to_owned(),
+        Piece::Fill(Placeholder::Path) => path.to_owned(),
         Piece::Fill(Placeholder::Query) => url
             .query()
             .map_or_else(String::new, |query| format!("?{query}")),
