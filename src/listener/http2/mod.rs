@@ -5,7 +5,8 @@
 //! send together. What they share is one [`session::Session`], which nobody holds across a
 //! wait.
 //!
-//! - `session`: streams, windows and the way out; `stream`: one of these.
+//! - `session`: streams, windows and the way out; `stream`: one of these; `queue`: those that
+//!   wait for room.
 //! - `receive`: what the client sends, frame by frame; `meter`: what is too much of it.
 //! - `exchange`: request and response; `body`: that of the request; `interim`: what comes
 //!   before the response.
@@ -15,6 +16,7 @@ mod body;
 mod exchange;
 mod interim;
 mod meter;
+mod queue;
 mod receive;
 mod send;
 mod session;
@@ -166,7 +168,9 @@ impl Server {
         if left == Left::More || left == Left::ForLater && flushed.is_ready() {
             cx.waker().wake_by_ref();
         }
-        session.wake_waiting();
+        if session.wake_waiting() {
+            cx.waker().wake_by_ref();
+        }
         if session.is_done() {
             return Poll::Ready(Ended::Here(Reason::NoError));
         }

@@ -1,6 +1,6 @@
 //! What streams say: heads, bodies and trailers, as far as there is room.
 
-use std::{rc::Rc, task::Poll};
+use std::task::Poll;
 
 use ::http::{HeaderMap, StatusCode};
 use bytes::Buf;
@@ -42,9 +42,10 @@ impl Session {
             let own = window.room();
             let length = piece.remaining().min(frame::PAYLOAD_MAX).min(own);
             let length = length.min(self.window.room());
-            if length == 0 && piece.has_remaining() || !self.io.has_room() {
-                if own > 0 && !stream.waiting.replace(true) {
-                    self.queue.push_back(Rc::clone(stream));
+            // The end alone is as short as a head, and needs no window.
+            if piece.has_remaining() && (length == 0 || !self.io.has_room()) {
+                if own > 0 && !stream.is_over() {
+                    self.queue.push(stream);
                 }
                 // Whoever else waits may have been passed over for this one.
                 self.notify();
@@ -120,18 +121,12 @@ impl Session {
         appended - self.known < ANSWERS_MAX
     }
 
-    /// Wakes streams that wait for room, as far as there is some.
-    pub(super) fn wake_waiting(&mut self) {
-        if !self.io.has_room() || self.window.room() == 0 {
-            return;
-        }
-        for _ in 0..WOKEN_AT_ONCE {
-            let Some(stream) = self.queue.pop_front() else {
-                return;
-            };
-            stream.waiting.set(false);
-            stream.wake();
-        }
+    /// Wakes streams that wait for room, as far as there is some; whether there is more of both.
+    ///
+    /// Those that are woken may need none any more: whoever asks has to come back when they
+    /// have run.
+    pub(super) fn wake_waiting(&mut self) -> bool {
+        self.io.has_room() && self.window.room() > 0 && self.queue.wake()
     }
 }
 
@@ -146,5 +141,3 @@ pub(super) enum Wants {
 
 /// Bytes of frames that are not of bodies for which there is room even when there is none.
 const ANSWERS_MAX: u64 = 64 * 1024;
-/// How many of the streams that wait are woken for the room of one flush.
-const WOKEN_AT_ONCE: usize = 4;

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::{
     Connection,
     meter::Meter,
+    queue::Queue,
     stream::{Arriving, Over, SharedStream, Stream},
 };
 use crate::{
@@ -70,7 +71,7 @@ pub(super) struct Session {
     /// The streams that we have reset last: frames of these may still be on their way.
     pub(super) resets: VecDeque<u32>,
     /// The streams that wait for room, longest first.
-    pub(super) queue: VecDeque<SharedStream>,
+    pub(super) queue: Queue,
     /// What had been appended when there was room last, with what was appended of bodies since.
     pub(super) known: u64,
     pub(super) leaving: Leaving,
@@ -126,7 +127,7 @@ impl Session {
             block: None,
             begun: Begun::Nothing,
             resets: VecDeque::new(),
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             known: 0,
             leaving: Leaving::No,
             left: false,
@@ -204,6 +205,7 @@ impl Session {
     /// Forgets a stream: nothing can come or go on it any more.
     pub(super) fn close(&mut self, stream: &Stream) {
         self.streams.remove(&stream.id);
+        self.queue.remove(stream);
     }
 
     /// Nobody works on a stream any more: resets it if it has not ended, and takes what nobody

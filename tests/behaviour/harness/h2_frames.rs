@@ -72,6 +72,15 @@ impl Frames {
         self.stream.write_all(&frame).await.is_ok()
     }
 
+    /// Sends frames in one write: kind, flags, stream and payload of each.
+    pub(crate) async fn send_all(&mut self, frames: &[(u8, u8, u32, Vec<u8>)]) -> bool {
+        let frames = frames.iter();
+        let bytes: Vec<u8> = frames
+            .flat_map(|(kind, flags, stream, payload)| frame(*kind, *flags, *stream, payload))
+            .collect();
+        self.stream.write_all(&bytes).await.is_ok()
+    }
+
     /// Changes these settings.
     pub(crate) async fn settings(&mut self, settings: &[(u16, u32)]) -> bool {
         self.send(SETTINGS, 0, 0, &encode(settings)).await

@@ -6,6 +6,7 @@ mod connections;
 mod noise;
 mod odd;
 mod streams;
+mod turns;
 mod windows;
 
 use std::time::Duration;

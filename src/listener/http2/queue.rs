@@ -1,0 +1,85 @@
+//! The streams that wait for room in what their connection sends.
+
+use std::{collections::VecDeque, rc::Rc};
+
+use super::stream::{SharedStream, Stream};
+
+/// Streams that wait for room, longest first: each at most once, and none that is over. It is
+/// bounded by the streams that the connection may have open.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    streams: VecDeque<SharedStream>,
+}
+
+impl Queue {
+    /// Appends a stream, unless it waits already.
+    pub(super) fn push(&mut self, stream: &SharedStream) {
+        if !stream.waiting.replace(true) {
+            self.streams.push_back(Rc::clone(stream));
+        }
+    }
+
+    /// Takes a stream out, if it waits.
+    #[inline]
+    pub(super) fn remove(&mut self, stream: &Stream) {
+        if stream.waiting.get() {
+            self.take_out(stream);
+        }
+    }
+
+    #[cold]
+    fn take_out(&mut self, stream: &Stream) {
+        stream.waiting.set(false);
+        self.streams.retain(|other| other.id != stream.id);
+    }
+
+    /// Wakes the first few; whether more are left.
+    pub(super) fn wake(&mut self) -> bool {
+        for _ in 0..WOKEN_AT_ONCE {
+            let Some(stream) = self.streams.pop_front() else {
+                return false;
+            };
+            stream.waiting.set(false);
+            stream.wake();
+        }
+        !self.streams.is_empty()
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        self.streams.clear();
+    }
+}
+
+/// How many of the streams that wait are woken at once: more than these would rarely find room.
+const WOKEN_AT_ONCE: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::{super::stream::Arriving, *};
+    use crate::http2::window::SendWindow;
+
+    fn streams(count: u32) -> Vec<SharedStream> {
+        let stream = |id| Rc::new(Stream::new(id, SendWindow::new(1), Arriving::new(1, None)));
+        (0..count).map(stream).collect()
+    }
+
+    #[test]
+    fn a_stream_that_is_over_is_not_kept_and_keeps_nobody_from_a_turn() {
+        let (mut queue, streams) = (Queue::default(), streams(20));
+        streams.iter().for_each(|stream| queue.push(stream));
+        streams.iter().for_each(|stream| queue.push(stream));
+        for stream in &streams[..8] {
+            queue.remove(stream);
+            queue.remove(stream);
+        }
+        let kept = streams.iter().filter(|stream| Rc::strong_count(stream) > 1);
+        assert_eq!(kept.count(), 12);
+        let mut turns = 1;
+        while queue.wake() {
+            turns += 1;
+        }
+        assert_eq!(turns, 3);
+        assert!(streams.iter().all(|stream| !stream.waiting.get()));
+    }
+}
