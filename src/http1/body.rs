@@ -88,6 +88,15 @@ impl BodyDecoder {
         }
     }
 
+    /// How many bytes are still to come, where that is known.
+    pub fn left(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Length(remaining) => Some(*remaining),
+            Kind::Chunked(chunks) => chunks.is_done().then_some(0),
+            Kind::UntilClose => None,
+        }
+    }
+
     /// Takes note that the peer closed, after the buffer was decoded to `NeedMore`.
     ///
     /// # Errors

@@ -13,16 +13,62 @@ use crate::{socket::Buffered, timer::Timeout};
 
 /// A connection that says nothing more and still listens for a while.
 pub(super) struct Linger {
-    deadline: Instant,
-    discarded: usize,
+    bounds: Bounds,
     shut: bool,
 }
 
-impl Linger {
-    pub(super) fn new() -> Self {
+/// How long and how much is read of what nobody wants any more.
+pub(super) struct Bounds {
+    /// When all of it must have come.
+    end: Instant,
+    /// When the client has been silent for too long.
+    deadline: Instant,
+    silence: Duration,
+    left: usize,
+}
+
+impl Bounds {
+    /// For a client that has no reason to send more.
+    pub(super) fn short() -> Self {
+        let end = Instant::now() + PATIENCE;
         Self {
-            deadline: Instant::now() + PATIENCE,
-            discarded: 0,
+            end,
+            deadline: end,
+            silence: PATIENCE,
+            left: BYTES_MAX,
+        }
+    }
+
+    /// For a client in the middle of a request, which may read the answer only behind that: as
+    /// long as it makes progress.
+    pub(super) fn of_upload() -> Self {
+        let now = Instant::now();
+        Self {
+            end: now + UPLOAD,
+            deadline: now + SILENCE,
+            silence: SILENCE,
+            left: usize::MAX,
+        }
+    }
+
+    /// So many bytes have come; whether more are borne.
+    pub(super) fn count(&mut self, bytes: usize) -> bool {
+        let now = Instant::now();
+        self.left = self.left.saturating_sub(bytes);
+        self.deadline = self.end.min(now + self.silence);
+        self.left > 0 && now < self.end
+    }
+
+    /// Is ready when the client has been waited for long enough.
+    pub(super) fn poll_late(&self, timeout: &mut Timeout, cx: &mut Context<'_>) -> Poll<()> {
+        timeout.poll_at(cx, self.deadline)
+    }
+}
+
+impl Linger {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
             shut: false,
         }
     }
@@ -42,17 +88,18 @@ impl Linger {
                 Poll::Pending => {}
             }
         }
-        while self.discarded < BYTES_MAX {
+        loop {
             match io.poll_fill_some(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(count)) => {
-                    self.discarded += count;
                     io.received().clear();
+                    if !self.bounds.count(count) {
+                        return Poll::Ready(());
+                    }
                 }
-                Poll::Pending => return timeout.poll_at(cx, self.deadline),
+                Poll::Pending => return self.bounds.poll_late(timeout, cx),
             }
         }
-        Poll::Ready(())
     }
 }
 
@@ -65,3 +112,7 @@ fn poll_end(io: &mut Buffered, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
 
 const PATIENCE: Duration = Duration::from_secs(2);
 const BYTES_MAX: usize = 1024 * 1024;
+/// How long the rest of a request is read whose answer is whole.
+const UPLOAD: Duration = Duration::from_secs(30);
+/// How long the client may be silent meanwhile.
+const SILENCE: Duration = Duration::from_secs(5);

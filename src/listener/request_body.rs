@@ -41,6 +41,17 @@ pub struct Exchanging {
     pub probed: bool,
 }
 
+/// What is still to come of a request that is being answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing: the next request follows.
+    Nothing,
+    /// So little that it can be read, whoever wants it, to reach the next request.
+    Little,
+    /// More than that, or nobody knows: the connection ends with the answer.
+    Much,
+}
+
 /// The body of a request on an HTTP/1.1 connection.
 #[derive(Debug)]
 pub struct RequestBody {
@@ -145,6 +156,36 @@ impl Exchanging {
         }
     }
 
+    /// What is still to come of the request.
+    ///
+    /// A client that was given no leave to send its body may send it or not: the next request
+    /// could not be told from it (RFC 9110 section 10.1.1).
+    pub fn rest(&self) -> Rest {
+        if self.broken {
+            return Rest::Much;
+        }
+        match self.decoder.left() {
+            Some(0) => Rest::Nothing,
+            Some(1..=REST_MAX) if !self.expects_continue => Rest::Little,
+            _ => Rest::Much,
+        }
+    }
+
+    /// Reads and throws away what nobody wants of the body; ready at its end, and when no more
+    /// of it can come.
+    pub fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        if self.discard_received() || self.broken {
+            return Poll::Ready(0);
+        }
+        match ready!(self.io.poll_fill_some(cx)) {
+            Ok(count @ 1..) => Poll::Ready(count),
+            Ok(0) | Err(_) => {
+                self.broken = true;
+                Poll::Ready(0)
+            }
+        }
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         if self.broken {
             return Poll::Ready(Some(Err(Failure::ClientGone)));
@@ -190,3 +231,6 @@ impl Exchanging {
         }
     }
 }
+
+/// What is read of a request that nobody wants, so that its connection can be kept.
+const REST_MAX: u64 = 256 * 1024;

@@ -4,7 +4,7 @@
 
 use std::{rc::Rc, sync::LazyLock, time::Duration};
 
-use ::http::{HeaderValue, StatusCode, Uri, uri::PathAndQuery};
+use ::http::{HeaderValue, StatusCode, Uri, Version, uri::PathAndQuery};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -16,6 +16,7 @@ use crate::{
     exchange::{Attempt, AttemptOutcome, Exchange, Failure, Side},
     http::{Known, grpc},
     http1::HeadLimits,
+    listener::STREAM_READ_MIN,
     memory,
     resilience::{
         self, Connection as Carrier, Outcome as Ended, Response as Progress, Verdict, Written,
@@ -240,6 +241,11 @@ impl Call<'_> {
             target: target_of(&self.request.uri),
             purpose,
             headers: &self.request.headers,
+            read_ahead: if self.request.version == Version::HTTP_2 {
+                STREAM_READ_MIN
+            } else {
+                usize::MAX
+            },
         };
         let home = Rc::clone(pick.pool.endpoint(pick.index));
         let (carrier, sent) = match acquired {

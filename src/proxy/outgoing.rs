@@ -140,6 +140,14 @@ impl Outgoing {
         self.encoder.is_none() && self.body.may_have_trailers()
     }
 
+    /// Has no more than so many bytes of the body read at once, where it is read from a
+    /// connection of its own.
+    pub fn limit_reads(&self, bytes: usize) {
+        if let Body::Http1Response(body) = &self.body {
+            body.limit_reads(bytes);
+        }
+    }
+
     /// Whether what follows on the connection cannot be trusted: the request broke a rule.
     pub fn must_close(&self) -> bool {
         match self.open.exchange.failure {

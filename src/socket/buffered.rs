@@ -1,7 +1,7 @@
 //! A stream with its read and write buffers.
 //!
 //! Reads grow with what arrives: from 16 KiB, enough for a head with a small
-//! body, to 512 KiB while a large body flows. Writes collect heads and small
+//! body, to 256 KiB while a large body flows. Writes collect heads and small
 //! pieces in one buffer, so that an ordinary message leaves in one call; a large
 //! piece is not copied but written from where it lies, behind the buffer.
 //!
@@ -18,7 +18,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut as _, Bytes, BytesMut};
 use smallvec::SmallVec;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
@@ -36,7 +36,9 @@ pub struct Buffered {
     read: BytesMut,
     write: BytesMut,
     written: u64,
-    read_size: usize,
+    read_size: u32,
+    /// What is read at once at most, whatever comes.
+    read_limit: u32,
     small_reads: u8,
     ended: bool,
     /// What was written may still wait in the stream's own buffers.
@@ -70,6 +72,7 @@ impl Buffered {
             write: BytesMut::new(),
             written: 0,
             read_size: READ_MIN,
+            read_limit: READ_MAX,
             small_reads: 0,
             ended: false,
             held_back: false,
@@ -111,7 +114,7 @@ impl Buffered {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
-        let count = if self.read_size == READ_MIN {
+        let count = if self.read_size.min(self.read_limit) <= READ_MIN {
             ready!(self.poll_fill_small(cx))?
         } else {
             ready!(self.poll_fill_large(cx))?
@@ -132,18 +135,24 @@ impl Buffered {
         self.poll_fill(cx)
     }
 
+    /// Has no more than so many bytes read at once, or a few when that is less. What is read
+    /// ahead of a peer that takes nothing is kept for as long as it likes.
+    pub fn limit_reads(&mut self, bytes: usize) {
+        self.read_limit = u32::try_from(bytes).unwrap_or(READ_MAX);
+    }
+
     /// Reads into memory that the connections of this thread share, and keeps only what came:
     /// a connection that waits has none, and what is read into is warm in the cache.
     fn poll_fill_small(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // Most often there is nothing: two polls of three only leave word whom to wake.
         ready!(self.stream.poll_read_ready(cx))?;
         let mut scratch = SCRATCH.take();
-        scratch.reserve(READ_MIN);
+        scratch.reserve(READ_MIN as usize);
         // The future holds no state between polls: it is one try to read.
         let polled = pin!(self.stream.read_buf(&mut scratch)).poll(cx);
         let count = scratch.len();
-        if count >= READ_MIN {
-            self.read_size = READ_MIN * 2;
+        if count >= READ_MIN as usize {
+            self.read_size = self.read_size.max(READ_MIN * 2);
         }
         if !self.read.is_empty() {
             self.read.extend_from_slice(&scratch);
@@ -165,13 +174,19 @@ impl Buffered {
             // No memory for a connection that has nothing to say.
             ready!(self.stream.poll_read_ready(cx))?;
         }
-        self.read.reserve(self.read_size);
-        let room = self.read.capacity() - self.read.len();
-        let count = ready!(pin!(self.stream.read_buf(&mut self.read)).poll(cx))?;
-        if count >= room {
+        let size = self.read_size.min(self.read_limit) as usize;
+        if !self.read.try_reclaim(size) {
+            // To grow it would keep room for what has long been taken off its front.
+            let mut larger = BytesMut::with_capacity(self.read.len() + size);
+            larger.extend_from_slice(&self.read);
+            self.read = larger;
+        }
+        let mut room = (&mut self.read).limit(size);
+        let count = ready!(pin!(self.stream.read_buf(&mut room)).poll(cx))?;
+        if count >= size {
             self.read_size = (self.read_size * 2).min(READ_MAX);
             self.small_reads = 0;
-        } else if count < self.read_size / 2 {
+        } else if count < size / 2 {
             self.small_reads += 1;
             if self.small_reads > 2 {
                 self.read_size = (self.read_size / 2).max(READ_MIN);
@@ -450,10 +465,11 @@ thread_local! {
     static SCRATCH: Cell<BytesMut> = Cell::default();
 }
 
-const READ_MIN: usize = 16 * 1024;
+const READ_MIN: u32 = 16 * 1024;
 /// More than this is not copied out of the memory that was read into: it goes along.
 const HAND_OVER: usize = 4 * 1024;
-const READ_MAX: usize = 512 * 1024;
+/// What a client that stops reading may leave behind on its way.
+const READ_MAX: u32 = 256 * 1024;
 /// Pieces up to this size are copied behind the head: one call is cheaper than two slices.
 const COPY_MAX: usize = 8 * 1024;
 const WRITE_HIGH: usize = 64 * 1024;

@@ -22,7 +22,8 @@ use ::http::{Method, StatusCode, Uri, Version};
 use arrival::Arrival;
 
 use super::{
-    Connection, Exchanging, RequestBody,
+    Connection, Exchanging, RequestBody, Rest,
+    linger::Bounds,
     protocol::{self, Protocol},
 };
 use crate::{
@@ -39,7 +40,7 @@ use crate::{
 pub(super) async fn refuse(connection: Rc<Connection>, io: Buffered, failure: Failure) {
     let mut server = Server::new(connection, io);
     if server.refuse(failure).await == Next::Linger {
-        server.linger().await;
+        server.linger(Bounds::short()).await;
     }
 }
 
@@ -117,7 +118,13 @@ impl Server {
         loop {
             match self.exchange().await {
                 Next::Another => {}
-                Next::Linger => return self.linger().await,
+                Next::Linger => {
+                    let bounds = match self.shared.borrow().rest() {
+                        Rest::Nothing => Bounds::short(),
+                        Rest::Little | Rest::Much => Bounds::of_upload(),
+                    };
+                    return self.linger(bounds).await;
+                }
                 Next::End => return,
             }
         }

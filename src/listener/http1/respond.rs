@@ -10,7 +10,10 @@ use std::{
 use ::http::{Method, StatusCode, Version};
 use http_body::Body as _;
 
-use super::super::{Exchanging, is_bodiless, linger::Linger};
+use super::super::{
+    Exchanging, Rest, is_bodiless,
+    linger::{Bounds, Linger},
+};
 use crate::{
     exchange::{Failure, Response},
     http::{Headers, Known, websocket},
@@ -40,13 +43,21 @@ impl Server {
         } = response;
         let status = *status;
         let framing = framing_of(outgoing, status, headers, &asked.method).towards(asked.version);
-        let unread = {
+        let drives = outgoing.drives_request();
+        let rest = {
             let mut exchanging = self.shared.borrow_mut();
             exchanging.answered = true;
-            !outgoing.drives_request() && !exchanging.discard_received()
+            if !drives {
+                exchanging.discard_received();
+            }
+            exchanging.rest()
         };
-        // A body that nobody will read: what follows it cannot be found.
-        let close = !persist || unread || outgoing.must_close() || framing == Framing::UntilClose;
+        // The head tells how the connection goes on, so that this is decided now: behind a
+        // body that may be long the next request is not looked for.
+        let close = !persist
+            || rest == Rest::Much
+            || outgoing.must_close()
+            || framing == Framing::UntilClose;
         let keep_alive = if close {
             KeepAlive::Close
         } else {
@@ -87,8 +98,9 @@ impl Server {
                 self.shared.borrow_mut().io.end();
                 Next::End
             }
-            Sent::Whole if close || !received_all => Next::Linger,
-            Sent::Whole => Next::Another,
+            Sent::Whole if close => Next::Linger,
+            Sent::Whole if received_all => Next::Another,
+            Sent::Whole => Box::pin(self.skip_rest()).await,
         }
     }
 
@@ -128,6 +140,7 @@ impl Server {
                     // The body is awaited; a client that resets meanwhile is gone.
                     Poll::Ready(Ok(())) if waits => {
                         stall = None;
+                        discard_unwanted(outgoing, &mut exchanging, cx);
                         return poll_reset(&mut exchanging, cx);
                     }
                     Poll::Ready(Ok(())) => {
@@ -136,9 +149,11 @@ impl Server {
                         }
                     }
                     Poll::Pending if waits || exchanging.io.awaits_burst() => {
+                        discard_unwanted(outgoing, &mut exchanging, cx);
                         return Poll::Pending;
                     }
                     Poll::Pending => {
+                        discard_unwanted(outgoing, &mut exchanging, cx);
                         let look = || Some(exchanging.io.progress());
                         let stall = stall.get_or_insert_default();
                         let late = stall.poll(cx, patience, look);
@@ -167,12 +182,38 @@ impl Server {
         !io.has_received() && !io.stream().holds_back()
     }
 
-    /// Ends our direction and reads on for a while.
-    pub(super) async fn linger(&mut self) {
+    /// Reads the little that is left of a request whose answer is whole.
+    async fn skip_rest(&mut self) -> Next {
         let Self {
             shared, timeout, ..
         } = self;
-        let mut linger = Linger::new();
+        let mut bounds = Bounds::of_upload();
+        poll_fn(|cx| {
+            let mut exchanging = shared.borrow_mut();
+            loop {
+                match exchanging.poll_discard(cx) {
+                    Poll::Ready(0) => {
+                        let next = match exchanging.rest() {
+                            Rest::Nothing => Next::Another,
+                            Rest::Little | Rest::Much => Next::End,
+                        };
+                        return Poll::Ready(next);
+                    }
+                    Poll::Ready(count) if bounds.count(count) => {}
+                    Poll::Ready(_) => return Poll::Ready(Next::End),
+                    Poll::Pending => return bounds.poll_late(timeout, cx).map(|()| Next::End),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Ends our direction and reads on for a while.
+    pub(super) async fn linger(&mut self, bounds: Bounds) {
+        let Self {
+            shared, timeout, ..
+        } = self;
+        let mut linger = Linger::new(bounds);
         poll_fn(|cx| linger.poll(&mut shared.borrow_mut().io, timeout, cx)).await;
     }
 
@@ -268,6 +309,15 @@ fn append(
                 .map_err(|_| Failure::ResponseIncomplete)?;
             Ok(true)
         }
+    }
+}
+
+/// Reads what comes of a request that nobody wants any more, while its answer is on its way: a
+/// client may take that only when it has sent everything.
+#[inline]
+fn discard_unwanted(outgoing: &Outgoing, exchanging: &mut Exchanging, cx: &mut Context<'_>) {
+    if !exchanging.decoder.is_done() && !outgoing.drives_request() {
+        while let Poll::Ready(1..) = exchanging.poll_discard(cx) {}
     }
 }
 

@@ -6,11 +6,15 @@ use std::{
     time::Duration,
 };
 
+use ::http::StatusCode;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{session::Shared, stream::SharedStream};
-use crate::{exchange::Failure, timer::Stall};
+use super::{
+    session::{Session, Shared},
+    stream::{SharedStream, Stream},
+};
+use crate::{exchange::Failure, http::Headers, http2::frame, timer::Stall};
 
 /// The body of a request on a stream of its own. The client is asked for more as it is read.
 #[derive(Debug)]
@@ -70,3 +74,68 @@ impl Http2RequestBody {
         rest.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
+
+impl Session {
+    /// So many bytes have come within the connection's window, of which somebody will read some.
+    pub(super) fn came(&mut self, bytes: usize, unread: usize) {
+        self.unread += unread;
+        self.owed += bytes;
+        self.release();
+    }
+
+    /// So many of the bytes that have come are not there any more.
+    pub(super) fn taken(&mut self, bytes: usize) {
+        self.unread -= bytes;
+        self.release();
+    }
+
+    /// Tells the client that the connection takes more, unless too much is unread.
+    fn release(&mut self) {
+        if self.owed == 0 || self.unread > UNREAD_MAX {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.owed);
+        if let Some(increment) = self.receives.release(bytes) {
+            frame::put_window_update(self.io.outgoing(), 0, increment);
+            self.notify();
+        }
+    }
+
+    /// Takes the next frame of a request's body.
+    pub(super) fn poll_body(
+        &mut self,
+        stream: &Stream,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        // What is left of it has been thrown away.
+        if stream.is_over() {
+            return Poll::Ready(Some(Err(Failure::ClientGone)));
+        }
+        let mut arriving = stream.arriving.borrow_mut();
+        if let Some(piece) = arriving.take() {
+            let increment = arriving.window.release(piece.len());
+            if let Some(increment) = increment.filter(|_| !stream.remote_ended.get()) {
+                frame::put_window_update(self.io.outgoing(), stream.id, increment);
+                self.notify();
+            }
+            self.taken(piece.len());
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        if let Some(trailers) = arriving.take_trailers() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        if stream.remote_ended.get() {
+            return Poll::Ready(None);
+        }
+        arriving.watch(cx);
+        if std::mem::take(&mut arriving.expects_continue) && !stream.local_ended.get() {
+            drop(arriving);
+            let none = Headers::new();
+            self.send_head(stream, StatusCode::CONTINUE, &none, None, false);
+        }
+        Poll::Pending
+    }
+}
+
+/// Bytes of bodies that may stand unread on a connection before it takes no more.
+const UNREAD_MAX: usize = 8 * 1024 * 1024;

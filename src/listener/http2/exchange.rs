@@ -161,17 +161,23 @@ impl Exchange {
                             stall.moved();
                             last = session.io.appended();
                         }
+                        if self.stream.held.get() == 0 {
+                            // All that came with it stays in memory until it is gone.
+                            session.hold(&self.stream, before);
+                        }
                         let look = || Some(session.progress_of(&self.stream, Wants::ToSend, last));
                         let late = stall.poll(cx, patience, look);
                         return late.map(|()| Err(Failure::ClientStalled));
                     }
                     stall.moved();
+                    session.hold(&self.stream, 0);
                     last = session.io.appended();
                     if end {
                         return Poll::Ready(Ok(()));
                     }
                     piece = None;
                 }
+                outgoing.limit_reads(self.shared.session.borrow().read_ahead(&self.stream));
                 // The body may read from the same connection: not while it is borrowed.
                 match Pin::new(&mut *outgoing).poll_frame(cx) {
                     Poll::Ready(Some(Ok(frame))) => match frame.into_data() {

@@ -76,6 +76,11 @@ impl Meter {
         }
     }
 
+    /// The reset that was counted last is no burden.
+    pub(super) fn forgive_reset(&mut self) {
+        self.resets.give(1.0);
+    }
+
     /// There was too much of something.
     pub(super) fn flooded(&mut self, reason: &'static str) {
         self.flood.get_or_insert(reason);

@@ -36,9 +36,13 @@ use tokio::time::Instant;
 
 pub use body::Http2RequestBody;
 pub use interim::StreamInterim;
+pub(crate) use session::STREAM_READ_MIN;
 use session::{Begun, Leaving, Session, Shared};
 
-use super::{Connection, linger::Linger};
+use super::{
+    Connection,
+    linger::{Bounds, Linger},
+};
 use crate::{
     http2::{Reason, frame},
     socket::Buffered,
@@ -215,6 +219,9 @@ impl Server {
             .filter(|_| !old)
             .map_or(deadline, |end| deadline.min(end));
         let mut session = self.shared.session.borrow_mut();
+        if let Some(end) = session.reset_unfinished(now) {
+            next = next.min(end);
+        }
         if session.leaving == Leaving::Told {
             let told_at = *self.told_at.get_or_insert_with(Instant::now);
             if Instant::now() >= told_at + ANSWER {
@@ -237,7 +244,7 @@ impl Server {
                 frame::put_go_away(session.io.outgoing(), session.last, reason);
             }
         }
-        let mut linger = Linger::new();
+        let mut linger = Linger::new(Bounds::short());
         poll_fn(|cx| linger.poll(&mut shared.session.borrow_mut().io, &mut self.timeout, cx)).await;
     }
 }

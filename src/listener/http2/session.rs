@@ -8,12 +8,10 @@ use std::{
     cell::RefCell,
     collections::{HashMap, VecDeque},
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
+    time::Duration,
 };
 
-use ::http::StatusCode;
-use bytes::Bytes;
-use http_body::Frame;
 use tokio::time::Instant;
 
 use super::{
@@ -23,8 +21,6 @@ use super::{
     stream::{Arriving, Over, SharedStream, Stream},
 };
 use crate::{
-    exchange::Failure,
-    http::Headers,
     http1::HeadLimits,
     http2::{
         Reason, frame,
@@ -60,8 +56,13 @@ pub(super) struct Session {
     pub(super) last: u32,
     /// What may be sent on all streams together.
     pub(super) window: SendWindow,
-    /// What the client may send on all streams together.
+    /// What the client may send on all streams together. It is told anew as bytes come, not as
+    /// they are read: what nobody reads on one stream must take nothing off the others.
     pub(super) receives: ReceiveWindow,
+    /// Bytes of bodies that have come and were not read.
+    pub(super) unread: usize,
+    /// Bytes that have come and of which the client was not told yet: too much is unread.
+    pub(super) owed: usize,
     /// The window with which the client wants streams to begin.
     pub(super) initial_window: u32,
     /// A field block of which more is to come.
@@ -70,8 +71,12 @@ pub(super) struct Session {
     pub(super) begun: Begun,
     /// The streams that we have reset last: frames of these may still be on their way.
     pub(super) resets: VecDeque<u32>,
+    /// The streams whose answer was whole before their request, and when these are reset.
+    unfinished: VecDeque<(Instant, u32)>,
     /// The streams that wait for room, longest first.
     pub(super) queue: Queue,
+    /// Bytes of the bodies that stand still for want of room.
+    held: usize,
     /// What had been appended when there was room last, with what was appended of bodies since.
     pub(super) known: u64,
     pub(super) leaving: Leaving,
@@ -123,11 +128,15 @@ impl Session {
             last: 0,
             window: SendWindow::new(WINDOW),
             receives: ReceiveWindow::new(CONNECTION_WINDOW),
+            unread: 0,
+            owed: 0,
             initial_window: WINDOW,
             block: None,
             begun: Begun::Nothing,
             resets: VecDeque::new(),
+            unfinished: VecDeque::new(),
             queue: Queue::default(),
+            held: 0,
             known: 0,
             leaving: Leaving::No,
             left: false,
@@ -208,61 +217,68 @@ impl Session {
         self.queue.remove(stream);
     }
 
-    /// Nobody works on a stream any more: resets it if it has not ended, and takes what nobody
-    /// will take off the window that the others share.
+    /// So many bytes of a stream's body have been taken from the endpoint, and stand still.
+    pub(super) fn hold(&mut self, stream: &Stream, bytes: usize) {
+        let before = stream.held.replace(bytes);
+        self.held = self.held + bytes - before;
+    }
+
+    /// How much more of a stream's body may be read at once: what its window is open for, and
+    /// less, the more stands still. A client that takes nothing on all its streams is worth
+    /// [`HELD_MAX`] bytes and a little for each.
+    pub(super) fn read_ahead(&self, stream: &Stream) -> usize {
+        let left = if self.io.has_room() {
+            HELD_MAX.saturating_sub(self.held)
+        } else {
+            0
+        };
+        left.min(stream.window.get().room()).max(STREAM_READ_MIN)
+    }
+
+    /// Nobody works on a stream any more: resets it if it has not ended.
     pub(super) fn abandon(&mut self, stream: &Stream) {
         if !stream.local_ended.get() {
             self.reset(stream, Reason::InternalError);
         } else if !stream.remote_ended.get() {
-            // The answer is whole without the rest of the request (section 8.1).
-            self.reset(stream, Reason::NoError);
+            self.let_finish(stream);
         }
         stream.end(Over::Broken);
+        self.hold(stream, 0);
         let unread = stream.arriving.borrow_mut().clear();
-        self.release(unread);
+        self.taken(unread);
     }
 
-    /// So many bytes of the connection's window have been taken.
-    pub(super) fn release(&mut self, bytes: usize) {
-        if let Some(increment) = self.receives.release(bytes) {
-            frame::put_window_update(self.io.outgoing(), 0, increment);
-            self.notify();
+    /// The answer is whole without the rest of the request (section 8.1).
+    ///
+    /// There are clients that lose an answer to the reset that comes with it. The rest of the
+    /// request, as far as the window is open for it, is therefore thrown away for a while; only
+    /// a client that is not at its end by then is told to stop.
+    fn let_finish(&mut self, stream: &Stream) {
+        if !self.streams.contains_key(&stream.id) {
+            return;
         }
+        if self.unfinished.len() >= UNFINISHED_MAX {
+            let streams = &self.streams;
+            self.unfinished.retain(|(_, id)| streams.contains_key(id));
+        }
+        let end = Instant::now() + FINISH;
+        self.unfinished.push_back((end, stream.id));
+        self.notify();
     }
 
-    /// Takes the next frame of a request's body.
-    pub(super) fn poll_body(
-        &mut self,
-        stream: &Stream,
-        cx: &Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        // What is left of it has been thrown away.
-        if stream.is_over() {
-            return Poll::Ready(Some(Err(Failure::ClientGone)));
-        }
-        let mut arriving = stream.arriving.borrow_mut();
-        if let Some(piece) = arriving.take() {
-            let increment = arriving.window.release(piece.len());
-            if let Some(increment) = increment.filter(|_| !stream.remote_ended.get()) {
-                frame::put_window_update(self.io.outgoing(), stream.id, increment);
-                self.notify();
+    /// Resets the streams whose clients had their time to finish; says when there is more to do.
+    pub(super) fn reset_unfinished(&mut self, now: Instant) -> Option<Instant> {
+        while let Some((end, id)) = self.unfinished.front().copied() {
+            let open = self.streams.contains_key(&id);
+            if open && end > now {
+                return Some(end);
             }
-            self.release(piece.len());
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
+            self.unfinished.pop_front();
+            if open {
+                self.reset_id(id, Reason::NoError);
+            }
         }
-        if let Some(trailers) = arriving.take_trailers() {
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-        }
-        if stream.remote_ended.get() {
-            return Poll::Ready(None);
-        }
-        arriving.watch(cx);
-        if std::mem::take(&mut arriving.expects_continue) && !stream.local_ended.get() {
-            drop(arriving);
-            let none = Headers::new();
-            self.send_head(stream, StatusCode::CONTINUE, &none, None, false);
-        }
-        Poll::Pending
+        None
     }
 
     /// Tells the client to open no more streams; it says when it has read that.
@@ -300,10 +316,21 @@ impl Session {
 
 /// The window of the standard, for streams and for the connection (section 6.9.2).
 const WINDOW: u32 = 65_535;
+/// What comes at most of a body that nobody reads.
 const STREAM_WINDOW: u32 = 256 * 1024;
+/// What is on its way at most of all bodies.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes of bodies that may stand still on a connection before each stream reads only little.
+const HELD_MAX: usize = 128 * 1024;
+/// What a stream may read ahead in any case.
+pub(crate) const STREAM_READ_MIN: usize = 16 * 1024;
 /// Bytes of the table that a client's header compression may use (RFC 7541 section 4.2).
 const HEADER_TABLE: usize = 4096;
+/// How long a client may go on with a request whose answer is whole.
+const FINISH: Duration = Duration::from_secs(2);
+/// So many streams of that sort are noted before those are left out that are over: more than
+/// are open at once.
+const UNFINISHED_MAX: usize = 1024;
 /// Frames for so many reset streams may be on their way at once.
 const RESETS_REMEMBERED: usize = 256;
 /// What the ping carries that follows the first GOAWAY.

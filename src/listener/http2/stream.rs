@@ -36,6 +36,8 @@ pub(super) struct Stream {
     pub(super) is_streaming: Cell<bool>,
     /// It waits for room in the connection.
     pub(super) waiting: Cell<bool>,
+    /// Bytes that were taken from the endpoint and stand still.
+    pub(super) held: Cell<usize>,
     over: Cell<Option<Over>>,
     /// The task of the exchange.
     waker: RefCell<Option<Waker>>,
@@ -78,6 +80,7 @@ impl Stream {
             local_ended: Cell::new(false),
             is_streaming: Cell::new(false),
             waiting: Cell::new(false),
+            held: Cell::new(0),
             over: Cell::new(None),
             waker: RefCell::new(None),
             arriving: RefCell::new(arriving),
@@ -126,7 +129,8 @@ impl Stream {
     /// [`Reason::ProtocolError`] when it had announced more.
     pub(super) fn finish(&self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
         let mut arriving = self.arriving.borrow_mut();
-        if arriving.left.is_some_and(|left| left > 0) {
+        // Of what nobody reads nothing is counted.
+        if !self.is_over() && arriving.left.is_some_and(|left| left > 0) {
             return Err(Reason::ProtocolError);
         }
         arriving.trailers = trailers;

@@ -51,6 +51,8 @@ pub struct Outbound<'a> {
     pub purpose: Purpose,
     /// The header fields with Host, without the hop-by-hop ones but those of an upgrade.
     pub headers: &'a Headers,
+    /// How much of the answer may be read at once before somebody takes it.
+    pub read_ahead: usize,
 }
 
 /// How long an attempt may take.

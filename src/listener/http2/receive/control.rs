@@ -35,6 +35,10 @@ impl Session {
         }
         let id = self.opened(head)?;
         if let Some(stream) = self.streams.get(&id).cloned() {
+            if stream.local_ended.get() {
+                // It has its answer, and only says that the rest of the request will not come.
+                self.meter.forgive_reset();
+            }
             self.close(&stream);
             let reasons = [Reason::NoError as u32, Reason::Cancel as u32];
             let wanted = frame::number(payload).is_some_and(|reason| reasons.contains(&reason));

@@ -29,32 +29,33 @@ impl Session {
         self.receives.receive(head.length)?;
         let stream = self.streams.get(&id).cloned();
         let Some(stream) = stream.filter(|stream| !stream.remote_ended.get()) else {
-            self.release(head.length);
+            self.came(head.length, 0);
             return if self.is_ignored(id) {
                 Ok(())
             } else {
                 Err(Fault::Stream(id, Reason::StreamClosed))
             };
         };
-        let padding = head.length - piece.as_ref().len();
+        let bytes = piece.as_ref().len();
+        let padding = head.length - bytes;
         let mut arriving = stream.arriving.borrow_mut();
         let fits = arriving.window.receive(head.length);
         let taken = fits.and_then(|()| {
+            if stream.is_over() {
+                // Its answer was whole before: the client may send what it has leave for.
+                return Ok((0, None));
+            }
             let widened = arriving.window.release(padding);
-            arriving.push(piece).map(|()| widened)
+            arriving.push(piece).map(|()| (bytes, widened))
         });
         drop(arriving);
+        self.came(head.length, taken.map_or(0, |(unread, _)| unread));
         match taken {
-            Ok(widened) => {
-                self.release(padding);
-                if let Some(increment) = widened {
-                    frame::put_window_update(self.io.outgoing(), id, increment);
-                }
+            Ok((_, Some(increment))) => {
+                frame::put_window_update(self.io.outgoing(), id, increment);
             }
-            Err(reason) => {
-                self.release(head.length);
-                return Err(Fault::Stream(id, reason));
-            }
+            Ok((_, None)) => {}
+            Err(reason) => return Err(Fault::Stream(id, reason)),
         }
         if head.has(END_STREAM) {
             self.finish(&stream, None)?;

@@ -158,5 +158,6 @@ impl Session {
     }
 }
 
-/// From this size on bytes of a body are not copied out of what was read.
-const LARGE: usize = 4 * 1024;
+/// From this size on bytes of a body are not copied out of what was read. They keep all of it
+/// in memory: no more than twice what they are.
+const LARGE: usize = 8 * 1024;

@@ -103,6 +103,7 @@ impl Call {
         let framing = upload.framing();
         let mut io = connection.io().borrow_mut();
         let written_before = io.written();
+        io.limit_reads(request.read_ahead);
         encode_request_head(
             io.outgoing(),
             request.method,
@@ -348,6 +349,13 @@ impl ResponseBody {
                 Ok(_) => {}
                 Err(_) => return Poll::Ready(Some(Err(Failure::ResponseIncomplete))),
             }
+        }
+    }
+
+    /// Has no more than so many bytes of it read at once.
+    pub fn limit_reads(&self, bytes: usize) {
+        if let Some(connection) = &self.connection {
+            connection.io().borrow_mut().limit_reads(bytes);
         }
     }
 

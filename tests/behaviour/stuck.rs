@@ -1,0 +1,143 @@
+//! A client that stands still holds little, and holds up nobody else.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::harness::h2_frames::{Frames, WINDOW_UPDATE};
+use crate::harness::{
+    Act, Authority, Backend, Client, LargeBackend, Protocol, Proxy, Settings, answer, eventually,
+};
+
+const ALL: &str = r#"
+    [listeners.web]
+    address = "$web"
+    [routes.all]
+    pool = "app"
+    [pools.app]
+    endpoints = ["$app"]
+"#;
+
+/// An endpoint whose answers are larger than what all sockets on the way hold.
+async fn endless() -> LargeBackend {
+    let unused = Authority::new("unused").issue("unused", &[]).server(&[]);
+    LargeBackend::start(Protocol::Http1, unused).await
+}
+
+/// KiB that the proxy has more, once that stands still but for trifles.
+async fn grown_since(proxy: &Proxy, before: u64) -> u64 {
+    const TRIFLE: u64 = 512 * 1024;
+    let (last, since) = (Cell::new(0), Cell::new(Instant::now()));
+    let now = eventually("the memory of the proxy settles", || async {
+        let now = proxy.memory();
+        if now.abs_diff(last.get()) > TRIFLE {
+            last.set(now);
+            since.set(Instant::now());
+        }
+        (since.get().elapsed() > Duration::from_secs(1)).then_some(now)
+    });
+    now.await.saturating_sub(before) / 1024
+}
+
+#[tokio::test]
+async fn a_reader_of_http1_that_is_stuck_holds_a_quarter_of_a_mebibyte() {
+    const CLIENTS: u64 = 60;
+    let app = endless().await;
+    let proxy = Settings::new(ALL)
+        .address("app", app.address())
+        .start()
+        .await;
+    for _ in 0..20 {
+        proxy.get("/down/10").await;
+    }
+    let before = proxy.memory();
+    let mut clients: Vec<Client> = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = proxy.raw_client().await;
+        client
+            .send("GET /down/64000000 HTTP/1.1\r\nhost: a\r\n\r\n")
+            .await;
+        assert_eq!(client.head().await.0, 200);
+        clients.push(client);
+    }
+    let each = grown_since(&proxy, before).await / CLIENTS;
+    assert!(each <= 320, "{each} KiB for each client that does not read");
+    clients.into_iter().for_each(Client::abort);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn readers_of_http2_that_are_stuck_share_the_budget_of_their_connection() {
+    const CONNECTIONS: u64 = 4;
+    let app = endless().await;
+    let proxy = Settings::new(ALL)
+        .address("app", app.address())
+        .start()
+        .await;
+    for _ in 0..20 {
+        proxy.get("/down/10").await;
+    }
+    // What the windows of each stream and of the connection are opened to.
+    for (streams, window, most) in [
+        (1, 1_000_000, 350),
+        (1, 0x7000_0000, 450),
+        (60, 0, 1_600),
+        (60, 1_000_000, 1_600),
+        (60, 0x7000_0000, 1_600),
+    ] {
+        let before = proxy.memory();
+        let mut all = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut frames = Frames::connect(proxy.address("web"), &[(4, window)]).await;
+            if window > 1_000_000 {
+                let wider = window.to_be_bytes();
+                assert!(frames.send(WINDOW_UPDATE, 0, 0, &wider).await);
+            }
+            for n in 0..streams {
+                assert!(frames.get(2 * n + 1, "/down/64000000", &[]).await);
+            }
+            all.push(frames);
+        }
+        let each = grown_since(&proxy, before).await / CONNECTIONS;
+        assert!(
+            each <= most,
+            "{each} KiB for each connection with {streams} streams that are not read"
+        );
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn stalled_uploads_leave_the_others_on_their_connection_all_the_window_they_need() {
+    const LENGTH: usize = 16 * 1024 * 1024;
+    let app = Backend::start(|seen| match seen.target.as_str() {
+        "/stall" => vec![Act::Stall],
+        _ => answer("read"),
+    })
+    .await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let before = proxy.memory();
+    let mut client = proxy.h2_client().await;
+    let mut stalled = Vec::new();
+    // More than the socket of the endpoint holds, and the windows behind it.
+    let body = Bytes::from(vec![b'x'; LENGTH]);
+    for _ in 0..20 {
+        let (answer, mut stream) = client.open("POST", "/stall", &[], false).await.unwrap();
+        stream.send_data(body.clone(), true).unwrap();
+        stalled.push((answer, stream));
+    }
+    let grown = grown_since(&proxy, before).await;
+    assert!(
+        grown < 20 * 1024,
+        "{grown} KiB for 20 uploads that nobody reads"
+    );
+    let large = vec![b'x'; 3_000_000];
+    for _ in 0..2 {
+        let answer = client.request("POST", "/read", &[], &large).await.unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "read"));
+    }
+    drop((stalled, client));
+    proxy.finish().await;
+}
