@@ -285,6 +285,8 @@ impl Call<'_> {
     /// The endpoint stays loaded until the response has ended.
     fn give_up(&mut self, exchange: &mut Exchange, pick: Option<Pick>, end: AttemptEnd) -> PoolEnd {
         exchange.answered = Some(timer::recent());
+        // The retry is over, however long its answer is.
+        exchange.held.retry = None;
         match (end.ended, end.response) {
             (Ended::Failed(failure), _) => self.failed(failure, end.written, end.upload),
             // A plain answer is no fault of the endpoint, only no WebSocket.

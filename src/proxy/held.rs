@@ -19,7 +19,7 @@ pub(crate) struct Held {
     pub(super) place: Option<RequestPlace>,
     /// What retries are measured against.
     pub(super) request: Option<BudgetRequest>,
-    /// A retry under way.
+    /// A retry that has no answer yet.
     pub(super) retry: Option<BudgetGuard>,
 }
 

@@ -3,7 +3,9 @@
 //! Retries in flight stay below a share of the requests in flight, or a small minimum: when all
 //! endpoints fail, retries add a fifth to the load instead of doubling it. A retry counts from its
 //! decision, so those that wait in backoff are seen; counted only once sent, they would all be
-//! allowed at the same moment.
+//! allowed at the same moment. It counts until its response head: from then on it is an ordinary
+//! request in flight, in place of the one that failed, and adds nothing to the load. Held to the end
+//! of long answers, the budget would be used up by retries that have succeeded.
 //!
 //! Requests are counted per worker, each count in a cache line of its own with one writer, and
 //! summed only when a retry is decided. The sum may be off by the requests that begin or end
@@ -128,7 +130,7 @@ impl Drop for BudgetRequest {
     }
 }
 
-/// A retry in flight.
+/// A retry from its decision to its response head.
 #[derive(Debug)]
 #[must_use = "the retry is over when this is dropped"]
 pub struct BudgetGuard(Arc<Shared>);

@@ -245,6 +245,52 @@ async fn attempts_counts_tries_in_all() {
 }
 
 #[tokio::test]
+async fn a_retry_is_over_when_its_answer_begins() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let bad = Backend::start(|_| vec![Act::Read, Act::Reset]).await;
+    let good = Backend::start(move |_| {
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab".to_vec();
+        let rest = Act::Send(b"cd".to_vec());
+        vec![Act::Read, Act::Send(head), Act::Wait(held.clone()), rest]
+    })
+    .await;
+    let proxy = Settings::new(
+        r#"
+        [proxy]
+        workers = 1
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        [pools.app]
+        endpoints = ["$bad", { address = "$good", priority = 1 }]
+        ejection = false
+        retry_budget = { ratio = "0%", minimum = 1 }
+        "#,
+    )
+    .backend("bad", &bad)
+    .backend("good", &good)
+    .start()
+    .await;
+    let mut clients = Vec::new();
+    for n in 1..=5 {
+        let mut client = proxy.client().await;
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        clients.push(client);
+        crate::harness::eventually(format!("retry {n} has its answer"), || async {
+            (good.count() == n).then_some(())
+        })
+        .await;
+    }
+    gate.open();
+    for client in &mut clients {
+        assert_eq!(client.answer().await.text(), "abcd");
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn retries_stay_within_the_budget_of_the_pool() {
     let (first, second) = (Gate::new(), Gate::new());
     let (held, held_again) = (first.clone(), second.clone());
