@@ -1,9 +1,14 @@
 //! Picks the cheaper of two by latency and requests in flight.
 //!
-//! As in Finagle and linkerd: two are drawn by weight, and the one wins whose moving average of
-//! latency (see [`Load`]), times the requests it would then have, over its weight, is lower. Slow
-//! endpoints are left within one answer, failing ones too, and both are tried again as the
-//! average decays. O(1); while an endpoint is unmeasured, O(n) once a second for the median.
+//! As in Finagle and linkerd: two are drawn, and the one wins whose moving average of latency (see
+//! [`Load`]), times the requests it would then have, is lower. Slow endpoints are left within one
+//! answer, failing ones too, and both are tried again as the average decays. O(1); while an
+//! endpoint is unmeasured, O(n) once a second for the median.
+//!
+//! Weights count once: the two are drawn by them, and what is in flight is taken for them, so that
+//! the cost of an idle endpoint is its latency alone. Costs that differ by little are taken for
+//! equal the more likely the less they differ, and then the draw decides: else the noise of
+//! latencies would decide instead of the weights.
 
 use std::time::Duration;
 
@@ -18,6 +23,7 @@ use super::{Candidate, EndpointIndex, Load, PickInput, Picker};
 pub struct PeakEwma {
     draw: WeightedDraw,
     members: Vec<EndpointIndex>,
+    weight_mean: f64,
     /// Room to find the median in; as large as `members`.
     scratch: Vec<f64>,
     /// What unmeasured endpoints are taken for, and since when.
@@ -31,7 +37,7 @@ impl PeakEwma {
             .and_then(|load| load.latency(input.now))
             .unwrap_or_else(|| self.typical(input));
         let in_flight = load.map_or(0, Load::in_flight);
-        latency * (f64::from(in_flight) + 1.0) / f64::from(entry.weight)
+        latency * (1.0 + f64::from(in_flight) * self.weight_mean / f64::from(entry.weight))
     }
 
     /// The median of the measured endpoints. Less, and a new endpoint would be flooded until its
@@ -69,6 +75,8 @@ impl Picker for PeakEwma {
         self.members.clear();
         self.members
             .extend(candidates.iter().map(|candidate| candidate.index));
+        let weights = candidates.iter().map(|it| f64::from(it.weight.max(1)));
+        self.weight_mean = weights.sum::<f64>() / candidates.len().max(1) as f64;
         self.scratch = Vec::with_capacity(candidates.len());
         self.typical = None;
     }
@@ -79,11 +87,16 @@ impl Picker for PeakEwma {
         let Some(second) = second else {
             return Some(first.index);
         };
-        let cheaper = self.cost(second, input) < self.cost(first, input);
+        let dearer = self.cost(first, input) / self.cost(second, input) - 1.0;
+        // A draw of 53 bits as a number below 1.
+        let draw = (draws.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        let cheaper = draw * CLEAR < dearer;
         Some(if cheaper { second.index } else { first.index })
     }
 }
 
+/// An endpoint whose cost is higher by this part or more is always the dearer one.
+const CLEAR: f64 = 0.5;
 /// What an endpoint is taken for when none is measured.
 const UNKNOWN: Duration = Duration::from_millis(30);
 /// How long a median is good for.
@@ -91,6 +104,7 @@ const TYPICAL_FOR: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use super::super::draw::below;
     use super::super::testing::Bench;
     use super::*;
 
@@ -134,15 +148,40 @@ mod tests {
     }
 
     #[test]
-    fn requests_in_flight_and_weight_count() {
+    fn requests_in_flight_are_taken_for_the_weight() {
         let mut bench = Bench::new(PeakEwma::default(), &[1, 3]);
         for endpoint in 0..2 {
             bench.loads[endpoint].finished(bench.now, 10 * MS, false, None);
         }
+        bench.start(0);
         bench.start(1);
         assert_eq!(bench.counts(100), [0, 100]);
         bench.start(1);
         bench.start(1);
+        let even = bench.counts(4000);
+        assert!(even[0].abs_diff(1000) < 150, "{even:?}");
+        (0..3).for_each(|_| bench.start(1));
         assert_eq!(bench.counts(100), [100, 0]);
+    }
+
+    #[test]
+    fn one_request_at_a_time_goes_by_weight_whatever_the_noise() {
+        for (noise, off) in [(0, 0.1), (200, 0.2), (1000, 0.5)] {
+            let mut bench = Bench::new(PeakEwma::default(), &[1, 3, 7]);
+            let mut counts = [0_u32; 3];
+            for _ in 0..11_000 {
+                let picked = bench.pick().unwrap() as usize;
+                counts[picked] += 1;
+                let latency = 1000 + below(bench.draws.next(), noise + 1);
+                let latency = Duration::from_micros(latency);
+                bench.now += latency;
+                bench.loads[picked].started();
+                bench.loads[picked].finished(bench.now, latency, false, None);
+            }
+            for (count, weight) in counts.into_iter().zip([1.0, 3.0, 7.0]) {
+                let ratio = f64::from(count) / (1000.0 * weight);
+                assert!((ratio - 1.0).abs() < off, "{noise}: {counts:?}");
+            }
+        }
     }
 }
