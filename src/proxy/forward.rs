@@ -25,7 +25,7 @@ use crate::{
     timer,
     upstream::{
         local::LocalPool,
-        pick::Pick,
+        pick::{MayTry, Pick},
         pool::{PoolIndex, ViewIndex},
         transport::Upload,
     },
@@ -177,7 +177,11 @@ impl Call<'_> {
                 view,
                 key,
                 regard: self.search.regard(self.made),
-                may_probe: self.made == 0 && self.repeatable && upload.can_rewind(),
+                trial: match self.made {
+                    0 if self.repeatable && upload.can_rewind() => MayTry::Any,
+                    0 => MayTry::Overdue,
+                    _ => MayTry::No,
+                },
                 deadline: self.end,
             };
             let mut pick = match pick::pick(self.connection, exchange, &wanted, &tried).await {

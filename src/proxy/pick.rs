@@ -14,7 +14,7 @@ use crate::{
         acquire::{Acquired, Need},
         endpoint::stable_hash,
         local::LocalPool,
-        pick::{Pick, PickRequest, Picked, Regard},
+        pick::{MayTry, Pick, PickRequest, Picked, Regard},
         picker::EndpointIndex,
         pool::{HashKey, PoolLimits, ViewIndex},
         shared::PoolShared,
@@ -28,7 +28,7 @@ pub(super) struct Wanted<'a> {
     pub(super) view: ViewIndex,
     pub(super) key: Option<u64>,
     pub(super) regard: Regard,
-    pub(super) may_probe: bool,
+    pub(super) trial: MayTry,
     pub(super) deadline: Instant,
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn pick(
                 key: wanted.key,
                 tried,
                 regard: wanted.regard,
-                may_probe: wanted.may_probe,
+                trial: wanted.trial,
             };
             let pinned = connection.pinned.get();
             if let Some(pinned) = pinned.and_then(|pinned| pinned.endpoint_in(pool, wanted.view))

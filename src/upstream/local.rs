@@ -13,7 +13,7 @@ use super::{
     health::Picture,
     idle::LocalEndpoint,
     metrics::PoolMetrics,
-    pick::{Pick, PickRequest, Picked, Regard},
+    pick::{MayTry, Pick, PickRequest, Picked, Regard},
     picker::{AnyPicker, EndpointIndex, Load, LoadChanges, PickInput, Picker as _},
     pool::{Pool, ViewIndex},
     room::{LeastRecent, Siblings},
@@ -110,8 +110,8 @@ impl LocalPool {
             local.update(&self.pool, view);
         }
         local.hear(&self.loads);
-        if request.may_probe
-            && let Some(pick) = self.probe(&local, view, request)
+        if !local.picture.probation.is_empty()
+            && let Some(pick) = self.try_one(&local, view, request)
         {
             return Picked::Endpoint(pick);
         }
@@ -122,6 +122,7 @@ impl LocalPool {
             tried: request.tried,
             loads: &self.loads,
         };
+        let mut full = false;
         for tier in &mut local.tiers {
             let Some(picker) = tier.picker(request.regard) else {
                 continue;
@@ -133,7 +134,11 @@ impl LocalPool {
                 Some(limited) => Pick::new(self, index, limited, request.now),
                 None => match self.next_with_room(picker, &input) {
                     Some(index) => Pick::new(self, index, true, request.now),
-                    None => return Picked::Full,
+                    // The next tier may have room.
+                    None => {
+                        full = true;
+                        continue;
+                    }
                 },
             };
             pick.begin();
@@ -142,7 +147,9 @@ impl LocalPool {
             }
             return Picked::Endpoint(pick);
         }
-        if request.regard == Regard::Anyone {
+        if full {
+            Picked::Full
+        } else if request.regard == Regard::Anyone {
             self.pick_anyone(&local, view, request)
         } else if local.picture.pending {
             Picked::Pending
@@ -265,7 +272,9 @@ impl LocalPool {
         None
     }
 
-    fn probe(
+    /// Makes the request the trial of an endpoint on probation, if it may be that.
+    #[cold]
+    fn try_one(
         self: &Rc<Self>,
         local: &LocalView,
         view: ViewIndex,
@@ -274,18 +283,27 @@ impl LocalPool {
         let tiers = &self.pool.views[view.0 as usize].tiers;
         local.picture.probation.iter().find_map(|index| {
             let member = tiers.iter().any(|tier| tier.contains(index));
-            if !member || request.tried.contains(index) {
+            let overdue = || {
+                let view = local.picture.endpoint(*index);
+                view.is_some_and(|view| view.overdue)
+            };
+            let wanted = match request.trial {
+                MayTry::No => false,
+                MayTry::Overdue => overdue(),
+                MayTry::Any => true,
+            };
+            if !member || !wanted || request.tried.contains(index) {
                 return None;
             }
             let limited = self.reserve(*index)?;
-            let Some(probe) = self.pool.health.try_take_probe(*index) else {
+            let Some(trial) = self.pool.health.try_take_trial(*index) else {
                 if limited {
                     self.endpoint(*index).shared.requests.give_back();
                 }
                 return None;
             };
             let mut pick = Pick::new(self, *index, limited, request.now);
-            pick.probe = Some(probe);
+            pick.trial = Some(trial);
             pick.begin();
             Some(pick)
         })

@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    health::{Outcome, ProbeRequest},
+    health::{Outcome, Trial},
     local::LocalPool,
     picker::EndpointIndex,
 };
@@ -23,8 +23,19 @@ pub struct PickRequest<'a> {
     pub tried: &'a [EndpointIndex],
     /// How far the pick goes by health.
     pub regard: Regard,
-    /// Whether this request may be the one that tests an endpoint after its ejection.
-    pub may_probe: bool,
+    /// Whether this request may be the trial of an endpoint.
+    pub trial: MayTry,
+}
+
+/// Whether a request may be the trial of an endpoint after its ejection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MayTry {
+    /// It has failed elsewhere: no risk more.
+    No,
+    /// Of one that has waited for long: this one cannot be repeated.
+    Overdue,
+    /// Of any.
+    Any,
 }
 
 /// How far a pick goes by health.
@@ -61,7 +72,7 @@ pub struct Pick {
     pub pool: Rc<LocalPool>,
     /// Which endpoint.
     pub index: EndpointIndex,
-    pub(super) probe: Option<ProbeRequest>,
+    pub(super) trial: Option<Trial>,
     limited: bool,
     started: Instant,
     finished: bool,
@@ -77,7 +88,7 @@ impl Pick {
         Self {
             pool: Rc::clone(pool),
             index,
-            probe: None,
+            trial: None,
             limited,
             started,
             finished: false,
@@ -97,10 +108,10 @@ impl Pick {
     }
 
     /// The attempt brought a head that does not say yet how it ends: the pickers hear of
-    /// its time, and passive health hears of it at its end. False if this request tests an
-    /// endpoint after its ejection, which does not wait that long.
+    /// its time, and passive health hears of it at its end. False if this request is the
+    /// trial of the endpoint, which does not wait that long.
     pub fn observe_head(&mut self, now: Instant) -> bool {
-        if self.probe.is_some() {
+        if self.trial.is_some() {
             return false;
         }
         self.finished = true;
@@ -121,8 +132,8 @@ impl Pick {
         let failed = outcome == Outcome::Failure;
         let load = &self.pool.loads[self.index.0 as usize];
         load.observe(now, now - self.started, failed, retry_after);
-        match self.probe.take() {
-            Some(probe) => probe.finish(outcome, now),
+        match self.trial.take() {
+            Some(trial) => trial.finish(outcome, now),
             None => self
                 .pool
                 .pool

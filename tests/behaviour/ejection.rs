@@ -214,3 +214,59 @@ async fn after_its_time_one_request_decides() {
     .await;
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn an_endpoint_returns_under_posts_alone() {
+    let bad = Backend::start(dying).await;
+    let good = Backend::start(identity("good")).await;
+    let text = pool(r#""$bad", "$good""#, r#"base = "300ms", max = "300ms""#);
+    let proxy = Settings::new(&text)
+        .backend("bad", &bad)
+        .backend("good", &good)
+        .start()
+        .await;
+    let post = async || proxy.request("POST", "/", "", b"pay").await.status;
+    eventually("the endpoint is ejected", || async {
+        post().await;
+        (bad.count() >= 3).then_some(())
+    })
+    .await;
+    bad.now(identity("mended"));
+    eventually("the endpoint is back", || async {
+        assert_eq!(post().await, 200);
+        (bad.count() >= 10).then_some(())
+    })
+    .await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn checks_that_pass_bring_an_endpoint_back_without_a_request() {
+    let bad = Backend::start(|seen| match seen.target.as_str() {
+        "/healthz" => answer("well"),
+        _ => dying(seen),
+    })
+    .await;
+    let good = Backend::start(identity("good")).await;
+    let text = pool(r#""$bad", "$good""#, r#"base = "60s""#);
+    let text = format!(
+        "{text}health = {{ http = {{ path = \"/healthz\" }}, interval = \"300ms\", interval_down = \"300ms\", timeout = \"300ms\" }}\n"
+    );
+    let proxy = Settings::new(&text)
+        .backend("bad", &bad)
+        .backend("good", &good)
+        .start()
+        .await;
+    eventually("the endpoint is ejected", || async {
+        gets(&proxy, 2).await;
+        let ejections = proxy.metric("sluicegate_ejections_total", &[]).await;
+        (ejections > 0.5).then_some(())
+    })
+    .await;
+    let address = bad.address().to_string();
+    let labels = [("pool", "app"), ("endpoint", address.as_str())];
+    proxy
+        .metric_becomes("sluicegate_endpoint_healthy", &labels, 1.0)
+        .await;
+    proxy.finish().await;
+}

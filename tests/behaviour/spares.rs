@@ -1,7 +1,7 @@
 //! While one endpoint can serve no client notices the others: not those that are dead and known
 //! to be, nor those that nobody asked yet.
 
-use crate::harness::{Act, Backend, Port, Proxy, Settings, answer_bytes, identity};
+use crate::harness::{Act, Backend, Gate, Port, Proxy, Settings, answer, answer_bytes, identity};
 
 const HEAD: &str = r#"
     [proxy]
@@ -206,5 +206,38 @@ async fn a_tier_with_too_few_healthy_is_passed_over_while_another_has_enough() {
     assert_eq!(proxy.get("/").await.text(), "near");
     let status = proxy.request("POST", "/", "", b"pay").await.status;
     assert_eq!(status, 502, "what was written is not sent twice");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_full_tier_has_no_room_for_goes_to_the_next() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let near = Backend::start(move |_| {
+        let mut script = vec![Act::Read, Act::Wait(held.clone())];
+        script.extend(answer("near"));
+        script
+    })
+    .await;
+    let far = Backend::start(identity("far")).await;
+    let text = format!(
+        r#"{HEAD}
+        [pools.app]
+        endpoints = ["$near", {{ address = "$far", priority = 1 }}]
+        limits = {{ per_endpoint = 1 }}
+        "#
+    );
+    let settings = Settings::new(&text).backend("near", &near);
+    let proxy = settings.backend("far", &far).start().await;
+    let mut first = proxy.client().await;
+    first.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    near.has_seen(1).await;
+    for method in ["GET", "POST"] {
+        let answer = proxy.request(method, "/", "", b"").await;
+        assert_eq!(answer.text(), "far", "{method}");
+    }
+    gate.open();
+    assert_eq!(first.answer().await.text(), "near");
+    assert_eq!(proxy.get("/").await.text(), "near");
     proxy.finish().await;
 }

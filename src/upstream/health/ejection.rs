@@ -1,4 +1,5 @@
-//! The passive ejection of one endpoint: out for a time that grows, then one request on probation.
+//! The passive ejection of one endpoint: out for a time that grows, then on probation, until
+//! a request, other answers or a check speak for it.
 //!
 //! Whether an endpoint may be ejected at all depends on the others and is decided by the pool's machine.
 
@@ -29,7 +30,11 @@ pub(super) enum Phase {
         until: Instant,
     },
     /// One request decides.
-    Probation,
+    Probation {
+        since: Instant,
+        /// Waited long enough for a request that may be repeated.
+        overdue: bool,
+    },
 }
 
 impl Ejection {
@@ -80,16 +85,28 @@ impl Ejection {
     }
 
     /// Ends the time that it has to stay out, if the check that passed began after the ejection.
-    pub(super) fn cut_short(&mut self, check_began: Instant) {
+    pub(super) fn cut_short(&mut self, check_began: Instant, now: Instant) {
         if matches!(self.phase, Phase::Out { since, .. } if check_began >= since) {
-            self.phase = Phase::Probation;
+            self.phase = Phase::probation(now);
         }
+    }
+
+    /// Whether it is on probation, and something that began then speaks for it.
+    pub(super) fn is_vouched_for(&self, began: Instant) -> bool {
+        matches!(self.phase, Phase::Probation { since, .. } if began >= since)
     }
 
     /// Ends an ejection whose time is over and forgives one for each interval in service.
     pub(super) fn tick(&mut self, settings: &EjectionSettings, now: Instant) {
         match self.phase {
-            Phase::Out { until, .. } if until <= now => self.phase = Phase::Probation,
+            Phase::Out { until, .. } if until <= now => self.phase = Phase::probation(now),
+            Phase::Probation { since, overdue } => {
+                let patience = settings.base.min(PATIENCE_MAX);
+                self.phase = Phase::Probation {
+                    since,
+                    overdue: overdue || later(since, patience) <= now,
+                };
+            }
             Phase::In if self.times > 0 => {
                 let interval = settings.interval.max(Duration::from_millis(1));
                 while self.times > 0 && now.saturating_duration_since(self.good_since) >= interval {
@@ -97,7 +114,16 @@ impl Ejection {
                     self.good_since += interval;
                 }
             }
-            Phase::In | Phase::Out { .. } | Phase::Probation => {}
+            Phase::In | Phase::Out { .. } => {}
+        }
+    }
+}
+
+impl Phase {
+    const fn probation(now: Instant) -> Self {
+        Self::Probation {
+            since: now,
+            overdue: false,
         }
     }
 }
@@ -107,5 +133,8 @@ pub(super) fn later(now: Instant, length: Duration) -> Instant {
     now.checked_add(length).unwrap_or_else(|| now + FAR)
 }
 
+/// So long, or `base` if that is shorter, a trial is left to requests that may be repeated: when it
+/// fails, their clients notice nothing.
+const PATIENCE_MAX: Duration = Duration::from_secs(5);
 /// Ten years; longer than a process lives.
 const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);

@@ -49,7 +49,7 @@ impl Member {
             (AdminState::Ejected, ..) => EndpointState::EjectedByOperator,
             (_, Verdict::Unhealthy, _) => EndpointState::Unhealthy,
             (_, _, Phase::Out { .. }) => EndpointState::Ejected,
-            (_, _, Phase::Probation) => EndpointState::Probation,
+            (_, _, Phase::Probation { .. }) => EndpointState::Probation,
             (_, Verdict::Pending { .. }, _) => EndpointState::Pending,
             (_, Verdict::Unasked | Verdict::Assumed | Verdict::Healthy, Phase::In) => {
                 EndpointState::Healthy
@@ -69,10 +69,18 @@ impl Member {
         self.ejection.phase() != Phase::In
     }
 
+    /// Whether any request may be its trial.
+    pub(super) fn is_overdue(&self) -> bool {
+        matches!(
+            self.ejection.phase(),
+            Phase::Probation { overdue: true, .. }
+        )
+    }
+
     pub(super) fn ejected_until(&self) -> Option<Instant> {
         match self.ejection.phase() {
             Phase::Out { until, .. } => Some(until),
-            Phase::In | Phase::Probation => None,
+            Phase::In | Phase::Probation { .. } => None,
         }
     }
 

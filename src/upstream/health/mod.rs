@@ -4,7 +4,7 @@
 //!
 //! - [`PoolHealth`] is the pure machine of one pool: checks, ejection, the operator's wish;
 //! - [`PoolHealthState`] keeps it in the registry and publishes a [`Picture`] to each [`PoolHealthView`];
-//! - workers read the picture, [`observe`](PoolHealthView::observe) outcomes and claim [`ProbeRequest`]s;
+//! - workers read the picture, [`observe`](PoolHealthView::observe) outcomes and claim [`Trial`]s;
 //! - [`Schedule`] asks the endpoints through a [`Probe`] on the control thread.
 //!
 //! The state is kept by pool and address: a reload changes settings and members, and resets nothing.
@@ -25,7 +25,7 @@ mod view;
 mod window;
 
 pub use machine::{Pace, PoolHealth};
-pub use observed::{EndpointHealth, Outcome, ProbeRequest};
+pub use observed::{EndpointHealth, Outcome, Trial};
 pub use picture::{EndpointView, Picture};
 pub use probe::{Probe, ProbeFailure, Target};
 pub use schedule::{Schedule, SchedulePlan};

@@ -1,4 +1,4 @@
-//! What the request path notes about one endpoint: its outcomes, and the gate for the one request that tests it.
+//! What the request path notes about one endpoint: its outcomes, and the gate for its trial.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ pub enum Outcome {
 pub struct EndpointHealth {
     address: Arc<str>,
     tally: Tally,
-    /// The number of the probation and, in its low bits, whether its probe request is free or taken.
+    /// The number of the probation and, in its low bits, whether its trial is free or taken.
     gate: AtomicU64,
 }
 
@@ -56,7 +56,7 @@ impl EndpointHealth {
         self.tally.totals()
     }
 
-    /// Opens the gate for one probe request, or closes it. Called under the lock of the pool's machine.
+    /// Opens the gate for one trial, or closes it. Called under the lock of the pool's machine.
     pub(super) fn set_probation(&self, on: bool) {
         let word = self.gate.load(Relaxed);
         match (on, word & PLACE) {
@@ -69,7 +69,7 @@ impl EndpointHealth {
         }
     }
 
-    /// Claims the probe request; returns the gate's word as the claim.
+    /// Claims the trial; returns the gate's word as the claim.
     pub(super) fn claim(&self) -> Option<u64> {
         let word = self.gate.load(Relaxed);
         if word & PLACE != FREE {
@@ -97,14 +97,14 @@ impl EndpointHealth {
 /// The one request that decides whether an endpoint on probation comes back.
 ///
 /// Dropped without an outcome (the client went away), it is given back and another request decides.
-#[must_use = "dropping it gives the probe request back"]
-pub struct ProbeRequest {
+#[must_use = "dropping it gives the trial back"]
+pub struct Trial {
     pool: Arc<PoolHealthState>,
     endpoint: Arc<EndpointHealth>,
     claim: u64,
 }
 
-impl ProbeRequest {
+impl Trial {
     pub(super) const fn new(
         pool: Arc<PoolHealthState>,
         endpoint: Arc<EndpointHealth>,
@@ -120,20 +120,20 @@ impl ProbeRequest {
     /// Decides, at the response head and not at the end of a long body. Takes the place of `observe`.
     pub fn finish(self, outcome: Outcome, now: Instant) {
         self.pool
-            .probe_request(&self.endpoint, self.claim, outcome, now);
+            .trial_ended(&self.endpoint, self.claim, outcome, now);
     }
 }
 
-impl Drop for ProbeRequest {
+impl Drop for Trial {
     fn drop(&mut self) {
         // After `finish` the gate is closed or carries another number, so this changes nothing.
         self.endpoint.give_back(self.claim);
     }
 }
 
-impl fmt::Debug for ProbeRequest {
+impl fmt::Debug for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProbeRequest")
+        f.debug_struct("Trial")
             .field("endpoint", &self.endpoint.address)
             .finish_non_exhaustive()
     }

@@ -36,6 +36,8 @@ pub struct EndpointView {
     pub cause: Option<Cause>,
     /// When its ejection is over.
     pub ejected_until: Option<Instant>,
+    /// Whether it has waited for its trial for so long that any request may be it.
+    pub overdue: bool,
     /// Its ejections that are not forgiven yet.
     pub ejections: u32,
     /// When it joined a running pool or last came back: slow start counts from here. `None`: there from the start.

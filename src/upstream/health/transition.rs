@@ -100,10 +100,12 @@ pub enum Cause {
     EjectionCutShort,
     /// Every other endpoint fell out, so the ejection ended.
     LastLeft,
-    /// The one request on probation came back well.
-    ProbePassed,
-    /// The one request on probation failed.
-    ProbeFailed,
+    /// Whole answers came from it on probation, of requests other than its trial.
+    Answered,
+    /// Its trial came back well.
+    TrialPassed,
+    /// Its trial failed.
+    TrialFailed,
     /// An operator said so.
     Operator,
     /// Checks or ejection were turned off.
@@ -129,8 +131,9 @@ impl fmt::Display for Cause {
             Self::EjectionOver => f.write_str("ejection is over"),
             Self::EjectionCutShort => f.write_str("ejection cut short by a passed check"),
             Self::LastLeft => f.write_str("ejection ended: no other endpoint can serve"),
-            Self::ProbePassed => f.write_str("probe request passed"),
-            Self::ProbeFailed => f.write_str("probe request failed"),
+            Self::Answered => f.write_str("it answers"),
+            Self::TrialPassed => f.write_str("trial passed"),
+            Self::TrialFailed => f.write_str("trial failed"),
             Self::Operator => f.write_str("operator"),
             Self::Settings => f.write_str("settings changed"),
         }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::{
-    observed::{EndpointHealth, Outcome, ProbeRequest},
+    observed::{EndpointHealth, Outcome, Trial},
     picture::Picture,
     state::PoolHealthState,
     tally::Tally,
@@ -100,10 +100,10 @@ impl PoolHealthView {
 
     /// Claims the one request that decides about an endpoint on probation; `None` when another has it or it is not on probation.
     #[must_use]
-    pub fn try_take_probe(&self, endpoint: EndpointIndex) -> Option<ProbeRequest> {
+    pub fn try_take_trial(&self, endpoint: EndpointIndex) -> Option<Trial> {
         let endpoint = self.endpoint(endpoint)?;
         let claim = endpoint.claim()?;
-        Some(ProbeRequest::new(
+        Some(Trial::new(
             Arc::clone(&self.pool),
             Arc::clone(endpoint),
             claim,

@@ -39,6 +39,7 @@ impl PoolHealth {
                 eligible: member.serves(),
                 cause: member.reason(),
                 ejected_until: member.ejected_until(),
+                overdue: member.is_overdue(),
                 ejections: member.ejection.times(),
                 recovered: member.recovered,
             })

@@ -130,11 +130,13 @@ impl PoolHealth {
         let mut changes = self.change(address, Cause::CheckPassed, now, |member| {
             member.check.passed(rise);
         });
-        changes.extend(
+        changes.extend(if self.is_vouched_for(address, began) {
+            self.readmit(address, Cause::CheckPassed, now)
+        } else {
             self.change(address, Cause::EjectionCutShort, now, |member| {
-                member.ejection.cut_short(began);
-            }),
-        );
+                member.ejection.cut_short(began, now);
+            })
+        });
         self.settled(changes, now)
     }
 
@@ -196,6 +198,13 @@ impl PoolHealth {
         else {
             return Vec::new();
         };
+        if failures == 0
+            && successes > 0
+            && matches!(member.ejection.phase(), Phase::Probation { .. })
+        {
+            let changes = self.readmit(address, Cause::Answered, now);
+            return self.settled(changes, now);
+        }
         member.window.add(
             Figures {
                 successes,
@@ -216,21 +225,30 @@ impl PoolHealth {
         self.try_eject(address, cause, now)
     }
 
-    /// The one request on probation came back.
-    pub fn probe_request(&mut self, address: &str, passed: bool, now: Instant) -> Vec<Transition> {
+    fn is_vouched_for(&self, address: &str, began: Instant) -> bool {
+        let member = self.members.get(address);
+        member.is_some_and(|member| member.ejection.is_vouched_for(began))
+    }
+
+    fn readmit(&mut self, address: &str, cause: Cause, now: Instant) -> Vec<Transition> {
+        self.change(address, cause, now, |member| member.ejection.readmit(now))
+    }
+
+    /// The trial of an endpoint came back.
+    pub fn trial_ended(&mut self, address: &str, passed: bool, now: Instant) -> Vec<Transition> {
         let Some(settings) = self.settings.ejection.clone() else {
             return Vec::new();
         };
         let cause = if passed {
-            Cause::ProbePassed
+            Cause::TrialPassed
         } else {
-            Cause::ProbeFailed
+            Cause::TrialFailed
         };
         let changes = self.change(address, cause, now, |member| {
             match (member.ejection.phase(), passed) {
-                (Phase::Probation, true) => member.ejection.readmit(now),
+                (Phase::Probation { .. }, true) => member.ejection.readmit(now),
                 // It was out already, so this takes nobody more out of service.
-                (Phase::Probation, false) => member.ejection.eject(&settings, now),
+                (Phase::Probation { .. }, false) => member.ejection.eject(&settings, now),
                 (Phase::In | Phase::Out { .. }, _) => {}
             }
         });

@@ -89,7 +89,7 @@ fn event(
             draw.random_range(0..40),
             now,
         ),
-        70..78 => pool.probe_request(address, draw.random_bool(0.5), now),
+        70..78 => pool.trial_ended(address, draw.random_bool(0.5), now),
         78..84 => {
             let wishes = [
                 AdminState::Enabled,

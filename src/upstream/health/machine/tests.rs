@@ -97,7 +97,7 @@ impl Bench {
             self.after(SECOND);
         }
         let length = self.now - began;
-        self.pool.probe_request(address, true, self.now);
+        self.pool.trial_ended(address, true, self.now);
         length
     }
 }
@@ -268,18 +268,18 @@ fn after_an_ejection_one_request_decides() {
         (vec![EndpointIndex(0)], vec![EndpointIndex(1)])
     );
 
-    let failed = bench.pool.probe_request(A, false, bench.now);
+    let failed = bench.pool.trial_ended(A, false, bench.now);
     assert_eq!(
         (failed[0].to, &failed[0].cause),
-        (EndpointState::Ejected, &Cause::ProbeFailed)
+        (EndpointState::Ejected, &Cause::TrialFailed)
     );
     bench.after(59 * SECOND);
     assert_eq!(bench.state(A), EndpointState::Ejected);
     bench.after(SECOND);
-    let passed = bench.pool.probe_request(A, true, bench.now);
+    let passed = bench.pool.trial_ended(A, true, bench.now);
     assert_eq!(passed[0].to, EndpointState::Healthy);
     assert_eq!(bench.picture().endpoints[0].recovered, Some(bench.now));
-    assert!(bench.pool.probe_request(A, false, bench.now).is_empty());
+    assert!(bench.pool.trial_ended(A, false, bench.now).is_empty());
 }
 
 #[test]
@@ -298,6 +298,45 @@ fn only_a_check_that_began_after_the_ejection_cuts_it_short() {
 }
 
 #[test]
+fn a_check_or_answers_on_probation_readmit() {
+    let mut bench = Bench::checked(&[A, B]).all_pass();
+    bench.fail_requests(A);
+    bench.after(SECOND);
+    bench.pass(A);
+    let before = bench.now;
+    bench.after(SECOND);
+    let second = bench.pass(A);
+    assert_eq!(second[0].to, EndpointState::Healthy);
+    assert_eq!(second[0].cause, Cause::CheckPassed);
+
+    bench.fail_requests(A);
+    bench.after(SECOND);
+    bench.pass(A);
+    // One that was under way when probation began says nothing of it.
+    assert!(bench.pool.check_passed(A, before, bench.now).is_empty());
+    let mixed = bench.pool.outcomes(A, 3, 1, bench.now);
+    assert!(mixed.is_empty());
+    let answered = bench.pool.outcomes(A, 1, 0, bench.now);
+    assert_eq!(answered[0].to, EndpointState::Healthy);
+    assert_eq!(answered[0].cause, Cause::Answered);
+}
+
+#[test]
+fn any_request_may_be_the_trial_of_an_endpoint_that_has_waited_for_it() {
+    let mut bench = Bench::passive(&[A, B]);
+    bench.fail_requests(A);
+    bench.after(30 * SECOND);
+    let overdue = |bench: &Bench| bench.picture().endpoints[0].overdue;
+    assert_eq!(bench.state(A), EndpointState::Probation);
+    bench.after(4 * SECOND);
+    assert!(!overdue(&bench));
+    bench.after(SECOND);
+    assert!(overdue(&bench) && bench.pool.take_changed());
+    bench.pool.trial_ended(A, true, bench.now);
+    assert!(!overdue(&bench));
+}
+
+#[test]
 fn a_share_of_failures_ejects_from_the_volume_on() {
     let mut bench = Bench::passive(&[A, B]);
     let now = bench.now;
@@ -313,7 +352,7 @@ fn a_share_of_failures_ejects_from_the_volume_on() {
     assert!(bench.pool.outcomes(B, 4, 16, now).is_empty());
     // What it did before it was out does not eject it again.
     bench.after(30 * SECOND);
-    bench.pool.probe_request(A, true, bench.now);
+    bench.pool.trial_ended(A, true, bench.now);
     assert!(bench.pool.outcomes(A, 0, 19, bench.now).is_empty());
 }
 

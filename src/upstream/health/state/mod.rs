@@ -180,7 +180,7 @@ impl PoolHealthState {
         self.apply(now, |machine| machine.failed_in_a_row(address, count, now));
     }
 
-    pub(super) fn probe_request(
+    pub(super) fn trial_ended(
         &self,
         endpoint: &EndpointHealth,
         claim: u64,
@@ -190,7 +190,7 @@ impl PoolHealthState {
         self.apply(now, |machine| {
             // The gate moves under this lock only, so a claim that holds here is the one in force.
             if endpoint.holds(claim) {
-                machine.probe_request(endpoint.address(), outcome == Outcome::Success, now)
+                machine.trial_ended(endpoint.address(), outcome == Outcome::Success, now)
             } else {
                 Vec::new()
             }

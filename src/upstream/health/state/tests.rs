@@ -136,14 +136,14 @@ fn what_workers_caused_is_told_by_the_next_tick_and_only_by_it() {
 }
 
 #[test]
-fn exactly_one_worker_gets_the_probe_request() {
+fn exactly_one_worker_gets_the_trial_ended() {
     let (view, now) = on_probation();
     for _ in 0..50 {
         let start = Barrier::new(8);
         let claims: Vec<_> = thread::scope(|scope| {
             let claim = || {
                 start.wait();
-                view.try_take_probe(FIRST)
+                view.try_take_trial(FIRST)
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(claim)).collect();
             threads
@@ -154,17 +154,17 @@ fn exactly_one_worker_gets_the_probe_request() {
         assert_eq!(claims.len(), 1);
         // Dropped here: the client went away, and another may try.
     }
-    view.try_take_probe(FIRST)
+    view.try_take_trial(FIRST)
         .unwrap()
         .finish(Outcome::Success, now);
     assert_eq!(view.picture().eligible, [FIRST, SECOND]);
-    assert!(view.try_take_probe(FIRST).is_none());
+    assert!(view.try_take_trial(FIRST).is_none());
 }
 
 #[test]
-fn a_probe_request_that_fails_ejects_for_longer() {
+fn a_trial_ended_that_fails_ejects_for_longer() {
     let (view, now) = on_probation();
-    view.try_take_probe(FIRST)
+    view.try_take_trial(FIRST)
         .unwrap()
         .finish(Outcome::Failure, now);
     let again = view.picture().endpoints[0].ejected_until;
@@ -172,17 +172,17 @@ fn a_probe_request_that_fails_ejects_for_longer() {
 }
 
 #[test]
-fn a_probe_request_that_outlived_its_probation_decides_nothing() {
+fn a_trial_ended_that_outlived_its_probation_decides_nothing() {
     let (view, now) = on_probation();
-    let old = view.try_take_probe(FIRST).unwrap();
+    let old = view.try_take_trial(FIRST).unwrap();
     view.pool().set_admin("a:1", AdminState::Enabled, now);
     fail(&view, FIRST, 5, now);
     let later = now + Duration::from_secs(60);
     view.pool().tick(later);
-    let new = view.try_take_probe(FIRST).unwrap();
+    let new = view.try_take_trial(FIRST).unwrap();
     old.finish(Outcome::Success, later);
     assert_eq!(view.picture().probation, [FIRST]);
-    assert!(view.try_take_probe(FIRST).is_none());
+    assert!(view.try_take_trial(FIRST).is_none());
     new.finish(Outcome::Success, later);
     assert_eq!(view.picture().eligible, [FIRST, SECOND]);
 }
@@ -278,8 +278,8 @@ fn under_failures_on_all_threads_somebody_always_serves() {
                     assert!(!picture.eligible.is_empty());
                     let endpoint = picture.eligible[round as usize % picture.eligible.len()];
                     view.observe(worker, endpoint, Outcome::Failure, now);
-                    if let Some(probe) = view.try_take_probe(EndpointIndex(round % 8)) {
-                        probe.finish(Outcome::Failure, now);
+                    if let Some(trial) = view.try_take_trial(EndpointIndex(round % 8)) {
+                        trial.finish(Outcome::Failure, now);
                     }
                     if worker == 0 {
                         view.pool().tick(now);
