@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     Shared, StartError,
     board::Board,
-    certificates, drain, errand,
+    certificates, descriptors, drain, errand,
     file_watch::FileWatch,
     keeper::Keeper,
     metrics::ControlGauges,
@@ -295,6 +295,7 @@ impl Control {
             steps::tell(&self.shared, |_| Some(Command::ReopenLog)).await;
         }
         steps::adopt_pools(&prepared.snapshot, &mut self.schedules);
+        descriptors::tell(&prepared.snapshot, self.shared.workers.len());
         self.hash = prepared.hash;
         self.named_files
             .replace(&prepared.snapshot.config.named_files());

@@ -8,6 +8,7 @@
 mod board;
 mod certificates;
 mod control;
+mod descriptors;
 mod drain;
 mod errand;
 mod expiry;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::signal::Signals;
+use super::{descriptors, signal::Signals};
 use crate::listener::inherited::Inherited;
 
 /// Sockets that were given to the process, and its signals.
@@ -16,12 +16,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Takes both, once in the life of the process and by its first thread.
+    /// Takes both, once in the life of the process and by its first thread; raises the soft
+    /// limit of descriptors to the hard one.
     ///
     /// # Errors
     /// When the system gives no descriptor or thread for signals.
     pub fn take() -> io::Result<Self> {
         let inherited = Inherited::from_environment();
+        descriptors::raise();
         Ok(Self {
             inherited,
             signals: Signals::take()?,

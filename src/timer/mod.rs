@@ -177,6 +177,31 @@ mod tests {
     }
 
     #[test]
+    fn waits_end_in_time_when_ticks_outgrow_32_bits() {
+        run(async {
+            // 497 days, less half a second.
+            let wrap = Duration::from_millis(10) * u32::MAX;
+            tokio::time::advance(wrap - Duration::from_millis(500)).await;
+            for ms in [200_u64, 400, 1_000, 6_000] {
+                let start = Instant::now();
+                sleep_until(start + Duration::from_millis(ms)).await;
+                let took = start.elapsed();
+                assert!(took >= Duration::from_millis(ms), "{ms} took {took:?}");
+                assert!(took <= Duration::from_millis(ms + 11), "{ms} took {took:?}");
+            }
+            // The one that turns the wheel sleeps until then, and does not spin.
+            let far = Instant::now() + Duration::from_secs(1);
+            let next = WHEEL.with_borrow_mut(|wheel| {
+                let key = wheel.insert();
+                let mut cx = Context::from_waker(std::task::Waker::noop());
+                assert!(wheel.poll(key, &mut cx, far).is_pending());
+                wheel.next_at()
+            });
+            assert!(next.is_some_and(|next| next >= far), "{next:?} {far:?}");
+        });
+    }
+
+    #[test]
     fn a_deadline_can_be_moved_both_ways() {
         run(async {
             let start = Instant::now();

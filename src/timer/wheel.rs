@@ -117,7 +117,7 @@ impl Wheel {
     pub(super) fn next_at(&mut self) -> Option<Instant> {
         let next = self.next_occupied();
         self.sleeping_until = next.unwrap_or(u64::MAX);
-        next.map(|tick| self.start + TICK * u32::try_from(tick).unwrap_or(u32::MAX))
+        next.map(|tick| self.start + time_of(tick))
     }
 
     /// Remembers the turner, so that an earlier deadline can wake it.
@@ -204,6 +204,12 @@ impl Wheel {
 
 fn ticks(time: Duration) -> u64 {
     time.as_secs() * TICKS_PER_SECOND + u64::from(time.subsec_nanos()) / TICK_NANOS
+}
+
+/// When a tick comes, since the start; exact for longer than any process runs.
+fn time_of(tick: u64) -> Duration {
+    let nanos = tick % TICKS_PER_SECOND * TICK_NANOS;
+    Duration::from_secs(tick / TICKS_PER_SECOND) + Duration::from_nanos(nanos)
 }
 
 fn slot_of(tick: u64) -> usize {

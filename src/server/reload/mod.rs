@@ -13,7 +13,7 @@ use std::{
 use serde_json::json;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{board::ReloadReport, control::Control, task, worker::Command};
+use super::{board::ReloadReport, control::Control, descriptors, task, worker::Command};
 use crate::config::Config;
 
 use prepared::PATIENCE;
@@ -113,6 +113,9 @@ impl Control {
             steps::unlisten(&shared, &removed).await;
         }));
         steps::forget_series(&self.shared, &old.config, &new.config);
+        if new.connections_max != old.connections_max {
+            descriptors::tell(&new, self.shared.workers.len());
+        }
         self.keeper.keep(&new, &prepared.text);
         self.follow_admin(&new.config);
         self.follow_log(&new.config);
