@@ -35,6 +35,9 @@ pub struct Loaded {
 pub struct ContentHash(u64);
 
 impl ContentHash {
+    /// That of no content at all.
+    pub(super) const NONE: Self = Self(0);
+
     /// Takes the fingerprint of `content`.
     pub fn of(content: &[u8]) -> Self {
         let mut hasher = DefaultHasher::new();

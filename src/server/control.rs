@@ -20,7 +20,7 @@ use super::{
     Shared, StartError,
     board::Board,
     certificates, descriptors, drain, errand,
-    file_watch::FileWatch,
+    file_watch::{FileWatch, Told},
     keeper::Keeper,
     metrics::ControlGauges,
     named_files::NamedFiles,
@@ -140,7 +140,7 @@ pub(crate) async fn run(
             admin.run(async move { stopped.notified().await }).await;
         })
     });
-    let file = FileWatch::start(control.path.clone(), control.hash);
+    let file = FileWatch::start(control.path.clone(), control.of_file());
     let services = [
         ("timer wheel", Some(&wheel)),
         ("certificate watch", Some(&certificates)),
@@ -160,7 +160,7 @@ pub(crate) async fn run(
             () = &mut told_to_stop => break,
             _ = tick.tick() => {
                 control.tick(&services);
-                file.set_seen(control.hash);
+                file.tell(control.of_file());
             }
             outcome = control.reloads.prepared() => control.reloaded(outcome).await,
             () = file.changed() => control.want_reload(Wanted::by_file()),
@@ -187,6 +187,14 @@ pub(crate) async fn run(
 }
 
 impl Control {
+    /// What the watch on the file must know.
+    fn of_file(&self) -> Told {
+        Told {
+            seen: self.hash,
+            follows: self.shared.snapshot().config.proxy.watch,
+        }
+    }
+
     /// What TLS sessions are resumed with.
     fn tickets(&self) -> &Arc<TicketKeys> {
         &self.tickets

@@ -17,31 +17,45 @@ use crate::config::{ContentHash, Watcher};
 pub(super) struct FileWatch {
     pub(super) task: JoinHandle<()>,
     changed: Arc<Notify>,
-    seen: watch::Sender<ContentHash>,
+    told: watch::Sender<Told>,
+}
+
+/// What control tells the watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The content that was last loaded.
+    pub(super) seen: ContentHash,
+    /// Whether edits are to be followed (`proxy.watch`).
+    pub(super) follows: bool,
 }
 
 impl FileWatch {
-    /// Watches the file, whose content as last loaded was `seen`.
-    pub(super) fn start(path: PathBuf, seen: ContentHash) -> Self {
-        let (tell, mut told) = watch::channel(seen);
+    /// Watches the file.
+    pub(super) fn start(path: PathBuf, first: Told) -> Self {
+        let (tell, mut told) = watch::channel(first);
         let changed = Arc::new(Notify::new());
         let changes = Arc::clone(&changed);
         let task = task::spawn_local("file watch", async move {
+            let Told { seen, mut follows } = first;
             let mut watcher = Watcher::new(path, seen);
             loop {
                 tokio::select! {
                     news = told.changed() => match news {
-                        Ok(()) => watcher.set_seen(*told.borrow_and_update()),
+                        Ok(()) => {
+                            let told = *told.borrow_and_update();
+                            watcher.set_seen(told.seen);
+                            follows = told.follows;
+                        }
                         Err(_) => break,
                     },
-                    () = watcher.changed() => changes.notify_one(),
+                    () = watcher.changed(), if follows => changes.notify_one(),
                 }
             }
         });
         Self {
             task,
             changed,
-            seen: tell,
+            told: tell,
         }
     }
 
@@ -50,9 +64,10 @@ impl FileWatch {
         self.changed.notified().await;
     }
 
-    /// Says what was read for another reason; nothing is sent if that is no news.
-    pub(super) fn set_seen(&self, hash: ContentHash) {
-        self.seen
-            .send_if_modified(|seen| std::mem::replace(seen, hash) != hash);
+    /// Says what was read for another reason, and whether to follow; nothing is sent if that
+    /// is no news.
+    pub(super) fn tell(&self, news: Told) {
+        self.told
+            .send_if_modified(|told| std::mem::replace(told, news) != news);
     }
 }

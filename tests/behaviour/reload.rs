@@ -1,7 +1,7 @@
 //! Editing the file changes what is served, and nothing else: no request is
 //! lost, nothing is forgotten, and a broken file changes nothing at all.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use rustix::process::Signal;
 
@@ -397,4 +397,73 @@ async fn a_start_with_a_broken_file_and_nothing_kept_ends_with_3() {
     let mut proxy = Settings::new("[listeners").launch();
     assert_eq!(proxy.exited().await.code(), Some(3));
     assert!(proxy.log().contains("proxy.toml:1"), "{}", proxy.log());
+}
+
+#[tokio::test]
+async fn without_watch_only_those_who_ask_reload() {
+    let text = |body: &str| format!("[proxy]\nwatch = false\n{}", respond(body));
+    let mut proxy = Settings::new(&text("one")).start().await;
+    let generation = proxy.generation().await;
+    proxy.replace(&text("two"));
+    // Longer than any look at the file takes.
+    let taken = proxy.generation_passes(generation);
+    let taken = tokio::time::timeout(Duration::from_secs(4), taken).await;
+    assert!(taken.is_err(), "nobody asked");
+    proxy.signal(Signal::HUP);
+    proxy.generation_passes(generation).await;
+    assert_eq!(proxy.get("/").await.text(), "two");
+    // From here on it is followed again.
+    proxy.replace(&respond("three"));
+    proxy.signal(Signal::HUP);
+    proxy.generation_passes(generation + 1.0).await;
+    proxy.reload(&respond("four")).await;
+    assert_eq!(proxy.get("/").await.text(), "four");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_file_that_stays_away_is_told_and_its_return_too() {
+    let proxy = Settings::new(&respond("one")).start().await;
+    let file = proxy.folder().join("proxy.toml");
+    let away = proxy.folder().join("away");
+    fs::rename(&file, &away).unwrap();
+    proxy.reload_fails().await;
+    let ready = proxy.admin("GET", "/ready", "").await.expect("an answer");
+    assert_eq!(ready.status, 200, "it serves");
+    assert!(ready.text().contains("does not exist"), "{}", ready.text());
+    assert_eq!(proxy.get("/").await.text(), "one");
+    fs::rename(&away, &file).unwrap();
+    let gauge = "sluicegate_config_last_reload_success";
+    proxy.metric_becomes(gauge, &[], 1.0).await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_saved_in_two_halves_is_taken_whole() {
+    use std::io::Write as _;
+    let proxy = Settings::new(&respond("one")).start().await;
+    let file = proxy.folder().join("proxy.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let text = text.replace("\"one\"", "\"two\"");
+    let (first, second) = text.split_at(text.find("[routes").unwrap() + 3);
+    let generation = proxy.generation().await;
+    // Each half is closed: nobody can know that another one comes.
+    fs::write(&file, first).unwrap();
+    let taken = proxy.generation_passes(generation);
+    assert!(
+        tokio::time::timeout(Duration::from_secs(2), taken)
+            .await
+            .is_err()
+    );
+    let mut rest = fs::File::options().append(true).open(&file).unwrap();
+    rest.write_all(second.as_bytes()).unwrap();
+    drop(rest);
+    proxy.generation_passes(generation).await;
+    assert_eq!(proxy.get("/").await.text(), "two");
+    let failed = [("result", "failed")];
+    let failed = proxy
+        .metric("sluicegate_config_reloads_total", &failed)
+        .await;
+    assert!(failed < 0.5, "the first half is not told as a fault");
+    proxy.finish().await;
 }

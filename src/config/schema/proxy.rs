@@ -19,6 +19,8 @@ table! {
         pub state_dir: Option<PathBuf> = None,
         /// Peers whose `X-Forwarded-*`, `Forwarded` and request ids are believed; the chain is walked from right to left.
         pub trusted_proxies: Vec<IpNet> = Vec::new(),
+        /// Takes edits of the file up by itself; `false`: only by SIGHUP or `reload`. Certificates are followed in any case.
+        pub watch: bool = true,
         /// How the process ends.
         pub drain: Drain = Drain::default(),
         /// Bounds on the whole process.

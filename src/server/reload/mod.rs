@@ -186,7 +186,7 @@ impl Control {
 }
 
 /// How long a file that was saved with faults may take to be saved whole.
-const DOUBT: Duration = Duration::from_secs(2);
+const DOUBT: Duration = Duration::from_secs(3);
 /// Changes of a reload that the log has one by one; the report has all.
 const CHANGES_LOGGED_MAX: usize = 200;
 

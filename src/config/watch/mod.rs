@@ -1,0 +1,263 @@
+//! Notices that the configuration file changed.
+//!
+//! The *folder* is watched, not the file: a file that is replaced by renaming another
+//! over it takes its watch along, and a mounted ConfigMap changes by a link beside it.
+//! Because some file systems report nothing, the content is also looked at every two
+//! seconds. Events only say when to look; what counts is that the content, once quiet,
+//! differs from what was last seen. A file that somebody has open and has begun to write is
+//! not looked at before it is closed, for a while. One that cannot be read, is missing or
+//! empty is taken to be in the middle of being replaced, and is a change if it stays so.
+//! The watcher owns the fingerprint and what it knows of the writer, and nothing else.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::load::{ContentHash, FILE_BYTES_MAX};
+use crate::file;
+
+/// Watches one file.
+#[derive(Debug)]
+pub struct Watcher {
+    path: PathBuf,
+    seen: ContentHash,
+    events: mpsc::Receiver<()>,
+    // Dropping it would end the watch.
+    source: Option<RecommendedWatcher>,
+    writer: Arc<Writer>,
+    /// Since when the file has been of no use.
+    unusable_since: Option<Instant>,
+    /// Whether it was told that the file in sight is not the one that is edited.
+    told_replaced: bool,
+    quiet: Duration,
+    poll: Duration,
+}
+
+/// What the events say of somebody who writes the file.
+#[derive(Debug, Default)]
+struct Writer {
+    /// It was written to and not closed yet.
+    is_at_work: AtomicBool,
+}
+
+/// What a look at the file finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Look {
+    hash: ContentHash,
+    /// Whether it has no name any more, as under a mount whose source was replaced.
+    is_nameless: bool,
+}
+
+impl Watcher {
+    /// Starts to watch `path`, whose content as last loaded was `seen`.
+    ///
+    /// A system that cannot report changes is no failure: the file is then only polled,
+    /// which [`is_polling`](Self::is_polling) tells.
+    pub fn new(path: impl Into<PathBuf>, seen: ContentHash) -> Self {
+        let path = path.into();
+        // One waiting event says all: look again. More are dropped.
+        let (sender, events) = mpsc::channel(1);
+        let writer = Arc::<Writer>::default();
+        let source = watch_folder(&path, sender, Arc::clone(&writer)).ok();
+        Self {
+            path,
+            seen,
+            events,
+            source,
+            writer,
+            unusable_since: None,
+            told_replaced: false,
+            quiet: QUIET,
+            poll: POLL,
+        }
+    }
+
+    /// Tells whether changes are found by polling alone.
+    pub fn is_polling(&self) -> bool {
+        self.source.is_none()
+    }
+
+    /// Replaces the fingerprint, after the file was loaded for another reason.
+    pub fn set_seen(&mut self, seen: ContentHash) {
+        self.seen = seen;
+    }
+
+    /// Waits until the content of the file is another than was last seen, and quiet; or until
+    /// the file has been of no use for [`UNUSABLE_MAX`], once.
+    ///
+    /// Cancel safe: nothing is taken as seen before it returns.
+    pub async fn changed(&mut self) {
+        let mut next_poll = Instant::now();
+        loop {
+            tokio::select! {
+                event = self.events.recv(), if self.source.is_some() => match event {
+                    Some(()) => self.wait_for_quiet().await,
+                    None => self.source = None,
+                },
+                () = sleep_until(next_poll) => {}
+            }
+            self.wait_for_writer().await;
+            next_poll = Instant::now() + self.poll;
+            if let Some(content) = self.stable_content().await {
+                self.seen = content;
+                return;
+            }
+        }
+    }
+
+    /// Waits until whoever writes the file has closed it, for a while.
+    async fn wait_for_writer(&mut self) {
+        let end = Instant::now() + WRITER_WAIT_MAX;
+        while self.writer.is_at_work.load(Ordering::Relaxed) && Instant::now() < end {
+            if let Ok(None) = timeout_at(end, self.events.recv()).await {
+                break;
+            }
+        }
+        // One that does not come to an end is not waited for with every look.
+        self.writer.is_at_work.store(false, Ordering::Relaxed);
+    }
+
+    /// Waits until no event came for a while; a file that is never quiet is looked at
+    /// all the same in the end.
+    async fn wait_for_quiet(&mut self) {
+        let end = Instant::now() + QUIET_WAIT_MAX;
+        while Instant::now() < end {
+            match timeout(self.quiet, self.events.recv()).await {
+                Ok(Some(())) => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Looks at the content: new, and the same a moment later. The second look catches
+    /// a slow writer where there are no events.
+    async fn stable_content(&mut self) -> Option<ContentHash> {
+        let Some(first) = self.look().await else {
+            let since = *self.unusable_since.get_or_insert_with(Instant::now);
+            let lasts = since.elapsed() >= UNUSABLE_MAX && self.seen != UNUSABLE;
+            return lasts.then_some(UNUSABLE);
+        };
+        self.unusable_since = None;
+        self.tell_replaced(first.is_nameless);
+        if first.hash == self.seen {
+            return None;
+        }
+        tokio::time::sleep(self.quiet).await;
+        let second = self.look().await?;
+        (first == second).then_some(second.hash)
+    }
+
+    /// Looks at the file; none if it cannot be read or is empty.
+    async fn look(&self) -> Option<Look> {
+        let path = self.path.clone();
+        // The disk may be slow; the thread that waits here has other work.
+        let look = tokio::task::spawn_blocking(move || {
+            let bytes = file::read(&path, FILE_BYTES_MAX).ok()?;
+            let names = std::fs::metadata(&path).map_or(1, |found| found.nlink());
+            (!bytes.is_empty()).then(|| Look {
+                hash: ContentHash::of(&bytes),
+                is_nameless: names == 0,
+            })
+        });
+        look.await.ok()?
+    }
+
+    /// Says once that edits cannot be seen: a file that is mounted by itself stays the old one
+    /// when another takes its name outside.
+    fn tell_replaced(&mut self, is_replaced: bool) {
+        if is_replaced && !self.told_replaced {
+            tracing::warn!(
+                file = %self.path.display(),
+                "the file was replaced where it is mounted from, and the mount still shows the \
+                 old one: edits cannot be seen; mount its folder instead, or restart"
+            );
+        }
+        self.told_replaced = is_replaced;
+    }
+}
+
+impl Writer {
+    /// Takes note of an event of the folder in which the file is called `name`.
+    fn note(&self, event: &notify::Event, name: Option<&OsStr>) {
+        if !event.paths.iter().any(|path| path.file_name() == name) {
+            return;
+        }
+        let is_at_work = match event.kind {
+            EventKind::Modify(ModifyKind::Data(_)) => true,
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Modify(ModifyKind::Name(_))
+            | EventKind::Remove(_) => false,
+            _ => return,
+        };
+        self.is_at_work.store(is_at_work, Ordering::Relaxed);
+    }
+}
+
+fn watch_folder(
+    path: &Path,
+    sender: mpsc::Sender<()>,
+    writer: Arc<Writer>,
+) -> notify::Result<RecommendedWatcher> {
+    let name = path.file_name().map(OsStr::to_owned);
+    let mut source = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if let Ok(event) = &event {
+            writer.note(event, name.as_deref());
+        }
+        // An error may be a lost event.
+        if event.map_or(true, |event| concerns(&event, name.as_deref())) {
+            // When it is full, an event is waiting already.
+            let _ = sender.try_send(());
+        }
+    })?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    source.watch(folder, RecursiveMode::NonRecursive)?;
+    Ok(source)
+}
+
+/// Whether an event in the folder can be a change of the file called `name`: it is about that
+/// file, or something came, went or got another name, as links do.
+///
+/// Reading the file is an event too, and would have us look for ever. So is every line of a
+/// log that lies beside it, and the folder would never be quiet.
+fn concerns(event: &notify::Event, name: Option<&OsStr>) -> bool {
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+        | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {
+            event.paths.iter().any(|path| path.file_name() == name)
+        }
+        EventKind::Access(_) => false,
+        _ => true,
+    }
+}
+
+/// What is seen of a file of no use.
+const UNUSABLE: ContentHash = ContentHash::NONE;
+
+/// How long a file may be of no use before that is a change.
+const UNUSABLE_MAX: Duration = Duration::from_secs(3);
+
+/// How long whoever has begun to write the file may leave it open.
+const WRITER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long nothing must have happened before the file is looked at.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// How long to wait for that at most.
+const QUIET_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Time between looks without an event.
+const POLL: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;
