@@ -112,6 +112,8 @@ pub enum BadRequest {
     BodyTooLarge,
     /// Expect has a value other than `100-continue`.
     Expectation,
+    /// A frame that HTTP/2 does not allow, or a field block that cannot be decoded.
+    Http2,
     /// Plain HTTP where TLS is spoken.
     NotTls,
     /// The text of a gRPC-Web call is not base64.
@@ -281,6 +283,7 @@ impl BadRequest {
             | Self::WebSocketKey
             | Self::Chunk
             | Self::BodyLength
+            | Self::Http2
             | Self::NotTls
             | Self::GrpcWebText
             | Self::GrpcWebFlags
@@ -320,6 +323,7 @@ impl BadRequest {
             Self::TooManyHeaders => "the request has more fields than limits.headers",
             Self::BodyTooLarge => "the request body is larger than body_max",
             Self::Expectation => "the expectation cannot be met",
+            Self::Http2 => "a rule of HTTP/2 is broken",
             Self::NotTls => "plain HTTP was sent to a port for TLS",
             Self::GrpcWebText => "the text of the gRPC-Web call is not base64",
             Self::GrpcWebFlags => "the gRPC-Web call has something else in it than messages",

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri};
 
 use super::hpack::{BlockFault, Decoder, Field, FieldName, Pseudo};
 use crate::{
+    exchange::BadRequest,
     http::{
         Headers, Known, Names,
         authority::Authority,
@@ -43,8 +44,8 @@ pub enum Protocol {
 /// Why a field block is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadFault {
-    /// The message is malformed (section 8.1.1). The connection can go on.
-    Malformed,
+    /// The message is malformed (section 8.1.1), by this rule. The connection can go on.
+    Malformed(BadRequest),
     /// The fields are larger than the limit. The connection can go on.
     TooLarge,
     /// The fields are so large that nobody could mean it.
@@ -86,9 +87,9 @@ pub fn read_trailers(
     reader.check(decoded)?;
     let mut trailers = HeaderMap::new();
     for (name, value) in reader.headers.iter() {
-        let name = HeaderName::from_bytes(name).map_err(|_| HeadFault::Malformed)?;
+        let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED_FIELD)?;
         let value = HeaderValue::from_bytes(value.as_bytes());
-        let value = value.map_err(|_| HeadFault::Malformed)?;
+        let value = value.map_err(|_| MALFORMED_FIELD)?;
         if trailers.try_append(name, value).is_err() {
             return Err(HeadFault::TooLarge);
         }
@@ -102,7 +103,8 @@ struct Reader<'a> {
     lines_max: usize,
     /// Bytes of all fields as they are counted (section 6.5.2).
     size: usize,
-    malformed: bool,
+    /// The first rule that was broken.
+    malformed: Option<BadRequest>,
     /// A field that is no pseudo-header field has come.
     regular: bool,
     method: Option<Method>,
@@ -111,6 +113,8 @@ struct Reader<'a> {
     authority: bool,
     protocol: Option<Protocol>,
     content_length: Option<u64>,
+    /// The value of several Cookie lines, joined.
+    crumbs: Vec<u8>,
     headers: Headers,
 }
 
@@ -120,7 +124,8 @@ impl<'a> Reader<'a> {
             limits,
             lines_max: limits.headers_max.min(LINES_MAX),
             size: 0,
-            malformed: false,
+            malformed: None,
+            crumbs: Vec::new(),
             regular: false,
             method: None,
             path: None,
@@ -146,11 +151,11 @@ impl<'a> Reader<'a> {
         match field.name {
             FieldName::Known(known) => self.take_known(known, field),
             FieldName::Unknown => {
-                self.malformed |= field.name_length > NAME_BYTES_MAX;
+                self.forbid(field.name_length > NAME_BYTES_MAX, BadRequest::Header);
                 self.push(None, field);
             }
             FieldName::Pseudo(pseudo) => self.take_pseudo(pseudo, field.value()),
-            FieldName::Malformed => self.malformed = true,
+            FieldName::Malformed => self.forbid(true, BadRequest::Header),
         }
         ControlFlow::Continue(())
     }
@@ -161,7 +166,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn take_known(&mut self, known: Known, field: &Field<'_>) {
-        if LOOKED_AT.contains(Some(known)) && !self.look_at(known, field.value()) {
+        if LOOKED_AT.contains(Some(known)) && !self.look_at(known, field) {
             self.regular = true;
             return;
         }
@@ -178,24 +183,63 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a field with a meaning of its own is kept.
-    fn look_at(&mut self, known: Known, value: &[u8]) -> bool {
+    fn look_at(&mut self, known: Known, field: &Field<'_>) -> bool {
+        let value = field.value();
         match known {
             Known::Host => self.authority_differs(value),
             Known::ContentLength => {
                 let length = decimal(value);
-                self.malformed |= length.is_none() || self.content_length.is_some();
+                let wrong = length.is_none() || self.content_length.is_some();
+                self.forbid(wrong, BadRequest::ContentLength);
                 self.content_length = length;
                 true
             }
             Known::Te => {
-                self.malformed |= value != b"trailers";
+                self.forbid(value != b"trailers", BadRequest::Header);
                 true
             }
             // These are of a connection of HTTP/1.1 (section 8.2.2).
+            Known::Cookie => self.is_first_cookie(field),
             _ => {
-                self.malformed = true;
+                self.forbid(true, BadRequest::Header);
                 false
             }
+        }
+    }
+
+    /// Notes that a rule is broken, if it is.
+    fn forbid(&mut self, broken: bool, rule: BadRequest) {
+        if broken {
+            self.malformed.get_or_insert(rule);
+        }
+    }
+
+    /// Whether a Cookie is the first one. Others are joined to it: they are one line that was
+    /// cut up to be compressed better (section 8.2.3), and count as one.
+    fn is_first_cookie(&mut self, field: &Field<'_>) -> bool {
+        const BETWEEN: &[u8] = b"; ";
+        let Some(first) = self.headers.get(Known::Cookie) else {
+            return true;
+        };
+        if self.crumbs.is_empty() {
+            self.crumbs.extend_from_slice(first.as_bytes());
+        }
+        let value = field.value();
+        self.size -= field.size() - value.len() - BETWEEN.len();
+        self.crumbs.extend_from_slice(BETWEEN);
+        self.crumbs.extend_from_slice(value);
+        false
+    }
+
+    /// Puts all cookies on one line.
+    #[cold]
+    fn join_cookies(&mut self) {
+        let sensitive = self.headers.get(Known::Cookie);
+        let sensitive = sensitive.is_some_and(|first| first.is_sensitive());
+        // Valid values joined by valid bytes.
+        if let Ok(mut value) = HeaderValue::try_from(std::mem::take(&mut self.crumbs)) {
+            value.set_sensitive(sensitive);
+            self.headers.insert(Known::Cookie, value);
         }
     }
 
@@ -222,7 +266,7 @@ impl<'a> Reader<'a> {
             Pseudo::Method => {
                 let before = self.method.take();
                 self.method = Method::from_bytes(value).ok();
-                self.malformed |= self.method.is_none();
+                self.forbid(self.method.is_none(), BadRequest::RequestLine);
                 before.is_none()
             }
             Pseudo::Path => {
@@ -230,7 +274,7 @@ impl<'a> Reader<'a> {
                 self.path.replace(path).is_none()
             }
             Pseudo::Scheme => {
-                self.malformed |= !is_scheme(value);
+                self.forbid(!is_scheme(value), BadRequest::RequestLine);
                 !std::mem::replace(&mut self.scheme, true)
             }
             Pseudo::Authority => {
@@ -249,42 +293,47 @@ impl<'a> Reader<'a> {
             Pseudo::Status => false,
         };
         // Each once, and before all other fields (section 8.3).
-        self.malformed |= !first || self.regular;
+        self.forbid(!first || self.regular, BadRequest::RequestLine);
     }
 
     fn check(&self, decoded: Result<(), BlockFault>) -> Result<(), HeadFault> {
         match decoded {
             Err(BlockFault::Stopped) => Err(HeadFault::Flood),
             Err(fault) => Err(HeadFault::Block(fault)),
-            Ok(()) if self.malformed => Err(HeadFault::Malformed),
-            Ok(()) if self.size > self.size_max() => Err(HeadFault::TooLarge),
-            Ok(()) => Ok(()),
+            Ok(()) => match self.malformed {
+                Some(rule) => Err(HeadFault::Malformed(rule)),
+                None if self.size > self.size_max() => Err(HeadFault::TooLarge),
+                None => Ok(()),
+            },
         }
     }
 
-    fn finish(self) -> Result<RequestHead, HeadFault> {
-        let method = self.method.ok_or(HeadFault::Malformed)?;
+    fn finish(mut self) -> Result<RequestHead, HeadFault> {
+        if !self.crumbs.is_empty() {
+            self.join_cookies();
+        }
+        let method = self.method.ok_or(MALFORMED_LINE)?;
         let connect = method == Method::CONNECT;
         let target = if connect && self.protocol.is_none() {
             // A plain CONNECT has an authority, and nothing else (section 8.5).
             if self.path.is_some() || self.scheme || !self.authority {
-                return Err(HeadFault::Malformed);
+                return Err(MALFORMED_LINE);
             }
             let authority = self.headers.get_owned(Known::Host);
             let authority =
                 authority.and_then(|text| uri::Authority::try_from(text.as_bytes()).ok());
-            Uri::from(authority.ok_or(HeadFault::Malformed)?)
+            Uri::from(authority.ok_or(MALFORMED_TARGET)?)
         } else {
-            let path = self.path.ok_or(HeadFault::Malformed)?;
+            let path = self.path.ok_or(MALFORMED_LINE)?;
             let extended = self.protocol.is_some();
             if !self.scheme || extended && !(connect && self.authority) {
-                return Err(HeadFault::Malformed);
+                return Err(MALFORMED_LINE);
             }
             // Anything else would be read as another form of a target.
             if path.first() != Some(&b'/') && &path[..] != b"*" {
-                return Err(HeadFault::Malformed);
+                return Err(MALFORMED_TARGET);
             }
-            Uri::from_maybe_shared(path).map_err(|_| HeadFault::Malformed)?
+            Uri::from_maybe_shared(path).map_err(|_| MALFORMED_TARGET)?
         };
         Ok(RequestHead {
             method,
@@ -306,6 +355,7 @@ const LOOKED_AT: Names = Names::of(&[
     Known::Host,
     Known::ContentLength,
     Known::Te,
+    Known::Cookie,
     Known::Connection,
     Known::ProxyConnection,
     Known::KeepAlive,
@@ -313,5 +363,8 @@ const LOOKED_AT: Names = Names::of(&[
     Known::Upgrade,
 ]);
 
+const MALFORMED_LINE: HeadFault = HeadFault::Malformed(BadRequest::RequestLine);
+const MALFORMED_TARGET: HeadFault = HeadFault::Malformed(BadRequest::Target);
+const MALFORMED_FIELD: HeadFault = HeadFault::Malformed(BadRequest::Header);
 /// How many times the limit a head has to be to be a flood.
 const FLOOD: usize = 4;

@@ -48,7 +48,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         client,
         scheme,
         tls: connection.tls.get().cloned(),
-        request: request_line(&snapshot, request),
+        request: request_line(connection, &snapshot, request),
         decision: None,
         attempts: SmallVec::new(),
         failure: None,
@@ -79,12 +79,20 @@ fn request_id_of(connection: &Connection, trust: Trust, request: Option<&Request
         .unwrap_or_else(|| connection.worker.new_request_id())
 }
 
-fn request_line(snapshot: &LocalSnapshot, request: Option<&Request>) -> RequestLine {
+fn request_line(
+    connection: &Connection,
+    snapshot: &LocalSnapshot,
+    request: Option<&Request>,
+) -> RequestLine {
     let Some(request) = request else {
         return RequestLine {
             method: Method::GET,
             target: Bytes::new(),
-            version: Version::HTTP_11,
+            version: if connection.protocol.get() == "HTTP/2.0" {
+                Version::HTTP_2
+            } else {
+                Version::HTTP_11
+            },
             authority: None,
             user_agent: None,
             logged: Vec::new(),

@@ -121,6 +121,9 @@ impl Session {
             self.taken(piece.len());
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
+        if let Some(rule) = arriving.spoilt {
+            return Poll::Ready(Some(Err(rule.into())));
+        }
         if let Some(trailers) = arriving.take_trailers() {
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }

@@ -44,7 +44,9 @@ use super::{
     linger::{Bounds, Linger},
 };
 use crate::{
+    exchange::{BadRequest, Failure},
     http2::{Reason, frame},
+    proxy,
     socket::Buffered,
     timer::{self, Timeout},
 };
@@ -69,6 +71,8 @@ enum Ended {
     There,
     /// This side: the client is told why.
     Here(Reason),
+    /// This side: the head of a request did not come in time.
+    Late,
     /// This side, and there is no time for words.
     Cut,
 }
@@ -106,9 +110,17 @@ impl Server {
         self.shared.connection.protocol.set("HTTP/2.0");
         let ended = poll_fn(|cx| self.poll(cx)).await;
         self.shared.session.borrow_mut().end();
-        if let Ended::Here(reason) = ended {
-            self.say_goodbye(reason).await;
+        let (reason, failure) = match ended {
+            Ended::Here(reason @ (Reason::NoError | Reason::EnhanceYourCalm)) => (reason, None),
+            Ended::Here(reason) => (reason, Some(BadRequest::Http2.into())),
+            Ended::Late => (Reason::NoError, Some(Failure::SlowHead)),
+            Ended::There | Ended::Cut => return,
+        };
+        if let Some(failure) = failure {
+            // There is no stream to answer on; log and metrics tell it all the same.
+            drop(proxy::refuse(&self.shared.connection, failure));
         }
+        self.say_goodbye(reason).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
@@ -219,6 +231,14 @@ impl Server {
             .filter(|_| !old)
             .map_or(deadline, |end| deadline.min(end));
         let mut session = self.shared.session.borrow_mut();
+        if let Some(since) = session.head_since {
+            let end = since + listener.timeouts.head;
+            if now >= end {
+                return Poll::Ready(Ended::Late);
+            }
+            next = next.min(end);
+        }
+        next = next.max(now + AGAIN);
         if let Some(end) = session.reset_unfinished(now) {
             next = next.min(end);
         }
@@ -230,7 +250,11 @@ impl Server {
             }
             next = next.min(told_at + ANSWER);
         }
-        let _ = self.timeout.poll_at(cx, next.max(now + AGAIN));
+        if self.timeout.poll_at(cx, next).is_ready() {
+            // The time that was looked at is older than that.
+            timer::now();
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 

@@ -101,7 +101,7 @@ impl Session {
     fn sent(&mut self, stream: &Stream, end: bool) {
         if end {
             stream.local_ended.set(true);
-            if stream.remote_ended.get() {
+            if stream.remote_ended.get() && !stream.faulty.get() {
                 self.close(stream);
             }
         }

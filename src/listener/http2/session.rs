@@ -67,6 +67,8 @@ pub(super) struct Session {
     pub(super) initial_window: u32,
     /// A field block of which more is to come.
     pub(super) block: Option<Unfinished>,
+    /// Since when the head of a request, or the beginning of the connection, is unfinished.
+    pub(super) head_since: Option<Instant>,
     /// What has come so far has a meaning only behind the preface and the first settings.
     pub(super) begun: Begun,
     /// The streams that we have reset last: frames of these may still be on their way.
@@ -132,6 +134,7 @@ impl Session {
             owed: 0,
             initial_window: WINDOW,
             block: None,
+            head_since: Some(Instant::now()),
             begun: Begun::Nothing,
             resets: VecDeque::new(),
             unfinished: VecDeque::new(),
@@ -238,8 +241,13 @@ impl Session {
     /// Nobody works on a stream any more: resets it if it has not ended.
     pub(super) fn abandon(&mut self, stream: &Stream) {
         if !stream.local_ended.get() {
-            self.reset(stream, Reason::InternalError);
-        } else if !stream.remote_ended.get() {
+            let reason = if stream.faulty.get() {
+                Reason::ProtocolError
+            } else {
+                Reason::InternalError
+            };
+            self.reset(stream, reason);
+        } else if !stream.remote_ended.get() || stream.faulty.get() {
             self.let_finish(stream);
         }
         stream.end(Over::Broken);
@@ -261,21 +269,27 @@ impl Session {
             let streams = &self.streams;
             self.unfinished.retain(|(_, id)| streams.contains_key(id));
         }
-        let end = Instant::now() + FINISH;
-        self.unfinished.push_back((end, stream.id));
+        let now = Instant::now();
+        if stream.faulty.get() {
+            self.unfinished.push_front((now + TAKE_ANSWER, stream.id));
+        } else {
+            self.unfinished.push_back((now + FINISH, stream.id));
+        }
         self.notify();
     }
 
     /// Resets the streams whose clients had their time to finish; says when there is more to do.
     pub(super) fn reset_unfinished(&mut self, now: Instant) -> Option<Instant> {
         while let Some((end, id)) = self.unfinished.front().copied() {
-            let open = self.streams.contains_key(&id);
-            if open && end > now {
+            let open = self.streams.get(&id).map(|stream| stream.faulty.get());
+            if open.is_some() && end > now {
                 return Some(end);
             }
             self.unfinished.pop_front();
-            if open {
-                self.reset_id(id, Reason::NoError);
+            match open {
+                Some(true) => self.reset_id(id, Reason::ProtocolError),
+                Some(false) => self.reset_id(id, Reason::NoError),
+                None => {}
             }
         }
         None
@@ -328,6 +342,8 @@ pub(crate) const STREAM_READ_MIN: usize = 16 * 1024;
 const HEADER_TABLE: usize = 4096;
 /// How long a client may go on with a request whose answer is whole.
 const FINISH: Duration = Duration::from_secs(2);
+/// How long a client has for the answer to a malformed request before its stream is reset.
+const TAKE_ANSWER: Duration = Duration::from_millis(200);
 /// So many streams of that sort are noted before those are left out that are over: more than
 /// are open at once.
 const UNFINISHED_MAX: usize = 1024;

@@ -14,6 +14,7 @@ use ::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
+    exchange::BadRequest,
     http2::{
         Reason,
         window::{ReceiveWindow, SendWindow},
@@ -36,6 +37,8 @@ pub(super) struct Stream {
     pub(super) is_streaming: Cell<bool>,
     /// It waits for room in the connection.
     pub(super) waiting: Cell<bool>,
+    /// The client has broken a rule on it: it is told, and the stream is reset behind that.
+    pub(super) faulty: Cell<bool>,
     /// Bytes that were taken from the endpoint and stand still.
     pub(super) held: Cell<usize>,
     over: Cell<Option<Over>>,
@@ -60,6 +63,8 @@ pub(super) struct Arriving {
     /// Small pieces, one behind the other: each would hold on to the memory it was read into.
     small: BytesMut,
     trailers: Option<HeaderMap>,
+    /// The rule that the rest of it breaks.
+    pub(super) spoilt: Option<BadRequest>,
     pub(super) window: ReceiveWindow,
     /// Bytes that Content-Length says are still to come.
     left: Option<u64>,
@@ -80,6 +85,7 @@ impl Stream {
             local_ended: Cell::new(false),
             is_streaming: Cell::new(false),
             waiting: Cell::new(false),
+            faulty: Cell::new(false),
             held: Cell::new(0),
             over: Cell::new(None),
             waker: RefCell::new(None),
@@ -130,7 +136,7 @@ impl Stream {
     pub(super) fn finish(&self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
         let mut arriving = self.arriving.borrow_mut();
         // Of what nobody reads nothing is counted.
-        if !self.is_over() && arriving.left.is_some_and(|left| left > 0) {
+        if !self.is_over() && !self.faulty.get() && arriving.left.is_some_and(|left| left > 0) {
             return Err(Reason::ProtocolError);
         }
         arriving.trailers = trailers;
@@ -164,6 +170,7 @@ impl Arriving {
             pieces: VecDeque::new(),
             small: BytesMut::new(),
             trailers: None,
+            spoilt: None,
             window: ReceiveWindow::new(window),
             left: length,
             taken: 0,
@@ -220,6 +227,12 @@ impl Arriving {
         self.pieces.clear();
         self.small.clear();
         waiting
+    }
+
+    /// What comes from now on breaks a rule.
+    pub(super) fn spoil(&mut self, rule: BadRequest) {
+        self.spoilt = Some(rule);
+        self.wake();
     }
 
     /// Remembers who reads the body.

@@ -81,6 +81,11 @@ impl Frames {
         self.stream.write_all(&bytes).await.is_ok()
     }
 
+    /// Sends bytes that need be no whole frame.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
     /// Changes these settings.
     pub(crate) async fn settings(&mut self, settings: &[(u16, u32)]) -> bool {
         self.send(SETTINGS, 0, 0, &encode(settings)).await

@@ -6,6 +6,7 @@ mod connections;
 mod noise;
 mod odd;
 mod streams;
+mod told;
 mod turns;
 mod windows;
 

@@ -32,7 +32,7 @@ pub(crate) fn run(bytes: &[u8]) {
                 come_back(&head, &mut encoder, &mut again);
             }
             Err(HeadFault::Flood | HeadFault::Block(_)) => return,
-            Ok(None) | Err(HeadFault::Malformed | HeadFault::TooLarge) => {}
+            Ok(None) | Err(HeadFault::Malformed(_) | HeadFault::TooLarge) => {}
         }
     }
 }

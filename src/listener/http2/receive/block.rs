@@ -11,6 +11,7 @@ use crate::{
         frame::{END_HEADERS, END_STREAM, FrameHead},
         request::{HeadFault, read_request, read_trailers},
     },
+    timer,
 };
 
 impl Session {
@@ -82,8 +83,10 @@ impl Session {
         let head = match read_request(&mut self.decoder, block, &self.limits) {
             Ok(head) => Ok(head),
             Err(HeadFault::TooLarge) => Err(BadRequest::HeadTooLarge),
+            Err(HeadFault::Malformed(rule)) => Err(rule),
             Err(fault) => return Err(self.fault_of(id, fault)),
         };
+        self.head_since = None;
         if matches!(self.leaving, Leaving::Gone(_)) {
             return Ok(());
         }
@@ -91,7 +94,21 @@ impl Session {
             return Err(Fault::Stream(id, Reason::RefusedStream));
         }
         let length = head.as_ref().ok().and_then(|head| head.content_length);
-        let stream = self.open(id, length);
+        let head = head.and_then(|head| match length {
+            Some(1..) if end => Err(BadRequest::BodyLength),
+            _ => Ok(head),
+        });
+        let stream = self.open(id, length.filter(|_| head.is_ok()));
+        let malformed = head
+            .as_ref()
+            .err()
+            .filter(|rule| **rule != BadRequest::HeadTooLarge);
+        if malformed.is_some() {
+            // The client is told what is wrong, and then that the stream is at its end
+            // (section 8.1.1).
+            stream.faulty.set(true);
+            self.meter.count_fault(timer::recent());
+        }
         if end {
             self.finish(&stream, None)?;
         }
@@ -120,14 +137,17 @@ impl Session {
         }
         match trailers {
             Ok(trailers) if end => self.finish(&stream, Some(trailers)),
+            Err(HeadFault::TooLarge) => self.spoil(&stream, BadRequest::HeadTooLarge),
             // Trailers are the end (section 8.1).
-            _ => Err(Fault::Stream(id, Reason::ProtocolError)),
+            _ => self.spoil(&stream, BadRequest::Header),
         }
     }
 
     fn fault_of(&mut self, id: u32, fault: HeadFault) -> Fault {
         match fault {
-            HeadFault::Malformed | HeadFault::TooLarge => Fault::Stream(id, Reason::ProtocolError),
+            HeadFault::Malformed(_) | HeadFault::TooLarge => {
+                Fault::Stream(id, Reason::ProtocolError)
+            }
             HeadFault::Block(_) => Reason::CompressionError.into(),
             HeadFault::Flood => {
                 self.meter.flooded("headers");

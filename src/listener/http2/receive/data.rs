@@ -7,9 +7,13 @@ use super::super::{
     session::Session,
     stream::{Piece, SharedStream},
 };
-use crate::http2::{
-    Fault, Reason, frame,
-    frame::{END_STREAM, FrameHead},
+use crate::{
+    exchange::BadRequest,
+    http2::{
+        Fault, Reason, frame,
+        frame::{END_STREAM, FrameHead},
+    },
+    timer,
 };
 
 impl Session {
@@ -41,8 +45,8 @@ impl Session {
         let mut arriving = stream.arriving.borrow_mut();
         let fits = arriving.window.receive(head.length);
         let taken = fits.and_then(|()| {
-            if stream.is_over() {
-                // Its answer was whole before: the client may send what it has leave for.
+            if stream.is_over() || stream.faulty.get() {
+                // Nobody will read it: the client may send what it has leave for.
                 return Ok((0, None));
             }
             let widened = arriving.window.release(padding);
@@ -55,6 +59,7 @@ impl Session {
                 frame::put_window_update(self.io.outgoing(), id, increment);
             }
             Ok((_, None)) => {}
+            Err(Reason::ProtocolError) => return self.spoil(&stream, BadRequest::BodyLength),
             Err(reason) => return Err(Fault::Stream(id, reason)),
         }
         if head.has(END_STREAM) {
@@ -69,10 +74,24 @@ impl Session {
         stream: &SharedStream,
         trailers: Option<HeaderMap>,
     ) -> Result<(), Fault> {
-        let finished = stream.finish(trailers);
-        finished.map_err(|reason| Fault::Stream(stream.id, reason))?;
-        if stream.local_ended.get() {
+        if stream.finish(trailers).is_err() {
+            return self.spoil(stream, BadRequest::BodyLength);
+        }
+        if stream.local_ended.get() && !stream.faulty.get() {
             self.close(stream);
+        }
+        Ok(())
+    }
+
+    /// The rest of a request breaks a rule: its exchange is told, so that it can still answer,
+    /// and the stream is reset behind that (section 8.1.1).
+    pub(super) fn spoil(&mut self, stream: &SharedStream, rule: BadRequest) -> Result<(), Fault> {
+        if stream.is_over() || stream.local_ended.get() {
+            return Err(Fault::Stream(stream.id, Reason::ProtocolError));
+        }
+        if !stream.faulty.replace(true) {
+            self.meter.count_fault(timer::recent());
+            stream.arriving.borrow_mut().spoil(rule);
         }
         Ok(())
     }

@@ -40,6 +40,14 @@ impl Session {
     ) -> Result<(), Reason> {
         let mut bytes = std::mem::take(self.io.received());
         let received = self.receive_all(&mut bytes, now, open);
+        let unfinished = self.begun != Begun::Settings
+            || self.block.is_some()
+            || !bytes.is_empty() && is_head(&bytes);
+        if !unfinished {
+            self.head_since = None;
+        } else if self.head_since.is_none() {
+            self.head_since = Some(now);
+        }
         *self.io.received() = bytes;
         received
     }
@@ -156,6 +164,13 @@ impl Session {
         let above = matches!(self.leaving, Leaving::Gone(last) if id > last);
         above || self.resets.contains(&id)
     }
+}
+
+/// Whether what has come of a frame may be part of the head of a request.
+#[cold]
+fn is_head(bytes: &[u8]) -> bool {
+    FrameHead::read(bytes)
+        .is_none_or(|head| matches!(head.kind, Some(Kind::Headers | Kind::Continuation)))
 }
 
 /// From this size on bytes of a body are not copied out of what was read. They keep all of it
