@@ -77,13 +77,36 @@ fn text(record: &Value) -> String {
                 word("endpoint").into(),
                 word("outcome").into(),
                 format!("{} ms", millis(&attempt["ms"])).into(),
+                match attempt.get("waited_ms").and_then(Value::as_f64) {
+                    Some(waited) if waited > 0.0 => format!("after a wait of {waited} ms").into(),
+                    _ => Cow::Borrowed(""),
+                },
             ]
         })
         .collect();
     if !attempts.is_empty() {
         let _ = write!(out, "attempts\n{}", print::columns(&attempts));
     }
+    if let Some(why) = word("not_retried") {
+        let _ = writeln!(out, "not tried again: {}", not_retried(why));
+    }
     out
+}
+
+/// Why there was no other attempt, from its word in the record.
+fn not_retried(word: &str) -> &str {
+    match word {
+        "response_sent" => "a part of the answer had gone to the client",
+        "pushed_back" => "the endpoint asked for no other attempt",
+        "not_upstream" => "the endpoint was not to blame",
+        "not_listed" => "retry.on does not list this outcome",
+        "not_repeatable" => "the request may have had an effect: its method is not idempotent",
+        "body_spent" => "the body was longer than retry.body_max and could not be sent again",
+        "attempts_used" => "retry.attempts were made",
+        "time_over" => "no time was left of timeouts.total",
+        "budget_used" => "the pool's retry_budget was used up",
+        other => other,
+    }
 }
 
 fn millis(value: &Value) -> String {
@@ -99,16 +122,17 @@ mod tests {
     #[test]
     fn every_attempt_is_told() {
         let record = json!({
-            "method": "GET", "url": "http://a/b", "status": 200, "total_ms": 12.34,
+            "method": "GET", "url": "http://a/b", "status": 503, "total_ms": 12.34,
             "time_unix_ms": 1_700_000_000_123_u64, "client": "127.0.0.1:5", "listener": "web",
             "route": "r", "pool": "p", "endpoint": "127.0.0.1:2", "reason": null,
             "attempts": [
                 { "endpoint": "127.0.0.1:1", "outcome": "connection_refused", "ms": 0.21 },
-                { "endpoint": "127.0.0.1:2", "outcome": "200", "ms": 12.0 },
+                { "endpoint": "127.0.0.1:2", "outcome": "503", "ms": 12.0, "waited_ms": 20.0 },
             ],
+            "not_retried": "attempts_used",
         });
         let shown = text(&record);
-        let expected = "GET http://a/b -> 200 in 12.3 ms
+        let expected = "GET http://a/b -> 503 in 12.3 ms
   time      2023-11-14T22:13:20.123Z
   client    127.0.0.1:5
   listener  web
@@ -117,7 +141,8 @@ mod tests {
   endpoint  127.0.0.1:2
 attempts
   1  127.0.0.1:1  connection_refused  0.2 ms
-  2  127.0.0.1:2  200                 12.0 ms
+  2  127.0.0.1:2  503                 12.0 ms  after a wait of 20 ms
+not tried again: retry.attempts were made
 ";
         assert_eq!(shown, expected);
     }

@@ -18,6 +18,9 @@ pub struct Attempt {
     pub outcome: Option<AttemptOutcome>,
     /// From the pick to the response head or the failure.
     pub took: Duration,
+    /// How long it was waited before it, in milliseconds: the backoff, or what the endpoint
+    /// before it asked for.
+    pub waited_ms: u32,
 }
 
 /// What came of an attempt.

@@ -34,6 +34,7 @@ use crate::{
         request_id::RequestId,
     },
     proxy::Held,
+    resilience::Why,
     state::{Action, Decision, LocalListener, LocalSnapshot, Route},
     tls::{ClientCertificate, Session},
     upstream::{endpoint::Endpoint, pool::Pool},
@@ -64,6 +65,8 @@ pub struct Exchange {
     pub(crate) decision: Option<Decision>,
     /// Every try at an endpoint, in order.
     pub(crate) attempts: SmallVec<[Attempt; 1]>,
+    /// Why the last attempt was not followed by another.
+    pub(crate) stopped: Option<Why>,
     /// Why it ended early.
     pub(crate) failure: Option<Failure>,
     /// The status that went downstream.

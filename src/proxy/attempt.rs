@@ -85,6 +85,7 @@ impl Call<'_> {
             index,
             outcome: None,
             took: Duration::ZERO,
+            waited_ms: std::mem::take(&mut self.waited_ms),
         });
         if exchange.grpc {
             self.stamp(exchange, timer::now());

@@ -51,6 +51,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         request: request_line(connection, &snapshot, request),
         decision: None,
         attempts: SmallVec::new(),
+        stopped: None,
         failure: None,
         status: None,
         answered: None,

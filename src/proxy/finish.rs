@@ -11,7 +11,7 @@ use crate::{
     exchange::{AttemptOutcome, Exchange, Failure, Side},
     http::grpc,
     listener::Connection,
-    resilience::Outcome as Ended,
+    resilience::{Outcome as Ended, Why},
     server::Worker,
     telemetry::{
         access_log::{AttemptView, Line},
@@ -162,6 +162,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
                 None => "cancelled",
             },
             took: attempt.took,
+            waited: Duration::from_millis(attempt.waited_ms.into()),
         })
         .collect();
     let upstream = exchange
@@ -189,13 +190,10 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         } else {
             ""
         },
+        scheme: exchange.scheme.as_str(),
         host: request.authority.as_ref().map_or("", |host| host.as_str()),
         path: std::str::from_utf8(&request.target).unwrap_or_default(),
-        protocol: match request.version {
-            Version::HTTP_10 => "HTTP/1.0",
-            Version::HTTP_2 => "HTTP/2.0",
-            _ => "HTTP/1.1",
-        },
+        protocol: protocol(request.version),
         status: status.as_u16(),
         reason: exchange.failure.map(|failure| failure.word()),
         route: exchange.route_name(),
@@ -203,6 +201,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         endpoint: exchange.endpoint(),
         version: exchange.version(),
         attempts: &attempts,
+        not_retried: not_retried(exchange),
         bytes_in: exchange.bytes_in,
         bytes_out: exchange.bytes_out,
         total: took,
@@ -217,6 +216,25 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
     if keep {
         worker.keep(&line, exchange.snapshot.shared.generation);
     }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// The word for why there was no other attempt, where the last one called for it.
+fn not_retried(exchange: &Exchange) -> Option<&'static str> {
+    let failed = match exchange.attempts.last()?.outcome? {
+        AttemptOutcome::Failed(_) => true,
+        AttemptOutcome::Answered(status) => {
+            status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+        }
+    };
+    exchange.stopped.filter(|_| failed).map(Why::word)
 }
 
 const CLASSES: [&str; 6] = ["", "1xx", "2xx", "3xx", "4xx", "5xx"];

@@ -20,7 +20,7 @@ use crate::{
     http::{Known, grpc, upgrade::Offer},
     http1::Framing,
     listener::Connection,
-    resilience::{self, Facts, Outcome as Ended, RetryPolicy, Verdict, Written},
+    resilience::{self, Facts, Outcome as Ended, RetryPolicy, Verdict, Why, Written},
     state::Route,
     timer,
     upstream::{
@@ -66,6 +66,7 @@ pub(super) async fn forward(
         unseen: false,
         previous_attempts: 0,
         reconnected: false,
+        waited_ms: 0,
     };
     call.repeatable = route
         .retry
@@ -151,6 +152,8 @@ pub(super) struct Call<'a> {
     /// Attempts at a gRPC call that others made before, as the client says.
     pub(super) previous_attempts: u32,
     pub(super) reconnected: bool,
+    /// How long it was waited before the next attempt, in milliseconds.
+    pub(super) waited_ms: u32,
 }
 
 impl Call<'_> {
@@ -202,7 +205,9 @@ impl Call<'_> {
             let waits = match verdict {
                 Verdict::MoveOn => false,
                 Verdict::Retry { immediately } => !immediately,
-                Verdict::Reconnect | Verdict::No(_) => {
+                Verdict::Reconnect => return self.give_up(exchange, Some(pick), end),
+                Verdict::No(why) => {
+                    exchange.stopped = Some(why);
                     return self.give_up(exchange, Some(pick), end);
                 }
             };
@@ -210,7 +215,8 @@ impl Call<'_> {
             self.uncounted += u32::from(self.unseen);
             tried.push(pick.index);
             drop(pick);
-            if waits && !self.prepare_retry(exchange, pool, &end).await {
+            if waits && let Err(why) = self.prepare_retry(exchange, pool, &end).await {
+                exchange.stopped = Some(why);
                 return self.give_up(exchange, None, end);
             }
             failed = match end.ended {
@@ -255,31 +261,32 @@ impl Call<'_> {
         resilience::decide(&self.route.retry, &facts)
     }
 
-    /// Withdraws from the budget and waits; false if the outcome has to stand.
+    /// Withdraws from the budget and waits; fails if the outcome has to stand.
     async fn prepare_retry(
         &mut self,
         exchange: &mut Exchange,
         pool: &Rc<LocalPool>,
         end: &AttemptEnd,
-    ) -> bool {
+    ) -> Result<(), Why> {
         // The retry before this one is over.
         exchange.held.retry = None;
         let Some(guard) = pool.pool.shared.budget.try_withdraw() else {
             pool.metrics.budget_exhausted();
-            return false;
+            return Err(Why::BudgetUsed);
         };
         exchange.held.retry = Some(guard);
         let left = self.end.saturating_duration_since(timer::recent());
         let draw = self.connection.worker.draw();
         let policy = &self.route.retry;
         match policy.wait(self.made - self.uncounted, draw, end.retry_after, left) {
-            None => false,
+            None => Err(Why::TimeOver),
             Some(wait) => {
                 if !wait.is_zero() {
+                    self.waited_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
                     timer::sleep_until(timer::now() + wait).await;
                     timer::now();
                 }
-                true
+                Ok(())
             }
         }
     }

@@ -43,6 +43,8 @@ pub struct RecentExchange {
     pub version: Option<String>,
     /// Each try.
     pub attempts: Vec<RecentAttempt>,
+    /// Why the last try, which failed, was not followed by another.
+    pub not_retried: Option<String>,
     /// Whole duration in milliseconds.
     pub total_ms: f64,
     /// Generation of the configuration that was used.
@@ -58,6 +60,8 @@ pub struct RecentAttempt {
     pub outcome: String,
     /// Duration until the outcome, in milliseconds.
     pub ms: f64,
+    /// How long it was waited before it, in milliseconds.
+    pub waited_ms: f64,
 }
 
 impl From<&Line<'_>> for RecentExchange {
@@ -72,7 +76,7 @@ impl From<&Line<'_>> for RecentExchange {
                 .client
                 .map_or_else(String::new, |client| client.to_string()),
             method: line.method.to_owned(),
-            url: format!("http://{}{}", line.host, line.path),
+            url: format!("{}://{}{}", line.scheme, line.host, line.path),
             headers: Vec::new(),
             status: line.status,
             reason: owned(line.reason),
@@ -87,8 +91,10 @@ impl From<&Line<'_>> for RecentExchange {
                     endpoint: attempt.endpoint.to_owned(),
                     outcome: attempt.outcome.to_owned(),
                     ms: attempt.took.as_secs_f64() * 1000.0,
+                    waited_ms: attempt.waited.as_secs_f64() * 1000.0,
                 })
                 .collect(),
+            not_retried: owned(line.not_retried),
             total_ms: line.total.as_secs_f64() * 1000.0,
             generation: 0,
         }

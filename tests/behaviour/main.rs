@@ -65,3 +65,4 @@ mod upgrade;
 mod websocket;
 mod websocket_ends;
 mod websocket_upstream;
+mod why;

@@ -18,6 +18,8 @@ pub struct Line<'a> {
     pub client: Option<IpAddr>,
     /// Request method.
     pub method: &'a str,
+    /// `http` or `https`, as the client asked.
+    pub scheme: &'a str,
     /// Host or authority as sent.
     pub host: &'a str,
     /// Path and query as sent.
@@ -38,6 +40,8 @@ pub struct Line<'a> {
     pub version: Option<&'a str>,
     /// Each try, in order.
     pub attempts: &'a [AttemptView<'a>],
+    /// Why the last attempt, which failed, was not followed by another.
+    pub not_retried: Option<&'a str>,
     /// Bytes of the request body read.
     pub bytes_in: u64,
     /// Bytes of the response body sent.
@@ -67,4 +71,6 @@ pub struct AttemptView<'a> {
     pub outcome: &'a str,
     /// From its start to its outcome.
     pub took: Duration,
+    /// How long it was waited before it.
+    pub waited: Duration,
 }

@@ -14,11 +14,13 @@ const ATTEMPTS: &[AttemptView<'static>] = &[
         endpoint: "10.0.0.1:80",
         outcome: "connection_refused",
         took: Duration::from_micros(1250),
+        waited: Duration::ZERO,
     },
     AttemptView {
         endpoint: "10.0.0.2:80",
         outcome: "200",
         took: Duration::from_micros(12_001),
+        waited: Duration::ZERO,
     },
 ];
 
@@ -30,6 +32,7 @@ fn line() -> Line<'static> {
         listener: "web",
         client: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
         method: "GET",
+        scheme: "https",
         host: "shop.example",
         path: "/orders?id=1&token=abc",
         protocol: "HTTP/1.1",
@@ -40,6 +43,7 @@ fn line() -> Line<'static> {
         endpoint: Some("10.0.0.2:80"),
         version: Some("1.4.2"),
         attempts: ATTEMPTS,
+        not_retried: None,
         bytes_in: 0,
         bytes_out: 512,
         total: Duration::from_micros(13_500),
