@@ -13,7 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use super::{BadRequest, Failure, GrpcWebRequest};
 use crate::{
     listener::{Http2RequestBody, RequestBody},
-    upstream::transport::{Http2Body, ResponseBody, Tunnel},
+    upstream::transport::{Http2Body, Progress, ResponseBody, Tunnel},
 };
 
 /// The body of a request or a response, streamed frame by frame.
@@ -80,6 +80,23 @@ impl Body {
             | Self::Http1Response(_)
             | Self::GrpcWeb(_)
             | Self::Tunnel(_) => false,
+        }
+    }
+
+    /// How far the request is on its way to the endpoint that answers already; none if it is.
+    pub(crate) fn uploading(&self) -> Option<Progress> {
+        match self {
+            Self::Http1Response(body) => body.uploading(),
+            Self::Http2Response(body) => body.uploading(),
+            _ => None,
+        }
+    }
+
+    /// Bytes of that request which are with the kernel only. Asks the kernel.
+    pub(crate) fn unsent(&self) -> u32 {
+        match self {
+            Self::Http1Response(body) => body.unsent(),
+            _ => 0,
         }
     }
 

@@ -102,6 +102,8 @@ impl RequestBody {
                 }
                 Poll::Ready(frame)
             }
+            // Both sides may be silent for as long as the route says.
+            Poll::Pending if self.shared.borrow().answered => Poll::Pending,
             Poll::Pending => {
                 let idle = self.idle;
                 let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + idle);

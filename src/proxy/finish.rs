@@ -116,7 +116,10 @@ fn judge(exchange: &Exchange, pick: &Pick, now: Instant) {
     let Some(pending) = exchange.held.pending else {
         return;
     };
-    let blamed = |failure: &Failure| failure.side() == Side::Upstream && !exchange.is_given_up(now);
+    let blamed = |failure: &Failure| {
+        let excused = exchange.held.quiet || exchange.is_given_up(now);
+        failure.side() == Side::Upstream && !excused
+    };
     let (outcome, observed) = match (pending, exchange.failure.filter(blamed)) {
         (Pending::Break, None) => return,
         (Pending::Break, Some(_)) => return pick.observe_end(now, Observed::Failure),

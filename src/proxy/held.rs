@@ -15,6 +15,9 @@ pub(crate) struct Held {
     pub(super) pick: Option<Pick>,
     /// What passive health is still to hear of the answer.
     pub(super) pending: Option<Pending>,
+    /// The answer began well, announced no length and fell silent. Streams of events do, and
+    /// it is no verdict on the endpoint.
+    pub(super) quiet: bool,
     /// A place among the pool's requests.
     pub(super) place: Option<RequestPlace>,
     /// What retries are measured against.

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::{finish, grpc_web};
+use super::{finish, grpc_web, reply};
 use crate::{
-    exchange::{Body, Exchange, Failure},
+    exchange::{Body, Exchange, Failure, Response},
     http::{grpc, grpc_web::Encoder, trailer},
     listener::Connection,
-    timer::Timeout,
+    timer::{Stall, Timeout},
     upstream::transport::Tunnel,
 };
 
@@ -74,6 +74,8 @@ pub struct Outgoing {
     idle: Option<Duration>,
     timeout: Timeout,
     deadline: Option<Instant>,
+    /// Follows both directions while the request is on its way, too.
+    both_ways: Option<Box<Stall>>,
 }
 
 impl Outgoing {
@@ -90,7 +92,15 @@ impl Outgoing {
             idle,
             timeout: Timeout::new(),
             deadline: None,
+            both_ways: None,
         }
+    }
+
+    /// Ends this answer, of which nothing has left, and returns one that says why.
+    pub fn fail(self, failure: Failure) -> Response<Self> {
+        let mut open = self.open;
+        open.exchange.bytes_out = 0;
+        reply::failure(open, failure)
     }
 
     /// The response has reached the client's socket to its end.
@@ -171,14 +181,13 @@ impl Outgoing {
     /// Ends the response when a piece of it, or the end of a gRPC call, is late.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let call_end = self.open.exchange.grpc_deadline;
-        let piece_end = self
-            .idle
-            .map(|idle| *self.deadline.get_or_insert_with(|| Instant::now() + idle));
-        let Some(end) = piece_end.into_iter().chain(call_end).min() else {
-            return Poll::Pending;
-        };
-        ready!(self.timeout.poll_at(cx, end));
-        if call_end == Some(end) {
+        let both_ways = self.both_ways.is_some() || self.body.uploading().is_some();
+        let piece_end = self.idle.filter(|_| !both_ways);
+        let piece_end =
+            piece_end.map(|idle| *self.deadline.get_or_insert_with(|| Instant::now() + idle));
+        let end = piece_end.into_iter().chain(call_end).min();
+        let late = end.is_some_and(|end| self.timeout.poll_at(cx, end).is_ready());
+        if late && call_end == end {
             // The status can still be told: the call ends in order, only without its end.
             self.body = Body::Empty;
             self.cut(Failure::ResponseTimeout);
@@ -186,8 +195,36 @@ impl Outgoing {
             self.open.exchange.grpc_status = status;
             return Poll::Ready(Some(Ok(Frame::trailers(grpc::late_trailers()))));
         }
-        self.cut(Failure::ReadTimeout);
-        Poll::Ready(Some(Err(Failure::ReadTimeout)))
+        let failure = match self.idle {
+            // What the kernel has of the request may still be on its way.
+            Some(idle) if both_ways || late && self.body.unsent() > 0 => {
+                ready!(self.poll_both_ways(cx, idle))
+            }
+            _ if late => Failure::ReadTimeout,
+            _ => return Poll::Pending,
+        };
+        if failure == Failure::ReadTimeout && self.body.size_hint().exact().is_none() {
+            self.open.exchange.held.quiet = true;
+        }
+        self.cut(failure);
+        Poll::Ready(Some(Err(failure)))
+    }
+
+    /// Is ready when no byte has moved in either direction: by whose fault, the failure says.
+    fn poll_both_ways(&mut self, cx: &mut Context<'_>, idle: Duration) -> Poll<Failure> {
+        let body = &self.body;
+        let look = || {
+            let moved = body.uploading().map_or(0, |progress| progress.moved);
+            Some(moved.wrapping_mul(2).wrapping_sub(body.unsent().into()))
+        };
+        let stall = self.both_ways.get_or_insert_default();
+        ready!(stall.poll(cx, idle, look));
+        Poll::Ready(match body.uploading() {
+            Some(progress) if progress.awaited => Failure::SlowBody,
+            Some(_) => Failure::WriteTimeout,
+            None if body.unsent() > 0 => Failure::WriteTimeout,
+            None => Failure::ReadTimeout,
+        })
     }
 
     /// Reads the next frame as the endpoint meant it.
@@ -195,6 +232,7 @@ impl Outgoing {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 self.deadline = None;
+                self.both_ways = None;
                 if let Some(trailers) = frame.trailers_mut() {
                     self.take_trailers(trailers);
                 }

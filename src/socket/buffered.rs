@@ -416,6 +416,14 @@ impl Buffered {
         }
     }
 
+    /// Takes back what was appended and has not been handed to the socket.
+    pub fn take_back(&mut self) {
+        self.write.clear();
+        self.large = Bytes::new();
+        self.has_large = false;
+        self.more = None;
+    }
+
     /// Says that all is appended, and that the end of our direction follows the flush without a
     /// wait: they leave together where the stream can do that.
     pub fn end_follows(&mut self) {

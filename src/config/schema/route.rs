@@ -195,7 +195,7 @@ table! {
         pub total: Duration = Duration::from_secs(30),
         /// One attempt, to the head of its response.
         pub attempt: Duration = Duration::from_secs(10),
-        /// Without a byte either way; upgrades and streams know only this one.
+        /// Without a byte either way, of the answer or of an upload beside it; upgrades and streams know only this one. An answer without a length that falls silent, as streams of events do, is no verdict on its endpoint.
         pub idle: Duration = Duration::from_secs(60),
     }
 }

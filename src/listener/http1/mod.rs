@@ -60,6 +60,8 @@ enum Next {
     Another,
     /// Nothing, but the client may still be writing.
     Linger,
+    /// Another answer: this one has failed before any of it left.
+    Failed(Failure),
     /// Nothing: the connection is closed or has become something else.
     End,
 }
@@ -68,7 +70,10 @@ enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
     Whole,
+    /// The client takes no more.
     Cut,
+    /// There is no more of it.
+    Short(Failure),
 }
 
 impl Server {
@@ -118,7 +123,7 @@ impl Server {
         loop {
             match self.exchange().await {
                 Next::Another => {}
-                Next::Linger => {
+                Next::Linger | Next::Failed(_) => {
                     let bounds = match self.shared.borrow().rest() {
                         Rest::Nothing => Bounds::short(),
                         Rest::Little | Rest::Much => Bounds::of_upload(),
@@ -171,7 +176,25 @@ impl Server {
             return Box::pin(self.switch(response)).await;
         }
         let persist = asked.keep_alive && self.may_persist(listener);
-        self.respond(&mut response, asked, persist, listener).await
+        match self.respond(&mut response, asked, persist, listener).await {
+            Next::Failed(failure) => {
+                Box::pin(self.fail(response.body, failure, asked, listener)).await
+            }
+            next => next,
+        }
+    }
+
+    /// Answers with a failure instead of an answer of which nothing has left.
+    async fn fail(
+        &mut self,
+        failed: Outgoing,
+        failure: Failure,
+        asked: &Asked,
+        listener: &Listener,
+    ) -> Next {
+        let mut reply = failed.fail(failure);
+        let persist = asked.keep_alive && self.may_persist(listener);
+        self.respond(&mut reply, asked, persist, listener).await
     }
 
     /// Makes a request of what has arrived.

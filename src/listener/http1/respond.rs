@@ -9,6 +9,7 @@ use std::{
 
 use ::http::{Method, StatusCode, Version};
 use http_body::Body as _;
+use tokio::time::Instant;
 
 use super::super::{
     Exchanging, Rest, is_bodiless,
@@ -21,7 +22,7 @@ use crate::{
     proxy::{self, Carries, Outgoing},
     socket::Buffered,
     state::Listener,
-    timer::Stall,
+    timer::{self, Stall},
 };
 
 use super::{Asked, Next, READ_AHEAD_MAX, Sent, Server};
@@ -63,8 +64,9 @@ impl Server {
         } else {
             KeepAlive::Keep
         };
-        {
+        let start = {
             let mut exchanging = self.shared.borrow_mut();
+            let start = exchanging.io.appended();
             let date = self.connection.worker.date();
             encode_response_head(
                 exchanging.io.outgoing(),
@@ -75,7 +77,8 @@ impl Server {
                 keep_alive,
                 Some(&date),
             );
-        }
+            start
+        };
         // Its memory is for the next head; a body may take long.
         drop(std::mem::take(headers));
         let sent = self
@@ -92,6 +95,8 @@ impl Server {
                 self.shared.borrow().io.stream().reset();
                 Next::End
             }
+            Sent::Short(failure) if self.take_back(start) => Next::Failed(failure),
+            Sent::Short(_) => Box::pin(self.deliver(&framing, listener)).await,
             // The client has said that nothing more comes, and nothing has: no answer of ours
             // can be lost to a reset.
             Sent::Whole if received_all && !asked.keep_alive && self.is_spent() => {
@@ -170,8 +175,60 @@ impl Server {
             }
             Err(failure) => {
                 outgoing.cut(failure);
-                Sent::Cut
+                match failure {
+                    Failure::ClientGone | Failure::ClientStalled => Sent::Cut,
+                    _ => Sent::Short(failure),
+                }
             }
+        }
+    }
+
+    /// Takes back what was appended since `start`, if none of it has left.
+    fn take_back(&self, start: u64) -> bool {
+        let io = &mut self.shared.borrow_mut().io;
+        let can = io.written() == start;
+        if can {
+            io.take_back();
+        }
+        can
+    }
+
+    /// Sends what there is of an answer that was cut short, and ends the connection so that the
+    /// client can tell: before the last chunk or the announced length, else with a reset.
+    async fn deliver(&mut self, framing: &Framing, listener: &Listener) -> Next {
+        let patience = listener.timeouts.body_idle;
+        let mut stall = Stall::new();
+        let delivered = poll_fn(|cx| {
+            let io = &mut self.shared.borrow_mut().io;
+            match io.poll_flush(cx) {
+                Poll::Ready(flushed) => Poll::Ready(flushed.is_ok()),
+                Poll::Pending if io.awaits_burst() => Poll::Pending,
+                Poll::Pending => {
+                    let late = stall.poll(cx, patience, || Some(io.progress()));
+                    late.map(|()| false)
+                }
+            }
+        })
+        .await;
+        if delivered && *framing != Framing::UntilClose {
+            return Next::Linger;
+        }
+        if delivered {
+            self.taken().await;
+        }
+        self.shared.borrow().io.stream().reset();
+        Next::End
+    }
+
+    /// Waits until the client's side has all that was sent, as long as it takes some.
+    async fn taken(&self) {
+        let left = || self.shared.borrow().io.unsent();
+        let (mut before, mut same) = (left(), 0);
+        while before > 0 && same < SAME_MAX {
+            timer::sleep_until(Instant::now() + TAKEN_STEP).await;
+            let now = left();
+            same = if now == before { same + 1 } else { 0 };
+            before = now;
         }
     }
 
@@ -332,3 +389,8 @@ fn poll_reset(exchanging: &mut Exchanging, cx: &mut Context<'_>) -> Poll<Result<
     }
     Poll::Pending
 }
+
+/// How often it is looked whether a client has taken the rest of an answer, and how often that
+/// may bring nothing new: for a second.
+const TAKEN_STEP: Duration = Duration::from_millis(20);
+const SAME_MAX: u32 = 50;

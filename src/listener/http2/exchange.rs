@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
 
 use ::http::{Method, StatusCode, Version};
 use bytes::Bytes;
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 
 use super::{
     super::is_bodiless, body::Http2RequestBody, interim::StreamInterim, receive::Opened,
@@ -49,6 +49,9 @@ pub(super) struct Exchange {
     pub(super) shared: Rc<Shared>,
     pub(super) stream: SharedStream,
 }
+
+/// What polling the body of a response has brought.
+type Polled = Poll<Option<Result<Frame<Bytes>, Failure>>>;
 
 /// What of the request decides about the form of the response.
 struct Asked {
@@ -118,6 +121,15 @@ impl Exchange {
         } = response;
         let end = is_bodiless(method, status) || outgoing.is_end_stream();
         let length = outgoing.size_hint().exact().filter(|_| !end);
+        // A body that fails at once can still become an answer that says so.
+        let first = match end {
+            true => Poll::Pending,
+            false => poll_fn(|cx| Poll::Ready(Pin::new(&mut outgoing).poll_frame(cx))).await,
+        };
+        if let Poll::Ready(Some(Err(failure))) = first {
+            let reply = outgoing.fail(failure);
+            return Box::pin(self.respond(reply, &Method::GET)).await;
+        }
         {
             let mut session = self.shared.session.borrow_mut();
             if self.stream.is_over() {
@@ -131,7 +143,7 @@ impl Exchange {
         let sent = if end {
             Ok(())
         } else {
-            self.send(&mut outgoing).await
+            self.send(&mut outgoing, first).await
         };
         outgoing.set_bytes_in(self.stream.arriving.borrow().taken);
         match sent {
@@ -141,7 +153,7 @@ impl Exchange {
     }
 
     /// Sends the body behind the head, as the client makes room for it.
-    async fn send(&self, outgoing: &mut Outgoing) -> Result<(), Failure> {
+    async fn send(&self, outgoing: &mut Outgoing, mut first: Polled) -> Result<(), Failure> {
         let patience = self.shared.connection.known_listener().timeouts.body_idle;
         let mut stall = Stall::new();
         // What had been appended on the connection with the last bytes of this stream.
@@ -179,7 +191,11 @@ impl Exchange {
                 }
                 outgoing.limit_reads(self.shared.session.borrow().read_ahead(&self.stream));
                 // The body may read from the same connection: not while it is borrowed.
-                match Pin::new(&mut *outgoing).poll_frame(cx) {
+                let polled = match std::mem::replace(&mut first, Poll::Pending) {
+                    Poll::Ready(first) => Poll::Ready(first),
+                    Poll::Pending => Pin::new(&mut *outgoing).poll_frame(cx),
+                };
+                match polled {
                     Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                         Ok(data) => piece = Some(data),
                         Err(frame) => {

@@ -98,13 +98,13 @@ pub struct SendFailure {
 
 /// How far a request has gone out.
 #[derive(Clone, Copy, Debug)]
-struct Progress {
+pub struct Progress {
     /// What is left of it is with the kernel.
-    sent: bool,
+    pub sent: bool,
     /// A number that grows until then.
-    moved: u64,
+    pub moved: u64,
     /// The client has not sent the next piece of its body.
-    awaited: bool,
+    pub awaited: bool,
 }
 
 /// Follows an attempt against its [`Patience`].

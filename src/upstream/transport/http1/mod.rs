@@ -359,6 +359,23 @@ impl ResponseBody {
         }
     }
 
+    /// How far the request is on its way; none if all of it is with the kernel.
+    pub fn uploading(&self) -> Option<Progress> {
+        let io = self.connection.as_ref()?.io().borrow();
+        let sent = self.sender.done && io.is_flushed();
+        (!sent && self.sender.broken.is_none()).then(|| Progress {
+            sent,
+            moved: self.sender.upload.moved() + io.written(),
+            awaited: self.sender.upload.is_awaited(),
+        })
+    }
+
+    /// Bytes of the request that the kernel has and the endpoint has not. Asks the kernel.
+    pub fn unsent(&self) -> u32 {
+        let connection = self.connection.as_ref();
+        connection.map_or(0, |connection| connection.io().borrow().unsent())
+    }
+
     /// Whether part of the request is still to be sent.
     pub fn drives_request(&self) -> bool {
         self.connection.is_some() && !self.sender.done

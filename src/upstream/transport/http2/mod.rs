@@ -30,7 +30,7 @@ use driven::{Driven, Watched};
 use fault::Fault;
 use shared_upload::SharedUpload;
 
-use super::{Clock, Inbound, Outbound, Patience, Purpose, SendFailure, Upload};
+use super::{Clock, Inbound, Outbound, Patience, Progress, Purpose, SendFailure, Upload};
 use crate::{
     exchange::{BadRequest, Body, Failure},
     http::{Headers, forwarded::Scheme},
@@ -246,6 +246,11 @@ impl Http2Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         Poll::Ready(frame.map(|frame| frame.map_err(|_| Failure::ResponseIncomplete)))
+    }
+
+    /// How far the request is on its way; nobody knows, once its answer has begun.
+    pub fn uploading(&self) -> Option<Progress> {
+        None
     }
 
     /// Whether the whole body has been read.
