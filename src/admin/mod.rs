@@ -10,6 +10,7 @@ mod body;
 mod listener;
 mod openapi;
 mod operations;
+mod places;
 mod reply;
 mod router;
 mod server;

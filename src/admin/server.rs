@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::api::{self, Shared};
 use super::auth::{Gate, Peer};
 use super::listener::{AdminAddress, AdminListener, Connection};
 use super::operations::Operations;
+use super::places::{Activity, HeldBody, Places};
+use super::reply;
 use crate::telemetry::events::Events;
 
 /// What the configuration says of the admin API.
@@ -25,7 +28,7 @@ use crate::telemetry::events::Events;
 pub struct AdminSettings {
     /// Token of those who may change something; none: reading only.
     pub token: Option<String>,
-    /// Connections at the same time; more wait to be accepted.
+    /// Connections at the same time; for one more the longest silent one makes room.
     pub connections_max: usize,
 }
 
@@ -107,20 +110,35 @@ impl AdminServer {
     /// seconds. Dropping the future cuts everything.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut connections = JoinSet::new();
+        let mut places = Places::default();
+        let mut sweep = interval(SWEEP);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
-            let full = connections.len() >= self.connections_max;
+            // While all are being answered, others wait to be accepted; one of those that make
+            // room may still be closing.
+            let has_room = places.len() < self.connections_max || places.has_silent();
+            let full = !has_room || connections.len() >= self.connections_max * 2;
             tokio::select! {
                 () = &mut shutdown => break,
-                Some(ended) = connections.join_next() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "a connection of the admin API failed");
+                Some(ended) = connections.join_next_with_id() => match ended {
+                    Ok((id, ())) => places.give_back(id),
+                    Err(error) => {
+                        places.give_back(error.id());
+                        if error.is_panic() {
+                            tracing::error!(%error, "a connection of the admin API failed");
+                        }
                     }
-                }
+                },
+                _ = sweep.tick() => places.sweep(Instant::now()),
                 accepted = self.listener.accept(), if !full => match accepted {
                     Ok(connection) => {
+                        if places.len() >= self.connections_max {
+                            places.make_room();
+                        }
                         let shared = Arc::clone(&self.shared);
-                        connections.spawn(serve(connection, shared));
+                        let activity = Activity::new();
+                        let serving = serve(connection, shared, Arc::clone(&activity));
+                        places.take(activity, connections.spawn(serving));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "the admin API cannot accept a connection");
@@ -174,21 +192,29 @@ fn gate(token: Option<String>, is_local: bool, address: &str) -> Result<Gate, Se
     }
 }
 
-async fn serve(connection: Connection, shared: Arc<Shared>) {
+async fn serve(connection: Connection, shared: Arc<Shared>, activity: Arc<Activity>) {
     match connection {
-        Connection::Tcp(stream, peer) => serve_stream(stream, peer, shared).await,
-        Connection::Unix(stream, peer) => serve_stream(stream, peer, shared).await,
+        Connection::Tcp(stream, peer) => serve_stream(stream, peer, shared, activity).await,
+        Connection::Unix(stream, peer) => serve_stream(stream, peer, shared, activity).await,
     }
 }
 
-async fn serve_stream<S>(stream: S, peer: Peer, shared: Arc<Shared>)
+async fn serve_stream<S>(stream: S, peer: Peer, shared: Arc<Shared>, activity: Arc<Activity>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stopped = shared.stopped.clone();
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(api::answer(&shared, peer, request).await) }
+        let _busy = activity.begin();
+        async move {
+            let answer = timeout(ANSWER_TIMEOUT, api::answer(&shared, peer, request)).await;
+            let answer = answer.unwrap_or_else(|_| {
+                let sentence = "the request or its answer took too long";
+                reply::error(StatusCode::SERVICE_UNAVAILABLE, sentence)
+            });
+            Ok::<_, Infallible>(answer.map(|body| HeldBody { body, _busy }))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -207,6 +233,12 @@ where
 
 /// A connection that sends no head for so long is closed, also between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// From the head of a request to the head of its answer, the request's body included.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often silent connections are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 

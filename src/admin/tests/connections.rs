@@ -108,3 +108,29 @@ async fn a_head_that_does_not_come_ends_the_connection() {
     assert!(before.elapsed() < Duration::from_secs(60));
     assert!(!answer.starts_with(b"HTTP/1.1 2"));
 }
+
+#[tokio::test]
+async fn the_longest_silent_connection_makes_room() {
+    let address = "127.0.0.1:0".parse().unwrap();
+    let admin = Admin::start_at(&address, None, 4);
+    let mut watcher = admin.connect().await;
+    let head = b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    watcher.write_all(head).await.unwrap();
+    assert!(first_line(&mut watcher).await.contains("200"));
+    let mut silent = Vec::new();
+    for start in ["", "GET /live HTT", "G", "", "", ""] {
+        let mut stream = admin.connect().await;
+        stream.write_all(start.as_bytes()).await.unwrap();
+        silent.push(stream);
+        assert_eq!(admin.get("/live").await.status, 200);
+    }
+    // The first of them are closed, and who watches is not.
+    for mut stream in silent.drain(..3) {
+        let mut rest = Vec::new();
+        let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut rest));
+        let _ = read.await.expect("it is closed");
+    }
+    let mut watcher = BufReader::new(watcher);
+    admin.events.publish("reload", "proxy", json!({ "n": 1 }));
+    assert_eq!(next_event(&mut watcher).await["what"]["n"], 1);
+}
