@@ -13,7 +13,7 @@ use crate::admin::{AdminAddress, EndpointAction};
 
 /// A layer-7 load-balancing reverse proxy.
 #[derive(Debug, Parser)]
-#[command(name = "sluicegate", version, about, after_help = EXIT_CODES)]
+#[command(name = "sluicegate", version = VERSION, about, after_help = EXIT_CODES)]
 pub(super) struct Args {
     /// The configuration; `proxy.toml` in this folder unless given.
     #[arg(long, short, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -262,6 +262,12 @@ fn admin_address(text: &str) -> Result<AdminAddress, String> {
 
 /// The file that is read when none is named.
 const CONFIG: &str = "proxy.toml";
+
+/// The version, with the commit where the build knows it.
+const VERSION: &str = match option_env!("SLUICEGATE_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
 
 const EXIT_CODES: &str = "Exit codes: 0 fine, 1 failed, 2 wrong use, 3 invalid configuration.";
 
