@@ -1,6 +1,6 @@
 //! Choosing an endpoint for an attempt, and waiting for one when that may help.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ use crate::{
     upstream::{
         acquire::{Acquired, Need},
         endpoint::stable_hash,
+        freed::Limit,
         local::LocalPool,
         pick::{MayTry, Pick, PickRequest, Picked, Regard},
         picker::EndpointIndex,
@@ -44,7 +45,8 @@ pub(super) async fn pick(
     tried: &[EndpointIndex],
 ) -> Result<Pick, Failure> {
     let pool = wanted.pool;
-    in_turn(pool, exchange, wanted.deadline, async || {
+    let (limit, deadline) = (Limit::Endpoint, wanted.deadline);
+    in_turn(pool, limit, exchange, deadline, async || {
         loop {
             let request = PickRequest {
                 now: timer::recent(),
@@ -101,12 +103,16 @@ pub(super) async fn connection(
             return Ok(Acquired::Http1(connection));
         }
     }
-    in_turn(&pick.pool, exchange, need.deadline, async || {
-        match pick.pool.acquire(pick.index, &need).await {
+    in_turn(
+        &pick.pool,
+        Limit::Connections,
+        exchange,
+        need.deadline,
+        async || match pick.pool.acquire(pick.index, &need).await {
             Err(Failure::LimitReached) => Ok(None),
             acquired => acquired.map(Some),
-        }
-    })
+        },
+    )
     .await
 }
 
@@ -130,7 +136,7 @@ impl RequestPlace {
         }
         let max = limits.requests;
         let shared = &pool.pool.shared;
-        in_turn(pool, exchange, deadline, async || {
+        in_turn(pool, Limit::Requests, exchange, deadline, async || {
             let taken = shared.requests.try_take(max);
             Ok(taken.then(|| Self(Some(Arc::clone(shared)))))
         })
@@ -142,47 +148,73 @@ impl Drop for RequestPlace {
     fn drop(&mut self) {
         if let Some(shared) = &self.0 {
             shared.requests.give_back();
-            shared.tell_freed();
+            shared.tell_freed(Limit::Requests);
         }
     }
 }
 
-/// Looks for what a limit of the pool may hold back, and looks again whenever something was
-/// given back, as long as the pool's queue allows.
+/// Looks for what a limit of the pool may hold back, and looks again when something was given
+/// back, as long as the pool's queue allows.
 ///
 /// # Errors
 /// [`Failure::LimitReached`] when it was full or its time is over; those of the look.
 async fn in_turn<T>(
     pool: &LocalPool,
+    limit: Limit,
+    exchange: &mut Exchange,
+    deadline: Instant,
+    mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
+) -> Result<T, Failure> {
+    match look().await {
+        Ok(Some(found)) => Ok(found),
+        // In memory of its own: most requests never wait.
+        Ok(None) => Box::pin(wait_in_turn(pool, limit, exchange, deadline, look)).await,
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn wait_in_turn<T>(
+    pool: &LocalPool,
+    limit: Limit,
     exchange: &mut Exchange,
     deadline: Instant,
     mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
 ) -> Result<T, Failure> {
     let shared = &pool.pool.shared;
-    let mut queued: Option<Queued> = None;
+    let waiting = shared.freed.of(limit);
+    // Looked at once more from inside the queue: only now is a release told to us.
+    let queued = Queued::join(shared, &pool.pool.limits, timer::now());
+    let queued = queued.ok_or(Failure::LimitReached)?;
+    let deadline = queued.deadline.min(deadline);
+    let mut seen = None;
     let found = loop {
         // Registered before the look, so that no release in between is missed.
-        let freed = shared.freed.notified();
-        match look().await {
-            Ok(None) => {}
-            Ok(Some(found)) => break Ok(found),
-            Err(failure) => break Err(failure),
+        let mut freed = pin!(waiting.freed());
+        freed.as_mut().enable();
+        let releases = waiting.releases();
+        let was_told = seen.replace(releases);
+        if was_told != Some(releases) {
+            match look().await {
+                Ok(Some(found)) => break Ok(found),
+                Ok(None) => {}
+                Err(failure) => {
+                    // Whatever it was told of is for the next one.
+                    waiting.pass_on();
+                    break Err(failure);
+                }
+            }
         }
-        let Some(place) = &queued else {
-            // Looked at once more from inside the queue: only now is a release told to us.
-            let place = Queued::join(shared, &pool.pool.limits, timer::now());
-            queued = Some(place.ok_or(Failure::LimitReached)?);
-            continue;
-        };
-        let waited = timer::until(place.deadline.min(deadline), freed).await;
+        // It may be for another: of another version, or one that has not tried the endpoint.
+        if was_told.is_some() && pool.is_free(limit) {
+            waiting.pass_on();
+        }
+        let waited = timer::until(deadline, freed).await;
         timer::now();
         if waited.is_err() {
             break Err(Failure::LimitReached);
         }
     };
-    if let Some(queued) = queued {
-        queued.end(exchange, timer::now());
-    }
+    queued.end(exchange, timer::now());
     found
 }
 

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     endpoint::Address,
+    freed::Limit,
     name::{self, NameFailure},
     room::Place,
     shared::PoolShared,
@@ -69,7 +70,7 @@ impl Drop for ConnectionGuard {
         let Connections { pool, gauge } = &*self.0;
         gauge.add(-1);
         pool.connections.fetch_sub(1, Ordering::AcqRel);
-        pool.tell_freed();
+        pool.tell_freed(Limit::Connections);
     }
 }
 

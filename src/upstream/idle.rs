@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
+    freed::Limit,
     opening::Opening,
     picker::Load,
     pinned::Slot,
@@ -109,7 +110,7 @@ impl LocalEndpoint {
         self.idle_gauge.add(1);
         connection.begin_idle(timer::recent());
         self.with_idle(|idle| idle.push(connection));
-        self.pool.tell_freed();
+        self.pool.tell_freed(Limit::Connections);
     }
 
     /// Remembers a connection that waits for its client; false if nothing may wait here.
@@ -121,7 +122,7 @@ impl LocalEndpoint {
         pinned.retain(|slot| slot.strong_count() > 0);
         pinned.push(Rc::downgrade(slot));
         drop(pinned);
-        self.pool.tell_freed();
+        self.pool.tell_freed(Limit::Connections);
         true
     }
 

@@ -6,6 +6,7 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
@@ -13,11 +14,12 @@ use super::{
     health::Picture,
     idle::LocalEndpoint,
     metrics::PoolMetrics,
+    occupancy::Slots,
     pick::{MayTry, Pick, PickRequest, Picked, Regard},
     picker::{AnyPicker, EndpointIndex, Load, LoadChanges, PickInput, Picker as _},
     pool::{Pool, ViewIndex},
     room::{LeastRecent, Siblings},
-    tier::{self, LocalTier},
+    tier::{self, Choice, LocalTier},
     transport::Http1Connection,
 };
 use crate::{memory, resilience::BudgetWorker};
@@ -31,6 +33,8 @@ pub struct LocalPool {
     pub(super) worker: usize,
     endpoints: Vec<Rc<LocalEndpoint>>,
     pub(super) loads: Vec<Load>,
+    /// Where those with room are found, while `limits.per_endpoint` is set.
+    slots: Slots,
     views: Vec<RefCell<LocalView>>,
     /// Counts upstream connections.
     pub(super) connections: Rc<Connections>,
@@ -70,6 +74,10 @@ impl LocalPool {
         let budget = pool.shared.budget.worker(worker);
         let connections = Connections::new(&pool.shared, &metrics.open);
         let picture = pool.health.picture();
+        let slots = match pool.limits.per_endpoint {
+            0 => Slots::default(),
+            _ => Slots::of(endpoints.iter().map(|endpoint| &*endpoint.shared)),
+        };
         let views = pool
             .views
             .iter()
@@ -83,7 +91,7 @@ impl LocalPool {
                     changes: follows.then(|| LoadChanges::of(&loads)),
                     tiers,
                 };
-                tier::update(&mut local.tiers, &pool, view, &picture);
+                tier::update(&mut local.tiers, &pool, view, &picture, &slots);
                 RefCell::new(local)
             })
             .collect();
@@ -92,6 +100,7 @@ impl LocalPool {
             worker,
             endpoints,
             loads,
+            slots,
             views,
             connections,
             least_recent: LeastRecent::default(),
@@ -107,7 +116,7 @@ impl LocalPool {
         if local.serial != self.pool.health.serial() {
             local.picture = self.pool.health.picture();
             local.serial = local.picture.serial;
-            local.update(&self.pool, view);
+            local.update(&self.pool, view, &self.slots);
         }
         local.hear(&self.loads);
         if !local.picture.probation.is_empty()
@@ -124,15 +133,15 @@ impl LocalPool {
         };
         let mut full = false;
         for tier in &mut local.tiers {
-            let Some(picker) = tier.picker(request.regard) else {
+            let Some(choice) = tier.choice(request.regard) else {
                 continue;
             };
-            let Some(index) = picker.pick(&input) else {
+            let Some(index) = choice.picker.pick(&input) else {
                 continue;
             };
             let pick = match self.reserve(index) {
                 Some(limited) => Pick::new(self, index, limited, request.now),
-                None => match self.next_with_room(picker, &input) {
+                None => match self.next_with_room(choice, index, &input) {
                     Some(index) => Pick::new(self, index, true, request.now),
                     // The next tier may have room.
                     None => {
@@ -143,7 +152,7 @@ impl LocalPool {
             };
             pick.begin();
             if self.endpoints.len() >= COLD_MIN {
-                self.fetch_upcoming(picker);
+                self.fetch_upcoming(&choice.picker);
             }
             return Picked::Endpoint(pick);
         }
@@ -248,19 +257,36 @@ impl LocalPool {
         if max == 0 {
             return Some(false);
         }
-        let shared = &self.endpoints[index.0 as usize].shared;
-        shared.requests.try_take(max).then_some(true)
+        let endpoint = &self.endpoints[index.0 as usize].shared;
+        endpoint
+            .take_place(max, &self.pool.shared.full)
+            .then_some(true)
     }
 
-    /// Any other endpoint of the tier with room; only when one met `limits.per_endpoint`.
+    /// Whether any endpoint has room under `limits.per_endpoint`.
+    pub(super) fn has_room(&self) -> bool {
+        let full = &self.pool.shared.full;
+        self.slots
+            .find(self.slots.all(), full, 0, |_| true)
+            .is_some()
+    }
+
+    /// Another endpoint of the tier with room, when `full` has none: by the picker, as long as
+    /// that finds one soon, else whichever has room. One step for 64 endpoints, no allocation.
+    #[cold]
     fn next_with_room(
         &self,
-        picker: &mut AnyPicker,
+        choice: &mut Choice,
+        full: EndpointIndex,
         input: &PickInput<'_>,
     ) -> Option<EndpointIndex> {
-        let mut tried: Vec<EndpointIndex> = input.tried.to_vec();
-        for _ in 0..self.endpoints.len() {
-            let index = picker.pick(&PickInput {
+        let set = &self.pool.shared.full;
+        let has_room = |_| true;
+        self.slots.find(&choice.slots, set, input.draw, has_room)?;
+        let mut tried: SmallVec<[EndpointIndex; 8]> = SmallVec::from_slice(input.tried);
+        tried.push(full);
+        for _ in 0..PICKS_MAX {
+            let index = choice.picker.pick(&PickInput {
                 tried: &tried,
                 ..*input
             })?;
@@ -269,7 +295,9 @@ impl LocalPool {
             }
             tried.push(index);
         }
-        None
+        self.slots.find(&choice.slots, set, input.draw, |index| {
+            !input.tried.contains(&index) && self.reserve(index).is_some()
+        })
     }
 
     /// Makes the request the trial of an endpoint on probation, if it may be that.
@@ -298,7 +326,8 @@ impl LocalPool {
             let limited = self.reserve(*index)?;
             let Some(trial) = self.pool.health.try_take_trial(*index) else {
                 if limited {
-                    self.endpoint(*index).shared.requests.give_back();
+                    let endpoint = &self.endpoint(*index).shared;
+                    endpoint.give_place_back(&self.pool.shared.full);
                 }
                 return None;
             };
@@ -324,11 +353,13 @@ impl LocalView {
     }
 
     /// Tells the pickers who may be picked now.
-    fn update(&mut self, pool: &Pool, view: ViewIndex) {
+    fn update(&mut self, pool: &Pool, view: ViewIndex, slots: &Slots) {
         let view = &pool.views[view.0 as usize];
-        tier::update(&mut self.tiers, pool, view, &self.picture);
+        tier::update(&mut self.tiers, pool, view, &self.picture, slots);
     }
 }
 
+/// Picks after one that met a full endpoint; then any endpoint with room will do.
+const PICKS_MAX: usize = 3;
 /// With so many endpoints what belongs to one has left the cache when its turn comes.
 const COLD_MIN: usize = 64;

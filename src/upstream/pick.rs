@@ -5,6 +5,7 @@ use std::{rc::Rc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    freed::Limit,
     health::{Outcome, Trial},
     local::LocalPool,
     picker::EndpointIndex,
@@ -154,8 +155,10 @@ impl Drop for Pick {
             load.abandoned(now, now - self.started);
         }
         if self.limited {
-            pool.endpoint(self.index).shared.requests.give_back();
-            pool.pool.shared.tell_freed();
+            let shared = &pool.pool.shared;
+            let endpoint = &pool.endpoint(self.index).shared;
+            endpoint.give_place_back(&shared.full);
+            shared.tell_freed(Limit::Endpoint);
         }
     }
 }

@@ -10,14 +10,15 @@ use std::{
     cmp::Reverse,
     fmt,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    connect::ConnectionGuard, local::LocalPool, picker::EndpointIndex, shared::PoolShared,
+    connect::ConnectionGuard, freed::Limit, local::LocalPool, picker::EndpointIndex,
+    shared::PoolShared,
 };
 use crate::{telemetry::metrics::GaugeReader, timer};
 
@@ -55,6 +56,19 @@ impl LocalPool {
         match self.count_here() {
             Some(guard) => Some(guard),
             None => Box::pin(self.count_elsewhere(deadline)).await,
+        }
+    }
+
+    /// Whether a place of this limit is free, for whomever it may be.
+    pub fn is_free(&self, limit: Limit) -> bool {
+        let (shared, limits) = (&self.pool.shared, &self.pool.limits);
+        match limit {
+            Limit::Endpoint => self.has_room(),
+            Limit::Requests => shared.requests.load(Ordering::SeqCst) < limits.requests,
+            Limit::Connections => {
+                let open = shared.connections.load(Ordering::SeqCst);
+                open < limits.connections || shared.idle.most(usize::MAX).is_some()
+            }
         }
     }
 
@@ -146,7 +160,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         if let Some(pool) = &self.0 {
             pool.connections.give_back();
-            pool.tell_freed();
+            pool.tell_freed(Limit::Connections);
         }
     }
 }

@@ -12,9 +12,12 @@ use std::{
     },
 };
 
-use tokio::sync::Notify;
-
-use super::{health::PoolHealthState, room::IdleCounts};
+use super::{
+    freed::{Freed, Limit},
+    health::PoolHealthState,
+    occupancy::FullSet,
+    room::IdleCounts,
+};
 use crate::{exchange::Failure, resilience::RetryBudget, telemetry::log::LogLimit};
 
 /// The live state of a pool.
@@ -34,16 +37,31 @@ pub struct PoolShared {
     pub requests: Padded,
     /// Exchanges that wait for one of the limits.
     pub queued: Padded,
-    /// Told when something that a limit counts was given back.
-    pub freed: Notify,
+    /// Those who wait, and are told when something was given back.
+    pub freed: Freed,
+    /// Endpoints with all places taken, marked while `limits.per_endpoint` is set.
+    pub full: FullSet,
     /// When the log last told of TLS with an endpoint that failed, by endpoint and cause.
     pub tls_told: LogLimit<(String, Failure)>,
-    endpoints: Mutex<HashMap<Arc<str>, Arc<EndpointShared>>>,
+    endpoints: Mutex<Endpoints>,
+}
+
+/// Endpoints by address.
+#[derive(Debug, Default)]
+struct Endpoints {
+    known: HashMap<Arc<str>, Arc<EndpointShared>>,
+    /// Slots below `slots` that nobody has.
+    free: Vec<usize>,
+    slots: usize,
+    /// At so many, those who have left are looked for.
+    next_look: usize,
 }
 
 /// The live state of an endpoint that all workers share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct EndpointShared {
+    /// Its number in the pool; no other endpoint that is there has it.
+    pub(super) slot: usize,
     /// Attempts under way, counted while `limits.per_endpoint` is set.
     pub requests: Padded,
 }
@@ -65,7 +83,7 @@ impl Padded {
     /// Takes one of `max`; false if all are taken.
     pub fn try_take(&self, max: usize) -> bool {
         self.0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| {
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
                 (taken < max).then_some(taken + 1)
             })
             .is_ok()
@@ -73,7 +91,14 @@ impl Padded {
 
     /// Gives one back.
     pub fn give_back(&self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl EndpointShared {
+    pub(super) fn at(slot: usize) -> Self {
+        let requests = Padded::default();
+        Self { slot, requests }
     }
 }
 
@@ -88,22 +113,31 @@ impl PoolShared {
             idle: IdleCounts::default(),
             requests: Padded::default(),
             queued: Padded::default(),
-            freed: Notify::new(),
+            freed: Freed::default(),
+            full: FullSet::default(),
             tls_told: LogLimit::default(),
             endpoints: Mutex::default(),
         }
     }
 
-    /// Wakes those who wait for a limit: all of them, since they may wait for different ones.
-    pub fn tell_freed(&self) {
+    /// One place of a limit was given back: wakes one who waits for it.
+    pub fn tell_freed(&self, limit: Limit) {
+        let waiting = self.queued.load(Ordering::SeqCst);
+        if waiting > 0 {
+            self.freed.of(limit).tell_one(waiting);
+        }
+    }
+
+    /// Connections have room for more than one: wakes all who wait for that.
+    pub fn tell_room(&self) {
         if self.has_queue() {
-            self.freed.notify_waiters();
+            self.freed.of(Limit::Connections).tell_all();
         }
     }
 
     /// Whether somebody waits for a limit.
     pub fn has_queue(&self) -> bool {
-        self.queued.load(Ordering::Acquire) > 0
+        self.queued.load(Ordering::SeqCst) > 0
     }
 
     /// The state of an endpoint by its address; made when first asked for.
@@ -114,8 +148,42 @@ impl PoolShared {
             .endpoints
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // An entry that only this table holds belongs to an endpoint that has left.
-        endpoints.retain(|label, state| label == address || Arc::strong_count(state) > 1);
-        Arc::clone(endpoints.entry(Arc::clone(address)).or_default())
+        if let Some(known) = endpoints.known.get(address) {
+            return Arc::clone(known);
+        }
+        if endpoints.known.len() >= endpoints.next_look {
+            endpoints.forget_unused();
+        }
+        endpoints.add(address)
     }
 }
+
+impl Endpoints {
+    fn add(&mut self, address: &Arc<str>) -> Arc<EndpointShared> {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots += 1;
+            self.slots - 1
+        });
+        let endpoint = Arc::new(EndpointShared::at(slot));
+        self.known
+            .insert(Arc::clone(address), Arc::clone(&endpoint));
+        endpoint
+    }
+
+    /// Forgets those that only this table holds: they have left the pool. At twice as many as are
+    /// left then it is done again, so that it costs each endpoint little.
+    fn forget_unused(&mut self) {
+        let free = &mut self.free;
+        self.known.retain(|_, endpoint| {
+            let used = Arc::strong_count(endpoint) > 1;
+            if !used {
+                free.push(endpoint.slot);
+            }
+            used
+        });
+        self.next_look = (2 * self.known.len()).max(LOOK_MIN);
+    }
+}
+
+/// With fewer endpoints than this, none is forgotten.
+const LOOK_MIN: usize = 64;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{
     health::{EndpointState, Picture},
+    occupancy::{SlotMask, Slots},
     pick::Regard,
     picker::{AnyPicker, Candidate, EndpointIndex, Load, Picker as _},
     pool::{Pool, View, ViewIndex},
@@ -30,10 +31,18 @@ pub enum Standing {
 #[derive(Debug)]
 pub(super) struct LocalTier {
     /// Among the healthy.
-    healthy: AnyPicker,
+    healthy: Choice,
     /// Among all that are enabled; without candidates while the view is not in panic.
-    enabled: AnyPicker,
+    enabled: Choice,
     standing: Standing,
+}
+
+/// A picker, and those whom it chooses among.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) picker: AnyPicker,
+    /// Empty while `limits.per_endpoint` is not set.
+    pub(super) slots: SlotMask,
 }
 
 impl Standing {
@@ -97,17 +106,25 @@ fn panics(standings: impl Iterator<Item = Standing>) -> bool {
 }
 
 /// Tells the pickers of a view who may be picked now.
-pub(super) fn update(tiers: &mut [LocalTier], pool: &Pool, view: &View, picture: &Picture) {
+pub(super) fn update(
+    tiers: &mut [LocalTier],
+    pool: &Pool,
+    view: &View,
+    picture: &Picture,
+    slots: &Slots,
+) {
     for (members, tier) in view.tiers.iter().zip(&mut *tiers) {
         tier.standing = Standing::of(members, pool, picture);
         let healthy = |index| picture.is_eligible(index);
-        tier.healthy.update(&candidates(members, pool, healthy));
+        tier.healthy
+            .update(&candidates(members, pool, healthy), slots);
     }
     let panic = panics(tiers.iter().map(|tier| tier.standing));
     for (members, tier) in view.tiers.iter().zip(tiers) {
         let ignored = panic && tier.standing == Standing::Short;
         let enabled = |index| ignored && picture.is_enabled(index);
-        tier.enabled.update(&candidates(members, pool, enabled));
+        tier.enabled
+            .update(&candidates(members, pool, enabled), slots);
     }
 }
 
@@ -115,14 +132,14 @@ impl LocalTier {
     /// Pickers without endpoints.
     pub(super) fn new(pickers: &dyn Fn() -> AnyPicker) -> Self {
         Self {
-            healthy: pickers(),
-            enabled: pickers(),
+            healthy: Choice::of(pickers()),
+            enabled: Choice::of(pickers()),
             standing: Standing::Empty,
         }
     }
 
     /// The picker to ask, if any.
-    pub(super) fn picker(&mut self, regard: Regard) -> Option<&mut AnyPicker> {
+    pub(super) fn choice(&mut self, regard: Regard) -> Option<&mut Choice> {
         match regard {
             Regard::Sound if self.standing == Standing::Sound => Some(&mut self.healthy),
             Regard::Healthy => Some(&mut self.healthy),
@@ -133,13 +150,25 @@ impl LocalTier {
 
     /// Whether the pickers have to be told of loads.
     pub(super) fn follows_loads(&self) -> bool {
-        self.healthy.follows_loads()
+        self.healthy.picker.follows_loads()
     }
 
     /// Tells that the requests in flight of an endpoint changed.
     pub(super) fn load_changed(&mut self, index: EndpointIndex, loads: &[Load]) {
-        self.healthy.load_changed(index, loads);
-        self.enabled.load_changed(index, loads);
+        self.healthy.picker.load_changed(index, loads);
+        self.enabled.picker.load_changed(index, loads);
+    }
+}
+
+impl Choice {
+    fn of(picker: AnyPicker) -> Self {
+        let slots = SlotMask::default();
+        Self { picker, slots }
+    }
+
+    fn update(&mut self, candidates: &[Candidate], slots: &Slots) {
+        self.picker.update(candidates);
+        self.slots = slots.mask_of(candidates.iter().map(|candidate| candidate.index));
     }
 }
 

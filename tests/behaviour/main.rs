@@ -51,6 +51,7 @@ mod reload;
 mod retries;
 mod reuse;
 mod routing;
+mod saturation;
 mod secrets;
 mod selftest;
 mod sockets;

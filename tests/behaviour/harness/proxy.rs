@@ -299,6 +299,23 @@ impl Proxy {
         kill_process(Pid::from_child(&self.child), signal).expect("the signal is sent");
     }
 
+    /// Milliseconds of CPU that the process has used.
+    pub(crate) fn cpu_ms(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("the process is there");
+        // proc_pid_stat(5): fields 14 and 15, in hundredths of a second; the name ends with ")".
+        let fields = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        let ticks = fields
+            .skip(11)
+            .take(2)
+            .map(|it| it.parse::<u64>().expect("a number"));
+        ticks.sum::<u64>() * 10
+    }
+
     /// Bytes of memory that the process has.
     pub(crate) fn memory(&self) -> u64 {
         self.status_line("VmRSS:")

@@ -103,7 +103,7 @@ impl Driven {
     /// Something may have changed for those who wait.
     fn look(&self) {
         if self.pool.has_queue() && self.has_room() {
-            self.pool.tell_freed();
+            self.pool.tell_room();
         }
         if self.waiting.borrow().is_some()
             && (self.ended.get() || self.allowed() > 0)

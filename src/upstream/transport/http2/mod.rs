@@ -281,7 +281,7 @@ impl Drop for StreamShare {
         let driven = &self.0.driven;
         driven.streams.set(driven.streams.get() - 1);
         self.0.last_used.set(Instant::now());
-        driven.pool.tell_freed();
+        driven.pool.tell_room();
     }
 }
 
