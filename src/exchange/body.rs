@@ -33,7 +33,7 @@ pub enum Body {
     /// A body that arrives over HTTP/2, of a request.
     Http2Request(Http2RequestBody),
     /// A body that arrives over HTTP/2, of a response.
-    Http2Response(Http2Body),
+    Http2Response(Box<Http2Body>),
     /// A body that may not be larger than a limit.
     Limited(Box<Limited>),
     /// The body of a gRPC-Web request, read as that of a gRPC call.

@@ -249,16 +249,16 @@ impl Call<'_> {
             },
         };
         let home = Rc::clone(pick.pool.endpoint(pick.index));
+        let client = Client {
+            connection: self.connection,
+            stream: self.request.interim.as_ref(),
+        };
         let (carrier, sent) = match acquired {
             Acquired::Http1(connection) => {
                 let carrier = if connection.is_fresh() {
                     Carrier::New
                 } else {
                     Carrier::Reused
-                };
-                let client = Client {
-                    connection: self.connection,
-                    stream: self.request.interim.as_ref(),
                 };
                 let sending =
                     connection.send(&request, upload, &RESPONSE_LIMITS, *patience, home, &client);
@@ -271,7 +271,8 @@ impl Call<'_> {
                     Carrier::Reused
                 };
                 // In memory of its own: the walk would have room for it over HTTP/1.1 too.
-                let sending = memory::pinned(|| connection.send(&request, upload, *patience));
+                let sending =
+                    memory::pinned(|| connection.send(&request, upload, *patience, &client));
                 (carrier, sending.await)
             }
         };

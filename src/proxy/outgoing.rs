@@ -133,7 +133,7 @@ impl Outgoing {
     pub fn drives_request(&self) -> bool {
         match &self.body {
             Body::Http1Response(body) => body.drives_request(),
-            Body::Http2Response(_) => true,
+            Body::Http2Response(body) => body.drives_request(),
             Body::Empty
             | Body::Full(_)
             | Body::Http1Request(_)

@@ -3,11 +3,15 @@
 use std::{
     fmt, io,
     net::SocketAddr,
+    os::fd::AsFd,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{SendAncillaryBuffer, SendFlags, sendmsg},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -131,6 +135,17 @@ impl Stream {
         }
     }
 
+    /// Whether the other side has ended its direction, though bytes before the end may wait to
+    /// be read.
+    pub fn has_hung_up(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => is_hung_up(stream),
+            Self::Unix(stream) => is_hung_up(stream),
+            Self::Upgraded(_) => false,
+            Self::Tls(session) => session.get_ref().0.has_hung_up(),
+        }
+    }
+
     /// Whether what was written may still be here and not with the kernel, until a flush.
     pub fn holds_back(&self) -> bool {
         matches!(self, Self::Tls(_) | Self::Upgraded(_))
@@ -229,6 +244,15 @@ impl AsyncWrite for Stream {
             Self::Tls(session) => Pin::new(session).poll_shutdown(cx),
         }
     }
+}
+
+fn is_hung_up(socket: &impl AsFd) -> bool {
+    let mut polled = [PollFd::new(socket, PollFlags::RDHUP)];
+    let now = Timespec::default();
+    poll(&mut polled, Some(&now)).is_ok()
+        && polled[0]
+            .revents()
+            .intersects(PollFlags::RDHUP | PollFlags::HUP)
 }
 
 /// How last words are written.

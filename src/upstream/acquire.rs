@@ -14,7 +14,7 @@ use super::{
     picker::EndpointIndex,
     pool::Protocol,
     secure::secure,
-    transport::{Http1Connection, Http2Connection, Purpose, Reuse},
+    transport::{Http1Connection, Http2Connection, Http2Opening, Purpose, Reuse},
 };
 use crate::{exchange::Failure, server::task, timer, tls::Alpn};
 
@@ -211,9 +211,14 @@ impl LocalPool {
         self.metrics.connections_total.inc();
         let security = pool.security;
         if http2 {
-            let shared = Arc::clone(&pool.shared);
-            let opening = Http2Connection::open(stream, guard, shared, security, deadline);
-            let connection = opening.await?;
+            let opening = Http2Opening {
+                guard,
+                pool: Arc::clone(&pool.shared),
+                security,
+                endpoint: Arc::clone(&pool.endpoints[index.0 as usize].label),
+                deadline,
+            };
+            let connection = Http2Connection::open(stream, opening).await?;
             local.share(&connection);
             Ok(Acquired::Http2(connection))
         } else {

@@ -140,16 +140,31 @@ impl LocalEndpoint {
 
     /// Since when the idle connection waits that was used least recently.
     pub(super) fn oldest_idle(&self) -> Option<Instant> {
-        self.with_idle(|idle| idle.first().map(Http1Connection::idle_since))
+        let own = self.oldest_own();
+        let shared = self.oldest_shared().map(|(since, _)| since);
+        own.into_iter().chain(shared).min()
     }
 
     /// Tells since when each idle connection waits.
-    pub(super) fn each_idle(&self, tell: impl FnMut(Instant)) {
-        self.with_idle(|idle| idle.iter().map(Http1Connection::idle_since).for_each(tell));
+    pub(super) fn each_idle(&self, mut tell: impl FnMut(Instant)) {
+        self.with_idle(|idle| {
+            let since = idle.iter().map(Http1Connection::idle_since);
+            since.for_each(&mut tell);
+        });
+        let shared = self.http2.borrow();
+        let since = shared.iter().filter_map(|shared| shared.idle_since());
+        since.for_each(tell);
     }
 
     /// Closes one idle connection so that another can be opened; false if there is none.
     pub(super) fn close_oldest(&self) -> bool {
+        let own = self.oldest_own();
+        if let Some((since, place)) = self.oldest_shared()
+            && own.is_none_or(|own| since < own)
+        {
+            self.http2.borrow_mut().remove(place).give_up();
+            return true;
+        }
         let oldest = self.with_idle(|idle| (!idle.is_empty()).then(|| idle.remove(0)));
         let Some(oldest) = oldest else {
             return false;
@@ -157,6 +172,18 @@ impl LocalEndpoint {
         self.idle_gauge.add(-1);
         oldest.say_goodbye();
         true
+    }
+
+    fn oldest_own(&self) -> Option<Instant> {
+        self.with_idle(|idle| idle.first().map(Http1Connection::idle_since))
+    }
+
+    /// The HTTP/2 connection that has carried nothing for longest: since when, and its place.
+    fn oldest_shared(&self) -> Option<(Instant, usize)> {
+        let shared = self.http2.borrow();
+        let idle = shared.iter().enumerate();
+        let idle = idle.filter_map(|(place, shared)| Some((shared.idle_since()?, place)));
+        idle.min()
     }
 
     /// Closes what has waited or lived too long, or was closed by the endpoint.

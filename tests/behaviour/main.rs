@@ -37,6 +37,7 @@ mod health;
 mod http2;
 mod http2_floods;
 mod http2_rules;
+mod http2_streams;
 mod http2_upstream;
 mod interim;
 mod interop;

@@ -42,6 +42,7 @@ impl Server {
             ..
         } = self;
         let mut ended: Option<Instant> = None;
+        let mut look_at: Option<Instant> = None;
         poll_fn(|cx| {
             let served = serving.as_mut().poll(cx);
             let mut exchanging = shared.borrow_mut();
@@ -53,7 +54,13 @@ impl Server {
                 return Poll::Ready(None);
             }
             if !exchanging.decoder.is_done() || exchanging.broken {
-                return Poll::Pending;
+                let at = *look_at.get_or_insert_with(|| Instant::now() + PROBE_AFTER);
+                if timeout.poll_at(cx, at).is_pending() {
+                    return Poll::Pending;
+                }
+                look_at = Some(Instant::now() + PROBE_AFTER);
+                let _ = timeout.poll_at(cx, Instant::now() + PROBE_AFTER);
+                return poll_unread(&mut exchanging, version, cx);
             }
             while ended.is_none() && exchanging.io.received().len() < READ_AHEAD_MAX {
                 match exchanging.io.poll_fill(cx) {
@@ -85,6 +92,24 @@ fn append_interim(io: &mut Buffered, interim: &Interim) {
             None,
         );
     }
+}
+
+/// Looks from time to time after a client whose body nobody reads just now, since its endpoint
+/// takes no more: the bytes that wait hide that it has left.
+fn poll_unread(
+    exchanging: &mut Exchanging,
+    version: Version,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Response<Outgoing>>> {
+    if version == Version::HTTP_11 && !exchanging.probed && exchanging.io.stream().has_hung_up() {
+        exchanging.probed = true;
+        encode_continue(exchanging.io.outgoing());
+    }
+    let written = exchanging.io.poll_flush(cx);
+    if matches!(written, Poll::Ready(Err(_))) || exchanging.io.has_failed() {
+        return Poll::Ready(None);
+    }
+    Poll::Pending
 }
 
 /// Asks a client that has ended its stream whether it is still there.

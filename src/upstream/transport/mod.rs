@@ -3,7 +3,7 @@
 //! The HTTP/1.1 transport is the proxy's own: it runs in the task of the
 //! exchange, knows exactly what was written when something fails (so that
 //! nothing is sent twice), and hands its connection back the moment the response
-//! has ended. HTTP/2 is hyper's.
+//! has ended. Over HTTP/2 it does the same on a stream of a connection that others share.
 
 mod downstream;
 mod http1;
@@ -13,7 +13,7 @@ mod upload;
 
 pub use downstream::Downstream;
 pub use http1::{Http1Connection, ResponseBody, Reuse};
-pub use http2::{Closing, Http2Body, Http2Connection, LocalExecutor};
+pub use http2::{Closing, Http2Body, Http2Connection, Http2Opening};
 pub use tunnel::Tunnel;
 pub use upload::{Piece, Upload};
 
@@ -105,6 +105,15 @@ pub struct Progress {
     pub moved: u64,
     /// The client has not sent the next piece of its body.
     pub awaited: bool,
+}
+
+impl Progress {
+    /// Nothing is left to be sent.
+    const ENDED: Self = Self {
+        sent: true,
+        moved: 0,
+        awaited: false,
+    };
 }
 
 /// Follows an attempt against its [`Patience`].

@@ -28,6 +28,8 @@ pub enum Piece {
 #[derive(Debug)]
 pub struct Upload {
     framing: Framing,
+    /// The client said in its head that there is no body.
+    none: bool,
     state: State,
 }
 
@@ -63,6 +65,7 @@ struct Source {
 impl Upload {
     /// Wraps a body that travels in `framing`; keeps at most `keep_max` bytes for another attempt.
     pub fn new(body: Body, framing: Framing, keep_max: usize) -> Self {
+        let none = matches!(body, Body::Empty);
         let state = if body.is_end_stream() {
             State::Empty
         } else {
@@ -79,7 +82,11 @@ impl Upload {
                 awaited: false,
             }))
         };
-        Self { framing, state }
+        Self {
+            framing,
+            none,
+            state,
+        }
     }
 
     /// Has the trailers, if any come, filtered by the rules that `make` makes.
@@ -95,6 +102,7 @@ impl Upload {
     pub fn gone() -> Self {
         Self {
             framing: Framing::None,
+            none: false,
             state: State::Gone,
         }
     }
@@ -107,6 +115,12 @@ impl Upload {
     /// How the body is framed on an HTTP/1.1 connection.
     pub fn framing(&self) -> Framing {
         self.framing
+    }
+
+    /// Whether the head is all of the request: an end that the client sent behind it, though
+    /// without a byte of a body, goes on behind it.
+    pub fn ends_with_head(&self) -> bool {
+        self.none
     }
 
     /// Whether nothing is left to be taken.

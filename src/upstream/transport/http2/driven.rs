@@ -1,30 +1,117 @@
-//! What drives a connection to an endpoint, and what it knows of the endpoint's settings.
+//! The task that drives a connection to an endpoint, and what it knows of the endpoint.
 
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
-    rc::Weak,
+    pin::Pin,
+    rc::{Rc, Weak},
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use hyper::client::conn::http2;
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use h2::client::Connection;
+use tokio::time::Instant;
 
-use super::shared_upload::SharedUpload;
-use crate::{exchange::Failure, server::task, socket::Stream, upstream::shared::PoolShared, wake};
+use super::{
+    Http2Connection,
+    silence::{Asked, Heard, Pinging, Silence},
+};
+use crate::{
+    exchange::Failure,
+    timer::Timeout,
+    upstream::{connect::ConnectionGuard, shared::PoolShared},
+    wake,
+};
 
-/// hyper's side of a connection, which its task drives and everyone may ask.
+/// What a connection's task tells everyone.
 pub(super) struct Driven {
     /// Streams that exchanges have on it.
     pub(super) streams: Cell<usize>,
     pub(super) pool: Arc<PoolShared>,
-    connection: RefCell<Option<Pin<Box<Driver>>>>,
+    pub(super) silence: Silence,
+    /// How many streams the endpoint allows at once, as it last said; 0 before it has.
+    allowed: Cell<usize>,
+    /// The endpoint takes no more streams here, or the connection has ended.
+    closed: Cell<bool>,
+    /// Counts the connection until it ends or is given up.
+    guard: Cell<Option<ConnectionGuard>>,
     /// Who waits for the settings.
     waiting: RefCell<Option<Waker>>,
-    ended: Cell<bool>,
+    task: RefCell<Option<Waker>>,
+}
+
+impl Driven {
+    pub(super) fn new(pool: Arc<PoolShared>, guard: ConnectionGuard, now: Instant) -> Self {
+        Self {
+            streams: Cell::new(0),
+            pool,
+            silence: Silence::new(now),
+            allowed: Cell::new(0),
+            closed: Cell::new(false),
+            guard: Cell::new(Some(guard)),
+            waiting: RefCell::default(),
+            task: RefCell::default(),
+        }
+    }
+
+    /// Whether one more stream fits, by what the endpoint says now: it may change its mind at
+    /// any time (RFC 9113 section 6.5.3).
+    pub(super) fn has_room(&self) -> bool {
+        self.streams.get() < self.allowed.get().min(STREAMS_MAX) && !self.silence.is_in_doubt()
+    }
+
+    /// Whether it takes no more exchanges at all.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// An exchange found it broken before its task did.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+    }
+
+    /// An exchange got no answer: has the endpoint asked whether it is there, unless
+    /// something came within the last `silence`.
+    pub(super) fn doubt(&self, silence: Duration) {
+        if !self.closed.get() && self.silence.doubt(silence) {
+            // By the task's waker: whoever drops an exchange has none of its own.
+            if let Some(task) = &*self.task.borrow() {
+                task.wake_by_ref();
+            }
+        }
+    }
+
+    /// Counts the connection no more: it carries nothing and is about to close.
+    pub(super) fn give_up(&self) {
+        self.closed.set(true);
+        drop(self.guard.take());
+    }
+
+    pub(super) fn poll_settled(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
+        if self.closed.get() {
+            return Poll::Ready(Err(Failure::ConnectionClosed));
+        }
+        if self.allowed.get() > 0 {
+            return Poll::Ready(Ok(()));
+        }
+        wake::remember(&mut self.waiting.borrow_mut(), cx);
+        Poll::Pending
+    }
+
+    /// Something may have changed for those who wait.
+    fn tell(&self) {
+        if self.pool.has_queue() && self.has_room() {
+            self.pool.tell_room();
+        }
+        if self.waiting.borrow().is_some()
+            && (self.closed.get() || self.allowed.get() > 0)
+            && let Some(waker) = self.waiting.borrow_mut().take()
+        {
+            waker.wake();
+        }
+    }
 }
 
 impl fmt::Debug for Driven {
@@ -33,111 +120,83 @@ impl fmt::Debug for Driven {
     }
 }
 
-type Driver = http2::Connection<TokioIo<Stream>, SharedUpload, Watched>;
+/// The connection itself, owned by its task. What it ends with is told to each exchange on it.
+pub(super) struct Driver {
+    connection: Connection<Heard, Bytes>,
+    pinging: Option<Pinging>,
+    driven: Rc<Driven>,
+    /// Where its requests come from; it closes when there is none and no stream is left.
+    requests: Weak<Http2Connection>,
+    /// Bounds the goodbye to an endpoint that reads nothing any more.
+    goodbye: Timeout,
+    goodbye_ends: Option<Instant>,
+}
 
-impl Driven {
-    pub(super) fn new(pool: Arc<PoolShared>) -> Self {
+impl Driver {
+    pub(super) fn new(
+        mut connection: Connection<Heard, Bytes>,
+        driven: &Rc<Driven>,
+        requests: &Rc<Http2Connection>,
+    ) -> Self {
         Self {
-            streams: Cell::new(0),
-            pool,
-            connection: RefCell::default(),
-            waiting: RefCell::default(),
-            ended: Cell::new(false),
+            pinging: connection.ping_pong().map(Pinging::new),
+            connection,
+            driven: Rc::clone(driven),
+            requests: Rc::downgrade(requests),
+            goodbye: Timeout::new(),
+            goodbye_ends: None,
         }
     }
 
-    /// Takes the connection over; somebody has to poll it.
-    pub(super) fn begin(&self, connection: Driver) {
-        *self.connection.borrow_mut() = Some(Box::pin(connection));
-    }
-
-    /// Drives the connection to its end.
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut connection = self.connection.borrow_mut();
-        if let Some(driver) = &mut *connection {
-            let _ = ready!(driver.as_mut().poll(cx));
+    /// Drives the connection to its end, and looks after each step at what has changed:
+    /// nobody is told of settings or a GOAWAY otherwise.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let driven = &self.driven;
+        wake::remember(&mut driven.task.borrow_mut(), cx);
+        if Pin::new(&mut self.connection).poll(cx).is_ready() {
+            return Poll::Ready(());
         }
-        let driver = connection.take();
-        drop(connection);
-        drop(driver);
-        self.ended.set(true);
-        self.look();
-        Poll::Ready(())
-    }
-
-    /// How many streams the endpoint allows at once, as it last said; none before it has.
-    fn allowed(&self) -> usize {
-        let connection = self.connection.try_borrow();
-        let streams = connection.map(|connection| {
-            let driver = connection.as_ref();
-            driver.map_or(0, |driver| driver.current_max_send_streams())
-        });
-        streams.unwrap_or(0)
-    }
-
-    /// Whether one more stream fits, by what the endpoint says now: it may change its mind at
-    /// any time (RFC 9113 section 6.5.3).
-    pub(super) fn has_room(&self) -> bool {
-        self.streams.get() < self.allowed().min(STREAMS_MAX)
-    }
-
-    /// Whether the endpoint takes extended CONNECT, as its settings say.
-    pub(super) fn takes_websockets(&self) -> bool {
-        self.connection.try_borrow().is_ok_and(|connection| {
-            let driver = connection.as_ref();
-            driver.is_some_and(|driver| driver.is_extended_connect_protocol_enabled())
-        })
-    }
-
-    pub(super) fn poll_settled(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
-        if self.ended.get() {
-            return Poll::Ready(Err(Failure::ConnectionClosed));
+        driven
+            .allowed
+            .set(self.connection.max_concurrent_send_streams());
+        match self.requests.upgrade() {
+            Some(requests) if requests.is_refused(cx) => driven.closed.set(true),
+            Some(_) => {}
+            None => {
+                let ends = self.goodbye_ends;
+                let ends = ends.unwrap_or_else(|| Instant::now() + GOODBYE_MAX);
+                self.goodbye_ends = Some(ends);
+                return self.goodbye.poll_at(cx, ends);
+            }
         }
-        if self.allowed() > 0 {
-            return Poll::Ready(Ok(()));
+        if driven.silence.is_in_doubt()
+            && let Some(pinging) = &mut self.pinging
+            && pinging.poll(cx, &driven.silence) == Poll::Ready(Asked::Dead)
+        {
+            return Poll::Ready(());
         }
-        wake::remember(&mut self.waiting.borrow_mut(), cx);
+        driven.tell();
         Poll::Pending
     }
+}
 
-    /// Something may have changed for those who wait.
-    fn look(&self) {
-        if self.pool.has_queue() && self.has_room() {
-            self.pool.tell_room();
-        }
-        if self.waiting.borrow().is_some()
-            && (self.ended.get() || self.allowed() > 0)
-            && let Some(waker) = self.waiting.borrow_mut().take()
-        {
-            waker.wake();
-        }
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Self::poll(self.get_mut(), cx)
     }
 }
 
-/// Runs hyper's tasks of a connection to an endpoint, and looks at it after each step: frames
-/// are read in one of them, and hyper tells nobody of the settings.
-#[derive(Clone)]
-pub(super) struct Watched(pub(super) Weak<Driven>);
-
-impl<F> hyper::rt::Executor<F> for Watched
-where
-    F: Future<Output = ()> + 'static,
-{
-    fn execute(&self, future: F) {
-        let driven = Weak::clone(&self.0);
-        task::spawn_local("upstream http/2 stream", async move {
-            let mut future = pin!(future);
-            poll_fn(|cx| {
-                let polled = future.as_mut().poll(cx);
-                if let Some(driven) = driven.upgrade() {
-                    driven.look();
-                }
-                polled
-            })
-            .await;
-        });
+impl Drop for Driver {
+    /// However its task ends, those who wait for it are told.
+    fn drop(&mut self) {
+        self.driven.give_up();
+        self.driven.tell();
     }
 }
 
+/// How long the last words of a connection may take.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
 /// Streams on one connection, however many the endpoint would allow.
-const STREAMS_MAX: usize = 256;
+pub(super) const STREAMS_MAX: usize = 256;

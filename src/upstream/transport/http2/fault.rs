@@ -1,50 +1,61 @@
 //! What the errors of an HTTP/2 connection say about the request that met them.
 
-use std::error::Error as _;
-
 use crate::exchange::Failure;
 
-/// What an error of hyper's means for the request it met.
+/// The meaning of an error for the request it met.
 pub(super) struct Fault {
     pub(super) failure: Failure,
     /// The endpoint says that it did not look at the request.
     pub(super) unprocessed: bool,
-    /// Only this stream is concerned, the connection lives on.
+    /// The endpoint said it of this stream.
     pub(super) of_stream: bool,
+    /// The connection ended with it.
+    pub(super) of_connection: bool,
 }
 
 impl Fault {
-    pub(super) fn of(error: &hyper::Error) -> Self {
-        let connection_closed = Self {
-            failure: Failure::ConnectionClosed,
+    pub(super) fn of(error: &h2::Error) -> Self {
+        let failure = match error.reason() {
+            Some(h2::Reason::REFUSED_STREAM) if error.is_remote() => Failure::StreamRefused,
+            Some(h2::Reason::PROTOCOL_ERROR | h2::Reason::FRAME_SIZE_ERROR)
+                if error.is_library() =>
+            {
+                Failure::ResponseMalformed
+            }
+            // A header block many times the limit: it ends the connection.
+            Some(h2::Reason::ENHANCE_YOUR_CALM) if error.is_library() => {
+                Failure::ResponseHeadTooLarge
+            }
+            _ => Failure::ConnectionClosed,
+        };
+        Self {
+            failure,
+            // Only streams above the last one that a GOAWAY names end with it, whatever its
+            // reason (RFC 9113 section 6.8).
+            unprocessed: error.is_remote()
+                && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM)),
+            of_stream: error.is_reset(),
+            of_connection: !error.is_reset(),
+        }
+    }
+
+    /// A fault of the answer on this stream.
+    pub(super) fn of_answer(failure: Failure) -> Self {
+        Self {
+            failure,
+            unprocessed: false,
+            of_stream: true,
+            of_connection: false,
+        }
+    }
+
+    /// The attempt ended on our side: it took too long, or its client failed.
+    pub(super) fn of_ours(failure: Failure) -> Self {
+        Self {
+            failure,
             unprocessed: false,
             of_stream: false,
-        };
-        let mut source = error.source();
-        while let Some(cause) = source {
-            if let Some(error) = cause.downcast_ref::<h2::Error>() {
-                return Self {
-                    failure: match error.reason() {
-                        Some(h2::Reason::REFUSED_STREAM) if error.is_remote() => {
-                            Failure::StreamRefused
-                        }
-                        Some(h2::Reason::PROTOCOL_ERROR | h2::Reason::FRAME_SIZE_ERROR)
-                            if error.is_library() =>
-                        {
-                            Failure::ResponseMalformed
-                        }
-                        _ => Failure::ConnectionClosed,
-                    },
-                    // Only streams above the last one that a GOAWAY names end with it, whatever
-                    // its reason (RFC 9113 section 6.8).
-                    unprocessed: error.is_remote()
-                        && (error.is_go_away()
-                            || error.reason() == Some(h2::Reason::REFUSED_STREAM)),
-                    of_stream: error.is_reset(),
-                };
-            }
-            source = cause.source();
+            of_connection: false,
         }
-        connection_closed
     }
 }

@@ -1,39 +1,48 @@
-//! HTTP/2 towards an endpoint (RFC 9113), over hyper's client connection.
+//! HTTP/2 towards an endpoint (RFC 9113), over the streams of the crate `h2`.
 //!
-//! One connection is shared by the exchanges of its worker, up to what the
-//! endpoint allows; a task of its own drives it. A WebSocket is one of its streams.
+//! One connection is shared by the exchanges of its worker, up to what the endpoint allows; a
+//! task of its own drives it. Request and response of an exchange flow in the task of the
+//! exchange, as over HTTP/1.1, and end with it: what is left of a stream is reset at once.
+//!
+//! - `call`: a request until the head of its response; `head` makes the one and bounds the other.
+//! - `sender`: the request's body; `body`: the response's.
+//! - `driven`: the connection's task; `silence` finds out whether the endpoint is still there.
+//! - `fault`: what an error says about a request.
+//! - `websocket`, `tunnel`: a WebSocket as one of the streams.
 
+mod body;
+mod call;
 mod driven;
 mod fault;
-mod shared_upload;
+mod head;
+mod sender;
+mod silence;
+mod tunnel;
 mod websocket;
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     fmt,
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
+    future::poll_fn,
     rc::{Rc, Weak},
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::Context,
     time::Duration,
 };
 
-use ::http::{Request, Response, Uri, Version, header};
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::{body::Incoming, client::conn::http2};
-use hyper_util::rt::TokioIo;
+use h2::client::{Builder, SendRequest};
 use tokio::time::Instant;
 
-use driven::{Driven, Watched};
-use fault::Fault;
-use shared_upload::SharedUpload;
+pub use body::Http2Body;
+use call::Call;
+use driven::{Driven, Driver, STREAMS_MAX};
+use silence::Heard;
 
-use super::{Clock, Inbound, Outbound, Patience, Progress, Purpose, SendFailure, Upload};
+use super::{Clock, Downstream, Inbound, Outbound, Patience, Purpose, SendFailure, Upload};
 use crate::{
-    exchange::{BadRequest, Body, Failure},
-    http::{Headers, forwarded::Scheme},
+    exchange::Failure,
+    http::forwarded::Scheme,
     server::task,
     socket::Stream,
     timer,
@@ -42,14 +51,29 @@ use crate::{
 
 /// One HTTP/2 connection to an endpoint, shared by many exchanges of one worker.
 pub struct Http2Connection {
-    sender: http2::SendRequest<SharedUpload>,
+    requests: RefCell<SendRequest<Bytes>>,
     driven: Rc<Driven>,
     opened: Instant,
     security: u64,
+    /// The endpoint's own address, for requests that name no host.
+    authority: Arc<str>,
     used: Cell<bool>,
-    /// An exchange found it broken before its task did.
-    broken: Cell<bool>,
     last_used: Cell<Instant>,
+}
+
+/// What a connection is opened for and under.
+#[derive(Debug)]
+pub struct Http2Opening {
+    /// Counts the connection.
+    pub guard: ConnectionGuard,
+    /// The endpoint's pool.
+    pub pool: Arc<PoolShared>,
+    /// Under which TLS settings; 0 for none.
+    pub security: u64,
+    /// The endpoint's address as text.
+    pub endpoint: Arc<str>,
+    /// When it must be there.
+    pub deadline: Instant,
 }
 
 /// Tells when a connection that nobody uses any more has said its last words.
@@ -70,46 +94,48 @@ impl Http2Connection {
     ///
     /// # Errors
     /// [`Failure::ConnectTimeout`] or [`Failure::ConnectionClosed`].
-    pub async fn open(
-        stream: Stream,
-        guard: ConnectionGuard,
-        pool: Arc<PoolShared>,
-        security: u64,
-        deadline: Instant,
-    ) -> Result<Rc<Self>, Failure> {
-        let io = TokioIo::new(stream);
-        let driven = Rc::new(Driven::new(pool));
-        let handshake = http2::Builder::new(Watched(Rc::downgrade(&driven)))
-            .initial_stream_window_size(STREAM_WINDOW)
+    pub async fn open(stream: Stream, opening: Http2Opening) -> Result<Rc<Self>, Failure> {
+        let Http2Opening {
+            guard,
+            pool,
+            security,
+            endpoint,
+            deadline,
+        } = opening;
+        let driven = Rc::new(Driven::new(pool, guard, Instant::now()));
+        let mut builder = Builder::new();
+        builder
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(HEADER_LIST_MAX)
+            .max_send_buffer_size(SEND_BUFFER)
+            .max_header_list_size(head::HEADER_LIST_MAX)
+            .max_concurrent_reset_streams(RESET_STREAMS_MAX)
+            .reset_stream_duration(RESET_STREAMS_KEPT)
+            .max_local_error_reset_streams(Some(ERRORS_MAX))
             // None until the endpoint has said how many.
-            .initial_max_send_streams(0)
-            .handshake(io);
-        let (sender, connection) = timer::until(deadline, handshake)
+            .initial_max_send_streams(0);
+        let handshake = builder.handshake(Heard::new(stream, &driven));
+        let (requests, connection) = timer::until(deadline, handshake)
             .await
             .map_err(|_| Failure::ConnectTimeout)?
             .map_err(|_| Failure::ConnectionClosed)?;
-        driven.begin(connection);
-        let driving = Rc::clone(&driven);
-        task::spawn_local("upstream http/2 connection", async move {
-            // What it ends with is told to each exchange on it.
-            poll_fn(|cx| driving.poll(cx)).await;
-            drop(guard);
-        });
-        timer::until(deadline, poll_fn(|cx| driven.poll_settled(cx)))
-            .await
-            .map_err(|_| Failure::ConnectTimeout)??;
         let now = Instant::now();
-        Ok(Rc::new(Self {
-            sender,
+        let opened = Rc::new(Self {
+            requests: RefCell::new(requests),
             driven,
             opened: now,
             security,
+            authority: endpoint,
             used: Cell::new(false),
-            broken: Cell::new(false),
             last_used: Cell::new(now),
-        }))
+        });
+        let driver = Driver::new(connection, &opened.driven, &opened);
+        task::spawn_local("upstream http/2 connection", driver);
+        timer::until(deadline, poll_fn(|cx| opened.driven.poll_settled(cx)))
+            .await
+            .map_err(|_| Failure::ConnectTimeout)??;
+        Ok(opened)
     }
 
     /// Which TLS settings it was made under; 0 for none.
@@ -124,6 +150,16 @@ impl Http2Connection {
         }
     }
 
+    /// The authority of the endpoint itself.
+    fn authority(&self) -> &str {
+        // A unix socket has none.
+        if self.authority.starts_with("unix:") {
+            "localhost"
+        } else {
+            &self.authority
+        }
+    }
+
     /// Whether one more exchange fits.
     pub fn has_room(&self, now: Instant, lifetime: Duration) -> bool {
         !self.is_closed() && now < self.opened + lifetime && self.driven.has_room()
@@ -131,12 +167,19 @@ impl Http2Connection {
 
     /// Whether the endpoint has said that it takes WebSockets here (RFC 8441 section 3).
     pub fn takes_websockets(&self) -> bool {
-        self.driven.takes_websockets()
+        let requests = self.requests.borrow();
+        requests.is_extended_connect_protocol_enabled()
     }
 
     /// Whether it takes no more exchanges at all.
     pub fn is_closed(&self) -> bool {
-        self.broken.get() || self.sender.is_closed()
+        self.driven.is_closed()
+    }
+
+    /// Whether the endpoint takes no more requests, as a GOAWAY says.
+    fn is_refused(&self, cx: &mut Context<'_>) -> bool {
+        let ready = self.requests.borrow_mut().poll_ready(cx);
+        matches!(ready, std::task::Poll::Ready(Err(_)))
     }
 
     /// What tells when it has closed, after the last exchange on it.
@@ -149,13 +192,24 @@ impl Http2Connection {
         !self.used.get()
     }
 
+    /// Since when it is open and carries nothing; none while it carries something.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let idle = self.driven.streams.get() == 0 && !self.is_closed();
+        idle.then(|| self.last_used.get())
+    }
+
+    /// Counts it no more, and closes it once it is dropped; only while it carries nothing.
+    pub fn give_up(&self) {
+        self.driven.give_up();
+    }
+
     /// Whether it carries nothing and should be closed.
     pub fn is_spent(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) -> bool {
         let old = now >= self.last_used.get() + idle_timeout || now >= self.opened + lifetime;
         self.is_closed() || (self.driven.streams.get() == 0 && old)
     }
 
-    /// Sends a request and waits for the head of the response.
+    /// Sends a request and waits for the head of the response. Dropping the future resets the stream.
     ///
     /// # Errors
     /// [`SendFailure`] says what of the request may have reached the endpoint.
@@ -164,62 +218,41 @@ impl Http2Connection {
         request: &Outbound<'_>,
         upload: Upload,
         patience: Patience,
+        client: &dyn Downstream,
     ) -> Result<Inbound, SendFailure> {
         let mut clock = Clock::start(patience, &upload);
-        let shared = SharedUpload::new(upload);
-        let head = match build(request, self.scheme(), shared.clone()) {
+        let head = match head::build(request, self.scheme(), self.authority()) {
             Ok(head) => head,
-            Err(rule) => return Err(shared.fail(rule.into(), false)),
+            Err(rule) => return Err(unsent(rule.into(), upload)),
         };
-        let share = StreamShare::take(&self);
-        self.used.set(true);
-        let mut sender = self.sender.clone();
-        if sender.ready().await.is_err() {
-            return Err(shared.fail(Failure::ConnectionClosed, false));
-        }
-        let mut sending = pin!(sender.try_send_request(head));
-        let sent = poll_fn(|cx| match sending.as_mut().poll(cx) {
-            Poll::Ready(sent) => Poll::Ready(Ok(sent)),
-            Poll::Pending => {
-                let progress = shared.progress(cx);
-                clock.poll(cx, progress, || 0).map(Err)
+        let mut call = Call::start(&self, head, request.purpose, upload)?;
+        let answer = poll_fn(|cx| {
+            let polled = call.poll_head(cx, client);
+            if polled.is_ready() {
+                return polled;
             }
+            let late = clock.poll(cx, call.progress(), || 0);
+            late.map(|failure| Err(fault::Fault::of_ours(failure)))
         })
         .await;
-        match sent {
-            Err(late) => Err(shared.fail(late, true)),
-            Ok(Ok(response)) => {
-                let taken = match request.purpose {
-                    Purpose::Exchange => Ok(answered(response, share)),
-                    Purpose::WebSocket => websocket::answered(response, request, share).await,
-                };
-                match taken {
-                    Ok(mut inbound) => {
-                        inbound.upload = shared.take_ended();
-                        Ok(inbound)
-                    }
-                    Err(failure) => {
-                        let mut failed = shared.fail(failure, true);
-                        failed.received = true;
-                        Err(failed)
-                    }
-                }
-            }
-            Ok(Err(mut error)) => {
-                let unsent = error.take_message().is_some();
-                if let Some(failure) = shared.client_failure() {
-                    return Err(shared.fail(failure, !unsent));
-                }
-                let fault = Fault::of(error.error());
-                if !fault.of_stream {
-                    self.broken.set(true);
-                }
-                let mut failed = shared.fail(fault.failure, !unsent && !fault.unprocessed);
-                // A reset is something that the endpoint said of this request.
-                failed.received = fault.of_stream;
-                Err(failed)
-            }
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(fault) => return Err(call.fail(&fault)),
+        };
+        match request.purpose {
+            Purpose::Exchange => Ok(call.respond(answer, request.method)),
+            Purpose::WebSocket => call.switch(answer, request),
         }
+    }
+}
+
+/// The failure of a request that never left.
+fn unsent(failure: Failure, upload: Upload) -> SendFailure {
+    SendFailure {
+        failure,
+        written: false,
+        received: false,
+        upload,
     }
 }
 
@@ -231,39 +264,6 @@ impl fmt::Debug for Http2Connection {
     }
 }
 
-/// The body of a response over HTTP/2; holds its share of the connection.
-#[derive(Debug)]
-pub struct Http2Body {
-    incoming: Incoming,
-    _share: StreamShare,
-}
-
-impl Http2Body {
-    /// Reads the next frame.
-    pub fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map_err(|_| Failure::ResponseIncomplete)))
-    }
-
-    /// How far the request is on its way; nobody knows, once its answer has begun.
-    pub fn uploading(&self) -> Option<Progress> {
-        None
-    }
-
-    /// Whether the whole body has been read.
-    pub fn is_end(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    /// The exact rest if the endpoint announced it.
-    pub fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
-
 /// One stream of a connection, given back when dropped.
 #[derive(Debug)]
 pub(super) struct StreamShare(Rc<Http2Connection>);
@@ -272,7 +272,12 @@ impl StreamShare {
     fn take(connection: &Rc<Http2Connection>) -> Self {
         let streams = &connection.driven.streams;
         streams.set(streams.get() + 1);
+        connection.used.set(true);
         Self(Rc::clone(connection))
+    }
+
+    fn connection(&self) -> &Http2Connection {
+        &self.0
     }
 }
 
@@ -285,61 +290,18 @@ impl Drop for StreamShare {
     }
 }
 
-/// Runs hyper's tasks on the worker's own thread.
-#[derive(Clone, Copy, Debug)]
-pub struct LocalExecutor;
-
-impl<F> hyper::rt::Executor<F> for LocalExecutor
-where
-    F: Future<Output = ()> + 'static,
-{
-    fn execute(&self, future: F) {
-        task::spawn_local("http/2 stream", future);
-    }
-}
-
-fn answered(response: Response<Incoming>, share: StreamShare) -> Inbound {
-    let (head, incoming) = response.into_parts();
-    let body = if incoming.is_end_stream() {
-        Body::Empty
-    } else {
-        Body::Http2Response(Http2Body {
-            incoming,
-            _share: share,
-        })
-    };
-    Inbound {
-        status: head.status,
-        headers: Headers::from(&head.headers),
-        body,
-        upload: None,
-    }
-}
-
-fn build(
-    request: &Outbound<'_>,
-    scheme: Scheme,
-    body: SharedUpload,
-) -> Result<Request<SharedUpload>, BadRequest> {
-    let mut headers = request.headers.to_map();
-    let host = headers.remove(header::HOST).ok_or(BadRequest::Host)?;
-    let uri = Uri::builder()
-        .scheme(scheme.as_str())
-        .authority(host.as_bytes())
-        .path_and_query(request.target.clone())
-        .build()
-        .map_err(|_| BadRequest::Target)?;
-    let mut head = Request::new(body);
-    *head.method_mut() = request.method.clone();
-    *head.uri_mut() = uri;
-    *head.version_mut() = Version::HTTP_2;
-    *head.headers_mut() = headers;
-    if request.purpose == Purpose::WebSocket {
-        websocket::ask(&mut head)?;
-    }
-    Ok(head)
-}
-
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-const HEADER_LIST_MAX: u32 = 64 * 1024;
+/// Bytes of an answer that wait for a client who does not read, and a connection reads on for
+/// the others.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// All streams together cannot fill it (64 MiB), so that none can stop the others. It is a
+/// promise and no memory: bytes are here only while a client does not take them.
+#[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS_MAX as u32;
+/// Bytes of a request that wait here for the socket.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams that were reset here and whose last frames may still come,
+const RESET_STREAMS_MAX: usize = 1024;
+/// in this time. Later frames count as errors of the endpoint,
+const RESET_STREAMS_KEPT: Duration = Duration::from_secs(10);
+/// of which a connection may see so many.
+const ERRORS_MAX: usize = 16 * 1024;

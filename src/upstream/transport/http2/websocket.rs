@@ -5,12 +5,11 @@
 //! HTTP/1.1: the key stays here, and the proof is made here.
 
 use ::http::{Method, Request, Response, StatusCode, header};
-use hyper::{body::Incoming, ext::Protocol, upgrade};
-use hyper_util::rt::TokioIo;
+use h2::{RecvStream, ext::Protocol};
 
-use super::{StreamShare, answered as plainly};
+use super::{StreamShare, sender::OpenStream, tunnel::StreamBytes};
 use crate::{
-    exchange::{BadRequest, Body, Failure},
+    exchange::{BadRequest, Body},
     http::{
         Headers, Known, Value,
         websocket::{self, KEY},
@@ -35,26 +34,17 @@ pub(super) fn ask<B>(request: &mut Request<B>) -> Result<(), BadRequest> {
     Ok(())
 }
 
-/// Makes a 101 of the answer, and a tunnel of the stream, if the endpoint agrees; another
-/// answer stays what it is.
-///
-/// # Errors
-/// [`Failure::UpgradeFailed`] for a success that is none, [`Failure::ConnectionClosed`].
-pub(super) async fn answered(
-    mut response: Response<Incoming>,
+/// Makes a 101 of the 200 by which the endpoint agrees, and a tunnel of the stream.
+pub(super) fn answered(
+    response: Response<RecvStream>,
     request: &Outbound<'_>,
+    stream: OpenStream,
     share: StreamShare,
-) -> Result<Inbound, Failure> {
-    match response.status() {
-        StatusCode::OK => {}
-        status if status.is_success() => return Err(Failure::UpgradeFailed),
-        _ => return Ok(plainly(response, share)),
-    }
-    let stream = upgrade::on(&mut response)
-        .await
-        .map_err(|_| Failure::ConnectionClosed)?;
-    let io = Buffered::new(Stream::Upgraded(Box::new(TokioIo::new(stream))));
-    let mut headers = Headers::from(response.headers());
+) -> Inbound {
+    let (head, receiver) = response.into_parts();
+    let bytes = StreamBytes::new(stream, receiver);
+    let io = Buffered::new(Stream::Upgraded(Box::new(bytes)));
+    let mut headers = Headers::from(&head.headers);
     headers.remove(Known::ContentLength);
     headers.insert(Known::Connection, Value::from_static("upgrade"));
     headers.insert(Known::Upgrade, Value::from_static("websocket"));
@@ -62,10 +52,10 @@ pub(super) async fn answered(
     if let Some(proof) = key.and_then(|key| websocket::proof_of(key.as_bytes())) {
         headers.insert(Known::SecWebSocketAccept, proof);
     }
-    Ok(Inbound {
+    Inbound {
         status: StatusCode::SWITCHING_PROTOCOLS,
         headers,
         body: Body::Tunnel(Box::new(Tunnel::new(io, Counted::Stream(share)))),
         upload: None,
-    })
+    }
 }

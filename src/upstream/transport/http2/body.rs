@@ -1,0 +1,138 @@
+//! The body of a response over HTTP/2.
+
+use std::task::{Context, Poll};
+
+use ::http::header::CONTENT_LENGTH;
+use ::http::{HeaderMap, Method};
+use bytes::Bytes;
+use h2::RecvStream;
+use http_body::{Frame, SizeHint};
+
+use super::{super::Progress, StreamShare, sender::Sender, silence::BODY_SILENCE};
+use crate::exchange::Failure;
+
+/// A body that is still on its stream; drives what is left of the request as well.
+///
+/// The endpoint is given room for more as the body is read, and its stream is reset when
+/// this is dropped before the end.
+#[derive(Debug)]
+pub struct Http2Body {
+    stream: Option<Stream>,
+    length: Option<u64>,
+}
+
+/// In the order of the drop: the connection has room for another stream last of all.
+struct Stream {
+    receiver: RecvStream,
+    sender: Sender,
+    share: StreamShare,
+}
+
+impl Http2Body {
+    pub(super) fn new(
+        receiver: RecvStream,
+        sender: Sender,
+        share: StreamShare,
+        length: Option<u64>,
+    ) -> Self {
+        Self {
+            stream: Some(Stream {
+                receiver,
+                sender,
+                share,
+            }),
+            length,
+        }
+    }
+
+    /// Reads the next frame.
+    pub fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(None);
+        };
+        if let Err(failure) = stream.sender.drive(cx) {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        match stream.receiver.poll_data(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(data))) => {
+                // Can only fail for a stream that has gone.
+                let _ = stream.receiver.flow_control().release_capacity(data.len());
+                self.length = self
+                    .length
+                    .map(|left| left.saturating_sub(data.len() as u64));
+                if stream.receiver.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Failure::ResponseIncomplete))),
+            Poll::Ready(None) => match stream.receiver.poll_trailers(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(trailers)) => {
+                    self.finish();
+                    Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+                }
+                Poll::Ready(Err(_)) => Poll::Ready(Some(Err(Failure::ResponseIncomplete))),
+            },
+        }
+    }
+
+    /// Whether part of the request is still to be sent.
+    pub fn drives_request(&self) -> bool {
+        let stream = self.stream.as_ref();
+        stream.is_some_and(|stream| stream.sender.is_sending())
+    }
+
+    /// How far the request is on its way; none if all of it has been handed over.
+    pub fn uploading(&self) -> Option<Progress> {
+        let sender = &self.stream.as_ref()?.sender;
+        sender.is_sending().then(|| sender.progress())
+    }
+
+    /// Whether the whole body has been read.
+    pub fn is_end(&self) -> bool {
+        self.stream.is_none()
+    }
+
+    /// The exact rest if the endpoint announced it.
+    pub fn size_hint(&self) -> SizeHint {
+        match &self.stream {
+            None => SizeHint::with_exact(0),
+            Some(_) => self.length.map_or_else(SizeHint::new, SizeHint::with_exact),
+        }
+    }
+
+    /// The answer has ended. So does the request: what an endpoint has not read by then it
+    /// does not want.
+    fn finish(&mut self) {
+        if let Some(mut stream) = self.stream.take() {
+            stream.sender.end_answer();
+        }
+    }
+}
+
+impl Drop for Http2Body {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            stream.share.connection().driven.doubt(BODY_SILENCE);
+        }
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").finish_non_exhaustive()
+    }
+}
+
+/// How long the body of an answer is, as its head says; what is no number has been refused.
+pub(super) fn length_of(headers: &HeaderMap, method: &Method) -> Option<u64> {
+    if *method == Method::HEAD {
+        return None;
+    }
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

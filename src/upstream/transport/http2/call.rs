@@ -1,0 +1,227 @@
+//! A request on a stream, until the head of its response.
+
+use std::{
+    future::Future as _,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use ::http::{Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use h2::{
+    RecvStream,
+    client::{ResponseFuture, SendRequest},
+};
+use tokio::time::Instant;
+
+use super::{
+    Http2Connection, StreamShare,
+    body::{self, Http2Body},
+    fault::Fault,
+    head,
+    sender::Sender,
+    silence::{LATE_SILENCE, LEFT_SILENCE},
+    unsent, websocket,
+};
+use crate::{
+    exchange::{Body, Failure},
+    http::Headers,
+    memory, timer,
+    upstream::transport::{Downstream, Inbound, Outbound, Progress, Purpose, SendFailure, Upload},
+};
+
+/// One exchange over a stream. In the order of the drop: the connection has room for another
+/// stream last of all.
+pub(super) struct Call {
+    response: ResponseFuture,
+    sender: Option<Sender>,
+    /// Tells when the stream opens; the endpoint may just have allowed fewer.
+    requests: SendRequest<Bytes>,
+    opened: bool,
+    share: Option<StreamShare>,
+    started: Instant,
+}
+
+impl Call {
+    /// Hands the head over to the connection.
+    ///
+    /// # Errors
+    /// [`SendFailure`] when the connection has ended in the meantime; nothing was sent.
+    pub(super) fn start(
+        connection: &Rc<Http2Connection>,
+        head: Request<()>,
+        purpose: Purpose,
+        upload: Upload,
+    ) -> Result<Self, SendFailure> {
+        let share = StreamShare::take(connection);
+        let mut requests = connection.requests.borrow().clone();
+        let tunnel = purpose == Purpose::WebSocket;
+        let ends = upload.ends_with_head() && !tunnel;
+        match requests.send_request(head, ends) {
+            Ok((response, stream)) => Ok(Self {
+                response,
+                sender: Some(if tunnel {
+                    Sender::of_tunnel(stream, upload)
+                } else {
+                    Sender::new(stream, upload, ends)
+                }),
+                requests,
+                opened: false,
+                share: Some(share),
+                started: timer::recent(),
+            }),
+            Err(error) => {
+                let broken = error.is_go_away() || error.is_io();
+                if !broken {
+                    tracing::debug!(%error, "a head that HTTP/2 cannot carry");
+                }
+                connection.driven.close();
+                Err(unsent(Failure::ConnectionClosed, upload))
+            }
+        }
+    }
+
+    /// Is ready with the head of the answer; sends the request meanwhile.
+    pub(super) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &dyn Downstream,
+    ) -> Poll<Result<Response<RecvStream>, Fault>> {
+        if !self.opened {
+            self.opened = matches!(self.requests.poll_ready(cx), Poll::Ready(Ok(())));
+        }
+        if self.opened
+            && let Some(sender) = &mut self.sender
+            && let Err(failure) = sender.drive(cx)
+        {
+            return Poll::Ready(Err(Fault::of_ours(failure)));
+        }
+        loop {
+            match self.response.poll_informational(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(early))) => {
+                    let (head, ()) = early.into_parts();
+                    // HTTP/2 has no 101 (RFC 9113 section 8.6).
+                    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                        let fault = Fault::of_answer(Failure::ResponseMalformed);
+                        return Poll::Ready(Err(fault));
+                    }
+                    client.interim(head.status, Headers::from(&head.headers));
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Fault::of(&error))),
+                Poll::Ready(None) => break,
+            }
+        }
+        let polled = Pin::new(&mut self.response).poll(cx);
+        polled.map(|answer| match answer {
+            Ok(answer) if head::is_too_large(answer.headers()) => {
+                Err(Fault::of_answer(Failure::ResponseHeadTooLarge))
+            }
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(Fault::of(&error)),
+        })
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let sender = self.sender.as_ref();
+        let mut progress = sender.map_or(Progress::ENDED, Sender::progress);
+        progress.sent &= self.opened;
+        progress
+    }
+
+    /// Makes the answer of it: the body holds what is left of the stream.
+    pub(super) fn respond(mut self, answer: Response<RecvStream>, method: &Method) -> Inbound {
+        let (head, receiver) = answer.into_parts();
+        let headers = Headers::from(&head.headers);
+        let (mut body, mut upload) = (Body::Empty, None);
+        if let Some((mut sender, share)) = self.take() {
+            share.connection().driven.silence.answered();
+            // What is kept of a body that has gone out can go out again.
+            upload = sender.is_done().then(|| sender.take_upload());
+            if receiver.is_end_stream() {
+                sender.end_answer();
+            } else {
+                let length = body::length_of(&head.headers, method);
+                body = Body::Http2Response(memory::boxed(|| {
+                    Http2Body::new(receiver, sender, share, length)
+                }));
+            }
+        }
+        Inbound {
+            status: head.status,
+            headers,
+            body,
+            upload,
+        }
+    }
+
+    /// Makes a tunnel of the stream if the endpoint agrees to carry a WebSocket.
+    ///
+    /// # Errors
+    /// [`Failure::UpgradeFailed`] for a success that is none.
+    pub(super) fn switch(
+        mut self,
+        answer: Response<RecvStream>,
+        request: &Outbound<'_>,
+    ) -> Result<Inbound, SendFailure> {
+        match answer.status() {
+            StatusCode::OK => {}
+            status if status.is_success() => {
+                return Err(self.fail(&Fault::of_answer(Failure::UpgradeFailed)));
+            }
+            _ => return Ok(self.respond(answer, request.method)),
+        }
+        match self.take() {
+            Some((sender, share)) => Ok(websocket::answered(
+                answer,
+                request,
+                sender.into_stream(),
+                share,
+            )),
+            None => Err(self.fail(&Fault::of_ours(Failure::Internal))),
+        }
+    }
+
+    /// Ends it without an answer.
+    pub(super) fn fail(mut self, fault: &Fault) -> SendFailure {
+        let sender = self.sender.as_mut();
+        let upload = sender.map_or_else(Upload::gone, Sender::take_upload);
+        if let Some(share) = &self.share
+            && fault.of_connection
+        {
+            share.connection().driven.close();
+        }
+        if matches!(
+            fault.failure,
+            Failure::ResponseTimeout | Failure::WriteTimeout
+        ) && let Some(share) = &self.share
+        {
+            let waited = timer::recent().saturating_duration_since(self.started);
+            let driven = &share.connection().driven;
+            driven.doubt(waited.min(LATE_SILENCE));
+        }
+        SendFailure {
+            failure: fault.failure,
+            written: self.opened && !fault.unprocessed,
+            // A reset is something that the endpoint said of this request.
+            received: fault.of_stream,
+            upload,
+        }
+    }
+
+    fn take(&mut self) -> Option<(Sender, StreamShare)> {
+        self.sender.take().zip(self.share.take())
+    }
+}
+
+impl Drop for Call {
+    /// No answer has come, whoever did not wait for it: is the endpoint still there?
+    fn drop(&mut self) {
+        if let Some(share) = &self.share
+            && timer::recent() >= self.started + LEFT_SILENCE
+        {
+            share.connection().driven.doubt(LEFT_SILENCE);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The request's way out on a stream.
+//!
+//! The task of the exchange drives it: nobody else reads the client's body, and what the
+//! endpoint has is always a true beginning of it. Dropped before both ways have ended, it
+//! resets the stream at once, whatever of it still waits for room.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::{Reason, SendStream};
+
+use super::super::{Piece, Progress, Upload};
+use crate::exchange::Failure;
+
+/// A stream, reset when it is dropped before both ways have ended.
+pub(super) struct OpenStream {
+    pub(super) out: SendStream<Bytes>,
+    /// All of our way has been handed over.
+    pub(super) sent_all: bool,
+    /// All of the endpoint's way has come.
+    pub(super) received_all: bool,
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        if !(self.sent_all && self.received_all) {
+            self.out.send_reset(Reason::CANCEL);
+        }
+    }
+}
+
+/// What is left of a request, and the stream that takes it.
+pub(super) struct Sender {
+    stream: OpenStream,
+    upload: Upload,
+    /// What was taken of the upload and has no room yet.
+    rest: Bytes,
+    sent_bytes: u64,
+    /// Nothing more of the upload goes out: the endpoint takes no more, though its answer may
+    /// come all the same, or what follows the head is a tunnel.
+    closed: bool,
+}
+
+impl Sender {
+    /// `done` says that the head has ended the request.
+    pub(super) fn new(stream: SendStream<Bytes>, upload: Upload, done: bool) -> Self {
+        Self {
+            stream: OpenStream {
+                out: stream,
+                sent_all: done,
+                received_all: false,
+            },
+            upload,
+            rest: Bytes::new(),
+            sent_bytes: 0,
+            closed: false,
+        }
+    }
+
+    /// A request that a tunnel follows: the stream stays open behind the head.
+    pub(super) fn of_tunnel(stream: SendStream<Bytes>, upload: Upload) -> Self {
+        Self {
+            closed: true,
+            ..Self::new(stream, upload, false)
+        }
+    }
+
+    /// Hands over as much of the request as both sides allow just now.
+    ///
+    /// # Errors
+    /// The client's failure. That the endpoint takes no more shows in its answer alone.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        while self.is_sending() {
+            let went_on = if self.rest.is_empty() {
+                self.poll_next(cx)?
+            } else {
+                self.poll_send(cx)
+            };
+            if went_on.is_pending() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next piece; an end needs no room, and leaves at once.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Failure> {
+        let Poll::Ready(piece) = self.upload.poll_piece(cx) else {
+            return Ok(Poll::Pending);
+        };
+        match piece.transpose()? {
+            Some(Piece::Data(data)) if data.is_empty() => {}
+            Some(Piece::Data(data)) => {
+                self.stream.out.reserve_capacity(data.len());
+                self.rest = data;
+            }
+            Some(Piece::Trailers(trailers)) => {
+                self.closed = self.stream.out.send_trailers(trailers).is_err();
+                self.stream.sent_all = !self.closed;
+            }
+            None => {
+                self.closed = self.stream.out.send_data(Bytes::new(), true).is_err();
+                self.stream.sent_all = !self.closed;
+            }
+        }
+        Ok(Poll::Ready(()))
+    }
+
+    /// Sends what both windows, that of the stream and that of the connection, have room for.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let room = self.stream.out.capacity().min(self.rest.len());
+        if room == 0 {
+            return match self.stream.out.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(_))) => Poll::Ready(()),
+                Poll::Ready(Some(Err(_)) | None) => {
+                    self.closed = true;
+                    Poll::Ready(())
+                }
+                Poll::Pending => Poll::Pending,
+            };
+        }
+        let piece = self.rest.split_to(room);
+        let last = self.rest.is_empty() && self.upload.is_ended();
+        self.closed = self.stream.out.send_data(piece, last).is_err();
+        self.stream.sent_all = last && !self.closed;
+        self.sent_bytes += room as u64;
+        Poll::Ready(())
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        Progress {
+            sent: !self.is_sending(),
+            moved: self.upload.moved() + self.sent_bytes,
+            awaited: self.rest.is_empty() && self.upload.is_awaited(),
+        }
+    }
+
+    /// Whether all of the request has been handed over.
+    pub(super) fn is_done(&self) -> bool {
+        self.stream.sent_all
+    }
+
+    /// Whether reading the answer may still read the request.
+    pub(super) fn is_sending(&self) -> bool {
+        !self.stream.sent_all && !self.closed
+    }
+
+    /// Takes the upload back for another attempt.
+    pub(super) fn take_upload(&mut self) -> Upload {
+        std::mem::replace(&mut self.upload, Upload::gone())
+    }
+
+    /// The stream alone, for a tunnel that ends it by itself.
+    pub(super) fn into_stream(self) -> OpenStream {
+        self.stream
+    }
+
+    /// The whole answer has come.
+    pub(super) fn end_answer(&mut self) {
+        self.stream.received_all = true;
+    }
+}

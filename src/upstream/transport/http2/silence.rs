@@ -1,0 +1,191 @@
+//! Finding out about a connection that has fallen silent.
+//!
+//! A peer that vanished without a word, behind a firewall that forgot the connection, looks
+//! like a slow one. When an answer is late and nothing at all has come, the endpoint is asked
+//! by PING (RFC 9113 section 6.7). Until it answers, new requests go elsewhere; if it does
+//! not, the connection ends.
+
+use std::{
+    cell::Cell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use h2::{Ping, PingPong};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+use super::driven::Driven;
+use crate::{
+    socket::Stream,
+    timer::{self, Timeout},
+};
+
+/// What is known of the life of a connection.
+pub(super) struct Silence {
+    /// When the endpoint last sent anything.
+    heard: Cell<Instant>,
+    /// Since when a PING is wanted, or under way.
+    asked: Cell<Option<Instant>>,
+    /// PINGs since the last answer to a request.
+    pings: Cell<u8>,
+    pinged: Cell<Instant>,
+}
+
+impl Silence {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            heard: Cell::new(now),
+            asked: Cell::new(None),
+            pings: Cell::new(0),
+            pinged: Cell::new(now),
+        }
+    }
+
+    /// Whether the endpoint is asked whether it is there.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.asked.get().is_some()
+    }
+
+    /// An answer to a request has come.
+    pub(super) fn answered(&self) {
+        self.pings.set(0);
+    }
+
+    /// Asks for a PING if nothing has come for `silence` by now; whether that is new.
+    pub(super) fn doubt(&self, silence: Duration) -> bool {
+        let now = timer::now();
+        let heard = self.heard.get();
+        // Servers of gRPC close the connection of a client that pings them too often.
+        let may_ping = self.pings.get() < PINGS_MAX || now >= self.pinged.get() + PING_PAUSE;
+        if self.is_in_doubt() || now < heard + silence || !may_ping {
+            return false;
+        }
+        self.asked.set(Some(now));
+        self.pings.set(self.pings.get().saturating_add(1));
+        self.pinged.set(now);
+        true
+    }
+}
+
+/// Sends the PINGs and waits for their answers; driven by the connection's task.
+pub(super) struct Pinging {
+    pings: PingPong,
+    sent: bool,
+    timeout: Timeout,
+}
+
+/// How a question ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The endpoint is there.
+    Alive,
+    /// It has not said a word since.
+    Dead,
+}
+
+impl Pinging {
+    pub(super) fn new(pings: PingPong) -> Self {
+        Self {
+            pings,
+            sent: false,
+            timeout: Timeout::new(),
+        }
+    }
+
+    /// Is ready when a question that was asked has ended.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, silence: &Silence) -> Poll<Asked> {
+        let Some(asked) = silence.asked.get() else {
+            return Poll::Pending;
+        };
+        if !self.sent {
+            self.sent = self.pings.send_ping(Ping::opaque()).is_ok();
+        }
+        if self.pings.poll_pong(cx).is_ready() {
+            self.sent = false;
+            silence.asked.set(None);
+            return Poll::Ready(Asked::Alive);
+        }
+        // Whatever comes is a sign of life; the answer may be far behind in a queue.
+        let silent_since = asked.max(silence.heard.get());
+        let late = self.timeout.poll_at(cx, silent_since + PONG_WAIT);
+        late.map(|()| Asked::Dead)
+    }
+}
+
+/// A stream that notes when something comes.
+pub(super) struct Heard {
+    stream: Stream,
+    driven: Rc<Driven>,
+}
+
+impl Heard {
+    pub(super) fn new(stream: Stream, driven: &Rc<Driven>) -> Self {
+        Self {
+            stream,
+            driven: Rc::clone(driven),
+        }
+    }
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_ready() {
+            self.driven.silence.heard.set(timer::recent());
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// An attempt that was late puts a connection in doubt after so much silence.
+pub(super) const LATE_SILENCE: Duration = Duration::from_secs(1);
+/// The same for a client that did not wait for the answer,
+pub(super) const LEFT_SILENCE: Duration = Duration::from_secs(5);
+/// and for an answer that has begun: streams of events are often quiet.
+pub(super) const BODY_SILENCE: Duration = Duration::from_secs(10);
+/// How long an endpoint may stay silent to a PING.
+const PONG_WAIT: Duration = Duration::from_secs(3);
+/// PINGs between two answers; servers of gRPC allow two at any pace,
+const PINGS_MAX: u8 = 2;
+/// and then one in this time.
+const PING_PAUSE: Duration = Duration::from_secs(5 * 60);
