@@ -19,18 +19,22 @@ mod run;
 mod status;
 mod why;
 
-use std::{process::ExitCode, time::Duration};
+use std::{ffi::OsString, io, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 
 use args::{Args, Verb};
 use exit_code::{CommandError, Exit};
 
+use crate::server::Process;
+
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    // A signal without a handler kills, and reading the arguments takes its time.
+    let process = is_run(std::env::args_os().skip(1)).then(Process::take);
     // Wrong use ends here, with 2.
     let args = Args::parse();
-    match dispatch(&args) {
+    match dispatch(&args, process) {
         Ok(exit) => exit.into(),
         Err(error) => {
             // If nobody hears it, the exit code is all that is left.
@@ -43,9 +47,21 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(args: &Args) -> Result<Exit, CommandError> {
+/// Whether these arguments are going to run the proxy, as far as a short look can tell.
+fn is_run(mut arguments: impl Iterator<Item = OsString>) -> bool {
+    while let Some(argument) = arguments.next() {
+        if argument == "--config" || argument == "-c" {
+            arguments.next();
+        } else if !argument.as_encoded_bytes().starts_with(b"-") {
+            return argument == "run";
+        }
+    }
+    true
+}
+
+fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, CommandError> {
     match args.command.as_ref().unwrap_or(&Verb::Run) {
-        Verb::Run => run::run(args.config()),
+        Verb::Run => run::run(args.config(), process.unwrap_or_else(Process::take)),
         Verb::Demo(asked) => Ok(demo::run(demo::Options {
             lasts: asked.seconds.map(Duration::from_secs),
         })),
@@ -63,5 +79,26 @@ fn dispatch(args: &Args) -> Result<Exit, CommandError> {
         Verb::Schema => paper::schema(),
         Verb::Completions { shell } => paper::completions(*shell),
         Verb::Man { command } => paper::manual(command.as_deref()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_the_proxy_is_known_before_the_arguments_are_read() {
+        for (arguments, runs) in [
+            (&[][..], true),
+            (&["run"], true),
+            (&["--config", "a.toml"], true),
+            (&["-c", "a.toml", "status"], false),
+            (&["--config=a.toml", "run"], true),
+            (&["--config", "run", "check"], false),
+            (&["check", "run"], false),
+        ] {
+            let given = arguments.iter().map(OsString::from);
+            assert_eq!(is_run(given), runs, "{arguments:?}");
+        }
     }
 }

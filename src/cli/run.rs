@@ -1,6 +1,6 @@
 //! `run`: the proxy itself.
 
-use std::{path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use super::{
     exit_code::{CommandError, Exit},
@@ -14,10 +14,8 @@ use crate::{
 };
 
 /// Runs the proxy until it is told to stop.
-pub(super) fn run(config: &Path) -> Result<Exit, CommandError> {
-    // First of all: a signal without a handler kills, and a descriptor that is opened now
-    // could be taken for one that was given.
-    let process = match Process::take() {
+pub(super) fn run(config: &Path, process: io::Result<Process>) -> Result<Exit, CommandError> {
+    let process = match process {
         Ok(process) => process,
         Err(error) => {
             print::remark(&format!("error: cannot take signals: {error}"))?;
