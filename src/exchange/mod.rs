@@ -35,9 +35,13 @@ use crate::{
     },
     proxy::Held,
     resilience::Why,
+    route::RouteIndex,
     state::{Action, Decision, LocalListener, LocalSnapshot, Route},
     tls::{ClientCertificate, Session},
-    upstream::{endpoint::Endpoint, pool::Pool},
+    upstream::{
+        endpoint::Endpoint,
+        pool::{Pool, PoolIndex},
+    },
 };
 
 /// One request with its response, from the head to the last byte.
@@ -186,6 +190,27 @@ impl Exchange {
     fn endpoint_of(&self, attempt: &Attempt) -> Option<&Endpoint> {
         let pool = self.snapshot.shared.pools.get(attempt.pool.0 as usize)?;
         pool.endpoints.get(attempt.index.0 as usize)
+    }
+
+    /// Lets go of the rest of the configuration. What lasts as long as it likes, such as a
+    /// tunnel, holds no more than its own route and pools.
+    pub(crate) fn let_go(&mut self) {
+        let Some(decision) = &mut self.decision else {
+            return;
+        };
+        let named = self.snapshot.pool_of(decision.route);
+        let tried = self.attempts.iter().map(|attempt| attempt.pool);
+        let mut pools: SmallVec<[PoolIndex; 4]> = named.into_iter().chain(tried).collect();
+        pools.sort_unstable();
+        pools.dedup();
+        self.snapshot = Rc::new(self.snapshot.only(decision.route, &pools));
+        decision.route = RouteIndex(0);
+        for attempt in &mut self.attempts {
+            let place = (0_u32..)
+                .zip(&pools)
+                .find(|(_, pool)| **pool == attempt.pool);
+            attempt.pool = PoolIndex(place.map_or(0, |(place, _)| place));
+        }
     }
 
     /// Whether the client has given the call up by now, whatever the endpoint does.

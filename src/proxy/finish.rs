@@ -49,6 +49,11 @@ impl RouteMetrics {
         }
     }
 
+    /// The name of the route; empty for none.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     fn count(&self, exchange: &Exchange, status: StatusCode, reason: &'static str) {
         let class = status.as_u16() / 100;
         let listener = exchange.listener.index;

@@ -170,7 +170,10 @@ impl Outgoing {
     /// Takes the upstream connection of a 101.
     pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
         match std::mem::replace(&mut self.body, Body::Empty) {
-            Body::Tunnel(upstream) => Some(upstream),
+            Body::Tunnel(upstream) => {
+                self.open.exchange.let_go();
+                Some(upstream)
+            }
             body => {
                 self.body = body;
                 None

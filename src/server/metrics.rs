@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Weak, atomic::Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -13,7 +13,7 @@ use crate::{
         metrics::{ControlMetrics, SharedCounter, SharedGauge, names},
     },
     upstream::{
-        health::{EndpointState, Transition},
+        health::{EndpointState, PoolHealthView, Transition},
         pool::Pool,
     },
 };
@@ -37,8 +37,10 @@ pub(super) struct ControlGauges {
 /// The health of a pool as it was last shown.
 struct Shown {
     serial: u64,
-    /// Kept, since a gauge lives as long as its handle.
-    _gauges: Vec<SharedGauge>,
+    /// Of the endpoint set that was shown.
+    view: Weak<PoolHealthView>,
+    /// By address. Kept, since a gauge lives as long as its handle.
+    gauges: HashMap<Arc<str>, SharedGauge>,
 }
 
 impl ControlGauges {
@@ -98,20 +100,31 @@ impl ControlGauges {
     /// Shows the health of a pool, if it changed; whether it did.
     pub(super) fn pool(&mut self, pool: &Pool) -> bool {
         let serial = pool.health.serial();
+        let view = Arc::downgrade(&pool.health);
         let shown = self.healthy.get(&pool.name);
-        if shown.is_some_and(|shown| shown.serial == serial) {
+        if shown.is_some_and(|shown| shown.serial == serial && shown.view.ptr_eq(&view)) {
             return false;
         }
         let picture = pool.health.picture();
+        let known = self.healthy.remove(&pool.name);
+        let mut known = known.map_or_else(HashMap::new, |shown| shown.gauges);
         let gauges = picture.endpoints.iter().map(|endpoint| {
-            let labels = [&*pool.name, &*endpoint.address];
-            let gauge = self.registry.gauge(&names::ENDPOINT_HEALTHY, labels);
+            let address = &endpoint.address;
+            let (address, gauge) = known.remove_entry(address).unwrap_or_else(|| {
+                let labels = [&*pool.name, &**address];
+                let gauge = self.registry.gauge(&names::ENDPOINT_HEALTHY, labels);
+                (Arc::clone(address), gauge)
+            });
             gauge.set(i64::from(endpoint.state == EndpointState::Healthy));
-            gauge
+            (address, gauge)
         });
+        let gauges = gauges.collect();
+        // Those of endpoints that have left go with their handles.
+        drop(known);
         let shown = Shown {
             serial,
-            _gauges: gauges.collect(),
+            view,
+            gauges,
         };
         self.healthy.insert(Arc::clone(&pool.name), shown);
         true

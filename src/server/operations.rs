@@ -1,6 +1,6 @@
 //! What the admin API reads and commands.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use ::http::{HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
@@ -110,6 +110,7 @@ impl Operations for Api {
             "pid": std::process::id(),
             "uptime_seconds": self.board.uptime_seconds(),
             "generation": snapshot.generation,
+            "generations_held": snapshot.generations_held(),
             "config": self.path,
             "workers": self.shared.workers.len(),
             "connections": self.shared.open_connections(),
@@ -149,17 +150,14 @@ impl Operations for Api {
 
     fn pools(&self) -> Value {
         let snapshot = self.shared.snapshot();
-        snapshot
-            .pools
-            .iter()
-            .map(|pool| self.pool_view(&snapshot, pool))
-            .collect()
+        let shown = ShownPools::of(self, &snapshot);
+        snapshot.pools.iter().map(|pool| shown.view(pool)).collect()
     }
 
     fn pool(&self, name: &str) -> Option<Value> {
         let snapshot = self.shared.snapshot();
         let pool = snapshot.pool(name)?;
-        Some(self.pool_view(&snapshot, pool))
+        Some(ShownPools::of(self, &snapshot).view(pool))
     }
 
     fn connections(&self) -> Value {
@@ -283,9 +281,24 @@ impl Operations for Api {
     }
 }
 
-impl Api {
-    fn pool_view(&self, snapshot: &Snapshot, pool: &Pool) -> Value {
-        let panic = tier::is_in_panic(&snapshot.pools, pool, ViewIndex(0));
+/// What the views of all pools are made from, collected once for all of them.
+struct ShownPools<'s> {
+    snapshot: &'s Snapshot,
+    config: Value,
+    picks: HashMap<Arc<[Box<str>]>, u64>,
+}
+
+impl<'s> ShownPools<'s> {
+    fn of(api: &Api, snapshot: &'s Snapshot) -> Self {
+        Self {
+            snapshot,
+            config: api.config(),
+            picks: api.shared.metrics.totals(&names::PICKS_TOTAL),
+        }
+    }
+
+    fn view(&self, pool: &Pool) -> Value {
+        let panic = tier::is_in_panic(&self.snapshot.pools, pool, ViewIndex(0));
         let picture = pool.health.picture();
         let now = Instant::now();
         let endpoints = pool
@@ -293,7 +306,8 @@ impl Api {
             .iter()
             .zip(&picture.endpoints)
             .map(|(endpoint, view)| {
-                let picks = [Some(&*pool.name), Some(&*endpoint.label)];
+                let labels = [&*pool.name, &*endpoint.label].map(Box::from);
+                let picks = self.picks.get(labels.as_slice()).copied();
                 json!({
                     "address": &*endpoint.label,
                     "state": view.state.word(),
@@ -308,13 +322,12 @@ impl Api {
                     "zone": endpoint.zone.as_deref(),
                     "priority": endpoint.priority,
                     "labels": endpoint.labels,
-                    "picks": self.shared.metrics.total(&names::PICKS_TOTAL, picks),
+                    "picks": picks.unwrap_or_default(),
                 })
             });
-        let config = self.config();
         json!({
             "name": &*pool.name,
-            "picker": config.pointer(&format!("/pools/{}/picker", pool.name)),
+            "picker": self.config.pointer(&format!("/pools/{}/picker", pool.name)),
             "panic": panic,
             "connections": pool.shared.connections.load(std::sync::atomic::Ordering::Relaxed),
             "retries_in_flight": pool.shared.budget.retries(),

@@ -5,8 +5,12 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use super::{Listener, Snapshot};
-use crate::{proxy::RouteMetrics, upstream::local::LocalPool};
+use super::{Action, Listener, Snapshot};
+use crate::{
+    proxy::RouteMetrics,
+    route::RouteIndex,
+    upstream::{local::LocalPool, pool::PoolIndex},
+};
 
 /// A listener as one worker holds on to it: every exchange does, and workers that count
 /// themselves in and out at one place would take it from each other.
@@ -22,5 +26,30 @@ pub struct LocalSnapshot {
     /// This worker's side of each pool, by `PoolIndex`.
     pub pools: Vec<Rc<LocalPool>>,
     /// This worker's metric handles of each route, by `RouteIndex`; the last is for no route.
-    pub(crate) routes: Vec<RouteMetrics>,
+    pub(crate) routes: Vec<Rc<RouteMetrics>>,
+}
+
+impl LocalSnapshot {
+    /// What of it is asked for at the end of an exchange that was decided long ago: the route,
+    /// as the only one, and these pools in this order.
+    pub(crate) fn only(&self, route: RouteIndex, pools: &[PoolIndex]) -> Self {
+        let places = pools.iter().map(|pool| pool.0 as usize);
+        let metrics = [self.routes.get(route.0 as usize), self.routes.last()];
+        Self {
+            shared: Arc::new(self.shared.only(route, pools)),
+            listeners: Vec::new(),
+            pools: places
+                .filter_map(|place| self.pools.get(place).cloned())
+                .collect(),
+            routes: metrics.into_iter().flatten().cloned().collect(),
+        }
+    }
+
+    /// The pool that a route names.
+    pub(crate) fn pool_of(&self, route: RouteIndex) -> Option<PoolIndex> {
+        match self.shared.routes.get(route.0 as usize)?.action {
+            Action::Pool(pool, _) => Some(pool),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        }
+    }
 }

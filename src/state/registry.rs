@@ -25,6 +25,8 @@ pub struct Registry {
     pools: HashMap<Arc<str>, Arc<PoolShared>>,
     listeners: HashMap<BindAddress, Arc<Padded>>,
     tickets: Arc<TicketKeys>,
+    /// One reference is its own; each snapshot has one more.
+    snapshots: Arc<()>,
 }
 
 impl Registry {
@@ -35,6 +37,7 @@ impl Registry {
             pools: HashMap::new(),
             listeners: HashMap::new(),
             tickets: Arc::new(TicketKeys::new(Instant::now())),
+            snapshots: Arc::new(()),
         }
     }
 
@@ -62,6 +65,11 @@ impl Registry {
     /// What TLS sessions are resumed with.
     pub fn tickets(&self) -> &Arc<TicketKeys> {
         &self.tickets
+    }
+
+    /// Counts one more snapshot for as long as the guard lives.
+    pub(super) fn alive(&self) -> Arc<()> {
+        Arc::clone(&self.snapshots)
     }
 
     /// The states of all pools.

@@ -9,7 +9,7 @@ use crate::{
     http1::HeadLimits,
     listener::bind::BindOptions,
     resilience::RetryPolicy,
-    route::RouteTable,
+    route::{RouteIndex, RouteTable},
     telemetry::access_log::AccessLogSettings,
     tls::{Certificate, ServerTls},
     upstream::{
@@ -45,12 +45,64 @@ pub struct Snapshot {
     pub logged: Vec<(String, FieldSource)>,
     /// What it was compiled from.
     pub config: Arc<Config>,
+    /// Counts the snapshots that are still in memory.
+    pub(super) alive: Arc<()>,
 }
 
 impl Snapshot {
     /// The pool of that name.
     pub fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
-        self.pools.iter().find(|pool| &*pool.name == name)
+        // They are in the order of their names, as the configuration has them.
+        let place = self.pools.binary_search_by(|pool| (*pool.name).cmp(name));
+        place.ok().map(|place| &self.pools[place])
+    }
+
+    /// How many snapshots are in memory: the newest, and those that exchanges under way hold.
+    pub fn generations_held(&self) -> usize {
+        Arc::strong_count(&self.alive) - 1
+    }
+
+    /// What of it is asked for at the end of an exchange that was decided long ago: the route,
+    /// as the only one, and these pools in this order.
+    pub(super) fn only(&self, route: RouteIndex, pools: &[PoolIndex]) -> Self {
+        let place_of = |pool: PoolIndex| {
+            let place = pools.iter().position(|it| *it == pool);
+            PoolIndex(
+                place
+                    .and_then(|place| u32::try_from(place).ok())
+                    .unwrap_or(0),
+            )
+        };
+        let route = self.routes.get(route.0 as usize).map(|route| Route {
+            name: Arc::clone(&route.name),
+            action: match &route.action {
+                Action::Pool(pool, view) => Action::Pool(place_of(*pool), *view),
+                other => other.clone(),
+            },
+            timeouts: route.timeouts,
+            retry: Arc::clone(&route.retry),
+            // It has been led through them.
+            filters: Chain::default(),
+            grpc_web: route.grpc_web,
+            body_max: route.body_max,
+        });
+        let pools = pools
+            .iter()
+            .filter_map(|pool| self.pools.get(pool.0 as usize));
+        Self {
+            generation: self.generation,
+            listeners: Vec::new(),
+            routes: route.into_iter().collect(),
+            table: RouteTable::build(&[], &[]),
+            pools: pools.cloned().collect(),
+            trusted: TrustedProxies::default(),
+            drain: self.drain,
+            connections_max: self.connections_max,
+            access_log: self.access_log.clone(),
+            logged: self.logged.clone(),
+            config: Arc::default(),
+            alive: Arc::new(()),
+        }
     }
 
     /// The certificates that are shown now, to clients and to endpoints.

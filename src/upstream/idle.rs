@@ -22,7 +22,10 @@ use super::{
     shared::{EndpointShared, PoolShared},
     transport::{Closing, Http1Connection, Http2Connection},
 };
-use crate::{telemetry::metrics::Gauge, timer};
+use crate::{
+    telemetry::metrics::{Counter, Gauge},
+    timer,
+};
 
 /// One worker's side of an endpoint.
 ///
@@ -36,6 +39,8 @@ pub struct LocalEndpoint {
     pool: Arc<PoolShared>,
     retired: Cell<bool>,
     agreed: Cell<Option<Agreed>>,
+    /// Times it was picked.
+    pub picks: Counter,
     /// What the pickers know of it.
     pub load: Load,
     /// What all workers share of it.
@@ -61,8 +66,14 @@ pub enum Agreed {
 
 impl LocalEndpoint {
     /// An endpoint that this worker has not met before.
-    pub fn new(pool: &Arc<PoolShared>, address: &Arc<str>, idle_gauge: Gauge) -> Self {
+    pub fn new(
+        pool: &Arc<PoolShared>,
+        address: &Arc<str>,
+        idle_gauge: Gauge,
+        picks: Counter,
+    ) -> Self {
         Self {
+            picks,
             idle: Cell::default(),
             idle_gauge,
             pool: Arc::clone(pool),

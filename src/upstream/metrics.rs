@@ -31,13 +31,9 @@ pub struct PoolMetrics {
 }
 
 impl PoolMetrics {
-    /// Resolves the handles of `pool`.
-    pub fn new(worker: &WorkerMetrics, pool: &Pool) -> Self {
+    /// Resolves the handles of `pool`; `picks` are those of its endpoints.
+    pub fn new(worker: &WorkerMetrics, pool: &Pool, picks: Vec<Counter>) -> Self {
         let name = &*pool.name;
-        let picks = pool
-            .endpoints
-            .iter()
-            .map(|endpoint| worker.counter(&names::PICKS_TOTAL, [name, &*endpoint.label]));
         let mut known: HashMap<&str, u32> = HashMap::new();
         let mut durations = Vec::new();
         let versions = pool.endpoints.iter().map(|endpoint| {
@@ -52,7 +48,7 @@ impl PoolMetrics {
         Self {
             open: worker.gauge(&names::UPSTREAM_CONNECTIONS, [name]),
             connections_total: worker.counter(&names::UPSTREAM_CONNECTIONS_TOTAL, [name]),
-            picks: picks.collect(),
+            picks,
             answered: worker.counter(&names::ATTEMPTS_TOTAL, [name, ""]),
             failed: RefCell::new(worker.counter_map(&names::ATTEMPTS_TOTAL)),
             durations,

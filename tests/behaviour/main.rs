@@ -53,6 +53,7 @@ mod retries;
 mod reuse;
 mod routing;
 mod saturation;
+mod scale;
 mod secrets;
 mod selftest;
 mod sockets;

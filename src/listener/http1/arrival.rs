@@ -31,8 +31,11 @@ pub(super) enum Arrival {
 impl Server {
     /// Waits for the next head, as long as the listener allows.
     pub(super) async fn arrival(&mut self) -> Arrival {
-        let snapshot = self.connection.worker.snapshot();
-        let listener = self.connection.listener(&snapshot);
+        // A waiting connection holds on to its listener, not to all of the configuration.
+        let listener = {
+            let snapshot = self.connection.worker.snapshot();
+            self.connection.listener(&snapshot)
+        };
         let timeouts = &listener.timeouts;
         let mut since = timer::recent();
         let patience = if self.first {

@@ -153,6 +153,7 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
                 .collect()
         }),
         config: Arc::clone(config),
+        alive: registry.alive(),
     };
     let failed = run_tests(&snapshot);
     if failed.is_empty() {

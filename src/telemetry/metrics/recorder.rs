@@ -126,6 +126,20 @@ impl Metrics {
         matching.filter_map(|(_, sums)| sums.first()).sum()
     }
 
+    /// Sums each counter of a family, by its labels.
+    pub fn totals<const L: usize>(
+        &self,
+        family: &'static CounterDesc<L>,
+    ) -> HashMap<Arc<[Box<str>]>, u64> {
+        let Some(family) = self.registry.find(family.name()) else {
+            return HashMap::new();
+        };
+        let series = family.sums().series.into_iter();
+        series
+            .map(|(labels, sums)| (labels, sums.first().copied().unwrap_or_default()))
+            .collect()
+    }
+
     /// Renders everything in the Prometheus text format; see [`super::CONTENT_TYPE`].
     ///
     /// Costs time in proportion to series times workers: call it on the control side.

@@ -5,7 +5,7 @@
 //! older snapshot never mistakes one endpoint for another.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -279,11 +279,9 @@ impl Inner {
             return;
         }
         self.views.retain(|view| view.strong_count() > 0);
-        let needed = |address: &str| {
-            views
-                .iter()
-                .any(|view| view.addresses().iter().any(|own| **own == *address))
-        };
+        let addresses = views.iter().flat_map(|view| view.addresses());
+        let addresses: HashSet<&str> = addresses.map(|address| &**address).collect();
+        let needed = |address: &str| addresses.contains(address);
         self.machine.forget_departed(needed);
         let machine = &self.machine;
         self.endpoints
