@@ -197,6 +197,8 @@ fn label(kind: Kind, name: &str) -> String {
 fn needs_restart(kind: Kind, line: &str) -> bool {
     match kind {
         Kind::Proxy => line.starts_with("workers "),
+        // Without the table, it is closed.
+        Kind::Admin if line.ends_with(" -> not set") => false,
         Kind::Admin => line.starts_with("address ") || line.starts_with("mode "),
         Kind::Listener => line.starts_with("ipv6_only "),
         Kind::Log => line.starts_with("format "),

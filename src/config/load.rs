@@ -13,6 +13,7 @@ use crate::file;
 use super::check::{self, Rules};
 use super::diagnostic::{Fault, Faults};
 use super::lines::Lines;
+use super::misplaced;
 use super::schema::Config;
 use super::setting::{Findings, Node, Reader, Setting as _, Span};
 use crate::tls::Stamps;
@@ -82,7 +83,10 @@ pub fn load(path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
 /// Gives every fault, warnings included.
 pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
     let text: Arc<str> = text.into();
-    let (config, faults, hidden, files) = decode(&text, path, rules);
+    let (config, faults, mut hidden, files) = decode(&text, path, rules);
+    if !faults.is_empty() {
+        hidden.extend(misplaced::find(&text));
+    }
     let faults = Faults::new(path, mask(&text, &hidden), faults).with_named_files(files);
     match config {
         Some(config) if faults.errors() == 0 => Ok(Loaded {

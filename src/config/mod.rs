@@ -15,6 +15,7 @@ pub mod diagnostic;
 pub mod diff;
 mod lines;
 pub mod load;
+mod misplaced;
 mod nearest;
 pub mod schema;
 pub mod setting;

@@ -50,16 +50,16 @@ impl Reader<'_> {
     /// Fetches what is kept elsewhere; no fault is returned where one is noted already.
     pub(super) fn fetch(&mut self, node: &Node<'_>) -> Result<String, Option<Mismatch>> {
         let entries = node.table().ok_or(None)?;
-        let default_span = entries
-            .get_key_value("default")
-            .map(|(_, value)| Span::from(value.span()));
+        // A default, however its key is spelt.
+        for (key, value) in entries {
+            if !matches!(&**key.get_ref(), "env" | "file") {
+                self.hide(Span::from(value.span()));
+            }
+        }
         let mut table = TableReader::new(entries, node.anchor, self);
         let place = Place::read_required_of(&mut table);
         let default = table.key::<Written>("default");
         table.refuse_unknown(&["env", "file", "default"], &[]);
-        if let Some(span) = default_span {
-            self.hide(span);
-        }
         let default = match default {
             Found::Absent => None,
             Found::Bad => return Err(None),
