@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout};
 
@@ -49,6 +50,7 @@ pub struct AdminControl {
     gate: Arc<ArcSwap<Gate>>,
     is_local: bool,
     address: String,
+    closed: Arc<Notify>,
 }
 
 /// The admin API, bound and ready to run.
@@ -58,6 +60,8 @@ pub struct AdminServer {
     connections_max: usize,
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
+    /// Told when the configuration has no admin API any more.
+    closed: Arc<Notify>,
 }
 
 impl AdminServer {
@@ -88,6 +92,7 @@ impl AdminServer {
             connections_max,
             shared: Arc::new(shared),
             stop,
+            closed: Arc::default(),
         })
     }
 
@@ -98,6 +103,7 @@ impl AdminServer {
             gate: Arc::clone(&self.shared.gate),
             is_local: address.is_local(),
             address: address.to_string(),
+            closed: Arc::clone(&self.closed),
         }
     }
 
@@ -109,17 +115,25 @@ impl AdminServer {
     /// Serves until `shutdown`, then lets answers that have begun end, for up to two
     /// seconds. Dropping the future cuts everything.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        if self.serve(shutdown.as_mut()).await == Ended::Closed {
+            // The task is that of the process: it ends with it.
+            shutdown.await;
+        }
+    }
+
+    async fn serve(self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Ended {
         let mut connections = JoinSet::new();
         let mut places = Places::default();
         let mut sweep = interval(SWEEP);
-        let mut shutdown = std::pin::pin!(shutdown);
-        loop {
+        let ended = loop {
             // While all are being answered, others wait to be accepted; one of those that make
             // room may still be closing.
             let has_room = places.len() < self.connections_max || places.has_silent();
             let full = !has_room || connections.len() >= self.connections_max * 2;
             tokio::select! {
-                () = &mut shutdown => break,
+                () = &mut shutdown => break Ended::Shutdown,
+                () = self.closed.notified() => break Ended::Closed,
                 Some(ended) = connections.join_next_with_id() => match ended {
                     Ok((id, ())) => places.give_back(id),
                     Err(error) => {
@@ -146,16 +160,31 @@ impl AdminServer {
                     }
                 },
             }
-        }
+        };
         drop(self.listener);
         self.stop.send_replace(true);
         let all = async { while connections.join_next().await.is_some() {} };
         // What is left is cut when the set is dropped.
         let _ = timeout(SHUTDOWN_PATIENCE, all).await;
+        ended
     }
 }
 
+/// Why it serves no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The process ends.
+    Shutdown,
+    /// The configuration has no admin API any more.
+    Closed,
+}
+
 impl AdminControl {
+    /// Stops serving, as at the end of the process.
+    pub fn close(&self) {
+        self.closed.notify_one();
+    }
+
     /// Takes another token for all requests from now on, as a reload does.
     ///
     /// # Errors

@@ -92,6 +92,7 @@ impl Control {
         log: Option<LogControl>,
         notify: Notify,
     ) -> Self {
+        let keeper = Keeper::new(&path);
         Self {
             path,
             tickets: Arc::clone(registry.tickets()),
@@ -109,7 +110,7 @@ impl Control {
             leaving: None,
             reloads: Reloads::default(),
             doubt: None,
-            keeper: Keeper::default(),
+            keeper,
             draining: false,
             supervision: Supervision::new(shared.workers.len()),
             shared,

@@ -1,6 +1,10 @@
 //! Keeping the last good configuration, without waiting for the disk.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{sync::oneshot, time::timeout};
 
@@ -8,14 +12,25 @@ use super::{errand, last_good};
 use crate::state::Snapshot;
 
 /// Writes one configuration after the other, each by an errand of its own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keeper {
+    /// The file of the configuration.
+    path: PathBuf,
     under_way: Option<oneshot::Receiver<()>>,
     /// The newest one that could not be written yet.
     next: Option<(Arc<Snapshot>, Arc<str>)>,
 }
 
 impl Keeper {
+    /// Keeps what the file at `path` says.
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            under_way: None,
+            next: None,
+        }
+    }
+
     /// Keeps the text of a good configuration on disk, if the configuration asks for that.
     pub(super) fn keep(&mut self, snapshot: &Arc<Snapshot>, text: &Arc<str>) {
         self.next = Some((Arc::clone(snapshot), Arc::clone(text)));
@@ -36,7 +51,8 @@ impl Keeper {
         let Some((snapshot, text)) = self.next.take() else {
             return;
         };
-        match errand::send("last good", move || keep(&snapshot, &text)) {
+        let path = self.path.clone();
+        match errand::send("last good", move || keep(&snapshot, &path, &text)) {
             Ok(under_way) => self.under_way = Some(under_way),
             Err(error) => tracing::warn!(%error, "cannot keep the last good configuration"),
         }
@@ -50,10 +66,11 @@ impl Keeper {
     }
 }
 
-fn keep(snapshot: &Snapshot, text: &str) {
-    if let Some(dir) = &snapshot.config.proxy.state_dir
-        && let Err(error) = last_good::keep(dir, text)
-    {
+fn keep(snapshot: &Snapshot, path: &Path, text: &str) {
+    let Some(dir) = &snapshot.config.proxy.state_dir else {
+        return last_good::forget(path);
+    };
+    if let Err(error) = last_good::keep(dir, path, text) {
         tracing::warn!(dir = %dir.display(), %error, "cannot keep the last good configuration");
     }
 }

@@ -1,14 +1,23 @@
 //! The last good configuration on disk: a restart with a broken file starts with it.
+//!
+//! It is kept only where the configuration names a `state_dir`, under a name of its own for
+//! each configuration file, and for nobody else to read: it may have secrets in it.
 
 use std::{
-    io::Write as _,
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use toml::de::{DeTable, DeValue};
 
 use crate::{
-    config::{self, Loaded, Rules, load::FILE_BYTES_MAX},
+    config::{
+        self, Loaded, Rules,
+        load::FILE_BYTES_MAX,
+        setting::{Found, Reader, Span, TableReader},
+    },
     file,
 };
 
@@ -18,22 +27,38 @@ use crate::{
 ///
 /// # Errors
 /// What the disk says.
-pub(super) fn keep(state_dir: &Path, text: &str) -> std::io::Result<()> {
-    std::fs::create_dir_all(state_dir)?;
-    let beside = state_dir.join(format!("{FILE}.new"));
-    let mut file = std::fs::File::create(&beside)?;
+pub(super) fn keep(state_dir: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state_dir);
+    made?;
+    let kept = place(state_dir, path);
+    let beside = kept.with_extension("new");
+    // One that was left behind may have another mode.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(beside, state_dir.join(FILE))
+    fs::rename(beside, kept)
+}
+
+/// Forgets what was kept of the file at `path`, in the usual folder.
+pub(super) fn forget(path: &Path) {
+    // There is mostly none.
+    let _ = fs::remove_file(place(&usual(path), path));
 }
 
 /// Reads the last good configuration of the file at `path`, if there is one.
 pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
-    let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    let kept = state_dirs(path, folder)
-        .into_iter()
-        .map(|dir| dir.join(FILE))
-        .find(|kept| kept.exists())?;
+    let kept = place(&state_dir(path)?, path);
     let text = file::read_to_string(&kept, FILE_BYTES_MAX).ok()?;
     // Its relative paths are those of the file that it was.
     match config::parse(text, path, rules) {
@@ -48,21 +73,89 @@ pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
     }
 }
 
-/// Where it may be: what the broken file still says of `state_dir`, else the usual place.
-fn state_dirs(path: &Path, folder: &Path) -> Vec<PathBuf> {
+/// What the broken file still says of `state_dir`; the usual folder if it says nothing
+/// because it is torn or gone. A file that is whole and names none wants none.
+fn state_dir(path: &Path) -> Option<PathBuf> {
     let text = file::read_to_string(path, FILE_BYTES_MAX).unwrap_or_default();
-    let (table, _) = DeTable::parse_recoverable(&text);
-    let written = table
-        .get_ref()
-        .get("proxy")
-        .and_then(|proxy| match proxy.get_ref() {
-            DeValue::Table(proxy) => match proxy.get("state_dir")?.get_ref() {
-                DeValue::String(dir) => Some(folder.join(&**dir)),
-                _ => None,
-            },
-            _ => None,
-        });
-    written.into_iter().chain([folder.join("state")]).collect()
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    let is_whole = errors.is_empty() && !text.trim().is_empty();
+    let mut reader = Reader::new(folder(path));
+    let proxy = table.get_ref().get("proxy").map(|proxy| proxy.get_ref());
+    if let Some(DeValue::Table(proxy)) = proxy {
+        let mut proxy = TableReader::new(proxy, Span::default(), &mut reader);
+        if let Found::Value(dir) = proxy.key::<PathBuf>("state_dir") {
+            return Some(dir);
+        }
+    }
+    (!is_whole).then(|| usual(path))
 }
 
-const FILE: &str = "last_good.toml";
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new(""))
+}
+
+fn usual(path: &Path) -> PathBuf {
+    folder(path).join("state")
+}
+
+/// The file for the configuration at `path`: several may share a folder.
+fn place(state_dir: &Path, path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // FNV-1a, which is the same in every version of the program.
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    state_dir.join(format!("last_good-{hash:016x}.toml"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    const GOOD: &str = "[proxy]\nstate_dir = \"state\"\n[listeners.web]\n\
+        address = \"127.0.0.1:0\"\n[routes.all]\nrespond = {}\n";
+
+    fn kept(path: &Path) -> bool {
+        load(path, &Rules::default()).is_some()
+    }
+
+    #[test]
+    fn it_is_its_files_own_and_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (
+            folder.path().join("one.toml"),
+            folder.path().join("two.toml"),
+        );
+        let state = folder.path().join("state");
+        keep(&state, &one, GOOD).unwrap();
+        keep(&state, &one, GOOD).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&state), mode(&place(&state, &one))), (0o700, 0o600));
+        for torn in [
+            "[listeners",
+            "",
+            "[proxy]\nstate_dir = \"state\"\n[listners.x]\n",
+        ] {
+            fs::write(&one, torn).unwrap();
+            fs::write(&two, torn).unwrap();
+            assert!(kept(&one), "{torn}");
+            assert!(!kept(&two), "{torn}");
+        }
+    }
+
+    #[test]
+    fn a_whole_file_without_a_folder_wants_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("proxy.toml");
+        keep(&folder.path().join("state"), &path, GOOD).unwrap();
+        fs::write(&path, "[listeners.web]\nadress = \"127.0.0.1:0\"\n").unwrap();
+        assert!(!kept(&path));
+        fs::write(&path, "[listeners").unwrap();
+        assert!(kept(&path));
+        forget(&path);
+        assert!(!kept(&path));
+    }
+}

@@ -20,7 +20,7 @@ use crate::{
     config::{self, Diff, Loaded, PastTime, Rules},
     http::Headers,
     state::{self, Action, BuildError, HealthKnown, Route, Snapshot, Source},
-    telemetry::metrics::names,
+    telemetry::{metrics::names, recent::RecentExchange},
     upstream::{
         health::AdminState,
         pool::{Pool, ViewIndex},
@@ -177,11 +177,16 @@ impl Operations for Api {
     }
 
     fn requests(&self, last: usize) -> Value {
-        json!(self.shared.recent.last(last))
+        let mut exchanges = self.shared.recent.last(last);
+        self.redact(&mut exchanges);
+        json!(exchanges)
     }
 
     fn request(&self, id: &str) -> Option<Value> {
-        serde_json::to_value(self.shared.recent.by_id(id)?).ok()
+        let mut exchange = [self.shared.recent.by_id(id)?];
+        self.redact(&mut exchange);
+        let [exchange] = exchange;
+        serde_json::to_value(exchange).ok()
     }
 
     fn explain(&self, request: ExplainRequest) -> Result<Value, String> {
@@ -278,6 +283,18 @@ impl Operations for Api {
             return Err(OperationError::NotFound(message));
         }
         Ok(json!({ "pool": pool, "endpoint": address, "action": action.to_string() }))
+    }
+}
+
+impl Api {
+    /// Masks in them what the access log masks.
+    fn redact(&self, exchanges: &mut [RecentExchange]) {
+        let snapshot = self.shared.snapshot();
+        if let Some(log) = &snapshot.access_log {
+            for exchange in exchanges {
+                exchange.url = log.redaction.url(&exchange.url);
+            }
+        }
     }
 }
 

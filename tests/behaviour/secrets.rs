@@ -151,3 +151,50 @@ async fn a_missing_file_refuses_the_reload_until_it_comes() {
     assert_eq!(proxy.get("/").await.text(), "two");
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn what_the_access_log_masks_is_masked_in_recent_requests() {
+    let text = r#"
+        [access_log]
+        path = "access.log"
+        fields = { redact = ["key"] }
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        respond = { status = 200 }
+    "#;
+    let proxy = Settings::new(text).start().await;
+    assert_eq!(proxy.get("/a?x=1&key=hunter2&y=2").await.status, 200);
+    let line = proxy.logged("it", |line| line["status"] == 200).await;
+    let one = format!("/requests/{}", line["request_id"].as_str().unwrap());
+    for target in ["/requests", &one] {
+        let shown = proxy.admin("GET", target, "").await.unwrap().text();
+        assert!(shown.contains("/a?x=1&key=***&y=2"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_admin_api_that_leaves_the_file_answers_no_more() {
+    let text = |admin: &str| {
+        format!("{admin}[listeners.web]\naddress = \"$web\"\n[routes.all]\nrespond = {{}}\n")
+    };
+    let mut proxy = Settings::new(&text("[admin]\naddress = \"$admin\"\n"))
+        .start()
+        .await;
+    // The harness adds an admin API where the text names none.
+    proxy.replace(&text("# no [admin]\n"));
+    eventually("nobody listens there", || async {
+        proxy
+            .admin("GET", "/live", "")
+            .await
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    assert_eq!(proxy.get("/").await.status, 200);
+    assert!(!proxy.log().contains("restart"), "{}", proxy.log());
+    proxy.signal(rustix::process::Signal::TERM);
+    assert!(proxy.exited().await.success());
+}

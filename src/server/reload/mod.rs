@@ -155,8 +155,15 @@ impl Control {
         report
     }
 
-    fn follow_admin(&self, config: &Config) {
-        let (Some(control), Some(written)) = (&self.admin, &config.admin) else {
+    fn follow_admin(&mut self, config: &Config) {
+        let Some(written) = &config.admin else {
+            if let Some(control) = self.admin.take() {
+                tracing::info!("the configuration has no admin API any more: closing it");
+                control.close();
+            }
+            return;
+        };
+        let Some(control) = &self.admin else {
             return;
         };
         let token = written

@@ -10,13 +10,15 @@ pub(super) enum Escape {
     /// Inside a column of a text line; control bytes, quotes, backslashes and what is no
     /// UTF-8 become `\xXX`.
     Text,
+    /// Nowhere.
+    Nothing,
 }
 
 impl Escape {
     /// Appends the escaped bytes.
     pub(super) fn put(self, bytes: &[u8], out: &mut Vec<u8>) {
         // Nearly every value is plain ASCII without anything to escape.
-        if are_plain(bytes) {
+        if self == Self::Nothing || are_plain(bytes) {
             out.extend_from_slice(bytes);
             return;
         }
@@ -46,6 +48,10 @@ impl Escape {
             }
             (Self::Json, _) => out.extend_from_slice(b"\\u00"),
             (Self::Text, _) => out.extend_from_slice(b"\\x"),
+            (Self::Nothing, _) => {
+                out.push(byte);
+                return;
+            }
         }
         let hex = |nibble: u8| match nibble {
             0..=9 => b'0' + nibble,

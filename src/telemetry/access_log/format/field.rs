@@ -171,7 +171,7 @@ fn put_ms(duration: Duration, out: &mut Vec<u8>) {
 fn put_attempts(line: &Line<'_>, escape: Escape, out: &mut Vec<u8>) {
     match escape {
         Escape::Json => json_attempts(line, out),
-        Escape::Text => text_attempts(line, out),
+        Escape::Text | Escape::Nothing => text_attempts(line, out),
     }
 }
 

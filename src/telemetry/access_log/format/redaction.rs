@@ -27,6 +27,13 @@ impl Redaction {
         }
     }
 
+    /// Masks the values of query parameters in a URL.
+    pub fn url(&self, url: &str) -> String {
+        let mut shown = Vec::with_capacity(url.len());
+        self.path(url, Escape::Nothing, &mut shown);
+        String::from_utf8(shown).unwrap_or_else(|_| String::from_utf8_lossy(MASK).into_owned())
+    }
+
     /// Appends path and query.
     pub(super) fn path(&self, path: &str, escape: Escape, out: &mut Vec<u8>) {
         let split = (!self.query.is_empty()).then(|| path.split_once('?'));
