@@ -1,16 +1,26 @@
 //! The outcomes after which a route retries: `on` of its `retry` table.
+//!
+//! | condition | outcomes |
+//! |---|---|
+//! | `connect` | refused, unroutable, late, name not resolved, TLS handshake failed |
+//! | `reset` | the connection broke before the head of a response, or what came is none: malformed, too large, TLS broken |
+//! | `refused-stream` | the endpoint did not look at the stream |
+//! | `timeout` | head late, request not read, answer stopped |
+//! | `502` | the endpoint's 502, and all for which the proxy would answer 502 |
+//! | `5xx` | any 5xx of the endpoint, and the same |
+//! | `503`, `504` … | that status of the endpoint; timeouts of the proxy's own are `timeout` |
 
 use http::StatusCode;
 
 use super::Outcome;
-use crate::exchange::Failure;
+use crate::exchange::{Failure, Side};
 
 /// One outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Condition {
     /// No connection came about. Retried anyway while nothing was written.
     Connect,
-    /// The connection broke before the head of a response.
+    /// The connection broke before the head of a response, or what came is none.
     Reset,
     /// The endpoint did not look at the stream. Retried anyway.
     RefusedStream,
@@ -44,7 +54,7 @@ impl FromIterator<Condition> for Conditions {
 impl Condition {
     fn matches(self, outcome: Outcome) -> bool {
         match outcome {
-            Outcome::Failed(failure) => Self::of(failure) == Some(self),
+            Outcome::Failed(failure) => self.covers(failure),
             Outcome::Status(status) => match self {
                 Self::ServerError => status.is_server_error(),
                 Self::Status(listed) => listed == status,
@@ -58,24 +68,34 @@ impl Condition {
         }
     }
 
-    /// The condition that a failure falls under. None for answers that are there but unusable
-    /// (malformed, too large, cut short): the endpoint has worked on the request, and would
-    /// most likely answer the same again.
-    fn of(failure: Failure) -> Option<Self> {
-        match failure {
-            Failure::DnsFailed
-            | Failure::DnsTimeout
-            | Failure::ConnectRefused
-            | Failure::Unroutable
-            | Failure::ConnectTimeout
-            | Failure::TlsCertificate
-            | Failure::TlsProtocol => Some(Self::Connect),
-            Failure::ConnectionClosed => Some(Self::Reset),
-            Failure::StreamRefused => Some(Self::RefusedStream),
-            Failure::ResponseTimeout | Failure::WriteTimeout | Failure::ReadTimeout => {
-                Some(Self::Timeout)
+    fn covers(self, failure: Failure) -> bool {
+        match self {
+            Self::Connect => matches!(
+                failure,
+                Failure::DnsFailed
+                    | Failure::DnsTimeout
+                    | Failure::ConnectRefused
+                    | Failure::Unroutable
+                    | Failure::ConnectTimeout
+                    | Failure::TlsCertificate
+                    | Failure::TlsProtocol
+            ),
+            Self::Reset => matches!(
+                failure,
+                Failure::ConnectionClosed
+                    | Failure::ResponseMalformed
+                    | Failure::ResponseHeadTooLarge
+                    | Failure::TlsProtocol
+            ),
+            Self::RefusedStream => failure == Failure::StreamRefused,
+            Self::Timeout => matches!(
+                failure,
+                Failure::ResponseTimeout | Failure::WriteTimeout | Failure::ReadTimeout
+            ),
+            Self::ServerError | Self::Status(StatusCode::BAD_GATEWAY) => {
+                failure.side() == Side::Upstream && failure.status() == StatusCode::BAD_GATEWAY
             }
-            _ => None,
+            Self::Status(_) | Self::Grpc(_) => false,
         }
     }
 }
@@ -89,7 +109,7 @@ mod tests {
         let outcomes = [
             (
                 Outcome::Failed(Failure::ConnectRefused),
-                vec![Condition::Connect],
+                vec![Condition::Connect, Condition::ServerError],
             ),
             (
                 Outcome::Failed(Failure::DnsTimeout),
@@ -97,17 +117,28 @@ mod tests {
             ),
             (
                 Outcome::Failed(Failure::ConnectionClosed),
-                vec![Condition::Reset],
+                vec![Condition::Reset, Condition::ServerError],
             ),
             (
                 Outcome::Failed(Failure::StreamRefused),
-                vec![Condition::RefusedStream],
+                vec![Condition::RefusedStream, Condition::ServerError],
             ),
             (
                 Outcome::Failed(Failure::ResponseTimeout),
                 vec![Condition::Timeout],
             ),
-            (Outcome::Failed(Failure::ResponseMalformed), vec![]),
+            (
+                Outcome::Failed(Failure::ResponseMalformed),
+                vec![Condition::Reset, Condition::ServerError],
+            ),
+            (
+                Outcome::Failed(Failure::ResponseHeadTooLarge),
+                vec![Condition::Reset, Condition::ServerError],
+            ),
+            (
+                Outcome::Failed(Failure::TlsProtocol),
+                vec![Condition::Connect, Condition::Reset, Condition::ServerError],
+            ),
             (Outcome::Failed(Failure::Internal), vec![]),
             (
                 Outcome::Status(StatusCode::SERVICE_UNAVAILABLE),
@@ -148,5 +179,18 @@ mod tests {
         let both: Conditions = [Condition::Reset, Condition::Timeout].into_iter().collect();
         assert!(both.contains(Outcome::Failed(Failure::ConnectionClosed)));
         assert!(!Conditions::default().contains(Outcome::Failed(Failure::ConnectionClosed)));
+    }
+
+    #[test]
+    fn a_listed_502_is_also_the_proxys_own_and_a_listed_504_is_not() {
+        let own: Conditions = [Condition::Status(StatusCode::BAD_GATEWAY)]
+            .into_iter()
+            .collect();
+        assert!(own.contains(Outcome::Failed(Failure::ResponseMalformed)));
+        assert!(!own.contains(Outcome::Failed(Failure::ResponseTimeout)));
+        let late: Conditions = [Condition::Status(StatusCode::GATEWAY_TIMEOUT)]
+            .into_iter()
+            .collect();
+        assert!(!late.contains(Outcome::Failed(Failure::ResponseTimeout)));
     }
 }

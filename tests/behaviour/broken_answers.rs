@@ -142,6 +142,39 @@ async fn an_endpoint_that_answers_nonsense_is_a_502() {
 }
 
 #[tokio::test]
+async fn a_get_that_is_answered_with_nonsense_goes_to_another_endpoint() {
+    let nonsense = Backend::start(|seen| match seen.target.as_str() {
+        "/large" => {
+            let line = format!("x-{}: {}\r\n", "a".repeat(100), "b".repeat(8000));
+            let head = format!("HTTP/1.1 200 OK\r\n{}\r\n", line.repeat(60));
+            answer_bytes(&head)
+        }
+        _ => answer_bytes("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+    })
+    .await;
+    let well = Backend::start(|_| answer("well")).await;
+    let text = ALL.replace("[\"$app\"]", "[\"$app\", \"$well\"]");
+    for on in ["", "on = [\"502\"]", "on = [\"5xx\"]", "on = [\"reset\"]"] {
+        let text = text.replace(
+            "pool = \"app\"",
+            &format!("pool = \"app\"\nretry = {{ {on} }}"),
+        );
+        let proxy = Settings::new(&format!("{text}\nejection = false"))
+            .backend("app", &nonsense)
+            .backend("well", &well)
+            .start()
+            .await;
+        let before = nonsense.count();
+        for target in ["/large", "/large", "/garbage", "/garbage"] {
+            let answer = proxy.get(target).await;
+            assert_eq!(answer.text(), "well", "{on} {target}: {answer:?}");
+        }
+        assert!(nonsense.count() > before, "it was asked");
+        proxy.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn an_answer_head_without_end_is_a_502_with_its_own_word() {
     let app = Backend::start(|_| {
         let line = format!("x-{}: {}\r\n", "a".repeat(100), "b".repeat(8000));

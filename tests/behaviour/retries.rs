@@ -390,8 +390,11 @@ async fn nothing_is_retried_once_a_byte_of_the_answer_went_to_the_client() {
     let proxy = Settings::new(&text).backend("bad", &bad).start().await;
     let mut client = proxy.client().await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    if let Ok(answer) = client.try_answer_to("GET").await {
-        assert_ne!(answer.end, crate::harness::End::Complete);
+    match client.try_answer_to("GET").await {
+        // Broken before any of it had left.
+        Ok(answer) if answer.status == 502 => {}
+        Ok(answer) => assert_ne!(answer.end, crate::harness::End::Complete),
+        Err(_) => {}
     }
     assert_eq!(bad.count(), 1);
 }
