@@ -87,6 +87,7 @@ pub async fn connect(address: &Address, deadline: Instant) -> Result<Stream, Fai
             let connected = Box::pin(name::connect(name, *port, deadline)).await;
             at_once(connected.map_err(|failure| match failure {
                 NameFailure::Unknown => Failure::DnsFailed,
+                NameFailure::Shortage => Failure::LimitReached,
                 NameFailure::Late => Failure::DnsTimeout,
                 NameFailure::Connect(error) => failure_of(&error),
                 NameFailure::ConnectLate => Failure::ConnectTimeout,
@@ -135,21 +136,55 @@ async fn connect_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure>
     Ok(Stream::Unix(stream))
 }
 
+/// Whether the proxy itself has no descriptor, port or memory left for a socket: that says
+/// nothing of the endpoint.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let kind = error.kind();
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        kind,
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse
+    ) || matches!(
+        code,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
+
 fn failure_of(error: &io::Error) -> Failure {
+    if is_shortage(error) {
+        return Failure::LimitReached;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Failure::ConnectRefused,
         io::ErrorKind::TimedOut => Failure::ConnectTimeout,
         io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::NetworkDown => Failure::Unroutable,
-        // No port or no descriptor left: the endpoint is not to blame.
-        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Failure::LimitReached,
-        _ => match error
-            .raw_os_error()
-            .map(rustix::io::Errno::from_raw_os_error)
-        {
-            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => Failure::LimitReached,
-            _ => Failure::ConnectionClosed,
-        },
+        _ => Failure::ConnectionClosed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_shortage_of_the_proxys_own_is_no_failure_of_an_endpoint() {
+        let own = [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            Errno::ADDRNOTAVAIL,
+        ];
+        for code in own {
+            let failure = failure_of(&io::Error::from(code));
+            assert_eq!(failure.side(), crate::exchange::Side::Proxy, "{code}");
+        }
+        let refused = failure_of(&io::Error::from(Errno::CONNREFUSED));
+        assert_eq!(refused, Failure::ConnectRefused);
     }
 }

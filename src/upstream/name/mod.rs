@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use socket2::{Domain, Socket, Type};
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout_at},
@@ -30,11 +31,15 @@ use tokio::{
 use cache::Step;
 use lookup::Lookups;
 
+use super::connect::is_shortage;
+
 /// Why there is no connection to a name.
 #[derive(Debug)]
 pub(super) enum NameFailure {
     /// The name does not resolve.
     Unknown,
+    /// The proxy has no descriptor left to ask the resolver with.
+    Shortage,
     /// The resolver did not answer in time.
     Late,
     /// None of its addresses can be connected to; the reason of the last.
@@ -96,7 +101,7 @@ impl Names {
         let now = Instant::now();
         let (told, stale) = match self.0.ask(name, now) {
             Step::Use(addresses) => return Ok(addresses),
-            Step::Failed => return Err(NameFailure::Unknown),
+            Step::Failed => return Err(unknown()),
             Step::Wait { told, stale } => (told, stale),
         };
         let until = match &stale {
@@ -107,11 +112,20 @@ impl Names {
         match (in_time, stale) {
             (true, stale) => {
                 let found = self.0.cache(|cache| cache.found(name, Instant::now()));
-                found.or(stale).ok_or(NameFailure::Unknown)
+                found.or(stale).ok_or_else(unknown)
             }
             (false, Some(stale)) => Ok(stale),
             (false, None) => Err(NameFailure::Late),
         }
+    }
+}
+
+/// Tells a name that does not resolve from a process that has no descriptors left: the
+/// resolver's errors are the same for both.
+fn unknown() -> NameFailure {
+    match Socket::new(Domain::IPV4, Type::DGRAM, None) {
+        Err(error) if is_shortage(&error) => NameFailure::Shortage,
+        _ => NameFailure::Unknown,
     }
 }
 

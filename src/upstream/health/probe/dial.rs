@@ -14,6 +14,7 @@ use crate::{
     proxy_protocol::{Header, Version},
     tls::{Alpn, ClientTls},
     upstream::{
+        connect::is_shortage,
         endpoint::Address,
         health::settings::CheckKind,
         name::{self, NameFailure},
@@ -55,6 +56,7 @@ impl Dial for PlainDial {
                 Address::Unix(path) => UnixStream::connect(path).await.map(boxed),
             }
             .map_err(|error| match error.kind() {
+                _ if is_shortage(&error) => ProbeFailure::Shortage,
                 io::ErrorKind::ConnectionRefused => ProbeFailure::Refused,
                 kind => ProbeFailure::Connect(kind),
             })
@@ -147,6 +149,7 @@ async fn connect_by_name(
         Err(NameFailure::Late | NameFailure::ConnectLate) => {
             Ok(Err(io::ErrorKind::TimedOut.into()))
         }
+        Err(NameFailure::Shortage) => Err(ProbeFailure::Shortage),
         // So that a missing name is not told as a failed connection.
         Err(NameFailure::Unknown) => Err(ProbeFailure::NameNotFound),
     }

@@ -65,6 +65,8 @@ pub enum ProbeFailure {
     Refused,
     /// No complete answer in time.
     Timeout(Duration),
+    /// The proxy has no descriptor or port left: no verdict on the endpoint.
+    Shortage,
     /// The name was not found.
     NameNotFound,
     /// The connection failed in another way.
@@ -94,6 +96,7 @@ impl fmt::Display for ProbeFailure {
         match self {
             Self::Refused => f.write_str("connection refused"),
             Self::Timeout(after) => write!(f, "timeout after {after:?}"),
+            Self::Shortage => f.write_str("the proxy has no descriptor or port left"),
             Self::NameNotFound => f.write_str("name not found"),
             Self::Connect(kind) => write!(f, "cannot connect: {kind}"),
             Self::Tls(reason) => write!(f, "TLS: {reason}"),

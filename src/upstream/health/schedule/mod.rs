@@ -4,7 +4,7 @@
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, watch},
     task::{JoinError, JoinHandle},
     time::Instant,
 };
@@ -99,6 +99,7 @@ impl Schedule {
             Arc::clone(&self.state),
             target.clone(),
             receiver,
+            &FIRST_CHECKS,
         ));
         Running {
             target,
@@ -127,11 +128,19 @@ async fn check_for_ever(
     state: Arc<PoolHealthState>,
     target: Target,
     mut plan: watch::Receiver<SchedulePlan>,
+    turns: &Semaphore,
 ) {
     let mut first = true;
     loop {
         let now = plan.borrow_and_update().clone();
-        let pace = check(&state, &target, &now).await;
+        let pace = {
+            // Endpoints that join together would all be connected to at once.
+            let _turn = match first {
+                true => turns.acquire().await.ok(),
+                false => None,
+            };
+            check(&state, &target, &now).await
+        };
         let asked = Instant::now();
         // New settings end the wait of the old ones; the check is then due by the new.
         loop {
@@ -154,6 +163,11 @@ async fn check(state: &PoolHealthState, target: &Target, plan: &SchedulePlan) ->
     let answer = match tokio::time::timeout_at(deadline, plan.probe.probe(target, deadline)).await {
         // Whoever noticed: an operator reads the time that is configured.
         Err(_) | Ok(Err(ProbeFailure::Timeout(_))) => Err(ProbeFailure::Timeout(timeout)),
+        // Nobody was asked: what is known of the endpoint stays.
+        Ok(Err(ProbeFailure::Shortage)) => {
+            tracing::debug!(endpoint = %target.identity, "no check: the proxy has no descriptor or port left");
+            return Pace::Quick;
+        }
         Ok(answer) => answer,
     };
     state.checked(&target.identity, answer, began, Instant::now())
@@ -170,6 +184,9 @@ fn pause(settings: &CheckSettings, pace: Pace, first: bool, draw: f64) -> Durati
     length.min(INTERVAL_MAX).mul_f64(factor).max(INTERVAL_MIN)
 }
 
+/// First checks under way at once, over all pools.
+static FIRST_CHECKS: Semaphore = Semaphore::const_new(FIRST_CHECKS_MAX);
+const FIRST_CHECKS_MAX: usize = 512;
 /// Keeps a written `interval = "0s"` from turning a check into an attack.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 const INTERVAL_MAX: Duration = Duration::from_secs(86_400);

@@ -265,3 +265,69 @@ async fn real_endpoints_that_serve_refuse_and_hang_are_told_apart() {
     assert_eq!(told(2).unwrap(), "check failed: connection refused");
     assert_eq!(schedule.stop().await, 0);
 }
+
+/// What a proxy without descriptors says.
+struct Short(AtomicUsize);
+
+impl Probe for Short {
+    fn probe<'a>(&'a self, _: &'a Target, _: Instant) -> BoxFuture<'a, Result<(), ProbeFailure>> {
+        let first = self.0.fetch_add(1, Ordering::Relaxed) == 0;
+        Box::pin(async move {
+            if first {
+                Ok(())
+            } else {
+                Err(ProbeFailure::Shortage)
+            }
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shortage_of_the_proxys_own_changes_nothing() {
+    let targets = unreal(&["one"]);
+    let (state, view) = adopted(&targets);
+    let probe = Arc::new(Short(AtomicUsize::new(0)));
+    let plan = SchedulePlan {
+        probe: Arc::clone(&probe) as _,
+        settings: CheckSettings::new(CheckKind::Tcp),
+    };
+    let mut schedule = Schedule::new(state);
+    schedule.sync(targets, Some(&plan));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(probe.0.load(Ordering::Relaxed) > 10, "it goes on asking");
+    assert_eq!(states(&view), [EndpointState::Healthy]);
+    assert_eq!(schedule.stop().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_checks_are_bounded_in_number() {
+    let names = ["a", "b", "c", "d", "e"];
+    let targets = unreal(&names);
+    let (state, _view) = adopted(&targets);
+    let probe = Arc::new(Scripted {
+        hanging: names.to_vec(),
+        ..Scripted::default()
+    });
+    let turns: &'static Semaphore = Box::leak(Box::new(Semaphore::new(2)));
+    let (_sender, receiver) = watch::channel(plan(&probe));
+    let tasks: Vec<_> = targets
+        .into_iter()
+        .map(|target| {
+            let state = Arc::clone(&state);
+            tokio::spawn(check_for_ever(state, target, receiver.clone(), turns))
+        })
+        .collect();
+    let asked = || {
+        names
+            .iter()
+            .filter(|name| !probe.asked(name).is_empty())
+            .count()
+    };
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(asked(), 2);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(asked(), 4, "the next ones when these are done");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(asked(), 5);
+    tasks.iter().for_each(JoinHandle::abort);
+}
