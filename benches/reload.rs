@@ -62,6 +62,7 @@ fn build(
         config: Arc::clone(config),
         registered,
         last,
+        files: state::TlsFiles::Read,
         generation: 1,
         now: Instant::now(),
     };

@@ -9,7 +9,10 @@ use clap::{Command, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHin
 use clap_complete::Shell;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
-use crate::admin::{AdminAddress, EndpointAction};
+use crate::{
+    admin::{AdminAddress, EndpointAction},
+    config::Secrets,
+};
 
 /// A layer-7 load-balancing reverse proxy.
 #[derive(Debug, Parser)]
@@ -74,6 +77,10 @@ pub(super) struct CheckArgs {
     /// The file; that of `--config` unless given.
     #[arg(value_hint = ValueHint::FilePath)]
     pub(super) file: Option<PathBuf>,
+    /// Check without the service's environment: values that are kept in variables or files,
+    /// and private keys, may be missing.
+    #[arg(long)]
+    pub(super) without_secrets: bool,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }
@@ -199,6 +206,17 @@ pub(super) enum ActionArg {
 pub(super) struct EndpointName {
     pub(super) pool: String,
     pub(super) address: String,
+}
+
+impl CheckArgs {
+    /// Whether what is kept outside the file must be there.
+    pub(super) fn secrets(&self) -> Secrets {
+        if self.without_secrets {
+            Secrets::Excused
+        } else {
+            Secrets::Needed
+        }
+    }
 }
 
 impl Args {

@@ -10,7 +10,7 @@ use super::{
     print,
 };
 use crate::{
-    config::{self, Config, Fault, Faults, Loaded, PastTime, Rules},
+    config::{self, Config, Fault, Faults, Loaded, PastTime, Rules, Secrets},
     server::{self, Registered},
     state::{BuildError, Snapshot},
 };
@@ -26,8 +26,12 @@ struct Checked {
 }
 
 /// Checks the file as a start or a reload would.
-pub(super) fn check(file: &Path, format: OutputFormat) -> Result<Exit, CommandError> {
-    let checked = look_at(file);
+pub(super) fn check(
+    file: &Path,
+    secrets: Secrets,
+    format: OutputFormat,
+) -> Result<Exit, CommandError> {
+    let checked = look_at(file, secrets);
     let good = checked.summary.is_some();
     match format {
         OutputFormat::Json => print::json(&json!({
@@ -56,9 +60,10 @@ pub(super) fn check(file: &Path, format: OutputFormat) -> Result<Exit, CommandEr
     })
 }
 
-/// Reads and compiles a file for a command that needs it whole; its warnings are for `check` to tell.
+/// Reads and compiles a file for a command that needs it whole, but no secret of it; its
+/// warnings are for `check` to tell.
 pub(super) fn compile(file: &Path) -> Result<Snapshot, CommandError> {
-    let loaded = load(file, PastTime::Served).map_err(CommandError::Faults)?;
+    let loaded = load(file, PastTime::Served, Secrets::Excused).map_err(CommandError::Faults)?;
     // A failing test refuses a reload, but the question can be answered, and the answer
     // is what helps to mend the test.
     let untested = Loaded {
@@ -77,21 +82,26 @@ pub(super) fn compile(file: &Path) -> Result<Snapshot, CommandError> {
 }
 
 /// Reads and checks a file.
-pub(super) fn load(file: &Path, past_time: PastTime<'_>) -> Result<Loaded, Faults> {
+pub(super) fn load(
+    file: &Path,
+    past_time: PastTime<'_>,
+    secrets: Secrets,
+) -> Result<Loaded, Faults> {
     let rules = Rules {
         past_time,
+        secrets,
         ..Rules::default()
     };
     config::load(file, &rules)
 }
 
-fn look_at(file: &Path) -> Checked {
+fn look_at(file: &Path, secrets: Secrets) -> Checked {
     let refused = |faults| Checked {
         faults,
         error: None,
         summary: None,
     };
-    let loaded = match load(file, PastTime::Refused) {
+    let loaded = match load(file, PastTime::Refused, secrets) {
         Ok(loaded) => loaded,
         Err(faults) => return refused(faults),
     };

@@ -9,15 +9,17 @@ use super::{
     exit_code::{CommandError, Exit},
     faults, print,
 };
-use crate::config::{Diff, PastTime};
+use crate::config::{Diff, PastTime, Secrets};
 
 /// Compares with the file of `--config`, or else with the running proxy.
 pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> {
     let format = asked.ask.output.format;
     let (difference, other) = match &args.config {
         Some(old) if !asked.live && asked.ask.admin.is_none() => {
-            let from = check::load(old, PastTime::Served).map_err(CommandError::Faults)?;
-            let to = check::load(&asked.file, PastTime::Served).map_err(CommandError::Faults)?;
+            let from = check::load(old, PastTime::Served, Secrets::Excused)
+                .map_err(CommandError::Faults)?;
+            let to = check::load(&asked.file, PastTime::Served, Secrets::Excused)
+                .map_err(CommandError::Faults)?;
             let difference = Diff::between(&from.config, &to.config);
             (difference, old.display().to_string())
         }

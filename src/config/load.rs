@@ -10,7 +10,7 @@ use toml::de::DeTable;
 
 use crate::file;
 
-use super::check::{self, Rules};
+use super::check::{self, Rules, Secrets};
 use super::diagnostic::{Fault, Faults};
 use super::lines::Lines;
 use super::misplaced;
@@ -117,6 +117,9 @@ fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> Decoded {
     let mut reader = Reader::new(base);
     if torn {
         reader.tear();
+    }
+    if rules.secrets == Secrets::Excused {
+        reader.excuse_missing();
     }
     let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree.into_inner()));
     let mut config = Config::read(&Node::item(&root), &mut reader);

@@ -22,7 +22,7 @@ pub mod setting;
 pub mod value;
 pub mod watch;
 
-pub use check::{PastTime, Rules};
+pub use check::{PastTime, Rules, Secrets};
 pub use diagnostic::{Fault, Faults, Severity};
 pub use diff::Diff;
 pub use load::{ContentHash, Loaded, load, parse};

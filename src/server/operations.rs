@@ -19,7 +19,7 @@ use crate::{
     admin::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness},
     config::{self, Diff, Loaded, PastTime, Rules},
     http::Headers,
-    state::{self, Action, BuildError, HealthKnown, Route, Snapshot, Source},
+    state::{self, Action, BuildError, HealthKnown, Route, Snapshot, Source, TlsFiles},
     telemetry::{metrics::names, recent::RecentExchange},
     upstream::{
         health::AdminState,
@@ -60,6 +60,7 @@ impl Api {
             &Rules {
                 pickers: &names,
                 past_time,
+                ..Rules::default()
             },
         )
         .map_err(|faults| json!({ "ok": false, "faults": faults }))
@@ -375,6 +376,8 @@ pub(crate) fn compile(
         config: Arc::new(loaded.config),
         registered,
         last: None,
+        // They were read for the checks.
+        files: TlsFiles::Left,
         generation: 0,
         now: Instant::now(),
     };

@@ -286,6 +286,7 @@ fn load(path: &Path, registered: &Registered) -> Result<(Loaded, Option<String>)
         pickers: &names,
         // An expired certificate is no reason to serve nothing at all.
         past_time: PastTime::Served,
+        ..Rules::default()
     };
     let faults = match config::load(path, &rules) {
         Ok(loaded) => return Ok((loaded, None)),

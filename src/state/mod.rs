@@ -9,7 +9,7 @@ mod registry;
 mod snapshot;
 
 pub use arrival::{ArrivalReason, Asked};
-pub use build::{BuildError, Source, TestFailure, bind_address, build, run_tests};
+pub use build::{BuildError, Source, TestFailure, TlsFiles, bind_address, build, run_tests};
 pub use decision::{Decision, RequestView, route};
 pub use explain::{Explained, HealthKnown, explain};
 pub use local::{LocalListener, LocalSnapshot};

@@ -172,6 +172,16 @@ fn library(error: &io::Error) -> Option<&rustls::Error> {
 }
 
 impl ClientSettings {
+    /// The same, but for what is read from files: of no use for connections.
+    #[must_use]
+    pub fn without_files(self) -> Self {
+        Self {
+            ca: None,
+            client: None,
+            ..self
+        }
+    }
+
     fn files(&self) -> Vec<&Path> {
         let pair = self.client.iter();
         let pair = pair.flat_map(KeyPair::paths);

@@ -99,6 +99,23 @@ impl ServerTls {
         })
     }
 
+    /// Takes the settings and reads no file: nobody can shake hands with it.
+    ///
+    /// # Errors
+    /// What the library refuses.
+    pub fn unread(settings: ServerSettings, tickets: &Arc<TicketKeys>) -> Result<Self, TlsFault> {
+        let files = Files {
+            certificates: Vec::new(),
+            authorities: None,
+        };
+        let current = Current::new(files, &settings, tickets)?;
+        Ok(Self {
+            tickets: Arc::clone(tickets),
+            current: ArcSwap::from_pointee(current),
+            settings,
+        })
+    }
+
     /// Reads changed files again, for every new connection; blocks on the disk. Each
     /// certificate, and the authorities, are renewed apart from the others: what is of no use,
     /// or is out of its time, leaves in use what was there.

@@ -273,6 +273,48 @@ fn diff_tells_a_script_of_a_change_where_it_is_asked_to() {
 }
 
 #[test]
+fn questions_need_no_secret() {
+    let pair = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/tls/shop.pem");
+    let config = format!(
+        r#"{GOOD}
+        [admin]
+        token = {{ env = "SLUICEGATE_TEST_UNSET" }}
+        [listeners.secure]
+        address = "127.0.0.1:18443"
+        tls = {{ certificates = [{{ chain = "{pair}", key = "/nowhere/shop.key" }}] }}
+        [routes.secret]
+        path_prefix = "/secret"
+        pool = "app"
+        headers_request = {{ set = {{ x-key = {{ file = "/nowhere/key" }} }} }}
+        "#
+    );
+    let outcome = run(&config, &["explain", "GET", "https://shop.example/secret"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+    assert!(
+        outcome.stdout.contains("route \"secret\""),
+        "{}",
+        outcome.stdout
+    );
+    assert!(
+        outcome.stdout.contains("listener \"secure\""),
+        "{}",
+        outcome.stdout
+    );
+    let outcome = run(&config, &["check"]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.all());
+    for part in ["SLUICEGATE_TEST_UNSET", "/nowhere/shop.key", "/nowhere/key"] {
+        assert!(outcome.all().contains(part), "{part}: {}", outcome.all());
+    }
+    let outcome = run(&config, &["check", "--without-secrets"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+    // For an address nothing can stand in.
+    let config = config.replace("\"127.0.0.1:18443\"", "{ env = \"SLUICEGATE_TEST_UNSET\" }");
+    let outcome = run(&config, &["check", "--without-secrets"]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.all());
+    assert!(outcome.all().contains("is not set"), "{}", outcome.all());
+}
+
+#[test]
 fn outside_the_folder_a_command_says_how_the_proxy_is_named() {
     let folder = TempDir::new().unwrap();
     let status = |admin: Option<&str>| {

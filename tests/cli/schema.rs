@@ -18,8 +18,14 @@ fn parsed(text: &str) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
-/// The keywords that the schema uses, as JSON Schema 2020-12 defines them.
 fn accepts(schema: &Value, value: &Value) -> Result<(), String> {
+    accepts_part(schema, schema, value)
+}
+
+/// The keywords that the schema uses, as JSON Schema 2020-12 defines them; `whole` is the
+/// schema that references are looked up in.
+fn accepts_part(whole: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    let accepts = |part: &Value, value: &Value| accepts_part(whole, part, value);
     let keywords = schema.as_object().unwrap();
     for (keyword, rule) in keywords {
         let forms = || rule.as_array().unwrap().iter();
@@ -60,7 +66,12 @@ fn accepts(schema: &Value, value: &Value) -> Result<(), String> {
                 }
                 true
             }
-            "$schema" | "title" | "description" | "default" => true,
+            "$ref" => {
+                let place = rule.as_str().unwrap().strip_prefix('#').unwrap();
+                accepts(whole.pointer(place).unwrap(), value)?;
+                true
+            }
+            "$defs" | "$schema" | "title" | "description" | "default" => true,
             other => panic!("unknown keyword {other}"),
         };
         if !holds {

@@ -72,6 +72,7 @@ fn builds(file: &Path) {
         config: Arc::new(loaded.config),
         registered: &registered,
         last: None,
+        files: state::TlsFiles::Read,
         generation: 1,
         now: Instant::now(),
     };

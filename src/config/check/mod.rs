@@ -32,6 +32,19 @@ pub struct Rules<'a> {
     pub pickers: &'a [&'a str],
     /// What is made of certificates whose time is over.
     pub past_time: PastTime<'a>,
+    /// Whether what is kept outside the file must be there.
+    pub secrets: Secrets,
+}
+
+/// Whether values that are kept outside the file, and private keys, must be there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Secrets {
+    /// They are needed.
+    #[default]
+    Needed,
+    /// A missing one is no fault: for checks and questions where the service's own
+    /// environment is not. `***` stands in for a text.
+    Excused,
 }
 
 /// What is made of certificates, and of what is stapled to them, once their time is over.

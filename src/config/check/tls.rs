@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{Check, PastTime};
+use super::{Check, PastTime, Secrets};
 use crate::config::schema::{ListenerTls, Pool, PoolProtocol, PoolTls};
 use crate::config::setting::{Span, Spans};
 use crate::config::value::{EndpointAddress, Name};
@@ -100,6 +100,7 @@ fn check_pool(check: &mut Check<'_>, name: &Name, pool: &Pool, tls: &PoolTls) {
 fn check_pair(check: &mut Check<'_>, place: &str, files: &tls::KeyPair, spans: &Spans) {
     let certificate = match Certificate::load(files) {
         Ok(certificate) => certificate,
+        Err(fault) if is_excused(check, &fault, files) => return,
         Err(fault) => {
             let span = spans.of(key_of(&fault, files));
             return check.error(span, format!("{place}: {fault}"), hint(&fault));
@@ -138,6 +139,12 @@ fn check_pair(check: &mut Check<'_>, place: &str, files: &tls::KeyPair, spans: &
             check.warn(span, message, hint);
         }
     }
+}
+
+/// A private key that is not here is no fault where secrets are not.
+fn is_excused(check: &Check<'_>, fault: &TlsFault, files: &tls::KeyPair) -> bool {
+    let of_key = matches!(fault, TlsFault::Unreadable { path, .. } if *path == files.key);
+    of_key && check.rules.secrets == Secrets::Excused
 }
 
 /// The key under which the file at fault is written.

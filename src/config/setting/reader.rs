@@ -104,6 +104,7 @@ pub struct Reader<'a> {
     printed: Vec<String>,
     concealed: Hidden,
     torn: bool,
+    excuses: bool,
 }
 
 /// What a reading found, apart from the values.
@@ -132,7 +133,18 @@ impl<'a> Reader<'a> {
             printed: Vec::new(),
             concealed: Hidden::default(),
             torn: false,
+            excuses: false,
         }
+    }
+
+    /// Lets `***` stand for texts that are kept elsewhere and missing there.
+    pub fn excuse_missing(&mut self) {
+        self.excuses = true;
+    }
+
+    /// Whether a missing text is replaced.
+    pub(super) fn excuses_missing(&self) -> bool {
+        self.excuses
     }
 
     /// Declares that parts of the text did not parse, so that a key that seems to be
@@ -253,6 +265,12 @@ impl<'a> Reader<'a> {
         let parsed = parse(&text).map_err(|mismatch| {
             if node.text().is_some() {
                 return mismatch;
+            }
+            // Nothing can stand in for a number or an address.
+            if self.excuses
+                && let Err(Some(missing)) = self.fetch(node)
+            {
+                return missing;
             }
             // A parser may say parts of what it refuses.
             let message = format!(

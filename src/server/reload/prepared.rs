@@ -17,7 +17,7 @@ use crate::{
         inherited::Inherited,
     },
     server::{Registered, Shared, errand},
-    state::{self, BindAddress, BuildError, Listener, Registry, Snapshot, Source},
+    state::{self, BindAddress, BuildError, Listener, Registry, Snapshot, Source, TlsFiles},
     telemetry::{
         access_log::{AccessLog, AccessLogSettings},
         metrics::{Metrics, names},
@@ -171,6 +171,7 @@ impl Prepared {
             config: Arc::new(loaded.config),
             registered: process.registered,
             last,
+            files: TlsFiles::Read,
             generation: last.map_or(0, |last| last.generation) + 1,
             now: Instant::now(),
         };
@@ -219,6 +220,7 @@ fn load(path: &Path, shared: &Shared) -> Result<Loaded, Faults> {
     let rules = Rules {
         pickers: &names,
         past_time: PastTime::InUse(&used),
+        ..Rules::default()
     };
     config::load(path, &rules)
 }

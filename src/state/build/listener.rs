@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BuildError, Source};
+use super::{BuildError, Source, TlsFiles};
 use crate::{
     config::{schema, value},
     http::forwarded::TrustedProxies,
@@ -106,6 +106,9 @@ fn build_tls(
     });
     match same {
         Some(same) => Ok(same),
+        None if source.files == TlsFiles::Left => {
+            ServerTls::unread(settings, registry.tickets()).map(Arc::new)
+        }
         None => ServerTls::load(settings, registry.tickets()).map(Arc::new),
     }
 }

@@ -58,10 +58,21 @@ pub struct Source<'a> {
     pub registered: &'a Registered,
     /// The snapshot in use, whose unchanged parts are taken over.
     pub last: Option<&'a Snapshot>,
+    /// Whether certificates are read.
+    pub files: TlsFiles,
     /// The number of the new snapshot.
     pub generation: u64,
     /// Now.
     pub now: Instant,
+}
+
+/// Whether the files of certificates and keys are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFiles {
+    /// They are.
+    Read,
+    /// They are not: for questions about routing, which must not need private keys.
+    Left,
 }
 
 /// Compiles a configuration and runs the tests in it.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use semver::VersionReq;
 
-use super::{BuildError, Source};
+use super::{BuildError, Source, TlsFiles};
 use crate::{
     config::{schema, value},
     proxy_protocol,
@@ -36,7 +36,7 @@ pub(super) fn build(
     }
     let tls = match &written.tls {
         None => None,
-        Some(tls) => Some(build_tls(name, tls)?),
+        Some(tls) => Some(build_tls(source, name, tls)?),
     };
     let (picker, hash_key) = picker(&written.picker);
     check_picker(source, name, &picker)?;
@@ -103,14 +103,21 @@ fn connections_max(endpoints: usize, workers: usize) -> usize {
     each.max(CONNECTIONS_MIN)
 }
 
-fn build_tls(name: &Arc<str>, written: &schema::PoolTls) -> Result<Arc<ClientTls>, BuildError> {
+fn build_tls(
+    source: &Source<'_>,
+    name: &Arc<str>,
+    written: &schema::PoolTls,
+) -> Result<Arc<ClientTls>, BuildError> {
     let settings = ClientSettings {
         server_name: written.server_name.clone(),
         ca: written.ca.clone(),
         client: written.client.as_ref().map(super::listener::key_pair),
         verify: written.verify,
     };
-    let loaded = ClientTls::load(settings);
+    let loaded = match source.files {
+        TlsFiles::Read => ClientTls::load(settings),
+        TlsFiles::Left => ClientTls::load(settings.without_files()),
+    };
     let loaded = loaded.map_err(|fault| BuildError::Pool(Arc::clone(name), fault.to_string()))?;
     Ok(Arc::new(loaded))
 }
