@@ -172,7 +172,7 @@ impl Call<'_> {
                 pick.observe(now, Observed::Success, None);
             }
             Ended::Status(_) | Ended::Grpc(_) => {
-                pick.observe(now, Observed::Failure, end.retry_after);
+                pick.observe(now, Observed::BadAnswer, end.retry_after);
             }
             // An idle connection that the endpoint had closed is nobody's fault, a client that
             // gives up early says nothing of the endpoint, and not to take WebSockets is none.
@@ -180,7 +180,11 @@ impl Call<'_> {
                 let excused =
                     verdict == Verdict::Reconnect || exchange.is_given_up(now) || end.is_declined();
                 if !excused {
-                    pick.observe(now, Observed::Failure, None);
+                    let outcome = match failure {
+                        Failure::ResponseTimeout => Observed::BadAnswer,
+                        _ => Observed::Failure,
+                    };
+                    pick.observe(now, outcome, None);
                 }
             }
             Ended::Failed(_) => {}

@@ -134,9 +134,9 @@ fn judge(exchange: &Exchange, pick: &Pick, now: Instant) {
             (Some(status), None) if !grpc::is_failure(status) => {
                 (Ended::Grpc(status), Observed::Success)
             }
-            (Some(status), None) => (Ended::Grpc(status), Observed::Failure),
+            (Some(status), None) => (Ended::Grpc(status), Observed::BadAnswer),
             // An end without a status is what clients call UNKNOWN.
-            (None, None) => (Ended::Grpc(2), Observed::Failure),
+            (None, None) => (Ended::Grpc(2), Observed::BadAnswer),
             // The client has left: nobody knows how it would have ended.
             (_, Some(_)) => {
                 let metrics = &pick.pool.metrics;

@@ -130,7 +130,7 @@ impl Pick {
     /// passive health hear of it. The endpoint stays loaded until the drop.
     pub fn observe(&mut self, now: Instant, outcome: Outcome, retry_after: Option<Duration>) {
         self.finished = true;
-        let failed = outcome == Outcome::Failure;
+        let failed = outcome != Outcome::Success;
         let load = &self.pool.loads[self.index.0 as usize];
         load.observe(now, now - self.started, failed, retry_after);
         match self.trial.take() {

@@ -1,6 +1,8 @@
 //! Endpoints that fail real requests are left alone for a while; never all of them.
 
-use crate::harness::{Act, Backend, Proxy, Seen, Settings, answer, eventually, identity};
+use crate::harness::{
+    Act, Backend, Proxy, Seen, Settings, answer, answer_bytes, eventually, identity,
+};
 
 /// A pool that ejects after three failures in a row, and never retries.
 fn pool(endpoints: &str, ejection: &str) -> String {
@@ -54,10 +56,8 @@ async fn failures_in_a_row_eject_an_endpoint() {
 
 #[tokio::test]
 async fn answers_with_a_5xx_count_as_failures() {
-    let bad = Backend::start(|_| {
-        crate::harness::answer_bytes("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")
-    })
-    .await;
+    let bad =
+        Backend::start(|_| answer_bytes("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")).await;
     let good = Backend::start(identity("good")).await;
     let text = pool(r#""$bad", "$good""#, r#"base = "60s""#);
     let proxy = Settings::new(&text)
@@ -268,5 +268,66 @@ async fn checks_that_pass_bring_an_endpoint_back_without_a_request() {
     proxy
         .metric_becomes("sluicegate_endpoint_healthy", &labels, 1.0)
         .await;
+    proxy.finish().await;
+}
+
+/// Answers checks and all targets but `/broken`, which is 500.
+fn broken_at_one_place(seen: &Seen) -> Vec<Act> {
+    match seen.target.as_str() {
+        "/broken" => answer_bytes("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"),
+        _ => answer("fine"),
+    }
+}
+
+#[tokio::test]
+async fn one_url_that_answers_500_everywhere_ejects_nobody() {
+    let health = "health = { http = { path = \"/healthz\" } }\n";
+    for checks in ["", health] {
+        let (a, b) = (
+            Backend::start(broken_at_one_place).await,
+            Backend::start(broken_at_one_place).await,
+        );
+        let text = format!("{}{checks}", pool(r#""$a", "$b""#, r#"base = "60s""#));
+        let proxy = Settings::new(&text)
+            .backend("a", &a)
+            .backend("b", &b)
+            .start()
+            .await;
+        for _ in 0..40 {
+            assert_eq!(proxy.get("/broken").await.status, 500);
+        }
+        gets(&proxy, 10).await;
+        let ejections = proxy.metric("sluicegate_ejections_total", &[]).await;
+        assert!(ejections < 0.5, "{ejections} ejections, {checks}");
+        proxy.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_checks_pass_is_ejected_when_most_of_its_answers_are_bad() {
+    let bad = Backend::start(|seen| match seen.target.as_str() {
+        "/healthz" => answer("well"),
+        _ => answer_bytes("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"),
+    })
+    .await;
+    let good = Backend::start(identity("good")).await;
+    let text = pool(r#""$bad", "$good""#, r#"base = "60s""#);
+    let text =
+        format!("{text}health = {{ http = {{ path = \"/healthz\" }}, interval = \"60s\" }}\n");
+    let proxy = Settings::new(&text)
+        .backend("bad", &bad)
+        .backend("good", &good)
+        .start()
+        .await;
+    gets(&proxy, 20).await;
+    // Ten of ten are too few where a check says otherwise.
+    assert!(bad.count() >= 10, "{}", bad.count());
+    eventually("the endpoint is ejected", || async {
+        gets(&proxy, 2).await;
+        let ejections = proxy.metric("sluicegate_ejections_total", &[]).await;
+        (ejections > 0.5).then_some(())
+    })
+    .await;
+    assert!(bad.count() >= 20, "{}", bad.count());
     proxy.finish().await;
 }

@@ -64,6 +64,7 @@ mod tls;
 mod tls_openssl;
 mod tls_upstream;
 mod trailers;
+mod unsteady_endpoints;
 mod upgrade;
 mod websocket;
 mod websocket_ends;

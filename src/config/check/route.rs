@@ -29,14 +29,14 @@ pub(super) fn check(check: &mut Check<'_>) {
 
 fn check_times(check: &mut Check<'_>, place: &str, route: &Route) {
     let times = &route.timeouts;
+    let attempt = times.attempt.unwrap_or(times.total);
     let durations = [
         ("total", times.total),
-        ("attempt", times.attempt),
+        ("attempt", attempt),
         ("idle", times.idle),
     ];
     check.positive(&format!("{place}.timeouts"), &times.spans, &durations);
-    // The default of `attempt` may exceed a short `total`: `total` then simply ends it.
-    if times.spans.has("attempt") && times.attempt > times.total {
+    if times.spans.has("attempt") && attempt > times.total {
         let message = format!("{place}.timeouts.attempt is longer than total");
         let hint = "total ends the attempt first";
         check.warn(times.spans.of("attempt"), message, hint);

@@ -10,7 +10,7 @@ table! {
     /// When another endpoint is tried.
     pub struct Retry: Default {
         /// Tries in all, from 1 (no retry) to 10. A try at which nothing of the request was written does not count while an endpoint is left that was not tried, up to 32 of them.
-        pub attempts: u32 = 2,
+        pub attempts: u32 = 3,
         /// After which outcomes: `"connect"` (no connection or TLS), `"reset"` (it broke, or what came is no answer: malformed, too large), `"refused-stream"`, `"timeout"`, `"5xx"`, a status such as `"503"`, `"grpc:unavailable"` and the other gRPC errors. `"502"` and `"5xx"` also mean what the proxy would answer with 502; its own 504 is `"timeout"`.
         pub on: Vec<RetryOn> = default_outcomes(),
         /// How long to wait before the next try.

@@ -193,8 +193,8 @@ table! {
     pub struct RouteTimeouts: Default {
         /// From the head of the request to the head of the response, over all attempts; then 504.
         pub total: Duration = Duration::from_secs(30),
-        /// One attempt, to the head of its response.
-        pub attempt: Duration = Duration::from_secs(10),
+        /// One attempt, to the head of its response; all that is left of `total` unless given. A shorter one leaves an endpoint that hangs, and with `"timeout"` in `retry.on` another is tried then.
+        pub attempt: Option<Duration> = None,
         /// Without a byte either way, of the answer or of an upload beside it; upgrades and streams know only this one. An answer without a length that falls silent, as streams of events do, is no verdict on its endpoint.
         pub idle: Duration = Duration::from_secs(60),
     }

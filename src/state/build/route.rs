@@ -122,7 +122,7 @@ pub(super) fn build(
         action,
         timeouts: RouteTimeouts {
             total: written.timeouts.total,
-            attempt: written.timeouts.attempt,
+            attempt: written.timeouts.attempt.unwrap_or(written.timeouts.total),
             idle: written.timeouts.idle,
         },
         retry: shared(policies, retry(written.retry.as_ref())),

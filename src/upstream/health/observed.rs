@@ -10,14 +10,20 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{state::PoolHealthState, tally::Tally};
+use super::{
+    state::PoolHealthState,
+    tally::{Tally, Totals},
+};
 
 /// What a request to an endpoint came to, as far as the endpoint's health goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It answered, and not in a way that speaks of trouble.
     Success,
-    /// It did not answer, or with a status that counts as a failure. Never for a client that went away.
+    /// It answered with a status that speaks of trouble, or was late with its answer: the request
+    /// may be the reason as well as the endpoint.
+    BadAnswer,
+    /// It did not answer. Never for a client that went away.
     Failure,
 }
 
@@ -50,9 +56,9 @@ impl EndpointHealth {
         &self.tally
     }
 
-    /// All successes and failures so far.
+    /// All outcomes so far, beginning again at 0 after 2^32.
     #[must_use]
-    pub fn totals(&self) -> (u64, u64) {
+    pub(super) fn totals(&self) -> Totals {
         self.tally.totals()
     }
 

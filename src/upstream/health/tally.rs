@@ -7,7 +7,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicU32, Ordering::Relaxed},
 };
 
 /// Gives each endpoint its tally.
@@ -27,15 +27,53 @@ pub(super) struct Tally {
 #[derive(Debug)]
 struct Block {
     /// How many failures each met since its last success.
-    runs: Padded<[AtomicU32; BLOCK_ENDPOINTS]>,
+    runs: Padded<[Runs; BLOCK_ENDPOINTS]>,
     /// By worker, each written by that worker alone.
     counts: Box<[Padded<[Counts; BLOCK_ENDPOINTS]>]>,
 }
 
+/// Two counts of outcomes in a row; the second is 0 where the first is.
+#[derive(Debug, Default)]
+struct Runs {
+    /// Failures and bad answers since the last success.
+    bad: AtomicU32,
+    /// Failures since the last answer.
+    unanswered: AtomicU32,
+}
+
 #[derive(Debug, Default)]
 struct Counts {
-    successes: AtomicU64,
-    failures: AtomicU64,
+    successes: AtomicU32,
+    bad_answers: AtomicU32,
+    failures: AtomicU32,
+}
+
+/// Outcomes of an endpoint over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) successes: u32,
+    pub(super) bad_answers: u32,
+    pub(super) failures: u32,
+}
+
+/// Outcomes in a row that were no success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// All of them.
+    pub(super) bad: u32,
+    /// The last of them, without an answer in between.
+    pub(super) unanswered: u32,
+}
+
+impl Totals {
+    /// What has been added since.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            successes: self.successes.wrapping_sub(earlier.successes),
+            bad_answers: self.bad_answers.wrapping_sub(earlier.bad_answers),
+            failures: self.failures.wrapping_sub(earlier.failures),
+        }
+    }
 }
 
 impl Tallies {
@@ -55,41 +93,57 @@ impl Tallies {
 impl Tally {
     /// Counts a success and ends the run of failures.
     pub(super) fn succeeded(&self, worker: usize) {
-        let run = self.run();
-        if run.load(Relaxed) != 0 {
-            run.store(0, Relaxed);
+        if self.runs().bad.load(Relaxed) != 0 {
+            self.forget_failures();
         }
         if let Some(counts) = self.of(worker) {
             bump(&counts.successes);
         }
     }
 
-    /// Counts a failure and returns the length of the run.
-    pub(super) fn failed(&self, worker: usize) -> u32 {
+    /// Counts an answer that speaks of trouble and returns the run it belongs to.
+    pub(super) fn answered_badly(&self, worker: usize) -> Run {
+        if let Some(counts) = self.of(worker) {
+            bump(&counts.bad_answers);
+        }
+        self.runs().unanswered.store(0, Relaxed);
+        Run {
+            bad: self.runs().bad.fetch_add(1, Relaxed).wrapping_add(1),
+            unanswered: 0,
+        }
+    }
+
+    /// Counts a failure and returns the run it belongs to.
+    pub(super) fn failed(&self, worker: usize) -> Run {
         if let Some(counts) = self.of(worker) {
             bump(&counts.failures);
         }
-        self.run().fetch_add(1, Relaxed).wrapping_add(1)
+        let one_more = |count: &AtomicU32| count.fetch_add(1, Relaxed).wrapping_add(1);
+        Run {
+            bad: one_more(&self.runs().bad),
+            unanswered: one_more(&self.runs().unanswered),
+        }
     }
 
     /// Ends the run of failures without a success.
     pub(super) fn forget_failures(&self) {
-        self.run().store(0, Relaxed);
+        self.runs().bad.store(0, Relaxed);
+        self.runs().unanswered.store(0, Relaxed);
     }
 
-    /// All successes and failures so far.
-    pub(super) fn totals(&self) -> (u64, u64) {
+    /// All outcomes so far.
+    pub(super) fn totals(&self) -> Totals {
         let all = self.block.counts.iter().map(|own| &own.0[self.at]);
-        all.fold((0, 0), |(successes, failures), counts| {
-            let own = (
-                counts.successes.load(Relaxed),
-                counts.failures.load(Relaxed),
-            );
-            (successes.wrapping_add(own.0), failures.wrapping_add(own.1))
+        all.fold(Totals::default(), |sum, counts| Totals {
+            successes: sum.successes.wrapping_add(counts.successes.load(Relaxed)),
+            bad_answers: sum
+                .bad_answers
+                .wrapping_add(counts.bad_answers.load(Relaxed)),
+            failures: sum.failures.wrapping_add(counts.failures.load(Relaxed)),
         })
     }
 
-    fn run(&self) -> &AtomicU32 {
+    fn runs(&self) -> &Runs {
         &self.block.runs.0[self.at]
     }
 
@@ -109,7 +163,7 @@ impl Block {
 }
 
 /// Adds one to a counter with a single writer: no locked instruction.
-fn bump(counter: &AtomicU64) {
+fn bump(counter: &AtomicU32) {
     counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
 }
 
@@ -125,6 +179,14 @@ const BLOCK_ENDPOINTS: usize = 8;
 mod tests {
     use super::*;
 
+    fn totals(successes: u32, bad_answers: u32, failures: u32) -> Totals {
+        Totals {
+            successes,
+            bad_answers,
+            failures,
+        }
+    }
+
     #[test]
     fn endpoints_that_share_a_line_count_for_themselves() {
         let mut tallies = Tallies::default();
@@ -136,11 +198,12 @@ mod tests {
         }
         all[3].failed(0);
         for (at, tally) in (0..).zip(&all) {
-            assert_eq!(tally.totals(), (at, u64::from(at == 3)));
-            assert_eq!(tally.failed(1), if at == 3 { 2 } else { 1 });
+            assert_eq!(tally.totals(), totals(at, 0, u32::from(at == 3)));
+            assert_eq!(tally.failed(1).bad, if at == 3 { 2 } else { 1 });
         }
         let line = size_of::<Padded<u8>>();
         assert_eq!(size_of::<Padded<[Counts; BLOCK_ENDPOINTS]>>(), line);
+        assert_eq!(size_of::<Padded<[Runs; BLOCK_ENDPOINTS]>>(), line);
     }
 
     #[test]
@@ -149,15 +212,22 @@ mod tests {
         tally.succeeded(0);
         tally.failed(1);
         tally.failed(1);
+        tally.answered_badly(0);
         tally.succeeded(7);
-        assert_eq!(tally.totals(), (1, 2));
+        assert_eq!(tally.totals(), totals(1, 1, 2));
+        let since = tally.totals().since(totals(u32::MAX, 0, 2));
+        assert_eq!(since, totals(2, 1, 0));
     }
 
     #[test]
-    fn a_success_ends_the_run_of_failures() {
+    fn a_success_ends_both_runs_and_an_answer_the_one_of_failures() {
         let tally = Tallies::default().next(2);
-        assert_eq!((tally.failed(0), tally.failed(1)), (1, 2));
+        let run = |bad, unanswered| Run { bad, unanswered };
+        assert_eq!(tally.failed(0), run(1, 1));
+        assert_eq!(tally.failed(1), run(2, 2));
+        assert_eq!(tally.answered_badly(1), run(3, 0));
+        assert_eq!(tally.failed(1), run(4, 1));
         tally.succeeded(0);
-        assert_eq!(tally.failed(1), 1);
+        assert_eq!(tally.failed(1), run(1, 1));
     }
 }

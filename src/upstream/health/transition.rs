@@ -72,6 +72,8 @@ pub enum Withheld {
     LastOne,
     /// More than the allowed share would have been out.
     Share,
+    /// Others that can be compared fail as much: the requests may be the reason.
+    Alike,
 }
 
 /// Why an endpoint changed its state.
@@ -127,6 +129,9 @@ impl fmt::Display for Cause {
             }
             Self::EjectionWithheld(Withheld::Share) => {
                 f.write_str("not ejected: share_max endpoints are out already")
+            }
+            Self::EjectionWithheld(Withheld::Alike) => {
+                f.write_str("not ejected: requests to others fail as much")
             }
             Self::EjectionOver => f.write_str("ejection is over"),
             Self::EjectionCutShort => f.write_str("ejection cut short by a passed check"),

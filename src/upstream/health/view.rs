@@ -84,17 +84,18 @@ impl PoolHealthView {
         let Some(tally) = self.tallies.get(endpoint.0 as usize) else {
             return;
         };
-        match outcome {
-            Outcome::Success => tally.succeeded(worker),
-            Outcome::Failure => {
-                let run = tally.failed(worker);
-                // Again at each multiple: an ejection withheld before may be possible by then.
-                if run.is_multiple_of(self.pool.consecutive_max())
-                    && let Some(endpoint) = self.endpoint(endpoint)
-                {
-                    self.pool.run_of_failures(endpoint.address(), run, now);
-                }
-            }
+        let run = match outcome {
+            Outcome::Success => return tally.succeeded(worker),
+            Outcome::BadAnswer => tally.answered_badly(worker),
+            Outcome::Failure => tally.failed(worker),
+        };
+        // Again at each multiple: an ejection withheld before may be possible by then.
+        let max = self.pool.consecutive_max();
+        let due = |count: u32| count > 0 && count.is_multiple_of(max);
+        if (due(run.bad) || due(run.unanswered))
+            && let Some(endpoint) = self.endpoint(endpoint)
+        {
+            self.pool.run_of_failures(endpoint.address(), run, now);
         }
     }
 

@@ -4,22 +4,54 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Successes and failures.
+/// Outcomes of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Figures {
     pub(super) successes: u64,
+    /// Answers that speak of trouble, and late ones.
+    pub(super) bad_answers: u64,
+    /// Requests without an answer.
     pub(super) failures: u64,
 }
 
 impl Figures {
-    pub(super) const fn total(self) -> u64 {
-        self.successes.saturating_add(self.failures)
+    const fn plus(self, other: Self) -> Self {
+        Self {
+            successes: self.successes.saturating_add(other.successes),
+            bad_answers: self.bad_answers.saturating_add(other.bad_answers),
+            failures: self.failures.saturating_add(other.failures),
+        }
     }
 
-    /// Whether there are enough of them, and too many of them failed.
+    pub(super) const fn total(self) -> u64 {
+        self.successes.saturating_add(self.bad())
+    }
+
+    /// Those that were no success.
+    pub(super) const fn bad(self) -> u64 {
+        self.bad_answers.saturating_add(self.failures)
+    }
+
+    /// Whether there are enough of them, and too many of them were no success.
     pub(super) fn exceed(self, ratio: f64, volume_min: u32) -> bool {
         let total = self.total();
-        total > 0 && total >= u64::from(volume_min) && fraction(self.failures, total) >= ratio
+        total > 0 && total >= u64::from(volume_min) && fraction(self.bad(), total) >= ratio
+    }
+
+    /// Whether they speak of an endpoint that fares worse than `others`, and not of requests that
+    /// fail everywhere: one of the others, with traffic to compare, sees less than half the share
+    /// of it; or none of them has traffic to compare.
+    pub(super) fn stand_out(self, volume_min: u32, others: impl Iterator<Item = Self>) -> bool {
+        let enough = self.total().min(u64::from(volume_min)).div_ceil(2).max(1);
+        let share = |figures: Self| fraction(figures.bad(), figures.total());
+        let mut alike = false;
+        for other in others.filter(|other| other.total() >= enough) {
+            if share(other) < share(self) / 2.0 {
+                return true;
+            }
+            alike = true;
+        }
+        !alike
     }
 }
 
@@ -57,17 +89,13 @@ impl Window {
     pub(super) fn add(&mut self, figures: Figures, now: Instant) {
         self.advance(now);
         let bucket = &mut self.buckets[place(self.newest)];
-        bucket.successes = bucket.successes.saturating_add(figures.successes);
-        bucket.failures = bucket.failures.saturating_add(figures.failures);
+        *bucket = bucket.plus(figures);
     }
 
     pub(super) fn figures(&self) -> Figures {
         self.buckets
             .iter()
-            .fold(Figures::default(), |sum, bucket| Figures {
-                successes: sum.successes.saturating_add(bucket.successes),
-                failures: sum.failures.saturating_add(bucket.failures),
-            })
+            .fold(Figures::default(), |sum, bucket| sum.plus(*bucket))
     }
 
     pub(super) fn clear(&mut self) {
@@ -102,6 +130,7 @@ mod tests {
 
     const FAILED: Figures = Figures {
         successes: 0,
+        bad_answers: 0,
         failures: 1,
     };
 
@@ -130,21 +159,32 @@ mod tests {
 
     #[test]
     fn the_ratio_counts_only_from_the_volume_on() {
-        let few = Figures {
-            successes: 0,
-            failures: 19,
-        };
-        assert!(!few.exceed(0.85, 20));
-        let under = Figures {
-            successes: 4,
-            failures: 16,
-        };
-        assert!(!under.exceed(0.85, 20));
-        let exact = Figures {
-            successes: 3,
-            failures: 17,
-        };
-        assert!(exact.exceed(0.85, 20));
+        assert!(!figures(0, 0, 19).exceed(0.85, 20));
+        assert!(!figures(4, 0, 16).exceed(0.85, 20));
+        assert!(figures(3, 7, 10).exceed(0.85, 20));
         assert!(!Figures::default().exceed(0.0, 0));
+    }
+
+    #[test]
+    fn figures_stand_out_where_another_with_traffic_fares_better() {
+        let stands_out =
+            |own: Figures, others: &[Figures]| own.stand_out(20, others.iter().copied());
+        let (broken, well, idle) = (figures(0, 5, 0), figures(5, 0, 0), figures(1, 0, 0));
+        assert!(stands_out(broken, &[well, broken]));
+        assert!(!stands_out(broken, &[broken, broken]));
+        // Half as bad is no better.
+        assert!(!stands_out(broken, &[figures(5, 5, 0)]));
+        // Nobody to compare with.
+        assert!(stands_out(broken, &[]));
+        assert!(stands_out(broken, &[idle]));
+        assert!(!stands_out(broken, &[idle, broken]));
+    }
+
+    fn figures(successes: u64, bad_answers: u64, failures: u64) -> Figures {
+        Figures {
+            successes,
+            bad_answers,
+            failures,
+        }
     }
 }

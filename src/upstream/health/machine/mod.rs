@@ -13,15 +13,15 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    ejection::Phase,
     member::{Member, new_window},
     probe::ProbeFailure,
-    settings::{EjectionSettings, HealthSettings},
-    transition::{AdminState, Cause, EndpointState, Transition, Withheld},
-    window::{Figures, fraction},
+    settings::HealthSettings,
+    transition::{AdminState, Cause, EndpointState, Transition},
+    window::fraction,
 };
 
 mod draw;
+mod eject;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
@@ -166,95 +166,6 @@ impl PoolHealth {
         }
     }
 
-    /// So many requests in a row failed.
-    pub fn failed_in_a_row(&mut self, address: &str, count: u32, now: Instant) -> Vec<Transition> {
-        let due = self
-            .settings
-            .ejection
-            .as_ref()
-            .is_some_and(|own| own.consecutive > 0 && count >= own.consecutive);
-        if due {
-            self.try_eject(address, Cause::ConsecutiveFailures(count), now)
-        } else {
-            Vec::new()
-        }
-    }
-
-    /// What requests to this endpoint came to since the last call.
-    pub fn outcomes(
-        &mut self,
-        address: &str,
-        successes: u64,
-        failures: u64,
-        now: Instant,
-    ) -> Vec<Transition> {
-        let Some(settings) = &self.settings.ejection else {
-            return Vec::new();
-        };
-        let Some(member) = self
-            .members
-            .get_mut(address)
-            .filter(|member| member.current)
-        else {
-            return Vec::new();
-        };
-        if failures == 0
-            && successes > 0
-            && matches!(member.ejection.phase(), Phase::Probation { .. })
-        {
-            let changes = self.readmit(address, Cause::Answered, now);
-            return self.settled(changes, now);
-        }
-        member.window.add(
-            Figures {
-                successes,
-                failures,
-            },
-            now,
-        );
-        let figures = member.window.figures();
-        if settings.failure_ratio <= 0.0
-            || !figures.exceed(settings.failure_ratio, settings.volume_min)
-        {
-            return Vec::new();
-        }
-        let cause = Cause::FailureRatio {
-            failures: figures.failures,
-            total: figures.total(),
-        };
-        self.try_eject(address, cause, now)
-    }
-
-    fn is_vouched_for(&self, address: &str, began: Instant) -> bool {
-        let member = self.members.get(address);
-        member.is_some_and(|member| member.ejection.is_vouched_for(began))
-    }
-
-    fn readmit(&mut self, address: &str, cause: Cause, now: Instant) -> Vec<Transition> {
-        self.change(address, cause, now, |member| member.ejection.readmit(now))
-    }
-
-    /// The trial of an endpoint came back.
-    pub fn trial_ended(&mut self, address: &str, passed: bool, now: Instant) -> Vec<Transition> {
-        let Some(settings) = self.settings.ejection.clone() else {
-            return Vec::new();
-        };
-        let cause = if passed {
-            Cause::TrialPassed
-        } else {
-            Cause::TrialFailed
-        };
-        let changes = self.change(address, cause, now, |member| {
-            match (member.ejection.phase(), passed) {
-                (Phase::Probation { .. }, true) => member.ejection.readmit(now),
-                // It was out already, so this takes nobody more out of service.
-                (Phase::Probation { .. }, false) => member.ejection.eject(&settings, now),
-                (Phase::In | Phase::Out { .. }, _) => {}
-            }
-        });
-        self.settled(changes, now)
-    }
-
     /// An operator decided; `None` when the pool has no such endpoint. Enabling also ends an ejection.
     pub fn set_admin(
         &mut self,
@@ -326,94 +237,6 @@ impl PoolHealth {
             apply(member);
             note(&key, member, from, cause, now, &mut changes);
             self.changed |= before != (member.ejection.shown(), member.reason());
-        }
-        changes
-    }
-
-    /// Ejects an endpoint that serves, unless it is the last or too many are out.
-    fn try_eject(&mut self, address: &str, cause: Cause, now: Instant) -> Vec<Transition> {
-        let Some(settings) = self.settings.ejection.clone() else {
-            return Vec::new();
-        };
-        let Some((key, member)) = self.members.get_key_value(address) else {
-            return Vec::new();
-        };
-        if !member.current || !member.serves() {
-            return Vec::new();
-        }
-        let key = Arc::clone(key);
-        if let Some(reason) = self.withheld(&settings) {
-            let news = self
-                .members
-                .get_mut(address)
-                .is_some_and(|member| member.ejection.withhold(&settings, now));
-            let (state, cause) = (EndpointState::Healthy, Cause::EjectionWithheld(reason));
-            let notice = Transition {
-                address: key,
-                from: state,
-                to: state,
-                cause,
-                at: now,
-            };
-            return if news { vec![notice] } else { Vec::new() };
-        }
-        let changes = self.change(address, cause, now, |member| {
-            member.ejection.eject(&settings, now);
-        });
-        self.settled(changes, now)
-    }
-
-    /// Why one more endpoint that serves must not be ejected.
-    fn withheld(&self, settings: &EjectionSettings) -> Option<Withheld> {
-        let enabled = || {
-            self.members
-                .values()
-                .filter(|member| member.current && member.is_enabled())
-        };
-        let serving = enabled().filter(|member| member.serves()).count();
-        let ejected_after = enabled().filter(|member| member.is_ejected()).count() + 1;
-        if serving <= 1 {
-            Some(Withheld::LastOne)
-        } else if share(ejected_after, enabled().count()) > settings.share_max {
-            Some(Withheld::Share)
-        } else {
-            None
-        }
-    }
-
-    /// Ends an ejection when nobody else is left, or will be after a first check: an endpoint under suspicion
-    /// is better than none. The one nearest to its return goes first.
-    fn settled(&mut self, mut changes: Vec<Transition>, now: Instant) -> Vec<Transition> {
-        self.changed |= !changes.is_empty();
-        let ready = |member: &Member| {
-            matches!(
-                member.state(),
-                EndpointState::Healthy | EndpointState::Pending
-            )
-        };
-        if self
-            .members
-            .values()
-            .any(|member| member.current && ready(member))
-        {
-            return changes;
-        }
-        let ejected = |member: &Member| {
-            matches!(
-                member.state(),
-                EndpointState::Ejected | EndpointState::Probation
-            )
-        };
-        let best = self
-            .members
-            .iter_mut()
-            .filter(|(_, member)| member.current && ejected(member))
-            .min_by_key(|(_, member)| member.ejected_until());
-        if let Some((address, member)) = best {
-            let from = member.state();
-            member.ejection.readmit(now);
-            note(address, member, from, Cause::LastLeft, now, &mut changes);
-            self.changed = true;
         }
         changes
     }

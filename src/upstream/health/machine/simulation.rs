@@ -8,7 +8,9 @@ use super::*;
 use crate::upstream::{
     health::{
         picture::Picture,
-        settings::{CheckKind, CheckSettings},
+        settings::{CheckKind, CheckSettings, EjectionSettings},
+        tally::Run,
+        window::Figures,
     },
     picker::EndpointIndex,
 };
@@ -82,13 +84,21 @@ fn event(
             let failures = [ProbeFailure::Refused, ProbeFailure::CutShort];
             pool.check_failed(address, &failures[draw.random_range(0..2)], now)
         }
-        45..60 => pool.failed_in_a_row(address, draw.random_range(1..8), now),
-        60..70 => pool.outcomes(
-            address,
-            draw.random_range(0..10),
-            draw.random_range(0..40),
-            now,
-        ),
+        45..60 => {
+            let bad = draw.random_range(1..8);
+            let unanswered = draw.random_range(0..=bad);
+            pool.failed_in_a_row(address, Run { bad, unanswered }, now)
+        }
+        60..70 => {
+            let figures = Figures {
+                successes: draw.random_range(0..10),
+                bad_answers: draw.random_range(0..20),
+                failures: draw.random_range(0..20),
+            };
+            let mut changes = pool.outcomes(address, figures, now);
+            changes.extend(pool.judge(now));
+            changes
+        }
         70..78 => pool.trial_ended(address, draw.random_bool(0.5), now),
         78..84 => {
             let wishes = [

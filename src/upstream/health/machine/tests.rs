@@ -4,7 +4,10 @@ use super::*;
 use crate::upstream::{
     health::{
         picture::Picture,
-        settings::{CheckKind, CheckSettings},
+        settings::{CheckKind, CheckSettings, EjectionSettings},
+        tally::Run,
+        transition::Withheld,
+        window::Figures,
     },
     picker::EndpointIndex,
 };
@@ -55,6 +58,33 @@ impl Bench {
         self
     }
 
+    /// So many successes, bad answers and failures, judged at once.
+    fn outcomes(
+        &mut self,
+        address: &str,
+        successes: u64,
+        bad_answers: u64,
+        failures: u64,
+    ) -> Vec<Transition> {
+        let figures = Figures {
+            successes,
+            bad_answers,
+            failures,
+        };
+        let mut changes = self.pool.outcomes(address, figures, self.now);
+        changes.extend(self.pool.judge(self.now));
+        changes
+    }
+
+    /// Five bad answers in a row.
+    fn answer_badly(&mut self, address: &str) -> Vec<Transition> {
+        let run = Run {
+            bad: 5,
+            unanswered: 0,
+        };
+        self.pool.failed_in_a_row(address, run, self.now)
+    }
+
     fn pass(&mut self, address: &str) -> Vec<Transition> {
         self.pool.check_passed(address, self.now, self.now)
     }
@@ -65,7 +95,11 @@ impl Bench {
     }
 
     fn fail_requests(&mut self, address: &str) -> Vec<Transition> {
-        self.pool.failed_in_a_row(address, 5, self.now)
+        let run = Run {
+            bad: 5,
+            unanswered: 5,
+        };
+        self.pool.failed_in_a_row(address, run, self.now)
     }
 
     fn after(&mut self, passed: Duration) -> Vec<Transition> {
@@ -314,9 +348,9 @@ fn a_check_or_answers_on_probation_readmit() {
     bench.pass(A);
     // One that was under way when probation began says nothing of it.
     assert!(bench.pool.check_passed(A, before, bench.now).is_empty());
-    let mixed = bench.pool.outcomes(A, 3, 1, bench.now);
+    let mixed = bench.outcomes(A, 3, 0, 1);
     assert!(mixed.is_empty());
-    let answered = bench.pool.outcomes(A, 1, 0, bench.now);
+    let answered = bench.outcomes(A, 1, 0, 0);
     assert_eq!(answered[0].to, EndpointState::Healthy);
     assert_eq!(answered[0].cause, Cause::Answered);
 }
@@ -339,9 +373,8 @@ fn any_request_may_be_the_trial_of_an_endpoint_that_has_waited_for_it() {
 #[test]
 fn a_share_of_failures_ejects_from_the_volume_on() {
     let mut bench = Bench::passive(&[A, B]);
-    let now = bench.now;
-    assert!(bench.pool.outcomes(A, 0, 19, now).is_empty());
-    let ejected = bench.pool.outcomes(A, 0, 1, now);
+    assert!(bench.outcomes(A, 0, 0, 19).is_empty());
+    let ejected = bench.outcomes(A, 0, 0, 1);
     assert_eq!(
         ejected[0].cause,
         Cause::FailureRatio {
@@ -349,11 +382,11 @@ fn a_share_of_failures_ejects_from_the_volume_on() {
             total: 20
         }
     );
-    assert!(bench.pool.outcomes(B, 4, 16, now).is_empty());
+    assert!(bench.outcomes(B, 4, 0, 16).is_empty());
     // What it did before it was out does not eject it again.
     bench.after(30 * SECOND);
     bench.pool.trial_ended(A, true, bench.now);
-    assert!(bench.pool.outcomes(A, 0, 19, bench.now).is_empty());
+    assert!(bench.outcomes(A, 0, 0, 19).is_empty());
 }
 
 #[test]
@@ -469,7 +502,53 @@ fn absurd_settings_and_strangers_do_no_harm() {
     assert_eq!(bench.eligible(), [1]);
     assert!(bench.fail_requests("nobody:1").is_empty());
     bench.pass("nobody:1");
-    bench.pool.outcomes("nobody:1", 1, 1, bench.now);
+    bench.outcomes("nobody:1", 1, 0, 1);
     let empty = Bench::passive(&[]);
     assert!(empty.picture().eligible.is_empty());
+}
+
+#[test]
+fn bad_answers_eject_only_an_endpoint_that_fares_worse_than_others() {
+    let mut bench = Bench::passive(&[A, B, "c:1", "d:1"]);
+    // One address that answers 500 everywhere.
+    for address in [A, B, "c:1", "d:1"] {
+        let figures = Figures {
+            bad_answers: 20,
+            ..Figures::default()
+        };
+        assert!(bench.pool.outcomes(address, figures, bench.now).is_empty());
+    }
+    let notices = bench.pool.judge(bench.now);
+    assert_eq!(notices[0].cause, Cause::EjectionWithheld(Withheld::Alike));
+    assert!(bench.answer_badly(A).is_empty());
+    assert_eq!(bench.eligible(), [0, 1, 2, 3]);
+    // Answers that never came speak for themselves.
+    assert_eq!(bench.fail_requests(B)[0].to, EndpointState::Ejected);
+    let ejected = &bench.outcomes("d:1", 60, 0, 0)[0];
+    assert_eq!((&*ejected.address, ejected.to), (A, EndpointState::Ejected));
+}
+
+#[test]
+fn bad_answers_eject_an_endpoint_whose_checks_pass_only_if_most_of_its_traffic_fails() {
+    let check = |kind| HealthSettings {
+        check: Some(CheckSettings::new(kind)),
+        ..HealthSettings::default()
+    };
+    let mut bench = Bench::new(&[A, B, "c:1"], check(CheckKind::http("/"))).all_pass();
+    bench.outcomes(B, 20, 0, 0);
+    assert!(bench.outcomes(A, 4, 6, 0).is_empty());
+    assert!(bench.answer_badly(A).is_empty());
+    let ejected = bench.outcomes(A, 0, 25, 0);
+    assert_eq!(
+        ejected[0].cause,
+        Cause::FailureRatio {
+            failures: 31,
+            total: 35
+        }
+    );
+    // A check that asks for a connection says nothing of answers.
+    let mut open = Bench::new(&[A, B, "c:1"], check(CheckKind::Tcp)).all_pass();
+    open.outcomes(B, 5, 0, 0);
+    open.outcomes(A, 0, 5, 0);
+    assert_eq!(open.answer_badly(A)[0].to, EndpointState::Ejected);
 }

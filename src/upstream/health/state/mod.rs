@@ -20,9 +20,10 @@ use super::{
     observed::{EndpointHealth, Outcome},
     probe::ProbeFailure,
     settings::HealthSettings,
-    tally::Tallies,
+    tally::{Run, Tallies, Totals},
     transition::{AdminState, EndpointState, Transition},
     view::PoolHealthView,
+    window::Figures,
 };
 
 /// How often the control thread calls [`PoolHealthState::tick`].
@@ -55,7 +56,7 @@ struct Inner {
 #[derive(Debug)]
 struct Observed {
     endpoint: Arc<EndpointHealth>,
-    seen: (u64, u64),
+    seen: Totals,
 }
 
 impl PoolHealthState {
@@ -149,19 +150,10 @@ impl PoolHealthState {
     /// the last call. Each is logged here and nowhere else.
     pub fn tick(&self, now: Instant) -> Vec<Transition> {
         let mut inner = self.lock();
-        let Inner {
-            machine, endpoints, ..
-        } = &mut *inner;
-        let mut fresh = Vec::new();
-        for (address, Observed { endpoint, seen }) in endpoints {
-            let totals = endpoint.totals();
-            let (successes, failures) =
-                (totals.0.wrapping_sub(seen.0), totals.1.wrapping_sub(seen.1));
-            *seen = totals;
-            fresh.extend(machine.outcomes(address, successes, failures, now));
-        }
-        fresh.extend(machine.tick(now));
-        if machine.take_changed() || !fresh.is_empty() {
+        let mut fresh = inner.hear(now);
+        fresh.extend(inner.machine.judge(now));
+        fresh.extend(inner.machine.tick(now));
+        if inner.machine.take_changed() || !fresh.is_empty() {
             self.publish(&mut inner, &fresh, now);
         } else {
             inner.views();
@@ -176,8 +168,15 @@ impl PoolHealthState {
     }
 
     /// The failure that completes a run was observed: eject before the next request is placed.
-    pub(super) fn run_of_failures(&self, address: &str, count: u32, now: Instant) {
-        self.apply(now, |machine| machine.failed_in_a_row(address, count, now));
+    pub(super) fn run_of_failures(&self, address: &str, run: Run, now: Instant) {
+        let mut inner = self.lock();
+        // Bad answers are compared with what others answered meanwhile.
+        let mut changes = match run.unanswered < self.consecutive_max() {
+            true => inner.hear(now),
+            false => Vec::new(),
+        };
+        changes.extend(inner.machine.failed_in_a_row(address, run, now));
+        self.take(inner, changes, now);
     }
 
     pub(super) fn trial_ended(
@@ -208,6 +207,11 @@ impl PoolHealthState {
     fn apply(&self, now: Instant, event: impl FnOnce(&mut PoolHealth) -> Vec<Transition>) {
         let mut inner = self.lock();
         let changes = event(&mut inner.machine);
+        self.take(inner, changes, now);
+    }
+
+    /// Publishes changes and keeps them for the next tick.
+    fn take(&self, mut inner: MutexGuard<'_, Inner>, changes: Vec<Transition>, now: Instant) {
         if changes.is_empty() {
             return;
         }
@@ -248,6 +252,23 @@ impl PoolHealthState {
 }
 
 impl Inner {
+    /// Tells the machine what workers observed since the last time.
+    fn hear(&mut self, now: Instant) -> Vec<Transition> {
+        let mut changes = Vec::new();
+        for (address, Observed { endpoint, seen }) in &mut self.endpoints {
+            let totals = endpoint.totals();
+            let fresh = totals.since(*seen);
+            *seen = totals;
+            let figures = Figures {
+                successes: fresh.successes.into(),
+                bad_answers: fresh.bad_answers.into(),
+                failures: fresh.failures.into(),
+            };
+            changes.extend(self.machine.outcomes(address, figures, now));
+        }
+        changes
+    }
+
     fn endpoint(&mut self, address: &Arc<str>, workers: usize) -> Arc<EndpointHealth> {
         let tallies = &mut self.tallies;
         let entry = self
@@ -260,7 +281,7 @@ impl Inner {
                 ));
                 Observed {
                     endpoint,
-                    seen: (0, 0),
+                    seen: Totals::default(),
                 }
             });
         Arc::clone(&entry.endpoint)

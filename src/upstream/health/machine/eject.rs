@@ -1,0 +1,269 @@
+//! Passive ejection: what requests came to, when that takes an endpoint out, and how it returns.
+//!
+//! Requests without an answer speak of the endpoint alone. Bad answers may speak of the request as
+//! well: they eject only where others fare better, and not by a run where checks that ask for an
+//! answer pass.
+
+use tokio::time::Instant;
+
+use super::{PoolHealth, note, share};
+use crate::upstream::health::{
+    check::Verdict,
+    ejection::Phase,
+    member::Member,
+    settings::{CheckKind, EjectionSettings},
+    tally::Run,
+    transition::{Cause, EndpointState, Transition, Withheld},
+    window::Figures,
+};
+
+impl PoolHealth {
+    /// So many requests in a row came to no good.
+    pub(in crate::upstream::health) fn failed_in_a_row(
+        &mut self,
+        address: &str,
+        run: Run,
+        now: Instant,
+    ) -> Vec<Transition> {
+        let settings = self.settings.ejection.as_ref();
+        let Some(due) = settings
+            .map(|own| own.consecutive)
+            .filter(|due| *due > 0 && run.bad >= *due)
+        else {
+            return Vec::new();
+        };
+        if run.unanswered >= due {
+            self.try_eject(address, Cause::ConsecutiveFailures(run.unanswered), now)
+        } else if self.is_vouched(address) {
+            Vec::new()
+        } else {
+            self.try_eject_for_answers(address, Cause::ConsecutiveFailures(run.bad), now)
+        }
+    }
+
+    /// What requests to this endpoint came to since the last call. On probation answers readmit.
+    pub(in crate::upstream::health) fn outcomes(
+        &mut self,
+        address: &str,
+        figures: Figures,
+        now: Instant,
+    ) -> Vec<Transition> {
+        if self.settings.ejection.is_none() {
+            return Vec::new();
+        }
+        let Some(member) = self
+            .members
+            .get_mut(address)
+            .filter(|member| member.current)
+        else {
+            return Vec::new();
+        };
+        let well = figures.bad() == 0 && figures.successes > 0;
+        if well && matches!(member.ejection.phase(), Phase::Probation { .. }) {
+            let changes = self.readmit(address, Cause::Answered, now);
+            return self.settled(changes, now);
+        }
+        member.window.add(figures, now);
+        Vec::new()
+    }
+
+    /// Ejects those of which too large a share of requests came to no good.
+    pub fn judge(&mut self, now: Instant) -> Vec<Transition> {
+        let Some(settings) = self.settings.ejection.clone() else {
+            return Vec::new();
+        };
+        if settings.failure_ratio <= 0.0 {
+            return Vec::new();
+        }
+        let exceeds =
+            |figures: Figures| figures.exceed(settings.failure_ratio, settings.volume_min);
+        let due: Vec<_> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.current)
+            .map(|(address, member)| (address.clone(), member.window.figures()))
+            .filter(|(_, figures)| exceeds(*figures))
+            .collect();
+        let mut changes = Vec::new();
+        for (address, figures) in due {
+            let cause = Cause::FailureRatio {
+                failures: figures.bad(),
+                total: figures.total(),
+            };
+            let answered = Figures {
+                successes: figures.successes.saturating_add(figures.bad_answers),
+                bad_answers: 0,
+                ..figures
+            };
+            changes.extend(if exceeds(answered) {
+                self.try_eject(&address, cause, now)
+            } else {
+                self.try_eject_for_answers(&address, cause, now)
+            });
+        }
+        changes
+    }
+
+    /// The trial of an endpoint came back.
+    pub fn trial_ended(&mut self, address: &str, passed: bool, now: Instant) -> Vec<Transition> {
+        let Some(settings) = self.settings.ejection.clone() else {
+            return Vec::new();
+        };
+        let cause = if passed {
+            Cause::TrialPassed
+        } else {
+            Cause::TrialFailed
+        };
+        let changes = self.change(address, cause, now, |member| {
+            match (member.ejection.phase(), passed) {
+                (Phase::Probation { .. }, true) => member.ejection.readmit(now),
+                // It was out already, so this takes nobody more out of service.
+                (Phase::Probation { .. }, false) => member.ejection.eject(&settings, now),
+                (Phase::In | Phase::Out { .. }, _) => {}
+            }
+        });
+        self.settled(changes, now)
+    }
+
+    /// Whether a check that passed speaks for an endpoint that is on probation.
+    pub(super) fn is_vouched_for(&self, address: &str, began: Instant) -> bool {
+        let member = self.members.get(address);
+        member.is_some_and(|member| member.ejection.is_vouched_for(began))
+    }
+
+    pub(super) fn readmit(&mut self, address: &str, cause: Cause, now: Instant) -> Vec<Transition> {
+        self.change(address, cause, now, |member| member.ejection.readmit(now))
+    }
+
+    /// Whether checks that ask for an answer say that it is well.
+    fn is_vouched(&self, address: &str) -> bool {
+        let check = self.settings.check.as_ref();
+        let asks = check.is_some_and(|check| !matches!(check.kind, CheckKind::Tcp));
+        let member = self.members.get(address);
+        asks && member.is_some_and(|member| member.check.verdict() == Verdict::Healthy)
+    }
+
+    /// Ejects an endpoint for its answers, if others fare better.
+    fn try_eject_for_answers(
+        &mut self,
+        address: &str,
+        cause: Cause,
+        now: Instant,
+    ) -> Vec<Transition> {
+        let (Some(settings), Some(own)) = (&self.settings.ejection, self.members.get(address))
+        else {
+            return Vec::new();
+        };
+        let others = self.members.iter().filter(|(other, member)| {
+            ***other != *address && member.current && member.is_enabled()
+        });
+        let others = others.map(|(_, member)| member.window.figures());
+        let own = own.window.figures();
+        if own.stand_out(settings.volume_min, others) {
+            self.try_eject(address, cause, now)
+        } else {
+            self.withhold(address, Withheld::Alike, now)
+        }
+    }
+
+    /// Ejects an endpoint that serves, unless it is the last or too many are out.
+    fn try_eject(&mut self, address: &str, cause: Cause, now: Instant) -> Vec<Transition> {
+        let Some(settings) = self.settings.ejection.clone() else {
+            return Vec::new();
+        };
+        let member = self.members.get(address);
+        if !member.is_some_and(|member| member.current && member.serves()) {
+            return Vec::new();
+        }
+        if let Some(reason) = self.withheld(&settings) {
+            return self.withhold(address, reason, now);
+        }
+        let changes = self.change(address, cause, now, |member| {
+            member.ejection.eject(&settings, now);
+        });
+        self.settled(changes, now)
+    }
+
+    /// Says that an ejection was due and does not happen, once in an interval.
+    fn withhold(&mut self, address: &str, reason: Withheld, now: Instant) -> Vec<Transition> {
+        let (Some(settings), Some((key, _))) = (
+            self.settings.ejection.as_ref(),
+            self.members.get_key_value(address),
+        ) else {
+            return Vec::new();
+        };
+        let key = key.clone();
+        let member = self.members.get_mut(address);
+        let news = member.is_some_and(|member| {
+            member.current && member.serves() && member.ejection.withhold(settings, now)
+        });
+        let (state, cause) = (EndpointState::Healthy, Cause::EjectionWithheld(reason));
+        let notice = Transition {
+            address: key,
+            from: state,
+            to: state,
+            cause,
+            at: now,
+        };
+        if news { vec![notice] } else { Vec::new() }
+    }
+
+    /// Why one more endpoint that serves must not be ejected.
+    fn withheld(&self, settings: &EjectionSettings) -> Option<Withheld> {
+        let enabled = || {
+            self.members
+                .values()
+                .filter(|member| member.current && member.is_enabled())
+        };
+        let serving = enabled().filter(|member| member.serves()).count();
+        let ejected_after = enabled().filter(|member| member.is_ejected()).count() + 1;
+        if serving <= 1 {
+            Some(Withheld::LastOne)
+        } else if share(ejected_after, enabled().count()) > settings.share_max {
+            Some(Withheld::Share)
+        } else {
+            None
+        }
+    }
+
+    /// Ends an ejection when nobody else is left, or will be after a first check: an endpoint under suspicion
+    /// is better than none. The one nearest to its return goes first.
+    pub(super) fn settled(
+        &mut self,
+        mut changes: Vec<Transition>,
+        now: Instant,
+    ) -> Vec<Transition> {
+        self.changed |= !changes.is_empty();
+        let ready = |member: &Member| {
+            matches!(
+                member.state(),
+                EndpointState::Healthy | EndpointState::Pending
+            )
+        };
+        if self
+            .members
+            .values()
+            .any(|member| member.current && ready(member))
+        {
+            return changes;
+        }
+        let ejected = |member: &Member| {
+            matches!(
+                member.state(),
+                EndpointState::Ejected | EndpointState::Probation
+            )
+        };
+        let best = self
+            .members
+            .iter_mut()
+            .filter(|(_, member)| member.current && ejected(member))
+            .min_by_key(|(_, member)| member.ejected_until());
+        if let Some((address, member)) = best {
+            let from = member.state();
+            member.ejection.readmit(now);
+            note(address, member, from, Cause::LastLeft, now, &mut changes);
+            self.changed = true;
+        }
+        changes
+    }
+}
