@@ -8,6 +8,7 @@
 mod downstream;
 mod http1;
 mod http2;
+mod kept;
 mod tunnel;
 mod upload;
 

@@ -9,6 +9,7 @@ use ::http::HeaderMap;
 use bytes::Bytes;
 use http_body::Body as _;
 
+use super::kept::Kept;
 use crate::{
     exchange::{Body, Failure, TrailerRules},
     http::trailer,
@@ -48,13 +49,10 @@ enum State {
 struct Source {
     body: Body,
     /// What has been taken so far; none once it is more than may be kept.
-    kept: Option<Vec<Piece>>,
+    kept: Option<Kept>,
     keep_max: usize,
-    kept_bytes: usize,
     /// What trailers meet; none where there can be no trailers.
     rules: Option<TrailerRules>,
-    /// How many of the kept pieces this attempt has sent.
-    replayed: usize,
     ended: bool,
     failure: Option<Failure>,
     moved: u64,
@@ -71,11 +69,9 @@ impl Upload {
         } else {
             State::Body(Box::new(Source {
                 body,
-                kept: Some(Vec::new()),
+                kept: Some(Kept::default()),
                 keep_max,
-                kept_bytes: 0,
                 rules: None,
-                replayed: 0,
                 ended: false,
                 failure: None,
                 moved: 0,
@@ -143,8 +139,10 @@ impl Upload {
 
     /// Starts again from the first byte. Only after [`Self::can_rewind`] said so.
     pub fn rewind(&mut self) {
-        if let State::Body(source) = &mut self.state {
-            source.replayed = 0;
+        if let State::Body(source) = &mut self.state
+            && let Some(kept) = &mut source.kept
+        {
+            kept.rewind();
         }
     }
 
@@ -177,15 +175,12 @@ impl Upload {
 impl Source {
     fn is_ended(&self) -> bool {
         let kept = self.kept.as_ref();
-        self.ended && kept.is_none_or(|kept| self.replayed >= kept.len())
+        self.ended && kept.is_none_or(Kept::is_given)
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
-        if let Some(kept) = &self.kept
-            && let Some(piece) = kept.get(self.replayed)
-        {
-            self.replayed += 1;
-            return Poll::Ready(Some(Ok(piece.clone())));
+        if let Some(piece) = self.kept.as_mut().and_then(Kept::next) {
+            return Poll::Ready(Some(Ok(piece)));
         }
         if self.ended {
             return Poll::Ready(None);
@@ -230,19 +225,9 @@ impl Source {
     }
 
     fn keep(&mut self, piece: &Piece) {
-        if let Piece::Data(data) = piece {
-            self.kept_bytes += data.len();
-        }
-        if self.kept_bytes > self.keep_max {
+        let kept = self.kept.as_mut();
+        if kept.is_some_and(|kept| !kept.push(piece, self.keep_max)) {
             self.kept = None;
-        }
-        if let Some(kept) = &mut self.kept {
-            kept.push(match piece {
-                // A copy: the piece may be a small part of a large read buffer.
-                Piece::Data(data) => Piece::Data(Bytes::copy_from_slice(data)),
-                Piece::Trailers(_) => piece.clone(),
-            });
-            self.replayed = kept.len();
         }
     }
 }
