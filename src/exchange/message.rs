@@ -4,7 +4,7 @@ use ::http::{Method, StatusCode, Uri, Version};
 
 use super::Body;
 use crate::{
-    http::{Headers, websocket::Handshake},
+    http::{Headers, target::RawTarget, websocket::Handshake},
     listener::StreamInterim,
 };
 
@@ -15,6 +15,8 @@ pub struct Request {
     pub method: Method,
     /// The target; from the checks on in origin form, or `*`.
     pub uri: Uri,
+    /// The same as it came, where `uri` cannot hold it.
+    pub raw_target: Option<Box<RawTarget>>,
     /// What the client spoke.
     pub version: Version,
     /// The header fields.

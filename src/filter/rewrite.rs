@@ -54,6 +54,8 @@ impl RewriteFilter {
                 None => path,
             };
             let target = PathAndQuery::try_from(target).map_err(|_| BadRequest::Target)?;
+            let raw = request.raw_target.take();
+            request.raw_target = raw.and_then(|raw| raw.with_path(&target));
             request.uri = Uri::from(target);
         }
         if let Some(host) = &self.host {

@@ -170,10 +170,9 @@ impl Parts {
     }
 }
 
-/// Accepts names of letters, digits, `-`, `_`, `~` and single dots.
+/// Accepts names of letters, digits, `-`, `_`, `~`, sub-delimiters and single dots.
 ///
-/// The rest of `reg-name` (percent escapes, sub-delimiters) is in the grammar, but no
-/// resolver or certificate knows it, and servers differ in what they make of it.
+/// Percent escapes are in the grammar too, but servers differ in what they make of them.
 fn check_name(host: &[u8]) -> Result<(), BadRequest> {
     if host.is_empty() || host.len() > HOST_BYTES_MAX {
         return Err(BadRequest::Host);
@@ -184,6 +183,7 @@ fn check_name(host: &[u8]) -> Result<(), BadRequest> {
             b'.' if label_empty => return Err(BadRequest::Host),
             b'.' => label_empty = true,
             b'-' | b'_' | b'~' => label_empty = false,
+            b'!' | b'$' | b'&'..=b',' | b';' | b'=' => label_empty = false,
             _ if byte.is_ascii_alphanumeric() => label_empty = false,
             _ => return Err(BadRequest::Host),
         }
@@ -242,6 +242,7 @@ mod tests {
             ("shop.example:", "shop.example", None, "shop.example"),
             ("10.0.0.1:0", "10.0.0.1", Some(0), "10.0.0.1:0"),
             ("[::1]", "[::1]", None, "[::1]"),
+            ("!$&'()*+,;=:1", "!$&'()*+,;=", Some(1), "!$&'()*+,;=:1"),
             ("[0:0:0:0:0:0:0:1]:443", "[::1]", Some(443), "[::1]:443"),
             ("[2001:DB8::A]", "[2001:db8::a]", None, "[2001:db8::a]"),
         ] {
@@ -262,7 +263,6 @@ mod tests {
             "user@host",
             "a b",
             "a/b",
-            "a,b",
             "a%2eb",
             "a\\b",
             "a:b",

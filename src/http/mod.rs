@@ -20,6 +20,7 @@ pub mod method;
 pub mod path;
 pub mod query;
 pub mod request_id;
+pub mod target;
 pub mod token;
 pub mod trailer;
 pub mod upgrade;

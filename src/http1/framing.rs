@@ -126,18 +126,20 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Reads `1*DIGIT` that fits 64 bits; a sign, a blank or an empty text is none.
+/// Reads `1*DIGIT` below 2^63, which everybody can count to; a sign, a blank or an empty text is
+/// none.
 pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
-    digits.iter().try_fold(0_u64, |sum, &byte| {
+    let number = digits.iter().try_fold(0_u64, |sum, &byte| {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
         }
         sum.checked_mul(10)?.checked_add(u64::from(digit))
-    })
+    });
+    number.filter(|number| i64::try_from(*number).is_ok())
 }
 
 #[cfg(test)]
@@ -159,7 +161,10 @@ mod tests {
     #[test]
     fn a_length_is_digits_only() {
         assert_eq!(length(&["0"]), Length::Once(0));
-        assert_eq!(length(&["18446744073709551615"]), Length::Once(u64::MAX));
+        let most = u64::MAX / 2;
+        assert_eq!(length(&["9223372036854775807"]), Length::Once(most));
+        assert_eq!(length(&["9223372036854775808"]), Length::Invalid);
+        assert_eq!(length(&["18446744073709551615"]), Length::Invalid);
         for bad in [
             "",
             "+1",

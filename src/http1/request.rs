@@ -13,7 +13,7 @@ use super::framing::{Codings, Framing, Length};
 use super::scan::{self, Lines};
 use crate::{
     exchange::BadRequest,
-    http::{Headers, token::is_token_byte},
+    http::{Headers, target::TargetKind, token::is_token_byte},
 };
 
 /// The head of a request.
@@ -21,8 +21,10 @@ use crate::{
 pub struct RequestHead {
     /// The method, in the client's spelling; CONNECT and TRACE included.
     pub method: Method,
-    /// The request target byte for byte; only visible ASCII without `#` and `\`.
+    /// The request target byte for byte; without spaces, control bytes and `#`.
     pub target: Bytes,
+    /// The target has bytes that `http::Uri` may not hold.
+    pub odd_target: bool,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
     /// Every field as it came, the hop-by-hop ones too; values are slices of the head.
@@ -89,6 +91,7 @@ fn parse_head(head: &Bytes, lines: &Lines, limits: &HeadLimits) -> Result<Reques
     }
     Ok(RequestHead {
         target: head.slice_ref(line.target),
+        odd_target: line.odd,
         method: line.method,
         version: line.version,
         keep_alive: fields.connection.persists(line.version),
@@ -123,6 +126,7 @@ fn framing(fields: &Fields, version: Version) -> Result<Framing, BadRequest> {
 struct RequestLine<'a> {
     method: Method,
     target: &'a [u8],
+    odd: bool,
     version: Version,
 }
 
@@ -135,10 +139,11 @@ impl<'a> RequestLine<'a> {
         if target.len() > limits.target_max {
             return Err(BadRequest::TargetTooLong);
         }
-        check_target(target, &method)?;
+        let kind = check_target(target, &method)?;
         Ok(Self {
             method,
             target,
+            odd: kind.is_odd(),
             version,
         })
     }
@@ -163,21 +168,15 @@ fn split_version(rest: &[u8]) -> Result<(&[u8], Version), BadRequest> {
 }
 
 /// Checks the bytes of a target and its form (RFC 9112 section 3.2).
-fn check_target(target: &[u8], method: &Method) -> Result<(), BadRequest> {
-    let kinds = target
-        .iter()
-        .fold(0, |kinds, &byte| kinds | TARGET_BYTES[usize::from(byte)]);
-    let (bad, quoted) = (kinds & BAD != 0, kinds & QUOTE != 0);
-    if bad || target.is_empty() {
+fn check_target(target: &[u8], method: &Method) -> Result<TargetKind, BadRequest> {
+    let kind = TargetKind::of(target);
+    if kind.is_bad() || target.is_empty() {
         let blank = target.iter().any(|byte| matches!(byte, b' ' | b'\t'));
         return Err(if blank || target.is_empty() {
             BadRequest::RequestLine
         } else {
             BadRequest::Target
         });
-    }
-    if quoted && !quotes_fit(target) {
-        return Err(BadRequest::Target);
     }
     let fits = if *method == Method::CONNECT {
         is_authority_form(target)
@@ -189,45 +188,10 @@ fn check_target(target: &[u8], method: &Method) -> Result<(), BadRequest> {
         }
     };
     if fits {
-        Ok(())
+        Ok(kind)
     } else {
         Err(BadRequest::Target)
     }
-}
-
-/// What each byte is in a target.
-///
-/// Visible ASCII is fine but for the bytes that clients must encode and that would end or
-/// bend a path for someone behind: `#` starts a fragment, `\` is a slash to some, and `<`
-/// and `>` are in no grammar and are sent raw by no browser.
-static TARGET_BYTES: [u8; 256] = {
-    let mut kinds = [BAD; 256];
-    let mut byte = 0x21_u8;
-    while byte < 0x7f {
-        kinds[byte as usize] = match byte {
-            b'#' | b'\\' | b'<' | b'>' => BAD,
-            b'"' | b'`' => QUOTE,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    kinds
-};
-
-const BAD: u8 = 1;
-const QUOTE: u8 = 2;
-
-/// Says whether a byte may stand in a target at all.
-pub(super) fn is_target_byte(byte: u8) -> bool {
-    TARGET_BYTES[usize::from(byte)] & BAD == 0
-}
-
-/// Holds `"` to the path and `` ` `` to the query: the grammar has neither, clients send
-/// them there, and `http::Uri`, which other parts carry targets in, has them there only.
-fn quotes_fit(target: &[u8]) -> bool {
-    let query = memchr(b'?', target).unwrap_or(target.len());
-    let (path, query) = target.split_at(query);
-    !path.contains(&b'`') && !query.contains(&b'"')
 }
 
 /// `host ":" port`; the host is looked at where CONNECT is served, which is nowhere yet.

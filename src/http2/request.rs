@@ -12,6 +12,7 @@ use crate::{
         Headers, Known, Names,
         authority::Authority,
         headers::{BYTES_MAX, LINES_MAX, NAME_BYTES_MAX},
+        target::{RawTarget, TargetKind},
     },
     http1::{HeadLimits, framing::decimal},
 };
@@ -23,6 +24,8 @@ pub struct RequestHead {
     pub method: Method,
     /// `:path`; of a plain CONNECT, `:authority`.
     pub target: Uri,
+    /// `:path` as it came, where `target` cannot hold it.
+    pub raw_target: Option<Box<RawTarget>>,
     /// The fields; `:authority` is Host among them, in front. Beside a Host that says something
     /// else there are two of these.
     pub headers: Headers,
@@ -314,7 +317,7 @@ impl<'a> Reader<'a> {
         }
         let method = self.method.ok_or(MALFORMED_LINE)?;
         let connect = method == Method::CONNECT;
-        let target = if connect && self.protocol.is_none() {
+        let (target, raw_target) = if connect && self.protocol.is_none() {
             // A plain CONNECT has an authority, and nothing else (section 8.5).
             if self.path.is_some() || self.scheme || !self.authority {
                 return Err(MALFORMED_LINE);
@@ -322,7 +325,7 @@ impl<'a> Reader<'a> {
             let authority = self.headers.get_owned(Known::Host);
             let authority =
                 authority.and_then(|text| uri::Authority::try_from(text.as_bytes()).ok());
-            Uri::from(authority.ok_or(MALFORMED_TARGET)?)
+            (Uri::from(authority.ok_or(MALFORMED_TARGET)?), None)
         } else {
             let path = self.path.ok_or(MALFORMED_LINE)?;
             let extended = self.protocol.is_some();
@@ -333,11 +336,21 @@ impl<'a> Reader<'a> {
             if path.first() != Some(&b'/') && &path[..] != b"*" {
                 return Err(MALFORMED_TARGET);
             }
-            Uri::from_maybe_shared(path).map_err(|_| MALFORMED_TARGET)?
+            let kind = TargetKind::of(&path);
+            if kind.is_bad() {
+                return Err(MALFORMED_TARGET);
+            }
+            if kind.is_odd() {
+                RawTarget::read(path).map_err(|_| MALFORMED_TARGET)?
+            } else {
+                let uri = Uri::from_maybe_shared(path);
+                (uri.map_err(|_| MALFORMED_TARGET)?, None)
+            }
         };
         Ok(RequestHead {
             method,
             target,
+            raw_target,
             headers: self.headers,
             protocol: self.protocol,
             content_length: self.content_length,

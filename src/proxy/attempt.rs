@@ -241,9 +241,12 @@ impl Call<'_> {
                 return AttemptEnd::failed(failure, Written::Nothing, Carrier::New, upload);
             }
         };
+        let target = target_of(&self.request.uri);
+        let raw = self.request.raw_target.as_ref();
         let request = Outbound {
             method: &self.request.method,
-            target: target_of(&self.request.uri),
+            target,
+            raw_target: raw.and_then(|raw| raw.bytes_of(target)),
             purpose,
             headers: &self.request.headers,
             read_ahead: if self.request.version == Version::HTTP_2 {

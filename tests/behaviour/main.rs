@@ -59,6 +59,7 @@ mod selftest;
 mod sockets;
 mod spares;
 mod stuck;
+mod targets;
 mod timeouts;
 mod tls;
 mod tls_openssl;

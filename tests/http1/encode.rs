@@ -62,7 +62,7 @@ fn framing_fields_of_the_map_are_not_written() {
 #[test]
 fn a_target_cannot_split_the_request() {
     let out = request("/a b\r\nX: y\u{e9}#", &[], Framing::None);
-    assert_eq!(out, "POST /a%20b%0D%0AX:%20y%C3%A9%23 HTTP/1.1\r\n\r\n");
+    assert_eq!(out, "POST /a%20b%0D%0AX:%20y\u{e9}%23 HTTP/1.1\r\n\r\n");
 }
 
 struct Answer {

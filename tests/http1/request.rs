@@ -135,9 +135,9 @@ fn one_length_in_digits_frames_a_body() {
         accepted(&with("content-LENGTH: 007")).framing,
         Framing::Length(7)
     );
-    let max = Framing::Length(u64::MAX);
+    let max = Framing::Length(u64::MAX / 2);
     assert_eq!(
-        accepted(&with("Content-Length: 18446744073709551615")).framing,
+        accepted(&with("Content-Length: 9223372036854775807")).framing,
         max
     );
     for lines in [

@@ -94,14 +94,14 @@ fn versions_other_than_1_0_and_1_1_are_not_supported() {
 }
 
 #[test]
-fn targets_are_visible_ascii_without_ambiguous_bytes() {
+fn targets_have_no_spaces_control_bytes_or_fragments() {
     for byte in 0..=u8::MAX {
         let head = [b"GET /", &[byte][..], b"x HTTP/1.1\r\n\r\n"].concat();
         let verdict = parse_request(&head).map(|head| head.map(|head| head.target));
         match byte {
             b' ' | b'\t' | b'\n' => assert_eq!(verdict, Err(RequestLine), "{byte:#x}"),
-            b'#' | b'\\' | b'<' | b'>' | b'`' => assert_eq!(verdict, Err(Target), "{byte:#x}"),
-            0x21..=0x7e => {
+            b'#' => assert_eq!(verdict, Err(Target), "{byte:#x}"),
+            0x21..=0x7e | 0x80.. => {
                 let target = [b'/', byte, b'x'];
                 assert_eq!(verdict.unwrap().unwrap(), &target[..], "{byte:#x}");
             }
@@ -117,6 +117,7 @@ fn the_form_of_a_target_fits_its_method() {
         ("GET", "//"),
         ("GET", "/?"),
         ("GET", "/a\"?b={|}^`"),
+        ("GET", "/a`<>?\"\\"),
         ("OPTIONS", "*"),
         ("OPTIONS", "/"),
         ("GET", "http://a"),
@@ -159,9 +160,6 @@ fn the_form_of_a_target_fits_its_method() {
         ("CONNECT", "a:443443"),
         ("CONNECT", "a:443/"),
         ("CONNECT", "*"),
-        ("GET", "/a`"),
-        ("GET", "/a?\""),
-        ("GET", "/a`?"),
     ] {
         assert_eq!(
             refused(&targeting(method, target)),

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use super::address;
 use super::headers::{Headers, Known, Names, ReadyLine, Value};
 use super::hop_by_hop::tokens;
+use super::token::is_token_byte;
 use element::{parse_node, read_elements};
 
 /// The networks whose forwarding fields are believed.
@@ -212,11 +213,11 @@ impl Hop {
         let closing = Value::of_checked(closing.as_bytes());
         let (before, host, after) = match host {
             None => (NOTHING, NOTHING, NOTHING),
-            // Of what a valid authority holds, only these are no part of a token.
-            Some(host) if memchr::memchr3(b':', b'[', b']', host.as_bytes()).is_some() => {
-                (OPENING, host, CLOSING)
+            Some(host) if host.as_bytes().iter().all(|&byte| is_token_byte(byte)) => {
+                (NAME, host, NOTHING)
             }
-            Some(host) => (NAME, host, NOTHING),
+            // A valid authority has nothing in it that ends the quotes.
+            Some(host) => (OPENING, host, CLOSING),
         };
         [opening, self.address(), closing, before, host, after]
     }

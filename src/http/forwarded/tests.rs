@@ -174,3 +174,19 @@ fn a_trusted_peer_never_comes_to_look_like_the_client() {
     assert_eq!(lines(&request, "x-forwarded-for"), ["10.0.0.1"]);
     assert_eq!(lines(&request, "forwarded"), ["for=10.0.0.1;proto=http"]);
 }
+
+#[test]
+fn no_host_can_add_an_element() {
+    let proxies = trusted(&["10.0.0.0/8"]);
+    for host in ["a;for=2.2.2.2", "a,for=2.2.2.2", "a=b", "(a)"] {
+        let mut request = Headers::new();
+        let hop = Hop::new(ip("1.1.1.1"), Scheme::Https);
+        let value = Value::of_checked(host.as_bytes());
+        hop.write(&mut request, Trust::Untrusted, Some(value));
+        let written = format!("for=1.1.1.1;proto=https;host=\"{host}\"");
+        assert_eq!(lines(&request, "forwarded"), [written]);
+        request.remove(Known::XForwardedFor);
+        let client = client_address(ip("10.0.0.1"), &proxies, &request);
+        assert_eq!(client, ip("1.1.1.1"));
+    }
+}

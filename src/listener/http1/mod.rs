@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     exchange::{BadRequest, Body, Failure, Request, Response},
+    http::target::RawTarget,
     http1::{Framing, RequestHead},
     memory,
     proxy::{self, Outgoing},
@@ -262,10 +263,16 @@ impl Server {
             RequestBody::start(&self.shared, Framing::None, &listener.head, Duration::ZERO);
             Body::Empty
         };
-        let uri = Uri::from_maybe_shared(head.target).map_err(|_| BadRequest::Target)?;
+        let (uri, raw_target) = if head.odd_target {
+            RawTarget::read(head.target)?
+        } else {
+            let uri = Uri::from_maybe_shared(head.target);
+            (uri.map_err(|_| BadRequest::Target)?, None)
+        };
         Ok(memory::boxed(|| Request {
             method: head.method,
             uri,
+            raw_target,
             version: head.version,
             headers: head.headers,
             body,

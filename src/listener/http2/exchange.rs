@@ -73,6 +73,7 @@ impl Exchange {
         let mut request = memory::boxed(|| Request {
             method: head.method,
             uri: head.target,
+            raw_target: head.raw_target,
             version: Version::HTTP_2,
             headers: head.headers,
             body,

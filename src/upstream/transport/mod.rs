@@ -46,8 +46,10 @@ pub enum Purpose {
 pub struct Outbound<'a> {
     /// The method.
     pub method: &'a Method,
-    /// Path and query, byte for byte.
+    /// Path and query.
     pub target: &'a PathAndQuery,
+    /// The same as the client sent them, where `target` has some bytes encoded.
+    pub raw_target: Option<&'a [u8]>,
     /// What becomes of it if the endpoint agrees.
     pub purpose: Purpose,
     /// The header fields with Host, without the hop-by-hop ones but those of an upgrade.

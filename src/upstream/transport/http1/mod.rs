@@ -107,7 +107,9 @@ impl Call {
         encode_request_head(
             io.outgoing(),
             request.method,
-            request.target.as_str().as_bytes(),
+            request
+                .raw_target
+                .unwrap_or_else(|| request.target.as_str().as_bytes()),
             request.headers,
             &framing,
         );
