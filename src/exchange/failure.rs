@@ -92,8 +92,6 @@ pub enum BadRequest {
     TransferEncoding,
     /// A transfer coding other than `chunked`.
     UnknownCoding,
-    /// A request with a body asks for an upgrade.
-    UpgradeWithBody,
     /// A WebSocket is asked for without the key that its answer has to prove.
     WebSocketKey,
     /// A chunk of the body is malformed.
@@ -279,7 +277,6 @@ impl BadRequest {
             | Self::Host
             | Self::ContentLength
             | Self::TransferEncoding
-            | Self::UpgradeWithBody
             | Self::WebSocketKey
             | Self::Chunk
             | Self::BodyLength
@@ -313,7 +310,6 @@ impl BadRequest {
             Self::ContentLength => "Content-Length is malformed",
             Self::TransferEncoding => "Transfer-Encoding is not allowed here",
             Self::UnknownCoding => "the transfer coding is not implemented",
-            Self::UpgradeWithBody => "a request with a body cannot be upgraded",
             Self::WebSocketKey => "a WebSocket is asked for without Sec-WebSocket-Key",
             Self::Chunk => "a chunk of the body is malformed",
             Self::BodyLength => "the body does not have its announced length",

@@ -13,7 +13,7 @@ use super::{
     hop_by_hop::{has_token, tokens},
     websocket::Handshake,
 };
-use crate::exchange::{BadRequest, Failure};
+use crate::exchange::Failure;
 
 /// The protocols that a client offers to switch to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,22 +34,20 @@ pub enum RequestBody {
 
 impl Offer {
     /// Reads the offer of a request. `None` when it makes none that counts: another version
-    /// than HTTP/1.1, `Upgrade` not named in `Connection`, nothing but `h2c` (which is
-    /// ignored, RFC 9113 section 3.1), or WebSocket with another method than GET.
-    ///
-    /// # Errors
-    /// [`BadRequest::UpgradeWithBody`] when a body comes with the offer.
+    /// than HTTP/1.1, `Upgrade` not named in `Connection`, nothing but what carries HTTP itself
+    /// (`h2c`, which is ignored by RFC 9113 section 3.1, or `TLS/1.2`), WebSocket with another
+    /// method than GET, or a body that comes with it.
     pub fn read(
         version: Version,
         method: &Method,
         headers: &Headers,
         body: RequestBody,
-    ) -> Result<Option<Self>, BadRequest> {
+    ) -> Option<Self> {
         if version != Version::HTTP_11 || !headers.contains(Known::Upgrade) {
-            return Ok(None);
+            return None;
         }
-        if !has_token(headers, Known::Connection, "upgrade") {
-            return Ok(None);
+        if body == RequestBody::Present || !has_token(headers, Known::Connection, "upgrade") {
+            return None;
         }
         let offer = Self {
             lines: headers
@@ -59,12 +57,9 @@ impl Offer {
             made: None,
         };
         if offer.protocols().next().is_none() || (offer.is_websocket() && *method != Method::GET) {
-            return Ok(None);
+            return None;
         }
-        if body == RequestBody::Present {
-            return Err(BadRequest::UpgradeWithBody);
-        }
-        Ok(Some(offer))
+        Some(offer)
     }
 
     /// The offer of a client that asked for a WebSocket over HTTP/2.
@@ -117,8 +112,18 @@ impl Offer {
     fn protocols(&self) -> impl Iterator<Item = &[u8]> {
         let lines = self.lines.iter().map(HeaderValue::as_value);
         let offered = lines.flat_map(tokens);
-        offered.filter(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+        offered.filter(|protocol| !carries_http(protocol))
     }
+}
+
+/// Whether HTTP would go on in another form, past the proxy.
+fn carries_http(protocol: &[u8]) -> bool {
+    let name = protocol.split(|&byte| byte == b'/').next();
+    name.is_some_and(|name| {
+        [&b"h2c"[..], b"h2", b"h3", b"http", b"tls"]
+            .iter()
+            .any(|other| name.eq_ignore_ascii_case(other))
+    })
 }
 
 #[cfg(test)]
@@ -138,7 +143,6 @@ mod tests {
             &headers,
             RequestBody::Absent,
         )
-        .unwrap()
     }
 
     #[test]
@@ -150,7 +154,9 @@ mod tests {
         );
         assert!(!read("upgrade", "foo/2").unwrap().is_websocket());
         assert_eq!(read("close", "websocket"), None);
-        assert_eq!(read("upgrade", "h2c"), None);
+        for plain in ["h2c", "H2C, h2", "TLS/1.2", "HTTP/2.0", ""] {
+            assert_eq!(read("upgrade", plain), None, "{plain}");
+        }
         assert_eq!(read("upgrade", ","), None);
         let headers = headers("upgrade", "websocket");
         for (version, method) in [
@@ -158,12 +164,12 @@ mod tests {
             (Version::HTTP_11, Method::POST),
         ] {
             let offer = Offer::read(version, &method, &headers, RequestBody::Absent);
-            assert_eq!(offer, Ok(None));
+            assert_eq!(offer, None);
         }
     }
 
     #[test]
-    fn an_offer_with_a_body_is_refused() {
+    fn an_offer_with_a_body_is_ignored() {
         let headers = headers("upgrade", "websocket");
         let offer = Offer::read(
             Version::HTTP_11,
@@ -171,7 +177,7 @@ mod tests {
             &headers,
             RequestBody::Present,
         );
-        assert_eq!(offer, Err(BadRequest::UpgradeWithBody));
+        assert_eq!(offer, None);
     }
 
     #[test]

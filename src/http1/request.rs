@@ -33,7 +33,8 @@ pub struct RequestHead {
     pub framing: Framing,
     /// The client lets the connection persist after this exchange.
     pub keep_alive: bool,
-    /// The client asks to switch protocols: Upgrade, named by Connection, in HTTP/1.1.
+    /// The client asks to switch protocols: Upgrade, named by Connection, in HTTP/1.1,
+    /// without a body.
     pub upgrade: bool,
     /// The client waits for 100 Continue before it sends the body.
     pub expect_continue: bool,
@@ -82,10 +83,8 @@ fn parse_head(head: &Bytes, lines: &Lines, limits: &HeadLimits) -> Result<Reques
     let fields = Fields::parse(head, first + 1, ends, lines.suspect, limits.headers_max)?;
     let framing = framing(&fields, line.version)?;
     let switchable = line.version == Version::HTTP_11;
-    let upgrade = switchable && fields.upgrade && fields.connection.upgrade;
-    if upgrade && framing.has_body() {
-        return Err(BadRequest::UpgradeWithBody);
-    }
+    // What comes with a body cannot be taken: the offer is ignored (RFC 9110 section 7.8).
+    let upgrade = switchable && fields.upgrade && fields.connection.upgrade && !framing.has_body();
     if fields.expect == Expect::Unknown {
         return Err(BadRequest::Expectation);
     }

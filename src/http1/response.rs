@@ -92,7 +92,9 @@ fn parse_head(
     let framing = framing(&fields, version, status, request_method)?;
     let keep_alive = framing != Framing::UntilClose
         && status != StatusCode::SWITCHING_PROTOCOLS
-        && fields.connection.persists(version);
+        && fields.connection.persists(version)
+        // Who says that a body follows may send one.
+        && !(framing == Framing::None && status == StatusCode::NO_CONTENT && fields.codings != Codings::Absent);
     Ok(ResponseHead {
         status,
         version,
@@ -132,9 +134,13 @@ fn framing(
 ) -> Result<Framing, ResponseFault> {
     let coded = fields.codings != Codings::Absent;
     let never_a_body = status.is_informational() || status == StatusCode::NO_CONTENT;
-    // RFC 9112 section 6.1: no Transfer-Encoding with 1xx and 204, nor from HTTP/1.0.
-    if coded && (version != Version::HTTP_11 || never_a_body) {
+    // RFC 9112 section 6.1: no Transfer-Encoding from HTTP/1.0. With 1xx and 204, where it has
+    // no place either, it means nothing: these end with their head.
+    if coded && version != Version::HTTP_11 {
         return Err(ResponseFault::Malformed);
+    }
+    if coded && never_a_body {
+        return Ok(Framing::None);
     }
     let framing = match (fields.codings, fields.length) {
         (Codings::Absent, Length::Absent) => Framing::UntilClose,

@@ -146,3 +146,58 @@ async fn a_tunnel_outlives_its_timeouts_and_a_reload() {
     drop(client);
     proxy.finish().await;
 }
+
+/// What `curl --http2 -d`, the HTTP client of the JDK and others send.
+#[tokio::test]
+async fn an_offer_that_cannot_be_taken_is_ignored() {
+    let app = Backend::start(|_| answer("app")).await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let offers = [
+        "connection: Upgrade, HTTP2-Settings\nupgrade: h2c\nhttp2-settings: AAMAAABk",
+        "connection: upgrade\nupgrade: TLS/1.2",
+        "connection: upgrade\nupgrade:",
+        "connection: upgrade\nupgrade: websocket",
+    ];
+    for offer in offers {
+        let answer = proxy.request("POST", "/", offer, b"hello").await;
+        assert_eq!(answer.status, 200, "{offer}");
+        let seen = app.seen().pop().unwrap();
+        assert_eq!(seen.body, b"hello");
+        assert!(!seen.fields.has("upgrade"), "{seen:?}");
+        assert!(!seen.fields.has("http2-settings"), "{seen:?}");
+    }
+    let answer = proxy.request("GET", "/", offers[1], b"").await;
+    assert_eq!(answer.status, 200);
+    assert!(!app.seen().pop().unwrap().fields.has("upgrade"));
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_coding_in_a_101_or_204_means_nothing() {
+    let app = Backend::start(|seen| match seen.target.as_str() {
+        "/chat" => vec![
+            Act::Send(
+                b"HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                  transfer-encoding: chunked\r\n\r\nwelcome"
+                    .to_vec(),
+            ),
+            Act::Echo,
+        ],
+        _ => answer_bytes("HTTP/1.1 204 X\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    })
+    .await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    for _ in 0..3 {
+        let answer = proxy.get("/none").await;
+        assert_eq!(answer.status, 204);
+        assert!(!answer.fields.has("transfer-encoding"), "{answer:?}");
+    }
+    let mut client = proxy.client().await;
+    client.send(ASK).await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 101);
+    assert!(!answer.fields.has("transfer-encoding"), "{answer:?}");
+    assert_eq!(client.bytes(7).await.unwrap(), b"welcome");
+    drop(client);
+    proxy.finish().await;
+}

@@ -197,8 +197,6 @@ fn ambiguous_framing_is_malformed() {
         malformed(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
     }
     malformed("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-    malformed("HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n");
-    malformed("HTTP/1.1 103 X\r\nTransfer-Encoding: chunked\r\n\r\n");
     // HEAD does not excuse it: the next answer on the connection is at stake.
     let both = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
     let verdict = parse_response(both, &Method::HEAD).map(|head| head.is_some());
@@ -224,6 +222,10 @@ fn the_connection_persists_as_the_answer_says() {
             false,
         ),
         ("HTTP/1.1 204 X\r\n\r\n", true),
+        (
+            "HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n",
+            false,
+        ),
     ] {
         assert_eq!(accepted(head).keep_alive, keep_alive, "{head:?}");
     }
@@ -259,4 +261,13 @@ fn limits_hold_before_the_end_of_the_head() {
         verdict("HTTP/1.1 200 X\r\nA: 012345678901234567\r\n\r\n"),
         too_large
     );
+}
+
+#[test]
+fn a_coding_means_nothing_where_no_body_can_be() {
+    for status in [101, 103, 204] {
+        let head = format!("HTTP/1.1 {status} X\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(accepted(&head).framing, Framing::None, "{status}");
+        malformed(&head.replace("1.1", "1.0"));
+    }
 }
