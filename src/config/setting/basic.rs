@@ -65,9 +65,16 @@ macro_rules! whole_numbers {
                     reader.wrong_type(node, &<$ty as Setting>::shape());
                     return None;
                 }
-                let number = node.integer().and_then(|number| Self::try_from(number).ok());
+                let written = node.integer();
+                let number = written.and_then(|number| Self::try_from(number).ok());
                 reader.accept(node, number.ok_or_else(|| {
-                    Mismatch::new("the number is out of range", format!("from {} to {}", Self::MIN, Self::MAX))
+                    let why = match written {
+                        Some(number) if number < 0 => "the number is too small",
+                        _ => "the number is too large",
+                    };
+                    // TOML has no larger numbers than this.
+                    let max = i128::from(Self::MAX).min(i128::from(i64::MAX));
+                    Mismatch::new(why, format!("from {} to {max}", Self::MIN))
                 }))
             }
 

@@ -1,10 +1,11 @@
 //! Where to listen and where to connect.
 
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::Mismatch;
+use super::punycode::ascii_name;
 
 /// An address to accept connections at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,12 +27,12 @@ impl BindAddress {
             return Ok(Self::Unix(path));
         }
         if let Ok(address) = text.parse() {
-            return Ok(Self::Tcp(address));
+            return Ok(Self::Tcp(canonical(address)));
         }
         let named = text.rsplit_once(':').filter(|(host, _)| is_host_name(host));
         let why = if text.parse::<Ipv6Addr>().is_ok() {
             ": an IPv6 address needs brackets and a port"
-        } else if text.parse::<std::net::IpAddr>().is_ok() {
+        } else if text.parse::<IpAddr>().is_ok() {
             ": it has no port"
         } else if text.starts_with(':') {
             ": it has no address before the port"
@@ -39,6 +40,8 @@ impl BindAddress {
             ": it must be an address, not a URL"
         } else if named.is_some() {
             ": a name is looked up only for endpoints; write the IP address"
+        } else if has_address_before_port(text) {
+            ": the port must be from 0 to 65535"
         } else {
             ""
         };
@@ -109,7 +112,7 @@ impl EndpointAddress {
             if address.port() == 0 {
                 return Err(refused(": port 0 cannot be connected to"));
             }
-            return Ok(Self::Socket(address));
+            return Ok(Self::Socket(canonical(address)));
         }
         if text.parse::<Ipv6Addr>().is_ok() {
             return Err(refused(": an IPv6 address needs brackets and a port"));
@@ -125,7 +128,14 @@ impl EndpointAddress {
             .filter(|port| *port != 0)
             .ok_or_else(|| refused(": the port must be from 1 to 65535"))?;
         if !is_host_name(host) {
-            return Err(refused(": the name before the port is malformed"));
+            let ascii = ascii_name(host).filter(|ascii| ascii != host && is_host_name(ascii));
+            return Err(match ascii {
+                Some(ascii) => Mismatch::new(
+                    format!("\"{text}\" is not the address of an endpoint: the name is not ASCII"),
+                    format!("its form in DNS: \"{ascii}:{port}\""),
+                ),
+                None => refused(": the name before the port is malformed"),
+            });
         }
         let host = host.to_ascii_lowercase();
         Ok(Self::Named { host, port })
@@ -140,6 +150,20 @@ impl fmt::Display for EndpointAddress {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+/// An IPv4 address mapped into IPv6 is the IPv4 address: sockets take it as nothing else.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+fn has_address_before_port(text: &str) -> bool {
+    let Some((host, _)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let host = host.strip_prefix('[').unwrap_or(host);
+    let host = host.strip_suffix(']').unwrap_or(host);
+    host.parse::<IpAddr>().is_ok()
 }
 
 /// Tells whether `text` can be a host name (RFC 1123, with `_` as DNS allows); four
@@ -168,6 +192,12 @@ fn unix_path(text: &str, base: &Path) -> Result<Option<PathBuf>, Mismatch> {
     if path.is_empty() || path.contains('\0') {
         let message = format!("\"{text}\" has no path after \"unix:\"");
         return Err(Mismatch::new(message, "such as \"unix:proxy.sock\""));
+    }
+    if let Some(name) = path.strip_prefix('@') {
+        return Err(Mismatch::new(
+            format!("\"{text}\" would be an abstract socket, which is not served"),
+            format!("a path; \"unix:./@{name}\" if the file is called so"),
+        ));
     }
     let path = base.join(path);
     if path.as_os_str().len() > UNIX_PATH_MAX {
@@ -222,9 +252,20 @@ mod tests {
     fn listeners_need_an_address_and_a_port() {
         let parse = |text: &str| BindAddress::parse(text, Path::new("/x"));
         assert!(parse("[::]:80").is_ok());
+        let mapped = parse("[::ffff:127.0.0.1]:80").unwrap();
+        assert_eq!(mapped.to_string(), "127.0.0.1:80");
+        assert!(mapped.is_local());
         assert!(!parse("0.0.0.0:80").unwrap().is_local());
         assert!(parse("unix:/run/a").unwrap().is_local());
-        for text in ["", "80", ":80", "0.0.0.0", "localhost:80", "unix:"] {
+        for text in [
+            "",
+            "80",
+            ":80",
+            "0.0.0.0",
+            "localhost:80",
+            "unix:",
+            "unix:@a",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
         let long = format!("unix:{}", "x".repeat(200));

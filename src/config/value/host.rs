@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Mismatch;
 use super::address::is_host_name;
+use super::punycode::ascii_name;
 
 /// A host to match, in lower case and without a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +36,9 @@ impl HostPattern {
         }
         let expected = if host == "*" {
             "leave \"hosts\" out to match every host"
+        } else if let Some(ascii) = ascii_host(host) {
+            let message = format!("{text:?} is not a host to match: clients send its ASCII form");
+            return Err(Mismatch::new(message, format!("{ascii:?}")));
         } else if host.contains("://") {
             "the host alone, without a scheme"
         } else if host.contains('*') {
@@ -56,6 +60,19 @@ impl fmt::Display for HostPattern {
             Self::Below(parent) => write!(f, "*.{parent}"),
         }
     }
+}
+
+/// What clients send for a name with other letters than ASCII.
+fn ascii_host(host: &str) -> Option<String> {
+    if host.is_ascii() {
+        return None;
+    }
+    let (star, name) = match host.strip_prefix("*.") {
+        Some(name) => ("*.", name),
+        None => ("", host),
+    };
+    let ascii = ascii_name(name).filter(|ascii| is_host_name(ascii))?;
+    Some(format!("{star}{ascii}"))
 }
 
 fn is_address(host: &str) -> bool {

@@ -12,6 +12,7 @@ pub mod header;
 pub mod host;
 pub mod name;
 pub mod pattern;
+mod punycode;
 pub mod ratio;
 pub mod retry_on;
 pub mod secret;

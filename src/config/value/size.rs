@@ -38,9 +38,12 @@ impl ByteSize {
             .iter()
             .find(|(name, _)| *name == unit)
             .and_then(|(_, factor)| number.parse::<u64>().ok()?.checked_mul(*factor));
+        let known = UNITS.iter().any(|(name, _)| *name == unit);
+        let too_large = known && parsed.is_none() && !number.is_empty();
+        let why = if too_large { ": it is too large" } else { "" };
         parsed
             .map(Self)
-            .ok_or_else(|| Mismatch::new(format!("\"{text}\" is not a size"), EXPECTED))
+            .ok_or_else(|| Mismatch::new(format!("\"{text}\" is not a size{why}"), EXPECTED))
     }
 
     /// Takes a plain number of bytes.
