@@ -9,7 +9,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderName, HeaderValue, Version};
 use sluicegate::http::Headers;
 use sluicegate::http::authority::effective_authority;
-use sluicegate::http::forwarded::{Hop, Scheme, Trust};
+use sluicegate::http::forwarded::{Asked, Hop, Scheme, Trust};
 use sluicegate::http::hop_by_hop::{Switching, strip_request};
 use sluicegate::http::request_id::RequestId;
 use sluicegate::http::via::Pseudonym;
@@ -49,6 +49,10 @@ fn fields(criterion: &mut Criterion) {
     let hop = Hop::new([192, 0, 2, 1].into(), Scheme::Https);
     let via = Pseudonym::new("bench").ok();
     let host = head.get("host");
+    let asked = Asked {
+        scheme: Scheme::Http,
+        host,
+    };
     let mut bench = |name: &str, work: &dyn Fn(&mut Headers)| {
         criterion.bench_function(name, |bencher| {
             let run = |mut headers: Headers| {
@@ -66,7 +70,7 @@ fn fields(criterion: &mut Criterion) {
         strip_request(headers, Switching::No);
     });
     bench("forwarded", &|headers| {
-        hop.write(headers, Trust::Untrusted, host);
+        hop.write(headers, Trust::Untrusted, asked, host);
     });
     bench("via", &|headers| {
         if let Some(via) = &via {
@@ -77,7 +81,7 @@ fn fields(criterion: &mut Criterion) {
     bench("all", &|headers| {
         let _ = black_box(effective_authority(Version::HTTP_11, None, headers));
         strip_request(headers, Switching::No);
-        hop.write(headers, Trust::Untrusted, host);
+        hop.write(headers, Trust::Untrusted, asked, host);
         if let Some(via) = &via {
             black_box(via.is_in(headers));
             via.append(headers, Version::HTTP_11);

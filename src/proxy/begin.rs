@@ -37,7 +37,9 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         .map(|request| &request.headers)
         .filter(|headers| grpc::is_grpc(headers));
     let scheme = match request {
-        Some(request) => forwarded::client_scheme(connection.scheme(), trust, &request.headers),
+        Some(request) => {
+            forwarded::client_scheme(connection.scheme(), trust, trusted, &request.headers)
+        }
         None => connection.scheme(),
     };
     let exchange = memory::boxed(|| Exchange {

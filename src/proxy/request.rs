@@ -8,6 +8,7 @@ use crate::{
     http::{
         Known, Value,
         authority::Authority,
+        forwarded::{self, Asked},
         hop_by_hop::{self, Switching},
         upgrade::Offer,
         via::{self, MaxForwards},
@@ -61,9 +62,16 @@ pub(super) fn prepare(
     // Answered here, when the body is wanted.
     headers.remove(Known::Expect);
     let authority = exchange.request.authority.as_ref();
+    let host = authority.map(Authority::as_value);
+    let trusted = &exchange.snapshot.shared.trusted;
+    let said = forwarded::client_host(exchange.trust, trusted, headers);
+    let client = Asked {
+        scheme: exchange.scheme,
+        host: said.as_ref().map(Authority::as_value).or(host),
+    };
     connection
         .hop()
-        .write(headers, exchange.trust, authority.map(Authority::as_value));
+        .write(headers, exchange.trust, client, host);
     connection
         .worker
         .pseudonym()

@@ -319,3 +319,26 @@ async fn a_request_that_may_go_no_further_is_answered_here() {
     assert_eq!(app.only().field("max-forwards"), "6");
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn scheme_and_host_of_a_trusted_proxy_are_one_in_both_ways_to_say_them() {
+    let app = Backend::start(identity("app")).await;
+    let settings = format!("{ALL}\n[proxy]\ntrusted_proxies = [\"127.0.0.1\"]\n");
+    // By its address: what holds of all requests does not of one that has only `Forwarded`.
+    let proxy = Settings::new(&settings)
+        .address("app", app.address())
+        .start()
+        .await;
+    let lines = "x-forwarded-proto: https\nx-forwarded-host: outer.example";
+    proxy.request("GET", "/", lines, b"").await;
+    let seen = app.seen().pop().unwrap();
+    let forwarded = "for=127.0.0.1;proto=https;host=outer.example";
+    assert_eq!(seen.fields.all("forwarded"), [forwarded]);
+
+    let lines = "forwarded: for=1.1.1.1;proto=https;host=outer.example";
+    proxy.request("GET", "/", lines, b"").await;
+    let seen = app.seen().pop().unwrap();
+    assert_eq!(seen.fields.all("x-forwarded-proto"), ["https"]);
+    assert_eq!(seen.fields.all("x-forwarded-host"), ["outer.example"]);
+    proxy.finish().await;
+}

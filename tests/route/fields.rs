@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use sluicegate::http::Headers;
-use sluicegate::http::forwarded::{Hop, Scheme, Trust, TrustedProxies, client_address};
+use sluicegate::http::forwarded::{Asked, Hop, Scheme, Trust, TrustedProxies, client_address};
 use sluicegate::http::hop_by_hop::{Switching, strip_request, strip_response};
 
 const NAMES: [&str; 12] = [
@@ -74,7 +74,12 @@ proptest! {
     #[test]
     fn no_field_of_an_untrusted_peer_reaches_the_endpoint(headers in headers(), peer in any::<IpAddr>()) {
         let mut request = headers;
-        Hop::new(peer, Scheme::Http).write(&mut request, Trust::Untrusted, None);
+        Hop::new(peer, Scheme::Http).write(
+            &mut request,
+            Trust::Untrusted,
+            Asked { scheme: Scheme::Http, host: None },
+            None,
+        );
         prop_assert_eq!(request.get_all("x-forwarded-for").count(), 1);
         prop_assert_eq!(request.get_all("forwarded").count(), 1);
         let everyone = TrustedProxies::new(["10.0.0.0/8".parse().unwrap()]);

@@ -2,29 +2,66 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// One hop of a `Forwarded` field.
+/// One hop of a `Forwarded` field; its values as written, without quotes, empty when there is
+/// none.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Element<'a> {
-    /// The `for` parameter as written, without quotes; empty when there is none.
+    /// The `for` parameter.
     pub(super) node: &'a [u8],
+    /// The `proto` parameter.
+    pub(super) proto: &'a [u8],
+    /// The `host` parameter.
+    pub(super) host: &'a [u8],
 }
 
-/// Reads the elements of a line from left to right. Commas and semicolons in quotes do not count.
-pub(super) fn read_elements<'a>(line: &'a [u8], mut each: impl FnMut(Element<'a>)) {
-    let mut rest = line;
-    while !rest.is_empty() {
-        let (element, tail) = split_unquoted(rest, b',');
-        rest = tail;
-        let mut node: &[u8] = b"";
-        let mut parameters = element;
-        while !parameters.is_empty() {
-            let (parameter, tail) = split_unquoted(parameters, b';');
-            parameters = tail;
-            if let Some(value) = value_of(parameter, b"for") {
-                node = value;
-            }
+/// The elements of a line from right to left, as each was added. Commas in quotes do not count.
+///
+/// What stands on the left, which anybody may have sent, does not change how that is read which
+/// a proxy has put behind it: quotes are paired from the right.
+pub(super) fn elements_from_right(line: &[u8]) -> impl Iterator<Item = Element<'_>> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let left = rest?;
+        let (before, element) = split_last_unquoted(left);
+        rest = before;
+        Some(read_element(element))
+    })
+}
+
+fn read_element(element: &[u8]) -> Element<'_> {
+    let mut read = Element::default();
+    let mut parameters = element;
+    while !parameters.is_empty() {
+        let (parameter, tail) = split_unquoted(parameters, b';');
+        parameters = tail;
+        if let Some(value) = value_of(parameter, b"for") {
+            read.node = value;
+        } else if let Some(value) = value_of(parameter, b"proto") {
+            read.proto = value;
+        } else if let Some(value) = value_of(parameter, b"host") {
+            read.host = value;
         }
-        each(Element { node });
     }
+    read
+}
+
+/// Splits at the last comma that is not in quotes; the comma itself goes.
+fn split_last_unquoted(line: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    let mut quoted = false;
+    for (at, &byte) in line.iter().enumerate().rev() {
+        match byte {
+            b'"' if quoted => {
+                let before = &line[..at];
+                let escapes = before.iter().rev().take_while(|byte| **byte == b'\\');
+                // An odd number of them makes the quote a part of the text.
+                quoted = escapes.count() % 2 == 1;
+            }
+            b'"' => quoted = true,
+            b',' if !quoted => return (Some(&line[..at]), &line[at + 1..]),
+            _ => {}
+        }
+    }
+    (None, line)
 }
 
 /// Reads an address with or without port, brackets and quotes; the names and obfuscated

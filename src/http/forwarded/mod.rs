@@ -13,10 +13,11 @@ use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::address;
+use super::authority::Authority;
 use super::headers::{Headers, Known, Names, ReadyLine, Value};
 use super::hop_by_hop::tokens;
 use super::token::is_token_byte;
-use element::{parse_node, read_elements};
+use element::{Element, elements_from_right, parse_node};
 
 /// The networks whose forwarding fields are believed.
 #[derive(Clone, Debug, Default)]
@@ -111,27 +112,74 @@ pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, headers: &Headers)
         let nodes = lines.flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
         return walk(peer, trusted, nodes);
     }
-    let mut nodes: SmallVec<[&[u8]; 8]> = SmallVec::new();
-    for line in headers.get_all(Known::Forwarded) {
-        read_elements(line.as_bytes(), |element| nodes.push(element.node));
-    }
-    walk(peer, trusted, nodes.into_iter().rev())
+    walk(peer, trusted, elements(headers).map(|element| element.node))
 }
 
-/// The scheme that the client used, as far as a trusted peer says so.
-pub fn client_scheme(own: Scheme, trust: Trust, headers: &Headers) -> Scheme {
+/// The elements of all lines of `Forwarded`, the nearest first.
+fn elements(headers: &Headers) -> impl Iterator<Item = Element<'_>> {
+    let lines = headers.get_all(Known::Forwarded).rev();
+    lines.flat_map(|line| elements_from_right(line.as_bytes()))
+}
+
+/// The element of `Forwarded` that is about the client: the farthest that a trusted proxy wrote.
+fn element_of_client<'a>(trusted: &TrustedProxies, headers: &'a Headers) -> Option<Element<'a>> {
+    let mut last = None;
+    for element in elements(headers).take(HOPS_MAX) {
+        last = Some(element);
+        if !parse_node(element.node).is_some_and(|address| trusted.contains(address)) {
+            break;
+        }
+    }
+    last
+}
+
+/// The scheme that the client used, as far as a trusted peer says so: by `X-Forwarded-Proto`, or
+/// by `Forwarded` when that is not there.
+pub fn client_scheme(
+    own: Scheme,
+    trust: Trust,
+    trusted: &TrustedProxies,
+    headers: &Headers,
+) -> Scheme {
     if trust == Trust::Untrusted {
         return own;
     }
-    // The first value is that of the proxy which met the client.
-    let said = headers
-        .get(Known::XForwardedProto)
-        .and_then(|value| tokens(value).next());
+    let said = match headers.get(Known::XForwardedProto) {
+        // The first value is that of the proxy which met the client.
+        Some(value) => tokens(value).next(),
+        None if headers.contains(Known::Forwarded) => {
+            element_of_client(trusted, headers).map(|element| element.proto)
+        }
+        None => None,
+    };
     match said {
         Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Scheme::Https,
         Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => Scheme::Http,
         _ => own,
     }
+}
+
+/// The host that the client asked for, if a trusted peer says so: by `X-Forwarded-Host`, or by
+/// `Forwarded` when that is not there.
+pub fn client_host(trust: Trust, trusted: &TrustedProxies, headers: &Headers) -> Option<Authority> {
+    if trust == Trust::Untrusted {
+        return None;
+    }
+    let said = match headers.get(Known::XForwardedHost) {
+        Some(value) => tokens(value).next()?,
+        None if headers.contains(Known::Forwarded) => element_of_client(trusted, headers)?.host,
+        None => return None,
+    };
+    Authority::parse(said).ok()
+}
+
+/// What the client asked for, as far as that is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The scheme that it used.
+    pub scheme: Scheme,
+    /// The host.
+    pub host: Option<Value<'a>>,
 }
 
 /// What one connection adds to the forwarding fields of its requests; made once for it.
@@ -165,10 +213,17 @@ impl Hop {
     ///
     /// For a trusted peer addresses are appended, and scheme and host stay as it said when it
     /// did; of the two ways to list addresses one that it did not use while it used the other
-    /// is not begun, since there the peer would look like the client. For any other peer all that
+    /// is not begun, since there the peer would look like the client. Scheme and host are the same
+    /// in both ways: what the peer said in one is said in the other. For any other peer all that
     /// it sent under these names goes, along with the other `X-Forwarded-*` and `X-Real-IP`.
-    /// `host` is what the client asked for, before any rewrite.
-    pub fn write(&self, headers: &mut Headers, trust: Trust, host: Option<Value<'_>>) {
+    /// `host` is what the request asks for, before any rewrite.
+    pub fn write(
+        &self,
+        headers: &mut Headers,
+        trust: Trust,
+        client: Asked<'_>,
+        host: Option<Value<'_>>,
+    ) {
         let sent = match trust {
             Trust::Trusted => headers.names(),
             Trust::Untrusted => {
@@ -185,25 +240,34 @@ impl Hop {
             headers.insert_ready(&self.address);
         }
         if sent_element {
-            append_to_line(headers, Known::Forwarded, &self.element_for(host));
+            append_to_line(
+                headers,
+                Known::Forwarded,
+                &self.element_for(self.scheme, host),
+            );
         } else if !sent_address {
-            headers.insert_joined(Known::Forwarded, &self.element_for(host));
+            headers.insert_joined(
+                Known::Forwarded,
+                &self.element_for(client.scheme, client.host),
+            );
         }
         if !sent.contains(Some(Known::XForwardedProto)) {
-            headers.insert_ready(self.scheme.as_line());
+            headers.insert_ready(client.scheme.as_line());
         }
-        if let Some(host) = host.filter(|_| !sent.contains(Some(Known::XForwardedHost))) {
+        if let Some(host) = client.host
+            && !sent.contains(Some(Known::XForwardedHost))
+        {
             headers.insert(Known::XForwardedHost, host);
         }
     }
 
     /// The parts of the own element of `Forwarded`, with the host quoted if it has to be.
-    fn element_for<'a>(&'a self, host: Option<Value<'a>>) -> [Value<'a>; 6] {
+    fn element_for<'a>(&'a self, scheme: Scheme, host: Option<Value<'a>>) -> [Value<'a>; 6] {
         const NOTHING: Value<'_> = Value::from_static("");
         const NAME: Value<'_> = Value::from_static(";host=");
         const OPENING: Value<'_> = Value::from_static(";host=\"");
         const CLOSING: Value<'_> = Value::from_static("\"");
-        let (opening, closing) = match (self.bracketed, self.scheme) {
+        let (opening, closing) = match (self.bracketed, scheme) {
             (false, Scheme::Http) => ("for=", ";proto=http"),
             (false, Scheme::Https) => ("for=", ";proto=https"),
             (true, Scheme::Http) => ("for=\"[", "]\";proto=http"),

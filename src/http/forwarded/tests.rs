@@ -14,6 +14,10 @@ fn lines<'a>(headers: &'a Headers, name: &str) -> Vec<&'a str> {
     lines.map(|value| value.to_str().unwrap()).collect()
 }
 
+fn asked(scheme: Scheme, host: Option<Value<'_>>) -> Asked<'_> {
+    Asked { scheme, host }
+}
+
 #[test]
 fn fields_of_an_untrusted_peer_are_not_believed() {
     let forged = headers(&[("x-forwarded-for", "1.1.1.1"), ("forwarded", "for=1.1.1.1")]);
@@ -63,7 +67,17 @@ fn forwarded_is_walked_when_it_stands_alone() {
         ("for=1.1.1.1, proto=http", "10.0.0.1"),
         ("for=_hidden", "10.0.0.1"),
         ("for=\"1.1.1.1:_x\"", "1.1.1.1"),
-        ("host=\"unterminated, for=1.1.1.1", "10.0.0.1"),
+        ("host=\"unterminated, for=1.1.1.1", "1.1.1.1"),
+        ("for=\"x, for=203.0.113.9", "203.0.113.9"),
+        (
+            "for=\"x\\\", for=203.0.113.9;host=\"a,b\", for=10.0.0.2",
+            "203.0.113.9",
+        ),
+        ("for=\"x, for=10.0.0.2", "10.0.0.2"),
+        (
+            "for=203.0.113.9;host=\"a\\\",b\", for=10.0.0.2",
+            "203.0.113.9",
+        ),
     ] {
         let client = client_address(ip("10.0.0.1"), &proxies, &headers(&[("forwarded", field)]));
         assert_eq!(client, ip(expected), "{field}");
@@ -88,7 +102,12 @@ fn an_untrusted_peer_has_its_fields_replaced() {
     ]);
     let hop = Hop::new(ip("9.9.9.9"), Scheme::Http);
     let host = Value::from_static("shop.example");
-    hop.write(&mut request, Trust::Untrusted, Some(host));
+    hop.write(
+        &mut request,
+        Trust::Untrusted,
+        asked(Scheme::Http, Some(host)),
+        Some(host),
+    );
     let expected = headers(&[
         ("x-forwarded-for", "9.9.9.9"),
         ("x-forwarded-proto", "http"),
@@ -101,7 +120,12 @@ fn an_untrusted_peer_has_its_fields_replaced() {
 #[test]
 fn a_forged_host_goes_even_when_the_request_has_none() {
     let mut request = headers(&[("x-forwarded-host", "evil")]);
-    Hop::new(ip("9.9.9.9"), Scheme::Http).write(&mut request, Trust::Untrusted, None);
+    Hop::new(ip("9.9.9.9"), Scheme::Http).write(
+        &mut request,
+        Trust::Untrusted,
+        asked(Scheme::Http, None),
+        None,
+    );
     assert!(!request.contains(Known::XForwardedHost));
     assert_eq!(lines(&request, "forwarded"), ["for=9.9.9.9;proto=http"]);
 }
@@ -117,7 +141,12 @@ fn a_trusted_peer_has_its_fields_continued() {
     ]);
     let hop = Hop::new(ip("2001:db8::1"), Scheme::Http);
     let host = Value::from_static("inner:8080");
-    hop.write(&mut request, Trust::Trusted, Some(host));
+    hop.write(
+        &mut request,
+        Trust::Trusted,
+        asked(Scheme::Https, Some(host)),
+        Some(host),
+    );
     assert_eq!(
         lines(&request, "x-forwarded-for"),
         ["1.1.1.1, 2.2.2.2, 2001:db8::1"]
@@ -134,7 +163,9 @@ fn what_one_hop_writes_the_next_can_read() {
     for client in ["1.1.1.1", "2001:db8::1"] {
         let mut request = Headers::new();
         let host = Value::from_static("[::1]:80");
-        Hop::new(ip(client), Scheme::Https).write(&mut request, Trust::Untrusted, Some(host));
+        let hop = Hop::new(ip(client), Scheme::Https);
+        let said = asked(Scheme::Https, Some(host));
+        hop.write(&mut request, Trust::Untrusted, said, Some(host));
         assert_eq!(
             client_address(ip("10.0.0.1"), &proxies, &request),
             ip(client)
@@ -145,11 +176,11 @@ fn what_one_hop_writes_the_next_can_read() {
             ip(client)
         );
         assert_eq!(
-            client_scheme(Scheme::Http, Trust::Trusted, &request),
+            client_scheme(Scheme::Http, Trust::Trusted, &proxies, &request),
             Scheme::Https
         );
         assert_eq!(
-            client_scheme(Scheme::Http, Trust::Untrusted, &request),
+            client_scheme(Scheme::Http, Trust::Untrusted, &proxies, &request),
             Scheme::Http
         );
     }
@@ -159,18 +190,33 @@ fn what_one_hop_writes_the_next_can_read() {
 fn a_trusted_peer_never_comes_to_look_like_the_client() {
     let hop = Hop::new(ip("10.0.0.1"), Scheme::Http);
     let mut request = headers(&[("x-forwarded-for", "1.1.1.1")]);
-    hop.write(&mut request, Trust::Trusted, None);
+    hop.write(
+        &mut request,
+        Trust::Trusted,
+        asked(Scheme::Http, None),
+        None,
+    );
     assert_eq!(lines(&request, "x-forwarded-for"), ["1.1.1.1, 10.0.0.1"]);
     assert!(!request.contains(Known::Forwarded));
     let mut request = headers(&[("forwarded", "for=1.1.1.1")]);
-    hop.write(&mut request, Trust::Trusted, None);
+    hop.write(
+        &mut request,
+        Trust::Trusted,
+        asked(Scheme::Http, None),
+        None,
+    );
     assert_eq!(
         lines(&request, "forwarded"),
         ["for=1.1.1.1, for=10.0.0.1;proto=http"]
     );
     assert!(!request.contains(Known::XForwardedFor));
     let mut request = Headers::new();
-    hop.write(&mut request, Trust::Trusted, None);
+    hop.write(
+        &mut request,
+        Trust::Trusted,
+        asked(Scheme::Http, None),
+        None,
+    );
     assert_eq!(lines(&request, "x-forwarded-for"), ["10.0.0.1"]);
     assert_eq!(lines(&request, "forwarded"), ["for=10.0.0.1;proto=http"]);
 }
@@ -182,11 +228,53 @@ fn no_host_can_add_an_element() {
         let mut request = Headers::new();
         let hop = Hop::new(ip("1.1.1.1"), Scheme::Https);
         let value = Value::of_checked(host.as_bytes());
-        hop.write(&mut request, Trust::Untrusted, Some(value));
+        let said = asked(Scheme::Https, Some(value));
+        hop.write(&mut request, Trust::Untrusted, said, Some(value));
         let written = format!("for=1.1.1.1;proto=https;host=\"{host}\"");
         assert_eq!(lines(&request, "forwarded"), [written]);
         request.remove(Known::XForwardedFor);
         let client = client_address(ip("10.0.0.1"), &proxies, &request);
         assert_eq!(client, ip("1.1.1.1"));
+    }
+}
+
+#[test]
+fn scheme_and_host_are_read_from_either_way_to_say_them() {
+    let proxies = trusted(&["10.0.0.0/8"]);
+    for (lines, scheme, host) in [
+        (&[("x-forwarded-proto", "https")][..], Scheme::Https, None),
+        (
+            &[(
+                "forwarded",
+                "for=1.1.1.1;proto=https;host=\"shop.example:81\"",
+            )],
+            Scheme::Https,
+            Some("shop.example:81"),
+        ),
+        (
+            &[(
+                "forwarded",
+                "proto=https;host=evil, for=1.1.1.1;proto=http;host=a, for=10.0.0.2",
+            )],
+            Scheme::Http,
+            Some("a"),
+        ),
+        (
+            &[
+                ("forwarded", "for=1.1.1.1;proto=http;host=a"),
+                ("x-forwarded-proto", "https, http"),
+                ("x-forwarded-host", "b, c"),
+            ],
+            Scheme::Https,
+            Some("b"),
+        ),
+        (&[("forwarded", "for=1.1.1.1")], Scheme::Http, None),
+    ] {
+        let request = headers(lines);
+        let found = client_scheme(Scheme::Http, Trust::Trusted, &proxies, &request);
+        assert_eq!(found, scheme, "{lines:?}");
+        let found = client_host(Trust::Trusted, &proxies, &request);
+        assert_eq!(found.as_ref().map(Authority::as_str), host, "{lines:?}");
+        assert_eq!(client_host(Trust::Untrusted, &proxies, &request), None);
     }
 }
