@@ -108,6 +108,8 @@ pub enum BadRequest {
     TooManyHeaders,
     /// The body is larger than the limit.
     BodyTooLarge,
+    /// A long body of unknown length, for an endpoint that knows no chunks.
+    LengthRequired,
     /// Expect has a value other than `100-continue`.
     Expectation,
     /// A frame that HTTP/2 does not allow, or a field block that cannot be decoded.
@@ -293,6 +295,7 @@ impl BadRequest {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
         }
     }
@@ -318,6 +321,9 @@ impl BadRequest {
             Self::HeadTooLarge => "the request head is larger than limits.head",
             Self::TooManyHeaders => "the request has more fields than limits.headers",
             Self::BodyTooLarge => "the request body is larger than body_max",
+            Self::LengthRequired => {
+                "the endpoint speaks HTTP/1.0; a long body needs Content-Length"
+            }
             Self::Expectation => "the expectation cannot be met",
             Self::Http2 => "a rule of HTTP/2 is broken",
             Self::NotTls => "plain HTTP was sent to a port for TLS",

@@ -90,6 +90,9 @@ impl Call<'_> {
         if exchange.grpc {
             self.stamp(exchange, timer::now());
         }
+        if exchange.request.authority.is_none() {
+            self.lend_host(exchange);
+        }
         let timeouts = &self.route.timeouts;
         Patience {
             deadline: self.end.min(started + timeouts.attempt),
@@ -217,6 +220,22 @@ impl Call<'_> {
         }
     }
 
+    fn outbound(&self, purpose: Purpose) -> Outbound<'_> {
+        let request = &*self.request;
+        Outbound {
+            method: &request.method,
+            target: target_of(&request.uri),
+            raw_target: request.raw_target.as_deref(),
+            purpose,
+            headers: &request.headers,
+            read_ahead: if request.version == Version::HTTP_2 {
+                STREAM_READ_MIN
+            } else {
+                usize::MAX
+            },
+        }
+    }
+
     async fn call(
         &self,
         exchange: &mut Exchange,
@@ -241,20 +260,7 @@ impl Call<'_> {
                 return AttemptEnd::failed(failure, Written::Nothing, Carrier::New, upload);
             }
         };
-        let target = target_of(&self.request.uri);
-        let raw = self.request.raw_target.as_ref();
-        let request = Outbound {
-            method: &self.request.method,
-            target,
-            raw_target: raw.and_then(|raw| raw.bytes_of(target)),
-            purpose,
-            headers: &self.request.headers,
-            read_ahead: if self.request.version == Version::HTTP_2 {
-                STREAM_READ_MIN
-            } else {
-                usize::MAX
-            },
-        };
+        let request = self.outbound(purpose);
         let home = Rc::clone(pick.pool.endpoint(pick.index));
         let client = Client {
             connection: self.connection,

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     attempt::AttemptEnd,
+    http10,
     pick::{self, RequestPlace, Wanted},
     search::{self, Home, Search},
 };
@@ -200,6 +201,12 @@ impl Call<'_> {
                     return PoolEnd::Nobody(failed.unwrap_or(failure), Box::new(upload));
                 }
             };
+            if upload.framing() == Framing::Chunked && pool.endpoint(pick.index).is_http10() {
+                // In memory of its own: seldom needed.
+                if let Err(failure) = Box::pin(http10::measure(&mut upload)).await {
+                    return PoolEnd::Failed(failure);
+                }
+            }
             let attempt = self.attempt(exchange, index, &mut pick, upload, false);
             let (mut end, verdict) = attempt.await;
             let waits = match verdict {

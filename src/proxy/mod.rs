@@ -8,6 +8,7 @@ mod finish;
 mod forward;
 mod grpc_web;
 mod held;
+mod http10;
 mod outgoing;
 mod pick;
 mod reply;

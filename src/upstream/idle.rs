@@ -7,10 +7,11 @@ use std::{
     cell::{Cell, RefCell},
     fmt,
     rc::{Rc, Weak},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use ::http::Version;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -39,6 +40,8 @@ pub struct LocalEndpoint {
     pool: Arc<PoolShared>,
     retired: Cell<bool>,
     agreed: Cell<Option<Agreed>>,
+    /// The last answer was in HTTP/1.0.
+    http10: Cell<bool>,
     /// Times it was picked.
     pub picks: Counter,
     /// What the pickers know of it.
@@ -79,6 +82,7 @@ impl LocalEndpoint {
             pool: Arc::clone(pool),
             retired: Cell::new(false),
             agreed: Cell::new(None),
+            http10: Cell::new(false),
             load: Load::default(),
             shared: pool.endpoint(address),
             http2: RefCell::default(),
@@ -249,6 +253,19 @@ impl LocalEndpoint {
     /// Remembers what a handshake agreed on.
     pub fn agree(&self, agreed: Agreed) {
         self.agreed.set(Some(agreed));
+    }
+
+    /// Notes in which version an answer came.
+    pub fn hear_version(&self, version: Version) {
+        let old = version == Version::HTTP_10;
+        if self.http10.replace(old) != old {
+            self.shared.http10.store(old, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it is known to speak HTTP/1.0, in which there are no chunks.
+    pub fn is_http10(&self) -> bool {
+        self.shared.http10.load(Ordering::Relaxed)
     }
 
     /// The connection that is being opened for everyone, if one is.

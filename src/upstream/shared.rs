@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -64,6 +64,8 @@ pub struct EndpointShared {
     pub(super) slot: usize,
     /// Attempts under way, counted while `limits.per_endpoint` is set.
     pub requests: Padded,
+    /// Its answers come in HTTP/1.0.
+    pub http10: AtomicBool,
 }
 
 /// An atomic count on a cache line of its own.
@@ -98,7 +100,11 @@ impl Padded {
 impl EndpointShared {
     pub(super) fn at(slot: usize) -> Self {
         let requests = Padded::default();
-        Self { slot, requests }
+        Self {
+            slot,
+            requests,
+            http10: AtomicBool::new(false),
+        }
     }
 }
 

@@ -34,6 +34,7 @@ mod grpc_web;
 mod harness;
 mod headers;
 mod health;
+mod http10;
 mod http2;
 mod http2_floods;
 mod http2_rules;

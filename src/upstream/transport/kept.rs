@@ -46,6 +46,11 @@ impl Kept {
         true
     }
 
+    /// How many bytes are kept.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Starts again from the first byte.
     pub(super) fn rewind(&mut self) {
         self.given = 0;

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 use crate::{
     exchange::{Body, Failure},
-    http::Headers,
+    http::{Headers, target::RawTarget},
     timer::{Stall, Timeout},
 };
 
@@ -49,13 +49,21 @@ pub struct Outbound<'a> {
     /// Path and query.
     pub target: &'a PathAndQuery,
     /// The same as the client sent them, where `target` has some bytes encoded.
-    pub raw_target: Option<&'a [u8]>,
+    pub raw_target: Option<&'a RawTarget>,
     /// What becomes of it if the endpoint agrees.
     pub purpose: Purpose,
     /// The header fields with Host, without the hop-by-hop ones but those of an upgrade.
     pub headers: &'a Headers,
     /// How much of the answer may be read at once before somebody takes it.
     pub read_ahead: usize,
+}
+
+impl Outbound<'_> {
+    /// Path and query as they stand in a request line.
+    fn target_bytes(&self) -> &[u8] {
+        let raw = self.raw_target.and_then(|raw| raw.bytes_of(self.target));
+        raw.unwrap_or_else(|| self.target.as_str().as_bytes())
+    }
 }
 
 /// How long an attempt may take.

@@ -164,6 +164,33 @@ impl Upload {
         }
     }
 
+    /// Takes all of the body in, so that its length can be said in its head; false if it has more
+    /// than `bytes_max`. There is no room for trailers then.
+    pub fn poll_measure(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes_max: usize,
+    ) -> Poll<Result<bool, Failure>> {
+        let mut length = 0;
+        if let State::Body(source) = &mut self.state {
+            source.keep_max = source.keep_max.max(bytes_max);
+            while source.kept.is_some() {
+                match ready!(source.poll_piece(cx)) {
+                    Some(Ok(_)) => {}
+                    Some(Err(failure)) => return Poll::Ready(Err(failure)),
+                    None => break,
+                }
+            }
+            let Some(kept) = &mut source.kept else {
+                return Poll::Ready(Ok(false));
+            };
+            kept.rewind();
+            length = kept.len();
+        }
+        self.framing = Framing::Length(length as u64);
+        Poll::Ready(Ok(true))
+    }
+
     fn source(&self) -> Option<&Source> {
         match &self.state {
             State::Empty | State::Gone => None,
@@ -236,7 +263,10 @@ impl Source {
 mod tests {
     use std::task::Waker;
 
+    use http_body_util::{BodyExt as _, Full};
+
     use super::*;
+    use crate::exchange::CustomBody;
 
     fn all(upload: &mut Upload) -> Vec<u8> {
         let mut cx = Context::from_waker(Waker::noop());
@@ -255,6 +285,22 @@ mod tests {
         upload.rewind();
         assert!(!upload.is_ended());
         assert_eq!(all(&mut upload), b"hello");
+    }
+
+    #[test]
+    fn a_body_that_is_taken_in_has_a_length() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let body = || {
+            Body::Custom(CustomBody::new(
+                Full::new(Bytes::from_static(b"hello")).map_err(|never| match never {}),
+            ))
+        };
+        let mut upload = Upload::new(body(), Framing::Chunked, 0);
+        assert_eq!(upload.poll_measure(&mut cx, 5), Poll::Ready(Ok(true)));
+        assert_eq!(upload.framing(), Framing::Length(5));
+        assert_eq!(all(&mut upload), b"hello");
+        let mut upload = Upload::new(body(), Framing::Chunked, 0);
+        assert_eq!(upload.poll_measure(&mut cx, 4), Poll::Ready(Ok(false)));
     }
 
     #[test]

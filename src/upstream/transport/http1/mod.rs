@@ -107,9 +107,7 @@ impl Call {
         encode_request_head(
             io.outgoing(),
             request.method,
-            request
-                .raw_target
-                .unwrap_or_else(|| request.target.as_str().as_bytes()),
+            request.target_bytes(),
             request.headers,
             &framing,
         );
@@ -181,6 +179,7 @@ impl Call {
             mut sender,
             ..
         } = self;
+        home.hear_version(head.version);
         // What is kept of a body that has gone out can go out again.
         let upload = sender
             .done

@@ -1,0 +1,50 @@
+//! What clients and endpoints of HTTP/1.0 cannot say or read.
+
+use std::future::poll_fn;
+
+use ::http::HeaderValue;
+
+use super::forward::Call;
+use crate::{
+    exchange::{BadRequest, Exchange, Failure},
+    http::{Known, Value},
+    upstream::transport::Upload,
+};
+
+impl Call<'_> {
+    /// Names the endpoint of the attempt that begins as the host, where nobody named one: some
+    /// servers refuse an empty one.
+    #[cold]
+    pub(super) fn lend_host(&mut self, exchange: &Exchange) {
+        let Some((now, before)) = exchange.attempts.split_last() else {
+            return;
+        };
+        let host_of = |attempt| match exchange.address_of(attempt) {
+            path if path.starts_with("unix:") => "localhost",
+            address => address,
+        };
+        let headers = &mut self.request.headers;
+        let said = headers.get(Known::Host).and_then(Value::to_str);
+        let said = said.unwrap_or_default();
+        // Of a rewrite, unless it is what was lent for the attempt before.
+        let named = !said.is_empty() && before.last().map(host_of) != Some(said);
+        if let (false, Ok(host)) = (named, HeaderValue::from_str(host_of(now))) {
+            headers.insert(Known::Host, host);
+        }
+    }
+}
+
+/// Finds out how long a body is, for an endpoint that knows no chunks (RFC 9112 section 6.1).
+///
+/// # Errors
+/// The body is longer than may be taken in, or broke off.
+pub(super) async fn measure(upload: &mut Upload) -> Result<(), Failure> {
+    if poll_fn(|cx| upload.poll_measure(cx, MEASURED_MAX)).await? {
+        Ok(())
+    } else {
+        Err(BadRequest::LengthRequired.into())
+    }
+}
+
+/// Bytes of a body that are taken in to find its length.
+const MEASURED_MAX: usize = 64 * 1024;
