@@ -64,7 +64,8 @@ pub struct Connection {
     held_generation: Cell<u64>,
     /// How its own life differs from the configured one: 0 is the shortest.
     luck: u64,
-    closing: Cell<bool>,
+    /// Since when it shall take no more requests.
+    closing: Cell<Option<Instant>>,
     cut: Cell<bool>,
     /// Tunnels on it: one of HTTP/1.1, or streams of HTTP/2.
     tunnels: Cell<u32>,
@@ -112,7 +113,7 @@ impl Connection {
             generation: Cell::new(0),
             held_generation: Cell::new(0),
             luck: worker.draw(),
-            closing: Cell::new(false),
+            closing: Cell::new(None),
             cut: Cell::new(false),
             tunnels: Cell::new(0),
             last_call: Notify::new(),
@@ -236,14 +237,22 @@ impl Connection {
 
     /// Asks the connection to close after the request it carries; at once if it carries none.
     pub fn close(&self) {
-        if !self.closing.replace(true) {
+        if !self.is_closing() {
+            self.closing.set(Some(Instant::now()));
             self.wake();
         }
     }
 
     /// Whether it shall take no more requests.
     pub fn is_closing(&self) -> bool {
-        self.closing.get()
+        self.closing.get().is_some()
+    }
+
+    /// Until when the first request of a client that has been waiting since then is still
+    /// taken, if the connection is closing: the client cannot know, and may have sent it already.
+    pub fn last_chance(&self, since: Instant) -> Option<Instant> {
+        let closing = self.closing.get()?;
+        Some(closing.max(since) + LAST_CHANCE)
     }
 
     /// When it has lived long enough; never if the lifetime is zero.
@@ -259,7 +268,8 @@ impl Connection {
 
     /// Ends whatever the connection carries, now.
     pub fn cut(&self) {
-        self.closing.set(true);
+        self.closing
+            .set(self.closing.get().or_else(|| Some(Instant::now())));
         self.cut.set(true);
         if self.tunnels.get() > 0 {
             // It ends when they have said goodbye, as far as what they carry has a word for that.
@@ -321,6 +331,9 @@ impl Drop for TunnelGuard<'_> {
         }
     }
 }
+
+/// How long a connection that has carried no request waits for one when it shall close.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 fn scheme_of(listener: &Listener) -> Scheme {
     match listener.tls {

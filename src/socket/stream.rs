@@ -122,6 +122,21 @@ impl Stream {
         }
     }
 
+    /// Whether bytes lie in the socket that were not read yet. Asks the kernel: for connections
+    /// that are about to be closed.
+    pub fn has_unread(&self) -> bool {
+        fn is_some(socket: impl AsFd) -> bool {
+            let look = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
+            matches!(rustix::net::recv(socket, &mut [0; 1], look), Ok((1.., _)))
+        }
+        match self {
+            Self::Tcp(stream) => is_some(stream),
+            Self::Unix(stream) => is_some(stream),
+            Self::Upgraded(_) => false,
+            Self::Tls(session) => session.get_ref().0.has_unread(),
+        }
+    }
+
     /// Bytes that were written and that the other side has not taken yet; none where nobody can
     /// tell. Asks the kernel: for timers that have run out.
     pub fn unsent(&self) -> Option<u32> {

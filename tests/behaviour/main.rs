@@ -43,6 +43,7 @@ mod http2_upstream;
 mod interim;
 mod interop;
 mod large_bodies;
+mod last_chance;
 mod limits;
 mod metrics;
 mod names;

@@ -38,11 +38,8 @@ impl Server {
         };
         let timeouts = &listener.timeouts;
         let mut since = timer::recent();
-        let patience = if self.first {
-            timeouts.head
-        } else {
-            timeouts.idle
-        };
+        let first = self.first;
+        let patience = if first { timeouts.head } else { timeouts.idle };
         let mut begun = false;
         let mut lean = false;
         let Self {
@@ -79,10 +76,10 @@ impl Server {
             let mut deadline = since + if begun { timeouts.head } else { patience };
             if !begun {
                 connection.watch(cx);
-                if connection.is_closing() {
+                if let Some(last) = connection.last_chance(since) {
                     // A client in the middle of its work may be sending the next request
                     // already; it is answered, and told to close.
-                    deadline = deadline.min(since + CLOSING_IDLE);
+                    deadline = deadline.min(if first { last } else { since + CLOSING_IDLE });
                 }
             }
             if !begun && !lean && exchanging.io.keeps_memory() {
@@ -95,11 +92,15 @@ impl Server {
                 }
             }
             ready!(timeout.poll_at(cx, deadline));
-            Poll::Ready(if begun {
-                Arrival::Refused(Failure::SlowHead)
-            } else {
-                Arrival::Over
-            })
+            if begun {
+                return Poll::Ready(Arrival::Refused(Failure::SlowHead));
+            }
+            if exchanging.io.stream().has_unread() {
+                // The next request is there, and this task is about to hear of it.
+                let _ = timeout.poll_at(cx, Instant::now() + CLOSING_IDLE);
+                return Poll::Pending;
+            }
+            Poll::Ready(Arrival::Over)
         })
         .await
     }

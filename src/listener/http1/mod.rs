@@ -104,10 +104,12 @@ impl Server {
                 return Poll::Ready(protocol);
             }
             connection.watch(cx);
-            if connection.is_closing() {
-                return Poll::Ready(Protocol::Silent);
+            let last = connection.last_chance(connection.since);
+            ready!(timeout.poll_at(cx, last.map_or(deadline, |last| last.min(deadline))));
+            if last.is_some() && io.stream().has_unread() {
+                // It is there, and this task is about to hear of it.
+                return Poll::Pending;
             }
-            ready!(timeout.poll_at(cx, deadline));
             Poll::Ready(protocol::undecided(io))
         })
         .await
