@@ -92,10 +92,12 @@ impl Body {
         }
     }
 
-    /// Bytes of that request which are with the kernel only. Asks the kernel.
+    /// Bytes of that request which left the exchange, and which the endpoint has not taken yet.
+    /// Asks the kernel.
     pub(crate) fn unsent(&self) -> u32 {
         match self {
             Self::Http1Response(body) => body.unsent(),
+            Self::Http2Response(body) => body.unsent(),
             _ => 0,
         }
     }

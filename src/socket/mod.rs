@@ -16,3 +16,4 @@ mod tests;
 pub use buffered::{Apart, Buffered};
 pub use burst::bursts;
 pub use stream::{Duplex, Stream};
+pub use unsent::SendQueue;

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
-use super::unsent;
+use super::SendQueue;
 
 /// Bytes in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + fmt::Debug {}
@@ -140,13 +140,18 @@ impl Stream {
     /// Bytes that were written and that the other side has not taken yet; none where nobody can
     /// tell. Asks the kernel: for timers that have run out.
     pub fn unsent(&self) -> Option<u32> {
+        self.send_queue()?.unsent()
+    }
+
+    /// What knows that without the stream; none where nobody can tell.
+    pub fn send_queue(&self) -> Option<SendQueue> {
         match self {
-            Self::Tcp(stream) => {
-                let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
-                unsent::unsent(local, peer)
-            }
+            Self::Tcp(stream) => Some(SendQueue {
+                local: stream.local_addr().ok()?,
+                peer: stream.peer_addr().ok()?,
+            }),
             Self::Unix(_) | Self::Upgraded(_) => None,
-            Self::Tls(session) => session.get_ref().0.unsent(),
+            Self::Tls(session) => session.get_ref().0.send_queue(),
         }
     }
 

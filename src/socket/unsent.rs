@@ -12,9 +12,24 @@ use rustix::net::{
     socket_with,
 };
 
+/// The send queue of a TCP connection, for those who do not hold its stream.
+#[derive(Clone, Copy, Debug)]
+pub struct SendQueue {
+    pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
+}
+
+impl SendQueue {
+    /// Bytes in it that the other side has not taken yet; none where the kernel does not say.
+    /// Asks the kernel: for timers that have run out.
+    pub fn unsent(self) -> Option<u32> {
+        unsent(self.local, self.peer)
+    }
+}
+
 /// Bytes written to the connection between these addresses that were not acknowledged; none
 /// where the kernel does not say.
-pub(super) fn unsent(local: SocketAddr, peer: SocketAddr) -> Option<u32> {
+fn unsent(local: SocketAddr, peer: SocketAddr) -> Option<u32> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let asking = socket_with(
         AddressFamily::NETLINK,

@@ -50,9 +50,41 @@ fn early(_: &Seen) -> Vec<Act> {
     ]
 }
 
+/// The same over HTTP/2.
+fn early_h2(_: &Seen) -> Vec<H2Act> {
+    vec![
+        H2Act::Head(200, vec![]),
+        H2Act::Data(b"early".to_vec()),
+        H2Act::Read,
+        H2Act::Data(b"late".to_vec()),
+        H2Act::End,
+    ]
+}
+
+async fn start_h2(script: fn(&Seen) -> Vec<H2Act>) -> (Proxy, [H2Backend; 2]) {
+    let pair = [
+        H2Backend::start(script).await,
+        H2Backend::start(script).await,
+    ];
+    let proxy = Settings::new(&format!("{IMPATIENT}\nprotocol = \"h2\""))
+        .address("app", pair[0].address())
+        .address("other", pair[1].address())
+        .start()
+        .await;
+    (proxy, pair)
+}
+
 #[tokio::test]
 async fn an_upload_that_flows_behind_an_early_head_is_not_idle() {
     let (proxy, _pair) = start(IMPATIENT, early).await;
+    flows_on(&proxy).await;
+    proxy.finish().await;
+    let (proxy, _pair) = start_h2(early_h2).await;
+    flows_on(&proxy).await;
+    proxy.finish().await;
+}
+
+async fn flows_on(proxy: &Proxy) {
     let pieces = 20;
     let mut client = proxy.client().await;
     let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -70,12 +102,19 @@ async fn an_upload_that_flows_behind_an_early_head_is_not_idle() {
         assert_eq!(answer.text(), "earlylate", "{answer:?}");
         assert_eq!(answer.end, End::Complete, "{answer:?}");
     }
-    proxy.finish().await;
 }
 
 #[tokio::test]
 async fn an_upload_that_stops_behind_an_early_head_is_the_clients_fault() {
     let (proxy, _pair) = start(IMPATIENT, early).await;
+    stops(&proxy).await;
+    proxy.finish().await;
+    let (proxy, _pair) = start_h2(early_h2).await;
+    stops(&proxy).await;
+    proxy.finish().await;
+}
+
+async fn stops(proxy: &Proxy) {
     let mut clients = Vec::new();
     let mut h2 = proxy.h2_client().await;
     let mut streams = Vec::new();
@@ -100,8 +139,7 @@ async fn an_upload_that_stops_behind_an_early_head_is_the_clients_fault() {
         .logged("of such an upload", |line| line["path"] == "/stops")
         .await;
     assert_eq!(line["reason"], "http_request_error", "{line}");
-    assert_eq!(ejections(&proxy).await, 0);
-    proxy.finish().await;
+    assert_eq!(ejections(proxy).await, 0);
 }
 
 /// Twelve clients of streams on which nothing happens; what is logged of the last.

@@ -4,4 +4,5 @@
 mod broken_answers;
 mod idle;
 mod silent_uploads;
+mod slow_h2_endpoints;
 mod slow_readers;

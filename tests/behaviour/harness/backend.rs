@@ -225,7 +225,8 @@ pub(crate) fn identity(name: &'static str) -> impl Fn(&Seen) -> Vec<Act> + Send 
     move |_| answer(name)
 }
 
-fn listen(address: SocketAddr, narrow: bool) -> Option<TcpListener> {
+/// A listener, if need be with receive buffers of the kernel's that stay small.
+pub(crate) fn listen(address: SocketAddr, narrow: bool) -> Option<TcpListener> {
     let socket = TcpSocket::new_v4().ok()?;
     socket.set_reuseaddr(true).ok()?;
     if narrow {

@@ -29,7 +29,7 @@ mod tunnel;
 pub(crate) mod websocket;
 mod wire;
 
-pub(crate) use backend::{Act, Backend, answer, answer_bytes, identity};
+pub(crate) use backend::{Act, Backend, answer, answer_bytes, identity, listen};
 pub(crate) use certificate::{Authority, Issued};
 pub(crate) use client::{Answer, Client, narrow, request_bytes};
 pub(crate) use command::command;

@@ -93,6 +93,15 @@ impl Http2Body {
         sender.is_sending().then(|| sender.progress())
     }
 
+    /// Bytes of it that were handed over and that the endpoint has not taken yet. Asks the
+    /// kernel.
+    pub fn unsent(&self) -> u32 {
+        let stream = self.stream.as_ref();
+        stream.map_or(0, |stream| {
+            stream.sender.unsent(&stream.share.connection().driven)
+        })
+    }
+
     /// Whether the whole body has been read.
     pub fn is_end(&self) -> bool {
         self.stream.is_none()

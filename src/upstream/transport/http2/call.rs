@@ -130,6 +130,15 @@ impl Call {
         progress
     }
 
+    /// Bytes of the request that were handed over and that the endpoint has not taken yet. Asks
+    /// the kernel.
+    pub(super) fn unsent(&self) -> u32 {
+        let both = self.sender.as_ref().zip(self.share.as_ref());
+        both.map_or(0, |(sender, share)| {
+            sender.unsent(&share.connection().driven)
+        })
+    }
+
     /// Makes the answer of it: the body holds what is left of the stream.
     pub(super) fn respond(mut self, answer: Response<RecvStream>, method: &Method) -> Inbound {
         let (head, receiver) = answer.into_parts();

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     Http2Connection,
+    outgoing::Outgoing,
     silence::{Asked, Heard, Pinging, Silence},
 };
 use crate::{
@@ -31,6 +32,7 @@ pub(super) struct Driven {
     pub(super) streams: Cell<usize>,
     pub(super) pool: Arc<PoolShared>,
     pub(super) silence: Silence,
+    pub(super) outgoing: Outgoing,
     /// How many streams the endpoint allows at once, as it last said; 0 before it has.
     allowed: Cell<usize>,
     /// The endpoint takes no more streams here, or the connection has ended.
@@ -43,11 +45,17 @@ pub(super) struct Driven {
 }
 
 impl Driven {
-    pub(super) fn new(pool: Arc<PoolShared>, guard: ConnectionGuard, now: Instant) -> Self {
+    pub(super) fn new(
+        pool: Arc<PoolShared>,
+        guard: ConnectionGuard,
+        outgoing: Outgoing,
+        now: Instant,
+    ) -> Self {
         Self {
             streams: Cell::new(0),
             pool,
             silence: Silence::new(now),
+            outgoing,
             allowed: Cell::new(0),
             closed: Cell::new(false),
             guard: Cell::new(Some(guard)),

@@ -6,6 +6,7 @@
 //!
 //! - `call`: a request until the head of its response; `head` makes the one and bounds the other.
 //! - `sender`: the request's body; `body`: the response's.
+//! - `outgoing`: how far the endpoint has taken it.
 //! - `driven`: the connection's task; `silence` finds out whether the endpoint is still there.
 //! - `fault`: what an error says about a request.
 //! - `websocket`, `tunnel`: a WebSocket as one of the streams.
@@ -15,6 +16,7 @@ mod call;
 mod driven;
 mod fault;
 mod head;
+mod outgoing;
 mod sender;
 mod silence;
 mod tunnel;
@@ -37,6 +39,7 @@ use tokio::time::Instant;
 pub use body::Http2Body;
 use call::Call;
 use driven::{Driven, Driver, STREAMS_MAX};
+use outgoing::Outgoing;
 use silence::Heard;
 
 use super::{Clock, Downstream, Inbound, Outbound, Patience, Purpose, SendFailure, Upload};
@@ -102,7 +105,8 @@ impl Http2Connection {
             endpoint,
             deadline,
         } = opening;
-        let driven = Rc::new(Driven::new(pool, guard, Instant::now()));
+        let outgoing = Outgoing::new(stream.send_queue());
+        let driven = Rc::new(Driven::new(pool, guard, outgoing, Instant::now()));
         let mut builder = Builder::new();
         builder
             .enable_push(false)
@@ -231,7 +235,7 @@ impl Http2Connection {
             if polled.is_ready() {
                 return polled;
             }
-            let late = clock.poll(cx, call.progress(), || 0);
+            let late = clock.poll(cx, call.progress(), || call.unsent());
             late.map(|failure| Err(fault::Fault::of_ours(failure)))
         })
         .await;

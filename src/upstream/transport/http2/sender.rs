@@ -4,12 +4,19 @@
 //! endpoint has is always a true beginning of it. Dropped before both ways have ended, it
 //! resets the stream at once, whatever of it still waits for room.
 
-use std::task::{Context, Poll};
+use std::{
+    cell::Cell,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 
-use super::super::{Piece, Progress, Upload};
+use super::{
+    super::{Piece, Progress, Upload},
+    driven::Driven,
+    outgoing::Mark,
+};
 use crate::exchange::Failure;
 
 /// A stream, reset when it is dropped before both ways have ended.
@@ -36,6 +43,7 @@ pub(super) struct Sender {
     /// What was taken of the upload and has no room yet.
     rest: Bytes,
     sent_bytes: u64,
+    mark: Cell<Mark>,
     /// Nothing more of the upload goes out: the endpoint takes no more, though its answer may
     /// come all the same, or what follows the head is a tunnel.
     closed: bool,
@@ -53,6 +61,7 @@ impl Sender {
             upload,
             rest: Bytes::new(),
             sent_bytes: 0,
+            mark: Cell::default(),
             closed: false,
         }
     }
@@ -133,6 +142,13 @@ impl Sender {
             moved: self.upload.moved() + self.sent_bytes,
             awaited: self.rest.is_empty() && self.upload.is_awaited(),
         }
+    }
+
+    /// Bytes handed over that the endpoint has not taken yet. Asks the kernel.
+    pub(super) fn unsent(&self, driven: &Driven) -> u32 {
+        let streams = driven.streams.get();
+        let outgoing = &driven.outgoing;
+        outgoing.unsent(self.sent_bytes, streams, &self.mark)
     }
 
     /// Whether all of the request has been handed over.

@@ -118,7 +118,7 @@ impl Pinging {
     }
 }
 
-/// A stream that notes when something comes.
+/// A stream that notes when something comes, and how much goes.
 pub(super) struct Heard {
     stream: Stream,
     driven: Rc<Driven>,
@@ -153,7 +153,9 @@ impl AsyncWrite for Heard {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let Self { stream, driven } = &mut *self;
+        let write = |cx: &mut Context<'_>| Pin::new(stream).poll_write(cx, bytes);
+        driven.outgoing.note(cx, write)
     }
 
     fn poll_write_vectored(
@@ -161,7 +163,9 @@ impl AsyncWrite for Heard {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let Self { stream, driven } = &mut *self;
+        let write = |cx: &mut Context<'_>| Pin::new(stream).poll_write_vectored(cx, slices);
+        driven.outgoing.note(cx, write)
     }
 
     fn is_write_vectored(&self) -> bool {
