@@ -121,11 +121,16 @@ fn judge(exchange: &Exchange, pick: &Pick, now: Instant) {
     let Some(pending) = exchange.held.pending else {
         return;
     };
-    let blamed = |failure: &Failure| {
-        let excused = exchange.held.quiet || exchange.is_given_up(now);
-        failure.side() == Side::Upstream && !excused
-    };
-    let (outcome, observed) = match (pending, exchange.failure.filter(blamed)) {
+    let of_endpoint =
+        |failure: &Failure| failure.side() == Side::Upstream && !exchange.is_given_up(now);
+    let failure = exchange.failure.filter(of_endpoint);
+    // A stream that fell silent is counted as what it is, and says nothing of its endpoint.
+    if exchange.held.quiet
+        && let (Pending::Answer(_) | Pending::Call, Some(failure)) = (pending, failure)
+    {
+        return pick.pool.metrics.attempted(&Ended::Failed(failure));
+    }
+    let (outcome, observed) = match (pending, failure.filter(|_| !exchange.held.quiet)) {
         (Pending::Break, None) => return,
         (Pending::Break, Some(_)) => return pick.observe_end(now, Observed::Failure),
         (_, Some(failure)) => (Ended::Failed(failure), Observed::Failure),
