@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    fs,
+    fs::{self, File},
     io::{PipeReader, PipeWriter, Read as _, Write as _, pipe},
     os::{fd::AsFd, unix::net::UnixDatagram},
     time::Duration,
@@ -84,6 +84,22 @@ async fn a_full_standard_error_stops_nothing() {
     drop(reader);
     proxy.signal(Signal::TERM);
     assert!(proxy.exited().await.success());
+}
+
+#[tokio::test]
+async fn a_standard_error_that_fails_costs_the_lines_and_no_more() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let proxy = Settings::new(SMALL).stderr(full).start().await;
+    let dropped = "sluicegate_log_lines_dropped_total";
+    // The lines of the start are lost, and nobody can be told.
+    eventually("lines of the log are lost", || async {
+        (proxy.metric(dropped, &[]).await > 0.5).then_some(())
+    })
+    .await;
+    for _ in 0..200 {
+        assert_eq!(proxy.get("/").await.text(), "one");
+    }
+    assert!(proxy.metric(dropped, &[]).await < 50.0);
 }
 
 #[tokio::test]

@@ -147,11 +147,14 @@ impl Write for Line<'_> {
 
 fn write<W: Write>(mut output: W, messages: &Receiver<Message>, waiting: &AtomicUsize) {
     let mut told = LINES_DROPPED.load(Ordering::Relaxed);
+    // The last write ended in an error, perhaps in the middle of a line.
+    let mut torn = false;
     for message in messages {
         match message {
             Message::Line(line) => {
                 waiting.fetch_sub(line.len(), Ordering::Relaxed);
-                if !put(&mut output, &line) {
+                torn = !((!torn || put(&mut output, b"\n")) && put(&mut output, &line));
+                if torn {
                     LINES_DROPPED.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -159,7 +162,8 @@ fn write<W: Write>(mut output: W, messages: &Receiver<Message>, waiting: &Atomic
             Message::Settle(settled) => drop(settled.try_send(())),
         }
         let dropped = LINES_DROPPED.load(Ordering::Relaxed);
-        if dropped > told && waiting.load(Ordering::Relaxed) == 0 {
+        // Not while writing fails: that line would be lost too, be told again, and so on.
+        if !torn && dropped > told && waiting.load(Ordering::Relaxed) == 0 {
             let lines = dropped - told;
             told = dropped;
             tracing::warn!(lines, "the log could not be written, lines are lost");
@@ -194,6 +198,8 @@ const FULL_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     #[test]
@@ -209,6 +215,47 @@ mod tests {
         let line = Layout::Lines.line(&[b'a'; LINE_BYTES_MAX + 9]);
         assert_eq!(line.len(), LINE_BYTES_MAX + 5);
         assert!(line.ends_with(b"a ...\n"));
+    }
+
+    /// Takes what there is room for, then fails until there is room again.
+    struct Disk {
+        room: Arc<AtomicUsize>,
+        kept: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.room.load(Ordering::Relaxed).min(bytes.len());
+            if room == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room.fetch_sub(room, Ordering::Relaxed);
+            self.kept.lock().unwrap().extend_from_slice(&bytes[..room]);
+            Ok(room)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_after_a_torn_one_begins_at_its_own_line() {
+        let room = Arc::new(AtomicUsize::new(6));
+        let kept = Arc::<Mutex<Vec<u8>>>::default();
+        let disk = Disk {
+            room: Arc::clone(&room),
+            kept: Arc::clone(&kept),
+        };
+        let queue = Queue::start(disk, Layout::Lines).unwrap();
+        for line in [b"one", b"two", b"six"] {
+            queue.hand_over(line);
+        }
+        assert!(queue.settle(Duration::from_secs(20)));
+        room.store(100, Ordering::Relaxed);
+        queue.hand_over(b"ten");
+        assert!(queue.settle(Duration::from_secs(20)));
+        assert_eq!(kept.lock().unwrap().as_slice(), b"one\ntw\nten\n");
     }
 
     #[test]
