@@ -1,5 +1,6 @@
 //! Checks on listeners: two at one address, settings that let nothing in.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
 
 use super::Check;
@@ -22,10 +23,14 @@ pub(super) fn check(check: &mut Check<'_>) {
         check_kind(check, "admin", &admin.address, mode, None);
     }
     check_addresses(check);
+    let everywhere = config
+        .routes
+        .values()
+        .any(|route| route.listeners.is_empty());
+    let named = config.routes.values().flat_map(|route| &route.listeners);
+    let named: BTreeSet<&Name> = named.map(|wanted| &wanted.value).collect();
     for (name, listener) in &config.listeners {
-        let has_route = config.routes.values().any(|route| {
-            route.listeners.is_empty() || route.listeners.iter().any(|wanted| wanted.value == *name)
-        });
+        let has_route = everywhere || named.contains(name);
         if !has_route && !check.has_broken("routes") {
             let message = format!("no route looks at listener \"{name}\"");
             let hint = "every request there is answered with 404";

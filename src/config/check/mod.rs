@@ -5,6 +5,7 @@
 //! nothing here leaves the text.
 
 mod certificate_match;
+mod circle;
 mod header;
 mod listener;
 mod pool;
@@ -70,6 +71,7 @@ pub(super) fn check(config: &Config, broken: &BTreeSet<String>, rules: &Rules<'_
     listener::check(&mut check);
     route::check(&mut check);
     pool::check(&mut check);
+    circle::check(&mut check);
     reference::check(&mut check);
     test::check(&mut check);
     tls::check(&mut check);

@@ -1,4 +1,4 @@
-//! Checks on pools: endpoints, health, ejection, picker, failover in circles.
+//! Checks on pools: endpoints, health, ejection, picker.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,6 @@ pub(super) fn check(check: &mut Check<'_>) {
         check.positive(&format!("{place}.timeouts"), &times.spans, &durations);
         check_limits(check, &place, pool);
         check_announce(check, name, pool);
-        check_circle(check, name, pool);
     }
 }
 
@@ -209,49 +208,6 @@ fn check_limits(check: &mut Check<'_>, place: &str, pool: &Pool) {
             );
         }
     }
-}
-
-/// Finds a pool that fails over to itself, at once or through others.
-fn check_circle(check: &mut Check<'_>, name: &Name, pool: &Pool) {
-    for first in &pool.failover {
-        if let Some(circle) = find_circle(check, name, &first.value) {
-            // Of a circle only the first pool by name speaks.
-            if circle.iter().any(|member| **member < *name) {
-                continue;
-            }
-            let names: Vec<_> = circle.iter().map(|name| format!("\"{name}\"")).collect();
-            let message = format!(
-                "pool \"{name}\" fails over to itself: {}",
-                names.join(" -> ")
-            );
-            check.error(first.span, message, "the chain of failover must end");
-        }
-    }
-}
-
-/// Follows failover from `first` until `home` is met again; looks at each pool once.
-fn find_circle<'a>(check: &Check<'a>, home: &Name, first: &'a Name) -> Option<Vec<&'a Name>> {
-    let mut seen: Vec<&Name> = Vec::new();
-    let mut open: Vec<Vec<&Name>> = vec![vec![first]];
-    while let Some(path) = open.pop() {
-        let last = *path.last()?;
-        if last == home {
-            return Some(path);
-        }
-        if seen.contains(&last) {
-            continue;
-        }
-        seen.push(last);
-        let Some(pool) = check.config.pools.get(last) else {
-            continue;
-        };
-        open.extend(pool.failover.iter().map(|next| {
-            let mut longer = path.clone();
-            longer.push(&next.value);
-            longer
-        }));
-    }
-    None
 }
 
 /// Weights are added up, so they stay far below what overflows.

@@ -1,7 +1,7 @@
 //! What follows a configuration that was taken up, one after the other.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use tokio::{
 
 use super::prepared::BoundListener;
 use crate::{
-    config::{Config, Diff},
+    config::{Config, Diff, schema::Pool, value::Name},
     server::{Shared, worker::Command},
     state::{BindAddress, Snapshot},
     upstream::{
@@ -150,37 +150,29 @@ pub(crate) fn connections_leaving(old: &Snapshot, removed: &[BindAddress]) -> u6
 /// Removes the metric series of what left the configuration.
 pub(crate) fn forget_series(shared: &Shared, old: &Config, new: &Config) {
     let metrics = &shared.metrics;
-    for name in old
-        .routes
-        .keys()
-        .filter(|name| !new.routes.contains_key(*name))
-    {
-        metrics.remove_series(&[("route", name)]);
-    }
-    for name in old
-        .listeners
-        .keys()
-        .filter(|name| !new.listeners.contains_key(*name))
-    {
-        metrics.remove_series(&[("listener", name)]);
-    }
-    for (name, pool) in &old.pools {
-        let Some(stays) = new.pools.get(name) else {
-            metrics.remove_series(&[("pool", name)]);
-            continue;
-        };
-        let kept: HashSet<String> = stays
-            .endpoints
-            .iter()
-            .map(|endpoint| endpoint.address.to_string())
-            .collect();
-        for endpoint in &pool.endpoints {
-            let address = endpoint.address.to_string();
-            if !kept.contains(&address) {
-                metrics.remove_series(&[("pool", name), ("endpoint", &address)]);
-            }
-        }
-    }
+    metrics.remove_series(["route"], &left(&old.routes, &new.routes));
+    metrics.remove_series(["listener"], &left(&old.listeners, &new.listeners));
+    metrics.remove_series(["pool"], &left(&old.pools, &new.pools));
+    let addresses = |pool: &Pool| -> HashSet<String> {
+        let endpoints = pool.endpoints.iter();
+        endpoints.map(|it| it.address.to_string()).collect()
+    };
+    let both = old.pools.iter().filter_map(|(name, pool)| {
+        let stays = new.pools.get(name)?;
+        (pool.endpoints != stays.endpoints).then(|| (name, addresses(pool), addresses(stays)))
+    });
+    let both: Vec<(&Name, HashSet<String>, HashSet<String>)> = both.collect();
+    let gone = both.iter().flat_map(|(name, before, after)| {
+        let gone = before.difference(after);
+        gone.map(|address| [&***name, address.as_str()])
+    });
+    metrics.remove_series(["pool", "endpoint"], &gone.collect::<Vec<_>>());
+}
+
+/// The names that only the old one has.
+fn left<'a, T>(old: &'a BTreeMap<Name, T>, new: &BTreeMap<Name, T>) -> Vec<[&'a str; 1]> {
+    let left = old.keys().filter(|name| !new.contains_key(*name));
+    left.map(|name| [&**name]).collect()
 }
 
 /// What a reload changes.

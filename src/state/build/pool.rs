@@ -132,8 +132,7 @@ fn unchanged(
 ) -> Option<Arc<Pool>> {
     let last = source.last?;
     let pool = last.pool(name)?;
-    let mut pools = last.config.pools.iter();
-    let (_, before) = pools.find(|(known, _)| &***known == name)?;
+    let before = last.config.pools.get(name)?;
     let views = pool.views.iter().skip(1);
     let same = before == written
         && pool.failover == failover

@@ -27,8 +27,8 @@ pub(super) fn requirements(config: &Config) -> HashMap<String, Vec<VersionReq>> 
         else {
             continue;
         };
-        let own = config.pools.iter().find(|(name, _)| ***name == ***pool);
-        let standby = own.map_or(&[][..], |(_, pool)| &pool.failover);
+        let own = config.pools.get(&***pool);
+        let standby = own.map_or(&[][..], |pool| &pool.failover);
         for name in std::iter::once(pool).chain(standby) {
             let list = wanted.entry(name.to_string()).or_default();
             if !list.contains(requirement) {

@@ -62,13 +62,9 @@ fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
     if let Some(expected) = &expect.route {
         wanted("route", expected, &route.name)?;
     }
-    let written = snapshot
-        .config
-        .routes
-        .iter()
-        .find(|(name, _)| ***name == *route.name);
+    let written = snapshot.config.routes.get(&*route.name);
     if let Some(expected) = &expect.version {
-        let found = written.and_then(|(_, route)| route.version.as_ref());
+        let found = written.and_then(|written| written.version.as_ref());
         let found = found.map_or_else(|| "any version".to_owned(), ToString::to_string);
         wanted("version", &expected.to_string(), &found)?;
     }

@@ -3,7 +3,7 @@
 //! Each family has a lock of its own, held while handles are made or dropped and while
 //! its cells are summed, never while a metric is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -99,21 +99,24 @@ impl Family {
         0
     }
 
-    /// Removes each series that has all these labels, those with handles when the last
-    /// handle goes. Returns how many gave a place free.
-    pub(super) fn remove(&self, labels: &[(&str, &str)]) -> usize {
-        let wanted: Option<Vec<(usize, Box<str>)>> = labels
+    /// Removes each series whose values of these labels are among `gone`, those with handles
+    /// when the last handle goes. Returns how many gave a place free.
+    pub(super) fn remove<const L: usize>(&self, labels: [&str; L], gone: &[[&str; L]]) -> usize {
+        let place = |label: &str| self.shape.labels.iter().position(|known| *known == label);
+        let places = labels.map(place);
+        if places.contains(&None) {
+            return 0;
+        }
+        let gone: Vec<_> = gone.iter().map(|values| values.map(bounded)).collect();
+        let gone: HashSet<[&str; L]> = gone
             .iter()
-            .map(|(name, value)| {
-                let at = self.shape.labels.iter().position(|label| label == name)?;
-                Some((at, bounded(value)))
-            })
+            .map(|values| values.each_ref().map(|value| &**value))
             .collect();
-        let Some(wanted) = wanted else { return 0 };
         let mut given_back = 0;
         self.lock().retain(|values, series| {
-            let matches = |(at, value): &(usize, Box<str>)| values.get(*at) == Some(value);
-            if !wanted.iter().all(matches) {
+            let value = |place: Option<usize>| place.and_then(|at| values.get(at));
+            let value = |place| value(place).map_or("", |value| &**value);
+            if !gone.contains(&places.map(value)) {
                 return true;
             }
             series.leaving = true;

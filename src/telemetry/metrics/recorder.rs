@@ -91,17 +91,18 @@ impl Metrics {
         ControlMetrics::new(Arc::clone(&self.registry))
     }
 
-    /// Removes the series of an object that left the configuration: each that has all of
-    /// `labels`, for instance `[("pool", "a"), ("endpoint", "10.0.0.1:80")]`.
+    /// Removes the series of objects that left the configuration: each that has one of `gone`
+    /// as its values of `labels`, for instance `["a", "10.0.0.1:80"]` of `["pool", "endpoint"]`.
+    /// Looks at every series once, however many have left.
     ///
     /// A series to which handles still point goes with the last of them, and stays if
     /// the object comes back before: no count is lost.
-    pub fn remove_series(&self, labels: &[(&str, &str)]) {
-        if labels.is_empty() {
+    pub fn remove_series<const L: usize>(&self, labels: [&str; L], gone: &[[&str; L]]) {
+        if gone.is_empty() {
             return;
         }
         for family in self.registry.families() {
-            let removed = family.remove(labels);
+            let removed = family.remove(labels, gone);
             self.registry.series.fetch_sub(removed, Ordering::Relaxed);
         }
     }

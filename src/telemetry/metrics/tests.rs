@@ -141,7 +141,7 @@ fn series_over_the_limit_go_to_other_and_are_counted() {
         "48"
     );
     // A place given free is used again.
-    metrics.remove_series(&[("pool", "pool-0")]);
+    metrics.remove_series(["pool"], &[["pool-0"]]);
     drop(handles);
     worker.counter(&EJECTIONS_TOTAL, ["late"]).inc();
     assert_eq!(metrics.total(&EJECTIONS_TOTAL, [Some("late")]), 1);
@@ -156,13 +156,13 @@ fn series_of_a_removed_object_go_with_the_last_handle() {
     let kept = worker.counter(&PICKS_TOTAL, ["app", "10.0.0.2:80"]);
     gone.inc();
     kept.inc();
-    metrics.remove_series(&[("pool", "app"), ("endpoint", "10.0.0.1:80")]);
+    metrics.remove_series(["pool", "endpoint"], &[["app", "10.0.0.1:80"]]);
     assert_eq!(metrics.total(&PICKS_TOTAL, [None, None]), 2);
     drop(gone);
     assert_eq!(metrics.total(&PICKS_TOTAL, [None, None]), 1);
     assert!(!metrics.text().contains("10.0.0.1:80"));
     // Of a pool that comes back before its handles went, nothing is lost.
-    metrics.remove_series(&[("pool", "app")]);
+    metrics.remove_series(["pool"], &[["app"]]);
     let again = worker.counter(&PICKS_TOTAL, ["app", "10.0.0.2:80"]);
     drop((kept, again));
     assert_eq!(metrics.total(&PICKS_TOTAL, [None, None]), 1);
