@@ -128,6 +128,11 @@ impl LocalEndpoint {
         self.pool.tell_freed(Limit::Connections);
     }
 
+    /// Where idle connections are counted.
+    pub(super) const fn idle_gauge(&self) -> &Gauge {
+        &self.idle_gauge
+    }
+
     /// Remembers a connection that waits for its client; false if nothing may wait here.
     pub(super) fn know_pinned(&self, slot: &Rc<Slot>) -> bool {
         if self.retired.get() {
@@ -224,9 +229,13 @@ impl LocalEndpoint {
             let slot = slot.upgrade();
             slot.is_some_and(|slot| slot.has_usable(now, idle_timeout, lifetime))
         });
-        self.http2
-            .borrow_mut()
-            .retain(|connection| !connection.is_spent(now, idle_timeout, lifetime));
+        self.http2.borrow_mut().retain(|connection| {
+            let spent = connection.is_spent(now, idle_timeout, lifetime);
+            if spent {
+                connection.release();
+            }
+            !spent
+        });
     }
 
     /// An HTTP/2 connection with room for one more stream, made under the same TLS settings.
@@ -286,6 +295,7 @@ impl LocalEndpoint {
         if !self.retired.get() {
             let mut shared = self.http2.borrow_mut();
             shared.retain(|known| !known.is_closed());
+            connection.keep(&self.idle_gauge);
             shared.push(Rc::clone(connection));
         }
     }
@@ -299,6 +309,7 @@ impl LocalEndpoint {
         idle.iter().for_each(Http1Connection::say_goodbye);
         while self.close_pinned() {}
         let shared = std::mem::take(&mut *self.http2.borrow_mut());
+        shared.iter().for_each(|shared| shared.release());
         shared.iter().map(|shared| shared.closing()).collect()
     }
 

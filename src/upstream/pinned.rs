@@ -18,7 +18,7 @@ use super::{
     idle::LocalEndpoint, local::LocalPool, picker::EndpointIndex, pool::ViewIndex,
     transport::Http1Connection,
 };
-use crate::timer;
+use crate::{telemetry::metrics::Gauge, timer};
 
 /// The connections of one client; dropped with the connection that it came by.
 #[derive(Debug, Default)]
@@ -30,14 +30,17 @@ struct Pin {
     slot: Rc<Slot>,
 }
 
-/// Where such a connection waits between two exchanges.
-pub struct Slot(Cell<Option<Http1Connection>>);
+/// Where such a connection waits between two exchanges, and counts as idle.
+pub struct Slot {
+    connection: Cell<Option<Http1Connection>>,
+    idle: Gauge,
+}
 
 impl Pinned {
     /// Takes a connection back after a clean exchange.
     pub fn keep(&self, endpoint: &Rc<LocalEndpoint>, connection: Http1Connection) {
         connection.begin_idle(timer::recent());
-        let slot = Rc::new(Slot(Cell::new(Some(connection))));
+        let slot = Rc::new(Slot::new(connection, endpoint.idle_gauge()));
         if !endpoint.know_pinned(&slot) {
             return;
         }
@@ -83,7 +86,7 @@ impl Pinned {
                 pins.remove(at).slot
             };
             if slot.has_usable(now, idle_timeout, lifetime)
-                && let Some(connection) = slot.0.take()
+                && let Some(connection) = slot.take()
             {
                 if connection.security() == security {
                     return Some(connection);
@@ -95,9 +98,23 @@ impl Pinned {
 }
 
 impl Slot {
+    fn new(connection: Http1Connection, idle: &Gauge) -> Self {
+        idle.add(1);
+        Self {
+            connection: Cell::new(Some(connection)),
+            idle: idle.clone(),
+        }
+    }
+
+    fn take(&self) -> Option<Http1Connection> {
+        let connection = self.connection.take()?;
+        self.idle.add(-1);
+        Some(connection)
+    }
+
     /// Closes the connection; false if it is not here.
     pub(super) fn close(&self) -> bool {
-        let connection = self.0.take();
+        let connection = self.take();
         if let Some(connection) = &connection {
             connection.say_goodbye();
         }
@@ -106,23 +123,24 @@ impl Slot {
 
     /// Whether the connection can carry another exchange; closes one that cannot.
     pub(super) fn has_usable(&self, now: Instant, idle: Duration, lifetime: Duration) -> bool {
-        let Some(connection) = self.0.take() else {
-            return false;
-        };
-        let usable = connection.is_in_time(now, idle, lifetime) && connection.is_usable();
-        if usable {
-            self.0.set(Some(connection));
-        } else {
-            connection.say_goodbye();
+        let usable = self.look(|connection| {
+            connection.is_in_time(now, idle, lifetime) && connection.is_usable()
+        });
+        if usable == Some(false) {
+            self.close();
         }
-        usable
+        usable == Some(true)
     }
 
     fn is_empty(&self) -> bool {
-        let connection = self.0.take();
-        let empty = connection.is_none();
-        self.0.set(connection);
-        empty
+        self.look(|_| ()).is_none()
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&Http1Connection) -> R) -> Option<R> {
+        let connection = self.connection.take();
+        let seen = connection.as_ref().map(look);
+        self.connection.set(connection);
+        seen
     }
 }
 

@@ -1,6 +1,8 @@
 //! Everything has a limit, and its answer names it.
 
-use crate::harness::{Act, Backend, End, Gate, Settings, answer, identity};
+use crate::harness::{
+    Act, Backend, End, Gate, H2Backend, Seen, Settings, answer, answer_bytes, h2_answer, identity,
+};
 
 /// Small limits of every kind.
 const SMALL: &str = r#"
@@ -246,6 +248,62 @@ async fn an_idle_connection_of_another_worker_makes_room_at_the_limit() {
     assert!(app.connections() > 1, "several workers served");
     let open = proxy.settled_metric("sluicegate_upstream_connections", &[]);
     assert!(open.await <= 1.0, "and never more than the limit");
+    proxy.finish().await;
+}
+
+/// Four workers with room for one connection in all.
+const ONE: &str = r#"
+    [proxy]
+    workers = 4
+    [listeners.web]
+    address = "$web"
+    [routes.all]
+    pool = "app"
+    [pools.app]
+    endpoints = ["$app"]
+    limits = { connections = 1 }
+"#;
+
+#[tokio::test]
+async fn an_idle_http2_connection_of_another_worker_makes_room_at_the_limit() {
+    let app = H2Backend::start(|_| h2_answer("app")).await;
+    let proxy = Settings::new(&format!("{ONE}    protocol = \"h2\"\n"))
+        .address("app", app.address())
+        .start()
+        .await;
+    // Strictly one after the other, by connections that any of the workers may get.
+    for _ in 0..60 {
+        assert_eq!(proxy.get("/").await.status, 200);
+    }
+    assert!(app.connections() > 1, "several workers served");
+    let open = proxy.settled_metric("sluicegate_upstream_connections", &[]);
+    assert!(open.await <= 1.0, "and never more than the limit");
+    proxy
+        .metric_becomes("sluicegate_idle_connections", &[("pool", "app")], 1.0)
+        .await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_authenticated_connection_that_waits_at_another_worker_makes_room_at_the_limit() {
+    let app = Backend::start(|seen: &Seen| {
+        let challenge = match seen.field("authorization") {
+            "" => "x-a: b",
+            _ => "www-authenticate: NTLM two",
+        };
+        let head = format!("HTTP/1.1 200 OK\r\n{challenge}\r\ncontent-length: 0\r\n\r\n");
+        answer_bytes(&head)
+    })
+    .await;
+    let proxy = Settings::new(ONE).backend("app", &app).start().await;
+    let mut authenticated = proxy.client().await;
+    let lines = "authorization: NTLM one";
+    for _ in 0..30 {
+        let answer = authenticated.request("GET", "/", lines, b"").await;
+        assert_eq!(answer.status, 200);
+        // At another worker, mostly.
+        assert_eq!(proxy.get("/").await.status, 200);
+    }
     proxy.finish().await;
 }
 

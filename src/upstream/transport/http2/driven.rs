@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     exchange::Failure,
+    telemetry::metrics::Gauge,
     timer::Timeout,
     upstream::{connect::ConnectionGuard, shared::PoolShared},
     wake,
@@ -29,7 +30,11 @@ use crate::{
 /// What a connection's task tells everyone.
 pub(super) struct Driven {
     /// Streams that exchanges have on it.
-    pub(super) streams: Cell<usize>,
+    streams: Cell<usize>,
+    /// Where it counts as idle while others may take its place; none before and after.
+    kept: RefCell<Option<Gauge>>,
+    /// Whether it counts there now.
+    idle: Cell<bool>,
     pub(super) pool: Arc<PoolShared>,
     pub(super) silence: Silence,
     pub(super) outgoing: Outgoing,
@@ -53,6 +58,8 @@ impl Driven {
     ) -> Self {
         Self {
             streams: Cell::new(0),
+            kept: RefCell::default(),
+            idle: Cell::new(false),
             pool,
             silence: Silence::new(now),
             outgoing,
@@ -70,14 +77,58 @@ impl Driven {
         self.streams.get() < self.allowed.get().min(STREAMS_MAX) && !self.silence.is_in_doubt()
     }
 
+    /// The streams that exchanges have on it.
+    pub(super) fn streams(&self) -> usize {
+        self.streams.get()
+    }
+
+    /// An exchange takes a stream.
+    pub(super) fn begin_stream(&self) {
+        self.streams.set(self.streams.get() + 1);
+        self.count_idle();
+    }
+
+    /// An exchange is done with its stream.
+    pub(super) fn end_stream(&self) {
+        self.streams.set(self.streams.get() - 1);
+        self.count_idle();
+    }
+
+    /// From here on it counts in `idle` while it is open and carries nothing.
+    pub(super) fn keep(&self, idle: &Gauge) {
+        self.kept.borrow_mut().get_or_insert_with(|| idle.clone());
+        self.count_idle();
+    }
+
+    /// It is nobody's to take any more.
+    pub(super) fn release(&self) {
+        self.count_as_idle(false);
+        self.kept.borrow_mut().take();
+    }
+
+    fn count_idle(&self) {
+        self.count_as_idle(self.streams.get() == 0 && !self.closed.get());
+    }
+
+    fn count_as_idle(&self, idle: bool) {
+        if self.idle.get() != idle
+            && let Some(gauge) = &*self.kept.borrow()
+        {
+            self.idle.set(idle);
+            gauge.add(if idle { 1 } else { -1 });
+        }
+    }
+
     /// Whether it takes no more exchanges at all.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.get()
     }
 
-    /// An exchange found it broken before its task did.
+    /// It takes no more exchanges: its task says so, or an exchange that found it broken
+    /// before its task did.
     pub(super) fn close(&self) {
         self.closed.set(true);
+        self.count_idle();
     }
 
     /// An exchange got no answer: has the endpoint asked whether it is there, unless
@@ -93,7 +144,7 @@ impl Driven {
 
     /// Counts the connection no more: it carries nothing and is about to close.
     pub(super) fn give_up(&self) {
-        self.closed.set(true);
+        self.close();
         drop(self.guard.take());
     }
 
@@ -168,7 +219,7 @@ impl Driver {
             .allowed
             .set(self.connection.max_concurrent_send_streams());
         match self.requests.upgrade() {
-            Some(requests) if requests.is_refused(cx) => driven.closed.set(true),
+            Some(requests) if requests.is_refused(cx) => driven.close(),
             Some(_) => {}
             None => {
                 let ends = self.goodbye_ends;

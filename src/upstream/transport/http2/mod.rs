@@ -48,6 +48,7 @@ use crate::{
     http::forwarded::Scheme,
     server::task,
     socket::Stream,
+    telemetry::metrics::Gauge,
     timer,
     upstream::{connect::ConnectionGuard, shared::PoolShared},
 };
@@ -198,8 +199,18 @@ impl Http2Connection {
 
     /// Since when it is open and carries nothing; none while it carries something.
     pub fn idle_since(&self) -> Option<Instant> {
-        let idle = self.driven.streams.get() == 0 && !self.is_closed();
+        let idle = self.driven.streams() == 0 && !self.is_closed();
         idle.then(|| self.last_used.get())
+    }
+
+    /// Counts it as idle while it carries nothing, for others who need its place.
+    pub fn keep(&self, idle: &Gauge) {
+        self.driven.keep(idle);
+    }
+
+    /// Counts it as idle no more: nobody can take its place.
+    pub fn release(&self) {
+        self.driven.release();
     }
 
     /// Counts it no more, and closes it once it is dropped; only while it carries nothing.
@@ -210,7 +221,7 @@ impl Http2Connection {
     /// Whether it carries nothing and should be closed.
     pub fn is_spent(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) -> bool {
         let old = now >= self.last_used.get() + idle_timeout || now >= self.opened + lifetime;
-        self.is_closed() || (self.driven.streams.get() == 0 && old)
+        self.is_closed() || (self.driven.streams() == 0 && old)
     }
 
     /// Sends a request and waits for the head of the response. Dropping the future resets the stream.
@@ -263,7 +274,7 @@ fn unsent(failure: Failure, upload: Upload) -> SendFailure {
 impl fmt::Debug for Http2Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http2Connection")
-            .field("streams", &self.driven.streams.get())
+            .field("streams", &self.driven.streams())
             .finish_non_exhaustive()
     }
 }
@@ -274,8 +285,7 @@ pub(super) struct StreamShare(Rc<Http2Connection>);
 
 impl StreamShare {
     fn take(connection: &Rc<Http2Connection>) -> Self {
-        let streams = &connection.driven.streams;
-        streams.set(streams.get() + 1);
+        connection.driven.begin_stream();
         connection.used.set(true);
         Self(Rc::clone(connection))
     }
@@ -288,8 +298,8 @@ impl StreamShare {
 impl Drop for StreamShare {
     fn drop(&mut self) {
         let driven = &self.0.driven;
-        driven.streams.set(driven.streams.get() - 1);
         self.0.last_used.set(Instant::now());
+        driven.end_stream();
         driven.pool.tell_room();
     }
 }

@@ -146,7 +146,7 @@ impl Sender {
 
     /// Bytes handed over that the endpoint has not taken yet. Asks the kernel.
     pub(super) fn unsent(&self, driven: &Driven) -> u32 {
-        let streams = driven.streams.get();
+        let streams = driven.streams();
         let outgoing = &driven.outgoing;
         outgoing.unsent(self.sent_bytes, streams, &self.mark)
     }
