@@ -83,6 +83,14 @@ impl Check {
         }
     }
 
+    /// When time alone changes the verdict.
+    pub(super) const fn due(&self) -> Option<Instant> {
+        match self.verdict {
+            Verdict::Pending { until } => Some(until),
+            Verdict::Unasked | Verdict::Assumed | Verdict::Healthy | Verdict::Unhealthy => None,
+        }
+    }
+
     /// Trusts an endpoint whose first answer is late.
     pub(super) fn tick(&mut self, now: Instant) {
         if matches!(self.verdict, Verdict::Pending { until } if until <= now) {

@@ -96,19 +96,29 @@ impl Ejection {
         matches!(self.phase, Phase::Probation { since, .. } if began >= since)
     }
 
+    /// When time alone changes something next.
+    pub(super) fn due(&self, settings: &EjectionSettings) -> Option<Instant> {
+        match self.phase {
+            Phase::Out { until, .. } => Some(until),
+            Phase::Probation { overdue: true, .. } => None,
+            Phase::Probation { since, .. } => Some(later(since, patience(settings))),
+            Phase::In if self.times > 0 => Some(later(self.good_since, interval(settings))),
+            Phase::In => None,
+        }
+    }
+
     /// Ends an ejection whose time is over and forgives one for each interval in service.
     pub(super) fn tick(&mut self, settings: &EjectionSettings, now: Instant) {
         match self.phase {
             Phase::Out { until, .. } if until <= now => self.phase = Phase::probation(now),
             Phase::Probation { since, overdue } => {
-                let patience = settings.base.min(PATIENCE_MAX);
                 self.phase = Phase::Probation {
                     since,
-                    overdue: overdue || later(since, patience) <= now,
+                    overdue: overdue || later(since, patience(settings)) <= now,
                 };
             }
             Phase::In if self.times > 0 => {
-                let interval = settings.interval.max(Duration::from_millis(1));
+                let interval = interval(settings);
                 while self.times > 0 && now.saturating_duration_since(self.good_since) >= interval {
                     self.times -= 1;
                     self.good_since += interval;
@@ -126,6 +136,16 @@ impl Phase {
             overdue: false,
         }
     }
+}
+
+/// How long a trial is left to requests that may be repeated.
+fn patience(settings: &EjectionSettings) -> Duration {
+    settings.base.min(PATIENCE_MAX)
+}
+
+/// After so much time in service one ejection is forgiven.
+fn interval(settings: &EjectionSettings) -> Duration {
+    settings.interval.max(Duration::from_millis(1))
 }
 
 /// Adds without overflow: a length from a configuration may be absurd.

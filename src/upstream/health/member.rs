@@ -22,6 +22,8 @@ pub(super) struct Member {
     pub(super) recovered: Option<Instant>,
     /// Why it is in its state.
     pub(super) cause: Option<Cause>,
+    /// For when the machine has noted to look at it.
+    pub(super) noted: Option<Instant>,
 }
 
 impl Member {
@@ -40,7 +42,15 @@ impl Member {
             current: true,
             recovered: joined,
             cause: None,
+            noted: None,
         }
+    }
+
+    /// When time alone changes something about it next.
+    pub(super) fn due(&self, settings: &HealthSettings) -> Option<Instant> {
+        let ejection = settings.ejection.as_ref();
+        let ejection = ejection.and_then(|settings| self.ejection.due(settings));
+        ejection.into_iter().chain(self.check.due()).min()
     }
 
     pub(super) const fn state(&self) -> EndpointState {

@@ -7,13 +7,18 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering::Relaxed},
+    atomic::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release},
 };
 
-/// Gives each endpoint its tally.
+/// Gives each endpoint its tally, and knows which of them have counted something.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
     newest: Option<Tally>,
+    blocks: usize,
+    /// With the number of the first block.
+    groups: Vec<(usize, Arc<Group>)>,
+    /// Blocks that had counted something at the last look.
+    again: Vec<usize>,
 }
 
 /// Where the outcomes of one endpoint are counted. A clone is the same tally.
@@ -30,7 +35,17 @@ struct Block {
     runs: Padded<[Runs; BLOCK_ENDPOINTS]>,
     /// By worker, each written by that worker alone.
     counts: Box<[Padded<[Counts; BLOCK_ENDPOINTS]>]>,
+    group: Arc<Group>,
+    /// The block's own bit in the marks of its group.
+    bit: u64,
+    /// Its number in the pool.
+    number: usize,
 }
+
+/// Which of 64 blocks have counted something since the last look: a bit for each, by worker. A
+/// worker sets it once between two looks, and only reads it otherwise.
+#[derive(Debug)]
+struct Group(Box<[Padded<AtomicU64>]>);
 
 /// Two counts of outcomes in a row; the second is 0 where the first is.
 #[derive(Debug, Default)]
@@ -81,12 +96,50 @@ impl Tallies {
     pub(super) fn next(&mut self, workers: usize) -> Tally {
         let next = match self.newest.take() {
             Some(Tally { block, at }) if at + 1 < BLOCK_ENDPOINTS => Tally { block, at: at + 1 },
-            Some(_) | None => Tally {
-                block: Arc::new(Block::new(workers)),
-                at: 0,
-            },
+            last => {
+                let block = Arc::new(self.next_block(last, workers));
+                Tally { block, at: 0 }
+            }
         };
         self.newest.insert(next).clone()
+    }
+
+    fn next_block(&mut self, last: Option<Tally>, workers: usize) -> Block {
+        let number = self.blocks;
+        self.blocks += 1;
+        let place = number % GROUP_BLOCKS;
+        let group = last
+            .filter(|_| place > 0)
+            .map(|last| Arc::clone(&last.block.group));
+        let group = group.unwrap_or_else(|| {
+            let group = Arc::new(Group::new(workers));
+            self.groups.push((number - place, Arc::clone(&group)));
+            group
+        });
+        Block::new(workers, number, group)
+    }
+
+    /// The numbers of tallies that may have counted something since the last call.
+    ///
+    /// A worker that counts just now may find its mark still set, and the count may come to be
+    /// seen a moment later: so each is named once more at the next call.
+    pub(super) fn take_touched(&mut self) -> Vec<usize> {
+        self.groups
+            .retain(|(_, group)| Arc::strong_count(group) > 1);
+        let mut blocks = Vec::new();
+        for (first, group) in &self.groups {
+            let mut marks = group.take_marks();
+            while marks != 0 {
+                blocks.push(first + marks.trailing_zeros() as usize);
+                marks &= marks - 1;
+            }
+        }
+        let mut touched = std::mem::replace(&mut self.again, blocks.clone());
+        touched.extend(blocks);
+        touched.sort_unstable();
+        touched.dedup();
+        let numbers = |block| block * BLOCK_ENDPOINTS..(block + 1) * BLOCK_ENDPOINTS;
+        touched.into_iter().flat_map(numbers).collect()
     }
 }
 
@@ -98,6 +151,7 @@ impl Tally {
         }
         if let Some(counts) = self.of(worker) {
             bump(&counts.successes);
+            self.mark(worker);
         }
     }
 
@@ -105,6 +159,7 @@ impl Tally {
     pub(super) fn answered_badly(&self, worker: usize) -> Run {
         if let Some(counts) = self.of(worker) {
             bump(&counts.bad_answers);
+            self.mark(worker);
         }
         self.runs().unanswered.store(0, Relaxed);
         Run {
@@ -117,6 +172,7 @@ impl Tally {
     pub(super) fn failed(&self, worker: usize) -> Run {
         if let Some(counts) = self.of(worker) {
             bump(&counts.failures);
+            self.mark(worker);
         }
         let one_more = |count: &AtomicU32| count.fetch_add(1, Relaxed).wrapping_add(1);
         Run {
@@ -143,6 +199,20 @@ impl Tally {
         })
     }
 
+    /// Its number in the pool; no other endpoint has it or had it.
+    pub(super) fn number(&self) -> usize {
+        self.block.number * BLOCK_ENDPOINTS + self.at
+    }
+
+    fn mark(&self, worker: usize) {
+        let Block { group, bit, .. } = &*self.block;
+        if let Some(Padded(marks)) = group.0.get(worker)
+            && marks.load(Relaxed) & bit == 0
+        {
+            marks.fetch_or(*bit, Release);
+        }
+    }
+
     fn runs(&self) -> &Runs {
         &self.block.runs.0[self.at]
     }
@@ -153,12 +223,27 @@ impl Tally {
 }
 
 impl Block {
-    fn new(workers: usize) -> Self {
+    fn new(workers: usize, number: usize, group: Arc<Group>) -> Self {
         let counts = std::iter::repeat_with(Padded::default);
         Self {
             runs: Padded::default(),
             counts: counts.take(workers.max(1)).collect(),
+            group,
+            bit: 1 << (number % GROUP_BLOCKS),
+            number,
         }
+    }
+}
+
+impl Group {
+    fn new(workers: usize) -> Self {
+        let marks = std::iter::repeat_with(Padded::default);
+        Self(marks.take(workers.max(1)).collect())
+    }
+
+    fn take_marks(&self) -> u64 {
+        let set = self.0.iter().filter(|marks| marks.0.load(Relaxed) != 0);
+        set.fold(0, |all, marks| all | marks.0.swap(0, Acquire))
     }
 }
 
@@ -174,6 +259,8 @@ struct Padded<T>(T);
 
 /// As many as have their counts on one [`Padded`] line.
 const BLOCK_ENDPOINTS: usize = 8;
+/// As many as a word has bits.
+const GROUP_BLOCKS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +304,28 @@ mod tests {
         assert_eq!(tally.totals(), totals(1, 1, 2));
         let since = tally.totals().since(totals(u32::MAX, 0, 2));
         assert_eq!(since, totals(2, 1, 0));
+    }
+
+    #[test]
+    fn those_that_counted_something_are_named_twice_and_no_others() {
+        let mut tallies = Tallies::default();
+        let all: Vec<_> = (0..2000).map(|_| tallies.next(2)).collect();
+        for (at, tally) in (0..).zip(&all) {
+            assert_eq!(tally.number(), at);
+        }
+        assert!(tallies.take_touched().is_empty());
+        all[1500].succeeded(1);
+        all[0].failed(0);
+        all[7].answered_badly(1);
+        let touched: Vec<usize> = (0..8).chain(1496..1504).collect();
+        assert_eq!(tallies.take_touched(), touched);
+        assert_eq!(tallies.take_touched(), touched);
+        assert!(tallies.take_touched().is_empty());
+        // A group goes with its last endpoint, but for the one where the next will be.
+        drop(all);
+        assert!(tallies.take_touched().is_empty());
+        assert_eq!(tallies.groups.len(), 1);
+        assert_eq!(tallies.next(2).number(), 2000);
     }
 
     #[test]

@@ -92,10 +92,15 @@ impl Window {
         *bucket = bucket.plus(figures);
     }
 
-    pub(super) fn figures(&self) -> Figures {
-        self.buckets
-            .iter()
-            .fold(Figures::default(), |sum, bucket| sum.plus(*bucket))
+    /// What is in the window now, whenever something was added last.
+    pub(super) fn figures(&self, now: Instant) -> Figures {
+        let oldest = self
+            .number(now)
+            .max(self.newest)
+            .saturating_sub(BUCKETS_U64 - 1);
+        (oldest..=self.newest).fold(Figures::default(), |sum, number| {
+            sum.plus(self.buckets[place(number)])
+        })
     }
 
     pub(super) fn clear(&mut self) {
@@ -103,8 +108,7 @@ impl Window {
     }
 
     fn advance(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.origin).as_nanos() / self.span.as_nanos();
-        let newest = u64::try_from(passed).unwrap_or(u64::MAX);
+        let newest = self.number(now);
         if newest.saturating_sub(self.newest) >= BUCKETS_U64 {
             self.clear();
         } else {
@@ -113,6 +117,12 @@ impl Window {
             }
         }
         self.newest = self.newest.max(newest);
+    }
+
+    /// The bucket of this time.
+    fn number(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.origin).as_nanos() / self.span.as_nanos();
+        u64::try_from(passed).unwrap_or(u64::MAX)
     }
 }
 
@@ -141,11 +151,21 @@ mod tests {
         for second in 0..10 {
             window.add(FAILED, start + Duration::from_secs(second));
         }
-        assert_eq!(window.figures().failures, 10);
+        let failures = |window: &Window, second| {
+            let now = start + Duration::from_secs(second);
+            window.figures(now).failures
+        };
+        assert_eq!(failures(&window, 9), 10);
+        assert_eq!(
+            failures(&window, 13),
+            6,
+            "nothing needs to be added for that"
+        );
+        assert_eq!(failures(&window, 3600), 0);
         window.add(Figures::default(), start + Duration::from_secs(13));
-        assert_eq!(window.figures().failures, 6);
+        assert_eq!(failures(&window, 13), 6);
         window.add(Figures::default(), start + Duration::from_secs(3600));
-        assert_eq!(window.figures().total(), 0);
+        assert_eq!(failures(&window, 3600), 0);
     }
 
     #[test]
@@ -154,7 +174,7 @@ mod tests {
         let mut window = Window::new(Duration::ZERO, start);
         window.add(FAILED, start);
         window.add(FAILED, start);
-        assert_eq!(window.figures().failures, 2);
+        assert_eq!(window.figures(start).failures, 2);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use tokio::time::Instant;
 
-use super::{PoolHealth, note, share};
+use super::{PoolHealth, census::Census, note, share};
 use crate::upstream::health::{
     check::Verdict,
     ejection::Phase,
@@ -63,7 +63,14 @@ impl PoolHealth {
             let changes = self.readmit(address, Cause::Answered, now);
             return self.settled(changes, now);
         }
+        #[cfg(test)]
+        (self.looks += 1);
         member.window.add(figures, now);
+        if figures.bad() > 0
+            && let Some((address, _)) = self.members.get_key_value(address)
+        {
+            self.suspects.insert(address.clone());
+        }
         Vec::new()
     }
 
@@ -77,13 +84,19 @@ impl PoolHealth {
         }
         let exceeds =
             |figures: Figures| figures.exceed(settings.failure_ratio, settings.volume_min);
-        let due: Vec<_> = self
-            .members
-            .iter()
-            .filter(|(_, member)| member.current)
-            .map(|(address, member)| (address.clone(), member.window.figures()))
-            .filter(|(_, figures)| exceeds(*figures))
-            .collect();
+        let mut due = Vec::new();
+        let members = &self.members;
+        self.suspects.retain(|address| {
+            #[cfg(test)]
+            (self.looks += 1);
+            let member = members.get(address).filter(|member| member.current);
+            let figures = member.map(|member| member.window.figures(now));
+            let figures = figures.unwrap_or_default();
+            if exceeds(figures) {
+                due.push((address.clone(), figures));
+            }
+            figures.bad() > 0
+        });
         let mut changes = Vec::new();
         for (address, figures) in due {
             let cause = Cause::FailureRatio {
@@ -157,8 +170,8 @@ impl PoolHealth {
         let others = self.members.iter().filter(|(other, member)| {
             ***other != *address && member.current && member.is_enabled()
         });
-        let others = others.map(|(_, member)| member.window.figures());
-        let own = own.window.figures();
+        let others = others.map(|(_, member)| member.window.figures(now));
+        let own = own.window.figures(now);
         if own.stand_out(settings.volume_min, others) {
             self.try_eject(address, cause, now)
         } else {
@@ -210,16 +223,10 @@ impl PoolHealth {
 
     /// Why one more endpoint that serves must not be ejected.
     fn withheld(&self, settings: &EjectionSettings) -> Option<Withheld> {
-        let enabled = || {
-            self.members
-                .values()
-                .filter(|member| member.current && member.is_enabled())
-        };
-        let serving = enabled().filter(|member| member.serves()).count();
-        let ejected_after = enabled().filter(|member| member.is_ejected()).count() + 1;
-        if serving <= 1 {
+        let all = &self.census;
+        if all.serving <= 1 {
             Some(Withheld::LastOne)
-        } else if share(ejected_after, enabled().count()) > settings.share_max {
+        } else if share(all.ejected + 1, all.enabled) > settings.share_max {
             Some(Withheld::Share)
         } else {
             None
@@ -234,17 +241,7 @@ impl PoolHealth {
         now: Instant,
     ) -> Vec<Transition> {
         self.changed |= !changes.is_empty();
-        let ready = |member: &Member| {
-            matches!(
-                member.state(),
-                EndpointState::Healthy | EndpointState::Pending
-            )
-        };
-        if self
-            .members
-            .values()
-            .any(|member| member.current && ready(member))
-        {
+        if self.census.ready > 0 || self.census.returning == 0 {
             return changes;
         }
         let ejected = |member: &Member| {
@@ -259,9 +256,11 @@ impl PoolHealth {
             .filter(|(_, member)| member.current && ejected(member))
             .min_by_key(|(_, member)| member.ejected_until());
         if let Some((address, member)) = best {
-            let from = member.state();
+            let (from, before) = (member.state(), Census::of(member));
             member.ejection.readmit(now);
             note(address, member, from, Cause::LastLeft, now, &mut changes);
+            self.census.moved(before, member);
+            self.due.note(address, member, &self.settings);
             self.changed = true;
         }
         changes

@@ -8,10 +8,14 @@
 //!
 //! No I/O, no clock, no locks. State is kept by address, so a reload that keeps an address keeps its state.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
+use self::{census::Census, due::Due};
 use super::{
     member::{Member, new_window},
     probe::ProbeFailure,
@@ -20,7 +24,9 @@ use super::{
     window::fraction,
 };
 
+mod census;
 mod draw;
+mod due;
 mod eject;
 #[cfg(test)]
 mod simulation;
@@ -41,21 +47,35 @@ pub enum Pace {
 pub struct PoolHealth {
     settings: HealthSettings,
     members: BTreeMap<Arc<str>, Member>,
+    /// Of the newest set.
+    census: Census,
+    /// When time changes something about whom.
+    due: Due,
+    /// Those with requests in their window that came to no good.
+    suspects: BTreeSet<Arc<str>>,
     /// Whether the pool had endpoints before: those that join later start slowly.
     started: bool,
     /// Whether pictures may differ from those drawn last, transitions or not.
     changed: bool,
+    /// Endpoints looked at because of time or outcomes.
+    #[cfg(test)]
+    pub(super) looks: usize,
 }
 
 impl PoolHealth {
     /// Returns a pool without endpoints.
     #[must_use]
-    pub const fn new(settings: HealthSettings) -> Self {
+    pub fn new(settings: HealthSettings) -> Self {
         Self {
             settings,
             members: BTreeMap::new(),
+            census: Census::default(),
+            due: Due::default(),
+            suspects: BTreeSet::new(),
             started: false,
             changed: true,
+            #[cfg(test)]
+            looks: 0,
         }
     }
 
@@ -90,6 +110,7 @@ impl PoolHealth {
             }
         }
         self.started |= !addresses.is_empty();
+        self.count_anew(now);
         self.settled(Vec::new(), now)
     }
 
@@ -119,6 +140,7 @@ impl PoolHealth {
             }
             note(address, member, from, Cause::Settings, now, &mut changes);
         }
+        self.count_anew(now);
         self.settled(changes, now)
     }
 
@@ -183,27 +205,37 @@ impl PoolHealth {
         Some(self.settled(changes, now))
     }
 
-    /// Time passes: holds and ejections end, good behaviour is forgiven.
+    /// Time passes: holds and ejections end, good behaviour is forgiven. Costs what is due.
     pub fn tick(&mut self, now: Instant) -> Vec<Transition> {
         let mut changes = Vec::new();
-        for (address, member) in self.members.iter_mut().filter(|(_, member)| member.current) {
-            let from = member.state();
+        for (address, at) in self.due.take(now) {
+            let member = self.members.get_mut(&address);
+            let noted = |member: &&mut Member| member.noted == Some(at);
+            let Some(member) = member.filter(noted) else {
+                continue;
+            };
+            member.noted = None;
+            if !member.current {
+                continue;
+            }
+            #[cfg(test)]
+            (self.looks += 1);
+            let (from, before) = (member.state(), Census::of(member));
             let ejection = member.ejection.shown();
             member.check.tick(now);
-            note(address, member, from, Cause::HoldOver, now, &mut changes);
+            note(&address, member, from, Cause::HoldOver, now, &mut changes);
             if let Some(settings) = &self.settings.ejection {
                 let from = member.state();
                 member.ejection.tick(settings, now);
-                note(
-                    address,
-                    member,
-                    from,
-                    Cause::EjectionOver,
-                    now,
-                    &mut changes,
-                );
+                let cause = Cause::EjectionOver;
+                note(&address, member, from, cause, now, &mut changes);
             }
             self.changed |= ejection != member.ejection.shown();
+            self.census.moved(before, member);
+            self.due.note(&address, member, &self.settings);
+        }
+        if self.due.is_stale(self.members.len()) {
+            self.count_anew(now);
         }
         self.settled(changes, now)
     }
@@ -232,13 +264,33 @@ impl PoolHealth {
             .get_mut(address)
             .filter(|member| member.current)
         {
-            let from = member.state();
+            let (from, stood) = (member.state(), Census::of(member));
             let before = (member.ejection.shown(), member.reason());
             apply(member);
             note(&key, member, from, cause, now, &mut changes);
             self.changed |= before != (member.ejection.shown(), member.reason());
+            self.census.moved(stood, member);
+            self.due.note(&key, member, &self.settings);
         }
         changes
+    }
+
+    /// Counts and notes anew what is kept of each endpoint elsewhere.
+    fn count_anew(&mut self, now: Instant) {
+        self.census = Census::default();
+        self.due.clear();
+        self.suspects.clear();
+        for (address, member) in &mut self.members {
+            member.noted = None;
+            if !member.current {
+                continue;
+            }
+            self.census.moved(Census::default(), member);
+            self.due.note(address, member, &self.settings);
+            if member.window.figures(now).bad() > 0 {
+                self.suspects.insert(Arc::clone(address));
+            }
+        }
     }
 }
 

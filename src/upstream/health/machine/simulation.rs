@@ -41,6 +41,7 @@ fn run(seed: u64) {
         let after = pool.picture(&set, 1, now);
         let context = format!("SEED={seed} step {step}: {changes:?}");
         ejections_stay_in_bounds(&pool, &after, &changes, &context);
+        nothing_is_forgotten(&pool, now, &context);
         the_picture_is_consistent(&pool, &after, now, &context);
         changes_tell_the_whole_story(&before, &after, &changes, &context);
         assert!(
@@ -194,6 +195,22 @@ fn the_picture_is_consistent(pool: &PoolHealth, picture: &Picture, now: Instant,
         );
     }
     assert!(!picture.pending || picture.eligible.is_empty(), "{context}");
+}
+
+/// What is kept of all endpoints is what each of them says, and time finds all that is due.
+fn nothing_is_forgotten(pool: &PoolHealth, now: Instant, context: &str) {
+    let mut census = Census::default();
+    for (address, member) in &pool.members {
+        census.moved(Census::default(), member);
+        let noted = member.due(&pool.settings).is_none_or(|due| {
+            let noted = member.noted;
+            noted.is_some_and(|noted| noted <= due)
+        });
+        assert!(noted || !member.current, "{address}: {context}");
+        let bad = member.current && member.window.figures(now).bad() > 0;
+        assert!(!bad || pool.suspects.contains(address), "{context}");
+    }
+    assert_eq!(census, pool.census, "{context}");
 }
 
 /// Each endpoint in both pictures went from the one state to the other by the transitions told, in order.

@@ -5,7 +5,7 @@
 //! older snapshot never mistakes one endpoint for another.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -44,12 +44,16 @@ pub struct PoolHealthState {
 #[derive(Debug)]
 struct Inner {
     machine: PoolHealth,
-    endpoints: BTreeMap<Arc<str>, Observed>,
+    /// By address, the number of its tally.
+    numbers: BTreeMap<Arc<str>, usize>,
+    endpoints: HashMap<usize, Observed>,
     tallies: Tallies,
     views: Vec<Weak<PoolHealthView>>,
     serial: u64,
     /// Since the last tick, at most [`UNREPORTED_MAX`].
     unreported: Vec<Transition>,
+    /// Endpoints in the pictures drawn since the last tick.
+    drawn: usize,
 }
 
 /// The counters of one endpoint, and how much of them the machine has seen.
@@ -66,11 +70,13 @@ impl PoolHealthState {
         let consecutive_max = AtomicU32::new(consecutive_max(&settings));
         let inner = Mutex::new(Inner {
             machine: PoolHealth::new(settings),
-            endpoints: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            endpoints: HashMap::new(),
             tallies: Tallies::default(),
             views: Vec::new(),
             serial: 1,
             unreported: Vec::new(),
+            drawn: 0,
         });
         Arc::new(Self {
             pool,
@@ -117,7 +123,7 @@ impl PoolHealthState {
             changes
         });
         // The pictures change with the set even where no endpoint changed its state.
-        self.publish(&mut self.lock(), &[], now);
+        self.publish(&mut self.lock(), now);
     }
 
     /// Takes the answer of a check that began at `began`; returns how soon to ask again.
@@ -153,8 +159,10 @@ impl PoolHealthState {
         let mut fresh = inner.hear(now);
         fresh.extend(inner.machine.judge(now));
         fresh.extend(inner.machine.tick(now));
-        if inner.machine.take_changed() || !fresh.is_empty() {
-            self.publish(&mut inner, &fresh, now);
+        inner.moved(&fresh);
+        inner.drawn = 0;
+        if inner.machine.take_changed() {
+            self.publish(&mut inner, now);
         } else {
             inner.views();
         }
@@ -210,30 +218,26 @@ impl PoolHealthState {
         self.take(inner, changes, now);
     }
 
-    /// Publishes changes and keeps them for the next tick.
+    /// Publishes changes, at the latest with the next tick, and keeps them for it.
     fn take(&self, mut inner: MutexGuard<'_, Inner>, changes: Vec<Transition>, now: Instant) {
         if changes.is_empty() {
             return;
         }
-        self.publish(&mut inner, &changes, now);
+        inner.moved(&changes);
+        // In a very large pool that changes at many places the next tick draws them all at once.
+        if inner.drawn < DRAWN_MAX {
+            self.publish(&mut inner, now);
+        }
         let room = UNREPORTED_MAX.saturating_sub(inner.unreported.len());
         inner.unreported.extend(changes.into_iter().take(room));
     }
 
-    /// Brings atomics and pictures in line with the machine.
-    fn publish(&self, inner: &mut Inner, changes: &[Transition], now: Instant) {
-        let moved = changes.iter().filter(|change| change.from != change.to);
-        for observed in moved.filter_map(|change| inner.endpoints.get(&change.address)) {
-            observed.endpoint.tally().forget_failures();
-        }
-        for (address, observed) in &inner.endpoints {
-            observed
-                .endpoint
-                .set_probation(inner.machine.state(address) == Some(EndpointState::Probation));
-        }
+    /// Brings the pictures in line with the machine.
+    fn publish(&self, inner: &mut Inner, now: Instant) {
         let views = inner.views();
         let mut news = false;
         for view in &views {
+            inner.drawn += view.addresses().len();
             let picture = inner
                 .machine
                 .picture(view.addresses(), inner.serial + 1, now);
@@ -255,36 +259,55 @@ impl Inner {
     /// Tells the machine what workers observed since the last time.
     fn hear(&mut self, now: Instant) -> Vec<Transition> {
         let mut changes = Vec::new();
-        for (address, Observed { endpoint, seen }) in &mut self.endpoints {
+        for number in self.tallies.take_touched() {
+            let Some(Observed { endpoint, seen }) = self.endpoints.get_mut(&number) else {
+                continue;
+            };
             let totals = endpoint.totals();
             let fresh = totals.since(*seen);
+            if fresh == Totals::default() {
+                continue;
+            }
             *seen = totals;
             let figures = Figures {
                 successes: fresh.successes.into(),
                 bad_answers: fresh.bad_answers.into(),
                 failures: fresh.failures.into(),
             };
-            changes.extend(self.machine.outcomes(address, figures, now));
+            changes.extend(self.machine.outcomes(endpoint.address(), figures, now));
         }
         changes
     }
 
+    /// Brings what requests read of an endpoint in line with its new state.
+    fn moved(&self, changes: &[Transition]) {
+        for change in changes.iter().filter(|change| change.from != change.to) {
+            let number = self.numbers.get(&change.address);
+            let observed = number.and_then(|number| self.endpoints.get(number));
+            if let Some(Observed { endpoint, .. }) = observed {
+                endpoint.tally().forget_failures();
+                let state = self.machine.state(&change.address);
+                endpoint.set_probation(state == Some(EndpointState::Probation));
+            }
+        }
+    }
+
     fn endpoint(&mut self, address: &Arc<str>, workers: usize) -> Arc<EndpointHealth> {
-        let tallies = &mut self.tallies;
-        let entry = self
-            .endpoints
-            .entry(Arc::clone(address))
-            .or_insert_with_key(|address| {
-                let endpoint = Arc::new(EndpointHealth::new(
-                    Arc::clone(address),
-                    tallies.next(workers),
-                ));
-                Observed {
-                    endpoint,
-                    seen: Totals::default(),
-                }
-            });
-        Arc::clone(&entry.endpoint)
+        if let Some(known) = self.numbers.get(address)
+            && let Some(known) = self.endpoints.get(known)
+        {
+            return Arc::clone(&known.endpoint);
+        }
+        let tally = self.tallies.next(workers);
+        let number = tally.number();
+        self.numbers.insert(Arc::clone(address), number);
+        let endpoint = Arc::new(EndpointHealth::new(Arc::clone(address), tally));
+        let observed = Observed {
+            endpoint: Arc::clone(&endpoint),
+            seen: Totals::default(),
+        };
+        self.endpoints.insert(number, observed);
+        endpoint
     }
 
     /// The views that somebody holds; what only others knew is forgotten.
@@ -304,9 +327,14 @@ impl Inner {
         let addresses: HashSet<&str> = addresses.map(|address| &**address).collect();
         let needed = |address: &str| addresses.contains(address);
         self.machine.forget_departed(needed);
-        let machine = &self.machine;
-        self.endpoints
-            .retain(|address, _| needed(address) || machine.state(address).is_some());
+        let (machine, endpoints) = (&self.machine, &mut self.endpoints);
+        self.numbers.retain(|address, number| {
+            let stays = needed(address) || machine.state(address).is_some();
+            if !stays {
+                endpoints.remove(number);
+            }
+            stays
+        });
     }
 }
 
@@ -318,6 +346,9 @@ fn consecutive_max(settings: &HealthSettings) -> u32 {
     }
 }
 
+/// Endpoints in pictures that are drawn at once, between two ticks: a change costs as much as the
+/// pool is large.
+const DRAWN_MAX: usize = 32_768;
 /// Transitions kept between two ticks; more only if ticks stopped.
 const UNREPORTED_MAX: usize = 4096;
 

@@ -215,8 +215,45 @@ fn each_generation_keeps_its_own_indices() {
 
     drop(old);
     state.tick(now);
-    assert!(!state.lock().endpoints.contains_key("c:1"));
+    assert!(!state.lock().numbers.contains_key("c:1"));
+    assert_eq!(state.lock().endpoints.len(), 3);
     assert_eq!(state.lock().views.len(), 1);
+}
+
+#[test]
+fn a_tick_looks_at_what_has_changed_and_not_at_every_endpoint() {
+    let names: Vec<String> = (0..10_000).map(|name| name.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (view, began) = checked(&names);
+    let pool = view.pool();
+    for address in view.addresses() {
+        pool.checked(address, Ok(()), began, began);
+    }
+    // Not one picture of 10,000 for each of 10,000 answers.
+    assert!(pool.lock().drawn <= DRAWN_MAX + names.len());
+    // When the first answers would have been waited for long enough, each is looked at once more.
+    let now = began + Duration::from_secs(60);
+    assert_eq!(pool.tick(now).len(), UNREPORTED_MAX);
+    assert_eq!(view.picture().eligible.len(), names.len());
+    let mut seen = pool.lock().machine.looks;
+    let mut looks = |now| {
+        pool.tick(now);
+        let before = std::mem::replace(&mut seen, pool.lock().machine.looks);
+        seen - before
+    };
+    for tick in 1..=100 {
+        assert_eq!(looks(now + TICK * tick), 0, "nothing happened");
+    }
+    let now = now + TICK * 101;
+    view.observe(0, EndpointIndex(4711), Outcome::Success, now);
+    view.observe(1, EndpointIndex(9999), Outcome::Success, now);
+    assert_eq!(looks(now), 2);
+    assert_eq!(looks(now + TICK), 0);
+    // Ejected, on probation, readmitted and forgiven: a few looks at the one.
+    fail(&view, EndpointIndex(4711), 5, now);
+    let sum: usize = (1..=1000).map(|tick| looks(now + TICK * tick)).sum();
+    assert!((1..=100).contains(&sum), "{sum}");
+    assert_eq!(view.picture().probation, [EndpointIndex(4711)]);
 }
 
 #[test]

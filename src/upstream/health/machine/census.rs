@@ -1,0 +1,58 @@
+//! How many endpoints of the newest set stand where, counted as they move.
+
+use crate::upstream::health::{member::Member, transition::EndpointState};
+
+/// What decisions about the whole pool need to know.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Census {
+    /// Not taken out by an operator.
+    pub(super) enabled: usize,
+    pub(super) serving: usize,
+    /// Of those that are enabled.
+    pub(super) ejected: usize,
+    /// Serving, or after a first check.
+    pub(super) ready: usize,
+    /// Ejected and nothing else.
+    pub(super) returning: usize,
+}
+
+impl Census {
+    /// One endpoint.
+    pub(super) fn of(member: &Member) -> Self {
+        if !member.current {
+            return Self::default();
+        }
+        let state = member.state();
+        let (enabled, ready, returning) = (
+            member.is_enabled(),
+            matches!(state, EndpointState::Healthy | EndpointState::Pending),
+            matches!(state, EndpointState::Ejected | EndpointState::Probation),
+        );
+        Self {
+            enabled: enabled.into(),
+            serving: member.serves().into(),
+            ejected: (enabled && member.is_ejected()).into(),
+            ready: ready.into(),
+            returning: returning.into(),
+        }
+    }
+
+    /// Counts an endpoint that was `before` as it is now.
+    pub(super) fn moved(&mut self, before: Self, member: &Member) {
+        let now = Self::of(member);
+        if now != before {
+            *self = self.with(now, |all, one| all + one);
+            *self = self.with(before, usize::saturating_sub);
+        }
+    }
+
+    fn with(self, other: Self, combine: impl Fn(usize, usize) -> usize) -> Self {
+        Self {
+            enabled: combine(self.enabled, other.enabled),
+            serving: combine(self.serving, other.serving),
+            ejected: combine(self.ejected, other.ejected),
+            ready: combine(self.ready, other.ready),
+            returning: combine(self.returning, other.returning),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Which endpoints time may change, and when: a tick looks at no others.
+
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+
+use tokio::time::Instant;
+
+use crate::upstream::health::{member::Member, settings::HealthSettings};
+
+/// Endpoints by the time when they are looked at. An entry holds if its member has noted the same
+/// time; others are left over from before and pass unseen.
+#[derive(Debug, Default)]
+pub(super) struct Due(BinaryHeap<Reverse<(Instant, Arc<str>)>>);
+
+impl Due {
+    /// Notes when a member has to be looked at, unless it is looked at earlier anyway.
+    pub(super) fn note(
+        &mut self,
+        address: &Arc<str>,
+        member: &mut Member,
+        settings: &HealthSettings,
+    ) {
+        if let Some(due) = member.due(settings)
+            && member.noted.is_none_or(|noted| due < noted)
+        {
+            member.noted = Some(due);
+            self.0.push(Reverse((due, Arc::clone(address))));
+        }
+    }
+
+    /// Takes out what is due, in the order of addresses.
+    pub(super) fn take(&mut self, now: Instant) -> Vec<(Arc<str>, Instant)> {
+        let mut due = Vec::new();
+        while self.0.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            due.extend(self.0.pop().map(|Reverse((at, address))| (address, at)));
+        }
+        due.sort_unstable();
+        due
+    }
+
+    /// Whether most of it is left over.
+    pub(super) fn is_stale(&self, members: usize) -> bool {
+        self.0.len() > 2 * members + LEFT_OVER_MAX
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Left over entries that are no reason to note all anew.
+const LEFT_OVER_MAX: usize = 64;
