@@ -8,7 +8,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::tls::ClientCertificate;
+use crate::{config::Secrets, tls::ClientCertificate};
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -47,10 +47,10 @@ pub trait Operations: Send + Sync + 'static {
     /// # Errors
     /// A sentence when the request is not one that the proxy could get.
     fn explain(&self, request: ExplainRequest) -> Result<Value, String>;
-    /// All faults of a configuration given as text.
-    fn check(&self, text: String) -> Value;
+    /// All faults of a configuration given as text; `secrets` says what the caller may have read.
+    fn check(&self, text: String, secrets: Secrets) -> Value;
     /// What a reload with this configuration would change.
-    fn diff(&self, text: String) -> Value;
+    fn diff(&self, text: String, secrets: Secrets) -> Value;
     /// Reloads from the file; the report either way.
     fn reload(&self) -> BoxFuture<'_, Result<Value, Value>>;
     /// Begins to drain the whole proxy; returns when draining has begun.

@@ -118,8 +118,10 @@ fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> Decoded {
     if torn {
         reader.tear();
     }
-    if rules.secrets == Secrets::Excused {
-        reader.excuse_missing();
+    match rules.secrets {
+        Secrets::Needed => {}
+        Secrets::Excused => reader.excuse_missing(),
+        Secrets::Withheld => reader.withhold(),
     }
     let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree.into_inner()));
     let mut config = Config::read(&Node::item(&root), &mut reader);

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     admin::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness},
-    config::{self, Diff, Loaded, PastTime, Rules},
+    config::{self, Diff, Loaded, PastTime, Rules, Secrets},
     http::Headers,
     state::{self, Action, BuildError, HealthKnown, Route, Snapshot, Source, TlsFiles},
     telemetry::{metrics::names, recent::RecentExchange},
@@ -52,7 +52,12 @@ impl Api {
     }
 
     /// Checks a text as if it were the content of the file.
-    fn parse(&self, text: String, past_time: PastTime<'_>) -> Result<Loaded, Value> {
+    fn parse(
+        &self,
+        text: String,
+        past_time: PastTime<'_>,
+        secrets: Secrets,
+    ) -> Result<Loaded, Value> {
         let names: Vec<&str> = self.shared.registered.pickers.names().collect();
         config::parse(
             text,
@@ -60,7 +65,7 @@ impl Api {
             &Rules {
                 pickers: &names,
                 past_time,
-                ..Rules::default()
+                secrets,
             },
         )
         .map_err(|faults| json!({ "ok": false, "faults": faults }))
@@ -219,8 +224,8 @@ impl Operations for Api {
         Ok(told)
     }
 
-    fn check(&self, text: String) -> Value {
-        let loaded = match self.parse(text, PastTime::Refused) {
+    fn check(&self, text: String, secrets: Secrets) -> Value {
+        let loaded = match self.parse(text, PastTime::Refused, secrets) {
             Ok(loaded) => loaded,
             Err(faults) => return faults,
         };
@@ -230,8 +235,8 @@ impl Operations for Api {
         }
     }
 
-    fn diff(&self, text: String) -> Value {
-        match self.parse(text, PastTime::Served) {
+    fn diff(&self, text: String, secrets: Secrets) -> Value {
+        match self.parse(text, PastTime::Served, secrets) {
             Ok(loaded) => json!(Diff::between(
                 &self.shared.snapshot().config,
                 &loaded.config

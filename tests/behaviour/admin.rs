@@ -98,6 +98,39 @@ async fn changes_need_the_token_and_refuse_other_sites() {
 }
 
 #[tokio::test]
+async fn whoever_shows_no_token_learns_nothing_about_files_and_variables() {
+    let (proxy, _a, _b) = start().await;
+    let ask = async |target: &str, pattern: &str, lines: &str| {
+        // A test in the text would say which letters the variable begins with.
+        let text = format!(
+            "[listeners.web]\naddress = \"127.0.0.1:1\"\n[routes.all]\n\
+             respond.headers = {{ x = {{ env = \"ADMIN_TOKEN\" }} }}\n[tests.first]\n\
+             request = {{ url = \"http://shop.example:1/\" }}\n\
+             expect = {{ header = {{ x = {{ regex = \"{pattern}\" }} }} }}\n"
+        );
+        let mut client = Client::connect(proxy.address("admin")).await;
+        let lines = format!("host: localhost\n{lines}");
+        let answer = client
+            .request("POST", target, lines.trim_end(), text.as_bytes())
+            .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text()
+    };
+    for target in ["/check", "/diff"] {
+        let right = ask(target, "^correct", "").await;
+        let wrong = ask(target, "^mistake", "").await;
+        let differs = wrong.replace("mistake", "correct");
+        assert_eq!(right, differs, "{target}");
+        assert!(right.contains("only for who shows admin.token"), "{right}");
+    }
+    let told = ask("/check", "^mistake", TOKEN).await;
+    assert!(told.contains("expected header x to match"), "{told}");
+    let told = ask("/check", "^correct", TOKEN).await;
+    assert!(told.contains("\"ok\": true"), "{told}");
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn a_page_that_rebinds_its_name_reads_nothing() {
     let proxy = Settings::new(
         r#"

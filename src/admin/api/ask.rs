@@ -12,7 +12,9 @@ use tokio::time::timeout;
 
 use super::super::operations::{ExplainRequest, Operations};
 use super::super::reply::{self, Reply};
+use super::super::router::Access;
 use super::Call;
+use crate::config::Secrets;
 
 /// `POST /explain`
 pub(super) async fn explain(mut call: Call) -> Reply {
@@ -35,18 +37,19 @@ pub(super) async fn explain(mut call: Call) -> Reply {
 
 /// `POST /check`
 pub(super) async fn check(call: Call) -> Reply {
-    with_text(call, |proxy, text| proxy.check(text)).await
+    with_text(call, |proxy, text, secrets| proxy.check(text, secrets)).await
 }
 
 /// `POST /diff`
 pub(super) async fn diff(call: Call) -> Reply {
-    with_text(call, |proxy, text| proxy.diff(text)).await
+    with_text(call, |proxy, text, secrets| proxy.diff(text, secrets)).await
 }
 
 async fn with_text(
     mut call: Call,
-    ask: impl FnOnce(&dyn Operations, String) -> Value + Send + 'static,
+    ask: impl FnOnce(&dyn Operations, String, Secrets) -> Value + Send + 'static,
 ) -> Reply {
+    let secrets = secrets_for(&call);
     let body = match read(call.request.body_mut()).await {
         Ok(body) => body,
         Err(reply) => return reply,
@@ -54,9 +57,20 @@ async fn with_text(
     let Ok(text) = String::from_utf8(body.into()) else {
         return reply::error(StatusCode::BAD_REQUEST, "the body is not UTF-8");
     };
-    match call.blocking(move |proxy| ask(proxy, text)).await {
+    match call.blocking(move |proxy| ask(proxy, text, secrets)).await {
         Ok(value) => reply::json(StatusCode::OK, &value),
         Err(reply) => reply,
+    }
+}
+
+/// Answers tell about what was read for them, letter by letter if one asks often: files and
+/// variables that a text names are looked up only for who shows the token.
+fn secrets_for(call: &Call) -> Secrets {
+    let (method, headers) = (call.request.method(), call.request.headers());
+    let gate = call.shared.gate.load();
+    match gate.admit(Access::Change, call.peer, method, headers) {
+        Ok(()) => Secrets::Needed,
+        Err(_) => Secrets::Withheld,
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::*;
+use crate::config::Secrets;
 use crate::telemetry::events::Events;
 
 /// Answers with what was asked; `/drain` waits until it is allowed to end.
@@ -70,11 +71,11 @@ impl Operations for Fake {
         }
         Ok(json!({ "method": request.method, "url": request.url, "headers": request.headers }))
     }
-    fn check(&self, text: String) -> Value {
-        json!({ "bytes": text.len() })
+    fn check(&self, text: String, secrets: Secrets) -> Value {
+        json!({ "bytes": text.len(), "secrets": format!("{secrets:?}") })
     }
-    fn diff(&self, text: String) -> Value {
-        json!({ "diff": text })
+    fn diff(&self, text: String, secrets: Secrets) -> Value {
+        json!({ "diff": text, "secrets": format!("{secrets:?}") })
     }
     fn reload(&self) -> BoxFuture<'_, Result<Value, Value>> {
         Box::pin(async { Err(json!({ "faults": ["proxy.toml:1:1"] })) })

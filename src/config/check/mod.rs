@@ -46,6 +46,9 @@ pub enum Secrets {
     /// A missing one is no fault: for checks and questions where the service's own
     /// environment is not. `***` stands in for a text.
     Excused,
+    /// They are not read, and a text that is kept elsewhere is a fault: what is said about the
+    /// rest would tell about them, and whoever asks has not shown that they may know.
+    Withheld,
 }
 
 /// What is made of certificates, and of what is stapled to them, once their time is over.

@@ -66,7 +66,13 @@ impl Reader<'_> {
             Found::Bad => return Err(None),
             Found::Value(Written(text)) => Some(text),
         };
-        match place.ok_or(None)? {
+        let place = place.ok_or(None)?;
+        if self.withholds() {
+            let message = "what is kept elsewhere is looked up only for who shows admin.token";
+            let expected = "ask with the token, or let `sluicegate check` read the file";
+            return Err(Some(Mismatch::new(message, expected)));
+        }
+        match place {
             Place::Env(Written(name)) => variable(&name, default).map_err(Some),
             Place::File(_) if default.is_some() => {
                 let message = "a file has no default";

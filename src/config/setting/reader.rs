@@ -105,6 +105,7 @@ pub struct Reader<'a> {
     concealed: Hidden,
     torn: bool,
     excuses: bool,
+    withholds: bool,
 }
 
 /// What a reading found, apart from the values.
@@ -134,6 +135,7 @@ impl<'a> Reader<'a> {
             concealed: Hidden::default(),
             torn: false,
             excuses: false,
+            withholds: false,
         }
     }
 
@@ -145,6 +147,16 @@ impl<'a> Reader<'a> {
     /// Whether a missing text is replaced.
     pub(super) fn excuses_missing(&self) -> bool {
         self.excuses
+    }
+
+    /// Leaves what is kept elsewhere unread, and takes it as a fault.
+    pub fn withhold(&mut self) {
+        self.withholds = true;
+    }
+
+    /// Whether nothing may be read that is kept elsewhere.
+    pub(super) fn withholds(&self) -> bool {
+        self.withholds
     }
 
     /// Declares that parts of the text did not parse, so that a key that seems to be
@@ -267,7 +279,7 @@ impl<'a> Reader<'a> {
                 return mismatch;
             }
             // Nothing can stand in for a number or an address.
-            if self.excuses
+            if (self.excuses || self.withholds)
                 && let Err(Some(missing)) = self.fetch(node)
             {
                 return missing;

@@ -299,6 +299,10 @@ impl Setting for Secret {
             }
             None if is_elsewhere(node) => match reader.fetch(node) {
                 Ok(text) => Self::fetched(text),
+                Err(Some(withheld)) if reader.withholds() => {
+                    reader.mismatch(node, &withheld);
+                    return None;
+                }
                 // Whether it is needed is for those to say who use it.
                 Err(Some(mismatch)) => Self::missing(mismatch),
                 Err(None) => return None,
