@@ -51,6 +51,39 @@ async fn a_slow_head_is_408_and_the_connection_is_closed() {
 }
 
 #[tokio::test]
+async fn a_drip_does_not_hold_a_connection_whose_head_was_too_slow() {
+    let proxy = Settings::new(
+        r#"
+        [listeners.web]
+        address = "$web"
+        timeouts = { head = "300ms" }
+        [routes.all]
+        respond = { status = 200, body = "ok" }
+        "#,
+    )
+    .start()
+    .await;
+    let mut client = proxy.client().await;
+    client.send("GET / HTTP/1.1\r\nhost: a\r\nx: ").await;
+    let told = client.answer().await;
+    told.assert_failure(408, "http_request_error");
+    let drip = async {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(100));
+        loop {
+            ticks.tick().await;
+            client.send("x").await;
+        }
+    };
+    // Far sooner than an upload would be borne with, whose answer came early.
+    let web = [("listener", "web")];
+    tokio::select! {
+        () = drip => {}
+        () = proxy.metric_becomes("sluicegate_connections", &web, 0.0) => {}
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn a_peer_that_says_nothing_is_closed() {
     let proxy = Settings::new(
         r#"

@@ -299,7 +299,8 @@ impl Server {
     /// Answers a request that never became one, and closes.
     async fn refuse(&mut self, failure: Failure) -> Next {
         self.count_request();
-        self.shared.borrow_mut().broken = true;
+        // Who is too slow with a head has nothing on the way that must be read before the answer.
+        self.shared.borrow_mut().broken = failure != Failure::SlowHead;
         let mut response = proxy::refuse(&self.connection, failure);
         let asked = Asked {
             method: Method::GET,
