@@ -11,7 +11,7 @@ pub fn claims(request: &Headers) -> bool {
     // One comparison for nearly all: most have no such field.
     request.contains(Known::Authorization)
         && request.get_all(Known::Authorization).any(|value| {
-            let scheme = value.as_bytes().split(|&byte| byte == b' ').next();
+            let scheme = value.as_bytes().split(u8::is_ascii_whitespace).next();
             scheme.is_some_and(is_of_connection)
         })
 }
@@ -26,7 +26,7 @@ pub fn challenges(response: &Headers) -> bool {
 fn names_scheme(value: Value<'_>) -> bool {
     let mut items = value.as_bytes().split(|&byte| byte == b',');
     items.any(|item| {
-        let first = item.trim_ascii().split(|&byte| byte == b' ').next();
+        let first = item.trim_ascii().split(u8::is_ascii_whitespace).next();
         first.is_some_and(is_of_connection)
     })
 }
@@ -46,6 +46,7 @@ mod tests {
             ("NTLM TlRMTVNTUAAB", true),
             ("negotiate YII=", true),
             ("Negotiate", true),
+            ("NTLM\tTlRMTVNTUAAB", true),
             ("Basic bnRsbQ==", false),
             ("Bearer NTLM", false),
             ("NTLMX a", false),
