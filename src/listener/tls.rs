@@ -3,13 +3,20 @@
 //! The first byte is looked at where it lies: a client that speaks plain HTTP to a
 //! port for TLS gets an answer that it can read.
 
-use std::rc::Rc;
+use std::{
+    io,
+    rc::Rc,
+    sync::{Arc, LazyLock},
+};
+
+use tokio::time::Instant;
 
 use super::Connection;
 use crate::{
     socket::Stream,
+    telemetry::log::LogLimit,
     timer,
-    tls::{ServerTls, Session},
+    tls::{self, ServerTls, Session},
 };
 
 /// How a handshake ended.
@@ -47,17 +54,45 @@ pub(super) async fn shake(connection: &Connection, stream: Stream, tls: &ServerT
         // It connected and left, as checks of load balancers do.
         Ok(None) => Shaken::Failed,
         Err(error) => {
-            tracing::debug!(
-                listener = %listener.name, peer = %connection.peer(), %error,
-                "TLS handshake failed"
-            );
+            tell(connection, &listener.name, &error);
             metrics.handshake(&listener.name, "failed");
             Shaken::Failed
         }
     }
 }
 
-async fn begin(stream: Stream, tls: &ServerTls) -> std::io::Result<Option<Shaken>> {
+/// Says why in the log: at most every few seconds for each listener and cause, since anybody
+/// can fail as often as he likes.
+fn tell(connection: &Connection, listener: &Arc<str>, error: &io::Error) {
+    let cause = if tls::is_client_certificate_fault(error) {
+        Cause::Certificate
+    } else if tls::is_protocol_fault(error) {
+        Cause::Protocol
+    } else {
+        // It connected and left, or its network did.
+        tracing::debug!(%listener, client = %connection.peer(), %error, "TLS handshake failed");
+        return;
+    };
+    if let Some(passed_over) = TOLD.due((Arc::clone(listener), cause), Instant::now()) {
+        tracing::warn!(
+            %listener, client = %connection.peer(), %error, passed_over,
+            "TLS handshake with a client failed"
+        );
+    }
+}
+
+/// Causes that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Cause {
+    /// The client's certificate was refused, or there was none.
+    Certificate,
+    /// Anything else that TLS does not allow.
+    Protocol,
+}
+
+static TOLD: LazyLock<LogLimit<(Arc<str>, Cause)>> = LazyLock::new(LogLimit::default);
+
+async fn begin(stream: Stream, tls: &ServerTls) -> io::Result<Option<Shaken>> {
     match stream.peek().await? {
         None => return Ok(None),
         // Methods are upper case; a ClientHello begins with another byte.

@@ -162,6 +162,14 @@ pub fn is_certificate_fault(error: &io::Error) -> bool {
     matches!(library(error), Some(rustls::Error::InvalidCertificate(_)))
 }
 
+/// Whether a handshake failed for the certificate of a client, or for want of one.
+pub fn is_client_certificate_fault(error: &io::Error) -> bool {
+    matches!(
+        library(error),
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+    )
+}
+
 /// Whether a handshake failed by TLS itself, and not with the connection under it.
 pub fn is_protocol_fault(error: &io::Error) -> bool {
     library(error).is_some()

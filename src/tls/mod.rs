@@ -25,7 +25,8 @@ mod ticket;
 pub use authorities::Authorities;
 pub use certificate::{Certificate, KeyPair};
 pub use client::{
-    Alpn, ClientSettings, ClientTls, is_certificate_fault, is_protocol_fault, is_server_name,
+    Alpn, ClientSettings, ClientTls, is_certificate_fault, is_client_certificate_fault,
+    is_protocol_fault, is_server_name,
 };
 pub use client_certificate::ClientCertificate;
 pub use fault::TlsFault;

@@ -126,6 +126,38 @@ async fn a_request_goes_where_the_certificate_of_its_client_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_client_certificate_is_told_once_in_a_while_and_counted() {
+    let (proxy, authority, _backends) = start().await;
+    let stranger = Authority::new("test authority").issue("stranger", &[]);
+    let refused = authority.client(Some(&stranger), &["http/1.1"]);
+    for _ in 0..5 {
+        let tunnel = Tunnel::to_tls(proxy.address("web"), refused.clone(), "shop.example").await;
+        let mut client = Client::connect(tunnel.address()).await;
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        client.ended().await;
+    }
+    let failed = [("listener", "web"), ("result", "failed")];
+    proxy
+        .metric_becomes("sluicegate_tls_handshakes_total", &failed, 5.0)
+        .await;
+    let log = proxy.log();
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("TLS handshake with a client failed"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    for part in [
+        "WARN",
+        "listener=web",
+        "client=127.0.0.1",
+        "invalid peer certificate",
+    ] {
+        assert!(lines[0].contains(part), "{part}: {}", lines[0]);
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_subject_is_in_the_access_log_and_among_the_connections() {
     let (proxy, authority, _backends) = start().await;
     let shown = authority.issue("billing", &[]);
