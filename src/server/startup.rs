@@ -303,9 +303,12 @@ fn load(path: &Path, registered: &Registered) -> Result<(Loaded, Option<String>)
         tracing::error!("{line}");
     }
     let reason = format!(
-        "started with the last good configuration: {} has {} faults",
+        "started with the last good configuration: {} has {}",
         path.display(),
-        faults.errors()
+        match faults.errors() {
+            1 => "1 fault".to_owned(),
+            count => format!("{count} faults"),
+        }
     );
     Ok((loaded, Some(reason)))
 }

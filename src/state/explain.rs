@@ -102,7 +102,13 @@ fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<V
         .map(|(place, endpoint)| {
             let place = crate::upstream::picker::EndpointIndex(place);
             let tier = tiers.iter().position(|tier| tier.contains(&place));
-            let eligible = picture.is_eligible(place) || (panic && picture.is_enabled(place));
+            let eligible = match known {
+                HealthKnown::Yes => {
+                    picture.is_eligible(place) || (panic && picture.is_enabled(place))
+                }
+                // No check has run, and none has failed.
+                HealthKnown::No => true,
+            };
             let eligible = eligible && endpoint.weight > 0;
             let skipped = match (tier, eligible) {
                 (None, _) => Some("its version does not meet the route's requirement".to_owned()),

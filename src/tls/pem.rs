@@ -18,7 +18,7 @@ pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFaul
     let bytes = read(path)?;
     check_sections(path, &bytes)?;
     let sections: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let chain = sections.map_err(|error| malformed(path, error.to_string()))?;
+    let chain = sections.map_err(|error| malformed(path, reason(&error)))?;
     if chain.is_empty() {
         return Err(TlsFault::Empty {
             path: path.to_owned(),
@@ -43,7 +43,7 @@ pub(super) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFault> {
             path: path.to_owned(),
             what: "private key",
         },
-        error => malformed(path, error.to_string()),
+        error => malformed(path, reason(&error)),
     })
 }
 
@@ -81,6 +81,22 @@ fn check_sections(path: &Path, bytes: &[u8]) -> Result<(), TlsFault> {
 fn is_meant(section: &[u8]) -> bool {
     let label = memmem::find(section, b"-----").map(|end| &section[..end]);
     label.is_some_and(|label| label.ends_with(b"CERTIFICATE") || label.ends_with(b"PRIVATE KEY"))
+}
+
+/// What is wrong, in words: the library shows bytes as a list of numbers.
+fn reason(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            let label = String::from_utf8_lossy(end_marker);
+            let label = label.trim_matches('-').trim_start_matches("END ");
+            format!("it ends before the line \"-----END {label}-----\"; it is cut short")
+        }
+        // The line itself may be a part of a key.
+        pem::Error::IllegalSectionStart { .. } => {
+            "a line that begins a section does not end in \"-----\"".to_owned()
+        }
+        error => error.to_string(),
+    }
 }
 
 fn malformed(path: &Path, reason: String) -> TlsFault {
@@ -128,6 +144,25 @@ mod tests {
         assert!(matches!(fault, TlsFault::Malformed { .. }), "{fault}");
         let fault = chain(&path.with_extension("none")).unwrap_err();
         assert!(matches!(fault, TlsFault::Unreadable { .. }), "{fault}");
+    }
+
+    #[test]
+    fn a_torn_file_is_told_in_words() {
+        let whole = certificate();
+        let (_folder, path) = file(&whole.as_bytes()[..whole.len() / 2]);
+        let fault = chain(&path).unwrap_err().to_string();
+        assert!(
+            fault.ends_with(
+                "it ends before the line \"-----END CERTIFICATE-----\"; it is cut short"
+            ),
+            "{fault}"
+        );
+        std::fs::write(&path, "-----BEGIN CERTIFICATE\nMIIB\n").unwrap();
+        let fault = chain(&path).unwrap_err().to_string();
+        assert!(
+            fault.contains("does not end in \"-----\"") && !fault.contains('['),
+            "{fault}"
+        );
     }
 
     #[test]

@@ -131,4 +131,17 @@ fn nobody_has_asked_the_endpoints_of_a_file() {
         outcome.stdout
     );
     assert!(!outcome.stdout.contains("healthy"), "{}", outcome.stdout);
+    let checked = site(
+        r#"
+        [routes.checked]
+        hosts = ["checked.example"]
+        pool = "checked"
+        [pools.checked]
+        endpoints = ["127.0.0.1:9001"]
+        health = { tcp = {} }
+        "#,
+    );
+    let outcome = run(&checked, &["explain", "GET", "http://checked.example/"]);
+    assert!(outcome.stdout.contains("may serve"), "{}", outcome.all());
+    assert!(!outcome.stdout.contains("skipped"), "{}", outcome.stdout);
 }
