@@ -59,6 +59,7 @@ impl Session {
             window.spend(length);
             stream.window.set(window);
             self.window.spend(length);
+            self.last_data = self.io.appended();
             if last {
                 self.sent(stream, end);
                 return Poll::Ready(());
@@ -70,12 +71,16 @@ impl Session {
     /// its own last bytes were. Asks the kernel.
     ///
     /// While it waits for its turn, or its bytes are on their way, the connection has to move;
-    /// after that the client has to make room on the stream.
+    /// after that the client has to make room on the stream. Where it has to make room on the
+    /// connection, the answers to its PINGs are no move.
     pub(super) fn progress_of(&self, stream: &Stream, wants: Wants, last: u64) -> u64 {
         let waits = wants == Wants::ToSend && stream.window.get().room() > 0;
         let taken = self.io.written().saturating_sub(self.io.unsent().into());
-        if waits || taken < last {
+        let closed = self.window.room() == 0 && taken >= self.last_data;
+        if taken < last || waits && !closed {
             self.io.progress()
+        } else if waits {
+            self.last_data
         } else {
             u64::MAX
         }

@@ -81,6 +81,8 @@ pub(super) struct Session {
     held: usize,
     /// What had been appended when there was room last, with what was appended of bodies since.
     pub(super) known: u64,
+    /// What had been appended with the last bytes of any body.
+    pub(super) last_data: u64,
     pub(super) leaving: Leaving,
     /// The client will open no more streams.
     pub(super) left: bool,
@@ -141,6 +143,7 @@ impl Session {
             queue: Queue::default(),
             held: 0,
             known: 0,
+            last_data: 0,
             leaving: Leaving::No,
             left: false,
             waker: None,

@@ -1,8 +1,10 @@
 //! Flow control (section 5.2).
 
+use std::time::Duration;
+
 use super::{ALL, FLOW_CONTROL_ERROR, get, post, send, started, window};
-use crate::harness::h2_frames::{DATA, END_STREAM, Frames, RESET};
-use crate::harness::{Act, Backend, Settings, answer, h2_read};
+use crate::harness::h2_frames::{DATA, END_STREAM, Frames, PING, RESET};
+use crate::harness::{Act, Backend, Settings, answer, h2_read, within};
 
 #[tokio::test]
 async fn who_sends_more_than_the_window_is_stopped() {
@@ -103,5 +105,37 @@ async fn who_stops_reading_a_stream_loses_that_stream() {
     assert_eq!(line["reason"], "connection_write_timeout", "{line}");
     send(&mut frames, &[get(3, "/")]).await;
     assert_eq!(frames.next_of(DATA).await.expect("data").stream, 3);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn pings_do_not_keep_streams_that_the_window_of_the_connection_holds() {
+    let app = Backend::start(|_| answer(&"x".repeat(100_000))).await;
+    let text = ALL.replace("limits", "timeouts = { body_idle = \"400ms\" }\n    limits");
+    let proxy = Settings::new(&text).backend("app", &app).start().await;
+    // Each stream has room (INITIAL_WINDOW_SIZE); the connection has it for less than one.
+    let mut frames = Frames::connect(proxy.address("web"), &[(4, 1_000_000)]).await;
+    send(&mut frames, &[get(1, "/"), get(3, "/"), get(5, "/")]).await;
+    let resets = async {
+        let mut reset = Vec::new();
+        // Few enough to be no flood.
+        let mut ticks = tokio::time::interval(Duration::from_millis(50));
+        while reset.len() < 3 {
+            ticks.tick().await;
+            frames.send(PING, 0, 0, b"12345678").await;
+            loop {
+                let frame = frames.next().await.expect("a frame");
+                match frame.kind {
+                    PING => break,
+                    RESET => reset.push(frame.stream),
+                    _ => {}
+                }
+            }
+        }
+        reset.sort_unstable();
+        reset
+    };
+    let reset = within("the streams are reset", resets).await;
+    assert_eq!(reset, [1, 3, 5]);
     proxy.finish().await;
 }
