@@ -268,6 +268,7 @@ impl Call<'_> {
         };
         let (carrier, sent) = match acquired {
             Acquired::Http1(connection) => {
+                let upload = upload.holding_place(&pick.pool.standing);
                 let carrier = if connection.is_fresh() {
                     Carrier::New
                 } else {

@@ -19,6 +19,7 @@ use super::{
     picker::{AnyPicker, EndpointIndex, Load, LoadChanges, PickInput, Picker as _},
     pool::{Pool, ViewIndex},
     room::{LeastRecent, Siblings},
+    standing::Standing,
     tier::{self, Choice, LocalTier},
     transport::Http1Connection,
 };
@@ -40,6 +41,8 @@ pub struct LocalPool {
     pub(super) connections: Rc<Connections>,
     /// Which idle connection makes room.
     pub(super) least_recent: LeastRecent,
+    /// Whose place is taken where there is no room.
+    pub standing: Rc<Standing>,
     /// The other workers, asked for room.
     pub(super) siblings: Siblings,
     /// Counts what retries are measured against.
@@ -104,6 +107,7 @@ impl LocalPool {
             views,
             connections,
             least_recent: LeastRecent::default(),
+            standing: Rc::default(),
             siblings,
             budget,
             metrics,

@@ -25,5 +25,6 @@ pub mod pool;
 pub mod room;
 mod secure;
 pub mod shared;
+pub mod standing;
 pub mod tier;
 pub mod transport;

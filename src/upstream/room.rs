@@ -2,8 +2,9 @@
 //!
 //! The limit counts idle connections, and these belong to workers. So at the limit an idle one makes
 //! room: the one that this worker used least recently, else that of another worker, which is asked
-//! for it and sends the place that it left. All of it happens at the limit only; the way of an
-//! ordinary request counts nothing for it.
+//! for it and sends the place that it left; last comes an exchange whose client stands still
+//! ([`super::standing`]). All of it happens at the limit only; the way of an ordinary request
+//! counts nothing for it.
 
 use std::{
     cell::RefCell,
@@ -18,9 +19,9 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     connect::ConnectionGuard, freed::Limit, local::LocalPool, picker::EndpointIndex,
-    shared::PoolShared,
+    shared::PoolShared, standing::Dismissal,
 };
-use crate::{telemetry::metrics::GaugeReader, timer};
+use crate::{server::task, telemetry::metrics::GaugeReader, timer};
 
 /// A place among the connections of a pool that no connection has; given back when dropped.
 #[derive(Debug)]
@@ -73,17 +74,67 @@ impl LocalPool {
     }
 
     /// Gives up a place for another worker: one that is free, else that of an idle connection.
-    pub fn make_room(&self, request: RoomRequest) {
-        loop {
-            if let Some(place) = Place::take(&self.pool.shared, self.pool.limits.connections) {
-                // If nobody waits any more, the place comes back and is free.
-                let _ = request.answer.send(place);
-                return;
+    ///
+    /// Where there is none, the place of an exchange whose client stands still, when it is free.
+    pub fn make_room(self: &Rc<Self>, request: RoomRequest) {
+        if let Some(place) = self.place_here() {
+            // If nobody waits any more, the place comes back and is free.
+            let _ = request.answer.send(place);
+            return;
+        }
+        let pool = Rc::clone(self);
+        let deadline = Instant::now() + PATIENCE;
+        task::spawn_local("room", async move {
+            while !request.answer.is_closed() && pool.dismiss(deadline).await {
+                if let Some(place) = pool.place_here() {
+                    let _ = request.answer.send(place);
+                    return;
+                }
             }
-            if !self.close_least_recent() {
-                return;
+        });
+    }
+
+    /// Takes a place that is free, else that of an idle connection.
+    fn place_here(&self) -> Option<Place> {
+        loop {
+            let place = Place::take(&self.pool.shared, self.pool.limits.connections);
+            if place.is_some() || !self.close_least_recent() {
+                return place;
             }
         }
+    }
+
+    /// Takes the place of an exchange whose client stands still, or waits until one may lose it:
+    /// look for room then, for another may have left some. False if there is none until `deadline`.
+    async fn dismiss(&self, deadline: Instant) -> bool {
+        match self.standing.dismiss(Instant::now()) {
+            Dismissal::Gone(gone) => timer::until(deadline, gone).await.is_ok(),
+            Dismissal::At(end) if end < deadline => {
+                timer::sleep_until(end).await;
+                true
+            }
+            Dismissal::At(_) | Dismissal::Nobody => false,
+        }
+    }
+
+    /// Counts one more connection in the place of an exchange whose client stands still: one of
+    /// this worker, else of another.
+    async fn count_instead(&self, deadline: Instant) -> Option<ConnectionGuard> {
+        let shared = &self.pool.shared;
+        while self.dismiss(deadline).await {
+            if let Some(guard) = self.count_here() {
+                return Some(guard);
+            }
+        }
+        for worker in shared.idle.others(self.worker) {
+            let (answer, place) = oneshot::channel();
+            let pool = Arc::clone(shared);
+            (self.siblings.0)(worker, RoomRequest { pool, answer });
+            if let Ok(place) = timer::until(deadline, place).await.ok()? {
+                return Some(self.connections.take_up(place));
+            }
+        }
+        self.count_here()
     }
 
     fn count_here(&self) -> Option<ConnectionGuard> {
@@ -102,7 +153,9 @@ impl LocalPool {
         let shared = &self.pool.shared;
         let deadline = deadline.min(Instant::now() + PATIENCE);
         for _ in 0..ASKS_MAX {
-            let worker = shared.idle.most(self.worker)?;
+            let Some(worker) = shared.idle.most(self.worker) else {
+                break;
+            };
             let (answer, place) = oneshot::channel();
             let pool = Arc::clone(shared);
             (self.siblings.0)(worker, RoomRequest { pool, answer });
@@ -114,7 +167,7 @@ impl LocalPool {
                 return Some(guard);
             }
         }
-        None
+        self.count_instead(deadline).await
     }
 
     /// Closes the idle connection that was used least recently, else one that waits for its client;
@@ -186,6 +239,12 @@ impl IdleCounts {
             counts.resize_with(worker + 1, || None);
         }
         counts[worker] = Some(count);
+    }
+
+    /// All workers that are known but `own`.
+    fn others(&self, own: usize) -> Vec<usize> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..counts.len()).filter(|worker| *worker != own).collect()
     }
 
     /// The worker with most idle connections besides `own`; none if none has any.

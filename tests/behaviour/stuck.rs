@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::harness::h2_frames::{Frames, WINDOW_UPDATE};
@@ -139,5 +140,43 @@ async fn stalled_uploads_leave_the_others_on_their_connection_all_the_window_the
         assert_eq!((answer.status, answer.text().as_str()), (200, "read"));
     }
     drop((stalled, client));
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn who_holds_places_without_sending_is_the_first_to_lose_them() {
+    let app = Backend::start(|_| answer("app")).await;
+    let text = format!("{ALL}    limits = {{ connections = 40 }}\n");
+    let proxy = Settings::new(&text).backend("app", &app).start().await;
+    let mut idle = Vec::new();
+    for _ in 0..2 {
+        let mut client = proxy.h2_client().await;
+        for _ in 0..20 {
+            idle.push(client.open("POST", "/", &[], false).await.unwrap());
+        }
+    }
+    eventually("no place is left", || async {
+        (app.open() == 40).then_some(())
+    })
+    .await;
+    let mut others = JoinSet::new();
+    for _ in 0..8 {
+        let mut client = proxy.client().await;
+        others.spawn(async move {
+            for _ in 0..5 {
+                assert_eq!(client.get("/").await.status, 200);
+                let answer = client.request("POST", "/", "", b"body").await;
+                assert_eq!(answer.status, 200);
+            }
+        });
+    }
+    while let Some(served) = others.join_next().await {
+        served.unwrap();
+    }
+    let line = proxy
+        .logged("one that lost its place", |line| line["status"] == 408)
+        .await;
+    assert_eq!(line["reason"], "http_request_error");
+    drop(idle);
     proxy.finish().await;
 }

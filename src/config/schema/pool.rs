@@ -68,7 +68,7 @@ words! {
 table! {
     /// Bounds on what is sent to a pool. 0: no bound.
     pub struct PoolLimits: Default {
-        /// Connections open at once, over all workers, idle ones included; at the limit, the idle one used least recently makes room. Without it: 1024, or 2 for each endpoint and worker where that is more, since each worker keeps idle connections of its own.
+        /// Connections open at once, over all workers, idle ones included; at the limit, the idle one used least recently makes room. Without an idle one, the request whose client has sent nothing of its body for longest, at least 500 ms, and that has no answer yet, loses its connection and is answered with 408. Not set: 1024, or 2 for each endpoint and worker where that is more, since each worker keeps idle connections of its own.
         pub connections: Option<u32> = None,
         /// Exchanges at once.
         pub requests: u32 = 0,

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -14,6 +15,7 @@ use crate::{
     exchange::{Body, Failure, TrailerRules},
     http::trailer,
     http1::Framing,
+    upstream::standing::{Standing, StandsStill},
 };
 
 /// A piece of a body.
@@ -56,6 +58,9 @@ struct Source {
     ended: bool,
     failure: Option<Failure>,
     moved: u64,
+    /// Where it is noted that the client has not sent the next piece, while a connection is held.
+    standing: Option<Rc<Standing>>,
+    still: Option<StandsStill>,
     /// The client has not sent the next piece.
     awaited: bool,
 }
@@ -75,6 +80,8 @@ impl Upload {
                 ended: false,
                 failure: None,
                 moved: 0,
+                standing: None,
+                still: None,
                 awaited: false,
             }))
         };
@@ -134,6 +141,25 @@ impl Upload {
             State::Empty => true,
             State::Gone => false,
             State::Body(source) => source.kept.is_some(),
+        }
+    }
+
+    /// Notes in `standing` when the client stands still, as long as a connection is held for it.
+    ///
+    /// By value: a variable that changes would be kept twice in the future of an attempt.
+    #[must_use]
+    pub fn holding_place(mut self, standing: &Rc<Standing>) -> Self {
+        if let State::Body(source) = &mut self.state {
+            source.standing = Some(Rc::clone(standing));
+        }
+        self
+    }
+
+    /// Notes it no more: there is a response, or no connection.
+    pub fn leave_place(&mut self) {
+        if let State::Body(source) = &mut self.state {
+            source.standing = None;
+            source.still = None;
         }
     }
 
@@ -200,6 +226,18 @@ impl Upload {
 }
 
 impl Source {
+    /// Whether another exchange has been given the place of this one, whose client stands still.
+    fn has_lost_place(&mut self, cx: &Context<'_>) -> bool {
+        match (&self.still, &self.standing) {
+            (Some(still), _) => still.has_lost(cx),
+            (None, Some(standing)) => {
+                self.still = Some(standing.note(cx));
+                false
+            }
+            (None, None) => false,
+        }
+    }
+
     fn is_ended(&self) -> bool {
         let kept = self.kept.as_ref();
         self.ended && kept.is_none_or(Kept::is_given)
@@ -214,6 +252,13 @@ impl Source {
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         self.awaited = polled.is_pending();
+        if self.awaited && self.has_lost_place(cx) {
+            self.failure = Some(Failure::SlowBody);
+            return Poll::Ready(Some(Err(Failure::SlowBody)));
+        }
+        if !self.awaited {
+            self.still = None;
+        }
         let piece = match ready!(polled) {
             None => {
                 self.ended = true;

@@ -180,6 +180,7 @@ impl Call {
             ..
         } = self;
         home.hear_version(head.version);
+        sender.upload.leave_place();
         // What is kept of a body that has gone out can go out again.
         let upload = sender
             .done
@@ -218,7 +219,8 @@ impl Call {
         }
     }
 
-    fn fail(self, failure: Failure) -> SendFailure {
+    fn fail(mut self, failure: Failure) -> SendFailure {
+        self.sender.upload.leave_place();
         SendFailure {
             failure,
             written: self.connection.io().borrow().written() > self.written_before,

@@ -1,0 +1,151 @@
+//! Exchanges that hold a connection to an endpoint while their client sends nothing.
+//!
+//! A head without its body costs a client nothing, and an endpoint's connection the proxy: a few
+//! clients could take all that `limits.connections` of a pool allows, and leave the others 503.
+//! Where there is no room, the exchange whose client has stood still longest therefore loses its
+//! place, and is answered with 408. As long as there is room nobody does.
+//!
+//! An exchange is noted when its upload first waits for the client, and no more once there is a
+//! response or the next piece. Each worker has its own notes; others ask it for room.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+/// The exchanges of one worker at one pool whose clients stand still.
+#[derive(Debug, Default)]
+pub struct Standing(RefCell<Places>);
+
+#[derive(Debug, Default)]
+struct Places {
+    /// No more than there are connections.
+    entries: Vec<Option<Entry>>,
+    free: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    since: Instant,
+    waker: Waker,
+    /// Dropped with the exchange that has lost its place.
+    lost: Option<oneshot::Sender<()>>,
+}
+
+/// One exchange among them, until it is dropped.
+#[derive(Debug)]
+pub struct StandsStill {
+    standing: Rc<Standing>,
+    place: usize,
+}
+
+/// What came of the wish for a place.
+#[derive(Debug)]
+pub enum Dismissal {
+    /// An exchange loses its place; it is free when this resolves.
+    Gone(oneshot::Receiver<()>),
+    /// The one that has stood still longest has not for long: it may lose its place then.
+    At(Instant),
+    /// No client stands still.
+    Nobody,
+}
+
+impl Standing {
+    /// Notes an exchange whose client stands still from now on.
+    pub fn note(self: &Rc<Self>, cx: &Context<'_>) -> StandsStill {
+        let entry = Some(Entry {
+            since: Instant::now(),
+            waker: cx.waker().clone(),
+            lost: None,
+        });
+        let places = &mut *self.0.borrow_mut();
+        let place = if let Some(place) = places.free.pop() {
+            places.entries[place] = entry;
+            place
+        } else {
+            places.entries.push(entry);
+            places.entries.len() - 1
+        };
+        StandsStill {
+            standing: Rc::clone(self),
+            place,
+        }
+    }
+
+    /// Takes the place of the exchange whose client has stood still longest.
+    pub fn dismiss(&self, now: Instant) -> Dismissal {
+        let mut places = self.0.borrow_mut();
+        let entries = places.entries.iter_mut().flatten();
+        let longest = entries
+            .filter(|entry| entry.lost.is_none())
+            .min_by_key(|entry| entry.since);
+        let Some(longest) = longest else {
+            return Dismissal::Nobody;
+        };
+        let end = longest.since + STILL_MIN;
+        if now < end {
+            return Dismissal::At(end);
+        }
+        let (lost, gone) = oneshot::channel();
+        longest.lost = Some(lost);
+        longest.waker.wake_by_ref();
+        Dismissal::Gone(gone)
+    }
+}
+
+impl StandsStill {
+    /// Whether the exchange has lost its place; otherwise the task is woken when it does.
+    pub fn has_lost(&self, cx: &Context<'_>) -> bool {
+        let mut places = self.standing.0.borrow_mut();
+        let Some(Some(entry)) = places.entries.get_mut(self.place) else {
+            return false;
+        };
+        entry.waker.clone_from(cx.waker());
+        entry.lost.is_some()
+    }
+}
+
+impl Drop for StandsStill {
+    fn drop(&mut self) {
+        let places = &mut *self.standing.0.borrow_mut();
+        places.entries[self.place] = None;
+        places.free.push(self.place);
+    }
+}
+
+/// How long a client may stand still in any case: longer than the way to it and back.
+const STILL_MIN: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_stood_still_longest_loses_its_place_first() {
+        let standing = Rc::new(Standing::default());
+        let cx = Context::from_waker(Waker::noop());
+        assert!(matches!(
+            standing.dismiss(Instant::now()),
+            Dismissal::Nobody
+        ));
+        let [first, second, third] = [(); 3].map(|()| standing.note(&cx));
+        drop(first);
+        let now = Instant::now();
+        assert!(matches!(standing.dismiss(now), Dismissal::At(at) if at > now));
+        let later = now + STILL_MIN;
+        let Dismissal::Gone(mut gone) = standing.dismiss(later) else {
+            panic!("the second loses its place");
+        };
+        assert!(second.has_lost(&cx) && !third.has_lost(&cx));
+        assert!(gone.try_recv() == Err(oneshot::error::TryRecvError::Empty));
+        drop(second);
+        assert!(gone.try_recv() == Err(oneshot::error::TryRecvError::Closed));
+        let fourth = standing.note(&cx);
+        assert!(matches!(standing.dismiss(later), Dismissal::Gone(_)));
+        assert!(third.has_lost(&cx) && !fourth.has_lost(&cx));
+    }
+}
