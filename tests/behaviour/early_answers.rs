@@ -1,6 +1,7 @@
 //! An answer that is complete before its request reaches the client, and says what becomes of
 //! the connection.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,6 +28,7 @@ async fn started() -> (Proxy, Backend) {
         let status = match (seen.method.as_str(), seen.target.as_str()) {
             ("GET", _) => return answer("app"),
             (_, "/static") => "405 Method Not Allowed",
+            (_, "/fine") => "200 OK",
             _ => "413 Content Too Large",
         };
         let head = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno");
@@ -130,6 +132,31 @@ async fn curl_gets_each_answer_that_comes_before_its_upload_ends() {
             let chunked = [&chunked[..], &["--data-binary", &large]].concat();
             let (status, _) = curl(&proxy, "/upload", &chunked).await;
             assert_eq!(status, "413", "{version}, chunked");
+        }
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_of_http2_may_go_on_to_the_end_of_its_upload() {
+    let (proxy, _app) = started().await;
+    for target in ["/fine", "/upload"] {
+        let mut client = proxy.h2_client().await;
+        let opened = client.open("POST", target, &[], false).await;
+        let (response, mut upload) = opened.expect("a stream");
+        let answered = response.await.expect("an answer");
+        assert_eq!(answered.status(), if target == "/fine" { 200 } else { 413 });
+        // All of it, within the windows that open for it; a reset would end this early.
+        let mut left = 4 * 1024 * 1024;
+        while left > 0 {
+            upload.reserve_capacity(left);
+            let room = poll_fn(|cx| upload.poll_capacity(cx));
+            let room = within("room for more", room).await.expect("no reset");
+            let room = room.expect("no reset").min(left);
+            upload
+                .send_data(vec![b'x'; room].into(), room == left)
+                .expect("no reset");
+            left -= room;
         }
     }
     proxy.finish().await;

@@ -74,7 +74,7 @@ pub(super) struct Session {
     /// The streams that we have reset last: frames of these may still be on their way.
     pub(super) resets: VecDeque<u32>,
     /// The streams whose answer was whole before their request, and when these are reset.
-    unfinished: VecDeque<(Instant, u32)>,
+    unfinished: VecDeque<Finishing>,
     /// The streams that wait for room, longest first.
     pub(super) queue: Queue,
     /// Bytes of the bodies that stand still for want of room.
@@ -115,6 +115,18 @@ pub(super) enum Leaving {
     Told,
     /// Streams above this one are not looked at.
     Gone(u32),
+}
+
+/// A stream whose answer was whole before its request.
+#[derive(Clone, Copy, Debug)]
+struct Finishing {
+    id: u32,
+    /// When it is looked at next: it is reset if nothing has come since.
+    look: Instant,
+    /// When it is reset whatever comes.
+    end: Instant,
+    /// Bytes of the request that had come.
+    seen: u64,
 }
 
 impl Session {
@@ -255,43 +267,65 @@ impl Session {
         }
         stream.end(Over::Broken);
         self.hold(stream, 0);
-        let unread = stream.arriving.borrow_mut().clear();
+        let mut arriving = stream.arriving.borrow_mut();
+        let unread = arriving.clear();
+        let widened = arriving.throw_away(unread, stream.is_answered());
+        drop(arriving);
+        if let Some(increment) = widened.filter(|_| !stream.remote_ended.get()) {
+            frame::put_window_update(self.io.outgoing(), stream.id, increment);
+        }
         self.taken(unread);
     }
 
     /// The answer is whole without the rest of the request (section 8.1).
     ///
-    /// There are clients that lose an answer to the reset that comes with it. The rest of the
-    /// request, as far as the window is open for it, is therefore thrown away for a while; only
-    /// a client that is not at its end by then is told to stop.
+    /// There are clients that lose an answer to the reset that comes with it, and others that
+    /// read no answer before they have sent everything. The rest of the request is therefore
+    /// thrown away for as long as it comes, within bounds; only a client that is not at its end
+    /// by then is told to stop.
     fn let_finish(&mut self, stream: &Stream) {
         if !self.streams.contains_key(&stream.id) {
             return;
         }
         if self.unfinished.len() >= UNFINISHED_MAX {
             let streams = &self.streams;
-            self.unfinished.retain(|(_, id)| streams.contains_key(id));
+            self.unfinished.retain(|it| streams.contains_key(&it.id));
         }
         let now = Instant::now();
+        let finishing = |patience| Finishing {
+            id: stream.id,
+            look: now + patience,
+            end: now + FINISH_MAX,
+            seen: stream.arriving.borrow().taken,
+        };
         if stream.faulty.get() {
-            self.unfinished.push_front((now + TAKE_ANSWER, stream.id));
+            self.unfinished.push_front(finishing(TAKE_ANSWER));
         } else {
-            self.unfinished.push_back((now + FINISH, stream.id));
+            self.unfinished.push_back(finishing(FINISH));
         }
         self.notify();
     }
 
     /// Resets the streams whose clients had their time to finish; says when there is more to do.
     pub(super) fn reset_unfinished(&mut self, now: Instant) -> Option<Instant> {
-        while let Some((end, id)) = self.unfinished.front().copied() {
-            let open = self.streams.get(&id).map(|stream| stream.faulty.get());
-            if open.is_some() && end > now {
-                return Some(end);
+        while let Some(finishing) = self.unfinished.front().copied() {
+            let stream = self.streams.get(&finishing.id);
+            let open = stream.map(|it| (it.faulty.get(), it.arriving.borrow().taken));
+            if open.is_some() && finishing.look > now {
+                return Some(finishing.look);
             }
             self.unfinished.pop_front();
             match open {
-                Some(true) => self.reset_id(id, Reason::ProtocolError),
-                Some(false) => self.reset_id(id, Reason::NoError),
+                Some((true, _)) => self.reset_id(finishing.id, Reason::ProtocolError),
+                Some((false, seen)) if seen > finishing.seen && now < finishing.end => {
+                    let look = now + FINISH;
+                    self.unfinished.push_back(Finishing {
+                        look,
+                        seen,
+                        ..finishing
+                    });
+                }
+                Some((false, _)) => self.reset_id(finishing.id, Reason::NoError),
                 None => {}
             }
         }
@@ -343,8 +377,10 @@ const HELD_MAX: usize = 128 * 1024;
 pub(crate) const STREAM_READ_MIN: usize = 16 * 1024;
 /// Bytes of the table that a client's header compression may use (RFC 7541 section 4.2).
 const HEADER_TABLE: usize = 4096;
-/// How long a client may go on with a request whose answer is whole.
+/// How long a client may be silent in the rest of a request whose answer is whole.
 const FINISH: Duration = Duration::from_secs(2);
+/// How long it may go on with it at all; as over HTTP/1.1.
+const FINISH_MAX: Duration = Duration::from_secs(30);
 /// How long a client has for the answer to a malformed request before its stream is reset.
 const TAKE_ANSWER: Duration = Duration::from_millis(200);
 /// So many streams of that sort are noted before those are left out that are over: more than

@@ -145,6 +145,11 @@ impl Stream {
         Ok(())
     }
 
+    /// Whether the answer is whole and nothing is wrong with the request.
+    pub(super) fn is_answered(&self) -> bool {
+        self.local_ended.get() && !self.faulty.get()
+    }
+
     /// How long the rest of the body is, if that is known.
     pub(super) fn rest(&self) -> Option<u64> {
         let arriving = self.arriving.borrow();
@@ -227,6 +232,17 @@ impl Arriving {
         self.pieces.clear();
         self.small.clear();
         waiting
+    }
+
+    /// So many bytes have come that nobody reads: the window is opened again where the client
+    /// may go on.
+    pub(super) fn throw_away(&mut self, bytes: usize, goes_on: bool) -> Option<u32> {
+        self.taken += bytes as u64;
+        if goes_on {
+            self.window.release(bytes)
+        } else {
+            None
+        }
     }
 
     /// What comes from now on breaks a rule.

@@ -46,8 +46,9 @@ impl Session {
         let fits = arriving.window.receive(head.length);
         let taken = fits.and_then(|()| {
             if stream.is_over() || stream.faulty.get() {
-                // Nobody will read it: the client may send what it has leave for.
-                return Ok((0, None));
+                // Nobody will read it. Where the answer is whole, the client may go on to the
+                // end of its request; else it may send what it has leave for.
+                return Ok((0, arriving.throw_away(head.length, stream.is_answered())));
             }
             let widened = arriving.window.release(padding);
             arriving.push(piece).map(|()| (bytes, widened))
