@@ -26,14 +26,29 @@ pub(super) fn tell(snapshot: &Snapshot, workers: usize) {
     let connections = snapshot.connections_max;
     let needed = needed(connections, snapshot.listeners.len(), workers);
     if connections > 0 && limit < needed {
+        let taken = affordable(limit, workers);
         tracing::warn!(
             limit,
             needed,
             "proxy.limits.connections = {connections} needs {needed} descriptors, and the process \
-             may open {limit}: raise the hard limit (LimitNOFILE= of systemd, ulimit -Hn) or lower \
-             proxy.limits.connections"
+             may open {limit}, so that {taken} connections are taken at most: raise the hard limit \
+             (LimitNOFILE= of systemd, ulimit -Hn) or lower proxy.limits.connections"
         );
     }
+}
+
+/// Downstream connections for which there are descriptors, whatever the configuration allows:
+/// without one left for its endpoint, a client that was let in could only be refused.
+pub(super) fn connections_max(workers: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| affordable(limit, workers))
+}
+
+/// Half of what the threads and the process itself leave; a small limit leaves three quarters.
+fn affordable(limit: u64, workers: usize) -> usize {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let own = PROCESS.min(limit / 4) + workers * WORKER;
+    (limit.saturating_sub(own) / 2).max(1)
 }
 
 /// Each connection with one to an endpoint, the listening sockets, and what threads need.
@@ -50,6 +65,17 @@ const PROCESS: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_connection_that_is_taken_leaves_a_descriptor_for_its_endpoint() {
+        assert_eq!(affordable(64, 2), 20);
+        assert_eq!(affordable(20_000, 2), (20_000 - 256 - 8) / 2);
+        assert_eq!(affordable(4, 64), 1);
+        for limit in [64, 300, 1024, 65_536] {
+            let taken = affordable(limit, 2);
+            assert!(u64::try_from(taken * 2).unwrap() < limit);
+        }
+    }
 
     #[test]
     fn the_default_needs_twice_its_connections_and_some() {

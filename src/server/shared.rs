@@ -8,7 +8,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
-use super::{Registered, sockets::OpenSockets, worker::Command};
+use super::{Registered, descriptors, sockets::OpenSockets, worker::Command};
 use crate::{
     http::via::Pseudonym,
     listener::inherited::Inherited,
@@ -43,6 +43,8 @@ pub struct Shared {
     pub(super) workers: Vec<WorkerPlace>,
     /// Downstream connections open, over all workers.
     pub(super) connections: Padded,
+    /// How many the process has descriptors for.
+    pub(super) connections_max: usize,
 }
 
 /// How a worker is reached by the others.
@@ -77,6 +79,7 @@ impl Shared {
             inherited,
             sockets: OpenSockets::default(),
             recent: Recent::new(1000),
+            connections_max: descriptors::connections_max(workers.len()),
             workers,
             connections: Padded::default(),
         }

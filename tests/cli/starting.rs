@@ -87,6 +87,7 @@ fn the_soft_limit_of_descriptors_is_raised_and_one_that_cannot_be_kept_told() {
     let limits = see(&folder, "ulimit -Sn 300; ulimit -Hn 3000", |id, log| {
         assert!(log.contains("raise the hard limit"), "{log}");
         assert!(log.contains("limit=3000"), "{log}");
+        assert!(log.contains("connections are taken at most"), "{log}");
         fs::read_to_string(format!("/proc/{id}/limits")).unwrap()
     });
     let line = limits

@@ -27,7 +27,10 @@ impl Worker {
     /// Counts a connection against the limits of its listener and of the process.
     pub(crate) fn admit(self: &Rc<Self>, listener: &Listener) -> Option<Admission> {
         let snapshot = self.snapshot();
-        let all = snapshot.shared.connections_max;
+        let all = match snapshot.shared.connections_max {
+            0 => self.shared.connections_max,
+            written => written.min(self.shared.connections_max),
+        };
         if !take(&self.shared.connections, all) {
             self.counters.shed("connections");
             return None;
