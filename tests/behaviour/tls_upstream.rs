@@ -218,6 +218,24 @@ async fn a_post_moves_on_when_tls_fails_since_nothing_was_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tcp_check_hears_an_endpoint_that_wants_a_certificate() {
+    let app = echo().await;
+    let authority = Authority::new("test authority");
+    let issued = authority.issue("app", &["127.0.0.1"]);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let config = issued.demanding(&authority, version, &["http/1.1"]);
+        let front = Tunnel::from_tls(app.address(), config).await;
+        let settings = pool(
+            "health = { tcp = {}, interval = \"1s\", timeout = \"500ms\" }\ntls = { ca = \"ca.pem\" }",
+        );
+        authority.write(settings.folder(), "ca.pem");
+        let proxy = settings.address("app", front.address()).start().await;
+        proxy.log_says("TLS: received fatal alert").await;
+        proxy.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_checks_shake_hands_as_requests_do() {
     let app = echo().await;
     let authority = Authority::new("test authority");

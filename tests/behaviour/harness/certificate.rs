@@ -11,7 +11,8 @@ use rcgen::{
     PublicKeyData as _, SanType, date_time_ymd,
 };
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -168,6 +169,31 @@ impl Issued {
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
+            .with_single_cert(self.certificates(), self.private_key())
+            .expect("a pair");
+        config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();
+        config
+    }
+
+    /// The same for a server of this version only that demands a certificate which `clients` has
+    /// signed.
+    pub(crate) fn demanding(
+        &self,
+        clients: &Authority,
+        version: &'static SupportedProtocolVersion,
+        alpn: &[&str],
+    ) -> ServerConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(clients.der.clone()).expect("an authority");
+        let provider = Arc::new(default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .expect("a verifier");
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .expect("a version")
+            .with_client_cert_verifier(verifier)
             .with_single_cert(self.certificates(), self.private_key())
             .expect("a pair");
         config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();

@@ -1,10 +1,14 @@
 //! The plainest check: a connection that opens.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{
+    io::AsyncReadExt as _,
+    time::{Instant, timeout_at},
+};
 
-use super::{BoxFuture, Dial, Probe, ProbeFailure, Target, until};
+use super::{BoxFuture, Dial, Probe, ProbeFailure, Socket, Target, until};
+use crate::{http::forwarded::Scheme, tls};
 
 /// Passes when a connection opens, including TLS where the pool speaks it.
 pub struct TcpProbe {
@@ -26,7 +30,35 @@ impl Probe for TcpProbe {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
         Box::pin(until(deadline, async move {
-            self.dial.dial(target).await.map(drop)
+            let began = Instant::now();
+            let socket = self.dial.dial(target).await?;
+            match self.dial.scheme() {
+                Scheme::Http => Ok(()),
+                Scheme::Https => hear_out(socket, began, deadline).await,
+            }
         }))
     }
 }
+
+/// Waits for an alert as long as the handshake took: an endpoint of TLS 1.3 refuses the proxy's
+/// certificate, or the want of one, only after it (RFC 8446 section 4.4.2.4).
+async fn hear_out(
+    mut socket: Box<dyn Socket>,
+    began: Instant,
+    deadline: Instant,
+) -> Result<(), ProbeFailure> {
+    let now = Instant::now();
+    let wait = (now - began).max(ALERT_WAIT_MIN);
+    // The rest of the check's time is not for this: silence is no failure.
+    let left = deadline.saturating_duration_since(now) / 2;
+    let heard = timeout_at(now + wait.min(left), socket.read_u8()).await;
+    match heard {
+        Ok(Err(error)) if tls::is_protocol_fault(&error) => {
+            Err(ProbeFailure::Tls(error.to_string().into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An endpoint next door answers within this.
+const ALERT_WAIT_MIN: Duration = Duration::from_millis(50);
