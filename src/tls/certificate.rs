@@ -127,13 +127,9 @@ impl Certificate {
     ///
     /// # Errors
     /// As [`Self::load`] and [`Self::overdue_beside`].
-    pub(super) fn renewed(
-        files: &KeyPair,
-        used: Option<&Self>,
-        now: SystemTime,
-    ) -> Result<Self, TlsFault> {
+    pub(super) fn renewed(files: &KeyPair, used: &Self, now: SystemTime) -> Result<Self, TlsFault> {
         let new = Self::load(files)?;
-        match new.overdue_beside(used, now) {
+        match new.overdue_beside(Some(used), now) {
             Some(fault) => Err(fault),
             None => Ok(new),
         }

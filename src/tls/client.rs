@@ -99,14 +99,8 @@ impl ClientTls {
         let used = self.current.load();
         let mut renewal = Renewal::default();
         let files = used.files.renewed(&self.settings, &mut renewal);
-        if renewal.renewed > 0 {
-            match Current::new(files, &self.settings) {
-                Ok(current) => self.current.store(Arc::new(current)),
-                Err(fault) => {
-                    renewal.renewed = 0;
-                    renewal.faults.push(fault);
-                }
-            }
+        if let Some(current) = renewal.take_up(|| Current::new(files, &self.settings)) {
+            self.current.store(Arc::new(current));
         }
         renewal
     }
@@ -199,14 +193,8 @@ impl ClientSettings {
 
 impl Files {
     fn load(settings: &ClientSettings) -> Result<Self, TlsFault> {
-        let shown = settings.client.as_ref().map(|files| {
-            let read = || Certificate::load(files).map(Arc::new);
-            Part::read(&files.paths().collect::<Vec<_>>(), read)
-        });
-        let authorities = settings.ca.as_ref().map(|ca| {
-            let read = || Authorities::load(ca).map(Arc::new);
-            Part::read(&[ca], read)
-        });
+        let shown = settings.client.as_ref().map(Part::certificate);
+        let authorities = settings.ca.as_ref().map(|ca| Part::authorities(ca));
         Ok(Self {
             shown: shown.transpose()?,
             authorities: authorities.transpose()?,
@@ -215,16 +203,10 @@ impl Files {
 
     fn renewed(&self, settings: &ClientSettings, renewal: &mut Renewal) -> Self {
         let now = SystemTime::now();
-        let shown = self.shown.as_ref().map(|used| {
-            let files = &used.value.files;
-            let read = || Certificate::renewed(files, Some(&used.value), now).map(Arc::new);
-            used.renewed(&files.paths().collect::<Vec<_>>(), read, renewal)
-        });
-        let ca = settings.ca.as_ref();
-        let authorities = ca.zip(self.authorities.as_ref()).map(|(ca, used)| {
-            let read = || Authorities::load(ca).map(Arc::new);
-            used.renewed(&[ca], read, renewal)
-        });
+        let shown = self.shown.as_ref();
+        let shown = shown.map(|used| used.renewed_certificate(now, renewal));
+        let authorities = settings.ca.as_ref().zip(self.authorities.as_ref());
+        let authorities = authorities.map(|(ca, used)| used.renewed_authorities(ca, renewal));
         Self { shown, authorities }
     }
 

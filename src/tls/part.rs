@@ -1,8 +1,12 @@
 //! What is read from files that belong together, and is renewed apart from the rest.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::SystemTime};
 
-use super::{Stamps, TlsFault};
+use super::{
+    Stamps, TlsFault,
+    authorities::Authorities,
+    certificate::{Certificate, KeyPair},
+};
 
 /// Something read from files, and what those looked like then.
 #[derive(Clone, Debug)]
@@ -50,6 +54,50 @@ impl<T: Clone> Part<T> {
             Err(fault) => {
                 renewal.faults.push(fault);
                 self.clone()
+            }
+        }
+    }
+}
+
+impl Part<Arc<Certificate>> {
+    /// Reads a certificate with its key; blocks on the disk.
+    pub(super) fn certificate(files: &KeyPair) -> Result<Self, TlsFault> {
+        let read = || Certificate::load(files).map(Arc::new);
+        Self::read(&files.paths().collect::<Vec<_>>(), read)
+    }
+
+    /// Reads the pair again if it changed; one that is out of its time leaves this as it was.
+    pub(super) fn renewed_certificate(&self, now: SystemTime, renewal: &mut Renewal) -> Self {
+        let files = &self.value.files;
+        let read = || Certificate::renewed(files, &self.value, now).map(Arc::new);
+        self.renewed(&files.paths().collect::<Vec<_>>(), read, renewal)
+    }
+}
+
+impl Part<Arc<Authorities>> {
+    /// Reads authorities; blocks on the disk.
+    pub(super) fn authorities(ca: &Path) -> Result<Self, TlsFault> {
+        Self::read(&[ca], || Authorities::load(ca).map(Arc::new))
+    }
+
+    /// Reads the authorities again if they changed.
+    pub(super) fn renewed_authorities(&self, ca: &Path, renewal: &mut Renewal) -> Self {
+        self.renewed(&[ca], || Authorities::load(ca).map(Arc::new), renewal)
+    }
+}
+
+impl Renewal {
+    /// Gives what is made of the renewed parts, to be put into use; notes why it cannot be made.
+    pub(super) fn take_up<T>(&mut self, made: impl FnOnce() -> Result<T, TlsFault>) -> Option<T> {
+        if self.renewed == 0 {
+            return None;
+        }
+        match made() {
+            Ok(current) => Some(current),
+            Err(fault) => {
+                self.renewed = 0;
+                self.faults.push(fault);
+                None
             }
         }
     }

@@ -123,14 +123,10 @@ impl ServerTls {
         let used = self.current.load();
         let mut renewal = Renewal::default();
         let files = used.files.renewed(&self.settings, &mut renewal);
-        if renewal.renewed > 0 {
-            match Current::new(files, &self.settings, &self.tickets) {
-                Ok(current) => self.current.store(Arc::new(current)),
-                Err(fault) => {
-                    renewal.renewed = 0;
-                    renewal.faults.push(fault);
-                }
-            }
+        if let Some(current) =
+            renewal.take_up(|| Current::new(files, &self.settings, &self.tickets))
+        {
+            self.current.store(Arc::new(current));
         }
         renewal
     }
@@ -177,15 +173,9 @@ impl ServerSettings {
 
 impl Files {
     fn load(settings: &ServerSettings) -> Result<Self, TlsFault> {
-        let certificate = |files: &KeyPair| {
-            let read = || Certificate::load(files).map(Arc::new);
-            Part::read(&files.paths().collect::<Vec<_>>(), read)
-        };
-        let certificates = settings.certificates.iter().map(certificate);
-        let authorities = settings.client_auth.as_ref().map(|auth| {
-            let read = || Authorities::load(&auth.ca).map(Arc::new);
-            Part::read(&[&auth.ca], read)
-        });
+        let certificates = settings.certificates.iter().map(Part::certificate);
+        let auth = settings.client_auth.as_ref();
+        let authorities = auth.map(|auth| Part::authorities(&auth.ca));
         Ok(Self {
             certificates: certificates.collect::<Result<_, _>>()?,
             authorities: authorities.transpose()?,
@@ -194,17 +184,13 @@ impl Files {
 
     fn renewed(&self, settings: &ServerSettings, renewal: &mut Renewal) -> Self {
         let now = SystemTime::now();
-        let certificates = self.certificates.iter().map(|used| {
-            let files = &used.value.files;
-            let read = || Certificate::renewed(files, Some(&used.value), now).map(Arc::new);
-            used.renewed(&files.paths().collect::<Vec<_>>(), read, renewal)
-        });
+        let certificates = self.certificates.iter();
+        let certificates = certificates.map(|used| used.renewed_certificate(now, renewal));
         let certificates = certificates.collect();
         let auth = settings.client_auth.as_ref();
-        let authorities = auth.zip(self.authorities.as_ref()).map(|(auth, used)| {
-            let read = || Authorities::load(&auth.ca).map(Arc::new);
-            used.renewed(&[&auth.ca], read, renewal)
-        });
+        let authorities = auth.zip(self.authorities.as_ref());
+        let authorities =
+            authorities.map(|(auth, used)| used.renewed_authorities(&auth.ca, renewal));
         Self {
             certificates,
             authorities,
