@@ -12,7 +12,10 @@ proptest! {
             prop_assert_eq!(&again, &authority);
             let host = authority.host();
             prop_assert!(!host.is_empty() && !host.bytes().any(|byte| byte.is_ascii_uppercase()));
-            prop_assert_eq!(HostPattern::parse(host), Ok(HostPattern::Exact(host.into())));
+            // An asterisk may stand in a host, but has a meaning of its own in a pattern.
+            if !host.contains('*') {
+                prop_assert_eq!(HostPattern::parse(host), Ok(HostPattern::Exact(host.into())));
+            }
         }
     }
 
