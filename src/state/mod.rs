@@ -1,7 +1,7 @@
 //! The compiled snapshot, and the registry of what outlives it.
 
 mod arrival;
-mod build;
+mod compile;
 mod decision;
 mod explain;
 mod local;
@@ -9,7 +9,7 @@ mod registry;
 mod snapshot;
 
 pub use arrival::{ArrivalReason, Asked};
-pub use build::{BuildError, Source, TestFailure, TlsFiles, bind_address, build, run_tests};
+pub use compile::{BuildError, Source, TestFailure, TlsFiles, bind_address, build, run_tests};
 pub use decision::{Decision, RequestView, route};
 pub use explain::{Explained, HealthKnown, explain};
 pub use local::{LocalListener, LocalSnapshot};
