@@ -12,8 +12,7 @@ use arc_swap::ArcSwap;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use sluicegate::{
     config::{self, Config, Rules},
-    server::Registered,
-    state::{self, Registry, Snapshot, Source},
+    state::{self, Registered, Registry, Snapshot, Source},
 };
 use tokio::time::Instant;
 

@@ -8,7 +8,8 @@ use std::{hint::black_box, process::ExitCode};
 
 use http::StatusCode;
 use sluicegate::{
-    exchange::{Body, Exchange, Failure, Request, Response},
+    exchange::{Body, Exchange, Request, Response},
+    failure::Failure,
     filter::{Filter, LocalBoxFuture, Verdict},
     http::{Known, Value},
     server::Server,

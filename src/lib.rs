@@ -11,7 +11,8 @@
 //! 6. [`upstream`]: which endpoint, by which picker, over which connection.
 //! 7. [`telemetry`]: what is remembered.
 //!
-//! [`tls`] is under both sides: certificates, and the sessions made with them.
+//! [`failure`] is the one list of reasons for which a request ends early, [`task`] where every
+//! task starts. [`tls`] is under both sides: certificates, and the sessions made with them.
 //!
 //! Around them: [`config`] turns text into types, [`state`] holds the compiled
 //! snapshot and what outlives it, [`resilience`] has the pure machines, [`server`]
@@ -24,6 +25,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod exchange;
+pub mod failure;
 mod file;
 pub mod filter;
 pub mod http;
@@ -38,6 +40,7 @@ pub mod route;
 pub mod server;
 pub mod socket;
 pub mod state;
+pub mod task;
 pub mod telemetry;
 pub mod timer;
 pub mod tls;

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     config::{self, Config, Fault, Faults, Loaded, PastTime, Rules, Secrets},
-    server::{self, Registered},
-    state::{BuildError, Snapshot},
+    server,
+    state::{BuildError, Registered, Snapshot},
 };
 
 /// What came of a check.

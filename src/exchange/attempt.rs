@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use ::http::StatusCode;
 
-use super::Failure;
-use crate::upstream::{picker::EndpointIndex, pool::PoolIndex};
+use crate::{
+    failure::Failure,
+    upstream::{picker::EndpointIndex, pool::PoolIndex},
+};
 
 /// One try of an exchange at one endpoint.
 #[derive(Clone, Copy, Debug)]

@@ -10,8 +10,9 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{BadRequest, Failure, GrpcWebRequest};
+use super::GrpcWebRequest;
 use crate::{
+    failure::{BadRequest, Failure},
     listener::{Http2RequestBody, RequestBody},
     upstream::transport::{Http2Body, Progress, ResponseBody, Tunnel},
 };

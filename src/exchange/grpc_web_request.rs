@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::{Body, Failure};
-use crate::http::grpc_web::Decoder;
+use super::Body;
+use crate::{failure::Failure, http::grpc_web::Decoder};
 
 /// A body that is turned while it is read, piece by piece.
 #[derive(Debug)]

@@ -5,7 +5,6 @@
 
 mod attempt;
 mod body;
-mod failure;
 mod grpc_web_request;
 mod interim;
 mod message;
@@ -18,9 +17,9 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+pub use crate::failure::{BadRequest, CLIENT_GONE, Failure, Side};
 pub use attempt::{Attempt, AttemptOutcome};
 pub use body::{Body, CustomBody, Limited};
-pub use failure::{BadRequest, CLIENT_GONE, Failure, Side};
 pub use grpc_web_request::GrpcWebRequest;
 pub use interim::Interim;
 pub use message::{Request, Response};

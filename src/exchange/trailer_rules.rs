@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use ::http::HeaderMap;
 
-use super::{BadRequest, Exchange, Failure};
+use super::Exchange;
 use crate::{
+    failure::{BadRequest, Failure},
     http::trailer,
     listener::Connection,
     server::Worker,

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc};
 use ::http::HeaderName;
 
 use super::{Filter, HeaderFilter, RewriteFilter, Verdict};
-use crate::exchange::{BadRequest, Exchange, Failure, Request, Response};
+use crate::{
+    exchange::{Exchange, Request, Response},
+    failure::{BadRequest, Failure},
+};
 
 /// The filters of a route; empty for most.
 #[derive(Debug, Default)]

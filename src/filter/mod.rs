@@ -14,7 +14,10 @@ mod template;
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
 
-use crate::exchange::{Exchange, Failure, Request, Response};
+use crate::{
+    exchange::{Exchange, Request, Response},
+    failure::Failure,
+};
 
 pub use chain::{AnyFilter, Chain};
 pub use header::HeaderFilter;

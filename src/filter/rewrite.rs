@@ -10,7 +10,8 @@ use regex::Regex;
 use super::{Scope, Verdict, render};
 use crate::{
     config::value::Template,
-    exchange::{BadRequest, Exchange, Failure, Request},
+    exchange::{Exchange, Request},
+    failure::{BadRequest, Failure},
     http::{
         Known,
         path::{rewritable, strip_prefix},

@@ -11,7 +11,7 @@ use http::Version;
 use smallvec::SmallVec;
 
 use super::headers::{Headers, Known, Value};
-use crate::exchange::BadRequest;
+use crate::failure::BadRequest;
 
 /// A valid `host[:port]`, in lower case. The usual name costs no allocation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::headers::{Headers, Known};
-use crate::exchange::Failure;
+use crate::failure::Failure;
 
 /// Whether the content type says gRPC.
 pub fn is_grpc(headers: &Headers) -> bool {

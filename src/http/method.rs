@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::exchange::BadRequest;
+use crate::failure::BadRequest;
 
 /// Checks that a gateway takes this method with this path.
 ///

@@ -3,7 +3,7 @@
 //! Second in the walk: between the bytes of a connection and the choice of a
 //! route. Nothing here knows the configuration, keeps state between requests or
 //! does I/O. What a peer sends ends in a value or in a
-//! [`BadRequest`](crate::exchange::BadRequest), never in a panic.
+//! [`BadRequest`](crate::failure::BadRequest), never in a panic.
 
 pub(crate) mod address;
 pub mod authority;

@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use http::{Uri, uri::PathAndQuery};
 
-use crate::exchange::BadRequest;
+use crate::failure::BadRequest;
 
 /// A target as it came, path and query, where a [`Uri`] cannot hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::{
     hop_by_hop::{has_token, tokens},
     websocket::Handshake,
 };
-use crate::exchange::Failure;
+use crate::failure::Failure;
 
 /// The protocols that a client offers to switch to.
 #[derive(Clone, Debug, PartialEq, Eq)]

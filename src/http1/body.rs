@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 use super::chunk::Chunks;
 use super::{Framing, HeadLimits};
-use crate::exchange::{BadRequest, Failure};
+use crate::failure::{BadRequest, Failure};
 
 /// Finds the end of one body, and its trailers.
 #[derive(Debug)]

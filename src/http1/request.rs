@@ -12,7 +12,7 @@ use super::field::{Expect, FieldFault, Fields};
 use super::framing::{Codings, Framing, Length};
 use super::scan::{self, Lines};
 use crate::{
-    exchange::BadRequest,
+    failure::BadRequest,
     http::{Headers, target::TargetKind, token::is_token_byte},
 };
 

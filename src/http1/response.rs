@@ -11,7 +11,7 @@ use super::field::{FieldFault, Fields};
 use super::framing::{Codings, Framing, Length};
 use super::scan::{self, Lines};
 use crate::{
-    exchange::Failure,
+    failure::Failure,
     http::{Headers, Known},
 };
 

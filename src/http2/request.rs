@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri};
 
 use super::hpack::{BlockFault, Decoder, Field, FieldName, Pseudo};
 use crate::{
-    exchange::BadRequest,
+    failure::BadRequest,
     http::{
         Headers, Known, Names,
         authority::Authority,

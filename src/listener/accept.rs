@@ -27,12 +27,12 @@ use super::{
     tls::{self, Shaken},
 };
 use crate::{
-    exchange::{BadRequest, Failure},
+    failure::{BadRequest, Failure},
     memory,
-    server::{Admission, Worker, task},
+    server::{Admission, Worker},
     socket::{Buffered, Stream},
     state::{BindAddress, Listener},
-    timer,
+    task, timer,
     tls::ServerTls,
 };
 

@@ -16,7 +16,7 @@ use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::{
-    exchange::{BadRequest, Failure},
+    failure::{BadRequest, Failure},
     http1::{BodyDecoder, Decoded, Framing, HeadLimits, encode_continue},
     socket::Buffered,
     timer::Timeout,

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http_body::Body as _;
 
 use crate::{
-    exchange::{BadRequest, Exchange, Failure, Request},
+    exchange::{Exchange, Request},
+    failure::{BadRequest, Failure},
     http::{
         Known, Value,
         authority::{Authority, effective_authority},

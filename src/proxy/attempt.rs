@@ -13,7 +13,8 @@ use super::forward::{Call, rewound};
 use super::held::Pending;
 use super::pick;
 use crate::{
-    exchange::{Attempt, AttemptOutcome, Exchange, Failure, Side},
+    exchange::{Attempt, AttemptOutcome, Exchange},
+    failure::{Failure, Side},
     http::{Known, grpc},
     http1::HeadLimits,
     listener::STREAM_READ_MIN,

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::held::Pending;
 use crate::{
-    exchange::{AttemptOutcome, Exchange, Failure, Side},
+    exchange::{AttemptOutcome, Exchange},
+    failure::{Failure, Side},
     http::grpc,
     listener::Connection,
     resilience::{Outcome as Ended, Why},

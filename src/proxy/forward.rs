@@ -17,7 +17,8 @@ use super::{
     search::{self, Home, Search},
 };
 use crate::{
-    exchange::{Body, Exchange, Failure, Request, Response, Side, TrailerRules},
+    exchange::{Body, Exchange, Request, Response, TrailerRules},
+    failure::{Failure, Side},
     http::{Known, grpc, upgrade::Offer},
     http1::Framing,
     listener::Connection,

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame};
 
 use crate::{
-    exchange::{Body, Exchange, Failure, GrpcWebRequest, Request, Response},
+    exchange::{Body, Exchange, GrpcWebRequest, Request, Response},
+    failure::Failure,
     http::{
         Headers, grpc,
         grpc_web::{Answer, AnswerFault, Call, Encoder},

@@ -6,7 +6,8 @@ use ::http::HeaderValue;
 
 use super::forward::Call;
 use crate::{
-    exchange::{BadRequest, Exchange, Failure},
+    exchange::Exchange,
+    failure::{BadRequest, Failure},
     http::{Known, Value},
     upstream::transport::Upload,
 };

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::{finish, grpc_web, reply};
 use crate::{
-    exchange::{Body, Exchange, Failure, Response},
+    exchange::{Body, Exchange, Response},
+    failure::Failure,
     http::{grpc, grpc_web::Encoder, trailer},
     listener::Connection,
     timer::{Stall, Timeout},

@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::{
-    exchange::{Exchange, Failure, Request},
+    exchange::{Exchange, Request},
+    failure::Failure,
     http::{cookie, query},
     listener::Connection,
     timer,

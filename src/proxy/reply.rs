@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::{Outgoing, outgoing::Open, request::METHODS, response};
 use crate::{
-    exchange::{BadRequest, Body, Failure, Response},
+    exchange::{Body, Response},
+    failure::{BadRequest, Failure},
     http::{Known, Value, grpc},
 };
 

@@ -4,7 +4,8 @@ use ::http::{Method, StatusCode};
 use http_body::Body as _;
 
 use crate::{
-    exchange::{BadRequest, Body, Exchange, Request, Response},
+    exchange::{Body, Exchange, Request, Response},
+    failure::BadRequest,
     http::{
         Known, Value,
         authority::Authority,

@@ -9,11 +9,12 @@ use super::{
     Outgoing, admit, begin::begin, forward, grpc_web, outgoing::Open, reply, request, response,
 };
 use crate::{
-    exchange::{Exchange, Failure, Request, Response},
+    exchange::{Exchange, Request, Response},
+    failure::Failure,
     filter::Verdict,
     listener::Connection,
-    server::task,
     state::{self, Action},
+    task,
 };
 
 /// Carries one request through the proxy; the response body is still to be streamed.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::Outgoing;
 use crate::{
-    exchange::Failure,
+    failure::Failure,
     http::websocket::{Frames, GOING_AWAY, going_away_masked},
     listener::{Connection, Exchanging},
     socket::Buffered,

@@ -13,7 +13,7 @@
 use http::StatusCode;
 
 use super::Outcome;
-use crate::exchange::{Failure, Side};
+use crate::failure::{Failure, Side};
 
 /// One outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

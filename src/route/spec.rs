@@ -8,9 +8,10 @@ use ipnet::IpNet;
 use regex::Regex;
 
 use super::matcher::{CertificatePart, ValueMatch};
-use crate::exchange::BadRequest;
-use crate::http::authority::Authority;
-use crate::http::path::normalise;
+use crate::{
+    failure::BadRequest,
+    http::{authority::Authority, path::normalise},
+};
 
 /// The match part of a route. All given conditions have to hold; an empty list asks nothing.
 ///

@@ -11,10 +11,11 @@ use super::matcher::{Mismatch, check, matches_host, matches_path};
 use super::rank::Rank;
 use super::spec::{HostPattern, PathMatch, RouteSpec};
 use super::tree::{NOWHERE, Place};
-use crate::exchange::BadRequest;
-use crate::http::Headers;
-use crate::http::path::NormalPath;
-use crate::tls::ClientCertificate;
+use crate::{
+    failure::BadRequest,
+    http::{Headers, path::NormalPath},
+    tls::ClientCertificate,
+};
 
 /// What routing looks at in a request.
 #[derive(Clone, Copy, Debug)]

@@ -24,10 +24,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::{
     Shared,
     expiry::{Expiries, Subject},
-    task,
 };
 use crate::{
     state::Snapshot,
+    task,
     telemetry::{
         events::Events,
         metrics::{ControlMetrics, SharedGauge, names},

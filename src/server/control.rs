@@ -30,13 +30,13 @@ use super::{
     reload::{Prepared, Reloads, Wanted, steps},
     signal::{Asked, Signals},
     supervision::{Services, Supervision},
-    task,
     worker::Command,
 };
 use crate::{
     admin::{AdminAddress, AdminControl, AdminListener, AdminServer, AdminSettings},
     config::{ContentHash, value::FileMode},
     state::{self, BindAddress, Registry},
+    task,
     telemetry::{events::Events, log::LogControl},
     tls::TicketKeys,
     upstream::health::{Schedule, TICK},

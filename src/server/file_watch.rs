@@ -9,8 +9,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::task;
-use crate::config::{ContentHash, Watcher};
+use crate::{
+    config::{ContentHash, Watcher},
+    task,
+};
 
 /// The running watch.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::task;
 use crate::{
+    task,
     telemetry::{
         log,
         metrics::{ControlMetrics, SharedCounter, SharedGauge, names},

@@ -17,8 +17,8 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{control::Request, errand, task};
-use crate::tls::Stamps;
+use super::{control::Request, errand};
+use crate::{task, tls::Stamps};
 
 /// Files by path, and how they looked when they were read.
 pub(super) type Looks = BTreeMap<PathBuf, Stamps>;

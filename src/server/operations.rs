@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    Registered, Shared,
+    Shared,
     board::Board,
     control::Request,
     worker::{Command, ConnectionView},
@@ -19,7 +19,7 @@ use crate::{
     admin::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness},
     config::{self, Diff, Loaded, PastTime, Rules, Secrets},
     http::Headers,
-    state::{self, Action, BuildError, HealthKnown, Route, Snapshot, Source, TlsFiles},
+    state::{self, Action, BuildError, HealthKnown, Registered, Route, Snapshot, Source, TlsFiles},
     telemetry::{metrics::names, recent::RecentExchange},
     upstream::{
         health::AdminState,

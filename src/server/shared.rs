@@ -8,11 +8,11 @@ use std::sync::{
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
-use super::{Registered, descriptors, sockets::OpenSockets, worker::Command};
+use super::{descriptors, sockets::OpenSockets, worker::Command};
 use crate::{
     http::via::Pseudonym,
     listener::inherited::Inherited,
-    state::Snapshot,
+    state::{Registered, Snapshot},
     telemetry::{access_log::AccessLog, metrics::Metrics, recent::Recent},
     upstream::shared::Padded,
 };

@@ -13,7 +13,7 @@ use std::{
 use tokio::{runtime, sync::mpsc, time::timeout};
 
 use super::{
-    Process, Registered, Shared,
+    Process, Shared,
     control::{self, Control},
     errand, last_good,
     notify::Notify,
@@ -27,7 +27,7 @@ use crate::{
     filter::Filter,
     http::via::Pseudonym,
     listener::{bind::BindError, inherited::Inherited},
-    state::{BuildError, Registry},
+    state::{BuildError, Registered, Registry},
     telemetry::{log::LogControl, metrics::Metrics},
     upstream::{picker::Picker, shared::Padded},
 };

@@ -13,7 +13,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Shared, StartError, Worker, task, worker::Command};
+use super::{Shared, StartError, Worker, worker::Command};
+use crate::task;
 
 /// Starts one thread for each receiver, and waits until all of them are at work.
 ///

@@ -7,7 +7,7 @@ use ::http::{Method, Uri};
 
 use super::{BindAddress, Listener, RequestView, Snapshot, decision};
 use crate::{
-    exchange::{BadRequest, Failure},
+    failure::{BadRequest, Failure},
     http::{Headers, Known, authority::Authority},
     tls::ClientCertificate,
 };

@@ -9,7 +9,7 @@ use ::http::Method;
 
 use super::Snapshot;
 use crate::{
-    exchange::Failure,
+    failure::Failure,
     http::{
         Headers,
         path::{NormalPath, normalise},

@@ -5,6 +5,7 @@ mod compile;
 mod decision;
 mod explain;
 mod local;
+mod registered;
 mod registry;
 mod snapshot;
 
@@ -13,6 +14,7 @@ pub use compile::{BuildError, Source, TestFailure, TlsFiles, bind_address, build
 pub use decision::{Decision, RequestView, route};
 pub use explain::{Explained, HealthKnown, explain};
 pub use local::{LocalListener, LocalSnapshot};
+pub use registered::Registered;
 pub use registry::Registry;
 pub use snapshot::{
     Action, BindAddress, Drain, Listener, ListenerTimeouts, Route, RouteTimeouts, Snapshot,

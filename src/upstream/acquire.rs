@@ -16,7 +16,7 @@ use super::{
     secure::secure,
     transport::{Http1Connection, Http2Connection, Http2Opening, Purpose, Reuse},
 };
-use crate::{exchange::Failure, server::task, timer, tls::Alpn};
+use crate::{failure::Failure, task, timer, tls::Alpn};
 
 /// What is asked of a connection.
 #[derive(Clone, Copy, Debug)]

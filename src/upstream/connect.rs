@@ -21,7 +21,7 @@ use super::{
     room::Place,
     shared::PoolShared,
 };
-use crate::{exchange::Failure, socket::Stream, telemetry::metrics::Gauge, timer};
+use crate::{failure::Failure, socket::Stream, telemetry::metrics::Gauge, timer};
 
 /// Where one worker counts the upstream connections of a pool.
 #[derive(Debug)]
@@ -182,7 +182,7 @@ mod tests {
         ];
         for code in own {
             let failure = failure_of(&io::Error::from(code));
-            assert_eq!(failure.side(), crate::exchange::Side::Proxy, "{code}");
+            assert_eq!(failure.side(), crate::failure::Side::Proxy, "{code}");
         }
         let refused = failure_of(&io::Error::from(Errno::CONNREFUSED));
         assert_eq!(refused, Failure::ConnectRefused);

@@ -10,7 +10,7 @@ use std::{cell::RefCell, rc::Rc};
 use tokio::sync::Notify;
 
 use super::transport::Http2Connection;
-use crate::exchange::Failure;
+use crate::failure::Failure;
 
 /// A connection in the making; its outcome is the same for all who wait.
 #[derive(Debug, Default)]

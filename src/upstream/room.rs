@@ -21,7 +21,7 @@ use super::{
     connect::ConnectionGuard, freed::Limit, local::LocalPool, picker::EndpointIndex,
     shared::PoolShared, standing::Dismissal,
 };
-use crate::{server::task, telemetry::metrics::GaugeReader, timer};
+use crate::{task, telemetry::metrics::GaugeReader, timer};
 
 /// A place among the connections of a pool that no connection has; given back when dropped.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{endpoint::Address, pool::Pool};
 use crate::{
-    exchange::Failure,
+    failure::Failure,
     socket::Stream,
     timer,
     tls::{self, Alpn, ClientTls},

@@ -18,7 +18,7 @@ use super::{
     occupancy::FullSet,
     room::IdleCounts,
 };
-use crate::{exchange::Failure, resilience::RetryBudget, telemetry::log::LogLimit};
+use crate::{failure::Failure, resilience::RetryBudget, telemetry::log::LogLimit};
 
 /// The live state of a pool.
 #[derive(Debug)]

@@ -14,8 +14,7 @@ use std::{
 
 use sluicegate::{
     config::{self, Rules},
-    server::Registered,
-    state::{self, Registry, Source},
+    state::{self, Registered, Registry, Source},
     upstream::picker::RoundRobin,
 };
 use tokio::time::Instant;

@@ -30,7 +30,7 @@ fn every_metric_has_its_row() {
 
 #[test]
 fn every_failure_has_its_word_in_the_table() {
-    let source = read("src/exchange/failure.rs");
+    let source = read("src/failure.rs");
     let (_, rest) = source.split_once("pub fn word(").unwrap();
     let (body, _) = rest.split_once("pub fn side(").unwrap();
     let words: Vec<&str> = quoted(body).collect();

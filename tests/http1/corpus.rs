@@ -11,8 +11,10 @@ use std::fs;
 use std::path::Path;
 
 use bytes::BytesMut;
-use sluicegate::exchange::BadRequest;
-use sluicegate::http1::{BodyDecoder, HeadLimits, RequestHead, parse_request_head};
+use sluicegate::{
+    failure::BadRequest,
+    http1::{BodyDecoder, HeadLimits, RequestHead, parse_request_head},
+};
 
 use crate::differential::{self, Seen};
 use crate::{Body, decode};

@@ -18,10 +18,12 @@ mod response;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
-use sluicegate::exchange::BadRequest;
-use sluicegate::http1::{
-    BodyDecoder, BodyFault, Decoded, Framing, HeadLimits, RequestHead, ResponseFault, ResponseHead,
-    parse_request_head, parse_response_head,
+use sluicegate::{
+    failure::BadRequest,
+    http1::{
+        BodyDecoder, BodyFault, Decoded, Framing, HeadLimits, RequestHead, ResponseFault,
+        ResponseHead, parse_request_head, parse_response_head,
+    },
 };
 
 /// Parses a request head that is there at once.

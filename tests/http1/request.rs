@@ -2,8 +2,10 @@
 
 use bytes::BytesMut;
 use http::{Method, Version};
-use sluicegate::exchange::BadRequest::{self, *};
-use sluicegate::http1::{Framing, HeadLimits, RequestHead, parse_request_head};
+use sluicegate::{
+    failure::BadRequest::{self, *},
+    http1::{Framing, HeadLimits, RequestHead, parse_request_head},
+};
 
 use crate::parse_request;
 

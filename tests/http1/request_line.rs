@@ -2,8 +2,10 @@
 
 use bytes::BytesMut;
 use http::Version;
-use sluicegate::exchange::BadRequest::{self, *};
-use sluicegate::http1::{HeadLimits, parse_request_head};
+use sluicegate::{
+    failure::BadRequest::{self, *},
+    http1::{HeadLimits, parse_request_head},
+};
 
 use crate::parse_request;
 use crate::request::{accepted, refused};

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
-use sluicegate::exchange::BadRequest;
-use sluicegate::http::Headers;
-use sluicegate::http::path::{NormalPath, normalise};
-use sluicegate::route::{
-    Explanation, Facts, HostPattern, PathMatch, RouteSpec, RouteTable, ValueMatch,
+use sluicegate::{
+    failure::BadRequest,
+    http::{
+        Headers,
+        path::{NormalPath, normalise},
+    },
+    route::{Explanation, Facts, HostPattern, PathMatch, RouteSpec, RouteTable, ValueMatch},
 };
 
 fn route(name: &str, change: impl FnOnce(&mut RouteSpec)) -> RouteSpec {

@@ -9,7 +9,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::server::task;
+use crate::task;
 
 /// Reads the figures of one proxy.
 #[derive(Clone, Copy, Debug)]

@@ -30,7 +30,8 @@ use self::{
 };
 use super::exit_code::Exit;
 use crate::{
-    server::{Server, StartError, task},
+    server::{Server, StartError},
+    task,
     telemetry::log::{self, LogFormat},
 };
 

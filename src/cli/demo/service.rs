@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::port::Port;
-use crate::server::task;
+use crate::task;
 
 /// The header by which clients learn who served them.
 pub(super) const SERVED_BY: &str = "x-served-by";

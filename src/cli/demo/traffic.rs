@@ -28,7 +28,7 @@ use super::{
     figures::Reading,
     service::{SERVED_BY, Service},
 };
-use crate::server::task;
+use crate::task;
 
 /// The running clients.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Form, messages::Messages};
-use crate::{exchange::BadRequest, http::base64};
+use crate::{failure::BadRequest, http::base64};
 
 /// Turns the body of one request, piece by piece; refuses what is no sequence of messages.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ mod prefix;
 
 use std::borrow::Cow;
 
-use crate::exchange::BadRequest;
+use crate::failure::BadRequest;
 
 pub use prefix::{rewritable, strip_prefix};
 

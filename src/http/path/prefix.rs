@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::{EncodedSlash, NormalPath, is_normal, normalise, unescape};
-use crate::exchange::BadRequest;
+use crate::failure::BadRequest;
 
 /// Takes a prefix, itself in normal form and without a final slash, off the front of a path
 /// in whole segments; none if the path does not begin with it.

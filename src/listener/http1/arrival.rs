@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::super::tls::HANDSHAKE;
 use crate::{
-    exchange::Failure,
+    failure::Failure,
     http1::{RequestHead, parse_request_head},
     timer,
 };

@@ -27,7 +27,8 @@ use super::{
     protocol::{self, Protocol},
 };
 use crate::{
-    exchange::{BadRequest, Body, Failure, Request, Response},
+    exchange::{Body, Request, Response},
+    failure::{BadRequest, Failure},
     http::target::RawTarget,
     http1::{Framing, RequestHead},
     memory,

@@ -16,7 +16,8 @@ use super::super::{
     linger::{Bounds, Linger},
 };
 use crate::{
-    exchange::{Failure, Response},
+    exchange::Response,
+    failure::Failure,
     http::{Headers, Known, websocket},
     http1::{BodyEncoder, Framing, KeepAlive, encode_response_head},
     proxy::{self, Carries, Outgoing},

@@ -14,7 +14,7 @@ use super::{
     session::{Session, Shared},
     stream::{SharedStream, Stream},
 };
-use crate::{exchange::Failure, http::Headers, http2::frame, timer::Stall};
+use crate::{failure::Failure, http::Headers, http2::frame, timer::Stall};
 
 /// The body of a request on a stream of its own. The client is asked for more as it is read.
 #[derive(Debug)]

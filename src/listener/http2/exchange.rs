@@ -11,12 +11,13 @@ use super::{
     send::Wants, session::Shared, stream::SharedStream, websocket,
 };
 use crate::{
-    exchange::{Body, Failure, Request, Response},
+    exchange::{Body, Request, Response},
+    failure::Failure,
     http::{Known, grpc},
     http2::request::{Protocol, RequestHead},
     memory,
     proxy::{self, Outgoing},
-    server::task,
+    task,
     timer::Stall,
 };
 

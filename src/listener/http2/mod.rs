@@ -44,7 +44,7 @@ use super::{
     linger::{Bounds, Linger},
 };
 use crate::{
-    exchange::{BadRequest, Failure},
+    failure::{BadRequest, Failure},
     http2::{Reason, frame},
     proxy,
     socket::Buffered,

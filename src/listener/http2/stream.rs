@@ -14,7 +14,7 @@ use ::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    exchange::BadRequest,
+    failure::BadRequest,
     http2::{
         Reason,
         window::{ReceiveWindow, SendWindow},

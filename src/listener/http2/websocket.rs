@@ -10,7 +10,8 @@ use ::http::{Method, StatusCode};
 
 use super::{exchange::Exchange, send::Wants, tunnel::StreamBytes};
 use crate::{
-    exchange::{Body, Failure, Request, Response},
+    exchange::{Body, Request, Response},
+    failure::Failure,
     http::{Known, Names, Value, websocket::Handshake},
     listener::Exchanging,
     proxy::{self, Carries, Outgoing},

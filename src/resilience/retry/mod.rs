@@ -20,7 +20,7 @@ use http::{Method, StatusCode};
 
 use super::{Backoff, Conditions};
 use crate::{
-    exchange::{Failure, Side},
+    failure::{Failure, Side},
     http::{Headers, Known},
 };
 

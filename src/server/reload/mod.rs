@@ -13,8 +13,8 @@ use std::{
 use serde_json::json;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{board::ReloadReport, control::Control, descriptors, task, worker::Command};
-use crate::config::Config;
+use super::{board::ReloadReport, control::Control, descriptors, worker::Command};
+use crate::{config::Config, task};
 
 use prepared::PATIENCE;
 pub(super) use prepared::{Beside, Outcome, Prepared, ReloadError};

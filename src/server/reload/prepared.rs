@@ -16,8 +16,10 @@ use crate::{
         bind::{self, BindError, Bound},
         inherited::Inherited,
     },
-    server::{Registered, Shared, errand},
-    state::{self, BindAddress, BuildError, Listener, Registry, Snapshot, Source, TlsFiles},
+    server::{Shared, errand},
+    state::{
+        self, BindAddress, BuildError, Listener, Registered, Registry, Snapshot, Source, TlsFiles,
+    },
     telemetry::{
         access_log::{AccessLog, AccessLogSettings},
         metrics::{Metrics, names},

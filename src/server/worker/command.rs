@@ -11,8 +11,8 @@ use crate::{
         Connection,
         accept::{self, Accepted, Acceptor},
     },
-    server::task,
     state::{BindAddress, Listener},
+    task,
     upstream::room::RoomRequest,
 };
 

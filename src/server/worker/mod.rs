@@ -27,13 +27,14 @@ use tokio::{
 pub(crate) use admission::Admission;
 pub(crate) use command::{Command, ConnectionView};
 
-use super::{Shared, task, worker_metrics::WorkerCounters};
+use super::{Shared, worker_metrics::WorkerCounters};
 use crate::{
     exchange::Exchange,
     http::{date::DateCache, request_id::RequestId, via::Pseudonym},
     listener::Connection,
     socket,
     state::{Listener, LocalListener, LocalSnapshot},
+    task,
     telemetry::{
         access_log::{Line, WorkerLog},
         recent::RecentExchange,

@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     http::forwarded::TrustedProxies,
     route::{RouteSpec, RouteTable},
-    server::Registered,
+    state::Registered,
     telemetry::access_log::{AccessLogSettings, Format, Redaction, Sample, Target},
     tls::TlsFault,
     upstream::pool::PoolIndex,

@@ -2,7 +2,7 @@
 //!
 //! The names are a promise to users: see the table in the README. Base units (seconds,
 //! bytes), counters end in `_total`. Labels are bounded sets: names from the
-//! configuration, words of [`crate::exchange::Failure`], or the few words given here.
+//! configuration, words of [`crate::failure::Failure`], or the few words given here.
 
 use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
 

@@ -27,7 +27,8 @@ use ::http::{Method, StatusCode, uri::PathAndQuery};
 use tokio::time::Instant;
 
 use crate::{
-    exchange::{Body, Failure},
+    exchange::Body,
+    failure::Failure,
     http::{Headers, target::RawTarget},
     timer::{Stall, Timeout},
 };

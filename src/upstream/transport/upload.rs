@@ -12,7 +12,8 @@ use http_body::Body as _;
 
 use super::kept::Kept;
 use crate::{
-    exchange::{Body, Failure, TrailerRules},
+    exchange::{Body, TrailerRules},
+    failure::Failure,
     http::trailer,
     http1::Framing,
     upstream::standing::{Standing, StandsStill},

@@ -5,10 +5,10 @@ use super::{
     Opened,
 };
 use crate::{
-    exchange::BadRequest,
+    failure::BadRequest,
     http2::{
-        Fault, Reason, frame,
-        frame::{END_HEADERS, END_STREAM, FrameHead},
+        Fault, Reason,
+        frame::{self, END_HEADERS, END_STREAM, FrameHead},
         request::{HeadFault, read_request, read_trailers},
     },
     timer,

@@ -8,10 +8,10 @@ use super::super::{
     stream::{Piece, SharedStream},
 };
 use crate::{
-    exchange::BadRequest,
+    failure::BadRequest,
     http2::{
-        Fault, Reason, frame,
-        frame::{END_STREAM, FrameHead},
+        Fault, Reason,
+        frame::{self, END_STREAM, FrameHead},
     },
     timer,
 };

@@ -16,10 +16,10 @@ use super::{
     stream::{Piece, SharedStream},
 };
 use crate::{
-    exchange::BadRequest,
+    failure::BadRequest,
     http2::{
-        Fault, PREFACE, Reason, frame,
-        frame::{ACK, FrameHead, HEAD_BYTES, Kind},
+        Fault, PREFACE, Reason,
+        frame::{self, ACK, FrameHead, HEAD_BYTES, Kind},
         request::RequestHead,
     },
 };

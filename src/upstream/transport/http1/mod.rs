@@ -23,7 +23,8 @@ use super::{
     tunnel::Counted,
 };
 use crate::{
-    exchange::{BadRequest, Body, Failure},
+    exchange::Body,
+    failure::{BadRequest, Failure},
     http1::{
         BodyDecoder, BodyEncoder, Decoded, Framing, HeadLimits, ResponseFault, ResponseHead,
         encode_request_head, parse_response_head,

@@ -9,7 +9,7 @@ use h2::RecvStream;
 use http_body::{Frame, SizeHint};
 
 use super::{super::Progress, StreamShare, sender::Sender, silence::BODY_SILENCE};
-use crate::exchange::Failure;
+use crate::failure::Failure;
 
 /// A body that is still on its stream; drives what is left of the request as well.
 ///

@@ -25,7 +25,8 @@ use super::{
     unsent, websocket,
 };
 use crate::{
-    exchange::{Body, Failure},
+    exchange::Body,
+    failure::Failure,
     http::Headers,
     memory, timer,
     upstream::transport::{Downstream, Inbound, Outbound, Progress, Purpose, SendFailure, Upload},

@@ -20,7 +20,7 @@ use super::{
     silence::{Asked, Heard, Pinging, Silence},
 };
 use crate::{
-    exchange::Failure,
+    failure::Failure,
     telemetry::metrics::Gauge,
     timer::Timeout,
     upstream::{connect::ConnectionGuard, shared::PoolShared},

@@ -1,6 +1,6 @@
 //! What the errors of an HTTP/2 connection say about the request that met them.
 
-use crate::exchange::Failure;
+use crate::failure::Failure;
 
 /// The meaning of an error for the request it met.
 pub(super) struct Fault {

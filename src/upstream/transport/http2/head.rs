@@ -3,7 +3,7 @@
 use ::http::{HeaderMap, Request, Uri, Version, header};
 
 use super::{super::Outbound, super::Purpose, websocket};
-use crate::{exchange::BadRequest, http::forwarded::Scheme};
+use crate::{failure::BadRequest, http::forwarded::Scheme};
 
 /// Makes the head of a request. Its framing is what its sender said of it, no more: a length
 /// that was not announced is not announced here either.

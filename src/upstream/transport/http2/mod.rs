@@ -44,10 +44,10 @@ use silence::Heard;
 
 use super::{Clock, Downstream, Inbound, Outbound, Patience, Purpose, SendFailure, Upload};
 use crate::{
-    exchange::Failure,
+    failure::Failure,
     http::forwarded::Scheme,
-    server::task,
     socket::Stream,
+    task,
     telemetry::metrics::Gauge,
     timer,
     upstream::{connect::ConnectionGuard, shared::PoolShared},

@@ -17,7 +17,7 @@ use super::{
     driven::Driven,
     outgoing::Mark,
 };
-use crate::exchange::Failure;
+use crate::failure::Failure;
 
 /// A stream, reset when it is dropped before both ways have ended.
 pub(super) struct OpenStream {

@@ -9,7 +9,8 @@ use h2::{RecvStream, ext::Protocol};
 
 use super::{StreamShare, sender::OpenStream, tunnel::StreamBytes};
 use crate::{
-    exchange::{BadRequest, Body},
+    exchange::Body,
+    failure::BadRequest,
     http::{
         Headers, Known, Value,
         websocket::{self, KEY},
