@@ -32,7 +32,7 @@ pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use picker::{Hashing, Picker};
 pub use pool::{Announce, Pool, PoolLimits, PoolProtocol, PoolTimeouts, RetryBudget, Zone};
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
-pub use reference::reference;
+pub use reference::{ReferencePage, reference};
 pub use retry::{Backoff, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};

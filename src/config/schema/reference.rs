@@ -7,46 +7,80 @@ use serde_json::Value;
 use super::Config;
 use crate::config::setting::{KeyDoc, Table};
 
-/// Writes the reference: a section per table of the top level, a row per key.
-pub fn reference() -> String {
-    let mut out = String::new();
-    for table in Config::keys() {
-        let Some(keys) = table.shape.keys else {
-            continue;
-        };
-        let name = if table.shape.named {
-            format!("{}.NAME", table.name)
-        } else {
-            table.name.to_owned()
-        };
-        let _ = write!(out, "## `[{name}]`\n\n{}\n\n", one_line(table.doc));
-        out.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
-        write_rows(&mut out, "", &keys());
-        out.push('\n');
-    }
-    out
+/// The reference of one table of the top level.
+#[derive(Debug)]
+pub struct ReferencePage {
+    /// Name of the table, such as `pools`.
+    pub table: &'static str,
+    /// How the table is written, such as `pools.NAME`.
+    pub header: String,
+    /// Its rows: a table of the keys, then a section for each table in it.
+    pub text: String,
 }
 
-fn write_rows(out: &mut String, prefix: &str, keys: &[KeyDoc]) {
+/// Writes the reference: a page per table of the top level, a row per key.
+pub fn reference() -> Vec<ReferencePage> {
+    let keys = Config::keys();
+    let pages = keys.iter().filter_map(|table| {
+        let keys = table.shape.keys?;
+        Some(ReferencePage {
+            table: table.name,
+            header: if table.shape.named {
+                format!("{}.NAME", table.name)
+            } else {
+                table.name.to_owned()
+            },
+            text: page(&keys()),
+        })
+    });
+    pages.collect()
+}
+
+fn page(keys: &[KeyDoc]) -> String {
+    let mut text = TABLE_HEAD.to_owned();
     for key in keys {
-        let name = format!("{prefix}{}", key.name);
-        let nested = key.shape.keys.map(|keys| keys()).unwrap_or_default();
-        let default = match &key.default {
-            None if key.choice => "one of these".to_owned(),
-            Some(_) if key.choice => "at most one of these".to_owned(),
-            None => "required".to_owned(),
-            Some(Value::Object(map)) if !map.is_empty() => "as below".to_owned(),
-            Some(value) => default_text(value),
-        };
-        let kind = cell(&key.shape.kind);
-        let _ = writeln!(out, "| `{name}` | {kind} | {default} | {} |", cell(key.doc));
-        let inner = if key.shape.kind.starts_with("list of") {
-            format!("{name}[].")
-        } else {
-            format!("{name}.")
-        };
-        write_rows(out, &inner, &nested);
+        write_row(&mut text, key.name, key);
     }
+    for key in keys {
+        let nested = key.shape.keys.map(|keys| keys()).unwrap_or_default();
+        if nested.is_empty() {
+            continue;
+        }
+        let (name, doc) = (key.name, one_line(key.doc));
+        let _ = write!(text, "\n## `{name}`\n\n{doc}\n\n{TABLE_HEAD}");
+        write_nested(&mut text, name, key, &nested);
+    }
+    text
+}
+
+fn write_nested(text: &mut String, path: &str, table: &KeyDoc, keys: &[KeyDoc]) {
+    let list = if table.shape.kind.starts_with("list of") {
+        "[]"
+    } else {
+        ""
+    };
+    for key in keys {
+        let path = format!("{path}{list}.{}", key.name);
+        write_row(text, &path, key);
+        let nested = key.shape.keys.map(|keys| keys()).unwrap_or_default();
+        write_nested(text, &path, key, &nested);
+    }
+}
+
+fn write_row(text: &mut String, path: &str, key: &KeyDoc) {
+    let default = match &key.default {
+        None if key.choice => "one of these".to_owned(),
+        Some(_) if key.choice => "at most one of these".to_owned(),
+        None => "required".to_owned(),
+        Some(Value::Object(map)) if !map.is_empty() => "see below".to_owned(),
+        Some(value) => default_text(value),
+    };
+    let kind = cell(&key.shape.kind);
+    let _ = writeln!(
+        text,
+        "| `{path}` | {kind} | {default} | {} |",
+        cell(key.doc)
+    );
 }
 
 fn default_text(value: &Value) -> String {
@@ -63,6 +97,8 @@ fn cell(text: &str) -> String {
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+const TABLE_HEAD: &str = "| key | type | default | meaning |\n|---|---|---|---|\n";
 
 #[cfg(test)]
 mod tests {
@@ -90,14 +126,14 @@ mod tests {
         let mut seen = Vec::new();
         each(Config::keys(), "", &mut seen);
         assert!(seen.len() > 100, "{}", seen.len());
-        let text = reference();
-        assert!(text.contains("## `[pools.NAME]`"), "{text}");
+        let pages = reference();
+        let pools = pages.iter().find(|page| page.table == "pools");
+        let pools = pools.expect("a table of pools");
+        assert_eq!(pools.header, "pools.NAME");
+        let text = &pools.text;
         let row = "| `health.interval` | duration | `\"5s\"` |";
         assert!(text.contains(row), "{text}");
-        assert!(
-            text.contains("| `address` | address | required |"),
-            "{text}"
-        );
+        assert!(text.contains("\n## `health`\n"), "{text}");
         assert!(text.contains("| `endpoints[].weight` |"), "{text}");
     }
 }

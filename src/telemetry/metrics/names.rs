@@ -1,6 +1,6 @@
 //! Every metric family that the proxy exposes, with its labels.
 //!
-//! The names are a promise to users: see the table in the README. Base units (seconds,
+//! The names are a promise to users: see `docs/operations/metrics.md`. Base units (seconds,
 //! bytes), counters end in `_total`. Labels are bounded sets: names from the
 //! configuration, words of [`crate::failure::Failure`], or the few words given here.
 
@@ -39,7 +39,7 @@ pub static ATTEMPTS_TOTAL: CounterDesc<2> = CounterDesc::new(
 /// Second and later attempts; `outcome` is `succeeded` or `failed`.
 pub static RETRIES_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_retries_total",
-    "Attempts after the first one, by outcome.",
+    "Attempts after the first one, which `succeeded` or `failed`.",
     ["pool", "outcome"],
 );
 
@@ -103,7 +103,7 @@ pub static IDLE_CONNECTIONS: GaugeDesc<1> = GaugeDesc::new(
 /// `not_tls` (plain HTTP to a port for TLS) or `not_served` (the other way round).
 pub static TLS_HANDSHAKES_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_tls_handshakes_total",
-    "TLS handshakes with clients, by listener and result.",
+    "TLS handshakes with clients: `full`, `resumed`, `failed`, `late`, `not_tls` (plain HTTP to a TLS port), `not_served` (TLS to a plain port).",
     ["listener", "result"],
 );
 
@@ -117,7 +117,7 @@ pub static CERTIFICATE_EXPIRY_SECONDS: GaugeDesc<2> = GaugeDesc::new(
 /// Renewed certificates taken up or refused; `result` is `succeeded` or `failed`.
 pub static CERTIFICATE_RELOADS_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_certificate_reloads_total",
-    "Changed certificate files, by whether they were taken up.",
+    "Changed certificate files, whose use `succeeded` or `failed`.",
     ["result"],
 );
 
@@ -146,14 +146,14 @@ pub static SHED_TOTAL: CounterDesc<1> = CounterDesc::new(
 /// `malformed`, `late` or `cut_short`.
 pub static PROXY_PROTOCOL_FAILURES_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_proxy_protocol_failures_total",
-    "Connections closed because a PROXY protocol header was due and none came.",
+    "Connections closed for lack of a PROXY protocol header: `malformed`, `late`, `cut_short`.",
     ["reason"],
 );
 
 /// Interim responses (1xx) of endpoints; `outcome` is `forwarded` or `dropped`.
 pub static INTERIM_RESPONSES_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_interim_responses_total",
-    "Interim responses of endpoints, forwarded to the client or dropped.",
+    "Interim responses (1xx) of endpoints, `forwarded` to the client or `dropped`.",
     ["outcome"],
 );
 
@@ -161,7 +161,7 @@ pub static INTERIM_RESPONSES_TOTAL: CounterDesc<1> = CounterDesc::new(
 /// `settings`, `priorities`, `continuations`, `headers`, `data`.
 pub static HTTP2_FLOODS_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_http2_floods_total",
-    "HTTP/2 connections ended because the client sent too much of something.",
+    "HTTP/2 connections ended because of a flood: `resets`, `pings`, `settings`, `priorities`, `continuations`, `headers`, `data`.",
     ["listener", "reason"],
 );
 
@@ -196,7 +196,7 @@ pub static CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: GaugeDesc<0> = GaugeDes
 /// Reloads; `result` is `succeeded`, `unchanged` or `failed`.
 pub static CONFIG_RELOADS_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_config_reloads_total",
-    "Reloads of the configuration, by result.",
+    "Reloads of the configuration: `succeeded`, `unchanged`, `failed`.",
     ["result"],
 );
 
@@ -224,7 +224,7 @@ pub static ACCESS_LOG_LINES_DROPPED_TOTAL: CounterDesc<0> = CounterDesc::new(
 /// Lines of the log that were not written.
 pub static LOG_LINES_DROPPED_TOTAL: CounterDesc<0> = CounterDesc::new(
     "sluicegate_log_lines_dropped_total",
-    "Lines of the log lost because whoever reads standard error was behind, or it failed.",
+    "Lines of the log lost because the reader of standard error was behind, or it failed.",
     [],
 );
 
