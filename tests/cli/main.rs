@@ -8,6 +8,7 @@
 )]
 
 mod arrival;
+mod demo;
 mod live;
 mod minimal;
 #[path = "../behaviour/harness/port.rs"]

@@ -1,9 +1,14 @@
-//! Properties that hold for any input, checked on random ones.
+//! Codecs, tables and pickers without a socket: a table per rule, properties that hold for any
+//! input, the fuzz targets over their corpus, and other implementations as judges.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on has failed"
+    clippy::panic,
+    reason = "a test fails by panicking"
 )]
 
 mod allocation;
+mod http1;
+mod http2;
 mod picker;
+mod route;

@@ -1,9 +1,4 @@
 //! `sluicegate demo`: the first thing that a new user runs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
 
 use std::{
     io::{BufRead, BufReader},

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use sluicegate::http1::{BodyDecoder, BodyFault, Decoded, Framing, HeadLimits};
 
-use crate::{Body, decode, decode_parts};
+use super::{Body, decode, decode_parts};
 
 fn whole(bytes: &[u8]) -> Result<Body, BodyFault> {
     decode_parts(Framing::Chunked, &[bytes]).map(|(body, _)| body)

@@ -10,7 +10,7 @@ use sluicegate::http1::{
     encode_response_head, parse_request_head, parse_response_head,
 };
 
-use crate::{decode_parts, parse_request, parse_response};
+use super::{decode_parts, parse_request, parse_response};
 
 const REQUEST: &str = "\r\nPOST /a/b?c=d HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: x/1 (y)\r\n\
     X-Long-Name-That-Is-Not-Known: some value, with \"quotes\"\r\nx-empty:\r\nCookie: a=b\r\n\

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use http::{Method, StatusCode, Version};
 use sluicegate::http1::{Framing, HeadLimits, ResponseFault, ResponseHead, parse_response_head};
 
-use crate::parse_response;
+use super::parse_response;
 
 fn accepted(bytes: &str) -> ResponseHead {
     match parse_response(bytes.as_bytes(), &Method::GET) {

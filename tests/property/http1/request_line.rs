@@ -7,8 +7,8 @@ use sluicegate::{
     http1::{HeadLimits, parse_request_head},
 };
 
-use crate::parse_request;
-use crate::request::{accepted, refused};
+use super::parse_request;
+use super::request::{accepted, refused};
 
 /// A head with this target.
 fn targeting(method: &str, target: &str) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Runs the fuzz target over its corpus, and over noise that looks like field blocks.
 
-#[path = "../fuzz/targets/field_blocks.rs"]
+#[path = "../../fuzz/targets/field_blocks.rs"]
 mod field_blocks;
 
 use std::fs;

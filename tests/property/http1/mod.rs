@@ -1,10 +1,4 @@
 //! The HTTP/1.1 codec from outside: a table per rule, properties, and hyper as a judge.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that fails should say where"
-)]
 
 mod chunked;
 mod corpus;

@@ -1,10 +1,10 @@
 //! Runs the fuzz targets over their corpus, and over noise that looks like HTTP.
 
-#[path = "../fuzz/targets/chunked.rs"]
+#[path = "../../fuzz/targets/chunked.rs"]
 mod chunked;
-#[path = "../fuzz/targets/request_head.rs"]
+#[path = "../../fuzz/targets/request_head.rs"]
 mod request_head;
-#[path = "../fuzz/targets/response_head.rs"]
+#[path = "../../fuzz/targets/response_head.rs"]
 mod response_head;
 
 use std::fs;

@@ -90,7 +90,7 @@ proptest! {
     #[test]
     fn the_client_is_never_an_address_that_a_stranger_chose(headers in headers(), peer in any::<IpAddr>()) {
         let trusted = TrustedProxies::new(["10.0.0.0/8".parse().unwrap()]);
-        prop_assume!(!trusted.contains(peer));
+        let peer = if trusted.contains(peer) { IpAddr::from([192, 0, 2, 1]) } else { peer };
         prop_assert_eq!(client_address(peer, &trusted, &headers), peer.to_canonical());
     }
 }

@@ -7,7 +7,7 @@ use sluicegate::{
     http1::{Framing, HeadLimits, RequestHead, parse_request_head},
 };
 
-use crate::parse_request;
+use super::parse_request;
 
 pub(crate) fn accepted(bytes: &[u8]) -> RequestHead {
     match parse_request(bytes) {

@@ -16,8 +16,8 @@ use sluicegate::{
     http1::{BodyDecoder, HeadLimits, RequestHead, parse_request_head},
 };
 
-use crate::differential::{self, Seen};
-use crate::{Body, decode};
+use super::differential::{self, Seen};
+use super::{Body, decode};
 
 /// One line of the corpus.
 struct Case {
@@ -52,7 +52,7 @@ pub(crate) fn ours(bytes: &[u8]) -> Ours {
 }
 
 fn cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http1/corpus");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/property/http1/corpus");
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -2,6 +2,7 @@
 //! so that routes collide.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method};
@@ -17,7 +18,7 @@ use sluicegate::route::{
 };
 use sluicegate::tls::ClientCertificate;
 
-use crate::scan;
+use super::scan;
 
 const LISTENERS: [&str; 2] = ["web", "secure"];
 
@@ -50,17 +51,18 @@ impl Head {
 }
 
 fn path() -> impl Strategy<Value = String> {
-    let segments = vec(select(vec!["a", "b", "ab"]), 0..4);
-    (segments, any::<bool>()).prop_map(|(segments, slash)| {
-        let mut path: String = segments
-            .iter()
-            .map(|segment| format!("/{segment}"))
-            .collect();
+    (segments(0..4), any::<bool>()).prop_map(|(mut path, slash)| {
         if slash || path.is_empty() {
             path.push('/');
         }
         path
     })
+}
+
+/// `/a/b`: so many segments, each behind a slash.
+fn segments(count: Range<usize>) -> impl Strategy<Value = String> {
+    let segments = vec(select(vec!["a", "b", "ab"]), count);
+    segments.prop_map(|segments| segments.iter().flat_map(|segment| ["/", segment]).collect())
 }
 
 fn path_match() -> impl Strategy<Value = PathMatch> {
@@ -240,12 +242,11 @@ proptest! {
     fn an_encoded_slash_goes_where_both_readings_go_or_nowhere(
         specs in specs(),
         head in head(),
-        front in path(),
+        front in segments(1..4),
         back in path(),
     ) {
         let table = build(&specs);
-        let encoded = format!("{}%2f{}", front.trim_end_matches('/'), back.trim_matches('/'));
-        prop_assume!(encoded.starts_with('/'));
+        let encoded = format!("{front}%2f{}", back.trim_matches('/'));
         let path = normalise(encoded.as_bytes()).unwrap();
         let kept = NormalPath::trusted(path.as_str());
         let decoded = NormalPath::trusted(path.with_slashes_decoded().unwrap());
