@@ -21,28 +21,48 @@
 
 #![forbid(unsafe_code)]
 
-pub mod admin;
-pub mod cli;
-pub mod config;
+// What an embedding program needs.
 pub mod exchange;
-pub mod failure;
-mod file;
 pub mod filter;
 pub mod http;
-pub mod http1;
-pub mod http2;
-pub mod listener;
-mod memory;
-pub mod proxy;
-pub mod proxy_protocol;
-pub mod resilience;
-pub mod route;
 pub mod server;
-pub mod socket;
-pub mod state;
-pub mod task;
 pub mod telemetry;
-pub mod timer;
-pub mod tls;
 pub mod upstream;
+
+// Open to the program, the tests and the benches of this crate; promised to nobody else.
+#[doc(hidden)]
+pub mod admin;
+#[doc(hidden)]
+pub mod cli;
+#[doc(hidden)]
+pub mod config;
+#[doc(hidden)]
+pub mod failure;
+#[doc(hidden)]
+pub mod http1;
+#[doc(hidden)]
+pub mod http2;
+#[doc(hidden)]
+pub mod listener;
+#[doc(hidden)]
+pub mod proxy;
+#[doc(hidden)]
+pub mod proxy_protocol;
+#[doc(hidden)]
+pub mod resilience;
+#[doc(hidden)]
+pub mod route;
+#[doc(hidden)]
+pub mod socket;
+#[doc(hidden)]
+pub mod state;
+#[doc(hidden)]
+pub mod task;
+#[doc(hidden)]
+pub mod timer;
+#[doc(hidden)]
+pub mod tls;
+
+mod file;
+mod memory;
 mod wake;

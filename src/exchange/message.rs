@@ -16,6 +16,7 @@ pub struct Request {
     /// The target; from the checks on in origin form, or `*`.
     pub uri: Uri,
     /// The same as it came, where `uri` cannot hold it.
+    #[doc(hidden)]
     pub raw_target: Option<Box<RawTarget>>,
     /// What the client spoke.
     pub version: Version,
@@ -24,8 +25,10 @@ pub struct Request {
     /// The body, still to be read.
     pub body: Body,
     /// The handshake that the proxy made for a WebSocket over HTTP/2.
+    #[doc(hidden)]
     pub handshake: Option<Handshake>,
     /// Where interim responses go, over HTTP/2; over HTTP/1.1 the connection has a place for them.
+    #[doc(hidden)]
     pub interim: Option<StreamInterim>,
 }
 

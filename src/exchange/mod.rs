@@ -18,25 +18,28 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 pub use crate::failure::{BadRequest, CLIENT_GONE, Failure, Side};
+#[doc(hidden)]
 pub use attempt::{Attempt, AttemptOutcome};
-pub use body::{Body, CustomBody, Limited};
+#[doc(hidden)]
+pub use body::Limited;
+pub use body::{Body, CustomBody};
+#[doc(hidden)]
 pub use grpc_web_request::GrpcWebRequest;
+#[doc(hidden)]
 pub use interim::Interim;
 pub use message::{Request, Response};
+#[doc(hidden)]
 pub use trailer_rules::TrailerRules;
 
+pub use crate::{http::forwarded::Scheme, tls::ClientCertificate};
+
 use crate::{
-    http::{
-        authority::Authority,
-        forwarded::{Scheme, Trust},
-        grpc_web,
-        request_id::RequestId,
-    },
+    http::{authority::Authority, forwarded::Trust, grpc_web, request_id::RequestId},
     proxy::Held,
     resilience::Why,
     route::RouteIndex,
     state::{Action, Decision, LocalListener, LocalSnapshot, Route},
-    tls::{ClientCertificate, Session},
+    tls::Session,
     upstream::{
         endpoint::Endpoint,
         pool::{Pool, PoolIndex},

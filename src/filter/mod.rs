@@ -19,11 +19,17 @@ use crate::{
     failure::Failure,
 };
 
+#[doc(hidden)]
 pub use chain::{AnyFilter, Chain};
+#[doc(hidden)]
 pub use header::HeaderFilter;
+#[doc(hidden)]
 pub use redirect::Redirect;
+#[doc(hidden)]
 pub use respond::Respond;
+#[doc(hidden)]
 pub use rewrite::{PathRule, RewriteFilter};
+#[doc(hidden)]
 pub use template::{Scope, render};
 
 /// A future that stays on the worker's thread.
@@ -65,6 +71,7 @@ pub enum Verdict {
 }
 
 /// The filters of an embedding program, by name; every route goes through them in that order.
+#[doc(hidden)]
 #[derive(Clone, Default)]
 pub struct Filters(BTreeMap<Arc<str>, Arc<dyn Filter>>);
 

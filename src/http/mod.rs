@@ -6,25 +6,45 @@
 //! [`BadRequest`](crate::failure::BadRequest), never in a panic.
 
 pub(crate) mod address;
+#[doc(hidden)]
 pub mod authority;
+#[doc(hidden)]
 pub mod base64;
+#[doc(hidden)]
 pub mod connection_auth;
+#[doc(hidden)]
 pub mod cookie;
+#[doc(hidden)]
 pub mod date;
+#[doc(hidden)]
 pub mod forwarded;
+#[doc(hidden)]
 pub mod grpc;
+#[doc(hidden)]
 pub mod grpc_web;
+#[doc(hidden)]
 pub mod headers;
+#[doc(hidden)]
 pub mod hop_by_hop;
+#[doc(hidden)]
 pub mod method;
+#[doc(hidden)]
 pub mod path;
+#[doc(hidden)]
 pub mod query;
+#[doc(hidden)]
 pub mod request_id;
+#[doc(hidden)]
 pub mod target;
+#[doc(hidden)]
 pub mod token;
+#[doc(hidden)]
 pub mod trailer;
+#[doc(hidden)]
 pub mod upgrade;
+#[doc(hidden)]
 pub mod via;
+#[doc(hidden)]
 pub mod websocket;
 
 pub use headers::{Headers, Known, Names, Value};

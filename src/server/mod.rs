@@ -27,17 +27,23 @@ mod signal;
 mod sockets;
 mod startup;
 mod supervision;
+#[doc(hidden)]
 pub use crate::task;
 mod worker;
 mod worker_metrics;
 mod workers;
 
+#[doc(hidden)]
 pub use crate::state::Registered;
 pub(crate) use operations::compile;
 pub use process::Process;
+#[doc(hidden)]
 pub use shared::Shared;
+#[doc(hidden)]
 pub use signal::Signals;
 pub use startup::{Server, StartError};
 pub(crate) use worker::Admission;
+#[doc(hidden)]
 pub use worker::Worker;
+#[doc(hidden)]
 pub use worker_metrics::{ListenerMetrics, WorkerCounters};

@@ -4,8 +4,12 @@
 //! Nothing in this area may slow or block the data path: workers write cells and
 //! buffers of their own, the control side sums them and does the input and output.
 
+#[doc(hidden)]
 pub mod access_log;
+#[doc(hidden)]
 pub mod events;
 pub mod log;
+#[doc(hidden)]
 pub mod metrics;
+#[doc(hidden)]
 pub mod recent;

@@ -6,25 +6,44 @@
 //! room for one at the limit, [`transport`] carries a request over
 //! it; `name` finds the addresses of names; [`health`] decides who may be picked.
 
+#[doc(hidden)]
 pub mod acquire;
+#[doc(hidden)]
 pub mod connect;
+#[doc(hidden)]
 pub mod discovery;
+#[doc(hidden)]
 pub mod endpoint;
+#[doc(hidden)]
 pub mod freed;
+#[doc(hidden)]
 pub mod health;
+#[doc(hidden)]
 pub mod idle;
+#[doc(hidden)]
 pub mod local;
+#[doc(hidden)]
 pub mod metrics;
 mod name;
+#[doc(hidden)]
 pub mod occupancy;
+#[doc(hidden)]
 pub mod opening;
+#[doc(hidden)]
 pub mod pick;
 pub mod picker;
+#[doc(hidden)]
 pub mod pinned;
+#[doc(hidden)]
 pub mod pool;
+#[doc(hidden)]
 pub mod room;
 mod secure;
+#[doc(hidden)]
 pub mod shared;
+#[doc(hidden)]
 pub mod standing;
+#[doc(hidden)]
 pub mod tier;
+#[doc(hidden)]
 pub mod transport;

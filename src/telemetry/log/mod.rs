@@ -20,7 +20,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Registry, fmt, reload};
 
+#[doc(hidden)]
 pub use limit::LogLimit;
+#[doc(hidden)]
 pub use writer::LINES_DROPPED;
 use writer::{Layout, Queue};
 

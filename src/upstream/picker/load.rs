@@ -46,6 +46,7 @@ impl Load {
     }
 
     /// Counts an attempt that begins.
+    #[doc(hidden)]
     pub fn started(&self) {
         self.change(|in_flight| in_flight.saturating_add(1));
     }
@@ -55,6 +56,7 @@ impl Load {
     /// A failure counts as slow, however fast it came: an endpoint that refuses everything in a
     /// millisecond would otherwise look like the best and draw all traffic. `retry_after` is what
     /// the endpoint asked for.
+    #[doc(hidden)]
     pub fn finished(
         &self,
         now: Instant,
@@ -67,6 +69,7 @@ impl Load {
     }
 
     /// Learns from an attempt that got an answer or a failure and is still in flight.
+    #[doc(hidden)]
     pub fn observe(
         &self,
         now: Instant,
@@ -85,6 +88,7 @@ impl Load {
 
     /// Counts an attempt that was given up before its end, because the client left or another
     /// attempt won. What it waited says only that the latency is at least that.
+    #[doc(hidden)]
     pub fn abandoned(&self, now: Instant, waited: Duration) {
         self.ended();
         let waited = waited.as_secs_f64();
@@ -107,6 +111,7 @@ impl Load {
     }
 
     /// Counts an attempt that ended, without learning from it.
+    #[doc(hidden)]
     pub fn ended(&self) {
         self.change(|in_flight| in_flight.saturating_sub(1));
     }

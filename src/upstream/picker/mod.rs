@@ -40,8 +40,10 @@ mod turns;
 mod weighted_draw;
 mod weighted_round_robin;
 
+#[doc(hidden)]
 pub use any::{AnyPicker, PickerError, PickerSpec, Registered};
 pub(in crate::upstream) use changes::LoadChanges;
+#[doc(hidden)]
 pub use draw::mix;
 pub use least_requests::LeastRequests;
 pub use load::Load;

@@ -1,0 +1,20 @@
+//! The house itself: what the tree may depend on, and what it promises to embedders.
+//!
+//! Nothing of the proxy is linked here: these tests read sources and what cargo says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod dependencies;
+mod licence;
+mod public_api;
+mod sources;
+
+use std::path::Path;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
