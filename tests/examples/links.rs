@@ -85,6 +85,39 @@ fn the_readme_is_short() {
     assert!(lines <= 180, "{lines} lines; the manual is docs/");
 }
 
+#[test]
+fn the_changelog_begins_with_what_is_not_released() {
+    let changelog = read("CHANGELOG.md");
+    let (_, unreleased) = changelog.split_once("## Unreleased\n").unwrap();
+    let (unreleased, _) = unreleased.split_once("\n## ").unwrap();
+    for list in ["### Added", "### Fixed"] {
+        assert_eq!(unreleased.matches(list).count(), 1, "{list}");
+    }
+    // A merge may bring back the lines of a release.
+    let lines = unreleased.lines().count();
+    assert!(
+        lines < 100,
+        "{lines} lines are not released: after a merge, keep only what is newer than the last release"
+    );
+}
+
+#[test]
+fn each_row_of_a_table_has_the_cells_of_its_head() {
+    for (path, text) in documents() {
+        let mut head = 0;
+        for (number, line) in text.lines().enumerate() {
+            let cells = line.replace("\\|", "").matches('|').count();
+            if !line.starts_with('|') {
+                head = 0;
+            } else if head == 0 {
+                head = cells;
+            } else {
+                assert_eq!(cells, head, "{path}:{}: {line}", number + 1);
+            }
+        }
+    }
+}
+
 /// The targets of the links of a page that lead within this repository.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let found = text.split("](").skip(1);

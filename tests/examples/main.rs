@@ -15,6 +15,7 @@ mod metrics;
 mod pages;
 mod pickers;
 mod snippets;
+mod unit;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -18,6 +18,42 @@ fn each_table_of_the_configuration_has_its_page() {
     }
 }
 
+#[test]
+fn the_table_of_bounds_has_every_key_that_bounds_something() {
+    let mut table = "| key | default | bounds |\n|---|---|---|\n".to_owned();
+    for page in schema::reference() {
+        for row in page.text.lines().filter(|line| line.starts_with("| `")) {
+            let mut cells = row.trim_matches('|').split(" | ").map(str::trim);
+            let key = cells.next().unwrap().trim_matches('`');
+            let default = cells.nth(1).unwrap();
+            if default != "see below" && bounds(key) {
+                let name = page.header.split('.').next().unwrap();
+                let meaning: Vec<&str> = cells.collect();
+                let meaning = meaning.join(" | ");
+                let link = format!("[`{name}.{key}`](../configuration/{name}.md)");
+                table.push_str(&format!("| {link} | {default} | {meaning} |\n"));
+            }
+        }
+    }
+    assert!(table.lines().count() > 30, "{table}");
+    compare("docs/operations/limits.md", "bounds", &table);
+}
+
+/// Tells whether a key bounds time, memory or a number.
+fn bounds(key: &str) -> bool {
+    let tables = ["limits.", "timeouts.", "drain.", "retry.", "retry_budget."];
+    let keys = [
+        "series_max",
+        "body_max",
+        "health.timeout",
+        "ejection.max",
+        "ejection.share_max",
+    ];
+    let others = ["retry.on", "retry.idempotency_key"];
+    let bounds = tables.iter().any(|table| key.starts_with(table)) || keys.contains(&key);
+    bounds && !others.contains(&key)
+}
+
 /// What a new page begins with; the words before the table are for people to write.
 fn empty_page(page: &ReferencePage) -> String {
     let header = &page.header;
