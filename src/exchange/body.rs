@@ -1,18 +1,14 @@
 //! The body of a message in either direction: one enum, so that the ordinary
 //! ones cost no allocation and no dynamic call.
 
-use std::{
-    fmt,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::GrpcWebRequest;
+use super::{CustomBody, GrpcWebRequest};
 use crate::{
-    failure::{BadRequest, Failure},
+    failure::BadRequest,
+    http::{BodyLength, Frame, PolledFrame},
     listener::{Http2RequestBody, RequestBody},
     upstream::transport::{Http2Body, Progress, ResponseBody, Tunnel},
 };
@@ -56,10 +52,56 @@ impl Body {
         }
     }
 
+    /// Reads the next piece; none at the end.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+        match self {
+            Self::Empty | Self::Tunnel(_) => Poll::Ready(None),
+            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::Data(std::mem::take(bytes))))),
+            Self::Http1Request(body) => body.poll_frame(cx),
+            Self::Http1Response(body) => body.poll_frame(cx),
+            Self::Http2Request(body) => body.poll_frame(cx),
+            Self::Http2Response(body) => body.poll_frame(cx),
+            Self::Limited(limited) => limited.poll_frame(cx),
+            Self::GrpcWeb(body) => body.poll_frame(cx),
+            Self::Custom(body) => body.poll_frame(cx),
+        }
+    }
+
+    /// Whether the whole body has been read. A body may end without having said so.
+    pub(crate) fn is_end(&self) -> bool {
+        match self {
+            Self::Empty | Self::Tunnel(_) => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Http1Request(body) => body.is_end(),
+            Self::Http1Response(body) => body.is_end(),
+            Self::Http2Request(body) => body.is_end(),
+            Self::Http2Response(body) => body.is_end(),
+            Self::Limited(limited) => limited.inner.is_end(),
+            Self::GrpcWeb(body) => body.is_end(),
+            Self::Custom(body) => body.is_end(),
+        }
+    }
+
+    /// The length of what is left.
+    pub(crate) fn length(&self) -> BodyLength {
+        match self {
+            Self::Empty | Self::Tunnel(_) => BodyLength::Exact(0),
+            Self::Full(bytes) => BodyLength::Exact(bytes.len() as u64),
+            Self::Http1Request(body) => body.length(),
+            Self::Http1Response(body) => body.length(),
+            Self::Http2Request(body) => body.length(),
+            Self::Http2Response(body) => body.length(),
+            Self::Limited(limited) => limited.inner.length(),
+            Self::GrpcWeb(body) => body.length(),
+            Self::Custom(body) => body.length(),
+        }
+    }
+
     /// Fails with [`BadRequest::BodyTooLarge`] once more than `max` bytes have come.
     #[must_use]
     pub fn limited(self, max: u64) -> Self {
-        if self.size_hint().upper().is_some_and(|upper| upper <= max) {
+        if self.length().exact().is_some_and(|bytes| bytes <= max) {
             return self;
         }
         Self::Limited(Box::new(Limited {
@@ -71,9 +113,7 @@ impl Body {
     /// Whether trailers may follow although the length is known: HTTP/2 has room for both.
     pub fn may_have_trailers(&self) -> bool {
         match self {
-            Self::Http2Request(_) | Self::Http2Response(_) | Self::Custom(_) => {
-                !self.is_end_stream()
-            }
+            Self::Http2Request(_) | Self::Http2Response(_) | Self::Custom(_) => !self.is_end(),
             Self::Limited(limited) => limited.inner.may_have_trailers(),
             Self::Empty
             | Self::Full(_)
@@ -116,63 +156,10 @@ pub struct Limited {
     left: u64,
 }
 
-impl HttpBody for Body {
-    type Data = Bytes;
-    type Error = Failure;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        match self.get_mut() {
-            Self::Empty | Self::Tunnel(_) => Poll::Ready(None),
-            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Http1Request(body) => body.poll_frame(cx),
-            Self::Http1Response(body) => body.poll_frame(cx),
-            Self::Http2Request(body) => body.poll_frame(cx),
-            Self::Http2Response(body) => body.poll_frame(cx),
-            Self::Limited(limited) => limited.poll_frame(cx),
-            Self::GrpcWeb(body) => body.poll_frame(cx),
-            Self::Custom(body) => body.0.as_mut().poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty | Self::Tunnel(_) => true,
-            Self::Full(bytes) => bytes.is_empty(),
-            Self::Http1Request(body) => body.is_end(),
-            Self::Http1Response(body) => body.is_end(),
-            Self::Http2Request(body) => body.is_end(),
-            Self::Http2Response(body) => body.is_end(),
-            Self::Limited(limited) => limited.inner.is_end_stream(),
-            Self::GrpcWeb(body) => body.is_end(),
-            Self::Custom(body) => body.0.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty | Self::Tunnel(_) => SizeHint::with_exact(0),
-            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Http1Request(body) => body.size_hint(),
-            Self::Http1Response(body) => body.size_hint(),
-            Self::Http2Request(body) => body.size_hint(),
-            Self::Http2Response(body) => body.size_hint(),
-            Self::Limited(limited) => limited.inner.size_hint(),
-            Self::GrpcWeb(body) => body.size_hint(),
-            Self::Custom(body) => body.0.size_hint(),
-        }
-    }
-}
-
 impl Limited {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+        let frame = ready!(self.inner.poll_frame(cx));
+        if let Some(Ok(Frame::Data(data))) = &frame {
             match self.left.checked_sub(data.len() as u64) {
                 Some(left) => self.left = left,
                 None => return Poll::Ready(Some(Err(BadRequest::BodyTooLarge.into()))),
@@ -191,21 +178,5 @@ impl From<&'static str> for Body {
 impl From<String> for Body {
     fn from(text: String) -> Self {
         Self::full(text)
-    }
-}
-
-/// A body that an embedding program made.
-pub struct CustomBody(Pin<Box<dyn HttpBody<Data = Bytes, Error = Failure>>>);
-
-impl CustomBody {
-    /// Boxes a body; the one place where a body costs a dynamic call.
-    pub fn new(body: impl HttpBody<Data = Bytes, Error = Failure> + 'static) -> Self {
-        Self(Box::pin(body))
-    }
-}
-
-impl fmt::Debug for CustomBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CustomBody")
     }
 }

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod body;
+mod custom_body;
 mod grpc_web_request;
 mod interim;
 mod message;
@@ -20,9 +21,10 @@ use tokio::time::Instant;
 pub use crate::failure::{BadRequest, CLIENT_GONE, Failure, Side};
 #[doc(hidden)]
 pub use attempt::{Attempt, AttemptOutcome};
+pub use body::Body;
 #[doc(hidden)]
 pub use body::Limited;
-pub use body::{Body, CustomBody};
+pub use custom_body::CustomBody;
 #[doc(hidden)]
 pub use grpc_web_request::GrpcWebRequest;
 #[doc(hidden)]

@@ -5,12 +5,10 @@
 
 use std::rc::Rc;
 
-use ::http::HeaderMap;
-
 use super::Exchange;
 use crate::{
     failure::{BadRequest, Failure},
-    http::trailer,
+    http::{Headers, trailer},
     listener::Connection,
     server::Worker,
     state::{Decision, LocalListener, LocalSnapshot, Underscores},
@@ -40,7 +38,7 @@ impl TrailerRules {
     ///
     /// # Errors
     /// A name has an underscore, and the listener refuses these.
-    pub fn apply(&self, trailers: &mut HeaderMap) -> Result<(), Failure> {
+    pub fn apply(&self, trailers: &mut Headers) -> Result<(), Failure> {
         if self.listener.underscores != Underscores::Allow {
             let dropped = trailer::strip_underscores(trailers);
             if dropped > 0 && self.listener.underscores == Underscores::Refuse {

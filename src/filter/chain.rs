@@ -2,8 +2,6 @@
 
 use std::{fmt, sync::Arc};
 
-use ::http::HeaderName;
-
 use super::{Filter, HeaderFilter, RewriteFilter, Verdict};
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -71,14 +69,15 @@ impl Chain {
         Ok(())
     }
 
-    /// Whether the fields of this name in a request are what the route says: clients have none.
-    pub fn owns_of_request(&self, name: &HeaderName) -> bool {
+    /// Whether the fields of this name, in whatever letters, are in a request what the route says:
+    /// clients have none.
+    pub fn owns_of_request(&self, name: &[u8]) -> bool {
         self.header_filters()
             .any(|filter| filter.owns_of_request(name))
     }
 
     /// The same of a response.
-    pub fn owns_of_response(&self, name: &HeaderName) -> bool {
+    pub fn owns_of_response(&self, name: &[u8]) -> bool {
         self.header_filters()
             .any(|filter| filter.owns_of_response(name))
     }

@@ -55,12 +55,12 @@ impl HeaderFilter {
     }
 
     /// Whether this name is removed from requests, or set on them.
-    pub(super) fn owns_of_request(&self, name: &HeaderName) -> bool {
+    pub(super) fn owns_of_request(&self, name: &[u8]) -> bool {
         self.request.owns(name)
     }
 
     /// Whether this name is removed from responses, or set on them.
-    pub(super) fn owns_of_response(&self, name: &HeaderName) -> bool {
+    pub(super) fn owns_of_response(&self, name: &[u8]) -> bool {
         self.response.owns(name)
     }
 
@@ -88,8 +88,10 @@ impl Changes {
         }
     }
 
-    fn owns(&self, name: &HeaderName) -> bool {
-        self.remove.contains(name) || self.set.iter().any(|(set, _)| set == name)
+    fn owns(&self, name: &[u8]) -> bool {
+        let set = self.set.iter().map(|(set, _)| set);
+        let mut owned = self.remove.iter().chain(set);
+        owned.any(|owned| owned.as_str().as_bytes().eq_ignore_ascii_case(name))
     }
 
     fn apply(&self, exchange: &Exchange, scope: Scope<'_>, headers: &mut Headers) {

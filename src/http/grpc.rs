@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 
-use super::headers::{Headers, Known};
+use super::headers::{Headers, Known, Value};
 use crate::failure::Failure;
 
 /// Whether the content type says gRPC.
@@ -41,22 +41,13 @@ pub fn status_of(failure: Failure) -> u16 {
     }
 }
 
-/// The status in the trailers of a call.
+/// The status in the trailers of a call, or in the head of one that is all head.
 ///
 /// None where there is none; a status that is no number stands for UNKNOWN, as clients
 /// take it.
-pub fn status_in(trailers: &HeaderMap) -> Option<u8> {
-    Some(read_status(trailers.get(STATUS)?.as_bytes()))
-}
-
-/// The same in the head of a call that is all head.
-pub fn status_in_head(headers: &Headers) -> Option<u8> {
-    Some(read_status(headers.get(Known::GrpcStatus)?.as_bytes()))
-}
-
-fn read_status(status: &[u8]) -> u8 {
-    let status = std::str::from_utf8(status).unwrap_or_default();
-    status.parse().unwrap_or(UNKNOWN_U8)
+pub fn status_in(fields: &Headers) -> Option<u8> {
+    let status = fields.get(Known::GrpcStatus)?.to_str().unwrap_or_default();
+    Some(status.parse().unwrap_or(UNKNOWN_U8))
 }
 
 /// Whether a status says that the endpoint failed, and not that the call was wrong, refused
@@ -132,11 +123,11 @@ pub fn read_pushback(headers: &Headers) -> Option<Pushback> {
 }
 
 /// The trailers that end a call in the middle.
-pub fn late_trailers() -> HeaderMap {
-    let mut trailers = HeaderMap::new();
-    trailers.insert(STATUS, HeaderValue::from(DEADLINE_EXCEEDED));
-    let message = HeaderValue::from_static("the deadline of the call is over");
-    trailers.insert(MESSAGE, message);
+pub fn late_trailers() -> Headers {
+    let mut trailers = Headers::new();
+    trailers.append(Known::GrpcStatus, HeaderValue::from(DEADLINE_EXCEEDED));
+    let message = Value::from_static("the deadline of the call is over");
+    trailers.append(Known::GrpcMessage, message);
     trailers
 }
 
@@ -155,11 +146,6 @@ pub fn percent_encode(message: &str) -> String {
     }
     text
 }
-
-/// The status of a call.
-pub const STATUS: HeaderName = HeaderName::from_static("grpc-status");
-/// What a person may read about the status.
-pub const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 const DIGITS_MAX: usize = 8;
 const UNKNOWN_U8: u8 = 2;

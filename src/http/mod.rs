@@ -11,6 +11,8 @@ pub mod authority;
 #[doc(hidden)]
 pub mod base64;
 #[doc(hidden)]
+pub mod body;
+#[doc(hidden)]
 pub mod connection_auth;
 #[doc(hidden)]
 pub mod cookie;
@@ -47,4 +49,6 @@ pub mod via;
 #[doc(hidden)]
 pub mod websocket;
 
+#[doc(hidden)]
+pub use body::{BodyLength, BodySource, Frame, PolledFrame};
 pub use headers::{Headers, Known, Names, Value};

@@ -5,40 +5,30 @@
 //! merged it into the head would be led to another reading. Such fields are dropped.
 //! Source: RFC 9110 section 6.5.1, RFC 9112 section 7.1.2.
 
-use http::{HeaderMap, HeaderName};
-use smallvec::SmallVec;
+use super::Headers;
 
 /// Drops what must not come as a trailer, and the names that are `owned` by the configuration.
 ///
-/// The one filter for trailers, whatever the protocols on both sides.
-pub fn strip(trailers: &mut HeaderMap, owned: impl Fn(&HeaderName) -> bool) {
-    remove(trailers, |name| is_forbidden(name) || owned(name));
+/// The one filter for trailers, whatever the protocols on both sides. Names are as they were
+/// written.
+pub fn strip(trailers: &mut Headers, owned: impl Fn(&[u8]) -> bool) {
+    trailers.retain(|name| !is_forbidden(name) && !owned(name));
 }
 
 /// Drops names that have an underscore; says how many these were.
-pub fn strip_underscores(trailers: &mut HeaderMap) -> usize {
-    remove(trailers, |name| name.as_str().contains('_'))
+pub fn strip_underscores(trailers: &mut Headers) -> usize {
+    trailers.retain(|name| !name.contains(&b'_'))
 }
 
-/// Whether a field must not come as a trailer.
-pub fn is_forbidden(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    FORBIDDEN.binary_search(&name).is_ok()
-        || FORBIDDEN_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-}
-
-fn remove(trailers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) -> usize {
-    let names: SmallVec<[HeaderName; 4]> = trailers
-        .keys()
-        .filter(|name| unwanted(name))
-        .cloned()
-        .collect();
-    for name in &names {
-        trailers.remove(name);
-    }
-    names.len()
+/// Whether a field must not come as a trailer; its name can be in whatever case.
+pub fn is_forbidden(name: &[u8]) -> bool {
+    let lower = || name.iter().map(u8::to_ascii_lowercase);
+    let found = FORBIDDEN.binary_search_by(|forbidden| forbidden.bytes().cmp(lower()));
+    found.is_ok()
+        || FORBIDDEN_PREFIXES.iter().any(|prefix| {
+            let start = name.get(..prefix.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+        })
 }
 
 const FORBIDDEN_PREFIXES: [&str; 6] = [
@@ -110,7 +100,10 @@ const FORBIDDEN: [&str; 54] = [
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
+    use crate::http::headers::fields;
 
     #[test]
     fn the_list_can_be_searched() {
@@ -119,41 +112,34 @@ mod tests {
 
     #[test]
     fn what_decides_about_the_message_is_dropped() {
-        let mut trailers = HeaderMap::new();
-        for name in [
-            "grpc-status",
-            "digest",
-            "x-checksum",
-            "server-timing",
-            "etag",
-        ] {
-            trailers.append(name, "1".parse().unwrap());
-        }
-        let kept = trailers.clone();
+        let kept = [
+            ("grpc-status", "1"),
+            ("Digest", "1"),
+            ("X-Checksum", "1"),
+            ("server-timing", "1"),
+            ("etag", "1"),
+        ];
+        let mut trailers = fields(&kept);
         for name in [
             "content-length",
-            "host",
-            "if-match",
-            "x-forwarded-for",
+            "Host",
+            "IF-Match",
+            "X-Forwarded-For",
             "set-cookie",
-            "te",
+            "TE",
         ] {
-            trailers.append(name, "1".parse().unwrap());
-            trailers.append(name, "2".parse().unwrap());
+            trailers.append(name, HeaderValue::from_static("1"));
+            trailers.append(name, HeaderValue::from_static("2"));
         }
         strip(&mut trailers, |_| false);
-        assert_eq!(trailers, kept);
+        assert_eq!(trailers, fields(&kept));
     }
 
     #[test]
     fn what_the_configuration_owns_is_dropped_as_well() {
-        let mut trailers = HeaderMap::new();
-        trailers.insert("x-user", "1".parse().unwrap());
-        trailers.insert("x-sum", "1".parse().unwrap());
-        trailers.insert("x_sum", "1".parse().unwrap());
-        strip(&mut trailers, |name| name == "x-user");
+        let mut trailers = fields(&[("x-user", "1"), ("x-sum", "1"), ("x_sum", "1")]);
+        strip(&mut trailers, |name| name == b"x-user");
         assert_eq!(strip_underscores(&mut trailers), 1);
-        let names: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, ["x-sum"]);
+        assert_eq!(trailers, fields(&[("x-sum", "1")]));
     }
 }

@@ -4,11 +4,13 @@
 //! the buffer that the connection reads into. Bytes past the end of the body stay there.
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 
 use super::chunk::Chunks;
 use super::{Framing, HeadLimits};
-use crate::failure::{BadRequest, Failure};
+use crate::{
+    failure::{BadRequest, Failure},
+    http::Headers,
+};
 
 /// Finds the end of one body, and its trailers.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ pub enum Decoded {
     /// Some bytes of the body, never none.
     Data(Bytes),
     /// The trailer section, when it holds anything; the end follows.
-    Trailers(HeaderMap),
+    Trailers(Headers),
     /// The buffer holds nothing that can be handed on; read more.
     NeedMore,
     /// The body has ended. Said again on every further call.

@@ -4,10 +4,9 @@
 //! where they are, between a prefix and a suffix, for a vectored write.
 
 use bytes::{BufMut, BytesMut};
-use http::HeaderMap;
 
 use super::Framing;
-use crate::http::{headers::write_field, trailer};
+use crate::http::{Headers, headers::write_field, trailer};
 
 /// Frames one body and keeps its announced length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,16 +91,16 @@ impl BodyEncoder {
     pub fn finish(
         &mut self,
         out: &mut BytesMut,
-        trailers: Option<&HeaderMap>,
+        trailers: Option<&Headers>,
     ) -> Result<(), LengthFault> {
         match self {
             Self::None | Self::Length(0) | Self::UntilClose => {}
             Self::Length(_) => return Err(LengthFault::TooShort),
             Self::Chunked => {
                 out.put_slice(b"0\r\n");
-                for (name, value) in trailers.into_iter().flatten() {
+                for (name, value) in trailers.into_iter().flat_map(Headers::iter) {
                     if !trailer::is_forbidden(name) {
-                        write_field(out, name.as_str().as_bytes(), value.as_bytes());
+                        write_field(out, name, value.as_bytes());
                     }
                 }
                 out.put_slice(b"\r\n");
@@ -132,7 +131,10 @@ fn put_size(out: &mut BytesMut, size: usize) {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
+    use crate::http::headers::fields;
 
     fn framed(framing: Framing, parts: &[&[u8]]) -> Result<BytesMut, LengthFault> {
         let mut encoder = BodyEncoder::new(framing);
@@ -176,13 +178,12 @@ mod tests {
 
     #[test]
     fn trailers_stand_after_the_last_chunk_without_the_forbidden() {
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", "0".parse().unwrap());
-        trailers.insert("content-length", "3".parse().unwrap());
+        let mut trailers = fields(&[("content-length", "3")]);
+        trailers.append("Grpc-Status", HeaderValue::from_static("0"));
         let mut out = BytesMut::new();
         let mut encoder = BodyEncoder::Chunked;
         encoder.finish(&mut out, Some(&trailers)).unwrap();
-        assert_eq!(out, "0\r\ngrpc-status: 0\r\n\r\n");
+        assert_eq!(out, "0\r\nGrpc-Status: 0\r\n\r\n");
         assert_eq!(encoder, BodyEncoder::None);
     }
 }

@@ -5,13 +5,12 @@
 //! that sends one byte per chunk with kilobytes of extension is cut.
 
 use bytes::{Buf, BytesMut};
-use http::HeaderMap;
 
 use super::HeadLimits;
 use super::body::{BodyFault, Decoded, take_data};
 use super::field::{FieldFault, Fields};
 use super::scan::{self, Lines};
-use crate::http::trailer;
+use crate::http::{Headers, trailer};
 
 /// Where in the coding the next byte stands.
 #[derive(Debug)]
@@ -167,12 +166,12 @@ fn parse_trailers(
     buffer: &mut BytesMut,
     scanned: &mut usize,
     limits: &HeadLimits,
-) -> Result<Option<HeaderMap>, BodyFault> {
+) -> Result<Option<Headers>, BodyFault> {
     match &buffer[..] {
         [] | [b'\r'] => return Ok(None),
         [b'\r', b'\n', ..] => {
             buffer.advance(2);
-            return Ok(Some(HeaderMap::new()));
+            return Ok(Some(Headers::new()));
         }
         [b'\r', ..] => return Err(BodyFault::Chunk),
         _ => {}
@@ -193,7 +192,7 @@ fn parse_trailers(
             FieldFault::Malformed => BodyFault::Chunk,
             FieldFault::TooMany => BodyFault::TrailersTooLarge,
         })?;
-    let mut trailers = fields.headers.to_map();
+    let mut trailers = fields.headers;
     trailer::strip(&mut trailers, |_| false);
     Ok(Some(trailers))
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri};
+use http::{HeaderValue, Method, Uri, uri};
 
 use super::hpack::{BlockFault, Decoder, Field, FieldName, Pseudo};
 use crate::{
@@ -82,22 +82,16 @@ pub fn read_trailers(
     decoder: &mut Decoder,
     block: &[u8],
     limits: &HeadLimits,
-) -> Result<HeaderMap, HeadFault> {
+) -> Result<Headers, HeadFault> {
     let mut reader = Reader::new(limits);
     // No pseudo-header field may come any more (section 8.1).
     reader.regular = true;
     let decoded = decoder.decode(block, |field| reader.take(&field));
     reader.check(decoded)?;
-    let mut trailers = HeaderMap::new();
-    for (name, value) in reader.headers.iter() {
-        let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED_FIELD)?;
-        let value = HeaderValue::from_bytes(value.as_bytes());
-        let value = value.map_err(|_| MALFORMED_FIELD)?;
-        if trailers.try_append(name, value).is_err() {
-            return Err(HeadFault::TooLarge);
-        }
+    if reader.headers.len() > reader.lines_max {
+        return Err(HeadFault::TooLarge);
     }
-    Ok(trailers)
+    Ok(reader.headers)
 }
 
 /// What has been read of a block.
@@ -378,6 +372,5 @@ const LOOKED_AT: Names = Names::of(&[
 
 const MALFORMED_LINE: HeadFault = HeadFault::Malformed(BadRequest::RequestLine);
 const MALFORMED_TARGET: HeadFault = HeadFault::Malformed(BadRequest::Target);
-const MALFORMED_FIELD: HeadFault = HeadFault::Malformed(BadRequest::Header);
 /// How many times the limit a head has to be to be a flood.
 const FLOOD: usize = 4;

@@ -1,9 +1,9 @@
 //! Heads of responses, and trailers, to field blocks (RFC 9113 section 8.3.2).
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::hpack::Encoder;
-use crate::http::{Headers, Known, Names, headers::look_up};
+use crate::http::{Headers, Known, Names};
 
 /// Writes the head of a response, or with a 1xx that of an interim response.
 ///
@@ -39,11 +39,9 @@ pub fn encode_head(
 }
 
 /// Writes trailers.
-pub fn encode_trailers(block: &mut Vec<u8>, encoder: &mut Encoder, trailers: &HeaderMap) {
+pub fn encode_trailers(block: &mut Vec<u8>, encoder: &mut Encoder, trailers: &Headers) {
     encoder.begin(block);
-    for (name, value) in trailers {
-        let name = name.as_str().as_bytes();
-        let known = look_up(name);
+    for (known, name, value) in trailers.fields() {
         if !OF_HTTP1.contains(known) {
             encoder.field(known, name, value.as_bytes(), value.is_sensitive(), block);
         }

@@ -11,12 +11,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::{
     failure::{BadRequest, Failure},
+    http::{BodyLength, Frame, PolledFrame},
     http1::{BodyDecoder, Decoded, Framing, HeadLimits, encode_continue},
     socket::Buffered,
     timer::Timeout,
@@ -87,16 +86,13 @@ impl RequestBody {
     }
 
     /// Reads the next frame; fails when the client stays silent for too long.
-    pub fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         let polled = self.shared.borrow_mut().poll_frame(cx);
         match polled {
             Poll::Ready(frame) => {
                 self.deadline = None;
                 if let Some(Ok(frame)) = &frame
-                    && let Some(data) = frame.data_ref()
+                    && let Some(data) = frame.data()
                 {
                     self.length = self.length.map(|left| left - data.len() as u64);
                 }
@@ -120,8 +116,8 @@ impl RequestBody {
     }
 
     /// The exact rest if the client announced it.
-    pub fn size_hint(&self) -> SizeHint {
-        self.length.map_or_else(SizeHint::new, SizeHint::with_exact)
+    pub fn length(&self) -> BodyLength {
+        self.length.into()
     }
 }
 
@@ -188,7 +184,7 @@ impl Exchanging {
         }
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         if self.broken {
             return Poll::Ready(Some(Err(Failure::ClientGone)));
         }
@@ -196,10 +192,10 @@ impl Exchanging {
             match self.decoder.decode(self.io.received()) {
                 Ok(Decoded::Data(data)) => {
                     self.body_bytes += data.len() as u64;
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                    return Poll::Ready(Some(Ok(Frame::Data(data))));
                 }
                 Ok(Decoded::Trailers(trailers)) => {
-                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                    return Poll::Ready(Some(Ok(Frame::Trailers(trailers))));
                 }
                 Ok(Decoded::Done) => return Poll::Ready(None),
                 Ok(Decoded::NeedMore) => {}

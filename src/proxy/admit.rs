@@ -6,7 +6,6 @@
 
 use ::http::{Method, Uri, Version, uri::PathAndQuery};
 use bytes::Bytes;
-use http_body::Body as _;
 
 use crate::{
     exchange::{Exchange, Request},
@@ -54,7 +53,7 @@ pub(super) fn check(
     if let Some(handshake) = request.handshake.take() {
         return Ok(Some(Offer::made(handshake)));
     }
-    let body = if request.body.is_end_stream() {
+    let body = if request.body.is_end() {
         RequestBody::Absent
     } else {
         RequestBody::Present

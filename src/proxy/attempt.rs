@@ -5,7 +5,6 @@
 use std::{rc::Rc, sync::LazyLock, time::Duration};
 
 use ::http::{HeaderValue, StatusCode, Uri, Version, uri::PathAndQuery};
-use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::client::Client;
@@ -311,11 +310,10 @@ impl Call<'_> {
     fn answered(&self, mut response: Inbound, carrier: Carrier) -> AttemptEnd {
         let upload = response.upload.take();
         let mut ended = Ended::Status(response.status);
-        let mut pending =
-            (!response.body.is_end_stream()).then_some(Pending::Answer(response.status));
+        let mut pending = (!response.body.is_end()).then_some(Pending::Answer(response.status));
         let mut pushback = None;
         if response.status == StatusCode::OK && grpc::is_grpc(&response.headers) {
-            match grpc::status_in_head(&response.headers) {
+            match grpc::status_in(&response.headers) {
                 Some(0) => {}
                 Some(status) => {
                     ended = Ended::Grpc(status);

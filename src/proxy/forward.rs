@@ -6,7 +6,6 @@
 use std::rc::Rc;
 
 use ::http::Method;
-use http_body::Body as _;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -314,7 +313,7 @@ impl Call<'_> {
             }
             (_, Some(response)) => {
                 if exchange.grpc {
-                    exchange.grpc_status = grpc::status_in_head(&response.headers);
+                    exchange.grpc_status = grpc::status_in(&response.headers);
                 }
                 exchange.held.pick = pick;
                 PoolEnd::Answer(Response {
@@ -371,7 +370,7 @@ pub(super) fn rewound(end: &mut AttemptEnd) -> Option<Upload> {
 fn framing_of(body: &Body, request: &Request) -> Framing {
     let method = &request.method;
     let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    match body.size_hint().exact() {
+    match body.length().exact() {
         Some(_) if request.headers.contains(Known::Trailer) && body.may_have_trailers() => {
             Framing::Chunked
         }

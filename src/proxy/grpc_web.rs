@@ -4,15 +4,13 @@
 //! sees nothing else. On the way out, after all else, the answer becomes gRPC-Web again,
 //! whoever made it: the endpoint or, for a failure, the proxy.
 
-use ::http::{HeaderMap, Method};
-use bytes::Bytes;
-use http_body::{Body as _, Frame};
+use ::http::Method;
 
 use crate::{
     exchange::{Body, Exchange, GrpcWebRequest, Request, Response},
     failure::Failure,
     http::{
-        Headers, grpc,
+        Frame, Headers, grpc,
         grpc_web::{Answer, AnswerFault, Call, Encoder},
     },
 };
@@ -29,7 +27,7 @@ pub(super) fn open(exchange: &mut Exchange, request: &mut Request) {
     exchange.grpc = true;
     exchange.grpc_deadline = timeout.and_then(|timeout| exchange.started.checked_add(timeout));
     call.bridge_head(&mut request.headers);
-    if !request.body.is_end_stream() {
+    if !request.body.is_end() {
         let body = std::mem::replace(&mut request.body, Body::Empty);
         let turned = GrpcWebRequest::new(body, call.decoder());
         request.body = Body::GrpcWeb(Box::new(turned));
@@ -51,7 +49,7 @@ pub(super) fn close(
     headers: &mut Headers,
     body: Body,
 ) -> (Body, Option<Box<Encoder>>) {
-    match call.bridge_answer(headers, body.is_end_stream()) {
+    match call.bridge_answer(headers, body.is_end()) {
         Answer::Foreign => (body, None),
         Answer::Whole(bytes) => (Body::full(bytes), None),
         Answer::Streamed(encoder) => (body, Some(Box::new(encoder))),
@@ -59,17 +57,14 @@ pub(super) fn close(
 }
 
 /// Turns a piece of an answer, its trailers or its end; none: there is nothing to send for it.
-pub(super) fn turn(
-    encoder: &mut Encoder,
-    frame: Option<Frame<Bytes>>,
-) -> Result<Option<Frame<Bytes>>, Failure> {
-    let turned = match frame.map(Frame::into_data) {
-        Some(Ok(data)) => encoder.data(data),
-        Some(Err(frame)) => encoder.end(frame.into_trailers().unwrap_or_default()),
-        None => encoder.end(HeaderMap::new()),
+pub(super) fn turn(encoder: &mut Encoder, frame: Option<Frame>) -> Result<Option<Frame>, Failure> {
+    let turned = match frame {
+        Some(Frame::Data(data)) => encoder.data(data),
+        Some(Frame::Trailers(trailers)) => encoder.end(trailers),
+        None => encoder.end(Headers::new()),
     };
     match turned {
-        Ok(data) => Ok((!data.is_empty()).then(|| Frame::data(data))),
+        Ok(data) => Ok((!data.is_empty()).then(|| Frame::Data(data))),
         Err(AnswerFault::Malformed) => Err(Failure::ResponseMalformed),
         Err(AnswerFault::CutShort) => Err(Failure::ResponseIncomplete),
     }

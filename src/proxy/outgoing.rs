@@ -1,22 +1,19 @@
 //! A response on its way to the client, and the record that closes with it.
 
 use std::{
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use ::http::{HeaderMap, StatusCode};
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use ::http::StatusCode;
 use tokio::time::Instant;
 
 use super::{finish, grpc_web, reply};
 use crate::{
     exchange::{Body, Exchange, Response},
     failure::Failure,
-    http::{grpc, grpc_web::Encoder, trailer},
+    http::{BodyLength, Frame, Headers, PolledFrame, grpc, grpc_web::Encoder, trailer},
     listener::Connection,
     timer::{Stall, Timeout},
     upstream::transport::Tunnel,
@@ -183,7 +180,7 @@ impl Outgoing {
     }
 
     /// Ends the response when a piece of it, or the end of a gRPC call, is late.
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         let call_end = self.open.exchange.grpc_deadline;
         let both_ways = self.both_ways.is_some() || self.body.uploading().is_some();
         let piece_end = self.idle.filter(|_| !both_ways);
@@ -197,7 +194,7 @@ impl Outgoing {
             self.cut(Failure::ResponseTimeout);
             let status = u8::try_from(grpc::DEADLINE_EXCEEDED).ok();
             self.open.exchange.grpc_status = status;
-            return Poll::Ready(Some(Ok(Frame::trailers(grpc::late_trailers()))));
+            return Poll::Ready(Some(Ok(Frame::Trailers(grpc::late_trailers()))));
         }
         let failure = match self.idle {
             // What the kernel has of the request may still be on its way.
@@ -207,7 +204,7 @@ impl Outgoing {
             _ if late => Failure::ReadTimeout,
             _ => return Poll::Pending,
         };
-        if failure == Failure::ReadTimeout && self.body.size_hint().exact().is_none() {
+        if failure == Failure::ReadTimeout && self.body.length().exact().is_none() {
             self.open.exchange.held.quiet = true;
         }
         self.cut(failure);
@@ -232,12 +229,12 @@ impl Outgoing {
     }
 
     /// Reads the next frame as the endpoint meant it.
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+        match self.body.poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 self.deadline = None;
                 self.both_ways = None;
-                if let Some(trailers) = frame.trailers_mut() {
+                if let Frame::Trailers(trailers) = &mut frame {
                     self.take_trailers(trailers);
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -255,7 +252,7 @@ impl Outgoing {
     }
 
     /// Drops the trailers that may not pass, and notes how a gRPC call ended.
-    fn take_trailers(&mut self, trailers: &mut HeaderMap) {
+    fn take_trailers(&mut self, trailers: &mut Headers) {
         let exchange = &mut self.open.exchange;
         if exchange.grpc {
             exchange.grpc_status = grpc::status_in(trailers);
@@ -267,10 +264,7 @@ impl Outgoing {
     }
 
     /// Reads the next frame in the form of gRPC-Web.
-    fn poll_encoded(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         loop {
             if self
                 .encoder
@@ -307,40 +301,32 @@ impl Outgoing {
     pub fn tunnel_idle(&self) -> Duration {
         self.idle.unwrap_or(Duration::from_secs(60))
     }
-}
 
-impl HttpBody for Outgoing {
-    type Data = Bytes;
-    type Error = Failure;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        let this = &mut *self;
-        let frame = match &this.encoder {
-            None => ready!(this.poll_body(cx)),
-            Some(_) => ready!(this.poll_encoded(cx)),
+    /// Reads the next frame.
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+        let frame = match &self.encoder {
+            None => ready!(self.poll_body(cx)),
+            Some(_) => ready!(self.poll_encoded(cx)),
         };
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            this.open.exchange.bytes_out += data.len() as u64;
+        if let Some(Ok(Frame::Data(data))) = &frame {
+            self.open.exchange.bytes_out += data.len() as u64;
         }
         Poll::Ready(frame)
     }
 
-    fn is_end_stream(&self) -> bool {
+    /// Whether the whole body has been read.
+    pub fn is_end(&self) -> bool {
         match &self.encoder {
-            None => self.body.is_end_stream(),
+            None => self.body.is_end(),
             Some(encoder) => encoder.has_ended(),
         }
     }
 
-    fn size_hint(&self) -> SizeHint {
+    /// The length of what is left.
+    pub fn length(&self) -> BodyLength {
         match &self.encoder {
-            None => self.body.size_hint(),
-            Some(_) => SizeHint::new(),
+            None => self.body.length(),
+            Some(_) => BodyLength::UNKNOWN,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What is done to a request before it goes upstream.
 
 use ::http::{Method, StatusCode};
-use http_body::Body as _;
 
 use crate::{
     exchange::{Body, Exchange, Request, Response},
@@ -23,7 +22,7 @@ pub(super) fn limit_body(request: &mut Request, max: Option<u64>) -> Result<(), 
         return Ok(());
     };
     let body = &mut request.body;
-    if body.size_hint().lower() > max {
+    if body.length().least() > max {
         return Err(BadRequest::BodyTooLarge);
     }
     *body = std::mem::replace(body, Body::Empty).limited(max);

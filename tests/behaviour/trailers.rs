@@ -193,3 +193,87 @@ async fn trailers_of_http2_reach_http1_whenever_they_come() {
     }
     proxy.finish().await;
 }
+
+/// A name as a peer of HTTP/1.1 writes it: one that the proxy knows by number, and two that
+/// it does not.
+const SPELLED: [&str; 3] = ["Server-Timing", "X-CheckSum", "grpc-Extra"];
+
+fn spelled<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let mut names: Vec<_> = fields.map(|(name, _)| name.to_owned()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn trailer_names_keep_their_spelling_between_peers_of_http1() {
+    let section: String = SPELLED.map(|name| format!("{name}: 1\r\n")).concat();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n{section}\r\n"
+    );
+    let one =
+        Backend::start(move |_| vec![Act::Read, Act::Send(answer.clone().into_bytes())]).await;
+    let two = H2Backend::start(|_| {
+        let trailers = [
+            ("server-timing", "1"),
+            ("x-checksum", "1"),
+            ("grpc-extra", "1"),
+        ];
+        vec![
+            H2Act::Read,
+            H2Act::Head(200, vec![]),
+            H2Act::Data(b"hi".to_vec()),
+            H2Act::Trailers(trailers.to_vec()),
+        ]
+    })
+    .await;
+    let proxy = Settings::new(BOTH)
+        .backend("one", &one)
+        .address("two", two.address())
+        .start()
+        .await;
+    let lower = SPELLED.map(str::to_ascii_lowercase);
+    let mut lower = lower.to_vec();
+    lower.sort();
+    for (target, as_written) in [("/one", true), ("/two", false)] {
+        let mut client = proxy.client().await;
+        client
+            .send(format!(
+                "POST {target} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n\
+                 2\r\nhi\r\n0\r\n{section}\r\n"
+            ))
+            .await;
+        let answer = client.answer().await;
+        let expected = if as_written {
+            SPELLED.map(str::to_owned).to_vec()
+        } else {
+            lower.clone()
+        };
+        assert_eq!(spelled(answer.trailers.iter()), expected, "1.1 {target}");
+        let seen = if as_written {
+            one.seen().pop()
+        } else {
+            two.seen().pop()
+        };
+        assert_eq!(
+            spelled(seen.unwrap().trailers.iter()),
+            expected,
+            "1.1 {target}"
+        );
+
+        let mut client = proxy.h2_client().await;
+        let (response, mut body) = client.open("POST", target, &[], false).await.unwrap();
+        body.send_data(Bytes::from_static(b"hi"), false).unwrap();
+        let names = lower.iter().map(|name| name.parse().unwrap());
+        let trailers = names.map(|name: HeaderName| (name, HeaderValue::from_static("1")));
+        body.send_trailers(trailers.collect()).unwrap();
+        let answer = h2_read(response).await.unwrap();
+        assert_eq!(spelled(answer.trailers.iter()), lower, "h2 {target}");
+        let seen = if as_written {
+            one.seen().pop()
+        } else {
+            two.seen().pop()
+        };
+        assert_eq!(spelled(seen.unwrap().trailers.iter()), lower, "h2 {target}");
+    }
+    proxy.finish().await;
+}

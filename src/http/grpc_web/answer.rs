@@ -1,7 +1,7 @@
 //! The answer of a gRPC call as gRPC-Web.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderValue;
 
 use super::{
     Call, Form,
@@ -31,15 +31,9 @@ impl Call {
         if !grpc::is_grpc(headers) || !headers.contains(Known::GrpcStatus) {
             return;
         }
-        let (mut of_http, mut of_call) = (Headers::new(), HeaderMap::new());
-        for (name, value) in headers.to_fields() {
-            if is_of_http(&name) {
-                of_http.append(name, value);
-            } else {
-                of_call.append(name, value);
-            }
-        }
-        *headers = of_http;
+        let mut of_call = headers.clone();
+        of_call.retain(|name| !is_of_http(name));
+        headers.retain(is_of_http);
         self.parted = Some(of_call);
     }
 
@@ -142,7 +136,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`AnswerFault::CutShort`]
-    pub fn end(&mut self, trailers: HeaderMap) -> Result<Bytes, AnswerFault> {
+    pub fn end(&mut self, trailers: Headers) -> Result<Bytes, AnswerFault> {
         if self.messages.is_between() {
             Ok(self.encode_end(trailers))
         } else {
@@ -155,7 +149,7 @@ impl Encoder {
         self.ended
     }
 
-    fn encode_end(&mut self, trailers: HeaderMap) -> Bytes {
+    fn encode_end(&mut self, trailers: Headers) -> Bytes {
         self.ended = true;
         let frame = frame_of(trailers);
         let Some(base64) = &mut self.base64 else {
@@ -168,16 +162,16 @@ impl Encoder {
     }
 }
 
-/// The frame of trailers: flag, length, and a line for each field. A call that ends without a
-/// status has ended in a way that nobody knows.
-fn frame_of(mut trailers: HeaderMap) -> Vec<u8> {
+/// The frame of trailers: flag, length, and a line for each field, its name in lower case. A
+/// call that ends without a status has ended in a way that nobody knows.
+fn frame_of(mut trailers: Headers) -> Vec<u8> {
     trailer::strip(&mut trailers, |_| false);
-    if !trailers.contains_key(grpc::STATUS) {
-        trailers.insert(grpc::STATUS, HeaderValue::from(grpc::UNKNOWN));
+    if !trailers.contains(Known::GrpcStatus) {
+        trailers.append(Known::GrpcStatus, HeaderValue::from(grpc::UNKNOWN));
     }
     let mut frame = vec![TRAILERS, 0, 0, 0, 0];
-    for (name, value) in &trailers {
-        frame.extend_from_slice(name.as_str().as_bytes());
+    for (name, value) in trailers.iter() {
+        frame.extend(name.iter().map(u8::to_ascii_lowercase));
         frame.push(b':');
         frame.extend_from_slice(value.as_bytes());
         frame.extend_from_slice(b"\r\n");
@@ -188,24 +182,23 @@ fn frame_of(mut trailers: HeaderMap) -> Vec<u8> {
 }
 
 /// The trailers of a failure of the proxy, which are in its head.
-fn with_message(status: HeaderValue, headers: &mut Headers) -> HeaderMap {
-    let mut trailers = HeaderMap::new();
-    trailers.insert(grpc::STATUS, status);
+fn with_message(status: HeaderValue, headers: &mut Headers) -> Headers {
+    let mut trailers = Headers::new();
+    trailers.append(Known::GrpcStatus, status);
     if let Some(message) = headers.get_owned(Known::GrpcMessage) {
-        trailers.insert(grpc::MESSAGE, message);
+        trailers.append(Known::GrpcMessage, message);
     }
     headers.remove(Known::GrpcStatus);
     headers.remove(Known::GrpcMessage);
     trailers
 }
 
-fn is_of_http(name: &HeaderName) -> bool {
-    let text = name.as_str();
+fn is_of_http(name: &[u8]) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let starts = |prefix: &&str| lower.starts_with(prefix.as_bytes());
     trailer::is_forbidden(name)
-        || OF_HTTP.contains(&text)
-        || OF_HTTP_PREFIXES
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
+        || OF_HTTP.iter().any(|known| known.as_bytes() == lower)
+        || OF_HTTP_PREFIXES.iter().any(starts)
 }
 
 /// The flag of a frame of trailers.
@@ -225,10 +218,6 @@ const OF_HTTP_PREFIXES: [&str; 3] = ["access-control-", "content-", "cross-origi
 mod tests {
     use super::*;
     use crate::http::headers::{fields, sorted};
-
-    fn trailers(pairs: &[(&str, &str)]) -> HeaderMap {
-        fields(pairs).to_map()
-    }
 
     fn call(kind: &str) -> Call {
         Call::read(&fields(&[("content-type", kind)])).unwrap()
@@ -303,10 +292,7 @@ mod tests {
         let mut call = call("application/grpc-web");
         call.part_head(&mut head);
         // What filters add is for HTTP.
-        head.append(
-            HeaderName::from_static("x-served-by"),
-            HeaderValue::from_static("a"),
-        );
+        head.append("x-served-by", HeaderValue::from_static("a"));
         let Answer::Whole(body) = call.bridge_answer(&mut head, false) else {
             panic!("a whole answer");
         };
@@ -348,14 +334,14 @@ mod tests {
         let message = Bytes::from_static(b"\0\0\0\0\x02ok");
         assert_eq!(encoder.data(message.clone()), Ok(message));
         assert!(!encoder.has_ended());
-        let end = encoder.end(trailers(&[("grpc-status", "0"), ("host", "evil")]));
+        let end = encoder.end(fields(&[("grpc-status", "0"), ("host", "evil")]));
         assert_eq!(end.unwrap(), &b"\x80\0\0\0\x0fgrpc-status:0\r\n"[..]);
         assert!(encoder.has_ended());
     }
 
     #[test]
     fn an_end_without_a_status_is_unknown() {
-        let end = streamed("application/grpc-web").end(HeaderMap::new());
+        let end = streamed("application/grpc-web").end(Headers::new());
         assert_eq!(end.unwrap(), &b"\x80\0\0\0\x0fgrpc-status:2\r\n"[..]);
     }
 
@@ -366,7 +352,7 @@ mod tests {
         assert_eq!(encoder.data(forged), Err(AnswerFault::Malformed));
         let mut encoder = streamed("application/grpc-web");
         encoder.data(Bytes::from_static(b"\0\0\0\0\x02o")).unwrap();
-        let end = encoder.end(trailers(&[("grpc-status", "0")]));
+        let end = encoder.end(fields(&[("grpc-status", "0")]));
         assert_eq!(end, Err(AnswerFault::CutShort));
     }
 
@@ -379,7 +365,7 @@ mod tests {
             .map(|piece| encoder.data(Bytes::from_static(piece)).unwrap())
             .collect();
         assert_eq!(text, ["AAAA", "AAJv", "aw=="]);
-        let end = encoder.end(trailers(&[("grpc-status", "0")])).unwrap();
+        let end = encoder.end(fields(&[("grpc-status", "0")])).unwrap();
         assert_eq!(end, base64::encode(b"\x80\0\0\0\x0fgrpc-status:0\r\n"));
     }
 }

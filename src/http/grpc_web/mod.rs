@@ -8,7 +8,7 @@ mod answer;
 mod messages;
 mod request;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 use super::headers::{Headers, Known, Names, Value};
 
@@ -32,7 +32,7 @@ pub struct Call {
     /// What the messages are, such as `+proto`.
     format: Box<str>,
     /// Trailers that stood in the head of the answer.
-    parted: Option<HeaderMap>,
+    parted: Option<Headers>,
 }
 
 impl Call {

@@ -1,4 +1,4 @@
-//! To and from the maps that HTTP/2 and trailers have.
+//! To and from the maps of other crates.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 

@@ -171,6 +171,16 @@ impl Headers {
         }
     }
 
+    /// Removes the lines whose name is not to be kept, as it was written; says how many.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&[u8]) -> bool) -> usize {
+        let before = self.len();
+        if self.iter().any(|(name, _)| !keep(name)) {
+            self.section_mut()
+                .retain(|section, line| keep(section.name(line)));
+        }
+        before - self.len()
+    }
+
     /// Removes the lines whose name is not [`Known`] and not to be kept; it is told the names as
     /// they were written.
     pub fn retain_unknown(&mut self, keep: impl Fn(&[u8]) -> bool) {
@@ -299,6 +309,18 @@ impl Clone for Headers {
         Self(Some(copy))
     }
 }
+
+/// The same names, in whatever letters, with the same values in the same order.
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |((name, value), (other_name, other_value)): ((&[u8], _), (&[u8], _))| {
+            name.eq_ignore_ascii_case(other_name) && value == other_value
+        };
+        self.len() == other.len() && self.iter().zip(other.iter()).all(same)
+    }
+}
+
+impl Eq for Headers {}
 
 impl Drop for Headers {
     fn drop(&mut self) {

@@ -2,13 +2,11 @@
 
 use std::{
     future::poll_fn,
-    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
 use ::http::{Method, StatusCode, Version};
-use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::super::{
@@ -18,7 +16,7 @@ use super::super::{
 use crate::{
     exchange::Response,
     failure::Failure,
-    http::{Headers, Known, websocket},
+    http::{Frame, Headers, Known, websocket},
     http1::{BodyEncoder, Framing, KeepAlive, encode_response_head},
     proxy::{self, Carries, Outgoing},
     socket::Buffered,
@@ -128,7 +126,7 @@ impl Server {
                 let mut waits = false;
                 // The body may read from the same connection: not while it is borrowed.
                 while !ended && !waits && shared.borrow().io.can_append() {
-                    match Pin::new(&mut *outgoing).poll_frame(cx) {
+                    match outgoing.poll_frame(cx) {
                         Poll::Ready(frame) => {
                             let io = &mut shared.borrow_mut().io;
                             ended = append(io, &mut encoder, frame.transpose()?)?;
@@ -330,7 +328,7 @@ fn framing_of(
     if is_bodiless(method, status) {
         return Framing::None;
     }
-    match outgoing.size_hint().exact() {
+    match outgoing.length().exact() {
         // Only chunks have room for the trailers that are announced.
         Some(_) if headers.contains(Known::Trailer) && outgoing.may_have_trailers() => {
             Framing::Chunked
@@ -344,30 +342,22 @@ fn framing_of(
 fn append(
     io: &mut Buffered,
     encoder: &mut BodyEncoder,
-    frame: Option<http_body::Frame<bytes::Bytes>>,
+    frame: Option<Frame>,
 ) -> Result<bool, Failure> {
-    let Some(frame) = frame else {
-        let ended = encoder.finish(io.outgoing(), None);
-        return ended
-            .map(|()| true)
-            .map_err(|_| Failure::ResponseIncomplete);
-    };
-    match frame.into_data() {
-        Ok(data) => {
+    let ended = match frame {
+        Some(Frame::Data(data)) => {
             let tail = encoder
                 .prefix(io.outgoing(), data.len())
                 .map_err(|_| Failure::ResponseMalformed)?;
             io.append(data, tail);
-            Ok(false)
+            return Ok(false);
         }
-        Err(frame) => {
-            let trailers = frame.into_trailers().unwrap_or_default();
-            encoder
-                .finish(io.outgoing(), Some(&trailers))
-                .map_err(|_| Failure::ResponseIncomplete)?;
-            Ok(true)
-        }
-    }
+        Some(Frame::Trailers(trailers)) => encoder.finish(io.outgoing(), Some(&trailers)),
+        None => encoder.finish(io.outgoing(), None),
+    };
+    ended
+        .map(|()| true)
+        .map_err(|_| Failure::ResponseIncomplete)
 }
 
 /// Reads what comes of a request that nobody wants any more, while its answer is on its way: a

@@ -7,14 +7,17 @@ use std::{
 };
 
 use ::http::StatusCode;
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 
 use super::{
     session::{Session, Shared},
     stream::{SharedStream, Stream},
 };
-use crate::{failure::Failure, http::Headers, http2::frame, timer::Stall};
+use crate::{
+    failure::Failure,
+    http::{BodyLength, Frame, Headers, PolledFrame},
+    http2::frame,
+    timer::Stall,
+};
 
 /// The body of a request on a stream of its own. The client is asked for more as it is read.
 #[derive(Debug)]
@@ -38,10 +41,7 @@ impl Http2RequestBody {
 
     /// Reads the next frame; fails once the stream has ended before its time, or the client
     /// has stayed silent for too long.
-    pub(crate) fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         let polled = {
             let mut session = self.shared.session.borrow_mut();
             session.poll_body(&self.stream, cx)
@@ -69,9 +69,8 @@ impl Http2RequestBody {
     }
 
     /// The exact rest if the client announced it, or has sent it.
-    pub(crate) fn size_hint(&self) -> SizeHint {
-        let rest = self.stream.rest();
-        rest.map_or_else(SizeHint::new, SizeHint::with_exact)
+    pub(crate) fn length(&self) -> BodyLength {
+        self.stream.rest().into()
     }
 }
 
@@ -102,11 +101,7 @@ impl Session {
     }
 
     /// Takes the next frame of a request's body.
-    pub(super) fn poll_body(
-        &mut self,
-        stream: &Stream,
-        cx: &Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    pub(super) fn poll_body(&mut self, stream: &Stream, cx: &Context<'_>) -> PolledFrame {
         // What is left of it has been thrown away.
         if stream.is_over() {
             return Poll::Ready(Some(Err(Failure::ClientGone)));
@@ -119,13 +114,13 @@ impl Session {
                 self.notify();
             }
             self.taken(piece.len());
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
+            return Poll::Ready(Some(Ok(Frame::Data(piece))));
         }
         if let Some(rule) = arriving.spoilt {
             return Poll::Ready(Some(Err(rule.into())));
         }
         if let Some(trailers) = arriving.take_trailers() {
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            return Poll::Ready(Some(Ok(Frame::Trailers(trailers))));
         }
         if stream.remote_ended.get() {
             return Poll::Ready(None);

@@ -1,10 +1,9 @@
 //! One exchange: a stream's request handed to the walk, and the response on its way back.
 
-use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
+use std::{future::poll_fn, rc::Rc, task::Poll};
 
 use ::http::{Method, StatusCode, Version};
 use bytes::Bytes;
-use http_body::{Body as _, Frame};
 
 use super::{
     super::is_bodiless, body::Http2RequestBody, interim::StreamInterim, receive::Opened,
@@ -13,7 +12,7 @@ use super::{
 use crate::{
     exchange::{Body, Request, Response},
     failure::Failure,
-    http::{Known, grpc},
+    http::{Frame, Known, PolledFrame, grpc},
     http2::request::{Protocol, RequestHead},
     memory,
     proxy::{self, Outgoing},
@@ -50,9 +49,6 @@ pub(super) struct Exchange {
     pub(super) shared: Rc<Shared>,
     pub(super) stream: SharedStream,
 }
-
-/// What polling the body of a response has brought.
-type Polled = Poll<Option<Result<Frame<Bytes>, Failure>>>;
 
 /// What of the request decides about the form of the response.
 struct Asked {
@@ -121,12 +117,12 @@ impl Exchange {
             headers,
             body: mut outgoing,
         } = response;
-        let end = is_bodiless(method, status) || outgoing.is_end_stream();
-        let length = outgoing.size_hint().exact().filter(|_| !end);
+        let end = is_bodiless(method, status) || outgoing.is_end();
+        let length = outgoing.length().exact().filter(|_| !end);
         // A body that fails at once can still become an answer that says so.
         let first = match end {
             true => Poll::Pending,
-            false => poll_fn(|cx| Poll::Ready(Pin::new(&mut outgoing).poll_frame(cx))).await,
+            false => poll_fn(|cx| Poll::Ready(outgoing.poll_frame(cx))).await,
         };
         if let Poll::Ready(Some(Err(failure))) = first {
             let reply = outgoing.fail(failure);
@@ -155,7 +151,7 @@ impl Exchange {
     }
 
     /// Sends the body behind the head, as the client makes room for it.
-    async fn send(&self, outgoing: &mut Outgoing, mut first: Polled) -> Result<(), Failure> {
+    async fn send(&self, outgoing: &mut Outgoing, mut first: PolledFrame) -> Result<(), Failure> {
         let patience = self.shared.connection.known_listener().timeouts.body_idle;
         let mut stall = Stall::new();
         // What had been appended on the connection with the last bytes of this stream.
@@ -167,7 +163,7 @@ impl Exchange {
             }
             loop {
                 if let Some(waiting) = &mut piece {
-                    let end = outgoing.is_end_stream();
+                    let end = outgoing.is_end();
                     let before = waiting.len();
                     let mut session = self.shared.session.borrow_mut();
                     if session.poll_send(&self.stream, waiting, end).is_pending() {
@@ -195,18 +191,15 @@ impl Exchange {
                 // The body may read from the same connection: not while it is borrowed.
                 let polled = match std::mem::replace(&mut first, Poll::Pending) {
                     Poll::Ready(first) => Poll::Ready(first),
-                    Poll::Pending => Pin::new(&mut *outgoing).poll_frame(cx),
+                    Poll::Pending => outgoing.poll_frame(cx),
                 };
                 match polled {
-                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                        Ok(data) => piece = Some(data),
-                        Err(frame) => {
-                            let trailers = frame.into_trailers().unwrap_or_default();
-                            let mut session = self.shared.session.borrow_mut();
-                            session.send_trailers(&self.stream, &trailers);
-                            return Poll::Ready(Ok(()));
-                        }
-                    },
+                    Poll::Ready(Some(Ok(Frame::Data(data)))) => piece = Some(data),
+                    Poll::Ready(Some(Ok(Frame::Trailers(trailers)))) => {
+                        let mut session = self.shared.session.borrow_mut();
+                        session.send_trailers(&self.stream, &trailers);
+                        return Poll::Ready(Ok(()));
+                    }
                     Poll::Ready(Some(Err(failure))) => return Poll::Ready(Err(failure)),
                     Poll::Ready(None) => piece = Some(Bytes::new()),
                     Poll::Pending => return Poll::Pending,

@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use ::http::{HeaderMap, StatusCode};
+use ::http::StatusCode;
 use bytes::Buf;
 
 use super::{
@@ -87,7 +87,7 @@ impl Session {
     }
 
     /// Appends trailers, which are the end of the response.
-    pub(super) fn send_trailers(&mut self, stream: &Stream, trailers: &HeaderMap) {
+    pub(super) fn send_trailers(&mut self, stream: &Stream, trailers: &Headers) {
         let mut block = std::mem::take(&mut self.fields);
         response::encode_trailers(&mut block, &mut self.encoder, trailers);
         self.send_block(stream, block, true);

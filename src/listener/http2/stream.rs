@@ -10,11 +10,11 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use ::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
     failure::BadRequest,
+    http::Headers,
     http2::{
         Reason,
         window::{ReceiveWindow, SendWindow},
@@ -62,7 +62,7 @@ pub(super) struct Arriving {
     pieces: VecDeque<Bytes>,
     /// Small pieces, one behind the other: each would hold on to the memory it was read into.
     small: BytesMut,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Headers>,
     /// The rule that the rest of it breaks.
     pub(super) spoilt: Option<BadRequest>,
     pub(super) window: ReceiveWindow,
@@ -133,7 +133,7 @@ impl Stream {
     ///
     /// # Errors
     /// [`Reason::ProtocolError`] when it had announced more.
-    pub(super) fn finish(&self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
+    pub(super) fn finish(&self, trailers: Option<Headers>) -> Result<(), Reason> {
         let mut arriving = self.arriving.borrow_mut();
         // Of what nobody reads nothing is counted.
         if !self.is_over() && !self.faulty.get() && arriving.left.is_some_and(|left| left > 0) {
@@ -222,7 +222,7 @@ impl Arriving {
     }
 
     /// The fields behind the body.
-    pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
+    pub(super) fn take_trailers(&mut self) -> Option<Headers> {
         self.trailers.take()
     }
 

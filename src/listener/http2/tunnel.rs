@@ -12,6 +12,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{session::Shared, stream::SharedStream};
+use crate::http::Frame;
 
 /// The bytes of a stream. Dropping it does not end the stream.
 #[derive(Debug)]
@@ -57,7 +58,9 @@ impl AsyncRead for StreamBytes {
                 session.poll_body(&self.stream, cx)
             };
             match ready!(polled) {
-                Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
+                Some(Ok(Frame::Data(data))) => self.rest = data,
+                // A tunnel has no room for them.
+                Some(Ok(Frame::Trailers(_))) => {}
                 // Who has enough of a tunnel may say so with a reset, too.
                 Some(Err(_)) if self.stream.is_left() => return Poll::Ready(Ok(())),
                 Some(Err(_)) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),

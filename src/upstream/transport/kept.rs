@@ -1,16 +1,15 @@
 //! What is kept of a request body for another attempt: its bytes in one piece, whatever the
 //! pieces in which they came, so that what is held is what is counted.
 
-use ::http::HeaderMap;
 use bytes::Bytes;
 
-use super::Piece;
+use crate::http::{Frame, Headers};
 
 /// The start of a body, or all of it.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     bytes: Vec<u8>,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Headers>,
     /// How many of the bytes this attempt has been given.
     given: usize,
     trailers_given: bool,
@@ -18,9 +17,9 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Keeps a piece that has just been given; false if all together is more than `bytes_max`.
-    pub(super) fn push(&mut self, piece: &Piece, bytes_max: usize) -> bool {
-        match piece {
-            Piece::Data(data) => {
+    pub(super) fn push(&mut self, frame: &Frame, bytes_max: usize) -> bool {
+        match frame {
+            Frame::Data(data) => {
                 let length = self.bytes.len() + data.len();
                 if length > bytes_max {
                     return false;
@@ -33,9 +32,9 @@ impl Kept {
                 self.bytes.extend_from_slice(data);
                 self.given = length;
             }
-            Piece::Trailers(trailers) => {
+            Frame::Trailers(trailers) => {
                 let fields = trailers.iter();
-                let fields = fields.map(|(name, value)| name.as_str().len() + value.len());
+                let fields = fields.map(|(name, value)| name.len() + value.as_bytes().len());
                 if self.bytes.len() + fields.sum::<usize>() > bytes_max {
                     return false;
                 }
@@ -58,18 +57,18 @@ impl Kept {
     }
 
     /// Gives the next piece again; none once all is given.
-    pub(super) fn next(&mut self) -> Option<Piece> {
+    pub(super) fn next(&mut self) -> Option<Frame> {
         let rest = &self.bytes[self.given..];
         if !rest.is_empty() {
             let data = Bytes::copy_from_slice(&rest[..rest.len().min(PIECE_MAX)]);
             self.given += data.len();
-            return Some(Piece::Data(data));
+            return Some(Frame::Data(data));
         }
         if self.trailers_given {
             return None;
         }
         self.trailers_given = true;
-        self.trailers.clone().map(Piece::Trailers)
+        self.trailers.clone().map(Frame::Trailers)
     }
 
     /// Whether all that is kept has been given.
@@ -90,21 +89,22 @@ const PIECE_MAX: usize = 16 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::headers::fields;
 
     #[test]
     fn single_bytes_take_no_more_memory_than_the_bound() {
         let mut kept = Kept::default();
         let max = 100_000;
         for byte in 0..max {
-            let piece = Piece::Data(Bytes::from(vec![u8::try_from(byte % 256).unwrap()]));
+            let piece = Frame::Data(Bytes::from(vec![u8::try_from(byte % 256).unwrap()]));
             assert!(kept.push(&piece, max));
             assert!(kept.held() <= max);
         }
         assert!(kept.is_given());
-        assert!(!kept.push(&Piece::Data(Bytes::from_static(b"x")), max));
+        assert!(!kept.push(&Frame::Data(Bytes::from_static(b"x")), max));
         kept.rewind();
         let mut bytes = Vec::new();
-        while let Some(Piece::Data(data)) = kept.next() {
+        while let Some(Frame::Data(data)) = kept.next() {
             assert!(data.len() <= PIECE_MAX);
             bytes.extend_from_slice(&data);
         }
@@ -115,17 +115,16 @@ mod tests {
     #[test]
     fn trailers_come_again_behind_the_bytes() {
         let mut kept = Kept::default();
-        let mut trailers = HeaderMap::new();
-        trailers.insert("x-sum", "1".parse().unwrap());
-        assert!(kept.push(&Piece::Data(Bytes::from_static(b"hi")), 10));
-        assert!(kept.push(&Piece::Trailers(trailers), 10));
+        let trailers = fields(&[("x-sum", "1")]);
+        assert!(kept.push(&Frame::Data(Bytes::from_static(b"hi")), 10));
+        assert!(kept.push(&Frame::Trailers(trailers), 10));
         assert!(kept.next().is_none());
         for _ in 0..2 {
             kept.rewind();
             assert!(!kept.is_given());
-            assert!(matches!(kept.next(), Some(Piece::Data(data)) if data == "hi"));
+            assert!(matches!(kept.next(), Some(Frame::Data(data)) if data == "hi"));
             assert!(!kept.is_given());
-            assert!(matches!(kept.next(), Some(Piece::Trailers(_))));
+            assert!(matches!(kept.next(), Some(Frame::Trailers(_))));
             assert!(kept.is_given() && kept.next().is_none());
         }
     }

@@ -16,7 +16,7 @@ pub use downstream::Downstream;
 pub use http1::{Http1Connection, ResponseBody, Reuse};
 pub use http2::{Closing, Http2Body, Http2Connection, Http2Opening};
 pub use tunnel::Tunnel;
-pub use upload::{Piece, Upload};
+pub use upload::Upload;
 
 use std::{
     task::{Context, Poll, ready},

@@ -1,32 +1,18 @@
 //! A request body on its way upstream, kept for another attempt up to a bound.
 
 use std::{
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
-
-use ::http::HeaderMap;
-use bytes::Bytes;
-use http_body::Body as _;
 
 use super::kept::Kept;
 use crate::{
     exchange::{Body, TrailerRules},
     failure::Failure,
-    http::trailer,
+    http::{Frame, Headers, PolledFrame, trailer},
     http1::Framing,
     upstream::standing::{Standing, StandsStill},
 };
-
-/// A piece of a body.
-#[derive(Clone, Debug)]
-pub enum Piece {
-    /// Some bytes.
-    Data(Bytes),
-    /// The trailer fields, after the last byte.
-    Trailers(HeaderMap),
-}
 
 /// The body of a request, which can be sent again while all that was taken from it is kept.
 #[derive(Debug)]
@@ -70,7 +56,7 @@ impl Upload {
     /// Wraps a body that travels in `framing`; keeps at most `keep_max` bytes for another attempt.
     pub fn new(body: Body, framing: Framing, keep_max: usize) -> Self {
         let none = matches!(body, Body::Empty);
-        let state = if body.is_end_stream() {
+        let state = if body.is_end() {
             State::Empty
         } else {
             State::Body(Box::new(Source {
@@ -184,10 +170,10 @@ impl Upload {
     }
 
     /// Takes the next piece; none at the end.
-    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         match &mut self.state {
             State::Empty | State::Gone => Poll::Ready(None),
-            State::Body(source) => source.poll_piece(cx),
+            State::Body(source) => source.poll_frame(cx),
         }
     }
 
@@ -202,7 +188,7 @@ impl Upload {
         if let State::Body(source) = &mut self.state {
             source.keep_max = source.keep_max.max(bytes_max);
             while source.kept.is_some() {
-                match ready!(source.poll_piece(cx)) {
+                match ready!(source.poll_frame(cx)) {
                     Some(Ok(_)) => {}
                     Some(Err(failure)) => return Poll::Ready(Err(failure)),
                     None => break,
@@ -244,14 +230,14 @@ impl Source {
         self.ended && kept.is_none_or(Kept::is_given)
     }
 
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
-        if let Some(piece) = self.kept.as_mut().and_then(Kept::next) {
-            return Poll::Ready(Some(Ok(piece)));
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+        if let Some(frame) = self.kept.as_mut().and_then(Kept::next) {
+            return Poll::Ready(Some(Ok(frame)));
         }
         if self.ended {
             return Poll::Ready(None);
         }
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let polled = self.body.poll_frame(cx);
         self.awaited = polled.is_pending();
         if self.awaited && self.has_lost_place(cx) {
             self.failure = Some(Failure::SlowBody);
@@ -260,7 +246,7 @@ impl Source {
         if !self.awaited {
             self.still = None;
         }
-        let piece = match ready!(polled) {
+        let frame = match ready!(polled) {
             None => {
                 self.ended = true;
                 return Poll::Ready(None);
@@ -269,27 +255,25 @@ impl Source {
                 self.failure = Some(failure);
                 return Poll::Ready(Some(Err(failure)));
             }
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => Piece::Data(data),
-                Err(frame) => {
-                    self.ended = true;
-                    match self.filtered(frame.into_trailers().unwrap_or_default()) {
-                        Ok(trailers) => Piece::Trailers(trailers),
-                        Err(failure) => {
-                            self.failure = Some(failure);
-                            return Poll::Ready(Some(Err(failure)));
-                        }
+            Some(Ok(Frame::Data(data))) => Frame::Data(data),
+            Some(Ok(Frame::Trailers(trailers))) => {
+                self.ended = true;
+                match self.filtered(trailers) {
+                    Ok(trailers) => Frame::Trailers(trailers),
+                    Err(failure) => {
+                        self.failure = Some(failure);
+                        return Poll::Ready(Some(Err(failure)));
                     }
                 }
-            },
+            }
         };
-        self.ended |= self.body.is_end_stream();
+        self.ended |= self.body.is_end();
         self.moved += 1;
-        self.keep(&piece);
-        Poll::Ready(Some(Ok(piece)))
+        self.keep(&frame);
+        Poll::Ready(Some(Ok(frame)))
     }
 
-    fn filtered(&self, mut trailers: HeaderMap) -> Result<HeaderMap, Failure> {
+    fn filtered(&self, mut trailers: Headers) -> Result<Headers, Failure> {
         match &self.rules {
             Some(rules) => rules.apply(&mut trailers)?,
             None => trailer::strip(&mut trailers, |_| false),
@@ -297,9 +281,9 @@ impl Source {
         Ok(trailers)
     }
 
-    fn keep(&mut self, piece: &Piece) {
+    fn keep(&mut self, frame: &Frame) {
         let kept = self.kept.as_mut();
-        if kept.is_some_and(|kept| !kept.push(piece, self.keep_max)) {
+        if kept.is_some_and(|kept| !kept.push(frame, self.keep_max)) {
             self.kept = None;
         }
     }
@@ -309,6 +293,7 @@ impl Source {
 mod tests {
     use std::task::Waker;
 
+    use bytes::Bytes;
     use http_body_util::{BodyExt as _, Full};
 
     use super::*;
@@ -317,7 +302,7 @@ mod tests {
     fn all(upload: &mut Upload) -> Vec<u8> {
         let mut cx = Context::from_waker(Waker::noop());
         let mut bytes = Vec::new();
-        while let Poll::Ready(Some(Ok(Piece::Data(data)))) = upload.poll_piece(&mut cx) {
+        while let Poll::Ready(Some(Ok(Frame::Data(data)))) = upload.poll_frame(&mut cx) {
             bytes.extend_from_slice(&data);
         }
         bytes

@@ -2,7 +2,7 @@
 //! what is accepted survives its own encoding.
 
 use bytes::BytesMut;
-use http::HeaderMap;
+use sluicegate::http::Headers;
 use sluicegate::http1::{BodyDecoder, BodyEncoder, BodyFault, Decoded, Framing, HeadLimits};
 
 /// Checks one input.
@@ -20,7 +20,7 @@ pub(crate) fn run(data: &[u8]) {
 #[derive(Debug, Default, PartialEq)]
 struct Body {
     data: Vec<u8>,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Headers>,
     done: bool,
     taken: usize,
 }

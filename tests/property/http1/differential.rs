@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sluicegate::http::Headers;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::corpus::{Ours, ours};
@@ -97,8 +98,9 @@ pub(crate) fn agree(name: &str, bytes: &[u8], ours: &Ours, hyper: Option<&Seen>)
         body.data.escape_ascii().to_string(),
         "{name}: {text}"
     );
-    for (field, value) in body.trailers.iter().flatten() {
-        let theirs = seen.trailers.as_ref().unwrap().get_all(field);
+    let trailers = body.trailers.iter().flat_map(Headers::to_fields);
+    for (field, value) in trailers {
+        let theirs = seen.trailers.as_ref().unwrap().get_all(&field);
         assert!(
             theirs.iter().any(|other| other == value),
             "{name}: {field}: {text}"

@@ -11,9 +11,10 @@ mod request_line;
 mod response;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method};
+use http::Method;
 use sluicegate::{
     failure::BadRequest,
+    http::Headers,
     http1::{
         BodyDecoder, BodyFault, Decoded, Framing, HeadLimits, RequestHead, ResponseFault,
         ResponseHead, parse_request_head, parse_response_head,
@@ -36,7 +37,7 @@ fn parse_response(bytes: &[u8], method: &Method) -> Result<Option<ResponseHead>,
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Body {
     data: Vec<u8>,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Headers>,
     done: bool,
 }
 

@@ -186,7 +186,7 @@ proptest! {
             encoder.frame(&mut wire, part).unwrap();
         }
         let trailers = trailer.map(|value| {
-            HeaderMap::from_iter([(HeaderName::from_static("x-sum"), value.parse().unwrap())])
+            Headers::from_iter([(HeaderName::from_static("x-sum"), value.parse().unwrap())])
         });
         encoder.finish(&mut wire, trailers.as_ref()).unwrap();
         wire.extend_from_slice(b"next");

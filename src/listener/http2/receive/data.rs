@@ -1,6 +1,5 @@
 //! The bytes of bodies, within the windows (RFC 9113 sections 5.2 and 6.1).
 
-use ::http::HeaderMap;
 use bytes::{Buf, Bytes};
 
 use super::super::{
@@ -9,6 +8,7 @@ use super::super::{
 };
 use crate::{
     failure::BadRequest,
+    http::Headers,
     http2::{
         Fault, Reason,
         frame::{self, END_STREAM, FrameHead},
@@ -73,7 +73,7 @@ impl Session {
     pub(super) fn finish(
         &mut self,
         stream: &SharedStream,
-        trailers: Option<HeaderMap>,
+        trailers: Option<Headers>,
     ) -> Result<(), Fault> {
         if stream.finish(trailers).is_err() {
             return self.spoil(stream, BadRequest::BodyLength);

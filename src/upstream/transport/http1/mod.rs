@@ -15,16 +15,15 @@ use std::{
 };
 
 use ::http::{Method, StatusCode};
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 
 use super::{
-    Clock, Downstream, Inbound, Outbound, Patience, Piece, Progress, SendFailure, Tunnel, Upload,
+    Clock, Downstream, Inbound, Outbound, Patience, Progress, SendFailure, Tunnel, Upload,
     tunnel::Counted,
 };
 use crate::{
     exchange::Body,
     failure::{BadRequest, Failure},
+    http::{BodyLength, Frame, PolledFrame},
     http1::{
         BodyDecoder, BodyEncoder, Decoded, Framing, HeadLimits, ResponseFault, ResponseHead,
         encode_request_head, parse_response_head,
@@ -244,8 +243,8 @@ impl Sender {
             let mut io = connection.io().borrow_mut();
             let mut waits = false;
             while !self.done && !waits && io.can_append() {
-                match self.upload.poll_piece(cx) {
-                    Poll::Ready(piece) => self.append(&mut io, piece.transpose()?)?,
+                match self.upload.poll_frame(cx) {
+                    Poll::Ready(frame) => self.append(&mut io, frame.transpose()?)?,
                     Poll::Pending => waits = true,
                 }
             }
@@ -267,13 +266,13 @@ impl Sender {
         }
     }
 
-    fn append(&mut self, io: &mut Buffered, piece: Option<Piece>) -> Result<(), Failure> {
-        let appended = match piece {
-            Some(Piece::Data(data)) => self
+    fn append(&mut self, io: &mut Buffered, frame: Option<Frame>) -> Result<(), Failure> {
+        let appended = match frame {
+            Some(Frame::Data(data)) => self
                 .encoder
                 .prefix(io.outgoing(), data.len())
                 .map(|tail| io.append(data, tail)),
-            Some(Piece::Trailers(trailers)) => {
+            Some(Frame::Trailers(trailers)) => {
                 self.done = true;
                 self.encoder.finish(io.outgoing(), Some(&trailers))
             }
@@ -306,10 +305,7 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     /// Reads the next frame; drives what is left of the request as well.
-    pub fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         let Some(connection) = &self.connection else {
             return Poll::Ready(None);
         };
@@ -326,11 +322,11 @@ impl ResponseBody {
                     if self.decoder.is_done() {
                         self.finish();
                     }
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                    return Poll::Ready(Some(Ok(Frame::Data(data))));
                 }
                 Ok(Decoded::Trailers(trailers)) => {
                     self.finish();
-                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                    return Poll::Ready(Some(Ok(Frame::Trailers(trailers))));
                 }
                 Ok(Decoded::Done) => {
                     self.finish();
@@ -391,8 +387,8 @@ impl ResponseBody {
     }
 
     /// The exact rest if the endpoint announced it.
-    pub fn size_hint(&self) -> SizeHint {
-        self.length.map_or_else(SizeHint::new, SizeHint::with_exact)
+    pub fn length(&self) -> BodyLength {
+        self.length.into()
     }
 
     /// The response has ended: the connection goes home if it is clean, else it is closed.

@@ -4,12 +4,13 @@ use std::task::{Context, Poll};
 
 use ::http::header::CONTENT_LENGTH;
 use ::http::{HeaderMap, Method};
-use bytes::Bytes;
 use h2::RecvStream;
-use http_body::{Frame, SizeHint};
 
 use super::{super::Progress, StreamShare, sender::Sender, silence::BODY_SILENCE};
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    http::{BodyLength, Frame, Headers, PolledFrame},
+};
 
 /// A body that is still on its stream; drives what is left of the request as well.
 ///
@@ -46,10 +47,7 @@ impl Http2Body {
     }
 
     /// Reads the next frame.
-    pub fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(None);
         };
@@ -67,14 +65,15 @@ impl Http2Body {
                 if stream.receiver.is_end_stream() {
                     self.finish();
                 }
-                Poll::Ready(Some(Ok(Frame::data(data))))
+                Poll::Ready(Some(Ok(Frame::Data(data))))
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Failure::ResponseIncomplete))),
             Poll::Ready(None) => match stream.receiver.poll_trailers(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(trailers)) => {
                     self.finish();
-                    Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+                    let trailers = trailers.map(|trailers| Headers::from(&trailers));
+                    Poll::Ready(trailers.map(|trailers| Ok(Frame::Trailers(trailers))))
                 }
                 Poll::Ready(Err(_)) => Poll::Ready(Some(Err(Failure::ResponseIncomplete))),
             },
@@ -108,10 +107,10 @@ impl Http2Body {
     }
 
     /// The exact rest if the endpoint announced it.
-    pub fn size_hint(&self) -> SizeHint {
+    pub fn length(&self) -> BodyLength {
         match &self.stream {
-            None => SizeHint::with_exact(0),
-            Some(_) => self.length.map_or_else(SizeHint::new, SizeHint::with_exact),
+            None => BodyLength::Exact(0),
+            Some(_) => self.length.into(),
         }
     }
 

@@ -13,11 +13,11 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 
 use super::{
-    super::{Piece, Progress, Upload},
+    super::{Progress, Upload},
     driven::Driven,
     outgoing::Mark,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, http::Frame};
 
 /// A stream, reset when it is dropped before both ways have ended.
 pub(super) struct OpenStream {
@@ -94,17 +94,17 @@ impl Sender {
 
     /// Takes the next piece; an end needs no room, and leaves at once.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Failure> {
-        let Poll::Ready(piece) = self.upload.poll_piece(cx) else {
+        let Poll::Ready(frame) = self.upload.poll_frame(cx) else {
             return Ok(Poll::Pending);
         };
-        match piece.transpose()? {
-            Some(Piece::Data(data)) if data.is_empty() => {}
-            Some(Piece::Data(data)) => {
+        match frame.transpose()? {
+            Some(Frame::Data(data)) if data.is_empty() => {}
+            Some(Frame::Data(data)) => {
                 self.stream.out.reserve_capacity(data.len());
                 self.rest = data;
             }
-            Some(Piece::Trailers(trailers)) => {
-                self.closed = self.stream.out.send_trailers(trailers).is_err();
+            Some(Frame::Trailers(trailers)) => {
+                self.closed = self.stream.out.send_trailers(trailers.to_map()).is_err();
                 self.stream.sent_all = !self.closed;
             }
             None => {

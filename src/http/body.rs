@@ -1,0 +1,80 @@
+//! The pieces in which a body travels, and the trait of whatever they are read from.
+//!
+//! Trailers are [`Headers`], as the fields of a head are: their spelling passes from one
+//! HTTP/1.1 peer to the other.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::Headers;
+use crate::failure::Failure;
+
+/// A piece of a body.
+#[derive(Clone, Debug)]
+pub enum Frame {
+    /// Some bytes.
+    Data(Bytes),
+    /// The trailer fields, after the last byte.
+    Trailers(Headers),
+}
+
+impl Frame {
+    /// The bytes of a piece that is no trailers.
+    pub fn data(&self) -> Option<&Bytes> {
+        match self {
+            Self::Data(data) => Some(data),
+            Self::Trailers(_) => None,
+        }
+    }
+}
+
+/// The outcome of reading a body: a piece, its end, or the failure that cut it short.
+pub type PolledFrame = Poll<Option<Result<Frame, Failure>>>;
+
+/// The length of what is left of a body, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyLength {
+    /// So many bytes follow.
+    Exact(u64),
+    /// So many bytes follow, or more.
+    AtLeast(u64),
+}
+
+impl BodyLength {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self::AtLeast(0);
+
+    /// The exact number of bytes, if it is known.
+    pub fn exact(self) -> Option<u64> {
+        match self {
+            Self::Exact(bytes) => Some(bytes),
+            Self::AtLeast(_) => None,
+        }
+    }
+
+    /// The number of bytes that follow at least.
+    pub fn least(self) -> u64 {
+        match self {
+            Self::Exact(bytes) | Self::AtLeast(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Option<u64>> for BodyLength {
+    fn from(exact: Option<u64>) -> Self {
+        exact.map_or(Self::UNKNOWN, Self::Exact)
+    }
+}
+
+/// A body that is read piece by piece.
+pub trait BodySource {
+    /// Reads the next piece; none at the end.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame;
+
+    /// Whether the whole body has been read. A body may end without having said so.
+    fn is_end(&self) -> bool;
+
+    /// The length of what is left.
+    fn length(&self) -> BodyLength;
+}
