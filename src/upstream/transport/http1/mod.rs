@@ -112,7 +112,9 @@ impl Call {
             &framing,
         );
         drop(io);
-        let done = !framing.has_body();
+        // A client that announced no byte may not have ended yet: what else it sends breaks its
+        // word (RFC 9113 section 8.1.1).
+        let done = upload.is_ended();
         Self {
             connection,
             sender: Sender {
