@@ -31,7 +31,7 @@ pub enum Failure {
     ConnectTimeout,
     /// The certificate of the endpoint is not the right one.
     TlsCertificate,
-    /// The TLS handshake with the endpoint failed in another way.
+    /// TLS with the endpoint failed in another way, in the handshake or behind it.
     TlsProtocol,
     /// The endpoint refused the HTTP/2 stream without looking at it (RFC 9113 section 8.7).
     StreamRefused,
@@ -245,7 +245,7 @@ impl Failure {
             Self::Unroutable => "there is no route to the endpoint",
             Self::ConnectTimeout => "the endpoint did not accept the connection in time",
             Self::TlsCertificate => "the certificate of the endpoint is not the right one",
-            Self::TlsProtocol => "the TLS handshake with the endpoint failed",
+            Self::TlsProtocol => "TLS with the endpoint failed",
             Self::StreamRefused => "the endpoint refused the stream",
             Self::ResponseTimeout => "the endpoint did not answer in time",
             Self::WriteTimeout => "the endpoint stopped reading the request",

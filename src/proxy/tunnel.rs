@@ -6,6 +6,7 @@
 use std::{
     cell::RefCell,
     future::{Future, poll_fn},
+    io,
     pin::pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -59,11 +60,17 @@ pub(crate) async fn tunnel(
         let before = there.bytes + back.bytes;
         let forth = there.poll(&mut client.io, &mut upstream.io, cx);
         let reverse = back.poll(&mut upstream.io, &mut client.io, cx);
-        if let Poll::Ready(Err(())) = forth {
-            return Poll::Ready(Err(Failure::ClientGone));
-        }
         match (forth, reverse) {
-            (_, Poll::Ready(Err(()))) => return Poll::Ready(Err(Failure::ResponseIncomplete)),
+            (Poll::Ready(Err(Broken::From(_))), _) | (_, Poll::Ready(Err(Broken::To))) => {
+                return Poll::Ready(Err(Failure::ClientGone));
+            }
+            // Before the failed write: the endpoint may have said why.
+            (_, Poll::Ready(Err(Broken::From(error)))) => {
+                return Poll::Ready(Err(upstream.failure_of(&error)));
+            }
+            (Poll::Ready(Err(Broken::To)), _) => {
+                return Poll::Ready(Err(Failure::ResponseIncomplete));
+            }
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(Ok(())),
             _ => {}
         }
@@ -99,6 +106,15 @@ pub(crate) async fn tunnel(
     }
     outgoing.count_tunnel(there.bytes, back.bytes);
     ended
+}
+
+/// Which side of a way broke.
+#[derive(Debug)]
+enum Broken {
+    /// The one that is read, and how.
+    From(io::Error),
+    /// The one that is written to.
+    To,
 }
 
 /// One way through the tunnel.
@@ -163,7 +179,7 @@ impl Direction {
         from: &mut Buffered,
         to: &mut Buffered,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), ()>> {
+    ) -> Poll<Result<(), Broken>> {
         loop {
             while from.has_received() && to.can_append() {
                 let piece = from.received().split().freeze();
@@ -175,7 +191,7 @@ impl Direction {
             }
             match to.poll_flush(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Broken::To)),
                 Poll::Pending => return Poll::Pending,
             }
             if self.ended {
@@ -191,7 +207,7 @@ impl Direction {
             match from.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => self.ended = true,
                 Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::From(error))),
                 Poll::Pending => return Poll::Pending,
             }
         }

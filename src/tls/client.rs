@@ -164,12 +164,13 @@ pub fn is_client_certificate_fault(error: &io::Error) -> bool {
     )
 }
 
-/// Whether a handshake failed by TLS itself, and not with the connection under it.
+/// Whether a handshake, or a read behind it, failed by TLS itself and not with the connection
+/// under it.
 pub fn is_protocol_fault(error: &io::Error) -> bool {
     library(error).is_some()
 }
 
-fn library(error: &io::Error) -> Option<&rustls::Error> {
+pub(super) fn library(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 

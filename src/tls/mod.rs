@@ -7,6 +7,7 @@
 //! from files behind one swap: a renewed file is taken up without touching a
 //! connection, and a bad one leaves the old in use.
 
+mod alert;
 mod authorities;
 mod certificate;
 mod client;
@@ -22,6 +23,7 @@ mod sni;
 mod subject;
 mod ticket;
 
+pub use alert::is_certificate_refused;
 pub use authorities::Authorities;
 pub use certificate::{Certificate, KeyPair};
 pub use client::{

@@ -5,7 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fmt,
+    fmt, io,
     rc::{Rc, Weak},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -20,10 +20,12 @@ use super::{
     opening::Opening,
     picker::Load,
     pinned::Slot,
+    secure,
     shared::{EndpointShared, PoolShared},
     transport::{Closing, Http1Connection, Http2Connection},
 };
 use crate::{
+    failure::Failure,
     telemetry::metrics::{Counter, Gauge},
     timer,
 };
@@ -53,6 +55,8 @@ pub struct LocalEndpoint {
     opening: RefCell<Weak<Opening>>,
     /// Connections that belong to one client each.
     pinned: RefCell<Vec<Weak<Slot>>>,
+    /// Its address as text, for the log.
+    label: Arc<str>,
 }
 
 /// One waits where it is; memory for more is taken when there are more.
@@ -88,6 +92,7 @@ impl LocalEndpoint {
             http2: RefCell::default(),
             opening: RefCell::default(),
             pinned: RefCell::default(),
+            label: Arc::clone(address),
         }
     }
 
@@ -257,6 +262,11 @@ impl LocalEndpoint {
     /// What the last handshake agreed on; none before there was one.
     pub fn agreed(&self) -> Option<Agreed> {
         self.agreed.get()
+    }
+
+    /// The failure of a request on a connection of it that broke so: that of TLS, or `otherwise`.
+    pub(super) fn failure_of(&self, error: &io::Error, otherwise: Failure) -> Failure {
+        secure::failure_behind(&self.pool, &self.label, error, otherwise)
     }
 
     /// Remembers what a handshake agreed on.

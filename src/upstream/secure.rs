@@ -1,13 +1,14 @@
-//! The TLS handshake with an endpoint, on a connection that has just been opened.
+//! TLS with an endpoint: the handshake on a connection that has just been opened, and what a
+//! fault of TLS means to a request.
 //!
-//! Nothing of a request has been written before its end: a failure here is one of
-//! connecting, and the request may go elsewhere.
+//! Nothing of a request has been written before the end of the handshake: a failure in it is
+//! one of connecting, and the request may go elsewhere.
 
 use std::io;
 
 use tokio::time::Instant;
 
-use super::{endpoint::Address, pool::Pool};
+use super::{endpoint::Address, pool::Pool, shared::PoolShared};
 use crate::{
     failure::Failure,
     socket::Stream,
@@ -34,16 +35,33 @@ pub(super) async fn secure(
         .await
         .map_err(|_| Failure::ConnectTimeout)?
         .map_err(|error| {
-            tell(pool, address, &error);
-            failure_of(&error)
+            let failure = failure_of(&error);
+            tell(&pool.shared, &address.to_string(), failure, &error);
+            failure
         })?;
     let http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
     if alpn == Alpn::Http2 && !http2 {
         let error = io::Error::other("the endpoint did not agree on h2");
-        tell(pool, address, &error);
-        return Err(Failure::TlsProtocol);
+        let failure = Failure::TlsProtocol;
+        tell(&pool.shared, &address.to_string(), failure, &error);
+        return Err(failure);
     }
     Ok((Stream::Tls(Box::new(secured.into())), http2))
+}
+
+/// The failure of a request on a connection that broke behind the handshake: that of TLS, such
+/// as an alert, of which the log is told; else `otherwise`.
+pub(super) fn failure_behind(
+    pool: &PoolShared,
+    endpoint: &str,
+    error: &io::Error,
+    otherwise: Failure,
+) -> Failure {
+    if !tls::is_protocol_fault(error) {
+        return otherwise;
+    }
+    tell(pool, endpoint, Failure::TlsProtocol, error);
+    Failure::TlsProtocol
 }
 
 fn failure_of(error: &io::Error) -> Failure {
@@ -58,11 +76,11 @@ fn failure_of(error: &io::Error) -> Failure {
 
 /// Says why in the log, which the word of the failure cannot: at most every few seconds for
 /// each endpoint and cause, since a wrong certificate fails every request.
-fn tell(pool: &Pool, address: &Address, error: &io::Error) {
-    let kind = (address.to_string(), failure_of(error));
-    if let Some(passed_over) = pool.shared.tls_told.due(kind, Instant::now()) {
+fn tell(pool: &PoolShared, endpoint: &str, failure: Failure, error: &io::Error) {
+    let kind = (endpoint.to_owned(), failure);
+    if let Some(passed_over) = pool.tls_told.due(kind, Instant::now()) {
         tracing::warn!(
-            pool = %pool.name, endpoint = %address, %error, passed_over,
+            pool = %pool.name, %endpoint, %error, passed_over,
             "TLS with an endpoint failed"
         );
     }

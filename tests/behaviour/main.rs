@@ -64,6 +64,7 @@ mod stuck;
 mod targets;
 mod timeouts;
 mod tls;
+mod tls_alerts;
 mod tls_openssl;
 mod tls_upstream;
 mod trailers;

@@ -63,6 +63,8 @@ fn tried_again(failure: Failure) -> &'static str {
         "no"
     } else if covered(Condition::RefusedStream) {
         "yes: the endpoint did not process it"
+    } else if covered(Condition::Connect) && covered(Condition::Reset) {
+        "yes if nothing was read of it, else if it may be repeated"
     } else if covered(Condition::Connect) {
         "yes: nothing was sent"
     } else if covered(Condition::Reset) || covered(Condition::Status(StatusCode::BAD_GATEWAY)) {

@@ -188,7 +188,9 @@ fn cause(policy: &RetryPolicy, facts: &Facts) -> Result<Cause, Why> {
     match facts.outcome {
         Outcome::Failed(failure) if failure.side() != Side::Upstream => Err(Why::NotUpstream),
         Outcome::Failed(Failure::StreamRefused) => Ok(Cause::Untouched),
-        Outcome::Failed(Failure::ConnectionClosed) if died => Ok(Cause::Died),
+        Outcome::Failed(Failure::ConnectionClosed | Failure::TlsProtocol) if died => {
+            Ok(Cause::Died)
+        }
         Outcome::Failed(_) if untouched => Ok(Cause::Untouched),
         outcome if policy.on.contains(outcome) => Ok(Cause::Listed),
         _ => Err(Why::NotListed),

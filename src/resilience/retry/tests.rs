@@ -144,6 +144,17 @@ fn an_attempt_at_which_nothing_was_written_does_not_count_while_an_endpoint_is_l
 }
 
 #[test]
+fn an_idle_session_that_ends_with_an_alert_has_died_like_one_that_was_closed() {
+    for failure in [Failure::ConnectionClosed, Failure::TlsProtocol] {
+        expect(Verdict::Reconnect, |facts| {
+            facts.outcome = failed(failure);
+            facts.connection = Connection::Reused;
+            facts.response = Response::Nothing;
+        });
+    }
+}
+
+#[test]
 fn a_post_that_was_written_is_never_sent_twice() {
     let outcomes = [
         failed(Failure::ConnectionClosed),

@@ -1,7 +1,13 @@
 //! What is left of an upstream connection after a switch of protocols: a way for bytes.
 
+use std::{io, rc::Rc};
+
 use super::http2::StreamShare;
-use crate::{socket::Buffered, upstream::connect::ConnectionGuard};
+use crate::{
+    failure::Failure,
+    socket::Buffered,
+    upstream::{connect::ConnectionGuard, idle::LocalEndpoint},
+};
 
 /// A connection to an endpoint, or a stream of one, that carries another protocol now.
 ///
@@ -10,24 +16,32 @@ use crate::{socket::Buffered, upstream::connect::ConnectionGuard};
 pub struct Tunnel {
     /// The way to the endpoint and back.
     pub io: Buffered,
-    _counted: Counted,
+    counted: Counted,
 }
 
 /// What it is counted as.
 #[derive(Debug)]
-#[expect(dead_code, reason = "held for what their drop gives back")]
 pub(super) enum Counted {
-    /// A connection of its own.
-    Connection(ConnectionGuard),
+    /// A connection of its own, and where it leads to.
+    Connection(
+        #[expect(dead_code, reason = "held for what its drop gives back")] ConnectionGuard,
+        Rc<LocalEndpoint>,
+    ),
     /// A stream of a connection that others share.
     Stream(StreamShare),
 }
 
 impl Tunnel {
     pub(super) fn new(io: Buffered, counted: Counted) -> Self {
-        Self {
-            io,
-            _counted: counted,
+        Self { io, counted }
+    }
+
+    /// What its end means that the endpoint's side broke with this error.
+    pub fn failure_of(&self, error: &io::Error) -> Failure {
+        let cut = Failure::ResponseIncomplete;
+        match &self.counted {
+            Counted::Connection(_, home) => home.failure_of(error, cut),
+            Counted::Stream(share) => share.failure_or(cut),
         }
     }
 }

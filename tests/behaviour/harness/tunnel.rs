@@ -10,10 +10,12 @@ use std::task::{Context, Poll, ready};
 
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream, server};
+
+use super::eventually::Gate;
 
 /// Something that listens and passes on; it stops when this is dropped.
 pub(crate) struct Tunnel {
@@ -69,6 +71,37 @@ impl Tunnel {
                 let mut secured = Watched { session, counts };
                 let mut plain = TcpStream::connect(to).await?;
                 copy_bidirectional(&mut secured, &mut plain).await
+            }
+        })
+        .await
+    }
+
+    /// Lets TLS clients speak to a plain server at `to` until the gate opens; each session ends
+    /// with an alert then.
+    pub(crate) async fn from_tls_until(to: SocketAddr, config: ServerConfig, alarm: &Gate) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let alarm = alarm.clone();
+        Self::start(move |stream, _| {
+            let (acceptor, alarm) = (acceptor.clone(), alarm.clone());
+            async move {
+                let mut secured = acceptor.accept(stream).await?;
+                let mut plain = TcpStream::connect(to).await?;
+                tokio::select! {
+                    ended = copy_bidirectional(&mut secured, &mut plain) => return ended,
+                    () = alarm.wait() => {}
+                }
+                // A record that nobody has encrypted, as if the client had sent it.
+                let mut garbage = [0; 69];
+                garbage[..5].copy_from_slice(&[23, 3, 3, 0, 64]);
+                let (stream, session) = secured.get_mut();
+                session.read_tls(&mut &garbage[..])?;
+                session
+                    .process_new_packets()
+                    .expect_err("it cannot be decrypted");
+                let mut alert = Vec::new();
+                session.write_tls(&mut alert)?;
+                stream.write_all(&alert).await?;
+                Ok((0, 0))
             }
         })
         .await

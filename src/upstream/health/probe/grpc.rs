@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     BoxFuture, Dial, Probe, ProbeFailure, Target,
+    attentive::Attentive,
     http::{USER_AGENT, alongside, authority, told},
     until,
 };
@@ -35,7 +36,12 @@ impl GrpcProbe {
     }
 
     async fn ask(&self, target: &Target) -> Result<(), ProbeFailure> {
-        let socket = self.dial.dial(target).await?;
+        let (socket, heard) = Attentive::new(self.dial.dial(target).await?);
+        let asked = self.ask_over(socket, target).await;
+        asked.map_err(|failure| heard.explain(failure))
+    }
+
+    async fn ask_over(&self, socket: Attentive, target: &Target) -> Result<(), ProbeFailure> {
         let host = authority(&target.host).unwrap_or(HeaderValue::from_static("localhost"));
         let uri = Uri::builder()
             .scheme(self.dial.scheme().as_str())

@@ -9,7 +9,9 @@ use hyper::{body::Incoming, client::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::Instant;
 
-use super::{BoxFuture, Dial, InvalidCheck, Probe, ProbeFailure, Socket, Target, until};
+use super::{
+    BoxFuture, Dial, InvalidCheck, Probe, ProbeFailure, Target, attentive::Attentive, until,
+};
 use crate::upstream::health::settings::StatusSet;
 
 /// Which HTTP the pool speaks.
@@ -65,23 +67,20 @@ impl HttpProbe {
     }
 
     async fn ask(&self, target: &Target) -> Result<(), ProbeFailure> {
-        let socket = self.dial.dial(target).await?;
+        let (socket, heard) = Attentive::new(self.dial.dial(target).await?);
         let host = match &self.host {
             Some(host) => host.clone(),
             // A Unix socket's path is no authority.
             None => authority(&target.host).unwrap_or(HeaderValue::from_static("localhost")),
         };
-        match self.version {
+        let asked = match self.version {
             HttpVersion::Http1 => self.ask_http1(socket, host).await,
             HttpVersion::Http2 => self.ask_http2(socket, &host).await,
-        }
+        };
+        asked.map_err(|failure| heard.explain(failure))
     }
 
-    async fn ask_http1(
-        &self,
-        socket: Box<dyn Socket>,
-        host: HeaderValue,
-    ) -> Result<(), ProbeFailure> {
+    async fn ask_http1(&self, socket: Attentive, host: HeaderValue) -> Result<(), ProbeFailure> {
         let mut request = Request::new(Empty::<Bytes>::new());
         *request.uri_mut() = Uri::from(self.path.clone());
         request.headers_mut().insert(header::HOST, host);
@@ -99,11 +98,7 @@ impl HttpProbe {
         .await
     }
 
-    async fn ask_http2(
-        &self,
-        socket: Box<dyn Socket>,
-        host: &HeaderValue,
-    ) -> Result<(), ProbeFailure> {
+    async fn ask_http2(&self, socket: Attentive, host: &HeaderValue) -> Result<(), ProbeFailure> {
         let uri = Uri::builder()
             .scheme(self.dial.scheme().as_str())
             .authority(host.as_bytes())

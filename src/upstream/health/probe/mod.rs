@@ -4,6 +4,7 @@ use std::{fmt, future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+mod attentive;
 mod dial;
 mod grpc;
 mod http;
@@ -71,7 +72,7 @@ pub enum ProbeFailure {
     NameNotFound,
     /// The connection failed in another way.
     Connect(io::ErrorKind),
-    /// The TLS handshake failed; in a few words.
+    /// TLS failed, in the handshake or behind it; in a few words.
     Tls(Box<str>),
     /// The connection ended before the answer did.
     CutShort,

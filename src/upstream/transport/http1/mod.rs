@@ -30,6 +30,7 @@ use crate::{
     },
     memory,
     socket::Buffered,
+    tls,
     upstream::{idle::LocalEndpoint, pinned::Pinned},
 };
 
@@ -55,7 +56,7 @@ impl Http1Connection {
         let mut clock = Clock::start(patience, &upload);
         let mut call = Call::start(self, request, upload);
         let head = poll_fn(|cx| {
-            let head = call.poll_head(cx, limits, request.method, client);
+            let head = call.poll_head(cx, limits, request.method, client, &home);
             if head.is_ready() {
                 return head;
             }
@@ -86,6 +87,8 @@ struct Call {
     scanned: usize,
     written_before: u64,
     received_any: bool,
+    /// The endpoint said that it has read nothing of what was written.
+    unread: bool,
 }
 
 /// The request's way out: what is left of the body, and how it is framed.
@@ -95,7 +98,7 @@ struct Sender {
     encoder: BodyEncoder,
     done: bool,
     /// Writing failed; the answer may be there all the same.
-    broken: Option<Failure>,
+    broken: bool,
 }
 
 impl Call {
@@ -121,11 +124,12 @@ impl Call {
                 upload,
                 encoder: BodyEncoder::new(framing),
                 done,
-                broken: None,
+                broken: false,
             },
             scanned: 0,
             written_before,
             received_any: false,
+            unread: false,
         }
     }
 
@@ -135,6 +139,7 @@ impl Call {
         limits: &HeadLimits,
         method: &Method,
         client: &dyn Downstream,
+        home: &LocalEndpoint,
     ) -> Poll<Result<ResponseHead, Failure>> {
         if let Err(failure) = self.sender.drive(&self.connection, cx) {
             return Poll::Ready(Err(failure));
@@ -160,11 +165,14 @@ impl Call {
                 }
             }
             match ready!(io.poll_fill(cx)) {
-                Ok(0) | Err(_) => {
-                    let failure = self.sender.broken.unwrap_or(Failure::ConnectionClosed);
-                    return Poll::Ready(Err(failure));
-                }
+                Ok(0) => return Poll::Ready(Err(Failure::ConnectionClosed)),
                 Ok(_) => {}
+                Err(error) => {
+                    self.unread = self.connection.is_fresh()
+                        && !self.received_any
+                        && tls::is_certificate_refused(&error);
+                    return Poll::Ready(Err(home.failure_of(&error, Failure::ConnectionClosed)));
+                }
             }
         }
     }
@@ -189,7 +197,7 @@ impl Call {
             .then(|| std::mem::replace(&mut sender.upload, Upload::gone()));
         let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
             connection.into_stream().map_or(Body::Empty, |(io, guard)| {
-                let counted = Counted::Connection(guard);
+                let counted = Counted::Connection(guard, home);
                 Body::Tunnel(Box::new(Tunnel::new(io, counted)))
             })
         } else {
@@ -225,7 +233,7 @@ impl Call {
         self.sender.upload.leave_place();
         SendFailure {
             failure,
-            written: self.connection.io().borrow().written() > self.written_before,
+            written: !self.unread && self.connection.io().borrow().written() > self.written_before,
             received: self.received_any,
             upload: self.sender.upload,
         }
@@ -239,7 +247,7 @@ impl Sender {
     /// since its answer may have come before.
     fn drive(&mut self, connection: &Http1Connection, cx: &mut Context<'_>) -> Result<(), Failure> {
         loop {
-            if self.broken.is_some() {
+            if self.broken {
                 return Ok(());
             }
             let mut io = connection.io().borrow_mut();
@@ -262,7 +270,7 @@ impl Sender {
             match flushed {
                 Poll::Ready(Ok(())) if self.done || waits => return Ok(()),
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => self.broken = Some(Failure::ConnectionClosed),
+                Poll::Ready(Err(_)) => self.broken = true,
                 Poll::Pending => return Ok(()),
             }
         }
@@ -288,7 +296,7 @@ impl Sender {
     }
 
     fn is_clean(&self) -> bool {
-        self.done && self.broken.is_none()
+        self.done && !self.broken
     }
 }
 
@@ -349,7 +357,10 @@ impl ResponseBody {
                     Err(fault) => return Poll::Ready(Some(Err(fault.of_response()))),
                 },
                 Ok(_) => {}
-                Err(_) => return Poll::Ready(Some(Err(Failure::ResponseIncomplete))),
+                Err(error) => {
+                    let cut = Failure::ResponseIncomplete;
+                    return Poll::Ready(Some(Err(self.home.failure_of(&error, cut))));
+                }
             }
         }
     }
@@ -365,7 +376,7 @@ impl ResponseBody {
     pub fn uploading(&self) -> Option<Progress> {
         let io = self.connection.as_ref()?.io().borrow();
         let sent = self.sender.done && io.is_flushed();
-        (!sent && self.sender.broken.is_none()).then(|| Progress {
+        (!sent && !self.sender.broken).then(|| Progress {
             sent,
             moved: self.sender.upload.moved() + io.written(),
             awaited: self.sender.upload.is_awaited(),

@@ -67,7 +67,7 @@ impl Http2Body {
                 }
                 Poll::Ready(Some(Ok(Frame::Data(data))))
             }
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Failure::ResponseIncomplete))),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(stream.cut()))),
             Poll::Ready(None) => match stream.receiver.poll_trailers(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(trailers)) => {
@@ -75,7 +75,7 @@ impl Http2Body {
                     let trailers = trailers.map(|trailers| Headers::from(&trailers));
                     Poll::Ready(trailers.map(|trailers| Ok(Frame::Trailers(trailers))))
                 }
-                Poll::Ready(Err(_)) => Poll::Ready(Some(Err(Failure::ResponseIncomplete))),
+                Poll::Ready(Err(_)) => Poll::Ready(Some(Err(stream.cut()))),
             },
         }
     }
@@ -120,6 +120,13 @@ impl Http2Body {
         if let Some(mut stream) = self.stream.take() {
             stream.sender.end_answer();
         }
+    }
+}
+
+impl Stream {
+    /// Why the answer ends here.
+    fn cut(&self) -> Failure {
+        self.share.failure_or(Failure::ResponseIncomplete)
     }
 }
 

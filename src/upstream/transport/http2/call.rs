@@ -78,7 +78,8 @@ impl Call {
                     tracing::debug!(%error, "a head that HTTP/2 cannot carry");
                 }
                 connection.driven.close();
-                Err(unsent(Failure::ConnectionClosed, upload))
+                let failure = connection.driven.failure_or(Failure::ConnectionClosed);
+                Err(unsent(failure, upload))
             }
         }
     }
@@ -110,7 +111,7 @@ impl Call {
                     }
                     client.interim(head.status, Headers::from(&head.headers));
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Fault::of(&error))),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.fault_of(&error))),
                 Poll::Ready(None) => break,
             }
         }
@@ -120,8 +121,15 @@ impl Call {
                 Err(Fault::of_answer(Failure::ResponseHeadTooLarge))
             }
             Ok(answer) => Ok(answer),
-            Err(error) => Err(Fault::of(&error)),
+            Err(error) => Err(self.fault_of(&error)),
         })
+    }
+
+    fn fault_of(&self, error: &h2::Error) -> Fault {
+        let closed = Failure::ConnectionClosed;
+        let share = self.share.as_ref();
+        let ended = share.map_or(closed, |share| share.failure_or(closed));
+        Fault::of(error, ended)
     }
 
     pub(super) fn progress(&self) -> Progress {

@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fmt,
+    fmt, io,
     pin::Pin,
     rc::{Rc, Weak},
     sync::Arc,
@@ -23,7 +23,7 @@ use crate::{
     failure::Failure,
     telemetry::metrics::Gauge,
     timer::Timeout,
-    upstream::{connect::ConnectionGuard, shared::PoolShared},
+    upstream::{connect::ConnectionGuard, secure, shared::PoolShared},
     wake,
 };
 
@@ -36,6 +36,12 @@ pub(super) struct Driven {
     /// Whether it counts there now.
     idle: Cell<bool>,
     pub(super) pool: Arc<PoolShared>,
+    /// The endpoint's address, for the log.
+    endpoint: Arc<str>,
+    /// The endpoint takes no more bytes. What it said before is still read.
+    deaf: Cell<bool>,
+    /// What the connection ended with, if it was no plain end.
+    failure: Cell<Option<Failure>>,
     pub(super) silence: Silence,
     pub(super) outgoing: Outgoing,
     /// How many streams the endpoint allows at once, as it last said; 0 before it has.
@@ -52,6 +58,7 @@ pub(super) struct Driven {
 impl Driven {
     pub(super) fn new(
         pool: Arc<PoolShared>,
+        endpoint: Arc<str>,
         guard: ConnectionGuard,
         outgoing: Outgoing,
         now: Instant,
@@ -61,6 +68,9 @@ impl Driven {
             kept: RefCell::default(),
             idle: Cell::new(false),
             pool,
+            endpoint,
+            deaf: Cell::new(false),
+            failure: Cell::new(None),
             silence: Silence::new(now),
             outgoing,
             allowed: Cell::new(0),
@@ -131,6 +141,32 @@ impl Driven {
         self.count_idle();
     }
 
+    /// Writing has failed: the connection takes no more exchanges, and ends when all is read.
+    pub(super) fn stop_sending(&self) {
+        self.deaf.set(true);
+        self.close();
+    }
+
+    /// Whether writing has failed.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.deaf.get()
+    }
+
+    /// The socket has failed: notes it if that is a fault of TLS. The streams hear of the end, and
+    /// not of its reason.
+    pub(super) fn hear_failure(&self, error: &io::Error) {
+        let plain = Failure::ConnectionClosed;
+        let failure = secure::failure_behind(&self.pool, &self.endpoint, error, plain);
+        if failure != plain {
+            self.failure.set(Some(failure));
+        }
+    }
+
+    /// What the end of the connection means for those on it: TLS failed, or `otherwise`.
+    pub(super) fn failure_or(&self, otherwise: Failure) -> Failure {
+        self.failure.get().unwrap_or(otherwise)
+    }
+
     /// An exchange got no answer: has the endpoint asked whether it is there, unless
     /// something came within the last `silence`.
     pub(super) fn doubt(&self, silence: Duration) {
@@ -149,8 +185,8 @@ impl Driven {
     }
 
     pub(super) fn poll_settled(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
-        if self.closed.get() {
-            return Poll::Ready(Err(Failure::ConnectionClosed));
+        if self.closed.get() && !self.deaf.get() {
+            return Poll::Ready(Err(self.failure_or(Failure::ConnectionClosed)));
         }
         if self.allowed.get() > 0 {
             return Poll::Ready(Ok(()));
@@ -250,6 +286,7 @@ impl Future for Driver {
 impl Drop for Driver {
     /// However its task ends, those who wait for it are told.
     fn drop(&mut self) {
+        self.driven.deaf.set(false);
         self.driven.give_up();
         self.driven.tell();
     }

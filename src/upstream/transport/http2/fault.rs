@@ -14,7 +14,8 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    pub(super) fn of(error: &h2::Error) -> Self {
+    /// Of an error that a stream met. If it is the end of the connection, `ended` says why.
+    pub(super) fn of(error: &h2::Error, ended: Failure) -> Self {
         let failure = match error.reason() {
             Some(h2::Reason::REFUSED_STREAM) if error.is_remote() => Failure::StreamRefused,
             Some(h2::Reason::PROTOCOL_ERROR | h2::Reason::FRAME_SIZE_ERROR)
@@ -26,6 +27,7 @@ impl Fault {
             Some(h2::Reason::ENHANCE_YOUR_CALM) if error.is_library() => {
                 Failure::ResponseHeadTooLarge
             }
+            _ if error.is_io() => ended,
             _ => Failure::ConnectionClosed,
         };
         Self {

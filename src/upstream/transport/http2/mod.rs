@@ -97,7 +97,8 @@ impl Http2Connection {
     /// section 6.5.2), and a guess that is too high ends in refused streams.
     ///
     /// # Errors
-    /// [`Failure::ConnectTimeout`] or [`Failure::ConnectionClosed`].
+    /// [`Failure::ConnectTimeout`], [`Failure::ConnectionClosed`], or [`Failure::TlsProtocol`] when
+    /// the endpoint ends the session by an alert.
     pub async fn open(stream: Stream, opening: Http2Opening) -> Result<Rc<Self>, Failure> {
         let Http2Opening {
             guard,
@@ -107,7 +108,8 @@ impl Http2Connection {
             deadline,
         } = opening;
         let outgoing = Outgoing::new(stream.send_queue());
-        let driven = Rc::new(Driven::new(pool, guard, outgoing, Instant::now()));
+        let label = Arc::clone(&endpoint);
+        let driven = Rc::new(Driven::new(pool, label, guard, outgoing, Instant::now()));
         let mut builder = Builder::new();
         builder
             .enable_push(false)
@@ -124,7 +126,7 @@ impl Http2Connection {
         let (requests, connection) = timer::until(deadline, handshake)
             .await
             .map_err(|_| Failure::ConnectTimeout)?
-            .map_err(|_| Failure::ConnectionClosed)?;
+            .map_err(|_| driven.failure_or(Failure::ConnectionClosed))?;
         let now = Instant::now();
         let opened = Rc::new(Self {
             requests: RefCell::new(requests),
@@ -292,6 +294,11 @@ impl StreamShare {
 
     fn connection(&self) -> &Http2Connection {
         &self.0
+    }
+
+    /// See [`Driven::failure_or`].
+    pub(super) fn failure_or(&self, otherwise: Failure) -> Failure {
+        self.0.driven.failure_or(otherwise)
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -131,6 +131,19 @@ impl Heard {
             driven: Rc::clone(driven),
         }
     }
+
+    /// Passes on what a write came to, but for its failure. What the endpoint said before it closed
+    /// may wait to be read, such as an answer or the alert that says why; the end is found behind
+    /// it. Nothing more leaves until then.
+    fn written(&mut self, wrote: Poll<io::Result<usize>>, bytes: usize) -> Poll<io::Result<usize>> {
+        match wrote {
+            Poll::Ready(Err(_)) => {
+                self.driven.stop_sending();
+                Poll::Ready(Ok(bytes))
+            }
+            other => other,
+        }
+    }
 }
 
 impl AsyncRead for Heard {
@@ -140,8 +153,10 @@ impl AsyncRead for Heard {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if read.is_ready() {
-            self.driven.silence.heard.set(timer::recent());
+        match &read {
+            Poll::Ready(Ok(())) => self.driven.silence.heard.set(timer::recent()),
+            Poll::Ready(Err(error)) => self.driven.hear_failure(error),
+            Poll::Pending => {}
         }
         read
     }
@@ -153,9 +168,13 @@ impl AsyncWrite for Heard {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.driven.is_deaf() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let Self { stream, driven } = &mut *self;
         let write = |cx: &mut Context<'_>| Pin::new(stream).poll_write(cx, bytes);
-        driven.outgoing.note(cx, write)
+        let wrote = driven.outgoing.note(cx, write);
+        self.written(wrote, bytes.len())
     }
 
     fn poll_write_vectored(
@@ -163,9 +182,14 @@ impl AsyncWrite for Heard {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let bytes = || slices.iter().map(|slice| slice.len()).sum();
+        if self.driven.is_deaf() {
+            return Poll::Ready(Ok(bytes()));
+        }
         let Self { stream, driven } = &mut *self;
         let write = |cx: &mut Context<'_>| Pin::new(stream).poll_write_vectored(cx, slices);
-        driven.outgoing.note(cx, write)
+        let wrote = driven.outgoing.note(cx, write);
+        self.written(wrote, bytes())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -173,7 +197,12 @@ impl AsyncWrite for Heard {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if self.driven.is_deaf() {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        let wrote = flushed.map(|()| 0);
+        self.written(Poll::Ready(wrote), 0).map_ok(|_| ())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

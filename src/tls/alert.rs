@@ -1,0 +1,28 @@
+//! Alerts that come behind the handshake.
+//!
+//! With TLS 1.3 a client has shaken hands before the server has seen its certificate: a server
+//! that wants another one says so when the first request is on its way (RFC 8446 section 4.4.2.4).
+
+use std::io;
+
+use rustls::AlertDescription;
+
+use super::client::library;
+
+/// Whether an endpoint refuses the proxy's certificate, or the want of one: it has not shaken
+/// hands then, and has read nothing that was sent behind the handshake.
+pub fn is_certificate_refused(error: &io::Error) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        library(error),
+        Some(rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+        ))
+    )
+}
