@@ -45,6 +45,15 @@ impl LocalSnapshot {
         }
     }
 
+    /// The pool of this name. Not for a snapshot of [`Self::only`] some.
+    pub(crate) fn pool(&self, name: &str) -> Option<&Rc<LocalPool>> {
+        // They are in the order of their names.
+        let place = self
+            .pools
+            .binary_search_by(|pool| (*pool.pool.name).cmp(name));
+        place.ok().map(|place| &self.pools[place])
+    }
+
     /// The pool that a route names.
     pub(crate) fn pool_of(&self, route: RouteIndex) -> Option<PoolIndex> {
         match self.shared.routes.get(route.0 as usize)?.action {

@@ -151,6 +151,11 @@ async fn the_last_endpoint_is_never_ejected() {
     let proxy = Settings::new(&text).backend("only", &only).start().await;
     gets(&proxy, 20).await;
     assert_eq!(only.count(), 20);
+    proxy.log_says("an ejection was refused pool=app").await;
+    proxy
+        .log_says("cause=3 failures in a row reason=no other endpoint can serve")
+        .await;
+    assert!(!proxy.log().contains("to=healthy"));
     proxy.finish().await;
 }
 
@@ -183,6 +188,9 @@ async fn no_more_than_the_share_is_ejected() {
     );
     proxy
         .metric_becomes("sluicegate_ejections_total", &[("pool", "app")], 2.0)
+        .await;
+    proxy
+        .log_says("reason=more than ejection.share_max of the endpoints would be out")
         .await;
     proxy.finish().await;
 }

@@ -69,9 +69,10 @@ impl Worker {
             Command::Adopt(listener, accepted) => accept::adopt(self, &listener, accepted),
             Command::MakeRoom(request) => {
                 let snapshot = self.snapshot();
-                let mut pools = snapshot.pools.iter();
-                let pool = pools.find(|it| Arc::ptr_eq(&it.pool.shared, &request.pool));
-                if let Some(pool) = pool {
+                let pool = snapshot.pool(&request.pool.name);
+                // One that has left and come back is another.
+                let same = pool.filter(|it| Arc::ptr_eq(&it.pool.shared, &request.pool));
+                if let Some(pool) = same {
                     pool.make_room(request);
                 }
             }

@@ -76,6 +76,16 @@ pub enum Withheld {
     Alike,
 }
 
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LastOne => "no other endpoint can serve",
+            Self::Share => "more than ejection.share_max of the endpoints would be out",
+            Self::Alike => "requests to others fail as much",
+        })
+    }
+}
+
 /// Why an endpoint changed its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
@@ -95,7 +105,7 @@ pub enum Cause {
         total: u64,
     },
     /// Grounds to eject, and a stronger reason not to; the state stays. Said once per episode.
-    EjectionWithheld(Withheld),
+    EjectionWithheld(Withheld, Box<Self>),
     /// The ejection lasted its time.
     EjectionOver,
     /// A check passed that began after the ejection.
@@ -124,14 +134,8 @@ impl fmt::Display for Cause {
             Self::FailureRatio { failures, total } => {
                 write!(f, "{failures} of {total} requests failed")
             }
-            Self::EjectionWithheld(Withheld::LastOne) => {
-                f.write_str("not ejected: no other endpoint can serve")
-            }
-            Self::EjectionWithheld(Withheld::Share) => {
-                f.write_str("not ejected: share_max endpoints are out already")
-            }
-            Self::EjectionWithheld(Withheld::Alike) => {
-                f.write_str("not ejected: requests to others fail as much")
+            Self::EjectionWithheld(reason, grounds) => {
+                write!(f, "not ejected for {grounds}: {reason}")
             }
             Self::EjectionOver => f.write_str("ejection is over"),
             Self::EjectionCutShort => f.write_str("ejection cut short by a passed check"),
@@ -170,10 +174,15 @@ impl Transition {
             cause,
             ..
         } = self;
-        if matches!(to, EndpointState::Unhealthy | EndpointState::Ejected) || from == to {
-            tracing::warn!(pool, endpoint = %address, %from, %to, %cause, "endpoint health");
+        if let Cause::EjectionWithheld(reason, cause) = cause {
+            tracing::warn!(
+                %pool, endpoint = %address, state = %to, %cause, %reason,
+                "an ejection was refused"
+            );
+        } else if matches!(to, EndpointState::Unhealthy | EndpointState::Ejected) {
+            tracing::warn!(%pool, endpoint = %address, %from, %to, %cause, "endpoint health");
         } else {
-            tracing::info!(pool, endpoint = %address, %from, %to, %cause, "endpoint health");
+            tracing::info!(%pool, endpoint = %address, %from, %to, %cause, "endpoint health");
         }
     }
 }

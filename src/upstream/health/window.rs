@@ -37,22 +37,6 @@ impl Figures {
         let total = self.total();
         total > 0 && total >= u64::from(volume_min) && fraction(self.bad(), total) >= ratio
     }
-
-    /// Whether they speak of an endpoint that fares worse than `others`, and not of requests that
-    /// fail everywhere: one of the others, with traffic to compare, sees less than half the share
-    /// of it; or none of them has traffic to compare.
-    pub(super) fn stand_out(self, volume_min: u32, others: impl Iterator<Item = Self>) -> bool {
-        let enough = self.total().min(u64::from(volume_min)).div_ceil(2).max(1);
-        let share = |figures: Self| fraction(figures.bad(), figures.total());
-        let mut alike = false;
-        for other in others.filter(|other| other.total() >= enough) {
-            if share(other) < share(self) / 2.0 {
-                return true;
-            }
-            alike = true;
-        }
-        !alike
-    }
 }
 
 /// Divides counts. Correctly rounded, so 17 of 20 is the same number as a written 0.85.
@@ -183,21 +167,6 @@ mod tests {
         assert!(!figures(4, 0, 16).exceed(0.85, 20));
         assert!(figures(3, 7, 10).exceed(0.85, 20));
         assert!(!Figures::default().exceed(0.0, 0));
-    }
-
-    #[test]
-    fn figures_stand_out_where_another_with_traffic_fares_better() {
-        let stands_out =
-            |own: Figures, others: &[Figures]| own.stand_out(20, others.iter().copied());
-        let (broken, well, idle) = (figures(0, 5, 0), figures(5, 0, 0), figures(1, 0, 0));
-        assert!(stands_out(broken, &[well, broken]));
-        assert!(!stands_out(broken, &[broken, broken]));
-        // Half as bad is no better.
-        assert!(!stands_out(broken, &[figures(5, 5, 0)]));
-        // Nobody to compare with.
-        assert!(stands_out(broken, &[]));
-        assert!(stands_out(broken, &[idle]));
-        assert!(!stands_out(broken, &[idle, broken]));
     }
 
     fn figures(successes: u64, bad_answers: u64, failures: u64) -> Figures {

@@ -6,7 +6,7 @@
 
 use tokio::time::Instant;
 
-use super::{PoolHealth, census::Census, note, share};
+use super::{PoolHealth, census::Census, comparison::Comparison, note, share};
 use crate::upstream::health::{
     check::Verdict,
     ejection::Phase,
@@ -97,6 +97,8 @@ impl PoolHealth {
             }
             figures.bad() > 0
         });
+        // Everyone is looked at again, once for all of them.
+        self.comparison = None;
         let mut changes = Vec::new();
         for (address, figures) in due {
             let cause = Cause::FailureRatio {
@@ -163,20 +165,34 @@ impl PoolHealth {
         cause: Cause,
         now: Instant,
     ) -> Vec<Transition> {
-        let (Some(settings), Some(own)) = (&self.settings.ejection, self.members.get(address))
-        else {
+        let Some(settings) = &self.settings.ejection else {
             return Vec::new();
         };
-        let others = self.members.iter().filter(|(other, member)| {
-            ***other != *address && member.current && member.is_enabled()
-        });
-        let others = others.map(|(_, member)| member.window.figures(now));
-        let own = own.window.figures(now);
-        if own.stand_out(settings.volume_min, others) {
+        let member = self.members.get(address);
+        let Some(member) = member.filter(|member| member.current && member.serves()) else {
+            return Vec::new();
+        };
+        let (own, volume_min) = (member.window.figures(now), settings.volume_min);
+        let known = self.comparison.take();
+        let known = known.filter(|known| known.holds(own, volume_min, now));
+        let comparison = known.unwrap_or_else(|| self.compare(now));
+        let stands_out = comparison.stands_out(own, volume_min);
+        self.comparison = Some(comparison);
+        if stands_out {
             self.try_eject(address, cause, now)
         } else {
-            self.withhold(address, Withheld::Alike, now)
+            self.withhold(address, cause, Withheld::Alike, now)
         }
+    }
+
+    /// Looks at how everyone fares.
+    fn compare(&mut self, now: Instant) -> Comparison {
+        let members = self.members.values();
+        let members = members.filter(|member| member.current && member.is_enabled());
+        let comparison = Comparison::of(members.map(|member| member.window.figures(now)), now);
+        #[cfg(test)]
+        (self.looks += self.members.len());
+        comparison
     }
 
     /// Ejects an endpoint that serves, unless it is the last or too many are out.
@@ -189,7 +205,7 @@ impl PoolHealth {
             return Vec::new();
         }
         if let Some(reason) = self.withheld(&settings) {
-            return self.withhold(address, reason, now);
+            return self.withhold(address, cause, reason, now);
         }
         let changes = self.change(address, cause, now, |member| {
             member.ejection.eject(&settings, now);
@@ -198,7 +214,13 @@ impl PoolHealth {
     }
 
     /// Says that an ejection was due and does not happen, once in an interval.
-    fn withhold(&mut self, address: &str, reason: Withheld, now: Instant) -> Vec<Transition> {
+    fn withhold(
+        &mut self,
+        address: &str,
+        grounds: Cause,
+        reason: Withheld,
+        now: Instant,
+    ) -> Vec<Transition> {
         let (Some(settings), Some((key, _))) = (
             self.settings.ejection.as_ref(),
             self.members.get_key_value(address),
@@ -210,7 +232,8 @@ impl PoolHealth {
         let news = member.is_some_and(|member| {
             member.current && member.serves() && member.ejection.withhold(settings, now)
         });
-        let (state, cause) = (EndpointState::Healthy, Cause::EjectionWithheld(reason));
+        let state = EndpointState::Healthy;
+        let cause = Cause::EjectionWithheld(reason, Box::new(grounds));
         let notice = Transition {
             address: key,
             from: state,

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::{census::Census, due::Due};
+use self::{census::Census, comparison::Comparison, due::Due};
 use super::{
     member::{Member, new_window},
     probe::ProbeFailure,
@@ -25,6 +25,7 @@ use super::{
 };
 
 mod census;
+mod comparison;
 mod draw;
 mod due;
 mod eject;
@@ -53,6 +54,8 @@ pub struct PoolHealth {
     due: Due,
     /// Those with requests in their window that came to no good.
     suspects: BTreeSet<Arc<str>>,
+    /// How they fare, as it was found last.
+    comparison: Option<Comparison>,
     /// Whether the pool had endpoints before: those that join later start slowly.
     started: bool,
     /// Whether pictures may differ from those drawn last, transitions or not.
@@ -72,6 +75,7 @@ impl PoolHealth {
             census: Census::default(),
             due: Due::default(),
             suspects: BTreeSet::new(),
+            comparison: None,
             started: false,
             changed: true,
             #[cfg(test)]
@@ -280,6 +284,7 @@ impl PoolHealth {
         self.census = Census::default();
         self.due.clear();
         self.suspects.clear();
+        self.comparison = None;
         for (address, member) in &mut self.members {
             member.noted = None;
             if !member.current {

@@ -216,12 +216,24 @@ fn pace_is_quick_while_down_or_between_two_states() {
     assert_eq!(bench.pool.pace(B), Pace::Quick);
 }
 
+/// Why an ejection did not take place.
+fn withheld(notice: &Transition) -> Option<Withheld> {
+    match notice.cause {
+        Cause::EjectionWithheld(reason, _) => Some(reason),
+        _ => None,
+    }
+}
+
 #[test]
 fn the_last_endpoint_that_serves_is_never_ejected_and_that_is_said_once() {
     let mut alone = Bench::passive(&[A]);
     let notices = alone.fail_requests(A);
-    assert_eq!(notices[0].cause, Cause::EjectionWithheld(Withheld::LastOne));
+    assert_eq!(withheld(&notices[0]), Some(Withheld::LastOne));
     assert_eq!(notices[0].from, notices[0].to);
+    assert_eq!(
+        notices[0].cause.to_string(),
+        "not ejected for 5 failures in a row: no other endpoint can serve"
+    );
     assert!(alone.fail_requests(A).is_empty());
     assert_eq!(alone.state(A), EndpointState::Healthy);
     alone.after(11 * SECOND);
@@ -232,8 +244,8 @@ fn the_last_endpoint_that_serves_is_never_ejected_and_that_is_said_once() {
         bench.fail(B);
     }
     assert_eq!(
-        bench.fail_requests(A)[0].cause,
-        Cause::EjectionWithheld(Withheld::LastOne)
+        withheld(&bench.fail_requests(A)[0]),
+        Some(Withheld::LastOne)
     );
 }
 
@@ -242,10 +254,7 @@ fn the_allowed_share_is_computed_after_the_ejection() {
     // One of three is a third, two of three would be two thirds: more than half.
     let mut bench = Bench::passive(&[A, B, "c:1"]);
     assert_eq!(bench.fail_requests(A)[0].to, EndpointState::Ejected);
-    assert_eq!(
-        bench.fail_requests(B)[0].cause,
-        Cause::EjectionWithheld(Withheld::Share)
-    );
+    assert_eq!(withheld(&bench.fail_requests(B)[0]), Some(Withheld::Share));
     assert_eq!(bench.eligible(), [1, 2]);
 
     // A share under one endpoint ejects nobody, not "always one".
@@ -260,10 +269,7 @@ fn the_allowed_share_is_computed_after_the_ejection() {
             ..HealthSettings::default()
         },
     );
-    assert_eq!(
-        small.fail_requests(A)[0].cause,
-        Cause::EjectionWithheld(Withheld::Share)
-    );
+    assert_eq!(withheld(&small.fail_requests(A)[0]), Some(Withheld::Share));
 }
 
 #[test]
@@ -519,13 +525,35 @@ fn bad_answers_eject_only_an_endpoint_that_fares_worse_than_others() {
         assert!(bench.pool.outcomes(address, figures, bench.now).is_empty());
     }
     let notices = bench.pool.judge(bench.now);
-    assert_eq!(notices[0].cause, Cause::EjectionWithheld(Withheld::Alike));
+    assert_eq!(withheld(&notices[0]), Some(Withheld::Alike));
     assert!(bench.answer_badly(A).is_empty());
     assert_eq!(bench.eligible(), [0, 1, 2, 3]);
     // Answers that never came speak for themselves.
     assert_eq!(bench.fail_requests(B)[0].to, EndpointState::Ejected);
     let ejected = &bench.outcomes("d:1", 60, 0, 0)[0];
     assert_eq!((&*ejected.address, ejected.to), (A, EndpointState::Ejected));
+}
+
+#[test]
+fn a_pool_that_answers_badly_everywhere_is_looked_at_once_and_not_once_for_each_endpoint() {
+    let names: Vec<String> = (0..2000).map(|name| name.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut bench = Bench::passive(&names);
+    let figures = Figures {
+        bad_answers: 20,
+        ..Figures::default()
+    };
+    for address in &names {
+        bench.pool.outcomes(address, figures, bench.now);
+    }
+    let before = bench.pool.looks;
+    assert_eq!(bench.pool.judge(bench.now).len(), names.len());
+    for address in &names {
+        bench.after(Duration::from_micros(10));
+        assert!(bench.answer_badly(address).is_empty());
+    }
+    let looks = bench.pool.looks - before;
+    assert!(looks <= 5 * names.len(), "{looks}");
 }
 
 #[test]

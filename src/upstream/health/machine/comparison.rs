@@ -1,0 +1,101 @@
+//! How the endpoints of a pool fare, so that one can be compared with the others.
+//!
+//! Made once for all that are judged at a time: looking at everyone for each of them would cost a
+//! pool in which everybody answers badly its square.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::upstream::health::window::{Figures, fraction};
+
+/// The shares of bad outcomes in a pool at one time.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    at: Instant,
+    /// The requests of each endpoint, most first, with the least share among those up to it.
+    ranks: Vec<(u64, f64)>,
+}
+
+impl Comparison {
+    /// Compares those with these figures.
+    pub(super) fn of(figures: impl Iterator<Item = Figures>, at: Instant) -> Self {
+        let ranks = figures.map(|figures| (figures.total(), share(figures)));
+        let mut ranks: Vec<(u64, f64)> = ranks.collect();
+        ranks.sort_unstable_by_key(|(total, _)| std::cmp::Reverse(*total));
+        let mut least = f64::INFINITY;
+        for (_, share) in &mut ranks {
+            least = least.min(*share);
+            *share = least;
+        }
+        Self { at, ranks }
+    }
+
+    /// Whether it says enough of now for an endpoint with these figures, which is part of it.
+    pub(super) fn holds(&self, own: Figures, volume_min: u32, now: Instant) -> bool {
+        // The only one with enough traffic may be another.
+        let known = self.at == now || self.comparable(own, volume_min).len() > 1;
+        known && now < self.at + KEPT
+    }
+
+    /// Whether these figures speak of an endpoint that fares worse than others, and not of requests
+    /// that fail everywhere: one of the others, with traffic to compare, sees less than half the
+    /// share of it; or none of them has traffic to compare.
+    pub(super) fn stands_out(&self, own: Figures, volume_min: u32) -> bool {
+        // Its own share among them is not less than half of itself.
+        match self.comparable(own, volume_min) {
+            [.., (_, least)] if *least < share(own) / 2.0 => true,
+            comparable => comparable.len() < 2,
+        }
+    }
+
+    /// Those with half as many requests, or half of `volume_min`, the endpoint itself included.
+    fn comparable(&self, own: Figures, volume_min: u32) -> &[(u64, f64)] {
+        let enough = own.total().min(u64::from(volume_min)).div_ceil(2).max(1);
+        let count = self.ranks.partition_point(|(total, _)| *total >= enough);
+        &self.ranks[..count]
+    }
+}
+
+fn share(figures: Figures) -> f64 {
+    fraction(figures.bad(), figures.total())
+}
+
+/// Runs of bad answers are compared with what the others came to this long ago at most.
+const KEPT: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_stand_out_where_another_with_traffic_fares_better() {
+        let stands_out = |own: Figures, others: &[Figures]| {
+            let all = others.iter().copied().chain([own]);
+            Comparison::of(all, Instant::now()).stands_out(own, 20)
+        };
+        let (broken, well, idle) = (figures(0, 5), figures(5, 0), figures(1, 0));
+        assert!(stands_out(broken, &[well, broken]));
+        assert!(!stands_out(broken, &[broken, broken]));
+        // Half as bad is no better.
+        assert!(!stands_out(broken, &[figures(5, 5)]));
+        // Nobody to compare with.
+        assert!(stands_out(broken, &[]));
+        assert!(stands_out(broken, &[idle]));
+        assert!(!stands_out(broken, &[idle, broken]));
+        // Nor does one with less traffic and none of them bad.
+        assert!(!stands_out(
+            figures(0, 100),
+            &[figures(9, 0), figures(0, 10)]
+        ));
+        assert!(stands_out(figures(0, 100), &[figures(10, 0)]));
+    }
+
+    fn figures(successes: u64, bad_answers: u64) -> Figures {
+        Figures {
+            successes,
+            bad_answers,
+            failures: 0,
+        }
+    }
+}
