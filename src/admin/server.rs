@@ -23,6 +23,7 @@ use super::operations::Operations;
 use super::places::{Activity, HeldBody, Places};
 use super::reply;
 use crate::telemetry::events::Events;
+use crate::telemetry::log::LogLimit;
 
 /// What the configuration says of the admin API.
 #[derive(Clone, PartialEq, Eq)]
@@ -126,6 +127,8 @@ impl AdminServer {
         let mut connections = JoinSet::new();
         let mut places = Places::default();
         let mut sweep = interval(SWEEP);
+        // A shortage repeats itself for as long as it lasts.
+        let told = LogLimit::default();
         let ended = loop {
             // While all are being answered, others wait to be accepted; one of those that make
             // room may still be closing.
@@ -155,7 +158,12 @@ impl AdminServer {
                         places.take(activity, connections.spawn(serving));
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "the admin API cannot accept a connection");
+                        if let Some(passed_over) = told.due(error.kind(), Instant::now()) {
+                            tracing::warn!(
+                                %error, passed_over,
+                                "the admin API cannot accept a connection"
+                            );
+                        }
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },

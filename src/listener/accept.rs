@@ -24,6 +24,7 @@ use super::{
     Connection, http1, http2,
     protocol::Protocol,
     proxy_protocol,
+    shortage::{self, Step},
     tls::{self, Shaken},
 };
 use crate::{
@@ -118,7 +119,7 @@ async fn take(
         Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
         Err(error) => {
             // Out of descriptors or memory: trying again at once would only burn time.
-            tracing::warn!(listener = %listener.name, %error, "cannot accept a connection");
+            shortage::tell(&listener.name, Step::Accept, &error);
             worker.metrics().shed("accept");
             timer::sleep_until(Instant::now() + Duration::from_millis(50)).await;
         }
@@ -138,7 +139,7 @@ pub(crate) fn adopt(worker: &Rc<Worker>, listener: &Arc<Listener>, accepted: Acc
     };
     match stream {
         Ok((stream, peer)) => start(worker, listener, stream, peer),
-        Err(error) => tracing::warn!(%error, "cannot take over a connection"),
+        Err(error) => shortage::tell(&listener.name, Step::TakeOver, &error),
     }
 }
 

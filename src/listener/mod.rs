@@ -14,6 +14,7 @@ mod linger;
 mod protocol;
 mod proxy_protocol;
 mod request_body;
+pub(crate) mod shortage;
 pub mod socket_file;
 mod tls;
 

@@ -1,7 +1,8 @@
 //! Everything has a limit, and its answer names it.
 
 use crate::harness::{
-    Act, Backend, End, Gate, H2Backend, Seen, Settings, answer, answer_bytes, h2_answer, identity,
+    Act, Backend, End, Gate, H2Backend, Seen, Settings, answer, answer_bytes, eventually,
+    h2_answer, identity,
 };
 
 /// Small limits of every kind.
@@ -135,7 +136,7 @@ async fn connections_past_the_limit_are_not_served_until_one_leaves() {
     // Those that were there are not touched.
     assert_eq!(first.get("/").await.status, 200);
     drop(second);
-    crate::harness::eventually("there is room again", || async {
+    eventually("there is room again", || async {
         let mut client = proxy.raw_client().await;
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
         let answer = client.try_answer_to("GET").await.ok()?;
@@ -344,5 +345,56 @@ async fn the_connection_used_least_recently_makes_room() {
     }
     let opened = backends.each_ref().map(Backend::connections);
     assert_eq!(opened, [1, 2, 1], "only b had to connect again");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_shortage_of_descriptors_is_told_once_in_a_while() {
+    let proxy = Settings::new(
+        r#"
+        [proxy]
+        workers = 1
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        respond = { }
+        "#,
+    )
+    .start()
+    .await;
+    assert_eq!(proxy.get("/").await.status, 200);
+    proxy.exhaust_descriptors();
+    let (web, admin) = (proxy.address("web"), proxy.address("admin"));
+    let mut waiting = Vec::new();
+    // What some connections have left is taken first.
+    for _ in 0..20 {
+        for address in [web, admin] {
+            waiting.push(tokio::net::TcpStream::connect(address).await.unwrap());
+        }
+    }
+    // Each tries again some twenty times a second: the second line tells of those in between.
+    let lines = |what: &str| -> Vec<String> {
+        let log = proxy.log();
+        let lines = log.lines().filter(|line| line.contains(what));
+        lines.map(str::to_owned).collect()
+    };
+    for what in [
+        "cannot accept a connection listener=web",
+        "the admin API cannot accept",
+    ] {
+        eventually(format!("a second line: {what}"), || async {
+            (lines(what).len() > 1).then_some(())
+        })
+        .await;
+        let last = lines(what).pop().unwrap();
+        let passed_over = last.split("passed_over=").nth(1).unwrap();
+        let passed_over = passed_over.split(' ').next().unwrap();
+        assert!(passed_over.parse::<u32>().unwrap() > 5, "{last}");
+    }
+    let web = lines("cannot accept a connection listener=web");
+    assert!(web.len() <= 3, "{web:?}");
+    drop(waiting);
+    proxy.restore_descriptors();
+    assert_eq!(proxy.get("/").await.status, 200);
     proxy.finish().await;
 }

@@ -7,7 +7,13 @@ use std::{
 
 use super::{Worker, command::Command};
 use crate::{
-    listener::accept::Accepted, socket::Stream, state::Listener, telemetry::metrics::Gauge,
+    listener::{
+        accept::Accepted,
+        shortage::{self, Step},
+    },
+    socket::Stream,
+    state::Listener,
+    telemetry::metrics::Gauge,
     upstream::shared::Padded,
 };
 
@@ -88,7 +94,7 @@ impl Worker {
         };
         match accepted {
             Ok(accepted) => permit.send(Command::Adopt(Arc::clone(listener), accepted)),
-            Err(error) => tracing::warn!(%error, "cannot hand on a connection"),
+            Err(error) => shortage::tell(&listener.name, Step::HandOn, &error),
         }
         None
     }

@@ -11,9 +11,11 @@ use std::{
     backtrace::{Backtrace, BacktraceStatus},
     io::{self, IsTerminal},
     panic::PanicHookInfo,
+    sync::LazyLock,
     time::Duration,
 };
 
+use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -99,13 +101,21 @@ pub fn init(level: &str, format: LogFormat) -> Result<LogControl, LogError> {
 fn tell_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let place = place.unwrap_or_default();
+    // A fault that a peer can set off may come as often as it likes.
+    let Some(passed_over) = PANICS.due(place.clone(), Instant::now()) else {
+        return;
+    };
     let why = panic.payload_as_str().unwrap_or("of unknown kind");
     let backtrace = Backtrace::capture();
     match backtrace.status() {
-        BacktraceStatus::Captured => tracing::error!(place, %backtrace, "panic: {why}"),
-        _ => tracing::error!(place, "panic: {why}"),
+        BacktraceStatus::Captured => {
+            tracing::error!(place, passed_over, %backtrace, "panic: {why}");
+        }
+        _ => tracing::error!(place, passed_over, "panic: {why}"),
     }
 }
+
+static PANICS: LazyLock<LogLimit<String>> = LazyLock::new(LogLimit::default);
 
 impl LogControl {
     /// Changes the level from the next line on.

@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     fmt, io,
     net::{SocketAddr, ToSocketAddrs as _},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -15,6 +15,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::cache::{Cache, Change, Step};
+use crate::telemetry::log::LogLimit;
 
 /// What is known, what is to be asked, and who asks.
 pub(super) struct Lookups {
@@ -81,7 +82,12 @@ impl Lookups {
         let started = builder.stack_size(STACK).spawn(move || lookups.work());
         match started {
             Ok(_) => state.threads += 1,
-            Err(error) => tracing::warn!(%error, "cannot start a thread to look up names"),
+            // Each request for a new name may meet the same shortage.
+            Err(error) => {
+                if let Some(passed_over) = NO_THREAD.due((), Instant::now()) {
+                    tracing::warn!(%error, passed_over, "cannot start a thread to look up names");
+                }
+            }
         }
     }
 
@@ -136,6 +142,8 @@ impl fmt::Debug for Lookups {
         f.debug_struct("Lookups").finish_non_exhaustive()
     }
 }
+
+static NO_THREAD: LazyLock<LogLimit<()>> = LazyLock::new(LogLimit::default);
 
 /// Look-ups at once. Each stuck name takes one, for as long as the system tries.
 pub(super) const THREADS_MAX: usize = 32;

@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -297,6 +297,26 @@ impl Proxy {
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the signal is sent");
+    }
+
+    /// Takes away all descriptors that the process does not use now.
+    pub(crate) fn exhaust_descriptors(&self) {
+        let used = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        let used = used.expect("the process is there").count();
+        self.limit_descriptors(Some(used as u64));
+    }
+
+    /// Gives it as many as it may have at most.
+    pub(crate) fn restore_descriptors(&self) {
+        self.limit_descriptors(None);
+    }
+
+    fn limit_descriptors(&self, count: Option<u64>) {
+        let id = Some(Pid::from_child(&self.child));
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let current = count.or(maximum);
+        let limit = Rlimit { current, maximum };
+        prlimit(id, Resource::Nofile, limit).expect("the limit is set");
     }
 
     /// Milliseconds of CPU that the process has used.

@@ -18,10 +18,12 @@ use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
+use tokio::time::Instant;
 
 use super::format::{Format, Redaction};
 use super::record::Line;
 use super::sample::Sample;
+use crate::telemetry::log::LogLimit;
 use crate::telemetry::metrics::SharedCounter;
 
 /// What the configuration says of the access log.
@@ -87,6 +89,7 @@ impl AccessLog {
             reopen: Arc::clone(&reopen),
             dropped: dropped.clone(),
             state: OutputState::Whole,
+            told: LogLimit::default(),
         };
         thread::Builder::new()
             .name("access-log".to_owned())
@@ -191,10 +194,12 @@ struct Writer {
     reopen: Arc<AtomicBool>,
     dropped: SharedCounter,
     state: OutputState,
+    /// A disk that is nearly full fails and recovers as often as batches come.
+    told: LogLimit<OutputState>,
 }
 
 /// How the last write ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum OutputState {
     /// Well.
     Whole,
@@ -225,15 +230,18 @@ impl Writer {
         match start.and_then(|()| self.output.write_all(&batch.bytes)) {
             Ok(()) if self.state == OutputState::Torn => {
                 self.state = OutputState::Whole;
-                tracing::info!("the access log can be written again");
+                if self.told.due(self.state, Instant::now()).is_some() {
+                    tracing::info!("the access log can be written again");
+                }
             }
             Ok(()) => {}
             Err(error) => {
                 self.dropped.add(batch.lines);
-                if self.state == OutputState::Whole {
+                let was_whole = self.state == OutputState::Whole;
+                self.state = OutputState::Torn;
+                if was_whole && self.told.due(self.state, Instant::now()).is_some() {
                     tracing::warn!(%error, "the access log cannot be written, lines are lost");
                 }
-                self.state = OutputState::Torn;
             }
         }
     }

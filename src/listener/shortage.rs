@@ -1,0 +1,44 @@
+//! Connections that cannot be taken, for want of descriptors or memory: told once in a while.
+//!
+//! A shortage repeats itself for each connection that comes, and anybody can make them come.
+
+use std::{
+    io,
+    sync::{Arc, LazyLock},
+};
+
+use tokio::time::Instant;
+
+use crate::telemetry::log::LogLimit;
+
+/// What could not be done with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    /// To take it from the socket.
+    Accept,
+    /// To give it to another worker.
+    HandOn,
+    /// To take it over from another worker.
+    TakeOver,
+}
+
+/// Says so in the log, at most every few seconds for each listener, step and kind of error.
+pub(crate) fn tell(listener: &Arc<str>, step: Step, error: &io::Error) {
+    let kind = (Arc::clone(listener), step, error.kind());
+    let Some(passed_over) = TOLD.due(kind, Instant::now()) else {
+        return;
+    };
+    match step {
+        Step::Accept => {
+            tracing::warn!(%listener, %error, passed_over, "cannot accept a connection");
+        }
+        Step::HandOn => {
+            tracing::warn!(%listener, %error, passed_over, "cannot hand on a connection");
+        }
+        Step::TakeOver => {
+            tracing::warn!(%listener, %error, passed_over, "cannot take over a connection");
+        }
+    }
+}
+
+static TOLD: LazyLock<LogLimit<(Arc<str>, Step, io::ErrorKind)>> = LazyLock::new(LogLimit::default);
