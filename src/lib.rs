@@ -2,7 +2,7 @@
 //!
 //! The areas, in the order in which a request meets them:
 //!
-//! 1. [`listener`]: bytes arrive. Sockets are bound, accepted, limited.
+//! 1. [`listener`]: bytes arrive. Connections are accepted, limited and served.
 //! 2. [`http`], [`http1`] and [`http2`]: the rules of the standards, without policy; the codecs.
 //!    [`proxy_protocol`]: who the client is, said in front of a connection.
 //! 3. [`proxy`]: the walk of one request, a file per step; [`exchange`] is what is known of it.
@@ -12,7 +12,7 @@
 //! 7. [`telemetry`]: what is remembered.
 //!
 //! [`failure`] is the one list of reasons for which a request ends early, [`task`] where every
-//! task starts. [`tls`] is under both sides: certificates, and the sessions made with them.
+//! task starts; [`socket`] has the sockets and streams of both sides. [`tls`] is under both sides: certificates, and the sessions made with them.
 //!
 //! Around them: [`config`] turns text into types, [`state`] holds the compiled
 //! snapshot and what outlives it, [`resilience`] has the pure machines, [`server`]

@@ -9,8 +9,10 @@ use std::str::FromStr;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::auth::Peer;
-use crate::config::value::FileMode;
-use crate::listener::socket_file::{self, SocketFile};
+use crate::{
+    config::value::FileMode,
+    socket::file::{self, SocketFile},
+};
 
 /// Where the admin API listens: `127.0.0.1:9901` or `unix:admin.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +62,7 @@ impl AdminListener {
                 (Socket::Tcp(TcpListener::from_std(socket)?), bound, None)
             }
             AdminAddress::Unix(path) => {
-                socket_file::clear(path)?;
+                file::clear(path)?;
                 let mode = mode.unwrap_or(FileMode::PRIVATE);
                 let (socket, file) = SocketFile::listen(path, Some(mode), BACKLOG)?;
                 let socket = UnixListener::from_std(socket.into())?;

@@ -16,7 +16,6 @@ pub mod diff;
 mod lines;
 pub mod load;
 mod misplaced;
-mod nearest;
 pub mod schema;
 pub mod setting;
 pub mod value;

@@ -7,6 +7,7 @@ mod attempt;
 mod body;
 mod custom_body;
 mod grpc_web_request;
+mod held;
 mod interim;
 mod message;
 mod trailer_rules;
@@ -27,6 +28,7 @@ pub use body::Limited;
 pub use custom_body::CustomBody;
 #[doc(hidden)]
 pub use grpc_web_request::GrpcWebRequest;
+pub(crate) use held::{Held, Pending};
 #[doc(hidden)]
 pub use interim::Interim;
 pub use message::{Request, Response};
@@ -37,7 +39,6 @@ pub use crate::{http::forwarded::Scheme, tls::ClientCertificate};
 
 use crate::{
     http::{authority::Authority, forwarded::Trust, grpc_web, request_id::RequestId},
-    proxy::Held,
     resilience::Why,
     route::RouteIndex,
     state::{Action, Decision, LocalListener, LocalSnapshot, Route},

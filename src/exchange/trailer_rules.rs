@@ -9,9 +9,8 @@ use super::Exchange;
 use crate::{
     failure::{BadRequest, Failure},
     http::{Headers, trailer},
-    listener::Connection,
-    server::Worker,
     state::{Decision, LocalListener, LocalSnapshot, Underscores},
+    telemetry::metrics::Counter,
 };
 
 /// The rules of one request; made for those that have a body.
@@ -20,17 +19,18 @@ pub struct TrailerRules {
     snapshot: Rc<LocalSnapshot>,
     listener: LocalListener,
     decision: Option<Decision>,
-    worker: Rc<Worker>,
+    underscores: Counter,
 }
 
 impl TrailerRules {
-    /// The rules of the exchange's listener and route.
-    pub fn new(connection: &Connection, exchange: &Exchange) -> Self {
+    /// The rules of the exchange's listener and route; `underscores` counts the fields that the
+    /// listener drops.
+    pub fn new(underscores: &Counter, exchange: &Exchange) -> Self {
         Self {
             snapshot: Rc::clone(&exchange.snapshot),
             listener: Rc::clone(&exchange.listener),
             decision: exchange.decision,
-            worker: Rc::clone(&connection.worker),
+            underscores: underscores.clone(),
         }
     }
 
@@ -44,7 +44,7 @@ impl TrailerRules {
             if dropped > 0 && self.listener.underscores == Underscores::Refuse {
                 return Err(BadRequest::Underscore.into());
             }
-            self.worker.metrics().underscores_dropped(dropped);
+            self.underscores.add(dropped as u64);
         }
         let routes = &self.snapshot.shared.routes;
         let route = self

@@ -31,8 +31,8 @@ use crate::{
     failure::{BadRequest, Failure},
     memory,
     server::{Admission, Worker},
-    socket::{Buffered, Stream},
-    state::{BindAddress, Listener},
+    socket::{BindAddress, Buffered, Stream},
+    state::Listener,
     task, timer,
     tls::ServerTls,
 };

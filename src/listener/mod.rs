@@ -1,21 +1,17 @@
-//! Where bytes arrive: sockets bound, connections accepted and limited.
+//! Where bytes arrive: connections accepted and limited.
 //!
-//! [`bind`] makes the sockets that were not [`inherited`], [`accept`] takes connections from them, [`connection`]
-//! is what is known of one; [`http1`] and [`http2`] speak on it and hand each request
+//! [`accept`] takes connections from the listening sockets, [`connection`] is what is known of one; [`http1`] and [`http2`] speak on it and hand each request
 //! to [`crate::proxy::serve`].
 
 pub mod accept;
-pub mod bind;
 pub mod connection;
 mod http1;
 mod http2;
-pub mod inherited;
 mod linger;
 mod protocol;
 mod proxy_protocol;
 mod request_body;
 pub(crate) mod shortage;
-pub mod socket_file;
 mod tls;
 
 pub use connection::Connection;

@@ -158,7 +158,8 @@ fn check_underscores(
         Underscores::Drop => {
             if hop_by_hop::has_underscore(&request.headers) {
                 let dropped = hop_by_hop::drop_underscores(&mut request.headers);
-                connection.worker.metrics().underscores_dropped(dropped);
+                let counter = connection.worker.metrics().underscores_dropped();
+                counter.add(dropped as u64);
             }
             Ok(())
         }

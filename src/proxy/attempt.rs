@@ -9,10 +9,9 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::forward::{Call, rewound};
-use super::held::Pending;
 use super::pick;
 use crate::{
-    exchange::{Attempt, AttemptOutcome, Exchange},
+    exchange::{Attempt, AttemptOutcome, Exchange, Pending},
     failure::{Failure, Side},
     http::{Known, grpc},
     http1::HeadLimits,

@@ -6,10 +6,10 @@ use ::http::{HeaderName, HeaderValue, Method, Version};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::{held::Held, outgoing::Open};
+use super::outgoing::Open;
 use crate::{
     config::value::FieldSource,
-    exchange::{Exchange, Request, RequestLine},
+    exchange::{Exchange, Held, Request, RequestLine},
     http::{
         Headers, Known,
         forwarded::{self, Trust},

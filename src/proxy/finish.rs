@@ -1,85 +1,22 @@
 //! The end of an exchange: one place records metrics, health signals and the log line.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use ::http::{StatusCode, Version};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::held::Pending;
 use crate::{
-    exchange::{AttemptOutcome, Exchange},
+    exchange::{AttemptOutcome, Exchange, Pending},
     failure::{Failure, Side},
     http::grpc,
     listener::Connection,
     resilience::{Outcome as Ended, Why},
     server::Worker,
-    telemetry::{
-        access_log::{AttemptView, Line},
-        metrics::{Counter, CounterMap, Histogram, WorkerMetrics, names},
-    },
+    telemetry::access_log::{AttemptView, Line},
     timer,
     upstream::{health::Outcome as Observed, pick::Pick},
 };
-
-/// One worker's metric handles of a route.
-#[derive(Debug)]
-pub(crate) struct RouteMetrics {
-    duration: Histogram,
-    /// The counter used last of those for exchanges that went well, mostly the one again.
-    latest: RefCell<Option<Latest>>,
-    counts: RefCell<CounterMap<(u32, u16, &'static str), 4>>,
-    name: Arc<str>,
-}
-
-#[derive(Debug)]
-struct Latest {
-    listener: u32,
-    class: u16,
-    counter: Counter,
-}
-
-impl RouteMetrics {
-    /// Resolves the handles of the route of that name.
-    pub(crate) fn new(worker: &WorkerMetrics, name: &Arc<str>) -> Self {
-        Self {
-            duration: worker.histogram(&names::REQUEST_DURATION_SECONDS, [name]),
-            latest: RefCell::default(),
-            counts: RefCell::new(worker.counter_map(&names::REQUESTS_TOTAL)),
-            name: Arc::clone(name),
-        }
-    }
-
-    /// The name of the route; empty for none.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn count(&self, exchange: &Exchange, status: StatusCode, reason: &'static str) {
-        let class = status.as_u16() / 100;
-        let listener = exchange.listener.index;
-        let mut latest = self.latest.borrow_mut();
-        let again = |it: &&Latest| it.listener == listener && it.class == class;
-        if reason.is_empty()
-            && let Some(latest) = latest.as_ref().filter(again)
-        {
-            return latest.counter.inc();
-        }
-        let mut counts = self.counts.borrow_mut();
-        let counter = counts.get((listener, class, reason), || {
-            let class = CLASSES[usize::from(class).min(5)];
-            [&*exchange.listener.name, &*self.name, class, reason]
-        });
-        counter.inc();
-        if reason.is_empty() {
-            *latest = Some(Latest {
-                listener,
-                class,
-                counter: counter.clone(),
-            });
-        }
-    }
-}
 
 /// An exchange has ended, whatever way.
 pub(super) fn record(connection: &Connection, exchange: &Exchange) {
@@ -105,8 +42,8 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
         .and_then(|route| routes.get(route))
         .or_else(|| routes.last());
     if let Some(route) = route {
-        route.count(exchange, status, reason);
-        route.duration.observe(took);
+        route.count(&exchange.listener, status, reason);
+        route.observe(took);
     }
     if let Some(pick) = &exchange.held.pick {
         judge(exchange, pick, now);
@@ -250,5 +187,3 @@ fn not_retried(exchange: &Exchange) -> Option<&'static str> {
     };
     exchange.stopped.filter(|_| failed).map(Why::word)
 }
-
-const CLASSES: [&str; 6] = ["", "1xx", "2xx", "3xx", "4xx", "5xx"];

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     attempt::AttemptEnd,
     http10,
-    pick::{self, RequestPlace, Wanted},
+    pick::{self, Wanted},
     search::{self, Home, Search},
 };
 use crate::{
@@ -75,8 +75,9 @@ pub(super) async fn forward(
     if exchange.grpc {
         call.previous_attempts = previous_attempts(call.request);
     }
-    let mut upload = Upload::new(body, framing, keep_max(&route.retry))
-        .with_trailer_rules(|| TrailerRules::new(connection, exchange));
+    let mut upload = Upload::new(body, framing, keep_max(&route.retry)).with_trailer_rules(|| {
+        TrailerRules::new(connection.worker.metrics().underscores_dropped(), exchange)
+    });
     let mut last = Failure::NoEndpoint;
     loop {
         let mut place = 0;
@@ -84,7 +85,7 @@ pub(super) async fn forward(
             place += 1;
             let pool = &snapshot.pools[index.0 as usize];
             if call.entered != Some(index) {
-                match RequestPlace::take(exchange, pool, call.end).await {
+                match pick::take_place(exchange, pool, call.end).await {
                     Ok(place) => exchange.held.place = Some(place),
                     Err(failure) => {
                         last = failure;

@@ -7,7 +7,6 @@ mod client;
 mod finish;
 mod forward;
 mod grpc_web;
-mod held;
 mod http10;
 mod outgoing;
 mod pick;
@@ -18,8 +17,6 @@ mod search;
 mod serve;
 mod tunnel;
 
-pub(crate) use finish::RouteMetrics;
-pub(crate) use held::Held;
 pub use outgoing::Outgoing;
 pub use serve::{refuse, serve};
 pub(crate) use tunnel::{Carries, TUNNEL, tunnel};

@@ -12,6 +12,7 @@ use crate::{
     listener::Connection,
     timer,
     upstream::{
+        RequestPlace,
         acquire::{Acquired, Need},
         endpoint::stable_hash,
         freed::Limit,
@@ -117,41 +118,25 @@ pub(super) async fn connection(
     .await
 }
 
-/// One of the pool's places for requests under way; given back when dropped.
-#[derive(Debug)]
-pub(super) struct RequestPlace(Option<Arc<PoolShared>>);
-
-impl RequestPlace {
-    /// Takes a place, waiting for one as long as the pool's queue allows.
-    ///
-    /// # Errors
-    /// [`Failure::LimitReached`].
-    pub(super) async fn take(
-        exchange: &mut Exchange,
-        pool: &Rc<LocalPool>,
-        deadline: Instant,
-    ) -> Result<Self, Failure> {
-        let limits = &pool.pool.limits;
-        if limits.requests == 0 {
-            return Ok(Self(None));
-        }
-        let max = limits.requests;
-        let shared = &pool.pool.shared;
-        in_turn(pool, Limit::Requests, exchange, deadline, async || {
-            let taken = shared.requests.try_take(max);
-            Ok(taken.then(|| Self(Some(Arc::clone(shared)))))
-        })
-        .await
+/// Takes one of the pool's places for requests, waiting for one as long as the pool's queue
+/// allows.
+///
+/// # Errors
+/// [`Failure::LimitReached`].
+pub(super) async fn take_place(
+    exchange: &mut Exchange,
+    pool: &Rc<LocalPool>,
+    deadline: Instant,
+) -> Result<RequestPlace, Failure> {
+    let max = pool.pool.limits.requests;
+    if max == 0 {
+        return Ok(RequestPlace::unlimited());
     }
-}
-
-impl Drop for RequestPlace {
-    fn drop(&mut self) {
-        if let Some(shared) = &self.0 {
-            shared.requests.give_back();
-            shared.tell_freed(Limit::Requests);
-        }
-    }
+    let shared = &pool.pool.shared;
+    in_turn(pool, Limit::Requests, exchange, deadline, async || {
+        Ok(RequestPlace::try_take(shared, max))
+    })
+    .await
 }
 
 /// Looks for what a limit of the pool may hold back, and looks again when something was given

@@ -35,7 +35,8 @@ use super::{
 use crate::{
     admin::{AdminAddress, AdminControl, AdminListener, AdminServer, AdminSettings},
     config::{ContentHash, value::FileMode},
-    state::{self, BindAddress, Registry},
+    socket::BindAddress,
+    state::{self, Registry},
     task,
     telemetry::{events::Events, log::LogControl},
     tls::TicketKeys,

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{Shared, reload::steps, worker::Command};
-use crate::{state::BindAddress, telemetry::events::Events};
+use crate::{socket::BindAddress, telemetry::events::Events};
 
 /// Drains the process as the configuration says; returns when nothing is left.
 pub(super) async fn drain(shared: &Arc<Shared>, events: &Events) {

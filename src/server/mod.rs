@@ -30,7 +30,6 @@ mod supervision;
 #[doc(hidden)]
 pub use crate::task;
 mod worker;
-mod worker_metrics;
 mod workers;
 
 #[doc(hidden)]
@@ -45,5 +44,3 @@ pub use startup::{Server, StartError};
 pub(crate) use worker::Admission;
 #[doc(hidden)]
 pub use worker::Worker;
-#[doc(hidden)]
-pub use worker_metrics::{ListenerMetrics, WorkerCounters};

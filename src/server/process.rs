@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{descriptors, signal::Signals};
-use crate::listener::inherited::Inherited;
+use crate::socket::inherited::Inherited;
 
 /// Sockets that were given to the process, and its signals.
 ///

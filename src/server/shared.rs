@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{descriptors, sockets::OpenSockets, worker::Command};
 use crate::{
     http::via::Pseudonym,
-    listener::inherited::Inherited,
+    socket::inherited::Inherited,
     state::{Registered, Snapshot},
     telemetry::{access_log::AccessLog, metrics::Metrics, recent::Recent},
     upstream::shared::Padded,

@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    listener::socket_file::SocketFile,
-    state::{BindAddress, Snapshot},
+    socket::{BindAddress, file::SocketFile},
+    state::Snapshot,
 };
 
 /// The open listening sockets, by the addresses that were asked for.

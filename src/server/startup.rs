@@ -26,7 +26,7 @@ use crate::{
     config::{self, Faults, Loaded, PastTime, Rules, schema::Workers},
     filter::Filter,
     http::via::Pseudonym,
-    listener::{bind::BindError, inherited::Inherited},
+    socket::{bind::BindError, inherited::Inherited},
     state::{BuildError, Registered, Registry},
     telemetry::{log::LogControl, metrics::Metrics},
     upstream::{picker::Picker, shared::Padded},

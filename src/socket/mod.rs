@@ -1,10 +1,15 @@
-//! Byte streams: what both sides of an exchange read from and write to.
+//! Sockets: those that listen, and the byte streams of both sides of an exchange.
 //!
-//! [`Stream`] is a connected socket of whichever kind; [`Buffered`] adds the
-//! read and write buffers that our codecs work on.
+//! [`bind`] makes the listening sockets that were not [`inherited`]; [`file`] is that of a unix
+//! socket. [`Stream`] is a connected socket of whichever kind; [`Buffered`] adds the read and
+//! write buffers that our codecs work on.
 
+mod address;
+pub mod bind;
 mod buffered;
 mod burst;
+pub mod file;
+pub mod inherited;
 mod more;
 mod spare;
 mod stream;
@@ -13,6 +18,7 @@ mod unsent;
 #[cfg(test)]
 mod tests;
 
+pub use address::BindAddress;
 pub use buffered::{Apart, Buffered};
 pub use burst::bursts;
 pub use stream::{Duplex, Stream};

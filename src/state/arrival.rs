@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ::http::{Method, Uri};
 
-use super::{BindAddress, Listener, RequestView, Snapshot, decision};
+use super::{Listener, RequestView, Snapshot, decision};
 use crate::{
     failure::{BadRequest, Failure},
     http::{Headers, Known, authority::Authority},
+    socket::BindAddress,
     tls::ClientCertificate,
 };
 

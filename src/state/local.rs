@@ -7,8 +7,8 @@ use std::{rc::Rc, sync::Arc};
 
 use super::{Action, Listener, Snapshot};
 use crate::{
-    proxy::RouteMetrics,
     route::RouteIndex,
+    state::RouteMetrics,
     upstream::{local::LocalPool, pool::PoolIndex},
 };
 

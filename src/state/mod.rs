@@ -7,6 +7,7 @@ mod explain;
 mod local;
 mod registered;
 mod registry;
+mod route_metrics;
 mod snapshot;
 
 pub use arrival::{ArrivalReason, Asked};
@@ -16,7 +17,7 @@ pub use explain::{Explained, HealthKnown, explain};
 pub use local::{LocalListener, LocalSnapshot};
 pub use registered::Registered;
 pub use registry::Registry;
+pub(crate) use route_metrics::RouteMetrics;
 pub use snapshot::{
-    Action, BindAddress, Drain, Listener, ListenerTimeouts, Route, RouteTimeouts, Snapshot,
-    Underscores,
+    Action, Drain, Listener, ListenerTimeouts, Route, RouteTimeouts, Snapshot, Underscores,
 };

@@ -8,9 +8,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::BindAddress;
 use crate::{
     resilience::RetryBudget,
+    socket::BindAddress,
     tls::TicketKeys,
     upstream::{
         health::{HealthSettings, PoolHealthState},

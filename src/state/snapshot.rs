@@ -1,15 +1,15 @@
 //! What the configuration means: compiled, immutable, swapped whole.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     config::{Config, value::FieldSource},
     filter::Chain,
     http::forwarded::TrustedProxies,
     http1::HeadLimits,
-    listener::bind::BindOptions,
     resilience::RetryPolicy,
     route::{RouteIndex, RouteTable},
+    socket::{BindAddress, bind::BindOptions},
     telemetry::access_log::AccessLogSettings,
     tls::{Certificate, ServerTls},
     upstream::{
@@ -158,37 +158,6 @@ pub struct Listener {
     pub tls: Option<Arc<ServerTls>>,
     /// Connections open now, over all workers; outlives reloads.
     pub open: Arc<Padded>,
-}
-
-/// Where a listener listens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum BindAddress {
-    /// TCP.
-    Tcp(SocketAddr),
-    /// A unix socket.
-    Unix(PathBuf),
-}
-
-impl BindAddress {
-    /// Whether a socket at this address is in the way of one at the other.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Tcp(one), Self::Tcp(two)) => {
-                let any = one.ip().is_unspecified() || two.ip().is_unspecified();
-                one.port() == two.port() && (any || one.ip() == two.ip())
-            }
-            _ => self == other,
-        }
-    }
-}
-
-impl std::fmt::Display for BindAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
 }
 
 /// How long a listener waits for clients.

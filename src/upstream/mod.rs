@@ -36,6 +36,7 @@ pub mod picker;
 pub mod pinned;
 #[doc(hidden)]
 pub mod pool;
+mod request_place;
 #[doc(hidden)]
 pub mod room;
 mod secure;
@@ -47,3 +48,5 @@ pub mod standing;
 pub mod tier;
 #[doc(hidden)]
 pub mod transport;
+
+pub(crate) use request_place::RequestPlace;

@@ -20,10 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::Fault;
-use super::nearest::alternatives;
 use super::schema::Config;
 use super::setting::{Span, Spanned, Spans};
 use super::value::Name;
+use super::value::nearest::alternatives;
 use crate::tls::Certificate;
 
 /// What the surroundings of a file allow.

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use super::Check;
-use crate::config::diagnostic::Fault;
-use crate::config::nearest::alternatives;
-use crate::config::schema::{Ejection, Health, Picker, Pool, PoolProtocol, ProbeKind};
-use crate::config::value::{BindAddress, EndpointAddress, Name};
+use crate::config::{
+    diagnostic::Fault,
+    schema::{Ejection, Health, Picker, Pool, PoolProtocol, ProbeKind},
+    value::{BindAddress, EndpointAddress, Name, nearest::alternatives},
+};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;

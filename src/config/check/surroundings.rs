@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::{Check, Secrets};
-use crate::config::nearest::alternatives;
-use crate::config::schema::{AccessFormat, AccessLog, Admin, LogTarget};
-use crate::config::setting::Span;
-use crate::config::value::{BindAddress, Piece};
+use crate::config::{
+    schema::{AccessFormat, AccessLog, Admin, LogTarget},
+    setting::Span,
+    value::{BindAddress, Piece, nearest::alternatives},
+};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use http::HeaderName;
 use serde_json::Value;
 
-use crate::config::nearest::alternatives;
-use crate::config::setting::{Form, Found, Node, Reader, Setting, Shape, table};
-use crate::config::value::template::Fill;
-use crate::config::value::{FieldSource, Mismatch, Ratio, Template};
+use crate::config::{
+    setting::{Form, Found, Node, Reader, Setting, Shape, table},
+    value::{FieldSource, Mismatch, Ratio, Template, nearest::alternatives, template::Fill},
+};
 
 table! {
     /// One line per exchange.

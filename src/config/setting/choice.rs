@@ -3,8 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Found, KeyDoc, Node, Reader, Setting, Shape, TableReader};
-use crate::config::diagnostic::Fault;
-use crate::config::nearest::list;
+use crate::config::{diagnostic::Fault, value::nearest::list};
 
 /// An enum whose variants are keys of a table; written by `choice!`.
 pub trait Choice: Sized {

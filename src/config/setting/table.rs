@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 use toml::de::DeTable;
 
 use super::{KeyDoc, Node, Reader, Setting, Span, Spans};
-use crate::config::diagnostic::Fault;
-use crate::config::nearest::{alternatives, nearest};
+use crate::config::{
+    diagnostic::Fault,
+    value::nearest::{alternatives, nearest},
+};
 
 /// A table with a fixed set of keys; written by `table!`.
 pub trait Table: Sized {

@@ -1,8 +1,7 @@
 //! Settings that are one of a few words, and the macro that defines them.
 
 use super::{Node, Reader};
-use crate::config::diagnostic::Fault;
-use crate::config::nearest::alternatives;
+use crate::config::{diagnostic::Fault, value::nearest::alternatives};
 
 /// Notes that a word is not one of those allowed.
 pub(crate) fn refuse_word(

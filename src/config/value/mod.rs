@@ -11,6 +11,7 @@ pub mod file_mode;
 pub mod header;
 pub mod host;
 pub mod name;
+pub(crate) mod nearest;
 pub mod pattern;
 mod punycode;
 pub mod ratio;

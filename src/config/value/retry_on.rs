@@ -5,7 +5,7 @@ use std::fmt;
 use http::StatusCode;
 
 use super::{Mismatch, StatusSet};
-use crate::config::nearest::alternatives;
+use crate::config::value::nearest::alternatives;
 
 /// One outcome of an attempt after which another may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

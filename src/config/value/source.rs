@@ -5,7 +5,7 @@ use std::fmt;
 use http::HeaderName;
 
 use super::{Mismatch, header};
-use crate::config::nearest::alternatives;
+use crate::config::value::nearest::alternatives;
 
 /// What a hashing picker hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::Mismatch;
-use crate::config::nearest::alternatives;
+use crate::config::value::nearest::alternatives;
 
 /// A text cut into pieces.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

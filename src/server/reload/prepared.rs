@@ -12,14 +12,13 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     config::{self, Faults, Loaded, PastTime, Rules},
-    listener::{
+    server::{Shared, errand},
+    socket::{
+        BindAddress,
         bind::{self, BindError, Bound},
         inherited::Inherited,
     },
-    server::{Shared, errand},
-    state::{
-        self, BindAddress, BuildError, Listener, Registered, Registry, Snapshot, Source, TlsFiles,
-    },
+    state::{self, BuildError, Listener, Registered, Registry, Snapshot, Source, TlsFiles},
     telemetry::{
         access_log::{AccessLog, AccessLogSettings},
         metrics::{Metrics, names},

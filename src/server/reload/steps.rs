@@ -15,7 +15,8 @@ use super::prepared::BoundListener;
 use crate::{
     config::{Config, Diff, schema::Pool, value::Name},
     server::{Shared, worker::Command},
-    state::{BindAddress, Snapshot},
+    socket::BindAddress,
+    state::Snapshot,
     upstream::{
         health::{
             Schedule, SchedulePlan, Target,

@@ -11,7 +11,8 @@ use crate::{
         Connection,
         accept::{self, Accepted, Acceptor},
     },
-    state::{BindAddress, Listener},
+    socket::BindAddress,
+    state::Listener,
     task,
     upstream::room::RoomRequest,
 };

@@ -27,16 +27,17 @@ use tokio::{
 pub(crate) use admission::Admission;
 pub(crate) use command::{Command, ConnectionView};
 
-use super::{Shared, worker_metrics::WorkerCounters};
+use super::Shared;
 use crate::{
     exchange::Exchange,
     http::{date::DateCache, request_id::RequestId, via::Pseudonym},
     listener::Connection,
-    socket,
+    socket::{self, BindAddress},
     state::{Listener, LocalListener, LocalSnapshot},
     task,
     telemetry::{
         access_log::{Line, WorkerLog},
+        metrics::WorkerCounters,
         recent::RecentExchange,
     },
     timer,
@@ -59,7 +60,7 @@ pub struct Worker {
     clock: Cell<(Duration, Instant)>,
     connections: RefCell<HashMap<u64, Rc<Connection>, RandomState>>,
     next_connection: Cell<u64>,
-    accepting: RefCell<HashMap<crate::state::BindAddress, Accepting>>,
+    accepting: RefCell<HashMap<BindAddress, Accepting>>,
     recent: Arc<crate::telemetry::recent::RecentRing>,
     cutting: Cell<bool>,
     refusing: Cell<usize>,
@@ -201,7 +202,7 @@ impl Worker {
     }
 
     /// Whether the socket at this address was given to the process, and outlives it.
-    pub(crate) fn inherits(&self, address: &crate::state::BindAddress) -> bool {
+    pub(crate) fn inherits(&self, address: &BindAddress) -> bool {
         self.shared.inherited.holds(address)
     }
 

@@ -8,8 +8,7 @@ use std::{
 
 use super::{Command, Worker};
 use crate::{
-    proxy::RouteMetrics,
-    state::{LocalSnapshot, Snapshot},
+    state::{LocalSnapshot, RouteMetrics, Snapshot},
     telemetry::metrics::names,
     upstream::{
         idle::LocalEndpoint, local::LocalPool, metrics::PoolMetrics, picker::AnyPicker, pool::Pool,

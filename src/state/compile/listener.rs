@@ -7,8 +7,8 @@ use crate::{
     config::{schema, value},
     http::forwarded::TrustedProxies,
     http1::HeadLimits,
-    listener::bind::BindOptions,
-    state::{BindAddress, Listener, ListenerTimeouts, Registry, Underscores},
+    socket::{BindAddress, bind::BindOptions},
+    state::{Listener, ListenerTimeouts, Registry, Underscores},
     tls::{ClientAuth, KeyPair, MinimumVersion, ServerSettings, ServerTls, Stamps, TlsFault},
 };
 

@@ -16,11 +16,13 @@ mod process;
 mod recorder;
 mod shared;
 mod text;
+mod worker_counters;
 
 pub use arena::GaugeReader;
 pub use descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
 pub use recorder::{Counter, CounterMap, Gauge, Histogram, Metrics, WorkerMetrics};
 pub use shared::{ControlMetrics, SharedCounter, SharedGauge, SharedHistogram};
+pub use worker_counters::{ListenerMetrics, WorkerCounters};
 
 /// Media type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -12,8 +12,11 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::socket_file::{self, SocketFile};
-use crate::{config::value::FileMode, state::BindAddress};
+use super::{
+    BindAddress,
+    file::{self, SocketFile},
+};
+use crate::config::value::FileMode;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +116,7 @@ pub fn bind(
             })
         }
         BindAddress::Unix(path) => {
-            socket_file::clear(path)?;
+            file::clear(path)?;
             let open = || -> io::Result<Bound> {
                 let (socket, file) = SocketFile::listen(path, options.mode, BACKLOG)?;
                 Ok(Bound {

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 
-use crate::telemetry::metrics::{Counter, CounterMap, Gauge, WorkerMetrics, names};
+use super::{Counter, CounterMap, Gauge, WorkerMetrics, names};
 
 /// The metric handles of a worker.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct ListenerMetrics {
 }
 
 impl WorkerCounters {
-    pub(super) fn new(registry: WorkerMetrics) -> Self {
+    pub(crate) fn new(registry: WorkerMetrics) -> Self {
         Self {
             listeners: RefCell::default(),
             shed: RefCell::new(registry.counter_map(&names::SHED_TOTAL)),
@@ -78,9 +78,9 @@ impl WorkerCounters {
             .inc();
     }
 
-    /// Header fields were dropped because of an underscore.
-    pub fn underscores_dropped(&self, count: usize) {
-        self.underscores.add(count as u64);
+    /// Header fields that were dropped because of an underscore.
+    pub fn underscores_dropped(&self) -> &Counter {
+        &self.underscores
     }
 
     /// A TLS handshake with a client has ended.
@@ -111,7 +111,7 @@ impl WorkerCounters {
     }
 
     /// Forgets listeners that have left.
-    pub(super) fn retain_listeners(&self, keep: impl Fn(&str) -> bool) {
+    pub(crate) fn retain_listeners(&self, keep: impl Fn(&str) -> bool) {
         self.listeners.borrow_mut().retain(|name, _| keep(name));
         self.floods.borrow_mut().retain(|(name, _), _| keep(name));
         let mut handshakes = self.handshakes.borrow_mut();

@@ -2,33 +2,32 @@
 
 use ::http::StatusCode;
 
-use super::pick::RequestPlace;
 use crate::{
     resilience::{BudgetGuard, BudgetRequest},
-    upstream::pick::Pick,
+    upstream::{RequestPlace, pick::Pick},
 };
 
 /// Guards that give back what they stand for when the exchange ends.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     /// The endpoint that answers.
-    pub(super) pick: Option<Pick>,
+    pub(crate) pick: Option<Pick>,
     /// What passive health is still to hear of the answer.
-    pub(super) pending: Option<Pending>,
+    pub(crate) pending: Option<Pending>,
     /// The answer began well, announced no length and fell silent. Streams of events do, and
     /// it is no verdict on the endpoint.
-    pub(super) quiet: bool,
+    pub(crate) quiet: bool,
     /// A place among the pool's requests.
-    pub(super) place: Option<RequestPlace>,
+    pub(crate) place: Option<RequestPlace>,
     /// What retries are measured against.
-    pub(super) request: Option<BudgetRequest>,
+    pub(crate) request: Option<BudgetRequest>,
     /// A retry that has no answer yet.
-    pub(super) retry: Option<BudgetGuard>,
+    pub(crate) retry: Option<BudgetGuard>,
 }
 
 /// What an answer's head leaves to its end, as far as it speaks of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pending {
+pub(crate) enum Pending {
     /// How it went: well by this status, if its body comes whole.
     Answer(StatusCode),
     /// How it went: the trailers of a gRPC call say so.

@@ -1,0 +1,75 @@
+//! What a worker counts of the exchanges of one route.
+
+use std::{cell::RefCell, sync::Arc, time::Duration};
+
+use ::http::StatusCode;
+
+use super::Listener;
+use crate::telemetry::metrics::{Counter, CounterMap, Histogram, WorkerMetrics, names};
+
+/// One worker's metric handles of a route.
+#[derive(Debug)]
+pub(crate) struct RouteMetrics {
+    duration: Histogram,
+    /// The counter used last of those for exchanges that went well, mostly the one again.
+    latest: RefCell<Option<Latest>>,
+    counts: RefCell<CounterMap<(u32, u16, &'static str), 4>>,
+    name: Arc<str>,
+}
+
+#[derive(Debug)]
+struct Latest {
+    listener: u32,
+    class: u16,
+    counter: Counter,
+}
+
+impl RouteMetrics {
+    /// Resolves the handles of the route of that name.
+    pub(crate) fn new(worker: &WorkerMetrics, name: &Arc<str>) -> Self {
+        Self {
+            duration: worker.histogram(&names::REQUEST_DURATION_SECONDS, [name]),
+            latest: RefCell::default(),
+            counts: RefCell::new(worker.counter_map(&names::REQUESTS_TOTAL)),
+            name: Arc::clone(name),
+        }
+    }
+
+    /// The name of the route; empty for none.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Notes how long an exchange took.
+    pub(crate) fn observe(&self, took: Duration) {
+        self.duration.observe(took);
+    }
+
+    /// Counts an exchange that came in by this listener and ended so.
+    pub(crate) fn count(&self, listener: &Listener, status: StatusCode, reason: &'static str) {
+        let class = status.as_u16() / 100;
+        let place = listener.index;
+        let mut latest = self.latest.borrow_mut();
+        let again = |it: &&Latest| it.listener == place && it.class == class;
+        if reason.is_empty()
+            && let Some(latest) = latest.as_ref().filter(again)
+        {
+            return latest.counter.inc();
+        }
+        let mut counts = self.counts.borrow_mut();
+        let counter = counts.get((place, class, reason), || {
+            let class = CLASSES[usize::from(class).min(5)];
+            [&*listener.name, &*self.name, class, reason]
+        });
+        counter.inc();
+        if reason.is_empty() {
+            *latest = Some(Latest {
+                listener: place,
+                class,
+                counter: counter.clone(),
+            });
+        }
+    }
+}
+
+const CLASSES: [&str; 6] = ["", "1xx", "2xx", "3xx", "4xx", "5xx"];
