@@ -1,4 +1,5 @@
-//! The house itself: what the tree may depend on, and what it promises to embedders.
+//! The house itself: what the tree may depend on, which area may import which, and what it
+//! promises to embedders.
 //!
 //! Nothing of the proxy is linked here: these tests read sources and what cargo says.
 #![allow(
@@ -9,6 +10,8 @@
 )]
 
 mod dependencies;
+#[path = "../layers/mod.rs"]
+mod layers;
 mod licence;
 mod public_api;
 mod sources;
