@@ -3,6 +3,7 @@
 //! The areas, in the order in which a request meets them:
 //!
 //! 1. [`listener`]: bytes arrive. Connections are accepted, limited and served.
+//!    [`downstream`]: bodies of requests, and the streams that they come on.
 //! 2. [`http`], [`http1`] and [`http2`]: the rules of the standards, without policy; the codecs.
 //!    [`proxy_protocol`]: who the client is, said in front of a connection.
 //! 3. [`proxy`]: the walk of one request, a file per step; [`exchange`] is what is known of it.
@@ -36,6 +37,8 @@ pub mod admin;
 pub mod cli;
 #[doc(hidden)]
 pub mod config;
+#[doc(hidden)]
+pub mod downstream;
 #[doc(hidden)]
 pub mod failure;
 #[doc(hidden)]

@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::{CustomBody, GrpcWebRequest};
 use crate::{
+    downstream::{Http2RequestBody, RequestBody},
     failure::BadRequest,
     http::{BodyLength, Frame, PolledFrame},
-    listener::{Http2RequestBody, RequestBody},
     upstream::transport::{Http2Body, Progress, ResponseBody, Tunnel},
 };
 

@@ -4,8 +4,8 @@ use ::http::{Method, StatusCode, Uri, Version};
 
 use super::Body;
 use crate::{
+    downstream::StreamInterim,
     http::{Headers, target::RawTarget, websocket::Handshake},
-    listener::StreamInterim,
 };
 
 /// A request on its way to an endpoint.

@@ -8,7 +8,6 @@ mod body;
 mod custom_body;
 mod grpc_web_request;
 mod held;
-mod interim;
 mod message;
 mod trailer_rules;
 
@@ -29,8 +28,6 @@ pub use custom_body::CustomBody;
 #[doc(hidden)]
 pub use grpc_web_request::GrpcWebRequest;
 pub(crate) use held::{Held, Pending};
-#[doc(hidden)]
-pub use interim::Interim;
 pub use message::{Request, Response};
 #[doc(hidden)]
 pub use trailer_rules::TrailerRules;

@@ -15,9 +15,8 @@ use tokio::{
     time::Instant,
 };
 
-use super::StreamInterim;
 use crate::{
-    exchange::Interim,
+    downstream::{Interim, StreamInterim},
     http::{
         Headers,
         forwarded::{Hop, Scheme},

@@ -10,14 +10,10 @@ mod http2;
 mod linger;
 mod protocol;
 mod proxy_protocol;
-mod request_body;
 pub(crate) mod shortage;
 mod tls;
 
 pub use connection::Connection;
-pub(crate) use http2::STREAM_READ_MIN;
-pub use http2::{Http2RequestBody, StreamInterim};
-pub use request_body::{Exchanging, RequestBody, Rest};
 
 /// Whether an answer has no body whatever its fields say (RFC 9112 section 6.3).
 fn is_bodiless(method: &::http::Method, status: ::http::StatusCode) -> bool {

@@ -11,11 +11,11 @@ use super::client::Client;
 use super::forward::{Call, rewound};
 use super::pick;
 use crate::{
+    downstream::STREAM_READ_MIN,
     exchange::{Attempt, AttemptOutcome, Exchange, Pending},
     failure::{Failure, Side},
     http::{Known, grpc},
     http1::HeadLimits,
-    listener::STREAM_READ_MIN,
     memory,
     resilience::{
         self, Connection as Carrier, Outcome as Ended, Response as Progress, Verdict, Written,

@@ -5,8 +5,9 @@ use std::{cell::OnceCell, rc::Rc};
 use ::http::StatusCode;
 
 use crate::{
+    downstream::StreamInterim,
     http::Headers,
-    listener::{Connection, StreamInterim},
+    listener::Connection,
     upstream::{pinned::Pinned, transport::Downstream},
 };
 

@@ -17,9 +17,10 @@ use tokio::time::Instant;
 
 use super::Outgoing;
 use crate::{
+    downstream::Exchanging,
     failure::Failure,
     http::websocket::{Frames, GOING_AWAY, going_away_masked},
-    listener::{Connection, Exchanging},
+    listener::Connection,
     socket::Buffered,
     timer::{Stall, Timeout},
     upstream::transport::Tunnel,

@@ -10,9 +10,9 @@ use std::{
 use ::http::Version;
 use tokio::time::Instant;
 
-use super::super::Exchanging;
 use crate::{
-    exchange::{Interim, Response},
+    downstream::{Exchanging, Interim},
+    exchange::Response,
     http1::{Framing, KeepAlive, encode_continue, encode_response_head},
     proxy::Outgoing,
     socket::Buffered,

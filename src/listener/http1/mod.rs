@@ -22,11 +22,12 @@ use ::http::{Method, StatusCode, Uri, Version};
 use arrival::Arrival;
 
 use super::{
-    Connection, Exchanging, RequestBody, Rest,
+    Connection,
     linger::Bounds,
     protocol::{self, Protocol},
 };
 use crate::{
+    downstream::{Exchanging, RequestBody, Rest},
     exchange::{Body, Request, Response},
     failure::{BadRequest, Failure},
     http::target::RawTarget,

@@ -10,10 +10,11 @@ use ::http::{Method, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::super::{
-    Exchanging, Rest, is_bodiless,
+    is_bodiless,
     linger::{Bounds, Linger},
 };
 use crate::{
+    downstream::{Exchanging, Rest},
     exchange::Response,
     failure::Failure,
     http::{Frame, Headers, Known, websocket},

@@ -6,10 +6,14 @@ use ::http::{Method, StatusCode, Version};
 use bytes::Bytes;
 
 use super::{
-    super::is_bodiless, body::Http2RequestBody, interim::StreamInterim, receive::Opened,
-    send::Wants, session::Shared, stream::SharedStream, websocket,
+    super::{Connection, is_bodiless},
+    websocket,
 };
 use crate::{
+    downstream::{
+        Http2RequestBody, StreamInterim,
+        http2::{receive::Opened, send::Wants, session::SharedSession, stream::SharedStream},
+    },
     exchange::{Body, Request, Response},
     failure::Failure,
     http::{Frame, Known, PolledFrame, grpc},
@@ -21,11 +25,12 @@ use crate::{
 };
 
 /// Starts the task of an exchange.
-pub(super) fn start(shared: &Rc<Shared>, (stream, head): Opened) {
-    let requests = &shared.connection.requests;
+pub(super) fn start(connection: &Rc<Connection>, session: &SharedSession, (stream, head): Opened) {
+    let requests = &connection.requests;
     requests.set(requests.get() + 1);
     let exchange = Exchange {
-        shared: Rc::clone(shared),
+        connection: Rc::clone(connection),
+        session: Rc::clone(session),
         stream,
     };
     match head {
@@ -46,7 +51,8 @@ pub(super) fn start(shared: &Rc<Shared>, (stream, head): Opened) {
 
 /// A stream at work. However it ends, the stream does.
 pub(super) struct Exchange {
-    pub(super) shared: Rc<Shared>,
+    pub(super) connection: Rc<Connection>,
+    pub(super) session: SharedSession,
     pub(super) stream: SharedStream,
 }
 
@@ -64,8 +70,8 @@ impl Exchange {
             let mut arriving = self.stream.arriving.borrow_mut();
             arriving.expects_continue = head.headers.contains(Known::Expect);
             self.stream.is_streaming.set(grpc::is_grpc(&head.headers));
-            let idle = self.shared.connection.known_listener().timeouts.body_idle;
-            Body::Http2Request(Http2RequestBody::new(&self.shared, &self.stream, idle))
+            let idle = self.connection.known_listener().timeouts.body_idle;
+            Body::Http2Request(Http2RequestBody::new(&self.session, &self.stream, idle))
         };
         let mut request = memory::boxed(|| Request {
             method: head.method,
@@ -75,10 +81,10 @@ impl Exchange {
             headers: head.headers,
             body,
             handshake: None,
-            interim: Some(StreamInterim::new(&self.shared, &self.stream)),
+            interim: Some(StreamInterim::new(&self.session, &self.stream)),
         });
         if head.protocol == Some(Protocol::WebSocket) {
-            let worker = &self.shared.connection.worker;
+            let worker = &self.connection.worker;
             let nonce = u128::from(worker.draw()) << 64 | u128::from(worker.draw());
             websocket::rephrase(&mut request, nonce.to_be_bytes());
         }
@@ -87,7 +93,7 @@ impl Exchange {
 
     async fn serve(self, request: Box<Request>, asked: Asked) {
         let served = {
-            let mut serving = memory::pinned(|| proxy::serve(&self.shared.connection, request));
+            let mut serving = memory::pinned(|| proxy::serve(&self.connection, request));
             poll_fn(|cx| match self.stream.poll_over(cx) {
                 Poll::Ready(()) => Poll::Ready(None),
                 Poll::Pending => serving.as_mut().poll(cx).map(Some),
@@ -106,7 +112,7 @@ impl Exchange {
     }
 
     async fn refuse(self, failure: Failure) {
-        let response = proxy::refuse(&self.shared.connection, failure);
+        let response = proxy::refuse(&self.connection, failure);
         self.respond(response, &Method::GET).await;
     }
 
@@ -129,7 +135,7 @@ impl Exchange {
             return Box::pin(self.respond(reply, &Method::GET)).await;
         }
         {
-            let mut session = self.shared.session.borrow_mut();
+            let mut session = self.session.borrow_mut();
             if self.stream.is_over() {
                 return;
             }
@@ -152,7 +158,7 @@ impl Exchange {
 
     /// Sends the body behind the head, as the client makes room for it.
     async fn send(&self, outgoing: &mut Outgoing, mut first: PolledFrame) -> Result<(), Failure> {
-        let patience = self.shared.connection.known_listener().timeouts.body_idle;
+        let patience = self.connection.known_listener().timeouts.body_idle;
         let mut stall = Stall::new();
         // What had been appended on the connection with the last bytes of this stream.
         let mut last = 0;
@@ -165,7 +171,7 @@ impl Exchange {
                 if let Some(waiting) = &mut piece {
                     let end = outgoing.is_end();
                     let before = waiting.len();
-                    let mut session = self.shared.session.borrow_mut();
+                    let mut session = self.session.borrow_mut();
                     if session.poll_send(&self.stream, waiting, end).is_pending() {
                         if waiting.len() < before {
                             stall.moved();
@@ -187,7 +193,7 @@ impl Exchange {
                     }
                     piece = None;
                 }
-                outgoing.limit_reads(self.shared.session.borrow().read_ahead(&self.stream));
+                outgoing.limit_reads(self.session.borrow().read_ahead(&self.stream));
                 // The body may read from the same connection: not while it is borrowed.
                 let polled = match std::mem::replace(&mut first, Poll::Pending) {
                     Poll::Ready(first) => Poll::Ready(first),
@@ -196,7 +202,7 @@ impl Exchange {
                 match polled {
                     Poll::Ready(Some(Ok(Frame::Data(data)))) => piece = Some(data),
                     Poll::Ready(Some(Ok(Frame::Trailers(trailers)))) => {
-                        let mut session = self.shared.session.borrow_mut();
+                        let mut session = self.session.borrow_mut();
                         session.send_trailers(&self.stream, &trailers);
                         return Poll::Ready(Ok(()));
                     }
@@ -212,6 +218,6 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.shared.session.borrow_mut().abandon(&self.stream);
+        self.session.borrow_mut().abandon(&self.stream);
     }
 }

@@ -1,27 +1,12 @@
 //! HTTP/2 towards clients (RFC 9113): a task for the connection, and one for each exchange.
 //!
-//! The connection's task reads, takes the frames apart and flushes; each request is handed to
-//! the walk in a task of its own, which appends the frames of its response to what all of them
-//! send together. What they share is one [`session::Session`], which nobody holds across a
-//! wait.
+//! The connection's task works on the [`Session`]; each request is handed to the walk in a task
+//! of its own, which appends the frames of its response to what all of them send together.
 //!
-//! - `session`: streams, windows and the way out; `stream`: one of these; `queue`: those that
-//!   wait for room.
-//! - `receive`: what the client sends, frame by frame; `meter`: what is too much of it.
-//! - `exchange`: request and response; `body`: that of the request; `interim`: what comes
-//!   before the response.
-//! - `websocket`, `tunnel`: streams that carry something else.
+//! - `exchange`: request and response.
+//! - `websocket`: streams that carry something else.
 
-mod body;
 mod exchange;
-mod interim;
-mod meter;
-mod queue;
-mod receive;
-mod send;
-mod session;
-mod stream;
-mod tunnel;
 mod websocket;
 
 use std::{
@@ -34,16 +19,12 @@ use std::{
 
 use tokio::time::Instant;
 
-pub use body::Http2RequestBody;
-pub use interim::StreamInterim;
-pub(crate) use session::STREAM_READ_MIN;
-use session::{Begun, Leaving, Session, Shared};
-
 use super::{
     Connection,
     linger::{Bounds, Linger},
 };
 use crate::{
+    downstream::http2::session::{Begun, Leaving, Session, SharedSession},
     failure::{BadRequest, Failure},
     http2::{Reason, frame},
     proxy,
@@ -53,7 +34,8 @@ use crate::{
 
 /// A connection that speaks HTTP/2.
 pub(super) struct Server {
-    shared: Rc<Shared>,
+    connection: Rc<Connection>,
+    session: SharedSession,
     timeout: Timeout,
     /// Since when no request has come, and none is under way.
     quiet_since: Instant,
@@ -91,12 +73,10 @@ enum Left {
 impl Server {
     pub(super) fn new(connection: Rc<Connection>, io: Buffered) -> Self {
         let listener = connection.known_listener();
-        let session = Session::new(io, &listener, connection.since);
+        let session = Session::new(io, listener.head, listener.streams_max, connection.since);
         Self {
-            shared: Rc::new(Shared {
-                connection,
-                session: RefCell::new(session),
-            }),
+            connection,
+            session: Rc::new(RefCell::new(session)),
             timeout: Timeout::new(),
             quiet_since: timer::now(),
             requests_seen: 0,
@@ -107,9 +87,9 @@ impl Server {
 
     /// Serves the connection until it closes; a drain lets its streams finish first.
     pub(super) async fn serve(&mut self) {
-        self.shared.connection.protocol.set("HTTP/2.0");
+        self.connection.protocol.set("HTTP/2.0");
         let ended = poll_fn(|cx| self.poll(cx)).await;
-        self.shared.session.borrow_mut().end();
+        self.session.borrow_mut().end();
         let (reason, failure) = match ended {
             Ended::Here(reason @ (Reason::NoError | Reason::EnhanceYourCalm)) => (reason, None),
             Ended::Here(reason) => (reason, Some(BadRequest::Http2.into())),
@@ -118,14 +98,13 @@ impl Server {
         };
         if let Some(failure) = failure {
             // There is no stream to answer on; log and metrics tell it all the same.
-            drop(proxy::refuse(&self.shared.connection, failure));
+            drop(proxy::refuse(&self.connection, failure));
         }
         self.say_goodbye(reason).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        let shared = Rc::clone(&self.shared);
-        let connection = &shared.connection;
+        let connection = Rc::clone(&self.connection);
         connection.watch(cx);
         // Seen before the flush of what the last of them said.
         let silent = connection.is_cut() && !connection.has_tunnels();
@@ -146,10 +125,10 @@ impl Server {
 
     /// Takes what has come, and sends what there is to send.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        let mut session = self.shared.session.borrow_mut();
+        let mut session = self.session.borrow_mut();
         let session = &mut *session;
         session.watch(cx);
-        if self.shared.connection.is_closing() {
+        if self.connection.is_closing() {
             session.tell_to_leave();
         }
         // What was read to see which protocol it is.
@@ -170,7 +149,7 @@ impl Server {
                     }
                 }
             }
-            let mut open = |opened| exchange::start(&self.shared, opened);
+            let mut open = |opened| exchange::start(&self.connection, &self.session, opened);
             if let Err(reason) = session.receive(timer::now(), &mut open) {
                 self.count_flood(session);
                 return Poll::Ready(Ended::Here(reason));
@@ -195,7 +174,7 @@ impl Server {
 
     fn count_flood(&self, session: &Session) {
         if let Some(flood) = session.meter.flood() {
-            let connection = &self.shared.connection;
+            let connection = &self.connection;
             let metrics = connection.worker.metrics();
             metrics.flooded(&connection.known_listener().name, flood);
         }
@@ -203,7 +182,7 @@ impl Server {
 
     /// Lets the client go when it has been here for long enough, or has nothing to say.
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        let connection = &self.shared.connection;
+        let connection = &self.connection;
         let requests = connection.requests.get();
         let busy = connection.in_flight.get() > 0;
         if busy || requests != self.requests_seen {
@@ -230,7 +209,7 @@ impl Server {
         let mut next = end
             .filter(|_| !old)
             .map_or(deadline, |end| deadline.min(end));
-        let mut session = self.shared.session.borrow_mut();
+        let mut session = self.session.borrow_mut();
         if let Some(since) = session.head_since {
             let end = since + listener.timeouts.head;
             if now >= end {
@@ -261,22 +240,24 @@ impl Server {
     /// Tells the client why the connection ends, and reads on for a while, so that what it was
     /// told is not lost to a reset.
     async fn say_goodbye(&mut self, reason: Reason) {
-        let shared = Rc::clone(&self.shared);
         {
-            let session = &mut *shared.session.borrow_mut();
+            let session = &mut *self.session.borrow_mut();
             if reason != Reason::NoError || !matches!(session.leaving, Leaving::Gone(_)) {
                 frame::put_go_away(session.io.outgoing(), session.last, reason);
             }
         }
         let mut linger = Linger::new(Bounds::short());
-        poll_fn(|cx| linger.poll(&mut shared.session.borrow_mut().io, &mut self.timeout, cx)).await;
+        let Self {
+            session, timeout, ..
+        } = self;
+        poll_fn(|cx| linger.poll(&mut session.borrow_mut().io, timeout, cx)).await;
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         // The task may have been aborted.
-        if let Ok(mut session) = self.shared.session.try_borrow_mut() {
+        if let Ok(mut session) = self.session.try_borrow_mut() {
             session.end();
         }
     }

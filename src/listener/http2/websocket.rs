@@ -8,12 +8,15 @@ use std::{cell::RefCell, rc::Rc};
 
 use ::http::{Method, StatusCode};
 
-use super::{exchange::Exchange, send::Wants, tunnel::StreamBytes};
+use super::exchange::Exchange;
 use crate::{
+    downstream::{
+        Exchanging,
+        http2::{send::Wants, tunnel::StreamBytes},
+    },
     exchange::{Body, Request, Response},
     failure::Failure,
     http::{Known, Names, Value, websocket::Handshake},
-    listener::Exchanging,
     proxy::{self, Carries, Outgoing},
     socket::{Buffered, Stream},
 };
@@ -44,13 +47,13 @@ pub(super) async fn switch(exchange: &Exchange, response: Response<Outgoing>) {
         Known::SecWebSocketAccept,
     ]));
     {
-        let mut session = exchange.shared.session.borrow_mut();
+        let mut session = exchange.session.borrow_mut();
         session.send_head(&exchange.stream, StatusCode::OK, &headers, None, false);
     }
     drop(headers);
     match carry(exchange, &mut outgoing).await {
         Ok(()) => outgoing.complete(),
-        Err(_) if exchange.shared.connection.worker.is_cutting() => {
+        Err(_) if exchange.connection.worker.is_cutting() => {
             outgoing.cut(Failure::Shutdown);
         }
         Err(failure) => outgoing.cut(failure),
@@ -58,9 +61,9 @@ pub(super) async fn switch(exchange: &Exchange, response: Response<Outgoing>) {
 }
 
 async fn carry(exchange: &Exchange, outgoing: &mut Outgoing) -> Result<(), Failure> {
-    let connection = &exchange.shared.connection;
+    let connection = &exchange.connection;
     let upstream = outgoing.take_tunnel().ok_or(Failure::Internal)?;
-    let bytes = StreamBytes::new(&exchange.shared, &exchange.stream);
+    let bytes = StreamBytes::new(&exchange.session, &exchange.stream);
     let last = bytes.last();
     let io = Buffered::new(Stream::Upgraded(Box::new(bytes)));
     let listener = connection.known_listener();
@@ -73,7 +76,7 @@ async fn carry(exchange: &Exchange, outgoing: &mut Outgoing) -> Result<(), Failu
         } else {
             Wants::ToSend
         };
-        let session = exchange.shared.session.borrow();
+        let session = exchange.session.borrow();
         session.progress_of(&exchange.stream, wants, last.get())
     };
     proxy::tunnel(

@@ -11,13 +11,13 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{session::Shared, stream::SharedStream};
+use super::{session::SharedSession, stream::SharedStream};
 use crate::http::Frame;
 
 /// The bytes of a stream. Dropping it does not end the stream.
 #[derive(Debug)]
-pub(super) struct StreamBytes {
-    shared: Rc<Shared>,
+pub(crate) struct StreamBytes {
+    session: SharedSession,
     stream: SharedStream,
     /// What was taken off the stream and not read yet.
     rest: Bytes,
@@ -26,9 +26,9 @@ pub(super) struct StreamBytes {
 }
 
 impl StreamBytes {
-    pub(super) fn new(shared: &Rc<Shared>, stream: &SharedStream) -> Self {
+    pub(crate) fn new(session: &SharedSession, stream: &SharedStream) -> Self {
         Self {
-            shared: Rc::clone(shared),
+            session: Rc::clone(session),
             stream: Rc::clone(stream),
             rest: Bytes::new(),
             last: Rc::default(),
@@ -36,7 +36,7 @@ impl StreamBytes {
     }
 
     /// What had been appended on the connection with the last bytes of this stream.
-    pub(super) fn last(&self) -> Rc<Cell<u64>> {
+    pub(crate) fn last(&self) -> Rc<Cell<u64>> {
         Rc::clone(&self.last)
     }
 
@@ -54,7 +54,7 @@ impl AsyncRead for StreamBytes {
     ) -> Poll<io::Result<()>> {
         while self.rest.is_empty() {
             let polled = {
-                let mut session = self.shared.session.borrow_mut();
+                let mut session = self.session.borrow_mut();
                 session.poll_body(&self.stream, cx)
             };
             match ready!(polled) {
@@ -83,7 +83,7 @@ impl AsyncWrite for StreamBytes {
         if let Poll::Ready(error) = self.poll_over(cx) {
             return Poll::Ready(Err(error));
         }
-        let mut session = self.shared.session.borrow_mut();
+        let mut session = self.session.borrow_mut();
         let mut piece = bytes;
         let _ = session.poll_send(&self.stream, &mut piece, false);
         match bytes.len() - piece.len() {
@@ -107,7 +107,7 @@ impl AsyncWrite for StreamBytes {
         if let Poll::Ready(error) = self.poll_over(cx) {
             return Poll::Ready(Err(error));
         }
-        let mut session = self.shared.session.borrow_mut();
+        let mut session = self.session.borrow_mut();
         let sent = session.poll_send(&self.stream, &mut &[][..], true);
         sent.map(Ok)
     }

@@ -15,7 +15,6 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Connection,
     meter::Meter,
     queue::Queue,
     stream::{Arriving, Over, SharedStream, Stream},
@@ -23,85 +22,80 @@ use super::{
 use crate::{
     http1::HeadLimits,
     http2::{
-        Reason, frame,
-        frame::{STREAM_MAX, setting},
+        Reason,
+        frame::{self, STREAM_MAX, setting},
         hpack::{Decoder, Encoder},
         window::{ReceiveWindow, SendWindow},
     },
     socket::Buffered,
-    state::Listener,
     wake,
 };
 
-/// A connection and what is shared on it.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) connection: Rc<Connection>,
-    pub(super) session: RefCell<Session>,
-}
+/// The state of HTTP/2 on one connection, as its tasks share it.
+pub(crate) type SharedSession = Rc<RefCell<Session>>;
 
 /// The state of HTTP/2 on one connection.
 #[derive(Debug)]
-pub(super) struct Session {
-    pub(super) io: Buffered,
-    pub(super) meter: Meter,
-    pub(super) limits: HeadLimits,
-    pub(super) streams_max: usize,
-    pub(super) decoder: Decoder,
-    pub(super) encoder: Encoder,
+pub(crate) struct Session {
+    pub(crate) io: Buffered,
+    pub(crate) meter: Meter,
+    pub(crate) limits: HeadLimits,
+    pub(crate) streams_max: usize,
+    pub(crate) decoder: Decoder,
+    pub(crate) encoder: Encoder,
     /// Memory for a field block on its way out.
-    pub(super) fields: Vec<u8>,
-    pub(super) streams: HashMap<u32, SharedStream, foldhash::fast::RandomState>,
+    pub(crate) fields: Vec<u8>,
+    pub(crate) streams: HashMap<u32, SharedStream, foldhash::fast::RandomState>,
     /// The highest stream that the client has opened.
-    pub(super) last: u32,
+    pub(crate) last: u32,
     /// What may be sent on all streams together.
-    pub(super) window: SendWindow,
+    pub(crate) window: SendWindow,
     /// What the client may send on all streams together. It is told anew as bytes come, not as
     /// they are read: what nobody reads on one stream must take nothing off the others.
-    pub(super) receives: ReceiveWindow,
+    pub(crate) receives: ReceiveWindow,
     /// Bytes of bodies that have come and were not read.
-    pub(super) unread: usize,
+    pub(crate) unread: usize,
     /// Bytes that have come and of which the client was not told yet: too much is unread.
-    pub(super) owed: usize,
+    pub(crate) owed: usize,
     /// The window with which the client wants streams to begin.
-    pub(super) initial_window: u32,
+    pub(crate) initial_window: u32,
     /// A field block of which more is to come.
-    pub(super) block: Option<Unfinished>,
+    pub(crate) block: Option<Unfinished>,
     /// Since when the head of a request, or the beginning of the connection, is unfinished.
-    pub(super) head_since: Option<Instant>,
+    pub(crate) head_since: Option<Instant>,
     /// What has come so far has a meaning only behind the preface and the first settings.
-    pub(super) begun: Begun,
+    pub(crate) begun: Begun,
     /// The streams that we have reset last: frames of these may still be on their way.
-    pub(super) resets: VecDeque<u32>,
+    pub(crate) resets: VecDeque<u32>,
     /// The streams whose answer was whole before their request, and when these are reset.
     unfinished: VecDeque<Finishing>,
     /// The streams that wait for room, longest first.
-    pub(super) queue: Queue,
+    pub(crate) queue: Queue,
     /// Bytes of the bodies that stand still for want of room.
     held: usize,
     /// What had been appended when there was room last, with what was appended of bodies since.
-    pub(super) known: u64,
+    pub(crate) known: u64,
     /// What had been appended with the last bytes of any body.
-    pub(super) last_data: u64,
-    pub(super) leaving: Leaving,
+    pub(crate) last_data: u64,
+    pub(crate) leaving: Leaving,
     /// The client will open no more streams.
-    pub(super) left: bool,
+    pub(crate) left: bool,
     waker: Option<Waker>,
     notified: bool,
 }
 
 /// A field block of which more is to come.
 #[derive(Debug)]
-pub(super) struct Unfinished {
-    pub(super) stream: u32,
-    pub(super) end: bool,
-    pub(super) fragments: Vec<u8>,
-    pub(super) frames: usize,
+pub(crate) struct Unfinished {
+    pub(crate) stream: u32,
+    pub(crate) end: bool,
+    pub(crate) fragments: Vec<u8>,
+    pub(crate) frames: usize,
 }
 
 /// How far the beginning of a connection has come (RFC 9113 section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begun {
+pub(crate) enum Begun {
     Nothing,
     Preface,
     Settings,
@@ -109,7 +103,7 @@ pub(super) enum Begun {
 
 /// How far the connection has told the client to go elsewhere (RFC 9113 section 6.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leaving {
+pub(crate) enum Leaving {
     No,
     /// It shall open no more streams; those on their way are still taken.
     Told,
@@ -130,13 +124,13 @@ struct Finishing {
 }
 
 impl Session {
-    /// Begins a connection: our settings go out first.
-    pub(super) fn new(io: Buffered, listener: &Listener, since: Instant) -> Self {
+    /// Begins a connection: our settings go out first. `limits` are those of request heads.
+    pub(crate) fn new(io: Buffered, limits: HeadLimits, streams_max: u32, since: Instant) -> Self {
         let mut session = Self {
             io,
             meter: Meter::new(since),
-            limits: listener.head,
-            streams_max: usize::try_from(listener.streams_max).unwrap_or(usize::MAX),
+            limits,
+            streams_max: usize::try_from(streams_max).unwrap_or(usize::MAX),
             decoder: Decoder::new(HEADER_TABLE),
             encoder: Encoder::new(),
             fields: Vec::new(),
@@ -161,12 +155,12 @@ impl Session {
             waker: None,
             notified: false,
         };
-        let head_max = u32::try_from(listener.head.bytes_max).unwrap_or(u32::MAX);
+        let head_max = u32::try_from(limits.bytes_max).unwrap_or(u32::MAX);
         let out = session.io.outgoing();
         frame::put_settings(
             out,
             &[
-                (setting::MAX_CONCURRENT_STREAMS, listener.streams_max),
+                (setting::MAX_CONCURRENT_STREAMS, streams_max),
                 (setting::INITIAL_WINDOW_SIZE, STREAM_WINDOW),
                 (setting::MAX_HEADER_LIST_SIZE, head_max),
                 (setting::ENABLE_CONNECT_PROTOCOL, 1),
@@ -177,13 +171,13 @@ impl Session {
     }
 
     /// Remembers the task of the connection, which is at work now.
-    pub(super) fn watch(&mut self, cx: &Context<'_>) {
+    pub(crate) fn watch(&mut self, cx: &Context<'_>) {
         self.notified = false;
         wake::remember(&mut self.waker, cx);
     }
 
     /// Wakes the task of the connection: there is something to send.
-    pub(super) fn notify(&mut self) {
+    pub(crate) fn notify(&mut self) {
         if self.notified || self.io.awaits_burst() {
             return;
         }
@@ -194,13 +188,13 @@ impl Session {
     }
 
     /// What the client keeps of our compression of fields.
-    pub(super) fn limit_table(&mut self, bytes: u32) {
+    pub(crate) fn limit_table(&mut self, bytes: u32) {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         self.encoder.limit_table(bytes);
     }
 
     /// Opens a stream.
-    pub(super) fn open(&mut self, id: u32, length: Option<u64>) -> SharedStream {
+    pub(crate) fn open(&mut self, id: u32, length: Option<u64>) -> SharedStream {
         let arriving = Arriving::new(STREAM_WINDOW, length);
         let window = SendWindow::new(self.initial_window);
         let stream = Rc::new(Stream::new(id, window, arriving));
@@ -209,14 +203,14 @@ impl Session {
     }
 
     /// Resets a stream, unless it is gone.
-    pub(super) fn reset(&mut self, stream: &Stream, reason: Reason) {
+    pub(crate) fn reset(&mut self, stream: &Stream, reason: Reason) {
         if self.streams.contains_key(&stream.id) {
             self.reset_id(stream.id, reason);
         }
     }
 
     /// Resets a stream.
-    pub(super) fn reset_id(&mut self, id: u32, reason: Reason) {
+    pub(crate) fn reset_id(&mut self, id: u32, reason: Reason) {
         frame::put_reset(self.io.outgoing(), id, reason);
         if self.resets.len() >= RESETS_REMEMBERED {
             self.resets.pop_front();
@@ -230,13 +224,13 @@ impl Session {
     }
 
     /// Forgets a stream: nothing can come or go on it any more.
-    pub(super) fn close(&mut self, stream: &Stream) {
+    pub(crate) fn close(&mut self, stream: &Stream) {
         self.streams.remove(&stream.id);
         self.queue.remove(stream);
     }
 
     /// So many bytes of a stream's body have been taken from the endpoint, and stand still.
-    pub(super) fn hold(&mut self, stream: &Stream, bytes: usize) {
+    pub(crate) fn hold(&mut self, stream: &Stream, bytes: usize) {
         let before = stream.held.replace(bytes);
         self.held = self.held + bytes - before;
     }
@@ -244,7 +238,7 @@ impl Session {
     /// How much more of a stream's body may be read at once: what its window is open for, and
     /// less, the more stands still. A client that takes nothing on all its streams is worth
     /// [`HELD_MAX`] bytes and a little for each.
-    pub(super) fn read_ahead(&self, stream: &Stream) -> usize {
+    pub(crate) fn read_ahead(&self, stream: &Stream) -> usize {
         let left = if self.io.has_room() {
             HELD_MAX.saturating_sub(self.held)
         } else {
@@ -254,7 +248,7 @@ impl Session {
     }
 
     /// Nobody works on a stream any more: resets it if it has not ended.
-    pub(super) fn abandon(&mut self, stream: &Stream) {
+    pub(crate) fn abandon(&mut self, stream: &Stream) {
         if !stream.local_ended.get() {
             let reason = if stream.faulty.get() {
                 Reason::ProtocolError
@@ -307,7 +301,7 @@ impl Session {
     }
 
     /// Resets the streams whose clients had their time to finish; says when there is more to do.
-    pub(super) fn reset_unfinished(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn reset_unfinished(&mut self, now: Instant) -> Option<Instant> {
         while let Some(finishing) = self.unfinished.front().copied() {
             let stream = self.streams.get(&finishing.id);
             let open = stream.map(|it| (it.faulty.get(), it.arriving.borrow().taken));
@@ -333,7 +327,7 @@ impl Session {
     }
 
     /// Tells the client to open no more streams; it says when it has read that.
-    pub(super) fn tell_to_leave(&mut self) {
+    pub(crate) fn tell_to_leave(&mut self) {
         if self.leaving == Leaving::No {
             self.leaving = Leaving::Told;
             let out = self.io.outgoing();
@@ -343,7 +337,7 @@ impl Session {
     }
 
     /// What the client has opened until now is all that is taken.
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         if self.leaving == Leaving::Told {
             self.leaving = Leaving::Gone(self.last);
             frame::put_go_away(self.io.outgoing(), self.last, Reason::NoError);
@@ -351,13 +345,13 @@ impl Session {
     }
 
     /// Whether nothing is left to be done.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         let last_words = matches!(self.leaving, Leaving::Gone(_)) || self.left;
         last_words && self.streams.is_empty() && self.io.is_flushed()
     }
 
     /// Ends all streams: the connection is gone.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         for (_, stream) in self.streams.drain() {
             stream.end(Over::Broken);
         }
@@ -389,4 +383,4 @@ const UNFINISHED_MAX: usize = 1024;
 /// Frames for so many reset streams may be on their way at once.
 const RESETS_REMEMBERED: usize = 256;
 /// What the ping carries that follows the first GOAWAY.
-pub(super) const LAST_PING: [u8; 8] = *b"farewell";
+pub(crate) const LAST_PING: [u8; 8] = *b"farewell";

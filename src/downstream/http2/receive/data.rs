@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Session {
-    pub(super) fn take_large(&mut self, head: FrameHead, mut payload: Bytes) -> Result<(), Fault> {
+    pub(crate) fn take_large(&mut self, head: FrameHead, mut payload: Bytes) -> Result<(), Fault> {
         if self.block.is_some() {
             return Err(Reason::ProtocolError.into());
         }
@@ -27,7 +27,7 @@ impl Session {
         self.take_data(head, Piece::Large(payload))
     }
 
-    pub(super) fn take_data(&mut self, head: FrameHead, piece: Piece<'_>) -> Result<(), Fault> {
+    pub(crate) fn take_data(&mut self, head: FrameHead, piece: Piece<'_>) -> Result<(), Fault> {
         let id = self.opened(head)?;
         // Padding counts, too (section 6.9.1).
         self.receives.receive(head.length)?;
@@ -70,7 +70,7 @@ impl Session {
     }
 
     /// The client has said its last word on a stream.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         stream: &SharedStream,
         trailers: Option<Headers>,
@@ -86,7 +86,7 @@ impl Session {
 
     /// The rest of a request breaks a rule: its exchange is told, so that it can still answer,
     /// and the stream is reset behind that (section 8.1.1).
-    pub(super) fn spoil(&mut self, stream: &SharedStream, rule: BadRequest) -> Result<(), Fault> {
+    pub(crate) fn spoil(&mut self, stream: &SharedStream, rule: BadRequest) -> Result<(), Fault> {
         if stream.is_over() || stream.local_ended.get() {
             return Err(Fault::Stream(stream.id, Reason::ProtocolError));
         }

@@ -11,7 +11,7 @@ use crate::http2::{
 };
 
 impl Session {
-    pub(super) fn take_priority(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn take_priority(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Fault> {
         if head.stream == 0 {
             return Err(Reason::ProtocolError.into());
         }
@@ -29,7 +29,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn take_reset(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn take_reset(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Fault> {
         if payload.len() != 4 {
             return Err(Reason::FrameSizeError.into());
         }
@@ -47,7 +47,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn take_settings(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
+    pub(crate) fn take_settings(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
         if head.stream != 0 {
             return Err(Reason::ProtocolError);
         }
@@ -92,7 +92,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn take_ping(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
+    pub(crate) fn take_ping(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
         if head.stream != 0 {
             return Err(Reason::ProtocolError);
         }
@@ -105,7 +105,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn take_window_update(
+    pub(crate) fn take_window_update(
         &mut self,
         head: FrameHead,
         payload: &[u8],

@@ -24,32 +24,32 @@ use crate::{
 
 /// A stream that a client has opened.
 #[derive(Debug)]
-pub(super) struct Stream {
-    pub(super) id: u32,
+pub(crate) struct Stream {
+    pub(crate) id: u32,
     /// What may be sent on it, as far as its own window goes.
-    pub(super) window: Cell<SendWindow>,
+    pub(crate) window: Cell<SendWindow>,
     /// The client has said its last word on it.
-    pub(super) remote_ended: Cell<bool>,
+    pub(crate) remote_ended: Cell<bool>,
     /// So have we.
-    pub(super) local_ended: Cell<bool>,
+    pub(crate) local_ended: Cell<bool>,
     /// Messages both ways for as long as both sides like: a gRPC call, or a request that is
     /// answered already. Only silence in both directions ends it.
-    pub(super) is_streaming: Cell<bool>,
+    pub(crate) is_streaming: Cell<bool>,
     /// It waits for room in the connection.
-    pub(super) waiting: Cell<bool>,
+    pub(crate) waiting: Cell<bool>,
     /// The client has broken a rule on it: it is told, and the stream is reset behind that.
-    pub(super) faulty: Cell<bool>,
+    pub(crate) faulty: Cell<bool>,
     /// Bytes that were taken from the endpoint and stand still.
-    pub(super) held: Cell<usize>,
+    pub(crate) held: Cell<usize>,
     over: Cell<Option<Over>>,
     /// The task of the exchange.
     waker: RefCell<Option<Waker>>,
-    pub(super) arriving: RefCell<Arriving>,
+    pub(crate) arriving: RefCell<Arriving>,
 }
 
 /// How a stream ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub(crate) enum Over {
     /// The client wants no more of it.
     Left,
     /// A rule was broken on it, or the connection is gone.
@@ -58,26 +58,26 @@ pub(super) enum Over {
 
 /// The body of the request, as far as it has come and is not taken.
 #[derive(Debug)]
-pub(super) struct Arriving {
+pub(crate) struct Arriving {
     pieces: VecDeque<Bytes>,
     /// Small pieces, one behind the other: each would hold on to the memory it was read into.
     small: BytesMut,
     trailers: Option<Headers>,
     /// The rule that the rest of it breaks.
-    pub(super) spoilt: Option<BadRequest>,
-    pub(super) window: ReceiveWindow,
+    pub(crate) spoilt: Option<BadRequest>,
+    pub(crate) window: ReceiveWindow,
     /// Bytes that Content-Length says are still to come.
     left: Option<u64>,
     /// Bytes that were taken.
-    pub(super) taken: u64,
+    pub(crate) taken: u64,
     /// The client waits for leave to send the body.
-    pub(super) expects_continue: bool,
+    pub(crate) expects_continue: bool,
     /// Whoever reads the body.
     reader: Option<Waker>,
 }
 
 impl Stream {
-    pub(super) fn new(id: u32, window: SendWindow, arriving: Arriving) -> Self {
+    pub(crate) fn new(id: u32, window: SendWindow, arriving: Arriving) -> Self {
         Self {
             id,
             window: Cell::new(window),
@@ -94,17 +94,17 @@ impl Stream {
     }
 
     /// Whether it has ended before its time: nothing can be said on it any more.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.over.get().is_some()
     }
 
     /// Whether the client has given it up and finds no fault with it.
-    pub(super) fn is_left(&self) -> bool {
+    pub(crate) fn is_left(&self) -> bool {
         self.over.get() == Some(Over::Left)
     }
 
     /// Ends it before its time, and tells whoever works on it.
-    pub(super) fn end(&self, over: Over) {
+    pub(crate) fn end(&self, over: Over) {
         if !self.is_over() {
             self.over.set(Some(over));
         }
@@ -114,7 +114,7 @@ impl Stream {
 
     /// Is ready when it has ended before its time; otherwise wakes the task then, and when
     /// there may be room again.
-    pub(super) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
         if self.is_over() {
             return Poll::Ready(());
         }
@@ -123,7 +123,7 @@ impl Stream {
     }
 
     /// Wakes the task of the exchange.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
@@ -133,7 +133,7 @@ impl Stream {
     ///
     /// # Errors
     /// [`Reason::ProtocolError`] when it had announced more.
-    pub(super) fn finish(&self, trailers: Option<Headers>) -> Result<(), Reason> {
+    pub(crate) fn finish(&self, trailers: Option<Headers>) -> Result<(), Reason> {
         let mut arriving = self.arriving.borrow_mut();
         // Of what nobody reads nothing is counted.
         if !self.is_over() && !self.faulty.get() && arriving.left.is_some_and(|left| left > 0) {
@@ -146,12 +146,12 @@ impl Stream {
     }
 
     /// Whether the answer is whole and nothing is wrong with the request.
-    pub(super) fn is_answered(&self) -> bool {
+    pub(crate) fn is_answered(&self) -> bool {
         self.local_ended.get() && !self.faulty.get()
     }
 
     /// How long the rest of the body is, if that is known.
-    pub(super) fn rest(&self) -> Option<u64> {
+    pub(crate) fn rest(&self) -> Option<u64> {
         let arriving = self.arriving.borrow();
         let waiting = arriving.waiting() as u64;
         // What trailers follow must not depend on when they come: a length that was not
@@ -163,14 +163,14 @@ impl Stream {
     }
 
     /// Whether there is nothing more to take.
-    pub(super) fn is_taken(&self) -> bool {
+    pub(crate) fn is_taken(&self) -> bool {
         let arriving = self.arriving.borrow();
         self.remote_ended.get() && arriving.waiting() == 0 && arriving.trailers.is_none()
     }
 }
 
 impl Arriving {
-    pub(super) fn new(window: u32, length: Option<u64>) -> Self {
+    pub(crate) fn new(window: u32, length: Option<u64>) -> Self {
         Self {
             pieces: VecDeque::new(),
             small: BytesMut::new(),
@@ -188,7 +188,7 @@ impl Arriving {
     ///
     /// # Errors
     /// [`Reason::ProtocolError`] when it is more than was announced.
-    pub(super) fn push(&mut self, piece: Piece<'_>) -> Result<(), Reason> {
+    pub(crate) fn push(&mut self, piece: Piece<'_>) -> Result<(), Reason> {
         let length = piece.as_ref().len();
         if let Some(left) = self.left {
             let left = left.checked_sub(length as u64);
@@ -211,7 +211,7 @@ impl Arriving {
     }
 
     /// The next piece of the body.
-    pub(super) fn take(&mut self) -> Option<Bytes> {
+    pub(crate) fn take(&mut self) -> Option<Bytes> {
         let piece = self.pieces.pop_front();
         let piece = piece.or_else(|| {
             let small = !self.small.is_empty();
@@ -222,12 +222,12 @@ impl Arriving {
     }
 
     /// The fields behind the body.
-    pub(super) fn take_trailers(&mut self) -> Option<Headers> {
+    pub(crate) fn take_trailers(&mut self) -> Option<Headers> {
         self.trailers.take()
     }
 
     /// Throws away what was not taken; says how much that was.
-    pub(super) fn clear(&mut self) -> usize {
+    pub(crate) fn clear(&mut self) -> usize {
         let waiting = self.waiting();
         self.pieces.clear();
         self.small.clear();
@@ -236,7 +236,7 @@ impl Arriving {
 
     /// So many bytes have come that nobody reads: the window is opened again where the client
     /// may go on.
-    pub(super) fn throw_away(&mut self, bytes: usize, goes_on: bool) -> Option<u32> {
+    pub(crate) fn throw_away(&mut self, bytes: usize, goes_on: bool) -> Option<u32> {
         self.taken += bytes as u64;
         if goes_on {
             self.window.release(bytes)
@@ -246,13 +246,13 @@ impl Arriving {
     }
 
     /// What comes from now on breaks a rule.
-    pub(super) fn spoil(&mut self, rule: BadRequest) {
+    pub(crate) fn spoil(&mut self, rule: BadRequest) {
         self.spoilt = Some(rule);
         self.wake();
     }
 
     /// Remembers who reads the body.
-    pub(super) fn watch(&mut self, cx: &Context<'_>) {
+    pub(crate) fn watch(&mut self, cx: &Context<'_>) {
         wake::remember(&mut self.reader, cx);
     }
 
@@ -269,7 +269,7 @@ impl Arriving {
 }
 
 /// Bytes of a body as they stand in what was read.
-pub(super) enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// Worth to be kept where they are.
     Large(Bytes),
     Small(&'a [u8]),
@@ -285,4 +285,4 @@ impl AsRef<[u8]> for Piece<'_> {
 }
 
 /// A stream that several hold on to.
-pub(super) type SharedStream = Rc<Stream>;
+pub(crate) type SharedStream = Rc<Stream>;

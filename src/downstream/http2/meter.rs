@@ -12,7 +12,7 @@ use crate::http2::frame::{ACK, END_STREAM, FrameHead, Kind};
 
 /// Follows what a client sends on one connection. Pure, constant memory.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     resets: Bucket,
     pings: Bucket,
     settings: Bucket,
@@ -32,7 +32,7 @@ struct Bucket {
 
 impl Meter {
     /// Starts with the connection.
-    pub(super) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
             resets: Bucket::new(1000.0, 100.0, now),
             pings: Bucket::new(10_000.0, 1000.0, now),
@@ -45,7 +45,7 @@ impl Meter {
 
     /// Looks at a frame that has arrived.
     #[inline]
-    pub(super) fn count(&mut self, head: &FrameHead, now: Instant) {
+    pub(crate) fn count(&mut self, head: &FrameHead, now: Instant) {
         if head.kind == Some(Kind::Headers) {
             self.resets.give(RESETS_PER_STREAM);
         } else if head.kind != Some(Kind::WindowUpdate) {
@@ -70,24 +70,24 @@ impl Meter {
     }
 
     /// A stream has to be reset because the client broke a rule on it.
-    pub(super) fn count_fault(&mut self, now: Instant) {
+    pub(crate) fn count_fault(&mut self, now: Instant) {
         if !self.resets.take(now) {
             self.flooded("resets");
         }
     }
 
     /// The reset that was counted last is no burden.
-    pub(super) fn forgive_reset(&mut self) {
+    pub(crate) fn forgive_reset(&mut self) {
         self.resets.give(1.0);
     }
 
     /// There was too much of something.
-    pub(super) fn flooded(&mut self, reason: &'static str) {
+    pub(crate) fn flooded(&mut self, reason: &'static str) {
         self.flood.get_or_insert(reason);
     }
 
     /// The first thing of which there was too much.
-    pub(super) fn flood(&self) -> Option<&'static str> {
+    pub(crate) fn flood(&self) -> Option<&'static str> {
         self.flood
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A request on a stream of its own; without a head that is larger than the limit.
-pub(super) type Opened = (SharedStream, Result<RequestHead, BadRequest>);
+pub(crate) type Opened = (SharedStream, Result<RequestHead, BadRequest>);
 
 impl Session {
     /// Takes what has arrived, as far as its frames are whole; each request that begins goes to
@@ -33,7 +33,7 @@ impl Session {
     ///
     /// # Errors
     /// Why the connection cannot go on.
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         now: Instant,
         open: &mut impl FnMut(Opened),

@@ -16,7 +16,7 @@ use crate::{
 
 impl Session {
     /// Appends the head of a response, or of an interim one.
-    pub(super) fn send_head(
+    pub(crate) fn send_head(
         &mut self,
         stream: &Stream,
         status: StatusCode,
@@ -31,7 +31,7 @@ impl Session {
 
     /// Appends as much of a piece of the body as there is room for; ready when that was all of
     /// it. `end` says that nothing follows.
-    pub(super) fn poll_send(
+    pub(crate) fn poll_send(
         &mut self,
         stream: &SharedStream,
         piece: &mut impl Buf,
@@ -73,7 +73,7 @@ impl Session {
     /// While it waits for its turn, or its bytes are on their way, the connection has to move;
     /// after that the client has to make room on the stream. Where it has to make room on the
     /// connection, the answers to its PINGs are no move.
-    pub(super) fn progress_of(&self, stream: &Stream, wants: Wants, last: u64) -> u64 {
+    pub(crate) fn progress_of(&self, stream: &Stream, wants: Wants, last: u64) -> u64 {
         let waits = wants == Wants::ToSend && stream.window.get().room() > 0;
         let taken = self.io.written().saturating_sub(self.io.unsent().into());
         let closed = self.window.room() == 0 && taken >= self.last_data;
@@ -87,7 +87,7 @@ impl Session {
     }
 
     /// Appends trailers, which are the end of the response.
-    pub(super) fn send_trailers(&mut self, stream: &Stream, trailers: &Headers) {
+    pub(crate) fn send_trailers(&mut self, stream: &Stream, trailers: &Headers) {
         let mut block = std::mem::take(&mut self.fields);
         response::encode_trailers(&mut block, &mut self.encoder, trailers);
         self.send_block(stream, block, true);
@@ -117,7 +117,7 @@ impl Session {
     ///
     /// Bodies stop when there is none, whatever the client does. It may be one that reads on
     /// only when it has been read, so that heads and whatever else is short have room of their own.
-    pub(super) fn may_read(&mut self) -> bool {
+    pub(crate) fn may_read(&mut self) -> bool {
         let appended = self.io.appended();
         if self.io.has_room() {
             self.known = appended;
@@ -130,14 +130,14 @@ impl Session {
     ///
     /// Those that are woken may need none any more: whoever asks has to come back when they
     /// have run.
-    pub(super) fn wake_waiting(&mut self) -> bool {
+    pub(crate) fn wake_waiting(&mut self) -> bool {
         self.io.has_room() && self.window.room() > 0 && self.queue.wake()
     }
 }
 
 /// What a stream does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wants {
+pub(crate) enum Wants {
     /// It has bytes to send.
     ToSend,
     /// It has none.

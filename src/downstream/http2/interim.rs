@@ -4,24 +4,24 @@ use std::rc::Rc;
 
 use ::http::StatusCode;
 
-use super::{session::Shared, stream::SharedStream};
-use crate::{exchange::Interim, http::Headers};
+use super::{session::SharedSession, stream::SharedStream};
+use crate::{downstream::Interim, http::Headers};
 
 /// Sends interim responses on a stream, as long as there is no final one.
 #[derive(Debug)]
 pub struct StreamInterim {
-    shared: Rc<Shared>,
+    session: SharedSession,
     stream: SharedStream,
     /// What bounds them.
     bounds: Interim,
 }
 
 impl StreamInterim {
-    pub(super) fn new(shared: &Rc<Shared>, stream: &SharedStream) -> Self {
+    pub(crate) fn new(session: &SharedSession, stream: &SharedStream) -> Self {
         let bounds = Interim::default();
         bounds.open();
         Self {
-            shared: Rc::clone(shared),
+            session: Rc::clone(session),
             stream: Rc::clone(stream),
             bounds,
         }
@@ -32,7 +32,7 @@ impl StreamInterim {
         if self.stream.is_over() || !self.bounds.offer(status, headers) {
             return false;
         }
-        let mut session = self.shared.session.borrow_mut();
+        let mut session = self.session.borrow_mut();
         for (status, headers) in self.bounds.take() {
             session.send_head(&self.stream, status, &headers, None, false);
         }

@@ -9,7 +9,7 @@ use std::{
 use ::http::StatusCode;
 
 use super::{
-    session::{Session, Shared},
+    session::{Session, SharedSession},
     stream::{SharedStream, Stream},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 /// The body of a request on a stream of its own. The client is asked for more as it is read.
 #[derive(Debug)]
 pub struct Http2RequestBody {
-    shared: Rc<Shared>,
+    session: SharedSession,
     stream: SharedStream,
     idle: Duration,
     stall: Stall,
@@ -30,9 +30,9 @@ pub struct Http2RequestBody {
 
 impl Http2RequestBody {
     /// Makes the body of a stream; `idle` is how long the client may send none of it.
-    pub(super) fn new(shared: &Rc<Shared>, stream: &SharedStream, idle: Duration) -> Self {
+    pub(crate) fn new(session: &SharedSession, stream: &SharedStream, idle: Duration) -> Self {
         Self {
-            shared: Rc::clone(shared),
+            session: Rc::clone(session),
             stream: Rc::clone(stream),
             idle,
             stall: Stall::new(),
@@ -43,7 +43,7 @@ impl Http2RequestBody {
     /// has stayed silent for too long.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         let polled = {
-            let mut session = self.shared.session.borrow_mut();
+            let mut session = self.session.borrow_mut();
             session.poll_body(&self.stream, cx)
         };
         match polled {
@@ -54,9 +54,9 @@ impl Http2RequestBody {
             // A stream may be silent for as long as its route says.
             Poll::Pending if self.stream.is_streaming.get() => Poll::Pending,
             Poll::Pending => {
-                let Self { shared, idle, .. } = self;
+                let Self { session, idle, .. } = self;
                 // While other bodies fill the connection's window, this one cannot come.
-                let look = || shared.session.borrow().receives.has_room().then_some(0);
+                let look = || session.borrow().receives.has_room().then_some(0);
                 let late = self.stall.poll(cx, *idle, look);
                 late.map(|()| Some(Err(Failure::SlowBody)))
             }
@@ -76,14 +76,14 @@ impl Http2RequestBody {
 
 impl Session {
     /// So many bytes have come within the connection's window, of which somebody will read some.
-    pub(super) fn came(&mut self, bytes: usize, unread: usize) {
+    pub(crate) fn came(&mut self, bytes: usize, unread: usize) {
         self.unread += unread;
         self.owed += bytes;
         self.release();
     }
 
     /// So many of the bytes that have come are not there any more.
-    pub(super) fn taken(&mut self, bytes: usize) {
+    pub(crate) fn taken(&mut self, bytes: usize) {
         self.unread -= bytes;
         self.release();
     }
@@ -101,7 +101,7 @@ impl Session {
     }
 
     /// Takes the next frame of a request's body.
-    pub(super) fn poll_body(&mut self, stream: &Stream, cx: &Context<'_>) -> PolledFrame {
+    pub(crate) fn poll_body(&mut self, stream: &Stream, cx: &Context<'_>) -> PolledFrame {
         // What is left of it has been thrown away.
         if stream.is_over() {
             return Poll::Ready(Some(Err(Failure::ClientGone)));

@@ -7,13 +7,13 @@ use super::stream::{SharedStream, Stream};
 /// Streams that wait for room, longest first: each at most once, and none that is over. It is
 /// bounded by the streams that the connection may have open.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     streams: VecDeque<SharedStream>,
 }
 
 impl Queue {
     /// Appends a stream, unless it waits already.
-    pub(super) fn push(&mut self, stream: &SharedStream) {
+    pub(crate) fn push(&mut self, stream: &SharedStream) {
         if !stream.waiting.replace(true) {
             self.streams.push_back(Rc::clone(stream));
         }
@@ -21,7 +21,7 @@ impl Queue {
 
     /// Takes a stream out, if it waits.
     #[inline]
-    pub(super) fn remove(&mut self, stream: &Stream) {
+    pub(crate) fn remove(&mut self, stream: &Stream) {
         if stream.waiting.get() {
             self.take_out(stream);
         }
@@ -34,7 +34,7 @@ impl Queue {
     }
 
     /// Wakes the first few; whether more are left.
-    pub(super) fn wake(&mut self) -> bool {
+    pub(crate) fn wake(&mut self) -> bool {
         for _ in 0..WOKEN_AT_ONCE {
             let Some(stream) = self.streams.pop_front() else {
                 return false;
@@ -46,7 +46,7 @@ impl Queue {
     }
 
     /// Forgets all of them.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.streams.clear();
     }
 }

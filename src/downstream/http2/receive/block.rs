@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Session {
-    pub(super) fn take_headers(
+    pub(crate) fn take_headers(
         &mut self,
         head: FrameHead,
         payload: &[u8],
@@ -43,7 +43,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn take_continuation(
+    pub(crate) fn take_continuation(
         &mut self,
         head: FrameHead,
         payload: &[u8],

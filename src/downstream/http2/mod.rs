@@ -1,0 +1,25 @@
+//! HTTP/2 of a client, below its requests (RFC 9113): frames in and out, streams, windows.
+//!
+//! Its tasks share one [`session::Session`], which nobody holds across a wait. The connection's
+//! task reads, takes the frames apart and flushes; the task of an exchange appends its frames.
+//!
+//! - `session`: streams, windows and the way out; `stream`: one of these; `queue`: those that
+//!   wait for room.
+//! - `receive`: what the client sends, frame by frame; `meter`: what is too much of it.
+//! - `send`: heads, bodies and trailers on their way out.
+//! - `body`: that of a request; `interim`: what comes before the response; `tunnel`: a stream
+//!   as a way for bytes.
+
+mod body;
+mod interim;
+mod meter;
+mod queue;
+pub(crate) mod receive;
+pub(crate) mod send;
+pub(crate) mod session;
+pub(crate) mod stream;
+pub(crate) mod tunnel;
+
+pub use body::Http2RequestBody;
+pub use interim::StreamInterim;
+pub(crate) use session::STREAM_READ_MIN;

@@ -1,0 +1,13 @@
+//! What arrives from clients: bodies of requests, and the streams that they come on.
+//!
+//! Below an exchange, which carries these bodies, and above sockets and codecs. Nothing here
+//! knows routes, configuration or workers.
+
+pub(crate) mod http2;
+mod interim;
+mod request_body;
+
+pub(crate) use http2::STREAM_READ_MIN;
+pub use http2::{Http2RequestBody, StreamInterim};
+pub use interim::Interim;
+pub use request_body::{Exchanging, RequestBody, Rest};
