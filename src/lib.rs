@@ -65,6 +65,8 @@ pub mod task;
 pub mod timer;
 #[doc(hidden)]
 pub mod tls;
+#[doc(hidden)]
+pub mod worker;
 
 mod file;
 mod memory;

@@ -21,33 +21,28 @@ use tokio::{
 };
 
 use super::{
-    Connection, http1, http2,
+    http1, http2,
     protocol::Protocol,
     proxy_protocol,
-    shortage::{self, Step},
     tls::{self, Shaken},
 };
 use crate::{
     failure::{BadRequest, Failure},
     memory,
-    server::{Admission, Worker},
     socket::{BindAddress, Buffered, Stream},
     state::Listener,
     task, timer,
     tls::ServerTls,
+    worker::{
+        Accepted, Admission, Connection, Worker,
+        shortage::{self, Step},
+    },
 };
 
 /// A listening socket of one worker.
 pub(crate) enum Acceptor {
     Tcp(TcpListener),
     Unix(UnixListener),
-}
-
-/// A connection that no worker serves yet.
-#[derive(Debug)]
-pub(crate) enum Accepted {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
 }
 
 impl Acceptor {

@@ -6,12 +6,12 @@
 
 use tokio::io::AsyncReadExt as _;
 
-use super::Connection;
 use crate::{
     proxy_protocol::{Header, parse},
     socket::Stream,
     state::Listener,
     timer,
+    worker::Connection,
 };
 
 /// How the wait for a header ended without one.

@@ -11,12 +11,12 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Connection;
 use crate::{
     socket::Stream,
     telemetry::log::LogLimit,
     timer,
     tls::{self, ServerTls, Session},
+    worker::Connection,
 };
 
 /// How a handshake ended.

@@ -16,8 +16,8 @@ use crate::{
         cookie, hop_by_hop,
         upgrade::{Offer, RequestBody},
     },
-    listener::Connection,
     state::{RequestView, Underscores},
+    worker::Connection,
 };
 
 /// Checks a request and brings it into the form that the rest of the walk relies on.

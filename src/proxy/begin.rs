@@ -16,10 +16,10 @@ use crate::{
         grpc,
         request_id::RequestId,
     },
-    listener::Connection,
     memory,
     state::LocalSnapshot,
     timer,
+    worker::Connection,
 };
 
 /// Opens the record; without a request when its head could not be understood.

@@ -7,8 +7,8 @@ use ::http::StatusCode;
 use crate::{
     downstream::StreamInterim,
     http::Headers,
-    listener::Connection,
     upstream::{pinned::Pinned, transport::Downstream},
+    worker::Connection,
 };
 
 /// A client with a request under way.

@@ -10,12 +10,11 @@ use crate::{
     exchange::{AttemptOutcome, Exchange, Pending},
     failure::{Failure, Side},
     http::grpc,
-    listener::Connection,
     resilience::{Outcome as Ended, Why},
-    server::Worker,
     telemetry::access_log::{AttemptView, Line},
     timer,
     upstream::{health::Outcome as Observed, pick::Pick},
+    worker::{Connection, Worker},
 };
 
 /// An exchange has ended, whatever way.
@@ -48,7 +47,7 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     if let Some(pick) = &exchange.held.pick {
         judge(exchange, pick, now);
     }
-    let keep = worker.keeps(exchange);
+    let keep = worker.keeps(exchange.failure.is_some());
     if keep || worker.has_log() {
         remember(worker, exchange, status, took, keep);
     }

@@ -20,7 +20,6 @@ use crate::{
     failure::{Failure, Side},
     http::{Known, grpc, upgrade::Offer},
     http1::Framing,
-    listener::Connection,
     resilience::{self, Facts, Outcome as Ended, RetryPolicy, Verdict, Why, Written},
     state::Route,
     timer,
@@ -30,6 +29,7 @@ use crate::{
         pool::{PoolIndex, ViewIndex},
         transport::Upload,
     },
+    worker::Connection,
 };
 
 /// Sends a request to a pool and returns the response to pass on.

@@ -14,9 +14,9 @@ use crate::{
     exchange::{Body, Exchange, Response},
     failure::Failure,
     http::{BodyLength, Frame, Headers, PolledFrame, grpc, grpc_web::Encoder, trailer},
-    listener::Connection,
     timer::{Stall, Timeout},
     upstream::transport::Tunnel,
+    worker::Connection,
 };
 
 /// An exchange that is under way. Dropping it, however that comes, records its end.

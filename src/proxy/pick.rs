@@ -9,7 +9,6 @@ use crate::{
     exchange::{Exchange, Request},
     failure::Failure,
     http::{cookie, query},
-    listener::Connection,
     timer,
     upstream::{
         RequestPlace,
@@ -22,6 +21,7 @@ use crate::{
         pool::{HashKey, PoolLimits, ViewIndex},
         shared::PoolShared,
     },
+    worker::Connection,
 };
 
 /// What is asked of a pool.

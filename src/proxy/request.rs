@@ -13,7 +13,7 @@ use crate::{
         upgrade::Offer,
         via::{self, MaxForwards},
     },
-    listener::Connection,
+    worker::Connection,
 };
 
 /// Refuses a body that says it is too large, and bounds one that does not say.

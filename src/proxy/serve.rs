@@ -12,9 +12,9 @@ use crate::{
     exchange::{Exchange, Request, Response},
     failure::Failure,
     filter::Verdict,
-    listener::Connection,
     state::{self, Action},
     task,
+    worker::Connection,
 };
 
 /// Carries one request through the proxy; the response body is still to be streamed.

@@ -20,10 +20,10 @@ use crate::{
     downstream::Exchanging,
     failure::Failure,
     http::websocket::{Frames, GOING_AWAY, going_away_masked},
-    listener::Connection,
     socket::Buffered,
     timer::{Stall, Timeout},
     upstream::transport::Tunnel,
+    worker::Connection,
 };
 
 /// What is carried, as far as the proxy has a word for its end.

@@ -21,10 +21,7 @@ use std::{
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{
-    Shared,
-    expiry::{Expiries, Subject},
-};
+use super::expiry::{Expiries, Subject};
 use crate::{
     state::Snapshot,
     task,
@@ -33,6 +30,7 @@ use crate::{
         metrics::{ControlMetrics, SharedGauge, names},
     },
     tls::{Certificate, ClientTls, Renewal, ServerTls, Stamps, TicketKeys},
+    worker::Shared,
 };
 
 /// Starts the watch as a task of the control thread.

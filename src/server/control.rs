@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Shared, StartError,
+    StartError,
     board::Board,
     certificates, descriptors, drain, errand,
     file_watch::{FileWatch, Told},
@@ -30,7 +30,6 @@ use super::{
     reload::{Prepared, Reloads, Wanted, steps},
     signal::{Asked, Signals},
     supervision::{Services, Supervision},
-    worker::Command,
 };
 use crate::{
     admin::{AdminAddress, AdminControl, AdminListener, AdminServer, AdminSettings},
@@ -41,6 +40,7 @@ use crate::{
     telemetry::{events::Events, log::LogControl},
     tls::TicketKeys,
     upstream::health::{Schedule, TICK},
+    worker::{Command, Shared},
 };
 
 /// What others ask of the control thread.

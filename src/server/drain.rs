@@ -11,8 +11,12 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Shared, reload::steps, worker::Command};
-use crate::{socket::BindAddress, telemetry::events::Events};
+use super::reload::steps;
+use crate::{
+    socket::BindAddress,
+    telemetry::events::Events,
+    worker::{Command, Shared},
+};
 
 /// Drains the process as the configuration says; returns when nothing is left.
 pub(super) async fn drain(shared: &Arc<Shared>, events: &Events) {

@@ -2,7 +2,7 @@
 //!
 //! [`Server`] is what a program embeds: it starts one thread per worker and runs the
 //! control thread's work (configuration, health, admin, signals) on the caller's.
-//! Workers read what control decides through [`Shared`]; control reads what workers
+//! Workers read what control decides through [`Shared`](crate::worker::Shared); control reads what workers
 //! counted. Nothing is shared and locked on the request path.
 
 mod board;
@@ -22,14 +22,10 @@ mod operations;
 mod panics;
 mod process;
 mod reload;
-mod shared;
 mod signal;
-mod sockets;
 mod startup;
 mod supervision;
-#[doc(hidden)]
-pub use crate::task;
-mod worker;
+mod worker_thread;
 mod workers;
 
 #[doc(hidden)]
@@ -37,10 +33,5 @@ pub use crate::state::Registered;
 pub(crate) use operations::compile;
 pub use process::Process;
 #[doc(hidden)]
-pub use shared::Shared;
-#[doc(hidden)]
 pub use signal::Signals;
 pub use startup::{Server, StartError};
-pub(crate) use worker::Admission;
-#[doc(hidden)]
-pub use worker::Worker;

@@ -9,12 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    Shared,
-    board::Board,
-    control::Request,
-    worker::{Command, ConnectionView},
-};
+use super::{board::Board, control::Request};
 use crate::{
     admin::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness},
     config::{self, Diff, Loaded, PastTime, Rules, Secrets},
@@ -26,6 +21,7 @@ use crate::{
         pool::{Pool, ViewIndex},
         tier,
     },
+    worker::{Command, ConnectionView, Shared},
 };
 
 /// The admin API's view of the process.

@@ -13,13 +13,11 @@ use std::{
 use tokio::{runtime, sync::mpsc, time::timeout};
 
 use super::{
-    Process, Shared,
+    Process,
     control::{self, Control},
-    errand, last_good,
+    descriptors, errand, last_good,
     notify::Notify,
     reload::{Beside, Prepared, ReloadError},
-    shared::WorkerPlace,
-    worker::Command,
     workers,
 };
 use crate::{
@@ -30,6 +28,7 @@ use crate::{
     state::{BuildError, Registered, Registry},
     telemetry::{log::LogControl, metrics::Metrics},
     upstream::{picker::Picker, shared::Padded},
+    worker::{Command, Shared, WorkerPlace},
 };
 
 /// A proxy that is about to run.
@@ -227,6 +226,7 @@ impl Server {
             first.metrics,
             inherited,
             places,
+            descriptors::connections_max(first.workers),
         ));
         let threads = workers::start(&shared, receivers).await?;
         let control = Control::new(

@@ -7,10 +7,8 @@ use std::sync::atomic::Ordering;
 
 use tokio::task::JoinHandle;
 
-use super::{
-    Shared,
-    board::{Board, Trouble},
-};
+use super::board::{Board, Trouble};
+use crate::worker::Shared;
 
 /// What was seen of the workers, and what was told.
 #[derive(Debug)]

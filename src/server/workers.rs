@@ -13,8 +13,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Shared, StartError, Worker, worker::Command};
-use crate::task;
+use super::{StartError, worker_thread::WorkerThread};
+use crate::{
+    task,
+    worker::{Command, Shared, Worker},
+};
 
 /// Starts one thread for each receiver, and waits until all of them are at work.
 ///
@@ -74,9 +77,9 @@ fn start_one(
                 .build_local(runtime::LocalOptions::default());
             match runtime {
                 Ok(runtime) => runtime.block_on(async {
-                    let worker = Worker::new(index, shared);
+                    let thread = WorkerThread::new(Worker::new(index, shared));
                     let _ = started.send(Ok(()));
-                    if task::caught(std::pin::pin!(worker.run(commands)))
+                    if task::caught(std::pin::pin!(thread.run(commands)))
                         .await
                         .is_err()
                     {

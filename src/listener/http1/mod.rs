@@ -22,7 +22,6 @@ use ::http::{Method, StatusCode, Uri, Version};
 use arrival::Arrival;
 
 use super::{
-    Connection,
     linger::Bounds,
     protocol::{self, Protocol},
 };
@@ -37,6 +36,7 @@ use crate::{
     socket::Buffered,
     state::{Listener, LocalListener},
     timer::{self, Timeout},
+    worker::Connection,
 };
 
 /// Tells a client why its connection is not served, and closes it.

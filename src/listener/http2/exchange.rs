@@ -5,10 +5,7 @@ use std::{future::poll_fn, rc::Rc, task::Poll};
 use ::http::{Method, StatusCode, Version};
 use bytes::Bytes;
 
-use super::{
-    super::{Connection, is_bodiless},
-    websocket,
-};
+use super::{super::is_bodiless, websocket};
 use crate::{
     downstream::{
         Http2RequestBody, StreamInterim,
@@ -22,6 +19,7 @@ use crate::{
     proxy::{self, Outgoing},
     task,
     timer::Stall,
+    worker::Connection,
 };
 
 /// Starts the task of an exchange.

@@ -19,10 +19,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    Connection,
-    linger::{Bounds, Linger},
-};
+use super::linger::{Bounds, Linger};
 use crate::{
     downstream::http2::session::{Begun, Leaving, Session, SharedSession},
     failure::{BadRequest, Failure},
@@ -30,6 +27,7 @@ use crate::{
     proxy,
     socket::Buffered,
     timer::{self, Timeout},
+    worker::Connection,
 };
 
 /// A connection that speaks HTTP/2.

@@ -13,8 +13,8 @@ use std::{
 use serde_json::json;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{board::ReloadReport, control::Control, descriptors, worker::Command};
-use crate::{config::Config, task};
+use super::{board::ReloadReport, control::Control, descriptors};
+use crate::{config::Config, task, worker::Command};
 
 use prepared::PATIENCE;
 pub(super) use prepared::{Beside, Outcome, Prepared, ReloadError};

@@ -12,7 +12,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     config::{self, Faults, Loaded, PastTime, Rules},
-    server::{Shared, errand},
+    server::errand,
     socket::{
         BindAddress,
         bind::{self, BindError, Bound},
@@ -23,6 +23,7 @@ use crate::{
         access_log::{AccessLog, AccessLogSettings},
         metrics::{Metrics, names},
     },
+    worker::Shared,
 };
 
 /// Why a configuration is not taken up; one that is in use stays.

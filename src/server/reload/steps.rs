@@ -14,7 +14,6 @@ use tokio::{
 use super::prepared::BoundListener;
 use crate::{
     config::{Config, Diff, schema::Pool, value::Name},
-    server::{Shared, worker::Command},
     socket::BindAddress,
     state::Snapshot,
     upstream::{
@@ -24,6 +23,7 @@ use crate::{
         },
         pool::Protocol,
     },
+    worker::{Command, Shared},
 };
 
 /// Makes pools take up the new endpoint sets, and checks follow them.

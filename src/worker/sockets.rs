@@ -15,7 +15,7 @@ use crate::{
 
 /// The open listening sockets, by the addresses that were asked for.
 #[derive(Debug, Default)]
-pub(super) struct OpenSockets(Mutex<HashMap<BindAddress, OpenSocket>>);
+pub(crate) struct OpenSockets(Mutex<HashMap<BindAddress, OpenSocket>>);
 
 #[derive(Debug)]
 struct OpenSocket {
@@ -25,7 +25,7 @@ struct OpenSocket {
 
 impl OpenSockets {
     /// Notes a socket that workers accept from.
-    pub(super) fn opened(
+    pub(crate) fn opened(
         &self,
         wanted: &BindAddress,
         address: BindAddress,
@@ -36,23 +36,23 @@ impl OpenSockets {
     }
 
     /// Forgets a socket that is about to close; its file is removed.
-    pub(super) fn forget(&self, wanted: &BindAddress) {
+    pub(crate) fn forget(&self, wanted: &BindAddress) {
         self.lock().remove(wanted);
     }
 
     /// Forgets all of them.
-    pub(super) fn forget_all(&self) {
+    pub(crate) fn forget_all(&self) {
         self.lock().clear();
     }
 
     /// Where it listens: of port 0, the port that was given.
-    pub(super) fn address(&self, wanted: &BindAddress) -> BindAddress {
+    pub(crate) fn address(&self, wanted: &BindAddress) -> BindAddress {
         let known = self.lock();
         known.get(wanted).map_or(wanted, |it| &it.address).clone()
     }
 
     /// Gives the files of unix sockets the modes that the listeners have now.
-    pub(super) fn follow_modes(&self, snapshot: &Snapshot) {
+    pub(crate) fn follow_modes(&self, snapshot: &Snapshot) {
         let known = self.lock();
         for listener in &snapshot.listeners {
             let file = known.get(&listener.address).and_then(|it| it.file.as_ref());

@@ -8,7 +8,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
-use super::{descriptors, sockets::OpenSockets, worker::Command};
+use super::{Command, OpenSockets};
 use crate::{
     http::via::Pseudonym,
     socket::inherited::Inherited,
@@ -24,49 +24,50 @@ pub struct Shared {
     /// The generation of `snapshot`; workers compare it per exchange.
     generation: AtomicU64,
     /// Whether answers tell clients to close their connections.
-    pub(super) draining: AtomicBool,
+    pub(crate) draining: AtomicBool,
     /// The name of this process in `Via`.
-    pub(super) pseudonym: Pseudonym,
+    pub(crate) pseudonym: Pseudonym,
     /// What an embedding program added.
-    pub(super) registered: Registered,
+    pub(crate) registered: Registered,
     /// The metrics of the process.
     pub metrics: Metrics,
     /// The open access log.
-    pub(super) access_log: ArcSwap<Option<AccessLog>>,
+    pub(crate) access_log: ArcSwap<Option<AccessLog>>,
     /// Sockets that the process was given.
-    pub(super) inherited: Arc<Inherited>,
+    pub(crate) inherited: Arc<Inherited>,
     /// Sockets of its own that it listens on.
-    pub(super) sockets: OpenSockets,
+    pub(crate) sockets: OpenSockets,
     /// The latest exchanges, for the admin API.
     pub recent: Recent,
     /// One place per worker: how others reach it, and how busy it is.
-    pub(super) workers: Vec<WorkerPlace>,
+    pub(crate) workers: Vec<WorkerPlace>,
     /// Downstream connections open, over all workers.
-    pub(super) connections: Padded,
+    pub(crate) connections: Padded,
     /// How many the process has descriptors for.
-    pub(super) connections_max: usize,
+    pub(crate) connections_max: usize,
 }
 
 /// How a worker is reached by the others.
 #[derive(Debug)]
-pub(super) struct WorkerPlace {
-    pub(super) commands: mpsc::Sender<Command>,
+pub(crate) struct WorkerPlace {
+    pub(crate) commands: mpsc::Sender<Command>,
     /// Downstream connections that it serves.
-    pub(super) connections: Padded,
+    pub(crate) connections: Padded,
     /// Signs of life, one every 200 ms.
-    pub(super) beats: AtomicU64,
+    pub(crate) beats: AtomicU64,
     /// Whether its thread has ended.
-    pub(super) ended: AtomicBool,
+    pub(crate) ended: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn new(
+    pub(crate) fn new(
         snapshot: Arc<Snapshot>,
         registered: Registered,
         pseudonym: Pseudonym,
         metrics: Metrics,
         inherited: Arc<Inherited>,
         workers: Vec<WorkerPlace>,
+        connections_max: usize,
     ) -> Self {
         Self {
             generation: AtomicU64::new(snapshot.generation),
@@ -79,7 +80,7 @@ impl Shared {
             inherited,
             sockets: OpenSockets::default(),
             recent: Recent::new(1000),
-            connections_max: descriptors::connections_max(workers.len()),
+            connections_max,
             workers,
             connections: Padded::default(),
         }
@@ -96,7 +97,7 @@ impl Shared {
     }
 
     /// Makes `snapshot` the one that every new exchange uses.
-    pub(super) fn swap(&self, snapshot: Arc<Snapshot>) {
+    pub(crate) fn swap(&self, snapshot: Arc<Snapshot>) {
         let generation = snapshot.generation;
         self.snapshot.store(snapshot);
         self.generation.store(generation, Ordering::Release);

@@ -15,6 +15,7 @@ use tokio::{
     time::Instant,
 };
 
+use super::Worker;
 use crate::{
     downstream::{Interim, StreamInterim},
     http::{
@@ -23,7 +24,6 @@ use crate::{
         hop_by_hop::{self, Switching},
     },
     proxy_protocol::{Ends, Header},
-    server::Worker,
     state::{Listener, LocalListener, LocalSnapshot},
     telemetry::metrics::Gauge,
     timer,

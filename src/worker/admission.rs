@@ -5,17 +5,19 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use super::{Worker, command::Command};
-use crate::{
-    listener::{
-        accept::Accepted,
-        shortage::{self, Step},
-    },
-    socket::Stream,
-    state::Listener,
-    telemetry::metrics::Gauge,
-    upstream::shared::Padded,
+use super::{
+    Worker,
+    command::Command,
+    shortage::{self, Step},
 };
+use crate::{socket::Stream, state::Listener, telemetry::metrics::Gauge, upstream::shared::Padded};
+
+/// A connection that no worker serves yet.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
 
 /// Counts a downstream connection; gives the count back when dropped.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ impl Worker {
     ///
     /// Costs little where nothing changed: pools that are the same objects are taken over
     /// whole, routes and endpoints with their metric handles.
-    pub(super) fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         let shared = self.shared.snapshot();
         let old = Rc::clone(&self.current.borrow());
         let pools = shared

@@ -1,0 +1,117 @@
+//! The thread of a worker: it obeys commands, accepts connections and ticks.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+
+use foldhash::fast::RandomState;
+use socket2::Socket;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use crate::{
+    listener::accept::{self, Acceptor},
+    socket::{self, BindAddress},
+    state::Listener,
+    task, timer,
+    worker::{Command, Worker},
+};
+
+/// What a worker's thread does besides exchanges.
+#[derive(Debug)]
+pub(super) struct WorkerThread {
+    worker: Rc<Worker>,
+    accepting: RefCell<HashMap<BindAddress, Accepting, RandomState>>,
+}
+
+#[derive(Debug)]
+struct Accepting {
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl WorkerThread {
+    pub(super) fn new(worker: Rc<Worker>) -> Self {
+        Self {
+            worker,
+            accepting: RefCell::default(),
+        }
+    }
+
+    /// Runs the worker until it is told to stop by the end of its commands.
+    pub(super) async fn run(self, mut commands: mpsc::Receiver<Command>) {
+        let wheel = task::spawn_local("timer wheel", timer::turn());
+        let bursts = task::spawn_local("send bursts", socket::bursts());
+        let worker = Rc::clone(&self.worker);
+        let tick = task::spawn_local("worker tick", async move {
+            loop {
+                timer::sleep_until(Instant::now() + TICK).await;
+                worker.tick();
+            }
+        });
+        while let Some(command) = commands.recv().await {
+            if matches!(command, Command::End) {
+                break;
+            }
+            self.obey(command);
+        }
+        self.worker.wind_up().await;
+        tick.abort();
+        wheel.abort();
+        bursts.abort();
+        self.worker.close_log();
+    }
+
+    fn obey(&self, command: Command) {
+        let worker = &self.worker;
+        match command {
+            Command::Listen(listener, socket) => self.listen(listener, socket),
+            Command::Unlisten(address, done) => self.unlisten(&address, done),
+            Command::Adopt(listener, accepted) => accept::adopt(worker, &listener, accepted),
+            Command::MakeRoom(request) => worker.make_room(request),
+            Command::Refresh => worker.close_left(),
+            Command::CloseShared => worker.close_connections(|it| it.protocol.get() == "HTTP/2.0"),
+            Command::CloseConnections => worker.close_connections(|_| true),
+            Command::Cut(done) => {
+                let _ = done.send(worker.cut_connections());
+            }
+            Command::Connections(answer) => {
+                let _ = answer.send(worker.view_connections());
+            }
+            Command::ReopenLog => worker.take_up_log(),
+            // Ends the loop that calls this.
+            Command::End => {}
+        }
+    }
+
+    fn listen(&self, listener: Arc<Listener>, socket: Socket) {
+        let acceptor = match Acceptor::new(socket, &listener) {
+            Ok(acceptor) => acceptor,
+            Err(error) => {
+                tracing::error!(listener = %listener.name, %error, "cannot listen");
+                return;
+            }
+        };
+        let address = listener.address.clone();
+        let (stop, stopped) = oneshot::channel();
+        let accepting = accept::run(Rc::clone(&self.worker), listener, acceptor, stopped);
+        let task = task::spawn_local("accept", accepting);
+        self.accepting
+            .borrow_mut()
+            .insert(address, Accepting { stop, task });
+    }
+
+    fn unlisten(&self, address: &BindAddress, done: oneshot::Sender<()>) {
+        let Some(accepting) = self.accepting.borrow_mut().remove(address) else {
+            let _ = done.send(());
+            return;
+        };
+        let _ = accepting.stop.send(());
+        task::spawn_local("unlisten", async move {
+            let _ = accepting.task.await;
+            let _ = done.send(());
+        });
+    }
+}
+
+const TICK: Duration = Duration::from_millis(200);

@@ -1,0 +1,77 @@
+//! What control and other workers ask of a worker.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use socket2::Socket;
+use tokio::sync::oneshot;
+
+use super::{Accepted, Connection, Worker};
+use crate::{socket::BindAddress, state::Listener, upstream::room::RoomRequest};
+
+/// What control and other workers ask of a worker.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Accept connections from this socket.
+    Listen(Arc<Listener>, Socket),
+    /// Stop accepting for the listener at that address; answers when the socket is closed.
+    Unlisten(BindAddress, oneshot::Sender<()>),
+    /// Serve a connection that another worker accepted.
+    Adopt(Arc<Listener>, Accepted),
+    /// Give up an idle connection to a pool that has no room for another worker's.
+    MakeRoom(RoomRequest),
+    /// Take up the newest snapshot now, not with the next exchange.
+    Refresh,
+    /// Tell clients that share connections between requests to open no more of them (GOAWAY).
+    CloseShared,
+    /// Close every connection when its exchange is over.
+    CloseConnections,
+    /// Cut what is left; answers with how many connections that were.
+    Cut(oneshot::Sender<usize>),
+    /// Tell about the open connections.
+    Connections(oneshot::Sender<Vec<ConnectionView>>),
+    /// Take up the newest access log.
+    ReopenLog,
+    /// End the thread.
+    End,
+}
+
+/// An open connection as the admin API shows it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(crate) struct ConnectionView {
+    pub(crate) id: String,
+    pub(crate) listener: String,
+    pub(crate) client: String,
+    pub(crate) protocol: &'static str,
+    /// The subject of the client's verified certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tls_subject: Option<String>,
+    pub(crate) age_ms: u64,
+    pub(crate) requests: u64,
+    pub(crate) in_flight: u32,
+    pub(crate) closing: bool,
+    /// Generation of the configuration that it holds on to.
+    pub(crate) generation: u64,
+}
+
+impl Worker {
+    /// What the admin API shows of a connection.
+    pub(crate) fn view(&self, connection: &Connection) -> ConnectionView {
+        let age = connection.since.elapsed().as_millis();
+        ConnectionView {
+            id: format!("{}-{}", self.index, connection.id),
+            listener: connection.known_listener().name.to_string(),
+            client: SocketAddr::new(connection.peer(), connection.peer_port()).to_string(),
+            protocol: connection.protocol.get(),
+            tls_subject: connection
+                .tls
+                .get()
+                .and_then(|session| session.client.as_ref())
+                .map(|client| client.subject.to_string()),
+            age_ms: u64::try_from(age).unwrap_or(u64::MAX),
+            requests: connection.requests.get(),
+            in_flight: connection.in_flight.get(),
+            closing: connection.is_closing(),
+            generation: connection.held_generation(),
+        }
+    }
+}

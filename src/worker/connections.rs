@@ -1,0 +1,82 @@
+//! The connections of clients that a worker serves.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    net::SocketAddr,
+    rc::Rc,
+};
+
+use foldhash::fast::RandomState;
+
+use super::{Connection, ConnectionView, Worker};
+use crate::state::LocalListener;
+
+/// The open connections by their numbers.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    open: RefCell<HashMap<u64, Rc<Connection>, RandomState>>,
+    next: Cell<u64>,
+}
+
+impl Connections {
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.borrow().is_empty()
+    }
+}
+
+impl Worker {
+    /// Makes the record of a connection.
+    pub(crate) fn open(
+        self: &Rc<Self>,
+        listener: &LocalListener,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Rc<Connection> {
+        let id = self.connections.next.get();
+        self.connections.next.set(id + 1);
+        let connection = Connection::new(self, id, Rc::clone(listener), peer, local);
+        let connection = Rc::new(connection);
+        let mut open = self.connections.open.borrow_mut();
+        open.insert(id, Rc::clone(&connection));
+        connection
+    }
+
+    /// Forgets a connection that has closed.
+    pub(crate) fn closed(&self, connection: &Connection) {
+        self.connections.open.borrow_mut().remove(&connection.id);
+    }
+
+    /// Takes up the newest snapshot, and closes the connections of listeners that have left.
+    pub(crate) fn close_left(&self) {
+        let snapshot = self.snapshot();
+        for connection in self.connections.open.borrow().values() {
+            let _ = connection.listener(&snapshot);
+        }
+    }
+
+    /// Closes those of the connections when their exchange is over.
+    pub(crate) fn close_connections(&self, which: impl Fn(&Connection) -> bool) {
+        for connection in self.connections.open.borrow().values() {
+            if which(connection) {
+                connection.close();
+            }
+        }
+    }
+
+    /// Cuts what is left; says how many connections that were.
+    pub(crate) fn cut_connections(&self) -> usize {
+        self.cutting.set(true);
+        let connections = self.connections.open.borrow();
+        for connection in connections.values() {
+            connection.cut();
+        }
+        connections.len()
+    }
+
+    /// What the admin API shows of the open connections.
+    pub(crate) fn view_connections(&self) -> Vec<ConnectionView> {
+        let connections = self.connections.open.borrow();
+        connections.values().map(|it| self.view(it)).collect()
+    }
+}

@@ -1,0 +1,257 @@
+//! One thread's own state: its view of the snapshot, its clock, its connections, its records.
+//!
+//! Everything here belongs to one thread and is reached through `Rc` and `Cell`; other threads
+//! reach a worker by [`Command`]s only, and all of them read what is [`Shared`]. The walk of a
+//! request stands above it and takes from it what it needs; `server` runs its thread.
+
+mod admission;
+mod clock;
+mod command;
+mod connection;
+mod connections;
+mod records;
+mod refresh;
+mod shared;
+pub(crate) mod shortage;
+mod sockets;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime},
+};
+
+use ::http::HeaderValue;
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
+use tokio::time::Instant;
+
+pub(crate) use admission::{Accepted, Admission};
+use clock::Clock;
+pub(crate) use command::{Command, ConnectionView};
+pub use connection::Connection;
+use connections::Connections;
+use records::Records;
+pub use shared::Shared;
+pub(crate) use shared::WorkerPlace;
+pub(crate) use sockets::OpenSockets;
+
+use crate::{
+    http::{request_id::RequestId, via::Pseudonym},
+    socket::BindAddress,
+    state::{Listener, LocalListener, LocalSnapshot},
+    telemetry::{access_log::Line, metrics::WorkerCounters},
+    upstream::{idle::LocalEndpoint, room::RoomRequest},
+};
+
+/// The state of one worker.
+#[derive(Debug)]
+pub struct Worker {
+    index: usize,
+    shared: Arc<Shared>,
+    generation: Cell<u64>,
+    current: RefCell<Rc<LocalSnapshot>>,
+    endpoints: RefCell<Endpoints>,
+    counters: WorkerCounters,
+    random: RefCell<SmallRng>,
+    clock: Clock,
+    ticks: Cell<u64>,
+    records: Records,
+    connections: Connections,
+    /// Connections that are being told that there is no room.
+    refusing: Cell<usize>,
+    cutting: Cell<bool>,
+}
+
+/// This worker's side of every endpoint, by pool and address.
+type Endpoints = HashMap<(Arc<str>, Arc<str>), Rc<LocalEndpoint>>;
+
+impl Worker {
+    /// The state of worker `index`, ready to take up the newest snapshot.
+    pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Rc<Self> {
+        let counters = WorkerCounters::new(shared.metrics.worker());
+        let snapshot = shared.snapshot();
+        let empty = LocalSnapshot {
+            shared: Arc::clone(&snapshot),
+            listeners: Vec::new(),
+            pools: Vec::new(),
+            routes: Vec::new(),
+        };
+        let worker = Rc::new(Self {
+            index,
+            generation: Cell::new(0),
+            current: RefCell::new(Rc::new(empty)),
+            endpoints: RefCell::default(),
+            counters,
+            random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
+            clock: Clock::new(),
+            ticks: Cell::new(0),
+            records: Records::new(shared.recent.worker()),
+            connections: Connections::default(),
+            refusing: Cell::new(0),
+            cutting: Cell::new(false),
+            shared,
+        });
+        worker.refresh();
+        worker
+    }
+
+    /// Waits for the connections that were cut, and closes what is left open to endpoints.
+    pub(crate) async fn wind_up(&self) {
+        // What was cut writes its line when its task is gone.
+        let patience = Instant::now() + LAST_LINES;
+        while !self.connections.is_empty() && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.close_upstream().await;
+    }
+
+    /// Closes what is left open to endpoints, so that each of them is told.
+    async fn close_upstream(&self) {
+        let endpoints = std::mem::take(&mut *self.endpoints.borrow_mut());
+        let mut closing: Vec<_> = endpoints.values().flat_map(|it| it.retire()).collect();
+        let patience = Instant::now() + LAST_WORDS;
+        loop {
+            closing.retain(|connection| !connection.has_ended());
+            if closing.is_empty() || Instant::now() >= patience {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// This worker's view of the newest snapshot; the same one until a reload.
+    pub fn snapshot(&self) -> Rc<LocalSnapshot> {
+        if self.generation.get() != self.shared.generation() {
+            self.refresh();
+        }
+        Rc::clone(&self.current.borrow())
+    }
+
+    /// A uniform random number.
+    pub fn draw(&self) -> u64 {
+        self.random.borrow_mut().random()
+    }
+
+    /// The identity of a new exchange.
+    pub fn new_request_id(&self) -> RequestId {
+        let time = self.clock.since_epoch();
+        let unix_ms = time.as_secs() * 1000 + u64::from(time.subsec_millis());
+        RequestId::new(unix_ms, self.random.borrow_mut().random())
+    }
+
+    /// The wall clock, as of the last tick and the time since.
+    pub fn wall_time(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.clock.since_epoch()
+    }
+
+    /// The time as HTTP writes it.
+    pub fn date(&self) -> [u8; 29] {
+        self.clock.date()
+    }
+
+    /// The value of a `Date` field.
+    pub fn date_value(&self) -> HeaderValue {
+        self.clock.date_value()
+    }
+
+    /// The name of this process in `Via`.
+    pub fn pseudonym(&self) -> &Pseudonym {
+        &self.shared.pseudonym
+    }
+
+    /// The metric handles of this worker.
+    pub fn metrics(&self) -> &WorkerCounters {
+        &self.counters
+    }
+
+    /// Whether the socket at this address was given to the process, and outlives it.
+    pub(crate) fn inherits(&self, address: &BindAddress) -> bool {
+        self.shared.inherited.holds(address)
+    }
+
+    /// Whether clients are told to close their connections.
+    pub fn is_draining(&self) -> bool {
+        self.shared.is_draining()
+    }
+
+    /// Whether what is still under way is being cut.
+    pub fn is_cutting(&self) -> bool {
+        self.cutting.get()
+    }
+
+    /// Whether there is an access log.
+    pub fn has_log(&self) -> bool {
+        self.records.has_log()
+    }
+
+    /// Whether an exchange is kept for the admin API: what failed, and of the rest all under
+    /// light load and a sample under heavy load.
+    pub fn keeps(&self, failed: bool) -> bool {
+        failed || self.records.samples()
+    }
+
+    /// Writes a line of the access log.
+    pub fn write_line(&self, line: &Line<'_>) {
+        self.records.write_line(line);
+    }
+
+    /// Keeps an exchange for the admin API.
+    pub fn keep(&self, line: &Line<'_>, generation: u64) {
+        self.records.keep(line, generation);
+    }
+
+    /// Takes up the newest access log.
+    pub(crate) fn take_up_log(&self) {
+        let log = self.shared.access_log.load();
+        self.records.take_up((**log).as_ref());
+    }
+
+    /// Hands on the last lines.
+    pub(crate) fn close_log(&self) {
+        self.records.take_up(None);
+    }
+
+    /// Gives up an idle connection to a pool that has no room for another worker's.
+    pub(crate) fn make_room(&self, request: RoomRequest) {
+        let snapshot = self.snapshot();
+        let pool = snapshot.pool(&request.pool.name);
+        // One that has left and come back is another.
+        let same = pool.filter(|it| Arc::ptr_eq(&it.pool.shared, &request.pool));
+        if let Some(pool) = same {
+            pool.make_room(request);
+        }
+    }
+
+    /// The listener as the newest snapshot has it; as it was if it has left.
+    pub(crate) fn newest(&self, listener: &Arc<Listener>) -> LocalListener {
+        let snapshot = self.snapshot();
+        let mut listeners = snapshot.listeners.iter();
+        let found = listeners.find(|newest| newest.address == listener.address);
+        found.map_or_else(|| Rc::new(Arc::clone(listener)), Rc::clone)
+    }
+
+    /// What is due every 200 ms: clocks, log lines, idle connections.
+    pub(crate) fn tick(&self) {
+        self.clock.tick();
+        self.shared.workers[self.index]
+            .beats
+            .fetch_add(1, Ordering::Relaxed);
+        self.records.tick();
+        let ticks = self.ticks.get() + 1;
+        self.ticks.set(ticks);
+        if ticks.is_multiple_of(5) {
+            let snapshot = self.snapshot();
+            let now = Instant::now();
+            for pool in &snapshot.pools {
+                pool.sweep(now);
+            }
+        }
+    }
+}
+
+/// How long the end of the thread waits for cut connections to be gone.
+const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long it waits for shared connections to endpoints to say that they close.
+const LAST_WORDS: Duration = Duration::from_millis(500);

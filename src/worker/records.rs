@@ -1,0 +1,71 @@
+//! What a worker remembers of exchanges: lines of the access log, the latest for the admin API.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
+
+use crate::telemetry::{
+    access_log::{AccessLog, Line, WorkerLog},
+    recent::{RecentExchange, RecentRing},
+};
+
+/// The access log and the latest exchanges.
+#[derive(Debug)]
+pub(super) struct Records {
+    log: RefCell<Option<WorkerLog>>,
+    recent: Arc<RecentRing>,
+    /// Records kept for the admin API since the last tick.
+    kept: Cell<u32>,
+}
+
+impl Records {
+    pub(super) fn new(recent: Arc<RecentRing>) -> Self {
+        Self {
+            log: RefCell::new(None),
+            recent,
+            kept: Cell::new(0),
+        }
+    }
+
+    /// Writes to this log from now on.
+    pub(super) fn take_up(&self, log: Option<&AccessLog>) {
+        *self.log.borrow_mut() = log.map(AccessLog::worker);
+    }
+
+    /// Hands on the lines that wait, and lets more exchanges be kept.
+    pub(super) fn tick(&self) {
+        self.kept.set(0);
+        if let Some(log) = &mut *self.log.borrow_mut() {
+            log.flush();
+        }
+    }
+
+    pub(super) fn has_log(&self) -> bool {
+        self.log.borrow().is_some()
+    }
+
+    pub(super) fn write_line(&self, line: &Line<'_>) {
+        if let Some(log) = &mut *self.log.borrow_mut() {
+            log.write(line);
+        }
+    }
+
+    pub(super) fn keep(&self, line: &Line<'_>, generation: u64) {
+        self.recent.push(|| RecentExchange {
+            generation,
+            ..line.into()
+        });
+    }
+
+    /// The first exchanges of each tick are kept for the admin API: all of them under light
+    /// load, and a bounded price under heavy load.
+    pub(super) fn samples(&self) -> bool {
+        let kept = self.kept.get();
+        self.kept.set(kept.saturating_add(1));
+        kept < KEPT_PER_TICK
+    }
+}
+
+/// Records kept for the admin API in each tick.
+const KEPT_PER_TICK: u32 = 20;
