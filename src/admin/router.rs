@@ -265,7 +265,7 @@ pub(super) static ENTRIES: &[Entry] = &[
     ask(
         "/check",
         Action::Check,
-        "All faults of the configuration in the body",
+        "All errors of the configuration in the body",
     ),
     ask(
         "/diff",
@@ -277,12 +277,12 @@ pub(super) static ENTRIES: &[Entry] = &[
     change(
         "/pools/{pool}/endpoints/{address}/drain",
         Action::Endpoint(EndpointAction::Drain),
-        "Let an endpoint finish, and send it nothing new",
+        "Let an endpoint finish its requests and send it no new ones",
     ),
     change(
         "/pools/{pool}/endpoints/{address}/enable",
         Action::Endpoint(EndpointAction::Enable),
-        "Take back a drain or an ejection",
+        "Undo a drain or an ejection",
     ),
     change(
         "/pools/{pool}/endpoints/{address}/eject",

@@ -18,10 +18,10 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "sluicegate", version = VERSION, about, after_help = EXIT_CODES)]
 pub(super) struct Args {
-    /// The configuration; `proxy.toml` in this folder unless given.
+    /// The configuration file; `proxy.toml` in this folder by default.
     #[arg(long, short, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,
-    /// What to do; without a command, the proxy is run.
+    /// The command; without one, the proxy runs.
     #[command(subcommand)]
     pub(super) command: Option<Verb>,
 }
@@ -29,25 +29,25 @@ pub(super) struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Run the proxy (what happens without a command, too).
+    /// Run the proxy; this is also what happens without a command.
     Run,
-    /// Show the proxy with services of its own, under load, with things going wrong.
+    /// Show the proxy at work with its own services, under load, with failures.
     Demo(DemoArgs),
-    /// Tell every fault of a configuration, then run the tests in it.
+    /// Check a configuration, report all errors and run its tests.
     Check(CheckArgs),
-    /// Tell what a reload with another file would add, remove, change and restart.
+    /// Show what a reload with another file would add, remove, change and restart.
     Diff(DiffArgs),
-    /// Tell where a request would go, and why it goes nowhere else.
+    /// Show where a request would go, and why.
     Explain(ExplainArgs),
-    /// Show what the running proxy does, and how its endpoints are.
+    /// Show the running proxy and the state of its endpoints.
     Status(AskArgs),
-    /// Make the running proxy read its configuration now.
+    /// Make the running proxy reload its configuration now.
     Reload(AskArgs),
-    /// Make the running proxy finish what it has and end.
+    /// Make the running proxy finish its requests and end.
     Drain(DrainArgs),
-    /// Take one endpoint out of the running proxy's traffic, or back in.
+    /// Take an endpoint of the running proxy out of the traffic, or back in.
     Endpoint(EndpointArgs),
-    /// Tell what was decided and done for a recent request.
+    /// Show what was decided and done for a recent request.
     Why(WhyArgs),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
@@ -58,7 +58,7 @@ pub(super) enum Verb {
     },
     /// Print the manual page of the program, or of one command.
     Man {
-        /// The command; the whole program unless given.
+        /// The command; the whole program by default.
         command: Option<String>,
     },
 }
@@ -66,7 +66,7 @@ pub(super) enum Verb {
 /// `demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
-    /// End after so many seconds; on Ctrl-C unless given.
+    /// End after this many seconds; on Ctrl-C by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=86_400))]
     pub(super) seconds: Option<u64>,
 }
@@ -74,11 +74,11 @@ pub(super) struct DemoArgs {
 /// `check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArgs {
-    /// The file; that of `--config` unless given.
+    /// The file; that of `--config` by default.
     #[arg(value_hint = ValueHint::FilePath)]
     pub(super) file: Option<PathBuf>,
-    /// Check without the service's environment: values that are kept in variables or files,
-    /// and private keys, may be missing.
+    /// Check without the environment of the service: values in variables or files, and private
+    /// keys, may be missing.
     #[arg(long)]
     pub(super) without_secrets: bool,
     #[command(flatten)]
@@ -91,10 +91,10 @@ pub(super) struct DiffArgs {
     /// The new configuration.
     #[arg(value_hint = ValueHint::FilePath)]
     pub(super) file: PathBuf,
-    /// Compare with the running proxy, even where `--config` names a file to compare with.
+    /// Compare with the running proxy, even if `--config` names a file to compare with.
     #[arg(long)]
     pub(super) live: bool,
-    /// End with 1 when something would change, as `diff` and `git diff --exit-code` do.
+    /// End with 1 if anything would change, as `diff` and `git diff --exit-code` do.
     #[arg(long)]
     pub(super) exit_code: bool,
     #[command(flatten)]
@@ -113,16 +113,16 @@ pub(super) struct ExplainArgs {
     /// A header of the request; may be given several times.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// The listener that it would come in by; the one that scheme and port of the URL say unless given.
+    /// The listener that accepts it; by default the one that scheme and port of the URL name.
     #[arg(long, value_name = "NAME")]
     pub(super) listener: Option<String>,
-    /// The address that the request would come from; 127.0.0.1 unless given.
+    /// The address of the client; 127.0.0.1 by default.
     #[arg(long, value_name = "IP")]
     pub(super) source: Option<IpAddr>,
-    /// A certificate that the client would show, as PEM: what it says, not whether it is trusted.
+    /// The certificate of the client, as PEM; its names count, its trust is not checked.
     #[arg(long, value_name = "FILE")]
     pub(super) certificate: Option<PathBuf>,
-    /// Ask the running proxy, with the health of its endpoints, instead of the file.
+    /// Ask the running proxy, which knows the health of its endpoints, instead of the file.
     #[arg(long)]
     pub(super) live: bool,
     #[command(flatten)]
@@ -132,7 +132,7 @@ pub(super) struct ExplainArgs {
 /// `drain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct DrainArgs {
-    /// Return only when the proxy has ended.
+    /// Return only after the proxy has ended.
     #[arg(long)]
     pub(super) wait: bool,
     #[command(flatten)]
@@ -142,7 +142,7 @@ pub(super) struct DrainArgs {
 /// `endpoint`.
 #[derive(Debug, clap::Args)]
 pub(super) struct EndpointArgs {
-    /// What to do with it.
+    /// The action.
     pub(super) action: ActionArg,
     /// The pool and the endpoint in it, such as `app/127.0.0.1:9001`.
     #[arg(value_name = "POOL/ADDRESS", value_parser = endpoint)]
@@ -163,10 +163,10 @@ pub(super) struct WhyArgs {
 /// How the running proxy is found, and how its answer is shown.
 #[derive(Debug, clap::Args)]
 pub(super) struct AskArgs {
-    /// Where the running proxy's admin API is, if not where the configuration says.
+    /// The address of the running proxy's admin API, if it is not that of the configuration.
     ///
-    /// `IP:PORT` or `unix:PATH`. The environment variable SLUICEGATE_ADMIN says the same. The
-    /// token is taken from SLUICEGATE_TOKEN, else from the configuration.
+    /// `IP:PORT` or `unix:PATH`; also in the environment variable SLUICEGATE_ADMIN. The token is
+    /// taken from SLUICEGATE_TOKEN, else from the configuration.
     #[arg(long, value_name = "ADDRESS", value_parser = admin_address)]
     pub(super) admin: Option<AdminAddress>,
     #[command(flatten)]
@@ -176,7 +176,7 @@ pub(super) struct AskArgs {
 /// How the answer is shown.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct OutputArgs {
-    /// Whom the output is for.
+    /// The form of the output: text for people, JSON for programs.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     pub(super) format: OutputFormat,
 }
@@ -193,11 +193,11 @@ pub(super) enum OutputFormat {
 /// What to do with an endpoint.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum ActionArg {
-    /// Let it finish what it has, and send it nothing new.
+    /// Let it finish its requests and send it no new ones.
     Drain,
-    /// Take back a drain or an ejection.
+    /// Undo a drain or an ejection.
     Enable,
-    /// Take it out as if it had failed too often.
+    /// Take it out as if it had failed.
     Eject,
 }
 

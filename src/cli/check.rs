@@ -147,5 +147,5 @@ fn summary(config: &Config) -> String {
 
 fn count(file: &Path, checked: &Checked) -> String {
     let errors = checked.faults.errors() + usize::from(checked.error.is_some());
-    format!("\n{}: {}", file.display(), print::counted(errors, "fault"))
+    format!("\n{}: {}", file.display(), print::counted(errors, "error"))
 }

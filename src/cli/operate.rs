@@ -28,11 +28,11 @@ pub(super) fn reload(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
         OutputFormat::Text => {
             let generation = &report["generation"];
             let text = match report.get("changes").filter(|changes| !changes.is_null()) {
-                None => format!("unchanged: generation {generation} stays"),
+                None => format!("configuration unchanged: generation {generation}"),
                 Some(changes) => {
                     let changes: Diff = client.understand(changes.clone())?;
                     let restart = if changes.needs_restart() {
-                        "\nsome of it takes effect after a restart only"
+                        "\nsome changes take effect only after a restart"
                     } else {
                         ""
                     };
@@ -58,7 +58,7 @@ fn refused(args: &Args, report: &Value, format: OutputFormat) -> Result<Exit, Co
         }
         let generation = &report["generation"];
         print::remark(&format!(
-            "\nthe reload was refused; generation {generation} stays"
+            "\nreload refused: configuration unchanged, generation {generation}"
         ))?;
     }
     Ok(if faulty {
@@ -68,7 +68,7 @@ fn refused(args: &Args, report: &Value, format: OutputFormat) -> Result<Exit, Co
     })
 }
 
-/// Makes the proxy finish what it has and end.
+/// Makes the proxy finish its requests and end.
 pub(super) fn drain(args: &Args, asked: &DrainArgs) -> Result<Exit, CommandError> {
     let client = Client::find(args, &asked.ask)?;
     // A supervisor may start the next process at the same address.

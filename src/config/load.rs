@@ -245,6 +245,6 @@ mod tests {
         let shown = faults.to_string();
         assert_eq!(faults.list().len(), 2, "{shown}");
         assert!(shown.contains("not TOML"), "{shown}");
-        assert!(shown.contains("not a whole number"), "{shown}");
+        assert!(shown.contains("not an integer"), "{shown}");
     }
 }

@@ -222,7 +222,7 @@ impl Control {
             tokio::select! {
                 biased;
                 () = &mut at_once => {
-                    tracing::warn!("told to stop a second time: ending at once");
+                    tracing::warn!("received a second stop signal: ending at once");
                     drain::cut(&shared).await;
                     return;
                 }
@@ -241,7 +241,9 @@ impl Control {
             Asked::Reload => self.want_reload(Wanted::silently()),
             Asked::Reopen => self.reopen_logs(),
             Asked::Upgrade => {
-                tracing::warn!("SIGUSR2 is ignored: this version cannot hand over to a new binary");
+                tracing::warn!(
+                    "SIGUSR2 is ignored: this version does not support upgrades of the binary"
+                );
             }
         }
     }

@@ -64,7 +64,7 @@ pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
     match config::parse(text, path, rules) {
         Ok(loaded) => Some(loaded),
         Err(faults) => {
-            tracing::error!(file = %kept.display(), "the last good configuration has faults");
+            tracing::error!(file = %kept.display(), "the last good configuration has errors");
             for line in faults.lines() {
                 tracing::error!("{line}");
             }

@@ -207,7 +207,7 @@ impl Sentinel {
             // It began to serve after all, and drains.
             return;
         }
-        tracing::error!("told to stop, and something does not end: ending by force");
+        tracing::error!("received a stop signal, but something does not end: ending by force");
         // The log is written by a thread of its own.
         thread::park_timeout(LAST_LINES);
         std::process::exit(1);

@@ -212,7 +212,7 @@ impl Server {
                 Err(_) => return Err(ReloadError::TooSlow.into()),
             },
             () = process.signals.stopped(1) => {
-                tracing::info!("told to stop before it served");
+                tracing::info!("stopped before the start was complete");
                 return Ok(());
             }
         };
@@ -297,7 +297,7 @@ fn load(path: &Path, registered: &Registered) -> Result<(Loaded, Option<String>)
     };
     tracing::error!(
         file = %path.display(),
-        "the configuration has faults; starting with the last good one"
+        "the configuration has errors; starting with the last good one"
     );
     for line in faults.lines() {
         tracing::error!("{line}");
@@ -306,8 +306,8 @@ fn load(path: &Path, registered: &Registered) -> Result<(Loaded, Option<String>)
         "started with the last good configuration: {} has {}",
         path.display(),
         match faults.errors() {
-            1 => "1 fault".to_owned(),
-            count => format!("{count} faults"),
+            1 => "1 error".to_owned(),
+            count => format!("{count} errors"),
         }
     );
     Ok((loaded, Some(reason)))

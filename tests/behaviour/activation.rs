@@ -212,7 +212,7 @@ async fn the_manager_is_told_of_start_reload_and_stop() {
     proxy.replace("nonsense");
     // A file that may be half saved is read a second time.
     for status in [
-        "STATUS=the saved file has faults",
+        "STATUS=the saved file has errors",
         "STATUS=the last reload failed",
     ] {
         assert_eq!(manager.told().await[0], "RELOADING=1");

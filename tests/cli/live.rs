@@ -192,7 +192,9 @@ fn reload_takes_up_a_good_file_and_refuses_a_bad_one_with_3() {
         outcome.all()
     );
     assert!(
-        outcome.stderr.contains("generation 2 stays"),
+        outcome
+            .stderr
+            .contains("configuration unchanged, generation 2"),
         "{}",
         outcome.all()
     );

@@ -90,12 +90,12 @@ fn check_one(check: &mut Check<'_>, name: &Name, listener: &Listener) {
 fn check_proxies(check: &mut Check<'_>, place: &str, proxies: &ProxyProtocol) {
     let from = proxies.spans.of("from");
     if proxies.from.is_empty() && !check.is_broken(&format!("{place}.from")) {
-        let message = format!("{place}.from is empty, so nobody would be asked for a header");
+        let message = format!("{place}.from is empty, so no peer would have to send a header");
         check.error(from, message, "the addresses of the proxies in front");
     }
     if proxies.from.iter().any(|block| block.prefix_len() == 0) {
         let message = format!("{place}.from believes every peer");
-        let hint = "whoever reaches the listener can say that he is anybody";
+        let hint = "any client could then claim any address";
         check.warn(from, message, hint);
     }
 }
@@ -158,7 +158,7 @@ fn is_ipv4_of(a: &BindAddress, b: &BindAddress) -> bool {
     a.is_ipv4() && a.port() != 0 && a.port() == b.port()
 }
 
-/// Refuses what says nothing about a socket at such an address.
+/// Refuses keys that have no effect on a socket at such an address.
 fn check_kind(
     check: &mut Check<'_>,
     place: &str,
@@ -168,12 +168,12 @@ fn check_kind(
 ) {
     let unix = matches!(address, BindAddress::Unix(_));
     if let Some(span) = mode.filter(|_| !unix) {
-        let message = format!("{place}.mode says nothing about {address}");
+        let message = format!("{place}.mode has no effect on {address}");
         check.error(span, message, "only the file of a Unix socket has a mode");
     }
     let any = matches!(address, BindAddress::Tcp(it) if it.ip() == Ipv6Addr::UNSPECIFIED);
     if let Some(span) = ipv6_only.filter(|_| !any) {
-        let message = format!("{place}.ipv6_only says nothing about {address}");
+        let message = format!("{place}.ipv6_only has no effect on {address}");
         check.error(span, message, "only [::] can take both families");
     }
 }

@@ -138,7 +138,7 @@ impl<'a> Check<'a> {
         for (key, duration) in durations {
             if duration.is_zero() {
                 let message = format!("{place}.{key} cannot be 0s");
-                self.error(spans.of(key), message, "it must be longer than nothing");
+                self.error(spans.of(key), message, "it must be greater than 0");
             }
         }
     }

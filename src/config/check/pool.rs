@@ -121,7 +121,7 @@ fn check_loops(check: &mut Check<'_>, name: &Name, pool: &Pool) {
             let address = &endpoint.address;
             let message =
                 format!("pool \"{name}\" sends to {address}, which is listener \"{listener}\"");
-            let hint = "requests would go round in a circle";
+            let hint = "requests would loop";
             check.warn(endpoint.spans.of("address"), message, hint);
         }
     }
@@ -144,8 +144,9 @@ fn check_picker(check: &mut Check<'_>, place: &str, pool: &Pool) {
         Picker::RoundRobin => {
             let weights = || pool.endpoints.iter().map(|e| e.weight).filter(|w| *w > 0);
             if weights().max() != weights().min() {
-                let message = format!("{place}.picker looks at no weight, but they differ");
-                let hint = "\"weighted_round_robin\" does";
+                let message =
+                    format!("{place}: \"round_robin\" ignores weights, which differ here");
+                let hint = "use \"weighted_round_robin\", or leave the weights out";
                 check.warn(pool.spans.of("picker"), message, hint);
             }
         }

@@ -23,7 +23,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     let mut trusted = config.proxy.trusted_proxies.iter();
     if trusted.any(|block| block.prefix_len() == 0) {
         let message = "proxy.trusted_proxies trusts every peer";
-        let hint = "anyone can then claim any client address";
+        let hint = "any client could then claim any address";
         check.warn(config.proxy.spans.of("trusted_proxies"), message, hint);
     }
     for (name, listener) in &config.listeners {

@@ -92,7 +92,7 @@ fn check_pool(check: &mut Check<'_>, name: &Name, pool: &Pool, tls: &PoolTls) {
     }
     if !tls.verify {
         let message = format!("{place} does not verify the endpoints");
-        let hint = "whoever gets between can read and change everything; use ca = \"…\" instead";
+        let hint = "an attacker in between can read and change everything; use ca = \"…\" instead";
         check.warn(tls.spans.of("verify"), message, hint);
     }
 }
@@ -199,7 +199,7 @@ fn hint(fault: &TlsFault) -> &'static str {
         TlsFault::Encrypted { .. } => {
             "`openssl pkey -in FILE -out NEW` writes it without; protect it by its owner and mode"
         }
-        TlsFault::Mismatch { .. } => "both must have been made for each other",
+        TlsFault::Mismatch { .. } => "chain and key must belong together",
         TlsFault::Expired { .. } => "renew it",
         TlsFault::Early { .. } => "is the clock of this machine right?",
         TlsFault::Ocsp { fault, .. } => match fault {

@@ -44,7 +44,7 @@ impl AccessFields {
     }
 }
 
-/// Where lines go.
+/// Target of the lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogTarget {
     /// Standard output.
@@ -79,7 +79,7 @@ impl Setting for LogTarget {
     }
 }
 
-/// How lines are written.
+/// Form of the lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccessFormat {
     /// One JSON object per line.
@@ -169,7 +169,7 @@ impl AccessField {
     }
 }
 
-/// Whether an added field is there is only known with the whole table.
+/// An added field can be checked only with the whole table.
 impl Fill for AccessField {
     fn from_name(name: &str) -> Result<Self, Vec<&'static str>> {
         let is_added = name
@@ -186,5 +186,5 @@ impl Fill for AccessField {
     }
 }
 
-/// What stands before the name of an added field.
+/// Prefix of the name of an added field.
 const ADDED: &str = "field.";

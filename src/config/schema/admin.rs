@@ -8,11 +8,11 @@ use crate::config::value::{BindAddress, FileMode, Secret};
 table! {
     /// The admin API.
     pub struct Admin: Default {
-        /// Where it listens; an address that others can reach needs a token. A change needs a restart.
+        /// Address to listen on. One that other machines can reach needs a token. A change needs a restart.
         pub address: BindAddress = default_address(),
-        /// Who may connect to a Unix socket: the mode of its file. A change needs a restart.
+        /// Mode of the file of a Unix socket, which decides who may connect. A change needs a restart.
         pub mode: Option<FileMode> = None,
-        /// What a caller must show to change anything. Without one the API can only be read.
+        /// Token that a caller must send to change anything. Without one the API can only be read.
         pub token: Option<Secret> = None,
     }
 }

@@ -8,17 +8,17 @@ use crate::config::value::EndpointAddress;
 table! {
     /// One address of a pool.
     pub struct Endpoint {
-        /// `"ip:port"`, `"name:port"` or `"unix:path"`. With the pool's name, its identity. A name is looked up by the system's resolver, at most once every 5 s and never twice at a time; while the resolver fails or is late, the last answer is used for up to 1 h. Of several addresses the next is tried after 250 ms of silence (RFC 8305).
+        /// Address: `"ip:port"`, `"name:port"` or `"unix:path"`. With the name of the pool it is the identity of the endpoint. Names are looked up by the system's resolver, at most once in 5 s; while the resolver fails or is late, the last answer is used for up to 1 h. Of several addresses the next is tried after 250 ms of silence (RFC 8305).
         pub address: EndpointAddress,
-        /// Share of the traffic relative to the others. 0: no new traffic.
+        /// Share of the traffic relative to the others, 0 to 1000000. 0: no new traffic.
         pub weight: u32 = 1,
-        /// The version of the service that runs there.
+        /// Version of the service that runs there.
         pub version: Option<semver::Version> = None,
-        /// The zone that it is in.
+        /// Zone that it is in.
         pub zone: Option<String> = None,
         /// Level of preference: higher numbers are used only when lower ones cannot serve.
         pub priority: u32 = 0,
-        /// Anything else worth knowing; shown by the admin API.
+        /// Free labels, shown by the admin API.
         pub labels: BTreeMap<String, String> = BTreeMap::new(),
     }
     short { "address", "\"127.0.0.1:9001\"" => read_short }

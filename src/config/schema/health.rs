@@ -9,57 +9,57 @@ use crate::config::value::{Ratio, StatusSet};
 table! {
     /// Active health checks.
     pub struct Health {
-        /// Time between two probes of an endpoint that is up.
+        /// Time between two checks of a healthy endpoint.
         pub interval: Duration = Duration::from_secs(5),
-        /// Time between two probes of one that is down.
+        /// Time between two checks of an unhealthy endpoint.
         pub interval_down: Duration = Duration::from_secs(1),
-        /// How long a probe may take; at most the interval.
+        /// Time for one check; at most the interval.
         pub timeout: Duration = Duration::from_secs(1),
-        /// Successes in a row that bring an endpoint up.
+        /// Passed checks in a row that make an endpoint healthy.
         pub rise: u32 = 2,
-        /// Failures in a row that take it down.
+        /// Failed checks in a row that make it unhealthy.
         pub fall: u32 = 3,
     }
     choices {
-        /// What is asked: exactly one of these.
+        /// Kind of check: exactly one of these.
         pub probe: ProbeKind,
     }
 }
 
 choice! {
-    /// What a health check asks.
+    /// Kind of health check.
     pub enum ProbeKind {
-        /// A GET that must be answered with the right status.
+        /// Sends a GET, which must be answered with one of the statuses.
         "http" => Http(HttpProbe),
-        /// A connection that must come about.
+        /// Opens a connection, with TLS if the pool has it.
         "tcp" => Tcp(TcpProbe),
-        /// The gRPC health service, which must say SERVING.
+        /// Asks the gRPC health service, which must answer SERVING.
         "grpc" => Grpc(GrpcProbe),
     }
 }
 
 table! {
-    /// A GET that must be answered with the right status.
+    /// Sends a GET, which must be answered with one of the statuses.
     pub struct HttpProbe: Default {
-        /// The path asked for.
+        /// Path of the request.
         pub path: Path = Path("/".to_owned()),
-        /// The statuses that mean health.
+        /// Statuses of a healthy endpoint.
         pub status: StatusSet = StatusSet::success(),
-        /// The host asked for; the endpoint's address unless given.
+        /// Host of the request; by default the address of the endpoint.
         pub host: Option<String> = None,
     }
 }
 
 table! {
-    /// A connection that must come about.
+    /// Opens a connection, with TLS if the pool has it.
     pub struct TcpProbe: Default {
     }
 }
 
 table! {
-    /// The gRPC health service, which must say SERVING.
+    /// Asks the gRPC health service, which must answer SERVING.
     pub struct GrpcProbe: Default {
-        /// The service asked about; empty is the server as a whole.
+        /// Service to ask about; empty: the server as a whole.
         pub service: String = String::new(),
     }
 }
@@ -67,19 +67,19 @@ table! {
 table! {
     /// Passive removal of endpoints that fail; the last one is never removed.
     pub struct Ejection: Default {
-        /// Failures in a row that remove an endpoint. 0: do not look at this.
+        /// Failed requests in a row that eject an endpoint. 0: not used.
         pub consecutive: u32 = 5,
-        /// Share of failures in an interval that removes it.
+        /// Share of failed requests in an interval that ejects it.
         pub failure_ratio: Ratio = Ratio::percent(85),
-        /// Exchanges in an interval from which the share counts.
+        /// Requests in an interval from which on the share counts.
         pub volume_min: u32 = 20,
-        /// Length of an interval.
+        /// Length of the interval.
         pub interval: Duration = Duration::from_secs(10),
-        /// How long the first removal lasts; each further one is longer by as much.
+        /// Duration of the first ejection; each further one is longer by the same time.
         pub base: Duration = Duration::from_secs(30),
-        /// How long any removal lasts at most.
+        /// Longest duration of an ejection.
         pub max: Duration = Duration::from_secs(300),
-        /// Share of the pool that may be removed at once.
+        /// Share of the pool that may be ejected at once.
         pub share_max: Ratio = Ratio::percent(50),
     }
 }

@@ -11,19 +11,19 @@ use crate::config::value::{BindAddress, ByteSize, FileMode};
 table! {
     /// A socket that accepts traffic.
     pub struct Listener {
-        /// What to bind: `"ip:port"` or `"unix:path"`. This is the listener's identity.
+        /// Address to bind: `"ip:port"` or `"unix:path"`. It is the identity of the listener.
         pub address: BindAddress,
-        /// Whether `[::]` leaves IPv4 alone. Without this it takes clients of both families, apart from what listens at an IPv4 address and the same port. A change needs a restart.
+        /// Restricts `[::]` to IPv6. By default it accepts clients of both families, except on an IPv4 address that another listener has at the same port. A change needs a restart.
         pub ipv6_only: bool = false,
-        /// Who may connect to a Unix socket: the mode of its file, such as `"0660"`. Without this the umask decides.
+        /// Mode of the file of a Unix socket, such as `"0660"`, which decides who may connect. By default the umask decides.
         pub mode: Option<FileMode> = None,
-        /// Protocols spoken. Plain listeners speak `h2` to clients that start with it.
+        /// Protocols spoken. Without TLS, `h2` is spoken to clients that start with it (prior knowledge).
         pub protocols: Vec<Protocol> = vec![Protocol::Http1, Protocol::H2],
-        /// Who must say in front of each connection whom it comes from, by the PROXY protocol. Off without this.
+        /// Peers that must send a PROXY protocol header. Off by default.
         pub proxy_protocol: Option<ProxyProtocol> = None,
-        /// How long a client may take.
+        /// Timeouts of clients.
         pub timeouts: ListenerTimeouts = ListenerTimeouts::default(),
-        /// What happens to header names with `_`, which some servers take for `-`.
+        /// Treatment of header names with `_`, which some servers take for `-`: `"drop"` removes and counts them, `"refuse"` answers 400.
         pub underscores: Underscores = Underscores::Drop,
         /// Bounds on what a client may use.
         pub limits: ListenerLimits = ListenerLimits::default(),
@@ -33,9 +33,9 @@ table! {
 }
 
 table! {
-    /// Who must send a header of the PROXY protocol, version 1 or 2, and is believed.
+    /// Peers that must send a PROXY protocol header, version 1 or 2, and are believed.
     pub struct ProxyProtocol {
-        /// Peers that must begin with a header, before TLS and within `timeouts.handshake`. From anybody else one is a malformed request. The peer of a Unix socket is 127.0.0.1.
+        /// Peers that must begin each connection with a header, before TLS and within `timeouts.handshake`. From any other peer a header is a malformed request. The peer of a Unix socket is 127.0.0.1.
         pub from: Vec<IpNet>,
     }
 }
@@ -52,29 +52,29 @@ words! {
 }
 
 words! {
-    /// What happens to header names with `_`.
+    /// Treatment of header names with `_`.
     pub enum Underscores {
-        /// They are taken out and counted.
+        /// Removes and counts them.
         Drop = "drop",
-        /// They pass.
+        /// Passes them on.
         Allow = "allow",
-        /// The request is answered with 400.
+        /// Answers the request with 400.
         Refuse = "refuse",
     }
 }
 
 table! {
-    /// How long a client may take.
+    /// Timeouts of clients.
     pub struct ListenerTimeouts: Default {
-        /// From the connection to the end of its PROXY protocol header and of the TLS handshake; without either there is none.
+        /// Time for the PROXY protocol header and the TLS handshake together.
         pub handshake: Duration = Duration::from_secs(5),
-        /// From the first byte of a request to the end of its head; then 408.
+        /// Time from the first byte of a request to the end of its head; then 408.
         pub head: Duration = Duration::from_secs(10),
-        /// Between requests on a connection kept open.
+        /// Time without a request on a kept connection; then it is closed.
         pub idle: Duration = Duration::from_secs(75),
-        /// How long a connection is used: then it takes no more requests and closes after those under way. Each connection lives up to a tenth shorter or longer. 0: no bound.
+        /// Age at which a connection takes no more requests and closes after those in progress; varied by up to 10 % for each connection. 0: no bound.
         pub lifetime: Duration = Duration::ZERO,
-        /// Without a byte of a request body coming in, then 408; or of a response going out. A gRPC call may pause for as long as its route's `timeouts.idle`.
+        /// Time without a byte of a request body received (then 408) or of a response sent (then the connection is cut). For a gRPC call the `timeouts.idle` of its route applies instead.
         pub body_idle: Duration = Duration::from_secs(30),
     }
 }
@@ -86,13 +86,13 @@ table! {
         pub connections: u32 = 20_000,
         /// Requests on one connection before it is closed. 0: no bound.
         pub requests_per_connection: u32 = 0,
-        /// Bytes of a request head; more is answered with 431.
+        /// Bytes of a request head, 1KiB to 1MiB; more is answered with 431.
         pub head: ByteSize = ByteSize::kib(64),
-        /// Header fields in a request; more are answered with 431.
+        /// Header fields in a request, 1 to 4096; more are answered with 431.
         pub headers: u16 = 100,
         /// Bytes of a request target; more is answered with 414.
         pub target: ByteSize = ByteSize::kib(16),
-        /// Requests at once on one HTTP/2 connection.
+        /// Requests at once on one HTTP/2 connection, 1 to 65535.
         pub streams: u32 = 128,
     }
 }

@@ -5,9 +5,9 @@ use crate::config::setting::{table, words};
 table! {
     /// The proxy's own log.
     pub struct Log: Default {
-        /// The least important kind of line that is written.
+        /// Lowest level that is written.
         pub level: LogLevel = LogLevel::Info,
-        /// How lines are written.
+        /// Form of the lines.
         pub format: LogFormat = LogFormat::Text,
     }
 }
@@ -15,13 +15,13 @@ table! {
 words! {
     /// The weight of a log line.
     pub enum LogLevel {
-        /// What went wrong.
+        /// Something went wrong.
         Error = "error",
-        /// What an operator may act on.
+        /// Something that an operator may act on.
         Warn = "warn",
-        /// What changed.
+        /// A change of state.
         Info = "info",
-        /// What each request did.
+        /// The course of each request.
         Debug = "debug",
         /// Everything.
         Trace = "trace",
@@ -29,7 +29,7 @@ words! {
 }
 
 words! {
-    /// How log lines are written.
+    /// Form of the log lines.
     pub enum LogFormat {
         /// For people.
         Text = "text",
@@ -41,7 +41,7 @@ words! {
 table! {
     /// The Prometheus metrics.
     pub struct Metrics: Default {
-        /// Series kept; what exceeds them is counted under `other`.
+        /// Number of series kept, 100 to 1000000; what exceeds it is counted under `other`.
         pub series_max: u32 = 10_000,
     }
 }

@@ -58,17 +58,17 @@ table! {
         pub admin: Option<Admin> = None,
         /// The proxy's own log.
         pub log: Log = Log::default(),
-        /// One line per exchange; without this table there is none.
+        /// The access log: one line per request. Off without this table.
         pub access_log: Option<AccessLog> = None,
         /// The Prometheus metrics.
         pub metrics: Metrics = Metrics::default(),
         /// Sockets that accept traffic.
         pub listeners: BTreeMap<Name, Listener> = BTreeMap::new(),
-        /// Rules that choose where a request goes. The most specific wins, whatever their order.
+        /// Rules that choose where a request goes. The most specific one wins, whatever their order.
         pub routes: BTreeMap<Name, Route> = BTreeMap::new(),
         /// Groups of endpoints that serve the same.
         pub pools: BTreeMap<Name, Pool> = BTreeMap::new(),
-        /// What must hold of the routing; run by `check` and before each reload.
+        /// Tests of the routing, run by `check` and before each reload.
         pub tests: BTreeMap<Name, RouteTest> = BTreeMap::new(),
     }
     later { "tracing", "config", "rollouts" }

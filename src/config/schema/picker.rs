@@ -8,26 +8,26 @@ use crate::config::setting::{
 };
 use crate::config::value::HashKey;
 
-/// How an endpoint is picked.
+/// The picker of a pool.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Picker {
-    /// Any.
+    /// At random, by weight.
     Random,
-    /// Each in its turn, whatever its weight.
+    /// In turn; ignores weights.
     RoundRobin,
-    /// Each in its turn, as often as its weight says; with equal weights, as above.
+    /// In turn by weight, without bursts.
     WeightedRoundRobin,
-    /// The one with the fewest exchanges.
+    /// The endpoint with the fewest requests in flight per weight.
     LeastRequests,
-    /// The less busy of two at random.
+    /// The less busy of two drawn by weight.
     PowerOfTwo,
-    /// The one that answers fastest for its load.
+    /// The better of two by latency and requests in flight.
     PeakEwma,
-    /// The same for the same key, by a ring.
+    /// By a key of the request, on a ring.
     RingHash(Hashing),
-    /// The same for the same key, by a table.
+    /// By a key of the request, from a table.
     Maglev(Hashing),
-    /// One that the embedding program registered under this name.
+    /// A picker that the embedding program registered under this name.
     Custom(String),
 }
 
@@ -46,9 +46,9 @@ impl Picker {
 choice! {
     /// Pickers that need settings.
     pub enum HashingPicker {
-        /// By a ring.
+        /// On a ring.
         "ring_hash" => Ring(Hashing),
-        /// By a table.
+        /// From a table.
         "maglev" => Maglev(Hashing),
     }
 }
@@ -56,9 +56,9 @@ choice! {
 table! {
     /// Picking by the hash of a key.
     pub struct Hashing {
-        /// What is hashed: `"client_ip"`, `"path"`, `"header:NAME"`, `"cookie:NAME"` or `"query:NAME"`.
+        /// Key to hash: `"client_ip"`, `"path"`, `"header:NAME"`, `"cookie:NAME"` or `"query:NAME"`.
         pub key: HashKey,
-        /// How many times the mean load an endpoint may have before the next one is taken; above 1.
+        /// Load of an endpoint, as a multiple of the mean, from which on the next one is taken; above 1.
         pub load_max: f64 = 1.25,
     }
 }

@@ -10,33 +10,33 @@ use crate::config::setting::{Spanned, table, words};
 use crate::config::value::{Name, Ratio};
 
 table! {
-    /// Endpoints that serve the same, and how they are used.
+    /// A group of endpoints that serve the same, and how they are used.
     pub struct Pool {
-        /// How an endpoint is picked: `"random"`, `"round_robin"`, `"weighted_round_robin"`, `"least_requests"`, `"power_of_two"`, `"peak_ewma"`, `{ ring_hash = { key = … } }`, `{ maglev = { key = … } }`, or a name registered by an embedding program.
+        /// Picker: `"random"`, `"round_robin"`, `"weighted_round_robin"`, `"least_requests"`, `"power_of_two"`, `"peak_ewma"`, `{ ring_hash = { key = … } }`, `{ maglev = { key = … } }`, or a name registered by an embedding program.
         pub picker: Picker = Picker::WeightedRoundRobin,
-        /// The endpoints, each an address or a table.
+        /// Endpoints, each an address or a table.
         pub endpoints: Vec<Endpoint>,
-        /// The protocol spoken to them. NTLM and Negotiate authenticate a connection, which then serves that client alone: this takes `http/1.1` here and at the client, for over HTTP/2 requests share connections.
+        /// Protocol spoken to the endpoints. NTLM and Negotiate need `http/1.1` here and at the client: a connection that they authenticate serves that client alone, and HTTP/2 connections are shared.
         pub protocol: PoolProtocol = PoolProtocol::Http1,
-        /// TLS; without this table the endpoints are spoken to in the clear.
+        /// TLS; without this table the endpoints get plain text.
         pub tls: Option<PoolTls> = None,
-        /// Tells each endpoint the client's address, in front of every connection and of TLS, by this version of the PROXY protocol. Such connections carry one exchange each; health checks say `LOCAL`.
+        /// Version of the PROXY protocol by which each endpoint is told the client's address, before TLS. Such connections carry one request each; health checks send `LOCAL`.
         pub proxy_protocol: Option<Announce> = None,
         /// Active health checks; without this there are none.
         pub health: Option<Health> = None,
         /// Passive removal of endpoints that fail. `false`: never.
         pub ejection: Option<Ejection> = Some(Ejection::default()),
-        /// A tier (priority, zone) with a smaller share of healthy endpoints than this is passed over; if no other tier and no pool of `failover` has enough of them, health is ignored there. By default that takes a tier without any healthy endpoint (among more than 100: under 1 %). `"0%"`: never.
+        /// Share of healthy endpoints below which a tier (priority, zone) is passed over. If no other tier and no pool of `failover` has enough of them, health is ignored. By default a tier with a healthy endpoint is used (1 % with more than 100 endpoints). `"0%"`: never ignored.
         pub panic_threshold: Ratio = Ratio::percent(1),
-        /// Bounds on what is sent there.
+        /// Limits on what is sent to the pool.
         pub limits: PoolLimits = PoolLimits::default(),
-        /// Bound on retries as a share of the load.
+        /// Limit on retries as a share of the load.
         pub retry_budget: RetryBudget = RetryBudget::default(),
-        /// How long connecting may take and connections live.
+        /// Timeouts of connections to the endpoints.
         pub timeouts: PoolTimeouts = PoolTimeouts::default(),
-        /// Pools tried in this order when nothing here can serve.
+        /// Pools that are tried in this order when no endpoint here can serve.
         pub failover: Vec<Spanned<Name>> = Vec::new(),
-        /// Preference for endpoints nearby.
+        /// Preference for nearby endpoints.
         pub zone: Option<Zone> = None,
     }
     later { "discover", "breaker", "slow_start", "session" }
@@ -47,9 +47,9 @@ words! {
     pub enum PoolProtocol {
         /// HTTP/1.1.
         Http1 = "http/1.1",
-        /// HTTP/2: agreed on where there is TLS, else known beforehand.
+        /// HTTP/2: negotiated with TLS, by prior knowledge without.
         H2 = "h2",
-        /// What TLS agrees on: HTTP/2, else HTTP/1.1.
+        /// HTTP/2 or HTTP/1.1, as negotiated with TLS.
         Auto = "auto",
     }
     later { "h3" }
@@ -66,25 +66,25 @@ words! {
 }
 
 table! {
-    /// Bounds on what is sent to a pool. 0: no bound.
+    /// Limits on what is sent to a pool. 0: no limit.
     pub struct PoolLimits: Default {
-        /// Connections open at once, over all workers, idle ones included; at the limit, the idle one used least recently makes room. Without an idle one, the request whose client has sent nothing of its body for longest, at least 500 ms, and that has no answer yet, loses its connection and is answered with 408. Not set: 1024, or 2 for each endpoint and worker where that is more, since each worker keeps idle connections of its own.
+        /// Connections open at once, over all workers, idle ones included. At the limit the idle connection that was used least recently is closed. If none is idle, the unanswered request whose client has sent nothing of its body for longest, at least 500 ms, loses its connection and is answered with 408. Not set: 1024, or 2 for each endpoint and worker if that is more.
         pub connections: Option<u32> = None,
-        /// Exchanges at once.
+        /// Requests at once.
         pub requests: u32 = 0,
-        /// Exchanges at once per endpoint.
+        /// Requests at once per endpoint.
         pub per_endpoint: u32 = 0,
-        /// Exchanges that may wait for a place; one more is answered with 503. Here 0 means none.
+        /// Requests that may wait for a place; one more is answered with 503. Here 0 means none.
         pub queue: u32 = 0,
-        /// How long an exchange may wait.
+        /// Time that a request may wait.
         pub queue_timeout: Duration = Duration::from_secs(1),
     }
 }
 
 table! {
-    /// Bound on retries as a share of the load.
+    /// Limit on retries as a share of the load.
     pub struct RetryBudget: Default {
-        /// Retries at once, as a share of the exchanges at once.
+        /// Retries at once, as a share of the requests at once.
         pub ratio: Ratio = Ratio::percent(20),
         /// Retries at once that are always allowed.
         pub minimum: u32 = 3,
@@ -92,21 +92,21 @@ table! {
 }
 
 table! {
-    /// How long connecting may take and connections live.
+    /// Timeouts of connections to the endpoints.
     pub struct PoolTimeouts: Default {
-        /// Looking up, connecting and shaking hands.
+        /// Time for look-up, connection and TLS handshake.
         pub connect: Duration = Duration::from_secs(1),
-        /// How long a connection is kept without use.
+        /// Time that an unused connection is kept.
         pub idle: Duration = Duration::from_secs(60),
-        /// How old a connection may be and be used again.
+        /// Age up to which a connection is used again.
         pub lifetime: Duration = Duration::from_secs(3600),
     }
 }
 
 table! {
-    /// Preference for endpoints nearby.
+    /// Preference for nearby endpoints.
     pub struct Zone {
-        /// The zone that is used while enough of it is healthy.
+        /// Zone that is preferred while enough of its endpoints are healthy.
         pub prefer: String,
     }
 }

@@ -13,15 +13,15 @@ use crate::config::value::Mismatch;
 table! {
     /// The process as a whole.
     pub struct Proxy: Default {
-        /// Threads that carry traffic: `"auto"` is one per core, or 1 to 1024. A change needs a restart.
+        /// Number of worker threads, which carry the traffic: `"auto"` (one per core) or 1 to 1024. A change needs a restart.
         pub workers: Workers = Workers::Auto,
-        /// Folder for the last good configuration. Without it nothing is kept on disk.
+        /// Folder for a copy of the last good configuration. Without it nothing is kept on disk.
         pub state_dir: Option<PathBuf> = None,
         /// Peers whose `X-Forwarded-*`, `Forwarded` and request ids are believed; the chain is walked from right to left.
         pub trusted_proxies: Vec<IpNet> = Vec::new(),
-        /// Takes edits of the file up by itself; `false`: only by SIGHUP or `reload`. Certificates are followed in any case.
+        /// Applies edits of the file when it is saved; with `false` only on SIGHUP or `reload`. Certificate files are followed in any case.
         pub watch: bool = true,
-        /// How the process ends.
+        /// Timing of the end of the process.
         pub drain: Drain = Drain::default(),
         /// Bounds on the whole process.
         pub limits: ProxyLimits = ProxyLimits::default(),
@@ -29,11 +29,11 @@ table! {
 }
 
 table! {
-    /// How the process ends.
+    /// Timing of the end of the process.
     pub struct Drain: Default {
-        /// How long to go on accepting, with readiness failing and clients told to close.
+        /// Time in which the proxy still accepts, while `/ready` fails and clients are told to close.
         pub grace: Duration = Duration::ZERO,
-        /// How long exchanges may then take to end before they are cut.
+        /// Time that requests then have to finish before they are cut.
         pub timeout: Duration = Duration::from_secs(30),
     }
 }
@@ -47,12 +47,12 @@ table! {
     later { "memory" }
 }
 
-/// How many threads carry traffic.
+/// Number of threads that carry traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workers {
     /// One per core.
     Auto,
-    /// So many.
+    /// This number.
     Count(NonZeroU16),
 }
 
@@ -82,7 +82,7 @@ impl Setting for Workers {
             .filter(|count| *count <= WORKERS_MAX)
             .and_then(NonZeroU16::new)
             .ok_or_else(|| {
-                let message = format!("{number} workers cannot be");
+                let message = format!("{number} is out of range");
                 Mismatch::new(message, format!("\"auto\", or from 1 to {WORKERS_MAX}"))
             });
         reader.accept(node, count).map(Self::Count)

@@ -7,23 +7,23 @@ use crate::config::value::{ByteSize, RetryOn};
 use http::StatusCode;
 
 table! {
-    /// When another endpoint is tried.
+    /// Retries at other endpoints.
     pub struct Retry: Default {
-        /// Tries in all, from 1 (no retry) to 10. A try at which nothing of the request was written does not count while an endpoint is left that was not tried, up to 32 of them.
+        /// Attempts in all, 1 (no retry) to 10. Attempts at which nothing of the request was written do not count while an untried endpoint is left, up to 32 of them.
         pub attempts: u32 = 3,
-        /// After which outcomes: `"connect"` (no connection or TLS), `"reset"` (it broke, or what came is no answer: malformed, too large), `"refused-stream"`, `"timeout"`, `"5xx"`, a status such as `"503"`, `"grpc:unavailable"` and the other gRPC errors. `"502"` and `"5xx"` also mean what the proxy would answer with 502; its own 504 is `"timeout"`.
+        /// Outcomes after which a request that may be repeated is tried again: `"connect"` (no connection or TLS session), `"reset"` (the connection broke, or the response is malformed or too large), `"refused-stream"`, `"timeout"`, `"5xx"`, a status such as `"503"`, `"grpc:unavailable"` and other gRPC errors. `"502"` and `"5xx"` include failures that the proxy would answer with 502; its own 504 is `"timeout"`.
         pub on: Vec<RetryOn> = default_outcomes(),
-        /// How long to wait before the next try.
+        /// Wait before the next attempt.
         pub backoff: Backoff = Backoff::default(),
-        /// Bytes of a request body kept to be sent again; a longer one is sent once.
+        /// Bytes of a request body that are kept to be sent again; a longer body is sent once.
         pub body_max: ByteSize = ByteSize::kib(64),
-        /// Whether an `Idempotency-Key` header makes any method safe to repeat.
+        /// Makes any method with an `Idempotency-Key` header safe to repeat.
         pub idempotency_key: bool = false,
     }
 }
 
 table! {
-    /// How long to wait before the next try: a random time up to `base`, doubled each try.
+    /// Wait before the next attempt: a random time up to `base`, which doubles with each attempt.
     pub struct Backoff: Default {
         /// Bound of the first wait.
         pub base: Duration = Duration::from_millis(25),

@@ -9,23 +9,23 @@ use crate::config::value::{Pattern, Template};
 table! {
     /// Changes to path and host on the way to the pool.
     pub struct Rewrite: Default {
-        /// Taken off the front of the path, in whole segments; compared in the normal form, as routes are.
+        /// Prefix to remove from the path, in whole segments; compared with the normalised path, as routes are.
         pub strip_prefix: Option<Path> = None,
-        /// Put before the path, after `strip_prefix`.
+        /// Prefix to add to the path, after `strip_prefix`.
         pub add_prefix: Option<Path> = None,
-        /// Replaces what a regular expression finds in the path, which is then in its normal form; not with the two above.
+        /// Replacement of what a regular expression matches in the normalised path; not together with the two above.
         pub path_regex: Option<PathRewrite> = None,
-        /// The host that the upstream sees instead of the client's.
+        /// Host that the endpoint sees instead of the client's.
         pub host: Option<Template> = None,
     }
 }
 
 table! {
-    /// Replaces what a regular expression finds in the path.
+    /// Replacement of what a regular expression matches in the path.
     pub struct PathRewrite {
-        /// What to look for.
+        /// Regular expression to look for.
         pub pattern as "match": Pattern,
-        /// What to put there; `$1` or `${name}` stand for groups.
+        /// Replacement; `$1` or `${name}` stand for groups.
         pub to: String,
     }
 }
@@ -33,11 +33,11 @@ table! {
 table! {
     /// Changes to headers, made in the order remove, set, add.
     pub struct HeaderChanges: Default {
-        /// Headers that get this value in place of any they have; values are templates.
+        /// Headers to set, in place of any value they have; values are templates.
         pub set: Vec<(HeaderName, Template)> = Vec::new(),
-        /// Values added beside those that are there; values are templates.
+        /// Headers to add beside those that are there; values are templates.
         pub add: Vec<(HeaderName, Template)> = Vec::new(),
-        /// Headers taken out.
+        /// Headers to remove.
         pub remove: Vec<HeaderName> = Vec::new(),
     }
 }

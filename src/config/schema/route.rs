@@ -11,31 +11,31 @@ use crate::config::setting::{Form, Node, Reader, Setting, Shape, Spanned, choice
 use crate::config::value::{ByteSize, HostPattern, Mismatch, Name, Pattern, Template, ValueMatch};
 
 table! {
-    /// What a request must be like, and where it then goes.
+    /// Conditions on a request, and where it goes that meets them.
     pub struct Route {
-        /// Listeners whose requests are looked at. Empty: all.
+        /// Listeners that must have accepted the request. Empty: any.
         pub listeners: Vec<Spanned<Name>> = Vec::new(),
-        /// Hosts, exact or `"*.below"`. Empty: all.
+        /// Hosts, exact or with a wildcard such as `"*.example.com"`. Empty: any.
         pub hosts: Vec<HostPattern> = Vec::new(),
-        /// Methods. Empty: all.
+        /// Methods. Empty: any.
         pub methods: Vec<Method> = Vec::new(),
-        /// What headers must be: a text, `{ regex = "…" }` or `{ present = true }`.
+        /// Values that headers must have: a text, `{ regex = "…" }` or `{ present = true }`.
         pub headers: Vec<(HeaderName, ValueMatch)> = Vec::new(),
-        /// What query parameters must be, like `headers`.
+        /// Values that query parameters must have, as for `headers`.
         pub query: Vec<(String, ValueMatch)> = Vec::new(),
-        /// What cookies must be, like `headers`.
+        /// Values that cookies must have, as for `headers`.
         pub cookies: Vec<(String, ValueMatch)> = Vec::new(),
-        /// Blocks that the client's address must be in. Empty: all.
+        /// Blocks of addresses, of which the client's must be in one. Empty: any.
         pub source: Vec<IpNet> = Vec::new(),
-        /// What the client's verified certificate must say; asked for where a listener has `client_ca`.
+        /// Conditions on the verified certificate of the client; needs `client_ca` in a listener.
         pub client_certificate: Option<CertificateMatch> = None,
-        /// Decides before all else; higher is tried first.
+        /// Rank before all other rules; a higher number goes first.
         pub priority: i32 = 0,
         /// Only endpoints whose version meets this requirement.
         pub version: Option<semver::VersionReq> = None,
-        /// How long an exchange may take.
+        /// Timeouts of a request.
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
-        /// When another endpoint is tried. `false`: never.
+        /// Retries. `false`: none.
         pub retry: Option<Retry> = Some(Retry::default()),
         /// Changes to path and host on the way to the pool.
         pub rewrite: Option<Rewrite> = None,
@@ -43,15 +43,15 @@ table! {
         pub headers_request: HeaderChanges = HeaderChanges::default(),
         /// Changes to the headers of the response.
         pub headers_response: HeaderChanges = HeaderChanges::default(),
-        /// Whether gRPC-Web, as browsers speak it, becomes gRPC on the way to the pool.
+        /// Translates gRPC-Web, as browsers speak it, to gRPC and back.
         pub grpc_web: bool = false,
-        /// Bytes of a request body; more is answered with 413. Without it there is no bound.
+        /// Bytes of a request body; more is answered with 413. Not set: no bound.
         pub body_max: Option<ByteSize> = None,
     }
     choices {
-        /// What the path must be; without one, any.
+        /// Condition on the path; without one, any path.
         pub path: Option<PathRule>,
-        /// Where a request goes.
+        /// Destination of a request.
         pub destination: Destination,
     }
     later {
@@ -61,7 +61,7 @@ table! {
 }
 
 table! {
-    /// What a client's certificate must say: all that is given, each like a header. `subject = { present = true }` asks for any certificate.
+    /// Conditions on the certificate of a client, all of which must hold, each written like a header. `subject = { present = true }` asks for any certificate.
     pub struct CertificateMatch {
         /// The subject as `{tls.subject}` writes it (RFC 4514), such as `"CN=billing,O=Example"`.
         pub subject: Option<ValueMatch> = None,
@@ -92,25 +92,25 @@ impl CertificateMatch {
 }
 
 choice! {
-    /// Where a request goes: exactly one of these.
+    /// Destination of a request: exactly one of these.
     pub enum Destination {
-        /// To an endpoint of this pool.
+        /// Sends the request to an endpoint of this pool.
         "pool" => Pool(Spanned<Name>),
-        /// Back, with another place to go to.
+        /// Answers with a redirect.
         "redirect" => Redirect(Redirect),
-        /// Back, with a fixed answer.
+        /// Answers with a fixed reply.
         "respond" => Respond(Respond),
     }
 }
 
 choice! {
-    /// What the path must be: at most one of these.
+    /// Condition on the path: at most one of these.
     pub enum PathRule {
         /// Exactly this path.
         "path" => Exact(Path),
         /// This path or one below it; whole segments only.
         "path_prefix" => Prefix(Path),
-        /// A path in which this regular expression is found; anchor it with `^` and `$`.
+        /// A path in which this regular expression matches; anchor it with `^` and `$`.
         "path_regex" => Regex(Pattern),
     }
 }
@@ -167,35 +167,35 @@ impl Setting for Path {
 }
 
 table! {
-    /// An answer that sends the client elsewhere.
+    /// A redirect.
     pub struct Redirect {
-        /// Where to: a template with `{scheme}`, `{host}`, `{path}`, `{query}` and so on.
+        /// Target: a template with `{scheme}`, `{host}`, `{path}`, `{query}` and other placeholders.
         pub to: Template,
-        /// 301, 302, 303, 307 or 308.
+        /// Status: 301, 302, 303, 307 or 308.
         pub status: StatusCode = StatusCode::PERMANENT_REDIRECT,
     }
 }
 
 table! {
-    /// A fixed answer.
+    /// A fixed reply.
     pub struct Respond: Default {
-        /// Its status, from 200 to 599.
+        /// Status, 200 to 599.
         pub status: StatusCode = StatusCode::OK,
-        /// Its body.
+        /// Body.
         pub body: String = String::new(),
-        /// Its headers; `content-type` is `text/plain` unless given.
+        /// Headers; `content-type` is `text/plain` by default.
         pub headers: Vec<(HeaderName, HeaderValue)> = Vec::new(),
     }
 }
 
 table! {
-    /// How long an exchange may take.
+    /// Timeouts of a request.
     pub struct RouteTimeouts: Default {
-        /// From the head of the request to the head of the response, over all attempts; then 504.
+        /// Time from the head of the request to the head of the response, over all attempts; then 504.
         pub total: Duration = Duration::from_secs(30),
-        /// One attempt, to the head of its response; all that is left of `total` unless given. A shorter one leaves an endpoint that hangs, and with `"timeout"` in `retry.on` another is tried then.
+        /// Time of one attempt, to the head of its response; by default what is left of `total`. A shorter one gives up on an endpoint that hangs; with `"timeout"` in `retry.on` another is then tried.
         pub attempt: Option<Duration> = None,
-        /// Without a byte either way, of the answer or of an upload beside it; upgrades and streams know only this one. An answer without a length that falls silent, as streams of events do, is no verdict on its endpoint.
+        /// Time without a byte in either direction, once the response has begun. The only timeout of upgrades and streams. A response without a length that falls silent, such as a stream of events, is not held against its endpoint.
         pub idle: Duration = Duration::from_secs(60),
     }
 }

@@ -8,11 +8,11 @@ use crate::config::setting::{Spanned, table};
 use crate::config::value::{Name, ValueMatch};
 
 table! {
-    /// A request, and what must become of it.
+    /// A request and the expected result.
     pub struct RouteTest {
         /// The request.
         pub request: TestRequest,
-        /// What must become of it; all that is given.
+        /// Expected result; all that is given must hold.
         pub expect: Expectation,
     }
 }
@@ -20,51 +20,51 @@ table! {
 table! {
     /// The request of a test.
     pub struct TestRequest {
-        /// Its method.
+        /// Method.
         pub method: Method = Method::GET,
-        /// Its URL, with scheme and host. Scheme and port say which listener it comes in by.
+        /// URL with scheme and host. Scheme and port say which listener accepts it.
         pub url: Uri,
-        /// Its headers.
+        /// Headers.
         pub headers: Vec<(HeaderName, HeaderValue)> = Vec::new(),
-        /// The listener that it comes in by, where scheme and port do not say it.
+        /// Listener that accepts it, where scheme and port do not say so.
         pub listener: Option<Spanned<Name>> = None,
-        /// The address that it comes from; 127.0.0.1 unless given.
+        /// Address of the client; 127.0.0.1 by default.
         pub source: Option<IpAddr> = None,
-        /// The certificate that its client shows; without it none.
+        /// Certificate of the client; none by default.
         pub client_certificate: Option<TestCertificate> = None,
     }
 }
 
 table! {
-    /// What the certificate of a test's client says.
+    /// Names in the certificate of a test's client.
     pub struct TestCertificate: Default {
-        /// Its subject (RFC 4514).
+        /// Subject (RFC 4514).
         pub subject: String = String::new(),
-        /// Its DNS names.
+        /// DNS names.
         pub dns: Vec<String> = Vec::new(),
-        /// Its URIs.
+        /// URIs.
         pub uri: Vec<String> = Vec::new(),
-        /// Its mail addresses.
+        /// Mail addresses.
         pub email: Vec<String> = Vec::new(),
-        /// Its IP addresses.
+        /// IP addresses.
         pub ip: Vec<String> = Vec::new(),
     }
 }
 
 table! {
-    /// What must become of the request of a test.
+    /// Expected result of a test.
     pub struct Expectation: Default {
-        /// The route that wins.
+        /// Route that wins.
         pub route: Option<Spanned<Name>> = None,
-        /// The pool that it goes to.
+        /// Pool that the request goes to.
         pub pool: Option<Spanned<Name>> = None,
-        /// The version requirement that the route sets.
+        /// Version requirement of the route.
         pub version: Option<semver::VersionReq> = None,
-        /// The status of the proxy's own answer.
+        /// Status of the proxy's own answer.
         pub status: Option<StatusCode> = None,
-        /// Headers of the proxy's own answer, or set on the request.
+        /// Headers of the proxy's own answer, or those set on the request.
         pub header: Vec<(HeaderName, ValueMatch)> = Vec::new(),
-        /// Where the redirect leads.
+        /// Target of the redirect.
         pub redirect: Option<String> = None,
     }
 }

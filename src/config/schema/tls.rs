@@ -7,13 +7,13 @@ use crate::config::setting::{table, words};
 table! {
     /// TLS towards clients.
     pub struct ListenerTls {
-        /// The certificates. A client is shown the one for the name it asks for: an exact name before a wildcard; a client that asks for no known name is shown the first.
+        /// Certificates, chosen by the name that the client asks for: an exact name before a wildcard, and the first one if no name matches.
         pub certificates: Vec<ServedCertificate>,
-        /// Authorities whose certificates clients may show, as PEM.
+        /// Authorities whose client certificates are accepted, as PEM.
         pub client_ca: Option<PathBuf> = None,
-        /// Whether a client must show a certificate; asked for where `client_ca` is set.
+        /// Requirement of a client certificate, where `client_ca` is set: `"optional"` also accepts clients without one.
         pub client_auth: ClientAuth = ClientAuth::Required,
-        /// The oldest version of TLS that is spoken.
+        /// Oldest version of TLS that is accepted.
         pub minimum_version: TlsVersion = TlsVersion::Tls12,
     }
     later { "acme" }
@@ -22,45 +22,45 @@ table! {
 table! {
     /// TLS towards endpoints. With an empty table the system's authorities are trusted.
     pub struct PoolTls {
-        /// The name to ask for and to verify; the endpoint's host unless written.
+        /// Name to ask for (SNI) and to verify; by default the host of the endpoint.
         pub server_name: Option<String> = None,
-        /// Authorities to trust instead of the system's, as PEM.
+        /// Authorities to trust instead of those of the system, as PEM.
         pub ca: Option<PathBuf> = None,
-        /// The certificate to show to endpoints that ask for one.
+        /// Certificate to show to endpoints that ask for one.
         pub client: Option<KeyPair> = None,
-        /// Whether the certificate of the endpoint is verified.
+        /// Verifies the certificate of the endpoint.
         pub verify: bool = true,
     }
 }
 
 table! {
-    /// A certificate with its key, and what its authority says of it. The files are watched: renewed ones are taken up by themselves.
+    /// A certificate with its key and an OCSP response. The files are watched; renewed ones are used without a reload.
     pub struct ServedCertificate {
-        /// The certificate, followed by those that lead to its authority, as PEM.
+        /// File with the certificate, followed by the intermediate ones, as PEM.
         pub chain: PathBuf,
-        /// Its private key, as PEM.
+        /// File with its private key, as PEM.
         pub key: PathBuf,
-        /// An OCSP response about it, in DER, shown to clients that ask for one (stapled) until it runs out.
+        /// File with an OCSP response, in DER, which is stapled for clients that ask until it runs out.
         pub ocsp: Option<PathBuf> = None,
     }
 }
 
 table! {
-    /// A certificate with its key. The files are watched: renewed ones are taken up by themselves.
+    /// A certificate with its key. The files are watched; renewed ones are used without a reload.
     pub struct KeyPair {
-        /// The certificate, followed by those that lead to its authority, as PEM.
+        /// File with the certificate, followed by the intermediate ones, as PEM.
         pub chain: PathBuf,
-        /// Its private key, as PEM.
+        /// File with its private key, as PEM.
         pub key: PathBuf,
     }
 }
 
 words! {
-    /// Whether clients must show a certificate.
+    /// Requirement of a client certificate.
     pub enum ClientAuth {
-        /// A client without one is refused.
+        /// Refuses clients without one.
         Required = "required",
-        /// One that is shown is verified.
+        /// Verifies one that is shown.
         Optional = "optional",
     }
 }

@@ -1,4 +1,4 @@
-//! Settings of the plain types: numbers, truth values, strings, lists, maps, options.
+//! Settings of the plain types: numbers, booleans, strings, lists, maps, options.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::config::value::name::Name;
 
 impl Setting for bool {
     fn shape() -> Shape {
-        Shape::value("truth value", "true or false")
+        Shape::value("boolean", "true or false")
     }
 
     fn form() -> Form {
@@ -53,7 +53,7 @@ macro_rules! whole_numbers {
     ($($ty:ty),*) => { $(
         impl Setting for $ty {
             fn shape() -> Shape {
-                Shape::value("whole number", "10")
+                Shape::value("integer", "10")
             }
 
             fn form() -> Form {
@@ -61,7 +61,7 @@ macro_rules! whole_numbers {
             }
 
             fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-                if node.type_name() != "a whole number" {
+                if node.type_name() != "an integer" {
                     reader.wrong_type(node, &<$ty as Setting>::shape());
                     return None;
                 }

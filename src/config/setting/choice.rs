@@ -28,7 +28,7 @@ pub trait Choice: Sized {
                 let names = Self::names();
                 let place = table.reader.table_place();
                 let message = format!("{place} needs one of {}", list(&names));
-                let fault = Fault::error(table.anchor, message, "none of them is here");
+                let fault = Fault::error(table.anchor, message, "add one of them");
                 table.reader.missing(fault);
                 None
             }

@@ -13,7 +13,7 @@ pub enum Form {
     Boolean,
     /// `false` alone, which switches off.
     Off,
-    /// A whole number.
+    /// An integer.
     Integer,
     /// A number, whole or not.
     Number,

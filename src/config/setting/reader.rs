@@ -46,7 +46,7 @@ impl<'a> Node<'a> {
         self.value.as_str()
     }
 
-    /// Gives the value of a whole number; `None` also when it is out of all range.
+    /// Gives the value of an integer; `None` also when it is out of all range.
     pub fn integer(&self) -> Option<i64> {
         let number = self.value.as_integer()?;
         i64::from_str_radix(number.as_str(), number.radix()).ok()
@@ -61,7 +61,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Gives a truth value.
+    /// Gives a boolean.
     pub fn boolean(&self) -> Option<bool> {
         self.value.as_bool()
     }
@@ -82,9 +82,9 @@ impl<'a> Node<'a> {
     pub fn type_name(&self) -> &'static str {
         match self.value {
             DeValue::String(_) => "a string",
-            DeValue::Integer(_) => "a whole number",
+            DeValue::Integer(_) => "an integer",
             DeValue::Float(_) => "a decimal number",
-            DeValue::Boolean(_) => "a truth value",
+            DeValue::Boolean(_) => "a boolean",
             DeValue::Datetime(_) => "a date",
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
@@ -286,7 +286,7 @@ impl<'a> Reader<'a> {
             }
             // A parser may say parts of what it refuses.
             let message = format!(
-                "what is kept there is not {} {}",
+                "the value kept there is not {} {}",
                 article(&shape.kind),
                 shape.kind
             );

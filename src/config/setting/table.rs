@@ -151,8 +151,8 @@ impl<'a, 'r> TableReader<'a, 'r> {
             self.reader.fault(if later.contains(&written) {
                 Fault::error(
                     span,
-                    format!("\"{written}\" in {place} is not in this version yet"),
-                    "a later version will have it; leave it out for now",
+                    format!("\"{written}\" in {place} is not supported yet"),
+                    "planned for a later version; remove it for now",
                 )
             } else if let Some(meant) = nearest(written, known).filter(|it| later.contains(it)) {
                 Fault::error(

@@ -15,9 +15,9 @@ pub(crate) fn refuse_word(
     reader.fault(if later.contains(&written) {
         Fault::error(
             node.span,
-            format!("{place} = \"{written}\" is not in this version yet"),
+            format!("{place} = \"{written}\" is not supported yet"),
             format!(
-                "a later version will have it; {}",
+                "planned for a later version; {}",
                 alternatives("now", "", words)
             ),
         )

@@ -196,7 +196,7 @@ fn unix_path(text: &str, base: &Path) -> Result<Option<PathBuf>, Mismatch> {
     if let Some(name) = path.strip_prefix('@') {
         return Err(Mismatch::new(
             format!("\"{text}\" would be an abstract socket, which is not served"),
-            format!("a path; \"unix:./@{name}\" if the file is called so"),
+            format!("a path; \"unix:./@{name}\" if that is the name of the file"),
         ));
     }
     let path = base.join(path);

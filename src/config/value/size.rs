@@ -1,4 +1,4 @@
-//! Numbers of bytes: `"64KiB"`, `"10MiB"`, `"1GB"`, or a plain whole number.
+//! Numbers of bytes: `"64KiB"`, `"10MiB"`, `"1GB"`, or a plain integer.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ impl ByteSize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 
-    /// Parses a whole number with a unit.
+    /// Parses an integer with a unit.
     ///
     /// # Errors
     ///
@@ -84,8 +84,7 @@ const UNITS: [(&str, u64); 10] = [
     ("TiB", 1 << 40),
 ];
 
-const EXPECTED: &str =
-    "a whole number of bytes, or one with a unit, such as \"64KiB\" or \"10MiB\"";
+const EXPECTED: &str = "an integer, in bytes or with a unit, such as \"64KiB\" or \"10MiB\"";
 
 #[cfg(test)]
 mod tests {

@@ -64,7 +64,7 @@ impl Control {
                 // The file may have been saved in part: told if it stays so.
                 self.doubt = Some(Instant::now() + DOUBT);
                 self.notify
-                    .ready("the saved file has faults, and is read again in a moment");
+                    .ready("the saved file has errors and is read again in 3 s");
                 return;
             }
             Ok(Outcome::Unchanged(hash)) => {
@@ -139,10 +139,7 @@ impl Control {
 
     fn refused(&self, error: &ReloadError) -> ReloadReport {
         let generation = self.shared.generation();
-        tracing::error!(
-            generation,
-            "the reload was refused; the old configuration stays"
-        );
+        tracing::error!(generation, "reload refused: configuration unchanged");
         for line in error.lines() {
             tracing::error!("{line}");
         }
@@ -178,7 +175,7 @@ impl Control {
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = followed {
-            tracing::error!(%error, "the admin token stays what it was");
+            tracing::error!(%error, "admin token unchanged");
         }
     }
 
@@ -187,7 +184,7 @@ impl Control {
         if let Some(control) = &self.log
             && let Err(error) = control.set_level(level)
         {
-            tracing::error!(level, %error, "the level of the log stays what it was");
+            tracing::error!(level, %error, "log level unchanged");
         }
     }
 }

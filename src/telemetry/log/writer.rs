@@ -204,9 +204,9 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_except_on_a_terminal() {
-        let event = b"the reload was refused\nerror: no such pool\r\n";
+        let event = b"reload refused\nerror: no such pool\r\n";
         let line = Layout::Lines.line(event);
-        assert_eq!(line, b"the reload was refused\\nerror: no such pool\\r\n");
+        assert_eq!(line, b"reload refused\\nerror: no such pool\\r\n");
         assert_eq!(Layout::Terminal.line(event), event);
     }
 
