@@ -138,7 +138,7 @@ pub static UPSTREAM_CONNECTIONS_TOTAL: CounterDesc<1> = CounterDesc::new(
 /// Work refused to protect the rest; `reason` names the limit.
 pub static SHED_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_shed_total",
-    "Connections and requests refused because a limit was reached.",
+    "Connections refused: `connections` and `listener_connections` by these limits, `accept` by the system.",
     ["reason"],
 );
 
@@ -168,7 +168,7 @@ pub static HTTP2_FLOODS_TOTAL: CounterDesc<2> = CounterDesc::new(
 /// Header fields not passed on; `reason` is for instance `underscore`.
 pub static HEADERS_DROPPED_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_headers_dropped_total",
-    "Request header fields dropped before routing.",
+    "Request header fields dropped before routing: `underscore`.",
     ["reason"],
 );
 
