@@ -161,7 +161,7 @@ impl Step {
 
     fn title(self) -> &'static str {
         match self {
-            Self::Kill => "shop-b is killed in mid-request.",
+            Self::Kill => "shop-b is killed while it answers requests.",
             Self::Revive => "shop-b is started again.",
             Self::Shift => "The file is edited: half of the shop's traffic to 2.0.0.",
             Self::Spoil => "The file is edited badly: a route to a pool that does not exist.",
@@ -171,11 +171,11 @@ impl Step {
 
     fn outcome(self) -> &'static str {
         match self {
-            Self::Kill => "Its requests were tried elsewhere until it was taken out.",
-            Self::Revive => "The health checks found it, and it has its share again.",
-            Self::Shift => "Taken over between two requests.",
-            Self::Spoil => "Refused, with the line above. What ran before runs on.",
-            Self::Mend => "Taken over: /hello has a route of its own now.",
+            Self::Kill => "Its requests went to other endpoints until it was taken out.",
+            Self::Revive => "Its health checks pass, and it takes its share again.",
+            Self::Shift => "Applied without a restart.",
+            Self::Spoil => "Reload refused: configuration unchanged. The line is shown above.",
+            Self::Mend => "Applied: /hello has its own route now.",
         }
     }
 
