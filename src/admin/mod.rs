@@ -8,6 +8,7 @@ mod api;
 mod auth;
 mod body;
 mod listener;
+pub mod model;
 mod openapi;
 mod operations;
 mod places;
@@ -16,9 +17,7 @@ mod router;
 mod server;
 
 pub use listener::{AdminAddress, AdminListener};
-pub use operations::{
-    BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness,
-};
+pub use operations::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations};
 pub use server::{AdminControl, AdminServer, AdminSettings, SettingsError};
 
 #[cfg(test)]

@@ -1,17 +1,28 @@
-//! The OpenAPI document, made from the table of the router.
+//! The OpenAPI document, made from the table of the router and the types of the answers.
 
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::router::{Access, Action, ENTRIES, Entry, Verb};
+use super::{
+    model::{Error, ReloadReport},
+    operations::ExplainRequest,
+    router::{Access, Action, Answer, ENTRIES, Entry, Verb},
+};
 
 /// The document.
 pub(super) fn document() -> Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let settings = settings.with(|settings| {
+        settings.definitions_path = SCHEMAS.into();
+        settings.meta_schema = None;
+    });
+    let mut schemas = settings.into_generator();
     let mut paths = Map::new();
     for entry in ENTRIES {
         let path = paths
             .entry(entry.path)
             .or_insert_with(|| Value::Object(Map::new()));
-        path[entry.verb.name().to_ascii_lowercase()] = operation(entry);
+        path[entry.verb.name().to_ascii_lowercase()] = operation(entry, &mut schemas);
     }
     json!({
         "openapi": "3.1.0",
@@ -23,22 +34,16 @@ pub(super) fn document() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
-            "schemas": {
-                "Error": {
-                    "type": "object",
-                    "required": ["error"],
-                    "properties": { "error": { "type": "string" } },
-                },
-            },
+            "schemas": schemas.take_definitions(true),
         },
     })
 }
 
-fn operation(entry: &Entry) -> Value {
+fn operation(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
     let mut operation = json!({
         "summary": entry.summary,
         "operationId": operation_id(entry),
-        "responses": responses(entry),
+        "responses": responses(entry, schemas),
     });
     let parameters = parameters(entry);
     if !parameters.is_empty() {
@@ -82,20 +87,17 @@ fn parameters(entry: &Entry) -> Vec<Value> {
 
 fn request_body(action: Action) -> Option<Value> {
     let content = match action {
-        Action::Explain => json!({ "application/json": { "schema": {
-            "type": "object",
-            "required": ["url"],
-            "additionalProperties": false,
-            "properties": {
-                "method": { "type": "string", "default": "GET" },
-                "url": { "type": "string" },
-                "headers": {
-                    "description": "An object, or a list of [name, value] where a name comes more than once.",
-                    "type": ["object", "array"],
-                },
-                "source": { "type": "string", "description": "IP address of the client" },
-            },
-        } } }),
+        Action::Explain => {
+            // In place: what may be left out of a request is not what is missing in answers.
+            let settings = SchemaSettings::draft2020_12().with(|settings| {
+                settings.inline_subschemas = true;
+                settings.meta_schema = None;
+            });
+            let schema = settings
+                .into_generator()
+                .into_root_schema_for::<ExplainRequest>();
+            json!({ JSON: { "schema": schema } })
+        }
         Action::Check | Action::Diff => {
             json!({ "application/toml": { "schema": { "type": "string" } } })
         }
@@ -104,23 +106,22 @@ fn request_body(action: Action) -> Option<Value> {
     Some(json!({ "required": true, "content": content }))
 }
 
-fn responses(entry: &Entry) -> Value {
-    let media_type = match entry.action {
-        Action::Index | Action::Metrics => "text/plain",
-        Action::Events => "text/event-stream",
-        _ => "application/json",
+fn responses(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
+    let content = match entry.answer {
+        Answer::Text(media_type) => json!({ media_type: { "schema": { "type": "string" } } }),
+        Answer::Json(schema) => json!({ JSON: { "schema": schema(schemas) } }),
+        Answer::Events(schema) => json!({
+            "text/event-stream": { "schema": { "type": "string" } },
+            JSON: { "schema": { "type": "array", "items": schema(schemas) } },
+        }),
     };
     let mut responses = Map::new();
-    responses.insert(
-        "200".to_owned(),
-        json!({ "description": "Done", "content": { media_type: {} } }),
-    );
-    let mut fails = |status: &str, description: &str| {
-        let content =
-            json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } });
+    let mut add = |status: &str, description: &str, content: Value| {
         let response = json!({ "description": description, "content": content });
         responses.insert(status.to_owned(), response);
     };
+    let error = json_of::<Error>(schemas);
+    let mut fails = |status: &str, description: &str| add(status, description, error.clone());
     if entry.access != Access::Probe {
         fails("401", "The token is missing or wrong");
         fails("403", "Not allowed from there, or no token is configured");
@@ -138,8 +139,29 @@ fn responses(entry: &Entry) -> Value {
             _ => fails("409", "It was not done; the body says why"),
         }
     }
-    if matches!(entry.action, Action::Live | Action::Ready | Action::Events) {
-        fails("503", "Not now");
+    match entry.action {
+        Action::Events => fails("503", "Too many clients watch events already"),
+        Action::Live | Action::Ready => add("503", "Not now", content.clone()),
+        Action::Reload => {
+            let schema = json!({ "anyOf": [
+                schemas.subschema_for::<ReloadReport>(),
+                schemas.subschema_for::<Error>(),
+            ] });
+            let content = json!({ JSON: { "schema": schema } });
+            add("409", "It was refused; the body says why", content);
+        }
+        _ => {}
     }
+    add("200", "Done", content);
     Value::Object(responses)
 }
+
+/// JSON content of this type.
+fn json_of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
+    json!({ JSON: { "schema": schemas.subschema_for::<T>() } })
+}
+
+const JSON: &str = "application/json";
+
+/// Where the definitions stand in the document.
+const SCHEMAS: &str = "/components/schemas";

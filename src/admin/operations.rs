@@ -1,13 +1,19 @@
 //! What the admin API asks of the proxy: one object-safe trait, implemented by `server`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
 
+use schemars::JsonSchema;
 use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
+use super::model::{
+    Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener, Pool, Ready,
+    RecentExchange, ReloadRefusal, ReloadReport, Route, Status,
+};
 use crate::{config::Secrets, tls::ClientCertificate};
 
 /// A boxed future that may move between threads.
@@ -20,41 +26,41 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Operations: Send + Sync + 'static {
     /// Whether the process works at all.
     fn live(&self) -> bool;
-    /// Whether it should get traffic.
-    fn ready(&self) -> Readiness;
+    /// Whether it should get traffic; its reasons always.
+    fn ready(&self) -> Ready;
     /// All metrics in the Prometheus text format 0.0.4.
     fn metrics(&self) -> String;
-    /// Version, uptime, generation, last reload, counts.
-    fn status(&self) -> Value;
+    /// The process as a whole.
+    fn status(&self) -> Status;
     /// Configuration in effect, secrets masked.
-    fn config(&self) -> Value;
+    fn config(&self) -> Map<String, Value>;
     /// Listeners with their sockets and connections.
-    fn listeners(&self) -> Value;
+    fn listeners(&self) -> Vec<Listener>;
     /// Routes in the order of their precedence.
-    fn routes(&self) -> Value;
+    fn routes(&self) -> Vec<Route>;
     /// Pools with the state of their endpoints.
-    fn pools(&self) -> Value;
+    fn pools(&self) -> Vec<Pool>;
     /// One pool, if there is one of that name.
-    fn pool(&self, name: &str) -> Option<Value>;
+    fn pool(&self, name: &str) -> Option<Pool>;
     /// Downstream connections, and which generation they hold on to.
-    fn connections(&self) -> Value;
+    fn connections(&self) -> Vec<Connection>;
     /// The last exchanges, newest first.
-    fn requests(&self, last: usize) -> Value;
+    fn requests(&self, last: usize) -> Vec<RecentExchange>;
     /// The record of one exchange, if it is still kept.
-    fn request(&self, id: &str) -> Option<Value>;
+    fn request(&self, id: &str) -> Option<RecentExchange>;
     /// Where a request would go, and why.
     ///
     /// # Errors
     /// A sentence when the request is not one that the proxy could get.
-    fn explain(&self, request: ExplainRequest) -> Result<Value, String>;
+    fn explain(&self, request: ExplainRequest) -> Result<Explained, String>;
     /// All faults of a configuration given as text; `secrets` says what the caller may have read.
-    fn check(&self, text: String, secrets: Secrets) -> Value;
+    fn check(&self, text: String, secrets: Secrets) -> Checked;
     /// What a reload with this configuration would change.
-    fn diff(&self, text: String, secrets: Secrets) -> Value;
+    fn diff(&self, text: String, secrets: Secrets) -> Compared;
     /// Reloads from the file; the report either way.
-    fn reload(&self) -> BoxFuture<'_, Result<Value, Value>>;
-    /// Begins to drain the whole proxy; returns when draining has begun.
-    fn drain(&self) -> BoxFuture<'_, Result<Value, Value>>;
+    fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>>;
+    /// Begins to drain the whole proxy; returns when draining has begun, or says why not.
+    fn drain(&self) -> BoxFuture<'_, Result<Draining, String>>;
     /// Changes the state of one endpoint by hand.
     ///
     /// # Errors
@@ -64,20 +70,11 @@ pub trait Operations: Send + Sync + 'static {
         pool: &str,
         address: &str,
         action: EndpointAction,
-    ) -> Result<Value, OperationError>;
-}
-
-/// Answer of the readiness probe.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Readiness {
-    /// Whether to send traffic here.
-    pub ready: bool,
-    /// Why not, or what is degraded although ready.
-    pub reasons: Vec<String>,
+    ) -> Result<EndpointChange, OperationError>;
 }
 
 /// A request to be explained, not sent.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainRequest {
     /// Method; GET when left out.
@@ -88,6 +85,7 @@ pub struct ExplainRequest {
     /// Names and values, in order; a name may come more than once. Written as an object,
     /// or as a list of pairs.
     #[serde(default, deserialize_with = "pairs")]
+    #[schemars(with = "Fields")]
     pub headers: Vec<(String, String)>,
     /// Listener that it would come in by; none: the one that scheme and port say.
     #[serde(default)]
@@ -130,6 +128,17 @@ impl fmt::Display for EndpointAction {
             Self::Eject => "eject",
         })
     }
+}
+
+/// How header fields may be written.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Fields {
+    /// An object, where no name comes twice.
+    Object(BTreeMap<String, String>),
+    /// A list of names and values.
+    Pairs(Vec<(String, String)>),
 }
 
 fn get() -> String {

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::auth::Refusal;
 use super::body::Body;
-use super::router::ENTRIES;
+use super::model::Error;
+use super::router::{ENTRIES, PLAIN};
 
 pub(super) type Reply = Response<Body>;
 
@@ -29,13 +30,19 @@ pub(super) fn text(media_type: &'static str, text: String) -> Reply {
 }
 
 /// Indented, since it is read by people as often as by programs.
-pub(super) fn json(status: StatusCode, value: &Value) -> Reply {
-    let body = Body::Whole(Full::new(Bytes::from(format!("{value:#}\n"))));
+pub(super) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Reply {
+    let Ok(mut text) = serde_json::to_vec_pretty(value) else {
+        let mut reply = text(PLAIN, String::new());
+        *reply.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        return reply;
+    };
+    text.push(b'\n');
+    let body = Body::Whole(Full::new(Bytes::from(text)));
     with(status, "application/json", body)
 }
 
 pub(super) fn error(status: StatusCode, sentence: impl Into<String>) -> Reply {
-    json(status, &json!({ "error": sentence.into() }))
+    json(status, &Error::new(sentence))
 }
 
 pub(super) fn refused(refusal: Refusal) -> Reply {
@@ -61,7 +68,9 @@ pub(super) fn not_found(path: &str) -> Reply {
         .iter()
         .map(|entry| format!("{} {}", entry.verb.name(), entry.path))
         .collect();
-    let error = format!("there is nothing at {path}");
-    let body = json!({ "error": error, "endpoints": endpoints });
+    let body = Error {
+        endpoints,
+        ..Error::new(format!("there is nothing at {path}"))
+    };
     json(StatusCode::NOT_FOUND, &body)
 }

@@ -2,8 +2,17 @@
 //! are all made from it.
 
 use http::Method;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value};
 
-use super::operations::EndpointAction;
+use super::{
+    model::{
+        Checked, Compared, Connection, Draining, EndpointChange, Event, Explained, Listener, Live,
+        Pool, Ready, RecentExchange, ReloadReport, Resource, Route, Status,
+    },
+    operations::EndpointAction,
+};
+use crate::telemetry::metrics;
 
 /// One line of the table.
 #[derive(Debug)]
@@ -13,8 +22,23 @@ pub(super) struct Entry {
     pub(super) path: &'static str,
     pub(super) action: Action,
     pub(super) access: Access,
+    pub(super) answer: Answer,
     pub(super) summary: &'static str,
 }
+
+/// What an entry answers with, if nothing is in the way.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answer {
+    /// Text of this media type.
+    Text(&'static str),
+    /// JSON of this schema.
+    Json(SchemaOf),
+    /// Server-sent events whose data has this schema; a list of them as JSON, by `Accept`.
+    Events(SchemaOf),
+}
+
+/// Gives the schema of a type, and adds the definitions that it needs.
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// The methods in use; HEAD is answered where GET is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,136 +184,150 @@ pub(super) fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-const fn get(path: &'static str, action: Action, summary: &'static str) -> Entry {
+const fn get(path: &'static str, action: Action, answer: Answer, summary: &'static str) -> Entry {
     Entry {
         verb: Verb::Get,
         path,
         action,
         access: Access::Read,
+        answer,
         summary,
     }
 }
 
-const fn probe(path: &'static str, action: Action, summary: &'static str) -> Entry {
+/// A resource, at its own path.
+const fn read<R: Resource>(action: Action, summary: &'static str) -> Entry {
+    get(R::PATH, action, json::<R>(), summary)
+}
+
+const fn probe<R: Resource>(action: Action, summary: &'static str) -> Entry {
     Entry {
         access: Access::Probe,
-        ..get(path, action, summary)
+        ..read::<R>(action, summary)
     }
 }
 
 /// A question too long for a target; changes nothing.
-const fn ask(path: &'static str, action: Action, summary: &'static str) -> Entry {
+const fn ask(path: &'static str, action: Action, answer: Answer, summary: &'static str) -> Entry {
     Entry {
         verb: Verb::Post,
-        ..get(path, action, summary)
+        ..get(path, action, answer, summary)
     }
 }
 
-const fn change(path: &'static str, action: Action, summary: &'static str) -> Entry {
+const fn change(
+    path: &'static str,
+    action: Action,
+    answer: Answer,
+    summary: &'static str,
+) -> Entry {
     Entry {
         access: Access::Change,
-        ..ask(path, action, summary)
+        ..ask(path, action, answer, summary)
     }
+}
+
+const fn json<T: JsonSchema>() -> Answer {
+    Answer::Json(SchemaGenerator::subschema_for::<T>)
 }
 
 /// Everything there is, in the order in which the index shows it.
 pub(super) static ENTRIES: &[Entry] = &[
-    get("/", Action::Index, "This list"),
+    get("/", Action::Index, Answer::Text(PLAIN), "This list"),
     get(
         "/openapi.json",
         Action::OpenApi,
+        json::<Map<String, Value>>(),
         "This API as an OpenAPI document",
     ),
-    probe("/live", Action::Live, "200 while the process works"),
-    probe(
-        "/ready",
+    probe::<Live>(Action::Live, "200 while the process works"),
+    probe::<Ready>(
         Action::Ready,
         "200 while traffic is welcome, else 503 with reasons",
     ),
     get(
         "/metrics",
         Action::Metrics,
+        Answer::Text(metrics::CONTENT_TYPE),
         "Metrics in the Prometheus text format",
     ),
-    get(
-        "/status",
-        Action::Status,
-        "Version, uptime, generation, last reload",
-    ),
+    read::<Status>(Action::Status, "Version, uptime, generation, last reload"),
     get(
         "/config",
         Action::Config,
+        json::<Map<String, Value>>(),
         "Configuration in effect, secrets masked",
     ),
-    get(
-        "/listeners",
-        Action::Listeners,
-        "Listeners and their sockets",
-    ),
-    get(
-        "/routes",
-        Action::Routes,
-        "Routes in the order of precedence",
-    ),
-    get(
-        "/pools",
-        Action::Pools,
-        "Pools with the state of their endpoints",
-    ),
-    get("/pools/{pool}", Action::Pool, "One pool"),
-    get(
-        "/connections",
-        Action::Connections,
-        "Downstream connections by generation",
-    ),
-    get(
-        "/requests",
-        Action::Requests,
-        "Recent requests, newest first; ?last=100",
-    ),
+    read::<Vec<Listener>>(Action::Listeners, "Listeners and their sockets"),
+    read::<Vec<Route>>(Action::Routes, "Routes in the order of precedence"),
+    read::<Vec<Pool>>(Action::Pools, "Pools with the state of their endpoints"),
+    get("/pools/{pool}", Action::Pool, json::<Pool>(), "One pool"),
+    read::<Vec<Connection>>(Action::Connections, "Downstream connections by generation"),
+    read::<Vec<RecentExchange>>(Action::Requests, "Recent requests, newest first; ?last=100"),
     get(
         "/requests/{id}",
         Action::Request,
+        json::<RecentExchange>(),
         "What was decided and done for one request",
     ),
     get(
         "/events",
         Action::Events,
+        Answer::Events(SchemaGenerator::subschema_for::<Event>),
         "Events as they happen (server-sent), or as JSON by Accept; ?last=100",
     ),
     ask(
         "/explain",
         Action::Explain,
+        json::<Explained>(),
         "Where a request would go, and why",
     ),
     ask(
         "/check",
         Action::Check,
+        json::<Checked>(),
         "All errors of the configuration in the body",
     ),
     ask(
         "/diff",
         Action::Diff,
+        json::<Compared>(),
         "What a reload with the configuration in the body would change",
     ),
-    change("/reload", Action::Reload, "Reload the configuration file"),
-    change("/drain", Action::Drain, "Drain the whole proxy"),
+    change(
+        "/reload",
+        Action::Reload,
+        json::<ReloadReport>(),
+        "Reload the configuration file",
+    ),
+    change(
+        "/drain",
+        Action::Drain,
+        json::<Draining>(),
+        "Drain the whole proxy",
+    ),
     change(
         "/pools/{pool}/endpoints/{address}/drain",
         Action::Endpoint(EndpointAction::Drain),
-        "Let an endpoint finish its requests and send it no new ones",
+        json::<Checked>(),
+        "All errors of the configuration in the body",
     ),
     change(
         "/pools/{pool}/endpoints/{address}/enable",
         Action::Endpoint(EndpointAction::Enable),
-        "Undo a drain or an ejection",
+        json::<Checked>(),
+        "All errors of the configuration in the body",
     ),
     change(
         "/pools/{pool}/endpoints/{address}/eject",
         Action::Endpoint(EndpointAction::Eject),
+        json::<EndpointChange>(),
         "Take an endpoint out as if it had failed",
     ),
 ];
+
+/// Media type of text for people.
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 
 #[cfg(test)]
 mod tests {

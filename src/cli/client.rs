@@ -29,7 +29,10 @@ use super::{
     exit_code::CommandError,
     peek::Peek,
 };
-use crate::{admin::AdminAddress, config::value::BindAddress};
+use crate::{
+    admin::{AdminAddress, ExplainRequest, model::Resource},
+    config::value::BindAddress,
+};
 
 /// The running proxy, as the command line knows it.
 pub(super) struct Client {
@@ -127,6 +130,17 @@ impl Client {
     /// Reads something.
     pub(super) fn get(&self, path: &str) -> Result<Value, ClientError> {
         self.ask(Method::GET, path, "application/json", Bytes::new())
+    }
+
+    /// Reads a resource: as it was sent, for programs, which may know more of it.
+    pub(super) fn read<R: Resource>(&self) -> Result<Value, ClientError> {
+        self.get(R::PATH)
+    }
+
+    /// Asks where a request would go.
+    pub(super) fn ask_about(&self, request: &ExplainRequest) -> Result<Value, ClientError> {
+        let body = serde_json::to_vec(request).map_err(|error| self.broken(&error))?;
+        self.post("/explain", "application/json", body)
     }
 
     /// Asks a question with a body, or commands something.

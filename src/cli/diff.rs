@@ -1,7 +1,5 @@
 //! `diff`: what a reload with another file would change.
 
-use serde_json::Value;
-
 use super::{
     args::{Args, DiffArgs, OutputFormat},
     check,
@@ -9,7 +7,10 @@ use super::{
     exit_code::{CommandError, Exit},
     faults, print,
 };
-use crate::config::{Diff, PastTime, Secrets};
+use crate::{
+    admin::model::Compared,
+    config::{Diff, PastTime, Secrets},
+};
 
 /// Compares with the file of `--config`, or else with the running proxy.
 pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> {
@@ -28,12 +29,22 @@ pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> 
             let text = std::fs::read(&asked.file);
             let text = text.map_err(|error| CommandError::unreadable(&asked.file, &error))?;
             let told = client.post("/diff", "application/toml", text)?;
-            if told.get("ok") == Some(&Value::Bool(false)) {
-                faults::show(&told, &asked.file, format)?;
-                return Ok(Exit::InvalidConfiguration);
+            match client.understand(told.clone())? {
+                Compared::Differs(difference) => {
+                    let place = format!("the proxy at {}", client.address());
+                    (difference, place)
+                }
+                Compared::Faulty(faulty) => {
+                    match format {
+                        OutputFormat::Json => print::json(&told)?,
+                        OutputFormat::Text => {
+                            let error = faulty.error.as_deref();
+                            print::remark(&faults::text(&faulty.faults, error, &asked.file))?;
+                        }
+                    }
+                    return Ok(Exit::InvalidConfiguration);
+                }
             }
-            let place = format!("the proxy at {}", client.address());
-            (client.understand(told)?, place)
         }
     };
     match format {

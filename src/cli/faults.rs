@@ -1,65 +1,60 @@
 //! Faults that the running proxy found, as it tells them.
 
-use std::{io, path::Path};
+use std::path::Path;
 
-use serde_json::Value;
+use crate::config::FaultView;
 
-use super::{args::OutputFormat, print};
-
-/// Shows the `faults` of an answer as faults of `file`, which is what was sent.
-pub(super) fn show(told: &Value, file: &Path, format: OutputFormat) -> io::Result<()> {
-    match format {
-        OutputFormat::Json => print::json(told),
-        OutputFormat::Text => print::remark(&text(told, file)),
-    }
-}
-
-fn text(told: &Value, file: &Path) -> String {
-    let faults = told.get("faults").and_then(Value::as_array);
-    let blocks: Vec<String> = faults
-        .into_iter()
-        .flatten()
-        .map(|fault| block(fault, file))
-        .collect();
+/// Shows the faults of an answer as faults of `file`, which is what was sent.
+pub(super) fn text(faults: &[FaultView], error: Option<&str>, file: &Path) -> String {
+    let blocks: Vec<String> = faults.iter().map(|fault| block(fault, file)).collect();
     if blocks.is_empty() {
-        let error = told.get("error").and_then(Value::as_str);
         return format!("error: {}", error.unwrap_or("the proxy does not say why"));
     }
     blocks.join("\n\n")
 }
 
-fn block(fault: &Value, file: &Path) -> String {
-    let word = |key| fault.get(key).and_then(Value::as_str).unwrap_or_default();
-    let mut text = format!("{}: {}", word("severity"), word("message"));
-    let number = |key| fault.get(key).and_then(Value::as_u64);
-    match (number("line"), number("column")) {
-        (Some(line), Some(column)) => {
-            text.push_str(&format!("\n --> {}:{line}:{column}", file.display()));
-        }
-        _ => text.push_str(&format!("\n --> {}", file.display())),
+fn block(fault: &FaultView, file: &Path) -> String {
+    let mut text = format!("{}: {}", fault.severity.word(), fault.message);
+    text.push_str(&format!("\n --> {}", file.display()));
+    if let (Some(line), Some(column)) = (fault.line, fault.column) {
+        text.push_str(&format!(":{line}:{column}"));
     }
-    if !word("hint").is_empty() {
-        text.push_str(&format!("\n  = {}", word("hint")));
+    if !fault.hint.is_empty() {
+        text.push_str(&format!("\n  = {}", fault.hint));
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::config::Severity;
 
     #[test]
     fn each_fault_has_its_place_and_hint() {
-        let told = json!({ "faults": [
-            { "severity": "error", "message": "no such pool", "line": 3, "column": 8, "hint": "defined: \"a\"" },
-            { "severity": "warning", "message": "odd", "line": null, "column": null, "hint": "" },
-        ]});
+        let faults = [
+            FaultView {
+                severity: Severity::Error,
+                message: "no such pool".to_owned(),
+                file: "sent.toml".to_owned(),
+                line: Some(3),
+                column: Some(8),
+                hint: "defined: \"a\"".to_owned(),
+            },
+            FaultView {
+                severity: Severity::Warning,
+                message: "odd".to_owned(),
+                file: "sent.toml".to_owned(),
+                line: None,
+                column: None,
+                hint: String::new(),
+            },
+        ];
         let expected = "error: no such pool\n --> new.toml:3:8\n  = defined: \"a\"\n\n\
                         warning: odd\n --> new.toml";
-        assert_eq!(text(&told, Path::new("new.toml")), expected);
-        let told = json!({ "error": "pool \"a\": too large" });
-        assert_eq!(text(&told, Path::new("f")), "error: pool \"a\": too large");
+        assert_eq!(text(&faults, None, Path::new("new.toml")), expected);
+        let error = "pool \"a\": too large";
+        let shown = text(&[], Some(error), Path::new("f"));
+        assert_eq!(shown, "error: pool \"a\": too large");
     }
 }

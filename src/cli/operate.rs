@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{
@@ -10,27 +11,31 @@ use super::{
     exit_code::{CommandError, Exit},
     faults, print,
 };
-use crate::{admin::EndpointAction, config::Diff};
+use crate::admin::{
+    EndpointAction,
+    model::{ReloadReport, Status},
+};
 
 /// Makes the proxy read its configuration; tells what that changed.
 pub(super) fn reload(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
     let client = Client::find(args, ask)?;
     let format = ask.output.format;
-    let report = match client.post("/reload", JSON, "") {
-        Ok(report) => report,
-        Err(ClientError::Refused { body, .. }) if body.get("result").is_some() => {
-            return refused(args, &body, format);
+    let told = match client.post("/reload", JSON, "") {
+        Ok(told) => told,
+        Err(ClientError::Refused { body, .. }) if is_report(&body) => {
+            let report = client.understand(body.clone())?;
+            return refused(args, &report, &body, format);
         }
         Err(error) => return Err(error.into()),
     };
     match format {
-        OutputFormat::Json => print::json(&report)?,
+        OutputFormat::Json => print::json(&told)?,
         OutputFormat::Text => {
-            let generation = &report["generation"];
-            let text = match report.get("changes").filter(|changes| !changes.is_null()) {
+            let report: ReloadReport = client.understand(told)?;
+            let generation = report.generation;
+            let text = match report.changes {
                 None => format!("configuration unchanged: generation {generation}"),
                 Some(changes) => {
-                    let changes: Diff = client.understand(changes.clone())?;
                     let restart = if changes.needs_restart() {
                         "\nsome changes take effect only after a restart"
                     } else {
@@ -45,23 +50,36 @@ pub(super) fn reload(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Fine)
 }
 
-fn refused(args: &Args, report: &Value, format: OutputFormat) -> Result<Exit, CommandError> {
-    let faulty = report.get("faults").is_some_and(Value::is_array);
-    if format == OutputFormat::Json {
-        print::json(report)?;
-    } else {
-        // The proxy rendered them under their lines already.
-        let error = report.get("error").and_then(Value::as_str);
-        match error {
-            Some(error) if faulty => print::remark(error)?,
-            _ => faults::show(report, args.config(), format)?,
+/// Whether a refusal tells of a reload, and not only why there was none.
+fn is_report(body: &Value) -> bool {
+    ReloadReport::deserialize(body).is_ok()
+}
+
+fn refused(
+    args: &Args,
+    report: &ReloadReport,
+    told: &Value,
+    format: OutputFormat,
+) -> Result<Exit, CommandError> {
+    let error = report.error.as_deref();
+    match format {
+        OutputFormat::Json => print::json(told)?,
+        OutputFormat::Text => {
+            match (error, &report.faults) {
+                // The proxy rendered them under their lines already.
+                (Some(error), Some(_)) => print::remark(error)?,
+                (error, faults) => {
+                    let faults = faults.as_deref().unwrap_or_default();
+                    print::remark(&faults::text(faults, error, args.config()))?;
+                }
+            }
+            let generation = report.generation;
+            print::remark(&format!(
+                "\nthe reload was refused; generation {generation} stays"
+            ))?;
         }
-        let generation = &report["generation"];
-        print::remark(&format!(
-            "\nreload refused: configuration unchanged, generation {generation}"
-        ))?;
     }
-    Ok(if faulty {
+    Ok(if report.faults.is_some() {
         Exit::InvalidConfiguration
     } else {
         Exit::Failed
@@ -72,7 +90,7 @@ fn refused(args: &Args, report: &Value, format: OutputFormat) -> Result<Exit, Co
 pub(super) fn drain(args: &Args, asked: &DrainArgs) -> Result<Exit, CommandError> {
     let client = Client::find(args, &asked.ask)?;
     // A supervisor may start the next process at the same address.
-    let process = client.get("/status")?.get("pid").cloned();
+    let process = process(&client)?.pid;
     let told = client.post("/drain", JSON, "")?;
     let text = asked.ask.output.format == OutputFormat::Text;
     if !asked.wait {
@@ -85,15 +103,14 @@ pub(super) fn drain(args: &Args, asked: &DrainArgs) -> Result<Exit, CommandError
     }
     let mut last = None;
     loop {
-        match client.get("/status") {
-            Ok(status) if status.get("pid") != process.as_ref() => break,
+        match self::process(&client) {
+            Ok(status) if status.pid != process => break,
             Ok(status) => {
-                let open = status.get("connections").and_then(Value::as_u64);
-                if text && open != last {
-                    let open = open.unwrap_or(0);
+                let open = status.connections;
+                if text && Some(open) != last {
                     print::remark(&format!("draining, connections open: {open}"))?;
                 }
-                last = open;
+                last = Some(open);
             }
             // An answer that broke off: it ended while it was asked.
             Err(ClientError::Unreachable { .. } | ClientError::Broken { .. }) => break,
@@ -107,6 +124,10 @@ pub(super) fn drain(args: &Args, asked: &DrainArgs) -> Result<Exit, CommandError
         print::json(&serde_json::json!({ "state": "drained" }))?;
     }
     Ok(Exit::Fine)
+}
+
+fn process(client: &Client) -> Result<Status, ClientError> {
+    client.understand(client.read::<Status>()?)
 }
 
 /// Takes one endpoint out of the traffic, or back in.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     args::{Args, AskArgs, OutputFormat},
@@ -10,49 +10,49 @@ use super::{
     exit_code::{CommandError, Exit},
     print,
 };
+use crate::admin::model::{Endpoint, Listener, Pool, Status};
 
 /// Shows the process, its listeners, and its pools with their endpoints.
 pub(super) fn status(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
     let client = Client::find(args, ask)?;
-    let status = client.get("/status")?;
-    let listeners = client.get("/listeners")?;
-    let pools = client.get("/pools")?;
+    let status = client.read::<Status>()?;
+    let listeners = client.read::<Vec<Listener>>()?;
+    let pools = client.read::<Vec<Pool>>()?;
     match ask.output.format {
         OutputFormat::Json => print::json(&json!({
             "status": status,
             "listeners": listeners,
             "pools": pools,
         }))?,
-        OutputFormat::Text => print::answer(&text(&status, &listeners, &pools))?,
+        OutputFormat::Text => print::answer(&text(
+            &client.understand(status)?,
+            &client.understand::<Vec<_>>(listeners)?,
+            &client.understand::<Vec<_>>(pools)?,
+        ))?,
     }
     Ok(Exit::Fine)
 }
 
-fn text(status: &Value, listeners: &Value, pools: &Value) -> String {
+fn text(status: &Status, listeners: &[Listener], pools: &[Pool]) -> String {
     let mut out = head(status);
     out.push_str("\nlisteners\n");
-    let rows: Vec<Row<'_>> = rows(listeners)
-        .map(|listener| {
-            vec![
-                cell(listener, "name"),
-                cell(listener, "address"),
-                count(listener, "connections", "connection").into(),
-            ]
-        })
-        .collect();
-    out.push_str(&print::columns(&rows));
-    for pool in self::rows(pools) {
-        let panic = if pool["panic"] == json!(true) {
+    let listeners = listeners.iter().map(|listener| -> Row<'_> {
+        vec![
+            (&*listener.name).into(),
+            (&*listener.address).into(),
+            print::counted(listener.connections, "connection").into(),
+        ]
+    });
+    out.push_str(&print::columns(&listeners.collect::<Vec<_>>()));
+    for pool in pools {
+        let panic = if pool.panic {
             ", too few are healthy: health is ignored"
         } else {
             ""
         };
-        let picker = match &pool["picker"] {
-            Value::Object(hashing) => hashing.keys().next().cloned().unwrap_or_default(),
-            word => word.as_str().unwrap_or_default().to_owned(),
-        };
-        let _ = writeln!(out, "\npool {} ({picker}{panic})", cell(pool, "name"));
-        let endpoints: Vec<Row<'_>> = self::rows(&pool["endpoints"]).map(endpoint).collect();
+        let (name, picker) = (&pool.name, pool.picker_name());
+        let _ = writeln!(out, "\npool {name} ({picker}{panic})");
+        let endpoints: Vec<Row<'_>> = pool.endpoints.iter().map(endpoint).collect();
         out.push_str(&print::columns(&endpoints));
     }
     out
@@ -60,76 +60,52 @@ fn text(status: &Value, listeners: &Value, pools: &Value) -> String {
 
 type Row<'a> = Vec<Cow<'a, str>>;
 
-fn head(status: &Value) -> String {
-    let uptime = status.get("uptime_seconds").and_then(Value::as_u64);
-    let uptime = humantime::format_duration(Duration::from_secs(uptime.unwrap_or(0)));
+fn head(status: &Status) -> String {
+    let uptime = humantime::format_duration(Duration::from_secs(status.uptime_seconds));
     let mut out = format!(
         "{} for {uptime}: sluicegate {}, process {}, {}\n",
-        cell(status, "state"),
-        cell(status, "version"),
-        cell(status, "pid"),
-        count(status, "workers", "worker"),
+        status.state.word(),
+        status.version,
+        status.pid,
+        print::counted(status.workers, "worker"),
     );
     let _ = writeln!(
         out,
         "configuration {}, generation {}",
-        cell(status, "config"),
-        cell(status, "generation")
+        status.config, status.generation
     );
+    let requests = usize::try_from(status.requests_total).unwrap_or(usize::MAX);
     let _ = writeln!(
         out,
         "{}, {} served",
-        count(status, "connections", "connection"),
-        count(status, "requests_total", "request")
+        print::counted(status.connections, "connection"),
+        print::counted(requests, "request")
     );
-    if let Some(why) = status.get("degraded").and_then(Value::as_str) {
+    if let Some(why) = &status.degraded {
         let _ = writeln!(out, "degraded: {why}");
     }
-    let last = &status["last_reload"];
-    if !last.is_null() {
-        let _ = writeln!(
-            out,
-            "last reload {} at {}",
-            cell(last, "result"),
-            cell(last, "time")
-        );
-        if let Some(error) = last.get("error").and_then(Value::as_str) {
+    if let Some(last) = &status.last_reload {
+        let _ = writeln!(out, "last reload {} at {}", last.result.word(), last.time);
+        if let Some(error) = &last.error {
             let _ = writeln!(out, "{error}");
         }
     }
     out
 }
 
-fn endpoint(endpoint: &Value) -> Row<'_> {
-    let mut state = cell(endpoint, "state");
-    if let Some(millis) = endpoint.get("ejected_for_ms").and_then(Value::as_u64) {
+fn endpoint(endpoint: &Endpoint) -> Row<'_> {
+    let mut state = Cow::Borrowed(&*endpoint.state);
+    if let Some(millis) = endpoint.ejected_for_ms {
         let left = Duration::from_secs(millis.div_ceil(1000));
         state = format!("{state} for {}", humantime::format_duration(left)).into();
     }
+    let picks = usize::try_from(endpoint.picks).unwrap_or(usize::MAX);
     vec![
-        cell(endpoint, "address"),
+        (&*endpoint.address).into(),
         state,
-        format!("weight {}", cell(endpoint, "weight")).into(),
-        cell(endpoint, "version"),
-        count(endpoint, "picks", "pick").into(),
-        cell(endpoint, "cause"),
+        format!("weight {}", endpoint.weight).into(),
+        endpoint.version.as_deref().unwrap_or_default().into(),
+        print::counted(picks, "pick").into(),
+        endpoint.cause.as_deref().unwrap_or_default().into(),
     ]
-}
-
-fn rows(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
-}
-
-fn count(value: &Value, key: &str, what: &str) -> String {
-    let count = value.get(key).and_then(Value::as_u64).unwrap_or(0);
-    print::counted(usize::try_from(count).unwrap_or(usize::MAX), what)
-}
-
-/// The value of a member as it is shown; empty where there is none.
-fn cell<'a>(value: &'a Value, key: &str) -> Cow<'a, str> {
-    match value.get(key) {
-        None | Some(Value::Null) => Cow::Borrowed(""),
-        Some(Value::String(text)) => Cow::Borrowed(text),
-        Some(other) => other.to_string().into(),
-    }
 }

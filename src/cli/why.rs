@@ -7,7 +7,6 @@ use std::{
 };
 
 use http::StatusCode;
-use serde_json::Value;
 
 use super::{
     args::{Args, OutputFormat, WhyArgs},
@@ -15,6 +14,7 @@ use super::{
     exit_code::{CommandError, Exit},
     print,
 };
+use crate::admin::model::RecentExchange;
 
 /// Shows the record of one exchange.
 pub(super) fn why(args: &Args, asked: &WhyArgs) -> Result<Exit, CommandError> {
@@ -29,7 +29,7 @@ pub(super) fn why(args: &Args, asked: &WhyArgs) -> Result<Exit, CommandError> {
     };
     match asked.ask.output.format {
         OutputFormat::Json => print::json(&record)?,
-        OutputFormat::Text => print::answer(&text(&record))?,
+        OutputFormat::Text => print::answer(&text(&client.understand(record)?))?,
     }
     Ok(Exit::Fine)
 }
@@ -41,45 +41,40 @@ fn unknown(request_id: &str) -> String {
     )
 }
 
-fn text(record: &Value) -> String {
-    let word = |key: &str| record.get(key).and_then(Value::as_str);
+fn text(record: &RecentExchange) -> String {
     let mut out = format!(
-        "{} {} -> {} in {} ms\n",
-        word("method").unwrap_or_default(),
-        word("url").unwrap_or_default(),
-        record["status"],
-        millis(&record["total_ms"]),
+        "{} {} -> {} in {:.1} ms\n",
+        record.method, record.url, record.status, record.total_ms,
     );
-    let time = record.get("time_unix_ms").and_then(Value::as_u64);
-    let time = time.and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis)));
+    let time = UNIX_EPOCH.checked_add(Duration::from_millis(record.time_unix_ms));
     let time = time.map(|time| humantime::format_rfc3339_millis(time).to_string());
     let rows: Vec<Vec<Cow<'_, str>>> = [
         ("time", time.as_deref()),
-        ("client", word("client")),
-        ("listener", word("listener")),
-        ("route", word("route").or(Some("none"))),
-        ("pool", word("pool")),
-        ("endpoint", word("endpoint")),
-        ("version", word("version")),
-        ("reason", word("reason")),
+        ("client", Some(&*record.client)),
+        ("listener", Some(&*record.listener)),
+        ("route", record.route.as_deref().or(Some("none"))),
+        ("pool", record.pool.as_deref()),
+        ("endpoint", record.endpoint.as_deref()),
+        ("version", record.version.as_deref()),
+        ("reason", record.reason.as_deref()),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some(vec![name.into(), value?.into()]))
     .collect();
     out.push_str(&print::columns(&rows));
-    let attempts = record.get("attempts").and_then(Value::as_array);
     let attempts: Vec<Vec<Cow<'_, str>>> = (1..)
-        .zip(attempts.into_iter().flatten())
+        .zip(&record.attempts)
         .map(|(number, attempt): (u32, _)| {
-            let word = |key| attempt.get(key).and_then(Value::as_str).unwrap_or_default();
+            let waited = attempt.waited_ms;
             vec![
                 number.to_string().into(),
-                word("endpoint").into(),
-                word("outcome").into(),
-                format!("{} ms", millis(&attempt["ms"])).into(),
-                match attempt.get("waited_ms").and_then(Value::as_f64) {
-                    Some(waited) if waited > 0.0 => format!("after a wait of {waited} ms").into(),
-                    _ => Cow::Borrowed(""),
+                (&*attempt.endpoint).into(),
+                (&*attempt.outcome).into(),
+                format!("{:.1} ms", attempt.ms).into(),
+                if waited > 0.0 {
+                    format!("after a wait of {waited} ms").into()
+                } else {
+                    Cow::Borrowed("")
                 },
             ]
         })
@@ -87,7 +82,7 @@ fn text(record: &Value) -> String {
     if !attempts.is_empty() {
         let _ = write!(out, "attempts\n{}", print::columns(&attempts));
     }
-    if let Some(why) = word("not_retried") {
+    if let Some(why) = &record.not_retried {
         let _ = writeln!(out, "not tried again: {}", not_retried(why));
     }
     out
@@ -109,28 +104,38 @@ fn not_retried(word: &str) -> &str {
     }
 }
 
-fn millis(value: &Value) -> String {
-    format!("{:.1}", value.as_f64().unwrap_or(0.0))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::telemetry::recent::RecentAttempt;
 
     #[test]
     fn every_attempt_is_told() {
-        let record = json!({
-            "method": "GET", "url": "http://a/b", "status": 503, "total_ms": 12.34,
-            "time_unix_ms": 1_700_000_000_123_u64, "client": "127.0.0.1:5", "listener": "web",
-            "route": "r", "pool": "p", "endpoint": "127.0.0.1:2", "reason": null,
-            "attempts": [
-                { "endpoint": "127.0.0.1:1", "outcome": "connection_refused", "ms": 0.21 },
-                { "endpoint": "127.0.0.1:2", "outcome": "503", "ms": 12.0, "waited_ms": 20.0 },
+        let some = |text: &str| Some(text.to_owned());
+        let attempt = |endpoint: &str, outcome: &str, ms, waited_ms| RecentAttempt {
+            endpoint: endpoint.to_owned(),
+            outcome: outcome.to_owned(),
+            ms,
+            waited_ms,
+        };
+        let record = RecentExchange {
+            method: "GET".to_owned(),
+            url: "http://a/b".to_owned(),
+            status: 503,
+            total_ms: 12.34,
+            time_unix_ms: 1_700_000_000_123,
+            client: "127.0.0.1:5".to_owned(),
+            listener: "web".to_owned(),
+            route: some("r"),
+            pool: some("p"),
+            endpoint: some("127.0.0.1:2"),
+            attempts: vec![
+                attempt("127.0.0.1:1", "connection_refused", 0.21, 0.0),
+                attempt("127.0.0.1:2", "503", 12.0, 20.0),
             ],
-            "not_retried": "attempts_used",
-        });
+            not_retried: some("attempts_used"),
+            ..RecentExchange::default()
+        };
         let shown = text(&record);
         let expected = "GET http://a/b -> 503 in 12.3 ms
   time      2023-11-14T22:13:20.123Z

@@ -13,15 +13,15 @@ use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use serde::ser::SerializeSeq as _;
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::lines::Lines;
 use super::setting::{Hidden, Span};
 use crate::tls::Stamps;
 
 /// How much a [`Fault`] weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The file is refused.
@@ -157,6 +157,21 @@ impl Faults {
         fault.span.map(|span| self.place_of(span.start))
     }
 
+    /// Gives the faults as programs see them.
+    pub fn views(&self) -> impl Iterator<Item = FaultView> {
+        self.list.iter().map(|fault| {
+            let position = self.position(fault);
+            FaultView {
+                severity: fault.severity,
+                message: fault.message.clone(),
+                file: self.file.display().to_string(),
+                line: position.map(|(line, _)| line),
+                column: position.map(|(_, column)| column),
+                hint: fault.hint.clone(),
+            }
+        })
+    }
+
     /// Renders all faults for a terminal that shows colours, or plainly.
     pub fn render(&self, coloured: bool) -> String {
         let renderer = if coloured {
@@ -193,7 +208,7 @@ impl Faults {
         if let Some((row, column)) = self.position(fault) {
             line.push_str(&format!(":{row}:{column}"));
         }
-        line.push_str(&format!(": {}: {}", severity_word(fault), fault.message));
+        line.push_str(&format!(": {}: {}", fault.severity.word(), fault.message));
         if !fault.hint.is_empty() {
             line.push_str(&format!(" ({})", fault.hint));
         }
@@ -208,7 +223,7 @@ impl Faults {
         let Some(span) = fault.span else {
             return format!(
                 "{}: {}: {}",
-                severity_word(fault),
+                fault.severity.word(),
                 self.file.display(),
                 fault.message
             );
@@ -273,37 +288,34 @@ impl std::error::Error for Faults {}
 
 impl Serialize for Faults {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(Some(self.list.len()))?;
-        for fault in &self.list {
-            let position = self.position(fault);
-            seq.serialize_element(&Row {
-                severity: fault.severity,
-                message: &fault.message,
-                file: self.file.display().to_string(),
-                line: position.map(|(line, _)| line),
-                column: position.map(|(_, column)| column),
-                hint: &fault.hint,
-            })?;
-        }
-        seq.end()
+        serializer.collect_seq(self.views())
     }
 }
 
 /// A fault as programs see it.
-#[derive(Serialize)]
-struct Row<'a> {
-    severity: Severity,
-    message: &'a str,
-    file: String,
-    line: Option<usize>,
-    column: Option<usize>,
-    hint: &'a str,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultView {
+    /// Whether the file is refused for it.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// The file it is in.
+    pub file: String,
+    /// Its line, from 1; none if it has no place.
+    pub line: Option<usize>,
+    /// Its column in characters, from 1.
+    pub column: Option<usize>,
+    /// How to mend it, or empty.
+    pub hint: String,
 }
 
-fn severity_word(fault: &Fault) -> &'static str {
-    match fault.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
+impl Severity {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub mod value;
 pub mod watch;
 
 pub use check::{PastTime, Rules, Secrets};
-pub use diagnostic::{Fault, Faults, Severity};
+pub use diagnostic::{Fault, FaultView, Faults, Severity};
 pub use diff::Diff;
 pub use load::{ContentHash, Loaded, load, parse};
 pub use schema::Config;

@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use serde::Serialize;
+use crate::admin::model::{ReloadReport, ReloadResult};
 
 /// The state of the process as control sees it. Never touched on the request path.
 #[derive(Debug)]
@@ -30,28 +30,6 @@ pub(crate) struct Trouble {
     pub(crate) what: String,
     /// Whether requests suffer from it.
     pub(crate) hurts_traffic: bool,
-}
-
-/// What came of a reload.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct ReloadReport {
-    /// `succeeded`, `unchanged` or `failed`.
-    pub(crate) result: &'static str,
-    /// The generation in use afterwards.
-    pub(crate) generation: u64,
-    /// When, in RFC 3339.
-    pub(crate) time: String,
-    /// What it changed; none when it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) changes: Option<serde_json::Value>,
-    /// Connections that it closes: those of listeners that left.
-    pub(crate) connections_closed: u64,
-    /// Why it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<String>,
-    /// Each fault with its place.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) faults: Option<serde_json::Value>,
 }
 
 impl Board {
@@ -89,7 +67,7 @@ impl Board {
     /// Notes what came of a reload; one that succeeds ends what was degraded.
     pub(crate) fn reloaded(&self, report: &ReloadReport) {
         let mut inner = self.lock();
-        if report.result != "failed" {
+        if report.result != ReloadResult::Failed {
             inner.degraded = None;
         }
         inner.last_reload = Some(report.clone());

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, Interval, MissedTickBehavior, interval},
@@ -32,7 +32,10 @@ use super::{
     supervision::{Services, Supervision},
 };
 use crate::{
-    admin::{AdminAddress, AdminControl, AdminListener, AdminServer, AdminSettings},
+    admin::{
+        AdminAddress, AdminControl, AdminListener, AdminServer, AdminSettings,
+        model::{ReloadRefusal, ReloadReport},
+    },
     config::{ContentHash, value::FileMode},
     socket::BindAddress,
     state::{self, Registry},
@@ -53,7 +56,7 @@ pub(crate) enum Request {
 }
 
 /// What came of a reload, for whoever asked for it.
-pub(super) type Answer = oneshot::Sender<Result<Value, Value>>;
+pub(super) type Answer = oneshot::Sender<Result<ReloadReport, ReloadRefusal>>;
 
 /// The state of the control thread.
 pub(crate) struct Control {

@@ -25,6 +25,7 @@ mod reload;
 mod signal;
 mod startup;
 mod supervision;
+mod views;
 mod worker_thread;
 mod workers;
 

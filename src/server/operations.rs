@@ -1,27 +1,39 @@
 //! What the admin API reads and commands.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
 
 use ::http::{HeaderName, HeaderValue, Method, Uri};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
-use super::{board::Board, control::Request};
+use super::{
+    board::Board,
+    control::Request,
+    views::{self, PoolViews},
+};
 use crate::{
-    admin::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, Readiness},
+    admin::{
+        BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations,
+        model::{
+            self, Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener,
+            ProcessState, Ready, ReloadRefusal, ReloadReport, Status,
+        },
+    },
     config::{self, Diff, Loaded, PastTime, Rules, Secrets},
     http::Headers,
-    state::{self, Action, BuildError, HealthKnown, Registered, Route, Snapshot, Source, TlsFiles},
+    state::{self, BuildError, HealthKnown, Registered, Snapshot, Source, TlsFiles},
     telemetry::{metrics::names, recent::RecentExchange},
-    upstream::{
-        health::AdminState,
-        pool::{Pool, ViewIndex},
-        tier,
-    },
-    worker::{Command, ConnectionView, Shared},
+use super::{
+    board::Board,
+    control::Request,
+    views::{self, PoolViews},
+};
 };
 
 /// The admin API's view of the process.
@@ -53,7 +65,7 @@ impl Api {
         text: String,
         past_time: PastTime<'_>,
         secrets: Secrets,
-    ) -> Result<Loaded, Value> {
+    ) -> Result<Loaded, Checked> {
         let names: Vec<&str> = self.shared.registered.pickers.names().collect();
         config::parse(
             text,
@@ -64,7 +76,11 @@ impl Api {
                 secrets,
             },
         )
-        .map_err(|faults| json!({ "ok": false, "faults": faults }))
+        .map_err(|faults| Checked {
+            ok: false,
+            faults: faults.views().collect(),
+            error: None,
+        })
     }
 }
 
@@ -73,7 +89,7 @@ impl Operations for Api {
         true
     }
 
-    fn ready(&self) -> Readiness {
+    fn ready(&self) -> Ready {
         let mut reasons = Vec::new();
         let draining = self.shared.is_draining();
         if draining {
@@ -90,80 +106,77 @@ impl Operations for Api {
         {
             reasons.push(format!("the last reload was refused: {error}"));
         }
-        Readiness { ready, reasons }
+        Ready {
+            ready,
+            reasons: Some(reasons),
+        }
     }
 
     fn metrics(&self) -> String {
         self.shared.metrics.text()
     }
 
-    fn status(&self) -> Value {
+    fn status(&self) -> Status {
         let snapshot = self.shared.snapshot();
         let degraded = self.board.degraded();
-        let state = match (self.shared.is_draining(), &degraded) {
-            (true, _) => "draining",
-            (false, Some(_)) => "degraded",
-            (false, None) => "running",
-        };
-        let requests = self.shared.metrics.total(&names::REQUESTS_TOTAL, [None; 4]);
-        json!({
-            "state": state,
-            "version": env!("CARGO_PKG_VERSION"),
-            "pid": std::process::id(),
-            "uptime_seconds": self.board.uptime_seconds(),
-            "generation": snapshot.generation,
-            "generations_held": snapshot.generations_held(),
-            "config": self.path,
-            "workers": self.shared.workers.len(),
-            "connections": self.shared.open_connections(),
-            "requests_total": requests,
-            "degraded": degraded,
-            "last_reload": self.board.last_reload(),
-        })
+        Status {
+            state: match (self.shared.is_draining(), &degraded) {
+                (true, _) => ProcessState::Draining,
+                (false, Some(_)) => ProcessState::Degraded,
+                (false, None) => ProcessState::Running,
+            },
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_seconds: self.board.uptime_seconds(),
+            generation: snapshot.generation,
+            generations_held: snapshot.generations_held(),
+            config: self.path.display().to_string(),
+            workers: self.shared.workers.len(),
+            connections: self.shared.open_connections(),
+            requests_total: self.shared.metrics.total(&names::REQUESTS_TOTAL, [None; 4]),
+            degraded,
+            last_reload: self.board.last_reload(),
+        }
     }
 
-    fn config(&self) -> Value {
-        serde_json::to_value(&*self.shared.snapshot().config).unwrap_or_default()
+    fn config(&self) -> Map<String, Value> {
+        match serde_json::to_value(&*self.shared.snapshot().config) {
+            Ok(Value::Object(config)) => config,
+            Ok(_) | Err(_) => Map::new(),
+        }
     }
 
-    fn listeners(&self) -> Value {
+    fn listeners(&self) -> Vec<Listener> {
         let snapshot = self.shared.snapshot();
-        let listeners = snapshot.listeners.iter().map(|listener| {
-            json!({
-                "name": &*listener.name,
-                "address": self.shared.sockets.address(&listener.address).to_string(),
-                "http1": listener.http1,
-                "http2": listener.http2,
-                "connections": listener.open.load(std::sync::atomic::Ordering::Relaxed),
-            })
+        let listeners = snapshot.listeners.iter().map(|listener| Listener {
+            name: listener.name.to_string(),
+            address: self.shared.sockets.address(&listener.address).to_string(),
+            http1: listener.http1,
+            http2: listener.http2,
+            connections: listener.open.load(Ordering::Relaxed),
         });
         listeners.collect()
     }
 
-    fn routes(&self) -> Value {
+    fn routes(&self) -> Vec<model::Route> {
         let snapshot = self.shared.snapshot();
-        let config = self.config();
-        let config = config.get("routes").cloned().unwrap_or_default();
-        let routes = snapshot.table.in_order().into_iter();
-        routes
-            .map(|index| route_view(&snapshot, &snapshot.routes[index.0 as usize], &config))
-            .collect()
+        views::routes(&snapshot, self.table("routes"))
     }
 
-    fn pools(&self) -> Value {
+    fn pools(&self) -> Vec<model::Pool> {
         let snapshot = self.shared.snapshot();
-        let shown = ShownPools::of(self, &snapshot);
-        snapshot.pools.iter().map(|pool| shown.view(pool)).collect()
+        let mut views = self.pool_views(&snapshot);
+        snapshot.pools.iter().map(|pool| views.of(pool)).collect()
     }
 
-    fn pool(&self, name: &str) -> Option<Value> {
+    fn pool(&self, name: &str) -> Option<model::Pool> {
         let snapshot = self.shared.snapshot();
         let pool = snapshot.pool(name)?;
-        Some(ShownPools::of(self, &snapshot).view(pool))
+        Some(self.pool_views(&snapshot).of(pool))
     }
 
-    fn connections(&self) -> Value {
-        let mut all: Vec<ConnectionView> = Vec::new();
+    fn connections(&self) -> Vec<Connection> {
+        let mut all: Vec<Connection> = Vec::new();
         for place in &self.shared.workers {
             let (answer, views) = oneshot::channel();
             if place
@@ -171,27 +184,28 @@ impl Operations for Api {
                 .try_send(Command::Connections(answer))
                 .is_ok()
             {
-                all.extend(views.blocking_recv().unwrap_or_default());
+                let views = views.blocking_recv().unwrap_or_default();
+                all.extend(views.into_iter().map(views::connection));
             }
         }
         all.sort_by_key(|view| std::cmp::Reverse(view.age_ms));
-        json!(all)
+        all
     }
 
-    fn requests(&self, last: usize) -> Value {
+    fn requests(&self, last: usize) -> Vec<RecentExchange> {
         let mut exchanges = self.shared.recent.last(last);
         self.redact(&mut exchanges);
-        json!(exchanges)
+        exchanges
     }
 
-    fn request(&self, id: &str) -> Option<Value> {
+    fn request(&self, id: &str) -> Option<RecentExchange> {
         let mut exchange = [self.shared.recent.by_id(id)?];
         self.redact(&mut exchange);
         let [exchange] = exchange;
-        serde_json::to_value(exchange).ok()
+        Some(exchange)
     }
 
-    fn explain(&self, request: ExplainRequest) -> Result<Value, String> {
+    fn explain(&self, request: ExplainRequest) -> Result<Explained, String> {
         let method = Method::try_from(request.method.as_str());
         let method = method.map_err(|_| format!("{:?} is not a method", request.method))?;
         let url: Uri = request
@@ -213,49 +227,53 @@ impl Operations for Api {
             source: request.source,
             certificate: request.client_certificate,
         };
-        let snapshot = self.shared.snapshot();
-        let explained = state::explain(&snapshot, &asked, HealthKnown::Yes)?;
-        let mut told = json!(explained);
-        snapshot.config.mask_sentences(&mut told);
-        Ok(told)
+        state::explain(&self.shared.snapshot(), &asked, HealthKnown::Yes)
     }
 
-    fn check(&self, text: String, secrets: Secrets) -> Value {
+    fn check(&self, text: String, secrets: Secrets) -> Checked {
         let loaded = match self.parse(text, PastTime::Refused, secrets) {
             Ok(loaded) => loaded,
-            Err(faults) => return faults,
+            Err(faulty) => return faulty,
         };
         match compile(loaded, &self.shared.registered) {
-            Ok((_, warnings)) => json!({ "ok": true, "faults": warnings }),
-            Err(error) => json!({ "ok": false, "faults": [], "error": error.to_string() }),
+            Ok((_, warnings)) => Checked {
+                ok: true,
+                faults: warnings.views().collect(),
+                error: None,
+            },
+            Err(error) => Checked {
+                ok: false,
+                faults: Vec::new(),
+                error: Some(error.to_string()),
+            },
         }
     }
 
-    fn diff(&self, text: String, secrets: Secrets) -> Value {
+    fn diff(&self, text: String, secrets: Secrets) -> Compared {
         match self.parse(text, PastTime::Served, secrets) {
-            Ok(loaded) => json!(Diff::between(
-                &self.shared.snapshot().config,
-                &loaded.config
-            )),
-            Err(faults) => faults,
+            Ok(loaded) => {
+                let snapshot = self.shared.snapshot();
+                Compared::Differs(Diff::between(&snapshot.config, &loaded.config))
+            }
+            Err(faulty) => Compared::Faulty(faulty),
         }
     }
 
-    fn reload(&self) -> BoxFuture<'_, Result<Value, Value>> {
+    fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>> {
         Box::pin(async {
             let (answer, report) = oneshot::channel();
-            let gone = || json!({ "error": "the proxy is stopping" });
             let sent = self.requests.send(Request::Reload(answer)).await;
-            sent.map_err(|_| gone())?;
-            report.await.unwrap_or_else(|_| Err(gone()))
+            sent.map_err(|_| ReloadRefusal::Stopping)?;
+            report.await.unwrap_or(Err(ReloadRefusal::Stopping))
         })
     }
 
-    fn drain(&self) -> BoxFuture<'_, Result<Value, Value>> {
+    fn drain(&self) -> BoxFuture<'_, Result<Draining, String>> {
         Box::pin(async {
             let sent = self.requests.send(Request::Drain).await;
-            sent.map(|()| json!({ "state": "draining" }))
-                .map_err(|_| json!({ "error": "the proxy is stopping" }))
+            let state = ProcessState::Draining;
+            sent.map(|()| Draining { state })
+                .map_err(|_| "the proxy is stopping".to_owned())
         })
     }
 
@@ -264,7 +282,7 @@ impl Operations for Api {
         pool: &str,
         address: &str,
         action: EndpointAction,
-    ) -> Result<Value, OperationError> {
+    ) -> Result<EndpointChange, OperationError> {
         let snapshot = self.shared.snapshot();
         let Some(found) = snapshot.pool(pool) else {
             return Err(OperationError::NotFound(format!(
@@ -284,7 +302,11 @@ impl Operations for Api {
             let message = format!("pool \"{pool}\" has no endpoint \"{address}\"");
             return Err(OperationError::NotFound(message));
         }
-        Ok(json!({ "pool": pool, "endpoint": address, "action": action.to_string() }))
+        Ok(EndpointChange {
+            pool: pool.to_owned(),
+            endpoint: address.to_owned(),
+            action: action.to_string(),
+        })
     }
 }
 
@@ -298,74 +320,20 @@ impl Api {
             }
         }
     }
-}
 
-/// What the views of all pools are made from, collected once for all of them.
-struct ShownPools<'s> {
-    snapshot: &'s Snapshot,
-    config: Value,
-    picks: HashMap<Arc<[Box<str>]>, u64>,
-}
+    /// The views of pools, from what is collected once for all of them.
+    fn pool_views<'s>(&self, snapshot: &'s Snapshot) -> PoolViews<'s> {
+        let picks = self.shared.metrics.totals(&names::PICKS_TOTAL);
+        PoolViews::new(snapshot, self.table("pools"), picks)
+    }
 
-impl<'s> ShownPools<'s> {
-    fn of(api: &Api, snapshot: &'s Snapshot) -> Self {
-        Self {
-            snapshot,
-            config: api.config(),
-            picks: api.shared.metrics.totals(&names::PICKS_TOTAL),
+    /// One table of tables of the configuration, secrets masked.
+    fn table(&self, name: &str) -> Map<String, Value> {
+        match self.config().remove(name) {
+            Some(Value::Object(table)) => table,
+            _ => Map::new(),
         }
     }
-
-    fn view(&self, pool: &Pool) -> Value {
-        let panic = tier::is_in_panic(&self.snapshot.pools, pool, ViewIndex(0));
-        let picture = pool.health.picture();
-        let now = Instant::now();
-        let endpoints = pool
-            .endpoints
-            .iter()
-            .zip(&picture.endpoints)
-            .map(|(endpoint, view)| {
-                let labels = [&*pool.name, &*endpoint.label].map(Box::from);
-                let picks = self.picks.get(labels.as_slice()).copied();
-                json!({
-                    "address": &*endpoint.label,
-                    "state": view.state.word(),
-                    "eligible": view.eligible || (panic && view.state.is_enabled()),
-                    "cause": view.cause.as_ref().map(ToString::to_string),
-                    "ejected_for_ms": view.ejected_until.map(|until| {
-                        u64::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(0)
-                    }),
-                    "ejections": view.ejections,
-                    "weight": endpoint.weight,
-                    "version": endpoint.version_label.as_deref(),
-                    "zone": endpoint.zone.as_deref(),
-                    "priority": endpoint.priority,
-                    "labels": endpoint.labels,
-                    "picks": picks.unwrap_or_default(),
-                })
-            });
-        json!({
-            "name": &*pool.name,
-            "picker": self.config.pointer(&format!("/pools/{}/picker", pool.name)),
-            "panic": panic,
-            "connections": pool.shared.connections.load(std::sync::atomic::Ordering::Relaxed),
-            "retries_in_flight": pool.shared.budget.retries(),
-            "endpoints": endpoints.collect::<Vec<_>>(),
-        })
-    }
-}
-
-fn route_view(snapshot: &Snapshot, route: &Route, config: &Value) -> Value {
-    let mut view = json!({ "name": &*route.name, "filters": route.filters.names() });
-    match &route.action {
-        Action::Pool(pool, _) => {
-            view["pool"] = json!(&*snapshot.pools[pool.0 as usize].name);
-        }
-        Action::Redirect(redirect) => view["redirect"] = json!(redirect.status.as_u16()),
-        Action::Respond(respond) => view["respond"] = json!(respond.status().as_u16()),
-    }
-    view["config"] = config.get(&*route.name).cloned().unwrap_or_default();
-    view
 }
 
 /// Compiles a configuration for a look at it, and runs its tests; nothing is kept.

@@ -4,6 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ::http::{Method, Uri};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Listener, RequestView, Snapshot, decision};
 use crate::{
@@ -31,7 +33,7 @@ pub struct Asked {
 }
 
 /// Why a request comes in by a listener and no other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ArrivalReason {
     /// It was named.

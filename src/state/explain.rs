@@ -2,17 +2,18 @@
 //!
 //! The answer itself, which the command line and the admin API both give.
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{
+    config::Config,
     route::Explanation,
-    state::{self, Action, ArrivalReason, Asked, Snapshot, decision},
-    upstream::tier,
+    state::{self, Action, ArrivalReason, Asked, Route, Snapshot, decision},
+    upstream::{picker::EndpointIndex, tier},
 };
 
 /// Where a request would go.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
     /// The listener that it would come in by.
     pub listener: String,
@@ -21,13 +22,70 @@ pub struct Explained {
     /// The route that wins, if one does.
     pub route: Option<String>,
     /// What the route does with it.
-    pub action: Value,
+    pub action: Option<ExplainedAction>,
     /// What happens on the way.
-    pub policies: Value,
+    pub policies: Option<ExplainedPolicies>,
     /// Who could serve it.
-    pub candidates: Vec<Value>,
+    pub candidates: Vec<ExplainedCandidate>,
     /// Every route, with the reason why it won or lost.
     pub routes: Explanation,
+}
+
+/// What a route does with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExplainedAction {
+    /// Sends it to this pool.
+    Pool(String),
+    /// Redirects it with this status.
+    Redirect(u16),
+    /// Answers it with this status.
+    Respond(u16),
+}
+
+/// What happens to a request on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExplainedPolicies {
+    /// Time limits.
+    pub timeouts: ExplainedTimeouts,
+    /// Attempts in all, at most.
+    pub attempts: u32,
+    /// Filters in the order in which the request passes them.
+    pub filters: Vec<String>,
+    /// Whether gRPC-Web becomes gRPC.
+    pub grpc_web: bool,
+    /// Bytes of its body, at most.
+    pub body_max: Option<u64>,
+}
+
+/// Time limits of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExplainedTimeouts {
+    /// All attempts, until the head of the response.
+    pub total_ms: u64,
+    /// One attempt.
+    pub attempt_ms: u64,
+    /// Without a byte either way.
+    pub idle_ms: u64,
+}
+
+/// An endpoint that could serve a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExplainedCandidate {
+    /// Its address.
+    pub endpoint: String,
+    /// Its weight.
+    pub weight: u32,
+    /// Its version.
+    pub version: Option<String>,
+    /// Its zone.
+    pub zone: Option<String>,
+    /// Its priority; 0 goes first.
+    pub priority: u32,
+    /// The state of its health, if it was asked.
+    pub health: Option<String>,
+    /// Why it would not be picked, if so.
+    pub skipped: Option<String>,
 }
 
 /// Whether a snapshot is one that runs, so that the health of its endpoints is known.
@@ -56,40 +114,59 @@ pub fn explain(
         decision::explain(snapshot, &view).map_err(|failure| failure.sentence().to_owned())?;
     let decision = state::route(snapshot, &view).ok();
     let route = decision.map(|decision| &snapshot.routes[decision.route.0 as usize]);
-    Ok(Explained {
+    let explained = Explained {
         listener: arrival.listener.name.to_string(),
         listener_by: arrival.reason,
         route: route.map(|route| route.name.to_string()),
-        action: route.map_or(Value::Null, |route| action(snapshot, &route.action)),
-        policies: route.map_or(Value::Null, |route| {
-            json!({
-                "timeouts": {
-                    "total_ms": millis(route.timeouts.total),
-                    "attempt_ms": millis(route.timeouts.attempt),
-                    "idle_ms": millis(route.timeouts.idle),
-                },
-                "attempts": route.retry.attempts,
-                "filters": route.filters.names(),
-                "grpc_web": route.grpc_web,
-                "body_max": route.body_max,
-            })
-        }),
+        action: route.map(|route| action(snapshot, &route.action)),
+        policies: route.map(policies),
         candidates: route.map_or_else(Vec::new, |route| {
             candidates(snapshot, &route.action, health)
         }),
         routes,
-    })
+    };
+    masked(&explained, &snapshot.config)
 }
 
-fn action(snapshot: &Snapshot, action: &Action) -> Value {
+/// Masks in its sentences what the configuration hides.
+fn masked(explained: &Explained, config: &Config) -> Result<Explained, String> {
+    let told = serde_json::to_value(explained).and_then(|mut told| {
+        config.mask_sentences(&mut told);
+        serde_json::from_value(told)
+    });
+    told.map_err(|error| error.to_string())
+}
+
+fn action(snapshot: &Snapshot, action: &Action) -> ExplainedAction {
     match action {
-        Action::Pool(pool, _) => json!({ "pool": &*snapshot.pools[pool.0 as usize].name }),
-        Action::Redirect(redirect) => json!({ "redirect": redirect.status.as_u16() }),
-        Action::Respond(respond) => json!({ "respond": respond.status().as_u16() }),
+        Action::Pool(pool, _) => {
+            ExplainedAction::Pool(snapshot.pools[pool.0 as usize].name.to_string())
+        }
+        Action::Redirect(redirect) => ExplainedAction::Redirect(redirect.status.as_u16()),
+        Action::Respond(respond) => ExplainedAction::Respond(respond.status().as_u16()),
     }
 }
 
-fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<Value> {
+fn policies(route: &Route) -> ExplainedPolicies {
+    ExplainedPolicies {
+        timeouts: ExplainedTimeouts {
+            total_ms: millis(route.timeouts.total),
+            attempt_ms: millis(route.timeouts.attempt),
+            idle_ms: millis(route.timeouts.idle),
+        },
+        attempts: route.retry.attempts,
+        filters: route
+            .filters
+            .names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        grpc_web: route.grpc_web,
+        body_max: route.body_max,
+    }
+}
+
+fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<ExplainedCandidate> {
     let Action::Pool(index, view) = action else {
         return Vec::new();
     };
@@ -100,7 +177,7 @@ fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<V
     let members = (0_u32..).zip(&pool.endpoints);
     members
         .map(|(place, endpoint)| {
-            let place = crate::upstream::picker::EndpointIndex(place);
+            let place = EndpointIndex(place);
             let tier = tiers.iter().position(|tier| tier.contains(&place));
             let eligible = match known {
                 HealthKnown::Yes => {
@@ -120,18 +197,20 @@ fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<V
                 (Some(0), true) => None,
                 (Some(_), true) => Some("only when nobody preferred can serve".to_owned()),
             };
-            json!({
-                "endpoint": &*endpoint.label,
-                "weight": endpoint.weight,
-                "version": endpoint.version_label.as_deref(),
-                "zone": endpoint.zone.as_deref(),
-                "priority": endpoint.priority,
-                "health": match known {
-                    HealthKnown::Yes => picture.endpoint(place).map(|view| view.state.word()),
+            ExplainedCandidate {
+                endpoint: endpoint.label.to_string(),
+                weight: endpoint.weight,
+                version: endpoint.version_label.as_deref().map(str::to_owned),
+                zone: endpoint.zone.as_deref().map(str::to_owned),
+                priority: endpoint.priority,
+                health: match known {
+                    HealthKnown::Yes => picture
+                        .endpoint(place)
+                        .map(|view| view.state.word().to_owned()),
                     HealthKnown::No => None,
                 },
-                "skipped": skipped,
-            })
+                skipped,
+            }
         })
         .collect()
 }

@@ -13,7 +13,10 @@ mod snapshot;
 pub use arrival::{ArrivalReason, Asked};
 pub use compile::{BuildError, Source, TestFailure, TlsFiles, bind_address, build, run_tests};
 pub use decision::{Decision, RequestView, route};
-pub use explain::{Explained, HealthKnown, explain};
+pub use explain::{
+    Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies, ExplainedTimeouts,
+    HealthKnown, explain,
+};
 pub use local::{LocalListener, LocalSnapshot};
 pub use registered::Registered;
 pub use registry::Registry;

@@ -8,12 +8,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::UNIX_EPOCH;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::access_log::Line;
 
 /// What is kept of one exchange that ended.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecentExchange {
     /// Identity of the request, as in `x-request-id`.
     pub request_id: String,
@@ -52,7 +53,7 @@ pub struct RecentExchange {
 }
 
 /// What is kept of one attempt.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecentAttempt {
     /// Endpoint that was tried.
     pub endpoint: String,

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, path::Path};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use x509_parser::{
     extensions::GeneralName,
@@ -11,7 +12,7 @@ use x509_parser::{
 use super::{TlsFault, pem, subject};
 
 /// A client's certificate, once it is verified; or what one would say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientCertificate {
     /// Its subject (RFC 4514); empty if it has none that can be read.

@@ -35,15 +35,14 @@ pub(crate) enum Command {
     End,
 }
 
-/// An open connection as the admin API shows it.
-#[derive(Clone, Debug, serde::Serialize)]
+/// An open connection as other threads see it.
+#[derive(Clone, Debug)]
 pub(crate) struct ConnectionView {
     pub(crate) id: String,
     pub(crate) listener: String,
     pub(crate) client: String,
     pub(crate) protocol: &'static str,
     /// The subject of the client's verified certificate.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tls_subject: Option<String>,
     pub(crate) age_ms: u64,
     pub(crate) requests: u64,

@@ -11,6 +11,7 @@
 mod access_log;
 mod activation;
 mod admin;
+mod admin_schemas;
 mod balancing;
 mod blame;
 mod bodies;

@@ -7,7 +7,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use serde_json::Value;
+use serde::Serialize;
 use tokio::time::timeout;
 
 use super::super::operations::{ExplainRequest, Operations};
@@ -45,9 +45,9 @@ pub(super) async fn diff(call: Call) -> Reply {
     with_text(call, |proxy, text, secrets| proxy.diff(text, secrets)).await
 }
 
-async fn with_text(
+async fn with_text<T: Serialize + Send + 'static>(
     mut call: Call,
-    ask: impl FnOnce(&dyn Operations, String, Secrets) -> Value + Send + 'static,
+    ask: impl FnOnce(&dyn Operations, String, Secrets) -> T + Send + 'static,
 ) -> Reply {
     let secrets = secrets_for(&call);
     let body = match read(call.request.body_mut()).await {

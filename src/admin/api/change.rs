@@ -8,18 +8,38 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::super::model::ReloadRefusal;
 use super::super::operations::{BoxFuture, EndpointAction, OperationError, Operations};
 use super::super::reply::{self, Reply};
 use super::{Call, bug};
 
 /// `POST /reload`
 pub(super) async fn reload(call: Call) -> Reply {
-    whole_proxy(call, "reload", |proxy| proxy.reload()).await
+    record_after(call, json!({ "action": "reload" }), |proxy| {
+        Box::pin(async {
+            match proxy.reload().await {
+                Ok(report) => reply::json(StatusCode::OK, &report),
+                Err(ReloadRefusal::Refused(report)) => reply::json(StatusCode::CONFLICT, &report),
+                Err(ReloadRefusal::Stopping) => {
+                    reply::error(StatusCode::CONFLICT, "the proxy is stopping")
+                }
+            }
+        })
+    })
+    .await
 }
 
 /// `POST /drain`
 pub(super) async fn drain(call: Call) -> Reply {
-    whole_proxy(call, "drain", |proxy| proxy.drain()).await
+    record_after(call, json!({ "action": "drain" }), |proxy| {
+        Box::pin(async {
+            match proxy.drain().await {
+                Ok(draining) => reply::json(StatusCode::OK, &draining),
+                Err(sentence) => reply::error(StatusCode::CONFLICT, sentence),
+            }
+        })
+    })
+    .await
 }
 
 /// `POST /pools/{pool}/endpoints/{address}/{action}`
@@ -29,32 +49,12 @@ pub(super) async fn endpoint(call: Call, action: EndpointAction) -> Reply {
     record_after(call, what, move |proxy| {
         Box::pin(async move {
             match proxy.endpoint(&pool, &address, action) {
-                Ok(value) => (StatusCode::OK, value),
-                Err(error) => {
-                    let status = match error {
-                        OperationError::NotFound(_) => StatusCode::NOT_FOUND,
-                        OperationError::Conflict(_) => StatusCode::CONFLICT,
-                    };
-                    (status, json!({ "error": error.to_string() }))
+                Ok(change) => reply::json(StatusCode::OK, &change),
+                Err(OperationError::NotFound(sentence)) => {
+                    reply::error(StatusCode::NOT_FOUND, sentence)
                 }
-            }
-        })
-    })
-    .await
-}
-
-async fn whole_proxy(
-    call: Call,
-    action: &'static str,
-    operate: impl FnOnce(&dyn Operations) -> BoxFuture<'_, Result<Value, Value>> + Send + 'static,
-) -> Reply {
-    record_after(call, json!({ "action": action }), move |proxy| {
-        Box::pin(async move {
-            match operate(proxy).await {
-                Ok(value) => (StatusCode::OK, value),
-                Err(value) => {
-                    let sentence = format!("{action} was not done");
-                    (StatusCode::CONFLICT, refusal(&sentence, value))
+                Err(OperationError::Conflict(sentence)) => {
+                    reply::error(StatusCode::CONFLICT, sentence)
                 }
             }
         })
@@ -66,33 +66,17 @@ async fn whole_proxy(
 async fn record_after(
     call: Call,
     mut what: Value,
-    operate: impl FnOnce(&dyn Operations) -> BoxFuture<'_, (StatusCode, Value)> + Send + 'static,
+    operate: impl FnOnce(&dyn Operations) -> BoxFuture<'_, Reply> + Send + 'static,
 ) -> Reply {
     let Call { shared, peer, .. } = call;
     let task = tokio::spawn(async move {
         let operations = Arc::clone(&shared.operations);
-        let (status, value) = operate(&*operations).await;
+        let reply = operate(&*operations).await;
         let who = format!("admin API, {peer}");
-        what["status"] = json!(status.as_u16());
+        what["status"] = json!(reply.status().as_u16());
         tracing::info!(%who, %what, "a change was asked for");
         shared.events.publish("admin", &who, what);
-        (status, value)
+        reply
     });
-    match task.await {
-        Ok((status, value)) => reply::json(status, &value),
-        Err(error) => bug(&error),
-    }
-}
-
-/// Every error has the member `error`; a report keeps its own members beside it.
-fn refusal(sentence: &str, report: Value) -> Value {
-    match report {
-        Value::Object(mut report) => {
-            report.entry("error").or_insert_with(|| json!(sentence));
-            Value::Object(report)
-        }
-        Value::String(reason) => json!({ "error": reason }),
-        Value::Null => json!({ "error": sentence }),
-        other => json!({ "error": sentence, "report": other }),
-    }
+    task.await.unwrap_or_else(|error| bug(&error))
 }

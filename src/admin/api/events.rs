@@ -31,7 +31,7 @@ pub(super) fn watch(call: &Call) -> Reply {
     if accepted == Some(b"application/json") {
         let events = call.shared.events.last(last);
         let events: Vec<&Event> = events.iter().map(|event| &**event).collect();
-        return reply::json(StatusCode::OK, &json!(events));
+        return reply::json(StatusCode::OK, &events);
     }
     let seen = headers.get("last-event-id");
     let seen = seen.and_then(|id| id.to_str().ok()?.trim().parse::<u64>().ok());

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::super::openapi;
 use super::super::reply::{self, Reply};
-use super::super::router::{Access, ENTRIES};
+use super::super::router::{Access, ENTRIES, PLAIN};
 
 /// `GET /`
 pub(super) fn text() -> Reply {
@@ -21,7 +21,7 @@ pub(super) fn text() -> Reply {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{verb:4} {path:40} {summary}{token}");
     }
-    reply::text("text/plain; charset=utf-8", text)
+    reply::text(PLAIN, text)
 }
 
 /// `GET /openapi.json`

@@ -1,8 +1,8 @@
 //! What orchestrators ask: is it alive, may it get traffic.
 
 use http::StatusCode;
-use serde_json::json;
 
+use super::super::model::{Live, Ready};
 use super::super::reply::{self, Reply};
 use super::super::router::Access;
 use super::Call;
@@ -10,20 +10,17 @@ use super::Call;
 /// `GET /live`
 pub(super) fn live(call: &Call) -> Reply {
     let live = call.shared.operations.live();
-    reply::json(status(live), &json!({ "live": live }))
+    reply::json(status(live), &Live { live })
 }
 
 /// `GET /ready`: the reasons are for those who may read.
 pub(super) fn ready(call: &Call) -> Reply {
-    let readiness = call.shared.operations.ready();
+    let Ready { ready, reasons } = call.shared.operations.ready();
     let (method, headers) = (call.request.method(), call.request.headers());
     let gate = call.shared.gate.load();
     let may_read = gate.admit(Access::Read, call.peer, method, headers).is_ok();
-    let mut body = json!({ "ready": readiness.ready });
-    if may_read {
-        body["reasons"] = json!(readiness.reasons);
-    }
-    reply::json(status(readiness.ready), &body)
+    let reasons = reasons.filter(|_| may_read);
+    reply::json(status(ready), &Ready { ready, reasons })
 }
 
 fn status(well: bool) -> StatusCode {

@@ -1,7 +1,7 @@
 //! Reading the state of the proxy.
 
 use http::StatusCode;
-use serde_json::Value;
+use serde::Serialize;
 
 use super::super::operations::Operations;
 use super::super::reply::{self, Reply};
@@ -17,9 +17,9 @@ pub(super) async fn metrics(call: Call) -> Reply {
 }
 
 /// Shows one of the tables as it is.
-pub(super) async fn whole(
+pub(super) async fn whole<T: Serialize + Send + 'static>(
     call: Call,
-    read: impl FnOnce(&dyn Operations) -> Value + Send + 'static,
+    read: impl FnOnce(&dyn Operations) -> T + Send + 'static,
 ) -> Reply {
     match call.blocking(read).await {
         Ok(value) => reply::json(StatusCode::OK, &value),
@@ -28,10 +28,10 @@ pub(super) async fn whole(
 }
 
 /// Shows one row of a table, or says that there is none of that name.
-pub(super) async fn named(
+pub(super) async fn named<T: Serialize + Send + 'static>(
     call: Call,
     what: &str,
-    read: impl FnOnce(&dyn Operations, &str) -> Option<Value> + Send + 'static,
+    read: impl FnOnce(&dyn Operations, &str) -> Option<T> + Send + 'static,
 ) -> Reply {
     let name = call.parameter(0);
     let asked = name.clone();

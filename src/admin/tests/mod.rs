@@ -8,12 +8,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
+use super::model::{
+    Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener, Pool,
+    ProcessState, Ready, RecentExchange, ReloadRefusal, ReloadReport, ReloadResult, Route, Status,
+};
 use super::*;
 use crate::config::Secrets;
 use crate::telemetry::events::Events;
@@ -28,62 +32,102 @@ impl Operations for Fake {
     fn live(&self) -> bool {
         true
     }
-    fn ready(&self) -> Readiness {
-        Readiness {
+    fn ready(&self) -> Ready {
+        Ready {
             ready: false,
-            reasons: vec!["draining".to_owned()],
+            reasons: Some(vec!["draining".to_owned()]),
         }
     }
     fn metrics(&self) -> String {
         "a_total 1\n".to_owned()
     }
-    fn status(&self) -> Value {
-        json!({ "generation": 7 })
+    fn status(&self) -> Status {
+        Status {
+            state: ProcessState::Running,
+            version: "1".to_owned(),
+            pid: 1,
+            uptime_seconds: 2,
+            generation: 7,
+            generations_held: 1,
+            config: "proxy.toml".to_owned(),
+            workers: 1,
+            connections: 0,
+            requests_total: 0,
+            degraded: None,
+            last_reload: None,
+        }
     }
-    fn config(&self) -> Value {
-        json!("config")
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([("proxy".to_owned(), json!({}))])
     }
-    fn listeners(&self) -> Value {
-        json!("listeners")
+    fn listeners(&self) -> Vec<Listener> {
+        vec![Listener {
+            name: "web".to_owned(),
+            address: "127.0.0.1:80".to_owned(),
+            http1: true,
+            http2: false,
+            connections: 3,
+        }]
     }
-    fn routes(&self) -> Value {
-        json!("routes")
+    fn routes(&self) -> Vec<Route> {
+        Vec::new()
     }
-    fn pools(&self) -> Value {
-        json!("pools")
+    fn pools(&self) -> Vec<Pool> {
+        vec![pool("app")]
     }
-    fn pool(&self, name: &str) -> Option<Value> {
-        (name == "app").then(|| json!({ "name": name }))
+    fn pool(&self, name: &str) -> Option<Pool> {
+        (name == "app").then(|| pool(name))
     }
-    fn connections(&self) -> Value {
+    fn connections(&self) -> Vec<Connection> {
         // Stands for a bug in the proxy.
         panic!("connections")
     }
-    fn requests(&self, last: usize) -> Value {
-        json!({ "last": last })
+    fn requests(&self, last: usize) -> Vec<RecentExchange> {
+        let exchange = RecentExchange {
+            generation: last as u64,
+            ..RecentExchange::default()
+        };
+        vec![exchange]
     }
-    fn request(&self, id: &str) -> Option<Value> {
-        (id == "1").then(|| json!({ "id": id }))
+    fn request(&self, id: &str) -> Option<RecentExchange> {
+        (id == "1").then(|| RecentExchange {
+            request_id: id.to_owned(),
+            ..RecentExchange::default()
+        })
     }
-    fn explain(&self, request: ExplainRequest) -> Result<Value, String> {
-        if request.url.is_empty() {
-            return Err("the URL is empty".to_owned());
+    fn explain(&self, request: ExplainRequest) -> Result<Explained, String> {
+        // Says no to all, and shows what it was asked.
+        Err(serde_json::to_string(&request).unwrap())
+    }
+    fn check(&self, text: String, secrets: Secrets) -> Checked {
+        Checked {
+            ok: true,
+            faults: Vec::new(),
+            error: Some(format!("{} bytes, {secrets:?}", text.len())),
         }
-        Ok(json!({ "method": request.method, "url": request.url, "headers": request.headers }))
     }
-    fn check(&self, text: String, secrets: Secrets) -> Value {
-        json!({ "bytes": text.len(), "secrets": format!("{secrets:?}") })
+    fn diff(&self, text: String, secrets: Secrets) -> Compared {
+        Compared::Faulty(self.check(text, secrets))
     }
-    fn diff(&self, text: String, secrets: Secrets) -> Value {
-        json!({ "diff": text, "secrets": format!("{secrets:?}") })
+    fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>> {
+        Box::pin(async {
+            Err(ReloadRefusal::Refused(Box::new(ReloadReport {
+                result: ReloadResult::Failed,
+                generation: 7,
+                time: "2026-01-01T00:00:00Z".to_owned(),
+                changes: None,
+                connections_closed: 0,
+                error: Some("proxy.toml:1:1".to_owned()),
+                faults: None,
+            })))
+        })
     }
-    fn reload(&self) -> BoxFuture<'_, Result<Value, Value>> {
-        Box::pin(async { Err(json!({ "faults": ["proxy.toml:1:1"] })) })
-    }
-    fn drain(&self) -> BoxFuture<'_, Result<Value, Value>> {
+    fn drain(&self) -> BoxFuture<'_, Result<Draining, String>> {
         Box::pin(async {
             self.may_drain.notified().await;
-            Ok(json!({ "draining": true }))
+            Ok(Draining {
+                state: ProcessState::Draining,
+            })
         })
     }
     fn endpoint(
@@ -91,12 +135,27 @@ impl Operations for Fake {
         pool: &str,
         address: &str,
         action: EndpointAction,
-    ) -> Result<Value, OperationError> {
+    ) -> Result<EndpointChange, OperationError> {
         match address {
             "unknown" => Err(OperationError::NotFound(format!("no endpoint {address}"))),
             "last" => Err(OperationError::Conflict("the last one".to_owned())),
-            _ => Ok(json!({ "pool": pool, "endpoint": address, "action": action.to_string() })),
+            _ => Ok(EndpointChange {
+                pool: pool.to_owned(),
+                endpoint: address.to_owned(),
+                action: action.to_string(),
+            }),
         }
+    }
+}
+
+fn pool(name: &str) -> Pool {
+    Pool {
+        name: name.to_owned(),
+        picker: json!("random"),
+        panic: false,
+        connections: 0,
+        retries_in_flight: 0,
+        endpoints: Vec::new(),
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
-
 use super::{super::args::ExplainArgs, text};
 use crate::{
+    admin::ExplainRequest,
     cli::{
         args::{Args, OutputFormat},
         check,
@@ -19,21 +18,21 @@ use crate::{
 
 /// Explains the request that the arguments describe.
 pub(in crate::cli) fn explain(args: &Args, asked: &ExplainArgs) -> Result<Exit, CommandError> {
-    let live = asked.live || asked.ask.admin.is_some();
-    let told = if live {
+    if asked.live || asked.ask.admin.is_some() {
         let client = Client::find(args, &asked.ask)?;
-        let body = question(asked)?.to_string();
-        client.post("/explain", "application/json", body)?
+        let told = client.ask_about(&question(asked)?)?;
+        match asked.ask.output.format {
+            OutputFormat::Json => print::json(&told)?,
+            OutputFormat::Text => print::answer(&text::text(&client.understand(told)?))?,
+        }
     } else {
         let snapshot = check::compile(args.config())?;
         let explained = state::explain(&snapshot, &request(asked)?, HealthKnown::No);
-        let mut told = json!(explained.map_err(CommandError::Refused)?);
-        snapshot.config.mask_sentences(&mut told);
-        told
-    };
-    match asked.ask.output.format {
-        OutputFormat::Json => print::json(&told)?,
-        OutputFormat::Text => print::answer(&text::text(&told))?,
+        let explained = explained.map_err(CommandError::Refused)?;
+        match asked.ask.output.format {
+            OutputFormat::Json => print::json(&explained)?,
+            OutputFormat::Text => print::answer(&text::text(&explained))?,
+        }
     }
     Ok(Exit::Fine)
 }
@@ -58,17 +57,17 @@ fn certificate(asked: &ExplainArgs) -> Result<Option<ClientCertificate>, Command
 }
 
 /// The same as the admin API wants it.
-fn question(asked: &ExplainArgs) -> Result<Value, CommandError> {
+fn question(asked: &ExplainArgs) -> Result<ExplainRequest, CommandError> {
     let header = |(name, value): &(http::HeaderName, http::HeaderValue)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        json!([name.as_str(), value])
+        (name.as_str().to_owned(), value)
     };
-    Ok(json!({
-        "method": asked.method.as_str(),
-        "url": asked.url.to_string(),
-        "headers": asked.headers.iter().map(header).collect::<Vec<_>>(),
-        "listener": asked.listener,
-        "source": asked.source,
-        "client_certificate": certificate(asked)?,
-    }))
+    Ok(ExplainRequest {
+        method: asked.method.to_string(),
+        url: asked.url.to_string(),
+        headers: asked.headers.iter().map(header).collect(),
+        listener: asked.listener.clone(),
+        source: asked.source,
+        client_certificate: certificate(asked)?,
+    })
 }

@@ -1,123 +1,104 @@
-//! An explanation for people, from its JSON form, which the running proxy gives too.
+//! An explanation for people.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
-use serde_json::Value;
-
-use crate::cli::print::columns;
+use crate::{
+    cli::print::columns,
+    route::Outcome,
+    state::{ArrivalReason, Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies},
+};
 
 /// Shows an explanation: the winner and what it does, who may serve, who lost and why.
-pub(super) fn text(told: &Value) -> String {
+pub(super) fn text(told: &Explained) -> String {
     let mut out = String::new();
-    let verdicts = told.pointer("/routes/verdicts").and_then(Value::as_array);
-    let verdicts = verdicts.map_or(&[][..], Vec::as_slice);
-    let (won, lost): (Vec<&Value>, Vec<&Value>) = verdicts
-        .iter()
-        .partition(|verdict| word(verdict, "outcome") == "wins");
-    match told.get("route").and_then(Value::as_str) {
-        Some(route) => {
-            let _ = writeln!(out, "route \"{route}\" {}", action(&told["action"]));
+    let verdicts = told.routes.verdicts.iter();
+    let (won, lost): (Vec<_>, Vec<_>) =
+        verdicts.partition(|verdict| verdict.outcome == Outcome::Wins);
+    let (listener, by) = (&told.listener, by(told.listener_by));
+    match (&told.route, &told.routes.refused) {
+        (Some(route), _) => {
+            let _ = writeln!(out, "route \"{route}\" {}", action(told.action.as_ref()));
             for verdict in &won {
-                let _ = writeln!(out, "  {}", word(verdict, "reason"));
+                let _ = writeln!(out, "  {}", verdict.reason);
             }
-            let _ = writeln!(
-                out,
-                "  by listener \"{}\"{}",
-                word(told, "listener"),
-                by(told)
-            );
-            policies(&mut out, &told["policies"]);
+            let _ = writeln!(out, "  by listener \"{listener}\"{by}");
+            if let Some(of_route) = &told.policies {
+                policies(&mut out, of_route);
+            }
         }
-        None => match told.pointer("/routes/refused").and_then(Value::as_str) {
-            Some(refused) => {
-                let _ = writeln!(out, "refused with 400: {refused}");
-            }
-            None => {
-                let listener = word(told, "listener");
-                let by = by(told);
-                let _ = writeln!(out, "no route takes it on listener \"{listener}\"{by}: 404");
-            }
-        },
+        (None, Some(refused)) => {
+            let _ = writeln!(out, "refused with 400: {refused}");
+        }
+        (None, None) => {
+            let _ = writeln!(out, "no route takes it on listener \"{listener}\"{by}: 404");
+        }
     }
-    candidates(&mut out, told);
+    candidates(&mut out, &told.candidates);
     if !lost.is_empty() {
         out.push_str("\nnot taken\n");
-        let row = |verdict: &&Value| -> Vec<Cow<'_, str>> {
-            let route = word(verdict, "route").to_owned();
-            vec![route.into(), word(verdict, "reason").to_owned().into()]
-        };
-        out.push_str(&columns(&lost.iter().map(row).collect::<Vec<_>>()));
+        let rows: Vec<Vec<Cow<'_, str>>> = lost
+            .iter()
+            .map(|verdict| vec![(&*verdict.route).into(), (&*verdict.reason).into()])
+            .collect();
+        out.push_str(&columns(&rows));
     }
     out
 }
 
 /// Why it is that listener, where the URL does not say so itself.
-fn by(told: &Value) -> &'static str {
-    match word(told, "listener_by") {
-        "port" => ", which has the port and another scheme",
-        "scheme" => ", which speaks the scheme; none has the port",
-        "first" => ", the first that takes it; --listener names another",
-        _ => "",
+fn by(reason: ArrivalReason) -> &'static str {
+    match reason {
+        ArrivalReason::Port => ", which has the port and another scheme",
+        ArrivalReason::Scheme => ", which speaks the scheme; none has the port",
+        ArrivalReason::First => ", the first that takes it; --listener names another",
+        ArrivalReason::Named | ArrivalReason::Fits => "",
     }
 }
 
-fn action(action: &Value) -> String {
-    if let Some(pool) = action.get("pool").and_then(Value::as_str) {
-        format!("sends it to pool \"{pool}\"")
-    } else if let Some(status) = action.get("redirect") {
-        format!("redirects it with {status}")
-    } else if let Some(status) = action.get("respond") {
-        format!("answers it with {status}")
-    } else {
-        "takes it".to_owned()
+fn action(action: Option<&ExplainedAction>) -> String {
+    match action {
+        Some(ExplainedAction::Pool(pool)) => format!("sends it to pool \"{pool}\""),
+        Some(ExplainedAction::Redirect(status)) => format!("redirects it with {status}"),
+        Some(ExplainedAction::Respond(status)) => format!("answers it with {status}"),
+        None => "takes it".to_owned(),
     }
 }
 
-fn policies(out: &mut String, policies: &Value) {
-    let time = |key: &str| {
-        let millis = policies.pointer(&format!("/timeouts/{key}"));
-        let millis = std::time::Duration::from_millis(millis.and_then(Value::as_u64).unwrap_or(0));
-        humantime::format_duration(millis).to_string()
-    };
-    let (total, attempt, idle) = (time("total_ms"), time("attempt_ms"), time("idle_ms"));
+fn policies(out: &mut String, policies: &ExplainedPolicies) {
+    let time = |millis| humantime::format_duration(Duration::from_millis(millis));
+    let timeouts = &policies.timeouts;
+    let (total, attempt) = (time(timeouts.total_ms), time(timeouts.attempt_ms));
+    let idle = time(timeouts.idle_ms);
     let _ = writeln!(
         out,
         "  timeouts: total {total}, attempt {attempt}, idle {idle}"
     );
-    let _ = writeln!(out, "  attempts: {} at most", policies["attempts"]);
-    let filters = policies.get("filters").and_then(Value::as_array);
-    let filters: Vec<&str> = filters
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    if !filters.is_empty() {
-        let _ = writeln!(out, "  filters: {}", filters.join(", "));
+    let _ = writeln!(out, "  attempts: {} at most", policies.attempts);
+    if !policies.filters.is_empty() {
+        let _ = writeln!(out, "  filters: {}", policies.filters.join(", "));
     }
-    if policies.get("grpc_web").and_then(Value::as_bool) == Some(true) {
+    if policies.grpc_web {
         let _ = writeln!(out, "  gRPC-Web becomes gRPC");
     }
-    if let Some(bytes) = policies.get("body_max").and_then(Value::as_u64) {
+    if let Some(bytes) = policies.body_max {
         let _ = writeln!(out, "  body: {bytes} bytes at most");
     }
 }
 
-fn candidates(out: &mut String, told: &Value) {
-    let candidates = told.get("candidates").and_then(Value::as_array);
+fn candidates(out: &mut String, candidates: &[ExplainedCandidate]) {
     let rows: Vec<Vec<Cow<'_, str>>> = candidates
-        .into_iter()
-        .flatten()
+        .iter()
         .map(|candidate| {
-            let skipped = candidate.get("skipped").and_then(Value::as_str);
-            let version = candidate.get("version").and_then(Value::as_str);
+            let skipped = candidate.skipped.as_ref();
             vec![
-                word(candidate, "endpoint").to_owned().into(),
-                match candidate.get("health").and_then(Value::as_str) {
-                    Some(health) => health.to_owned().into(),
-                    None => "health not asked".into(),
-                },
-                format!("weight {}", candidate["weight"]).into(),
-                version.map_or("", |version| version).to_owned().into(),
+                (&*candidate.endpoint).into(),
+                candidate
+                    .health
+                    .as_deref()
+                    .unwrap_or("health not asked")
+                    .into(),
+                format!("weight {}", candidate.weight).into(),
+                candidate.version.as_deref().unwrap_or_default().into(),
                 skipped.map_or(Cow::Borrowed("may serve"), |why| {
                     format!("skipped: {why}").into()
                 }),
@@ -128,8 +109,4 @@ fn candidates(out: &mut String, told: &Value) {
         out.push_str("\nendpoints\n");
         out.push_str(&columns(&rows));
     }
-}
-
-fn word<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
 }

@@ -10,11 +10,15 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::json;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{board::ReloadReport, control::Control, descriptors};
-use crate::{config::Config, task, worker::Command};
+use super::{control::Control, descriptors};
+use crate::{
+    admin::model::{ReloadRefusal, ReloadReport, ReloadResult},
+    config::Config,
+    task,
+    worker::Command,
+};
 
 use prepared::PATIENCE;
 pub(super) use prepared::{Beside, Outcome, Prepared, ReloadError};
@@ -25,8 +29,7 @@ impl Control {
     pub(super) fn want_reload(&mut self, wanted: Wanted) {
         self.doubt = None;
         if self.draining {
-            let error = json!({ "error": "the proxy is stopping" });
-            wanted.tell(&Err(error));
+            wanted.tell(&Err(ReloadRefusal::Stopping));
             return;
         }
         if !self.reloads.want(wanted) {
@@ -70,22 +73,26 @@ impl Control {
             Ok(Outcome::Unchanged(hash)) => {
                 self.hash = hash;
                 tracing::info!("configuration unchanged");
-                report("unchanged", self.shared.generation())
+                report(ReloadResult::Unchanged, self.shared.generation())
             }
             Ok(Outcome::Ready(prepared)) => self.take_up(*prepared).await,
             Err(error) => self.refused(&error),
         };
         self.board.reloaded(&report);
-        self.gauges.reloaded(report.result, report.generation);
+        self.gauges
+            .reloaded(report.result.word(), report.generation);
         let what = serde_json::to_value(&report).unwrap_or_default();
-        self.events.publish("reload", "proxy", what.clone());
-        self.notify.ready(match report.result {
-            "failed" => "the last reload failed; serving the configuration from before it",
-            _ => "serving",
+        self.events.publish("reload", "proxy", what);
+        let failed = report.result == ReloadResult::Failed;
+        self.notify.ready(if failed {
+            "the last reload failed; serving the configuration from before it"
+        } else {
+            "serving"
         });
-        wanted.tell(&match report.result {
-            "failed" => Err(what),
-            _ => Ok(what),
+        wanted.tell(&if failed {
+            Err(ReloadRefusal::Refused(Box::new(report)))
+        } else {
+            Ok(report)
         });
         if let Some(next) = next {
             self.want_reload(next);
@@ -131,8 +138,8 @@ impl Control {
         if diff.needs_restart() {
             tracing::warn!("some of these changes take effect after a restart only");
         }
-        let mut report = report("succeeded", new.generation);
-        report.changes = serde_json::to_value(&diff).ok();
+        let mut report = report(ReloadResult::Succeeded, new.generation);
+        report.changes = Some(diff);
         report.connections_closed = connections_closed;
         report
     }
@@ -143,10 +150,10 @@ impl Control {
         for line in error.lines() {
             tracing::error!("{line}");
         }
-        let mut report = report("failed", generation);
+        let mut report = report(ReloadResult::Failed, generation);
         if let ReloadError::Configuration(faults) = error {
             self.named_files.add(faults.named_files());
-            report.faults = serde_json::to_value(faults).ok();
+            report.faults = Some(faults.views().collect());
         }
         report.error = Some(error.to_string());
         report
@@ -194,7 +201,7 @@ const DOUBT: Duration = Duration::from_secs(3);
 /// Changes of a reload that the log has one by one; the report has all.
 const CHANGES_LOGGED_MAX: usize = 200;
 
-fn report(result: &'static str, generation: u64) -> ReloadReport {
+fn report(result: ReloadResult, generation: u64) -> ReloadReport {
     let now = SystemTime::now().max(UNIX_EPOCH);
     ReloadReport {
         result,

@@ -3,7 +3,6 @@
 //! A reload is prepared on a thread of its own while control goes on. Whoever asks
 //! meanwhile gets the one after it, since the file may have changed since it was read.
 
-use serde_json::Value;
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout_at},
@@ -13,7 +12,10 @@ use super::{
     ReloadError,
     prepared::{Outcome, Preparing},
 };
-use crate::server::control::Answer;
+use crate::{
+    admin::model::{ReloadRefusal, ReloadReport},
+    server::control::Answer,
+};
 
 /// Who is to be told, and when a fault is.
 #[derive(Debug, Default)]
@@ -61,7 +63,7 @@ impl Wanted {
     }
 
     /// Tells those who wait.
-    pub(super) fn tell(self, outcome: &Result<Value, Value>) {
+    pub(super) fn tell(self, outcome: &Result<ReloadReport, ReloadRefusal>) {
         for answer in self.answers {
             // It may have gone away.
             let _ = answer.send(outcome.clone());

@@ -24,6 +24,7 @@ mod peer;
 mod port;
 mod protocol;
 mod proxy;
+mod schema;
 mod traffic;
 mod tunnel;
 pub(crate) mod websocket;
@@ -50,6 +51,7 @@ pub(crate) use peer::{Peer, bounded, node_packages, packages, run_node_peer, run
 pub(crate) use port::Port;
 pub(crate) use protocol::{Io, Protocol, dial};
 pub(crate) use proxy::{Proxy, Settings};
+pub(crate) use schema::Schemas;
 pub(crate) use traffic::{Kind, Traffic};
 pub(crate) use tunnel::{Tunnel, shake};
 pub(crate) use wire::End;

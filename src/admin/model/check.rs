@@ -1,0 +1,28 @@
+//! Answers about a configuration that is not in use.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Diff, FaultView};
+
+/// The outcome of a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Checked {
+    /// Whether a reload would take it.
+    pub ok: bool,
+    /// Faults and warnings in the order of the text.
+    pub faults: Vec<FaultView>,
+    /// A fault without a place in the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The outcome of a comparison with the configuration in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Compared {
+    /// What a reload would change.
+    Differs(Diff),
+    /// The text has faults: `ok` is false.
+    Faulty(Checked),
+}

@@ -1,0 +1,30 @@
+//! Downstream connections.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An open connection of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Connection {
+    /// Identity: worker and number.
+    pub id: String,
+    /// Listener that it came in by.
+    pub listener: String,
+    /// Address and port of the client.
+    pub client: String,
+    /// Protocol that it speaks.
+    pub protocol: String,
+    /// Subject of the client's verified certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_subject: Option<String>,
+    /// Milliseconds since it was accepted.
+    pub age_ms: u64,
+    /// Requests that came over it.
+    pub requests: u64,
+    /// Requests that are answered now.
+    pub in_flight: u32,
+    /// Whether it ends with the exchanges under way.
+    pub closing: bool,
+    /// Generation of the configuration that it holds on to.
+    pub generation: u64,
+}

@@ -1,0 +1,19 @@
+//! Listeners.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A listener with its socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Listener {
+    /// Name.
+    pub name: String,
+    /// Address that the socket is bound to.
+    pub address: String,
+    /// Whether it speaks HTTP/1.1.
+    pub http1: bool,
+    /// Whether it speaks HTTP/2.
+    pub http2: bool,
+    /// Connections that are open.
+    pub connections: usize,
+}

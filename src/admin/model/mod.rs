@@ -1,0 +1,70 @@
+//! The answers of the admin API as types: the server fills them in, the command line reads
+//! them, and the OpenAPI document describes them from the same definition.
+//!
+//! Names of members are a contract. A command line may ask an older proxy: a member that is
+//! added later is `#[serde(default)]`, and unknown members are passed over.
+
+mod change;
+mod check;
+mod connection;
+mod listener;
+mod pool;
+mod process;
+mod reload;
+mod route;
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use change::{Draining, EndpointChange, Error};
+pub use check::{Checked, Compared};
+pub use connection::Connection;
+pub use listener::Listener;
+pub use pool::{Endpoint, Pool};
+pub use process::{Live, ProcessState, Ready, Status};
+pub use reload::{ReloadRefusal, ReloadReport, ReloadResult};
+pub use route::Route;
+
+pub use crate::{
+    config::{Diff, FaultView},
+    state::Explained,
+    telemetry::{events::Event, recent::RecentExchange},
+};
+
+/// An answer that is read at one path.
+pub trait Resource: Serialize + DeserializeOwned + JsonSchema {
+    /// The path, without parameters.
+    const PATH: &'static str;
+}
+
+impl Resource for Live {
+    const PATH: &'static str = "/live";
+}
+
+impl Resource for Ready {
+    const PATH: &'static str = "/ready";
+}
+
+impl Resource for Status {
+    const PATH: &'static str = "/status";
+}
+
+impl Resource for Vec<Listener> {
+    const PATH: &'static str = "/listeners";
+}
+
+impl Resource for Vec<Route> {
+    const PATH: &'static str = "/routes";
+}
+
+impl Resource for Vec<Pool> {
+    const PATH: &'static str = "/pools";
+}
+
+impl Resource for Vec<Connection> {
+    const PATH: &'static str = "/connections";
+}
+
+impl Resource for Vec<RecentExchange> {
+    const PATH: &'static str = "/requests";
+}

@@ -1,0 +1,75 @@
+//! The process as a whole.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ReloadReport;
+
+/// Answer of the liveness probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Live {
+    /// Whether the process works at all.
+    pub live: bool,
+}
+
+/// Answer of the readiness probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ready {
+    /// Whether to send traffic here.
+    pub ready: bool,
+    /// Why not, or what is degraded although ready; left out for who may not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasons: Option<Vec<String>>,
+}
+
+/// Version, uptime, generation, last reload, counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// State of the process.
+    pub state: ProcessState,
+    /// Version of the proxy.
+    pub version: String,
+    /// Identity of the process in its system.
+    pub pid: u32,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+    /// Generation of the configuration in use.
+    pub generation: u64,
+    /// Generations that exchanges or connections still hold, the current one included.
+    pub generations_held: usize,
+    /// Path of the configuration file.
+    pub config: String,
+    /// Workers, one thread each.
+    pub workers: usize,
+    /// Downstream connections that are open.
+    pub connections: usize,
+    /// Requests served since the start.
+    pub requests_total: u64,
+    /// Why the process does not run what its file says, if so.
+    pub degraded: Option<String>,
+    /// The last reload, if there was one.
+    pub last_reload: Option<ReloadReport>,
+}
+
+/// State of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessState {
+    /// Serves what its file says.
+    Running,
+    /// Serves the last good configuration, since the file has faults.
+    Degraded,
+    /// Finishes what it has and ends.
+    Draining,
+}
+
+impl ProcessState {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Degraded => "degraded",
+            Self::Draining => "draining",
+        }
+    }
+}

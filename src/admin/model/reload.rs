@@ -1,0 +1,60 @@
+//! Reports of reloads.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Diff, FaultView};
+
+/// The outcome of a reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReloadReport {
+    /// The outcome in a word.
+    pub result: ReloadResult,
+    /// Generation in use afterwards.
+    pub generation: u64,
+    /// When, in RFC 3339.
+    pub time: String,
+    /// Changes it made; none when it failed or nothing had changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Diff>,
+    /// Connections that it closes: those of listeners that left.
+    pub connections_closed: u64,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Each fault with its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<Vec<FaultView>>,
+}
+
+/// The outcome of a reload, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadResult {
+    /// The new configuration is in use.
+    Succeeded,
+    /// The file says what it said before.
+    Unchanged,
+    /// The new configuration is refused; the old one stays.
+    Failed,
+}
+
+/// Why a reload that was asked for was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadRefusal {
+    /// The configuration was refused.
+    Refused(Box<ReloadReport>),
+    /// The process is ending.
+    Stopping,
+}
+
+impl ReloadResult {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Routes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A route, in the order of precedence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Route {
+    /// Name.
+    pub name: String,
+    /// Filters in the order in which requests pass them.
+    pub filters: Vec<String>,
+    /// Pool that requests go to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// Status of the redirect that requests are answered with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<u16>,
+    /// Status of the fixed reply that requests are answered with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub respond: Option<u16>,
+    /// Its table of the configuration, secrets masked.
+    pub config: Value,
+}

@@ -1,0 +1,133 @@
+//! Routes and pools as the admin API shows them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::{
+    admin::model,
+    state::{Action, Route, Snapshot},
+    upstream::{
+        pool::{Pool, ViewIndex},
+        tier,
+    },
+    worker::ConnectionView,
+};
+
+type Picks = HashMap<Arc<[Box<str>]>, u64>;
+
+/// All routes in the order of precedence; `config` is their table as it is shown.
+pub(super) fn routes(snapshot: &Snapshot, mut config: Map<String, Value>) -> Vec<model::Route> {
+    let order = snapshot.table.in_order().into_iter();
+    let routes = order.map(|index| &snapshot.routes[index.0 as usize]);
+    routes
+        .map(|route| {
+            let config = config.remove(&*route.name).unwrap_or_default();
+            route_view(snapshot, route, config)
+        })
+        .collect()
+}
+
+/// An open connection.
+pub(super) fn connection(view: ConnectionView) -> model::Connection {
+    model::Connection {
+        id: view.id,
+        listener: view.listener,
+        client: view.client,
+        protocol: view.protocol.to_owned(),
+        tls_subject: view.tls_subject,
+        age_ms: view.age_ms,
+        requests: view.requests,
+        in_flight: view.in_flight,
+        closing: view.closing,
+        generation: view.generation,
+    }
+}
+
+/// Views of pools, and what they are made from.
+pub(super) struct PoolViews<'s> {
+    snapshot: &'s Snapshot,
+    config: Map<String, Value>,
+    picks: Picks,
+}
+
+impl<'s> PoolViews<'s> {
+    /// `config` is the table of pools as it is shown; `picks` are counts by pool and endpoint.
+    pub(super) fn new(snapshot: &'s Snapshot, config: Map<String, Value>, picks: Picks) -> Self {
+        Self {
+            snapshot,
+            config,
+            picks,
+        }
+    }
+
+    /// The view of one pool, once.
+    pub(super) fn of(&mut self, pool: &Pool) -> model::Pool {
+        let panic = tier::is_in_panic(&self.snapshot.pools, pool, ViewIndex(0));
+        let picture = pool.health.picture();
+        let now = Instant::now();
+        let endpoints = pool.endpoints.iter().zip(&picture.endpoints);
+        let endpoints = endpoints.map(|(endpoint, view)| {
+            let labels = [&*pool.name, &*endpoint.label].map(Box::from);
+            let picks = self.picks.get(labels.as_slice()).copied();
+            let left = |until: Instant| until.saturating_duration_since(now).as_millis();
+            model::Endpoint {
+                address: endpoint.label.to_string(),
+                state: view.state.word().to_owned(),
+                eligible: view.eligible || (panic && view.state.is_enabled()),
+                cause: view.cause.as_ref().map(ToString::to_string),
+                ejected_for_ms: view
+                    .ejected_until
+                    .map(|until| u64::try_from(left(until)).unwrap_or(0)),
+                ejections: view.ejections,
+                weight: endpoint.weight,
+                version: endpoint.version_label.as_deref().map(str::to_owned),
+                zone: endpoint.zone.as_deref().map(str::to_owned),
+                priority: endpoint.priority,
+                labels: endpoint.labels.clone(),
+                picks: picks.unwrap_or_default(),
+            }
+        });
+        let endpoints = endpoints.collect();
+        let written = self.config.get_mut(&*pool.name);
+        let picker = written
+            .and_then(|table| table.get_mut("picker"))
+            .map(Value::take);
+        model::Pool {
+            name: pool.name.to_string(),
+            picker: picker.unwrap_or_default(),
+            panic,
+            connections: pool.shared.connections.load(Ordering::Relaxed),
+            retries_in_flight: pool.shared.budget.retries(),
+            endpoints,
+        }
+    }
+}
+
+fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route {
+    let mut view = model::Route {
+        name: route.name.to_string(),
+        filters: route
+            .filters
+            .names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        pool: None,
+        redirect: None,
+        respond: None,
+        config,
+    };
+    match &route.action {
+        Action::Pool(pool, _) => {
+            view.pool = Some(snapshot.pools[pool.0 as usize].name.to_string());
+        }
+        Action::Redirect(redirect) => view.redirect = Some(redirect.status.as_u16()),
+        Action::Respond(respond) => view.respond = Some(respond.status().as_u16()),
+    }
+    view
+}
