@@ -26,10 +26,11 @@ pub enum AdminAddress {
 /// A bound socket of the admin API.
 #[derive(Debug)]
 pub struct AdminListener {
-    socket: Socket,
+    /// None once it is closed.
+    socket: Option<Socket>,
     address: AdminAddress,
     /// Removed with it; one that was given is not.
-    _file: Option<SocketFile>,
+    file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -70,9 +71,9 @@ impl AdminListener {
             }
         };
         Ok(Self {
-            socket,
+            socket: Some(socket),
             address,
-            _file: file,
+            file,
         })
     }
 
@@ -90,9 +91,9 @@ impl AdminListener {
             AdminAddress::Unix(_) => Socket::Unix(UnixListener::from_std(socket.into())?),
         };
         Ok(Self {
-            socket,
+            socket: Some(socket),
             address: address.clone(),
-            _file: None,
+            file: None,
         })
     }
 
@@ -101,13 +102,21 @@ impl AdminListener {
         &self.address
     }
 
+    /// Accepts no more, and refuses who tries.
+    pub(super) fn close(&mut self) {
+        self.socket = None;
+        self.file = None;
+    }
+
+    /// Waits for a connection. Cancel safe.
     pub(super) async fn accept(&self) -> io::Result<Connection> {
         match &self.socket {
-            Socket::Tcp(listener) => {
+            None => std::future::pending().await,
+            Some(Socket::Tcp(listener)) => {
                 let (stream, address) = listener.accept().await?;
                 Ok(Connection::Tcp(stream, Peer::Tcp(address)))
             }
-            Socket::Unix(listener) => {
+            Some(Socket::Unix(listener)) => {
                 let (stream, _) = listener.accept().await?;
                 Ok(Connection::Unix(stream, Peer::Unix))
             }

@@ -114,8 +114,8 @@ impl AdminServer {
     }
 
     /// Serves until `shutdown`, then lets answers that have begun end, for up to two
-    /// seconds. Dropping the future cuts everything.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    /// seconds. Dropping the future cuts all connections; it can then be run again.
+    pub async fn run(&mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         if self.serve(shutdown.as_mut()).await == Ended::Closed {
             // The task is that of the process: it ends with it.
@@ -123,7 +123,7 @@ impl AdminServer {
         }
     }
 
-    async fn serve(self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Ended {
+    async fn serve(&mut self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Ended {
         let mut connections = JoinSet::new();
         let mut places = Places::default();
         let mut sweep = interval(SWEEP);
@@ -169,7 +169,7 @@ impl AdminServer {
                 },
             }
         };
-        drop(self.listener);
+        self.listener.close();
         self.stop.send_replace(true);
         let all = async { while connections.join_next().await.is_some() {} };
         // What is left is cut when the set is dropped.

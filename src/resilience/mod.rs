@@ -6,6 +6,7 @@
 mod backoff;
 mod budget;
 mod conditions;
+pub mod restart;
 mod retry;
 
 pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};

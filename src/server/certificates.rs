@@ -14,6 +14,7 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
+    rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -21,10 +22,13 @@ use std::{
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::expiry::{Expiries, Subject};
+use super::{
+    disk::{Disk, DiskError},
+    expiry::{Expiries, Subject},
+    service::{Ended, Services, Stop},
+};
 use crate::{
     state::Snapshot,
-    task,
     telemetry::{
         events::Events,
         metrics::{ControlMetrics, SharedGauge, names},
@@ -33,31 +37,34 @@ use crate::{
     worker::Shared,
 };
 
-/// Starts the watch as a task of the control thread.
+/// Starts the watch on the files, and the change of the keys that sessions are resumed with.
 pub(super) fn start(
+    services: &mut Services,
     shared: &Arc<Shared>,
     events: &Arc<Events>,
     tickets: &Arc<TicketKeys>,
-) -> tokio::task::JoinHandle<()> {
-    let watch = watch(Arc::clone(shared), Arc::clone(events), Arc::clone(tickets));
-    task::spawn_local("certificate watch", watch)
-}
-
-/// Watches the files of every listener and pool until the runtime ends.
-async fn watch(shared: Arc<Shared>, events: Arc<Events>, tickets: Arc<TicketKeys>) {
-    let mut watch = Watch {
-        metrics: shared.metrics.control(),
-        seen: HashMap::new(),
-        shown: HashMap::new(),
-        expiries: Expiries::default(),
-    };
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        looks.tick().await;
-        tickets.rotate(Instant::now());
-        watch.look(&shared.snapshot(), &events).await;
-    }
+) {
+    let (shared, events) = (Arc::clone(shared), Arc::clone(events));
+    let disk = Rc::new(Disk::new("certificates"));
+    services.start("certificate watch", move |stop| {
+        let watch = Watch::new(shared.metrics.control(), Rc::clone(&disk));
+        watch.run(Arc::clone(&shared), Arc::clone(&events), stop)
+    });
+    let tickets = Arc::clone(tickets);
+    // On its own: a disk that hangs must not keep a key in use.
+    services.start("ticket keys", move |stop| {
+        let tickets = Arc::clone(&tickets);
+        async move {
+            let mut looks = interval(LOOK);
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = stop.told() => return Ok(()),
+                    _ = looks.tick() => tickets.rotate(Instant::now()),
+                }
+            }
+        }
+    });
 }
 
 struct Watch {
@@ -67,6 +74,7 @@ struct Watch {
     /// By listener or pool, and file. Kept, since a gauge lives as long as its handle.
     shown: HashMap<(String, PathBuf), SharedGauge>,
     expiries: Expiries,
+    disk: Rc<Disk>,
 }
 
 /// What a look saw, and what came of reading it.
@@ -95,13 +103,43 @@ enum Held {
 }
 
 impl Watch {
-    async fn look(&mut self, snapshot: &Snapshot, events: &Events) {
+    fn new(metrics: ControlMetrics, disk: Rc<Disk>) -> Self {
+        Self {
+            metrics,
+            seen: HashMap::new(),
+            shown: HashMap::new(),
+            expiries: Expiries::default(),
+            disk,
+        }
+    }
+
+    /// Watches the files of every listener and pool.
+    async fn run(mut self, shared: Arc<Shared>, events: Arc<Events>, stop: Stop) -> Ended {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.told() => return Ok(()),
+                _ = looks.tick() => {}
+            }
+            let snapshot = shared.snapshot();
+            tokio::select! {
+                () = stop.told() => return Ok(()),
+                looked = self.look(&snapshot, &events) => looked?,
+            }
+        }
+    }
+
+    async fn look(&mut self, snapshot: &Snapshot, events: &Events) -> Result<(), DiskError> {
         let all = held(snapshot);
-        for ((owner, held), stamps) in all.iter().zip(look_at(&all).await) {
+        let holders: Vec<Held> = all.iter().map(|(_, held)| held.clone()).collect();
+        let look = move || holders.iter().map(Held::stamps).collect::<Vec<_>>();
+        for ((owner, held), stamps) in all.iter().zip(self.disk.ask(look).await?) {
             if stamps == held.in_use() {
                 self.seen.remove(owner);
             } else if self.is_due(owner, stamps, Instant::now()) {
-                let renewal = held.clone().reload().await;
+                let held = held.clone();
+                let renewal = self.disk.ask(move || held.read()).await?;
                 self.tell(owner, &renewal, events);
             }
         }
@@ -118,6 +156,7 @@ impl Watch {
             })
         });
         self.expiries.tell(subjects, SystemTime::now(), events);
+        Ok(())
     }
 
     /// Whether the files have been the same for two looks, and are to be read now: at once,
@@ -239,32 +278,12 @@ impl Held {
         }
     }
 
-    async fn reload(self) -> Renewal {
-        let read = {
-            let held = self.clone();
-            move || held.read()
-        };
-        match tokio::task::spawn_blocking(read).await {
-            Ok(renewal) => renewal,
-            // Only a panic gets here; the files are then read again in this thread.
-            Err(_) => self.read(),
-        }
-    }
-
     fn read(&self) -> Renewal {
         match self {
             Self::Server(tls) => tls.reload(),
             Self::Client(tls) => tls.reload(),
         }
     }
-}
-
-/// Looks at all files, on a thread for such things.
-async fn look_at(all: &[(Owner, Held)]) -> Vec<Stamps> {
-    let all: Vec<Held> = all.iter().map(|(_, held)| held.clone()).collect();
-    let look = move || all.iter().map(Held::stamps).collect();
-    // Only a panic would fail; the next look is a second away.
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
 fn held(snapshot: &Snapshot) -> Vec<(Owner, Held)> {
@@ -296,12 +315,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pem");
         std::fs::write(&path, "1").unwrap();
-        let mut watch = Watch {
-            metrics: Metrics::new(100).control(),
-            seen: HashMap::new(),
-            shown: HashMap::new(),
-            expiries: Expiries::default(),
-        };
+        let disk = Rc::new(Disk::new("test"));
+        let mut watch = Watch::new(Metrics::new(100).control(), disk);
         let owner = Owner::Listener("web".into());
         let start = Instant::now();
         let mut read = Vec::new();

@@ -5,6 +5,7 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
+    rc::Rc,
     sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Duration,
@@ -25,21 +26,19 @@ use super::{
     metrics::ControlGauges,
     named_files::NamedFiles,
     notify::Notify,
-    operations::Api,
     panics::Panics,
     reload::{Prepared, Reloads, Wanted, steps},
+    service::Services,
     signal::{Asked, Signals},
-    supervision::{Services, Supervision},
+    supervision::Supervision,
 };
 use crate::{
     admin::{
-        AdminAddress, AdminControl, AdminListener, AdminServer, AdminSettings,
+        AdminControl, AdminServer,
         model::{ReloadRefusal, ReloadReport},
     },
-    config::{ContentHash, value::FileMode},
-    socket::BindAddress,
-    state::{self, Registry},
-    task,
+    config::ContentHash,
+    state::Registry,
     telemetry::{events::Events, log::LogControl},
     tls::TicketKeys,
     upstream::health::{Schedule, TICK},
@@ -51,6 +50,8 @@ use crate::{
 pub(crate) enum Request {
     /// Read the configuration now.
     Reload(Answer),
+    /// Read the configuration, which has changed and may change again.
+    FileChanged,
     /// Stop.
     Drain,
 }
@@ -84,6 +85,7 @@ pub(crate) struct Control {
     pub(super) doubt: Option<Instant>,
     pub(super) keeper: Keeper,
     pub(super) draining: bool,
+    services: Services,
     supervision: Supervision,
 }
 
@@ -97,13 +99,15 @@ impl Control {
         notify: Notify,
     ) -> Self {
         let keeper = Keeper::new(&path);
+        let events = Arc::new(Events::new());
         Self {
             path,
             tickets: Arc::clone(registry.tickets()),
             registry: Arc::new(Mutex::new(registry)),
             schedules: HashMap::new(),
             board: Arc::new(Board::new(degraded)),
-            events: Arc::new(Events::new()),
+            services: Services::new(&events, shared.metrics.control()),
+            events,
             gauges: ControlGauges::new(&shared.metrics.control()),
             panics: Panics::default(),
             admin: None,
@@ -130,28 +134,10 @@ pub(crate) async fn run(
     stop: impl Future<Output = ()>,
     threads: Vec<JoinHandle<()>>,
 ) -> Result<(), StartError> {
-    let wheel = task::spawn_local("timer wheel", crate::timer::turn());
     let (requests, mut asked) = mpsc::channel(16);
-    // Kept open here: without an admin API nobody asks, which is not the end.
     let admin = control.start_admin(&prepared, requests.clone())?;
     control.start(prepared).await;
-    let named_files = control.named_files.watch(requests.clone());
-    let _requests = requests;
-    let certificates = certificates::start(&control.shared, &control.events, control.tickets());
-    let stop_admin = Arc::new(tokio::sync::Notify::new());
-    let admin = admin.map(|admin| {
-        let stopped = Arc::clone(&stop_admin);
-        task::spawn_local("admin", async move {
-            admin.run(async move { stopped.notified().await }).await;
-        })
-    });
-    let file = FileWatch::start(control.path.clone(), control.of_file());
-    let services = [
-        ("timer wheel", Some(&wheel)),
-        ("certificate watch", Some(&certificates)),
-        ("admin API", admin.as_ref()),
-        ("file watch", Some(&file.task)),
-    ];
+    let file = control.start_services(admin, &requests);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(stop);
@@ -164,30 +150,21 @@ pub(crate) async fn run(
             () = &mut stop => break,
             () = &mut told_to_stop => break,
             _ = tick.tick() => {
-                control.tick(&services);
+                control.tick();
                 file.tell(control.of_file());
             }
             outcome = control.reloads.prepared() => control.reloaded(outcome).await,
-            () = file.changed() => control.want_reload(Wanted::by_file()),
-            request = asked.recv() => match request {
-                Some(Request::Reload(answer)) => control.want_reload(Wanted::by(answer)),
-                Some(Request::Drain) | None => break,
+            Some(request) = asked.recv() => match request {
+                Request::Reload(answer) => control.want_reload(Wanted::by(answer)),
+                Request::FileChanged => control.want_reload(Wanted::by_file()),
+                Request::Drain => break,
             },
             signal = signals.next() => control.obey(signal),
         }
     }
-    control
-        .drain(&mut asked, &mut signals, &mut tick, &services)
-        .await;
-    stop_admin.notify_one();
-    if let Some(admin) = admin {
-        let _ = tokio::time::timeout(Duration::from_secs(3), admin).await;
-    }
+    control.drain(&mut asked, &mut signals, &mut tick).await;
+    control.services.stop(SERVICES_PATIENCE).await;
     control.end(threads).await;
-    file.task.abort();
-    certificates.abort();
-    named_files.abort();
-    wheel.abort();
     Ok(())
 }
 
@@ -200,9 +177,40 @@ impl Control {
         }
     }
 
-    /// What TLS sessions are resumed with.
-    fn tickets(&self) -> &Arc<TicketKeys> {
-        &self.tickets
+    /// Starts what goes on beside control; gives the watch on the file.
+    fn start_services(
+        &mut self,
+        admin: Option<AdminServer>,
+        requests: &mpsc::Sender<Request>,
+    ) -> FileWatch {
+        let services = &mut self.services;
+        services.start("timer wheel", |stop| async move {
+            tokio::select! {
+                () = stop.told() => {}
+                () = crate::timer::turn() => {}
+            }
+            Ok(())
+        });
+        self.named_files.watch(services, requests.clone());
+        certificates::start(services, &self.shared, &self.events, &self.tickets);
+        if let Some(admin) = admin {
+            // Goes on with the same socket when it failed.
+            let admin = Rc::new(tokio::sync::Mutex::new(admin));
+            services.start("admin API", move |stop| {
+                let admin = Rc::clone(&admin);
+                async move {
+                    admin.lock().await.run(stop.told()).await;
+                    Ok(())
+                }
+            });
+        }
+        let told = self.of_file();
+        FileWatch::start(
+            &mut self.services,
+            self.path.clone(),
+            told,
+            requests.clone(),
+        )
     }
 
     /// Drains the process; what control does otherwise goes on meanwhile.
@@ -211,7 +219,6 @@ impl Control {
         asked: &mut mpsc::Receiver<Request>,
         signals: &mut Signals,
         tick: &mut Interval,
-        services: &Services<'_>,
     ) {
         self.draining = true;
         let settings = self.shared.snapshot().drain;
@@ -230,7 +237,7 @@ impl Control {
                     return;
                 }
                 () = &mut draining => return,
-                _ = tick.tick() => self.tick(services),
+                _ = tick.tick() => self.tick(),
                 Some(request) = asked.recv() => if let Request::Reload(answer) = request {
                     self.want_reload(Wanted::by(answer));
                 },
@@ -253,57 +260,6 @@ impl Control {
 }
 
 impl Control {
-    fn start_admin(
-        &mut self,
-        prepared: &Prepared,
-        requests: mpsc::Sender<Request>,
-    ) -> Result<Option<AdminServer>, StartError> {
-        let Some(written) = &prepared.snapshot.config.admin else {
-            return Ok(None);
-        };
-        let failed = |error: &dyn std::fmt::Display| StartError::Admin(error.to_string());
-        let address = written.address.to_string();
-        let address = address.parse().map_err(|_| failed(&"malformed address"))?;
-        let listener = self
-            .admin_listener(
-                &address,
-                &state::bind_address(&written.address),
-                written.mode,
-            )
-            .map_err(|error| failed(&format!("cannot listen on {address}: {error}")))?;
-        let token = written.token.as_ref().map(|token| token.reveal());
-        let token = token.transpose().map_err(|error| failed(&error))?;
-        let settings = AdminSettings {
-            token: token.map(str::to_owned),
-            connections_max: ADMIN_CONNECTIONS_MAX,
-        };
-        let api = Api::new(
-            Arc::clone(&self.shared),
-            Arc::clone(&self.board),
-            self.path.clone(),
-            requests,
-        );
-        let server = AdminServer::new(listener, settings, Arc::new(api), Arc::clone(&self.events))
-            .map_err(|error| failed(&error))?;
-        tracing::info!(address = %server.address(), "admin API");
-        self.admin = Some(server.control());
-        Ok(Some(server))
-    }
-
-    /// The socket that was given for this address, else one of its own.
-    fn admin_listener(
-        &self,
-        address: &AdminAddress,
-        known_as: &BindAddress,
-        mode: Option<FileMode>,
-    ) -> std::io::Result<AdminListener> {
-        let given = self.shared.inherited.take(known_as, 1).transpose()?;
-        match given.and_then(|mut sockets| sockets.pop()) {
-            Some(socket) => AdminListener::inherit(address, socket),
-            None => AdminListener::bind(address, mode),
-        }
-    }
-
     async fn start(&mut self, prepared: Prepared) {
         if let Some(log) = prepared.log {
             self.shared.access_log.store(Arc::new(log));
@@ -325,9 +281,10 @@ impl Control {
 
     /// Every 200 ms: ejections and holds end, transitions are told, what must go on is
     /// looked after.
-    fn tick(&mut self, services: &Services<'_>) {
+    fn tick(&mut self) {
         let now = Instant::now();
-        self.supervision.look(&self.shared, services, &self.board);
+        self.supervision
+            .look(&self.shared, &self.services, &self.board);
         self.notify.flush();
         self.keeper.tick();
         if self.doubt.is_some_and(|doubt| now >= doubt) {
@@ -397,7 +354,8 @@ impl Control {
     }
 }
 
-const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// How long the end waits for the background services.
+const SERVICES_PATIENCE: Duration = Duration::from_secs(3);
 /// How long the end waits for health checks under way.
 const SCHEDULES_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the end waits for the workers, and for the last lines of the access log.

@@ -1,24 +1,20 @@
-//! The watch on the configuration file, as a task of its own.
+//! The watch on the configuration file, as a service.
 //!
-//! Watch and control never wait for each other: each leaves the other the newest word.
+//! Control never waits for the watch: it leaves it the newest word.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    control::Request,
+    service::{Ended, Services, Stop},
 };
-
-use crate::{
-    config::{ContentHash, Watcher},
-    task,
-};
+use crate::config::{ContentHash, Watcher};
 
 /// The running watch.
 #[derive(Debug)]
 pub(super) struct FileWatch {
-    pub(super) task: JoinHandle<()>,
-    changed: Arc<Notify>,
     told: watch::Sender<Told>,
 }
 
@@ -32,38 +28,18 @@ pub(super) struct Told {
 }
 
 impl FileWatch {
-    /// Watches the file.
-    pub(super) fn start(path: PathBuf, first: Told) -> Self {
-        let (tell, mut told) = watch::channel(first);
-        let changed = Arc::new(Notify::new());
-        let changes = Arc::clone(&changed);
-        let task = task::spawn_local("file watch", async move {
-            let Told { seen, mut follows } = first;
-            let mut watcher = Watcher::new(path, seen);
-            loop {
-                tokio::select! {
-                    news = told.changed() => match news {
-                        Ok(()) => {
-                            let told = *told.borrow_and_update();
-                            watcher.set_seen(told.seen);
-                            follows = told.follows;
-                        }
-                        Err(_) => break,
-                    },
-                    () = watcher.changed(), if follows => changes.notify_one(),
-                }
-            }
+    /// Watches the file, and asks for a reload when it has changed.
+    pub(super) fn start(
+        services: &mut Services,
+        path: PathBuf,
+        first: Told,
+        requests: mpsc::Sender<Request>,
+    ) -> Self {
+        let (tell, told) = watch::channel(first);
+        services.start("file watch", move |stop| {
+            run(path.clone(), told.clone(), requests.clone(), stop)
         });
-        Self {
-            task,
-            changed,
-            told: tell,
-        }
-    }
-
-    /// Waits until the file has changed. Cancel safe.
-    pub(super) async fn changed(&self) {
-        self.changed.notified().await;
+        Self { told: tell }
     }
 
     /// Says what was read for another reason, and whether to follow; nothing is sent if that
@@ -71,5 +47,32 @@ impl FileWatch {
     pub(super) fn tell(&self, news: Told) {
         self.told
             .send_if_modified(|told| std::mem::replace(told, news) != news);
+    }
+}
+
+async fn run(
+    path: PathBuf,
+    mut told: watch::Receiver<Told>,
+    requests: mpsc::Sender<Request>,
+    stop: Stop,
+) -> Ended {
+    let Told { seen, mut follows } = *told.borrow_and_update();
+    let mut watcher = Watcher::new(path, seen);
+    loop {
+        tokio::select! {
+            () = stop.told() => return Ok(()),
+            news = told.changed() => {
+                news?;
+                let told = *told.borrow_and_update();
+                watcher.set_seen(told.seen);
+                follows = told.follows;
+            }
+            () = watcher.changed(), if follows => {
+                tokio::select! {
+                    () = stop.told() => return Ok(()),
+                    asked = requests.send(Request::FileChanged) => asked.map_err(|_| "control is gone")?,
+                }
+            }
+        }
     }
 }

@@ -5,10 +5,12 @@
 //! Workers read what control decides through [`Shared`](crate::worker::Shared); control reads what workers
 //! counted. Nothing is shared and locked on the request path.
 
+mod admin;
 mod board;
 mod certificates;
 mod control;
 mod descriptors;
+mod disk;
 mod drain;
 mod errand;
 mod expiry;
@@ -22,6 +24,7 @@ mod operations;
 mod panics;
 mod process;
 mod reload;
+mod service;
 mod signal;
 mod startup;
 mod supervision;

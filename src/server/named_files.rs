@@ -8,17 +8,22 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
+    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{control::Request, errand};
-use crate::{task, tls::Stamps};
+use super::{
+    control::Request,
+    disk::{Disk, DiskError},
+    service::{Ended, Services, Stop},
+};
+use crate::tls::Stamps;
 
 /// Files by path, and how they looked when they were read.
 pub(super) type Looks = BTreeMap<PathBuf, Stamps>;
@@ -45,34 +50,52 @@ impl NamedFiles {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a reload whenever one of the files has changed, to the end of the runtime.
-    pub(super) fn watch(&self, requests: mpsc::Sender<Request>) -> tokio::task::JoinHandle<()> {
+    /// Asks for a reload whenever one of the files has changed.
+    pub(super) fn watch(&self, services: &mut Services, requests: mpsc::Sender<Request>) {
         let files = self.clone();
-        task::spawn_local("named files", async move {
-            let mut looks = interval(LOOK);
-            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut seen = Looks::new();
-            loop {
-                looks.tick().await;
-                let read = files.lock().clone();
-                let changed = changed(read).await;
-                // What has been the same for two looks, and not been told before.
-                let settled = changed
-                    .iter()
-                    .find(|(path, now)| seen.get(*path) == Some(now));
-                if let Some((path, _)) = settled {
-                    tracing::info!(file = %path.display(), "a file that the configuration names has changed");
-                    let (answer, report) = oneshot::channel();
-                    if requests.send(Request::Reload(answer)).await.is_err() {
-                        return;
-                    }
-                    let _ = report.await;
-                    // However it went, the same look is no news.
-                    files.judged(&changed);
-                }
-                seen = changed;
+        let disk = Rc::new(Disk::new("named files"));
+        services.start("named files", move |stop| {
+            let (files, requests) = (files.clone(), requests.clone());
+            files.run(requests, Rc::clone(&disk), stop)
+        });
+    }
+
+    async fn run(self, requests: mpsc::Sender<Request>, disk: Rc<Disk>, stop: Stop) -> Ended {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = Looks::new();
+        loop {
+            tokio::select! {
+                () = stop.told() => return Ok(()),
+                _ = looks.tick() => {}
             }
-        })
+            let read = self.lock().clone();
+            let changed = tokio::select! {
+                () = stop.told() => return Ok(()),
+                changed = changed(read, &disk) => changed?,
+            };
+            // What has been the same for two looks, and not been told before.
+            let settled = changed
+                .iter()
+                .find(|(path, now)| seen.get(*path) == Some(now));
+            if let Some((path, _)) = settled {
+                tracing::info!(file = %path.display(), "a file that the configuration names has changed");
+                let (answer, report) = oneshot::channel();
+                let asking = async {
+                    // Control may be gone, or give no answer: there is nothing to read then.
+                    if requests.send(Request::Reload(answer)).await.is_ok() {
+                        let _ = report.await;
+                    }
+                };
+                tokio::select! {
+                    () = stop.told() => return Ok(()),
+                    asked = timeout(RELOAD_PATIENCE, asking) => asked?,
+                }
+                // However it went, the same look is no news.
+                self.judged(&changed);
+            }
+            seen = changed;
+        }
     }
 
     fn judged(&self, looks: &Looks) {
@@ -86,9 +109,9 @@ impl NamedFiles {
 }
 
 /// The files that do not look as they did when they were read.
-async fn changed(read: Looks) -> Looks {
+async fn changed(read: Looks, disk: &Disk) -> Result<Looks, DiskError> {
     if read.is_empty() {
-        return Looks::new();
+        return Ok(Looks::new());
     }
     let look = move || -> Looks {
         let now = read.into_iter().filter_map(|(path, then)| {
@@ -97,11 +120,9 @@ async fn changed(read: Looks) -> Looks {
         });
         now.collect()
     };
-    // A disk that hangs holds up this watch alone.
-    match errand::send("named files", look) {
-        Ok(looked) => looked.await.unwrap_or_default(),
-        Err(_) => Looks::new(),
-    }
+    disk.ask(look).await
 }
 
 const LOOK: Duration = Duration::from_secs(1);
+/// More than a reload may take.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(120);

@@ -3,13 +3,15 @@
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use ::http::{HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Map, Value};
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, oneshot},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -29,11 +31,8 @@ use crate::{
     http::Headers,
     state::{self, BuildError, HealthKnown, Registered, Snapshot, Source, TlsFiles},
     telemetry::{metrics::names, recent::RecentExchange},
-use super::{
-    board::Board,
-    control::Request,
-    views::{self, PoolViews},
-};
+    upstream::health::AdminState,
+    worker::{Command, Shared},
 };
 
 /// The admin API's view of the process.
@@ -176,18 +175,22 @@ impl Operations for Api {
     }
 
     fn connections(&self) -> Vec<Connection> {
-        let mut all: Vec<Connection> = Vec::new();
-        for place in &self.shared.workers {
+        let deadline = Instant::now() + WORKERS_PATIENCE;
+        let asked = self.shared.workers.iter().filter_map(|place| {
             let (answer, views) = oneshot::channel();
-            if place
-                .commands
-                .try_send(Command::Connections(answer))
-                .is_ok()
-            {
-                let views = views.blocking_recv().unwrap_or_default();
-                all.extend(views.into_iter().map(views::connection));
+            let command = Command::Connections(answer);
+            place.commands.try_send(command).ok().map(|()| views)
+        });
+        let asked: Vec<_> = asked.collect();
+        let mut all: Vec<Connection> = Vec::new();
+        Handle::current().block_on(async {
+            for views in asked {
+                // A worker that hangs is told of elsewhere; the others are shown all the same.
+                if let Ok(Ok(views)) = timeout_at(deadline, views).await {
+                    all.extend(views.into_iter().map(views::connection));
+                }
             }
-        }
+        });
         all.sort_by_key(|view| std::cmp::Reverse(view.age_ms));
         all
     }
@@ -354,3 +357,6 @@ pub(crate) fn compile(
     let snapshot = state::build(&source, &mut registry)?;
     Ok((snapshot, loaded.warnings))
 }
+
+/// How long workers are waited for when they are asked about their connections.
+const WORKERS_PATIENCE: Duration = Duration::from_secs(2);

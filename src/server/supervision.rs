@@ -1,13 +1,14 @@
-//! Workers and services that must not end or stall unnoticed.
+//! Workers that must not end or stall unnoticed, and services that fail.
 //!
 //! Looks with each tick of control; what it finds is told once in the log, and by `/ready`
 //! for as long as it lasts.
 
 use std::sync::atomic::Ordering;
 
-use tokio::task::JoinHandle;
-
-use super::board::{Board, Trouble};
+use super::{
+    board::{Board, Trouble},
+    service::Services,
+};
 use crate::worker::Shared;
 
 /// What was seen of the workers, and what was told.
@@ -16,9 +17,6 @@ pub(super) struct Supervision {
     workers: Vec<Pulse>,
     told: Vec<Trouble>,
 }
-
-/// The services of control by their names, those that there are.
-pub(super) type Services<'a> = [(&'static str, Option<&'a JoinHandle<()>>)];
 
 /// The signs of life of a worker.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +35,7 @@ impl Supervision {
     }
 
     /// Looks after the workers and these services.
-    pub(super) fn look(&mut self, shared: &Shared, services: &Services<'_>, board: &Board) {
+    pub(super) fn look(&mut self, shared: &Shared, services: &Services, board: &Board) {
         let mut troubles = Vec::new();
         for (index, (place, pulse)) in shared.workers.iter().zip(&mut self.workers).enumerate() {
             let beats = place.beats.load(Ordering::Relaxed);
@@ -53,14 +51,7 @@ impl Supervision {
                 hurts_traffic: true,
             });
         }
-        for (name, task) in services {
-            if task.is_some_and(JoinHandle::is_finished) {
-                troubles.push(Trouble {
-                    what: format!("the {name} has ended; restart the process"),
-                    hurts_traffic: false,
-                });
-            }
-        }
+        troubles.extend(services.troubles());
         if troubles == self.told {
             return;
         }

@@ -106,9 +106,9 @@ async fn another_token_counts_from_the_next_request_on() {
         connections_max: 4,
     };
     let fake = Arc::<Fake>::default();
-    let server = AdminServer::new(listener, settings, fake, Arc::default()).unwrap();
+    let mut server = AdminServer::new(listener, settings, fake, Arc::default()).unwrap();
     let control = server.control();
-    tokio::spawn(server.run(std::future::pending()));
+    tokio::spawn(async move { server.run(std::future::pending()).await });
     let status = async |token: &str| {
         let stream = TcpStream::connect(("127.0.0.1", address.port()))
             .await

@@ -134,3 +134,31 @@ async fn the_longest_silent_connection_makes_room() {
     admin.events.publish("reload", "proxy", json!({ "n": 1 }));
     assert_eq!(next_event(&mut watcher).await["what"]["n"], 1);
 }
+
+#[tokio::test]
+async fn a_server_that_broke_off_serves_again_at_the_same_address() {
+    let listener = AdminListener::bind(&"127.0.0.1:0".parse().unwrap(), None).unwrap();
+    let AdminAddress::Tcp(address) = *listener.address() else {
+        panic!("not TCP")
+    };
+    let settings = AdminSettings {
+        token: None,
+        connections_max: 4,
+    };
+    let fake = Arc::<Fake>::default();
+    let mut server = AdminServer::new(listener, settings, fake, Arc::default()).unwrap();
+    let ask = async || {
+        let stream = TcpStream::connect(address).await.unwrap();
+        exchange(stream, "GET", "/live", "", "").await.status
+    };
+    tokio::select! {
+        () = server.run(std::future::pending()) => {}
+        status = ask() => assert_eq!(status, 200),
+    }
+    let waits = TcpStream::connect(address).await;
+    assert!(waits.is_ok(), "the socket stays open between two runs");
+    tokio::select! {
+        () = server.run(std::future::pending()) => {}
+        status = ask() => assert_eq!(status, 200),
+    }
+}

@@ -194,9 +194,13 @@ impl Admin {
             Arc::clone(&events),
         );
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(server.unwrap().run(async {
-            let _ = stopped.await;
-        }));
+        let mut server = server.unwrap();
+        let task = tokio::spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            server.run(stopped).await;
+        });
         Self {
             address,
             events,

@@ -19,6 +19,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::load::{ContentHash, FILE_BYTES_MAX};
@@ -35,6 +36,8 @@ pub struct Watcher {
     writer: Arc<Writer>,
     /// Since when the file has been of no use.
     unusable_since: Option<Instant>,
+    /// The look under way.
+    looking: Option<JoinHandle<Option<Look>>>,
     /// Whether it was told that the file in sight is not the one that is edited.
     told_replaced: bool,
     quiet: Duration,
@@ -74,6 +77,7 @@ impl Watcher {
             source,
             writer,
             unusable_since: None,
+            looking: None,
             told_replaced: false,
             quiet: QUIET,
             poll: POLL,
@@ -156,18 +160,19 @@ impl Watcher {
     }
 
     /// Looks at the file; none if it cannot be read or is empty.
-    async fn look(&self) -> Option<Look> {
+    async fn look(&mut self) -> Option<Look> {
+        // The disk may be slow; the thread that waits here has other work. A look that hangs
+        // keeps its place, so that hanging looks do not add up.
+        if let Some(looking) = &mut self.looking {
+            // Begun before now: what it saw may be past.
+            let _ = timeout(LOOK_MAX, looking).await.ok()?;
+        }
         let path = self.path.clone();
-        // The disk may be slow; the thread that waits here has other work.
-        let look = tokio::task::spawn_blocking(move || {
-            let bytes = file::read(&path, FILE_BYTES_MAX).ok()?;
-            let names = std::fs::metadata(&path).map_or(1, |found| found.nlink());
-            (!bytes.is_empty()).then(|| Look {
-                hash: ContentHash::of(&bytes),
-                is_nameless: names == 0,
-            })
-        });
-        look.await.ok()?
+        let look = tokio::task::spawn_blocking(move || Look::at(&path));
+        let looking = self.looking.insert(look);
+        let looked = timeout(LOOK_MAX, looking).await.ok()?;
+        self.looking = None;
+        looked.ok()?
     }
 
     /// Says once that edits cannot be seen: a file that is mounted by itself stays the old one
@@ -181,6 +186,17 @@ impl Watcher {
             );
         }
         self.told_replaced = is_replaced;
+    }
+}
+
+impl Look {
+    fn at(path: &Path) -> Option<Self> {
+        let bytes = file::read(path, FILE_BYTES_MAX).ok()?;
+        let names = std::fs::metadata(path).map_or(1, |found| found.nlink());
+        (!bytes.is_empty()).then(|| Self {
+            hash: ContentHash::of(&bytes),
+            is_nameless: names == 0,
+        })
     }
 }
 
@@ -255,6 +271,9 @@ const QUIET: Duration = Duration::from_millis(200);
 
 /// How long to wait for that at most.
 const QUIET_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a look is waited for before the file counts as one that cannot be read.
+const LOOK_MAX: Duration = Duration::from_secs(10);
 
 /// Time between looks without an event.
 const POLL: Duration = Duration::from_secs(2);

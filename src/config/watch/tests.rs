@@ -108,6 +108,12 @@ async fn a_file_that_is_saved_in_two_halves_is_looked_at_when_it_is_closed() {
     assert!(timeout(watcher.quiet, watcher.changed()).await.is_err());
     let mut file = fs::File::create(&path).unwrap();
     file.write_all(b"first half, ").unwrap();
+    let heard = async {
+        while !watcher.writer.is_at_work.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), heard).await.unwrap();
     let half = timeout(Duration::from_secs(2), watcher.changed()).await;
     assert!(half.is_err(), "the writer is not done");
     assert!(
@@ -129,7 +135,7 @@ async fn a_mounted_file_whose_source_was_replaced_is_known() {
     let descriptor = std::os::fd::AsRawFd::as_raw_fd(&held);
     // As a bind mount does, this path leads to the file whatever becomes of its name.
     let mounted = PathBuf::from(format!("/proc/self/fd/{descriptor}"));
-    let watcher = Watcher::new(&mounted, ContentHash::of(b"a"));
+    let mut watcher = Watcher::new(&mounted, ContentHash::of(b"a"));
     assert!(!watcher.look().await.unwrap().is_nameless);
     fs::remove_file(&path).unwrap();
     assert!(watcher.look().await.unwrap().is_nameless);

@@ -200,6 +200,20 @@ pub static CONFIG_RELOADS_TOTAL: CounterDesc<1> = CounterDesc::new(
     ["result"],
 );
 
+/// 1 while a background service of the control thread runs, 0 while it waits to be started again.
+pub static SERVICE_UP: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_service_up",
+    "1 while a background service runs, 0 while it waits to be started again.",
+    ["service"],
+);
+
+/// Failures of background services, each followed by a new start.
+pub static SERVICE_RESTARTS_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_service_restarts_total",
+    "Failures of background services, each followed by a new start.",
+    ["service"],
+);
+
 /// Panics caught; each one is a bug.
 pub static PANICS_TOTAL: CounterDesc<0> = CounterDesc::new(
     "sluicegate_panics_total",

@@ -1,11 +1,11 @@
 //! When each endpoint is asked: one task per endpoint on the control thread, so that a check that hangs
 //! delays no other. Owns its tasks; the state they report to outlives them.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Semaphore, watch},
-    task::{JoinError, JoinHandle},
+    task::JoinHandle,
     time::Instant,
 };
 
@@ -15,6 +15,7 @@ use super::{
     settings::CheckSettings,
     state::PoolHealthState,
 };
+use crate::{resilience::restart::RestartBackoff, task};
 
 /// How the endpoints of a pool are asked.
 #[derive(Clone)]
@@ -57,8 +58,7 @@ impl Schedule {
         let mut old = std::mem::take(&mut self.running);
         let Some(plan) = plan else { return };
         for target in targets {
-            // A task that ended did so by a panic of its probe; the endpoint must not go unasked for that.
-            let stays = |running: &Running| running.target == target && !running.task.is_finished();
+            let stays = |running: &Running| running.target == target;
             let running = match old.remove(&target.identity).filter(stays) {
                 Some(running) => {
                     running.plan.send_replace(plan.clone());
@@ -82,24 +82,20 @@ impl Schedule {
         self.running.is_empty()
     }
 
-    /// Stops all checks and waits for their tasks to end; returns how many had panicked.
-    pub async fn stop(&mut self) -> usize {
-        let mut panicked = 0;
+    /// Stops all checks and waits for their tasks to end.
+    pub async fn stop(&mut self) {
         for (_, mut running) in self.running.drain() {
             running.task.abort();
-            let ended = (&mut running.task).await;
-            panicked += usize::from(ended.as_ref().is_err_and(JoinError::is_panic));
+            let _ = (&mut running.task).await;
         }
-        panicked
     }
 
     fn start(&self, target: Target, plan: SchedulePlan) -> Running {
         let (sender, receiver) = watch::channel(plan);
-        let task = tokio::spawn(check_for_ever(
+        let task = tokio::spawn(go_on_checking(
             Arc::clone(&self.state),
             target.clone(),
             receiver,
-            &FIRST_CHECKS,
         ));
         Running {
             target,
@@ -124,10 +120,33 @@ impl fmt::Debug for Schedule {
     }
 }
 
-async fn check_for_ever(
+/// Checks until there is no plan any more. After a panic of the probe it goes on: the endpoint must not go
+/// unasked for that.
+async fn go_on_checking(
     state: Arc<PoolHealthState>,
     target: Target,
     mut plan: watch::Receiver<SchedulePlan>,
+) {
+    let mut backoff = RestartBackoff::default();
+    loop {
+        let began = Instant::now();
+        let checking = pin!(check_for_ever(&state, &target, &mut plan, &FIRST_CHECKS));
+        if let Ok(()) = task::caught(checking).await {
+            return;
+        }
+        let wait = backoff.after(began.elapsed());
+        tracing::error!(
+            pool = %state.pool(), endpoint = %target.identity, wait_ms = wait.as_millis(),
+            "a health check panicked; this is a bug; the checks go on after a wait"
+        );
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn check_for_ever(
+    state: &PoolHealthState,
+    target: &Target,
+    plan: &mut watch::Receiver<SchedulePlan>,
     turns: &Semaphore,
 ) {
     let mut first = true;
@@ -139,7 +158,7 @@ async fn check_for_ever(
                 true => turns.acquire().await.ok(),
                 false => None,
             };
-            check(&state, &target, &now).await
+            check(state, target, &now).await
         };
         let asked = Instant::now();
         // New settings end the wait of the old ones; the check is then due by the new.

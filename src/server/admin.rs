@@ -1,0 +1,74 @@
+//! The admin API of the process, from its table of the configuration.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::{
+    StartError,
+    control::{Control, Request},
+    operations::Api,
+    reload::Prepared,
+};
+use crate::{
+    admin::{AdminAddress, AdminListener, AdminServer, AdminSettings},
+    config::value::FileMode,
+    socket::BindAddress,
+    state,
+};
+
+impl Control {
+    /// Opens the socket of the admin API, if the configuration has one.
+    pub(super) fn start_admin(
+        &mut self,
+        prepared: &Prepared,
+        requests: mpsc::Sender<Request>,
+    ) -> Result<Option<AdminServer>, StartError> {
+        let Some(written) = &prepared.snapshot.config.admin else {
+            return Ok(None);
+        };
+        let failed = |error: &dyn std::fmt::Display| StartError::Admin(error.to_string());
+        let address = written.address.to_string();
+        let address = address.parse().map_err(|_| failed(&"malformed address"))?;
+        let listener = self
+            .admin_listener(
+                &address,
+                &state::bind_address(&written.address),
+                written.mode,
+            )
+            .map_err(|error| failed(&format!("cannot listen on {address}: {error}")))?;
+        let token = written.token.as_ref().map(|token| token.reveal());
+        let token = token.transpose().map_err(|error| failed(&error))?;
+        let settings = AdminSettings {
+            token: token.map(str::to_owned),
+            connections_max: ADMIN_CONNECTIONS_MAX,
+        };
+        let api = Api::new(
+            Arc::clone(&self.shared),
+            Arc::clone(&self.board),
+            self.path.clone(),
+            requests,
+        );
+        let server = AdminServer::new(listener, settings, Arc::new(api), Arc::clone(&self.events))
+            .map_err(|error| failed(&error))?;
+        tracing::info!(address = %server.address(), "admin API");
+        self.admin = Some(server.control());
+        Ok(Some(server))
+    }
+
+    /// The socket that was given for this address, else one of its own.
+    fn admin_listener(
+        &self,
+        address: &AdminAddress,
+        known_as: &BindAddress,
+        mode: Option<FileMode>,
+    ) -> std::io::Result<AdminListener> {
+        let given = self.shared.inherited.take(known_as, 1).transpose()?;
+        match given.and_then(|mut sockets| sockets.pop()) {
+            Some(socket) => AdminListener::inherit(address, socket),
+            None => AdminListener::bind(address, mode),
+        }
+    }
+}
+
+const ADMIN_CONNECTIONS_MAX: usize = 64;

@@ -1,0 +1,35 @@
+//! How a service learns that it is to end.
+
+use tokio::sync::watch;
+
+/// Tells one service to end.
+#[derive(Debug)]
+pub(super) struct Sender(watch::Sender<bool>);
+
+/// What a service listens to.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct Stop(watch::Receiver<bool>);
+
+pub(super) fn channel() -> (Sender, Stop) {
+    let (sender, receiver) = watch::channel(false);
+    (Sender(sender), Stop(receiver))
+}
+
+impl Sender {
+    pub(super) fn send(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stop {
+    /// Whether the service is to end.
+    pub(in crate::server) fn is_told(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until the service is to end. Cancel safe.
+    pub(in crate::server) async fn told(&self) {
+        // Who could tell may be gone: then it is the end as well.
+        let _ = self.0.clone().wait_for(|told| *told).await;
+    }
+}
