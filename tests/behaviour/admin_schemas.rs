@@ -10,7 +10,6 @@ const ALL: &str = r#"
     [admin]
     address = "$admin"
     token = { env = "ADMIN_TOKEN" }
-    [access_log]
     [listeners.web]
     address = "$web"
     [routes.shop]
