@@ -61,9 +61,8 @@ async fn a_start_with_an_expired_certificate_serves_it_loudly_and_takes_up_the_n
         (&event["state"], &event["name"]),
         (&"expired".into(), &"web".into())
     );
-    let log = proxy.log();
-    assert!(log.contains("ERROR a certificate has expired"), "{log}");
-    assert!(log.contains("most clients will refuse it"), "{log}");
+    proxy.log_says("ERROR a certificate has expired").await;
+    proxy.log_says("most clients will refuse it").await;
     let (code, text) = command(proxy.folder(), &["check", "proxy.toml"]);
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("a.pem expired at"), "{text}");
@@ -87,8 +86,7 @@ async fn a_reload_keeps_an_expired_certificate_that_is_in_use_and_takes_no_other
     other.write(proxy.folder(), "b");
     proxy.replace(&changed.replace("[{", "[{ chain = \"b.pem\", key = \"b.key\" }, {"));
     proxy.reload_fails().await;
-    let log = proxy.log();
-    assert!(log.contains("b.pem expired at"), "{log}");
+    proxy.log_says("b.pem expired at").await;
     shows(proxy.address("web"), &expired, "shop.example").await;
     proxy.finish().await;
 }
@@ -115,8 +113,7 @@ async fn a_certificate_that_expires_within_two_weeks_is_told_of_once() {
     let event = eventually("it is told", || async { told(&proxy).await.pop() }).await;
     assert_eq!(event["state"], "expires_soon");
     assert_eq!(event["days"], 5);
-    let log = proxy.log();
-    assert!(log.contains("WARN a certificate expires soon"), "{log}");
+    proxy.log_says("WARN a certificate expires soon").await;
     // A renewal that is good for three weeks is looked at after the next look at least.
     let renewed = authority.issue_until(&["shop.example"], SystemTime::now() + 21 * DAY);
     renewed.write(proxy.folder(), "a");

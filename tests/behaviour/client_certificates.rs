@@ -140,6 +140,7 @@ async fn a_refused_client_certificate_is_told_once_in_a_while_and_counted() {
     proxy
         .metric_becomes("sluicegate_tls_handshakes_total", &failed, 5.0)
         .await;
+    proxy.log_says("TLS handshake with a client failed").await;
     let log = proxy.log();
     let lines: Vec<_> = log
         .lines()

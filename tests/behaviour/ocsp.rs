@@ -91,6 +91,7 @@ async fn a_renewed_response_that_is_of_no_use_leaves_the_old_one_in_use() {
     for (count, (response, words)) in (1_u8..).zip(&bad) {
         put(proxy.folder(), response);
         reloads(&proxy, "failed", f64::from(count)).await;
+        proxy.log_says(words).await;
         let log = proxy.log();
         let told = log.lines().filter(|line| line.contains(words));
         assert!(told.count() == 1, "{words}: {log}");
@@ -120,8 +121,7 @@ async fn a_response_that_runs_out_is_not_stapled_any_more() {
         events.text().contains("not_stapled").then_some(())
     })
     .await;
-    let log = proxy.log();
-    assert!(log.contains("nothing is stapled to a certificate"), "{log}");
+    proxy.log_says("nothing is stapled to a certificate").await;
     // A renewed one takes its place.
     let long = ocsp_response(&issued, Says::Good, tomorrow());
     put(proxy.folder(), &long);
@@ -136,11 +136,9 @@ async fn a_start_with_a_response_that_has_run_out_serves_without_it() {
     let (authority, ..) = shop(&settings, SystemTime::now() - DAY);
     let proxy = settings.start().await;
     assert!(stapled(proxy.address("web"), &authority).await.is_empty());
-    let log = proxy.log();
-    assert!(
-        log.contains("it is not shown to clients until it is renewed"),
-        "{log}"
-    );
+    proxy
+        .log_says("it is not shown to clients until it is renewed")
+        .await;
     proxy.finish().await;
 }
 

@@ -126,6 +126,7 @@ async fn each_event_of_the_log_is_one_line() {
     let faulty = NOISY.replace("\"app\"", "\"ap\"");
     proxy.replace(&faulty.replace("interval_down", "intervall_down"));
     proxy.reload_fails().await;
+    proxy.log_says("proxy.toml:7:8").await;
     let log = proxy.log();
     for line in log.lines() {
         let time = line.split_once(' ').map(|(time, _)| time);

@@ -119,15 +119,9 @@ async fn a_broken_file_changes_nothing_and_is_told_everywhere() {
         let gauge = "sluicegate_config_last_reload_success";
         proxy.metric_becomes(gauge, &[], 1.0).await;
     }
-    let log = proxy.log();
-    assert!(
-        log.contains("proxy.toml:"),
-        "file and line in the log: {log}"
-    );
-    assert!(
-        log.contains("respnd"),
-        "the word that is wrong in the log: {log}"
-    );
+    // File and line, and the word that is wrong.
+    proxy.log_says("proxy.toml:").await;
+    proxy.log_says("respnd").await;
     proxy.finish().await;
 }
 
@@ -362,11 +356,7 @@ async fn tests_in_the_file_refuse_a_reload_that_breaks_them() {
     proxy.replace(&tested("other"));
     proxy.reload_fails().await;
     assert!((proxy.generation().await - generation).abs() < 0.5);
-    assert!(
-        proxy.log().contains("orders_go_to_orders"),
-        "{}",
-        proxy.log()
-    );
+    proxy.log_says("orders_go_to_orders").await;
     proxy.finish().await;
 }
 
@@ -396,7 +386,7 @@ async fn a_start_with_a_broken_file_is_ready_with_the_last_good_one() {
 async fn a_start_with_a_broken_file_and_nothing_kept_ends_with_3() {
     let mut proxy = Settings::new("[listeners").launch();
     assert_eq!(proxy.exited().await.code(), Some(3));
-    assert!(proxy.log().contains("proxy.toml:1"), "{}", proxy.log());
+    proxy.log_says("proxy.toml:1").await;
 }
 
 #[tokio::test]

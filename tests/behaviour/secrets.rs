@@ -135,11 +135,7 @@ async fn a_missing_file_refuses_the_reload_until_it_comes() {
     proxy.replace(&respond("{ file = \"body\" }"));
     proxy.reload_fails().await;
     assert_eq!(proxy.get("/").await.text(), "one");
-    assert!(
-        proxy.log().contains("routes.all.respond.body: the file"),
-        "{}",
-        proxy.log()
-    );
+    proxy.log_says("routes.all.respond.body: the file").await;
     fs::write(proxy.folder().join("body"), "two\n").unwrap();
     eventually("the body is served", || async {
         (proxy.get("/").await.text() == "two").then_some(())

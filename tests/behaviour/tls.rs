@@ -352,7 +352,7 @@ async fn a_bad_renewal_leaves_the_old_certificate_in_use_and_is_told() {
     let expired = authority.issue_expired(&["shop.example"]);
     expired.write(proxy.folder(), "a");
     proxy.metric_becomes(metric, &failed, 1.0).await;
-    assert!(proxy.log().contains("expired at"), "{}", proxy.log());
+    proxy.log_says("expired at").await;
     // Chain and key of two different pairs.
     let (one, two) = (authority.issue("x", &["x"]), authority.issue("y", &["y"]));
     let torn = Issued {
@@ -361,7 +361,7 @@ async fn a_bad_renewal_leaves_the_old_certificate_in_use_and_is_told() {
     };
     torn.write(proxy.folder(), "a");
     proxy.metric_becomes(metric, &failed, 2.0).await;
-    assert!(proxy.log().contains("does not belong to"));
+    proxy.log_says("does not belong to").await;
     assert!(shown(web, &authority, "shop.example").await == before);
     let expiry = proxy
         .metric(
