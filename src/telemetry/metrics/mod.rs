@@ -14,6 +14,7 @@ mod family;
 pub mod names;
 mod process;
 mod recorder;
+mod registry;
 mod shared;
 mod text;
 mod worker_counters;

@@ -1,20 +1,21 @@
-//! The registry, and the handles with which a worker writes.
+//! The handles with which a worker writes.
 //!
 //! A [`WorkerMetrics`] and its handles belong to one thread (they are not `Send`): each
 //! cell has one writer, so a relaxed load and store is enough where several writers
 //! would need an atomic addition (0.2 ns instead of 8 ns, and no shared cache line).
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::arena::{Arena, CellRange, GaugeReader};
 use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc, Shape};
-use super::family::{Attached, Family, FamilySums, Labels};
+use super::family::Labels;
+use super::registry::{Registry, Slot};
 use super::shared::{ControlMetrics, SharedGauge};
 use super::{names, process, text};
 
@@ -62,12 +63,7 @@ impl Metrics {
     /// Makes an empty registry that holds at most `series_max` label sets.
     pub fn new(series_max: usize) -> Self {
         process::note_start();
-        let registry = Arc::new(Registry {
-            families: Mutex::default(),
-            series: AtomicUsize::new(0),
-            series_max,
-            dropped: AtomicU64::new(0),
-        });
+        let registry = Arc::new(Registry::new(series_max));
         let commit = option_env!("SLUICEGATE_COMMIT").unwrap_or_default();
         let build = ControlMetrics::new(Arc::clone(&registry))
             .gauge(&names::BUILD_INFO, [env!("CARGO_PKG_VERSION"), commit]);
@@ -102,8 +98,7 @@ impl Metrics {
             return;
         }
         for family in self.registry.families() {
-            let removed = family.remove(labels, gone);
-            self.registry.series.fetch_sub(removed, Ordering::Relaxed);
+            self.registry.forget(family.remove(labels, gone));
         }
     }
 
@@ -276,94 +271,6 @@ impl<K: Copy + Eq + Hash, const L: usize> CounterMap<K, L> {
     /// Gives back the counters whose key `keep` does not want, so that their series can go.
     pub fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
         self.counters.retain(|key, _| keep(key));
-    }
-}
-
-/// Families and the limit on their series.
-#[derive(Debug)]
-pub(super) struct Registry {
-    families: Mutex<BTreeMap<&'static str, Arc<Family>>>,
-    series: AtomicUsize,
-    series_max: usize,
-    dropped: AtomicU64,
-}
-
-impl Registry {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<Family>>> {
-        self.families.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn find(&self, name: &str) -> Option<Arc<Family>> {
-        self.lock().get(name).map(Arc::clone)
-    }
-
-    fn families(&self) -> Vec<Arc<Family>> {
-        self.lock().values().map(Arc::clone).collect()
-    }
-
-    fn family(&self, shape: Shape) -> Arc<Family> {
-        let mut families = self.lock();
-        let family = families
-            .entry(shape.name)
-            .or_insert_with(|| Arc::new(Family::new(shape)));
-        Arc::clone(family)
-    }
-
-    /// Sums of all families by name, one lock after the other.
-    fn sums(&self) -> Vec<FamilySums> {
-        let mut sums: Vec<_> = self.families().iter().map(|family| family.sums()).collect();
-        sums.push(FamilySums {
-            shape: names::DROPPED_SERIES_TOTAL.shape(),
-            series: vec![(
-                Labels::default(),
-                vec![self.dropped.load(Ordering::Relaxed)],
-            )],
-        });
-        sums.sort_by_key(|family| family.shape.name);
-        sums
-    }
-
-    fn may_add_series(&self) -> bool {
-        let add = |series| (series < self.series_max).then_some(series + 1);
-        self.series
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
-            .is_ok()
-    }
-}
-
-/// A handle's place in the registry; leaves it when dropped.
-#[derive(Debug)]
-pub(super) struct Slot {
-    registry: Arc<Registry>,
-    family: Arc<Family>,
-    labels: Labels,
-    pub(super) cells: CellRange,
-}
-
-impl Slot {
-    pub(super) fn new(
-        registry: &Arc<Registry>,
-        shape: Shape,
-        labels: &[&str],
-        cells: CellRange,
-    ) -> Self {
-        let family = registry.family(shape);
-        let may_add = || registry.may_add_series();
-        let Attached { labels, overflow } = family.attach(labels, cells.clone(), may_add);
-        if overflow {
-            registry.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        Self {
-            registry: Arc::clone(registry),
-            family,
-            labels,
-            cells,
-        }
-    }
-
-    pub(super) fn leave(&self) {
-        let removed = self.family.detach(&self.labels, &self.cells);
-        self.registry.series.fetch_sub(removed, Ordering::Relaxed);
     }
 }
 

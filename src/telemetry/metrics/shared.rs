@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::arena::Arena;
 use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc, Shape};
-use super::recorder::{Registry, Slot, bucket};
+use super::recorder::bucket;
+use super::registry::{Registry, Slot};
 
 /// Makes handles that any thread may use; see [`super::Metrics::control`].
 #[derive(Clone, Debug)]
