@@ -264,7 +264,7 @@ impl Call<'_> {
             },
             response: end.progress,
             pushed_back: end.pushed_back,
-            left: self.end.saturating_duration_since(timer::recent()),
+            time_over: timer::recent() >= self.end,
         };
         resilience::decide(&self.route.retry, &facts)
     }

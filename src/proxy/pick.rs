@@ -105,17 +105,18 @@ pub(super) async fn connection(
             return Ok(Acquired::Http1(connection));
         }
     }
-    in_turn(
-        &pick.pool,
-        Limit::Connections,
-        exchange,
-        need.deadline,
-        async || match pick.pool.acquire(pick.index, &need).await {
-            Err(Failure::LimitReached) => Ok(None),
-            acquired => acquired.map(Some),
-        },
-    )
-    .await
+    match pick.pool.acquire(pick.index, &need).await {
+        // In memory of its own: most requests never wait.
+        Err(Failure::LimitReached) => {
+            let (limit, deadline) = (Limit::Connections, need.deadline);
+            let look = async || match pick.pool.acquire(pick.index, &need).await {
+                Err(Failure::LimitReached) => Ok(None),
+                acquired => acquired.map(Some),
+            };
+            Box::pin(wait_in_turn(&pick.pool, limit, exchange, deadline, look)).await
+        }
+        acquired => acquired,
+    }
 }
 
 /// Takes one of the pool's places for requests, waiting for one as long as the pool's queue

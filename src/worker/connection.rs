@@ -260,9 +260,12 @@ impl Connection {
     /// that clients that came together do not all come back together.
     pub fn end_of_life(&self, lifetime: Duration) -> Option<Instant> {
         const STEPS: u32 = 1000;
+        if lifetime.is_zero() {
+            return None;
+        }
         let step = u32::try_from(self.luck % u64::from(STEPS)).unwrap_or(0);
         let life = lifetime / 10 * 9 + lifetime / 5 / STEPS * step;
-        (!lifetime.is_zero()).then(|| self.since + life)
+        Some(self.since + life)
     }
 
     /// Ends whatever the connection carries, now.

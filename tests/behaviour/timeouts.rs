@@ -1,5 +1,9 @@
 //! Nobody holds anything for ever: each wait has its limit and its own word.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::harness::{Act, Backend, Client, End, Settings, answer, identity};
 
 #[tokio::test]
@@ -32,7 +36,7 @@ async fn a_slow_head_is_408_and_the_connection_is_closed() {
     let drip = async {
         for n in 0.. {
             client.send(format!("x-{n}: y\r\n")).await;
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
             if n == 100 {
                 break;
             }
@@ -68,7 +72,7 @@ async fn a_drip_does_not_hold_a_connection_whose_head_was_too_slow() {
     let told = client.answer().await;
     told.assert_failure(408, "http_request_error");
     let drip = async {
-        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(100));
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
         loop {
             ticks.tick().await;
             client.send("x").await;
@@ -106,6 +110,36 @@ async fn a_peer_that_says_nothing_is_closed() {
     let mut used = proxy.client().await;
     assert_eq!(used.get("/").await.text(), "ok");
     assert_eq!(used.ended().await, End::Closed);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_http2_connection_is_idle_from_the_end_of_its_last_answer_on() {
+    let late = Act::Pause(Duration::from_millis(1800));
+    let app = Backend::start(move |_| [vec![late.clone()], answer("late")].concat()).await;
+    let proxy = Settings::new(
+        r#"
+        [listeners.web]
+        address = "$web"
+        timeouts = { idle = "1s" }
+        [routes.all]
+        pool = "app"
+        [pools.app]
+        endpoints = ["$app"]
+        "#,
+    )
+    .backend("app", &app)
+    .start()
+    .await;
+    let mut client = proxy.h2_client().await;
+    assert_eq!(client.get("/").await.unwrap().text(), "late");
+    let answered = Instant::now();
+    let web = [("listener", "web")];
+    proxy
+        .metric_becomes("sluicegate_connections", &web, 0.0)
+        .await;
+    let idle = answered.elapsed();
+    assert!(idle >= Duration::from_millis(900), "{idle:?}");
     proxy.finish().await;
 }
 
@@ -206,7 +240,7 @@ async fn a_connection_that_is_not_accepted_in_time_is_504() {
     let mut fillers = Vec::new();
     for _ in 0..3 {
         let connect = tokio::net::TcpStream::connect(address);
-        let waited = tokio::time::timeout(std::time::Duration::from_millis(200), connect).await;
+        let waited = tokio::time::timeout(Duration::from_millis(200), connect).await;
         fillers.push(waited);
     }
     let proxy = Settings::new(
@@ -255,7 +289,7 @@ async fn an_answer_that_drips_longer_than_any_timeout_is_not_cut() {
             Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n".to_vec()),
         ];
         for byte in b"12345678" {
-            acts.push(Act::Pause(std::time::Duration::from_millis(100)));
+            acts.push(Act::Pause(Duration::from_millis(100)));
             acts.push(Act::Send(vec![*byte]));
         }
         acts

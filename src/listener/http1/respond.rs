@@ -326,7 +326,7 @@ fn framing_of(
     headers: &Headers,
     method: &Method,
 ) -> Framing {
-    if is_bodiless(method, status) {
+    if is_bodiless(*method == Method::HEAD, status) {
         return Framing::None;
     }
     match outgoing.length().exact() {

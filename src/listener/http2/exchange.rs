@@ -3,22 +3,20 @@
 use std::{future::poll_fn, rc::Rc, task::Poll};
 
 use ::http::{Method, StatusCode, Version};
-use bytes::Bytes;
 
-use super::{super::is_bodiless, websocket};
+use super::{answer::Answer, websocket};
 use crate::{
     downstream::{
         Http2RequestBody, StreamInterim,
-        http2::{receive::Opened, send::Wants, session::SharedSession, stream::SharedStream},
+        http2::{receive::Opened, session::SharedSession, stream::SharedStream},
     },
     exchange::{Body, Request, Response},
     failure::Failure,
-    http::{Frame, Known, PolledFrame, grpc},
+    http::{Known, grpc},
     http2::request::{Protocol, RequestHead},
     memory,
     proxy::{self, Outgoing},
     task,
-    timer::Stall,
     worker::Connection,
 };
 
@@ -34,7 +32,7 @@ pub(super) fn start(connection: &Rc<Connection>, session: &SharedSession, (strea
     match head {
         Ok(head) => {
             let asked = Asked {
-                method: head.method.clone(),
+                head_only: head.method == Method::HEAD,
                 websocket: head.protocol == Some(Protocol::WebSocket),
             };
             let request = exchange.request(head);
@@ -55,8 +53,9 @@ pub(super) struct Exchange {
 }
 
 /// What of the request decides about the form of the response.
+#[derive(Clone, Copy)]
 struct Asked {
-    method: Method,
+    head_only: bool,
     websocket: bool,
 }
 
@@ -89,128 +88,52 @@ impl Exchange {
         request
     }
 
-    async fn serve(self, request: Box<Request>, asked: Asked) {
-        let served = {
-            let mut serving = memory::pinned(|| proxy::serve(&self.connection, request));
-            poll_fn(|cx| match self.stream.poll_over(cx) {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => serving.as_mut().poll(cx).map(Some),
-            })
-            .await
-        };
-        // None: the client wants no answer any more.
-        if let Some(response) = served {
-            if asked.websocket && response.status == StatusCode::SWITCHING_PROTOCOLS {
-                // In memory of its own, as all that is rare: streams are many.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn has room for what it is given twice, and streams are many"
+    )]
+    fn serve(self, request: Box<Request>, asked: Asked) -> impl Future<Output = ()> {
+        async move {
+            let Some(response) = self.walk(request).await else {
+                return;
+            };
+            let status = response.status;
+            if asked.websocket && status == StatusCode::SWITCHING_PROTOCOLS {
+                // In memory of its own, as all that is rare.
                 Box::pin(websocket::switch(&self, response)).await;
             } else {
-                self.respond(response, &asked.method).await;
+                self.respond(response, asked.head_only).await;
             }
         }
+    }
+
+    /// Has the request served; none if the client wants no answer any more.
+    async fn walk(&self, request: Box<Request>) -> Option<Response<Outgoing>> {
+        let mut serving = memory::pinned(|| proxy::serve(&self.connection, request));
+        poll_fn(|cx| match self.stream.poll_over(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => serving.as_mut().poll(cx).map(Some),
+        })
+        .await
     }
 
     async fn refuse(self, failure: Failure) {
         let response = proxy::refuse(&self.connection, failure);
-        self.respond(response, &Method::GET).await;
+        self.respond(response, false).await;
     }
 
-    /// Sends a response.
-    async fn respond(&self, response: Response<Outgoing>, method: &Method) {
-        let Response {
-            status,
-            headers,
-            body: mut outgoing,
-        } = response;
-        let end = is_bodiless(method, status) || outgoing.is_end();
-        let length = outgoing.length().exact().filter(|_| !end);
-        // A body that fails at once can still become an answer that says so.
-        let first = match end {
-            true => Poll::Pending,
-            false => poll_fn(|cx| Poll::Ready(outgoing.poll_frame(cx))).await,
-        };
-        if let Poll::Ready(Some(Err(failure))) = first {
-            let reply = outgoing.fail(failure);
-            return Box::pin(self.respond(reply, &Method::GET)).await;
-        }
-        {
-            let mut session = self.session.borrow_mut();
-            if self.stream.is_over() {
-                return;
-            }
-            session.send_head(&self.stream, status, &headers, length, end);
-        }
-        self.stream.is_streaming.set(true);
-        // Its memory is for the next head; a body may take long.
-        drop(headers);
-        let sent = if end {
-            Ok(())
-        } else {
-            self.send(&mut outgoing, first).await
-        };
-        outgoing.set_bytes_in(self.stream.arriving.borrow().taken);
-        match sent {
-            Ok(()) => outgoing.complete(),
-            Err(failure) => outgoing.cut(failure),
-        }
-    }
-
-    /// Sends the body behind the head, as the client makes room for it.
-    async fn send(&self, outgoing: &mut Outgoing, mut first: PolledFrame) -> Result<(), Failure> {
-        let patience = self.connection.known_listener().timeouts.body_idle;
-        let mut stall = Stall::new();
-        // What had been appended on the connection with the last bytes of this stream.
-        let mut last = 0;
-        let mut piece: Option<Bytes> = None;
-        poll_fn(|cx| {
-            if self.stream.poll_over(cx).is_ready() {
-                return Poll::Ready(Err(Failure::ClientGone));
-            }
+    /// Sends a response. No `async fn` either.
+    fn respond(&self, response: Response<Outgoing>, head_only: bool) -> impl Future<Output = ()> {
+        let mut answer = Answer::new(response, head_only);
+        async move {
             loop {
-                if let Some(waiting) = &mut piece {
-                    let end = outgoing.is_end();
-                    let before = waiting.len();
-                    let mut session = self.session.borrow_mut();
-                    if session.poll_send(&self.stream, waiting, end).is_pending() {
-                        if waiting.len() < before {
-                            stall.moved();
-                            last = session.io.appended();
-                        }
-                        if self.stream.held.get() == 0 {
-                            // All that came with it stays in memory until it is gone.
-                            session.hold(&self.stream, before);
-                        }
-                        let look = || Some(session.progress_of(&self.stream, Wants::ToSend, last));
-                        let late = stall.poll(cx, patience, look);
-                        return late.map(|()| Err(Failure::ClientStalled));
-                    }
-                    stall.moved();
-                    session.hold(&self.stream, 0);
-                    last = session.io.appended();
-                    if end {
-                        return Poll::Ready(Ok(()));
-                    }
-                    piece = None;
-                }
-                outgoing.limit_reads(self.session.borrow().read_ahead(&self.stream));
-                // The body may read from the same connection: not while it is borrowed.
-                let polled = match std::mem::replace(&mut first, Poll::Pending) {
-                    Poll::Ready(first) => Poll::Ready(first),
-                    Poll::Pending => outgoing.poll_frame(cx),
-                };
-                match polled {
-                    Poll::Ready(Some(Ok(Frame::Data(data)))) => piece = Some(data),
-                    Poll::Ready(Some(Ok(Frame::Trailers(trailers)))) => {
-                        let mut session = self.session.borrow_mut();
-                        session.send_trailers(&self.stream, &trailers);
-                        return Poll::Ready(Ok(()));
-                    }
-                    Poll::Ready(Some(Err(failure))) => return Poll::Ready(Err(failure)),
-                    Poll::Ready(None) => piece = Some(Bytes::new()),
-                    Poll::Pending => return Poll::Pending,
+                let sent = poll_fn(|cx| answer.poll(self, cx)).await;
+                match answer.end(sent, &self.stream) {
+                    Some(other) => answer = Answer::new(other, false),
+                    None => return,
                 }
             }
-        })
-        .await
+        }
     }
 }
 

@@ -3,9 +3,10 @@
 //! The connection's task works on the [`Session`]; each request is handed to the walk in a task
 //! of its own, which appends the frames of its response to what all of them send together.
 //!
-//! - `exchange`: request and response.
+//! - `exchange`: request and response; `answer`: the response on its way.
 //! - `websocket`: streams that carry something else.
 
+mod answer;
 mod exchange;
 mod websocket;
 
@@ -36,7 +37,7 @@ pub(super) struct Server {
     session: SharedSession,
     timeout: Timeout,
     /// Since when no request has come, and none is under way.
-    quiet_since: Instant,
+    quiet_since: Option<Instant>,
     requests_seen: u64,
     /// When the client was told to go.
     told_at: Option<Instant>,
@@ -76,7 +77,7 @@ impl Server {
             connection,
             session: Rc::new(RefCell::new(session)),
             timeout: Timeout::new(),
-            quiet_since: timer::now(),
+            quiet_since: None,
             requests_seen: 0,
             told_at: None,
             cut_since: None,
@@ -183,16 +184,20 @@ impl Server {
         let connection = &self.connection;
         let requests = connection.requests.get();
         let busy = connection.in_flight.get() > 0;
+        let now = timer::recent();
         if busy || requests != self.requests_seen {
             self.requests_seen = requests;
-            self.quiet_since = timer::now();
+            self.quiet_since = None;
         }
-        let now = timer::recent();
+        let quiet_since = match busy {
+            true => now,
+            false => *self.quiet_since.get_or_insert(now),
+        };
         let listener = connection.known_listener();
         let worn =
             listener.requests_per_connection > 0 && requests >= listener.requests_per_connection;
-        let deadline = self.quiet_since + listener.timeouts.idle;
-        let idle = self.timeout.poll_at(cx, deadline).is_ready() && !busy;
+        let deadline = quiet_since + listener.timeouts.idle;
+        let idle = !busy && now >= deadline;
         let end = connection.end_of_life(listener.timeouts.lifetime);
         let old = end.is_some_and(|end| now >= end);
         if (idle || worn || old) && !connection.is_closing() {
@@ -200,7 +205,7 @@ impl Server {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if idle && Instant::now() >= deadline + GOODBYE {
+        if idle && now >= deadline + GOODBYE {
             // It was told to go and has not gone.
             return Poll::Ready(Ended::Here(Reason::NoError));
         }
@@ -215,7 +220,9 @@ impl Server {
             }
             next = next.min(end);
         }
-        next = next.max(now + AGAIN);
+        if next <= now {
+            next = now + AGAIN;
+        }
         if let Some(end) = session.reset_unfinished(now) {
             next = next.min(end);
         }
@@ -269,5 +276,5 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 const GOODBYE: Duration = Duration::from_secs(5);
 /// How long a client has to answer the ping that follows the first GOAWAY.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How soon a deadline is looked at again.
+/// How soon a deadline that has passed is looked at again.
 const AGAIN: Duration = Duration::from_secs(1);

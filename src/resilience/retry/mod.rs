@@ -66,8 +66,8 @@ pub struct Facts {
     pub response: Response,
     /// Whether the endpoint asked for no other attempt (gRPC proposal A6, pushback).
     pub pushed_back: bool,
-    /// What is left of the total time.
-    pub left: Duration,
+    /// Whether the total time is over.
+    pub time_over: bool,
 }
 
 /// How an attempt ended.
@@ -210,7 +210,7 @@ fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<Verdict, W
     if facts.body == Body::Spent {
         return Err(Why::BodySpent);
     }
-    if facts.left.is_zero() {
+    if facts.time_over {
         return Err(Why::TimeOver);
     }
     if matches!(cause, Cause::Died) {

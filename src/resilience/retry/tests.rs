@@ -40,7 +40,7 @@ fn facts() -> Facts {
         body: Body::Intact,
         response: Response::Nothing,
         pushed_back: false,
-        left: Duration::from_secs(30),
+        time_over: false,
     }
 }
 
@@ -249,7 +249,7 @@ fn what_forbids_another_attempt_forbids_all_ways() {
         });
         expect(Verdict::No(Why::TimeOver), |facts| {
             way(facts);
-            facts.left = Duration::ZERO;
+            facts.time_over = true;
         });
     }
     expect(Verdict::No(Why::ResponseSent), |facts| {

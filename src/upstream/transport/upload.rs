@@ -18,14 +18,14 @@ use crate::{
 #[derive(Debug)]
 pub struct Upload {
     framing: Framing,
-    /// The client said in its head that there is no body.
-    none: bool,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    /// There is nothing to send.
+    /// The client said in its head that there is no body.
+    Absent,
+    /// A body without a byte.
     Empty,
     /// It was lost with its attempt.
     Gone,
@@ -55,8 +55,9 @@ struct Source {
 impl Upload {
     /// Wraps a body that travels in `framing`; keeps at most `keep_max` bytes for another attempt.
     pub fn new(body: Body, framing: Framing, keep_max: usize) -> Self {
-        let none = matches!(body, Body::Empty);
-        let state = if body.is_end() {
+        let state = if matches!(body, Body::Empty) {
+            State::Absent
+        } else if body.is_end() {
             State::Empty
         } else {
             State::Body(Box::new(Source {
@@ -72,11 +73,7 @@ impl Upload {
                 awaited: false,
             }))
         };
-        Self {
-            framing,
-            none,
-            state,
-        }
+        Self { framing, state }
     }
 
     /// Has the trailers, if any come, filtered by the rules that `make` makes.
@@ -92,7 +89,6 @@ impl Upload {
     pub fn gone() -> Self {
         Self {
             framing: Framing::None,
-            none: false,
             state: State::Gone,
         }
     }
@@ -110,13 +106,13 @@ impl Upload {
     /// Whether the head is all of the request: an end that the client sent behind it, though
     /// without a byte of a body, goes on behind it.
     pub fn ends_with_head(&self) -> bool {
-        self.none
+        matches!(self.state, State::Absent)
     }
 
     /// Whether nothing is left to be taken.
     pub fn is_ended(&self) -> bool {
         match &self.state {
-            State::Empty => true,
+            State::Absent | State::Empty => true,
             State::Gone => false,
             State::Body(source) => source.is_ended(),
         }
@@ -125,7 +121,7 @@ impl Upload {
     /// Whether [`Self::rewind`] can bring back all that was taken.
     pub fn can_rewind(&self) -> bool {
         match &self.state {
-            State::Empty => true,
+            State::Absent | State::Empty => true,
             State::Gone => false,
             State::Body(source) => source.kept.is_some(),
         }
@@ -172,7 +168,7 @@ impl Upload {
     /// Takes the next piece; none at the end.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         match &mut self.state {
-            State::Empty | State::Gone => Poll::Ready(None),
+            State::Absent | State::Empty | State::Gone => Poll::Ready(None),
             State::Body(source) => source.poll_frame(cx),
         }
     }
@@ -206,7 +202,7 @@ impl Upload {
 
     fn source(&self) -> Option<&Source> {
         match &self.state {
-            State::Empty | State::Gone => None,
+            State::Absent | State::Empty | State::Gone => None,
             State::Body(source) => Some(source),
         }
     }

@@ -1,0 +1,183 @@
+//! An answer on its way into its stream: the head, then the body as the client makes room.
+//!
+//! Polled, not `async`: such a future would have room for the response twice, and the task of
+//! each stream has room for this.
+
+use std::{
+    ops::ControlFlow,
+    task::{Context, Poll, ready},
+};
+
+use ::http::StatusCode;
+use bytes::Bytes;
+
+use super::{super::is_bodiless, exchange::Exchange};
+use crate::{
+    downstream::http2::{send::Wants, stream::Stream},
+    exchange::Response,
+    failure::Failure,
+    http::{Frame, Headers},
+    proxy::Outgoing,
+    timer::Stall,
+};
+
+/// A response that is being sent.
+pub(super) struct Answer {
+    outgoing: Outgoing,
+    /// The head, until it is sent.
+    head: Option<Head>,
+    /// What was taken of the body and is not sent yet.
+    piece: Option<Bytes>,
+    stall: Stall,
+    /// What had been appended on the connection with the last bytes of this stream.
+    last: u64,
+}
+
+struct Head {
+    status: StatusCode,
+    headers: Headers,
+    /// That of the body, as far as it is known.
+    length: Option<u64>,
+    /// No body follows.
+    end: bool,
+}
+
+/// How much of an answer was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    Whole,
+    Part(Failure),
+    Nothing(Failure),
+}
+
+impl Answer {
+    /// Begins to send a response; `head_only` is what was asked for.
+    pub(super) fn new(response: Response<Outgoing>, head_only: bool) -> Self {
+        let Response {
+            status,
+            headers,
+            body: outgoing,
+        } = response;
+        let end = is_bodiless(head_only, status) || outgoing.is_end();
+        let length = outgoing.length().exact().filter(|_| !end);
+        let head = Some(Head {
+            status,
+            headers,
+            length,
+            end,
+        });
+        Self {
+            outgoing,
+            head,
+            piece: None,
+            stall: Stall::new(),
+            last: 0,
+        }
+    }
+
+    /// Sends as much as there is room for; ready when no more of it will be sent.
+    pub(super) fn poll(&mut self, exchange: &Exchange, cx: &mut Context<'_>) -> Poll<Sent> {
+        if exchange.stream.poll_over(cx).is_ready() {
+            return Poll::Ready(Sent::Part(Failure::ClientGone));
+        }
+        if let Some(head) = self.head.take_if(|head| head.end) {
+            head.send(exchange);
+            return Poll::Ready(Sent::Whole);
+        }
+        loop {
+            if self.piece.is_some()
+                && let ControlFlow::Break(sent) = ready!(self.poll_piece(exchange, cx))
+            {
+                return Poll::Ready(sent);
+            }
+            if self.head.is_none() {
+                let session = exchange.session.borrow();
+                self.outgoing
+                    .limit_reads(session.read_ahead(&exchange.stream));
+            }
+            // The body may read from the same connection: not while it is borrowed.
+            let polled = self.outgoing.poll_frame(cx);
+            if let Some(head) = self.head.take() {
+                // A body that fails at once can still become an answer that says so.
+                if let Poll::Ready(Some(Err(failure))) = polled {
+                    return Poll::Ready(Sent::Nothing(failure));
+                }
+                head.send(exchange);
+            }
+            if let ControlFlow::Break(sent) = self.take(ready!(polled), exchange) {
+                return Poll::Ready(sent);
+            }
+        }
+    }
+
+    /// Notes how the answer ended. Returns another one if none of it was sent: that says why.
+    pub(super) fn end(mut self, sent: Sent, stream: &Stream) -> Option<Response<Outgoing>> {
+        match sent {
+            Sent::Whole => self.outgoing.complete(),
+            Sent::Part(failure) => self.outgoing.cut(failure),
+            Sent::Nothing(failure) => return Some(self.outgoing.fail(failure)),
+        }
+        self.outgoing.set_bytes_in(stream.arriving.borrow().taken);
+        None
+    }
+
+    /// Sends what was taken of the body; ready when there is room for the next piece.
+    fn poll_piece(&mut self, exchange: &Exchange, cx: &mut Context<'_>) -> Poll<ControlFlow<Sent>> {
+        let Some(piece) = &mut self.piece else {
+            return Poll::Ready(ControlFlow::Continue(()));
+        };
+        let end = self.outgoing.is_end();
+        let before = piece.len();
+        let stream = &exchange.stream;
+        let mut session = exchange.session.borrow_mut();
+        if session.poll_send(stream, piece, end).is_pending() {
+            if piece.len() < before {
+                self.stall.moved();
+                self.last = session.io.appended();
+            }
+            if stream.held.get() == 0 {
+                // All that came with it stays in memory until it is gone.
+                session.hold(stream, before);
+            }
+            let patience = exchange.connection.known_listener().timeouts.body_idle;
+            let look = || Some(session.progress_of(stream, Wants::ToSend, self.last));
+            let late = self.stall.poll(cx, patience, look);
+            return late.map(|()| ControlFlow::Break(Sent::Part(Failure::ClientStalled)));
+        }
+        self.piece = None;
+        self.stall.moved();
+        session.hold(stream, 0);
+        self.last = session.io.appended();
+        Poll::Ready(match end {
+            true => ControlFlow::Break(Sent::Whole),
+            false => ControlFlow::Continue(()),
+        })
+    }
+
+    /// Takes what the body has brought; its trailers are sent at once.
+    fn take(
+        &mut self,
+        frame: Option<Result<Frame, Failure>>,
+        exchange: &Exchange,
+    ) -> ControlFlow<Sent> {
+        match frame.transpose() {
+            Ok(None) => self.piece = Some(Bytes::new()),
+            Ok(Some(Frame::Data(data))) => self.piece = Some(data),
+            Ok(Some(Frame::Trailers(trailers))) => {
+                let mut session = exchange.session.borrow_mut();
+                session.send_trailers(&exchange.stream, &trailers);
+                return ControlFlow::Break(Sent::Whole);
+            }
+            Err(failure) => return ControlFlow::Break(Sent::Part(failure)),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Head {
+    fn send(self, exchange: &Exchange) {
+        let (stream, mut session) = (&exchange.stream, exchange.session.borrow_mut());
+        session.send_head(stream, self.status, &self.headers, self.length, self.end);
+        stream.is_streaming.set(true);
+    }
+}
