@@ -257,6 +257,29 @@ fn a_tick_looks_at_what_has_changed_and_not_at_every_endpoint() {
 }
 
 #[test]
+fn a_check_that_finds_nothing_new_draws_no_picture_and_looks_at_no_other_endpoint() {
+    let names: Vec<String> = (0..10_000).map(|name| name.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (view, began) = checked(&names);
+    let pool = view.pool();
+    let answer_all = |now| {
+        for address in view.addresses() {
+            pool.checked(address, Ok(()), now, now);
+        }
+    };
+    answer_all(began);
+    let now = began + Duration::from_secs(60);
+    pool.tick(now);
+    let counts = || {
+        let inner = pool.lock();
+        (inner.drawn, inner.serial, inner.machine.looks)
+    };
+    let before = counts();
+    answer_all(now + TICK);
+    assert_eq!(counts(), before);
+}
+
+#[test]
 fn a_set_that_is_never_adopted_leaves_no_trace() {
     let (view, now) = passive(&["a:1"]);
     let refused = view.pool().view(&addresses(&["a:1", "x:1"]), now);
