@@ -4,7 +4,7 @@
 //! that stand for the paths most traffic takes go through the real proxy in this process;
 //! only what the worker's thread allocates is counted. Instructions of the same five are
 //! counted by `benches/compare`; `bash tests/cost/run` does both, and with `UPDATE=1` it
-//! records both anew.
+//! records both anew. `growth` compares what large configurations cost with small ones.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -15,6 +15,7 @@
 mod client;
 mod counting;
 mod endpoint;
+mod growth;
 mod proxy;
 mod record;
 mod scenario;

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -19,12 +21,23 @@ pub(crate) struct Proxy {
     pub(crate) secure: SocketAddr,
     /// Its certificate.
     pub(crate) certificate: CertificateDer<'static>,
+    /// The socket of the admin API.
+    pub(crate) admin: PathBuf,
+}
+
+/// Where is counted what the proxy allocates.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slots {
+    /// On the worker, from the first request to `/mark` on.
+    pub(crate) worker: usize,
+    /// On the threads that answer the admin API.
+    pub(crate) admin: usize,
 }
 
 impl Proxy {
     /// Starts one with these further tables. What is sent to `/mark` has its worker counted
-    /// in `slot` from then on; all else goes to the pool `app`.
-    pub(crate) fn start(slot: usize, tables: &str) -> Self {
+    /// from then on; all else goes to the pool `app`.
+    pub(crate) fn start(slots: Slots, tables: &str) -> Self {
         let [web, secure] = [(); 2].map(|()| free_address());
         let folder = tempfile::tempdir().unwrap();
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -32,13 +45,15 @@ impl Proxy {
         write("chain.pem", &issued.cert.pem());
         write("key.pem", &issued.signing_key.serialize_pem());
         let endpoint = endpoint::start();
+        let admin_path = folder.path().join("admin.sock");
+        let admin = admin_path.display();
         write(
             "proxy.toml",
             &format!(
                 r#"[proxy]
 workers = 1
 [admin]
-address = "unix:admin.sock"
+address = "unix:{admin}"
 [listeners.web]
 address = "{web}"
 [listeners.secure]
@@ -58,18 +73,24 @@ endpoints = ["{endpoint}"]
             ),
         );
         thread::spawn(move || {
-            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .on_thread_start(move || counting::mark(slots.admin))
+                .build();
             let server = Server::new(folder.path().join("proxy.toml")).without_signals();
-            let server = server.with_picker("mark", move |_seed| Box::new(Mark { slot }));
+            let server =
+                server.with_picker("mark", move |_seed| Box::new(Mark { slot: slots.worker }));
             let served = server.serve(std::future::pending());
             let served = LocalSet::new().block_on(&runtime.unwrap(), Box::pin(served));
             panic!("the proxy ended: {served:?}");
         });
-        wait_for(web);
+        wait_for("the listener", || TcpStream::connect(web).is_ok());
+        wait_for("the admin API", || UnixStream::connect(&admin_path).is_ok());
         Self {
             web,
             secure,
             certificate: issued.cert.der().clone(),
+            admin: admin_path,
         }
     }
 }
@@ -95,12 +116,12 @@ fn free_address() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-fn wait_for(address: SocketAddr) {
+fn wait_for(what: &str, answers: impl Fn() -> bool) {
     for _ in 0..1_000 {
-        if TcpStream::connect(address).is_ok() {
+        if answers() {
             return;
         }
         thread::park_timeout(Duration::from_millis(10));
     }
-    panic!("the proxy does not listen at {address}");
+    panic!("{what} does not answer");
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use http::Request;
 
 use super::client::{self, Client};
-use super::proxy::Proxy;
+use super::proxy::{Proxy, Slots};
 
 /// A request and the way it goes.
 pub(crate) struct Scenario {
@@ -44,7 +44,11 @@ impl Scenario {
             Way::Logged => access_log_and_routes(),
             Way::Get | Way::Post | Way::Tls | Way::Http2 => String::new(),
         };
-        let proxy = Proxy::start(self.slot, &tables);
+        let slots = Slots {
+            worker: self.slot,
+            ..Slots::default()
+        };
+        let proxy = Proxy::start(slots, &tables);
         let mark = head("GET /mark");
         client::exchange_http1(&mut client::plain(proxy.web), mark.as_bytes());
         let request = match self.way {
