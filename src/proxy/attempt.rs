@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::forward::{Call, rewound};
-use super::pick;
+use super::{pick, place};
 use crate::{
     downstream::STREAM_READ_MIN,
     exchange::{Attempt, AttemptOutcome, Exchange, Pending},
@@ -22,11 +22,12 @@ use crate::{
     },
     timer,
     upstream::{
-        acquire::{Acquired, Need},
+        acquire::{Acquired, Claim, Need},
         health::Outcome as Observed,
         pick::Pick,
         picker::EndpointIndex,
         pool::PoolIndex,
+        standing::Held,
         transport::{Inbound, Outbound, Patience, Purpose, Upload},
     },
 };
@@ -60,7 +61,7 @@ impl Call<'_> {
         let again = {
             let started = timer::recent();
             let patience = self.begin_attempt(exchange, pool, pick.index, started);
-            let mut end = self.call(exchange, pick, upload, fresh, &patience).await;
+            let mut end = self.call(exchange, pick, upload, fresh, patience).await;
             let verdict = self.end_attempt(exchange, pick, started, &end);
             match self.reconnect(exchange, verdict, &mut end) {
                 Some(again) => again,
@@ -239,9 +240,9 @@ impl Call<'_> {
         &self,
         exchange: &mut Exchange,
         pick: &Pick,
-        upload: Upload,
+        mut upload: Upload,
         fresh: bool,
-        patience: &Patience,
+        mut patience: Patience,
     ) -> AttemptEnd {
         let purpose = match self.offer {
             Some(offer) if offer.is_websocket() => Purpose::WebSocket,
@@ -249,11 +250,18 @@ impl Call<'_> {
         };
         let need = Need {
             purpose,
+            claim: place::claim_of(&upload),
             fresh,
             announcement: None,
             deadline: patience.deadline,
         };
-        let acquired = match pick::connection(self.connection, exchange, pick, need).await {
+        let mut acquired = pick::connection(self.connection, exchange, pick, need).await;
+        if need.claim == Claim::Spare && matches!(acquired, Err(Failure::LimitReached)) {
+            // In memory of its own: most requests find a place.
+            let contending = self.contend(exchange, pick, &mut upload, need, &mut patience);
+            acquired = Box::pin(contending).await;
+        }
+        let acquired = match acquired {
             Ok(acquired) => acquired,
             Err(failure) => {
                 return AttemptEnd::failed(failure, Written::Nothing, Carrier::New, upload);
@@ -267,17 +275,19 @@ impl Call<'_> {
         };
         let (carrier, sent) = match acquired {
             Acquired::Http1(connection) => {
-                let upload = upload.holding_place(&pick.pool.standing);
+                let upload = upload.holding_place(&pick.pool.standing, Held::Connection);
                 let carrier = if connection.is_fresh() {
                     Carrier::New
                 } else {
                     Carrier::Reused
                 };
                 let sending =
-                    connection.send(&request, upload, &RESPONSE_LIMITS, *patience, home, &client);
+                    connection.send(&request, upload, &RESPONSE_LIMITS, patience, home, &client);
                 (carrier, sending.await)
             }
             Acquired::Http2(connection) => {
+                let held = Held::Stream(pick.index);
+                let upload = upload.holding_place(&pick.pool.standing, held);
                 let carrier = if connection.is_fresh() {
                     Carrier::New
                 } else {
@@ -285,7 +295,7 @@ impl Call<'_> {
                 };
                 // In memory of its own: the walk would have room for it over HTTP/1.1 too.
                 let sending =
-                    memory::pinned(|| connection.send(&request, upload, *patience, &client));
+                    memory::pinned(|| connection.send(&request, upload, patience, &client));
                 (carrier, sending.await)
             }
         };

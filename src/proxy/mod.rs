@@ -10,6 +10,7 @@ mod grpc_web;
 mod http10;
 mod outgoing;
 mod pick;
+mod place;
 mod reply;
 mod request;
 mod response;

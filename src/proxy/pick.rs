@@ -12,7 +12,7 @@ use crate::{
     timer,
     upstream::{
         RequestPlace,
-        acquire::{Acquired, Need},
+        acquire::{Acquired, Claim, Need},
         endpoint::stable_hash,
         freed::Limit,
         local::LocalPool,
@@ -107,7 +107,7 @@ pub(super) async fn connection(
     }
     match pick.pool.acquire(pick.index, &need).await {
         // In memory of its own: most requests never wait.
-        Err(Failure::LimitReached) => {
+        Err(Failure::LimitReached) if need.claim == Claim::Full => {
             let (limit, deadline) = (Limit::Connections, need.deadline);
             let look = async || match pick.pool.acquire(pick.index, &need).await {
                 Err(Failure::LimitReached) => Ok(None),

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     connect::{announce, connect},
+    freed::Limit,
     idle::Agreed,
     local::LocalPool,
     opening::{EndsOpening, Opened, Outcome},
@@ -23,12 +24,24 @@ use crate::{failure::Failure, task, timer, tls::Alpn};
 pub struct Need<'a> {
     /// What it shall carry.
     pub purpose: Purpose,
+    /// What it may do where there is no room.
+    pub claim: Claim,
     /// Whether it must not have waited among the idle ones.
     pub fresh: bool,
     /// What a new connection begins with; such a one serves one client only.
     pub announcement: Option<&'a [u8]>,
     /// When it must be there.
     pub deadline: Instant,
+}
+
+/// What a request may do for a place where the pool has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It can be served at once: it has no body, or its body has begun to come. It waits for a
+    /// place, and takes that of an exchange whose client stands still.
+    Full,
+    /// Its body has not begun to come, and may never: it takes what nobody waits for.
+    Spare,
 }
 
 /// A connection that can carry the request.
@@ -51,6 +64,9 @@ impl LocalPool {
         index: EndpointIndex,
         need: &Need<'_>,
     ) -> Result<Acquired, Failure> {
+        if need.claim == Claim::Spare && self.pool.shared.is_contended() {
+            return Err(Failure::LimitReached);
+        }
         match self.pool.protocol {
             // In memory of their own: a request over HTTP/1.1 does without.
             Protocol::Http2 => Box::pin(self.acquire_shared(index, need)).await,
@@ -79,13 +95,13 @@ impl LocalPool {
             if let Some(shared) = self.find_shared(index) {
                 return share(shared, need).ok_or(Failure::UpgradeFailed);
             }
-            match self.opened(index, need.deadline).await? {
-                Opened::Http2(connection) if self.fits(&connection) => {
+            match self.opened(index, need).await? {
+                Some(Opened::Http2(connection)) if self.fits(&connection) => {
                     return share(connection, need).ok_or(Failure::UpgradeFailed);
                 }
-                Opened::Http2(_) => {}
+                Some(Opened::Http2(_)) | None => {}
                 // An endpoint that does not agree on h2 has been refused before.
-                Opened::Http1 => return Err(Failure::Internal),
+                Some(Opened::Http1) => return Err(Failure::Internal),
             }
         }
     }
@@ -110,7 +126,7 @@ impl LocalPool {
                         Purpose::WebSocket => self.open_http1(index, need).await,
                     };
                 }
-                if let Opened::Http2(connection) = self.opened(index, need.deadline).await? {
+                if let Some(Opened::Http2(connection)) = self.opened(index, need).await? {
                     shared = Some(connection).filter(|connection| self.fits(connection));
                 }
             }
@@ -137,7 +153,26 @@ impl LocalPool {
     }
 
     /// Waits for the connection that is being opened for everyone; begins with one if none is.
-    async fn opened(self: &Rc<Self>, index: EndpointIndex, deadline: Instant) -> Outcome {
+    /// None where there was no room for it and a stream has become free instead.
+    async fn opened(
+        self: &Rc<Self>,
+        index: EndpointIndex,
+        need: &Need<'_>,
+    ) -> Result<Option<Opened>, Failure> {
+        if need.claim == Claim::Spare && !self.is_free(Limit::Connections) {
+            return Err(Failure::LimitReached);
+        }
+        match self.open_together(index, need.deadline).await {
+            Err(Failure::LimitReached)
+                if need.claim == Claim::Full && self.free_stream(index, need.deadline).await =>
+            {
+                Ok(None)
+            }
+            opened => opened.map(Some),
+        }
+    }
+
+    async fn open_together(self: &Rc<Self>, index: EndpointIndex, deadline: Instant) -> Outcome {
         let local = self.endpoint(index);
         let opening = match local.opening() {
             Some(opening) => opening,
@@ -161,7 +196,8 @@ impl LocalPool {
             Protocol::Http2 => Alpn::Http2,
             Protocol::Http1 | Protocol::Auto => Alpn::Either,
         };
-        Ok(match self.open(index, None, alpn, deadline).await? {
+        let opened = self.open(index, Claim::Full, None, alpn, deadline);
+        Ok(match opened.await? {
             Acquired::Http2(connection) => Opened::Http2(connection),
             Acquired::Http1(connection) => {
                 self.endpoint(index).give_back(connection);
@@ -180,17 +216,18 @@ impl LocalPool {
         let connected = Instant::now() + self.pool.connect_timeout;
         let deadline = need.deadline.min(connected);
         // And so does one that finds an open connection.
-        Box::pin(self.open(index, need.announcement, alpn, deadline)).await
+        Box::pin(self.open(index, need.claim, need.announcement, alpn, deadline)).await
     }
 
     async fn open(
         &self,
         index: EndpointIndex,
+        claim: Claim,
         announcement: Option<&[u8]>,
         alpn: Alpn,
         deadline: Instant,
     ) -> Result<Acquired, Failure> {
-        let counted = self.count_connection(deadline).await;
+        let counted = self.count_connection(claim, deadline).await;
         let guard = counted.ok_or(Failure::LimitReached)?;
         let pool = &*self.pool;
         let address = &pool.endpoints[index.0 as usize].address;

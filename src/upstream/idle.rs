@@ -7,7 +7,7 @@ use std::{
     cell::{Cell, RefCell},
     fmt, io,
     rc::{Rc, Weak},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
@@ -42,8 +42,8 @@ pub struct LocalEndpoint {
     pool: Arc<PoolShared>,
     retired: Cell<bool>,
     agreed: Cell<Option<Agreed>>,
-    /// The last answer was in HTTP/1.0.
-    http10: Cell<bool>,
+    /// Whether the last answer was in HTTP/1.0; none before there was one.
+    http10: Cell<Option<bool>>,
     /// Times it was picked.
     pub picks: Counter,
     /// What the pickers know of it.
@@ -86,7 +86,7 @@ impl LocalEndpoint {
             pool: Arc::clone(pool),
             retired: Cell::new(false),
             agreed: Cell::new(None),
-            http10: Cell::new(false),
+            http10: Cell::new(None),
             load: Load::default(),
             shared: pool.endpoint(address),
             http2: RefCell::default(),
@@ -277,14 +277,14 @@ impl LocalEndpoint {
     /// Notes in which version an answer came.
     pub fn hear_version(&self, version: Version) {
         let old = version == Version::HTTP_10;
-        if self.http10.replace(old) != old {
-            self.shared.http10.store(old, Ordering::Relaxed);
+        if self.http10.replace(Some(old)) != Some(old) {
+            self.shared.spoken.answered(old);
         }
     }
 
     /// Whether it is known to speak HTTP/1.0, in which there are no chunks.
     pub fn is_http10(&self) -> bool {
-        self.shared.http10.load(Ordering::Relaxed)
+        self.shared.spoken.is_http10()
     }
 
     /// The connection that is being opened for everyone, if one is.

@@ -43,6 +43,8 @@ mod secure;
 #[doc(hidden)]
 pub mod shared;
 #[doc(hidden)]
+pub mod spoken;
+#[doc(hidden)]
 pub mod standing;
 #[doc(hidden)]
 pub mod tier;

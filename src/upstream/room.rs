@@ -18,8 +18,13 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    connect::ConnectionGuard, freed::Limit, local::LocalPool, picker::EndpointIndex,
-    shared::PoolShared, standing::Dismissal,
+    acquire::Claim,
+    connect::ConnectionGuard,
+    freed::Limit,
+    local::LocalPool,
+    picker::EndpointIndex,
+    shared::PoolShared,
+    standing::{Dismissal, Held},
 };
 use crate::{task, telemetry::metrics::GaugeReader, timer};
 
@@ -53,11 +58,24 @@ pub(super) struct LeastRecent(RefCell<Vec<(Instant, EndpointIndex)>>);
 
 impl LocalPool {
     /// Counts one more connection, for which an idle one of any worker is closed at the limit.
-    pub(super) async fn count_connection(&self, deadline: Instant) -> Option<ConnectionGuard> {
-        match self.count_here() {
-            Some(guard) => Some(guard),
-            None => Box::pin(self.count_elsewhere(deadline)).await,
+    pub(super) async fn count_connection(
+        &self,
+        claim: Claim,
+        deadline: Instant,
+    ) -> Option<ConnectionGuard> {
+        match (self.count_here(), claim) {
+            (Some(guard), _) => Some(guard),
+            (None, Claim::Spare) => None,
+            (None, Claim::Full) => Box::pin(self.count_elsewhere(deadline)).await,
         }
+    }
+
+    /// Ends an exchange whose client stands still, for its stream to this endpoint: false if there
+    /// was none until `deadline`.
+    pub(super) async fn free_stream(&self, index: EndpointIndex, deadline: Instant) -> bool {
+        let _contends = self.pool.shared.contend();
+        let deadline = deadline.min(Instant::now() + PATIENCE);
+        self.dismiss(Held::Stream(index), deadline).await
     }
 
     /// Whether a place of this limit is free, for whomever it may be.
@@ -68,7 +86,8 @@ impl LocalPool {
             Limit::Requests => shared.requests.load(Ordering::SeqCst) < limits.requests,
             Limit::Connections => {
                 let open = shared.connections.load(Ordering::SeqCst);
-                open < limits.connections || shared.idle.most(usize::MAX).is_some()
+                let max = limits.connections;
+                max == 0 || open < max || shared.idle.most(usize::MAX).is_some()
             }
         }
     }
@@ -85,7 +104,7 @@ impl LocalPool {
         let pool = Rc::clone(self);
         let deadline = Instant::now() + PATIENCE;
         task::spawn_local("room", async move {
-            while !request.answer.is_closed() && pool.dismiss(deadline).await {
+            while !request.answer.is_closed() && pool.dismiss(Held::Connection, deadline).await {
                 if let Some(place) = pool.place_here() {
                     let _ = request.answer.send(place);
                     return;
@@ -106,8 +125,8 @@ impl LocalPool {
 
     /// Takes the place of an exchange whose client stands still, or waits until one may lose it:
     /// look for room then, for another may have left some. False if there is none until `deadline`.
-    async fn dismiss(&self, deadline: Instant) -> bool {
-        match self.standing.dismiss(Instant::now()) {
+    async fn dismiss(&self, held: Held, deadline: Instant) -> bool {
+        match self.standing.dismiss(held, Instant::now()) {
             Dismissal::Gone(gone) => timer::until(deadline, gone).await.is_ok(),
             Dismissal::At(end) if end < deadline => {
                 timer::sleep_until(end).await;
@@ -121,7 +140,7 @@ impl LocalPool {
     /// this worker, else of another.
     async fn count_instead(&self, deadline: Instant) -> Option<ConnectionGuard> {
         let shared = &self.pool.shared;
-        while self.dismiss(deadline).await {
+        while self.dismiss(Held::Connection, deadline).await {
             if let Some(guard) = self.count_here() {
                 return Some(guard);
             }
@@ -151,6 +170,7 @@ impl LocalPool {
 
     async fn count_elsewhere(&self, deadline: Instant) -> Option<ConnectionGuard> {
         let shared = &self.pool.shared;
+        let _contends = shared.contend();
         let deadline = deadline.min(Instant::now() + PATIENCE);
         for _ in 0..ASKS_MAX {
             let Some(worker) = shared.idle.most(self.worker) else {

@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -17,6 +17,7 @@ use super::{
     health::PoolHealthState,
     occupancy::FullSet,
     room::IdleCounts,
+    spoken::Spoken,
 };
 use crate::{failure::Failure, resilience::RetryBudget, telemetry::log::LogLimit};
 
@@ -37,6 +38,8 @@ pub struct PoolShared {
     pub requests: Padded,
     /// Exchanges that wait for one of the limits.
     pub queued: Padded,
+    /// Requests that wait for a connection, and go before heads without a body.
+    contending: Padded,
     /// Those who wait, and are told when something was given back.
     pub freed: Freed,
     /// Endpoints with all places taken, marked while `limits.per_endpoint` is set.
@@ -64,8 +67,8 @@ pub struct EndpointShared {
     pub(super) slot: usize,
     /// Attempts under way, counted while `limits.per_endpoint` is set.
     pub requests: Padded,
-    /// Its answers come in HTTP/1.0.
-    pub http10: AtomicBool,
+    /// Which version it has said that it speaks.
+    pub spoken: Spoken,
 }
 
 /// An atomic count on a cache line of its own.
@@ -103,7 +106,7 @@ impl EndpointShared {
         Self {
             slot,
             requests,
-            http10: AtomicBool::new(false),
+            spoken: Spoken::default(),
         }
     }
 }
@@ -119,6 +122,7 @@ impl PoolShared {
             idle: IdleCounts::default(),
             requests: Padded::default(),
             queued: Padded::default(),
+            contending: Padded::default(),
             freed: Freed::default(),
             full: FullSet::default(),
             tls_told: LogLimit::default(),
@@ -141,6 +145,17 @@ impl PoolShared {
         }
     }
 
+    /// Counts a request that waits for a connection, until it is dropped.
+    pub(super) fn contend(&self) -> Contends<'_> {
+        self.contending.fetch_add(1, Ordering::SeqCst);
+        Contends(self)
+    }
+
+    /// Whether requests wait for a connection.
+    pub(super) fn is_contended(&self) -> bool {
+        self.contending.load(Ordering::SeqCst) > 0
+    }
+
     /// Whether somebody waits for a limit.
     pub fn has_queue(&self) -> bool {
         self.queued.load(Ordering::SeqCst) > 0
@@ -161,6 +176,16 @@ impl PoolShared {
             endpoints.forget_unused();
         }
         endpoints.add(address)
+    }
+}
+
+/// One request that waits for a connection.
+#[derive(Debug)]
+pub(super) struct Contends<'a>(&'a PoolShared);
+
+impl Drop for Contends<'_> {
+    fn drop(&mut self) {
+        self.0.contending.give_back();
     }
 }
 

@@ -1,12 +1,17 @@
-//! Exchanges that hold a connection to an endpoint while their client sends nothing.
+//! Exchanges that hold a connection to an endpoint, or a stream of one, while their client sends
+//! nothing.
 //!
 //! A head without its body costs a client nothing, and an endpoint's connection the proxy: a few
 //! clients could take all that `limits.connections` of a pool allows, and leave the others 503.
 //! Where there is no room, the exchange whose client has stood still longest therefore loses its
-//! place, and is answered with 408. As long as there is room nobody does.
+//! place, and is answered with 408. As long as there is room nobody does. Nor does a head take
+//! part in that ([`Claim::Spare`](super::acquire::Claim)): where there is no room it waits for
+//! its body, and takes no place that another request waits for.
 //!
 //! An exchange is noted when its upload first waits for the client, and no more once there is a
-//! response or the next piece. Each worker has its own notes; others ask it for room.
+//! response or the next piece. Each worker has its own notes; others ask it for connections. So
+//! "longest" is among those of one worker, and a stream makes room on its own connection alone:
+//! a worker that has no connection to an endpoint of HTTP/2 gets none by it.
 
 use std::{
     cell::RefCell,
@@ -16,6 +21,8 @@ use std::{
 };
 
 use tokio::{sync::oneshot, time::Instant};
+
+use super::picker::EndpointIndex;
 
 /// The exchanges of one worker at one pool whose clients stand still.
 #[derive(Debug, Default)]
@@ -31,9 +38,19 @@ struct Places {
 #[derive(Debug)]
 struct Entry {
     since: Instant,
+    held: Held,
     waker: Waker,
     /// Dropped with the exchange that has lost its place.
     lost: Option<oneshot::Sender<()>>,
+}
+
+/// What an exchange holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// A connection of its own: its place is good for any endpoint of the pool.
+    Connection,
+    /// A stream of a connection to this endpoint.
+    Stream(EndpointIndex),
 }
 
 /// One exchange among them, until it is dropped.
@@ -56,9 +73,10 @@ pub enum Dismissal {
 
 impl Standing {
     /// Notes an exchange whose client stands still from now on.
-    pub fn note(self: &Rc<Self>, cx: &Context<'_>) -> StandsStill {
+    pub fn note(self: &Rc<Self>, held: Held, cx: &Context<'_>) -> StandsStill {
         let entry = Some(Entry {
             since: Instant::now(),
+            held,
             waker: cx.waker().clone(),
             lost: None,
         });
@@ -76,12 +94,13 @@ impl Standing {
         }
     }
 
-    /// Takes the place of the exchange whose client has stood still longest.
-    pub fn dismiss(&self, now: Instant) -> Dismissal {
+    /// Takes the place of the exchange whose client has stood still longest among those that hold
+    /// such a one.
+    pub fn dismiss(&self, held: Held, now: Instant) -> Dismissal {
         let mut places = self.0.borrow_mut();
         let entries = places.entries.iter_mut().flatten();
         let longest = entries
-            .filter(|entry| entry.lost.is_none())
+            .filter(|entry| entry.held == held && entry.lost.is_none())
             .min_by_key(|entry| entry.since);
         let Some(longest) = longest else {
             return Dismissal::Nobody;
@@ -129,23 +148,40 @@ mod tests {
         let standing = Rc::new(Standing::default());
         let cx = Context::from_waker(Waker::noop());
         assert!(matches!(
-            standing.dismiss(Instant::now()),
+            standing.dismiss(Held::Connection, Instant::now()),
             Dismissal::Nobody
         ));
-        let [first, second, third] = [(); 3].map(|()| standing.note(&cx));
+        let [first, second, third] = [(); 3].map(|()| standing.note(Held::Connection, &cx));
         drop(first);
         let now = Instant::now();
-        assert!(matches!(standing.dismiss(now), Dismissal::At(at) if at > now));
+        assert!(matches!(standing.dismiss(Held::Connection, now), Dismissal::At(at) if at > now));
         let later = now + STILL_MIN;
-        let Dismissal::Gone(mut gone) = standing.dismiss(later) else {
+        let Dismissal::Gone(mut gone) = standing.dismiss(Held::Connection, later) else {
             panic!("the second loses its place");
         };
         assert!(second.has_lost(&cx) && !third.has_lost(&cx));
         assert!(gone.try_recv() == Err(oneshot::error::TryRecvError::Empty));
         drop(second);
         assert!(gone.try_recv() == Err(oneshot::error::TryRecvError::Closed));
-        let fourth = standing.note(&cx);
-        assert!(matches!(standing.dismiss(later), Dismissal::Gone(_)));
+        let fourth = standing.note(Held::Connection, &cx);
+        assert!(matches!(
+            standing.dismiss(Held::Connection, later),
+            Dismissal::Gone(_)
+        ));
         assert!(third.has_lost(&cx) && !fourth.has_lost(&cx));
+    }
+
+    #[test]
+    fn a_stream_makes_room_at_its_own_endpoint_only() {
+        let standing = Rc::new(Standing::default());
+        let cx = Context::from_waker(Waker::noop());
+        let [here, there] = [1, 2].map(|index| Held::Stream(EndpointIndex(index)));
+        let still = standing.note(there, &cx);
+        let later = Instant::now() + STILL_MIN;
+        for held in [here, Held::Connection] {
+            assert!(matches!(standing.dismiss(held, later), Dismissal::Nobody));
+        }
+        assert!(matches!(standing.dismiss(there, later), Dismissal::Gone(_)));
+        assert!(still.has_lost(&cx));
     }
 }

@@ -83,3 +83,27 @@ async fn an_endpoint_of_http_1_0_is_told_the_length() {
     }
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn a_check_tells_that_an_endpoint_speaks_http_1_0_before_its_first_request() {
+    let app = Backend::start(|_| {
+        answer_bytes("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok")
+    })
+    .await;
+    let text = format!(
+        "{ALL}\n    health = {{ http = {{ path = \"/healthz\" }}, interval = \"1s\" }}\n\
+         [proxy]\nworkers = 2\n"
+    );
+    let proxy = Settings::new(&text).backend("app", &app).start().await;
+    // Held until the first check is answered.
+    let mut client = proxy.client().await;
+    let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    client.send(head).await;
+    client.send("5\r\nhello\r\n0\r\n\r\n").await;
+    assert_eq!(client.answer_to("POST").await.status, 200);
+    let seen = app.seen();
+    let post = seen.iter().find(|seen| seen.method == "POST").unwrap();
+    assert_eq!(post.field("content-length"), "5");
+    assert!(!post.fields.has("transfer-encoding"));
+    proxy.finish().await;
+}

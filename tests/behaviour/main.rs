@@ -75,3 +75,4 @@ mod websocket;
 mod websocket_ends;
 mod websocket_upstream;
 mod why;
+mod windows;

@@ -1,6 +1,7 @@
 //! A client that stands still holds little, and holds up nobody else.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::harness::h2_frames::{Frames, WINDOW_UPDATE};
 use crate::harness::{
-    Act, Authority, Backend, Client, LargeBackend, Protocol, Proxy, Settings, answer, eventually,
+    Act, Authority, Backend, Client, H2Backend, H2Client, LargeBackend, Protocol, Proxy, Settings,
+    answer, eventually, h2_answer,
 };
 
 const ALL: &str = r#"
@@ -178,5 +180,90 @@ async fn who_holds_places_without_sending_is_the_first_to_lose_them() {
         .await;
     assert_eq!(line["reason"], "http_request_error");
     drop(idle);
+    proxy.finish().await;
+}
+
+/// Clients of HTTP/2 that hold heads without a body, and renew them for ever.
+fn hold_heads(proxy: &Proxy, clients: usize) -> JoinSet<()> {
+    const HEADS: usize = 128;
+    let mut holders = JoinSet::new();
+    let address = proxy.address("web");
+    for _ in 0..clients {
+        holders.spawn(async move {
+            let mut client = H2Client::connect(address).await;
+            let mut heads = VecDeque::new();
+            let mut pace = tokio::time::interval(Duration::from_millis(10));
+            loop {
+                pace.tick().await;
+                // The oldest are reset, a few at a time.
+                heads.drain(..heads.len().saturating_sub(HEADS - 4));
+                while heads.len() < HEADS {
+                    match client.open("POST", "/", &[], false).await {
+                        Ok(head) => heads.push_back(head),
+                        // The proxy bounds resets, too.
+                        Err(_) => {
+                            client = H2Client::connect(address).await;
+                            heads.clear();
+                        }
+                    }
+                }
+            }
+        });
+    }
+    holders
+}
+
+/// Requests that can be served at once; how they were answered is told by what it panics with.
+async fn served(proxy: &Proxy, clients: usize, rounds: usize) {
+    let mut honest = JoinSet::new();
+    for _ in 0..clients {
+        let mut client = proxy.client().await;
+        honest.spawn(async move {
+            for _ in 0..rounds {
+                assert_eq!(client.get("/").await.status, 200);
+                let answer = client.request("POST", "/", "", b"body").await;
+                assert_eq!(answer.status, 200);
+            }
+        });
+    }
+    while let Some(ended) = honest.join_next().await {
+        ended.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_without_a_body_take_no_place_from_requests_that_can_be_served() {
+    for workers in [1, 2] {
+        let app = Backend::start(|_| answer("app")).await;
+        let text = format!(
+            "{ALL}    limits = {{ connections = 40 }}\n    [proxy]\n    workers = {workers}\n"
+        );
+        let proxy = Settings::new(&text).backend("app", &app).start().await;
+        let mut holders = hold_heads(&proxy, 8);
+        eventually("no place is left", || async {
+            (app.open() == 40).then_some(())
+        })
+        .await;
+        served(&proxy, 8, 5).await;
+        holders.shutdown().await;
+        proxy.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_without_a_body_take_no_stream_from_requests_that_can_be_served() {
+    let app = H2Backend::start_with_streams(20, |_| h2_answer("app")).await;
+    let text = format!(
+        "{ALL}    protocol = \"h2\"\n    limits = {{ connections = 2 }}\n    [proxy]\n    workers = 1\n"
+    );
+    let settings = Settings::new(&text).address("app", app.address());
+    let proxy = settings.start().await;
+    let mut holders = hold_heads(&proxy, 8);
+    eventually("no stream is left", || async {
+        (app.seen().len() >= 40).then_some(())
+    })
+    .await;
+    served(&proxy, 8, 5).await;
+    holders.shutdown().await;
     proxy.finish().await;
 }

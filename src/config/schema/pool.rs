@@ -68,7 +68,7 @@ words! {
 table! {
     /// Limits on what is sent to a pool. 0: no limit.
     pub struct PoolLimits: Default {
-        /// Connections open at once, over all workers, idle ones included. At the limit the idle connection that was used least recently is closed. If none is idle, the unanswered request whose client has sent nothing of its body for longest, at least 500 ms, loses its connection and is answered with 408. Not set: 1024, or 2 for each endpoint and worker if that is more.
+        /// Connections open at once, over all workers, idle ones included. At the limit the idle connection that was used least recently is closed. If none is idle, the unanswered request whose client has sent nothing of its body for longest, at least 500 ms, loses its connection, or its stream of one, and is answered with 408; a request whose body has not begun waits for it, and takes nobody's place. Not set: 1024, or 2 for each endpoint and worker if that is more.
         pub connections: Option<u32> = None,
         /// Requests at once.
         pub requests: u32 = 0,

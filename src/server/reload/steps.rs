@@ -63,8 +63,10 @@ pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>,
                 }
             }
         });
-        let targets = pool.endpoints.iter().map(Target::new).collect();
-        schedule.sync(targets, plan.as_ref());
+        let targets = pool.endpoints.iter().filter(|_| plan.is_some());
+        let targets = targets
+            .map(|endpoint| Target::new(endpoint).teaching(shared.endpoint(&endpoint.label)));
+        schedule.sync(targets.collect(), plan.as_ref());
     }
     schedules.retain(|name, _| snapshot.pool(name).is_some());
 }

@@ -11,7 +11,7 @@ use crate::{
     failure::Failure,
     http::{Frame, Headers, PolledFrame, trailer},
     http1::Framing,
-    upstream::standing::{Standing, StandsStill},
+    upstream::standing::{Held, Standing, StandsStill},
 };
 
 /// The body of a request, which can be sent again while all that was taken from it is kept.
@@ -46,11 +46,16 @@ struct Source {
     failure: Option<Failure>,
     moved: u64,
     /// Where it is noted that the client has not sent the next piece, while a connection is held.
-    standing: Option<Rc<Standing>>,
+    standing: Option<(Rc<Standing>, Held)>,
     still: Option<StandsStill>,
     /// The client has not sent the next piece.
     awaited: bool,
+    /// What came of the body before there was a connection for it.
+    ahead: Option<Box<Ahead>>,
 }
+
+/// What a body gave: nothing at its end.
+type Ahead = Option<Result<Frame, Failure>>;
 
 impl Upload {
     /// Wraps a body that travels in `framing`; keeps at most `keep_max` bytes for another attempt.
@@ -71,6 +76,7 @@ impl Upload {
                 standing: None,
                 still: None,
                 awaited: false,
+                ahead: None,
             }))
         };
         Self { framing, state }
@@ -127,13 +133,13 @@ impl Upload {
         }
     }
 
-    /// Notes in `standing` when the client stands still, as long as a connection is held for it.
+    /// Notes in `standing` when the client stands still, as long as a place is held for it.
     ///
     /// By value: a variable that changes would be kept twice in the future of an attempt.
     #[must_use]
-    pub fn holding_place(mut self, standing: &Rc<Standing>) -> Self {
+    pub fn holding_place(mut self, standing: &Rc<Standing>, held: Held) -> Self {
         if let State::Body(source) = &mut self.state {
-            source.standing = Some(Rc::clone(standing));
+            source.standing = Some((Rc::clone(standing), held));
         }
         self
     }
@@ -163,6 +169,22 @@ impl Upload {
     /// Whether the client was asked for its next piece and has not sent it.
     pub fn is_awaited(&self) -> bool {
         self.source().is_some_and(|source| source.awaited)
+    }
+
+    /// Whether the request can be served: something of its body has come, or it has none.
+    pub fn has_begun(&self) -> bool {
+        let begun = |source: &Source| source.moved > 0 || source.ended || source.ahead.is_some();
+        self.source().is_none_or(begun)
+    }
+
+    /// Is ready when something of the body has come, which is kept for [`Self::poll_frame`].
+    pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        if !self.has_begun()
+            && let State::Body(source) = &mut self.state
+        {
+            ready!(source.poll_ahead(cx));
+        }
+        Poll::Ready(self.failure().map_or(Ok(()), Err))
     }
 
     /// Takes the next piece; none at the end.
@@ -213,8 +235,8 @@ impl Source {
     fn has_lost_place(&mut self, cx: &Context<'_>) -> bool {
         match (&self.still, &self.standing) {
             (Some(still), _) => still.has_lost(cx),
-            (None, Some(standing)) => {
-                self.still = Some(standing.note(cx));
+            (None, Some((standing, held))) => {
+                self.still = Some(standing.note(*held, cx));
                 false
             }
             (None, None) => false,
@@ -233,7 +255,10 @@ impl Source {
         if self.ended {
             return Poll::Ready(None);
         }
-        let polled = self.body.poll_frame(cx);
+        let polled = match self.ahead.take() {
+            None => self.body.poll_frame(cx),
+            Some(ahead) => Poll::Ready(*ahead),
+        };
         self.awaited = polled.is_pending();
         if self.awaited && self.has_lost_place(cx) {
             self.failure = Some(Failure::SlowBody);
@@ -267,6 +292,20 @@ impl Source {
         self.moved += 1;
         self.keep(&frame);
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let ahead = ready!(self.body.poll_frame(cx));
+            match &ahead {
+                // Nothing has come by it.
+                Some(Ok(Frame::Data(data))) if data.is_empty() => continue,
+                Some(Err(failure)) => self.failure = Some(*failure),
+                Some(Ok(_)) | None => {}
+            }
+            self.ahead = Some(Box::new(ahead));
+            return Poll::Ready(());
+        }
     }
 
     fn filtered(&self, mut trailers: Headers) -> Result<Headers, Failure> {
@@ -328,6 +367,23 @@ mod tests {
         assert_eq!(all(&mut upload), b"hello");
         let mut upload = Upload::new(body(), Framing::Chunked, 0);
         assert_eq!(upload.poll_measure(&mut cx, 4), Poll::Ready(Ok(false)));
+    }
+
+    #[test]
+    fn what_came_before_there_was_a_connection_is_sent_as_often_as_the_rest() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut upload = Upload::new(Body::from("hello"), Framing::Length(5), 5);
+        assert!(!upload.has_begun());
+        for _ in 0..2 {
+            assert_eq!(upload.poll_begun(&mut cx), Poll::Ready(Ok(())));
+        }
+        assert!(upload.has_begun() && upload.can_rewind() && !upload.is_ended());
+        upload.rewind();
+        for _ in 0..2 {
+            assert_eq!(all(&mut upload), b"hello");
+            assert!(upload.is_ended());
+            upload.rewind();
+        }
     }
 
     #[test]

@@ -74,13 +74,18 @@ impl HttpProbe {
             None => authority(&target.host).unwrap_or(HeaderValue::from_static("localhost")),
         };
         let asked = match self.version {
-            HttpVersion::Http1 => self.ask_http1(socket, host).await,
+            HttpVersion::Http1 => self.ask_http1(socket, host, target).await,
             HttpVersion::Http2 => self.ask_http2(socket, &host).await,
         };
         asked.map_err(|failure| heard.explain(failure))
     }
 
-    async fn ask_http1(&self, socket: Attentive, host: HeaderValue) -> Result<(), ProbeFailure> {
+    async fn ask_http1(
+        &self,
+        socket: Attentive,
+        host: HeaderValue,
+        target: &Target,
+    ) -> Result<(), ProbeFailure> {
         let mut request = Request::new(Empty::<Bytes>::new());
         *request.uri_mut() = Uri::from(self.path.clone());
         request.headers_mut().insert(header::HOST, host);
@@ -92,8 +97,9 @@ impl HttpProbe {
             .await
             .map_err(told)?;
         alongside(connection, async {
-            self.judge(sender.send_request(request).await.map_err(told)?)
-                .await
+            let response = sender.send_request(request).await.map_err(told)?;
+            target.answered_in(response.version());
+            self.judge(response).await
         })
         .await
     }

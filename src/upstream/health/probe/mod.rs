@@ -16,7 +16,10 @@ pub use http::{HttpProbe, HttpVersion};
 pub use tcp::TcpProbe;
 
 use super::settings::CheckKind;
-use crate::upstream::endpoint::{Address, Endpoint};
+use crate::upstream::{
+    endpoint::{Address, Endpoint},
+    shared::EndpointShared,
+};
 
 /// A boxed future, so that [`Probe`] and [`Dial`] are object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -40,7 +43,21 @@ pub struct Target {
     pub address: Address,
     /// The Host or authority sent when the check names none.
     pub host: String,
+    /// What learns from the answers; none where nobody does.
+    pub learns: Option<Learns>,
 }
+
+/// What all workers share of an endpoint, told which version its checks are answered in.
+#[derive(Debug, Clone)]
+pub struct Learns(Arc<EndpointShared>);
+
+impl PartialEq for Learns {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Learns {}
 
 impl Target {
     /// The target that an endpoint is.
@@ -55,6 +72,21 @@ impl Target {
             identity: Arc::clone(&endpoint.label),
             address: endpoint.address.clone(),
             host,
+            learns: None,
+        }
+    }
+
+    /// The same, with what learns from its answers.
+    #[must_use]
+    pub fn teaching(mut self, shared: Arc<EndpointShared>) -> Self {
+        self.learns = Some(Learns(shared));
+        self
+    }
+
+    /// An answer has come in this version.
+    fn answered_in(&self, version: ::http::Version) {
+        if let Some(Learns(shared)) = &self.learns {
+            shared.spoken.checked(version == ::http::Version::HTTP_10);
         }
     }
 }

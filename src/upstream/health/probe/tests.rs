@@ -21,6 +21,7 @@ fn target(address: SocketAddr) -> Target {
         identity: host.as_str().into(),
         address: Address::Socket(address),
         host,
+        learns: None,
     }
 }
 
@@ -247,6 +248,7 @@ async fn names_and_unix_sockets_are_reached() {
         identity: "unix:app.sock".into(),
         host: path.display().to_string(),
         address: Address::Unix(path),
+        learns: None,
     };
     assert_eq!(
         ask_within(CheckKind::http("/"), HttpVersion::Http1, unix, patience).await,

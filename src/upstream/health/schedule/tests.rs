@@ -76,6 +76,7 @@ fn target(identity: &str, address: Address) -> Target {
         identity: identity.into(),
         address,
         host: "app".into(),
+        learns: None,
     }
 }
 

@@ -156,6 +156,7 @@ impl Call {
         if let Some((mut sender, share)) = self.take() {
             share.connection().driven.silence.answered();
             // What is kept of a body that has gone out can go out again.
+            sender.leave_place();
             upload = sender.is_done().then(|| sender.take_upload());
             if receiver.is_end_stream() {
                 sender.end_answer();
@@ -204,7 +205,8 @@ impl Call {
     /// Ends it without an answer.
     pub(super) fn fail(mut self, fault: &Fault) -> SendFailure {
         let sender = self.sender.as_mut();
-        let upload = sender.map_or_else(Upload::gone, Sender::take_upload);
+        let mut upload = sender.map_or_else(Upload::gone, Sender::take_upload);
+        upload.leave_place();
         if let Some(share) = &self.share
             && fault.of_connection
         {

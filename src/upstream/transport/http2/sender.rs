@@ -161,6 +161,11 @@ impl Sender {
         !self.stream.sent_all && !self.closed
     }
 
+    /// There is an answer: the stream is held for it and no more for the request.
+    pub(super) fn leave_place(&mut self) {
+        self.upload.leave_place();
+    }
+
     /// Takes the upload back for another attempt.
     pub(super) fn take_upload(&mut self) -> Upload {
         std::mem::replace(&mut self.upload, Upload::gone())

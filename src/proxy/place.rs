@@ -1,0 +1,51 @@
+//! A place at a pool for a request whose body has not begun to come.
+//!
+//! Where there is room it has one like any other, and an endpoint may answer its head. Where there
+//! is none it gives way to those that can be served at once, until its body comes.
+
+use std::future::poll_fn;
+
+use super::{forward::Call, pick};
+use crate::{
+    exchange::Exchange,
+    failure::Failure,
+    timer,
+    upstream::{
+        acquire::{Acquired, Claim, Need},
+        pick::Pick,
+        transport::{Patience, Upload},
+    },
+};
+
+/// What a request may do for a place.
+pub(super) fn claim_of(upload: &Upload) -> Claim {
+    if upload.has_begun() {
+        Claim::Full
+    } else {
+        Claim::Spare
+    }
+}
+
+impl Call<'_> {
+    /// Waits for the body of a request that got no connection, then asks again like any other.
+    ///
+    /// # Errors
+    /// [`Failure::SlowBody`] or the client's own; then why there is no connection.
+    pub(super) async fn contend(
+        &self,
+        exchange: &mut Exchange,
+        pick: &Pick,
+        upload: &mut Upload,
+        mut need: Need<'_>,
+        patience: &mut Patience,
+    ) -> Result<Acquired, Failure> {
+        let late = timer::now() + patience.idle;
+        let begun = timer::until(late, poll_fn(|cx| upload.poll_begun(cx))).await;
+        begun.map_err(|_| Failure::SlowBody)??;
+        // The client has taken the time so far, not the endpoint.
+        patience.deadline = patience.deadline.max(timer::now() + patience.attempt);
+        need.deadline = patience.deadline;
+        need.claim = Claim::Full;
+        pick::connection(self.connection, exchange, pick, need).await
+    }
+}

@@ -1,0 +1,59 @@
+//! The version of HTTP/1 that an endpoint speaks, as far as it has said.
+
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+/// What all workers and the checks of an endpoint have heard of it.
+///
+/// Answers to requests count for more than those to checks, which another program of the endpoint
+/// may give: once there was one, checks change nothing. Before there was any the endpoint is taken
+/// to speak what the configuration of its pool says, HTTP/1.1.
+#[derive(Debug, Default)]
+pub struct Spoken(AtomicU8);
+
+impl Spoken {
+    /// Whether it speaks HTTP/1.0, in which there are no chunks.
+    pub fn is_http10(&self) -> bool {
+        matches!(self.0.load(Relaxed), CHECKED_OLD | ANSWERED_OLD)
+    }
+
+    /// An answer to a request came in HTTP/1.0, or in a later version.
+    pub fn answered(&self, old: bool) {
+        self.0
+            .store(if old { ANSWERED_OLD } else { ANSWERED }, Relaxed);
+    }
+
+    /// The answer to a check did.
+    pub fn checked(&self, old: bool) {
+        let heard = if old { CHECKED_OLD } else { CHECKED };
+        // Fails if an answer to a request has come.
+        let _ = self.0.fetch_update(Relaxed, Relaxed, |known| {
+            (!matches!(known, ANSWERED_OLD | ANSWERED)).then_some(heard)
+        });
+    }
+}
+
+const CHECKED: u8 = 1;
+const CHECKED_OLD: u8 = 2;
+const ANSWERED: u8 = 3;
+const ANSWERED_OLD: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_tell_the_version_until_an_answer_does() {
+        let spoken = Spoken::default();
+        assert!(!spoken.is_http10(), "unless it says so");
+        spoken.checked(true);
+        assert!(spoken.is_http10());
+        spoken.checked(false);
+        assert!(!spoken.is_http10());
+        spoken.answered(true);
+        spoken.checked(false);
+        assert!(spoken.is_http10());
+        spoken.answered(false);
+        spoken.checked(true);
+        assert!(!spoken.is_http10());
+    }
+}
