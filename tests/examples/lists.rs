@@ -67,6 +67,16 @@ fn every_command_has_its_row() {
 }
 
 #[test]
+fn every_area_has_its_line_in_the_map() {
+    let page = read("docs/architecture.md");
+    let folder = std::fs::read_dir(super::root().join("src")).unwrap();
+    for entry in folder {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(page.contains(&format!("src/{name}")), "src/{name}");
+    }
+}
+
+#[test]
 fn every_dependency_has_its_reason() {
     let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
     let mut known = Vec::new();
