@@ -95,6 +95,8 @@ pub struct Exchange {
     pub(crate) grpc_status: Option<u8>,
     /// Whether the response reached its end.
     pub(crate) complete: bool,
+    /// Whether its end has been recorded.
+    pub(crate) ended: bool,
     /// What the exchange occupies, given back with it.
     pub(crate) held: Held,
 }

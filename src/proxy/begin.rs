@@ -6,7 +6,7 @@ use ::http::{HeaderName, HeaderValue, Method, Version};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::outgoing::Open;
+use super::open::Open;
 use crate::{
     config::value::FieldSource,
     exchange::{Exchange, Held, Request, RequestLine},
@@ -67,6 +67,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
             .and_then(|timeout| started.checked_add(timeout)),
         grpc_status: None,
         complete: false,
+        ended: false,
         held: Held::default(),
         snapshot,
     });

@@ -8,6 +8,7 @@ mod finish;
 mod forward;
 mod grpc_web;
 mod http10;
+mod open;
 mod outgoing;
 mod pick;
 mod place;
@@ -19,5 +20,5 @@ mod serve;
 mod tunnel;
 
 pub use outgoing::Outgoing;
-pub use serve::{refuse, serve};
+pub use serve::{finish, refuse, serve};
 pub(crate) use tunnel::{Carries, TUNNEL, tunnel};

@@ -1,7 +1,6 @@
 //! A response on its way to the client, and the record that closes with it.
 
 use std::{
-    rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -9,57 +8,14 @@ use std::{
 use ::http::StatusCode;
 use tokio::time::Instant;
 
-use super::{finish, grpc_web, reply};
+use super::{grpc_web, open::Open, reply};
 use crate::{
-    exchange::{Body, Exchange, Response},
+    exchange::{Body, Response},
     failure::Failure,
     http::{BodyLength, Frame, Headers, PolledFrame, grpc, grpc_web::Encoder, trailer},
     timer::{Stall, Timeout},
     upstream::transport::Tunnel,
-    worker::Connection,
 };
-
-/// An exchange that is under way. Dropping it, however that comes, records its end.
-#[derive(Debug)]
-pub(super) struct Open {
-    connection: Rc<Connection>,
-    exchange: Box<Exchange>,
-}
-
-impl Open {
-    pub(super) fn new(connection: Rc<Connection>, exchange: Box<Exchange>) -> Self {
-        connection.exchange_begins(exchange.snapshot.shared.generation);
-        connection.exchanges.inc();
-        Self {
-            connection,
-            exchange,
-        }
-    }
-
-    pub(super) fn exchange(&mut self) -> &mut Exchange {
-        &mut self.exchange
-    }
-
-    pub(super) fn connection(&self) -> &Rc<Connection> {
-        &self.connection
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let connection = &self.connection;
-        connection.in_flight.set(connection.in_flight.get() - 1);
-        connection.exchanges.dec();
-        if !self.exchange.complete && self.exchange.failure.is_none() {
-            self.exchange.failure = Some(if connection.worker.is_cutting() {
-                Failure::Shutdown
-            } else {
-                Failure::ClientGone
-            });
-        }
-        finish::record(connection, &self.exchange);
-    }
-}
 
 /// The body of a response towards the client; holds the record of its exchange.
 #[derive(Debug)]
@@ -97,18 +53,24 @@ impl Outgoing {
     /// Ends this answer, of which nothing has left, and returns one that says why.
     pub fn fail(self, failure: Failure) -> Response<Self> {
         let mut open = self.open;
-        open.exchange.bytes_out = 0;
+        open.exchange().bytes_out = 0;
         reply::failure(open, failure)
+    }
+
+    /// Lets go of the body, and with it of what it holds upstream; the exchange is over.
+    pub(super) fn end(&mut self) -> &mut Open {
+        self.body = Body::Empty;
+        &mut self.open
     }
 
     /// The response has reached the client's socket to its end.
     pub fn complete(&mut self) {
-        self.open.exchange.complete = true;
+        self.open.exchange().complete = true;
     }
 
     /// The response was cut short.
     pub fn cut(&mut self, failure: Failure) {
-        let exchange = &mut self.open.exchange;
+        let exchange = self.open.exchange();
         // A reply of ours already has its reason.
         if exchange.failure.is_none() {
             exchange.failure = Some(failure);
@@ -118,13 +80,13 @@ impl Outgoing {
 
     /// Tells how much of the request body was read.
     pub fn set_bytes_in(&mut self, bytes: u64) {
-        self.open.exchange.bytes_in = bytes;
+        self.open.exchange().bytes_in = bytes;
     }
 
     /// Counts bytes of a tunnel.
     pub fn count_tunnel(&mut self, bytes_in: u64, bytes_out: u64) {
-        self.open.exchange.bytes_in += bytes_in;
-        self.open.exchange.bytes_out += bytes_out;
+        self.open.exchange().bytes_in += bytes_in;
+        self.open.exchange().bytes_out += bytes_out;
     }
 
     /// Whether reading the body may still read the request: an endpoint that answered early.
@@ -158,7 +120,7 @@ impl Outgoing {
 
     /// Whether what follows on the connection cannot be trusted: the request broke a rule.
     pub fn must_close(&self) -> bool {
-        match self.open.exchange.failure {
+        match self.open.failure() {
             Some(Failure::BadRequest(rule)) => rule.status() == StatusCode::BAD_REQUEST,
             Some(Failure::SlowBody | Failure::SlowHead | Failure::Shutdown) => true,
             _ => false,
@@ -169,7 +131,7 @@ impl Outgoing {
     pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
         match std::mem::replace(&mut self.body, Body::Empty) {
             Body::Tunnel(upstream) => {
-                self.open.exchange.let_go();
+                self.open.exchange().let_go();
                 Some(upstream)
             }
             body => {
@@ -181,7 +143,7 @@ impl Outgoing {
 
     /// Ends the response when a piece of it, or the end of a gRPC call, is late.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> PolledFrame {
-        let call_end = self.open.exchange.grpc_deadline;
+        let call_end = self.open.exchange().grpc_deadline;
         let both_ways = self.both_ways.is_some() || self.body.uploading().is_some();
         let piece_end = self.idle.filter(|_| !both_ways);
         let piece_end =
@@ -193,7 +155,7 @@ impl Outgoing {
             self.body = Body::Empty;
             self.cut(Failure::ResponseTimeout);
             let status = u8::try_from(grpc::DEADLINE_EXCEEDED).ok();
-            self.open.exchange.grpc_status = status;
+            self.open.exchange().grpc_status = status;
             return Poll::Ready(Some(Ok(Frame::Trailers(grpc::late_trailers()))));
         }
         let failure = match self.idle {
@@ -205,7 +167,7 @@ impl Outgoing {
             _ => return Poll::Pending,
         };
         if failure == Failure::ReadTimeout && self.body.length().exact().is_none() {
-            self.open.exchange.held.quiet = true;
+            self.open.exchange().held.quiet = true;
         }
         self.cut(failure);
         Poll::Ready(Some(Err(failure)))
@@ -253,7 +215,7 @@ impl Outgoing {
 
     /// Drops the trailers that may not pass, and notes how a gRPC call ended.
     fn take_trailers(&mut self, trailers: &mut Headers) {
-        let exchange = &mut self.open.exchange;
+        let exchange = self.open.exchange();
         if exchange.grpc {
             exchange.grpc_status = grpc::status_in(trailers);
         }
@@ -283,7 +245,7 @@ impl Outgoing {
             let turned = grpc_web::turn(encoder, frame);
             if encoder.has_ended() {
                 // What the client is told where the endpoint says nothing.
-                let status = &mut self.open.exchange.grpc_status;
+                let status = &mut self.open.exchange().grpc_status;
                 *status = status.or(u8::try_from(grpc::UNKNOWN).ok());
             }
             match turned {
@@ -309,7 +271,7 @@ impl Outgoing {
             Some(_) => ready!(self.poll_encoded(cx)),
         };
         if let Some(Ok(Frame::Data(data))) = &frame {
-            self.open.exchange.bytes_out += data.len() as u64;
+            self.open.exchange().bytes_out += data.len() as u64;
         }
         Poll::Ready(frame)
     }

@@ -6,7 +6,7 @@
 use ::http::HeaderValue;
 use tokio::time::Instant;
 
-use super::{Outgoing, outgoing::Open, request::METHODS, response};
+use super::{Outgoing, open::Open, request::METHODS, response};
 use crate::{
     exchange::{Body, Response},
     failure::{BadRequest, Failure},

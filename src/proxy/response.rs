@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::http::StatusCode;
 use tokio::time::Instant;
 
-use super::{Outgoing, begin::logged_fields, grpc_web, outgoing::Open};
+use super::{Outgoing, begin::logged_fields, grpc_web, open::Open};
 use crate::{
     config::value::FieldSource,
     exchange::Response,

@@ -1,4 +1,4 @@
-//! The walk of a request from its head to the head of the response.
+//! The walk of a request from its head to the head of the response, and the end behind its body.
 //!
 //! Every step is one call; what ends the walk early is a [`Failure`], which becomes
 //! a reply in one place. A panic ends the exchange with 500 and nothing else.
@@ -6,7 +6,7 @@
 use std::{pin::pin, rc::Rc};
 
 use super::{
-    Outgoing, admit, begin::begin, forward, grpc_web, outgoing::Open, reply, request, response,
+    Outgoing, admit, begin::begin, forward, grpc_web, open::Open, reply, request, response,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -37,6 +37,14 @@ pub async fn serve(connection: &Rc<Connection>, mut request: Box<Request>) -> Re
 pub fn refuse(connection: &Rc<Connection>, failure: Failure) -> Response<Outgoing> {
     let open: Open = begin(connection, None);
     reply::failure(open, failure)
+}
+
+/// Ends an exchange whose response was sent, or cut short: metrics, health signals and the log
+/// line are made here.
+///
+/// A response that is dropped without it belongs to an exchange that was cancelled.
+pub fn finish(response: &mut Outgoing) {
+    response.end().end();
 }
 
 async fn walk(

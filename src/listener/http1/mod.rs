@@ -185,7 +185,10 @@ impl Server {
             Next::Failed(failure) => {
                 Box::pin(self.fail(response.body, failure, asked, listener)).await
             }
-            next => next,
+            next => {
+                proxy::finish(&mut response.body);
+                next
+            }
         }
     }
 
@@ -199,7 +202,9 @@ impl Server {
     ) -> Next {
         let mut reply = failed.fail(failure);
         let persist = asked.keep_alive && self.may_persist(listener);
-        self.respond(&mut reply, asked, persist, listener).await
+        let next = self.respond(&mut reply, asked, persist, listener).await;
+        proxy::finish(&mut reply.body);
+        next
     }
 
     /// Makes a request of what has arrived.
@@ -310,7 +315,9 @@ impl Server {
             keep_alive: true,
         };
         let listener = self.connection.known_listener();
-        self.respond(&mut response, &asked, false, &listener).await
+        let next = self.respond(&mut response, &asked, false, &listener).await;
+        proxy::finish(&mut response.body);
+        next
     }
 }
 

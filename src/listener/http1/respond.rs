@@ -316,6 +316,7 @@ impl Server {
                 Err(failure) => outgoing.cut(failure),
             }
         }
+        proxy::finish(&mut outgoing);
         Next::End
     }
 }

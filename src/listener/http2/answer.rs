@@ -17,7 +17,7 @@ use crate::{
     exchange::Response,
     failure::Failure,
     http::{Frame, Headers},
-    proxy::Outgoing,
+    proxy::{self, Outgoing},
     timer::Stall,
 };
 
@@ -110,7 +110,7 @@ impl Answer {
         }
     }
 
-    /// Notes how the answer ended. Returns another one if none of it was sent: that says why.
+    /// Ends the exchange, whose answer ended so. Returns another one if none of it was sent: that says why.
     pub(super) fn end(mut self, sent: Sent, stream: &Stream) -> Option<Response<Outgoing>> {
         match sent {
             Sent::Whole => self.outgoing.complete(),
@@ -118,6 +118,7 @@ impl Answer {
             Sent::Nothing(failure) => return Some(self.outgoing.fail(failure)),
         }
         self.outgoing.set_bytes_in(stream.arriving.borrow().taken);
+        proxy::finish(&mut self.outgoing);
         None
     }
 

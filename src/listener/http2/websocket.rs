@@ -58,6 +58,7 @@ pub(super) async fn switch(exchange: &Exchange, response: Response<Outgoing>) {
         }
         Err(failure) => outgoing.cut(failure),
     }
+    proxy::finish(&mut outgoing);
 }
 
 async fn carry(exchange: &Exchange, outgoing: &mut Outgoing) -> Result<(), Failure> {
