@@ -18,7 +18,7 @@ use crate::{
     http1::HeadLimits,
     memory,
     resilience::{
-        self, Connection as Carrier, Outcome as Ended, Response as Progress, Verdict, Written,
+        self, AttemptResult, Connection as Carrier, Response as Progress, Verdict, Written,
     },
     timer,
     upstream::{
@@ -34,7 +34,7 @@ use crate::{
 
 /// How one attempt ended.
 pub(super) struct AttemptEnd {
-    pub(super) ended: Ended,
+    pub(super) ended: AttemptResult,
     pub(super) response: Option<Inbound>,
     pub(super) written: Written,
     pub(super) carrier: Carrier,
@@ -114,9 +114,9 @@ impl Call<'_> {
         if let Some(attempt) = exchange.attempts.last_mut() {
             attempt.took = took;
             attempt.outcome = Some(match end.ended {
-                Ended::Failed(failure) => AttemptOutcome::Failed(failure),
-                Ended::Status(status) => AttemptOutcome::Answered(status),
-                Ended::Grpc(_) => AttemptOutcome::Answered(StatusCode::OK),
+                AttemptResult::Failed(failure) => AttemptOutcome::Failed(failure),
+                AttemptResult::Status(status) => AttemptOutcome::Answered(status),
+                AttemptResult::Grpc(_) => AttemptOutcome::Answered(StatusCode::OK),
             });
         }
         pick.pool.metrics.took(pick.index, took);
@@ -153,9 +153,9 @@ impl Call<'_> {
     ) {
         let now = timer::recent();
         let went_well = match end.ended {
-            Ended::Status(status) => !status.is_server_error(),
-            Ended::Grpc(status) => !grpc::is_failure(status),
-            Ended::Failed(_) => false,
+            AttemptResult::Status(status) => !status.is_server_error(),
+            AttemptResult::Grpc(status) => !grpc::is_failure(status),
+            AttemptResult::Failed(_) => false,
         };
         if self.made > 1 {
             pick.pool.metrics.retried(went_well);
@@ -171,15 +171,15 @@ impl Call<'_> {
         }
         pick.pool.metrics.attempted(&end.ended);
         match end.ended {
-            Ended::Status(_) | Ended::Grpc(_) if went_well => {
+            AttemptResult::Status(_) | AttemptResult::Grpc(_) if went_well => {
                 pick.observe(now, Observed::Success, None);
             }
-            Ended::Status(_) | Ended::Grpc(_) => {
+            AttemptResult::Status(_) | AttemptResult::Grpc(_) => {
                 pick.observe(now, Observed::BadAnswer, end.retry_after);
             }
             // An idle connection that the endpoint had closed is nobody's fault, a client that
             // gives up early says nothing of the endpoint, and not to take WebSockets is none.
-            Ended::Failed(failure) if failure.side() == Side::Upstream => {
+            AttemptResult::Failed(failure) if failure.side() == Side::Upstream => {
                 let excused =
                     verdict == Verdict::Reconnect || exchange.is_given_up(now) || end.is_declined();
                 if !excused {
@@ -190,7 +190,7 @@ impl Call<'_> {
                     pick.observe(now, outcome, None);
                 }
             }
-            Ended::Failed(_) => {}
+            AttemptResult::Failed(_) => {}
         }
     }
 
@@ -318,14 +318,14 @@ impl Call<'_> {
 
     fn answered(&self, mut response: Inbound, carrier: Carrier) -> AttemptEnd {
         let upload = response.upload.take();
-        let mut ended = Ended::Status(response.status);
+        let mut ended = AttemptResult::Status(response.status);
         let mut pending = (!response.body.is_end()).then_some(Pending::Answer(response.status));
         let mut pushback = None;
         if response.status == StatusCode::OK && grpc::is_grpc(&response.headers) {
             match grpc::status_in(&response.headers) {
                 Some(0) => {}
                 Some(status) => {
-                    ended = Ended::Grpc(status);
+                    ended = AttemptResult::Grpc(status);
                     pushback = grpc::read_pushback(&response.headers);
                 }
                 None => pending = pending.map(|_| Pending::Call),
@@ -345,7 +345,7 @@ impl Call<'_> {
                 None => Err(Failure::UpgradeFailed),
             };
             if let Err(failure) = checked {
-                ended = Ended::Failed(failure);
+                ended = AttemptResult::Failed(failure);
             }
         }
         AttemptEnd {
@@ -369,12 +369,13 @@ impl Call<'_> {
 impl AttemptEnd {
     /// Whether the endpoint had said beforehand that it would not switch.
     fn is_declined(&self) -> bool {
-        self.ended == Ended::Failed(Failure::UpgradeFailed) && self.written == Written::Nothing
+        self.ended == AttemptResult::Failed(Failure::UpgradeFailed)
+            && self.written == Written::Nothing
     }
 
     fn failed(failure: Failure, written: Written, carrier: Carrier, upload: Upload) -> Self {
         Self {
-            ended: Ended::Failed(failure),
+            ended: AttemptResult::Failed(failure),
             response: None,
             written,
             carrier,

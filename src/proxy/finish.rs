@@ -10,7 +10,7 @@ use crate::{
     exchange::{AttemptOutcome, Exchange, Pending},
     failure::{Failure, Side},
     http::grpc,
-    resilience::{Outcome as Ended, Why},
+    resilience::{AttemptResult, Why},
     telemetry::access_log::{AttemptView, Line},
     timer,
     upstream::{health::Outcome as Observed, pick::Pick},
@@ -65,24 +65,24 @@ fn judge(exchange: &Exchange, pick: &Pick, now: Instant) {
     if exchange.held.quiet
         && let (Pending::Answer(_) | Pending::Call, Some(failure)) = (pending, failure)
     {
-        return pick.pool.metrics.attempted(&Ended::Failed(failure));
+        return pick.pool.metrics.attempted(&AttemptResult::Failed(failure));
     }
     let (outcome, observed) = match (pending, failure.filter(|_| !exchange.held.quiet)) {
         (Pending::Break, None) => return,
         (Pending::Break, Some(_)) => return pick.observe_end(now, Observed::Failure),
-        (_, Some(failure)) => (Ended::Failed(failure), Observed::Failure),
-        (Pending::Answer(status), None) => (Ended::Status(status), Observed::Success),
+        (_, Some(failure)) => (AttemptResult::Failed(failure), Observed::Failure),
+        (Pending::Answer(status), None) => (AttemptResult::Status(status), Observed::Success),
         (Pending::Call, None) => match (exchange.grpc_status, exchange.failure) {
             (Some(status), None) if !grpc::is_failure(status) => {
-                (Ended::Grpc(status), Observed::Success)
+                (AttemptResult::Grpc(status), Observed::Success)
             }
-            (Some(status), None) => (Ended::Grpc(status), Observed::BadAnswer),
+            (Some(status), None) => (AttemptResult::Grpc(status), Observed::BadAnswer),
             // An end without a status is what clients call UNKNOWN.
-            (None, None) => (Ended::Grpc(2), Observed::BadAnswer),
+            (None, None) => (AttemptResult::Grpc(2), Observed::BadAnswer),
             // The client has left: nobody knows how it would have ended.
             (_, Some(_)) => {
                 let metrics = &pick.pool.metrics;
-                return metrics.attempted(&Ended::Status(StatusCode::OK));
+                return metrics.attempted(&AttemptResult::Status(StatusCode::OK));
             }
         },
     };

@@ -20,7 +20,7 @@ use crate::{
     failure::{Failure, Side},
     http::{Known, grpc, upgrade::Offer},
     http1::Framing,
-    resilience::{self, Facts, Outcome as Ended, RetryPolicy, Verdict, Why, Written},
+    resilience::{self, AttemptResult, Facts, RetryPolicy, Verdict, Why, Written},
     state::Route,
     timer,
     upstream::{
@@ -228,8 +228,8 @@ impl Call<'_> {
                 return self.give_up(exchange, None, end);
             }
             failed = match end.ended {
-                Ended::Failed(failure) => Some(failure),
-                Ended::Status(_) | Ended::Grpc(_) => failed,
+                AttemptResult::Failed(failure) => Some(failure),
+                AttemptResult::Status(_) | AttemptResult::Grpc(_) => failed,
             };
             upload = match rewound(&mut end) {
                 Some(upload) => upload,
@@ -307,7 +307,7 @@ impl Call<'_> {
         // The retry is over, however long its answer is.
         exchange.held.retry = None;
         match (end.ended, end.response) {
-            (Ended::Failed(failure), _) => self.failed(failure, end.written, end.upload),
+            (AttemptResult::Failed(failure), _) => self.failed(failure, end.written, end.upload),
             // A plain answer is no fault of the endpoint, only no WebSocket.
             (_, Some(response)) if self.is_misled_by(response.status) => {
                 PoolEnd::Failed(Failure::UpgradeFailed)

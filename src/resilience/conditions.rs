@@ -12,7 +12,7 @@
 
 use http::StatusCode;
 
-use super::Outcome;
+use super::AttemptResult;
 use crate::failure::{Failure, Side};
 
 /// One outcome of an attempt.
@@ -40,7 +40,7 @@ pub struct Conditions(Box<[Condition]>);
 
 impl Conditions {
     /// Whether the outcome is in the set.
-    pub fn contains(&self, outcome: Outcome) -> bool {
+    pub fn contains(&self, outcome: AttemptResult) -> bool {
         self.0.iter().any(|condition| condition.matches(outcome))
     }
 }
@@ -52,10 +52,10 @@ impl FromIterator<Condition> for Conditions {
 }
 
 impl Condition {
-    fn matches(self, outcome: Outcome) -> bool {
+    fn matches(self, outcome: AttemptResult) -> bool {
         match outcome {
-            Outcome::Failed(failure) => self.covers(failure),
-            Outcome::Status(status) => match self {
+            AttemptResult::Failed(failure) => self.covers(failure),
+            AttemptResult::Status(status) => match self {
                 Self::ServerError => status.is_server_error(),
                 Self::Status(listed) => listed == status,
                 Self::Connect
@@ -64,7 +64,7 @@ impl Condition {
                 | Self::Timeout
                 | Self::Grpc(_) => false,
             },
-            Outcome::Grpc(code) => self == Self::Grpc(code),
+            AttemptResult::Grpc(code) => self == Self::Grpc(code),
         }
     }
 
@@ -108,56 +108,56 @@ mod tests {
     fn each_condition_means_its_outcomes_and_no_others() {
         let outcomes = [
             (
-                Outcome::Failed(Failure::ConnectRefused),
+                AttemptResult::Failed(Failure::ConnectRefused),
                 vec![Condition::Connect, Condition::ServerError],
             ),
             (
-                Outcome::Failed(Failure::DnsTimeout),
+                AttemptResult::Failed(Failure::DnsTimeout),
                 vec![Condition::Connect],
             ),
             (
-                Outcome::Failed(Failure::ConnectionClosed),
+                AttemptResult::Failed(Failure::ConnectionClosed),
                 vec![Condition::Reset, Condition::ServerError],
             ),
             (
-                Outcome::Failed(Failure::StreamRefused),
+                AttemptResult::Failed(Failure::StreamRefused),
                 vec![Condition::RefusedStream, Condition::ServerError],
             ),
             (
-                Outcome::Failed(Failure::ResponseTimeout),
+                AttemptResult::Failed(Failure::ResponseTimeout),
                 vec![Condition::Timeout],
             ),
             (
-                Outcome::Failed(Failure::ResponseMalformed),
+                AttemptResult::Failed(Failure::ResponseMalformed),
                 vec![Condition::Reset, Condition::ServerError],
             ),
             (
-                Outcome::Failed(Failure::ResponseHeadTooLarge),
+                AttemptResult::Failed(Failure::ResponseHeadTooLarge),
                 vec![Condition::Reset, Condition::ServerError],
             ),
             (
-                Outcome::Failed(Failure::TlsProtocol),
+                AttemptResult::Failed(Failure::TlsProtocol),
                 vec![Condition::Connect, Condition::Reset, Condition::ServerError],
             ),
-            (Outcome::Failed(Failure::Internal), vec![]),
+            (AttemptResult::Failed(Failure::Internal), vec![]),
             (
-                Outcome::Status(StatusCode::SERVICE_UNAVAILABLE),
+                AttemptResult::Status(StatusCode::SERVICE_UNAVAILABLE),
                 vec![
                     Condition::ServerError,
                     Condition::Status(StatusCode::SERVICE_UNAVAILABLE),
                 ],
             ),
             (
-                Outcome::Status(StatusCode::BAD_GATEWAY),
+                AttemptResult::Status(StatusCode::BAD_GATEWAY),
                 vec![Condition::ServerError],
             ),
             (
-                Outcome::Status(StatusCode::TOO_MANY_REQUESTS),
+                AttemptResult::Status(StatusCode::TOO_MANY_REQUESTS),
                 vec![Condition::Status(StatusCode::TOO_MANY_REQUESTS)],
             ),
-            (Outcome::Status(StatusCode::OK), vec![]),
-            (Outcome::Grpc(14), vec![Condition::Grpc(14)]),
-            (Outcome::Grpc(0), vec![]),
+            (AttemptResult::Status(StatusCode::OK), vec![]),
+            (AttemptResult::Grpc(14), vec![Condition::Grpc(14)]),
+            (AttemptResult::Grpc(0), vec![]),
         ];
         let all = [
             Condition::Connect,
@@ -177,8 +177,8 @@ mod tests {
             assert_eq!(matching, expected, "{outcome:?}");
         }
         let both: Conditions = [Condition::Reset, Condition::Timeout].into_iter().collect();
-        assert!(both.contains(Outcome::Failed(Failure::ConnectionClosed)));
-        assert!(!Conditions::default().contains(Outcome::Failed(Failure::ConnectionClosed)));
+        assert!(both.contains(AttemptResult::Failed(Failure::ConnectionClosed)));
+        assert!(!Conditions::default().contains(AttemptResult::Failed(Failure::ConnectionClosed)));
     }
 
     #[test]
@@ -186,11 +186,11 @@ mod tests {
         let own: Conditions = [Condition::Status(StatusCode::BAD_GATEWAY)]
             .into_iter()
             .collect();
-        assert!(own.contains(Outcome::Failed(Failure::ResponseMalformed)));
-        assert!(!own.contains(Outcome::Failed(Failure::ResponseTimeout)));
+        assert!(own.contains(AttemptResult::Failed(Failure::ResponseMalformed)));
+        assert!(!own.contains(AttemptResult::Failed(Failure::ResponseTimeout)));
         let late: Conditions = [Condition::Status(StatusCode::GATEWAY_TIMEOUT)]
             .into_iter()
             .collect();
-        assert!(!late.contains(Outcome::Failed(Failure::ResponseTimeout)));
+        assert!(!late.contains(AttemptResult::Failed(Failure::ResponseTimeout)));
     }
 }

@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::HashMap, time::Duration};
 use super::{picker::EndpointIndex, pool::Pool};
 use crate::{
     http::grpc,
-    resilience::Outcome,
+    resilience::AttemptResult,
     telemetry::metrics::{Counter, CounterMap, Gauge, Histogram, WorkerMetrics, names},
 };
 
@@ -61,11 +61,11 @@ impl PoolMetrics {
     }
 
     /// An attempt ended so.
-    pub fn attempted(&self, outcome: &Outcome) {
+    pub fn attempted(&self, outcome: &AttemptResult) {
         let word = match outcome {
-            Outcome::Grpc(status) if grpc::is_failure(*status) => grpc::failure_word(*status),
-            Outcome::Status(_) | Outcome::Grpc(_) => return self.answered.inc(),
-            Outcome::Failed(failure) => failure.word(),
+            AttemptResult::Grpc(status) if grpc::is_failure(*status) => grpc::failure_word(*status),
+            AttemptResult::Status(_) | AttemptResult::Grpc(_) => return self.answered.inc(),
+            AttemptResult::Failed(failure) => failure.word(),
         };
         let mut failed = self.failed.borrow_mut();
         failed.get(word, || [&*self.pool, word]).inc();

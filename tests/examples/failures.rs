@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use http::StatusCode;
 use sluicegate::failure::{BadRequest, Failure, Side};
-use sluicegate::resilience::{Condition, Conditions, Outcome};
+use sluicegate::resilience::{AttemptResult, Condition, Conditions};
 
 use super::generated::compare;
 
@@ -57,7 +57,7 @@ fn the_table_of_refused_requests_is_the_list_of_rules() {
 fn tried_again(failure: Failure) -> &'static str {
     let covered = |condition| {
         let conditions: Conditions = [condition].into_iter().collect();
-        conditions.contains(Outcome::Failed(failure))
+        conditions.contains(AttemptResult::Failed(failure))
     };
     if failure.side() != Side::Upstream {
         "no"

@@ -51,7 +51,7 @@ pub struct Facts {
     /// Whether an endpoint is left that was not tried.
     pub one_left: bool,
     /// How this one ended.
-    pub outcome: Outcome,
+    pub outcome: AttemptResult,
     /// Whether bytes of the request may have reached the endpoint.
     pub written: Written,
     /// Whether the connection had carried an exchange before.
@@ -72,7 +72,7 @@ pub struct Facts {
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptResult {
     /// Without a response head.
     Failed(Failure),
     /// With a response head.
@@ -186,12 +186,12 @@ fn cause(policy: &RetryPolicy, facts: &Facts) -> Result<Cause, Why> {
         && !facts.reconnected
         && (facts.repeatable || untouched);
     match facts.outcome {
-        Outcome::Failed(failure) if failure.side() != Side::Upstream => Err(Why::NotUpstream),
-        Outcome::Failed(Failure::StreamRefused) => Ok(Cause::Untouched),
-        Outcome::Failed(Failure::ConnectionClosed | Failure::TlsProtocol) if died => {
+        AttemptResult::Failed(failure) if failure.side() != Side::Upstream => Err(Why::NotUpstream),
+        AttemptResult::Failed(Failure::StreamRefused) => Ok(Cause::Untouched),
+        AttemptResult::Failed(Failure::ConnectionClosed | Failure::TlsProtocol) if died => {
             Ok(Cause::Died)
         }
-        Outcome::Failed(_) if untouched => Ok(Cause::Untouched),
+        AttemptResult::Failed(_) if untouched => Ok(Cause::Untouched),
         outcome if policy.on.contains(outcome) => Ok(Cause::Listed),
         _ => Err(Why::NotListed),
     }
@@ -203,7 +203,7 @@ fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<Verdict, W
         return Err(Why::ResponseSent);
     }
     // Every gRPC call is a POST: whoever lists a gRPC status says that these may be repeated.
-    let declared = facts.repeatable || matches!(facts.outcome, Outcome::Grpc(_));
+    let declared = facts.repeatable || matches!(facts.outcome, AttemptResult::Grpc(_));
     if matches!(cause, Cause::Listed) && !declared {
         return Err(Why::NotRepeatable);
     }

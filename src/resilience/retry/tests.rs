@@ -32,7 +32,7 @@ fn facts() -> Facts {
         attempts: 1,
         uncounted: 0,
         one_left: false,
-        outcome: Outcome::Failed(Failure::ConnectionClosed),
+        outcome: AttemptResult::Failed(Failure::ConnectionClosed),
         written: Written::Something,
         connection: Connection::New,
         reconnected: false,
@@ -54,12 +54,12 @@ fn expect(verdict: Verdict, change: impl Fn(&mut Facts)) {
     assert_eq!(decide(&policy(), &facts), verdict, "{facts:?}");
 }
 
-fn failed(failure: Failure) -> Outcome {
-    Outcome::Failed(failure)
+fn failed(failure: Failure) -> AttemptResult {
+    AttemptResult::Failed(failure)
 }
 
-fn status(code: u16) -> Outcome {
-    Outcome::Status(StatusCode::from_u16(code).unwrap())
+fn status(code: u16) -> AttemptResult {
+    AttemptResult::Status(StatusCode::from_u16(code).unwrap())
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn what_forbids_another_attempt_forbids_all_ways() {
     let ways: [fn(&mut Facts); 3] = [
         |facts| facts.written = Written::Nothing,
         |facts| facts.connection = Connection::Reused,
-        |facts| facts.outcome = Outcome::Status(StatusCode::SERVICE_UNAVAILABLE),
+        |facts| facts.outcome = AttemptResult::Status(StatusCode::SERVICE_UNAVAILABLE),
     ];
     for way in ways {
         expect(Verdict::No(Why::BodySpent), |facts| {
@@ -293,14 +293,14 @@ fn a_listed_grpc_status_is_repeated_although_every_call_is_a_post() {
         ..policy()
     };
     let call = Facts {
-        outcome: Outcome::Grpc(14),
+        outcome: AttemptResult::Grpc(14),
         repeatable: false,
         response: Response::Held,
         ..facts()
     };
     assert_eq!(decide(&listed, &call), LATER);
     let other = Facts {
-        outcome: Outcome::Grpc(3),
+        outcome: AttemptResult::Grpc(3),
         ..call
     };
     assert_eq!(decide(&listed, &other), Verdict::No(Why::NotListed));
