@@ -23,7 +23,7 @@ use crate::{
     timer,
     upstream::{
         acquire::{Acquired, Claim, Need},
-        health::Outcome as Observed,
+        health::Observed,
         pick::Pick,
         picker::EndpointIndex,
         pool::PoolIndex,

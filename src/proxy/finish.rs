@@ -13,7 +13,7 @@ use crate::{
     resilience::{AttemptResult, Why},
     telemetry::access_log::{AttemptView, Line},
     timer,
-    upstream::{health::Outcome as Observed, pick::Pick},
+    upstream::{health::Observed, pick::Pick},
     worker::{Connection, Worker},
 };
 

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     freed::Limit,
-    health::{Outcome, Trial},
+    health::{Observed, Trial},
     local::LocalPool,
     picker::EndpointIndex,
 };
@@ -103,7 +103,7 @@ impl Pick {
     }
 
     /// What a response turned out to be at its end: passive health hears of it.
-    pub fn observe_end(&self, now: Instant, outcome: Outcome) {
+    pub fn observe_end(&self, now: Instant, outcome: Observed) {
         let health = &self.pool.pool.health;
         health.observe(self.pool.worker, self.index, outcome, now);
     }
@@ -128,9 +128,9 @@ impl Pick {
 
     /// The attempt brought an answer, or failed by the endpoint's fault: pickers and
     /// passive health hear of it. The endpoint stays loaded until the drop.
-    pub fn observe(&mut self, now: Instant, outcome: Outcome, retry_after: Option<Duration>) {
+    pub fn observe(&mut self, now: Instant, outcome: Observed, retry_after: Option<Duration>) {
         self.finished = true;
-        let failed = outcome != Outcome::Success;
+        let failed = outcome != Observed::Success;
         let load = &self.pool.loads[self.index.0 as usize];
         load.observe(now, now - self.started, failed, retry_after);
         match self.trial.take() {

@@ -25,7 +25,7 @@ mod view;
 mod window;
 
 pub use machine::{Pace, PoolHealth};
-pub use observed::{EndpointHealth, Outcome, Trial};
+pub use observed::{EndpointHealth, Observed, Trial};
 pub use picture::{EndpointView, Picture};
 pub use probe::{Probe, ProbeFailure, Target};
 pub use schedule::{Schedule, SchedulePlan};

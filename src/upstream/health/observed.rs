@@ -17,7 +17,7 @@ use super::{
 
 /// What a request to an endpoint came to, as far as the endpoint's health goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Observed {
     /// It answered, and not in a way that speaks of trouble.
     Success,
     /// It answered with a status that speaks of trouble, or was late with its answer: the request
@@ -124,7 +124,7 @@ impl Trial {
     }
 
     /// Decides, at the response head and not at the end of a long body. Takes the place of `observe`.
-    pub fn finish(self, outcome: Outcome, now: Instant) {
+    pub fn finish(self, outcome: Observed, now: Instant) {
         self.pool
             .trial_ended(&self.endpoint, self.claim, outcome, now);
     }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::{
-    observed::{EndpointHealth, Outcome, Trial},
+    observed::{EndpointHealth, Observed, Trial},
     picture::Picture,
     state::PoolHealthState,
     tally::Tally,
@@ -80,14 +80,14 @@ impl PoolHealthView {
     /// Notes what a request came to. `now` is read only when an endpoint is ejected.
     ///
     /// The failure that completes a run ejects before this returns, so that the next pick avoids the endpoint.
-    pub fn observe(&self, worker: usize, endpoint: EndpointIndex, outcome: Outcome, now: Instant) {
+    pub fn observe(&self, worker: usize, endpoint: EndpointIndex, outcome: Observed, now: Instant) {
         let Some(tally) = self.tallies.get(endpoint.0 as usize) else {
             return;
         };
         let run = match outcome {
-            Outcome::Success => return tally.succeeded(worker),
-            Outcome::BadAnswer => tally.answered_badly(worker),
-            Outcome::Failure => tally.failed(worker),
+            Observed::Success => return tally.succeeded(worker),
+            Observed::BadAnswer => tally.answered_badly(worker),
+            Observed::Failure => tally.failed(worker),
         };
         // Again at each multiple: an ejection withheld before may be possible by then.
         let max = self.pool.consecutive_max();

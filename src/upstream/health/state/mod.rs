@@ -17,7 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     machine::{Pace, PoolHealth},
-    observed::{EndpointHealth, Outcome},
+    observed::{EndpointHealth, Observed},
     probe::ProbeFailure,
     settings::HealthSettings,
     tally::{Run, Tallies, Totals},
@@ -46,7 +46,7 @@ struct Inner {
     machine: PoolHealth,
     /// By address, the number of its tally.
     numbers: BTreeMap<Arc<str>, usize>,
-    endpoints: HashMap<usize, Observed>,
+    endpoints: HashMap<usize, Watched>,
     tallies: Tallies,
     views: Vec<Weak<PoolHealthView>>,
     serial: u64,
@@ -58,7 +58,7 @@ struct Inner {
 
 /// The counters of one endpoint, and how much of them the machine has seen.
 #[derive(Debug)]
-struct Observed {
+struct Watched {
     endpoint: Arc<EndpointHealth>,
     seen: Totals,
 }
@@ -191,13 +191,13 @@ impl PoolHealthState {
         &self,
         endpoint: &EndpointHealth,
         claim: u64,
-        outcome: Outcome,
+        outcome: Observed,
         now: Instant,
     ) {
         self.apply(now, |machine| {
             // The gate moves under this lock only, so a claim that holds here is the one in force.
             if endpoint.holds(claim) {
-                machine.trial_ended(endpoint.address(), outcome == Outcome::Success, now)
+                machine.trial_ended(endpoint.address(), outcome == Observed::Success, now)
             } else {
                 Vec::new()
             }
@@ -260,7 +260,7 @@ impl Inner {
     fn hear(&mut self, now: Instant) -> Vec<Transition> {
         let mut changes = Vec::new();
         for number in self.tallies.take_touched() {
-            let Some(Observed { endpoint, seen }) = self.endpoints.get_mut(&number) else {
+            let Some(Watched { endpoint, seen }) = self.endpoints.get_mut(&number) else {
                 continue;
             };
             let totals = endpoint.totals();
@@ -284,7 +284,7 @@ impl Inner {
         for change in changes.iter().filter(|change| change.from != change.to) {
             let number = self.numbers.get(&change.address);
             let observed = number.and_then(|number| self.endpoints.get(number));
-            if let Some(Observed { endpoint, .. }) = observed {
+            if let Some(Watched { endpoint, .. }) = observed {
                 endpoint.tally().forget_failures();
                 let state = self.machine.state(&change.address);
                 endpoint.set_probation(state == Some(EndpointState::Probation));
@@ -302,7 +302,7 @@ impl Inner {
         let number = tally.number();
         self.numbers.insert(Arc::clone(address), number);
         let endpoint = Arc::new(EndpointHealth::new(Arc::clone(address), tally));
-        let observed = Observed {
+        let observed = Watched {
             endpoint: Arc::clone(&endpoint),
             seen: Totals::default(),
         };

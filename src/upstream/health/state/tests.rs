@@ -43,7 +43,7 @@ fn checked(names: &[&str]) -> (Arc<PoolHealthView>, Instant) {
 
 fn fail(view: &PoolHealthView, endpoint: EndpointIndex, times: usize, now: Instant) {
     for worker in 0..times {
-        view.observe(worker % WORKERS, endpoint, Outcome::Failure, now);
+        view.observe(worker % WORKERS, endpoint, Observed::Failure, now);
     }
 }
 
@@ -78,7 +78,7 @@ fn a_success_on_any_worker_interrupts_a_run() {
     let (view, now) = passive(&["a:1", "b:1"]);
     for _ in 0..10 {
         fail(&view, FIRST, 4, now);
-        view.observe(3, FIRST, Outcome::Success, now);
+        view.observe(3, FIRST, Observed::Success, now);
     }
     assert_eq!(view.picture().eligible, [FIRST, SECOND]);
 }
@@ -105,7 +105,7 @@ fn the_share_of_failures_is_summed_over_workers_and_counted_once() {
                 view.endpoint(FIRST).unwrap().tally().forget_failures();
             }
             fail(&view, FIRST, 1, now);
-            view.observe(2, FIRST, Outcome::Success, now);
+            view.observe(2, FIRST, Observed::Success, now);
         }
     };
     mixed(1);
@@ -156,7 +156,7 @@ fn exactly_one_worker_gets_the_trial_ended() {
     }
     view.try_take_trial(FIRST)
         .unwrap()
-        .finish(Outcome::Success, now);
+        .finish(Observed::Success, now);
     assert_eq!(view.picture().eligible, [FIRST, SECOND]);
     assert!(view.try_take_trial(FIRST).is_none());
 }
@@ -166,7 +166,7 @@ fn a_trial_ended_that_fails_ejects_for_longer() {
     let (view, now) = on_probation();
     view.try_take_trial(FIRST)
         .unwrap()
-        .finish(Outcome::Failure, now);
+        .finish(Observed::Failure, now);
     let again = view.picture().endpoints[0].ejected_until;
     assert_eq!(again, Some(now + Duration::from_secs(60)));
 }
@@ -180,10 +180,10 @@ fn a_trial_ended_that_outlived_its_probation_decides_nothing() {
     let later = now + Duration::from_secs(60);
     view.pool().tick(later);
     let new = view.try_take_trial(FIRST).unwrap();
-    old.finish(Outcome::Success, later);
+    old.finish(Observed::Success, later);
     assert_eq!(view.picture().probation, [FIRST]);
     assert!(view.try_take_trial(FIRST).is_none());
-    new.finish(Outcome::Success, later);
+    new.finish(Observed::Success, later);
     assert_eq!(view.picture().eligible, [FIRST, SECOND]);
 }
 
@@ -245,8 +245,8 @@ fn a_tick_looks_at_what_has_changed_and_not_at_every_endpoint() {
         assert_eq!(looks(now + TICK * tick), 0, "nothing happened");
     }
     let now = now + TICK * 101;
-    view.observe(0, EndpointIndex(4711), Outcome::Success, now);
-    view.observe(1, EndpointIndex(9999), Outcome::Success, now);
+    view.observe(0, EndpointIndex(4711), Observed::Success, now);
+    view.observe(1, EndpointIndex(9999), Observed::Success, now);
     assert_eq!(looks(now), 2);
     assert_eq!(looks(now + TICK), 0);
     // Ejected, on probation, readmitted and forgiven: a few looks at the one.
@@ -337,9 +337,9 @@ fn under_failures_on_all_threads_somebody_always_serves() {
                     let picture = view.picture();
                     assert!(!picture.eligible.is_empty());
                     let endpoint = picture.eligible[round as usize % picture.eligible.len()];
-                    view.observe(worker, endpoint, Outcome::Failure, now);
+                    view.observe(worker, endpoint, Observed::Failure, now);
                     if let Some(trial) = view.try_take_trial(EndpointIndex(round % 8)) {
-                        trial.finish(Outcome::Failure, now);
+                        trial.finish(Observed::Failure, now);
                     }
                     if worker == 0 {
                         view.pool().tick(now);
