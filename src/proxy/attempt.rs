@@ -18,7 +18,7 @@ use crate::{
     http1::HeadLimits,
     memory,
     resilience::{
-        self, AttemptResult, Connection as Carrier, Response as Progress, Verdict, Written,
+        self, AttemptResult, Connection as Carrier, Response as Progress, RetryVerdict, Written,
     },
     timer,
     upstream::{
@@ -57,7 +57,7 @@ impl Call<'_> {
         pick: &mut Pick,
         upload: Upload,
         fresh: bool,
-    ) -> (AttemptEnd, Verdict) {
+    ) -> (AttemptEnd, RetryVerdict) {
         let again = {
             let started = timer::recent();
             let patience = self.begin_attempt(exchange, pool, pick.index, started);
@@ -109,7 +109,7 @@ impl Call<'_> {
         pick: &mut Pick,
         started: Instant,
         end: &AttemptEnd,
-    ) -> Verdict {
+    ) -> RetryVerdict {
         let took = timer::now() - started;
         if let Some(attempt) = exchange.attempts.last_mut() {
             attempt.took = took;
@@ -130,10 +130,10 @@ impl Call<'_> {
     fn reconnect(
         &mut self,
         exchange: &mut Exchange,
-        verdict: Verdict,
+        verdict: RetryVerdict,
         end: &mut AttemptEnd,
     ) -> Option<Upload> {
-        if verdict != Verdict::Reconnect {
+        if verdict != RetryVerdict::Reconnect {
             return None;
         }
         self.reconnected = true;
@@ -149,7 +149,7 @@ impl Call<'_> {
         exchange: &mut Exchange,
         pick: &mut Pick,
         end: &AttemptEnd,
-        verdict: Verdict,
+        verdict: RetryVerdict,
     ) {
         let now = timer::recent();
         let went_well = match end.ended {
@@ -180,8 +180,9 @@ impl Call<'_> {
             // An idle connection that the endpoint had closed is nobody's fault, a client that
             // gives up early says nothing of the endpoint, and not to take WebSockets is none.
             AttemptResult::Failed(failure) if failure.side() == Side::Upstream => {
-                let excused =
-                    verdict == Verdict::Reconnect || exchange.is_given_up(now) || end.is_declined();
+                let excused = verdict == RetryVerdict::Reconnect
+                    || exchange.is_given_up(now)
+                    || end.is_declined();
                 if !excused {
                     let outcome = match failure {
                         Failure::ResponseTimeout => Observed::BadAnswer,
@@ -195,10 +196,10 @@ impl Call<'_> {
     }
 
     /// Whether an answer goes to the client, so that its end will be seen.
-    fn passes_on(&self, end: &AttemptEnd, verdict: Verdict) -> bool {
+    fn passes_on(&self, end: &AttemptEnd, verdict: RetryVerdict) -> bool {
         let misled = end.response.as_ref();
         let misled = misled.is_some_and(|response| self.is_misled_by(response.status));
-        !misled && matches!(verdict, Verdict::No(_))
+        !misled && matches!(verdict, RetryVerdict::No(_))
     }
 
     /// Tells the endpoint of a gRPC call what is left of its time, and how many attempts came

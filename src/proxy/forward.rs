@@ -20,7 +20,7 @@ use crate::{
     failure::{Failure, Side},
     http::{Known, grpc, upgrade::Offer},
     http1::Framing,
-    resilience::{self, AttemptResult, Facts, RetryPolicy, Verdict, Why, Written},
+    resilience::{self, AttemptResult, Facts, RetryPolicy, RetryVerdict, Why, Written},
     state::Route,
     timer,
     upstream::{
@@ -211,15 +211,15 @@ impl Call<'_> {
             let attempt = self.attempt(exchange, index, &mut pick, upload, false);
             let (mut end, verdict) = attempt.await;
             let waits = match verdict {
-                Verdict::MoveOn => false,
-                Verdict::Retry { immediately } => !immediately,
-                Verdict::Reconnect => return self.give_up(exchange, Some(pick), end),
-                Verdict::No(why) => {
+                RetryVerdict::MoveOn => false,
+                RetryVerdict::Retry { immediately } => !immediately,
+                RetryVerdict::Reconnect => return self.give_up(exchange, Some(pick), end),
+                RetryVerdict::No(why) => {
                     exchange.stopped = Some(why);
                     return self.give_up(exchange, Some(pick), end);
                 }
             };
-            self.unseen = verdict == Verdict::MoveOn;
+            self.unseen = verdict == RetryVerdict::MoveOn;
             self.uncounted += u32::from(self.unseen);
             tried.push(pick.index);
             drop(pick);
@@ -243,7 +243,7 @@ impl Call<'_> {
         }
     }
 
-    pub(super) fn verdict(&self, exchange: &Exchange, end: &AttemptEnd) -> Verdict {
+    pub(super) fn verdict(&self, exchange: &Exchange, end: &AttemptEnd) -> RetryVerdict {
         let spent = end
             .upload
             .as_ref()

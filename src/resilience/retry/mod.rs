@@ -56,7 +56,7 @@ pub struct Facts {
     pub written: Written,
     /// Whether the connection had carried an exchange before.
     pub connection: Connection,
-    /// Whether this exchange has had its [`Verdict::Reconnect`].
+    /// Whether this exchange has had its [`RetryVerdict::Reconnect`].
     pub reconnected: bool,
     /// Whether the request may be repeated: see [`RetryPolicy::is_repeatable`].
     pub repeatable: bool,
@@ -121,7 +121,7 @@ pub enum Response {
 
 /// Whether there is another attempt, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RetryVerdict {
     /// On to an endpoint that was not tried, at once. The attempt does not count: nothing of it
     /// was written.
     MoveOn,
@@ -161,10 +161,10 @@ pub enum Why {
 }
 
 /// Decides on another attempt. Pure, O(1).
-pub fn decide(policy: &RetryPolicy, facts: &Facts) -> Verdict {
+pub fn decide(policy: &RetryPolicy, facts: &Facts) -> RetryVerdict {
     match cause(policy, facts).and_then(|cause| allow(policy, facts, cause)) {
         Ok(verdict) => verdict,
-        Err(why) => Verdict::No(why),
+        Err(why) => RetryVerdict::No(why),
     }
 }
 
@@ -198,7 +198,7 @@ fn cause(policy: &RetryPolicy, facts: &Facts) -> Result<Cause, Why> {
 }
 
 /// What speaks against it.
-fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<Verdict, Why> {
+fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<RetryVerdict, Why> {
     if facts.response == Response::Sent {
         return Err(Why::ResponseSent);
     }
@@ -214,16 +214,16 @@ fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<Verdict, W
         return Err(Why::TimeOver);
     }
     if matches!(cause, Cause::Died) {
-        return Ok(Verdict::Reconnect);
+        return Ok(RetryVerdict::Reconnect);
     }
     let unseen = matches!(cause, Cause::Untouched) && facts.written == Written::Nothing;
     if unseen && facts.one_left && facts.uncounted < policy.uncounted_max {
-        return Ok(Verdict::MoveOn);
+        return Ok(RetryVerdict::MoveOn);
     }
     if facts.attempts >= policy.attempts {
         return Err(Why::AttemptsUsed);
     }
-    Ok(Verdict::Retry {
+    Ok(RetryVerdict::Retry {
         immediately: matches!(cause, Cause::Untouched),
     })
 }

@@ -44,11 +44,11 @@ fn facts() -> Facts {
     }
 }
 
-const LATER: Verdict = Verdict::Retry { immediately: false };
-const NOW: Verdict = Verdict::Retry { immediately: true };
+const LATER: RetryVerdict = RetryVerdict::Retry { immediately: false };
+const NOW: RetryVerdict = RetryVerdict::Retry { immediately: true };
 
 #[track_caller]
-fn expect(verdict: Verdict, change: impl Fn(&mut Facts)) {
+fn expect(verdict: RetryVerdict, change: impl Fn(&mut Facts)) {
     let mut facts = facts();
     change(&mut facts);
     assert_eq!(decide(&policy(), &facts), verdict, "{facts:?}");
@@ -105,7 +105,7 @@ fn what_was_not_written_ignores_the_list_but_not_the_number_of_attempts() {
         attempts: 2,
         ..refused
     };
-    assert_eq!(decide(&none, &last), Verdict::No(Why::AttemptsUsed));
+    assert_eq!(decide(&none, &last), RetryVerdict::No(Why::AttemptsUsed));
 }
 
 #[test]
@@ -117,12 +117,12 @@ fn an_attempt_at_which_nothing_was_written_does_not_count_while_an_endpoint_is_l
         facts.attempts = 2;
         facts.repeatable = false;
     };
-    expect(Verdict::MoveOn, refused);
-    expect(Verdict::MoveOn, |facts| {
+    expect(RetryVerdict::MoveOn, refused);
+    expect(RetryVerdict::MoveOn, |facts| {
         refused(facts);
         facts.uncounted = 2;
     });
-    expect(Verdict::No(Why::AttemptsUsed), |facts| {
+    expect(RetryVerdict::No(Why::AttemptsUsed), |facts| {
         refused(facts);
         facts.uncounted = 3;
     });
@@ -131,12 +131,12 @@ fn an_attempt_at_which_nothing_was_written_does_not_count_while_an_endpoint_is_l
         facts.uncounted = 3;
         facts.attempts = 1;
     });
-    expect(Verdict::No(Why::AttemptsUsed), |facts| {
+    expect(RetryVerdict::No(Why::AttemptsUsed), |facts| {
         refused(facts);
         facts.one_left = false;
     });
     // An endpoint that refuses a stream has work enough: that is a try.
-    expect(Verdict::No(Why::AttemptsUsed), |facts| {
+    expect(RetryVerdict::No(Why::AttemptsUsed), |facts| {
         refused(facts);
         facts.outcome = failed(Failure::StreamRefused);
         facts.written = Written::Something;
@@ -146,7 +146,7 @@ fn an_attempt_at_which_nothing_was_written_does_not_count_while_an_endpoint_is_l
 #[test]
 fn an_idle_session_that_ends_with_an_alert_has_died_like_one_that_was_closed() {
     for failure in [Failure::ConnectionClosed, Failure::TlsProtocol] {
-        expect(Verdict::Reconnect, |facts| {
+        expect(RetryVerdict::Reconnect, |facts| {
             facts.outcome = failed(failure);
             facts.connection = Connection::Reused;
             facts.response = Response::Nothing;
@@ -186,7 +186,10 @@ fn a_post_that_was_written_is_never_sent_twice() {
                     repeatable: false,
                     ..facts()
                 };
-                assert!(matches!(decide(&eager, &post), Verdict::No(_)), "{post:?}");
+                assert!(
+                    matches!(decide(&eager, &post), RetryVerdict::No(_)),
+                    "{post:?}"
+                );
             }
         }
     }
@@ -195,12 +198,12 @@ fn a_post_that_was_written_is_never_sent_twice() {
 #[test]
 fn a_reused_connection_that_died_is_replaced_once_without_counting() {
     let reused = |facts: &mut Facts| facts.connection = Connection::Reused;
-    expect(Verdict::Reconnect, reused);
-    expect(Verdict::Reconnect, |facts| {
+    expect(RetryVerdict::Reconnect, reused);
+    expect(RetryVerdict::Reconnect, |facts| {
         reused(facts);
         facts.attempts = 2;
     });
-    expect(Verdict::Reconnect, |facts| {
+    expect(RetryVerdict::Reconnect, |facts| {
         reused(facts);
         facts.repeatable = false;
         facts.written = Written::Nothing;
@@ -213,7 +216,7 @@ fn a_reused_connection_that_died_is_replaced_once_without_counting() {
         reused(facts);
         facts.response = Response::Held;
     });
-    expect(Verdict::No(Why::NotRepeatable), |facts| {
+    expect(RetryVerdict::No(Why::NotRepeatable), |facts| {
         reused(facts);
         facts.repeatable = false;
     });
@@ -227,9 +230,11 @@ fn listed_outcomes_are_tried_again_after_a_backoff() {
         facts.response = Response::Held;
     });
     for outcome in [status(200), status(500), failed(Failure::ResponseTimeout)] {
-        expect(Verdict::No(Why::NotListed), |facts| facts.outcome = outcome);
+        expect(RetryVerdict::No(Why::NotListed), |facts| {
+            facts.outcome = outcome
+        });
     }
-    expect(Verdict::No(Why::NotRepeatable), |facts| {
+    expect(RetryVerdict::No(Why::NotRepeatable), |facts| {
         facts.outcome = status(503);
         facts.repeatable = false;
     });
@@ -243,21 +248,23 @@ fn what_forbids_another_attempt_forbids_all_ways() {
         |facts| facts.outcome = AttemptResult::Status(StatusCode::SERVICE_UNAVAILABLE),
     ];
     for way in ways {
-        expect(Verdict::No(Why::BodySpent), |facts| {
+        expect(RetryVerdict::No(Why::BodySpent), |facts| {
             way(facts);
             facts.body = Body::Spent;
         });
-        expect(Verdict::No(Why::TimeOver), |facts| {
+        expect(RetryVerdict::No(Why::TimeOver), |facts| {
             way(facts);
             facts.time_over = true;
         });
     }
-    expect(Verdict::No(Why::ResponseSent), |facts| {
+    expect(RetryVerdict::No(Why::ResponseSent), |facts| {
         facts.response = Response::Sent;
     });
-    expect(Verdict::No(Why::AttemptsUsed), |facts| facts.attempts = 2);
+    expect(RetryVerdict::No(Why::AttemptsUsed), |facts| {
+        facts.attempts = 2
+    });
     for failure in [Failure::ClientGone, Failure::Shutdown, Failure::NoEndpoint] {
-        expect(Verdict::No(Why::NotUpstream), |facts| {
+        expect(RetryVerdict::No(Why::NotUpstream), |facts| {
             facts.outcome = failed(failure);
             facts.written = Written::Nothing;
         });
@@ -303,10 +310,13 @@ fn a_listed_grpc_status_is_repeated_although_every_call_is_a_post() {
         outcome: AttemptResult::Grpc(3),
         ..call
     };
-    assert_eq!(decide(&listed, &other), Verdict::No(Why::NotListed));
+    assert_eq!(decide(&listed, &other), RetryVerdict::No(Why::NotListed));
     let pushed_back = Facts {
         pushed_back: true,
         ..call
     };
-    assert_eq!(decide(&listed, &pushed_back), Verdict::No(Why::PushedBack));
+    assert_eq!(
+        decide(&listed, &pushed_back),
+        RetryVerdict::No(Why::PushedBack)
+    );
 }
