@@ -17,9 +17,7 @@ use crate::{
     http::{Known, grpc},
     http1::HeadLimits,
     memory,
-    resilience::{
-        self, AttemptResult, Connection as Carrier, Response as Progress, RetryVerdict, Written,
-    },
+    resilience::{self, AttemptResult, Carrier, Response as Progress, RetryVerdict, Written},
     timer,
     upstream::{
         acquire::{Acquired, Claim, Need},

@@ -55,7 +55,7 @@ pub struct Facts {
     /// Whether bytes of the request may have reached the endpoint.
     pub written: Written,
     /// Whether the connection had carried an exchange before.
-    pub connection: Connection,
+    pub connection: Carrier,
     /// Whether this exchange has had its [`RetryVerdict::Reconnect`].
     pub reconnected: bool,
     /// Whether the request may be repeated: see [`RetryPolicy::is_repeatable`].
@@ -92,7 +92,7 @@ pub enum Written {
 
 /// What the attempt went over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connection {
+pub enum Carrier {
     /// A connection made for it.
     New,
     /// An idle connection.
@@ -181,7 +181,7 @@ fn cause(policy: &RetryPolicy, facts: &Facts) -> Result<Cause, Why> {
         return Err(Why::PushedBack);
     }
     let untouched = facts.written == Written::Nothing;
-    let died = facts.connection == Connection::Reused
+    let died = facts.connection == Carrier::Reused
         && facts.response == Response::Nothing
         && !facts.reconnected
         && (facts.repeatable || untouched);

@@ -34,7 +34,7 @@ fn facts() -> Facts {
         one_left: false,
         outcome: AttemptResult::Failed(Failure::ConnectionClosed),
         written: Written::Something,
-        connection: Connection::New,
+        connection: Carrier::New,
         reconnected: false,
         repeatable: true,
         body: Body::Intact,
@@ -148,7 +148,7 @@ fn an_idle_session_that_ends_with_an_alert_has_died_like_one_that_was_closed() {
     for failure in [Failure::ConnectionClosed, Failure::TlsProtocol] {
         expect(RetryVerdict::Reconnect, |facts| {
             facts.outcome = failed(failure);
-            facts.connection = Connection::Reused;
+            facts.connection = Carrier::Reused;
             facts.response = Response::Nothing;
         });
     }
@@ -177,7 +177,7 @@ fn a_post_that_was_written_is_never_sent_twice() {
         ..policy()
     };
     for outcome in outcomes {
-        for connection in [Connection::New, Connection::Reused] {
+        for connection in [Carrier::New, Carrier::Reused] {
             for reconnected in [false, true] {
                 let post = Facts {
                     outcome,
@@ -197,7 +197,7 @@ fn a_post_that_was_written_is_never_sent_twice() {
 
 #[test]
 fn a_reused_connection_that_died_is_replaced_once_without_counting() {
-    let reused = |facts: &mut Facts| facts.connection = Connection::Reused;
+    let reused = |facts: &mut Facts| facts.connection = Carrier::Reused;
     expect(RetryVerdict::Reconnect, reused);
     expect(RetryVerdict::Reconnect, |facts| {
         reused(facts);
@@ -244,7 +244,7 @@ fn listed_outcomes_are_tried_again_after_a_backoff() {
 fn what_forbids_another_attempt_forbids_all_ways() {
     let ways: [fn(&mut Facts); 3] = [
         |facts| facts.written = Written::Nothing,
-        |facts| facts.connection = Connection::Reused,
+        |facts| facts.connection = Carrier::Reused,
         |facts| facts.outcome = AttemptResult::Status(StatusCode::SERVICE_UNAVAILABLE),
     ];
     for way in ways {
