@@ -17,7 +17,7 @@ use crate::{
     http::{Known, grpc},
     http1::HeadLimits,
     memory,
-    resilience::{self, AttemptResult, Carrier, Response as Progress, RetryVerdict, Written},
+    resilience::{self, AttemptResult, Carrier, ResponseProgress, RetryVerdict, Written},
     timer,
     upstream::{
         acquire::{Acquired, Claim, Need},
@@ -36,7 +36,7 @@ pub(super) struct AttemptEnd {
     pub(super) response: Option<Inbound>,
     pub(super) written: Written,
     pub(super) carrier: Carrier,
-    pub(super) progress: Progress,
+    pub(super) progress: ResponseProgress,
     pub(super) upload: Option<Upload>,
     pub(super) retry_after: Option<Duration>,
     /// The endpoint asked for no other attempt.
@@ -308,7 +308,7 @@ impl Call<'_> {
                 };
                 let mut end = AttemptEnd::failed(failed.failure, written, carrier, failed.upload);
                 if failed.received {
-                    end.progress = Progress::Held;
+                    end.progress = ResponseProgress::Held;
                 }
                 end
             }
@@ -352,7 +352,7 @@ impl Call<'_> {
             response: Some(response),
             written: Written::Something,
             carrier,
-            progress: Progress::Held,
+            progress: ResponseProgress::Held,
             upload,
             retry_after,
             pushed_back: pushback == Some(grpc::Pushback::Never),
@@ -378,7 +378,7 @@ impl AttemptEnd {
             response: None,
             written,
             carrier,
-            progress: Progress::Nothing,
+            progress: ResponseProgress::Nothing,
             upload: Some(upload),
             retry_after: None,
             pushed_back: false,

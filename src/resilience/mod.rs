@@ -13,6 +13,6 @@ pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};
 pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
 pub use conditions::{Condition, Conditions};
 pub use retry::{
-    AttemptResult, Body, Carrier, Facts, Response, RetryPolicy, RetryVerdict, UNCOUNTED_MAX, Why,
-    Written, decide,
+    AttemptResult, Body, Carrier, Facts, ResponseProgress, RetryPolicy, RetryVerdict,
+    UNCOUNTED_MAX, Why, Written, decide,
 };

@@ -63,7 +63,7 @@ pub struct Facts {
     /// Whether the body can be sent from its start.
     pub body: Body,
     /// How far the response has come.
-    pub response: Response,
+    pub response: ResponseProgress,
     /// Whether the endpoint asked for no other attempt (gRPC proposal A6, pushback).
     pub pushed_back: bool,
     /// Whether the total time is over.
@@ -110,7 +110,7 @@ pub enum Body {
 
 /// How far the response has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Response {
+pub enum ResponseProgress {
     /// Not a byte from the endpoint.
     Nothing,
     /// Some bytes or the head, held by the proxy.
@@ -182,7 +182,7 @@ fn cause(policy: &RetryPolicy, facts: &Facts) -> Result<Cause, Why> {
     }
     let untouched = facts.written == Written::Nothing;
     let died = facts.connection == Carrier::Reused
-        && facts.response == Response::Nothing
+        && facts.response == ResponseProgress::Nothing
         && !facts.reconnected
         && (facts.repeatable || untouched);
     match facts.outcome {
@@ -199,7 +199,7 @@ fn cause(policy: &RetryPolicy, facts: &Facts) -> Result<Cause, Why> {
 
 /// What speaks against it.
 fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<RetryVerdict, Why> {
-    if facts.response == Response::Sent {
+    if facts.response == ResponseProgress::Sent {
         return Err(Why::ResponseSent);
     }
     // Every gRPC call is a POST: whoever lists a gRPC status says that these may be repeated.

@@ -38,7 +38,7 @@ fn facts() -> Facts {
         reconnected: false,
         repeatable: true,
         body: Body::Intact,
-        response: Response::Nothing,
+        response: ResponseProgress::Nothing,
         pushed_back: false,
         time_over: false,
     }
@@ -149,7 +149,7 @@ fn an_idle_session_that_ends_with_an_alert_has_died_like_one_that_was_closed() {
         expect(RetryVerdict::Reconnect, |facts| {
             facts.outcome = failed(failure);
             facts.connection = Carrier::Reused;
-            facts.response = Response::Nothing;
+            facts.response = ResponseProgress::Nothing;
         });
     }
 }
@@ -214,7 +214,7 @@ fn a_reused_connection_that_died_is_replaced_once_without_counting() {
     });
     expect(LATER, |facts| {
         reused(facts);
-        facts.response = Response::Held;
+        facts.response = ResponseProgress::Held;
     });
     expect(RetryVerdict::No(Why::NotRepeatable), |facts| {
         reused(facts);
@@ -227,11 +227,11 @@ fn listed_outcomes_are_tried_again_after_a_backoff() {
     expect(LATER, |_| ());
     expect(LATER, |facts| {
         facts.outcome = status(503);
-        facts.response = Response::Held;
+        facts.response = ResponseProgress::Held;
     });
     for outcome in [status(200), status(500), failed(Failure::ResponseTimeout)] {
         expect(RetryVerdict::No(Why::NotListed), |facts| {
-            facts.outcome = outcome
+            facts.outcome = outcome;
         });
     }
     expect(RetryVerdict::No(Why::NotRepeatable), |facts| {
@@ -258,10 +258,10 @@ fn what_forbids_another_attempt_forbids_all_ways() {
         });
     }
     expect(RetryVerdict::No(Why::ResponseSent), |facts| {
-        facts.response = Response::Sent;
+        facts.response = ResponseProgress::Sent;
     });
     expect(RetryVerdict::No(Why::AttemptsUsed), |facts| {
-        facts.attempts = 2
+        facts.attempts = 2;
     });
     for failure in [Failure::ClientGone, Failure::Shutdown, Failure::NoEndpoint] {
         expect(RetryVerdict::No(Why::NotUpstream), |facts| {
@@ -302,7 +302,7 @@ fn a_listed_grpc_status_is_repeated_although_every_call_is_a_post() {
     let call = Facts {
         outcome: AttemptResult::Grpc(14),
         repeatable: false,
-        response: Response::Held,
+        response: ResponseProgress::Held,
         ..facts()
     };
     assert_eq!(decide(&listed, &call), LATER);
