@@ -19,12 +19,12 @@ pub struct Explanation {
     /// Why the request is refused before any route takes it.
     pub refused: Option<String>,
     /// The winner first, then those that match too, best first, then the others by precedence.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<RouteVerdict>,
 }
 
 /// What became of one route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Verdict {
+pub struct RouteVerdict {
     /// Name of the route.
     pub route: String,
     /// Whether it matches, and whether it wins.
@@ -59,7 +59,7 @@ impl Explanation {
         } else {
             Outcome::Wins
         };
-        let mut verdicts: Vec<(Outcome, Place, Verdict)> = table
+        let mut verdicts: Vec<(Outcome, Place, RouteVerdict)> = table
             .routes
             .iter()
             .map(|route| judge(table, facts, route, winner, end))
@@ -113,13 +113,13 @@ fn judge(
     route: &Route,
     winner: Option<Place>,
     end: Outcome,
-) -> (Outcome, Place, Verdict) {
+) -> (Outcome, Place, RouteVerdict) {
     let verdict = |outcome, place, reason| {
         let route = route.spec.name.to_string();
         (
             outcome,
             place,
-            Verdict {
+            RouteVerdict {
                 route,
                 outcome,
                 reason,
