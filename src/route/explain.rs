@@ -28,7 +28,7 @@ pub struct RouteVerdict {
     /// Name of the route.
     pub route: String,
     /// Whether it matches, and whether it wins.
-    pub outcome: Outcome,
+    pub outcome: RouteOutcome,
     /// Why, in words.
     pub reason: String,
 }
@@ -38,7 +38,7 @@ pub struct RouteVerdict {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum RouteOutcome {
     /// It takes the request.
     Wins,
     /// It would take the request, were the path not refused.
@@ -55,11 +55,11 @@ impl Explanation {
         let winner = best(table, facts, path);
         let refused = refusal(table, facts, winner);
         let end = if refused.is_some() {
-            Outcome::Refused
+            RouteOutcome::Refused
         } else {
-            Outcome::Wins
+            RouteOutcome::Wins
         };
-        let mut verdicts: Vec<(Outcome, Place, RouteVerdict)> = table
+        let mut verdicts: Vec<(RouteOutcome, Place, RouteVerdict)> = table
             .routes
             .iter()
             .map(|route| judge(table, facts, route, winner, end))
@@ -87,10 +87,10 @@ impl fmt::Display for Explanation {
         }
         for verdict in &self.verdicts {
             let mark = match verdict.outcome {
-                Outcome::Wins => '+',
-                Outcome::Refused => '!',
-                Outcome::Outranked => '~',
-                Outcome::NoMatch => '-',
+                RouteOutcome::Wins => '+',
+                RouteOutcome::Refused => '!',
+                RouteOutcome::Outranked => '~',
+                RouteOutcome::NoMatch => '-',
             };
             writeln!(f, "  {mark} {}: {}", verdict.route, verdict.reason)?;
         }
@@ -112,8 +112,8 @@ fn judge(
     facts: &Facts<'_>,
     route: &Route,
     winner: Option<Place>,
-    end: Outcome,
-) -> (Outcome, Place, RouteVerdict) {
+    end: RouteOutcome,
+) -> (RouteOutcome, Place, RouteVerdict) {
     let verdict = |outcome, place, reason| {
         let route = route.spec.name.to_string();
         (
@@ -133,13 +133,13 @@ fn judge(
                 "matches, but route \"{}\" is more specific: {why}",
                 table.name_at(winner)
             );
-            verdict(Outcome::Outranked, place, reason)
+            verdict(RouteOutcome::Outranked, place, reason)
         }
         (Ok(place), _) => verdict(end, place, describe_match(route)),
         (Err(mismatch), _) => {
             let listener = table.listener_name(facts.listener);
             let reason = mismatch.describe(&route.spec, facts, listener);
-            verdict(Outcome::NoMatch, route.best_place(), reason)
+            verdict(RouteOutcome::NoMatch, route.best_place(), reason)
         }
     }
 }

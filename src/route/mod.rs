@@ -17,7 +17,7 @@ mod spec;
 mod table;
 mod tree;
 
-pub use explain::{Explanation, Outcome, RouteVerdict};
+pub use explain::{Explanation, RouteOutcome, RouteVerdict};
 pub use matcher::{CertificatePart, Mismatch, ValueMatch};
 pub use spec::{HostPattern, HostPatternError, PathMatch, PathPatternError, RouteSpec};
 pub use table::{Facts, RouteIndex, RouteTable};

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
 use crate::{
     cli::print::columns,
-    route::Outcome,
+    route::RouteOutcome,
     state::{ArrivalReason, Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies},
 };
 
@@ -13,7 +13,7 @@ pub(super) fn text(told: &Explained) -> String {
     let mut out = String::new();
     let verdicts = told.routes.verdicts.iter();
     let (won, lost): (Vec<_>, Vec<_>) =
-        verdicts.partition(|verdict| verdict.outcome == Outcome::Wins);
+        verdicts.partition(|verdict| verdict.outcome == RouteOutcome::Wins);
     let (listener, by) = (&told.listener, by(told.listener_by));
     match (&told.route, &told.routes.refused) {
         (Some(route), _) => {

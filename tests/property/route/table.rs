@@ -13,8 +13,8 @@ use proptest::sample::{select, subsequence};
 use sluicegate::http::Headers;
 use sluicegate::http::path::{NormalPath, normalise};
 use sluicegate::route::{
-    CertificatePart, Facts, HostPattern, Outcome, PathMatch, RouteIndex, RouteSpec, RouteTable,
-    ValueMatch,
+    CertificatePart, Facts, HostPattern, PathMatch, RouteIndex, RouteOutcome, RouteSpec,
+    RouteTable, ValueMatch,
 };
 use sluicegate::tls::ClientCertificate;
 
@@ -233,7 +233,7 @@ proptest! {
         let name = found.map(|at| table.spec(at).unwrap().name.to_string());
         prop_assert_eq!(&explanation.winner, &name);
         prop_assert_eq!(explanation.verdicts.len(), specs.len());
-        let winners = explanation.verdicts.iter().filter(|verdict| verdict.outcome == Outcome::Wins);
+        let winners = explanation.verdicts.iter().filter(|verdict| verdict.outcome == RouteOutcome::Wins);
         prop_assert_eq!(winners.map(|verdict| verdict.route.clone()).collect::<Vec<_>>(), Vec::from_iter(name));
         prop_assert!(explanation.verdicts.iter().all(|verdict| !verdict.reason.is_empty()));
     }
