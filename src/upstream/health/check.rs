@@ -7,7 +7,7 @@ use super::probe::ProbeFailure;
 /// The checks' opinion of one endpoint.
 #[derive(Debug, Clone)]
 pub(super) struct Check {
-    verdict: Verdict,
+    verdict: CheckVerdict,
     /// Answers in a row that contradict the verdict.
     against: u32,
     /// Why the last check failed, while the verdict is `Unhealthy`.
@@ -15,7 +15,7 @@ pub(super) struct Check {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CheckVerdict {
     /// The pool has no checks.
     Unasked,
     /// Waiting for the first answer until then.
@@ -29,7 +29,7 @@ pub(super) enum Verdict {
 }
 
 impl Check {
-    pub(super) const fn new(verdict: Verdict) -> Self {
+    pub(super) const fn new(verdict: CheckVerdict) -> Self {
         Self {
             verdict,
             against: 0,
@@ -37,7 +37,7 @@ impl Check {
         }
     }
 
-    pub(super) const fn verdict(&self) -> Verdict {
+    pub(super) const fn verdict(&self) -> CheckVerdict {
         self.verdict
     }
 
@@ -47,19 +47,19 @@ impl Check {
 
     /// Whether the next answer should be asked for soon.
     pub(super) const fn is_restless(&self) -> bool {
-        self.against > 0 || !matches!(self.verdict, Verdict::Healthy)
+        self.against > 0 || !matches!(self.verdict, CheckVerdict::Healthy)
     }
 
     pub(super) fn passed(&mut self, rise: u32) {
         match self.verdict {
-            Verdict::Pending { .. } | Verdict::Assumed | Verdict::Unasked => {
-                self.decide(Verdict::Healthy);
+            CheckVerdict::Pending { .. } | CheckVerdict::Assumed | CheckVerdict::Unasked => {
+                self.decide(CheckVerdict::Healthy);
             }
-            Verdict::Healthy => self.against = 0,
-            Verdict::Unhealthy => {
+            CheckVerdict::Healthy => self.against = 0,
+            CheckVerdict::Unhealthy => {
                 self.against += 1;
                 if self.against >= rise {
-                    self.decide(Verdict::Healthy);
+                    self.decide(CheckVerdict::Healthy);
                 }
             }
         }
@@ -67,18 +67,18 @@ impl Check {
 
     pub(super) fn failed(&mut self, fall: u32, failure: ProbeFailure) {
         match self.verdict {
-            Verdict::Pending { .. } | Verdict::Assumed | Verdict::Unasked => {
-                self.decide(Verdict::Unhealthy);
+            CheckVerdict::Pending { .. } | CheckVerdict::Assumed | CheckVerdict::Unasked => {
+                self.decide(CheckVerdict::Unhealthy);
             }
-            Verdict::Unhealthy => self.against = 0,
-            Verdict::Healthy => {
+            CheckVerdict::Unhealthy => self.against = 0,
+            CheckVerdict::Healthy => {
                 self.against += 1;
                 if self.against >= fall {
-                    self.decide(Verdict::Unhealthy);
+                    self.decide(CheckVerdict::Unhealthy);
                 }
             }
         }
-        if self.verdict == Verdict::Unhealthy {
+        if self.verdict == CheckVerdict::Unhealthy {
             self.failure = Some(failure);
         }
     }
@@ -86,28 +86,31 @@ impl Check {
     /// When time alone changes the verdict.
     pub(super) const fn due(&self) -> Option<Instant> {
         match self.verdict {
-            Verdict::Pending { until } => Some(until),
-            Verdict::Unasked | Verdict::Assumed | Verdict::Healthy | Verdict::Unhealthy => None,
+            CheckVerdict::Pending { until } => Some(until),
+            CheckVerdict::Unasked
+            | CheckVerdict::Assumed
+            | CheckVerdict::Healthy
+            | CheckVerdict::Unhealthy => None,
         }
     }
 
     /// Trusts an endpoint whose first answer is late.
     pub(super) fn tick(&mut self, now: Instant) {
-        if matches!(self.verdict, Verdict::Pending { until } if until <= now) {
-            self.verdict = Verdict::Assumed;
+        if matches!(self.verdict, CheckVerdict::Pending { until } if until <= now) {
+            self.verdict = CheckVerdict::Assumed;
         }
     }
 
     /// Follows checks being turned on or off by a reload. Turning them on does not doubt an endpoint that serves.
     pub(super) fn asked(&mut self, checks: bool) {
         match (checks, self.verdict) {
-            (false, _) => self.decide(Verdict::Unasked),
-            (true, Verdict::Unasked) => self.decide(Verdict::Healthy),
+            (false, _) => self.decide(CheckVerdict::Unasked),
+            (true, CheckVerdict::Unasked) => self.decide(CheckVerdict::Healthy),
             (true, _) => {}
         }
     }
 
-    fn decide(&mut self, verdict: Verdict) {
+    fn decide(&mut self, verdict: CheckVerdict) {
         *self = Self::new(verdict);
     }
 }

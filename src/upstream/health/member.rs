@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{
-    check::{Check, Verdict},
+    check::{Check, CheckVerdict},
     ejection::{Ejection, Phase, later},
     settings::HealthSettings,
     transition::{AdminState, Cause, EndpointState},
@@ -31,7 +31,7 @@ impl Member {
         let verdict = settings
             .check
             .as_ref()
-            .map_or(Verdict::Unasked, |check| Verdict::Pending {
+            .map_or(CheckVerdict::Unasked, |check| CheckVerdict::Pending {
                 until: later(now, check.hold()),
             });
         Self {
@@ -57,13 +57,15 @@ impl Member {
         match (self.admin, self.check.verdict(), self.ejection.phase()) {
             (AdminState::Draining, ..) => EndpointState::Draining,
             (AdminState::Ejected, ..) => EndpointState::EjectedByOperator,
-            (_, Verdict::Unhealthy, _) => EndpointState::Unhealthy,
+            (_, CheckVerdict::Unhealthy, _) => EndpointState::Unhealthy,
             (_, _, Phase::Out { .. }) => EndpointState::Ejected,
             (_, _, Phase::Probation { .. }) => EndpointState::Probation,
-            (_, Verdict::Pending { .. }, _) => EndpointState::Pending,
-            (_, Verdict::Unasked | Verdict::Assumed | Verdict::Healthy, Phase::In) => {
-                EndpointState::Healthy
-            }
+            (_, CheckVerdict::Pending { .. }, _) => EndpointState::Pending,
+            (
+                _,
+                CheckVerdict::Unasked | CheckVerdict::Assumed | CheckVerdict::Healthy,
+                Phase::In,
+            ) => EndpointState::Healthy,
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{PoolHealth, census::Census, comparison::Comparison, note, share};
 use crate::upstream::health::{
-    check::Verdict,
+    check::CheckVerdict,
     ejection::Phase,
     member::Member,
     settings::{CheckKind, EjectionSettings},
@@ -155,7 +155,7 @@ impl PoolHealth {
         let check = self.settings.check.as_ref();
         let asks = check.is_some_and(|check| !matches!(check.kind, CheckKind::Tcp));
         let member = self.members.get(address);
-        asks && member.is_some_and(|member| member.check.verdict() == Verdict::Healthy)
+        asks && member.is_some_and(|member| member.check.verdict() == CheckVerdict::Healthy)
     }
 
     /// Ejects an endpoint for its answers, if others fare better.
