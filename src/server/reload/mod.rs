@@ -21,7 +21,7 @@ use crate::{
 };
 
 use prepared::PATIENCE;
-pub(super) use prepared::{Beside, Outcome, Prepared, ReloadError};
+pub(super) use prepared::{Beside, Prepared, ReloadError, ReloadOutcome};
 pub(super) use queue::{Reloads, Wanted};
 
 impl Control {
@@ -60,7 +60,7 @@ impl Control {
     }
 
     /// Takes up what was prepared, or keeps what runs and says why.
-    pub(super) async fn reloaded(&mut self, outcome: Result<Outcome, ReloadError>) {
+    pub(super) async fn reloaded(&mut self, outcome: Result<ReloadOutcome, ReloadError>) {
         let (wanted, next) = self.reloads.ended();
         let report = match outcome {
             Err(ReloadError::Configuration(_)) if !wanted.asked && next.is_none() => {
@@ -70,12 +70,12 @@ impl Control {
                     .ready("the saved file has errors and is read again in 3 s");
                 return;
             }
-            Ok(Outcome::Unchanged(hash)) => {
+            Ok(ReloadOutcome::Unchanged(hash)) => {
                 self.hash = hash;
                 tracing::info!("configuration unchanged");
                 report(ReloadResult::Unchanged, self.shared.generation())
             }
-            Ok(Outcome::Ready(prepared)) => self.take_up(*prepared).await,
+            Ok(ReloadOutcome::Ready(prepared)) => self.take_up(*prepared).await,
             Err(error) => self.refused(&error),
         };
         self.board.reloaded(&report);

@@ -87,7 +87,7 @@ pub(crate) struct Prepared {
 
 /// What came of reading the file beside the configuration in use.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum ReloadOutcome {
     /// It says what is in use.
     Unchanged(config::ContentHash),
     /// It is ready to be swapped in.
@@ -95,7 +95,7 @@ pub(crate) enum Outcome {
 }
 
 /// A preparation under way, on a thread of its own.
-pub(crate) type Preparing = oneshot::Receiver<Result<Outcome, ReloadError>>;
+pub(crate) type Preparing = oneshot::Receiver<Result<ReloadOutcome, ReloadError>>;
 
 /// What a preparation needs of the process.
 #[derive(Clone, Debug)]
@@ -145,7 +145,7 @@ impl Prepared {
             let last = shared.snapshot();
             let loaded = load(&path, &shared).map_err(ReloadError::Configuration)?;
             if loaded.config == *last.config && !degraded {
-                return Ok(Outcome::Unchanged(loaded.hash));
+                return Ok(ReloadOutcome::Unchanged(loaded.hash));
             }
             let process = Beside {
                 registered: &shared.registered,
@@ -157,7 +157,7 @@ impl Prepared {
             let log = (**log).as_ref().map(AccessLog::settings);
             let mut registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
             let prepared = Self::beside(Some(&last), log, loaded, &mut registry, &process)?;
-            Ok(Outcome::Ready(Box::new(prepared)))
+            Ok(ReloadOutcome::Ready(Box::new(prepared)))
         })
     }
 

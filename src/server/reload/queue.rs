@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     ReloadError,
-    prepared::{Outcome, Preparing},
+    prepared::{Preparing, ReloadOutcome},
 };
 use crate::{
     admin::model::{ReloadRefusal, ReloadReport},
@@ -97,7 +97,7 @@ impl Reloads {
     }
 
     /// Waits for the end of the preparation under way. Cancel safe.
-    pub(in crate::server) async fn prepared(&mut self) -> Result<Outcome, ReloadError> {
+    pub(in crate::server) async fn prepared(&mut self) -> Result<ReloadOutcome, ReloadError> {
         let Some((preparing, deadline)) = &mut self.under_way else {
             return std::future::pending().await;
         };
