@@ -55,8 +55,8 @@ pub(super) fn run(options: Options) -> Exit {
         }
     };
     match LocalSet::new().block_on(&runtime, Box::pin(show(options, screen))) {
-        Ok(Outcome::AsTold) => Exit::Fine,
-        Ok(Outcome::Otherwise) => Exit::Failed,
+        Ok(DemoOutcome::AsTold) => Exit::Fine,
+        Ok(DemoOutcome::Otherwise) => Exit::Failed,
         Err(error) => {
             screen.say(&format!("the demo failed: {error}"));
             Exit::Failed
@@ -66,7 +66,7 @@ pub(super) fn run(options: Options) -> Exit {
 
 /// How the demo went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum DemoOutcome {
     /// No client saw a failure, and each step had its consequence.
     AsTold,
     /// Something else happened; it was said on the screen.
@@ -86,7 +86,7 @@ enum DemoError {
     NotReady,
 }
 
-async fn show(options: Options, screen: Screen) -> Result<Outcome, DemoError> {
+async fn show(options: Options, screen: Screen) -> Result<DemoOutcome, DemoError> {
     let services = start_services()?;
     let settings = Rc::new(Settings::new(&services)?);
     screen.say(&settings.introduction());
@@ -106,7 +106,7 @@ async fn show(options: Options, screen: Screen) -> Result<Outcome, DemoError> {
         told_to_end = told_to_end() => {
             told_to_end?;
             screen.say("\nThe clients stop, then the proxy.");
-            Outcome::AsTold
+            DemoOutcome::AsTold
         }
     };
     reporting.abort();
@@ -114,11 +114,11 @@ async fn show(options: Options, screen: Screen) -> Result<Outcome, DemoError> {
     let last = figures.read().await.unwrap_or_default();
     proxy.stop().await?;
     screen.say(&tally.summary(&last));
-    let told_well = told == Outcome::AsTold && tally.failures() == 0;
+    let told_well = told == DemoOutcome::AsTold && tally.failures() == 0;
     Ok(if told_well {
-        Outcome::AsTold
+        DemoOutcome::AsTold
     } else {
-        Outcome::Otherwise
+        DemoOutcome::Otherwise
     })
 }
 

@@ -5,7 +5,7 @@ use std::{io, rc::Rc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    Outcome,
+    DemoOutcome,
     figures::{Figures, Reading},
     screen::Screen,
     service::Service,
@@ -64,8 +64,8 @@ impl Story {
         tally: Rc<Tally>,
         began: Instant,
         lasts: Option<Duration>,
-    ) -> Outcome {
-        let mut outcome = Outcome::AsTold;
+    ) -> DemoOutcome {
+        let mut outcome = DemoOutcome::AsTold;
         for (step, number) in Step::ALL.into_iter().zip(1_u32..) {
             let pace = lasts.map_or(PACE, |lasts| lasts / STEPS);
             sleep_until(began + pace * number).await;
@@ -79,7 +79,7 @@ impl Story {
                 (false, _) => "   What had to follow did not.\n".to_owned(),
             });
             if !followed {
-                outcome = Outcome::Otherwise;
+                outcome = DemoOutcome::Otherwise;
             }
         }
         let Some(lasts) = lasts else {
