@@ -21,7 +21,7 @@ use crate::{
     http::forwarded::TrustedProxies,
     route::{RouteSpec, RouteTable},
     state::Registered,
-    telemetry::access_log::{AccessLogSettings, Format, Redaction, Sample, Target},
+    telemetry::access_log::{AccessLogSettings, Format, Redaction, Sample, SinkTarget},
     tls::TlsFault,
     upstream::pool::PoolIndex,
 };
@@ -182,8 +182,8 @@ fn access_log(config: &Config) -> Result<Option<AccessLogSettings>, BuildError> 
     let format = Format::parse(&written.format.to_string());
     Ok(Some(AccessLogSettings {
         target: match &written.path {
-            LogTarget::Stdout => Target::Stdout,
-            LogTarget::File(path) => Target::File(path.clone()),
+            LogTarget::Stdout => SinkTarget::Stdout,
+            LogTarget::File(path) => SinkTarget::File(path.clone()),
         },
         format: format.map_err(|error| BuildError::AccessLog(error.to_string()))?,
         redaction: Redaction::new(&written.fields.redact, masked_fields(&written.fields)),

@@ -30,7 +30,7 @@ use crate::telemetry::metrics::SharedCounter;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLogSettings {
     /// Where lines go.
-    pub target: Target,
+    pub target: SinkTarget,
     /// How they look.
     pub format: Format,
     /// What they do not show.
@@ -41,14 +41,14 @@ pub struct AccessLogSettings {
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum SinkTarget {
     /// Standard output.
     Stdout,
     /// A file, which is appended to.
     File(PathBuf),
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for SinkTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdout => f.write_str("standard output"),
@@ -190,7 +190,7 @@ struct Batch {
 
 struct Writer {
     output: Output,
-    target: Target,
+    target: SinkTarget,
     reopen: Arc<AtomicBool>,
     dropped: SharedCounter,
     state: OutputState,
@@ -265,10 +265,10 @@ enum Output {
 }
 
 impl Output {
-    fn open(target: &Target) -> io::Result<Self> {
+    fn open(target: &SinkTarget) -> io::Result<Self> {
         match target {
-            Target::Stdout => Ok(Self::Stdout(io::stdout())),
-            Target::File(path) => {
+            SinkTarget::Stdout => Ok(Self::Stdout(io::stdout())),
+            SinkTarget::File(path) => {
                 // Without waiting: a named pipe that nobody reads is refused here (ENXIO).
                 let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
                 let file = OpenOptions::new()

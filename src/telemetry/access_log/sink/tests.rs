@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn settings(path: &Path) -> AccessLogSettings {
     AccessLogSettings {
-        target: Target::File(path.to_owned()),
+        target: SinkTarget::File(path.to_owned()),
         format: Format::parse("{request_id} {path}").unwrap(),
         redaction: Redaction::default(),
         sample: Sample::ALL,
