@@ -18,7 +18,7 @@ use crate::{
     state::Snapshot,
     upstream::{
         health::{
-            Schedule, SchedulePlan, Target,
+            ProbeTarget, Schedule, SchedulePlan,
             probe::{self, AnnouncingDial, Dial, HttpVersion, PlainDial, TlsDial},
         },
         pool::Protocol,
@@ -65,7 +65,7 @@ pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>,
         });
         let targets = pool.endpoints.iter().filter(|_| plan.is_some());
         let targets = targets
-            .map(|endpoint| Target::new(endpoint).teaching(shared.endpoint(&endpoint.label)));
+            .map(|endpoint| ProbeTarget::new(endpoint).teaching(shared.endpoint(&endpoint.label)));
         schedule.sync(targets.collect(), plan.as_ref());
     }
     schedules.retain(|name, _| snapshot.pool(name).is_some());

@@ -27,7 +27,7 @@ mod window;
 pub use machine::{Pace, PoolHealth};
 pub use observed::{EndpointHealth, Observed, Trial};
 pub use picture::{EndpointView, Picture};
-pub use probe::{Probe, ProbeFailure, Target};
+pub use probe::{Probe, ProbeFailure, ProbeTarget};
 pub use schedule::{Schedule, SchedulePlan};
 pub use settings::{CheckKind, CheckSettings, EjectionSettings, HealthSettings, StatusSet};
 pub use state::{PoolHealthState, TICK};

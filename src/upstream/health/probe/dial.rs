@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{BoxFuture, HttpVersion, ProbeFailure, Target};
+use super::{BoxFuture, HttpVersion, ProbeFailure, ProbeTarget};
 use crate::{
     http::forwarded::Scheme,
     proxy_protocol::{Header, Version},
@@ -36,7 +36,7 @@ pub trait Dial: Send + Sync {
     /// Connects to the target.
     fn dial<'a>(
         &'a self,
-        target: &'a Target,
+        target: &'a ProbeTarget,
     ) -> BoxFuture<'a, Result<Box<dyn Socket>, ProbeFailure>>;
 }
 
@@ -47,7 +47,7 @@ pub struct PlainDial;
 impl Dial for PlainDial {
     fn dial<'a>(
         &'a self,
-        target: &'a Target,
+        target: &'a ProbeTarget,
     ) -> BoxFuture<'a, Result<Box<dyn Socket>, ProbeFailure>> {
         Box::pin(async move {
             match &target.address {
@@ -72,7 +72,7 @@ pub struct AnnouncingDial(pub Version);
 impl Dial for AnnouncingDial {
     fn dial<'a>(
         &'a self,
-        target: &'a Target,
+        target: &'a ProbeTarget,
     ) -> BoxFuture<'a, Result<Box<dyn Socket>, ProbeFailure>> {
         Box::pin(async move {
             let mut socket = PlainDial.dial(target).await?;
@@ -122,7 +122,7 @@ impl Dial for TlsDial {
 
     fn dial<'a>(
         &'a self,
-        target: &'a Target,
+        target: &'a ProbeTarget,
     ) -> BoxFuture<'a, Result<Box<dyn Socket>, ProbeFailure>> {
         Box::pin(async move {
             let plain = match self.announced {

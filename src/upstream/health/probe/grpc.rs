@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::Instant;
 
 use super::{
-    BoxFuture, Dial, Probe, ProbeFailure, Target,
+    BoxFuture, Dial, Probe, ProbeFailure, ProbeTarget,
     attentive::Attentive,
     http::{USER_AGENT, alongside, authority, told},
     until,
@@ -35,13 +35,13 @@ impl GrpcProbe {
         }
     }
 
-    async fn ask(&self, target: &Target) -> Result<(), ProbeFailure> {
+    async fn ask(&self, target: &ProbeTarget) -> Result<(), ProbeFailure> {
         let (socket, heard) = Attentive::new(self.dial.dial(target).await?);
         let asked = self.ask_over(socket, target).await;
         asked.map_err(|failure| heard.explain(failure))
     }
 
-    async fn ask_over(&self, socket: Attentive, target: &Target) -> Result<(), ProbeFailure> {
+    async fn ask_over(&self, socket: Attentive, target: &ProbeTarget) -> Result<(), ProbeFailure> {
         let host = authority(&target.host).unwrap_or(HeaderValue::from_static("localhost"));
         let uri = Uri::builder()
             .scheme(self.dial.scheme().as_str())
@@ -69,7 +69,7 @@ impl GrpcProbe {
 impl Probe for GrpcProbe {
     fn probe<'a>(
         &'a self,
-        target: &'a Target,
+        target: &'a ProbeTarget,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
         Box::pin(until(deadline, self.ask(target)))

@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::Instant;
 
 use super::{
-    BoxFuture, Dial, InvalidCheck, Probe, ProbeFailure, Target, attentive::Attentive, until,
+    BoxFuture, Dial, InvalidCheck, Probe, ProbeFailure, ProbeTarget, attentive::Attentive, until,
 };
 use crate::upstream::health::settings::StatusSet;
 
@@ -66,7 +66,7 @@ impl HttpProbe {
         })
     }
 
-    async fn ask(&self, target: &Target) -> Result<(), ProbeFailure> {
+    async fn ask(&self, target: &ProbeTarget) -> Result<(), ProbeFailure> {
         let (socket, heard) = Attentive::new(self.dial.dial(target).await?);
         let host = match &self.host {
             Some(host) => host.clone(),
@@ -84,7 +84,7 @@ impl HttpProbe {
         &self,
         socket: Attentive,
         host: HeaderValue,
-        target: &Target,
+        target: &ProbeTarget,
     ) -> Result<(), ProbeFailure> {
         let mut request = Request::new(Empty::<Bytes>::new());
         *request.uri_mut() = Uri::from(self.path.clone());
@@ -143,7 +143,7 @@ impl HttpProbe {
 impl Probe for HttpProbe {
     fn probe<'a>(
         &'a self,
-        target: &'a Target,
+        target: &'a ProbeTarget,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
         Box::pin(until(deadline, self.ask(target)))

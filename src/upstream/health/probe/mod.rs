@@ -29,14 +29,14 @@ pub trait Probe: Send + Sync {
     /// Asks once. The caller gives up at `deadline`; an implementation may do so itself, with better words.
     fn probe<'a>(
         &'a self,
-        target: &'a Target,
+        target: &'a ProbeTarget,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<(), ProbeFailure>>;
 }
 
 /// An endpoint as its probes see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct ProbeTarget {
     /// Its identity within the pool.
     pub identity: Arc<str>,
     /// Where to connect.
@@ -59,7 +59,7 @@ impl PartialEq for Learns {
 
 impl Eq for Learns {}
 
-impl Target {
+impl ProbeTarget {
     /// The target that an endpoint is.
     #[must_use]
     pub fn new(endpoint: &Endpoint) -> Self {

@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{BoxFuture, Dial, Probe, ProbeFailure, Socket, Target, until};
+use super::{BoxFuture, Dial, Probe, ProbeFailure, ProbeTarget, Socket, until};
 use crate::{http::forwarded::Scheme, tls};
 
 /// Passes when a connection opens, including TLS where the pool speaks it.
@@ -26,7 +26,7 @@ impl TcpProbe {
 impl Probe for TcpProbe {
     fn probe<'a>(
         &'a self,
-        target: &'a Target,
+        target: &'a ProbeTarget,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
         Box::pin(until(deadline, async move {

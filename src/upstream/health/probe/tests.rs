@@ -15,9 +15,9 @@ use tokio::{
 use super::*;
 use crate::upstream::health::settings::{CheckKind, StatusSet};
 
-fn target(address: SocketAddr) -> Target {
+fn target(address: SocketAddr) -> ProbeTarget {
     let host = address.to_string();
-    Target {
+    ProbeTarget {
         identity: host.as_str().into(),
         address: Address::Socket(address),
         host,
@@ -28,7 +28,7 @@ fn target(address: SocketAddr) -> Target {
 async fn ask_within(
     kind: CheckKind,
     version: HttpVersion,
-    target: Target,
+    target: ProbeTarget,
     timeout: Duration,
 ) -> Result<(), ProbeFailure> {
     let probe = build(&kind, version, Arc::new(PlainDial)).unwrap();
@@ -244,7 +244,7 @@ async fn names_and_unix_sockets_are_reached() {
             .await
             .unwrap();
     });
-    let unix = Target {
+    let unix = ProbeTarget {
         identity: "unix:app.sock".into(),
         host: path.display().to_string(),
         address: Address::Unix(path),

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     machine::Pace,
-    probe::{Probe, ProbeFailure, Target},
+    probe::{Probe, ProbeFailure, ProbeTarget},
     settings::CheckSettings,
     state::PoolHealthState,
 };
@@ -33,7 +33,7 @@ pub struct Schedule {
 }
 
 struct Running {
-    target: Target,
+    target: ProbeTarget,
     plan: watch::Sender<SchedulePlan>,
     task: JoinHandle<()>,
 }
@@ -54,7 +54,7 @@ impl Schedule {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn sync(&mut self, targets: Vec<Target>, plan: Option<&SchedulePlan>) {
+    pub fn sync(&mut self, targets: Vec<ProbeTarget>, plan: Option<&SchedulePlan>) {
         let mut old = std::mem::take(&mut self.running);
         let Some(plan) = plan else { return };
         for target in targets {
@@ -90,7 +90,7 @@ impl Schedule {
         }
     }
 
-    fn start(&self, target: Target, plan: SchedulePlan) -> Running {
+    fn start(&self, target: ProbeTarget, plan: SchedulePlan) -> Running {
         let (sender, receiver) = watch::channel(plan);
         let task = tokio::spawn(go_on_checking(
             Arc::clone(&self.state),
@@ -124,7 +124,7 @@ impl fmt::Debug for Schedule {
 /// unasked for that.
 async fn go_on_checking(
     state: Arc<PoolHealthState>,
-    target: Target,
+    target: ProbeTarget,
     mut plan: watch::Receiver<SchedulePlan>,
 ) {
     let mut backoff = RestartBackoff::default();
@@ -145,7 +145,7 @@ async fn go_on_checking(
 
 async fn check_for_ever(
     state: &PoolHealthState,
-    target: &Target,
+    target: &ProbeTarget,
     plan: &mut watch::Receiver<SchedulePlan>,
     turns: &Semaphore,
 ) {
@@ -175,7 +175,7 @@ async fn check_for_ever(
 }
 
 /// Asks once and reports.
-async fn check(state: &PoolHealthState, target: &Target, plan: &SchedulePlan) -> Pace {
+async fn check(state: &PoolHealthState, target: &ProbeTarget, plan: &SchedulePlan) -> Pace {
     let began = Instant::now();
     let timeout = plan.settings.timeout.min(TIMEOUT_MAX);
     let deadline = began + timeout;

@@ -42,7 +42,7 @@ impl Scripted {
 impl Probe for Scripted {
     fn probe<'a>(
         &'a self,
-        target: &'a Target,
+        target: &'a ProbeTarget,
         _: Instant,
     ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
         let mut asked = self.asked.lock().unwrap();
@@ -71,8 +71,8 @@ impl Probe for Scripted {
     }
 }
 
-fn target(identity: &str, address: Address) -> Target {
-    Target {
+fn target(identity: &str, address: Address) -> ProbeTarget {
+    ProbeTarget {
         identity: identity.into(),
         address,
         host: "app".into(),
@@ -80,7 +80,7 @@ fn target(identity: &str, address: Address) -> Target {
     }
 }
 
-fn unreal(names: &[&str]) -> Vec<Target> {
+fn unreal(names: &[&str]) -> Vec<ProbeTarget> {
     let nowhere = Address::Unix("/nonexistent".into());
     names
         .iter()
@@ -88,7 +88,7 @@ fn unreal(names: &[&str]) -> Vec<Target> {
         .collect()
 }
 
-fn adopted(targets: &[Target]) -> (Arc<PoolHealthState>, Arc<PoolHealthView>) {
+fn adopted(targets: &[ProbeTarget]) -> (Arc<PoolHealthState>, Arc<PoolHealthView>) {
     let settings = HealthSettings {
         check: Some(CheckSettings::new(CheckKind::Tcp)),
         ..HealthSettings::default()
@@ -275,7 +275,11 @@ async fn real_endpoints_that_serve_refuse_and_hang_are_told_apart() {
 struct Short(AtomicUsize);
 
 impl Probe for Short {
-    fn probe<'a>(&'a self, _: &'a Target, _: Instant) -> BoxFuture<'a, Result<(), ProbeFailure>> {
+    fn probe<'a>(
+        &'a self,
+        _: &'a ProbeTarget,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
         let first = self.0.fetch_add(1, Ordering::Relaxed) == 0;
         Box::pin(async move {
             if first {
