@@ -34,13 +34,13 @@ use crate::{
         metrics::{ControlMetrics, SharedGauge, names},
     },
     tls::{Certificate, ClientTls, Renewal, ServerTls, Stamps, TicketKeys},
-    worker::Shared,
+    worker::SharedState,
 };
 
 /// Starts the watch on the files, and the change of the keys that sessions are resumed with.
 pub(super) fn start(
     services: &mut Services,
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedState>,
     events: &Arc<Events>,
     tickets: &Arc<TicketKeys>,
 ) {
@@ -114,7 +114,7 @@ impl Watch {
     }
 
     /// Watches the files of every listener and pool.
-    async fn run(mut self, shared: Arc<Shared>, events: Arc<Events>, stop: Stop) -> Ended {
+    async fn run(mut self, shared: Arc<SharedState>, events: Arc<Events>, stop: Stop) -> Ended {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -42,7 +42,7 @@ use crate::{
     telemetry::{events::Events, log::LogControl},
     tls::TicketKeys,
     upstream::health::{Schedule, TICK},
-    worker::{Command, Shared},
+    worker::{Command, SharedState},
 };
 
 /// What others ask of the control thread.
@@ -62,7 +62,7 @@ pub(super) type Answer = oneshot::Sender<Result<ReloadReport, ReloadRefusal>>;
 /// The state of the control thread.
 pub(crate) struct Control {
     pub(super) path: PathBuf,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SharedState>,
     /// Locked by a reload that is being prepared, and here for a moment in each tick.
     pub(super) registry: Arc<Mutex<Registry>>,
     tickets: Arc<TicketKeys>,
@@ -92,7 +92,7 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn new(
         path: PathBuf,
-        shared: Arc<Shared>,
+        shared: Arc<SharedState>,
         registry: Registry,
         degraded: Option<String>,
         log: Option<LogControl>,

@@ -15,11 +15,11 @@ use super::reload::steps;
 use crate::{
     socket::BindAddress,
     telemetry::events::Events,
-    worker::{Command, Shared},
+    worker::{Command, SharedState},
 };
 
 /// Drains the process as the configuration says; returns when nothing is left.
-pub(super) async fn drain(shared: &Arc<Shared>, events: &Events) {
+pub(super) async fn drain(shared: &Arc<SharedState>, events: &Events) {
     let snapshot = shared.snapshot();
     let settings = snapshot.drain;
     shared.draining.store(true, Ordering::SeqCst);
@@ -51,7 +51,7 @@ pub(super) async fn drain(shared: &Arc<Shared>, events: &Events) {
 }
 
 /// Ends every connection now; how many that were.
-pub(super) async fn cut(shared: &Arc<Shared>) -> usize {
+pub(super) async fn cut(shared: &Arc<SharedState>) -> usize {
     let deadline = Instant::now() + CUT_PATIENCE;
     let mut answers = Vec::with_capacity(shared.workers.len());
     for place in &shared.workers {

@@ -2,7 +2,7 @@
 //!
 //! [`Server`] is what a program embeds: it starts one thread per worker and runs the
 //! control thread's work (configuration, health, admin, signals) on the caller's.
-//! Workers read what control decides through [`Shared`](crate::worker::Shared); control reads what workers
+//! Workers read what control decides through [`SharedState`](crate::worker::SharedState); control reads what workers
 //! counted. Nothing is shared and locked on the request path.
 
 mod admin;

@@ -32,12 +32,12 @@ use crate::{
     state::{self, BuildError, HealthKnown, Registered, Snapshot, Source, TlsFiles},
     telemetry::{metrics::names, recent::RecentExchange},
     upstream::health::AdminState,
-    worker::{Command, Shared},
+    worker::{Command, SharedState},
 };
 
 /// The admin API's view of the process.
 pub(super) struct Api {
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     board: Arc<Board>,
     path: PathBuf,
     requests: mpsc::Sender<Request>,
@@ -45,7 +45,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<SharedState>,
         board: Arc<Board>,
         path: PathBuf,
         requests: mpsc::Sender<Request>,

@@ -28,7 +28,7 @@ use crate::{
     state::{BuildError, Registered, Registry},
     telemetry::{log::LogControl, metrics::Metrics},
     upstream::{picker::Picker, shared::Padded},
-    worker::{Command, Shared, WorkerPlace},
+    worker::{Command, SharedState, WorkerPlace},
 };
 
 /// A proxy that is about to run.
@@ -219,7 +219,7 @@ impl Server {
         let (places, receivers): (Vec<_>, Vec<_>) = (0..first.workers).map(|_| place()).unzip();
         let pseudonym = Pseudonym::new(&format!("{:08x}", rand::random::<u32>()))
             .map_err(|error| io::Error::other(error.to_string()))?;
-        let shared = Arc::new(Shared::new(
+        let shared = Arc::new(SharedState::new(
             Arc::clone(&first.prepared.snapshot),
             self.registered,
             pseudonym,

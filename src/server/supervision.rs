@@ -9,7 +9,7 @@ use super::{
     board::{Board, Trouble},
     service::Services,
 };
-use crate::worker::Shared;
+use crate::worker::SharedState;
 
 /// What was seen of the workers, and what was told.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Supervision {
     }
 
     /// Looks after the workers and these services.
-    pub(super) fn look(&mut self, shared: &Shared, services: &Services, board: &Board) {
+    pub(super) fn look(&mut self, shared: &SharedState, services: &Services, board: &Board) {
         let mut troubles = Vec::new();
         for (index, (place, pulse)) in shared.workers.iter().zip(&mut self.workers).enumerate() {
             let beats = place.beats.load(Ordering::Relaxed);

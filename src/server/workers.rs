@@ -16,7 +16,7 @@ use tokio::{
 use super::{StartError, worker_thread::WorkerThread};
 use crate::{
     task,
-    worker::{Command, Shared, Worker},
+    worker::{Command, SharedState, Worker},
 };
 
 /// Starts one thread for each receiver, and waits until all of them are at work.
@@ -24,7 +24,7 @@ use crate::{
 /// # Errors
 /// The first worker that cannot start; those that did are told to end.
 pub(super) async fn start(
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedState>,
     receivers: Vec<mpsc::Receiver<Command>>,
 ) -> Result<Vec<JoinHandle<()>>, StartError> {
     let mut threads = Vec::with_capacity(receivers.len());
@@ -62,7 +62,7 @@ pub(super) async fn start(
 
 fn start_one(
     index: usize,
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedState>,
     commands: mpsc::Receiver<Command>,
     started: oneshot::Sender<io::Result<()>>,
 ) -> io::Result<JoinHandle<()>> {
@@ -96,7 +96,7 @@ fn start_one(
 }
 
 /// Notes the end of a thread, however it comes.
-struct Ended(usize, Arc<Shared>);
+struct Ended(usize, Arc<SharedState>);
 
 impl Drop for Ended {
     fn drop(&mut self) {

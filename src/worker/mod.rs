@@ -1,7 +1,7 @@
 //! One thread's own state: its view of the snapshot, its clock, its connections, its records.
 //!
 //! Everything here belongs to one thread and is reached through `Rc` and `Cell`; other threads
-//! reach a worker by [`Command`]s only, and all of them read what is [`Shared`]. The walk of a
+//! reach a worker by [`Command`]s only, and all of them read what is [`SharedState`]. The walk of a
 //! request stands above it and takes from it what it needs; `server` runs its thread.
 
 mod admission;
@@ -33,7 +33,7 @@ pub(crate) use command::{Command, ConnectionView};
 pub use connection::Connection;
 use connections::Connections;
 use records::Records;
-pub use shared::Shared;
+pub use shared::SharedState;
 pub(crate) use shared::WorkerPlace;
 pub(crate) use sockets::OpenSockets;
 
@@ -49,7 +49,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Worker {
     index: usize,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     generation: Cell<u64>,
     current: RefCell<Rc<LocalSnapshot>>,
     endpoints: RefCell<Endpoints>,
@@ -69,7 +69,7 @@ type Endpoints = HashMap<(Arc<str>, Arc<str>), Rc<LocalEndpoint>>;
 
 impl Worker {
     /// The state of worker `index`, ready to take up the newest snapshot.
-    pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Rc<Self> {
+    pub(crate) fn new(index: usize, shared: Arc<SharedState>) -> Rc<Self> {
         let counters = WorkerCounters::new(shared.metrics.worker());
         let snapshot = shared.snapshot();
         let empty = LocalSnapshot {

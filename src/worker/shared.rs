@@ -19,7 +19,7 @@ use crate::{
 
 /// What control and workers share. On the request path it is only read.
 #[derive(Debug)]
-pub struct Shared {
+pub struct SharedState {
     snapshot: ArcSwap<Snapshot>,
     /// The generation of `snapshot`; workers compare it per exchange.
     generation: AtomicU64,
@@ -59,7 +59,7 @@ pub(crate) struct WorkerPlace {
     pub(crate) ended: AtomicBool,
 }
 
-impl Shared {
+impl SharedState {
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
         registered: Registered,

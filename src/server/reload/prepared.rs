@@ -23,7 +23,7 @@ use crate::{
         access_log::{AccessLog, AccessLogSettings},
         metrics::{Metrics, names},
     },
-    worker::Shared,
+    worker::SharedState,
 };
 
 /// Why a configuration is not taken up; one that is in use stays.
@@ -136,7 +136,7 @@ impl Prepared {
     /// as changed in any case.
     pub(crate) fn next(
         path: PathBuf,
-        shared: &Arc<Shared>,
+        shared: &Arc<SharedState>,
         registry: &Arc<Mutex<Registry>>,
         degraded: bool,
     ) -> io::Result<Preparing> {
@@ -216,7 +216,7 @@ fn open_log(
 }
 
 /// Reads and checks the file; blocks on the disk.
-fn load(path: &Path, shared: &Shared) -> Result<Loaded, Faults> {
+fn load(path: &Path, shared: &SharedState) -> Result<Loaded, Faults> {
     let names: Vec<&str> = shared.registered.pickers.names().collect();
     let used = shared.snapshot().certificates();
     let rules = Rules {

@@ -23,7 +23,7 @@ use crate::{
         },
         pool::Protocol,
     },
-    worker::{Command, Shared},
+    worker::{Command, SharedState},
 };
 
 /// Makes pools take up the new endpoint sets, and checks follow them.
@@ -72,7 +72,7 @@ pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>,
 }
 
 /// Sends a command to every worker, waiting for room where a worker is busy.
-pub(crate) async fn tell(shared: &Shared, command: impl Fn(usize) -> Option<Command>) {
+pub(crate) async fn tell(shared: &SharedState, command: impl Fn(usize) -> Option<Command>) {
     let deadline = Instant::now() + COMMAND_PATIENCE;
     for index in 0..shared.workers.len() {
         if let Some(command) = command(index) {
@@ -82,7 +82,7 @@ pub(crate) async fn tell(shared: &Shared, command: impl Fn(usize) -> Option<Comm
 }
 
 /// Gives a command to a worker, waiting for room until the deadline; false if it is lost.
-async fn give(shared: &Shared, worker: usize, command: Command, deadline: Instant) -> bool {
+async fn give(shared: &SharedState, worker: usize, command: Command, deadline: Instant) -> bool {
     let commands = &shared.workers[worker].commands;
     match timeout_at(deadline, commands.send(command)).await {
         // A worker that is gone has nothing to be told.
@@ -95,7 +95,7 @@ async fn give(shared: &Shared, worker: usize, command: Command, deadline: Instan
 }
 
 /// Gives new sockets to the workers.
-pub(crate) async fn listen(shared: &Shared, bound: Vec<BoundListener>) {
+pub(crate) async fn listen(shared: &SharedState, bound: Vec<BoundListener>) {
     let deadline = Instant::now() + COMMAND_PATIENCE;
     for (listener, bound) in bound {
         tracing::info!(listener = %listener.name, address = %bound.address, "listening");
@@ -110,7 +110,7 @@ pub(crate) async fn listen(shared: &Shared, bound: Vec<BoundListener>) {
 }
 
 /// Closes listening sockets, once all that waits in them is served.
-pub(crate) async fn unlisten(shared: &Shared, addresses: &[BindAddress]) {
+pub(crate) async fn unlisten(shared: &SharedState, addresses: &[BindAddress]) {
     let deadline = Instant::now() + COMMAND_PATIENCE;
     let mut closed = Vec::new();
     for address in addresses {
@@ -151,7 +151,7 @@ pub(crate) fn connections_leaving(old: &Snapshot, removed: &[BindAddress]) -> u6
 }
 
 /// Removes the metric series of what left the configuration.
-pub(crate) fn forget_series(shared: &Shared, old: &Config, new: &Config) {
+pub(crate) fn forget_series(shared: &SharedState, old: &Config, new: &Config) {
     let metrics = &shared.metrics;
     metrics.remove_series(["route"], &left(&old.routes, &new.routes));
     metrics.remove_series(["listener"], &left(&old.listeners, &new.listeners));
