@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout};
 
-use super::api::{self, Shared};
+use super::api::{self, ApiState};
 use super::auth::{Gate, Peer};
 use super::listener::{AdminAddress, AdminListener, Connection};
 use super::operations::Operations;
@@ -59,7 +59,7 @@ pub struct AdminControl {
 pub struct AdminServer {
     listener: AdminListener,
     connections_max: usize,
-    shared: Arc<Shared>,
+    shared: Arc<ApiState>,
     stop: watch::Sender<bool>,
     /// Told when the configuration has no admin API any more.
     closed: Arc<Notify>,
@@ -80,7 +80,7 @@ impl AdminServer {
         let gate = gate(settings.token, address.is_local(), &address.to_string())?;
         let connections_max = settings.connections_max.max(1);
         let (stop, stopped) = watch::channel(false);
-        let shared = Shared {
+        let shared = ApiState {
             gate: Arc::new(ArcSwap::from_pointee(gate)),
             operations,
             events,
@@ -229,14 +229,14 @@ fn gate(token: Option<String>, is_local: bool, address: &str) -> Result<Gate, Se
     }
 }
 
-async fn serve(connection: Connection, shared: Arc<Shared>, activity: Arc<Activity>) {
+async fn serve(connection: Connection, shared: Arc<ApiState>, activity: Arc<Activity>) {
     match connection {
         Connection::Tcp(stream, peer) => serve_stream(stream, peer, shared, activity).await,
         Connection::Unix(stream, peer) => serve_stream(stream, peer, shared, activity).await,
     }
 }
 
-async fn serve_stream<S>(stream: S, peer: Peer, shared: Arc<Shared>, activity: Arc<Activity>)
+async fn serve_stream<S>(stream: S, peer: Peer, shared: Arc<ApiState>, activity: Arc<Activity>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -24,7 +24,7 @@ use crate::telemetry::events::Events;
 pub(super) use events::EventStream;
 
 /// What all connections share.
-pub(super) struct Shared {
+pub(super) struct ApiState {
     /// Exchanged when the configuration brings another token.
     pub(super) gate: Arc<ArcSwap<Gate>>,
     pub(super) operations: Arc<dyn Operations>,
@@ -37,14 +37,18 @@ pub(super) struct Shared {
 
 /// A request that was found and let through.
 struct Call {
-    shared: Arc<Shared>,
+    shared: Arc<ApiState>,
     peer: Peer,
     request: Request<Incoming>,
     parameters: Vec<String>,
 }
 
 /// Answers any request.
-pub(super) async fn answer(shared: &Arc<Shared>, peer: Peer, request: Request<Incoming>) -> Reply {
+pub(super) async fn answer(
+    shared: &Arc<ApiState>,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Reply {
     let (entry, parameters) = match route(request.method(), request.uri().path()) {
         Routed::Found(entry, parameters) => (entry, parameters),
         Routed::WrongMethod { allow } => return reply::wrong_method(allow),
@@ -129,9 +133,9 @@ fn bug(error: &tokio::task::JoinError) -> Reply {
     reply::error(StatusCode::INTERNAL_SERVER_ERROR, sentence)
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ApiState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
+        f.debug_struct("ApiState").finish_non_exhaustive()
     }
 }
 
