@@ -13,11 +13,11 @@ use tokio::time::timeout;
 use super::super::operations::{ExplainRequest, Operations};
 use super::super::reply::{self, Reply};
 use super::super::router::Access;
-use super::Call;
+use super::ApiCall;
 use crate::config::Secrets;
 
 /// `POST /explain`
-pub(super) async fn explain(mut call: Call) -> Reply {
+pub(super) async fn explain(mut call: ApiCall) -> Reply {
     let body = match read(call.request.body_mut()).await {
         Ok(body) => body,
         Err(reply) => return reply,
@@ -36,17 +36,17 @@ pub(super) async fn explain(mut call: Call) -> Reply {
 }
 
 /// `POST /check`
-pub(super) async fn check(call: Call) -> Reply {
+pub(super) async fn check(call: ApiCall) -> Reply {
     with_text(call, |proxy, text, secrets| proxy.check(text, secrets)).await
 }
 
 /// `POST /diff`
-pub(super) async fn diff(call: Call) -> Reply {
+pub(super) async fn diff(call: ApiCall) -> Reply {
     with_text(call, |proxy, text, secrets| proxy.diff(text, secrets)).await
 }
 
 async fn with_text<T: Serialize + Send + 'static>(
-    mut call: Call,
+    mut call: ApiCall,
     ask: impl FnOnce(&dyn Operations, String, Secrets) -> T + Send + 'static,
 ) -> Reply {
     let secrets = secrets_for(&call);
@@ -65,7 +65,7 @@ async fn with_text<T: Serialize + Send + 'static>(
 
 /// Answers tell about what was read for them, letter by letter if one asks often: files and
 /// variables that a text names are looked up only for who shows the token.
-fn secrets_for(call: &Call) -> Secrets {
+fn secrets_for(call: &ApiCall) -> Secrets {
     let (method, headers) = (call.request.method(), call.request.headers());
     let gate = call.shared.gate.load();
     match gate.admit(Access::Change, call.peer, method, headers) {

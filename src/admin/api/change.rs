@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::super::model::ReloadRefusal;
 use super::super::operations::{BoxFuture, EndpointAction, OperationError, Operations};
 use super::super::reply::{self, Reply};
-use super::{Call, bug};
+use super::{ApiCall, bug};
 
 /// `POST /reload`
-pub(super) async fn reload(call: Call) -> Reply {
+pub(super) async fn reload(call: ApiCall) -> Reply {
     record_after(call, json!({ "action": "reload" }), |proxy| {
         Box::pin(async {
             match proxy.reload().await {
@@ -30,7 +30,7 @@ pub(super) async fn reload(call: Call) -> Reply {
 }
 
 /// `POST /drain`
-pub(super) async fn drain(call: Call) -> Reply {
+pub(super) async fn drain(call: ApiCall) -> Reply {
     record_after(call, json!({ "action": "drain" }), |proxy| {
         Box::pin(async {
             match proxy.drain().await {
@@ -43,7 +43,7 @@ pub(super) async fn drain(call: Call) -> Reply {
 }
 
 /// `POST /pools/{pool}/endpoints/{address}/{action}`
-pub(super) async fn endpoint(call: Call, action: EndpointAction) -> Reply {
+pub(super) async fn endpoint(call: ApiCall, action: EndpointAction) -> Reply {
     let (pool, address) = (call.parameter(0), call.parameter(1));
     let what = json!({ "action": action.to_string(), "pool": pool, "endpoint": address });
     record_after(call, what, move |proxy| {
@@ -64,11 +64,11 @@ pub(super) async fn endpoint(call: Call, action: EndpointAction) -> Reply {
 
 /// Does it, and writes down what came of it.
 async fn record_after(
-    call: Call,
+    call: ApiCall,
     mut what: Value,
     operate: impl FnOnce(&dyn Operations) -> BoxFuture<'_, Reply> + Send + 'static,
 ) -> Reply {
-    let Call { shared, peer, .. } = call;
+    let ApiCall { shared, peer, .. } = call;
     let task = tokio::spawn(async move {
         let operations = Arc::clone(&shared.operations);
         let reply = operate(&*operations).await;

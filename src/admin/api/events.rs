@@ -17,11 +17,11 @@ use tokio::time::sleep;
 use super::super::body::Body;
 use super::super::operations::BoxFuture;
 use super::super::reply::{self, Reply};
-use super::Call;
+use super::ApiCall;
 use crate::telemetry::events::Event;
 
 /// `GET /events`: with `Last-Event-ID` from after that event on, else from the `last` ones.
-pub(super) fn watch(call: &Call) -> Reply {
+pub(super) fn watch(call: &ApiCall) -> Reply {
     let last = match call.last() {
         Ok(last) => last,
         Err(sentence) => return reply::error(StatusCode::BAD_REQUEST, sentence),

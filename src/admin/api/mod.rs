@@ -36,7 +36,7 @@ pub(super) struct ApiState {
 }
 
 /// A request that was found and let through.
-struct Call {
+struct ApiCall {
     shared: Arc<ApiState>,
     peer: Peer,
     request: Request<Incoming>,
@@ -62,7 +62,7 @@ pub(super) async fn answer(
     {
         return reply::refused(refusal);
     }
-    let call = Call {
+    let call = ApiCall {
         shared: Arc::clone(shared),
         peer,
         request,
@@ -71,7 +71,7 @@ pub(super) async fn answer(
     dispatch(entry.action, call).await
 }
 
-async fn dispatch(action: Action, call: Call) -> Reply {
+async fn dispatch(action: Action, call: ApiCall) -> Reply {
     match action {
         Action::Index => index::text(),
         Action::OpenApi => index::open_api(),
@@ -97,7 +97,7 @@ async fn dispatch(action: Action, call: Call) -> Reply {
     }
 }
 
-impl Call {
+impl ApiCall {
     /// Does work on a thread that may block, so that a large answer delays nothing else
     /// on the control side. A panic there ends in a 500.
     async fn blocking<T: Send + 'static>(

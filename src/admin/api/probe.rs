@@ -5,16 +5,16 @@ use http::StatusCode;
 use super::super::model::{Live, Ready};
 use super::super::reply::{self, Reply};
 use super::super::router::Access;
-use super::Call;
+use super::ApiCall;
 
 /// `GET /live`
-pub(super) fn live(call: &Call) -> Reply {
+pub(super) fn live(call: &ApiCall) -> Reply {
     let live = call.shared.operations.live();
     reply::json(status(live), &Live { live })
 }
 
 /// `GET /ready`: the reasons are for those who may read.
-pub(super) fn ready(call: &Call) -> Reply {
+pub(super) fn ready(call: &ApiCall) -> Reply {
     let Ready { ready, reasons } = call.shared.operations.ready();
     let (method, headers) = (call.request.method(), call.request.headers());
     let gate = call.shared.gate.load();

@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::super::operations::Operations;
 use super::super::reply::{self, Reply};
-use super::Call;
+use super::ApiCall;
 use crate::telemetry::metrics;
 
 /// `GET /metrics`
-pub(super) async fn metrics(call: Call) -> Reply {
+pub(super) async fn metrics(call: ApiCall) -> Reply {
     match call.blocking(|proxy| proxy.metrics()).await {
         Ok(text) => reply::text(metrics::CONTENT_TYPE, text),
         Err(reply) => reply,
@@ -18,7 +18,7 @@ pub(super) async fn metrics(call: Call) -> Reply {
 
 /// Shows one of the tables as it is.
 pub(super) async fn whole<T: Serialize + Send + 'static>(
-    call: Call,
+    call: ApiCall,
     read: impl FnOnce(&dyn Operations) -> T + Send + 'static,
 ) -> Reply {
     match call.blocking(read).await {
@@ -29,7 +29,7 @@ pub(super) async fn whole<T: Serialize + Send + 'static>(
 
 /// Shows one row of a table, or says that there is none of that name.
 pub(super) async fn named<T: Serialize + Send + 'static>(
-    call: Call,
+    call: ApiCall,
     what: &str,
     read: impl FnOnce(&dyn Operations, &str) -> Option<T> + Send + 'static,
 ) -> Reply {
@@ -43,7 +43,7 @@ pub(super) async fn named<T: Serialize + Send + 'static>(
 }
 
 /// `GET /requests?last=100`
-pub(super) async fn requests(call: Call) -> Reply {
+pub(super) async fn requests(call: ApiCall) -> Reply {
     match call.last() {
         Ok(last) => whole(call, move |proxy| proxy.requests(last)).await,
         Err(sentence) => reply::error(StatusCode::BAD_REQUEST, sentence),
