@@ -40,7 +40,7 @@ enum Socket {
 }
 
 /// An accepted connection.
-pub(super) enum Connection {
+pub(super) enum AdminConnection {
     Tcp(TcpStream, Peer),
     Unix(UnixStream, Peer),
 }
@@ -109,16 +109,16 @@ impl AdminListener {
     }
 
     /// Waits for a connection. Cancel safe.
-    pub(super) async fn accept(&self) -> io::Result<Connection> {
+    pub(super) async fn accept(&self) -> io::Result<AdminConnection> {
         match &self.socket {
             None => std::future::pending().await,
             Some(Socket::Tcp(listener)) => {
                 let (stream, address) = listener.accept().await?;
-                Ok(Connection::Tcp(stream, Peer::Tcp(address)))
+                Ok(AdminConnection::Tcp(stream, Peer::Tcp(address)))
             }
             Some(Socket::Unix(listener)) => {
                 let (stream, _) = listener.accept().await?;
-                Ok(Connection::Unix(stream, Peer::Unix))
+                Ok(AdminConnection::Unix(stream, Peer::Unix))
             }
         }
     }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::api::{self, ApiState};
 use super::auth::{Gate, Peer};
-use super::listener::{AdminAddress, AdminListener, Connection};
+use super::listener::{AdminAddress, AdminConnection, AdminListener};
 use super::operations::Operations;
 use super::places::{Activity, HeldBody, Places};
 use super::reply;
@@ -229,10 +229,10 @@ fn gate(token: Option<String>, is_local: bool, address: &str) -> Result<Gate, Se
     }
 }
 
-async fn serve(connection: Connection, shared: Arc<ApiState>, activity: Arc<Activity>) {
+async fn serve(connection: AdminConnection, shared: Arc<ApiState>, activity: Arc<Activity>) {
     match connection {
-        Connection::Tcp(stream, peer) => serve_stream(stream, peer, shared, activity).await,
-        Connection::Unix(stream, peer) => serve_stream(stream, peer, shared, activity).await,
+        AdminConnection::Tcp(stream, peer) => serve_stream(stream, peer, shared, activity).await,
+        AdminConnection::Unix(stream, peer) => serve_stream(stream, peer, shared, activity).await,
     }
 }
 
