@@ -30,14 +30,14 @@ pub struct RequestHead {
     /// else there are two of these.
     pub headers: Headers,
     /// What an extended CONNECT asks for (RFC 8441).
-    pub protocol: Option<Protocol>,
+    pub protocol: Option<ConnectProtocol>,
     /// What Content-Length says.
     pub content_length: Option<u64>,
 }
 
 /// What an extended CONNECT asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum ConnectProtocol {
     /// A WebSocket.
     WebSocket,
     /// Something that is not known here.
@@ -108,7 +108,7 @@ struct Reader<'a> {
     path: Option<Bytes>,
     scheme: bool,
     authority: bool,
-    protocol: Option<Protocol>,
+    protocol: Option<ConnectProtocol>,
     content_length: Option<u64>,
     /// The value of several Cookie lines, joined.
     crumbs: Vec<u8>,
@@ -281,9 +281,9 @@ impl<'a> Reader<'a> {
             }
             Pseudo::Protocol => {
                 let protocol = if value.eq_ignore_ascii_case(b"websocket") {
-                    Protocol::WebSocket
+                    ConnectProtocol::WebSocket
                 } else {
-                    Protocol::Other
+                    ConnectProtocol::Other
                 };
                 self.protocol.replace(protocol).is_none()
             }

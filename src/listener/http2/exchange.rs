@@ -13,7 +13,7 @@ use crate::{
     exchange::{Body, Request, Response},
     failure::Failure,
     http::{Known, grpc},
-    http2::request::{Protocol, RequestHead},
+    http2::request::{ConnectProtocol, RequestHead},
     memory,
     proxy::{self, Outgoing},
     task,
@@ -33,7 +33,7 @@ pub(super) fn start(connection: &Rc<Connection>, session: &SharedSession, (strea
         Ok(head) => {
             let asked = Asked {
                 head_only: head.method == Method::HEAD,
-                websocket: head.protocol == Some(Protocol::WebSocket),
+                websocket: head.protocol == Some(ConnectProtocol::WebSocket),
             };
             let request = exchange.request(head);
             task::spawn_local("http/2 exchange", exchange.serve(request, asked));
@@ -80,7 +80,7 @@ impl Exchange {
             handshake: None,
             interim: Some(StreamInterim::new(&self.session, &self.stream)),
         });
-        if head.protocol == Some(Protocol::WebSocket) {
+        if head.protocol == Some(ConnectProtocol::WebSocket) {
             let worker = &self.connection.worker;
             let nonce = u128::from(worker.draw()) << 64 | u128::from(worker.draw());
             websocket::rephrase(&mut request, nonce.to_be_bytes());

@@ -3,7 +3,7 @@
 use sluicegate::http::Known;
 use sluicegate::http1::HeadLimits;
 use sluicegate::http2::hpack::{Decoder, Encoder};
-use sluicegate::http2::request::{HeadFault, Protocol, RequestHead, read_request};
+use sluicegate::http2::request::{ConnectProtocol, HeadFault, RequestHead, read_request};
 
 const GET: [(&str, &str); 4] = [
     (":method", "GET"),
@@ -82,7 +82,10 @@ fn connects_are_told_apart() {
         (plain.target.to_string().as_str(), plain.protocol),
         ("a:443", None)
     );
-    for (protocol, expected) in [("websocket", Protocol::WebSocket), ("x", Protocol::Other)] {
+    for (protocol, expected) in [
+        ("websocket", ConnectProtocol::WebSocket),
+        ("x", ConnectProtocol::Other),
+    ] {
         let fields = [
             (":method", "CONNECT"),
             (":protocol", protocol),
