@@ -13,7 +13,7 @@ use super::{
     local::LocalPool,
     opening::{EndsOpening, Opened, Outcome},
     picker::EndpointIndex,
-    pool::Protocol,
+    pool::PoolProtocol,
     secure::secure,
     transport::{Http1Connection, Http2Connection, Http2Opening, Purpose, Reuse},
 };
@@ -69,11 +69,11 @@ impl LocalPool {
         }
         match self.pool.protocol {
             // In memory of their own: a request over HTTP/1.1 does without.
-            Protocol::Http2 => Box::pin(self.acquire_shared(index, need)).await,
-            Protocol::Auto if self.pool.tls.is_some() => {
+            PoolProtocol::Http2 => Box::pin(self.acquire_shared(index, need)).await,
+            PoolProtocol::Auto if self.pool.tls.is_some() => {
                 Box::pin(self.acquire_either(index, need)).await
             }
-            Protocol::Http1 | Protocol::Auto => {
+            PoolProtocol::Http1 | PoolProtocol::Auto => {
                 if let Some(idle) = self.take_idle(index, need) {
                     return Ok(Acquired::Http1(idle));
                 }
@@ -193,8 +193,8 @@ impl LocalPool {
     async fn open_for_all(&self, index: EndpointIndex) -> Outcome {
         let deadline = Instant::now() + self.pool.connect_timeout;
         let alpn = match self.pool.protocol {
-            Protocol::Http2 => Alpn::Http2,
-            Protocol::Http1 | Protocol::Auto => Alpn::Either,
+            PoolProtocol::Http2 => Alpn::Http2,
+            PoolProtocol::Http1 | PoolProtocol::Auto => Alpn::Either,
         };
         let opened = self.open(index, Claim::Full, None, alpn, deadline);
         Ok(match opened.await? {
@@ -238,7 +238,7 @@ impl LocalPool {
             reuse = Reuse::Never;
         }
         let (stream, http2) = match &pool.tls {
-            None => (stream, pool.protocol == Protocol::Http2),
+            None => (stream, pool.protocol == PoolProtocol::Http2),
             Some(tls) => secure(pool, tls, stream, address, alpn, deadline).await?,
         };
         let local = self.endpoint(index);

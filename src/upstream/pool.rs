@@ -33,7 +33,7 @@ pub struct Pool {
     /// The endpoints; [`EndpointIndex`] counts from 0 in here.
     pub endpoints: Vec<Endpoint>,
     /// What is spoken to the endpoints.
-    pub protocol: Protocol,
+    pub protocol: PoolProtocol,
     /// How endpoints are told the client's address in front of a connection; then none is reused.
     pub proxy_protocol: Option<proxy_protocol::Version>,
     /// TLS; none: in the clear.
@@ -83,7 +83,7 @@ pub struct PoolLimits {
 
 /// What is spoken to the endpoints of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum PoolProtocol {
     /// HTTP/1.1.
     Http1,
     /// HTTP/2, agreed on where there is TLS, else by prior knowledge.

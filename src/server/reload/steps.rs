@@ -21,7 +21,7 @@ use crate::{
             ProbeTarget, Schedule, SchedulePlan,
             probe::{self, AnnouncingDial, Dial, HttpVersion, PlainDial, TlsDial},
         },
-        pool::Protocol,
+        pool::PoolProtocol,
     },
     worker::{Command, SharedState},
 };
@@ -40,8 +40,8 @@ pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>,
             .or_insert_with(|| Schedule::new(Arc::clone(&shared.health)));
         let version = match pool.protocol {
             // A check needs no more than what every endpoint of such a pool speaks.
-            Protocol::Http1 | Protocol::Auto => HttpVersion::Http1,
-            Protocol::Http2 => HttpVersion::Http2,
+            PoolProtocol::Http1 | PoolProtocol::Auto => HttpVersion::Http1,
+            PoolProtocol::Http2 => HttpVersion::Http2,
         };
         let plan = pool.health_settings.check.as_ref().and_then(|settings| {
             let dial: Arc<dyn Dial> = match (&pool.tls, pool.proxy_protocol) {

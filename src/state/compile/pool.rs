@@ -14,7 +14,7 @@ use crate::{
         endpoint::{Address, Endpoint},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings, StatusSet},
         picker::PickerSpec,
-        pool::{HashKey, Pool, PoolIndex, PoolLimits, Protocol, View},
+        pool::{HashKey, Pool, PoolIndex, PoolLimits, PoolProtocol, View},
     },
 };
 
@@ -59,9 +59,9 @@ pub(super) fn build(
         picker,
         hash_key,
         protocol: match written.protocol {
-            schema::PoolProtocol::Http1 => Protocol::Http1,
-            schema::PoolProtocol::H2 => Protocol::Http2,
-            schema::PoolProtocol::Auto => Protocol::Auto,
+            schema::PoolProtocol::Http1 => PoolProtocol::Http1,
+            schema::PoolProtocol::H2 => PoolProtocol::Http2,
+            schema::PoolProtocol::Auto => PoolProtocol::Auto,
         },
         proxy_protocol: written.proxy_protocol.map(|version| match version {
             schema::Announce::V1 => proxy_protocol::Version::V1,
