@@ -18,7 +18,7 @@ table! {
         /// Mode of the file of a Unix socket, such as `"0660"`, which decides who may connect. By default the umask decides.
         pub mode: Option<FileMode> = None,
         /// Protocols spoken. Without TLS, `h2` is spoken to clients that start with it (prior knowledge).
-        pub protocols: Vec<Protocol> = vec![Protocol::Http1, Protocol::H2],
+        pub protocols: Vec<ListenerProtocol> = vec![ListenerProtocol::Http1, ListenerProtocol::H2],
         /// Peers that must send a PROXY protocol header. Off by default.
         pub proxy_protocol: Option<ProxyProtocol> = None,
         /// Timeouts of clients.
@@ -42,7 +42,7 @@ table! {
 
 words! {
     /// A version of HTTP.
-    pub enum Protocol {
+    pub enum ListenerProtocol {
         /// HTTP/1.1, and 1.0 from clients.
         Http1 = "http/1.1",
         /// HTTP/2.

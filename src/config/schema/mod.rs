@@ -26,7 +26,7 @@ pub use endpoint::Endpoint;
 pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};
 pub use json_schema::json_schema;
 pub use listener::{
-    Listener, ListenerLimits, ListenerTimeouts, Protocol, ProxyProtocol, Underscores,
+    Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts, ProxyProtocol, Underscores,
 };
 pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use picker::{Hashing, Picker};

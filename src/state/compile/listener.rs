@@ -36,8 +36,8 @@ pub(super) fn build(
             ipv6_only: written.ipv6_only,
             mode: written.mode,
         },
-        http1: speaks(schema::Protocol::Http1),
-        http2: speaks(schema::Protocol::H2),
+        http1: speaks(schema::ListenerProtocol::Http1),
+        http2: speaks(schema::ListenerProtocol::H2),
         proxy_protocol: written
             .proxy_protocol
             .as_ref()
@@ -95,8 +95,10 @@ fn build_tls(
             schema::TlsVersion::Tls12 => MinimumVersion::Tls12,
             schema::TlsVersion::Tls13 => MinimumVersion::Tls13,
         },
-        http1: listener.protocols.contains(&schema::Protocol::Http1),
-        http2: listener.protocols.contains(&schema::Protocol::H2),
+        http1: listener
+            .protocols
+            .contains(&schema::ListenerProtocol::Http1),
+        http2: listener.protocols.contains(&schema::ListenerProtocol::H2),
     };
     let mut known = source.last.iter().flat_map(|last| &last.listeners);
     let same = known.find_map(|listener| {
