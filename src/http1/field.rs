@@ -17,7 +17,7 @@ pub(super) struct Fields {
     pub(super) headers: Headers,
     pub(super) length: Length,
     pub(super) codings: Codings,
-    pub(super) connection: Connection,
+    pub(super) connection: ConnectionField,
     /// There is an Upgrade field.
     pub(super) upgrade: bool,
     pub(super) expect: Expect,
@@ -25,7 +25,7 @@ pub(super) struct Fields {
 
 /// What the Connection fields ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Connection {
+pub(super) struct ConnectionField {
     pub(super) close: bool,
     pub(super) keep_alive: bool,
     pub(super) upgrade: bool,
@@ -132,7 +132,7 @@ fn has_fault(value: &[u8]) -> bool {
         .any(|&byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)
 }
 
-impl Connection {
+impl ConnectionField {
     fn add(&mut self, value: &[u8]) {
         for option in value.split(|&byte| byte == b',').map(trim) {
             self.close |= option.eq_ignore_ascii_case(b"close");
