@@ -16,7 +16,7 @@ pub use prefix::{rewritable, strip_prefix};
 
 /// A request target in its parts, as sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct PathTarget<'a> {
     /// How it was written.
     pub form: Form,
     /// `http` or `https` as written, of an absolute form.
@@ -40,7 +40,7 @@ pub enum Form {
     Asterisk,
 }
 
-impl<'a> Target<'a> {
+impl<'a> PathTarget<'a> {
     /// Splits a target; the authority form (CONNECT) is not one of a gateway's.
     ///
     /// # Errors

@@ -8,18 +8,18 @@ fn normal(path: &str) -> String {
 
 #[test]
 fn a_target_is_split_as_sent() {
-    let origin = Target::split(b"/a%2Fb?x=/?y").unwrap();
+    let origin = PathTarget::split(b"/a%2Fb?x=/?y").unwrap();
     assert_eq!((origin.form, origin.path), (Form::Origin, &b"/a%2Fb"[..]));
     assert_eq!(origin.query, Some(&b"x=/?y"[..]));
-    let absolute = Target::split(b"HTTPS://a.b:1?q").unwrap();
+    let absolute = PathTarget::split(b"HTTPS://a.b:1?q").unwrap();
     assert_eq!(absolute.form, Form::Absolute);
     assert_eq!(absolute.authority, Some(&b"a.b:1"[..]));
     assert_eq!(
         (absolute.path, absolute.query),
         (&b"/"[..], Some(&b"q"[..]))
     );
-    assert_eq!(Target::split(b"*").unwrap().form, Form::Asterisk);
-    assert_eq!(Target::split(b"/").unwrap().query, None);
+    assert_eq!(PathTarget::split(b"*").unwrap().form, Form::Asterisk);
+    assert_eq!(PathTarget::split(b"/").unwrap().query, None);
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn other_forms_and_bytes_are_refused() {
         "", "a.b:443", "ftp://a/", "http:/a", "/a b", "/a#b", "/\x07", "/\x7f", "?q", "**",
     ] {
         assert_eq!(
-            Target::split(target.as_bytes()),
+            PathTarget::split(target.as_bytes()),
             Err(BadRequest::Target),
             "{target}"
         );

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use sluicegate::http::path::{Target, normalise};
+use sluicegate::http::path::{PathTarget, normalise};
 
 /// Paths of pieces that mean something to some server.
 fn hostile_path() -> impl Strategy<Value = String> {
@@ -54,7 +54,7 @@ proptest! {
 
     #[test]
     fn no_bytes_bring_it_down(bytes in vec(any::<u8>(), 0..64)) {
-        if let Ok(target) = Target::split(&bytes) {
+        if let Ok(target) = PathTarget::split(&bytes) {
             prop_assert!(!target.path.is_empty());
             let _ = normalise(target.path);
         }
