@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// The retry budget of a pool, shared by all workers. A clone is the same budget.
 #[derive(Clone, Debug)]
-pub struct RetryBudget(Arc<Shared>);
+pub struct RetryBudget(Arc<SharedBudget>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedBudget {
     requests: Box<[Count]>,
     retries: Count,
     /// Bits of an `f64`.
@@ -36,7 +36,7 @@ struct Count(AtomicU32);
 impl RetryBudget {
     /// Makes the budget for so many workers: 20 % of the requests in flight, at least 3.
     pub fn new(workers: usize) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedBudget {
             requests: (0..workers).map(|_| Count::default()).collect(),
             retries: Count::default(),
             ratio: AtomicU64::new(RATIO.to_bits()),
@@ -98,7 +98,7 @@ pub struct BudgetWorker(Rc<Share>);
 
 #[derive(Debug)]
 struct Share {
-    budget: Arc<Shared>,
+    budget: Arc<SharedBudget>,
     index: usize,
 }
 
@@ -133,7 +133,7 @@ impl Drop for BudgetRequest {
 /// A retry from its decision to its response head.
 #[derive(Debug)]
 #[must_use = "the retry is over when this is dropped"]
-pub struct BudgetGuard(Arc<Shared>);
+pub struct BudgetGuard(Arc<SharedBudget>);
 
 impl Drop for BudgetGuard {
     fn drop(&mut self) {
