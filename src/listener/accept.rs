@@ -27,9 +27,10 @@ use super::{
     tls::{self, Shaken},
 };
 use crate::{
+    config::value::BindAddress,
     failure::{BadRequest, Failure},
     memory,
-    socket::{BindAddress, Buffered, Stream},
+    socket::{Buffered, Stream},
     state::Listener,
     task, timer,
     tls::ServerTls,

@@ -12,9 +12,7 @@ use super::{
 };
 use crate::{
     admin::{AdminAddress, AdminListener, AdminServer, AdminSettings},
-    config::value::FileMode,
-    socket::BindAddress,
-    state,
+    config::value::{BindAddress, FileMode},
 };
 
 impl Control {
@@ -31,11 +29,7 @@ impl Control {
         let address = written.address.to_string();
         let address = address.parse().map_err(|_| failed(&"malformed address"))?;
         let listener = self
-            .admin_listener(
-                &address,
-                &state::bind_address(&written.address),
-                written.mode,
-            )
+            .admin_listener(&address, &written.address, written.mode)
             .map_err(|error| failed(&format!("cannot listen on {address}: {error}")))?;
         let token = written.token.as_ref().map(|token| token.reveal());
         let token = token.transpose().map_err(|error| failed(&error))?;

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::reload::steps;
 use crate::{
-    socket::BindAddress,
+    config::value::BindAddress,
     telemetry::events::Events,
     worker::{Command, SharedState},
 };

@@ -10,8 +10,9 @@ use tokio::{
 };
 
 use crate::{
+    config::value::BindAddress,
     listener::accept::{self, Acceptor},
-    socket::{self, BindAddress},
+    socket,
     state::Listener,
     task, timer,
     worker::{Command, Worker},

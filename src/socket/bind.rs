@@ -12,11 +12,8 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{
-    BindAddress,
-    file::{self, SocketFile},
-};
-use crate::config::value::FileMode;
+use super::file::{self, SocketFile};
+use crate::config::value::{BindAddress, FileMode};
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]

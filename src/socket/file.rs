@@ -17,8 +17,8 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{BindAddress, bind::BindError};
-use crate::config::value::FileMode;
+use super::bind::BindError;
+use crate::config::value::{BindAddress, FileMode};
 
 /// The file of a unix socket of this process. Dropped, it is removed, if it is still there.
 #[derive(Debug)]

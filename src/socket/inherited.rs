@@ -10,7 +10,7 @@ use std::{collections::HashMap, env, io, os::fd::IntoRawFd as _};
 use listenfd::ListenFd;
 use socket2::Socket;
 
-use super::BindAddress;
+use crate::config::value::BindAddress;
 
 /// The sockets that the process was given, by their addresses.
 #[derive(Debug, Default)]

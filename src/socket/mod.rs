@@ -4,7 +4,6 @@
 //! socket. [`Stream`] is a connected socket of whichever kind; [`Buffered`] adds the read and
 //! write buffers that our codecs work on.
 
-mod address;
 pub mod bind;
 mod buffered;
 mod burst;
@@ -18,7 +17,6 @@ mod unsent;
 #[cfg(test)]
 mod tests;
 
-pub use address::BindAddress;
 pub use buffered::{Apart, Buffered};
 pub use burst::bursts;
 pub use stream::{Duplex, Stream};

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Listener, RequestView, Snapshot, decision};
 use crate::{
+    config::value::BindAddress,
     failure::{BadRequest, Failure},
     http::{Headers, Known, authority::Authority},
-    socket::BindAddress,
     tls::ClientCertificate,
 };
 

@@ -9,8 +9,8 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::time::Instant;
 
 use crate::{
+    config::value::BindAddress,
     resilience::RetryBudget,
-    socket::BindAddress,
     tls::TicketKeys,
     upstream::{
         health::{HealthSettings, PoolHealthState},

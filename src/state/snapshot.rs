@@ -3,13 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{Config, value::FieldSource},
+    config::{
+        Config,
+        value::{BindAddress, FieldSource},
+    },
     filter::Chain,
     http::forwarded::TrustedProxies,
     http1::HeadLimits,
     resilience::RetryPolicy,
     route::{RouteIndex, RouteTable},
-    socket::{BindAddress, bind::BindOptions},
+    socket::bind::BindOptions,
     telemetry::access_log::AccessLogSettings,
     tls::{Certificate, ServerTls},
     upstream::{

@@ -6,7 +6,7 @@ use socket2::Socket;
 use tokio::sync::oneshot;
 
 use super::{Accepted, Connection, Worker};
-use crate::{socket::BindAddress, state::Listener, upstream::room::RoomRequest};
+use crate::{config::value::BindAddress, state::Listener, upstream::room::RoomRequest};
 
 /// What control and other workers ask of a worker.
 #[derive(Debug)]

@@ -38,8 +38,8 @@ pub(crate) use shared::WorkerPlace;
 pub(crate) use sockets::OpenSockets;
 
 use crate::{
+    config::value::BindAddress,
     http::{request_id::RequestId, via::Pseudonym},
-    socket::BindAddress,
     state::{Listener, LocalListener, LocalSnapshot},
     telemetry::{access_log::Line, metrics::WorkerCounters},
     upstream::{idle::LocalEndpoint, room::RoomRequest},

@@ -8,10 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{
-    socket::{BindAddress, file::SocketFile},
-    state::Snapshot,
-};
+use crate::{config::value::BindAddress, socket::file::SocketFile, state::Snapshot};
 
 /// The open listening sockets, by the addresses that were asked for.
 #[derive(Debug, Default)]

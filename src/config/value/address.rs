@@ -55,6 +55,17 @@ impl BindAddress {
         ))
     }
 
+    /// Whether a socket at this address is in the way of one at the other.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(two)) => {
+                let any = one.ip().is_unspecified() || two.ip().is_unspecified();
+                one.port() == two.port() && (any || one.ip() == two.ip())
+            }
+            _ => self == other,
+        }
+    }
+
     /// Tells whether only this machine can reach it.
     pub fn is_local(&self) -> bool {
         match self {

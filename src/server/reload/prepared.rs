@@ -11,10 +11,9 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    config::{self, Faults, Loaded, PastTime, Rules},
+    config::{self, Faults, Loaded, PastTime, Rules, value::BindAddress},
     server::errand,
     socket::{
-        BindAddress,
         bind::{self, BindError, Bound},
         inherited::Inherited,
     },
@@ -118,7 +117,7 @@ impl Prepared {
         let first = Self::beside(None, None, loaded, registry, process)?;
         let snapshot = &first.snapshot;
         let admin = snapshot.config.admin.as_ref();
-        let admin = admin.map(|admin| state::bind_address(&admin.address));
+        let admin = admin.map(|admin| admin.address.clone());
         for address in inherited.addresses() {
             let mut wanted = snapshot
                 .listeners

@@ -13,8 +13,11 @@ use tokio::{
 
 use super::prepared::BoundListener;
 use crate::{
-    config::{Config, Diff, schema::Pool, value::Name},
-    socket::BindAddress,
+    config::{
+        Config, Diff,
+        schema::Pool,
+        value::{BindAddress, Name},
+    },
     state::Snapshot,
     upstream::{
         health::{

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{BuildError, Source, TlsFiles};
 use crate::{
-    config::{schema, value},
+    config::schema,
     http::forwarded::TrustedProxies,
     http1::HeadLimits,
-    socket::{BindAddress, bind::BindOptions},
+    socket::bind::BindOptions,
     state::{Listener, ListenerTimeouts, Registry, Underscores},
     tls::{ClientAuth, KeyPair, MinimumVersion, ServerSettings, ServerTls, Stamps, TlsFault},
 };
@@ -19,7 +19,7 @@ pub(super) fn build(
     name: &Arc<str>,
     written: &schema::Listener,
 ) -> Result<Arc<Listener>, BuildError> {
-    let address = bind_address(&written.address);
+    let address = written.address.clone();
     let speaks = |protocol| written.protocols.contains(&protocol);
     let limits = &written.limits;
     let tls = match &written.tls {
@@ -66,14 +66,6 @@ pub(super) fn build(
         address,
         tls,
     }))
-}
-
-/// Where to listen.
-pub fn bind_address(written: &value::BindAddress) -> BindAddress {
-    match written {
-        value::BindAddress::Tcp(address) => BindAddress::Tcp(*address),
-        value::BindAddress::Unix(path) => BindAddress::Unix(path.clone()),
-    }
 }
 
 /// The TLS of the last snapshot if nothing about it changed, else a new one.

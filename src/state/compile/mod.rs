@@ -26,7 +26,6 @@ use crate::{
     upstream::pool::PoolIndex,
 };
 
-pub use listener::bind_address;
 pub use tests_table::{TestFailure, run as run_tests};
 
 /// Why a checked configuration could not be compiled.
