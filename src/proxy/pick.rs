@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::{
+    config::value::HashKey,
     exchange::{Exchange, Request},
     failure::Failure,
     http::{cookie, query},
@@ -18,7 +19,7 @@ use crate::{
         local::LocalPool,
         pick::{MayTry, Pick, PickRequest, Picked, Regard},
         picker::EndpointIndex,
-        pool::{HashKey, PoolLimits, ViewIndex},
+        pool::{PoolLimits, ViewIndex},
         shared::PoolShared,
     },
     worker::Connection,

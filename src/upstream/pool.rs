@@ -1,8 +1,7 @@
 //! A pool as the configuration means it: immutable, part of a snapshot.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use ::http::HeaderName;
 use semver::VersionReq;
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
     picker::{EndpointIndex, PickerSpec},
     shared::PoolShared,
 };
-use crate::{proxy_protocol, tls::ClientTls};
+use crate::{config::value::HashKey, proxy_protocol, tls::ClientTls};
 
 /// Position of a pool in its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,21 +91,6 @@ pub enum PoolProtocol {
     Auto,
 }
 
-/// What of a request decides where a hashing picker sends it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HashKey {
-    /// The address of the client.
-    ClientIp,
-    /// The value of a header.
-    Header(HeaderName),
-    /// The value of a cookie.
-    Cookie(String),
-    /// The value of a query parameter.
-    Query(String),
-    /// The path.
-    Path,
-}
-
 /// A subset of a pool's endpoints, by version, in tiers of preference.
 #[derive(Debug)]
 pub struct View {
@@ -144,17 +128,5 @@ impl View {
             .map(|tier| tier.iter().map(|(_, index)| *index).collect())
             .collect();
         Self { requirement, tiers }
-    }
-}
-
-impl fmt::Display for HashKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ClientIp => f.write_str("client_ip"),
-            Self::Header(name) => write!(f, "header:{name}"),
-            Self::Cookie(name) => write!(f, "cookie:{name}"),
-            Self::Query(name) => write!(f, "query:{name}"),
-            Self::Path => f.write_str("path"),
-        }
     }
 }

@@ -6,7 +6,10 @@ use semver::VersionReq;
 
 use super::{BuildError, Source, TlsFiles};
 use crate::{
-    config::{schema, value},
+    config::{
+        schema,
+        value::{self, HashKey},
+    },
     proxy_protocol,
     state::Registry,
     tls::{ClientSettings, ClientTls},
@@ -14,7 +17,7 @@ use crate::{
         endpoint::{Address, Endpoint},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings, StatusSet},
         picker::PickerSpec,
-        pool::{HashKey, Pool, PoolIndex, PoolLimits, PoolProtocol, View},
+        pool::{Pool, PoolIndex, PoolLimits, PoolProtocol, View},
     },
 };
 
@@ -187,25 +190,15 @@ fn picker(written: &schema::Picker) -> (PickerSpec, Option<HashKey>) {
             PickerSpec::RingHash {
                 load_max: hashing.load_max,
             },
-            Some(hash_key(&hashing.key)),
+            Some(hashing.key.clone()),
         ),
         schema::Picker::Maglev(hashing) => (
             PickerSpec::Maglev {
                 load_max: hashing.load_max,
             },
-            Some(hash_key(&hashing.key)),
+            Some(hashing.key.clone()),
         ),
         schema::Picker::Custom(name) => (PickerSpec::Custom(name.as_str().into()), None),
-    }
-}
-
-fn hash_key(written: &value::HashKey) -> HashKey {
-    match written {
-        value::HashKey::ClientIp => HashKey::ClientIp,
-        value::HashKey::Path => HashKey::Path,
-        value::HashKey::Header(name) => HashKey::Header(name.clone()),
-        value::HashKey::Cookie(name) => HashKey::Cookie(name.clone()),
-        value::HashKey::Query(name) => HashKey::Query(name.clone()),
     }
 }
 
