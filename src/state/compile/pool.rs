@@ -15,7 +15,7 @@ use crate::{
     tls::{ClientSettings, ClientTls},
     upstream::{
         endpoint::{Address, Endpoint},
-        health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings, StatusSet},
+        health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
         picker::PickerSpec,
         pool::{Pool, PoolIndex, PoolLimits, PoolProtocol, View},
     },
@@ -208,7 +208,7 @@ fn health(written: &schema::Pool) -> HealthSettings {
             kind: match &health.probe {
                 schema::ProbeKind::Http(http) => CheckKind::Http {
                     path: http.path.to_string(),
-                    status: StatusSet(http.status.ranges().to_vec()),
+                    status: http.status.clone(),
                     host: http.host.clone(),
                 },
                 schema::ProbeKind::Tcp(_) => CheckKind::Tcp,

@@ -29,7 +29,7 @@ pub use observed::{EndpointHealth, Observed, Trial};
 pub use picture::{EndpointView, Picture};
 pub use probe::{Probe, ProbeFailure, ProbeTarget};
 pub use schedule::{Schedule, SchedulePlan};
-pub use settings::{CheckKind, CheckSettings, EjectionSettings, HealthSettings, StatusSet};
+pub use settings::{CheckKind, CheckSettings, EjectionSettings, HealthSettings};
 pub use state::{PoolHealthState, TICK};
 pub use transition::{AdminState, Cause, EndpointState, Transition, Withheld};
 pub use view::PoolHealthView;

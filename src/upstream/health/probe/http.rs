@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     BoxFuture, Dial, InvalidCheck, Probe, ProbeFailure, ProbeTarget, attentive::Attentive, until,
 };
-use crate::upstream::health::settings::StatusSet;
+use crate::config::value::StatusSet;
 
 /// Which HTTP the pool speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -123,9 +123,9 @@ impl HttpProbe {
 
     /// A status that passes must come with a whole body, or at least with as much of it as is read.
     async fn judge(&self, response: Response<Incoming>) -> Result<(), ProbeFailure> {
-        let status = response.status().as_u16();
+        let status = response.status();
         if !self.status.contains(status) {
-            return Err(ProbeFailure::Status(status));
+            return Err(ProbeFailure::Status(status.as_u16()));
         }
         let mut body = response.into_body();
         let mut left = BODY_MAX;

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::upstream::health::settings::{CheckKind, StatusSet};
+use crate::{config::value::StatusSet, upstream::health::settings::CheckKind};
 
 fn target(address: SocketAddr) -> ProbeTarget {
     let host = address.to_string();
@@ -138,7 +138,7 @@ async fn a_status_in_the_set_passes_and_the_request_is_what_it_should_be() {
 #[tokio::test]
 async fn a_written_host_is_sent_instead_of_the_address() {
     let (address, served) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-    let status = StatusSet::default();
+    let status = StatusSet::success();
     let kind = CheckKind::Http {
         path: "/".into(),
         status,
@@ -312,7 +312,7 @@ async fn only_a_serving_grpc_service_passes() {
 #[test]
 fn a_check_that_cannot_be_sent_is_refused() {
     let refuse = |path: &str, host: Option<&str>| {
-        let status = StatusSet::default();
+        let status = StatusSet::success();
         let kind = CheckKind::Http {
             path: path.to_owned(),
             status,
