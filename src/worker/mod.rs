@@ -9,6 +9,7 @@ mod clock;
 mod command;
 mod connection;
 mod connections;
+mod ending;
 mod records;
 mod refresh;
 mod shared;
