@@ -12,13 +12,16 @@
 //! 6. [`upstream`]: which endpoint, by which picker, over which connection.
 //! 7. [`telemetry`]: what is remembered.
 //!
-//! [`failure`] is the one list of reasons for which a request ends early, [`task`] where every
-//! task starts; [`socket`] has the sockets and streams of both sides. [`tls`] is under both sides: certificates, and the sessions made with them.
+//! [`worker`] is one thread's own state, which the walk takes from. [`failure`] is the one list
+//! of reasons for which a request ends early, [`task`] where every task starts; [`socket`] has
+//! the sockets and streams of both sides, [`tls`] certificates and the sessions made with them.
 //!
 //! Around them: [`config`] turns text into types, [`state`] holds the compiled
 //! snapshot and what outlives it, [`resilience`] has the pure machines, [`server`]
 //! is the life of the process, [`admin`] and [`cli`] are for people. `timer`, `memory`, `file`
 //! and `wake` are tools that all of them use.
+//!
+//! An area imports only areas below it: `tests/layers/rules.txt` has them from the bottom up.
 
 #![forbid(unsafe_code)]
 
