@@ -1,224 +1,22 @@
-//! A stream with its read and write buffers.
+//! What leaves on a stream.
 //!
-//! Reads grow with what arrives: from 16 KiB, enough for a head with a small
-//! body, to 256 KiB while a large body flows. Writes collect heads and small
-//! pieces in one buffer, so that an ordinary message leaves in one call; a large
-//! piece is not copied but written from where it lies, behind the buffer.
-//!
-//! The memory for small reads and writes belongs to the thread, not to the
-//! connection: an idle connection has none, and what a busy thread works in stays
-//! in its cache.
+//! Heads and small pieces are collected in one buffer, so that an ordinary message leaves in
+//! one call; a large piece is not copied but written from where it lies, behind the buffer.
 
 use std::{
-    cell::{Cell, RefCell},
-    future::Future,
     io::{self, IoSlice},
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
 };
 
-use bytes::{Buf, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use smallvec::SmallVec;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncWrite;
 
-use super::{Stream, burst::Place, more::More, spare};
-use crate::memory;
-
-/// A stream with buffers on both ways. Nothing in it is shared or locked.
-///
-/// In the order of use: with a thousand connections each is cold in the cache when its turn
-/// comes, and an ordinary message touches only what is before `large`.
-#[derive(Debug)]
-#[repr(C)]
-pub struct Buffered {
-    stream: Stream,
-    read: BytesMut,
-    write: BytesMut,
-    written: u64,
-    read_size: u32,
-    /// What is read at once at most, whatever comes.
-    read_limit: u32,
-    small_reads: u8,
-    ended: bool,
-    /// What was written may still wait in the stream's own buffers.
-    held_back: bool,
-    place: Place,
-    /// Whether the end of our direction follows what is appended.
-    last: bool,
-    /// Whether `large` has something to send.
-    has_large: bool,
-    /// Whether `failed` has something to say.
-    send_failed: bool,
-    large: Bytes,
-    /// What follows the large piece, if anything.
-    more: Option<Box<More>>,
-    /// Why sending in the task's absence failed.
-    failed: Option<io::Error>,
-}
-
-/// What holds a stream that is sent for without its task.
-pub trait Apart: 'static {
-    /// The stream.
-    fn io(&self) -> &RefCell<Buffered>;
-}
+use super::{super::spare, Apart, Buffered};
 
 impl Buffered {
-    /// Wraps a connected stream; allocates nothing yet.
-    pub fn new(stream: Stream) -> Self {
-        Self {
-            stream,
-            read: BytesMut::new(),
-            write: BytesMut::new(),
-            written: 0,
-            read_size: READ_MIN,
-            read_limit: READ_MAX,
-            small_reads: 0,
-            ended: false,
-            held_back: false,
-            place: Place::default(),
-            last: false,
-            has_large: false,
-            send_failed: false,
-            large: Bytes::new(),
-            more: None,
-            failed: None,
-        }
-    }
-
-    /// Has what a message needs of it brought into the cache.
-    pub fn prefetch(&self) {
-        memory::prefetch(&self.ended);
-    }
-
-    /// What has arrived and is not consumed yet.
-    pub fn received(&mut self) -> &mut BytesMut {
-        &mut self.read
-    }
-
-    /// Whether bytes have arrived that nobody has consumed.
-    pub fn has_received(&self) -> bool {
-        !self.read.is_empty()
-    }
-
-    /// Whether the other side has ended its direction.
-    pub fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    /// Reads once into the buffer: the count of bytes, 0 at the end of the stream.
-    ///
-    /// # Errors
-    /// What the socket says; the stream is of no more use then.
-    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.ended {
-            return Poll::Ready(Ok(0));
-        }
-        let count = if self.read_size.min(self.read_limit) <= READ_MIN {
-            ready!(self.poll_fill_small(cx))?
-        } else {
-            ready!(self.poll_fill_large(cx))?
-        };
-        if count == 0 {
-            self.ended = true;
-        }
-        Poll::Ready(Ok(count))
-    }
-
-    /// As [`Self::poll_fill`], but never much at once: for streams of whose bytes many pieces are
-    /// kept, each of which would hold on to all that was read with it.
-    ///
-    /// # Errors
-    /// What the socket says; the stream is of no more use then.
-    pub fn poll_fill_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.read_size = READ_MIN;
-        self.poll_fill(cx)
-    }
-
-    /// Has no more than so many bytes read at once, or a few when that is less. What is read
-    /// ahead of a peer that takes nothing is kept for as long as it likes.
-    pub fn limit_reads(&mut self, bytes: usize) {
-        self.read_limit = u32::try_from(bytes).unwrap_or(READ_MAX);
-    }
-
-    /// Reads into memory that the connections of this thread share, and keeps only what came:
-    /// a connection that waits has none, and what is read into is warm in the cache.
-    fn poll_fill_small(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // Most often there is nothing: two polls of three only leave word whom to wake.
-        ready!(self.stream.poll_read_ready(cx))?;
-        let mut scratch = SCRATCH.take();
-        scratch.reserve(READ_MIN as usize);
-        // The future holds no state between polls: it is one try to read.
-        let polled = pin!(self.stream.read_buf(&mut scratch)).poll(cx);
-        let count = scratch.len();
-        if count >= READ_MIN as usize {
-            self.read_size = self.read_size.max(READ_MIN * 2);
-        }
-        if !self.read.is_empty() {
-            self.read.extend_from_slice(&scratch);
-            scratch.clear();
-        } else if count > HAND_OVER {
-            self.read = std::mem::take(&mut scratch);
-        } else {
-            // The last head may still hold what there was.
-            self.read = BytesMut::from(&scratch[..]);
-            scratch.clear();
-        }
-        SCRATCH.set(scratch);
-        polled
-    }
-
-    /// Reads into memory of the connection's own, more at a time while much is coming.
-    fn poll_fill_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.read.is_empty() {
-            // No memory for a connection that has nothing to say.
-            ready!(self.stream.poll_read_ready(cx))?;
-        }
-        let size = self.read_size.min(self.read_limit) as usize;
-        if !self.read.try_reclaim(size) {
-            // To grow it would keep room for what has long been taken off its front.
-            let mut larger = BytesMut::with_capacity(self.read.len() + size);
-            larger.extend_from_slice(&self.read);
-            self.read = larger;
-        }
-        let mut room = (&mut self.read).limit(size);
-        let count = ready!(pin!(self.stream.read_buf(&mut room)).poll(cx))?;
-        if count >= size {
-            self.read_size = (self.read_size * 2).min(READ_MAX);
-            self.small_reads = 0;
-        } else if count < size / 2 {
-            self.small_reads += 1;
-            if self.small_reads > 2 {
-                self.read_size = (self.read_size / 2).max(READ_MIN);
-                self.small_reads = 0;
-            }
-        } else {
-            self.small_reads = 0;
-        }
-        Poll::Ready(Ok(count))
-    }
-
-    /// Whether it has memory although nothing is in it, for the next large body.
-    pub fn keeps_memory(&self) -> bool {
-        self.read_size > READ_MIN
-    }
-
-    /// Lets go of the memory of the last small read once all of it is consumed. A connection
-    /// that goes idle would keep it out of use, and take memory long out of the cache later.
-    pub fn release_spent(&mut self) {
-        if self.read.is_empty() && !self.keeps_memory() {
-            self.read = BytesMut::new();
-        }
-    }
-
-    /// Gives back what is kept for the next large body; for connections that have gone idle.
-    pub fn release_memory(&mut self) {
-        if self.read.is_empty() {
-            self.read = BytesMut::new();
-            self.read_size = READ_MIN;
-        }
-    }
-
     /// Where to append what is to be written.
     pub fn outgoing(&mut self) -> &mut BytesMut {
         if self.has_large {
@@ -335,7 +133,7 @@ impl Buffered {
     }
 
     /// Sends for the task behind `waker`, which is woken if that fails or takes longer.
-    pub(super) fn send_apart(&mut self, waker: &Waker) {
+    pub(in crate::socket) fn send_apart(&mut self, waker: &Waker) {
         self.place.end();
         if let Poll::Ready(Err(error)) = self.poll_send(&mut Context::from_waker(waker)) {
             self.failed = Some(error);
@@ -456,28 +254,8 @@ impl Buffered {
         // Whether it arrives makes no difference to us.
         let _ = self.poll_shutdown(&mut cx);
     }
-
-    /// Whether the socket has an error that no call has told yet, such as a reset.
-    pub fn has_failed(&self) -> bool {
-        self.stream.has_failed()
-    }
-
-    /// The stream itself.
-    pub fn stream(&self) -> &Stream {
-        &self.stream
-    }
 }
 
-thread_local! {
-    /// What small reads go into; empty while one is under way.
-    static SCRATCH: Cell<BytesMut> = Cell::default();
-}
-
-const READ_MIN: u32 = 16 * 1024;
-/// More than this is not copied out of the memory that was read into: it goes along.
-const HAND_OVER: usize = 4 * 1024;
-/// What a client that stops reading may leave behind on its way.
-const READ_MAX: u32 = 256 * 1024;
 /// Pieces up to this size are copied behind the head: one call is cheaper than two slices.
 const COPY_MAX: usize = 8 * 1024;
 const WRITE_HIGH: usize = 64 * 1024;

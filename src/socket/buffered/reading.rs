@@ -1,0 +1,158 @@
+//! What arrives on a stream.
+//!
+//! Reads grow with what comes: from 16 KiB, enough for a head with a small body, to 256 KiB
+//! while a large body flows.
+
+use std::{
+    cell::Cell,
+    future::Future,
+    io,
+    pin::pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{BufMut as _, BytesMut};
+use tokio::io::AsyncReadExt;
+
+use super::Buffered;
+
+impl Buffered {
+    /// What has arrived and is not consumed yet.
+    pub fn received(&mut self) -> &mut BytesMut {
+        &mut self.read
+    }
+
+    /// Whether bytes have arrived that nobody has consumed.
+    pub fn has_received(&self) -> bool {
+        !self.read.is_empty()
+    }
+
+    /// Whether the other side has ended its direction.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Reads once into the buffer: the count of bytes, 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// What the socket says; the stream is of no more use then.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.ended {
+            return Poll::Ready(Ok(0));
+        }
+        let count = if self.read_size.min(self.read_limit) <= READ_MIN {
+            ready!(self.poll_fill_small(cx))?
+        } else {
+            ready!(self.poll_fill_large(cx))?
+        };
+        if count == 0 {
+            self.ended = true;
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// As [`Self::poll_fill`], but never much at once: for streams of whose bytes many pieces are
+    /// kept, each of which would hold on to all that was read with it.
+    ///
+    /// # Errors
+    /// What the socket says; the stream is of no more use then.
+    pub fn poll_fill_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.read_size = READ_MIN;
+        self.poll_fill(cx)
+    }
+
+    /// Has no more than so many bytes read at once, or a few when that is less. What is read
+    /// ahead of a peer that takes nothing is kept for as long as it likes.
+    pub fn limit_reads(&mut self, bytes: usize) {
+        self.read_limit = u32::try_from(bytes).unwrap_or(READ_MAX);
+    }
+
+    /// Reads into memory that the connections of this thread share, and keeps only what came:
+    /// a connection that waits has none, and what is read into is warm in the cache.
+    fn poll_fill_small(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // Most often there is nothing: two polls of three only leave word whom to wake.
+        ready!(self.stream.poll_read_ready(cx))?;
+        let mut scratch = SCRATCH.take();
+        scratch.reserve(READ_MIN as usize);
+        // The future holds no state between polls: it is one try to read.
+        let polled = pin!(self.stream.read_buf(&mut scratch)).poll(cx);
+        let count = scratch.len();
+        if count >= READ_MIN as usize {
+            self.read_size = self.read_size.max(READ_MIN * 2);
+        }
+        if !self.read.is_empty() {
+            self.read.extend_from_slice(&scratch);
+            scratch.clear();
+        } else if count > HAND_OVER {
+            self.read = std::mem::take(&mut scratch);
+        } else {
+            // The last head may still hold what there was.
+            self.read = BytesMut::from(&scratch[..]);
+            scratch.clear();
+        }
+        SCRATCH.set(scratch);
+        polled
+    }
+
+    /// Reads into memory of the connection's own, more at a time while much is coming.
+    fn poll_fill_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.read.is_empty() {
+            // No memory for a connection that has nothing to say.
+            ready!(self.stream.poll_read_ready(cx))?;
+        }
+        let size = self.read_size.min(self.read_limit) as usize;
+        if !self.read.try_reclaim(size) {
+            // To grow it would keep room for what has long been taken off its front.
+            let mut larger = BytesMut::with_capacity(self.read.len() + size);
+            larger.extend_from_slice(&self.read);
+            self.read = larger;
+        }
+        let mut room = (&mut self.read).limit(size);
+        let count = ready!(pin!(self.stream.read_buf(&mut room)).poll(cx))?;
+        if count >= size {
+            self.read_size = (self.read_size * 2).min(READ_MAX);
+            self.small_reads = 0;
+        } else if count < size / 2 {
+            self.small_reads += 1;
+            if self.small_reads > 2 {
+                self.read_size = (self.read_size / 2).max(READ_MIN);
+                self.small_reads = 0;
+            }
+        } else {
+            self.small_reads = 0;
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Whether it has memory although nothing is in it, for the next large body.
+    pub fn keeps_memory(&self) -> bool {
+        self.read_size > READ_MIN
+    }
+
+    /// Lets go of the memory of the last small read once all of it is consumed. A connection
+    /// that goes idle would keep it out of use, and take memory long out of the cache later.
+    pub fn release_spent(&mut self) {
+        if self.read.is_empty() && !self.keeps_memory() {
+            self.read = BytesMut::new();
+        }
+    }
+
+    /// Gives back what is kept for the next large body; for connections that have gone idle.
+    pub fn release_memory(&mut self) {
+        if self.read.is_empty() {
+            self.read = BytesMut::new();
+            self.read_size = READ_MIN;
+        }
+    }
+}
+
+thread_local! {
+    /// What small reads go into; empty while one is under way.
+    static SCRATCH: Cell<BytesMut> = Cell::default();
+}
+
+pub(super) const READ_MIN: u32 = 16 * 1024;
+/// More than this is not copied out of the memory that was read into: it goes along.
+const HAND_OVER: usize = 4 * 1024;
+/// What a client that stops reading may leave behind on its way.
+pub(super) const READ_MAX: u32 = 256 * 1024;
