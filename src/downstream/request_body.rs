@@ -91,9 +91,7 @@ impl RequestBody {
         match polled {
             Poll::Ready(frame) => {
                 self.deadline = None;
-                if let Some(Ok(frame)) = &frame
-                    && let Some(data) = frame.data()
-                {
+                if let Some(Ok(Frame::Data(data))) = &frame {
                     self.length = self.length.map(|left| left - data.len() as u64);
                 }
                 Poll::Ready(frame)
@@ -133,6 +131,13 @@ impl Exchanging {
             body_bytes: 0,
             probed: false,
         }
+    }
+
+    /// Whether somebody may still read the body of the request, whoever wrapped it: an endpoint
+    /// that answers early may want it to its end.
+    pub fn is_body_wanted(shared: &Rc<RefCell<Self>>) -> bool {
+        // Besides the connection only a body holds on to it.
+        Rc::strong_count(shared) > 1
     }
 
     /// Throws away what has come of a body that nobody will read; whether that was all of it.

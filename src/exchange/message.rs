@@ -5,7 +5,7 @@ use ::http::{Method, StatusCode, Uri, Version};
 use super::Body;
 use crate::{
     downstream::StreamInterim,
-    http::{Headers, target::RawTarget, websocket::Handshake},
+    http::{Headers, Known, Transform, target::RawTarget, websocket::Handshake},
 };
 
 /// A request on its way to an endpoint.
@@ -32,6 +32,18 @@ pub struct Request {
     pub interim: Option<StreamInterim>,
 }
 
+impl Request {
+    /// Has the body pass through `transform` on its way to the endpoint; a request without a
+    /// body stays as it is. The length is that of another body from now on, and not known.
+    pub fn transform(&mut self, transform: impl Transform + 'static) {
+        let body = std::mem::replace(&mut self.body, Body::Empty);
+        if !matches!(body, Body::Empty) {
+            self.headers.remove(Known::ContentLength);
+            self.body = body.transformed(transform);
+        }
+    }
+}
+
 /// A response on its way to the client.
 #[derive(Debug)]
 pub struct Response<B = Body> {
@@ -41,6 +53,19 @@ pub struct Response<B = Body> {
     pub headers: Headers,
     /// The body, still to be read.
     pub body: B,
+}
+
+impl Response {
+    /// Has the body pass through `transform` on its way to the client. The length is that of
+    /// another body from now on, and not known: to HEAD none is told, either. Of an answer to
+    /// HEAD, and of 204 and 304, nothing passes; a 101 stays as it is.
+    pub fn transform(&mut self, transform: impl Transform + 'static) {
+        if !self.body.is_tunnel() {
+            self.headers.remove(Known::ContentLength);
+            let body = std::mem::replace(&mut self.body, Body::Empty);
+            self.body = body.transformed(transform);
+        }
+    }
 }
 
 impl<B> Response<B> {

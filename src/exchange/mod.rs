@@ -6,10 +6,9 @@
 mod attempt;
 mod body;
 mod custom_body;
-mod grpc_web_request;
 mod held;
 mod message;
-mod trailer_rules;
+mod transformed;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
@@ -22,15 +21,11 @@ pub use crate::failure::{BadRequest, CLIENT_GONE, Failure, Side};
 #[doc(hidden)]
 pub use attempt::{Attempt, AttemptOutcome};
 pub use body::Body;
-#[doc(hidden)]
-pub use body::Limited;
 pub use custom_body::CustomBody;
-#[doc(hidden)]
-pub use grpc_web_request::GrpcWebRequest;
 pub(crate) use held::{Held, Pending};
 pub use message::{Request, Response};
 #[doc(hidden)]
-pub use trailer_rules::TrailerRules;
+pub use transformed::Transformed;
 
 pub use crate::{http::forwarded::Scheme, tls::ClientCertificate};
 

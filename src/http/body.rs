@@ -3,7 +3,10 @@
 //! Trailers are [`Headers`], as the fields of a head are: their spelling passes from one
 //! HTTP/1.1 peer to the other.
 
-use std::task::{Context, Poll};
+use std::{
+    fmt,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 
@@ -17,16 +20,6 @@ pub enum Frame {
     Data(Bytes),
     /// The trailer fields, after the last byte.
     Trailers(Headers),
-}
-
-impl Frame {
-    /// The bytes of a piece that is no trailers.
-    pub fn data(&self) -> Option<&Bytes> {
-        match self {
-            Self::Data(data) => Some(data),
-            Self::Trailers(_) => None,
-        }
-    }
 }
 
 /// The outcome of reading a body: a piece, its end, or the failure that cut it short.
@@ -68,7 +61,7 @@ impl From<Option<u64>> for BodyLength {
 }
 
 /// A body that is read piece by piece.
-pub trait BodySource {
+pub trait BodySource: fmt::Debug {
     /// Reads the next piece; none at the end.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame;
 

@@ -42,6 +42,7 @@ pub mod target;
 pub mod token;
 #[doc(hidden)]
 pub mod trailer;
+pub(crate) mod transform;
 #[doc(hidden)]
 pub mod upgrade;
 #[doc(hidden)]
@@ -49,6 +50,8 @@ pub mod via;
 #[doc(hidden)]
 pub mod websocket;
 
+pub use body::BodyLength;
 #[doc(hidden)]
-pub use body::{BodyLength, BodySource, Frame, PolledFrame};
+pub use body::{BodySource, Frame, PolledFrame};
 pub use headers::{Headers, Known, Names, Value};
+pub use transform::Transform;

@@ -14,7 +14,7 @@ use crate::{
     downstream::STREAM_READ_MIN,
     exchange::{Attempt, AttemptOutcome, Exchange, Pending},
     failure::{Failure, Side},
-    http::{Known, grpc},
+    http::{BodySource as _, Known, grpc},
     http1::HeadLimits,
     memory,
     resilience::{self, AttemptResult, Carrier, ResponseProgress, RetryVerdict, Written},

@@ -5,7 +5,6 @@
 
 use std::rc::Rc;
 
-use ::http::Method;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -14,13 +13,14 @@ use super::{
     http10,
     pick::{self, Wanted},
     search::{self, Home, Search},
+    upload::upload_of,
 };
 use crate::{
-    exchange::{Body, Exchange, Request, Response, TrailerRules},
+    exchange::{Exchange, Request, Response},
     failure::{Failure, Side},
     http::{Known, grpc, upgrade::Offer},
     http1::Framing,
-    resilience::{self, AttemptResult, Facts, RetryPolicy, RetryVerdict, Why, Written},
+    resilience::{self, AttemptResult, Facts, RetryVerdict, Why, Written},
     state::Route,
     timer,
     upstream::{
@@ -49,8 +49,7 @@ pub(super) async fn forward(
         return Err(Failure::Internal);
     };
     let route = &snapshot.shared.routes[decision.route.0 as usize];
-    let body = std::mem::replace(&mut request.body, Body::Empty);
-    let framing = framing_of(&body, request);
+    let mut upload = upload_of(connection, exchange, route, request);
     let mut call = Call {
         connection,
         route,
@@ -75,9 +74,6 @@ pub(super) async fn forward(
     if exchange.grpc {
         call.previous_attempts = previous_attempts(call.request);
     }
-    let mut upload = Upload::new(body, framing, keep_max(&route.retry)).with_trailer_rules(|| {
-        TrailerRules::new(connection.worker.metrics().underscores_dropped(), exchange)
-    });
     let mut last = Failure::NoEndpoint;
     loop {
         let mut place = 0;
@@ -320,7 +316,7 @@ impl Call<'_> {
                 PoolEnd::Answer(Response {
                     status: response.status,
                     headers: response.headers,
-                    body: response.body,
+                    body: response.body.into(),
                 })
             }
             (_, None) => PoolEnd::Failed(Failure::Internal),
@@ -342,14 +338,6 @@ impl Call<'_> {
     }
 }
 
-/// How much of a body is kept for another attempt.
-fn keep_max(policy: &RetryPolicy) -> usize {
-    match policy.attempts {
-        0 | 1 => 0,
-        _ => usize::try_from(policy.body_max).unwrap_or(usize::MAX),
-    }
-}
-
 /// Attempts at a gRPC call that others made before.
 fn previous_attempts(request: &Request) -> u32 {
     let previous = request.headers.get(Known::GrpcPreviousRpcAttempts);
@@ -362,23 +350,6 @@ pub(super) fn rewound(end: &mut AttemptEnd) -> Option<Upload> {
     let mut upload = end.upload.take()?;
     upload.rewind();
     Some(upload)
-}
-
-/// How a request body travels on: as long as announced, in chunks if that is unknown.
-///
-/// Only chunks have room for trailers. A client that announces both a length and trailers gets
-/// chunks, whatever of them has come by now.
-fn framing_of(body: &Body, request: &Request) -> Framing {
-    let method = &request.method;
-    let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    match body.length().exact() {
-        Some(_) if request.headers.contains(Known::Trailer) && body.may_have_trailers() => {
-            Framing::Chunked
-        }
-        Some(0) if !expected => Framing::None,
-        Some(length) => Framing::Length(length),
-        None => Framing::Chunked,
-    }
 }
 
 /// When there must be a response head: at the end of the route's total time, or of what the

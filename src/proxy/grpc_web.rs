@@ -7,11 +7,10 @@
 use ::http::Method;
 
 use crate::{
-    exchange::{Body, Exchange, GrpcWebRequest, Request, Response},
-    failure::Failure,
+    exchange::{Body, Exchange, Request, Response},
     http::{
-        Frame, Headers, grpc,
-        grpc_web::{Answer, AnswerFault, Call, Encoder},
+        Headers, grpc,
+        grpc_web::{Answer, Call},
     },
 };
 
@@ -29,8 +28,7 @@ pub(super) fn open(exchange: &mut Exchange, request: &mut Request) {
     call.bridge_head(&mut request.headers);
     if !request.body.is_end() {
         let body = std::mem::replace(&mut request.body, Body::Empty);
-        let turned = GrpcWebRequest::new(body, call.decoder());
-        request.body = Body::GrpcWeb(Box::new(turned));
+        request.body = body.transformed(call.decoder());
     }
     exchange.grpc_web = Some(Box::new(call));
 }
@@ -42,30 +40,11 @@ pub(super) fn part(exchange: &mut Exchange, response: &mut Response) {
     }
 }
 
-/// Turns the answer of a call that was [`open`]ed, as far as its head goes; a body that
-/// follows has to pass through the encoder.
-pub(super) fn close(
-    call: &mut Call,
-    headers: &mut Headers,
-    body: Body,
-) -> (Body, Option<Box<Encoder>>) {
+/// Turns the answer of a call that was [`open`]ed.
+pub(super) fn close(call: &mut Call, headers: &mut Headers, body: Body) -> Body {
     match call.bridge_answer(headers, body.is_end()) {
-        Answer::Foreign => (body, None),
-        Answer::Whole(bytes) => (Body::full(bytes), None),
-        Answer::Streamed(encoder) => (body, Some(Box::new(encoder))),
-    }
-}
-
-/// Turns a piece of an answer, its trailers or its end; none: there is nothing to send for it.
-pub(super) fn turn(encoder: &mut Encoder, frame: Option<Frame>) -> Result<Option<Frame>, Failure> {
-    let turned = match frame {
-        Some(Frame::Data(data)) => encoder.data(data),
-        Some(Frame::Trailers(trailers)) => encoder.end(trailers),
-        None => encoder.end(Headers::new()),
-    };
-    match turned {
-        Ok(data) => Ok((!data.is_empty()).then(|| Frame::Data(data))),
-        Err(AnswerFault::Malformed) => Err(Failure::ResponseMalformed),
-        Err(AnswerFault::CutShort) => Err(Failure::ResponseIncomplete),
+        Answer::Foreign => body,
+        Answer::Whole(bytes) => Body::full(bytes),
+        Answer::Streamed(encoder) => body.transformed(encoder),
     }
 }

@@ -17,7 +17,10 @@ mod request;
 mod response;
 mod search;
 mod serve;
+mod trailer_rules;
 mod tunnel;
+mod upload;
+mod watch;
 
 pub use outgoing::Outgoing;
 pub use serve::{finish, refuse, serve};

@@ -10,7 +10,7 @@ use crate::{
     config::value::FieldSource,
     exchange::Response,
     http::{
-        Known,
+        Known, grpc,
         hop_by_hop::{self, Switching},
     },
 };
@@ -42,8 +42,9 @@ pub(super) fn seal(mut open: Open, mut response: Response) -> Response<Outgoing>
         });
         exchange.request.logged.extend(of_response);
     }
-    let (body, encoder) = match &mut exchange.grpc_web {
-        None => (response.body, None),
+    let bridged = exchange.grpc_web.is_some() && grpc::is_grpc(&response.headers);
+    let body = match &mut exchange.grpc_web {
+        None => response.body,
         Some(call) => grpc_web::close(call, &mut response.headers, response.body),
     };
     let headers = &mut response.headers;
@@ -55,6 +56,6 @@ pub(super) fn seal(mut open: Open, mut response: Response) -> Response<Outgoing>
     Response {
         status: response.status,
         headers: response.headers,
-        body: Outgoing::new(open, body, encoder, idle),
+        body: Outgoing::new(open, body, idle, bridged),
     }
 }

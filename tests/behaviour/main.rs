@@ -69,6 +69,7 @@ mod tls_alerts;
 mod tls_openssl;
 mod tls_upstream;
 mod trailers;
+mod transforms;
 mod unsteady_endpoints;
 mod upgrade;
 mod websocket;

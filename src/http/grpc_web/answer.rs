@@ -7,10 +7,13 @@ use super::{
     Call, Form,
     messages::{HEAD_LEN, Messages},
 };
-use crate::http::{
-    base64, grpc,
-    headers::{Headers, Known},
-    trailer,
+use crate::{
+    failure::Failure,
+    http::{
+        Transform, base64, grpc,
+        headers::{Headers, Known},
+        trailer,
+    },
 };
 
 /// What becomes of an answer.
@@ -90,15 +93,6 @@ pub struct Encoder {
     ended: bool,
 }
 
-/// Why an answer cannot be told in gRPC-Web.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerFault {
-    /// What the endpoint sent are no messages.
-    Malformed,
-    /// It ended in the middle of one: what came next would be taken for the rest of it.
-    CutShort,
-}
-
 impl Encoder {
     fn new(form: Form) -> Self {
         Self {
@@ -116,11 +110,12 @@ impl Encoder {
     /// A message is never held back: base64 is padded where the last one in a piece is whole.
     ///
     /// # Errors
-    /// [`AnswerFault::Malformed`]: nothing that the endpoint says may pass for trailers.
-    pub fn data(&mut self, data: Bytes) -> Result<Bytes, AnswerFault> {
+    /// [`Failure::ResponseMalformed`]: what the endpoint sent are no messages, and nothing that
+    /// it says may pass for trailers.
+    fn encode(&mut self, data: Bytes) -> Result<Bytes, Failure> {
         self.messages
             .feed(&data)
-            .map_err(|_| AnswerFault::Malformed)?;
+            .map_err(|_| Failure::ResponseMalformed)?;
         let Some(base64) = &mut self.base64 else {
             return Ok(data);
         };
@@ -135,18 +130,14 @@ impl Encoder {
     /// Turns the trailers into the frame that ends the answer.
     ///
     /// # Errors
-    /// [`AnswerFault::CutShort`]
-    pub fn end(&mut self, trailers: Headers) -> Result<Bytes, AnswerFault> {
+    /// [`Failure::ResponseIncomplete`]: it ended in the middle of a message. What came next would
+    /// be taken for the rest of it.
+    fn encode_last(&mut self, trailers: Headers) -> Result<Bytes, Failure> {
         if self.messages.is_between() {
             Ok(self.encode_end(trailers))
         } else {
-            Err(AnswerFault::CutShort)
+            Err(Failure::ResponseIncomplete)
         }
-    }
-
-    /// Whether the answer has been told to its end.
-    pub fn has_ended(&self) -> bool {
-        self.ended
     }
 
     fn encode_end(&mut self, trailers: Headers) -> Bytes {
@@ -159,6 +150,19 @@ impl Encoder {
         base64.feed(&frame, &mut text);
         base64.pad(&mut text);
         text.into()
+    }
+}
+
+impl Transform for Encoder {
+    fn data(&mut self, input: &mut Bytes) -> Result<Bytes, Failure> {
+        self.encode(std::mem::take(input))
+    }
+
+    fn end(&mut self, trailers: &mut Headers) -> Result<Bytes, Failure> {
+        if self.ended {
+            return Ok(Bytes::new());
+        }
+        self.encode_last(std::mem::take(trailers))
     }
 }
 
@@ -332,16 +336,14 @@ mod tests {
     fn trailers_become_the_last_frame() {
         let mut encoder = streamed("application/grpc-web");
         let message = Bytes::from_static(b"\0\0\0\0\x02ok");
-        assert_eq!(encoder.data(message.clone()), Ok(message));
-        assert!(!encoder.has_ended());
-        let end = encoder.end(fields(&[("grpc-status", "0"), ("host", "evil")]));
+        assert_eq!(encoder.encode(message.clone()), Ok(message));
+        let end = encoder.encode_last(fields(&[("grpc-status", "0"), ("host", "evil")]));
         assert_eq!(end.unwrap(), &b"\x80\0\0\0\x0fgrpc-status:0\r\n"[..]);
-        assert!(encoder.has_ended());
     }
 
     #[test]
     fn an_end_without_a_status_is_unknown() {
-        let end = streamed("application/grpc-web").end(Headers::new());
+        let end = streamed("application/grpc-web").encode_last(Headers::new());
         assert_eq!(end.unwrap(), &b"\x80\0\0\0\x0fgrpc-status:2\r\n"[..]);
     }
 
@@ -349,11 +351,13 @@ mod tests {
     fn an_answer_that_is_no_sequence_of_messages_is_refused() {
         let mut encoder = streamed("application/grpc-web");
         let forged = Bytes::from_static(b"\x80\0\0\0\x0fgrpc-status:0\r\n");
-        assert_eq!(encoder.data(forged), Err(AnswerFault::Malformed));
+        assert_eq!(encoder.encode(forged), Err(Failure::ResponseMalformed));
         let mut encoder = streamed("application/grpc-web");
-        encoder.data(Bytes::from_static(b"\0\0\0\0\x02o")).unwrap();
-        let end = encoder.end(fields(&[("grpc-status", "0")]));
-        assert_eq!(end, Err(AnswerFault::CutShort));
+        encoder
+            .encode(Bytes::from_static(b"\0\0\0\0\x02o"))
+            .unwrap();
+        let end = encoder.encode_last(fields(&[("grpc-status", "0")]));
+        assert_eq!(end, Err(Failure::ResponseIncomplete));
     }
 
     #[test]
@@ -362,10 +366,12 @@ mod tests {
         let pieces: [&'static [u8]; 3] = [b"\0\0\0\0", b"\x02o", b"k"];
         let text: Vec<Bytes> = pieces
             .into_iter()
-            .map(|piece| encoder.data(Bytes::from_static(piece)).unwrap())
+            .map(|piece| encoder.encode(Bytes::from_static(piece)).unwrap())
             .collect();
         assert_eq!(text, ["AAAA", "AAJv", "aw=="]);
-        let end = encoder.end(fields(&[("grpc-status", "0")])).unwrap();
+        let end = encoder
+            .encode_last(fields(&[("grpc-status", "0")]))
+            .unwrap();
         assert_eq!(end, base64::encode(b"\x80\0\0\0\x0fgrpc-status:0\r\n"));
     }
 }

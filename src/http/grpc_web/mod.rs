@@ -12,7 +12,7 @@ use http::HeaderValue;
 
 use super::headers::{Headers, Known, Names, Value};
 
-pub use answer::{Answer, AnswerFault, Encoder};
+pub use answer::{Answer, Encoder};
 pub use request::Decoder;
 
 /// How a body carries its messages.

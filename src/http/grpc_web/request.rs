@@ -3,7 +3,10 @@
 use bytes::Bytes;
 
 use super::{Form, messages::Messages};
-use crate::{failure::BadRequest, http::base64};
+use crate::{
+    failure::{BadRequest, Failure},
+    http::{BodyLength, Headers, Transform, base64},
+};
 
 /// Turns the body of one request, piece by piece; refuses what is no sequence of messages.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ impl Decoder {
     /// # Errors
     /// The rule that the body breaks. A frame of trailers is refused as well: there are none
     /// in a request.
-    pub fn data(&mut self, data: Bytes) -> Result<Bytes, BadRequest> {
+    fn decode(&mut self, data: Bytes) -> Result<Bytes, BadRequest> {
         let data = match &mut self.base64 {
             None => data,
             Some(base64) => {
@@ -46,7 +49,7 @@ impl Decoder {
     }
 
     /// What so many bytes of the body come to at least: of base64 a group may be one byte.
-    pub fn least(&self, bytes: u64) -> u64 {
+    fn least(&self, bytes: u64) -> u64 {
         match self.base64 {
             None => bytes,
             Some(_) => bytes / 4,
@@ -54,7 +57,7 @@ impl Decoder {
     }
 
     /// Whether the body may end here.
-    pub fn is_between(&self) -> bool {
+    fn is_between(&self) -> bool {
         self.messages.is_between() && self.base64.as_ref().is_none_or(base64::Decoder::is_between)
     }
 
@@ -62,12 +65,33 @@ impl Decoder {
     ///
     /// # Errors
     /// It ends in the middle of a message.
-    pub fn end(&self) -> Result<(), BadRequest> {
+    fn check_end(&self) -> Result<(), BadRequest> {
         if self.is_between() {
             Ok(())
         } else {
             Err(BadRequest::GrpcWebLength)
         }
+    }
+}
+
+/// A body that must not end where it does ends in a failure, so that the endpoint does not take
+/// the call for whole.
+impl Transform for Decoder {
+    fn data(&mut self, input: &mut Bytes) -> Result<Bytes, Failure> {
+        Ok(self.decode(std::mem::take(input))?)
+    }
+
+    fn end(&mut self, _trailers: &mut Headers) -> Result<Bytes, Failure> {
+        self.check_end()?;
+        Ok(Bytes::new())
+    }
+
+    fn is_spent(&self) -> bool {
+        self.is_between()
+    }
+
+    fn length(&self, input: BodyLength) -> BodyLength {
+        BodyLength::AtLeast(self.least(input.least()))
     }
 }
 
@@ -79,9 +103,9 @@ mod tests {
         let mut decoder = Decoder::new(form);
         let mut all = Vec::new();
         for piece in pieces {
-            all.extend_from_slice(&decoder.data(Bytes::from_static(piece))?);
+            all.extend_from_slice(&decoder.decode(Bytes::from_static(piece))?);
         }
-        decoder.end().map(|()| all)
+        decoder.check_end().map(|()| all)
     }
 
     #[test]

@@ -44,11 +44,11 @@ impl Server {
         } = response;
         let status = *status;
         let framing = framing_of(outgoing, status, headers, &asked.method).towards(asked.version);
-        let drives = outgoing.drives_request();
+        let wanted = Exchanging::is_body_wanted(&self.shared);
         let rest = {
             let mut exchanging = self.shared.borrow_mut();
             exchanging.answered = true;
-            if !drives {
+            if !wanted {
                 exchanging.discard_received();
             }
             exchanging.rest()
@@ -135,6 +135,7 @@ impl Server {
                         Poll::Pending => waits = true,
                     }
                 }
+                let wanted = Exchanging::is_body_wanted(shared);
                 let mut exchanging = shared.borrow_mut();
                 if ended && keep_alive == KeepAlive::Close {
                     exchanging.io.end_follows();
@@ -145,7 +146,7 @@ impl Server {
                     // The body is awaited; a client that resets meanwhile is gone.
                     Poll::Ready(Ok(())) if waits => {
                         stall = None;
-                        discard_unwanted(outgoing, &mut exchanging, cx);
+                        discard_unwanted(wanted, &mut exchanging, cx);
                         return poll_reset(&mut exchanging, cx);
                     }
                     Poll::Ready(Ok(())) => {
@@ -154,11 +155,11 @@ impl Server {
                         }
                     }
                     Poll::Pending if waits || exchanging.io.awaits_burst() => {
-                        discard_unwanted(outgoing, &mut exchanging, cx);
+                        discard_unwanted(wanted, &mut exchanging, cx);
                         return Poll::Pending;
                     }
                     Poll::Pending => {
-                        discard_unwanted(outgoing, &mut exchanging, cx);
+                        discard_unwanted(wanted, &mut exchanging, cx);
                         let look = || Some(exchanging.io.progress());
                         let stall = stall.get_or_insert_default();
                         let late = stall.poll(cx, patience, look);
@@ -365,8 +366,8 @@ fn append(
 /// Reads what comes of a request that nobody wants any more, while its answer is on its way: a
 /// client may take that only when it has sent everything.
 #[inline]
-fn discard_unwanted(outgoing: &Outgoing, exchanging: &mut Exchanging, cx: &mut Context<'_>) {
-    if !exchanging.decoder.is_done() && !outgoing.drives_request() {
+fn discard_unwanted(wanted: bool, exchanging: &mut Exchanging, cx: &mut Context<'_>) {
+    if !wanted && !exchanging.decoder.is_done() {
         while let Poll::Ready(1..) = exchanging.poll_discard(cx) {}
     }
 }

@@ -9,12 +9,14 @@ mod downstream;
 mod http1;
 mod http2;
 mod kept;
+mod response_body;
 mod tunnel;
 mod upload;
 
 pub use downstream::Downstream;
-pub use http1::{Http1Connection, ResponseBody, Reuse};
+pub use http1::{Http1Body, Http1Connection, Reuse};
 pub use http2::{Closing, Http2Body, Http2Connection, Http2Opening};
+pub use response_body::ResponseBody;
 pub use tunnel::Tunnel;
 pub use upload::Upload;
 
@@ -27,7 +29,6 @@ use ::http::{Method, StatusCode, uri::PathAndQuery};
 use tokio::time::Instant;
 
 use crate::{
-    exchange::Body,
     failure::Failure,
     http::{Headers, target::RawTarget},
     timer::{Stall, Timeout},
@@ -90,7 +91,7 @@ pub struct Inbound {
     /// The header fields as they came.
     pub headers: Headers,
     /// The body, still to be read.
-    pub body: Body,
+    pub body: ResponseBody,
     /// The request body, for another attempt; none while it is still on its way.
     pub upload: Option<Upload>,
 }

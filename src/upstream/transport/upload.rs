@@ -7,9 +7,8 @@ use std::{
 
 use super::kept::Kept;
 use crate::{
-    exchange::{Body, TrailerRules},
     failure::Failure,
-    http::{Frame, Headers, PolledFrame, trailer},
+    http::{BodySource, Frame, PolledFrame},
     http1::Framing,
     upstream::standing::{Held, Standing, StandsStill},
 };
@@ -35,13 +34,10 @@ enum State {
 
 /// A body, and what is kept of it.
 #[derive(Debug)]
-struct Source {
-    body: Body,
+struct Source<B: ?Sized = dyn BodySource> {
     /// What has been taken so far; none once it is more than may be kept.
     kept: Option<Kept>,
     keep_max: usize,
-    /// What trailers meet; none where there can be no trailers.
-    rules: Option<TrailerRules>,
     ended: bool,
     failure: Option<Failure>,
     moved: u64,
@@ -52,6 +48,7 @@ struct Source {
     awaited: bool,
     /// What came of the body before there was a connection for it.
     ahead: Option<Box<Ahead>>,
+    body: B,
 }
 
 /// What a body gave: nothing at its end.
@@ -59,17 +56,14 @@ type Ahead = Option<Result<Frame, Failure>>;
 
 impl Upload {
     /// Wraps a body that travels in `framing`; keeps at most `keep_max` bytes for another attempt.
-    pub fn new(body: Body, framing: Framing, keep_max: usize) -> Self {
-        let state = if matches!(body, Body::Empty) {
-            State::Absent
-        } else if body.is_end() {
-            State::Empty
-        } else {
-            State::Body(Box::new(Source {
-                body,
+    /// Without a body the head is all of the request.
+    pub fn new(body: Option<impl BodySource + 'static>, framing: Framing, keep_max: usize) -> Self {
+        let state = match body {
+            None => State::Absent,
+            Some(body) if body.is_end() => State::Empty,
+            Some(body) => State::Body(Box::new(Source {
                 kept: Some(Kept::default()),
                 keep_max,
-                rules: None,
                 ended: false,
                 failure: None,
                 moved: 0,
@@ -77,18 +71,10 @@ impl Upload {
                 still: None,
                 awaited: false,
                 ahead: None,
-            }))
+                body,
+            })),
         };
         Self { framing, state }
-    }
-
-    /// Has the trailers, if any come, filtered by the rules that `make` makes.
-    #[must_use]
-    pub fn with_trailer_rules(mut self, make: impl FnOnce() -> TrailerRules) -> Self {
-        if let State::Body(source) = &mut self.state {
-            source.rules = Some(make());
-        }
-        self
     }
 
     /// An upload that was lost with its attempt: it cannot be sent again.
@@ -279,13 +265,7 @@ impl Source {
             Some(Ok(Frame::Data(data))) => Frame::Data(data),
             Some(Ok(Frame::Trailers(trailers))) => {
                 self.ended = true;
-                match self.filtered(trailers) {
-                    Ok(trailers) => Frame::Trailers(trailers),
-                    Err(failure) => {
-                        self.failure = Some(failure);
-                        return Poll::Ready(Some(Err(failure)));
-                    }
-                }
+                Frame::Trailers(trailers)
             }
         };
         self.ended |= self.body.is_end();
@@ -308,14 +288,6 @@ impl Source {
         }
     }
 
-    fn filtered(&self, mut trailers: Headers) -> Result<Headers, Failure> {
-        match &self.rules {
-            Some(rules) => rules.apply(&mut trailers)?,
-            None => trailer::strip(&mut trailers, |_| false),
-        }
-        Ok(trailers)
-    }
-
     fn keep(&mut self, frame: &Frame) {
         let kept = self.kept.as_mut();
         if kept.is_some_and(|kept| !kept.push(frame, self.keep_max)) {
@@ -329,10 +301,31 @@ mod tests {
     use std::task::Waker;
 
     use bytes::Bytes;
-    use http_body_util::{BodyExt as _, Full};
 
     use super::*;
-    use crate::exchange::CustomBody;
+    use crate::http::BodyLength;
+
+    /// A body in one piece, whose length nobody knows.
+    #[derive(Debug)]
+    struct Whole(Option<Bytes>);
+
+    impl BodySource for Whole {
+        fn poll_frame(&mut self, _: &mut Context<'_>) -> PolledFrame {
+            Poll::Ready(self.0.take().map(|bytes| Ok(Frame::Data(bytes))))
+        }
+
+        fn is_end(&self) -> bool {
+            self.0.is_none()
+        }
+
+        fn length(&self) -> BodyLength {
+            BodyLength::UNKNOWN
+        }
+    }
+
+    fn hello() -> Option<Whole> {
+        Some(Whole(Some(Bytes::from_static(b"hello"))))
+    }
 
     fn all(upload: &mut Upload) -> Vec<u8> {
         let mut cx = Context::from_waker(Waker::noop());
@@ -345,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_small_body_can_be_sent_again() {
-        let mut upload = Upload::new(Body::from("hello"), Framing::Length(5), 5);
+        let mut upload = Upload::new(hello(), Framing::Length(5), 5);
         assert_eq!(all(&mut upload), b"hello");
         assert!(upload.is_ended() && upload.can_rewind());
         upload.rewind();
@@ -356,23 +349,18 @@ mod tests {
     #[test]
     fn a_body_that_is_taken_in_has_a_length() {
         let mut cx = Context::from_waker(Waker::noop());
-        let body = || {
-            Body::Custom(CustomBody::new(
-                Full::new(Bytes::from_static(b"hello")).map_err(|never| match never {}),
-            ))
-        };
-        let mut upload = Upload::new(body(), Framing::Chunked, 0);
+        let mut upload = Upload::new(hello(), Framing::Chunked, 0);
         assert_eq!(upload.poll_measure(&mut cx, 5), Poll::Ready(Ok(true)));
         assert_eq!(upload.framing(), Framing::Length(5));
         assert_eq!(all(&mut upload), b"hello");
-        let mut upload = Upload::new(body(), Framing::Chunked, 0);
+        let mut upload = Upload::new(hello(), Framing::Chunked, 0);
         assert_eq!(upload.poll_measure(&mut cx, 4), Poll::Ready(Ok(false)));
     }
 
     #[test]
     fn what_came_before_there_was_a_connection_is_sent_as_often_as_the_rest() {
         let mut cx = Context::from_waker(Waker::noop());
-        let mut upload = Upload::new(Body::from("hello"), Framing::Length(5), 5);
+        let mut upload = Upload::new(hello(), Framing::Length(5), 5);
         assert!(!upload.has_begun());
         for _ in 0..2 {
             assert_eq!(upload.poll_begun(&mut cx), Poll::Ready(Ok(())));
@@ -388,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_body_beyond_the_bound_is_sent_once() {
-        let mut upload = Upload::new(Body::from("hello"), Framing::Length(5), 4);
+        let mut upload = Upload::new(hello(), Framing::Length(5), 4);
         assert!(upload.can_rewind(), "nothing has been taken yet");
         assert_eq!(all(&mut upload), b"hello");
         assert!(!upload.can_rewind());

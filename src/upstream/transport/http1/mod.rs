@@ -5,6 +5,7 @@
 //! once. The connection goes back to its endpoint only when both messages ended
 //! and no byte is left over.
 
+mod body;
 mod connection;
 mod reserve;
 
@@ -17,15 +18,14 @@ use std::{
 use ::http::{Method, StatusCode};
 
 use super::{
-    Clock, Downstream, Inbound, Outbound, Patience, Progress, SendFailure, Tunnel, Upload,
-    tunnel::Counted,
+    Clock, Downstream, Inbound, Outbound, Patience, Progress, ResponseBody, SendFailure, Tunnel,
+    Upload, tunnel::Counted,
 };
 use crate::{
-    exchange::Body,
     failure::{BadRequest, Failure},
-    http::{BodyLength, Frame, PolledFrame},
+    http::Frame,
     http1::{
-        BodyDecoder, BodyEncoder, Decoded, Framing, HeadLimits, ResponseFault, ResponseHead,
+        BodyDecoder, BodyEncoder, Framing, HeadLimits, ResponseFault, ResponseHead,
         encode_request_head, parse_response_head,
     },
     memory,
@@ -34,6 +34,7 @@ use crate::{
     upstream::{idle::LocalEndpoint, pinned::Pinned},
 };
 
+pub use body::Http1Body;
 pub use connection::{Http1Connection, Reuse};
 
 impl Http1Connection {
@@ -196,12 +197,14 @@ impl Call {
             .done
             .then(|| std::mem::replace(&mut sender.upload, Upload::gone()));
         let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            connection.into_stream().map_or(Body::Empty, |(io, guard)| {
-                let counted = Counted::Connection(guard, home);
-                Body::Tunnel(Box::new(Tunnel::new(io, counted)))
-            })
+            connection
+                .into_stream()
+                .map_or(ResponseBody::Empty, |(io, guard)| {
+                    let counted = Counted::Connection(guard, home);
+                    ResponseBody::Tunnel(Box::new(Tunnel::new(io, counted)))
+                })
         } else {
-            let mut body = memory::boxed(|| ResponseBody {
+            let mut body = memory::boxed(|| Http1Body {
                 decoder: BodyDecoder::new(head.framing, limits),
                 length: match head.framing {
                     Framing::Length(length) => Some(length),
@@ -216,9 +219,9 @@ impl Call {
             });
             if body.decoder.is_done() {
                 body.finish();
-                Body::Empty
+                ResponseBody::Empty
             } else {
-                Body::Http1Response(body)
+                ResponseBody::Http1(body)
             }
         };
         Inbound {
@@ -298,136 +301,11 @@ impl Sender {
     fn is_clean(&self) -> bool {
         self.done && !self.broken
     }
-}
 
-/// The body of a response that is still on its connection.
-#[derive(Debug)]
-pub struct ResponseBody {
-    decoder: BodyDecoder,
-    length: Option<u64>,
-    connection: Option<Http1Connection>,
-    sender: Sender,
-    home: Rc<LocalEndpoint>,
-    /// Whose connection it is, if it is not anybody's.
-    client: Option<Rc<Pinned>>,
-    keep_alive: bool,
-}
-
-impl ResponseBody {
-    /// Reads the next frame; drives what is left of the request as well.
-    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
-        let Some(connection) = &self.connection else {
-            return Poll::Ready(None);
-        };
-        if !self.sender.is_clean()
-            && let Err(failure) = self.sender.drive(connection, cx)
-        {
-            return Poll::Ready(Some(Err(failure)));
-        }
-        loop {
-            let decoded = self.decoder.decode(connection.io().borrow_mut().received());
-            match decoded {
-                Ok(Decoded::Data(data)) => {
-                    self.length = self.length.map(|left| left - data.len() as u64);
-                    if self.decoder.is_done() {
-                        self.finish();
-                    }
-                    return Poll::Ready(Some(Ok(Frame::Data(data))));
-                }
-                Ok(Decoded::Trailers(trailers)) => {
-                    self.finish();
-                    return Poll::Ready(Some(Ok(Frame::Trailers(trailers))));
-                }
-                Ok(Decoded::Done) => {
-                    self.finish();
-                    return Poll::Ready(None);
-                }
-                Ok(Decoded::NeedMore) => {}
-                Err(fault) => return Poll::Ready(Some(Err(fault.of_response()))),
-            }
-            let filled = connection.io().borrow_mut().poll_fill(cx);
-            match ready!(filled) {
-                Ok(0) => match self.decoder.on_eof() {
-                    Ok(_) => {
-                        if let Some(connection) = self.connection.take() {
-                            connection.say_goodbye();
-                        }
-                        return Poll::Ready(None);
-                    }
-                    Err(fault) => return Poll::Ready(Some(Err(fault.of_response()))),
-                },
-                Ok(_) => {}
-                Err(error) => {
-                    let cut = Failure::ResponseIncomplete;
-                    return Poll::Ready(Some(Err(self.home.failure_of(&error, cut))));
-                }
-            }
-        }
+    /// Drops what is left of the body: its client may be told that nobody reads it.
+    fn let_go(&mut self) {
+        self.upload = Upload::gone();
     }
-
-    /// Has no more than so many bytes of it read at once.
-    pub fn limit_reads(&self, bytes: usize) {
-        if let Some(connection) = &self.connection {
-            connection.io().borrow_mut().limit_reads(bytes);
-        }
-    }
-
-    /// How far the request is on its way; none if all of it is with the kernel.
-    pub fn uploading(&self) -> Option<Progress> {
-        let io = self.connection.as_ref()?.io().borrow();
-        let sent = self.sender.done && io.is_flushed();
-        (!sent && !self.sender.broken).then(|| Progress {
-            sent,
-            moved: self.sender.upload.moved() + io.written(),
-            awaited: self.sender.upload.is_awaited(),
-        })
-    }
-
-    /// Bytes of the request that the kernel has and the endpoint has not. Asks the kernel.
-    pub fn unsent(&self) -> u32 {
-        let connection = self.connection.as_ref();
-        connection.map_or(0, |connection| connection.io().borrow().unsent())
-    }
-
-    /// Whether part of the request is still to be sent.
-    pub fn drives_request(&self) -> bool {
-        self.connection.is_some() && !self.sender.done
-    }
-
-    /// Whether the whole body has been read.
-    pub fn is_end(&self) -> bool {
-        self.connection.is_none()
-    }
-
-    /// The exact rest if the endpoint announced it.
-    pub fn length(&self) -> BodyLength {
-        self.length.into()
-    }
-
-    /// The response has ended: the connection goes home if it is clean, else it is closed.
-    fn finish(&mut self) {
-        let Some(connection) = self.connection.take() else {
-            return;
-        };
-        let clean = self.keep_alive
-            && connection.reuse() != Reuse::Never
-            && self.sender.is_clean()
-            && is_clean(&connection.io().borrow());
-        if clean {
-            connection.end_exchange();
-            match &self.client {
-                None => self.home.give_back(connection),
-                Some(client) => client.keep(&self.home, connection),
-            }
-        } else if self.sender.is_clean() && connection.io().borrow().is_flushed() {
-            connection.say_goodbye();
-        }
-    }
-}
-
-/// Whether nothing is left over on it, in either direction.
-fn is_clean(io: &Buffered) -> bool {
-    io.is_flushed() && !io.has_received() && !io.has_ended()
 }
 
 fn is_interim(status: StatusCode) -> bool {

@@ -54,6 +54,7 @@ impl Http2Body {
         if let Err(failure) = stream.sender.drive(cx) {
             return Poll::Ready(Some(Err(failure)));
         }
+        stream.sender.let_go_of_unwanted();
         match stream.receiver.poll_data(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(data))) => {
@@ -78,12 +79,6 @@ impl Http2Body {
                 Poll::Ready(Err(_)) => Poll::Ready(Some(Err(stream.cut()))),
             },
         }
-    }
-
-    /// Whether part of the request is still to be sent.
-    pub fn drives_request(&self) -> bool {
-        let stream = self.stream.as_ref();
-        stream.is_some_and(|stream| stream.sender.is_sending())
     }
 
     /// How far the request is on its way; none if all of it has been handed over.

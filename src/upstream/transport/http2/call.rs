@@ -25,11 +25,12 @@ use super::{
     unsent, websocket,
 };
 use crate::{
-    exchange::Body,
     failure::Failure,
     http::Headers,
     memory, timer,
-    upstream::transport::{Downstream, Inbound, Outbound, Progress, Purpose, SendFailure, Upload},
+    upstream::transport::{
+        Downstream, Inbound, Outbound, Progress, Purpose, ResponseBody, SendFailure, Upload,
+    },
 };
 
 /// One exchange over a stream. In the order of the drop: the connection has room for another
@@ -152,7 +153,7 @@ impl Call {
     pub(super) fn respond(mut self, answer: Response<RecvStream>, method: &Method) -> Inbound {
         let (head, receiver) = answer.into_parts();
         let headers = Headers::from(&head.headers);
-        let (mut body, mut upload) = (Body::Empty, None);
+        let (mut body, mut upload) = (ResponseBody::Empty, None);
         if let Some((mut sender, share)) = self.take() {
             share.connection().driven.silence.answered();
             // What is kept of a body that has gone out can go out again.
@@ -162,7 +163,7 @@ impl Call {
                 sender.end_answer();
             } else {
                 let length = body::length_of(&head.headers, method);
-                body = Body::Http2Response(memory::boxed(|| {
+                body = ResponseBody::Http2(memory::boxed(|| {
                     Http2Body::new(receiver, sender, share, length)
                 }));
             }

@@ -166,6 +166,14 @@ impl Sender {
         self.upload.leave_place();
     }
 
+    /// Drops what is left of the body if the endpoint takes no more: its client may be told that
+    /// nobody reads it.
+    pub(super) fn let_go_of_unwanted(&mut self) {
+        if self.closed && !self.stream.sent_all {
+            self.upload = Upload::gone();
+        }
+    }
+
     /// Takes the upload back for another attempt.
     pub(super) fn take_upload(&mut self) -> Upload {
         std::mem::replace(&mut self.upload, Upload::gone())

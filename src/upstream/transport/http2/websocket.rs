@@ -9,14 +9,13 @@ use h2::{RecvStream, ext::Protocol};
 
 use super::{StreamShare, sender::OpenStream, tunnel::StreamBytes};
 use crate::{
-    exchange::Body,
     failure::BadRequest,
     http::{
         Headers, Known, Value,
         websocket::{self, KEY},
     },
     socket::{Buffered, Stream},
-    upstream::transport::{Inbound, Outbound, Tunnel, tunnel::Counted},
+    upstream::transport::{Inbound, Outbound, ResponseBody, Tunnel, tunnel::Counted},
 };
 
 /// Makes an extended CONNECT of the GET that asks for a WebSocket.
@@ -56,7 +55,7 @@ pub(super) fn answered(
     Inbound {
         status: StatusCode::SWITCHING_PROTOCOLS,
         headers,
-        body: Body::Tunnel(Box::new(Tunnel::new(io, Counted::Stream(share)))),
+        body: ResponseBody::Tunnel(Box::new(Tunnel::new(io, Counted::Stream(share)))),
         upload: None,
     }
 }

@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
-use super::Exchange;
 use crate::{
+    exchange::Exchange,
     failure::{BadRequest, Failure},
     http::{Headers, trailer},
     state::{Decision, LocalListener, LocalSnapshot, Underscores},
@@ -15,7 +15,7 @@ use crate::{
 
 /// The rules of one request; made for those that have a body.
 #[derive(Debug)]
-pub struct TrailerRules {
+pub(super) struct TrailerRules {
     snapshot: Rc<LocalSnapshot>,
     listener: LocalListener,
     decision: Option<Decision>,
@@ -25,7 +25,7 @@ pub struct TrailerRules {
 impl TrailerRules {
     /// The rules of the exchange's listener and route; `underscores` counts the fields that the
     /// listener drops.
-    pub fn new(underscores: &Counter, exchange: &Exchange) -> Self {
+    pub(super) fn new(underscores: &Counter, exchange: &Exchange) -> Self {
         Self {
             snapshot: Rc::clone(&exchange.snapshot),
             listener: Rc::clone(&exchange.listener),
@@ -38,7 +38,7 @@ impl TrailerRules {
     ///
     /// # Errors
     /// A name has an underscore, and the listener refuses these.
-    pub fn apply(&self, trailers: &mut Headers) -> Result<(), Failure> {
+    pub(super) fn apply(&self, trailers: &mut Headers) -> Result<(), Failure> {
         if self.listener.underscores != Underscores::Allow {
             let dropped = trailer::strip_underscores(trailers);
             if dropped > 0 && self.listener.underscores == Underscores::Refuse {

@@ -1,0 +1,281 @@
+//! Bodies that are changed on their way (RFC 9110 section 7.7).
+//!
+//! A [`Transform`] says what becomes of the bytes; a [`Stage`] reads a body through it. The
+//! body behind it is read only while somebody reads what comes of it, a failure passes as it
+//! is, and trailers come last.
+
+use std::{
+    fmt,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+
+use super::{BodyLength, Frame, Headers, PolledFrame};
+use crate::failure::Failure;
+
+/// A change of a body, piece by piece. Dropped before [`Self::end`] was called, the body was
+/// cut short.
+pub trait Transform: fmt::Debug {
+    /// Takes bytes off the front of `input` and returns what comes of them, if anything yet.
+    ///
+    /// Called again while input is left: of a piece that becomes many times as long only as
+    /// much need be taken as the output should have.
+    ///
+    /// # Errors
+    /// The failure that cuts the body short.
+    fn data(&mut self, input: &mut Bytes) -> Result<Bytes, Failure>;
+
+    /// Returns what is held back, since nothing more has come for now: a reader who waits for
+    /// it would wait for ever.
+    ///
+    /// # Errors
+    /// The failure that cuts the body short.
+    fn flush(&mut self) -> Result<Bytes, Failure> {
+        Ok(Bytes::new())
+    }
+
+    /// Returns what comes at the end, and may change the trailers that follow it. Called again
+    /// until nothing comes.
+    ///
+    /// # Errors
+    /// The failure that cuts the body short.
+    fn end(&mut self, trailers: &mut Headers) -> Result<Bytes, Failure> {
+        let _ = trailers;
+        Ok(Bytes::new())
+    }
+
+    /// Whether nothing would come if the body ended here without trailers. `end` is not called
+    /// then.
+    fn is_spent(&self) -> bool {
+        false
+    }
+
+    /// The length of what comes of so much.
+    fn length(&self, input: BodyLength) -> BodyLength {
+        let _ = input;
+        BodyLength::UNKNOWN
+    }
+}
+
+/// The place of one transform in the way of a body.
+pub(crate) struct Stage<T: ?Sized = dyn Transform> {
+    /// What was read and not taken yet.
+    input: Bytes,
+    at: At,
+    transform: T,
+}
+
+/// How far a body has passed.
+#[derive(Debug)]
+enum At {
+    Body,
+    /// Its end, with the trailers that follow.
+    End(Headers),
+    /// Everything has been handed on.
+    Behind,
+}
+
+impl<T: Transform> Stage<T> {
+    /// A stage that nothing has passed yet.
+    pub(crate) fn new(transform: T) -> Self {
+        Self {
+            input: Bytes::new(),
+            at: At::Body,
+            transform,
+        }
+    }
+}
+
+impl<T: Transform + ?Sized> Stage<T> {
+    /// Reads the next piece of what comes of `source`.
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut dyn FnMut(&mut Context<'_>) -> PolledFrame,
+    ) -> PolledFrame {
+        loop {
+            let turned = match &mut self.at {
+                At::Behind => return Poll::Ready(None),
+                At::End(trailers) => self.transform.end(trailers),
+                At::Body if !self.input.is_empty() => self.turn(),
+                At::Body => match source(cx) {
+                    Poll::Ready(Some(Ok(Frame::Data(data)))) => {
+                        self.input = data;
+                        continue;
+                    }
+                    Poll::Ready(Some(Ok(Frame::Trailers(trailers)))) => {
+                        self.at = At::End(trailers);
+                        continue;
+                    }
+                    Poll::Ready(None) => {
+                        self.at = At::End(Headers::new());
+                        continue;
+                    }
+                    Poll::Ready(Some(Err(failure))) => Err(failure),
+                    Poll::Pending => match self.transform.flush() {
+                        Ok(data) if data.is_empty() => return Poll::Pending,
+                        flushed => flushed,
+                    },
+                },
+            };
+            match turned {
+                Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(Frame::Data(data)))),
+                Ok(_) => {}
+                Err(failure) => return Poll::Ready(Some(Err(failure))),
+            }
+            if let At::End(trailers) = &mut self.at {
+                let trailers = std::mem::take(trailers);
+                self.at = At::Behind;
+                let frame = (!trailers.is_empty()).then_some(Ok(Frame::Trailers(trailers)));
+                return Poll::Ready(frame);
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Result<Bytes, Failure> {
+        let before = self.input.len();
+        let data = self.transform.data(&mut self.input)?;
+        if data.is_empty() && self.input.len() == before {
+            tracing::error!(transform = ?&self.transform, "a transform takes no bytes");
+            return Err(Failure::Internal);
+        }
+        Ok(data)
+    }
+
+    /// Whether everything has been handed on; `source_ended` says it of the body behind.
+    pub(crate) fn is_end(&self, source_ended: bool) -> bool {
+        match self.at {
+            At::Behind => true,
+            At::End(_) => false,
+            At::Body => source_ended && self.input.is_empty() && self.transform.is_spent(),
+        }
+    }
+
+    /// The length of what is left, where `source` is that of the body behind.
+    pub(crate) fn length(&self, source: BodyLength) -> BodyLength {
+        let here = self.input.len() as u64;
+        match (&self.at, source) {
+            (At::Behind, _) => BodyLength::Exact(0),
+            (At::End(_), _) => BodyLength::UNKNOWN,
+            (At::Body, BodyLength::Exact(bytes)) => {
+                self.transform.length(BodyLength::Exact(bytes + here))
+            }
+            (At::Body, BodyLength::AtLeast(bytes)) => {
+                self.transform.length(BodyLength::AtLeast(bytes + here))
+            }
+        }
+    }
+}
+
+impl<T: Transform + ?Sized> fmt::Debug for Stage<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage")
+            .field("transform", &&self.transform)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::VecDeque, task::Waker};
+
+    use super::*;
+    use crate::http::headers::fields;
+
+    /// Each byte twice, two at a time; holds the first back until it is flushed.
+    #[derive(Debug, Default)]
+    struct Twice {
+        held: Option<u8>,
+        ended: bool,
+    }
+
+    impl Transform for Twice {
+        fn data(&mut self, input: &mut Bytes) -> Result<Bytes, Failure> {
+            let first = input.split_to(1)[0];
+            let before = self.held.replace(first);
+            Ok(before.map_or_else(Bytes::new, |byte| vec![byte; 2].into()))
+        }
+
+        fn flush(&mut self) -> Result<Bytes, Failure> {
+            let held = self.held.take();
+            Ok(held.map_or_else(Bytes::new, |byte| vec![byte; 2].into()))
+        }
+
+        fn end(&mut self, trailers: &mut Headers) -> Result<Bytes, Failure> {
+            if !self.ended {
+                self.ended = true;
+                trailers.append("X-Twice", crate::http::Value::from_static("yes"));
+            }
+            self.flush()
+        }
+    }
+
+    /// Takes nothing.
+    #[derive(Debug)]
+    struct Stuck;
+
+    impl Transform for Stuck {
+        fn data(&mut self, _: &mut Bytes) -> Result<Bytes, Failure> {
+            Ok(Bytes::new())
+        }
+    }
+
+    fn data(text: &'static str) -> PolledFrame {
+        Poll::Ready(Some(Ok(Frame::Data(Bytes::from_static(text.as_bytes())))))
+    }
+
+    /// What comes of these: pieces, `.` for a wait, and the trailers or the failure.
+    fn passed(transform: impl Transform, frames: Vec<PolledFrame>) -> (String, Option<Headers>) {
+        let mut frames = VecDeque::from(frames);
+        let mut stage = Stage::new(transform);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut text = String::new();
+        for _ in 0..100 {
+            let mut source = |_: &mut Context<'_>| frames.pop_front().unwrap_or(Poll::Ready(None));
+            match stage.poll_frame(&mut cx, &mut source) {
+                Poll::Pending => text.push('.'),
+                Poll::Ready(Some(Ok(Frame::Data(data)))) => {
+                    text += std::str::from_utf8(&data).unwrap();
+                }
+                Poll::Ready(Some(Ok(Frame::Trailers(trailers)))) => return (text, Some(trailers)),
+                Poll::Ready(Some(Err(failure))) => return (text + failure.word(), None),
+                Poll::Ready(None) => return (text, None),
+            }
+        }
+        panic!("no end: {text}");
+    }
+
+    #[test]
+    fn what_is_held_back_comes_when_the_body_stands_still_and_at_its_end() {
+        let frames = vec![data("abc"), Poll::Pending, Poll::Pending, data("d")];
+        let (text, trailers) = passed(Twice::default(), frames);
+        assert_eq!(text, "aabbcc.dd");
+        assert_eq!(trailers.unwrap(), fields(&[("x-twice", "yes")]));
+    }
+
+    #[test]
+    fn trailers_come_last_and_with_what_is_added() {
+        let sum = Poll::Ready(Some(Ok(Frame::Trailers(fields(&[("x-sum", "1")])))));
+        let (text, trailers) = passed(Twice::default(), vec![data("a"), sum]);
+        assert_eq!(text, "aa");
+        assert_eq!(
+            trailers.unwrap(),
+            fields(&[("x-sum", "1"), ("x-twice", "yes")])
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_cut_short_has_no_end() {
+        let cut = Poll::Ready(Some(Err(Failure::ResponseIncomplete)));
+        let (text, trailers) = passed(Twice::default(), vec![data("ab"), cut]);
+        assert_eq!(text, "aahttp_response_incomplete");
+        assert!(trailers.is_none());
+    }
+
+    #[test]
+    fn a_transform_that_takes_nothing_ends_in_a_failure_and_not_in_a_loop() {
+        let (text, _) = passed(Stuck, vec![data("a")]);
+        assert_eq!(text, "proxy_internal_error");
+    }
+}

@@ -1,0 +1,87 @@
+//! The body of a request, made ready to be sent to endpoints.
+
+use std::task::{Context, Poll, ready};
+
+use ::http::Method;
+
+use super::trailer_rules::TrailerRules;
+use crate::{
+    exchange::{Body, Exchange, Request},
+    http::{BodyLength, BodySource, Frame, Known, PolledFrame},
+    http1::Framing,
+    resilience::RetryPolicy,
+    state::Route,
+    upstream::transport::Upload,
+    worker::Connection,
+};
+
+/// Takes the body of a request, to be sent as often as it takes.
+pub(super) fn upload_of(
+    connection: &Connection,
+    exchange: &Exchange,
+    route: &Route,
+    request: &mut Request,
+) -> Upload {
+    let body = std::mem::replace(&mut request.body, Body::Empty);
+    let framing = framing_of(&body, request);
+    let body = match body {
+        Body::Empty => None,
+        body => Some(RuledBody {
+            body,
+            rules: TrailerRules::new(connection.worker.metrics().underscores_dropped(), exchange),
+        }),
+    };
+    Upload::new(body, framing, keep_max(&route.retry))
+}
+
+/// How much of a body is kept for another attempt.
+fn keep_max(policy: &RetryPolicy) -> usize {
+    match policy.attempts {
+        0 | 1 => 0,
+        _ => usize::try_from(policy.body_max).unwrap_or(usize::MAX),
+    }
+}
+
+/// How a request body travels on: as long as announced, in chunks if that is unknown.
+///
+/// Only chunks have room for trailers. A client that announces both a length and trailers gets
+/// chunks, whatever of them has come by now.
+fn framing_of(body: &Body, request: &Request) -> Framing {
+    let method = &request.method;
+    let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+    match body.length().exact() {
+        Some(_) if request.headers.contains(Known::Trailer) && body.may_have_trailers() => {
+            Framing::Chunked
+        }
+        Some(0) if !expected => Framing::None,
+        Some(length) => Framing::Length(length),
+        None => Framing::Chunked,
+    }
+}
+
+/// The body of a request, whose trailers meet the rules.
+#[derive(Debug)]
+struct RuledBody {
+    body: Body,
+    rules: TrailerRules,
+}
+
+impl BodySource for RuledBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+        let mut frame = ready!(self.body.poll_frame(cx));
+        if let Some(Ok(Frame::Trailers(trailers))) = &mut frame
+            && let Err(failure) = self.rules.apply(trailers)
+        {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end(&self) -> bool {
+        self.body.is_end()
+    }
+
+    fn length(&self) -> BodyLength {
+        self.body.length()
+    }
+}

@@ -1,0 +1,170 @@
+//! The eye on the body of a response: its time, its trailers, and how it ended.
+//!
+//! It reads the body as the endpoint sends it, behind all transforms.
+
+use std::{
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::open::Open;
+use crate::{
+    exchange::Body,
+    failure::Failure,
+    http::{Frame, Headers, PolledFrame, grpc, trailer},
+    timer::{Stall, Timeout},
+    upstream::transport::Progress,
+};
+
+/// Watches the body of one response.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) open: Open,
+    /// Longest wait for a piece of the body; none while there is nothing to wait for.
+    pub(super) idle: Option<Duration>,
+    timeout: Timeout,
+    deadline: Option<Instant>,
+    /// Follows both directions while the request is on its way, too.
+    both_ways: Option<Box<Stall>>,
+    /// It is the answer to a call in gRPC-Web.
+    bridged: bool,
+}
+
+impl Watch {
+    pub(super) fn new(open: Open, idle: Option<Duration>, bridged: bool) -> Self {
+        Self {
+            open,
+            idle,
+            timeout: Timeout::new(),
+            deadline: None,
+            both_ways: None,
+            bridged,
+        }
+    }
+
+    /// The response was cut short.
+    pub(super) fn cut(&mut self, failure: Failure) {
+        let exchange = self.open.exchange();
+        // A reply of ours already has its reason.
+        exchange.failure.get_or_insert(failure);
+        exchange.complete = false;
+    }
+
+    /// Ends the response when a piece of it, or the end of a gRPC call, is late.
+    fn poll_late(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PolledFrame {
+        let call_end = self.open.exchange().grpc_deadline;
+        let both_ways = self.both_ways.is_some() || uploading(body).is_some();
+        let piece_end = self.idle.filter(|_| !both_ways);
+        let piece_end =
+            piece_end.map(|idle| *self.deadline.get_or_insert_with(|| Instant::now() + idle));
+        let end = piece_end.into_iter().chain(call_end).min();
+        let late = end.is_some_and(|end| self.timeout.poll_at(cx, end).is_ready());
+        if late && call_end == end {
+            // The status can still be told: the call ends in order, only without its end.
+            *body = Body::Empty;
+            self.cut(Failure::ResponseTimeout);
+            let status = u8::try_from(grpc::DEADLINE_EXCEEDED).ok();
+            self.open.exchange().grpc_status = status;
+            return Poll::Ready(Some(Ok(Frame::Trailers(grpc::late_trailers()))));
+        }
+        let failure = match self.idle {
+            // What the kernel has of the request may still be on its way.
+            Some(idle) if both_ways || late && unsent(body) > 0 => {
+                ready!(self.poll_both_ways(body, cx, idle))
+            }
+            _ if late => Failure::ReadTimeout,
+            _ => return Poll::Pending,
+        };
+        if failure == Failure::ReadTimeout && body.length().exact().is_none() {
+            self.open.exchange().held.quiet = true;
+        }
+        self.cut(failure);
+        Poll::Ready(Some(Err(failure)))
+    }
+
+    /// Is ready when no byte has moved in either direction: by whose fault, the failure says.
+    fn poll_both_ways(
+        &mut self,
+        body: &Body,
+        cx: &mut Context<'_>,
+        idle: Duration,
+    ) -> Poll<Failure> {
+        let look = || {
+            let moved = uploading(body).map_or(0, |progress| progress.moved);
+            Some(moved.wrapping_mul(2).wrapping_sub(unsent(body).into()))
+        };
+        let stall = self.both_ways.get_or_insert_default();
+        ready!(stall.poll(cx, idle, look));
+        Poll::Ready(match uploading(body) {
+            Some(progress) if progress.awaited => Failure::SlowBody,
+            Some(_) => Failure::WriteTimeout,
+            None if unsent(body) > 0 => Failure::WriteTimeout,
+            None => Failure::ReadTimeout,
+        })
+    }
+
+    /// Reads the next frame as the endpoint meant it.
+    pub(super) fn poll(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PolledFrame {
+        match body.poll_frame(cx) {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                self.deadline = None;
+                self.both_ways = None;
+                if let Frame::Trailers(trailers) = &mut frame {
+                    self.take_trailers(trailers);
+                    self.end_call();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(failure))) => {
+                self.cut(failure);
+                Poll::Ready(Some(Err(failure)))
+            }
+            Poll::Ready(None) => {
+                *body = Body::Empty;
+                self.end_call();
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.poll_late(body, cx),
+        }
+    }
+
+    /// Drops the trailers that may not pass, and notes how a gRPC call ended.
+    fn take_trailers(&mut self, trailers: &mut Headers) {
+        let exchange = self.open.exchange();
+        if exchange.grpc {
+            exchange.grpc_status = grpc::status_in(trailers);
+        }
+        let filters = exchange.route().map(|route| &route.filters);
+        trailer::strip(trailers, |name| {
+            filters.is_some_and(|filters| filters.owns_of_response(name))
+        });
+    }
+
+    /// Notes what a client of gRPC-Web is told where the endpoint says nothing.
+    fn end_call(&mut self) {
+        if self.bridged {
+            let exchange = self.open.exchange();
+            let unknown = u8::try_from(grpc::UNKNOWN).ok();
+            exchange.grpc_status = exchange.grpc_status.or(unknown);
+        }
+    }
+}
+
+/// How far the request is on its way to the endpoint that answers already; none if it is.
+fn uploading(body: &Body) -> Option<Progress> {
+    match body {
+        Body::Response(body) => body.uploading(),
+        _ => None,
+    }
+}
+
+/// Bytes of that request which left the exchange, and which the endpoint has not taken yet.
+/// Asks the kernel.
+fn unsent(body: &Body) -> u32 {
+    match body {
+        Body::Response(body) => body.unsent(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,79 @@
+//! The body of a response, whatever the endpoint speaks.
+
+use std::task::{Context, Poll};
+
+use super::{Http1Body, Http2Body, Progress, Tunnel};
+use crate::http::{BodyLength, BodySource, PolledFrame};
+
+/// The body of a response as an endpoint sends it. Reading it drives what is left of the
+/// request, too.
+#[derive(Debug)]
+pub enum ResponseBody {
+    /// No byte at all.
+    Empty,
+    /// On a connection of its own.
+    Http1(Box<Http1Body>),
+    /// On a stream.
+    Http2(Box<Http2Body>),
+    /// The connection after 101: no body, but a way on (RFC 9110 section 7.8).
+    Tunnel(Box<Tunnel>),
+}
+
+impl ResponseBody {
+    /// Whether trailers may follow although the length is known: HTTP/2 has room for both.
+    pub fn may_have_trailers(&self) -> bool {
+        matches!(self, Self::Http2(body) if !body.is_end())
+    }
+
+    /// Has no more than so many bytes of it read at once, where it has a connection of its own.
+    pub fn limit_reads(&self, bytes: usize) {
+        if let Self::Http1(body) = self {
+            body.limit_reads(bytes);
+        }
+    }
+
+    /// How far the request is on its way; none if all of it has been handed over.
+    pub fn uploading(&self) -> Option<Progress> {
+        match self {
+            Self::Http1(body) => body.uploading(),
+            Self::Http2(body) => body.uploading(),
+            Self::Empty | Self::Tunnel(_) => None,
+        }
+    }
+
+    /// Bytes of the request that were handed over and that the endpoint has not taken yet. Asks
+    /// the kernel.
+    pub fn unsent(&self) -> u32 {
+        match self {
+            Self::Http1(body) => body.unsent(),
+            Self::Http2(body) => body.unsent(),
+            Self::Empty | Self::Tunnel(_) => 0,
+        }
+    }
+}
+
+impl BodySource for ResponseBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+        match self {
+            Self::Http1(body) => body.poll_frame(cx),
+            Self::Http2(body) => body.poll_frame(cx),
+            Self::Empty | Self::Tunnel(_) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end(),
+            Self::Http2(body) => body.is_end(),
+            Self::Empty | Self::Tunnel(_) => true,
+        }
+    }
+
+    fn length(&self) -> BodyLength {
+        match self {
+            Self::Http1(body) => body.length(),
+            Self::Http2(body) => body.length(),
+            Self::Empty | Self::Tunnel(_) => BodyLength::Exact(0),
+        }
+    }
+}
