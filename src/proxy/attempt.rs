@@ -58,8 +58,10 @@ impl Call<'_> {
     ) -> (AttemptEnd, RetryVerdict) {
         let again = {
             let started = timer::recent();
-            let patience = self.begin_attempt(exchange, pool, pick.index, started);
-            let mut end = self.call(exchange, pick, upload, fresh, patience).await;
+            let mut patience = self.begin_attempt(exchange, pool, pick.index, started);
+            let mut end = self
+                .call(exchange, pick, upload, fresh, &mut patience)
+                .await;
             let verdict = self.end_attempt(exchange, pick, started, &end);
             match self.reconnect(exchange, verdict, &mut end) {
                 Some(again) => again,
@@ -241,24 +243,26 @@ impl Call<'_> {
         pick: &Pick,
         mut upload: Upload,
         fresh: bool,
-        mut patience: Patience,
+        patience: &mut Patience,
     ) -> AttemptEnd {
         let purpose = match self.offer {
             Some(offer) if offer.is_websocket() => Purpose::WebSocket,
             _ => Purpose::Exchange,
         };
+        let claim = place::claim_of(&upload);
         let need = Need {
             purpose,
-            claim: place::claim_of(&upload),
+            claim,
             fresh,
             announcement: None,
             deadline: patience.deadline,
         };
         let mut acquired = pick::connection(self.connection, exchange, pick, need).await;
-        if need.claim == Claim::Spare && matches!(acquired, Err(Failure::LimitReached)) {
+        if claim == Claim::Spare && matches!(acquired, Err(Failure::LimitReached)) {
             // In memory of its own: most requests find a place.
-            let contending = self.contend(exchange, pick, &mut upload, need, &mut patience);
-            acquired = Box::pin(contending).await;
+            let contending =
+                Box::pin(self.contend(exchange, pick, &mut upload, purpose, fresh, patience));
+            acquired = contending.await;
         }
         let acquired = match acquired {
             Ok(acquired) => acquired,
@@ -281,7 +285,7 @@ impl Call<'_> {
                     Carrier::Reused
                 };
                 let sending =
-                    connection.send(&request, upload, &RESPONSE_LIMITS, patience, home, &client);
+                    connection.send(&request, upload, &RESPONSE_LIMITS, *patience, home, &client);
                 (carrier, sending.await)
             }
             Acquired::Http2(connection) => {
@@ -294,7 +298,7 @@ impl Call<'_> {
                 };
                 // In memory of its own: the walk would have room for it over HTTP/1.1 too.
                 let sending =
-                    memory::pinned(|| connection.send(&request, upload, patience, &client));
+                    memory::pinned(|| connection.send(&request, upload, *patience, &client));
                 (carrier, sending.await)
             }
         };

@@ -13,7 +13,7 @@ use crate::{
     upstream::{
         acquire::{Acquired, Claim, Need},
         pick::Pick,
-        transport::{Patience, Upload},
+        transport::{Patience, Purpose, Upload},
     },
 };
 
@@ -36,7 +36,8 @@ impl Call<'_> {
         exchange: &mut Exchange,
         pick: &Pick,
         upload: &mut Upload,
-        mut need: Need<'_>,
+        purpose: Purpose,
+        fresh: bool,
         patience: &mut Patience,
     ) -> Result<Acquired, Failure> {
         let late = timer::now() + patience.idle;
@@ -44,8 +45,13 @@ impl Call<'_> {
         begun.map_err(|_| Failure::SlowBody)??;
         // The client has taken the time so far, not the endpoint.
         patience.deadline = patience.deadline.max(timer::now() + patience.attempt);
-        need.deadline = patience.deadline;
-        need.claim = Claim::Full;
+        let need = Need {
+            purpose,
+            claim: Claim::Full,
+            fresh,
+            announcement: None,
+            deadline: patience.deadline,
+        };
         pick::connection(self.connection, exchange, pick, need).await
     }
 }
