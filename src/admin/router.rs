@@ -309,14 +309,14 @@ pub(super) static ENTRIES: &[Entry] = &[
     change(
         "/pools/{pool}/endpoints/{address}/drain",
         Action::Endpoint(EndpointAction::Drain),
-        json::<Checked>(),
-        "All errors of the configuration in the body",
+        json::<EndpointChange>(),
+        "Let an endpoint finish its requests and send it no new ones",
     ),
     change(
         "/pools/{pool}/endpoints/{address}/enable",
         Action::Endpoint(EndpointAction::Enable),
-        json::<Checked>(),
-        "All errors of the configuration in the body",
+        json::<EndpointChange>(),
+        "Undo a drain or an ejection",
     ),
     change(
         "/pools/{pool}/endpoints/{address}/eject",

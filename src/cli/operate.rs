@@ -75,7 +75,7 @@ fn refused(
             }
             let generation = report.generation;
             print::remark(&format!(
-                "\nthe reload was refused; generation {generation} stays"
+                "\nreload refused: configuration unchanged, generation {generation}"
             ))?;
         }
     }
