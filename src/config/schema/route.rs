@@ -181,7 +181,7 @@ table! {
     pub struct Respond: Default {
         /// Status, 200 to 599.
         pub status: StatusCode = StatusCode::OK,
-        /// Body.
+        /// Body of the reply, sent as it is written.
         pub body: String = String::new(),
         /// Headers; `content-type` is `text/plain` by default.
         pub headers: Vec<(HeaderName, HeaderValue)> = Vec::new(),
