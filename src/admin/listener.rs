@@ -11,7 +11,10 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use super::auth::Peer;
 use crate::{
     config::value::FileMode,
-    socket::file::{self, SocketFile},
+    socket::{
+        closing,
+        file::{self, SocketFile},
+    },
 };
 
 /// Where the admin API listens: `127.0.0.1:9901` or `unix:admin.sock`.
@@ -31,6 +34,8 @@ pub struct AdminListener {
     address: AdminAddress,
     /// Removed with it; one that was given is not.
     file: Option<SocketFile>,
+    /// It was given: whoever holds it lets another take from its queue.
+    inherited: bool,
 }
 
 #[derive(Debug)]
@@ -74,6 +79,7 @@ impl AdminListener {
             socket: Some(socket),
             address,
             file,
+            inherited: false,
         })
     }
 
@@ -94,6 +100,7 @@ impl AdminListener {
             socket: Some(socket),
             address: address.clone(),
             file: None,
+            inherited: true,
         })
     }
 
@@ -102,10 +109,28 @@ impl AdminListener {
         &self.address
     }
 
-    /// Accepts no more, and refuses who tries.
-    pub(super) fn close(&mut self) {
-        self.socket = None;
+    /// Accepts no more, and refuses who tries; returns the connections that waited in the queue,
+    /// up to `count_max`.
+    pub(super) fn close(&mut self, count_max: usize) -> Vec<AdminConnection> {
+        let mut waiting = Vec::new();
+        // The file goes first: who comes later finds nothing, or a successor.
         self.file = None;
+        let Some(socket) = self.socket.take().filter(|_| !self.inherited) else {
+            return waiting;
+        };
+        let shut = match &socket {
+            Socket::Tcp(socket) => closing::shut_tcp(socket),
+            Socket::Unix(socket) => closing::shut_unix(socket),
+        };
+        if let Err(error) = shut {
+            tracing::debug!(%error, "the admin API cannot be shut at once");
+        }
+        while waiting.len() < count_max
+            && let Ok(Some(connection)) = socket.take_waiting()
+        {
+            waiting.push(connection);
+        }
+        waiting
     }
 
     /// Waits for a connection. Cancel safe.
@@ -121,6 +146,23 @@ impl AdminListener {
                 Ok(AdminConnection::Unix(stream, Peer::Unix))
             }
         }
+    }
+}
+
+impl Socket {
+    fn take_waiting(&self) -> io::Result<Option<AdminConnection>> {
+        let waiting = match self {
+            Self::Tcp(socket) => closing::take_waiting(socket)?,
+            Self::Unix(socket) => closing::take_waiting(socket)?,
+        };
+        let Some((stream, peer)) = waiting else {
+            return Ok(None);
+        };
+        let connection = match peer.as_socket() {
+            Some(peer) => AdminConnection::Tcp(TcpStream::from_std(stream.into())?, Peer::Tcp(peer)),
+            None => AdminConnection::Unix(UnixStream::from_std(stream.into())?, Peer::Unix),
+        };
+        Ok(Some(connection))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -28,6 +28,7 @@ use super::body::Body;
 #[derive(Debug)]
 pub(super) struct Activity {
     exchanges: AtomicUsize,
+    begun: AtomicBool,
     silent_since: Mutex<Instant>,
 }
 
@@ -48,14 +49,21 @@ impl Activity {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             exchanges: AtomicUsize::new(0),
+            begun: AtomicBool::new(false),
             silent_since: Mutex::new(Instant::now()),
         })
     }
 
     /// An exchange begins.
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
+        self.begun.store(true, Ordering::Release);
         self.exchanges.fetch_add(1, Ordering::AcqRel);
         Busy(Arc::clone(self))
+    }
+
+    /// Whether anything has been asked.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
     }
 
     fn silent_since(&self) -> Option<Instant> {

@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -169,7 +171,10 @@ impl AdminServer {
                 },
             }
         };
-        self.listener.close();
+        let room = (self.connections_max * 2).saturating_sub(connections.len());
+        for connection in self.listener.close(room) {
+            connections.spawn(serve(connection, Arc::clone(&self.shared), Activity::new()));
+        }
         self.stop.send_replace(true);
         let all = async { while connections.join_next().await.is_some() {} };
         // What is left is cut when the set is dropped.
@@ -241,9 +246,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stopped = shared.stopped.clone();
+    let asked = Arc::clone(&activity);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        let _busy = activity.begin();
+        let _busy = asked.begin();
         async move {
             let answer = timeout(ANSWER_TIMEOUT, api::answer(&shared, peer, request)).await;
             let answer = answer.unwrap_or_else(|_| {
@@ -264,8 +270,17 @@ where
         _ = &mut connection => return,
         _ = stopped.wait_for(|stopped| *stopped) => {}
     }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    // A client that has only just connected has its say.
+    let mut patience = std::pin::pin!(sleep(FIRST_WORD));
+    let gone = poll_fn(|cx| match connection.as_mut().poll(cx) {
+        Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending if activity.has_begun() => Poll::Ready(false),
+        Poll::Pending => patience.as_mut().poll(cx).map(|()| false),
+    });
+    if !gone.await {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
 }
 
 /// A connection that sends no head for so long is closed, also between two requests.
@@ -281,5 +296,8 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// After a failed accept, which mostly means that the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client that has not asked anything yet may take for that once the API ends.
+const FIRST_WORD: Duration = Duration::from_millis(500);
 
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);

@@ -30,7 +30,7 @@ use crate::{
     config::value::BindAddress,
     failure::{BadRequest, Failure},
     memory,
-    socket::{Buffered, Stream},
+    socket::{Buffered, Stream, closing},
     state::Listener,
     task, timer,
     tls::ServerTls,
@@ -89,8 +89,12 @@ pub(crate) async fn run(
     if worker.inherits(&listener.address) {
         return;
     }
-    if let Acceptor::Tcp(listener) = &acceptor {
-        refuse_new(listener);
+    // All workers share the queue of a unix socket: control empties it when each has stopped.
+    let Acceptor::Tcp(socket) = &acceptor else {
+        return;
+    };
+    if let Err(error) = closing::shut_tcp(socket) {
+        tracing::debug!(%error, "cannot filter a closing listener");
     }
     // What the kernel has completed before is served, not reset.
     let last = Instant::now() + LAST_CALL;
@@ -292,22 +296,6 @@ fn await_first(stream: &TcpStream) {
 /// An IPv4 peer of an IPv6 socket is an IPv4 peer.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// Lets the kernel ignore new SYNs of a listening socket that is about to close, so that no
-/// connection is completed only to be reset.
-fn refuse_new(listener: &TcpListener) {
-    // Classic BPF over the TCP header: byte 13 has the flags; SYN without ACK is dropped.
-    let filter = [
-        socket2::SockFilter::new(0x30, 0, 0, 13),
-        socket2::SockFilter::new(0x54, 0, 0, 0x12),
-        socket2::SockFilter::new(0x15, 0, 1, 0x02),
-        socket2::SockFilter::new(0x06, 0, 0, 0),
-        socket2::SockFilter::new(0x06, 0, 0, u32::MAX),
-    ];
-    if let Err(error) = socket2::SockRef::from(listener).attach_filter(&filter) {
-        tracing::debug!(%error, "cannot filter a closing listener");
-    }
 }
 
 /// The address that stands for the other end of a unix socket.

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::reload::steps;
+use super::reload::{leaving, steps};
 use crate::{
     config::value::BindAddress,
     telemetry::events::Events,
@@ -35,7 +35,7 @@ pub(super) async fn drain(shared: &Arc<SharedState>, events: &Events) {
         .iter()
         .map(|listener| listener.address.clone());
     let addresses: Vec<BindAddress> = addresses.collect();
-    steps::unlisten(shared, &addresses).await;
+    leaving::unlisten(shared, &addresses).await;
     steps::tell(shared, |_| Some(Command::CloseConnections)).await;
     let deadline = Instant::now() + settings.timeout;
     while shared.open_connections() > 0 {

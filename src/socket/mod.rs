@@ -1,12 +1,13 @@
 //! Sockets: those that listen, and the byte streams of both sides of an exchange.
 //!
 //! [`bind`] makes the listening sockets that were not [`inherited`]; [`file`] is that of a unix
-//! socket. [`Stream`] is a connected socket of whichever kind; [`Buffered`] adds the read and
+//! socket, [`closing`] their end. [`Stream`] is a connected socket of whichever kind; [`Buffered`] adds the read and
 //! write buffers that our codecs work on.
 
 pub mod bind;
 mod buffered;
 mod burst;
+pub mod closing;
 pub mod file;
 pub mod inherited;
 mod more;

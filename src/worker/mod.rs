@@ -36,7 +36,7 @@ use connections::Connections;
 use records::Records;
 pub use shared::SharedState;
 pub(crate) use shared::WorkerPlace;
-pub(crate) use sockets::OpenSockets;
+pub(crate) use sockets::{LeavingSocket, OpenSockets};
 
 use crate::{
     config::value::BindAddress,

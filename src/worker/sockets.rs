@@ -5,10 +5,17 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{config::value::BindAddress, socket::file::SocketFile, state::Snapshot};
+use socket2::Socket;
+
+use crate::{
+    config::value::BindAddress,
+    socket::{bind::Bound, file::SocketFile},
+    state::{Listener, Snapshot},
+};
 
 /// The open listening sockets, by the addresses that were asked for.
 #[derive(Debug, Default)]
@@ -18,23 +25,51 @@ pub(crate) struct OpenSockets(Mutex<HashMap<BindAddress, OpenSocket>>);
 struct OpenSocket {
     address: BindAddress,
     file: Option<SocketFile>,
+    /// The same socket, to empty it by when no worker accepts from it any more.
+    leaving: Option<LeavingSocket>,
+}
+
+/// A unix socket that workers accept from, once more: to empty it by when they have stopped.
+#[derive(Debug)]
+pub(crate) struct LeavingSocket {
+    pub(crate) listener: Arc<Listener>,
+    pub(crate) socket: Socket,
+}
+
+impl LeavingSocket {
+    /// A second descriptor of a unix socket of our own. One that was given is emptied by whoever
+    /// is given it next.
+    fn of(listener: &Arc<Listener>, bound: &Bound) -> io::Result<Option<Self>> {
+        let (Some(_), Some(socket)) = (&bound.file, bound.sockets.first()) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            listener: Arc::clone(listener),
+            socket: socket.try_clone()?,
+        }))
+    }
 }
 
 impl OpenSockets {
     /// Notes a socket that workers accept from.
-    pub(crate) fn opened(
-        &self,
-        wanted: &BindAddress,
-        address: BindAddress,
-        file: Option<SocketFile>,
-    ) {
-        self.lock()
-            .insert(wanted.clone(), OpenSocket { address, file });
+    pub(crate) fn opened(&self, listener: &Arc<Listener>, bound: &mut Bound) {
+        let leaving = LeavingSocket::of(listener, bound);
+        let leaving = leaving.unwrap_or_else(|error| {
+            tracing::debug!(listener = %listener.name, %error, "its end will not be seen to");
+            None
+        });
+        let socket = OpenSocket {
+            address: bound.address.clone(),
+            file: bound.file.take(),
+            leaving,
+        };
+        self.lock().insert(listener.address.clone(), socket);
     }
 
-    /// Forgets a socket that is about to close; its file is removed.
-    pub(crate) fn forget(&self, wanted: &BindAddress) {
-        self.lock().remove(wanted);
+    /// Forgets a socket that is about to close; its file is removed. Returns what is still to be
+    /// emptied.
+    pub(crate) fn forget(&self, wanted: &BindAddress) -> Option<LeavingSocket> {
+        self.lock().remove(wanted)?.leaving
     }
 
     /// Forgets all of them.

@@ -1,6 +1,7 @@
 //! A new configuration: everything new is loaded, checked, tested and bound beside the
 //! old, then there is one swap, and what left drains. Any fault keeps the old one.
 
+pub(super) mod leaving;
 mod prepared;
 mod queue;
 pub(super) mod steps;
@@ -117,7 +118,7 @@ impl Control {
         let connections_closed = steps::connections_leaving(&old, &removed);
         let shared = Arc::clone(&self.shared);
         self.leaving = Some(task::spawn_local("leaving listeners", async move {
-            steps::unlisten(&shared, &removed).await;
+            leaving::unlisten(&shared, &removed).await;
         }));
         steps::forget_series(&self.shared, &old.config, &new.config);
         if new.connections_max != old.connections_max {

@@ -6,10 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use super::prepared::BoundListener;
 use crate::{
@@ -85,7 +82,12 @@ pub(crate) async fn tell(shared: &SharedState, command: impl Fn(usize) -> Option
 }
 
 /// Gives a command to a worker, waiting for room until the deadline; false if it is lost.
-async fn give(shared: &SharedState, worker: usize, command: Command, deadline: Instant) -> bool {
+pub(super) async fn give(
+    shared: &SharedState,
+    worker: usize,
+    command: Command,
+    deadline: Instant,
+) -> bool {
     let commands = &shared.workers[worker].commands;
     match timeout_at(deadline, commands.send(command)).await {
         // A worker that is gone has nothing to be told.
@@ -100,36 +102,13 @@ async fn give(shared: &SharedState, worker: usize, command: Command, deadline: I
 /// Gives new sockets to the workers.
 pub(crate) async fn listen(shared: &SharedState, bound: Vec<BoundListener>) {
     let deadline = Instant::now() + COMMAND_PATIENCE;
-    for (listener, bound) in bound {
+    for (listener, mut bound) in bound {
         tracing::info!(listener = %listener.name, address = %bound.address, "listening");
-        shared
-            .sockets
-            .opened(&listener.address, bound.address, bound.file);
+        shared.sockets.opened(&listener, &mut bound);
         for (worker, socket) in bound.sockets.into_iter().enumerate() {
             let command = Command::Listen(Arc::clone(&listener), socket);
             give(shared, worker, command, deadline).await;
         }
-    }
-}
-
-/// Closes listening sockets, once all that waits in them is served.
-pub(crate) async fn unlisten(shared: &SharedState, addresses: &[BindAddress]) {
-    let deadline = Instant::now() + COMMAND_PATIENCE;
-    let mut closed = Vec::new();
-    for address in addresses {
-        // The file goes first: nobody can then come to wait in a queue that closes.
-        shared.sockets.forget(address);
-        for worker in 0..shared.workers.len() {
-            let (done, answer) = oneshot::channel();
-            let command = Command::Unlisten(address.clone(), done);
-            if give(shared, worker, command, deadline).await {
-                closed.push(answer);
-            }
-        }
-    }
-    let deadline = Instant::now() + UNLISTEN_PATIENCE;
-    for answer in closed {
-        let _ = timeout_at(deadline, answer).await;
     }
 }
 
@@ -187,6 +166,4 @@ pub(crate) fn diff(old: &Snapshot, new: &Snapshot) -> Diff {
 }
 
 /// How long control waits for workers to have room for what it tells them.
-const COMMAND_PATIENCE: Duration = Duration::from_secs(2);
-/// How long it waits for workers to serve what waits in a socket that closes.
-const UNLISTEN_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const COMMAND_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,0 +1,82 @@
+//! Listening sockets that leave: with their listener, or as the process drains.
+//!
+//! Nothing that could connect is lost. The file of a unix socket goes first, so that nobody new
+//! comes. Each worker then stops accepting; a TCP socket is emptied by the worker that owns it,
+//! the queue of a unix socket, which all of them share, from here when the last has stopped.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+use super::steps::{COMMAND_PATIENCE, give};
+use crate::{
+    config::value::BindAddress,
+    socket::closing,
+    worker::{
+        Accepted, Command, LeavingSocket, SharedState,
+        shortage::{self, Step},
+    },
+};
+
+/// Closes listening sockets, once all that waits in them is served.
+pub(crate) async fn unlisten(shared: &SharedState, addresses: &[BindAddress]) {
+    let deadline = Instant::now() + COMMAND_PATIENCE;
+    let mut closed = Vec::new();
+    let mut leaving = Vec::new();
+    let mut all = true;
+    for address in addresses {
+        leaving.extend(shared.sockets.forget(address));
+        for worker in 0..shared.workers.len() {
+            let (done, answer) = oneshot::channel();
+            let command = Command::Unlisten(address.clone(), done);
+            if give(shared, worker, command, deadline).await {
+                closed.push(answer);
+            } else {
+                all = false;
+            }
+        }
+    }
+    let deadline = Instant::now() + UNLISTEN_PATIENCE;
+    for answer in closed {
+        all &= matches!(timeout_at(deadline, answer).await, Ok(Ok(())));
+    }
+    for socket in leaving {
+        empty(shared, &socket, all).await;
+    }
+}
+
+/// Has workers serve what waits in a unix socket.
+///
+/// `alone` says that no worker accepts from it any more. Only then is it shut: the runtime of one
+/// that did would ask it for connections again and again.
+async fn empty(shared: &SharedState, leaving: &LeavingSocket, alone: bool) {
+    if alone && let Err(error) = closing::shut_unix(&leaving.socket) {
+        tracing::debug!(%error, "a closing socket cannot be shut at once");
+    }
+    let deadline = Instant::now() + COMMAND_PATIENCE;
+    let workers = shared.workers.len();
+    for worker in (0..workers).cycle() {
+        let stream = match closing::take_waiting(&leaving.socket) {
+            Ok(Some((stream, _))) => stream,
+            Ok(None) => return,
+            // Out of descriptors or memory, most likely.
+            Err(error) if Instant::now() < deadline => {
+                shortage::tell(&leaving.listener.name, Step::Accept, &error);
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+            Err(_) => return,
+        };
+        let accepted = Accepted::Unix(stream.into());
+        let command = Command::Adopt(Arc::clone(&leaving.listener), accepted);
+        give(shared, worker, command, deadline).await;
+    }
+}
+
+/// How long control waits for workers to serve what waits in a socket that closes.
+const UNLISTEN_PATIENCE: Duration = Duration::from_secs(10);
+/// How soon it is tried again to take a connection.
+const AGAIN: Duration = Duration::from_millis(50);
