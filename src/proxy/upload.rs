@@ -44,8 +44,9 @@ fn keep_max(policy: &RetryPolicy) -> usize {
 
 /// How a request body travels on: as long as announced, in chunks if that is unknown.
 ///
-/// Only chunks have room for trailers. A client that announces both a length and trailers gets
-/// chunks, whatever of them has come by now.
+/// A length of 0 is announced where the client has announced it, or where its absence would mean
+/// that the body was forgotten. Only chunks have room for trailers. A client that announces both
+/// a length and trailers gets chunks, whatever of them has come by now.
 fn framing_of(body: &Body, request: &Request) -> Framing {
     let method = &request.method;
     let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
@@ -53,7 +54,7 @@ fn framing_of(body: &Body, request: &Request) -> Framing {
         Some(_) if request.headers.contains(Known::Trailer) && body.may_have_trailers() => {
             Framing::Chunked
         }
-        Some(0) if !expected => Framing::None,
+        Some(0) if !expected && !request.headers.contains(Known::ContentLength) => Framing::None,
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
     }

@@ -57,6 +57,33 @@ async fn large_bodies_pass_both_ways_unchanged() {
 }
 
 #[tokio::test]
+async fn a_length_of_zero_goes_on_where_it_was_announced() {
+    let app = Backend::start(identity("app")).await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let mut h2 = proxy.h2_client().await;
+    for method in ["GET", "DELETE", "OPTIONS"] {
+        let mut client = proxy.client().await;
+        for head in ["content-length: 0\r\n", ""] {
+            client
+                .send(format!("{method} / HTTP/1.1\r\nhost: a\r\n{head}\r\n"))
+                .await;
+            client.answer_to(method).await;
+        }
+        for fields in [&[("content-length", "0")][..], &[]] {
+            h2.request(method, "/", fields, b"").await.unwrap();
+        }
+        let seen = app.seen();
+        let lengths = seen
+            .iter()
+            .rev()
+            .take(4)
+            .map(|it| it.field("content-length"));
+        assert_eq!(lengths.collect::<Vec<_>>(), ["", "0", "", "0"], "{method}");
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn a_chunked_request_arrives_whole() {
     let app = Backend::start(identity("app")).await;
     let proxy = Settings::new(ALL).backend("app", &app).start().await;

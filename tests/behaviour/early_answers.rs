@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::harness::h2_frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RESET, get_block};
+use crate::harness::h2_frames::{
+    DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RESET, get_block, literal,
+};
 use crate::harness::{Act, Backend, End, Gate, Proxy, Settings, answer, within};
 
 const ALL: &str = r#"
@@ -89,6 +91,57 @@ async fn over_http2_the_reset_does_not_come_with_the_answer() {
 }
 
 #[tokio::test]
+async fn who_ends_behind_a_whole_answer_hears_of_it() {
+    let (proxy, _app) = started().await;
+    let mut frames = Frames::connect(proxy.address("web"), &[]).await;
+    let mut block = post_block("/upload");
+    block.extend(literal("content-length", "1000"));
+    frames.send(HEADERS, END_HEADERS, 1, &block).await;
+    while frames.next_of(DATA).await.expect("the answer").flags & END_STREAM == 0 {}
+    // Fewer than announced: the client has given its upload up.
+    frames.send(DATA, END_STREAM, 1, b"x").await;
+    let next = frames.next().await.expect("a frame");
+    assert_eq!((next.kind, next.flags), (PING, 0), "{next:?}");
+    drop(frames);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn who_gives_an_upload_up_behind_the_head_of_an_answer_gets_the_rest_of_it() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let app = Backend::start(move |_| {
+        let head = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 4\r\n\r\nno".to_vec();
+        vec![
+            Act::Send(head),
+            Act::Wait(held.clone()),
+            Act::Send(b"pe".to_vec()),
+            Act::Stall,
+        ]
+    })
+    .await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let mut frames = Frames::connect(proxy.address("web"), &[]).await;
+    let mut block = post_block("/upload");
+    block.extend(literal("content-length", "1000"));
+    frames.send(HEADERS, END_HEADERS, 1, &block).await;
+    assert_eq!(frames.next_of(DATA).await.expect("data").payload, b"no");
+    frames.send(DATA, END_STREAM, 1, b"x").await;
+    // What follows is read behind that.
+    assert!(frames.send(PING, 0, 0, b"in order").await);
+    while frames.next_of(PING).await.expect("an answer").payload != b"in order" {}
+    gate.open();
+    let rest = frames.next().await.expect("the rest");
+    assert_eq!((rest.kind, &rest.payload[..]), (DATA, &b"pe"[..]));
+    assert_eq!(rest.flags & END_STREAM, END_STREAM);
+    // The endpoint has not been told that the body is whole.
+    let seen = app.only();
+    assert!(!seen.complete, "{seen:?}");
+    drop(frames);
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn who_gives_up_requests_that_are_answered_is_no_flood() {
     let (proxy, _app) = started().await;
     let mut frames = Frames::connect(proxy.address("web"), &[]).await;
@@ -126,12 +179,12 @@ async fn curl_gets_each_answer_that_comes_before_its_upload_ends() {
         }
         for _ in 0..4 {
             let post = [version, "-H", "expect:", "--data-binary", &large];
-            let (status, _) = curl(&proxy, "/upload", &post).await;
-            assert_eq!(status, "413", "{version}");
+            let (status, code) = curl(&proxy, "/upload", &post).await;
+            assert_eq!((&*status, code), ("413", Some(0)), "{version}");
             let chunked = [version, "-H", "expect:", "-H", "transfer-encoding: chunked"];
             let chunked = [&chunked[..], &["--data-binary", &large]].concat();
-            let (status, _) = curl(&proxy, "/upload", &chunked).await;
-            assert_eq!(status, "413", "{version}, chunked");
+            let (status, code) = curl(&proxy, "/upload", &chunked).await;
+            assert_eq!((&*status, code), ("413", Some(0)), "{version}, chunked");
         }
     }
     proxy.finish().await;

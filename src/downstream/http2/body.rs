@@ -119,6 +119,10 @@ impl Session {
         if let Some(rule) = arriving.spoilt {
             return Poll::Ready(Some(Err(rule.into())));
         }
+        if arriving.left_short {
+            arriving.watch(cx);
+            return Poll::Pending;
+        }
         if let Some(trailers) = arriving.take_trailers() {
             return Poll::Ready(Some(Ok(Frame::Trailers(trailers))));
         }

@@ -26,6 +26,7 @@ impl Session {
     ) {
         let mut block = std::mem::take(&mut self.fields);
         response::encode_head(&mut block, &mut self.encoder, status, headers, length, end);
+        stream.answering.set(!status.is_informational());
         self.send_block(stream, block, end);
     }
 

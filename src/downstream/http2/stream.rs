@@ -32,6 +32,8 @@ pub(crate) struct Stream {
     pub(crate) remote_ended: Cell<bool>,
     /// So have we.
     pub(crate) local_ended: Cell<bool>,
+    /// The head of the answer has been sent.
+    pub(crate) answering: Cell<bool>,
     /// Messages both ways for as long as both sides like: a gRPC call, or a request that is
     /// answered already. Only silence in both directions ends it.
     pub(crate) is_streaming: Cell<bool>,
@@ -68,6 +70,9 @@ pub(crate) struct Arriving {
     pub(crate) window: ReceiveWindow,
     /// Bytes that Content-Length says are still to come.
     left: Option<u64>,
+    /// The client has left its body short behind the head of the answer: it stops there, and
+    /// never comes to an end that an endpoint could take for a whole one.
+    pub(crate) left_short: bool,
     /// Bytes that were taken.
     pub(crate) taken: u64,
     /// The client waits for leave to send the body.
@@ -83,6 +88,7 @@ impl Stream {
             window: Cell::new(window),
             remote_ended: Cell::new(false),
             local_ended: Cell::new(false),
+            answering: Cell::new(false),
             is_streaming: Cell::new(false),
             waiting: Cell::new(false),
             faulty: Cell::new(false),
@@ -129,15 +135,19 @@ impl Stream {
         }
     }
 
-    /// The client says no more.
+    /// The client says no more. Behind the head of an answer it need not say all that it had
+    /// announced: there are clients that give an upload up that way.
     ///
     /// # Errors
-    /// [`Reason::ProtocolError`] when it had announced more.
+    /// [`Reason::ProtocolError`] when it had announced more and there is no answer yet.
     pub(crate) fn finish(&self, trailers: Option<Headers>) -> Result<(), Reason> {
         let mut arriving = self.arriving.borrow_mut();
         // Of what nobody reads nothing is counted.
         if !self.is_over() && !self.faulty.get() && arriving.left.is_some_and(|left| left > 0) {
-            return Err(Reason::ProtocolError);
+            if !self.answering.get() {
+                return Err(Reason::ProtocolError);
+            }
+            arriving.left_short = true;
         }
         arriving.trailers = trailers;
         self.remote_ended.set(true);
@@ -156,7 +166,7 @@ impl Stream {
         let waiting = arriving.waiting() as u64;
         // What trailers follow must not depend on when they come: a length that was not
         // announced is not known before them.
-        if self.remote_ended.get() && arriving.trailers.is_none() {
+        if self.remote_ended.get() && arriving.trailers.is_none() && !arriving.left_short {
             return Some(waiting);
         }
         arriving.left.map(|left| left + waiting)
@@ -165,7 +175,8 @@ impl Stream {
     /// Whether there is nothing more to take.
     pub(crate) fn is_taken(&self) -> bool {
         let arriving = self.arriving.borrow();
-        self.remote_ended.get() && arriving.waiting() == 0 && arriving.trailers.is_none()
+        let ended = self.remote_ended.get() && !arriving.left_short;
+        ended && arriving.waiting() == 0 && arriving.trailers.is_none()
     }
 }
 
@@ -178,6 +189,7 @@ impl Arriving {
             spoilt: None,
             window: ReceiveWindow::new(window),
             left: length,
+            left_short: false,
             taken: 0,
             expects_continue: false,
             reader: None,

@@ -1,6 +1,7 @@
 # The application in Ruby's WEBrick: `ruby app.rb PORT`.
 require "digest"
 require "json"
+require "stringio"
 require "webrick"
 require "zlib"
 
@@ -41,11 +42,21 @@ class App < WEBrick::HTTPServlet::AbstractServlet
     when "/gzip"
       answer["content-encoding"] = "gzip"
       answer["vary"] = "accept-encoding"
-      answer.body = Zlib.gzip("gzip\n" * 100)
+      answer.body = gzip("gzip\n" * 100)
     else
       answer.status = 404
       answer.body = "missing\n"
     end
+  end
+
+  # The same bytes each time.
+  def gzip(text)
+    out = StringIO.new
+    writer = Zlib::GzipWriter.new(out)
+    writer.mtime = 1
+    writer.write(text)
+    writer.close
+    out.string
   end
 
   def echo(request, answer)

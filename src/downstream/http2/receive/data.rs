@@ -80,6 +80,10 @@ impl Session {
         }
         if stream.local_ended.get() && !stream.faulty.get() {
             self.close(stream);
+            if self.streams.is_empty() {
+                // curl 7.88, for one, sees that the exchange is over only when something comes.
+                frame::put_ping(self.io.outgoing(), 0, &OVER_PING);
+            }
         }
         Ok(())
     }
@@ -97,3 +101,6 @@ impl Session {
         Ok(())
     }
 }
+
+/// What the ping carries that follows a request which has ended behind its answer.
+const OVER_PING: [u8; 8] = *b"all over";
