@@ -159,7 +159,9 @@ impl Socket {
             return Ok(None);
         };
         let connection = match peer.as_socket() {
-            Some(peer) => AdminConnection::Tcp(TcpStream::from_std(stream.into())?, Peer::Tcp(peer)),
+            Some(peer) => {
+                AdminConnection::Tcp(TcpStream::from_std(stream.into())?, Peer::Tcp(peer))
+            }
             None => AdminConnection::Unix(UnixStream::from_std(stream.into())?, Peer::Unix),
         };
         Ok(Some(connection))

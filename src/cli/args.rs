@@ -225,6 +225,25 @@ impl Args {
         self.config.as_deref().unwrap_or_else(|| Path::new(CONFIG))
     }
 
+    /// Whom the output of the command is for.
+    pub(super) fn format(&self) -> OutputFormat {
+        let output = match self.command.as_ref().unwrap_or(&Verb::Run) {
+            Verb::Check(asked) => asked.output,
+            Verb::Diff(asked) => asked.ask.output,
+            Verb::Explain(asked) => asked.ask.output,
+            Verb::Status(ask) | Verb::Reload(ask) => ask.output,
+            Verb::Drain(asked) => asked.ask.output,
+            Verb::Endpoint(asked) => asked.ask.output,
+            Verb::Why(asked) => asked.ask.output,
+            Verb::Run
+            | Verb::Demo(_)
+            | Verb::Schema
+            | Verb::Completions { .. }
+            | Verb::Man { .. } => return OutputFormat::Text,
+        };
+        output.format
+    }
+
     /// The whole command line as clap knows it.
     pub(super) fn definition() -> Command {
         Self::command()

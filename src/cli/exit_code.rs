@@ -6,6 +6,8 @@ use std::{
     process::ExitCode,
 };
 
+use serde_json::{Value, json};
+
 use super::client::ClientError;
 use crate::config::Faults;
 
@@ -43,6 +45,9 @@ pub(super) enum CommandError {
     /// The request in question would be refused before it is routed.
     #[error("error: the proxy would refuse this request: {0}")]
     Refused(String),
+    /// The proxy knows of no such thing.
+    #[error("error: {0}")]
+    Unknown(String),
     /// What was asked for does not exist.
     #[error("error: {0}")]
     WrongUse(String),
@@ -72,10 +77,27 @@ impl CommandError {
         }
     }
 
+    /// What a program is told: the sentence, and what else is known of it.
+    pub(super) fn report(&self) -> Value {
+        let sentence = self.to_string();
+        let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
+        match self {
+            Self::Faults(faults) => json!({ "error": sentence, "faults": faults }),
+            Self::Client(ClientError::Refused { body, .. }) if body.is_object() => {
+                let mut report = body.clone();
+                report["error"] = sentence.into();
+                report
+            }
+            _ => json!({ "error": sentence }),
+        }
+    }
+
     /// The number that a script sees.
     pub(super) const fn code(&self) -> u8 {
         match self {
-            Self::Client(_) | Self::Output(_) | Self::Refused(_) => Exit::Failed.code(),
+            Self::Client(_) | Self::Output(_) | Self::Refused(_) | Self::Unknown(_) => {
+                Exit::Failed.code()
+            }
             Self::WrongUse(_) => WRONG_USE,
             Self::Faults(_) | Self::Configuration { .. } => Exit::InvalidConfiguration.code(),
         }

@@ -23,7 +23,7 @@ use std::{ffi::OsString, io, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 
-use args::{Args, Verb};
+use args::{Args, OutputFormat, Verb};
 use exit_code::{CommandError, Exit};
 
 use crate::server::Process;
@@ -38,9 +38,10 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             // If nobody hears it, the exit code is all that is left.
-            let _ = match &error {
-                CommandError::Faults(faults) => print::faults(faults),
-                other => print::remark(&other.to_string()),
+            let _ = match (args.format(), &error) {
+                (OutputFormat::Json, error) => print::json(&error.report()),
+                (OutputFormat::Text, CommandError::Faults(faults)) => print::faults(faults),
+                (OutputFormat::Text, other) => print::remark(&other.to_string()),
             };
             ExitCode::from(error.code())
         }

@@ -17,6 +17,7 @@ use crate::{
         setting::{Node, Reader, Setting},
     },
     file,
+    server::last_good,
 };
 
 /// Two tables of a file.
@@ -35,13 +36,22 @@ impl Peek {
     /// The file cannot be read at all.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         let bytes = file::read(path, FILE_BYTES_MAX)?;
-        let text = String::from_utf8_lossy(&bytes);
-        let (tree, _) = DeTable::parse_recoverable(&text);
         let base: PathBuf = path.parent().map(Path::to_owned).unwrap_or_default();
-        Ok(Self {
-            admin: table(tree.get_ref(), "admin", &base),
-            log: table(tree.get_ref(), "log", &base).unwrap_or_default(),
-        })
+        let mut peek = Self::of(&String::from_utf8_lossy(&bytes), &base);
+        if peek.admin.is_none() {
+            // It may have been started with the last good configuration.
+            let kept = last_good::text(path);
+            peek.admin = kept.and_then(|text| Self::of(&text, &base).admin);
+        }
+        Ok(peek)
+    }
+
+    fn of(text: &str, base: &Path) -> Self {
+        let (tree, _) = DeTable::parse_recoverable(text);
+        Self {
+            admin: table(tree.get_ref(), "admin", base),
+            log: table(tree.get_ref(), "log", base).unwrap_or_default(),
+        }
     }
 }
 

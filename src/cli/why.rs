@@ -22,8 +22,7 @@ pub(super) fn why(args: &Args, asked: &WhyArgs) -> Result<Exit, CommandError> {
     let answer = client.get(&format!("/requests/{}", segment(&asked.request_id)));
     let record = match answer {
         Err(ClientError::Refused { status, .. }) if status == StatusCode::NOT_FOUND => {
-            print::remark(&format!("error: {}", unknown(&asked.request_id)))?;
-            return Ok(Exit::Failed);
+            return Err(CommandError::Unknown(unknown(&asked.request_id)));
         }
         answer => answer?,
     };

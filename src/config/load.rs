@@ -15,7 +15,7 @@ use super::diagnostic::{Fault, Faults};
 use super::lines::Lines;
 use super::misplaced;
 use super::schema::Config;
-use super::setting::{Findings, Node, Reader, Setting as _, Span};
+use super::setting::{Findings, Node, Reader, Setting as _, Span, Table as _};
 use crate::tls::Stamps;
 
 /// A file that was read, checked and found to be good.
@@ -115,6 +115,7 @@ fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> Decoded {
     let mut faults = syntax_faults(&lines, &errors);
     let base = path.parent().unwrap_or_else(|| Path::new(""));
     let mut reader = Reader::new(base);
+    reader.knows(Config::keys);
     if torn {
         reader.tear();
     }

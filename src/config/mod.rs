@@ -23,7 +23,7 @@ pub mod watch;
 
 pub use check::{PastTime, Rules, Secrets};
 pub use diagnostic::{Fault, FaultView, Faults, Severity};
-pub use diff::Diff;
+pub use diff::{Diff, Held};
 pub use load::{ContentHash, Loaded, load, parse};
 pub use schema::Config;
 pub use setting::{Span, Spanned, Spans};

@@ -7,6 +7,8 @@ use std::{
 
 use crate::admin::model::{ReloadReport, ReloadResult};
 
+use crate::config::{Config, Diff, Held};
+
 /// The state of the process as control sees it. Never touched on the request path.
 #[derive(Debug)]
 pub(crate) struct Board {
@@ -21,6 +23,8 @@ struct Inner {
     last_reload: Option<ReloadReport>,
     /// What of the process is gone or does not answer.
     troubles: Vec<Trouble>,
+    /// What only a new start would change.
+    held: Held,
 }
 
 /// A part of the process that is gone or does not answer.
@@ -33,6 +37,24 @@ pub(crate) struct Trouble {
 }
 
 impl Board {
+    /// Notes what the process has of the settings that only a start takes over.
+    pub(crate) fn hold(&self, config: &Config) {
+        self.lock().held = Held::of(config);
+    }
+
+    /// What a reload changes that takes up a configuration; it is followed.
+    pub(crate) fn followed(&self, old: &Config, new: &Config) -> Diff {
+        let mut inner = self.lock();
+        let diff = inner.held.difference(old, new);
+        inner.held.follow(new);
+        diff
+    }
+
+    /// What a reload would change.
+    pub(crate) fn difference(&self, old: &Config, new: &Config) -> Diff {
+        self.lock().held.difference(old, new)
+    }
+
     pub(crate) fn new(degraded: Option<String>) -> Self {
         Self {
             started: SystemTime::now(),
@@ -40,6 +62,7 @@ impl Board {
                 degraded,
                 last_reload: None,
                 troubles: Vec::new(),
+                held: Held::default(),
             }),
         }
     }

@@ -265,6 +265,7 @@ impl Control {
             self.shared.access_log.store(Arc::new(log));
             steps::tell(&self.shared, |_| Some(Command::ReopenLog)).await;
         }
+        self.board.hold(&prepared.snapshot.config);
         steps::adopt_pools(&prepared.snapshot, &mut self.schedules);
         descriptors::tell(&prepared.snapshot, self.shared.workers.len());
         self.hash = prepared.hash;

@@ -58,8 +58,7 @@ pub(super) fn forget(path: &Path) {
 
 /// Reads the last good configuration of the file at `path`, if there is one.
 pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
-    let kept = place(&state_dir(path)?, path);
-    let text = file::read_to_string(&kept, FILE_BYTES_MAX).ok()?;
+    let (kept, text) = read(path)?;
     // Its relative paths are those of the file that it was.
     match config::parse(text, path, rules) {
         Ok(loaded) => Some(loaded),
@@ -71,6 +70,17 @@ pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
             None
         }
     }
+}
+
+/// The text of the last good configuration of the file at `path`, if there is one.
+pub(crate) fn text(path: &Path) -> Option<String> {
+    read(path).map(|(_, text)| text)
+}
+
+fn read(path: &Path) -> Option<(PathBuf, String)> {
+    let kept = place(&state_dir(path)?, path);
+    let text = file::read_to_string(&kept, FILE_BYTES_MAX).ok()?;
+    Some((kept, text))
 }
 
 /// What the broken file still says of `state_dir`; the usual folder if it says nothing

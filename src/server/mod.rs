@@ -16,7 +16,7 @@ mod errand;
 mod expiry;
 mod file_watch;
 mod keeper;
-mod last_good;
+pub(crate) mod last_good;
 mod metrics;
 mod named_files;
 mod notify;

@@ -27,7 +27,7 @@ use crate::{
             ProcessState, Ready, ReloadRefusal, ReloadReport, Status,
         },
     },
-    config::{self, Diff, Loaded, PastTime, Rules, Secrets},
+    config::{self, Loaded, PastTime, Rules, Secrets, value::nearest::alternatives},
     http::Headers,
     state::{self, BuildError, HealthKnown, Registered, Snapshot, Source, TlsFiles},
     telemetry::{metrics::names, recent::RecentExchange},
@@ -256,7 +256,7 @@ impl Operations for Api {
         match self.parse(text, PastTime::Served, secrets) {
             Ok(loaded) => {
                 let snapshot = self.shared.snapshot();
-                Compared::Differs(Diff::between(&snapshot.config, &loaded.config))
+                Compared::Differs(self.board.difference(&snapshot.config, &loaded.config))
             }
             Err(faulty) => Compared::Faulty(faulty),
         }
@@ -288,9 +288,10 @@ impl Operations for Api {
     ) -> Result<EndpointChange, OperationError> {
         let snapshot = self.shared.snapshot();
         let Some(found) = snapshot.pool(pool) else {
-            return Err(OperationError::NotFound(format!(
-                "there is no pool \"{pool}\""
-            )));
+            let names: Vec<&str> = snapshot.pools.iter().map(|it| &*it.name).collect();
+            let defined = alternatives("defined", pool, &names);
+            let message = format!("there is no pool \"{pool}\"; {defined}");
+            return Err(OperationError::NotFound(message));
         };
         let state = match action {
             EndpointAction::Drain => AdminState::Draining,
@@ -302,7 +303,9 @@ impl Operations for Api {
             .health
             .set_admin(address, state, Instant::now())
         {
-            let message = format!("pool \"{pool}\" has no endpoint \"{address}\"");
+            let labels: Vec<&str> = found.endpoints.iter().map(|it| &*it.label).collect();
+            let has = alternatives("it has", address, &labels);
+            let message = format!("pool \"{pool}\" has no endpoint \"{address}\"; {has}");
             return Err(OperationError::NotFound(message));
         }
         Ok(EndpointChange {

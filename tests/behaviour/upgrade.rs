@@ -147,6 +147,39 @@ async fn a_tunnel_outlives_its_timeouts_and_a_reload() {
     proxy.finish().await;
 }
 
+/// Docker's API switches to `tcp` for attached streams, with a POST.
+#[tokio::test]
+async fn another_protocol_becomes_a_tunnel_only_by_a_101_that_names_it() {
+    let app = Backend::start(|seen| {
+        let taken = match seen.target.as_str() {
+            "/named" => "upgrade: tcp\r\n",
+            "/other" => "upgrade: websocket\r\n",
+            _ => "",
+        };
+        let head =
+            format!("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n{taken}\r\n");
+        vec![Act::Send(head.into_bytes()), Act::Echo]
+    })
+    .await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    for (target, status) in [("/named", 101), ("/other", 502), ("/none", 502)] {
+        let mut client = proxy.client().await;
+        let fields = "host: a\r\nconnection: Upgrade\r\nupgrade: tcp\r\n";
+        client
+            .send(format!("POST {target} HTTP/1.1\r\n{fields}\r\n"))
+            .await;
+        let answer = client.answer_to("POST").await;
+        assert_eq!(answer.status, status, "{target}");
+        if status == 101 {
+            client.send("hello").await;
+            assert_eq!(client.bytes(5).await.unwrap(), b"hello");
+        } else {
+            assert!(answer.field("proxy-status").contains("http_upgrade_failed"));
+        }
+    }
+    proxy.finish().await;
+}
+
 /// What `curl --http2 -d`, the HTTP client of the JDK and others send.
 #[tokio::test]
 async fn an_offer_that_cannot_be_taken_is_ignored() {

@@ -126,14 +126,25 @@ fn an_endpoint_is_drained_and_enabled_by_name() {
 #[test]
 fn what_there_is_not_is_1_and_named() {
     let proxy = shop();
+    let app = proxy.address("app");
     for (arguments, named) in [
-        (&["endpoint", "drain", "none/127.0.0.1:1"][..], "\"none\""),
-        (&["endpoint", "drain", "app/127.0.0.1:1"], "127.0.0.1:1"),
+        (
+            &["endpoint", "drain", "ap/127.0.0.1:1"][..],
+            "did you mean \"app\"?",
+        ),
+        (&["endpoint", "drain", "app/127.0.0.1:1"], &*app),
         (&["why", "no-such-id"], "\"no-such-id\""),
     ] {
         let outcome = proxy.run(arguments);
         assert_eq!(outcome.code, Some(1), "{arguments:?}: {}", outcome.all());
         assert!(outcome.stderr.contains(named), "{}", outcome.all());
+        // Programs get the same sentence as JSON.
+        let outcome = proxy.run(&[arguments, &["--format", "json"]].concat());
+        assert_eq!(outcome.code, Some(1), "{arguments:?}: {}", outcome.all());
+        let told: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let sentence = told["error"].as_str().unwrap_or_default();
+        assert!(sentence.contains(named), "{told}");
+        assert_eq!(outcome.stderr, "");
     }
 }
 
@@ -321,4 +332,14 @@ fn explain_refuses_what_the_proxy_refuses() {
         assert!(outcome.stderr.starts_with("error: "), "{}", outcome.all());
     }
     assert!(proxy.get("/%00", "").starts_with("HTTP/1.1 400"));
+}
+
+#[test]
+fn a_proxy_with_its_last_good_configuration_is_found_though_its_file_is_empty() {
+    let proxy = shop_with(&SHOP.replace("[proxy]", "[proxy]\nstate_dir = \"state\""));
+    eventually("the configuration is kept", || {
+        proxy.path("state").exists() && proxy.answer(&["status"]).contains("running")
+    });
+    proxy.write("proxy.toml", "");
+    assert!(proxy.answer(&["status"]).contains("running"));
 }

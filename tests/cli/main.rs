@@ -245,6 +245,18 @@ fn what_needs_the_admin_api_says_that_the_file_has_none() {
     let outcome = run(GOOD, &["status"]);
     assert_eq!(outcome.code, Some(3), "{}", outcome.all());
     assert!(outcome.stderr.contains("[admin]"), "{}", outcome.all());
+    let outcome = run(GOOD, &["status", "--format", "json"]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.all());
+    let told: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert!(told["error"].to_string().contains("[admin]"), "{told}");
+    let broken = GOOD.replace("address", "adress");
+    let outcome = run(
+        &broken,
+        &["explain", "GET", "http://a/", "--format", "json"],
+    );
+    assert_eq!(outcome.code, Some(3), "{}", outcome.all());
+    let told: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert!(told["faults"][0]["line"].is_u64(), "{told}");
 }
 
 #[test]

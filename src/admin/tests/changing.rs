@@ -63,6 +63,11 @@ async fn strangers_are_refused_over_the_wire() {
     let token = "authorization: Bearer secret\r\n";
     let foreign = format!("{token}origin: http://evil.example\r\n");
     assert_eq!(admin.ask("POST", "/reload", &foreign, "").await.status, 403);
+    // Such a page may make a browser read, and cannot see what comes.
+    let read = admin.ask("GET", "/status", &foreign, "").await;
+    assert_eq!(read.status, 200);
+    let mut names = read.headers.keys();
+    assert!(!names.any(|name| name.starts_with("access-control-")));
     let wrong = "authorization: Bearer secreT\r\n";
     assert_eq!(admin.ask("GET", "/status", wrong, "").await.status, 401);
     // Who may not read learns only whether it is ready.

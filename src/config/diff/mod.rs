@@ -3,6 +3,7 @@
 //! Both sides are compared as they print, so that a key that a table gains is covered
 //! without a line here. What is hidden is compared in the clear, and shown masked.
 
+mod held;
 mod part;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schema::Config;
+pub use held::Held;
 use part::{Part, Side};
 
 /// The difference between two configurations.

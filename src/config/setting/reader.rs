@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned as TomlSpanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Found, Hidden, Shape, Span};
+use super::{Found, Hidden, KeyDoc, Shape, Span};
 use crate::config::diagnostic::Fault;
 use crate::config::value::Mismatch;
 use crate::tls::Stamps;
@@ -103,6 +103,7 @@ pub struct Reader<'a> {
     /// The place in the tree as it prints, where items of a list count.
     printed: Vec<String>,
     concealed: Hidden,
+    root: Option<fn() -> Vec<KeyDoc>>,
     torn: bool,
     excuses: bool,
     withholds: bool,
@@ -133,10 +134,42 @@ impl<'a> Reader<'a> {
             hidden: Vec::new(),
             printed: Vec::new(),
             concealed: Hidden::default(),
+            root: None,
             torn: false,
             excuses: false,
             withholds: false,
         }
+    }
+
+    /// Says which tables there are, to tell where a key belongs that stands in a wrong one.
+    pub fn knows(&mut self, root: fn() -> Vec<KeyDoc>) {
+        self.root = Some(root);
+    }
+
+    /// The tables that have this key, as in `[pools.NAME]`: those around the place where it
+    /// stands if there are such, else the outermost. None when there are too many to be of use.
+    pub(super) fn homes_of(&self, key: &str) -> Vec<String> {
+        let roots = self.root.map(|root| root()).unwrap_or_default();
+        let mut homes = Vec::new();
+        for root in roots {
+            let around = self.path.first().is_some_and(|it| it == root.name);
+            let mut place = vec![root.name.to_owned()];
+            if root.shape.named {
+                let name = self.path.get(1).filter(|_| around);
+                place.push(name.cloned().unwrap_or_else(|| "NAME".to_owned()));
+            }
+            let outermost = place.len();
+            look_for(key, &root, &place, &mut |depth, table| {
+                homes.push((!around, depth - outermost, table));
+            });
+        }
+        homes.retain(|(_, _, table)| *table != self.table_place());
+        let first = homes.iter().map(|(far, depth, _)| (*far, *depth)).min();
+        homes.retain(|(far, depth, _)| Some((*far, *depth)) == first);
+        if homes.len() > HOMES_MAX {
+            homes.clear();
+        }
+        homes.into_iter().map(|(_, _, table)| table).collect()
     }
 
     /// Lets `***` stand for texts that are kept elsewhere and missing there.
@@ -318,6 +351,26 @@ impl<'a> Reader<'a> {
         self.broken.insert(self.place());
     }
 }
+
+/// Tells each table in and below `within` that has the key, and how deep it is.
+fn look_for(key: &str, within: &KeyDoc, place: &[String], tell: &mut impl FnMut(usize, String)) {
+    let keys = within.shape.keys.map(|keys| keys()).unwrap_or_default();
+    for inner in &keys {
+        if inner.name == key {
+            tell(place.len(), format!("[{}]", place.join(".")));
+        }
+        let mut place = place.to_vec();
+        place.push(inner.name.to_owned());
+        if place.len() <= DEPTH_MAX {
+            look_for(key, inner, &place, tell);
+        }
+    }
+}
+
+/// Tables that are named at most for a key in a wrong one.
+const HOMES_MAX: usize = 3;
+/// How deep such tables may be.
+const DEPTH_MAX: usize = 4;
 
 fn article(noun: &str) -> &'static str {
     if noun.starts_with(['a', 'e', 'i', 'o', 'u']) && !noun.starts_with("one") {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use toml::de::DeTable;
 
-use super::{KeyDoc, Node, Reader, Setting, Span, Spans};
+use super::{KeyDoc, Node, Reader, Setting, Shape, Span, Spans};
 use crate::config::{
     diagnostic::Fault,
     value::nearest::{alternatives, nearest},
@@ -33,13 +33,28 @@ pub(crate) fn read_table<T: Table + Setting>(
     reader: &mut Reader<'_>,
 ) -> Option<T> {
     let Some(entries) = node.table() else {
-        reader.wrong_type(node, &T::shape());
+        reader.wrong_type(node, &with_example(node, reader, T::shape()));
         return None;
     };
     let mut table = TableReader::new(entries, node.anchor, reader);
     let value = T::read_keys(&mut table);
     table.refuse_unknown(&T::names(), T::later());
     value
+}
+
+/// The shape of a table, with an example of how a single value is written in it: `retry = 3`.
+fn with_example(node: &Node<'_>, reader: &Reader<'_>, shape: Shape) -> Shape {
+    let number = node.integer().filter(|_| shape.example.is_empty());
+    let keys = shape.keys.map(|keys| keys()).unwrap_or_default();
+    let key = keys.iter().find(|key| key.shape.kind == "integer");
+    let place = reader.place();
+    match (number, key, place.rsplit('.').next()) {
+        (Some(number), Some(key), Some(name)) => Shape {
+            example: format!("{name} = {{ {} = {number} }}", key.name).into(),
+            ..shape
+        },
+        _ => shape,
+    }
 }
 
 /// What stands under a key.
@@ -163,11 +178,15 @@ impl<'a, 'r> TableReader<'a, 'r> {
                     ),
                 )
             } else {
-                Fault::error(
-                    span,
-                    format!("unknown key \"{written}\" in {place}"),
-                    alternatives("allowed", written, names),
-                )
+                let elsewhere = match nearest(written, names.iter().copied()) {
+                    None => self.reader.homes_of(written),
+                    Some(_) => Vec::new(),
+                };
+                let hint = match &elsewhere[..] {
+                    [] => alternatives("allowed", written, names),
+                    homes => format!("it belongs in {}", homes.join(" or ")),
+                };
+                Fault::error(span, format!("unknown key \"{written}\" in {place}"), hint)
             });
         }
     }

@@ -94,7 +94,7 @@ impl fmt::Display for StatusSet {
 pub fn single(number: i64) -> Result<StatusCode, Mismatch> {
     code(&number.to_string())
         .and_then(|code| StatusCode::from_u16(code).ok())
-        .ok_or_else(|| Mismatch::new(format!("{number} is not a status"), "from 100 to 599"))
+        .ok_or_else(|| Mismatch::new(format!("{number} is not a status"), "from 200 to 599"))
 }
 
 /// Prints one range as the file has it.

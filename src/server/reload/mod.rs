@@ -127,7 +127,7 @@ impl Control {
         self.keeper.keep(&new, &prepared.text);
         self.follow_admin(&new.config);
         self.follow_log(&new.config);
-        let diff = steps::diff(&old, &new);
+        let diff = self.board.followed(&old.config, &new.config);
         tracing::info!(
             generation = new.generation,
             connections_closed,

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::prepared::BoundListener;
 use crate::{
     config::{
-        Config, Diff,
+        Config,
         schema::Pool,
         value::{BindAddress, Name},
     },
@@ -158,11 +158,6 @@ pub(crate) fn forget_series(shared: &SharedState, old: &Config, new: &Config) {
 fn left<'a, T>(old: &'a BTreeMap<Name, T>, new: &BTreeMap<Name, T>) -> Vec<[&'a str; 1]> {
     let left = old.keys().filter(|name| !new.contains_key(*name));
     left.map(|name| [&**name]).collect()
-}
-
-/// What a reload changes.
-pub(crate) fn diff(old: &Snapshot, new: &Snapshot) -> Diff {
-    Diff::between(&old.config, &new.config)
 }
 
 /// How long control waits for workers to have room for what it tells them.
