@@ -62,6 +62,7 @@ fn build(
         registered,
         last,
         files: state::TlsFiles::Read,
+        lists: state::Lists::Read,
         generation: 1,
         now: Instant::now(),
     };

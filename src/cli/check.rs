@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{self, Config, Fault, Faults, Loaded, PastTime, Rules, Secrets},
     server,
-    state::{BuildError, Registered, Snapshot},
+    state::{BuildError, Lists, Registered, Snapshot},
 };
 
 /// What came of a check.
@@ -73,7 +73,7 @@ pub(super) fn compile(file: &Path) -> Result<Snapshot, CommandError> {
         },
         ..loaded
     };
-    let compiled = server::compile(untested, &Registered::default());
+    let compiled = server::compile(untested, &Registered::default(), Lists::Read);
     let (snapshot, _) = compiled.map_err(|error| CommandError::Configuration {
         file: file.to_owned(),
         reason: error.to_string(),
@@ -106,11 +106,11 @@ fn look_at(file: &Path, secrets: Secrets) -> Checked {
         Err(faults) => return refused(faults),
     };
     let (config, warnings) = (loaded.config.clone(), loaded.warnings.clone());
-    match server::compile(loaded, &Registered::default()) {
-        Ok(_) => Checked {
-            faults: warnings,
+    match server::compile(loaded, &Registered::default(), Lists::Read) {
+        Ok((snapshot, _)) => Checked {
+            faults: with_sources(&config, &snapshot, &warnings),
             error: None,
-            summary: Some(summary(&config)),
+            summary: Some(summary(&config, &snapshot)),
         },
         Err(BuildError::Tests(failed)) => {
             let mut list = warnings.list().to_vec();
@@ -130,8 +130,32 @@ fn look_at(file: &Path, secrets: Secrets) -> Checked {
     }
 }
 
-fn summary(config: &Config) -> String {
-    let endpoints = config.pools.values().map(|pool| pool.endpoints.len()).sum();
+/// Adds a warning for each list of endpoints that cannot be used: a proxy that starts now would
+/// do without, and take it up when it is mended.
+fn with_sources(config: &Config, snapshot: &Snapshot, warnings: &Faults) -> Faults {
+    let mut list = warnings.list().to_vec();
+    for pool in &snapshot.pools {
+        let discovery = pool.discovery.as_ref();
+        let first = discovery.and_then(|discovery| discovery.first.as_ref());
+        let written = config.pools.get(&*pool.name);
+        let (Some(Err(error)), Some(written)) = (first, written) else {
+            continue;
+        };
+        let hint = if pool.listed.is_empty() {
+            "the pool would start without an endpoint"
+        } else {
+            "the pool would start with those of \"endpoints\" alone"
+        };
+        let span = written.spans.of("discover");
+        let message = format!("pool \"{}\" finds no endpoints: {error}", pool.name);
+        list.push(Fault::warning(span, message, hint));
+    }
+    warnings.with_list(list)
+}
+
+fn summary(config: &Config, snapshot: &Snapshot) -> String {
+    let pools = snapshot.pools.iter();
+    let endpoints = pools.map(|it| it.endpoint_set().endpoints.len()).sum();
     let parts = [
         print::counted(config.listeners.len(), "listener"),
         print::counted(config.routes.len(), "route"),

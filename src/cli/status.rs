@@ -10,7 +10,7 @@ use super::{
     exit_code::{CommandError, Exit},
     print,
 };
-use crate::admin::model::{Endpoint, Listener, Pool, Status};
+use crate::admin::model::{Endpoint, Listener, Pool, PoolDiscovery, Status};
 
 /// Shows the process, its listeners, and its pools with their endpoints.
 pub(super) fn status(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
@@ -52,10 +52,22 @@ fn text(status: &Status, listeners: &[Listener], pools: &[Pool]) -> String {
         };
         let (name, picker) = (&pool.name, pool.picker_name());
         let _ = writeln!(out, "\npool {name} ({picker}{panic})");
+        if let Some(discovery) = &pool.discovery {
+            source(&mut out, discovery);
+        }
         let endpoints: Vec<Row<'_>> = pool.endpoints.iter().map(endpoint).collect();
         out.push_str(&print::columns(&endpoints));
     }
     out
+}
+
+/// Where the endpoints come from, and how that fares.
+fn source(out: &mut String, discovery: &PoolDiscovery) {
+    let counted = print::counted(discovery.endpoints, "endpoint");
+    let _ = writeln!(out, "  from {}: {counted}", discovery.from);
+    if let (Some(error), Some(since)) = (&discovery.error, &discovery.error_since) {
+        let _ = writeln!(out, "  since {since} the last good list is kept: {error}");
+    }
 }
 
 type Row<'a> = Vec<Cow<'a, str>>;

@@ -1,21 +1,21 @@
 //! One try at one endpoint.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use ::http::StatusCode;
 
 use crate::{
     failure::Failure,
-    upstream::{picker::EndpointIndex, pool::PoolIndex},
+    upstream::{idle::Described, pool::PoolIndex},
 };
 
 /// One try of an exchange at one endpoint.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Attempt {
     /// The pool it was picked from.
     pub pool: PoolIndex,
-    /// Its position in that pool.
-    pub index: EndpointIndex,
+    /// The endpoint, as it was described then.
+    pub endpoint: Rc<Described>,
     /// What came of it; none while it is under way.
     pub outcome: Option<AttemptOutcome>,
     /// From the pick to the response head or the failure.
@@ -23,6 +23,13 @@ pub struct Attempt {
     /// How long it was waited before it, in milliseconds: the backoff, or what the endpoint
     /// before it asked for.
     pub waited_ms: u32,
+}
+
+impl Attempt {
+    /// The address of the endpoint.
+    pub fn address(&self) -> &str {
+        &self.endpoint.endpoint.label
+    }
 }
 
 /// What came of an attempt.

@@ -35,10 +35,7 @@ use crate::{
     route::RouteIndex,
     state::{Action, Decision, LocalListener, LocalSnapshot, Route},
     tls::Session,
-    upstream::{
-        endpoint::Endpoint,
-        pool::{Pool, PoolIndex},
-    },
+    upstream::pool::{Pool, PoolIndex},
 };
 
 /// One request with its response, from the head to the last byte.
@@ -171,24 +168,13 @@ impl Exchange {
 
     /// The address of the endpoint of the last attempt.
     pub fn endpoint(&self) -> Option<&str> {
-        self.attempts.last().map(|attempt| self.address_of(attempt))
+        self.attempts.last().map(Attempt::address)
     }
 
     /// The version that runs at the endpoint of the last attempt.
     pub fn version(&self) -> Option<&str> {
-        let endpoint = self.endpoint_of(self.attempts.last()?)?;
-        endpoint.version_label.as_deref()
-    }
-
-    /// The address of the endpoint that an attempt was made at.
-    pub(crate) fn address_of(&self, attempt: &Attempt) -> &str {
-        let endpoint = self.endpoint_of(attempt);
-        endpoint.map_or("", |endpoint| &endpoint.label)
-    }
-
-    fn endpoint_of(&self, attempt: &Attempt) -> Option<&Endpoint> {
-        let pool = self.snapshot.shared.pools.get(attempt.pool.0 as usize)?;
-        pool.endpoints.get(attempt.index.0 as usize)
+        let described = &self.attempts.last()?.endpoint;
+        described.endpoint.version_label.as_deref()
     }
 
     /// Lets go of the rest of the configuration. What lasts as long as it likes, such as a

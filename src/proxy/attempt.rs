@@ -23,7 +23,6 @@ use crate::{
         acquire::{Acquired, Claim, Need},
         health::Observed,
         pick::Pick,
-        picker::EndpointIndex,
         pool::PoolIndex,
         standing::Held,
         transport::{Inbound, Outbound, Patience, Purpose, Upload},
@@ -58,7 +57,7 @@ impl Call<'_> {
     ) -> (AttemptEnd, RetryVerdict) {
         let again = {
             let started = timer::recent();
-            let mut patience = self.begin_attempt(exchange, pool, pick.index, started);
+            let mut patience = self.begin_attempt(exchange, pool, pick, started);
             let mut end = self
                 .call(exchange, pick, upload, fresh, &mut patience)
                 .await;
@@ -76,13 +75,13 @@ impl Call<'_> {
         &mut self,
         exchange: &mut Exchange,
         pool: PoolIndex,
-        index: EndpointIndex,
+        pick: &Pick,
         started: Instant,
     ) -> Patience {
         self.made += 1;
         exchange.attempts.push(Attempt {
             pool,
-            index,
+            endpoint: pick.endpoint.described(),
             outcome: None,
             took: Duration::ZERO,
             waited_ms: std::mem::take(&mut self.waited_ms),
@@ -113,13 +112,13 @@ impl Call<'_> {
         let took = timer::now() - started;
         if let Some(attempt) = exchange.attempts.last_mut() {
             attempt.took = took;
+            attempt.endpoint.durations.observe(took);
             attempt.outcome = Some(match end.ended {
                 AttemptResult::Failed(failure) => AttemptOutcome::Failed(failure),
                 AttemptResult::Status(status) => AttemptOutcome::Answered(status),
                 AttemptResult::Grpc(_) => AttemptOutcome::Answered(StatusCode::OK),
             });
         }
-        pick.pool.metrics.took(pick.index, took);
         let verdict = self.verdict(exchange, end);
         self.observe(exchange, pick, end, verdict);
         verdict
@@ -271,7 +270,7 @@ impl Call<'_> {
             }
         };
         let request = self.outbound(purpose);
-        let home = Rc::clone(pick.pool.endpoint(pick.index));
+        let home = Rc::clone(&pick.endpoint);
         let client = Client {
             connection: self.connection,
             stream: self.request.interim.as_ref(),
@@ -289,7 +288,7 @@ impl Call<'_> {
                 (carrier, sending.await)
             }
             Acquired::Http2(connection) => {
-                let held = Held::Stream(pick.index);
+                let held = Held::Stream(pick.endpoint.number());
                 let upload = upload.holding_place(&pick.pool.standing, held);
                 let carrier = if connection.is_fresh() {
                     Carrier::New

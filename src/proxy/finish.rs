@@ -105,7 +105,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         .iter()
         .zip(&outcomes)
         .map(|(attempt, status)| AttemptView {
-            endpoint: exchange.address_of(attempt),
+            endpoint: attempt.address(),
             outcome: match attempt.outcome {
                 Some(AttemptOutcome::Answered(_)) => status.as_str(),
                 Some(AttemptOutcome::Failed(failure)) => failure.word(),

@@ -5,7 +5,6 @@
 
 use std::rc::Rc;
 
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
@@ -28,6 +27,7 @@ use crate::{
         pick::{MayTry, Pick},
         pool::{PoolIndex, ViewIndex},
         transport::Upload,
+        tried::Tried,
     },
     worker::Connection,
 };
@@ -167,7 +167,7 @@ impl Call<'_> {
         let mut tried = if self.made > 0 && self.search.leaves_out_tried() {
             search::tried(exchange, index)
         } else {
-            SmallVec::new()
+            Tried::default()
         };
         let mut failed: Option<Failure> = None;
         let key = pool.pool.hash_key.as_ref();
@@ -185,7 +185,7 @@ impl Call<'_> {
                 },
                 deadline: self.end,
             };
-            let mut pick = match pick::pick(self.connection, exchange, &wanted, &tried).await {
+            let mut pick = match pick::pick(self.connection, exchange, &wanted, &mut tried).await {
                 Ok(pick) => pick,
                 // All were tried once more: the first of them again.
                 Err(Failure::NoEndpoint)
@@ -198,7 +198,7 @@ impl Call<'_> {
                     return PoolEnd::Nobody(failed.unwrap_or(failure), Box::new(upload));
                 }
             };
-            if upload.framing() == Framing::Chunked && pool.endpoint(pick.index).is_http10() {
+            if upload.framing() == Framing::Chunked && pick.endpoint.is_http10() {
                 // In memory of its own: seldom needed.
                 if let Err(failure) = Box::pin(http10::measure(&mut upload)).await {
                     return PoolEnd::Failed(failure);
@@ -217,7 +217,7 @@ impl Call<'_> {
             };
             self.unseen = verdict == RetryVerdict::MoveOn;
             self.uncounted += u32::from(self.unseen);
-            tried.push(pick.index);
+            tried.push(pick.endpoint.described());
             drop(pick);
             if waits && let Err(why) = self.prepare_retry(exchange, pool, &end).await {
                 exchange.stopped = Some(why);

@@ -6,7 +6,7 @@ use ::http::HeaderValue;
 
 use super::forward::Call;
 use crate::{
-    exchange::Exchange,
+    exchange::{Attempt, Exchange},
     failure::{BadRequest, Failure},
     http::{Known, Value},
     upstream::transport::Upload,
@@ -20,10 +20,6 @@ impl Call<'_> {
         let Some((now, before)) = exchange.attempts.split_last() else {
             return;
         };
-        let host_of = |attempt| match exchange.address_of(attempt) {
-            path if path.starts_with("unix:") => "localhost",
-            address => address,
-        };
         let headers = &mut self.request.headers;
         let said = headers.get(Known::Host).and_then(Value::to_str);
         let said = said.unwrap_or_default();
@@ -32,6 +28,13 @@ impl Call<'_> {
         if let (false, Ok(host)) = (named, HeaderValue::from_str(host_of(now))) {
             headers.insert(Known::Host, host);
         }
+    }
+}
+
+fn host_of(attempt: &Attempt) -> &str {
+    match attempt.address() {
+        path if path.starts_with("unix:") => "localhost",
+        address => address,
     }
 }
 

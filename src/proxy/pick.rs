@@ -18,9 +18,9 @@ use crate::{
         freed::Limit,
         local::LocalPool,
         pick::{MayTry, Pick, PickRequest, Picked, Regard},
-        picker::EndpointIndex,
         pool::{PoolLimits, ViewIndex},
         shared::PoolShared,
+        tried::Tried,
     },
     worker::Connection,
 };
@@ -45,7 +45,7 @@ pub(super) async fn pick(
     connection: &Connection,
     exchange: &mut Exchange,
     wanted: &Wanted<'_>,
-    tried: &[EndpointIndex],
+    tried: &mut Tried,
 ) -> Result<Pick, Failure> {
     let pool = wanted.pool;
     let (limit, deadline) = (Limit::Endpoint, wanted.deadline);
@@ -55,22 +55,22 @@ pub(super) async fn pick(
                 now: timer::recent(),
                 draw: connection.worker.draw(),
                 key: wanted.key,
-                tried,
                 regard: wanted.regard,
                 trial: wanted.trial,
             };
-            let pinned = connection.pinned.get();
-            if let Some(pinned) = pinned.and_then(|pinned| pinned.endpoint_in(pool, wanted.view))
-                && !tried.contains(&pinned)
-            {
-                return Ok(pool.pick_pinned(pinned, request.now));
+            if let Some(pinned) = connection.pinned.get().filter(|pinned| !pinned.is_empty()) {
+                let leads_to = |endpoint: &_| pinned.leads_to(endpoint);
+                let pick = pool.pick_pinned(wanted.view, request.now, tried, leads_to);
+                if let Some(pick) = pick {
+                    return Ok(pick);
+                }
             }
-            match pool.pick(wanted.view, &request) {
+            match pool.pick(wanted.view, &request, tried) {
                 Picked::Endpoint(pick) => return Ok(Some(pick)),
                 Picked::Full => return Ok(None),
                 Picked::Nobody => return Err(Failure::NoEndpoint),
                 Picked::Pending => {
-                    pool.pool.health.ready(wanted.deadline).await;
+                    pool.ready(wanted.deadline).await;
                     if timer::now() >= wanted.deadline {
                         return Err(Failure::NoEndpoint);
                     }
@@ -99,18 +99,18 @@ pub(super) async fn connection(
         && !need.fresh
     {
         let pool = &pick.pool.pool;
-        let endpoint = pick.pool.endpoint(pick.index);
+        let endpoint = &pick.endpoint;
         let (idle, lifetime) = (pool.idle_timeout, pool.lifetime);
         let own = pinned.take(endpoint, timer::recent(), pool.security, idle, lifetime);
         if let Some(connection) = own {
             return Ok(Acquired::Http1(connection));
         }
     }
-    match pick.pool.acquire(pick.index, &need).await {
+    match pick.pool.acquire(&pick.endpoint, &need).await {
         // In memory of its own: most requests never wait.
         Err(Failure::LimitReached) if need.claim == Claim::Full => {
             let (limit, deadline) = (Limit::Connections, need.deadline);
-            let look = async || match pick.pool.acquire(pick.index, &need).await {
+            let look = async || match pick.pool.acquire(&pick.endpoint, &need).await {
                 Err(Failure::LimitReached) => Ok(None),
                 acquired => acquired.map(Some),
             };

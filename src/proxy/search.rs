@@ -1,13 +1,14 @@
 //! The search for an endpoint: in which order pools are looked through, and how far by health.
 
-use smallvec::SmallVec;
+use std::rc::Rc;
 
 use crate::{
     exchange::Exchange,
     upstream::{
+        endpoint::Endpoint,
         pick::Regard,
-        picker::EndpointIndex,
         pool::{PoolIndex, ViewIndex},
+        tried::Tried,
     },
 };
 
@@ -75,18 +76,18 @@ pub(super) fn pool_at(exchange: &Exchange, home: Home, place: usize) -> Option<H
     let pools = &exchange.snapshot.shared.pools;
     let own = &pools[pool.0 as usize];
     let index = *own.failover.get(spare)?;
-    let requirement = own.views[view.0 as usize].requirement.as_ref();
-    let mut views = pools[index.0 as usize].views.iter();
-    let same = views.position(|view| view.requirement.as_ref() == requirement);
+    let requirement = &own.rules.requirements[view.0 as usize];
+    let mut views = pools[index.0 as usize].rules.requirements.iter();
+    let same = views.position(|other| other == requirement);
     let view = u32::try_from(same.unwrap_or(0)).unwrap_or(0);
     Some((index, ViewIndex(view)))
 }
 
 /// The endpoints of a pool that an exchange has tried.
-pub(super) fn tried(exchange: &Exchange, pool: PoolIndex) -> SmallVec<[EndpointIndex; 4]> {
+pub(super) fn tried(exchange: &Exchange, pool: PoolIndex) -> Tried {
     let attempts = exchange.attempts.iter();
     let here = attempts.filter(|attempt| attempt.pool == pool);
-    here.map(|attempt| attempt.index).collect()
+    here.map(|attempt| Rc::clone(&attempt.endpoint)).collect()
 }
 
 /// Whether an endpoint is left that may be used and that the exchange has not tried, in its pool
@@ -95,9 +96,9 @@ pub(super) fn tried(exchange: &Exchange, pool: PoolIndex) -> SmallVec<[EndpointI
 pub(super) fn is_one_left(exchange: &Exchange, home: Home) -> bool {
     let mut pools = (0..).map_while(|place| pool_at(exchange, home, place));
     pools.any(|(index, view)| {
-        let tried = |endpoint| {
+        let tried = |endpoint: &Endpoint| {
             let mut attempts = exchange.attempts.iter();
-            attempts.any(|attempt| attempt.pool == index && attempt.index == endpoint)
+            attempts.any(|attempt| attempt.pool == index && attempt.address() == &*endpoint.label)
         };
         exchange.snapshot.pools[index.0 as usize].is_one_left(view, tried)
     })

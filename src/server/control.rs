@@ -20,7 +20,9 @@ use tokio::{
 use super::{
     StartError,
     board::Board,
-    certificates, descriptors, drain, errand,
+    certificates, descriptors,
+    discovery::Discoveries,
+    drain, errand,
     file_watch::{FileWatch, Told},
     keeper::Keeper,
     metrics::ControlGauges,
@@ -67,6 +69,8 @@ pub(crate) struct Control {
     pub(super) registry: Arc<Mutex<Registry>>,
     tickets: Arc<TicketKeys>,
     pub(super) schedules: HashMap<Arc<str>, Schedule>,
+    /// Where pools find endpoints.
+    pub(super) discoveries: Discoveries,
     pub(super) board: Arc<Board>,
     pub(super) events: Arc<Events>,
     pub(super) gauges: ControlGauges,
@@ -105,6 +109,7 @@ impl Control {
             tickets: Arc::clone(registry.tickets()),
             registry: Arc::new(Mutex::new(registry)),
             schedules: HashMap::new(),
+            discoveries: Discoveries::new(&shared.metrics.control()),
             board: Arc::new(Board::new(degraded)),
             services: Services::new(&events, shared.metrics.control()),
             events,
@@ -154,6 +159,7 @@ pub(crate) async fn run(
                 file.tell(control.of_file());
             }
             outcome = control.reloads.prepared() => control.reloaded(outcome).await,
+            answer = control.discoveries.next() => control.hear_source(&answer),
             Some(request) = asked.recv() => match request {
                 Request::Reload(answer) => control.want_reload(Wanted::by(answer)),
                 Request::FileChanged => control.want_reload(Wanted::by_file()),
@@ -238,6 +244,7 @@ impl Control {
                 }
                 () = &mut draining => return,
                 _ = tick.tick() => self.tick(),
+                answer = self.discoveries.next() => self.hear_source(&answer),
                 Some(request) = asked.recv() => if let Request::Reload(answer) = request {
                     self.want_reload(Wanted::by(answer));
                 },
@@ -267,6 +274,7 @@ impl Control {
         }
         self.board.hold(&prepared.snapshot.config);
         steps::adopt_pools(&prepared.snapshot, &mut self.schedules);
+        self.follow_sources(&prepared.snapshot);
         descriptors::tell(&prepared.snapshot, self.shared.workers.len());
         self.hash = prepared.hash;
         self.named_files
@@ -288,6 +296,7 @@ impl Control {
             .look(&self.shared, &self.services, &self.board);
         self.notify.flush();
         self.keeper.tick();
+        self.discoveries.look();
         if self.doubt.is_some_and(|doubt| now >= doubt) {
             self.want_reload(Wanted::silently());
         }

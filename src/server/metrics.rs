@@ -99,13 +99,14 @@ impl ControlGauges {
 
     /// Shows the health of a pool, if it changed; whether it did.
     pub(super) fn pool(&mut self, pool: &Pool) -> bool {
-        let serial = pool.health.serial();
-        let view = Arc::downgrade(&pool.health);
+        let health = Arc::clone(&pool.endpoint_set().health);
+        let serial = health.serial();
+        let view = Arc::downgrade(&health);
         let shown = self.healthy.get(&pool.name);
         if shown.is_some_and(|shown| shown.serial == serial && shown.view.ptr_eq(&view)) {
             return false;
         }
-        let picture = pool.health.picture();
+        let picture = health.picture();
         let known = self.healthy.remove(&pool.name);
         let mut known = known.map_or_else(HashMap::new, |shown| shown.gauges);
         let gauges = picture.endpoints.iter().map(|endpoint| {

@@ -10,6 +10,7 @@ mod board;
 mod certificates;
 mod control;
 mod descriptors;
+mod discovery;
 mod disk;
 mod drain;
 mod errand;

@@ -29,7 +29,7 @@ use crate::{
     },
     config::{self, Loaded, PastTime, Rules, Secrets, value::nearest::alternatives},
     http::Headers,
-    state::{self, BuildError, HealthKnown, Registered, Snapshot, Source, TlsFiles},
+    state::{self, BuildError, HealthKnown, Lists, Registered, Snapshot, Source, TlsFiles},
     telemetry::{metrics::names, recent::RecentExchange},
     upstream::health::AdminState,
     worker::{Command, SharedState},
@@ -97,6 +97,13 @@ impl Operations for Api {
         // A start with the last good configuration serves: it must not take a fleet out of
         // rotation.
         reasons.extend(self.board.degraded());
+        // The last good list stays in use.
+        let snapshot = self.shared.snapshot();
+        let sources = snapshot.pools.iter().filter(|it| it.discovery.is_some());
+        reasons.extend(sources.filter_map(|pool| {
+            let (error, _) = pool.shared.discovered.status().error?;
+            Some(format!("pool \"{}\": {error}", pool.name))
+        }));
         let troubles = self.board.troubles();
         let ready = !draining && !troubles.iter().any(|trouble| trouble.hurts_traffic);
         reasons.extend(troubles.into_iter().map(|trouble| trouble.what));
@@ -238,7 +245,7 @@ impl Operations for Api {
             Ok(loaded) => loaded,
             Err(faulty) => return faulty,
         };
-        match compile(loaded, &self.shared.registered) {
+        match compile(loaded, &self.shared.registered, Lists::Left) {
             Ok((_, warnings)) => Checked {
                 ok: true,
                 faults: warnings.views().collect(),
@@ -303,7 +310,8 @@ impl Operations for Api {
             .health
             .set_admin(address, state, Instant::now())
         {
-            let labels: Vec<&str> = found.endpoints.iter().map(|it| &*it.label).collect();
+            let set = found.endpoints.newest();
+            let labels: Vec<&str> = set.endpoints.iter().map(|it| &*it.label).collect();
             let has = alternatives("it has", address, &labels);
             let message = format!("pool \"{pool}\" has no endpoint \"{address}\"; {has}");
             return Err(OperationError::NotFound(message));
@@ -346,6 +354,7 @@ impl Api {
 pub(crate) fn compile(
     loaded: Loaded,
     registered: &Registered,
+    lists: Lists,
 ) -> Result<(Snapshot, config::Faults), BuildError> {
     let source = Source {
         config: Arc::new(loaded.config),
@@ -353,6 +362,7 @@ pub(crate) fn compile(
         last: None,
         // They were read for the checks.
         files: TlsFiles::Left,
+        lists,
         generation: 0,
         now: Instant::now(),
     };

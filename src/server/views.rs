@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
+    time::SystemTime,
 };
 
 use serde_json::{Map, Value};
@@ -12,7 +13,8 @@ use crate::{
     admin::model,
     state::{Action, Route, Snapshot},
     upstream::{
-        pool::{Pool, ViewIndex},
+        discovery::SourceSpec,
+        pool::{Origin, Pool, ViewIndex},
         tier,
     },
     worker::ConnectionView,
@@ -68,15 +70,18 @@ impl<'s> PoolViews<'s> {
     /// The view of one pool, once.
     pub(super) fn of(&mut self, pool: &Pool) -> model::Pool {
         let panic = tier::is_in_panic(&self.snapshot.pools, pool, ViewIndex(0));
-        let picture = pool.health.picture();
+        let set = pool.endpoint_set();
+        let picture = set.health.picture();
+        let origin = Origin::of(pool);
         let now = Instant::now();
-        let endpoints = pool.endpoints.iter().zip(&picture.endpoints);
+        let endpoints = set.endpoints.iter().zip(&picture.endpoints);
         let endpoints = endpoints.map(|(endpoint, view)| {
             let labels = [&*pool.name, &*endpoint.label].map(Box::from);
             let picks = self.picks.get(labels.as_slice()).copied();
             let left = |until: Instant| until.saturating_duration_since(now).as_millis();
             model::Endpoint {
                 address: endpoint.label.to_string(),
+                source: origin.word(&endpoint.label).to_owned(),
                 state: view.state.word().to_owned(),
                 eligible: view.eligible || (panic && view.state.is_enabled()),
                 cause: view.cause.as_ref().map(ToString::to_string),
@@ -103,8 +108,30 @@ impl<'s> PoolViews<'s> {
             panic,
             connections: pool.shared.connections.load(Ordering::Relaxed),
             retries_in_flight: pool.shared.budget.retries(),
+            discovery: pool
+                .discovery
+                .as_ref()
+                .map(|it| source_view(pool, &it.source)),
             endpoints,
         }
+    }
+}
+
+fn source_view(pool: &Pool, source: &SourceSpec) -> model::PoolDiscovery {
+    let status = pool.shared.discovered.status();
+    let time = |time: SystemTime| {
+        let time = time.max(SystemTime::UNIX_EPOCH);
+        humantime::format_rfc3339_millis(time).to_string()
+    };
+    let since = status.error.as_ref().map(|(_, since)| time(*since));
+    model::PoolDiscovery {
+        source: source.kind().to_owned(),
+        from: source.to_string(),
+        endpoints: status.endpoints,
+        succeeded: status.succeeded.map(time),
+        changed: status.changed.map(time),
+        error: status.error.map(|(error, _)| error),
+        error_since: since,
     }
 }
 

@@ -70,6 +70,11 @@ impl WorkerThread {
             Command::Unlisten(address, done) => self.unlisten(&address, done),
             Command::Adopt(listener, accepted) => accept::adopt(worker, &listener, accepted),
             Command::MakeRoom(request) => worker.make_room(request),
+            Command::FollowEndpoints(pool) => {
+                if let Some(pool) = worker.snapshot().pool(&pool) {
+                    pool.follow();
+                }
+            }
             Command::Refresh => worker.close_left(),
             Command::CloseShared => worker.close_connections(|it| it.protocol.get() == "HTTP/2.0"),
             Command::CloseConnections => worker.close_connections(|_| true),

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     route::Explanation,
     state::{self, Action, ArrivalReason, Asked, Route, Snapshot, decision},
-    upstream::{picker::EndpointIndex, tier},
+    upstream::{picker::EndpointIndex, pool::Origin, tier},
 };
 
 /// Where a request would go.
@@ -74,6 +74,9 @@ pub struct ExplainedTimeouts {
 pub struct ExplainedCandidate {
     /// Its address.
     pub endpoint: String,
+    /// Where it comes from: `config`, or the kind of the pool's source.
+    #[serde(default)]
+    pub source: String,
     /// Its weight.
     pub weight: u32,
     /// Its version.
@@ -171,10 +174,12 @@ fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<E
         return Vec::new();
     };
     let pool = &snapshot.pools[index.0 as usize];
-    let picture = pool.health.picture();
-    let tiers = &pool.views[view.0 as usize].tiers;
+    let set = pool.endpoint_set();
+    let picture = set.health.picture();
+    let tiers = &set.views[view.0 as usize].tiers;
     let panic = tier::is_in_panic(&snapshot.pools, pool, *view);
-    let members = (0_u32..).zip(&pool.endpoints);
+    let origin = Origin::of(pool);
+    let members = (0_u32..).zip(&set.endpoints);
     members
         .map(|(place, endpoint)| {
             let place = EndpointIndex(place);
@@ -199,6 +204,7 @@ fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<E
             };
             ExplainedCandidate {
                 endpoint: endpoint.label.to_string(),
+                source: origin.word(&endpoint.label).to_owned(),
                 weight: endpoint.weight,
                 version: endpoint.version_label.as_deref().map(str::to_owned),
                 zone: endpoint.zone.as_deref().map(str::to_owned),

@@ -11,7 +11,7 @@ mod route_metrics;
 mod snapshot;
 
 pub use arrival::{ArrivalReason, Asked};
-pub use compile::{BuildError, Source, TestFailure, TlsFiles, build, run_tests};
+pub use compile::{BuildError, Lists, Source, TestFailure, TlsFiles, build, run_tests};
 pub use decision::{Decision, RequestView, route};
 pub use explain::{
     Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies, ExplainedTimeouts,

@@ -9,10 +9,9 @@ use tokio::time::Instant;
 use super::{
     connect::{announce, connect},
     freed::Limit,
-    idle::Agreed,
+    idle::{Agreed, LocalEndpoint},
     local::LocalPool,
     opening::{EndsOpening, Opened, Outcome},
-    picker::EndpointIndex,
     pool::PoolProtocol,
     secure::secure,
     transport::{Http1Connection, Http2Connection, Http2Opening, Purpose, Reuse},
@@ -61,7 +60,7 @@ impl LocalPool {
     /// [`Failure::UpgradeFailed`] when the endpoint takes no WebSockets.
     pub async fn acquire(
         self: &Rc<Self>,
-        index: EndpointIndex,
+        endpoint: &Rc<LocalEndpoint>,
         need: &Need<'_>,
     ) -> Result<Acquired, Failure> {
         if need.claim == Claim::Spare && self.pool.shared.is_contended() {
@@ -69,15 +68,15 @@ impl LocalPool {
         }
         match self.pool.protocol {
             // In memory of their own: a request over HTTP/1.1 does without.
-            PoolProtocol::Http2 => Box::pin(self.acquire_shared(index, need)).await,
+            PoolProtocol::Http2 => Box::pin(self.acquire_shared(endpoint, need)).await,
             PoolProtocol::Auto if self.pool.tls.is_some() => {
-                Box::pin(self.acquire_either(index, need)).await
+                Box::pin(self.acquire_either(endpoint, need)).await
             }
             PoolProtocol::Http1 | PoolProtocol::Auto => {
-                if let Some(idle) = self.take_idle(index, need) {
+                if let Some(idle) = self.take_idle(endpoint, need) {
                     return Ok(Acquired::Http1(idle));
                 }
-                self.open_own(index, need, Alpn::Http1).await
+                self.open_own(endpoint, need, Alpn::Http1).await
             }
         }
     }
@@ -88,14 +87,14 @@ impl LocalPool {
     /// so every connection had here is as good as a new one.
     async fn acquire_shared(
         self: &Rc<Self>,
-        index: EndpointIndex,
+        endpoint: &Rc<LocalEndpoint>,
         need: &Need<'_>,
     ) -> Result<Acquired, Failure> {
         loop {
-            if let Some(shared) = self.find_shared(index) {
+            if let Some(shared) = self.find_shared(endpoint) {
                 return share(shared, need).ok_or(Failure::UpgradeFailed);
             }
-            match self.opened(index, need).await? {
+            match self.opened(endpoint, need).await? {
                 Some(Opened::Http2(connection)) if self.fits(&connection) => {
                     return share(connection, need).ok_or(Failure::UpgradeFailed);
                 }
@@ -111,40 +110,44 @@ impl LocalPool {
     /// takes no WebSockets over HTTP/2 is asked for them over HTTP/1.1.
     async fn acquire_either(
         self: &Rc<Self>,
-        index: EndpointIndex,
+        endpoint: &Rc<LocalEndpoint>,
         need: &Need<'_>,
     ) -> Result<Acquired, Failure> {
         loop {
-            let mut shared = self.find_shared(index);
+            let mut shared = self.find_shared(endpoint);
             if shared.is_none() {
-                if let Some(idle) = self.take_idle(index, need) {
+                if let Some(idle) = self.take_idle(endpoint, need) {
                     return Ok(Acquired::Http1(idle));
                 }
-                if self.endpoint(index).agreed() == Some(Agreed::Http1) {
+                if endpoint.agreed() == Some(Agreed::Http1) {
                     return match need.purpose {
-                        Purpose::Exchange => self.open_own(index, need, Alpn::Either).await,
-                        Purpose::WebSocket => self.open_http1(index, need).await,
+                        Purpose::Exchange => self.open_own(endpoint, need, Alpn::Either).await,
+                        Purpose::WebSocket => self.open_http1(endpoint, need).await,
                     };
                 }
-                if let Some(Opened::Http2(connection)) = self.opened(index, need).await? {
+                if let Some(Opened::Http2(connection)) = self.opened(endpoint, need).await? {
                     shared = Some(connection).filter(|connection| self.fits(connection));
                 }
             }
             if let Some(connection) = shared {
                 return match share(connection, need) {
                     Some(acquired) => Ok(acquired),
-                    None => self.open_http1(index, need).await,
+                    None => self.open_http1(endpoint, need).await,
                 };
             }
         }
     }
 
     /// Gets an HTTP/1.1 connection where HTTP/2 would be spoken too.
-    async fn open_http1(&self, index: EndpointIndex, need: &Need<'_>) -> Result<Acquired, Failure> {
-        if let Some(idle) = self.take_idle(index, need) {
+    async fn open_http1(
+        &self,
+        endpoint: &Rc<LocalEndpoint>,
+        need: &Need<'_>,
+    ) -> Result<Acquired, Failure> {
+        if let Some(idle) = self.take_idle(endpoint, need) {
             return Ok(Acquired::Http1(idle));
         }
-        let opened = self.open_own(index, need, Alpn::Http1).await;
+        let opened = self.open_own(endpoint, need, Alpn::Http1).await;
         // It refuses the protocol and is well otherwise.
         opened.map_err(|failure| match failure {
             Failure::TlsProtocol => Failure::UpgradeFailed,
@@ -156,15 +159,15 @@ impl LocalPool {
     /// None where there was no room for it and a stream has become free instead.
     async fn opened(
         self: &Rc<Self>,
-        index: EndpointIndex,
+        endpoint: &Rc<LocalEndpoint>,
         need: &Need<'_>,
     ) -> Result<Option<Opened>, Failure> {
         if need.claim == Claim::Spare && !self.is_free(Limit::Connections) {
             return Err(Failure::LimitReached);
         }
-        match self.open_together(index, need.deadline).await {
+        match self.open_together(endpoint, need.deadline).await {
             Err(Failure::LimitReached)
-                if need.claim == Claim::Full && self.free_stream(index, need.deadline).await =>
+                if need.claim == Claim::Full && self.free_stream(endpoint, need.deadline).await =>
             {
                 Ok(None)
             }
@@ -172,16 +175,19 @@ impl LocalPool {
         }
     }
 
-    async fn open_together(self: &Rc<Self>, index: EndpointIndex, deadline: Instant) -> Outcome {
-        let local = self.endpoint(index);
-        let opening = match local.opening() {
+    async fn open_together(
+        self: &Rc<Self>,
+        endpoint: &Rc<LocalEndpoint>,
+        deadline: Instant,
+    ) -> Outcome {
+        let opening = match endpoint.opening() {
             Some(opening) => opening,
             None => {
-                let opening = local.begin_opening();
+                let opening = endpoint.begin_opening();
                 let ends = EndsOpening(Rc::clone(&opening));
-                let pool = Rc::clone(self);
+                let (pool, endpoint) = (Rc::clone(self), Rc::clone(endpoint));
                 task::spawn_local("upstream connect", async move {
-                    ends.0.end(pool.open_for_all(index).await);
+                    ends.0.end(pool.open_for_all(&endpoint).await);
                 });
                 opening
             }
@@ -190,17 +196,17 @@ impl LocalPool {
         opened.map_err(|_| Failure::ConnectTimeout)?
     }
 
-    async fn open_for_all(&self, index: EndpointIndex) -> Outcome {
+    async fn open_for_all(&self, endpoint: &Rc<LocalEndpoint>) -> Outcome {
         let deadline = Instant::now() + self.pool.connect_timeout;
         let alpn = match self.pool.protocol {
             PoolProtocol::Http2 => Alpn::Http2,
             PoolProtocol::Http1 | PoolProtocol::Auto => Alpn::Either,
         };
-        let opened = self.open(index, Claim::Full, None, alpn, deadline);
+        let opened = self.open(endpoint, Claim::Full, None, alpn, deadline);
         Ok(match opened.await? {
             Acquired::Http2(connection) => Opened::Http2(connection),
             Acquired::Http1(connection) => {
-                self.endpoint(index).give_back(connection);
+                endpoint.give_back(connection);
                 Opened::Http1
             }
         })
@@ -209,19 +215,19 @@ impl LocalPool {
     /// Opens a connection that nobody else waits for.
     async fn open_own(
         &self,
-        index: EndpointIndex,
+        endpoint: &Rc<LocalEndpoint>,
         need: &Need<'_>,
         alpn: Alpn,
     ) -> Result<Acquired, Failure> {
         let connected = Instant::now() + self.pool.connect_timeout;
         let deadline = need.deadline.min(connected);
         // And so does one that finds an open connection.
-        Box::pin(self.open(index, need.claim, need.announcement, alpn, deadline)).await
+        Box::pin(self.open(endpoint, need.claim, need.announcement, alpn, deadline)).await
     }
 
     async fn open(
         &self,
-        index: EndpointIndex,
+        endpoint: &Rc<LocalEndpoint>,
         claim: Claim,
         announcement: Option<&[u8]>,
         alpn: Alpn,
@@ -230,7 +236,8 @@ impl LocalPool {
         let counted = self.count_connection(claim, deadline).await;
         let guard = counted.ok_or(Failure::LimitReached)?;
         let pool = &*self.pool;
-        let address = &pool.endpoints[index.0 as usize].address;
+        let described = endpoint.described();
+        let address = &described.endpoint.address;
         let mut stream = connect(address, deadline).await?;
         let mut reuse = Reuse::Allowed;
         if let Some(header) = announcement {
@@ -241,9 +248,8 @@ impl LocalPool {
             None => (stream, pool.protocol == PoolProtocol::Http2),
             Some(tls) => secure(pool, tls, stream, address, alpn, deadline).await?,
         };
-        let local = self.endpoint(index);
         if alpn == Alpn::Either {
-            local.agree(if http2 { Agreed::Http2 } else { Agreed::Http1 });
+            endpoint.agree(if http2 { Agreed::Http2 } else { Agreed::Http1 });
         }
         self.metrics.connections_total.inc();
         let security = pool.security;
@@ -252,11 +258,11 @@ impl LocalPool {
                 guard,
                 pool: Arc::clone(&pool.shared),
                 security,
-                endpoint: Arc::clone(&pool.endpoints[index.0 as usize].label),
+                endpoint: Arc::clone(&described.endpoint.label),
                 deadline,
             };
             let connection = Http2Connection::open(stream, opening).await?;
-            local.share(&connection);
+            endpoint.share(&connection);
             Ok(Acquired::Http2(connection))
         } else {
             let now = Instant::now();
@@ -266,20 +272,18 @@ impl LocalPool {
     }
 
     /// An open HTTP/2 connection with room.
-    fn find_shared(&self, index: EndpointIndex) -> Option<Rc<Http2Connection>> {
+    fn find_shared(&self, endpoint: &LocalEndpoint) -> Option<Rc<Http2Connection>> {
         let pool = &*self.pool;
-        let local = self.endpoint(index);
-        local.http2(timer::recent(), pool.security, pool.lifetime)
+        endpoint.http2(timer::recent(), pool.security, pool.lifetime)
     }
 
     /// An open HTTP/1.1 connection that carries nothing, if one will do.
-    fn take_idle(&self, index: EndpointIndex, need: &Need<'_>) -> Option<Http1Connection> {
+    fn take_idle(&self, endpoint: &LocalEndpoint, need: &Need<'_>) -> Option<Http1Connection> {
         if need.fresh || need.announcement.is_some() {
             return None;
         }
         let pool = &*self.pool;
-        let local = self.endpoint(index);
-        local.take_idle(
+        endpoint.take_idle(
             timer::recent(),
             pool.security,
             pool.idle_timeout,

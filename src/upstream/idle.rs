@@ -16,7 +16,9 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
+    endpoint::Endpoint,
     freed::Limit,
+    health::{EndpointHealth, Observed},
     opening::Opening,
     picker::Load,
     pinned::Slot,
@@ -26,7 +28,8 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    telemetry::metrics::{Counter, Gauge},
+    memory,
+    telemetry::metrics::{Counter, Gauge, Histogram},
     timer,
 };
 
@@ -40,6 +43,7 @@ pub struct LocalEndpoint {
     idle: Cell<IdleList>,
     idle_gauge: Gauge,
     pool: Arc<PoolShared>,
+    described: RefCell<Rc<Described>>,
     retired: Cell<bool>,
     agreed: Cell<Option<Agreed>>,
     /// Whether the last answer was in HTTP/1.0; none before there was one.
@@ -59,6 +63,18 @@ pub struct LocalEndpoint {
     label: Arc<str>,
 }
 
+/// An endpoint as the newest set describes it, as one worker uses it. Attempts hold on to it, so
+/// that each is told of as the endpoint was then.
+#[derive(Debug)]
+pub struct Described {
+    /// What is known of the endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// Where its outcomes are counted.
+    pub health: Arc<EndpointHealth>,
+    /// How long attempts take, with others of its version.
+    pub durations: Rc<Histogram>,
+}
+
 /// One waits where it is; memory for more is taken when there are more.
 type IdleList = SmallVec<[Http1Connection; 1]>;
 
@@ -75,7 +91,7 @@ impl LocalEndpoint {
     /// An endpoint that this worker has not met before.
     pub fn new(
         pool: &Arc<PoolShared>,
-        address: &Arc<str>,
+        described: Rc<Described>,
         idle_gauge: Gauge,
         picks: Counter,
     ) -> Self {
@@ -88,12 +104,40 @@ impl LocalEndpoint {
             agreed: Cell::new(None),
             http10: Cell::new(None),
             load: Load::default(),
-            shared: pool.endpoint(address),
+            shared: pool.endpoint(&described.endpoint.label),
             http2: RefCell::default(),
             opening: RefCell::default(),
             pinned: RefCell::default(),
-            label: Arc::clone(address),
+            label: Arc::clone(&described.endpoint.label),
+            described: RefCell::new(described),
         }
+    }
+
+    /// Its number in the pool; no other endpoint that is there has it.
+    pub fn number(&self) -> usize {
+        self.shared.slot
+    }
+
+    /// The endpoint as the newest set describes it.
+    pub fn described(&self) -> Rc<Described> {
+        Rc::clone(&self.described.borrow())
+    }
+
+    /// Has the description brought into the cache.
+    pub(super) fn prefetch_described(&self) {
+        memory::prefetch(&**self.described.borrow());
+    }
+
+    /// From now on it is as described.
+    pub(super) fn describe(&self, described: Rc<Described>) {
+        *self.described.borrow_mut() = described;
+    }
+
+    /// Tells passive health what a request came to.
+    pub(super) fn observe(&self, worker: usize, outcome: Observed, now: Instant) {
+        let described = self.described.borrow();
+        let health = &self.pool.health;
+        health.observe(&described.health, worker, outcome, now);
     }
 
     /// Shows the idle connection used last, if there is one.

@@ -1,42 +1,43 @@
 //! One worker's side of a pool: its pickers, and what they pick from.
 //!
-//! Owned by the worker, so nothing here is shared or locked. The pickers are
-//! rebuilt when the pool's health picture changes, which a request notices by
-//! comparing one number.
+//! Owned by the worker, so nothing here is shared or locked. The endpoints and the pickers are
+//! brought up to date when the pool has another endpoint set or another health picture, which a
+//! request notices by comparing two numbers.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
     connect::Connections,
-    health::Picture,
+    endpoint::Endpoint,
     idle::LocalEndpoint,
+    local_set::{LocalEndpoints, LocalSet},
     metrics::PoolMetrics,
     occupancy::Slots,
     pick::{MayTry, Pick, PickRequest, Picked, Regard},
-    picker::{AnyPicker, EndpointIndex, Load, LoadChanges, PickInput, Picker as _},
+    picker::{AnyPicker, EndpointIndex, PickInput, Picker as _},
     pool::{Pool, ViewIndex},
     room::{LeastRecent, Siblings},
     standing::Standing,
-    tier::{self, Choice, LocalTier},
+    tier::Choice,
     transport::Http1Connection,
+    tried::Tried,
 };
 use crate::{memory, resilience::BudgetWorker};
 
-/// One worker's side of a pool, for one endpoint set.
-#[derive(Debug)]
+/// One worker's side of a pool.
 pub struct LocalPool {
     /// What the configuration says of it.
     pub pool: Arc<Pool>,
     /// Which worker this is; names its cells in what workers share.
     pub(super) worker: usize,
-    endpoints: Vec<Rc<LocalEndpoint>>,
-    pub(super) loads: Vec<Load>,
-    /// Where those with room are found, while `limits.per_endpoint` is set.
-    slots: Slots,
-    views: Vec<RefCell<LocalView>>,
+    /// The newest endpoint set as far as this worker knows. Borrowed for a step, never for long.
+    set: RefCell<LocalSet>,
+    /// Where its endpoints come from.
+    known: Rc<LocalEndpoints>,
+    pickers: Box<dyn Fn() -> AnyPicker>,
     /// Counts upstream connections.
     pub(super) connections: Rc<Connections>,
     /// Which idle connection makes room.
@@ -51,102 +52,96 @@ pub struct LocalPool {
     pub metrics: PoolMetrics,
 }
 
-#[derive(Debug)]
-struct LocalView {
-    serial: u64,
-    picture: Arc<Picture>,
-    tiers: Vec<LocalTier>,
-    /// What the pickers have to be told; none if they do not look at loads.
-    changes: Option<LoadChanges>,
-}
-
 impl LocalPool {
-    /// Builds the worker's side of `pool` from its side of each endpoint.
+    /// Builds the worker's side of `pool`. Endpoints that it has no more are given up.
     pub fn new(
         pool: Arc<Pool>,
         worker: usize,
-        endpoints: Vec<Rc<LocalEndpoint>>,
-        pickers: &dyn Fn() -> AnyPicker,
-        metrics: PoolMetrics,
+        known: &Rc<LocalEndpoints>,
+        pickers: impl Fn() -> AnyPicker + 'static,
         siblings: Siblings,
     ) -> Self {
-        let loads: Vec<Load> = endpoints
-            .iter()
-            .map(|endpoint| endpoint.load.clone())
-            .collect();
         let budget = pool.shared.budget.worker(worker);
-        let connections = Connections::new(&pool.shared, &metrics.open);
-        let picture = pool.health.picture();
-        let slots = match pool.limits.per_endpoint {
-            0 => Slots::default(),
-            _ => Slots::of(endpoints.iter().map(|endpoint| &*endpoint.shared)),
-        };
-        let views = pool
-            .views
-            .iter()
-            .map(|view| {
-                let tiers = view.tiers.iter().map(|_| LocalTier::new(pickers));
-                let tiers: Vec<LocalTier> = tiers.collect();
-                let follows = tiers.iter().any(LocalTier::follows_loads);
-                let mut local = LocalView {
-                    serial: picture.serial,
-                    picture: Arc::clone(&picture),
-                    changes: follows.then(|| LoadChanges::of(&loads)),
-                    tiers,
-                };
-                tier::update(&mut local.tiers, &pool, view, &picture, &slots);
-                RefCell::new(local)
-            })
-            .collect();
+        let metrics = known.metrics();
         Self {
-            pool,
             worker,
-            endpoints,
-            loads,
-            slots,
-            views,
-            connections,
+            set: RefCell::new(LocalSet::new(&pool, known, &pickers)),
+            known: Rc::clone(known),
+            pickers: Box::new(pickers),
+            connections: Connections::new(&pool.shared, &metrics.open),
             least_recent: LeastRecent::default(),
             standing: Rc::default(),
             siblings,
             budget,
             metrics,
+            pool,
         }
     }
 
-    /// Chooses an endpoint of a view. Allocates nothing and waits for nothing.
-    pub fn pick(self: &Rc<Self>, view: ViewIndex, request: &PickRequest<'_>) -> Picked {
-        let mut local = self.views[view.0 as usize].borrow_mut();
-        if local.serial != self.pool.health.serial() {
-            local.picture = self.pool.health.picture();
-            local.serial = local.picture.serial;
-            local.update(&self.pool, view, &self.slots);
+    /// Takes up the newest endpoint set, unless it has.
+    pub fn follow(&self) {
+        let set = &mut *self.set.borrow_mut();
+        if set.serial != self.pool.endpoints.serial() {
+            self.take_up(set);
         }
-        local.hear(&self.loads);
-        if !local.picture.probation.is_empty()
-            && let Some(pick) = self.try_one(&local, view, request)
+    }
+
+    #[cold]
+    fn take_up(&self, set: &mut LocalSet) {
+        set.take_up(&self.pool, &self.known, &self.pickers);
+        self.least_recent.forget();
+    }
+
+    /// Chooses an endpoint of a view that is none of those tried. Allocates nothing, but when the
+    /// endpoint set or its health has changed, and waits for nothing.
+    pub fn pick(
+        self: &Rc<Self>,
+        view: ViewIndex,
+        request: &PickRequest,
+        tried: &mut Tried,
+    ) -> Picked {
+        let set = &mut *self.set.borrow_mut();
+        if set.serial != self.pool.endpoints.serial() {
+            self.take_up(set);
+        }
+        let tried = tried.in_set(&set.shared);
+        let place = view.0 as usize;
+        if set.views[place].serial != set.shared.health.serial() {
+            set.update(&self.pool, view);
+        }
+        set.views[place].hear(&set.loads);
+        if !set.views[place].picture.probation.is_empty()
+            && let Some(pick) = self.try_one(set, view, request, tried)
         {
             return Picked::Endpoint(pick);
         }
+        let LocalSet {
+            endpoints,
+            loads,
+            slots,
+            views,
+            ..
+        } = &mut *set;
         let input = PickInput {
             now: request.now,
             draw: request.draw,
             key: request.key,
-            tried: request.tried,
-            loads: &self.loads,
+            tried,
+            loads,
         };
         let mut full = false;
-        for tier in &mut local.tiers {
+        for tier in &mut views[place].tiers {
             let Some(choice) = tier.choice(request.regard) else {
                 continue;
             };
             let Some(index) = choice.picker.pick(&input) else {
                 continue;
             };
-            let pick = match self.reserve(index) {
-                Some(limited) => Pick::new(self, index, limited, request.now),
-                None => match self.next_with_room(choice, index, &input) {
-                    Some(index) => Pick::new(self, index, true, request.now),
+            let endpoint = &endpoints[index.0 as usize];
+            let pick = match self.reserve(endpoint) {
+                Some(limited) => Pick::new(self, endpoint, limited, request.now),
+                None => match self.next_with_room(endpoints, slots, choice, index, &input) {
+                    Some(index) => Pick::new(self, &endpoints[index.0 as usize], true, request.now),
                     // The next tier may have room.
                     None => {
                         full = true;
@@ -155,27 +150,55 @@ impl LocalPool {
                 },
             };
             pick.begin();
-            if self.endpoints.len() >= COLD_MIN {
-                self.fetch_upcoming(&choice.picker);
+            if endpoints.len() >= COLD_MIN {
+                fetch_upcoming(endpoints, &choice.picker);
             }
             return Picked::Endpoint(pick);
         }
         if full {
             Picked::Full
         } else if request.regard == Regard::Anyone {
-            self.pick_anyone(&local, view, request)
-        } else if local.picture.pending {
+            self.pick_anyone(set, view, request, tried)
+        } else if views[place].picture.pending {
             Picked::Pending
         } else {
             Picked::Nobody
         }
     }
 
-    /// Takes an endpoint that is not for the pickers to choose; none if it has no room.
-    pub fn pick_pinned(self: &Rc<Self>, index: EndpointIndex, now: Instant) -> Option<Pick> {
-        let pick = Pick::new(self, index, self.reserve(index)?, now);
-        pick.begin();
-        Some(pick)
+    /// Takes an endpoint of a view that is not for the pickers to choose, if there is such a one.
+    /// The pick is none if it has no room.
+    pub fn pick_pinned(
+        self: &Rc<Self>,
+        view: ViewIndex,
+        now: Instant,
+        tried: &mut Tried,
+        wanted: impl Fn(&Rc<LocalEndpoint>) -> bool,
+    ) -> Option<Option<Pick>> {
+        self.follow();
+        let set = &*self.set.borrow();
+        let tried = tried.in_set(&set.shared);
+        let mut members = set.shared.views[view.0 as usize].tiers.iter().flatten();
+        let index = members.find(|index| wanted(&set.endpoints[index.0 as usize]))?;
+        if tried.contains(index) {
+            return None;
+        }
+        let endpoint = &set.endpoints[index.0 as usize];
+        Some(self.reserve(endpoint).map(|limited| {
+            let pick = Pick::new(self, endpoint, limited, now);
+            pick.begin();
+            pick
+        }))
+    }
+
+    /// Waits while nobody may be picked, until that may have changed or the deadline is there.
+    pub async fn ready(&self, deadline: Instant) {
+        let (serial, health) = {
+            let set = self.set.borrow();
+            (set.serial, Arc::clone(&set.shared.health))
+        };
+        let is_newest = || self.pool.endpoints.serial() == serial;
+        health.ready(deadline, is_newest).await;
     }
 
     /// The last resort of a request that nobody healthy could serve: any endpoint that was not
@@ -183,20 +206,21 @@ impl LocalPool {
     #[cold]
     fn pick_anyone(
         self: &Rc<Self>,
-        local: &LocalView,
+        set: &LocalSet,
         view: ViewIndex,
-        request: &PickRequest<'_>,
+        request: &PickRequest,
+        tried: &[EndpointIndex],
     ) -> Picked {
-        let tiers = &self.pool.views[view.0 as usize].tiers;
-        for members in tiers {
+        for members in &set.shared.views[view.0 as usize].tiers {
             let first = usize::try_from(request.draw).unwrap_or(0) % members.len().max(1);
             let (before, from) = members.split_at(first);
             for index in from.iter().chain(before) {
-                if request.tried.contains(index) || !self.may_be_used(local, *index) {
+                if tried.contains(index) || !self.may_be_used(set, view, *index) {
                     continue;
                 }
-                if let Some(limited) = self.reserve(*index) {
-                    let pick = Pick::new(self, *index, limited, request.now);
+                let endpoint = &set.endpoints[index.0 as usize];
+                if let Some(limited) = self.reserve(endpoint) {
+                    let pick = Pick::new(self, endpoint, limited, request.now);
                     pick.begin();
                     return Picked::Endpoint(pick);
                 }
@@ -206,73 +230,63 @@ impl LocalPool {
     }
 
     /// Whether an endpoint may be used at all: as a healthy one, or where health may be ignored.
-    fn may_be_used(&self, local: &LocalView, index: EndpointIndex) -> bool {
+    fn may_be_used(&self, set: &LocalSet, view: ViewIndex, index: EndpointIndex) -> bool {
+        let picture = &set.views[view.0 as usize].picture;
         let usable = if self.pool.panic_threshold > 0.0 {
-            local.picture.is_enabled(index)
+            picture.is_enabled(index)
         } else {
-            local.picture.is_eligible(index)
+            picture.is_eligible(index)
         };
-        usable && self.pool.endpoints[index.0 as usize].weight > 0
+        usable && set.shared.has_weight(index)
     }
 
     /// Whether an endpoint of a view is left that may be used and is none of those `tried`.
-    pub fn is_one_left(&self, view: ViewIndex, tried: impl Fn(EndpointIndex) -> bool) -> bool {
-        let local = self.views[view.0 as usize].borrow();
-        let mut members = self.pool.views[view.0 as usize].tiers.iter().flatten();
-        members.any(|index| self.may_be_used(&local, *index) && !tried(*index))
+    pub fn is_one_left(&self, view: ViewIndex, tried: impl Fn(&Endpoint) -> bool) -> bool {
+        self.follow();
+        let set = &*self.set.borrow();
+        let mut members = set.shared.views[view.0 as usize].tiers.iter().flatten();
+        members.any(|index| {
+            let endpoint = set.shared.endpoint(*index);
+            self.may_be_used(set, view, *index) && endpoint.is_some_and(|it| !tried(it))
+        })
     }
 
-    /// Has what belongs to those whose turn comes soon brought into the cache, step by step:
-    /// where the connection of one lies is known when the endpoint itself is there.
-    fn fetch_upcoming(&self, picker: &AnyPicker) {
-        if let Some(index) = picker.upcoming(2) {
-            memory::prefetch(&**self.endpoint(index));
-        }
-        if let Some(index) = picker.upcoming(1) {
-            self.endpoint(index).look_at_idle(Http1Connection::prefetch);
-        }
-        if let Some(index) = picker.upcoming(0) {
-            let endpoint = self.endpoint(index);
-            endpoint.look_at_idle(Http1Connection::prefetch_rest);
-            endpoint.load.prefetch();
-        }
+    /// Looks at this worker's sides of all endpoints. Nothing in `look` may choose among them.
+    pub(super) fn with_endpoints<R>(&self, look: impl FnOnce(&[Rc<LocalEndpoint>]) -> R) -> R {
+        look(&self.set.borrow().endpoints)
     }
 
-    /// This worker's side of one endpoint.
-    pub fn endpoint(&self, index: EndpointIndex) -> &Rc<LocalEndpoint> {
-        &self.endpoints[index.0 as usize]
-    }
-
-    /// This worker's sides of all endpoints, by index.
-    pub fn endpoints(&self) -> &[Rc<LocalEndpoint>] {
-        &self.endpoints
+    /// Upstream connections open at once, over all workers; 0: no limit.
+    pub(super) fn connections_max(&self) -> usize {
+        let written = self.pool.limits.connections;
+        written.unwrap_or_else(|| self.set.borrow().shared.connections_max)
     }
 
     /// Closes idle connections whose time is over.
     pub fn sweep(&self, now: Instant) {
-        for endpoint in &self.endpoints {
-            endpoint.sweep(now, self.pool.idle_timeout, self.pool.lifetime);
-        }
+        self.follow();
+        self.with_endpoints(|endpoints| {
+            for endpoint in endpoints {
+                endpoint.sweep(now, self.pool.idle_timeout, self.pool.lifetime);
+            }
+        });
     }
 
     /// Takes a place at the endpoint: whether it is a counted one; none if there is no room.
-    fn reserve(&self, index: EndpointIndex) -> Option<bool> {
+    fn reserve(&self, endpoint: &LocalEndpoint) -> Option<bool> {
         let max = self.pool.limits.per_endpoint;
         if max == 0 {
             return Some(false);
         }
-        let endpoint = &self.endpoints[index.0 as usize].shared;
-        endpoint
-            .take_place(max, &self.pool.shared.full)
-            .then_some(true)
+        let taken = endpoint.shared.take_place(max, &self.pool.shared.full);
+        taken.then_some(true)
     }
 
     /// Whether any endpoint has room under `limits.per_endpoint`.
     pub(super) fn has_room(&self) -> bool {
+        let slots = &self.set.borrow().slots;
         let full = &self.pool.shared.full;
-        self.slots
-            .find(self.slots.all(), full, 0, |_| true)
-            .is_some()
+        slots.find(slots.all(), full, 0, |_| true).is_some()
     }
 
     /// Another endpoint of the tier with room, when `full` has none: by the picker, as long as
@@ -280,27 +294,30 @@ impl LocalPool {
     #[cold]
     fn next_with_room(
         &self,
+        endpoints: &[Rc<LocalEndpoint>],
+        slots: &Slots,
         choice: &mut Choice,
         full: EndpointIndex,
         input: &PickInput<'_>,
     ) -> Option<EndpointIndex> {
         let set = &self.pool.shared.full;
         let has_room = |_| true;
-        self.slots.find(&choice.slots, set, input.draw, has_room)?;
+        slots.find(&choice.slots, set, input.draw, has_room)?;
         let mut tried: SmallVec<[EndpointIndex; 8]> = SmallVec::from_slice(input.tried);
         tried.push(full);
+        let reserve = |index: EndpointIndex| self.reserve(&endpoints[index.0 as usize]).is_some();
         for _ in 0..PICKS_MAX {
             let index = choice.picker.pick(&PickInput {
                 tried: &tried,
                 ..*input
             })?;
-            if self.reserve(index).is_some() {
+            if reserve(index) {
                 return Some(index);
             }
             tried.push(index);
         }
-        self.slots.find(&choice.slots, set, input.draw, |index| {
-            !input.tried.contains(&index) && self.reserve(index).is_some()
+        slots.find(&choice.slots, set, input.draw, |index| {
+            !input.tried.contains(&index) && reserve(index)
         })
     }
 
@@ -308,15 +325,17 @@ impl LocalPool {
     #[cold]
     fn try_one(
         self: &Rc<Self>,
-        local: &LocalView,
+        set: &LocalSet,
         view: ViewIndex,
-        request: &PickRequest<'_>,
+        request: &PickRequest,
+        tried: &[EndpointIndex],
     ) -> Option<Pick> {
-        let tiers = &self.pool.views[view.0 as usize].tiers;
-        local.picture.probation.iter().find_map(|index| {
+        let tiers = &set.shared.views[view.0 as usize].tiers;
+        let picture = &set.views[view.0 as usize].picture;
+        picture.probation.iter().find_map(|index| {
             let member = tiers.iter().any(|tier| tier.contains(index));
             let overdue = || {
-                let view = local.picture.endpoint(*index);
+                let view = picture.endpoint(*index);
                 view.is_some_and(|view| view.overdue)
             };
             let wanted = match request.trial {
@@ -324,18 +343,18 @@ impl LocalPool {
                 MayTry::Overdue => overdue(),
                 MayTry::Any => true,
             };
-            if !member || !wanted || request.tried.contains(index) {
+            if !member || !wanted || tried.contains(index) {
                 return None;
             }
-            let limited = self.reserve(*index)?;
-            let Some(trial) = self.pool.health.try_take_trial(*index) else {
+            let endpoint = &set.endpoints[index.0 as usize];
+            let limited = self.reserve(endpoint)?;
+            let Some(trial) = set.shared.health.try_take_trial(*index) else {
                 if limited {
-                    let endpoint = &self.endpoint(*index).shared;
-                    endpoint.give_place_back(&self.pool.shared.full);
+                    endpoint.shared.give_place_back(&self.pool.shared.full);
                 }
                 return None;
             };
-            let mut pick = Pick::new(self, *index, limited, request.now);
+            let mut pick = Pick::new(self, endpoint, limited, request.now);
             pick.trial = Some(trial);
             pick.begin();
             Some(pick)
@@ -343,23 +362,32 @@ impl LocalPool {
     }
 }
 
-impl LocalView {
-    /// Tells the pickers whose load changed since the last pick.
-    fn hear(&mut self, loads: &[Load]) {
-        let Some(changes) = &self.changes else {
-            return;
-        };
-        changes.drain(|index| {
-            for tier in &mut self.tiers {
-                tier.load_changed(index, loads);
-            }
-        });
+impl fmt::Debug for LocalPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalPool")
+            .field("pool", &self.pool.name)
+            .field("worker", &self.worker)
+            .finish_non_exhaustive()
     }
+}
 
-    /// Tells the pickers who may be picked now.
-    fn update(&mut self, pool: &Pool, view: ViewIndex, slots: &Slots) {
-        let view = &pool.views[view.0 as usize];
-        tier::update(&mut self.tiers, pool, view, &self.picture, slots);
+/// Has what belongs to those whose turn comes soon brought into the cache, step by step:
+/// where the connection of one lies is known when the endpoint itself is there.
+fn fetch_upcoming(endpoints: &[Rc<LocalEndpoint>], picker: &AnyPicker) {
+    let upcoming = |after| {
+        let index = picker.upcoming(after)?;
+        endpoints.get(index.0 as usize)
+    };
+    if let Some(endpoint) = upcoming(2) {
+        memory::prefetch(&**endpoint);
+    }
+    if let Some(endpoint) = upcoming(1) {
+        endpoint.look_at_idle(Http1Connection::prefetch);
+    }
+    if let Some(endpoint) = upcoming(0) {
+        endpoint.look_at_idle(Http1Connection::prefetch_rest);
+        endpoint.load.prefetch();
+        endpoint.prefetch_described();
     }
 }
 

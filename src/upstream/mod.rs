@@ -1,7 +1,8 @@
 //! Which endpoint, over which connection.
 //!
-//! [`pool`] and [`endpoint`] are what the configuration says; [`shared`] is what
-//! all workers share of a pool; [`local`] and [`idle`] are one worker's side, with
+//! [`pool`] and [`endpoint`] are what the configuration says, [`endpoint_set`] the endpoints of a
+//! pool at one time, which [`discovery`] may replace; [`shared`] is what
+//! all workers share of a pool; [`local`], [`local_set`] and [`idle`] are one worker's side, with
 //! the [`picker`]s of each [`tier`]; [`acquire`] finds a connection, [`room`] makes
 //! room for one at the limit, [`transport`] carries a request over
 //! it; `name` finds the addresses of names; [`health`] decides who may be picked.
@@ -15,6 +16,8 @@ pub mod discovery;
 #[doc(hidden)]
 pub mod endpoint;
 #[doc(hidden)]
+pub mod endpoint_set;
+#[doc(hidden)]
 pub mod freed;
 #[doc(hidden)]
 pub mod health;
@@ -22,6 +25,8 @@ pub mod health;
 pub mod idle;
 #[doc(hidden)]
 pub mod local;
+#[doc(hidden)]
+pub mod local_set;
 #[doc(hidden)]
 pub mod metrics;
 mod name;
@@ -50,5 +55,7 @@ pub mod standing;
 pub mod tier;
 #[doc(hidden)]
 pub mod transport;
+#[doc(hidden)]
+pub mod tried;
 
 pub(crate) use request_place::RequestPlace;

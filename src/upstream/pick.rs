@@ -7,21 +7,19 @@ use tokio::time::Instant;
 use super::{
     freed::Limit,
     health::{Observed, Trial},
+    idle::LocalEndpoint,
     local::LocalPool,
-    picker::EndpointIndex,
 };
 
 /// What the choice of an endpoint may depend on.
 #[derive(Clone, Copy, Debug)]
-pub struct PickRequest<'a> {
+pub struct PickRequest {
     /// Now.
     pub now: Instant,
     /// A uniform random draw.
     pub draw: u64,
     /// What the request hashes to.
     pub key: Option<u64>,
-    /// Endpoints that failed this exchange already, or have no room.
-    pub tried: &'a [EndpointIndex],
     /// How far the pick goes by health.
     pub regard: Regard,
     /// Whether this request may be the trial of an endpoint.
@@ -72,7 +70,7 @@ pub struct Pick {
     /// The pool it was picked from.
     pub pool: Rc<LocalPool>,
     /// Which endpoint.
-    pub index: EndpointIndex,
+    pub endpoint: Rc<LocalEndpoint>,
     pub(super) trial: Option<Trial>,
     limited: bool,
     started: Instant,
@@ -82,13 +80,13 @@ pub struct Pick {
 impl Pick {
     pub(super) fn new(
         pool: &Rc<LocalPool>,
-        index: EndpointIndex,
+        endpoint: &Rc<LocalEndpoint>,
         limited: bool,
         started: Instant,
     ) -> Self {
         Self {
             pool: Rc::clone(pool),
-            index,
+            endpoint: Rc::clone(endpoint),
             trial: None,
             limited,
             started,
@@ -97,15 +95,13 @@ impl Pick {
     }
 
     pub(super) fn begin(&self) {
-        let pool = &self.pool;
-        pool.loads[self.index.0 as usize].started();
-        pool.metrics.picks[self.index.0 as usize].inc();
+        self.endpoint.load.started();
+        self.endpoint.picks.inc();
     }
 
     /// What a response turned out to be at its end: passive health hears of it.
     pub fn observe_end(&self, now: Instant, outcome: Observed) {
-        let health = &self.pool.pool.health;
-        health.observe(self.pool.worker, self.index, outcome, now);
+        self.endpoint.observe(self.pool.worker, outcome, now);
     }
 
     /// The attempt brought a head that does not say yet how it ends: the pickers hear of
@@ -116,14 +112,9 @@ impl Pick {
             return false;
         }
         self.finished = true;
-        let load = &self.pool.loads[self.index.0 as usize];
+        let load = &self.endpoint.load;
         load.observe(now, now - self.started, false, None);
         true
-    }
-
-    /// The endpoint as the configuration gives it.
-    pub fn endpoint(&self) -> &super::endpoint::Endpoint {
-        &self.pool.pool.endpoints[self.index.0 as usize]
     }
 
     /// The attempt brought an answer, or failed by the endpoint's fault: pickers and
@@ -131,23 +122,18 @@ impl Pick {
     pub fn observe(&mut self, now: Instant, outcome: Observed, retry_after: Option<Duration>) {
         self.finished = true;
         let failed = outcome != Observed::Success;
-        let load = &self.pool.loads[self.index.0 as usize];
+        let load = &self.endpoint.load;
         load.observe(now, now - self.started, failed, retry_after);
         match self.trial.take() {
             Some(trial) => trial.finish(outcome, now),
-            None => self
-                .pool
-                .pool
-                .health
-                .observe(self.pool.worker, self.index, outcome, now),
+            None => self.endpoint.observe(self.pool.worker, outcome, now),
         }
     }
 }
 
 impl Drop for Pick {
     fn drop(&mut self) {
-        let pool = &self.pool;
-        let load = &pool.loads[self.index.0 as usize];
+        let load = &self.endpoint.load;
         if self.finished {
             load.ended();
         } else {
@@ -155,9 +141,8 @@ impl Drop for Pick {
             load.abandoned(now, now - self.started);
         }
         if self.limited {
-            let shared = &pool.pool.shared;
-            let endpoint = &pool.endpoint(self.index).shared;
-            endpoint.give_place_back(&shared.full);
+            let shared = &self.pool.pool.shared;
+            self.endpoint.shared.give_place_back(&shared.full);
             shared.tell_freed(Limit::Endpoint);
         }
     }

@@ -14,10 +14,7 @@ use std::{
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{
-    idle::LocalEndpoint, local::LocalPool, picker::EndpointIndex, pool::ViewIndex,
-    transport::Http1Connection,
-};
+use super::{idle::LocalEndpoint, transport::Http1Connection};
 use crate::{telemetry::metrics::Gauge, timer};
 
 /// The connections of one client; dropped with the connection that it came by.
@@ -55,16 +52,16 @@ impl Pinned {
         });
     }
 
-    /// The endpoint of a view that one of the connections leads to.
-    pub fn endpoint_in(&self, pool: &LocalPool, view: ViewIndex) -> Option<EndpointIndex> {
+    /// Whether one of the connections leads to this endpoint.
+    pub fn leads_to(&self, endpoint: &Rc<LocalEndpoint>) -> bool {
         let pins = self.0.borrow();
-        let mut members = pool.pool.views[view.0 as usize].tiers.iter().flatten();
-        let pinned = |index: &&EndpointIndex| {
-            let endpoint = pool.endpoint(**index);
-            pins.iter()
-                .any(|pin| Rc::ptr_eq(&pin.endpoint, endpoint) && !pin.slot.is_empty())
-        };
-        members.find(pinned).copied()
+        let mut pins = pins.iter();
+        pins.any(|pin| Rc::ptr_eq(&pin.endpoint, endpoint) && !pin.slot.is_empty())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
     }
 
     /// Takes out the connection to an endpoint, if one is left that still lives and was made

@@ -1,13 +1,15 @@
 //! A pool as the configuration means it: immutable, part of a snapshot.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use semver::VersionReq;
+use tokio::time::Instant;
 
 use super::{
+    discovery::{DiscoveryError, SourceSpec},
     endpoint::Endpoint,
-    health::{HealthSettings, PoolHealthView},
-    picker::{EndpointIndex, PickerSpec},
+    endpoint_set::{EndpointSet, EndpointSlot, SetRules},
+    health::HealthSettings,
+    picker::PickerSpec,
     shared::PoolShared,
 };
 use crate::{config::value::HashKey, proxy_protocol, tls::ClientTls};
@@ -29,8 +31,14 @@ pub struct Pool {
     pub picker: PickerSpec,
     /// What of a request is hashed, for the pickers that hash.
     pub hash_key: Option<HashKey>,
-    /// The endpoints; [`EndpointIndex`] counts from 0 in here.
-    pub endpoints: Vec<Endpoint>,
+    /// The endpoints, which discovery may replace while all else here stays.
+    pub endpoints: EndpointSlot,
+    /// How a set is made from endpoints.
+    pub rules: SetRules,
+    /// The endpoints that the configuration lists.
+    pub listed: Vec<Arc<Endpoint>>,
+    /// Where others come from; none: there are no others.
+    pub discovery: Option<PoolDiscovery>,
     /// What is spoken to the endpoints.
     pub protocol: PoolProtocol,
     /// How endpoints are told the client's address in front of a connection; then none is reused.
@@ -49,12 +57,8 @@ pub struct Pool {
     pub limits: PoolLimits,
     /// Pools tried in order when nothing here can serve.
     pub failover: Vec<PoolIndex>,
-    /// Subsets by version; the first is the whole pool.
-    pub views: Vec<View>,
     /// The live state.
     pub shared: Arc<PoolShared>,
-    /// Who of this endpoint set may be picked.
-    pub health: Arc<PoolHealthView>,
     /// How health is judged.
     pub health_settings: HealthSettings,
     /// Share of endpoints of a tier, 0 to 1, under which health is ignored there; 0: never.
@@ -65,11 +69,40 @@ pub struct Pool {
     pub retry_minimum: u32,
 }
 
+/// Where each endpoint of a pool comes from.
+#[derive(Debug)]
+pub struct Origin<'p> {
+    listed: HashSet<&'p str>,
+    source: &'static str,
+}
+
+impl<'p> Origin<'p> {
+    /// Looks at all that the configuration lists.
+    pub fn of(pool: &'p Pool) -> Self {
+        let discovery = pool.discovery.as_ref();
+        Self {
+            listed: pool.listed.iter().map(|it| &*it.label).collect(),
+            source: discovery.map_or(LISTED, |discovery| discovery.source.kind()),
+        }
+    }
+
+    /// The kind of source of the endpoint of this address; `config` if it is listed.
+    pub fn word(&self, address: &str) -> &'static str {
+        if self.listed.contains(address) {
+            LISTED
+        } else {
+            self.source
+        }
+    }
+}
+
+const LISTED: &str = "config";
+
 /// Bounds of a pool; 0 means none where a count is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
-    /// Upstream connections open at once, over all workers.
-    pub connections: usize,
+    /// Upstream connections open at once, over all workers; none: by the number of endpoints.
+    pub connections: Option<usize>,
     /// Exchanges under way at once, over all workers.
     pub requests: usize,
     /// Attempts under way at once at one endpoint, over all workers.
@@ -91,42 +124,42 @@ pub enum PoolProtocol {
     Auto,
 }
 
-/// A subset of a pool's endpoints, by version, in tiers of preference.
+/// Where a pool's endpoints come from besides the configuration.
 #[derive(Debug)]
-pub struct View {
-    /// What a version must satisfy; none: every endpoint belongs to the view.
-    pub requirement: Option<VersionReq>,
-    /// Groups of endpoints, the preferred first: by priority, then the preferred zone.
-    pub tiers: Vec<Vec<EndpointIndex>>,
+pub struct PoolDiscovery {
+    /// The source.
+    pub source: SourceSpec,
+    /// What it said when the pool was compiled, if it had not been heard before.
+    pub first: Option<Result<Vec<Arc<Endpoint>>, DiscoveryError>>,
 }
 
-impl View {
-    /// Sorts the endpoints that satisfy `requirement` into tiers.
-    pub fn new(
-        endpoints: &[Endpoint],
-        requirement: Option<VersionReq>,
-        zone: Option<&str>,
-    ) -> Self {
-        let mut ranked: Vec<((u32, bool), EndpointIndex)> = (0_u32..)
-            .zip(endpoints)
-            .filter(|(_, endpoint)| {
-                requirement.as_ref().is_none_or(|requirement| {
-                    endpoint
-                        .version
-                        .as_ref()
-                        .is_some_and(|version| requirement.matches(version))
-                })
-            })
-            .map(|(index, endpoint)| {
-                let far = zone.is_some() && endpoint.zone.as_deref() != zone;
-                ((endpoint.priority, far), EndpointIndex(index))
-            })
-            .collect();
-        ranked.sort_unstable();
-        let tiers = ranked
-            .chunk_by(|a, b| a.0 == b.0)
-            .map(|tier| tier.iter().map(|(_, index)| *index).collect())
-            .collect();
-        Self { requirement, tiers }
+impl Pool {
+    /// The endpoints that the pool should have: those listed, and those that the source named
+    /// last. Of two with one address the first counts.
+    pub fn wanted_endpoints(&self) -> Vec<Arc<Endpoint>> {
+        let mut wanted = self.listed.clone();
+        if self.discovery.is_some() {
+            wanted.extend(self.shared.discovered.list());
+        }
+        wanted
+    }
+
+    /// Replaces the endpoints of the pool; requests under way keep theirs.
+    ///
+    /// For the control thread alone: of two at a time one would be lost.
+    pub fn replace_endpoints(&self, endpoints: Vec<Arc<Endpoint>>, now: Instant) {
+        let addresses = EndpointSet::addresses(&endpoints);
+        let health = self.shared.health.view(&addresses, now);
+        let serial = self.endpoints.serial() + 1;
+        let set = EndpointSet::new(serial, endpoints, &self.rules, health);
+        let settings = self.health_settings.clone();
+        self.shared.health.adopt(&set.health, settings, now);
+        self.endpoints.replace(Arc::new(set));
+        self.shared.tell_endpoints_changed();
+    }
+
+    /// The newest endpoint set. Counts a reference that all threads share: not for every request.
+    pub fn endpoint_set(&self) -> Arc<EndpointSet> {
+        self.endpoints.newest()
     }
 }

@@ -21,6 +21,7 @@ use super::{
     acquire::Claim,
     connect::ConnectionGuard,
     freed::Limit,
+    idle::LocalEndpoint,
     local::LocalPool,
     picker::EndpointIndex,
     shared::PoolShared,
@@ -72,10 +73,11 @@ impl LocalPool {
 
     /// Ends an exchange whose client stands still, for its stream to this endpoint: false if there
     /// was none until `deadline`.
-    pub(super) async fn free_stream(&self, index: EndpointIndex, deadline: Instant) -> bool {
+    pub(super) async fn free_stream(&self, endpoint: &LocalEndpoint, deadline: Instant) -> bool {
         let _contends = self.pool.shared.contend();
         let deadline = deadline.min(Instant::now() + PATIENCE);
-        self.dismiss(Held::Stream(index), deadline).await
+        self.dismiss(Held::Stream(endpoint.number()), deadline)
+            .await
     }
 
     /// Whether a place of this limit is free, for whomever it may be.
@@ -86,7 +88,7 @@ impl LocalPool {
             Limit::Requests => shared.requests.load(Ordering::SeqCst) < limits.requests,
             Limit::Connections => {
                 let open = shared.connections.load(Ordering::SeqCst);
-                let max = limits.connections;
+                let max = self.connections_max();
                 max == 0 || open < max || shared.idle.most(usize::MAX).is_some()
             }
         }
@@ -116,7 +118,7 @@ impl LocalPool {
     /// Takes a place that is free, else that of an idle connection.
     fn place_here(&self) -> Option<Place> {
         loop {
-            let place = Place::take(&self.pool.shared, self.pool.limits.connections);
+            let place = Place::take(&self.pool.shared, self.connections_max());
             if place.is_some() || !self.close_least_recent() {
                 return place;
             }
@@ -157,7 +159,7 @@ impl LocalPool {
     }
 
     fn count_here(&self) -> Option<ConnectionGuard> {
-        let max = self.pool.limits.connections;
+        let max = self.connections_max();
         let take = || self.connections.take(max);
         take().or_else(|| {
             if self.close_least_recent() {
@@ -193,25 +195,41 @@ impl LocalPool {
     /// Closes the idle connection that was used least recently, else one that waits for its client;
     /// false if there is none.
     fn close_least_recent(&self) -> bool {
-        let mut order = self.least_recent.0.borrow_mut();
-        let close = |(since, index): (Instant, EndpointIndex)| {
-            let endpoint = self.endpoint(index);
-            endpoint.oldest_idle() == Some(since) && endpoint.close_oldest()
-        };
-        while let Some(next) = order.pop() {
-            if close(next) {
-                return true;
-            }
+        self.with_endpoints(|endpoints| {
+            let order = &mut *self.least_recent.0.borrow_mut();
+            close_least_recent(endpoints, order)
+        })
+    }
+}
+
+fn close_least_recent(
+    endpoints: &[Rc<LocalEndpoint>],
+    order: &mut Vec<(Instant, EndpointIndex)>,
+) -> bool {
+    let close = |(since, index): (Instant, EndpointIndex)| {
+        let endpoint = &endpoints[index.0 as usize];
+        endpoint.oldest_idle() == Some(since) && endpoint.close_oldest()
+    };
+    while let Some(next) = order.pop() {
+        if close(next) {
+            return true;
         }
-        for (index, endpoint) in (0..).zip(self.endpoints()) {
-            endpoint.each_idle(|since| order.push((since, EndpointIndex(index))));
-        }
-        order.sort_unstable_by_key(|(since, _)| Reverse(*since));
-        let later = order.len().saturating_sub(KNOWN_MAX);
-        order.drain(..later);
-        order.shrink_to(KNOWN_MAX);
-        let closed = order.pop().is_some_and(close);
-        closed || self.endpoints().iter().any(|it| it.close_pinned())
+    }
+    for (index, endpoint) in (0..).zip(endpoints) {
+        endpoint.each_idle(|since| order.push((since, EndpointIndex(index))));
+    }
+    order.sort_unstable_by_key(|(since, _)| Reverse(*since));
+    let later = order.len().saturating_sub(KNOWN_MAX);
+    order.drain(..later);
+    order.shrink_to(KNOWN_MAX);
+    let closed = order.pop().is_some_and(close);
+    closed || endpoints.iter().any(|it| it.close_pinned())
+}
+
+impl LeastRecent {
+    /// The endpoints have other places now.
+    pub(super) fn forget(&self) {
+        self.0.borrow_mut().clear();
     }
 }
 

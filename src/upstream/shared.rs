@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{
+    discovery::Discovered,
     freed::{Freed, Limit},
     health::PoolHealthState,
     occupancy::FullSet,
@@ -46,6 +47,8 @@ pub struct PoolShared {
     pub full: FullSet,
     /// When the log last told of TLS with an endpoint that failed, by endpoint and cause.
     pub tls_told: LogLimit<(String, Failure)>,
+    /// What is known of the source of its endpoints.
+    pub discovered: Discovered,
     endpoints: Mutex<Endpoints>,
 }
 
@@ -126,6 +129,7 @@ impl PoolShared {
             freed: Freed::default(),
             full: FullSet::default(),
             tls_told: LogLimit::default(),
+            discovered: Discovered::default(),
             endpoints: Mutex::default(),
         }
     }
@@ -154,6 +158,14 @@ impl PoolShared {
     /// Whether requests wait for a connection.
     pub(super) fn is_contended(&self) -> bool {
         self.contending.load(Ordering::SeqCst) > 0
+    }
+
+    /// The pool has other endpoints: all who wait for one look again.
+    pub fn tell_endpoints_changed(&self) {
+        self.health.tell_replaced();
+        if self.has_queue() {
+            self.freed.of(Limit::Endpoint).tell_all();
+        }
     }
 
     /// Whether somebody waits for a limit.

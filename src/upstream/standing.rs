@@ -22,8 +22,6 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::picker::EndpointIndex;
-
 /// The exchanges of one worker at one pool whose clients stand still.
 #[derive(Debug, Default)]
 pub struct Standing(RefCell<Places>);
@@ -49,8 +47,8 @@ struct Entry {
 pub enum Held {
     /// A connection of its own: its place is good for any endpoint of the pool.
     Connection,
-    /// A stream of a connection to this endpoint.
-    Stream(EndpointIndex),
+    /// A stream of a connection to the endpoint of this number.
+    Stream(usize),
 }
 
 /// One exchange among them, until it is dropped.
@@ -175,7 +173,7 @@ mod tests {
     fn a_stream_makes_room_at_its_own_endpoint_only() {
         let standing = Rc::new(Standing::default());
         let cx = Context::from_waker(Waker::noop());
-        let [here, there] = [1, 2].map(|index| Held::Stream(EndpointIndex(index)));
+        let [here, there] = [1, 2].map(Held::Stream);
         let still = standing.note(there, &cx);
         let later = Instant::now() + STILL_MIN;
         for held in [here, Held::Connection] {

@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use super::{
+    endpoint_set::{EndpointSet, View},
     health::{EndpointState, Picture},
     occupancy::{SlotMask, Slots},
     pick::Regard,
     picker::{AnyPicker, Candidate, EndpointIndex, Load, Picker as _},
-    pool::{Pool, View, ViewIndex},
+    pool::{Pool, ViewIndex},
 };
 
 /// How far a tier can be relied on.
@@ -47,11 +48,11 @@ pub(super) struct Choice {
 
 impl Standing {
     /// The standing of a tier with these members.
-    pub fn of(members: &[EndpointIndex], pool: &Pool, picture: &Picture) -> Self {
+    fn of(members: &[EndpointIndex], pool: &Pool, set: &EndpointSet, picture: &Picture) -> Self {
         let (mut enabled, mut healthy, mut waiting) = (0_u32, 0_u32, 0_u32);
         for view in members
             .iter()
-            .filter(|index| pool.endpoints[index.0 as usize].weight > 0)
+            .filter(|index| set.has_weight(**index))
             .filter_map(|index| picture.endpoint(*index))
         {
             enabled += u32::from(view.state.is_enabled());
@@ -83,9 +84,10 @@ impl Standing {
 /// stands in for it.
 pub fn is_in_panic(pools: &[Arc<Pool>], pool: &Pool, view: ViewIndex) -> bool {
     let standings = |pool: &Pool, view: ViewIndex| -> Vec<Standing> {
-        let picture = pool.health.picture();
-        let tiers = pool.views[view.0 as usize].tiers.iter();
-        let standings = tiers.map(|tier| Standing::of(tier, pool, &picture));
+        let set = pool.endpoint_set();
+        let picture = set.health.picture();
+        let tiers = set.views[view.0 as usize].tiers.iter();
+        let standings = tiers.map(|tier| Standing::of(tier, pool, &set, &picture));
         standings.collect()
     };
     let mut spare = pool.failover.iter().map(|index| &*pools[index.0 as usize]);
@@ -109,22 +111,23 @@ fn panics(standings: impl Iterator<Item = Standing>) -> bool {
 pub(super) fn update(
     tiers: &mut [LocalTier],
     pool: &Pool,
+    set: &EndpointSet,
     view: &View,
     picture: &Picture,
     slots: &Slots,
 ) {
     for (members, tier) in view.tiers.iter().zip(&mut *tiers) {
-        tier.standing = Standing::of(members, pool, picture);
+        tier.standing = Standing::of(members, pool, set, picture);
         let healthy = |index| picture.is_eligible(index);
         tier.healthy
-            .update(&candidates(members, pool, healthy), slots);
+            .update(&candidates(members, set, healthy), slots);
     }
     let panic = panics(tiers.iter().map(|tier| tier.standing));
     for (members, tier) in view.tiers.iter().zip(tiers) {
         let ignored = panic && tier.standing == Standing::Short;
         let enabled = |index| ignored && picture.is_enabled(index);
         tier.enabled
-            .update(&candidates(members, pool, enabled), slots);
+            .update(&candidates(members, set, enabled), slots);
     }
 }
 
@@ -174,19 +177,12 @@ impl Choice {
 
 fn candidates(
     members: &[EndpointIndex],
-    pool: &Pool,
+    set: &EndpointSet,
     wanted: impl Fn(EndpointIndex) -> bool,
 ) -> Vec<Candidate> {
     let members = members.iter().filter(|index| wanted(**index));
     members
-        .map(|index| {
-            let endpoint = &pool.endpoints[index.0 as usize];
-            Candidate {
-                index: *index,
-                weight: endpoint.weight,
-                key: endpoint.key(),
-            }
-        })
+        .filter_map(|index| set.candidate(*index).copied())
         .filter(|candidate| candidate.weight > 0)
         .collect()
 }

@@ -21,6 +21,8 @@ pub(crate) enum Command {
     MakeRoom(RoomRequest),
     /// Take up the newest snapshot now, not with the next exchange.
     Refresh,
+    /// Take up the newest endpoints of a pool now, not with the next request for it.
+    FollowEndpoints(Arc<str>),
     /// Tell clients that share connections between requests to open no more of them (GOAWAY).
     CloseShared,
     /// Close every connection when its exchange is over.

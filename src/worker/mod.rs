@@ -43,7 +43,7 @@ use crate::{
     http::{request_id::RequestId, via::Pseudonym},
     state::{Listener, LocalListener, LocalSnapshot},
     telemetry::{access_log::Line, metrics::WorkerCounters},
-    upstream::{idle::LocalEndpoint, room::RoomRequest},
+    upstream::{local_set::LocalEndpoints, room::RoomRequest},
 };
 
 /// The state of one worker.
@@ -65,8 +65,8 @@ pub struct Worker {
     cutting: Cell<bool>,
 }
 
-/// This worker's side of every endpoint, by pool and address.
-type Endpoints = HashMap<(Arc<str>, Arc<str>), Rc<LocalEndpoint>>;
+/// This worker's sides of the endpoints of each pool, by its name.
+type Endpoints = HashMap<Arc<str>, Rc<LocalEndpoints>>;
 
 impl Worker {
     /// The state of worker `index`, ready to take up the newest snapshot.
@@ -111,7 +111,7 @@ impl Worker {
     /// Closes what is left open to endpoints, so that each of them is told.
     async fn close_upstream(&self) {
         let endpoints = std::mem::take(&mut *self.endpoints.borrow_mut());
-        let mut closing: Vec<_> = endpoints.values().flat_map(|it| it.retire()).collect();
+        let mut closing: Vec<_> = endpoints.values().flat_map(|it| it.retire_all()).collect();
         let patience = Instant::now() + LAST_WORDS;
         loop {
             closing.retain(|connection| !connection.has_ended());

@@ -9,10 +9,8 @@ use std::{
 use super::{Command, Worker};
 use crate::{
     state::{LocalSnapshot, RouteMetrics, Snapshot},
-    telemetry::metrics::names,
     upstream::{
-        idle::LocalEndpoint, local::LocalPool, metrics::PoolMetrics, picker::AnyPicker, pool::Pool,
-        room::Siblings,
+        local::LocalPool, local_set::LocalEndpoints, picker::AnyPicker, pool::Pool, room::Siblings,
     },
 };
 
@@ -31,7 +29,7 @@ impl Worker {
             .collect();
         let routes = self.route_metrics(&old, &shared);
         self.generation.set(shared.generation);
-        self.retire_endpoints(&old, &shared);
+        self.retire_pools(&shared);
         let names = shared.listeners.iter().map(|listener| &*listener.name);
         let names: HashSet<&str> = names.collect();
         self.counters.retain_listeners(|name| names.contains(name));
@@ -71,43 +69,43 @@ impl Worker {
 
     fn local_pool(&self, old: &LocalSnapshot, pool: &Arc<Pool>) -> Rc<LocalPool> {
         // A pool that nothing changed about is the same object in both snapshots.
-        let pools = &old.pools;
-        let place = pools.binary_search_by(|local| local.pool.name.cmp(&pool.name));
-        if let Ok(place) = place
-            && Arc::ptr_eq(&pools[place].pool, pool)
+        if let Some(local) = old.pool(&pool.name)
+            && Arc::ptr_eq(&local.pool, pool)
         {
-            return Rc::clone(&pools[place]);
+            return Rc::clone(local);
         }
-        let registry = self.counters.registry();
-        let idle = registry.gauge(&names::IDLE_CONNECTIONS, [&pool.name]);
-        let mut known = self.endpoints.borrow_mut();
-        let endpoints = pool.endpoints.iter().map(|endpoint| {
-            let key = (Arc::clone(&pool.name), Arc::clone(&endpoint.label));
-            let local = known.entry(key).or_insert_with(|| {
-                let labels = [&*pool.name, &*endpoint.label];
-                let picks = registry.counter(&names::PICKS_TOTAL, labels);
-                let local = LocalEndpoint::new(&pool.shared, &endpoint.label, idle.clone(), picks);
-                Rc::new(local)
-            });
-            Rc::clone(local)
-        });
-        let build = || {
+        let known = self.local_endpoints(pool);
+        pool.shared.idle.show(self.index, known.idle().reader());
+        let (spec, shared) = (pool.picker.clone(), Arc::clone(&self.shared));
+        let build = move || {
             // The names of pickers were checked when the snapshot was built.
-            AnyPicker::build(&pool.picker, self.draw(), &self.shared.registered.pickers)
+            AnyPicker::build(&spec, rand::random(), &shared.registered.pickers)
                 .unwrap_or_else(|_| AnyPicker::Random(Default::default()))
         };
-        let endpoints: Vec<Rc<LocalEndpoint>> = endpoints.collect();
-        let picks = endpoints.iter().map(|endpoint| endpoint.picks.clone());
-        let metrics = PoolMetrics::new(registry, pool, picks.collect());
-        pool.shared.idle.show(self.index, idle.reader());
+        let pool = Arc::clone(pool);
         Rc::new(LocalPool::new(
-            Arc::clone(pool),
+            pool,
             self.index,
-            endpoints,
-            &build,
-            metrics,
+            &known,
+            build,
             self.siblings(),
         ))
+    }
+
+    /// This worker's sides of the endpoints of a pool; new ones if the pool is not the one that
+    /// had the name before.
+    fn local_endpoints(&self, pool: &Arc<Pool>) -> Rc<LocalEndpoints> {
+        let mut endpoints = self.endpoints.borrow_mut();
+        if let Some(known) = endpoints.get(&pool.name) {
+            if Arc::ptr_eq(known.pool(), &pool.shared) {
+                return Rc::clone(known);
+            }
+            let _ = known.retire_all();
+        }
+        let new = LocalEndpoints::new(&pool.shared, self.counters.registry());
+        let new = Rc::new(new);
+        endpoints.insert(Arc::clone(&pool.name), Rc::clone(&new));
+        new
     }
 
     /// How pools ask other workers for room. A wish that finds a full queue is lost.
@@ -120,36 +118,15 @@ impl Worker {
         })
     }
 
-    fn retire_endpoints(&self, old: &LocalSnapshot, new: &Snapshot) {
-        let is_same = |pool: &Arc<Pool>| {
-            let newest = new.pool(&pool.name);
-            newest.is_some_and(|newest| Arc::ptr_eq(newest, pool))
-        };
-        let changed = old.pools.iter().filter(|local| !is_same(&local.pool));
-        // The endpoints that each changed pool still has.
-        let changed: HashMap<Arc<str>, HashSet<&str>> = changed
-            .map(|local| {
-                let name = &local.pool.name;
-                let newest = new.pool(name).into_iter();
-                let endpoints = newest.flat_map(|pool| &pool.endpoints);
-                let labels = endpoints.map(|endpoint| &*endpoint.label);
-                (Arc::clone(name), labels.collect())
-            })
-            .collect();
-        if changed.is_empty() {
-            return;
-        }
-        self.endpoints
-            .borrow_mut()
-            .retain(|(pool, address), local| {
-                let stays = changed
-                    .get(pool)
-                    .is_none_or(|endpoints| endpoints.contains(&**address));
-                if !stays {
-                    // What is shared closes by itself, while the worker goes on.
-                    let _ = local.retire();
-                }
-                stays
-            });
+    /// Gives up the endpoints of pools that have left.
+    fn retire_pools(&self, new: &Snapshot) {
+        self.endpoints.borrow_mut().retain(|name, known| {
+            let stays = new.pool(name).is_some();
+            if !stays {
+                // What is shared closes by itself, while the worker goes on.
+                let _ = known.retire_all();
+            }
+            stays
+        });
     }
 }

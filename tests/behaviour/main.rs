@@ -23,6 +23,7 @@ mod certificate_files;
 mod client_certificates;
 mod clients_gone;
 mod connection_auth;
+mod discovery;
 mod drain;
 mod early_answers;
 mod ejection;

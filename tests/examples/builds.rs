@@ -33,6 +33,7 @@ pub(super) fn builds(folder: &Path, name: &str, text: &str) {
         registered: &registered,
         last: None,
         files: state::TlsFiles::Read,
+        lists: state::Lists::Read,
         generation: 1,
         now: Instant::now(),
     };

@@ -20,8 +20,30 @@ pub struct Pool {
     pub connections: usize,
     /// Retries under way, which the retry budget counts.
     pub retries_in_flight: u32,
-    /// Endpoints in the order of the configuration.
+    /// Its source of further endpoints, if it has one.
+    #[serde(default)]
+    pub discovery: Option<PoolDiscovery>,
+    /// Endpoints.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// The source of a pool's endpoints, and how it fares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolDiscovery {
+    /// Its kind, as in the configuration: `file`.
+    pub source: String,
+    /// Where that is.
+    pub from: String,
+    /// Endpoints of the last good list.
+    pub endpoints: usize,
+    /// When there was a good list last, in RFC 3339.
+    pub succeeded: Option<String>,
+    /// When the list changed last.
+    pub changed: Option<String>,
+    /// Why the newest answer was no good list; the last good one is kept.
+    pub error: Option<String>,
+    /// Since when that is so.
+    pub error_since: Option<String>,
 }
 
 /// An endpoint of a pool.
@@ -29,6 +51,9 @@ pub struct Pool {
 pub struct Endpoint {
     /// Address, which is its name.
     pub address: String,
+    /// Where it comes from: `config`, or the kind of the pool's source.
+    #[serde(default)]
+    pub source: String,
     /// State of its health, as one word.
     pub state: String,
     /// Whether it may be picked now.

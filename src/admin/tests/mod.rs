@@ -155,6 +155,7 @@ fn pool(name: &str) -> Pool {
         panic: false,
         connections: 0,
         retries_in_flight: 0,
+        discovery: None,
         endpoints: Vec::new(),
     }
 }

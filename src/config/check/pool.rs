@@ -40,10 +40,15 @@ pub(super) fn check(check: &mut Check<'_>) {
 }
 
 fn check_endpoints(check: &mut Check<'_>, name: &Name, pool: &Pool) {
+    if pool.endpoints.is_empty() && pool.discover.is_some() {
+        return;
+    }
     if pool.endpoints.is_empty() {
-        if !check.is_broken(&format!("pools.{name}.endpoints")) {
+        let broken = check.is_broken(&format!("pools.{name}.endpoints"))
+            || check.has_broken(&format!("pools.{name}.discover"));
+        if !broken {
             let message = format!("pool \"{name}\" has no endpoint");
-            let hint = "at least one, such as \"127.0.0.1:9001\"";
+            let hint = "endpoints = [\"127.0.0.1:9001\"], or discover = { file = { path = \"app.json\" } }";
             check.error(pool.spans.of("endpoints"), message, hint);
         }
         return;
@@ -60,7 +65,8 @@ fn check_endpoints(check: &mut Check<'_>, name: &Name, pool: &Pool) {
                 .push(fault.with_related(first, "the first one"));
         }
     }
-    if pool.endpoints.iter().all(|endpoint| endpoint.weight == 0) {
+    let is_whole = pool.discover.is_none();
+    if is_whole && pool.endpoints.iter().all(|endpoint| endpoint.weight == 0) {
         let message = format!("all endpoints of pool \"{name}\" have weight 0");
         let hint = "the pool takes no new traffic";
         check.warn(pool.spans.of("endpoints"), message, hint);
@@ -81,7 +87,7 @@ fn check_endpoints(check: &mut Check<'_>, name: &Name, pool: &Pool) {
         let mut zones = pool.endpoints.iter().filter_map(|e| e.zone.as_deref());
         zones.any(|other| other == zone)
     };
-    if !in_zone(&zone.prefer) {
+    if is_whole && !in_zone(&zone.prefer) {
         let message = format!(
             "no endpoint of pool \"{name}\" is in zone \"{}\"",
             zone.prefer

@@ -58,7 +58,7 @@ fn check_version(check: &mut Check<'_>, name: &Name) {
         return;
     };
     let mut versions = pool.endpoints.iter().filter_map(|e| e.version.as_ref());
-    if !versions.any(|version| wanted.matches(version)) {
+    if pool.discover.is_none() && !versions.any(|version| wanted.matches(version)) {
         let message =
             format!("no endpoint of pool \"{pool_name}\" has a version that meets \"{wanted}\"");
         let hint = "every request of this route would be answered with 503";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::discover::Discover;
 use super::endpoint::Endpoint;
 use super::health::{Ejection, Health};
 use super::picker::Picker;
@@ -14,8 +15,10 @@ table! {
     pub struct Pool {
         /// Picker: `"random"`, `"round_robin"`, `"weighted_round_robin"`, `"least_requests"`, `"power_of_two"`, `"peak_ewma"`, `{ ring_hash = { key = … } }`, `{ maglev = { key = … } }`, or a name registered by an embedding program.
         pub picker: Picker = Picker::WeightedRoundRobin,
-        /// Endpoints, each an address or a table.
-        pub endpoints: Vec<Endpoint>,
+        /// Endpoints, each an address or a table. At least one, unless `discover` finds them.
+        pub endpoints: Vec<Endpoint> = Vec::new(),
+        /// Source of further endpoints; without this the pool has those of `endpoints` only.
+        pub discover: Option<Discover> = None,
         /// Protocol spoken to the endpoints. NTLM and Negotiate need `http/1.1` here and at the client: a connection that they authenticate serves that client alone, and HTTP/2 connections are shared.
         pub protocol: PoolProtocol = PoolProtocol::Http1,
         /// TLS; without this table the endpoints get plain text.
@@ -39,7 +42,7 @@ table! {
         /// Preference for nearby endpoints.
         pub zone: Option<Zone> = None,
     }
-    later { "discover", "breaker", "slow_start", "session" }
+    later { "breaker", "slow_start", "session" }
 }
 
 words! {

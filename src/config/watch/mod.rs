@@ -94,6 +94,11 @@ impl Watcher {
         self.seen = seen;
     }
 
+    /// Notes that the file was found to be of no use, for another reason: that is no news then.
+    pub fn set_unusable(&mut self) {
+        self.seen = UNUSABLE;
+    }
+
     /// Waits until the content of the file is another than was last seen, and quiet; or until
     /// the file has been of no use for [`UNUSABLE_MAX`], once.
     ///

@@ -113,6 +113,7 @@ impl Control {
         self.shared.swap(Arc::clone(&new));
         steps::listen(&self.shared, prepared.bound).await;
         self.shared.sockets.follow_modes(&new);
+        self.follow_sources(&new);
         steps::tell(&self.shared, |_| Some(Command::Refresh)).await;
         let removed = steps::removed_listeners(&old, &new);
         let connections_closed = steps::connections_leaving(&old, &removed);
@@ -120,7 +121,7 @@ impl Control {
         self.leaving = Some(task::spawn_local("leaving listeners", async move {
             leaving::unlisten(&shared, &removed).await;
         }));
-        steps::forget_series(&self.shared, &old.config, &new.config);
+        steps::forget_series(&self.shared, &old, &new);
         if new.connections_max != old.connections_max {
             descriptors::tell(&new, self.shared.workers.len());
         }

@@ -17,7 +17,7 @@ use crate::{
         bind::{self, BindError, Bound},
         inherited::Inherited,
     },
-    state::{self, BuildError, Listener, Registered, Registry, Snapshot, Source, TlsFiles},
+    state::{self, BuildError, Listener, Lists, Registered, Registry, Snapshot, Source, TlsFiles},
     telemetry::{
         access_log::{AccessLog, AccessLogSettings},
         metrics::{Metrics, names},
@@ -173,6 +173,7 @@ impl Prepared {
             registered: process.registered,
             last,
             files: TlsFiles::Read,
+            lists: Lists::Read,
             generation: last.map_or(0, |last| last.generation) + 1,
             now: Instant::now(),
         };

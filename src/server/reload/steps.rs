@@ -10,11 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::prepared::BoundListener;
 use crate::{
-    config::{
-        Config,
-        schema::Pool,
-        value::{BindAddress, Name},
-    },
+    config::value::{BindAddress, Name},
     state::Snapshot,
     upstream::{
         health::{
@@ -30,11 +26,11 @@ use crate::{
 pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>, Schedule>) {
     let now = Instant::now();
     for pool in &snapshot.pools {
-        let shared = &pool.shared;
+        let (shared, set) = (&pool.shared, pool.endpoint_set());
         shared.budget.set(pool.retry_ratio, pool.retry_minimum);
         shared
             .health
-            .adopt(&pool.health, pool.health_settings.clone(), now);
+            .adopt(&set.health, pool.health_settings.clone(), now);
         let schedule = schedules
             .entry(Arc::clone(&pool.name))
             .or_insert_with(|| Schedule::new(Arc::clone(&shared.health)));
@@ -63,7 +59,7 @@ pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>,
                 }
             }
         });
-        let targets = pool.endpoints.iter().filter(|_| plan.is_some());
+        let targets = set.endpoints.iter().filter(|_| plan.is_some());
         let targets = targets
             .map(|endpoint| ProbeTarget::new(endpoint).teaching(shared.endpoint(&endpoint.label)));
         schedule.sync(targets.collect(), plan.as_ref());
@@ -133,23 +129,22 @@ pub(crate) fn connections_leaving(old: &Snapshot, removed: &[BindAddress]) -> u6
 }
 
 /// Removes the metric series of what left the configuration.
-pub(crate) fn forget_series(shared: &SharedState, old: &Config, new: &Config) {
+pub(crate) fn forget_series(shared: &SharedState, old: &Snapshot, new: &Snapshot) {
     let metrics = &shared.metrics;
-    metrics.remove_series(["route"], &left(&old.routes, &new.routes));
-    metrics.remove_series(["listener"], &left(&old.listeners, &new.listeners));
-    metrics.remove_series(["pool"], &left(&old.pools, &new.pools));
-    let addresses = |pool: &Pool| -> HashSet<String> {
-        let endpoints = pool.endpoints.iter();
-        endpoints.map(|it| it.address.to_string()).collect()
-    };
-    let both = old.pools.iter().filter_map(|(name, pool)| {
-        let stays = new.pools.get(name)?;
-        (pool.endpoints != stays.endpoints).then(|| (name, addresses(pool), addresses(stays)))
+    let (before, after) = (&old.config, &new.config);
+    metrics.remove_series(["route"], &left(&before.routes, &after.routes));
+    metrics.remove_series(["listener"], &left(&before.listeners, &after.listeners));
+    metrics.remove_series(["pool"], &left(&before.pools, &after.pools));
+    let both = old.pools.iter().filter_map(|pool| {
+        let stays = new.pool(&pool.name)?;
+        let is_same = Arc::ptr_eq(pool, stays);
+        (!is_same).then(|| (pool.endpoint_set(), stays.endpoint_set(), &pool.name))
     });
-    let both: Vec<(&Name, HashSet<String>, HashSet<String>)> = both.collect();
-    let gone = both.iter().flat_map(|(name, before, after)| {
-        let gone = before.difference(after);
-        gone.map(|address| [&***name, address.as_str()])
+    let both: Vec<_> = both.collect();
+    let gone = both.iter().flat_map(|(before, after, name)| {
+        let labels = before.endpoints.iter().map(|endpoint| &*endpoint.label);
+        let gone = labels.filter(|address| after.find(address).is_none());
+        gone.map(|address| [&***name, address])
     });
     metrics.remove_series(["pool", "endpoint"], &gone.collect::<Vec<_>>());
 }

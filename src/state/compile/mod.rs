@@ -59,6 +59,8 @@ pub struct Source<'a> {
     pub last: Option<&'a Snapshot>,
     /// Whether certificates are read.
     pub files: TlsFiles,
+    /// Whether files that list endpoints are read.
+    pub lists: Lists,
     /// The number of the new snapshot.
     pub generation: u64,
     /// Now.
@@ -71,6 +73,16 @@ pub enum TlsFiles {
     /// They are.
     Read,
     /// They are not: for questions about routing, which must not need private keys.
+    Left,
+}
+
+/// Whether files that list endpoints are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// They are.
+    Read,
+    /// They are not: for texts that somebody only asks about, who must not learn what is on the
+    /// disk.
     Left,
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use semver::VersionReq;
 
-use super::{BuildError, Source, TlsFiles};
+use super::{BuildError, Lists, Source, TlsFiles};
 use crate::{
     config::{
         schema,
@@ -14,10 +14,12 @@ use crate::{
     state::Registry,
     tls::{ClientSettings, ClientTls},
     upstream::{
+        discovery::{Discovered, SourceSpec, arrange},
         endpoint::{Address, Endpoint},
+        endpoint_set::{EndpointSet, EndpointSlot, SetRules},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
         picker::PickerSpec,
-        pool::{Pool, PoolIndex, PoolLimits, PoolProtocol, View},
+        pool::{Pool, PoolDiscovery, PoolIndex, PoolLimits, PoolProtocol},
     },
 };
 
@@ -43,19 +45,24 @@ pub(super) fn build(
     };
     let (picker, hash_key) = picker(&written.picker);
     check_picker(source, name, &picker)?;
-    let endpoints: Vec<Endpoint> = written.endpoints.iter().map(endpoint).collect();
+    let listed: Vec<Arc<Endpoint>> = written.endpoints.iter().map(endpoint).collect();
     let settings = health(written);
     let shared = registry.pool(name, &settings);
-    let addresses: Vec<Arc<str>> = endpoints
-        .iter()
-        .map(|endpoint| Arc::clone(&endpoint.label))
-        .collect();
-    let zone = written.zone.as_ref().map(|zone| zone.prefer.as_str());
     let wanted = requirements.iter().cloned().map(Some);
-    let views = std::iter::once(None)
-        .chain(wanted)
-        .map(|requirement| View::new(&endpoints, requirement, zone))
-        .collect();
+    let rules = SetRules {
+        requirements: std::iter::once(None).chain(wanted).collect(),
+        zone: written
+            .zone
+            .as_ref()
+            .map(|zone| zone.prefer.as_str().into()),
+        workers: registry.workers(),
+    };
+    let discovery = discovery(source, written, &shared.discovered);
+    let found = found(discovery.as_ref(), &shared.discovered);
+    let endpoints = arrange(&[], listed.iter().cloned().chain(found)).endpoints;
+    let addresses = EndpointSet::addresses(&endpoints);
+    let view = shared.health.view(&addresses, source.now);
+    let first = EndpointSet::new(1, endpoints, &rules, view);
     let limits = &written.limits;
     Ok(Arc::new(Pool {
         name: Arc::clone(name),
@@ -76,34 +83,50 @@ pub(super) fn build(
         idle_timeout: written.timeouts.idle,
         lifetime: written.timeouts.lifetime,
         limits: PoolLimits {
-            connections: limits.connections.map_or_else(
-                || connections_max(endpoints.len(), registry.workers()),
-                |max| max as usize,
-            ),
+            connections: limits.connections.map(|max| max as usize),
             requests: limits.requests as usize,
             per_endpoint: limits.per_endpoint as usize,
             queue: limits.queue as usize,
             queue_timeout: limits.queue_timeout,
         },
         failover,
-        views,
-        health: shared.health.view(&addresses, source.now),
+        endpoints: EndpointSlot::new(first),
+        rules,
+        listed,
+        discovery,
         shared,
         health_settings: settings,
         panic_threshold: written.panic_threshold.get(),
         retry_ratio: written.retry_budget.ratio.get(),
         retry_minimum: written.retry_budget.minimum,
-        endpoints,
     }))
 }
 
-/// Upstream connections of a pool that does not say how many. Each worker keeps idle connections
-/// of its own: with less than one for each endpoint and worker, every other request would open one.
-fn connections_max(endpoints: usize, workers: usize) -> usize {
-    let each = endpoints
-        .saturating_mul(workers)
-        .saturating_mul(CONNECTIONS_EACH);
-    each.max(CONNECTIONS_MIN)
+/// The endpoints that a pool begins with besides those listed.
+fn found(discovery: Option<&PoolDiscovery>, known: &Discovered) -> Vec<Arc<Endpoint>> {
+    match discovery.map(|discovery| &discovery.first) {
+        Some(Some(Ok(list))) => list.clone(),
+        Some(Some(Err(_)) | None) => known.list(),
+        None => Vec::new(),
+    }
+}
+
+/// Where a pool's endpoints come from besides; a source that was not heard before is asked now,
+/// so that the pool has its endpoints from the beginning.
+fn discovery(
+    source: &Source<'_>,
+    written: &schema::Pool,
+    known: &Discovered,
+) -> Option<PoolDiscovery> {
+    let from = match &written.discover.as_ref()?.source {
+        schema::DiscoverSource::File(file) => SourceSpec::File(file.path.clone()),
+    };
+    let asked = source.lists == Lists::Read && !known.knows(&from);
+    let first = asked.then(|| from.read());
+    Some(PoolDiscovery {
+        source: from,
+        first: first.map(|list| list.map(|list| list.into_iter().map(Arc::new).collect())),
+    })
 }
 
 fn build_tls(
@@ -136,12 +159,10 @@ fn unchanged(
     let last = source.last?;
     let pool = last.pool(name)?;
     let before = last.config.pools.get(name)?;
-    let views = pool.views.iter().skip(1);
+    let views = pool.rules.requirements.iter().skip(1);
     let same = before == written
         && pool.failover == failover
-        && views
-            .map(|view| view.requirement.as_ref())
-            .eq(requirements.iter().map(Some));
+        && views.map(Option::as_ref).eq(requirements.iter().map(Some));
     same.then(|| Arc::clone(pool))
 }
 
@@ -157,13 +178,13 @@ fn check_picker(
     }
 }
 
-fn endpoint(written: &schema::Endpoint) -> Endpoint {
+fn endpoint(written: &schema::Endpoint) -> Arc<Endpoint> {
     let address = match &written.address {
         value::EndpointAddress::Socket(address) => Address::Socket(*address),
         value::EndpointAddress::Named { host, port } => Address::Name(host.as_str().into(), *port),
         value::EndpointAddress::Unix(path) => Address::Unix(path.clone()),
     };
-    Endpoint {
+    Arc::new(Endpoint {
         label: address.to_string().into(),
         address,
         weight: written.weight,
@@ -175,7 +196,7 @@ fn endpoint(written: &schema::Endpoint) -> Endpoint {
         zone: written.zone.as_deref().map(Into::into),
         priority: written.priority,
         labels: written.labels.clone(),
-    }
+    })
 }
 
 fn picker(written: &schema::Picker) -> (PickerSpec, Option<HashKey>) {
@@ -231,22 +252,5 @@ fn health(written: &schema::Pool) -> HealthSettings {
             max: ejection.max,
             share_max: ejection.share_max.get(),
         }),
-    }
-}
-
-/// As many as Envoy allows a cluster.
-const CONNECTIONS_MIN: usize = 1024;
-/// For each endpoint and worker.
-const CONNECTIONS_EACH: usize = 2;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_worker_may_keep_a_connection_to_every_endpoint() {
-        for (endpoints, workers, max) in [(3, 8, 1024), (1000, 2, 4000), (10_000, 64, 1_280_000)] {
-            assert_eq!(connections_max(endpoints, workers), max);
-        }
     }
 }

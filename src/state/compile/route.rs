@@ -99,11 +99,11 @@ pub(super) fn build(
                 let message = format!("pool \"{}\" is not defined", &***pool);
                 return Err(BuildError::Route(Arc::clone(name), message));
             };
-            let views = &pools[index.0 as usize].views;
+            let views = &pools[index.0 as usize].rules.requirements;
             let wanted = written.version.as_ref();
             let view = views
                 .iter()
-                .position(|view| view.requirement.as_ref() == wanted);
+                .position(|requirement| requirement.as_ref() == wanted);
             let view = u32::try_from(view.unwrap_or(0)).unwrap_or(0);
             Action::Pool(*index, ViewIndex(view))
         }

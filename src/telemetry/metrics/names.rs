@@ -214,6 +214,34 @@ pub static SERVICE_RESTARTS_TOTAL: CounterDesc<1> = CounterDesc::new(
     ["service"],
 );
 
+/// Endpoints of the last good list of a pool's source.
+pub static DISCOVERY_ENDPOINTS: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_discovery_endpoints",
+    "Endpoints of the last good list of a pool's source.",
+    ["pool", "source"],
+);
+
+/// 1 when the newest answer of a pool's source was a good list, else 0.
+pub static DISCOVERY_LAST_SUCCESS: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_discovery_last_success",
+    "1 when the newest answer of a pool's source was a good list, 0 when the last good one is kept.",
+    ["pool", "source"],
+);
+
+/// Unix time of the last good list of a pool's source.
+pub static DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_discovery_last_success_timestamp_seconds",
+    "Unix time of the last good list of a pool's source.",
+    ["pool", "source"],
+);
+
+/// Answers of a pool's source; `result` is `changed`, `unchanged` or `failed`.
+pub static DISCOVERY_UPDATES_TOTAL: CounterDesc<3> = CounterDesc::new(
+    "sluicegate_discovery_updates_total",
+    "Answers of a pool's source: `changed`, `unchanged`, `failed`.",
+    ["pool", "source", "result"],
+);
+
 /// Panics caught; each one is a bug.
 pub static PANICS_TOTAL: CounterDesc<0> = CounterDesc::new(
     "sluicegate_panics_total",

@@ -12,7 +12,6 @@ use super::{
     observed::{EndpointHealth, Observed, Trial},
     picture::Picture,
     state::PoolHealthState,
-    tally::Tally,
 };
 use crate::upstream::picker::EndpointIndex;
 
@@ -24,8 +23,6 @@ pub struct PoolHealthView {
     picture: ArcSwap<Picture>,
     addresses: Box<[Arc<str>]>,
     endpoints: Box<[Arc<EndpointHealth>]>,
-    /// Those of the endpoints, side by side for the request path.
-    tallies: Box<[Tally]>,
     pool: Arc<PoolHealthState>,
 }
 
@@ -41,7 +38,6 @@ impl PoolHealthView {
             serial,
             picture: ArcSwap::from_pointee(picture),
             addresses,
-            tallies: endpoints.iter().map(|own| own.tally().clone()).collect(),
             endpoints,
             pool,
         }
@@ -81,21 +77,8 @@ impl PoolHealthView {
     ///
     /// The failure that completes a run ejects before this returns, so that the next pick avoids the endpoint.
     pub fn observe(&self, worker: usize, endpoint: EndpointIndex, outcome: Observed, now: Instant) {
-        let Some(tally) = self.tallies.get(endpoint.0 as usize) else {
-            return;
-        };
-        let run = match outcome {
-            Observed::Success => return tally.succeeded(worker),
-            Observed::BadAnswer => tally.answered_badly(worker),
-            Observed::Failure => tally.failed(worker),
-        };
-        // Again at each multiple: an ejection withheld before may be possible by then.
-        let max = self.pool.consecutive_max();
-        let due = |count: u32| count > 0 && count.is_multiple_of(max);
-        if (due(run.bad) || due(run.unanswered))
-            && let Some(endpoint) = self.endpoint(endpoint)
-        {
-            self.pool.run_of_failures(endpoint.address(), run, now);
+        if let Some(endpoint) = self.endpoint(endpoint) {
+            self.pool.observe(endpoint, worker, outcome, now);
         }
     }
 
@@ -111,15 +94,15 @@ impl PoolHealthView {
         ))
     }
 
-    /// Waits while the picture is `pending`, at most until the deadline; returns the newest. Cancel-safe.
-    pub async fn ready(&self, deadline: Instant) -> Arc<Picture> {
-        loop {
-            let changed = self.pool.changed().notified();
-            let picture = self.picture();
-            if !picture.pending || tokio::time::timeout_at(deadline, changed).await.is_err() {
-                return self.picture();
-            }
+    /// While the picture is `pending` and the set still the newest, waits for a change, at most until the
+    /// deadline; returns the newest picture. Cancel-safe.
+    pub async fn ready(&self, deadline: Instant, is_newest: impl Fn() -> bool) -> Arc<Picture> {
+        let changed = self.pool.changed();
+        // Looked at when every change from here on is noticed.
+        if self.picture().pending && is_newest() {
+            let _ = tokio::time::timeout_at(deadline, changed).await;
         }
+        self.picture()
     }
 
     /// Publishes a picture unless it says what the last one said; true when it was news.

@@ -30,6 +30,7 @@ pub struct SchedulePlan {
 pub struct Schedule {
     state: Arc<PoolHealthState>,
     running: HashMap<Arc<str>, Running>,
+    plan: Option<SchedulePlan>,
 }
 
 struct Running {
@@ -45,6 +46,7 @@ impl Schedule {
         Self {
             state,
             running: HashMap::new(),
+            plan: None,
         }
     }
 
@@ -56,6 +58,7 @@ impl Schedule {
     /// Outside of a tokio runtime.
     pub fn sync(&mut self, targets: Vec<ProbeTarget>, plan: Option<&SchedulePlan>) {
         let mut old = std::mem::take(&mut self.running);
+        self.plan = plan.cloned();
         let Some(plan) = plan else { return };
         for target in targets {
             let stays = |running: &Running| running.target == target;
@@ -66,6 +69,28 @@ impl Schedule {
                 }
                 None => self.start(target.clone(), plan.clone()),
             };
+            self.running.insert(target.identity, running);
+        }
+    }
+
+    /// Checks these targets as well, by the plan in force, and those no more. Costs what changes.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn change(
+        &mut self,
+        joined: impl IntoIterator<Item = ProbeTarget>,
+        left: impl IntoIterator<Item = Arc<str>>,
+    ) {
+        let Some(plan) = self.plan.clone() else {
+            return;
+        };
+        for address in left {
+            self.running.remove(&address);
+        }
+        for target in joined {
+            let running = self.start(target.clone(), plan.clone());
             self.running.insert(target.identity, running);
         }
     }

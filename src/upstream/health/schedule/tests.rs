@@ -252,7 +252,7 @@ async fn real_endpoints_that_serve_refuse_and_hang_are_told_apart() {
     schedule.sync(targets, Some(&SchedulePlan { probe, settings }));
     let patience = Instant::now() + Duration::from_secs(10);
     loop {
-        let changed = view.pool().changed().notified();
+        let changed = view.pool().changed();
         if !states(&view).contains(&EndpointState::Pending) {
             break;
         }

@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::Instant,
+};
 
 use super::{
     machine::{Pace, PoolHealth},
@@ -152,6 +155,39 @@ impl PoolHealthState {
         known
     }
 
+    /// Notes what a request to an endpoint came to. `now` is read only when it is ejected.
+    ///
+    /// The failure that completes a run ejects before this returns, so that the next pick avoids the endpoint.
+    pub fn observe(
+        &self,
+        endpoint: &EndpointHealth,
+        worker: usize,
+        outcome: Observed,
+        now: Instant,
+    ) {
+        let run = match outcome {
+            Observed::Success => return endpoint.tally().succeeded(worker),
+            Observed::BadAnswer => endpoint.tally().answered_badly(worker),
+            Observed::Failure => endpoint.tally().failed(worker),
+        };
+        // Again at each multiple: an ejection withheld before may be possible by then.
+        let max = self.consecutive_max();
+        let due = |count: u32| count > 0 && count.is_multiple_of(max);
+        if due(run.bad) || due(run.unanswered) {
+            self.run_of_failures(endpoint.address(), run, now);
+        }
+    }
+
+    /// Is ready when pictures have changed since it was made.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Has everyone who waits for a change look again: there is another endpoint set.
+    pub fn tell_replaced(&self) {
+        self.changed.notify_waiters();
+    }
+
     /// Lets time pass: sums what workers observed, ends holds and ejections, and returns every transition since
     /// the last call. Each is logged here and nowhere else.
     pub fn tick(&self, now: Instant) -> Vec<Transition> {
@@ -176,7 +212,7 @@ impl PoolHealthState {
     }
 
     /// The failure that completes a run was observed: eject before the next request is placed.
-    pub(super) fn run_of_failures(&self, address: &str, run: Run, now: Instant) {
+    fn run_of_failures(&self, address: &str, run: Run, now: Instant) {
         let mut inner = self.lock();
         // Bad answers are compared with what others answered meanwhile.
         let mut changes = match run.unanswered < self.consecutive_max() {
@@ -204,12 +240,8 @@ impl PoolHealthState {
         });
     }
 
-    pub(super) fn consecutive_max(&self) -> u32 {
+    fn consecutive_max(&self) -> u32 {
         self.consecutive_max.load(Relaxed)
-    }
-
-    pub(super) const fn changed(&self) -> &Notify {
-        &self.changed
     }
 
     fn apply(&self, now: Instant, event: impl FnOnce(&mut PoolHealth) -> Vec<Transition>) {

@@ -296,7 +296,7 @@ async fn requests_wait_for_the_first_check_and_no_longer() {
     let (view, began) = checked(&["a:1", "b:1"]);
     let waiting = tokio::spawn({
         let view = Arc::clone(&view);
-        async move { view.ready(began + Duration::from_secs(10)).await }
+        async move { view.ready(began + Duration::from_secs(10), || true).await }
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished());
@@ -311,7 +311,7 @@ async fn requests_wait_for_the_first_check_and_no_longer() {
 async fn waiting_ends_at_the_deadline_of_the_request() {
     let (view, began) = checked(&["a:1"]);
     let deadline = began + Duration::from_secs(1);
-    assert!(view.ready(deadline).await.pending);
+    assert!(view.ready(deadline, || true).await.pending);
     assert!(Instant::now() >= deadline);
 }
 

@@ -1,0 +1,407 @@
+//! Discovery at work: the sources of pools run here, and their lists are taken up.
+//!
+//! Part of the control thread. A list becomes a new endpoint set of its pool, without a new
+//! snapshot: health and checks follow, workers are told, and what left is let go of. Whatever is
+//! wrong with a source, the last good list stays.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+
+use super::control::Control;
+use crate::{
+    state::Snapshot,
+    task,
+    telemetry::metrics::{ControlMetrics, SharedGauge, names},
+    upstream::{
+        discovery::{
+            Discovered, DiscoveryError, EndpointChanges, Heard, SourceSpec, SourceStatus, arrange,
+        },
+        endpoint::Endpoint,
+        health::ProbeTarget,
+        pool::Pool,
+    },
+    worker::{Command, SharedState},
+};
+
+/// The running sources.
+pub(super) struct Discoveries {
+    /// By pool.
+    running: HashMap<Arc<str>, Running>,
+    registry: ControlMetrics,
+    sender: mpsc::Sender<Answer>,
+    answers: mpsc::Receiver<Answer>,
+}
+
+/// One running source; dropped, it stops.
+struct Running {
+    source: SourceSpec,
+    task: JoinHandle<()>,
+    gauges: Gauges,
+}
+
+/// What metrics show of a source.
+struct Gauges {
+    endpoints: SharedGauge,
+    last_success: SharedGauge,
+    last_success_time: SharedGauge,
+}
+
+/// What a source has said.
+pub(super) struct Answer {
+    pool: Arc<str>,
+    source: SourceSpec,
+    list: Result<Vec<Arc<Endpoint>>, DiscoveryError>,
+}
+
+impl Discoveries {
+    pub(super) fn new(registry: &ControlMetrics) -> Self {
+        let (sender, answers) = mpsc::channel(ANSWERS_MAX);
+        Self {
+            running: HashMap::new(),
+            registry: registry.clone(),
+            sender,
+            answers,
+        }
+    }
+
+    /// Waits for the next answer of any source. Cancel safe.
+    pub(super) async fn next(&mut self) -> Answer {
+        match self.answers.recv().await {
+            Some(answer) => answer,
+            // Not while a sender is kept here.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Has the sources of this snapshot run, and no others.
+    fn follow(&mut self, snapshot: &Snapshot) {
+        self.running.retain(|name, running| {
+            let pool = snapshot.pool(name);
+            let source = pool.and_then(|pool| pool.discovery.as_ref());
+            source.is_some_and(|discovery| discovery.source == running.source)
+        });
+        for pool in &snapshot.pools {
+            let Some(discovery) = &pool.discovery else {
+                continue;
+            };
+            if !self.running.contains_key(&pool.name) {
+                self.start(&pool.name, &discovery.source);
+            }
+            self.show(pool, &discovery.source);
+        }
+    }
+
+    /// Starts sources anew that have ended by a panic.
+    pub(super) fn look(&mut self) {
+        let ended = |running: &&mut Running| running.task.is_finished();
+        for (name, running) in &mut self.running {
+            if let Some(running) = Some(running).filter(ended) {
+                tracing::error!(pool = %name, "the discovery of a pool ended; starting it again");
+                running.task = run(name, &running.source, &self.sender, RESTART);
+            }
+        }
+    }
+
+    fn start(&mut self, pool: &Arc<str>, source: &SourceSpec) {
+        let labels = [&**pool, source.kind()];
+        let gauges = Gauges {
+            endpoints: self.registry.gauge(&names::DISCOVERY_ENDPOINTS, labels),
+            last_success: self.registry.gauge(&names::DISCOVERY_LAST_SUCCESS, labels),
+            last_success_time: self
+                .registry
+                .gauge(&names::DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS, labels),
+        };
+        let running = Running {
+            source: source.clone(),
+            task: run(pool, source, &self.sender, Duration::ZERO),
+            gauges,
+        };
+        self.running.insert(Arc::clone(pool), running);
+    }
+
+    fn count(&self, pool: &str, source: &SourceSpec, result: &str) {
+        let labels = [pool, source.kind(), result];
+        self.registry
+            .counter(&names::DISCOVERY_UPDATES_TOTAL, labels)
+            .inc();
+    }
+
+    fn show(&self, pool: &Pool, source: &SourceSpec) {
+        let Some(running) = self.running.get(&pool.name) else {
+            return;
+        };
+        debug_assert!(running.source == *source);
+        let status = pool.shared.discovered.status();
+        let seconds = |time: SystemTime| {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        };
+        let gauges = &running.gauges;
+        let endpoints = i64::try_from(status.endpoints).unwrap_or(i64::MAX);
+        gauges.endpoints.set(endpoints);
+        gauges.last_success.set(i64::from(status.error.is_none()));
+        gauges
+            .last_success_time
+            .set(status.succeeded.map_or(0, seconds));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn run(
+    pool: &Arc<str>,
+    source: &SourceSpec,
+    answers: &mpsc::Sender<Answer>,
+    after: Duration,
+) -> JoinHandle<()> {
+    let (pool, source, answers) = (Arc::clone(pool), source.clone(), answers.clone());
+    task::spawn_local("discovery", async move {
+        tokio::time::sleep(after).await;
+        let mut running = source.start();
+        loop {
+            let list = running.next().await;
+            let list = list.map(|list| list.into_iter().map(Arc::new).collect());
+            let answer = Answer {
+                pool: Arc::clone(&pool),
+                source: source.clone(),
+                list,
+            };
+            if answers.send(answer).await.is_err() {
+                return;
+            }
+            // Whatever the source does, it does it so often and no more.
+            tokio::time::sleep(PAUSE).await;
+        }
+    })
+}
+
+impl Control {
+    /// Follows the sources of a snapshot that was just taken up.
+    pub(super) fn follow_sources(&mut self, snapshot: &Snapshot) {
+        for pool in &snapshot.pools {
+            let discovered = &pool.shared.discovered;
+            let Some(discovery) = &pool.discovery else {
+                discovered.forget();
+                continue;
+            };
+            if let Some(first) = &discovery.first
+                && !discovered.knows(&discovery.source)
+            {
+                let heard = discovered.hear(&discovery.source, first, SystemTime::now());
+                tell(&pool.name, &discovery.source, heard, &discovered.status());
+            }
+        }
+        self.discoveries.follow(snapshot);
+        for pool in snapshot.pools.iter().filter(|it| it.discovery.is_some()) {
+            // The list may have changed since the snapshot was compiled.
+            self.take_up_endpoints(pool);
+        }
+    }
+
+    /// Takes up what a source said, or keeps the last good list and says why.
+    pub(super) fn hear_source(&mut self, answer: &Answer) {
+        let snapshot = self.shared.snapshot();
+        let Answer { pool, source, list } = answer;
+        let Some(pool) = snapshot.pool(pool) else {
+            return;
+        };
+        let current = pool.discovery.as_ref();
+        if current.is_none_or(|discovery| discovery.source != *source) {
+            return;
+        }
+        let discovered = &pool.shared.discovered;
+        let was_bad = discovered.status().error.is_some();
+        let heard = discovered.hear(source, list, SystemTime::now());
+        tell(&pool.name, source, heard, &discovered.status());
+        let result = match heard {
+            Heard::Changed => "changed",
+            Heard::Unchanged => "unchanged",
+            Heard::Failed { .. } => "failed",
+        };
+        if was_bad && list.is_ok() {
+            tracing::info!(pool = %pool.name, from = %source, "the list of endpoints is good again");
+        }
+        self.discoveries.count(&pool.name, source, result);
+        self.discoveries.show(pool, source);
+        if let Heard::Failed { is_news: true } = heard {
+            self.events.publish(
+                "discovery",
+                "proxy",
+                json!({ "pool": &*pool.name, "source": source.kind(), "error": error_of(discovered) }),
+            );
+        }
+        self.take_up_endpoints(pool);
+    }
+
+    /// Brings the endpoint set of a pool in line with its lists.
+    fn take_up_endpoints(&mut self, pool: &Arc<Pool>) {
+        let before = pool.endpoint_set();
+        let arranged = arrange(&before.endpoints, pool.wanted_endpoints());
+        if arranged.changes.is_empty() {
+            return;
+        }
+        pool.replace_endpoints(arranged.endpoints, Instant::now());
+        if let Some(schedule) = self.schedules.get_mut(&pool.name) {
+            let EndpointChanges { added, removed, .. } = &arranged.changes;
+            schedule.change(
+                added
+                    .iter()
+                    .map(|it| ProbeTarget::new(it).teaching(pool.shared.endpoint(&it.label))),
+                removed.iter().map(|it| Arc::clone(&it.label)),
+            );
+        }
+        tell_workers(&self.shared, &pool.name);
+        log(pool, &arranged.changes);
+        self.events
+            .publish("endpoints", "proxy", shown(pool, &arranged.changes));
+        self.forget_departed(pool, &arranged.changes);
+    }
+
+    /// Removes the metric series of endpoints that left, and of versions that none has any more.
+    fn forget_departed(&self, pool: &Pool, changes: &EndpointChanges) {
+        let metrics = &self.shared.metrics;
+        let removed = changes.removed.iter();
+        let gone: Vec<_> = removed.map(|gone| [&*pool.name, &*gone.label]).collect();
+        metrics.remove_series(["pool", "endpoint"], &gone);
+        let changed = changes.changed.iter().map(|(old, _)| old);
+        let versions = changes.removed.iter().chain(changed);
+        let mut versions: HashSet<&str> = versions
+            .filter_map(|old| old.version_label.as_deref())
+            .collect();
+        if versions.is_empty() {
+            return;
+        }
+        let set = pool.endpoint_set();
+        for endpoint in &set.endpoints {
+            versions.remove(endpoint.version_label.as_deref().unwrap_or_default());
+        }
+        let gone: Vec<_> = versions.iter().map(|gone| [&*pool.name, *gone]).collect();
+        metrics.remove_series(["pool", "version"], &gone);
+    }
+}
+
+/// Tells the workers to take up the newest endpoints of a pool. One that has no room for it is not
+/// waited for: it looks by itself, at the latest with its next request or within a second.
+fn tell_workers(shared: &SharedState, pool: &Arc<str>) {
+    for worker in &shared.workers {
+        let _ = worker
+            .commands
+            .try_send(Command::FollowEndpoints(Arc::clone(pool)));
+    }
+}
+
+fn tell(pool: &str, source: &SourceSpec, heard: Heard, status: &SourceStatus) {
+    if let (Heard::Failed { is_news: true }, Some((error, _))) = (heard, &status.error) {
+        let kept = status.endpoints;
+        let source = source.kind();
+        if kept == 0 {
+            tracing::warn!(pool, source, %error, "no list of endpoints yet");
+        } else {
+            tracing::warn!(pool, source, kept, %error, "the list of endpoints is refused; the last good one stays");
+        }
+    }
+}
+
+fn error_of(discovered: &Discovered) -> Option<String> {
+    discovered.status().error.map(|(error, _)| error)
+}
+
+/// A line for each change, as many as one may want to read.
+fn log(pool: &Pool, changes: &EndpointChanges) {
+    let name = &*pool.name;
+    let mut left = LINES_MAX;
+    let mut line = |tell: &dyn Fn()| {
+        if left > 0 {
+            tell();
+        }
+        left = left.saturating_sub(1);
+    };
+    for endpoint in &changes.added {
+        let weight = endpoint.weight;
+        let version = endpoint.version_label.as_deref().unwrap_or_default();
+        line(
+            &|| tracing::info!(pool = name, endpoint = %endpoint.label, weight, version, "endpoint added"),
+        );
+    }
+    for endpoint in &changes.removed {
+        line(&|| tracing::info!(pool = name, endpoint = %endpoint.label, "endpoint removed"));
+    }
+    for (old, new) in &changes.changed {
+        let what = difference(old, new);
+        line(&|| tracing::info!(pool = name, endpoint = %new.label, what, "endpoint changed"));
+    }
+    let (added, removed) = (changes.added.len(), changes.removed.len());
+    let changed = changes.changed.len();
+    if added + removed + changed > LINES_MAX {
+        tracing::info!(
+            pool = name,
+            added,
+            removed,
+            changed,
+            "more endpoints changed than are told one by one"
+        );
+    }
+}
+
+/// What is different of an endpoint, in words.
+fn difference(old: &Endpoint, new: &Endpoint) -> String {
+    let mut what = Vec::new();
+    let mut note = |key: &str, old: &str, new: &str| {
+        if old != new {
+            let told = |text: &str| if text.is_empty() { "none" } else { text }.to_owned();
+            what.push(format!("{key} {} -> {}", told(old), told(new)));
+        }
+    };
+    note("weight", &old.weight.to_string(), &new.weight.to_string());
+    let version = |it: &Endpoint| it.version_label.as_deref().unwrap_or_default().to_owned();
+    note("version", &version(old), &version(new));
+    let zone = |it: &Endpoint| it.zone.as_deref().unwrap_or_default().to_owned();
+    note("zone", &zone(old), &zone(new));
+    note(
+        "priority",
+        &old.priority.to_string(),
+        &new.priority.to_string(),
+    );
+    if old.labels != new.labels {
+        what.push("labels".to_owned());
+    }
+    what.join(", ")
+}
+
+fn shown(pool: &Pool, changes: &EndpointChanges) -> Value {
+    let labels = |list: &[Arc<Endpoint>]| -> Vec<Arc<str>> {
+        let list = list.iter().take(SHOWN_MAX);
+        list.map(|it| Arc::clone(&it.label)).collect()
+    };
+    let strings = |list: Vec<Arc<str>>| -> Value { list.iter().map(|it| json!(&**it)).collect() };
+    let changed = changes.changed.iter().take(SHOWN_MAX);
+    let changed = changed.map(|(_, new)| Arc::clone(&new.label)).collect();
+    json!({
+        "pool": &*pool.name,
+        "added": strings(labels(&changes.added)),
+        "removed": strings(labels(&changes.removed)),
+        "changed": strings(changed),
+        "counts": [changes.added.len(), changes.removed.len(), changes.changed.len()],
+    })
+}
+
+/// Answers that wait to be taken up; a source that has another waits.
+const ANSWERS_MAX: usize = 16;
+/// Between two answers of a source, at least.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Before a source that ended by a panic is started again.
+const RESTART: Duration = Duration::from_secs(1);
+/// Changes of a list that the log has one by one.
+const LINES_MAX: usize = 20;
+/// Endpoints that an event names, of each kind.
+const SHOWN_MAX: usize = 100;

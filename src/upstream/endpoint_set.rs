@@ -1,0 +1,211 @@
+//! The endpoints of a pool at one time, and where the newest of them are found.
+//!
+//! A pool's settings belong to a snapshot; its endpoints may change more often, when its
+//! discovery says so. [`EndpointSet`] is immutable and replaced whole; the pool keeps the newest
+//! one in an [`EndpointSlot`]. A request that is under way keeps the endpoint that it was sent to,
+//! not the set: a set may be large, and a tunnel may last for days.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use semver::VersionReq;
+
+use super::{
+    endpoint::Endpoint,
+    health::PoolHealthView,
+    picker::{Candidate, EndpointIndex},
+};
+
+/// The endpoints of a pool, with what follows from them.
+#[derive(Debug)]
+pub struct EndpointSet {
+    /// Grows with each set of the pool.
+    pub serial: u64,
+    /// The endpoints; [`EndpointIndex`] counts from 0 in here. One that stays unchanged is the
+    /// same object as in the set before.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// Subsets by version, in the order of [`SetRules::requirements`].
+    pub views: Vec<View>,
+    /// Which of them may be picked.
+    pub health: Arc<PoolHealthView>,
+    /// Upstream connections open at once, over all workers, where the pool does not say how many.
+    pub connections_max: usize,
+    /// What pickers know of each, by index.
+    candidates: Vec<Candidate>,
+    places: HashMap<Arc<str>, EndpointIndex>,
+}
+
+/// How the set of a pool is made from its endpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetRules {
+    /// What the versions of each view must satisfy; none: every endpoint belongs to it. The
+    /// first view is the whole pool.
+    pub requirements: Vec<Option<VersionReq>>,
+    /// The zone that is preferred.
+    pub zone: Option<Arc<str>>,
+    /// Over how many workers connections are spread.
+    pub workers: usize,
+}
+
+/// A subset of a pool's endpoints, by version, in tiers of preference.
+#[derive(Debug)]
+pub struct View {
+    /// Groups of endpoints, the preferred first: by priority, then the preferred zone.
+    pub tiers: Vec<Vec<EndpointIndex>>,
+}
+
+/// The newest endpoint set of a pool.
+#[derive(Debug)]
+pub struct EndpointSlot {
+    /// Its serial. Written with each replacement only, so that comparing it per request reads a
+    /// line that all workers share.
+    serial: AtomicU64,
+    newest: ArcSwap<EndpointSet>,
+}
+
+impl EndpointSet {
+    /// Sorts the endpoints into views.
+    pub fn new(
+        serial: u64,
+        endpoints: Vec<Arc<Endpoint>>,
+        rules: &SetRules,
+        health: Arc<PoolHealthView>,
+    ) -> Self {
+        let requirements = rules.requirements.iter();
+        let views = requirements
+            .map(|requirement| View::new(&endpoints, requirement.as_ref(), rules.zone.as_deref()))
+            .collect();
+        let indexed = || (0_u32..).map(EndpointIndex).zip(&endpoints);
+        Self {
+            serial,
+            views,
+            health,
+            connections_max: connections_max(endpoints.len(), rules.workers),
+            candidates: indexed()
+                .map(|(index, endpoint)| Candidate {
+                    index,
+                    weight: endpoint.weight,
+                    key: endpoint.key(),
+                })
+                .collect(),
+            places: indexed()
+                .map(|(index, endpoint)| (Arc::clone(&endpoint.label), index))
+                .collect(),
+            endpoints,
+        }
+    }
+
+    /// One endpoint.
+    pub fn endpoint(&self, index: EndpointIndex) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get(index.0 as usize)
+    }
+
+    /// The endpoint of that address; none if the set has none.
+    pub fn find(&self, address: &str) -> Option<EndpointIndex> {
+        self.places.get(address).copied()
+    }
+
+    /// What pickers know of an endpoint.
+    pub(super) fn candidate(&self, index: EndpointIndex) -> Option<&Candidate> {
+        self.candidates.get(index.0 as usize)
+    }
+
+    /// Whether an endpoint takes traffic at all, by its weight.
+    pub(super) fn has_weight(&self, index: EndpointIndex) -> bool {
+        self.candidate(index).is_some_and(|it| it.weight > 0)
+    }
+
+    /// The addresses, by index.
+    pub fn addresses(endpoints: &[Arc<Endpoint>]) -> Vec<Arc<str>> {
+        let labels = endpoints.iter().map(|endpoint| Arc::clone(&endpoint.label));
+        labels.collect()
+    }
+}
+
+impl View {
+    /// Sorts the endpoints that satisfy `requirement` into tiers.
+    fn new(
+        endpoints: &[Arc<Endpoint>],
+        requirement: Option<&VersionReq>,
+        zone: Option<&str>,
+    ) -> Self {
+        let mut ranked: Vec<((u32, bool), EndpointIndex)> = (0_u32..)
+            .zip(endpoints)
+            .filter(|(_, endpoint)| {
+                requirement.is_none_or(|requirement| {
+                    let version = endpoint.version.as_ref();
+                    version.is_some_and(|version| requirement.matches(version))
+                })
+            })
+            .map(|(index, endpoint)| {
+                let far = zone.is_some() && endpoint.zone.as_deref() != zone;
+                ((endpoint.priority, far), EndpointIndex(index))
+            })
+            .collect();
+        ranked.sort_unstable();
+        let tiers = ranked
+            .chunk_by(|a, b| a.0 == b.0)
+            .map(|tier| tier.iter().map(|(_, index)| *index).collect())
+            .collect();
+        Self { tiers }
+    }
+}
+
+impl EndpointSlot {
+    /// A slot that begins with this set.
+    pub fn new(first: EndpointSet) -> Self {
+        Self {
+            serial: AtomicU64::new(first.serial),
+            newest: ArcSwap::from_pointee(first),
+        }
+    }
+
+    /// The newest set. Counts a reference that all threads share: not for every request.
+    pub fn newest(&self) -> Arc<EndpointSet> {
+        self.newest.load_full()
+    }
+
+    /// The serial of the newest set.
+    pub fn serial(&self) -> u64 {
+        self.serial.load(Ordering::Acquire)
+    }
+
+    /// Makes `set` the newest one.
+    pub(super) fn replace(&self, set: Arc<EndpointSet>) {
+        let serial = set.serial;
+        self.newest.store(set);
+        self.serial.store(serial, Ordering::Release);
+    }
+}
+
+/// Upstream connections of a pool that does not say how many. Each worker keeps idle connections
+/// of its own: with less than one for each endpoint and worker, every other request would open one.
+fn connections_max(endpoints: usize, workers: usize) -> usize {
+    let each = endpoints
+        .saturating_mul(workers)
+        .saturating_mul(CONNECTIONS_EACH);
+    each.max(CONNECTIONS_MIN)
+}
+
+/// As many as Envoy allows a cluster.
+const CONNECTIONS_MIN: usize = 1024;
+/// For each endpoint and worker.
+const CONNECTIONS_EACH: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_worker_may_keep_a_connection_to_every_endpoint() {
+        for (endpoints, workers, max) in [(3, 8, 1024), (1000, 2, 4000), (10_000, 64, 1_280_000)] {
+            assert_eq!(connections_max(endpoints, workers), max);
+        }
+    }
+}

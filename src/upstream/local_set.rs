@@ -1,0 +1,288 @@
+//! One worker's side of an endpoint set: what its pickers pick from.
+//!
+//! Follows the newest set of the pool. Taking one up costs a comparison for each endpoint that
+//! stays the same, and real work only for those that changed; pickers are then told.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+
+use super::{
+    endpoint::Endpoint,
+    endpoint_set::EndpointSet,
+    health::{EndpointHealth, Picture},
+    idle::{Described, LocalEndpoint},
+    metrics::PoolMetrics,
+    occupancy::Slots,
+    picker::{AnyPicker, EndpointIndex, Load, LoadChanges},
+    pool::{Pool, ViewIndex},
+    shared::PoolShared,
+    tier::{self, LocalTier},
+    transport::Closing,
+};
+use crate::telemetry::metrics::{Counter, Gauge, Histogram, WorkerMetrics, names};
+
+/// One worker's sides of the endpoints of a pool, by address: they outlive sets and reloads.
+#[derive(Debug)]
+pub struct LocalEndpoints {
+    pool: Arc<PoolShared>,
+    registry: WorkerMetrics,
+    idle: Gauge,
+    known: RefCell<HashMap<Arc<str>, Rc<LocalEndpoint>>>,
+    /// By version, since endpoints of one count together.
+    durations: RefCell<HashMap<Option<Arc<str>>, Rc<Histogram>>>,
+}
+
+/// One worker's side of an endpoint set.
+#[derive(Debug)]
+pub(super) struct LocalSet {
+    pub(super) serial: u64,
+    pub(super) shared: Arc<EndpointSet>,
+    /// By [`EndpointIndex`], and so are the loads.
+    pub(super) endpoints: Vec<Rc<LocalEndpoint>>,
+    pub(super) loads: Vec<Load>,
+    /// Where those with room are found, while `limits.per_endpoint` is set.
+    pub(super) slots: Slots,
+    pub(super) views: Vec<LocalView>,
+}
+
+/// One worker's pickers for a view.
+#[derive(Debug)]
+pub(super) struct LocalView {
+    pub(super) serial: u64,
+    pub(super) picture: Arc<Picture>,
+    pub(super) tiers: Vec<LocalTier>,
+    /// What the pickers have to be told; none if they do not look at loads.
+    changes: Option<LoadChanges>,
+}
+
+impl LocalEndpoints {
+    /// No endpoint yet.
+    pub fn new(pool: &Arc<PoolShared>, registry: &WorkerMetrics) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            registry: registry.clone(),
+            idle: registry.gauge(&names::IDLE_CONNECTIONS, [&pool.name]),
+            known: RefCell::default(),
+            durations: RefCell::default(),
+        }
+    }
+
+    /// The pool's part of the registry.
+    pub fn pool(&self) -> &Arc<PoolShared> {
+        &self.pool
+    }
+
+    /// Where the idle connections of the pool are counted.
+    pub fn idle(&self) -> &Gauge {
+        &self.idle
+    }
+
+    /// The pool has left, or the worker ends: gives up every endpoint. Gives what tells when
+    /// connections that are shared have closed.
+    pub fn retire_all(&self) -> Vec<Closing> {
+        let known = std::mem::take(&mut *self.known.borrow_mut());
+        known.values().flat_map(|local| local.retire()).collect()
+    }
+
+    /// Gives up the endpoints that are not in this set.
+    pub(super) fn retire_others(&self, set: &EndpointSet) {
+        self.known.borrow_mut().retain(|address, local| {
+            let stays = set.find(address).is_some();
+            if !stays {
+                // What is shared closes by itself, while the worker goes on.
+                let _ = local.retire();
+            }
+            stays
+        });
+    }
+
+    fn retire(&self, address: &str) {
+        if let Some(local) = self.known.borrow_mut().remove(address) {
+            let _ = local.retire();
+        }
+    }
+
+    /// The worker's side of an endpoint, which is from now on as described.
+    fn meet(&self, endpoint: &Arc<Endpoint>, health: &Arc<EndpointHealth>) -> Rc<LocalEndpoint> {
+        let described = Rc::new(Described {
+            endpoint: Arc::clone(endpoint),
+            health: Arc::clone(health),
+            durations: self.durations(endpoint.version_label.as_ref()),
+        });
+        let mut known = self.known.borrow_mut();
+        if let Some(local) = known.get(&endpoint.label) {
+            local.describe(described);
+            return Rc::clone(local);
+        }
+        let picks = self.picks(&endpoint.label);
+        let local = LocalEndpoint::new(&self.pool, described, self.idle.clone(), picks);
+        let local = Rc::new(local);
+        known.insert(Arc::clone(&endpoint.label), Rc::clone(&local));
+        local
+    }
+
+    fn picks(&self, address: &str) -> Counter {
+        let labels = [&*self.pool.name, address];
+        self.registry.counter(&names::PICKS_TOTAL, labels)
+    }
+
+    fn durations(&self, version: Option<&Arc<str>>) -> Rc<Histogram> {
+        let mut durations = self.durations.borrow_mut();
+        let version = version.cloned();
+        if let Some(known) = durations.get(&version) {
+            return Rc::clone(known);
+        }
+        durations.retain(|_, histogram| Rc::strong_count(histogram) > 1);
+        let labels = [&*self.pool.name, version.as_deref().unwrap_or_default()];
+        let histogram = self
+            .registry
+            .histogram(&names::ATTEMPT_DURATION_SECONDS, labels);
+        Rc::clone(
+            durations
+                .entry(version)
+                .or_insert_with(|| Rc::new(histogram)),
+        )
+    }
+
+    /// What else the worker counts of the pool.
+    pub fn metrics(&self) -> PoolMetrics {
+        PoolMetrics::new(&self.registry, &self.pool.name)
+    }
+}
+
+impl LocalSet {
+    /// A worker's side of the newest set of a pool.
+    pub(super) fn new(
+        pool: &Pool,
+        known: &LocalEndpoints,
+        pickers: &dyn Fn() -> AnyPicker,
+    ) -> Self {
+        let newest = pool.endpoint_set();
+        let mut set = Self {
+            serial: newest.serial,
+            endpoints: Vec::with_capacity(newest.endpoints.len()),
+            loads: Vec::with_capacity(newest.endpoints.len()),
+            slots: Slots::default(),
+            views: Vec::new(),
+            shared: newest,
+        };
+        set.meet(None, known);
+        known.retire_others(&set.shared);
+        set.tell_pickers(pool, pickers);
+        set
+    }
+
+    /// Takes up the newest set of the pool.
+    pub(super) fn take_up(
+        &mut self,
+        pool: &Pool,
+        known: &LocalEndpoints,
+        pickers: &dyn Fn() -> AnyPicker,
+    ) {
+        let newest = pool.endpoint_set();
+        self.serial = newest.serial;
+        let before = std::mem::replace(&mut self.shared, newest);
+        self.meet(Some(&before), known);
+        self.tell_pickers(pool, pickers);
+    }
+
+    /// Meets the endpoints that differ from those of the set before, and gives up those that
+    /// have left.
+    fn meet(&mut self, before: Option<&EndpointSet>, known: &LocalEndpoints) {
+        let before = before.map_or(&[][..], |before| &before.endpoints);
+        let set = Arc::clone(&self.shared);
+        self.endpoints.truncate(set.endpoints.len());
+        self.loads.truncate(set.endpoints.len());
+        for (at, endpoint) in set.endpoints.iter().enumerate() {
+            if before.get(at).is_some_and(|old| Arc::ptr_eq(old, endpoint)) {
+                continue;
+            }
+            let index = EndpointIndex(u32::try_from(at).unwrap_or(u32::MAX));
+            // The view of health is made of the same endpoints as the set.
+            let Some(health) = set.health.endpoint(index) else {
+                continue;
+            };
+            let local = known.meet(endpoint, health);
+            let load = local.load.clone();
+            match self.endpoints.get_mut(at) {
+                Some(place) => {
+                    *place = local;
+                    self.loads[at] = load;
+                }
+                None => {
+                    self.endpoints.push(local);
+                    self.loads.push(load);
+                }
+            }
+        }
+        let stays = |at: usize, old: &Arc<Endpoint>| {
+            let same = set.endpoints.get(at);
+            same.is_some_and(|same| Arc::ptr_eq(same, old)) || set.find(&old.label).is_some()
+        };
+        let all = before.iter().enumerate();
+        for (_, gone) in all.filter(|(at, old)| !stays(*at, old)) {
+            known.retire(&gone.label);
+        }
+    }
+
+    /// Tells the pickers of a view who may be picked now.
+    pub(super) fn update(&mut self, pool: &Pool, view: ViewIndex) {
+        let local = &mut self.views[view.0 as usize];
+        local.picture = self.shared.health.picture();
+        local.serial = local.picture.serial;
+        let view = &self.shared.views[view.0 as usize];
+        tier::update(
+            &mut local.tiers,
+            pool,
+            &self.shared,
+            view,
+            &local.picture,
+            &self.slots,
+        );
+    }
+
+    fn tell_pickers(&mut self, pool: &Pool, pickers: &dyn Fn() -> AnyPicker) {
+        self.slots = match pool.limits.per_endpoint {
+            0 => Slots::default(),
+            _ => Slots::of(self.endpoints.iter().map(|endpoint| &*endpoint.shared)),
+        };
+        let picture = self.shared.health.picture();
+        self.views
+            .resize_with(self.shared.views.len(), || LocalView {
+                serial: 0,
+                picture: Arc::clone(&picture),
+                tiers: Vec::new(),
+                changes: None,
+            });
+        for (local, view) in self.views.iter_mut().zip(&self.shared.views) {
+            local.serial = picture.serial;
+            local.picture = Arc::clone(&picture);
+            local
+                .tiers
+                .resize_with(view.tiers.len(), || LocalTier::new(pickers));
+            let follows = local.tiers.iter().any(LocalTier::follows_loads);
+            local.changes = follows.then(|| LoadChanges::of(&self.loads));
+            tier::update(
+                &mut local.tiers,
+                pool,
+                &self.shared,
+                view,
+                &picture,
+                &self.slots,
+            );
+        }
+    }
+}
+
+impl LocalView {
+    /// Tells the pickers whose load changed since the last pick.
+    pub(super) fn hear(&mut self, loads: &[Load]) {
+        let Some(changes) = &self.changes else {
+            return;
+        };
+        changes.drain(|index| {
+            for tier in &mut self.tiers {
+                tier.load_changed(index, loads);
+            }
+        });
+    }
+}
