@@ -1,14 +1,12 @@
 //! From a path to a checked [`Config`].
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use crate::file;
+use crate::file::{self, ContentHash};
 
 use super::check::{self, Rules, Secrets};
 use super::diagnostic::{Fault, Faults};
@@ -29,28 +27,6 @@ pub struct Loaded {
     pub hash: ContentHash,
     /// What works, but probably not as meant.
     pub warnings: Faults,
-}
-
-/// A fingerprint of the content of a file; guards against accidents, not attackers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ContentHash(u64);
-
-impl ContentHash {
-    /// That of no content at all.
-    pub(super) const NONE: Self = Self(0);
-
-    /// Takes the fingerprint of `content`.
-    pub fn of(content: &[u8]) -> Self {
-        let mut hasher = DefaultHasher::new();
-        content.hash(&mut hasher);
-        Self(hasher.finish())
-    }
-}
-
-impl fmt::Display for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
 }
 
 /// Reads and checks the file at `path`; blocks on the disk.

@@ -4,10 +4,10 @@
 //! tables of [`schema`] (whose single values live in [`value`]), [`check`] looks at the
 //! whole, and every fault on the way is collected as a [`Fault`] with its place in the
 //! file, so that one run reports all of them. [`diff`] says what a new file would
-//! change and [`watch`] when to look again.
+//! change.
 //!
 //! The area owns no live state: a [`Config`] is what was written, with defaults filled
-//! in and the positions kept, and never changes. Only [`load`] and [`watch`] touch the
+//! in and the positions kept, and never changes. Only [`load`] touches the
 //! disk, and [`check`] looks whether files that the text names are there.
 
 pub mod check;
@@ -19,12 +19,11 @@ mod misplaced;
 pub mod schema;
 pub mod setting;
 pub mod value;
-pub mod watch;
 
+pub use crate::file::ContentHash;
 pub use check::{PastTime, Rules, Secrets};
 pub use diagnostic::{Fault, FaultView, Faults, Severity};
 pub use diff::{Diff, Held};
-pub use load::{ContentHash, Loaded, load, parse};
+pub use load::{Loaded, load, parse};
 pub use schema::Config;
 pub use setting::{Span, Spanned, Spans};
-pub use watch::Watcher;

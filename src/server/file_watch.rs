@@ -10,7 +10,7 @@ use super::{
     control::Request,
     service::{Ended, Services, Stop},
 };
-use crate::config::{ContentHash, Watcher};
+use crate::file::{ContentHash, Watcher};
 
 /// The running watch.
 #[derive(Debug)]

@@ -20,11 +20,11 @@ table! {
 table! {
     /// The request of a test.
     pub struct TestRequest {
-        /// Method.
+        /// Method of the request.
         pub method: Method = Method::GET,
         /// URL with scheme and host. Scheme and port say which listener accepts it.
         pub url: Uri,
-        /// Headers.
+        /// Headers of the request.
         pub headers: Vec<(HeaderName, HeaderValue)> = Vec::new(),
         /// Listener that accepts it, where scheme and port do not say so.
         pub listener: Option<Spanned<Name>> = None,

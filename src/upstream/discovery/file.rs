@@ -12,8 +12,7 @@ use super::{
     name_of,
 };
 use crate::{
-    config::{ContentHash, Watcher},
-    file,
+    file::{self, ContentHash, Watcher},
     upstream::endpoint::Endpoint,
 };
 

@@ -1,4 +1,4 @@
-//! Notices that the configuration file changed.
+//! Notices that a file changed: the configuration, a list of endpoints.
 //!
 //! The *folder* is watched, not the file: a file that is replaced by renaming another
 //! over it takes its watch along, and a mounted ConfigMap changes by a link beside it.
@@ -22,12 +22,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::load::{ContentHash, FILE_BYTES_MAX};
-use crate::file;
+use super::ContentHash;
 
 /// Watches one file.
 #[derive(Debug)]
-pub struct Watcher {
+pub(crate) struct Watcher {
     path: PathBuf,
     seen: ContentHash,
     events: mpsc::Receiver<()>,
@@ -62,9 +61,8 @@ struct Look {
 impl Watcher {
     /// Starts to watch `path`, whose content as last loaded was `seen`.
     ///
-    /// A system that cannot report changes is no failure: the file is then only polled,
-    /// which [`is_polling`](Self::is_polling) tells.
-    pub fn new(path: impl Into<PathBuf>, seen: ContentHash) -> Self {
+    /// A system that cannot report changes is no failure: the file is then only polled.
+    pub(crate) fn new(path: impl Into<PathBuf>, seen: ContentHash) -> Self {
         let path = path.into();
         // One waiting event says all: look again. More are dropped.
         let (sender, events) = mpsc::channel(1);
@@ -85,17 +83,18 @@ impl Watcher {
     }
 
     /// Tells whether changes are found by polling alone.
-    pub fn is_polling(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_polling(&self) -> bool {
         self.source.is_none()
     }
 
     /// Replaces the fingerprint, after the file was loaded for another reason.
-    pub fn set_seen(&mut self, seen: ContentHash) {
+    pub(crate) fn set_seen(&mut self, seen: ContentHash) {
         self.seen = seen;
     }
 
     /// Notes that the file was found to be of no use, for another reason: that is no news then.
-    pub fn set_unusable(&mut self) {
+    pub(crate) fn set_unusable(&mut self) {
         self.seen = UNUSABLE;
     }
 
@@ -103,7 +102,7 @@ impl Watcher {
     /// the file has been of no use for [`UNUSABLE_MAX`], once.
     ///
     /// Cancel safe: nothing is taken as seen before it returns.
-    pub async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         let mut next_poll = Instant::now();
         loop {
             tokio::select! {
@@ -196,7 +195,7 @@ impl Watcher {
 
 impl Look {
     fn at(path: &Path) -> Option<Self> {
-        let bytes = file::read(path, FILE_BYTES_MAX).ok()?;
+        let bytes = super::read(path, FILE_BYTES_MAX).ok()?;
         let names = std::fs::metadata(path).map_or(1, |found| found.nlink());
         (!bytes.is_empty()).then(|| Self {
             hash: ContentHash::of(&bytes),
@@ -261,6 +260,9 @@ fn concerns(event: &notify::Event, name: Option<&OsStr>) -> bool {
         _ => true,
     }
 }
+
+/// Bytes of a file that are looked at; what is longer is of no use.
+const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// What is seen of a file of no use.
 const UNUSABLE: ContentHash = ContentHash::NONE;

@@ -1,7 +1,10 @@
-//! Reading a small file that others write: configuration, secret, certificate.
+//! Reading and watching a small file that others write: configuration, secret, certificate.
 //!
 //! Only a regular file is read, and only up to a bound. Opening a named pipe would wait for
 //! its writer for ever; here it is refused at once, and a symbolic link is followed.
+
+mod hash;
+mod watch;
 
 use std::{
     fs::{File, OpenOptions},
@@ -11,6 +14,9 @@ use std::{
 };
 
 use rustix::fs::OFlags;
+
+pub use hash::ContentHash;
+pub(crate) use watch::Watcher;
 
 /// Reads the whole file; blocks on the disk.
 ///
