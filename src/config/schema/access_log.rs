@@ -49,7 +49,7 @@ impl AccessFields {
 pub enum LogTarget {
     /// Standard output.
     Stdout,
-    /// A file.
+    /// A file, which is appended to.
     File(PathBuf),
 }
 

@@ -45,7 +45,7 @@ words! {
     pub enum ListenerProtocol {
         /// HTTP/1.1, and 1.0 from clients.
         Http1 = "http/1.1",
-        /// HTTP/2.
+        /// HTTP/2 (RFC 9113).
         H2 = "h2",
     }
     later { "h3" }

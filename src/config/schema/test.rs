@@ -42,7 +42,7 @@ table! {
         pub subject: String = String::new(),
         /// DNS names.
         pub dns: Vec<String> = Vec::new(),
-        /// URIs.
+        /// URIs it names.
         pub uri: Vec<String> = Vec::new(),
         /// Mail addresses.
         pub email: Vec<String> = Vec::new(),
