@@ -3,7 +3,12 @@
 //! Follows the newest set of the pool. Taking one up costs a comparison for each endpoint that
 //! stays the same, and real work only for those that changed; pickers are then told.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::{Rc, Weak},
+    sync::Arc,
+};
 
 use super::{
     endpoint::Endpoint,
@@ -27,8 +32,8 @@ pub struct LocalEndpoints {
     registry: WorkerMetrics,
     idle: Gauge,
     known: RefCell<HashMap<Arc<str>, Rc<LocalEndpoint>>>,
-    /// By version, since endpoints of one count together.
-    durations: RefCell<HashMap<Option<Arc<str>>, Rc<Histogram>>>,
+    /// By version, since endpoints of one count together. It goes with the last of them.
+    durations: RefCell<HashMap<Option<Arc<str>>, Weak<Histogram>>>,
 }
 
 /// One worker's side of an endpoint set.
@@ -128,19 +133,17 @@ impl LocalEndpoints {
     fn durations(&self, version: Option<&Arc<str>>) -> Rc<Histogram> {
         let mut durations = self.durations.borrow_mut();
         let version = version.cloned();
-        if let Some(known) = durations.get(&version) {
-            return Rc::clone(known);
+        if let Some(known) = durations.get(&version).and_then(Weak::upgrade) {
+            return known;
         }
-        durations.retain(|_, histogram| Rc::strong_count(histogram) > 1);
+        durations.retain(|_, histogram| histogram.strong_count() > 0);
         let labels = [&*self.pool.name, version.as_deref().unwrap_or_default()];
         let histogram = self
             .registry
             .histogram(&names::ATTEMPT_DURATION_SECONDS, labels);
-        Rc::clone(
-            durations
-                .entry(version)
-                .or_insert_with(|| Rc::new(histogram)),
-        )
+        let histogram = Rc::new(histogram);
+        durations.insert(version, Rc::downgrade(&histogram));
+        histogram
     }
 
     /// What else the worker counts of the pool.

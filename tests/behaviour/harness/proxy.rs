@@ -193,12 +193,14 @@ impl Proxy {
         .await;
     }
 
-    /// What a gauge is at once it has stopped moving, as after a start.
+    /// What a gauge is at once it has moved by no more than 1 % for a while, as after a start.
     pub(crate) async fn settled_metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let (last, since) = (Cell::new(f64::NAN), Cell::new(Instant::now()));
+        let (last, since) = (Cell::new(f64::INFINITY), Cell::new(Instant::now()));
         eventually(format!("{name}{labels:?} settles"), || async {
             let now = self.metric(name, labels).await;
-            if now.to_bits() != last.replace(now).to_bits() {
+            let moved = (now - last.get()).abs() / now.abs().max(1.0);
+            if moved > 0.01 {
+                last.set(now);
                 since.set(Instant::now());
             }
             (since.get().elapsed() > SETTLED).then_some(now)
