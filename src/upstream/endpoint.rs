@@ -4,6 +4,8 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, net::SocketAddr, path::PathBu
 
 use semver::Version;
 
+use crate::config::value::EndpointAddress;
+
 /// Where an endpoint listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -22,6 +24,16 @@ impl Address {
             Self::Socket(address) => address.ip().to_string().into(),
             Self::Name(name, _) => Cow::Borrowed(name),
             Self::Unix(_) => Cow::Borrowed(""),
+        }
+    }
+}
+
+impl From<EndpointAddress> for Address {
+    fn from(written: EndpointAddress) -> Self {
+        match written {
+            EndpointAddress::Socket(address) => Self::Socket(address),
+            EndpointAddress::Named { host, port } => Self::Name(host.as_str().into(), port),
+            EndpointAddress::Unix(path) => Self::Unix(path),
         }
     }
 }
@@ -58,6 +70,20 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// An endpoint of weight 1 and priority 0, of which nothing else is said.
+    pub fn new(address: Address, version: Option<Version>) -> Self {
+        Self {
+            label: address.to_string().into(),
+            address,
+            weight: 1,
+            version_label: version.as_ref().map(|it| it.to_string().into()),
+            version,
+            zone: None,
+            priority: 0,
+            labels: BTreeMap::new(),
+        }
+    }
+
     /// A hash of the address that is the same in every process and after every reload.
     pub fn key(&self) -> u64 {
         stable_hash(self.label.as_bytes())

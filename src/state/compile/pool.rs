@@ -6,10 +6,7 @@ use semver::VersionReq;
 
 use super::{BuildError, Lists, Source, TlsFiles};
 use crate::{
-    config::{
-        schema,
-        value::{self, HashKey},
-    },
+    config::{schema, value::HashKey},
     proxy_protocol,
     state::Registry,
     tls::{ClientSettings, ClientTls},
@@ -179,23 +176,13 @@ fn check_picker(
 }
 
 fn endpoint(written: &schema::Endpoint) -> Arc<Endpoint> {
-    let address = match &written.address {
-        value::EndpointAddress::Socket(address) => Address::Socket(*address),
-        value::EndpointAddress::Named { host, port } => Address::Name(host.as_str().into(), *port),
-        value::EndpointAddress::Unix(path) => Address::Unix(path.clone()),
-    };
+    let address = Address::from(written.address.clone());
     Arc::new(Endpoint {
-        label: address.to_string().into(),
-        address,
         weight: written.weight,
-        version_label: written
-            .version
-            .as_ref()
-            .map(|version| version.to_string().into()),
-        version: written.version.clone(),
         zone: written.zone.as_deref().map(Into::into),
         priority: written.priority,
         labels: written.labels.clone(),
+        ..Endpoint::new(address, written.version.clone())
     })
 }
 
