@@ -296,7 +296,6 @@ impl Control {
             .look(&self.shared, &self.services, &self.board);
         self.notify.flush();
         self.keeper.tick();
-        self.discoveries.look();
         if self.doubt.is_some_and(|doubt| now >= doubt) {
             self.want_reload(Wanted::silently());
         }

@@ -4,17 +4,21 @@
 //! snapshot: health and checks follow, workers are told, and what left is let go of. Whatever is
 //! wrong with a source, the last good list stays.
 
+mod changes;
+
 use std::{
     collections::{HashMap, HashSet},
+    pin::pin,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use super::control::Control;
 use crate::{
+    resilience::restart::RestartBackoff,
     state::Snapshot,
     task,
     telemetry::metrics::{ControlMetrics, SharedGauge, names},
@@ -97,17 +101,6 @@ impl Discoveries {
         }
     }
 
-    /// Starts sources anew that have ended by a panic.
-    pub(super) fn look(&mut self) {
-        let ended = |running: &&mut Running| running.task.is_finished();
-        for (name, running) in &mut self.running {
-            if let Some(running) = Some(running).filter(ended) {
-                tracing::error!(pool = %name, "the discovery of a pool ended; starting it again");
-                running.task = run(name, &running.source, &self.sender, RESTART);
-            }
-        }
-    }
-
     fn start(&mut self, pool: &Arc<str>, source: &SourceSpec) {
         let labels = [&**pool, source.kind()];
         let gauges = Gauges {
@@ -119,7 +112,7 @@ impl Discoveries {
         };
         let running = Running {
             source: source.clone(),
-            task: run(pool, source, &self.sender, Duration::ZERO),
+            task: run(pool, source, &self.sender),
             gauges,
         };
         self.running.insert(Arc::clone(pool), running);
@@ -158,31 +151,44 @@ impl Drop for Running {
     }
 }
 
-fn run(
-    pool: &Arc<str>,
-    source: &SourceSpec,
-    answers: &mpsc::Sender<Answer>,
-    after: Duration,
-) -> JoinHandle<()> {
+/// Runs a source until its pool leaves. After a panic it is started again.
+fn run(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Answer>) -> JoinHandle<()> {
     let (pool, source, answers) = (Arc::clone(pool), source.clone(), answers.clone());
     task::spawn_local("discovery", async move {
-        tokio::time::sleep(after).await;
-        let mut running = source.start();
+        let mut backoff = RestartBackoff::default();
         loop {
-            let list = running.next().await;
-            let list = list.map(|list| list.into_iter().map(Arc::new).collect());
-            let answer = Answer {
-                pool: Arc::clone(&pool),
-                source: source.clone(),
-                list,
-            };
-            if answers.send(answer).await.is_err() {
+            let began = Instant::now();
+            let listening = pin!(listen(&pool, &source, &answers));
+            if let Ok(()) = task::caught(listening).await {
                 return;
             }
-            // Whatever the source does, it does it so often and no more.
-            tokio::time::sleep(PAUSE).await;
+            let wait = backoff.after(began.elapsed());
+            tracing::error!(
+                %pool, wait_ms = wait.as_millis(),
+                "the discovery of a pool panicked; this is a bug; it is started again after a wait"
+            );
+            tokio::time::sleep(wait).await;
         }
     })
+}
+
+/// Passes on what the source says, until nobody listens.
+async fn listen(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Answer>) {
+    let mut running = source.start();
+    loop {
+        let list = running.next().await;
+        let list = list.map(|list| list.into_iter().map(Arc::new).collect());
+        let answer = Answer {
+            pool: Arc::clone(pool),
+            source: source.clone(),
+            list,
+        };
+        if answers.send(answer).await.is_err() {
+            return;
+        }
+        // Whatever the source does, it does it so often and no more.
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 impl Control {
@@ -261,9 +267,12 @@ impl Control {
             );
         }
         tell_workers(&self.shared, &pool.name);
-        log(pool, &arranged.changes);
-        self.events
-            .publish("endpoints", "proxy", shown(pool, &arranged.changes));
+        changes::log(pool, &arranged.changes);
+        self.events.publish(
+            "endpoints",
+            "proxy",
+            changes::shown(pool, &arranged.changes),
+        );
         self.forget_departed(pool, &arranged.changes);
     }
 
@@ -316,92 +325,7 @@ fn error_of(discovered: &Discovered) -> Option<String> {
     discovered.status().error.map(|(error, _)| error)
 }
 
-/// A line for each change, as many as one may want to read.
-fn log(pool: &Pool, changes: &EndpointChanges) {
-    let name = &*pool.name;
-    let mut left = LINES_MAX;
-    let mut line = |tell: &dyn Fn()| {
-        if left > 0 {
-            tell();
-        }
-        left = left.saturating_sub(1);
-    };
-    for endpoint in &changes.added {
-        let weight = endpoint.weight;
-        let version = endpoint.version_label.as_deref().unwrap_or_default();
-        line(
-            &|| tracing::info!(pool = name, endpoint = %endpoint.label, weight, version, "endpoint added"),
-        );
-    }
-    for endpoint in &changes.removed {
-        line(&|| tracing::info!(pool = name, endpoint = %endpoint.label, "endpoint removed"));
-    }
-    for (old, new) in &changes.changed {
-        let what = difference(old, new);
-        line(&|| tracing::info!(pool = name, endpoint = %new.label, what, "endpoint changed"));
-    }
-    let (added, removed) = (changes.added.len(), changes.removed.len());
-    let changed = changes.changed.len();
-    if added + removed + changed > LINES_MAX {
-        tracing::info!(
-            pool = name,
-            added,
-            removed,
-            changed,
-            "more endpoints changed than are told one by one"
-        );
-    }
-}
-
-/// What is different of an endpoint, in words.
-fn difference(old: &Endpoint, new: &Endpoint) -> String {
-    let mut what = Vec::new();
-    let mut note = |key: &str, old: &str, new: &str| {
-        if old != new {
-            let told = |text: &str| if text.is_empty() { "none" } else { text }.to_owned();
-            what.push(format!("{key} {} -> {}", told(old), told(new)));
-        }
-    };
-    note("weight", &old.weight.to_string(), &new.weight.to_string());
-    let version = |it: &Endpoint| it.version_label.as_deref().unwrap_or_default().to_owned();
-    note("version", &version(old), &version(new));
-    let zone = |it: &Endpoint| it.zone.as_deref().unwrap_or_default().to_owned();
-    note("zone", &zone(old), &zone(new));
-    note(
-        "priority",
-        &old.priority.to_string(),
-        &new.priority.to_string(),
-    );
-    if old.labels != new.labels {
-        what.push("labels".to_owned());
-    }
-    what.join(", ")
-}
-
-fn shown(pool: &Pool, changes: &EndpointChanges) -> Value {
-    let labels = |list: &[Arc<Endpoint>]| -> Vec<Arc<str>> {
-        let list = list.iter().take(SHOWN_MAX);
-        list.map(|it| Arc::clone(&it.label)).collect()
-    };
-    let strings = |list: Vec<Arc<str>>| -> Value { list.iter().map(|it| json!(&**it)).collect() };
-    let changed = changes.changed.iter().take(SHOWN_MAX);
-    let changed = changed.map(|(_, new)| Arc::clone(&new.label)).collect();
-    json!({
-        "pool": &*pool.name,
-        "added": strings(labels(&changes.added)),
-        "removed": strings(labels(&changes.removed)),
-        "changed": strings(changed),
-        "counts": [changes.added.len(), changes.removed.len(), changes.changed.len()],
-    })
-}
-
 /// Answers that wait to be taken up; a source that has another waits.
 const ANSWERS_MAX: usize = 16;
 /// Between two answers of a source, at least.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Before a source that ended by a panic is started again.
-const RESTART: Duration = Duration::from_secs(1);
-/// Changes of a list that the log has one by one.
-const LINES_MAX: usize = 20;
-/// Endpoints that an event names, of each kind.
-const SHOWN_MAX: usize = 100;
