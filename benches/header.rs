@@ -7,12 +7,12 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderName, HeaderValue, Version};
-use sluicegate::http::Headers;
-use sluicegate::http::authority::effective_authority;
-use sluicegate::http::forwarded::{Asked, Hop, Scheme, Trust};
-use sluicegate::http::hop_by_hop::{Switching, strip_request};
-use sluicegate::http::request_id::RequestId;
-use sluicegate::http::via::Pseudonym;
+use sluicegate::semantics::Headers;
+use sluicegate::semantics::authority::effective_authority;
+use sluicegate::semantics::forwarded::{Asked, Hop, Scheme, Trust};
+use sluicegate::semantics::hop_by_hop::{Switching, strip_request};
+use sluicegate::semantics::request_id::RequestId;
+use sluicegate::semantics::via::Pseudonym;
 
 const LINES: [(&str, &str); 10] = [
     ("host", "shop.example"),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::Method;
-use sluicegate::http::{Headers, path::normalise};
 use sluicegate::route::{Facts, HostPattern, PathMatch, RouteIndex, RouteSpec, RouteTable};
+use sluicegate::semantics::{Headers, path::normalise};
 
 /// A kind of table: how route `at` of it looks, and a request for one in the middle.
 struct Shape {

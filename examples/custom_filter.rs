@@ -11,7 +11,7 @@ use sluicegate::{
     exchange::{Body, Exchange, Request, Response},
     failure::Failure,
     filter::{Filter, LocalBoxFuture, Verdict},
-    http::{Known, Value},
+    semantics::{Known, Value},
     server::Server,
     telemetry::log::{self, LogFormat},
 };

@@ -4,7 +4,7 @@
 //!
 //! 1. [`listener`]: bytes arrive. Connections are accepted, limited and served.
 //!    [`downstream`]: bodies of requests, and the streams that they come on.
-//! 2. [`http`], [`http1`] and [`http2`]: the rules of the standards, without policy; the codecs.
+//! 2. [`semantics`], [`http1`] and [`http2`]: the rules of the standards, without policy; the codecs.
 //!    [`proxy_protocol`]: who the client is, said in front of a connection.
 //! 3. [`proxy`]: the walk of one request, a file per step; [`exchange`] is what is known of it.
 //! 4. [`route`]: where to. One pure function from a snapshot and a head to a decision.
@@ -28,7 +28,7 @@
 // What an embedding program needs.
 pub mod exchange;
 pub mod filter;
-pub mod http;
+pub mod semantics;
 pub mod server;
 pub mod telemetry;
 pub mod upstream;

@@ -6,9 +6,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use ::http::StatusCode;
+use http::StatusCode;
 
-use crate::http::Headers;
+use crate::semantics::Headers;
 
 /// The interim responses of the exchange under way.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ const BYTES_MAX: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use ::http::{HeaderValue, header};
+    use http::{HeaderValue, header};
 
     use super::*;
 

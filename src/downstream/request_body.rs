@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use crate::{
     failure::{BadRequest, Failure},
-    http::{BodyLength, Frame, PolledFrame},
     http1::{BodyDecoder, Decoded, Framing, HeadLimits, encode_continue},
+    semantics::{BodyLength, Frame, PolledFrame},
     socket::Buffered,
     timer::Timeout,
 };

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use ::http::StatusCode;
+use http::StatusCode;
 
 use crate::{
     failure::Failure,

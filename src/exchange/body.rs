@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{CustomBody, transformed::Transformed};
 use crate::{
     downstream::{Http2RequestBody, RequestBody},
-    http::{BodyLength, BodySource, Frame, PolledFrame},
+    semantics::{BodyLength, BodySource, Frame, PolledFrame},
     upstream::transport::{ResponseBody, Tunnel},
 };
 

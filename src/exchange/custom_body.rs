@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, SizeHint};
 
 use super::{Body, Failure};
-use crate::http::{BodyLength, Frame, Headers, PolledFrame};
+use crate::semantics::{BodyLength, Frame, Headers, PolledFrame};
 
 /// A body that an embedding program made.
 pub struct CustomBody(Pin<Box<dyn HttpBody<Data = Bytes, Error = Failure>>>);

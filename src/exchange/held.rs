@@ -1,6 +1,6 @@
 //! What an exchange occupies until its response has ended.
 
-use ::http::StatusCode;
+use http::StatusCode;
 
 use crate::{
     resilience::{BudgetGuard, BudgetRequest},

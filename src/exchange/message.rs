@@ -1,11 +1,11 @@
 //! Request and response on the walk.
 
-use ::http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 
 use super::Body;
 use crate::{
     downstream::StreamInterim,
-    http::{Headers, Known, Transform, target::RawTarget, websocket::Handshake},
+    semantics::{Headers, Known, Transform, target::RawTarget, websocket::Handshake},
 };
 
 /// A request on its way to an endpoint.

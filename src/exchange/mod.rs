@@ -12,8 +12,8 @@ mod transformed;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
-use ::http::{HeaderValue, Method, StatusCode, Version};
 use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, Version};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -27,12 +27,12 @@ pub use message::{Request, Response};
 #[doc(hidden)]
 pub use transformed::Transformed;
 
-pub use crate::{http::forwarded::Scheme, tls::ClientCertificate};
+pub use crate::{semantics::forwarded::Scheme, tls::ClientCertificate};
 
 use crate::{
-    http::{authority::Authority, forwarded::Trust, grpc_web, request_id::RequestId},
     resilience::Why,
     route::RouteIndex,
+    semantics::{authority::Authority, forwarded::Trust, grpc_web, request_id::RequestId},
     state::{Action, Decision, LocalListener, LocalSnapshot, Route},
     tls::Session,
     upstream::pool::{Pool, PoolIndex},

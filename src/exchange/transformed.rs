@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Body;
 use crate::{
     failure::{BadRequest, Failure},
-    http::{BodyLength, PolledFrame, Transform, transform::Stage},
+    semantics::{BodyLength, PolledFrame, Transform, transform::Stage},
 };
 
 /// A body, and what it passes through.

@@ -5,13 +5,13 @@
 
 use std::borrow::Cow;
 
-use ::http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use super::{Scope, Verdict, render};
 use crate::{
     config::{schema::HeaderChanges, value::Template},
     exchange::{Exchange, Request, Response},
-    http::Headers,
+    semantics::Headers,
 };
 
 /// Changes the header fields on a route.

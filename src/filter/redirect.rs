@@ -1,12 +1,12 @@
 //! The reply that sends a client elsewhere.
 
-use ::http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 
 use super::{Scope, render};
 use crate::{
     config::value::Template,
     exchange::{Body, Exchange, Request, Response},
-    http::Known,
+    semantics::Known,
 };
 
 /// Sends a client elsewhere.

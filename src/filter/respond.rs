@@ -1,11 +1,11 @@
 //! The reply that a route gives by itself.
 
-use ::http::StatusCode;
 use bytes::Bytes;
+use http::StatusCode;
 
 use crate::{
     exchange::{Body, Response},
-    http::{Headers, Known, Value},
+    semantics::{Headers, Known, Value},
 };
 
 /// Answers without asking anybody.

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use ::http::{HeaderValue, Uri, uri::PathAndQuery};
+use http::{HeaderValue, Uri, uri::PathAndQuery};
 use regex::Regex;
 
 use super::{Scope, Verdict, render};
@@ -12,7 +12,7 @@ use crate::{
     config::value::Template,
     exchange::{Exchange, Request},
     failure::{BadRequest, Failure},
-    http::{
+    semantics::{
         Known,
         path::{rewritable, strip_prefix},
     },

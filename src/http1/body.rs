@@ -9,7 +9,7 @@ use super::chunk::Chunks;
 use super::{Framing, HeadLimits};
 use crate::{
     failure::{BadRequest, Failure},
-    http::Headers,
+    semantics::Headers,
 };
 
 /// Finds the end of one body, and its trailers.

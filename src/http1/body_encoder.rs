@@ -6,7 +6,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::Framing;
-use crate::http::{Headers, headers::write_field, trailer};
+use crate::semantics::{Headers, headers::write_field, trailer};
 
 /// Frames one body and keeps its announced length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::http::headers::fields;
+    use crate::semantics::headers::fields;
 
     fn framed(framing: Framing, parts: &[&[u8]]) -> Result<BytesMut, LengthFault> {
         let mut encoder = BodyEncoder::new(framing);

@@ -10,7 +10,7 @@ use super::HeadLimits;
 use super::body::{BodyFault, Decoded, take_data};
 use super::field::{FieldFault, Fields};
 use super::scan::{self, Lines};
-use crate::http::{Headers, trailer};
+use crate::semantics::{Headers, trailer};
 
 /// Where in the coding the next byte stands.
 #[derive(Debug)]

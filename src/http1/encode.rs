@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version};
 
 use super::Framing;
-use crate::http::{Headers, Known, Names, headers::write_field, target::is_target_byte};
+use crate::semantics::{Headers, Known, Names, headers::write_field, target::is_target_byte};
 
 /// Whether the connection stays open after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

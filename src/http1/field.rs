@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::framing::{Codings, Length, trim};
 use super::scan::find_colon;
-use crate::http::{
+use crate::semantics::{
     headers::{BYTES_MAX, Headers, Known, LINES_MAX, NAME_BYTES_MAX, Place, look_up},
     token::is_token,
 };

@@ -5,7 +5,7 @@
 
 use http::Version;
 
-use crate::http::token::is_token;
+use crate::semantics::token::is_token;
 
 /// How the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

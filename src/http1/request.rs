@@ -1,7 +1,7 @@
 //! A request head from bytes (RFC 9112 sections 2.2, 3, 5 and 6).
 //!
 //! The first thing that looks at what a client sent. Strict where the standard leaves
-//! a choice; Host and the authority are checked later, by `http::authority`.
+//! a choice; Host and the authority are checked later, by `semantics::authority`.
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, Version};
@@ -13,7 +13,7 @@ use super::framing::{Codings, Framing, Length};
 use super::scan::{self, Lines};
 use crate::{
     failure::BadRequest,
-    http::{Headers, target::TargetKind, token::is_token_byte},
+    semantics::{Headers, target::TargetKind, token::is_token_byte},
 };
 
 /// The head of a request.

@@ -12,7 +12,7 @@ use super::framing::{Codings, Framing, Length};
 use super::scan::{self, Lines};
 use crate::{
     failure::Failure,
-    http::{Headers, Known},
+    semantics::{Headers, Known},
 };
 
 /// The head of a response.

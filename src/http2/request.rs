@@ -8,13 +8,13 @@ use http::{HeaderValue, Method, Uri, uri};
 use super::hpack::{BlockFault, Decoder, Field, FieldName, Pseudo};
 use crate::{
     failure::BadRequest,
-    http::{
+    http1::{HeadLimits, framing::decimal},
+    semantics::{
         Headers, Known, Names,
         authority::Authority,
         headers::{BYTES_MAX, LINES_MAX, NAME_BYTES_MAX},
         target::{RawTarget, TargetKind},
     },
-    http1::{HeadLimits, framing::decimal},
 };
 
 /// The head of a request.
@@ -276,7 +276,7 @@ impl<'a> Reader<'a> {
             }
             Pseudo::Authority => {
                 self.headers
-                    .append(Known::Host, crate::http::Value::of_checked(value));
+                    .append(Known::Host, crate::semantics::Value::of_checked(value));
                 !std::mem::replace(&mut self.authority, true)
             }
             Pseudo::Protocol => {

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::hpack::Encoder;
-use crate::http::{Headers, Known, Names};
+use crate::semantics::{Headers, Known, Names};
 
 /// Writes the head of a response, or with a 1xx that of an interim response.
 ///

@@ -14,8 +14,6 @@ mod tls;
 
 /// Whether an answer has no body whatever its fields say (RFC 9112 section 6.3): for HEAD, and
 /// for some statuses.
-fn is_bodiless(head_only: bool, status: ::http::StatusCode) -> bool {
-    head_only
-        || status == ::http::StatusCode::NO_CONTENT
-        || status == ::http::StatusCode::NOT_MODIFIED
+fn is_bodiless(head_only: bool, status: http::StatusCode) -> bool {
+    head_only || status == http::StatusCode::NO_CONTENT || status == http::StatusCode::NOT_MODIFIED
 }

@@ -4,13 +4,13 @@
 //! versions have in common. Afterwards `Host` is the authority, and the target is in
 //! origin form.
 
-use ::http::{Method, Uri, Version, uri::PathAndQuery};
 use bytes::Bytes;
+use http::{Method, Uri, Version, uri::PathAndQuery};
 
 use crate::{
     exchange::{Exchange, Request},
     failure::{BadRequest, Failure},
-    http::{
+    semantics::{
         Known, Value,
         authority::{Authority, effective_authority},
         cookie, hop_by_hop,

@@ -4,7 +4,7 @@
 
 use std::{rc::Rc, sync::LazyLock, time::Duration};
 
-use ::http::{HeaderValue, StatusCode, Uri, Version, uri::PathAndQuery};
+use http::{HeaderValue, StatusCode, Uri, Version, uri::PathAndQuery};
 use tokio::time::Instant;
 
 use super::client::Client;
@@ -14,10 +14,10 @@ use crate::{
     downstream::STREAM_READ_MIN,
     exchange::{Attempt, AttemptOutcome, Exchange, Pending},
     failure::{Failure, Side},
-    http::{BodySource as _, Known, grpc},
     http1::HeadLimits,
     memory,
     resilience::{self, AttemptResult, Carrier, ResponseProgress, RetryVerdict, Written},
+    semantics::{BodySource as _, Known, grpc},
     timer,
     upstream::{
         acquire::{Acquired, Claim, Need},

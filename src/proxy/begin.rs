@@ -2,21 +2,21 @@
 
 use std::rc::Rc;
 
-use ::http::{HeaderName, HeaderValue, Method, Version};
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Version};
 use smallvec::SmallVec;
 
 use super::open::Open;
 use crate::{
     config::value::FieldSource,
     exchange::{Exchange, Held, Request, RequestLine},
-    http::{
+    memory,
+    semantics::{
         Headers, Known,
         forwarded::{self, Trust},
         grpc,
         request_id::RequestId,
     },
-    memory,
     state::LocalSnapshot,
     timer,
     worker::Connection,

@@ -2,11 +2,11 @@
 
 use std::{cell::OnceCell, rc::Rc};
 
-use ::http::StatusCode;
+use http::StatusCode;
 
 use crate::{
     downstream::StreamInterim,
-    http::Headers,
+    semantics::Headers,
     upstream::{pinned::Pinned, transport::Downstream},
     worker::Connection,
 };

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use ::http::{StatusCode, Version};
+use http::{StatusCode, Version};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::{
     exchange::{AttemptOutcome, Exchange, Pending},
     failure::{Failure, Side},
-    http::grpc,
     resilience::{AttemptResult, Why},
+    semantics::grpc,
     telemetry::access_log::{AttemptView, Line},
     timer,
     upstream::{health::Observed, pick::Pick},

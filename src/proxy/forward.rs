@@ -17,9 +17,9 @@ use super::{
 use crate::{
     exchange::{Exchange, Request, Response},
     failure::{Failure, Side},
-    http::{Known, grpc, upgrade::Offer},
     http1::Framing,
     resilience::{self, AttemptResult, Facts, RetryVerdict, Why, Written},
+    semantics::{Known, grpc, upgrade::Offer},
     state::Route,
     timer,
     upstream::{

@@ -4,11 +4,11 @@
 //! sees nothing else. On the way out, after all else, the answer becomes gRPC-Web again,
 //! whoever made it: the endpoint or, for a failure, the proxy.
 
-use ::http::Method;
+use http::Method;
 
 use crate::{
     exchange::{Body, Exchange, Request, Response},
-    http::{
+    semantics::{
         Headers, grpc,
         grpc_web::{Answer, Call},
     },

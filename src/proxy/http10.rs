@@ -2,13 +2,13 @@
 
 use std::future::poll_fn;
 
-use ::http::HeaderValue;
+use http::HeaderValue;
 
 use super::forward::Call;
 use crate::{
     exchange::{Attempt, Exchange},
     failure::{BadRequest, Failure},
-    http::{Known, Value},
+    semantics::{Known, Value},
     upstream::transport::Upload,
 };
 

@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use ::http::StatusCode;
+use http::StatusCode;
 
 use super::{open::Open, reply, watch::Watch};
 use crate::{
     exchange::{Body, Response},
     failure::Failure,
-    http::{BodyLength, Frame, PolledFrame},
+    semantics::{BodyLength, Frame, PolledFrame},
     upstream::transport::Tunnel,
 };
 

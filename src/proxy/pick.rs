@@ -9,7 +9,7 @@ use crate::{
     config::value::HashKey,
     exchange::{Exchange, Request},
     failure::Failure,
-    http::{cookie, query},
+    semantics::{cookie, query},
     timer,
     upstream::{
         RequestPlace,

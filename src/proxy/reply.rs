@@ -3,14 +3,14 @@
 //! Status, `Proxy-Status` (RFC 9209) and a short body that names the request id all
 //! say the same word, which log and metric repeat.
 
-use ::http::HeaderValue;
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::{Outgoing, open::Open, request::METHODS, response};
 use crate::{
     exchange::{Body, Response},
     failure::{BadRequest, Failure},
-    http::{Known, Value, grpc},
+    semantics::{Known, Value, grpc},
 };
 
 /// Answers with what the failure stands for.

@@ -1,11 +1,11 @@
 //! What is done to a request before it goes upstream.
 
-use ::http::{Method, StatusCode};
+use http::{Method, StatusCode};
 
 use crate::{
     exchange::{Body, Exchange, Request, Response},
     failure::BadRequest,
-    http::{
+    semantics::{
         Known, Value,
         authority::Authority,
         forwarded::{self, Asked},

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use ::http::StatusCode;
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::{Outgoing, begin::logged_fields, grpc_web, open::Open};
 use crate::{
     config::value::FieldSource,
     exchange::Response,
-    http::{
+    semantics::{
         Known, grpc,
         hop_by_hop::{self, Switching},
     },
@@ -32,7 +32,7 @@ pub(super) fn seal(mut open: Open, mut response: Response) -> Response<Outgoing>
     let exchange = open.exchange();
     exchange.status = Some(response.status);
     exchange.answered.get_or_insert_with(Instant::now);
-    let http2 = exchange.request.version == ::http::Version::HTTP_2;
+    let http2 = exchange.request.version == http::Version::HTTP_2;
     let idle = exchange.route().map(|route| route.timeouts.idle);
     if !exchange.snapshot.shared.logged.is_empty() {
         let snapshot = std::rc::Rc::clone(&exchange.snapshot);

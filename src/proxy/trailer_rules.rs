@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::{
     exchange::Exchange,
     failure::{BadRequest, Failure},
-    http::{Headers, trailer},
+    semantics::{Headers, trailer},
     state::{Decision, LocalListener, LocalSnapshot, Underscores},
     telemetry::metrics::Counter,
 };

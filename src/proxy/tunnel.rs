@@ -19,7 +19,7 @@ use super::Outgoing;
 use crate::{
     downstream::Exchanging,
     failure::Failure,
-    http::websocket::{Frames, GOING_AWAY, going_away_masked},
+    semantics::websocket::{Frames, GOING_AWAY, going_away_masked},
     socket::Buffered,
     timer::{Stall, Timeout},
     upstream::transport::Tunnel,

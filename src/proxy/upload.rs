@@ -2,14 +2,14 @@
 
 use std::task::{Context, Poll, ready};
 
-use ::http::Method;
+use http::Method;
 
 use super::trailer_rules::TrailerRules;
 use crate::{
     exchange::{Body, Exchange, Request},
-    http::{BodyLength, BodySource, Frame, Known, PolledFrame},
     http1::Framing,
     resilience::RetryPolicy,
+    semantics::{BodyLength, BodySource, Frame, Known, PolledFrame},
     state::Route,
     upstream::transport::Upload,
     worker::Connection,

@@ -13,7 +13,7 @@ use super::open::Open;
 use crate::{
     exchange::Body,
     failure::Failure,
-    http::{Frame, Headers, PolledFrame, grpc, trailer},
+    semantics::{Frame, Headers, PolledFrame, grpc, trailer},
     timer::{Stall, Timeout},
     upstream::transport::Progress,
 };

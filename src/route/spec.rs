@@ -10,7 +10,7 @@ use regex::Regex;
 use super::matcher::{CertificatePart, ValueMatch};
 use crate::{
     failure::BadRequest,
-    http::{authority::Authority, path::normalise},
+    semantics::{authority::Authority, path::normalise},
 };
 
 /// The match part of a route. All given conditions have to hold; an empty list asks nothing.

@@ -13,7 +13,7 @@ use super::spec::{HostPattern, PathMatch, RouteSpec};
 use super::tree::{NOWHERE, Place};
 use crate::{
     failure::BadRequest,
-    http::{Headers, path::NormalPath},
+    semantics::{Headers, path::NormalPath},
     tls::ClientCertificate,
 };
 
@@ -22,7 +22,7 @@ use crate::{
 pub struct Facts<'a> {
     /// Index of the listener in the list that the table was built with.
     pub listener: u32,
-    /// As of [`Authority::host`](crate::http::authority::Authority::host); empty for a
+    /// As of [`Authority::host`](crate::semantics::authority::Authority::host); empty for a
     /// request of HTTP/1.0 that names none.
     pub host: &'a str,
     /// The path in normal form.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Map, Value};
 use tokio::{
     runtime::Handle,
@@ -28,7 +28,7 @@ use crate::{
         },
     },
     config::{self, Loaded, PastTime, Rules, Secrets, value::nearest::alternatives},
-    http::Headers,
+    semantics::Headers,
     state::{self, BuildError, HealthKnown, Lists, Registered, Snapshot, Source, TlsFiles},
     telemetry::{metrics::names, recent::RecentExchange},
     upstream::health::AdminState,

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::{self, Faults, Loaded, PastTime, Rules, schema::Workers},
     filter::Filter,
-    http::via::Pseudonym,
+    semantics::via::Pseudonym,
     socket::{bind::BindError, inherited::Inherited},
     state::{BuildError, Registered, Registry},
     telemetry::{log::LogControl, metrics::Metrics},

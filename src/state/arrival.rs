@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ::http::{Method, Uri};
+use http::{Method, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::{Listener, RequestView, Snapshot, decision};
 use crate::{
     config::value::BindAddress,
     failure::{BadRequest, Failure},
-    http::{Headers, Known, authority::Authority},
+    semantics::{Headers, Known, authority::Authority},
     tls::ClientCertificate,
 };
 

@@ -5,16 +5,16 @@
 
 use std::net::IpAddr;
 
-use ::http::Method;
+use http::Method;
 
 use super::Snapshot;
 use crate::{
     failure::Failure,
-    http::{
+    route::{Explanation, Facts, RouteIndex},
+    semantics::{
         Headers,
         path::{NormalPath, normalise},
     },
-    route::{Explanation, Facts, RouteIndex},
     tls::ClientCertificate,
 };
 

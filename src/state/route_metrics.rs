@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
-use ::http::StatusCode;
+use http::StatusCode;
 
 use super::Listener;
 use crate::telemetry::metrics::{Counter, CounterMap, Histogram, WorkerMetrics, names};

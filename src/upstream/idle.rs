@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::Version;
+use http::Version;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 

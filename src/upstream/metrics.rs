@@ -3,8 +3,8 @@
 use std::{cell::RefCell, sync::Arc};
 
 use crate::{
-    http::grpc,
     resilience::AttemptResult,
+    semantics::grpc,
     telemetry::metrics::{Counter, CounterMap, Gauge, WorkerMetrics, names},
 };
 

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ::http::HeaderValue;
+use http::HeaderValue;
 use tokio::time::Instant;
 
-use crate::{http::date::DateCache, timer};
+use crate::{semantics::date::DateCache, timer};
 
 /// The wall clock and the runtime's, read together: a request reads only the latter.
 #[derive(Debug)]

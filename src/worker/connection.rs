@@ -6,18 +6,18 @@ use std::{
     rc::Rc,
 };
 
-use ::http::StatusCode;
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::{Worker, ending::Ending};
 use crate::{
     downstream::{Interim, StreamInterim},
-    http::{
+    proxy_protocol::{Ends, Header},
+    semantics::{
         Headers,
         forwarded::{Hop, Scheme},
         hop_by_hop::{self, Switching},
     },
-    proxy_protocol::{Ends, Header},
     state::{Listener, LocalListener, LocalSnapshot},
     telemetry::metrics::Gauge,
     timer,

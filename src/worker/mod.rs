@@ -24,7 +24,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ::http::HeaderValue;
+use http::HeaderValue;
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use tokio::time::Instant;
 
@@ -40,7 +40,7 @@ pub(crate) use sockets::{LeavingSocket, OpenSockets};
 
 use crate::{
     config::value::BindAddress,
-    http::{request_id::RequestId, via::Pseudonym},
+    semantics::{request_id::RequestId, via::Pseudonym},
     state::{Listener, LocalListener, LocalSnapshot},
     telemetry::{access_log::Line, metrics::WorkerCounters},
     upstream::{local_set::LocalEndpoints, room::RoomRequest},

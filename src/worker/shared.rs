@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{Command, OpenSockets};
 use crate::{
-    http::via::Pseudonym,
+    semantics::via::Pseudonym,
     socket::inherited::Inherited,
     state::{Registered, Snapshot},
     telemetry::{access_log::AccessLog, metrics::Metrics, recent::Recent},

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use sluicegate::{
     exchange::{Exchange, Failure, Request, Response},
     filter::{Filter, LocalBoxFuture, Verdict},
-    http::{Headers, Transform, Value},
+    semantics::{Headers, Transform, Value},
 };
 
 use crate::harness::{

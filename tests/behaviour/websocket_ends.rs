@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use rustix::process::Signal;
-use sluicegate::http::websocket::proof_of;
+use sluicegate::semantics::websocket::proof_of;
 
 use crate::harness::websocket::{ASK, GOING_AWAY, ask, bytes, h2_client, text, unmasked_close};
 use crate::harness::{Act, Backend, H2Act, H2Backend, Proxy, Seen, Settings, eventually};

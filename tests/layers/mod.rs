@@ -37,7 +37,7 @@ fn every_form_of_a_path_is_read() {
     let source = r#"
         //! Of no account: crate::comment::X.
         use std::fmt;
-        use ::http::{StatusCode, header::HOST};
+        use http::{StatusCode, header::HOST};
         use crate::one::One;
         pub(crate) use crate::{
             two::{self, inner::{A, B as C}},

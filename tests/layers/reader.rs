@@ -123,7 +123,7 @@ impl Walk<'_> {
                 next
             }
             // A path that begins elsewhere: `std::self` and the like do not exist, but
-            // `::http::x` must not be read from its middle.
+            // `http::x` must not be read from its middle.
             TokenTree::Ident(_) => {
                 let mut next = at + 1;
                 while segment(tokens, next).is_some() {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::StatusCode;
+use http::StatusCode;
 
 use super::{
     session::{Session, SharedSession},
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    http::{BodyLength, Frame, Headers, PolledFrame},
     http2::frame,
+    semantics::{BodyLength, Frame, Headers, PolledFrame},
     timer::Stall,
 };
 

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use ::http::StatusCode;
+use http::StatusCode;
 
 use super::{session::SharedSession, stream::SharedStream};
-use crate::{downstream::Interim, http::Headers};
+use crate::{downstream::Interim, semantics::Headers};
 
 /// Sends interim responses on a stream, as long as there is no final one.
 #[derive(Debug)]

@@ -2,16 +2,16 @@
 
 use std::task::Poll;
 
-use ::http::StatusCode;
 use bytes::Buf;
+use http::StatusCode;
 
 use super::{
     session::Session,
     stream::{SharedStream, Stream},
 };
 use crate::{
-    http::Headers,
     http2::{frame, frame::Kind, response},
+    semantics::Headers,
 };
 
 impl Session {

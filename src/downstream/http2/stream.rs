@@ -14,11 +14,11 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     failure::BadRequest,
-    http::Headers,
     http2::{
         Reason,
         window::{ReceiveWindow, SendWindow},
     },
+    semantics::Headers,
     wake,
 };
 

@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{session::SharedSession, stream::SharedStream};
-use crate::http::Frame;
+use crate::semantics::Frame;
 
 /// The bytes of a stream. Dropping it does not end the stream.
 #[derive(Debug)]

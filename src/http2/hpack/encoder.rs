@@ -11,7 +11,7 @@ use http::StatusCode;
 use super::field::{CRLF, FieldName, Pseudo, SEPARATOR, size_of_line};
 use super::table::{Entry, Table};
 use super::{huffman, integer, static_table, text};
-use crate::http::Known;
+use crate::semantics::Known;
 
 /// Writes the field blocks of one direction of a connection, all of them and in order.
 ///

@@ -1,7 +1,7 @@
 //! Fields as the decoder hands them out.
 
 use super::text;
-use crate::http::{Known, headers::look_up, token::is_token_byte};
+use crate::semantics::{Known, headers::look_up, token::is_token_byte};
 
 /// A pseudo field (RFC 9113 section 8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The fields that both sides know from the start (RFC 7541 appendix A).
 
 use super::{FieldName, Pseudo, field::Field};
-use crate::http::Known;
+use crate::semantics::Known;
 
 /// How many there are; the indexes of fields that were sent before come behind.
 pub(super) const COUNT: u32 = 61;

@@ -7,7 +7,7 @@ use http::StatusCode;
 use proptest::prelude::*;
 
 use super::*;
-use crate::http::{Known, headers::look_up};
+use crate::semantics::{Known, headers::look_up};
 
 /// A field as a test compares it.
 type Pair = (String, String);

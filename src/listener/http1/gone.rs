@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::Version;
+use http::Version;
 use tokio::time::Instant;
 
 use crate::{

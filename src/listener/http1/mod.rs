@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 
 use arrival::Arrival;
 
@@ -29,10 +29,10 @@ use crate::{
     downstream::{Exchanging, RequestBody, Rest},
     exchange::{Body, Request, Response},
     failure::{BadRequest, Failure},
-    http::target::RawTarget,
     http1::{Framing, RequestHead},
     memory,
     proxy::{self, Outgoing},
+    semantics::target::RawTarget,
     socket::Buffered,
     state::{Listener, LocalListener},
     timer::{self, Timeout},

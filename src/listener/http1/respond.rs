@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::{Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::super::{
@@ -17,9 +17,9 @@ use crate::{
     downstream::{Exchanging, Rest},
     exchange::Response,
     failure::Failure,
-    http::{Frame, Headers, Known, websocket},
     http1::{BodyEncoder, Framing, KeepAlive, encode_response_head},
     proxy::{self, Carries, Outgoing},
+    semantics::{Frame, Headers, Known, websocket},
     socket::Buffered,
     state::Listener,
     timer::{self, Stall},

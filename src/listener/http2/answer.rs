@@ -8,16 +8,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use ::http::StatusCode;
 use bytes::Bytes;
+use http::StatusCode;
 
 use super::{super::is_bodiless, exchange::Exchange};
 use crate::{
     downstream::http2::{send::Wants, stream::Stream},
     exchange::Response,
     failure::Failure,
-    http::{Frame, Headers},
     proxy::{self, Outgoing},
+    semantics::{Frame, Headers},
     timer::Stall,
 };
 

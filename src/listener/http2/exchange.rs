@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, rc::Rc, task::Poll};
 
-use ::http::{Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 
 use super::{answer::Answer, websocket};
 use crate::{
@@ -12,10 +12,10 @@ use crate::{
     },
     exchange::{Body, Request, Response},
     failure::Failure,
-    http::{Known, grpc},
     http2::request::{ConnectProtocol, RequestHead},
     memory,
     proxy::{self, Outgoing},
+    semantics::{Known, grpc},
     task,
     worker::Connection,
 };

@@ -6,7 +6,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use ::http::{Method, StatusCode};
+use http::{Method, StatusCode};
 
 use super::exchange::Exchange;
 use crate::{
@@ -16,8 +16,8 @@ use crate::{
     },
     exchange::{Body, Request, Response},
     failure::Failure,
-    http::{Known, Names, Value, websocket::Handshake},
     proxy::{self, Carries, Outgoing},
+    semantics::{Known, Names, Value, websocket::Handshake},
     socket::{Buffered, Stream},
 };
 

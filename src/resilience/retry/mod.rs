@@ -21,7 +21,7 @@ use http::{Method, StatusCode};
 use super::{Backoff, Conditions};
 use crate::{
     failure::{Failure, Side},
-    http::{Headers, Known},
+    semantics::{Headers, Known},
 };
 
 /// The retry settings of a route.

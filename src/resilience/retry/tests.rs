@@ -2,7 +2,7 @@
 
 use super::super::Condition;
 use super::*;
-use crate::http::Value;
+use crate::semantics::Value;
 
 const MS: Duration = Duration::from_millis(1);
 

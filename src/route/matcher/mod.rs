@@ -13,7 +13,7 @@ use std::fmt;
 
 use super::spec::RouteSpec;
 use super::table::Facts;
-use crate::http::{Value, cookie};
+use crate::semantics::{Value, cookie};
 
 pub use certificate::CertificatePart;
 pub(super) use host::matches_host;
@@ -112,7 +112,7 @@ impl Mismatch {
             }
             Self::Query(place) => {
                 let (name, wanted) = &spec.query[place];
-                let found = crate::http::query::find(facts.query, name);
+                let found = crate::semantics::query::find(facts.query, name);
                 let found = found.map(Iterator::collect::<Vec<u8>>);
                 wanted.describe("query parameter", name, found.as_deref())
             }

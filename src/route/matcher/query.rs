@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::ValueMatch;
-use crate::http::query::{decode, find_raw, is_encoded};
+use crate::semantics::query::{decode, find_raw, is_encoded};
 
 /// Tells whether the parameter is what is asked; of a repeated one the first counts.
 pub(super) fn matches(query: Option<&[u8]>, name: &str, wanted: &ValueMatch) -> bool {

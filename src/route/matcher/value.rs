@@ -3,7 +3,7 @@
 use http::HeaderName;
 use regex::Regex;
 
-use crate::http::Headers;
+use crate::semantics::Headers;
 
 /// What a header, query parameter or cookie has to be.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl ValueMatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Value;
+    use crate::semantics::Value;
 
     #[test]
     fn absence_matches_only_when_asked_for() {

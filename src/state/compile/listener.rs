@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{BuildError, Source, TlsFiles};
 use crate::{
     config::schema,
-    http::forwarded::TrustedProxies,
     http1::HeadLimits,
+    semantics::forwarded::TrustedProxies,
     socket::bind::BindOptions,
     state::{Listener, ListenerTimeouts, Registry, Underscores},
     tls::{ClientAuth, KeyPair, MinimumVersion, ServerSettings, ServerTls, Stamps, TlsFault},

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use super::{Drain, Registry, Snapshot};
 use crate::{
     config::Config,
-    http::forwarded::TrustedProxies,
     route::{RouteSpec, RouteTable},
+    semantics::forwarded::TrustedProxies,
     state::Registered,
     telemetry::access_log::{AccessLogSettings, Format, Redaction, Sample, SinkTarget},
     tls::TlsFault,

@@ -11,9 +11,9 @@ use super::{BuildError, Source};
 use crate::{
     config::{Config, schema, value},
     filter::{AnyFilter, Chain, HeaderFilter, PathRule, Redirect, Respond, RewriteFilter},
-    http::{Headers, path::normalise},
     resilience::{Backoff, Condition, Conditions, RetryPolicy, UNCOUNTED_MAX},
     route::{CertificatePart, HostPattern, PathMatch, RouteSpec, ValueMatch},
+    semantics::{Headers, path::normalise},
     state::{Action, Route, RouteTimeouts},
     upstream::pool::{Pool, PoolIndex, ViewIndex},
 };

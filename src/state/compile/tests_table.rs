@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use ::http::Uri;
+use http::Uri;
 
 use crate::{
     config::schema::{RouteTest, TestRequest},
-    http::Value,
+    semantics::Value,
     state::{Action, Asked, Route, Snapshot},
     tls::ClientCertificate,
 };

@@ -2,9 +2,9 @@
 
 use std::{cell::OnceCell, rc::Rc};
 
-use ::http::StatusCode;
+use http::StatusCode;
 
-use crate::{http::Headers, upstream::pinned::Pinned};
+use crate::{semantics::Headers, upstream::pinned::Pinned};
 
 /// The client of a request under way.
 pub trait Downstream {

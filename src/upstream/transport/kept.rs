@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::http::{Frame, Headers};
+use crate::semantics::{Frame, Headers};
 
 /// The start of a body, or all of it.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ const PIECE_MAX: usize = 16 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::headers::fields;
+    use crate::semantics::headers::fields;
 
     #[test]
     fn single_bytes_take_no_more_memory_than_the_bound() {

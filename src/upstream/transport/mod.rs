@@ -25,12 +25,12 @@ use std::{
     time::Duration,
 };
 
-use ::http::{Method, StatusCode, uri::PathAndQuery};
+use http::{Method, StatusCode, uri::PathAndQuery};
 use tokio::time::Instant;
 
 use crate::{
     failure::Failure,
-    http::{Headers, target::RawTarget},
+    semantics::{Headers, target::RawTarget},
     timer::{Stall, Timeout},
 };
 

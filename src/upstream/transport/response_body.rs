@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use super::{Http1Body, Http2Body, Progress, Tunnel};
-use crate::http::{BodyLength, BodySource, PolledFrame};
+use crate::semantics::{BodyLength, BodySource, PolledFrame};
 
 /// The body of a response as an endpoint sends it. Reading it drives what is left of the
 /// request, too.

@@ -8,8 +8,8 @@ use std::{
 use super::kept::Kept;
 use crate::{
     failure::Failure,
-    http::{BodySource, Frame, PolledFrame},
     http1::Framing,
+    semantics::{BodySource, Frame, PolledFrame},
     upstream::standing::{Held, Standing, StandsStill},
 };
 
@@ -303,7 +303,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::http::BodyLength;
+    use crate::semantics::BodyLength;
 
     /// A body in one piece, whose length nobody knows.
     #[derive(Debug)]

@@ -2,8 +2,8 @@
 //! what is accepted survives its own encoding.
 
 use bytes::BytesMut;
-use sluicegate::http::Headers;
 use sluicegate::http1::{BodyDecoder, BodyEncoder, BodyFault, Decoded, Framing, HeadLimits};
+use sluicegate::semantics::Headers;
 
 /// Checks one input.
 pub(crate) fn run(data: &[u8]) {

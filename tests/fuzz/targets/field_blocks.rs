@@ -1,10 +1,10 @@
 //! Field blocks of one connection, one behind the other: what is taken for a request is one,
 //! and comes back from the encoder as it was.
 
-use sluicegate::http::Headers;
 use sluicegate::http1::HeadLimits;
 use sluicegate::http2::hpack::{Decoder, Encoder};
 use sluicegate::http2::request::{HeadFault, RequestHead, read_request, read_trailers};
+use sluicegate::semantics::Headers;
 
 /// Each block has its length in front, in one byte.
 pub(crate) fn run(bytes: &[u8]) {

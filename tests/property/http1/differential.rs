@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluicegate::http::Headers;
+use sluicegate::semantics::Headers;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::corpus::{Ours, ours};

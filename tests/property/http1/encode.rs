@@ -2,10 +2,10 @@
 
 use bytes::BytesMut;
 use http::{HeaderValue, Method, StatusCode, Version};
-use sluicegate::http::Headers;
 use sluicegate::http1::{
     Framing, KeepAlive, encode_continue, encode_request_head, encode_response_head,
 };
+use sluicegate::semantics::Headers;
 
 fn map(fields: &[(&'static str, &'static str)]) -> Headers {
     let mut headers = Headers::new();

@@ -14,11 +14,11 @@ use bytes::{Bytes, BytesMut};
 use http::Method;
 use sluicegate::{
     failure::BadRequest,
-    http::Headers,
     http1::{
         BodyDecoder, BodyFault, Decoded, Framing, HeadLimits, RequestHead, ResponseFault,
         ResponseHead, parse_request_head, parse_response_head,
     },
+    semantics::Headers,
 };
 
 /// Parses a request head that is there at once.

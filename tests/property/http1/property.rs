@@ -4,11 +4,11 @@ use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluicegate::http::Headers;
 use sluicegate::http1::{
     BodyEncoder, Framing, HeadLimits, KeepAlive, RequestHead, encode_request_head,
     encode_response_head, parse_request_head, parse_response_head,
 };
+use sluicegate::semantics::Headers;
 
 use super::{decode_parts, parse_request, parse_response};
 

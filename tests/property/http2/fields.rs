@@ -1,9 +1,9 @@
 //! Heads of requests, and what of them is kept.
 
-use sluicegate::http::Known;
 use sluicegate::http1::HeadLimits;
 use sluicegate::http2::hpack::{Decoder, Encoder};
 use sluicegate::http2::request::{ConnectProtocol, HeadFault, RequestHead, read_request};
+use sluicegate::semantics::Known;
 
 const GET: [(&str, &str); 4] = [
     (":method", "GET"),

@@ -4,17 +4,17 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, Version};
-use sluicegate::http::Headers;
-use sluicegate::http::authority::effective_authority;
-use sluicegate::http::date::DateCache;
-use sluicegate::http::forwarded::{TrustedProxies, client_address};
-use sluicegate::http::hop_by_hop::{Switching, strip_request};
-use sluicegate::http::path::normalise;
-use sluicegate::http::request_id::RequestId;
-use sluicegate::http::via::Pseudonym;
 use sluicegate::route::{
     Facts, HostPattern, PathMatch, RouteIndex, RouteSpec, RouteTable, ValueMatch,
 };
+use sluicegate::semantics::Headers;
+use sluicegate::semantics::authority::effective_authority;
+use sluicegate::semantics::date::DateCache;
+use sluicegate::semantics::forwarded::{TrustedProxies, client_address};
+use sluicegate::semantics::hop_by_hop::{Switching, strip_request};
+use sluicegate::semantics::path::normalise;
+use sluicegate::semantics::request_id::RequestId;
+use sluicegate::semantics::via::Pseudonym;
 
 use crate::allocation::allocations;
 

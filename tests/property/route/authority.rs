@@ -1,8 +1,8 @@
 //! Hosts.
 
 use proptest::prelude::*;
-use sluicegate::http::authority::Authority;
 use sluicegate::route::HostPattern;
+use sluicegate::semantics::authority::Authority;
 
 proptest! {
     #[test]

@@ -6,9 +6,9 @@ use http::{HeaderName, HeaderValue};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use sluicegate::http::Headers;
-use sluicegate::http::forwarded::{Asked, Hop, Scheme, Trust, TrustedProxies, client_address};
-use sluicegate::http::hop_by_hop::{Switching, strip_request, strip_response};
+use sluicegate::semantics::Headers;
+use sluicegate::semantics::forwarded::{Asked, Hop, Scheme, Trust, TrustedProxies, client_address};
+use sluicegate::semantics::hop_by_hop::{Switching, strip_request, strip_response};
 
 const NAMES: [&str; 12] = [
     "connection",

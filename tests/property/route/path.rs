@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use sluicegate::http::path::{PathTarget, normalise};
+use sluicegate::semantics::path::{PathTarget, normalise};
 
 /// Paths of pieces that mean something to some server.
 fn hostile_path() -> impl Strategy<Value = String> {

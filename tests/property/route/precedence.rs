@@ -5,11 +5,11 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 use sluicegate::{
     failure::BadRequest,
-    http::{
+    route::{Explanation, Facts, HostPattern, PathMatch, RouteSpec, RouteTable, ValueMatch},
+    semantics::{
         Headers,
         path::{NormalPath, normalise},
     },
-    route::{Explanation, Facts, HostPattern, PathMatch, RouteSpec, RouteTable, ValueMatch},
 };
 
 fn route(name: &str, change: impl FnOnce(&mut RouteSpec)) -> RouteSpec {

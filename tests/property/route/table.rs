@@ -10,12 +10,12 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use sluicegate::http::Headers;
-use sluicegate::http::path::{NormalPath, normalise};
 use sluicegate::route::{
     CertificatePart, Facts, HostPattern, PathMatch, RouteIndex, RouteOutcome, RouteSpec,
     RouteTable, ValueMatch,
 };
+use sluicegate::semantics::Headers;
+use sluicegate::semantics::path::{NormalPath, normalise};
 use sluicegate::tls::ClientCertificate;
 
 use super::scan;

@@ -8,11 +8,11 @@ use super::super::{
 };
 use crate::{
     failure::BadRequest,
-    http::Headers,
     http2::{
         Fault, Reason,
         frame::{self, END_STREAM, FrameHead},
     },
+    semantics::Headers,
     timer,
 };
 

@@ -6,7 +6,7 @@ use super::super::clock::{Moment, put_digits};
 use super::super::record::Line;
 use super::escape::Escape;
 use super::redaction::Redaction;
-use crate::http::address;
+use crate::semantics::address;
 
 /// Declares the fields of a line, in the order of the JSON object, each with what JSON writes on
 /// both sides of the value. Every key is known when this is compiled, and copied as a constant.

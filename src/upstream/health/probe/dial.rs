@@ -10,8 +10,8 @@ use tokio::{
 
 use super::{BoxFuture, HttpVersion, ProbeFailure, ProbeTarget};
 use crate::{
-    http::forwarded::Scheme,
     proxy_protocol::{Header, Version},
+    semantics::forwarded::Scheme,
     tls::{Alpn, ClientTls},
     upstream::{
         connect::is_shortage,

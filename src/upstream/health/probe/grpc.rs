@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use ::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{
     BoxFuture, Dial, Probe, ProbeFailure, ProbeTarget,
     attentive::Attentive,
-    http::{USER_AGENT, alongside, authority, told},
+    get::{USER_AGENT, alongside, authority, told},
     until,
 };
 
@@ -77,7 +77,7 @@ impl Probe for GrpcProbe {
 }
 
 async fn judge(response: Response<Incoming>) -> Result<(), ProbeFailure> {
-    if response.status() != ::http::StatusCode::OK {
+    if response.status() != http::StatusCode::OK {
         return Err(ProbeFailure::Status(response.status().as_u16()));
     }
     // An answer without a message carries its status in the head.

@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 mod attentive;
 mod dial;
+mod get;
 mod grpc;
-mod http;
 mod tcp;
 
 pub use dial::{AnnouncingDial, Dial, PlainDial, Socket, TlsDial};
+pub use get::{HttpProbe, HttpVersion};
 pub use grpc::GrpcProbe;
-pub use http::{HttpProbe, HttpVersion};
 pub use tcp::TcpProbe;
 
 use super::settings::CheckKind;
@@ -84,9 +84,9 @@ impl ProbeTarget {
     }
 
     /// An answer has come in this version.
-    fn answered_in(&self, version: ::http::Version) {
+    fn answered_in(&self, version: http::Version) {
         if let Some(Learns(shared)) = &self.learns {
-            shared.spoken.checked(version == ::http::Version::HTTP_10);
+            shared.spoken.checked(version == http::Version::HTTP_10);
         }
     }
 }

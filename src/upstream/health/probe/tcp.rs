@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{BoxFuture, Dial, Probe, ProbeFailure, ProbeTarget, Socket, until};
-use crate::{http::forwarded::Scheme, tls};
+use crate::{semantics::forwarded::Scheme, tls};
 
 /// Passes when a connection opens, including TLS where the pool speaks it.
 pub struct TcpProbe {

@@ -2,8 +2,8 @@
 
 use std::{convert::Infallible, net::SocketAddr};
 
-use ::http::{HeaderMap, HeaderValue, Request, Response};
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};

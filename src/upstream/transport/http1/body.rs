@@ -8,8 +8,8 @@ use std::{
 use super::{super::Progress, Http1Connection, Reuse, Sender};
 use crate::{
     failure::Failure,
-    http::{BodyLength, Frame, PolledFrame},
     http1::{BodyDecoder, Decoded},
+    semantics::{BodyLength, Frame, PolledFrame},
     socket::Buffered,
     upstream::{idle::LocalEndpoint, pinned::Pinned},
 };

@@ -15,7 +15,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use ::http::{Method, StatusCode};
+use http::{Method, StatusCode};
 
 use super::{
     Clock, Downstream, Inbound, Outbound, Patience, Progress, ResponseBody, SendFailure, Tunnel,
@@ -23,12 +23,12 @@ use super::{
 };
 use crate::{
     failure::{BadRequest, Failure},
-    http::Frame,
     http1::{
         BodyDecoder, BodyEncoder, Framing, HeadLimits, ResponseFault, ResponseHead,
         encode_request_head, parse_response_head,
     },
     memory,
+    semantics::Frame,
     socket::Buffered,
     tls,
     upstream::{idle::LocalEndpoint, pinned::Pinned},

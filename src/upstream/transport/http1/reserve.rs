@@ -6,7 +6,7 @@ use super::{
     super::{Downstream, Outbound},
     Call, Reuse,
 };
-use crate::{http::connection_auth, http1::ResponseHead, upstream::pinned::Pinned};
+use crate::{http1::ResponseHead, semantics::connection_auth, upstream::pinned::Pinned};
 
 impl Call {
     /// Reserves the connection for its client from the exchange on that may authenticate it;

@@ -2,14 +2,14 @@
 
 use std::task::{Context, Poll};
 
-use ::http::header::CONTENT_LENGTH;
-use ::http::{HeaderMap, Method};
 use h2::RecvStream;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method};
 
 use super::{super::Progress, StreamShare, sender::Sender, silence::BODY_SILENCE};
 use crate::{
     failure::Failure,
-    http::{BodyLength, Frame, Headers, PolledFrame},
+    semantics::{BodyLength, Frame, Headers, PolledFrame},
 };
 
 /// A body that is still on its stream; drives what is left of the request as well.

@@ -7,12 +7,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use h2::{
     RecvStream,
     client::{ResponseFuture, SendRequest},
 };
+use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::{
@@ -26,8 +26,9 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    http::Headers,
-    memory, timer,
+    memory,
+    semantics::Headers,
+    timer,
     upstream::transport::{
         Downstream, Inbound, Outbound, Progress, Purpose, ResponseBody, SendFailure, Upload,
     },

@@ -1,9 +1,9 @@
 //! The head of a request as HTTP/2 has it, and the bound on that of an answer.
 
-use ::http::{HeaderMap, Request, Uri, Version, header};
+use http::{HeaderMap, Request, Uri, Version, header};
 
 use super::{super::Outbound, super::Purpose, websocket};
-use crate::{failure::BadRequest, http::forwarded::Scheme};
+use crate::{failure::BadRequest, semantics::forwarded::Scheme};
 
 /// Makes the head of a request. Its framing is what its sender said of it, no more: a length
 /// that was not announced is not announced here either.

@@ -45,7 +45,7 @@ use silence::Heard;
 use super::{Clock, Downstream, Inbound, Outbound, Patience, Purpose, SendFailure, Upload};
 use crate::{
     failure::Failure,
-    http::forwarded::Scheme,
+    semantics::forwarded::Scheme,
     socket::Stream,
     task,
     telemetry::metrics::Gauge,

@@ -17,7 +17,7 @@ use super::{
     driven::Driven,
     outgoing::Mark,
 };
-use crate::{failure::Failure, http::Frame};
+use crate::{failure::Failure, semantics::Frame};
 
 /// A stream, reset when it is dropped before both ways have ended.
 pub(super) struct OpenStream {

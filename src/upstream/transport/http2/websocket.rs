@@ -4,13 +4,13 @@
 //! the extended CONNECT and the 200 that stand for them. The key and its proof are only for
 //! HTTP/1.1: the key stays here, and the proof is made here.
 
-use ::http::{Method, Request, Response, StatusCode, header};
 use h2::{RecvStream, ext::Protocol};
+use http::{Method, Request, Response, StatusCode, header};
 
 use super::{StreamShare, sender::OpenStream, tunnel::StreamBytes};
 use crate::{
     failure::BadRequest,
-    http::{
+    semantics::{
         Headers, Known, Value,
         websocket::{self, KEY},
     },

@@ -177,7 +177,7 @@ const PROTECTED_PREFIXES: [&str; 2] = ["x-forwarded-", "x-sluicegate-"];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::headers::{fields as headers, sorted};
+    use crate::semantics::headers::{fields as headers, sorted};
 
     fn names(headers: &Headers) -> Vec<String> {
         sorted(headers).into_iter().map(|(name, _)| name).collect()

@@ -38,7 +38,7 @@ fn is_of_connection(scheme: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::headers::fields;
+    use crate::semantics::headers::fields;
 
     #[test]
     fn credentials_for_a_connection_are_told_from_others() {

@@ -181,7 +181,7 @@ mod tests {
     use std::{collections::VecDeque, task::Waker};
 
     use super::*;
-    use crate::http::headers::fields;
+    use crate::semantics::headers::fields;
 
     /// Each byte twice, two at a time; holds the first back until it is flushed.
     #[derive(Debug, Default)]
@@ -205,7 +205,7 @@ mod tests {
         fn end(&mut self, trailers: &mut Headers) -> Result<Bytes, Failure> {
             if !self.ended {
                 self.ended = true;
-                trailers.append("X-Twice", crate::http::Value::from_static("yes"));
+                trailers.append("X-Twice", crate::semantics::Value::from_static("yes"));
             }
             self.flush()
         }

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    use crate::http::headers::AsValue as _;
+    use crate::semantics::headers::AsValue as _;
 
     #[test]
     fn the_text_is_that_of_the_standard() {

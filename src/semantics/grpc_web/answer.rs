@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    http::{
+    semantics::{
         Transform, base64, grpc,
         headers::{Headers, Known},
         trailer,
@@ -221,7 +221,7 @@ const OF_HTTP_PREFIXES: [&str; 3] = ["access-control-", "content-", "cross-origi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::headers::{fields, sorted};
+    use crate::semantics::headers::{fields, sorted};
 
     fn call(kind: &str) -> Call {
         Call::read(&fields(&[("content-type", kind)])).unwrap()

@@ -220,7 +220,7 @@ const HOST_BYTES_MAX: usize = 253;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::headers::fields;
+    use crate::semantics::headers::fields;
 
     fn hosts(values: &[&str]) -> Headers {
         let lines: Vec<_> = values.iter().map(|value| ("host", *value)).collect();

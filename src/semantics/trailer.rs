@@ -103,7 +103,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::http::headers::fields;
+    use crate::semantics::headers::fields;
 
     #[test]
     fn the_list_can_be_searched() {

@@ -100,7 +100,7 @@ const PROTO: &str = "+proto";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::headers::{fields, sorted};
+    use crate::semantics::headers::{fields, sorted};
 
     fn call(kind: &str, accept: &[&str]) -> Option<Call> {
         let mut headers = fields(&[("content-type", kind)]);

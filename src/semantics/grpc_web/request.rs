@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Form, messages::Messages};
 use crate::{
     failure::{BadRequest, Failure},
-    http::{BodyLength, Headers, Transform, base64},
+    semantics::{BodyLength, Headers, Transform, base64},
 };
 
 /// Turns the body of one request, piece by piece; refuses what is no sequence of messages.

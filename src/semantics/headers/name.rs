@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use super::known::{Known, look_up, look_up_lower};
-use crate::http::token::is_token;
+use crate::semantics::token::is_token;
 
 /// A field name that is looked for or written.
 #[derive(Clone, Copy, Debug)]

@@ -117,7 +117,7 @@ fn read_number(value: Value<'_>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::headers::fields;
+    use crate::semantics::headers::fields;
 
     #[test]
     fn the_own_name_is_found_wherever_it_stands() {

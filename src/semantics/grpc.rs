@@ -163,7 +163,7 @@ const UNAUTHENTICATED: u16 = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::headers::fields;
+    use crate::semantics::headers::fields;
 
     #[test]
     fn only_grpc_itself_is_taken_for_it() {

@@ -2,8 +2,8 @@
 
 use std::{convert::Infallible, future::Future, sync::Arc};
 
-use ::http::{HeaderValue, Request, Response, Uri, header, uri::PathAndQuery};
 use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri, header, uri::PathAndQuery};
 use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, client::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -181,7 +181,7 @@ pub(super) fn told(error: hyper::Error) -> ProbeFailure {
 
 /// A value for Host, if it is an authority.
 pub(super) fn authority(host: &str) -> Option<HeaderValue> {
-    host.parse::<::http::uri::Authority>().ok()?;
+    host.parse::<http::uri::Authority>().ok()?;
     HeaderValue::try_from(host).ok()
 }
 

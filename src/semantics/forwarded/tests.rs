@@ -1,5 +1,5 @@
 use super::*;
-use crate::http::headers::{fields as headers, sorted};
+use crate::semantics::headers::{fields as headers, sorted};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()

@@ -129,7 +129,7 @@ fn carries_http(protocol: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::headers::fields;
+    use crate::semantics::headers::fields;
 
     fn headers(connection: &str, upgrade: &str) -> Headers {
         fields(&[("connection", connection), ("upgrade", upgrade)])

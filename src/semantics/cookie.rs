@@ -40,7 +40,7 @@ pub fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::headers::{fields, sorted};
+    use crate::semantics::headers::{fields, sorted};
 
     fn cookies(lines: &[&str]) -> Headers {
         let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
