@@ -1,4 +1,4 @@
-//! What is wrong with a configuration file, and where.
+//! Faults of a configuration file, with their places.
 //!
 //! A [`Fault`] carries the message, its place and how to mend it; [`Faults`] is all of
 //! them for one file, with the text, so that each can be shown under its own line. The
@@ -20,7 +20,7 @@ use super::lines::Lines;
 use super::setting::{Hidden, Span};
 use crate::tls::Stamps;
 
-/// How much a [`Fault`] weighs.
+/// Severity of a [`Fault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -33,11 +33,11 @@ pub enum Severity {
 /// One thing that is wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Whether the file is refused for it.
+    /// Error (the file is refused) or warning.
     pub severity: Severity,
-    /// What is wrong, in one line.
+    /// The fault in one line.
     pub message: String,
-    /// What is allowed or how to mend it; stands beside the marked text. May be empty.
+    /// The allowed values or the remedy; shown beside the marked text. May be empty.
     pub hint: String,
     /// The text it is about; `None` when it concerns the file as a whole.
     pub span: Option<Span>,
@@ -295,9 +295,9 @@ impl Serialize for Faults {
 /// A fault as programs see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultView {
-    /// Whether the file is refused for it.
+    /// Error (the file is refused) or warning.
     pub severity: Severity,
-    /// What is wrong.
+    /// The fault in one line.
     pub message: String,
     /// The file it is in.
     pub file: String,
@@ -305,7 +305,7 @@ pub struct FaultView {
     pub line: Option<usize>,
     /// Its column in characters, from 1.
     pub column: Option<usize>,
-    /// How to mend it, or empty.
+    /// The remedy. May be empty.
     pub hint: String,
 }
 

@@ -1,4 +1,4 @@
-//! Where the lines of a text begin, so that places are found without counting anew.
+//! Offsets of the lines of a text, so that positions are found without counting anew.
 
 /// The line starts of one text.
 #[derive(Debug, Clone)]

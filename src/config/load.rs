@@ -19,13 +19,13 @@ use crate::tls::Stamps;
 /// A file that was read, checked and found to be good.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// What it says.
+    /// The parsed configuration.
     pub config: Config,
     /// Its text.
     pub text: Arc<str>,
-    /// What tells its content from any other.
+    /// Hash of its content.
     pub hash: ContentHash,
-    /// What works, but probably not as meant.
+    /// Settings that work, but probably not as intended.
     pub warnings: Faults,
 }
 

@@ -1,4 +1,4 @@
-//! What stands where in 64 bytes of a head, looked at all at once.
+//! Classifies 64 bytes of a head at a time.
 
 use wide::u8x16;
 

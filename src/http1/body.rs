@@ -26,7 +26,7 @@ enum Kind {
     UntilClose,
 }
 
-/// What the decoder made of the buffer.
+/// Result of decoding the buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
     /// Some bytes of the body, never none.
@@ -39,7 +39,7 @@ pub enum Decoded {
     Done,
 }
 
-/// Why a body cannot be read to its end; the connection cannot be used any further.
+/// Reasons why a body cannot be read to its end; the connection cannot be used any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFault {
     /// A chunk or a trailer field is malformed.
@@ -90,7 +90,7 @@ impl BodyDecoder {
         }
     }
 
-    /// How many bytes are still to come, where that is known.
+    /// Number of bytes still to come, if known.
     pub fn left(&self) -> Option<u64> {
         match &self.kind {
             Kind::Length(remaining) => Some(*remaining),

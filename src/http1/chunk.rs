@@ -12,7 +12,7 @@ use super::field::{FieldFault, Fields};
 use super::scan::{self, Lines};
 use crate::semantics::{Headers, trailer};
 
-/// Where in the coding the next byte stands.
+/// Position of the next byte in the chunked coding.
 #[derive(Debug)]
 pub(super) struct Chunks {
     state: State,

@@ -9,7 +9,7 @@ use http::{Method, StatusCode, Version};
 use super::Framing;
 use crate::semantics::{Headers, Known, Names, headers::write_field, target::is_target_byte};
 
-/// Whether the connection stays open after the response.
+/// State of the connection after the response: kept open or closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeepAlive {
     /// Another request may follow.

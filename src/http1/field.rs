@@ -23,7 +23,7 @@ pub(super) struct Fields {
     pub(super) expect: Expect,
 }
 
-/// What the Connection fields ask for.
+/// Options of the Connection fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ConnectionField {
     pub(super) close: bool,
@@ -31,7 +31,7 @@ pub(super) struct ConnectionField {
     pub(super) upgrade: bool,
 }
 
-/// What the Expect fields ask for.
+/// Requests of the Expect fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Expect {
     #[default]
@@ -40,7 +40,7 @@ pub(super) enum Expect {
     Unknown,
 }
 
-/// Why field lines are refused.
+/// Reasons for refusing field lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FieldFault {
     Malformed,
@@ -125,7 +125,7 @@ impl Fields {
     }
 }
 
-/// Whether a value has a byte that can stand in none: a control byte but for the tab.
+/// Returns true if a value has a byte that no value may have: a control byte other than tab.
 fn has_fault(value: &[u8]) -> bool {
     value
         .iter()

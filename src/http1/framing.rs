@@ -1,4 +1,4 @@
-//! How long a body is: Content-Length and Transfer-Encoding (RFC 9112 section 6).
+//! Length of a body: Content-Length and Transfer-Encoding (RFC 9112 section 6).
 //!
 //! The field parser feeds every such line in here as it meets it; the request and the
 //! response then read the result by their own rules.
@@ -7,7 +7,7 @@ use http::Version;
 
 use crate::semantics::token::is_token;
 
-/// How the end of a body is known.
+/// Marker of the end of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// There is no body.
@@ -39,7 +39,7 @@ impl Framing {
     }
 }
 
-/// What the Content-Length lines of a head said.
+/// Result of the Content-Length lines of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Length {
     #[default]
@@ -71,7 +71,7 @@ impl Length {
     }
 }
 
-/// What the Transfer-Encoding lines of a head said, as one list.
+/// Result of the Transfer-Encoding lines of a head, read as one list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Codings {
     #[default]

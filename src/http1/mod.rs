@@ -35,7 +35,7 @@ pub use framing::Framing;
 pub use request::{RequestHead, parse_request_head};
 pub use response::{ResponseFault, ResponseHead, parse_response_head};
 
-/// What a head may cost at most; also bounds the trailer section of a body.
+/// Size limits of a head; they also bound the trailer section of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
     /// Bytes of the whole head, from the first of its first line to its empty line.

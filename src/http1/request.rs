@@ -29,7 +29,7 @@ pub struct RequestHead {
     pub version: Version,
     /// Every field as it came, the hop-by-hop ones too; values are slices of the head.
     pub headers: Headers,
-    /// How the body ends; never until-close.
+    /// Framing of the body; never until-close.
     pub framing: Framing,
     /// The client lets the connection persist after this exchange.
     pub keep_alive: bool,

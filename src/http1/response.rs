@@ -24,13 +24,13 @@ pub struct ResponseHead {
     pub version: Version,
     /// Every field as it came; values are slices of the head.
     pub headers: Headers,
-    /// How the body ends.
+    /// Framing of the body.
     pub framing: Framing,
     /// The connection can carry another exchange once this body has ended.
     pub keep_alive: bool,
 }
 
-/// Why a response head is refused; the connection cannot be used any further.
+/// Reasons for refusing a response head; the connection cannot be used any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseFault {
     /// It is not an HTTP/1 response head, or its framing is ambiguous.

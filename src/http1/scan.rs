@@ -1,4 +1,4 @@
-//! Where a head ends: the search for its empty line, remembered between reads.
+//! End of a head: the search for its empty line, remembered between reads.
 //!
 //! Every line must end in CRLF. A bare LF is refused as soon as it is seen (RFC 9112
 //! section 2.2 lets a recipient accept it; parsers that disagree here are the root of

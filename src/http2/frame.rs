@@ -12,14 +12,14 @@ pub const HEAD_BYTES: usize = 9;
 /// (section 6.5.2).
 pub const PAYLOAD_MAX: usize = 16 * 1024;
 
-/// What the sender says to be in a frame.
+/// Frame header as sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHead {
     /// Bytes of the payload.
     pub length: usize,
     /// None for a kind that is not known: such a frame is skipped (section 5.5).
     pub kind: Option<Kind>,
-    /// What the flags mean depends on the kind.
+    /// Flags; their meaning depends on the kind.
     pub flags: u8,
     /// The stream; 0 is the connection.
     pub stream: u32,
@@ -37,7 +37,7 @@ pub enum Kind {
     Priority = 2,
     /// Ends a stream at once.
     Reset = 3,
-    /// What the sender can bear.
+    /// Parameters of the sender.
     Settings = 4,
     /// Only servers may, and this one does not.
     PushPromise = 5,
@@ -66,17 +66,17 @@ pub const PRIORITY: u8 = 0x20;
 pub mod setting {
     /// Bytes of the table with which the other side may compress fields.
     pub const HEADER_TABLE_SIZE: u16 = 1;
-    /// Whether the server may push.
+    /// Permission for the server to push.
     pub const ENABLE_PUSH: u16 = 2;
     /// Streams that the other side may have open.
     pub const MAX_CONCURRENT_STREAMS: u16 = 3;
-    /// How much of a body may be sent before it is asked for.
+    /// Number of body bytes that may be sent on a new stream before a window update.
     pub const INITIAL_WINDOW_SIZE: u16 = 4;
     /// The largest payload.
     pub const MAX_FRAME_SIZE: u16 = 5;
     /// Bytes of all fields of a message, 32 more for each.
     pub const MAX_HEADER_LIST_SIZE: u16 = 6;
-    /// Whether extended CONNECT is understood.
+    /// Support for extended CONNECT.
     pub const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 }
 
@@ -92,7 +92,7 @@ impl FrameHead {
         })
     }
 
-    /// Whether a flag is set.
+    /// Returns true if a flag is set.
     pub const fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
@@ -116,7 +116,7 @@ impl Kind {
     }
 }
 
-/// Where in the payload of a DATA frame its bytes are.
+/// Returns the range of the data in the payload of a DATA frame.
 ///
 /// # Errors
 /// [`Reason::ProtocolError`] when the padding is longer than the payload.
@@ -130,8 +130,8 @@ pub fn data_of(flags: u8, payload: &[u8]) -> Result<Range<usize>, Reason> {
     Ok(1..end)
 }
 
-/// Where in the payload of a HEADERS frame its fragment of a field block is, and on which
-/// stream it says to depend.
+/// Returns the range of the field block fragment in the payload of a HEADERS frame, and the stream
+/// that it says to depend on.
 ///
 /// # Errors
 /// As [`data_of`]; [`Reason::FrameSizeError`] when the priority is not whole.

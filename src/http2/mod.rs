@@ -22,10 +22,10 @@ pub mod request;
 pub mod response;
 pub mod window;
 
-/// What a client says first (section 3.4).
+/// Connection preface of a client (section 3.4).
 pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Why a stream or a connection ends (section 7).
+/// Error codes that end a stream or a connection (section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Reason {
@@ -51,7 +51,7 @@ pub enum Reason {
     EnhanceYourCalm = 11,
 }
 
-/// What a rule that was broken ends.
+/// The stream or connection that a violation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The connection.

@@ -29,13 +29,13 @@ pub struct RequestHead {
     /// The fields; `:authority` is Host among them, in front. Beside a Host that says something
     /// else there are two of these.
     pub headers: Headers,
-    /// What an extended CONNECT asks for (RFC 8441).
+    /// Protocol of an extended CONNECT (RFC 8441).
     pub protocol: Option<ConnectProtocol>,
-    /// What Content-Length says.
+    /// Value of Content-Length.
     pub content_length: Option<u64>,
 }
 
-/// What an extended CONNECT asks for.
+/// Protocol of an extended CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectProtocol {
     /// A WebSocket.
@@ -44,7 +44,7 @@ pub enum ConnectProtocol {
     Other,
 }
 
-/// Why a field block is refused.
+/// Reasons for refusing a field block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadFault {
     /// The message is malformed (section 8.1.1), by this rule. The connection can go on.
@@ -94,7 +94,7 @@ pub fn read_trailers(
     Ok(reader.headers)
 }
 
-/// What has been read of a block.
+/// State of reading a block.
 struct Reader<'a> {
     limits: &'a HeadLimits,
     lines_max: usize,
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether a field with a meaning of its own is kept.
+    /// Returns true if a field with a meaning of its own is kept.
     fn look_at(&mut self, known: Known, field: &Field<'_>) -> bool {
         let value = field.value();
         match known {
@@ -211,8 +211,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether a Cookie is the first one. Others are joined to it: they are one line that was
-    /// cut up to be compressed better (section 8.2.3), and count as one.
+    /// Returns true for the first Cookie. Further ones are joined to it: they are one line, split
+    /// for better compression (section 8.2.3), and count as one.
     fn is_first_cookie(&mut self, field: &Field<'_>) -> bool {
         const BETWEEN: &[u8] = b"; ";
         let Some(first) = self.headers.get(Known::Cookie) else {
@@ -240,7 +240,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether a Host says something else than `:authority` has said before.
+    /// Returns true if a Host differs from the `:authority` before it.
     fn authority_differs(&self, host: &[u8]) -> bool {
         let authority = self.headers.get(Known::Host);
         let Some(authority) = authority.filter(|_| self.authority) else {
@@ -372,5 +372,5 @@ const LOOKED_AT: Names = Names::of(&[
 
 const MALFORMED_LINE: HeadFault = HeadFault::Malformed(BadRequest::RequestLine);
 const MALFORMED_TARGET: HeadFault = HeadFault::Malformed(BadRequest::Target);
-/// How many times the limit a head has to be to be a flood.
+/// Multiple of the size limit from which a head counts as a flood.
 const FLOOD: usize = 4;

@@ -2,8 +2,8 @@
 
 use super::{Reason, frame::STREAM_MAX};
 
-/// What may still be sent on a stream or on a connection. Below zero when the receiver has
-/// made its windows smaller meanwhile (section 6.9.2).
+/// Bytes that may still be sent on a stream or connection. Negative after the receiver has reduced
+/// its windows (section 6.9.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendWindow(i64);
 
@@ -38,7 +38,7 @@ impl SendWindow {
     }
 }
 
-/// What the sender may still send us, and what it has not been told yet of what was taken.
+/// Bytes that the sender may still send to us, and consumed bytes that it has not been told of yet.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceiveWindow {
     size: u32,
@@ -56,7 +56,7 @@ impl ReceiveWindow {
         }
     }
 
-    /// Whether the sender may send anything.
+    /// Returns true if the sender may send anything.
     pub fn has_room(self) -> bool {
         self.left > 0
     }

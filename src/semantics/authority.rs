@@ -1,4 +1,4 @@
-//! Which host a request is for.
+//! Host that a request is for.
 //!
 //! Stands before routing: what comes out is the only form in which the host is
 //! looked at from here on. A name that two servers could read in two ways is
@@ -103,7 +103,7 @@ pub fn effective_authority(
     Ok(target.or(host))
 }
 
-/// What a scan finds, before anything is copied.
+/// Result of a scan, before anything is copied.
 struct Parts {
     /// Bytes of the host, without a final dot.
     host_len: usize,

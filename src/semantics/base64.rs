@@ -97,7 +97,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Whether the text may end here.
+    /// Returns true if the text may end here.
     pub fn is_between(&self) -> bool {
         self.count == 0
     }

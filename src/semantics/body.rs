@@ -65,7 +65,7 @@ pub trait BodySource: fmt::Debug {
     /// Reads the next piece; none at the end.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame;
 
-    /// Whether the whole body has been read. A body may end without having said so.
+    /// Returns true if the whole body has been read. A body may end without this being true before.
     fn is_end(&self) -> bool;
 
     /// The length of what is left.

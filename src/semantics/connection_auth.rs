@@ -6,7 +6,7 @@
 
 use super::headers::{Headers, Known, Value};
 
-/// Whether a request brings credentials that count for its connection.
+/// Returns true if a request brings credentials that apply to its connection.
 pub fn claims(request: &Headers) -> bool {
     // One comparison for nearly all: most have no such field.
     request.contains(Known::Authorization)
@@ -16,7 +16,7 @@ pub fn claims(request: &Headers) -> bool {
         })
 }
 
-/// Whether a response asks for such credentials.
+/// Returns true if a response asks for such credentials.
 pub fn challenges(response: &Headers) -> bool {
     response.contains(Known::WwwAuthenticate)
         && response.get_all(Known::WwwAuthenticate).any(names_scheme)

@@ -1,5 +1,4 @@
-//! What gRPC says in header and trailer fields, and what it asks of a proxy that answers
-//! itself.
+//! Header and trailer fields of gRPC, and the answers that a proxy makes to gRPC calls.
 //!
 //! Source: "gRPC over HTTP/2", "HTTP to gRPC status code mapping" and proposal A6 (retries)
 //! of the gRPC documentation.
@@ -11,7 +10,7 @@ use http::{HeaderValue, StatusCode};
 use super::headers::{Headers, Known, Value};
 use crate::failure::Failure;
 
-/// Whether the content type says gRPC.
+/// Returns true if the content type is one of gRPC.
 pub fn is_grpc(headers: &Headers) -> bool {
     headers.get(Known::ContentType).is_some_and(|kind| {
         let rest = kind.as_bytes().strip_prefix(b"application/grpc");
@@ -50,8 +49,8 @@ pub fn status_in(fields: &Headers) -> Option<u8> {
     Some(status.parse().unwrap_or(UNKNOWN_U8))
 }
 
-/// Whether a status says that the endpoint failed, and not that the call was wrong, refused
-/// or late: what a client can bring about must not count against an endpoint.
+/// Returns true if a status means that the endpoint failed, and not that the call was wrong,
+/// refused or late. A status that clients can provoke must not count against an endpoint.
 pub const fn is_failure(status: u8) -> bool {
     matches!(status, 2 | 13 | 14 | 15)
 }
@@ -104,7 +103,7 @@ pub fn write_timeout(timeout: Duration) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("{count}{unit}")).ok()
 }
 
-/// What an endpoint says of another attempt.
+/// Advice of an endpoint on another attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushback {
     /// Not before this time.

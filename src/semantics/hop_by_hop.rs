@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::headers::{AsName, Headers, Known, Names, Value};
 
-/// Whether the exchange is about to switch protocols.
+/// Treatment of `Upgrade`: kept only if the exchange is about to switch protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switching {
     /// No: `Upgrade` goes.
@@ -136,7 +136,7 @@ fn is_underscored(name: &[u8]) -> bool {
 const CONNECTION: Names = Names::of(&[Known::Connection]);
 const CONNECTION_AND_UPGRADE: Names = CONNECTION.with(Names::of(&[Known::Upgrade]));
 
-/// What always goes from a message.
+/// Fields always removed from a message.
 const OF_BOTH: Names = Names::of(&[
     Known::TransferEncoding,
     Known::KeepAlive,

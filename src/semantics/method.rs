@@ -1,4 +1,4 @@
-//! What the standard says of methods (RFC 9110 section 9.2).
+//! Properties of methods (RFC 9110 section 9.2).
 
 use http::Method;
 

@@ -20,7 +20,7 @@ pub(crate) fn find_raw<'a>(query: Option<&'a [u8]>, name: &str) -> Option<&'a [u
     })
 }
 
-/// Whether a text may differ from its decoded form.
+/// Returns true if a text may differ from its decoded form.
 pub(crate) fn is_encoded(text: &[u8]) -> bool {
     memchr::memchr2(b'%', b'+', text).is_some()
 }

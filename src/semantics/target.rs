@@ -15,11 +15,11 @@ use crate::failure::BadRequest;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawTarget {
     bytes: Bytes,
-    /// What it is in the walk.
+    /// The normalized path and query.
     stands_for: PathAndQuery,
 }
 
-/// What the bytes of a target are, all together.
+/// Union of the kinds of all bytes of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TargetKind(u8);
 

@@ -1,11 +1,11 @@
 //! Tokens: what names of fields, methods and codings are made of (RFC 9110 section 5.6.2).
 
-/// Whether all of this is one token.
+/// Returns true if the whole text is one token.
 pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
 }
 
-/// Whether a byte may stand in a token.
+/// Returns true if a token may hold the byte.
 pub fn is_token_byte(byte: u8) -> bool {
     TOKEN_BYTES[usize::from(byte)]
 }

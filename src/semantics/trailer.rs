@@ -20,7 +20,7 @@ pub fn strip_underscores(trailers: &mut Headers) -> usize {
     trailers.retain(|name| !name.contains(&b'_'))
 }
 
-/// Whether a field must not come as a trailer; its name can be in whatever case.
+/// Returns true if a field must not be sent as a trailer; the name is case-insensitive.
 pub fn is_forbidden(name: &[u8]) -> bool {
     let lower = || name.iter().map(u8::to_ascii_lowercase);
     let found = FORBIDDEN.binary_search_by(|forbidden| forbidden.bytes().cmp(lower()));

@@ -45,8 +45,8 @@ pub trait Transform: fmt::Debug {
         Ok(Bytes::new())
     }
 
-    /// Whether nothing would come if the body ended here without trailers. `end` is not called
-    /// then.
+    /// Returns true if nothing would follow if the body ended here without trailers. `end` is not
+    /// called then.
     fn is_spent(&self) -> bool {
         false
     }
@@ -60,13 +60,13 @@ pub trait Transform: fmt::Debug {
 
 /// The place of one transform in the way of a body.
 pub(crate) struct Stage<T: ?Sized = dyn Transform> {
-    /// What was read and not taken yet.
+    /// Input read and not yet taken.
     input: Bytes,
     at: At,
     transform: T,
 }
 
-/// How far a body has passed.
+/// Progress of a body.
 #[derive(Debug)]
 enum At {
     Body,
@@ -143,7 +143,7 @@ impl<T: Transform + ?Sized> Stage<T> {
         Ok(data)
     }
 
-    /// Whether everything has been handed on; `source_ended` says it of the body behind.
+    /// Returns true if everything has been handed on; `source_ended` says so of the source.
     pub(crate) fn is_end(&self, source_ended: bool) -> bool {
         match self.at {
             At::Behind => true,
@@ -225,7 +225,8 @@ mod tests {
         Poll::Ready(Some(Ok(Frame::Data(Bytes::from_static(text.as_bytes())))))
     }
 
-    /// What comes of these: pieces, `.` for a wait, and the trailers or the failure.
+    /// Returns the output for these frames: pieces, `.` for a wait, and the trailers or the
+    /// failure.
     fn passed(transform: impl Transform, frames: Vec<PolledFrame>) -> (String, Option<Headers>) {
         let mut frames = VecDeque::from(frames);
         let mut stage = Stage::new(transform);

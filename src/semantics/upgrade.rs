@@ -1,4 +1,4 @@
-//! What a switch of protocols has to look like, on both sides of the proxy.
+//! Rules of a protocol switch, on both sides of the proxy.
 //!
 //! A connection becomes a tunnel only when the client offered a protocol, the endpoint
 //! took one of those in a 101, and no body was under way; anything else could be used to
@@ -23,7 +23,7 @@ pub struct Offer {
     made: Option<Handshake>,
 }
 
-/// Whether a request has a body, as its framing says.
+/// Presence of a request body, by its framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestBody {
     /// Neither Content-Length above 0 nor Transfer-Encoding.
@@ -70,8 +70,8 @@ impl Offer {
         }
     }
 
-    /// Whether an answer would say what is not so: over HTTP/2 any success means that the
-    /// stream is a WebSocket now.
+    /// Returns true if the status would mislead the client: over HTTP/2 any success means that the
+    /// stream is now a WebSocket.
     pub fn is_misled_by(&self, status: StatusCode) -> bool {
         self.made.is_some() && status.is_success()
     }
@@ -116,7 +116,7 @@ impl Offer {
     }
 }
 
-/// Whether HTTP would go on in another form, past the proxy.
+/// Returns true if the protocol is another form of HTTP, which would bypass the proxy.
 fn carries_http(protocol: &[u8]) -> bool {
     let name = protocol.split(|&byte| byte == b'/').next();
     name.is_some_and(|name| {

@@ -80,7 +80,7 @@ impl Pseudonym {
 #[error("the id of a proxy is made of letters, digits, \"-\", \".\" and \"_\"")]
 pub struct InvalidId;
 
-/// What `Max-Forwards` says.
+/// Value of `Max-Forwards`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxForwards {
     /// Pass the request on; the number, if there is one, has been lowered.

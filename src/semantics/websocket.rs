@@ -1,4 +1,4 @@
-//! What a proxy has to know of WebSocket: the handshake, where a frame ends, how to say goodbye.
+//! WebSocket rules for a proxy: the handshake, frame boundaries, the close frame.
 //!
 //! Source: RFC 6455 sections 4, 5.2 and 7.4.1; RFC 8441 for HTTP/2, where the handshake has
 //! no key: towards an HTTP/1.1 endpoint the proxy makes one.
@@ -36,7 +36,7 @@ impl Handshake {
         }
     }
 
-    /// Whether an answer proves that this handshake was read.
+    /// Returns true if an answer proves that the server read this handshake.
     pub fn is_accepted(&self, headers: &Headers) -> bool {
         let expected = accept_of(self.key.as_bytes());
         headers
@@ -45,7 +45,7 @@ impl Handshake {
     }
 }
 
-/// What proves to the client who sent this key that it was read.
+/// Returns the `Sec-WebSocket-Accept` value for the client's key.
 pub fn proof_of(key: &[u8]) -> Option<HeaderValue> {
     HeaderValue::try_from(accept_of(key)).ok()
 }
@@ -57,7 +57,7 @@ pub fn going_away_masked(key: [u8; 4]) -> [u8; 8] {
     [head, length | 0x80, a, b, c, d, high ^ a, low ^ b]
 }
 
-/// Whether the protocol that a 101 names is WebSocket.
+/// Returns true if a 101 names WebSocket as its protocol.
 pub fn is_named(headers: &Headers) -> bool {
     headers
         .get(Known::Upgrade)
@@ -68,7 +68,7 @@ pub fn is_named(headers: &Headers) -> bool {
 #[derive(Debug, Default)]
 pub struct Frames {
     head: Vec<u8>,
-    /// What is left of a payload.
+    /// Bytes left of a payload.
     left: u64,
 }
 
@@ -92,7 +92,7 @@ impl Frames {
         }
     }
 
-    /// Whether a new frame may begin here.
+    /// Returns true at a frame boundary.
     pub fn is_between(&self) -> bool {
         self.left == 0 && self.head.is_empty()
     }

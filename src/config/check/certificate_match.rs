@@ -32,7 +32,7 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, route: &Route) {
     }
 }
 
-/// Whether a listener of the route, as far as all could be read, asks for certificates.
+/// Returns true if any listener of the route, as far as it could be read, requests certificates.
 fn is_asked_for(check: &Check<'_>, route: &Route) -> bool {
     let config = check.config;
     let listed = |name: &str| {

@@ -26,18 +26,18 @@ use super::value::Name;
 use super::value::nearest::alternatives;
 use crate::tls::Certificate;
 
-/// What the surroundings of a file allow.
+/// Checks that depend on what surrounds a file: pickers, certificates, secrets.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rules<'a> {
     /// Names of pickers that the embedding program registered.
     pub pickers: &'a [&'a str],
-    /// What is made of certificates whose time is over.
+    /// Treatment of expired certificates.
     pub past_time: PastTime<'a>,
-    /// Whether what is kept outside the file must be there.
+    /// Requirement that values kept outside the file are present.
     pub secrets: Secrets,
 }
 
-/// Whether values that are kept outside the file, and private keys, must be there.
+/// Requirement that private keys and values kept outside the file are present.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Secrets {
     /// They are needed.
@@ -51,7 +51,7 @@ pub enum Secrets {
     Withheld,
 }
 
-/// What is made of certificates, and of what is stapled to them, once their time is over.
+/// Treatment of expired certificates and of expired OCSP responses stapled to them.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum PastTime<'a> {
     /// They are faults.

@@ -121,7 +121,7 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
     }
 }
 
-/// Whether the path, as it is after a rewrite, is part of where a redirect leads.
+/// Returns true if the path after a rewrite is part of the redirect's target.
 fn redirects_to_path(route: &Route) -> bool {
     let Destination::Redirect(redirect) = &route.destination else {
         return false;

@@ -1,4 +1,4 @@
-//! What a running process holds on to of the settings that only a start takes over.
+//! Values of the restart-only settings that a running process still uses.
 //!
 //! A reload that brings such a setting back to what the process still has needs no restart,
 //! whatever the configuration before it said.
@@ -36,7 +36,7 @@ impl Held {
         }
     }
 
-    /// What a reload changes from one configuration to the next.
+    /// Compares two configurations as a reload would.
     pub fn difference(&self, old: &Config, new: &Config) -> Diff {
         let mut diff = Diff::between(old, new);
         if diff.needs_restart() {

@@ -1,4 +1,4 @@
-//! What a new configuration changes, told by name and key.
+//! Differences between two configurations, by name and key.
 //!
 //! Both sides are compared as they print, so that a key that a table gains is covered
 //! without a line here. What is hidden is compared in the clear, and shown masked.
@@ -19,37 +19,37 @@ use part::{Part, Side};
 /// The difference between two configurations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Diff {
-    /// What only the new one has.
+    /// Items that only the new configuration has.
     pub added: Vec<Item>,
-    /// What only the old one has.
+    /// Items that only the old configuration has.
     pub removed: Vec<Item>,
-    /// What both have, differently.
+    /// Items that both have, with differences.
     pub changed: Vec<Change>,
 }
 
 /// One named thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Item {
-    /// What it is.
+    /// The kind of the item.
     pub kind: Kind,
     /// Its name; an endpoint's is `pool/address`, and what there is one of has none.
     pub name: String,
 }
 
-/// How a named thing differs.
+/// Differences in a named item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
-    /// What it is.
+    /// The kind of the item.
     pub kind: Kind,
     /// Its name, as in [`Item`].
     pub name: String,
     /// Each key with its old and new value: `weight 1 -> 3`.
     pub what: Vec<String>,
-    /// What it takes to bring it about.
+    /// The step that brings the change into effect.
     pub effect: Effect,
 }
 
-/// What can differ.
+/// Kinds of things that can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -75,7 +75,7 @@ pub enum Kind {
     Test,
 }
 
-/// What it takes to bring a change about.
+/// The step that brings a change into effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {

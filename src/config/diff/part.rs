@@ -124,7 +124,7 @@ impl<'s> Part<'s> {
         keys
     }
 
-    /// What is hidden at a key.
+    /// Returns the hidden texts at a key.
     fn hidden_at(&self, key: &str) -> Vec<&'s str> {
         let Some(hidden) = self.side.hidden else {
             return Vec::new();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::config::setting::{choice, table};
 
 table! {
-    /// Where endpoints come from, besides those listed in `endpoints`: a pool has both. The list is followed while the proxy runs, without a reload; when it cannot be read, is malformed or empty, the last good one stays.
+    /// Sources of endpoints besides those listed in `endpoints`: a pool has both. The list is followed while the proxy runs, without a reload; when it cannot be read, is malformed or empty, the last good one stays.
     pub struct Discover {
     }
     choices {

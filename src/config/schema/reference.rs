@@ -12,7 +12,7 @@ use crate::config::setting::{KeyDoc, Table};
 pub struct ReferencePage {
     /// Name of the table, such as `pools`.
     pub table: &'static str,
-    /// How the table is written, such as `pools.NAME`.
+    /// The table's header as written, such as `pools.NAME`.
     pub header: String,
     /// Its rows: a table of the keys, then a section for each table in it.
     pub text: String,

@@ -194,11 +194,11 @@ impl<T: Setting> Setting for Vec<T> {
     }
 }
 
-/// What can be a key that the user chooses.
+/// Types that can be a key chosen by the user.
 pub trait MapKey: Sized {
-    /// What it is called in the reference.
+    /// Name of the kind of key in the reference.
     const KIND: &'static str;
-    /// Whether it names a table of its own.
+    /// True if the key names a table of its own.
     const NAMED: bool = false;
 
     /// Parses it.

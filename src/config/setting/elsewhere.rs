@@ -14,7 +14,7 @@ use crate::file;
 use crate::tls::Stamps;
 
 choice! {
-    /// Where a string is kept.
+    /// Place of a string that is kept outside the file.
     enum Place {
         /// A variable of the environment.
         "env" => Env(Written),
@@ -104,7 +104,7 @@ pub(crate) fn is_elsewhere(node: &Node<'_>) -> bool {
     says("env") || says("file")
 }
 
-/// How such a table is written, for the JSON Schema.
+/// Returns the JSON Schema of such a table.
 pub(crate) fn schema() -> Value {
     json!({
         "type": "object",

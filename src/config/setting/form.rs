@@ -1,4 +1,4 @@
-//! How a setting is written in TOML, as far as a JSON Schema can say it.
+//! TOML form of a setting, as far as a JSON Schema can describe it.
 
 use super::KeyDoc;
 

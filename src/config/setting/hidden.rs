@@ -1,4 +1,4 @@
-//! What of a configuration must not be shown: values from the environment and from files,
+//! Parts of a configuration that must not be shown: values from the environment and from files,
 //! secrets, and header fields that carry credentials.
 //!
 //! A value is known by its place in the printed tree, so that it is masked there whatever

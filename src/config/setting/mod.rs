@@ -1,4 +1,4 @@
-//! How a table of `proxy.toml` is defined, once, and what follows from that.
+//! Definition of a table of `proxy.toml`, in one place, and what is derived from it.
 //!
 //! A type that can stand in the file implements [`Setting`]: how it is read from the
 //! TOML tree, how it is printed, and what it is called. Three macros write that for the
@@ -55,16 +55,16 @@ pub trait Setting: Sized {
     }
 }
 
-/// What kind of thing a setting is, for the reference and for messages.
+/// Kind of a setting, for the reference and for messages.
 #[derive(Debug, Clone)]
 pub struct Shape {
     /// Its name, without an article: `duration`, `list of CIDR blocks`.
     pub kind: Cow<'static, str>,
-    /// What a right one looks like; may be empty.
+    /// An example of a valid value. May be empty.
     pub example: Cow<'static, str>,
     /// The keys, for a table.
     pub keys: Option<fn() -> Vec<KeyDoc>>,
-    /// Whether the table stands under names that the user chooses.
+    /// True if the table stands under names that the user chooses.
     pub named: bool,
 }
 
@@ -96,14 +96,14 @@ impl Shape {
 pub struct KeyDoc {
     /// The key as written.
     pub name: &'static str,
-    /// What it does.
+    /// Its effect.
     pub doc: &'static str,
-    /// What it takes.
+    /// The values it takes.
     pub shape: Shape,
-    /// How it is written.
+    /// Its TOML form.
     pub form: Form,
-    /// What holds when it is not written; `None` when it must be.
+    /// Default when the key is not written; `None` if the key is required.
     pub default: Option<Value>,
-    /// Whether it is one of several keys of which one is written.
+    /// True for one of several keys of which exactly one is written.
     pub choice: bool,
 }

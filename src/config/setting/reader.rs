@@ -16,9 +16,9 @@ use crate::tls::Stamps;
 #[derive(Debug, Clone, Copy)]
 pub struct Node<'a> {
     pub(super) value: &'a DeValue<'a>,
-    /// Where the value stands.
+    /// Position of the value.
     pub span: Span,
-    /// What to point at when the value as a whole is meant: its key, if it has one.
+    /// Position to point at when the value as a whole is meant: its key, if it has one.
     pub anchor: Span,
 }
 
@@ -109,10 +109,10 @@ pub struct Reader<'a> {
     withholds: bool,
 }
 
-/// What a reading found, apart from the values.
+/// Findings of a reading, apart from the values.
 #[derive(Debug)]
 pub struct Findings {
-    /// What is wrong.
+    /// Faults found.
     pub faults: Vec<Fault>,
     /// Places (`pools.app`, `pools.app.endpoints`) that could not be read in full, so
     /// must not be called undefined or empty.
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
         self.excuses = true;
     }
 
-    /// Whether a missing text is replaced.
+    /// Returns true if a missing text is replaced by `***`.
     pub(super) fn excuses_missing(&self) -> bool {
         self.excuses
     }
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
         self.withholds = true;
     }
 
-    /// Whether nothing may be read that is kept elsewhere.
+    /// Returns true if texts kept outside the file must not be read.
     pub(super) fn withholds(&self) -> bool {
         self.withholds
     }
@@ -369,7 +369,7 @@ fn look_for(key: &str, within: &KeyDoc, place: &[String], tell: &mut impl FnMut(
 
 /// Tables that are named at most for a key in a wrong one.
 const HOMES_MAX: usize = 3;
-/// How deep such tables may be.
+/// Maximum depth of such tables.
 const DEPTH_MAX: usize = 4;
 
 fn article(noun: &str) -> &'static str {

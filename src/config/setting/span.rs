@@ -1,4 +1,4 @@
-//! Where in the file a value was written.
+//! Positions of values in the file.
 //!
 //! Positions ride along with the values but are no part of them: two settings that
 //! differ only in their place are equal, so that a moved line is not a change.
@@ -34,9 +34,9 @@ impl From<Range<usize>> for Span {
 /// A value with its place; everywhere but in messages it behaves as the value.
 #[derive(Clone, Default)]
 pub struct Spanned<T> {
-    /// What was written.
+    /// The value written.
     pub value: T,
-    /// Where.
+    /// Its position.
     pub span: Span,
 }
 
@@ -75,7 +75,7 @@ impl<T: fmt::Display> fmt::Display for Spanned<T> {
     }
 }
 
-/// Where a table and the values of its keys stand; of the whole, what of it to hide.
+/// Positions of a table and of the values of its keys; at the root, also what to hide.
 #[derive(Clone, Default)]
 pub struct Spans {
     anchor: Span,

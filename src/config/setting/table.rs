@@ -57,7 +57,7 @@ fn with_example(node: &Node<'_>, reader: &Reader<'_>, shape: Shape) -> Shape {
     }
 }
 
-/// What stands under a key.
+/// Value found under a key.
 #[derive(Debug)]
 pub enum Found<T> {
     /// Nothing.
@@ -109,7 +109,7 @@ pub struct TableReader<'a, 'r> {
     entries: &'a DeTable<'a>,
     /// The reading it is part of.
     pub reader: &'a mut Reader<'r>,
-    /// Where the table itself stands.
+    /// Position of the table itself.
     pub anchor: Span,
     spans: Spans,
 }
@@ -248,7 +248,7 @@ macro_rules! table {
         pub struct $name {
             $( $(#[doc = $key_doc])+ pub $field: $ty, )*
             $( $( $(#[doc = $choice_doc])+ pub $choice: $choice_ty, )* )?
-            /// Where the table and its keys stand in the file.
+            /// Positions of the table and its keys in the file.
             pub spans: $crate::config::setting::Spans,
         }
 

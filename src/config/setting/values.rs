@@ -1,4 +1,4 @@
-//! How the single values of `value/` stand in the file: mostly as strings.
+//! TOML forms of the single values of `value/`: mostly strings.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

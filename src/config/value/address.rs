@@ -1,4 +1,4 @@
-//! Where to listen and where to connect.
+//! Addresses to listen on and to connect to.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -55,7 +55,7 @@ impl BindAddress {
         ))
     }
 
-    /// Whether a socket at this address is in the way of one at the other.
+    /// Returns true if sockets at both addresses cannot exist at the same time.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tcp(one), Self::Tcp(two)) => {
@@ -219,7 +219,7 @@ fn unix_path(text: &str, base: &Path) -> Result<Option<PathBuf>, Mismatch> {
     Ok(Some(path))
 }
 
-/// What `sockaddr_un` holds on Linux, less the closing NUL.
+/// Path bytes that `sockaddr_un` holds on Linux, without the closing NUL.
 const UNIX_PATH_MAX: usize = 107;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Who may do what with a file: `"0660"`.
+//! Access mode of a file: `"0660"`.
 
 use std::fmt;
 

@@ -62,7 +62,7 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// What clients send for a name with other letters than ASCII.
+/// Returns the ASCII form that clients send for an internationalized host name.
 fn ascii_host(host: &str) -> Option<String> {
     if host.is_ascii() {
         return None;

@@ -35,13 +35,13 @@ pub use source::{FieldSource, HashKey};
 pub use status::StatusSet;
 pub use template::{Piece, Placeholder, Template};
 
-/// Why a text is not the value it should be.
+/// Reason why a text is not a valid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Mismatch {
-    /// What is wrong.
+    /// The fault.
     pub message: String,
-    /// What would be right; may be empty.
+    /// A valid value. May be empty.
     pub expected: String,
 }
 

@@ -58,7 +58,7 @@ impl fmt::Debug for Pattern {
     }
 }
 
-/// What a header, query parameter or cookie must be.
+/// Required value of a header, query parameter or cookie.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ValueMatch {
     /// Exactly this, byte for byte.

@@ -1,4 +1,4 @@
-//! What a retry may answer to: `"connect"`, `"503"`, `"grpc:unavailable"`.
+//! Conditions of a retry: `"connect"`, `"503"`, `"grpc:unavailable"`.
 
 use std::fmt;
 

@@ -68,7 +68,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// What a secret prints as.
+/// Text printed in place of a secret.
 pub const MASK: &str = "***";
 
 #[cfg(test)]

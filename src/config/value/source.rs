@@ -7,7 +7,7 @@ use http::HeaderName;
 use super::{Mismatch, header};
 use crate::config::value::nearest::alternatives;
 
-/// What a hashing picker hashes.
+/// Input of a hashing picker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HashKey {
     /// The address of the client.
@@ -63,7 +63,7 @@ impl fmt::Display for HashKey {
     }
 }
 
-/// What a further field of the access log is taken from.
+/// Source of an additional field of the access log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldSource {
     /// A header of the request.

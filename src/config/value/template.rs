@@ -112,7 +112,7 @@ fn placeholder<P: Fill>(name: &str) -> Result<P, Mismatch> {
     })
 }
 
-/// What can be filled in on the way of a request.
+/// Values that can be filled in while a request is processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Placeholder {
     /// The address of the client.

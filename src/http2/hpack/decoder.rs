@@ -10,17 +10,17 @@ use super::{huffman, integer, static_table};
 #[derive(Debug)]
 pub struct Decoder {
     table: Table<()>,
-    /// What was announced: the other side may bound the table to less, but not to more.
+    /// Announced maximum table size: the other side may use less, but not more.
     table_max: usize,
     /// The last literal, in the form of a line.
     literal: Vec<u8>,
 }
 
-/// Why a field block cannot be read. Whatever it is, what both sides remember is no longer the
-/// same, and no further block can be read.
+/// Reasons why a field block cannot be read. After any of them the two sides' tables differ, and no
+/// further block can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlockFault {
-    /// Whoever took the fields wanted no more.
+    /// The receiver of the fields stopped reading.
     #[error("the rest of the block was not read")]
     Stopped,
     /// A number that is larger than any that makes sense.
@@ -202,7 +202,7 @@ fn read_text<'b>(block: &'b [u8], out: &mut Vec<u8>) -> Result<&'b [u8], BlockFa
     Ok(tail)
 }
 
-/// What a field begins with (RFC 7541 section 6). Without any of these it is a literal that is
+/// First byte of a field (RFC 7541 section 6). Without any of these bits it is a literal that is
 /// not indexed.
 const INDEXED: u8 = 0x80;
 const INDEXING: u8 = 0x40;
@@ -210,10 +210,10 @@ const SIZE: u8 = 0x20;
 const SIZE_MASK: u8 = 0xe0;
 const NEVER_INDEXED: u8 = 0x10;
 
-/// Where the index of the name is in a literal that is not indexed.
+/// Bits of the name's index in a literal that is not indexed.
 const LITERAL_INDEX: u8 = 0x0f;
 
-/// What a text begins with that is in the Huffman code.
+/// Bit at the start of a text in the Huffman code.
 const HUFFMAN: u8 = 0x80;
 
 /// Memory for literals that is kept from block to block, in bytes.

@@ -26,11 +26,11 @@ pub struct Encoder {
     changed: Option<(usize, usize)>,
     /// The last field that entered the table.
     line: Vec<u8>,
-    /// How many fields were left out since the last that entered although its name has many values.
+    /// Number of fields left out since the last that entered although its name has many values.
     left_out: u32,
 }
 
-/// What makes the fields of a name easy to find: they are a chain. Some names share one.
+/// Link of a chain, by which the fields of a name are found fast. Some names share a chain.
 #[derive(Clone, Copy, Debug, Default)]
 struct Link {
     /// The number of the field that was the newest of the chain. If the table has it no longer,
@@ -51,7 +51,7 @@ struct Line<'a> {
     value: &'a [u8],
 }
 
-/// What is done with a field that is not in the table.
+/// Treatment of a field that is not in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
     /// It enters the table.
@@ -152,7 +152,7 @@ impl Encoder {
         self.write_older(Line::of(kind, name, value), chain, out);
     }
 
-    /// How many fields came behind the one of a number.
+    /// Number of fields that came after this one.
     #[inline]
     fn age(&self, number: u32) -> u32 {
         self.table.next().wrapping_sub(number).wrapping_sub(1)
@@ -202,8 +202,9 @@ impl Encoder {
         }
     }
 
-    /// Whether a value that is new does not enter the table, as its name has so many values that
-    /// this one will hardly come again. One of some enters nevertheless: it may be here to stay.
+    /// Returns true if a new value does not enter the table: its name has so many values that this
+    /// one is unlikely to come again. One of some enters nevertheless, as it may come often from
+    /// now on.
     fn leaves_out(&mut self, kind: FieldName, values: u32) -> bool {
         if kind != FieldName::Unknown || values < VALUES_MAX {
             return false;
@@ -259,7 +260,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Which chain the fields of a name are.
+/// Returns the chain of a field name.
 #[inline]
 fn chain(kind: FieldName, name: &[u8]) -> usize {
     match kind {
@@ -269,13 +270,13 @@ fn chain(kind: FieldName, name: &[u8]) -> usize {
     }
 }
 
-/// What is done with a known field.
+/// Returns the treatment of a known field.
 #[inline]
 fn use_of(known: Known) -> Use {
     USES.get(known as usize).copied().unwrap_or(Use::Indexed)
 }
 
-/// What is done with each known field, by its number.
+/// Treatment of each known field, by its number.
 static USES: [Use; 128] = {
     let mut uses = [Use::Indexed; 128];
     let mut place = 0;
@@ -359,7 +360,7 @@ fn write_short(text: &[u8], out: &mut impl BufMut) {
 /// Bytes of the table, whatever the peer allows: what it begins with.
 const TABLE_MAX: usize = 4096;
 
-/// How many fields the table has room for at least: larger ones do not enter.
+/// Minimum number of fields that the table has room for; larger fields do not enter.
 const FIELDS_MIN: usize = 4;
 
 /// Values of a name that is not known that enter the table without further ado.
@@ -374,10 +375,10 @@ const CHAINS: usize = 256;
 /// The number behind the oldest field of a chain: four billion fields before it comes.
 const NO_FIELD: u32 = u32::MAX;
 
-/// How many fields of a chain are looked at.
+/// Maximum number of fields of a chain that are searched.
 const CHAIN_MAX: usize = 16;
 
-/// What a field begins with, and the bits that are left for its index.
+/// First byte of a field, and the bits left for its index.
 const INDEXED: u8 = 0x80;
 const INDEXED_NUMBER: u8 = 0x7f;
 const INDEXING: u8 = 0x40;
@@ -388,7 +389,7 @@ const NEVER_INDEXED: u8 = 0x10;
 const NOT_INDEXED: u8 = 0x00;
 const LITERAL_NUMBER: u8 = 0x0f;
 
-/// What a text begins with, and the bits that are left for its length.
+/// First byte of a text, and the bits left for its length.
 const HUFFMAN: u8 = 0x80;
 const PLAIN: u8 = 0x00;
 const TEXT_NUMBER: u8 = 0x7f;

@@ -21,7 +21,7 @@ pub enum Pseudo {
     Status,
 }
 
-/// What the name of a field is.
+/// Kind of a field's name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FieldName {
     /// A name that the proxy knows by number.
@@ -40,7 +40,7 @@ pub enum FieldName {
 /// A field of a block.
 #[derive(Clone, Copy)]
 pub struct Field<'a> {
-    /// What the name is.
+    /// The name.
     pub name: FieldName,
     /// `name: value` CRLF, for pseudo fields too. Of a malformed field it can be anything.
     pub line: &'a [u8],
@@ -59,7 +59,7 @@ impl Field<'_> {
         self.line.get(start..end).unwrap_or_default()
     }
 
-    /// What the field counts for: name and value and 32 (RFC 7541 section 4.1).
+    /// Size of the field in the table: name, value and 32 bytes (RFC 7541 section 4.1).
     #[inline]
     pub fn size(&self) -> usize {
         size_of_line(self.line.len())
@@ -82,7 +82,7 @@ impl std::fmt::Debug for Field<'_> {
 }
 
 impl FieldName {
-    /// What a name is that arrived.
+    /// Returns the kind of a received name.
     pub(super) fn of(name: &[u8]) -> Self {
         if let Some(known) = look_up(name) {
             return if name == known.as_str().as_bytes() {
@@ -118,16 +118,16 @@ fn is_lower_token(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(fits)
 }
 
-/// What a field counts for whose line has this length.
+/// Returns the table size of a field from the length of its line.
 #[inline]
 pub(super) const fn size_of_line(length: usize) -> usize {
     length + SIZE_BESIDE_LINE
 }
 
-/// What stands between name and value in a line.
+/// Separator between name and value in a line.
 pub(super) const SEPARATOR: &[u8] = b": ";
 
-/// What a line ends in.
+/// End of a line.
 pub(super) const CRLF: &[u8] = b"\r\n";
 
 /// 32 for each field, without what a line has more than name and value.

@@ -181,7 +181,7 @@ struct Row {
     /// The first code, and the first that is longer, as the highest of 32 bits.
     start: u64,
     end: u64,
-    /// How many codes are shorter.
+    /// Number of shorter codes.
     before: usize,
 }
 
@@ -264,7 +264,7 @@ const fn first_of(length: u8) -> (u32, usize) {
     (code >> (CODE_MAX + 1 - length as u32), before)
 }
 
-/// How many codes are taken at a step if none is longer than eight bits.
+/// Number of codes decoded per step if none is longer than eight bits.
 const STEP: usize = 6;
 
 /// The longest code; that of the end of text, 30 one bits, is as long.

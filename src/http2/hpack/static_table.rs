@@ -3,7 +3,7 @@
 use super::{FieldName, Pseudo, field::Field};
 use crate::semantics::Known;
 
-/// How many there are; the indexes of fields that were sent before come behind.
+/// Number of static entries; the indexes of dynamic entries follow.
 pub(super) const COUNT: u32 = 61;
 
 /// The field of an index from 1 on.

@@ -15,7 +15,7 @@ pub(super) struct Table<T> {
     next: u32,
     count: u32,
     lines: Vec<u8>,
-    /// What stood in front of `lines` since the beginning, in bytes. Wraps.
+    /// Number of bytes that stood before `lines` since the beginning. Wraps.
     gone: u32,
     size: usize,
     size_max: usize,
@@ -24,13 +24,13 @@ pub(super) struct Table<T> {
 /// A field of a table.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Entry<T> {
-    /// Where its line stands, counted since the beginning. Wraps.
+    /// Position of its line, counted since the beginning. Wraps.
     start: u32,
     length: u32,
     name_length: u32,
-    /// What its name is.
+    /// Kind of its name.
     pub(super) name: FieldName,
-    /// What the owner of the table wants to know.
+    /// Tag for the owner of the table.
     pub(super) tag: T,
 }
 
@@ -175,7 +175,7 @@ impl<T: Copy + Default> Table<T> {
         self.entries = entries;
     }
 
-    /// Where in the ring the field of a number is.
+    /// Returns the position in the ring of the field with this number.
     #[inline]
     fn place(&self, number: u32) -> usize {
         number as usize & self.entries.len().wrapping_sub(1)
@@ -195,7 +195,7 @@ fn bounded(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// What a table may be bounded to.
+/// Maximum size of a table.
 pub(super) const SIZE_MAX: usize = 1 << 24;
 
 /// Places and bytes that a table begins with.

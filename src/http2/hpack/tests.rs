@@ -266,7 +266,7 @@ fn who_takes_the_fields_can_stop() {
     assert_eq!((result, seen), (Err(BlockFault::Stopped), 2));
 }
 
-/// What an encoder writes for these fields, names in whatever case.
+/// Returns the encoded form of these fields, with names in any case.
 fn encode(encoder: &mut Encoder, status: u16, fields: &[(&str, &str)]) -> BytesMut {
     let mut block = BytesMut::new();
     encoder.begin(&mut block);
@@ -398,7 +398,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// What happens to an encoder.
+/// An event in the life of an encoder.
 #[derive(Clone, Debug)]
 enum Step {
     Limit(usize),

@@ -4,7 +4,7 @@
 
 use bytes::BufMut;
 
-/// Whether a value has a control byte other than a tab.
+/// Returns true if a value has a control byte other than tab.
 #[inline]
 pub(super) fn has_control(value: &[u8]) -> bool {
     let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
@@ -26,7 +26,7 @@ pub(super) fn hash_name(name: &[u8]) -> u8 {
     high
 }
 
-/// Whether a name, in whatever case, is this one in lower case.
+/// Returns true if the name equals this lower-case name, case-insensitively.
 #[inline]
 pub(super) fn same_name(name: &[u8], lower: &[u8]) -> bool {
     if name.len() != lower.len() {
@@ -79,7 +79,7 @@ fn short(text: &[u8]) -> u64 {
     FILL | byte(0) | byte(text.len() / 2) << 8 | u64::from(last) << 16
 }
 
-/// Whether there is a byte below the blank, or a DEL.
+/// Returns true if the block may have a byte below space, or a DEL.
 #[inline]
 fn block_may_have_control(block: &[u8; 16]) -> bool {
     let mut found = [0; 16];

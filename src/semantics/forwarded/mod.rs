@@ -1,4 +1,4 @@
-//! Who the client is, and what the endpoint is told of it.
+//! Client address of a request, and the forwarding fields sent to the endpoint.
 //!
 //! `X-Forwarded-For`, `-Proto`, `-Host` and `Forwarded` (RFC 7239) say where a request came
 //! from. They are worth what their writer is: those of a trusted proxy are believed and
@@ -45,7 +45,7 @@ impl TrustedProxies {
             .any(|network| network.contains(&address))
     }
 
-    /// How much the fields of a peer are worth.
+    /// Returns the trust in the fields of a peer.
     pub fn trust(&self, peer: IpAddr) -> Trust {
         if self.contains(peer) {
             Trust::Trusted
@@ -55,7 +55,7 @@ impl TrustedProxies {
     }
 }
 
-/// How much the forwarding fields of a peer are worth.
+/// Trust in the forwarding fields of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// They are believed and continued.
@@ -173,7 +173,7 @@ pub fn client_host(trust: Trust, trusted: &TrustedProxies, headers: &Headers) ->
     Authority::parse(said).ok()
 }
 
-/// What the client asked for, as far as that is known.
+/// Scheme and host that the client asked for, as far as they are known.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// The scheme that it used.
@@ -182,18 +182,18 @@ pub struct Asked<'a> {
     pub host: Option<Value<'a>>,
 }
 
-/// What one connection adds to the forwarding fields of its requests; made once for it.
+/// Forwarding fields that one connection adds to its requests; made once per connection.
 #[derive(Clone, Debug)]
 pub struct Hop {
     scheme: Scheme,
-    /// Whether the address is one of IPv6, which `Forwarded` puts in brackets.
+    /// True for an IPv6 address, which `Forwarded` puts in brackets.
     bracketed: bool,
     /// `X-Forwarded-For` with the address of the peer alone.
     address: ReadyLine,
 }
 
 impl Hop {
-    /// What a peer that speaks this scheme adds.
+    /// Makes the fields that a peer with this scheme adds.
     pub fn new(peer: IpAddr, scheme: Scheme) -> Self {
         let peer = peer.to_canonical();
         let text = address::text(peer);
@@ -333,7 +333,7 @@ fn remove_forged(headers: &mut Headers) {
     });
 }
 
-/// What only a trusted peer may send, beside all else that begins with the prefix.
+/// Fields that only a trusted peer may send, besides all others that begin with the prefix.
 const FORGEABLE: Names = Names::of(&[
     Known::XForwardedFor,
     Known::XForwardedProto,

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What becomes of an answer.
+/// Conversion of an answer.
 #[derive(Debug)]
 pub enum Answer {
     /// It is no answer of gRPC: it passes as it is.

@@ -1,4 +1,4 @@
-//! Where the messages of a gRPC body begin and end.
+//! Boundaries of the messages in a gRPC body.
 
 /// Follows messages to know where one ends. Constant memory; looks at their heads only.
 #[derive(Debug, Default)]
@@ -6,7 +6,7 @@ pub(super) struct Messages {
     /// The five bytes in front of a message: flags and length.
     head: [u8; HEAD_LEN],
     count: usize,
-    /// What is left of a message.
+    /// Bytes left of the message.
     left: usize,
 }
 
@@ -43,7 +43,7 @@ impl Messages {
         Ok(())
     }
 
-    /// Whether the last message is whole.
+    /// Returns true if the last message is complete.
     pub(super) fn is_between(&self) -> bool {
         self.left == 0 && self.count == 0
     }

@@ -15,7 +15,7 @@ use super::headers::{Headers, Known, Names, Value};
 pub use answer::{Answer, Encoder};
 pub use request::Decoder;
 
-/// How a body carries its messages.
+/// Encoding of the messages in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// As they are.
@@ -29,7 +29,7 @@ pub enum Form {
 pub struct Call {
     request: Form,
     answer: Form,
-    /// What the messages are, such as `+proto`.
+    /// Format of the messages, such as `+proto`.
     format: Box<str>,
     /// Trailers that stood in the head of the answer.
     parted: Option<Headers>,
@@ -71,7 +71,7 @@ impl Call {
         headers.insert(Known::Te, Value::from_static("trailers"));
     }
 
-    /// What turns the body of the request into that of a gRPC call.
+    /// Makes the decoder that turns the body of the request into that of a gRPC call.
     pub fn decoder(&self) -> Decoder {
         Decoder::new(self.request)
     }

@@ -48,7 +48,8 @@ impl Decoder {
         Ok(data)
     }
 
-    /// What so many bytes of the body come to at least: of base64 a group may be one byte.
+    /// Returns the minimum number of bytes that this many bytes of the body decode to: a base64
+    /// group may be one byte.
     fn least(&self, bytes: u64) -> u64 {
         match self.base64 {
             None => bytes,
@@ -56,7 +57,7 @@ impl Decoder {
         }
     }
 
-    /// Whether the body may end here.
+    /// Returns true if the body may end here.
     fn is_between(&self) -> bool {
         self.messages.is_between() && self.base64.as_ref().is_none_or(base64::Decoder::is_between)
     }

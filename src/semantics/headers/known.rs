@@ -38,7 +38,7 @@ impl Known {
     }
 }
 
-/// How a known name is written.
+/// Spellings of a known name.
 struct Spellings {
     /// As the standards do.
     canonical: &'static str,
@@ -46,7 +46,8 @@ struct Spellings {
     name: HeaderName,
 }
 
-/// Where in [`SLOTS`] a name belongs, by its length and three of its letters in either case.
+/// Returns the slot in [`SLOTS`] of a name, from its length and three of its letters in either
+/// case.
 const fn slot(name: &[u8], factors: [usize; 4]) -> Option<usize> {
     let [first, .., last] = name else { return None };
     let third_last = match name {

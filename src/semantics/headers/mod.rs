@@ -37,7 +37,7 @@ pub(crate) use wire::{BYTES_MAX, LINES_MAX, NAME_BYTES_MAX, Place, write_field};
 #[derive(Default)]
 pub struct Headers(Option<Box<Section>>);
 
-/// What is behind [`Headers`].
+/// Memory and lines behind [`Headers`].
 #[derive(Default)]
 struct Section {
     /// The head that was read; empty if the message was made here.
@@ -49,7 +49,7 @@ struct Section {
     present: Names,
 }
 
-/// Where a field line stands. Offsets from the start of its memory; 20 bytes.
+/// Position of a field line. Offsets from the start of its memory; 20 bytes.
 #[derive(Clone, Copy, Debug)]
 struct Line {
     known: Option<Known>,
@@ -76,17 +76,17 @@ impl Headers {
         Self(None)
     }
 
-    /// How many lines there are.
+    /// Number of lines.
     pub fn len(&self) -> usize {
         self.lines().len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no lines.
     pub fn is_empty(&self) -> bool {
         self.lines().is_empty()
     }
 
-    /// Which known names are there.
+    /// The known names present.
     pub fn names(&self) -> Names {
         match &self.0 {
             Some(section) => section.present,
@@ -94,7 +94,7 @@ impl Headers {
         }
     }
 
-    /// Whether there is a field of this name.
+    /// Returns true if there is a field of this name.
     pub fn contains(&self, name: impl AsName) -> bool {
         self.place_of(name.as_name()).is_some()
     }

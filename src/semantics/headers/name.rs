@@ -13,8 +13,8 @@ pub struct Name<'a> {
     pub(super) text: &'a [u8],
 }
 
-/// What a field can be asked for by: a [`Known`] name, which costs nothing, a [`HeaderName`],
-/// or text. A text that is no token names no field: nothing is found, and nothing written.
+/// A name to look a field up by: a [`Known`] name, which costs nothing, a [`HeaderName`], or text.
+/// A text that is not a token names no field: nothing is found, and nothing written.
 pub trait AsName {
     /// The name.
     fn as_name(&self) -> Name<'_>;
@@ -76,13 +76,13 @@ impl Names {
         Self(set)
     }
 
-    /// What is in either set.
+    /// Union of both sets.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether a name is in the set; one that is not known never is.
+    /// Returns true if a name is in the set; always false for an unknown name.
     pub const fn contains(self, name: Option<Known>) -> bool {
         match name {
             Some(known) => self.0 >> known as u32 & 1 == 1,
@@ -90,7 +90,7 @@ impl Names {
         }
     }
 
-    /// Whether any name is in both sets.
+    /// Returns true if the sets have a name in common.
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

@@ -43,7 +43,7 @@ thread_local! {
 const OWN_BYTES: usize = 512;
 /// Room for the lines of nearly every head and for what the walk adds.
 const LINES: usize = 32;
-/// What has grown beyond this is not kept.
+/// Maximum memory kept for reuse; more than this is freed.
 const OWN_BYTES_MAX: usize = 4 * 1024;
 const LINES_MAX: usize = 128;
 /// Sections kept by a thread: 90 KiB, or half a MiB once all have grown.

@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 
-/// What arrives with these lines, each `name: value` without its end.
+/// Returns headers as received from these lines, each `name: value` without line end.
 fn arrived(lines: &[&str]) -> Headers {
     let head = Bytes::from(
         lines
@@ -164,7 +164,7 @@ fn memory_that_served_comes_back_empty() {
     }
 }
 
-/// What can be done to the fields of a message, with one of a few names.
+/// An operation on the fields of a message, with one of a few names.
 #[derive(Clone, Debug)]
 enum Step {
     Insert(&'static str, u8),

@@ -56,12 +56,12 @@ impl<'a> Value<'a> {
         self.bytes.iter().all(plain).then_some(text)
     }
 
-    /// Whether header compression must not remember it (RFC 7541 section 7.1.3).
+    /// Returns true if header compression must not remember the value (RFC 7541 section 7.1.3).
     pub const fn is_sensitive(self) -> bool {
         self.sensitive
     }
 
-    /// Whether nothing is in it.
+    /// Returns true if the value is empty.
     pub const fn is_empty(self) -> bool {
         self.bytes.is_empty()
     }
@@ -96,7 +96,7 @@ impl PartialEq<&str> for Value<'_> {
     }
 }
 
-/// What can be written as a value.
+/// Types that can be written as a value.
 pub trait AsValue {
     /// The value.
     fn as_value(&self) -> Value<'_>;

@@ -4,8 +4,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Headers, Known, Line, Memory, Name, Names, Section, Value, spare};
 
-/// Where the parts of a line stand in a head. Whoever makes one has looked at the bytes: the
-/// name is a token, and no control byte is in the value.
+/// Positions of the parts of a line in a head. The maker has checked the bytes: the name is a
+/// token, and the value has no control byte.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     /// The first byte of the name.
@@ -205,7 +205,7 @@ const fn offset(at: usize) -> u32 {
     at as u32
 }
 
-/// What the lines of one message may take at most.
+/// Maximum bytes of the lines of one message.
 pub(crate) const BYTES_MAX: usize = u32::MAX as usize / 2;
 
 /// Lines of a head, and bytes of a name, that a map can hold with those that the walk adds:

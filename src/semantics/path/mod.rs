@@ -17,15 +17,15 @@ pub use prefix::{rewritable, strip_prefix};
 /// A request target in its parts, as sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathTarget<'a> {
-    /// How it was written.
+    /// Its form as written.
     pub form: Form,
     /// `http` or `https` as written, of an absolute form.
     pub scheme: Option<&'a [u8]>,
-    /// What stands between `//` and the path, of an absolute form; not validated here.
+    /// The part between `//` and the path, in absolute form; not validated here.
     pub authority: Option<&'a [u8]>,
     /// The path; `/` when an absolute form has none, `*` for the asterisk form.
     pub path: &'a [u8],
-    /// What follows the first `?`.
+    /// The part after the first `?`.
     pub query: Option<&'a [u8]>,
 }
 
@@ -247,7 +247,7 @@ fn split_scheme(target: &[u8]) -> Option<(&[u8], &[u8])> {
     })
 }
 
-/// What no target may hold: controls, space, DEL and the fragment.
+/// Returns true if no target may hold the byte: controls, space, DEL and the fragment mark.
 fn is_forbidden(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7f || byte == b'#'
 }
