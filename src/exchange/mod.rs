@@ -80,7 +80,7 @@ pub struct Exchange {
     /// Whether the client speaks gRPC: failures are told in its way.
     pub(crate) grpc: bool,
     /// The call as the client made it, where the walk has turned gRPC-Web into gRPC.
-    pub(crate) grpc_web: Option<Box<grpc_web::Call>>,
+    pub(crate) grpc_web: Option<Box<grpc_web::WebCall>>,
     /// When the client of a gRPC call gives it up.
     pub(crate) grpc_deadline: Option<Instant>,
     /// How a gRPC call ended.

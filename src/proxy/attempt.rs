@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, Uri, Version, uri::PathAndQuery};
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::forward::{Call, rewound};
+use super::forward::{UpstreamCall, rewound};
 use super::{pick, place};
 use crate::{
     downstream::STREAM_READ_MIN,
@@ -44,7 +44,7 @@ pub(super) struct AttemptEnd {
     pub(super) pending: Option<Pending>,
 }
 
-impl Call<'_> {
+impl UpstreamCall<'_> {
     /// One attempt, from the connection to the response head, and what follows from it. If it
     /// failed because an idle connection was closed, it is made once more on a new one.
     pub(super) async fn attempt(

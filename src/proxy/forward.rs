@@ -50,7 +50,7 @@ pub(super) async fn forward(
     };
     let route = &snapshot.shared.routes[decision.route.0 as usize];
     let mut upload = upload_of(connection, exchange, route, request);
-    let mut call = Call {
+    let mut call = UpstreamCall {
         connection,
         route,
         request,
@@ -126,7 +126,7 @@ enum PoolEnd {
 }
 
 /// What stays the same over the attempts of an exchange.
-pub(super) struct Call<'a> {
+pub(super) struct UpstreamCall<'a> {
     pub(super) connection: &'a Connection,
     pub(super) route: &'a Route,
     pub(super) request: &'a mut Request,
@@ -154,7 +154,7 @@ pub(super) struct Call<'a> {
     pub(super) waited_ms: u32,
 }
 
-impl Call<'_> {
+impl UpstreamCall<'_> {
     /// Tries the endpoints of one pool.
     async fn pool(
         &mut self,

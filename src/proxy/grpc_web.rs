@@ -10,7 +10,7 @@ use crate::{
     exchange::{Body, Exchange, Request, Response},
     semantics::{
         Headers, grpc,
-        grpc_web::{Answer, Call},
+        grpc_web::{Answer, WebCall},
     },
 };
 
@@ -19,7 +19,7 @@ pub(super) fn open(exchange: &mut Exchange, request: &mut Request) {
     if request.method != Method::POST {
         return;
     }
-    let Some(call) = Call::read(&request.headers) else {
+    let Some(call) = WebCall::read(&request.headers) else {
         return;
     };
     let timeout = grpc::read_timeout(&request.headers);
@@ -41,7 +41,7 @@ pub(super) fn part(exchange: &mut Exchange, response: &mut Response) {
 }
 
 /// Turns the answer of a call that was [`open`]ed.
-pub(super) fn close(call: &mut Call, headers: &mut Headers, body: Body) -> Body {
+pub(super) fn close(call: &mut WebCall, headers: &mut Headers, body: Body) -> Body {
     match call.bridge_answer(headers, body.is_end()) {
         Answer::Foreign => body,
         Answer::Whole(bytes) => Body::full(bytes),

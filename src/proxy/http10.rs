@@ -4,7 +4,7 @@ use std::future::poll_fn;
 
 use http::HeaderValue;
 
-use super::forward::Call;
+use super::forward::UpstreamCall;
 use crate::{
     exchange::{Attempt, Exchange},
     failure::{BadRequest, Failure},
@@ -12,7 +12,7 @@ use crate::{
     upstream::transport::Upload,
 };
 
-impl Call<'_> {
+impl UpstreamCall<'_> {
     /// Names the endpoint of the attempt that begins as the host, where nobody named one: some
     /// servers refuse an empty one.
     #[cold]

@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 
-use super::{forward::Call, pick};
+use super::{forward::UpstreamCall, pick};
 use crate::{
     exchange::Exchange,
     failure::Failure,
@@ -26,7 +26,7 @@ pub(super) fn claim_of(upload: &Upload) -> Claim {
     }
 }
 
-impl Call<'_> {
+impl UpstreamCall<'_> {
     /// Waits for the body of a request that got no connection, then asks again like any other.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use super::{
-    Call, Form,
+    Form, WebCall,
     messages::{HEAD_LEN, Messages},
 };
 use crate::{
@@ -27,7 +27,7 @@ pub enum Answer {
     Streamed(Encoder),
 }
 
-impl Call {
+impl WebCall {
     /// Takes the trailers out of an endpoint's answer that is all head: what is in there for
     /// the call, and not for HTTP.
     pub fn part_head(&mut self, headers: &mut Headers) {
@@ -223,8 +223,8 @@ mod tests {
     use super::*;
     use crate::semantics::headers::{fields, sorted};
 
-    fn call(kind: &str) -> Call {
-        Call::read(&fields(&[("content-type", kind)])).unwrap()
+    fn call(kind: &str) -> WebCall {
+        WebCall::read(&fields(&[("content-type", kind)])).unwrap()
     }
 
     fn streamed(kind: &str) -> Encoder {

@@ -26,7 +26,7 @@ pub enum Form {
 
 /// A call that came as gRPC-Web: what its body is, and what its answer has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct WebCall {
     request: Form,
     answer: Form,
     /// Format of the messages, such as `+proto`.
@@ -35,7 +35,7 @@ pub struct Call {
     parted: Option<Headers>,
 }
 
-impl Call {
+impl WebCall {
     /// Tells by the head of a request whether it is a call in gRPC-Web.
     ///
     /// The answer has the form that `accept` names first, else that of the request.
@@ -102,12 +102,12 @@ mod tests {
     use super::*;
     use crate::semantics::headers::{fields, sorted};
 
-    fn call(kind: &str, accept: &[&str]) -> Option<Call> {
+    fn call(kind: &str, accept: &[&str]) -> Option<WebCall> {
         let mut headers = fields(&[("content-type", kind)]);
         for line in accept {
             headers.append(Known::Accept, HeaderValue::from_str(line).unwrap());
         }
-        Call::read(&headers)
+        WebCall::read(&headers)
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
             ("x-user-agent", "grpc-web-javascript/0.1"),
             ("grpc-timeout", "1S"),
         ]);
-        Call::read(&headers).unwrap().bridge_head(&mut headers);
+        WebCall::read(&headers).unwrap().bridge_head(&mut headers);
         let expected = fields(&[
             ("content-type", "application/grpc+json"),
             ("grpc-timeout", "1S"),

@@ -55,16 +55,16 @@ impl Http1Connection {
         client: &dyn Downstream,
     ) -> Result<Inbound, SendFailure> {
         let mut clock = Clock::start(patience, &upload);
-        let mut call = Call::start(self, request, upload);
+        let mut sending = Sending::start(self, request, upload);
         let head = poll_fn(|cx| {
-            let head = call.poll_head(cx, limits, request.method, client, &home);
+            let head = sending.poll_head(cx, limits, request.method, client, &home);
             if head.is_ready() {
                 return head;
             }
-            let io = call.connection.io().borrow();
-            let upload = &call.sender.upload;
+            let io = sending.connection.io().borrow();
+            let upload = &sending.sender.upload;
             let progress = Progress {
-                sent: call.sender.done && (io.is_flushed() || io.awaits_burst()),
+                sent: sending.sender.done && (io.is_flushed() || io.awaits_burst()),
                 moved: upload.moved() + io.written(),
                 awaited: upload.is_awaited(),
             };
@@ -73,16 +73,16 @@ impl Http1Connection {
         .await;
         match head {
             Ok(head) => {
-                let reserved = call.reserve(request, &head, client);
-                Ok(call.respond(head, limits, home, reserved))
+                let reserved = sending.reserve(request, &head, client);
+                Ok(sending.respond(head, limits, home, reserved))
             }
-            Err(failure) => Err(call.fail(failure)),
+            Err(failure) => Err(sending.fail(failure)),
         }
     }
 }
 
 /// One exchange over a connection, until the head of its response.
-struct Call {
+struct Sending {
     connection: Http1Connection,
     sender: Sender,
     scanned: usize,
@@ -102,7 +102,7 @@ struct Sender {
     broken: bool,
 }
 
-impl Call {
+impl Sending {
     fn start(connection: Http1Connection, request: &Outbound<'_>, upload: Upload) -> Self {
         let framing = upload.framing();
         let mut io = connection.io().borrow_mut();

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use super::{
     super::{Downstream, Outbound},
-    Call, Reuse,
+    Reuse, Sending,
 };
 use crate::{http1::ResponseHead, semantics::connection_auth, upstream::pinned::Pinned};
 
-impl Call {
+impl Sending {
     /// Reserves the connection for its client from the exchange on that may authenticate it;
     /// says for whom.
     pub(super) fn reserve(

@@ -4,7 +4,7 @@
 //! task of its own drives it. Request and response of an exchange flow in the task of the
 //! exchange, as over HTTP/1.1, and end with it: what is left of a stream is reset at once.
 //!
-//! - `call`: a request until the head of its response; `head` makes the one and bounds the other.
+//! - `open_stream`: a request until the head of its response; `head` makes the one and bounds the other.
 //! - `sender`: the request's body; `body`: the response's.
 //! - `outgoing`: how far the endpoint has taken it.
 //! - `driven`: the connection's task; `silence` finds out whether the endpoint is still there.
@@ -12,10 +12,10 @@
 //! - `websocket`, `tunnel`: a WebSocket as one of the streams.
 
 mod body;
-mod call;
 mod driven;
 mod fault;
 mod head;
+mod open_stream;
 mod outgoing;
 mod sender;
 mod silence;
@@ -37,8 +37,8 @@ use h2::client::{Builder, SendRequest};
 use tokio::time::Instant;
 
 pub use body::Http2Body;
-use call::Call;
 use driven::{Driven, Driver, STREAMS_MAX};
+use open_stream::OpenStream;
 use outgoing::Outgoing;
 use silence::Heard;
 
@@ -242,23 +242,23 @@ impl Http2Connection {
             Ok(head) => head,
             Err(rule) => return Err(unsent(rule.into(), upload)),
         };
-        let mut call = Call::start(&self, head, request.purpose, upload)?;
+        let mut stream = OpenStream::start(&self, head, request.purpose, upload)?;
         let answer = poll_fn(|cx| {
-            let polled = call.poll_head(cx, client);
+            let polled = stream.poll_head(cx, client);
             if polled.is_ready() {
                 return polled;
             }
-            let late = clock.poll(cx, call.progress(), || call.unsent());
+            let late = clock.poll(cx, stream.progress(), || stream.unsent());
             late.map(|failure| Err(fault::Fault::of_ours(failure)))
         })
         .await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(fault) => return Err(call.fail(&fault)),
+            Err(fault) => return Err(stream.fail(&fault)),
         };
         match request.purpose {
-            Purpose::Exchange => Ok(call.respond(answer, request.method)),
-            Purpose::WebSocket => call.switch(answer, request),
+            Purpose::Exchange => Ok(stream.respond(answer, request.method)),
+            Purpose::WebSocket => stream.switch(answer, request),
         }
     }
 }

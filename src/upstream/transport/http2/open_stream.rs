@@ -36,7 +36,7 @@ use crate::{
 
 /// One exchange over a stream. In the order of the drop: the connection has room for another
 /// stream last of all.
-pub(super) struct Call {
+pub(super) struct OpenStream {
     response: ResponseFuture,
     sender: Option<Sender>,
     /// Tells when the stream opens; the endpoint may just have allowed fewer.
@@ -46,7 +46,7 @@ pub(super) struct Call {
     started: Instant,
 }
 
-impl Call {
+impl OpenStream {
     /// Hands the head over to the connection.
     ///
     /// # Errors
@@ -237,7 +237,7 @@ impl Call {
     }
 }
 
-impl Drop for Call {
+impl Drop for OpenStream {
     /// No answer has come, whoever did not wait for it: is the endpoint still there?
     fn drop(&mut self) {
         if let Some(share) = &self.share
