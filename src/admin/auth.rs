@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Access control.
 //!
 //! Changes need the token, always. Reading needs it too, except from this machine
 //! (loopback or a Unix socket). Two attacks come through an operator's browser, which
@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::router::Access;
 
-/// Where a connection comes from.
+/// Origin of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     Unix,
@@ -26,7 +26,7 @@ pub(super) struct Gate {
     token: Option<String>,
 }
 
-/// Why a request is refused.
+/// Reasons why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     TokenWrong,
@@ -167,7 +167,7 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     authority.is_none() || authority != own
 }
 
-/// Whether Host is a name that no attacker's DNS answers for.
+/// Returns true if Host is a name that an attacker's DNS cannot answer for.
 fn is_own_host(headers: &HeaderMap) -> bool {
     let mut all = headers.get_all(HOST).iter();
     let (Some(host), None) = (all.next(), all.next()) else {

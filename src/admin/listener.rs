@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Where the admin API listens: `127.0.0.1:9901` or `unix:admin.sock`.
+/// Address of the admin API: `127.0.0.1:9901` or `unix:admin.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminAddress {
     /// An IP address and port.
@@ -104,7 +104,7 @@ impl AdminListener {
         })
     }
 
-    /// Where it listens; of port 0, the port that was given.
+    /// Address that it listens on; for port 0, with the port assigned.
     pub fn address(&self) -> &AdminAddress {
         &self.address
     }
@@ -169,7 +169,7 @@ impl Socket {
 }
 
 impl AdminAddress {
-    /// Whether only this machine can reach it.
+    /// Returns true if only this machine can reach it.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),

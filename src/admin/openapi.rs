@@ -163,5 +163,5 @@ fn json_of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
 
 const JSON: &str = "application/json";
 
-/// Where the definitions stand in the document.
+/// Path of the definitions in the document.
 const SCHEMAS: &str = "/components/schemas";

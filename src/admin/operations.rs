@@ -1,4 +1,4 @@
-//! What the admin API asks of the proxy: one object-safe trait, implemented by `server`.
+//! Interface between the admin API and the proxy: one object-safe trait, implemented by `server`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,9 +24,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// All but the futures and the two probes are called on a thread that may block for
 /// a moment. A future is always driven to its end, even if the client went away.
 pub trait Operations: Send + Sync + 'static {
-    /// Whether the process works at all.
+    /// Returns true if the process works at all.
     fn live(&self) -> bool;
-    /// Whether it should get traffic; its reasons always.
+    /// Returns the readiness for traffic; always with its reasons.
     fn ready(&self) -> Ready;
     /// All metrics in the Prometheus text format 0.0.4.
     fn metrics(&self) -> String;
@@ -48,14 +48,14 @@ pub trait Operations: Send + Sync + 'static {
     fn requests(&self, last: usize) -> Vec<RecentExchange>;
     /// The record of one exchange, if it is still kept.
     fn request(&self, id: &str) -> Option<RecentExchange>;
-    /// Where a request would go, and why.
+    /// Explains the destination of a request.
     ///
     /// # Errors
     /// A sentence when the request is not one that the proxy could get.
     fn explain(&self, request: ExplainRequest) -> Result<Explained, String>;
     /// All faults of a configuration given as text; `secrets` says what the caller may have read.
     fn check(&self, text: String, secrets: Secrets) -> Checked;
-    /// What a reload with this configuration would change.
+    /// Returns the changes that a reload with this configuration would make.
     fn diff(&self, text: String, secrets: Secrets) -> Compared;
     /// Reloads from the file; the report either way.
     fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>>;
@@ -93,12 +93,12 @@ pub struct ExplainRequest {
     /// Address that the request would come from.
     #[serde(default)]
     pub source: Option<IpAddr>,
-    /// What the certificate of its client would say; none: it shows none.
+    /// Content of the client's certificate; none: the client presents none.
     #[serde(default)]
     pub client_certificate: Option<ClientCertificate>,
 }
 
-/// What an operator may do to an endpoint.
+/// Actions of an operator on an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointAction {
     /// Let it finish what it has, send it nothing new.
@@ -109,7 +109,7 @@ pub enum EndpointAction {
     Eject,
 }
 
-/// Why an operation was not done.
+/// Reasons why an operation was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OperationError {
     /// There is nothing of that name.
@@ -130,7 +130,7 @@ impl fmt::Display for EndpointAction {
     }
 }
 
-/// How header fields may be written.
+/// Forms in which header fields may be written.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]

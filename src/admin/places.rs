@@ -1,4 +1,4 @@
-//! Who holds a place among the connections of the admin API, and who gives it up.
+//! Places among the connections of the admin API, and the choice of the one to give up.
 //!
 //! A connection is busy while a request is answered or events are sent, and silent otherwise.
 //! When all places are taken, the one that has been silent longest makes room: a check of an
@@ -24,7 +24,7 @@ use tokio::{
 
 use super::body::Body;
 
-/// What a connection is doing.
+/// Activity of a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
     exchanges: AtomicUsize,
@@ -61,7 +61,7 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
-    /// Whether anything has been asked.
+    /// Returns true if anything has been asked.
     pub(super) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
     }
@@ -98,7 +98,7 @@ impl Places {
         self.0.remove(&task);
     }
 
-    /// Whether there is one that could make room.
+    /// Returns true if there is a connection that could make room.
     pub(super) fn has_silent(&self) -> bool {
         let mut all = self.0.values();
         all.any(|(activity, _)| activity.silent_since().is_some())

@@ -26,7 +26,7 @@ pub(super) struct Entry {
     pub(super) summary: &'static str,
 }
 
-/// What an entry answers with, if nothing is in the way.
+/// Answer of an entry, if nothing prevents it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
     /// Text of this media type.
@@ -47,7 +47,7 @@ pub(super) enum Verb {
     Post,
 }
 
-/// Who may.
+/// Clients with access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     /// Anyone who reaches the socket: orchestrators probe without credentials.
@@ -58,7 +58,7 @@ pub(super) enum Access {
     Change,
 }
 
-/// What an entry does.
+/// Action of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Index,
@@ -84,7 +84,7 @@ pub(super) enum Action {
     Endpoint(EndpointAction),
 }
 
-/// What the table says of a request.
+/// Result of looking a request up in the table.
 #[derive(Debug)]
 pub(super) enum Routed {
     /// Found, with the values of the parameters in order.

@@ -27,7 +27,7 @@ use super::reply;
 use crate::telemetry::events::Events;
 use crate::telemetry::log::LogLimit;
 
-/// What the configuration says of the admin API.
+/// Settings of the admin API.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdminSettings {
     /// Token of those who may change something; none: reading only.
@@ -36,7 +36,7 @@ pub struct AdminSettings {
     pub connections_max: usize,
 }
 
-/// Why the admin API does not start.
+/// Reasons why the admin API does not start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// Others than this machine could reach it, and nothing would stop them.
@@ -110,7 +110,7 @@ impl AdminServer {
         }
     }
 
-    /// Where it listens; of port 0, the port that was given.
+    /// Address that it listens on; for port 0, with the port assigned.
     pub fn address(&self) -> &AdminAddress {
         self.listener.address()
     }
@@ -183,7 +183,7 @@ impl AdminServer {
     }
 }
 
-/// Why it serves no more.
+/// Reasons why it has stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
     /// The process ends.
@@ -289,7 +289,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the head of a request to the head of its answer, the request's body included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often silent connections are looked for.
+/// Interval between two searches for silent connections.
 const SWEEP: Duration = Duration::from_secs(1);
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -297,7 +297,7 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// After a failed accept, which mostly means that the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a client that has not asked anything yet may take for that once the API ends.
+/// Time that a client without a request so far has to send one after the API was told to end.
 const FIRST_WORD: Duration = Duration::from_millis(500);
 
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! Arguments of the command line.
 
 use std::{
     net::IpAddr,
@@ -26,7 +26,7 @@ pub(super) struct Args {
     pub(super) command: Option<Verb>,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Run the proxy; this is also what happens without a command.
@@ -160,7 +160,7 @@ pub(super) struct WhyArgs {
     pub(super) ask: AskArgs,
 }
 
-/// How the running proxy is found, and how its answer is shown.
+/// Address of the running proxy, and output format of its answer.
 #[derive(Debug, clap::Args)]
 pub(super) struct AskArgs {
     /// The address of the running proxy's admin API, if it is not that of the configuration.
@@ -173,7 +173,7 @@ pub(super) struct AskArgs {
     pub(super) output: OutputArgs,
 }
 
-/// How the answer is shown.
+/// Output format of the answer.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct OutputArgs {
     /// The form of the output: text for people, JSON for programs.
@@ -181,7 +181,7 @@ pub(super) struct OutputArgs {
     pub(super) format: OutputFormat,
 }
 
-/// Whom the output is for.
+/// Receiver of the output: people or programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum OutputFormat {
     /// People.
@@ -190,7 +190,7 @@ pub(super) enum OutputFormat {
     Json,
 }
 
-/// What to do with an endpoint.
+/// Action on an endpoint.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum ActionArg {
     /// Let it finish its requests and send it no new ones.
@@ -209,7 +209,7 @@ pub(super) struct EndpointName {
 }
 
 impl CheckArgs {
-    /// Whether what is kept outside the file must be there.
+    /// Returns whether values kept outside the file must be present.
     pub(super) fn secrets(&self) -> Secrets {
         if self.without_secrets {
             Secrets::Excused
@@ -225,7 +225,7 @@ impl Args {
         self.config.as_deref().unwrap_or_else(|| Path::new(CONFIG))
     }
 
-    /// Whom the output of the command is for.
+    /// Returns the output format of the command.
     pub(super) fn format(&self) -> OutputFormat {
         let output = match self.command.as_ref().unwrap_or(&Verb::Run) {
             Verb::Check(asked) => asked.output,

@@ -15,13 +15,13 @@ use crate::{
     state::{BuildError, Lists, Registered, Snapshot},
 };
 
-/// What came of a check.
+/// Result of a check.
 struct Checked {
     /// Faults and warnings, in the order of the file.
     faults: Faults,
-    /// What cannot be shown at a place in the file.
+    /// The error that has no place in the file.
     error: Option<String>,
-    /// What the file is about, if it is good.
+    /// Summary of the file, if it is valid.
     summary: Option<String>,
 }
 

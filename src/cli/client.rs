@@ -40,7 +40,7 @@ pub(super) struct Client {
     token: Option<String>,
 }
 
-/// Why there is no answer, or not the one that was wanted.
+/// Reasons why there is no answer, or not the expected one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
     /// Nobody listens there.
@@ -49,25 +49,25 @@ pub(super) enum ClientError {
         reason(source)
     )]
     Unreachable {
-        /// Where.
+        /// The address.
         address: AdminAddress,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// Somebody listens there, and does not answer in time.
     #[error("the proxy at {address} does not answer within {} s", patience.as_secs())]
     Late {
-        /// Where.
+        /// The address.
         address: AdminAddress,
-        /// How long it was waited for.
+        /// The timeout that has passed.
         patience: Duration,
     },
     /// The connection broke, or what came is no answer of an admin API.
     #[error("{address} does not answer as a proxy's admin API does: {reason}")]
     Broken {
-        /// Where.
+        /// The address.
         address: AdminAddress,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// The token cannot stand in a header.
@@ -122,7 +122,7 @@ impl Client {
         Self { address, token }
     }
 
-    /// Where the proxy is asked.
+    /// The proxy's address.
     pub(super) fn address(&self) -> &AdminAddress {
         &self.address
     }
@@ -273,7 +273,7 @@ impl Client {
     }
 }
 
-/// Where the environment says that the proxy is.
+/// Returns the proxy's address from the environment.
 fn from_environment() -> Result<Option<AdminAddress>, CommandError> {
     let Some(text) = env::var("SLUICEGATE_ADMIN")
         .ok()
@@ -326,7 +326,8 @@ pub(super) fn segment(text: &str) -> String {
     segment
 }
 
-/// Who listens at every address is asked at this machine's own.
+/// Returns the address to connect to: the loopback address for a proxy that listens on all
+/// addresses.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -1,4 +1,4 @@
-//! How a command can end, and what it tells a script by it.
+//! Ends of a command, and their exit codes for scripts.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::client::ClientError;
 use crate::config::Faults;
 
-/// What a script learns of a command that was done.
+/// Exit code of a command that was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
     /// It is as it should be: 0.
@@ -22,7 +22,7 @@ pub(super) enum Exit {
     InvalidConfiguration,
 }
 
-/// Why a command could not be done.
+/// Reasons why a command could not be done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CommandError {
     /// The configuration has faults.
@@ -33,7 +33,7 @@ pub(super) enum CommandError {
     Configuration {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The running proxy cannot be asked, or says no.
@@ -48,7 +48,7 @@ pub(super) enum CommandError {
     /// The proxy knows of no such thing.
     #[error("error: {0}")]
     Unknown(String),
-    /// What was asked for does not exist.
+    /// The thing asked for does not exist.
     #[error("error: {0}")]
     WrongUse(String),
 }
@@ -77,7 +77,7 @@ impl CommandError {
         }
     }
 
-    /// What a program is told: the sentence, and what else is known of it.
+    /// Returns the report for programs: the sentence, and the known details.
     pub(super) fn report(&self) -> Value {
         let sentence = self.to_string();
         let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);

@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Whether these arguments are going to run the proxy, as far as a short look can tell.
+/// Returns true if these arguments run the proxy, as far as a short look can tell.
 fn is_run(mut arguments: impl Iterator<Item = OsString>) -> bool {
     while let Some(argument) = arguments.next() {
         if argument == "--config" || argument == "-c" {

@@ -50,7 +50,7 @@ pub(super) fn reload(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Fine)
 }
 
-/// Whether a refusal tells of a reload, and not only why there was none.
+/// Returns true if a refusal reports on a reload, and not only why there was none.
 fn is_report(body: &Value) -> bool {
     ReloadReport::deserialize(body).is_ok()
 }

@@ -1,4 +1,4 @@
-//! What the definitions are printed as: completions, manual pages, the schema of the file.
+//! Documents printed from the definitions: completions, manual pages, the schema of the file.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! What the command line needs of a file that may have faults elsewhere.
+//! Settings that the command line needs of a file that may have faults elsewhere.
 //!
 //! The proxy may run although its file is broken by now, and that is when it is asked
 //! most: so the two tables are read on their own, whatever else is wrong.
@@ -23,9 +23,9 @@ use crate::{
 /// Two tables of a file.
 #[derive(Debug, Default)]
 pub(super) struct Peek {
-    /// Where the running proxy can be asked, if it can.
+    /// Address of the running proxy's admin API, if it has one.
     pub(super) admin: Option<Admin>,
-    /// How it is to log.
+    /// Settings of its log.
     pub(super) log: Log,
 }
 

@@ -65,5 +65,5 @@ fn tell(error: &StartError, log: &LogControl) {
     }
 }
 
-/// How long the end of the process waits for the last lines of the log to be written.
+/// Maximum wait of a shutdown for the last lines of the log.
 const LAST_LINES: Duration = Duration::from_secs(1);

@@ -61,7 +61,7 @@ fn text(status: &Status, listeners: &[Listener], pools: &[Pool]) -> String {
     out
 }
 
-/// Where the endpoints come from, and how that fares.
+/// Writes the source of the endpoints and its state.
 fn source(out: &mut String, discovery: &PoolDiscovery) {
     let counted = print::counted(discovery.endpoints, "endpoint");
     let _ = writeln!(out, "  from {}: {counted}", discovery.from);

@@ -87,7 +87,7 @@ fn text(record: &RecentExchange) -> String {
     out
 }
 
-/// Why there was no other attempt, from its word in the record.
+/// Explains why there was no other attempt, from its word in the record.
 fn not_retried(word: &str) -> &str {
     match word {
         "response_sent" => "a part of the answer had gone to the client",

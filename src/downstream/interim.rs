@@ -14,7 +14,8 @@ use crate::semantics::Headers;
 #[derive(Debug, Default)]
 pub struct Interim {
     waiting: RefCell<Vec<(StatusCode, Headers)>>,
-    /// How many more the exchange may pass on; none where they cannot be written.
+    /// Number of further interim responses that the exchange may pass on; none where they cannot be
+    /// written.
     left: Cell<usize>,
     bytes_left: Cell<usize>,
 }

@@ -1,4 +1,4 @@
-//! What arrives from clients: bodies of requests, and the streams that they come on.
+//! Requests from clients: their bodies, and the streams that they arrive on.
 //!
 //! Below an exchange, which carries these bodies, and above sockets and codecs. Nothing here
 //! knows routes, configuration or workers.

@@ -21,12 +21,12 @@ use crate::{
     timer::Timeout,
 };
 
-/// What a connection and the request body on it both use; one task owns both.
+/// State shared by a connection and the request body on it; one task owns both.
 #[derive(Debug)]
 pub struct Exchanging {
     /// The connection's stream.
     pub io: Buffered,
-    /// How far the body of the current request is read.
+    /// Progress in the body of the current request.
     pub decoder: BodyDecoder,
     /// The client waits for leave to send the body.
     pub expects_continue: bool,
@@ -40,7 +40,7 @@ pub struct Exchanging {
     pub probed: bool,
 }
 
-/// What is still to come of a request that is being answered.
+/// Remainder of a request that is being answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
     /// Nothing: the next request follows.
@@ -108,7 +108,7 @@ impl RequestBody {
         }
     }
 
-    /// Whether the whole body has been read.
+    /// Returns true if the whole body has been read.
     pub fn is_end(&self) -> bool {
         self.shared.borrow().decoder.is_done()
     }
@@ -133,7 +133,7 @@ impl Exchanging {
         }
     }
 
-    /// Whether somebody may still read the body of the request, whoever wrapped it: an endpoint
+    /// Returns true if the body of the request may still be read, through any wrapper: an endpoint
     /// that answers early may want it to its end.
     pub fn is_body_wanted(shared: &Rc<RefCell<Self>>) -> bool {
         // Besides the connection only a body holds on to it.
@@ -159,7 +159,7 @@ impl Exchanging {
         }
     }
 
-    /// What is still to come of the request.
+    /// Returns the remainder of the request.
     ///
     /// A client that was given no leave to send its body may send it or not: the next request
     /// could not be told from it (RFC 9110 section 10.1.1).
@@ -235,5 +235,5 @@ impl Exchanging {
     }
 }
 
-/// What is read of a request that nobody wants, so that its connection can be kept.
+/// Maximum number of bytes of a discarded request body that are read to keep the connection.
 const REST_MAX: u64 = 256 * 1024;

@@ -193,7 +193,7 @@ impl Drop for Entry {
     }
 }
 
-/// What is spoken on a connection.
+/// Protocol of a connection.
 enum Spoken {
     Http1(http1::Server),
     /// The larger one, and its connections are few.
@@ -301,7 +301,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 /// The address that stands for the other end of a unix socket.
 const NEARBY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// How long a leaving listener waits for connections under way to complete.
+/// Time that a closing listener waits for connections under way to complete.
 const LAST_CALL: Duration = Duration::from_millis(300);
 
 #[cfg(test)]

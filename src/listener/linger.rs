@@ -17,11 +17,11 @@ pub(super) struct Linger {
     shut: bool,
 }
 
-/// How long and how much is read of what nobody wants any more.
+/// Limits of reading bytes that are discarded.
 pub(super) struct Bounds {
-    /// When all of it must have come.
+    /// End of the total time.
     end: Instant,
-    /// When the client has been silent for too long.
+    /// End of the time that the client may be silent.
     deadline: Instant,
     silence: Duration,
     left: usize,
@@ -112,7 +112,7 @@ fn poll_end(io: &mut Buffered, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
 
 const PATIENCE: Duration = Duration::from_secs(2);
 const BYTES_MAX: usize = 1024 * 1024;
-/// How long the rest of a request is read whose answer is whole.
+/// Maximum time of reading the rest of a request whose answer is complete.
 const UPLOAD: Duration = Duration::from_secs(30);
-/// How long the client may be silent meanwhile.
+/// Maximum silence of the client meanwhile.
 const SILENCE: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Where bytes arrive: connections accepted and limited.
+//! Listeners: accept and limit connections, and read requests from them.
 //!
 //! [`accept`] takes connections from the listening sockets; [`http1`] and [`http2`] speak on
 //! them and hand each request
@@ -12,8 +12,8 @@ mod protocol;
 mod proxy_protocol;
 mod tls;
 
-/// Whether an answer has no body whatever its fields say (RFC 9112 section 6.3): for HEAD, and
-/// for some statuses.
+/// Returns true if an answer has no body whatever its fields say (RFC 9112 section 6.3): for HEAD,
+/// and for some statuses.
 fn is_bodiless(head_only: bool, status: http::StatusCode) -> bool {
     head_only || status == http::StatusCode::NO_CONTENT || status == http::StatusCode::NOT_MODIFIED
 }

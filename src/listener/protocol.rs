@@ -1,4 +1,4 @@
-//! Which protocol a connection speaks: a look at its first bytes, with a deadline.
+//! Protocol detection: reads a connection's first bytes, with a deadline.
 //!
 //! A client that knows HTTP/2 is spoken here begins with its preface (RFC 9113
 //! section 3.4); everything else is HTTP/1.1.
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::{http2::PREFACE, socket::Buffered};
 
-/// What the first bytes say.
+/// Protocol found in the first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http1,
@@ -33,7 +33,7 @@ pub(super) fn poll_detect(io: &mut Buffered, cx: &mut Context<'_>) -> Poll<Proto
     }
 }
 
-/// What a client is taken to speak that says no more.
+/// Returns the protocol assumed for a client that sends no more.
 pub(super) fn undecided(io: &Buffered) -> Protocol {
     // A part of the preface and no more: HTTP/1.1 answers that with 408.
     if io.has_received() {

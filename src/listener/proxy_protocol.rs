@@ -1,4 +1,4 @@
-//! Who a connection comes from, when a proxy in front of this one says so.
+//! Client addresses from a PROXY protocol header, sent by a proxy in front of this one.
 //!
 //! The first step after the accept, before TLS and before any request. A header is
 //! required from the peers that the listener names; from anybody else it is not
@@ -14,7 +14,7 @@ use crate::{
     worker::Connection,
 };
 
-/// How the wait for a header ended without one.
+/// Reasons for the lack of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unheard {
     /// The first bytes are something else.

@@ -19,7 +19,7 @@ use crate::{
     worker::Connection,
 };
 
-/// How a handshake ended.
+/// Result of a handshake.
 pub(super) enum Shaken {
     /// The session that was agreed on.
     Secure(Stream, Rc<Session>),

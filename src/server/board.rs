@@ -1,4 +1,4 @@
-//! What control tells about itself: read by the admin API, written by control.
+//! State of the control thread: written by control, read by the admin API.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -18,21 +18,21 @@ pub(crate) struct Board {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Why the process is not what its file says.
+    /// Reason why the process does not run what its file says.
     degraded: Option<String>,
     last_reload: Option<ReloadReport>,
-    /// What of the process is gone or does not answer.
+    /// Parts of the process that have ended or do not respond.
     troubles: Vec<Trouble>,
-    /// What only a new start would change.
+    /// Settings that only a restart would change.
     held: Held,
 }
 
 /// A part of the process that is gone or does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trouble {
-    /// What is wrong, in words.
+    /// The trouble, in words.
     pub(crate) what: String,
-    /// Whether requests suffer from it.
+    /// True if it affects requests.
     pub(crate) hurts_traffic: bool,
 }
 
@@ -42,7 +42,7 @@ impl Board {
         self.lock().held = Held::of(config);
     }
 
-    /// What a reload changes that takes up a configuration; it is followed.
+    /// Returns the changes of a reload that applies a configuration, and follows them.
     pub(crate) fn followed(&self, old: &Config, new: &Config) -> Diff {
         let mut inner = self.lock();
         let diff = inner.held.difference(old, new);
@@ -50,7 +50,7 @@ impl Board {
         diff
     }
 
-    /// What a reload would change.
+    /// Returns the changes that a reload would make.
     pub(crate) fn difference(&self, old: &Config, new: &Config) -> Diff {
         self.lock().held.difference(old, new)
     }

@@ -69,7 +69,7 @@ pub(super) fn start(
 
 struct Watch {
     metrics: ControlMetrics,
-    /// What the last look saw where it was not what is in use.
+    /// Files that differed from those in use at the last look.
     seen: HashMap<Owner, Seen>,
     /// By listener or pool, and file. Kept, since a gauge lives as long as its handle.
     shown: HashMap<(String, PathBuf), SharedGauge>,
@@ -77,25 +77,25 @@ struct Watch {
     disk: Rc<Disk>,
 }
 
-/// What a look saw, and what came of reading it.
+/// Stamps seen at a look, and the result of reading the files.
 struct Seen {
     stamps: Stamps,
-    /// When it is read next.
+    /// Time of the next reading.
     due: Instant,
-    /// How long to wait after that.
+    /// Wait after that.
     wait: Duration,
-    /// What was told of it.
+    /// Messages logged about it.
     told: Vec<String>,
 }
 
-/// Whose files they are.
+/// Owner of the files.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Owner {
     Listener(Arc<str>),
     Pool(Arc<str>),
 }
 
-/// What is read from files.
+/// Content read from files.
 #[derive(Clone)]
 enum Held {
     Server(Arc<ServerTls>),
@@ -159,8 +159,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Whether the files have been the same for two looks, and are to be read now: at once,
-    /// then at growing intervals for as long as they are of no use.
+    /// Returns true if the files have been the same for two looks and are to be read now: at once,
+    /// then at growing intervals for as long as they cannot be used.
     fn is_due(&mut self, owner: &Owner, stamps: Stamps, now: Instant) -> bool {
         match self.seen.get_mut(owner) {
             Some(seen) if seen.stamps == stamps => {
@@ -270,7 +270,7 @@ impl Held {
         }
     }
 
-    /// What the files look like now; blocks on the disk.
+    /// Returns the current stamps of the files; blocks on the disk.
     fn stamps(&self) -> Stamps {
         match self {
             Self::Server(tls) => Stamps::of(&tls.files()),

@@ -47,7 +47,7 @@ use crate::{
     worker::{Command, SharedState},
 };
 
-/// What others ask of the control thread.
+/// Requests to the control thread.
 #[derive(Debug)]
 pub(crate) enum Request {
     /// Read the configuration now.
@@ -58,7 +58,7 @@ pub(crate) enum Request {
     Drain,
 }
 
-/// What came of a reload, for whoever asked for it.
+/// Sender of a reload's result to the requester.
 pub(super) type Answer = oneshot::Sender<Result<ReloadReport, ReloadRefusal>>;
 
 /// The state of the control thread.
@@ -69,7 +69,7 @@ pub(crate) struct Control {
     pub(super) registry: Arc<Mutex<Registry>>,
     tickets: Arc<TicketKeys>,
     pub(super) schedules: HashMap<Arc<str>, Schedule>,
-    /// Where pools find endpoints.
+    /// Sources of the pools' endpoints.
     pub(super) discoveries: Discoveries,
     pub(super) board: Arc<Board>,
     pub(super) events: Arc<Events>,
@@ -85,7 +85,7 @@ pub(crate) struct Control {
     /// Listeners of the last reload that are still being emptied.
     pub(super) leaving: Option<tokio::task::JoinHandle<()>>,
     pub(super) reloads: Reloads,
-    /// When a faulty file that was just saved is told of, unless it changes again.
+    /// Time at which a faulty file that was just saved is reported, unless it changes again.
     pub(super) doubt: Option<Instant>,
     pub(super) keeper: Keeper,
     pub(super) draining: bool,
@@ -175,7 +175,7 @@ pub(crate) async fn run(
 }
 
 impl Control {
-    /// What the watch on the file must know.
+    /// Returns the instructions for the watch on the file.
     fn of_file(&self) -> Told {
         Told {
             seen: self.hash,
@@ -363,9 +363,9 @@ impl Control {
     }
 }
 
-/// How long the end waits for the background services.
+/// Maximum wait of a shutdown for the background services.
 const SERVICES_PATIENCE: Duration = Duration::from_secs(3);
-/// How long the end waits for health checks under way.
+/// Maximum wait of a shutdown for health checks under way.
 const SCHEDULES_PATIENCE: Duration = Duration::from_secs(1);
-/// How long the end waits for the workers, and for the last lines of the access log.
+/// Maximum wait of a shutdown for the workers, and for the last lines of the access log.
 const THREADS_PATIENCE: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! How many descriptors the process may open, and needs.
+//! File descriptors: the number that the process may open, and the number it needs.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -18,7 +18,7 @@ pub(super) struct Disk {
     hanging: RefCell<Option<oneshot::Receiver<()>>>,
 }
 
-/// Why the disk gave no answer.
+/// Reasons why the disk gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiskError {
     /// An errand takes too long.
@@ -78,7 +78,7 @@ impl Disk {
     }
 }
 
-/// How long an errand is waited for.
+/// Maximum wait for an errand to the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -69,5 +69,5 @@ pub(super) async fn cut(shared: &Arc<SharedState>) -> usize {
     total
 }
 
-/// How long workers have to say what they cut.
+/// Time that workers have to report the exchanges that they cut.
 const CUT_PATIENCE: Duration = Duration::from_secs(1);

@@ -23,13 +23,13 @@ pub(super) struct Subject {
     pub(super) certificate: Arc<Certificate>,
 }
 
-/// What was told of the certificates in use.
+/// Messages logged about the certificates in use.
 #[derive(Debug, Default)]
 pub(super) struct Expiries {
     told: HashMap<Key, SystemTime>,
 }
 
-/// What is told only once a day.
+/// Key of a message that is logged only once a day.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     kind: &'static str,
@@ -38,14 +38,14 @@ struct Key {
     state: State,
 }
 
-/// How it is with a certificate.
+/// State of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     /// It expires then, in seconds of Unix time.
     Soon(i64),
     /// It has expired.
     Expired(i64),
-    /// What was stapled to it is not shown any more.
+    /// The OCSP response stapled to it is no longer sent.
     StapleOver,
 }
 
@@ -159,9 +159,9 @@ fn instant(unix_s: i64) -> SystemTime {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// How long before the end it is told of.
+/// Time before the expiry from which warnings are logged.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
-/// How long it is not told of again.
+/// Interval between two warnings about the same certificate.
 const AGAIN: Duration = DAY;
 
 #[cfg(test)]

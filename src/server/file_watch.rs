@@ -18,12 +18,12 @@ pub(super) struct FileWatch {
     told: watch::Sender<Told>,
 }
 
-/// What control tells the watch.
+/// Instructions of control to the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     /// The content that was last loaded.
     pub(super) seen: ContentHash,
-    /// Whether edits are to be followed (`proxy.watch`).
+    /// True if edits are applied (`proxy.watch`).
     pub(super) follows: bool,
 }
 

@@ -75,5 +75,5 @@ fn keep(snapshot: &Snapshot, path: &Path, text: &str) {
     }
 }
 
-/// How long the end of the process waits for the disk.
+/// Maximum wait of a shutdown for the disk.
 const PATIENCE: Duration = Duration::from_secs(1);

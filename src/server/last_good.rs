@@ -83,8 +83,9 @@ fn read(path: &Path) -> Option<(PathBuf, String)> {
     Some((kept, text))
 }
 
-/// What the broken file still says of `state_dir`; the usual folder if it says nothing
-/// because it is torn or gone. A file that is whole and names none wants none.
+/// Returns the `state_dir` of the broken file, as far as it can be read; the usual folder if it
+/// cannot be read because the file is cut or missing. A file that is complete and names none has
+/// none.
 fn state_dir(path: &Path) -> Option<PathBuf> {
     let text = file::read_to_string(path, FILE_BYTES_MAX).unwrap_or_default();
     let (table, errors) = DeTable::parse_recoverable(&text);

@@ -1,4 +1,4 @@
-//! What the control thread counts.
+//! Counters of the control thread.
 
 use std::{
     collections::HashMap,

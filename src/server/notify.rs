@@ -1,4 +1,4 @@
-//! What the service manager is told of the life of the process (`sd_notify(3)`).
+//! Messages to the service manager about the life of the process (`sd_notify(3)`).
 //!
 //! Nothing, unless the environment names its socket (`NOTIFY_SOCKET`). A manager that does
 //! not listen is no reason not to serve, and one that listens slowly is not waited for: what
@@ -23,9 +23,9 @@ use rustix::time::{ClockId, clock_gettime};
 /// Tells the service manager what happens.
 #[derive(Debug, Default)]
 pub(super) struct Notify {
-    /// Whoever the environment names; an embedding program speaks for itself.
+    /// The manager named by the environment; an embedding program reports by itself.
     manager: Option<SocketAddr>,
-    /// What could not be sent yet, oldest first.
+    /// Messages that could not be sent yet, oldest first.
     waiting: VecDeque<String>,
 }
 
@@ -114,7 +114,7 @@ fn one_line(text: &str) -> &str {
 
 /// Messages that wait for room in the manager's socket at most.
 const WAITING_MAX: usize = 8;
-/// What the end of the process takes besides the drain: writing the last lines, joining threads.
+/// Time that a shutdown takes besides the drain: writing the last lines, joining threads.
 const MARGIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

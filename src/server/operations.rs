@@ -1,4 +1,4 @@
-//! What the admin API reads and commands.
+//! Reads and commands of the admin API.
 
 use std::{
     path::PathBuf,
@@ -371,5 +371,5 @@ pub(crate) fn compile(
     Ok((snapshot, loaded.warnings))
 }
 
-/// How long workers are waited for when they are asked about their connections.
+/// Maximum wait for workers that are asked about their connections.
 const WORKERS_PATIENCE: Duration = Duration::from_secs(2);

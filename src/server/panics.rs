@@ -1,4 +1,4 @@
-//! Which pools ignore health, for the log.
+//! Pools that ignore health (panic), for the log.
 
 use std::{collections::BTreeSet, sync::Arc};
 

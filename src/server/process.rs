@@ -1,4 +1,4 @@
-//! What the process takes from its system before it does anything else.
+//! Settings that the process takes from its system before it does anything else.
 
 use std::io;
 

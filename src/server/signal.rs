@@ -1,4 +1,4 @@
-//! What the system tells the process, and the thread that hears it.
+//! Signals of the system to the process, and the thread that receives them.
 //!
 //! Signals are taken first of all, by a thread that does nothing else: one that comes while
 //! the process starts, or while control is at work, kills nothing and is not lost. That
@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// What a signal asks for, besides the end.
+/// Request of a signal, other than to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// SIGHUP: read the configuration.
@@ -41,7 +41,7 @@ pub(super) enum Asked {
 #[derive(Debug)]
 pub struct Signals {
     asked: Option<mpsc::Receiver<Asked>>,
-    /// How many times SIGTERM or SIGINT came.
+    /// Number of SIGTERM and SIGINT received.
     stops: watch::Receiver<u32>,
     serving: Arc<AtomicBool>,
     /// Without a thread that sends, it must be held here.
@@ -221,8 +221,8 @@ fn reap() {
 
 /// Signals that wait for control at most; more of them ask for the same again.
 const ASKED_MAX: usize = 16;
-/// How long a start goes on after a request to stop.
+/// Time that a start goes on after a request to stop.
 const START_PATIENCE: Duration = Duration::from_secs(2);
-/// How long the process has after the second request to stop.
+/// Time that the process has after the second request to stop.
 const SECOND_STOP_PATIENCE: Duration = Duration::from_secs(3);
 const LAST_LINES: Duration = Duration::from_millis(100);

@@ -47,7 +47,7 @@ pub struct Server {
     process: Option<Process>,
 }
 
-/// Why the process does not start.
+/// Reasons why the process does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration has faults, and there is no earlier one to start with.
@@ -106,7 +106,7 @@ impl StartError {
         }
     }
 
-    /// Whether the configuration is at fault.
+    /// Returns true if the configuration is at fault.
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Configuration(_) | Self::Build(_) => true,
@@ -241,13 +241,13 @@ impl Server {
     }
 }
 
-/// What the process starts with.
+/// Configuration and sockets that the process starts with.
 struct First {
     prepared: Prepared,
     registry: Registry,
     metrics: Metrics,
     workers: usize,
-    /// Why it is not what the file says.
+    /// Reason why it is not what the file says.
     degraded: Option<String>,
 }
 
@@ -333,5 +333,5 @@ fn place() -> (WorkerPlace, mpsc::Receiver<Command>) {
 
 /// Commands that wait for a worker; handed-on connections are the most of them.
 const COMMANDS_MAX: usize = 1024;
-/// How long the first configuration may take to be read and its sockets to be opened.
+/// Maximum time for reading the first configuration and opening its sockets.
 const START_PATIENCE: Duration = Duration::from_secs(30);

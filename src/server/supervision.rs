@@ -11,7 +11,7 @@ use super::{
 };
 use crate::worker::SharedState;
 
-/// What was seen of the workers, and what was told.
+/// Observations of the workers, and the messages logged about them.
 #[derive(Debug)]
 pub(super) struct Supervision {
     workers: Vec<Pulse>,
@@ -67,8 +67,8 @@ impl Supervision {
 }
 
 impl Pulse {
-    /// Whether there was no beat for too long. Looks are counted, not seconds: a process that
-    /// was stopped and goes on has missed both alike.
+    /// Returns true if there was no beat for too long. Looks are counted, not seconds: a process
+    /// that was stopped and goes on has missed both alike.
     fn is_silent(&mut self, beats: u64) -> bool {
         if beats != self.beats {
             *self = Self { beats, silent: 0 };

@@ -18,7 +18,7 @@ use crate::{
     worker::{Command, Worker},
 };
 
-/// What a worker's thread does besides exchanges.
+/// Work of a worker's thread besides exchanges.
 #[derive(Debug)]
 pub(super) struct WorkerThread {
     worker: Rc<Worker>,

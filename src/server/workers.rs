@@ -107,5 +107,5 @@ impl Drop for Ended {
 
 /// Tasks run between two looks at the sockets; fewer looks are fewer system calls.
 const EVENT_INTERVAL: u32 = 512;
-/// How long a worker may take to start.
+/// Maximum time for the start of a worker.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::file::{self, SocketFile};
 use crate::config::value::{BindAddress, FileMode};
 
-/// Why an address cannot be listened on.
+/// Reasons why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another program has it.
@@ -36,17 +36,17 @@ pub enum BindError {
     /// There is a socket of which it cannot be told whether anybody listens.
     #[error("{} is a socket that cannot be connected to ({source}); if nobody listens there, remove it", path.display())]
     Unknown {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Anything else.
     #[error("cannot listen on {address}: {source}")]
     Other {
-        /// Where.
+        /// The address.
         address: BindAddress,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -66,12 +66,12 @@ impl From<BindError> for io::Error {
     }
 }
 
-/// What a listening socket is to be.
+/// Options of a listening socket.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BindOptions {
-    /// Whether `[::]` leaves IPv4 alone.
+    /// True if `[::]` does not accept IPv4.
     pub ipv6_only: bool,
-    /// Who may connect to a unix socket; none: as the umask says.
+    /// Access mode of a unix socket; none: set by the umask.
     pub mode: Option<FileMode>,
 }
 
@@ -80,7 +80,7 @@ pub struct BindOptions {
 pub struct Bound {
     /// One for each worker.
     pub sockets: Vec<Socket>,
-    /// Where they listen; of port 0, the port that was given.
+    /// Address that they listen on; for port 0, with the port assigned.
     pub address: BindAddress,
     /// The file of a unix socket, if it is this process's own. Removed when dropped.
     pub file: Option<SocketFile>,
@@ -189,7 +189,7 @@ fn open_tcp(address: SocketAddr, options: BindOptions) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether clients of both families are taken.
+/// Returns true if clients of both families are accepted.
 fn takes_both(address: SocketAddr, options: BindOptions) -> bool {
     address.ip() == Ipv6Addr::UNSPECIFIED && !options.ipv6_only
 }

@@ -26,7 +26,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Whether the writer has been put off to the end of the burst and not sent since.
+    /// Returns true if the writer has been put off to the end of the burst and has not sent since.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting
     }
@@ -45,7 +45,8 @@ impl Place {
         }
     }
 
-    /// Whether the burst will send what `io` has, without its task; if not, it is time to.
+    /// Returns true if the burst will send the bytes of `io` without its task; if false, the caller
+    /// must send now.
     pub(super) fn leave<T: Apart>(&mut self, io: &Rc<T>, cx: &Context<'_>) -> bool {
         self.waiting = BURST.with(|burst| {
             burst.join(|| {
@@ -62,7 +63,7 @@ impl Place {
     }
 }
 
-/// Who waits for the end of the burst.
+/// A waiter for the end of the burst.
 #[derive(Debug)]
 enum Waiting {
     /// A task that sends when it is woken.
@@ -162,5 +163,5 @@ thread_local! {
     static BURST: Burst = Burst::default();
 }
 
-/// How often a worker that sends at once looks whether it has become busy.
+/// Number of immediate sends after which an idle worker tests whether it has become busy.
 const PROBE_EVERY: u32 = 16;

@@ -16,7 +16,7 @@ use crate::config::value::BindAddress;
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: HashMap<BindAddress, Socket>,
-    /// What could not be used and why, for a log that is not set up yet.
+    /// Sockets that could not be used, with the reasons, for a log that is not set up yet.
     remarks: Vec<String>,
 }
 
@@ -57,7 +57,8 @@ impl Inherited {
         }
     }
 
-    /// Whether the socket at this address was given, so that it is not ours to take away.
+    /// Returns true if the socket at this address was inherited, so that this process must not
+    /// remove it.
     pub fn holds(&self, address: &BindAddress) -> bool {
         self.sockets.contains_key(address)
     }
@@ -79,7 +80,7 @@ impl Inherited {
     }
 }
 
-/// How many descriptors were given to this process; otherwise why they are not ours.
+/// Number of descriptors given to this process, or the reason why they are not for it.
 fn count() -> Result<usize, String> {
     let Some(written) = env::var_os("LISTEN_FDS") else {
         return Ok(0);

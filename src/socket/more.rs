@@ -1,4 +1,4 @@
-//! What waits to be written behind a large piece.
+//! Bytes that wait to be written after a large piece.
 
 use std::{collections::VecDeque, io::IoSlice};
 
@@ -15,7 +15,7 @@ pub(super) struct More {
 }
 
 impl More {
-    /// Where to append small bytes.
+    /// The buffer to append small bytes to.
     pub(super) fn behind(&mut self) -> &mut BytesMut {
         &mut self.behind
     }

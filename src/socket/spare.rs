@@ -34,7 +34,7 @@ pub(super) fn give_back(mut buffer: BytesMut) {
 struct Spare {
     /// Those given back last, and so still in the cache, come last.
     buffers: Vec<BytesMut>,
-    /// What they can hold together.
+    /// Total capacity in bytes.
     bytes: usize,
 }
 
@@ -42,7 +42,7 @@ thread_local! {
     static SPARE: RefCell<Spare> = RefCell::default();
 }
 
-/// What a thread keeps at most.
+/// Maximum number of bytes kept per thread.
 const BYTES_MAX: usize = 256 * 1024;
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ impl Stream {
         }
     }
 
-    /// Whether the socket has an error that no call has told yet, such as a reset.
+    /// Returns true if the socket has an error that no call has reported yet, such as a reset.
     pub fn has_failed(&self) -> bool {
         match self {
             Self::Tcp(stream) => !matches!(stream.take_error(), Ok(None)),
@@ -122,8 +122,8 @@ impl Stream {
         }
     }
 
-    /// Whether bytes lie in the socket that were not read yet. Asks the kernel: for connections
-    /// that are about to be closed.
+    /// Returns true if the socket holds bytes that were not read yet. Costs a system call: for
+    /// connections that are about to be closed.
     pub fn has_unread(&self) -> bool {
         fn is_some(socket: impl AsFd) -> bool {
             let look = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
@@ -143,7 +143,8 @@ impl Stream {
         self.send_queue()?.unsent()
     }
 
-    /// What knows that without the stream; none where nobody can tell.
+    /// A handle that reports the length of the send queue without the stream; none where that is
+    /// unknown.
     pub fn send_queue(&self) -> Option<SendQueue> {
         match self {
             Self::Tcp(stream) => Some(SendQueue {
@@ -155,8 +156,8 @@ impl Stream {
         }
     }
 
-    /// Whether the other side has ended its direction, though bytes before the end may wait to
-    /// be read.
+    /// Returns true if the other side has ended its direction, though bytes before the end may wait
+    /// to be read.
     pub fn has_hung_up(&self) -> bool {
         match self {
             Self::Tcp(stream) => is_hung_up(stream),
@@ -166,7 +167,7 @@ impl Stream {
         }
     }
 
-    /// Whether what was written may still be here and not with the kernel, until a flush.
+    /// Returns true if written bytes may still be here and not with the kernel, until a flush.
     pub fn holds_back(&self) -> bool {
         matches!(self, Self::Tls(_) | Self::Upgraded(_))
     }
@@ -275,5 +276,5 @@ fn is_hung_up(socket: &impl AsFd) -> bool {
             .intersects(PollFlags::RDHUP | PollFlags::HUP)
 }
 
-/// How last words are written.
+/// Flags of the last write before a close.
 const LAST: SendFlags = SendFlags::MORE.union(SendFlags::NOSIGNAL);

@@ -1,4 +1,4 @@
-//! What is appended comes out, in order, however it is cut.
+//! Property: appended bytes come out in order, however they are cut.
 
 use std::future::poll_fn;
 
@@ -74,7 +74,7 @@ async fn connected() -> (Buffered, TcpStream) {
     (Buffered::new(Stream::Tcp(ours)), theirs.unwrap())
 }
 
-/// Whether bytes have arrived that can be read without a wait.
+/// Returns true if bytes have arrived that can be read without waiting.
 fn has_arrived(stream: &TcpStream) -> bool {
     rustix::net::recv(stream, &mut [0][..], rustix::net::RecvFlags::PEEK).is_ok()
 }

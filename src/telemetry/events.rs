@@ -1,4 +1,4 @@
-//! What happened to the proxy, not to a request: reloads, ejections, drains, commands.
+//! Events of the proxy, not of a request: reloads, ejections, drains, commands.
 //!
 //! Owns a ring of the last events and a channel to those who watch. Publishing never
 //! waits: a watcher that is too slow misses events and is told so.
@@ -17,11 +17,11 @@ use tokio::sync::broadcast;
 pub struct Event {
     /// Rises by one from event to event, from 1.
     pub id: u64,
-    /// When, as UTC in RFC 3339 form.
+    /// Time, as UTC in RFC 3339 form.
     pub time: String,
-    /// What kind of thing, as one word: `reload`, `ejection`, `admin` …
+    /// Kind of event, as one word: `reload`, `ejection`, `admin` …
     pub kind: String,
-    /// Who caused it: `proxy`, `signal`, or the client of the admin API.
+    /// Cause: `proxy`, `signal`, or the client of the admin API.
     pub who: String,
     /// The particulars.
     pub what: Value,
@@ -93,10 +93,10 @@ struct Ring {
     last_id: u64,
 }
 
-/// How many events are kept.
+/// Maximum number of events kept.
 pub const EVENTS_MAX: usize = 1000;
 
-/// How many events a watcher may be behind before it misses some.
+/// Maximum number of events that a watcher may be behind before it misses some.
 const WATCHER_LAG_MAX: usize = 256;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is remembered: metrics, access log, log, events, recent exchanges.
+//! Telemetry: metrics, access log, log, events, recent exchanges.
 //!
 //! The last step of the walk: `proxy` reports each exchange here once, at its end.
 //! Nothing in this area may slow or block the data path: workers write cells and

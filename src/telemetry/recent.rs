@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access_log::Line;
 
-/// What is kept of one exchange that ended.
+/// Summary of an exchange that has ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecentExchange {
     /// Identity of the request, as in `x-request-id`.
@@ -32,7 +32,7 @@ pub struct RecentExchange {
     pub headers: Vec<(String, String)>,
     /// Status sent to the client.
     pub status: u16,
-    /// Why the proxy answered itself or cut the answer, if it did.
+    /// Reason why the proxy answered itself or cut the answer, if it did.
     pub reason: Option<String>,
     /// Route that matched.
     pub route: Option<String>,
@@ -44,7 +44,7 @@ pub struct RecentExchange {
     pub version: Option<String>,
     /// Each try.
     pub attempts: Vec<RecentAttempt>,
-    /// Why the last try, which failed, was not followed by another.
+    /// Reason why the last try, which failed, was not followed by another.
     pub not_retried: Option<String>,
     /// Whole duration in milliseconds.
     pub total_ms: f64,
@@ -52,7 +52,7 @@ pub struct RecentExchange {
     pub generation: u64,
 }
 
-/// What is kept of one attempt.
+/// Summary of one attempt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecentAttempt {
     /// Endpoint that was tried.
@@ -61,7 +61,7 @@ pub struct RecentAttempt {
     pub outcome: String,
     /// Duration until the outcome, in milliseconds.
     pub ms: f64,
-    /// How long it was waited before it, in milliseconds.
+    /// Wait before it, in milliseconds.
     pub waited_ms: f64,
 }
 

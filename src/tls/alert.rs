@@ -9,8 +9,8 @@ use rustls::AlertDescription;
 
 use super::client::library;
 
-/// Whether an endpoint refuses the proxy's certificate, or the want of one: it has not shaken
-/// hands then, and has read nothing that was sent behind the handshake.
+/// Returns true if an endpoint refuses the proxy's certificate, or requires one: its handshake is
+/// not complete then, and it has read nothing that was sent after the handshake.
 pub fn is_certificate_refused(error: &io::Error) -> bool {
     use AlertDescription as Alert;
     matches!(

@@ -24,7 +24,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{TlsFault, pem, provider};
 
-/// What a file of authorities holds.
+/// Content of a file of certificate authorities.
 #[derive(Debug)]
 pub struct Authorities {
     pub(super) roots: Arc<RootCertStore>,
@@ -51,8 +51,8 @@ impl Authorities {
         })
     }
 
-    /// Whether clients can be told of all of them: the list of their names must fit into one
-    /// message (RFC 8446 section 4.2.4). If not, clients are told of none and choose a
+    /// Returns true if all of them can be announced to clients: the list of their names must fit
+    /// into one message (RFC 8446 section 4.2.4). If false, none is announced and clients choose a
     /// certificate by themselves.
     pub fn are_announced(&self) -> bool {
         let names = self.roots.subjects();

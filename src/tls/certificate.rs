@@ -25,7 +25,7 @@ pub struct KeyPair {
     pub chain: PathBuf,
     /// The private key, as PEM.
     pub key: PathBuf,
-    /// What its authority says of it, in DER, to be shown with it.
+    /// File of the OCSP response in DER to staple to it.
     pub ocsp: Option<PathBuf>,
 }
 
@@ -42,13 +42,13 @@ impl KeyPair {
 /// A certificate that can be shown.
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    /// What it was read from.
+    /// Files that it was read from.
     pub files: KeyPair,
     /// The DNS names that it is for, in lower case; a wildcard begins with `*.`.
     pub names: Vec<String>,
-    /// When its time begins, in seconds of Unix time.
+    /// Start of its validity, in seconds of Unix time.
     pub begins: i64,
-    /// When it expires, in seconds of Unix time.
+    /// End of its validity, in seconds of Unix time.
     pub expires: i64,
     /// Without anything stapled to it.
     pub(super) key: Arc<CertifiedKey>,
@@ -156,7 +156,7 @@ impl Certificate {
             .filter(|_| staple(self) != staple(used))
     }
 
-    /// Why what is stapled to it is not shown at this time, if it is not.
+    /// Returns the reason why no OCSP response is stapled to it at this time, if none is.
     pub fn staple_overdue(&self, now: SystemTime) -> Option<TlsFault> {
         let stapled = self.stapled.as_ref()?;
         Some(TlsFault::Ocsp {
@@ -178,7 +178,7 @@ impl Certificate {
         })
     }
 
-    /// What is shown at this time: with the response while that counts.
+    /// Returns the certificate to present at this time: with the OCSP response while that is valid.
     pub(super) fn shown(&self, now: SystemTime) -> &Arc<CertifiedKey> {
         let counts = |it: &&Stapled| it.staple.overdue(ocsp::unix_s(now)).is_none();
         let stapled = self.stapled.as_ref().filter(counts);

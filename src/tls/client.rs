@@ -31,7 +31,7 @@ use super::{
     provider,
 };
 
-/// What a pool's TLS is made of.
+/// Settings of a pool's TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientSettings {
     /// The name to ask for and to verify; none: the host of the endpoint.
@@ -40,11 +40,11 @@ pub struct ClientSettings {
     pub ca: Option<PathBuf>,
     /// The certificate to show when asked.
     pub client: Option<KeyPair>,
-    /// Whether the certificate of the endpoint is verified at all.
+    /// True if the certificate of the endpoint is verified.
     pub verify: bool,
 }
 
-/// Which protocols are offered to an endpoint.
+/// Protocols offered to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alpn {
     /// HTTP/1.1 only.
@@ -70,10 +70,10 @@ struct Current {
     either: Arc<ClientConfig>,
 }
 
-/// What was read from the files.
+/// Content of the files.
 #[derive(Debug)]
 struct Files {
-    /// What is shown to endpoints that ask.
+    /// Certificate presented to endpoints that ask for one.
     shown: Option<Part<Arc<Certificate>>>,
     authorities: Option<Part<Arc<Authorities>>>,
 }
@@ -110,7 +110,7 @@ impl ClientTls {
         self.settings.files()
     }
 
-    /// What the files looked like when they were last read with success.
+    /// Returns the stamps of the files at the last successful read.
     pub fn stamps(&self) -> Stamps {
         self.current.load().files.stamps()
     }
@@ -151,12 +151,12 @@ impl ClientTls {
     }
 }
 
-/// Whether a failed handshake is about the endpoint's certificate.
+/// Returns true if a handshake failed because of the endpoint's certificate.
 pub fn is_certificate_fault(error: &io::Error) -> bool {
     matches!(library(error), Some(rustls::Error::InvalidCertificate(_)))
 }
 
-/// Whether a handshake failed for the certificate of a client, or for want of one.
+/// Returns true if a handshake failed because a client's certificate was bad or missing.
 pub fn is_client_certificate_fault(error: &io::Error) -> bool {
     matches!(
         library(error),
@@ -164,7 +164,7 @@ pub fn is_client_certificate_fault(error: &io::Error) -> bool {
     )
 }
 
-/// Whether a handshake, or a read behind it, failed by TLS itself and not with the connection
+/// Returns true if a handshake, or a read after it, failed in TLS itself and not in the connection
 /// under it.
 pub fn is_protocol_fault(error: &io::Error) -> bool {
     library(error).is_some()
@@ -251,7 +251,7 @@ impl Current {
     }
 }
 
-/// Whether a certificate can have this name.
+/// Returns true if a certificate can have this name.
 pub fn is_server_name(name: &str) -> bool {
     server_name(name).is_ok()
 }

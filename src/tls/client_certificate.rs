@@ -1,4 +1,4 @@
-//! What a client's certificate says of it: what routes match on, and headers and logs show.
+//! Content of a client's certificate that routes match on, and that headers and logs show.
 
 use std::{net::IpAddr, path::Path};
 

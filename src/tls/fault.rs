@@ -4,45 +4,45 @@ use std::{io, path::PathBuf};
 
 use super::ocsp::OcspFault;
 
-/// Why a file of certificates or keys is of no use.
+/// Reasons why a file of certificates or keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
     /// It cannot be read.
     #[error("{} cannot be read: {source}", .path.display())]
     Unreadable {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// It is not PEM, or what is in it is not what its label says.
     #[error("{} is malformed: {reason}", .path.display())]
     Malformed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// It has no section of the kind that is looked for.
     #[error("{} has no {what}", .path.display())]
     Empty {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is missing.
+        /// The missing part.
         what: &'static str,
     },
     /// The key is of no kind that can sign here.
     #[error("the key {} cannot be used: {reason}", .path.display())]
     Key {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         reason: String,
     },
     /// The key is sealed with a password, which nobody can type here.
     #[error("the key {} is encrypted with a password", .path.display())]
     Encrypted {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// Certificate and key do not belong together.
@@ -56,25 +56,25 @@ pub enum TlsFault {
     /// The certificate's time is over.
     #[error("the certificate {} expired at {at}", .path.display())]
     Expired {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// When, as text.
+        /// The time, as text.
         at: String,
     },
     /// The certificate's time has not begun.
     #[error("the certificate {} is not valid before {at}", .path.display())]
     Early {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// When it begins, as text.
+        /// Start of its validity, as text.
         at: String,
     },
-    /// What is to be stapled to a certificate is of no use.
+    /// The OCSP response to staple to a certificate cannot be used.
     #[error("the OCSP response {} {fault}", .path.display())]
     Ocsp {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         fault: OcspFault,
     },
     /// The name to verify is none.

@@ -12,7 +12,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsFault> {
     })
 }
 
-/// What tells that files are not what they were: time, size and inode of each.
+/// Time, size and inode of each of some files, to notice that they have changed.
 ///
 /// Links are followed, so that a mounted secret that changes by a link is noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]

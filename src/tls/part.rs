@@ -1,4 +1,4 @@
-//! What is read from files that belong together, and is renewed apart from the rest.
+//! Content of files that belong together, renewed apart from the rest.
 
 use std::{path::Path, sync::Arc, time::SystemTime};
 
@@ -18,9 +18,9 @@ pub(super) struct Part<T> {
 /// The outcome of reading changed files again, part by part.
 #[derive(Debug, Default)]
 pub struct Renewal {
-    /// How many parts were renewed.
+    /// Number of parts that were renewed.
     pub renewed: usize,
-    /// Why others were not: each goes on with what it had.
+    /// Faults of the parts that were not renewed: each keeps its old content.
     pub faults: Vec<TlsFault>,
 }
 

@@ -77,13 +77,13 @@ fn check_sections(path: &Path, bytes: &[u8]) -> Result<(), TlsFault> {
     Ok(())
 }
 
-/// Whether this begins a section that is looked for here, and is no prose about one.
+/// Returns true if this begins a section of a certificate or key, and is not prose about one.
 fn is_meant(section: &[u8]) -> bool {
     let label = memmem::find(section, b"-----").map(|end| &section[..end]);
     label.is_some_and(|label| label.ends_with(b"CERTIFICATE") || label.ends_with(b"PRIVATE KEY"))
 }
 
-/// What is wrong, in words: the library shows bytes as a list of numbers.
+/// Describes the fault in words: the library shows bytes as a list of numbers.
 fn reason(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { end_marker } => {

@@ -25,14 +25,14 @@ use super::{
     ticket::{TicketKeys, Tickets},
 };
 
-/// What a listener's TLS is made of.
+/// Settings of a listener's TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
     /// The listener: session tickets are good there only.
     pub listener: Arc<str>,
     /// The certificates; the first one is shown to clients that ask for no known name.
     pub certificates: Vec<KeyPair>,
-    /// Who must, or may, show a certificate; none: nobody is asked.
+    /// Client authentication; none: no certificate is requested.
     pub client_auth: Option<ClientAuth>,
     /// The oldest version spoken.
     pub minimum: MinimumVersion,
@@ -42,7 +42,7 @@ pub struct ServerSettings {
     pub http2: bool,
 }
 
-/// Whose certificates are accepted, and whether there must be one.
+/// Authorities whose certificates are accepted, and whether a certificate is required.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientAuth {
     /// The authorities, as PEM.
@@ -68,18 +68,18 @@ pub struct ServerTls {
     current: ArcSwap<Current>,
 }
 
-/// What was read from the files, and what connections are made from it.
+/// Content of the files, and the TLS configuration of connections made from it.
 #[derive(Debug)]
 struct Current {
     files: Files,
     config: Arc<ServerConfig>,
 }
 
-/// What was read from the files.
+/// Content of the files.
 #[derive(Debug)]
 struct Files {
     certificates: Vec<Part<Arc<Certificate>>>,
-    /// Whose certificates are accepted.
+    /// Authorities whose certificates are accepted.
     authorities: Option<Part<Arc<Authorities>>>,
 }
 
@@ -131,12 +131,12 @@ impl ServerTls {
         renewal
     }
 
-    /// What it was made of.
+    /// The settings that it was made from.
     pub fn settings(&self) -> &ServerSettings {
         &self.settings
     }
 
-    /// Whether clients are asked for certificates.
+    /// Returns true if clients are asked for certificates.
     pub fn asks_clients(&self) -> bool {
         self.settings.client_auth.is_some()
     }
@@ -146,7 +146,7 @@ impl ServerTls {
         self.settings.files()
     }
 
-    /// What the files looked like when they were last read with success.
+    /// Returns the stamps of the files at the last successful read.
     pub fn stamps(&self) -> Stamps {
         self.current.load().files.stamps()
     }
@@ -156,7 +156,7 @@ impl ServerTls {
         self.current.load().files.certificates()
     }
 
-    /// What makes a session of the next connection.
+    /// The acceptor that makes the session of the next connection.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.current.load().config))
     }
@@ -260,7 +260,7 @@ fn alpn(settings: &ServerSettings) -> Vec<Vec<u8>> {
     offered
 }
 
-/// What a ticket of the listener is bound to, apart from whom it lets in.
+/// Returns the scope of the listener's tickets, apart from its client authentication.
 fn scope(settings: &ServerSettings) -> Vec<u8> {
     let mut scope = settings.listener.as_bytes().to_vec();
     scope.push(0);

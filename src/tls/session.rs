@@ -1,4 +1,4 @@
-//! What a handshake agreed on: for routing, headers, logs and metrics.
+//! Result of a handshake, for routing, headers, logs and metrics.
 
 use rustls::{CommonState, HandshakeKind};
 
@@ -11,7 +11,7 @@ pub struct Session {
     pub cipher: String,
     /// The name that the client asked for, in lower case.
     pub server_name: Option<Box<str>>,
-    /// What the client's verified certificate says.
+    /// Content of the client's verified certificate.
     pub client: Option<ClientCertificate>,
     /// The protocol agreed on is HTTP/2.
     pub http2: bool,

@@ -1,4 +1,4 @@
-//! Which certificate a client is shown: by the name that it asks for (RFC 6066 section 3).
+//! Choice of the certificate for a client, by the name that it asks for (RFC 6066 section 3).
 //!
 //! The exact name wins over a wildcard, which stands for one label (RFC 9525 section
 //! 6.3); a client that names nobody, or a stranger, gets the first certificate. In each
@@ -74,7 +74,7 @@ impl ResolvesServerCert for ByName {
     }
 }
 
-/// What a client can verify.
+/// Signature schemes and cipher suites that a client supports.
 struct Offer<'a> {
     schemes: &'a [SignatureScheme],
     suites: &'a [CipherSuite],

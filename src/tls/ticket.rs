@@ -121,7 +121,7 @@ impl fmt::Debug for TicketKey {
 #[derive(Debug)]
 pub(super) struct Tickets {
     pub(super) keys: Arc<TicketKeys>,
-    /// What a ticket is bound to.
+    /// Scope that a ticket is bound to.
     pub(super) scope: Vec<u8>,
     /// Clients are asked for certificates, and the tickets hold what they showed.
     pub(super) of_clients: bool,
@@ -149,7 +149,7 @@ impl ProducesTickets for Tickets {
     }
 }
 
-/// Whether a session was made with a client's certificate whose time is over now.
+/// Returns true if a session was made with a client's certificate that has expired since.
 ///
 /// The library keeps the client's certificates in the session as they came, the end entity's
 /// first, and has no way to ask for them before the session is resumed.
@@ -166,7 +166,7 @@ fn certificate_is_over(session: &[u8], now: SystemTime) -> bool {
 const NAME_LEN: usize = 16;
 /// The first bytes of a certificate: a sequence of 256 bytes or more, in DER.
 const LONG_SEQUENCE: &[u8] = &[0x30, 0x82];
-/// How long a key seals; it opens for as long again.
+/// Time for which a key seals tickets; it opens them for as long again.
 const ROTATION: Duration = Duration::from_secs(6 * 3600);
 
 #[cfg(test)]

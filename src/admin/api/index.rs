@@ -1,4 +1,4 @@
-//! What there is: for people and for programs.
+//! Index of the API, for people and for programs.
 
 use std::fmt::Write;
 

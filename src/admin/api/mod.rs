@@ -23,7 +23,7 @@ use crate::telemetry::events::Events;
 
 pub(super) use events::EventStream;
 
-/// What all connections share.
+/// State shared by all connections.
 pub(super) struct ApiState {
     /// Exchanged when the configuration brings another token.
     pub(super) gate: Arc<ArcSwap<Gate>>,

@@ -1,4 +1,4 @@
-//! What orchestrators ask: is it alive, may it get traffic.
+//! Probes of orchestrators: liveness and readiness.
 
 use http::StatusCode;
 

@@ -23,7 +23,7 @@ pub struct EndpointChange {
     pub action: String,
 }
 
-/// Why there is no other answer.
+/// An error, sent in place of any other answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Error {
     /// A sentence.

@@ -8,7 +8,7 @@ use crate::config::{Diff, FaultView};
 /// The outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
-    /// Whether a reload would take it.
+    /// True if a reload would apply it.
     pub ok: bool,
     /// Faults and warnings in the order of the text.
     pub faults: Vec<FaultView>,
@@ -21,7 +21,7 @@ pub struct Checked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Compared {
-    /// What a reload would change.
+    /// The changes that a reload would make.
     Differs(Diff),
     /// The text has faults: `ok` is false.
     Faulty(Checked),

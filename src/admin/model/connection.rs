@@ -23,7 +23,7 @@ pub struct Connection {
     pub requests: u64,
     /// Requests that are answered now.
     pub in_flight: u32,
-    /// Whether it ends with the exchanges under way.
+    /// True if it ends with the exchanges under way.
     pub closing: bool,
     /// Generation of the configuration that it holds on to.
     pub generation: u64,

@@ -10,9 +10,9 @@ pub struct Listener {
     pub name: String,
     /// Address that the socket is bound to.
     pub address: String,
-    /// Whether it speaks HTTP/1.1.
+    /// True if it speaks HTTP/1.1.
     pub http1: bool,
-    /// Whether it speaks HTTP/2.
+    /// True if it speaks HTTP/2.
     pub http2: bool,
     /// Connections that are open.
     pub connections: usize,

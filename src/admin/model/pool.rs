@@ -11,10 +11,9 @@ use serde_json::Value;
 pub struct Pool {
     /// Name.
     pub name: String,
-    /// How endpoints are chosen, as the configuration says it: a name, or an object of the name
-    /// with settings.
+    /// Picker as configured: a name, or an object of the name with settings.
     pub picker: Value,
-    /// Whether health is ignored because too few endpoints are healthy.
+    /// True if health is ignored because too few endpoints are healthy.
     pub panic: bool,
     /// Connections to its endpoints that are open.
     pub connections: usize,
@@ -32,15 +31,15 @@ pub struct Pool {
 pub struct PoolDiscovery {
     /// Its kind, as in the configuration: `file`.
     pub source: String,
-    /// Where that is.
+    /// Location of the source.
     pub from: String,
     /// Endpoints of the last good list.
     pub endpoints: usize,
-    /// When there was a good list last, in RFC 3339.
+    /// Time of the last good list, in RFC 3339.
     pub succeeded: Option<String>,
-    /// When the list changed last.
+    /// Time of the last change of the list.
     pub changed: Option<String>,
-    /// Why the newest answer was no good list; the last good one is kept.
+    /// Reason why the newest answer was not a good list; the last good one is kept.
     pub error: Option<String>,
     /// Since when that is so.
     pub error_since: Option<String>,
@@ -51,14 +50,14 @@ pub struct PoolDiscovery {
 pub struct Endpoint {
     /// Address, which is its name.
     pub address: String,
-    /// Where it comes from: `config`, or the kind of the pool's source.
+    /// Its source: `config`, or the kind of the pool's source.
     #[serde(default)]
     pub source: String,
     /// State of its health, as one word.
     pub state: String,
-    /// Whether it may be picked now.
+    /// True if it may be picked now.
     pub eligible: bool,
-    /// Why it is in that state.
+    /// Reason for its state.
     pub cause: Option<String>,
     /// Milliseconds until its ejection ends.
     pub ejected_for_ms: Option<u64>,
@@ -74,7 +73,7 @@ pub struct Endpoint {
     pub priority: u32,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// How often it was picked.
+    /// Number of times it was picked.
     pub picks: u64,
 }
 

@@ -8,16 +8,17 @@ use super::ReloadReport;
 /// Answer of the liveness probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Live {
-    /// Whether the process works at all.
+    /// True if the process works at all.
     pub live: bool,
 }
 
 /// Answer of the readiness probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ready {
-    /// Whether to send traffic here.
+    /// True if traffic should be sent here.
     pub ready: bool,
-    /// Why not, or what is degraded although ready; left out for who may not read.
+    /// Reasons why it is not ready, or is degraded although ready; left out for clients without the
+    /// right to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasons: Option<Vec<String>>,
 }
@@ -45,7 +46,7 @@ pub struct Status {
     pub connections: usize,
     /// Requests served since the start.
     pub requests_total: u64,
-    /// Why the process does not run what its file says, if so.
+    /// Reason why the process does not run what its file says, if so.
     pub degraded: Option<String>,
     /// The last reload, if there was one.
     pub last_reload: Option<ReloadReport>,

@@ -12,14 +12,14 @@ pub struct ReloadReport {
     pub result: ReloadResult,
     /// Generation in use afterwards.
     pub generation: u64,
-    /// When, in RFC 3339.
+    /// Time, in RFC 3339.
     pub time: String,
     /// Changes it made; none when it failed or nothing had changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Diff>,
     /// Connections that it closes: those of listeners that left.
     pub connections_closed: u64,
-    /// Why it was refused.
+    /// Reason why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Each fault with its place.
@@ -39,7 +39,7 @@ pub enum ReloadResult {
     Failed,
 }
 
-/// Why a reload that was asked for was not done.
+/// Reasons why a requested reload was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadRefusal {
     /// The configuration was refused.

@@ -1,4 +1,4 @@
-//! Who may change something, and what is kept of it.
+//! Rights to change something, and the records of changes.
 
 use super::*;
 

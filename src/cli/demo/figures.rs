@@ -1,4 +1,4 @@
-//! What the proxy says of itself: a reading of its metrics, as a monitoring system does it.
+//! Figures of the proxy: reads its metrics, as a monitoring system does.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -27,7 +27,7 @@ impl Figures {
         Self { admin }
     }
 
-    /// Whether the proxy welcomes traffic.
+    /// Returns true if the proxy is ready for traffic.
     pub(super) async fn is_ready(&self) -> bool {
         let answer = get(self.admin, "/ready").await;
         answer.is_some_and(|(status, _)| status == StatusCode::OK)
@@ -55,7 +55,7 @@ impl Reading {
         series.fold(0.0, |sum, value| sum + value)
     }
 
-    /// Whether the endpoint takes traffic; so does one of which nothing is known.
+    /// Returns true if the endpoint takes traffic, or if nothing is known of it.
     pub(super) fn is_healthy(&self, endpoint: SocketAddr) -> bool {
         let label = format!("endpoint=\"{endpoint}\"");
         let known = self.0.contains(&label);
@@ -77,7 +77,7 @@ impl Reading {
         self.sum("sluicegate_config_generation", &[])
     }
 
-    /// Whether the last reload was refused.
+    /// Returns true if the last reload was refused.
     pub(super) fn is_refused(&self) -> bool {
         self.sum("sluicegate_config_last_reload_success", &[]) < 0.5
     }

@@ -35,10 +35,10 @@ use crate::{
     telemetry::log::{self, LogFormat},
 };
 
-/// How the demo runs.
+/// Options of the demo.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Options {
-    /// How long; until Ctrl-C unless given. The story is told in that time.
+    /// Total time; until Ctrl-C if not given. The story is told in that time.
     pub(super) lasts: Option<Duration>,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn run(options: Options) -> Exit {
     }
 }
 
-/// How the demo went.
+/// Result of the demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DemoOutcome {
     /// No client saw a failure, and each step had its consequence.
@@ -73,7 +73,7 @@ enum DemoOutcome {
     Otherwise,
 }
 
-/// What ends the demo before its time.
+/// Reasons for an early end of the demo.
 #[derive(Debug, thiserror::Error)]
 enum DemoError {
     #[error(transparent)]

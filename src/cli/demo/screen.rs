@@ -1,4 +1,4 @@
-//! What the person at the terminal sees.
+//! Output of the demo on the terminal.
 
 use std::{
     collections::BTreeMap,

@@ -61,7 +61,7 @@ impl Service {
         self.version
     }
 
-    /// Where it listens.
+    /// Address that it listens on.
     pub(super) fn address(&self) -> SocketAddr {
         self.port.address()
     }
@@ -136,7 +136,7 @@ async fn answer(request: Request<Incoming>, who: Who) -> Result<Response<Full<By
     Ok(response)
 }
 
-/// What the health checks ask for.
+/// Path of the health checks.
 pub(super) const HEALTH: &str = "/healthz";
-/// How long an answer takes: enough for some to be under way whenever an endpoint dies.
+/// Time that an answer takes: enough for some to be under way whenever an endpoint dies.
 const WORK: Duration = Duration::from_millis(3);

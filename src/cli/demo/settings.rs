@@ -15,7 +15,7 @@ pub(super) struct Settings {
     services: Rc<[Service]>,
 }
 
-/// What the file says.
+/// Content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chapter {
     /// A tenth of the shop's traffic goes to version 2.
@@ -41,12 +41,12 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Where the clients connect.
+    /// Address that the clients connect to.
     pub(super) fn web(&self) -> SocketAddr {
         self.web.address()
     }
 
-    /// Where the admin API is.
+    /// Address of the admin API.
     pub(super) fn admin(&self) -> SocketAddr {
         self.admin.address()
     }
@@ -63,7 +63,7 @@ impl Settings {
         fs::rename(new, self.file())
     }
 
-    /// What a person needs to look around.
+    /// Returns the text that tells a person how to look around.
     pub(super) fn introduction(&self) -> String {
         let (web, admin) = (self.web(), self.admin());
         let mut endpoints = String::new();

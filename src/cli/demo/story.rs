@@ -1,4 +1,4 @@
-//! What happens to the proxy, step by step, and what must follow.
+//! Story of the demo: steps that happen to the proxy, and the result that each must have.
 
 use std::{io, rc::Rc, time::Duration};
 
@@ -22,7 +22,7 @@ pub(super) struct Story {
     figures: Figures,
 }
 
-/// What is done to the proxy, in this order.
+/// Steps done to the proxy, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Kill,
@@ -32,7 +32,7 @@ enum Step {
     Mend,
 }
 
-/// What can be seen a moment after a step.
+/// Observations a moment after a step.
 struct Seen<'a> {
     before: &'a Reading,
     now: &'a Reading,
@@ -207,7 +207,7 @@ impl Step {
 const STEPS: u32 = 6;
 /// From step to step when there is no hurry.
 const PACE: Duration = Duration::from_secs(6);
-/// How long what must follow may take.
+/// Maximum time until the expected result of a step.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks.
 const MOMENT: Duration = Duration::from_millis(250);

@@ -38,7 +38,7 @@ pub(super) struct Traffic {
     clients: Vec<JoinHandle<()>>,
 }
 
-/// What all clients saw.
+/// Totals of all clients.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     answered: Cell<u64>,
@@ -76,7 +76,7 @@ impl Traffic {
         }
     }
 
-    /// What the clients have seen so far.
+    /// Returns the clients' totals so far.
     pub(super) fn tally(&self) -> Rc<Tally> {
         Rc::clone(&self.tally)
     }
@@ -238,7 +238,7 @@ impl Client {
     }
 }
 
-/// What clients send, in turn: method, target, body.
+/// Returns the requests that clients send, in turn: method, target, body.
 fn kinds() -> [(Method, &'static str, &'static str); 5] {
     [
         (Method::GET, "/", ""),

@@ -48,7 +48,7 @@ fn request(asked: &ExplainArgs) -> Result<Asked, CommandError> {
     })
 }
 
-/// What the client's certificate would say.
+/// Returns the content of the client's certificate.
 fn certificate(asked: &ExplainArgs) -> Result<Option<ClientCertificate>, CommandError> {
     let load = |path: &PathBuf| {
         ClientCertificate::load(path).map_err(|fault| CommandError::Refused(fault.to_string()))

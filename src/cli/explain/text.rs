@@ -45,7 +45,7 @@ pub(super) fn text(told: &Explained) -> String {
     out
 }
 
-/// Why it is that listener, where the URL does not say so itself.
+/// Describes the reason for the choice of the listener, where the URL does not give it.
 fn by(reason: ArrivalReason) -> &'static str {
     match reason {
         ArrivalReason::Port => ", which has the port and another scheme",

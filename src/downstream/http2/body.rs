@@ -63,7 +63,7 @@ impl Http2RequestBody {
         }
     }
 
-    /// Whether the whole body has been read.
+    /// Returns true if the whole body has been read.
     pub(crate) fn is_end(&self) -> bool {
         self.stream.is_taken()
     }

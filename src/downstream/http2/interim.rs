@@ -12,7 +12,7 @@ use crate::{downstream::Interim, semantics::Headers};
 pub struct StreamInterim {
     session: SharedSession,
     stream: SharedStream,
-    /// What bounds them.
+    /// Limits of interim responses.
     bounds: Interim,
 }
 

@@ -118,7 +118,7 @@ impl Bucket {
     }
 }
 
-/// How much of a reset each stream pays for.
+/// Share of a reset that each stream pays for.
 const RESETS_PER_STREAM: f64 = 0.5;
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Queue {
     }
 }
 
-/// How many of the streams that wait are woken at once: more than these would rarely find room.
+/// Maximum number of waiting streams woken at once: more would rarely find room.
 const WOKEN_AT_ONCE: usize = 4;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What streams say: heads, bodies and trailers, as far as there is room.
+//! Frames from streams: heads, bodies and trailers, as far as there is room.
 
 use std::task::Poll;
 
@@ -114,7 +114,7 @@ impl Session {
         self.notify();
     }
 
-    /// Whether what comes may be read: there is room for what is said to it.
+    /// Returns true if more may be read: there is room for the answers to it.
     ///
     /// Bodies stop when there is none, whatever the client does. It may be one that reads on
     /// only when it has been read, so that heads and whatever else is short have room of their own.
@@ -136,7 +136,7 @@ impl Session {
     }
 }
 
-/// What a stream does.
+/// Wishes of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wants {
     /// It has bytes to send.

@@ -1,4 +1,4 @@
-//! What the tasks of a connection have in common: its streams, its windows, its socket.
+//! State shared by the tasks of a connection: its streams, its windows, its socket.
 //!
 //! The connection's task reads and flushes; the tasks of the exchanges append their frames and
 //! wake it. What is compressed is appended at once, so that the other side decodes it in the
@@ -48,10 +48,10 @@ pub(crate) struct Session {
     pub(crate) streams: HashMap<u32, SharedStream, foldhash::fast::RandomState>,
     /// The highest stream that the client has opened.
     pub(crate) last: u32,
-    /// What may be sent on all streams together.
+    /// Send window of the connection.
     pub(crate) window: SendWindow,
-    /// What the client may send on all streams together. It is told anew as bytes come, not as
-    /// they are read: what nobody reads on one stream must take nothing off the others.
+    /// Receive window of the connection. It is updated as bytes arrive, not as they are read: an
+    /// unread body on one stream must not reduce the window of the others.
     pub(crate) receives: ReceiveWindow,
     /// Bytes of bodies that have come and were not read.
     pub(crate) unread: usize,
@@ -63,7 +63,8 @@ pub(crate) struct Session {
     pub(crate) block: Option<Unfinished>,
     /// Since when the head of a request, or the beginning of the connection, is unfinished.
     pub(crate) head_since: Option<Instant>,
-    /// What has come so far has a meaning only behind the preface and the first settings.
+    /// Progress of the connection's beginning: all else is valid only after the preface and the
+    /// first settings.
     pub(crate) begun: Begun,
     /// The streams that we have reset last: frames of these may still be on their way.
     pub(crate) resets: VecDeque<u32>,
@@ -73,9 +74,9 @@ pub(crate) struct Session {
     pub(crate) queue: Queue,
     /// Bytes of the bodies that stand still for want of room.
     held: usize,
-    /// What had been appended when there was room last, with what was appended of bodies since.
+    /// Bytes appended when there was room last, plus those of bodies appended since.
     pub(crate) known: u64,
-    /// What had been appended with the last bytes of any body.
+    /// Bytes appended up to the last bytes of any body.
     pub(crate) last_data: u64,
     pub(crate) leaving: Leaving,
     /// The client will open no more streams.
@@ -93,7 +94,7 @@ pub(crate) struct Unfinished {
     pub(crate) frames: usize,
 }
 
-/// How far the beginning of a connection has come (RFC 9113 section 3.4).
+/// Progress of a connection's beginning (RFC 9113 section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
     Nothing,
@@ -101,7 +102,7 @@ pub(crate) enum Begun {
     Settings,
 }
 
-/// How far the connection has told the client to go elsewhere (RFC 9113 section 6.8).
+/// Progress of a graceful shutdown of the connection (RFC 9113 section 6.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leaving {
     No,
@@ -115,9 +116,9 @@ pub(crate) enum Leaving {
 #[derive(Clone, Copy, Debug)]
 struct Finishing {
     id: u32,
-    /// When it is looked at next: it is reset if nothing has come since.
+    /// Time of the next check: the stream is reset if nothing has arrived since the last.
     look: Instant,
-    /// When it is reset whatever comes.
+    /// Time of the reset, even if more arrives.
     end: Instant,
     /// Bytes of the request that had come.
     seen: u64,
@@ -187,7 +188,7 @@ impl Session {
         }
     }
 
-    /// What the client keeps of our compression of fields.
+    /// Sets the table size that the client allows for our compression of fields.
     pub(crate) fn limit_table(&mut self, bytes: u32) {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         self.encoder.limit_table(bytes);
@@ -235,8 +236,8 @@ impl Session {
         self.held = self.held + bytes - before;
     }
 
-    /// How much more of a stream's body may be read at once: what its window is open for, and
-    /// less, the more stands still. A client that takes nothing on all its streams is worth
+    /// Returns how much more of a stream's body may be read at once: its open window, and less, the
+    /// more bytes wait unsent. A client that takes nothing on all its streams costs at most
     /// [`HELD_MAX`] bytes and a little for each.
     pub(crate) fn read_ahead(&self, stream: &Stream) -> usize {
         let left = if self.io.has_room() {
@@ -336,7 +337,7 @@ impl Session {
         }
     }
 
-    /// What the client has opened until now is all that is taken.
+    /// Sends the final GOAWAY: streams that the client opens from now on are not taken.
     pub(crate) fn leave(&mut self) {
         if self.leaving == Leaving::Told {
             self.leaving = Leaving::Gone(self.last);
@@ -344,7 +345,7 @@ impl Session {
         }
     }
 
-    /// Whether nothing is left to be done.
+    /// Returns true if nothing is left to be done.
     pub(crate) fn is_done(&self) -> bool {
         let last_words = matches!(self.leaving, Leaving::Gone(_)) || self.left;
         last_words && self.streams.is_empty() && self.io.is_flushed()
@@ -361,26 +362,26 @@ impl Session {
 
 /// The window of the standard, for streams and for the connection (section 6.9.2).
 const WINDOW: u32 = 65_535;
-/// What comes at most of a body that nobody reads.
+/// Receive window of a stream: the maximum of a body that arrives unread.
 const STREAM_WINDOW: u32 = 256 * 1024;
-/// What is on its way at most of all bodies.
+/// Receive window of a connection: the maximum in flight of all bodies.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Bytes of bodies that may stand still on a connection before each stream reads only little.
 const HELD_MAX: usize = 128 * 1024;
-/// What a stream may read ahead in any case.
+/// Minimum number of bytes that a stream may read ahead.
 pub(crate) const STREAM_READ_MIN: usize = 16 * 1024;
 /// Bytes of the table that a client's header compression may use (RFC 7541 section 4.2).
 const HEADER_TABLE: usize = 4096;
-/// How long a client may be silent in the rest of a request whose answer is whole.
+/// Maximum silence of a client in the rest of a request whose answer is complete.
 const FINISH: Duration = Duration::from_secs(2);
-/// How long it may go on with it at all; as over HTTP/1.1.
+/// Maximum time for the rest of such a request; as over HTTP/1.1.
 const FINISH_MAX: Duration = Duration::from_secs(30);
-/// How long a client has for the answer to a malformed request before its stream is reset.
+/// Time that a client has to take the answer to a malformed request before its stream is reset.
 const TAKE_ANSWER: Duration = Duration::from_millis(200);
 /// So many streams of that sort are noted before those are left out that are over: more than
 /// are open at once.
 const UNFINISHED_MAX: usize = 1024;
 /// Frames for so many reset streams may be on their way at once.
 const RESETS_REMEMBERED: usize = 256;
-/// What the ping carries that follows the first GOAWAY.
+/// Payload of the ping that follows the first GOAWAY.
 pub(crate) const LAST_PING: [u8; 8] = *b"farewell";

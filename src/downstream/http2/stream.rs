@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) id: u32,
-    /// What may be sent on it, as far as its own window goes.
+    /// Send window of the stream.
     pub(crate) window: Cell<SendWindow>,
     /// The client has said its last word on it.
     pub(crate) remote_ended: Cell<bool>,
@@ -49,7 +49,7 @@ pub(crate) struct Stream {
     pub(crate) arriving: RefCell<Arriving>,
 }
 
-/// How a stream ended before its time.
+/// Early end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
     /// The client wants no more of it.
@@ -77,7 +77,7 @@ pub(crate) struct Arriving {
     pub(crate) taken: u64,
     /// The client waits for leave to send the body.
     pub(crate) expects_continue: bool,
-    /// Whoever reads the body.
+    /// Reader of the body.
     reader: Option<Waker>,
 }
 
@@ -99,12 +99,12 @@ impl Stream {
         }
     }
 
-    /// Whether it has ended before its time: nothing can be said on it any more.
+    /// Returns true if it has ended early: nothing can be sent on it any more.
     pub(crate) fn is_over(&self) -> bool {
         self.over.get().is_some()
     }
 
-    /// Whether the client has given it up and finds no fault with it.
+    /// Returns true if the client has reset it without an error.
     pub(crate) fn is_left(&self) -> bool {
         self.over.get() == Some(Over::Left)
     }
@@ -155,12 +155,12 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether the answer is whole and nothing is wrong with the request.
+    /// Returns true if the answer is complete and the request is valid so far.
     pub(crate) fn is_answered(&self) -> bool {
         self.local_ended.get() && !self.faulty.get()
     }
 
-    /// How long the rest of the body is, if that is known.
+    /// Length of the rest of the body, if known.
     pub(crate) fn rest(&self) -> Option<u64> {
         let arriving = self.arriving.borrow();
         let waiting = arriving.waiting() as u64;
@@ -172,7 +172,7 @@ impl Stream {
         arriving.left.map(|left| left + waiting)
     }
 
-    /// Whether there is nothing more to take.
+    /// Returns true if there is nothing more to take.
     pub(crate) fn is_taken(&self) -> bool {
         let arriving = self.arriving.borrow();
         let ended = self.remote_ended.get() && !arriving.left_short;
@@ -257,7 +257,7 @@ impl Arriving {
         }
     }
 
-    /// What comes from now on breaks a rule.
+    /// Marks the request as invalid by this rule, for all that arrives from now on.
     pub(crate) fn spoil(&mut self, rule: BadRequest) {
         self.spoilt = Some(rule);
         self.wake();

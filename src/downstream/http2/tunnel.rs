@@ -19,9 +19,9 @@ use crate::semantics::Frame;
 pub(crate) struct StreamBytes {
     session: SharedSession,
     stream: SharedStream,
-    /// What was taken off the stream and not read yet.
+    /// Bytes taken off the stream and not read yet.
     rest: Bytes,
-    /// What had been appended on the connection with the last bytes of this stream.
+    /// Bytes appended on the connection up to the last bytes of this stream.
     last: Rc<Cell<u64>>,
 }
 
@@ -35,7 +35,7 @@ impl StreamBytes {
         }
     }
 
-    /// What had been appended on the connection with the last bytes of this stream.
+    /// Bytes appended on the connection up to the last bytes of this stream.
     pub(crate) fn last(&self) -> Rc<Cell<u64>> {
         Rc::clone(&self.last)
     }

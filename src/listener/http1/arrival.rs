@@ -17,7 +17,7 @@ use crate::{
 
 use super::Server;
 
-/// How the wait for a request head ended.
+/// Result of the wait for a request head.
 pub(super) enum Arrival {
     Head(RequestHead),
     /// The head breaks a rule, or is late.
@@ -106,7 +106,7 @@ impl Server {
     }
 }
 
-/// How long a connection that shall close must have been idle before it is closed unasked.
+/// Time that a connection must have been idle before a drain closes it without an answer.
 const CLOSING_IDLE: Duration = Duration::from_secs(1);
-/// How long a connection must have been idle before its buffers are given back.
+/// Time that a connection must have been idle before its buffers are released.
 const KEEPS_BUFFERS: Duration = Duration::from_secs(1);

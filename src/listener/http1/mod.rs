@@ -56,7 +56,7 @@ pub(super) struct Server {
     first: bool,
 }
 
-/// What follows an exchange.
+/// Next step after an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     /// Another request on the connection.
@@ -69,7 +69,7 @@ enum Next {
     End,
 }
 
-/// How a response ended.
+/// Result of sending a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
     Whole,
@@ -321,7 +321,7 @@ impl Server {
     }
 }
 
-/// What has arrived.
+/// Result of reading a request.
 enum Taken {
     /// A request, for the walk.
     Request(Asked, Box<Request>),
@@ -331,7 +331,7 @@ enum Taken {
     Nothing,
 }
 
-/// What of the request decides about the form of the response.
+/// Properties of the request that decide the form of the response.
 struct Asked {
     method: Method,
     version: Version,
@@ -339,7 +339,7 @@ struct Asked {
     keep_alive: bool,
 }
 
-/// How much of the next requests is read while one is under way.
+/// Maximum number of bytes of pipelined requests read while one is under way.
 const READ_AHEAD_MAX: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -233,8 +233,7 @@ impl Server {
         }
     }
 
-    /// Whether nothing is left over of what the client sent, nor anything to be said before
-    /// the end.
+    /// Returns true if no bytes from the client are left and nothing must be said before the end.
     fn is_spent(&self) -> bool {
         let io = &mut self.shared.borrow_mut().io;
         !io.has_received() && !io.stream().holds_back()
@@ -384,7 +383,7 @@ fn poll_reset(exchanging: &mut Exchanging, cx: &mut Context<'_>) -> Poll<Result<
     Poll::Pending
 }
 
-/// How often it is looked whether a client has taken the rest of an answer, and how often that
-/// may bring nothing new: for a second.
+/// Interval of testing whether a client has taken the rest of an answer, and the number of tests
+/// without progress before the wait ends: one second.
 const TAKEN_STEP: Duration = Duration::from_millis(20);
 const SAME_MAX: u32 = 50;

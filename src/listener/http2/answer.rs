@@ -26,10 +26,10 @@ pub(super) struct Answer {
     outgoing: Outgoing,
     /// The head, until it is sent.
     head: Option<Head>,
-    /// What was taken of the body and is not sent yet.
+    /// Part of the body taken and not sent yet.
     piece: Option<Bytes>,
     stall: Stall,
-    /// What had been appended on the connection with the last bytes of this stream.
+    /// Bytes appended on the connection up to the last bytes of this stream.
     last: u64,
 }
 
@@ -42,7 +42,7 @@ struct Head {
     end: bool,
 }
 
-/// How much of an answer was sent.
+/// Part of an answer that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     Whole,

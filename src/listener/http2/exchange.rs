@@ -52,7 +52,7 @@ pub(super) struct Exchange {
     pub(super) stream: SharedStream,
 }
 
-/// What of the request decides about the form of the response.
+/// Properties of the request that decide the form of the response.
 #[derive(Clone, Copy)]
 struct Asked {
     head_only: bool,

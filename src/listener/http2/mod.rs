@@ -39,13 +39,13 @@ pub(super) struct Server {
     /// Since when no request has come, and none is under way.
     quiet_since: Option<Instant>,
     requests_seen: u64,
-    /// When the client was told to go.
+    /// Time of the GOAWAY to the client.
     told_at: Option<Instant>,
-    /// When the connection was cut.
+    /// Time of the connection's cut.
     cut_since: Option<Instant>,
 }
 
-/// Who has ended the connection.
+/// Cause of the end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     /// The client, or the network.
@@ -58,7 +58,7 @@ enum Ended {
     Cut,
 }
 
-/// What of the client's words is left to be read.
+/// Remainder of the client's bytes.
 #[derive(PartialEq, Eq)]
 enum Left {
     /// All that has come was read.
@@ -268,13 +268,13 @@ impl Drop for Server {
     }
 }
 
-/// How often a connection is read before others have their turn.
+/// Maximum number of reads of a connection before others have their turn.
 const READS_AT_ONCE: u32 = 4;
-/// How long its tunnels have to say goodbye when it is cut.
+/// Time that its tunnels have to end when it is cut.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long a client that is told to go has for that.
+/// Time that a client has to leave after a GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// How long a client has to answer the ping that follows the first GOAWAY.
+/// Time that a client has to answer the ping that follows the first GOAWAY.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How soon a deadline that has passed is looked at again.
+/// Delay until a deadline that has passed is checked again.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -43,7 +43,7 @@ pub(super) fn log(pool: &Pool, changes: &EndpointChanges) {
     }
 }
 
-/// What is different of an endpoint, in words.
+/// Describes the differences of an endpoint.
 fn difference(old: &Endpoint, new: &Endpoint) -> String {
     let mut what = Vec::new();
     let mut note = |key: &str, old: &str, new: &str| {

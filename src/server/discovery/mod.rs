@@ -49,14 +49,14 @@ struct Running {
     gauges: Gauges,
 }
 
-/// What metrics show of a source.
+/// Metrics of a source.
 struct Gauges {
     endpoints: SharedGauge,
     last_success: SharedGauge,
     last_success_time: SharedGauge,
 }
 
-/// What a source has said.
+/// Answer of a source.
 pub(super) struct Answer {
     pool: Arc<str>,
     source: SourceSpec,

@@ -76,7 +76,7 @@ async fn empty(shared: &SharedState, leaving: &LeavingSocket, alone: bool) {
     }
 }
 
-/// How long control waits for workers to serve what waits in a socket that closes.
+/// Maximum wait of control for workers to serve the connections that wait in a socket that closes.
 const UNLISTEN_PATIENCE: Duration = Duration::from_secs(10);
-/// How soon it is tried again to take a connection.
+/// Delay before the next try to accept a connection.
 const AGAIN: Duration = Duration::from_millis(50);

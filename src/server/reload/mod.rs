@@ -198,7 +198,7 @@ impl Control {
     }
 }
 
-/// How long a file that was saved with faults may take to be saved whole.
+/// Time that a file saved with faults has to be saved without them before it is reported.
 const DOUBT: Duration = Duration::from_secs(3);
 /// Changes of a reload that the log has one by one; the report has all.
 const CHANGES_LOGGED_MAX: usize = 200;

@@ -25,7 +25,7 @@ use crate::{
     worker::SharedState,
 };
 
-/// Why a configuration is not taken up; one that is in use stays.
+/// Reasons why a configuration is not applied; the one in use stays.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReloadError {
     /// The file has faults.
@@ -84,7 +84,7 @@ pub(crate) struct Prepared {
     pub(crate) log: Option<Option<AccessLog>>,
 }
 
-/// What came of reading the file beside the configuration in use.
+/// Result of reading the file while a configuration is in use.
 #[derive(Debug)]
 pub(crate) enum ReloadOutcome {
     /// It says what is in use.
@@ -96,7 +96,7 @@ pub(crate) enum ReloadOutcome {
 /// A preparation under way, on a thread of its own.
 pub(crate) type Preparing = oneshot::Receiver<Result<ReloadOutcome, ReloadError>>;
 
-/// What a preparation needs of the process.
+/// Parts of the process that a preparation needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Beside<'a> {
     pub(crate) registered: &'a Registered,
@@ -271,5 +271,5 @@ fn log_warnings(loaded: &Loaded) {
     }
 }
 
-/// How long the files of a configuration may take to be read, and its sockets to be opened.
+/// Maximum time for reading the files of a configuration and opening its sockets.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

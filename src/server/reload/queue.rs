@@ -17,11 +17,11 @@ use crate::{
     server::control::Answer,
 };
 
-/// Who is to be told, and when a fault is.
+/// Receivers of a reload's result, and the delay of reporting faults.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Wanted {
     pub(super) answers: Vec<Answer>,
-    /// Whether somebody asked; else the file changed, and may be in the middle of it.
+    /// True if the reload was asked for; else the file changed, and may still be changing.
     pub(super) asked: bool,
 }
 
@@ -82,7 +82,7 @@ impl Reloads {
         true
     }
 
-    /// Whether the one before was given up and still holds on to the disk.
+    /// Returns true if the reload before was given up and still waits for the disk.
     pub(super) fn is_stuck(&mut self) -> bool {
         if let Some(stuck) = &mut self.stuck
             && !matches!(stuck.try_recv(), Err(oneshot::error::TryRecvError::Empty))
@@ -113,7 +113,7 @@ impl Reloads {
         }
     }
 
-    /// Who waits for the reload that has ended, and the one to begin next.
+    /// Returns the requesters of the reload that has ended, and the one to begin next.
     pub(super) fn ended(&mut self) -> (Wanted, Option<Wanted>) {
         (std::mem::take(&mut self.wanted), self.next.take())
     }

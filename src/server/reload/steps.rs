@@ -1,4 +1,4 @@
-//! What follows a configuration that was taken up, one after the other.
+//! Steps after a configuration is applied, one after the other.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -155,5 +155,5 @@ fn left<'a, T>(old: &'a BTreeMap<Name, T>, new: &BTreeMap<Name, T>) -> Vec<[&'a 
     left.map(|name| [&**name]).collect()
 }
 
-/// How long control waits for workers to have room for what it tells them.
+/// Maximum wait of control for room in the workers' command queues.
 pub(super) const COMMAND_PATIENCE: Duration = Duration::from_secs(2);

@@ -29,7 +29,7 @@ use crate::{
 
 pub(super) use stop::Stop;
 
-/// How a run of a service ends. It is to end without an error only when it is told to.
+/// Result of a run of a service. A run must end without an error only when it is told to stop.
 pub(super) type Ended = Result<(), Box<dyn Error>>;
 
 /// The services that run, in the order in which they were started.
@@ -148,7 +148,7 @@ impl Service {
         *self.failure.borrow_mut() = Some(Failure { why, started_again });
     }
 
-    /// What is wrong with it, while something is.
+    /// Returns the service's trouble, while there is one.
     fn trouble(&self) -> Option<String> {
         let mut failure = self.failure.borrow_mut();
         let failed = failure.as_ref()?;

@@ -1,4 +1,4 @@
-//! How a service learns that it is to end.
+//! Stop signal of a service.
 
 use tokio::sync::watch;
 
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(super) struct Sender(watch::Sender<bool>);
 
-/// What a service listens to.
+/// Receiver of a service's stop signal.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct Stop(watch::Receiver<bool>);
 
@@ -22,7 +22,7 @@ impl Sender {
 }
 
 impl Stop {
-    /// Whether the service is to end.
+    /// Returns true if the service must end.
     pub(in crate::server) fn is_told(&self) -> bool {
         *self.0.borrow()
     }

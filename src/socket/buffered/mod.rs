@@ -27,27 +27,27 @@ pub struct Buffered {
     write: BytesMut,
     written: u64,
     read_size: u32,
-    /// What is read at once at most, whatever comes.
+    /// Maximum number of bytes per read.
     read_limit: u32,
     small_reads: u8,
     ended: bool,
-    /// What was written may still wait in the stream's own buffers.
+    /// Written bytes may still wait in the stream's own buffers.
     held_back: bool,
     place: Place,
-    /// Whether the end of our direction follows what is appended.
+    /// True if our direction ends after the appended bytes.
     last: bool,
-    /// Whether `large` has something to send.
+    /// True if `large` has something to send.
     has_large: bool,
-    /// Whether `failed` has something to say.
+    /// True if `failed` holds an error.
     send_failed: bool,
     large: Bytes,
-    /// What follows the large piece, if anything.
+    /// Bytes that follow the large piece, if any.
     more: Option<Box<More>>,
-    /// Why sending in the task's absence failed.
+    /// Error of sending without the task.
     failed: Option<io::Error>,
 }
 
-/// What holds a stream that is sent for without its task.
+/// Owner of a stream that can be sent from without its task.
 pub trait Apart: 'static {
     /// The stream.
     fn io(&self) -> &RefCell<Buffered>;
@@ -81,7 +81,7 @@ impl Buffered {
         memory::prefetch(&self.ended);
     }
 
-    /// Whether the socket has an error that no call has told yet, such as a reset.
+    /// Returns true if the socket has an error that no call has reported yet, such as a reset.
     pub fn has_failed(&self) -> bool {
         self.stream.has_failed()
     }

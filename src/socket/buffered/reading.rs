@@ -1,4 +1,4 @@
-//! What arrives on a stream.
+//! Bytes received on a stream.
 //!
 //! Reads grow with what comes: from 16 KiB, enough for a head with a small body, to 256 KiB
 //! while a large body flows.
@@ -17,17 +17,17 @@ use tokio::io::AsyncReadExt;
 use super::Buffered;
 
 impl Buffered {
-    /// What has arrived and is not consumed yet.
+    /// The bytes received and not consumed yet.
     pub fn received(&mut self) -> &mut BytesMut {
         &mut self.read
     }
 
-    /// Whether bytes have arrived that nobody has consumed.
+    /// Returns true if bytes have been received that nobody has consumed.
     pub fn has_received(&self) -> bool {
         !self.read.is_empty()
     }
 
-    /// Whether the other side has ended its direction.
+    /// Returns true if the other side has ended its direction.
     pub fn has_ended(&self) -> bool {
         self.ended
     }
@@ -124,7 +124,7 @@ impl Buffered {
         Poll::Ready(Ok(count))
     }
 
-    /// Whether it has memory although nothing is in it, for the next large body.
+    /// Returns true if it keeps empty memory for the next large body.
     pub fn keeps_memory(&self) -> bool {
         self.read_size > READ_MIN
     }
@@ -147,12 +147,12 @@ impl Buffered {
 }
 
 thread_local! {
-    /// What small reads go into; empty while one is under way.
+    /// Buffer of small reads; empty while one is under way.
     static SCRATCH: Cell<BytesMut> = Cell::default();
 }
 
 pub(super) const READ_MIN: u32 = 16 * 1024;
 /// More than this is not copied out of the memory that was read into: it goes along.
 const HAND_OVER: usize = 4 * 1024;
-/// What a client that stops reading may leave behind on its way.
+/// Maximum number of bytes left in memory for a client that stops reading.
 pub(super) const READ_MAX: u32 = 256 * 1024;

@@ -1,4 +1,4 @@
-//! What leaves on a stream.
+//! Bytes sent on a stream.
 //!
 //! Heads and small pieces are collected in one buffer, so that an ordinary message leaves in
 //! one call; a large piece is not copied but written from where it lies, behind the buffer.
@@ -17,7 +17,7 @@ use tokio::io::AsyncWrite;
 use super::{super::spare, Apart, Buffered};
 
 impl Buffered {
-    /// Where to append what is to be written.
+    /// The buffer to append outgoing bytes to.
     pub fn outgoing(&mut self) -> &mut BytesMut {
         if self.has_large {
             return self.more.get_or_insert_default().behind();
@@ -47,29 +47,29 @@ impl Buffered {
         }
     }
 
-    /// Whether more should be appended of one body: no large piece waits, and not too many
+    /// Returns true if more of one body should be appended: no large piece waits, and not too many
     /// small ones.
     pub fn can_append(&self) -> bool {
         !self.has_large && self.write.len() < WRITE_HIGH
     }
 
-    /// Whether more should be appended of several bodies: not too much waits.
+    /// Returns true if more of several bodies should be appended: not too many bytes wait.
     pub fn has_room(&self) -> bool {
         self.waiting() < WRITE_ROOM
     }
 
-    /// How many bytes were appended and not handed to the socket yet.
+    /// Number of bytes appended and not handed to the socket yet.
     fn waiting(&self) -> usize {
         let more = self.more.as_ref().map_or(0, |more| more.len());
         self.write.len() + self.large.len() + more
     }
 
-    /// How many bytes were appended since the stream was wrapped.
+    /// Number of bytes appended since the stream was wrapped.
     pub fn appended(&self) -> u64 {
         self.written + self.waiting() as u64
     }
 
-    /// Whether everything appended has been handed to the socket.
+    /// Returns true if everything appended has been handed to the socket.
     pub fn is_flushed(&self) -> bool {
         !self.held_back && !self.send_failed && self.is_handed_on()
     }
@@ -78,13 +78,13 @@ impl Buffered {
         self.write.is_empty() && !self.has_large
     }
 
-    /// Whether what was appended only waits to be sent along with what others send; the task
-    /// is woken for that.
+    /// Returns true if the appended bytes only wait for the end of the burst, to be sent along with
+    /// those of others; the task is woken then.
     pub fn awaits_burst(&self) -> bool {
         self.place.is_waiting()
     }
 
-    /// How many bytes the socket has taken since the stream was wrapped.
+    /// Number of bytes that the socket has taken since the stream was wrapped.
     pub fn written(&self) -> u64 {
         self.written
     }

@@ -1,4 +1,4 @@
-//! What a line of the access log shows of one exchange.
+//! Record of one exchange, as a line of the access log shows it.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 /// One exchange at its end, borrowed from its record.
 #[derive(Clone, Debug)]
 pub struct Line<'a> {
-    /// When the request head was read.
+    /// Time at which the request head was read.
     pub time: SystemTime,
     /// Identity of the request, as in `x-request-id`.
     pub request_id: &'a str,
@@ -28,7 +28,7 @@ pub struct Line<'a> {
     pub protocol: &'a str,
     /// Status sent to the client, or the one of the failure when none was sent.
     pub status: u16,
-    /// Why the proxy answered itself or cut the answer: a word of `Failure`.
+    /// Reason why the proxy answered itself or cut the answer: a word of `Failure`.
     pub reason: Option<&'a str>,
     /// Route that matched.
     pub route: Option<&'a str>,
@@ -40,7 +40,7 @@ pub struct Line<'a> {
     pub version: Option<&'a str>,
     /// Each try, in order.
     pub attempts: &'a [AttemptView<'a>],
-    /// Why the last attempt, which failed, was not followed by another.
+    /// Reason why the last attempt, which failed, was not followed by another.
     pub not_retried: Option<&'a str>,
     /// Bytes of the request body read.
     pub bytes_in: u64,
@@ -71,6 +71,6 @@ pub struct AttemptView<'a> {
     pub outcome: &'a str,
     /// From its start to its outcome.
     pub took: Duration,
-    /// How long it was waited before it.
+    /// Wait before it.
     pub waited: Duration,
 }

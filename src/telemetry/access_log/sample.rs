@@ -1,4 +1,4 @@
-//! Which exchanges are logged when not all are.
+//! Sampling: selects the exchanges that are logged when not all are.
 //!
 //! By a hash of the request id, so that every proxy that sees a request decides alike.
 
@@ -27,7 +27,7 @@ impl Sample {
         Self { below: Some(below) }
     }
 
-    /// Whether the request with this id is taken.
+    /// Returns true if the request with this id is logged.
     pub fn takes(self, request_id: &str) -> bool {
         self.below.is_none_or(|below| hash(request_id) < below)
     }

@@ -1,4 +1,4 @@
-//! What would fill the log is told again only after a while.
+//! Rate limit of messages that would fill the log.
 
 use std::{
     collections::HashMap,
@@ -33,7 +33,7 @@ impl<K> Default for LogLimit<K> {
 }
 
 impl<K: Eq + Hash> LogLimit<K> {
-    /// Whether to tell of `kind` now: then, how many were passed over since the last time.
+    /// Returns the number of messages of `kind` suppressed since the last one, if one is due now.
     pub fn due(&self, kind: K, now: Instant) -> Option<u64> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kind = Some(kind);

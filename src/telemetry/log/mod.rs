@@ -28,7 +28,7 @@ pub use limit::LogLimit;
 pub use writer::LINES_DROPPED;
 use writer::{Layout, Queue};
 
-/// How a line of the log looks.
+/// Format of a line of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -46,7 +46,7 @@ pub struct LogControl {
     is_terminal: bool,
 }
 
-/// Why the log could not be set up or changed.
+/// Reasons why the log could not be set up or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The level is not one that `tracing` knows.
@@ -137,7 +137,7 @@ impl LogControl {
         }));
     }
 
-    /// Whether the log is read on a terminal, where an event may have several lines.
+    /// Returns true if the log goes to a terminal, where an event may have several lines.
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
     }
@@ -164,7 +164,7 @@ fn parse(level: &str) -> Result<EnvFilter, LogError> {
         .map_err(|_| unknown())
 }
 
-/// How long a thread that panics waits for its line to be written.
+/// Maximum time that a thread that panics waits for its line to be written.
 const PANIC_PATIENCE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Lines of the log that were lost, in the whole process.
 pub static LINES_DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Where lines are handed over. A clone is another handle to the same queue.
+/// Queue of lines to write. A clone is another handle to the same queue.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     messages: SyncSender<Message>,
@@ -30,7 +30,7 @@ pub(super) struct Queue {
     layout: Layout,
 }
 
-/// Where the lines are going to be read.
+/// Layout of the lines, by their destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
     /// On a terminal: an event may have several lines.

@@ -78,7 +78,7 @@ impl CellRange {
         &self.block.cells[self.start as usize..(self.start + self.len) as usize]
     }
 
-    /// Whether both mean the same memory.
+    /// Returns true if both refer to the same memory.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.block, &other.block) && self.start == other.start
     }
@@ -89,7 +89,7 @@ impl GaugeReader {
         Self(cells)
     }
 
-    /// What it is now.
+    /// Current value.
     pub fn value(&self) -> i64 {
         let cell = self.0.cells().first();
         cell.map_or(0, |cell| cell.load(Ordering::Relaxed).cast_signed())

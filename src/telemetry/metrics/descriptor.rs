@@ -1,4 +1,4 @@
-//! What a metric family is: name, help, label names and, for a histogram, its bounds.
+//! Descriptor of a metric family: name, help, label names and, for a histogram, its bounds.
 //!
 //! The number of labels is part of the type, so a call with a label missing does not
 //! compile. The registry forgets that number and works with [`Shape`].
@@ -28,7 +28,7 @@ pub struct HistogramDesc<const L: usize> {
     bounds_ns: &'static [u64],
 }
 
-/// What the registry keeps of a descriptor.
+/// Part of a descriptor that the registry keeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) name: &'static str,
@@ -49,7 +49,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// How many cells one series has in one worker.
+    /// Number of cells of one series in one worker.
     pub(super) fn cells(self) -> u32 {
         match self {
             Self::Counter | Self::Gauge => 1,

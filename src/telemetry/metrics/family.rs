@@ -25,9 +25,9 @@ pub(super) struct Family {
 struct Series {
     /// Cells of the handles that exist.
     cells: Vec<CellRange>,
-    /// What handles that are gone had counted.
+    /// Sums of the handles that have been dropped.
     retired: Vec<u64>,
-    /// Whether it counts against the limit on series.
+    /// True if it counts towards the limit on series.
     counted: bool,
     /// Its object left the configuration: the last handle takes the series with it.
     leaving: bool,
@@ -147,7 +147,7 @@ impl Family {
     }
 }
 
-/// Where cells were put.
+/// Labels of an attached series.
 pub(super) struct Attached {
     pub(super) labels: Labels,
     pub(super) overflow: bool,

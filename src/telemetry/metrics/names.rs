@@ -107,7 +107,7 @@ pub static TLS_HANDSHAKES_TOTAL: CounterDesc<2> = CounterDesc::new(
     ["listener", "result"],
 );
 
-/// When a certificate expires, in seconds of Unix time.
+/// Expiry time of a certificate, in seconds of Unix time.
 pub static CERTIFICATE_EXPIRY_SECONDS: GaugeDesc<2> = GaugeDesc::new(
     "sluicegate_certificate_expiry_seconds",
     "Unix time at which a certificate of a listener expires.",

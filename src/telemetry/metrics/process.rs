@@ -1,4 +1,4 @@
-//! What the kernel says of this process, under the names that all Prometheus clients use.
+//! Process metrics from the kernel, under the names that all Prometheus clients use.
 //!
 //! Read at each scrape from `/proc/self`; what cannot be read is left out.
 

@@ -211,7 +211,7 @@ impl Counter {
 }
 
 impl Gauge {
-    /// How other threads see this worker's part.
+    /// Returns a handle with which other threads read this worker's part.
     pub fn reader(&self) -> GaugeReader {
         GaugeReader::new(self.0.cells.clone())
     }

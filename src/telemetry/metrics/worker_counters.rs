@@ -1,4 +1,4 @@
-//! What a worker counts besides routes and pools.
+//! Counters of a worker besides those of routes and pools.
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
@@ -47,7 +47,7 @@ impl WorkerCounters {
         }
     }
 
-    /// Where handles are made.
+    /// The registry that makes handles.
     pub fn registry(&self) -> &WorkerMetrics {
         &self.registry
     }

@@ -1,4 +1,4 @@
-//! What an authority says of a certificate, to be shown with it (RFC 6960, RFC 6066 section 8).
+//! OCSP responses, stapled to certificates (RFC 6960, RFC 6066 section 8).
 //!
 //! Clients verify the signature, and nobody is helped when the proxy does so as well. What
 //! is looked at here is what an operator gets wrong: another certificate's response, one
@@ -25,7 +25,7 @@ pub(super) struct Staple {
     until: Option<i64>,
 }
 
-/// Why a response is of no use.
+/// Reasons why a response cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OcspFault {
     /// It is no OCSP response in DER.
@@ -51,7 +51,7 @@ impl Staple {
         Ok(Self { der, from, until })
     }
 
-    /// Why it does not count at this time, if it does not.
+    /// Returns the reason why the response is not valid at this time, if it is not.
     pub(super) fn overdue(&self, now_s: i64) -> Option<OcspFault> {
         match self.until {
             Some(until) if now_s > until => Some(OcspFault::Over(until)),
@@ -134,7 +134,7 @@ fn parse(der: &[u8], about: &X509Certificate<'_>) -> Result<(i64, Option<i64>), 
     Err(OcspFault::Stranger)
 }
 
-/// What one entry says; nothing if it is about another certificate.
+/// Reads one entry; nothing if it is about another certificate.
 fn judge(
     mut single: Items<'_>,
     about: &X509Certificate<'_>,
@@ -161,7 +161,7 @@ fn judge(
     Ok(Some((from, until)))
 }
 
-/// Whether an entry is about this certificate: by its number, and by who issued it.
+/// Returns true if an entry is about this certificate: by its serial number and its issuer.
 fn is_about(mut id: Items<'_>, about: &X509Certificate<'_>) -> Result<bool, OcspFault> {
     let mut hash = id.sequence("no kind of hash")?;
     let hash = hash.item(Class::Universal, Tag::Oid.0, "no kind of hash")?;
@@ -178,7 +178,7 @@ fn is_about(mut id: Items<'_>, about: &X509Certificate<'_>) -> Result<bool, Ocsp
     }))
 }
 
-/// What is left to read of a constructed value.
+/// Unread part of a constructed value.
 #[derive(Clone, Copy)]
 struct Items<'a>(&'a [u8]);
 
@@ -252,7 +252,7 @@ static HASHES: [(&[u8], &digest::Algorithm); 4] = [
         &digest::SHA512,
     ),
 ];
-/// How far the responder's clock may be ahead of ours.
+/// Maximum lead of the responder's clock over ours.
 const CLOCKS_DIFFER_S: i64 = 300;
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! What is said of streams and of the connection: priorities, resets, settings, pings and
-//! windows (RFC 9113 sections 6.3 to 6.9).
+//! Control frames: priorities, resets, settings, pings and windows (RFC 9113 sections 6.3 to 6.9).
 
 use super::super::{
     session::{LAST_PING, Session},
@@ -136,5 +135,5 @@ impl Session {
     }
 }
 
-/// What the largest payload may be set to (section 6.5.2).
+/// Valid values of the maximum frame size (section 6.5.2).
 const FRAME_SIZES: std::ops::RangeInclusive<u32> = 0x4000..=0xff_ffff;

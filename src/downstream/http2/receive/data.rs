@@ -102,5 +102,5 @@ impl Session {
     }
 }
 
-/// What the ping carries that follows a request which has ended behind its answer.
+/// Payload of the ping that follows a request which has ended after its answer.
 const OVER_PING: [u8; 8] = *b"all over";

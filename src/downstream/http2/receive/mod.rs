@@ -1,4 +1,4 @@
-//! What a client sends, frame by frame (RFC 9113 section 6).
+//! Frames from a client (RFC 9113 section 6).
 //!
 //! - `block`: requests and trailers, whose fields may come in several frames.
 //! - `data`: the bytes of bodies.
@@ -159,14 +159,14 @@ impl Session {
         Ok(id)
     }
 
-    /// Whether frames of a stream that is not there are no fault of the client.
+    /// Returns true if frames of a missing stream are not a fault of the client.
     fn is_ignored(&self, id: u32) -> bool {
         let above = matches!(self.leaving, Leaving::Gone(last) if id > last);
         above || self.resets.contains(&id)
     }
 }
 
-/// Whether what has come of a frame may be part of the head of a request.
+/// Returns true if the received part of a frame may be part of the head of a request.
 #[cold]
 fn is_head(bytes: &[u8]) -> bool {
     FrameHead::read(bytes)

@@ -2,7 +2,7 @@
 
 use wide::u8x16;
 
-/// Which characters end a value.
+/// Characters that end a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape {
     /// Inside a JSON string (RFC 8259 section 7); a byte that is no UTF-8 becomes `\u00XX`.
@@ -65,7 +65,7 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
 }
 
-/// Whether [`is_plain`] holds for all bytes, sixteen at a time.
+/// Returns true if [`is_plain`] holds for all bytes; tests sixteen at a time.
 fn are_plain(bytes: &[u8]) -> bool {
     let (blocks, rest) = bytes.as_chunks();
     let mut last = [b' '; 16];

@@ -77,7 +77,7 @@ impl Field {
             .map(|(_, field)| field.clone())
     }
 
-    /// Whether the exchange has such a value.
+    /// Returns true if the exchange has such a value.
     #[inline(always)]
     fn applies(&self, line: &Line<'_>) -> bool {
         match self {

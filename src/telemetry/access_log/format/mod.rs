@@ -1,4 +1,4 @@
-//! How a line looks: one JSON object, the combined log format, or a template.
+//! Formats of a line: one JSON object, the combined log format, or a template.
 //!
 //! Parsed once; writing a line allocates nothing besides the buffer. Every value is
 //! escaped, so that no byte a client sends can end a line, a string or a column.
@@ -16,7 +16,7 @@ use field::{Field, put_number};
 pub use field::FIELD_NAMES;
 pub use redaction::Redaction;
 
-/// How a line looks, parsed.
+/// Parsed format of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format(Shape);
 
@@ -27,7 +27,7 @@ enum Shape {
     Template(Vec<template::Part>),
 }
 
-/// Why a format is refused.
+/// Reasons why a format is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// The word is not a format, and has no field to be a template.
@@ -38,15 +38,15 @@ pub enum FormatError {
     /// The template names a field that there is not.
     #[error("field {{{name}}} is not known; allowed: {}, field.NAME for an added one", FIELD_NAMES.join(", "))]
     UnknownField {
-        /// What was written between the braces.
+        /// The text between the braces.
         name: String,
-        /// Where the brace stands in the template, in bytes.
+        /// Position of the brace in the template, in bytes.
         at: usize,
     },
     /// A brace has no partner.
     #[error("brace without a partner at byte {at}; write {{{{ or }}}} for the character itself")]
     Brace {
-        /// Where the brace stands in the template, in bytes.
+        /// Position of the brace in the template, in bytes.
         at: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! What must not be read in a log: values of query parameters and of added fields.
+//! Redaction: values of query parameters and of added fields that logs must not show.
 
 use super::escape::Escape;
 

@@ -26,20 +26,20 @@ use super::sample::Sample;
 use crate::telemetry::log::LogLimit;
 use crate::telemetry::metrics::SharedCounter;
 
-/// What the configuration says of the access log.
+/// Settings of the access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLogSettings {
-    /// Where lines go.
+    /// Destination of the lines.
     pub target: SinkTarget,
-    /// How they look.
+    /// Format of the lines.
     pub format: Format,
-    /// What they do not show.
+    /// Values that the lines do not show.
     pub redaction: Redaction,
-    /// Which exchanges have one.
+    /// Selection of the exchanges that have a line.
     pub sample: Sample,
 }
 
-/// Where lines go.
+/// Destination of the lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkTarget {
     /// Standard output.
@@ -102,7 +102,7 @@ impl AccessLog {
         })
     }
 
-    /// What it was opened with, to see whether a new configuration changes it.
+    /// Returns the settings it was opened with, to see whether a new configuration changes them.
     pub fn settings(&self) -> &AccessLogSettings {
         &self.settings
     }
@@ -198,7 +198,7 @@ struct Writer {
     told: LogLimit<OutputState>,
 }
 
-/// How the last write ended.
+/// Result of the last write.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum OutputState {
     /// Well.
