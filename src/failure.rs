@@ -8,7 +8,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-/// Why the proxy answered a request itself, or cut an answer short.
+/// Reasons why the proxy answered a request itself, or cut an answer short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// No route matches the request.
@@ -69,7 +69,7 @@ pub enum Failure {
     Internal,
 }
 
-/// Which rule a malformed or oversize request broke.
+/// Rules that a malformed or oversize request can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BadRequest {
     /// The request line is not `method target version`.
@@ -124,7 +124,7 @@ pub enum BadRequest {
     GrpcWebLength,
 }
 
-/// Whose fault an early end is.
+/// Sides that can cause an early end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The client: nothing is wrong with the proxy or the endpoint.
@@ -198,7 +198,7 @@ impl Failure {
         }
     }
 
-    /// Whose fault it is; only [`Side::Upstream`] counts against an endpoint.
+    /// Side that caused it; only [`Side::Upstream`] counts against an endpoint.
     pub fn side(self) -> Side {
         match self {
             Self::DnsFailed
@@ -348,7 +348,7 @@ impl From<BadRequest> for Failure {
     }
 }
 
-/// What the access log shows when the client left before an answer; never sent.
+/// Status in the access log for a client that left before an answer; never sent.
 pub const CLIENT_GONE: StatusCode = match StatusCode::from_u16(499) {
     Ok(status) => status,
     Err(_) => unreachable!(),

@@ -1,4 +1,4 @@
-//! Where every task starts: named, counted, and with its panics told.
+//! Tasks: each starts here, is named and counted, and has its panics reported.
 
 use std::{
     future::Future,

@@ -1,4 +1,4 @@
-//! Whom to wake.
+//! Storage of a waker.
 
 use std::task::{Context, Waker};
 

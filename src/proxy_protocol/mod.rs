@@ -20,7 +20,7 @@ pub enum Version {
     V2,
 }
 
-/// What a header says of the connection that it stands in front of.
+/// Header content: the connection that it stands in front of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
     /// The connection is the sender's own, such as a health check.
@@ -36,7 +36,7 @@ pub enum Header {
 pub struct Ends {
     /// The client.
     pub source: SocketAddr,
-    /// What the client connected to.
+    /// Address that the client connected to.
     pub destination: SocketAddr,
 }
 

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt.
+//! Wait before the next attempt.
 //!
 //! Full jitter: a random time from zero to a bound that doubles with each retry. Of the common
 //! variants it spreads a crowd of retrying proxies best (Brooker: "Exponential backoff and

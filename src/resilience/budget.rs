@@ -1,4 +1,4 @@
-//! How many retries a pool bears at once.
+//! Limit of the retries of a pool that are under way at once.
 //!
 //! Retries in flight stay below a share of the requests in flight, or a small minimum: when all
 //! endpoints fail, retries add a fifth to the load instead of doubling it. A retry counts from its

@@ -39,7 +39,7 @@ pub enum Condition {
 pub struct Conditions(Box<[Condition]>);
 
 impl Conditions {
-    /// Whether the outcome is in the set.
+    /// Returns true if the outcome is in the set.
     pub fn contains(&self, outcome: AttemptResult) -> bool {
         self.0.iter().any(|condition| condition.matches(outcome))
     }

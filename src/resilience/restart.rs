@@ -1,4 +1,4 @@
-//! When a service that failed starts again.
+//! Wait before a failed service starts again.
 
 use std::time::Duration;
 

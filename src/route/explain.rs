@@ -1,4 +1,4 @@
-//! Why a request goes to the route it goes to, and to none of the others.
+//! Explanation of routing: the reasons for a request's route and against all others.
 //!
 //! Asks the matchers of each route one after the other, past the index, so that it also
 //! checks the index: a property test holds the two together.
@@ -16,24 +16,24 @@ use super::tree::Place;
 pub struct Explanation {
     /// The route that takes the request.
     pub winner: Option<String>,
-    /// Why the request is refused before any route takes it.
+    /// Reason why the request is refused before any route takes it.
     pub refused: Option<String>,
     /// The winner first, then those that match too, best first, then the others by precedence.
     pub verdicts: Vec<RouteVerdict>,
 }
 
-/// What became of one route.
+/// Verdict on one route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteVerdict {
     /// Name of the route.
     pub route: String,
-    /// Whether it matches, and whether it wins.
+    /// Result for the route: no match, match or winner.
     pub outcome: RouteOutcome,
-    /// Why, in words.
+    /// The reason, in words.
     pub reason: String,
 }
 
-/// How a route came out.
+/// Result for a route.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -167,7 +167,7 @@ fn describe_match(route: &Route) -> String {
     format!("matches: {}", conditions.join(", "))
 }
 
-/// Why [`RouteTable::find`] refuses the path, if it does.
+/// Returns the reason why [`RouteTable::find`] refuses the path, if it does.
 fn refusal(table: &RouteTable, facts: &Facts<'_>, winner: Option<Place>) -> Option<String> {
     let decoded = facts.path.with_slashes_decoded()?;
     let other = best(table, facts, decoded);

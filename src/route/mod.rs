@@ -1,4 +1,4 @@
-//! Where to: from the facts of a request head to the route that takes it.
+//! Routing: from the facts of a request head to the route that takes it.
 //!
 //! Third in the walk, after the rules of the standard and before the filters of the
 //! route found. Pure: a [`RouteTable`] is built once per snapshot and never changes;

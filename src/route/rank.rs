@@ -1,4 +1,4 @@
-//! Which of two matching routes is the more specific.
+//! Precedence of matching routes: the more specific one wins.
 //!
 //! Source: Kubernetes Gateway API, `HTTPRouteRule.matches` and `HTTPRoute.hostnames`.
 

@@ -1,4 +1,4 @@
-//! What a route asks of a request, as the configuration hands it over.
+//! Conditions of a route, as the configuration gives them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub struct RouteSpec {
     pub listeners: Option<Vec<Arc<str>>>,
     /// One of these hosts; empty for any.
     pub hosts: Vec<HostPattern>,
-    /// What the path has to be.
+    /// Condition on the path.
     pub path: PathMatch,
     /// One of these methods; empty for any.
     pub methods: Vec<Method>,
@@ -65,7 +65,7 @@ impl RouteSpec {
         }
     }
 
-    /// Whether it asks anything of a request beside listener, host and path.
+    /// Returns true if it has conditions besides listener, host and path.
     pub(super) fn has_conditions(&self) -> bool {
         let Self {
             name: _,
@@ -142,7 +142,7 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// Why a text is no host pattern.
+/// Reasons why a text is not a host pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostPatternError {
     /// A star that is not the whole first label.
@@ -156,7 +156,7 @@ pub enum HostPatternError {
     Name,
 }
 
-/// What the path of a request has to be, in its normal form.
+/// Condition on the path of a request, in its normal form.
 #[derive(Clone, Debug)]
 pub enum PathMatch {
     /// Any path.
@@ -200,7 +200,7 @@ impl fmt::Display for PathMatch {
     }
 }
 
-/// Why a text is no path of a route.
+/// Reasons why a text is not a path of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathPatternError {
     /// It does not begin with a slash.

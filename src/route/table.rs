@@ -17,7 +17,7 @@ use crate::{
     tls::ClientCertificate,
 };
 
-/// What routing looks at in a request.
+/// Facts of a request that routing depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// Index of the listener in the list that the table was built with.
@@ -35,11 +35,11 @@ pub struct Facts<'a> {
     pub headers: &'a Headers,
     /// The client, behind trusted proxies if there are any.
     pub client: IpAddr,
-    /// What the client's verified certificate says, if it has shown one.
+    /// Content of the client's verified certificate, if it has presented one.
     pub certificate: Option<&'a ClientCertificate>,
 }
 
-/// Which route, as the index into the specs that the table was built from.
+/// A route, as the index into the specs that the table was built from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteIndex(pub u32);
 
@@ -49,7 +49,7 @@ pub struct RouteTable {
     pub(super) routes: Box<[Route]>,
     /// Every route once per host pattern, the most specific first.
     contenders: Box<[Contender]>,
-    /// Why it stands at its place, by place as well.
+    /// Reasons for the precedence of the routes, by place.
     ranks: Box<[Rank]>,
     listeners: Box<[Arc<str>]>,
     index: HostIndex,
@@ -72,11 +72,11 @@ struct Ranked {
     host: HostPattern,
 }
 
-/// What a lookup needs of a route, on as few cache lines as many routes can be.
+/// Part of a route needed for a lookup, small so that many routes fit into few cache lines.
 #[derive(Debug)]
 struct Contender {
     route: u32,
-    /// Whether the route asks more than the index has settled.
+    /// True if the route has conditions that the index has not settled.
     asks_more: bool,
 }
 
@@ -141,12 +141,12 @@ impl RouteTable {
         first.map(|contender| RouteIndex(contender.route)).collect()
     }
 
-    /// What was written for a route.
+    /// Returns the spec of a route.
     pub fn spec(&self, route: RouteIndex) -> Option<&RouteSpec> {
         self.routes.get(position(route.0)).map(|route| &route.spec)
     }
 
-    /// How many routes there are.
+    /// Number of routes.
     pub fn len(&self) -> usize {
         self.routes.len()
     }
@@ -222,7 +222,7 @@ impl Route {
         self.places.first().map_or(NOWHERE, |(place, _)| *place)
     }
 
-    /// Whether it takes a request that the index has led to it.
+    /// Returns true if it takes a request that the index has led to it.
     fn takes(&self, facts: &Facts<'_>, path: &str) -> bool {
         let path_fits = || match &self.spec.path {
             PathMatch::Regex(_) => matches_path(&self.spec.path, path),
@@ -232,7 +232,7 @@ impl Route {
         self.check(facts).is_ok() && path_fits()
     }
 
-    /// Whether there is anything for [`Route::takes`] to ask.
+    /// Returns true if there are conditions for [`Route::takes`] to test.
     fn asks_more(&self) -> bool {
         self.listeners.is_some()
             || self.spec.has_conditions()

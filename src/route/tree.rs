@@ -21,7 +21,7 @@ pub(super) const NOWHERE: Place = Place::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct NodeId(NonZeroU32);
 
-/// Which paths a candidate at a node is for.
+/// Paths that a candidate at a node applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reach {
     /// The one that ends at the node.
@@ -41,7 +41,7 @@ pub(super) struct Tree {
     names: String,
     /// Those of a node lie together, in ascending order.
     candidates: Vec<Place>,
-    /// What becomes `candidates`.
+    /// Candidates to be sorted into `candidates`.
     added: Vec<(NodeId, Reach, Place)>,
 }
 
@@ -160,7 +160,7 @@ impl Tree {
         }
     }
 
-    /// What the tree has at a node.
+    /// Returns the node with this id.
     #[inline]
     pub(super) fn of(&self, node: NodeId) -> &Node {
         &self.nodes[node.position()]

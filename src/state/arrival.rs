@@ -32,7 +32,7 @@ pub struct Asked {
     pub certificate: Option<ClientCertificate>,
 }
 
-/// Why a request comes in by a listener and no other.
+/// Reasons why a request arrives at a listener and no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ArrivalReason {
@@ -48,7 +48,7 @@ pub enum ArrivalReason {
     First,
 }
 
-/// Where a request would come in.
+/// Arrival of a request: the listener it would arrive at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival<'a> {
     pub(super) listener: &'a Listener,
@@ -128,7 +128,7 @@ impl Asked {
         Ok(Arrival { listener, reason })
     }
 
-    /// Where it would go, by the function that routes.
+    /// Returns the decision for it, by the function that routes.
     ///
     /// # Errors
     /// The failure that it would end with; or, where no listener is found, none.
@@ -155,7 +155,7 @@ impl Asked {
     }
 }
 
-/// How well a listener fits a URL; the first field that differs decides.
+/// Fit of a listener for a URL; the first field that differs decides.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Fit {
     /// It has the port that is written.

@@ -1,4 +1,4 @@
-//! Where a request goes: one pure function from a snapshot and a head to a decision.
+//! Routing decision: one pure function from a snapshot and a request head to a decision.
 //!
 //! The walk of a request, `explain`, the tests in the configuration and dry runs
 //! all call this function, so that they cannot disagree.
@@ -18,14 +18,14 @@ use crate::{
     tls::ClientCertificate,
 };
 
-/// Where a request goes.
+/// Destination of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The route that won.
     pub route: RouteIndex,
 }
 
-/// What of a request head a decision depends on.
+/// Parts of a request head that a decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'a> {
     /// The place of the listener in the snapshot.
@@ -42,7 +42,7 @@ pub struct RequestView<'a> {
     pub headers: &'a Headers,
     /// The client's address.
     pub client: IpAddr,
-    /// What the client's verified certificate says.
+    /// Content of the client's verified certificate.
     pub certificate: Option<&'a ClientCertificate>,
 }
 

@@ -12,26 +12,26 @@ use crate::{
     upstream::{picker::EndpointIndex, pool::Origin, tier},
 };
 
-/// Where a request would go.
+/// Explanation of a request's destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
     /// The listener that it would come in by.
     pub listener: String,
-    /// Why by that one.
+    /// Reason for that listener.
     pub listener_by: ArrivalReason,
     /// The route that wins, if one does.
     pub route: Option<String>,
-    /// What the route does with it.
+    /// Action of the route.
     pub action: Option<ExplainedAction>,
-    /// What happens on the way.
+    /// Policies that apply to the request.
     pub policies: Option<ExplainedPolicies>,
-    /// Who could serve it.
+    /// Endpoints that could serve it.
     pub candidates: Vec<ExplainedCandidate>,
     /// Every route, with the reason why it won or lost.
     pub routes: Explanation,
 }
 
-/// What a route does with a request.
+/// Action of a route on a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExplainedAction {
@@ -43,7 +43,7 @@ pub enum ExplainedAction {
     Respond(u16),
 }
 
-/// What happens to a request on its way.
+/// Policies that apply to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainedPolicies {
     /// Time limits.
@@ -52,7 +52,7 @@ pub struct ExplainedPolicies {
     pub attempts: u32,
     /// Filters in the order in which the request passes them.
     pub filters: Vec<String>,
-    /// Whether gRPC-Web becomes gRPC.
+    /// True if gRPC-Web is turned into gRPC.
     pub grpc_web: bool,
     /// Bytes of its body, at most.
     pub body_max: Option<u64>,
@@ -74,7 +74,7 @@ pub struct ExplainedTimeouts {
 pub struct ExplainedCandidate {
     /// Its address.
     pub endpoint: String,
-    /// Where it comes from: `config`, or the kind of the pool's source.
+    /// Its source: `config`, or the kind of the pool's source.
     #[serde(default)]
     pub source: String,
     /// Its weight.
@@ -87,11 +87,11 @@ pub struct ExplainedCandidate {
     pub priority: u32,
     /// The state of its health, if it was asked.
     pub health: Option<String>,
-    /// Why it would not be picked, if so.
+    /// Reason why it would not be picked, if so.
     pub skipped: Option<String>,
 }
 
-/// Whether a snapshot is one that runs, so that the health of its endpoints is known.
+/// Knowledge of the endpoints' health: only a running snapshot has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthKnown {
     /// It runs.

@@ -19,7 +19,7 @@ pub type LocalListener = Rc<Arc<Listener>>;
 /// One worker's view of a snapshot.
 #[derive(Debug)]
 pub struct LocalSnapshot {
-    /// What all workers share.
+    /// Snapshot shared by all workers.
     pub shared: Arc<Snapshot>,
     /// The listeners, in the order of the snapshot.
     pub listeners: Vec<LocalListener>,
@@ -30,8 +30,8 @@ pub struct LocalSnapshot {
 }
 
 impl LocalSnapshot {
-    /// What of it is asked for at the end of an exchange that was decided long ago: the route,
-    /// as the only one, and these pools in this order.
+    /// Returns the part needed at the end of an exchange that was decided long ago: the route, as
+    /// the only one, and these pools in this order.
     pub(crate) fn only(&self, route: RouteIndex, pools: &[PoolIndex]) -> Self {
         let places = pools.iter().map(|pool| pool.0 as usize);
         let metrics = [self.routes.get(route.0 as usize), self.routes.last()];

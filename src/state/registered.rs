@@ -1,4 +1,4 @@
-//! What an embedding program adds to the proxy.
+//! Parts that an embedding program adds to the proxy.
 
 use crate::{filter::Filters, upstream::picker};
 

@@ -1,4 +1,4 @@
-//! What happened, by identity: it outlives every reload that keeps the identity.
+//! Live state by identity: it outlives every reload that keeps the identity.
 //!
 //! Listener = bind address, pool = name, endpoint = pool + address. The control
 //! thread owns the registry; snapshots and workers hold parts of it. An entry goes
@@ -62,7 +62,7 @@ impl Registry {
         Arc::clone(self.listeners.entry(address.clone()).or_default())
     }
 
-    /// What TLS sessions are resumed with.
+    /// Keys of TLS session tickets.
     pub fn tickets(&self) -> &Arc<TicketKeys> {
         &self.tickets
     }

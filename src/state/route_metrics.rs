@@ -1,4 +1,4 @@
-//! What a worker counts of the exchanges of one route.
+//! Metrics of a worker about the exchanges of one route.
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What the configuration means: compiled, immutable, swapped whole.
+//! Compiled configuration: immutable, swapped as a whole.
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,17 +36,17 @@ pub struct Snapshot {
     pub table: RouteTable,
     /// The pools; [`PoolIndex`] counts in here.
     pub pools: Vec<Arc<Pool>>,
-    /// Whose forwarding headers are believed.
+    /// Peers whose forwarding fields are trusted.
     pub trusted: TrustedProxies,
-    /// How the process stops.
+    /// Settings of a shutdown.
     pub drain: Drain,
     /// Downstream connections open at once, over all workers.
     pub connections_max: usize,
-    /// What is written about each exchange; none: nothing is.
+    /// Settings of the access log; none: there is none.
     pub access_log: Option<AccessLogSettings>,
     /// Further fields of the access log, and where their values come from.
     pub logged: Vec<(String, FieldSource)>,
-    /// What it was compiled from.
+    /// Configuration that it was compiled from.
     pub config: Arc<Config>,
     /// Counts the snapshots that are still in memory.
     pub(super) alive: Arc<()>,
@@ -60,13 +60,13 @@ impl Snapshot {
         place.ok().map(|place| &self.pools[place])
     }
 
-    /// How many snapshots are in memory: the newest, and those that exchanges under way hold.
+    /// Number of snapshots in memory: the newest, and those held by exchanges under way.
     pub fn generations_held(&self) -> usize {
         Arc::strong_count(&self.alive) - 1
     }
 
-    /// What of it is asked for at the end of an exchange that was decided long ago: the route,
-    /// as the only one, and these pools in this order.
+    /// Returns the part needed at the end of an exchange that was decided long ago: the route, as
+    /// the only one, and these pools in this order.
     pub(super) fn only(&self, route: RouteIndex, pools: &[PoolIndex]) -> Self {
         let place_of = |pool: PoolIndex| {
             let place = pools.iter().position(|it| *it == pool);
@@ -119,7 +119,7 @@ impl Snapshot {
     }
 }
 
-/// How the process stops.
+/// Settings of a shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
     /// Readiness fails, but connections are still accepted.
@@ -135,17 +135,17 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Its place in the snapshot.
     pub index: u32,
-    /// Where it listens.
+    /// Address that it listens on.
     pub address: BindAddress,
-    /// What kind of socket it is.
+    /// Options of its socket.
     pub socket: BindOptions,
-    /// Whether HTTP/1.1 is spoken.
+    /// True if HTTP/1.1 is spoken.
     pub http1: bool,
-    /// Whether HTTP/2 is spoken.
+    /// True if HTTP/2 is spoken.
     pub http2: bool,
-    /// Who must send a PROXY protocol header.
+    /// Peers that must send a PROXY protocol header.
     pub proxy_protocol: Option<TrustedProxies>,
-    /// How long it waits for clients.
+    /// Timeouts for clients.
     pub timeouts: ListenerTimeouts,
     /// Header names with an underscore.
     pub underscores: Underscores,
@@ -163,7 +163,7 @@ pub struct Listener {
     pub open: Arc<Padded>,
 }
 
-/// How long a listener waits for clients.
+/// Timeouts of a listener for its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerTimeouts {
     /// From the accept to the end of what comes before the first request.
@@ -172,13 +172,13 @@ pub struct ListenerTimeouts {
     pub head: Duration,
     /// Between two requests on a connection.
     pub idle: Duration,
-    /// How long a connection is used at all; zero: as long as it likes.
+    /// Maximum lifetime of a connection; zero: unlimited.
     pub lifetime: Duration,
     /// Without a byte of a request body in, or of a response out.
     pub body_idle: Duration,
 }
 
-/// What happens to header names with an underscore.
+/// Treatment of header names with an underscore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Underscores {
     /// The field is left out and counted.
@@ -197,21 +197,21 @@ pub enum Underscores {
 pub struct Route {
     /// Its identity.
     pub name: Arc<str>,
-    /// Where to.
+    /// Destination.
     pub action: Action,
-    /// How long it may take.
+    /// Timeouts of its exchanges.
     pub timeouts: RouteTimeouts,
-    /// When a failed attempt is followed by another; one for all routes with the same rules.
+    /// Retry policy; one for all routes with the same rules.
     pub retry: Arc<RetryPolicy>,
-    /// What requests and responses go through.
+    /// Filters for requests and responses.
     pub filters: Chain,
-    /// Whether calls in gRPC-Web are turned into gRPC.
+    /// True if calls in gRPC-Web are turned into gRPC.
     pub grpc_web: bool,
     /// Bytes of a request body; more is refused.
     pub body_max: Option<u64>,
 }
 
-/// Where a route sends a request.
+/// Destination of a route's requests.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// To a pool, or to those of its endpoints that belong to a view.
@@ -222,7 +222,7 @@ pub enum Action {
     Respond(Box<crate::filter::Respond>),
 }
 
-/// How long an exchange may take.
+/// Timeouts of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteTimeouts {
     /// All attempts together, until a response head.

@@ -24,9 +24,9 @@ pub struct Stall {
 #[derive(Debug)]
 struct Standing {
     next_look: Instant,
-    /// What was seen last.
+    /// Value seen last.
     seen: u64,
-    /// How often that was the same.
+    /// Number of looks that found the same.
     same: u32,
 }
 
@@ -78,7 +78,7 @@ impl Stall {
     }
 }
 
-/// How often it is looked at in the time allowed.
+/// Number of looks in the time allowed.
 const LOOKS: u32 = 4;
 /// Between two looks passes a slot of the wheel.
 const STEP_MIN: Duration = Duration::from_millis(10);

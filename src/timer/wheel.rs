@@ -113,7 +113,7 @@ impl Wheel {
         }
     }
 
-    /// When the turner has to come back; none while nothing waits.
+    /// Time at which the turner must come back; none while nothing waits.
     pub(super) fn next_at(&mut self) -> Option<Instant> {
         let next = self.next_occupied();
         self.sleeping_until = next.unwrap_or(u64::MAX);
@@ -206,7 +206,7 @@ fn ticks(time: Duration) -> u64 {
     time.as_secs() * TICKS_PER_SECOND + u64::from(time.subsec_nanos()) / TICK_NANOS
 }
 
-/// When a tick comes, since the start; exact for longer than any process runs.
+/// Time of a tick, since the start; exact for longer than any process runs.
 fn time_of(tick: u64) -> Duration {
     let nanos = tick % TICKS_PER_SECOND * TICK_NANOS;
     Duration::from_secs(tick / TICKS_PER_SECOND) + Duration::from_nanos(nanos)

@@ -18,22 +18,23 @@ use super::{
 };
 use crate::{failure::Failure, task, timer, tls::Alpn};
 
-/// What is asked of a connection.
+/// Requirements of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Need<'a> {
-    /// What it shall carry.
+    /// Its purpose.
     pub purpose: Purpose,
-    /// What it may do where there is no room.
+    /// Rights of the request where there is no room.
     pub claim: Claim,
-    /// Whether it must not have waited among the idle ones.
+    /// True if it must be new, not an idle one.
     pub fresh: bool,
-    /// What a new connection begins with; such a one serves one client only.
+    /// PROXY protocol header at the start of a new connection; such a connection serves one client
+    /// only.
     pub announcement: Option<&'a [u8]>,
-    /// When it must be there.
+    /// Deadline of its opening.
     pub deadline: Instant,
 }
 
-/// What a request may do for a place where the pool has no room.
+/// Rights of a request to a place in a pool without room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// It can be served at once: it has no body, or its body has begun to come. It waits for a
@@ -291,8 +292,8 @@ impl LocalPool {
         )
     }
 
-    /// Whether a connection that was just opened is of use: the others may have filled it
-    /// before this one woke up, or it is of a time before a reload.
+    /// Returns true if a connection that was just opened can be used: it may have been filled by
+    /// others before this task woke up, or opened before a reload.
     fn fits(&self, connection: &Http2Connection) -> bool {
         connection.security() == self.pool.security
             && connection.has_room(timer::recent(), self.pool.lifetime)

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{failure::Failure, socket::Stream, telemetry::metrics::Gauge, timer};
 
-/// Where one worker counts the upstream connections of a pool.
+/// Metrics of one worker about the upstream connections of a pool.
 #[derive(Debug)]
 pub struct Connections {
     pool: Arc<PoolShared>,
@@ -136,8 +136,8 @@ async fn connect_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure>
     Ok(Stream::Unix(stream))
 }
 
-/// Whether the proxy itself has no descriptor, port or memory left for a socket: that says
-/// nothing of the endpoint.
+/// Returns true if the proxy itself lacks a descriptor, port or memory for a socket: not a fault of
+/// the endpoint.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let kind = error.kind();

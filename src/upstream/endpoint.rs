@@ -6,7 +6,7 @@ use semver::Version;
 
 use crate::config::value::EndpointAddress;
 
-/// Where an endpoint listens.
+/// Address that an endpoint listens on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     /// An IP address and a port.
@@ -51,7 +51,7 @@ impl fmt::Display for Address {
 /// One endpoint of a pool; its identity is the pool with the address.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
-    /// Where it listens.
+    /// Address that it listens on.
     pub address: Address,
     /// The address as text: in logs, metrics and the admin API.
     pub label: Arc<str>,

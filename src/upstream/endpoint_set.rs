@@ -32,20 +32,20 @@ pub struct EndpointSet {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// Subsets by version, in the order of [`SetRules::requirements`].
     pub views: Vec<View>,
-    /// Which of them may be picked.
+    /// Health of the endpoints: those that may be picked.
     pub health: Arc<PoolHealthView>,
     /// Upstream connections open at once, over all workers, where the pool does not say how many.
     pub connections_max: usize,
-    /// What pickers know of each, by index.
+    /// Properties of each endpoint for pickers, by index.
     candidates: Vec<Candidate>,
     places: HashMap<Arc<str>, EndpointIndex>,
 }
 
-/// How the set of a pool is made from its endpoints.
+/// Rules for making the set of a pool from its endpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetRules {
-    /// What the versions of each view must satisfy; none: every endpoint belongs to it. The
-    /// first view is the whole pool.
+    /// Version requirement of each view; none: every endpoint belongs to it. The first view is the
+    /// whole pool.
     pub requirements: Vec<Option<VersionReq>>,
     /// The zone that is preferred.
     pub zone: Option<Arc<str>>,
@@ -111,12 +111,12 @@ impl EndpointSet {
         self.places.get(address).copied()
     }
 
-    /// What pickers know of an endpoint.
+    /// Returns the properties of an endpoint for pickers.
     pub(super) fn candidate(&self, index: EndpointIndex) -> Option<&Candidate> {
         self.candidates.get(index.0 as usize)
     }
 
-    /// Whether an endpoint takes traffic at all, by its weight.
+    /// Returns true if the weight of an endpoint is above 0.
     pub(super) fn has_weight(&self, index: EndpointIndex) -> bool {
         self.candidate(index).is_some_and(|it| it.weight > 0)
     }

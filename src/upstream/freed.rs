@@ -33,7 +33,7 @@ pub struct Waiting {
     notify: Notify,
     /// Counts what was given back while somebody waited.
     releases: AtomicUsize,
-    /// How many more may look because of the last release.
+    /// Number of waiters that may still look because of the last release.
     looks: AtomicUsize,
 }
 
@@ -54,7 +54,7 @@ impl Waiting {
         self.notify.notified()
     }
 
-    /// How often something was given back while somebody waited.
+    /// Number of releases while somebody waited.
     pub fn releases(&self) -> usize {
         self.releases.load(SeqCst)
     }
@@ -72,7 +72,7 @@ impl Waiting {
         self.notify.notify_waiters();
     }
 
-    /// What was given back was nothing for the one who was told: the next one may look.
+    /// Passes the release on to the next waiter: the one that was woken could not use it.
     pub fn pass_on(&self) {
         let left = |looks: usize| looks.checked_sub(1);
         if self.looks.fetch_update(SeqCst, SeqCst, left).is_ok() {

@@ -1,4 +1,4 @@
-//! What one worker keeps for one endpoint: idle connections and load.
+//! State of one worker about one endpoint: idle connections and load.
 //!
 //! State by identity (pool + address): it outlives reloads that keep the endpoint,
 //! and is given up, with its connections, when the endpoint leaves.
@@ -46,13 +46,13 @@ pub struct LocalEndpoint {
     described: RefCell<Rc<Described>>,
     retired: Cell<bool>,
     agreed: Cell<Option<Agreed>>,
-    /// Whether the last answer was in HTTP/1.0; none before there was one.
+    /// True if the last answer was in HTTP/1.0; none before the first.
     http10: Cell<Option<bool>>,
     /// Times it was picked.
     pub picks: Counter,
-    /// What the pickers know of it.
+    /// Load of it for the pickers.
     pub load: Load,
-    /// What all workers share of it.
+    /// State shared by all workers.
     pub shared: Arc<EndpointShared>,
     http2: RefCell<Vec<Rc<Http2Connection>>>,
     /// Held by those who wait for it: its outcome holds the connection open.
@@ -67,18 +67,18 @@ pub struct LocalEndpoint {
 /// that each is told of as the endpoint was then.
 #[derive(Debug)]
 pub struct Described {
-    /// What is known of the endpoint.
+    /// The endpoint.
     pub endpoint: Arc<Endpoint>,
-    /// Where its outcomes are counted.
+    /// Its health, with the tally of its outcomes.
     pub health: Arc<EndpointHealth>,
-    /// How long attempts take, with others of its version.
+    /// Durations of attempts, together with others of its version.
     pub durations: Rc<Histogram>,
 }
 
 /// One waits where it is; memory for more is taken when there are more.
 type IdleList = SmallVec<[Http1Connection; 1]>;
 
-/// What the last handshake with an endpoint agreed on, where there was a choice.
+/// Protocol agreed on in the last handshake with an endpoint, where there was a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreed {
     /// HTTP/1.1.
@@ -177,7 +177,7 @@ impl LocalEndpoint {
         self.pool.tell_freed(Limit::Connections);
     }
 
-    /// Where idle connections are counted.
+    /// Gauge of its idle connections.
     pub(super) const fn idle_gauge(&self) -> &Gauge {
         &self.idle_gauge
     }
@@ -303,7 +303,7 @@ impl LocalEndpoint {
             .cloned()
     }
 
-    /// What the last handshake agreed on; none before there was one.
+    /// Returns the protocol agreed on in the last handshake; none before the first.
     pub fn agreed(&self) -> Option<Agreed> {
         self.agreed.get()
     }
@@ -326,7 +326,7 @@ impl LocalEndpoint {
         }
     }
 
-    /// Whether it is known to speak HTTP/1.0, in which there are no chunks.
+    /// Returns true if it is known to speak HTTP/1.0, which has no chunked coding.
     pub fn is_http10(&self) -> bool {
         self.shared.spoken.is_http10()
     }

@@ -29,26 +29,26 @@ use crate::{memory, resilience::BudgetWorker};
 
 /// One worker's side of a pool.
 pub struct LocalPool {
-    /// What the configuration says of it.
+    /// The configured pool.
     pub pool: Arc<Pool>,
-    /// Which worker this is; names its cells in what workers share.
+    /// Number of this worker: its index into the cells of state shared by workers.
     pub(super) worker: usize,
     /// The newest endpoint set as far as this worker knows. Borrowed for a step, never for long.
     set: RefCell<LocalSet>,
-    /// Where its endpoints come from.
+    /// Its endpoints in this worker.
     known: Rc<LocalEndpoints>,
     pickers: Box<dyn Fn() -> AnyPicker>,
     /// Counts upstream connections.
     pub(super) connections: Rc<Connections>,
-    /// Which idle connection makes room.
+    /// Order in which idle connections are closed to make room.
     pub(super) least_recent: LeastRecent,
-    /// Whose place is taken where there is no room.
+    /// Exchanges whose place is taken when there is no room.
     pub standing: Rc<Standing>,
     /// The other workers, asked for room.
     pub(super) siblings: Siblings,
     /// Counts what retries are measured against.
     pub budget: BudgetWorker,
-    /// What is counted of the pool.
+    /// Metrics of the pool.
     pub metrics: PoolMetrics,
 }
 
@@ -229,7 +229,7 @@ impl LocalPool {
         Picked::Nobody
     }
 
-    /// Whether an endpoint may be used at all: as a healthy one, or where health may be ignored.
+    /// Returns true if an endpoint may be used: as a healthy one, or where health may be ignored.
     fn may_be_used(&self, set: &LocalSet, view: ViewIndex, index: EndpointIndex) -> bool {
         let picture = &set.views[view.0 as usize].picture;
         let usable = if self.pool.panic_threshold > 0.0 {
@@ -240,7 +240,8 @@ impl LocalPool {
         usable && set.shared.has_weight(index)
     }
 
-    /// Whether an endpoint of a view is left that may be used and is none of those `tried`.
+    /// Returns true if an endpoint of a view is left that may be used and is not among those
+    /// `tried`.
     pub fn is_one_left(&self, view: ViewIndex, tried: impl Fn(&Endpoint) -> bool) -> bool {
         self.follow();
         let set = &*self.set.borrow();
@@ -282,7 +283,7 @@ impl LocalPool {
         taken.then_some(true)
     }
 
-    /// Whether any endpoint has room under `limits.per_endpoint`.
+    /// Returns true if any endpoint has room under `limits.per_endpoint`.
     pub(super) fn has_room(&self) -> bool {
         let slots = &self.set.borrow().slots;
         let full = &self.pool.shared.full;

@@ -44,7 +44,7 @@ pub(super) struct LocalSet {
     /// By [`EndpointIndex`], and so are the loads.
     pub(super) endpoints: Vec<Rc<LocalEndpoint>>,
     pub(super) loads: Vec<Load>,
-    /// Where those with room are found, while `limits.per_endpoint` is set.
+    /// Index of the endpoints with room, while `limits.per_endpoint` is set.
     pub(super) slots: Slots,
     pub(super) views: Vec<LocalView>,
 }
@@ -55,7 +55,7 @@ pub(super) struct LocalView {
     pub(super) serial: u64,
     pub(super) picture: Arc<Picture>,
     pub(super) tiers: Vec<LocalTier>,
-    /// What the pickers have to be told; none if they do not look at loads.
+    /// Changes of load to report to the pickers; none if they do not use loads.
     changes: Option<LoadChanges>,
 }
 
@@ -76,7 +76,7 @@ impl LocalEndpoints {
         &self.pool
     }
 
-    /// Where the idle connections of the pool are counted.
+    /// Gauge of the pool's idle connections.
     pub fn idle(&self) -> &Gauge {
         &self.idle
     }
@@ -146,7 +146,7 @@ impl LocalEndpoints {
         histogram
     }
 
-    /// What else the worker counts of the pool.
+    /// Returns the other metrics of the worker about the pool.
     pub fn metrics(&self) -> PoolMetrics {
         PoolMetrics::new(&self.registry, &self.pool.name)
     }

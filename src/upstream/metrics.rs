@@ -1,4 +1,4 @@
-//! What one worker counts of a pool; the handles are resolved once per snapshot.
+//! Metrics of one worker about a pool; the handles are resolved once per snapshot.
 
 use std::{cell::RefCell, sync::Arc};
 

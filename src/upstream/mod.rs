@@ -1,4 +1,4 @@
-//! Which endpoint, over which connection.
+//! Upstream: the choice of an endpoint, and the connection to it.
 //!
 //! [`pool`] and [`endpoint`] are what the configuration says, [`endpoint_set`] the endpoints of a
 //! pool at one time, which [`discovery`] may replace; [`shared`] is what

@@ -1,4 +1,5 @@
-//! Which endpoints of a pool have all places of `limits.per_endpoint` taken, at a glance.
+//! Occupancy: endpoints of a pool that have all places of `limits.per_endpoint` taken, as a bit
+//! set.
 //!
 //! One bit an endpoint, over all workers, so that one with room is found among many without asking
 //! each: 64 in a step. The bits are hints: what counts is the count of the endpoint, which a pick
@@ -58,7 +59,8 @@ impl FullSet {
         }
     }
 
-    /// Where the bits are; beyond the last block there are none, and nobody is marked full.
+    /// Returns the cell of the bits; beyond the last block there are none, and no endpoint is
+    /// marked full.
     fn cell(&self, word: usize, make: bool) -> Option<&AtomicU64> {
         let block = self.blocks.get(word / BLOCK_WORDS)?;
         let block = if make {

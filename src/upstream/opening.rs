@@ -19,7 +19,7 @@ pub struct Opening {
     ended: Notify,
 }
 
-/// What came of it, or why nothing did.
+/// The opened connection, or the reason why there is none.
 pub type Outcome = Result<Opened, Failure>;
 
 /// A connection that is open now.
@@ -47,7 +47,7 @@ impl Opening {
         }
     }
 
-    /// Whether there is nothing more to wait for.
+    /// Returns true if there is nothing more to wait for.
     pub fn has_ended(&self) -> bool {
         self.outcome.borrow().is_some()
     }

@@ -11,22 +11,22 @@ use super::{
     local::LocalPool,
 };
 
-/// What the choice of an endpoint may depend on.
+/// Input of the choice of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct PickRequest {
     /// Now.
     pub now: Instant,
     /// A uniform random draw.
     pub draw: u64,
-    /// What the request hashes to.
+    /// Hash of the request.
     pub key: Option<u64>,
-    /// How far the pick goes by health.
+    /// Regard of the pick for health.
     pub regard: Regard,
-    /// Whether this request may be the trial of an endpoint.
+    /// Permission for this request to be the trial of an endpoint.
     pub trial: MayTry,
 }
 
-/// Whether a request may be the trial of an endpoint after its ejection.
+/// Permission for a request to be the trial of an endpoint after its ejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MayTry {
     /// It has failed elsewhere: no risk more.
@@ -37,7 +37,7 @@ pub enum MayTry {
     Any,
 }
 
-/// How far a pick goes by health.
+/// Regard of a pick for health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Regard {
     /// Healthy endpoints, in tiers that have enough of them.
@@ -69,7 +69,7 @@ pub enum Picked {
 pub struct Pick {
     /// The pool it was picked from.
     pub pool: Rc<LocalPool>,
-    /// Which endpoint.
+    /// The endpoint.
     pub endpoint: Rc<LocalEndpoint>,
     pub(super) trial: Option<Trial>,
     limited: bool,
@@ -99,7 +99,7 @@ impl Pick {
         self.endpoint.picks.inc();
     }
 
-    /// What a response turned out to be at its end: passive health hears of it.
+    /// Reports the outcome of a response at its end to passive health.
     pub fn observe_end(&self, now: Instant, outcome: Observed) {
         self.endpoint.observe(self.pool.worker, outcome, now);
     }

@@ -27,7 +27,7 @@ struct Pin {
     slot: Rc<Slot>,
 }
 
-/// Where such a connection waits between two exchanges, and counts as idle.
+/// Place where such a connection waits between two exchanges, and counts as idle.
 pub struct Slot {
     connection: Cell<Option<Http1Connection>>,
     idle: Gauge,
@@ -52,14 +52,14 @@ impl Pinned {
         });
     }
 
-    /// Whether one of the connections leads to this endpoint.
+    /// Returns true if one of the connections leads to this endpoint.
     pub fn leads_to(&self, endpoint: &Rc<LocalEndpoint>) -> bool {
         let pins = self.0.borrow();
         let mut pins = pins.iter();
         pins.any(|pin| Rc::ptr_eq(&pin.endpoint, endpoint) && !pin.slot.is_empty())
     }
 
-    /// Whether there is none.
+    /// Returns true if there is none.
     pub fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
     }
@@ -118,7 +118,7 @@ impl Slot {
         connection.is_some()
     }
 
-    /// Whether the connection can carry another exchange; closes one that cannot.
+    /// Returns true if the connection can carry another exchange; closes one that cannot.
     pub(super) fn has_usable(&self, now: Instant, idle: Duration, lifetime: Duration) -> bool {
         let usable = self.look(|connection| {
             connection.is_in_time(now, idle, lifetime) && connection.is_usable()

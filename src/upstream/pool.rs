@@ -27,39 +27,40 @@ pub struct ViewIndex(pub u32);
 pub struct Pool {
     /// Its identity across reloads.
     pub name: Arc<str>,
-    /// How an endpoint is chosen.
+    /// Picker of the pool.
     pub picker: PickerSpec,
-    /// What of a request is hashed, for the pickers that hash.
+    /// Input of the hash, for the pickers that hash.
     pub hash_key: Option<HashKey>,
     /// The endpoints, which discovery may replace while all else here stays.
     pub endpoints: EndpointSlot,
-    /// How a set is made from endpoints.
+    /// Rules for making a set from endpoints.
     pub rules: SetRules,
     /// The endpoints that the configuration lists.
     pub listed: Vec<Arc<Endpoint>>,
-    /// Where others come from; none: there are no others.
+    /// Source of further endpoints, if any.
     pub discovery: Option<PoolDiscovery>,
-    /// What is spoken to the endpoints.
+    /// Protocol to the endpoints.
     pub protocol: PoolProtocol,
-    /// How endpoints are told the client's address in front of a connection; then none is reused.
+    /// Version of the PROXY protocol header sent in front of a connection; with one, no connection
+    /// is reused.
     pub proxy_protocol: Option<proxy_protocol::Version>,
     /// TLS; none: in the clear.
     pub tls: Option<Arc<ClientTls>>,
-    /// Which TLS settings a connection must have been made under; 0 for none.
+    /// Version of the TLS settings that a connection must have been made with; 0 for none.
     pub security: u64,
     /// Time from starting to connect to an established connection.
     pub connect_timeout: Duration,
-    /// How long an upstream connection waits for its next exchange.
+    /// Maximum time that an upstream connection is idle.
     pub idle_timeout: Duration,
-    /// How long an upstream connection is used at all.
+    /// Maximum lifetime of an upstream connection.
     pub lifetime: Duration,
-    /// What is bounded.
+    /// Limits of the pool.
     pub limits: PoolLimits,
     /// Pools tried in order when nothing here can serve.
     pub failover: Vec<PoolIndex>,
     /// The live state.
     pub shared: Arc<PoolShared>,
-    /// How health is judged.
+    /// Health settings.
     pub health_settings: HealthSettings,
     /// Share of endpoints of a tier, 0 to 1, under which health is ignored there; 0: never.
     pub panic_threshold: f64,
@@ -69,7 +70,7 @@ pub struct Pool {
     pub retry_minimum: u32,
 }
 
-/// Where each endpoint of a pool comes from.
+/// Origin of each endpoint of a pool.
 #[derive(Debug)]
 pub struct Origin<'p> {
     listed: HashSet<&'p str>,
@@ -109,27 +110,27 @@ pub struct PoolLimits {
     pub per_endpoint: usize,
     /// Exchanges that may wait for one of the above; 0: none waits.
     pub queue: usize,
-    /// How long one waits.
+    /// Maximum wait in the queue.
     pub queue_timeout: Duration,
 }
 
-/// What is spoken to the endpoints of a pool.
+/// Protocol to the endpoints of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolProtocol {
     /// HTTP/1.1.
     Http1,
     /// HTTP/2, agreed on where there is TLS, else by prior knowledge.
     Http2,
-    /// What TLS agrees on.
+    /// The protocol that TLS agrees on.
     Auto,
 }
 
-/// Where a pool's endpoints come from besides the configuration.
+/// Source of a pool's endpoints besides the configuration.
 #[derive(Debug)]
 pub struct PoolDiscovery {
     /// The source.
     pub source: SourceSpec,
-    /// What it said when the pool was compiled, if it had not been heard before.
+    /// Its answer when the pool was compiled, if it had not been heard before.
     pub first: Option<Result<Vec<Arc<Endpoint>>, DiscoveryError>>,
 }
 

@@ -41,7 +41,7 @@ pub struct RoomRequest {
     answer: oneshot::Sender<Place>,
 }
 
-/// How one worker asks another for a place: the number of the other, and the wish. It may be lost.
+/// Sends the request of one worker for a place to another, by its number. The request may be lost.
 #[derive(Clone)]
 pub struct Siblings(Rc<dyn Fn(usize, RoomRequest)>);
 
@@ -80,7 +80,7 @@ impl LocalPool {
             .await
     }
 
-    /// Whether a place of this limit is free, for whomever it may be.
+    /// Returns true if a place of this limit is free, for any waiter.
     pub fn is_free(&self, limit: Limit) -> bool {
         let (shared, limits) = (&self.pool.shared, &self.pool.limits);
         match limit {
@@ -296,9 +296,9 @@ impl IdleCounts {
     }
 }
 
-/// How long another worker is waited for: it looks at its messages between any two steps.
+/// Maximum wait for another worker: it reads its messages between any two steps.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often others are asked for one connection. Each had one a moment before.
+/// Maximum number of requests to others for one connection. Each had one a moment before.
 const ASKS_MAX: usize = 8;
 /// Idle connections whose order is remembered: 6 KiB a pool and worker, at the limit only.
 const KNOWN_MAX: usize = 256;

@@ -1,4 +1,4 @@
-//! What all workers share of a pool: the registry's entry, which outlives reloads.
+//! State of a pool shared by all workers: the registry's entry, which outlives reloads.
 //!
 //! State by identity: pool = name, endpoint = pool + address. On the request path
 //! it is only read, but for the limits that must hold across workers: each of
@@ -27,9 +27,9 @@ use crate::{failure::Failure, resilience::RetryBudget, telemetry::log::LogLimit}
 pub struct PoolShared {
     /// The pool's name.
     pub name: Arc<str>,
-    /// Who may be picked, and why the others may not.
+    /// Health of the endpoints: those that may be picked, and the reasons against the others.
     pub health: Arc<PoolHealthState>,
-    /// How many retries may be under way.
+    /// Budget of the retries under way.
     pub budget: RetryBudget,
     /// Open upstream connections.
     pub connections: Padded,
@@ -45,9 +45,9 @@ pub struct PoolShared {
     pub freed: Freed,
     /// Endpoints with all places taken, marked while `limits.per_endpoint` is set.
     pub full: FullSet,
-    /// When the log last told of TLS with an endpoint that failed, by endpoint and cause.
+    /// Limit of log messages about failed TLS with an endpoint, by endpoint and cause.
     pub tls_told: LogLimit<(String, Failure)>,
-    /// What is known of the source of its endpoints.
+    /// State of the source of its endpoints.
     pub discovered: Discovered,
     endpoints: Mutex<Endpoints>,
 }
@@ -70,7 +70,7 @@ pub struct EndpointShared {
     pub(super) slot: usize,
     /// Attempts under way, counted while `limits.per_endpoint` is set.
     pub requests: Padded,
-    /// Which version it has said that it speaks.
+    /// HTTP version heard from it.
     pub spoken: Spoken,
 }
 
@@ -155,7 +155,7 @@ impl PoolShared {
         Contends(self)
     }
 
-    /// Whether requests wait for a connection.
+    /// Returns true if requests wait for a connection.
     pub(super) fn is_contended(&self) -> bool {
         self.contending.load(Ordering::SeqCst) > 0
     }
@@ -168,7 +168,7 @@ impl PoolShared {
         }
     }
 
-    /// Whether somebody waits for a limit.
+    /// Returns true if somebody waits for a limit.
     pub fn has_queue(&self) -> bool {
         self.queued.load(Ordering::SeqCst) > 0
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// What all workers and the checks of an endpoint have heard of it.
+/// HTTP version heard from an endpoint by all workers and checks.
 ///
 /// Answers to requests count for more than those to checks, which another program of the endpoint
 /// may give: once there was one, checks change nothing. Before there was any the endpoint is taken
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 pub struct Spoken(AtomicU8);
 
 impl Spoken {
-    /// Whether it speaks HTTP/1.0, in which there are no chunks.
+    /// Returns true if it speaks HTTP/1.0, which has no chunked coding.
     pub fn is_http10(&self) -> bool {
         matches!(self.0.load(Relaxed), CHECKED_OLD | ANSWERED_OLD)
     }

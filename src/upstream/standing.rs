@@ -42,7 +42,7 @@ struct Entry {
     lost: Option<oneshot::Sender<()>>,
 }
 
-/// What an exchange holds.
+/// Connection or stream that an exchange holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
     /// A connection of its own: its place is good for any endpoint of the pool.
@@ -58,7 +58,7 @@ pub struct StandsStill {
     place: usize,
 }
 
-/// What came of the wish for a place.
+/// Result of the wish for a place.
 #[derive(Debug)]
 pub enum Dismissal {
     /// An exchange loses its place; it is free when this resolves.
@@ -115,7 +115,7 @@ impl Standing {
 }
 
 impl StandsStill {
-    /// Whether the exchange has lost its place; otherwise the task is woken when it does.
+    /// Returns true if the exchange has lost its place; otherwise the task is woken when it does.
     pub fn has_lost(&self, cx: &Context<'_>) -> bool {
         let mut places = self.standing.0.borrow_mut();
         let Some(Some(entry)) = places.entries.get_mut(self.place) else {
@@ -134,7 +134,7 @@ impl Drop for StandsStill {
     }
 }
 
-/// How long a client may stand still in any case: longer than the way to it and back.
+/// Minimum time that a client may stand still: longer than one round trip.
 const STILL_MIN: Duration = Duration::from_millis(500);
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::{
     pool::{Pool, ViewIndex},
 };
 
-/// How far a tier can be relied on.
+/// State of a tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Enough of its endpoints are healthy.
@@ -80,8 +80,8 @@ impl Standing {
     }
 }
 
-/// Whether requests to a view ignore health: too few of its endpoints are healthy, and no pool
-/// stands in for it.
+/// Returns true if requests to a view ignore health: too few of its endpoints are healthy, and no
+/// pool stands in for it.
 pub fn is_in_panic(pools: &[Arc<Pool>], pool: &Pool, view: ViewIndex) -> bool {
     let standings = |pool: &Pool, view: ViewIndex| -> Vec<Standing> {
         let set = pool.endpoint_set();
@@ -151,7 +151,7 @@ impl LocalTier {
         }
     }
 
-    /// Whether the pickers have to be told of loads.
+    /// Returns true if the pickers must be told of loads.
     pub(super) fn follows_loads(&self) -> bool {
         self.healthy.picker.follows_loads()
     }

@@ -11,13 +11,13 @@ pub struct Tried(Option<Box<List>>);
 #[derive(Debug, Default)]
 struct List {
     endpoints: Vec<Rc<Described>>,
-    /// Where they stand in the set of this serial; one that has left is not among them.
+    /// Indexes of them in the set of this serial; without those that have left.
     indexes: Vec<EndpointIndex>,
     serial: u64,
 }
 
 impl Tried {
-    /// Whether there is none.
+    /// Returns true if there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -34,7 +34,7 @@ impl Tried {
         self.0 = None;
     }
 
-    /// Where they stand in the set.
+    /// Returns their indexes in the set.
     pub(super) fn in_set(&mut self, set: &EndpointSet) -> &[EndpointIndex] {
         match &mut self.0 {
             None => &[],

@@ -1,4 +1,4 @@
-//! Whether a new connection is served, by whom, and what it counts against.
+//! Admission of a new connection: the limits it counts against and the worker that serves it.
 
 use std::{
     rc::Rc,

@@ -1,4 +1,4 @@
-//! What control and other workers ask of a worker.
+//! Commands of control and of other workers to a worker.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::{Accepted, Connection, Worker};
 use crate::{config::value::BindAddress, state::Listener, upstream::room::RoomRequest};
 
-/// What control and other workers ask of a worker.
+/// Commands of control and of other workers to a worker.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Accept connections from this socket.
@@ -55,7 +55,7 @@ pub(crate) struct ConnectionView {
 }
 
 impl Worker {
-    /// What the admin API shows of a connection.
+    /// Returns the view of a connection for the admin API.
     pub(crate) fn view(&self, connection: &Connection) -> ConnectionView {
         let age = connection.since.elapsed().as_millis();
         ConnectionView {

@@ -25,14 +25,14 @@ use crate::{
     upstream::pinned::Pinned,
 };
 
-/// What is known of a downstream connection. One worker owns it.
+/// A downstream connection. One worker owns it.
 #[derive(Debug)]
 pub struct Connection {
     /// The worker that owns it.
     pub worker: Rc<Worker>,
     /// Counts the connections of the worker.
     pub id: u64,
-    /// When it was accepted.
+    /// Time of its acceptance.
     pub since: Instant,
     /// Requests that it has carried.
     pub requests: Cell<u64>,
@@ -42,7 +42,7 @@ pub struct Connection {
     pub tls: OnceCell<Rc<Session>>,
     /// Exchanges under way on its listener.
     pub exchanges: Gauge,
-    /// What is spoken on it.
+    /// Its protocol.
     pub protocol: Cell<&'static str>,
     /// Interim responses for a client that speaks HTTP/1.1.
     pub interim: Interim,
@@ -54,15 +54,15 @@ pub struct Connection {
     generation: Cell<u64>,
     /// That of the first exchange since it last carried none.
     held_generation: Cell<u64>,
-    /// How it comes to its end.
+    /// State that decides when it ends.
     pub(super) ending: Ending,
 }
 
-/// Who is on the other end.
+/// Addresses of a connection's other end.
 #[derive(Clone, Copy, Debug)]
 struct Peer {
     source: SocketAddr,
-    /// What it connected to, as far as that is known.
+    /// Address that it connected to, if known.
     destination: Option<SocketAddr>,
 }
 
@@ -127,7 +127,7 @@ impl Connection {
         self.peer.get().source.port()
     }
 
-    /// What it adds to the forwarding fields of its requests.
+    /// The forwarding fields that it adds to its requests.
     pub fn hop(&self) -> Ref<'_, Hop> {
         self.hop.borrow()
     }
@@ -142,8 +142,8 @@ impl Connection {
         *self.hop.borrow_mut() = Hop::new(source.ip(), scheme_of(&self.listener.borrow()));
     }
 
-    /// What an endpoint is told of the connection before the first byte of a request of
-    /// `client`, who may be somebody that the peer speaks for.
+    /// Returns the PROXY protocol header for the endpoint, sent before the first byte of a request
+    /// of `client`, which may be a client that the peer speaks for.
     pub fn announcement(&self, client: IpAddr) -> Header {
         let peer = self.peer.get();
         let Some(destination) = peer.destination else {
@@ -198,7 +198,7 @@ impl Connection {
         Rc::clone(&self.listener.borrow())
     }
 
-    /// What its requests are sent by.
+    /// Returns the scheme of its requests.
     pub fn scheme(&self) -> Scheme {
         if self.tls.get().is_some() {
             Scheme::Https

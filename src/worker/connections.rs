@@ -74,7 +74,7 @@ impl Worker {
         connections.len()
     }
 
-    /// What the admin API shows of the open connections.
+    /// Returns the views of the open connections for the admin API.
     pub(crate) fn view_connections(&self) -> Vec<ConnectionView> {
         let connections = self.connections.open.borrow();
         connections.values().map(|it| self.view(it)).collect()

@@ -15,10 +15,10 @@ use tokio::{
 use super::Connection;
 use crate::wake;
 
-/// What decides when a connection ends.
+/// State that decides when a connection ends.
 #[derive(Debug)]
 pub(super) struct Ending {
-    /// How its own life differs from the configured one: 0 is the shortest.
+    /// Random number that varies its lifetime around the configured one: 0 is the shortest.
     luck: u64,
     /// Since when it shall take no more requests.
     closing: Cell<Option<Instant>>,
@@ -55,7 +55,7 @@ impl Connection {
         }
     }
 
-    /// Whether it shall take no more requests.
+    /// Returns true if it must not take further requests.
     pub fn is_closing(&self) -> bool {
         self.ending.closing.get().is_some()
     }
@@ -67,7 +67,7 @@ impl Connection {
         Some(closing.max(since) + LAST_CHANCE)
     }
 
-    /// When it has lived long enough; never if the lifetime is zero.
+    /// Returns the end of its lifetime; none if the lifetime is zero.
     ///
     /// Each connection's life is up to a tenth shorter or longer than the configured one, so
     /// that clients that came together do not all come back together.
@@ -102,7 +102,7 @@ impl Connection {
         TunnelGuard(self)
     }
 
-    /// Whether a tunnel is left on it.
+    /// Returns true if there is still a tunnel on it.
     pub(crate) fn has_tunnels(&self) -> bool {
         self.ending.tunnels.get() > 0
     }
@@ -117,7 +117,7 @@ impl Connection {
         *self.ending.task.borrow_mut() = Some(task);
     }
 
-    /// Whether whatever it carries shall end now.
+    /// Returns true if everything on it must end now.
     pub fn is_cut(&self) -> bool {
         self.ending.cut.get()
     }
@@ -148,5 +148,5 @@ impl Drop for TunnelGuard<'_> {
     }
 }
 
-/// How long a connection that has carried no request waits for one when it shall close.
+/// Time that a closing connection without a request so far waits for one.
 const LAST_CHANCE: Duration = Duration::from_secs(1);

@@ -167,28 +167,28 @@ impl Worker {
         &self.counters
     }
 
-    /// Whether the socket at this address was given to the process, and outlives it.
+    /// Returns true if the socket at this address was inherited by the process, and outlives it.
     pub(crate) fn inherits(&self, address: &BindAddress) -> bool {
         self.shared.inherited.holds(address)
     }
 
-    /// Whether clients are told to close their connections.
+    /// Returns true if clients are told to close their connections.
     pub fn is_draining(&self) -> bool {
         self.shared.is_draining()
     }
 
-    /// Whether what is still under way is being cut.
+    /// Returns true if all that is still under way is being cut.
     pub fn is_cutting(&self) -> bool {
         self.cutting.get()
     }
 
-    /// Whether there is an access log.
+    /// Returns true if there is an access log.
     pub fn has_log(&self) -> bool {
         self.records.has_log()
     }
 
-    /// Whether an exchange is kept for the admin API: what failed, and of the rest all under
-    /// light load and a sample under heavy load.
+    /// Returns true if an exchange is kept for the admin API: failed ones always; of the rest all
+    /// under light load and a sample under heavy load.
     pub fn keeps(&self, failed: bool) -> bool {
         failed || self.records.samples()
     }
@@ -233,7 +233,7 @@ impl Worker {
         found.map_or_else(|| Rc::new(Arc::clone(listener)), Rc::clone)
     }
 
-    /// What is due every 200 ms: clocks, log lines, idle connections.
+    /// Does the work due every 200 ms: clocks, log lines, idle connections.
     pub(crate) fn tick(&self) {
         self.clock.tick();
         self.shared.workers[self.index]
@@ -252,7 +252,8 @@ impl Worker {
     }
 }
 
-/// How long the end of the thread waits for cut connections to be gone.
+/// Maximum wait at the end of the thread for cut connections to end.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// How long it waits for shared connections to endpoints to say that they close.
+/// Maximum wait at the end of the thread for shared connections to endpoints to send that they
+/// close.
 const LAST_WORDS: Duration = Duration::from_millis(500);

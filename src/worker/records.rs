@@ -1,4 +1,5 @@
-//! What a worker remembers of exchanges: lines of the access log, the latest for the admin API.
+//! Records of exchanges that a worker keeps: lines of the access log, and the latest ones for the
+//! admin API.
 
 use std::{
     cell::{Cell, RefCell},

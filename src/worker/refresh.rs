@@ -108,7 +108,8 @@ impl Worker {
         new
     }
 
-    /// How pools ask other workers for room. A wish that finds a full queue is lost.
+    /// Returns the way for pools to ask other workers for room. A request that finds a full queue
+    /// is lost.
     fn siblings(&self) -> Siblings {
         let shared = Arc::clone(&self.shared);
         Siblings::new(move |worker, request| {

@@ -1,4 +1,4 @@
-//! What all threads of the process share.
+//! State shared by all threads of the process.
 
 use std::sync::{
     Arc,
@@ -17,17 +17,17 @@ use crate::{
     upstream::shared::Padded,
 };
 
-/// What control and workers share. On the request path it is only read.
+/// State shared by control and workers. On the request path it is only read.
 #[derive(Debug)]
 pub struct SharedState {
     snapshot: ArcSwap<Snapshot>,
     /// The generation of `snapshot`; workers compare it per exchange.
     generation: AtomicU64,
-    /// Whether answers tell clients to close their connections.
+    /// True if answers tell clients to close their connections.
     pub(crate) draining: AtomicBool,
     /// The name of this process in `Via`.
     pub(crate) pseudonym: Pseudonym,
-    /// What an embedding program added.
+    /// Parts that an embedding program added.
     pub(crate) registered: Registered,
     /// The metrics of the process.
     pub metrics: Metrics,
@@ -43,11 +43,11 @@ pub struct SharedState {
     pub(crate) workers: Vec<WorkerPlace>,
     /// Downstream connections open, over all workers.
     pub(crate) connections: Padded,
-    /// How many the process has descriptors for.
+    /// Number of connections that the process has file descriptors for.
     pub(crate) connections_max: usize,
 }
 
-/// How a worker is reached by the others.
+/// Channels to a worker, for the others.
 #[derive(Debug)]
 pub(crate) struct WorkerPlace {
     pub(crate) commands: mpsc::Sender<Command>,
@@ -55,7 +55,7 @@ pub(crate) struct WorkerPlace {
     pub(crate) connections: Padded,
     /// Signs of life, one every 200 ms.
     pub(crate) beats: AtomicU64,
-    /// Whether its thread has ended.
+    /// True if its thread has ended.
     pub(crate) ended: AtomicBool,
 }
 
@@ -103,7 +103,7 @@ impl SharedState {
         self.generation.store(generation, Ordering::Release);
     }
 
-    /// Whether answers tell clients to close their connections.
+    /// Returns true if answers tell clients to close their connections.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

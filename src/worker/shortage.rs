@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::telemetry::log::LogLimit;
 
-/// What could not be done with a connection.
+/// The step that failed for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     /// To take it from the socket.

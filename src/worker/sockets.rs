@@ -77,7 +77,7 @@ impl OpenSockets {
         self.lock().clear();
     }
 
-    /// Where it listens: of port 0, the port that was given.
+    /// Address that it listens on; for port 0, with the port assigned.
     pub(crate) fn address(&self, wanted: &BindAddress) -> BindAddress {
         let known = self.lock();
         known.get(wanted).map_or(wanted, |it| &it.address).clone()

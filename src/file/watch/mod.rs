@@ -37,24 +37,24 @@ pub(crate) struct Watcher {
     unusable_since: Option<Instant>,
     /// The look under way.
     looking: Option<JoinHandle<Option<Look>>>,
-    /// Whether it was told that the file in sight is not the one that is edited.
+    /// True if the log was told that the file in sight is not the one that is edited.
     told_replaced: bool,
     quiet: Duration,
     poll: Duration,
 }
 
-/// What the events say of somebody who writes the file.
+/// Writer of the file, as the events show it.
 #[derive(Debug, Default)]
 struct Writer {
     /// It was written to and not closed yet.
     is_at_work: AtomicBool,
 }
 
-/// What a look at the file finds.
+/// Result of a look at the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Look {
     hash: ContentHash,
-    /// Whether it has no name any more, as under a mount whose source was replaced.
+    /// True if it has no name any more, as under a mount whose source was replaced.
     is_nameless: bool,
 }
 
@@ -245,8 +245,8 @@ fn watch_folder(
     Ok(source)
 }
 
-/// Whether an event in the folder can be a change of the file called `name`: it is about that
-/// file, or something came, went or got another name, as links do.
+/// Returns true if an event in the folder can be a change of the file called `name`: it is about
+/// that file, or a file was created, removed or renamed, as links are.
 ///
 /// Reading the file is an event too, and would have us look for ever. So is every line of a
 /// log that lies beside it, and the folder would never be quiet.
@@ -264,22 +264,22 @@ fn concerns(event: &notify::Event, name: Option<&OsStr>) -> bool {
 /// Bytes of a file that are looked at; what is longer is of no use.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// What is seen of a file of no use.
+/// Hash that stands for an unusable file.
 const UNUSABLE: ContentHash = ContentHash::NONE;
 
-/// How long a file may be of no use before that is a change.
+/// Time that a file may be unusable before that counts as a change.
 const UNUSABLE_MAX: Duration = Duration::from_secs(3);
 
-/// How long whoever has begun to write the file may leave it open.
+/// Maximum wait for a writer that has the file open.
 const WRITER_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// How long nothing must have happened before the file is looked at.
+/// Time without events before the file is looked at.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// How long to wait for that at most.
+/// Maximum wait for that.
 const QUIET_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How long a look is waited for before the file counts as one that cannot be read.
+/// Maximum wait for a look before the file counts as unreadable.
 const LOOK_MAX: Duration = Duration::from_secs(10);
 
 /// Time between looks without an event.

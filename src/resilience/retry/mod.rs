@@ -1,4 +1,4 @@
-//! Whether there is another attempt.
+//! Decision on another attempt.
 //!
 //! The rule that outranks all others: a request that may have had an effect is not sent twice
 //! (RFC 9110 section 9.2.2). Three ways lead to another attempt:
@@ -37,40 +37,40 @@ pub struct RetryPolicy {
     pub backoff: Backoff,
     /// Bytes of a request body kept to be sent again.
     pub body_max: u64,
-    /// Whether `Idempotency-Key` makes any method repeatable.
+    /// True if `Idempotency-Key` makes any method repeatable.
     pub idempotency_key: bool,
 }
 
-/// What is known when an attempt has failed, or its response head has come.
+/// Facts about an attempt that has failed, or whose response head has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Attempts made, this one included; reconnections and those that do not count left out.
     pub attempts: u32,
     /// Attempts made that do not count.
     pub uncounted: u32,
-    /// Whether an endpoint is left that was not tried.
+    /// True if an endpoint is left that was not tried.
     pub one_left: bool,
-    /// How this one ended.
+    /// Result of this attempt.
     pub outcome: AttemptResult,
-    /// Whether bytes of the request may have reached the endpoint.
+    /// Part of the request that may have reached the endpoint.
     pub written: Written,
-    /// Whether the connection had carried an exchange before.
+    /// Connection of the attempt: new or reused.
     pub connection: Carrier,
-    /// Whether this exchange has had its [`RetryVerdict::Reconnect`].
+    /// True if this exchange has had its [`RetryVerdict::Reconnect`].
     pub reconnected: bool,
-    /// Whether the request may be repeated: see [`RetryPolicy::is_repeatable`].
+    /// True if the request may be repeated: see [`RetryPolicy::is_repeatable`].
     pub repeatable: bool,
-    /// Whether the body can be sent from its start.
+    /// State of the body: whether it can be sent from its start.
     pub body: Body,
-    /// How far the response has come.
+    /// Progress of the response.
     pub response: ResponseProgress,
-    /// Whether the endpoint asked for no other attempt (gRPC proposal A6, pushback).
+    /// True if the endpoint asked for no other attempt (gRPC proposal A6, pushback).
     pub pushed_back: bool,
-    /// Whether the total time is over.
+    /// True if the total time is over.
     pub time_over: bool,
 }
 
-/// How an attempt ended.
+/// Result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptResult {
     /// Without a response head.
@@ -81,7 +81,7 @@ pub enum AttemptResult {
     Grpc(u8),
 }
 
-/// What the endpoint may have seen of the request.
+/// Part of the request that the endpoint may have seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     /// Not a byte left the proxy.
@@ -90,7 +90,7 @@ pub enum Written {
     Something,
 }
 
-/// What the attempt went over.
+/// Connection of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
     /// A connection made for it.
@@ -99,7 +99,7 @@ pub enum Carrier {
     Reused,
 }
 
-/// What is left of the request body.
+/// State of the request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     /// There is none, it was not touched, or all of it was kept.
@@ -108,7 +108,7 @@ pub enum Body {
     Spent,
 }
 
-/// How far the response has come.
+/// Progress of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseProgress {
     /// Not a byte from the endpoint.
@@ -119,7 +119,7 @@ pub enum ResponseProgress {
     Sent,
 }
 
-/// Whether there is another attempt, and how.
+/// Verdict on another attempt: whether there is one, and of which kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryVerdict {
     /// On to an endpoint that was not tried, at once. The attempt does not count: nothing of it
@@ -137,7 +137,7 @@ pub enum RetryVerdict {
     No(Why),
 }
 
-/// Why there is no other attempt.
+/// Reasons why there is no other attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
     /// Part of the response went downstream.
@@ -168,7 +168,7 @@ pub fn decide(policy: &RetryPolicy, facts: &Facts) -> RetryVerdict {
     }
 }
 
-/// What speaks for another attempt: the three ways of the module's doc.
+/// Causes for another attempt: the three ways of the module's doc.
 #[derive(Clone, Copy)]
 enum Cause {
     Untouched,
@@ -197,7 +197,7 @@ fn cause(policy: &RetryPolicy, facts: &Facts) -> Result<Cause, Why> {
     }
 }
 
-/// What speaks against it.
+/// Tests the conditions against another attempt.
 fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<RetryVerdict, Why> {
     if facts.response == ResponseProgress::Sent {
         return Err(Why::ResponseSent);
@@ -250,8 +250,8 @@ impl Why {
 pub const UNCOUNTED_MAX: u32 = 32;
 
 impl RetryPolicy {
-    /// Whether a request may be sent twice: the method is idempotent, or the client says so with
-    /// an `Idempotency-Key` and the route believes it.
+    /// Returns true if a request may be sent twice: the method is idempotent, or the client says so
+    /// with an `Idempotency-Key` and the route believes it.
     pub fn is_repeatable(&self, method: &Method, headers: &Headers) -> bool {
         let key = || {
             headers

@@ -5,7 +5,7 @@ use regex::Regex;
 
 use crate::semantics::Headers;
 
-/// What a header, query parameter or cookie has to be.
+/// Condition on a header, query parameter or cookie.
 #[derive(Clone, Debug)]
 pub enum ValueMatch {
     /// This value, byte for byte.

@@ -28,7 +28,7 @@ use crate::{
 
 pub use tests_table::{TestFailure, run as run_tests};
 
-/// Why a checked configuration could not be compiled.
+/// Reasons why a checked configuration could not be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Something in a route.
@@ -48,18 +48,18 @@ pub enum BuildError {
     Tests(Vec<TestFailure>),
 }
 
-/// What a snapshot is built from.
+/// Source of a snapshot.
 #[derive(Debug)]
 pub struct Source<'a> {
-    /// What is written.
+    /// The configuration.
     pub config: Arc<Config>,
-    /// What an embedding program added.
+    /// Parts that an embedding program added.
     pub registered: &'a Registered,
     /// The snapshot in use, whose unchanged parts are taken over.
     pub last: Option<&'a Snapshot>,
-    /// Whether certificates are read.
+    /// Treatment of certificate files.
     pub files: TlsFiles,
-    /// Whether files that list endpoints are read.
+    /// Treatment of files that list endpoints.
     pub lists: Lists,
     /// The number of the new snapshot.
     pub generation: u64,
@@ -67,7 +67,7 @@ pub struct Source<'a> {
     pub now: Instant,
 }
 
-/// Whether the files of certificates and keys are read.
+/// Treatment of the files of certificates and keys: read or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsFiles {
     /// They are.
@@ -76,7 +76,7 @@ pub enum TlsFiles {
     Left,
 }
 
-/// Whether files that list endpoints are read.
+/// Treatment of files that list endpoints: read or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lists {
     /// They are.

@@ -108,8 +108,8 @@ fn found(discovery: Option<&PoolDiscovery>, known: &Discovered) -> Vec<Arc<Endpo
     }
 }
 
-/// Where a pool's endpoints come from besides; a source that was not heard before is asked now,
-/// so that the pool has its endpoints from the beginning.
+/// Returns the discovery of a pool. A source that was not heard before is asked now, so that the
+/// pool has its endpoints from the beginning.
 fn discovery(
     source: &Source<'_>,
     written: &schema::Pool,

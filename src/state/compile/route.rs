@@ -39,7 +39,7 @@ pub(super) fn requirements(config: &Config) -> HashMap<String, Vec<VersionReq>> 
     wanted
 }
 
-/// What a route asks of a request.
+/// Makes the spec of a route: the conditions on a request.
 pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec, BuildError> {
     let wrong =
         |error: &dyn std::fmt::Display| BuildError::Route(Arc::clone(name), error.to_string());
@@ -84,7 +84,7 @@ pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec
     })
 }
 
-/// What a route does with a request.
+/// Makes the compiled route: the treatment of a request.
 pub(super) fn build(
     source: &Source<'_>,
     indices: &HashMap<&str, PoolIndex>,

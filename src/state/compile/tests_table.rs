@@ -16,7 +16,7 @@ use crate::{
 pub struct TestFailure {
     /// Its name.
     pub test: String,
-    /// What was expected and what was found.
+    /// The expected and the actual result.
     pub message: String,
 }
 
@@ -132,8 +132,8 @@ fn check_action(snapshot: &Snapshot, test: &RouteTest, route: &Route) -> Result<
     Ok(())
 }
 
-/// Where a redirect of the path, as it is when it was rewritten, leads: as far as that is
-/// known without an exchange.
+/// Returns the location of a redirect for the rewritten path, as far as it is known without an
+/// exchange.
 fn location(redirect: &crate::filter::Redirect, url: &Uri, path: &str) -> String {
     use crate::config::value::template::{Piece, Placeholder};
     let pieces = redirect.to.pieces().iter().map(|piece| match piece {

@@ -14,11 +14,11 @@ pub struct Arranged {
     /// the same object. New ones fill the places of those that left, the last ones those that
     /// are left over: workers then look at what changed and at nothing else.
     pub endpoints: Vec<Arc<Endpoint>>,
-    /// What changed.
+    /// Changes to the list.
     pub changes: EndpointChanges,
 }
 
-/// How a list differs from the one before.
+/// Differences between a list and the one before.
 #[derive(Debug, Default)]
 pub struct EndpointChanges {
     /// New ones.
@@ -31,7 +31,7 @@ pub struct EndpointChanges {
 }
 
 impl EndpointChanges {
-    /// Whether nothing differs.
+    /// Returns true if there are no differences.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }

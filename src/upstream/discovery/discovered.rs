@@ -1,4 +1,4 @@
-//! What is known of a pool's source: its last good list, and how it has fared since.
+//! State of a pool's source: its last good list, and its errors since.
 //!
 //! In the registry, by the pool's name: a reload that keeps the source keeps the list.
 
@@ -16,26 +16,27 @@ pub struct Discovered(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Which source was heard last; the list may be of the one before.
+    /// The source heard last; the list may be of the one before.
     source: Option<SourceSpec>,
     list: Vec<Arc<Endpoint>>,
     status: SourceStatus,
 }
 
-/// How a source fares.
+/// Status of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceStatus {
     /// Endpoints of the last good list.
     pub endpoints: usize,
-    /// When there was a good list last.
+    /// Time of the last good list.
     pub succeeded: Option<SystemTime>,
-    /// When the list changed last.
+    /// Time of the last change of the list.
     pub changed: Option<SystemTime>,
-    /// Why the newest answer was no good list, and since when; none after a good one.
+    /// Reason why the newest answer was not a good list, and the time since when; none after a good
+    /// one.
     pub error: Option<(String, SystemTime)>,
 }
 
-/// What came of an answer.
+/// Result of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// Another list than before.
@@ -44,13 +45,13 @@ pub enum Heard {
     Unchanged,
     /// No good list: the last one stays. False if the same was heard before.
     Failed {
-        /// Whether the error is another than before.
+        /// True if the error differs from the one before.
         is_news: bool,
     },
 }
 
 impl Discovered {
-    /// Whether the source was heard before.
+    /// Returns true if the source was heard before.
     pub fn knows(&self, source: &SourceSpec) -> bool {
         self.lock().source.as_ref() == Some(source)
     }
@@ -60,7 +61,7 @@ impl Discovered {
         self.lock().list.clone()
     }
 
-    /// How the source fares.
+    /// Returns the status of the source.
     pub fn status(&self) -> SourceStatus {
         self.lock().status.clone()
     }

@@ -21,7 +21,7 @@ use crate::{
 pub struct File {
     path: PathBuf,
     watcher: Watcher,
-    /// Whether the file was looked at, good or not.
+    /// True once the file was looked at, good or not.
     is_known: bool,
 }
 

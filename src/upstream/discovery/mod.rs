@@ -1,4 +1,4 @@
-//! Where the endpoints of a pool come from, besides those that the configuration lists.
+//! Discovery: sources of a pool's endpoints, besides those that the configuration lists.
 //!
 //! Runs on the control thread, never in the walk of a request. A source hands over the whole list each
 //! time it changes; what differs from the last one is worked out by identity, pool with address, so that
@@ -39,7 +39,7 @@ pub trait Discovery: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Endpoint>, DiscoveryError>>;
 }
 
-/// Why a source has no list to give.
+/// Reasons why a source has no list.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
     /// The source cannot be reached or does not answer.
@@ -53,7 +53,7 @@ pub enum DiscoveryError {
     Empty(String),
 }
 
-/// Which source a pool has.
+/// Source of a pool's endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// A file that lists them.
@@ -78,7 +78,7 @@ impl SourceSpec {
         }
     }
 
-    /// What the source says now, where that takes no more than a look at the disk; blocks on it.
+    /// Reads the source now, if a look at the disk is enough for that; blocks on it.
     ///
     /// # Errors
     /// Why there is no list.

@@ -1,4 +1,4 @@
-//! What the active checks of one endpoint say: rise and fall counted, the first answer taken at once.
+//! Active checks of one endpoint: counts passes and failures (rise and fall); the first result decides at once.
 
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ pub(super) struct Check {
     verdict: CheckVerdict,
     /// Answers in a row that contradict the verdict.
     against: u32,
-    /// Why the last check failed, while the verdict is `Unhealthy`.
+    /// Reason for the failure of the last check, while the verdict is `Unhealthy`.
     failure: Option<ProbeFailure>,
 }
 
@@ -45,7 +45,7 @@ impl Check {
         self.failure.as_ref()
     }
 
-    /// Whether the next answer should be asked for soon.
+    /// Returns true if the next check should be made soon.
     pub(super) const fn is_restless(&self) -> bool {
         self.against > 0 || !matches!(self.verdict, CheckVerdict::Healthy)
     }
@@ -83,7 +83,7 @@ impl Check {
         }
     }
 
-    /// When time alone changes the verdict.
+    /// Returns the time at which the verdict changes without a check.
     pub(super) const fn due(&self) -> Option<Instant> {
         match self.verdict {
             CheckVerdict::Pending { until } => Some(until),

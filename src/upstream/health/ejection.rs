@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::settings::EjectionSettings;
 
-/// Whether, how often and until when one endpoint is ejected.
+/// Ejection of one endpoint: its state, its count and its end.
 #[derive(Debug, Clone)]
 pub(super) struct Ejection {
     phase: Phase,
@@ -55,7 +55,7 @@ impl Ejection {
         self.times
     }
 
-    /// What of it a picture shows.
+    /// Returns the part shown in a picture.
     pub(super) const fn shown(&self) -> (Phase, u32) {
         (self.phase, self.times)
     }
@@ -91,12 +91,12 @@ impl Ejection {
         }
     }
 
-    /// Whether it is on probation, and something that began then speaks for it.
+    /// Returns true if it is on probation, and evidence from this time on readmits it.
     pub(super) fn is_vouched_for(&self, began: Instant) -> bool {
         matches!(self.phase, Phase::Probation { since, .. } if began >= since)
     }
 
-    /// When time alone changes something next.
+    /// Returns the time of the next change without outcomes.
     pub(super) fn due(&self, settings: &EjectionSettings) -> Option<Instant> {
         match self.phase {
             Phase::Out { until, .. } => Some(until),
@@ -138,7 +138,7 @@ impl Phase {
     }
 }
 
-/// How long a trial is left to requests that may be repeated.
+/// Time during which only requests that may be repeated are used as the trial.
 fn patience(settings: &EjectionSettings) -> Duration {
     settings.base.min(PATIENCE_MAX)
 }

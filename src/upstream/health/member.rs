@@ -18,9 +18,9 @@ pub(super) struct Member {
     pub(super) window: Window,
     /// Part of the newest endpoint set. One that left is kept, as it was, for exchanges of older sets.
     pub(super) current: bool,
-    /// When it joined a running pool or last came back.
+    /// Time at which it joined a running pool or last came back.
     pub(super) recovered: Option<Instant>,
-    /// Why it is in its state.
+    /// Reason for its state.
     pub(super) cause: Option<Cause>,
     /// For when the machine has noted to look at it.
     pub(super) noted: Option<Instant>,
@@ -46,7 +46,7 @@ impl Member {
         }
     }
 
-    /// When time alone changes something about it next.
+    /// Returns the time of its next change without outcomes.
     pub(super) fn due(&self, settings: &HealthSettings) -> Option<Instant> {
         let ejection = settings.ejection.as_ref();
         let ejection = ejection.and_then(|settings| self.ejection.due(settings));
@@ -81,7 +81,7 @@ impl Member {
         self.ejection.phase() != Phase::In
     }
 
-    /// Whether any request may be its trial.
+    /// Returns true if any request may be its trial.
     pub(super) fn is_overdue(&self) -> bool {
         matches!(
             self.ejection.phase(),
@@ -96,7 +96,7 @@ impl Member {
         }
     }
 
-    /// Why it is not healthy; for failing checks the newest reason.
+    /// Returns the reason why it is not healthy; for failing checks the newest.
     pub(super) fn reason(&self) -> Option<Cause> {
         match self.state() {
             EndpointState::Healthy | EndpointState::Pending => None,

@@ -1,4 +1,4 @@
-//! What the request path notes about one endpoint: its outcomes, and the gate for its trial.
+//! Outcomes of one endpoint that the request path counts, and the gate for its trial.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use super::{
     tally::{Tally, Totals},
 };
 
-/// What a request to an endpoint came to, as far as the endpoint's health goes.
+/// Outcome of a request to an endpoint, as far as it concerns the endpoint's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observed {
     /// It answered, and not in a way that speaks of trouble.
@@ -51,7 +51,7 @@ impl EndpointHealth {
         &self.address
     }
 
-    /// Where its outcomes are counted.
+    /// Tally of its outcomes.
     pub(super) const fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -88,7 +88,7 @@ impl EndpointHealth {
             .map(|_| taken)
     }
 
-    /// Whether a claim still is the one that decides.
+    /// Returns true if this claim still decides.
     pub(super) fn holds(&self, claim: u64) -> bool {
         self.gate.load(Acquire) == claim
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::transition::{Cause, EndpointState};
 use crate::upstream::picker::EndpointIndex;
 
-/// Which endpoints of one endpoint set may be picked, and why the others may not.
+/// Picture of one endpoint set: endpoints that may be picked, and the reasons against the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     /// Grows with each change; workers compare it to know that theirs is old.
@@ -27,25 +27,25 @@ pub struct Picture {
 pub struct EndpointView {
     /// Its identity.
     pub address: Arc<str>,
-    /// Where it stands.
+    /// Its state.
     pub state: EndpointState,
-    /// Whether it may be picked: healthy, and not ejected. Panic, which ignores that, is decided
+    /// True if it may be picked: healthy, and not ejected. Panic, which ignores that, is decided
     /// where tiers and pools are known.
     pub eligible: bool,
-    /// Why it is not healthy, when it is not.
+    /// Reason why it is not healthy, if it is not.
     pub cause: Option<Cause>,
-    /// When its ejection is over.
+    /// End of its ejection.
     pub ejected_until: Option<Instant>,
-    /// Whether it has waited for its trial for so long that any request may be it.
+    /// True if it has waited for its trial for so long that any request may be it.
     pub overdue: bool,
     /// Its ejections that are not forgiven yet.
     pub ejections: u32,
-    /// When it joined a running pool or last came back: slow start counts from here. `None`: there from the start.
+    /// Time at which it joined a running pool or last came back: slow start counts from here. `None`: there from the start.
     pub recovered: Option<Instant>,
 }
 
 impl EndpointView {
-    /// Whether a session that is bound to this endpoint may go on there: draining does not break sessions.
+    /// Returns true if a session bound to this endpoint may continue there: draining does not break sessions.
     #[must_use]
     pub const fn serves_sessions(&self) -> bool {
         self.eligible || matches!(self.state, EndpointState::Draining)
@@ -59,20 +59,21 @@ impl Picture {
         self.endpoints.get(usize::try_from(endpoint.0).ok()?)
     }
 
-    /// Whether the endpoint may be picked.
+    /// Returns true if the endpoint may be picked.
     #[must_use]
     pub fn is_eligible(&self, endpoint: EndpointIndex) -> bool {
         self.endpoint(endpoint).is_some_and(|view| view.eligible)
     }
 
-    /// Whether the endpoint may be picked where health is ignored: no operator forbids it.
+    /// Returns true if the endpoint may be picked where health is ignored: no operator has disabled
+    /// it.
     #[must_use]
     pub fn is_enabled(&self, endpoint: EndpointIndex) -> bool {
         let view = self.endpoint(endpoint);
         view.is_some_and(|view| view.state.is_enabled())
     }
 
-    /// Whether both say the same, whatever their serials.
+    /// Returns true if both are equal apart from their serials.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
         self.endpoints == other.endpoints && self.pending == other.pending
     }

@@ -1,4 +1,4 @@
-//! What an operator may choose about the health of a pool.
+//! Health settings of a pool.
 //!
 //! Plain values with the defaults of the reference; the configuration is turned into them once, when a
 //! snapshot is built. They are not identity: changing them never resets what is known of an endpoint.
@@ -25,10 +25,10 @@ impl Default for HealthSettings {
     }
 }
 
-/// How endpoints are asked whether they are well.
+/// Settings of active checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckSettings {
-    /// What is asked.
+    /// Kind of check.
     pub kind: CheckKind,
     /// Time from the end of one check to the start of the next, give or take a tenth.
     pub interval: Duration,
@@ -56,14 +56,14 @@ impl CheckSettings {
         }
     }
 
-    /// How long requests may be held for the first check of an endpoint before it is trusted unseen.
+    /// Maximum time that requests are held for the first check of an endpoint before it is trusted unchecked.
     #[must_use]
     pub fn hold(&self) -> Duration {
         self.timeout.saturating_add(HOLD_SLACK).min(HOLD_MAX)
     }
 }
 
-/// What a check asks.
+/// Kinds of checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckKind {
     /// `GET path` over a new connection; the status decides.
@@ -96,7 +96,7 @@ impl CheckKind {
     }
 }
 
-/// When requests that fail take an endpoint out, and for how long.
+/// Settings of ejection: the failures that cause it, and its duration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EjectionSettings {
     /// Failures in a row that eject; 0 turns this ground off.
@@ -129,7 +129,7 @@ impl Default for EjectionSettings {
     }
 }
 
-/// What a first check may take beyond its timeout: connecting, scheduling, publishing.
+/// Time that a first check may take beyond its timeout: connecting, scheduling, publishing.
 const HOLD_SLACK: Duration = Duration::from_millis(500);
 /// A client waits no longer than this for a pool that was never checked.
 const HOLD_MAX: Duration = Duration::from_secs(2);

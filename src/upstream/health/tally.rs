@@ -1,4 +1,4 @@
-//! Where the workers count what requests to endpoints came to.
+//! Tallies: outcomes of requests to endpoints, counted by the workers.
 //!
 //! Endpoints that joined one after the other count side by side: they are asked one after the other too, and in
 //! a large pool each line of the cache is cold when its turn comes. So a success costs a look at the shared run of
@@ -21,7 +21,7 @@ pub(super) struct Tallies {
     again: Vec<usize>,
 }
 
-/// Where the outcomes of one endpoint are counted. A clone is the same tally.
+/// Tally of one endpoint's outcomes. A clone is the same tally.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     block: Arc<Block>,
@@ -31,7 +31,7 @@ pub(super) struct Tally {
 /// The tallies of some endpoints.
 #[derive(Debug)]
 struct Block {
-    /// How many failures each met since its last success.
+    /// Number of failures of each endpoint since its last success.
     runs: Padded<[Runs; BLOCK_ENDPOINTS]>,
     /// By worker, each written by that worker alone.
     counts: Box<[Padded<[Counts; BLOCK_ENDPOINTS]>]>,
@@ -42,8 +42,8 @@ struct Block {
     number: usize,
 }
 
-/// Which of 64 blocks have counted something since the last look: a bit for each, by worker. A
-/// worker sets it once between two looks, and only reads it otherwise.
+/// Marks of the blocks that have counted something since the last look: a bit for each of 64
+/// blocks, by worker. A worker sets it once between two looks, and only reads it otherwise.
 #[derive(Debug)]
 struct Group(Box<[Padded<AtomicU64>]>);
 
@@ -81,7 +81,7 @@ pub(super) struct Run {
 }
 
 impl Totals {
-    /// What has been added since.
+    /// Returns the counts added since.
     pub(super) fn since(self, earlier: Self) -> Self {
         Self {
             successes: self.successes.wrapping_sub(earlier.successes),

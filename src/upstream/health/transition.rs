@@ -1,4 +1,4 @@
-//! What happened to an endpoint, in the words that log, events and admin print.
+//! Transitions of an endpoint's state, in the words of log, events and admin API.
 
 use std::{fmt, sync::Arc};
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::probe::ProbeFailure;
 
-/// Where an endpoint stands. The most binding word wins: operator, then check, then ejection.
+/// State of an endpoint. The most binding word wins: operator, then check, then ejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EndpointState {
     /// Takes requests.
@@ -40,7 +40,7 @@ impl EndpointState {
         }
     }
 
-    /// Whether no operator keeps traffic away.
+    /// Returns true if no operator keeps traffic away.
     #[must_use]
     pub const fn is_enabled(self) -> bool {
         !matches!(self, Self::Draining | Self::EjectedByOperator)
@@ -53,7 +53,7 @@ impl fmt::Display for EndpointState {
     }
 }
 
-/// What an operator wants of an endpoint. Never overruled, not even in panic.
+/// State of an endpoint as set by an operator. Never overruled, not even in panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AdminState {
     /// Health decides. Setting this again ends an ejection.
@@ -65,7 +65,7 @@ pub enum AdminState {
     Ejected,
 }
 
-/// Why an ejection that was due did not take place.
+/// Reasons why an ejection that was due did not take place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Withheld {
     /// No other endpoint could serve.
@@ -86,7 +86,7 @@ impl fmt::Display for Withheld {
     }
 }
 
-/// Why an endpoint changed its state.
+/// Causes of an endpoint's change of state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     /// Enough checks passed.
@@ -154,13 +154,13 @@ impl fmt::Display for Cause {
 pub struct Transition {
     /// The endpoint.
     pub address: Arc<str>,
-    /// Where it stood.
+    /// The old state.
     pub from: EndpointState,
-    /// Where it stands.
+    /// The new state.
     pub to: EndpointState,
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// When.
+    /// The time.
     pub at: Instant,
 }
 

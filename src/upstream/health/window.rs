@@ -32,7 +32,7 @@ impl Figures {
         self.bad_answers.saturating_add(self.failures)
     }
 
-    /// Whether there are enough of them, and too many of them were no success.
+    /// Returns true if there are enough outcomes, and too many of them were not successes.
     pub(super) fn exceed(self, ratio: f64, volume_min: u32) -> bool {
         let total = self.total();
         total > 0 && total >= u64::from(volume_min) && fraction(self.bad(), total) >= ratio
@@ -76,7 +76,7 @@ impl Window {
         *bucket = bucket.plus(figures);
     }
 
-    /// What is in the window now, whenever something was added last.
+    /// Returns the content of the window now, even if nothing was added for a while.
     pub(super) fn figures(&self, now: Instant) -> Figures {
         let oldest = self
             .number(now)

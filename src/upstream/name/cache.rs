@@ -1,4 +1,4 @@
-//! What is known of names, and for how long.
+//! Cache of resolved names, and the time for which each entry is valid.
 //!
 //! Pure: time comes as an argument, and asking the resolver is left to [`super::lookup`]. An answer
 //! is used at once while it is fresh; a little older, it is used and renewed meanwhile; older than
@@ -20,7 +20,7 @@ pub(super) struct Cache(HashMap<Arc<str>, Entry>);
 #[derive(Debug)]
 struct Entry {
     answer: Option<Answer>,
-    /// When the last look-up failed; none if it did not.
+    /// Time of the last look-up if it failed; none if it did not.
     failed: Option<Instant>,
     is_looked_up: bool,
     /// None of the addresses could be connected to.
@@ -52,7 +52,7 @@ pub(super) enum Step {
     Failed,
 }
 
-/// How a look-up ended, for the log.
+/// Result of a look-up compared with the one before, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// As the one before.
@@ -64,7 +64,7 @@ pub(super) enum Change {
 }
 
 impl Cache {
-    /// What to do for a name, and whether it has to be looked up for that.
+    /// Returns the step to take for a name, and whether a look-up is needed for it.
     pub(super) fn ask(&mut self, name: &Arc<str>, now: Instant) -> (Step, bool) {
         if !self.make_room(name) {
             return (Step::Failed, false);
@@ -220,7 +220,7 @@ const QUICK: Duration = Duration::from_secs(60);
 pub(super) const STALE_MAX: Duration = Duration::from_secs(3600);
 /// Between a look-up that failed and the next one.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long an address comes last that another one overtook.
+/// Time for which an address that another one overtook is tried last.
 const AVOIDED_FOR: Duration = Duration::from_secs(30);
 /// Names known at once; all come from the configuration.
 const NAMES_MAX: usize = 16_384;

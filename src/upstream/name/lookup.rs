@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::cache::{Cache, Change, Step};
 use crate::telemetry::log::LogLimit;
 
-/// What is known, what is to be asked, and who asks.
+/// Cache, pending look-ups, and the threads that make them.
 pub(super) struct Lookups {
     state: Mutex<State>,
     more: Condvar,
@@ -50,7 +50,7 @@ impl Lookups {
         })
     }
 
-    /// What to do for a name; begins a look-up if that takes one. Waits for nothing.
+    /// Returns the step to take for a name; begins a look-up if one is needed. Does not block.
     pub(super) fn ask(self: &Arc<Self>, name: &Arc<str>, now: Instant) -> Step {
         let mut state = self.lock();
         let (step, look_up) = state.cache.ask(name, now);
@@ -149,5 +149,5 @@ static NO_THREAD: LazyLock<LogLimit<()>> = LazyLock::new(LogLimit::default);
 pub(super) const THREADS_MAX: usize = 32;
 /// A thread without work ends after this time.
 const UNUSED_FOR: Duration = Duration::from_secs(10);
-/// What resolver modules of the system may need.
+/// Stack size that resolver modules of the system may need.
 const STACK: usize = 512 * 1024;

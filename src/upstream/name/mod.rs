@@ -33,7 +33,7 @@ use lookup::Lookups;
 
 use super::connect::is_shortage;
 
-/// Why there is no connection to a name.
+/// Reasons why there is no connection to a name.
 #[derive(Debug)]
 pub(super) enum NameFailure {
     /// The name does not resolve.
@@ -63,7 +63,7 @@ pub(super) async fn connect(
 /// The names of the process.
 static NAMES: LazyLock<Names> = LazyLock::new(|| Names(Lookups::new(lookup::system)));
 
-/// What is known of names, and the threads that find it out.
+/// Resolved names, and the threads that resolve them.
 #[derive(Debug)]
 struct Names(Arc<Lookups>);
 
@@ -129,7 +129,7 @@ fn unknown() -> NameFailure {
     }
 }
 
-/// How long a connection waits for the resolver, at most, when an old answer is at hand.
+/// Maximum wait for the resolver when an old answer is at hand.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 #[cfg(test)]

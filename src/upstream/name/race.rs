@@ -108,7 +108,7 @@ impl<'a> Race<'a> {
     }
 }
 
-/// How long an address may be silent before the next one is tried as well.
+/// Time that an address may be silent before the next one is tried as well.
 const STAGGER: Duration = Duration::from_millis(250);
 const STAGGER_MIN: Duration = Duration::from_millis(10);
 /// Addresses of a name that one connection is tried at.

@@ -9,7 +9,7 @@ use super::{
     Random, RingHash, RoundRobin, WeightedRoundRobin,
 };
 
-/// Which picker a pool uses.
+/// Picker of a pool.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PickerSpec {
     /// At random by weight.
@@ -38,7 +38,7 @@ pub enum PickerSpec {
     Custom(Arc<str>),
 }
 
-/// Why a picker cannot be built.
+/// Reasons why a picker cannot be built.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PickerError {
     /// No picker is registered under the name.
@@ -102,7 +102,7 @@ impl AnyPicker {
         })
     }
 
-    /// Whether it keeps an index over loads, and has to be told of their changes.
+    /// Returns true if it keeps an index over loads, and must be told of their changes.
     pub(in crate::upstream) fn follows_loads(&self) -> bool {
         match self {
             Self::LeastRequests(_) | Self::RingHash(_) | Self::Maglev(_) | Self::Custom(_) => true,
@@ -114,7 +114,8 @@ impl AnyPicker {
         }
     }
 
-    /// Who is likely to be picked after so many others; none where that is not known beforehand.
+    /// Returns the endpoint that is likely to be picked after this many others; none if that cannot
+    /// be predicted.
     pub fn upcoming(&self, after: usize) -> Option<EndpointIndex> {
         match self {
             Self::RoundRobin(picker) => picker.upcoming(after),

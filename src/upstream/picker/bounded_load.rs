@@ -102,7 +102,7 @@ impl BoundedLoad {
         after.iter().chain(before).find(fits)
     }
 
-    /// When only tried ones have room.
+    /// Picks the least loaded member, for the case that only tried ones have room.
     fn least_loaded(&self, input: &PickInput<'_>) -> Option<&Member> {
         let untried = self
             .members

@@ -1,4 +1,4 @@
-//! What one worker knows of the load of one endpoint.
+//! Load of one endpoint as one worker knows it.
 //!
 //! Requests in flight, and a moving average of the latency that jumps up at once and comes down
 //! with time, as in the load balancers of Finagle and linkerd ("peak EWMA"). Plain cells: only the
@@ -160,7 +160,7 @@ fn remaining(then: Instant, now: Instant) -> f64 {
 
 /// After this time 37 % of an average is left.
 const DECAY: Duration = Duration::from_secs(10);
-/// What a failure counts for at least, and at most.
+/// Minimum and maximum penalty of a failure.
 const FAILURE_MIN: Duration = Duration::from_secs(5);
 const FAILURE_MAX: Duration = Duration::from_secs(300);
 

@@ -21,7 +21,7 @@ pub struct Maglev {
     bounded: BoundedLoad,
     /// Places in the candidates; empty if there are none.
     table: Vec<u32>,
-    /// What the table was filled from.
+    /// Candidates that the table was filled from.
     candidates: Vec<Candidate>,
 }
 

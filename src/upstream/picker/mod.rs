@@ -1,4 +1,4 @@
-//! Which endpoint of a pool takes the next attempt.
+//! Pickers: the choice of an endpoint of a pool for the next attempt.
 //!
 //! A picker stands between the pool and the attempt. Health, ejection, draining, priority and zone
 //! are settled before it: [`Picker::update`] hands over only endpoints that may take traffic, and
@@ -87,7 +87,7 @@ impl EndpointIndex {
 /// An endpoint that may be picked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Candidate {
-    /// Where the endpoint stands in the endpoint set.
+    /// Index of the endpoint in the endpoint set.
     pub index: EndpointIndex,
     /// Its share relative to the others; zero is taken as one.
     pub weight: u32,
@@ -95,7 +95,7 @@ pub struct Candidate {
     pub key: u64,
 }
 
-/// What a pick depends on besides the state of the picker.
+/// Input of a pick besides the state of the picker.
 #[derive(Clone, Copy, Debug)]
 pub struct PickInput<'a> {
     /// The time of the pick.

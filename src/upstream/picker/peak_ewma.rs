@@ -26,7 +26,7 @@ pub struct PeakEwma {
     weight_mean: f64,
     /// Room to find the median in; as large as `members`.
     scratch: Vec<f64>,
-    /// What unmeasured endpoints are taken for, and since when.
+    /// Value assumed for unmeasured endpoints, and its time.
     typical: Option<(f64, Instant)>,
 }
 
@@ -97,9 +97,9 @@ impl Picker for PeakEwma {
 
 /// An endpoint whose cost is higher by this part or more is always the dearer one.
 const CLEAR: f64 = 0.5;
-/// What an endpoint is taken for when none is measured.
+/// Value assumed for an endpoint when none is measured.
 const UNKNOWN: Duration = Duration::from_millis(30);
-/// How long a median is good for.
+/// Time for which a median is used.
 const TYPICAL_FOR: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

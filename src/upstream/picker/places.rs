@@ -1,4 +1,4 @@
-//! Where an endpoint stands among the candidates.
+//! Places of endpoints among the candidates.
 
 use super::{Candidate, EndpointIndex};
 

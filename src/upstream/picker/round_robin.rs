@@ -30,7 +30,7 @@ impl RoundRobin {
         }
     }
 
-    /// Who has the turn after so many others, while no update comes between.
+    /// Returns the endpoint whose turn comes after this many others, while no update comes between.
     pub(super) fn upcoming(&self, after: usize) -> Option<EndpointIndex> {
         let place = wrapped(self.next + after, self.members.len());
         self.members.get(place).copied()

@@ -1,4 +1,4 @@
-//! What the tests of several pickers need.
+//! Helpers for the tests of several pickers.
 
 use tokio::time::Instant;
 

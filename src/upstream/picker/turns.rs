@@ -33,14 +33,14 @@ pub(super) struct Turns {
 #[derive(Debug)]
 struct Class {
     members: Vec<usize>,
-    /// How many had their turn in this round: those before it in `members`.
+    /// Number of members that had their turn in this round: those before it in `members`.
     served: usize,
     /// Sum of the weights of the members.
     weight: u64,
-    /// Where the window of its next turn begins: `whole + part / weight`.
+    /// Start of the window of its next turn: `whole + part / weight`.
     whole: i64,
     part: u64,
-    /// How far apart windows begin: `step + step_part / weight`.
+    /// Distance between two windows: `step + step_part / weight`.
     step: i64,
     step_part: u64,
 }
@@ -126,8 +126,8 @@ impl Turns {
             .copied()
     }
 
-    /// What each slot is owed now. Inside a class the next in line is owed most and the last
-    /// served least, evenly spaced, so that a resumed schedule keeps the order.
+    /// Returns what each slot is owed now. Inside a class the next in line is owed most and the
+    /// last served least, evenly spaced, so that a resumed schedule keeps the order.
     pub(super) fn owed(&self) -> impl Iterator<Item = (usize, Owed)> {
         self.classes.iter().flat_map(move |class| {
             let (due, served) = class.members.split_at_checked(class.served).map_or_else(
@@ -198,7 +198,7 @@ impl Class {
         whole + i64::from(part > 0)
     }
 
-    /// Where the window of the turn after the next one begins.
+    /// Returns the start of the window of the turn after the next one.
     fn after(&self) -> (i64, u64) {
         let (whole, part) = (self.whole + self.step, self.part + self.step_part);
         if part >= self.weight {

@@ -36,8 +36,8 @@ impl WeightedRoundRobin {
         }
     }
 
-    /// Who has the turn after so many others, while no update comes between; known beforehand
-    /// where all weigh the same.
+    /// Returns the endpoint whose turn comes after this many others, while no update comes between;
+    /// known beforehand where all weights are equal.
     pub(super) fn upcoming(&self, after: usize) -> Option<EndpointIndex> {
         let slot = self.turns.upcoming(after)?;
         self.candidates.get(slot).map(|candidate| candidate.index)
@@ -110,7 +110,7 @@ impl Picker for WeightedRoundRobin {
     }
 }
 
-/// How far into the cycle a worker may begin; bounds the work of the first update.
+/// Maximum offset into the cycle at which a worker begins; bounds the work of the first update.
 const BEGIN_MAX: u64 = 1024;
 
 #[cfg(test)]

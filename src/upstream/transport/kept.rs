@@ -1,5 +1,5 @@
-//! What is kept of a request body for another attempt: its bytes in one piece, whatever the
-//! pieces in which they came, so that what is held is what is counted.
+//! Bytes of a request body kept for another attempt: in one piece, regardless of the pieces in
+//! which they arrived, so that the memory held equals the bytes counted.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::semantics::{Frame, Headers};
 pub(super) struct Kept {
     bytes: Vec<u8>,
     trailers: Option<Headers>,
-    /// How many of the bytes this attempt has been given.
+    /// Number of kept bytes that this attempt has been given.
     given: usize,
     trailers_given: bool,
 }
@@ -45,7 +45,7 @@ impl Kept {
         true
     }
 
-    /// How many bytes are kept.
+    /// Number of bytes kept.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -71,7 +71,7 @@ impl Kept {
         self.trailers.clone().map(Frame::Trailers)
     }
 
-    /// Whether all that is kept has been given.
+    /// Returns true if all kept bytes have been given.
     pub(super) fn is_given(&self) -> bool {
         self.given >= self.bytes.len() && (self.trailers_given || self.trailers.is_none())
     }

@@ -1,4 +1,4 @@
-//! How a request travels over an upstream connection.
+//! Transport of a request over an upstream connection.
 //!
 //! The HTTP/1.1 transport is the proxy's own: it runs in the task of the
 //! exchange, knows exactly what was written when something fails (so that
@@ -34,7 +34,7 @@ use crate::{
     timer::{Stall, Timeout},
 };
 
-/// What a connection to an endpoint is wanted for.
+/// Purpose of a connection to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A request and its answer.
@@ -43,7 +43,7 @@ pub enum Purpose {
     WebSocket,
 }
 
-/// What goes upstream, in parts that a second attempt can use again.
+/// An outbound request, in parts that a second attempt can use again.
 #[derive(Debug)]
 pub struct Outbound<'a> {
     /// The method.
@@ -52,11 +52,11 @@ pub struct Outbound<'a> {
     pub target: &'a PathAndQuery,
     /// The same as the client sent them, where `target` has some bytes encoded.
     pub raw_target: Option<&'a RawTarget>,
-    /// What becomes of it if the endpoint agrees.
+    /// Purpose of the connection if the endpoint agrees.
     pub purpose: Purpose,
     /// The header fields with Host, without the hop-by-hop ones but those of an upgrade.
     pub headers: &'a Headers,
-    /// How much of the answer may be read at once before somebody takes it.
+    /// Maximum number of bytes of the answer read ahead of its reader.
     pub read_ahead: usize,
 }
 
@@ -68,18 +68,18 @@ impl Outbound<'_> {
     }
 }
 
-/// How long an attempt may take.
+/// Time limits of an attempt.
 ///
 /// The time for the response head runs while nothing holds the request up: as long as
 /// the request body is on its way and moves, only `idle` counts, and the attempt has
 /// its full time again when the body has gone out.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// When the response head must be there.
+    /// Deadline of the response head.
     pub deadline: Instant,
-    /// How long it may take after the end of the request body.
+    /// Maximum wait after the end of the request body.
     pub attempt: Duration,
-    /// How long the request body may stand still.
+    /// Maximum time without progress of the request body.
     pub idle: Duration,
 }
 
@@ -96,23 +96,23 @@ pub struct Inbound {
     pub upload: Option<Upload>,
 }
 
-/// Why one attempt brought no response head.
+/// Failure of one attempt to bring a response head.
 #[derive(Debug)]
 pub struct SendFailure {
     /// The reason.
     pub failure: Failure,
-    /// Whether a byte of the request may have reached the endpoint.
+    /// True if a byte of the request may have reached the endpoint.
     pub written: bool,
-    /// Whether a byte of a response had arrived.
+    /// True if a byte of a response had arrived.
     pub received: bool,
     /// The request body, for another attempt.
     pub upload: Upload,
 }
 
-/// How far a request has gone out.
+/// Progress of an outgoing request.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// What is left of it is with the kernel.
+    /// True if the unsent rest of it is with the kernel.
     pub sent: bool,
     /// A number that grows until then.
     pub moved: u64,
@@ -145,9 +145,9 @@ struct Clock {
 #[derive(Clone, Copy, Debug)]
 struct Draining {
     next_look: Instant,
-    /// What was left when it was looked at last; 0 before.
+    /// Bytes left at the last look; 0 before.
     left: u32,
-    /// How often that was the same.
+    /// Number of looks that found the same.
     same: u32,
 }
 
@@ -251,7 +251,7 @@ impl Clock {
 }
 
 impl Patience {
-    /// How long it takes until what the kernel holds is looked at again.
+    /// Interval between two looks at the kernel's send queue.
     fn step(&self) -> Duration {
         (self.attempt.min(self.idle) / 4).max(Duration::from_millis(10))
     }

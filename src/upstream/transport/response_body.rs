@@ -20,7 +20,7 @@ pub enum ResponseBody {
 }
 
 impl ResponseBody {
-    /// Whether trailers may follow although the length is known: HTTP/2 has room for both.
+    /// Returns true if trailers may follow although the length is known: HTTP/2 allows both.
     pub fn may_have_trailers(&self) -> bool {
         matches!(self, Self::Http2(body) if !body.is_end())
     }
@@ -32,7 +32,7 @@ impl ResponseBody {
         }
     }
 
-    /// How far the request is on its way; none if all of it has been handed over.
+    /// Returns the progress of the request; none if all of it has been handed over.
     pub fn uploading(&self) -> Option<Progress> {
         match self {
             Self::Http1(body) => body.uploading(),

@@ -1,4 +1,4 @@
-//! What is left of an upstream connection after a switch of protocols: a way for bytes.
+//! Tunnel on an upstream connection after a switch of protocols: a way for bytes.
 
 use std::{io, rc::Rc};
 
@@ -19,7 +19,7 @@ pub struct Tunnel {
     counted: Counted,
 }
 
-/// What it is counted as.
+/// Connection or stream that a tunnel counts as.
 #[derive(Debug)]
 pub(super) enum Counted {
     /// A connection of its own, and where it leads to.
@@ -36,7 +36,7 @@ impl Tunnel {
         Self { io, counted }
     }
 
-    /// What its end means that the endpoint's side broke with this error.
+    /// Returns the failure of the endpoint's side that this error means.
     pub fn failure_of(&self, error: &io::Error) -> Failure {
         let cut = Failure::ResponseIncomplete;
         match &self.counted {

@@ -35,23 +35,23 @@ enum State {
 /// A body, and what is kept of it.
 #[derive(Debug)]
 struct Source<B: ?Sized = dyn BodySource> {
-    /// What has been taken so far; none once it is more than may be kept.
+    /// Bytes taken so far; none once there are more than may be kept.
     kept: Option<Kept>,
     keep_max: usize,
     ended: bool,
     failure: Option<Failure>,
     moved: u64,
-    /// Where it is noted that the client has not sent the next piece, while a connection is held.
+    /// Record of a client that has not sent the next piece, while a connection is held.
     standing: Option<(Rc<Standing>, Held)>,
     still: Option<StandsStill>,
     /// The client has not sent the next piece.
     awaited: bool,
-    /// What came of the body before there was a connection for it.
+    /// Part of the body that arrived before there was a connection for it.
     ahead: Option<Box<Ahead>>,
     body: B,
 }
 
-/// What a body gave: nothing at its end.
+/// A frame of a body: nothing at its end.
 type Ahead = Option<Result<Frame, Failure>>;
 
 impl Upload {
@@ -85,23 +85,23 @@ impl Upload {
         }
     }
 
-    /// Why the client's side of it ended early, if it did.
+    /// Returns the failure that ended the client's side early, if any.
     pub fn failure(&self) -> Option<Failure> {
         self.source()?.failure
     }
 
-    /// How the body is framed on an HTTP/1.1 connection.
+    /// Framing of the body on an HTTP/1.1 connection.
     pub fn framing(&self) -> Framing {
         self.framing
     }
 
-    /// Whether the head is all of the request: an end that the client sent behind it, though
-    /// without a byte of a body, goes on behind it.
+    /// Returns true if the request has a head only: an end that the client sent separately, though
+    /// without a byte of a body, is sent separately.
     pub fn ends_with_head(&self) -> bool {
         matches!(self.state, State::Absent)
     }
 
-    /// Whether nothing is left to be taken.
+    /// Returns true if nothing is left to be taken.
     pub fn is_ended(&self) -> bool {
         match &self.state {
             State::Absent | State::Empty => true,
@@ -110,7 +110,7 @@ impl Upload {
         }
     }
 
-    /// Whether [`Self::rewind`] can bring back all that was taken.
+    /// Returns true if [`Self::rewind`] can bring back all that was taken.
     pub fn can_rewind(&self) -> bool {
         match &self.state {
             State::Absent | State::Empty => true,
@@ -152,12 +152,12 @@ impl Upload {
         self.source().map_or(0, |source| source.moved)
     }
 
-    /// Whether the client was asked for its next piece and has not sent it.
+    /// Returns true if the client was asked for its next piece and has not sent it.
     pub fn is_awaited(&self) -> bool {
         self.source().is_some_and(|source| source.awaited)
     }
 
-    /// Whether the request can be served: something of its body has come, or it has none.
+    /// Returns true if the request can be served: some of its body has arrived, or it has none.
     pub fn has_begun(&self) -> bool {
         let begun = |source: &Source| source.moved > 0 || source.ended || source.ahead.is_some();
         self.source().is_none_or(begun)
@@ -217,7 +217,8 @@ impl Upload {
 }
 
 impl Source {
-    /// Whether another exchange has been given the place of this one, whose client stands still.
+    /// Returns true if another exchange has been given the place of this one, whose client stands
+    /// still.
     fn has_lost_place(&mut self, cx: &Context<'_>) -> bool {
         match (&self.still, &self.standing) {
             (Some(still), _) => still.has_lost(cx),

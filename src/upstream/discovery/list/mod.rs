@@ -27,7 +27,7 @@ pub enum Format {
     Toml,
 }
 
-/// What is wrong with a list, and where.
+/// A fault of a list, and its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{line}:{column}: {message}")]
 pub struct ListFault {
@@ -35,7 +35,7 @@ pub struct ListFault {
     pub line: usize,
     /// The column, from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
 }
 
@@ -89,7 +89,8 @@ fn endpoint(address: EndpointAddress, about: About) -> Endpoint {
     }
 }
 
-/// Where an address stands in the text: what is said of it is known only when all is read.
+/// Returns the position of an address in the text: faults of endpoints are known only when all is
+/// read.
 fn find(text: &str, address: &str) -> (usize, usize) {
     let written = [format!("\"{address}\""), format!("'{address}'")];
     // Of one that is listed twice the last place is the wrong one.
@@ -130,7 +131,7 @@ struct Entry {
     about: About,
 }
 
-/// What is said of an endpoint besides its address.
+/// Properties of an endpoint besides its address.
 #[derive(Clone)]
 struct About {
     weight: u32,
@@ -256,8 +257,8 @@ impl<'de> Visitor<'de> for ItemVisitor {
     }
 }
 
-/// What the labels of a group say of its endpoints. A version that is none of semver's is a
-/// label like any other.
+/// Applies the labels of a group to its endpoints. A version that is not valid semver is a label
+/// like any other.
 fn labelled<E: de::Error>(mut about: About) -> Result<About, E> {
     let number = |label: &str, text: &str| {
         let number = text.parse::<u32>();

@@ -1,8 +1,8 @@
-//! How many endpoints of the newest set stand where, counted as they move.
+//! Census: number of endpoints of the newest set in each state, updated as they change.
 
 use crate::upstream::health::{member::Member, transition::EndpointState};
 
-/// What decisions about the whole pool need to know.
+/// Numbers of endpoints, for decisions about the whole pool.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Census {
     /// Not taken out by an operator.

@@ -1,4 +1,4 @@
-//! How the endpoints of a pool fare, so that one can be compared with the others.
+//! Comparison of the endpoints of a pool with each other.
 //!
 //! Made once for all that are judged at a time: looking at everyone for each of them would cost a
 //! pool in which everybody answers badly its square.
@@ -31,16 +31,17 @@ impl Comparison {
         Self { at, ranks }
     }
 
-    /// Whether it says enough of now for an endpoint with these figures, which is part of it.
+    /// Returns true if it is recent enough to judge an endpoint with these figures, which is part
+    /// of it.
     pub(super) fn holds(&self, own: Figures, volume_min: u32, now: Instant) -> bool {
         // The only one with enough traffic may be another.
         let known = self.at == now || self.comparable(own, volume_min).len() > 1;
         known && now < self.at + KEPT
     }
 
-    /// Whether these figures speak of an endpoint that fares worse than others, and not of requests
-    /// that fail everywhere: one of the others, with traffic to compare, sees less than half the
-    /// share of it; or none of them has traffic to compare.
+    /// Returns true if these figures are those of an endpoint that is worse than others, and not of
+    /// requests that fail everywhere: another endpoint with enough traffic has less than half its
+    /// share of failures, or no other endpoint has enough traffic.
     pub(super) fn stands_out(&self, own: Figures, volume_min: u32) -> bool {
         // Its own share among them is not less than half of itself.
         match self.comparable(own, volume_min) {

@@ -1,4 +1,4 @@
-//! Which endpoints time may change, and when: a tick looks at no others.
+//! Times at which endpoints may change: a tick looks at no others.
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
@@ -37,7 +37,7 @@ impl Due {
         due
     }
 
-    /// Whether most of it is left over.
+    /// Returns true if most of its entries are left over.
     pub(super) fn is_stale(&self, members: usize) -> bool {
         self.0.len() > 2 * members + LEFT_OVER_MAX
     }

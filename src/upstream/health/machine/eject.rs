@@ -41,7 +41,8 @@ impl PoolHealth {
         }
     }
 
-    /// What requests to this endpoint came to since the last call. On probation answers readmit.
+    /// Judges the outcomes of requests to this endpoint since the last call. On probation answers
+    /// readmit.
     pub(in crate::upstream::health) fn outcomes(
         &mut self,
         address: &str,
@@ -140,7 +141,7 @@ impl PoolHealth {
         self.settled(changes, now)
     }
 
-    /// Whether a check that passed speaks for an endpoint that is on probation.
+    /// Returns true if a check that passed readmits an endpoint on probation.
     pub(super) fn is_vouched_for(&self, address: &str, began: Instant) -> bool {
         let member = self.members.get(address);
         member.is_some_and(|member| member.ejection.is_vouched_for(began))
@@ -150,7 +151,7 @@ impl PoolHealth {
         self.change(address, cause, now, |member| member.ejection.readmit(now))
     }
 
-    /// Whether checks that ask for an answer say that it is well.
+    /// Returns true if checks that ask for an answer find it healthy.
     fn is_vouched(&self, address: &str) -> bool {
         let check = self.settings.check.as_ref();
         let asks = check.is_some_and(|check| !matches!(check.kind, CheckKind::Tcp));
@@ -244,7 +245,7 @@ impl PoolHealth {
         if news { vec![notice] } else { Vec::new() }
     }
 
-    /// Why one more endpoint that serves must not be ejected.
+    /// Returns the reason why no further serving endpoint may be ejected.
     fn withheld(&self, settings: &EjectionSettings) -> Option<Withheld> {
         let all = &self.census;
         if all.serving <= 1 {

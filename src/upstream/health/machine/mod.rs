@@ -34,7 +34,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-/// How soon an endpoint should be asked again.
+/// Pace of the checks of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
     /// After `interval`.
@@ -50,15 +50,15 @@ pub struct PoolHealth {
     members: BTreeMap<Arc<str>, Member>,
     /// Of the newest set.
     census: Census,
-    /// When time changes something about whom.
+    /// Times at which endpoints change.
     due: Due,
     /// Those with requests in their window that came to no good.
     suspects: BTreeSet<Arc<str>>,
-    /// How they fare, as it was found last.
+    /// Last comparison of the endpoints.
     comparison: Option<Comparison>,
-    /// Whether the pool had endpoints before: those that join later start slowly.
+    /// True if the pool had endpoints before: those that join later start slowly.
     started: bool,
-    /// Whether pictures may differ from those drawn last, transitions or not.
+    /// True if pictures may differ from those drawn last, with transitions or without.
     changed: bool,
     /// Endpoints looked at because of time or outcomes.
     #[cfg(test)]
@@ -89,8 +89,8 @@ impl PoolHealth {
         &self.settings
     }
 
-    /// Whether pictures may differ from those drawn before this was asked last: drawing a
-    /// large pool costs much, and mostly nothing has changed.
+    /// Returns true if pictures may differ from those drawn before the last call: drawing a large
+    /// pool is expensive, and mostly nothing has changed.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
@@ -183,7 +183,7 @@ impl PoolHealth {
         self.settled(changes, now)
     }
 
-    /// How soon to ask this endpoint again.
+    /// Returns the pace of the checks of this endpoint.
     #[must_use]
     pub fn pace(&self, address: &str) -> Pace {
         match self.members.get(address) {

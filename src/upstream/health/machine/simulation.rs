@@ -197,7 +197,7 @@ fn the_picture_is_consistent(pool: &PoolHealth, picture: &Picture, now: Instant,
     assert!(!picture.pending || picture.eligible.is_empty(), "{context}");
 }
 
-/// What is kept of all endpoints is what each of them says, and time finds all that is due.
+/// Checks that the sums kept over all endpoints are right, and that all due changes are found.
 fn nothing_is_forgotten(pool: &PoolHealth, now: Instant, context: &str) {
     let mut census = Census::default();
     for (address, member) in &pool.members {

@@ -216,7 +216,7 @@ fn pace_is_quick_while_down_or_between_two_states() {
     assert_eq!(bench.pool.pace(B), Pace::Quick);
 }
 
-/// Why an ejection did not take place.
+/// Returns the reason why an ejection did not take place.
 fn withheld(notice: &Transition) -> Option<Withheld> {
     match notice.cause {
         Cause::EjectionWithheld(reason, _) => Some(reason),

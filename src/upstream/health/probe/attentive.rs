@@ -21,7 +21,7 @@ pub(super) struct Attentive {
     deaf: bool,
 }
 
-/// What was noted.
+/// The note.
 #[derive(Clone, Default)]
 pub(super) struct Heard(Arc<OnceLock<Box<str>>>);
 

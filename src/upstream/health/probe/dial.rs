@@ -28,7 +28,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
 /// Opens connections for probes; a pool that speaks TLS brings its own.
 pub trait Dial: Send + Sync {
-    /// What a request over the connection is sent by.
+    /// Scheme of a request over the connection.
     fn scheme(&self) -> Scheme {
         Scheme::Http
     }

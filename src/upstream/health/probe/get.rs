@@ -14,7 +14,7 @@ use super::{
 };
 use crate::config::value::StatusSet;
 
-/// Which HTTP the pool speaks.
+/// HTTP version of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HttpVersion {
     /// HTTP/1.1.

@@ -39,15 +39,15 @@ pub trait Probe: Send + Sync {
 pub struct ProbeTarget {
     /// Its identity within the pool.
     pub identity: Arc<str>,
-    /// Where to connect.
+    /// Address to connect to.
     pub address: Address,
     /// The Host or authority sent when the check names none.
     pub host: String,
-    /// What learns from the answers; none where nobody does.
+    /// Receiver of what the answers tell about the endpoint, if any.
     pub learns: Option<Learns>,
 }
 
-/// What all workers share of an endpoint, told which version its checks are answered in.
+/// State that all workers share of an endpoint; it learns the version in which checks are answered.
 #[derive(Debug, Clone)]
 pub struct Learns(Arc<EndpointShared>);
 
@@ -91,7 +91,7 @@ impl ProbeTarget {
     }
 }
 
-/// Why a check failed, in the words that an operator reads.
+/// Reasons for the failure of a check, in words for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeFailure {
     /// Nobody listens.

@@ -1,4 +1,4 @@
-//! When each endpoint is asked: one task per endpoint on the control thread, so that a check that hangs
+//! Schedule of the checks: one task per endpoint on the control thread, so that a check that hangs
 //! delays no other. Owns its tasks; the state they report to outlives them.
 
 use std::{collections::HashMap, fmt, pin::pin, sync::Arc, time::Duration};
@@ -17,12 +17,12 @@ use super::{
 };
 use crate::{resilience::restart::RestartBackoff, task};
 
-/// How the endpoints of a pool are asked.
+/// Plan of the checks of a pool's endpoints.
 #[derive(Clone)]
 pub struct SchedulePlan {
     /// Asks.
     pub probe: Arc<dyn Probe>,
-    /// When, and how long to wait for an answer.
+    /// Interval and timeout of the checks.
     pub settings: CheckSettings,
 }
 
@@ -101,7 +101,7 @@ impl Schedule {
         self.running.len()
     }
 
-    /// Whether nothing is checked.
+    /// Returns true if nothing is checked.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.running.is_empty()

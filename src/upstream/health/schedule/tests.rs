@@ -271,7 +271,7 @@ async fn real_endpoints_that_serve_refuse_and_hang_are_told_apart() {
     schedule.stop().await;
 }
 
-/// What a proxy without descriptors says.
+/// A probe that fails as in a proxy without descriptors.
 struct Short(AtomicUsize);
 
 impl Probe for Short {

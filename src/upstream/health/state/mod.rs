@@ -29,7 +29,7 @@ use super::{
     window::Figures,
 };
 
-/// How often the control thread calls [`PoolHealthState::tick`].
+/// Interval of the control thread's calls of [`PoolHealthState::tick`].
 pub const TICK: Duration = Duration::from_millis(200);
 
 /// The health of one pool, shared by all threads; outlives reloads.

@@ -12,7 +12,7 @@ pub(super) struct Ring {
     /// By hash, then by the key of the owner: equal hashes are settled the same way everywhere.
     pub(super) points: Vec<Point>,
     owners: Vec<Owner>,
-    /// Where the points begin whose hash has this number in its top bits.
+    /// Index of the first point for each value of the hash's top bits.
     starts: Vec<u32>,
     /// Shifts a hash down to its top bits.
     shift: u32,
@@ -26,7 +26,7 @@ pub(super) struct Point {
     owner: u32,
 }
 
-/// Who has points; it keeps them over updates.
+/// An endpoint with points; it keeps them over updates.
 #[derive(Clone, Copy, Debug)]
 struct Owner {
     key: u64,
@@ -159,7 +159,7 @@ impl Iterator for Walk<'_> {
 }
 
 impl Walk<'_> {
-    /// Who bids lowest besides those named. The walk ends where no weight could bid less.
+    /// Returns the lowest bidder besides those named. The walk ends where no weight could bid less.
     fn lowest_bid(&self) -> Option<u32> {
         let ring = self.ring;
         // The mean number of steps is at most that of the endpoints.

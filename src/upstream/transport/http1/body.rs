@@ -22,7 +22,7 @@ pub struct Http1Body {
     pub(super) connection: Option<Http1Connection>,
     pub(super) sender: Sender,
     pub(super) home: Rc<LocalEndpoint>,
-    /// Whose connection it is, if it is not anybody's.
+    /// Client whose connection it is, if it is bound to one.
     pub(super) client: Option<Rc<Pinned>>,
     pub(super) keep_alive: bool,
 }
@@ -89,7 +89,7 @@ impl Http1Body {
         }
     }
 
-    /// How far the request is on its way; none if all of it is with the kernel.
+    /// Returns the progress of the request; none if all of it is with the kernel.
     pub fn uploading(&self) -> Option<Progress> {
         let io = self.connection.as_ref()?.io().borrow();
         let sent = self.sender.done && io.is_flushed();
@@ -106,7 +106,7 @@ impl Http1Body {
         connection.map_or(0, |connection| connection.io().borrow().unsent())
     }
 
-    /// Whether the whole body has been read.
+    /// Returns true if the whole body has been read.
     pub fn is_end(&self) -> bool {
         self.connection.is_none()
     }
@@ -141,7 +141,7 @@ impl Http1Body {
     }
 }
 
-/// Whether nothing is left over on it, in either direction.
+/// Returns true if no bytes are left over on it, in either direction.
 fn is_clean(io: &Buffered) -> bool {
     io.is_flushed() && !io.has_received() && !io.has_ended()
 }

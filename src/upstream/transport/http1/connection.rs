@@ -29,7 +29,7 @@ pub struct Http1Connection(Rc<Parts>);
 #[repr(C)]
 struct Parts {
     opened: Instant,
-    /// When it was given back last.
+    /// Time of its last return.
     idle_since: Cell<Instant>,
     security: u64,
     fresh: Cell<bool>,
@@ -44,7 +44,7 @@ impl Apart for Parts {
     }
 }
 
-/// Whether a connection may carry another exchange.
+/// Permission for a connection to carry another exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
     /// For anybody, as long as both sides keep it open.
@@ -86,12 +86,12 @@ impl Http1Connection {
         self.io().borrow().prefetch();
     }
 
-    /// Which TLS settings it was made under; 0 for none.
+    /// Version of the TLS settings it was made with; 0 for none.
     pub fn security(&self) -> u64 {
         self.0.security
     }
 
-    /// Whether it has carried no exchange yet.
+    /// Returns true if it has carried no exchange yet.
     pub fn is_fresh(&self) -> bool {
         self.0.fresh.get()
     }
@@ -106,12 +106,12 @@ impl Http1Connection {
         self.0.idle_since.get()
     }
 
-    /// Whether it has neither waited nor lived longer than it may.
+    /// Returns true if neither its idle time nor its lifetime is over.
     pub fn is_in_time(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) -> bool {
         now < self.idle_since() + idle_timeout && now < self.0.opened + lifetime
     }
 
-    /// Whether it can carry another exchange: the endpoint has neither closed it nor said
+    /// Returns true if it can carry another exchange: the endpoint has neither closed it nor sent
     /// anything unasked.
     pub fn is_usable(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
@@ -140,7 +140,7 @@ impl Http1Connection {
         Buffered::poll_flush_apart(&self.0, cx)
     }
 
-    /// Whether it may carry another exchange.
+    /// Returns whether it may carry another exchange.
     pub(super) fn reuse(&self) -> Reuse {
         self.0.reuse.get()
     }

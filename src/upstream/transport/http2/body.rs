@@ -81,7 +81,7 @@ impl Http2Body {
         }
     }
 
-    /// How far the request is on its way; none if all of it has been handed over.
+    /// Returns the progress of the request; none if all of it has been handed over.
     pub fn uploading(&self) -> Option<Progress> {
         let sender = &self.stream.as_ref()?.sender;
         sender.is_sending().then(|| sender.progress())
@@ -96,7 +96,7 @@ impl Http2Body {
         })
     }
 
-    /// Whether the whole body has been read.
+    /// Returns true if the whole body has been read.
     pub fn is_end(&self) -> bool {
         self.stream.is_none()
     }
@@ -119,7 +119,7 @@ impl Http2Body {
 }
 
 impl Stream {
-    /// Why the answer ends here.
+    /// Returns the reason why the answer ends here.
     fn cut(&self) -> Failure {
         self.share.failure_or(Failure::ResponseIncomplete)
     }
@@ -139,7 +139,7 @@ impl std::fmt::Debug for Stream {
     }
 }
 
-/// How long the body of an answer is, as its head says; what is no number has been refused.
+/// Returns the length of an answer's body, as its head says; invalid lengths have been refused.
 pub(super) fn length_of(headers: &HeaderMap, method: &Method) -> Option<u64> {
     if *method == Method::HEAD {
         return None;

@@ -27,30 +27,30 @@ use crate::{
     wake,
 };
 
-/// What a connection's task tells everyone.
+/// State of a connection that its task publishes.
 pub(super) struct Driven {
     /// Streams that exchanges have on it.
     streams: Cell<usize>,
-    /// Where it counts as idle while others may take its place; none before and after.
+    /// Gauge that counts it as idle while others may take its place; none before and after.
     kept: RefCell<Option<Gauge>>,
-    /// Whether it counts there now.
+    /// True while it counts there.
     idle: Cell<bool>,
     pub(super) pool: Arc<PoolShared>,
     /// The endpoint's address, for the log.
     endpoint: Arc<str>,
     /// The endpoint takes no more bytes. What it said before is still read.
     deaf: Cell<bool>,
-    /// What the connection ended with, if it was no plain end.
+    /// Failure that ended the connection, if any.
     failure: Cell<Option<Failure>>,
     pub(super) silence: Silence,
     pub(super) outgoing: Outgoing,
-    /// How many streams the endpoint allows at once, as it last said; 0 before it has.
+    /// Number of concurrent streams that the endpoint last allowed; 0 before it has.
     allowed: Cell<usize>,
     /// The endpoint takes no more streams here, or the connection has ended.
     closed: Cell<bool>,
     /// Counts the connection until it ends or is given up.
     guard: Cell<Option<ConnectionGuard>>,
-    /// Who waits for the settings.
+    /// Task that waits for the settings.
     waiting: RefCell<Option<Waker>>,
     task: RefCell<Option<Waker>>,
 }
@@ -81,8 +81,8 @@ impl Driven {
         }
     }
 
-    /// Whether one more stream fits, by what the endpoint says now: it may change its mind at
-    /// any time (RFC 9113 section 6.5.3).
+    /// Returns true if one more stream fits into the limit of the endpoint, which may change at any
+    /// time (RFC 9113 section 6.5.3).
     pub(super) fn has_room(&self) -> bool {
         self.streams.get() < self.allowed.get().min(STREAMS_MAX) && !self.silence.is_in_doubt()
     }
@@ -129,7 +129,7 @@ impl Driven {
         }
     }
 
-    /// Whether it takes no more exchanges at all.
+    /// Returns true if it takes no more exchanges at all.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.get()
     }
@@ -147,7 +147,7 @@ impl Driven {
         self.close();
     }
 
-    /// Whether writing has failed.
+    /// Returns true if writing has failed.
     pub(super) fn is_deaf(&self) -> bool {
         self.deaf.get()
     }
@@ -162,7 +162,8 @@ impl Driven {
         }
     }
 
-    /// What the end of the connection means for those on it: TLS failed, or `otherwise`.
+    /// Returns the failure that the end of the connection means for its exchanges: TLS failed, or
+    /// `otherwise`.
     pub(super) fn failure_or(&self, otherwise: Failure) -> Failure {
         self.failure.get().unwrap_or(otherwise)
     }
@@ -220,7 +221,8 @@ pub(super) struct Driver {
     connection: Connection<Heard, Bytes>,
     pinging: Option<Pinging>,
     driven: Rc<Driven>,
-    /// Where its requests come from; it closes when there is none and no stream is left.
+    /// Handle that brings its requests; the connection closes when the handle is gone and no stream
+    /// is left.
     requests: Weak<Http2Connection>,
     /// Bounds the goodbye to an endpoint that reads nothing any more.
     goodbye: Timeout,
@@ -284,7 +286,7 @@ impl Future for Driver {
 }
 
 impl Drop for Driver {
-    /// However its task ends, those who wait for it are told.
+    /// Tells those who wait for it that its task has ended, for any reason.
     fn drop(&mut self) {
         self.driven.deaf.set(false);
         self.driven.give_up();
@@ -292,7 +294,7 @@ impl Drop for Driver {
     }
 }
 
-/// How long the last words of a connection may take.
+/// Maximum time for the last bytes of a connection.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 /// Streams on one connection, however many the endpoint would allow.
 pub(super) const STREAMS_MAX: usize = 256;

@@ -1,4 +1,4 @@
-//! What the errors of an HTTP/2 connection say about the request that met them.
+//! Failures of requests by the errors of their HTTP/2 connection.
 
 use crate::failure::Failure;
 

@@ -40,7 +40,8 @@ pub(super) fn build(
     Ok(head)
 }
 
-/// Whether the head of an answer is larger than the limit, as RFC 9113 section 6.5.2 counts.
+/// Returns true if the head of an answer is larger than the limit, counted as in RFC 9113 section
+/// 6.5.2.
 pub(super) fn is_too_large(headers: &HeaderMap) -> bool {
     let fields = headers.iter();
     let bytes = fields.map(|(name, value)| name.as_str().len() + value.len() + PER_FIELD);

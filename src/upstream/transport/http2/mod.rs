@@ -65,7 +65,7 @@ pub struct Http2Connection {
     last_used: Cell<Instant>,
 }
 
-/// What a connection is opened for and under.
+/// Purpose and settings of a connection to open.
 #[derive(Debug)]
 pub struct Http2Opening {
     /// Counts the connection.
@@ -76,7 +76,7 @@ pub struct Http2Opening {
     pub security: u64,
     /// The endpoint's address as text.
     pub endpoint: Arc<str>,
-    /// When it must be there.
+    /// Deadline of its opening.
     pub deadline: Instant,
 }
 
@@ -85,7 +85,7 @@ pub struct Http2Opening {
 pub struct Closing(Weak<Driven>);
 
 impl Closing {
-    /// Whether its task has ended.
+    /// Returns true if its task has ended.
     pub fn has_ended(&self) -> bool {
         self.0.strong_count() == 0
     }
@@ -145,7 +145,7 @@ impl Http2Connection {
         Ok(opened)
     }
 
-    /// Which TLS settings it was made under; 0 for none.
+    /// Version of the TLS settings it was made with; 0 for none.
     pub fn security(&self) -> u64 {
         self.security
     }
@@ -167,34 +167,35 @@ impl Http2Connection {
         }
     }
 
-    /// Whether one more exchange fits.
+    /// Returns true if one more exchange fits.
     pub fn has_room(&self, now: Instant, lifetime: Duration) -> bool {
         !self.is_closed() && now < self.opened + lifetime && self.driven.has_room()
     }
 
-    /// Whether the endpoint has said that it takes WebSockets here (RFC 8441 section 3).
+    /// Returns true if the endpoint has announced that it takes WebSockets here (RFC 8441 section
+    /// 3).
     pub fn takes_websockets(&self) -> bool {
         let requests = self.requests.borrow();
         requests.is_extended_connect_protocol_enabled()
     }
 
-    /// Whether it takes no more exchanges at all.
+    /// Returns true if it takes no more exchanges at all.
     pub fn is_closed(&self) -> bool {
         self.driven.is_closed()
     }
 
-    /// Whether the endpoint takes no more requests, as a GOAWAY says.
+    /// Returns true if the endpoint takes no more requests, as a GOAWAY says.
     fn is_refused(&self, cx: &mut Context<'_>) -> bool {
         let ready = self.requests.borrow_mut().poll_ready(cx);
         matches!(ready, std::task::Poll::Ready(Err(_)))
     }
 
-    /// What tells when it has closed, after the last exchange on it.
+    /// Returns the handle that tells when it has closed, after the last exchange on it.
     pub fn closing(&self) -> Closing {
         Closing(Rc::downgrade(&self.driven))
     }
 
-    /// Whether it has carried no exchange yet.
+    /// Returns true if it has carried no exchange yet.
     pub fn is_fresh(&self) -> bool {
         !self.used.get()
     }
@@ -220,7 +221,7 @@ impl Http2Connection {
         self.driven.give_up();
     }
 
-    /// Whether it carries nothing and should be closed.
+    /// Returns true if it carries nothing and should be closed.
     pub fn is_spent(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) -> bool {
         let old = now >= self.last_used.get() + idle_timeout || now >= self.opened + lifetime;
         self.is_closed() || (self.driven.streams() == 0 && old)

@@ -12,7 +12,7 @@ use std::{
 use super::SEND_BUFFER;
 use crate::socket::SendQueue;
 
-/// How far a connection's bytes have come.
+/// Progress of a connection's outgoing bytes.
 pub(super) struct Outgoing {
     queue: Option<SendQueue>,
     written: Cell<u64>,

@@ -36,11 +36,11 @@ impl Drop for OpenStream {
     }
 }
 
-/// What is left of a request, and the stream that takes it.
+/// Remainder of a request, and the stream that takes it.
 pub(super) struct Sender {
     stream: OpenStream,
     upload: Upload,
-    /// What was taken of the upload and has no room yet.
+    /// Bytes taken from the upload that have no room yet.
     rest: Bytes,
     sent_bytes: u64,
     mark: Cell<Mark>,
@@ -151,12 +151,12 @@ impl Sender {
         outgoing.unsent(self.sent_bytes, streams, &self.mark)
     }
 
-    /// Whether all of the request has been handed over.
+    /// Returns true if all of the request has been handed over.
     pub(super) fn is_done(&self) -> bool {
         self.stream.sent_all
     }
 
-    /// Whether reading the answer may still read the request.
+    /// Returns true if reading the answer may still read the request.
     pub(super) fn is_sending(&self) -> bool {
         !self.stream.sent_all && !self.closed
     }

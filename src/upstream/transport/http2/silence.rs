@@ -26,9 +26,9 @@ use crate::{
     timer::{self, Timeout},
 };
 
-/// What is known of the life of a connection.
+/// Liveness of a connection.
 pub(super) struct Silence {
-    /// When the endpoint last sent anything.
+    /// Time at which the endpoint last sent anything.
     heard: Cell<Instant>,
     /// Since when a PING is wanted, or under way.
     asked: Cell<Option<Instant>>,
@@ -47,7 +47,7 @@ impl Silence {
         }
     }
 
-    /// Whether the endpoint is asked whether it is there.
+    /// Returns true if a PING waits for its answer.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.asked.get().is_some()
     }
@@ -80,7 +80,7 @@ pub(super) struct Pinging {
     timeout: Timeout,
 }
 
-/// How a question ended.
+/// Result of a PING.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// The endpoint is there.
@@ -216,7 +216,7 @@ pub(super) const LATE_SILENCE: Duration = Duration::from_secs(1);
 pub(super) const LEFT_SILENCE: Duration = Duration::from_secs(5);
 /// and for an answer that has begun: streams of events are often quiet.
 pub(super) const BODY_SILENCE: Duration = Duration::from_secs(10);
-/// How long an endpoint may stay silent to a PING.
+/// Maximum wait for the answer to a PING.
 const PONG_WAIT: Duration = Duration::from_secs(3);
 /// PINGs between two answers; servers of gRPC allow two at any pace,
 const PINGS_MAX: u8 = 2;

@@ -16,7 +16,7 @@ use super::sender::OpenStream;
 pub(super) struct StreamBytes {
     stream: OpenStream,
     receiver: RecvStream,
-    /// What was taken off the stream and not read yet.
+    /// Bytes taken off the stream and not read yet.
     rest: Bytes,
 }
 
