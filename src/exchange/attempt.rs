@@ -16,12 +16,12 @@ pub struct Attempt {
     pub pool: PoolIndex,
     /// The endpoint, as it was described then.
     pub endpoint: Rc<Described>,
-    /// What came of it; none while it is under way.
+    /// Outcome; none while it is under way.
     pub outcome: Option<AttemptOutcome>,
     /// From the pick to the response head or the failure.
     pub took: Duration,
-    /// How long it was waited before it, in milliseconds: the backoff, or what the endpoint
-    /// before it asked for.
+    /// Wait before it, in milliseconds: the backoff, or the delay that the endpoint before it asked
+    /// for.
     pub waited_ms: u32,
 }
 
@@ -32,7 +32,7 @@ impl Attempt {
     }
 }
 
-/// What came of an attempt.
+/// Outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
     /// A response head with this status.

@@ -59,7 +59,7 @@ impl Body {
         }
     }
 
-    /// Whether the whole body has been read. A body may end without having said so.
+    /// Returns true if the whole body has been read. A body may end without this being true before.
     pub(crate) fn is_end(&self) -> bool {
         match self {
             Self::Empty => true,
@@ -85,7 +85,7 @@ impl Body {
         }
     }
 
-    /// Whether trailers may follow although the length is known: HTTP/2 has room for both.
+    /// Returns true if trailers may follow although the length is known: HTTP/2 allows both.
     pub fn may_have_trailers(&self) -> bool {
         match self.source() {
             Self::Http2Request(_) | Self::Custom(_) => !self.is_end(),
@@ -94,7 +94,7 @@ impl Body {
         }
     }
 
-    /// Whether an upstream connection waits in it to become a tunnel.
+    /// Returns true if an upstream connection waits in it to become a tunnel.
     pub fn is_tunnel(&self) -> bool {
         matches!(self, Self::Response(ResponseBody::Tunnel(_)))
     }

@@ -35,7 +35,7 @@ impl CustomBody {
         })
     }
 
-    /// Whether the whole body has been read.
+    /// Returns true if the whole body has been read.
     pub(crate) fn is_end(&self) -> bool {
         self.0.is_end_stream()
     }

@@ -18,7 +18,7 @@ pub struct Request {
     /// The same as it came, where `uri` cannot hold it.
     #[doc(hidden)]
     pub raw_target: Option<Box<RawTarget>>,
-    /// What the client spoke.
+    /// HTTP version of the client.
     pub version: Version,
     /// The header fields.
     pub headers: Headers,
@@ -27,7 +27,7 @@ pub struct Request {
     /// The handshake that the proxy made for a WebSocket over HTTP/2.
     #[doc(hidden)]
     pub handshake: Option<Handshake>,
-    /// Where interim responses go, over HTTP/2; over HTTP/1.1 the connection has a place for them.
+    /// Sender of interim responses over HTTP/2; over HTTP/1.1 the connection has a place for them.
     #[doc(hidden)]
     pub interim: Option<StreamInterim>,
 }

@@ -1,4 +1,4 @@
-//! What is known of one exchange: a request with its response.
+//! State of one exchange: a request with its response.
 //!
 //! The record is made when a request head has arrived and carried to the end of
 //! the response; explain, access log, metrics and `Proxy-Status` all print it.
@@ -45,11 +45,11 @@ pub struct Exchange {
     pub(crate) snapshot: Rc<LocalSnapshot>,
     /// The listener it came in by.
     pub(crate) listener: LocalListener,
-    /// When its head had arrived.
+    /// Time at which its head had arrived.
     pub(crate) started: Instant,
     /// Its identity: in headers, log and admin API.
     pub(crate) request_id: RequestId,
-    /// How much the peer's forwarding fields are worth.
+    /// Trust in the peer's forwarding fields.
     pub(crate) trust: Trust,
     /// The client's address: the peer's, or what trusted proxies say.
     pub(crate) client: IpAddr,
@@ -59,17 +59,17 @@ pub struct Exchange {
     pub(crate) tls: Option<Rc<Session>>,
     /// The request line and what the log shows of the head.
     pub(crate) request: RequestLine,
-    /// Where it goes.
+    /// Its destination.
     pub(crate) decision: Option<Decision>,
     /// Every try at an endpoint, in order.
     pub(crate) attempts: SmallVec<[Attempt; 1]>,
-    /// Why the last attempt was not followed by another.
+    /// Reason why the last attempt was not followed by another.
     pub(crate) stopped: Option<Why>,
-    /// Why it ended early.
+    /// Failure that ended it early.
     pub(crate) failure: Option<Failure>,
     /// The status that went downstream.
     pub(crate) status: Option<StatusCode>,
-    /// When the response head had arrived or was made.
+    /// Time at which the response head had arrived or was made.
     pub(crate) answered: Option<Instant>,
     /// Time spent waiting for a limit, in nanoseconds.
     pub(crate) queued_ns: u64,
@@ -77,23 +77,23 @@ pub struct Exchange {
     pub(crate) bytes_in: u64,
     /// Bytes of the response body that were handed on.
     pub(crate) bytes_out: u64,
-    /// Whether the client speaks gRPC: failures are told in its way.
+    /// True if the client speaks gRPC: failures are reported in that form.
     pub(crate) grpc: bool,
     /// The call as the client made it, where the walk has turned gRPC-Web into gRPC.
     pub(crate) grpc_web: Option<Box<grpc_web::WebCall>>,
-    /// When the client of a gRPC call gives it up.
+    /// Deadline of the client of a gRPC call.
     pub(crate) grpc_deadline: Option<Instant>,
-    /// How a gRPC call ended.
+    /// Status of a gRPC call at its end.
     pub(crate) grpc_status: Option<u8>,
-    /// Whether the response reached its end.
+    /// True if the response reached its end.
     pub(crate) complete: bool,
-    /// Whether its end has been recorded.
+    /// True if its end has been recorded.
     pub(crate) ended: bool,
-    /// What the exchange occupies, given back with it.
+    /// Guards that the exchange holds, released with it.
     pub(crate) held: Held,
 }
 
-/// What of a request is remembered to its end.
+/// Parts of a request that are kept to its end.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestLine {
     pub(crate) method: Method,
@@ -103,7 +103,7 @@ pub(crate) struct RequestLine {
     pub(crate) user_agent: Option<HeaderValue>,
     /// Values of further fields of the access log, by their place in the snapshot.
     pub(crate) logged: Vec<(usize, HeaderValue)>,
-    /// Whether a request head was understood at all.
+    /// True if the request head was valid.
     pub(crate) known: bool,
 }
 
@@ -146,7 +146,7 @@ impl Exchange {
         Some(&self.client_certificate()?.subject)
     }
 
-    /// What the client's verified certificate says.
+    /// Content of the client's verified certificate.
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
         self.tls.as_ref()?.client.as_ref()
     }
@@ -198,7 +198,7 @@ impl Exchange {
         }
     }
 
-    /// Whether the client has given the call up by now, whatever the endpoint does.
+    /// Returns true if the client has given the call up by now, whatever the endpoint does.
     pub(crate) fn is_given_up(&self, now: Instant) -> bool {
         self.grpc_deadline.is_some_and(|deadline| now >= deadline)
     }

@@ -69,8 +69,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Whether the fields of this name, in whatever letters, are in a request what the route says:
-    /// clients have none.
+    /// Returns true if the route removes or sets request fields of this name (case-insensitive):
+    /// the client's own do not count.
     pub fn owns_of_request(&self, name: &[u8]) -> bool {
         self.header_filters()
             .any(|filter| filter.owns_of_request(name))

@@ -54,12 +54,12 @@ impl HeaderFilter {
         Verdict::Continue
     }
 
-    /// Whether this name is removed from requests, or set on them.
+    /// Returns true if this name is removed from or set on requests.
     pub(super) fn owns_of_request(&self, name: &[u8]) -> bool {
         self.request.owns(name)
     }
 
-    /// Whether this name is removed from responses, or set on them.
+    /// Returns true if this name is removed from or set on responses.
     pub(super) fn owns_of_response(&self, name: &[u8]) -> bool {
         self.response.owns(name)
     }

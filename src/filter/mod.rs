@@ -61,7 +61,7 @@ pub trait Filter: Send + Sync {
     ) -> LocalBoxFuture<'a, Result<(), Failure>>;
 }
 
-/// What a filter says of a request.
+/// Verdict of a filter on a request.
 #[derive(Debug)]
 pub enum Verdict {
     /// On to the next filter, and then upstream.

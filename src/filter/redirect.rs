@@ -12,7 +12,7 @@ use crate::{
 /// Sends a client elsewhere.
 #[derive(Clone, Debug)]
 pub struct Redirect {
-    /// Where to.
+    /// Target.
     pub to: Template,
     /// 301, 302, 303, 307 or 308.
     pub status: StatusCode,

@@ -21,13 +21,13 @@ use crate::{
 /// Rewrites path and host of a request.
 #[derive(Debug)]
 pub struct RewriteFilter {
-    /// What is done to the path.
+    /// Rule for the path.
     pub path: Option<PathRule>,
     /// The host that the endpoint sees.
     pub host: Option<Template>,
 }
 
-/// What is done to a path.
+/// Rules for a path.
 #[derive(Debug)]
 pub enum PathRule {
     /// Takes the first off the front, in whole segments, then puts the second before.

@@ -10,7 +10,7 @@ use crate::{
     exchange::Exchange,
 };
 
-/// What of a message a template may name besides the exchange.
+/// Parts of a message that a template may name besides the exchange.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scope<'a> {
     /// The path, without query.

@@ -66,7 +66,7 @@ pub(super) fn check(
     ))
 }
 
-/// What the route table looks at.
+/// Returns the view of the request for the route table.
 pub(super) fn view<'a>(exchange: &'a Exchange, request: &'a Request) -> RequestView<'a> {
     RequestView {
         listener: exchange.listener.index,
@@ -80,8 +80,9 @@ pub(super) fn view<'a>(exchange: &'a Exchange, request: &'a Request) -> RequestV
     }
 }
 
-/// Where clients show certificates, one that was let in for one host must not reach another
-/// over the same session (RFC 9110 section 7.4).
+/// Refuses a request for another host than the one of the handshake, where clients present
+/// certificates: one that was accepted for one host must not reach another over the same session
+/// (RFC 9110 section 7.4).
 fn check_server_name(exchange: &Exchange) -> Result<(), Failure> {
     let guarded = exchange.listener.tls.as_ref();
     if !guarded.is_some_and(|tls| tls.asks_clients()) {
@@ -170,5 +171,5 @@ fn check_underscores(
     }
 }
 
-/// What `Host` says towards the endpoint when an HTTP/1.0 client named none.
+/// Value of `Host` towards the endpoint when an HTTP/1.0 client sent none.
 const NO_HOST: Value<'_> = Value::from_static("");

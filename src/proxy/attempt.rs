@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// How one attempt ended.
+/// End of one attempt.
 pub(super) struct AttemptEnd {
     pub(super) ended: AttemptResult,
     pub(super) response: Option<Inbound>,
@@ -40,7 +40,7 @@ pub(super) struct AttemptEnd {
     pub(super) retry_after: Option<Duration>,
     /// The endpoint asked for no other attempt.
     pub(super) pushed_back: bool,
-    /// What its head leaves open of how it went.
+    /// Outcome that its head leaves open.
     pub(super) pending: Option<Pending>,
 }
 
@@ -124,8 +124,8 @@ impl UpstreamCall<'_> {
         verdict
     }
 
-    /// What to send once more on a new connection, in place of this attempt; none if the
-    /// verdict is another, or the body is spent.
+    /// Returns the upload to send once more on a new connection, in place of this attempt; none if
+    /// the verdict is another, or the body is spent.
     fn reconnect(
         &mut self,
         exchange: &mut Exchange,
@@ -194,7 +194,7 @@ impl UpstreamCall<'_> {
         }
     }
 
-    /// Whether an answer goes to the client, so that its end will be seen.
+    /// Returns true if an answer goes to the client, so that its end will be seen.
     fn passes_on(&self, end: &AttemptEnd, verdict: RetryVerdict) -> bool {
         let misled = end.response.as_ref();
         let misled = misled.is_some_and(|response| self.is_misled_by(response.status));
@@ -369,7 +369,7 @@ impl UpstreamCall<'_> {
 }
 
 impl AttemptEnd {
-    /// Whether the endpoint had said beforehand that it would not switch.
+    /// Returns true if the endpoint had said beforehand that it would not switch.
     fn is_declined(&self) -> bool {
         self.ended == AttemptResult::Failed(Failure::UpgradeFailed)
             && self.written == Written::Nothing

@@ -115,7 +115,7 @@ pub(super) async fn forward(
     }
 }
 
-/// How the attempts at one pool ended.
+/// End of the attempts at one pool.
 enum PoolEnd {
     /// With a response to pass on.
     Answer(Response),
@@ -125,32 +125,32 @@ enum PoolEnd {
     Nobody(Failure, Box<Upload>),
 }
 
-/// What stays the same over the attempts of an exchange.
+/// State of an exchange shared by its attempts.
 pub(super) struct UpstreamCall<'a> {
     pub(super) connection: &'a Connection,
     pub(super) route: &'a Route,
     pub(super) request: &'a mut Request,
     pub(super) offer: Option<&'a Offer>,
     pub(super) repeatable: bool,
-    /// When the total time is over.
+    /// End of the total time.
     pub(super) end: Instant,
     /// The pool that the route names, and the view.
     home: Home,
     /// The pool whose limits and budget it counts in.
     entered: Option<PoolIndex>,
     search: Search,
-    /// Whether no attempt more is allowed, but for one at each pool that is left.
+    /// True if no further attempt is allowed, except one at each pool that is left.
     ended: bool,
     /// Attempts made, reconnections left out.
     pub(super) made: u32,
-    /// How many of them do not count.
+    /// Number of them that do not count.
     pub(super) uncounted: u32,
-    /// Whether the last one did not count.
+    /// True if the last one did not count.
     unseen: bool,
     /// Attempts at a gRPC call that others made before, as the client says.
     pub(super) previous_attempts: u32,
     pub(super) reconnected: bool,
-    /// How long it was waited before the next attempt, in milliseconds.
+    /// Wait before the next attempt, in milliseconds.
     pub(super) waited_ms: u32,
 }
 
@@ -352,8 +352,8 @@ pub(super) fn rewound(end: &mut AttemptEnd) -> Option<Upload> {
     Some(upload)
 }
 
-/// When there must be a response head: at the end of the route's total time, or of what the
-/// client of a gRPC call waits for.
+/// Returns the deadline of the response head: the end of the route's total time, or of the client's
+/// deadline for a gRPC call.
 fn end_of(exchange: &Exchange, route: &Route) -> Instant {
     let end = exchange.started + route.timeouts.total;
     exchange.grpc_deadline.map_or(end, |given| end.min(given))

@@ -1,4 +1,4 @@
-//! What clients and endpoints of HTTP/1.0 cannot say or read.
+//! HTTP/1.0: adapts messages to clients and endpoints that lack newer features.
 
 use std::future::poll_fn;
 

@@ -32,7 +32,7 @@ impl Open {
         &self.connection
     }
 
-    /// Why the exchange ends early.
+    /// Returns the failure that ends the exchange early.
     pub(super) fn failure(&self) -> Option<Failure> {
         self.exchange.failure
     }

@@ -66,7 +66,7 @@ impl Outgoing {
         exchange.bytes_out += bytes_out;
     }
 
-    /// Whether trailers may follow although the length is known.
+    /// Returns true if trailers may follow although the length is known.
     pub fn may_have_trailers(&self) -> bool {
         self.body.may_have_trailers()
     }
@@ -79,7 +79,8 @@ impl Outgoing {
         }
     }
 
-    /// Whether what follows on the connection cannot be trusted: the request broke a rule.
+    /// Returns true if the connection must be closed: the request broke a rule, and the bytes after
+    /// it cannot be trusted.
     pub fn must_close(&self) -> bool {
         match self.watch.open.failure() {
             Some(Failure::BadRequest(rule)) => rule.status() == StatusCode::BAD_REQUEST,
@@ -95,7 +96,7 @@ impl Outgoing {
         Some(upstream)
     }
 
-    /// How long a tunnel may be silent.
+    /// Maximum time that a tunnel may be silent.
     pub fn tunnel_idle(&self) -> Duration {
         self.watch.idle.unwrap_or(Duration::from_secs(60))
     }
@@ -115,7 +116,7 @@ impl Outgoing {
         Poll::Ready(frame)
     }
 
-    /// Whether the whole body has been read.
+    /// Returns true if the whole body has been read.
     pub fn is_end(&self) -> bool {
         self.body.is_end()
     }

@@ -25,7 +25,7 @@ use crate::{
     worker::Connection,
 };
 
-/// What is asked of a pool.
+/// Wish for an endpoint of a pool.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) pool: &'a Rc<LocalPool>,
@@ -234,7 +234,7 @@ impl Drop for Queued {
     }
 }
 
-/// What a request hashes to under the pool's rule; none if it has nothing to hash.
+/// Returns the hash of a request under the pool's rule; none if it has nothing to hash.
 pub(super) fn hash_key(key: &HashKey, exchange: &Exchange, request: &Request) -> Option<u64> {
     match key {
         HashKey::ClientIp => Some(match exchange.client_ip() {

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// What a request may do for a place.
+/// Returns the rights of a request to a place.
 pub(super) fn claim_of(upload: &Upload) -> Claim {
     if upload.has_begun() {
         Claim::Full

@@ -1,4 +1,4 @@
-//! What is done to a request before it goes upstream.
+//! Changes to a request before it goes upstream.
 
 use http::{Method, StatusCode};
 
@@ -79,6 +79,6 @@ pub(super) fn prepare(
     headers.insert(Known::XRequestId, exchange.request_id.as_value());
 }
 
-/// What may be asked of the proxy itself.
+/// Methods allowed for requests to the proxy itself.
 pub(super) const METHODS: Value<'_> =
     Value::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");

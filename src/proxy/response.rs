@@ -1,4 +1,4 @@
-//! What is done to a response before it goes downstream.
+//! Changes to a response before it goes downstream.
 
 use std::time::Duration;
 

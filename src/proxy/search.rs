@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// How far the search of an exchange has come. Each step looks through the pool and those of
+/// Stage of an exchange's search for an endpoint. Each stage looks through the pool and those of
 /// `failover`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Search {
@@ -34,7 +34,7 @@ pub(super) enum Search {
 pub(super) type Home = (PoolIndex, ViewIndex);
 
 impl Search {
-    /// How far picks go by health.
+    /// Returns the regard of picks for health.
     pub(super) fn regard(self, attempts: u32) -> Regard {
         match self {
             Self::Sound if attempts == 0 => Regard::Sound,
@@ -44,7 +44,7 @@ impl Search {
         }
     }
 
-    /// Whether endpoints that were tried are left out.
+    /// Returns true if endpoints that were tried are left out.
     pub(super) fn leaves_out_tried(self) -> bool {
         !matches!(self, Self::HealthyAgain | Self::AnyoneAgain)
     }
@@ -90,8 +90,8 @@ pub(super) fn tried(exchange: &Exchange, pool: PoolIndex) -> Tried {
     here.map(|attempt| Rc::clone(&attempt.endpoint)).collect()
 }
 
-/// Whether an endpoint is left that may be used and that the exchange has not tried, in its pool
-/// or in one that stands in.
+/// Returns true if an endpoint is left that may be used and that the exchange has not tried, in its
+/// pool or in one that stands in.
 #[cold]
 pub(super) fn is_one_left(exchange: &Exchange, home: Home) -> bool {
     let mut pools = (0..).map_while(|place| pool_at(exchange, home, place));

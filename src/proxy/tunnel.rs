@@ -26,7 +26,7 @@ use crate::{
     worker::Connection,
 };
 
-/// What is carried, as far as the proxy has a word for its end.
+/// Protocol in the tunnel, as far as the proxy can end it properly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carries {
     /// WebSocket: both sides are told when the tunnel is cut.
@@ -109,7 +109,7 @@ pub(crate) async fn tunnel(
     ended
 }
 
-/// Which side of a way broke.
+/// Broken side of one direction.
 #[derive(Debug)]
 enum Broken {
     /// The one that is read, and how.
@@ -215,7 +215,7 @@ impl Direction {
     }
 }
 
-/// How long both sides have to take in that the tunnel is cut.
+/// Time that both sides have to read that the tunnel is cut.
 const GOODBYE: Duration = Duration::from_millis(300);
-/// What is spoken on a connection that is one tunnel and nothing else.
+/// Protocol name of a connection that is one tunnel and nothing else.
 pub(crate) const TUNNEL: &str = "tunnel";

@@ -34,7 +34,7 @@ pub(super) fn upload_of(
     Upload::new(body, framing, keep_max(&route.retry))
 }
 
-/// How much of a body is kept for another attempt.
+/// Returns the maximum number of bytes of a body kept for another attempt.
 fn keep_max(policy: &RetryPolicy) -> usize {
     match policy.attempts {
         0 | 1 => 0,
@@ -42,7 +42,8 @@ fn keep_max(policy: &RetryPolicy) -> usize {
     }
 }
 
-/// How a request body travels on: as long as announced, in chunks if that is unknown.
+/// Returns the framing of a request body to the endpoint: its announced length, or chunks if that
+/// is unknown.
 ///
 /// A length of 0 is announced where the client has announced it, or where its absence would mean
 /// that the body was forgotten. Only chunks have room for trailers. A client that announces both

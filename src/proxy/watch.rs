@@ -152,7 +152,7 @@ impl Watch {
     }
 }
 
-/// How far the request is on its way to the endpoint that answers already; none if it is.
+/// Returns the progress of the request to an endpoint that answers already; none once it is sent.
 fn uploading(body: &Body) -> Option<Progress> {
     match body {
         Body::Response(body) => body.uploading(),

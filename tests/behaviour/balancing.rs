@@ -36,7 +36,7 @@ async fn start(pool: &str) -> (Proxy, [Backend; 3]) {
     (proxy, backends)
 }
 
-/// Which endpoint answered each of so many requests.
+/// Returns the endpoint that answered each of so many requests.
 async fn order(proxy: &Proxy, count: usize) -> Vec<String> {
     let mut client = proxy.client().await;
     let mut names = Vec::new();
@@ -272,7 +272,7 @@ fn two_versions(picker: &str, connect: &str) -> String {
     ))
 }
 
-/// Who answers sixty users.
+/// Returns the endpoint that answers each of sixty users.
 async fn spread(proxy: &Proxy) -> Vec<String> {
     let mut client = proxy.client().await;
     let mut names = Vec::new();

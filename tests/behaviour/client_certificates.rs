@@ -66,7 +66,7 @@ async fn start() -> (Proxy, Authority, Vec<Backend>) {
     (settings.start().await, authority, backends)
 }
 
-/// Who answers a client with these settings.
+/// Returns the endpoint that answers a client with these settings.
 async fn served_by(proxy: &Proxy, config: ClientConfig) -> String {
     let tunnel = Tunnel::to_tls(proxy.address("web"), config, "shop.example").await;
     let mut client = Client::connect(tunnel.address()).await;

@@ -153,7 +153,7 @@ async fn streams_of_http2_are_finished_after_goaway() {
     assert_eq!(proxy.exited().await.code(), Some(0));
 }
 
-/// Whether the exchange ended without a whole answer, or with one that says why.
+/// Returns true if the exchange ended without a complete answer, or with one that says why.
 async fn cut(client: &mut Client) -> bool {
     match client.try_answer_to("GET").await {
         Ok(answer) => answer.status == 503 || answer.end != End::Complete,

@@ -11,7 +11,8 @@ use crate::harness::{
 };
 use traffic::Shown;
 
-/// Which of the many files: other endpoints, weights, pickers, routes and limits each time.
+/// Returns one of many configurations: other endpoints, weights, pickers, routes and limits each
+/// time.
 fn edition(n: usize) -> String {
     let weight = 1 + n % 7;
     let two_of = |a: &str, b: &str, c: &str| match n % 4 {
@@ -100,7 +101,7 @@ fn listeners(n: usize) -> String {
     )
 }
 
-/// What the routes lead to; dropped, it is gone.
+/// Endpoints that the routes lead to, stopped on drop.
 struct Endpoints {
     app: [Backend; 3],
     sockets: [Backend; 3],

@@ -1,4 +1,4 @@
-//! When a pool or a priority cannot serve, the next in line does.
+//! Failover: if a pool or a priority cannot serve, the next in line does.
 
 use crate::harness::{Backend, Port, Settings, identity};
 

@@ -12,7 +12,7 @@ const ALL: &str = r#"
     endpoints = ["$app"]
 "#;
 
-/// What is wrong, the bytes, the status. `H` stands for a Host line.
+/// The fault, the bytes, the status. `H` stands for a Host line.
 type Case = (&'static str, &'static str, u16);
 
 /// Checks that each request is refused with its status and told why, that the

@@ -1,4 +1,5 @@
-//! What passes an intermediary, what must not, and what it adds (RFC 9110 section 7.6).
+//! Header fields: those that an intermediary passes, those that it must not, and those that it adds
+//! (RFC 9110 section 7.6).
 
 use crate::harness::{Act, Backend, Settings, answer, answer_bytes, identity};
 

@@ -221,7 +221,7 @@ async fn endpoints_that_stop_reading_hold_their_clients_back() {
     stage.proxy.finish().await;
 }
 
-/// How long a body is that shall not be held: `LARGE_BYTES`, or 1 GiB.
+/// Length of a body that must not be held in memory: `LARGE_BYTES`, or 1 GiB.
 fn large() -> u64 {
     match std::env::var("LARGE_BYTES") {
         Ok(bytes) => bytes.parse().expect("LARGE_BYTES is a count of bytes"),
@@ -238,15 +238,15 @@ const LISTENERS: &str = r#"
     certificates = [{ chain = "a.pem", key = "a.key" }]
 "#;
 const WARM: u64 = 4 << 20;
-/// What one body may take on its way: a read buffer of 512 KiB on either side, the windows
-/// of HTTP/2 (1 MiB), what TLS has sealed and not sent, and room for the allocator, which
-/// takes memory in blocks. Measured: 7 MiB at most. A sixty-fourth of the body.
+/// Maximum memory for one body on its way: a read buffer of 512 KiB on either side, the windows of
+/// HTTP/2 (1 MiB), sealed TLS records that are not sent, and room for the allocator, which takes
+/// memory in blocks. Measured: 7 MiB at most. A sixty-fourth of the body.
 const ONE_BODY_MAX: u64 = 16 << 20;
 /// Bodies that are held back: far more than all sockets on the way can hold.
 const HELD: u64 = 96 << 20;
-/// What the buffers of four sockets hold of one, whatever the kernel lets them grow to.
+/// Maximum number of bytes in the buffers of four sockets, however large the kernel lets them grow.
 const SOCKETS_MAX: u64 = HELD / 2;
 const ONE_HELD_MAX: u64 = 4 << 20;
-/// How long nothing must move to be at rest.
+/// Time without movement after which a transfer is at rest.
 const STILL: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(180);

@@ -1,4 +1,5 @@
-//! Who has connected before a listener leaves, or before the drain begins, is still answered.
+//! Clients that have connected before a listener leaves, or before the drain begins, are still
+//! answered.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -63,7 +64,7 @@ async fn are_closing(proxy: &Proxy, count: usize) {
     .await;
 }
 
-/// What a GET is answered with before the connection ends.
+/// Returns the answer to a GET before the connection ends.
 async fn answer_on(
     mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 ) -> String {
@@ -130,7 +131,7 @@ struct Crowd {
 struct Told {
     enough: AtomicBool,
     served: AtomicUsize,
-    /// What was neither an answer nor a refusal to connect.
+    /// Results that were neither an answer nor a refusal to connect.
     lost: Mutex<Vec<String>>,
 }
 

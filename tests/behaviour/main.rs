@@ -1,5 +1,5 @@
-//! What users rely on, one file per promise: the real binary between real
-//! clients and real upstream servers that misbehave.
+//! Promises to users, one per file: the real binary between real clients and real upstream servers
+//! that misbehave.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

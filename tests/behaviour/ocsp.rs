@@ -1,4 +1,4 @@
-//! What an authority says of a certificate is shown with it, as long as it counts.
+//! An OCSP response is stapled to its certificate while it is valid.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ const STAPLED: &str = r#"
 "#;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What is stapled in a handshake; empty for nothing.
+/// Returns the response stapled in a handshake; empty if there is none.
 async fn stapled(to: SocketAddr, authority: &Authority) -> Vec<u8> {
     look(to, authority, "shop.example").await.unwrap().stapled
 }

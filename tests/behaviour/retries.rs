@@ -1,4 +1,5 @@
-//! What may be sent again is sent elsewhere; what may have had an effect is not sent twice.
+//! Requests that may be sent again are retried elsewhere; those that may have had an effect are not
+//! sent twice.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

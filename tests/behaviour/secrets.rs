@@ -1,5 +1,5 @@
-//! What is kept out of the configuration file stays out of everything that is shown, and is
-//! followed where it is kept.
+//! Values kept outside the configuration file are masked in all output, and changes to them are
+//! followed.
 
 use std::fs;
 

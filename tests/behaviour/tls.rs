@@ -48,7 +48,7 @@ async fn echo() -> Backend {
     Backend::start(|seen: &Seen| answer(&seen.target)).await
 }
 
-/// What the proxy shows to a client that asks for `name`.
+/// Returns the certificate presented to a client that asks for `name`.
 async fn shown(to: SocketAddr, authority: &Authority, name: &str) -> Vec<u8> {
     look(to, authority, name).await.unwrap().certificate
 }

@@ -281,7 +281,7 @@ const BEGUN: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\npart";
 const SWITCHED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
     upgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
     sec-websocket-protocol: chat\r\n\r\npart";
-/// What a pool speaks, and what its endpoint offers.
+/// Protocol of a pool, and protocols offered by its endpoint.
 const PROTOCOLS: [(&str, &[&str]); 4] = [
     ("http/1.1", &["http/1.1"]),
     ("h2", &["h2"]),

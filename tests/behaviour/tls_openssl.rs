@@ -33,7 +33,7 @@ async fn start() -> (Proxy, Backend) {
     (settings.backend("app", &app).start().await, app)
 }
 
-/// What came of one run of a program.
+/// Result of one run of openssl.
 pub(crate) struct Ran {
     pub(crate) success: bool,
     pub(crate) text: String,

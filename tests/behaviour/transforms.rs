@@ -235,8 +235,8 @@ async fn a_request_goes_on_behind_an_early_answer_that_is_changed() {
     proxy.finish().await;
 }
 
-/// Whether the client can tell that this is not the endpoint's answer: it broke off or, before
-/// any of it had left, became a failure.
+/// Returns true if the client can tell that this is not the endpoint's answer: it broke off or,
+/// before any of it had left, became a failure.
 fn is_no_whole(answer: &Answer) -> bool {
     answer.status == 502 || answer.end != End::Complete
 }

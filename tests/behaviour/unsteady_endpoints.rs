@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::harness::{Act, Backend, Proxy, Seen, Settings, answer, answer_bytes, identity};
 
-/// Where the one endpoint is that can always serve.
+/// Position of the one endpoint that can always serve.
 #[derive(Clone, Copy, Debug)]
 enum Steady {
     Beside,
@@ -20,7 +20,7 @@ enum Steady {
     InOtherPool,
 }
 
-/// What is wrong with one of the others.
+/// Faults of the other endpoints.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Unsteady {
     Dead,

@@ -180,7 +180,7 @@ async fn another_protocol_becomes_a_tunnel_only_by_a_101_that_names_it() {
     proxy.finish().await;
 }
 
-/// What `curl --http2 -d`, the HTTP client of the JDK and others send.
+/// `Upgrade` as sent by `curl --http2 -d`, the HTTP client of the JDK and others.
 #[tokio::test]
 async fn an_offer_that_cannot_be_taken_is_ignored() {
     let app = Backend::start(|_| answer("app")).await;

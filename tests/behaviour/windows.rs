@@ -31,7 +31,7 @@ const INITIAL_WINDOW: u16 = 4;
 const WINDOW_MAX: u32 = 0x7fff_ffff;
 /// `:status 200` of the static table.
 const OK: &[u8] = &[0x88];
-/// What windows are if nobody says otherwise.
+/// Default window.
 const WINDOW: usize = 65_535;
 
 /// An endpoint of HTTP/2 that the test plays frame by frame, and the proxy in front of it.

@@ -109,12 +109,12 @@ impl Running {
         expand(&format!("${name}"), &self.web, &self.admin, &self.backends)
     }
 
-    /// What the proxy has logged so far.
+    /// Log of the proxy so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("proxy.log")).unwrap()
     }
 
-    /// Whether the process has ended, and how.
+    /// Returns the exit status, once the process has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }

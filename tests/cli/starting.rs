@@ -1,4 +1,4 @@
-//! How the process starts, or says why not.
+//! Start of the process, and the messages if it does not start.
 
 use std::{
     fs,

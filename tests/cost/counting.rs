@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Independent counts; the first is for threads that nobody marked.
 pub(crate) const SLOTS: usize = 8;
 
-/// What was asked for.
+/// Allocations made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spent {
     pub(crate) allocations: u64,
@@ -15,7 +15,7 @@ pub(crate) struct Spent {
 }
 
 impl Spent {
-    /// What came after `before`.
+    /// Returns the allocations after `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             allocations: self.allocations - before.allocations,

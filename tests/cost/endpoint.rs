@@ -50,7 +50,7 @@ fn answer_all(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Whether these bytes are a head and as much of a body as it says.
+/// Returns true if these bytes are a head and as much of a body as it says.
 fn is_whole(request: &[u8]) -> bool {
     let end = request.windows(4).position(|window| window == b"\r\n\r\n");
     let Some(end) = end else {

@@ -1,4 +1,4 @@
-//! What the admin API allocates for its answers, by the size of the configuration.
+//! Allocations of the admin API for its answers, by the size of the configuration.
 //!
 //! Whatever is done once for each pool and looks at all pools makes itself something to look
 //! at, so that it shows here without a clock.
@@ -10,9 +10,9 @@ use std::os::unix::net::UnixStream;
 use super::counting::{self, Spent};
 use super::proxy::{Proxy, Slots};
 
-/// Where the threads of the admin API count.
+/// Slot in which the threads of the admin API count.
 const SLOT: usize = 6;
-/// How often is counted; the least stands.
+/// Number of windows; the least one counts.
 const WINDOWS: usize = 3;
 
 #[test]
@@ -49,7 +49,7 @@ fn start(pools: usize, endpoints: usize) -> Proxy {
     Proxy::start(slots, &tables)
 }
 
-/// What a question costs whose answer names at least so many endpoints.
+/// Returns the cost of a query whose answer names at least so many endpoints.
 fn spent_on(proxy: &Proxy, path: &str, endpoints: usize) -> Spent {
     let before = counting::total(SLOT);
     let mut stream = UnixStream::connect(&proxy.admin).unwrap();

@@ -1,4 +1,4 @@
-//! What a request costs the worker in allocations, compared with what is recorded.
+//! Allocations of the worker per request, compared with the record.
 //!
 //! Counts, not times: they are the same on a busy machine and on a quiet one. Five requests
 //! that stand for the paths most traffic takes go through the real proxy in this process;
@@ -25,8 +25,8 @@ use scenario::SCENARIOS;
 
 /// Requests before counting begins: connections are made, buffers have their size.
 const WARM_UP: usize = 300;
-/// How often is counted; the least stands. What a worker does once in a while, such as
-/// growing a table, is not in all of them.
+/// Number of windows; the least one counts. Rare work of a worker, such as growing a table, is not
+/// in all of them.
 const WINDOWS: usize = 15;
 /// Requests that are counted each time.
 const WINDOW: usize = 100;

@@ -25,7 +25,7 @@ pub(crate) struct Proxy {
     pub(crate) admin: PathBuf,
 }
 
-/// Where is counted what the proxy allocates.
+/// Counters of the proxy's allocations.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Slots {
     /// On the worker, from the first request to `/mark` on.

@@ -1,4 +1,4 @@
-//! What is recorded, and the comparison with it.
+//! The record, and the comparison with it.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -14,8 +14,8 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// What one of `count` requests took in the window where it took least: what comes on top in
-    /// the others, as frames that happened to meet, depends on when the threads ran.
+    /// Returns the cost of one of `count` requests in the window with the least: additional costs
+    /// in the others, such as frames that happened to meet, depend on when the threads ran.
     pub(crate) fn of_least<const N: usize>(windows: [Spent; N], count: usize) -> Self {
         let each = |figure: fn(&Spent) -> u64| {
             let least = windows.iter().map(figure).min().unwrap_or_default();
@@ -29,8 +29,7 @@ impl Cost {
     }
 }
 
-/// How much more than recorded is not yet a change: half of what one allocation in every
-/// fifth request would make.
+/// Tolerance over the record: half of the effect of one allocation in every fifth request.
 const ALLOCATIONS_MORE: f64 = 0.1;
 const BYTES_MORE: f64 = 0.03;
 

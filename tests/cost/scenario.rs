@@ -11,7 +11,7 @@ use super::proxy::{Proxy, Slots};
 pub(crate) struct Scenario {
     /// As it is recorded.
     pub(crate) name: &'static str,
-    /// Where its worker counts.
+    /// Slot in which its worker counts.
     pub(crate) slot: usize,
     way: Way,
 }
@@ -72,7 +72,7 @@ impl Scenario {
     }
 }
 
-/// What a browser says, with the host as the tenth field.
+/// Fields that a browser sends, with the host as the tenth.
 const FIELDS: [(&str, &str); 9] = [
     (
         "user-agent",

@@ -32,7 +32,7 @@ fn the_table_of_metrics_is_what_is_exposed() {
     compare("docs/operations/metrics.md", "metrics", &table);
 }
 
-/// What stands between quotation marks; there are no escaped ones in that file.
+/// Returns the texts between quotation marks; there are no escaped ones in that file.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('"').skip(1).step_by(2)
 }

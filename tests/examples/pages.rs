@@ -54,7 +54,7 @@ fn bounds(key: &str) -> bool {
     bounds && !others.contains(&key)
 }
 
-/// What a new page begins with; the words before the table are for people to write.
+/// Returns the beginning of a new page; the words before the table are for people to write.
 fn empty_page(page: &ReferencePage) -> String {
     let header = &page.header;
     format!("# `[{header}]`\n\n## Keys\n\n<!-- generated: keys -->\n<!-- end -->\n")

@@ -33,7 +33,7 @@ fn the_table_of_pickers_is_the_list_of_them() {
     compare("docs/load-balancing.md", "pickers", &table);
 }
 
-/// What a picker chooses and costs; those that take a key have rows of their own.
+/// Returns the choice and the cost of a picker; those that take a key have rows of their own.
 fn facts(picker: &Picker) -> (&'static str, &'static str) {
     match picker {
         Picker::Random => ("at random, by weight", "O(1)"),

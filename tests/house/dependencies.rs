@@ -1,4 +1,4 @@
-//! What is built into the proxy and its tests keeps to `deny.toml`.
+//! Crates built into the proxy and its tests comply with `deny.toml`.
 
 use std::{collections::BTreeMap, fs, process::Command};
 
@@ -89,7 +89,7 @@ fn every_dependency_names_a_version() {
     }
 }
 
-/// What cargo would build, tests and build scripts included.
+/// Returns the crates that cargo would build, tests and build scripts included.
 fn built(deny: &Value) -> Vec<Package> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root());

@@ -1,6 +1,6 @@
 //! Licence expressions (SPDX 2.3, annex D), as far as packages write them.
 
-/// Whether these licences are enough to use what has this expression.
+/// Returns true if these licences allow the use of a crate with this expression.
 pub(crate) fn is_granted(expression: &str, allowed: &[&str]) -> bool {
     // `MIT/Apache-2.0` is how it was written before there were expressions.
     let spaced = expression.replace('/', " OR ");

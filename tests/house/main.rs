@@ -10,6 +10,7 @@
 )]
 
 mod dependencies;
+mod doc_comments;
 #[path = "../layers/mod.rs"]
 mod layers;
 mod licence;

@@ -15,7 +15,7 @@ pub(crate) struct Sources(BTreeMap<Path, Vec<Item>>);
 /// A name that a module brings in from elsewhere.
 pub(crate) struct Import {
     pub(crate) name: String,
-    /// Where it is from, as it is written.
+    /// Path it comes from, as written.
     pub(crate) from: Path,
     pub(crate) is_public: bool,
     pub(crate) is_hidden: bool,
@@ -54,7 +54,7 @@ impl Sources {
         self.0.iter().map(|(path, items)| (path, items.as_slice()))
     }
 
-    /// Where the item is defined that this name stands for in a module.
+    /// Returns the path of the item that this name stands for in a module.
     pub(crate) fn definition(&self, module: &[String], name: &str) -> Option<Path> {
         self.find(module, name, 8)
     }

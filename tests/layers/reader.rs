@@ -15,7 +15,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 pub(super) struct Import {
     /// The module that names it.
     pub(super) module: Vec<String>,
-    /// What it names, from the root of the crate.
+    /// Path it names, from the root of the crate.
     pub(super) path: Vec<String>,
     /// The file, relative to the folder that was read.
     pub(super) file: PathBuf,
@@ -44,7 +44,7 @@ pub(super) fn read_folder(folder: &Path) -> Vec<Import> {
     imports
 }
 
-/// What one file says.
+/// Content of one file.
 #[derive(Debug, Default)]
 pub(super) struct Read {
     /// The paths that it names.
@@ -245,7 +245,7 @@ impl Walk<'_> {
 /// Words behind which a comma does not end what an attribute stands at.
 const ITEMS: [&str; 7] = ["fn", "impl", "use", "struct", "enum", "const", "static"];
 
-/// Whether the brackets behind a `#` say `cfg(test)`.
+/// Returns true if the brackets after a `#` say `cfg(test)`.
 fn is_test_only(token: Option<&TokenTree>) -> bool {
     let Some(TokenTree::Group(group)) = token else {
         return false;

@@ -2,7 +2,7 @@
 
 use super::reader::Import;
 
-/// Who may import whom.
+/// Rules of imports between the areas.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     /// The areas, lowest first.

@@ -1,4 +1,4 @@
-//! What holds for every picker, and what each promises.
+//! Properties of every picker, and the promises of each.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -94,7 +94,7 @@ impl Pool {
     }
 }
 
-/// What happens to a pool between picks.
+/// An event in a pool between picks.
 #[derive(Clone, Debug)]
 enum Event {
     Pick {

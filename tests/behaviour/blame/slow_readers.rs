@@ -27,8 +27,8 @@ const IMPATIENT: &str = r#"
 const LARGE: usize = 6 * 1024 * 1024;
 /// Less than these.
 const MEDIUM: usize = 3 * 1024 * 1024;
-/// What is read at once by who is slow, and how long he rests after it: several times less
-/// than empties those buffers in the time allowed.
+/// Bytes that a slow reader reads at once, and its pause after each read: several times less than
+/// would empty those buffers in the time allowed.
 const SIP: usize = 16 * 1024;
 const REST: Duration = Duration::from_millis(40);
 const SLOW_FOR: Duration = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-//! What goes wrong with a call in gRPC-Web is told where its client looks, or cut.
+//! Failures of gRPC-Web calls: reported where the client looks, or the answer is cut.
 
 use super::{BINARY, TEXT, body, bridge, call, head, ok};
 use crate::harness::{
@@ -11,7 +11,7 @@ fn end_as_told(answer: &Answer) -> End {
     if failed { End::Closed } else { answer.end }
 }
 
-/// How the answer to a call over HTTP/1.1 ends; a reset may overtake all of it.
+/// Returns the end of the answer to a call over HTTP/1.1; a reset may overtake all of it.
 async fn end_of_call(proxy: &Proxy, path: &str, kind: &str) -> End {
     let mut client = proxy.client().await;
     let request = format!(

@@ -101,7 +101,7 @@ impl Authority {
         fs::write(folder.join(file), self.issuer.key().serialize_pem()).expect("a file");
     }
 
-    /// What a client needs that trusts this authority, and shows `own` if asked.
+    /// Returns the settings of a client that trusts this authority, and presents `own` if asked.
     pub(crate) fn client(&self, own: Option<&Issued>, alpn: &[&str]) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).expect("an authority");
@@ -163,7 +163,7 @@ impl Issued {
         to_base64(digest.as_ref())
     }
 
-    /// What a server needs that shows it.
+    /// Returns the settings of a server that presents it.
     pub(crate) fn server(&self, alpn: &[&str]) -> ServerConfig {
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()

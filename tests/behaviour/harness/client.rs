@@ -26,7 +26,7 @@ pub(crate) struct Answer {
     pub(crate) fields: Fields,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Fields,
-    /// How the body ended.
+    /// End of the body.
     pub(crate) end: End,
     /// Statuses of the 1xx answers before this one.
     pub(crate) informational: Vec<u16>,

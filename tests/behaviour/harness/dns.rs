@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
-/// Whether the test runs apart, with 127.0.0.1:53 as the system's name server. If it does not,
-/// it has been run there, and is done here.
+/// Returns true if the test runs apart, with 127.0.0.1:53 as the system's name server. If false, it
+/// has been run there, and is done here.
 pub(crate) async fn apart(test: &str) -> bool {
     if std::env::var_os(APART).is_some() {
         return true;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long anything may take that should happen at once; generous because
-/// every test of the crate may share two cores with every other.
+/// Maximum time for anything that should happen at once; generous because every test of the crate
+/// may share two cores with every other.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Asks until the answer is `Some`, and panics with `what` after the deadline.

@@ -3,7 +3,7 @@
 use super::client::Answer;
 use super::message::Fields;
 
-/// What the body of an answer says.
+/// Content of an answer's body.
 #[derive(Debug, Default)]
 pub(crate) struct WebCall {
     pub(crate) messages: Vec<Vec<u8>>,

@@ -49,7 +49,7 @@ pub(crate) struct H2Backend {
     accept: JoinHandle<()>,
 }
 
-/// What the server says in its settings that it takes.
+/// Limits and features that the server announces in its settings.
 #[derive(Clone, Copy)]
 struct Takes {
     streams: u32,
@@ -286,7 +286,7 @@ async fn play(
     None
 }
 
-/// What a request looks like to the script; its pseudo-header fields are fields too.
+/// Returns the request as the script sees it; its pseudo-header fields are fields too.
 fn seen_of(head: &http::request::Parts, connection: usize, turn: usize) -> Seen {
     let mut fields = Fields::from(&head.headers);
     if let Some(authority) = head.uri.authority() {

@@ -22,7 +22,7 @@ pub(crate) struct H2Client {
     connection: JoinHandle<Result<(), h2::Error>>,
 }
 
-/// Why there is no answer.
+/// Reasons why there is no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum H2Fault {
     /// The stream was reset.
@@ -92,12 +92,12 @@ impl H2Client {
         Ok(sender.send_request(request, end)?)
     }
 
-    /// How many streams the proxy allows at once.
+    /// Number of concurrent streams that the proxy allows.
     pub(crate) fn streams_max(&self) -> usize {
         self.sender.current_max_send_streams()
     }
 
-    /// Whether the connection is still up.
+    /// Returns true if the connection is still up.
     pub(crate) fn is_open(&self) -> bool {
         !self.connection.is_finished()
     }

@@ -162,7 +162,7 @@ impl Frames {
     }
 }
 
-/// What the other side sends.
+/// Reader of the other side's frames.
 pub(crate) struct Reader<'a>(ReadHalf<'a>);
 
 /// The way to the other side.

@@ -1,4 +1,4 @@
-//! What holds for every exchange, whatever a test is about.
+//! Invariants of every exchange, whatever a test is about.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,8 +18,8 @@ impl Ledger {
         ids.push(answer.field("x-request-id").to_owned());
     }
 
-    /// What is wrong with an access log: each noted id must be on exactly as many
-    /// lines as there were answers with it. `None` when all is well.
+    /// Returns the fault of an access log: each noted id must be on exactly as many lines as there
+    /// were answers with it. `None` if there is none.
     pub(crate) fn fault_in(&self, log: &[serde_json::Value]) -> Option<String> {
         let mut balance: HashMap<&str, i64> = HashMap::new();
         for line in log {

@@ -59,7 +59,7 @@ impl LargeBackend {
         self.address
     }
 
-    /// How many bytes of bodies it could hand on so far.
+    /// Number of body bytes that it could hand on so far.
     pub(crate) fn sent(&self) -> u64 {
         self.state.sent.load(Ordering::Relaxed)
     }

@@ -47,7 +47,7 @@ impl LargeClient {
         }
     }
 
-    /// How many bytes of bodies it could hand on so far.
+    /// Number of body bytes that it could hand on so far.
     pub(crate) fn sent(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.sent)
     }

@@ -14,7 +14,7 @@ use super::eventually::eventually;
 use super::h2_client::H2Client;
 use super::wire::End;
 
-/// What each connection asks, in turn. The number makes each target unlike every other.
+/// The request of each connection, in turn. The number makes each target unlike every other.
 pub(crate) type Mix = fn(usize) -> (&'static str, String, &'static [u8]);
 
 /// Load that runs until [`Load::stop`].
@@ -23,7 +23,7 @@ pub(crate) struct Load {
     tasks: JoinSet<()>,
 }
 
-/// What became of all requests.
+/// Results of all requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Verdict {
     /// Requests that were answered with 200 and a whole body.
@@ -32,7 +32,7 @@ pub(crate) struct Verdict {
     pub(crate) statuses: BTreeMap<u16, usize>,
     /// Connections that ended while a request was under way or before the next one.
     pub(crate) closed: usize,
-    /// What exactly went wrong, the first few.
+    /// The first few faults, in detail.
     pub(crate) faults: Vec<String>,
 }
 

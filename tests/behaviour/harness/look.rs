@@ -12,12 +12,12 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use super::certificate::Authority;
 use super::tunnel::shake;
 
-/// What was shown in a handshake.
+/// Certificate and staple presented in a handshake.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shown {
     /// The end entity's certificate.
     pub(crate) certificate: Vec<u8>,
-    /// What was stapled to it; empty for nothing.
+    /// The stapled response; empty if there is none.
     pub(crate) stapled: Vec<u8>,
 }
 

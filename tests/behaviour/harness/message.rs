@@ -27,7 +27,7 @@ impl Fields {
             .collect()
     }
 
-    /// Whether there is a field of this name.
+    /// Returns true if there is a field of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -63,15 +63,15 @@ pub(crate) struct Seen {
     pub(crate) target: String,
     /// Fields in wire order.
     pub(crate) fields: Fields,
-    /// What was read of the body.
+    /// Bytes read of the body.
     pub(crate) body: Vec<u8>,
     /// Trailer fields.
     pub(crate) trailers: Fields,
-    /// Whether the body came to its proper end.
+    /// True if the body came to its proper end.
     pub(crate) complete: bool,
-    /// Which of the server's connections it came on, from 0.
+    /// Number of the server's connection that it came on, from 0.
     pub(crate) connection: usize,
-    /// How many requests came on that connection before.
+    /// Number of requests before it on that connection.
     pub(crate) turn: usize,
 }
 

@@ -1,5 +1,5 @@
-//! What the behaviour tests stand on: the real binary, upstream servers that
-//! misbehave on demand, clients that see every byte.
+//! Harness of the behaviour tests: the real binary, upstream servers that misbehave on demand,
+//! clients that see every byte.
 
 mod backend;
 mod certificate;

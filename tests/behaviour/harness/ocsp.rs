@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::certificate::Issued;
 
-/// What a response says.
+/// Certificate status that a response gives.
 #[derive(Clone, Copy)]
 pub(crate) enum Says {
     Good,

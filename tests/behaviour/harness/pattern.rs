@@ -33,7 +33,7 @@ impl Check {
         }
     }
 
-    /// What came, in words; [`whole`] of the length if every byte is right.
+    /// Describes the bytes received; [`whole`] of the length if every byte is right.
     pub(crate) fn verdict(&self) -> String {
         match self.differs_at {
             None => whole(self.length),

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::eventually::within;
 use super::tunnel::shake;
 
-/// How one side speaks.
+/// Protocol of one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Http1,
@@ -41,7 +41,7 @@ impl Protocol {
         matches!(self, Self::Http2 | Self::Http2Tls)
     }
 
-    /// What it is called in a TLS handshake.
+    /// Its name in a TLS handshake.
     pub(crate) fn alpn(self) -> [&'static str; 1] {
         [if self.is_http2() { "h2" } else { "http/1.1" }]
     }

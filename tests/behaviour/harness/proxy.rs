@@ -193,7 +193,7 @@ impl Proxy {
         .await;
     }
 
-    /// What a gauge is at once it has moved by no more than 1 % for a while, as after a start.
+    /// Returns a gauge once it has moved by no more than 1 % for a while, as after a start.
     pub(crate) async fn settled_metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let (last, since) = (Cell::new(f64::INFINITY), Cell::new(Instant::now()));
         eventually(format!("{name}{labels:?} settles"), || async {
@@ -232,7 +232,7 @@ impl Proxy {
         .await
     }
 
-    /// What the proxy wrote on its standard error so far.
+    /// Standard error of the proxy so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default()
     }
@@ -405,7 +405,7 @@ impl Proxy {
         self.admin_says("/live").await;
     }
 
-    /// Whether the process is still there.
+    /// Returns true if the process still runs.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
     }

@@ -120,7 +120,7 @@ impl Traffic {
 }
 
 impl Kind {
-    /// Whether to go on; takes a breath, for this is load and not a benchmark.
+    /// Returns true if the traffic goes on; pauses briefly, as this is load and not a benchmark.
     pub(crate) async fn goes_on(&self) -> bool {
         sleep(PAUSE).await;
         !self.stopping.load(Ordering::SeqCst)

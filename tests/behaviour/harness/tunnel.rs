@@ -21,12 +21,12 @@ use super::eventually::Gate;
 pub(crate) struct Tunnel {
     address: SocketAddr,
     counts: Arc<Counts>,
-    /// What is behind it, if it is to live as long.
+    /// Server behind it, if it is to live as long.
     _behind: Option<Box<dyn std::any::Any + Send + Sync>>,
     task: JoinHandle<()>,
 }
 
-/// What happened so far.
+/// Counters so far.
 #[derive(Default)]
 struct Counts {
     sessions: AtomicUsize,
@@ -139,13 +139,13 @@ impl Tunnel {
         self.address
     }
 
-    /// How many sessions were agreed on so far.
+    /// Number of sessions agreed on so far.
     pub(crate) fn sessions(&self) -> usize {
         self.counts.sessions.load(Ordering::Relaxed)
     }
 
-    /// How many clients of a server's tunnel ended their session with `close_notify`, and how
-    /// many without.
+    /// Numbers of clients of a server's tunnel that ended their session with `close_notify`, and
+    /// without.
     pub(crate) fn ends(&self) -> (usize, usize) {
         let (clean, torn) = (&self.counts.clean, &self.counts.torn);
         (clean.load(Ordering::Relaxed), torn.load(Ordering::Relaxed))

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::eventually::{eventually, within};
 use super::proxy::Proxy;
 
-/// What a client of HTTP/1.1 asks with; [`PROOF`] is the answer to its key.
+/// Handshake of an HTTP/1.1 client; [`PROOF`] is the answer to its key.
 pub(crate) const ASK: &str = "GET /chat?room=1 HTTP/1.1\r\nhost: shop.example\r\n\
      connection: Upgrade\r\nupgrade: websocket\r\n\
      sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\
@@ -69,7 +69,7 @@ pub(crate) fn text(message: &str) -> Bytes {
     frame.into()
 }
 
-/// What a masked close frame says; none for other frames.
+/// Returns the code of a masked close frame; none for other frames.
 pub(crate) fn unmasked_close(frame: &[u8]) -> Option<u16> {
     match *frame {
         [0x88, 0x82, a, b, _, _, high, low] => Some(u16::from_be_bytes([high ^ a, low ^ b])),

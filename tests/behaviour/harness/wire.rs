@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::message::{Fields, parse_head};
 
-/// How a body, or a connection, came to its end.
+/// End of a body or connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// As the framing announced.
@@ -22,7 +22,7 @@ pub(crate) enum End {
     Garbled,
 }
 
-/// Where a body ends.
+/// Framing of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// There is none.
@@ -31,11 +31,11 @@ pub(crate) enum Framing {
     Length(usize),
     /// After the last chunk.
     Chunked,
-    /// When the connection closes.
+    /// At the close of the connection.
     UntilClose,
 }
 
-/// What was read of a body.
+/// Part of a body that was read.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Vec<u8>,

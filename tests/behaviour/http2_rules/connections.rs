@@ -1,4 +1,4 @@
-//! What ends the connection.
+//! Violations that end the connection.
 
 use std::time::Duration;
 

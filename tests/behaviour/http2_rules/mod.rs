@@ -40,7 +40,7 @@ const WHOLE: u8 = END_HEADERS | END_STREAM;
 
 /// Kind, flags, stream, payload.
 type Sent = (u8, u8, u32, Vec<u8>);
-/// What is broken, by which frames, and the reason that the client is told.
+/// The violation, the frames that commit it, and the reason sent to the client.
 type Case = (&'static str, Vec<Sent>, u32);
 
 /// An endpoint that answers, to `/wait` when the gate is opened.

@@ -1,4 +1,4 @@
-//! What is only odd, and what is only large.
+//! Input that is only odd, and input that is only large.
 
 use super::{ALL, PADDED, WHOLE, WITH_PRIORITY, post, send, setting, started, window};
 use crate::harness::h2_frames::{

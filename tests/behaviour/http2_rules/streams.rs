@@ -1,4 +1,4 @@
-//! What ends only a stream.
+//! Violations that end only a stream.
 
 use super::{
     Case, FLOW_CONTROL_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED, WHOLE, WITH_PRIORITY,

@@ -1,5 +1,5 @@
-//! What is refused on a stream is answered, counted and logged as over HTTP/1.1; what never
-//! comes to an end is not waited for.
+//! Refusals on a stream are answered, counted and logged as over HTTP/1.1; input that never ends is
+//! not waited for.
 
 use std::time::Duration;
 

@@ -57,7 +57,7 @@ fn check(head: &RequestHead, limits: &HeadLimits) {
     }
 }
 
-/// What the encoder writes of the fields is read as the same.
+/// Property: fields written by the encoder are read back unchanged.
 fn come_back(head: &RequestHead, encoder: &mut Encoder, decoder: &mut Decoder) {
     let mut block = Vec::new();
     encoder.begin(&mut block);

@@ -26,7 +26,7 @@ struct Case {
     bytes: Vec<u8>,
 }
 
-/// What the codec makes of the first request in some bytes.
+/// The codec's result for the first request in some bytes.
 pub(crate) enum Ours {
     Accepted(Box<(RequestHead, Body, Vec<u8>)>),
     Refused(BadRequest),

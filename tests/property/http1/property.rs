@@ -1,4 +1,4 @@
-//! What holds for every message: however it arrives, and there and back again.
+//! Properties of every message, however it arrives, and of writing and reading it back.
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};

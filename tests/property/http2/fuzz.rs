@@ -20,7 +20,7 @@ fn the_corpus_passes() {
     assert!(seeds > 0, "no corpus");
 }
 
-/// What field blocks are made of.
+/// Pieces of field blocks.
 const PIECES: &[&[u8]] = &[
     b"\x82\x86\x84\x41\x01a",
     b"\x82\x86\x84\xbe",

@@ -1,4 +1,4 @@
-//! What the path of every request must not do: allocate.
+//! Routing must not allocate.
 
 use std::hint::black_box;
 use std::sync::Arc;
