@@ -222,6 +222,15 @@ async fn greet(connection: &Rc<Connection>, stream: &mut Option<Stream>) -> Spok
     let Some(stream) = stream.take() else {
         return Spoken::Nothing;
     };
+    if !connection.take_client_place(&listener) {
+        // As in `start`: no words in the clear where TLS is spoken.
+        if listener.tls.is_none() {
+            let io = Buffered::new(stream);
+            let refusing = http1::refuse(Rc::clone(connection), io, Failure::LimitReached);
+            Box::pin(refusing).await;
+        }
+        return Spoken::Nothing;
+    }
     match &listener.tls {
         // In memory of its own, which is given back when the hands are shaken.
         Some(tls) => Box::pin(secure(connection, &listener, stream, tls)).await,

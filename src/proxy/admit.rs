@@ -27,6 +27,9 @@ pub(super) fn check(
     request: &mut Request,
 ) -> Result<Option<Offer>, Failure> {
     remember_target(exchange, &request.uri);
+    if connection.refuses_requests() {
+        return Err(Failure::LimitReached);
+    }
     if matches!(request.method, Method::CONNECT | Method::TRACE) {
         return Err(BadRequest::Method.into());
     }

@@ -43,7 +43,7 @@ pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
     let no_store = Value::from_static("no-store");
     headers.insert(Known::CacheControl, no_store);
     match failure {
-        Failure::NoEndpoint => {
+        Failure::NoEndpoint | Failure::LimitReached => {
             headers.insert(Known::RetryAfter, Value::from_static("1"));
         }
         Failure::BadRequest(BadRequest::Method) => {

@@ -6,12 +6,14 @@
 mod backoff;
 mod budget;
 mod conditions;
+mod overload;
 pub mod restart;
 mod retry;
 
 pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};
 pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
 pub use conditions::{Condition, Conditions};
+pub use overload::Pressure;
 pub use retry::{
     AttemptResult, Body, Carrier, Facts, ResponseProgress, RetryPolicy, RetryVerdict,
     UNCOUNTED_MAX, Why, Written, decide,

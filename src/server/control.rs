@@ -28,6 +28,7 @@ use super::{
     metrics::ControlGauges,
     named_files::NamedFiles,
     notify::Notify,
+    overload,
     panics::Panics,
     reload::{Prepared, Reloads, Wanted, steps},
     service::Services,
@@ -198,6 +199,7 @@ impl Control {
             Ok(())
         });
         self.named_files.watch(services, requests.clone());
+        overload::start(services, &self.shared, &self.events);
         certificates::start(services, &self.shared, &self.events, &self.tickets);
         if let Some(admin) = admin {
             // Goes on with the same socket when it failed.

@@ -22,6 +22,7 @@ mod metrics;
 mod named_files;
 mod notify;
 mod operations;
+mod overload;
 mod panics;
 mod process;
 mod reload;

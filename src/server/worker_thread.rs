@@ -76,6 +76,7 @@ impl WorkerThread {
                 }
             }
             Command::Refresh => worker.close_left(),
+            Command::Relieve => worker.relieve(),
             Command::CloseShared => worker.close_connections(|it| it.protocol.get() == "HTTP/2.0"),
             Command::CloseConnections => worker.close_connections(|_| true),
             Command::Cut(done) => {

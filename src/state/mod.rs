@@ -1,6 +1,7 @@
 //! The compiled snapshot, and the registry of what outlives it.
 
 mod arrival;
+mod client_counts;
 mod compile;
 mod decision;
 mod explain;
@@ -11,6 +12,8 @@ mod route_metrics;
 mod snapshot;
 
 pub use arrival::{ArrivalReason, Asked};
+pub use client_counts::ClientCounts;
+pub(crate) use client_counts::ClientPlace;
 pub use compile::{BuildError, Lists, Source, TestFailure, TlsFiles, build, run_tests};
 pub use decision::{Decision, RequestView, route};
 pub use explain::{

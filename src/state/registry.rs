@@ -8,6 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::time::Instant;
 
+use super::ClientCounts;
 use crate::{
     config::value::BindAddress,
     resilience::RetryBudget,
@@ -24,6 +25,7 @@ pub struct Registry {
     workers: usize,
     pools: HashMap<Arc<str>, Arc<PoolShared>>,
     listeners: HashMap<BindAddress, Arc<Padded>>,
+    clients: HashMap<BindAddress, Arc<ClientCounts>>,
     tickets: Arc<TicketKeys>,
     /// One reference is its own; each snapshot has one more.
     snapshots: Arc<()>,
@@ -36,6 +38,7 @@ impl Registry {
             workers,
             pools: HashMap::new(),
             listeners: HashMap::new(),
+            clients: HashMap::new(),
             tickets: Arc::new(TicketKeys::new(Instant::now())),
             snapshots: Arc::new(()),
         }
@@ -62,6 +65,11 @@ impl Registry {
         Arc::clone(self.listeners.entry(address.clone()).or_default())
     }
 
+    /// Connections of each client of the listener at that address; made when first asked for.
+    pub fn clients(&mut self, address: &BindAddress) -> Arc<ClientCounts> {
+        Arc::clone(self.clients.entry(address.clone()).or_default())
+    }
+
     /// Keys of TLS session tickets.
     pub fn tickets(&self) -> &Arc<TicketKeys> {
         &self.tickets
@@ -81,5 +89,7 @@ impl Registry {
     pub fn forget_unused(&mut self) {
         self.pools.retain(|_, pool| Arc::strong_count(pool) > 1);
         self.listeners.retain(|_, open| Arc::strong_count(open) > 1);
+        self.clients
+            .retain(|_, counts| Arc::strong_count(counts) > 1);
     }
 }

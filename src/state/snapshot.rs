@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::ClientCounts;
 use crate::{
     config::{
         Config,
@@ -153,6 +154,10 @@ pub struct Listener {
     pub head: HeadLimits,
     /// Connections open at once, over all workers; 0: no limit.
     pub connections_max: usize,
+    /// Connections open at once of one client; 0: no limit.
+    pub connections_per_client: usize,
+    /// Connections of each client, while they are limited; outlives reloads.
+    pub clients: Arc<ClientCounts>,
     /// Requests on one connection; 0: no limit.
     pub requests_per_connection: u64,
     /// HTTP/2 streams open at once on one connection.

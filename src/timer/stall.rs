@@ -12,8 +12,8 @@ use super::Timeout;
 /// Tells when something has stood still for too long.
 ///
 /// What it costs to see a move decides who tells of it: [`Self::moved`] is for moves that the
-/// caller sees anyway. Others are looked for four times in the time allowed, so that the end
-/// comes up to a quarter of that time late and never early.
+/// caller sees anyway. Others are looked for four times in the time allowed, and at least every
+/// 5 s, so that the end comes up to one such step late and never early.
 #[derive(Debug, Default)]
 pub struct Stall {
     timeout: Timeout,
@@ -54,7 +54,8 @@ impl Stall {
         patience: Duration,
         mut look: impl FnMut() -> Option<u64>,
     ) -> Poll<()> {
-        let step = (patience / LOOKS).max(STEP_MIN);
+        let step = (patience / LOOKS).clamp(STEP_MIN, STEP_MAX);
+        let looks = patience.as_millis().div_ceil(step.as_millis());
         let standing = self.standing.get_or_insert_with(|| Standing {
             next_look: Instant::now() + step,
             seen: 0,
@@ -71,14 +72,16 @@ impl Stall {
                     standing.same = 1;
                 }
             }
-            if standing.same > LOOKS {
+            if u128::from(standing.same) > looks {
                 return Poll::Ready(());
             }
         }
     }
 }
 
-/// Number of looks in the time allowed.
+/// Least number of looks in the time allowed.
 const LOOKS: u32 = 4;
 /// Between two looks passes a slot of the wheel.
 const STEP_MIN: Duration = Duration::from_millis(10);
+/// A patience that becomes shorter meanwhile counts from the next look.
+const STEP_MAX: Duration = Duration::from_secs(5);

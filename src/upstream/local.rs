@@ -273,6 +273,16 @@ impl LocalPool {
         });
     }
 
+    /// Closes connections that have been idle for a while: memory is short.
+    pub fn relieve(&self, now: Instant, idle: std::time::Duration) {
+        let idle = idle.min(self.pool.idle_timeout);
+        self.with_endpoints(|endpoints| {
+            for endpoint in endpoints {
+                endpoint.sweep(now, idle, self.pool.lifetime);
+            }
+        });
+    }
+
     /// Takes a place at the endpoint: whether it is a counted one; none if there is no room.
     fn reserve(&self, endpoint: &LocalEndpoint) -> Option<bool> {
         let max = self.pool.limits.per_endpoint;

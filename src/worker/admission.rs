@@ -34,6 +34,10 @@ pub(crate) struct Refusal(Rc<Worker>);
 impl Worker {
     /// Counts a connection against the limits of its listener and of the process.
     pub(crate) fn admit(self: &Rc<Self>, listener: &Listener) -> Option<Admission> {
+        if self.refuses_connections() {
+            self.counters.shed("memory");
+            return None;
+        }
         let snapshot = self.snapshot();
         let all = match snapshot.shared.connections_max {
             0 => self.shared.connections_max,

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Refresh,
     /// Take up the newest endpoints of a pool now, not with the next request for it.
     FollowEndpoints(Arc<str>),
+    /// Close what is idle: memory is short.
+    Relieve,
     /// Tell clients that share connections between requests to open no more of them (GOAWAY).
     CloseShared,
     /// Close every connection when its exchange is over.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{Worker, ending::Ending};
 use crate::{
+    config::value::BindAddress,
     downstream::{Interim, StreamInterim},
     proxy_protocol::{Ends, Header},
     semantics::{
@@ -18,7 +19,7 @@ use crate::{
         forwarded::{Hop, Scheme},
         hop_by_hop::{self, Switching},
     },
-    state::{Listener, LocalListener, LocalSnapshot},
+    state::{ClientPlace, Listener, LocalListener, LocalSnapshot},
     telemetry::metrics::Gauge,
     timer,
     tls::Session,
@@ -48,6 +49,8 @@ pub struct Connection {
     pub interim: Interim,
     /// Connections to endpoints that are its own, since it has authenticated them.
     pub pinned: OnceCell<Rc<Pinned>>,
+    /// Its place among those of its client, where these are limited.
+    client_place: RefCell<Option<ClientPlace>>,
     peer: Cell<Peer>,
     hop: RefCell<Hop>,
     listener: RefCell<LocalListener>,
@@ -87,6 +90,7 @@ impl Connection {
             protocol: Cell::new(""),
             interim: Interim::default(),
             pinned: OnceCell::new(),
+            client_place: RefCell::new(None),
             peer: Cell::new(Peer {
                 source: peer,
                 destination: local,
@@ -125,6 +129,29 @@ impl Connection {
     /// The port on the other end; 0 for unix sockets.
     pub fn peer_port(&self) -> u16 {
         self.peer.get().source.port()
+    }
+
+    /// Takes a place among the connections of its client. False: the client has all that the
+    /// listener allows it.
+    pub(crate) fn take_client_place(&self, listener: &Listener) -> bool {
+        let max = listener.connections_per_client;
+        // The peer of a unix socket has no address unless a proxy in front says one.
+        let unknown = self.peer_port() == 0 && matches!(listener.address, BindAddress::Unix(_));
+        if max == 0 || unknown {
+            return true;
+        }
+        let place = listener.clients.take(self.peer(), max);
+        let taken = place.is_some();
+        *self.client_place.borrow_mut() = place;
+        if !taken {
+            self.worker.metrics().shed("client_connections");
+        }
+        taken
+    }
+
+    /// Gives the place back: the connection has closed.
+    pub(super) fn leave_client_place(&self) {
+        self.client_place.borrow_mut().take();
     }
 
     /// The forwarding fields that it adds to its requests.

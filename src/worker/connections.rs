@@ -20,6 +20,10 @@ pub(super) struct Connections {
 }
 
 impl Connections {
+    pub(super) fn count(&self) -> usize {
+        self.open.borrow().len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.open.borrow().is_empty()
     }
@@ -44,6 +48,7 @@ impl Worker {
 
     /// Forgets a connection that has closed.
     pub(crate) fn closed(&self, connection: &Connection) {
+        connection.leave_client_place();
         self.connections.open.borrow_mut().remove(&connection.id);
     }
 

@@ -10,6 +10,7 @@ mod command;
 mod connection;
 mod connections;
 mod ending;
+mod overload;
 mod records;
 mod refresh;
 mod shared;

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{Command, OpenSockets};
 use crate::{
+    resilience::Pressure,
     semantics::via::Pseudonym,
     socket::inherited::Inherited,
     state::{Registered, Snapshot},
@@ -45,6 +46,8 @@ pub struct SharedState {
     pub(crate) connections: Padded,
     /// Number of connections that the process has file descriptors for.
     pub(crate) connections_max: usize,
+    /// Pressure on memory; written by control.
+    pressure: AtomicU8,
 }
 
 /// Channels to a worker, for the others.
@@ -83,6 +86,7 @@ impl SharedState {
             connections_max,
             workers,
             connections: Padded::default(),
+            pressure: AtomicU8::new(0),
         }
     }
 
@@ -101,6 +105,15 @@ impl SharedState {
         let generation = snapshot.generation;
         self.snapshot.store(snapshot);
         self.generation.store(generation, Ordering::Release);
+    }
+
+    /// Pressure on the memory of the process.
+    pub(crate) fn pressure(&self) -> Pressure {
+        self.pressure.load(Ordering::Relaxed).into()
+    }
+
+    pub(crate) fn set_pressure(&self, pressure: Pressure) {
+        self.pressure.store(pressure as u8, Ordering::Relaxed);
     }
 
     /// Returns true if answers tell clients to close their connections.

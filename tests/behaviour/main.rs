@@ -50,6 +50,7 @@ mod limits;
 mod metrics;
 mod names;
 mod ocsp;
+mod overload;
 mod process;
 mod proxy_protocol;
 mod reload;

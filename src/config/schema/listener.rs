@@ -84,6 +84,8 @@ table! {
     pub struct ListenerLimits: Default {
         /// Connections open at once; one more is answered with 503 and closed. 0: no bound.
         pub connections: u32 = 20_000,
+        /// Connections open at once of one client, which is an IPv4 address or an IPv6 /64; behind a PROXY protocol header the client that it names. One more is answered with 503 and closed. 0: no bound.
+        pub connections_per_client: u32 = 0,
         /// Requests on one connection before it is closed. 0: no bound.
         pub requests_per_connection: u32 = 0,
         /// Bytes of a request head, 1KiB to 1MiB; more is answered with 431.

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::config::setting::{Form, Found, Node, Reader, Setting, Shape, table};
-use crate::config::value::Mismatch;
+use crate::config::value::{MemoryLimit, Mismatch, Ratio};
 
 table! {
     /// The process as a whole.
@@ -43,8 +43,9 @@ table! {
     pub struct ProxyLimits: Default {
         /// Downstream connections over all listeners; one more is answered with 503 and closed. 0: no bound.
         pub connections: u32 = 65_536,
+        /// Resident memory, as a size or as a share of what the control group allows or the machine has, whichever is less. From 90 % of it idle connections are closed and slow clients wait for at most 2 s; at 100 % new connections and requests are refused with 503. 0: no bound.
+        pub memory: MemoryLimit = MemoryLimit::Share(Ratio::percent(80)),
     }
-    later { "memory" }
 }
 
 /// Number of threads that carry traffic.

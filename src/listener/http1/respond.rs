@@ -121,7 +121,9 @@ impl Server {
         let mut ended = !framing.has_body();
         // In memory of its own: few clients are that slow, and each connection has this future.
         let mut stall: Option<Box<Stall>> = None;
-        let Self { shared, .. } = self;
+        let Self {
+            shared, connection, ..
+        } = self;
         let written = poll_fn(|cx| {
             loop {
                 let mut waits = false;
@@ -162,7 +164,7 @@ impl Server {
                         discard_unwanted(wanted, &mut exchanging, cx);
                         let look = || Some(exchanging.io.progress());
                         let stall = stall.get_or_insert_default();
-                        let late = stall.poll(cx, patience, look);
+                        let late = stall.poll(cx, connection.patience(patience), look);
                         return late.map(|()| Err(Failure::ClientStalled));
                     }
                 }

@@ -140,7 +140,8 @@ impl Answer {
                 // All that came with it stays in memory until it is gone.
                 session.hold(stream, before);
             }
-            let patience = exchange.connection.known_listener().timeouts.body_idle;
+            let connection = &exchange.connection;
+            let patience = connection.patience(connection.known_listener().timeouts.body_idle);
             let look = || Some(session.progress_of(stream, Wants::ToSend, self.last));
             let late = self.stall.poll(cx, patience, look);
             return late.map(|()| ControlFlow::Break(Sent::Part(Failure::ClientStalled)));

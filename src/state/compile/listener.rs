@@ -60,6 +60,8 @@ pub(super) fn build(
             target_max: limits.target.as_usize(),
         },
         connections_max: limits.connections as usize,
+        connections_per_client: limits.connections_per_client as usize,
+        clients: registry.clients(&address),
         requests_per_connection: u64::from(limits.requests_per_connection),
         streams_max: limits.streams,
         open: registry.listener(&address),

@@ -138,8 +138,22 @@ pub static UPSTREAM_CONNECTIONS_TOTAL: CounterDesc<1> = CounterDesc::new(
 /// Work refused to protect the rest; `reason` names the limit.
 pub static SHED_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_shed_total",
-    "Connections refused: `connections` and `listener_connections` by these limits, `accept` by the system.",
+    "Work refused: connections by the limits `connections`, `listener_connections` and `client_connections`, connections and requests by `memory`, connections by the system (`accept`).",
     ["reason"],
+);
+
+/// The limit on resident memory; 0: none.
+pub static MEMORY_LIMIT: GaugeDesc<0> = GaugeDesc::new(
+    "sluicegate_memory_limit_bytes",
+    "Limit on resident memory, from `proxy.limits.memory`. 0: none.",
+    [],
+);
+
+/// How short the process is of memory.
+pub static MEMORY_PRESSURE: GaugeDesc<0> = GaugeDesc::new(
+    "sluicegate_memory_pressure",
+    "Pressure on the memory limit: 0 calm, 1 idle connections are closed, 2 new work is refused.",
+    [],
 );
 
 /// Connections closed for want of the PROXY protocol header that was due; `reason` is
