@@ -26,11 +26,11 @@ use crate::tls::Stamps;
 pub enum Severity {
     /// The file is refused.
     Error,
-    /// The file works, but probably not as meant.
+    /// The file works, but probably not as intended.
     Warning,
 }
 
-/// One thing that is wrong in a file.
+/// One fault of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Error (the file is refused) or warning.
@@ -73,7 +73,7 @@ impl Fault {
         }
     }
 
-    /// Masks what must not be shown in what it says.
+    /// Masks hidden texts in the message and hint.
     pub(super) fn mask(&mut self, hidden: &Hidden) {
         let remark = self.related.as_mut().map(|(_, remark)| remark);
         for text in [&mut self.message, &mut self.hint]
@@ -130,7 +130,7 @@ impl Faults {
         &self.named_files
     }
 
-    /// Collects other faults of the same file, whose text stays masked where it was.
+    /// Collects further faults of the same file; masked text stays masked.
     #[must_use]
     pub fn with_list(&self, list: Vec<Fault>) -> Self {
         Self::new(&self.file, Arc::clone(&self.text), list)
@@ -141,7 +141,7 @@ impl Faults {
         &self.list
     }
 
-    /// Tells whether there is nothing to say.
+    /// Tells whether there are no faults.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -249,8 +249,8 @@ impl Faults {
         renderer.render(&[level.primary_title(&*fault.message).element(snippet)])
     }
 
-    /// Gives the whole lines that a fault is about, so that a long file with many
-    /// faults is not gone through once for each.
+    /// Returns the lines that a fault is about, so that a long file with many faults is not scanned
+    /// once per fault.
     fn window(&self, fault: &Fault, span: Span) -> Range<usize> {
         let main = self.clip(span);
         let other = fault.related.as_ref().map(|(span, _)| self.clip(*span));
@@ -326,7 +326,7 @@ fn floor_boundary(text: &str, mut offset: usize) -> usize {
     offset
 }
 
-/// Faults ever rendered; a file with more is not the file that was meant.
+/// Maximum number of faults rendered; a file with more is probably not a configuration.
 const RENDERED_MAX: usize = 200;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! From a path to a checked [`Config`].
+//! Loads a checked [`Config`] from a path.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::schema::Config;
 use super::setting::{Findings, Node, Reader, Setting as _, Span, Table as _};
 use crate::tls::Stamps;
 
-/// A file that was read, checked and found to be good.
+/// A file that was read and is valid.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The parsed configuration.
@@ -33,7 +33,7 @@ pub struct Loaded {
 ///
 /// # Errors
 ///
-/// Gives every fault of the file, or the one that it cannot be read.
+/// Returns every fault of the file, or that it cannot be read.
 pub fn load(path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
     let unreadable = |message: String| Faults::new(path, "".into(), vec![Fault::of_file(message)]);
     let bytes = file::read(path, FILE_BYTES_MAX).map_err(|error| {
@@ -75,7 +75,7 @@ pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Resul
     }
 }
 
-/// The configuration, its faults, which text not to show, and files that values are kept in.
+/// The configuration, its faults, the text not to show, and the files that values are kept in.
 type Decoded = (
     Option<Config>,
     Vec<Fault>,
@@ -125,7 +125,7 @@ fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> Decoded {
     (config, faults, hidden, files)
 }
 
-/// Puts a `*` over each byte that must not be shown; all places stay where they are.
+/// Puts a `*` over each byte that must not be shown; all positions stay the same.
 fn mask(text: &Arc<str>, hidden: &[Span]) -> Arc<str> {
     if hidden.is_empty() {
         return Arc::clone(text);
@@ -140,8 +140,8 @@ fn mask(text: &Arc<str>, hidden: &[Span]) -> Arc<str> {
     masked.into()
 }
 
-/// Turns the parser's errors into faults, one per line: what follows on the same line
-/// is mostly an echo of the first.
+/// Turns the parser's errors into faults, one per line: further errors on a line mostly follow from
+/// the first.
 fn syntax_faults(lines: &Lines, errors: &[toml::de::Error]) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut seen = HashSet::new();
@@ -159,7 +159,7 @@ fn syntax_faults(lines: &Lines, errors: &[toml::de::Error]) -> Vec<Fault> {
     faults
 }
 
-/// Longest file that is taken for a configuration.
+/// Maximum size of a configuration file.
 pub(crate) const FILE_BYTES_MAX: u64 = 16 << 20;
 
 #[cfg(test)]

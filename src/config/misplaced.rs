@@ -1,12 +1,11 @@
-//! Secrets in the wrong place of a file: under a misspelt key, in a torn line, in a list.
+//! Secrets in unexpected places of a file: under a misspelt key, in a torn line, in a list.
 //!
-//! Messages show lines of the file. What stands behind a key that sounds like a secret is
-//! hidden there, whatever else is wrong with it; the text is looked at as it is, since a torn
-//! line is no tree.
+//! Messages show lines of the file. The value of a key that sounds like a secret is hidden there,
+//! even if the file has other faults; the raw text is scanned, since a torn line has no tree.
 
 use super::setting::Span;
 
-/// Finds the quoted texts behind keys that sound like secrets.
+/// Finds the quoted texts after keys that sound like secrets.
 pub(super) fn find(text: &str) -> Vec<Span> {
     let mut found = Vec::new();
     let bytes = text.as_bytes();

@@ -1,4 +1,4 @@
-//! From the text of `proxy.toml` to checked types.
+//! Reads the text of `proxy.toml` into checked types.
 //!
 //! The walk of a file: [`load`] reads it, [`setting`] decodes the TOML tree into the
 //! tables of [`schema`] (whose single values live in [`value`]), [`check`] looks at the

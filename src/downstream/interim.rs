@@ -1,8 +1,8 @@
 //! Interim responses (1xx) on their way to the client: a bounded queue.
 //!
-//! An endpoint may send any number of them before its answer (RFC 9110 section 15.2),
-//! such as 103 Early Hints. The attempt puts them in, and the connection of the client
-//! takes them out and writes them before anything else, both in the same task.
+//! An endpoint may send any number of them before its answer (RFC 9110 section 15.2), such as 103
+//! Early Hints. The attempt queues them, and the client's connection writes them before anything
+//! else, both in the same task.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use crate::semantics::Headers;
 
-/// The interim responses of the exchange under way.
+/// Interim responses of the current exchange.
 #[derive(Debug, Default)]
 pub struct Interim {
     waiting: RefCell<Vec<(StatusCode, Headers)>>,
@@ -21,19 +21,20 @@ pub struct Interim {
 }
 
 impl Interim {
-    /// An exchange begins whose client understands interim responses.
+    /// Opens the queue for an exchange whose client understands interim responses.
     pub fn open(&self) {
         self.left.set(COUNT_MAX);
         self.bytes_left.set(BYTES_MAX);
     }
 
-    /// The final response has come, or whoever asks now understands none.
+    /// Closes the queue: the final response has arrived, or the current client does not understand
+    /// interim responses.
     pub fn close(&self) {
         self.left.set(0);
         self.waiting.borrow_mut().clear();
     }
 
-    /// Queues one; false if it is over the bounds, or nobody would write it.
+    /// Queues one; false if it exceeds the limits, or would not be written.
     pub fn offer(&self, status: StatusCode, headers: Headers) -> bool {
         let bytes = headers.iter().map(|(name, value)| {
             let separators = 4;
@@ -52,15 +53,15 @@ impl Interim {
         true
     }
 
-    /// Takes out what waits, in order.
+    /// Takes all queued ones, in order.
     pub fn take(&self) -> Vec<(StatusCode, Headers)> {
         self.waiting.take()
     }
 }
 
-/// Interim responses that one exchange passes on.
+/// Maximum number of interim responses that one exchange passes on.
 const COUNT_MAX: usize = 8;
-/// Bytes of their header fields together.
+/// Maximum total size of their header fields in bytes.
 const BYTES_MAX: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! The body of a request that arrives over HTTP/1.1.
+//! Body of a request that arrives over HTTP/1.1.
 //!
-//! Reads straight from the connection that its exchange occupies. `100 Continue`
-//! is sent when somebody wants the body for the first time: after routing, limits
-//! and filters had their say (RFC 9110 section 10.1.1).
+//! Reads directly from the connection that its exchange occupies. `100 Continue` is sent when the
+//! body is read for the first time: after routing, limits and filters (RFC 9110 section 10.1.1).
 
 use std::{
     cell::RefCell,
@@ -28,15 +27,15 @@ pub struct Exchanging {
     pub io: Buffered,
     /// Progress in the body of the current request.
     pub decoder: BodyDecoder,
-    /// The client waits for leave to send the body.
+    /// The client waits for 100 Continue before it sends the body.
     pub expects_continue: bool,
-    /// A response head has been appended: leave cannot be given any more.
+    /// A response head has been appended: 100 Continue cannot be sent any more.
     pub answered: bool,
-    /// The body broke a rule: nothing after it can be trusted.
+    /// The body violated a rule: the bytes after it cannot be trusted.
     pub broken: bool,
     /// Bytes of the body so far.
     pub body_bytes: u64,
-    /// The client has ended its stream and was asked whether it is still there.
+    /// The client has ended its stream and was sent an interim response as a test.
     pub probed: bool,
 }
 
@@ -45,9 +44,9 @@ pub struct Exchanging {
 pub enum Rest {
     /// Nothing: the next request follows.
     Nothing,
-    /// So little that it can be read, whoever wants it, to reach the next request.
+    /// So little that it can be read to reach the next request.
     Little,
-    /// More than that, or nobody knows: the connection ends with the answer.
+    /// More than that, or unknown: the connection ends with the answer.
     Much,
 }
 
@@ -62,7 +61,7 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
-    /// Makes the body of a request framed as `framing` and readies the decoder for it.
+    /// Makes the body of a request with this framing and prepares the decoder for it.
     pub fn start(
         shared: &Rc<RefCell<Exchanging>>,
         framing: Framing,
@@ -85,7 +84,7 @@ impl RequestBody {
         }
     }
 
-    /// Reads the next frame; fails when the client stays silent for too long.
+    /// Reads the next frame; fails if the client is silent for too long.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         let polled = self.shared.borrow_mut().poll_frame(cx);
         match polled {
@@ -113,7 +112,7 @@ impl RequestBody {
         self.shared.borrow().decoder.is_done()
     }
 
-    /// The exact rest if the client announced it.
+    /// The exact length of the rest if the client announced it.
     pub fn length(&self) -> BodyLength {
         self.length.into()
     }
@@ -140,7 +139,7 @@ impl Exchanging {
         Rc::strong_count(shared) > 1
     }
 
-    /// Throws away what has come of a body that nobody will read; whether that was all of it.
+    /// Discards received bytes of a body that will not be read; returns true if that was all of it.
     pub fn discard_received(&mut self) -> bool {
         if self.broken {
             return false;
@@ -161,8 +160,8 @@ impl Exchanging {
 
     /// Returns the remainder of the request.
     ///
-    /// A client that was given no leave to send its body may send it or not: the next request
-    /// could not be told from it (RFC 9110 section 10.1.1).
+    /// A client that was not sent 100 Continue may send its body or not: it could not be told from
+    /// the next request (RFC 9110 section 10.1.1).
     pub fn rest(&self) -> Rest {
         if self.broken {
             return Rest::Much;
@@ -174,8 +173,8 @@ impl Exchanging {
         }
     }
 
-    /// Reads and throws away what nobody wants of the body; ready at its end, and when no more
-    /// of it can come.
+    /// Reads and discards the unwanted rest of the body; ready at its end, and when no more of it
+    /// can arrive.
     pub fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         if self.discard_received() || self.broken {
             return Poll::Ready(0);

@@ -11,10 +11,10 @@ pub(super) struct Marks {
     pub(super) controls: u64,
 }
 
-/// Bytes that are looked at together.
+/// Number of bytes classified at a time.
 pub(super) const BLOCK: usize = 64;
 
-/// Looks at the first bytes of `text`; what is missing of a block is nothing that has a mark.
+/// Classifies the first bytes of `text`; missing bytes of a block get no marks.
 pub(super) fn marks(text: &[u8]) -> Marks {
     if let Some(block) = text.first_chunk() {
         return marks_of(block);

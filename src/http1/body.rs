@@ -1,4 +1,4 @@
-//! The bytes of a body, handed on as they come (RFC 9112 sections 6 and 7).
+//! Bytes of a body, handed on as they arrive (RFC 9112 sections 6 and 7).
 //!
 //! The decoder never waits for more than it needs and never copies: data is split off
 //! the buffer that the connection reads into. Bytes past the end of the body stay there.
@@ -20,7 +20,7 @@ pub struct BodyDecoder {
 
 #[derive(Debug)]
 enum Kind {
-    /// So many bytes are still to come; zero is the end.
+    /// Number of bytes still to come; zero is the end.
     Length(u64),
     Chunked(Chunks),
     UntilClose,
@@ -31,11 +31,11 @@ enum Kind {
 pub enum Decoded {
     /// Some bytes of the body, never none.
     Data(Bytes),
-    /// The trailer section, when it holds anything; the end follows.
+    /// The trailer section, if it has any fields; the end follows.
     Trailers(Headers),
     /// The buffer holds nothing that can be handed on; read more.
     NeedMore,
-    /// The body has ended. Said again on every further call.
+    /// The body has ended. Returned again on every further call.
     Done,
 }
 
@@ -78,10 +78,10 @@ impl BodyDecoder {
         }
     }
 
-    /// Says whether the body has ended, without looking at any bytes.
+    /// Tells whether the body has ended, without reading any bytes.
     ///
-    /// True from the start for a body of no bytes; a chunked body ends when its last
-    /// line was decoded. A body until close ends with [`Self::on_eof`].
+    /// True from the start for an empty body; a chunked body ends when its last line was decoded. A
+    /// body until close ends with [`Self::on_eof`].
     pub fn is_done(&self) -> bool {
         match &self.kind {
             Kind::Length(remaining) => *remaining == 0,
@@ -99,10 +99,10 @@ impl BodyDecoder {
         }
     }
 
-    /// Takes note that the peer closed, after the buffer was decoded to `NeedMore`.
+    /// Notes that the peer closed, after the buffer was decoded to `NeedMore`.
     ///
     /// # Errors
-    /// The body announced more than came.
+    /// The body was announced longer than the bytes that arrived.
     pub fn on_eof(&mut self) -> Result<Decoded, BodyFault> {
         if matches!(self.kind, Kind::UntilClose) {
             self.kind = Kind::Length(0);
@@ -116,7 +116,7 @@ impl BodyDecoder {
 }
 
 impl BodyFault {
-    /// The rule that a request body with this fault broke.
+    /// Returns the rule that a request body with this fault broke.
     pub fn of_request(self) -> BadRequest {
         match self {
             Self::Chunk => BadRequest::Chunk,
@@ -125,7 +125,7 @@ impl BodyFault {
         }
     }
 
-    /// The failure that a response body with this fault is.
+    /// Returns the failure for a response body with this fault.
     pub fn of_response(self) -> Failure {
         match self {
             Self::Chunk | Self::TrailersTooLarge => Failure::ResponseMalformed,
@@ -134,7 +134,7 @@ impl BodyFault {
     }
 }
 
-/// Splits off what `buffer` has of the `remaining` bytes.
+/// Splits off the part of the `remaining` bytes that is in `buffer`.
 pub(super) fn take_data(buffer: &mut BytesMut, remaining: &mut u64) -> Decoded {
     if buffer.is_empty() {
         return Decoded::NeedMore;

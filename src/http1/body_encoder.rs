@@ -1,19 +1,19 @@
-//! The bytes of a body on their way out (RFC 9112 sections 6 and 7).
+//! Outgoing bytes of a body (RFC 9112 sections 6 and 7).
 //!
-//! Small parts are copied behind the head with [`BodyEncoder::frame`]; large ones stay
-//! where they are, between a prefix and a suffix, for a vectored write.
+//! Small parts are copied after the head with [`BodyEncoder::frame`]; large ones are not copied,
+//! but written between a prefix and a suffix in a vectored write.
 
 use bytes::{BufMut, BytesMut};
 
 use super::Framing;
 use crate::semantics::{Headers, headers::write_field, trailer};
 
-/// Frames one body and keeps its announced length.
+/// Frames one body and checks its announced length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEncoder {
     /// No body may follow.
     None,
-    /// So many bytes are still to be written.
+    /// Number of bytes still to be written.
     Length(u64),
     /// Each part becomes a chunk.
     Chunked,
@@ -21,10 +21,10 @@ pub enum BodyEncoder {
     UntilClose,
 }
 
-/// The body is not as long as was announced; the connection must be cut.
+/// Violation of the announced length; the connection must be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LengthFault {
-    /// More bytes came than were announced.
+    /// More bytes arrived than were announced.
     TooLong,
     /// The body ended before its announced length.
     TooShort,
@@ -53,7 +53,7 @@ impl BodyEncoder {
         Ok(())
     }
 
-    /// Appends what stands before a part of `part_bytes`, and tells what follows it.
+    /// Appends the prefix of a part of `part_bytes`, and returns its suffix.
     ///
     /// The caller writes the part and the returned bytes after what is in `out`.
     ///
@@ -84,7 +84,7 @@ impl BodyEncoder {
 
     /// Appends the end of the body, with its trailers if the framing has room for them.
     ///
-    /// Fields that must not stand in a trailer section are left out.
+    /// Fields that must not be sent as trailers are left out.
     ///
     /// # Errors
     /// The body is shorter than was announced; nothing was appended.

@@ -1,8 +1,8 @@
-//! The chunked transfer coding, inwards (RFC 9112 section 7.1).
+//! Decoder of the chunked transfer coding (RFC 9112 section 7.1).
 //!
-//! Line ends are CRLF and nothing else, sizes are 1 to 16 hexadecimal digits with nothing
-//! around them, extensions are read over but bounded over the life of the body: a peer
-//! that sends one byte per chunk with kilobytes of extension is cut.
+//! Line ends are CRLF and nothing else, sizes are 1 to 16 hexadecimal digits with nothing around
+//! them. Extensions are skipped, but their bytes are limited per body: a peer that sends one byte
+//! per chunk with kilobytes of extensions is cut.
 
 use bytes::{Buf, BytesMut};
 
@@ -25,11 +25,11 @@ pub(super) struct Chunks {
 enum State {
     /// At the first digit of a size.
     Size,
-    /// So many bytes of the chunk's data are to come.
+    /// Number of bytes of the chunk's data still to come.
     Data(u64),
     /// At the CRLF after the data.
     DataEnd,
-    /// In the trailer section; its first so many bytes hold no end.
+    /// In the trailer section; this many of its first bytes contain no end.
     Trailers {
         scanned: usize,
     },
@@ -106,10 +106,10 @@ struct SizeLine {
 }
 
 impl SizeLine {
-    /// Reads the line at the start of `buffer`, or none while its end has not come.
+    /// Reads the line at the start of `buffer`; none until its end has arrived.
     ///
-    /// A line cut short is read again from its start on the next call: it has at most
-    /// 18 bytes without the extensions, whose bytes are limited for the whole body.
+    /// An incomplete line is read again from its start on the next call: it has at most 18 bytes
+    /// without the extensions, whose bytes are limited for the whole body.
     fn parse(buffer: &[u8], extension_budget: usize) -> Result<Option<Self>, BodyFault> {
         let mut size = 0_u64;
         let mut digits = 0;
@@ -156,12 +156,13 @@ fn hex_digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Visible ASCII and blanks: no control bytes, and nothing that is no text to some.
+/// Returns true for visible ASCII and blanks: no control bytes, and no bytes that some parsers do
+/// not take for text.
 fn is_extension_byte(byte: u8) -> bool {
     byte == b'\t' || (b' '..0x7f).contains(&byte)
 }
 
-/// Takes the trailer section off `buffer`, or none while its end has not come.
+/// Takes the trailer section off `buffer`; none until its end has arrived.
 fn parse_trailers(
     buffer: &mut BytesMut,
     scanned: &mut usize,
@@ -197,8 +198,8 @@ fn parse_trailers(
     Ok(Some(trailers))
 }
 
-/// Digits of a chunk size at most: all that fit 64 bits.
+/// Maximum number of digits of a chunk size: all that fit 64 bits.
 const DIGITS_MAX: usize = 16;
 
-/// Bytes of chunk extensions in one body at most; no known client sends any.
+/// Maximum number of bytes of chunk extensions in one body; no known client sends any.
 const EXTENSION_BYTES_MAX: usize = 4096;

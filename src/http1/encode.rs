@@ -1,7 +1,7 @@
-//! Heads to bytes (RFC 9112 sections 3 to 6).
+//! Encoder of heads (RFC 9112 sections 3 to 6).
 //!
-//! The framing fields are written from [`Framing`], never copied from what arrived: what goes
-//! out is framed by what the codec understood, not by what somebody sent.
+//! The framing fields are written from [`Framing`], never copied from the received head: the
+//! outgoing framing is the one that the codec understood, not the one that a peer wrote.
 
 use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version};
@@ -20,9 +20,9 @@ pub enum KeepAlive {
 
 /// Appends a request head in HTTP/1.1, Host first.
 ///
-/// Content-Length and Transfer-Encoding come from `framing`; those in `headers` are left
-/// out. Connection is written as it stands in `headers`. A byte of `target` that cannot
-/// stand in a request line is written percent-encoded, so that no rewrite can split it.
+/// Content-Length and Transfer-Encoding come from `framing`; those in `headers` are left out.
+/// Connection is written as it stands in `headers`. A byte of `target` that cannot stand in a
+/// request line is written percent-encoded, so that no rewrite can split it.
 #[inline(never)] // On its own the compiler sees better what to keep in registers.
 pub fn encode_request_head(
     out: &mut BytesMut,
@@ -54,8 +54,8 @@ pub fn encode_request_head(
 ///   is written for 101 only. [`Framing::UntilClose`] always closes.
 /// - `date` is written when `headers` has no Date, but not for 1xx.
 ///
-/// The status line says HTTP/1.1 to every client (RFC 9110 section 2.5). Chunks are
-/// not for 1.0: use [`Framing::towards`] for the head and for the body.
+/// The status line says HTTP/1.1 to every client (RFC 9110 section 2.5). HTTP/1.0 has no chunks:
+/// use [`Framing::towards`] for the head and for the body.
 pub fn encode_response_head(
     out: &mut BytesMut,
     version: Version,
@@ -156,5 +156,5 @@ const FRAMING: Names = Names::of(&[Known::ContentLength, Known::TransferEncoding
 const FRAMING_AND_HOST: Names = FRAMING.with(Names::of(&[Known::Host]));
 const FRAMING_AND_CONNECTION: Names = FRAMING.with(Names::of(&[Known::Connection]));
 
-/// Room for all of a head but the lines that are passed on.
+/// Room for everything in a head except the lines that are passed on.
 const FIRST_LINE_AND_FRAMING: usize = 160;

@@ -1,5 +1,5 @@
-//! Field lines to [`Headers`], and in the same pass what they say about the framing
-//! and the connection (RFC 9112 section 5, RFC 9110 section 7.6.1).
+//! Parses field lines to [`Headers`], and in the same pass their effect on the framing and the
+//! connection (RFC 9112 section 5, RFC 9110 section 7.6.1).
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ use crate::semantics::{
 /// The field lines of a head or a trailer section.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    /// The lines as they stand in the head.
+    /// The lines as received.
     pub(super) headers: Headers,
     pub(super) length: Length,
     pub(super) codings: Codings,
@@ -51,7 +51,7 @@ impl Fields {
     /// Reads the field lines of `head`, the first of which starts at `start`.
     ///
     /// `ends` are the offsets of their LF, and of that of the empty line; each follows a CR.
-    /// `suspect` says that there may be other control bytes, which no value can have; in a name
+    /// `suspect` tells that there may be other control bytes, which no value may have; in a name
     /// they are found in any case.
     pub(super) fn parse(
         head: &Bytes,
@@ -76,7 +76,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Takes in one line, `head[start..end]` without its CRLF.
+    /// Adds one line, `head[start..end]` without its CRLF.
     fn add(
         &mut self,
         head: &Bytes,
@@ -141,7 +141,7 @@ impl ConnectionField {
         }
     }
 
-    /// Says whether the connection persists (RFC 9112 section 9.3); close wins.
+    /// Tells whether the connection persists (RFC 9112 section 9.3); close wins.
     pub(super) fn persists(self, version: http::Version) -> bool {
         !self.close && (self.keep_alive || version == http::Version::HTTP_11)
     }
@@ -157,7 +157,7 @@ impl Expect {
     }
 }
 
-/// The bounds of the value in a line, which begins at `from`, without blanks around it.
+/// Returns the bounds of the value in a line, which begins at `from`, without blanks around it.
 fn trimmed(line: &[u8], mut from: usize) -> (usize, usize) {
     let mut to = line.len();
     // As nearly everybody writes it.

@@ -1,7 +1,7 @@
 //! Length of a body: Content-Length and Transfer-Encoding (RFC 9112 section 6).
 //!
-//! The field parser feeds every such line in here as it meets it; the request and the
-//! response then read the result by their own rules.
+//! The field parser adds each such line as it meets it; the request and response parsers then read
+//! the result by their own rules.
 
 use http::Version;
 
@@ -12,7 +12,7 @@ use crate::semantics::token::is_token;
 pub enum Framing {
     /// There is no body.
     None,
-    /// A body of so many bytes; zero when the length was said and is zero.
+    /// A body of this many bytes; zero if the length was given as zero.
     Length(u64),
     /// The chunked transfer coding.
     Chunked,
@@ -21,7 +21,7 @@ pub enum Framing {
 }
 
 impl Framing {
-    /// Says whether body bytes can follow the head.
+    /// Tells whether body bytes can follow the head.
     pub fn has_body(self) -> bool {
         match self {
             Self::None | Self::Length(0) => false,
@@ -29,7 +29,7 @@ impl Framing {
         }
     }
 
-    /// The framing to use towards a client of `version`: HTTP/1.0 knows no chunks.
+    /// Returns the framing towards a client of `version`: HTTP/1.0 has no chunks.
     #[must_use]
     pub fn towards(self, version: Version) -> Self {
         match self {
@@ -44,9 +44,9 @@ impl Framing {
 pub(super) enum Length {
     #[default]
     Absent,
-    /// Said once.
+    /// Given once.
     Once(u64),
-    /// Said several times, always the same: a response may, a request may not.
+    /// Given several times, always the same: allowed in a response, not in a request.
     Repeated(u64),
     /// Not a number, or several that differ.
     Invalid,
@@ -109,8 +109,8 @@ impl Codings {
     }
 }
 
-/// A coding name without parameters. Real codings with parameters do not exist, and
-/// `chunked;x` is how one parser is made to see a coding that the next one does not.
+/// Returns true for a coding name without parameters. Real codings with parameters do not exist,
+/// and `chunked;x` is a way to make one parser see a coding that the next one does not.
 fn is_coding(member: &[u8]) -> bool {
     is_token(member)
 }
@@ -126,8 +126,8 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Reads `1*DIGIT` below 2^63, which everybody can count to; a sign, a blank or an empty text is
-/// none.
+/// Reads `1*DIGIT` below 2^63, which every implementation can hold; none for a sign, a blank or an
+/// empty text.
 pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;

@@ -1,13 +1,12 @@
 //! The HTTP/1.1 codec: bytes to heads and bodies, and back (RFC 9112).
 //!
-//! No I/O happens here: the owner of a connection reads into a `BytesMut`, asks the
-//! parsers what it holds, and writes what the encoders append. The same code serves
-//! both directions, towards clients and towards endpoints.
+//! Does no I/O: the owner of a connection reads into a `BytesMut`, passes it to the parsers, and
+//! writes the output of the encoders. The same code serves both directions, towards clients and
+//! towards endpoints.
 //!
-//! The rule that decides every doubt: bytes that two parsers could read two ways are
-//! refused. Bare LF, folded lines, space before a colon, more than one Content-Length,
-//! Content-Length next to Transfer-Encoding and codings other than one `chunked` all
-//! end in a fault, never in a guess.
+//! The rule in all doubtful cases: bytes that two parsers could read differently are refused. Bare
+//! LF, folded lines, space before a colon, more than one Content-Length, Content-Length next to
+//! Transfer-Encoding and codings other than one `chunked` all end in a fault, never in a guess.
 //!
 //! - `request`, `response`: a head from bytes; `scan` over `block`s of bytes, `field` and
 //!   `framing` are its parts.

@@ -1,7 +1,7 @@
 //! A request head from bytes (RFC 9112 sections 2.2, 3, 5 and 6).
 //!
-//! The first thing that looks at what a client sent. Strict where the standard leaves
-//! a choice; Host and the authority are checked later, by `semantics::authority`.
+//! The first code to read a client's bytes. Strict where the standard leaves a choice; Host and the
+//! authority are checked later, by `semantics::authority`.
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, Version};
@@ -21,13 +21,13 @@ use crate::{
 pub struct RequestHead {
     /// The method, in the client's spelling; CONNECT and TRACE included.
     pub method: Method,
-    /// The request target byte for byte; without spaces, control bytes and `#`.
+    /// The request target as received; without spaces, control bytes and `#`.
     pub target: Bytes,
-    /// The target has bytes that `http::Uri` may not hold.
+    /// The target has bytes that `http::Uri` does not allow.
     pub odd_target: bool,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
-    /// Every field as it came, the hop-by-hop ones too; values are slices of the head.
+    /// All fields as received, hop-by-hop ones included; values are slices of the head.
     pub headers: Headers,
     /// Framing of the body; never until-close.
     pub framing: Framing,
@@ -40,14 +40,14 @@ pub struct RequestHead {
     pub expect_continue: bool,
 }
 
-/// Takes a request head off `buffer`, or none while its end has not come.
+/// Takes a request head off `buffer`; none until its end has arrived.
 ///
-/// `scanned` starts at zero for each head and is kept by the caller between calls; it is
-/// set back to zero when a head was taken. One empty line before the head is skipped.
+/// `scanned` starts at zero for each head and is kept by the caller between calls; it is reset to
+/// zero when a head was taken. One empty line before the head is skipped.
 ///
 /// # Errors
-/// The rule that the head breaks. Faults that show before the end are told at once.
-/// The connection cannot be used any further: where the next message starts is unknown.
+/// The rule that the head breaks. Faults before the end are reported at once. The connection cannot
+/// be used any further: the start of the next message is unknown.
 pub fn parse_request_head(
     buffer: &mut BytesMut,
     scanned: &mut usize,
@@ -193,7 +193,7 @@ fn check_target(target: &[u8], method: &Method) -> Result<TargetKind, BadRequest
     }
 }
 
-/// `host ":" port`; the host is looked at where CONNECT is served, which is nowhere yet.
+/// Returns true for `host ":" port`; the host itself is not checked, as CONNECT is not served.
 fn is_authority_form(target: &[u8]) -> bool {
     let Some(colon) = memchr::memrchr(b':', target) else {
         return false;
@@ -206,7 +206,7 @@ fn is_authority_form(target: &[u8]) -> bool {
         && port.iter().all(u8::is_ascii_digit)
 }
 
-/// `scheme "://" authority …`, the authority not empty.
+/// Returns true for `scheme "://" authority …` with a non-empty authority.
 fn is_absolute_form(target: &[u8]) -> bool {
     let Some(colon) = memchr(b':', target) else {
         return false;
@@ -220,7 +220,7 @@ fn is_absolute_form(target: &[u8]) -> bool {
     scheme_fits && authority.is_some_and(|byte| !matches!(byte, b'/' | b'?'))
 }
 
-/// Finds the faults that show before the head is complete.
+/// Finds faults before the head is complete.
 fn check_partial(partial: &[u8], limits: &HeadLimits) -> Result<(), BadRequest> {
     // TLS to a plain port, and other things that are not HTTP, end here at once.
     let hopeless = match partial {
@@ -239,7 +239,7 @@ fn check_partial(partial: &[u8], limits: &HeadLimits) -> Result<(), BadRequest> 
     Ok(())
 }
 
-/// Tells a target over the limit from the start of a head, whose end may be missing.
+/// Finds a target over the limit in the start of a head, whose end may be missing.
 fn check_target_length(partial: &[u8], limits: &HeadLimits) -> Result<(), BadRequest> {
     let Some(method_end) = memchr(b' ', partial) else {
         return Ok(());

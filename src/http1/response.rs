@@ -1,7 +1,7 @@
 //! A response head from bytes (RFC 9112 sections 4, 5 and 6.3).
 //!
-//! As strict as towards clients: an endpoint that is taken over, or merely broken, must
-//! not be able to make its answer end elsewhere for the client than for the proxy.
+//! As strict as towards clients: a compromised or broken endpoint must not be able to send an
+//! answer that ends elsewhere for the client than for the proxy.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, StatusCode, Version};
@@ -18,11 +18,11 @@ use crate::{
 /// The head of a response.
 #[derive(Clone, Debug)]
 pub struct ResponseHead {
-    /// The status, from 100 to 999; 1xx are heads of their own, more follow.
+    /// The status, from 100 to 999; 1xx are heads of their own, further heads follow.
     pub status: StatusCode,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
-    /// Every field as it came; values are slices of the head.
+    /// All fields as received; values are slices of the head.
     pub headers: Headers,
     /// Framing of the body.
     pub framing: Framing,
@@ -39,10 +39,10 @@ pub enum ResponseFault {
     TooLarge,
 }
 
-/// Takes a response head off `buffer`, or none while its end has not come.
+/// Takes a response head off `buffer`; none until its end has arrived.
 ///
-/// `scanned` is as for [`super::parse_request_head`]. The method of the request decides
-/// whether a body follows.
+/// `scanned` is used as in [`super::parse_request_head`]. The method of the request decides whether
+/// a body follows.
 ///
 /// # Errors
 /// The head is malformed or too large.
@@ -104,8 +104,8 @@ fn parse_head(
     })
 }
 
-/// Reads `version SP status [SP reason]`. The blank after the status is missing from so
-/// many servers without a reason, and so harmless, that it is not asked for.
+/// Reads `version SP status [SP reason]`. The blank after the status is optional: many servers
+/// without a reason omit it, which is harmless.
 fn parse_status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
     let rest = line.strip_prefix(PREFIX)?;
     let (version, rest) = match rest {

@@ -21,14 +21,14 @@ pub(super) struct LineFault {
 pub(super) struct Lines {
     /// Offsets of the LF of every line, from the start of the head; the last is the empty line.
     pub(super) ends: SmallVec<[usize; 32]>,
-    /// There are control bytes besides the CR and the LF at the lines' ends.
+    /// There are control bytes other than the CR and LF at line ends.
     pub(super) suspect: bool,
 }
 
-/// Finds the lines of the head that begins at `start`; says whether its end has come.
+/// Finds the lines of the head that begins at `start`; returns true if its end has arrived.
 ///
-/// `scanned` is where the last search stopped; what lies before it is looked at only once
-/// more, when the end is there.
+/// `scanned` is the end of the last search; the bytes before it are read only once more, when the
+/// end has arrived.
 pub(super) fn head_lines(
     bytes: &[u8],
     start: usize,
@@ -48,7 +48,7 @@ pub(super) fn head_lines(
     Ok(true)
 }
 
-/// Appends the line ends at or after `from`; says whether the empty line was among them.
+/// Appends the line ends at or after `from`; returns true if the empty line was among them.
 fn collect(head: &[u8], from: usize, lines: &mut Lines) -> Result<bool, LineFault> {
     // The block before ended in a control byte that has to be the CR of a line's end.
     let mut open = false;

@@ -1,4 +1,4 @@
-//! Frames: their heads, and payloads that are a few numbers (RFC 9113 sections 4 and 6).
+//! Frames: their headers, and payloads that consist of numbers (RFC 9113 sections 4 and 6).
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::Reason;
 
 /// Bytes in front of every payload.
 pub const HEAD_BYTES: usize = 9;
-/// The largest payload that either side sends: what every peer takes without being asked
+/// The largest payload that either side sends: the size that every peer accepts without a setting
 /// (section 6.5.2).
 pub const PAYLOAD_MAX: usize = 16 * 1024;
 
@@ -17,7 +17,7 @@ pub const PAYLOAD_MAX: usize = 16 * 1024;
 pub struct FrameHead {
     /// Bytes of the payload.
     pub length: usize,
-    /// None for a kind that is not known: such a frame is skipped (section 5.5).
+    /// None for an unknown kind: such a frame is skipped (section 5.5).
     pub kind: Option<Kind>,
     /// Flags; their meaning depends on the kind.
     pub flags: u8,
@@ -33,29 +33,29 @@ pub enum Kind {
     Data = 0,
     /// Begins a message, or ends it with trailers.
     Headers = 1,
-    /// Deprecated; says nothing any more.
+    /// Deprecated; has no effect any more.
     Priority = 2,
     /// Ends a stream at once.
     Reset = 3,
     /// Parameters of the sender.
     Settings = 4,
-    /// Only servers may, and this one does not.
+    /// Servers only; this one sends none.
     PushPromise = 5,
-    /// Asks whether the other side is there.
+    /// Tests whether the other side is alive.
     Ping = 6,
     /// No more streams after this one.
     GoAway = 7,
-    /// Lets the other side send more.
+    /// Allows the other side to send more.
     WindowUpdate = 8,
     /// The rest of a field block.
     Continuation = 9,
 }
 
-/// On DATA and HEADERS: the sender says no more on the stream.
+/// On DATA and HEADERS: the sender sends no more on the stream.
 pub const END_STREAM: u8 = 0x1;
 /// On SETTINGS and PING: it is the answer to one.
 pub const ACK: u8 = 0x1;
-/// On HEADERS and CONTINUATION: the field block is whole.
+/// On HEADERS and CONTINUATION: the field block is complete.
 pub const END_HEADERS: u8 = 0x4;
 /// On DATA and HEADERS: the payload ends in padding.
 pub const PADDED: u8 = 0x8;
@@ -68,20 +68,20 @@ pub mod setting {
     pub const HEADER_TABLE_SIZE: u16 = 1;
     /// Permission for the server to push.
     pub const ENABLE_PUSH: u16 = 2;
-    /// Streams that the other side may have open.
+    /// Concurrent streams that the other side may open.
     pub const MAX_CONCURRENT_STREAMS: u16 = 3;
     /// Number of body bytes that may be sent on a new stream before a window update.
     pub const INITIAL_WINDOW_SIZE: u16 = 4;
     /// The largest payload.
     pub const MAX_FRAME_SIZE: u16 = 5;
-    /// Bytes of all fields of a message, 32 more for each.
+    /// Bytes of all fields of a message, plus 32 for each.
     pub const MAX_HEADER_LIST_SIZE: u16 = 6;
     /// Support for extended CONNECT.
     pub const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 }
 
 impl FrameHead {
-    /// Reads the head at the beginning of `bytes`; none while it is not whole.
+    /// Reads the frame header at the beginning of `bytes`; none until it is complete.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let [a, b, c, kind, flags, d, e, f, g] = *bytes.first_chunk::<HEAD_BYTES>()?;
         Some(Self {
@@ -119,7 +119,7 @@ impl Kind {
 /// Returns the range of the data in the payload of a DATA frame.
 ///
 /// # Errors
-/// [`Reason::ProtocolError`] when the padding is longer than the payload.
+/// [`Reason::ProtocolError`] if the padding is longer than the payload.
 pub fn data_of(flags: u8, payload: &[u8]) -> Result<Range<usize>, Reason> {
     if flags & PADDED == 0 {
         return Ok(0..payload.len());
@@ -134,7 +134,7 @@ pub fn data_of(flags: u8, payload: &[u8]) -> Result<Range<usize>, Reason> {
 /// that it says to depend on.
 ///
 /// # Errors
-/// As [`data_of`]; [`Reason::FrameSizeError`] when the priority is not whole.
+/// As [`data_of`]; [`Reason::FrameSizeError`] if the priority is incomplete.
 pub fn fragment_of(flags: u8, payload: &[u8]) -> Result<(Range<usize>, Option<u32>), Reason> {
     let mut range = data_of(flags, payload)?;
     if flags & PRIORITY == 0 {
@@ -148,18 +148,18 @@ pub fn fragment_of(flags: u8, payload: &[u8]) -> Result<(Range<usize>, Option<u3
     Ok((range, Some(parent & STREAM_MAX)))
 }
 
-/// The number at the beginning of a payload: the reason of a reset, the increment of a window,
-/// the parent of a priority.
+/// Returns the number at the beginning of a payload: the reason of a reset, the increment of a
+/// window, the parent of a priority.
 pub fn number(payload: &[u8]) -> Option<u32> {
     payload
         .first_chunk()
         .map(|bytes| u32::from_be_bytes(*bytes))
 }
 
-/// The parameters of a SETTINGS frame, in order.
+/// Returns the parameters of a SETTINGS frame, in order.
 ///
 /// # Errors
-/// [`Reason::FrameSizeError`] when the payload does not end with one.
+/// [`Reason::FrameSizeError`] if the last one is incomplete.
 pub fn settings(payload: &[u8]) -> Result<impl Iterator<Item = (u16, u32)>, Reason> {
     let (parameters, rest) = payload.as_chunks::<6>();
     if !rest.is_empty() {
@@ -201,7 +201,7 @@ pub fn put_ping(out: &mut BytesMut, flags: u8, payload: &[u8; 8]) {
     out.put_slice(payload);
 }
 
-/// Appends GOAWAY: streams above `last` are not looked at.
+/// Appends GOAWAY: streams above `last` are ignored.
 pub fn put_go_away(out: &mut BytesMut, last: u32, reason: Reason) {
     put_head(out, 8, Kind::GoAway, 0, 0);
     out.put_u32(last);
@@ -220,7 +220,7 @@ pub fn put_window_update(out: &mut BytesMut, stream: u32, increment: u32) {
     out.put_u32(increment);
 }
 
-/// Appends a field block, in as many frames as it needs.
+/// Appends a field block, in as many frames as needed.
 pub fn put_block(out: &mut BytesMut, stream: u32, end: bool, block: &[u8]) {
     let mut kind = Kind::Headers;
     let mut flags = if end { END_STREAM } else { 0 };
@@ -241,7 +241,7 @@ pub fn put_block(out: &mut BytesMut, stream: u32, end: bool, block: &[u8]) {
     }
 }
 
-/// The highest stream that there can be; the bit above it has no meaning.
+/// The highest stream number; the bit above it is reserved.
 pub const STREAM_MAX: u32 = 0x7fff_ffff;
 const PRIORITY_BYTES: usize = 5;
 

@@ -1,11 +1,11 @@
 //! The HTTP/2 codec: bytes to heads and numbers, and back (RFC 9113).
 //!
-//! No I/O happens here, and no stream is remembered: the owner of a connection reads into a
-//! `BytesMut`, takes the frames apart with what is here, and writes what is appended. Towards
-//! clients only; towards endpoints HTTP/2 is spoken by a library.
+//! Does no I/O and keeps no streams: the owner of a connection reads into a `BytesMut`, splits it
+//! into frames with these functions, and writes their output. Used towards clients only; towards
+//! endpoints a library speaks HTTP/2.
 //!
-//! The rule that decides every doubt is that of [`crate::http1`]: what two readers could
-//! understand in two ways is refused, never mended.
+//! The rule in all doubtful cases is that of [`crate::http1`]: input that two readers could
+//! understand differently is refused, never repaired.
 //!
 //! - `frame`: heads of frames, and payloads that are a few numbers.
 //! - `hpack`: the compression of fields (RFC 7541).
@@ -13,8 +13,8 @@
 //! - `response`: the way out.
 //! - `window`: flow control.
 //!
-//! State: what both sides of a connection agree on for the compression of fields, which the
-//! owner holds. Must never: decide policy, or panic on what a peer sends.
+//! State: the header compression state of a connection, which the owner holds. Must never: decide
+//! policy, or panic on a peer's input.
 
 pub mod frame;
 pub mod hpack;
@@ -29,11 +29,11 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Reason {
-    /// Nothing is wrong.
+    /// No error.
     NoError = 0,
-    /// A rule was broken, and no other reason says which.
+    /// A violation without a more specific reason.
     ProtocolError = 1,
-    /// The side that says so is at fault.
+    /// The sender of the error is at fault.
     InternalError = 2,
     /// More was sent than the window allows.
     FlowControlError = 3,
@@ -41,13 +41,13 @@ pub enum Reason {
     StreamClosed = 5,
     /// A frame does not have the size of its kind.
     FrameSizeError = 6,
-    /// Nothing was done about the stream: it may be tried again.
+    /// The stream was not processed: it may be retried.
     RefusedStream = 7,
-    /// Nobody wants the rest.
+    /// The rest is not wanted.
     Cancel = 8,
     /// The compression of fields is out of step.
     CompressionError = 9,
-    /// The peer does what only burdens.
+    /// The peer's behaviour causes excessive load.
     EnhanceYourCalm = 11,
 }
 

@@ -22,12 +22,12 @@ use crate::{
 pub struct RequestHead {
     /// The method.
     pub method: Method,
-    /// `:path`; of a plain CONNECT, `:authority`.
+    /// `:path`; for a plain CONNECT, `:authority`.
     pub target: Uri,
-    /// `:path` as it came, where `target` cannot hold it.
+    /// `:path` as received, if `target` cannot hold it.
     pub raw_target: Option<Box<RawTarget>>,
-    /// The fields; `:authority` is Host among them, in front. Beside a Host that says something
-    /// else there are two of these.
+    /// The fields; `:authority` is the Host among them, in front. If a different Host was sent,
+    /// there are two.
     pub headers: Headers,
     /// Protocol of an extended CONNECT (RFC 8441).
     pub protocol: Option<ConnectProtocol>,
@@ -40,26 +40,26 @@ pub struct RequestHead {
 pub enum ConnectProtocol {
     /// A WebSocket.
     WebSocket,
-    /// Something that is not known here.
+    /// An unknown protocol.
     Other,
 }
 
 /// Reasons for refusing a field block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadFault {
-    /// The message is malformed (section 8.1.1), by this rule. The connection can go on.
+    /// The message is malformed (section 8.1.1), by this rule. The connection remains usable.
     Malformed(BadRequest),
-    /// The fields are larger than the limit. The connection can go on.
+    /// The fields are larger than the limit. The connection remains usable.
     TooLarge,
-    /// The fields are so large that nobody could mean it.
+    /// The fields are so large that they can only be an attack.
     Flood,
-    /// The block cannot be decoded: nothing that follows can be, either.
+    /// The block cannot be decoded, so no later block can be either.
     Block(BlockFault),
 }
 
 /// Reads the head of a request.
 ///
-/// What is over the limit of lines is not kept: there is one line more than the limit then.
+/// Lines over the limit are not kept: the result has one line more than the limit then.
 ///
 /// # Errors
 /// See [`HeadFault`].
@@ -98,11 +98,11 @@ pub fn read_trailers(
 struct Reader<'a> {
     limits: &'a HeadLimits,
     lines_max: usize,
-    /// Bytes of all fields as they are counted (section 6.5.2).
+    /// Size of all fields (section 6.5.2).
     size: usize,
     /// The first rule that was broken.
     malformed: Option<BadRequest>,
-    /// A field that is no pseudo-header field has come.
+    /// A regular field, not a pseudo field, has been read.
     regular: bool,
     method: Option<Method>,
     path: Option<Bytes>,
@@ -110,7 +110,7 @@ struct Reader<'a> {
     authority: bool,
     protocol: Option<ConnectProtocol>,
     content_length: Option<u64>,
-    /// The value of several Cookie lines, joined.
+    /// Values of several Cookie lines, joined.
     crumbs: Vec<u8>,
     headers: Headers,
 }
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes that a rule is broken, if it is.
+    /// Notes the rule as broken if `broken` is true.
     fn forbid(&mut self, broken: bool, rule: BadRequest) {
         if broken {
             self.malformed.get_or_insert(rule);
@@ -357,7 +357,7 @@ fn is_scheme(value: &[u8]) -> bool {
     value.first().is_some_and(u8::is_ascii_alphabetic) && value.iter().all(more)
 }
 
-/// Fields that are looked at while the head is read.
+/// Fields that are read while the head is decoded.
 const LOOKED_AT: Names = Names::of(&[
     Known::Host,
     Known::ContentLength,

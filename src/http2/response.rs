@@ -7,9 +7,9 @@ use crate::semantics::{Headers, Known, Names};
 
 /// Writes the head of a response, or with a 1xx that of an interim response.
 ///
-/// Content-Length is `length`; the one in `headers` goes out where nothing follows the head
-/// (`end`), as in the answer to HEAD, but not with 204. Fields of a connection of HTTP/1.1 are
-/// left out (section 8.2.2).
+/// Content-Length is `length`; the one in `headers` is sent if nothing follows the head (`end`), as
+/// in the answer to HEAD, but not with 204. Connection-specific fields of HTTP/1.1 are left out
+/// (section 8.2.2).
 pub fn encode_head(
     block: &mut Vec<u8>,
     encoder: &mut Encoder,

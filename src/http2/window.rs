@@ -1,4 +1,4 @@
-//! Flow control: how much may be sent before the receiver asks for more (RFC 9113 section 5.2).
+//! Flow control: limits of bytes in flight until the receiver allows more (RFC 9113 section 5.2).
 
 use super::{Reason, frame::STREAM_MAX};
 
@@ -8,7 +8,7 @@ use super::{Reason, frame::STREAM_MAX};
 pub struct SendWindow(i64);
 
 impl SendWindow {
-    /// As large as the receiver says.
+    /// Makes a window of the size that the receiver announced.
     pub fn new(size: u32) -> Self {
         Self(i64::from(size))
     }
@@ -18,13 +18,13 @@ impl SendWindow {
         usize::try_from(self.0).unwrap_or(0)
     }
 
-    /// So many bytes are sent; no more than there is [`Self::room`].
+    /// Counts bytes as sent; at most [`Self::room`].
     pub fn spend(&mut self, bytes: usize) {
         debug_assert!(bytes <= self.room(), "more than the window");
         self.0 -= i64::try_from(bytes).unwrap_or(i64::MAX);
     }
 
-    /// The receiver asks for more; a change of its settings may ask for less.
+    /// Widens the window as the receiver allows; a change of its settings may narrow it.
     ///
     /// # Errors
     /// [`Reason::FlowControlError`] beyond 2^31 - 1 (section 6.9.1).
@@ -47,7 +47,7 @@ pub struct ReceiveWindow {
 }
 
 impl ReceiveWindow {
-    /// As large as the sender was told.
+    /// Makes a window of the size that the sender was told.
     pub fn new(size: u32) -> Self {
         Self {
             size,
@@ -61,10 +61,10 @@ impl ReceiveWindow {
         self.left > 0
     }
 
-    /// So many bytes have come.
+    /// Counts bytes as received.
     ///
     /// # Errors
-    /// [`Reason::FlowControlError`] when these are more than were asked for.
+    /// [`Reason::FlowControlError`] if these are more than were allowed.
     pub fn receive(&mut self, bytes: usize) -> Result<(), Reason> {
         let left = u32::try_from(bytes)
             .ok()
@@ -73,8 +73,8 @@ impl ReceiveWindow {
         Ok(())
     }
 
-    /// So many of the bytes that came have been taken away; says by how much to widen the
-    /// window, as soon as it is worth a frame.
+    /// Counts received bytes as consumed; returns the increment of the window, once it is worth a
+    /// frame.
     pub fn release(&mut self, bytes: usize) -> Option<u32> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.taken = self.taken.saturating_add(bytes);

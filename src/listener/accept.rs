@@ -1,9 +1,8 @@
-//! Taking connections from a listening socket, within limits.
+//! Accepts connections from a listening socket, within limits.
 //!
-//! A worker that has well more connections than the others hands a new one on: the
-//! kernel's hash does not know that a few long connections can fill a core. A socket
-//! whose listener leaves is emptied before it is closed, since the kernel would reset
-//! what still waits in its queue.
+//! A worker with many more connections than the others hands a new one on: the kernel's hash does
+//! not know that a few long connections can fill a core. The socket of a removed listener is
+//! emptied before it is closed, since the kernel would reset the connections in its queue.
 
 use std::{
     io,
@@ -180,8 +179,7 @@ fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: So
     connection.served_by(task.abort_handle());
 }
 
-/// The entry of a connection in its worker's table, and its place within the limits; given
-/// back when dropped.
+/// Entry of a connection in its worker's table, and its place within the limits; released on drop.
 struct Entry {
     connection: Rc<Connection>,
     _counted: Admission,
@@ -196,14 +194,14 @@ impl Drop for Entry {
 /// Protocol of a connection.
 enum Spoken {
     Http1(http1::Server),
-    /// The larger one, and its connections are few.
+    /// The larger one, boxed: its connections are few.
     Http2(Box<http2::Server>),
-    /// Nothing that is served.
+    /// Not a protocol that is served.
     Nothing,
 }
 
-/// Serves a connection. Its stream stays where it is until something is spoken on it: each
-/// step that it were handed to would have room for it.
+/// Serves a connection. The stream is passed by reference until its protocol is known: moving it
+/// would grow every future on the way.
 async fn serve(connection: &Rc<Connection>, stream: &mut Option<Stream>) {
     let mut spoken = greet(connection, stream).await;
     match &mut spoken {
@@ -213,7 +211,7 @@ async fn serve(connection: &Rc<Connection>, stream: &mut Option<Stream>) {
     }
 }
 
-/// Finds out what a connection is, step by step: who it comes from, TLS, then what it speaks.
+/// Finds out about a connection step by step: its PROXY protocol header, TLS, then its protocol.
 async fn greet(connection: &Rc<Connection>, stream: &mut Option<Stream>) -> Spoken {
     let listener = connection.known_listener();
     if !proxy_protocol::introduce(connection, &listener, stream).await {
@@ -293,21 +291,21 @@ fn speak_http2(connection: &Rc<Connection>, io: Buffered) -> Spoken {
     Spoken::Http2(Box::new(http2::Server::new(Rc::clone(connection), io)))
 }
 
-/// Leaves the first look at a connection to the kernel.
+/// Leaves the first readiness of a connection to the kernel.
 ///
-/// The runtime takes it that a connection can be read as soon as it is accepted. Its client
-/// has just learnt of it: nearly always the read would find nothing and have to be repeated.
+/// The runtime assumes that a connection is readable when it is accepted. But its client has only
+/// just learnt of it: nearly always the read would find nothing and have to be repeated.
 fn await_first(stream: &TcpStream) {
     let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
     let _ = stream.try_io(Interest::READABLE, nothing);
 }
 
-/// An IPv4 peer of an IPv6 socket is an IPv4 peer.
+/// Returns the IPv4 address of an IPv4 peer of an IPv6 socket.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// The address that stands for the other end of a unix socket.
+/// Address that stands for the peer of a unix socket.
 const NEARBY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Time that a closing listener waits for connections under way to complete.

@@ -1,5 +1,5 @@
-//! Reading on after the last word: a socket that is closed with bytes unread resets the
-//! connection, and the client may lose the answer to that (RFC 9112 section 9.6).
+//! Lingering close: a socket closed with unread bytes resets the connection, and the client may
+//! lose the answer (RFC 9112 section 9.6).
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{socket::Buffered, timer::Timeout};
 
-/// A connection that says nothing more and still listens for a while.
+/// A connection that sends nothing more and is still read for a while.
 pub(super) struct Linger {
     bounds: Bounds,
     shut: bool,
@@ -28,7 +28,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// For a client that has no reason to send more.
+    /// Limits for a client that has no reason to send more.
     pub(super) fn short() -> Self {
         let end = Instant::now() + PATIENCE;
         Self {
@@ -39,7 +39,7 @@ impl Bounds {
         }
     }
 
-    /// For a client in the middle of a request, which may read the answer only behind that: as
+    /// Limits for a client in the middle of a request, which may read the answer only after it: as
     /// long as it makes progress.
     pub(super) fn of_upload() -> Self {
         let now = Instant::now();
@@ -51,7 +51,7 @@ impl Bounds {
         }
     }
 
-    /// So many bytes have come; whether more are borne.
+    /// Counts received bytes; returns true if more are allowed.
     pub(super) fn count(&mut self, bytes: usize) -> bool {
         let now = Instant::now();
         self.left = self.left.saturating_sub(bytes);
@@ -59,7 +59,7 @@ impl Bounds {
         self.left > 0 && now < self.end
     }
 
-    /// Is ready when the client has been waited for long enough.
+    /// Is ready when the time limit is over.
     pub(super) fn poll_late(&self, timeout: &mut Timeout, cx: &mut Context<'_>) -> Poll<()> {
         timeout.poll_at(cx, self.deadline)
     }
@@ -73,7 +73,7 @@ impl Linger {
         }
     }
 
-    /// Is ready when the client has ended its direction too, or has had its time.
+    /// Is ready when the client has ended its direction too, or a limit is reached.
     pub(super) fn poll(
         &mut self,
         io: &mut Buffered,
@@ -103,7 +103,7 @@ impl Linger {
     }
 }
 
-/// Sends what is left, then ends our direction.
+/// Sends the rest, then ends our direction.
 fn poll_end(io: &mut Buffered, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     io.end_follows();
     ready!(io.poll_flush(cx))?;

@@ -1,8 +1,7 @@
 //! Listeners: accept and limit connections, and read requests from them.
 //!
-//! [`accept`] takes connections from the listening sockets; [`http1`] and [`http2`] speak on
-//! them and hand each request
-//! to [`crate::proxy::serve`].
+//! [`accept`] takes connections from the listening sockets; [`http1`] and [`http2`] serve them and
+//! pass each request to [`crate::proxy::serve`].
 
 pub mod accept;
 mod http1;

@@ -1,7 +1,7 @@
 //! Protocol detection: reads a connection's first bytes, with a deadline.
 //!
-//! A client that knows HTTP/2 is spoken here begins with its preface (RFC 9113
-//! section 3.4); everything else is HTTP/1.1.
+//! A client that uses HTTP/2 with prior knowledge begins with its preface (RFC 9113 section 3.4);
+//! everything else is HTTP/1.1.
 
 use std::task::{Context, Poll, ready};
 
@@ -12,11 +12,11 @@ use crate::{http2::PREFACE, socket::Buffered};
 pub(super) enum Protocol {
     Http1,
     Http2,
-    /// The client said nothing in time, or left.
+    /// The client sent nothing in time, or left.
     Silent,
 }
 
-/// Reads until the first bytes tell the protocol; they stay in the buffer.
+/// Reads until the first bytes show the protocol; they stay in the buffer.
 pub(super) fn poll_detect(io: &mut Buffered, cx: &mut Context<'_>) -> Poll<Protocol> {
     loop {
         let received = io.received();

@@ -1,8 +1,8 @@
 //! Client addresses from a PROXY protocol header, sent by a proxy in front of this one.
 //!
-//! The first step after the accept, before TLS and before any request. A header is
-//! required from the peers that the listener names; from anybody else it is not
-//! looked for, so that its bytes are a malformed request.
+//! The first step after the accept, before TLS and before any request. A header is required from
+//! the peers that the listener names; from others it is not read, so that its bytes are a malformed
+//! request.
 
 use tokio::io::AsyncReadExt as _;
 
@@ -21,15 +21,15 @@ enum Unheard {
     Malformed,
     /// It did not come in time.
     Late,
-    /// The peer left before it was whole.
+    /// The peer left before it was complete.
     CutShort,
-    /// The peer left without a byte, as checks of open ports do.
+    /// The peer left without sending a byte, as port checks do.
     Silent,
 }
 
-/// Reads the header that the peer must send, and believes it. False: the connection is over.
+/// Reads the header that the peer must send, and applies it. False: the connection has ended.
 ///
-/// What follows the header stays in the socket, for TLS or whatever comes next.
+/// The bytes after the header stay in the socket, for TLS or HTTP.
 pub(super) async fn introduce(
     connection: &Connection,
     listener: &Listener,
@@ -62,8 +62,8 @@ pub(super) async fn introduce(
     true
 }
 
-/// Reads a header and not one byte more: looks at what has come, and takes only what belongs
-/// to the header.
+/// Reads a header and not one byte more: peeks at the received bytes, and takes only those of the
+/// header.
 async fn read(stream: &mut Stream) -> Result<Header, Unheard> {
     let mut header = Vec::new();
     let mut piece = [0; PIECE];
@@ -102,5 +102,5 @@ impl Unheard {
     }
 }
 
-/// Looked at in one go: a usual header whole.
+/// Number of bytes peeked at once: enough for a usual header.
 const PIECE: usize = 256;

@@ -1,7 +1,7 @@
-//! The handshake with a client, before a byte of HTTP is read (RFC 8446 section 4).
+//! TLS handshake with a client, before any byte of HTTP (RFC 8446 section 4).
 //!
-//! The first byte is looked at where it lies: a client that speaks plain HTTP to a
-//! port for TLS gets an answer that it can read.
+//! The first byte is peeked at: a client that speaks plain HTTP to a TLS port gets an answer that
+//! it can read.
 
 use std::{
     io,
@@ -21,15 +21,15 @@ use crate::{
 
 /// Result of a handshake.
 pub(super) enum Shaken {
-    /// The session that was agreed on.
+    /// The established session.
     Secure(Stream, Rc<Session>),
-    /// The client speaks HTTP in the clear.
+    /// The client speaks plain HTTP.
     Plain(Stream),
-    /// Not at all; the connection is of no more use.
+    /// It failed; the connection cannot be used.
     Failed,
 }
 
-/// Shakes hands within the listener's time for it.
+/// Does the handshake within the listener's timeout.
 pub(super) async fn shake(connection: &Connection, stream: Stream, tls: &ServerTls) -> Shaken {
     let listener = connection.known_listener();
     let deadline = connection.since + listener.timeouts.handshake;
@@ -61,8 +61,8 @@ pub(super) async fn shake(connection: &Connection, stream: Stream, tls: &ServerT
     }
 }
 
-/// Says why in the log: at most every few seconds for each listener and cause, since anybody
-/// can fail as often as he likes.
+/// Logs the cause: at most every few seconds for each listener and cause, since clients can cause
+/// failures at any rate.
 fn tell(connection: &Connection, listener: &Arc<str>, error: &io::Error) {
     let cause = if tls::is_client_certificate_fault(error) {
         Cause::Certificate
@@ -81,12 +81,12 @@ fn tell(connection: &Connection, listener: &Arc<str>, error: &io::Error) {
     }
 }
 
-/// Causes that are told apart.
+/// Causes that are logged separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Cause {
-    /// The client's certificate was refused, or there was none.
+    /// The client's certificate was refused or missing.
     Certificate,
-    /// Anything else that TLS does not allow.
+    /// Any other violation of TLS.
     Protocol,
 }
 

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
-/// The text of an address, as `Display` has it; one of IPv4 without the machinery of formatting,
-/// which a new connection would feel.
+/// Returns the text of an address, as `Display` does; for IPv4 without the cost of formatting,
+/// which is measurable per connection.
 pub(crate) fn text(address: IpAddr) -> SmallVec<[u8; 16]> {
     match address {
         IpAddr::V4(address) => {

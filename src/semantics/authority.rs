@@ -1,9 +1,8 @@
 //! Host that a request is for.
 //!
-//! Stands before routing: what comes out is the only form in which the host is
-//! looked at from here on. A name that two servers could read in two ways is
-//! refused. Source: RFC 3986 section 3.2, RFC 9110 section 7.2, RFC 9112
-//! section 3.2, RFC 9113 section 8.3.1.
+//! Runs before routing: its result is the only form of the host used from here on. A name that two
+//! servers could read differently is refused. Source: RFC 3986 section 3.2, RFC 9110 section 7.2,
+//! RFC 9112 section 3.2, RFC 9113 section 8.3.1.
 
 use std::net::Ipv6Addr;
 
@@ -13,7 +12,7 @@ use smallvec::SmallVec;
 use super::headers::{Headers, Known, Value};
 use crate::failure::BadRequest;
 
-/// A valid `host[:port]`, in lower case. The usual name costs no allocation.
+/// A valid `host[:port]`, in lower case. A name of usual length costs no allocation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Authority {
     text: SmallVec<[u8; INLINE]>,
@@ -25,8 +24,8 @@ impl Authority {
     /// Reads the value of a Host field, of an absolute-form target or of `:authority`.
     ///
     /// # Errors
-    /// [`BadRequest::Host`] for user information, an empty or malformed name, a
-    /// zone id, or a port that is no number up to 65535.
+    /// [`BadRequest::Host`] for user information, an empty or malformed name, a zone id, or a port
+    /// that is not a number up to 65535.
     pub fn parse(text: &[u8]) -> Result<Self, BadRequest> {
         let parts = Parts::scan(text)?;
         let (text, host_len) = if parts.canonical {
@@ -46,12 +45,12 @@ impl Authority {
         self.as_str().get(..self.host_len).unwrap_or_default()
     }
 
-    /// The port, when one is written.
+    /// The port, if given.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// Host and port as they go into a Host field.
+    /// Host and port in the form of a Host field.
     pub fn as_str(&self) -> &str {
         // Nothing but ASCII gets in here.
         std::str::from_utf8(&self.text).unwrap_or_default()
@@ -62,7 +61,7 @@ impl Authority {
         Value::of_checked(&self.text)
     }
 
-    /// Tells whether both name the same host and port.
+    /// Tells whether both have the same host and port.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.port == other.port && self.host() == other.host()
     }
@@ -70,12 +69,12 @@ impl Authority {
 
 /// Finds the one authority of a request; `None` only for HTTP/1.0 without Host.
 ///
-/// `target` is the authority of an absolute-form target (HTTP/1) or of
-/// `:authority` (HTTP/2, HTTP/3). In HTTP/1 an absolute form wins over Host, which
-/// must be there and valid all the same; from HTTP/2 on the two have to agree.
+/// `target` is the authority of an absolute-form target (HTTP/1) or of `:authority` (HTTP/2,
+/// HTTP/3). In HTTP/1 an absolute form wins over Host, which must still be present and valid; from
+/// HTTP/2 on both must agree.
 ///
 /// # Errors
-/// [`BadRequest::Host`] when Host is missing, repeated, malformed or not the authority.
+/// [`BadRequest::Host`] if Host is missing, repeated, malformed or not the authority.
 pub fn effective_authority(
     version: Version,
     target: Option<&str>,
@@ -109,7 +108,7 @@ struct Parts {
     host_len: usize,
     port: Option<u16>,
     ipv6: Option<Ipv6Addr>,
-    /// The text can be used as it stands.
+    /// The text is already canonical.
     canonical: bool,
 }
 
@@ -155,7 +154,7 @@ impl Parts {
         })
     }
 
-    /// The canonical form of a text that was not, and how much of it is the host.
+    /// Returns the canonical form of a text, and the length of its host.
     fn rewrite(&self, text: &[u8]) -> (SmallVec<[u8; INLINE]>, usize) {
         let mut host = match self.ipv6 {
             Some(address) => format!("[{address}]"),
@@ -172,7 +171,7 @@ impl Parts {
 
 /// Accepts names of letters, digits, `-`, `_`, `~`, sub-delimiters and single dots.
 ///
-/// Percent escapes are in the grammar too, but servers differ in what they make of them.
+/// Percent escapes are in the grammar too, but servers interpret them differently.
 fn check_name(host: &[u8]) -> Result<(), BadRequest> {
     if host.is_empty() || host.len() > HOST_BYTES_MAX {
         return Err(BadRequest::Host);
@@ -194,7 +193,7 @@ fn check_name(host: &[u8]) -> Result<(), BadRequest> {
     Ok(())
 }
 
-/// Reads the digits after the colon; none at all is allowed and means no port.
+/// Reads the digits after the colon; no digits are allowed and mean no port.
 fn read_port(digits: &[u8]) -> Result<Option<u16>, BadRequest> {
     if digits.is_empty() {
         return Ok(None);

@@ -1,8 +1,8 @@
-//! Base64 (RFC 4648 section 4), whole or in pieces as they come.
+//! Base64 (RFC 4648 section 4), as a whole or in pieces.
 //!
-//! Strict in what it reads: the alphabet and nothing else, padding only at the end of a group
-//! of four, and no bits that mean nothing. A text may be several texts one after the other,
-//! each padded, as gRPC-Web writes them.
+//! Reads strictly: the alphabet and nothing else, padding only at the end of a group of four, and
+//! unused bits must be zero. A text may consist of several padded texts one after the other, as
+//! gRPC-Web writes them.
 
 /// Writes bytes as one text.
 pub fn encode(bytes: &[u8]) -> String {
@@ -13,7 +13,7 @@ pub fn encode(bytes: &[u8]) -> String {
     text.into_iter().map(char::from).collect()
 }
 
-/// Writes a text piece by piece; holds back what makes no group of three yet.
+/// Writes a text piece by piece; keeps bytes that do not make a group of three yet.
 #[derive(Debug, Default)]
 pub struct Encoder {
     held: [u8; 2],
@@ -45,7 +45,7 @@ impl Encoder {
         self.count = rest.len();
     }
 
-    /// Writes what was held back, padded: the text ends here, or another one begins.
+    /// Writes the kept bytes, padded: the text ends here, or another one begins.
     pub fn pad(&mut self, text: &mut Vec<u8>) {
         let digits = match self.count {
             0 => return,
@@ -58,7 +58,7 @@ impl Encoder {
     }
 }
 
-/// Reads a text piece by piece; holds back what makes no group of four yet.
+/// Reads a text piece by piece; keeps digits that do not make a group of four yet.
 #[derive(Debug, Default)]
 pub struct Decoder {
     held: [u8; 4],
@@ -103,7 +103,7 @@ impl Decoder {
     }
 }
 
-/// Three bytes as four digits.
+/// Encodes three bytes as four digits.
 fn group([a, b, c]: [u8; 3]) -> [u8; 4] {
     let digit = |bits: u8| DIGITS[usize::from(bits & 63)];
     [
@@ -114,7 +114,7 @@ fn group([a, b, c]: [u8; 3]) -> [u8; 4] {
     ]
 }
 
-/// Four digits as three bytes, or as fewer where they are padded.
+/// Decodes four digits to three bytes, or to fewer if they are padded.
 fn read_group(digits: [u8; 4], bytes: &mut Vec<u8>) -> Result<(), NotBase64> {
     let [a, b, c, d] = digits.map(|digit| VALUES[usize::from(digit)]);
     if (a | b | c | d) < NONE {
@@ -133,7 +133,7 @@ fn read_group(digits: [u8; 4], bytes: &mut Vec<u8>) -> Result<(), NotBase64> {
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const PAD: u8 = b'=';
-/// In [`VALUES`]: no digit.
+/// In [`VALUES`]: not a digit.
 const NONE: u8 = 0x40;
 
 const VALUES: [u8; 256] = {

@@ -1,7 +1,7 @@
-//! The pieces in which a body travels, and the trait of whatever they are read from.
+//! Pieces of a body, and the trait of their sources.
 //!
-//! Trailers are [`Headers`], as the fields of a head are: their spelling passes from one
-//! HTTP/1.1 peer to the other.
+//! Trailers are [`Headers`], like the fields of a head: their spelling is kept from one HTTP/1.1
+//! peer to the other.
 
 use std::{
     fmt,
@@ -25,12 +25,12 @@ pub enum Frame {
 /// The outcome of reading a body: a piece, its end, or the failure that cut it short.
 pub type PolledFrame = Poll<Option<Result<Frame, Failure>>>;
 
-/// The length of what is left of a body, as far as it is known.
+/// Length of the rest of a body, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyLength {
-    /// So many bytes follow.
+    /// This many bytes follow.
     Exact(u64),
-    /// So many bytes follow, or more.
+    /// At least this many bytes follow.
     AtLeast(u64),
 }
 
@@ -46,7 +46,7 @@ impl BodyLength {
         }
     }
 
-    /// The number of bytes that follow at least.
+    /// The minimum number of bytes that follow.
     pub fn least(self) -> u64 {
         match self {
             Self::Exact(bytes) | Self::AtLeast(bytes) => bytes,
@@ -68,6 +68,6 @@ pub trait BodySource: fmt::Debug {
     /// Returns true if the whole body has been read. A body may end without this being true before.
     fn is_end(&self) -> bool;
 
-    /// The length of what is left.
+    /// Length of the rest.
     fn length(&self) -> BodyLength;
 }

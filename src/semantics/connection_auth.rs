@@ -1,8 +1,8 @@
-//! Authentication of a connection in place of a request: NTLM, and Negotiate with it.
+//! Authentication of a connection instead of a request: NTLM, and Negotiate with it.
 //!
-//! Who has once proved his identity with these has it for the whole connection, whoever sends
-//! the next request on it. So such a connection belongs to one client.
-//! Source: RFC 4559 section 6, and how IIS, nginx and HAProxy treat them.
+//! A client authenticates the whole connection with these, and the next request on it is taken as
+//! authenticated no matter who sends it. So such a connection belongs to one client. Source: RFC
+//! 4559 section 6, and the behaviour of IIS, nginx and HAProxy.
 
 use super::headers::{Headers, Known, Value};
 
@@ -22,7 +22,8 @@ pub fn challenges(response: &Headers) -> bool {
         && response.get_all(Known::WwwAuthenticate).any(names_scheme)
 }
 
-/// A scheme stands at the start of a list item, before a blank or alone.
+/// Returns true if the value names such a scheme: at the start of a list item, followed by a blank
+/// or alone.
 fn names_scheme(value: Value<'_>) -> bool {
     let mut items = value.as_bytes().split(|&byte| byte == b',');
     items.any(|item| {

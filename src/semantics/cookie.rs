@@ -1,14 +1,14 @@
 //! Cookies between the versions of HTTP.
 //!
-//! HTTP/2 and HTTP/3 clients may send each cookie on a line of its own, which compresses
-//! better; HTTP/1 knows one line only. Source: RFC 9113 section 8.2.3, RFC 6265 section 5.4.
+//! HTTP/2 and HTTP/3 clients may send each cookie on a line of its own, which compresses better;
+//! HTTP/1 allows one line only. Source: RFC 9113 section 8.2.3, RFC 6265 section 5.4.
 
 use http::HeaderValue;
 
 use super::headers::{Headers, Known};
 
-/// Joins several Cookie lines into one, in their order. To be called before a request goes
-/// to an endpoint by HTTP/1; does nothing to a single line.
+/// Joins several Cookie lines into one, in their order. Call it before a request goes to an
+/// endpoint over HTTP/1; does nothing to a single line.
 pub fn join_lines(headers: &mut Headers) {
     let mut lines = headers.get_all(Known::Cookie);
     let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
@@ -26,7 +26,7 @@ pub fn join_lines(headers: &mut Headers) {
     }
 }
 
-/// The value of the first cookie of this name, read where it stands.
+/// Returns the value of the first cookie of this name, without a copy.
 pub fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     headers
         .get_all(Known::Cookie)

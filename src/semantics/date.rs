@@ -1,4 +1,4 @@
-//! The value of the Date field (RFC 9110 sections 5.6.7 and 6.6.1), made once a second.
+//! Value of the Date field (RFC 9110 sections 5.6.7 and 6.6.1), made once a second.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -37,7 +37,7 @@ impl DateCache {
         self.value.clone()
     }
 
-    /// Writes the text anew in a new second; a time past the year 9999 keeps the last one.
+    /// Writes the text again in a new second; a time past the year 9999 keeps the last one.
     fn refresh(&mut self, unix_seconds: u64) {
         if unix_seconds == self.unix_seconds || unix_seconds >= YEAR_10000 {
             return;
@@ -64,7 +64,7 @@ impl Default for DateCache {
 /// Length of an IMF-fixdate.
 pub const DATE_BYTES: usize = 29;
 
-/// First second that four digits of a year cannot tell.
+/// First second that needs a year of five digits.
 const YEAR_10000: u64 = 253_402_300_800;
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub fn is_grpc(headers: &Headers) -> bool {
     })
 }
 
-/// The gRPC status that stands for a failure.
+/// Returns the gRPC status for a failure.
 pub fn status_of(failure: Failure) -> u16 {
     if failure == Failure::ResponseTimeout {
         return DEADLINE_EXCEEDED;
@@ -40,10 +40,9 @@ pub fn status_of(failure: Failure) -> u16 {
     }
 }
 
-/// The status in the trailers of a call, or in the head of one that is all head.
+/// Returns the status in the trailers of a call, or in the head of a trailers-only answer.
 ///
-/// None where there is none; a status that is no number stands for UNKNOWN, as clients
-/// take it.
+/// None if there is none; a status that is not a number counts as UNKNOWN, as in clients.
 pub fn status_in(fields: &Headers) -> Option<u8> {
     let status = fields.get(Known::GrpcStatus)?.to_str().unwrap_or_default();
     Some(status.parse().unwrap_or(UNKNOWN_U8))
@@ -55,7 +54,7 @@ pub const fn is_failure(status: u8) -> bool {
     matches!(status, 2 | 13 | 14 | 15)
 }
 
-/// The name of a status that [`is_failure`], as metrics and configuration spell it.
+/// Returns the name of a status that [`is_failure`], as spelled in metrics and configuration.
 pub const fn failure_word(status: u8) -> &'static str {
     match status {
         13 => "grpc:internal",
@@ -112,7 +111,7 @@ pub enum Pushback {
     Never,
 }
 
-/// Reads `grpc-retry-pushback-ms`; what is no number from 0 on means never.
+/// Reads `grpc-retry-pushback-ms`; a value that is not a number from 0 on means never.
 pub fn read_pushback(headers: &Headers) -> Option<Pushback> {
     let value = headers.get(Known::GrpcRetryPushbackMs)?;
     let wait = value.to_str().and_then(|value| value.parse().ok());
@@ -121,7 +120,7 @@ pub fn read_pushback(headers: &Headers) -> Option<Pushback> {
     }))
 }
 
-/// The trailers that end a call in the middle.
+/// Returns the trailers that end a call in the middle of its answer.
 pub fn late_trailers() -> Headers {
     let mut trailers = Headers::new();
     trailers.append(Known::GrpcStatus, HeaderValue::from(DEADLINE_EXCEEDED));
@@ -148,7 +147,7 @@ pub fn percent_encode(message: &str) -> String {
 
 const DIGITS_MAX: usize = 8;
 const UNKNOWN_U8: u8 = 2;
-/// The status of a call of which nobody knows how it ended.
+/// Status of a call that ended in an unknown way.
 pub const UNKNOWN: u16 = 2;
 /// The status of a call that took too long.
 pub const DEADLINE_EXCEEDED: u16 = 4;

@@ -1,8 +1,8 @@
-//! Fields that are for one connection only and must not be passed on.
+//! Hop-by-hop fields: they are for one connection only and must not be passed on.
 //!
-//! Applied to a request before the proxy adds its own fields, and to a response as it
-//! comes from the endpoint. Source: RFC 9110 section 7.6.1, and for `Proxy` the
-//! "httpoxy" reports (CVE-2016-5385 and kin).
+//! Applied to a request before the proxy adds its own fields, and to a response as received from
+//! the endpoint. Source: RFC 9110 section 7.6.1, and for `Proxy` the "httpoxy" reports
+//! (CVE-2016-5385 and related ones).
 
 use http::HeaderName;
 use smallvec::SmallVec;
@@ -12,13 +12,13 @@ use super::headers::{AsName, Headers, Known, Names, Value};
 /// Treatment of `Upgrade`: kept only if the exchange is about to switch protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switching {
-    /// No: `Upgrade` goes.
+    /// No: `Upgrade` is removed.
     No,
-    /// Yes: `Upgrade` stays, and `Connection: upgrade` with it.
+    /// Yes: `Upgrade` is kept, and `Connection: upgrade` with it.
     Yes,
 }
 
-/// Strips a request. Of `TE` only `trailers` stays.
+/// Strips a request. Only `trailers` is kept of `TE`.
 pub fn strip_request(headers: &mut Headers, switching: Switching) {
     if headers.contains(Known::Te) {
         keep_te_trailers(headers);
@@ -50,7 +50,7 @@ pub fn has_underscore(headers: &Headers) -> bool {
     headers.unknown_names().any(is_underscored)
 }
 
-/// Removes the fields whose name has an underscore; says how many names these were.
+/// Removes the fields whose name has an underscore; returns the number of names.
 pub fn drop_underscores(headers: &mut Headers) -> usize {
     let mut count = 0;
     loop {
@@ -63,7 +63,7 @@ pub fn drop_underscores(headers: &mut Headers) -> usize {
     }
 }
 
-/// Tells whether the list of tokens in a field (`Connection`, `Upgrade`, `TE`) has this one.
+/// Tells whether the list of tokens in a field (`Connection`, `Upgrade`, `TE`) contains this one.
 pub fn has_token(headers: &Headers, name: impl AsName, token: &str) -> bool {
     headers
         .get_all(name)
@@ -71,7 +71,7 @@ pub fn has_token(headers: &Headers, name: impl AsName, token: &str) -> bool {
         .any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// The comma-separated items of a field value without surrounding white space.
+/// Returns the comma-separated items of a field value without surrounding white space.
 pub(super) fn tokens(value: Value<'_>) -> impl Iterator<Item = &[u8]> {
     value
         .as_bytes()
@@ -80,7 +80,7 @@ pub(super) fn tokens(value: Value<'_>) -> impl Iterator<Item = &[u8]> {
         .filter(|token| !token.is_empty())
 }
 
-/// Removes what Connection names, as far as a peer may name it.
+/// Removes the fields that Connection names, as far as a peer may name them.
 fn strip_named(headers: &mut Headers, switching: Switching) {
     let is_common = |value: Value<'_>| is_common_option(value.as_bytes());
     // Nearly all have one option, and this one names no field.
@@ -104,15 +104,15 @@ fn strip_named(headers: &mut Headers, switching: Switching) {
     }
 }
 
-/// The options of nearly all requests; they name no field, or one that goes anyway.
+/// Returns true for the usual options; they name no field, or one that is removed anyway.
 fn is_common_option(token: &[u8]) -> bool {
     [&b"close"[..], b"keep-alive", b"upgrade"]
         .iter()
         .any(|option| token.eq_ignore_ascii_case(option))
 }
 
-/// Fields that are for every recipient or that the proxy itself relies on: a client that
-/// could strip them would choose what the endpoint believes.
+/// Returns true for fields that are for every recipient or that the proxy itself relies on: a
+/// client that could strip them would control what the endpoint believes.
 fn is_protected(name: &str) -> bool {
     PROTECTED.contains(&name)
         || PROTECTED_PREFIXES

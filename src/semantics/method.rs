@@ -4,14 +4,13 @@ use http::Method;
 
 use crate::failure::BadRequest;
 
-/// Checks that a gateway takes this method with this path.
+/// Checks that a gateway accepts this method with this path.
 ///
-/// A WebSocket of HTTP/2 (RFC 8441) comes as CONNECT too; whoever takes it does so before
-/// asking here.
+/// A WebSocket of HTTP/2 (RFC 8441) is a CONNECT too; the caller handles it before this check.
 ///
 /// # Errors
-/// [`BadRequest::Method`] for CONNECT and TRACE, which would make the proxy an open door or
-/// an echo of secret fields; [`BadRequest::Target`] for `*` with another method than OPTIONS.
+/// [`BadRequest::Method`] for CONNECT and TRACE, which would make an open proxy or echo secret
+/// fields; [`BadRequest::Target`] for `*` with a method other than OPTIONS.
 pub fn check(method: &Method, path: &str) -> Result<(), BadRequest> {
     if *method == Method::CONNECT || *method == Method::TRACE {
         return Err(BadRequest::Method);
@@ -22,13 +21,13 @@ pub fn check(method: &Method, path: &str) -> Result<(), BadRequest> {
     Ok(())
 }
 
-/// Tells whether a method asks for no change at all.
+/// Tells whether a method requests no change of state.
 pub fn is_safe(method: &Method) -> bool {
     // As in http's own list: GET, HEAD, OPTIONS, TRACE; nothing unknown is safe.
     method.is_safe()
 }
 
-/// Tells whether doing it twice is the same as doing it once, so that it may be sent again.
+/// Tells whether a request may be sent again because doing it twice has the same effect as once.
 pub fn is_idempotent(method: &Method) -> bool {
     method.is_idempotent()
 }

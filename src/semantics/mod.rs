@@ -1,9 +1,8 @@
 //! The rules of the HTTP standards that every version shares; no policy.
 //!
-//! Second in the walk: between the bytes of a connection and the choice of a
-//! route. Nothing here knows the configuration, keeps state between requests or
-//! does I/O. What a peer sends ends in a value or in a
-//! [`BadRequest`](crate::failure::BadRequest), never in a panic.
+//! Second in the walk: between the bytes of a connection and the choice of a route. Nothing here
+//! knows the configuration, keeps state between requests or does I/O. A peer's input ends in a
+//! value or in a [`BadRequest`](crate::failure::BadRequest), never in a panic.
 
 pub(crate) mod address;
 #[doc(hidden)]

@@ -1,16 +1,16 @@
-//! Parameters of a query, found and read in decoded form.
+//! Query parameters, found and read in decoded form.
 //!
-//! `application/x-www-form-urlencoded` as in the URL standard of the WHATWG: `+` is a
-//! space, an escape that is none stands for itself.
+//! `application/x-www-form-urlencoded` as in the URL standard of the WHATWG: `+` is a space, an
+//! invalid escape stands for itself.
 
 use super::path::decode_hex;
 
-/// The decoded value of the first parameter of this name.
+/// Returns the decoded value of the first parameter of this name.
 pub fn find<'a>(query: Option<&'a [u8]>, name: &str) -> Option<impl Iterator<Item = u8> + 'a> {
     find_raw(query, name).map(decode)
 }
 
-/// The value of the first parameter of this name as it is written.
+/// Returns the value of the first parameter of this name as written.
 pub(crate) fn find_raw<'a>(query: Option<&'a [u8]>, name: &str) -> Option<&'a [u8]> {
     query?.split(|&byte| byte == b'&').find_map(|pair| {
         let end = memchr::memchr(b'=', pair).unwrap_or(pair.len());

@@ -1,19 +1,19 @@
-//! The identity of a request, for header, log and trace.
+//! Request id, for header, log and trace.
 //!
-//! UUID version 7 (RFC 9562 section 5.7): sorts by time, so that a log can be searched by
-//! it. Time and random bits are arguments; nothing is allocated.
+//! UUID version 7 (RFC 9562 section 5.7): sorts by time, so that a log can be searched by it. Time
+//! and random bits are arguments; nothing is allocated.
 
 use smallvec::SmallVec;
 
 use super::headers::Value;
 
-/// The identity of a request: a made one, or one that somebody trusted sent.
+/// A request id: made here, or received from a trusted peer.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(SmallVec<[u8; TEXT_BYTES]>);
 
 impl RequestId {
-    /// Makes an identity from the time in milliseconds of the Unix epoch (48 bits are
-    /// used) and random bits (74 are used).
+    /// Makes an id from the time in milliseconds of the Unix epoch (48 bits are used) and random
+    /// bits (74 are used).
     pub fn new(unix_ms: u64, random: u128) -> Self {
         let time = u128::from(unix_ms & 0xffff_ffff_ffff) << 80;
         let low = random & 0x0fff_3fff_ffff_ffff_ffff;
@@ -33,8 +33,8 @@ impl RequestId {
         Self(SmallVec::from_buf(text))
     }
 
-    /// Takes over an identity that came with a request: 1 to 128 visible ASCII bytes, so that
-    /// it fits a log line and cannot forge one.
+    /// Takes the id of a received request: 1 to 128 visible ASCII bytes, so that it fits a log line
+    /// and cannot forge one.
     pub fn sent(value: Value<'_>) -> Option<Self> {
         let text = value.as_bytes();
         let fits = (1..=BYTES_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
@@ -49,8 +49,8 @@ impl RequestId {
 
     /// The value of an `X-Request-Id` field.
     ///
-    /// Header compression must not remember it: no other message has it again, and it would
-    /// drive out what others have.
+    /// Header compression must not remember it: no other message repeats it, and it would evict
+    /// useful entries.
     pub fn as_value(&self) -> Value<'_> {
         Value::of_checked(&self.0).sensitive()
     }

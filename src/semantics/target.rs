@@ -1,21 +1,20 @@
-//! The bytes of a request target: one check for every protocol, and the way of those that
-//! have them raw.
+//! Bytes of a request target: one check for every protocol, and targets that must be kept raw.
 //!
-//! Whatever is no control byte, no space and no `#` passes as it came: clients send quotes,
-//! angle brackets and UTF-8 unencoded, and servers take them. [`Uri`], which the walk looks
-//! at, cannot hold all of these; there they are percent-encoded, and the target as it came
-//! goes along. Source: RFC 9112 section 3.2, RFC 9113 section 8.3.1.
+//! All bytes but control bytes, space and `#` pass unchanged: clients send quotes, angle brackets
+//! and UTF-8 unencoded, and servers accept them. [`Uri`], which the walk uses, cannot hold all of
+//! these; there they are percent-encoded, and the target as received is kept beside it. Source: RFC
+//! 9112 section 3.2, RFC 9113 section 8.3.1.
 
 use bytes::Bytes;
 use http::{Uri, uri::PathAndQuery};
 
 use crate::failure::BadRequest;
 
-/// A target as it came, path and query, where a [`Uri`] cannot hold it.
+/// A target as received, path and query, that a [`Uri`] cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawTarget {
     bytes: Bytes,
-    /// The normalized path and query.
+    /// The path and query that stand for it in the walk.
     stands_for: PathAndQuery,
 }
 
@@ -31,27 +30,27 @@ impl TargetKind {
         Self(kinds)
     }
 
-    /// Some byte may not be there.
+    /// Some byte is not allowed.
     pub(crate) fn is_bad(self) -> bool {
         self.0 & BAD != 0
     }
 
-    /// Some byte may be more than a [`Uri`] can hold.
+    /// Some byte is possibly not allowed in a [`Uri`].
     pub(crate) fn is_odd(self) -> bool {
         self.0 & ODD != 0
     }
 }
 
-/// Tells whether a byte may stand in a target at all.
+/// Tells whether a target may contain the byte.
 pub(crate) fn is_target_byte(byte: u8) -> bool {
     KINDS[usize::from(byte)] & BAD == 0
 }
 
 impl RawTarget {
-    /// Reads a target whose bytes are fine, but odd.
+    /// Reads a target whose bytes are allowed, but unusual.
     ///
     /// # Errors
-    /// [`BadRequest::Target`] if it is no target even when encoded.
+    /// [`BadRequest::Target`] if it is not a target even when encoded.
     #[cold]
     pub fn read(target: Bytes) -> Result<(Uri, Option<Box<Self>>), BadRequest> {
         if let Ok(uri) = Uri::from_maybe_shared(target.clone()) {
@@ -66,12 +65,12 @@ impl RawTarget {
         Ok((uri, Some(Box::new(raw))))
     }
 
-    /// The bytes to send for a target; none if it has become another than this one.
+    /// Returns the bytes to send for a target; none if the target was changed meanwhile.
     pub fn bytes_of(&self, target: &PathAndQuery) -> Option<&[u8]> {
         (self.stands_for == *target).then_some(&self.bytes[..])
     }
 
-    /// The same query behind another path; none if a [`Uri`] can hold both.
+    /// Returns the same query with another path; none if a [`Uri`] can hold both.
     pub fn with_path(&self, target: &PathAndQuery) -> Option<Box<Self>> {
         let at = memchr::memchr(b'?', &self.bytes)?;
         let query = &self.bytes[at..];
@@ -84,7 +83,7 @@ impl RawTarget {
     }
 }
 
-/// Path and query of a target in origin or absolute form.
+/// Returns path and query of a target in origin or absolute form.
 fn origin_form(target: Bytes) -> Bytes {
     let Some(colon) = memchr::memmem::find(&target, b"://").filter(|_| target[0] != b'/') else {
         return target;

@@ -1,4 +1,4 @@
-//! Tokens: what names of fields, methods and codings are made of (RFC 9110 section 5.6.2).
+//! Tokens: the syntax of names of fields, methods and codings (RFC 9110 section 5.6.2).
 
 /// Returns true if the whole text is one token.
 pub fn is_token(text: &[u8]) -> bool {

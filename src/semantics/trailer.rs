@@ -1,21 +1,21 @@
-//! Fields after a body.
+//! Trailer fields.
 //!
-//! Trailers pass in both directions, as gRPC needs, but a field that decides how a
-//! message is framed, routed, authorised or cached comes too late there: a receiver that
-//! merged it into the head would be led to another reading. Such fields are dropped.
-//! Source: RFC 9110 section 6.5.1, RFC 9112 section 7.1.2.
+//! Trailers pass in both directions, as gRPC needs, but a field that decides how a message is
+//! framed, routed, authorised or cached comes too late there: a receiver that merged it into the
+//! head would read the message differently. Such fields are dropped. Source: RFC 9110 section
+//! 6.5.1, RFC 9112 section 7.1.2.
 
 use super::Headers;
 
-/// Drops what must not come as a trailer, and the names that are `owned` by the configuration.
+/// Drops fields that must not be sent as trailers, and the names that are `owned` by the
+/// configuration.
 ///
-/// The one filter for trailers, whatever the protocols on both sides. Names are as they were
-/// written.
+/// The one filter for trailers, for all protocols. `owned` gets the names as written.
 pub fn strip(trailers: &mut Headers, owned: impl Fn(&[u8]) -> bool) {
     trailers.retain(|name| !is_forbidden(name) && !owned(name));
 }
 
-/// Drops names that have an underscore; says how many these were.
+/// Drops names that have an underscore; returns their number.
 pub fn strip_underscores(trailers: &mut Headers) -> usize {
     trailers.retain(|name| !name.contains(&b'_'))
 }

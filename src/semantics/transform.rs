@@ -1,8 +1,7 @@
-//! Bodies that are changed on their way (RFC 9110 section 7.7).
+//! Transforms of bodies (RFC 9110 section 7.7).
 //!
-//! A [`Transform`] says what becomes of the bytes; a [`Stage`] reads a body through it. The
-//! body behind it is read only while somebody reads what comes of it, a failure passes as it
-//! is, and trailers come last.
+//! A [`Transform`] changes the bytes; a [`Stage`] reads a body through it. The source is read only
+//! while the output is read, a failure passes unchanged, and trailers come last.
 
 use std::{
     fmt,
@@ -14,20 +13,20 @@ use bytes::Bytes;
 use super::{BodyLength, Frame, Headers, PolledFrame};
 use crate::failure::Failure;
 
-/// A change of a body, piece by piece. Dropped before [`Self::end`] was called, the body was
-/// cut short.
+/// A change of a body, piece by piece. If it is dropped before [`Self::end`] was called, the body
+/// was cut short.
 pub trait Transform: fmt::Debug {
-    /// Takes bytes off the front of `input` and returns what comes of them, if anything yet.
+    /// Takes bytes off the front of `input` and returns the output, if any yet.
     ///
-    /// Called again while input is left: of a piece that becomes many times as long only as
-    /// much need be taken as the output should have.
+    /// Called again while input is left: a transform that expands its input takes only as much as
+    /// makes a piece of reasonable size.
     ///
     /// # Errors
     /// The failure that cuts the body short.
     fn data(&mut self, input: &mut Bytes) -> Result<Bytes, Failure>;
 
-    /// Returns what is held back, since nothing more has come for now: a reader who waits for
-    /// it would wait for ever.
+    /// Returns the bytes held back, since no more input has arrived for now: a reader who waits for
+    /// them would wait for ever.
     ///
     /// # Errors
     /// The failure that cuts the body short.
@@ -35,8 +34,8 @@ pub trait Transform: fmt::Debug {
         Ok(Bytes::new())
     }
 
-    /// Returns what comes at the end, and may change the trailers that follow it. Called again
-    /// until nothing comes.
+    /// Returns the last output, and may change the trailers that follow it. Called again until it
+    /// returns nothing.
     ///
     /// # Errors
     /// The failure that cuts the body short.
@@ -51,14 +50,14 @@ pub trait Transform: fmt::Debug {
         false
     }
 
-    /// The length of what comes of so much.
+    /// Returns the length of the output for this input.
     fn length(&self, input: BodyLength) -> BodyLength {
         let _ = input;
         BodyLength::UNKNOWN
     }
 }
 
-/// The place of one transform in the way of a body.
+/// One transform in the path of a body.
 pub(crate) struct Stage<T: ?Sized = dyn Transform> {
     /// Input read and not yet taken.
     input: Bytes,
@@ -70,14 +69,14 @@ pub(crate) struct Stage<T: ?Sized = dyn Transform> {
 #[derive(Debug)]
 enum At {
     Body,
-    /// Its end, with the trailers that follow.
+    /// The end, with the trailers that follow.
     End(Headers),
     /// Everything has been handed on.
     Behind,
 }
 
 impl<T: Transform> Stage<T> {
-    /// A stage that nothing has passed yet.
+    /// Makes a stage before its first piece.
     pub(crate) fn new(transform: T) -> Self {
         Self {
             input: Bytes::new(),
@@ -88,7 +87,7 @@ impl<T: Transform> Stage<T> {
 }
 
 impl<T: Transform + ?Sized> Stage<T> {
-    /// Reads the next piece of what comes of `source`.
+    /// Reads the next piece of the transformed `source`.
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -152,7 +151,7 @@ impl<T: Transform + ?Sized> Stage<T> {
         }
     }
 
-    /// The length of what is left, where `source` is that of the body behind.
+    /// Returns the length of the rest, from that of the source.
     pub(crate) fn length(&self, source: BodyLength) -> BodyLength {
         let here = self.input.len() as u64;
         match (&self.at, source) {

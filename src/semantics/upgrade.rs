@@ -1,9 +1,8 @@
 //! Rules of a protocol switch, on both sides of the proxy.
 //!
-//! A connection becomes a tunnel only when the client offered a protocol, the endpoint
-//! took one of those in a 101, and no body was under way; anything else could be used to
-//! slip a second request past the proxy. Source: RFC 9110 section 7.8, RFC 6455
-//! section 4, CVE-2026-2833.
+//! A connection becomes a tunnel only if the client offered a protocol, the endpoint accepted one
+//! of those in a 101, and no body was under way; anything else could be used to pass a second
+//! request around the proxy. Source: RFC 9110 section 7.8, RFC 6455 section 4, CVE-2026-2833.
 
 use http::{HeaderValue, Method, StatusCode, Version};
 use smallvec::SmallVec;
@@ -19,7 +18,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     lines: SmallVec<[HeaderValue; 1]>,
-    /// The handshake that the proxy made, for a client whose request has none (RFC 8441).
+    /// The handshake made by the proxy for a client whose request has none (RFC 8441).
     made: Option<Handshake>,
 }
 
@@ -28,15 +27,15 @@ pub struct Offer {
 pub enum RequestBody {
     /// Neither Content-Length above 0 nor Transfer-Encoding.
     Absent,
-    /// Some, perhaps empty in the end.
+    /// Present, but possibly empty.
     Present,
 }
 
 impl Offer {
-    /// Reads the offer of a request. `None` when it makes none that counts: another version
-    /// than HTTP/1.1, `Upgrade` not named in `Connection`, nothing but what carries HTTP itself
-    /// (`h2c`, which is ignored by RFC 9113 section 3.1, or `TLS/1.2`), WebSocket with another
-    /// method than GET, or a body that comes with it.
+    /// Reads the offer of a request. `None` if it has no valid one: another version than HTTP/1.1,
+    /// `Upgrade` not named in `Connection`, only protocols that carry HTTP itself (`h2c`, which is
+    /// ignored by RFC 9113 section 3.1, or `TLS/1.2`), WebSocket with another method than GET, or a
+    /// request body.
     pub fn read(
         version: Version,
         method: &Method,
@@ -62,7 +61,7 @@ impl Offer {
         Some(offer)
     }
 
-    /// The offer of a client that asked for a WebSocket over HTTP/2.
+    /// Makes the offer of a client that asked for a WebSocket over HTTP/2.
     pub fn made(handshake: Handshake) -> Self {
         Self {
             lines: smallvec::smallvec![HeaderValue::from_static("websocket")],
@@ -81,10 +80,10 @@ impl Offer {
         self.offers(b"websocket")
     }
 
-    /// Checks a 101 of the endpoint: `Connection: upgrade`, and one protocol, of those offered.
+    /// Checks a 101 of the endpoint: `Connection: upgrade`, and one of the protocols offered.
     ///
     /// # Errors
-    /// [`Failure::UpgradeFailed`] when the answer is no proper 101.
+    /// [`Failure::UpgradeFailed`] if the answer is not a valid 101.
     pub fn check_answer(&self, status: StatusCode, headers: &Headers) -> Result<(), Failure> {
         if status != StatusCode::SWITCHING_PROTOCOLS
             || !has_token(headers, Known::Connection, "upgrade")

@@ -1,7 +1,7 @@
-//! `Via` and `Max-Forwards`: where a message has been, and how far it may go.
+//! `Via` and `Max-Forwards`: the path of a message, and its limit.
 //!
-//! The proxy signs every request with a pseudonym and refuses one that carries it
-//! already. Source: RFC 9110 sections 7.6.2 and 7.6.3.
+//! The proxy adds a pseudonym to every request and refuses requests that have it already. Source:
+//! RFC 9110 sections 7.6.2 and 7.6.3.
 
 use http::{HeaderValue, Method, Version};
 use memchr::memmem::Finder;
@@ -9,21 +9,21 @@ use memchr::memmem::Finder;
 use super::headers::{Headers, Known, ReadyLine, Value};
 use super::hop_by_hop::tokens;
 
-/// The name by which this proxy stands in `Via`; made once, not per request.
+/// The name of this proxy in `Via`; made once, not per request.
 #[derive(Clone, Debug)]
 pub struct Pseudonym {
     name: Box<str>,
-    /// Finds the name in a value before the value is taken apart.
+    /// Finds the name in a value before the value is parsed.
     finder: Finder<'static>,
-    /// With `1.0 name`, `1.1 name`, `2 name`, `3 name`.
+    /// Lines with `1.0 name`, `1.1 name`, `2 name`, `3 name`.
     lines: [ReadyLine; 4],
 }
 
 impl Pseudonym {
-    /// `sluicegate-<id>`; the id has to differ between proxies that may stand behind each other.
+    /// Makes `sluicegate-<id>`; the id must differ between proxies in the same path.
     ///
     /// # Errors
-    /// When the id is empty or holds anything but letters, digits, `-`, `.` and `_`.
+    /// If the id is empty or has anything but letters, digits, `-`, `.` and `_`.
     pub fn new(id: &str) -> Result<Self, InvalidId> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         if id.is_empty() || !id.bytes().all(plain) {
@@ -41,12 +41,12 @@ impl Pseudonym {
         })
     }
 
-    /// The name itself, which also stands in `Proxy-Status`.
+    /// The name itself, also used in `Proxy-Status`.
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
-    /// Adds this proxy as the last that the message passed; `version` is the one it came in.
+    /// Adds this proxy as the last hop of the message; `version` is that of the received message.
     pub fn append(&self, headers: &mut Headers, version: Version) {
         let [http_1_0, http_1_1, http_2, http_3] = &self.lines;
         let line = match version {
@@ -75,7 +75,7 @@ impl Pseudonym {
     }
 }
 
-/// The id of a proxy cannot stand in a header field.
+/// An id that cannot stand in a header field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the id of a proxy is made of letters, digits, \"-\", \".\" and \"_\"")]
 pub struct InvalidId;
@@ -83,14 +83,14 @@ pub struct InvalidId;
 /// Value of `Max-Forwards`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxForwards {
-    /// Pass the request on; the number, if there is one, has been lowered.
+    /// Pass the request on; the number, if any, has been decremented.
     Forward,
-    /// The number is 0: this proxy is the one that has to answer.
+    /// The number is 0: this proxy must answer.
     AnswerHere,
 }
 
-/// Obeys `Max-Forwards`, which counts only for OPTIONS and TRACE. A value that is no number
-/// is passed on as it is.
+/// Applies `Max-Forwards`, which is defined for OPTIONS and TRACE only. A value that is not a
+/// number is passed on unchanged.
 pub fn obey_max_forwards(method: &Method, headers: &mut Headers) -> MaxForwards {
     if *method != Method::OPTIONS && *method != Method::TRACE {
         return MaxForwards::Forward;

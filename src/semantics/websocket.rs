@@ -12,24 +12,24 @@ use super::{
 
 /// The nonce of a client.
 pub const KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
-/// A close frame of a server with the code 1001: it goes away.
+/// A close frame of a server with the code 1001 (going away).
 pub const GOING_AWAY: [u8; 4] = [0x88, 2, 0x03, 0xe9];
 
-/// A handshake that the proxy makes for a client that has none.
+/// A handshake made by the proxy for a client that has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handshake {
     key: String,
 }
 
 impl Handshake {
-    /// A handshake with this nonce.
+    /// Makes a handshake with this nonce.
     pub fn new(nonce: [u8; 16]) -> Self {
         Self {
             key: base64::encode(&nonce),
         }
     }
 
-    /// Asks for it in a request.
+    /// Adds the handshake to a request.
     pub fn ask(&self, headers: &mut Headers) {
         if let Ok(key) = HeaderValue::try_from(self.key.as_str()) {
             headers.insert(Known::SecWebSocketKey, key);
@@ -50,7 +50,7 @@ pub fn proof_of(key: &[u8]) -> Option<HeaderValue> {
     HeaderValue::try_from(accept_of(key)).ok()
 }
 
-/// The same of a client, whose frames are masked with a key that nobody can foresee.
+/// Returns the same frame of a client, masked with an unpredictable key.
 pub fn going_away_masked(key: [u8; 4]) -> [u8; 8] {
     let [head, length, high, low] = GOING_AWAY;
     let [a, b, c, d] = key;
@@ -64,7 +64,7 @@ pub fn is_named(headers: &Headers) -> bool {
         .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Follows frames to know where one ends. Constant memory; looks at heads only.
+/// Follows frames to find their boundaries. Constant memory; reads only their heads.
 #[derive(Debug, Default)]
 pub struct Frames {
     head: Vec<u8>,
@@ -73,7 +73,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Looks at bytes on their way.
+    /// Follows these bytes.
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let skipped =
@@ -98,7 +98,7 @@ impl Frames {
     }
 }
 
-/// The length of the payload behind a head; none while the head is not whole.
+/// Returns the length of the payload after a head; none until the head is complete.
 fn payload_of(head: &[u8]) -> Option<u64> {
     let second = *head.get(1)?;
     let mask = if second & 0x80 == 0 { 0 } else { 4 };
@@ -125,7 +125,7 @@ fn accept_of(key: &[u8]) -> String {
     ))
 }
 
-/// SHA-1 (RFC 3174). Broken as a signature, and here only a checksum that the standard names.
+/// SHA-1 (RFC 3174). Broken as a signature; here only a checksum that the standard requires.
 fn sha1(message: &[u8]) -> [u8; 20] {
     let mut padded = message.to_vec();
     padded.push(0x80);

@@ -1,8 +1,7 @@
-//! Making listening sockets.
+//! Creation of listening sockets.
 //!
-//! TCP sockets are made once per worker, with `SO_REUSEPORT`, so that the kernel
-//! spreads connections and no accept queue is shared. A unix socket has one queue,
-//! which all workers take from.
+//! TCP sockets are made once per worker, with `SO_REUSEPORT`, so that the kernel spreads
+//! connections and no accept queue is shared. A unix socket has one queue, which all workers use.
 
 use std::{
     io,
@@ -18,22 +17,22 @@ use crate::config::value::{BindAddress, FileMode};
 /// Reasons why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Another program has it.
+    /// Another program uses it.
     #[error("address {0} is in use; stop what listens there or choose another")]
     InUse(BindAddress),
-    /// Another program has its port, for IPv4 only.
+    /// Another program uses its port, for IPv4 only.
     #[error("port {} is in use for IPv4; stop what listens there, or leave IPv4 to it with ipv6_only = true", .0.port())]
     Ipv4InUse(SocketAddr),
-    /// The process may not have it.
+    /// The process has no permission for it.
     #[error("no permission to listen on {0}; ports below 1024 need CAP_NET_BIND_SERVICE")]
     Forbidden(BindAddress),
-    /// This machine does not have it.
+    /// It is not an address of this machine.
     #[error("address {0} is not one of this machine")]
     NotLocal(BindAddress),
     /// The path of a unix socket is taken by a file of another kind.
     #[error("{} exists and is not a socket", .0.display())]
     NotASocket(PathBuf),
-    /// There is a socket of which it cannot be told whether anybody listens.
+    /// A socket file exists, and it is unknown whether a process listens on it.
     #[error("{} is a socket that cannot be connected to ({source}); if nobody listens there, remove it", path.display())]
     Unknown {
         /// The path.
@@ -41,7 +40,7 @@ pub enum BindError {
         /// The cause.
         source: io::Error,
     },
-    /// Anything else.
+    /// Any other error.
     #[error("cannot listen on {address}: {source}")]
     Other {
         /// The address.
@@ -82,15 +81,15 @@ pub struct Bound {
     pub sockets: Vec<Socket>,
     /// Address that they listen on; for port 0, with the port assigned.
     pub address: BindAddress,
-    /// The file of a unix socket, if it is this process's own. Removed when dropped.
+    /// File of a unix socket, if this process made it. Removed on drop.
     pub file: Option<SocketFile>,
 }
 
-/// Makes one listening socket per worker. `ours` are addresses that this process listens on
-/// already.
+/// Makes one listening socket per worker. `ours` are addresses that this process already listens
+/// on.
 ///
 /// # Errors
-/// Why the address cannot be listened on; nothing is left open then.
+/// The reason why the address cannot be listened on; no socket is left open.
 pub fn bind(
     address: &BindAddress,
     options: BindOptions,
@@ -207,7 +206,7 @@ fn explain(address: &BindAddress, error: io::Error) -> BindError {
     }
 }
 
-/// Connections that the kernel keeps ready for each socket.
+/// Length of the accept queue of each socket.
 const BACKLOG: i32 = 4096;
 
 #[cfg(test)]

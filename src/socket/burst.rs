@@ -1,13 +1,12 @@
-//! Sends of a busy worker leave in bursts.
+//! Bursts: the sends of a busy worker leave together.
 //!
-//! A send wakes whoever waits at the other end. Between two sends of a worker lies its
-//! work on a request: time enough for the receiver to take the one message and go back to
-//! sleep, so that every send pays for a wake-up, which costs more than the send. While a
-//! worker is busy, its sends therefore wait until the tasks that are ready have run, and
-//! then leave back to back: the receiver is woken once and finds them all. A worker with
-//! one thing to do at a time sends at once.
+//! A send wakes the receiver. Between two sends of a worker lies its work on a request: time enough
+//! for the receiver to take one message and go back to sleep, so that every send pays for a
+//! wake-up, which costs more than the send. While a worker is busy, its sends therefore wait until
+//! the ready tasks have run, and then leave back to back: the receiver is woken once and finds them
+//! all. A worker with one thing to do at a time sends at once.
 //!
-//! The state belongs to the thread. Without [`bursts`] running on it nothing waits.
+//! The state belongs to the thread. Without a running [`bursts`] nothing waits.
 
 use std::{
     cell::{Cell, RefCell},
@@ -57,7 +56,7 @@ impl Place {
         self.waiting
     }
 
-    /// The burst has come.
+    /// Notes that the burst has ended.
     pub(super) fn end(&mut self) {
         self.waiting = false;
     }
@@ -72,7 +71,7 @@ enum Waiting {
     Stream(Weak<dyn Apart>, Waker),
 }
 
-/// Ends the bursts of this thread; never ready. One of it runs on each worker.
+/// Ends the bursts of this thread; never ready. Each worker runs one.
 pub async fn bursts() {
     let _installed = Installed;
     poll_fn(|cx| {
@@ -82,21 +81,21 @@ pub async fn bursts() {
     .await;
 }
 
-/// The sends of one thread since the last burst ended.
+/// Sends of one thread since the last burst ended.
 #[derive(Debug, Default)]
 struct Burst {
     waiting: RefCell<Vec<Waiting>>,
     sends: Cell<u32>,
     /// Several sends came together last time.
     busy: Cell<bool>,
-    /// Sends until the end of a burst is awaited again although nothing waits for it.
+    /// Number of sends until the next test whether the worker is busy.
     probe: Cell<u32>,
-    /// Wakes the task that ends bursts; it runs behind all tasks that are ready now.
+    /// Wakes the task that ends bursts; it runs after all tasks that are ready now.
     end: RefCell<Option<Waker>>,
 }
 
 impl Burst {
-    /// Counts a send; true if it shall wait for the end of the burst.
+    /// Counts a send; returns true if it must wait for the end of the burst.
     fn join(&self, waiting: impl FnOnce() -> Waiting) -> bool {
         let sends = self.sends.get();
         self.sends.set(sends.saturating_add(1));
@@ -125,7 +124,7 @@ impl Burst {
         }
     }
 
-    /// Everything that was ready has run: whoever waits may send.
+    /// Releases the waiters: all tasks that were ready have run.
     fn end(&self, cx: &Context<'_>) {
         wake::remember(&mut self.end.borrow_mut(), cx);
         self.busy.set(self.sends.take() > 1);
@@ -142,7 +141,7 @@ impl Burst {
     }
 }
 
-/// Nothing waits any more once nobody ends bursts.
+/// Releases all waiters when the flush task stops.
 struct Installed;
 
 impl Drop for Installed {

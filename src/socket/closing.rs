@@ -1,27 +1,28 @@
-//! The end of a listening socket: nobody new comes to wait in it, and who waits is still taken.
+//! Close of a listening socket: no new connection enters its queue, and those in it are still
+//! accepted.
 //!
-//! The kernel resets what waits in the queue of a socket that closes. A unix socket can be shut
-//! for new connections at once, and then be emptied; for TCP the first packet of a handshake is
-//! dropped, and those under way have to be waited for.
+//! The kernel resets the connections in the queue of a socket that closes. A unix socket can be
+//! shut for new connections at once, and then be emptied; for TCP the first packet of a handshake
+//! is dropped, and handshakes under way must be waited for.
 
 use std::io;
 
 use rustix::fd::AsFd;
 use socket2::{SockAddr, SockFilter, SockRef, Socket};
 
-/// Has the kernel refuse new connections to a unix socket; those that wait stay.
+/// Makes the kernel refuse new connections to a unix socket; those in the queue stay.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 pub fn shut_unix(listener: &impl AsFd) -> io::Result<()> {
     SockRef::from(listener).shutdown(std::net::Shutdown::Read)
 }
 
-/// Has the kernel ignore new SYNs of a TCP socket, so that no connection is completed only to
-/// be reset.
+/// Makes the kernel ignore new SYNs of a TCP socket, so that no connection is completed only to be
+/// reset.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 pub fn shut_tcp(listener: &impl AsFd) -> io::Result<()> {
     // Classic BPF over the TCP header: byte 13 has the flags; SYN without ACK is dropped.
     let filter = [
@@ -34,10 +35,10 @@ pub fn shut_tcp(listener: &impl AsFd) -> io::Result<()> {
     SockRef::from(listener).attach_filter(&filter)
 }
 
-/// Takes a connection that waits in the queue of a non-blocking socket, if there is one.
+/// Accepts a connection from the queue of a non-blocking socket, if there is one.
 ///
 /// # Errors
-/// What the system says, such as that there is no descriptor left.
+/// The error of the system, such as a lack of descriptors.
 pub fn take_waiting(listener: &impl AsFd) -> io::Result<Option<(Socket, SockAddr)>> {
     loop {
         match SockRef::from(listener).accept() {

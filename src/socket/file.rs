@@ -1,8 +1,8 @@
-//! The file of a unix socket: made with its mode, and removed only by who made it.
+//! File of a unix socket: made with its mode, and removed only by the process that made it.
 //!
-//! The path is no proof: a successor may have put a socket of its own there meanwhile. The
-//! file is known by device and inode; a handle to it keeps the inode from being given to
-//! another file once this one is gone.
+//! The path is no proof: a successor may have put its own socket there meanwhile. The file is
+//! identified by device and inode; a handle to it keeps the inode from being reused once this file
+//! is removed.
 
 use std::{
     fs::{self, File, Metadata, Permissions},
@@ -20,7 +20,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::bind::BindError;
 use crate::config::value::{BindAddress, FileMode};
 
-/// The file of a unix socket of this process. Dropped, it is removed, if it is still there.
+/// File of a unix socket of this process. Removed on drop, if it is still there.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -30,10 +30,10 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// Makes a socket that listens at `path`, where nothing may be.
+    /// Makes a socket that listens at `path`, where no file may exist.
     ///
     /// # Errors
-    /// What the system says; no file is left then.
+    /// The error of the system; no file is left then.
     pub fn listen(path: &Path, mode: Option<FileMode>, backlog: i32) -> io::Result<(Socket, Self)> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
@@ -61,10 +61,10 @@ impl SocketFile {
         Ok((socket, file))
     }
 
-    /// Sets who may connect.
+    /// Sets the access mode.
     ///
     /// # Errors
-    /// What the system says, or that the file has been replaced.
+    /// The error of the system, or that the file has been replaced.
     pub fn set_mode(&self, mode: FileMode) -> io::Result<()> {
         if !self.is_there() {
             return Err(io::Error::other("the file has been replaced"));
@@ -87,10 +87,10 @@ impl Drop for SocketFile {
     }
 }
 
-/// Removes a socket file that nobody listens on any more.
+/// Removes a socket file on which no process listens any more.
 ///
 /// # Errors
-/// That somebody does, that it cannot be told, or that it is another kind of file.
+/// That a process listens, that this is unknown, or that it is another kind of file.
 pub fn clear(path: &Path) -> Result<(), BindError> {
     let Ok(found) = fs::symlink_metadata(path) else {
         return Ok(());

@@ -1,9 +1,9 @@
-//! Listening sockets that the process was given instead of opening them itself.
+//! Listening sockets that the process inherits instead of opening them itself.
 //!
-//! A service manager that holds the sockets (systemd's socket activation, `sd_listen_fds(3)`)
-//! keeps them through restarts, so no connection is refused meanwhile, and may open ports
-//! that the process itself may not. A listener takes the one that has its address. They are
-//! held to the end of the process: what one reload lets go of, another may want again.
+//! A service manager that holds the sockets (systemd's socket activation, `sd_listen_fds(3)`) keeps
+//! them through restarts, so that no connection is refused meanwhile, and may open ports that the
+//! process itself may not. A listener uses the one with its address. They are kept to the end of
+//! the process: a socket that one reload stops using may be used by a later one.
 
 use std::{collections::HashMap, env, io, os::fd::IntoRawFd as _};
 
@@ -12,7 +12,7 @@ use socket2::Socket;
 
 use crate::config::value::BindAddress;
 
-/// The sockets that the process was given, by their addresses.
+/// Inherited sockets, by their addresses.
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: HashMap<BindAddress, Socket>,
@@ -21,9 +21,9 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Takes over what the environment says (`LISTEN_FDS`, `LISTEN_PID`), which is then taken
-    /// out of it. To be called while the process has one thread only, and before it opens
-    /// anything: a number that is too large would name descriptors of our own.
+    /// Takes the sockets named in the environment (`LISTEN_FDS`, `LISTEN_PID`), and removes the
+    /// variables. Call it while the process has one thread only, and before it opens anything: a
+    /// number that is too large would name descriptors of our own.
     pub fn from_environment() -> Self {
         let mut inherited = Self::default();
         match count() {
@@ -63,13 +63,13 @@ impl Inherited {
         self.sockets.contains_key(address)
     }
 
-    /// The addresses of all.
+    /// Addresses of all of them.
     pub fn addresses(&self) -> impl Iterator<Item = &BindAddress> {
         self.sockets.keys()
     }
 
-    /// A handle to the socket at this address for each worker, which all take from its one
-    /// queue; none if no such socket was given.
+    /// Returns a handle to the socket at this address for each worker, which all use its one queue;
+    /// none if no such socket was inherited.
     pub(crate) fn take(
         &self,
         address: &BindAddress,
@@ -142,7 +142,7 @@ fn unusable(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("the socket {why}"))
 }
 
-/// The first descriptor that `LISTEN_FDS` counts, by the protocol.
+/// First descriptor that `LISTEN_FDS` counts, by the protocol.
 const FIRST_DESCRIPTOR: usize = 3;
-/// More descriptors are a mistake.
+/// Maximum number of descriptors: more are a mistake.
 const DESCRIPTORS_MAX: usize = 1024;

@@ -1,8 +1,8 @@
-//! Sockets: those that listen, and the byte streams of both sides of an exchange.
+//! Sockets: listening ones, and the byte streams of both sides of an exchange.
 //!
-//! [`bind`] makes the listening sockets that were not [`inherited`]; [`file`] is that of a unix
-//! socket, [`closing`] their end. [`Stream`] is a connected socket of whichever kind; [`Buffered`] adds the read and
-//! write buffers that our codecs work on.
+//! [`bind`] makes the listening sockets that were not [`inherited`]; [`file`] is the file of a unix
+//! socket, [`closing`] their close. [`Stream`] is a connected socket of any kind; [`Buffered`] adds
+//! the read and write buffers that our codecs work on.
 
 pub mod bind;
 mod buffered;

@@ -8,9 +8,9 @@ use bytes::{Bytes, BytesMut};
 #[derive(Debug, Default)]
 pub(super) struct More {
     pieces: VecDeque<Bytes>,
-    /// Bytes of the pieces.
+    /// Total bytes of the pieces.
     length: usize,
-    /// Small bytes behind the last piece.
+    /// Small bytes after the last piece.
     behind: BytesMut,
 }
 
@@ -38,12 +38,12 @@ impl More {
         Some(piece)
     }
 
-    /// Bytes of all of it.
+    /// Total number of bytes.
     pub(super) fn len(&self) -> usize {
         self.length + self.behind.len()
     }
 
-    /// All of it, in order.
+    /// All bytes, in order.
     pub(super) fn slices(&self) -> impl Iterator<Item = IoSlice<'_>> {
         let pieces = self.pieces.iter().map(|piece| IoSlice::new(piece));
         pieces.chain([IoSlice::new(&self.behind)])

@@ -1,13 +1,13 @@
-//! The memory that writes were collected in, for those to come.
+//! Memory of write buffers, kept for new ones.
 //!
-//! While the sends of a busy worker wait to leave together, each has a buffer of its own: to
-//! ask the allocator for every one would cost more than to fill it.
+//! While the sends of a busy worker wait to leave together, each has a buffer of its own: an
+//! allocation for each would cost more than filling it.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-/// An empty buffer, with memory if there is some to spare.
+/// Returns an empty buffer, with spare memory if there is any.
 pub(super) fn take() -> BytesMut {
     SPARE.with_borrow_mut(|spare| {
         let buffer = spare.buffers.pop().unwrap_or_default();
@@ -16,7 +16,7 @@ pub(super) fn take() -> BytesMut {
     })
 }
 
-/// Keeps the memory of a buffer that has been written, unless there is enough.
+/// Keeps the memory of a written buffer, unless there is enough.
 pub(super) fn give_back(mut buffer: BytesMut) {
     buffer.clear();
     // What was written piece by piece does not count its beginning else.
@@ -32,7 +32,7 @@ pub(super) fn give_back(mut buffer: BytesMut) {
 
 #[derive(Default)]
 struct Spare {
-    /// Those given back last, and so still in the cache, come last.
+    /// Spare buffers; the last ones were returned last and are still in the cache.
     buffers: Vec<BytesMut>,
     /// Total capacity in bytes.
     bytes: usize,

@@ -1,4 +1,4 @@
-//! A connected socket of whichever kind, matched statically.
+//! A connected socket of any kind, matched statically.
 
 use std::{
     fmt, io,
@@ -20,7 +20,7 @@ use tokio_rustls::TlsStream;
 
 use super::SendQueue;
 
-/// Bytes in both directions.
+/// A byte stream in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + fmt::Debug {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + fmt::Debug> Duplex for T {}
@@ -39,7 +39,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Our end of the connection; none for a unix socket.
+    /// Local address of the connection; none for a unix socket.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.local_addr().ok(),
@@ -48,10 +48,10 @@ impl Stream {
         }
     }
 
-    /// Is ready when a read may find something; at once where only a read can tell.
+    /// Is ready when a read may find bytes; at once if only a read can tell.
     ///
     /// # Errors
-    /// What the runtime says.
+    /// The error of the runtime.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
@@ -60,12 +60,12 @@ impl Stream {
         }
     }
 
-    /// Writes what the end of our direction follows without a wait: over TCP the kernel keeps
-    /// what fills no packet until then, so that both leave in one, and one packet comes back
-    /// for them. Should the end not come after all, it keeps them for 200 ms at most.
+    /// Writes bytes that the end of our direction follows at once: over TCP the kernel holds an
+    /// incomplete packet until then, so that both leave in one packet. If the end does not follow,
+    /// it holds them for 200 ms at most.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The error of the socket.
     pub fn poll_write_last(
         &mut self,
         cx: &mut Context<'_>,
@@ -137,8 +137,8 @@ impl Stream {
         }
     }
 
-    /// Bytes that were written and that the other side has not taken yet; none where nobody can
-    /// tell. Asks the kernel: for timers that have run out.
+    /// Number of written bytes that the other side has not acknowledged; none if unknown. Costs a
+    /// system call: for timers that have run out.
     pub fn unsent(&self) -> Option<u32> {
         self.send_queue()?.unsent()
     }
@@ -182,11 +182,11 @@ impl Stream {
         Ok(first.first().copied().filter(|_| count > 0))
     }
 
-    /// Waits for bytes, copies them and leaves them in the socket: their count, 0 at the end
-    /// of the stream.
+    /// Waits for bytes, copies them and leaves them in the socket; returns their number, 0 at the
+    /// end of the stream.
     ///
     /// # Errors
-    /// What the socket says. A TLS session has no byte to look at before it is read.
+    /// The error of the socket. A TLS session has no byte to peek at before it is read.
     pub async fn peek_into(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let peek = rustix::net::RecvFlags::PEEK;
         match self {

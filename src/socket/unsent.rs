@@ -1,9 +1,9 @@
-//! The bytes of a TCP connection that the other side has not taken yet.
+//! Bytes of a TCP connection that the other side has not acknowledged.
 //!
 //! A send buffer of the kernel holds up to 4 MiB, behind which a slow reader and one that has
-//! stopped look the same. The kernel's list of connections knows the difference (`sock_diag(7)`);
-//! to ask it takes some five system calls, so it is for timers that have run out and not for
-//! each write.
+//! stopped look the same. The kernel's list of connections shows the difference (`sock_diag(7)`); a
+//! query takes some five system calls, so it is for timers that have run out and not for each
+//! write.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +12,7 @@ use rustix::net::{
     socket_with,
 };
 
-/// The send queue of a TCP connection, for those who do not hold its stream.
+/// Send queue of a TCP connection, for code that does not hold its stream.
 #[derive(Clone, Copy, Debug)]
 pub struct SendQueue {
     pub(super) local: SocketAddr,
@@ -20,15 +20,15 @@ pub struct SendQueue {
 }
 
 impl SendQueue {
-    /// Bytes in it that the other side has not taken yet; none where the kernel does not say.
-    /// Asks the kernel: for timers that have run out.
+    /// Number of bytes in it that the other side has not acknowledged; none if the kernel does not
+    /// tell. Costs several system calls: for timers that have run out.
     pub fn unsent(self) -> Option<u32> {
         unsent(self.local, self.peer)
     }
 }
 
-/// Bytes written to the connection between these addresses that were not acknowledged; none
-/// where the kernel does not say.
+/// Number of unacknowledged bytes written to the connection between these addresses; none if the
+/// kernel does not tell.
 fn unsent(local: SocketAddr, peer: SocketAddr) -> Option<u32> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let asking = socket_with(
@@ -101,7 +101,7 @@ const REQUEST: u16 = 1;
 /// `IPPROTO_TCP`.
 const TCP: u8 = 6;
 const EVERY_STATE: u32 = u32::MAX;
-/// Behind the header, four bytes, the addresses and two numbers.
+/// Offset after the header, four bytes, the addresses and two numbers.
 const WRITE_QUEUE: usize = 16 + 4 + 48 + 8;
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Alerts that come behind the handshake.
+//! TLS alerts that arrive after the handshake.
 //!
-//! With TLS 1.3 a client has shaken hands before the server has seen its certificate: a server
-//! that wants another one says so when the first request is on its way (RFC 8446 section 4.4.2.4).
+//! With TLS 1.3 a client completes the handshake before the server has seen its certificate: a
+//! server that wants another one sends an alert when the first request is on its way (RFC 8446
+//! section 4.4.2.4).
 
 use std::io;
 

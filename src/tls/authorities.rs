@@ -1,8 +1,8 @@
-//! Authorities to trust, read from a file, and verifiers that stand on them.
+//! Trusted certificate authorities, read from a file, and the verifiers that use them.
 //!
-//! A certificate that is itself in the file is believed: an operator who names exactly
-//! this certificate needs no chain, though the library refuses an authority's certificate as
-//! an end entity's. Its time, and the name of a server, count as for any other.
+//! A certificate that is itself in the file is trusted: an operator who names exactly this
+//! certificate needs no chain, though the library refuses an authority's certificate as an end
+//! entity's. Its validity, and the name of a server, are checked as for any other.
 
 use std::{path::Path, sync::Arc};
 
@@ -28,7 +28,7 @@ use super::{TlsFault, pem, provider};
 #[derive(Debug)]
 pub struct Authorities {
     pub(super) roots: Arc<RootCertStore>,
-    /// Each as it was written.
+    /// Each as read.
     certificates: Arc<[CertificateDer<'static>]>,
 }
 
@@ -36,7 +36,7 @@ impl Authorities {
     /// Reads a file; blocks on the disk.
     ///
     /// # Errors
-    /// Why it holds no authorities.
+    /// The reason why it has no authorities.
     pub fn load(path: &Path) -> Result<Self, TlsFault> {
         let certificates = pem::chain(path)?;
         let mut roots = RootCertStore::empty();
@@ -60,7 +60,7 @@ impl Authorities {
         bytes <= NAMES_BYTES_MAX
     }
 
-    /// Verifies endpoints.
+    /// Makes the verifier of endpoints.
     pub(super) fn of_servers(&self, path: &Path) -> Result<Arc<dyn ServerCertVerifier>, TlsFault> {
         let roots = Arc::clone(&self.roots);
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
@@ -70,7 +70,8 @@ impl Authorities {
         }))
     }
 
-    /// Verifies clients; without `required` one that shows nothing is let in too.
+    /// Makes the verifier of clients; without `required` a client without a certificate is accepted
+    /// too.
     pub(super) fn of_clients(
         &self,
         path: &Path,
@@ -222,7 +223,8 @@ fn malformed(path: &Path, error: &impl ToString) -> TlsFault {
     }
 }
 
-/// A message has room for 65,535 bytes of extensions; the others need some hundreds.
+/// Maximum total size of the names: a message has room for 65,535 bytes of extensions; the others
+/// need some hundreds.
 const NAMES_BYTES_MAX: usize = 64_000;
 
 #[cfg(test)]
@@ -233,7 +235,7 @@ mod tests {
 
     use super::*;
 
-    /// As `openssl req -x509` makes them: its own authority.
+    /// Makes a certificate that is its own authority, as `openssl req -x509` does.
     fn own_authority(names: &[&str], subject: &str) -> rcgen::Certificate {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();

@@ -1,4 +1,4 @@
-//! One certificate with its key, read and checked.
+//! One certificate with its key, read and verified.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,7 +21,7 @@ use super::{
 /// The files of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyPair {
-    /// The certificate with those that lead to its authority, as PEM.
+    /// The certificate with its intermediates, as PEM.
     pub chain: PathBuf,
     /// The private key, as PEM.
     pub key: PathBuf,
@@ -39,7 +39,7 @@ impl KeyPair {
     }
 }
 
-/// A certificate that can be shown.
+/// A certificate that can be presented.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     /// Files that it was read from.
@@ -50,13 +50,13 @@ pub struct Certificate {
     pub begins: i64,
     /// End of its validity, in seconds of Unix time.
     pub expires: i64,
-    /// Without anything stapled to it.
+    /// Without an OCSP response.
     pub(super) key: Arc<CertifiedKey>,
-    /// With the response.
+    /// With the OCSP response.
     pub(super) stapled: Option<Stapled>,
 }
 
-/// A certificate with what its authority says of it.
+/// A certificate with its OCSP response.
 #[derive(Clone, Debug)]
 pub(super) struct Stapled {
     pub(super) key: Arc<CertifiedKey>,
@@ -64,10 +64,11 @@ pub(super) struct Stapled {
 }
 
 impl Certificate {
-    /// Reads a certificate and its key, whatever the time is; blocks on the disk.
+    /// Reads a certificate and its key, valid now or not; blocks on the disk.
     ///
     /// # Errors
-    /// Why they cannot be used: unreadable, not a pair, a response about another certificate.
+    /// The reason why they cannot be used: unreadable, not a pair, a response about another
+    /// certificate.
     pub fn load(files: &KeyPair) -> Result<Self, TlsFault> {
         let chain = pem::chain(&files.chain)?;
         let key = pem::key(&files.key)?;
@@ -123,7 +124,7 @@ impl Certificate {
         })
     }
 
-    /// Reads it anew in place of the one in use; blocks on the disk.
+    /// Reads the files that replace the certificate in use; blocks on the disk.
     ///
     /// # Errors
     /// As [`Self::load`] and [`Self::overdue_beside`].
@@ -135,13 +136,13 @@ impl Certificate {
         }
     }
 
-    /// The part of it that is past its time, or before it: the certificate, else what is
-    /// stapled to it.
+    /// Returns the fault of the part that is expired or not yet valid: the certificate, else the
+    /// OCSP response.
     pub fn overdue(&self, now: SystemTime) -> Option<TlsFault> {
         self.out_of_time(now).or_else(|| self.staple_overdue(now))
     }
 
-    /// As [`Self::overdue`], but what `used` has in the same place is no worse than before.
+    /// Checks as [`Self::overdue`], but tolerates a fault that `used` has as well.
     pub fn overdue_beside(&self, used: Option<&Self>, now: SystemTime) -> Option<TlsFault> {
         let Some(used) = used else {
             return self.overdue(now);
@@ -186,8 +187,8 @@ impl Certificate {
     }
 }
 
-/// The names of a certificate: those of the extension (RFC 9525 section 2); the common name
-/// has not counted for years.
+/// Returns the names of a certificate: those of the extension (RFC 9525 section 2); the common name
+/// is obsolete.
 fn names(certificate: &X509Certificate<'_>) -> Result<Vec<String>, String> {
     let extension = certificate
         .subject_alternative_name()
@@ -206,7 +207,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Writes a fresh certificate for these names.
+    /// Writes a new certificate for these names.
     pub(in crate::tls) fn written(folder: &Path, stem: &str, names: &[&str]) -> KeyPair {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let made = rcgen::generate_simple_self_signed(names).unwrap();

@@ -1,7 +1,7 @@
-//! TLS towards endpoints: what a pool holds.
+//! TLS to endpoints, as a pool holds it.
 //!
-//! The endpoint's certificate is verified against the system's authorities, or the
-//! pool's own, and the name of the endpoint or the one that the pool gives.
+//! The endpoint's certificate is verified against the system's authorities, or the pool's own, and
+//! against the name of the endpoint or the one that the pool sets.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -38,7 +38,7 @@ pub struct ClientSettings {
     pub server_name: Option<String>,
     /// The authorities to trust, as PEM; none: the system's.
     pub ca: Option<PathBuf>,
-    /// The certificate to show when asked.
+    /// The certificate to present if asked.
     pub client: Option<KeyPair>,
     /// True if the certificate of the endpoint is verified.
     pub verify: bool,
@@ -79,11 +79,11 @@ struct Files {
 }
 
 impl ClientTls {
-    /// Reads the files; blocks on the disk. A certificate that is past its time is shown all
-    /// the same, as in [`ServerTls::load`](super::ServerTls::load).
+    /// Reads the files; blocks on the disk. An expired certificate is presented nevertheless, as in
+    /// [`ServerTls::load`](super::ServerTls::load).
     ///
     /// # Errors
-    /// The first file that is of no use, or a name that is none.
+    /// The first file that cannot be used, or an invalid name.
     pub fn load(settings: ClientSettings) -> Result<Self, TlsFault> {
         if let Some(name) = &settings.server_name {
             server_name(name)?;
@@ -93,8 +93,8 @@ impl ClientTls {
         Ok(Self { settings, current })
     }
 
-    /// Reads changed files again, for every new connection; blocks on the disk. What is of no
-    /// use leaves in use what was there, as in [`ServerTls::reload`](super::ServerTls::reload).
+    /// Reads changed files again, for every new connection; blocks on the disk. If a file cannot be
+    /// used, the old content stays in use, as in [`ServerTls::reload`](super::ServerTls::reload).
     pub fn reload(&self) -> Renewal {
         let used = self.current.load();
         let mut renewal = Renewal::default();
@@ -105,7 +105,7 @@ impl ClientTls {
         renewal
     }
 
-    /// Every file that it is read from.
+    /// Lists every file that it is read from.
     pub fn files(&self) -> Vec<&Path> {
         self.settings.files()
     }
@@ -115,24 +115,24 @@ impl ClientTls {
         self.current.load().files.stamps()
     }
 
-    /// The certificate that is shown to endpoints that ask for one.
+    /// The certificate presented to endpoints that ask for one.
     pub fn certificate(&self) -> Option<Arc<Certificate>> {
         let current = self.current.load();
         let shown = current.files.shown.as_ref()?;
         Some(Arc::clone(&shown.value))
     }
 
-    /// Tells connections made under these settings from any others; never 0.
+    /// Identifies connections made with these settings; never 0.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.settings.hash(&mut hasher);
         hasher.finish().max(1)
     }
 
-    /// Shakes hands with an endpoint whose host is `host`.
+    /// Does the handshake with an endpoint whose host is `host`.
     ///
     /// # Errors
-    /// What the endpoint did, or that its certificate is not the right one.
+    /// The failure of the handshake, including an invalid certificate of the endpoint.
     pub async fn connect<S>(&self, stream: S, host: &str, alpn: Alpn) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -175,7 +175,7 @@ pub(super) fn library(error: &io::Error) -> Option<&rustls::Error> {
 }
 
 impl ClientSettings {
-    /// The same, but for what is read from files: of no use for connections.
+    /// Returns the same settings without files; they cannot be used for connections.
     #[must_use]
     pub fn without_files(self) -> Self {
         Self {
@@ -262,8 +262,8 @@ fn server_name(name: &str) -> Result<ServerName<'static>, TlsFault> {
     ServerName::try_from(bare.to_owned()).map_err(|_| TlsFault::ServerName(name.to_owned()))
 }
 
-/// Believes any certificate, as `verify = false` asks for. That the endpoint has the
-/// certificate's key is still proven.
+/// Accepts any certificate, for `verify = false`. The endpoint must still prove that it has the
+/// certificate's key.
 #[derive(Debug)]
 struct Unverified(Arc<CryptoProvider>);
 

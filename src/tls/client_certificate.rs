@@ -11,11 +11,11 @@ use x509_parser::{
 
 use super::{TlsFault, pem, subject};
 
-/// A client's certificate, once it is verified; or what one would say.
+/// A verified client certificate; in a question, a hypothetical one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientCertificate {
-    /// Its subject (RFC 4514); empty if it has none that can be read.
+    /// Its subject (RFC 4514); empty if it has none or it cannot be read.
     pub subject: Box<str>,
     /// Its DNS names, in lower case.
     pub dns: Vec<String>,
@@ -28,7 +28,7 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// Reads what a certificate says. One that cannot be read says nothing.
+    /// Reads a certificate. All fields are empty if it cannot be read.
     pub(super) fn of(der: &[u8]) -> Self {
         let Ok((_, parsed)) = X509Certificate::from_der(der) else {
             return Self::default();
@@ -52,10 +52,10 @@ impl ClientCertificate {
         read
     }
 
-    /// Reads what the first certificate of a PEM file says; blocks on the disk.
+    /// Reads the first certificate of a PEM file; blocks on the disk.
     ///
     /// # Errors
-    /// Why the file has none.
+    /// The reason why the file has none.
     pub fn load(path: &Path) -> Result<Self, TlsFault> {
         let chain = pem::chain(path)?;
         Ok(chain

@@ -1,4 +1,4 @@
-//! The reasons why files of certificates and keys cannot be used, in the operator's words.
+//! Reasons why files of certificates and keys cannot be used, in the operator's words.
 
 use std::{io, path::PathBuf};
 
@@ -15,7 +15,7 @@ pub enum TlsFault {
         /// The cause.
         source: io::Error,
     },
-    /// It is not PEM, or what is in it is not what its label says.
+    /// It is not PEM, or its content does not match its label.
     #[error("{} is malformed: {reason}", .path.display())]
     Malformed {
         /// The file.
@@ -23,7 +23,7 @@ pub enum TlsFault {
         /// The fault.
         reason: String,
     },
-    /// It has no section of the kind that is looked for.
+    /// It has no section of the expected kind.
     #[error("{} has no {what}", .path.display())]
     Empty {
         /// The file.
@@ -31,7 +31,7 @@ pub enum TlsFault {
         /// The missing part.
         what: &'static str,
     },
-    /// The key is of no kind that can sign here.
+    /// The key cannot sign here.
     #[error("the key {} cannot be used: {reason}", .path.display())]
     Key {
         /// The file.
@@ -39,7 +39,7 @@ pub enum TlsFault {
         /// The cause.
         reason: String,
     },
-    /// The key is sealed with a password, which nobody can type here.
+    /// The key is encrypted with a password, which cannot be entered here.
     #[error("the key {} is encrypted with a password", .path.display())]
     Encrypted {
         /// The file.
@@ -53,7 +53,7 @@ pub enum TlsFault {
         /// The file of the key.
         key: PathBuf,
     },
-    /// The certificate's time is over.
+    /// The certificate has expired.
     #[error("the certificate {} expired at {at}", .path.display())]
     Expired {
         /// The file.
@@ -61,7 +61,7 @@ pub enum TlsFault {
         /// The time, as text.
         at: String,
     },
-    /// The certificate's time has not begun.
+    /// The certificate is not valid yet.
     #[error("the certificate {} is not valid before {at}", .path.display())]
     Early {
         /// The file.
@@ -77,10 +77,10 @@ pub enum TlsFault {
         /// The cause.
         fault: OcspFault,
     },
-    /// The name to verify is none.
+    /// The name to verify is invalid.
     #[error("\"{0}\" is not a name that a certificate can have")]
     ServerName(String),
-    /// Something else that the library refuses.
+    /// Any other refusal of the library.
     #[error("{0}")]
     Refused(#[from] rustls::Error),
 }

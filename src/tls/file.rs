@@ -1,4 +1,4 @@
-//! Reading files of certificates and keys within a bound, and noticing that they changed.
+//! Reads files of certificates and keys, with a size limit, and detects their changes.
 
 use std::{os::unix::fs::MetadataExt as _, path::Path};
 
@@ -39,13 +39,13 @@ impl Stamps {
         Self(files.iter().map(stamp).collect())
     }
 
-    /// Those of several parts, one after the other.
+    /// Joins the stamps of several parts.
     pub(super) fn join<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
         Self(parts.flat_map(|part| part.0.iter().copied()).collect())
     }
 }
 
-/// Bundles of all public authorities have a quarter of this.
+/// Maximum size of a file: bundles of all public authorities take a quarter of this.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
-//! TLS (RFC 8446, RFC 5246) on both sides: certificates read and checked, and the
-//! settings of sessions made from them.
+//! TLS (RFC 8446, RFC 5246) on both sides: certificates are read and verified, and the settings of
+//! sessions made from them.
 //!
-//! Everything that knows the TLS library's types is here and in [`crate::socket`], so
-//! that a new version of it changes one area. The area knows no other: [`ServerTls`]
-//! is what a listener holds, [`ClientTls`] what a pool holds. Both keep what they read
-//! from files behind one swap: a renewed file is taken up without touching a
-//! connection, and a bad one leaves the old in use.
+//! All code that knows the TLS library's types is here and in [`crate::socket`], so that a new
+//! version of it changes one area. The area knows no other: [`ServerTls`] is held by a listener,
+//! [`ClientTls`] by a pool. Both keep the content of files behind one swap: a renewed file is
+//! applied without touching a connection, and a bad one leaves the old in use.
 
 mod alert;
 mod authorities;
@@ -43,7 +42,7 @@ use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::CryptoProvider;
 
-/// The cryptography in use: one for the process, post-quantum key exchange preferred.
+/// Returns the cryptography provider: one for the process, post-quantum key exchange preferred.
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> =
         LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));

@@ -8,14 +8,14 @@ use super::{
     certificate::{Certificate, KeyPair},
 };
 
-/// Something read from files, and what those looked like then.
+/// Content of files, and their stamps at the reading.
 #[derive(Clone, Debug)]
 pub(super) struct Part<T> {
     pub(super) value: T,
     pub(super) stamps: Stamps,
 }
 
-/// The outcome of reading changed files again, part by part.
+/// Result of reading changed files again, part by part.
 #[derive(Debug, Default)]
 pub struct Renewal {
     /// Number of parts that were renewed.
@@ -36,7 +36,7 @@ impl<T: Clone> Part<T> {
         Ok(Self { value, stamps })
     }
 
-    /// Reads the files again if they changed; a fault leaves this part as it was.
+    /// Reads the files again if they changed; after a fault this part stays unchanged.
     pub(super) fn renewed(
         &self,
         files: &[&Path],
@@ -66,7 +66,7 @@ impl Part<Arc<Certificate>> {
         Self::read(&files.paths().collect::<Vec<_>>(), read)
     }
 
-    /// Reads the pair again if it changed; one that is out of its time leaves this as it was.
+    /// Reads the pair again if it changed; an expired one leaves this part unchanged.
     pub(super) fn renewed_certificate(&self, now: SystemTime, renewal: &mut Renewal) -> Self {
         let files = &self.value.files;
         let read = || Certificate::renewed(files, &self.value, now).map(Arc::new);
@@ -87,7 +87,8 @@ impl Part<Arc<Authorities>> {
 }
 
 impl Renewal {
-    /// Gives what is made of the renewed parts, to be put into use; notes why it cannot be made.
+    /// Returns the object made of the renewed parts, to be put into use; notes why it cannot be
+    /// made.
     pub(super) fn take_up<T>(&mut self, made: impl FnOnce() -> Result<T, TlsFault>) -> Option<T> {
         if self.renewed == 0 {
             return None;

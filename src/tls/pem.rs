@@ -1,7 +1,7 @@
-//! Certificates and keys in PEM (RFC 7468), read whole or not at all.
+//! Certificates and keys in PEM (RFC 7468), read completely or not at all.
 //!
-//! The library skips what it does not recognise, so that a section whose first line is
-//! damaged is lost without a word. Each section that is meant must therefore begin a line.
+//! The library skips sections that it does not recognise, so that one with a damaged first line
+//! would be lost silently. Therefore each section must begin a line.
 
 use std::path::Path;
 
@@ -47,8 +47,8 @@ pub(super) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFault> {
     })
 }
 
-/// Refuses what the library would skip: a section that does not begin a line, and
-/// certificates in a form of OpenSSL's own.
+/// Refuses sections that the library would skip: those that do not begin a line, and certificates
+/// in a form of OpenSSL's own.
 fn check_sections(path: &Path, bytes: &[u8]) -> Result<(), TlsFault> {
     for at in memmem::find_iter(bytes, BEGIN) {
         let (before, section) = (&bytes[..at], &bytes[at + BEGIN.len()..]);
@@ -108,7 +108,7 @@ fn malformed(path: &Path, reason: String) -> TlsFault {
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-/// Beside `CERTIFICATE`, which everybody reads.
+/// Forms other than `CERTIFICATE`, which only OpenSSL reads.
 const OPENSSL_ONLY: [&[u8]; 2] = [b"TRUSTED CERTIFICATE-----", b"X509 CERTIFICATE-----"];
 /// PKCS #8 (RFC 5958 section 3), and the header of older keys (RFC 1421 section 4.6.1.1).
 const ENCRYPTED: [&[u8]; 2] = [

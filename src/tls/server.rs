@@ -1,7 +1,7 @@
-//! TLS towards clients: what a listener holds.
+//! TLS to clients, as a listener holds it.
 //!
-//! The settings say which files; what was read from them is behind one swap. A
-//! connection keeps what it was made with.
+//! The settings name the files; their content is behind one swap. A connection keeps the content
+//! that it was made with.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,13 +28,13 @@ use super::{
 /// Settings of a listener's TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// The listener: session tickets are good there only.
+    /// The listener: session tickets are valid there only.
     pub listener: Arc<str>,
-    /// The certificates; the first one is shown to clients that ask for no known name.
+    /// The certificates; the first one is presented to clients that ask for no known name.
     pub certificates: Vec<KeyPair>,
     /// Client authentication; none: no certificate is requested.
     pub client_auth: Option<ClientAuth>,
-    /// The oldest version spoken.
+    /// The oldest version accepted.
     pub minimum: MinimumVersion,
     /// HTTP/1.1 is offered.
     pub http1: bool,
@@ -51,7 +51,7 @@ pub struct ClientAuth {
     pub required: bool,
 }
 
-/// The oldest version of TLS that is spoken.
+/// The oldest version of TLS accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MinimumVersion {
     /// TLS 1.2.
@@ -84,11 +84,11 @@ struct Files {
 }
 
 impl ServerTls {
-    /// Reads the files; blocks on the disk. What is past its time is served all the same:
-    /// whoever asks for this has judged that nothing would be worse.
+    /// Reads the files; blocks on the disk. Expired certificates are served nevertheless: the
+    /// caller has decided that serving nothing would be worse.
     ///
     /// # Errors
-    /// The first file that is of no use.
+    /// The first file that cannot be used.
     pub fn load(settings: ServerSettings, tickets: &Arc<TicketKeys>) -> Result<Self, TlsFault> {
         let files = Files::load(&settings)?;
         let current = Current::new(files, &settings, tickets)?;
@@ -99,10 +99,10 @@ impl ServerTls {
         })
     }
 
-    /// Takes the settings and reads no file: nobody can shake hands with it.
+    /// Takes the settings and reads no file: no handshake is possible with it.
     ///
     /// # Errors
-    /// What the library refuses.
+    /// The refusal of the library.
     pub fn unread(settings: ServerSettings, tickets: &Arc<TicketKeys>) -> Result<Self, TlsFault> {
         let files = Files {
             certificates: Vec::new(),
@@ -116,9 +116,9 @@ impl ServerTls {
         })
     }
 
-    /// Reads changed files again, for every new connection; blocks on the disk. Each
-    /// certificate, and the authorities, are renewed apart from the others: what is of no use,
-    /// or is out of its time, leaves in use what was there.
+    /// Reads changed files again, for every new connection; blocks on the disk. Each certificate,
+    /// and the authorities, are renewed separately: if one cannot be used or has expired, the old
+    /// one stays in use.
     pub fn reload(&self) -> Renewal {
         let used = self.current.load();
         let mut renewal = Renewal::default();
@@ -141,7 +141,7 @@ impl ServerTls {
         self.settings.client_auth.is_some()
     }
 
-    /// Every file that it is read from.
+    /// Lists every file that it is read from.
     pub fn files(&self) -> Vec<&Path> {
         self.settings.files()
     }
@@ -267,7 +267,8 @@ fn scope(settings: &ServerSettings) -> Vec<u8> {
     scope
 }
 
-/// A resumed session shows no certificate again: it must have been let in by the same rule.
+/// Binds the scope to the client authentication: a resumed session presents no certificate again,
+/// so it must have been accepted by the same rule.
 fn bind_to(scope: &mut Vec<u8>, roots: &RootCertStore, auth: &ClientAuth) {
     let mut seen = digest::Context::new(&digest::SHA256);
     for root in &roots.roots {

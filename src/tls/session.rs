@@ -4,7 +4,7 @@ use rustls::{CommonState, HandshakeKind};
 
 use super::ClientCertificate;
 
-/// An established TLS session, in the words of logs and headers.
+/// An established TLS session, as shown in logs and headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Version and cipher suite, such as `TLSv1.3/AES_256_GCM_SHA384`.
@@ -20,7 +20,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Reads what was agreed on; `server_name` is what the server heard.
+    /// Reads the result of the handshake; `server_name` is the name that the client asked for.
     pub fn new(state: &CommonState, server_name: Option<&str>) -> Self {
         let version = match state.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",

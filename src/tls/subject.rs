@@ -1,7 +1,7 @@
-//! The subject of a certificate as text (RFC 4514): what headers and logs show of a client.
+//! Subject of a certificate as text (RFC 4514), as headers and logs show it.
 //!
-//! Only printable ASCII leaves here, and what has a meaning in the syntax is escaped:
-//! a name cannot be made that reads like another.
+//! The output is printable ASCII only, and syntax characters are escaped: a name cannot be made
+//! that reads like another.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ pub(super) fn of(certificate: &X509Certificate<'_>) -> String {
     text(certificate.subject())
 }
 
-/// The most specific part comes first, against the order in the certificate (section 2.1).
+/// Writes the most specific part first, against the order in the certificate (section 2.1).
 fn text(name: &X509Name<'_>) -> String {
     let mut sets: Vec<String> = name
         .iter_rdn()

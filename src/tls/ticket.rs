@@ -1,13 +1,13 @@
-//! Session tickets (RFC 8446 section 4.6.1, RFC 5077): how a client resumes a session
-//! at any worker.
+//! Session tickets (RFC 8446 section 4.6.1, RFC 5077), with which a client resumes a session at any
+//! worker.
 //!
-//! [`TicketKeys`] are the process's own, shared by all workers, and outlive reloads. A
-//! new key is made every six hours; the one before still opens tickets, then it is
-//! forgotten, and with it every session that it sealed.
+//! [`TicketKeys`] are the process's own, shared by all workers, and outlive reloads. A new key is
+//! made every six hours; the previous one still opens tickets, then it is dropped, and with it
+//! every session that it sealed.
 //!
-//! A ticket is bound to the listener that gave it and to whom that listener lets in: a
-//! resumed session shows no certificate, so a ticket from a listener that asks for
-//! none must not open one that does. Nor does a session outlive its client's certificate.
+//! A ticket is bound to the listener that gave it and to its client authentication: a resumed
+//! session presents no certificate, so a ticket from a listener that asks for none must not resume
+//! a session at one that does. Nor does a session outlive its client's certificate.
 
 use std::{
     fmt,
@@ -22,7 +22,7 @@ use rustls::server::ProducesTickets;
 use tokio::time::Instant;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// The keys that tickets are sealed with.
+/// Keys that tickets are sealed with.
 #[derive(Debug)]
 pub struct TicketKeys {
     ring: ArcSwap<Ring>,
@@ -52,8 +52,8 @@ impl TicketKeys {
         }
     }
 
-    /// Makes a new key when the current one has been in use long enough; called from time
-    /// to time by the control thread.
+    /// Makes a new key if the current one has been in use long enough; called periodically by the
+    /// control thread.
     pub fn rotate(&self, now: Instant) {
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         if now < *since + ROTATION {
@@ -100,7 +100,7 @@ impl TicketKeys {
 }
 
 impl TicketKey {
-    /// Without randomness there is no key: sessions then are not resumed.
+    /// Makes a key; none without randomness, in which case sessions are not resumed.
     fn generate() -> Option<Arc<Self>> {
         let mut name = [0; NAME_LEN];
         let mut key = [0; 32];
@@ -123,7 +123,7 @@ pub(super) struct Tickets {
     pub(super) keys: Arc<TicketKeys>,
     /// Scope that a ticket is bound to.
     pub(super) scope: Vec<u8>,
-    /// Clients are asked for certificates, and the tickets hold what they showed.
+    /// Clients are asked for certificates, and the tickets hold the certificates presented.
     pub(super) of_clients: bool,
 }
 
@@ -151,8 +151,8 @@ impl ProducesTickets for Tickets {
 
 /// Returns true if a session was made with a client's certificate that has expired since.
 ///
-/// The library keeps the client's certificates in the session as they came, the end entity's
-/// first, and has no way to ask for them before the session is resumed.
+/// The library keeps the client's certificates in the session as received, the end entity's first,
+/// and offers no access to them before the session is resumed.
 fn certificate_is_over(session: &[u8], now: SystemTime) -> bool {
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs());
     let mut starts = memmem::find_iter(session, LONG_SEQUENCE);
@@ -164,7 +164,7 @@ fn certificate_is_over(session: &[u8], now: SystemTime) -> bool {
 }
 
 const NAME_LEN: usize = 16;
-/// The first bytes of a certificate: a sequence of 256 bytes or more, in DER.
+/// First bytes of a certificate: a sequence of 256 bytes or more, in DER.
 const LONG_SEQUENCE: &[u8] = &[0x30, 0x82];
 /// Time for which a key seals tickets; it opens them for as long again.
 const ROTATION: Duration = Duration::from_secs(6 * 3600);

@@ -1,4 +1,4 @@
-//! Checks on what routes ask of the certificates of clients: that somebody asks for them.
+//! Checks on routes that require client certificates: some listener must ask for them.
 
 use std::net::IpAddr;
 

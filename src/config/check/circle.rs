@@ -1,4 +1,4 @@
-//! Checks for pools that fail over to themselves, at once or through others.
+//! Checks for pools that fail over to themselves, directly or through others.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,16 +26,15 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
 }
 
-/// The pools that may be part of a circle. One without a predecessor or a successor is not, so
-/// that each pool and each step from one to the next is looked at a few times, however long the
-/// chains are.
+/// Pools that may be part of a circle. A pool without a predecessor or a successor is not, so each
+/// pool and each link is visited a few times only, however long the chains are.
 struct Chains<'a>(HashMap<&'a Name, Links<'a>>);
 
 #[derive(Default)]
 struct Links<'a> {
     next: Vec<&'a Name>,
     before: Vec<&'a Name>,
-    /// Those of `next` and `before` that are left.
+    /// Number of entries left in `next` and `before`.
     next_left: usize,
     before_left: usize,
 }
@@ -63,7 +62,7 @@ impl<'a> Chains<'a> {
         chains
     }
 
-    /// Removes a pool, and those that cannot be part of a circle without it.
+    /// Removes a pool, and the pools that cannot be part of a circle without it.
     fn forget(&mut self, name: &'a Name) {
         let mut open = vec![name];
         while let Some(name) = open.pop() {
@@ -138,8 +137,7 @@ mod tests {
         text
     }
 
-    /// Finishes in a test's time only if the work grows with the number of pools, not with its
-    /// square or cube.
+    /// Checks that the work grows with the number of pools, not with its square or cube.
     #[test]
     fn thousands_of_pools_in_one_chain_are_checked() {
         let rules = Rules::default();

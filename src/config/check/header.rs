@@ -1,7 +1,7 @@
 //! Checks on headers that a route sets: none that frame the message, none that break it.
 //!
-//! The length of a body and the fate of a connection are the proxy's own to say (RFC
-//! 9110 section 7.6.1, RFC 9112 section 6); a second opinion is how requests get smuggled.
+//! Only the proxy may set the length of a body and the state of a connection (RFC 9110 section
+//! 7.6.1, RFC 9112 section 6): two values that differ allow request smuggling.
 
 use http::header::{HOST, HeaderName, HeaderValue};
 
@@ -79,7 +79,7 @@ fn check_names<'a>(
     }
 }
 
-/// Refuses a text that would end the header before its end.
+/// Refuses a text that would end the header line early.
 fn check_template(check: &mut Check<'_>, place: &str, template: &Template, span: Span) {
     let is_broken = |piece: &Piece| match piece {
         Piece::Text(text) => HeaderValue::from_str(text).is_err(),

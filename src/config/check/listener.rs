@@ -1,4 +1,4 @@
-//! Checks on listeners: two at one address, settings that let nothing in.
+//! Checks on listeners: two at one address, limits too small for any request.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -178,8 +178,8 @@ fn check_kind(
     }
 }
 
-/// Tells whether both cannot be bound at once. Beside an IPv4 address, the IPv6 wildcard
-/// leaves IPv4 to it.
+/// Tells whether both cannot be bound at once. If an IPv4 address is bound as well, the IPv6
+/// wildcard does not accept IPv4.
 fn overlap(a: &BindAddress, b: &BindAddress) -> bool {
     let (BindAddress::Tcp(a), BindAddress::Tcp(b)) = (a, b) else {
         return a == b;
@@ -189,13 +189,13 @@ fn overlap(a: &BindAddress, b: &BindAddress) -> bool {
     a.port() != 0 && a.port() == b.port() && a.is_ipv4() == b.is_ipv4() && same_ip
 }
 
-/// A head that every browser fits into.
+/// Smallest head limit: every browser's requests fit.
 const HEAD_BYTES_MIN: u64 = 1024;
 
-/// A head is kept in memory whole.
+/// Largest head limit: a head is kept in memory as a whole.
 const HEAD_BYTES_MAX: u64 = 1 << 20;
 
-/// More fields than the header map can hold are never needed.
+/// Largest limit on header fields: as many as the header map can hold.
 const HEADERS_MAX: u64 = 4096;
 
 /// Bound on the memory that one connection can claim.

@@ -1,8 +1,7 @@
-//! Checks on the whole: what no single value can know.
+//! Checks on the whole configuration: rules that no single value can test.
 //!
-//! Each file looks at one kind of thing; all of them always run, so that every fault of
-//! a file is found at once. Apart from looking whether files that are named exist,
-//! nothing here leaves the text.
+//! Each file checks one kind of thing; all of them always run, so that all faults of a file are
+//! found at once. Apart from testing that named files exist, nothing here reads more than the text.
 
 mod certificate_match;
 mod circle;
@@ -40,14 +39,14 @@ pub struct Rules<'a> {
 /// Requirement that private keys and values kept outside the file are present.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Secrets {
-    /// They are needed.
+    /// They must be present.
     #[default]
     Needed,
-    /// A missing one is no fault: for checks and questions where the service's own
-    /// environment is not. `***` stands in for a text.
+    /// A missing one is no fault: for checks outside the service's own environment. `***` stands in
+    /// for a text.
     Excused,
-    /// They are not read, and a text that is kept elsewhere is a fault: what is said about the
-    /// rest would tell about them, and whoever asks has not shown that they may know.
+    /// They are not read, and a text that is kept elsewhere is a fault: messages about other values
+    /// would reveal them to a caller who may not be allowed to see them.
     Withheld,
 }
 
@@ -57,13 +56,13 @@ pub enum PastTime<'a> {
     /// They are faults.
     #[default]
     Refused,
-    /// They are told of, and served: for a start, where the choice is to serve nothing at all.
+    /// Reported and served: at a start the alternative is to serve nothing at all.
     Served,
-    /// They are told of, and served on, if they are these; others are faults.
+    /// Reported and served if they are these; others are faults.
     InUse(&'a [Arc<Certificate>]),
 }
 
-/// Runs all checks; `broken` names what is written but could not be read in full.
+/// Runs all checks; `broken` names the tables and lists that could not be read in full.
 pub(super) fn check(config: &Config, broken: &BTreeSet<String>, rules: &Rules<'_>) -> Vec<Fault> {
     let mut check = Check {
         config,
@@ -82,7 +81,7 @@ pub(super) fn check(config: &Config, broken: &BTreeSet<String>, rules: &Rules<'_
     check.faults
 }
 
-/// The whole, and what is wrong with it.
+/// State of the checks: the configuration and the faults found.
 struct Check<'a> {
     config: &'a Config,
     broken: &'a BTreeSet<String>,

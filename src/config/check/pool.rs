@@ -100,7 +100,8 @@ fn check_endpoints(check: &mut Check<'_>, name: &Name, pool: &Pool) {
     }
 }
 
-/// A header speaks for a whole connection; over HTTP/2 many clients share one.
+/// Checks `proxy_protocol` of a pool: the header is valid for a whole connection, but many clients
+/// share one over HTTP/2.
 fn check_announce(check: &mut Check<'_>, name: &Name, pool: &Pool) {
     if pool.proxy_protocol.is_some() && pool.protocol != PoolProtocol::Http1 {
         let message = format!("pool \"{name}\" may speak h2, where clients share a connection");
@@ -110,7 +111,7 @@ fn check_announce(check: &mut Check<'_>, name: &Name, pool: &Pool) {
     }
 }
 
-/// Warns of an endpoint that is one of our own listeners.
+/// Warns of an endpoint that is one of the proxy's own listeners.
 fn check_loops(check: &mut Check<'_>, name: &Name, pool: &Pool) {
     for endpoint in &pool.endpoints {
         let own = check.config.listeners.iter().find(|(_, listener)| {
@@ -218,5 +219,5 @@ fn check_limits(check: &mut Check<'_>, place: &str, pool: &Pool) {
     }
 }
 
-/// Weights are added up, so they stay far below what overflows.
+/// Largest weight: weights are added up and must not overflow.
 const WEIGHT_MAX: u64 = 1_000_000;

@@ -1,4 +1,4 @@
-//! Checks on names that point at other tables, and on tables no name points at.
+//! Checks on names that refer to other tables, and on tables that no name refers to.
 
 use std::collections::BTreeSet;
 

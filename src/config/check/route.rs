@@ -1,4 +1,4 @@
-//! Checks on routes: ones that never match, settings that contradict each other.
+//! Checks on routes: those that never match, and settings that contradict each other.
 
 use std::collections::HashMap;
 
@@ -60,7 +60,7 @@ fn check_times(check: &mut Check<'_>, place: &str, route: &Route) {
     );
 }
 
-/// A `*` is a character of a path like any other, and seldom meant so.
+/// Warns of a `*` in a path: it is an ordinary character there, and seldom meant so.
 fn check_path(check: &mut Check<'_>, place: &str, route: &Route) {
     let (key, path) = match &route.path {
         Some(PathRule::Exact(path)) => ("path", &path.0),
@@ -130,7 +130,8 @@ fn redirects_to_path(route: &Route) -> bool {
     pieces.any(|piece| matches!(piece, Piece::Fill(Placeholder::Path | Placeholder::Query)))
 }
 
-/// `$1` means a group of an expression elsewhere; in a redirect it goes out as it is.
+/// Warns of `$1` in a redirect: it names a group of a regular expression elsewhere, but is plain
+/// text here.
 fn check_group(check: &mut Check<'_>, place: &str, redirect: &Redirect) {
     let is_group = |text: &str| {
         let after = text.split('$').skip(1);
@@ -148,7 +149,7 @@ fn check_group(check: &mut Check<'_>, place: &str, redirect: &Redirect) {
     }
 }
 
-/// gRPC needs HTTP/2, in the pool and in those that stand in for it.
+/// Checks that the pool and its failover pools use HTTP/2, which gRPC needs.
 fn check_grpc_web(check: &mut Check<'_>, name: &Name, route: &Route) {
     let Destination::Pool(to) = &route.destination else {
         return;
@@ -190,7 +191,7 @@ fn check_rewrite(check: &mut Check<'_>, place: &str, rewrite: &Rewrite) {
     }
 }
 
-/// Finds routes that match exactly the same requests, of which all but one are dead.
+/// Finds routes with the same conditions; all but one of them never match.
 fn check_twins(check: &mut Check<'_>) {
     let config = check.config;
     let mut seen: HashMap<String, (&Name, &Route)> = HashMap::new();
@@ -211,7 +212,7 @@ fn check_twins(check: &mut Check<'_>) {
     }
 }
 
-/// Prints all that decides whether a route matches, in an order of its own.
+/// Prints all conditions of a route in a fixed order, so that routes can be compared.
 fn conditions(route: &Route) -> String {
     let sorted = |items: serde_json::Value| {
         let mut items: Vec<String> = match items {
@@ -243,5 +244,5 @@ fn conditions(route: &Route) -> String {
     .join(";")
 }
 
-/// More tries than this only make an outage worse.
+/// Largest number of attempts: more only make an outage worse.
 const ATTEMPTS_MAX: u64 = 10;

@@ -1,4 +1,4 @@
-//! Checks on what the process is to find around it: folders, secrets, who can reach it.
+//! Checks on the environment of the process: folders, secrets, access to the admin API.
 
 use std::path::Path;
 
@@ -120,7 +120,7 @@ fn check_socket(check: &mut Check<'_>, key: &str, address: &BindAddress, span: S
     }
 }
 
-/// Refuses a path whose folder is not there, for it could not be written to.
+/// Refuses a path whose folder does not exist: it could not be written to.
 fn check_parent(check: &mut Check<'_>, key: &str, path: &Path, span: Span) {
     let folder = path
         .parent()
@@ -132,5 +132,5 @@ fn check_parent(check: &mut Check<'_>, key: &str, path: &Path, span: Span) {
     check.error(span, message, "make the folder first");
 }
 
-/// A million series are a few hundred megabytes of text per scrape.
+/// Largest number of series: a million are a few hundred megabytes of text per scrape.
 const SERIES_MAX: u64 = 1_000_000;

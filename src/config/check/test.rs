@@ -1,4 +1,4 @@
-//! Checks on `[tests]`: that each asks for something, of things that are there.
+//! Checks on `[tests]`: each expects something, and names tables that exist.
 
 use super::Check;
 use crate::config::schema::Expectation;

@@ -1,4 +1,4 @@
-//! Checks on TLS: that certificates and keys can be read, belong together and are in time.
+//! Checks on TLS: certificates and keys can be read, belong together and are valid now.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -141,13 +141,13 @@ fn check_pair(check: &mut Check<'_>, place: &str, files: &tls::KeyPair, spans: &
     }
 }
 
-/// A private key that is not here is no fault where secrets are not.
+/// Returns true if a missing private key is no fault because secrets are excused.
 fn is_excused(check: &Check<'_>, fault: &TlsFault, files: &tls::KeyPair) -> bool {
     let of_key = matches!(fault, TlsFault::Unreadable { path, .. } if *path == files.key);
     of_key && check.rules.secrets == Secrets::Excused
 }
 
-/// The key under which the file at fault is written.
+/// Returns the key of `proxy.toml` that names the file at fault.
 fn key_of(fault: &TlsFault, files: &tls::KeyPair) -> &'static str {
     match fault {
         TlsFault::Key { .. } | TlsFault::Encrypted { .. } | TlsFault::Mismatch { .. } => "key",
@@ -176,7 +176,8 @@ fn check_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span
     }
 }
 
-/// As [`check_authorities`]; clients are also told whose certificates they may show.
+/// Checks the authorities of clients as [`check_authorities`] does, and also that clients can be
+/// sent their names.
 fn check_client_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
     match tls::Authorities::load(path) {
         Err(fault) => check.error(span, format!("{place}: {fault}"), hint(&fault)),

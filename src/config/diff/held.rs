@@ -1,17 +1,17 @@
 //! Values of the restart-only settings that a running process still uses.
 //!
-//! A reload that brings such a setting back to what the process still has needs no restart,
-//! whatever the configuration before it said.
+//! A reload that restores the running value of such a setting needs no restart, regardless of the
+//! configuration before it.
 
 use super::{Change, Diff, Effect};
 use crate::config::schema::Config;
 
-/// The settings that a process started with, and those of listeners that came later.
+/// Settings that a process started with, and those of listeners added later.
 #[derive(Debug, Clone, Default)]
 pub struct Held(Config);
 
 impl Held {
-    /// Those of a process that starts with this configuration.
+    /// Takes the settings of a process that starts with this configuration.
     pub fn of(config: &Config) -> Self {
         Self(Config {
             proxy: config.proxy.clone(),
@@ -22,7 +22,8 @@ impl Held {
         })
     }
 
-    /// Follows a reload: what it opens it opens as it says, what it closes is held no more.
+    /// Follows a reload: sockets it opens are held with the new settings, sockets it closes are no
+    /// longer held.
     pub fn follow(&mut self, new: &Config) {
         if new.admin.is_none() {
             self.0.admin = None;

@@ -1,7 +1,7 @@
 //! Differences between two configurations, by name and key.
 //!
-//! Both sides are compared as they print, so that a key that a table gains is covered
-//! without a line here. What is hidden is compared in the clear, and shown masked.
+//! Both sides are compared in their printed form, so that new keys of a table need no code here.
+//! Hidden values are compared in the clear, and shown masked.
 
 mod held;
 mod part;
@@ -27,12 +27,12 @@ pub struct Diff {
     pub changed: Vec<Change>,
 }
 
-/// One named thing.
+/// A named item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Item {
     /// The kind of the item.
     pub kind: Kind,
-    /// Its name; an endpoint's is `pool/address`, and what there is one of has none.
+    /// Its name; `pool/address` for an endpoint, empty for tables that exist once.
     pub name: String,
 }
 
@@ -79,9 +79,9 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// A reload, as of every edit.
+    /// A reload, as for any edit.
     Reload,
-    /// A new start of the process; until then the old value holds.
+    /// A restart of the process; until then the old value holds.
     Restart,
 }
 
@@ -106,7 +106,7 @@ impl Diff {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }
 
-    /// Tells whether part of it waits for a new start of the process.
+    /// Tells whether part of it takes effect only after a restart.
     pub fn needs_restart(&self) -> bool {
         self.changed
             .iter()
@@ -196,7 +196,7 @@ fn label(kind: Kind, name: &str) -> String {
     }
 }
 
-/// The settings that a running process cannot take over.
+/// Returns true if a running process cannot apply the setting.
 fn needs_restart(kind: Kind, line: &str) -> bool {
     match kind {
         Kind::Proxy => line.starts_with("workers "),
@@ -214,7 +214,7 @@ fn needs_restart(kind: Kind, line: &str) -> bool {
     }
 }
 
-/// The tables that there is one of.
+/// Tables that exist once.
 const SINGLE: [(Kind, &str); 5] = [
     (Kind::Proxy, "proxy"),
     (Kind::Admin, "admin"),
@@ -223,7 +223,7 @@ const SINGLE: [(Kind, &str); 5] = [
     (Kind::Metrics, "metrics"),
 ];
 
-/// The tables of named ones.
+/// Tables with named entries.
 const NAMED: [(Kind, &str); 4] = [
     (Kind::Listener, "listeners"),
     (Kind::Route, "routes"),

@@ -10,18 +10,18 @@ use crate::config::value::secret::MASK;
 
 /// One of the two configurations.
 pub(super) struct Side<'c> {
-    /// As it prints in the clear, apart from secrets.
+    /// Printed in the clear, except for secrets.
     printed: Value,
-    /// As it may be shown; none: the same.
+    /// Printed with hidden values masked; none if nothing is hidden.
     shown: Option<Value>,
     hidden: Option<&'c Hidden>,
 }
 
-/// A part of one of them.
+/// A part of one configuration.
 pub(super) struct Part<'s> {
     side: &'s Side<'s>,
     place: Vec<String>,
-    /// Its place within its kind, as far as it may be shown.
+    /// Its place within its kind, with hidden values masked.
     pub(super) name: String,
 }
 

@@ -1,4 +1,4 @@
-//! `[admin]`: the API that people and tools look through.
+//! `[admin]`: the admin API.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

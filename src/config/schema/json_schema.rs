@@ -1,7 +1,7 @@
 //! The file as a JSON Schema (draft 2020-12), for editors, from the definitions themselves.
 //!
-//! It is looser than `check`: what a text may hold, and what must agree between tables,
-//! is checked there alone. It never refuses what `check` takes.
+//! It is looser than `check`: the format of a text, and rules across tables, are tested there
+//! alone. It never refuses a file that `check` accepts.
 
 use serde_json::{Map, Value, json};
 

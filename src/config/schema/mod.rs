@@ -1,7 +1,7 @@
 //! The tables of `proxy.toml`, one file each: keys, types, defaults, reference text.
 //!
-//! [`Config`] is the whole. The same definitions give the reading of the file, the
-//! effective configuration as JSON (`Serialize`) and the [`reference`].
+//! [`Config`] is the whole file. The same definitions give the reading of the file, the effective
+//! configuration as JSON (`Serialize`) and the [`reference`].
 
 pub mod access_log;
 pub mod admin;

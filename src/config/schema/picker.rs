@@ -63,7 +63,8 @@ table! {
     }
 }
 
-/// A word that is not built in may be registered, which the checks on the whole know.
+/// A word that is not built in may be a registered picker; the checks on the whole configuration
+/// test that.
 impl Setting for Picker {
     fn shape() -> Shape {
         Shape::value(

@@ -124,7 +124,7 @@ impl Path {
     ///
     /// # Errors
     ///
-    /// Refuses what could never be the path of a request.
+    /// Refuses a text that can never be the path of a request.
     pub fn parse(text: &str) -> Result<Self, Mismatch> {
         let why = if !text.starts_with('/') {
             "it must start with \"/\""

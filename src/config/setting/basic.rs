@@ -211,7 +211,7 @@ pub trait MapKey: Sized {
     /// Gives it back as written.
     fn key_text(&self) -> &str;
 
-    /// Tells whether what stands under it must not be shown.
+    /// Tells whether the value under it must not be shown.
     fn has_secret(&self) -> bool {
         false
     }
@@ -276,7 +276,7 @@ impl<K: MapKey + Ord, T: Setting> Setting for BTreeMap<K, T> {
     }
 }
 
-/// A map whose keys have no order of their own, kept by the order of their text.
+/// A map whose keys have no order of their own; kept in the order of their text.
 impl<K: MapKey, T: Setting> Setting for Vec<(K, T)> {
     fn shape() -> Shape {
         map_shape::<K, T>()

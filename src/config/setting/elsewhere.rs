@@ -1,7 +1,7 @@
-//! Strings that the file does not say itself: `{ env = "NAME" }` and `{ file = "path" }`.
+//! Strings that are kept outside the file: `{ env = "NAME" }` and `{ file = "path" }`.
 //!
-//! Every place for a string takes them. What they give is hidden: whoever keeps a value out
-//! of the file does not want it shown by the proxy either.
+//! Every string may be given so. The values are hidden: a value kept out of the file must not be
+//! shown by the proxy either.
 
 use std::{borrow::Cow, env::VarError, path::Path};
 
@@ -24,7 +24,7 @@ choice! {
 }
 
 impl Reader<'_> {
-    /// Reads a string, from the file itself or from where it is kept. Something else is
+    /// Reads a string, from the file itself or from where it is kept. Another type is
     /// [`Found::Absent`], without a fault.
     pub fn string<'n>(&mut self, node: &Node<'n>) -> Found<Cow<'n, str>> {
         if let Some(text) = node.text() {
@@ -48,7 +48,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Fetches what is kept elsewhere; no fault is returned where one is noted already.
+    /// Fetches a value kept outside the file; returns no fault if one is noted already.
     pub(super) fn fetch(&mut self, node: &Node<'_>) -> Result<String, Option<Mismatch>> {
         let entries = node.table().ok_or(None)?;
         // A default, however its key is spelt.
@@ -95,7 +95,7 @@ impl Place {
     }
 }
 
-/// Tells whether it says where a string is kept, rightly or not.
+/// Tells whether the node is a reference to a value kept elsewhere, valid or not.
 pub(crate) fn is_elsewhere(node: &Node<'_>) -> bool {
     let says = |key: &str| {
         let value = node.table().and_then(|table| table.get(key));
@@ -143,10 +143,10 @@ fn content(path: &Path) -> Result<String, Mismatch> {
     Ok(text.trim_end().to_owned())
 }
 
-/// More than any value needs.
+/// Maximum size of such a file: more than any value needs.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// A string that the file says itself.
+/// A string written in the file itself.
 #[derive(Debug, Clone, PartialEq)]
 struct Written(String);
 

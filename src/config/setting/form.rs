@@ -4,14 +4,14 @@ use super::KeyDoc;
 
 /// The kinds of values that a setting may be written as.
 ///
-/// It says less than the reading does: that a text is a duration is checked there.
+/// It is less exact than the reading: that a text is a duration, for example, is tested there.
 #[derive(Debug, Clone)]
 pub enum Form {
-    /// Anything: what is right is known only to the reading.
+    /// Anything: only the reading knows the valid values.
     Any,
     /// `true` or `false`.
     Boolean,
-    /// `false` alone, which switches off.
+    /// `false` alone, which switches the setting off.
     Off,
     /// An integer.
     Integer,
@@ -32,7 +32,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// Written so, or in this other way.
+    /// Adds another form.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         match self {

@@ -1,9 +1,9 @@
 //! Parts of a configuration that must not be shown: values from the environment and from files,
 //! secrets, and header fields that carry credentials.
 //!
-//! A value is known by its place in the printed tree, so that it is masked there whatever
-//! its type; and by its text, so that it can be taken out of messages. Beside it stands
-//! which files were read for values, to notice that they change.
+//! A value is known by its place in the printed tree, so that it is masked there for every type;
+//! and by its text, so that it can be removed from messages. The files read for values are kept as
+//! well, to notice changes.
 
 use std::{
     borrow::Cow,
@@ -20,7 +20,7 @@ use crate::tls::Stamps;
 /// The values of one configuration that must not be shown.
 #[derive(Clone, Default)]
 pub struct Hidden {
-    /// By place: the steps to it, with a NUL behind each.
+    /// By place: the steps to it, each followed by a NUL.
     texts: BTreeMap<String, String>,
     files: BTreeMap<PathBuf, Stamps>,
 }
@@ -31,7 +31,7 @@ impl Hidden {
         self.texts.insert(joined(place), text);
     }
 
-    /// Notes a file that was read for a value, and how it looked before.
+    /// Notes a file that was read for a value, with its stamps from before the reading.
     pub(super) fn add_file(&mut self, path: &Path, looked: Stamps) {
         self.files.insert(path.to_owned(), looked);
     }
@@ -46,7 +46,7 @@ impl Hidden {
         self.texts.is_empty()
     }
 
-    /// Gives what is hidden at this place, around it or within it, in the clear.
+    /// Returns the hidden values at this place, around it or within it, in the clear.
     pub(in crate::config) fn at<S: AsRef<str>>(&self, place: &[S]) -> Vec<&str> {
         if self.texts.is_empty() {
             return Vec::new();
@@ -134,7 +134,7 @@ fn find<'v, 's>(
     find(inner, place)
 }
 
-/// A value that was written in short prints as a table: only what it says is masked there.
+/// Masks a value written in its short form, which prints as a table: only its text is masked there.
 fn mask_value(value: &mut Value, text: &str) {
     if let Value::Object(map) = value {
         let mut said = map.values_mut().filter(|it| it.as_str() == Some(text));

@@ -1,11 +1,10 @@
 //! Definition of a table of `proxy.toml`, in one place, and what is derived from it.
 //!
-//! A type that can stand in the file implements [`Setting`]: how it is read from the
-//! TOML tree, how it is printed, and what it is called. Three macros write that for the
-//! ordinary shapes, so that a schema file reads like the reference: `table!` for a table
-//! of keys, `choice!` for "exactly one of these keys", `words!` for a closed set of
-//! words. Reading never stops at a fault: the [`Reader`] notes it and goes on with the
-//! default, so that one run finds all of them.
+//! A type that can stand in the file implements [`Setting`]: its reading from the TOML tree, its
+//! printing and its name. Three macros write that for the ordinary shapes, so that a schema file
+//! reads like the reference: `table!` for a table of keys, `choice!` for "exactly one of these
+//! keys", `words!` for a closed set of words. Reading never stops at a fault: the [`Reader`] notes
+//! it and goes on with the default, so that one run finds all of them.
 
 mod basic;
 mod choice;
@@ -46,7 +45,7 @@ pub trait Setting: Sized {
     /// Reads it. `None` means that a fault was noted.
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self>;
 
-    /// Prints it as the file could have said it; `Null` for what is absent.
+    /// Prints it as it could be written in the file; `Null` if absent.
     fn print(&self) -> Value;
 
     /// Tells whether `false` may stand for "not at all" where the setting is optional.

@@ -1,4 +1,4 @@
-//! The walk over the TOML tree: where it stands and what it found wrong.
+//! Walk over the TOML tree: the current place and the faults found.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -12,7 +12,7 @@ use crate::config::diagnostic::Fault;
 use crate::config::value::Mismatch;
 use crate::tls::Stamps;
 
-/// A value of the tree with its places.
+/// A value of the tree with its positions.
 #[derive(Debug, Clone, Copy)]
 pub struct Node<'a> {
     pub(super) value: &'a DeValue<'a>,
@@ -141,13 +141,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Says which tables there are, to tell where a key belongs that stands in a wrong one.
+    /// Sets the root table, to find the table that a misplaced key belongs to.
     pub fn knows(&mut self, root: fn() -> Vec<KeyDoc>) {
         self.root = Some(root);
     }
 
-    /// The tables that have this key, as in `[pools.NAME]`: those around the place where it
-    /// stands if there are such, else the outermost. None when there are too many to be of use.
+    /// Returns the tables that have this key, as in `[pools.NAME]`: those around its place if there
+    /// are any, else the outermost. None if there are too many to be of use.
     pub(super) fn homes_of(&self, key: &str) -> Vec<String> {
         let roots = self.root.map(|root| root()).unwrap_or_default();
         let mut homes = Vec::new();
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
         homes.into_iter().map(|(_, _, table)| table).collect()
     }
 
-    /// Lets `***` stand for texts that are kept elsewhere and missing there.
+    /// Replaces texts that are missing where they are kept by `***`.
     pub fn excuse_missing(&mut self) {
         self.excuses = true;
     }
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
         self.excuses
     }
 
-    /// Leaves what is kept elsewhere unread, and takes it as a fault.
+    /// Does not read values kept elsewhere; each of them is a fault.
     pub fn withhold(&mut self) {
         self.withholds = true;
     }
@@ -212,17 +212,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Keeps the text at `span` out of everything that is shown.
+    /// Keeps the text at `span` out of all output.
     pub fn hide(&mut self, span: Span) {
         self.hidden.push(span);
     }
 
-    /// Keeps the value at this place, whose text is given, out of everything that is shown.
+    /// Keeps the value at this place, whose text is given, out of all output.
     pub fn conceal(&mut self, text: &str) {
         self.concealed.add(&self.printed, text.to_owned());
     }
 
-    /// Notes a file that is read for a value, and how it looked before.
+    /// Notes a file that is read for a value, with its stamps from before the reading.
     pub(super) fn uses_file(&mut self, path: &Path, looked: Stamps) {
         self.concealed.add_file(path, looked);
     }
@@ -275,7 +275,7 @@ impl<'a> Reader<'a> {
         self.fault(Fault::error(node.span, message, hint));
     }
 
-    /// Notes that the value has the right type but cannot be.
+    /// Notes that the value has the right type but is not valid.
     pub fn mismatch(&mut self, node: &Node<'_>, mismatch: &Mismatch) {
         let message = format!("{}: {}", self.place(), mismatch.message);
         self.fault(Fault::error(node.span, message, mismatch.expected.as_str()));
@@ -338,7 +338,7 @@ impl<'a> Reader<'a> {
         result
     }
 
-    /// Goes to an item of a list, which is no step in messages.
+    /// Enters an item of a list, which adds no step in messages.
     pub fn within_item<T>(&mut self, index: usize, work: impl FnOnce(&mut Self) -> T) -> T {
         self.printed.push(index.to_string());
         let result = work(self);
@@ -346,13 +346,13 @@ impl<'a> Reader<'a> {
         result
     }
 
-    /// Remembers that what stands at this place could not be read in full.
+    /// Remembers that the value at this place could not be read in full.
     pub fn mark_broken(&mut self) {
         self.broken.insert(self.place());
     }
 }
 
-/// Tells each table in and below `within` that has the key, and how deep it is.
+/// Calls `tell` for each table in and below `within` that has the key, with its depth.
 fn look_for(key: &str, within: &KeyDoc, place: &[String], tell: &mut impl FnMut(usize, String)) {
     let keys = within.shape.keys.map(|keys| keys()).unwrap_or_default();
     for inner in &keys {
@@ -367,7 +367,7 @@ fn look_for(key: &str, within: &KeyDoc, place: &[String], tell: &mut impl FnMut(
     }
 }
 
-/// Tables that are named at most for a key in a wrong one.
+/// Maximum number of tables named for a misplaced key.
 const HOMES_MAX: usize = 3;
 /// Maximum depth of such tables.
 const DEPTH_MAX: usize = 4;

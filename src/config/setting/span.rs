@@ -1,7 +1,7 @@
 //! Positions of values in the file.
 //!
-//! Positions ride along with the values but are no part of them: two settings that
-//! differ only in their place are equal, so that a moved line is not a change.
+//! Values carry their positions, but positions are not compared: two settings that differ only in
+//! position are equal, so that a moved line is not a change.
 
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -31,7 +31,7 @@ impl From<Range<usize>> for Span {
     }
 }
 
-/// A value with its place; everywhere but in messages it behaves as the value.
+/// A value with its position; it behaves as the value except in messages.
 #[derive(Clone, Default)]
 pub struct Spanned<T> {
     /// The value written.
@@ -93,12 +93,12 @@ impl Spans {
         }
     }
 
-    /// Sets what of the whole must not be shown.
+    /// Sets the hidden values of the whole configuration.
     pub(in crate::config) fn hide(&mut self, hidden: Hidden) {
         self.hidden = Some(Arc::new(hidden));
     }
 
-    /// Gives what of the whole must not be shown.
+    /// Returns the hidden values of the whole configuration.
     pub fn hidden(&self) -> Option<&Hidden> {
         self.hidden.as_deref()
     }

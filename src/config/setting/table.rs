@@ -69,7 +69,7 @@ pub enum Found<T> {
 }
 
 impl<T> Found<T> {
-    /// Takes the value, or what holds without one.
+    /// Takes the value, or the default.
     pub fn or_default(self, default: impl FnOnce() -> T) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),

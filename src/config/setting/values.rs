@@ -346,11 +346,11 @@ impl Setting for Secret {
 }
 
 choice! {
-    /// Ways to match other than by equality.
+    /// Ways to match other than equality.
     pub(super) enum LooseMatch {
         /// Found by this regular expression.
         "regex" => Regex(Pattern),
-        /// There, or not there.
+        /// Present or absent.
         "present" => Present(bool),
     }
 }

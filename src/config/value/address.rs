@@ -163,7 +163,7 @@ impl fmt::Display for EndpointAddress {
     }
 }
 
-/// An IPv4 address mapped into IPv6 is the IPv4 address: sockets take it as nothing else.
+/// Returns the IPv4 address of one mapped into IPv6: sockets treat both the same.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::Mismatch;
 
-/// Parses a block, or one address as a block of its own; bits after the prefix are cut. A block
+/// Parses a block, or one address as a block of its own; bits after the prefix are cleared. A block
 /// of IPv4 addresses mapped into IPv6 is that of the IPv4 addresses, as which they are compared.
 ///
 /// # Errors

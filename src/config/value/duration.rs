@@ -8,7 +8,7 @@ use super::Mismatch;
 ///
 /// # Errors
 ///
-/// Refuses a missing or unknown unit, a negative number and what exceeds a year.
+/// Refuses a missing or unknown unit, a negative number and more than a year.
 pub fn parse(text: &str) -> Result<Duration, Mismatch> {
     let unit_at = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')

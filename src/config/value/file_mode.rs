@@ -16,7 +16,7 @@ impl FileMode {
     ///
     /// # Errors
     ///
-    /// Refuses other digits, and the bits that mean nothing for a socket.
+    /// Refuses other digits, and bits that have no meaning for a socket.
     pub fn parse(text: &str) -> Result<Self, Mismatch> {
         let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3);
         let digits = digits.unwrap_or(text);

@@ -8,7 +8,7 @@ use super::Mismatch;
 ///
 /// # Errors
 ///
-/// Refuses what is not a token (RFC 9110 section 5.6.2).
+/// Refuses a text that is not a token (RFC 9110 section 5.6.2).
 pub fn name(text: &str) -> Result<HeaderName, Mismatch> {
     HeaderName::from_bytes(text.as_bytes()).map_err(|_| {
         Mismatch::new(
@@ -36,7 +36,7 @@ pub fn value(text: &str) -> Result<HeaderValue, Mismatch> {
 ///
 /// # Errors
 ///
-/// Refuses what is not a token, and known methods written in lower case.
+/// Refuses a text that is not a token, and known methods written in lower case.
 pub fn method(text: &str) -> Result<Method, Mismatch> {
     let upper = text.to_ascii_uppercase();
     if upper != text && KNOWN_METHODS.contains(&upper.as_str()) {
@@ -65,7 +65,7 @@ const SECRET_NAMES: [&str; 4] = [
     "set-cookie",
 ];
 
-/// Words that names of such fields have.
+/// Words found in the names of such fields.
 const SECRET_WORDS: [&str; 6] = [
     "token",
     "secret",

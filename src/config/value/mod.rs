@@ -1,4 +1,4 @@
-//! Strings made types: what a single value of `proxy.toml` can be.
+//! Single values of `proxy.toml`, as types.
 //!
 //! Each file has one kind of value: its type, a parser that explains its refusals with a
 //! [`Mismatch`], and the text that it prints as. Nothing here knows of tables, files or
@@ -48,7 +48,7 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    /// Joins what is wrong with what would be right.
+    /// Joins a fault with a valid value.
     pub fn new(message: impl Into<String>, expected: impl Into<String>) -> Self {
         Self {
             message: message.into(),

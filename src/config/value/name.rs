@@ -16,7 +16,7 @@ impl Name {
     ///
     /// # Errors
     ///
-    /// Refuses what could not stand in a metric label, an URL or a log line unquoted.
+    /// Refuses characters that need quotes in a metric label, URL or log line.
     pub fn parse(text: &str) -> Result<Self, Mismatch> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if (1..=NAME_LENGTH_MAX).contains(&text.len()) && text.bytes().all(allowed) {

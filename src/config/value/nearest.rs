@@ -1,6 +1,6 @@
 //! The nearest allowed name, for "did you mean".
 
-/// Finds the candidate most like `written`, unless none is similar enough to be meant.
+/// Finds the candidate most similar to `written`, if one is similar enough.
 pub(crate) fn nearest<'a>(
     written: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -17,9 +17,9 @@ pub(crate) fn nearest<'a>(
         .map(|(_, name)| name)
 }
 
-/// Says which names would have been right, as in `defined: "a", "b" - did you mean "a"?`.
+/// Lists the valid names, as in `defined: "a", "b" - did you mean "a"?`.
 ///
-/// A long list is left out when a near match says enough.
+/// A long list is left out if there is a near match.
 pub(crate) fn alternatives(lead: &str, written: &str, names: &[&str]) -> String {
     let near = nearest(written, names.iter().copied());
     let mut text = String::new();
@@ -38,7 +38,7 @@ pub(crate) fn alternatives(lead: &str, written: &str, names: &[&str]) -> String 
     text
 }
 
-/// Quotes names and sets commas between them; cuts off after a screenful.
+/// Quotes names and separates them by commas; cuts the list after a screenful.
 pub(crate) fn list(names: &[&str]) -> String {
     let mut text = names
         .iter()
@@ -52,13 +52,13 @@ pub(crate) fn list(names: &[&str]) -> String {
     text
 }
 
-/// Jaro-Winkler likeness from which a name is offered; 1 is equal.
+/// Jaro-Winkler similarity from which a name is suggested; 1 is equal.
 const LIKENESS_MIN: f64 = 0.8;
 
-/// Names listed in full even beside a near match.
+/// Maximum number of names listed in full next to a near match.
 const LISTED_MAX: usize = 6;
 
-/// Names ever shown in one message.
+/// Maximum number of names shown in one message.
 const SHOWN_MAX: usize = 30;
 
 #[cfg(test)]

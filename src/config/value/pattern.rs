@@ -1,4 +1,4 @@
-//! Matchers on text: equal to, like a regular expression, there or not.
+//! Matchers on text: equality, regular expression, presence.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,7 +7,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::Mismatch;
 
-/// A compiled regular expression; not anchored unless it says so. Equal when its text is.
+/// A compiled regular expression; not anchored unless it says so. Two are equal if their texts are.
 #[derive(Clone)]
 pub struct Pattern(Regex);
 
@@ -16,7 +16,8 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// Gives the compiler's own explanation; also refuses what would take too much memory.
+    /// Returns the compiler's explanation; also refuses expressions that would take too much
+    /// memory.
     pub fn parse(text: &str) -> Result<Self, Mismatch> {
         let compiled = RegexBuilder::new(text)
             .size_limit(COMPILED_BYTES_MAX)
@@ -63,14 +64,14 @@ impl fmt::Debug for Pattern {
 pub enum ValueMatch {
     /// Exactly this, byte for byte.
     Exact(String),
-    /// Something in which the expression is found.
+    /// A value in which the expression matches.
     Regex(Pattern),
-    /// There, whatever its value; or, when false, not there.
+    /// Present with any value; or, if false, absent.
     Present(bool),
 }
 
 impl ValueMatch {
-    /// Tells whether `value` (`None`: not there) is as it must be.
+    /// Tells whether `value` (`None`: absent) matches.
     pub fn matches(&self, value: Option<&str>) -> bool {
         match self {
             Self::Exact(wanted) => value == Some(wanted),

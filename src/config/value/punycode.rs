@@ -1,8 +1,8 @@
-//! The form in which names with other letters than ASCII are asked for and looked up.
+//! ASCII form of internationalized host names (punycode).
 //!
-//! Only for messages, which name it: clients send nothing else (RFC 5890, RFC 3492).
+//! Used in messages only: clients send this form and no other (RFC 5890, RFC 3492).
 
-/// A name with each label that needs it in punycode; none if some label cannot be.
+/// Returns a name with each label that needs it in punycode; none if a label cannot be encoded.
 pub(super) fn ascii_name(name: &str) -> Option<String> {
     let labels: Option<Vec<String>> = name.to_lowercase().split('.').map(label).collect();
     labels.map(|labels| labels.join("."))
@@ -21,7 +21,7 @@ fn label(label: &str) -> Option<String> {
     encode(label).map(|encoded| format!("xn--{encoded}"))
 }
 
-/// RFC 3492 section 6.3.
+/// Encodes a label (RFC 3492 section 6.3).
 fn encode(label: &str) -> Option<String> {
     let mut out: String = label.chars().filter(char::is_ascii).collect();
     let basic = u32::try_from(out.len()).ok()?;
@@ -67,7 +67,7 @@ fn put_number(out: &mut String, number: u32, bias: u32) {
     }
 }
 
-/// Punycode counts letters before digits, base 36 as usual the other way round.
+/// Converts a base-36 digit: punycode counts letters before digits.
 fn swapped(digit: char) -> char {
     let value = digit.to_digit(BASE).unwrap_or(0);
     let turned = if value < 26 { value + 10 } else { value - 26 };

@@ -9,12 +9,12 @@ use super::Mismatch;
 pub struct Ratio(f64);
 
 impl Ratio {
-    /// Nothing of it.
+    /// 0 %.
     pub const ZERO: Self = Self(0.0);
-    /// All of it.
+    /// 100 %.
     pub const ONE: Self = Self(1.0);
 
-    /// Makes a share of so many hundredths; more than all is all.
+    /// Makes a share from a percentage; more than 100 counts as 100.
     pub const fn percent(hundredths: u8) -> Self {
         if hundredths >= 100 {
             return Self::ONE;
@@ -45,7 +45,7 @@ impl Ratio {
     ///
     /// # Errors
     ///
-    /// Refuses what is not a number with `%`, or not from 0 % to 100 %.
+    /// Refuses a text that is not a number with `%`, or not from 0 % to 100 %.
     pub fn parse(text: &str) -> Result<Self, Mismatch> {
         let number = text
             .strip_suffix('%')

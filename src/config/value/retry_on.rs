@@ -10,7 +10,7 @@ use crate::config::value::nearest::alternatives;
 /// One outcome of an attempt after which another may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RetryOn {
-    /// No connection came about: nothing of the request was sent.
+    /// No connection was made: nothing of the request was sent.
     Connect,
     /// The connection was reset before a byte of the response.
     Reset,
@@ -31,7 +31,7 @@ impl RetryOn {
     ///
     /// # Errors
     ///
-    /// Names the words that there are.
+    /// Names the valid words.
     pub fn parse(text: &str) -> Result<Self, Mismatch> {
         if let Some((_, known)) = WORDS.iter().find(|(word, _)| *word == text) {
             return Ok(*known);
@@ -82,7 +82,7 @@ impl GrpcCode {
     ///
     /// # Errors
     ///
-    /// Names the codes that there are.
+    /// Names the valid codes.
     pub fn parse(name: &str) -> Result<Self, Mismatch> {
         let index = GRPC_NAMES.iter().position(|known| *known == name);
         let code = index.and_then(|index| u8::try_from(index + 1).ok());

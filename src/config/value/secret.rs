@@ -33,7 +33,7 @@ impl Secret {
         }
     }
 
-    /// Notes that the secret is not where it should be.
+    /// Notes that the secret is missing.
     pub fn missing(why: Mismatch) -> Self {
         Self {
             value: Err(why),
@@ -50,7 +50,7 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// Says that it is not where it should be, or empty.
+    /// Says that it is missing or empty.
     pub fn reveal(&self) -> Result<&str, &Mismatch> {
         self.value.as_deref()
     }

@@ -9,7 +9,7 @@ use super::Mismatch;
 pub struct ByteSize(pub u64);
 
 impl ByteSize {
-    /// Makes a size of so many KiB.
+    /// Makes a size from KiB.
     pub const fn kib(count: u64) -> Self {
         Self(count * 1024)
     }
@@ -19,7 +19,7 @@ impl ByteSize {
         self.0
     }
 
-    /// Gives the number of bytes as a length in memory; caps at what fits.
+    /// Returns the number of bytes as a length in memory, at most `usize::MAX`.
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
@@ -28,7 +28,7 @@ impl ByteSize {
     ///
     /// # Errors
     ///
-    /// Refuses an unknown unit, a fraction and what does not fit 64 bits.
+    /// Refuses an unknown unit, a fraction and more than 64 bits.
     pub fn parse(text: &str) -> Result<Self, Mismatch> {
         let unit_at = text
             .find(|c: char| !c.is_ascii_digit())

@@ -27,7 +27,7 @@ impl HashKey {
     ///
     /// # Errors
     ///
-    /// Names the kinds of key that there are.
+    /// Names the valid kinds of key.
     pub fn parse(text: &str) -> Result<Self, Mismatch> {
         match text.split_once(':') {
             None if text == "client_ip" => return Ok(Self::ClientIp),
@@ -77,7 +77,7 @@ impl FieldSource {
     ///
     /// # Errors
     ///
-    /// Names the kinds of source that there are.
+    /// Names the valid kinds of source.
     pub fn parse(text: &str) -> Result<Self, Mismatch> {
         match text.split_once(':') {
             Some(("header", name)) => header::name(name).map(Self::RequestHeader),

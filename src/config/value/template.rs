@@ -1,7 +1,7 @@
 //! Texts with placeholders: `"https://{host}{path}{query}"`.
 //!
-//! A template is cut into pieces once, when the file is read; filling it in is a walk
-//! over the pieces. `{{` and `}}` stand for the braces themselves.
+//! A template is cut into pieces once, when the file is read; filling it in visits the pieces. `{{`
+//! and `}}` stand for the braces themselves.
 
 use std::fmt;
 
@@ -17,9 +17,9 @@ pub struct Template<P = Placeholder> {
 /// A part of a [`Template`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece<P = Placeholder> {
-    /// Stands for itself.
+    /// Literal text.
     Text(String),
-    /// Is filled in per exchange.
+    /// A placeholder filled in per exchange.
     Fill(P),
 }
 
@@ -29,7 +29,7 @@ pub trait Fill: Sized {
     ///
     /// # Errors
     ///
-    /// Gives the names that there are.
+    /// Returns the valid names.
     fn from_name(name: &str) -> Result<Self, Vec<&'static str>>;
 
     /// Gives the name.

@@ -19,7 +19,7 @@ use crate::{
     timer::Stall,
 };
 
-/// The body of a request on a stream of its own. The client is asked for more as it is read.
+/// Body of a request on a stream of its own. The client's window is widened as it is read.
 #[derive(Debug)]
 pub struct Http2RequestBody {
     session: SharedSession,
@@ -29,7 +29,7 @@ pub struct Http2RequestBody {
 }
 
 impl Http2RequestBody {
-    /// Makes the body of a stream; `idle` is how long the client may send none of it.
+    /// Makes the body of a stream; `idle` is the longest time that the client may send none of it.
     pub(crate) fn new(session: &SharedSession, stream: &SharedStream, idle: Duration) -> Self {
         Self {
             session: Rc::clone(session),
@@ -39,8 +39,8 @@ impl Http2RequestBody {
         }
     }
 
-    /// Reads the next frame; fails once the stream has ended before its time, or the client
-    /// has stayed silent for too long.
+    /// Reads the next frame; fails once the stream has ended early, or the client has been silent
+    /// for too long.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         let polled = {
             let mut session = self.session.borrow_mut();
@@ -68,27 +68,28 @@ impl Http2RequestBody {
         self.stream.is_taken()
     }
 
-    /// The exact rest if the client announced it, or has sent it.
+    /// The exact length of the rest if the client announced it, or has sent it.
     pub(crate) fn length(&self) -> BodyLength {
         self.stream.rest().into()
     }
 }
 
 impl Session {
-    /// So many bytes have come within the connection's window, of which somebody will read some.
+    /// Counts bytes that have arrived within the connection's window, `unread` of which will be
+    /// read.
     pub(crate) fn came(&mut self, bytes: usize, unread: usize) {
         self.unread += unread;
         self.owed += bytes;
         self.release();
     }
 
-    /// So many of the bytes that have come are not there any more.
+    /// Counts bytes that have arrived as consumed.
     pub(crate) fn taken(&mut self, bytes: usize) {
         self.unread -= bytes;
         self.release();
     }
 
-    /// Tells the client that the connection takes more, unless too much is unread.
+    /// Widens the window of the connection, unless too many bytes are unread.
     fn release(&mut self) {
         if self.owed == 0 || self.unread > UNREAD_MAX {
             return;
@@ -139,5 +140,5 @@ impl Session {
     }
 }
 
-/// Bytes of bodies that may stand unread on a connection before it takes no more.
+/// Maximum number of unread body bytes on a connection before its window stays closed.
 const UNREAD_MAX: usize = 8 * 1024 * 1024;

@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::{session::SharedSession, stream::SharedStream};
 use crate::{downstream::Interim, semantics::Headers};
 
-/// Sends interim responses on a stream, as long as there is no final one.
+/// Sends interim responses on a stream, until the final one.
 #[derive(Debug)]
 pub struct StreamInterim {
     session: SharedSession,
@@ -27,7 +27,7 @@ impl StreamInterim {
         }
     }
 
-    /// Sends one; false if it is over the bounds, or nobody wants it any more.
+    /// Sends one; false if it exceeds the limits, or is no longer wanted.
     pub(crate) fn offer(&self, status: StatusCode, headers: Headers) -> bool {
         if self.stream.is_over() || !self.bounds.offer(status, headers) {
             return false;

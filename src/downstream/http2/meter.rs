@@ -1,8 +1,8 @@
-//! Counts the HTTP/2 frames that cost a client nothing and a server something.
+//! Counts HTTP/2 frames that cost a client nothing and a server something.
 //!
-//! Each kind that can flood (RFC 9113 section 10.5) has a bucket that time refills; streams
-//! refill that of resets, so that a client may cancel half of what it asks for as fast as it
-//! likes, but not all of it (CVE-2023-44487), nor make us reset it (CVE-2025-8671).
+//! Each kind that can flood (RFC 9113 section 10.5) has a bucket that time refills. Streams refill
+//! the bucket of resets, so that a client may cancel half of its requests at any rate, but not all
+//! of them (CVE-2023-44487), nor cause us to reset them (CVE-2025-8671).
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use crate::http2::frame::{ACK, END_STREAM, FrameHead, Kind};
 
-/// Follows what a client sends on one connection. Pure, constant memory.
+/// Follows the frames of one client connection. Pure, constant memory.
 #[derive(Debug)]
 pub(crate) struct Meter {
     resets: Bucket,
     pings: Bucket,
     settings: Bucket,
     priorities: Bucket,
-    /// Frames for a body with nothing in them.
+    /// Body frames without data.
     empty: Bucket,
     flood: Option<&'static str>,
 }
@@ -43,7 +43,7 @@ impl Meter {
         }
     }
 
-    /// Looks at a frame that has arrived.
+    /// Counts a frame that has arrived.
     #[inline]
     pub(crate) fn count(&mut self, head: &FrameHead, now: Instant) {
         if head.kind == Some(Kind::Headers) {
@@ -69,24 +69,24 @@ impl Meter {
         }
     }
 
-    /// A stream has to be reset because the client broke a rule on it.
+    /// Counts a reset by us for a client's violation on a stream.
     pub(crate) fn count_fault(&mut self, now: Instant) {
         if !self.resets.take(now) {
             self.flooded("resets");
         }
     }
 
-    /// The reset that was counted last is no burden.
+    /// Undoes the count of the last reset: it was no burden.
     pub(crate) fn forgive_reset(&mut self) {
         self.resets.give(1.0);
     }
 
-    /// There was too much of something.
+    /// Notes a flood of some kind.
     pub(crate) fn flooded(&mut self, reason: &'static str) {
         self.flood.get_or_insert(reason);
     }
 
-    /// The first thing of which there was too much.
+    /// The kind of the first flood.
     pub(crate) fn flood(&self) -> Option<&'static str> {
         self.flood
     }

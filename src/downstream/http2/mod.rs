@@ -1,7 +1,7 @@
-//! HTTP/2 of a client, below its requests (RFC 9113): frames in and out, streams, windows.
+//! HTTP/2 of a client, below requests (RFC 9113): frames in both directions, streams, windows.
 //!
-//! Its tasks share one [`session::Session`], which nobody holds across a wait. The connection's
-//! task reads, takes the frames apart and flushes; the task of an exchange appends its frames.
+//! Its tasks share one [`session::Session`], which is never borrowed across a wait. The
+//! connection's task reads, splits frames and flushes; the task of an exchange appends its frames.
 //!
 //! - `session`: streams, windows and the way out; `stream`: one of these; `queue`: those that
 //!   wait for room.

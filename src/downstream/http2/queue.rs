@@ -1,11 +1,11 @@
-//! The streams that wait for room in what their connection sends.
+//! Streams that wait for room in the outgoing bytes of their connection.
 
 use std::{collections::VecDeque, rc::Rc};
 
 use super::stream::{SharedStream, Stream};
 
-/// Streams that wait for room, longest first: each at most once, and none that is over. It is
-/// bounded by the streams that the connection may have open.
+/// Streams that wait for room, longest first: each at most once, and none that has ended. It is
+/// bounded by the number of streams that the connection may have open.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     streams: VecDeque<SharedStream>,
@@ -19,7 +19,7 @@ impl Queue {
         }
     }
 
-    /// Takes a stream out, if it waits.
+    /// Removes a stream, if it waits.
     #[inline]
     pub(crate) fn remove(&mut self, stream: &Stream) {
         if stream.waiting.get() {
@@ -33,7 +33,7 @@ impl Queue {
         self.streams.retain(|other| other.id != stream.id);
     }
 
-    /// Wakes the first few; whether more are left.
+    /// Wakes the first few; returns true if more are left.
     pub(crate) fn wake(&mut self) -> bool {
         for _ in 0..WOKEN_AT_ONCE {
             let Some(stream) = self.streams.pop_front() else {

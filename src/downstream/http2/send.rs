@@ -30,8 +30,8 @@ impl Session {
         self.send_block(stream, block, end);
     }
 
-    /// Appends as much of a piece of the body as there is room for; ready when that was all of
-    /// it. `end` says that nothing follows.
+    /// Appends as much of a body piece as there is room for; ready when all of it is appended.
+    /// `end` tells that nothing follows.
     pub(crate) fn poll_send(
         &mut self,
         stream: &SharedStream,
@@ -68,12 +68,12 @@ impl Session {
         }
     }
 
-    /// A number that grows while a stream is not stuck; `last` is what had been appended when
-    /// its own last bytes were. Asks the kernel.
+    /// Returns a number that grows while a stream makes progress; `last` is the number of bytes
+    /// appended up to its own last bytes. Costs a system call.
     ///
-    /// While it waits for its turn, or its bytes are on their way, the connection has to move;
-    /// after that the client has to make room on the stream. Where it has to make room on the
-    /// connection, the answers to its PINGs are no move.
+    /// While the stream waits for its turn, or its bytes are on their way, the connection must make
+    /// progress; after that the client must make room on the stream. If it must make room on the
+    /// connection, answers to its PINGs do not count as progress.
     pub(crate) fn progress_of(&self, stream: &Stream, wants: Wants, last: u64) -> u64 {
         let waits = wants == Wants::ToSend && stream.window.get().room() > 0;
         let taken = self.io.written().saturating_sub(self.io.unsent().into());
@@ -87,7 +87,7 @@ impl Session {
         }
     }
 
-    /// Appends trailers, which are the end of the response.
+    /// Appends trailers, which end the response.
     pub(crate) fn send_trailers(&mut self, stream: &Stream, trailers: &Headers) {
         let mut block = std::mem::take(&mut self.fields);
         response::encode_trailers(&mut block, &mut self.encoder, trailers);
@@ -116,8 +116,8 @@ impl Session {
 
     /// Returns true if more may be read: there is room for the answers to it.
     ///
-    /// Bodies stop when there is none, whatever the client does. It may be one that reads on
-    /// only when it has been read, so that heads and whatever else is short have room of their own.
+    /// Bodies stop if there is no room, whatever the client does. Heads and other short frames have
+    /// room of their own, as the client may be one that reads only after its bytes were read.
     pub(crate) fn may_read(&mut self) -> bool {
         let appended = self.io.appended();
         if self.io.has_room() {
@@ -127,16 +127,16 @@ impl Session {
         appended - self.known < ANSWERS_MAX
     }
 
-    /// Wakes streams that wait for room, as far as there is some; whether there is more of both.
+    /// Wakes streams that wait for room, as far as there is some; returns true if more streams and
+    /// more room are left.
     ///
-    /// Those that are woken may need none any more: whoever asks has to come back when they
-    /// have run.
+    /// Woken streams may not need their room any more: call this again after they have run.
     pub(crate) fn wake_waiting(&mut self) -> bool {
         self.io.has_room() && self.window.room() > 0 && self.queue.wake()
     }
 }
 
-/// Wishes of a stream.
+/// Reason for a stream's wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wants {
     /// It has bytes to send.
@@ -145,5 +145,5 @@ pub(crate) enum Wants {
     Nothing,
 }
 
-/// Bytes of frames that are not of bodies for which there is room even when there is none.
+/// Room for other than body frames, in bytes, when there is no room left.
 const ANSWERS_MAX: u64 = 64 * 1024;

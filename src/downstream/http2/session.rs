@@ -1,8 +1,8 @@
 //! State shared by the tasks of a connection: its streams, its windows, its socket.
 //!
-//! The connection's task reads and flushes; the tasks of the exchanges append their frames and
-//! wake it. What is compressed is appended at once, so that the other side decodes it in the
-//! order in which it was compressed.
+//! The connection's task reads and flushes; the tasks of exchanges append their frames and wake it.
+//! A compressed field block is appended at once, so that the other side decodes blocks in the order
+//! of their compression.
 
 use std::{
     cell::RefCell,
@@ -31,10 +31,10 @@ use crate::{
     wake,
 };
 
-/// The state of HTTP/2 on one connection, as its tasks share it.
+/// HTTP/2 state of one connection, shared by its tasks.
 pub(crate) type SharedSession = Rc<RefCell<Session>>;
 
-/// The state of HTTP/2 on one connection.
+/// HTTP/2 state of one connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) io: Buffered,
@@ -43,7 +43,7 @@ pub(crate) struct Session {
     pub(crate) streams_max: usize,
     pub(crate) decoder: Decoder,
     pub(crate) encoder: Encoder,
-    /// Memory for a field block on its way out.
+    /// Memory for an outgoing field block.
     pub(crate) fields: Vec<u8>,
     pub(crate) streams: HashMap<u32, SharedStream, foldhash::fast::RandomState>,
     /// The highest stream that the client has opened.
@@ -53,26 +53,26 @@ pub(crate) struct Session {
     /// Receive window of the connection. It is updated as bytes arrive, not as they are read: an
     /// unread body on one stream must not reduce the window of the others.
     pub(crate) receives: ReceiveWindow,
-    /// Bytes of bodies that have come and were not read.
+    /// Body bytes that have arrived and are unread.
     pub(crate) unread: usize,
-    /// Bytes that have come and of which the client was not told yet: too much is unread.
+    /// Bytes that have arrived and were not returned to the window yet: too many are unread.
     pub(crate) owed: usize,
-    /// The window with which the client wants streams to begin.
+    /// Initial window of streams, set by the client.
     pub(crate) initial_window: u32,
-    /// A field block of which more is to come.
+    /// An incomplete field block.
     pub(crate) block: Option<Unfinished>,
-    /// Since when the head of a request, or the beginning of the connection, is unfinished.
+    /// Time since when a request head, or the start of the connection, is incomplete.
     pub(crate) head_since: Option<Instant>,
     /// Progress of the connection's beginning: all else is valid only after the preface and the
     /// first settings.
     pub(crate) begun: Begun,
-    /// The streams that we have reset last: frames of these may still be on their way.
+    /// Streams that we reset last: frames of them may still be on their way.
     pub(crate) resets: VecDeque<u32>,
-    /// The streams whose answer was whole before their request, and when these are reset.
+    /// Streams whose answer was complete before their request, and the time of their reset.
     unfinished: VecDeque<Finishing>,
     /// The streams that wait for room, longest first.
     pub(crate) queue: Queue,
-    /// Bytes of the bodies that stand still for want of room.
+    /// Body bytes that wait for room.
     held: usize,
     /// Bytes appended when there was room last, plus those of bodies appended since.
     pub(crate) known: u64,
@@ -85,7 +85,7 @@ pub(crate) struct Session {
     notified: bool,
 }
 
-/// A field block of which more is to come.
+/// An incomplete field block.
 #[derive(Debug)]
 pub(crate) struct Unfinished {
     pub(crate) stream: u32,
@@ -106,13 +106,13 @@ pub(crate) enum Begun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leaving {
     No,
-    /// It shall open no more streams; those on their way are still taken.
+    /// It must open no more streams; those on their way are still served.
     Told,
-    /// Streams above this one are not looked at.
+    /// Streams above this one are ignored.
     Gone(u32),
 }
 
-/// A stream whose answer was whole before its request.
+/// A stream whose answer was complete before its request.
 #[derive(Clone, Copy, Debug)]
 struct Finishing {
     id: u32,
@@ -120,12 +120,12 @@ struct Finishing {
     look: Instant,
     /// Time of the reset, even if more arrives.
     end: Instant,
-    /// Bytes of the request that had come.
+    /// Bytes of the request that had arrived.
     seen: u64,
 }
 
 impl Session {
-    /// Begins a connection: our settings go out first. `limits` are those of request heads.
+    /// Begins a connection by sending our settings. `limits` are those of request heads.
     pub(crate) fn new(io: Buffered, limits: HeadLimits, streams_max: u32, since: Instant) -> Self {
         let mut session = Self {
             io,
@@ -171,7 +171,7 @@ impl Session {
         session
     }
 
-    /// Remembers the task of the connection, which is at work now.
+    /// Remembers the task of the connection, which is running now.
     pub(crate) fn watch(&mut self, cx: &Context<'_>) {
         self.notified = false;
         wake::remember(&mut self.waker, cx);
@@ -203,7 +203,7 @@ impl Session {
         stream
     }
 
-    /// Resets a stream, unless it is gone.
+    /// Resets a stream, unless it has ended.
     pub(crate) fn reset(&mut self, stream: &Stream, reason: Reason) {
         if self.streams.contains_key(&stream.id) {
             self.reset_id(stream.id, reason);
@@ -224,13 +224,13 @@ impl Session {
         self.notify();
     }
 
-    /// Forgets a stream: nothing can come or go on it any more.
+    /// Removes a stream: no frames can arrive or leave on it any more.
     pub(crate) fn close(&mut self, stream: &Stream) {
         self.streams.remove(&stream.id);
         self.queue.remove(stream);
     }
 
-    /// So many bytes of a stream's body have been taken from the endpoint, and stand still.
+    /// Counts body bytes that have been read from the endpoint and wait for room.
     pub(crate) fn hold(&mut self, stream: &Stream, bytes: usize) {
         let before = stream.held.replace(bytes);
         self.held = self.held + bytes - before;
@@ -248,7 +248,7 @@ impl Session {
         left.min(stream.window.get().room()).max(STREAM_READ_MIN)
     }
 
-    /// Nobody works on a stream any more: resets it if it has not ended.
+    /// Drops a stream whose task is gone: resets it if it has not ended.
     pub(crate) fn abandon(&mut self, stream: &Stream) {
         if !stream.local_ended.get() {
             let reason = if stream.faulty.get() {
@@ -272,12 +272,11 @@ impl Session {
         self.taken(unread);
     }
 
-    /// The answer is whole without the rest of the request (section 8.1).
+    /// Lets the client finish a request whose answer is already complete (section 8.1).
     ///
-    /// There are clients that lose an answer to the reset that comes with it, and others that
-    /// read no answer before they have sent everything. The rest of the request is therefore
-    /// thrown away for as long as it comes, within bounds; only a client that is not at its end
-    /// by then is told to stop.
+    /// Some clients lose an answer if a reset follows it, and others read no answer before they
+    /// have sent everything. The rest of the request is therefore discarded as it arrives, within
+    /// limits; only a client that has not finished by then is reset.
     fn let_finish(&mut self, stream: &Stream) {
         if !self.streams.contains_key(&stream.id) {
             return;
@@ -301,7 +300,8 @@ impl Session {
         self.notify();
     }
 
-    /// Resets the streams whose clients had their time to finish; says when there is more to do.
+    /// Resets the streams whose clients had their time to finish; returns the time of the next
+    /// check.
     pub(crate) fn reset_unfinished(&mut self, now: Instant) -> Option<Instant> {
         while let Some(finishing) = self.unfinished.front().copied() {
             let stream = self.streams.get(&finishing.id);
@@ -327,7 +327,7 @@ impl Session {
         None
     }
 
-    /// Tells the client to open no more streams; it says when it has read that.
+    /// Tells the client to open no more streams, with a ping that confirms that it has read this.
     pub(crate) fn tell_to_leave(&mut self) {
         if self.leaving == Leaving::No {
             self.leaving = Leaving::Told;
@@ -351,7 +351,7 @@ impl Session {
         last_words && self.streams.is_empty() && self.io.is_flushed()
     }
 
-    /// Ends all streams: the connection is gone.
+    /// Ends all streams: the connection has closed.
     pub(crate) fn end(&mut self) {
         for (_, stream) in self.streams.drain() {
             stream.end(Over::Broken);
@@ -360,17 +360,17 @@ impl Session {
     }
 }
 
-/// The window of the standard, for streams and for the connection (section 6.9.2).
+/// Default window of the standard, for streams and for the connection (section 6.9.2).
 const WINDOW: u32 = 65_535;
 /// Receive window of a stream: the maximum of a body that arrives unread.
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// Receive window of a connection: the maximum in flight of all bodies.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Bytes of bodies that may stand still on a connection before each stream reads only little.
+/// Maximum number of waiting body bytes on a connection before each stream reads only little ahead.
 const HELD_MAX: usize = 128 * 1024;
 /// Minimum number of bytes that a stream may read ahead.
 pub(crate) const STREAM_READ_MIN: usize = 16 * 1024;
-/// Bytes of the table that a client's header compression may use (RFC 7541 section 4.2).
+/// Maximum size of the client's header compression table (RFC 7541 section 4.2).
 const HEADER_TABLE: usize = 4096;
 /// Maximum silence of a client in the rest of a request whose answer is complete.
 const FINISH: Duration = Duration::from_secs(2);
@@ -378,10 +378,10 @@ const FINISH: Duration = Duration::from_secs(2);
 const FINISH_MAX: Duration = Duration::from_secs(30);
 /// Time that a client has to take the answer to a malformed request before its stream is reset.
 const TAKE_ANSWER: Duration = Duration::from_millis(200);
-/// So many streams of that sort are noted before those are left out that are over: more than
-/// are open at once.
+/// Number of entries from which ended streams are removed from the list: more than can be open at
+/// once.
 const UNFINISHED_MAX: usize = 1024;
-/// Frames for so many reset streams may be on their way at once.
+/// Number of reset streams that are remembered, as their frames may be on their way.
 const RESETS_REMEMBERED: usize = 256;
 /// Payload of the ping that follows the first GOAWAY.
 pub(crate) const LAST_PING: [u8; 8] = *b"farewell";

@@ -1,4 +1,4 @@
-//! One stream: what came on it and is not taken yet, and what may be sent on it.
+//! One stream: received bytes not taken yet, and the state of sending.
 //!
 //! The connection's task writes what arrives, the task of the exchange takes it; both run on
 //! the thread that owns the connection.
@@ -28,20 +28,20 @@ pub(crate) struct Stream {
     pub(crate) id: u32,
     /// Send window of the stream.
     pub(crate) window: Cell<SendWindow>,
-    /// The client has said its last word on it.
+    /// The client has ended its side.
     pub(crate) remote_ended: Cell<bool>,
-    /// So have we.
+    /// We have ended our side.
     pub(crate) local_ended: Cell<bool>,
     /// The head of the answer has been sent.
     pub(crate) answering: Cell<bool>,
-    /// Messages both ways for as long as both sides like: a gRPC call, or a request that is
-    /// answered already. Only silence in both directions ends it.
+    /// Messages flow both ways without a time limit: a gRPC call, or a request that is answered
+    /// already. Only silence in both directions ends it.
     pub(crate) is_streaming: Cell<bool>,
     /// It waits for room in the connection.
     pub(crate) waiting: Cell<bool>,
-    /// The client has broken a rule on it: it is told, and the stream is reset behind that.
+    /// The client has violated a rule on it: it gets an answer, and the stream is reset after that.
     pub(crate) faulty: Cell<bool>,
-    /// Bytes that were taken from the endpoint and stand still.
+    /// Bytes that have been read from the endpoint and wait for room.
     pub(crate) held: Cell<usize>,
     over: Cell<Option<Over>>,
     /// The task of the exchange.
@@ -52,30 +52,30 @@ pub(crate) struct Stream {
 /// Early end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
-    /// The client wants no more of it.
+    /// The client has reset it.
     Left,
-    /// A rule was broken on it, or the connection is gone.
+    /// A violation, or the connection has closed.
     Broken,
 }
 
-/// The body of the request, as far as it has come and is not taken.
+/// Received part of the request body that is not taken yet.
 #[derive(Debug)]
 pub(crate) struct Arriving {
     pieces: VecDeque<Bytes>,
-    /// Small pieces, one behind the other: each would hold on to the memory it was read into.
+    /// Small pieces, joined: each would keep the whole read buffer in memory.
     small: BytesMut,
     trailers: Option<Headers>,
-    /// The rule that the rest of it breaks.
+    /// The rule that the rest of it violates.
     pub(crate) spoilt: Option<BadRequest>,
     pub(crate) window: ReceiveWindow,
-    /// Bytes that Content-Length says are still to come.
+    /// Bytes still to come by Content-Length.
     left: Option<u64>,
-    /// The client has left its body short behind the head of the answer: it stops there, and
-    /// never comes to an end that an endpoint could take for a whole one.
+    /// The client has ended its body early after the head of the answer: reading it stops there
+    /// without an end, so that the endpoint cannot take it for complete.
     pub(crate) left_short: bool,
-    /// Bytes that were taken.
+    /// Bytes taken.
     pub(crate) taken: u64,
-    /// The client waits for leave to send the body.
+    /// The client waits for 100 Continue before it sends the body.
     pub(crate) expects_continue: bool,
     /// Reader of the body.
     reader: Option<Waker>,
@@ -109,7 +109,7 @@ impl Stream {
         self.over.get() == Some(Over::Left)
     }
 
-    /// Ends it before its time, and tells whoever works on it.
+    /// Ends it early, and wakes those who work on it.
     pub(crate) fn end(&self, over: Over) {
         if !self.is_over() {
             self.over.set(Some(over));
@@ -118,8 +118,8 @@ impl Stream {
         self.arriving.borrow_mut().wake();
     }
 
-    /// Is ready when it has ended before its time; otherwise wakes the task then, and when
-    /// there may be room again.
+    /// Is ready when it has ended early; otherwise wakes the task then, and when there may be room
+    /// again.
     pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
         if self.is_over() {
             return Poll::Ready(());
@@ -135,11 +135,11 @@ impl Stream {
         }
     }
 
-    /// The client says no more. Behind the head of an answer it need not say all that it had
-    /// announced: there are clients that give an upload up that way.
+    /// Ends the client's side. After the head of an answer it may send less than it had announced:
+    /// some clients give an upload up that way.
     ///
     /// # Errors
-    /// [`Reason::ProtocolError`] when it had announced more and there is no answer yet.
+    /// [`Reason::ProtocolError`] if it had announced more and there is no answer yet.
     pub(crate) fn finish(&self, trailers: Option<Headers>) -> Result<(), Reason> {
         let mut arriving = self.arriving.borrow_mut();
         // Of what nobody reads nothing is counted.
@@ -196,10 +196,10 @@ impl Arriving {
         }
     }
 
-    /// Takes in what has come of the body.
+    /// Adds bytes that have arrived.
     ///
     /// # Errors
-    /// [`Reason::ProtocolError`] when it is more than was announced.
+    /// [`Reason::ProtocolError`] if they are more than were announced.
     pub(crate) fn push(&mut self, piece: Piece<'_>) -> Result<(), Reason> {
         let length = piece.as_ref().len();
         if let Some(left) = self.left {
@@ -222,7 +222,7 @@ impl Arriving {
         Ok(())
     }
 
-    /// The next piece of the body.
+    /// Takes the next piece of the body.
     pub(crate) fn take(&mut self) -> Option<Bytes> {
         let piece = self.pieces.pop_front();
         let piece = piece.or_else(|| {
@@ -233,12 +233,12 @@ impl Arriving {
         Some(piece)
     }
 
-    /// The fields behind the body.
+    /// Takes the trailers.
     pub(crate) fn take_trailers(&mut self) -> Option<Headers> {
         self.trailers.take()
     }
 
-    /// Throws away what was not taken; says how much that was.
+    /// Discards bytes that were not taken; returns their number.
     pub(crate) fn clear(&mut self) -> usize {
         let waiting = self.waiting();
         self.pieces.clear();
@@ -246,8 +246,7 @@ impl Arriving {
         waiting
     }
 
-    /// So many bytes have come that nobody reads: the window is opened again where the client
-    /// may go on.
+    /// Discards bytes that arrive unread: the window is opened again if the client may go on.
     pub(crate) fn throw_away(&mut self, bytes: usize, goes_on: bool) -> Option<u32> {
         self.taken += bytes as u64;
         if goes_on {
@@ -263,7 +262,7 @@ impl Arriving {
         self.wake();
     }
 
-    /// Remembers who reads the body.
+    /// Remembers the task that reads the body.
     pub(crate) fn watch(&mut self, cx: &Context<'_>) {
         wake::remember(&mut self.reader, cx);
     }
@@ -280,9 +279,9 @@ impl Arriving {
     }
 }
 
-/// Bytes of a body as they stand in what was read.
+/// Body bytes in the read buffer.
 pub(crate) enum Piece<'a> {
-    /// Worth to be kept where they are.
+    /// Large enough to be kept in the read buffer.
     Large(Bytes),
     Small(&'a [u8]),
 }
@@ -296,5 +295,5 @@ impl AsRef<[u8]> for Piece<'_> {
     }
 }
 
-/// A stream that several hold on to.
+/// A stream with several owners.
 pub(crate) type SharedStream = Rc<Stream>;

@@ -1,4 +1,4 @@
-//! A stream as a way for bytes in both directions: what an extended CONNECT becomes.
+//! A stream as a byte stream in both directions, after an extended CONNECT.
 
 use std::{
     cell::Cell,
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{session::SharedSession, stream::SharedStream};
 use crate::semantics::Frame;
 
-/// The bytes of a stream. Dropping it does not end the stream.
+/// Bytes of a stream. Dropping it does not end the stream.
 #[derive(Debug)]
 pub(crate) struct StreamBytes {
     session: SharedSession,
@@ -95,7 +95,7 @@ impl AsyncWrite for StreamBytes {
         }
     }
 
-    /// The connection sends what it has without being asked.
+    /// Does nothing: the connection flushes by itself.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

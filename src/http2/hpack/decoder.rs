@@ -1,4 +1,4 @@
-//! Field blocks to fields (RFC 7541 section 3).
+//! Decoder of field blocks (RFC 7541 section 3).
 
 use std::ops::ControlFlow;
 
@@ -6,7 +6,7 @@ use super::field::{Field, FieldName, SEPARATOR};
 use super::table::Table;
 use super::{huffman, integer, static_table};
 
-/// Reads the field blocks of one direction of a connection, all of them and in order.
+/// Decodes the field blocks of one direction of a connection, all of them and in order.
 #[derive(Debug)]
 pub struct Decoder {
     table: Table<()>,
@@ -23,17 +23,16 @@ pub enum BlockFault {
     /// The receiver of the fields stopped reading.
     #[error("the rest of the block was not read")]
     Stopped,
-    /// A number that is larger than any that makes sense.
+    /// A number larger than any that makes sense.
     #[error("a number in the field block is too large")]
     Integer,
-    /// A text in the Huffman code that has the end of text in it, or is not filled up as it must.
+    /// A text in the Huffman code that contains the end of text, or whose padding is invalid.
     #[error("a text in the field block is not in the Huffman code")]
     Huffman,
     /// There is no field of this index.
     #[error("the field block refers to a field that is not there")]
     Index,
-    /// The bound of the table is changed to more than was announced, or too often, or behind the
-    /// first field.
+    /// The table size is changed to more than was announced, too often, or after the first field.
     #[error("the field block changes the size of the table as it must not")]
     TableSize,
     /// The block ends in the middle of a field.
@@ -42,8 +41,8 @@ pub enum BlockFault {
 }
 
 impl Decoder {
-    /// For a table of the size that is announced (SETTINGS_HEADER_TABLE_SIZE). It takes no memory
-    /// before its first field.
+    /// Makes a decoder with the announced table size (SETTINGS_HEADER_TABLE_SIZE). It takes no
+    /// memory before its first field.
     pub fn new(table_max: usize) -> Self {
         let table = Table::new(table_max);
         Self {
@@ -53,11 +52,11 @@ impl Decoder {
         }
     }
 
-    /// Hands out the fields of one whole block, in order, until `each` wants no more.
+    /// Passes the fields of one complete block to `each`, in order, until it stops.
     ///
     /// # Errors
     ///
-    /// See [`BlockFault`]; the fields before the fault have been handed out.
+    /// See [`BlockFault`]; the fields before the fault have been passed on.
     #[inline]
     pub fn decode(
         &mut self,
@@ -90,7 +89,7 @@ impl Decoder {
         self.table.size()
     }
 
-    /// The field of an index.
+    /// Returns the field of an index.
     #[inline]
     fn field(&self, index: u32) -> Result<Field<'_>, BlockFault> {
         let Some(age) = index.checked_sub(static_table::COUNT + 1) else {
@@ -105,8 +104,8 @@ impl Decoder {
         })
     }
 
-    /// Follows the changes of the table's bound that the block begins with: one, or if it shrank
-    /// and grew, two (RFC 7541 section 4.2).
+    /// Applies the table size changes at the start of the block: one, or two if the size shrank and
+    /// grew (RFC 7541 section 4.2).
     #[inline]
     fn take_size_changes<'b>(&mut self, mut block: &'b [u8]) -> Result<&'b [u8], BlockFault> {
         for _ in 0..2 {
@@ -126,7 +125,7 @@ impl Decoder {
         Ok(block)
     }
 
-    /// Reads a field that is written out, at least its value, and says what follows it.
+    /// Reads a literal field, with at least its value written out; returns the rest of the block.
     #[inline(never)]
     fn read_literal<'b>(
         &mut self,
@@ -162,7 +161,7 @@ impl Decoder {
     }
 
     /// Reads the name of a literal, which is that of an earlier field or is written out, and
-    /// appends what stands between it and the value.
+    /// appends it with the separator.
     fn read_name<'b>(
         &self,
         index: u32,
@@ -187,7 +186,7 @@ impl Decoder {
     }
 }
 
-/// Appends a text that is written out (RFC 7541 section 5.2); says what follows it.
+/// Appends a text that is written out (RFC 7541 section 5.2); returns the rest of the block.
 fn read_text<'b>(block: &'b [u8], out: &mut Vec<u8>) -> Result<&'b [u8], BlockFault> {
     let (&first, tail) = block.split_first().ok_or(BlockFault::Truncated)?;
     let (length, tail) = integer::read(first, !HUFFMAN, tail)?;
@@ -202,8 +201,8 @@ fn read_text<'b>(block: &'b [u8], out: &mut Vec<u8>) -> Result<&'b [u8], BlockFa
     Ok(tail)
 }
 
-/// First byte of a field (RFC 7541 section 6). Without any of these bits it is a literal that is
-/// not indexed.
+/// First byte of a field (RFC 7541 section 6). Without any of these bits the field is a literal
+/// that is not indexed.
 const INDEXED: u8 = 0x80;
 const INDEXING: u8 = 0x40;
 const SIZE: u8 = 0x20;
@@ -216,5 +215,5 @@ const LITERAL_INDEX: u8 = 0x0f;
 /// Bit at the start of a text in the Huffman code.
 const HUFFMAN: u8 = 0x80;
 
-/// Memory for literals that is kept from block to block, in bytes.
+/// Memory for literals kept from block to block, in bytes.
 const LITERAL_KEPT: usize = 4096;

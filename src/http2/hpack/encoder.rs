@@ -1,9 +1,9 @@
-//! Fields to field blocks (RFC 7541 section 6).
+//! Encoder of field blocks (RFC 7541 section 6).
 //!
-//! A field that comes again and again is found among those of its name that the table has, newest
-//! first, and is one byte. What will not come again is written as it is: neither the table nor the
-//! time for the Huffman code is spent on it. Of known names it is known which they are; another
-//! shows it by ever new values.
+//! A repeated field is found among those of its name in the table, newest first, and takes one
+//! byte. A field that is not likely to come again is written as a literal, without an entry in the
+//! table and without Huffman coding. For known names this is fixed; for others it is learned from
+//! the number of new values.
 
 use bytes::BufMut;
 use http::StatusCode;
@@ -13,16 +13,15 @@ use super::table::{Entry, Table};
 use super::{huffman, integer, static_table, text};
 use crate::semantics::Known;
 
-/// Writes the field blocks of one direction of a connection, all of them and in order.
+/// Encodes the field blocks of one direction of a connection, all of them and in order.
 ///
-/// It writes them byte by byte, which is cheapest into a `Vec`.
+/// It writes byte by byte, which is cheapest into a `Vec`.
 #[derive(Debug)]
 pub struct Encoder {
     table: Table<Link>,
-    /// The number of the newest field of each chain; empty before the first field.
+    /// Number of the newest field of each chain; empty before the first field.
     chains: Vec<u32>,
-    /// The bound that the table had in between and the one that it has now, if the peer does not
-    /// know yet.
+    /// Smallest table size in between and current one, until the peer is told.
     changed: Option<(usize, usize)>,
     /// The last field that entered the table.
     line: Vec<u8>,
@@ -33,20 +32,20 @@ pub struct Encoder {
 /// Link of a chain, by which the fields of a name are found fast. Some names share a chain.
 #[derive(Clone, Copy, Debug, Default)]
 struct Link {
-    /// The number of the field that was the newest of the chain. If the table has it no longer,
-    /// it has none of those behind it either.
+    /// Number of the field before it in the chain. If the table no longer has that one, it has none
+    /// of the older ones either.
     older: u32,
 }
 
-/// A field that is to be written.
+/// A field to write.
 #[derive(Clone, Copy)]
 struct Line<'a> {
     kind: FieldName,
-    /// In whatever case.
+    /// Case-insensitive.
     name: &'a [u8],
-    /// The index of the name among the fields that all know; 0 if it is none of theirs.
+    /// Index of the name in the static table; 0 if it is not there.
     static_index: usize,
-    /// The same with those that were sent before.
+    /// Index of the name in either table.
     name_index: usize,
     value: &'a [u8],
 }
@@ -58,12 +57,12 @@ enum Use {
     Indexed,
     /// It is only written.
     Plain,
-    /// It is only written, and whoever passes it on does the same.
+    /// It is only written, and marked so that no later hop indexes it.
     Never,
 }
 
 impl Encoder {
-    /// For a peer of which nothing is known yet.
+    /// Makes an encoder for a peer whose settings are not known yet.
     pub fn new() -> Self {
         Self {
             table: Table::new(TABLE_MAX),
@@ -74,8 +73,8 @@ impl Encoder {
         }
     }
 
-    /// Bounds the table to what the peer allows (SETTINGS_HEADER_TABLE_SIZE), but never to more
-    /// than 4096. The next block says so.
+    /// Limits the table to the size that the peer allows (SETTINGS_HEADER_TABLE_SIZE), at most
+    /// 4096. The next block announces it.
     pub fn limit_table(&mut self, max: usize) {
         let max = max.min(TABLE_MAX);
         if max != self.table.size_max() {
@@ -85,7 +84,7 @@ impl Encoder {
         }
     }
 
-    /// Begins a block: says how the table has changed, if it has.
+    /// Begins a block: announces a change of the table size, if any.
     #[inline]
     pub fn begin(&mut self, out: &mut impl BufMut) {
         if let Some((lowest, now)) = self.changed.take() {
@@ -108,7 +107,7 @@ impl Encoder {
         }
     }
 
-    /// Writes a field. Its name can be in whatever case, and is written in lower case.
+    /// Writes a field. Its name is case-insensitive, and is written in lower case.
     #[inline]
     pub fn field(
         &mut self,
@@ -136,7 +135,7 @@ impl Encoder {
         self.table.size()
     }
 
-    /// Writes a field that is in the table or will be.
+    /// Writes a field that is in the table or enters it.
     #[inline]
     fn indexed(&mut self, kind: FieldName, name: &[u8], value: &[u8], out: &mut impl BufMut) {
         let chain = chain(kind, name);
@@ -164,8 +163,8 @@ impl Encoder {
             && (kind != FieldName::Unknown || text::same_name(name, self.table.name(entry)))
     }
 
-    /// Writes a field that is not the newest of its chain; takes it into the table if it is not
-    /// there and not too large.
+    /// Writes a field that is not the newest of its chain; adds it to the table if it is not there
+    /// and not too large.
     #[inline(never)]
     fn write_older(&mut self, line: Line<'_>, chain: usize, out: &mut impl BufMut) {
         let mut name_index = line.static_index;
@@ -213,7 +212,7 @@ impl Encoder {
         self.left_out != 0
     }
 
-    /// Writes a field and takes it into the table.
+    /// Writes a field and adds it to the table.
     fn write_new(&mut self, line: Line<'_>, chain: usize, out: &mut impl BufMut) {
         self.line.clear();
         text::put_lower(line.name, &mut self.line);
@@ -292,7 +291,7 @@ static USES: [Use; 128] = {
     uses
 };
 
-/// Fields that are known to one peer only.
+/// Fields with secret values.
 const SECRET: [Known; 5] = [
     Known::SetCookie,
     Known::Cookie,
@@ -301,7 +300,7 @@ const SECRET: [Known; 5] = [
     Known::ProxyAuthenticationInfo,
 ];
 
-/// Fields whose value is another in nearly each message.
+/// Fields whose value differs in nearly each message.
 const CHANGING: [Known; 25] = [
     Known::Age,
     Known::ContentDisposition,
@@ -357,22 +356,23 @@ fn write_short(text: &[u8], out: &mut impl BufMut) {
     }
 }
 
-/// Bytes of the table, whatever the peer allows: what it begins with.
+/// Maximum size of the table in bytes, even if the peer allows more: the initial size.
 const TABLE_MAX: usize = 4096;
 
 /// Minimum number of fields that the table has room for; larger fields do not enter.
 const FIELDS_MIN: usize = 4;
 
-/// Values of a name that is not known that enter the table without further ado.
+/// Number of values of an unknown name that enter the table unconditionally.
 const VALUES_MAX: u32 = 4;
 
 /// Of this many further values one enters.
 const LEFT_OUT_MAX: u32 = 16;
 
-/// One for each known name, of which there are at most 128, and as many for all others.
+/// Number of chains: one for each known name, of which there are at most 128, and as many for all
+/// others.
 const CHAINS: usize = 256;
 
-/// The number behind the oldest field of a chain: four billion fields before it comes.
+/// Number after the oldest field of a chain; a field reaches it only after four billion others.
 const NO_FIELD: u32 = u32::MAX;
 
 /// Maximum number of fields of a chain that are searched.

@@ -31,9 +31,9 @@ pub enum FieldName {
     Unknown,
     /// A pseudo field.
     Pseudo(Pseudo),
-    /// The field must not be: its name is no token in lower case nor a pseudo field's, or its
-    /// value has a control byte other than a tab, or begins or ends with a blank or tab
-    /// (RFC 9113 section 8.2.1).
+    /// The field is malformed: its name is neither a lower-case token nor a pseudo field, or its
+    /// value has a control byte other than tab, or begins or ends with a blank or tab (RFC 9113
+    /// section 8.2.1).
     Malformed,
 }
 
@@ -42,11 +42,11 @@ pub enum FieldName {
 pub struct Field<'a> {
     /// The name.
     pub name: FieldName,
-    /// `name: value` CRLF, for pseudo fields too. Of a malformed field it can be anything.
+    /// `name: value` CRLF, for pseudo fields too. Undefined for a malformed field.
     pub line: &'a [u8],
     /// Bytes of the name.
     pub name_length: usize,
-    /// Never to be indexed, here or on the way on (RFC 7541 section 7.1.3).
+    /// Never indexed, here or by later hops (RFC 7541 section 7.1.3).
     pub sensitive: bool,
 }
 
@@ -103,7 +103,7 @@ impl FieldName {
         }
     }
 
-    /// The same if its value is one that a field can have.
+    /// Returns the same kind, or malformed if the value is not valid.
     pub(super) fn with_value(self, value: &[u8]) -> Self {
         let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
         if text::has_control(value) || blank(value.first()) || blank(value.last()) {
@@ -130,5 +130,5 @@ pub(super) const SEPARATOR: &[u8] = b": ";
 /// End of a line.
 pub(super) const CRLF: &[u8] = b"\r\n";
 
-/// 32 for each field, without what a line has more than name and value.
+/// The 32 bytes counted for each field, less the bytes of its line besides name and value.
 const SIZE_BESIDE_LINE: usize = 32 - SEPARATOR.len() - CRLF.len();

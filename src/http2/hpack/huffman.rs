@@ -1,16 +1,16 @@
-//! Texts in fewer bits (RFC 7541 section 5.2 and appendix B).
+//! Huffman code of texts (RFC 7541 section 5.2 and appendix B).
 //!
-//! The code is canonical: codes of one length follow one another in the order of their bytes,
-//! and longer ones begin where the shorter ones end. So all follows from the lengths.
+//! The code is canonical: codes of one length follow one another in the order of their bytes, and
+//! longer ones begin where the shorter ones end. So the lengths define all codes.
 
 use super::BlockFault;
 
-/// Appends the text that `coded` stands for.
+/// Appends the decoded text.
 ///
 /// # Errors
 ///
-/// [`BlockFault::Huffman`] if the end of text stands in it, or if it is not filled up with at
-/// most seven one bits.
+/// [`BlockFault::Huffman`] if it contains the end of text, or if its padding is not at most seven
+/// one bits.
 pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), BlockFault> {
     out.reserve(coded.len() * 8 / 5 + STEP);
     let mut bits = Bits {
@@ -50,16 +50,16 @@ pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), BlockFault> 
     }
 }
 
-/// Bits that were read.
+/// Bits read.
 #[derive(Clone, Copy)]
 struct Bits {
-    /// The next is the highest.
+    /// The next bit is the highest.
     window: u64,
     count: u32,
 }
 
 impl Bits {
-    /// Takes some codes; there are at least 56 bits.
+    /// Takes several codes; at least 56 bits are present.
     #[inline]
     fn take_many(&mut self, out: &mut Vec<u8>) -> Result<(), BlockFault> {
         let mut ahead = *self;
@@ -78,7 +78,7 @@ impl Bits {
         Ok(())
     }
 
-    /// Takes codes as long as what is there is a whole one, however long.
+    /// Takes codes of any length while a complete one is present.
     #[inline(never)]
     fn take_whole(&mut self, out: &mut Vec<u8>) -> Result<(), BlockFault> {
         while self.count >= CODE_MAX {
@@ -88,7 +88,7 @@ impl Bits {
         Ok(())
     }
 
-    /// Takes the code that comes next; as many bits are there as it can have.
+    /// Takes the next code; enough bits for the longest are present.
     #[inline]
     fn take(&mut self) -> Result<Code, BlockFault> {
         let mut code = SHORT[usize::from(self.window.to_be_bytes()[0])];
@@ -100,7 +100,7 @@ impl Bits {
         Ok(code)
     }
 
-    /// The next code if it is longer than eight bits.
+    /// Returns the next code if it is longer than eight bits.
     #[inline(never)]
     fn long(&self) -> Result<Code, BlockFault> {
         let window = self.window >> 32;
@@ -116,7 +116,7 @@ impl Bits {
     }
 }
 
-/// The bytes that a text takes in this code.
+/// Number of bytes of a text in this code.
 pub(super) fn coded_length(text: &[u8]) -> usize {
     let bits = text
         .iter()
@@ -124,7 +124,7 @@ pub(super) fn coded_length(text: &[u8]) -> usize {
     bits.sum::<usize>().div_ceil(8)
 }
 
-/// Hands out the bytes that a text is in this code.
+/// Passes on the bytes of a text in this code.
 pub(super) fn encode(text: &[u8], mut put: impl FnMut(&[u8])) {
     let mut window: u64 = 0;
     let mut count = 0;
@@ -152,7 +152,7 @@ struct Code {
     byte: u8,
 }
 
-/// By the eight bits that come next: the code that they begin with.
+/// Code at the start of the next eight bits, for each value of them.
 static SHORT: [Code; 256] = {
     let mut table = [Code { length: 0, byte: 0 }; 256];
     let mut byte: u8 = 0;
@@ -178,7 +178,7 @@ static SHORT: [Code; 256] = {
 #[derive(Clone, Copy)]
 struct Row {
     length: u8,
-    /// The first code, and the first that is longer, as the highest of 32 bits.
+    /// The first code of the length, and the first longer one, in the highest of 32 bits.
     start: u64,
     end: u64,
     /// Number of shorter codes.
@@ -249,7 +249,7 @@ static CODES: [u32; 256] = {
     codes
 };
 
-/// The first code of a length, and how many codes are shorter.
+/// Returns the first code of a length, and the number of shorter codes.
 const fn first_of(length: u8) -> (u32, usize) {
     let mut code: u32 = 0;
     let mut before = 0;

@@ -4,13 +4,13 @@ use bytes::BufMut;
 
 use super::BlockFault;
 
-/// Reads a number whose prefix is in `first` under `mask`, and which may go on in `rest`; says
-/// what follows it.
+/// Reads a number whose prefix is in `first` under `mask`, and which may continue in `rest`;
+/// returns the bytes after it.
 ///
 /// # Errors
 ///
-/// [`BlockFault::Truncated`], and [`BlockFault::Integer`] of a number that takes more than five
-/// bytes: no block is that long.
+/// [`BlockFault::Truncated`], and [`BlockFault::Integer`] for a number of more than five bytes: no
+/// block is that long.
 #[inline]
 pub(super) fn read(first: u8, mask: u8, rest: &[u8]) -> Result<(u32, &[u8]), BlockFault> {
     if first & mask < mask {
@@ -35,7 +35,7 @@ fn read_long(mask: u8, rest: &[u8]) -> Result<(u32, &[u8]), BlockFault> {
     })
 }
 
-/// Writes a number behind the bits of `first` above `mask`.
+/// Writes a number after the bits of `first` above `mask`.
 #[inline]
 pub(super) fn write(first: u8, mask: u8, number: usize, out: &mut impl BufMut) {
     match u8::try_from(number) {
@@ -54,5 +54,5 @@ fn write_long(first: u8, mut number: usize, out: &mut impl BufMut) {
     out.put_u8(number.to_le_bytes()[0]);
 }
 
-/// Bytes behind the prefix: 28 bits.
+/// Maximum number of bytes after the prefix: 28 bits.
 const BYTES_MAX: usize = 4;

@@ -1,4 +1,4 @@
-//! The fields that both sides know from the start (RFC 7541 appendix A).
+//! Fields known to both sides from the start (RFC 7541 appendix A).
 
 use super::{FieldName, Pseudo, field::Field};
 use crate::semantics::Known;
@@ -6,7 +6,7 @@ use crate::semantics::Known;
 /// Number of static entries; the indexes of dynamic entries follow.
 pub(super) const COUNT: u32 = 61;
 
-/// The field of an index from 1 on.
+/// Returns the field of an index from 1 on.
 #[inline]
 pub(super) fn get(index: u32) -> Option<Field<'static>> {
     let line = LINES.get(index.wrapping_sub(1) as usize)?;
@@ -18,7 +18,7 @@ pub(super) fn get(index: u32) -> Option<Field<'static>> {
     })
 }
 
-/// The first index of a known name; 0 if there is none.
+/// Returns the first index of a known name; 0 if there is none.
 #[inline]
 pub(super) fn name_index(known: Known) -> usize {
     NAME_INDEXES
@@ -26,8 +26,8 @@ pub(super) fn name_index(known: Known) -> usize {
         .map_or(0, |&index| usize::from(index))
 }
 
-/// The index of the field whose name has this first index, and which has this value. Not for
-/// pseudo fields, of which there are several.
+/// Returns the index of the field with this value whose name has this first index. Not for pseudo
+/// fields, which occur several times.
 #[inline]
 pub(super) fn find(name_index: usize, value: &[u8]) -> Option<usize> {
     let same = match name_index {
@@ -38,7 +38,7 @@ pub(super) fn find(name_index: usize, value: &[u8]) -> Option<usize> {
     same.then_some(name_index)
 }
 
-/// The index of a status, if it is one of those that are here.
+/// Returns the index of a status, if it is in the table.
 #[inline]
 pub(super) fn status_index(status: http::StatusCode) -> Option<usize> {
     let statuses = [200, 204, 206, 304, 400, 404, 500];
@@ -53,7 +53,7 @@ pub(super) const STATUS: usize = 8;
 
 const ACCEPT_ENCODING: usize = 16;
 
-/// A field that is known from the start.
+/// A static field.
 struct Line {
     name: FieldName,
     name_length: usize,

@@ -1,7 +1,7 @@
-//! The fields that one side has sent before, newest first (RFC 7541 section 2.3.2).
+//! Dynamic table: fields that one side has sent before, newest first (RFC 7541 section 2.3.2).
 //!
-//! Their lines stand one behind the other in one piece of memory. Those that were evicted stay
-//! in front of it as dead bytes until it is full; then what lives is moved to the front.
+//! Their lines stand one after the other in one piece of memory. Evicted lines remain at its front
+//! as dead bytes until it is full; then the live ones are moved to the front.
 
 use super::FieldName;
 use super::field::{CRLF, SEPARATOR, size_of_line};
@@ -9,7 +9,7 @@ use super::field::{CRLF, SEPARATOR, size_of_line};
 /// A table of bounded size. Takes no memory before its first field.
 #[derive(Debug, Default)]
 pub(super) struct Table<T> {
-    /// A ring: a field is at its number modulo the length, which is a power of two.
+    /// A ring: a field's index is its number modulo the length, which is a power of two.
     entries: Vec<Entry<T>>,
     /// The number of the next field. Wraps.
     next: u32,
@@ -35,7 +35,7 @@ pub(super) struct Entry<T> {
 }
 
 impl<T: Copy + Default> Table<T> {
-    /// An empty table. Whatever is asked for, it is bounded to [`SIZE_MAX`].
+    /// Makes an empty table. Its size is limited to [`SIZE_MAX`].
     pub(super) fn new(size_max: usize) -> Self {
         Self {
             size_max: size_max.min(SIZE_MAX),
@@ -43,24 +43,24 @@ impl<T: Copy + Default> Table<T> {
         }
     }
 
-    /// Bytes that all fields may count for.
+    /// Maximum size of all fields in bytes.
     pub(super) fn size_max(&self) -> usize {
         self.size_max
     }
 
-    /// Bytes that all fields count for.
+    /// Size of all fields in bytes.
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
-    /// The number that the next field will have.
+    /// Number of the next field.
     #[inline]
     pub(super) fn next(&self) -> u32 {
         self.next
     }
 
-    /// The field that came `age` fields before the newest.
+    /// Returns the field that came `age` fields before the newest.
     #[inline]
     pub(super) fn get(&self, age: u32) -> Option<&Entry<T>> {
         if age >= self.count {
@@ -95,8 +95,7 @@ impl<T: Copy + Default> Table<T> {
         self.lines.get(start..end).unwrap_or_default()
     }
 
-    /// Takes in a field; evicts as many old ones as it takes. A field that is larger than the
-    /// table leaves it empty.
+    /// Adds a field; evicts old ones as needed. A field larger than the table leaves it empty.
     pub(super) fn insert(&mut self, name: FieldName, name_length: usize, line: &[u8], tag: T) {
         let size = size_of_line(line.len());
         self.evict_to(self.size_max.saturating_sub(size));
@@ -121,7 +120,7 @@ impl<T: Copy + Default> Table<T> {
         }
     }
 
-    /// Changes the bound; evicts what is too much.
+    /// Changes the maximum size; evicts the excess.
     pub(super) fn resize(&mut self, size_max: usize) {
         self.size_max = size_max.min(SIZE_MAX);
         self.evict_to(self.size_max);
@@ -137,7 +136,7 @@ impl<T: Copy + Default> Table<T> {
         }
     }
 
-    /// Makes sure that there is a free place, and memory for a line.
+    /// Makes room for an entry and for its line.
     fn make_room(&mut self, line_bytes: usize) {
         if self.count as usize == self.entries.len() {
             self.grow_ring();
@@ -190,7 +189,7 @@ impl<T> Entry<T> {
     }
 }
 
-/// A number that is known to be at most [`SIZE_MAX`] or so.
+/// Converts a number that is known to be around [`SIZE_MAX`] at most.
 fn bounded(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -198,7 +197,7 @@ fn bounded(number: usize) -> u32 {
 /// Maximum size of a table.
 pub(super) const SIZE_MAX: usize = 1 << 24;
 
-/// Places and bytes that a table begins with.
+/// Initial numbers of entries and bytes.
 const RING_MIN: usize = 16;
 const LINES_MIN: usize = 512;
 

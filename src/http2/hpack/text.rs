@@ -1,6 +1,6 @@
-//! Texts, many bytes at a step.
+//! Operations on texts, many bytes per step.
 //!
-//! Values and names are so short that setting up a wider search does not pay.
+//! Values and names are too short for the setup of a wider search to pay.
 
 use bytes::BufMut;
 
@@ -17,7 +17,7 @@ pub(super) fn has_control(value: &[u8]) -> bool {
     may_have && value.iter().any(|&byte| is_control(byte))
 }
 
-/// A number for a name, the same in upper and in lower case; made of its length and its ends.
+/// Hashes a name, case-insensitively, from its length and its first and last bytes.
 #[inline]
 pub(super) fn hash_name(name: &[u8]) -> u8 {
     let [first, last] = ends(name);
@@ -55,7 +55,7 @@ pub(super) fn put_lower(name: &[u8], out: &mut impl BufMut) {
     }
 }
 
-/// The first and the last word of a text: all of its bytes if there are no more than 16.
+/// Returns the first and the last word of a text: all of its bytes if there are no more than 16.
 #[inline]
 fn ends(text: &[u8]) -> [u64; 2] {
     match (text.first_chunk(), text.last_chunk()) {
@@ -64,8 +64,8 @@ fn ends(text: &[u8]) -> [u64; 2] {
     }
 }
 
-/// A text of less than eight bytes as a word. What is missing is filled with its own bytes, or
-/// with letters.
+/// Returns a text of less than eight bytes as a word. Missing bytes are filled with its own bytes,
+/// or with letters.
 #[inline]
 fn short(text: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
@@ -89,7 +89,7 @@ fn block_may_have_control(block: &[u8; 16]) -> bool {
     u128::from_le_bytes(found) != 0
 }
 
-/// The same of a word.
+/// Returns true if the word may have such a byte.
 #[inline]
 fn may_have_control(word: u64) -> bool {
     let below = word.wrapping_sub(EACH * 0x20) & !word;
@@ -98,7 +98,7 @@ fn may_have_control(word: u64) -> bool {
     (below | delete) & (EACH << 7) != 0
 }
 
-/// The word with its letters in lower case.
+/// Returns the word with its letters in lower case.
 #[inline]
 fn to_lower(word: u64) -> u64 {
     let low = word & !(EACH << 7);
@@ -108,16 +108,16 @@ fn to_lower(word: u64) -> u64 {
     word | upper >> 2
 }
 
-/// One in each byte.
+/// A one in each byte.
 const EACH: u64 = u64::from_le_bytes([1; 8]);
 
-/// Bytes of a name that are written at a step.
+/// Bytes of a name written per step.
 const PART: usize = 32;
 
-/// Letters where a text of one to three bytes has none.
+/// Letters that fill the gaps in a text of one to three bytes.
 const FILL: u64 = 0x6161_6161_6100_0000;
 
-/// Bits without a pattern.
+/// Multiplier of the hash, with well-mixed bits.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Waiting for the head of the next request.
+//! Wait for the head of the next request.
 
 use std::{
     future::poll_fn,
@@ -20,16 +20,16 @@ use super::Server;
 /// Result of the wait for a request head.
 pub(super) enum Arrival {
     Head(RequestHead),
-    /// The head breaks a rule, or is late.
+    /// The head violates a rule, or is late.
     Refused(Failure),
     /// The client speaks TLS to a port without it.
     NotPlain,
-    /// The connection is over, and nobody waits for an answer.
+    /// The connection has ended, and no answer is expected.
     Over,
 }
 
 impl Server {
-    /// Waits for the next head, as long as the listener allows.
+    /// Waits for the next head, within the listener's timeouts.
     pub(super) async fn arrival(&mut self) -> Arrival {
         // A waiting connection holds on to its listener, not to all of the configuration.
         let listener = {

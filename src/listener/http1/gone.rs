@@ -1,4 +1,4 @@
-//! Waiting for an answer while the client may leave, and passing on what comes before it.
+//! Wait for an answer while the client may leave, and forwarding of interim responses.
 
 use std::{
     future::{Future, poll_fn},
@@ -22,11 +22,11 @@ use crate::{
 use super::{READ_AHEAD_MAX, Server};
 
 impl Server {
-    /// Waits for the answer, but gives up when the client has left.
+    /// Waits for the answer, but gives up if the client has left.
     ///
-    /// A reset tells that at once. An end of the stream may only mean that the client
-    /// has nothing more to say (RFC 9112 section 9.6): after a moment an interim
-    /// response is sent, which a client that is gone answers with a reset.
+    /// A reset shows that at once. An end of the stream may only mean that the client sends nothing
+    /// more (RFC 9112 section 9.6): after a moment an interim response is sent, which a closed
+    /// client answers with a reset.
     pub(super) async fn unless_gone<F>(
         &mut self,
         mut serving: Pin<&mut F>,
@@ -79,7 +79,7 @@ impl Server {
     }
 }
 
-/// Appends the interim responses that wait.
+/// Appends the queued interim responses.
 fn append_interim(io: &mut Buffered, interim: &Interim) {
     for (status, headers) in interim.take() {
         encode_response_head(
@@ -94,8 +94,8 @@ fn append_interim(io: &mut Buffered, interim: &Interim) {
     }
 }
 
-/// Looks from time to time after a client whose body nobody reads just now, since its endpoint
-/// takes no more: the bytes that wait hide that it has left.
+/// Tests from time to time whether a client is still there whose body is not read at the moment,
+/// since its endpoint takes no more: the waiting bytes hide that it has left.
 fn poll_unread(
     exchanging: &mut Exchanging,
     version: Version,
@@ -112,7 +112,8 @@ fn poll_unread(
     Poll::Pending
 }
 
-/// Asks a client that has ended its stream whether it is still there.
+/// Sends an interim response to a client that has ended its stream, to see whether it is still
+/// there.
 fn poll_probe(
     exchanging: &mut Exchanging,
     timeout: &mut Timeout,

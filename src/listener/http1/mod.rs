@@ -1,8 +1,8 @@
 //! HTTP/1.1 towards clients (RFC 9112): one task per connection, one exchange at a time.
 //!
-//! The task reads a head, hands the request to the walk, writes the response, and
-//! starts over. Request body, upstream connection and response all live in this
-//! task, so an exchange needs neither channels nor wake-ups of other tasks.
+//! The task reads a head, passes the request to the walk, writes the response, and starts over.
+//! Request body, upstream connection and response all live in this task, so an exchange needs
+//! neither channels nor wake-ups of other tasks.
 
 mod arrival;
 mod gone;
@@ -39,7 +39,7 @@ use crate::{
     worker::Connection,
 };
 
-/// Tells a client why its connection is not served, and closes it.
+/// Answers with the reason why a connection is not served, and closes it.
 pub(super) async fn refuse(connection: Rc<Connection>, io: Buffered, failure: Failure) {
     let mut server = Server::new(connection, io);
     if server.refuse(failure).await == Next::Linger {
@@ -63,7 +63,7 @@ enum Next {
     Another,
     /// Nothing, but the client may still be writing.
     Linger,
-    /// Another answer: this one has failed before any of it left.
+    /// Another answer: this one failed before any of it was sent.
     Failed(Failure),
     /// Nothing: the connection is closed or has become something else.
     End,
@@ -73,9 +73,9 @@ enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
     Whole,
-    /// The client takes no more.
+    /// The client reads no more.
     Cut,
-    /// There is no more of it.
+    /// The body ended early.
     Short(Failure),
 }
 
@@ -91,7 +91,7 @@ impl Server {
         }
     }
 
-    /// Reads until the first bytes tell which protocol the client speaks, in time for a head.
+    /// Reads until the first bytes show the client's protocol, within the timeout of a head.
     pub(super) async fn detect(&mut self) -> Protocol {
         let Self {
             connection,
@@ -117,7 +117,7 @@ impl Server {
         .await
     }
 
-    /// Gives the stream back before it has carried a request; none if it is in use.
+    /// Returns the stream if it has carried no request yet; none if it is in use.
     pub(super) fn into_io(self) -> Option<Buffered> {
         Some(Rc::into_inner(self.shared)?.into_inner().io)
     }
@@ -169,8 +169,8 @@ impl Server {
         self.pass_on(response, &asked, &listener).await
     }
 
-    /// Writes the answer that was had. A step of its own, so that the memory of an exchange has
-    /// no room for an answer beside what it takes to get one.
+    /// Writes the answer. A step of its own, so that an exchange's memory needs no room for the
+    /// answer while it is made.
     async fn pass_on(
         &mut self,
         mut response: Response<Outgoing>,
@@ -192,7 +192,7 @@ impl Server {
         }
     }
 
-    /// Answers with a failure instead of an answer of which nothing has left.
+    /// Answers with a failure instead of an answer of which nothing was sent.
     async fn fail(
         &mut self,
         failed: Outgoing,
@@ -207,7 +207,7 @@ impl Server {
         next
     }
 
-    /// Makes a request of what has arrived.
+    /// Makes a request from the arrived head.
     fn take(&mut self, arrival: Arrival, listener: &Listener) -> Taken {
         let head = match arrival {
             Arrival::Head(head) => head,
@@ -239,7 +239,7 @@ impl Server {
         }
     }
 
-    /// Has a request answered; no answer once the client has left.
+    /// Has a request answered; none once the client has left.
     async fn walk(
         &mut self,
         request: Box<Request>,
@@ -303,7 +303,7 @@ impl Server {
         !worn && !old && !self.connection.is_closing() && !self.connection.worker.is_draining()
     }
 
-    /// Answers a request that never became one, and closes.
+    /// Answers an invalid request, and closes.
     async fn refuse(&mut self, failure: Failure) -> Next {
         self.count_request();
         // Who is too slow with a head has nothing on the way that must be read before the answer.
@@ -325,9 +325,9 @@ impl Server {
 enum Taken {
     /// A request, for the walk.
     Request(Asked, Box<Request>),
-    /// No request, and the client is told why.
+    /// An invalid request; the client gets an answer.
     Refused(Failure),
-    /// Nothing, and nobody waits for an answer.
+    /// Nothing, and no answer is expected.
     Nothing,
 }
 

@@ -1,4 +1,4 @@
-//! The response on its way to the client, and what becomes of the connection after it.
+//! Writing of the response, and the state of the connection after it.
 
 use std::{
     future::poll_fn,
@@ -28,8 +28,8 @@ use crate::{
 use super::{Asked, Next, READ_AHEAD_MAX, Sent, Server};
 
 impl Server {
-    /// Writes a response and settles what becomes of the connection. The response stays where
-    /// it is: there are many connections, and each has room for one.
+    /// Writes a response and decides on the state of the connection. The response is passed by
+    /// reference: with many connections, each future must have room for only one.
     pub(super) async fn respond(
         &mut self,
         response: &mut Response<Outgoing>,
@@ -109,7 +109,7 @@ impl Server {
         }
     }
 
-    /// Writes the body behind the head; each piece leaves as soon as the next one is awaited.
+    /// Writes the body after the head; each piece is flushed when the next one is awaited.
     async fn send(
         &mut self,
         outgoing: &mut Outgoing,
@@ -186,7 +186,7 @@ impl Server {
         }
     }
 
-    /// Takes back what was appended since `start`, if none of it has left.
+    /// Removes the bytes appended since `start`, if none of them was sent.
     fn take_back(&self, start: u64) -> bool {
         let io = &mut self.shared.borrow_mut().io;
         let can = io.written() == start;
@@ -196,8 +196,8 @@ impl Server {
         can
     }
 
-    /// Sends what there is of an answer that was cut short, and ends the connection so that the
-    /// client can tell: before the last chunk or the announced length, else with a reset.
+    /// Sends the present part of an answer that was cut short, and ends the connection so that the
+    /// client notices: before the last chunk or the announced length, else with a reset.
     async fn deliver(&mut self, framing: &Framing, listener: &Listener) -> Next {
         let patience = listener.timeouts.body_idle;
         let mut stall = Stall::new();
@@ -223,7 +223,7 @@ impl Server {
         Next::End
     }
 
-    /// Waits until the client's side has all that was sent, as long as it takes some.
+    /// Waits until the client's side has received all sent bytes, as long as it makes progress.
     async fn taken(&self) {
         let left = || self.shared.borrow().io.unsent();
         let (mut before, mut same) = (left(), 0);
@@ -241,7 +241,7 @@ impl Server {
         !io.has_received() && !io.stream().holds_back()
     }
 
-    /// Reads the little that is left of a request whose answer is whole.
+    /// Reads the small rest of a request whose answer is complete.
     async fn skip_rest(&mut self) -> Next {
         let Self {
             shared, timeout, ..
@@ -267,7 +267,7 @@ impl Server {
         .await
     }
 
-    /// Ends our direction and reads on for a while.
+    /// Ends our direction and keeps reading for a while.
     pub(super) async fn linger(&mut self, bounds: Bounds) {
         let Self {
             shared, timeout, ..
@@ -342,7 +342,7 @@ fn framing_of(
     }
 }
 
-/// Appends a frame, or the end of the body; whether it was the end.
+/// Appends a frame, or the end of the body; returns true for the end.
 fn append(
     io: &mut Buffered,
     encoder: &mut BodyEncoder,
@@ -364,8 +364,8 @@ fn append(
         .map_err(|_| Failure::ResponseIncomplete)
 }
 
-/// Reads what comes of a request that nobody wants any more, while its answer is on its way: a
-/// client may take that only when it has sent everything.
+/// Discards arriving bytes of an unwanted request body while the answer is sent: some clients read
+/// only after they have sent everything.
 #[inline]
 fn discard_unwanted(wanted: bool, exchanging: &mut Exchanging, cx: &mut Context<'_>) {
     if !wanted && !exchanging.decoder.is_done() {
@@ -373,7 +373,7 @@ fn discard_unwanted(wanted: bool, exchanging: &mut Exchanging, cx: &mut Context<
     }
 }
 
-/// Ready with an error once the client has reset the connection.
+/// Is ready with an error once the client has reset the connection.
 fn poll_reset(exchanging: &mut Exchanging, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
     let reading = exchanging.decoder.is_done()
         && !exchanging.broken

@@ -1,7 +1,7 @@
-//! An answer on its way into its stream: the head, then the body as the client makes room.
+//! Sending of an answer on its stream: the head, then the body as the client makes room.
 //!
-//! Polled, not `async`: such a future would have room for the response twice, and the task of
-//! each stream has room for this.
+//! Polled, not `async`: such a future would have room for the response twice, and there is one for
+//! each stream.
 
 use std::{
     ops::ControlFlow,
@@ -36,7 +36,7 @@ pub(super) struct Answer {
 struct Head {
     status: StatusCode,
     headers: Headers,
-    /// That of the body, as far as it is known.
+    /// Length of the body, if known.
     length: Option<u64>,
     /// No body follows.
     end: bool,
@@ -51,7 +51,7 @@ pub(super) enum Sent {
 }
 
 impl Answer {
-    /// Begins to send a response; `head_only` is what was asked for.
+    /// Begins to send a response; `head_only` for a HEAD request.
     pub(super) fn new(response: Response<Outgoing>, head_only: bool) -> Self {
         let Response {
             status,
@@ -110,7 +110,7 @@ impl Answer {
         }
     }
 
-    /// Ends the exchange, whose answer ended so. Returns another one if none of it was sent: that says why.
+    /// Ends the exchange with this result. Returns another answer with the reason if none of this one was sent.
     pub(super) fn end(mut self, sent: Sent, stream: &Stream) -> Option<Response<Outgoing>> {
         match sent {
             Sent::Whole => self.outgoing.complete(),
@@ -122,7 +122,7 @@ impl Answer {
         None
     }
 
-    /// Sends what was taken of the body; ready when there is room for the next piece.
+    /// Sends the taken part of the body; ready when there is room for the next piece.
     fn poll_piece(&mut self, exchange: &Exchange, cx: &mut Context<'_>) -> Poll<ControlFlow<Sent>> {
         let Some(piece) = &mut self.piece else {
             return Poll::Ready(ControlFlow::Continue(()));
@@ -156,7 +156,7 @@ impl Answer {
         })
     }
 
-    /// Takes what the body has brought; its trailers are sent at once.
+    /// Takes the next part of the body; trailers are sent at once.
     fn take(
         &mut self,
         frame: Option<Result<Frame, Failure>>,

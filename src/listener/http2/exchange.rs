@@ -1,4 +1,4 @@
-//! One exchange: a stream's request handed to the walk, and the response on its way back.
+//! One exchange: passes a stream's request to the walk, and sends the response.
 
 use std::{future::poll_fn, rc::Rc, task::Poll};
 
@@ -45,7 +45,7 @@ pub(super) fn start(connection: &Rc<Connection>, session: &SharedSession, (strea
     }
 }
 
-/// A stream at work. However it ends, the stream does.
+/// A running exchange. Its stream ends with it in any case.
 pub(super) struct Exchange {
     pub(super) connection: Rc<Connection>,
     pub(super) session: SharedSession,
@@ -107,7 +107,7 @@ impl Exchange {
         }
     }
 
-    /// Has the request served; none if the client wants no answer any more.
+    /// Has the request served; none if the client has reset the stream.
     async fn walk(&self, request: Box<Request>) -> Option<Response<Outgoing>> {
         let mut serving = memory::pinned(|| proxy::serve(&self.connection, request));
         poll_fn(|cx| match self.stream.poll_over(cx) {
@@ -122,7 +122,7 @@ impl Exchange {
         self.respond(response, false).await;
     }
 
-    /// Sends a response. No `async fn` either.
+    /// Sends a response. Not an `async fn`, for the same reason.
     fn respond(&self, response: Response<Outgoing>, head_only: bool) -> impl Future<Output = ()> {
         let mut answer = Answer::new(response, head_only);
         async move {

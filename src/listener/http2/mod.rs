@@ -1,7 +1,7 @@
 //! HTTP/2 towards clients (RFC 9113): a task for the connection, and one for each exchange.
 //!
-//! The connection's task works on the [`Session`]; each request is handed to the walk in a task
-//! of its own, which appends the frames of its response to what all of them send together.
+//! The connection's task works on the [`Session`]; each request is passed to the walk in a task of
+//! its own, which appends the frames of its response to the shared output.
 //!
 //! - `exchange`: request and response; `answer`: the response on its way.
 //! - `websocket`: streams that carry something else.
@@ -36,7 +36,7 @@ pub(super) struct Server {
     connection: Rc<Connection>,
     session: SharedSession,
     timeout: Timeout,
-    /// Since when no request has come, and none is under way.
+    /// Time since when there has been no request.
     quiet_since: Option<Instant>,
     requests_seen: u64,
     /// Time of the GOAWAY to the client.
@@ -48,20 +48,20 @@ pub(super) struct Server {
 /// Cause of the end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
-    /// The client, or the network.
+    /// The client or the network ended it.
     There,
-    /// This side: the client is told why.
+    /// This side ended it: the client is told the reason.
     Here(Reason),
-    /// This side: the head of a request did not come in time.
+    /// This side ended it: the head of a request was late.
     Late,
-    /// This side, and there is no time for words.
+    /// This side ended it, without time for a GOAWAY.
     Cut,
 }
 
 /// Remainder of the client's bytes.
 #[derive(PartialEq, Eq)]
 enum Left {
-    /// All that has come was read.
+    /// All bytes were read.
     Nothing,
     /// There may be more.
     More,
@@ -122,7 +122,7 @@ impl Server {
         self.poll_deadlines(cx)
     }
 
-    /// Takes what has come, and sends what there is to send.
+    /// Processes received frames, and sends outgoing ones.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let mut session = self.session.borrow_mut();
         let session = &mut *session;
@@ -179,7 +179,7 @@ impl Server {
         }
     }
 
-    /// Lets the client go when it has been here for long enough, or has nothing to say.
+    /// Ends a connection whose lifetime or idle time is over.
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let connection = &self.connection;
         let requests = connection.requests.get();
@@ -242,8 +242,8 @@ impl Server {
         Poll::Pending
     }
 
-    /// Tells the client why the connection ends, and reads on for a while, so that what it was
-    /// told is not lost to a reset.
+    /// Sends the client the reason for the end of the connection, and keeps reading for a while, so
+    /// that a reset does not destroy it.
     async fn say_goodbye(&mut self, reason: Reason) {
         {
             let session = &mut *self.session.borrow_mut();

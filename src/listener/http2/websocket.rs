@@ -1,8 +1,8 @@
-//! WebSockets that come over HTTP/2 (RFC 8441): a stream asked for with an extended CONNECT.
+//! WebSockets over HTTP/2 (RFC 8441): streams opened with an extended CONNECT.
 //!
-//! Before the walk the request becomes the GET with `Upgrade` that it would be in HTTP/1.1,
-//! which routes, filters and endpoints know; after it a 101 becomes the 200 that HTTP/2 has
-//! for it, and the bytes of the stream are carried.
+//! Before the walk the request becomes the equivalent GET with `Upgrade` of HTTP/1.1, which routes,
+//! filters and endpoints know; after it a 101 becomes the 200 of HTTP/2, and the bytes of the
+//! stream are carried.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -21,7 +21,7 @@ use crate::{
     socket::{Buffered, Stream},
 };
 
-/// Makes of an extended CONNECT the GET that it would be in HTTP/1.1.
+/// Turns an extended CONNECT into the equivalent GET of HTTP/1.1.
 pub(super) fn rephrase(request: &mut Request, nonce: [u8; 16]) {
     let handshake = Handshake::new(nonce);
     request.method = Method::GET;

@@ -16,8 +16,8 @@ pub(super) struct Element<'a> {
 
 /// The elements of a line from right to left, as each was added. Commas in quotes do not count.
 ///
-/// What stands on the left, which anybody may have sent, does not change how that is read which
-/// a proxy has put behind it: quotes are paired from the right.
+/// Text on the left, which anybody may have sent, does not change the reading of what a proxy has
+/// appended: quotes are paired from the right.
 pub(super) fn elements_from_right(line: &[u8]) -> impl Iterator<Item = Element<'_>> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -45,7 +45,7 @@ fn read_element(element: &[u8]) -> Element<'_> {
     read
 }
 
-/// Splits at the last comma that is not in quotes; the comma itself goes.
+/// Splits at the last comma that is not in quotes; the comma itself is removed.
 fn split_last_unquoted(line: &[u8]) -> (Option<&[u8]>, &[u8]) {
     let mut quoted = false;
     for (at, &byte) in line.iter().enumerate().rev() {
@@ -64,8 +64,8 @@ fn split_last_unquoted(line: &[u8]) -> (Option<&[u8]>, &[u8]) {
     (None, line)
 }
 
-/// Reads an address with or without port, brackets and quotes; the names and obfuscated
-/// identifiers of RFC 7239 section 6 are none.
+/// Reads an address with or without port, brackets and quotes; none for the names and obfuscated
+/// identifiers of RFC 7239 section 6.
 pub(super) fn parse_node(node: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(unquote(node.trim_ascii())).ok()?;
     let bracketed = || {
@@ -89,7 +89,7 @@ fn obfuscated_port(text: &str) -> Option<Ipv4Addr> {
     address.parse().ok()
 }
 
-/// Splits at the first `mark` that is not in quotes; the mark itself goes.
+/// Splits at the first `mark` that is not in quotes; the mark itself is removed.
 fn split_unquoted(text: &[u8], mark: u8) -> (&[u8], &[u8]) {
     let mut quoted = false;
     let mut escaped = false;
@@ -105,7 +105,7 @@ fn split_unquoted(text: &[u8], mark: u8) -> (&[u8], &[u8]) {
     (text, b"")
 }
 
-/// The value of a `name=value` pair, if it is of this name.
+/// Returns the value of a `name=value` pair with this name.
 fn value_of<'a>(parameter: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let equals = memchr::memchr(b'=', parameter)?;
     let (key, value) = parameter.split_at(equals);

@@ -1,8 +1,7 @@
 //! Client address of a request, and the forwarding fields sent to the endpoint.
 //!
-//! `X-Forwarded-For`, `-Proto`, `-Host` and `Forwarded` (RFC 7239) say where a request came
-//! from. They are worth what their writer is: those of a trusted proxy are believed and
-//! continued, those of anyone else are replaced.
+//! `X-Forwarded-For`, `-Proto`, `-Host` and `Forwarded` (RFC 7239) tell where a request came from.
+//! Those of a trusted proxy are believed and continued, those of anyone else are replaced.
 
 mod element;
 
@@ -26,15 +25,15 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Trusts these networks; none is the default.
+    /// Trusts these networks; by default none.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
         Self {
             networks: networks.into_iter().collect(),
         }
     }
 
-    /// Tells whether an address is in one of the networks; an IPv4 address mapped into IPv6
-    /// counts as what it is.
+    /// Tells whether an address is in one of the networks; an IPv4 address mapped into IPv6 counts
+    /// as the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         if self.networks.is_empty() {
             return false;
@@ -64,12 +63,12 @@ pub enum Trust {
     Untrusted,
 }
 
-/// The scheme in which a request reached the proxy.
+/// Scheme of a request to the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// In the clear.
+    /// Without TLS.
     Http,
-    /// Under TLS.
+    /// With TLS.
     Https,
 }
 
@@ -82,7 +81,7 @@ impl Scheme {
         }
     }
 
-    /// `X-Forwarded-Proto` with it.
+    /// The line of `X-Forwarded-Proto` with it.
     fn as_line(self) -> &'static ReadyLine {
         static LINES: LazyLock<[ReadyLine; 2]> = LazyLock::new(|| {
             [Scheme::Http, Scheme::Https].map(|scheme| {
@@ -98,10 +97,10 @@ impl Scheme {
     }
 }
 
-/// The address of the client: the first untrusted one, walking from the peer backwards.
+/// Returns the address of the client: the first untrusted one, from the peer backwards.
 ///
-/// `X-Forwarded-For` is walked, or `Forwarded` when only that is there. The walk stops at
-/// what is no address, and after 64 hops; the last address before that is the answer.
+/// Walks `X-Forwarded-For`, or `Forwarded` if only that is present. The walk stops at a value that
+/// is not an address, and after 64 hops; the last address before that is the result.
 pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, headers: &Headers) -> IpAddr {
     let peer = peer.to_canonical();
     if !trusted.contains(peer) {
@@ -115,13 +114,13 @@ pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, headers: &Headers)
     walk(peer, trusted, elements(headers).map(|element| element.node))
 }
 
-/// The elements of all lines of `Forwarded`, the nearest first.
+/// Returns the elements of all lines of `Forwarded`, the nearest first.
 fn elements(headers: &Headers) -> impl Iterator<Item = Element<'_>> {
     let lines = headers.get_all(Known::Forwarded).rev();
     lines.flat_map(|line| elements_from_right(line.as_bytes()))
 }
 
-/// The element of `Forwarded` that is about the client: the farthest that a trusted proxy wrote.
+/// Returns the element of `Forwarded` about the client: the farthest that a trusted proxy wrote.
 fn element_of_client<'a>(trusted: &TrustedProxies, headers: &'a Headers) -> Option<Element<'a>> {
     let mut last = None;
     for element in elements(headers).take(HOPS_MAX) {
@@ -133,8 +132,8 @@ fn element_of_client<'a>(trusted: &TrustedProxies, headers: &'a Headers) -> Opti
     last
 }
 
-/// The scheme that the client used, as far as a trusted peer says so: by `X-Forwarded-Proto`, or
-/// by `Forwarded` when that is not there.
+/// Returns the scheme that the client used, if a trusted peer says so: by `X-Forwarded-Proto`, or
+/// by `Forwarded` if that is missing.
 pub fn client_scheme(
     own: Scheme,
     trust: Trust,
@@ -159,8 +158,8 @@ pub fn client_scheme(
     }
 }
 
-/// The host that the client asked for, if a trusted peer says so: by `X-Forwarded-Host`, or by
-/// `Forwarded` when that is not there.
+/// Returns the host that the client asked for, if a trusted peer says so: by `X-Forwarded-Host`, or
+/// by `Forwarded` if that is missing.
 pub fn client_host(trust: Trust, trusted: &TrustedProxies, headers: &Headers) -> Option<Authority> {
     if trust == Trust::Untrusted {
         return None;
@@ -211,12 +210,12 @@ impl Hop {
 
     /// Writes the fields into a request that goes to an endpoint.
     ///
-    /// For a trusted peer addresses are appended, and scheme and host stay as it said when it
-    /// did; of the two ways to list addresses one that it did not use while it used the other
-    /// is not begun, since there the peer would look like the client. Scheme and host are the same
-    /// in both ways: what the peer said in one is said in the other. For any other peer all that
-    /// it sent under these names goes, along with the other `X-Forwarded-*` and `X-Real-IP`.
-    /// `host` is what the request asks for, before any rewrite.
+    /// For a trusted peer addresses are appended, and scheme and host stay as it sent them. If it
+    /// used only one of the two ways to list addresses, the other is not begun, since the peer
+    /// would look like the client there. Scheme and host are the same in both ways: a value sent in
+    /// one is written in the other. For any other peer all fields of these names are removed, along
+    /// with the other `X-Forwarded-*` and `X-Real-IP`. `host` is the host that the request asks
+    /// for, before any rewrite.
     pub fn write(
         &self,
         headers: &mut Headers,
@@ -261,7 +260,7 @@ impl Hop {
         }
     }
 
-    /// The parts of the own element of `Forwarded`, with the host quoted if it has to be.
+    /// Returns the parts of the proxy's own element of `Forwarded`, with the host quoted if needed.
     fn element_for<'a>(&'a self, scheme: Scheme, host: Option<Value<'a>>) -> [Value<'a>; 6] {
         const NOTHING: Value<'_> = Value::from_static("");
         const NAME: Value<'_> = Value::from_static(";host=");
@@ -306,8 +305,8 @@ fn walk<'a>(
     client
 }
 
-/// Makes one line of a field that a trusted peer sent and puts `own` at its end; some
-/// endpoints read only the first line.
+/// Joins the lines of a field that a trusted peer sent into one and appends `own`; some endpoints
+/// read only the first line.
 fn append_to_line(headers: &mut Headers, name: Known, own: &[Value<'_>]) {
     let mut line: SmallVec<[u8; 256]> = SmallVec::new();
     for value in headers.get_all(name) {
@@ -324,7 +323,7 @@ fn append_to_line(headers: &mut Headers, name: Known, own: &[Value<'_>]) {
     }
 }
 
-/// Removes what only a trusted proxy may say and the proxy does not write itself.
+/// Removes fields that only a trusted proxy may send and that the proxy does not write itself.
 fn remove_forged(headers: &mut Headers) {
     headers.remove_all(FORGEABLE);
     headers.retain_unknown(|name| {
@@ -342,7 +341,7 @@ const FORGEABLE: Names = Names::of(&[
 ]);
 const FORGEABLE_PREFIX: &[u8] = b"x-forwarded-";
 
-/// Hops that a walk takes at most; no path through proxies is that long.
+/// Maximum number of hops in a walk; no path through proxies is that long.
 const HOPS_MAX: usize = 64;
 
 #[cfg(test)]

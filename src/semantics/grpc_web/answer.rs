@@ -1,4 +1,4 @@
-//! The answer of a gRPC call as gRPC-Web.
+//! Converts the answer of a gRPC call to gRPC-Web.
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -19,17 +19,16 @@ use crate::{
 /// Conversion of an answer.
 #[derive(Debug)]
 pub enum Answer {
-    /// It is no answer of gRPC: it passes as it is.
+    /// Not an answer of gRPC: it passes unchanged.
     Foreign,
-    /// It is over with its head; this is its body.
+    /// A trailers-only answer; this is its body.
     Whole(Bytes),
-    /// Its body is to pass through this.
+    /// The body must pass through this encoder.
     Streamed(Encoder),
 }
 
 impl WebCall {
-    /// Takes the trailers out of an endpoint's answer that is all head: what is in there for
-    /// the call, and not for HTTP.
+    /// Moves the call's trailers out of the head of a trailers-only answer; fields of HTTP stay.
     pub fn part_head(&mut self, headers: &mut Headers) {
         if !grpc::is_grpc(headers) || !headers.contains(Known::GrpcStatus) {
             return;
@@ -40,12 +39,12 @@ impl WebCall {
         self.parted = Some(of_call);
     }
 
-    /// Makes the head of an answer that of gRPC-Web, and says what becomes of its body; `empty`
-    /// when there is none.
+    /// Converts the head of an answer to gRPC-Web, and returns the conversion of its body; `empty`
+    /// if it has none.
     ///
-    /// An answer that is all head gets the frame of trailers as its body. The protocol would
-    /// allow the status in the head, but pages of another origin cannot read it there; with
-    /// a status in both places some clients give up, and others read every field twice.
+    /// A trailers-only answer gets the frame of trailers as its body. The protocol would allow the
+    /// status in the head, but pages of another origin cannot read it there; with a status in both
+    /// places some clients give up, and others read every field twice.
     pub fn bridge_answer(&mut self, headers: &mut Headers, empty: bool) -> Answer {
         if !grpc::is_grpc(headers) {
             return Answer::Foreign;
@@ -67,7 +66,8 @@ impl WebCall {
         }
     }
 
-    /// The content type of the answer: the format that the endpoint names, else the client's.
+    /// Returns the content type of the answer: the format that the endpoint names, else the
+    /// client's.
     fn answer_type(&self, headers: &Headers) -> Option<HeaderValue> {
         let kind = headers.get(Known::ContentType)?.to_str()?;
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -85,7 +85,7 @@ impl WebCall {
     }
 }
 
-/// Turns the body of one answer, piece by piece, and its trailers at the end.
+/// Encodes the body of one answer, piece by piece, and its trailers at the end.
 #[derive(Debug)]
 pub struct Encoder {
     base64: Option<base64::Encoder>,
@@ -105,13 +105,13 @@ impl Encoder {
         }
     }
 
-    /// Turns a piece; it may come to nothing yet. Copies only where there is base64 to write.
+    /// Encodes a piece; the output may be empty. Copies only to write base64.
     ///
-    /// A message is never held back: base64 is padded where the last one in a piece is whole.
+    /// A message is never held back: base64 is padded after the last complete message in a piece.
     ///
     /// # Errors
-    /// [`Failure::ResponseMalformed`]: what the endpoint sent are no messages, and nothing that
-    /// it says may pass for trailers.
+    /// [`Failure::ResponseMalformed`]: the endpoint's bytes are not messages, and must not pass for
+    /// trailers.
     fn encode(&mut self, data: Bytes) -> Result<Bytes, Failure> {
         self.messages
             .feed(&data)
@@ -127,10 +127,10 @@ impl Encoder {
         Ok(text.into())
     }
 
-    /// Turns the trailers into the frame that ends the answer.
+    /// Encodes the trailers as the frame that ends the answer.
     ///
     /// # Errors
-    /// [`Failure::ResponseIncomplete`]: it ended in the middle of a message. What came next would
+    /// [`Failure::ResponseIncomplete`]: the body ended in the middle of a message. The frame would
     /// be taken for the rest of it.
     fn encode_last(&mut self, trailers: Headers) -> Result<Bytes, Failure> {
         if self.messages.is_between() {
@@ -166,8 +166,8 @@ impl Transform for Encoder {
     }
 }
 
-/// The frame of trailers: flag, length, and a line for each field, its name in lower case. A
-/// call that ends without a status has ended in a way that nobody knows.
+/// Returns the frame of trailers: flag, length, and a line for each field, its name in lower case.
+/// A call that ends without a status gets UNKNOWN.
 fn frame_of(mut trailers: Headers) -> Vec<u8> {
     trailer::strip(&mut trailers, |_| false);
     if !trailers.contains(Known::GrpcStatus) {
@@ -185,7 +185,7 @@ fn frame_of(mut trailers: Headers) -> Vec<u8> {
     frame
 }
 
-/// The trailers of a failure of the proxy, which are in its head.
+/// Returns the trailers of a failure of the proxy, taken from its head.
 fn with_message(status: HeaderValue, headers: &mut Headers) -> Headers {
     let mut trailers = Headers::new();
     trailers.append(Known::GrpcStatus, status);
@@ -205,9 +205,9 @@ fn is_of_http(name: &[u8]) -> bool {
         || OF_HTTP_PREFIXES.iter().any(starts)
 }
 
-/// The flag of a frame of trailers.
+/// Flag of a frame of trailers.
 const TRAILERS: u8 = 0x80;
-/// Beside those that cannot be trailers at all.
+/// Fields of HTTP that stay in the head, besides those that cannot be trailers at all.
 const OF_HTTP: [&str; 6] = [
     "accept-ranges",
     "alt-svc",

@@ -1,9 +1,9 @@
 //! Boundaries of the messages in a gRPC body.
 
-/// Follows messages to know where one ends. Constant memory; looks at their heads only.
+/// Follows messages to find their boundaries. Constant memory; reads only their heads.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
-    /// The five bytes in front of a message: flags and length.
+    /// The five bytes before a message: flags and length.
     head: [u8; HEAD_LEN],
     count: usize,
     /// Bytes left of the message.
@@ -15,10 +15,10 @@ pub(super) struct Messages {
 pub(super) struct WrongFlags;
 
 impl Messages {
-    /// Looks at bytes on their way.
+    /// Follows these bytes.
     ///
     /// # Errors
-    /// What begins here is no message: a frame of trailers, or something unknown.
+    /// The next bytes are not a message: a frame of trailers, or something unknown.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), WrongFlags> {
         while !bytes.is_empty() {
             let skipped = self.left.min(bytes.len());

@@ -1,8 +1,8 @@
-//! gRPC-Web, which browsers speak in place of gRPC, and how each becomes the other.
+//! gRPC-Web, the form of gRPC for browsers, and the conversion in both directions.
 //!
-//! The messages are the same in both; gRPC-Web needs neither HTTP/2 nor trailers: these come
-//! as a last frame behind the messages, and all of a body may be base64.
-//! Source: "gRPC Web" (PROTOCOL-WEB) and "gRPC over HTTP/2" of the gRPC documentation.
+//! The messages are the same in both; gRPC-Web needs neither HTTP/2 nor trailers: these are a last
+//! frame after the messages, and the whole body may be base64. Source: "gRPC Web" (PROTOCOL-WEB)
+//! and "gRPC over HTTP/2" of the gRPC documentation.
 
 mod answer;
 mod messages;
@@ -18,25 +18,25 @@ pub use request::Decoder;
 /// Encoding of the messages in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As they are.
+    /// As bytes.
     Binary,
     /// As base64.
     Text,
 }
 
-/// A call that came as gRPC-Web: what its body is, and what its answer has to be.
+/// A call in gRPC-Web: the form of its body and of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebCall {
     request: Form,
     answer: Form,
     /// Format of the messages, such as `+proto`.
     format: Box<str>,
-    /// Trailers that stood in the head of the answer.
+    /// Trailers from the head of the answer.
     parted: Option<Headers>,
 }
 
 impl WebCall {
-    /// Tells by the head of a request whether it is a call in gRPC-Web.
+    /// Reads the head of a request; none if it is not a call in gRPC-Web.
     ///
     /// The answer has the form that `accept` names first, else that of the request.
     pub fn read(headers: &Headers) -> Option<Self> {
@@ -56,9 +56,10 @@ impl WebCall {
         })
     }
 
-    /// Makes the head of the request that of a gRPC call.
+    /// Converts the head of the request to that of a gRPC call.
     ///
-    /// The length is that of another body, and what the client accepts concerns the proxy.
+    /// The length is removed, as it is that of another body, and so are `accept` and
+    /// `accept-encoding`, which concern the proxy.
     pub fn bridge_head(&self, headers: &mut Headers) {
         headers.remove_all(Names::of(&[
             Known::ContentLength,
@@ -81,7 +82,7 @@ fn media_type(value: Value<'_>) -> Option<(Form, String)> {
     parse_media_type(value.as_bytes())
 }
 
-/// Form and format of a media type of gRPC-Web; parameters count for nothing.
+/// Parses form and format of a media type of gRPC-Web; parameters are ignored.
 fn parse_media_type(value: &[u8]) -> Option<(Form, String)> {
     let name = value.split(|byte| *byte == b';').next()?;
     let name = std::str::from_utf8(name).ok()?.trim().to_ascii_lowercase();
@@ -94,7 +95,7 @@ fn parse_media_type(value: &[u8]) -> Option<(Form, String)> {
     is_format.then(|| (form, format.to_owned()))
 }
 
-/// The format where none is named.
+/// Default format.
 const PROTO: &str = "+proto";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The body of a request in gRPC-Web as that of a gRPC call.
+//! Converts the body of a gRPC-Web request to that of a gRPC call.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::{
     semantics::{BodyLength, Headers, Transform, base64},
 };
 
-/// Turns the body of one request, piece by piece; refuses what is no sequence of messages.
+/// Decodes the body of one request, piece by piece; refuses anything but messages.
 #[derive(Debug)]
 pub struct Decoder {
     base64: Option<base64::Decoder>,
@@ -26,11 +26,10 @@ impl Decoder {
         }
     }
 
-    /// Turns a piece; it may come to nothing yet. Copies only where there is base64 to read.
+    /// Decodes a piece; the output may be empty. Copies only to read base64.
     ///
     /// # Errors
-    /// The rule that the body breaks. A frame of trailers is refused as well: there are none
-    /// in a request.
+    /// The rule that the body breaks. A frame of trailers is refused as well: a request has none.
     fn decode(&mut self, data: Bytes) -> Result<Bytes, BadRequest> {
         let data = match &mut self.base64 {
             None => data,
@@ -75,8 +74,8 @@ impl Decoder {
     }
 }
 
-/// A body that must not end where it does ends in a failure, so that the endpoint does not take
-/// the call for whole.
+/// A body that ends in the middle of a message ends in a failure, so that the endpoint does not
+/// take the call for complete.
 impl Transform for Decoder {
     fn data(&mut self, input: &mut Bytes) -> Result<Bytes, Failure> {
         Ok(self.decode(std::mem::take(input))?)

@@ -1,12 +1,12 @@
-//! Field names that are known beforehand.
+//! Known field names.
 //!
-//! Nearly every name on the wire is one of a few dozen, written as the standards write
-//! it or in lower case. A perfect hash and one comparison find those; from then on such
-//! a name is a number, and sets of them are bits.
+//! Nearly every name on the wire is one of a few dozen, spelled as in the standards or in lower
+//! case. A perfect hash and one comparison find those; from then on such a name is a number, and
+//! sets of them are bits.
 
 use http::HeaderName;
 
-/// The known name that this is, in whatever letters.
+/// Returns the known name, case-insensitively.
 pub(crate) fn look_up(text: &[u8]) -> Option<Known> {
     let (known, spellings) = candidate(text)?;
     let found = text == spellings.canonical.as_bytes()
@@ -15,13 +15,13 @@ pub(crate) fn look_up(text: &[u8]) -> Option<Known> {
     found.then_some(*known)
 }
 
-/// The same of a name that is in lower case.
+/// Returns the known name of a lower-case text.
 pub(super) fn look_up_lower(text: &[u8]) -> Option<Known> {
     let (known, spellings) = candidate(text)?;
     (text == spellings.lower.as_bytes()).then_some(*known)
 }
 
-/// The only known name that a text can be.
+/// Returns the only known name that the text can be.
 fn candidate(text: &[u8]) -> Option<&'static (Known, Spellings)> {
     let place = *SLOTS.get(slot(text, FACTORS)?)?;
     ALL.get(usize::from(place))
@@ -40,7 +40,7 @@ impl Known {
 
 /// Spellings of a known name.
 struct Spellings {
-    /// As the standards do.
+    /// As in the standards.
     canonical: &'static str,
     lower: &'static str,
     name: HeaderName,
@@ -61,8 +61,8 @@ const fn slot(name: &[u8], factors: [usize; 4]) -> Option<usize> {
     Some(hash >> 8 & (SLOT_COUNT - 1))
 }
 
-/// The first of a row of numbers with which no two known names share a slot. Two names that
-/// agree in all that is looked at cannot both be known: this would not come to an end.
+/// The first of a series of factors with which no two known names share a slot. The search would
+/// not end for two names that agree in length and all three letters.
 const FACTORS: [usize; 4] = {
     let mut number: u32 = 1;
     let mut factors = [0; 4];
@@ -90,10 +90,10 @@ const fn are_apart(factors: [usize; 4]) -> bool {
     true
 }
 
-/// Ten for each name: factors are found at once.
+/// Number of slots: ten for each name, so that factors are found quickly.
 const SLOT_COUNT: usize = 1024;
 
-/// The place in [`ALL`] of the known name of each slot; [`EMPTY`] where there is none.
+/// Index into [`ALL`] of the known name of each slot; [`EMPTY`] if there is none.
 static SLOTS: [u8; SLOT_COUNT] = {
     let mut slots = [EMPTY; SLOT_COUNT];
     let mut place: u8 = 0;

@@ -1,4 +1,4 @@
-//! To and from the maps of other crates.
+//! Conversions to and from the maps of other crates.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -25,8 +25,8 @@ impl FromIterator<(HeaderName, HeaderValue)> for Headers {
 }
 
 impl Headers {
-    /// The same as a map, whose values share the memory of the head. A head that arrived has no
-    /// more lines than fit; of what filters add beyond that, nothing is in it.
+    /// Returns the fields as a map, whose values share the memory of the head. A received head has
+    /// no more lines than fit; lines added beyond that by filters are left out.
     pub fn to_map(&self) -> HeaderMap {
         let mut map = HeaderMap::try_with_capacity(self.len()).unwrap_or_default();
         for (name, value) in self.to_fields() {

@@ -1,9 +1,9 @@
-//! The header fields of a message, as the lines that they are on the wire.
+//! Header fields of a message, as their lines on the wire.
 //!
-//! A head that arrived stays where it was read, and every line of it is known by where it
-//! stands; what is added stands in memory beside it, in the same form. So a message that is
-//! passed on is copied in a few runs of lines, whatever their number, in the sender's own
-//! order and spelling. Names are compared without regard to case (RFC 9110 section 5.1).
+//! A received head stays in the buffer it was read into, and every line is an offset in it; added
+//! lines stand in memory beside it, in the same form. So forwarding a message copies a few runs of
+//! lines, even if there are many, in the sender's own order and spelling. Names are compared
+//! case-insensitively (RFC 9110 section 5.1).
 //!
 //! - `known`, `name`, `value`: what a field is asked for by, and what is found.
 //! - `wire`: lines from a head that was read, and out again.
@@ -11,8 +11,8 @@
 //! - `map`: to and from the maps of HTTP/2.
 //! - `spare`: memory of messages that have gone.
 //!
-//! State: none but the spare memory of each thread. Must never: hold a name that is no token,
-//! or a value with a control byte.
+//! State: none but the spare memory of each thread. Must never: hold a name that is not a token, or
+//! a value with a control byte.
 
 mod known;
 mod map;
@@ -40,9 +40,9 @@ pub struct Headers(Option<Box<Section>>);
 /// Memory and lines behind [`Headers`].
 #[derive(Default)]
 struct Section {
-    /// The head that was read; empty if the message was made here.
+    /// The received head; empty if the message was made by the proxy.
     head: Bytes,
-    /// Lines that were added, in wire form.
+    /// Added lines, in wire form.
     own: Vec<u8>,
     lines: Vec<Line>,
     /// The known names among the lines.
@@ -63,7 +63,7 @@ struct Line {
     value_end: u32,
 }
 
-/// In which memory a line stands.
+/// The memory that a line is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Memory {
     Head,
@@ -99,19 +99,19 @@ impl Headers {
         self.place_of(name.as_name()).is_some()
     }
 
-    /// The value of the first line of this name.
+    /// Returns the value of the first line of this name.
     pub fn get(&self, name: impl AsName) -> Option<Value<'_>> {
         let line = self.place_of(name.as_name())?;
         Some(self.section()?.value(line))
     }
 
-    /// The same for longer than the message lives; shares the memory of the head.
+    /// Returns an owned copy of that value; shares the memory of the head.
     pub fn get_owned(&self, name: impl AsName) -> Option<HeaderValue> {
         let line = self.place_of(name.as_name())?;
         Some(self.section()?.owned_value(line))
     }
 
-    /// The values of all lines of this name, in order.
+    /// Returns the values of all lines of this name, in order.
     pub fn get_all(&self, name: impl AsName) -> impl DoubleEndedIterator<Item = Value<'_>> {
         let wanted = name.as_name();
         let lines = match wanted.known {
@@ -131,7 +131,7 @@ impl Headers {
         })
     }
 
-    /// All lines, in order: the name as it was written, and the value.
+    /// Returns all lines, in order: the name as written, and the value.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Value<'_>)> {
         let section = self.section();
         self.lines().iter().filter_map(move |line| {
@@ -145,20 +145,20 @@ impl Headers {
         self.insert_joined(name, &[value.as_value()]);
     }
 
-    /// The same with a value that is made of these parts, one behind the other.
+    /// Makes this the only line of its name, with a value joined from these parts.
     pub fn insert_joined(&mut self, name: impl AsName, parts: &[Value<'_>]) {
         let name = name.as_name();
         self.remove_named(name);
         self.section_mut().push_own(name, parts);
     }
 
-    /// Adds a line behind all others.
+    /// Adds a line after all others.
     pub fn append(&mut self, name: impl AsName, value: impl AsValue) {
         self.section_mut()
             .push_own(name.as_name(), &[value.as_value()]);
     }
 
-    /// Removes all lines of this name; says whether there was one.
+    /// Removes all lines of this name; returns true if there were any.
     pub fn remove(&mut self, name: impl AsName) -> bool {
         self.remove_named(name.as_name())
     }
@@ -171,7 +171,7 @@ impl Headers {
         }
     }
 
-    /// Removes the lines whose name is not to be kept, as it was written; says how many.
+    /// Removes the lines for whose name, as written, `keep` is false; returns their number.
     pub(crate) fn retain(&mut self, keep: impl Fn(&[u8]) -> bool) -> usize {
         let before = self.len();
         if self.iter().any(|(name, _)| !keep(name)) {
@@ -181,8 +181,8 @@ impl Headers {
         before - self.len()
     }
 
-    /// Removes the lines whose name is not [`Known`] and not to be kept; it is told the names as
-    /// they were written.
+    /// Removes the lines whose name is not [`Known`] and for which `keep` is false; it gets the
+    /// names as written.
     pub fn retain_unknown(&mut self, keep: impl Fn(&[u8]) -> bool) {
         if self.unknown_names().any(|name| !keep(name)) {
             self.section_mut()
@@ -190,8 +190,7 @@ impl Headers {
         }
     }
 
-    /// All lines, in order, for longer than the message lives; values share the memory of the
-    /// head.
+    /// Returns owned copies of all lines, in order; values share the memory of the head.
     pub fn to_fields(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let section = self.section();
         self.lines().iter().filter_map(move |line| {
@@ -200,7 +199,7 @@ impl Headers {
         })
     }
 
-    /// The names that are not [`Known`], as they were written.
+    /// Returns the names that are not [`Known`], as written.
     pub fn unknown_names(&self) -> impl Iterator<Item = &[u8]> {
         let section = self.section();
         let unknown = self.lines().iter().filter(|line| line.known.is_none());
@@ -253,7 +252,7 @@ impl Section {
         }
     }
 
-    /// The name of a line, as it was written.
+    /// Returns the name of a line, as written.
     fn name(&self, line: &Line) -> &[u8] {
         self.bytes(line.memory, line.start, line.colon)
     }
@@ -310,7 +309,7 @@ impl Clone for Headers {
     }
 }
 
-/// The same names, in whatever letters, with the same values in the same order.
+/// Equality: the same names, case-insensitively, with the same values in the same order.
 impl PartialEq for Headers {
     fn eq(&self, other: &Self) -> bool {
         let same = |((name, value), (other_name, other_value)): ((&[u8], _), (&[u8], _))| {
@@ -345,7 +344,7 @@ impl std::fmt::Debug for Headers {
     }
 }
 
-/// All fields in the order of the alphabet, names in lower case, for comparison.
+/// Returns all fields in alphabetical order, names in lower case, for comparison.
 #[cfg(test)]
 pub(crate) fn sorted(headers: &Headers) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -358,7 +357,7 @@ pub(crate) fn sorted(headers: &Headers) -> Vec<(String, String)> {
     fields
 }
 
-/// Fields as a test writes them.
+/// Makes headers from the fields of a test.
 #[cfg(test)]
 pub(crate) fn fields(lines: &[(&str, &str)]) -> Headers {
     let lines = lines.iter().map(|(name, value)| {

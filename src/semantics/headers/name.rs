@@ -1,15 +1,15 @@
-//! Names of fields, as they are asked for, and sets of them.
+//! Names of fields for lookup, and sets of them.
 
 use http::HeaderName;
 
 use super::known::{Known, look_up, look_up_lower};
 use crate::semantics::token::is_token;
 
-/// A field name that is looked for or written.
+/// A field name to look up or write.
 #[derive(Clone, Copy, Debug)]
 pub struct Name<'a> {
     pub(crate) known: Option<Known>,
-    /// A token in any case; empty if it names nothing.
+    /// A token in any case; empty for a text that is not a token.
     pub(super) text: &'a [u8],
 }
 

@@ -1,8 +1,8 @@
-//! Lines that are made once and written into many messages.
+//! Lines made once and written into many messages.
 
 use super::{Headers, Known, Value};
 
-/// A field line as it goes out: `name: value` CRLF.
+/// A field line in wire form: `name: value` CRLF.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadyLine {
     known: Known,
@@ -31,7 +31,7 @@ impl Headers {
         self.append_ready(line);
     }
 
-    /// Adds the line behind all others.
+    /// Adds the line after all others.
     pub(crate) fn append_ready(&mut self, line: &ReadyLine) {
         let name = line.known.as_str();
         self.push_line(Some(line.known), &line.text, name.len(), false);

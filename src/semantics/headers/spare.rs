@@ -1,13 +1,13 @@
-//! The memory of messages that have gone, for those to come.
+//! Memory of dropped messages, kept for new ones.
 //!
-//! A thread keeps some of it: to ask the allocator anew for every head would cost more than
-//! to read the head.
+//! Each thread keeps some of it: an allocation for every head would cost more than reading the
+//! head.
 
 use std::cell::RefCell;
 
 use super::Section;
 
-/// An empty section, with memory if there is some to spare.
+/// Returns an empty section, with spare memory if there is any.
 pub(super) fn take() -> Box<Section> {
     let spare = SPARE.with_borrow_mut(Vec::pop);
     spare.unwrap_or_else(|| {
@@ -19,7 +19,7 @@ pub(super) fn take() -> Box<Section> {
     })
 }
 
-/// Keeps the memory of a section for another.
+/// Keeps the memory of a section for reuse.
 pub(super) fn give_back(mut section: Box<Section>) {
     if section.own.capacity() > OWN_BYTES_MAX || section.lines.capacity() > LINES_MAX {
         return;
@@ -39,12 +39,12 @@ thread_local! {
     static SPARE: RefCell<Vec<Box<Section>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Room for what the walk adds to nearly every message.
+/// Room for the lines that the walk adds to nearly every message.
 const OWN_BYTES: usize = 512;
-/// Room for the lines of nearly every head and for what the walk adds.
+/// Room for the lines of nearly every head and for the added ones.
 const LINES: usize = 32;
 /// Maximum memory kept for reuse; more than this is freed.
 const OWN_BYTES_MAX: usize = 4 * 1024;
 const LINES_MAX: usize = 128;
-/// Sections kept by a thread: 90 KiB, or half a MiB once all have grown.
+/// Maximum number of sections kept by a thread: 90 KiB, or half a MiB once all have grown.
 const KEPT_MAX: usize = 64;

@@ -1,8 +1,8 @@
-//! Values of fields, borrowed from where they stand.
+//! Values of fields, borrowed.
 
 use http::HeaderValue;
 
-/// The value of a field: no control byte but the tab is in it (RFC 9110 section 5.5).
+/// The value of a field: has no control byte other than tab (RFC 9110 section 5.5).
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'a> {
     pub(super) bytes: &'a [u8],
@@ -11,10 +11,10 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// A value that is written in the program.
+    /// Makes a value from a literal.
     ///
     /// # Panics
-    /// For a text that cannot be a value; in a constant it does not compile.
+    /// If the text cannot be a value; in a constant it does not compile.
     pub const fn from_static(text: &'static str) -> Self {
         let bytes = text.as_bytes();
         let mut at = 0;
@@ -28,7 +28,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Bytes that the caller knows to be a value.
+    /// Makes a value from bytes that the caller has checked.
     pub(crate) const fn of_checked(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
@@ -36,7 +36,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The same, not to be remembered by header compression.
+    /// Marks the value as sensitive: header compression must not remember it.
     pub(crate) const fn sensitive(self) -> Self {
         Self {
             sensitive: true,
@@ -66,7 +66,7 @@ impl<'a> Value<'a> {
         self.bytes.is_empty()
     }
 
-    /// A copy that stands for itself.
+    /// Returns an owned copy.
     pub fn to_header_value(self) -> HeaderValue {
         // What is in here was a value before.
         let copy = HeaderValue::from_bytes(self.bytes);

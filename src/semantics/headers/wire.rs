@@ -1,4 +1,4 @@
-//! Lines from a head that was read, and out again.
+//! Reading lines from a received head, and writing them.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -10,23 +10,24 @@ use super::{Headers, Known, Line, Memory, Name, Names, Section, Value, spare};
 pub(crate) struct Place {
     /// The first byte of the name.
     pub(crate) start: usize,
-    /// The colon behind the name.
+    /// The colon after the name.
     pub(crate) colon: usize,
-    /// The value without the blanks around it.
+    /// The bounds of the value, without the blanks around it.
     pub(crate) value: (usize, usize),
-    /// The CR behind the line.
+    /// The CR at the end of the line.
     pub(crate) end: usize,
 }
 
 impl Headers {
-    /// For the lines of a head of at most [`BYTES_MAX`]; `push_arrived` says where they stand.
+    /// Makes headers for the lines of a head of at most [`BYTES_MAX`]; `push_arrived` adds their
+    /// positions.
     pub(crate) fn arrived(head: &Bytes) -> Self {
         let mut section = spare::take();
         section.head = head.clone();
         Self(Some(section))
     }
 
-    /// Takes in the next line of the head.
+    /// Adds the next line of the head.
     #[inline]
     pub(crate) fn push_arrived(&mut self, known: Option<Known>, place: &Place) {
         let section = self.section_mut();
@@ -45,8 +46,8 @@ impl Headers {
         });
     }
 
-    /// Takes in a line that stands elsewhere in the form in which it goes out: `name: value`
-    /// CRLF, the name a token and no control byte in the value.
+    /// Adds a line from other memory, already in wire form: `name: value` CRLF, the name a token
+    /// and no control byte in the value.
     #[inline]
     pub(crate) fn push_line(
         &mut self,
@@ -77,7 +78,7 @@ impl Headers {
         });
     }
 
-    /// All lines, in order: the name as it was written, its number if it is known, and the value.
+    /// Returns all lines, in order: the name as written, its number if it is known, and the value.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (Option<Known>, &[u8], Value<'_>)> {
         let section = self.section();
         self.lines().iter().filter_map(move |line| {
@@ -86,7 +87,7 @@ impl Headers {
         })
     }
 
-    /// Appends the lines in order, but those of the names in `left_out`.
+    /// Appends the lines in order, except those of the names in `left_out`.
     pub(crate) fn write(&self, out: &mut BytesMut, left_out: Names) {
         let Some(section) = self.section() else {
             return;
@@ -109,14 +110,14 @@ impl Headers {
         run.write(section, out);
     }
 
-    /// Room that the lines take, at most.
+    /// Maximum number of bytes that the lines take.
     pub(crate) fn wire_bytes(&self) -> usize {
         let section = self.section();
         section.map_or(0, |section| section.head.len() + section.own.len())
     }
 }
 
-/// Lines that stand one behind the other in the form in which they go out.
+/// Lines that stand one after the other in wire form.
 #[derive(Clone, Copy)]
 struct Run {
     memory: Memory,
@@ -139,7 +140,7 @@ impl Run {
         }
     }
 
-    /// Takes a line in, if it is the next.
+    /// Extends the run by a line, if it is the next.
     fn goes_on(&mut self, line: &Line) -> bool {
         let next = line.plain && line.memory == self.memory && line.start == self.end;
         if next && self.start < self.end {
@@ -157,7 +158,7 @@ impl Run {
 }
 
 impl Section {
-    /// Adds a line of our own, whose value is made of these parts.
+    /// Adds a line of the proxy's own, whose value is joined from these parts.
     pub(super) fn push_own(&mut self, name: Name<'_>, value: &[Value<'_>]) {
         let value_bytes: usize = value.iter().map(|part| part.bytes.len()).sum();
         let room = BYTES_MAX.saturating_sub(self.own.len() + name.text.len() + 4);
@@ -199,7 +200,7 @@ pub(crate) fn write_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
     out.put_slice(b"\r\n");
 }
 
-/// An offset in memory that is known to be shorter than [`BYTES_MAX`].
+/// Converts an offset in memory that is known to be shorter than [`BYTES_MAX`].
 #[expect(clippy::cast_possible_truncation, reason = "it is known to fit")]
 const fn offset(at: usize) -> u32 {
     at as u32
@@ -208,8 +209,9 @@ const fn offset(at: usize) -> u32 {
 /// Maximum bytes of the lines of one message.
 pub(crate) const BYTES_MAX: usize = u32::MAX as usize / 2;
 
-/// Lines of a head, and bytes of a name, that a map can hold with those that the walk adds:
-/// HTTP/2 with an endpoint must not lose what was taken from a client.
+/// Maximum number of lines of a head, and of bytes of a name, so that a map can hold them with
+/// those that the walk adds: HTTP/2 to an endpoint must not lose fields that were accepted from a
+/// client.
 pub(crate) const LINES_MAX: usize = 24_570;
 pub(crate) const NAME_BYTES_MAX: usize = u16::MAX as usize;
 

@@ -19,17 +19,17 @@ pub use prefix::{rewritable, strip_prefix};
 pub struct PathTarget<'a> {
     /// Its form as written.
     pub form: Form,
-    /// `http` or `https` as written, of an absolute form.
+    /// `http` or `https` as written, in absolute form.
     pub scheme: Option<&'a [u8]>,
     /// The part between `//` and the path, in absolute form; not validated here.
     pub authority: Option<&'a [u8]>,
-    /// The path; `/` when an absolute form has none, `*` for the asterisk form.
+    /// The path; `/` if an absolute form has none, `*` for the asterisk form.
     pub path: &'a [u8],
     /// The part after the first `?`.
     pub query: Option<&'a [u8]>,
 }
 
-/// The forms of a target that a gateway takes (RFC 9112 section 3.2).
+/// Forms of a target that a gateway accepts (RFC 9112 section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `/path?query`
@@ -41,7 +41,7 @@ pub enum Form {
 }
 
 impl<'a> PathTarget<'a> {
-    /// Splits a target; the authority form (CONNECT) is not one of a gateway's.
+    /// Splits a target; the authority form (CONNECT) is refused.
     ///
     /// # Errors
     /// [`BadRequest::Target`] for spaces, control bytes, `#` and any other form.
@@ -79,27 +79,27 @@ impl<'a> PathTarget<'a> {
     }
 }
 
-/// A path in the form that routes are compared with: ASCII, escapes of unreserved
-/// bytes decoded, the others in upper case, no empty, `.` or `..` segment.
+/// A path in the form that routes are compared with: ASCII, escapes of unreserved bytes decoded,
+/// the others in upper case, no empty, `.` or `..` segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath<'a> {
     text: Cow<'a, str>,
-    /// The other reading of a path with `%2F`.
+    /// The alternative reading of a path with `%2F`.
     decoded: Option<Box<str>>,
 }
 
 impl<'a> NormalPath<'a> {
-    /// The normal form, with an encoded slash left encoded.
+    /// The normal form; encoded slashes stay encoded.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The normal form of the same path with its encoded slashes decoded, when it has any.
+    /// The normal form of the same path with its encoded slashes decoded, if it has any.
     pub fn with_slashes_decoded(&self) -> Option<&str> {
         self.decoded.as_deref()
     }
 
-    /// Takes a path that is known to be normal, as those of the configuration and of tests.
+    /// Takes a path that is known to be normal, as in the configuration and tests.
     pub fn trusted(text: &'a str) -> Self {
         Self {
             text: Cow::Borrowed(text),
@@ -108,7 +108,7 @@ impl<'a> NormalPath<'a> {
     }
 }
 
-/// Brings a path into its normal form; borrows when it already is.
+/// Normalizes a path; borrows if it already is normal.
 ///
 /// `/a//b` is `/a/b`, `/a/./b` is `/a/b`, `/a/../b` is `/b`, `/%7ea` is `/~a`,
 /// `/%c3%a9` is `/%C3%A9` and so is the same in raw bytes. The empty path is `/`.
@@ -148,8 +148,8 @@ enum EncodedSlash {
     Decode,
 }
 
-/// Tells cheaply that nothing needs rewriting; a path such as `/.well-known` is sent
-/// the slow way although it does not.
+/// Tests cheaply that nothing needs rewriting; false for some normal paths, such as `/.well-known`,
+/// which then take the slow path.
 fn is_normal(path: &[u8]) -> bool {
     let mut after_slash = false;
     for &byte in path {
@@ -162,7 +162,8 @@ fn is_normal(path: &[u8]) -> bool {
     true
 }
 
-/// Decodes unreserved escapes and spells the rest in upper case; says whether a slash was encoded.
+/// Decodes unreserved escapes and writes the rest in upper case; returns true if a slash was
+/// encoded.
 fn unescape(path: &[u8], slash: EncodedSlash) -> Result<(String, bool), BadRequest> {
     let mut text = String::with_capacity(path.len() + 8);
     let mut slashes = false;
@@ -235,7 +236,7 @@ fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Splits `http://` or `https://` off, in any case.
+/// Splits `http://` or `https://` off, case-insensitively.
 fn split_scheme(target: &[u8]) -> Option<(&[u8], &[u8])> {
     [4, 5].into_iter().find_map(|len| {
         let (scheme, rest) = target.split_at_checked(len)?;
@@ -252,12 +253,12 @@ fn is_forbidden(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7f || byte == b'#'
 }
 
-/// RFC 3986 section 2.3.
+/// Returns true for unreserved bytes (RFC 3986 section 2.3).
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// The byte that two hex digits stand for.
+/// Returns the byte of two hex digits.
 pub(crate) fn decode_hex(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

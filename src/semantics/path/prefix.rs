@@ -1,22 +1,22 @@
-//! Changes to a path whose place was decided by its normal form.
+//! Changes to a path that was routed by its normal form.
 //!
-//! A route is found by the normal form of a path, so a prefix is taken off by it as well:
-//! `//api//v1` and `/%61pi/v1` lose their `/api` like any other. The rest stays as it was
-//! sent, as long as it has one meaning only.
+//! A route is found by the normal form of a path, so a prefix is removed from the normal form as
+//! well: `//api//v1` and `/%61pi/v1` lose their `/api` like any other. The rest stays as sent, as
+//! long as it has only one meaning.
 
 use std::borrow::Cow;
 
 use super::{EncodedSlash, NormalPath, is_normal, normalise, unescape};
 use crate::failure::BadRequest;
 
-/// Takes a prefix, itself in normal form and without a final slash, off the front of a path
-/// in whole segments; none if the path does not begin with it.
+/// Removes a prefix, itself in normal form and without a final slash, from the front of a path in
+/// whole segments; none if the path does not begin with it.
 ///
-/// What is left begins with one slash, or is empty.
+/// The rest begins with one slash, or is empty.
 ///
 /// # Errors
-/// [`BadRequest::Path`] for dot segments behind encoded slashes: they would lead out of the
-/// place that the path gets.
+/// [`BadRequest::Path`] for dot segments after encoded slashes: they would lead out of the new
+/// prefix.
 pub fn strip_prefix<'a>(path: &'a str, prefix: &str) -> Result<Option<Cow<'a, str>>, BadRequest> {
     if is_normal(path.as_bytes()) {
         return Ok(behind(path, prefix).map(Cow::Borrowed));
@@ -38,7 +38,7 @@ pub fn strip_prefix<'a>(path: &'a str, prefix: &str) -> Result<Option<Cow<'a, st
     Ok(Some(Cow::Borrowed(&left[slashes.saturating_sub(1)..])))
 }
 
-/// The normal form of a path that is about to change.
+/// Returns the normal form of a path that is about to change.
 ///
 /// # Errors
 /// See [`strip_prefix`].

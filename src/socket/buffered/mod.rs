@@ -1,8 +1,8 @@
 //! A stream with its read and write buffers.
 //!
-//! `reading` and `writing` are its two ways. The memory for small reads and writes belongs to
-//! the thread, not to the connection: an idle connection has none, and what a busy thread works
-//! in stays in its cache.
+//! `reading` and `writing` are its two directions. The memory for small reads and writes belongs to
+//! the thread, not to the connection: an idle connection has none, and a busy thread's memory stays
+//! in its cache.
 
 mod reading;
 mod writing;
@@ -15,10 +15,10 @@ use super::{Stream, burst::Place, more::More};
 use crate::memory;
 use reading::{READ_MAX, READ_MIN};
 
-/// A stream with buffers on both ways. Nothing in it is shared or locked.
+/// A stream with buffers in both directions. Nothing in it is shared or locked.
 ///
-/// In the order of use: with a thousand connections each is cold in the cache when its turn
-/// comes, and an ordinary message touches only what is before `large`.
+/// Fields are in the order of use: with a thousand connections each is cold in the cache when its
+/// turn comes, and an ordinary message touches only the fields before `large`.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Buffered {
@@ -76,7 +76,7 @@ impl Buffered {
         }
     }
 
-    /// Has what a message needs of it brought into the cache.
+    /// Prefetches the fields that a message needs into the cache.
     pub fn prefetch(&self) {
         memory::prefetch(&self.ended);
     }

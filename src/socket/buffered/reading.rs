@@ -1,7 +1,7 @@
 //! Bytes received on a stream.
 //!
-//! Reads grow with what comes: from 16 KiB, enough for a head with a small body, to 256 KiB
-//! while a large body flows.
+//! Reads grow with the traffic: from 16 KiB, enough for a head with a small body, to 256 KiB for a
+//! large body.
 
 use std::{
     cell::Cell,
@@ -32,10 +32,10 @@ impl Buffered {
         self.ended
     }
 
-    /// Reads once into the buffer: the count of bytes, 0 at the end of the stream.
+    /// Reads once into the buffer; returns the number of bytes, 0 at the end of the stream.
     ///
     /// # Errors
-    /// What the socket says; the stream is of no more use then.
+    /// The error of the socket; the stream cannot be used any more.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.ended {
             return Poll::Ready(Ok(0));
@@ -51,24 +51,24 @@ impl Buffered {
         Poll::Ready(Ok(count))
     }
 
-    /// As [`Self::poll_fill`], but never much at once: for streams of whose bytes many pieces are
-    /// kept, each of which would hold on to all that was read with it.
+    /// Reads as [`Self::poll_fill`], but few bytes at once: for streams of whose bytes many pieces
+    /// are kept, each of which keeps the whole read buffer.
     ///
     /// # Errors
-    /// What the socket says; the stream is of no more use then.
+    /// The error of the socket; the stream cannot be used any more.
     pub fn poll_fill_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.read_size = READ_MIN;
         self.poll_fill(cx)
     }
 
-    /// Has no more than so many bytes read at once, or a few when that is less. What is read
-    /// ahead of a peer that takes nothing is kept for as long as it likes.
+    /// Limits the bytes per read; a small minimum stays. Bytes read ahead for a peer that takes
+    /// nothing are kept for an unlimited time.
     pub fn limit_reads(&mut self, bytes: usize) {
         self.read_limit = u32::try_from(bytes).unwrap_or(READ_MAX);
     }
 
-    /// Reads into memory that the connections of this thread share, and keeps only what came:
-    /// a connection that waits has none, and what is read into is warm in the cache.
+    /// Reads into memory that the connections of this thread share, and keeps only the bytes
+    /// received: a waiting connection has no buffer, and the shared one is warm in the cache.
     fn poll_fill_small(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // Most often there is nothing: two polls of three only leave word whom to wake.
         ready!(self.stream.poll_read_ready(cx))?;
@@ -94,7 +94,7 @@ impl Buffered {
         polled
     }
 
-    /// Reads into memory of the connection's own, more at a time while much is coming.
+    /// Reads into the connection's own memory, with growing size while much arrives.
     fn poll_fill_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.read.is_empty() {
             // No memory for a connection that has nothing to say.
@@ -129,15 +129,15 @@ impl Buffered {
         self.read_size > READ_MIN
     }
 
-    /// Lets go of the memory of the last small read once all of it is consumed. A connection
-    /// that goes idle would keep it out of use, and take memory long out of the cache later.
+    /// Releases the memory of the last small read once all of it is consumed. An idle connection
+    /// would keep it from reuse, and it would be cold in the cache later.
     pub fn release_spent(&mut self) {
         if self.read.is_empty() && !self.keeps_memory() {
             self.read = BytesMut::new();
         }
     }
 
-    /// Gives back what is kept for the next large body; for connections that have gone idle.
+    /// Releases the memory kept for the next large body; for idle connections.
     pub fn release_memory(&mut self) {
         if self.read.is_empty() {
             self.read = BytesMut::new();
@@ -152,7 +152,7 @@ thread_local! {
 }
 
 pub(super) const READ_MIN: u32 = 16 * 1024;
-/// More than this is not copied out of the memory that was read into: it goes along.
+/// Size above which bytes are not copied out of the shared buffer, but take it along.
 const HAND_OVER: usize = 4 * 1024;
 /// Maximum number of bytes left in memory for a client that stops reading.
 pub(super) const READ_MAX: u32 = 256 * 1024;

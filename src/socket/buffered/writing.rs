@@ -1,7 +1,7 @@
 //! Bytes sent on a stream.
 //!
-//! Heads and small pieces are collected in one buffer, so that an ordinary message leaves in
-//! one call; a large piece is not copied but written from where it lies, behind the buffer.
+//! Heads and small pieces are collected in one buffer, so that an ordinary message takes one call;
+//! a large piece is not copied but written from its own memory, after the buffer.
 
 use std::{
     io::{self, IoSlice},
@@ -28,7 +28,7 @@ impl Buffered {
         &mut self.write
     }
 
-    /// Appends a piece and the `tail` that follows it: copied when small, kept as it is when large.
+    /// Appends a piece and the `tail` that follows it: copied if small, else kept as it is.
     pub fn append(&mut self, piece: Bytes, tail: &'static [u8]) {
         if piece.len() <= COPY_MAX {
             let write = self.outgoing();
@@ -89,22 +89,23 @@ impl Buffered {
         self.written
     }
 
-    /// Bytes that the socket has and the other side has not taken yet. Asks the kernel.
+    /// Number of bytes that the socket has and the other side has not acknowledged. Costs a system
+    /// call.
     pub fn unsent(&self) -> u32 {
         self.stream.unsent().unwrap_or(0)
     }
 
-    /// A number that grows with what leaves the process and with what the other side takes of
-    /// it. Asks the kernel.
+    /// Returns a number that grows with the bytes written and with those that the other side
+    /// acknowledges. Costs a system call.
     pub fn progress(&self) -> u64 {
         (self.written * 2).saturating_sub(u64::from(self.unsent()))
     }
 
-    /// Writes what was appended, in a burst with what others send if the thread is busy.
-    /// Cancel safe: what is written is gone from the buffers.
+    /// Writes the appended bytes, in a burst with those of others if the thread is busy. Cancel
+    /// safe: written bytes are removed from the buffers.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The error of the socket.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_handed_on() {
             ready!(self.place.poll_send(cx));
@@ -112,12 +113,12 @@ impl Buffered {
         self.poll_send(cx)
     }
 
-    /// As [`Self::poll_flush`], for a stream whose task waits for something else meanwhile:
-    /// after [`Poll::Pending`] with [`Self::awaits_burst`] it is woken only when there is
-    /// more to be done about sending.
+    /// Flushes as [`Self::poll_flush`], for a stream whose task waits for something else meanwhile:
+    /// after [`Poll::Pending`] with [`Self::awaits_burst`] it is woken only if sending needs it
+    /// again.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The error of the socket.
     pub fn poll_flush_apart<T: Apart>(this: &Rc<T>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut io = this.io().borrow_mut();
         if io.send_failed
@@ -132,7 +133,7 @@ impl Buffered {
         io.poll_send(cx)
     }
 
-    /// Sends for the task behind `waker`, which is woken if that fails or takes longer.
+    /// Sends for the task of `waker`, which is woken if that fails or would block.
     pub(in crate::socket) fn send_apart(&mut self, waker: &Waker) {
         self.place.end();
         if let Poll::Ready(Err(error)) = self.poll_send(&mut Context::from_waker(waker)) {
@@ -177,7 +178,7 @@ impl Buffered {
         }
     }
 
-    /// So many bytes have been written.
+    /// Removes written bytes.
     fn take_off(&mut self, count: usize) {
         let small = count.min(self.write.len());
         if small == self.write.len() {
@@ -200,7 +201,7 @@ impl Buffered {
         self.write.advance(left);
     }
 
-    /// The large piece has been written: what follows it takes its place.
+    /// Replaces the written large piece by the bytes after it.
     fn next_large(&mut self) {
         // Its memory is of no more use here, whoever else holds it.
         self.large = Bytes::new();
@@ -214,7 +215,7 @@ impl Buffered {
         }
     }
 
-    /// Takes back what was appended and has not been handed to the socket.
+    /// Removes appended bytes that have not been handed to the socket.
     pub fn take_back(&mut self) {
         self.write.clear();
         self.large = Bytes::new();
@@ -222,8 +223,8 @@ impl Buffered {
         self.more = None;
     }
 
-    /// Says that all is appended, and that the end of our direction follows the flush without a
-    /// wait: they leave together where the stream can do that.
+    /// Declares that all is appended, and that the end of our direction follows the flush at once:
+    /// they leave in one packet if the stream can do that.
     pub fn end_follows(&mut self) {
         if !self.last {
             self.last = true;
@@ -234,21 +235,21 @@ impl Buffered {
     /// Ends our direction of the stream; the other side may still send.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The error of the socket.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
-    /// Tells the other side of a TLS session that its end is meant (RFC 8446 section 6.1), if
-    /// that needs no waiting. The end of a plain stream needs no words.
+    /// Sends `close_notify` on a TLS session (RFC 8446 section 6.1), if that does not block. A
+    /// plain stream needs nothing.
     pub fn say_goodbye(&mut self) {
         if self.stream.holds_back() {
             self.end();
         }
     }
 
-    /// Ends our direction, if that needs no waiting, before the stream is dropped. To drop it
-    /// alone would lose what has not left yet if the other side has sent more than was read.
+    /// Ends our direction, if that does not block, before the stream is dropped. A plain drop would
+    /// lose unsent bytes if unread bytes of the other side are left.
     pub fn end(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         // Whether it arrives makes no difference to us.
@@ -256,9 +257,9 @@ impl Buffered {
     }
 }
 
-/// Pieces up to this size are copied behind the head: one call is cheaper than two slices.
+/// Maximum size of pieces that are copied after the head: one call is cheaper than two slices.
 const COPY_MAX: usize = 8 * 1024;
 const WRITE_HIGH: usize = 64 * 1024;
 const WRITE_ROOM: usize = 128 * 1024;
-/// Pieces that are written in one call.
+/// Maximum number of pieces written in one call.
 const SLICES_MAX: usize = 18;

@@ -1,8 +1,7 @@
 //! OCSP responses, stapled to certificates (RFC 6960, RFC 6066 section 8).
 //!
-//! Clients verify the signature, and nobody is helped when the proxy does so as well. What
-//! is looked at here is what an operator gets wrong: another certificate's response, one
-//! that says no, one that is too old.
+//! Clients verify the signature, so the proxy does not. It checks for mistakes of operators:
+//! another certificate's response, one that revokes the certificate, one that is too old.
 
 use std::{
     fmt,
@@ -16,10 +15,10 @@ use x509_parser::{
     time::ASN1Time,
 };
 
-/// A response that says that a certificate is good.
+/// A response that confirms a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Staple {
-    /// As it was read, and is shown.
+    /// As read and sent.
     pub(super) der: Vec<u8>,
     from: i64,
     until: Option<i64>,
@@ -28,19 +27,19 @@ pub(super) struct Staple {
 /// Reasons why a response cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OcspFault {
-    /// It is no OCSP response in DER.
+    /// It is not an OCSP response in DER.
     Malformed(&'static str),
-    /// The responder did not answer the question; why, in its words.
+    /// The responder did not answer; the reason in its words.
     NoAnswer(&'static str),
     /// It is about other certificates.
     Stranger,
-    /// The certificate was revoked, then.
+    /// The certificate was revoked at this time.
     Revoked(i64),
     /// The responder does not know the certificate.
     Unknown,
-    /// It counts from then on.
+    /// It is valid from this time on.
     Early(i64),
-    /// It counted until then.
+    /// It was valid until this time.
     Over(i64),
 }
 
@@ -79,7 +78,7 @@ impl fmt::Display for OcspFault {
     }
 }
 
-/// Seconds of Unix time as people write them.
+/// Formats seconds of Unix time for people.
 pub(super) fn time(unix_s: i64) -> String {
     // A date before 1970 is as good as one in it.
     let since = Duration::from_secs(u64::try_from(unix_s).unwrap_or(0));
@@ -93,7 +92,7 @@ pub(super) fn unix_s(now: SystemTime) -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// From when and until when the response says that the certificate is good.
+/// Returns the times from when and until when the response is valid.
 fn parse(der: &[u8], about: &X509Certificate<'_>) -> Result<(i64, Option<i64>), OcspFault> {
     let mut file = Items(der);
     let mut response = file.sequence("no OCSP response in DER")?;
@@ -208,7 +207,7 @@ impl<'a> Items<'a> {
             .map(Self)
     }
 
-    /// The content of the next item if it has this tag of the context; else it stays.
+    /// Returns the content of the next item if it has this context tag; else does not consume it.
     fn optional(&mut self, tag: u32) -> Option<&'a [u8]> {
         let mut ahead = *self;
         let found = ahead.item(Class::ContextSpecific, tag, "").ok()?;
@@ -233,7 +232,7 @@ impl<'a> Items<'a> {
 
 /// `id-pkix-ocsp-basic`, 1.3.6.1.5.5.7.48.1.1.
 const BASIC: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
-/// The hashes that name issuers.
+/// Hashes that identify issuers.
 static HASHES: [(&[u8], &digest::Algorithm); 4] = [
     (
         &[0x2b, 0x0e, 0x03, 0x02, 0x1a],

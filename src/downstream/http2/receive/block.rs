@@ -68,7 +68,7 @@ impl Session {
         self.take_block(block.stream, block.end, &block.fragments, open)
     }
 
-    /// Takes a field block that is whole: a request, or trailers.
+    /// Processes a complete field block: a request, or trailers.
     fn take_block(
         &mut self,
         id: u32,
@@ -157,5 +157,5 @@ impl Session {
     }
 }
 
-/// Frames of a field block, beyond those that it needs.
+/// Maximum number of frames of a field block beyond those that it needs.
 const FRAGMENTS_MAX: usize = 16;

@@ -74,8 +74,7 @@ impl Session {
         Ok(())
     }
 
-    /// Streams begin with another window, and those that are open get as much more or less
-    /// (section 6.9.2).
+    /// Sets the initial window of streams; those that are open get the difference (section 6.9.2).
     fn resize_windows(&mut self, size: u32) -> Result<(), Reason> {
         if size > STREAM_MAX {
             return Err(Reason::FlowControlError);

@@ -1,4 +1,4 @@
-//! The bytes of bodies, within the windows (RFC 9113 sections 5.2 and 6.1).
+//! Body bytes, within the windows (RFC 9113 sections 5.2 and 6.1).
 
 use bytes::{Buf, Bytes};
 
@@ -69,7 +69,7 @@ impl Session {
         Ok(())
     }
 
-    /// The client has said its last word on a stream.
+    /// Ends the client's side of a stream.
     pub(crate) fn finish(
         &mut self,
         stream: &SharedStream,
@@ -88,8 +88,8 @@ impl Session {
         Ok(())
     }
 
-    /// The rest of a request breaks a rule: its exchange is told, so that it can still answer,
-    /// and the stream is reset behind that (section 8.1.1).
+    /// Marks the rest of a request as invalid: its exchange is told, so that it can still answer,
+    /// and the stream is reset after that (section 8.1.1).
     pub(crate) fn spoil(&mut self, stream: &SharedStream, rule: BadRequest) -> Result<(), Fault> {
         if stream.is_over() || stream.local_ended.get() {
             return Err(Fault::Stream(stream.id, Reason::ProtocolError));

@@ -24,15 +24,14 @@ use crate::{
     },
 };
 
-/// A request on a stream of its own; without a head that is larger than the limit.
+/// A request on a stream of its own; without a head if that is larger than the limit.
 pub(crate) type Opened = (SharedStream, Result<RequestHead, BadRequest>);
 
 impl Session {
-    /// Takes what has arrived, as far as its frames are whole; each request that begins goes to
-    /// `open`.
+    /// Processes the complete frames that have arrived; passes each request that begins to `open`.
     ///
     /// # Errors
-    /// Why the connection cannot go on.
+    /// The reason why the connection must end.
     pub(crate) fn receive(
         &mut self,
         now: Instant,
@@ -150,7 +149,7 @@ impl Session {
         }
     }
 
-    /// A stream that a frame may name: not one that has not been opened.
+    /// Returns the stream that a frame names; fails for one that has not been opened.
     fn opened(&self, head: FrameHead) -> Result<u32, Reason> {
         let id = head.stream;
         if id.is_multiple_of(2) || id > self.last {
@@ -173,6 +172,6 @@ fn is_head(bytes: &[u8]) -> bool {
         .is_none_or(|head| matches!(head.kind, Some(Kind::Headers | Kind::Continuation)))
 }
 
-/// From this size on bytes of a body are not copied out of what was read. They keep all of it
-/// in memory: no more than twice what they are.
+/// Size from which body bytes are not copied out of the read buffer. They keep all of it in memory:
+/// at most twice their size.
 const LARGE: usize = 8 * 1024;
