@@ -32,6 +32,10 @@ impl Attempt {
     }
 }
 
+/// Names an attempt of a call: its place in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AttemptNumber(pub(super) u16);
+
 /// Outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {

@@ -3,10 +3,11 @@
 //! The record is made when a request head has arrived and carried to the end of
 //! the response; explain, access log, metrics and `Proxy-Status` all print it.
 
+mod answering;
 mod attempt;
 mod body;
+mod call_record;
 mod custom_body;
-mod held;
 mod message;
 mod transformed;
 
@@ -18,11 +19,13 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 pub use crate::failure::{BadRequest, CLIENT_GONE, Failure, Side};
+pub(crate) use answering::{AnswerEnd, Answering, Pending};
+pub(crate) use attempt::AttemptNumber;
 #[doc(hidden)]
 pub use attempt::{Attempt, AttemptOutcome};
 pub use body::Body;
+pub(crate) use call_record::CallRecord;
 pub use custom_body::CustomBody;
-pub(crate) use held::{Held, Pending};
 pub use message::{Request, Response};
 #[doc(hidden)]
 pub use transformed::Transformed;
@@ -30,7 +33,6 @@ pub use transformed::Transformed;
 pub use crate::{semantics::forwarded::Scheme, tls::ClientCertificate};
 
 use crate::{
-    resilience::Why,
     route::RouteIndex,
     semantics::{authority::Authority, forwarded::Trust, grpc_web, request_id::RequestId},
     state::{Action, Decision, LocalListener, LocalSnapshot, Route},
@@ -61,18 +63,14 @@ pub struct Exchange {
     pub(crate) request: RequestLine,
     /// Its destination.
     pub(crate) decision: Option<Decision>,
-    /// Every try at an endpoint, in order.
-    pub(crate) attempts: SmallVec<[Attempt; 1]>,
-    /// Reason why the last attempt was not followed by another.
-    pub(crate) stopped: Option<Why>,
+    /// Its upstream call, and what that occupies.
+    pub(crate) call: CallRecord,
     /// Failure that ended it early.
     pub(crate) failure: Option<Failure>,
     /// The status that went downstream.
     pub(crate) status: Option<StatusCode>,
     /// Time at which the response head had arrived or was made.
     pub(crate) answered: Option<Instant>,
-    /// Time spent waiting for a limit, in nanoseconds.
-    pub(crate) queued_ns: u64,
     /// Bytes of the request body that were read.
     pub(crate) bytes_in: u64,
     /// Bytes of the response body that were handed on.
@@ -89,8 +87,6 @@ pub struct Exchange {
     pub(crate) complete: bool,
     /// True if its end has been recorded.
     pub(crate) ended: bool,
-    /// Guards that the exchange holds, released with it.
-    pub(crate) held: Held,
 }
 
 /// Parts of a request that are kept to its end.
@@ -166,14 +162,14 @@ impl Exchange {
         self.pool().map(|pool| &*pool.name)
     }
 
-    /// The address of the endpoint of the last attempt.
+    /// The address of the endpoint of the attempt that stands: mostly the last.
     pub fn endpoint(&self) -> Option<&str> {
-        self.attempts.last().map(Attempt::address)
+        self.call.standing().map(Attempt::address)
     }
 
-    /// The version that runs at the endpoint of the last attempt.
+    /// The version that runs at the endpoint of the attempt that stands.
     pub fn version(&self) -> Option<&str> {
-        let described = &self.attempts.last()?.endpoint;
+        let described = &self.call.standing()?.endpoint;
         described.endpoint.version_label.as_deref()
     }
 
@@ -184,13 +180,13 @@ impl Exchange {
             return;
         };
         let named = self.snapshot.pool_of(decision.route);
-        let tried = self.attempts.iter().map(|attempt| attempt.pool);
+        let tried = self.call.attempts.iter().map(|attempt| attempt.pool);
         let mut pools: SmallVec<[PoolIndex; 4]> = named.into_iter().chain(tried).collect();
         pools.sort_unstable();
         pools.dedup();
         self.snapshot = Rc::new(self.snapshot.only(decision.route, &pools));
         decision.route = RouteIndex(0);
-        for attempt in &mut self.attempts {
+        for attempt in &mut self.call.attempts {
             let place = (0_u32..)
                 .zip(&pools)
                 .find(|(_, pool)| **pool == attempt.pool);
@@ -208,9 +204,9 @@ impl Exchange {
         self.snapshot.shared.routes.get(decision.route.0 as usize)
     }
 
-    /// The pool of the last attempt, else the one that the route names.
+    /// The pool of the attempt that stands, else the one that the route names.
     pub(crate) fn pool(&self) -> Option<&Arc<Pool>> {
-        let index = match self.attempts.last() {
+        let index = match self.call.standing() {
             Some(attempt) => attempt.pool,
             None => match self.route()?.action {
                 Action::Pool(pool, _) => pool,

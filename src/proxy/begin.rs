@@ -4,12 +4,11 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version};
-use smallvec::SmallVec;
 
 use super::open::Open;
 use crate::{
     config::value::FieldSource,
-    exchange::{Exchange, Held, Request, RequestLine},
+    exchange::{CallRecord, Exchange, Request, RequestLine},
     memory,
     semantics::{
         Headers, Known,
@@ -52,12 +51,10 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         tls: connection.tls.get().cloned(),
         request: request_line(connection, &snapshot, request),
         decision: None,
-        attempts: SmallVec::new(),
-        stopped: None,
+        call: CallRecord::default(),
         failure: None,
         status: None,
         answered: None,
-        queued_ns: 0,
         bytes_in: 0,
         bytes_out: 0,
         grpc: call.is_some(),
@@ -68,7 +65,6 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         grpc_status: None,
         complete: false,
         ended: false,
-        held: Held::default(),
         snapshot,
     });
     Open::new(Rc::clone(connection), exchange)

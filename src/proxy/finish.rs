@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use http::{StatusCode, Version};
 use smallvec::SmallVec;
-use tokio::time::Instant;
 
 use crate::{
-    exchange::{AttemptOutcome, Exchange, Pending},
-    failure::{Failure, Side},
-    resilience::{AttemptResult, Why},
-    semantics::grpc,
+    exchange::{AnswerEnd, AttemptOutcome, Exchange},
+    failure::Side,
+    resilience::Why,
     telemetry::access_log::{AttemptView, Line},
     timer,
-    upstream::{health::Observed, pick::Pick},
     worker::{Connection, Worker},
 };
 
@@ -44,8 +41,13 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
         route.count(&exchange.listener, status, reason);
         route.observe(took);
     }
-    if let Some(pick) = &exchange.held.pick {
-        judge(exchange, pick, now);
+    if let Some(answering) = &exchange.call.answering {
+        let end = AnswerEnd {
+            failure: exchange.failure,
+            grpc_status: exchange.grpc_status,
+            given_up: exchange.is_given_up(now),
+        };
+        answering.judge(&end, now);
     }
     let keep = worker.keeps(exchange.failure.is_some());
     if keep || worker.has_log() {
@@ -53,46 +55,10 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     }
 }
 
-/// Tells passive health and metrics what the head of an answer had left open.
-fn judge(exchange: &Exchange, pick: &Pick, now: Instant) {
-    let Some(pending) = exchange.held.pending else {
-        return;
-    };
-    let of_endpoint =
-        |failure: &Failure| failure.side() == Side::Upstream && !exchange.is_given_up(now);
-    let failure = exchange.failure.filter(of_endpoint);
-    // A stream that fell silent is counted as what it is, and says nothing of its endpoint.
-    if exchange.held.quiet
-        && let (Pending::Answer(_) | Pending::Call, Some(failure)) = (pending, failure)
-    {
-        return pick.pool.metrics.attempted(&AttemptResult::Failed(failure));
-    }
-    let (outcome, observed) = match (pending, failure.filter(|_| !exchange.held.quiet)) {
-        (Pending::Break, None) => return,
-        (Pending::Break, Some(_)) => return pick.observe_end(now, Observed::Failure),
-        (_, Some(failure)) => (AttemptResult::Failed(failure), Observed::Failure),
-        (Pending::Answer(status), None) => (AttemptResult::Status(status), Observed::Success),
-        (Pending::Call, None) => match (exchange.grpc_status, exchange.failure) {
-            (Some(status), None) if !grpc::is_failure(status) => {
-                (AttemptResult::Grpc(status), Observed::Success)
-            }
-            (Some(status), None) => (AttemptResult::Grpc(status), Observed::BadAnswer),
-            // An end without a status is what clients call UNKNOWN.
-            (None, None) => (AttemptResult::Grpc(2), Observed::BadAnswer),
-            // The client has left: nobody knows how it would have ended.
-            (_, Some(_)) => {
-                let metrics = &pick.pool.metrics;
-                return metrics.attempted(&AttemptResult::Status(StatusCode::OK));
-            }
-        },
-    };
-    pick.pool.metrics.attempted(&outcome);
-    pick.observe_end(now, observed);
-}
-
 /// Writes the line of the access log, and keeps the exchange for the admin API if it shall be.
 fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Duration, keep: bool) {
-    let outcomes: SmallVec<[StatusCode; 4]> = exchange
+    let call = &exchange.call;
+    let outcomes: SmallVec<[StatusCode; 4]> = call
         .attempts
         .iter()
         .map(|attempt| match attempt.outcome {
@@ -100,7 +66,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
             Some(AttemptOutcome::Failed(_)) | None => StatusCode::OK,
         })
         .collect();
-    let attempts: SmallVec<[AttemptView<'_>; 4]> = exchange
+    let attempts: SmallVec<[AttemptView<'_>; 4]> = call
         .attempts
         .iter()
         .zip(&outcomes)
@@ -118,7 +84,6 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
     let upstream = exchange
         .answered
         .map(|answered| answered - exchange.started);
-    let queue = (exchange.queued_ns > 0).then(|| Duration::from_nanos(exchange.queued_ns));
     let request = &exchange.request;
     let added = &exchange.snapshot.shared.logged;
     let grpc_status = exchange.grpc_status.map(|status| status.to_string());
@@ -156,7 +121,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         bytes_out: exchange.bytes_out,
         total: took,
         upstream,
-        queue,
+        queue: call.queued(),
         tls: exchange.tls.as_ref().map(|tls| tls.cipher.as_str()),
         tls_subject: exchange.tls_subject(),
         user_agent: request.user_agent.as_ref().map(|agent| agent.as_bytes()),
@@ -178,11 +143,11 @@ fn protocol(version: Version) -> &'static str {
 
 /// The word for why there was no other attempt, where the last one called for it.
 fn not_retried(exchange: &Exchange) -> Option<&'static str> {
-    let failed = match exchange.attempts.last()?.outcome? {
+    let failed = match exchange.call.standing()?.outcome? {
         AttemptOutcome::Failed(_) => true,
         AttemptOutcome::Answered(status) => {
             status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
         }
     };
-    exchange.stopped.filter(|_| failed).map(Why::word)
+    exchange.call.stopped.filter(|_| failed).map(Why::word)
 }

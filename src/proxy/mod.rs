@@ -1,21 +1,16 @@
 //! The walk of a request, a file per step; [`serve`] is its table of contents.
 
 mod admit;
-mod attempt;
 mod begin;
-mod client;
+mod call;
 mod finish;
 mod forward;
 mod grpc_web;
-mod http10;
 mod open;
 mod outgoing;
-mod pick;
-mod place;
 mod reply;
 mod request;
 mod response;
-mod search;
 mod serve;
 mod trailer_rules;
 mod tunnel;

@@ -12,12 +12,12 @@ use crate::{
     semantics::{BodyLength, BodySource, Frame, Known, PolledFrame},
     state::Route,
     upstream::transport::Upload,
-    worker::Connection,
+    worker::Worker,
 };
 
 /// Takes the body of a request, to be sent as often as it takes.
 pub(super) fn upload_of(
-    connection: &Connection,
+    worker: &Worker,
     exchange: &Exchange,
     route: &Route,
     request: &mut Request,
@@ -28,14 +28,14 @@ pub(super) fn upload_of(
         Body::Empty => None,
         body => Some(RuledBody {
             body,
-            rules: TrailerRules::new(connection.worker.metrics().underscores_dropped(), exchange),
+            rules: TrailerRules::new(worker.metrics().underscores_dropped(), exchange),
         }),
     };
     Upload::new(body, framing, keep_max(&route.retry))
 }
 
 /// Returns the maximum number of bytes of a body kept for another attempt.
-fn keep_max(policy: &RetryPolicy) -> usize {
+pub(super) fn keep_max(policy: &RetryPolicy) -> usize {
     match policy.attempts {
         0 | 1 => 0,
         _ => usize::try_from(policy.body_max).unwrap_or(usize::MAX),

@@ -1,13 +1,14 @@
 //! Choosing an endpoint for an attempt, and waiting for one when that may help.
 
-use std::{pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, net::IpAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::terms::CallTerms;
 use crate::{
     config::value::HashKey,
-    exchange::{Exchange, Request},
+    exchange::Request,
     failure::Failure,
     semantics::{cookie, query},
     timer,
@@ -22,7 +23,6 @@ use crate::{
         shared::PoolShared,
         tried::Tried,
     },
-    worker::Connection,
 };
 
 /// Wish for an endpoint of a pool.
@@ -42,23 +42,23 @@ pub(super) struct Wanted<'a> {
 /// [`Failure::NoEndpoint`] when nobody can serve, [`Failure::LimitReached`] when
 /// there was no room in time.
 pub(super) async fn pick(
-    connection: &Connection,
-    exchange: &mut Exchange,
+    terms: &CallTerms<'_>,
+    queued: &Cell<u64>,
     wanted: &Wanted<'_>,
     tried: &mut Tried,
 ) -> Result<Pick, Failure> {
     let pool = wanted.pool;
     let (limit, deadline) = (Limit::Endpoint, wanted.deadline);
-    in_turn(pool, limit, exchange, deadline, async || {
+    in_turn(pool, limit, queued, deadline, async || {
         loop {
             let request = PickRequest {
                 now: timer::recent(),
-                draw: connection.worker.draw(),
+                draw: terms.worker.draw(),
                 key: wanted.key,
                 regard: wanted.regard,
                 trial: wanted.trial,
             };
-            if let Some(pinned) = connection.pinned.get().filter(|pinned| !pinned.is_empty()) {
+            if let Some(pinned) = terms.pinned().filter(|pinned| !pinned.is_empty()) {
                 let leads_to = |endpoint: &_| pinned.leads_to(endpoint);
                 let pick = pool.pick_pinned(wanted.view, request.now, tried, leads_to);
                 if let Some(pick) = pick {
@@ -86,16 +86,15 @@ pub(super) async fn pick(
 /// # Errors
 /// Why there is none; nothing has been sent then.
 pub(super) async fn connection(
-    downstream: &Connection,
-    exchange: &mut Exchange,
+    terms: &CallTerms<'_>,
+    queued: &Cell<u64>,
     pick: &Pick,
     mut need: Need<'_>,
 ) -> Result<Acquired, Failure> {
     let announced = pick.pool.pool.proxy_protocol;
-    let announcement =
-        announced.map(|version| downstream.announcement(exchange.client).encode(version));
+    let announcement = announced.map(|version| terms.announcement().encode(version));
     need.announcement = announcement.as_deref();
-    if let Some(pinned) = downstream.pinned.get()
+    if let Some(pinned) = terms.pinned()
         && !need.fresh
     {
         let pool = &pick.pool.pool;
@@ -114,7 +113,7 @@ pub(super) async fn connection(
                 Err(Failure::LimitReached) => Ok(None),
                 acquired => acquired.map(Some),
             };
-            Box::pin(wait_in_turn(&pick.pool, limit, exchange, deadline, look)).await
+            Box::pin(wait_in_turn(&pick.pool, limit, queued, deadline, look)).await
         }
         acquired => acquired,
     }
@@ -126,7 +125,7 @@ pub(super) async fn connection(
 /// # Errors
 /// [`Failure::LimitReached`].
 pub(super) async fn take_place(
-    exchange: &mut Exchange,
+    queued: &Cell<u64>,
     pool: &Rc<LocalPool>,
     deadline: Instant,
 ) -> Result<RequestPlace, Failure> {
@@ -135,7 +134,7 @@ pub(super) async fn take_place(
         return Ok(RequestPlace::unlimited());
     }
     let shared = &pool.pool.shared;
-    in_turn(pool, Limit::Requests, exchange, deadline, async || {
+    in_turn(pool, Limit::Requests, queued, deadline, async || {
         Ok(RequestPlace::try_take(shared, max))
     })
     .await
@@ -149,14 +148,14 @@ pub(super) async fn take_place(
 async fn in_turn<T>(
     pool: &LocalPool,
     limit: Limit,
-    exchange: &mut Exchange,
+    queued: &Cell<u64>,
     deadline: Instant,
     mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
 ) -> Result<T, Failure> {
     match look().await {
         Ok(Some(found)) => Ok(found),
         // In memory of its own: most requests never wait.
-        Ok(None) => Box::pin(wait_in_turn(pool, limit, exchange, deadline, look)).await,
+        Ok(None) => Box::pin(wait_in_turn(pool, limit, queued, deadline, look)).await,
         Err(failure) => Err(failure),
     }
 }
@@ -164,16 +163,16 @@ async fn in_turn<T>(
 async fn wait_in_turn<T>(
     pool: &LocalPool,
     limit: Limit,
-    exchange: &mut Exchange,
+    queued: &Cell<u64>,
     deadline: Instant,
     mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
 ) -> Result<T, Failure> {
     let shared = &pool.pool.shared;
     let waiting = shared.freed.of(limit);
     // Looked at once more from inside the queue: only now is a release told to us.
-    let queued = Queued::join(shared, &pool.pool.limits, timer::now());
-    let queued = queued.ok_or(Failure::LimitReached)?;
-    let deadline = queued.deadline.min(deadline);
+    let place = Queued::join(shared, &pool.pool.limits, timer::now());
+    let place = place.ok_or(Failure::LimitReached)?;
+    let deadline = place.deadline.min(deadline);
     let mut seen = None;
     let found = loop {
         // Registered before the look, so that no release in between is missed.
@@ -202,7 +201,7 @@ async fn wait_in_turn<T>(
             break Err(Failure::LimitReached);
         }
     };
-    queued.end(exchange, timer::now());
+    place.end(queued, timer::now());
     found
 }
 
@@ -222,9 +221,10 @@ impl Queued {
         })
     }
 
-    fn end(self, exchange: &mut Exchange, now: Instant) {
+    fn end(self, queued: &Cell<u64>, now: Instant) {
         let waited: Duration = now.saturating_duration_since(self.since);
-        exchange.queued_ns += u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        let waited_ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        queued.set(queued.get().saturating_add(waited_ns));
     }
 }
 
@@ -235,11 +235,11 @@ impl Drop for Queued {
 }
 
 /// Returns the hash of a request under the pool's rule; none if it has nothing to hash.
-pub(super) fn hash_key(key: &HashKey, exchange: &Exchange, request: &Request) -> Option<u64> {
+pub(super) fn hash_key(key: &HashKey, client: IpAddr, request: &Request) -> Option<u64> {
     match key {
-        HashKey::ClientIp => Some(match exchange.client_ip() {
-            std::net::IpAddr::V4(address) => stable_hash(&address.octets()),
-            std::net::IpAddr::V6(address) => stable_hash(&address.octets()),
+        HashKey::ClientIp => Some(match client {
+            IpAddr::V4(address) => stable_hash(&address.octets()),
+            IpAddr::V6(address) => stable_hash(&address.octets()),
         }),
         HashKey::Header(name) => {
             let value = request.headers.get(name)?;

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use crate::{
-    exchange::Exchange,
+    exchange::CallRecord,
+    state::LocalSnapshot,
     upstream::{
         endpoint::Endpoint,
         pick::Regard,
@@ -12,7 +13,7 @@ use crate::{
     },
 };
 
-/// Stage of an exchange's search for an endpoint. Each stage looks through the pool and those of
+/// Stage of a call's search for an endpoint. Each stage looks through the pool and those of
 /// `failover`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Search {
@@ -31,7 +32,7 @@ pub(super) enum Search {
 }
 
 /// A pool and the view of it that a request goes to.
-pub(super) type Home = (PoolIndex, ViewIndex);
+pub(in crate::proxy) type Home = (PoolIndex, ViewIndex);
 
 impl Search {
     /// Returns the regard of picks for health.
@@ -67,13 +68,13 @@ impl Search {
     }
 }
 
-/// The pool of an exchange at 0, then those that stand in for it, with the view of the same version.
-pub(super) fn pool_at(exchange: &Exchange, home: Home, place: usize) -> Option<Home> {
+/// The pool of a call at 0, then those that stand in for it, with the view of the same version.
+pub(super) fn pool_at(snapshot: &LocalSnapshot, home: Home, place: usize) -> Option<Home> {
     let Some(spare) = place.checked_sub(1) else {
         return Some(home);
     };
     let (pool, view) = home;
-    let pools = &exchange.snapshot.shared.pools;
+    let pools = &snapshot.shared.pools;
     let own = &pools[pool.0 as usize];
     let index = *own.failover.get(spare)?;
     let requirement = &own.rules.requirements[view.0 as usize];
@@ -83,24 +84,24 @@ pub(super) fn pool_at(exchange: &Exchange, home: Home, place: usize) -> Option<H
     Some((index, ViewIndex(view)))
 }
 
-/// The endpoints of a pool that an exchange has tried.
-pub(super) fn tried(exchange: &Exchange, pool: PoolIndex) -> Tried {
-    let attempts = exchange.attempts.iter();
+/// The endpoints of a pool that a call has tried.
+pub(super) fn tried(record: &CallRecord, pool: PoolIndex) -> Tried {
+    let attempts = record.attempts.iter();
     let here = attempts.filter(|attempt| attempt.pool == pool);
     here.map(|attempt| Rc::clone(&attempt.endpoint)).collect()
 }
 
-/// Returns true if an endpoint is left that may be used and that the exchange has not tried, in its
-/// pool or in one that stands in.
+/// Returns true if an endpoint is left that may be used and that the call has not tried, in its pool
+/// or in one that stands in.
 #[cold]
-pub(super) fn is_one_left(exchange: &Exchange, home: Home) -> bool {
-    let mut pools = (0..).map_while(|place| pool_at(exchange, home, place));
+pub(super) fn is_one_left(snapshot: &LocalSnapshot, record: &CallRecord, home: Home) -> bool {
+    let mut pools = (0..).map_while(|place| pool_at(snapshot, home, place));
     pools.any(|(index, view)| {
         let tried = |endpoint: &Endpoint| {
-            let mut attempts = exchange.attempts.iter();
+            let mut attempts = record.attempts.iter();
             attempts.any(|attempt| attempt.pool == index && attempt.address() == &*endpoint.label)
         };
-        exchange.snapshot.pools[index.0 as usize].is_one_left(view, tried)
+        snapshot.pools[index.0 as usize].is_one_left(view, tried)
     })
 }
 

@@ -4,27 +4,25 @@ use std::future::poll_fn;
 
 use http::HeaderValue;
 
-use super::forward::UpstreamCall;
+use super::UpstreamCall;
 use crate::{
-    exchange::{Attempt, Exchange},
+    exchange::{Attempt, AttemptNumber},
     failure::{BadRequest, Failure},
     semantics::{Known, Value},
     upstream::transport::Upload,
 };
 
 impl UpstreamCall<'_> {
-    /// Names the endpoint of the attempt that begins as the host, where nobody named one: some
+    /// Names the endpoint of an attempt that begins as the host, where nobody named one: some
     /// servers refuse an empty one.
     #[cold]
-    pub(super) fn lend_host(&mut self, exchange: &Exchange) {
-        let Some((now, before)) = exchange.attempts.split_last() else {
-            return;
-        };
+    pub(super) fn lend_host(&mut self, number: AttemptNumber) {
+        let (now, before) = self.record.with_before(number);
         let headers = &mut self.request.headers;
         let said = headers.get(Known::Host).and_then(Value::to_str);
         let said = said.unwrap_or_default();
         // Of a rewrite, unless it is what was lent for the attempt before.
-        let named = !said.is_empty() && before.last().map(host_of) != Some(said);
+        let named = !said.is_empty() && before.map(host_of) != Some(said);
         if let (false, Ok(host)) = (named, HeaderValue::from_str(host_of(now))) {
             headers.insert(Known::Host, host);
         }

@@ -5,9 +5,8 @@
 
 use std::future::poll_fn;
 
-use super::{forward::UpstreamCall, pick};
+use super::{UpstreamCall, pick};
 use crate::{
-    exchange::Exchange,
     failure::Failure,
     timer,
     upstream::{
@@ -33,7 +32,6 @@ impl UpstreamCall<'_> {
     /// [`Failure::SlowBody`] or the client's own; then why there is no connection.
     pub(super) async fn contend(
         &self,
-        exchange: &mut Exchange,
         pick: &Pick,
         upload: &mut Upload,
         purpose: Purpose,
@@ -52,6 +50,6 @@ impl UpstreamCall<'_> {
             announcement: None,
             deadline: patience.deadline,
         };
-        pick::connection(self.connection, exchange, pick, need).await
+        pick::connection(&self.terms, &self.record.queued_ns, pick, need).await
     }
 }

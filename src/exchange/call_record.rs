@@ -1,0 +1,73 @@
+//! The record of one upstream call.
+
+use std::{cell::Cell, time::Duration};
+
+use smallvec::SmallVec;
+
+use super::{Answering, Attempt, AttemptNumber};
+use crate::{
+    resilience::{BudgetRequest, Why},
+    upstream::RequestPlace,
+};
+
+/// Record of an upstream call; holds what the call occupies until its answer has ended.
+#[derive(Debug, Default)]
+pub(crate) struct CallRecord {
+    /// Every try at an endpoint, in the order in which they began.
+    pub(crate) attempts: SmallVec<[Attempt; 1]>,
+    /// Reason why the last attempt was not followed by another.
+    pub(crate) stopped: Option<Why>,
+    /// Time spent waiting for a limit, in nanoseconds.
+    pub(crate) queued_ns: Cell<u64>,
+    /// The answer that is under way, with the endpoint that it comes from.
+    pub(crate) answering: Option<Answering>,
+    /// A place among the pool's requests.
+    pub(crate) place: Option<RequestPlace>,
+    /// Request that the retry budget is measured against.
+    pub(crate) request: Option<BudgetRequest>,
+}
+
+impl CallRecord {
+    /// Notes an attempt that begins, and gives it its number.
+    pub(crate) fn begin(&mut self, attempt: Attempt) -> AttemptNumber {
+        self.attempts.push(attempt);
+        // No policy allows nearly as many.
+        AttemptNumber(u16::try_from(self.attempts.len() - 1).unwrap_or(u16::MAX))
+    }
+
+    /// An attempt that has begun.
+    ///
+    /// # Panics
+    /// If the number is that of another record.
+    pub(crate) fn attempt_mut(&mut self, number: AttemptNumber) -> &mut Attempt {
+        &mut self.attempts[usize::from(number.0)]
+    }
+
+    /// An attempt that has begun, and the one before it.
+    ///
+    /// # Panics
+    /// If the number is that of another record.
+    pub(crate) fn with_before(&self, number: AttemptNumber) -> (&Attempt, Option<&Attempt>) {
+        let place = usize::from(number.0);
+        let before = place.checked_sub(1).map(|place| &self.attempts[place]);
+        (&self.attempts[place], before)
+    }
+
+    /// Time spent waiting for a limit, if any was.
+    pub(crate) fn queued(&self) -> Option<Duration> {
+        let queued_ns = self.queued_ns.get();
+        (queued_ns > 0).then(|| Duration::from_nanos(queued_ns))
+    }
+
+    /// The answer announced no length and has fallen silent.
+    pub(crate) fn fell_silent(&mut self) {
+        if let Some(answering) = &mut self.answering {
+            answering.quiet = true;
+        }
+    }
+
+    /// The attempt whose outcome stands.
+    pub(crate) fn standing(&self) -> Option<&Attempt> {
+        self.attempts.last()
+    }
+}

@@ -1,0 +1,168 @@
+//! One attempt: from the pick to a response head or a failure, and who hears of it.
+//!
+//! An attempt is named by its number in the record. Pickers, passive health and metrics hear of
+//! its outcome here.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::{UpstreamCall, attempt_end::AttemptEnd};
+use crate::{
+    exchange::{Attempt, AttemptNumber, AttemptOutcome, Pending},
+    failure::{Failure, Side},
+    resilience::{AttemptResult, RetryVerdict},
+    timer,
+    upstream::{
+        health::Observed,
+        pick::Pick,
+        pool::PoolIndex,
+        transport::{Patience, Upload},
+    },
+};
+
+impl UpstreamCall<'_> {
+    /// One attempt, from the connection to the response head, and what follows from it. If it
+    /// failed because an idle connection was closed, it is made once more on a new one:
+    /// `again` is the number that it has then.
+    pub(super) async fn attempt(
+        &mut self,
+        pool: PoolIndex,
+        pick: &mut Pick,
+        again: Option<AttemptNumber>,
+    ) -> (AttemptEnd, RetryVerdict) {
+        let number = {
+            let started = timer::recent();
+            let number = self.begin_attempt(pool, pick, again);
+            let mut patience = self.patience(started);
+            let upload = std::mem::replace(&mut self.upload, Upload::gone());
+            let mut end = self
+                .send(pick, upload, again.is_some(), &mut patience)
+                .await;
+            let verdict = self.end_attempt(number, pick, started, &mut end);
+            if !self.reconnect(verdict, &mut end) {
+                return (end, verdict);
+            }
+            number
+        };
+        // In memory of its own: seldom needed.
+        Box::pin(self.attempt(pool, pick, Some(number))).await
+    }
+
+    fn begin_attempt(
+        &mut self,
+        pool: PoolIndex,
+        pick: &Pick,
+        again: Option<AttemptNumber>,
+    ) -> AttemptNumber {
+        let number = match again {
+            Some(number) => number,
+            None => {
+                self.made += 1;
+                self.record.begin(Attempt {
+                    pool,
+                    endpoint: pick.endpoint.described(),
+                    outcome: None,
+                    took: Duration::ZERO,
+                    waited_ms: std::mem::take(&mut self.waited_ms),
+                })
+            }
+        };
+        if self.terms.grpc {
+            self.stamp(timer::now());
+        }
+        if self.terms.lends_host {
+            self.lend_host(number);
+        }
+        number
+    }
+
+    fn patience(&self, started: Instant) -> Patience {
+        let (end, timeouts) = (self.terms.end, self.terms.timeouts);
+        Patience {
+            deadline: end.min(started + timeouts.attempt),
+            attempt: timeouts.attempt.min(end.saturating_duration_since(started)),
+            idle: timeouts.idle,
+        }
+    }
+
+    fn end_attempt(
+        &mut self,
+        number: AttemptNumber,
+        pick: &mut Pick,
+        started: Instant,
+        end: &mut AttemptEnd,
+    ) -> RetryVerdict {
+        let took = timer::now() - started;
+        let attempt = self.record.attempt_mut(number);
+        attempt.took = took;
+        attempt.endpoint.durations.observe(took);
+        attempt.outcome = Some(match end.ended {
+            AttemptResult::Failed(failure) => AttemptOutcome::Failed(failure),
+            AttemptResult::Status(status) => AttemptOutcome::Answered(status),
+            AttemptResult::Grpc(_) => AttemptOutcome::Answered(StatusCode::OK),
+        });
+        let verdict = self.verdict(end);
+        self.observe(pick, end, verdict);
+        verdict
+    }
+
+    /// Returns true if this attempt is made once more on a new connection.
+    fn reconnect(&mut self, verdict: RetryVerdict, end: &mut AttemptEnd) -> bool {
+        if verdict != RetryVerdict::Reconnect {
+            return false;
+        }
+        self.reconnected = true;
+        self.take_back(end)
+    }
+
+    /// Tells metrics, pickers and passive health how an attempt went, as far as that is known;
+    /// what is not stays in its end.
+    fn observe(&self, pick: &mut Pick, end: &mut AttemptEnd, verdict: RetryVerdict) {
+        let now = timer::recent();
+        let went_well = end.went_well();
+        if self.made > 1 {
+            pick.pool.metrics.retried(went_well);
+        }
+        let passes_on = went_well && self.passes_on(end, verdict);
+        end.pending = end.pending.filter(|_| passes_on);
+        if end.pending.is_some() {
+            if pick.observe_head(now) {
+                return;
+            }
+            end.pending = Some(Pending::Break);
+        }
+        pick.pool.metrics.attempted(&end.ended);
+        match end.ended {
+            AttemptResult::Status(_) | AttemptResult::Grpc(_) if went_well => {
+                pick.observe(now, Observed::Success, None);
+            }
+            AttemptResult::Status(_) | AttemptResult::Grpc(_) => {
+                pick.observe(now, Observed::BadAnswer, end.retry_after);
+            }
+            // An idle connection that the endpoint had closed is nobody's fault, a client that
+            // gives up early says nothing of the endpoint, and not to take WebSockets is none.
+            AttemptResult::Failed(failure) if failure.side() == Side::Upstream => {
+                let excused = verdict == RetryVerdict::Reconnect
+                    || self.terms.is_given_up(now)
+                    || end.is_declined();
+                if !excused {
+                    let outcome = match failure {
+                        Failure::ResponseTimeout => Observed::BadAnswer,
+                        _ => Observed::Failure,
+                    };
+                    pick.observe(now, outcome, None);
+                }
+            }
+            AttemptResult::Failed(_) => {}
+        }
+    }
+
+    /// Returns true if an answer is passed on, so that its end will be seen.
+    fn passes_on(&self, end: &AttemptEnd, verdict: RetryVerdict) -> bool {
+        let misled = end.response.as_ref();
+        let misled = misled.is_some_and(|response| self.terms.is_misled_by(response.status));
+        !misled && matches!(verdict, RetryVerdict::No(_))
+    }
+}

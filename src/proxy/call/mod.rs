@@ -1,0 +1,283 @@
+//! The upstream call: attempts, one after the other, until there is an answer to pass on.
+//!
+//! It takes a request, a pool, policies and a deadline ([`CallTerms`]), and gives an answer or a
+//! failure; what happened on the way is in its [`CallRecord`]. It knows neither the client's
+//! connection nor the exchange: whoever has no client makes calls too.
+//!
+//! [`crate::resilience::decide`] says whether there is another attempt; here is what it takes:
+//! endpoints in turn, time, the body kept for it. The pools of `failover` come last.
+
+mod attempt;
+mod attempt_end;
+mod client;
+mod http10;
+mod pick;
+mod place;
+mod retry;
+mod search;
+mod send;
+mod terms;
+
+pub(super) use terms::CallTerms;
+
+use self::{attempt_end::AttemptEnd, pick::Wanted, search::Search};
+use crate::{
+    exchange::{Answering, CallRecord, Request, Response},
+    failure::{Failure, Side},
+    http1::Framing,
+    resilience::{AttemptResult, BudgetGuard, RetryVerdict, Written},
+    upstream::{
+        pick::{MayTry, Pick},
+        pool::{PoolIndex, ViewIndex},
+        transport::Upload,
+        tried::Tried,
+    },
+};
+
+/// A request on its way to an answer, over as many attempts as it takes.
+///
+/// Dropping its future cancels what is under way; the record then holds what it occupied.
+pub(super) struct UpstreamCall<'a> {
+    terms: CallTerms<'a>,
+    request: &'a mut Request,
+    record: &'a mut CallRecord,
+    /// The body, while it is not on its way.
+    upload: Upload,
+    repeatable: bool,
+    /// The pool whose limits and budget it counts in.
+    entered: Option<PoolIndex>,
+    search: Search,
+    /// True if no further attempt is allowed, except one at each pool that is left.
+    ended: bool,
+    /// Attempts made, reconnections left out.
+    made: u32,
+    /// Number of them that do not count.
+    uncounted: u32,
+    /// True if the last one did not count.
+    unseen: bool,
+    /// Attempts at a gRPC call that others made before, as the client says.
+    previous_attempts: u32,
+    reconnected: bool,
+    /// Wait before the next attempt, in milliseconds.
+    waited_ms: u32,
+    /// A retry that has no answer yet.
+    retry: Option<BudgetGuard>,
+}
+
+/// End of the attempts at one pool.
+enum PoolEnd {
+    /// With a response to pass on.
+    Answer(Response),
+    /// With a failure that no other attempt can mend.
+    Failed(Failure),
+    /// With nobody left to try; the request can still be sent.
+    Nobody(Failure),
+}
+
+impl<'a> UpstreamCall<'a> {
+    /// A call on these terms; what happens is noted in `record`. `upload` is the body of the
+    /// request.
+    pub(super) fn new(
+        terms: CallTerms<'a>,
+        request: &'a mut Request,
+        upload: Upload,
+        record: &'a mut CallRecord,
+    ) -> Self {
+        let repeatable = terms.retry.is_repeatable(&request.method, &request.headers);
+        let previous_attempts = if terms.grpc {
+            retry::previous_attempts(request)
+        } else {
+            0
+        };
+        Self {
+            terms,
+            request,
+            record,
+            upload,
+            repeatable,
+            entered: None,
+            search: Search::Sound,
+            ended: false,
+            made: 0,
+            uncounted: 0,
+            unseen: false,
+            previous_attempts,
+            reconnected: false,
+            waited_ms: 0,
+            retry: None,
+        }
+    }
+
+    /// Makes the attempts, and returns the response to pass on.
+    ///
+    /// # Errors
+    /// The failure of the last attempt, or why there was none.
+    pub(super) async fn run(&mut self) -> Result<Response, Failure> {
+        let snapshot = self.terms.snapshot;
+        let mut last = Failure::NoEndpoint;
+        loop {
+            let mut place = 0;
+            while let Some((index, view)) = search::pool_at(snapshot, self.terms.home, place) {
+                place += 1;
+                let pool = &snapshot.pools[index.0 as usize];
+                if self.entered != Some(index) {
+                    let end = self.terms.end;
+                    match pick::take_place(&self.record.queued_ns, pool, end).await {
+                        Ok(place) => self.record.place = Some(place),
+                        Err(failure) => {
+                            last = failure;
+                            continue;
+                        }
+                    }
+                    self.record.request = Some(pool.budget.request_started());
+                    self.entered = Some(index);
+                }
+                match self.pool(index, view).await {
+                    PoolEnd::Answer(response) => return Ok(response),
+                    PoolEnd::Failed(failure) => return Err(failure),
+                    // Nobody here can serve: the next pool may, with whatever was the reason here.
+                    PoolEnd::Nobody(failure) => {
+                        if failure != Failure::NoEndpoint {
+                            last = failure;
+                        }
+                    }
+                }
+                if self.search == Search::Panic && self.made > 0 {
+                    break;
+                }
+            }
+            // Where there was no room there is no panic.
+            let ended = self.ended || (self.made == 0 && last != Failure::NoEndpoint);
+            match self.search.next(self.made, self.unseen) {
+                Some(next) if !ended => self.search = next,
+                _ => return Err(last),
+            }
+        }
+    }
+
+    /// Tries the endpoints of one pool.
+    async fn pool(&mut self, index: PoolIndex, view: ViewIndex) -> PoolEnd {
+        let pool = &self.terms.snapshot.pools[index.0 as usize];
+        let mut tried = if self.made > 0 && self.search.leaves_out_tried() {
+            search::tried(self.record, index)
+        } else {
+            Tried::default()
+        };
+        let mut failed: Option<Failure> = None;
+        let key = pool.pool.hash_key.as_ref();
+        let key = key.and_then(|key| pick::hash_key(key, *self.terms.client, self.request));
+        loop {
+            let wanted = Wanted {
+                pool,
+                view,
+                key,
+                regard: self.search.regard(self.made),
+                trial: match self.made {
+                    0 if self.repeatable && self.upload.can_rewind() => MayTry::Any,
+                    0 => MayTry::Overdue,
+                    _ => MayTry::No,
+                },
+                deadline: self.terms.end,
+            };
+            let queued = &self.record.queued_ns;
+            let mut pick = match pick::pick(&self.terms, queued, &wanted, &mut tried).await {
+                Ok(pick) => pick,
+                // All were tried once more: the first of them again.
+                Err(Failure::NoEndpoint)
+                    if !tried.is_empty() && !self.search.leaves_out_tried() =>
+                {
+                    tried.clear();
+                    continue;
+                }
+                Err(failure) => {
+                    return PoolEnd::Nobody(failed.unwrap_or(failure));
+                }
+            };
+            if self.upload.framing() == Framing::Chunked && pick.endpoint.is_http10() {
+                // In memory of its own: seldom needed.
+                if let Err(failure) = Box::pin(http10::measure(&mut self.upload)).await {
+                    return PoolEnd::Failed(failure);
+                }
+            }
+            let (mut end, verdict) = self.attempt(index, &mut pick, None).await;
+            let waits = match verdict {
+                RetryVerdict::MoveOn => false,
+                RetryVerdict::Retry { immediately } => !immediately,
+                RetryVerdict::Reconnect => return self.give_up(Some(pick), end),
+                RetryVerdict::No(why) => {
+                    self.record.stopped = Some(why);
+                    return self.give_up(Some(pick), end);
+                }
+            };
+            self.unseen = verdict == RetryVerdict::MoveOn;
+            self.uncounted += u32::from(self.unseen);
+            tried.push(pick.endpoint.described());
+            drop(pick);
+            if waits && let Err(why) = self.prepare_retry(pool, &end).await {
+                self.record.stopped = Some(why);
+                return self.give_up(None, end);
+            }
+            failed = match end.ended {
+                AttemptResult::Failed(failure) => Some(failure),
+                AttemptResult::Status(_) | AttemptResult::Grpc(_) => failed,
+            };
+            if !self.take_back(&mut end) {
+                return self.give_up(None, end);
+            }
+            // From now on the healthy come first.
+            if self.search == Search::Panic {
+                let failure = failed.unwrap_or(Failure::NoEndpoint);
+                return PoolEnd::Nobody(failure);
+            }
+        }
+    }
+
+    /// Takes the body back, to be sent from its start; false if it is spent.
+    fn take_back(&mut self, end: &mut AttemptEnd) -> bool {
+        let Some(mut upload) = end.upload.take() else {
+            return false;
+        };
+        upload.rewind();
+        self.upload = upload;
+        true
+    }
+
+    /// The outcome stands: an answer is passed on, a failure ends the call.
+    ///
+    /// The endpoint stays loaded until the response has ended.
+    fn give_up(&mut self, pick: Option<Pick>, end: AttemptEnd) -> PoolEnd {
+        // The retry is over, however long its answer is.
+        self.retry = None;
+        match (end.ended, end.response) {
+            (AttemptResult::Failed(failure), _) => self.failed(failure, end.written, end.upload),
+            // A plain answer is no fault of the endpoint, only no WebSocket.
+            (_, Some(response)) if self.terms.is_misled_by(response.status) => {
+                PoolEnd::Failed(Failure::UpgradeFailed)
+            }
+            (_, Some(response)) => {
+                self.record.answering = pick.map(|pick| Answering::new(pick, end.pending));
+                PoolEnd::Answer(Response {
+                    status: response.status,
+                    headers: response.headers,
+                    body: response.body.into(),
+                })
+            }
+            (_, None) => PoolEnd::Failed(Failure::Internal),
+        }
+    }
+
+    /// No attempt more here; another pool may do when nothing was sent.
+    fn failed(&mut self, failure: Failure, written: Written, upload: Option<Upload>) -> PoolEnd {
+        let unseen = written == Written::Nothing;
+        let elsewhere = failure.side() == Side::Upstream || failure == Failure::LimitReached;
+        match upload {
+            Some(mut upload) if unseen && elsewhere && upload.can_rewind() => {
+                self.ended = true;
+                upload.rewind();
+                self.upload = upload;
+                PoolEnd::Nobody(failure)
+            }
+            _ => PoolEnd::Failed(failure),
+        }
+    }
+}
