@@ -1,8 +1,8 @@
-//! The one list of reasons for which a request ends early.
+//! The list of reasons for which a request ends early.
 //!
-//! Each reason has one status, one word and one side to blame. The word is the
-//! same in `Proxy-Status` (RFC 9209 section 2.3), in the access log and in the
-//! `reason` label of the metrics.
+//! Each reason has one status, one word and one side at fault. The word is the same in
+//! `Proxy-Status` (RFC 9209 section 2.3), in the access log and in the `reason` label of the
+//! metrics.
 
 use std::fmt;
 
@@ -25,17 +25,17 @@ pub enum Failure {
     ConnectRefused,
     /// The endpoint closed or reset the connection before a response head.
     ConnectionClosed,
-    /// There is no way to the address of the endpoint.
+    /// There is no route to the address of the endpoint.
     Unroutable,
     /// The connection was not established in time.
     ConnectTimeout,
-    /// The certificate of the endpoint is not the right one.
+    /// The certificate of the endpoint is not valid for it.
     TlsCertificate,
-    /// TLS with the endpoint failed in another way, in the handshake or behind it.
+    /// TLS with the endpoint failed in another way, in the handshake or after it.
     TlsProtocol,
-    /// The endpoint refused the HTTP/2 stream without looking at it (RFC 9113 section 8.7).
+    /// The endpoint refused the HTTP/2 stream without processing it (RFC 9113 section 8.7).
     StreamRefused,
-    /// The response head did not come in time, or the total time is over.
+    /// The response head was late, or the total time is over.
     ResponseTimeout,
     /// The endpoint stopped reading the request.
     WriteTimeout,
@@ -47,19 +47,19 @@ pub enum Failure {
     ResponseHeadTooLarge,
     /// The response body ended before its announced end.
     ResponseIncomplete,
-    /// The endpoint would not switch protocols although the answer says so.
+    /// The endpoint did not switch protocols although its answer says so.
     UpgradeFailed,
     /// The request is malformed.
     BadRequest(BadRequest),
-    /// The request head did not come in time.
+    /// The request head was late.
     SlowHead,
-    /// The request body did not come in time.
+    /// The request body was late.
     SlowBody,
     /// The request has passed through this proxy before.
     Loop,
-    /// The client asks for another host than its TLS session is for (RFC 9110 section 15.5.20).
+    /// The client asks for another host than that of its TLS session (RFC 9110 section 15.5.20).
     Misdirected,
-    /// The client went away before the end of the exchange.
+    /// The client left before the end of the exchange.
     ClientGone,
     /// The client stopped reading the response.
     ClientStalled,
@@ -80,23 +80,24 @@ pub enum BadRequest {
     Path,
     /// The HTTP version is neither 1.0 nor 1.1.
     Version,
-    /// A header line is malformed: name not a token, space before the colon, folded line, control byte.
+    /// A header line is malformed: name not a token, space before the colon, folded line, control
+    /// byte.
     Header,
-    /// A header name has an underscore and the listener refuses these.
+    /// A header name has an underscore, which the listener refuses.
     Underscore,
     /// Host is missing, given twice or malformed, or differs from the authority.
     Host,
-    /// Content-Length is malformed or contradicts itself.
+    /// Content-Length is malformed or contradictory.
     ContentLength,
     /// Transfer-Encoding together with Content-Length, or in HTTP/1.0.
     TransferEncoding,
     /// A transfer coding other than `chunked`.
     UnknownCoding,
-    /// A WebSocket is asked for without the key that its answer has to prove.
+    /// A WebSocket request has no key, which the answer must prove.
     WebSocketKey,
     /// A chunk of the body is malformed.
     Chunk,
-    /// The body ended before its announced length, or has more bytes than announced.
+    /// The body ended before its announced length, or has more bytes.
     BodyLength,
     /// CONNECT or TRACE.
     Method,
@@ -108,17 +109,17 @@ pub enum BadRequest {
     TooManyHeaders,
     /// The body is larger than the limit.
     BodyTooLarge,
-    /// A long body of unknown length, for an endpoint that knows no chunks.
+    /// A long body of unknown length, for an endpoint without chunked coding.
     LengthRequired,
     /// Expect has a value other than `100-continue`.
     Expectation,
     /// A frame that HTTP/2 does not allow, or a field block that cannot be decoded.
     Http2,
-    /// Plain HTTP where TLS is spoken.
+    /// Plain HTTP on a TLS port.
     NotTls,
     /// The text of a gRPC-Web call is not base64.
     GrpcWebText,
-    /// A gRPC-Web call has something else in it than messages.
+    /// A gRPC-Web call contains something other than messages.
     GrpcWebFlags,
     /// A gRPC-Web call ended in the middle of a message.
     GrpcWebLength,
@@ -127,9 +128,9 @@ pub enum BadRequest {
 /// Sides that can cause an early end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// The client: nothing is wrong with the proxy or the endpoint.
+    /// The client: the proxy and the endpoint are not at fault.
     Downstream,
-    /// The endpoint, or the way to it: counted by passive health.
+    /// The endpoint, or the path to it: counted by passive health.
     Upstream,
     /// The proxy, or its configuration.
     Proxy,
@@ -168,7 +169,7 @@ impl Failure {
         }
     }
 
-    /// The word for header, log and metric (RFC 9209 section 2.3).
+    /// Returns the word for header, log and metric (RFC 9209 section 2.3).
     pub fn word(self) -> &'static str {
         match self {
             Self::RouteNotFound => "destination_not_found",

@@ -4,22 +4,22 @@
 //!
 //! 1. [`listener`]: bytes arrive. Connections are accepted, limited and served.
 //!    [`downstream`]: bodies of requests, and the streams that they come on.
-//! 2. [`semantics`], [`http1`] and [`http2`]: the rules of the standards, without policy; the codecs.
-//!    [`proxy_protocol`]: who the client is, said in front of a connection.
+//! 2. [`semantics`], [`http1`] and [`http2`]: the rules of the standards, without policy; the
+//!    codecs. [`proxy_protocol`]: who the client is, said in front of a connection.
 //! 3. [`proxy`]: the walk of one request, a file per step; [`exchange`] is what is known of it.
 //! 4. [`route`]: where to. One pure function from a snapshot and a head to a decision.
 //! 5. [`filter`]: what happens on the way, compiled from the route.
 //! 6. [`upstream`]: which endpoint, by which picker, over which connection.
 //! 7. [`telemetry`]: what is remembered.
 //!
-//! [`worker`] is one thread's own state, which the walk takes from. [`failure`] is the one list
-//! of reasons for which a request ends early, [`task`] where every task starts; [`socket`] has
-//! the sockets and streams of both sides, [`tls`] certificates and the sessions made with them.
+//! [`worker`] is one thread's own state, which the walk uses. [`failure`] is the list of reasons
+//! for which a request ends early, [`task`] starts all tasks; [`socket`] has the sockets and
+//! streams of both sides, [`tls`] certificates and the sessions made with them.
 //!
-//! Around them: [`config`] turns text into types, [`state`] holds the compiled
-//! snapshot and what outlives it, [`resilience`] has the pure machines, [`server`]
-//! is the life of the process, [`admin`] and [`cli`] are for people. `timer`, `memory`, `file`
-//! and `wake` are tools that all of them use.
+//! Around them: [`config`] turns text into types, [`state`] holds the compiled snapshot and the
+//! state that outlives it, [`resilience`] has the pure state machines, [`server`] is the life of
+//! the process, [`admin`] and [`cli`] are for people. `timer`, `memory`, `file` and `wake` are
+//! tools that all of them use.
 //!
 //! An area imports only areas below it: `tests/layers/rules.txt` has them from the bottom up.
 

@@ -1,24 +1,24 @@
-//! Large values are made where they stay, and cold ones fetched before they are needed.
+//! Allocation of large values in place, and prefetching of cold ones.
 //!
-//! `Box::new(value)` takes a value that has been made already, on the stack, and moves all of
-//! it, whatever of it has a meaning yet. The future of a request's walk has 2 KiB, of which
-//! its making writes some 20 bytes; what is made here costs these, and touches no line of
-//! memory before it is used.
+//! `Box::new(value)` takes a finished value from the stack and moves all of it, including parts
+//! that are not initialized yet. The future of a request's walk has 2 KiB, of which its
+//! construction writes some 20 bytes; made here it costs only these, and touches no cache line
+//! before its use.
 
 use std::pin::Pin;
 
-/// A value in memory of its own.
+/// Makes a value in its own memory.
 pub(crate) fn boxed<T>(make: impl FnOnce() -> T) -> Box<T> {
     Box::write(Box::new_uninit(), make())
 }
 
-/// A future in memory of its own.
+/// Makes a future in its own memory.
 pub(crate) fn pinned<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
     Box::into_pin(boxed(make))
 }
 
-/// Asks for the line of the cache that a value begins on. Waits for nothing, and is forgotten
-/// if the line is there; nothing where the processor has no safe way to ask.
+/// Prefetches the cache line that a value begins on. Does not wait, and has no effect if the line
+/// is in the cache, or if the processor has no safe prefetch.
 #[inline]
 pub(crate) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]

@@ -11,14 +11,14 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 
-/// Tasks that have started and not ended, in the whole process.
+/// Number of tasks that have started and not ended, in the whole process.
 pub static TASKS: AtomicI64 = AtomicI64::new(0);
-/// Tasks and exchanges that ended in a panic.
+/// Number of tasks and exchanges that ended in a panic.
 pub static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// Starts a task on this thread's local runtime.
 ///
-/// A panic ends the task and is logged and counted, nothing else.
+/// A panic ends the task only, and is logged and counted.
 pub fn spawn_local<F>(name: &'static str, future: F) -> JoinHandle<()>
 where
     F: Future<Output = ()> + 'static,
@@ -31,8 +31,8 @@ where
 }
 
 pin_project! {
-    /// A task, as the runtime sees it. A type of its own, since an `async` block would have
-    /// room for the future twice: as it was given, and where it runs.
+    /// A task, as the runtime sees it. A type of its own, since an `async` block would have room
+    /// for the future twice: as argument, and where it runs.
     struct Task<F> {
         name: &'static str,
         #[pin]
@@ -60,9 +60,9 @@ impl<F: Future<Output = ()>> Future for Task<F> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panicked;
 
-/// Runs a future, turning its panic into an error, which is counted.
+/// Runs a future, and turns its panic into an error, which is counted.
 ///
-/// Takes it pinned: the walk of a request is large, and moving it would cost.
+/// Takes it pinned: the walk of a request is large, and moving it would be expensive.
 ///
 /// # Errors
 /// [`Panicked`] if the future panicked; it is not polled again.

@@ -1,9 +1,9 @@
 //! Access control.
 //!
-//! Changes need the token, always. Reading needs it too, except from this machine
-//! (loopback or a Unix socket). Two attacks come through an operator's browser, which
-//! runs on that machine: requests made by a foreign page are refused by `Origin` and
-//! `Sec-Fetch-Site`, and names that an attacker rebinds to 127.0.0.1 by a look at `Host`.
+//! Changes always need the token. Reads need it too, except from this machine (loopback or a Unix
+//! socket). Two attacks come through an operator's browser, which runs on that machine: requests
+//! made by a foreign page are refused by `Origin` and `Sec-Fetch-Site`, and names that an attacker
+//! rebinds to 127.0.0.1 are refused by `Host`.
 
 use std::fmt;
 use std::hint::black_box;
@@ -42,7 +42,7 @@ impl Gate {
         Self { token }
     }
 
-    /// Lets a request through, or says why not.
+    /// Admits a request, or returns the reason for its refusal.
     pub(super) fn admit(
         &self,
         access: Access,
@@ -121,7 +121,7 @@ impl Refusal {
 enum Presented<'a> {
     Token(&'a [u8]),
     Nothing,
-    /// Several, or another scheme.
+    /// Several tokens, or another scheme.
     Other,
 }
 

@@ -1,4 +1,4 @@
-//! Bodies of the admin API: a whole answer, or events without end.
+//! Bodies of the admin API: a complete answer, or an endless stream of events.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -32,9 +32,9 @@ pub struct AdminListener {
     /// None once it is closed.
     socket: Option<Socket>,
     address: AdminAddress,
-    /// Removed with it; one that was given is not.
+    /// Removed with the socket; none for an inherited one.
     file: Option<SocketFile>,
-    /// It was given: whoever holds it lets another take from its queue.
+    /// It was inherited: its holder lets other processes accept from its queue.
     inherited: bool,
 }
 
@@ -51,14 +51,14 @@ pub(super) enum AdminConnection {
 }
 
 impl AdminListener {
-    /// Binds the address. A Unix socket is its owner's only, unless a mode is given; a stale
-    /// one is replaced, one that somebody listens on is not.
+    /// Binds the address. A Unix socket is accessible to its owner only, unless a mode is given; a
+    /// stale one is replaced, one that a process listens on is not.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// Outside of a tokio runtime.
     pub fn bind(address: &AdminAddress, mode: Option<FileMode>) -> io::Result<Self> {
         let (socket, address, file) = match address {
             AdminAddress::Tcp(address) => {
@@ -83,13 +83,13 @@ impl AdminListener {
         })
     }
 
-    /// Takes over a socket that the process was given; it listens already.
+    /// Takes an inherited socket, which listens already.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// Outside of a tokio runtime.
     pub fn inherit(address: &AdminAddress, socket: socket2::Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let socket = match address {
@@ -109,8 +109,8 @@ impl AdminListener {
         &self.address
     }
 
-    /// Accepts no more, and refuses who tries; returns the connections that waited in the queue,
-    /// up to `count_max`.
+    /// Stops accepting, and refuses new connections; returns the connections that waited in the
+    /// queue, up to `count_max`.
     pub(super) fn close(&mut self, count_max: usize) -> Vec<AdminConnection> {
         let mut waiting = Vec::new();
         // The file goes first: who comes later finds nothing, or a successor.
@@ -198,5 +198,5 @@ impl FromStr for AdminAddress {
     }
 }
 
-/// Connections that the kernel keeps ready.
+/// Length of the accept queue.
 const BACKLOG: i32 = 128;

@@ -1,8 +1,8 @@
-//! The admin API: what operators and tools read, and the commands they give.
+//! The admin API: state for operators and tools to read, and their commands.
 //!
-//! An HTTP/1.1 server of its own on the control runtime, so that nothing here touches a
-//! worker. It knows the proxy only through [`Operations`]. Order of a request: connection
-//! limit, head within its deadline, [`auth`] (who may), [`router`] (what), `api` (answer).
+//! An HTTP/1.1 server of its own on the control runtime, so that nothing here touches a worker. It
+//! knows the proxy only through [`Operations`]. Order of a request: connection limit, head within
+//! its deadline, [`auth`] (access), [`router`] (entry), `api` (answer).
 
 mod api;
 mod auth;

@@ -19,10 +19,10 @@ use crate::{config::Secrets, tls::ClientCertificate};
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The proxy as the admin API sees it.
+/// Interface of the proxy for the admin API.
 ///
-/// All but the futures and the two probes are called on a thread that may block for
-/// a moment. A future is always driven to its end, even if the client went away.
+/// All but the futures and the two probes are called on a thread that may block for a moment. A
+/// future is always driven to its end, even if the client has left.
 pub trait Operations: Send + Sync + 'static {
     /// Returns true if the process works at all.
     fn live(&self) -> bool;
@@ -42,7 +42,7 @@ pub trait Operations: Send + Sync + 'static {
     fn pools(&self) -> Vec<Pool>;
     /// One pool, if there is one of that name.
     fn pool(&self, name: &str) -> Option<Pool>;
-    /// Downstream connections, and which generation they hold on to.
+    /// Downstream connections, with the generation that each uses.
     fn connections(&self) -> Vec<Connection>;
     /// The last exchanges, newest first.
     fn requests(&self, last: usize) -> Vec<RecentExchange>;
@@ -51,20 +51,22 @@ pub trait Operations: Send + Sync + 'static {
     /// Explains the destination of a request.
     ///
     /// # Errors
-    /// A sentence when the request is not one that the proxy could get.
+    /// A message if the proxy could not receive such a request.
     fn explain(&self, request: ExplainRequest) -> Result<Explained, String>;
-    /// All faults of a configuration given as text; `secrets` says what the caller may have read.
+    /// All faults of a configuration given as text; `secrets` tells which values the caller may
+    /// read.
     fn check(&self, text: String, secrets: Secrets) -> Checked;
     /// Returns the changes that a reload with this configuration would make.
     fn diff(&self, text: String, secrets: Secrets) -> Compared;
-    /// Reloads from the file; the report either way.
+    /// Reloads from the file; returns the report in either case.
     fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>>;
-    /// Begins to drain the whole proxy; returns when draining has begun, or says why not.
+    /// Begins to drain the whole proxy; returns once draining has begun, or the reason why it has
+    /// not.
     fn drain(&self) -> BoxFuture<'_, Result<Draining, String>>;
     /// Changes the state of one endpoint by hand.
     ///
     /// # Errors
-    /// When there is no such pool or endpoint, or it must not be done now.
+    /// If there is no such pool or endpoint, or the change is not possible now.
     fn endpoint(
         &self,
         pool: &str,
@@ -77,17 +79,17 @@ pub trait Operations: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainRequest {
-    /// Method; GET when left out.
+    /// Method; default GET.
     #[serde(default = "get")]
     pub method: String,
     /// Scheme, host, path and query.
     pub url: String,
-    /// Names and values, in order; a name may come more than once. Written as an object,
-    /// or as a list of pairs.
+    /// Names and values, in order; a name may occur more than once. Written as an object, or as a
+    /// list of pairs.
     #[serde(default, deserialize_with = "pairs")]
     #[schemars(with = "Fields")]
     pub headers: Vec<(String, String)>,
-    /// Listener that it would come in by; none: the one that scheme and port say.
+    /// Listener that would accept it; none: the one of scheme and port.
     #[serde(default)]
     pub listener: Option<String>,
     /// Address that the request would come from.
@@ -101,11 +103,11 @@ pub struct ExplainRequest {
 /// Actions of an operator on an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointAction {
-    /// Let it finish what it has, send it nothing new.
+    /// Let it finish its requests, and send it no new ones.
     Drain,
-    /// Take back a drain or an ejection.
+    /// Undo a drain or an ejection.
     Enable,
-    /// Take it out as if it had failed too often.
+    /// Eject it as if it had failed too often.
     Eject,
 }
 
@@ -135,7 +137,7 @@ impl fmt::Display for EndpointAction {
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
 enum Fields {
-    /// An object, where no name comes twice.
+    /// An object, in which each name occurs once.
     Object(BTreeMap<String, String>),
     /// A list of names and values.
     Pairs(Vec<(String, String)>),

@@ -1,8 +1,8 @@
 //! Places among the connections of the admin API, and the choice of the one to give up.
 //!
-//! A connection is busy while a request is answered or events are sent, and silent otherwise.
-//! When all places are taken, the one that has been silent longest makes room: a check of an
-//! orchestrator must get through whoever else connects and says nothing.
+//! A connection is busy while a request is answered or events are sent, and silent otherwise. If
+//! all places are taken, the one that has been silent longest makes room: an orchestrator's probe
+//! must get through even if others connect and send nothing.
 
 use std::{
     collections::HashMap,
@@ -54,7 +54,7 @@ impl Activity {
         })
     }
 
-    /// An exchange begins.
+    /// Begins an exchange.
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
         self.begun.store(true, Ordering::Release);
         self.exchanges.fetch_add(1, Ordering::AcqRel);
@@ -116,8 +116,8 @@ impl Places {
         }
     }
 
-    /// Ends connections that have been silent for too long, also those whose clients do not
-    /// take their answers.
+    /// Ends connections that have been silent for too long, including those whose clients do not
+    /// read their answers.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.0.retain(|_, (activity, task)| {
             let since = activity.silent_since();
@@ -150,5 +150,5 @@ impl http_body::Body for HeldBody {
     }
 }
 
-/// A connection may be silent for so long; a head that is due ends it earlier.
+/// Maximum silence of a connection; a late request head ends it earlier.
 const SILENT_MAX: Duration = Duration::from_secs(30);

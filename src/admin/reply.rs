@@ -13,7 +13,8 @@ use super::router::{ENTRIES, PLAIN};
 
 pub(super) type Reply = Response<Body>;
 
-/// Any body with its media type. Nothing here may be cached or taken for another type.
+/// Makes an answer from a body and its media type. It must not be cached or sniffed as another
+/// type.
 pub(super) fn with(status: StatusCode, media_type: &'static str, body: Body) -> Reply {
     let mut reply = Response::new(body);
     *reply.status_mut() = status;
@@ -29,7 +30,7 @@ pub(super) fn text(media_type: &'static str, text: String) -> Reply {
     with(StatusCode::OK, media_type, body)
 }
 
-/// Indented, since it is read by people as often as by programs.
+/// Makes a JSON answer, indented for human readers.
 pub(super) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Reply {
     let Ok(mut text) = serde_json::to_vec_pretty(value) else {
         let mut reply = text(PLAIN, String::new());
@@ -62,7 +63,7 @@ pub(super) fn wrong_method(allow: &'static str) -> Reply {
     reply
 }
 
-/// Says what there is instead.
+/// Makes a 404 that lists the endpoints there are.
 pub(super) fn not_found(path: &str) -> Reply {
     let endpoints: Vec<String> = ENTRIES
         .iter()

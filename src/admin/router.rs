@@ -1,5 +1,5 @@
-//! The table of what there is: routing, the index, 404 answers and the OpenAPI document
-//! are all made from it.
+//! Table of endpoints: routing, the index, 404 answers and the OpenAPI document are all made from
+//! it.
 
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -37,10 +37,10 @@ pub(super) enum Answer {
     Events(SchemaOf),
 }
 
-/// Gives the schema of a type, and adds the definitions that it needs.
+/// Returns the schema of a type, and adds the definitions that it needs.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
-/// The methods in use; HEAD is answered where GET is.
+/// Methods in use; HEAD is answered wherever GET is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Get,
@@ -89,9 +89,9 @@ pub(super) enum Action {
 pub(super) enum Routed {
     /// Found, with the values of the parameters in order.
     Found(&'static Entry, Vec<String>),
-    /// There is something at that path, for another method.
+    /// The path exists, for another method.
     WrongMethod { allow: &'static str },
-    /// There is nothing.
+    /// The path does not exist.
     NotFound,
 }
 
@@ -144,8 +144,8 @@ fn parameter(segment: &'static str) -> Option<&'static str> {
     segment.strip_prefix('{')?.strip_suffix('}')
 }
 
-/// Compares segment by segment; decodes only afterwards, so that an encoded slash stays
-/// inside its parameter (`unix:%2Frun%2Fapp.sock` is an address).
+/// Compares segment by segment; decodes only afterwards, so that an encoded slash stays inside its
+/// parameter (`unix:%2Frun%2Fapp.sock` is an address).
 fn matches(pattern: &'static str, path: &str) -> Option<Vec<String>> {
     let mut parameters = Vec::new();
     let mut given = path.split('/');
@@ -164,7 +164,7 @@ fn matches(pattern: &'static str, path: &str) -> Option<Vec<String>> {
     given.next().is_none().then_some(parameters)
 }
 
-/// Percent-decodes; nothing when that is no UTF-8 or an escape is malformed.
+/// Percent-decodes; none if the result is not UTF-8 or an escape is malformed.
 pub(super) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -195,7 +195,7 @@ const fn get(path: &'static str, action: Action, answer: Answer, summary: &'stat
     }
 }
 
-/// A resource, at its own path.
+/// Makes the entry of a resource, at its own path.
 const fn read<R: Resource>(action: Action, summary: &'static str) -> Entry {
     get(R::PATH, action, json::<R>(), summary)
 }
@@ -207,7 +207,7 @@ const fn probe<R: Resource>(action: Action, summary: &'static str) -> Entry {
     }
 }
 
-/// A question too long for a target; changes nothing.
+/// Makes the entry of a query that is too long for a target; changes nothing.
 const fn ask(path: &'static str, action: Action, answer: Answer, summary: &'static str) -> Entry {
     Entry {
         verb: Verb::Post,
@@ -231,7 +231,7 @@ const fn json<T: JsonSchema>() -> Answer {
     Answer::Json(SchemaGenerator::subschema_for::<T>)
 }
 
-/// Everything there is, in the order in which the index shows it.
+/// All entries, in the order of the index.
 pub(super) static ENTRIES: &[Entry] = &[
     get("/", Action::Index, Answer::Text(PLAIN), "This list"),
     get(

@@ -1,4 +1,4 @@
-//! The server of the admin API: connections, their limits, their end.
+//! Server of the admin API: connections, their limits, their end.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -30,24 +30,24 @@ use crate::telemetry::log::LogLimit;
 /// Settings of the admin API.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdminSettings {
-    /// Token of those who may change something; none: reading only.
+    /// Token for changes; none: reads only.
     pub token: Option<String>,
-    /// Connections at the same time; for one more the longest silent one makes room.
+    /// Maximum number of connections; one more replaces the longest silent one.
     pub connections_max: usize,
 }
 
 /// Reasons why the admin API does not start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// Others than this machine could reach it, and nothing would stop them.
+    /// Other machines could reach it without a token.
     #[error("the admin API listens on {0}, which other machines can reach, and has no token")]
     PublicWithoutToken(String),
-    /// A token that everyone can guess.
+    /// The token is empty, so everyone can guess it.
     #[error("the token of the admin API is empty")]
     EmptyToken,
 }
 
-/// Changes a running admin API; the address is fixed, since it was bound.
+/// A handle to a running admin API; the address cannot change, as it is bound.
 #[derive(Clone)]
 pub struct AdminControl {
     gate: Arc<ArcSwap<Gate>>,
@@ -63,15 +63,15 @@ pub struct AdminServer {
     connections_max: usize,
     shared: Arc<ApiState>,
     stop: watch::Sender<bool>,
-    /// Told when the configuration has no admin API any more.
+    /// Notified when the configuration has no admin API any more.
     closed: Arc<Notify>,
 }
 
 impl AdminServer {
-    /// Puts it together.
+    /// Makes the server.
     ///
     /// # Errors
-    /// When it would be open to everyone.
+    /// If it would be open to everyone.
     pub fn new(
         listener: AdminListener,
         settings: AdminSettings,
@@ -115,8 +115,8 @@ impl AdminServer {
         self.listener.address()
     }
 
-    /// Serves until `shutdown`, then lets answers that have begun end, for up to two
-    /// seconds. Dropping the future cuts all connections; it can then be run again.
+    /// Serves until `shutdown`, then lets answers that have begun finish, for up to two seconds.
+    /// Dropping the future cuts all connections; it can then be run again.
     pub async fn run(&mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         if self.serve(shutdown.as_mut()).await == Ended::Closed {
@@ -198,10 +198,10 @@ impl AdminControl {
         self.closed.notify_one();
     }
 
-    /// Takes another token for all requests from now on, as a reload does.
+    /// Replaces the token for all requests from now on, on a reload.
     ///
     /// # Errors
-    /// When it would be open to everyone; the old token stays.
+    /// If it would be open to everyone; the old token stays.
     pub fn set_token(&self, token: Option<String>) -> Result<(), SettingsError> {
         let gate = gate(token, self.is_local, &self.address)?;
         self.gate.store(Arc::new(gate));
@@ -283,10 +283,10 @@ where
     }
 }
 
-/// A connection that sends no head for so long is closed, also between two requests.
+/// Maximum time without a request head on a connection, also between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// From the head of a request to the head of its answer, the request's body included.
+/// Maximum time from the head of a request to the head of its answer, the request's body included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Interval between two searches for silent connections.
@@ -294,7 +294,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// After a failed accept, which mostly means that the process has no descriptors left.
+/// Pause after a failed accept, mostly for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Time that a client without a request so far has to send one after the API was told to end.

@@ -1,4 +1,4 @@
-//! `check`: every fault of a file at once, then the tests in it.
+//! `check`: reports all faults of a file, then runs its tests.
 
 use std::path::Path;
 
@@ -60,8 +60,8 @@ pub(super) fn check(
     })
 }
 
-/// Reads and compiles a file for a command that needs it whole, but no secret of it; its
-/// warnings are for `check` to tell.
+/// Reads and compiles a file for a command that needs all of it but its secrets; warnings are left
+/// to `check`.
 pub(super) fn compile(file: &Path) -> Result<Snapshot, CommandError> {
     let loaded = load(file, PastTime::Served, Secrets::Excused).map_err(CommandError::Faults)?;
     // A failing test refuses a reload, but the question can be answered, and the answer
@@ -130,8 +130,8 @@ fn look_at(file: &Path, secrets: Secrets) -> Checked {
     }
 }
 
-/// Adds a warning for each list of endpoints that cannot be used: a proxy that starts now would
-/// do without, and take it up when it is mended.
+/// Adds a warning for each list of endpoints that cannot be used: a proxy that starts now would do
+/// without it, and use it once it is valid.
 fn with_sources(config: &Config, snapshot: &Snapshot, warnings: &Faults) -> Faults {
     let mut list = warnings.list().to_vec();
     for pool in &snapshot.pools {

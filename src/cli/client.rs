@@ -1,4 +1,4 @@
-//! Asks the running proxy through its admin API: HTTP/1.1, one connection per question.
+//! Client of the running proxy's admin API: HTTP/1.1, one connection per query.
 
 use std::{
     env, io,
@@ -43,7 +43,7 @@ pub(super) struct Client {
 /// Reasons why there is no answer, or not the expected one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
-    /// Nobody listens there.
+    /// No process listens there.
     #[error(
         "no proxy answers at {address}: {}; is it running, and is [admin] in its configuration?",
         reason(source)
@@ -54,7 +54,7 @@ pub(super) enum ClientError {
         /// The error of the system.
         source: io::Error,
     },
-    /// Somebody listens there, and does not answer in time.
+    /// The process that listens there does not answer in time.
     #[error("the proxy at {address} does not answer within {} s", patience.as_secs())]
     Late {
         /// The address.
@@ -62,7 +62,7 @@ pub(super) enum ClientError {
         /// The timeout that has passed.
         patience: Duration,
     },
-    /// The connection broke, or what came is no answer of an admin API.
+    /// The connection broke, or the answer is not one of an admin API.
     #[error("{address} does not answer as a proxy's admin API does: {reason}")]
     Broken {
         /// The address.
@@ -70,26 +70,26 @@ pub(super) enum ClientError {
         /// The fault.
         reason: String,
     },
-    /// The token cannot stand in a header.
+    /// The token is not valid in a header.
     #[error("the token has characters in it that no token may have, such as a line end")]
     Token,
-    /// The proxy says no, and why.
+    /// The proxy refuses, with its reason.
     #[error("{sentence}{}", hint(*status))]
     Refused {
         /// Its status.
         status: StatusCode,
-        /// Its sentence.
+        /// Its message.
         sentence: String,
-        /// Its whole answer.
+        /// Its complete answer.
         body: Value,
     },
-    /// The system gives no runtime.
+    /// The system cannot make a runtime.
     #[error("cannot ask: {0}")]
     System(io::Error),
 }
 
 impl Client {
-    /// Finds the proxy: where the arguments say, else where the configuration says.
+    /// Finds the proxy's address: from the arguments, else from the configuration.
     pub(super) fn find(args: &Args, ask: &AskArgs) -> Result<Self, CommandError> {
         let given = env::var("SLUICEGATE_TOKEN").ok();
         let given = given.filter(|token| !token.is_empty());
@@ -132,18 +132,18 @@ impl Client {
         self.ask(Method::GET, path, "application/json", Bytes::new())
     }
 
-    /// Reads a resource: as it was sent, for programs, which may know more of it.
+    /// Reads a resource as JSON, unparsed, for programs, which may know more members of it.
     pub(super) fn read<R: Resource>(&self) -> Result<Value, ClientError> {
         self.get(R::PATH)
     }
 
-    /// Asks where a request would go.
+    /// Asks for the destination of a request.
     pub(super) fn ask_about(&self, request: &ExplainRequest) -> Result<Value, ClientError> {
         let body = serde_json::to_vec(request).map_err(|error| self.broken(&error))?;
         self.post("/explain", "application/json", body)
     }
 
-    /// Asks a question with a body, or commands something.
+    /// Sends a query with a body, or a command.
     pub(super) fn post(
         &self,
         path: &str,
@@ -153,7 +153,7 @@ impl Client {
         self.ask(Method::POST, path, media_type, body.into())
     }
 
-    /// Takes an answer for what it should be.
+    /// Parses an answer as the expected type.
     pub(super) fn understand<T: DeserializeOwned>(&self, answer: Value) -> Result<T, ClientError> {
         serde_json::from_value(answer).map_err(|error| self.broken(&error))
     }
@@ -291,7 +291,7 @@ fn from_environment() -> Result<Option<AdminAddress>, CommandError> {
 }
 
 impl Peek {
-    /// The admin API's address according to the file.
+    /// Returns the admin API's address from the file.
     fn address(&self, file: &Path) -> Result<AdminAddress, CommandError> {
         let admin = self.admin.as_ref();
         let admin = admin.ok_or_else(|| CommandError::Configuration {
@@ -306,7 +306,7 @@ impl Peek {
         })
     }
 
-    /// The token according to the file; reading may be allowed without it.
+    /// Returns the token from the file; reads may be allowed without it.
     fn token(&self) -> Option<String> {
         let token = self.admin.as_ref()?.token.as_ref()?;
         token.reveal().ok().map(str::to_owned)
@@ -337,7 +337,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// The system's word for it, without the number of the error.
+/// Returns the system's description of the error, without its number.
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
@@ -357,10 +357,10 @@ fn hint(status: StatusCode) -> &'static str {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A reload reads files, looks names up and compiles every route.
+/// Maximum wait for an answer: a reload reads files, resolves names and compiles every route.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// More than the largest list of pools.
+/// Maximum size of an answer: more than the largest list of pools.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 #[cfg(test)]

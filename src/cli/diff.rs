@@ -1,4 +1,4 @@
-//! `diff`: what a reload with another file would change.
+//! `diff`: the changes that a reload with another file would make.
 
 use super::{
     args::{Args, DiffArgs, OutputFormat},

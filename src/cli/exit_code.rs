@@ -14,11 +14,11 @@ use crate::config::Faults;
 /// Exit code of a command that was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// It is as it should be: 0.
+    /// As it should be: 0.
     Fine,
-    /// It was not done: 1.
+    /// Not done: 1.
     Failed,
-    /// The configuration is at fault: 3.
+    /// Configuration faults: 3.
     InvalidConfiguration,
 }
 
@@ -36,13 +36,13 @@ pub(super) enum CommandError {
         /// The reason.
         reason: String,
     },
-    /// The running proxy cannot be asked, or says no.
+    /// The running proxy cannot be reached, or refuses.
     #[error("error: {0}")]
     Client(#[from] ClientError),
     /// The output cannot be written.
     #[error("error: the output cannot be written: {0}")]
     Output(#[from] io::Error),
-    /// The request in question would be refused before it is routed.
+    /// The request in question would be refused before routing.
     #[error("error: the proxy would refuse this request: {0}")]
     Refused(String),
     /// The proxy knows of no such thing.
@@ -54,7 +54,7 @@ pub(super) enum CommandError {
 }
 
 impl Exit {
-    /// The number of it; 2 for wrong use, which clap finds before any command runs.
+    /// The exit code; 2 for wrong use, which clap finds before any command runs.
     pub(super) const fn code(self) -> u8 {
         match self {
             Self::Fine => 0,
@@ -65,7 +65,7 @@ impl Exit {
 }
 
 impl CommandError {
-    /// The file cannot be read.
+    /// Makes the error for a file that cannot be read.
     pub(super) fn unreadable(file: &Path, error: &io::Error) -> Self {
         let reason = match error.kind() {
             io::ErrorKind::NotFound => "the file does not exist".to_owned(),
@@ -92,7 +92,7 @@ impl CommandError {
         }
     }
 
-    /// The number that a script sees.
+    /// The exit code.
     pub(super) const fn code(&self) -> u8 {
         match self {
             Self::Client(_) | Self::Output(_) | Self::Refused(_) | Self::Unknown(_) => {

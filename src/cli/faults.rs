@@ -1,10 +1,10 @@
-//! Faults that the running proxy found, as it tells them.
+//! Text form of faults found by the running proxy.
 
 use std::path::Path;
 
 use crate::config::FaultView;
 
-/// Shows the faults of an answer as faults of `file`, which is what was sent.
+/// Formats the faults of an answer as faults of `file`, whose content was sent.
 pub(super) fn text(faults: &[FaultView], error: Option<&str>, file: &Path) -> String {
     let blocks: Vec<String> = faults.iter().map(|fault| block(fault, file)).collect();
     if blocks.is_empty() {

@@ -1,7 +1,7 @@
 //! The command line: arguments in, exit code out.
 //!
-//! Each command is a file of that name. Those about the running proxy ask its admin API
-//! through `client`; those about a file need no proxy. All printing goes through `print`.
+//! Each command is a file of that name. Those about the running proxy query its admin API through
+//! `client`; those about a file need no proxy. All printing goes through `print`.
 
 mod args;
 mod check;

@@ -16,7 +16,7 @@ use crate::admin::{
     model::{ReloadReport, Status},
 };
 
-/// Makes the proxy read its configuration; tells what that changed.
+/// Makes the proxy read its configuration, and prints the changes.
 pub(super) fn reload(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
     let client = Client::find(args, ask)?;
     let format = ask.output.format;

@@ -1,7 +1,7 @@
 //! Settings that the command line needs of a file that may have faults elsewhere.
 //!
-//! The proxy may run although its file is broken by now, and that is when it is asked
-//! most: so the two tables are read on their own, whatever else is wrong.
+//! The proxy may still run although its file is now broken, and that is when it is queried most: so
+//! the two tables are read on their own, even if other parts have faults.
 
 use std::{
     io,
@@ -30,7 +30,7 @@ pub(super) struct Peek {
 }
 
 impl Peek {
-    /// Reads what can be read of them.
+    /// Reads as much of them as possible.
     ///
     /// # Errors
     /// The file cannot be read at all.

@@ -1,5 +1,5 @@
-//! The one place that writes to the terminal. A reader that went away (`| head`) is no
-//! error: what it did not want to see is dropped.
+//! Output to the terminal, in one place. A reader that has left (`| head`) is not an error: the
+//! rest of the output is dropped.
 
 use std::{
     borrow::Cow,
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::config::Faults;
 
-/// Writes an answer to standard output, with a line end behind it.
+/// Writes an answer and a line end to standard output.
 pub(super) fn answer(text: &str) -> io::Result<()> {
     write_line(&mut io::stdout().lock(), text)
 }
@@ -21,7 +21,7 @@ pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     answer(&text)
 }
 
-/// Writes what is not the answer to standard error: faults, warnings, progress.
+/// Writes other output to standard error: faults, warnings, progress.
 pub(super) fn remark(text: &str) -> io::Result<()> {
     write_line(&mut io::stderr().lock(), text)
 }
@@ -33,7 +33,7 @@ pub(super) fn faults(faults: &Faults) -> io::Result<()> {
     remark(&faults.render(coloured))
 }
 
-/// Writes a number of things.
+/// Formats a count with its noun.
 pub(super) fn counted(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
@@ -41,7 +41,7 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     }
 }
 
-/// Lays rows out in columns, two spaces between them and before the first.
+/// Aligns rows in columns, with two spaces between them and before the first.
 pub(super) fn columns(rows: &[Vec<Cow<'_, str>>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

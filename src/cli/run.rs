@@ -53,7 +53,7 @@ pub(super) fn run(config: &Path, process: io::Result<Process>) -> Result<Exit, C
     Ok(exit)
 }
 
-/// Says why it does not start: with the lines of the file for a reader at a terminal.
+/// Reports why it does not start: with the lines of the file if standard error is a terminal.
 fn tell(error: &StartError, log: &LogControl) {
     if log.is_terminal() {
         tracing::error!("the proxy does not start\n{error}");

@@ -1,4 +1,4 @@
-//! `status`: the running proxy at a glance.
+//! `status`: an overview of the running proxy.
 
 use std::{borrow::Cow, fmt::Write as _, time::Duration};
 

@@ -1,4 +1,4 @@
-//! `why`: what was decided and done for a recent request.
+//! `why`: the decisions on a recent request.
 
 use std::{
     borrow::Cow,

@@ -1,4 +1,4 @@
-//! The fingerprint of a file's content.
+//! Fingerprint of a file's content.
 
 use std::{
     fmt,
@@ -10,10 +10,10 @@ use std::{
 pub struct ContentHash(u64);
 
 impl ContentHash {
-    /// That of no content at all.
+    /// The fingerprint of no content.
     pub(crate) const NONE: Self = Self(0);
 
-    /// Takes the fingerprint of `content`.
+    /// Computes the fingerprint of `content`.
     pub fn of(content: &[u8]) -> Self {
         let mut hasher = DefaultHasher::new();
         content.hash(&mut hasher);

@@ -1,7 +1,7 @@
-//! Reading and watching a small file that others write: configuration, secret, certificate.
+//! Reads and watches small files that others write: configuration, secret, certificate.
 //!
-//! Only a regular file is read, and only up to a bound. Opening a named pipe would wait for
-//! its writer for ever; here it is refused at once, and a symbolic link is followed.
+//! Only a regular file is read, up to a size limit. Opening a named pipe would wait for its writer
+//! for ever; it is refused at once. A symbolic link is followed.
 
 mod hash;
 mod watch;
@@ -21,7 +21,7 @@ pub(crate) use watch::Watcher;
 /// Reads the whole file; blocks on the disk.
 ///
 /// # Errors
-/// What the system says, that it is no regular file, or that it is longer than `bytes_max`.
+/// The error of the system, that it is not a regular file, or that it is longer than `bytes_max`.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let mut bytes = Vec::new();

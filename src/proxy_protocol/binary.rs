@@ -1,4 +1,4 @@
-//! Version 2: a signature, a command, a family, a length, addresses, further fields.
+//! Version 2: signature, command, family, length, addresses, additional fields.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -89,13 +89,14 @@ fn ports(body: &[u8]) -> Option<(u16, u16)> {
     ))
 }
 
-/// Unspecified, IPv4, IPv6 or unix in the high half; unspecified, stream or datagram in the low.
+/// Tells whether the byte is a valid family: unspecified, IPv4, IPv6 or unix in the high half;
+/// unspecified, stream or datagram in the low half.
 fn is_family(byte: u8) -> bool {
     byte >> 4 <= 3 && byte & 0xf <= 2
 }
 
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Signature, command, family and length.
+/// Size of signature, command, family and length.
 const FRONT: usize = 16;
 const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;
@@ -103,5 +104,5 @@ const UNSPECIFIED: u8 = 0x00;
 const TCP4: u8 = 0x11;
 const TCP6: u8 = 0x21;
 const UNIX_STREAM: u8 = 0x31;
-/// Two paths.
+/// Size of two paths.
 const UNIX_BYTES: usize = 216;

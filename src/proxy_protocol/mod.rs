@@ -1,8 +1,9 @@
-//! The PROXY protocol, versions 1 and 2: who the client is, said before its first byte.
+//! The PROXY protocol, versions 1 and 2: client addresses, sent before the first byte of a
+//! connection.
 //!
-//! Pure: bytes to a [`Header`] and back. The listener reads one from the peers that
-//! it believes, and the upstream side writes one to the endpoints of pools that ask
-//! for it. Additional fields (TLVs) are passed over.
+//! Pure: bytes to a [`Header`] and back. The listener reads one from trusted peers, and the
+//! upstream side writes one to the endpoints of pools that are configured so. Additional fields
+//! (TLVs) are ignored.
 //!
 //! Source: "The PROXY protocol, versions 1 & 2", W. Tarreau.
 
@@ -11,7 +12,7 @@ mod text;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// The form in which a header is written.
+/// Form of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// A line of text.
@@ -25,9 +26,9 @@ pub enum Version {
 pub enum Header {
     /// The connection is the sender's own, such as a health check.
     Local,
-    /// It is another's, whose addresses are not known or no IP addresses.
+    /// The connection is relayed; its addresses are unknown or not IP addresses.
     Unknown,
-    /// It is another's, with these addresses.
+    /// The connection is relayed, with these addresses.
     Ends(Ends),
 }
 
@@ -40,16 +41,16 @@ pub struct Ends {
     pub destination: SocketAddr,
 }
 
-/// Bytes that are no header.
+/// The bytes are not a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a PROXY protocol header")]
 pub struct Malformed;
 
-/// Reads a header of either version from the front of `received`: it and how many bytes it
-/// takes; none while bytes are missing. Never asks for more than [`HEADER_MAX`] bytes.
+/// Reads a header of either version from the front of `received`; returns it and its length, or
+/// none while bytes are missing. Never needs more than [`HEADER_MAX`] bytes.
 ///
 /// # Errors
-/// [`Malformed`] as soon as no header can come of what was received.
+/// [`Malformed`] as soon as the received bytes cannot begin a header.
 pub fn parse(received: &[u8]) -> Result<Option<(Header, usize)>, Malformed> {
     match received.first() {
         None => Ok(None),
@@ -59,7 +60,7 @@ pub fn parse(received: &[u8]) -> Result<Option<(Header, usize)>, Malformed> {
 }
 
 impl Header {
-    /// The header as it goes out.
+    /// Encodes the header.
     pub fn encode(&self, version: Version) -> Vec<u8> {
         match version {
             Version::V1 => text::encode(self),
@@ -69,7 +70,7 @@ impl Header {
 }
 
 impl Ends {
-    /// Both ends in one family, since a header has room for one: IPv4 in IPv6 if they differ.
+    /// Returns both ends in one family, as a header requires: IPv4 in IPv6 if they differ.
     fn aligned(&self) -> Self {
         match (self.source, self.destination) {
             (SocketAddr::V4(_), SocketAddr::V4(_)) | (SocketAddr::V6(_), SocketAddr::V6(_)) => {
@@ -91,7 +92,7 @@ fn widened(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip.into(), address.port())
 }
 
-/// The longest header that is read: far more than the fields in use take.
+/// Maximum length of a header: far more than the fields in use take.
 pub const HEADER_MAX: usize = 4096;
 
 #[cfg(test)]

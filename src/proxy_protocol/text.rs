@@ -72,7 +72,7 @@ fn header(line: &str) -> Result<Header, Malformed> {
     }))
 }
 
-/// A port in decimal digits, without a sign or leading zeros.
+/// Reads a port in decimal digits, without a sign or leading zeros.
 fn number(word: &str) -> Result<u16, Malformed> {
     let plain = word.bytes().all(|byte| byte.is_ascii_digit());
     if !plain || (word.len() > 1 && word.starts_with('0')) {
@@ -83,5 +83,5 @@ fn number(word: &str) -> Result<u16, Malformed> {
 
 const PREFIX: &[u8] = b"PROXY ";
 
-/// The longest line, its end included.
+/// Maximum length of a line with its end.
 const LINE_MAX: usize = 107;

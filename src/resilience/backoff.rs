@@ -16,7 +16,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait before a retry (1 is the first), from a uniform random number.
+    /// Returns the wait before a retry (1 is the first), from a uniform random number.
     pub fn delay(&self, retry: u32, draw: u64) -> Duration {
         let doubled = 1_u32
             .checked_shl(retry.saturating_sub(1))
@@ -28,8 +28,8 @@ impl Backoff {
     }
 }
 
-/// Reads `Retry-After`, seconds or a date, at most [`RETRY_AFTER_MAX`]; a date that is past is
-/// zero. `None` if it is neither: the endpoint asked for nothing that can be kept.
+/// Reads `Retry-After`, seconds or a date, at most [`RETRY_AFTER_MAX`]; a past date is zero. `None`
+/// if it is neither.
 pub fn retry_after(value: &[u8], now: SystemTime) -> Option<Duration> {
     let text = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']);
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -46,7 +46,7 @@ pub fn retry_after(value: &[u8], now: SystemTime) -> Option<Duration> {
     )
 }
 
-/// The longest wait that an endpoint can ask for.
+/// Longest wait that an endpoint can ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 #[cfg(test)]

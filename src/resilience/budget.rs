@@ -1,11 +1,11 @@
 //! Limit of the retries of a pool that are under way at once.
 //!
-//! Retries in flight stay below a share of the requests in flight, or a small minimum: when all
-//! endpoints fail, retries add a fifth to the load instead of doubling it. A retry counts from its
+//! Retries in flight stay below a share of the requests in flight, or a small minimum: if all
+//! endpoints fail, retries add 20 % to the load instead of doubling it. A retry counts from its
 //! decision, so those that wait in backoff are seen; counted only once sent, they would all be
 //! allowed at the same moment. It counts until its response head: from then on it is an ordinary
-//! request in flight, in place of the one that failed, and adds nothing to the load. Held to the end
-//! of long answers, the budget would be used up by retries that have succeeded.
+//! request in flight, in place of the one that failed, and adds nothing to the load. Held to the
+//! end of long answers, the budget would be used up by retries that have succeeded.
 //!
 //! Requests are counted per worker, each count in a cache line of its own with one writer, and
 //! summed only when a retry is decided. The sum may be off by the requests that begin or end
@@ -28,13 +28,13 @@ struct SharedBudget {
     minimum: AtomicU32,
 }
 
-/// Alone in its cache line, and in the pair that the processor fetches.
+/// A counter alone in its cache line, and in the pair that the processor fetches.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Count(AtomicU32);
 
 impl RetryBudget {
-    /// Makes the budget for so many workers: 20 % of the requests in flight, at least 3.
+    /// Makes the budget for this many workers: 20 % of the requests in flight, at least 3.
     pub fn new(workers: usize) -> Self {
         Self(Arc::new(SharedBudget {
             requests: (0..workers).map(|_| Count::default()).collect(),
@@ -44,14 +44,14 @@ impl RetryBudget {
         }))
     }
 
-    /// Changes the limits; what is in flight stays counted.
+    /// Changes the limits; requests and retries in flight stay counted.
     pub fn set(&self, ratio: f64, minimum: u32) {
         self.0.ratio.store(ratio.to_bits(), Relaxed);
         self.0.minimum.store(minimum, Relaxed);
     }
 
-    /// The counter of a worker. Only that worker may hold it: the count has one writer. Requests of
-    /// a worker beyond those the budget was made for are not counted.
+    /// Returns the counter of a worker. Only that worker may hold it: the count has one writer.
+    /// Requests of workers beyond the number that the budget was made for are not counted.
     pub fn worker(&self, index: usize) -> BudgetWorker {
         BudgetWorker(Rc::new(Share {
             budget: Arc::clone(&self.0),
@@ -103,7 +103,7 @@ struct Share {
 }
 
 impl BudgetWorker {
-    /// Counts a request until the guard is dropped. Does not touch what other workers write.
+    /// Counts a request until the guard is dropped. Does not touch memory that other workers write.
     pub fn request_started(&self) -> BudgetRequest {
         self.0.change(|count| count.saturating_add(1));
         BudgetRequest(Rc::clone(&self.0))

@@ -18,11 +18,11 @@ use crate::failure::{Failure, Side};
 /// One outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Condition {
-    /// No connection came about. Retried anyway while nothing was written.
+    /// No connection was made. Retried anyway while nothing was written.
     Connect,
-    /// The connection broke before the head of a response, or what came is none.
+    /// The connection broke before the head of a response, or the head is invalid.
     Reset,
-    /// The endpoint did not look at the stream. Retried anyway.
+    /// The endpoint did not process the stream. Retried anyway.
     RefusedStream,
     /// The endpoint took too long.
     Timeout,
@@ -34,7 +34,7 @@ pub enum Condition {
     Grpc(u8),
 }
 
-/// A set of outcomes. Asking it costs a comparison for each.
+/// A set of outcomes. A test costs a comparison for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Conditions(Box<[Condition]>);
 

@@ -1,7 +1,7 @@
-//! Pure machines: retries, budgets, backoff.
+//! Pure state machines: retries, budgets, backoff.
 //!
-//! They decide, the walk acts. Time and random draws come as arguments; nothing here waits or does
-//! I/O. The only state shared by workers is the count of a [`RetryBudget`].
+//! They decide, the walk acts. Time and random numbers come as arguments; nothing here waits or
+//! does I/O. The only state shared by workers is the count of a [`RetryBudget`].
 
 mod backoff;
 mod budget;

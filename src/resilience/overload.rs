@@ -3,7 +3,7 @@
 //! Two thresholds with a gap below each, so that a process near one of them does not change its
 //! mind with every measurement.
 
-/// How short the process is of memory.
+/// Pressure on the memory of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Pressure {

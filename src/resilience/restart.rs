@@ -9,8 +9,8 @@ pub struct RestartBackoff {
 }
 
 impl RestartBackoff {
-    /// Gives the wait before the next start, after a run that lasted so long. A long run ends the
-    /// row of failures.
+    /// Returns the wait before the next start, after a run of this length. A long run ends the
+    /// series of failures.
     pub fn after(&mut self, ran: Duration) -> Duration {
         if ran >= STEADY {
             self.failures = 0;
@@ -21,11 +21,11 @@ impl RestartBackoff {
     }
 }
 
-/// A run of this length is no failure at the start.
+/// Length of a run from which its end is not a failure of the start.
 pub const STEADY: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
-/// Enough of them to pass [`LONGEST`].
+/// Number of doublings that exceeds [`LONGEST`].
 const DOUBLINGS_MAX: u32 = 9;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Explanation of routing: the reasons for a request's route and against all others.
 //!
-//! Asks the matchers of each route one after the other, past the index, so that it also
-//! checks the index: a property test holds the two together.
+//! Tests the matchers of each route one after the other, without the index, so that it also checks
+//! the index: a property test compares the two.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::table::{Facts, Route, RouteTable};
 use super::tree::Place;
 
-/// The decision on one request with the reason for every route.
+/// Decision on one request, with the reason for every route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The route that takes the request.
@@ -41,7 +41,7 @@ pub struct RouteVerdict {
 pub enum RouteOutcome {
     /// It takes the request.
     Wins,
-    /// It would take the request, were the path not refused.
+    /// It would take the request if the path were not refused.
     Refused,
     /// It matches, but a more specific one does too.
     Outranked,
@@ -98,7 +98,7 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// The best place of all routes that match, by a linear scan.
+/// Returns the best place of all matching routes, by a linear scan.
 fn best(table: &RouteTable, facts: &Facts<'_>, path: &str) -> Option<Place> {
     let places = table
         .routes
@@ -144,7 +144,7 @@ fn judge(
     }
 }
 
-/// Says in words which conditions a route has, since all of them hold.
+/// Describes the conditions of a route, all of which hold.
 fn describe_match(route: &Route) -> String {
     let spec = &route.spec;
     let mut conditions = vec![spec.path.to_string()];

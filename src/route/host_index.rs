@@ -1,4 +1,4 @@
-//! The routes of a table, found by host and then by path.
+//! Routes of a table, found by host and then by path.
 //!
 //! Exact hosts stand under one root, the domains of wildcards under another. A wildcard is
 //! looked up by cutting labels off the front of the host, which a valid host has few of.
@@ -44,9 +44,9 @@ impl HostIndex {
         self.tree.finish();
     }
 
-    /// The first candidate that `takes` accepts, or [`NOWHERE`].
+    /// Returns the first candidate that `takes` accepts, or [`NOWHERE`].
     ///
-    /// A host is left for a less specific one as soon as nothing there could win, which
+    /// The search moves to a less specific host as soon as nothing at this one could win, which
     /// without priorities is after the first match.
     pub(super) fn find(&self, host: &str, path: &str, takes: &impl Fn(Place) -> bool) -> Place {
         let under = |root, best| {
@@ -72,7 +72,7 @@ impl HostIndex {
         under(self.any, best)
     }
 
-    /// The best that could be found under a node.
+    /// Returns the best place that can be found under a node.
     fn best(&self, node: NodeId) -> Place {
         self.tree.of(node).best_downward()
     }

@@ -4,9 +4,9 @@
 //! route found. Pure: a [`RouteTable`] is built once per snapshot and never changes;
 //! finding a route does no I/O, takes no lock and allocates nothing.
 //!
-//! Precedence is that of the Kubernetes Gateway API (`HTTPRoute`), whatever the order
-//! in the file; see [`RouteSpec`]. The index ([`RouteTable::find`]) and the explanation
-//! ([`RouteTable::explain`]) ask the same matchers.
+//! Precedence is that of the Kubernetes Gateway API (`HTTPRoute`), independent of the order in the
+//! file; see [`RouteSpec`]. The index ([`RouteTable::find`]) and the explanation
+//! ([`RouteTable::explain`]) use the same matchers.
 
 mod explain;
 mod host_index;

@@ -1,9 +1,8 @@
-//! The routes of one host, found by path.
+//! Routes of one host, found by path.
 //!
-//! Paths stand in a tree of segments, so that a lookup costs one hash per segment of the
-//! path, only as deep as the tree goes, however many routes there are. A regex stands at
-//! the directory that it begins with literally (`^/orders/[0-9]+$` at `/orders`), so that
-//! most are never asked.
+//! Paths stand in a tree of segments, so that a lookup costs one hash per segment of the path, only
+//! as deep as the tree goes, for any number of routes. A regex stands at the directory that it
+//! begins with literally (`^/orders/[0-9]+$` at `/orders`), so that most are never tested.
 
 use super::{
     spec::PathMatch,
@@ -23,7 +22,7 @@ pub(super) fn insert(tree: &mut Tree, root: NodeId, path: &PathMatch, place: Pla
     tree.add(node, reach, place);
 }
 
-/// The first candidate for this path that `takes` accepts, or `best` when none goes before it.
+/// Returns the first candidate for this path that `takes` accepts, or `best` if none precedes it.
 pub(super) fn find(
     tree: &Tree,
     root: NodeId,
@@ -48,7 +47,7 @@ pub(super) fn find(
     best
 }
 
-/// The last node on the way of a path, and whether that is where the path ends.
+/// Returns the last node on the way of a path, and whether the path ends there.
 fn descend(tree: &Tree, root: NodeId, path: &str) -> (NodeId, bool) {
     let Some(rest) = path.strip_prefix('/') else {
         return (root, false);
@@ -72,11 +71,12 @@ fn first_of(candidates: &[Place], best: Place, takes: &impl Fn(Place) -> bool) -
         .unwrap_or(best)
 }
 
-/// The directory, without final slash, in which every path that the expression matches stands.
+/// Returns the directory, without final slash, that contains every path that the expression
+/// matches.
 ///
-/// Looks only at what is certain: an anchor, then plain characters up to a slash that is
-/// not itself repeated, and no alternative anywhere. Flags set inside the expression
-/// cannot reach back over it; those of a builder are not seen (see [`PathMatch::Regex`]).
+/// Uses only what is certain: an anchor, then plain characters up to a slash that is not itself
+/// repeated, and no alternative anywhere. Flags set inside the expression cannot affect text before
+/// them; those of a builder are not seen (see [`PathMatch::Regex`]).
 fn literal_directory(pattern: &str) -> &str {
     let Some(rest) = pattern.strip_prefix('^') else {
         return "";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::spec::{HostPattern, PathMatch, RouteSpec};
 
-/// Place of a route, seen through one of its host patterns; the smaller wins.
+/// Place of a route for one of its host patterns; the smaller wins.
 ///
 /// The order of the fields is the order of precedence.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +19,7 @@ pub(super) struct Rank {
     headers: Reverse<usize>,
     query: Reverse<usize>,
     name: Arc<str>,
-    /// Only to make the order total should two routes have one name.
+    /// Makes the order total if two routes have one name.
     index: u32,
 }
 
@@ -77,7 +77,7 @@ impl Rank {
         }
     }
 
-    /// Says in words why `self`, the smaller, goes before `other`.
+    /// Describes why `self`, the smaller, precedes `other`.
     pub(super) fn reason_before(&self, other: &Self) -> String {
         if self.priority != other.priority {
             return format!("priority {} before {}", self.priority.0, other.priority.0);

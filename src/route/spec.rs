@@ -13,7 +13,7 @@ use crate::{
     semantics::{authority::Authority, path::normalise},
 };
 
-/// The match part of a route. All given conditions have to hold; an empty list asks nothing.
+/// The match part of a route. All given conditions must hold; an empty list is no condition.
 ///
 /// Of several routes that match, the first by this order takes the request: higher
 /// `priority`; exact host, then the longest wildcard, then no host; exact path, then
@@ -25,7 +25,7 @@ use crate::{
 pub struct RouteSpec {
     /// Identity of the route.
     pub name: Arc<str>,
-    /// The listeners it takes requests of; `None` for all.
+    /// Listeners it takes requests of; `None` for all.
     pub listeners: Option<Vec<Arc<str>>>,
     /// One of these hosts; empty for any.
     pub hosts: Vec<HostPattern>,
@@ -48,7 +48,7 @@ pub struct RouteSpec {
 }
 
 impl RouteSpec {
-    /// A route of this name that takes every request.
+    /// Makes a route of this name that takes every request.
     pub fn any(name: &str) -> Self {
         Self {
             name: name.into(),
@@ -104,7 +104,7 @@ impl HostPattern {
     /// Reads `host`, `*.domain` or `*`.
     ///
     /// # Errors
-    /// [`HostPatternError`] says what is wrong with the pattern.
+    /// [`HostPatternError`] tells the fault of the pattern.
     pub fn parse(text: &str) -> Result<Self, HostPatternError> {
         if text == "*" {
             return Ok(Self::Any);
@@ -170,18 +170,18 @@ pub enum PathMatch {
 }
 
 impl PathMatch {
-    /// An exact path; brought into normal form.
+    /// Makes an exact path, in normal form.
     ///
     /// # Errors
-    /// When no request could have this path.
+    /// If no request can have this path.
     pub fn exact(path: &str) -> Result<Self, PathPatternError> {
         Ok(Self::Exact(normal(path)?.into()))
     }
 
-    /// A prefix of whole segments; `/a` and `/a/` are the same.
+    /// Makes a prefix of whole segments; `/a` and `/a/` are the same.
     ///
     /// # Errors
-    /// When no request could have this path.
+    /// If no request can have this path.
     pub fn prefix(path: &str) -> Result<Self, PathPatternError> {
         let path = normal(path)?;
         Ok(Self::Prefix(path.strip_suffix('/').unwrap_or(&path).into()))
@@ -209,7 +209,7 @@ pub enum PathPatternError {
     /// A query or fragment.
     #[error("a path has neither \"?\" nor \"#\" nor spaces")]
     NotOnlyPath,
-    /// No request with this path gets as far as the routes.
+    /// Requests with this path are refused before routing.
     #[error("a path like this is refused in every request: {}", .0.sentence())]
     Refused(BadRequest),
     /// An encoded slash.

@@ -1,4 +1,4 @@
-//! The route table: built once per snapshot, asked once per request.
+//! The route table: built once per snapshot, used once per request.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::{
 pub struct Facts<'a> {
     /// Index of the listener in the list that the table was built with.
     pub listener: u32,
-    /// As of [`Authority::host`](crate::semantics::authority::Authority::host); empty for a
-    /// request of HTTP/1.0 that names none.
+    /// Host as in [`Authority::host`](crate::semantics::authority::Authority::host); empty for a
+    /// request of HTTP/1.0 without one.
     pub host: &'a str,
     /// The path in normal form.
     pub path: &'a NormalPath<'a>,
@@ -33,7 +33,7 @@ pub struct Facts<'a> {
     pub method: &'a Method,
     /// The header fields.
     pub headers: &'a Headers,
-    /// The client, behind trusted proxies if there are any.
+    /// Address of the client, as reported by trusted proxies if there are any.
     pub client: IpAddr,
     /// Content of the client's verified certificate, if it has presented one.
     pub certificate: Option<&'a ClientCertificate>,
@@ -65,7 +65,7 @@ pub(super) struct Route {
     places: Vec<(Place, HostPattern)>,
 }
 
-/// A route seen through one of its host patterns, until its place is known.
+/// A route for one of its host patterns, before its place is known.
 struct Ranked {
     rank: Rank,
     route: u32,
@@ -81,8 +81,8 @@ struct Contender {
 }
 
 impl RouteTable {
-    /// Builds the table. A listener name that is not in `listener_names` is one that no
-    /// request comes by; the check of the configuration reports it.
+    /// Builds the table. A listener name that is not in `listener_names` matches no request; the
+    /// check of the configuration reports it.
     pub fn build(specs: &[RouteSpec], listener_names: &[Arc<str>]) -> Self {
         let mut routes: Box<[Route]> = specs
             .iter()
@@ -113,12 +113,12 @@ impl RouteTable {
         }
     }
 
-    /// Finds the route that takes a request. Allocates nothing, but for a regex on an
-    /// encoded query parameter of more than 256 bytes.
+    /// Finds the route that takes a request. Allocates nothing, except for a regex on an encoded
+    /// query parameter of more than 256 bytes.
     ///
     /// # Errors
-    /// [`BadRequest::Path`] when the path has encoded slashes and would go to another route
-    /// if they were decoded, as the endpoint may do.
+    /// [`BadRequest::Path`] if the path has encoded slashes and would go to another route if they
+    /// were decoded, as the endpoint may do.
     pub fn find(&self, facts: &Facts<'_>) -> Result<Option<RouteIndex>, BadRequest> {
         let found = self.find_by_path(facts, facts.path.as_str());
         match facts.path.with_slashes_decoded() {
@@ -127,13 +127,13 @@ impl RouteTable {
         }
     }
 
-    /// Says for every route why it takes the request or does not. Its winner is that of
+    /// Tells for every route why it takes the request or does not. The winner is that of
     /// [`RouteTable::find`]. Linear in the number of routes: for people, not for traffic.
     pub fn explain(&self, facts: &Facts<'_>) -> Explanation {
         Explanation::new(self, facts)
     }
 
-    /// The routes in the order of their precedence, each where its highest-ranking host has it.
+    /// Returns the routes in the order of their precedence, each by its highest-ranking host.
     pub fn in_order(&self) -> Vec<RouteIndex> {
         let mut seen = vec![false; self.routes.len()];
         let contenders = self.contenders.iter();
@@ -151,7 +151,7 @@ impl RouteTable {
         self.routes.len()
     }
 
-    /// Tells whether there is no route at all.
+    /// Tells whether there are no routes.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
     }
@@ -165,24 +165,24 @@ impl RouteTable {
         (place != NOWHERE).then(|| RouteIndex(self.contenders[position(place)].route))
     }
 
-    /// The rank at a place of the order.
+    /// Returns the rank at a place of the order.
     pub(super) fn rank_at(&self, place: Place) -> &Rank {
         &self.ranks[position(place)]
     }
 
-    /// Name of the route at a place of the order.
+    /// Returns the name of the route at a place of the order.
     pub(super) fn name_at(&self, place: Place) -> &str {
         &self.routes[self.route_at(place)].spec.name
     }
 
-    /// Name of a listener, or nothing when the index is not one of the table's.
+    /// Returns the name of a listener; empty if the index is not one of the table's.
     pub(super) fn listener_name(&self, listener: u32) -> &str {
         self.listeners
             .get(position(listener))
             .map_or("", |name| &**name)
     }
 
-    /// Position of the route at a place of the order.
+    /// Returns the position of the route at a place of the order.
     pub(super) fn route_at(&self, place: Place) -> usize {
         position(self.contenders[position(place)].route)
     }
@@ -204,7 +204,7 @@ impl Route {
         }
     }
 
-    /// Asks everything of one route, without the index; gives its best place.
+    /// Tests all conditions of one route, without the index; returns its best place.
     pub(super) fn judge(&self, facts: &Facts<'_>, path: &str) -> Result<Place, Mismatch> {
         let mut places = self.places.iter();
         let (place, _) = places
@@ -217,7 +217,7 @@ impl Route {
         Ok(*place)
     }
 
-    /// The first of its places.
+    /// Returns the first of its places.
     pub(super) fn best_place(&self) -> Place {
         self.places.first().map_or(NOWHERE, |(place, _)| *place)
     }
@@ -244,7 +244,7 @@ impl Route {
     }
 }
 
-/// A route once for each of its host patterns.
+/// Ranks a route once for each of its host patterns.
 fn rank(spec: &RouteSpec, route: u32) -> Vec<Ranked> {
     let any = [HostPattern::Any];
     let hosts = if spec.hosts.is_empty() {
@@ -260,7 +260,7 @@ fn rank(spec: &RouteSpec, route: u32) -> Vec<Ranked> {
     hosts.iter().map(entry).collect()
 }
 
-/// An index of ours as a position in a slice; `u32` fits wherever this is compiled for.
+/// Converts an index to a position in a slice; `u32` fits on all supported platforms.
 fn position(index: u32) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }

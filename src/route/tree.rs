@@ -1,8 +1,8 @@
-//! Names under names: a host, then the segments of a path.
+//! Tree of names: a host, then the segments of a path.
 //!
-//! Made for many routes of which each is asked rarely, so that what is read of one is
-//! mostly not in the cache: nodes, names and candidates of all hosts lie in one piece of
-//! memory each, and a step down costs one hash and one entry of a table.
+//! Made for many routes that are each used rarely, so that their memory is mostly not in the cache:
+//! nodes, names and candidates of all hosts lie in one piece of memory each, and a step down costs
+//! one hash and one entry of a table.
 
 use std::hash::BuildHasher;
 use std::num::NonZeroU32;
@@ -24,35 +24,35 @@ pub(super) struct NodeId(NonZeroU32);
 /// Paths that a candidate at a node applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reach {
-    /// The one that ends at the node.
+    /// The path that ends at the node.
     Here,
-    /// That one, and all below.
+    /// That path, and all below.
     Below,
 }
 
 /// Nodes with candidates. Add all of them, then call [`Tree::finish`].
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    /// A parent stands before its children.
+    /// A parent precedes its children.
     nodes: Vec<Node>,
     children: HashTable<Child>,
     hasher: RandomState,
-    /// The names of all children, one after the other.
+    /// Names of all children, one after the other.
     names: String,
-    /// Those of a node lie together, in ascending order.
+    /// The candidates of a node are together, in ascending order.
     candidates: Vec<Place>,
     /// Candidates to be sorted into `candidates`.
     added: Vec<(NodeId, Reach, Place)>,
 }
 
-/// A node, as a lookup needs it.
+/// A node, as needed for a lookup.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     parent: Option<NodeId>,
     is_leaf: bool,
     here: Span,
     below: Span,
-    /// The best candidate for what is below, of this node and of those above it.
+    /// The best candidate for paths below, of this node and of those above it.
     best_upward: Place,
     /// The best candidate of this node and of those below it.
     best_downward: Place,
@@ -74,12 +74,12 @@ struct Span {
 }
 
 impl Tree {
-    /// Adds a node that is found by its id alone.
+    /// Adds a node that is found only by its id.
     pub(super) fn root(&mut self) -> NodeId {
         self.node(None)
     }
 
-    /// The child of that name; adds it if there is none.
+    /// Returns the child of this name; adds it if there is none.
     pub(super) fn make(&mut self, parent: NodeId, name: &str) -> NodeId {
         if let Some(child) = self.child(parent, name) {
             return child;
@@ -105,7 +105,7 @@ impl Tree {
         node
     }
 
-    /// The child of that name.
+    /// Returns the child of this name.
     #[inline]
     pub(super) fn child(&self, parent: NodeId, name: &str) -> Option<NodeId> {
         if self.of(parent).is_leaf {
@@ -166,13 +166,13 @@ impl Tree {
         &self.nodes[node.position()]
     }
 
-    /// The candidates of a node for the path that ends there, ascending.
+    /// Returns the candidates of a node for the path that ends there, ascending.
     #[inline]
     pub(super) fn here(&self, node: &Node) -> &[Place] {
         self.candidates(node.here)
     }
 
-    /// The candidates of a node for that path and all below, ascending.
+    /// Returns the candidates of a node for that path and all below, ascending.
     #[inline]
     pub(super) fn below(&self, node: &Node) -> &[Place] {
         self.candidates(node.below)
@@ -198,19 +198,19 @@ impl Tree {
 }
 
 impl Node {
-    /// The node above.
+    /// Returns the parent.
     #[inline]
     pub(super) fn parent(&self) -> Option<NodeId> {
         self.parent
     }
 
-    /// The best candidate for what is below, of this node and of those above it.
+    /// Returns the best candidate for paths below, of this node and of those above it.
     #[inline]
     pub(super) fn best_upward(&self) -> Place {
         self.best_upward
     }
 
-    /// The best candidate of this node and of those below it.
+    /// Returns the best candidate of this node and of those below it.
     #[inline]
     pub(super) fn best_downward(&self) -> Place {
         self.best_downward
@@ -231,7 +231,7 @@ impl Span {
     }
 }
 
-/// A position as it is kept; no configuration has four billion of anything.
+/// Converts a position to its stored form; no configuration has four billion of anything.
 fn short(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! The admin API of the process, from its table of the configuration.
+//! The admin API of the process, made from its table of the configuration.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Control {
         Ok(Some(server))
     }
 
-    /// The socket that was given for this address, else one of its own.
+    /// Returns the inherited socket for this address, else a new one.
     fn admin_listener(
         &self,
         address: &AdminAddress,

@@ -9,7 +9,7 @@ use crate::admin::model::{ReloadReport, ReloadResult};
 
 use crate::config::{Config, Diff, Held};
 
-/// The state of the process as control sees it. Never touched on the request path.
+/// State of the process as known to control. Never touched on the request path.
 #[derive(Debug)]
 pub(crate) struct Board {
     started: SystemTime,
@@ -27,7 +27,7 @@ struct Inner {
     held: Held,
 }
 
-/// A part of the process that is gone or does not answer.
+/// A part of the process that has ended or does not respond.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trouble {
     /// The trouble, in words.
@@ -37,7 +37,7 @@ pub(crate) struct Trouble {
 }
 
 impl Board {
-    /// Notes what the process has of the settings that only a start takes over.
+    /// Notes the restart-only settings that the process uses.
     pub(crate) fn hold(&self, config: &Config) {
         self.lock().held = Held::of(config);
     }
@@ -87,7 +87,7 @@ impl Board {
         self.lock().troubles = troubles;
     }
 
-    /// Notes what came of a reload; one that succeeds ends what was degraded.
+    /// Notes the result of a reload; a success ends a degraded state.
     pub(crate) fn reloaded(&self, report: &ReloadReport) {
         let mut inner = self.lock();
         if report.result != ReloadResult::Failed {

@@ -1,15 +1,15 @@
-//! Certificates that are renewed on disk: noticed, checked, and swapped in.
+//! Certificates that are renewed on disk: detects the change, verifies the files and swaps them in.
 //!
-//! The control thread looks at the files every second. Links are followed, so that a
-//! mounted secret that is replaced by a link is noticed; and a look needs no events,
-//! which some file systems do not send. A change counts once it has been the same for
-//! two looks: chain and key are seldom written at once. What cannot be used leaves the
-//! old in use, and is told in log, event and metric. It is tried again all the same: a file
-//! may become readable, or a certificate's time begin, without another change.
+//! The control thread looks at the files every second. Links are followed, so that a mounted secret
+//! that is replaced by a link is noticed; and this needs no file events, which some file systems do
+//! not send. A change counts once it has been the same for two looks: chain and key are seldom
+//! written at once. If files cannot be used, the old content stays in use, and the fault is
+//! reported in log, event and metric. They are tried again nevertheless: a file may become
+//! readable, or a certificate valid, without another change.
 //!
-//! Each look also reads the clock: what is soon past its time is told every day.
+//! Each look also reads the clock: certificates close to their expiry are reported every day.
 //!
-//! Owns the gauges of when certificates expire, and what it last saw of each file.
+//! Owns the gauges of the certificates' expiry, and the last seen stamps of each file.
 
 use std::{
     collections::HashMap,
@@ -37,7 +37,7 @@ use crate::{
     worker::SharedState,
 };
 
-/// Starts the watch on the files, and the change of the keys that sessions are resumed with.
+/// Starts the watch on the files, and the rotation of the ticket keys.
 pub(super) fn start(
     services: &mut Services,
     shared: &Arc<SharedState>,
@@ -184,7 +184,7 @@ impl Watch {
         }
     }
 
-    /// Tells what came of reading changed files; a fault is told once for as long as it lasts.
+    /// Reports the result of reading changed files; a lasting fault is reported once.
     fn tell(&mut self, owner: &Owner, renewal: &Renewal, events: &Events) {
         let (of, name) = owner.words();
         if renewal.renewed > 0 {
@@ -216,7 +216,7 @@ impl Watch {
         events.publish("certificates", "proxy", what);
     }
 
-    /// Shows when the certificates of the listeners expire.
+    /// Updates the gauges of the listeners' certificates.
     fn show(&mut self, snapshot: &Snapshot) {
         let mut expiries: HashMap<(String, PathBuf), i64> = HashMap::new();
         for listener in &snapshot.listeners {
@@ -302,7 +302,7 @@ fn held(snapshot: &Snapshot) -> Vec<(Owner, Held)> {
 }
 
 const LOOK: Duration = Duration::from_secs(1);
-/// The longest time between two readings of files that are of no use.
+/// Longest time between two readings of files that cannot be used.
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The control thread: configuration, health, admin, signals, and the end.
 //!
-//! It decides; workers read what it decides. Nothing it does can slow them.
+//! It decides; workers read its decisions. Nothing it does can slow them.
 
 use std::{
     collections::HashMap,
@@ -66,7 +66,7 @@ pub(super) type Answer = oneshot::Sender<Result<ReloadReport, ReloadRefusal>>;
 pub(crate) struct Control {
     pub(super) path: PathBuf,
     pub(super) shared: Arc<SharedState>,
-    /// Locked by a reload that is being prepared, and here for a moment in each tick.
+    /// Locked by a reload under preparation, and here for a moment in each tick.
     pub(super) registry: Arc<Mutex<Registry>>,
     tickets: Arc<TicketKeys>,
     pub(super) schedules: HashMap<Arc<str>, Schedule>,
@@ -78,7 +78,7 @@ pub(crate) struct Control {
     /// Pools that ignore health.
     pub(super) panics: Panics,
     pub(super) admin: Option<AdminControl>,
-    /// The level of the log, if reloads are to change it.
+    /// The level of the log, if reloads may change it.
     pub(super) log: Option<LogControl>,
     pub(super) hash: ContentHash,
     pub(super) named_files: NamedFiles,
@@ -184,7 +184,7 @@ impl Control {
         }
     }
 
-    /// Starts what goes on beside control; gives the watch on the file.
+    /// Starts the background services; returns the watch on the file.
     fn start_services(
         &mut self,
         admin: Option<AdminServer>,
@@ -221,7 +221,7 @@ impl Control {
         )
     }
 
-    /// Drains the process; what control does otherwise goes on meanwhile.
+    /// Drains the process; the other work of control continues meanwhile.
     async fn drain(
         &mut self,
         asked: &mut mpsc::Receiver<Request>,
@@ -290,8 +290,8 @@ impl Control {
             .publish("started", "proxy", json!({ "generation": 1 }));
     }
 
-    /// Every 200 ms: ejections and holds end, transitions are told, what must go on is
-    /// looked after.
+    /// Does the work of every 200 ms: ends ejections and holds, reports transitions, supervises
+    /// workers and services.
     fn tick(&mut self) {
         let now = Instant::now();
         self.supervision
@@ -338,7 +338,7 @@ impl Control {
         }
     }
 
-    /// Ends the workers, and writes what is left to write.
+    /// Ends the workers, and writes the remaining output.
     async fn end(mut self, threads: Vec<JoinHandle<()>>) {
         self.keeper.settle().await;
         let log = self.shared.access_log.load_full();

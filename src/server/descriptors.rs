@@ -4,8 +4,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::state::Snapshot;
 
-/// Raises the soft limit to the hard one. Whoever starts a server seldom thinks of it, and
-/// nothing here suffers from many descriptors.
+/// Raises the soft limit to the hard one: operators rarely set it, and many descriptors do no harm
+/// here.
 pub(super) fn raise() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
@@ -18,7 +18,7 @@ pub(super) fn raise() {
     }
 }
 
-/// Says that the limit is too low for what the configuration allows.
+/// Warns if the limit is too low for the configuration.
 pub(super) fn tell(snapshot: &Snapshot, workers: usize) {
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return;
@@ -37,29 +37,31 @@ pub(super) fn tell(snapshot: &Snapshot, workers: usize) {
     }
 }
 
-/// Downstream connections for which there are descriptors, whatever the configuration allows:
-/// without one left for its endpoint, a client that was let in could only be refused.
+/// Maximum number of downstream connections by descriptors, even if the configuration allows more:
+/// without a descriptor left for its endpoint, an accepted client could only be refused.
 pub(super) fn connections_max(workers: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     limit.map_or(usize::MAX, |limit| affordable(limit, workers))
 }
 
-/// Half of what the threads and the process itself leave; a small limit leaves three quarters.
+/// Returns half of the descriptors that threads and process leave; for a small limit, of three
+/// quarters.
 fn affordable(limit: u64, workers: usize) -> usize {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let own = PROCESS.min(limit / 4) + workers * WORKER;
     (limit.saturating_sub(own) / 2).max(1)
 }
 
-/// Each connection with one to an endpoint, the listening sockets, and what threads need.
+/// Returns the number of descriptors needed: two per connection, the listening sockets, and those
+/// of the threads.
 fn needed(connections: usize, listeners: usize, workers: usize) -> u64 {
     let needed = connections * 2 + workers * (listeners + WORKER) + PROCESS;
     u64::try_from(needed).unwrap_or(u64::MAX)
 }
 
-/// Descriptors of a worker besides its sockets: what its runtime waits with.
+/// Descriptors of a worker besides its sockets: those of its runtime.
 const WORKER: usize = 4;
-/// Those of the process: files, the admin API, health checks under way.
+/// Descriptors of the process: files, the admin API, health checks under way.
 const PROCESS: usize = 256;
 
 #[cfg(test)]

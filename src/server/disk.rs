@@ -1,4 +1,4 @@
-//! A disk as a background service asks it: one errand at a time, none waited for without a bound.
+//! Disk access of background services: one task at a time, each with a timeout.
 
 use std::{cell::RefCell, io, time::Duration};
 
@@ -9,31 +9,30 @@ use tokio::{
 
 use super::errand;
 
-/// The disk of one service, which outlives its runs: while an errand hangs, no other is sent
-/// after it.
+/// Disk access of one service, which outlives its runs: while a task hangs, no other is started.
 #[derive(Debug)]
 pub(super) struct Disk {
     name: &'static str,
-    /// Closed when the errand that was given up ends after all.
+    /// Closed when the task that was given up ends after all.
     hanging: RefCell<Option<oneshot::Receiver<()>>>,
 }
 
 /// Reasons why the disk gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiskError {
-    /// An errand takes too long.
+    /// A task takes too long.
     #[error("the disk does not answer")]
     Hangs,
-    /// An errand panicked.
+    /// A task panicked.
     #[error("reading the disk panicked; this is a bug")]
     Panicked,
-    /// The system gives no thread.
+    /// The system cannot make a thread.
     #[error("no thread to read the disk with: {0}")]
     Thread(#[from] io::Error),
 }
 
 impl Disk {
-    /// The disk of the service of this name.
+    /// Makes the disk access of the service of this name.
     pub(super) fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -41,7 +40,7 @@ impl Disk {
         }
     }
 
-    /// Does `work`, which may block, and waits for it a while.
+    /// Runs `work`, which may block, and waits for it up to a timeout.
     pub(super) async fn ask<T, F>(&self, work: F) -> Result<T, DiskError>
     where
         T: Send + 'static,
@@ -78,7 +77,7 @@ impl Disk {
     }
 }
 
-/// Maximum wait for an errand to the disk.
+/// Maximum wait for a task on the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

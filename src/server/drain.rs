@@ -1,4 +1,4 @@
-//! The end of the process: stop accepting, let finish, then cut and say what was cut.
+//! End of the process: stops accepting, lets requests finish, then cuts the rest and reports it.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -18,7 +18,7 @@ use crate::{
     worker::{Command, SharedState},
 };
 
-/// Drains the process as the configuration says; returns when nothing is left.
+/// Drains the process as configured; returns when nothing is left.
 pub(super) async fn drain(shared: &Arc<SharedState>, events: &Events) {
     let snapshot = shared.snapshot();
     let settings = snapshot.drain;
@@ -50,7 +50,7 @@ pub(super) async fn drain(shared: &Arc<SharedState>, events: &Events) {
     tracing::info!("drained");
 }
 
-/// Ends every connection now; how many that were.
+/// Ends every connection now; returns their number.
 pub(super) async fn cut(shared: &Arc<SharedState>) -> usize {
     let deadline = Instant::now() + CUT_PATIENCE;
     let mut answers = Vec::with_capacity(shared.workers.len());

@@ -1,16 +1,16 @@
 //! Work that may wait for a disk, on a thread of its own.
 //!
-//! The thread is let go of when it takes too long: nothing joins it, and the end of the
-//! process does not wait for it.
+//! The thread is abandoned if it takes too long: nothing joins it, and the end of the process does
+//! not wait for it.
 
 use std::{io, thread};
 
 use tokio::sync::oneshot;
 
-/// Does `work` on a thread called `name`; the answer is an error if it panics.
+/// Runs `work` on a thread called `name`; the answer is an error if it panics.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// If the system cannot make a thread.
 pub(super) fn send<T, F>(name: &str, work: F) -> io::Result<oneshot::Receiver<T>>
 where
     T: Send + 'static,

@@ -1,7 +1,8 @@
-//! Telling of certificates that are soon past their time, or are so already: in log and
-//! event, when it is noticed and every day.
+//! Warnings about certificates that expire soon or have expired: in log and event, when it is
+//! noticed and every day.
 //!
-//! Owns what was told when; what to tell is a function of that, the certificates and the clock.
+//! Owns the times of the warnings; whether one is due is a function of these, the certificates and
+//! the clock.
 
 use std::{
     collections::HashMap,
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use crate::{telemetry::events::Events, tls::Certificate};
 
-/// A certificate in use, and who shows it.
+/// A certificate in use, and its owner.
 pub(super) struct Subject {
     /// `listener` or `pool`.
     pub(super) kind: &'static str,
@@ -41,7 +42,7 @@ struct Key {
 /// State of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
-    /// It expires then, in seconds of Unix time.
+    /// It expires at this time, in seconds of Unix time.
     Soon(i64),
     /// It has expired.
     Expired(i64),
@@ -50,7 +51,7 @@ enum State {
 }
 
 impl Expiries {
-    /// Tells what is due to be told of the certificates that are in use.
+    /// Logs the warnings that are due about the certificates in use.
     pub(super) fn tell(
         &mut self,
         subjects: impl Iterator<Item = Subject>,

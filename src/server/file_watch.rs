@@ -1,6 +1,6 @@
-//! The watch on the configuration file, as a service.
+//! Watch on the configuration file, as a service.
 //!
-//! Control never waits for the watch: it leaves it the newest word.
+//! Control never waits for the watch: it leaves the newest instructions for it.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub(super) struct FileWatch {
 /// Instructions of control to the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told {
-    /// The content that was last loaded.
+    /// The content loaded last.
     pub(super) seen: ContentHash,
     /// True if edits are applied (`proxy.watch`).
     pub(super) follows: bool,
@@ -42,8 +42,8 @@ impl FileWatch {
         Self { told: tell }
     }
 
-    /// Says what was read for another reason, and whether to follow; nothing is sent if that
-    /// is no news.
+    /// Sends new instructions: the content loaded last, and whether to follow edits. Does nothing
+    /// if they are unchanged.
     pub(super) fn tell(&self, news: Told) {
         self.told
             .send_if_modified(|told| std::mem::replace(told, news) != news);

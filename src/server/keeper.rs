@@ -1,4 +1,4 @@
-//! Keeping the last good configuration, without waiting for the disk.
+//! Writer of the last good configuration, without waiting for the disk.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time::timeout};
 use super::{errand, last_good};
 use crate::state::Snapshot;
 
-/// Writes one configuration after the other, each by an errand of its own.
+/// Writes one configuration after the other, each as a disk task of its own.
 #[derive(Debug)]
 pub(super) struct Keeper {
     /// The file of the configuration.
@@ -22,7 +22,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps what the file at `path` says.
+    /// Makes the keeper for the file at `path`.
     pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -31,13 +31,13 @@ impl Keeper {
         }
     }
 
-    /// Keeps the text of a good configuration on disk, if the configuration asks for that.
+    /// Keeps the text of a good configuration on disk, if configured.
     pub(super) fn keep(&mut self, snapshot: &Arc<Snapshot>, text: &Arc<str>) {
         self.next = Some((Arc::clone(snapshot), Arc::clone(text)));
         self.tick();
     }
 
-    /// Begins to write what waits, once the one before is written.
+    /// Begins to write the waiting one, once the one before is written.
     pub(super) fn tick(&mut self) {
         if let Some(under_way) = &mut self.under_way {
             if matches!(
@@ -58,7 +58,7 @@ impl Keeper {
         }
     }
 
-    /// Waits for what is being written, for a while.
+    /// Waits for the current write, up to a timeout.
     pub(super) async fn settle(&mut self) {
         if let Some(under_way) = self.under_way.take() {
             let _ = timeout(PATIENCE, under_way).await;

@@ -1,7 +1,7 @@
-//! The last good configuration on disk: a restart with a broken file starts with it.
+//! Last good configuration on disk: a restart with a broken file starts with it.
 //!
-//! It is kept only where the configuration names a `state_dir`, under a name of its own for
-//! each configuration file, and for nobody else to read: it may have secrets in it.
+//! It is kept only if the configuration names a `state_dir`, under a separate name for each
+//! configuration file, and readable by the owner only: it may contain secrets.
 
 use std::{
     fs,
@@ -23,10 +23,10 @@ use crate::{
 
 /// Keeps `text` as the last good configuration of the file at `path`.
 ///
-/// Written beside and renamed, so that a crash leaves the old or the new one.
+/// Written to a new file and renamed, so that a crash leaves the old or the new one.
 ///
 /// # Errors
-/// What the disk says.
+/// The error of the disk.
 pub(super) fn keep(state_dir: &Path, path: &Path, text: &str) -> io::Result<()> {
     let made = fs::DirBuilder::new()
         .recursive(true)
@@ -50,7 +50,7 @@ pub(super) fn keep(state_dir: &Path, path: &Path, text: &str) -> io::Result<()> 
     fs::rename(beside, kept)
 }
 
-/// Forgets what was kept of the file at `path`, in the usual folder.
+/// Removes the copy of the file at `path`, in the usual folder.
 pub(super) fn forget(path: &Path) {
     // There is mostly none.
     let _ = fs::remove_file(place(&usual(path), path));
@@ -72,7 +72,7 @@ pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
     }
 }
 
-/// The text of the last good configuration of the file at `path`, if there is one.
+/// Returns the text of the last good configuration of the file at `path`, if there is one.
 pub(crate) fn text(path: &Path) -> Option<String> {
     read(path).map(|(_, text)| text)
 }
@@ -109,7 +109,7 @@ fn usual(path: &Path) -> PathBuf {
     folder(path).join("state")
 }
 
-/// The file for the configuration at `path`: several may share a folder.
+/// Returns the path of the copy for the configuration at `path`: several may share a folder.
 fn place(state_dir: &Path, path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // FNV-1a, which is the same in every version of the program.

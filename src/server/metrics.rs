@@ -34,10 +34,10 @@ pub(super) struct ControlGauges {
     healthy: HashMap<Arc<str>, Shown>,
 }
 
-/// The health of a pool as it was last shown.
+/// Health of a pool as last shown.
 struct Shown {
     serial: u64,
-    /// Of the endpoint set that was shown.
+    /// View of the endpoint set that was shown.
     view: Weak<PoolHealthView>,
     /// By address. Kept, since a gauge lives as long as its handle.
     gauges: HashMap<Arc<str>, SharedGauge>,
@@ -69,7 +69,7 @@ impl ControlGauges {
         }
     }
 
-    /// A configuration is in use.
+    /// Notes the configuration in use.
     pub(super) fn loaded(&self, generation: u64, as_written: bool) {
         self.generation
             .set(i64::try_from(generation).unwrap_or(i64::MAX));
@@ -82,7 +82,7 @@ impl ControlGauges {
         }
     }
 
-    /// A reload has ended.
+    /// Notes the end of a reload.
     pub(super) fn reloaded(&self, result: &'static str, generation: u64) {
         if let Some(counter) = self.reloads.get(result) {
             counter.inc();
@@ -90,14 +90,14 @@ impl ControlGauges {
         self.loaded(generation, result != "failed");
     }
 
-    /// An endpoint changed its state.
+    /// Counts a change of an endpoint's state.
     pub(super) fn transition(&self, pool: &str, transition: &Transition) {
         if transition.to == EndpointState::Ejected && transition.from != transition.to {
             self.registry.counter(&names::EJECTIONS_TOTAL, [pool]).inc();
         }
     }
 
-    /// Shows the health of a pool, if it changed; whether it did.
+    /// Shows the health of a pool, if it changed; returns true if so.
     pub(super) fn pool(&mut self, pool: &Pool) -> bool {
         let health = Arc::clone(&pool.endpoint_set().health);
         let serial = health.serial();
@@ -131,7 +131,7 @@ impl ControlGauges {
         true
     }
 
-    /// Forgets pools that have left.
+    /// Removes pools that have left the configuration.
     pub(super) fn retain_pools(&mut self, keep: impl Fn(&str) -> bool) {
         self.healthy.retain(|name, _| keep(name));
     }

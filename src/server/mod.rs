@@ -1,9 +1,9 @@
 //! The life of the process: startup, workers, control, reload, drain.
 //!
-//! [`Server`] is what a program embeds: it starts one thread per worker and runs the
-//! control thread's work (configuration, health, admin, signals) on the caller's.
-//! Workers read what control decides through [`SharedState`](crate::worker::SharedState); control reads what workers
-//! counted. Nothing is shared and locked on the request path.
+//! [`Server`] is the entry for embedding programs: it starts one thread per worker and runs the
+//! control thread's work (configuration, health, admin, signals) on the caller's. Workers read the
+//! decisions of control through [`SharedState`](crate::worker::SharedState); control reads the
+//! counts of workers. Nothing is shared and locked on the request path.
 
 mod admin;
 mod board;

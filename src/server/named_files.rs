@@ -1,9 +1,8 @@
-//! Files that values of the configuration are kept in: when one changes, the configuration
-//! is read again.
+//! Files that values of the configuration are kept in: a change of one causes a reload.
 //!
-//! They are looked at every second, as certificates are, and a change counts once it has
-//! been the same for two looks. After a refused reload the files of the refused
-//! configuration are watched as well, so that the missing one ends the refusal.
+//! They are looked at every second, like certificates, and a change counts once it has been the
+//! same for two looks. After a refused reload the files of the refused configuration are watched as
+//! well, so that a missing file that appears ends the refusal.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +24,7 @@ use super::{
 };
 use crate::tls::Stamps;
 
-/// Files by path, and how they looked when they were read.
+/// Files by path, with their stamps at the reading.
 pub(super) type Looks = BTreeMap<PathBuf, Stamps>;
 
 /// The files to watch.
@@ -33,12 +32,12 @@ pub(super) type Looks = BTreeMap<PathBuf, Stamps>;
 pub(super) struct NamedFiles(Arc<Mutex<Looks>>);
 
 impl NamedFiles {
-    /// Watches the files of a configuration that is in use now.
+    /// Watches the files of the configuration in use.
     pub(super) fn replace(&self, files: &Looks) {
         self.lock().clone_from(files);
     }
 
-    /// Watches the files of a refused configuration, too.
+    /// Watches the files of a refused configuration as well.
     pub(super) fn add(&self, files: &Looks) {
         let files = files
             .iter()
@@ -108,7 +107,7 @@ impl NamedFiles {
     }
 }
 
-/// The files that do not look as they did when they were read.
+/// Returns the files that have changed since they were read.
 async fn changed(read: Looks, disk: &Disk) -> Result<Looks, DiskError> {
     if read.is_empty() {
         return Ok(Looks::new());
@@ -124,5 +123,5 @@ async fn changed(read: Looks, disk: &Disk) -> Result<Looks, DiskError> {
 }
 
 const LOOK: Duration = Duration::from_secs(1);
-/// More than a reload may take.
+/// Maximum wait for a reload: longer than one may take.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(120);

@@ -1,8 +1,8 @@
 //! Messages to the service manager about the life of the process (`sd_notify(3)`).
 //!
-//! Nothing, unless the environment names its socket (`NOTIFY_SOCKET`). A manager that does
-//! not listen is no reason not to serve, and one that listens slowly is not waited for: what
-//! its socket has no room for is sent again with each [`Notify::flush`].
+//! Does nothing unless the environment names the manager's socket (`NOTIFY_SOCKET`). A manager that
+//! does not listen is no reason to stop, and a slow one is not waited for: messages that its socket
+//! has no room for are sent again with each [`Notify::flush`].
 
 use std::{
     collections::VecDeque,
@@ -20,7 +20,7 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Tells the service manager what happens.
+/// Sends messages to the service manager.
 #[derive(Debug, Default)]
 pub(super) struct Notify {
     /// The manager named by the environment; an embedding program reports by itself.
@@ -30,7 +30,7 @@ pub(super) struct Notify {
 }
 
 impl Notify {
-    /// Tells whoever the environment names.
+    /// Makes the sender for the manager named by the environment.
     pub(super) fn from_environment() -> Self {
         let manager = std::env::var_os("NOTIFY_SOCKET").and_then(|name| match address(&name) {
             Ok(address) => Some(address),
@@ -45,12 +45,12 @@ impl Notify {
         }
     }
 
-    /// The process serves, or goes on serving after a reload, whatever came of that.
+    /// Reports that the process serves, or continues to serve after a reload of any result.
     pub(super) fn ready(&mut self, status: &str) {
         self.send(format!("READY=1\nSTATUS={}", one_line(status)));
     }
 
-    /// The configuration is being read anew; [`Self::ready`] must follow.
+    /// Reports that the configuration is being read; [`Self::ready`] must follow.
     pub(super) fn reloading(&mut self) {
         // `Type=notify-reload` compares the time.
         let now = clock_gettime(ClockId::Monotonic);
@@ -58,7 +58,8 @@ impl Notify {
         self.send(format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
     }
 
-    /// The process is about to end and may take this long; the manager is asked for that time.
+    /// Reports that the process is about to end and may take this long; asks the manager for that
+    /// time.
     pub(super) fn stopping(&mut self, connections: usize, time: Duration) {
         let usec = (time + MARGIN).as_micros();
         self.send(format!(
@@ -66,7 +67,7 @@ impl Notify {
         ));
     }
 
-    /// Sends what could not be sent before.
+    /// Sends the messages that could not be sent before.
     pub(super) fn flush(&mut self) {
         let Some(manager) = &self.manager else {
             return;
@@ -107,12 +108,12 @@ fn send(manager: &SocketAddr, message: &str) -> io::Result<()> {
     socket.send_to_addr(message.as_bytes(), manager).map(drop)
 }
 
-/// A line end would begin another message.
+/// Cuts a text at its first line end, which would begin another message.
 fn one_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// Messages that wait for room in the manager's socket at most.
+/// Maximum number of messages that wait for room in the manager's socket.
 const WAITING_MAX: usize = 8;
 /// Time that a shutdown takes besides the drain: writing the last lines, joining threads.
 const MARGIN: Duration = Duration::from_secs(10);

@@ -35,7 +35,7 @@ use crate::{
     worker::{Command, SharedState},
 };
 
-/// The admin API's view of the process.
+/// The process, as seen by the admin API.
 pub(super) struct Api {
     shared: Arc<SharedState>,
     board: Arc<Board>,
@@ -325,7 +325,7 @@ impl Operations for Api {
 }
 
 impl Api {
-    /// Masks in them what the access log masks.
+    /// Masks the values that the access log masks.
     fn redact(&self, exchanges: &mut [RecentExchange]) {
         let snapshot = self.shared.snapshot();
         if let Some(log) = &snapshot.access_log {
@@ -335,13 +335,13 @@ impl Api {
         }
     }
 
-    /// The views of pools, from what is collected once for all of them.
+    /// Makes the views of pools, from data collected once for all of them.
     fn pool_views<'s>(&self, snapshot: &'s Snapshot) -> PoolViews<'s> {
         let picks = self.shared.metrics.totals(&names::PICKS_TOTAL);
         PoolViews::new(snapshot, self.table("pools"), picks)
     }
 
-    /// One table of tables of the configuration, secrets masked.
+    /// Returns one table of tables of the configuration, secrets masked.
     fn table(&self, name: &str) -> Map<String, Value> {
         match self.config().remove(name) {
             Some(Value::Object(table)) => table,
@@ -350,7 +350,7 @@ impl Api {
     }
 }
 
-/// Compiles a configuration for a look at it, and runs its tests; nothing is kept.
+/// Compiles a configuration for inspection, and runs its tests; nothing is kept.
 pub(crate) fn compile(
     loaded: Loaded,
     registered: &Registered,

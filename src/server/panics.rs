@@ -7,12 +7,12 @@ use crate::upstream::{
     tier,
 };
 
-/// The pools that ignored health when they were looked at last.
+/// Pools that ignored health at the last look.
 #[derive(Debug, Default)]
 pub(super) struct Panics(BTreeSet<Arc<str>>);
 
 impl Panics {
-    /// Says which pools begin or cease to ignore health.
+    /// Logs the pools that begin or cease to ignore health.
     pub(super) fn tell(&mut self, pools: &[Arc<Pool>]) {
         let now: BTreeSet<Arc<str>> = pools
             .iter()

@@ -5,9 +5,9 @@ use std::io;
 use super::{descriptors, signal::Signals};
 use crate::socket::inherited::Inherited;
 
-/// Sockets that were given to the process, and its signals.
+/// Inherited sockets of the process, and its signals.
 ///
-/// To be taken before anything opens a descriptor or may be told to stop: a wrong
+/// Take it before anything opens a descriptor or the process may be told to stop: a wrong
 /// `LISTEN_FDS` would name descriptors of our own, and a signal without a handler kills.
 #[derive(Debug)]
 pub struct Process {
@@ -16,11 +16,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// Takes both, once in the life of the process and by its first thread; raises the soft
-    /// limit of descriptors to the hard one.
+    /// Takes both, once in the life of the process and on its first thread; raises the soft limit
+    /// of descriptors to the hard one.
     ///
     /// # Errors
-    /// When the system gives no descriptor or thread for signals.
+    /// If the system cannot make a descriptor or thread for signals.
     pub fn take() -> io::Result<Self> {
         let inherited = Inherited::from_environment();
         descriptors::raise();
@@ -30,7 +30,7 @@ impl Process {
         })
     }
 
-    /// Neither: both belong to the embedding program.
+    /// Takes neither: both belong to the embedding program.
     pub(super) fn embedded() -> Self {
         Self {
             inherited: Inherited::default(),

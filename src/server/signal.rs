@@ -1,12 +1,11 @@
 //! Signals of the system to the process, and the thread that receives them.
 //!
-//! Signals are taken first of all, by a thread that does nothing else: one that comes while
-//! the process starts, or while control is at work, kills nothing and is not lost. That
-//! thread also ends the process when control does not: two seconds after a request to stop
-//! while it starts, [`SECOND_STOP_PATIENCE`] after a second request, at once after a third.
+//! Signals are taken first of all, by a thread that does nothing else: a signal during the start,
+//! or while control is busy, kills nothing and is not lost. That thread also ends the process if
+//! control does not: two seconds after a request to stop during the start, [`SECOND_STOP_PATIENCE`]
+//! after a second request, at once after a third.
 //!
-//! As the first process of a container it also takes leave of processes that lost their
-//! parent, which nobody else does.
+//! As the first process of a container it also reaps orphaned processes, which nobody else does.
 
 use std::{
     io,
@@ -31,28 +30,28 @@ use tokio::{
 pub(super) enum Asked {
     /// SIGHUP: read the configuration.
     Reload,
-    /// SIGUSR1: open log files anew.
+    /// SIGUSR1: reopen log files.
     Reopen,
     /// SIGUSR2: hand over to a new binary.
     Upgrade,
 }
 
-/// The signals of the process, as control hears them; nothing in an embedding program.
+/// Signals of the process, as received by control; none in an embedding program.
 #[derive(Debug)]
 pub struct Signals {
     asked: Option<mpsc::Receiver<Asked>>,
     /// Number of SIGTERM and SIGINT received.
     stops: watch::Receiver<u32>,
     serving: Arc<AtomicBool>,
-    /// Without a thread that sends, it must be held here.
+    /// Keeps the channel open if no thread sends.
     _stops: Option<watch::Sender<u32>>,
 }
 
 impl Signals {
-    /// Takes the signals of the process from here on.
+    /// Takes over the signals of the process from here on.
     ///
     /// # Errors
-    /// When the system gives no descriptor or thread for it.
+    /// If the system cannot make a descriptor or thread for it.
     pub fn take() -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
@@ -80,7 +79,7 @@ impl Signals {
         })
     }
 
-    /// No signals: the embedding program has them.
+    /// No signals: they belong to the embedding program.
     pub(super) fn none() -> Self {
         let (stop, stops) = watch::channel(0);
         Self {
@@ -91,12 +90,12 @@ impl Signals {
         }
     }
 
-    /// The process serves: from now on, control sees to its end.
+    /// Notes that the process serves: from now on, control ends it.
     pub(super) fn serving(&self) {
         self.serving.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for what is asked next. Cancel safe.
+    /// Waits for the next request. Cancel safe.
     pub(super) async fn next(&mut self) -> Asked {
         let next = match &mut self.asked {
             Some(asked) => asked.recv().await,
@@ -108,7 +107,7 @@ impl Signals {
         }
     }
 
-    /// Waits until the process was told to stop so many times.
+    /// Waits until the process was told to stop this many times.
     pub(super) fn stopped(&self, times: u32) -> impl Future<Output = ()> + use<> {
         let mut stops = self.stops.clone();
         async move {
@@ -125,7 +124,7 @@ struct Sentinel {
     serving: Arc<AtomicBool>,
 }
 
-/// The signals, from the moment at which this is made.
+/// Signals received since this was made.
 struct Heard {
     terminate: Signal,
     interrupt: Signal,
@@ -181,7 +180,7 @@ impl Sentinel {
         }
     }
 
-    /// Counts a request to stop: until when control must have ended the process.
+    /// Counts a request to stop; returns the time by which control must have ended the process.
     fn stop(&self) -> Option<Instant> {
         let mut times = 0;
         self.stop.send_modify(|stops| {
@@ -214,12 +213,12 @@ impl Sentinel {
     }
 }
 
-/// Takes leave of every process that has ended.
+/// Reaps every process that has ended.
 fn reap() {
     while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
 }
 
-/// Signals that wait for control at most; more of them ask for the same again.
+/// Maximum number of signals that wait for control; more of them request the same again.
 const ASKED_MAX: usize = 16;
 /// Time that a start goes on after a request to stop.
 const START_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! From a file to a running process, and the way an embedding program starts it.
+//! Start of the process from a file, also for embedding programs.
 
 use std::{
     io,
@@ -56,7 +56,7 @@ pub enum StartError {
     /// The configuration cannot be compiled, or its tests fail.
     #[error("{0}")]
     Build(#[from] BuildError),
-    /// A listener's address cannot be had.
+    /// A listener's address cannot be bound.
     #[error("listener \"{0}\": {1}")]
     Bind(Arc<str>, BindError),
     /// The admin API cannot start.
@@ -65,7 +65,7 @@ pub enum StartError {
     /// The access log cannot be opened.
     #[error("access log: {0}")]
     AccessLog(String),
-    /// A disk does not answer.
+    /// The disk does not answer.
     #[error("{0}")]
     Disk(String),
     /// A worker cannot start.
@@ -73,7 +73,7 @@ pub enum StartError {
         "worker {0} cannot start: {1}; with too few descriptors or threads, raise the limit (ulimit -n, LimitNOFILE=, TasksMax=) or lower proxy.workers"
     )]
     Worker(usize, io::Error),
-    /// The system gives no thread or runtime.
+    /// The system cannot make a thread or runtime.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
 }
@@ -92,7 +92,7 @@ impl From<ReloadError> for StartError {
 }
 
 impl StartError {
-    /// The error for a log: one line for each fault.
+    /// Returns the error for a log: one line for each fault.
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Configuration(faults) => faults.lines(),
@@ -121,7 +121,7 @@ impl StartError {
 }
 
 impl Server {
-    /// A proxy that reads its configuration from this file, and follows it.
+    /// Makes a proxy that reads its configuration from this file, and follows its edits.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
@@ -149,8 +149,8 @@ impl Server {
         self
     }
 
-    /// Leaves signals, and what passes between the process and its service manager (sockets
-    /// given, states told), to the embedding program.
+    /// Leaves signals, and the communication with the service manager (inherited sockets, state
+    /// messages), to the embedding program.
     #[must_use]
     pub fn without_signals(mut self) -> Self {
         self.signals = false;
@@ -164,7 +164,7 @@ impl Server {
         self
     }
 
-    /// Goes on from signals and sockets that the process took before.
+    /// Uses signals and sockets that the process took before.
     #[must_use]
     pub fn in_process(mut self, process: Process) -> Self {
         self.process = Some(process);
@@ -174,7 +174,7 @@ impl Server {
     /// Runs until the process is told to stop and has drained.
     ///
     /// # Errors
-    /// Why it does not start.
+    /// The reason why it does not start.
     pub fn run(mut self) -> Result<(), StartError> {
         if self.signals && self.process.is_none() {
             self.process = Some(Process::take()?);
@@ -191,10 +191,10 @@ impl Server {
         ended
     }
 
-    /// As [`Self::run`], inside a `LocalSet` of the caller's, until `stop` is ready as well.
+    /// Runs as [`Self::run`], inside a `LocalSet` of the caller's, until `stop` is ready as well.
     ///
     /// # Errors
-    /// Why it does not start.
+    /// The reason why it does not start.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
         let (process, notify) = match self.process {
             Some(process) => (process, Notify::from_environment()),
@@ -252,7 +252,7 @@ struct First {
 }
 
 impl First {
-    /// Reads the file and prepares what it says; blocks on the disk.
+    /// Reads and prepares the file; blocks on the disk.
     fn prepare(
         path: &Path,
         registered: &Registered,
@@ -279,7 +279,7 @@ impl First {
     }
 }
 
-/// Reads the file; if that is faulty, the last good one that is kept on disk.
+/// Reads the file; if it has faults, the last good one kept on disk.
 fn load(path: &Path, registered: &Registered) -> Result<(Loaded, Option<String>), StartError> {
     let names: Vec<&str> = registered.pickers.names().collect();
     let rules = Rules {
@@ -331,7 +331,7 @@ fn place() -> (WorkerPlace, mpsc::Receiver<Command>) {
     (place, receiver)
 }
 
-/// Commands that wait for a worker; handed-on connections are the most of them.
+/// Maximum number of commands that wait for a worker; most of them are handed-on connections.
 const COMMANDS_MAX: usize = 1024;
 /// Maximum time for reading the first configuration and opening its sockets.
 const START_PATIENCE: Duration = Duration::from_secs(30);

@@ -1,7 +1,7 @@
-//! Workers that must not end or stall unnoticed, and services that fail.
+//! Supervision of workers that end or stall, and of services that fail.
 //!
-//! Looks with each tick of control; what it finds is told once in the log, and by `/ready`
-//! for as long as it lasts.
+//! Runs with each tick of control; each finding is logged once, and reported by `/ready` for as
+//! long as it lasts.
 
 use std::sync::atomic::Ordering;
 
@@ -18,11 +18,11 @@ pub(super) struct Supervision {
     told: Vec<Trouble>,
 }
 
-/// The signs of life of a worker.
+/// Heartbeat of a worker.
 #[derive(Clone, Debug, Default)]
 struct Pulse {
     beats: u64,
-    /// Looks since the last beat.
+    /// Number of looks since the last beat.
     silent: u32,
 }
 
@@ -34,7 +34,7 @@ impl Supervision {
         }
     }
 
-    /// Looks after the workers and these services.
+    /// Checks the workers and these services.
     pub(super) fn look(&mut self, shared: &SharedState, services: &Services, board: &Board) {
         let mut troubles = Vec::new();
         for (index, (place, pulse)) in shared.workers.iter().zip(&mut self.workers).enumerate() {
@@ -78,7 +78,7 @@ impl Pulse {
     }
 }
 
-/// Ten seconds.
+/// Number of looks without a beat until a worker counts as stalled: ten seconds.
 const SILENT_LOOKS_MAX: u32 = 50;
 
 #[cfg(test)]

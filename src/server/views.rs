@@ -1,4 +1,4 @@
-//! Routes and pools as the admin API shows them.
+//! Views of routes and pools for the admin API.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use crate::{
 
 type Picks = HashMap<Arc<[Box<str>]>, u64>;
 
-/// All routes in the order of precedence; `config` is their table as it is shown.
+/// Returns all routes in the order of precedence; `config` is their masked table.
 pub(super) fn routes(snapshot: &Snapshot, mut config: Map<String, Value>) -> Vec<model::Route> {
     let order = snapshot.table.in_order().into_iter();
     let routes = order.map(|index| &snapshot.routes[index.0 as usize]);
@@ -34,7 +34,7 @@ pub(super) fn routes(snapshot: &Snapshot, mut config: Map<String, Value>) -> Vec
         .collect()
 }
 
-/// An open connection.
+/// Makes the view of an open connection.
 pub(super) fn connection(view: ConnectionView) -> model::Connection {
     model::Connection {
         id: view.id,
@@ -50,7 +50,7 @@ pub(super) fn connection(view: ConnectionView) -> model::Connection {
     }
 }
 
-/// Views of pools, and what they are made from.
+/// Views of pools, and the data they are made from.
 pub(super) struct PoolViews<'s> {
     snapshot: &'s Snapshot,
     config: Map<String, Value>,
@@ -58,7 +58,7 @@ pub(super) struct PoolViews<'s> {
 }
 
 impl<'s> PoolViews<'s> {
-    /// `config` is the table of pools as it is shown; `picks` are counts by pool and endpoint.
+    /// `config` is the masked table of pools; `picks` are counts by pool and endpoint.
     pub(super) fn new(snapshot: &'s Snapshot, config: Map<String, Value>, picks: Picks) -> Self {
         Self {
             snapshot,
@@ -67,7 +67,7 @@ impl<'s> PoolViews<'s> {
         }
     }
 
-    /// The view of one pool, once.
+    /// Makes the view of one pool; call it once per pool.
     pub(super) fn of(&mut self, pool: &Pool) -> model::Pool {
         let panic = tier::is_in_panic(&self.snapshot.pools, pool, ViewIndex(0));
         let set = pool.endpoint_set();

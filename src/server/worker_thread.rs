@@ -1,4 +1,4 @@
-//! The thread of a worker: it obeys commands, accepts connections and ticks.
+//! Thread of a worker: executes commands, accepts connections and ticks.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
@@ -39,7 +39,7 @@ impl WorkerThread {
         }
     }
 
-    /// Runs the worker until it is told to stop by the end of its commands.
+    /// Runs the worker until its command channel closes.
     pub(super) async fn run(self, mut commands: mpsc::Receiver<Command>) {
         let wheel = task::spawn_local("timer wheel", timer::turn());
         let bursts = task::spawn_local("send bursts", socket::bursts());

@@ -1,4 +1,4 @@
-//! The threads of the workers: started whole or not at all, and missed when they end.
+//! Threads of the workers: all of them start or none, and their end is noticed.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ use crate::{
     worker::{Command, SharedState, Worker},
 };
 
-/// Starts one thread for each receiver, and waits until all of them are at work.
+/// Starts one thread for each receiver, and waits until all of them run.
 ///
 /// # Errors
 /// The first worker that cannot start; those that did are told to end.
@@ -95,7 +95,7 @@ fn start_one(
         })
 }
 
-/// Notes the end of a thread, however it comes.
+/// Notes the end of a thread, for any reason.
 struct Ended(usize, Arc<SharedState>);
 
 impl Drop for Ended {
@@ -105,7 +105,7 @@ impl Drop for Ended {
     }
 }
 
-/// Tasks run between two looks at the sockets; fewer looks are fewer system calls.
+/// Number of tasks run between two polls of the sockets; fewer polls are fewer system calls.
 const EVENT_INTERVAL: u32 = 512;
 /// Maximum time for the start of a worker.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,5 +1,4 @@
-//! Requests that are only asked about, by `explain` and by tests, and the listener that
-//! each would come in by.
+//! Hypothetical requests, for `explain` and for tests, and the listener that each would arrive at.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -24,11 +23,11 @@ pub struct Asked {
     pub url: Uri,
     /// Its headers.
     pub headers: Headers,
-    /// The listener that it comes in by; none: the one that the URL's scheme and port say.
+    /// Listener that it arrives at; none: the one of the URL's scheme and port.
     pub listener: Option<String>,
-    /// The address that it would come from.
+    /// Address that it would come from.
     pub source: Option<IpAddr>,
-    /// The certificate that its client would show.
+    /// Certificate that its client would present.
     pub certificate: Option<ClientCertificate>,
 }
 
@@ -38,13 +37,13 @@ pub struct Asked {
 pub enum ArrivalReason {
     /// It was named.
     Named,
-    /// Scheme and port are its own, or no other listener is there.
+    /// Scheme and port are its own, or there is no other listener.
     Fits,
-    /// Its port is the URL's, which has another scheme.
+    /// Its port is that of the URL, which has another scheme.
     Port,
     /// It speaks the URL's scheme; no listener has the port.
     Scheme,
-    /// The URL says neither scheme nor port, or no listener has either.
+    /// The URL has neither scheme nor port, or no listener has either.
     First,
 }
 
@@ -56,10 +55,10 @@ pub(super) struct Arrival<'a> {
 }
 
 impl Asked {
-    /// The host that it is for: the URL's, and where that has none, the header's.
+    /// Returns the host that it is for: the URL's, else the header's.
     ///
     /// # Errors
-    /// The rule that the host breaks.
+    /// The rule that the host violates.
     pub(super) fn authority(&self) -> Result<Option<Authority>, BadRequest> {
         let host = match self.url.authority() {
             Some(authority) => Some(authority.as_str().as_bytes()),
@@ -68,7 +67,7 @@ impl Asked {
         host.map(Authority::parse).transpose()
     }
 
-    /// The request as routing sees it at this listener.
+    /// Returns the view of the request for routing at this listener.
     pub(super) fn view<'a>(
         &'a self,
         authority: Option<&'a Authority>,
@@ -86,13 +85,12 @@ impl Asked {
         }
     }
 
-    /// Finds the listener: the named one, else the one that fits port and scheme best. A
-    /// port that is written counts most, then the scheme, then the scheme's own port; of
-    /// equals the first that has a route for the request, since a port may be mapped by
-    /// whatever stands in front.
+    /// Finds the listener: the named one, else the one that fits port and scheme best. A given port
+    /// counts most, then the scheme, then the scheme's own port; of equals the first that has a
+    /// route for the request, since a load balancer in front may map ports.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason why there is none.
     pub(super) fn arrive<'a>(
         &self,
         snapshot: &'a Snapshot,
@@ -131,7 +129,7 @@ impl Asked {
     /// Returns the decision for it, by the function that routes.
     ///
     /// # Errors
-    /// The failure that it would end with; or, where no listener is found, none.
+    /// The failure that it would end with; none if no listener is found.
     pub(super) fn decide(&self, snapshot: &Snapshot) -> Result<super::Decision, Option<Failure>> {
         let authority = self.authority().map_err(|rule| Some(rule.into()))?;
         let authority = authority.as_ref();
@@ -158,10 +156,10 @@ impl Asked {
 /// Fit of a listener for a URL; the first field that differs decides.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Fit {
-    /// It has the port that is written.
+    /// It has the given port.
     port: bool,
     /// It speaks the scheme.
     scheme: bool,
-    /// It has the scheme's own port, where none is written.
+    /// It has the scheme's own port, if none is given.
     own_port: bool,
 }

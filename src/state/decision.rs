@@ -28,13 +28,13 @@ pub struct Decision {
 /// Parts of a request head that a decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'a> {
-    /// The place of the listener in the snapshot.
+    /// Index of the listener in the snapshot.
     pub listener: u32,
     /// The host in lower case, without port; empty if there is none.
     pub host: &'a str,
-    /// The path as it came.
+    /// The path as received.
     pub path: &'a str,
-    /// The query as it came, without `?`.
+    /// The query as received, without `?`.
     pub query: Option<&'a str>,
     /// The method.
     pub method: &'a Method,
@@ -46,10 +46,10 @@ pub struct RequestView<'a> {
     pub certificate: Option<&'a ClientCertificate>,
 }
 
-/// Decides where a request goes. Pure: no I/O, no clock, no state.
+/// Decides the destination of a request. Pure: no I/O, no clock, no state.
 ///
 /// # Errors
-/// [`Failure::RouteNotFound`], or the rule that the path breaks.
+/// [`Failure::RouteNotFound`], or the rule that the path violates.
 pub fn route(snapshot: &Snapshot, request: &RequestView<'_>) -> Result<Decision, Failure> {
     let path = normalise(request.path.as_bytes())?;
     let found = snapshot.table.find(&facts(request, &path))?;
@@ -57,10 +57,10 @@ pub fn route(snapshot: &Snapshot, request: &RequestView<'_>) -> Result<Decision,
     Ok(Decision { route })
 }
 
-/// Says of every route why it won or lost.
+/// Tells for every route why it won or lost.
 ///
 /// # Errors
-/// The rule that the path breaks.
+/// The rule that the path violates.
 pub(super) fn explain(
     snapshot: &Snapshot,
     request: &RequestView<'_>,

@@ -1,6 +1,6 @@
-//! `explain`: where a request would go, and why not elsewhere.
+//! `explain`: the destination of a request, and the reasons against the others.
 //!
-//! The answer itself, which the command line and the admin API both give.
+//! Makes the answer that both the command line and the admin API give.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,11 +15,11 @@ use crate::{
 /// Explanation of a request's destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
-    /// The listener that it would come in by.
+    /// Listener that it would arrive at.
     pub listener: String,
     /// Reason for that listener.
     pub listener_by: ArrivalReason,
-    /// The route that wins, if one does.
+    /// The winning route, if any.
     pub route: Option<String>,
     /// Action of the route.
     pub action: Option<ExplainedAction>,
@@ -48,24 +48,24 @@ pub enum ExplainedAction {
 pub struct ExplainedPolicies {
     /// Time limits.
     pub timeouts: ExplainedTimeouts,
-    /// Attempts in all, at most.
+    /// Maximum number of attempts.
     pub attempts: u32,
     /// Filters in the order in which the request passes them.
     pub filters: Vec<String>,
     /// True if gRPC-Web is turned into gRPC.
     pub grpc_web: bool,
-    /// Bytes of its body, at most.
+    /// Maximum size of its body in bytes.
     pub body_max: Option<u64>,
 }
 
 /// Time limits of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainedTimeouts {
-    /// All attempts, until the head of the response.
+    /// Limit of all attempts, until the head of the response.
     pub total_ms: u64,
-    /// One attempt.
+    /// Limit of one attempt.
     pub attempt_ms: u64,
-    /// Without a byte either way.
+    /// Limit without a byte in either direction.
     pub idle_ms: u64,
 }
 
@@ -85,7 +85,7 @@ pub struct ExplainedCandidate {
     pub zone: Option<String>,
     /// Its priority; 0 goes first.
     pub priority: u32,
-    /// The state of its health, if it was asked.
+    /// State of its health, if known.
     pub health: Option<String>,
     /// Reason why it would not be picked, if so.
     pub skipped: Option<String>,
@@ -96,14 +96,14 @@ pub struct ExplainedCandidate {
 pub enum HealthKnown {
     /// It runs.
     Yes,
-    /// It was only compiled from a file: nobody has asked the endpoints.
+    /// It was only compiled from a file: the endpoints are not checked.
     No,
 }
 
 /// Explains a request, by the function that routes.
 ///
 /// # Errors
-/// Why the request would be refused before routing.
+/// The reason why the request would be refused before routing.
 pub fn explain(
     snapshot: &Snapshot,
     asked: &Asked,
@@ -131,7 +131,7 @@ pub fn explain(
     masked(&explained, &snapshot.config)
 }
 
-/// Masks in its sentences what the configuration hides.
+/// Masks hidden values in its sentences.
 fn masked(explained: &Explained, config: &Config) -> Result<Explained, String> {
     let told = serde_json::to_value(explained).and_then(|mut told| {
         config.mask_sentences(&mut told);

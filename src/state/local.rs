@@ -1,7 +1,7 @@
 //! A worker's own view of a snapshot: its side of each pool, its metric handles.
 //!
-//! Handed from exchange to exchange by a plain reference count, so that no
-//! counter that other workers write is touched on the request path.
+//! Passed from exchange to exchange by a plain reference count, so that no counter that other
+//! workers write is touched on the request path.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -12,8 +12,8 @@ use crate::{
     upstream::{local::LocalPool, pool::PoolIndex},
 };
 
-/// A listener as one worker holds on to it: every exchange does, and workers that count
-/// themselves in and out at one place would take it from each other.
+/// A worker's own reference to a listener: every exchange holds one, and a count shared by workers
+/// would move between their caches.
 pub type LocalListener = Rc<Arc<Listener>>;
 
 /// One worker's view of a snapshot.
@@ -45,7 +45,7 @@ impl LocalSnapshot {
         }
     }
 
-    /// The pool of this name. Not for a snapshot of [`Self::only`] some.
+    /// Returns the pool of this name. Not for the result of [`Self::only`].
     pub(crate) fn pool(&self, name: &str) -> Option<&Rc<LocalPool>> {
         // They are in the order of their names.
         let place = self
@@ -54,7 +54,7 @@ impl LocalSnapshot {
         place.ok().map(|place| &self.pools[place])
     }
 
-    /// The pool that a route names.
+    /// Returns the pool that a route names.
     pub(crate) fn pool_of(&self, route: RouteIndex) -> Option<PoolIndex> {
         match self.shared.routes.get(route.0 as usize)?.action {
             Action::Pool(pool, _) => Some(pool),

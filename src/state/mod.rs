@@ -1,4 +1,4 @@
-//! The compiled snapshot, and the registry of what outlives it.
+//! The compiled snapshot, and the registry of state that outlives it.
 
 mod arrival;
 mod client_counts;

@@ -1,8 +1,8 @@
 //! Live state by identity: it outlives every reload that keeps the identity.
 //!
-//! Listener = bind address, pool = name, endpoint = pool + address. The control
-//! thread owns the registry; snapshots and workers hold parts of it. An entry goes
-//! when nothing but the registry holds it any more.
+//! Listener = bind address, pool = name, endpoint = pool + address. The control thread owns the
+//! registry; snapshots and workers hold parts of it. An entry is removed when only the registry
+//! holds it.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The live state of everything that has an identity.
+/// Live state of all objects with an identity.
 #[derive(Debug)]
 pub struct Registry {
     workers: usize,
@@ -27,12 +27,12 @@ pub struct Registry {
     listeners: HashMap<BindAddress, Arc<Padded>>,
     clients: HashMap<BindAddress, Arc<ClientCounts>>,
     tickets: Arc<TicketKeys>,
-    /// One reference is its own; each snapshot has one more.
+    /// One reference is the registry's own; each snapshot holds another.
     snapshots: Arc<()>,
 }
 
 impl Registry {
-    /// An empty registry for so many workers.
+    /// Makes an empty registry for this many workers.
     pub fn new(workers: usize) -> Self {
         Self {
             workers,
@@ -44,7 +44,7 @@ impl Registry {
         }
     }
 
-    /// The state of the pool of that name; made when first asked for.
+    /// Returns the state of the pool of this name; made at the first call.
     pub fn pool(&mut self, name: &Arc<str>, settings: &HealthSettings) -> Arc<PoolShared> {
         let workers = self.workers;
         let pool = self.pools.entry(Arc::clone(name)).or_insert_with(|| {
@@ -55,12 +55,13 @@ impl Registry {
         Arc::clone(pool)
     }
 
-    /// Over how many workers everything is spread.
+    /// Number of workers.
     pub fn workers(&self) -> usize {
         self.workers
     }
 
-    /// The open connections of the listener at that address; made when first asked for.
+    /// Returns the count of open connections of the listener at this address; made at the first
+    /// call.
     pub fn listener(&mut self, address: &BindAddress) -> Arc<Padded> {
         Arc::clone(self.listeners.entry(address.clone()).or_default())
     }
@@ -80,12 +81,12 @@ impl Registry {
         Arc::clone(&self.snapshots)
     }
 
-    /// The states of all pools.
+    /// Returns the states of all pools.
     pub fn pools(&self) -> impl Iterator<Item = &Arc<PoolShared>> {
         self.pools.values()
     }
 
-    /// Lets go of what nothing else holds: the objects of snapshots that are gone.
+    /// Drops entries that nothing else holds: those of dropped snapshots.
     pub fn forget_unused(&mut self) {
         self.pools.retain(|_, pool| Arc::strong_count(pool) > 1);
         self.listeners.retain(|_, open| Arc::strong_count(open) > 1);

@@ -11,7 +11,7 @@ use crate::telemetry::metrics::{Counter, CounterMap, Histogram, WorkerMetrics, n
 #[derive(Debug)]
 pub(crate) struct RouteMetrics {
     duration: Histogram,
-    /// The counter used last of those for exchanges that went well, mostly the one again.
+    /// Counter used last for a successful exchange, mostly the next one needed.
     latest: RefCell<Option<Latest>>,
     counts: RefCell<CounterMap<(u32, u16, &'static str), 4>>,
     name: Arc<str>,
@@ -25,7 +25,7 @@ struct Latest {
 }
 
 impl RouteMetrics {
-    /// Resolves the handles of the route of that name.
+    /// Makes the handles of the route of this name.
     pub(crate) fn new(worker: &WorkerMetrics, name: &Arc<str>) -> Self {
         Self {
             duration: worker.histogram(&names::REQUEST_DURATION_SECONDS, [name]),
@@ -35,17 +35,17 @@ impl RouteMetrics {
         }
     }
 
-    /// The name of the route; empty for none.
+    /// Name of the route; empty for none.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Notes how long an exchange took.
+    /// Records the duration of an exchange.
     pub(crate) fn observe(&self, took: Duration) {
         self.duration.observe(took);
     }
 
-    /// Counts an exchange that came in by this listener and ended so.
+    /// Counts an exchange by its listener and result.
     pub(crate) fn count(&self, listener: &Listener, status: StatusCode, reason: &'static str) {
         let class = status.as_u16() / 100;
         let place = listener.index;

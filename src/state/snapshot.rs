@@ -27,25 +27,25 @@ use crate::{
 /// An exchange takes one at its start and keeps it to its end.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Counts the reloads; 1 is what the process started with.
+    /// Number of the configuration; 1 is the one that the process started with.
     pub generation: u64,
-    /// The listeners; [`Listener::index`] counts in here.
+    /// The listeners; [`Listener::index`] is an index into them.
     pub listeners: Vec<Arc<Listener>>,
-    /// The routes; `RouteIndex` counts in here.
+    /// The routes; `RouteIndex` is an index into them.
     pub routes: Vec<Route>,
     /// Finds the route of a request.
     pub table: RouteTable,
-    /// The pools; [`PoolIndex`] counts in here.
+    /// The pools; [`PoolIndex`] is an index into them.
     pub pools: Vec<Arc<Pool>>,
     /// Peers whose forwarding fields are trusted.
     pub trusted: TrustedProxies,
     /// Settings of a shutdown.
     pub drain: Drain,
-    /// Downstream connections open at once, over all workers.
+    /// Maximum number of open downstream connections, over all workers.
     pub connections_max: usize,
     /// Settings of the access log; none: there is none.
     pub access_log: Option<AccessLogSettings>,
-    /// Further fields of the access log, and where their values come from.
+    /// Added fields of the access log, with their sources.
     pub logged: Vec<(String, FieldSource)>,
     /// Configuration that it was compiled from.
     pub config: Arc<Config>,
@@ -54,7 +54,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The pool of that name.
+    /// Returns the pool of this name.
     pub fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
         // They are in the order of their names, as the configuration has them.
         let place = self.pools.binary_search_by(|pool| (*pool.name).cmp(name));
@@ -109,7 +109,7 @@ impl Snapshot {
         }
     }
 
-    /// The certificates that are shown now, to clients and to endpoints.
+    /// Returns the certificates that are presented now, to clients and to endpoints.
     pub fn certificates(&self) -> Vec<Arc<Certificate>> {
         let listeners = self.listeners.iter().filter_map(|it| it.tls.as_ref());
         let shown = listeners.flat_map(|tls| tls.certificates());
@@ -134,7 +134,7 @@ pub struct Drain {
 pub struct Listener {
     /// Its name in logs and metrics.
     pub name: Arc<str>,
-    /// Its place in the snapshot.
+    /// Its index in the snapshot.
     pub index: u32,
     /// Address that it listens on.
     pub address: BindAddress,
@@ -150,28 +150,28 @@ pub struct Listener {
     pub timeouts: ListenerTimeouts,
     /// Header names with an underscore.
     pub underscores: Underscores,
-    /// Bounds of a request head.
+    /// Size limits of a request head.
     pub head: HeadLimits,
-    /// Connections open at once, over all workers; 0: no limit.
+    /// Maximum number of open connections, over all workers; 0: no limit.
     pub connections_max: usize,
     /// Connections open at once of one client; 0: no limit.
     pub connections_per_client: usize,
     /// Connections of each client, while they are limited; outlives reloads.
     pub clients: Arc<ClientCounts>,
-    /// Requests on one connection; 0: no limit.
+    /// Maximum number of requests on one connection; 0: no limit.
     pub requests_per_connection: u64,
-    /// HTTP/2 streams open at once on one connection.
+    /// Maximum number of open HTTP/2 streams on one connection.
     pub streams_max: u32,
     /// TLS; none: plain HTTP.
     pub tls: Option<Arc<ServerTls>>,
-    /// Connections open now, over all workers; outlives reloads.
+    /// Number of open connections, over all workers; outlives reloads.
     pub open: Arc<Padded>,
 }
 
 /// Timeouts of a listener for its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerTimeouts {
-    /// From the accept to the end of what comes before the first request.
+    /// From the accept to the start of the first request: PROXY protocol header and TLS handshake.
     pub handshake: Duration,
     /// From the first byte of a request to the end of its head.
     pub head: Duration,
@@ -179,7 +179,7 @@ pub struct ListenerTimeouts {
     pub idle: Duration,
     /// Maximum lifetime of a connection; zero: unlimited.
     pub lifetime: Duration,
-    /// Without a byte of a request body in, or of a response out.
+    /// Without a byte of a request body received, or of a response sent.
     pub body_idle: Duration,
 }
 
@@ -188,15 +188,15 @@ pub struct ListenerTimeouts {
 pub enum Underscores {
     /// The field is left out and counted.
     Drop,
-    /// The field passes.
+    /// The field is passed on.
     Allow,
     /// The request is refused.
     Refuse,
 }
 
-/// A rule that chooses a destination, with what happens on the way there.
+/// A rule that chooses a destination, with its policies.
 ///
-/// Two cache lines: with many routes, that of a request is seldom in the cache.
+/// Takes two cache lines: with many routes, that of a request is seldom in the cache.
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct Route {
@@ -212,18 +212,18 @@ pub struct Route {
     pub filters: Chain,
     /// True if calls in gRPC-Web are turned into gRPC.
     pub grpc_web: bool,
-    /// Bytes of a request body; more is refused.
+    /// Maximum number of request body bytes; more is refused.
     pub body_max: Option<u64>,
 }
 
 /// Destination of a route's requests.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// To a pool, or to those of its endpoints that belong to a view.
+    /// A pool, or those of its endpoints that belong to a view.
     Pool(PoolIndex, ViewIndex),
-    /// Elsewhere: the client is told to ask there.
+    /// A redirect to another URL.
     Redirect(Box<crate::filter::Redirect>),
-    /// Nowhere: the proxy answers itself.
+    /// A fixed reply of the proxy.
     Respond(Box<crate::filter::Respond>),
 }
 
@@ -234,7 +234,7 @@ pub struct RouteTimeouts {
     pub total: Duration,
     /// One attempt, until its response head.
     pub attempt: Duration,
-    /// Without a byte of the response in.
+    /// Without a byte of the response received.
     pub idle: Duration,
 }
 

@@ -1,7 +1,7 @@
 //! Events of the proxy, not of a request: reloads, ejections, drains, commands.
 //!
-//! Owns a ring of the last events and a channel to those who watch. Publishing never
-//! waits: a watcher that is too slow misses events and is told so.
+//! Owns a ring of the last events and a channel to watchers. Publishing never waits: a watcher that
+//! is too slow misses events and is told so.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-/// One thing that happened.
+/// One event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
-    /// Rises by one from event to event, from 1.
+    /// Increases by one from event to event, from 1.
     pub id: u64,
     /// Time, as UTC in RFC 3339 form.
     pub time: String,
@@ -23,11 +23,11 @@ pub struct Event {
     pub kind: String,
     /// Cause: `proxy`, `signal`, or the client of the admin API.
     pub who: String,
-    /// The particulars.
+    /// The details.
     pub what: Value,
 }
 
-/// The last [`EVENTS_MAX`] events, and a way to watch for more.
+/// The last [`EVENTS_MAX`] events, and a channel for further ones.
 #[derive(Debug)]
 pub struct Events {
     ring: Mutex<Ring>,
@@ -43,7 +43,7 @@ impl Events {
         }
     }
 
-    /// Records an event and shows it to those who watch.
+    /// Records an event and sends it to watchers.
     pub fn publish(&self, kind: &str, who: &str, what: Value) {
         let mut ring = self.lock();
         ring.last_id += 1;
@@ -69,7 +69,7 @@ impl Events {
         ring.events.iter().skip(skip).map(Arc::clone).collect()
     }
 
-    /// The events kept whose id is above `id`, and a receiver of all that follow them.
+    /// Returns the kept events with an id above `id`, and a receiver of all that follow them.
     pub fn watch_after(&self, id: u64) -> (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
         let ring = self.lock();
         let newer = ring.events.iter().filter(|event| event.id > id);

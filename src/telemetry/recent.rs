@@ -1,8 +1,8 @@
 //! Records of recent exchanges, for `why`, `/requests` and the dry run of a reload.
 //!
-//! Each worker has a ring of its own. It is behind a lock that only a reader on the
-//! admin side contends for, and the worker never waits for it: while a reader holds the
-//! ring, the record is left out.
+//! Each worker has a ring of its own. It is behind a lock that only a reader on the admin side
+//! contends for, and the worker never waits for it: while a reader holds the ring, the record is
+//! left out.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
@@ -36,17 +36,17 @@ pub struct RecentExchange {
     pub reason: Option<String>,
     /// Route that matched.
     pub route: Option<String>,
-    /// Pool that was chosen.
+    /// Pool that was used.
     pub pool: Option<String>,
     /// Endpoint that answered.
     pub endpoint: Option<String>,
     /// Version of that endpoint.
     pub version: Option<String>,
-    /// Each try.
+    /// Each attempt.
     pub attempts: Vec<RecentAttempt>,
     /// Reason why the last try, which failed, was not followed by another.
     pub not_retried: Option<String>,
-    /// Whole duration in milliseconds.
+    /// Total duration in milliseconds.
     pub total_ms: f64,
     /// Generation of the configuration that was used.
     pub generation: u64,
@@ -160,7 +160,7 @@ impl RecentRing {
         }
     }
 
-    /// Records an exchange; `make` is asked only when the ring is free, and it never waits.
+    /// Records an exchange; `make` is called only if the ring is free. Never waits.
     pub fn push(&self, make: impl FnOnce() -> RecentExchange) {
         let mut exchanges = match self.exchanges.try_lock() {
             Ok(exchanges) => exchanges,

@@ -1,10 +1,9 @@
-//! One coarse timer per worker: a wheel of 10 ms slots behind one runtime timer.
+//! One coarse timer per worker: a wheel of 10 ms slots driven by one runtime timer.
 //!
-//! Every wait of the request path has a deadline, and nearly all of them are
-//! called off before it. A [`Timeout`] therefore costs a few memory writes: its
-//! entry stays in the wheel while deadlines only move later, and is looked at
-//! again when its slot comes round. It never fires early, and at most one slot
-//! (10 ms) late on an idle worker.
+//! Every wait of the request path has a deadline, and nearly all of them are cancelled before it. A
+//! [`Timeout`] therefore costs a few memory writes: its entry stays in the wheel while deadlines
+//! only move later, and is checked again when its slot comes round. It never fires early, and at
+//! most one slot (10 ms) late on an idle worker.
 //!
 //! The wheel is owned by its thread, so nothing here is shared or locked.
 
@@ -30,9 +29,9 @@ pub fn now() -> Instant {
     now
 }
 
-/// The time as this thread last read it with [`now`]: at the step before in the same walk,
-/// at most a tick of the worker (200 ms) ago. Reading the clock is a fiftieth of the work on
-/// a request, and most steps only want to know whether a deadline of seconds has passed.
+/// Returns the time as this thread last read it with [`now`]: at the step before in the same walk,
+/// at most a tick of the worker (200 ms) ago. Reading the clock is 2 % of the work on a request,
+/// and most steps only test a deadline of seconds.
 pub fn recent() -> Instant {
     RECENT.get()
 }
@@ -86,10 +85,10 @@ impl Drop for Timeout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 
-/// Waits for `future` until `deadline`; the future is looked at first.
+/// Waits for `future` until `deadline`; the future is polled first.
 ///
 /// # Errors
-/// [`Elapsed`] when the deadline passes first. Dropping cancels the future.
+/// [`Elapsed`] if the deadline passes first. Dropping cancels the future.
 pub async fn until<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut timeout = Timeout::new();

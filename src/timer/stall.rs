@@ -1,4 +1,4 @@
-//! Something that has to move, and the time for which it may stand still.
+//! Detection of stalls: something that must make progress within a time limit.
 
 use std::{
     task::{Context, Poll, ready},
@@ -9,18 +9,18 @@ use tokio::time::Instant;
 
 use super::Timeout;
 
-/// Tells when something has stood still for too long.
+/// Detects that something has made no progress for too long.
 ///
-/// What it costs to see a move decides who tells of it: [`Self::moved`] is for moves that the
-/// caller sees anyway. Others are looked for four times in the time allowed, and at least every
-/// 5 s, so that the end comes up to one such step late and never early.
+/// [`Self::moved`] is for progress that the caller sees anyway. Other progress is looked for four
+/// times in the time allowed, and at least every 5 s, so that a stall is found up to one such step
+/// late and never early.
 #[derive(Debug, Default)]
 pub struct Stall {
     timeout: Timeout,
     standing: Option<Standing>,
 }
 
-/// Small: every exchange has room for one.
+/// Small, as every exchange contains one.
 #[derive(Debug)]
 struct Standing {
     next_look: Instant,
@@ -31,7 +31,7 @@ struct Standing {
 }
 
 impl Stall {
-    /// Makes one of which nothing is expected; registers no timer.
+    /// Makes one that expects nothing; registers no timer.
     pub const fn new() -> Self {
         Self {
             timeout: Timeout::new(),
@@ -39,15 +39,14 @@ impl Stall {
         }
     }
 
-    /// It has moved, or nothing is expected of it.
+    /// Notes progress, or that none is expected.
     pub fn moved(&mut self) {
         self.standing = None;
     }
 
-    /// Is ready when it has stood still for `patience`; otherwise wakes the task in time.
+    /// Is ready after `patience` without progress; otherwise wakes the task in time.
     ///
-    /// `look` returns a number that is another one after each move; none while it is not its
-    /// turn to move.
+    /// `look` returns a number that changes with progress; none while none is expected.
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -81,7 +80,7 @@ impl Stall {
 
 /// Least number of looks in the time allowed.
 const LOOKS: u32 = 4;
-/// Between two looks passes a slot of the wheel.
+/// Minimum time between two looks: a slot of the wheel.
 const STEP_MIN: Duration = Duration::from_millis(10);
 /// A patience that becomes shorter meanwhile counts from the next look.
 const STEP_MAX: Duration = Duration::from_secs(5);

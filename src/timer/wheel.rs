@@ -1,8 +1,7 @@
 //! The wheel itself: 512 slots of 10 ms and the entries that wait in them.
 //!
-//! An entry sits in at most one slot, never in a later one than its deadline
-//! asks for. Deadlines beyond the wheel's reach wait in its last slot and move
-//! on when that comes round.
+//! An entry is in at most one slot, never in a later one than its deadline. Deadlines beyond the
+//! wheel's reach wait in its last slot and move on when that comes round.
 
 use std::{
     task::{Context, Poll, Waker},
@@ -13,16 +12,16 @@ use tokio::time::Instant;
 
 use crate::wake;
 
-/// Names an entry for as long as its owner holds it.
+/// Key of an entry for as long as its owner holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EntryKey(u32);
 
 #[derive(Debug)]
 struct Entry {
-    /// The tick at which the task wants to be woken; `u64::MAX`: not at all.
+    /// The tick at which the task wants to be woken; `u64::MAX`: never.
     deadline: u64,
-    /// The tick of the slot it waits in; `u64::MAX`: in none. Outlives the
-    /// owner: the next one of this place finds itself queued already.
+    /// The tick of the slot it waits in; `u64::MAX`: none. Outlives the owner: the next owner of
+    /// this place is queued already.
     queued: u64,
     waker: Option<Waker>,
 }
@@ -30,7 +29,7 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Wheel {
     start: Instant,
-    /// The next tick to look at.
+    /// The next tick to process.
     tick: u64,
     slots: Vec<Vec<EntryKey>>,
     occupied: [u64; WORDS],
@@ -56,7 +55,7 @@ impl Wheel {
         }
     }
 
-    /// Makes an entry that waits for nothing yet.
+    /// Makes an entry without a deadline.
     pub(super) fn insert(&mut self) -> EntryKey {
         self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry {
@@ -95,7 +94,7 @@ impl Wheel {
         Poll::Pending
     }
 
-    /// Wakes what is due at `now` and moves on what is not.
+    /// Wakes the entries due at `now` and moves the others on.
     pub(super) fn advance(&mut self, now: Instant) {
         let reached = self.tick_before(now);
         while self.tick <= reached {
@@ -172,7 +171,7 @@ impl Wheel {
         }
     }
 
-    /// The first tick from `tick` on whose slot holds something.
+    /// Returns the first tick from `tick` on whose slot has entries.
     fn next_occupied(&self) -> Option<u64> {
         let here = slot_of(self.tick);
         let ahead = |slot: usize| (slot + SLOTS - here) % SLOTS;
@@ -190,13 +189,13 @@ impl Wheel {
         })
     }
 
-    /// The first tick at whose time `at` has passed.
+    /// Returns the first tick whose time is not before `at`.
     fn tick_after(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.start);
         ticks(since + TICK - Duration::from_nanos(1))
     }
 
-    /// The last tick whose time has come at `at`.
+    /// Returns the last tick whose time is not after `at`.
     fn tick_before(&self, at: Instant) -> u64 {
         ticks(at.saturating_duration_since(self.start))
     }

@@ -1,6 +1,7 @@
-//! The way to a connection: one that is open and has room, else a new one.
+//! Acquires a connection: an open one with room, else a new one.
 //!
-//! What can be shared is opened once: those who come while it is being opened wait for it.
+//! A connection that can be shared is opened once: requests that arrive while it is being opened
+//! wait for it.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -37,28 +38,29 @@ pub struct Need<'a> {
 /// Rights of a request to a place in a pool without room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It can be served at once: it has no body, or its body has begun to come. It waits for a
+    /// It can be served at once: it has no body, or its body has begun to arrive. It waits for a
     /// place, and takes that of an exchange whose client stands still.
     Full,
-    /// Its body has not begun to come, and may never: it takes what nobody waits for.
+    /// Its body has not begun to arrive, and may never: it takes only a place that nobody waits
+    /// for.
     Spare,
 }
 
 /// A connection that can carry the request.
 #[derive(Debug)]
 pub enum Acquired {
-    /// An HTTP/1.1 connection of one's own.
+    /// An HTTP/1.1 connection for this request alone.
     Http1(Http1Connection),
     /// A share of an HTTP/2 connection.
     Http2(Rc<Http2Connection>),
 }
 
 impl LocalPool {
-    /// Gets a connection to a picked endpoint: one that is open if that will do, else a new one.
+    /// Gets a connection to a picked endpoint: an open one if it is suitable, else a new one.
     ///
     /// # Errors
-    /// Why no connection could be opened; nothing has been sent then.
-    /// [`Failure::UpgradeFailed`] when the endpoint takes no WebSockets.
+    /// The reason why no connection could be opened; nothing has been sent then.
+    /// [`Failure::UpgradeFailed`] if the endpoint does not take WebSockets.
     pub async fn acquire(
         self: &Rc<Self>,
         endpoint: &Rc<LocalEndpoint>,
@@ -82,10 +84,10 @@ impl LocalPool {
         }
     }
 
-    /// Gets a share of an HTTP/2 connection. One connection to an endpoint is opened at a
-    /// time, and all who need it wait for that one: a burst on a cold pool opens as many as
-    /// its streams need, not as many as it has requests. A broken connection is never shared,
-    /// so every connection had here is as good as a new one.
+    /// Gets a share of an HTTP/2 connection. One connection to an endpoint is opened at a time, and
+    /// all who need it wait for that one: a burst on a cold pool opens as many as its streams need,
+    /// not as many as it has requests. A broken connection is never shared, so every connection
+    /// returned here is as good as a new one.
     async fn acquire_shared(
         self: &Rc<Self>,
         endpoint: &Rc<LocalEndpoint>,
@@ -106,9 +108,9 @@ impl LocalPool {
         }
     }
 
-    /// Gets a connection of whichever protocol TLS agrees on. Until a handshake has said that
-    /// it is HTTP/1.1, one connection is opened at a time, as for HTTP/2. An endpoint that
-    /// takes no WebSockets over HTTP/2 is asked for them over HTTP/1.1.
+    /// Gets a connection of the protocol that TLS agrees on. Until a handshake has chosen HTTP/1.1,
+    /// one connection is opened at a time, as for HTTP/2. If an endpoint takes no WebSockets over
+    /// HTTP/2, HTTP/1.1 is used for them.
     async fn acquire_either(
         self: &Rc<Self>,
         endpoint: &Rc<LocalEndpoint>,
@@ -139,7 +141,7 @@ impl LocalPool {
         }
     }
 
-    /// Gets an HTTP/1.1 connection where HTTP/2 would be spoken too.
+    /// Gets an HTTP/1.1 connection to an endpoint that also speaks HTTP/2.
     async fn open_http1(
         &self,
         endpoint: &Rc<LocalEndpoint>,
@@ -156,8 +158,8 @@ impl LocalPool {
         })
     }
 
-    /// Waits for the connection that is being opened for everyone; begins with one if none is.
-    /// None where there was no room for it and a stream has become free instead.
+    /// Waits for the connection that is being opened for all; begins to open one if there is none.
+    /// None if there was no room for it and a stream has become free instead.
     async fn opened(
         self: &Rc<Self>,
         endpoint: &Rc<LocalEndpoint>,
@@ -213,7 +215,7 @@ impl LocalPool {
         })
     }
 
-    /// Opens a connection that nobody else waits for.
+    /// Opens a connection for this request alone.
     async fn open_own(
         &self,
         endpoint: &Rc<LocalEndpoint>,
@@ -272,13 +274,13 @@ impl LocalPool {
         }
     }
 
-    /// An open HTTP/2 connection with room.
+    /// Returns an open HTTP/2 connection with room.
     fn find_shared(&self, endpoint: &LocalEndpoint) -> Option<Rc<Http2Connection>> {
         let pool = &*self.pool;
         endpoint.http2(timer::recent(), pool.security, pool.lifetime)
     }
 
-    /// An open HTTP/1.1 connection that carries nothing, if one will do.
+    /// Returns an open idle HTTP/1.1 connection, if one is suitable.
     fn take_idle(&self, endpoint: &LocalEndpoint, need: &Need<'_>) -> Option<Http1Connection> {
         if need.fresh || need.announcement.is_some() {
             return None;
@@ -300,7 +302,7 @@ impl LocalPool {
     }
 }
 
-/// A share of a connection; none if its endpoint takes no WebSockets and one is wanted.
+/// Takes a share of a connection; none if a WebSocket is wanted and the endpoint takes none.
 fn share(connection: Rc<Http2Connection>, need: &Need<'_>) -> Option<Acquired> {
     let able = need.purpose != Purpose::WebSocket || connection.takes_websockets();
     able.then_some(Acquired::Http2(connection))

@@ -1,4 +1,4 @@
-//! Opening a connection to an endpoint, and counting it while it lives.
+//! Opens connections to endpoints, and counts them while they live.
 
 use std::{
     io,
@@ -30,12 +30,12 @@ pub struct Connections {
     gauge: Gauge,
 }
 
-/// Counts one upstream connection of a pool; gives the count back when dropped.
+/// Counts one upstream connection of a pool; undone on drop.
 #[derive(Debug)]
 pub struct ConnectionGuard(Rc<Connections>);
 
 impl Connections {
-    /// Counts at the pool, and in the worker's own gauge.
+    /// Counts in the pool, and in the worker's own gauge.
     pub fn new(pool: &Arc<PoolShared>, gauge: &Gauge) -> Rc<Self> {
         Rc::new(Self {
             pool: Arc::clone(pool),
@@ -57,7 +57,7 @@ impl Connections {
         Some(ConnectionGuard(Rc::clone(self)))
     }
 
-    /// Takes up a place that another worker has given up.
+    /// Takes a place that another worker has given up.
     pub(super) fn take_up(self: &Rc<Self>, place: Place) -> ConnectionGuard {
         place.hand_over();
         self.gauge.add(1);
@@ -77,7 +77,7 @@ impl Drop for ConnectionGuard {
 /// Opens a stream to `address`, whose name is resolved first if it has one.
 ///
 /// # Errors
-/// The [`Failure`] that says what went wrong, a timeout included.
+/// The [`Failure`], a timeout included.
 pub async fn connect(address: &Address, deadline: Instant) -> Result<Stream, Failure> {
     match address {
         Address::Socket(address) => connect_tcp(*address, deadline).await,
@@ -96,10 +96,10 @@ pub async fn connect(address: &Address, deadline: Instant) -> Result<Stream, Fai
     }
 }
 
-/// Says who the client is, before anything else is written to a new stream.
+/// Sends a PROXY protocol header, before anything else is written to a new stream.
 ///
 /// # Errors
-/// The [`Failure`] that says what went wrong; nothing of a request has been sent then.
+/// The [`Failure`]; nothing of a request has been sent then.
 pub async fn announce(
     stream: &mut Stream,
     header: &[u8],
@@ -119,8 +119,8 @@ async fn connect_tcp(address: SocketAddr, deadline: Instant) -> Result<Stream, F
     at_once(stream)
 }
 
-/// Has what is written sent at once: without it, a small last piece of a request waits for
-/// the endpoint's delayed ACK.
+/// Sets `TCP_NODELAY`: without it, a small last piece of a request waits for the endpoint's delayed
+/// ACK.
 fn at_once(stream: TcpStream) -> Result<Stream, Failure> {
     stream
         .set_nodelay(true)

@@ -70,7 +70,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint of weight 1 and priority 0, of which nothing else is said.
+    /// Makes an endpoint of weight 1 and priority 0, without other properties.
     pub fn new(address: Address, version: Option<Version>) -> Self {
         Self {
             label: address.to_string().into(),
@@ -84,13 +84,13 @@ impl Endpoint {
         }
     }
 
-    /// A hash of the address that is the same in every process and after every reload.
+    /// Returns a hash of the address that is the same in every process and after every reload.
     pub fn key(&self) -> u64 {
         stable_hash(self.label.as_bytes())
     }
 }
 
-/// FNV-1a with a final mix: the same everywhere and for ever, so that hashing pickers of a
+/// FNV-1a with a final mix: the same everywhere and in all versions, so that hashing pickers of a
 /// fleet agree.
 pub fn stable_hash(bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;

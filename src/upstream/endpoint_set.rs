@@ -1,9 +1,9 @@
-//! The endpoints of a pool at one time, and where the newest of them are found.
+//! Endpoints of a pool at one time, and the slot of the newest set.
 //!
-//! A pool's settings belong to a snapshot; its endpoints may change more often, when its
-//! discovery says so. [`EndpointSet`] is immutable and replaced whole; the pool keeps the newest
-//! one in an [`EndpointSlot`]. A request that is under way keeps the endpoint that it was sent to,
-//! not the set: a set may be large, and a tunnel may last for days.
+//! A pool's settings belong to a snapshot; its endpoints may change more often, through discovery.
+//! [`EndpointSet`] is immutable and replaced as a whole; the pool keeps the newest one in an
+//! [`EndpointSlot`]. A request under way keeps its endpoint, not the set: a set may be large, and a
+//! tunnel may last for days.
 
 use std::{
     collections::HashMap,
@@ -22,19 +22,19 @@ use super::{
     picker::{Candidate, EndpointIndex},
 };
 
-/// The endpoints of a pool, with what follows from them.
+/// Endpoints of a pool, with derived data.
 #[derive(Debug)]
 pub struct EndpointSet {
-    /// Grows with each set of the pool.
+    /// Increases with each set of the pool.
     pub serial: u64,
-    /// The endpoints; [`EndpointIndex`] counts from 0 in here. One that stays unchanged is the
-    /// same object as in the set before.
+    /// The endpoints; [`EndpointIndex`] is an index into them. An unchanged endpoint is the same
+    /// object as in the set before.
     pub endpoints: Vec<Arc<Endpoint>>,
     /// Subsets by version, in the order of [`SetRules::requirements`].
     pub views: Vec<View>,
     /// Health of the endpoints: those that may be picked.
     pub health: Arc<PoolHealthView>,
-    /// Upstream connections open at once, over all workers, where the pool does not say how many.
+    /// Maximum number of open upstream connections, over all workers, if the pool does not set it.
     pub connections_max: usize,
     /// Properties of each endpoint for pickers, by index.
     candidates: Vec<Candidate>,
@@ -47,9 +47,9 @@ pub struct SetRules {
     /// Version requirement of each view; none: every endpoint belongs to it. The first view is the
     /// whole pool.
     pub requirements: Vec<Option<VersionReq>>,
-    /// The zone that is preferred.
+    /// The preferred zone.
     pub zone: Option<Arc<str>>,
-    /// Over how many workers connections are spread.
+    /// Number of workers that connections are spread over.
     pub workers: usize,
 }
 
@@ -63,7 +63,7 @@ pub struct View {
 /// The newest endpoint set of a pool.
 #[derive(Debug)]
 pub struct EndpointSlot {
-    /// Its serial. Written with each replacement only, so that comparing it per request reads a
+    /// Its serial. Written only with each replacement, so that comparing it per request reads a
     /// line that all workers share.
     serial: AtomicU64,
     newest: ArcSwap<EndpointSet>,
@@ -101,12 +101,12 @@ impl EndpointSet {
         }
     }
 
-    /// One endpoint.
+    /// Returns one endpoint.
     pub fn endpoint(&self, index: EndpointIndex) -> Option<&Arc<Endpoint>> {
         self.endpoints.get(index.0 as usize)
     }
 
-    /// The endpoint of that address; none if the set has none.
+    /// Returns the index of the endpoint with this address; none if the set does not have it.
     pub fn find(&self, address: &str) -> Option<EndpointIndex> {
         self.places.get(address).copied()
     }
@@ -121,7 +121,7 @@ impl EndpointSet {
         self.candidate(index).is_some_and(|it| it.weight > 0)
     }
 
-    /// The addresses, by index.
+    /// Returns the addresses, by index.
     pub fn addresses(endpoints: &[Arc<Endpoint>]) -> Vec<Arc<str>> {
         let labels = endpoints.iter().map(|endpoint| Arc::clone(&endpoint.label));
         labels.collect()
@@ -158,7 +158,7 @@ impl View {
 }
 
 impl EndpointSlot {
-    /// A slot that begins with this set.
+    /// Makes a slot with this first set.
     pub fn new(first: EndpointSet) -> Self {
         Self {
             serial: AtomicU64::new(first.serial),
@@ -166,7 +166,8 @@ impl EndpointSlot {
         }
     }
 
-    /// The newest set. Counts a reference that all threads share: not for every request.
+    /// Returns the newest set. Changes a reference count that all threads share: not for every
+    /// request.
     pub fn newest(&self) -> Arc<EndpointSet> {
         self.newest.load_full()
     }
@@ -184,8 +185,8 @@ impl EndpointSlot {
     }
 }
 
-/// Upstream connections of a pool that does not say how many. Each worker keeps idle connections
-/// of its own: with less than one for each endpoint and worker, every other request would open one.
+/// Returns the default limit of upstream connections. Each worker keeps its own idle connections:
+/// with less than one for each endpoint and worker, every other request would open one.
 fn connections_max(endpoints: usize, workers: usize) -> usize {
     let each = endpoints
         .saturating_mul(workers)
@@ -193,9 +194,9 @@ fn connections_max(endpoints: usize, workers: usize) -> usize {
     each.max(CONNECTIONS_MIN)
 }
 
-/// As many as Envoy allows a cluster.
+/// Minimum of the default limit: as many as Envoy allows a cluster.
 const CONNECTIONS_MIN: usize = 1024;
-/// For each endpoint and worker.
+/// Connections for each endpoint and worker.
 const CONNECTIONS_EACH: usize = 2;
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! Waiting for one of a pool's limits, and being told when something is given back.
+//! Wait for one of a pool's limits, and notification of a release.
 //!
-//! One place given back wakes one who waits for that limit, the one who waits longest. One who
-//! finds that it was nothing for him (an endpoint of another version, or tried before) lets the
-//! next one look, and so on, each once.
+//! One released place wakes the longest waiter for that limit. If it cannot use the place (an
+//! endpoint of another version, or tried before), it lets the next one look, and so on, each once.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -19,7 +18,7 @@ pub enum Limit {
     Endpoint,
 }
 
-/// Those who wait, by limit.
+/// Waiters, by limit.
 #[derive(Debug, Default)]
 pub struct Freed {
     connections: Waiting,
@@ -27,18 +26,18 @@ pub struct Freed {
     endpoint: Waiting,
 }
 
-/// Those who wait for one limit.
+/// Waiters for one limit.
 #[derive(Debug, Default)]
 pub struct Waiting {
     notify: Notify,
-    /// Counts what was given back while somebody waited.
+    /// Counts releases while somebody waited.
     releases: AtomicUsize,
     /// Number of waiters that may still look because of the last release.
     looks: AtomicUsize,
 }
 
 impl Freed {
-    /// Those who wait for this limit.
+    /// Returns the waiters for this limit.
     pub fn of(&self, limit: Limit) -> &Waiting {
         match limit {
             Limit::Connections => &self.connections,
@@ -49,7 +48,7 @@ impl Freed {
 }
 
 impl Waiting {
-    /// Is ready when something was given back. Dropped then, it tells the next one.
+    /// Is ready after a release. If dropped then, the next waiter is woken.
     pub fn freed(&self) -> Notified<'_> {
         self.notify.notified()
     }
@@ -59,14 +58,14 @@ impl Waiting {
         self.releases.load(SeqCst)
     }
 
-    /// One place was given back, while so many waited.
+    /// Notes the release of one place, while this many wait.
     pub(super) fn tell_one(&self, waiting: usize) {
         self.looks.store(waiting, SeqCst);
         self.releases.fetch_add(1, SeqCst);
         self.notify.notify_one();
     }
 
-    /// Room for an unknown number was made.
+    /// Notes the release of an unknown number of places.
     pub(super) fn tell_all(&self) {
         self.releases.fetch_add(1, SeqCst);
         self.notify.notify_waiters();

@@ -1,7 +1,7 @@
 //! State of one worker about one endpoint: idle connections and load.
 //!
-//! State by identity (pool + address): it outlives reloads that keep the endpoint,
-//! and is given up, with its connections, when the endpoint leaves.
+//! State by identity (pool + address): it outlives reloads that keep the endpoint, and is dropped,
+//! with its connections, when the endpoint is removed.
 
 use std::{
     cell::{Cell, RefCell},
@@ -35,11 +35,11 @@ use crate::{
 
 /// One worker's side of an endpoint.
 ///
-/// In the order of use: what a request over HTTP/1.1 needs is one line of the cache with the
-/// counts of references. With many endpoints it is cold when the endpoint's turn comes.
+/// Fields are in the order of use: those that a request over HTTP/1.1 needs are in one cache line
+/// with the reference counts. With many endpoints it is cold when the endpoint's turn comes.
 #[repr(C)]
 pub struct LocalEndpoint {
-    /// Those used last come last.
+    /// Idle connections; the last used come last.
     idle: Cell<IdleList>,
     idle_gauge: Gauge,
     pool: Arc<PoolShared>,
@@ -48,14 +48,14 @@ pub struct LocalEndpoint {
     agreed: Cell<Option<Agreed>>,
     /// True if the last answer was in HTTP/1.0; none before the first.
     http10: Cell<Option<bool>>,
-    /// Times it was picked.
+    /// Number of times it was picked.
     pub picks: Counter,
     /// Load of it for the pickers.
     pub load: Load,
     /// State shared by all workers.
     pub shared: Arc<EndpointShared>,
     http2: RefCell<Vec<Rc<Http2Connection>>>,
-    /// Held by those who wait for it: its outcome holds the connection open.
+    /// Held by the waiters: its outcome holds the connection open.
     opening: RefCell<Weak<Opening>>,
     /// Connections that belong to one client each.
     pinned: RefCell<Vec<Weak<Slot>>>,
@@ -63,8 +63,8 @@ pub struct LocalEndpoint {
     label: Arc<str>,
 }
 
-/// An endpoint as the newest set describes it, as one worker uses it. Attempts hold on to it, so
-/// that each is told of as the endpoint was then.
+/// An endpoint as described by the newest set, as one worker uses it. Attempts hold it, so that
+/// each is reported as the endpoint was then.
 #[derive(Debug)]
 pub struct Described {
     /// The endpoint.
@@ -75,7 +75,7 @@ pub struct Described {
     pub durations: Rc<Histogram>,
 }
 
-/// One waits where it is; memory for more is taken when there are more.
+/// A list that holds one connection in place; memory for more is allocated when needed.
 type IdleList = SmallVec<[Http1Connection; 1]>;
 
 /// Protocol agreed on in the last handshake with an endpoint, where there was a choice.
@@ -88,7 +88,7 @@ pub enum Agreed {
 }
 
 impl LocalEndpoint {
-    /// An endpoint that this worker has not met before.
+    /// Makes the state of an endpoint that is new to this worker.
     pub fn new(
         pool: &Arc<PoolShared>,
         described: Rc<Described>,
@@ -113,40 +113,40 @@ impl LocalEndpoint {
         }
     }
 
-    /// Its number in the pool; no other endpoint that is there has it.
+    /// Its number in the pool; unique among the current endpoints.
     pub fn number(&self) -> usize {
         self.shared.slot
     }
 
-    /// The endpoint as the newest set describes it.
+    /// Returns the endpoint as described by the newest set.
     pub fn described(&self) -> Rc<Described> {
         Rc::clone(&self.described.borrow())
     }
 
-    /// Has the description brought into the cache.
+    /// Prefetches the description into the cache.
     pub(super) fn prefetch_described(&self) {
         memory::prefetch(&**self.described.borrow());
     }
 
-    /// From now on it is as described.
+    /// Replaces the description.
     pub(super) fn describe(&self, described: Rc<Described>) {
         *self.described.borrow_mut() = described;
     }
 
-    /// Tells passive health what a request came to.
+    /// Reports the outcome of a request to passive health.
     pub(super) fn observe(&self, worker: usize, outcome: Observed, now: Instant) {
         let described = self.described.borrow();
         let health = &self.pool.health;
         health.observe(&described.health, worker, outcome, now);
     }
 
-    /// Shows the idle connection used last, if there is one.
+    /// Calls `look` with the idle connection used last, if there is one.
     pub fn look_at_idle(&self, look: impl FnOnce(&Http1Connection)) {
         self.with_idle(|idle| idle.last().map(look));
     }
 
-    /// Takes the idle connection used last, if one is left that still lives and was made
-    /// under the same TLS settings.
+    /// Takes the idle connection used last, if one is still alive and was made with the same TLS
+    /// settings.
     pub fn take_idle(
         &self,
         now: Instant,
@@ -182,7 +182,7 @@ impl LocalEndpoint {
         &self.idle_gauge
     }
 
-    /// Remembers a connection that waits for its client; false if nothing may wait here.
+    /// Remembers a connection that waits for its client; false if none may wait here.
     pub(super) fn know_pinned(&self, slot: &Rc<Slot>) -> bool {
         if self.retired.get() {
             return false;
@@ -207,14 +207,14 @@ impl LocalEndpoint {
         false
     }
 
-    /// Since when the idle connection waits that was used least recently.
+    /// Returns the time since when the least recently used idle connection waits.
     pub(super) fn oldest_idle(&self) -> Option<Instant> {
         let own = self.oldest_own();
         let shared = self.oldest_shared().map(|(since, _)| since);
         own.into_iter().chain(shared).min()
     }
 
-    /// Tells since when each idle connection waits.
+    /// Calls `tell` with the time since when each idle connection waits.
     pub(super) fn each_idle(&self, mut tell: impl FnMut(Instant)) {
         self.with_idle(|idle| {
             let since = idle.iter().map(Http1Connection::idle_since);
@@ -247,7 +247,8 @@ impl LocalEndpoint {
         self.with_idle(|idle| idle.first().map(Http1Connection::idle_since))
     }
 
-    /// The HTTP/2 connection that has carried nothing for longest: since when, and its place.
+    /// Returns the HTTP/2 connection that has been idle longest: the time since when, and its
+    /// place.
     fn oldest_shared(&self) -> Option<(Instant, usize)> {
         let shared = self.http2.borrow();
         let idle = shared.iter().enumerate();
@@ -255,7 +256,7 @@ impl LocalEndpoint {
         idle.min()
     }
 
-    /// Closes what has waited or lived too long, or was closed by the endpoint.
+    /// Closes connections that have been idle or open too long, or were closed by the endpoint.
     pub fn sweep(&self, now: Instant, idle_timeout: Duration, lifetime: Duration) {
         let closed = self.with_idle(|idle| {
             let before = idle.len();
@@ -287,7 +288,7 @@ impl LocalEndpoint {
         });
     }
 
-    /// An HTTP/2 connection with room for one more stream, made under the same TLS settings.
+    /// Returns an HTTP/2 connection with room for one more stream, made with the same TLS settings.
     pub fn http2(
         &self,
         now: Instant,
@@ -308,17 +309,18 @@ impl LocalEndpoint {
         self.agreed.get()
     }
 
-    /// The failure of a request on a connection of it that broke so: that of TLS, or `otherwise`.
+    /// Returns the failure of a request on a connection that broke with this error: that of TLS, or
+    /// `otherwise`.
     pub(super) fn failure_of(&self, error: &io::Error, otherwise: Failure) -> Failure {
         secure::failure_behind(&self.pool, &self.label, error, otherwise)
     }
 
-    /// Remembers what a handshake agreed on.
+    /// Remembers the protocol of a handshake.
     pub fn agree(&self, agreed: Agreed) {
         self.agreed.set(Some(agreed));
     }
 
-    /// Notes in which version an answer came.
+    /// Notes the version of an answer.
     pub fn hear_version(&self, version: Version) {
         let old = version == Version::HTTP_10;
         if self.http10.replace(Some(old)) != Some(old) {
@@ -331,13 +333,13 @@ impl LocalEndpoint {
         self.shared.spoken.is_http10()
     }
 
-    /// The connection that is being opened for everyone, if one is.
+    /// Returns the connection that is being opened for all, if there is one.
     pub fn opening(&self) -> Option<Rc<Opening>> {
         let opening = self.opening.borrow().upgrade();
         opening.filter(|opening| !opening.has_ended())
     }
 
-    /// From here on others wait for the connection that is being opened.
+    /// Begins to open a connection that others wait for.
     pub fn begin_opening(&self) -> Rc<Opening> {
         let opening = Rc::new(Opening::default());
         *self.opening.borrow_mut() = Rc::downgrade(&opening);
@@ -354,8 +356,8 @@ impl LocalEndpoint {
         }
     }
 
-    /// The endpoint has left the pool, or the worker ends: closes what is idle, and takes
-    /// nothing back. Gives what tells when connections that are shared have closed.
+    /// Retires the endpoint, as it was removed or the worker ends: closes idle connections, and
+    /// takes none back. Returns handles that tell when shared connections have closed.
     pub fn retire(&self) -> Vec<Closing> {
         self.retired.set(true);
         let idle = self.idle.take();
@@ -367,7 +369,7 @@ impl LocalEndpoint {
         shared.iter().map(|shared| shared.closing()).collect()
     }
 
-    /// Nothing in `change` may come back here: it would find no list.
+    /// Calls `change` with the list taken out; `change` must not use the list otherwise.
     fn with_idle<R>(&self, change: impl FnOnce(&mut IdleList) -> R) -> R {
         let mut idle = self.idle.take();
         let changed = change(&mut idle);
@@ -386,5 +388,5 @@ impl fmt::Debug for LocalEndpoint {
     }
 }
 
-/// After this time without use a connection's buffers are given back.
+/// Time without use after which a connection's buffers are released.
 const MEMORY_KEPT: Duration = Duration::from_secs(2);

@@ -1,8 +1,8 @@
-//! One worker's side of a pool: its pickers, and what they pick from.
+//! One worker's side of a pool: its pickers, and their input.
 //!
 //! Owned by the worker, so nothing here is shared or locked. The endpoints and the pickers are
-//! brought up to date when the pool has another endpoint set or another health picture, which a
-//! request notices by comparing two numbers.
+//! updated when the pool has another endpoint set or another health picture, which a request
+//! notices by comparing two numbers.
 
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
 
@@ -33,7 +33,7 @@ pub struct LocalPool {
     pub pool: Arc<Pool>,
     /// Number of this worker: its index into the cells of state shared by workers.
     pub(super) worker: usize,
-    /// The newest endpoint set as far as this worker knows. Borrowed for a step, never for long.
+    /// The newest endpoint set known to this worker. Borrowed for a step, never for long.
     set: RefCell<LocalSet>,
     /// Its endpoints in this worker.
     known: Rc<LocalEndpoints>,
@@ -44,16 +44,16 @@ pub struct LocalPool {
     pub(super) least_recent: LeastRecent,
     /// Exchanges whose place is taken when there is no room.
     pub standing: Rc<Standing>,
-    /// The other workers, asked for room.
+    /// The other workers, to ask for room.
     pub(super) siblings: Siblings,
-    /// Counts what retries are measured against.
+    /// Counts the requests that retries are measured against.
     pub budget: BudgetWorker,
     /// Metrics of the pool.
     pub metrics: PoolMetrics,
 }
 
 impl LocalPool {
-    /// Builds the worker's side of `pool`. Endpoints that it has no more are given up.
+    /// Builds the worker's side of `pool`. Removed endpoints are retired.
     pub fn new(
         pool: Arc<Pool>,
         worker: usize,
@@ -78,7 +78,7 @@ impl LocalPool {
         }
     }
 
-    /// Takes up the newest endpoint set, unless it has.
+    /// Switches to the newest endpoint set, if there is a newer one.
     pub fn follow(&self) {
         let set = &mut *self.set.borrow_mut();
         if set.serial != self.pool.endpoints.serial() {
@@ -92,8 +92,8 @@ impl LocalPool {
         self.least_recent.forget();
     }
 
-    /// Chooses an endpoint of a view that is none of those tried. Allocates nothing, but when the
-    /// endpoint set or its health has changed, and waits for nothing.
+    /// Chooses an untried endpoint of a view. Does not allocate unless the endpoint set or its
+    /// health has changed, and does not wait.
     pub fn pick(
         self: &Rc<Self>,
         view: ViewIndex,
@@ -166,8 +166,8 @@ impl LocalPool {
         }
     }
 
-    /// Takes an endpoint of a view that is not for the pickers to choose, if there is such a one.
-    /// The pick is none if it has no room.
+    /// Takes the endpoint that the client is bound to, if there is one in the view. The pick is
+    /// none if it has no room.
     pub fn pick_pinned(
         self: &Rc<Self>,
         view: ViewIndex,
@@ -191,7 +191,8 @@ impl LocalPool {
         }))
     }
 
-    /// Waits while nobody may be picked, until that may have changed or the deadline is there.
+    /// Waits while no endpoint may be picked, until that may have changed or the deadline has
+    /// passed.
     pub async fn ready(&self, deadline: Instant) {
         let (serial, health) = {
             let set = self.set.borrow();
@@ -201,8 +202,8 @@ impl LocalPool {
         health.ready(deadline, is_newest).await;
     }
 
-    /// The last resort of a request that nobody healthy could serve: any endpoint that was not
-    /// tried, in the order of tiers, from a random one on. Pickers know the healthy only.
+    /// Last resort of a request that no healthy endpoint could serve: any untried endpoint, in the
+    /// order of tiers, from a random one on. Pickers know the healthy ones only.
     #[cold]
     fn pick_anyone(
         self: &Rc<Self>,
@@ -252,12 +253,12 @@ impl LocalPool {
         })
     }
 
-    /// Looks at this worker's sides of all endpoints. Nothing in `look` may choose among them.
+    /// Calls `look` with this worker's sides of all endpoints. `look` must not pick among them.
     pub(super) fn with_endpoints<R>(&self, look: impl FnOnce(&[Rc<LocalEndpoint>]) -> R) -> R {
         look(&self.set.borrow().endpoints)
     }
 
-    /// Upstream connections open at once, over all workers; 0: no limit.
+    /// Maximum number of open upstream connections, over all workers; 0: no limit.
     pub(super) fn connections_max(&self) -> usize {
         let written = self.pool.limits.connections;
         written.unwrap_or_else(|| self.set.borrow().shared.connections_max)
@@ -283,7 +284,7 @@ impl LocalPool {
         });
     }
 
-    /// Takes a place at the endpoint: whether it is a counted one; none if there is no room.
+    /// Takes a place at the endpoint; returns whether it is counted, or none if there is no room.
     fn reserve(&self, endpoint: &LocalEndpoint) -> Option<bool> {
         let max = self.pool.limits.per_endpoint;
         if max == 0 {
@@ -300,8 +301,8 @@ impl LocalPool {
         slots.find(slots.all(), full, 0, |_| true).is_some()
     }
 
-    /// Another endpoint of the tier with room, when `full` has none: by the picker, as long as
-    /// that finds one soon, else whichever has room. One step for 64 endpoints, no allocation.
+    /// Returns another endpoint of the tier with room, if `full` has none: by the picker, if that
+    /// finds one soon, else any with room. One step for 64 endpoints, no allocation.
     #[cold]
     fn next_with_room(
         &self,
@@ -332,7 +333,7 @@ impl LocalPool {
         })
     }
 
-    /// Makes the request the trial of an endpoint on probation, if it may be that.
+    /// Makes the request the trial of an endpoint on probation, if it may be one.
     #[cold]
     fn try_one(
         self: &Rc<Self>,
@@ -382,8 +383,8 @@ impl fmt::Debug for LocalPool {
     }
 }
 
-/// Has what belongs to those whose turn comes soon brought into the cache, step by step:
-/// where the connection of one lies is known when the endpoint itself is there.
+/// Prefetches the state of the next endpoints in turn into the cache, step by step: the place of a
+/// connection is known only when its endpoint is there.
 fn fetch_upcoming(endpoints: &[Rc<LocalEndpoint>], picker: &AnyPicker) {
     let upcoming = |after| {
         let index = picker.upcoming(after)?;
@@ -402,7 +403,7 @@ fn fetch_upcoming(endpoints: &[Rc<LocalEndpoint>], picker: &AnyPicker) {
     }
 }
 
-/// Picks after one that met a full endpoint; then any endpoint with room will do.
+/// Number of picks after one that met a full endpoint; then any endpoint with room is taken.
 const PICKS_MAX: usize = 3;
-/// With so many endpoints what belongs to one has left the cache when its turn comes.
+/// Number of endpoints from which the state of one has left the cache when its turn comes.
 const COLD_MIN: usize = 64;

@@ -1,7 +1,7 @@
-//! One worker's side of an endpoint set: what its pickers pick from.
+//! One worker's side of an endpoint set: the input of its pickers.
 //!
-//! Follows the newest set of the pool. Taking one up costs a comparison for each endpoint that
-//! stays the same, and real work only for those that changed; pickers are then told.
+//! Follows the newest set of the pool. A switch costs a comparison for each unchanged endpoint, and
+//! more work only for the changed ones; pickers are then told.
 
 use std::{
     cell::RefCell,
@@ -32,7 +32,8 @@ pub struct LocalEndpoints {
     registry: WorkerMetrics,
     idle: Gauge,
     known: RefCell<HashMap<Arc<str>, Rc<LocalEndpoint>>>,
-    /// By version, since endpoints of one count together. It goes with the last of them.
+    /// Histograms by version, since endpoints of one version count together. Dropped with the last
+    /// of them.
     durations: RefCell<HashMap<Option<Arc<str>>, Weak<Histogram>>>,
 }
 
@@ -41,7 +42,7 @@ pub struct LocalEndpoints {
 pub(super) struct LocalSet {
     pub(super) serial: u64,
     pub(super) shared: Arc<EndpointSet>,
-    /// By [`EndpointIndex`], and so are the loads.
+    /// By [`EndpointIndex`], like the loads.
     pub(super) endpoints: Vec<Rc<LocalEndpoint>>,
     pub(super) loads: Vec<Load>,
     /// Index of the endpoints with room, while `limits.per_endpoint` is set.
@@ -60,7 +61,7 @@ pub(super) struct LocalView {
 }
 
 impl LocalEndpoints {
-    /// No endpoint yet.
+    /// Makes the state without endpoints.
     pub fn new(pool: &Arc<PoolShared>, registry: &WorkerMetrics) -> Self {
         Self {
             pool: Arc::clone(pool),
@@ -71,7 +72,7 @@ impl LocalEndpoints {
         }
     }
 
-    /// The pool's part of the registry.
+    /// Returns the pool's part of the registry.
     pub fn pool(&self) -> &Arc<PoolShared> {
         &self.pool
     }
@@ -81,14 +82,14 @@ impl LocalEndpoints {
         &self.idle
     }
 
-    /// The pool has left, or the worker ends: gives up every endpoint. Gives what tells when
-    /// connections that are shared have closed.
+    /// Retires all endpoints, as the pool was removed or the worker ends. Returns handles that tell
+    /// when shared connections have closed.
     pub fn retire_all(&self) -> Vec<Closing> {
         let known = std::mem::take(&mut *self.known.borrow_mut());
         known.values().flat_map(|local| local.retire()).collect()
     }
 
-    /// Gives up the endpoints that are not in this set.
+    /// Retires the endpoints that are not in this set.
     pub(super) fn retire_others(&self, set: &EndpointSet) {
         self.known.borrow_mut().retain(|address, local| {
             let stays = set.find(address).is_some();
@@ -106,7 +107,7 @@ impl LocalEndpoints {
         }
     }
 
-    /// The worker's side of an endpoint, which is from now on as described.
+    /// Returns the worker's side of an endpoint, with its new description.
     fn meet(&self, endpoint: &Arc<Endpoint>, health: &Arc<EndpointHealth>) -> Rc<LocalEndpoint> {
         let described = Rc::new(Described {
             endpoint: Arc::clone(endpoint),
@@ -174,7 +175,7 @@ impl LocalSet {
         set
     }
 
-    /// Takes up the newest set of the pool.
+    /// Switches to the newest set of the pool.
     pub(super) fn take_up(
         &mut self,
         pool: &Pool,
@@ -188,8 +189,7 @@ impl LocalSet {
         self.tell_pickers(pool, pickers);
     }
 
-    /// Meets the endpoints that differ from those of the set before, and gives up those that
-    /// have left.
+    /// Adds the endpoints that differ from the set before, and retires removed ones.
     fn meet(&mut self, before: Option<&EndpointSet>, known: &LocalEndpoints) {
         let before = before.map_or(&[][..], |before| &before.endpoints);
         let set = Arc::clone(&self.shared);
@@ -227,7 +227,7 @@ impl LocalSet {
         }
     }
 
-    /// Tells the pickers of a view who may be picked now.
+    /// Tells the pickers of a view which endpoints may be picked now.
     pub(super) fn update(&mut self, pool: &Pool, view: ViewIndex) {
         let local = &mut self.views[view.0 as usize];
         local.picture = self.shared.health.picture();
@@ -277,7 +277,7 @@ impl LocalSet {
 }
 
 impl LocalView {
-    /// Tells the pickers whose load changed since the last pick.
+    /// Reports the loads that changed since the last pick to the pickers.
     pub(super) fn hear(&mut self, loads: &[Load]) {
         let Some(changes) = &self.changes else {
             return;

@@ -24,7 +24,7 @@ pub struct PoolMetrics {
 }
 
 impl PoolMetrics {
-    /// Resolves the handles of the pool of that name.
+    /// Resolves the handles of the pool of this name.
     pub fn new(worker: &WorkerMetrics, pool: &Arc<str>) -> Self {
         let name = &**pool;
         Self {
@@ -39,7 +39,7 @@ impl PoolMetrics {
         }
     }
 
-    /// An attempt ended so.
+    /// Counts the result of an attempt.
     pub fn attempted(&self, outcome: &AttemptResult) {
         let word = match outcome {
             AttemptResult::Grpc(status) if grpc::is_failure(*status) => grpc::failure_word(*status),
@@ -50,7 +50,7 @@ impl PoolMetrics {
         failed.get(word, || [&*self.pool, word]).inc();
     }
 
-    /// A retry ended.
+    /// Counts the end of a retry.
     pub fn retried(&self, succeeded: bool) {
         if succeeded {
             self.retries.inc();
@@ -59,7 +59,7 @@ impl PoolMetrics {
         }
     }
 
-    /// A retry was refused by the budget.
+    /// Counts a retry refused by the budget.
     pub fn budget_exhausted(&self) {
         self.exhausted.inc();
     }

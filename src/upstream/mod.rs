@@ -1,11 +1,11 @@
 //! Upstream: the choice of an endpoint, and the connection to it.
 //!
-//! [`pool`] and [`endpoint`] are what the configuration says, [`endpoint_set`] the endpoints of a
-//! pool at one time, which [`discovery`] may replace; [`shared`] is what
-//! all workers share of a pool; [`local`], [`local_set`] and [`idle`] are one worker's side, with
-//! the [`picker`]s of each [`tier`]; [`acquire`] finds a connection, [`room`] makes
-//! room for one at the limit, [`transport`] carries a request over
-//! it; `name` finds the addresses of names; [`health`] decides who may be picked.
+//! [`pool`] and [`endpoint`] are the configured parts, [`endpoint_set`] the endpoints of a pool at
+//! one time, which [`discovery`] may replace; [`shared`] is the state of a pool that all workers
+//! share; [`local`], [`local_set`] and [`idle`] are one worker's side, with the [`picker`]s of each
+//! [`tier`]; [`acquire`] finds a connection, [`room`] makes room for one at the limit,
+//! [`transport`] carries a request over it; `name` resolves names; [`health`] decides which
+//! endpoints may be picked.
 
 #[doc(hidden)]
 pub mod acquire;

@@ -1,10 +1,10 @@
 //! Occupancy: endpoints of a pool that have all places of `limits.per_endpoint` taken, as a bit
 //! set.
 //!
-//! One bit an endpoint, over all workers, so that one with room is found among many without asking
-//! each: 64 in a step. The bits are hints: what counts is the count of the endpoint, which a pick
-//! takes its place from. They are written only when an endpoint becomes full or is so no more, and
-//! only while the limit is set.
+//! One bit per endpoint, over all workers, so that one with room is found among many without
+//! testing each: 64 in a step. The bits are hints: the count of the endpoint decides, in which a
+//! pick takes its place. They are written only when an endpoint becomes full or is no longer full,
+//! and only while the limit is set.
 
 use std::sync::{
     OnceLock,
@@ -16,17 +16,16 @@ use super::{
     shared::EndpointShared,
 };
 
-/// The full endpoints of a pool, by slot.
+/// Full endpoints of a pool, by slot.
 #[derive(Debug, Default)]
 pub struct FullSet {
-    /// Made when first written.
+    /// Allocated at the first write.
     blocks: [OnceLock<Box<Block>>; BLOCKS],
 }
 
 type Block = [AtomicU64; BLOCK_WORDS];
 
-/// Endpoints by slot and slots by endpoint, as one endpoint set knows them. Empty where the
-/// limit is not set.
+/// Endpoints by slot and slots by endpoint, for one endpoint set. Empty if the limit is not set.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     endpoints: Vec<Option<EndpointIndex>>,
@@ -34,12 +33,12 @@ pub(super) struct Slots {
     all: SlotMask,
 }
 
-/// Some endpoints of the set.
+/// A subset of the endpoints of a set.
 #[derive(Debug, Default)]
 pub(super) struct SlotMask(Vec<u64>);
 
 impl FullSet {
-    /// The bits of these 64 slots.
+    /// Returns the bits of these 64 slots.
     fn word(&self, at: usize) -> u64 {
         self.cell(at, false).map_or(0, |cell| cell.load(SeqCst))
     }
@@ -86,7 +85,7 @@ impl EndpointShared {
         taken
     }
 
-    /// Gives a place back.
+    /// Releases a place.
     pub(super) fn give_place_back(&self, full: &FullSet) {
         self.requests.give_back();
         full.clear(self.slot);
@@ -111,12 +110,12 @@ impl Slots {
         known
     }
 
-    /// The mask of the whole set.
+    /// Returns the mask of the whole set.
     pub(super) fn all(&self) -> &SlotMask {
         &self.all
     }
 
-    /// The mask of these endpoints.
+    /// Returns the mask of these endpoints.
     pub(super) fn mask_of(&self, endpoints: impl Iterator<Item = EndpointIndex>) -> SlotMask {
         let mut words = vec![0; self.endpoints.len().div_ceil(64)];
         for slot in endpoints.filter_map(|index| self.slots.get(index.0 as usize)) {
@@ -155,7 +154,7 @@ impl Slots {
 
 /// 4,096 slots.
 const BLOCK_WORDS: usize = 64;
-/// 65,536 slots in all. Endpoints beyond are never marked full, only found so.
+/// 65,536 slots in total. Endpoints beyond are never marked full, only found to be.
 const BLOCKS: usize = 16;
 
 #[cfg(test)]

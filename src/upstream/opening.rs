@@ -1,9 +1,8 @@
-//! A connection to an endpoint that is being opened for everyone who waits for one.
+//! A connection to an endpoint that is being opened for all who wait for one.
 //!
-//! HTTP/2 connections are shared, so when many requests start at once on a cold
-//! endpoint, one of them is enough; where TLS decides between HTTP/2 and HTTP/1.1, all
-//! wait until it has. Opening is a task of its own: a client that leaves takes nothing
-//! from the others.
+//! HTTP/2 connections are shared, so if many requests start at once on a cold endpoint, one of them
+//! is enough; if TLS decides between HTTP/2 and HTTP/1.1, all wait for its choice. Opening is a
+//! task of its own: a client that leaves does not affect the others.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -12,7 +11,7 @@ use tokio::sync::Notify;
 use super::transport::Http2Connection;
 use crate::failure::Failure;
 
-/// A connection in the making; its outcome is the same for all who wait.
+/// A connection being opened; its outcome is the same for all who wait.
 #[derive(Debug, Default)]
 pub struct Opening {
     outcome: RefCell<Option<Outcome>>,
@@ -22,12 +21,12 @@ pub struct Opening {
 /// The opened connection, or the reason why there is none.
 pub type Outcome = Result<Opened, Failure>;
 
-/// A connection that is open now.
+/// A connection that is now open.
 #[derive(Clone, Debug)]
 pub enum Opened {
-    /// One of HTTP/2, for all whom it has room for.
+    /// An HTTP/2 connection, for as many as it has room for.
     Http2(Rc<Http2Connection>),
-    /// One of HTTP/1.1: it is with the idle ones, for whoever comes first.
+    /// An HTTP/1.1 connection: it is among the idle ones, for the first taker.
     Http1,
 }
 
@@ -35,7 +34,7 @@ impl Opening {
     /// Waits for the outcome.
     ///
     /// # Errors
-    /// Why there is no connection. Cancel safe.
+    /// The reason why there is no connection. Cancel safe.
     pub async fn outcome(&self) -> Outcome {
         loop {
             // Registered before the look, so that the end in between is not missed.
@@ -52,14 +51,14 @@ impl Opening {
         self.outcome.borrow().is_some()
     }
 
-    /// Tells everyone. Only the first outcome counts.
+    /// Sets the outcome and wakes all. Only the first outcome counts.
     pub fn end(&self, outcome: Outcome) {
         self.outcome.borrow_mut().get_or_insert(outcome);
         self.ended.notify_waiters();
     }
 }
 
-/// Ends an opening however its task ends.
+/// Ends an opening when its task ends, for any reason.
 #[derive(Debug)]
 pub struct EndsOpening(pub Rc<Opening>);
 

@@ -1,4 +1,4 @@
-//! A pick: the question to a pool, and the endpoint that came of it, held until the attempt is over.
+//! A pick: the request to a pool, and the endpoint picked, held until the attempt is over.
 
 use std::{rc::Rc, time::Duration};
 
@@ -14,9 +14,9 @@ use super::{
 /// Input of the choice of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct PickRequest {
-    /// Now.
+    /// Current time.
     pub now: Instant,
-    /// A uniform random draw.
+    /// A uniform random number.
     pub draw: u64,
     /// Hash of the request.
     pub key: Option<u64>,
@@ -29,11 +29,11 @@ pub struct PickRequest {
 /// Permission for a request to be the trial of an endpoint after its ejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MayTry {
-    /// It has failed elsewhere: no risk more.
+    /// None: the request has failed elsewhere, and takes no further risk.
     No,
-    /// Of one that has waited for long: this one cannot be repeated.
+    /// Only that of an overdue endpoint: the request cannot be repeated.
     Overdue,
-    /// Of any.
+    /// That of any endpoint.
     Any,
 }
 
@@ -47,20 +47,20 @@ pub enum Regard {
     /// Panic: all endpoints alike, in tiers with too few healthy ones, and only if no tier is
     /// sound.
     Panic,
-    /// Any endpoint, where health may be ignored at all.
+    /// Any endpoint, if health may be ignored at all.
     Anyone,
 }
 
-/// The outcome of a pick.
+/// Result of a pick.
 #[derive(Debug)]
 pub enum Picked {
     /// An endpoint, held until the [`Pick`] is dropped.
     Endpoint(Pick),
-    /// Nobody may be picked yet: first health checks are under way.
+    /// None may be picked yet: first health checks are under way.
     Pending,
-    /// Nobody can serve.
+    /// No endpoint can serve.
     Nobody,
-    /// All that could serve have `limits.per_endpoint` attempts under way.
+    /// All possible endpoints have `limits.per_endpoint` attempts under way.
     Full,
 }
 
@@ -104,9 +104,9 @@ impl Pick {
         self.endpoint.observe(self.pool.worker, outcome, now);
     }
 
-    /// The attempt brought a head that does not say yet how it ends: the pickers hear of
-    /// its time, and passive health hears of it at its end. False if this request is the
-    /// trial of the endpoint, which does not wait that long.
+    /// Notes a head whose outcome is still open: its time is reported to the pickers, and passive
+    /// health hears of it at its end. False if this request is the trial of the endpoint, which
+    /// does not wait that long.
     pub fn observe_head(&mut self, now: Instant) -> bool {
         if self.trial.is_some() {
             return false;
@@ -117,8 +117,8 @@ impl Pick {
         true
     }
 
-    /// The attempt brought an answer, or failed by the endpoint's fault: pickers and
-    /// passive health hear of it. The endpoint stays loaded until the drop.
+    /// Notes an answer, or a failure of the endpoint: reported to pickers and passive health. The
+    /// endpoint stays loaded until the drop.
     pub fn observe(&mut self, now: Instant, outcome: Observed, retry_after: Option<Duration>) {
         self.finished = true;
         let failed = outcome != Observed::Success;

@@ -1,8 +1,8 @@
-//! Connections to endpoints that belong to one client, since it has authenticated them.
+//! Upstream connections that belong to one client, since it has authenticated them.
 //!
-//! The client's connection holds them and uses them for its requests to the same endpoint;
-//! nobody else gets them. The endpoint knows them as well, to close them when they have
-//! waited too long, when it leaves, or when others need the room.
+//! The client's connection holds them and uses them for its requests to the same endpoint; no other
+//! client gets them. The endpoint knows them as well, to close them when they have been idle too
+//! long, when it is removed, or when others need the room.
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{idle::LocalEndpoint, transport::Http1Connection};
 use crate::{telemetry::metrics::Gauge, timer};
 
-/// The connections of one client; dropped with the connection that it came by.
+/// Connections of one client; dropped with its own connection.
 #[derive(Debug, Default)]
 pub struct Pinned(RefCell<SmallVec<[Pin; 1]>>);
 
@@ -64,8 +64,8 @@ impl Pinned {
         self.0.borrow().is_empty()
     }
 
-    /// Takes out the connection to an endpoint, if one is left that still lives and was made
-    /// under the same TLS settings.
+    /// Takes the connection to an endpoint, if one is still alive and was made with the same TLS
+    /// settings.
     pub fn take(
         &self,
         endpoint: &Rc<LocalEndpoint>,
@@ -109,7 +109,7 @@ impl Slot {
         Some(connection)
     }
 
-    /// Closes the connection; false if it is not here.
+    /// Closes the connection; false if it is in use.
     pub(super) fn close(&self) -> bool {
         let connection = self.take();
         if let Some(connection) = &connection {
@@ -153,5 +153,5 @@ impl Drop for Slot {
     }
 }
 
-/// Connections that one client holds at once; the oldest is closed for another.
+/// Maximum number of connections that one client holds at once; the oldest is closed for another.
 const PINS_MAX: usize = 4;

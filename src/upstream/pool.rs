@@ -1,4 +1,4 @@
-//! A pool as the configuration means it: immutable, part of a snapshot.
+//! Compiled pool: immutable, part of a snapshot.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -31,7 +31,7 @@ pub struct Pool {
     pub picker: PickerSpec,
     /// Input of the hash, for the pickers that hash.
     pub hash_key: Option<HashKey>,
-    /// The endpoints, which discovery may replace while all else here stays.
+    /// The endpoints, which discovery may replace while all else stays.
     pub endpoints: EndpointSlot,
     /// Rules for making a set from endpoints.
     pub rules: SetRules,
@@ -44,7 +44,7 @@ pub struct Pool {
     /// Version of the PROXY protocol header sent in front of a connection; with one, no connection
     /// is reused.
     pub proxy_protocol: Option<proxy_protocol::Version>,
-    /// TLS; none: in the clear.
+    /// TLS; none: plain text.
     pub tls: Option<Arc<ClientTls>>,
     /// Version of the TLS settings that a connection must have been made with; 0 for none.
     pub security: u64,
@@ -56,17 +56,17 @@ pub struct Pool {
     pub lifetime: Duration,
     /// Limits of the pool.
     pub limits: PoolLimits,
-    /// Pools tried in order when nothing here can serve.
+    /// Pools tried in order when no endpoint here can serve.
     pub failover: Vec<PoolIndex>,
     /// The live state.
     pub shared: Arc<PoolShared>,
     /// Health settings.
     pub health_settings: HealthSettings,
-    /// Share of endpoints of a tier, 0 to 1, under which health is ignored there; 0: never.
+    /// Share of healthy endpoints of a tier, 0 to 1, below which health is ignored there; 0: never.
     pub panic_threshold: f64,
-    /// Retries under way, as a share of the requests.
+    /// Maximum share of retries under way among the requests.
     pub retry_ratio: f64,
-    /// Retries under way that are always allowed.
+    /// Number of retries under way that are always allowed.
     pub retry_minimum: u32,
 }
 
@@ -78,7 +78,7 @@ pub struct Origin<'p> {
 }
 
 impl<'p> Origin<'p> {
-    /// Looks at all that the configuration lists.
+    /// Makes the origins from the configured list.
     pub fn of(pool: &'p Pool) -> Self {
         let discovery = pool.discovery.as_ref();
         Self {
@@ -87,7 +87,7 @@ impl<'p> Origin<'p> {
         }
     }
 
-    /// The kind of source of the endpoint of this address; `config` if it is listed.
+    /// Returns the kind of source of the endpoint with this address; `config` if it is listed.
     pub fn word(&self, address: &str) -> &'static str {
         if self.listed.contains(address) {
             LISTED
@@ -99,16 +99,17 @@ impl<'p> Origin<'p> {
 
 const LISTED: &str = "config";
 
-/// Bounds of a pool; 0 means none where a count is given.
+/// Limits of a pool; for counts, 0 means none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
-    /// Upstream connections open at once, over all workers; none: by the number of endpoints.
+    /// Maximum number of open upstream connections, over all workers; none: by the number of
+    /// endpoints.
     pub connections: Option<usize>,
-    /// Exchanges under way at once, over all workers.
+    /// Maximum number of exchanges under way, over all workers.
     pub requests: usize,
-    /// Attempts under way at once at one endpoint, over all workers.
+    /// Maximum number of attempts under way at one endpoint, over all workers.
     pub per_endpoint: usize,
-    /// Exchanges that may wait for one of the above; 0: none waits.
+    /// Maximum number of exchanges that wait for one of the above; 0: none waits.
     pub queue: usize,
     /// Maximum wait in the queue.
     pub queue_timeout: Duration,
@@ -119,7 +120,7 @@ pub struct PoolLimits {
 pub enum PoolProtocol {
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2, agreed on where there is TLS, else by prior knowledge.
+    /// HTTP/2, negotiated with TLS, else by prior knowledge.
     Http2,
     /// The protocol that TLS agrees on.
     Auto,
@@ -135,8 +136,8 @@ pub struct PoolDiscovery {
 }
 
 impl Pool {
-    /// The endpoints that the pool should have: those listed, and those that the source named
-    /// last. Of two with one address the first counts.
+    /// Returns the endpoints that the pool should have: those listed, and those that the source
+    /// returned last. If an address occurs twice, the first entry counts.
     pub fn wanted_endpoints(&self) -> Vec<Arc<Endpoint>> {
         let mut wanted = self.listed.clone();
         if self.discovery.is_some() {
@@ -147,7 +148,7 @@ impl Pool {
 
     /// Replaces the endpoints of the pool; requests under way keep theirs.
     ///
-    /// For the control thread alone: of two at a time one would be lost.
+    /// For the control thread alone: of two concurrent calls one would be lost.
     pub fn replace_endpoints(&self, endpoints: Vec<Arc<Endpoint>>, now: Instant) {
         let addresses = EndpointSet::addresses(&endpoints);
         let health = self.shared.health.view(&addresses, now);
@@ -159,7 +160,8 @@ impl Pool {
         self.shared.tell_endpoints_changed();
     }
 
-    /// The newest endpoint set. Counts a reference that all threads share: not for every request.
+    /// Returns the newest endpoint set. Changes a reference count that all threads share: not for
+    /// every request.
     pub fn endpoint_set(&self) -> Arc<EndpointSet> {
         self.endpoints.newest()
     }

@@ -1,15 +1,15 @@
-//! A place among the requests that a pool lets be under way.
+//! A place among the requests under way in a pool.
 
 use std::sync::Arc;
 
 use super::{freed::Limit, shared::PoolShared};
 
-/// One of the pool's places for requests under way; given back when dropped.
+/// One of the pool's places for requests under way; released on drop.
 #[derive(Debug)]
 pub(crate) struct RequestPlace(Option<Arc<PoolShared>>);
 
 impl RequestPlace {
-    /// A place in a pool without a limit.
+    /// Makes a place in a pool without a limit.
     pub(crate) fn unlimited() -> Self {
         Self(None)
     }

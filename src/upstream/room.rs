@@ -1,10 +1,10 @@
-//! Room for one more connection where `limits.connections` of the pool is reached.
+//! Room for one more connection when `limits.connections` of the pool is reached.
 //!
-//! The limit counts idle connections, and these belong to workers. So at the limit an idle one makes
-//! room: the one that this worker used least recently, else that of another worker, which is asked
-//! for it and sends the place that it left; last comes an exchange whose client stands still
-//! ([`super::standing`]). All of it happens at the limit only; the way of an ordinary request
-//! counts nothing for it.
+//! The limit counts idle connections, and these belong to workers. So at the limit an idle one
+//! makes room: the one that this worker used least recently, else that of another worker, which is
+//! asked for it and sends its place; last comes an exchange whose client stands still
+//! ([`super::standing`]). All of this happens at the limit only; an ordinary request does no extra
+//! counting for it.
 
 use std::{
     cell::RefCell,
@@ -29,14 +29,14 @@ use super::{
 };
 use crate::{task, telemetry::metrics::GaugeReader, timer};
 
-/// A place among the connections of a pool that no connection has; given back when dropped.
+/// A place among the connections of a pool that is not used by a connection; released on drop.
 #[derive(Debug)]
 pub struct Place(Option<Arc<PoolShared>>);
 
-/// One worker's wish for a place. Unanswered, it is dropped.
+/// One worker's request for a place. If it is not answered, it is dropped.
 #[derive(Debug)]
 pub struct RoomRequest {
-    /// The pool that has no room.
+    /// The pool without room.
     pub pool: Arc<PoolShared>,
     answer: oneshot::Sender<Place>,
 }
@@ -45,20 +45,20 @@ pub struct RoomRequest {
 #[derive(Clone)]
 pub struct Siblings(Rc<dyn Fn(usize, RoomRequest)>);
 
-/// The idle connections of each worker to a pool, as far as they are known to the others: a number
-/// may have changed while it is read.
+/// Idle connections of each worker to a pool, as far as they are known to the others: a number may
+/// change while it is read.
 #[derive(Debug, Default)]
 pub struct IdleCounts(Mutex<Vec<Option<GaugeReader>>>);
 
 /// Idle connections of one worker to one pool, those used last in front.
 ///
-/// A part of them, which is renewed when it is used up. What is given back later was used later, so
-/// that the order holds as long as it is not empty; what was taken meanwhile is left out.
+/// A part of them, which is renewed when it is used up. Connections returned later were used later,
+/// so the order holds until the list is empty; connections taken meanwhile are skipped.
 #[derive(Debug, Default)]
 pub(super) struct LeastRecent(RefCell<Vec<(Instant, EndpointIndex)>>);
 
 impl LocalPool {
-    /// Counts one more connection, for which an idle one of any worker is closed at the limit.
+    /// Counts one more connection; at the limit an idle one of any worker is closed for it.
     pub(super) async fn count_connection(
         &self,
         claim: Claim,
@@ -94,9 +94,9 @@ impl LocalPool {
         }
     }
 
-    /// Gives up a place for another worker: one that is free, else that of an idle connection.
+    /// Gives up a place for another worker: a free one, else that of an idle connection.
     ///
-    /// Where there is none, the place of an exchange whose client stands still, when it is free.
+    /// If there is none, the place of an exchange whose client stands still, once it is free.
     pub fn make_room(self: &Rc<Self>, request: RoomRequest) {
         if let Some(place) = self.place_here() {
             // If nobody waits any more, the place comes back and is free.
@@ -115,7 +115,7 @@ impl LocalPool {
         });
     }
 
-    /// Takes a place that is free, else that of an idle connection.
+    /// Takes a free place, else that of an idle connection.
     fn place_here(&self) -> Option<Place> {
         loop {
             let place = Place::take(&self.pool.shared, self.connections_max());
@@ -126,7 +126,8 @@ impl LocalPool {
     }
 
     /// Takes the place of an exchange whose client stands still, or waits until one may lose it:
-    /// look for room then, for another may have left some. False if there is none until `deadline`.
+    /// the caller looks for room then, as others may have left some. False if there is none until
+    /// `deadline`.
     async fn dismiss(&self, held: Held, deadline: Instant) -> bool {
         match self.standing.dismiss(held, Instant::now()) {
             Dismissal::Gone(gone) => timer::until(deadline, gone).await.is_ok(),
@@ -192,8 +193,8 @@ impl LocalPool {
         self.count_instead(deadline).await
     }
 
-    /// Closes the idle connection that was used least recently, else one that waits for its client;
-    /// false if there is none.
+    /// Closes the least recently used idle connection, else one that waits for its client; false if
+    /// there is none.
     fn close_least_recent(&self) -> bool {
         self.with_endpoints(|endpoints| {
             let order = &mut *self.least_recent.0.borrow_mut();
@@ -227,7 +228,7 @@ fn close_least_recent(
 }
 
 impl LeastRecent {
-    /// The endpoints have other places now.
+    /// Drops the remembered order: the endpoints have other places now.
     pub(super) fn forget(&self) {
         self.0.borrow_mut().clear();
     }
@@ -241,7 +242,7 @@ impl Place {
         taken.then(|| Self(Some(Arc::clone(pool))))
     }
 
-    /// Leaves it to whoever counts it from now on.
+    /// Transfers the place to the connection that counts from now on.
     pub(super) fn hand_over(mut self) {
         self.0 = None;
     }
@@ -257,7 +258,7 @@ impl Drop for Place {
 }
 
 impl Siblings {
-    /// Asks in this way.
+    /// Makes a sender from this function.
     pub fn new(ask: impl Fn(usize, RoomRequest) + 'static) -> Self {
         Self(Rc::new(ask))
     }
@@ -270,7 +271,7 @@ impl fmt::Debug for Siblings {
 }
 
 impl IdleCounts {
-    /// Lets the others see the count of a worker.
+    /// Shows the count of a worker to the others.
     pub fn show(&self, worker: usize, count: GaugeReader) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() <= worker {
@@ -279,13 +280,13 @@ impl IdleCounts {
         counts[worker] = Some(count);
     }
 
-    /// All workers that are known but `own`.
+    /// Returns all known workers but `own`.
     fn others(&self, own: usize) -> Vec<usize> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (0..counts.len()).filter(|worker| *worker != own).collect()
     }
 
-    /// The worker with most idle connections besides `own`; none if none has any.
+    /// Returns the worker with most idle connections besides `own`; none if none has any.
     fn most(&self, own: usize) -> Option<usize> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = counts.iter().enumerate().filter_map(|(worker, count)| {
@@ -300,5 +301,6 @@ impl IdleCounts {
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Maximum number of requests to others for one connection. Each had one a moment before.
 const ASKS_MAX: usize = 8;
-/// Idle connections whose order is remembered: 6 KiB a pool and worker, at the limit only.
+/// Number of idle connections whose order is remembered: 6 KiB per pool and worker, at the limit
+/// only.
 const KNOWN_MAX: usize = 256;

@@ -1,8 +1,8 @@
-//! TLS with an endpoint: the handshake on a connection that has just been opened, and what a
-//! fault of TLS means to a request.
+//! TLS with an endpoint: the handshake on a new connection, and the failures that TLS errors mean
+//! for a request.
 //!
-//! Nothing of a request has been written before the end of the handshake: a failure in it is
-//! one of connecting, and the request may go elsewhere.
+//! Nothing of a request has been written before the end of the handshake: its failure is one of
+//! connecting, and the request may go elsewhere.
 
 use std::io;
 
@@ -16,10 +16,10 @@ use crate::{
     tls::{self, Alpn, ClientTls},
 };
 
-/// Makes a TLS session of a stream: the session, and whether HTTP/2 was agreed on.
+/// Makes a TLS session on a stream; returns it and whether HTTP/2 was negotiated.
 ///
 /// # Errors
-/// [`Failure::TlsCertificate`], [`Failure::TlsProtocol`], or that of the connection.
+/// [`Failure::TlsCertificate`], [`Failure::TlsProtocol`], or the failure of the connection.
 pub(super) async fn secure(
     pool: &Pool,
     tls: &ClientTls,
@@ -49,8 +49,8 @@ pub(super) async fn secure(
     Ok((Stream::Tls(Box::new(secured.into())), http2))
 }
 
-/// The failure of a request on a connection that broke behind the handshake: that of TLS, such
-/// as an alert, of which the log is told; else `otherwise`.
+/// Returns the failure of a request on a connection that broke after the handshake: that of TLS,
+/// such as an alert, which is logged; else `otherwise`.
 pub(super) fn failure_behind(
     pool: &PoolShared,
     endpoint: &str,
@@ -74,8 +74,8 @@ fn failure_of(error: &io::Error) -> Failure {
     }
 }
 
-/// Says why in the log, which the word of the failure cannot: at most every few seconds for
-/// each endpoint and cause, since a wrong certificate fails every request.
+/// Logs the cause, which the word of the failure does not tell: at most every few seconds for each
+/// endpoint and cause, since a wrong certificate fails every request.
 fn tell(pool: &PoolShared, endpoint: &str, failure: Failure, error: &io::Error) {
     let kind = (endpoint.to_owned(), failure);
     if let Some(passed_over) = pool.tls_told.due(kind, Instant::now()) {

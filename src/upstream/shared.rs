@@ -1,8 +1,8 @@
 //! State of a pool shared by all workers: the registry's entry, which outlives reloads.
 //!
-//! State by identity: pool = name, endpoint = pool + address. On the request path
-//! it is only read, but for the limits that must hold across workers: each of
-//! those is one padded atomic, exact, and touched only while the limit is set.
+//! State by identity: pool = name, endpoint = pool + address. On the request path it is only read,
+//! except for the limits that must hold across workers: each of those is one padded atomic, exact,
+//! and touched only while the limit is set.
 
 use std::{
     collections::HashMap,
@@ -39,9 +39,9 @@ pub struct PoolShared {
     pub requests: Padded,
     /// Exchanges that wait for one of the limits.
     pub queued: Padded,
-    /// Requests that wait for a connection, and go before heads without a body.
+    /// Requests that wait for a connection, and precede heads without a body.
     contending: Padded,
-    /// Those who wait, and are told when something was given back.
+    /// Waiters, which are notified of releases.
     pub freed: Freed,
     /// Endpoints with all places taken, marked while `limits.per_endpoint` is set.
     pub full: FullSet,
@@ -56,17 +56,17 @@ pub struct PoolShared {
 #[derive(Debug, Default)]
 struct Endpoints {
     known: HashMap<Arc<str>, Arc<EndpointShared>>,
-    /// Slots below `slots` that nobody has.
+    /// Unused slots below `slots`.
     free: Vec<usize>,
     slots: usize,
-    /// At so many, those who have left are looked for.
+    /// Number of endpoints at which removed ones are searched.
     next_look: usize,
 }
 
 /// The live state of an endpoint that all workers share.
 #[derive(Debug)]
 pub struct EndpointShared {
-    /// Its number in the pool; no other endpoint that is there has it.
+    /// Its number in the pool; unique among the current endpoints.
     pub(super) slot: usize,
     /// Attempts under way, counted while `limits.per_endpoint` is set.
     pub requests: Padded,
@@ -97,7 +97,7 @@ impl Padded {
             .is_ok()
     }
 
-    /// Gives one back.
+    /// Releases one.
     pub fn give_back(&self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -115,7 +115,7 @@ impl EndpointShared {
 }
 
 impl PoolShared {
-    /// The state of a pool that was not there before.
+    /// Makes the state of a new pool.
     pub fn new(name: Arc<str>, health: Arc<PoolHealthState>, budget: RetryBudget) -> Self {
         Self {
             name,
@@ -134,7 +134,7 @@ impl PoolShared {
         }
     }
 
-    /// One place of a limit was given back: wakes one who waits for it.
+    /// Notes the release of one place of a limit: wakes one waiter for it.
     pub fn tell_freed(&self, limit: Limit) {
         let waiting = self.queued.load(Ordering::SeqCst);
         if waiting > 0 {
@@ -142,14 +142,14 @@ impl PoolShared {
         }
     }
 
-    /// Connections have room for more than one: wakes all who wait for that.
+    /// Notes room for several: wakes all who wait for connections.
     pub fn tell_room(&self) {
         if self.has_queue() {
             self.freed.of(Limit::Connections).tell_all();
         }
     }
 
-    /// Counts a request that waits for a connection, until it is dropped.
+    /// Counts a request that waits for a connection, until the guard is dropped.
     pub(super) fn contend(&self) -> Contends<'_> {
         self.contending.fetch_add(1, Ordering::SeqCst);
         Contends(self)
@@ -160,7 +160,7 @@ impl PoolShared {
         self.contending.load(Ordering::SeqCst) > 0
     }
 
-    /// The pool has other endpoints: all who wait for one look again.
+    /// Wakes all who wait for an endpoint, as the pool has other endpoints.
     pub fn tell_endpoints_changed(&self) {
         self.health.tell_replaced();
         if self.has_queue() {
@@ -173,9 +173,9 @@ impl PoolShared {
         self.queued.load(Ordering::SeqCst) > 0
     }
 
-    /// The state of an endpoint by its address; made when first asked for.
+    /// Returns the state of an endpoint by its address; made at the first call.
     ///
-    /// Takes a lock: called when a worker meets a new endpoint set, never per request.
+    /// Takes a lock: called when a worker sees a new endpoint set, never per request.
     pub fn endpoint(&self, address: &Arc<str>) -> Arc<EndpointShared> {
         let mut endpoints = self
             .endpoints
@@ -213,8 +213,8 @@ impl Endpoints {
         endpoint
     }
 
-    /// Forgets those that only this table holds: they have left the pool. At twice as many as are
-    /// left then it is done again, so that it costs each endpoint little.
+    /// Drops entries that only this table holds: they have left the pool. Done again at twice the
+    /// remaining number, so that it costs each endpoint little.
     fn forget_unused(&mut self) {
         let free = &mut self.free;
         self.known.retain(|_, endpoint| {
@@ -228,5 +228,5 @@ impl Endpoints {
     }
 }
 
-/// With fewer endpoints than this, none is forgotten.
+/// Number of endpoints below which none is dropped.
 const LOOK_MIN: usize = 64;

@@ -1,12 +1,12 @@
-//! The version of HTTP/1 that an endpoint speaks, as far as it has said.
+//! HTTP/1 version of an endpoint, as far as known.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// HTTP version heard from an endpoint by all workers and checks.
 ///
-/// Answers to requests count for more than those to checks, which another program of the endpoint
-/// may give: once there was one, checks change nothing. Before there was any the endpoint is taken
-/// to speak what the configuration of its pool says, HTTP/1.1.
+/// Answers to requests take precedence over those to checks, which another program at the endpoint
+/// may give: after the first one, checks change nothing. Before any answer the endpoint is assumed
+/// to speak the configured HTTP/1.1.
 #[derive(Debug, Default)]
 pub struct Spoken(AtomicU8);
 
@@ -16,13 +16,13 @@ impl Spoken {
         matches!(self.0.load(Relaxed), CHECKED_OLD | ANSWERED_OLD)
     }
 
-    /// An answer to a request came in HTTP/1.0, or in a later version.
+    /// Notes the version of an answer to a request: HTTP/1.0, or later.
     pub fn answered(&self, old: bool) {
         self.0
             .store(if old { ANSWERED_OLD } else { ANSWERED }, Relaxed);
     }
 
-    /// The answer to a check did.
+    /// Notes the version of an answer to a check.
     pub fn checked(&self, old: bool) {
         let heard = if old { CHECKED_OLD } else { CHECKED };
         // Fails if an answer to a request has come.

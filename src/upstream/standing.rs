@@ -1,17 +1,17 @@
-//! Exchanges that hold a connection to an endpoint, or a stream of one, while their client sends
+//! Exchanges that hold an upstream connection, or a stream of one, while their client sends
 //! nothing.
 //!
-//! A head without its body costs a client nothing, and an endpoint's connection the proxy: a few
-//! clients could take all that `limits.connections` of a pool allows, and leave the others 503.
-//! Where there is no room, the exchange whose client has stood still longest therefore loses its
-//! place, and is answered with 408. As long as there is room nobody does. Nor does a head take
-//! part in that ([`Claim::Spare`](super::acquire::Claim)): where there is no room it waits for
-//! its body, and takes no place that another request waits for.
+//! A head without its body costs a client nothing, but it costs the proxy an upstream connection: a
+//! few clients could take all of a pool's `limits.connections`, and leave 503 for the others. If
+//! there is no room, the exchange whose client has stood still longest therefore loses its place,
+//! and is answered with 408. As long as there is room none does. Nor does a head take part in that
+//! ([`Claim::Spare`](super::acquire::Claim)): without room it waits for its body, and takes no
+//! place that another request waits for.
 //!
-//! An exchange is noted when its upload first waits for the client, and no more once there is a
-//! response or the next piece. Each worker has its own notes; others ask it for connections. So
-//! "longest" is among those of one worker, and a stream makes room on its own connection alone:
-//! a worker that has no connection to an endpoint of HTTP/2 gets none by it.
+//! An exchange is noted when its upload first waits for the client, until there is a response or
+//! the next piece. Each worker has its own notes; others ask it for connections. So "longest" is
+//! among those of one worker, and a stream makes room on its own connection alone: a worker that
+//! has no connection to an HTTP/2 endpoint gets none by it.
 
 use std::{
     cell::RefCell,
@@ -22,13 +22,13 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-/// The exchanges of one worker at one pool whose clients stand still.
+/// Exchanges of one worker at one pool whose clients stand still.
 #[derive(Debug, Default)]
 pub struct Standing(RefCell<Places>);
 
 #[derive(Debug, Default)]
 struct Places {
-    /// No more than there are connections.
+    /// At most as many as connections.
     entries: Vec<Option<Entry>>,
     free: Vec<usize>,
 }
@@ -63,7 +63,8 @@ pub struct StandsStill {
 pub enum Dismissal {
     /// An exchange loses its place; it is free when this resolves.
     Gone(oneshot::Receiver<()>),
-    /// The one that has stood still longest has not for long: it may lose its place then.
+    /// The one that has stood still longest has not done so long enough: it may lose its place at
+    /// this time.
     At(Instant),
     /// No client stands still.
     Nobody,
@@ -93,7 +94,7 @@ impl Standing {
     }
 
     /// Takes the place of the exchange whose client has stood still longest among those that hold
-    /// such a one.
+    /// one of this kind.
     pub fn dismiss(&self, held: Held, now: Instant) -> Dismissal {
         let mut places = self.0.borrow_mut();
         let entries = places.entries.iter_mut().flatten();

@@ -1,8 +1,8 @@
 //! Tiers: the endpoints of a view in groups of preference, by priority and by zone.
 //!
-//! Says whether a tier can be relied on, and keeps one worker's pickers for it. Stands between the
-//! health picture and the picker. Panic, where health is ignored, is a matter of tiers: it needs a
-//! tier with too few healthy endpoints, and that no other tier of the view is sound.
+//! Tells whether a tier can be relied on, and keeps one worker's pickers for it. Stands between the
+//! health picture and the picker. Panic, in which health is ignored, is decided by tier: it needs a
+//! tier with too few healthy endpoints, and no other sound tier of the view.
 
 use std::sync::Arc;
 
@@ -24,21 +24,21 @@ pub enum Standing {
     Waiting,
     /// Fewer are healthy than `panic_threshold` asks for.
     Short,
-    /// Nobody to send to: none is enabled, or none is healthy and health is never ignored.
+    /// None to send to: none is enabled, or none is healthy and health is never ignored.
     Empty,
 }
 
 /// One worker's pickers for a tier.
 #[derive(Debug)]
 pub(super) struct LocalTier {
-    /// Among the healthy.
+    /// Picks among the healthy ones.
     healthy: Choice,
-    /// Among all that are enabled; without candidates while the view is not in panic.
+    /// Picks among all enabled ones; without candidates while the view is not in panic.
     enabled: Choice,
     standing: Standing,
 }
 
-/// A picker, and those whom it chooses among.
+/// A picker, and its candidates.
 #[derive(Debug)]
 pub(super) struct Choice {
     pub(super) picker: AnyPicker,
@@ -47,7 +47,7 @@ pub(super) struct Choice {
 }
 
 impl Standing {
-    /// The standing of a tier with these members.
+    /// Returns the standing of a tier with these members.
     fn of(members: &[EndpointIndex], pool: &Pool, set: &EndpointSet, picture: &Picture) -> Self {
         let (mut enabled, mut healthy, mut waiting) = (0_u32, 0_u32, 0_u32);
         for view in members
@@ -62,8 +62,8 @@ impl Standing {
         Self::judge(enabled, healthy, waiting, pool.panic_threshold)
     }
 
-    /// The standing of a tier with so many enabled endpoints, of which so many are healthy or
-    /// wait for their first check.
+    /// Returns the standing of a tier from the numbers of its enabled endpoints, of healthy ones
+    /// among them, and of those that wait for their first check.
     fn judge(enabled: u32, healthy: u32, waiting: u32, threshold: f64) -> Self {
         let enough = f64::from(healthy + waiting) >= threshold * f64::from(enabled);
         if enabled == 0 {
@@ -107,7 +107,7 @@ fn panics(standings: impl Iterator<Item = Standing>) -> bool {
     short
 }
 
-/// Tells the pickers of a view who may be picked now.
+/// Tells the pickers of a view which endpoints may be picked now.
 pub(super) fn update(
     tiers: &mut [LocalTier],
     pool: &Pool,
@@ -132,7 +132,7 @@ pub(super) fn update(
 }
 
 impl LocalTier {
-    /// Pickers without endpoints.
+    /// Makes pickers without endpoints.
     pub(super) fn new(pickers: &dyn Fn() -> AnyPicker) -> Self {
         Self {
             healthy: Choice::of(pickers()),
@@ -141,7 +141,7 @@ impl LocalTier {
         }
     }
 
-    /// The picker to ask, if any.
+    /// Returns the picker to use, if any.
     pub(super) fn choice(&mut self, regard: Regard) -> Option<&mut Choice> {
         match regard {
             Regard::Sound if self.standing == Standing::Sound => Some(&mut self.healthy),
@@ -156,7 +156,7 @@ impl LocalTier {
         self.healthy.picker.follows_loads()
     }
 
-    /// Tells that the requests in flight of an endpoint changed.
+    /// Reports that the requests in flight of an endpoint changed.
     pub(super) fn load_changed(&mut self, index: EndpointIndex, loads: &[Load]) {
         self.healthy.picker.load_changed(index, loads);
         self.enabled.picker.load_changed(index, loads);

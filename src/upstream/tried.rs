@@ -1,4 +1,4 @@
-//! The endpoints that an exchange has tried, in the words of the set that it picks from next.
+//! Endpoints that an exchange has tried, for the set that it picks from next.
 
 use std::rc::Rc;
 

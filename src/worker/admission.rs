@@ -19,7 +19,7 @@ pub(crate) enum Accepted {
     Unix(std::os::unix::net::UnixStream),
 }
 
-/// Counts a downstream connection; gives the count back when dropped.
+/// Counts a downstream connection; undone on drop.
 #[derive(Debug)]
 pub(crate) struct Admission {
     worker: Rc<Worker>,
@@ -27,7 +27,7 @@ pub(crate) struct Admission {
     limits: Arc<Padded>,
 }
 
-/// A connection that is being told that there is no room.
+/// A connection that is being refused because there is no room.
 #[derive(Debug)]
 pub(crate) struct Refusal(Rc<Worker>);
 
@@ -63,7 +63,7 @@ impl Worker {
         })
     }
 
-    /// A place among the connections that are being told that there is none.
+    /// Returns a place among the connections that are being refused.
     pub(crate) fn refusal(self: &Rc<Self>) -> Option<Refusal> {
         let refusing = self.refusing.get();
         (refusing < REFUSALS_MAX).then(|| {
@@ -72,8 +72,8 @@ impl Worker {
         })
     }
 
-    /// Hands a new connection to the least busy worker when this one has well more than its
-    /// share; otherwise gives it back.
+    /// Passes a new connection to the least busy worker if this one has many more than its share;
+    /// otherwise returns it.
     pub(crate) fn hand_on(&self, listener: &Arc<Listener>, stream: Stream) -> Option<Stream> {
         let workers = &self.shared.workers;
         if workers.len() < 2 {
@@ -130,5 +130,5 @@ fn take(count: &Padded, max: usize) -> bool {
     count.try_take(if max == 0 { usize::MAX } else { max })
 }
 
-/// Connections told at once that there is no room; more are closed without a word.
+/// Maximum number of connections refused with an answer at once; more are closed without one.
 const REFUSALS_MAX: usize = 256;

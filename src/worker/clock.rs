@@ -1,4 +1,4 @@
-//! The wall clock of a worker, read rarely.
+//! Wall clock of a worker, read rarely.
 
 use std::{
     cell::{Cell, RefCell},
@@ -25,18 +25,18 @@ impl Clock {
         }
     }
 
-    /// Reads both clocks anew.
+    /// Reads both clocks.
     pub(super) fn tick(&self) {
         self.read.set(clocks());
     }
 
-    /// The time since the Unix epoch, as of the last tick and the time since.
+    /// Time since the Unix epoch, from the last tick and the time since.
     pub(super) fn since_epoch(&self) -> Duration {
         let (unix, then) = self.read.get();
         unix + timer::recent().saturating_duration_since(then)
     }
 
-    /// The time as HTTP writes it.
+    /// The time in the HTTP format.
     pub(super) fn date(&self) -> [u8; 29] {
         *self.date.borrow_mut().text(self.unix_seconds())
     }

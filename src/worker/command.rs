@@ -17,23 +17,23 @@ pub(crate) enum Command {
     Unlisten(BindAddress, oneshot::Sender<()>),
     /// Serve a connection that another worker accepted.
     Adopt(Arc<Listener>, Accepted),
-    /// Give up an idle connection to a pool that has no room for another worker's.
+    /// Close an idle connection to a pool that has no room for another worker's.
     MakeRoom(RoomRequest),
-    /// Take up the newest snapshot now, not with the next exchange.
+    /// Use the newest snapshot now, not only with the next exchange.
     Refresh,
-    /// Take up the newest endpoints of a pool now, not with the next request for it.
+    /// Use the newest endpoints of a pool now, not only with the next request for it.
     FollowEndpoints(Arc<str>),
     /// Close what is idle: memory is short.
     Relieve,
-    /// Tell clients that share connections between requests to open no more of them (GOAWAY).
+    /// Tell clients with HTTP/2 connections to open no more streams on them (GOAWAY).
     CloseShared,
     /// Close every connection when its exchange is over.
     CloseConnections,
-    /// Cut what is left; answers with how many connections that were.
+    /// Cut all remaining connections; answers with their number.
     Cut(oneshot::Sender<usize>),
-    /// Tell about the open connections.
+    /// Return views of the open connections.
     Connections(oneshot::Sender<Vec<ConnectionView>>),
-    /// Take up the newest access log.
+    /// Use the newest access log.
     ReopenLog,
     /// End the thread.
     End,
@@ -52,7 +52,7 @@ pub(crate) struct ConnectionView {
     pub(crate) requests: u64,
     pub(crate) in_flight: u32,
     pub(crate) closing: bool,
-    /// Generation of the configuration that it holds on to.
+    /// Generation of the configuration that it uses.
     pub(crate) generation: u64,
 }
 

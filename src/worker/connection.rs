@@ -1,4 +1,4 @@
-//! One downstream connection: who is on the other end, and what it carries.
+//! One downstream connection: its peer, and its exchanges.
 
 use std::{
     cell::{Cell, OnceCell, Ref, RefCell},
@@ -31,7 +31,7 @@ use crate::{
 pub struct Connection {
     /// The worker that owns it.
     pub worker: Rc<Worker>,
-    /// Counts the connections of the worker.
+    /// Its number among the connections of the worker.
     pub id: u64,
     /// Time of its acceptance.
     pub since: Instant,
@@ -39,15 +39,15 @@ pub struct Connection {
     pub requests: Cell<u64>,
     /// Requests under way.
     pub in_flight: Cell<u32>,
-    /// The TLS session, once the hands are shaken.
+    /// The TLS session, after the handshake.
     pub tls: OnceCell<Rc<Session>>,
     /// Exchanges under way on its listener.
     pub exchanges: Gauge,
     /// Its protocol.
     pub protocol: Cell<&'static str>,
-    /// Interim responses for a client that speaks HTTP/1.1.
+    /// Interim responses for a client with HTTP/1.1.
     pub interim: Interim,
-    /// Connections to endpoints that are its own, since it has authenticated them.
+    /// Upstream connections of its own, since the client has authenticated them.
     pub pinned: OnceCell<Rc<Pinned>>,
     /// Its place among those of its client, where these are limited.
     client_place: RefCell<Option<ClientPlace>>,
@@ -55,7 +55,7 @@ pub struct Connection {
     hop: RefCell<Hop>,
     listener: RefCell<LocalListener>,
     generation: Cell<u64>,
-    /// That of the first exchange since it last carried none.
+    /// Generation of the first exchange since it last had none.
     held_generation: Cell<u64>,
     /// State that decides when it ends.
     pub(super) ending: Ending,
@@ -70,7 +70,7 @@ struct Peer {
 }
 
 impl Connection {
-    /// A connection that has just been accepted; `peer` is the loopback address and port 0
+    /// Makes the state of a newly accepted connection; `peer` is the loopback address and port 0
     /// for unix sockets.
     pub fn new(
         worker: &Rc<Worker>,
@@ -103,7 +103,7 @@ impl Connection {
         }
     }
 
-    /// An exchange begins on it under this generation of the configuration.
+    /// Notes the begin of an exchange with this generation of the configuration.
     pub fn exchange_begins(&self, generation: u64) {
         let in_flight = self.in_flight.get();
         if in_flight == 0 {
@@ -112,8 +112,8 @@ impl Connection {
         self.in_flight.set(in_flight + 1);
     }
 
-    /// The generation of the configuration that it holds on to: that of its oldest exchange
-    /// under way, or an older one while it was never without; else the newest it has met.
+    /// Returns the generation of the configuration that it uses: that of its oldest exchange under
+    /// way, or an older one while it was never without; else the newest it has used.
     pub fn held_generation(&self) -> u64 {
         match self.in_flight.get() {
             0 => self.generation.get(),
@@ -121,12 +121,12 @@ impl Connection {
         }
     }
 
-    /// The address on the other end, or what a PROXY protocol header said it is.
+    /// Address of the peer, or the one from a PROXY protocol header.
     pub fn peer(&self) -> IpAddr {
         self.peer.get().source.ip()
     }
 
-    /// The port on the other end; 0 for unix sockets.
+    /// Port of the peer; 0 for unix sockets.
     pub fn peer_port(&self) -> u16 {
         self.peer.get().source.port()
     }
@@ -159,7 +159,7 @@ impl Connection {
         self.hop.borrow()
     }
 
-    /// The connection is one that a proxy in front carries on: these are its ends.
+    /// Sets the ends of the original connection, from a PROXY protocol header.
     pub fn stands_for(&self, ends: &Ends) {
         let source = SocketAddr::new(ends.source.ip().to_canonical(), ends.source.port());
         self.peer.set(Peer {
@@ -187,8 +187,8 @@ impl Connection {
         })
     }
 
-    /// Passes an interim response of an endpoint on, over HTTP/2 on its stream, or drops it
-    /// where that cannot be.
+    /// Passes an interim response of an endpoint on, over HTTP/2 on its stream, or drops it if that
+    /// is not possible.
     pub fn pass_interim(
         &self,
         status: StatusCode,
@@ -208,7 +208,7 @@ impl Connection {
         self.worker.metrics().interim(outcome);
     }
 
-    /// The listener as the newest snapshot has it; as it last was if it has left.
+    /// Returns the listener from the newest snapshot; the last known one if it was removed.
     pub fn listener(&self, snapshot: &LocalSnapshot) -> LocalListener {
         let shared = &snapshot.shared;
         if self.generation.replace(shared.generation) != shared.generation {
@@ -234,7 +234,7 @@ impl Connection {
         }
     }
 
-    /// The listener as it was last seen.
+    /// Returns the listener as last known.
     pub fn known_listener(&self) -> LocalListener {
         Rc::clone(&self.listener.borrow())
     }

@@ -1,4 +1,4 @@
-//! The connections of clients that a worker serves.
+//! Client connections that a worker serves.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use super::{Connection, ConnectionView, Worker};
 use crate::state::LocalListener;
 
-/// The open connections by their numbers.
+/// Open connections by their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     open: RefCell<HashMap<u64, Rc<Connection>, RandomState>>,
@@ -46,13 +46,13 @@ impl Worker {
         connection
     }
 
-    /// Forgets a connection that has closed.
+    /// Removes a closed connection.
     pub(crate) fn closed(&self, connection: &Connection) {
         connection.leave_client_place();
         self.connections.open.borrow_mut().remove(&connection.id);
     }
 
-    /// Takes up the newest snapshot, and closes the connections of listeners that have left.
+    /// Uses the newest snapshot, and closes the connections of removed listeners.
     pub(crate) fn close_left(&self) {
         let snapshot = self.snapshot();
         for connection in self.connections.open.borrow().values() {
@@ -60,7 +60,7 @@ impl Worker {
         }
     }
 
-    /// Closes those of the connections when their exchange is over.
+    /// Closes the selected connections when their exchange is over.
     pub(crate) fn close_connections(&self, which: impl Fn(&Connection) -> bool) {
         for connection in self.connections.open.borrow().values() {
             if which(connection) {
@@ -69,7 +69,7 @@ impl Worker {
         }
     }
 
-    /// Cuts what is left; says how many connections that were.
+    /// Cuts all remaining connections; returns their number.
     pub(crate) fn cut_connections(&self) -> usize {
         self.cutting.set(true);
         let connections = self.connections.open.borrow();

@@ -1,4 +1,4 @@
-//! The end of a connection: how it is told to close, how long it lives, how it is cut.
+//! End of a connection: closing, lifetime and cut.
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,19 +20,19 @@ use crate::wake;
 pub(super) struct Ending {
     /// Random number that varies its lifetime around the configured one: 0 is the shortest.
     luck: u64,
-    /// Since when it shall take no more requests.
+    /// Time since when it must not take further requests.
     closing: Cell<Option<Instant>>,
     cut: Cell<bool>,
     /// Tunnels on it: one of HTTP/1.1, or streams of HTTP/2.
     tunnels: Cell<u32>,
-    /// Told to the tunnels when they are cut.
+    /// Notifies the tunnels when they are cut.
     last_call: Notify,
     waker: RefCell<Option<Waker>>,
     task: RefCell<Option<AbortHandle>>,
 }
 
 impl Ending {
-    /// That of a connection that has just been accepted; `luck` is any number.
+    /// Makes the state of a newly accepted connection; `luck` is any number.
     pub(super) fn new(luck: u64) -> Self {
         Self {
             luck,
@@ -47,7 +47,7 @@ impl Ending {
 }
 
 impl Connection {
-    /// Asks the connection to close after the request it carries; at once if it carries none.
+    /// Closes the connection after its current request; at once if it has none.
     pub fn close(&self) {
         if !self.is_closing() {
             self.ending.closing.set(Some(Instant::now()));
@@ -60,8 +60,9 @@ impl Connection {
         self.ending.closing.get().is_some()
     }
 
-    /// Until when the first request of a client that has been waiting since then is still
-    /// taken, if the connection is closing: the client cannot know, and may have sent it already.
+    /// Returns the time until which the first request of a client that has been waiting since then
+    /// is still taken on a closing connection: the client cannot know, and may have sent it
+    /// already.
     pub fn last_chance(&self, since: Instant) -> Option<Instant> {
         let closing = self.ending.closing.get()?;
         Some(closing.max(since) + LAST_CHANCE)
@@ -69,8 +70,8 @@ impl Connection {
 
     /// Returns the end of its lifetime; none if the lifetime is zero.
     ///
-    /// Each connection's life is up to a tenth shorter or longer than the configured one, so
-    /// that clients that came together do not all come back together.
+    /// Each connection's lifetime is up to 10 % shorter or longer than the configured one, so that
+    /// clients that connected together do not all reconnect together.
     pub fn end_of_life(&self, lifetime: Duration) -> Option<Instant> {
         const STEPS: u32 = 1000;
         if lifetime.is_zero() {
@@ -81,7 +82,7 @@ impl Connection {
         Some(self.since + life)
     }
 
-    /// Ends whatever the connection carries, now.
+    /// Ends the connection and all on it, now.
     pub fn cut(&self) {
         self.ending
             .closing
@@ -128,7 +129,7 @@ impl Connection {
         }
     }
 
-    /// Remembers whom [`Self::close`] has to wake.
+    /// Remembers the task that [`Self::close`] must wake.
     pub fn watch(&self, cx: &Context<'_>) {
         wake::remember(&mut self.ending.waker.borrow_mut(), cx);
     }

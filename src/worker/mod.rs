@@ -1,8 +1,8 @@
-//! One thread's own state: its view of the snapshot, its clock, its connections, its records.
+//! State of one thread: its view of the snapshot, its clock, its connections, its records.
 //!
-//! Everything here belongs to one thread and is reached through `Rc` and `Cell`; other threads
-//! reach a worker by [`Command`]s only, and all of them read what is [`SharedState`]. The walk of a
-//! request stands above it and takes from it what it needs; `server` runs its thread.
+//! All of it belongs to one thread and is accessed through `Rc` and `Cell`; other threads reach a
+//! worker only by [`Command`]s, and all of them read [`SharedState`]. The walk of a request stands
+//! above it and uses it; `server` runs its thread.
 
 mod admission;
 mod clock;
@@ -47,7 +47,7 @@ use crate::{
     upstream::{local_set::LocalEndpoints, room::RoomRequest},
 };
 
-/// The state of one worker.
+/// State of one worker.
 #[derive(Debug)]
 pub struct Worker {
     index: usize,
@@ -61,16 +61,16 @@ pub struct Worker {
     ticks: Cell<u64>,
     records: Records,
     connections: Connections,
-    /// Connections that are being told that there is no room.
+    /// Number of connections that are being refused.
     refusing: Cell<usize>,
     cutting: Cell<bool>,
 }
 
-/// This worker's sides of the endpoints of each pool, by its name.
+/// This worker's side of the endpoints of each pool, by its name.
 type Endpoints = HashMap<Arc<str>, Rc<LocalEndpoints>>;
 
 impl Worker {
-    /// The state of worker `index`, ready to take up the newest snapshot.
+    /// Makes the state of worker `index`, ready to use the newest snapshot.
     pub(crate) fn new(index: usize, shared: Arc<SharedState>) -> Rc<Self> {
         let counters = WorkerCounters::new(shared.metrics.worker());
         let snapshot = shared.snapshot();
@@ -99,7 +99,7 @@ impl Worker {
         worker
     }
 
-    /// Waits for the connections that were cut, and closes what is left open to endpoints.
+    /// Waits for the connections that were cut, and closes those to endpoints.
     pub(crate) async fn wind_up(&self) {
         // What was cut writes its line when its task is gone.
         let patience = Instant::now() + LAST_LINES;
@@ -109,7 +109,7 @@ impl Worker {
         self.close_upstream().await;
     }
 
-    /// Closes what is left open to endpoints, so that each of them is told.
+    /// Closes the connections to endpoints, with a GOAWAY or `close_notify`.
     async fn close_upstream(&self) {
         let endpoints = std::mem::take(&mut *self.endpoints.borrow_mut());
         let mut closing: Vec<_> = endpoints.values().flat_map(|it| it.retire_all()).collect();
@@ -123,7 +123,7 @@ impl Worker {
         }
     }
 
-    /// This worker's view of the newest snapshot; the same one until a reload.
+    /// Returns this worker's view of the newest snapshot; the same one until a reload.
     pub fn snapshot(&self) -> Rc<LocalSnapshot> {
         if self.generation.get() != self.shared.generation() {
             self.refresh();
@@ -131,24 +131,24 @@ impl Worker {
         Rc::clone(&self.current.borrow())
     }
 
-    /// A uniform random number.
+    /// Returns a uniform random number.
     pub fn draw(&self) -> u64 {
         self.random.borrow_mut().random()
     }
 
-    /// The identity of a new exchange.
+    /// Makes the id of a new exchange.
     pub fn new_request_id(&self) -> RequestId {
         let time = self.clock.since_epoch();
         let unix_ms = time.as_secs() * 1000 + u64::from(time.subsec_millis());
         RequestId::new(unix_ms, self.random.borrow_mut().random())
     }
 
-    /// The wall clock, as of the last tick and the time since.
+    /// The wall clock, from the last tick and the time since.
     pub fn wall_time(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + self.clock.since_epoch()
     }
 
-    /// The time as HTTP writes it.
+    /// The time in the HTTP format.
     pub fn date(&self) -> [u8; 29] {
         self.clock.date()
     }
@@ -158,7 +158,7 @@ impl Worker {
         self.clock.date_value()
     }
 
-    /// The name of this process in `Via`.
+    /// Name of this process in `Via`.
     pub fn pseudonym(&self) -> &Pseudonym {
         &self.shared.pseudonym
     }
@@ -204,18 +204,18 @@ impl Worker {
         self.records.keep(line, generation);
     }
 
-    /// Takes up the newest access log.
+    /// Switches to the newest access log.
     pub(crate) fn take_up_log(&self) {
         let log = self.shared.access_log.load();
         self.records.take_up((**log).as_ref());
     }
 
-    /// Hands on the last lines.
+    /// Passes the last lines on.
     pub(crate) fn close_log(&self) {
         self.records.take_up(None);
     }
 
-    /// Gives up an idle connection to a pool that has no room for another worker's.
+    /// Closes an idle connection to a pool that has no room for another worker's.
     pub(crate) fn make_room(&self, request: RoomRequest) {
         let snapshot = self.snapshot();
         let pool = snapshot.pool(&request.pool.name);
@@ -226,7 +226,7 @@ impl Worker {
         }
     }
 
-    /// The listener as the newest snapshot has it; as it was if it has left.
+    /// Returns the listener from the newest snapshot; unchanged if it was removed.
     pub(crate) fn newest(&self, listener: &Arc<Listener>) -> LocalListener {
         let snapshot = self.snapshot();
         let mut listeners = snapshot.listeners.iter();

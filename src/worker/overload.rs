@@ -1,4 +1,4 @@
-//! How a worker behaves while the process is short of memory.
+//! Behaviour of a worker while the process is short of memory.
 //!
 //! Idle connections go first, then clients that stand still, then new work is refused. A worker
 //! that carries next to nothing refuses nothing: what it holds is not what fills the memory, and
@@ -58,7 +58,7 @@ impl Connection {
 /// Connections and requests of a listener at once that each worker serves even then.
 const CONNECTIONS_SERVED: usize = 8;
 const REQUESTS_SERVED: i64 = 8;
-/// How long a client may stand still while memory is short.
+/// Maximum time that a client may stand still while memory is short.
 const STANDS_STILL: Duration = Duration::from_secs(2);
-/// How long connections to endpoints are kept then.
+/// Maximum idle time of upstream connections then.
 const IDLE_UPSTREAM: Duration = Duration::from_secs(1);

@@ -34,7 +34,7 @@ impl Records {
         *self.log.borrow_mut() = log.map(AccessLog::worker);
     }
 
-    /// Hands on the lines that wait, and lets more exchanges be kept.
+    /// Passes waiting lines on, and starts a new quota of kept exchanges.
     pub(super) fn tick(&self) {
         self.kept.set(0);
         if let Some(log) = &mut *self.log.borrow_mut() {
@@ -59,8 +59,8 @@ impl Records {
         });
     }
 
-    /// The first exchanges of each tick are kept for the admin API: all of them under light
-    /// load, and a bounded price under heavy load.
+    /// Returns true if an exchange is kept: the first ones of each tick, which are all of them
+    /// under light load, and a bounded cost under heavy load.
     pub(super) fn samples(&self) -> bool {
         let kept = self.kept.get();
         self.kept.set(kept.saturating_add(1));
@@ -68,5 +68,5 @@ impl Records {
     }
 }
 
-/// Records kept for the admin API in each tick.
+/// Maximum number of records kept for the admin API in each tick.
 const KEPT_PER_TICK: u32 = 20;

@@ -1,4 +1,4 @@
-//! Taking up a new snapshot: what kept its identity keeps its state on this worker.
+//! Use of a new snapshot: objects that kept their identity keep their state on this worker.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,10 +15,11 @@ use crate::{
 };
 
 impl Worker {
-    /// Builds this worker's view of the newest snapshot; what kept its identity keeps its state.
+    /// Builds this worker's view of the newest snapshot; objects that kept their identity keep
+    /// their state.
     ///
-    /// Costs little where nothing changed: pools that are the same objects are taken over
-    /// whole, routes and endpoints with their metric handles.
+    /// Cheap if nothing changed: pools that are the same objects are reused as a whole, routes and
+    /// endpoints with their metric handles.
     pub(crate) fn refresh(&self) {
         let shared = self.shared.snapshot();
         let old = Rc::clone(&self.current.borrow());
@@ -42,8 +43,8 @@ impl Worker {
         self.take_up_log();
     }
 
-    /// The metric handles of the routes. They count by the places of listeners, so they are
-    /// taken over only where these are the same.
+    /// Returns the metric handles of the routes. They count by the indexes of listeners, so they
+    /// are reused only if these are the same.
     fn route_metrics(&self, old: &LocalSnapshot, new: &Snapshot) -> Vec<Rc<RouteMetrics>> {
         let registry = self.counters.registry();
         let (before, after) = (&old.shared.listeners, &new.listeners);
@@ -92,8 +93,8 @@ impl Worker {
         ))
     }
 
-    /// This worker's sides of the endpoints of a pool; new ones if the pool is not the one that
-    /// had the name before.
+    /// Returns this worker's side of the endpoints of a pool; new ones if the pool is not the one
+    /// that had the name before.
     fn local_endpoints(&self, pool: &Arc<Pool>) -> Rc<LocalEndpoints> {
         let mut endpoints = self.endpoints.borrow_mut();
         if let Some(known) = endpoints.get(&pool.name) {
@@ -119,7 +120,7 @@ impl Worker {
         })
     }
 
-    /// Gives up the endpoints of pools that have left.
+    /// Closes the endpoints of removed pools.
     fn retire_pools(&self, new: &Snapshot) {
         self.endpoints.borrow_mut().retain(|name, known| {
             let stays = new.pool(name).is_some();

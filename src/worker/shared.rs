@@ -22,11 +22,11 @@ use crate::{
 #[derive(Debug)]
 pub struct SharedState {
     snapshot: ArcSwap<Snapshot>,
-    /// The generation of `snapshot`; workers compare it per exchange.
+    /// Generation of `snapshot`; workers compare it per exchange.
     generation: AtomicU64,
     /// True if answers tell clients to close their connections.
     pub(crate) draining: AtomicBool,
-    /// The name of this process in `Via`.
+    /// Name of this process in `Via`.
     pub(crate) pseudonym: Pseudonym,
     /// Parts that an embedding program added.
     pub(crate) registered: Registered,
@@ -34,15 +34,15 @@ pub struct SharedState {
     pub metrics: Metrics,
     /// The open access log.
     pub(crate) access_log: ArcSwap<Option<AccessLog>>,
-    /// Sockets that the process was given.
+    /// Inherited sockets of the process.
     pub(crate) inherited: Arc<Inherited>,
-    /// Sockets of its own that it listens on.
+    /// Sockets that the process has opened and listens on.
     pub(crate) sockets: OpenSockets,
     /// The latest exchanges, for the admin API.
     pub recent: Recent,
-    /// One place per worker: how others reach it, and how busy it is.
+    /// One entry per worker: its channels, and its load.
     pub(crate) workers: Vec<WorkerPlace>,
-    /// Downstream connections open, over all workers.
+    /// Number of open downstream connections, over all workers.
     pub(crate) connections: Padded,
     /// Number of connections that the process has file descriptors for.
     pub(crate) connections_max: usize,
@@ -54,9 +54,9 @@ pub struct SharedState {
 #[derive(Debug)]
 pub(crate) struct WorkerPlace {
     pub(crate) commands: mpsc::Sender<Command>,
-    /// Downstream connections that it serves.
+    /// Number of downstream connections that it serves.
     pub(crate) connections: Padded,
-    /// Signs of life, one every 200 ms.
+    /// Heartbeats, one every 200 ms.
     pub(crate) beats: AtomicU64,
     /// True if its thread has ended.
     pub(crate) ended: AtomicBool,
@@ -90,7 +90,8 @@ impl SharedState {
         }
     }
 
-    /// The newest snapshot. Counts a reference that all threads share: not for every exchange.
+    /// Returns the newest snapshot. Changes a reference count that all threads share: not for every
+    /// exchange.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
@@ -121,8 +122,7 @@ impl SharedState {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Exchanges and connections under way are counted by the workers; this is how many
-    /// connections are open.
+    /// Returns the number of open connections, which the workers count.
     pub fn open_connections(&self) -> usize {
         let count = |place: &WorkerPlace| -> usize {
             let connections: &AtomicUsize = &place.connections;

@@ -1,6 +1,6 @@
-//! Connections that cannot be taken, for want of descriptors or memory: told once in a while.
+//! Log of connections that cannot be accepted for want of descriptors or memory, rate limited.
 //!
-//! A shortage repeats itself for each connection that comes, and anybody can make them come.
+//! A shortage repeats itself for each new connection, and anybody can cause them.
 
 use std::{
     io,
@@ -14,15 +14,15 @@ use crate::telemetry::log::LogLimit;
 /// The step that failed for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
-    /// To take it from the socket.
+    /// Accepting it from the socket.
     Accept,
-    /// To give it to another worker.
+    /// Passing it to another worker.
     HandOn,
-    /// To take it over from another worker.
+    /// Taking it over from another worker.
     TakeOver,
 }
 
-/// Says so in the log, at most every few seconds for each listener, step and kind of error.
+/// Logs the shortage, at most every few seconds for each listener, step and kind of error.
 pub(crate) fn tell(listener: &Arc<str>, step: Step, error: &io::Error) {
     let kind = (Arc::clone(listener), step, error.kind());
     let Some(passed_over) = TOLD.due(kind, Instant::now()) else {

@@ -1,7 +1,7 @@
-//! The sockets that the process listens on, apart from those that it was given.
+//! Sockets that the process listens on, apart from inherited ones.
 //!
-//! Workers accept from them; here is what is known of each: where it really is, and its
-//! file. A file goes with its listener, or with the process.
+//! Workers accept from them; this module knows the actual address and the file of each. A file is
+//! removed with its listener, or with the process.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use crate::{
     state::{Listener, Snapshot},
 };
 
-/// The open listening sockets, by the addresses that were asked for.
+/// Open listening sockets, by their configured addresses.
 #[derive(Debug, Default)]
 pub(crate) struct OpenSockets(Mutex<HashMap<BindAddress, OpenSocket>>);
 
@@ -25,11 +25,12 @@ pub(crate) struct OpenSockets(Mutex<HashMap<BindAddress, OpenSocket>>);
 struct OpenSocket {
     address: BindAddress,
     file: Option<SocketFile>,
-    /// The same socket, to empty it by when no worker accepts from it any more.
+    /// The same socket, to empty its queue once no worker accepts from it any more.
     leaving: Option<LeavingSocket>,
 }
 
-/// A unix socket that workers accept from, once more: to empty it by when they have stopped.
+/// A second handle to a unix socket that workers accept from, to empty its queue when they have
+/// stopped.
 #[derive(Debug)]
 pub(crate) struct LeavingSocket {
     pub(crate) listener: Arc<Listener>,
@@ -37,8 +38,8 @@ pub(crate) struct LeavingSocket {
 }
 
 impl LeavingSocket {
-    /// A second descriptor of a unix socket of our own. One that was given is emptied by whoever
-    /// is given it next.
+    /// Returns a second descriptor of a unix socket of our own. An inherited one is emptied by its
+    /// next owner.
     fn of(listener: &Arc<Listener>, bound: &Bound) -> io::Result<Option<Self>> {
         let (Some(_), Some(socket)) = (&bound.file, bound.sockets.first()) else {
             return Ok(None);
@@ -51,7 +52,7 @@ impl LeavingSocket {
 }
 
 impl OpenSockets {
-    /// Notes a socket that workers accept from.
+    /// Adds a socket that workers accept from.
     pub(crate) fn opened(&self, listener: &Arc<Listener>, bound: &mut Bound) {
         let leaving = LeavingSocket::of(listener, bound);
         let leaving = leaving.unwrap_or_else(|error| {
@@ -66,13 +67,12 @@ impl OpenSockets {
         self.lock().insert(listener.address.clone(), socket);
     }
 
-    /// Forgets a socket that is about to close; its file is removed. Returns what is still to be
-    /// emptied.
+    /// Removes a socket that is about to close, and its file. Returns the socket to be emptied.
     pub(crate) fn forget(&self, wanted: &BindAddress) -> Option<LeavingSocket> {
         self.lock().remove(wanted)?.leaving
     }
 
-    /// Forgets all of them.
+    /// Removes all of them.
     pub(crate) fn forget_all(&self) {
         self.lock().clear();
     }
@@ -83,7 +83,7 @@ impl OpenSockets {
         known.get(wanted).map_or(wanted, |it| &it.address).clone()
     }
 
-    /// Gives the files of unix sockets the modes that the listeners have now.
+    /// Sets the modes of unix socket files to those of the current listeners.
     pub(crate) fn follow_modes(&self, snapshot: &Snapshot) {
         let known = self.lock();
         for listener in &snapshot.listeners {

@@ -1,4 +1,4 @@
-//! Questions that come with a body, and change nothing.
+//! Queries with a body, which change nothing.
 
 use std::time::Duration;
 
@@ -63,8 +63,8 @@ async fn with_text<T: Serialize + Send + 'static>(
     }
 }
 
-/// Answers tell about what was read for them, letter by letter if one asks often: files and
-/// variables that a text names are looked up only for who shows the token.
+/// Decides on access to secrets: error messages could reveal a file's content bit by bit, so files
+/// and variables that a text names are read only for clients with the token.
 fn secrets_for(call: &ApiCall) -> Secrets {
     let (method, headers) = (call.request.method(), call.request.headers());
     let gate = call.shared.gate.load();
@@ -99,7 +99,7 @@ async fn read(body: &mut Incoming) -> Result<Bytes, Reply> {
     }
 }
 
-/// Much more than any configuration.
+/// Maximum size of a body: much more than any configuration.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);

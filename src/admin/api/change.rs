@@ -1,7 +1,7 @@
-//! Changes: each lands in the log and the events with who and what.
+//! Changes: each is recorded in the log and the events, with its cause and content.
 //!
-//! Each runs as a task of its own, so that a client who goes away in the middle does not
-//! leave a reload half done, or an event unwritten.
+//! Each runs as a task of its own, so that a client that leaves in the middle does not leave a
+//! reload half done, or an event unwritten.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ pub(super) async fn endpoint(call: ApiCall, action: EndpointAction) -> Reply {
     .await
 }
 
-/// Does it, and writes down what came of it.
+/// Makes the change, and records its result.
 async fn record_after(
     call: ApiCall,
     mut what: Value,

@@ -62,7 +62,7 @@ pub(super) fn watch(call: &ApiCall) -> Reply {
     reply::with(StatusCode::OK, EVENT_STREAM, Body::Events(stream))
 }
 
-/// The frames of one who watches; gives its place back when dropped.
+/// The frames of one watcher; releases its place on drop.
 pub(in super::super) struct EventStream {
     waiting: VecDeque<Bytes>,
     next: BoxFuture<'static, Option<(Bytes, Source)>>,
@@ -75,7 +75,7 @@ struct Source {
 }
 
 impl EventStream {
-    /// The next frame; none when the server ends.
+    /// Returns the next frame; none when the server ends.
     pub(in super::super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(bytes) = self.waiting.pop_front() {
             return Poll::Ready(Some(bytes));
@@ -90,8 +90,8 @@ impl EventStream {
     }
 }
 
-/// Waits for a frame: an event, a note that some were missed, or a sign of life, without
-/// which a client that is gone would never be noticed.
+/// Waits for a frame: an event, a note that some were missed, or a keep-alive, without which a
+/// client that has left would never be noticed.
 async fn next(mut source: Source) -> Option<(Bytes, Source)> {
     let bytes = tokio::select! {
         biased;

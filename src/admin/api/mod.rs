@@ -1,4 +1,4 @@
-//! Answers, a file per family; here is who calls which.
+//! Answers of the API, one file per family; this module dispatches to them.
 
 mod ask;
 mod change;
@@ -25,17 +25,17 @@ pub(super) use events::EventStream;
 
 /// State shared by all connections.
 pub(super) struct ApiState {
-    /// Exchanged when the configuration brings another token.
+    /// Replaced when a reload sets another token.
     pub(super) gate: Arc<ArcSwap<Gate>>,
     pub(super) operations: Arc<dyn Operations>,
     pub(super) events: Arc<Events>,
-    /// Places for those who watch events.
+    /// Places for watchers of events.
     pub(super) watchers: Arc<Semaphore>,
     /// True when the server ends.
     pub(super) stopped: watch::Receiver<bool>,
 }
 
-/// A request that was found and let through.
+/// A request that was found and admitted.
 struct ApiCall {
     shared: Arc<ApiState>,
     peer: Peer,
@@ -98,8 +98,8 @@ async fn dispatch(action: Action, call: ApiCall) -> Reply {
 }
 
 impl ApiCall {
-    /// Does work on a thread that may block, so that a large answer delays nothing else
-    /// on the control side. A panic there ends in a 500.
+    /// Runs work on a thread that may block, so that a large answer delays nothing else on the
+    /// control side. A panic there ends in a 500.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Operations) -> T + Send + 'static,
@@ -113,7 +113,7 @@ impl ApiCall {
         self.parameters.get(at).cloned().unwrap_or_default()
     }
 
-    /// The number of `?last=`, or a sentence on what is wrong with it.
+    /// Returns the number of `?last=`, or a message about its fault.
     fn last(&self) -> Result<usize, String> {
         let query = self.request.uri().query().unwrap_or_default();
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -126,7 +126,7 @@ impl ApiCall {
     }
 }
 
-/// The answer to a fault of our own.
+/// Makes the answer to a bug of the proxy.
 fn bug(error: &tokio::task::JoinError) -> Reply {
     tracing::error!(%error, "a request to the admin API failed");
     let sentence = "the proxy failed to answer; this is a bug in it";

@@ -13,7 +13,7 @@ pub(super) fn live(call: &ApiCall) -> Reply {
     reply::json(status(live), &Live { live })
 }
 
-/// `GET /ready`: the reasons are for those who may read.
+/// `GET /ready`: the reasons are sent only to clients with the right to read.
 pub(super) fn ready(call: &ApiCall) -> Reply {
     let Ready { ready, reasons } = call.shared.operations.ready();
     let (method, headers) = (call.request.method(), call.request.headers());

@@ -1,4 +1,4 @@
-//! Reading the state of the proxy.
+//! Reads of the proxy's state.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -16,7 +16,7 @@ pub(super) async fn metrics(call: ApiCall) -> Reply {
     }
 }
 
-/// Shows one of the tables as it is.
+/// Shows one of the tables as a whole.
 pub(super) async fn whole<T: Serialize + Send + 'static>(
     call: ApiCall,
     read: impl FnOnce(&dyn Operations) -> T + Send + 'static,
@@ -27,7 +27,7 @@ pub(super) async fn whole<T: Serialize + Send + 'static>(
     }
 }
 
-/// Shows one row of a table, or says that there is none of that name.
+/// Shows one row of a table, or that there is none of that name.
 pub(super) async fn named<T: Serialize + Send + 'static>(
     call: ApiCall,
     what: &str,

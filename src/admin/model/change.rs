@@ -8,11 +8,11 @@ use super::ProcessState;
 /// Answer to a drain of the whole proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Draining {
-    /// State of the process from now on.
+    /// New state of the process.
     pub state: ProcessState,
 }
 
-/// Answer to a change of an endpoint by hand.
+/// Answer to a manual change of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointChange {
     /// Pool.
@@ -26,15 +26,15 @@ pub struct EndpointChange {
 /// An error, sent in place of any other answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Error {
-    /// A sentence.
+    /// The message.
     pub error: String,
-    /// Everything there is, for who asked for something else.
+    /// All endpoints of the API, for a request to an unknown one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<String>,
 }
 
 impl Error {
-    /// An error with this sentence.
+    /// Makes an error with this message.
     pub fn new(sentence: impl Into<String>) -> Self {
         Self {
             error: sentence.into(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Diff, FaultView};
 
-/// The outcome of a check.
+/// Result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
     /// True if a reload would apply it.
@@ -17,7 +17,7 @@ pub struct Checked {
     pub error: Option<String>,
 }
 
-/// The outcome of a comparison with the configuration in use.
+/// Result of a comparison with the configuration in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Compared {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Connection {
     /// Identity: worker and number.
     pub id: String,
-    /// Listener that it came in by.
+    /// Listener that accepted it.
     pub listener: String,
     /// Address and port of the client.
     pub client: String,
@@ -19,12 +19,12 @@ pub struct Connection {
     pub tls_subject: Option<String>,
     /// Milliseconds since it was accepted.
     pub age_ms: u64,
-    /// Requests that came over it.
+    /// Requests received on it.
     pub requests: u64,
-    /// Requests that are answered now.
+    /// Requests under way.
     pub in_flight: u32,
     /// True if it ends with the exchanges under way.
     pub closing: bool,
-    /// Generation of the configuration that it holds on to.
+    /// Generation of the configuration that it uses.
     pub generation: u64,
 }

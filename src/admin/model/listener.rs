@@ -14,6 +14,6 @@ pub struct Listener {
     pub http1: bool,
     /// True if it speaks HTTP/2.
     pub http2: bool,
-    /// Connections that are open.
+    /// Open connections.
     pub connections: usize,
 }

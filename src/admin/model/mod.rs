@@ -1,8 +1,8 @@
-//! The answers of the admin API as types: the server fills them in, the command line reads
-//! them, and the OpenAPI document describes them from the same definition.
+//! Answers of the admin API as types: the server fills them in, the command line reads them, and
+//! the OpenAPI document describes them from the same definition.
 //!
-//! Names of members are a contract. A command line may ask an older proxy: a member that is
-//! added later is `#[serde(default)]`, and unknown members are passed over.
+//! Names of members are a contract. A command line may query an older proxy: a member that is added
+//! later is `#[serde(default)]`, and unknown members are ignored.
 
 mod change;
 mod check;
@@ -31,7 +31,7 @@ pub use crate::{
     telemetry::{events::Event, recent::RecentExchange},
 };
 
-/// An answer that is read at one path.
+/// An answer of one path.
 pub trait Resource: Serialize + DeserializeOwned + JsonSchema {
     /// The path, without parameters.
     const PATH: &'static str;

@@ -15,7 +15,7 @@ pub struct Pool {
     pub picker: Value,
     /// True if health is ignored because too few endpoints are healthy.
     pub panic: bool,
-    /// Connections to its endpoints that are open.
+    /// Open connections to its endpoints.
     pub connections: usize,
     /// Retries under way, which the retry budget counts.
     pub retries_in_flight: u32,
@@ -26,7 +26,7 @@ pub struct Pool {
     pub endpoints: Vec<Endpoint>,
 }
 
-/// The source of a pool's endpoints, and how it fares.
+/// Source of a pool's endpoints, and its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolDiscovery {
     /// Its kind, as in the configuration: `file`.
@@ -41,7 +41,7 @@ pub struct PoolDiscovery {
     pub changed: Option<String>,
     /// Reason why the newest answer was not a good list; the last good one is kept.
     pub error: Option<String>,
-    /// Since when that is so.
+    /// Time since when that is so.
     pub error_since: Option<String>,
 }
 
@@ -61,7 +61,7 @@ pub struct Endpoint {
     pub cause: Option<String>,
     /// Milliseconds until its ejection ends.
     pub ejected_for_ms: Option<u64>,
-    /// Ejections in a row, which make the next one longer.
+    /// Ejections in a row, each longer than the one before.
     pub ejections: u32,
     /// Weight.
     pub weight: u32,

@@ -30,19 +30,19 @@ pub struct Status {
     pub state: ProcessState,
     /// Version of the proxy.
     pub version: String,
-    /// Identity of the process in its system.
+    /// Process id.
     pub pid: u32,
     /// Seconds since the start.
     pub uptime_seconds: u64,
     /// Generation of the configuration in use.
     pub generation: u64,
-    /// Generations that exchanges or connections still hold, the current one included.
+    /// Number of generations that exchanges or connections still use, with the current one.
     pub generations_held: usize,
     /// Path of the configuration file.
     pub config: String,
     /// Workers, one thread each.
     pub workers: usize,
-    /// Downstream connections that are open.
+    /// Open downstream connections.
     pub connections: usize,
     /// Requests served since the start.
     pub requests_total: u64,
@@ -56,16 +56,16 @@ pub struct Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessState {
-    /// Serves what its file says.
+    /// Serves the configuration of its file.
     Running,
-    /// Serves the last good configuration, since the file has faults.
+    /// Serves the last good configuration, as the file has faults.
     Degraded,
-    /// Finishes what it has and ends.
+    /// Finishes its requests and ends.
     Draining,
 }
 
 impl ProcessState {
-    /// The word for it.
+    /// Returns the word for it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Running => "running",

@@ -5,19 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Diff, FaultView};
 
-/// The outcome of a reload.
+/// Result of a reload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReloadReport {
-    /// The outcome in a word.
+    /// Result, as a word.
     pub result: ReloadResult,
     /// Generation in use afterwards.
     pub generation: u64,
     /// Time, in RFC 3339.
     pub time: String,
-    /// Changes it made; none when it failed or nothing had changed.
+    /// Its changes; none if it failed or nothing had changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Diff>,
-    /// Connections that it closes: those of listeners that left.
+    /// Number of connections that it closes: those of removed listeners.
     pub connections_closed: u64,
     /// Reason why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,13 +27,13 @@ pub struct ReloadReport {
     pub faults: Option<Vec<FaultView>>,
 }
 
-/// The outcome of a reload, in a word.
+/// Result of a reload, as a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadResult {
     /// The new configuration is in use.
     Succeeded,
-    /// The file says what it said before.
+    /// The content of the file is unchanged.
     Unchanged,
     /// The new configuration is refused; the old one stays.
     Failed,
@@ -49,7 +49,7 @@ pub enum ReloadRefusal {
 }
 
 impl ReloadResult {
-    /// The word for it.
+    /// Returns the word for it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",

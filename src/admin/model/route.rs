@@ -14,10 +14,10 @@ pub struct Route {
     /// Pool that requests go to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
-    /// Status of the redirect that requests are answered with.
+    /// Status of the redirect, for a route that redirects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<u16>,
-    /// Status of the fixed reply that requests are answered with.
+    /// Status of the fixed reply, for a route with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub respond: Option<u16>,
     /// Its table of the configuration, secrets masked.

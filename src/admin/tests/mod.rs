@@ -1,4 +1,4 @@
-//! Tests over real sockets, with a proxy that is only pretended.
+//! Tests over real sockets, with a fake proxy.
 
 mod changing;
 mod connections;
@@ -22,7 +22,7 @@ use super::*;
 use crate::config::Secrets;
 use crate::telemetry::events::Events;
 
-/// Answers with what was asked; `/drain` waits until it is allowed to end.
+/// A fake that echoes the query; `/drain` waits until it is allowed to end.
 #[derive(Default)]
 struct Fake {
     may_drain: Notify,

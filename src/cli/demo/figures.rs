@@ -17,12 +17,12 @@ pub(super) struct Figures {
     admin: SocketAddr,
 }
 
-/// The figures of one moment.
+/// Figures at one time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reading(String);
 
 impl Figures {
-    /// Those of the proxy with this admin API.
+    /// Makes a reader for the proxy with this admin API.
     pub(super) fn new(admin: SocketAddr) -> Self {
         Self { admin }
     }
@@ -33,7 +33,7 @@ impl Figures {
         answer.is_some_and(|(status, _)| status == StatusCode::OK)
     }
 
-    /// Reads them; nothing from a proxy that does not answer.
+    /// Reads the figures; none if the proxy does not answer.
     pub(super) async fn read(&self) -> Option<Reading> {
         let (status, text) = get(self.admin, "/metrics").await?;
         (status == StatusCode::OK).then_some(Reading(text))
@@ -41,7 +41,7 @@ impl Figures {
 }
 
 impl Reading {
-    /// The sum over the series of a family whose labels have all of these texts in them.
+    /// Returns the sum over the series of a family whose labels contain all of these texts.
     pub(super) fn sum(&self, family: &str, labels: &[&str]) -> f64 {
         let series = self.0.lines().filter_map(|line| {
             let rest = line.strip_prefix(family)?;
@@ -62,12 +62,12 @@ impl Reading {
         !known || self.sum("sluicegate_endpoint_healthy", &[&label]) > 0.5
     }
 
-    /// Further attempts, of all pools.
+    /// Retries, over all pools.
     pub(super) fn retries(&self) -> f64 {
         self.sum("sluicegate_retries_total", &[])
     }
 
-    /// Passive removals, of all pools.
+    /// Ejections, over all pools.
     pub(super) fn ejections(&self) -> f64 {
         self.sum("sluicegate_ejections_total", &[])
     }
@@ -83,7 +83,7 @@ impl Reading {
     }
 }
 
-/// One request on a connection of its own, within a second.
+/// Sends one request on a connection of its own, with a timeout of one second.
 pub(super) async fn get(address: SocketAddr, target: &str) -> Option<(StatusCode, String)> {
     let asking = async {
         let stream = TcpStream::connect(address).await.ok()?;

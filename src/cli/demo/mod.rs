@@ -1,10 +1,10 @@
-//! `demo`: a proxy in front of services of its own, under load, with a story.
+//! `demo`: a proxy in front of its own services, under load, with a story.
 //!
-//! Everything runs in this process: two services in two versions each, the proxy
-//! as [`Server`] starts it from a file, and clients that count what they are
-//! answered. The story then does to it what happens to proxies (an endpoint dies and
-//! comes back, the file is edited, broken and mended) and waits for what must follow.
-//! The outcome is a failure when a client saw one, or the story went another way.
+//! Everything runs in this process: two services in two versions each, the proxy as [`Server`]
+//! starts it from a file, and clients that count their answers. The story then does to it what
+//! happens to proxies (an endpoint dies and comes back, the file is edited, broken and mended) and
+//! waits for the expected results. The outcome is a failure if a client saw one, or a result did
+//! not follow.
 
 mod figures;
 mod port;
@@ -67,9 +67,9 @@ pub(super) fn run(options: Options) -> Exit {
 /// Result of the demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DemoOutcome {
-    /// No client saw a failure, and each step had its consequence.
+    /// No client saw a failure, and each step had its expected result.
     AsTold,
-    /// Something else happened; it was said on the screen.
+    /// Another outcome, described on the screen.
     Otherwise,
 }
 
@@ -122,7 +122,7 @@ async fn show(options: Options, screen: Screen) -> Result<DemoOutcome, DemoError
     })
 }
 
-/// The cast: the story below knows them by name.
+/// Starts the services, whose names the story uses.
 fn start_services() -> io::Result<Rc<[Service]>> {
     let cast = [
         ("shop-a", "shop", "1.4.0"),
@@ -155,7 +155,7 @@ async fn told_to_end() -> io::Result<()> {
     }
 }
 
-/// The proxy under show, as an embedding program runs it.
+/// The demonstrated proxy, run as an embedding program would.
 struct Proxy {
     stop: oneshot::Sender<()>,
     outcome: oneshot::Receiver<Result<(), StartError>>,
@@ -180,7 +180,7 @@ impl Proxy {
         }
     }
 
-    /// Waits for `what`, and for nothing once the proxy is gone.
+    /// Waits for `what`, or for the end of the proxy.
     async fn unless_it_ends<T>(&mut self, what: impl Future<Output = T>) -> Result<T, DemoError> {
         tokio::select! {
             done = what => Ok(done),

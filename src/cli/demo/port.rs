@@ -1,4 +1,4 @@
-//! A port of the loopback address that stays ours while nothing listens on it.
+//! A reserved port of the loopback address.
 
 use std::{
     io,
@@ -7,8 +7,8 @@ use std::{
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-/// A port that the system chose. While this lives, no other program is given it, and
-/// whoever connects while nothing listens is refused.
+/// A port chosen by the system. While this lives, no other program gets it, and connections are
+/// refused while nothing listens.
 #[derive(Debug)]
 pub(super) struct Port {
     address: SocketAddr,
@@ -16,7 +16,7 @@ pub(super) struct Port {
 }
 
 impl Port {
-    /// Takes a free one.
+    /// Reserves a free one.
     pub(super) fn take() -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         socket.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))?;

@@ -16,7 +16,7 @@ use super::{
     traffic::Tally,
 };
 
-/// Standard output. What cannot be written there is dropped: nobody looks.
+/// Standard output. Output that cannot be written is dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Screen;
 
@@ -122,7 +122,7 @@ fn line(
     text
 }
 
-/// The time that 99 in 100 were faster than, of times in ascending order.
+/// Returns the 99th percentile of times in ascending order.
 fn p99(latencies: &[Duration]) -> Duration {
     let place = latencies.len().saturating_sub(1) * 99 / 100;
     latencies.get(place).copied().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The services behind the proxy: small HTTP servers that say who they are.
+//! Services behind the proxy: small HTTP servers that name themselves.
 
 use std::{cell::RefCell, convert::Infallible, io, net::SocketAddr, time::Duration};
 
@@ -15,7 +15,7 @@ use tokio::{
 use super::port::Port;
 use crate::task;
 
-/// The header by which clients learn who served them.
+/// Header with the name of the serving endpoint.
 pub(super) const SERVED_BY: &str = "x-served-by";
 
 /// One endpoint: a server that can be killed and started again.
@@ -56,7 +56,7 @@ impl Service {
         self.pool
     }
 
-    /// The version that it says it is.
+    /// The version that it reports.
     pub(super) fn version(&self) -> &'static str {
         self.version
     }
@@ -66,7 +66,7 @@ impl Service {
         self.port.address()
     }
 
-    /// Ends it as a crash would: what it was doing is cut, new connections are refused.
+    /// Ends it as a crash would: requests under way are cut, new connections are refused.
     pub(super) fn kill(&self) {
         if let Some(serving) = self.serving.borrow_mut().take() {
             serving.abort();
@@ -96,7 +96,7 @@ struct Who {
     version: &'static str,
 }
 
-/// The connections end with this: a set that is dropped aborts its tasks.
+/// Accepts connections; they end with this future: a dropped set aborts its tasks.
 async fn accept(listener: TcpListener, who: Who) {
     let mut connections = JoinSet::new();
     loop {

@@ -1,4 +1,4 @@
-//! The configuration file of the demo, and what the story makes of it.
+//! Configuration file of the demo, and its changes during the story.
 
 use std::{
     fmt::Write as _, fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, rc::Rc,
@@ -6,7 +6,7 @@ use std::{
 
 use super::{port::Port, service::HEALTH, service::Service};
 
-/// The file, in a folder that goes when the demo ends.
+/// The file, in a folder that is removed when the demo ends.
 #[derive(Debug)]
 pub(super) struct Settings {
     folder: Folder,
@@ -18,13 +18,13 @@ pub(super) struct Settings {
 /// Content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chapter {
-    /// A tenth of the shop's traffic goes to version 2.
+    /// 10 % of the shop's traffic goes to version 2.
     Beginning,
-    /// Half of it does.
+    /// 50 % of it does.
     Shifted,
     /// As before, with a route to a pool whose name is misspelt.
     Broken,
-    /// The name is right.
+    /// The name is correct.
     Mended,
 }
 
@@ -56,7 +56,7 @@ impl Settings {
         self.folder.0.join("proxy.toml")
     }
 
-    /// Replaces the file as careful editors do: a new one, then a rename.
+    /// Replaces the file as careful editors do: a new file, then a rename.
     pub(super) fn write(&self, chapter: Chapter) -> io::Result<()> {
         let new = self.folder.0.join("proxy.toml.new");
         fs::write(&new, self.text(chapter))?;
@@ -206,7 +206,7 @@ fn hello_route(pool: &str) -> String {
     format!("\n[routes.hello]\npath_prefix = \"/hello\"\npool = \"{pool}\"\n")
 }
 
-/// A folder of our own among the temporary files, removed with this.
+/// A folder among the temporary files, removed on drop.
 #[derive(Debug)]
 struct Folder(PathBuf);
 

@@ -13,7 +13,7 @@ use super::{
     traffic::Tally,
 };
 
-/// The story with its stage.
+/// The story, with the proxy and its services.
 #[derive(Debug)]
 pub(super) struct Story {
     screen: Screen,
@@ -36,14 +36,14 @@ enum Step {
 struct Seen<'a> {
     before: &'a Reading,
     now: &'a Reading,
-    /// Answers of the endpoint that the step is about, in this moment.
+    /// Answers of the endpoint that the step is about, during this moment.
     from_it: u64,
-    /// Answers of all endpoints of its pool, in this moment.
+    /// Answers of all endpoints of its pool, during this moment.
     from_all: u64,
 }
 
 impl Story {
-    /// Sets the stage.
+    /// Makes the story.
     pub(super) fn new(
         screen: Screen,
         services: Rc<[Service]>,
@@ -58,7 +58,7 @@ impl Story {
         }
     }
 
-    /// Tells it: in the time that is given, else at leisure and then without an end.
+    /// Runs the story: within the given time, else slowly and then without an end.
     pub(super) async fn tell(
         &self,
         tally: Rc<Tally>,
@@ -93,7 +93,7 @@ impl Story {
         outcome
     }
 
-    /// Plays a step; whether what must follow did.
+    /// Runs a step; returns true if the expected result followed.
     async fn play(&self, step: Step, tally: &Tally) -> bool {
         let named = |service: &&Service| service.name() == step.about();
         let (Some(service), Some(before)) =
@@ -140,7 +140,7 @@ impl Story {
         }
     }
 
-    /// Answers so far: of the endpoint, and of its whole pool.
+    /// Returns the answers so far: of the endpoint, and of its whole pool.
     fn served(&self, service: &Service, tally: &Tally) -> (u64, u64) {
         let served = tally.served();
         let count = |service: &Service| served.get(service.name()).copied().unwrap_or(0);
@@ -179,7 +179,7 @@ impl Step {
         }
     }
 
-    /// The name of the endpoint that it is about.
+    /// Name of the endpoint that it is about.
     fn about(self) -> &'static str {
         match self {
             Self::Kill | Self::Revive => "shop-b",
@@ -203,11 +203,11 @@ impl Step {
     }
 }
 
-/// The steps, and the time before the first and after the last.
+/// Number of pauses: between the steps, before the first and after the last.
 const STEPS: u32 = 6;
-/// From step to step when there is no hurry.
+/// Pause between steps when time is not limited.
 const PACE: Duration = Duration::from_secs(6);
 /// Maximum time until the expected result of a step.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two looks.
+/// Pause between two observations.
 const MOMENT: Duration = Duration::from_millis(250);

@@ -1,9 +1,8 @@
-//! The clients of the demo, and what they count.
+//! Clients of the demo, and their counts.
 //!
-//! A client is a connection that is kept, with a request every few milliseconds.
-//! It sends only what may be sent twice (GET, and PUT with a small body), so that the
-//! death of an endpoint in mid-request need not be seen by anybody. No client tries a
-//! request again: what failed, failed.
+//! A client is a persistent connection, with a request every few milliseconds. It sends only
+//! requests that may be repeated (GET, and PUT with a small body), so that an endpoint can die in
+//! mid-request without a visible failure. Clients do not retry: a failure stays a failure.
 
 use std::{
     cell::{Cell, RefCell},
@@ -44,7 +43,7 @@ pub(super) struct Tally {
     answered: Cell<u64>,
     failures: Cell<u64>,
     served: RefCell<BTreeMap<&'static str, u64>>,
-    /// Since the last [`Tally::take_latencies`].
+    /// Latencies since the last [`Tally::take_latencies`].
     latencies: RefCell<Vec<Duration>>,
     /// The first few failures, in words.
     faults: RefCell<Vec<String>>,
@@ -92,29 +91,29 @@ impl Traffic {
 }
 
 impl Tally {
-    /// Requests that were answered as they should be.
+    /// Number of requests that were answered as expected.
     pub(super) fn answered(&self) -> u64 {
         self.answered.get()
     }
 
-    /// Requests that were not.
+    /// Number of requests that were not.
     pub(super) fn failures(&self) -> u64 {
         self.failures.get()
     }
 
-    /// Answers by endpoint.
+    /// Number of answers by endpoint.
     pub(super) fn served(&self) -> BTreeMap<&'static str, u64> {
         self.served.borrow().clone()
     }
 
-    /// The times of the answers since the last call, in ascending order.
+    /// Takes the latencies since the last call, in ascending order.
     pub(super) fn take_latencies(&self) -> Vec<Duration> {
         let mut latencies = self.latencies.take();
         latencies.sort_unstable();
         latencies
     }
 
-    /// The whole demo in a few lines.
+    /// Returns a summary of the demo in a few lines.
     pub(super) fn summary(&self, last: &Reading) -> String {
         let mut text = format!(
             "\n{} requests, {} of them failed for the client; {} further attempts, {} ejections, \
@@ -185,7 +184,7 @@ impl Client {
         }
     }
 
-    /// One request and its whole answer; who gave it.
+    /// Sends one request and reads its answer; returns the endpoint that gave it.
     async fn exchange(
         &mut self,
         method: &Method,
@@ -216,7 +215,7 @@ impl Client {
         }
     }
 
-    /// The connection, made anew if the proxy closed it between two requests.
+    /// Returns the connection, made anew if the proxy closed it between two requests.
     async fn sender(&mut self) -> Result<&mut SendRequest<Full<Bytes>>, String> {
         let usable = match &mut self.connection {
             Some(sender) => sender.ready().await.is_ok(),
@@ -250,8 +249,8 @@ fn kinds() -> [(Method, &'static str, &'static str); 5] {
 }
 
 const CLIENTS: u32 = 8;
-/// Between two requests of a client: 400 in a second from all of them.
+/// Pause between two requests of a client: 400 per second over all of them.
 const PERIOD: Duration = Duration::from_millis(20);
-/// More than the proxy's own limits would let pass.
+/// Maximum wait for an answer: longer than the proxy's own timeouts.
 const PATIENCE: Duration = Duration::from_secs(20);
 const FAULTS_MAX: usize = 5;

@@ -1,4 +1,4 @@
-//! The command `explain`: asks the file, or the running proxy.
+//! The command `explain`: queries the file, or the running proxy.
 
 use std::path::PathBuf;
 
@@ -56,7 +56,7 @@ fn certificate(asked: &ExplainArgs) -> Result<Option<ClientCertificate>, Command
     asked.certificate.as_ref().map(load).transpose()
 }
 
-/// The same as the admin API wants it.
+/// Makes the query for the admin API.
 fn question(asked: &ExplainArgs) -> Result<ExplainRequest, CommandError> {
     let header = |(name, value): &(http::HeaderName, http::HeaderValue)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();

@@ -1,6 +1,6 @@
-//! `explain`: where a request would go, and why not elsewhere.
+//! `explain`: the destination of a request, and the reasons against the others.
 //!
-//! [`crate::state::explain`] finds it out; here it is asked for, and told to a person.
+//! [`crate::state::explain`] computes it; this module runs the query and formats the answer.
 
 pub(super) mod command;
 mod text;

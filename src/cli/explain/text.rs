@@ -1,4 +1,4 @@
-//! An explanation for people.
+//! Text form of an explanation.
 
 use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
@@ -8,7 +8,8 @@ use crate::{
     state::{ArrivalReason, Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies},
 };
 
-/// Shows an explanation: the winner and what it does, who may serve, who lost and why.
+/// Formats an explanation: the winner and its action, the possible endpoints, the other routes and
+/// why they lost.
 pub(super) fn text(told: &Explained) -> String {
     let mut out = String::new();
     let verdicts = told.routes.verdicts.iter();

@@ -1,13 +1,12 @@
-//! Notices that a file changed: the configuration, a list of endpoints.
+//! Notices changes of a file: the configuration, a list of endpoints.
 //!
-//! The *folder* is watched, not the file: a file that is replaced by renaming another
-//! over it takes its watch along, and a mounted ConfigMap changes by a link beside it.
-//! Because some file systems report nothing, the content is also looked at every two
-//! seconds. Events only say when to look; what counts is that the content, once quiet,
-//! differs from what was last seen. A file that somebody has open and has begun to write is
-//! not looked at before it is closed, for a while. One that cannot be read, is missing or
-//! empty is taken to be in the middle of being replaced, and is a change if it stays so.
-//! The watcher owns the fingerprint and what it knows of the writer, and nothing else.
+//! The *folder* is watched, not the file: if another file is renamed over a watched file, its watch
+//! is lost, and a mounted ConfigMap changes by a link beside it. Because some file systems report
+//! nothing, the content is also read every two seconds. Events only tell when to look; a change is
+//! content that, once stable, differs from the last seen. A file that is open and being written is
+//! not read before it is closed, up to a timeout. One that cannot be read, is missing or empty is
+//! assumed to be in the middle of a replacement, and is a change if it stays so. The watcher owns
+//! the fingerprint and its knowledge of the writer, and nothing else.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt as _;
@@ -33,7 +32,7 @@ pub(crate) struct Watcher {
     // Dropping it would end the watch.
     source: Option<RecommendedWatcher>,
     writer: Arc<Writer>,
-    /// Since when the file has been of no use.
+    /// Time since when the file has been unusable.
     unusable_since: Option<Instant>,
     /// The look under way.
     looking: Option<JoinHandle<Option<Look>>>,
@@ -46,7 +45,7 @@ pub(crate) struct Watcher {
 /// Writer of the file, as the events show it.
 #[derive(Debug, Default)]
 struct Writer {
-    /// It was written to and not closed yet.
+    /// It has been written to and not closed yet.
     is_at_work: AtomicBool,
 }
 
@@ -59,9 +58,9 @@ struct Look {
 }
 
 impl Watcher {
-    /// Starts to watch `path`, whose content as last loaded was `seen`.
+    /// Starts to watch `path`, whose last loaded content was `seen`.
     ///
-    /// A system that cannot report changes is no failure: the file is then only polled.
+    /// If the system cannot report changes, the file is polled.
     pub(crate) fn new(path: impl Into<PathBuf>, seen: ContentHash) -> Self {
         let path = path.into();
         // One waiting event says all: look again. More are dropped.
@@ -82,7 +81,7 @@ impl Watcher {
         }
     }
 
-    /// Tells whether changes are found by polling alone.
+    /// Tells whether changes are found by polling only.
     #[cfg(test)]
     pub(crate) fn is_polling(&self) -> bool {
         self.source.is_none()
@@ -93,15 +92,16 @@ impl Watcher {
         self.seen = seen;
     }
 
-    /// Notes that the file was found to be of no use, for another reason: that is no news then.
+    /// Notes that the file was found to be unusable by other code, so that it is not reported
+    /// again.
     pub(crate) fn set_unusable(&mut self) {
         self.seen = UNUSABLE;
     }
 
-    /// Waits until the content of the file is another than was last seen, and quiet; or until
-    /// the file has been of no use for [`UNUSABLE_MAX`], once.
+    /// Waits until the content of the file differs from the last seen, and is stable; or until the
+    /// file has been unusable for [`UNUSABLE_MAX`], once.
     ///
-    /// Cancel safe: nothing is taken as seen before it returns.
+    /// Cancel safe: nothing counts as seen before it returns.
     pub(crate) async fn changed(&mut self) {
         let mut next_poll = Instant::now();
         loop {
@@ -121,7 +121,7 @@ impl Watcher {
         }
     }
 
-    /// Waits until whoever writes the file has closed it, for a while.
+    /// Waits until the writer of the file has closed it, up to a timeout.
     async fn wait_for_writer(&mut self) {
         let end = Instant::now() + WRITER_WAIT_MAX;
         while self.writer.is_at_work.load(Ordering::Relaxed) && Instant::now() < end {
@@ -133,8 +133,8 @@ impl Watcher {
         self.writer.is_at_work.store(false, Ordering::Relaxed);
     }
 
-    /// Waits until no event came for a while; a file that is never quiet is looked at
-    /// all the same in the end.
+    /// Waits until no event arrived for a while; a file that never becomes quiet is read in the
+    /// end.
     async fn wait_for_quiet(&mut self) {
         let end = Instant::now() + QUIET_WAIT_MAX;
         while Instant::now() < end {
@@ -145,8 +145,8 @@ impl Watcher {
         }
     }
 
-    /// Looks at the content: new, and the same a moment later. The second look catches
-    /// a slow writer where there are no events.
+    /// Reads the content: changed, and the same a moment later. The second read detects a slow
+    /// writer where there are no events.
     async fn stable_content(&mut self) -> Option<ContentHash> {
         let Some(first) = self.look().await else {
             let since = *self.unusable_since.get_or_insert_with(Instant::now);
@@ -163,7 +163,7 @@ impl Watcher {
         (first == second).then_some(second.hash)
     }
 
-    /// Looks at the file; none if it cannot be read or is empty.
+    /// Reads the file; none if it cannot be read or is empty.
     async fn look(&mut self) -> Option<Look> {
         // The disk may be slow; the thread that waits here has other work. A look that hangs
         // keeps its place, so that hanging looks do not add up.
@@ -179,8 +179,8 @@ impl Watcher {
         looked.ok()?
     }
 
-    /// Says once that edits cannot be seen: a file that is mounted by itself stays the old one
-    /// when another takes its name outside.
+    /// Logs once that edits cannot be seen: a file that is mounted by itself stays the old one when
+    /// another takes its name outside.
     fn tell_replaced(&mut self, is_replaced: bool) {
         if is_replaced && !self.told_replaced {
             tracing::warn!(
@@ -205,7 +205,7 @@ impl Look {
 }
 
 impl Writer {
-    /// Takes note of an event of the folder in which the file is called `name`.
+    /// Notes an event of the folder in which the file is called `name`.
     fn note(&self, event: &notify::Event, name: Option<&OsStr>) {
         if !event.paths.iter().any(|path| path.file_name() == name) {
             return;
@@ -248,8 +248,8 @@ fn watch_folder(
 /// Returns true if an event in the folder can be a change of the file called `name`: it is about
 /// that file, or a file was created, removed or renamed, as links are.
 ///
-/// Reading the file is an event too, and would have us look for ever. So is every line of a
-/// log that lies beside it, and the folder would never be quiet.
+/// Events of reads are ignored, as our own would cause another read for ever, and so are those of
+/// other files, such as a log in the same folder, which would never become quiet.
 fn concerns(event: &notify::Event, name: Option<&OsStr>) -> bool {
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write))
@@ -261,7 +261,7 @@ fn concerns(event: &notify::Event, name: Option<&OsStr>) -> bool {
     }
 }
 
-/// Bytes of a file that are looked at; what is longer is of no use.
+/// Maximum size of the file; a longer one is unusable.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Hash that stands for an unusable file.

@@ -110,7 +110,8 @@ impl Answer {
         }
     }
 
-    /// Ends the exchange with this result. Returns another answer with the reason if none of this one was sent.
+    /// Ends the exchange with this result. Returns another answer with the reason if none of this
+    /// one was sent.
     pub(super) fn end(mut self, sent: Sent, stream: &Stream) -> Option<Response<Outgoing>> {
         match sent {
             Sent::Whole => self.outgoing.complete(),

@@ -1,7 +1,7 @@
 //! Decision on another attempt.
 //!
-//! The rule that outranks all others: a request that may have had an effect is not sent twice
-//! (RFC 9110 section 9.2.2). Three ways lead to another attempt:
+//! The first rule: a request that may have had an effect is not sent twice (RFC 9110 section
+//! 9.2.2). Three cases lead to another attempt:
 //!
 //! 1. Nothing of the request was written, or the endpoint says that it did not look at it
 //!    (`REFUSED_STREAM`, RFC 9113 section 8.7): any method, whatever `on` says, at once. While an
@@ -12,7 +12,7 @@
 //!    connection, not counted as an attempt, if the request may be repeated.
 //! 3. An outcome in `on`, if the request may be repeated, after a backoff, within the budget.
 //!
-//! Always: the body can be sent again, no byte of a response went downstream, time is left.
+//! Always: the body can be sent again, no byte of a response was sent downstream, time is left.
 
 use std::time::Duration;
 
@@ -27,15 +27,15 @@ use crate::{
 /// The retry settings of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RetryPolicy {
-    /// Attempts in all; 1 is no retry.
+    /// Total number of attempts; 1 is no retry.
     pub attempts: u32,
-    /// Attempts in all at which nothing was written and which do not count.
+    /// Total number of attempts that do not count, as nothing was written.
     pub uncounted_max: u32,
-    /// After which outcomes a request that may be repeated is.
+    /// Outcomes after which a repeatable request is retried.
     pub on: Conditions,
-    /// The wait before a repetition.
+    /// Wait before a retry.
     pub backoff: Backoff,
-    /// Bytes of a request body kept to be sent again.
+    /// Maximum number of request body bytes kept to be sent again.
     pub body_max: u64,
     /// True if `Idempotency-Key` makes any method repeatable.
     pub idempotency_key: bool,
@@ -44,7 +44,7 @@ pub struct RetryPolicy {
 /// Facts about an attempt that has failed, or whose response head has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Attempts made, this one included; reconnections and those that do not count left out.
+    /// Attempts made, with this one; without reconnections and those that do not count.
     pub attempts: u32,
     /// Attempts made that do not count.
     pub uncounted: u32,
@@ -84,9 +84,9 @@ pub enum AttemptResult {
 /// Part of the request that the endpoint may have seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// Not a byte left the proxy.
+    /// No byte has left the proxy.
     Nothing,
-    /// At least a byte may have.
+    /// At least one byte may have.
     Something,
 }
 
@@ -102,36 +102,36 @@ pub enum Carrier {
 /// State of the request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// There is none, it was not touched, or all of it was kept.
+    /// There is none, it was not read, or all of it was kept.
     Intact,
-    /// Part of it is gone.
+    /// Part of it has been dropped.
     Spent,
 }
 
 /// Progress of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseProgress {
-    /// Not a byte from the endpoint.
+    /// No byte from the endpoint.
     Nothing,
     /// Some bytes or the head, held by the proxy.
     Held,
-    /// Something of it went downstream.
+    /// Part of it was sent downstream.
     Sent,
 }
 
 /// Verdict on another attempt: whether there is one, and of which kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryVerdict {
-    /// On to an endpoint that was not tried, at once. The attempt does not count: nothing of it
-    /// was written.
+    /// An attempt at an untried endpoint, at once. This attempt does not count: nothing of it was
+    /// written.
     MoveOn,
     /// Another attempt, at another endpoint while one is left. It counts.
     Retry {
-        /// Nothing happened upstream: no backoff, nothing withdrawn from the budget. Else wait
-        /// as [`RetryPolicy::wait`] says and withdraw first.
+        /// Nothing was done upstream: no backoff, nothing withdrawn from the budget. Else wait as
+        /// [`RetryPolicy::wait`] says and withdraw first.
         immediately: bool,
     },
-    /// The same again on a new connection, at once. It does not count.
+    /// The same attempt on a new connection, at once. It does not count.
     Reconnect,
     /// The outcome stands.
     No(Why),
@@ -152,11 +152,11 @@ pub enum Why {
     NotRepeatable,
     /// The body cannot be sent again.
     BodySpent,
-    /// `attempts` are made.
+    /// All `attempts` are made.
     AttemptsUsed,
     /// The total time is over, or would be before the next attempt.
     TimeOver,
-    /// The retry budget of the pool is used up; said by the caller, after withdrawing failed.
+    /// The retry budget of the pool is used up; set by the caller, after withdrawing failed.
     BudgetUsed,
 }
 
@@ -229,7 +229,7 @@ fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<RetryVerdi
 }
 
 impl Why {
-    /// The word for log and record.
+    /// Returns the word for log and record.
     pub fn word(self) -> &'static str {
         match self {
             Self::ResponseSent => "response_sent",
@@ -245,8 +245,8 @@ impl Why {
     }
 }
 
-/// Attempts that do not count, of an exchange: so many endpoints may refuse one after the other.
-/// More in a row are an outage that no further connection mends.
+/// Maximum number of attempts that do not count per exchange: more refusals in a row are an outage
+/// that no further connection mends.
 pub const UNCOUNTED_MAX: u32 = 32;
 
 impl RetryPolicy {
@@ -261,8 +261,8 @@ impl RetryPolicy {
         method.is_idempotent() || (self.idempotency_key && key())
     }
 
-    /// The wait before the attempt that follows so many attempts: the backoff, or what the
-    /// endpoint asked for if that is longer. `None` if the time left does not reach beyond it.
+    /// Returns the wait before the attempt that follows this many attempts: the backoff, or the
+    /// delay that the endpoint asked for if that is longer. `None` if it exceeds the time left.
     pub fn wait(
         &self,
         attempts: u32,

@@ -1,17 +1,17 @@
 //! Parts of a client's certificate: its subject, and its names by their kind.
 //!
-//! Names of different kinds are never compared with each other: an authority that checks
-//! who may have which DNS name may let clients choose their URIs, or the other way round.
+//! Names of different kinds are never compared with each other: an authority that verifies DNS
+//! names may let clients choose their URIs, or the other way round.
 
 use std::fmt;
 
 use super::ValueMatch;
 use crate::tls::ClientCertificate;
 
-/// A part of a client's certificate that a route may ask for.
+/// A part of a client's certificate that a route may test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CertificatePart {
-    /// The subject (RFC 4514); there whenever a certificate is.
+    /// The subject (RFC 4514); present in every certificate.
     Subject,
     /// Any of the DNS names, in lower case.
     Dns,
@@ -24,8 +24,8 @@ pub enum CertificatePart {
 }
 
 impl CertificatePart {
-    /// Tells whether this part of a certificate is what is asked; without a certificate no
-    /// part is there.
+    /// Tells whether this part of a certificate meets the condition; without a certificate no part
+    /// is present.
     pub(super) fn matches(self, shown: Option<&ClientCertificate>, wanted: &ValueMatch) -> bool {
         let Some(shown) = shown else {
             return wanted.matches(None);
@@ -44,7 +44,7 @@ impl CertificatePart {
         names.any(|name| wanted.matches(Some(name.as_bytes())))
     }
 
-    /// Says in words that what is shown is not what is asked.
+    /// Describes why the certificate does not meet the condition.
     pub(super) fn describe(self, shown: Option<&ClientCertificate>, wanted: &ValueMatch) -> String {
         let Some(shown) = shown else {
             return "the client has shown no certificate".to_owned();

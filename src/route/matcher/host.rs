@@ -1,8 +1,8 @@
-//! Host of a request against a pattern of a route.
+//! Match of a request's host against a pattern of a route.
 
 use crate::route::HostPattern;
 
-/// Tells whether a host (lower case, no port) fits; a wildcard stands for one or more labels.
+/// Tells whether a host (lower case, no port) matches; a wildcard stands for one or more labels.
 pub(crate) fn matches_host(pattern: &HostPattern, host: &str) -> bool {
     match pattern {
         HostPattern::Any => true,

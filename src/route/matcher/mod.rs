@@ -1,7 +1,7 @@
-//! The conditions of a route, asked one by one.
+//! Conditions of a route, tested one by one.
 //!
-//! `check` is the only place that says whether a route takes a request once host and path
-//! are settled; finding a route drops the reason, explaining prints it.
+//! `check` is the only place that decides whether a route takes a request once host and path are
+//! settled; the lookup of a route drops the reason, the explanation prints it.
 
 mod certificate;
 mod host;
@@ -23,7 +23,7 @@ pub use value::ValueMatch;
 /// The first condition of a route that a request does not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mismatch {
-    /// The request came by another listener.
+    /// The request arrived at another listener.
     Listener,
     /// None of the hosts of the route.
     Host,
@@ -39,12 +39,12 @@ pub enum Mismatch {
     Cookie(usize),
     /// The client is in none of the networks of the route.
     Source,
-    /// The part of the client's certificate at this place in the route is not there, or has
-    /// another value.
+    /// The part of the client's certificate at this place in the route is absent, or has another
+    /// value.
     Certificate(usize),
 }
 
-/// Asks all conditions of a route but host and path, in a fixed order, cheap ones first.
+/// Tests all conditions of a route but host and path, in a fixed order, cheap ones first.
 ///
 /// `listeners` are the indexes of the route's listeners in ascending order, `None` for all.
 pub(super) fn check(
@@ -90,7 +90,7 @@ pub(super) fn check(
 }
 
 impl Mismatch {
-    /// Says in words what the route asks and what the request has.
+    /// Describes the condition of the route and the value of the request.
     pub(super) fn describe(&self, spec: &RouteSpec, facts: &Facts<'_>, listener: &str) -> String {
         match *self {
             Self::Listener => format!(
@@ -124,7 +124,7 @@ impl Mismatch {
     }
 }
 
-/// Prints what a route allows: `"a"`, or `"a" or "b"`.
+/// Prints the allowed values: `"a"`, or `"a" or "b"`.
 fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<String> = items
         .into_iter()

@@ -1,8 +1,8 @@
-//! Path of a request, in normal form, against the path of a route.
+//! Match of a request's normal path against the path of a route.
 
 use crate::route::PathMatch;
 
-/// Tells whether a normal path fits; a prefix takes whole segments only.
+/// Tells whether a normal path matches; a prefix takes whole segments only.
 pub(crate) fn matches_path(wanted: &PathMatch, path: &str) -> bool {
     match wanted {
         PathMatch::Any => true,

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::ValueMatch;
 use crate::semantics::query::{decode, find_raw, is_encoded};
 
-/// Tells whether the parameter is what is asked; of a repeated one the first counts.
+/// Tells whether the parameter meets the condition; of a repeated one the first counts.
 pub(super) fn matches(query: Option<&[u8]>, name: &str, wanted: &ValueMatch) -> bool {
     let Some(value) = find_raw(query, name) else {
         return wanted.matches(None);

@@ -1,4 +1,4 @@
-//! One value of a request against what a route asks of it.
+//! Match of one value of a request against the condition of a route.
 
 use http::HeaderName;
 use regex::Regex;
@@ -12,12 +12,12 @@ pub enum ValueMatch {
     Exact(Box<str>),
     /// A value in UTF-8 in which the expression finds a match.
     Regex(Regex),
-    /// There with any value (`true`), or not there (`false`).
+    /// Present with any value (`true`), or absent (`false`).
     Present(bool),
 }
 
 impl ValueMatch {
-    /// Tells whether a value, or its absence, is what is asked.
+    /// Tells whether a value, or its absence, meets the condition.
     pub fn matches(&self, value: Option<&[u8]>) -> bool {
         match (self, value) {
             (Self::Present(wanted), found) => *wanted == found.is_some(),
@@ -29,7 +29,7 @@ impl ValueMatch {
         }
     }
 
-    /// Tells whether any line of a header field is what is asked.
+    /// Tells whether any line of a header field meets the condition.
     pub(super) fn matches_header(&self, headers: &Headers, name: &HeaderName) -> bool {
         if let Self::Present(wanted) = self {
             return headers.contains(name) == *wanted;
@@ -39,7 +39,7 @@ impl ValueMatch {
             .any(|value| self.matches(Some(value.as_bytes())))
     }
 
-    /// Says in words that the found value is not the wanted one.
+    /// Describes why the value does not meet the condition.
     pub(super) fn describe(&self, kind: &str, name: &str, found: Option<&[u8]>) -> String {
         let Some(found) = found else {
             return format!("{kind} {name} is missing");

@@ -1,4 +1,4 @@
-//! Changes of a pool's endpoints, as log and events tell them.
+//! Changes of a pool's endpoints, for log and events.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::upstream::{discovery::EndpointChanges, endpoint::Endpoint, pool::Pool};
 
-/// A line for each change, as many as one may want to read.
+/// Logs a line for each change, up to a limit.
 pub(super) fn log(pool: &Pool, changes: &EndpointChanges) {
     let name = &*pool.name;
     let mut left = LINES_MAX;
@@ -68,7 +68,7 @@ fn difference(old: &Endpoint, new: &Endpoint) -> String {
     what.join(", ")
 }
 
-/// The changes as an event shows them.
+/// Returns the changes for an event.
 pub(super) fn shown(pool: &Pool, changes: &EndpointChanges) -> Value {
     let labels = |list: &[Arc<Endpoint>]| -> Vec<Arc<str>> {
         let list = list.iter().take(SHOWN_MAX);
@@ -86,7 +86,7 @@ pub(super) fn shown(pool: &Pool, changes: &EndpointChanges) -> Value {
     })
 }
 
-/// Changes of a list that the log has one by one.
+/// Maximum number of changes logged one by one.
 const LINES_MAX: usize = 20;
-/// Endpoints that an event names, of each kind.
+/// Maximum number of endpoints that an event names, of each kind.
 const SHOWN_MAX: usize = 100;

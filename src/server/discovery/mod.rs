@@ -1,8 +1,8 @@
-//! Discovery at work: the sources of pools run here, and their lists are taken up.
+//! Discovery: runs the sources of pools and applies their lists.
 //!
 //! Part of the control thread. A list becomes a new endpoint set of its pool, without a new
-//! snapshot: health and checks follow, workers are told, and what left is let go of. Whatever is
-//! wrong with a source, the last good list stays.
+//! snapshot: health and checks follow, workers are told, and removed endpoints are released. If a
+//! source fails, the last good list stays.
 
 mod changes;
 
@@ -42,7 +42,7 @@ pub(super) struct Discoveries {
     answers: mpsc::Receiver<Answer>,
 }
 
-/// One running source; dropped, it stops.
+/// One running source; dropping it stops the source.
 struct Running {
     source: SourceSpec,
     task: JoinHandle<()>,
@@ -83,7 +83,7 @@ impl Discoveries {
         }
     }
 
-    /// Has the sources of this snapshot run, and no others.
+    /// Runs the sources of this snapshot, and stops others.
     fn follow(&mut self, snapshot: &Snapshot) {
         self.running.retain(|name, running| {
             let pool = snapshot.pool(name);
@@ -151,7 +151,7 @@ impl Drop for Running {
     }
 }
 
-/// Runs a source until its pool leaves. After a panic it is started again.
+/// Runs a source until its pool is removed; restarts it after a panic.
 fn run(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Answer>) -> JoinHandle<()> {
     let (pool, source, answers) = (Arc::clone(pool), source.clone(), answers.clone());
     task::spawn_local("discovery", async move {
@@ -172,7 +172,7 @@ fn run(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Answer>) -> 
     })
 }
 
-/// Passes on what the source says, until nobody listens.
+/// Passes the answers of a source on, until the receiver is dropped.
 async fn listen(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Answer>) {
     let mut running = source.start();
     loop {
@@ -192,7 +192,7 @@ async fn listen(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Ans
 }
 
 impl Control {
-    /// Follows the sources of a snapshot that was just taken up.
+    /// Follows the sources of a newly applied snapshot.
     pub(super) fn follow_sources(&mut self, snapshot: &Snapshot) {
         for pool in &snapshot.pools {
             let discovered = &pool.shared.discovered;
@@ -214,7 +214,7 @@ impl Control {
         }
     }
 
-    /// Takes up what a source said, or keeps the last good list and says why.
+    /// Applies an answer of a source, or keeps the last good list and reports the error.
     pub(super) fn hear_source(&mut self, answer: &Answer) {
         let snapshot = self.shared.snapshot();
         let Answer { pool, source, list } = answer;
@@ -249,7 +249,7 @@ impl Control {
         self.take_up_endpoints(pool);
     }
 
-    /// Brings the endpoint set of a pool in line with its lists.
+    /// Updates the endpoint set of a pool from its lists.
     fn take_up_endpoints(&mut self, pool: &Arc<Pool>) {
         let before = pool.endpoint_set();
         let arranged = arrange(&before.endpoints, pool.wanted_endpoints());
@@ -276,7 +276,8 @@ impl Control {
         self.forget_departed(pool, &arranged.changes);
     }
 
-    /// Removes the metric series of endpoints that left, and of versions that none has any more.
+    /// Removes the metric series of removed endpoints, and of versions that no endpoint has any
+    /// more.
     fn forget_departed(&self, pool: &Pool, changes: &EndpointChanges) {
         let metrics = &self.shared.metrics;
         let removed = changes.removed.iter();
@@ -299,8 +300,8 @@ impl Control {
     }
 }
 
-/// Tells the workers to take up the newest endpoints of a pool. One that has no room for it is not
-/// waited for: it looks by itself, at the latest with its next request or within a second.
+/// Tells the workers to use the newest endpoints of a pool. Control does not wait for a worker with
+/// a full queue: it looks by itself, at the latest with its next request or within a second.
 fn tell_workers(shared: &SharedState, pool: &Arc<str>) {
     for worker in &shared.workers {
         let _ = worker
@@ -325,7 +326,7 @@ fn error_of(discovered: &Discovered) -> Option<String> {
     discovered.status().error.map(|(error, _)| error)
 }
 
-/// Answers that wait to be taken up; a source that has another waits.
+/// Maximum number of waiting answers; a source with a further one waits.
 const ANSWERS_MAX: usize = 16;
-/// Between two answers of a source, at least.
+/// Minimum time between two answers of a source.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -15,7 +15,7 @@ pub(super) fn resident() -> Option<u64> {
     pages.checked_mul(page)
 }
 
-/// What the machine has, or the control group and those around it allow, whichever is least.
+/// Memory of the machine, or the limit of the control group or of a parent, whichever is least.
 pub(super) fn available() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok();
     let machine = machine.as_deref().and_then(total);

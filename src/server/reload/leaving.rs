@@ -1,7 +1,7 @@
-//! Listening sockets that leave: with their listener, or as the process drains.
+//! Close of listening sockets: with their listener, or as the process drains.
 //!
-//! Nothing that could connect is lost. The file of a unix socket goes first, so that nobody new
-//! comes. Each worker then stops accepting; a TCP socket is emptied by the worker that owns it,
+//! No connection is lost. The file of a unix socket is removed first, so that no new client
+//! connects. Each worker then stops accepting; a TCP socket is emptied by the worker that owns it,
 //! the queue of a unix socket, which all of them share, from here when the last has stopped.
 
 use std::{sync::Arc, time::Duration};
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Closes listening sockets, once all that waits in them is served.
+/// Closes listening sockets, once all connections in their queues are served.
 pub(crate) async fn unlisten(shared: &SharedState, addresses: &[BindAddress]) {
     let deadline = Instant::now() + COMMAND_PATIENCE;
     let mut closed = Vec::new();
@@ -48,10 +48,10 @@ pub(crate) async fn unlisten(shared: &SharedState, addresses: &[BindAddress]) {
     }
 }
 
-/// Has workers serve what waits in a unix socket.
+/// Makes workers serve the connections in the queue of a unix socket.
 ///
-/// `alone` says that no worker accepts from it any more. Only then is it shut: the runtime of one
-/// that did would ask it for connections again and again.
+/// `alone` tells that no worker accepts from it any more. Only then is it shut: the runtime of a
+/// worker that did would poll it for connections again and again.
 async fn empty(shared: &SharedState, leaving: &LeavingSocket, alone: bool) {
     if alone && let Err(error) = closing::shut_unix(&leaving.socket) {
         tracing::debug!(%error, "a closing socket cannot be shut at once");

@@ -1,5 +1,5 @@
-//! A new configuration: everything new is loaded, checked, tested and bound beside the
-//! old, then there is one swap, and what left drains. Any fault keeps the old one.
+//! Reload: all new parts are loaded, checked, tested and bound beside the old, then there is one
+//! swap, and removed parts drain. Any fault keeps the old configuration.
 
 pub(super) mod leaving;
 mod prepared;
@@ -26,7 +26,7 @@ pub(super) use prepared::{Beside, Prepared, ReloadError, ReloadOutcome};
 pub(super) use queue::{Reloads, Wanted};
 
 impl Control {
-    /// Begins a reload, or has the one under way followed by another.
+    /// Begins a reload, or schedules one after the one under way.
     pub(super) fn want_reload(&mut self, wanted: Wanted) {
         self.doubt = None;
         if self.draining {
@@ -60,7 +60,7 @@ impl Control {
         });
     }
 
-    /// Takes up what was prepared, or keeps what runs and says why.
+    /// Applies a prepared configuration, or keeps the old one and reports the reason.
     pub(super) async fn reloaded(&mut self, outcome: Result<ReloadOutcome, ReloadError>) {
         let (wanted, next) = self.reloads.ended();
         let report = match outcome {
@@ -100,7 +100,7 @@ impl Control {
         }
     }
 
-    /// Swaps in what was prepared; nothing of it can fail.
+    /// Swaps in the prepared configuration; no step of this can fail.
     async fn take_up(&mut self, prepared: Prepared) -> ReloadReport {
         self.hash = prepared.hash;
         let old = self.shared.snapshot();
@@ -200,7 +200,7 @@ impl Control {
 
 /// Time that a file saved with faults has to be saved without them before it is reported.
 const DOUBT: Duration = Duration::from_secs(3);
-/// Changes of a reload that the log has one by one; the report has all.
+/// Maximum number of changes of a reload logged one by one; the report has all.
 const CHANGES_LOGGED_MAX: usize = 200;
 
 fn report(result: ReloadResult, generation: u64) -> ReloadReport {

@@ -1,4 +1,4 @@
-//! A configuration that is read, checked, tested and bound beside the one in use.
+//! Preparation: a configuration is read, checked, tested and bound beside the one in use.
 
 use std::{
     collections::HashSet,
@@ -34,28 +34,28 @@ pub(crate) enum ReloadError {
     /// It cannot be compiled, or its tests fail.
     #[error("{0}")]
     Build(#[from] BuildError),
-    /// A new listener's address cannot be had.
+    /// A new listener's address cannot be bound.
     #[error("listener \"{0}\": {1}")]
     Bind(Arc<str>, BindError),
     /// The access log cannot be opened.
     #[error("access log: {0}")]
     AccessLog(String),
-    /// A disk does not answer.
+    /// The disk does not answer.
     #[error(
         "the files of the configuration could not be read within {} s; does their disk hang?",
         PATIENCE.as_secs()
     )]
     TooSlow,
-    /// The system gives no thread for it.
+    /// The system cannot make a thread for it.
     #[error("cannot be read: {0}")]
     Thread(#[from] io::Error),
-    /// Our fault.
+    /// A bug of the proxy.
     #[error("reading it panicked; this is a bug")]
     Panicked,
 }
 
 impl ReloadError {
-    /// The error for a log: one line for each fault.
+    /// Returns the error for a log: one line for each fault.
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Self::Configuration(faults) => faults.lines(),
@@ -78,16 +78,16 @@ pub(crate) struct Prepared {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) text: Arc<str>,
     pub(crate) hash: config::ContentHash,
-    /// Sockets of listeners that were not there before, one per worker.
+    /// Sockets of listeners that are new, one per worker.
     pub(crate) bound: Vec<BoundListener>,
-    /// The access log, if it is another than before.
+    /// The access log, if it changed.
     pub(crate) log: Option<Option<AccessLog>>,
 }
 
 /// Result of reading the file while a configuration is in use.
 #[derive(Debug)]
 pub(crate) enum ReloadOutcome {
-    /// It says what is in use.
+    /// The content is the one in use.
     Unchanged(config::ContentHash),
     /// It is ready to be swapped in.
     Ready(Box<Prepared>),
@@ -106,7 +106,7 @@ pub(crate) struct Beside<'a> {
 }
 
 impl Prepared {
-    /// Prepares what the process starts with; blocks on the disk.
+    /// Prepares the first configuration of the process; blocks on the disk.
     pub(crate) fn first(
         loaded: Loaded,
         registry: &mut Registry,
@@ -131,8 +131,8 @@ impl Prepared {
         Ok(first)
     }
 
-    /// Begins to prepare what the file says now, beside what runs. With `degraded` it counts
-    /// as changed in any case.
+    /// Begins to prepare the current content of the file, beside the configuration in use. With
+    /// `degraded` it counts as changed in any case.
     pub(crate) fn next(
         path: PathBuf,
         shared: &Arc<SharedState>,
@@ -191,7 +191,7 @@ impl Prepared {
     }
 }
 
-/// Opens the access log anew if the configuration of it changed.
+/// Opens the access log again if its configuration changed.
 fn open_log(
     snapshot: &Snapshot,
     current: Option<&AccessLogSettings>,

@@ -1,7 +1,7 @@
-//! One reload at a time, and those who wait for what comes of it.
+//! Queue of reloads: one at a time, with the requesters that wait for its result.
 //!
-//! A reload is prepared on a thread of its own while control goes on. Whoever asks
-//! meanwhile gets the one after it, since the file may have changed since it was read.
+//! A reload is prepared on a thread of its own while control goes on. A request meanwhile gets the
+//! reload after it, since the file may have changed since it was read.
 
 use tokio::{
     sync::oneshot,
@@ -25,7 +25,7 @@ pub(in crate::server) struct Wanted {
     pub(super) asked: bool,
 }
 
-/// The reload under way and the one to follow.
+/// The reload under way and the next one.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Reloads {
     under_way: Option<(Preparing, Instant)>,
@@ -36,7 +36,7 @@ pub(in crate::server) struct Reloads {
 }
 
 impl Wanted {
-    /// Somebody asked, and waits for the answer.
+    /// A request whose sender waits for the answer.
     pub(in crate::server) fn by(answer: Answer) -> Self {
         Self {
             answers: vec![answer],
@@ -44,7 +44,7 @@ impl Wanted {
         }
     }
 
-    /// Somebody asked.
+    /// A request without an answer.
     pub(in crate::server) fn silently() -> Self {
         Self {
             answers: Vec::new(),
@@ -52,7 +52,7 @@ impl Wanted {
         }
     }
 
-    /// The file changed.
+    /// A change of the file.
     pub(in crate::server) fn by_file() -> Self {
         Self::default()
     }
@@ -62,7 +62,7 @@ impl Wanted {
         self.asked |= other.asked;
     }
 
-    /// Tells those who wait.
+    /// Sends the outcome to the requesters.
     pub(super) fn tell(self, outcome: &Result<ReloadReport, ReloadRefusal>) {
         for answer in self.answers {
             // It may have gone away.
@@ -72,7 +72,7 @@ impl Wanted {
 }
 
 impl Reloads {
-    /// Notes that a reload is wanted; true if it is to begin now.
+    /// Notes that a reload is wanted; returns true if it must begin now.
     pub(super) fn want(&mut self, wanted: Wanted) -> bool {
         if self.under_way.is_some() {
             self.next.get_or_insert_default().join(wanted);

@@ -22,7 +22,7 @@ use crate::{
     worker::{Command, SharedState},
 };
 
-/// Makes pools take up the new endpoint sets, and checks follow them.
+/// Makes pools use the new endpoint sets, and updates their checks.
 pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>, Schedule>) {
     let now = Instant::now();
     for pool in &snapshot.pools {
@@ -67,7 +67,7 @@ pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>,
     schedules.retain(|name, _| snapshot.pool(name).is_some());
 }
 
-/// Sends a command to every worker, waiting for room where a worker is busy.
+/// Sends a command to every worker, waiting for room in the queue of a busy one.
 pub(crate) async fn tell(shared: &SharedState, command: impl Fn(usize) -> Option<Command>) {
     let deadline = Instant::now() + COMMAND_PATIENCE;
     for index in 0..shared.workers.len() {
@@ -77,7 +77,7 @@ pub(crate) async fn tell(shared: &SharedState, command: impl Fn(usize) -> Option
     }
 }
 
-/// Gives a command to a worker, waiting for room until the deadline; false if it is lost.
+/// Sends a command to a worker, waiting for room until the deadline; returns false if it is lost.
 pub(super) async fn give(
     shared: &SharedState,
     worker: usize,
@@ -108,7 +108,7 @@ pub(crate) async fn listen(shared: &SharedState, bound: Vec<BoundListener>) {
     }
 }
 
-/// The addresses that the old snapshot listens on and the new one does not.
+/// Returns the addresses that the old snapshot listens on and the new one does not.
 pub(crate) fn removed_listeners(old: &Snapshot, new: &Snapshot) -> Vec<BindAddress> {
     let kept: HashSet<&BindAddress> = new.listeners.iter().map(|it| &it.address).collect();
     let old = old.listeners.iter().map(|listener| &listener.address);
@@ -117,7 +117,8 @@ pub(crate) fn removed_listeners(old: &Snapshot, new: &Snapshot) -> Vec<BindAddre
         .collect()
 }
 
-/// Connections on listeners that leave; they close when their exchange is over. All others stay.
+/// Counts the connections of removed listeners; they close when their exchange is over. All others
+/// stay.
 pub(crate) fn connections_leaving(old: &Snapshot, removed: &[BindAddress]) -> u64 {
     let leaving = old
         .listeners
@@ -128,7 +129,7 @@ pub(crate) fn connections_leaving(old: &Snapshot, removed: &[BindAddress]) -> u6
         .sum()
 }
 
-/// Removes the metric series of what left the configuration.
+/// Removes the metric series of removed parts of the configuration.
 pub(crate) fn forget_series(shared: &SharedState, old: &Snapshot, new: &Snapshot) {
     let metrics = &shared.metrics;
     let (before, after) = (&old.config, &new.config);
@@ -149,7 +150,7 @@ pub(crate) fn forget_series(shared: &SharedState, old: &Snapshot, new: &Snapshot
     metrics.remove_series(["pool", "endpoint"], &gone.collect::<Vec<_>>());
 }
 
-/// The names that only the old one has.
+/// Returns the names that only the old configuration has.
 fn left<'a, T>(old: &'a BTreeMap<Name, T>, new: &BTreeMap<Name, T>) -> Vec<[&'a str; 1]> {
     let left = old.keys().filter(|name| !new.contains_key(*name));
     left.map(|name| [&**name]).collect()

@@ -1,8 +1,8 @@
-//! The background services of the control thread: named, started again when they fail, and
-//! ended within a bound.
+//! Background services of the control thread: named, restarted when they fail, and ended within a
+//! time limit.
 //!
-//! A service is a function that makes a run of it. A run that panics, fails or ends by itself is
-//! followed by another, after a wait that grows. The failure is told in the log, the events and
+//! A service is a function that makes its runs. A run that panics, fails or ends by itself is
+//! followed by another, after a growing wait. The failure is reported in the log, the events and
 //! the metrics, and by `/ready` until a run has lasted for a while.
 
 mod stop;
@@ -32,7 +32,7 @@ pub(super) use stop::Stop;
 /// Result of a run of a service. A run must end without an error only when it is told to stop.
 pub(super) type Ended = Result<(), Box<dyn Error>>;
 
-/// The services that run, in the order in which they were started.
+/// Running services, in the order of their start.
 pub(super) struct Services {
     events: Arc<Events>,
     metrics: ControlMetrics,
@@ -45,10 +45,10 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-/// A service, as its task and control see it.
+/// A service, shared by its task and control.
 struct Service {
     name: &'static str,
-    /// The last failure, and when the run after it began.
+    /// The last failure, and the time at which the run after it began.
     failure: RefCell<Option<Failure>>,
     events: Arc<Events>,
     up: SharedGauge,
@@ -57,7 +57,7 @@ struct Service {
 
 struct Failure {
     why: String,
-    /// None while the next run has not begun.
+    /// None until the next run begins.
     started_again: Option<Instant>,
 }
 
@@ -70,7 +70,7 @@ impl Services {
         }
     }
 
-    /// Starts a service; `run` makes each run of it, and is to end it soon after `Stop` says so.
+    /// Starts a service; `run` makes each run of it, and must end the run soon after `Stop` is set.
     pub(super) fn start<F, R>(&mut self, name: &'static str, run: F)
     where
         F: FnMut(Stop) -> R + 'static,
@@ -92,7 +92,7 @@ impl Services {
         });
     }
 
-    /// The services that fail, or failed a short while ago.
+    /// Services that fail, or failed a short while ago.
     pub(super) fn troubles(&self) -> impl Iterator<Item = Trouble> {
         self.running.iter().filter_map(|running| {
             Some(Trouble {
@@ -102,7 +102,7 @@ impl Services {
         })
     }
 
-    /// Ends the services; what has not ended within `patience` is cut.
+    /// Ends the services; those that have not ended within `patience` are cut.
     pub(super) async fn stop(&mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
         for running in &self.running {

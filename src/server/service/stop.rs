@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-/// Tells one service to end.
+/// Tells one service to stop.
 #[derive(Debug)]
 pub(super) struct Sender(watch::Sender<bool>);
 
@@ -27,7 +27,7 @@ impl Stop {
         *self.0.borrow()
     }
 
-    /// Waits until the service is to end. Cancel safe.
+    /// Waits until the service must end. Cancel safe.
     pub(in crate::server) async fn told(&self) {
         // Who could tell may be gone: then it is the end as well.
         let _ = self.0.clone().wait_for(|told| *told).await;

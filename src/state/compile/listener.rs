@@ -1,4 +1,4 @@
-//! `[listeners.NAME]` compiled.
+//! Compiles `[listeners.NAME]`.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ pub(super) fn build(
     }))
 }
 
-/// The TLS of the last snapshot if nothing about it changed, else a new one.
+/// Returns the TLS of the last snapshot if it is unchanged, else a new one.
 fn build_tls(
     source: &Source<'_>,
     registry: &Registry,

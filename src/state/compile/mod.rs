@@ -1,7 +1,7 @@
-//! From a checked configuration to a snapshot, whole or not at all.
+//! Compiles a checked configuration to a snapshot, as a whole or not at all.
 //!
-//! What did not change since the last snapshot is taken over as the same object, so
-//! that workers keep what they built on it.
+//! Parts unchanged since the last snapshot are reused as the same object, so that workers keep
+//! their state for them.
 
 mod listener;
 mod pool;
@@ -31,19 +31,19 @@ pub use tests_table::{TestFailure, run as run_tests};
 /// Reasons why a checked configuration could not be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Something in a route.
+    /// A fault of a route.
     #[error("route \"{0}\": {1}")]
     Route(Arc<str>, String),
-    /// Something in a listener.
+    /// A fault of a listener.
     #[error("listener \"{0}\": {1}")]
     Listener(Arc<str>, TlsFault),
-    /// Something in a pool.
+    /// A fault of a pool.
     #[error("pool \"{0}\": {1}")]
     Pool(Arc<str>, String),
-    /// Something in the access log.
+    /// A fault of the access log.
     #[error("access_log: {0}")]
     AccessLog(String),
-    /// Tests in the file that do not hold.
+    /// Failed tests of the file.
     #[error("{}", list(.0))]
     Tests(Vec<TestFailure>),
 }
@@ -55,48 +55,48 @@ pub struct Source<'a> {
     pub config: Arc<Config>,
     /// Parts that an embedding program added.
     pub registered: &'a Registered,
-    /// The snapshot in use, whose unchanged parts are taken over.
+    /// The snapshot in use, whose unchanged parts are reused.
     pub last: Option<&'a Snapshot>,
     /// Treatment of certificate files.
     pub files: TlsFiles,
     /// Treatment of files that list endpoints.
     pub lists: Lists,
-    /// The number of the new snapshot.
+    /// Number of the new snapshot.
     pub generation: u64,
-    /// Now.
+    /// Current time.
     pub now: Instant,
 }
 
 /// Treatment of the files of certificates and keys: read or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsFiles {
-    /// They are.
+    /// They are read.
     Read,
-    /// They are not: for questions about routing, which must not need private keys.
+    /// They are not read: for questions about routing, which must not need private keys.
     Left,
 }
 
 /// Treatment of files that list endpoints: read or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lists {
-    /// They are.
+    /// They are read.
     Read,
-    /// They are not: for texts that somebody only asks about, who must not learn what is on the
-    /// disk.
+    /// They are not read: for configurations sent for a check, whose sender must not learn the
+    /// content of the disk.
     Left,
 }
 
 /// Compiles a configuration and runs the tests in it.
 ///
 /// # Errors
-/// The first thing that cannot be compiled, or the tests that fail; the registry has
-/// at most gained entries that nothing uses.
+/// The first fault, or the tests that fail; the registry has at most gained entries that nothing
+/// uses.
 pub fn build(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, BuildError> {
     compile(source, registry).map_err(|error| error.masked(&source.config))
 }
 
 impl BuildError {
-    /// Masks what the configuration hides.
+    /// Masks hidden values.
     fn masked(self, config: &Config) -> Self {
         let mask = |text: String| config.mask_text(&text).into_owned();
         match self {
@@ -202,7 +202,7 @@ fn access_log(config: &Config) -> Result<Option<AccessLogSettings>, BuildError> 
     }))
 }
 
-/// The added fields to mask: those named, and those that show a named header.
+/// Returns the added fields to mask: those named, and those that show a named header.
 fn masked_fields(fields: &crate::config::schema::AccessFields) -> Vec<String> {
     use crate::config::value::FieldSource;
     let of_headers = fields.add.iter().filter(|(_, source)| match source {

@@ -1,4 +1,4 @@
-//! `[pools.NAME]` compiled.
+//! Compiles `[pools.NAME]`.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -99,7 +99,7 @@ pub(super) fn build(
     }))
 }
 
-/// The endpoints that a pool begins with besides those listed.
+/// Returns the endpoints that a pool begins with besides those listed.
 fn found(discovery: Option<&PoolDiscovery>, known: &Discovered) -> Vec<Arc<Endpoint>> {
     match discovery.map(|discovery| &discovery.first) {
         Some(Some(Ok(list))) => list.clone(),
@@ -145,7 +145,7 @@ fn build_tls(
     Ok(Arc::new(loaded))
 }
 
-/// The pool of the last snapshot, if nothing about it changed.
+/// Returns the pool of the last snapshot, if it is unchanged.
 fn unchanged(
     source: &Source<'_>,
     name: &str,

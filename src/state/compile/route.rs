@@ -1,4 +1,4 @@
-//! `[routes.NAME]` compiled.
+//! Compiles `[routes.NAME]`.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,7 +18,7 @@ use crate::{
     upstream::pool::{Pool, PoolIndex, ViewIndex},
 };
 
-/// The version requirements that routes make of each pool, and of those that stand in for it.
+/// Returns the version requirements of routes on each pool, and on its failover pools.
 pub(super) fn requirements(config: &Config) -> HashMap<String, Vec<VersionReq>> {
     let mut wanted: HashMap<String, Vec<VersionReq>> = HashMap::new();
     for route in config.routes.values() {
@@ -168,14 +168,14 @@ fn rewrite_filter(written: &schema::Rewrite) -> RewriteFilter {
     }
 }
 
-/// A prefix as the paths of requests are compared with it.
+/// Returns a prefix in the form that paths of requests are compared with.
 fn normal(prefix: &str) -> String {
     let normal = normalise(prefix.as_bytes());
     let prefix = normal.as_ref().map_or(prefix, |normal| normal.as_str());
     prefix.trim_end_matches('/').to_owned()
 }
 
-/// The one of these policies that is the same, if there is one.
+/// Returns the equal one of these policies, if there is one.
 fn shared(policies: &mut HashSet<Arc<RetryPolicy>>, policy: RetryPolicy) -> Arc<RetryPolicy> {
     if let Some(same) = policies.get(&policy) {
         return Arc::clone(same);
@@ -231,7 +231,7 @@ fn pairs(written: &[(String, value::ValueMatch)]) -> Vec<(String, ValueMatch)> {
         .collect()
 }
 
-/// A part of a certificate and what it must be, in the form that it is kept in.
+/// Makes a part of a certificate and its condition, in their stored form.
 fn certificate_part(
     (key, wanted): (&'static str, &value::ValueMatch),
 ) -> (CertificatePart, ValueMatch) {

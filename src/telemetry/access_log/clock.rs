@@ -1,11 +1,11 @@
 //! Times as text, without allocation: UTC, proleptic Gregorian calendar.
 //!
-//! The date is computed in the way of Howard Hinnant, "chrono-compatible low-level date
+//! The date is computed by the algorithms of Howard Hinnant, "chrono-compatible low-level date
 //! algorithms": years begin in March, so that the leap day is the last of the year.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment, taken apart.
+/// A point in time, in its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
     year: u64,
@@ -16,7 +16,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// Takes a time apart; one before 1970 is shown as its beginning.
+    /// Splits a time; one before 1970 is shown as 1970.
     pub(super) fn new(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let seconds = since.as_secs();
@@ -73,7 +73,7 @@ impl Moment {
     }
 }
 
-/// Writes the last digits of a number, as many as there is room for, with zeros in front.
+/// Writes the last digits of a number, as many as there is room for, with leading zeros.
 #[inline]
 pub(super) fn put_digits(text: &mut [u8], number: u64) {
     let mut rest = number;

@@ -1,8 +1,8 @@
-//! The access log: one line per exchange, also when it was aborted.
+//! The access log: one line per exchange, including aborted ones.
 //!
-//! The worker formats a [`Line`] into a buffer of its own and hands full buffers to a
-//! writer thread through a bounded queue. The data path never waits for the disk: when
-//! the queue is full, lines are dropped and counted.
+//! The worker formats a [`Line`] into a buffer of its own and passes full buffers to a writer
+//! thread through a bounded queue. The data path never waits for the disk: if the queue is full,
+//! lines are dropped and counted.
 
 mod clock;
 mod format;

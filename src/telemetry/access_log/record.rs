@@ -14,7 +14,7 @@ pub struct Line<'a> {
     pub trace_id: Option<&'a str>,
     /// Name of the listener.
     pub listener: &'a str,
-    /// Address of the client, behind trusted proxies; none on a Unix socket.
+    /// Address of the client, as reported by trusted proxies; none on a Unix socket.
     pub client: Option<IpAddr>,
     /// Request method.
     pub method: &'a str,
@@ -26,19 +26,19 @@ pub struct Line<'a> {
     pub path: &'a str,
     /// `HTTP/1.1`, `HTTP/2.0` …
     pub protocol: &'a str,
-    /// Status sent to the client, or the one of the failure when none was sent.
+    /// Status sent to the client, or the one of the failure if none was sent.
     pub status: u16,
     /// Reason why the proxy answered itself or cut the answer: a word of `Failure`.
     pub reason: Option<&'a str>,
     /// Route that matched.
     pub route: Option<&'a str>,
-    /// Pool that was chosen.
+    /// Pool that was used.
     pub pool: Option<&'a str>,
     /// Endpoint that answered, or was tried last.
     pub endpoint: Option<&'a str>,
     /// Version of that endpoint.
     pub version: Option<&'a str>,
-    /// Each try, in order.
+    /// Each attempt, in order.
     pub attempts: &'a [AttemptView<'a>],
     /// Reason why the last attempt, which failed, was not followed by another.
     pub not_retried: Option<&'a str>,
@@ -46,7 +46,7 @@ pub struct Line<'a> {
     pub bytes_in: u64,
     /// Bytes of the response body sent.
     pub bytes_out: u64,
-    /// From the request head to the end of the response.
+    /// Time from the request head to the end of the response.
     pub total: Duration,
     /// Time spent waiting for the endpoint that answered.
     pub upstream: Option<Duration>,
@@ -69,7 +69,7 @@ pub struct AttemptView<'a> {
     pub endpoint: &'a str,
     /// Status, or the word of the failure.
     pub outcome: &'a str,
-    /// From its start to its outcome.
+    /// Time from its start to its outcome.
     pub took: Duration,
     /// Wait before it.
     pub waited: Duration,

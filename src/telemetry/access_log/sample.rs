@@ -1,11 +1,11 @@
 //! Sampling: selects the exchanges that are logged when not all are.
 //!
-//! By a hash of the request id, so that every proxy that sees a request decides alike.
+//! Uses a hash of the request id, so that every proxy that sees a request decides alike.
 
 /// A share of all requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Hashes below this are in; `None` takes all.
+    /// Hashes below this are selected; `None` selects all.
     below: Option<u64>,
 }
 
@@ -13,7 +13,7 @@ impl Sample {
     /// Every request.
     pub const ALL: Self = Self { below: None };
 
-    /// `share` of the requests, from 0 to 1; what is outside is taken as the nearer end.
+    /// Selects `share` of the requests, from 0 to 1; values outside are clamped.
     pub fn new(share: f64) -> Self {
         if share >= 1.0 {
             return Self::ALL;

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 /// Lets each kind of event into the log once in a while, and counts the rest.
 ///
-/// Bounded: more than [`KINDS_MAX`] kinds at the same time are told together, as one. Takes a
-/// lock, and is never held while a line is written: for what goes wrong, not for each request.
+/// Bounded: more than [`KINDS_MAX`] kinds at the same time are counted together, as one. Takes a
+/// lock, which is never held while a line is written: for errors, not for each request.
 #[derive(Debug)]
 pub struct LogLimit<K> {
     told: Mutex<HashMap<Option<K>, Told>>,
@@ -60,7 +60,7 @@ impl<K: Eq + Hash> LogLimit<K> {
     }
 }
 
-/// Kinds that are told apart at the same time.
+/// Maximum number of kinds limited separately at the same time.
 const KINDS_MAX: usize = 64;
 const TELL_AGAIN: Duration = Duration::from_secs(5);
 

@@ -1,8 +1,7 @@
 //! The log of the process itself: set-up of `tracing`, with a level that can be changed.
 //!
-//! Written to standard error, so that an access log on standard output stays clean, by a
-//! thread of its own: no line waits for whoever reads them, see [`writer`]. Panics are told
-//! the same way.
+//! Written to standard error, so that an access log on standard output stays clean, by a thread of
+//! its own: no line waits for its reader, see [`writer`]. Panics are logged the same way.
 
 mod limit;
 mod writer;
@@ -31,14 +30,14 @@ use writer::{Layout, Queue};
 /// Format of a line of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
     /// One JSON object per line.
     Json,
 }
 
-/// Changes the level while the process runs, and sees to the last lines at its end.
+/// Changes the level while the process runs, and flushes the last lines at its end.
 #[derive(Clone, Debug)]
 pub struct LogControl {
     filter: reload::Handle<EnvFilter, Registry>,
@@ -49,7 +48,7 @@ pub struct LogControl {
 /// Reasons why the log could not be set up or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The level is not one that `tracing` knows.
+    /// The level is unknown to `tracing`.
     #[error(
         "log level {0:?} is not one of off, error, warn, info, debug, trace, nor a list with target=level"
     )]
@@ -57,10 +56,10 @@ pub enum LogError {
     /// A log was set up before.
     #[error("the log is set up already")]
     SetUpTwice(#[from] TryInitError),
-    /// The system gives no thread to write it.
+    /// The system cannot make a thread to write it.
     #[error("the log has no thread: {0}")]
     Thread(io::Error),
-    /// The log is gone, since the process ends.
+    /// The log has ended with the process.
     #[error("the log is closed")]
     Closed(#[from] reload::Error),
 }
@@ -69,7 +68,7 @@ pub enum LogError {
 /// `target=level` pairs.
 ///
 /// # Errors
-/// When the level is not known, a log was set up before, or the system gives no thread.
+/// If the level is unknown, a log was set up before, or the system cannot make a thread.
 pub fn init(level: &str, format: LogFormat) -> Result<LogControl, LogError> {
     let (filter, handle) = reload::Layer::new(parse(level)?);
     let registry = tracing_subscriber::registry().with(filter);
@@ -97,7 +96,7 @@ pub fn init(level: &str, format: LogFormat) -> Result<LogControl, LogError> {
     })
 }
 
-/// Puts a panic into the log: the standard hook would wait for whoever reads standard error.
+/// Logs a panic: the standard hook would wait for the reader of standard error.
 fn tell_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let place = place.unwrap_or_default();
@@ -121,13 +120,13 @@ impl LogControl {
     /// Changes the level from the next line on.
     ///
     /// # Errors
-    /// When the level is not known; the old one stays.
+    /// If the level is unknown; the old one stays.
     pub fn set_level(&self, level: &str) -> Result<(), LogError> {
         let filter = parse(level)?;
         Ok(self.filter.reload(filter)?)
     }
 
-    /// Tells panics in the log from now on.
+    /// Logs panics from now on.
     pub fn tell_panics(&self) {
         let queue = self.queue.clone();
         std::panic::set_hook(Box::new(move |panic| {
@@ -142,8 +141,8 @@ impl LogControl {
         self.is_terminal
     }
 
-    /// Waits until the lines so far are written; false when that takes longer than `patience`.
-    /// Blocks the thread: for the end of the process.
+    /// Waits until the lines so far are written; returns false if that takes longer than
+    /// `patience`. Blocks the thread: for the end of the process.
     pub fn settle(&self, patience: Duration) -> bool {
         self.queue.settle(patience)
     }

@@ -1,8 +1,8 @@
-//! From every thread to standard error, without waiting.
+//! Writer of the log: from every thread to standard error, without waiting.
 //!
-//! One event is one line, handed over to a thread of its own through a bounded queue. A
-//! pipe that nobody reads, or a disk that hangs, fills the queue; from then on lines are
-//! dropped and counted, and the first line that is written again says how many.
+//! One event is one line, passed to a thread of its own through a bounded queue. A pipe that is not
+//! read, or a disk that hangs, fills the queue; from then on lines are dropped and counted, and the
+//! next written line tells their number.
 
 use std::{
     io::{self, Write},
@@ -18,14 +18,14 @@ use std::{
 use tokio::time::Instant;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines of the log that were lost, in the whole process.
+/// Number of lost lines of the log, in the whole process.
 pub static LINES_DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Queue of lines to write. A clone is another handle to the same queue.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     messages: SyncSender<Message>,
-    /// Bytes that wait to be written.
+    /// Number of bytes that wait to be written.
     waiting: Arc<AtomicUsize>,
     layout: Layout,
 }
@@ -45,7 +45,7 @@ enum Message {
     Settle(SyncSender<()>),
 }
 
-/// The line of one event.
+/// Writer of one event's line.
 pub(super) struct Line<'a>(&'a Queue);
 
 impl Queue {
@@ -67,8 +67,8 @@ impl Queue {
         })
     }
 
-    /// Waits until all that was handed over before is written; false when that takes longer
-    /// than `patience`. Blocks the thread: for the end of the process.
+    /// Waits until all lines so far are written; returns false if that takes longer than
+    /// `patience`. Blocks the thread: for the end of the process.
     pub(super) fn settle(&self, patience: Duration) -> bool {
         let (settled, wait) = sync_channel(1);
         let end = Instant::now() + patience;
@@ -99,7 +99,7 @@ impl Queue {
 }
 
 impl Layout {
-    /// The bytes to write for an event, with its line end.
+    /// Returns the bytes to write for an event, with its line end.
     fn line(self, text: &[u8]) -> Vec<u8> {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let (text, cut) = match text.get(..LINE_BYTES_MAX) {
@@ -134,7 +134,7 @@ impl<'a> MakeWriter<'a> for Queue {
 }
 
 impl Write for Line<'_> {
-    /// Takes a whole event: the formatter writes each with one call.
+    /// Takes a complete event: the formatter writes each with one call.
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         self.0.hand_over(text);
         Ok(text.len())
@@ -171,7 +171,7 @@ fn write<W: Write>(mut output: W, messages: &Receiver<Message>, waiting: &Atomic
     }
 }
 
-/// Writes all of it, also where another program made the output non-blocking.
+/// Writes all bytes, even if another program made the output non-blocking.
 fn put<W: Write>(output: &mut W, mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
         match output.write(bytes) {
@@ -187,13 +187,13 @@ fn put<W: Write>(output: &mut W, mut bytes: &[u8]) -> bool {
     output.flush().is_ok()
 }
 
-/// Lines that wait to be written at most.
+/// Maximum number of lines that wait to be written.
 const QUEUE_LINES: usize = 1024;
-/// Bytes that wait to be written at most.
+/// Maximum number of bytes that wait to be written.
 const QUEUE_BYTES: usize = 1 << 20;
-/// Longest event; of a longer one the start is kept.
+/// Maximum length of an event; a longer one is cut.
 const LINE_BYTES_MAX: usize = 64 * 1024;
-/// Before the next try at a non-blocking output that is full.
+/// Pause before the next try at a non-blocking output that is full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
@@ -217,7 +217,7 @@ mod tests {
         assert!(line.ends_with(b"a ...\n"));
     }
 
-    /// Takes what there is room for, then fails until there is room again.
+    /// A test output that takes as much as there is room for, then fails until there is room again.
     struct Disk {
         room: Arc<AtomicUsize>,
         kept: Arc<Mutex<Vec<u8>>>,

@@ -1,14 +1,14 @@
 //! Memory for the cells of one writer.
 //!
-//! Cells of one worker lie together in blocks that no other worker's cells share, so
-//! that no two workers write the same cache line. Cells are zeroed when given back and
-//! used again; blocks live as long as a cell in them is referred to.
+//! Cells of one worker lie together in blocks that no other worker's cells share, so that no two
+//! workers write the same cache line. Returned cells are zeroed and reused; blocks live as long as
+//! a cell in them is referenced.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Hands out ranges of cells to one writer.
+/// Allocates ranges of cells to one writer.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
     block: Option<Arc<Block>>,
@@ -24,7 +24,7 @@ pub(super) struct CellRange {
     len: u32,
 }
 
-/// Reads one worker's part of a gauge on any thread; means nothing once the gauge is gone.
+/// Reads one worker's part of a gauge on any thread; meaningless once the gauge is dropped.
 #[derive(Clone, Debug)]
 pub struct GaugeReader(CellRange);
 
@@ -36,8 +36,8 @@ struct Block {
 }
 
 impl Arena {
-    /// Takes `len` zeroed cells; `len` is at most [`BLOCK_CELLS`]. Several begin with a
-    /// cache line, so that the first of them lie on one.
+    /// Takes `len` zeroed cells; `len` is at most [`BLOCK_CELLS`]. Several cells begin at a cache
+    /// line, so that the first of them share it.
     pub(super) fn take(&mut self, len: u32) -> CellRange {
         debug_assert!(len <= BLOCK_CELLS);
         if let Some(range) = self.free.get_mut(&len).and_then(Vec::pop) {
@@ -62,7 +62,7 @@ impl Arena {
         CellRange { block, start, len }
     }
 
-    /// Takes back cells that nobody writes or reads any more.
+    /// Takes back cells that are no longer written or read.
     pub(super) fn give_back(&mut self, range: CellRange) {
         for cell in range.cells() {
             cell.store(0, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! Descriptor of a metric family: name, help, label names and, for a histogram, its bounds.
 //!
-//! The number of labels is part of the type, so a call with a label missing does not
-//! compile. The registry forgets that number and works with [`Shape`].
+//! The number of labels is part of the type, so a call with a missing label does not compile. The
+//! registry works with [`Shape`], without that number.
 
 /// Describes a family of counters with `L` labels.
 #[derive(Debug)]
@@ -44,7 +44,8 @@ pub(super) enum Kind {
     Counter,
     /// Goes up and down; two's complement in its cell.
     Gauge,
-    /// Durations by upper bound. Cells: the sum in nanoseconds, one per bound, one for the rest.
+    /// Durations by upper bound. Cells: the sum in nanoseconds, one per bound, one for larger
+    /// values.
     Histogram { bounds_ns: &'static [u64] },
 }
 
@@ -106,8 +107,7 @@ impl<const L: usize> HistogramDesc<L> {
     /// Describes a family; `bounds_ns` are the inclusive upper bounds in nanoseconds, ascending.
     ///
     /// # Panics
-    /// When there are more than 64 bounds or they do not ascend; for a `static` that
-    /// is an error of compilation.
+    /// If there are more than 64 bounds or they do not ascend; in a `static` it does not compile.
     pub const fn new(
         name: &'static str,
         help: &'static str,
@@ -150,5 +150,5 @@ impl<const L: usize> HistogramDesc<L> {
     }
 }
 
-/// More bounds than this are refused when a descriptor is made.
+/// Maximum number of bounds.
 const BOUNDS_MAX: u32 = 64;

@@ -1,4 +1,4 @@
-//! A family and its series: what a scrape reads.
+//! A family and its series: the data read by a scrape.
 //!
 //! Each family has a lock of its own, held while handles are made or dropped and while
 //! its cells are summed, never while a metric is written.
@@ -23,13 +23,13 @@ pub(super) struct Family {
 /// One label set.
 #[derive(Debug, Default)]
 struct Series {
-    /// Cells of the handles that exist.
+    /// Cells of the live handles.
     cells: Vec<CellRange>,
     /// Sums of the handles that have been dropped.
     retired: Vec<u64>,
     /// True if it counts towards the limit on series.
     counted: bool,
-    /// Its object left the configuration: the last handle takes the series with it.
+    /// Its object has left the configuration: the series is removed with the last handle.
     leaving: bool,
 }
 
@@ -48,8 +48,8 @@ impl Family {
         }
     }
 
-    /// Adds cells to a series. `may_add` is asked before a new series is made; when it
-    /// refuses, the cells go to the series `other`. Returns the labels used.
+    /// Adds cells to a series. `may_add` is called before a new series is made; if it refuses, the
+    /// cells go to the series `other`. Returns the labels used.
     pub(super) fn attach(
         &self,
         values: &[&str],
@@ -75,8 +75,8 @@ impl Family {
         Attached { labels, overflow }
     }
 
-    /// Takes cells out of their series and keeps what they had counted. What a gauge
-    /// showed goes with its handle. Returns how many counted series went away.
+    /// Takes cells out of their series and keeps their counts; the value of a gauge is dropped.
+    /// Returns the number of counted series removed.
     pub(super) fn detach(&self, labels: &Labels, cells: &CellRange) -> usize {
         let mut all = self.lock();
         let Some(series) = all.get_mut(labels) else {
@@ -99,8 +99,8 @@ impl Family {
         0
     }
 
-    /// Removes each series whose values of these labels are among `gone`, those with handles
-    /// when the last handle goes. Returns how many gave a place free.
+    /// Removes each series whose values of these labels are among `gone`; those with handles are
+    /// removed with the last handle. Returns the number of places freed.
     pub(super) fn remove<const L: usize>(&self, labels: [&str; L], gone: &[[&str; L]]) -> usize {
         let place = |label: &str| self.shape.labels.iter().position(|known| *known == label);
         let places = labels.map(place);
@@ -171,13 +171,13 @@ fn add_cells(sums: &mut [u64], cells: &CellRange) {
     }
 }
 
-/// Cuts a label value to [`LABEL_BYTES_MAX`], at the border of a character.
+/// Cuts a label value to [`LABEL_BYTES_MAX`], at a character boundary.
 fn bounded(value: &str) -> Box<str> {
     Box::from(&value[..value.floor_char_boundary(LABEL_BYTES_MAX)])
 }
 
-/// Label value of the series that takes what is over the limit.
+/// Label value of the series for label sets over the limit.
 pub(super) const OTHER: &str = "other";
 
-/// Longer label values are cut.
+/// Maximum length of a label value; longer ones are cut.
 const LABEL_BYTES_MAX: usize = 256;

@@ -1,11 +1,11 @@
-//! Metrics: a registry of our own with cells that only one worker writes.
+//! Metrics: a registry with cells that only one worker writes.
 //!
-//! A handle ([`Counter`], [`Gauge`], [`Histogram`]) is made once, when the object it
-//! counts for appears, and then costs a relaxed load and store per event: no lock, no
-//! hash, no cache line that another worker writes. A scrape sums the cells of all
-//! workers. State: the registry (families, series, what dropped handles had counted).
+//! A handle ([`Counter`], [`Gauge`], [`Histogram`]) is made once, when its object appears, and then
+//! costs a relaxed load and store per event: no lock, no hash, no cache line that another worker
+//! writes. A scrape sums the cells of all workers. State: the registry (families, series, counts of
+//! dropped handles).
 //!
-//! Bounded by design: at most `series_max` label sets, the rest goes to one series per
+//! Bounded by design: at most `series_max` label sets; further ones are counted in one series per
 //! family whose labels are all `other`. Exposition: Prometheus text format 0.0.4.
 
 mod arena;

@@ -1,8 +1,8 @@
 //! Every metric family that the proxy exposes, with its labels.
 //!
-//! The names are a promise to users: see `docs/operations/metrics.md`. Base units (seconds,
-//! bytes), counters end in `_total`. Labels are bounded sets: names from the
-//! configuration, words of [`crate::failure::Failure`], or the few words given here.
+//! The names are a promise to users: see `docs/operations/metrics.md`. Base units (seconds, bytes),
+//! counters end in `_total`. Labels are bounded sets: names from the configuration, words of
+//! [`crate::failure::Failure`], or the few words given here.
 
 use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
 
@@ -149,7 +149,7 @@ pub static MEMORY_LIMIT: GaugeDesc<0> = GaugeDesc::new(
     [],
 );
 
-/// How short the process is of memory.
+/// Pressure on the memory limit: 0 calm, 1 tight, 2 full.
 pub static MEMORY_PRESSURE: GaugeDesc<0> = GaugeDesc::new(
     "sluicegate_memory_pressure",
     "Pressure on the memory limit: 0 calm, 1 idle connections are closed, 2 new work is refused.",

@@ -1,13 +1,13 @@
 //! Process metrics from the kernel, under the names that all Prometheus clients use.
 //!
-//! Read at each scrape from `/proc/self`; what cannot be read is left out.
+//! Read at each scrape from `/proc/self`; values that cannot be read are left out.
 
 use std::fmt::Write;
 use std::fs;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Remembers when the process started; the first call counts.
+/// Notes the start time of the process; only the first call counts.
 pub(super) fn note_start() {
     START_SECONDS.get_or_init(|| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);

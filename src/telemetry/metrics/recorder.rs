@@ -1,4 +1,4 @@
-//! The handles with which a worker writes.
+//! Handles with which a worker writes metrics.
 //!
 //! A [`WorkerMetrics`] and its handles belong to one thread (they are not `Send`): each
 //! cell has one writer, so a relaxed load and store is enough where several writers
@@ -37,7 +37,7 @@ pub struct WorkerMetrics {
 #[derive(Clone, Debug)]
 pub struct Counter(WorkerCells);
 
-/// Goes up and down. What it shows goes away with its last clone.
+/// Goes up and down. Its value is dropped with its last clone.
 #[derive(Clone, Debug)]
 pub struct Gauge(WorkerCells);
 
@@ -48,10 +48,10 @@ pub struct Histogram {
     bounds_ns: &'static [u64],
 }
 
-/// Counters of one family by a small key, made when first counted.
+/// Counters of one family by a small key, each made at its first use.
 ///
-/// For label sets that are known only at the end of an exchange (status class, reason).
-/// The key space must be bounded by the caller; a look-up costs one hash of the key.
+/// For label sets that are known only at the end of an exchange (status class, reason). The caller
+/// must bound the key space; a look-up costs one hash of the key.
 #[derive(Debug)]
 pub struct CounterMap<K, const L: usize> {
     worker: WorkerMetrics,
@@ -82,17 +82,17 @@ impl Metrics {
         }
     }
 
-    /// Makes handles that any thread may use, at the price of an atomic addition.
+    /// Makes handles for any thread, at the cost of an atomic addition.
     pub fn control(&self) -> ControlMetrics {
         ControlMetrics::new(Arc::clone(&self.registry))
     }
 
-    /// Removes the series of objects that left the configuration: each that has one of `gone`
-    /// as its values of `labels`, for instance `["a", "10.0.0.1:80"]` of `["pool", "endpoint"]`.
-    /// Looks at every series once, however many have left.
+    /// Removes the series of removed objects: each that has one of `gone` as its values of
+    /// `labels`, for instance `["a", "10.0.0.1:80"]` of `["pool", "endpoint"]`. Visits every series
+    /// once, for any number of objects.
     ///
-    /// A series to which handles still point goes with the last of them, and stays if
-    /// the object comes back before: no count is lost.
+    /// A series with live handles is removed with the last of them, and stays if the object comes
+    /// back before: no count is lost.
     pub fn remove_series<const L: usize>(&self, labels: [&str; L], gone: &[[&str; L]]) {
         if gone.is_empty() {
             return;
@@ -222,7 +222,7 @@ impl Gauge {
         self.0.add(0, 1);
     }
 
-    /// Takes one away.
+    /// Subtracts one.
     #[inline]
     pub fn dec(&self) {
         self.0.add(0, 1_u64.wrapping_neg());
@@ -234,7 +234,7 @@ impl Gauge {
         self.0.add(0, n.cast_unsigned());
     }
 
-    /// Takes `n` away.
+    /// Subtracts `n`.
     #[inline]
     pub fn sub(&self, n: i64) {
         self.add(n.wrapping_neg());
@@ -260,7 +260,7 @@ impl Histogram {
 }
 
 impl<K: Copy + Eq + Hash, const L: usize> CounterMap<K, L> {
-    /// The counter for `key`; `labels` is asked when it is new.
+    /// Returns the counter for `key`; `labels` is called if it is new.
     #[inline]
     pub fn get<'l>(&mut self, key: K, labels: impl FnOnce() -> [&'l str; L]) -> &Counter {
         self.counters
@@ -268,14 +268,14 @@ impl<K: Copy + Eq + Hash, const L: usize> CounterMap<K, L> {
             .or_insert_with(|| self.worker.counter(self.family, labels()))
     }
 
-    /// Gives back the counters whose key `keep` does not want, so that their series can go.
+    /// Drops the counters for whose key `keep` is false, so that their series can be removed.
     pub fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
         self.counters.retain(|key, _| keep(key));
     }
 }
 
-/// One worker's cells of a series. They are reached without the slot, which an event then
-/// need not bring into the cache.
+/// One worker's cells of a series. They are accessed without the slot, which an event then need not
+/// bring into the cache.
 #[derive(Clone, Debug)]
 struct WorkerCells {
     cells: CellRange,
@@ -283,7 +283,7 @@ struct WorkerCells {
 }
 
 impl WorkerCells {
-    /// Adds to a cell of which the calling thread is the only writer.
+    /// Adds to a cell that only the calling thread writes.
     #[inline]
     fn add(&self, at: usize, n: u64) {
         if let Some(cell) = self.cells.cells().get(at) {
@@ -306,7 +306,7 @@ impl Drop for WorkerSlot {
     }
 }
 
-/// The duration in nanoseconds, and the cell of the bound that it is within.
+/// Returns the duration in nanoseconds, and the cell of its bound.
 #[inline]
 pub(super) fn bucket(bounds_ns: &[u64], duration: Duration) -> (u64, usize) {
     let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);

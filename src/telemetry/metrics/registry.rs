@@ -1,4 +1,4 @@
-//! The families of metrics, their number of series, and the place of each handle among them.
+//! Families of metrics, their number of series, and the handles in them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ impl Registry {
         Arc::clone(family)
     }
 
-    /// Sums of all families by name, one lock after the other.
+    /// Returns the sums of all families by name, one lock after the other.
     pub(super) fn sums(&self) -> Vec<FamilySums> {
         let mut sums: Vec<_> = self.families().iter().map(|family| family.sums()).collect();
         sums.push(FamilySums {
@@ -62,7 +62,7 @@ impl Registry {
         sums
     }
 
-    /// So many series have left their families.
+    /// Subtracts removed series from the count.
     pub(super) fn forget(&self, series: usize) {
         self.series.fetch_sub(series, Ordering::Relaxed);
     }
@@ -75,7 +75,7 @@ impl Registry {
     }
 }
 
-/// A handle's place in the registry; leaves it when dropped.
+/// A handle's registration; removed on drop.
 #[derive(Debug)]
 pub(super) struct Slot {
     registry: Arc<Registry>,

@@ -1,4 +1,4 @@
-//! Handles for the control side: any thread may use them, each event is an atomic addition.
+//! Handles for the control side: usable on any thread, with an atomic addition per event.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ pub struct ControlMetrics {
 #[derive(Clone, Debug)]
 pub struct SharedCounter(Arc<SharedSlot>);
 
-/// A gauge for any thread. What it shows goes away with its last clone.
+/// A gauge for any thread. Its value is dropped with its last clone.
 #[derive(Clone, Debug)]
 pub struct SharedGauge(Arc<SharedSlot>);
 
@@ -99,7 +99,7 @@ impl SharedGauge {
         self.add(1);
     }
 
-    /// Takes one away.
+    /// Subtracts one.
     pub fn dec(&self) {
         self.add(-1);
     }

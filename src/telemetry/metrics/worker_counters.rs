@@ -19,8 +19,8 @@ pub struct WorkerCounters {
     handshakes: RefCell<HashMap<(Arc<str>, &'static str), Counter>>,
 }
 
-/// The metric handles of a listener. A gauge shows what its handles hold: whoever counts
-/// something up keeps the handle to count it down.
+/// Metric handles of a listener. A gauge shows the sum of its handles: keep the handle that counted
+/// something up to count it down.
 #[derive(Clone, Debug)]
 pub struct ListenerMetrics {
     /// Exchanges under way.
@@ -52,23 +52,23 @@ impl WorkerCounters {
         &self.registry
     }
 
-    /// Something was refused to protect the rest.
+    /// Counts work refused to protect the rest.
     pub fn shed(&self, reason: &'static str) {
         self.shed.borrow_mut().get(reason, || [reason]).inc();
     }
 
-    /// A PROXY protocol header was due and did not come.
+    /// Counts a missing PROXY protocol header.
     pub fn proxy_protocol_failed(&self, reason: &'static str) {
         let mut failures = self.proxy_protocol.borrow_mut();
         failures.get(reason, || [reason]).inc();
     }
 
-    /// An endpoint sent an interim response.
+    /// Counts an interim response of an endpoint.
     pub fn interim(&self, outcome: &'static str) {
         self.interim.borrow_mut().get(outcome, || [outcome]).inc();
     }
 
-    /// A connection was ended because its client sent too much of something.
+    /// Counts a connection that was ended because of a flood.
     pub fn flooded(&self, listener: &Arc<str>, reason: &'static str) {
         let mut floods = self.floods.borrow_mut();
         let labels = [&**listener, reason];
@@ -83,7 +83,7 @@ impl WorkerCounters {
         &self.underscores
     }
 
-    /// A TLS handshake with a client has ended.
+    /// Counts a TLS handshake with a client.
     pub fn handshake(&self, listener: &Arc<str>, result: &'static str) {
         let mut handshakes = self.handshakes.borrow_mut();
         handshakes
@@ -95,7 +95,7 @@ impl WorkerCounters {
             .inc();
     }
 
-    /// The handles of a listener.
+    /// Returns the handles of a listener.
     pub(crate) fn listener(&self, name: &Arc<str>) -> ListenerMetrics {
         let mut listeners = self.listeners.borrow_mut();
         if let Some(known) = listeners.get(name) {
@@ -110,7 +110,7 @@ impl WorkerCounters {
         made
     }
 
-    /// Forgets listeners that have left.
+    /// Removes listeners that have left the configuration.
     pub(crate) fn retain_listeners(&self, keep: impl Fn(&str) -> bool) {
         self.listeners.borrow_mut().retain(|name, _| keep(name));
         self.floods.borrow_mut().retain(|(name, _), _| keep(name));

@@ -1,4 +1,4 @@
-//! From one list of endpoints to the next: who stays, who comes and who leaves.
+//! Difference between two lists of endpoints: those that stay, that are new and that are removed.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,9 +10,9 @@ use crate::upstream::endpoint::Endpoint;
 /// A list in the order of the one before.
 #[derive(Debug)]
 pub struct Arranged {
-    /// Those that stay have the places that they had, and where nothing about one changed it is
-    /// the same object. New ones fill the places of those that left, the last ones those that
-    /// are left over: workers then look at what changed and at nothing else.
+    /// Endpoints that stay keep their places, and an unchanged one is the same object. New ones
+    /// fill the places of removed ones, then the last ones move into the remaining gaps: workers
+    /// then process the changes only.
     pub endpoints: Vec<Arc<Endpoint>>,
     /// Changes to the list.
     pub changes: EndpointChanges,
@@ -23,10 +23,9 @@ pub struct Arranged {
 pub struct EndpointChanges {
     /// New ones.
     pub added: Vec<Arc<Endpoint>>,
-    /// Those that left.
+    /// Removed ones.
     pub removed: Vec<Arc<Endpoint>>,
-    /// Those that stay with another weight, version, zone, priority or label: as they were, and
-    /// as they are.
+    /// Those that stay with another weight, version, zone, priority or label: before, and after.
     pub changed: Vec<(Arc<Endpoint>, Arc<Endpoint>)>,
 }
 
@@ -37,7 +36,7 @@ impl EndpointChanges {
     }
 }
 
-/// Arranges a list by the one before. Of one address in the list the first counts.
+/// Arranges a list by the one before. If an address occurs twice, the first entry counts.
 pub fn arrange(
     before: &[Arc<Endpoint>],
     wanted: impl IntoIterator<Item = Arc<Endpoint>>,
@@ -147,7 +146,7 @@ mod tests {
         assert_eq!(names(&arrange(&[], before.clone()).endpoints), "abcde");
     }
 
-    /// Workers do real work for the places that are not the same object as before.
+    /// Workers do work only for places that are not the same object as before.
     #[test]
     fn of_ten_thousand_endpoints_only_what_changed_is_touched() {
         let all: Vec<String> = (0..10_000).map(|at| format!("\"h{at}:1\"")).collect();

@@ -39,11 +39,11 @@ pub struct SourceStatus {
 /// Result of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// Another list than before.
+    /// A list that differs from the one before.
     Changed,
-    /// The same list once more.
+    /// The same list again.
     Unchanged,
-    /// No good list: the last one stays. False if the same was heard before.
+    /// No good list: the last one stays.
     Failed {
         /// True if the error differs from the one before.
         is_news: bool,
@@ -66,7 +66,7 @@ impl Discovered {
         self.lock().status.clone()
     }
 
-    /// Takes note of an answer of the source.
+    /// Notes an answer of the source.
     pub fn hear(
         &self,
         source: &SourceSpec,
@@ -106,7 +106,7 @@ impl Discovered {
         }
     }
 
-    /// The pool has no source any more.
+    /// Forgets the source: the pool has none any more.
     pub fn forget(&self) {
         *self.lock() = Known::default();
     }

@@ -1,8 +1,8 @@
 //! Endpoints listed in a file, which is watched.
 //!
-//! The file may be edited in place or replaced by renaming another over it or over a link to it;
-//! it is read when it has been quiet for a moment. Whoever writes it should replace it: half of a
-//! list may be a list.
+//! The file may be edited in place or replaced by renaming another over it or over a link to it; it
+//! is read once it has been quiet for a moment. Writers should replace it: half of a list may be a
+//! valid list.
 
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,7 @@ impl Discovery for File {
     }
 }
 
-/// Reads the list in a file, with what tells its content from any other; blocks on the disk.
+/// Reads the list in a file, with the hash of its content; blocks on the disk.
 pub fn read(path: &Path) -> (Option<ContentHash>, Result<Vec<Endpoint>, DiscoveryError>) {
     let text = match file::read_to_string(path, FILE_BYTES_MAX) {
         Ok(text) => text,
@@ -79,7 +79,7 @@ pub fn read(path: &Path) -> (Option<ContentHash>, Result<Vec<Endpoint>, Discover
     (Some(hash), parsed)
 }
 
-/// Bytes of a list.
+/// Maximum size of a list in bytes.
 pub const FILE_BYTES_MAX: u64 = 16 << 20;
 
 #[cfg(test)]

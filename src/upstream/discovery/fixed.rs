@@ -1,11 +1,11 @@
-//! The endpoints written in the file: one list, which only a reload changes.
+//! Endpoints written in the configuration: one list, which only a reload changes.
 
 use std::future::pending;
 
 use super::{BoxFuture, Discovery, DiscoveryError};
 use crate::upstream::endpoint::Endpoint;
 
-/// A list that is handed over once.
+/// A list that is returned once.
 #[derive(Debug)]
 pub struct Fixed {
     endpoints: Option<Vec<Endpoint>>,

@@ -1,9 +1,9 @@
 //! Discovery: sources of a pool's endpoints, besides those that the configuration lists.
 //!
-//! Runs on the control thread, never in the walk of a request. A source hands over the whole list each
-//! time it changes; what differs from the last one is worked out by identity, pool with address, so that
-//! endpoints that stay keep their health, counts and connections. [`Discovered`] keeps the last good
-//! list and what became of the source since, in the registry.
+//! Runs on the control thread, never in the walk of a request. A source returns the whole list each
+//! time it changes; the differences from the last one are computed by identity, pool with address,
+//! so that endpoints that stay keep their health, counts and connections. [`Discovered`] keeps the
+//! last good list and the later errors of the source, in the registry.
 
 use std::{
     fmt,
@@ -33,9 +33,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A source of the endpoints of one pool.
 pub trait Discovery: Send {
-    /// Waits for the next list: the first at once, then each time it changes. After an error the last good
-    /// list stays in force, and the caller asks again; the source decides when it is worth another try.
-    /// Must be cancel-safe: no change may be lost.
+    /// Waits for the next list: the first at once, then each time it changes. After an error the
+    /// last good list stays in force, and the caller calls again; the source decides when another
+    /// try is useful. Must be cancel-safe: no change may be lost.
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Endpoint>, DiscoveryError>>;
 }
 
@@ -45,10 +45,10 @@ pub enum DiscoveryError {
     /// The source cannot be reached or does not answer.
     #[error("cannot read {0}: {reason}", reason = said(.1))]
     Unreachable(String, #[source] io::Error),
-    /// The source answered with what is no list of endpoints.
+    /// The answer of the source is not a list of endpoints.
     #[error("{0}:{1}")]
     Malformed(String, #[source] ListFault),
-    /// The list has no endpoint: more likely a mistake than meant.
+    /// The list has no endpoint, which is probably a mistake.
     #[error("{0} lists no endpoint")]
     Empty(String),
 }
@@ -61,14 +61,14 @@ pub enum SourceSpec {
 }
 
 impl SourceSpec {
-    /// The kind of source, as it is called in the configuration.
+    /// Kind of source, as named in the configuration.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::File(_) => "file",
         }
     }
 
-    /// The running source.
+    /// Starts the source.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -81,7 +81,7 @@ impl SourceSpec {
     /// Reads the source now, if a look at the disk is enough for that; blocks on it.
     ///
     /// # Errors
-    /// Why there is no list.
+    /// The reason why there is no list.
     pub fn read(&self) -> Result<Vec<Endpoint>, DiscoveryError> {
         match self {
             Self::File(path) => read(path).1,
@@ -97,7 +97,7 @@ impl fmt::Display for SourceSpec {
     }
 }
 
-/// The reason in words that do not depend on the system.
+/// Returns the reason in words that do not depend on the system.
 fn said(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),

@@ -1,6 +1,6 @@
 //! Lines and columns of a text.
 
-/// The line and the column, both from 1, of a byte of a text; columns count characters.
+/// Returns the line and the column, both from 1, of a byte of a text; columns count characters.
 pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let offset = text.floor_char_boundary(offset.min(text.len()));
     let before = &text[..offset];

@@ -1,14 +1,15 @@
-//! Active checks of one endpoint: counts passes and failures (rise and fall); the first result decides at once.
+//! Active checks of one endpoint: counts passes and failures (rise and fall); the first result
+//! decides at once.
 
 use tokio::time::Instant;
 
 use super::probe::ProbeFailure;
 
-/// The checks' opinion of one endpoint.
+/// Result of the active checks of one endpoint.
 #[derive(Debug, Clone)]
 pub(super) struct Check {
     verdict: CheckVerdict,
-    /// Answers in a row that contradict the verdict.
+    /// Number of answers in a row that contradict the verdict.
     against: u32,
     /// Reason for the failure of the last check, while the verdict is `Unhealthy`.
     failure: Option<ProbeFailure>,
@@ -18,11 +19,11 @@ pub(super) struct Check {
 pub(super) enum CheckVerdict {
     /// The pool has no checks.
     Unasked,
-    /// Waiting for the first answer until then.
+    /// Waiting for the first answer until this time.
     Pending {
         until: Instant,
     },
-    /// Waited long enough: trusted until the first answer, which still decides alone.
+    /// The wait is over: trusted until the first answer, which still decides alone.
     Assumed,
     Healthy,
     Unhealthy,
@@ -101,7 +102,8 @@ impl Check {
         }
     }
 
-    /// Follows checks being turned on or off by a reload. Turning them on does not doubt an endpoint that serves.
+    /// Applies a reload that turns checks on or off. Turning them on does not doubt an endpoint
+    /// that serves.
     pub(super) fn asked(&mut self, checks: bool) {
         match (checks, self.verdict) {
             (false, _) => self.decide(CheckVerdict::Unasked),

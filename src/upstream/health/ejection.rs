@@ -1,7 +1,7 @@
-//! The passive ejection of one endpoint: out for a time that grows, then on probation, until
-//! a request, other answers or a check speak for it.
+//! Passive ejection of one endpoint: out for a growing time, then on probation, until a request,
+//! other answers or a check readmit it.
 //!
-//! Whether an endpoint may be ejected at all depends on the others and is decided by the pool's machine.
+//! Whether an endpoint may be ejected depends on the others and is decided by the pool's machine.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use super::settings::EjectionSettings;
 #[derive(Debug, Clone)]
 pub(super) struct Ejection {
     phase: Phase,
-    /// Ejections not yet forgiven; the next one lasts one `base` longer.
+    /// Number of ejections not yet forgiven; the next one lasts one `base` longer.
     times: u32,
-    /// Since when it behaves well, or when it was last forgiven one ejection.
+    /// Time since when it has behaved well, or of the last forgiven ejection.
     good_since: Instant,
-    /// Until when a withheld ejection is not reported again.
+    /// Time until which a withheld ejection is not reported again.
     withheld_until: Option<Instant>,
 }
 
@@ -29,10 +29,10 @@ pub(super) enum Phase {
         since: Instant,
         until: Instant,
     },
-    /// One request decides.
+    /// On probation: one request decides.
     Probation {
         since: Instant,
-        /// Waited long enough for a request that may be repeated.
+        /// It has waited long enough for a request that may be repeated.
         overdue: bool,
     },
 }
@@ -70,7 +70,7 @@ impl Ejection {
         self.withheld_until = None;
     }
 
-    /// Notes that an ejection was due and did not happen; true when that is news.
+    /// Notes that an ejection was due and did not happen; returns true if that must be reported.
     pub(super) fn withhold(&mut self, settings: &EjectionSettings, now: Instant) -> bool {
         let news = self.withheld_until.is_none_or(|until| until <= now);
         self.withheld_until = Some(later(now, settings.interval));
@@ -78,13 +78,13 @@ impl Ejection {
         news
     }
 
-    /// Brings it back into service; what it did is remembered in `times`.
+    /// Readmits it; past ejections are remembered in `times`.
     pub(super) fn readmit(&mut self, now: Instant) {
         self.phase = Phase::In;
         self.good_since = now;
     }
 
-    /// Ends the time that it has to stay out, if the check that passed began after the ejection.
+    /// Ends the ejection, if the check that passed began after it.
     pub(super) fn cut_short(&mut self, check_began: Instant, now: Instant) {
         if matches!(self.phase, Phase::Out { since, .. } if check_began >= since) {
             self.phase = Phase::probation(now);
@@ -107,7 +107,7 @@ impl Ejection {
         }
     }
 
-    /// Ends an ejection whose time is over and forgives one for each interval in service.
+    /// Ends an ejection whose time is over, and forgives one for each interval in service.
     pub(super) fn tick(&mut self, settings: &EjectionSettings, now: Instant) {
         match self.phase {
             Phase::Out { until, .. } if until <= now => self.phase = Phase::probation(now),
@@ -143,18 +143,18 @@ fn patience(settings: &EjectionSettings) -> Duration {
     settings.base.min(PATIENCE_MAX)
 }
 
-/// After so much time in service one ejection is forgiven.
+/// Time in service after which one ejection is forgiven.
 fn interval(settings: &EjectionSettings) -> Duration {
     settings.interval.max(Duration::from_millis(1))
 }
 
-/// Adds without overflow: a length from a configuration may be absurd.
+/// Adds without overflow: a configured duration may be huge.
 pub(super) fn later(now: Instant, length: Duration) -> Instant {
     now.checked_add(length).unwrap_or_else(|| now + FAR)
 }
 
-/// So long, or `base` if that is shorter, a trial is left to requests that may be repeated: when it
-/// fails, their clients notice nothing.
+/// Maximum time (or `base` if that is shorter) that a trial is left to requests that may be
+/// repeated: if it fails, their clients do not notice.
 const PATIENCE_MAX: Duration = Duration::from_secs(5);
-/// Ten years; longer than a process lives.
+/// Ten years: longer than a process lives.
 const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);

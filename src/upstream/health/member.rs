@@ -1,4 +1,5 @@
-//! One endpoint inside the machine of its pool: its checks, its ejection and the operator's wish, side by side.
+//! One endpoint inside the machine of its pool: its checks, its ejection and the operator's
+//! decision.
 
 use tokio::time::Instant;
 
@@ -16,13 +17,14 @@ pub(super) struct Member {
     pub(super) ejection: Ejection,
     pub(super) admin: AdminState,
     pub(super) window: Window,
-    /// Part of the newest endpoint set. One that left is kept, as it was, for exchanges of older sets.
+    /// Part of the newest endpoint set. A removed one is kept unchanged for exchanges of older
+    /// sets.
     pub(super) current: bool,
     /// Time at which it joined a running pool or last came back.
     pub(super) recovered: Option<Instant>,
     /// Reason for its state.
     pub(super) cause: Option<Cause>,
-    /// For when the machine has noted to look at it.
+    /// Time that the machine has noted for its next look.
     pub(super) noted: Option<Instant>,
 }
 
@@ -109,7 +111,7 @@ impl Member {
     }
 }
 
-/// The window of the failure share; without ejection its length does not matter.
+/// Makes the window of the failure share; without ejection its length does not matter.
 pub(super) fn new_window(settings: &HealthSettings, now: Instant) -> Window {
     Window::new(
         settings

@@ -1,13 +1,15 @@
-//! Health of endpoints, asked for and observed: which endpoints of a pool may be picked.
+//! Health of endpoints, checked and observed: which endpoints of a pool may be picked.
 //!
 //! Stands before the picker in the walk of a request, and after the attempt:
 //!
-//! - [`PoolHealth`] is the pure machine of one pool: checks, ejection, the operator's wish;
-//! - [`PoolHealthState`] keeps it in the registry and publishes a [`Picture`] to each [`PoolHealthView`];
+//! - [`PoolHealth`] is the pure machine of one pool: checks, ejection, the operator's decision;
+//! - [`PoolHealthState`] keeps it in the registry and publishes a [`Picture`] to each
+//!   [`PoolHealthView`];
 //! - workers read the picture, [`observe`](PoolHealthView::observe) outcomes and claim [`Trial`]s;
-//! - [`Schedule`] asks the endpoints through a [`Probe`] on the control thread.
+//! - [`Schedule`] checks the endpoints through a [`Probe`] on the control thread.
 //!
-//! The state is kept by pool and address: a reload changes settings and members, and resets nothing.
+//! The state is kept by pool and address: a reload changes settings and members, and resets
+//! nothing.
 
 mod check;
 mod ejection;

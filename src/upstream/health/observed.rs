@@ -18,12 +18,12 @@ use super::{
 /// Outcome of a request to an endpoint, as far as it concerns the endpoint's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observed {
-    /// It answered, and not in a way that speaks of trouble.
+    /// It answered, without a sign of trouble.
     Success,
-    /// It answered with a status that speaks of trouble, or was late with its answer: the request
-    /// may be the reason as well as the endpoint.
+    /// It answered with a status that is a sign of trouble, or late: the cause may be the request
+    /// as well as the endpoint.
     BadAnswer,
-    /// It did not answer. Never for a client that went away.
+    /// It did not answer. Never for a client that left.
     Failure,
 }
 
@@ -32,7 +32,7 @@ pub enum Observed {
 pub struct EndpointHealth {
     address: Arc<str>,
     tally: Tally,
-    /// The number of the probation and, in its low bits, whether its trial is free or taken.
+    /// Number of the probation and, in its low bits, whether its trial is free or taken.
     gate: AtomicU64,
 }
 
@@ -45,7 +45,7 @@ impl EndpointHealth {
         }
     }
 
-    /// The identity of the endpoint.
+    /// Identity of the endpoint.
     #[must_use]
     pub const fn address(&self) -> &Arc<str> {
         &self.address
@@ -56,7 +56,7 @@ impl EndpointHealth {
         &self.tally
     }
 
-    /// All outcomes so far, beginning again at 0 after 2^32.
+    /// Returns all outcomes so far, starting again at 0 after 2^32.
     #[must_use]
     pub(super) fn totals(&self) -> Totals {
         self.tally.totals()
@@ -102,7 +102,7 @@ impl EndpointHealth {
 
 /// The one request that decides whether an endpoint on probation comes back.
 ///
-/// Dropped without an outcome (the client went away), it is given back and another request decides.
+/// If dropped without an outcome (the client left), it is released and another request decides.
 #[must_use = "dropping it gives the trial back"]
 pub struct Trial {
     pool: Arc<PoolHealthState>,
@@ -123,7 +123,7 @@ impl Trial {
         }
     }
 
-    /// Decides, at the response head and not at the end of a long body. Takes the place of `observe`.
+    /// Decides, at the response head and not at the end of a long body. Used instead of `observe`.
     pub fn finish(self, outcome: Observed, now: Instant) {
         self.pool
             .trial_ended(&self.endpoint, self.claim, outcome, now);

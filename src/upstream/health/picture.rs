@@ -1,4 +1,4 @@
-//! The published result: who may be picked now. Immutable; workers keep the one they loaded.
+//! Published result of the health machine. Immutable; workers keep the one they loaded.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::upstream::picker::EndpointIndex;
 /// Picture of one endpoint set: endpoints that may be picked, and the reasons against the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// Grows with each change; workers compare it to know that theirs is old.
+    /// Increases with each change; workers compare it to detect an old picture.
     pub serial: u64,
     /// Every endpoint of the set, by index.
     pub endpoints: Vec<EndpointView>,
     /// Those that may be picked, ascending.
     pub eligible: Vec<EndpointIndex>,
-    /// Those waiting for the one request that decides, ascending.
+    /// Those that wait for the one request that decides, ascending.
     pub probation: Vec<EndpointIndex>,
-    /// Nothing may be picked yet, and a first check will change that soon: hold the request.
+    /// None may be picked yet, but a first check may change that soon: hold the request.
     pub pending: bool,
 }
 
@@ -38,14 +38,16 @@ pub struct EndpointView {
     pub ejected_until: Option<Instant>,
     /// True if it has waited for its trial for so long that any request may be it.
     pub overdue: bool,
-    /// Its ejections that are not forgiven yet.
+    /// Number of ejections that are not forgiven yet.
     pub ejections: u32,
-    /// Time at which it joined a running pool or last came back: slow start counts from here. `None`: there from the start.
+    /// Time at which it joined a running pool or last came back: slow start counts from here.
+    /// `None`: there from the start.
     pub recovered: Option<Instant>,
 }
 
 impl EndpointView {
-    /// Returns true if a session bound to this endpoint may continue there: draining does not break sessions.
+    /// Returns true if a session bound to this endpoint may continue there: draining does not break
+    /// sessions.
     #[must_use]
     pub const fn serves_sessions(&self) -> bool {
         self.eligible || matches!(self.state, EndpointState::Draining)
@@ -53,7 +55,7 @@ impl EndpointView {
 }
 
 impl Picture {
-    /// The view of one endpoint; `None` when the index belongs to another endpoint set.
+    /// Returns the view of one endpoint; `None` if the index belongs to another endpoint set.
     #[must_use]
     pub fn endpoint(&self, endpoint: EndpointIndex) -> Option<&EndpointView> {
         self.endpoints.get(usize::try_from(endpoint.0).ok()?)

@@ -1,18 +1,19 @@
 //! Health settings of a pool.
 //!
-//! Plain values with the defaults of the reference; the configuration is turned into them once, when a
-//! snapshot is built. They are not identity: changing them never resets what is known of an endpoint.
+//! Plain values with the defaults of the reference; the configuration is turned into them once,
+//! when a snapshot is built. They are not identity: changing them never resets the state of an
+//! endpoint.
 
 use std::time::Duration;
 
 use crate::config::value::StatusSet;
 
-/// Everything that decides which endpoints of one pool may be picked.
+/// Settings that decide which endpoints of one pool may be picked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HealthSettings {
     /// Active checks; `None`: endpoints count as healthy until requests say otherwise.
     pub check: Option<CheckSettings>,
-    /// Passive ejection; `None` turns it off and ends the ejections that last.
+    /// Passive ejection; `None` turns it off and ends current ejections.
     pub ejection: Option<EjectionSettings>,
 }
 
@@ -30,7 +31,7 @@ impl Default for HealthSettings {
 pub struct CheckSettings {
     /// Kind of check.
     pub kind: CheckKind,
-    /// Time from the end of one check to the start of the next, give or take a tenth.
+    /// Time from the end of one check to the start of the next, varied by 10 %.
     pub interval: Duration,
     /// The same while the endpoint is down or between two states.
     pub interval_down: Duration,
@@ -56,7 +57,8 @@ impl CheckSettings {
         }
     }
 
-    /// Maximum time that requests are held for the first check of an endpoint before it is trusted unchecked.
+    /// Maximum time that requests are held for the first check of an endpoint before it is trusted
+    /// unchecked.
     #[must_use]
     pub fn hold(&self) -> Duration {
         self.timeout.saturating_add(HOLD_SLACK).min(HOLD_MAX)
@@ -99,19 +101,19 @@ impl CheckKind {
 /// Settings of ejection: the failures that cause it, and its duration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EjectionSettings {
-    /// Failures in a row that eject; 0 turns this ground off.
+    /// Failures in a row that eject; 0 turns this off.
     pub consecutive: u32,
-    /// Share of failures within `interval`, 0 to 1, that ejects; 0 turns this ground off.
+    /// Share of failures within `interval`, 0 to 1, that ejects; 0 turns this off.
     pub failure_ratio: f64,
-    /// Requests within `interval` under which the share says nothing.
+    /// Minimum number of requests within `interval` for the share to count.
     pub volume_min: u32,
     /// The sliding window of the share, and the time of good behaviour that forgives one ejection.
     pub interval: Duration,
     /// Length of the first ejection; the nth in a row lasts n times as long.
     pub base: Duration,
-    /// No ejection lasts longer.
+    /// Maximum length of an ejection.
     pub max: Duration,
-    /// Share of endpoints, 0 to 1, of which no more are ejected at any time.
+    /// Maximum share of endpoints, 0 to 1, that are ejected at any time.
     pub share_max: f64,
 }
 
@@ -131,7 +133,7 @@ impl Default for EjectionSettings {
 
 /// Time that a first check may take beyond its timeout: connecting, scheduling, publishing.
 const HOLD_SLACK: Duration = Duration::from_millis(500);
-/// A client waits no longer than this for a pool that was never checked.
+/// Maximum wait of a client for a pool that was never checked.
 const HOLD_MAX: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

@@ -1,23 +1,23 @@
 //! Tallies: outcomes of requests to endpoints, counted by the workers.
 //!
-//! Endpoints that joined one after the other count side by side: they are asked one after the other too, and in
-//! a large pool each line of the cache is cold when its turn comes. So a success costs a look at the shared run of
-//! failures and one store to the worker's own line, both of which served the endpoints before. Only failures
-//! write a line that other workers read.
+//! Endpoints that joined one after the other count side by side: they are used one after the other
+//! too, and in a large pool each cache line is cold when its turn comes. So a success costs a read
+//! of the shared run of failures and one store to the worker's own line, both of which served the
+//! endpoints before. Only failures write a line that other workers read.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release},
 };
 
-/// Gives each endpoint its tally, and knows which of them have counted something.
+/// Gives each endpoint its tally, and knows which of them have new counts.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
     newest: Option<Tally>,
     blocks: usize,
-    /// With the number of the first block.
+    /// Groups, with the number of their first block.
     groups: Vec<(usize, Arc<Group>)>,
-    /// Blocks that had counted something at the last look.
+    /// Blocks with new counts at the last look.
     again: Vec<usize>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Tally {
     at: usize,
 }
 
-/// The tallies of some endpoints.
+/// Tallies of several endpoints.
 #[derive(Debug)]
 struct Block {
     /// Number of failures of each endpoint since its last success.
@@ -47,7 +47,7 @@ struct Block {
 #[derive(Debug)]
 struct Group(Box<[Padded<AtomicU64>]>);
 
-/// Two counts of outcomes in a row; the second is 0 where the first is.
+/// Two counts of outcomes in a row; the second is 0 if the first is.
 #[derive(Debug, Default)]
 struct Runs {
     /// Failures and bad answers since the last success.
@@ -71,12 +71,12 @@ pub(super) struct Totals {
     pub(super) failures: u32,
 }
 
-/// Outcomes in a row that were no success.
+/// A series of outcomes without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
-    /// All of them.
+    /// Number of all of them.
     pub(super) bad: u32,
-    /// The last of them, without an answer in between.
+    /// Number of the last of them without an answer in between.
     pub(super) unanswered: u32,
 }
 
@@ -92,7 +92,7 @@ impl Totals {
 }
 
 impl Tallies {
-    /// A tally that nobody had before. Memory goes when the last endpoint of a block does.
+    /// Returns an unused tally. Memory is released with the last endpoint of a block.
     pub(super) fn next(&mut self, workers: usize) -> Tally {
         let next = match self.newest.take() {
             Some(Tally { block, at }) if at + 1 < BLOCK_ENDPOINTS => Tally { block, at: at + 1 },
@@ -119,10 +119,10 @@ impl Tallies {
         Block::new(workers, number, group)
     }
 
-    /// The numbers of tallies that may have counted something since the last call.
+    /// Takes the numbers of tallies that may have new counts since the last call.
     ///
-    /// A worker that counts just now may find its mark still set, and the count may come to be
-    /// seen a moment later: so each is named once more at the next call.
+    /// A worker that counts at this moment may find its mark still set, and the count may become
+    /// visible a moment later: so each is returned once more at the next call.
     pub(super) fn take_touched(&mut self) -> Vec<usize> {
         self.groups
             .retain(|(_, group)| Arc::strong_count(group) > 1);
@@ -155,7 +155,7 @@ impl Tally {
         }
     }
 
-    /// Counts an answer that speaks of trouble and returns the run it belongs to.
+    /// Counts a bad answer and returns the run it belongs to.
     pub(super) fn answered_badly(&self, worker: usize) -> Run {
         if let Some(counts) = self.of(worker) {
             bump(&counts.bad_answers);
@@ -199,7 +199,7 @@ impl Tally {
         })
     }
 
-    /// Its number in the pool; no other endpoint has it or had it.
+    /// Its number in the pool, never reused.
     pub(super) fn number(&self) -> usize {
         self.block.number * BLOCK_ENDPOINTS + self.at
     }
@@ -257,9 +257,9 @@ fn bump(counter: &AtomicU32) {
 #[repr(align(128))]
 struct Padded<T>(T);
 
-/// As many as have their counts on one [`Padded`] line.
+/// Number of endpoints whose counts share one [`Padded`] line.
 const BLOCK_ENDPOINTS: usize = 8;
-/// As many as a word has bits.
+/// Number of bits in a word.
 const GROUP_BLOCKS: usize = 64;
 
 #[cfg(test)]

@@ -15,18 +15,18 @@ pub enum EndpointState {
     Pending,
     /// Its checks fail.
     Unhealthy,
-    /// Failed requests took it out for a time.
+    /// Ejected for failed requests.
     Ejected,
-    /// The time is over and one request will decide.
+    /// The ejection is over and one request will decide.
     Probation,
-    /// An operator lets it finish: sessions go on, nothing new comes.
+    /// Drained by an operator: sessions continue, nothing new is sent.
     Draining,
-    /// An operator took it out.
+    /// Ejected by an operator.
     EjectedByOperator,
 }
 
 impl EndpointState {
-    /// The word of this state in metrics, logs and the API.
+    /// Returns the word of this state in metrics, logs and the API.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ pub enum AdminState {
     /// Health decides. Setting this again ends an ejection.
     #[default]
     Enabled,
-    /// Sessions go on, nothing new comes.
+    /// Sessions continue, nothing new is sent.
     Draining,
     /// Nothing is sent to it.
     Ejected,
@@ -72,7 +72,7 @@ pub enum Withheld {
     LastOne,
     /// More than the allowed share would have been out.
     Share,
-    /// Others that can be compared fail as much: the requests may be the reason.
+    /// Comparable others fail as much: the requests may be the cause.
     Alike,
 }
 
@@ -91,11 +91,11 @@ impl fmt::Display for Withheld {
 pub enum Cause {
     /// Enough checks passed.
     CheckPassed,
-    /// Enough checks failed; the last one so.
+    /// Enough checks failed; the reason of the last.
     CheckFailed(ProbeFailure),
-    /// No check was answered in the time that requests may be held.
+    /// No check was answered within the hold time.
     HoldOver,
-    /// So many requests in a row failed.
+    /// This many requests in a row failed.
     ConsecutiveFailures(u32),
     /// The share of failures in the window was too large.
     FailureRatio {
@@ -104,21 +104,22 @@ pub enum Cause {
         /// All requests in the window.
         total: u64,
     },
-    /// Grounds to eject, and a stronger reason not to; the state stays. Said once per episode.
+    /// An ejection was due, but a stronger reason prevents it; the state stays. Reported once per
+    /// episode.
     EjectionWithheld(Withheld, Box<Self>),
-    /// The ejection lasted its time.
+    /// The time of the ejection is over.
     EjectionOver,
     /// A check passed that began after the ejection.
     EjectionCutShort,
-    /// Every other endpoint fell out, so the ejection ended.
+    /// All other endpoints failed, so the ejection ended.
     LastLeft,
-    /// Whole answers came from it on probation, of requests other than its trial.
+    /// It sent complete answers on probation, to requests other than its trial.
     Answered,
-    /// Its trial came back well.
+    /// Its trial succeeded.
     TrialPassed,
     /// Its trial failed.
     TrialFailed,
-    /// An operator said so.
+    /// An operator's decision.
     Operator,
     /// Checks or ejection were turned off.
     Settings,
@@ -149,7 +150,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// One change of one endpoint. `from` equals `to` when an ejection was withheld.
+/// One change of one endpoint. `from` equals `to` if an ejection was withheld.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
     /// The endpoint.
@@ -165,7 +166,7 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Writes the line of this transition: a warning when an endpoint is lost or should have been.
+    /// Logs this transition: as a warning if an endpoint is lost or should have been.
     pub(super) fn log(&self, pool: &str) {
         let Self {
             address,

@@ -1,4 +1,4 @@
-//! The health of a pool as one endpoint set sees it: what a snapshot holds and the request path reads.
+//! Health of a pool for one endpoint set: held by a snapshot, and read by the request path.
 
 use std::sync::{
     Arc,
@@ -15,10 +15,11 @@ use super::{
 };
 use crate::upstream::picker::EndpointIndex;
 
-/// The published health of one endpoint set. Its indices are those of the set it was made for, for ever.
+/// The published health of one endpoint set. Its indexes are those of the set it was made for.
 #[derive(Debug)]
 pub struct PoolHealthView {
-    /// Written with each new picture only, so that comparing it per request touches a line all workers share.
+    /// Written only with each new picture, so that comparing it per request touches a line all
+    /// workers share.
     serial: AtomicU64,
     picture: ArcSwap<Picture>,
     addresses: Box<[Arc<str>]>,
@@ -43,7 +44,7 @@ impl PoolHealthView {
         }
     }
 
-    /// The pool this is a view of.
+    /// Returns the pool this is a view of.
     #[must_use]
     pub const fn pool(&self) -> &Arc<PoolHealthState> {
         &self.pool
@@ -67,22 +68,25 @@ impl PoolHealthView {
         self.serial.load(Acquire)
     }
 
-    /// The newest picture. Counts a reference on a shared line: keep it and compare serials instead of calling this per request.
+    /// Returns the newest picture. Changes a shared reference count: keep it and compare serials
+    /// instead of calling this per request.
     #[must_use]
     pub fn picture(&self) -> Arc<Picture> {
         self.picture.load_full()
     }
 
-    /// Notes what a request came to. `now` is read only when an endpoint is ejected.
+    /// Notes the outcome of a request. `now` is read only if an endpoint is ejected.
     ///
-    /// The failure that completes a run ejects before this returns, so that the next pick avoids the endpoint.
+    /// The failure that completes a run ejects before this returns, so that the next pick avoids
+    /// the endpoint.
     pub fn observe(&self, worker: usize, endpoint: EndpointIndex, outcome: Observed, now: Instant) {
         if let Some(endpoint) = self.endpoint(endpoint) {
             self.pool.observe(endpoint, worker, outcome, now);
         }
     }
 
-    /// Claims the one request that decides about an endpoint on probation; `None` when another has it or it is not on probation.
+    /// Claims the one request that decides about an endpoint on probation; `None` if another has it
+    /// or it is not on probation.
     #[must_use]
     pub fn try_take_trial(&self, endpoint: EndpointIndex) -> Option<Trial> {
         let endpoint = self.endpoint(endpoint)?;
@@ -94,8 +98,8 @@ impl PoolHealthView {
         ))
     }
 
-    /// While the picture is `pending` and the set still the newest, waits for a change, at most until the
-    /// deadline; returns the newest picture. Cancel-safe.
+    /// While the picture is `pending` and the set still the newest, waits for a change, at most
+    /// until the deadline; returns the newest picture. Cancel-safe.
     pub async fn ready(&self, deadline: Instant, is_newest: impl Fn() -> bool) -> Arc<Picture> {
         let changed = self.pool.changed();
         // Looked at when every change from here on is noticed.
@@ -105,7 +109,7 @@ impl PoolHealthView {
         self.picture()
     }
 
-    /// Publishes a picture unless it says what the last one said; true when it was news.
+    /// Publishes a picture unless it equals the last one; returns true if it was published.
     pub(super) fn publish(&self, picture: Picture) -> bool {
         let last = self.picture.load();
         if last.agrees_with(&picture) {

@@ -1,4 +1,5 @@
-//! A sliding window of request outcomes: a ring of buckets, so that old ones leave in steps.
+//! Sliding window of request outcomes: a ring of buckets, so that old outcomes are dropped in
+//! steps.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Figures {
     pub(super) successes: u64,
-    /// Answers that speak of trouble, and late ones.
+    /// Bad answers, and late ones.
     pub(super) bad_answers: u64,
     /// Requests without an answer.
     pub(super) failures: u64,
@@ -27,7 +28,7 @@ impl Figures {
         self.successes.saturating_add(self.bad())
     }
 
-    /// Those that were no success.
+    /// Returns the number of outcomes without success.
     pub(super) const fn bad(self) -> u64 {
         self.bad_answers.saturating_add(self.failures)
     }
@@ -39,7 +40,7 @@ impl Figures {
     }
 }
 
-/// Divides counts. Correctly rounded, so 17 of 20 is the same number as a written 0.85.
+/// Divides counts. Correctly rounded, so that 17 of 20 equals a written 0.85.
 pub(super) fn fraction(part: u64, whole: u64) -> f64 {
     let narrow = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     if whole == 0 {
@@ -49,7 +50,7 @@ pub(super) fn fraction(part: u64, whole: u64) -> f64 {
     }
 }
 
-/// The figures of the last `interval`, exact to a tenth of it.
+/// Figures of the last `interval`, exact to 10 % of it.
 #[derive(Debug, Clone)]
 pub(super) struct Window {
     buckets: [Figures; BUCKETS],
@@ -103,7 +104,7 @@ impl Window {
         self.newest = self.newest.max(newest);
     }
 
-    /// The bucket of this time.
+    /// Returns the bucket of this time.
     fn number(&self, now: Instant) -> u64 {
         let passed = now.saturating_duration_since(self.origin).as_nanos() / self.span.as_nanos();
         u64::try_from(passed).unwrap_or(u64::MAX)

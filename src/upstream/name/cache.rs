@@ -1,8 +1,8 @@
 //! Cache of resolved names, and the time for which each entry is valid.
 //!
-//! Pure: time comes as an argument, and asking the resolver is left to [`super::lookup`]. An answer
-//! is used at once while it is fresh; a little older, it is used and renewed meanwhile; older than
-//! that, or in doubt because none of its addresses could be reached, the resolver is waited for a
+//! Pure: time comes as an argument, and queries to the resolver are left to [`super::lookup`]. A
+//! fresh answer is used at once; an older one is used and renewed meanwhile; for an even older one,
+//! or one in doubt because none of its addresses could be reached, the resolver is waited for a
 //! moment first. A name whose look-up failed is not looked up again within [`RETRY`].
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-/// The names known, at most [`NAMES_MAX`].
+/// Known names, at most [`NAMES_MAX`].
 #[derive(Debug, Default)]
 pub(super) struct Cache(HashMap<Arc<str>, Entry>);
 
@@ -26,9 +26,9 @@ struct Entry {
     /// None of the addresses could be connected to.
     is_doubted: bool,
     asked: Instant,
-    /// Told at the end of each look-up.
+    /// Notified at the end of each look-up.
     told: Arc<Notify>,
-    /// Addresses that let others overtake them, and until when they come last.
+    /// Addresses that others overtook, and the time until which they come last.
     avoided: SmallVec<[(SocketAddr, Instant); 1]>,
 }
 
@@ -38,24 +38,24 @@ struct Answer {
     at: Instant,
 }
 
-/// The next step towards the addresses of a name.
+/// Next step towards the addresses of a name.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// To use these.
+    /// Use these.
     Use(Vec<SocketAddr>),
-    /// To wait for the look-up, and use the old ones if it takes long.
+    /// Wait for the look-up, and use the old ones if it takes long.
     Wait {
         told: OwnedNotified,
         stale: Option<Vec<SocketAddr>>,
     },
-    /// To fail: a look-up did just now, or there is no room for one.
+    /// Fail: a look-up has just failed, or there is no room for one.
     Failed,
 }
 
 /// Result of a look-up compared with the one before, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// As the one before.
+    /// The same result as before.
     None,
     /// It failed, and the one before did not.
     Failing,
@@ -95,13 +95,13 @@ impl Cache {
         (step, look_up)
     }
 
-    /// The addresses that the last look-up brought; none if it failed.
+    /// Returns the addresses found by the last look-up; none if it failed.
     pub(super) fn found(&self, name: &str, now: Instant) -> Option<Vec<SocketAddr>> {
         let entry = self.0.get(name)?;
         entry.failed.is_none().then(|| entry.ordered(now))
     }
 
-    /// A look-up has ended; no addresses: it failed.
+    /// Notes the end of a look-up; it failed if there are no addresses.
     pub(super) fn answered(
         &mut self,
         name: &str,
@@ -139,14 +139,14 @@ impl Cache {
         change
     }
 
-    /// None of the addresses could be connected to: they may be old ones.
+    /// Notes that none of the addresses could be connected to: they may be outdated.
     pub(super) fn doubt(&mut self, name: &str, now: Instant) {
         if let Some(entry) = self.0.get_mut(name) {
             entry.is_doubted = entry.age(now).is_some_and(|age| age >= RETRY);
         }
     }
 
-    /// Has addresses that were overtaken by a later one tried last for a while.
+    /// Makes addresses that a later one overtook be tried last for a while.
     pub(super) fn avoid(&mut self, name: &str, overtaken: &[SocketAddr], now: Instant) {
         let Some(entry) = self.0.get_mut(name) else {
             return;
@@ -160,7 +160,7 @@ impl Cache {
         }
     }
 
-    /// Makes room for one more name, in place of the one that nobody asked for the longest time.
+    /// Makes room for one more name, in place of the one unused for the longest time.
     fn make_room(&mut self, name: &Arc<str>) -> bool {
         if self.0.len() < NAMES_MAX || self.0.contains_key(name) {
             return true;
@@ -190,7 +190,7 @@ impl Entry {
         Some(now.saturating_duration_since(answer.at))
     }
 
-    /// The addresses, both families in turn (RFC 8305 section 4), the avoided ones last.
+    /// Returns the addresses, both families in turn (RFC 8305 section 4), the avoided ones last.
     fn ordered(&self, now: Instant) -> Vec<SocketAddr> {
         let addresses = self.answer.as_ref().map_or(&[][..], |it| &it.addresses);
         let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
@@ -211,18 +211,18 @@ impl Entry {
     }
 }
 
-/// As long an answer is used without asking again. The system's resolver tells no time to live;
-/// a name that moves is followed within this time, as with Envoy's default.
+/// Time for which an answer is used without a new look-up. The system's resolver tells no time to
+/// live; a name that moves is followed within this time, as with Envoy's default.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
-/// As long an answer is used while it is renewed.
+/// Time for which an answer is used while it is renewed.
 const QUICK: Duration = Duration::from_secs(60);
-/// As long an answer is used while the resolver fails.
+/// Time for which an answer is used while the resolver fails.
 pub(super) const STALE_MAX: Duration = Duration::from_secs(3600);
-/// Between a look-up that failed and the next one.
+/// Pause after a failed look-up.
 const RETRY: Duration = Duration::from_secs(1);
 /// Time for which an address that another one overtook is tried last.
 const AVOIDED_FOR: Duration = Duration::from_secs(30);
-/// Names known at once; all come from the configuration.
+/// Maximum number of known names; all come from the configuration.
 const NAMES_MAX: usize = 16_384;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The threads that ask the system's resolver.
+//! Threads that call the system's resolver.
 //!
-//! They are nobody's: the runtimes do not know them, so that neither a request nor the end of the
-//! process waits for one that is stuck. One ends when there was nothing to do for a while.
+//! They are detached: the runtimes do not know them, so that neither a request nor the end of the
+//! process waits for one that is stuck. A thread ends after some time without work.
 
 use std::{
     collections::VecDeque,
@@ -33,10 +33,10 @@ struct State {
     waiting: usize,
 }
 
-/// Finds the addresses of a name; the port means nothing.
+/// Resolves a name; the port has no meaning.
 pub(super) type Resolve = fn(&str) -> io::Result<Vec<SocketAddr>>;
 
-/// Asks the system.
+/// Calls the system's resolver.
 pub(super) fn system(name: &str) -> io::Result<Vec<SocketAddr>> {
     Ok((name, 0).to_socket_addrs()?.collect())
 }
@@ -71,7 +71,7 @@ impl Lookups {
         step
     }
 
-    /// Looks at what is known.
+    /// Calls `look` with the cache.
     pub(super) fn cache<T>(&self, look: impl FnOnce(&mut Cache) -> T) -> T {
         look(&mut self.lock().cache)
     }
@@ -91,7 +91,7 @@ impl Lookups {
         }
     }
 
-    /// Looks up one name after the other until there are none for a while.
+    /// Resolves one name after the other until there are none for a while.
     fn work(&self) {
         while let Some(name) = self.next() {
             let found = (self.resolve)(&name).and_then(|found| match found.is_empty() {
@@ -145,9 +145,9 @@ impl fmt::Debug for Lookups {
 
 static NO_THREAD: LazyLock<LogLimit<()>> = LazyLock::new(LogLimit::default);
 
-/// Look-ups at once. Each stuck name takes one, for as long as the system tries.
+/// Maximum number of look-ups at once. Each stuck name takes one, for as long as the system tries.
 pub(super) const THREADS_MAX: usize = 32;
-/// A thread without work ends after this time.
+/// Time without work after which a thread ends.
 const UNUSED_FOR: Duration = Duration::from_secs(10);
 /// Stack size that resolver modules of the system may need.
 const STACK: usize = 512 * 1024;

@@ -1,15 +1,15 @@
-//! Host names of endpoints: looked up beside the request path, cached, and connected to whichever
-//! of their addresses answers.
+//! Host names of endpoints: resolved beside the request path, cached, and connected to the first of
+//! their addresses that answers.
 //!
-//! The system's own resolver (`getaddrinfo`) is asked: it knows `/etc/hosts`, `/etc/resolv.conf`
-//! with its search list, and whatever else the machine resolves names by, and reads them anew when
-//! they change. It has two faults, which are kept from requests here. It blocks, up to half a
-//! minute for one name, and cannot be called off: so it runs on threads of its own, at most
+//! The system's own resolver (`getaddrinfo`) is used: it knows `/etc/hosts`, `/etc/resolv.conf`
+//! with its search list, and other sources of the machine, and reads them again when they change.
+//! It has two faults, which are kept from requests here. It blocks, up to half a minute for one
+//! name, and cannot be cancelled: so it runs on threads of its own, at most
 //! [`lookup::THREADS_MAX`], never more than one for a name, and nothing waits for them at the end
 //! of the process. It tells no time to live: so an answer counts as fresh for [`cache::FRESH`], and
-//! is used on, up to [`cache::STALE_MAX`], while the resolver fails or is late.
+//! is used further, up to [`cache::STALE_MAX`], while the resolver fails or is late.
 //!
-//! [`cache`] decides, [`lookup`] asks, [`race`] connects (RFC 8305).
+//! [`cache`] decides, [`lookup`] resolves, [`race`] connects (RFC 8305).
 
 mod cache;
 mod lookup;
@@ -38,7 +38,7 @@ use super::connect::is_shortage;
 pub(super) enum NameFailure {
     /// The name does not resolve.
     Unknown,
-    /// The proxy has no descriptor left to ask the resolver with.
+    /// The proxy has no descriptor left for the resolver.
     Shortage,
     /// The resolver did not answer in time.
     Late,
@@ -51,7 +51,7 @@ pub(super) enum NameFailure {
 /// Connects to one of the addresses of a name.
 ///
 /// # Errors
-/// The [`NameFailure`]. Cancel safe: a look-up goes on for those who come later.
+/// The [`NameFailure`]. Cancel safe: a look-up continues for later requests.
 pub(super) async fn connect(
     name: &Arc<str>,
     port: u16,
@@ -60,7 +60,7 @@ pub(super) async fn connect(
     NAMES.connect(name, port, deadline).await
 }
 
-/// The names of the process.
+/// Names of the process.
 static NAMES: LazyLock<Names> = LazyLock::new(|| Names(Lookups::new(lookup::system)));
 
 /// Resolved names, and the threads that resolve them.
@@ -92,7 +92,7 @@ impl Names {
         won.map_err(NameFailure::Connect)
     }
 
-    /// The addresses of a name, in the order in which they should be tried.
+    /// Returns the addresses of a name, in the order in which they should be tried.
     async fn addresses(
         &self,
         name: &Arc<str>,
@@ -120,8 +120,8 @@ impl Names {
     }
 }
 
-/// Tells a name that does not resolve from a process that has no descriptors left: the
-/// resolver's errors are the same for both.
+/// Distinguishes a name that does not resolve from a process without descriptors: the resolver's
+/// errors are the same for both.
 fn unknown() -> NameFailure {
     match Socket::new(Domain::IPV4, Type::DGRAM, None) {
         Err(error) if is_shortage(&error) => NameFailure::Shortage,

@@ -1,8 +1,8 @@
-//! Connecting to the address that answers first (RFC 8305, "Happy Eyeballs").
+//! Connects to the address that answers first (RFC 8305, "Happy Eyeballs").
 //!
-//! The next address is tried when the one before failed, or has been silent for [`STAGGER`]; with
-//! many addresses or little time sooner, so that each gets a part of the time. Those begun go on:
-//! the first connection wins, the others are dropped.
+//! The next address is tried when the one before failed, or has been silent for [`STAGGER`]; sooner
+//! with many addresses or little time, so that each gets a part of the time. Attempts under way
+//! continue: the first connection wins, the others are dropped.
 
 use std::{
     future::{Future, poll_fn},
@@ -21,10 +21,10 @@ use tokio::{
 
 /// Attempts at the addresses of one name.
 pub(super) struct Race<'a> {
-    /// Those not tried yet.
+    /// Addresses not tried yet.
     ahead: &'a [SocketAddr],
     running: Vec<(SocketAddr, Connecting)>,
-    /// Those that failed or let another one overtake them.
+    /// Addresses that failed or were overtaken by another one.
     passed_over: SmallVec<[SocketAddr; 4]>,
     stagger: Duration,
     next: Pin<Box<Sleep>>,
@@ -34,7 +34,8 @@ pub(super) struct Race<'a> {
 type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
 impl<'a> Race<'a> {
-    /// Has so long for these addresses; more than [`ADDRESSES_MAX`] are not looked at.
+    /// Makes a race with this much time for these addresses; more than [`ADDRESSES_MAX`] are
+    /// ignored.
     pub(super) fn new(addresses: &'a [SocketAddr], left: Duration) -> Self {
         let ahead = &addresses[..addresses.len().min(ADDRESSES_MAX)];
         let share = left / u32::try_from(ahead.len().max(1)).unwrap_or(u32::MAX);
@@ -51,12 +52,12 @@ impl<'a> Race<'a> {
     /// Waits for the first connection.
     ///
     /// # Errors
-    /// Why the last address failed, when all have.
+    /// The error of the last address, when all have failed.
     pub(super) async fn run(&mut self) -> io::Result<TcpStream> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// Those that failed, or were begun before the one that won.
+    /// Returns those that failed, or were begun before the one that won.
     pub(super) fn passed_over(&self) -> &[SocketAddr] {
         &self.passed_over
     }
@@ -84,7 +85,7 @@ impl<'a> Race<'a> {
         }
     }
 
-    /// Takes out what has failed; the first that is connected wins.
+    /// Removes failed attempts; the first that is connected wins.
     fn poll_running(&mut self, cx: &mut Context<'_>) -> Option<TcpStream> {
         let mut at = 0;
         while let Some((address, connecting)) = self.running.get_mut(at) {
@@ -111,5 +112,5 @@ impl<'a> Race<'a> {
 /// Time that an address may be silent before the next one is tried as well.
 const STAGGER: Duration = Duration::from_millis(250);
 const STAGGER_MIN: Duration = Duration::from_millis(10);
-/// Addresses of a name that one connection is tried at.
+/// Maximum number of addresses of a name tried for one connection.
 const ADDRESSES_MAX: usize = 16;

@@ -26,15 +26,17 @@ pub enum PickerSpec {
     PeakEwma,
     /// By key, on a ring.
     RingHash {
-        /// Most requests in flight on an endpoint, as a multiple of its share; at least 1.
+        /// Maximum number of requests in flight on an endpoint, as a multiple of its share; at
+        /// least 1.
         load_max: f64,
     },
     /// By key, from a table.
     Maglev {
-        /// Most requests in flight on an endpoint, as a multiple of its share; at least 1.
+        /// Maximum number of requests in flight on an endpoint, as a multiple of its share; at
+        /// least 1.
         load_max: f64,
     },
-    /// One that an embedding program registered under this name.
+    /// A picker registered under this name by an embedding program.
     Custom(Arc<str>),
 }
 
@@ -44,7 +46,7 @@ pub enum PickerError {
     /// No picker is registered under the name.
     #[error("no picker is registered as \"{0}\"")]
     Unknown(Arc<str>),
-    /// With a bound of load below 1 there would be requests for which no endpoint has room.
+    /// With a load limit below 1 no endpoint would have room for some requests.
     #[error("load_max must be at least 1, not {0}")]
     LoadMax(f64),
 }
@@ -67,17 +69,17 @@ pub enum AnyPicker {
     RingHash(RingHash),
     /// See [`Maglev`].
     Maglev(Maglev),
-    /// One of an embedding program.
+    /// A picker of an embedding program.
     Custom(Box<dyn Picker>),
 }
 
 impl AnyPicker {
-    /// Builds a picker without endpoints. Give each worker a seed of its own: pickers that go in
-    /// turns begin there.
+    /// Builds a picker without endpoints. Give each worker a seed of its own: it determines where
+    /// pickers that go in turns begin.
     ///
     /// # Errors
     ///
-    /// If the name is not registered or the bound of load is below 1.
+    /// If the name is not registered or the load limit is below 1.
     pub fn build(
         spec: &PickerSpec,
         seed: u64,
@@ -198,7 +200,8 @@ pub struct Registered(BTreeMap<Arc<str>, Factory>);
 type Factory = Arc<dyn Fn(u64) -> Box<dyn Picker> + Send + Sync>;
 
 impl Registered {
-    /// Registers a factory, which gets the seed of the worker; an earlier one of that name goes.
+    /// Registers a factory, which gets the seed of the worker; replaces an earlier one of that
+    /// name.
     pub fn register(
         &mut self,
         name: impl Into<Arc<str>>,

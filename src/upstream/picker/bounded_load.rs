@@ -1,18 +1,18 @@
-//! The walk of hashing pickers past endpoints that have more than their share.
+//! Walk of hashing pickers past endpoints that have more than their share.
 //!
 //! Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam 2018): no endpoint may
-//! have more than `c` times its share of the requests in flight, the new one counted in, rounded
-//! up. A key goes to the first endpoint of its walk that has room, so a hot key spills over to
-//! the same few endpoints instead of drowning one. With c >= 1 there is always one with room.
+//! have more than `c` times its share of the requests in flight, including the new one, rounded up.
+//! A key goes to the first endpoint of its walk that has room, so a hot key spills over to the same
+//! few endpoints instead of overloading one. With c >= 1 there is always one with room.
 //!
-//! The bound holds on each worker: over W workers an endpoint may have up to W - 1 requests more
-//! than one bound over all would allow, from rounding up.
+//! The limit holds per worker: over W workers an endpoint may have up to W - 1 requests more than a
+//! single limit over all would allow, from rounding up.
 
 use super::draw::position;
 use super::places::Places;
 use super::{Candidate, EndpointIndex, Load, PickInput, in_flight, mix};
 
-/// The candidates of a hashing picker, with the loads that the bound needs.
+/// Candidates of a hashing picker, with the loads that the limit needs.
 #[derive(Debug)]
 pub(super) struct BoundedLoad {
     load_max: f64,
@@ -20,20 +20,20 @@ pub(super) struct BoundedLoad {
     places: Places,
     /// Requests in flight on all members.
     total: u64,
-    /// Loads may differ from what is counted: after an update, until the next pick.
+    /// Loads may differ from the counts: after an update, until the next pick.
     stale: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Member {
     index: EndpointIndex,
-    /// Its part of all weights.
+    /// Its share of all weights.
     share: f64,
     in_flight: u32,
 }
 
 impl BoundedLoad {
-    /// `load_max` is c: at least 1; infinity turns the bound off.
+    /// `load_max` is c: at least 1; infinity turns the limit off.
     pub(super) fn new(load_max: f64) -> Self {
         Self {
             load_max,
@@ -70,7 +70,8 @@ impl BoundedLoad {
         }
     }
 
-    /// The first member of the walk (places in the candidates) that is untried and has room.
+    /// Returns the first member of the walk (places in the candidates) that is untried and has
+    /// room.
     pub(super) fn choose(
         &mut self,
         walk: impl Iterator<Item = usize>,
@@ -94,7 +95,7 @@ impl BoundedLoad {
         f64::from(member.in_flight) + 1.0 <= bound
     }
 
-    /// All members in order, each key from another one on, when the walk was too long.
+    /// Searches all members in order, each key from another one on, if the walk was too long.
     fn search(&self, input: &PickInput<'_>, fits: impl Fn(&&Member) -> bool) -> Option<&Member> {
         let hash = mix(input.key.unwrap_or(input.draw));
         let start = position(hash, self.members.len());
@@ -124,8 +125,8 @@ impl BoundedLoad {
     }
 }
 
-/// Steps of a walk before all members are looked at in order. With c = 1.25 a walk past 512
-/// steps is a sign that most of the weight is tried.
+/// Maximum number of steps of a walk before all members are searched in order. With c = 1.25 a walk
+/// of more than 512 steps is a sign that most of the weight is tried.
 const WALK_MAX: usize = 512;
 
 #[cfg(test)]

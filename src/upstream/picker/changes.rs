@@ -1,10 +1,10 @@
-//! Tells a picker whose load changed since it looked last, whoever changed it.
+//! Reports loads that have changed since the last look to a picker, including changes by others.
 //!
 //! Loads belong to endpoints, pickers to a view of one generation of a pool: a request that began
 //! before a reload, or through another view, ends in a load that several pickers know of. Each of
-//! them has a list here, which the [`Load`](super::Load) writes to and the picker's next pick reads.
-//! A list names an endpoint once, however often its load changed, so it is never longer than the
-//! endpoint set; it has that much room from the beginning.
+//! them has a list here, which the [`Load`](super::Load) writes to and the picker's next pick
+//! reads. A list names an endpoint only once, so it is never longer than the endpoint set; its
+//! memory is allocated at the start.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -18,17 +18,17 @@ pub(in crate::upstream) struct LoadChanges(Rc<List>);
 #[derive(Debug)]
 struct List {
     changed: RefCell<Vec<EndpointIndex>>,
-    /// By endpoint: whether it is in the list.
+    /// By endpoint: true if it is in the list.
     listed: Box<[Cell<bool>]>,
 }
 
-/// Those who are told when one load changes.
+/// Receivers of the changes of one load.
 #[derive(Debug, Default)]
 pub(super) struct Watchers(Vec<Watcher>);
 
 #[derive(Debug)]
 pub(super) struct Watcher {
-    /// Weak: a picker goes with its generation, the load stays.
+    /// Weak: a picker is dropped with its generation, the load stays.
     list: Weak<List>,
     endpoint: EndpointIndex,
 }
@@ -49,7 +49,8 @@ impl LoadChanges {
         Self(list)
     }
 
-    /// Names each endpoint whose load changed, and begins anew. O(1) each, no allocation.
+    /// Passes each endpoint whose load changed to `tell`, and clears the list. O(1) each, no
+    /// allocation.
     pub(in crate::upstream) fn drain(&self, mut tell: impl FnMut(EndpointIndex)) {
         for endpoint in self.0.changed.borrow_mut().drain(..) {
             if let Some(listed) = self.0.listed.get(endpoint.as_usize()) {
@@ -70,7 +71,7 @@ impl List {
 }
 
 impl Watchers {
-    /// Tells every picker that is still there. O(1) for each: one a view of each generation that
+    /// Tells every picker that still exists. O(1) for each: one per view of each generation that
     /// has requests under way.
     pub(super) fn tell(&mut self) {
         self.0.retain(|watcher| match watcher.list.upgrade() {

@@ -1,6 +1,6 @@
-//! Many random numbers out of one draw, and the mixing of hashes.
+//! Several random numbers from one draw, and the mixing of hashes.
 
-/// Spreads the bits of a number over all bits of the result, one to one.
+/// Mixes the bits of a number into all bits of the result, one to one.
 ///
 /// The finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
 /// generators", 2014). Without a seed on purpose: every worker, proxy and release must place the

@@ -1,9 +1,9 @@
-//! Picks the endpoint with the fewest requests in flight for its weight.
+//! Least requests: picks the endpoint with the fewest requests in flight for its weight.
 //!
-//! A tournament tree over the candidates keeps the least `in_flight / weight` and the weight of all
-//! who share it. A pick walks down from the root and draws among equals by weight, so that an idle
-//! pool is used in proportion and no endpoint is the favourite of every worker. O(log n) for a
-//! pick and for each change of load, O(t log n) with t endpoints tried.
+//! A tournament tree over the candidates keeps the least `in_flight / weight` and the total weight
+//! of the candidates with it. A pick walks down from the root and draws among equals by weight, so
+//! that an idle pool is used in proportion and no endpoint is preferred by every worker. O(log n)
+//! for a pick and for each change of load, O(t log n) with t endpoints tried.
 
 use std::cmp::Ordering;
 
@@ -151,7 +151,7 @@ impl Node {
         }
     }
 
-    /// By load for the weight; no endpoint comes after every endpoint.
+    /// Compares by load for the weight; no endpoint comes after every endpoint.
     fn compare(self, other: Self) -> Ordering {
         match (self.tied, other.tied) {
             (0, 0) => Ordering::Equal,

@@ -1,7 +1,7 @@
 //! Load of one endpoint as one worker knows it.
 //!
-//! Requests in flight, and a moving average of the latency that jumps up at once and comes down
-//! with time, as in the load balancers of Finagle and linkerd ("peak EWMA"). Plain cells: only the
+//! Requests in flight, and a moving average of the latency that jumps up at once and decays with
+//! time, as in the load balancers of Finagle and linkerd ("peak EWMA"). Plain cells: only the
 //! worker that owns them reads or writes.
 
 use std::cell::{Cell, RefCell};
@@ -20,19 +20,19 @@ use crate::memory;
 #[derive(Clone, Debug, Default)]
 pub struct Load(Rc<Cells>);
 
-/// With the counts of references one line of the cache.
+/// One cache line together with the reference counts.
 #[derive(Debug, Default)]
 struct Cells {
     in_flight: Cell<u32>,
     peak: Cell<Option<Peak>>,
-    /// None where no picker keeps an index over loads.
+    /// None if no picker keeps an index over loads.
     watchers: RefCell<Option<Box<Watchers>>>,
     is_watched: Cell<bool>,
 }
 
 const _: () = assert!(size_of::<Cells>() + 2 * size_of::<usize>() <= 64);
 
-/// The average, and when it was last right.
+/// The average, and its time.
 #[derive(Clone, Copy, Debug)]
 struct Peak {
     seconds: f64,
@@ -40,7 +40,7 @@ struct Peak {
 }
 
 impl Load {
-    /// Has it brought into the cache.
+    /// Prefetches it into the cache.
     pub(in crate::upstream) fn prefetch(&self) {
         memory::prefetch(&*self.0);
     }
@@ -51,11 +51,11 @@ impl Load {
         self.change(|in_flight| in_flight.saturating_add(1));
     }
 
-    /// Counts an attempt that ended with an answer or a failure, and learns from it.
+    /// Counts an attempt that ended with an answer or a failure, and updates the average.
     ///
-    /// A failure counts as slow, however fast it came: an endpoint that refuses everything in a
-    /// millisecond would otherwise look like the best and draw all traffic. `retry_after` is what
-    /// the endpoint asked for.
+    /// A failure counts as slow even if it was fast: an endpoint that refuses everything in a
+    /// millisecond would otherwise look like the best and draw all traffic. `retry_after` is the
+    /// delay that the endpoint asked for.
     #[doc(hidden)]
     pub fn finished(
         &self,
@@ -68,7 +68,7 @@ impl Load {
         self.observe(now, latency, failed, retry_after);
     }
 
-    /// Learns from an attempt that got an answer or a failure and is still in flight.
+    /// Updates the average from an attempt that got an answer or a failure and is still in flight.
     #[doc(hidden)]
     pub fn observe(
         &self,
@@ -87,7 +87,7 @@ impl Load {
     }
 
     /// Counts an attempt that was given up before its end, because the client left or another
-    /// attempt won. What it waited says only that the latency is at least that.
+    /// attempt won. Its wait only tells that the latency is at least that.
     #[doc(hidden)]
     pub fn abandoned(&self, now: Instant, waited: Duration) {
         self.ended();
@@ -97,7 +97,7 @@ impl Load {
         }
     }
 
-    /// Attempts that have begun and not ended.
+    /// Number of attempts that have begun and not ended.
     pub fn in_flight(&self) -> u32 {
         self.0.in_flight.get()
     }
@@ -110,13 +110,13 @@ impl Load {
             .map(|peak| peak.seconds * remaining(peak.at, now))
     }
 
-    /// Counts an attempt that ended, without learning from it.
+    /// Counts an attempt that ended, without updating the average.
     #[doc(hidden)]
     pub fn ended(&self) {
         self.change(|in_flight| in_flight.saturating_sub(1));
     }
 
-    /// Has one more told of every change.
+    /// Adds a receiver of every change.
     pub(super) fn watched_by(&self, watcher: Watcher) {
         let mut watchers = self.0.watchers.borrow_mut();
         watchers.get_or_insert_default().add(watcher);
@@ -149,7 +149,7 @@ impl Load {
     }
 }
 
-/// Share of an average from `then` that still counts.
+/// Returns the share of an average from `then` that still counts.
 fn remaining(then: Instant, now: Instant) -> f64 {
     let age = now.saturating_duration_since(then);
     if age.is_zero() {
@@ -158,7 +158,7 @@ fn remaining(then: Instant, now: Instant) -> f64 {
     (-age.as_secs_f64() / DECAY.as_secs_f64()).exp()
 }
 
-/// After this time 37 % of an average is left.
+/// Time after which 37 % of an average is left.
 const DECAY: Duration = Duration::from_secs(10);
 /// Minimum and maximum penalty of a failure.
 const FAILURE_MIN: Duration = Duration::from_secs(5);

@@ -3,10 +3,10 @@
 //! Maglev hashing (Eisenbud et al. 2016, section 3.4): each endpoint has its own order of
 //! preference over the entries of a table, and in turns each takes the next free entry it prefers.
 //! Here turns come by weight, evenly spaced ([`Turns`]), so entries match weights exactly, to one
-//! entry. A lookup is one read. When an endpoint leaves, its keys move and a few others with
-//! them (with 1 % of endpoints changed, about 1 %): more than on a ring, for shares far more even.
-//! Loads are bounded (see `bounded_load`). The table follows from keys and weights alone, so all
-//! workers and proxies agree.
+//! entry. A lookup is one read. When an endpoint is removed, its keys move and a few others with
+//! them (with 1 % of endpoints changed, about 1 %): more than on a ring, but the shares are far
+//! more even. Loads are bounded (see `bounded_load`). The table depends on keys and weights alone,
+//! so all workers and proxies agree.
 //!
 //! O(1) per pick; an update fills the table in O(m log m), a few milliseconds for 65,537 entries.
 
@@ -26,7 +26,7 @@ pub struct Maglev {
 }
 
 impl Maglev {
-    /// Starts with no endpoint; `load_max` is the bound of load, at least 1.
+    /// Starts with no endpoint; `load_max` is the load limit, at least 1.
     pub fn new(load_max: f64) -> Self {
         let bounded = BoundedLoad::new(load_max);
         Self {
@@ -68,7 +68,7 @@ impl Picker for Maglev {
     }
 }
 
-/// An endpoint's way through the table: every entry once, since the size is prime.
+/// An endpoint's order of entries: every entry once, since the size is prime.
 struct Preference {
     place: u32,
     next: u32,
@@ -122,7 +122,7 @@ fn fill(candidates: &[Candidate]) -> Vec<u32> {
     table
 }
 
-/// The smallest size that leaves each endpoint ten entries or more.
+/// Returns the smallest size that leaves each endpoint ten entries or more.
 fn size(endpoints: usize) -> u32 {
     let enough = |size: &&u32| **size as usize / ENTRIES_EACH_MIN >= endpoints;
     SIZES.iter().find(enough).copied().unwrap_or(SIZE_LARGEST)
@@ -133,7 +133,7 @@ const FREE: u32 = u32::MAX;
 const SIZES: [u32; 2] = [65_537, 131_071];
 const SIZE_LARGEST: u32 = 524_287;
 const ENTRIES_EACH_MIN: usize = 10;
-/// Make two hashes of one key.
+/// Makes two hashes of one key.
 const OFFSET: u64 = 0x6f66_6673_6574;
 const SKIP: u64 = 0x736b_6970;
 

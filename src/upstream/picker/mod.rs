@@ -1,7 +1,7 @@
 //! Pickers: the choice of an endpoint of a pool for the next attempt.
 //!
 //! A picker stands between the pool and the attempt. Health, ejection, draining, priority and zone
-//! are settled before it: [`Picker::update`] hands over only endpoints that may take traffic, and
+//! are settled before it: [`Picker::update`] passes only endpoints that may take traffic, and
 //! [`Picker::pick`] chooses among them, leaving out those that this exchange has tried.
 //!
 //! Each worker owns its pickers, so they keep state without locks. A picker is pure: time and
@@ -18,7 +18,7 @@
 //! | [`RingHash`] | by the key of the request, on a ring | O(1) expected |
 //! | [`Maglev`] | by the key of the request, from a table | O(1) |
 //!
-//! What is in flight is counted per worker ([`Load`]), so that no pick reads memory that another
+//! Requests in flight are counted per worker ([`Load`]), so that no pick reads memory that another
 //! worker writes. With requests spread evenly over workers the choice is the same.
 
 use tokio::time::Instant;
@@ -58,16 +58,16 @@ pub use weighted_round_robin::WeightedRoundRobin;
 /// A balancing algorithm with its state on one worker.
 pub trait Picker: Send {
     /// Replaces the endpoints that may be picked: all of them healthy, not ejected, not draining,
-    /// with a weight above zero. Keeps its place where it can, so that frequent updates neither
+    /// with a weight above zero. Keeps its position if possible, so that frequent updates neither
     /// favour the first endpoint nor cause bursts. May cost O(n log n) or a table build.
     fn update(&mut self, candidates: &[Candidate]);
 
     /// Chooses an endpoint; `None` only if every candidate is in `tried`, or there are none.
     fn pick(&mut self, input: &PickInput<'_>) -> Option<EndpointIndex>;
 
-    /// Tells that the requests in flight of an endpoint changed on this worker, for pickers that
+    /// Reports that the requests in flight of an endpoint changed on this worker, for pickers that
     /// keep an index over loads. Called before a pick, once for each endpoint that changed since
-    /// the last one: also when the request belongs to another view of the pool, or began before a
+    /// the last one: also if the request belongs to another view of the pool, or began before a
     /// reload.
     fn load_changed(&mut self, endpoint: EndpointIndex, loads: &[Load]) {
         let _ = (endpoint, loads);
@@ -89,7 +89,7 @@ impl EndpointIndex {
 pub struct Candidate {
     /// Index of the endpoint in the endpoint set.
     pub index: EndpointIndex,
-    /// Its share relative to the others; zero is taken as one.
+    /// Its share relative to the others; zero counts as one.
     pub weight: u32,
     /// Stable hash of its address: survives reloads and reordering, equal in every process.
     pub key: u64,
@@ -102,7 +102,7 @@ pub struct PickInput<'a> {
     pub now: Instant,
     /// A uniform random number.
     pub draw: u64,
-    /// Hash of the part of the request that hashing pickers go by.
+    /// Hash of the part of the request that hashing pickers use.
     pub key: Option<u64>,
     /// Endpoints that this exchange has tried.
     pub tried: &'a [EndpointIndex],

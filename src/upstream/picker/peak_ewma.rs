@@ -1,14 +1,14 @@
 //! Picks the cheaper of two by latency and requests in flight.
 //!
 //! As in Finagle and linkerd: two are drawn, and the one wins whose moving average of latency (see
-//! [`Load`]), times the requests it would then have, is lower. Slow endpoints are left within one
-//! answer, failing ones too, and both are tried again as the average decays. O(1); while an
+//! [`Load`]), times the requests it would then have, is lower. Slow endpoints are avoided within
+//! one answer, failing ones too, and both are tried again as the average decays. O(1); while an
 //! endpoint is unmeasured, O(n) once a second for the median.
 //!
-//! Weights count once: the two are drawn by them, and what is in flight is taken for them, so that
-//! the cost of an idle endpoint is its latency alone. Costs that differ by little are taken for
-//! equal the more likely the less they differ, and then the draw decides: else the noise of
-//! latencies would decide instead of the weights.
+//! Weights are used twice: for drawing the two, and for relating the requests in flight, so that
+//! the cost of an idle endpoint is its latency alone. Costs that differ little are treated as
+//! equal, with a probability that grows as the difference shrinks, and then the draw decides: else
+//! the noise of latencies would decide instead of the weights.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct PeakEwma {
     draw: WeightedDraw,
     members: Vec<EndpointIndex>,
     weight_mean: f64,
-    /// Room to find the median in; as large as `members`.
+    /// Memory to find the median in; as large as `members`.
     scratch: Vec<f64>,
     /// Value assumed for unmeasured endpoints, and its time.
     typical: Option<(f64, Instant)>,
@@ -40,8 +40,8 @@ impl PeakEwma {
         latency * (1.0 + f64::from(in_flight) * self.weight_mean / f64::from(entry.weight))
     }
 
-    /// The median of the measured endpoints. Less, and a new endpoint would be flooded until its
-    /// first answer; more, and it would not be tried.
+    /// Returns the median of the measured endpoints. With a lower value a new endpoint would be
+    /// flooded until its first answer; with a higher one it would not be tried.
     fn typical(&mut self, input: &PickInput<'_>) -> f64 {
         if let Some((seconds, since)) = self.typical
             && input.now.saturating_duration_since(since) < TYPICAL_FOR
@@ -95,7 +95,7 @@ impl Picker for PeakEwma {
     }
 }
 
-/// An endpoint whose cost is higher by this part or more is always the dearer one.
+/// Relative difference from which the costlier endpoint always loses.
 const CLEAR: f64 = 0.5;
 /// Value assumed for an endpoint when none is measured.
 const UNKNOWN: Duration = Duration::from_millis(30);

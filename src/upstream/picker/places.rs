@@ -19,7 +19,7 @@ impl Places {
         }
     }
 
-    /// `None` if the endpoint is no candidate.
+    /// Returns the place; `None` if the endpoint is not a candidate.
     pub(super) fn of(&self, endpoint: EndpointIndex) -> Option<usize> {
         self.0.get(endpoint.as_usize()).copied().flatten()
     }

@@ -1,9 +1,9 @@
 //! Picks the less busy of two drawn at random.
 //!
-//! Two choices instead of one bring the longest queue from log n / log log n to log log n
-//! (Mitzenmacher: "The power of two choices in randomized load balancing", 2001), and unlike
-//! the very least loaded endpoint two proxies seldom agree on the same one. Both are drawn by
-//! weight, the one with fewer requests in flight for its weight wins. O(1).
+//! Two choices instead of one reduce the longest queue from log n / log log n to log log n
+//! (Mitzenmacher: "The power of two choices in randomized load balancing", 2001), and unlike with
+//! the least loaded endpoint two proxies seldom agree on the same one. Both are drawn by weight,
+//! the one with fewer requests in flight for its weight wins. O(1).
 
 use super::draw::Draws;
 use super::weighted_draw::WeightedDraw;

@@ -1,7 +1,7 @@
 //! Picks at random by weight.
 //!
-//! No state besides the table: right for many proxies in front of many endpoints, where it
-//! spreads as well as anything that looks at one proxy's own history. O(1) per pick.
+//! No state besides the table: right for many proxies in front of many endpoints, where it spreads
+//! as well as a picker that uses one proxy's own history. O(1) per pick.
 
 use super::draw::Draws;
 use super::weighted_draw::WeightedDraw;

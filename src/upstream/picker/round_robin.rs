@@ -1,7 +1,7 @@
 //! Picks in turn, weights ignored.
 //!
-//! Each worker starts at a place of its own: if all began with the first endpoint, a pool that
-//! gets few requests per worker would send most of them there. O(1) per pick.
+//! Each worker starts at a different place: if all began with the first endpoint, a pool with few
+//! requests per worker would send most of them there. O(1) per pick.
 
 use std::collections::HashMap;
 
@@ -36,7 +36,8 @@ impl RoundRobin {
         self.members.get(place).copied()
     }
 
-    /// The place in the new order of the first endpoint, from the next one on, that is still there.
+    /// Returns the place in the new order of the first endpoint, from the next one on, that still
+    /// exists.
     fn resume(&self, candidates: &[Candidate]) -> Option<usize> {
         let places: HashMap<u64, usize> = candidates
             .iter()

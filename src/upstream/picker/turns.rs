@@ -1,15 +1,15 @@
-//! Turns by weight, as evenly spaced as whole turns can be.
+//! Turns by weight, spaced as evenly as whole turns allow.
 //!
-//! This is Tijdeman's chairman assignment ("The chairman assignment problem", 1980): with share
-//! `s` the k-th turn must fall into the window from `k / s` (down) to `(k + 1) / s` (up), and among
-//! those whose window is open the one that closes first has the turn. A schedule that keeps all
-//! windows exists, and earliest deadline first finds it, so at any time each has had less than
-//! one turn more or less than its share, and exactly its share after each cycle.
+//! This is Tijdeman's chairman assignment ("The chairman assignment problem", 1980): with share `s`
+//! the k-th turn must fall into the window from `k / s` (down) to `(k + 1) / s` (up), and among
+//! those whose window is open the one that closes first gets the turn. A schedule that keeps all
+//! windows exists, and earliest deadline first finds it, so at any time each has had less than one
+//! turn more or less than its share, and exactly its share after each cycle.
 //!
 //! Endpoints of equal weight form a class; the windows are those of classes, and inside a class
-//! turns go round. That keeps the bound (within two turns for a member), spreads groups evenly
-//! too (one of weight 50 with fifty of weight 1: every other turn), and makes the cost depend on
-//! the number d of distinct weights: O(log d) amortised, O(1) for equal weights. Windows advance by
+//! turns go round. That keeps the limit (within two turns for a member), spreads groups evenly too
+//! (one of weight 50 with fifty of weight 1: every other turn), and makes the cost depend on the
+//! number d of distinct weights: O(log d) amortised, O(1) for equal weights. Windows advance by
 //! whole and remainder as in Bresenham's line: exact, without division.
 
 use std::cmp::Reverse;
@@ -21,7 +21,7 @@ pub(super) struct Turns {
     classes: Vec<Class>,
     /// Open windows: deadline, then the rarer class, class.
     open: BinaryHeap<Reverse<(i64, u64, usize)>>,
-    /// Windows to come: release, class.
+    /// Future windows: release, class.
     ahead: BinaryHeap<Reverse<(i64, usize)>>,
     /// Turns given since the start.
     now: i64,
@@ -54,8 +54,8 @@ impl Turns {
         Self::resume(weights, &[])
     }
 
-    /// Starts where another schedule left off: those who are owed come first.
-    /// `owed` is by slot; none for those missing.
+    /// Starts where another schedule ended: those that are owed most come first. `owed` is by slot;
+    /// none for missing ones.
     pub(super) fn resume(weights: &[u32], owed: &[Owed]) -> Self {
         let weights = bounded(weights);
         let total = weights.iter().sum();
@@ -88,7 +88,7 @@ impl Turns {
         self.total
     }
 
-    /// Lets each class begin with another of its members: `by` chooses which, given how many.
+    /// Makes each class begin with another of its members, chosen by `by` from their number.
     pub(super) fn rotate(&mut self, mut by: impl FnMut(usize) -> usize) {
         for class in &mut self.classes {
             let first = by(class.members.len());
@@ -98,7 +98,7 @@ impl Turns {
         }
     }
 
-    /// The slot that has the turn; `None` if there are no slots.
+    /// Returns the slot that has the turn; `None` if there are no slots.
     pub(super) fn next(&mut self) -> Option<usize> {
         self.open_windows();
         if self.open.is_empty() {
@@ -115,7 +115,8 @@ impl Turns {
         slot
     }
 
-    /// The slot that has the turn after so many others; known beforehand where all weigh the same.
+    /// Returns the slot whose turn comes after this many others; known beforehand if all weights
+    /// are equal.
     pub(super) fn upcoming(&self, after: usize) -> Option<usize> {
         let [class] = &self.classes[..] else {
             return None;
@@ -214,7 +215,7 @@ impl Class {
     }
 }
 
-/// A place less than one round ahead, in a round of `length`.
+/// Wraps a place less than one round ahead, in a round of `length`.
 pub(super) fn wrapped(place: usize, length: usize) -> usize {
     place.checked_sub(length).unwrap_or(place)
 }
@@ -227,7 +228,8 @@ fn divide(number: i128, divisor: u64, shift: u32) -> (i64, u64) {
     (whole, part)
 }
 
-/// Weights whose sum leaves room for exact arithmetic; only beyond 2^40 they lose low bits.
+/// Limits weights so that their sum leaves room for exact arithmetic; only beyond 2^40 they lose
+/// low bits.
 fn bounded(weights: &[u32]) -> Vec<u64> {
     let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
     let shift = (u64::BITS - total.leading_zeros()).saturating_sub(TOTAL_BITS_MAX);

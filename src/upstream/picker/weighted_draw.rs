@@ -39,8 +39,8 @@ impl WeightedDraw {
         self.columns = columns(&self.entries);
     }
 
-    /// Draws one entry that is not refused, by the weights of those left. O(1) expected; O(n)
-    /// when most of the weight is refused.
+    /// Draws one entry that is not refused, by the weights of the remaining ones. O(1) expected;
+    /// O(n) if most of the weight is refused.
     pub(super) fn one(
         &self,
         draws: &mut Draws,
@@ -55,7 +55,7 @@ impl WeightedDraw {
         self.scan(draws.next(), refused)
     }
 
-    /// Draws two different entries that are not refused; one when only one is left.
+    /// Draws two different entries that are not refused; one if only one is left.
     pub(super) fn two(
         &self,
         draws: &mut Draws,
@@ -81,7 +81,7 @@ impl WeightedDraw {
         self.entries.get(slot).copied()
     }
 
-    /// The exact draw among what is left, when guessing did not find it.
+    /// Draws exactly among the remaining ones, if guesses did not find one.
     fn scan(&self, draw: u64, refused: impl Fn(EndpointIndex) -> bool) -> Option<Entry> {
         let left = || self.entries.iter().filter(|entry| !refused(entry.index));
         let total: u64 = left().map(|entry| u64::from(entry.weight)).sum();
@@ -97,7 +97,7 @@ impl WeightedDraw {
     }
 }
 
-/// Draws an entry of `members` that is not refused, all alike.
+/// Draws an entry of `members` that is not refused, all with equal probability.
 pub(super) fn uniform(
     members: &[EndpointIndex],
     draws: &mut Draws,
@@ -149,7 +149,7 @@ fn columns(entries: &[Entry]) -> Vec<Column> {
     columns
 }
 
-/// Guesses before the exact scan. Half of the weight tried: 1 pick in 256 scans.
+/// Number of guesses before the exact scan. With half of the weight tried, 1 pick in 256 scans.
 const DRAWS_MAX: usize = 8;
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
     use super::super::testing::candidates;
     use super::*;
 
-    /// The probability mass that the table gives to each slot, in 2^-64 of a column.
+    /// Returns the probability that the table gives to each slot, in 2^-64 of a column.
     fn mass(draw: &WeightedDraw) -> Vec<u128> {
         let mut mass = vec![0; draw.entries.len()];
         for (slot, column) in draw.columns.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! Picks in turn by weight, without bursts.
 //!
-//! With weights 5, 1, 1 the turns are a a b a a c a, from some place on.
-//! Over a cycle (the sum of the weights) each endpoint gets exactly its weight; at any moment it is
-//! within two turns of its share. nginx's smooth weighted round robin gives the same quality at
-//! O(n) per pick; the schedule of [`Turns`] costs O(log d) for d distinct weights.
+//! With weights 5, 1, 1 the turns are a a b a a c a, starting at any place. Over a cycle (the sum
+//! of the weights) each endpoint gets exactly its weight; at any moment it is within two turns of
+//! its share. nginx's smooth weighted round robin gives the same quality at O(n) per pick; the
+//! schedule of [`Turns`] costs O(log d) for d distinct weights.
 //!
 //! Workers start at different places of the cycle. An update carries over what each endpoint is
 //! owed, so updates in quick succession (slow start, flapping health) neither favour the first

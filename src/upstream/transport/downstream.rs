@@ -1,4 +1,4 @@
-//! The client of a request, as far as it has part in how the request is sent.
+//! The client of a request, as needed for sending the request.
 
 use std::{cell::OnceCell, rc::Rc};
 
@@ -11,6 +11,6 @@ pub trait Downstream {
     /// Takes an interim response.
     fn interim(&self, status: StatusCode, headers: Headers);
 
-    /// The connections to endpoints that are the client's own; none where it cannot have any.
+    /// The client's own upstream connections; none if it cannot have any.
     fn pinned(&self) -> Option<&OnceCell<Rc<Pinned>>>;
 }

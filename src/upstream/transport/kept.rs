@@ -16,7 +16,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Keeps a piece that has just been given; false if all together is more than `bytes_max`.
+    /// Keeps a piece that has just been given; false if the total exceeds `bytes_max`.
     pub(super) fn push(&mut self, frame: &Frame, bytes_max: usize) -> bool {
         match frame {
             Frame::Data(data) => {
@@ -56,7 +56,7 @@ impl Kept {
         self.trailers_given = self.trailers.is_none();
     }
 
-    /// Gives the next piece again; none once all is given.
+    /// Gives the next piece again; none once all are given.
     pub(super) fn next(&mut self) -> Option<Frame> {
         let rest = &self.bytes[self.given..];
         if !rest.is_empty() {
@@ -83,7 +83,7 @@ impl Kept {
     }
 }
 
-/// Bytes that are given again at once.
+/// Maximum number of bytes given again at once.
 const PIECE_MAX: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Transport of a request over an upstream connection.
 //!
-//! The HTTP/1.1 transport is the proxy's own: it runs in the task of the
-//! exchange, knows exactly what was written when something fails (so that
-//! nothing is sent twice), and hands its connection back the moment the response
-//! has ended. Over HTTP/2 it does the same on a stream of a connection that others share.
+//! The HTTP/1.1 transport is the proxy's own: it runs in the task of the exchange, knows exactly
+//! what was written if something fails (so that nothing is sent twice), and returns its connection
+//! as soon as the response has ended. Over HTTP/2 it does the same on a stream of a shared
+//! connection.
 
 mod downstream;
 mod http1;
@@ -39,7 +39,7 @@ use crate::{
 pub enum Purpose {
     /// A request and its answer.
     Exchange,
-    /// A WebSocket: over HTTP/2 only where the endpoint has said that it takes them (RFC 8441).
+    /// A WebSocket: over HTTP/2 only if the endpoint has announced that it takes them (RFC 8441).
     WebSocket,
 }
 
@@ -50,18 +50,18 @@ pub struct Outbound<'a> {
     pub method: &'a Method,
     /// Path and query.
     pub target: &'a PathAndQuery,
-    /// The same as the client sent them, where `target` has some bytes encoded.
+    /// Path and query as the client sent them, if `target` has some bytes encoded.
     pub raw_target: Option<&'a RawTarget>,
     /// Purpose of the connection if the endpoint agrees.
     pub purpose: Purpose,
-    /// The header fields with Host, without the hop-by-hop ones but those of an upgrade.
+    /// The header fields with Host, without hop-by-hop ones except those of an upgrade.
     pub headers: &'a Headers,
     /// Maximum number of bytes of the answer read ahead of its reader.
     pub read_ahead: usize,
 }
 
 impl Outbound<'_> {
-    /// Path and query as they stand in a request line.
+    /// Path and query in the form of a request line.
     fn target_bytes(&self) -> &[u8] {
         let raw = self.raw_target.and_then(|raw| raw.bytes_of(self.target));
         raw.unwrap_or_else(|| self.target.as_str().as_bytes())
@@ -70,9 +70,9 @@ impl Outbound<'_> {
 
 /// Time limits of an attempt.
 ///
-/// The time for the response head runs while nothing holds the request up: as long as
-/// the request body is on its way and moves, only `idle` counts, and the attempt has
-/// its full time again when the body has gone out.
+/// The time for the response head runs while nothing delays the request: as long as the request
+/// body makes progress, only `idle` counts, and the attempt has its full time again when the body
+/// has been sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// Deadline of the response head.
@@ -88,11 +88,11 @@ pub struct Patience {
 pub struct Inbound {
     /// Final status, or 101.
     pub status: StatusCode,
-    /// The header fields as they came.
+    /// The header fields as received.
     pub headers: Headers,
     /// The body, still to be read.
     pub body: ResponseBody,
-    /// The request body, for another attempt; none while it is still on its way.
+    /// The request body, for another attempt; none while it is still being sent.
     pub upload: Option<Upload>,
 }
 
@@ -129,19 +129,19 @@ impl Progress {
     };
 }
 
-/// Follows an attempt against its [`Patience`].
+/// Checks an attempt against its [`Patience`].
 #[derive(Debug)]
 struct Clock {
     patience: Patience,
     timeout: Timeout,
-    /// While a request body is on its way: how much of it had moved.
+    /// Progress of a request body that is being sent.
     moving: Option<u64>,
     stall: Stall,
-    /// While the kernel may have some of that body.
+    /// Set while the kernel may have bytes of that body.
     draining: Option<Draining>,
 }
 
-/// A body of which the last byte is with the kernel, and not yet with the endpoint.
+/// A body whose last byte is with the kernel, and not yet with the endpoint.
 #[derive(Clone, Copy, Debug)]
 struct Draining {
     next_look: Instant,
@@ -162,10 +162,10 @@ impl Clock {
         }
     }
 
-    /// Is ready when the attempt has taken too long: by whose fault, the failure says.
+    /// Is ready when the attempt has taken too long; the failure tells whose fault that is.
     ///
-    /// `unsent` tells how much of the request the kernel has that the endpoint has not taken.
-    /// It is asked when a timer has run out.
+    /// `unsent` returns the number of bytes of the request that the kernel has and the endpoint has
+    /// not acknowledged. It is called when a timer has run out.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -210,14 +210,14 @@ impl Clock {
         })
     }
 
-    /// Gives the endpoint the whole time for its answer from now on.
+    /// Gives the endpoint the full time for its answer from now on.
     fn allow_attempt(&mut self, now: Instant) {
         let deadline = now + self.patience.attempt;
         self.patience.deadline = self.patience.deadline.max(deadline);
     }
 
     /// Is ready when the endpoint has all of the request, or with a failure when it has stopped
-    /// taking it.
+    /// reading it.
     fn poll_drained(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,21 +1,20 @@
-//! The body of a response, whatever the endpoint speaks.
+//! Body of a response, over any protocol of the endpoint.
 
 use std::task::{Context, Poll};
 
 use super::{Http1Body, Http2Body, Progress, Tunnel};
 use crate::semantics::{BodyLength, BodySource, PolledFrame};
 
-/// The body of a response as an endpoint sends it. Reading it drives what is left of the
-/// request, too.
+/// Body of a response as sent by an endpoint. Reading it also drives the rest of the request.
 #[derive(Debug)]
 pub enum ResponseBody {
-    /// No byte at all.
+    /// No bytes.
     Empty,
     /// On a connection of its own.
     Http1(Box<Http1Body>),
     /// On a stream.
     Http2(Box<Http2Body>),
-    /// The connection after 101: no body, but a way on (RFC 9110 section 7.8).
+    /// The connection after 101: no body, but a byte stream (RFC 9110 section 7.8).
     Tunnel(Box<Tunnel>),
 }
 
@@ -25,7 +24,7 @@ impl ResponseBody {
         matches!(self, Self::Http2(body) if !body.is_end())
     }
 
-    /// Has no more than so many bytes of it read at once, where it has a connection of its own.
+    /// Limits the bytes per read, if it has a connection of its own.
     pub fn limit_reads(&self, bytes: usize) {
         if let Self::Http1(body) = self {
             body.limit_reads(bytes);
@@ -41,8 +40,8 @@ impl ResponseBody {
         }
     }
 
-    /// Bytes of the request that were handed over and that the endpoint has not taken yet. Asks
-    /// the kernel.
+    /// Number of bytes of the request that were handed over and that the endpoint has not
+    /// acknowledged. Costs a system call.
     pub fn unsent(&self) -> u32 {
         match self {
             Self::Http1(body) => body.unsent(),

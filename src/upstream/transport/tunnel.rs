@@ -1,4 +1,4 @@
-//! Tunnel on an upstream connection after a switch of protocols: a way for bytes.
+//! Tunnel on an upstream connection after a switch of protocols: a byte stream.
 
 use std::{io, rc::Rc};
 
@@ -9,12 +9,12 @@ use crate::{
     upstream::{connect::ConnectionGuard, idle::LocalEndpoint},
 };
 
-/// A connection to an endpoint, or a stream of one, that carries another protocol now.
+/// An upstream connection, or a stream of one, that now carries another protocol.
 ///
 /// It counts as open until it is dropped.
 #[derive(Debug)]
 pub struct Tunnel {
-    /// The way to the endpoint and back.
+    /// The byte stream to the endpoint.
     pub io: Buffered,
     counted: Counted,
 }
@@ -22,12 +22,12 @@ pub struct Tunnel {
 /// Connection or stream that a tunnel counts as.
 #[derive(Debug)]
 pub(super) enum Counted {
-    /// A connection of its own, and where it leads to.
+    /// A connection of its own, and its endpoint.
     Connection(
         #[expect(dead_code, reason = "held for what its drop gives back")] ConnectionGuard,
         Rc<LocalEndpoint>,
     ),
-    /// A stream of a connection that others share.
+    /// A stream of a shared connection.
     Stream(StreamShare),
 }
 

@@ -1,4 +1,4 @@
-//! A request body on its way upstream, kept for another attempt up to a bound.
+//! A request body that is sent upstream, kept for another attempt up to a size limit.
 
 use std::{
     rc::Rc,
@@ -13,7 +13,7 @@ use crate::{
     upstream::standing::{Held, Standing, StandsStill},
 };
 
-/// The body of a request, which can be sent again while all that was taken from it is kept.
+/// Body of a request, which can be sent again while all bytes taken from it are kept.
 #[derive(Debug)]
 pub struct Upload {
     framing: Framing,
@@ -22,17 +22,17 @@ pub struct Upload {
 
 #[derive(Debug)]
 enum State {
-    /// The client said in its head that there is no body.
+    /// The head of the request announced no body.
     Absent,
-    /// A body without a byte.
+    /// An empty body.
     Empty,
     /// It was lost with its attempt.
     Gone,
-    /// Apart from all that is handed from step to step: most requests have none.
+    /// Boxed, apart from the values passed from step to step: most requests have none.
     Body(Box<Source>),
 }
 
-/// A body, and what is kept of it.
+/// A body, and its kept part.
 #[derive(Debug)]
 struct Source<B: ?Sized = dyn BodySource> {
     /// Bytes taken so far; none once there are more than may be kept.
@@ -55,8 +55,8 @@ struct Source<B: ?Sized = dyn BodySource> {
 type Ahead = Option<Result<Frame, Failure>>;
 
 impl Upload {
-    /// Wraps a body that travels in `framing`; keeps at most `keep_max` bytes for another attempt.
-    /// Without a body the head is all of the request.
+    /// Wraps a body with this `framing`; keeps at most `keep_max` bytes for another attempt.
+    /// Without a body the head is the whole request.
     pub fn new(body: Option<impl BodySource + 'static>, framing: Framing, keep_max: usize) -> Self {
         let state = match body {
             None => State::Absent,
@@ -77,7 +77,7 @@ impl Upload {
         Self { framing, state }
     }
 
-    /// An upload that was lost with its attempt: it cannot be sent again.
+    /// Makes an upload that was lost with its attempt: it cannot be sent again.
     pub fn gone() -> Self {
         Self {
             framing: Framing::None,
@@ -121,7 +121,7 @@ impl Upload {
 
     /// Notes in `standing` when the client stands still, as long as a place is held for it.
     ///
-    /// By value: a variable that changes would be kept twice in the future of an attempt.
+    /// By value: a variable that changes would be stored twice in the future of an attempt.
     #[must_use]
     pub fn holding_place(mut self, standing: &Rc<Standing>, held: Held) -> Self {
         if let State::Body(source) = &mut self.state {
@@ -130,7 +130,7 @@ impl Upload {
         self
     }
 
-    /// Notes it no more: there is a response, or no connection.
+    /// Stops noting it: there is a response, or no connection.
     pub fn leave_place(&mut self) {
         if let State::Body(source) = &mut self.state {
             source.standing = None;
@@ -138,7 +138,7 @@ impl Upload {
         }
     }
 
-    /// Starts again from the first byte. Only after [`Self::can_rewind`] said so.
+    /// Starts again from the first byte. Only if [`Self::can_rewind`] is true.
     pub fn rewind(&mut self) {
         if let State::Body(source) = &mut self.state
             && let Some(kept) = &mut source.kept
@@ -147,7 +147,7 @@ impl Upload {
         }
     }
 
-    /// A number that grows with each piece taken.
+    /// Returns a number that grows with each piece taken.
     pub fn moved(&self) -> u64 {
         self.source().map_or(0, |source| source.moved)
     }
@@ -163,7 +163,7 @@ impl Upload {
         self.source().is_none_or(begun)
     }
 
-    /// Is ready when something of the body has come, which is kept for [`Self::poll_frame`].
+    /// Is ready when a piece of the body has arrived, which is kept for [`Self::poll_frame`].
     pub fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         if !self.has_begun()
             && let State::Body(source) = &mut self.state
@@ -181,7 +181,7 @@ impl Upload {
         }
     }
 
-    /// Takes all of the body in, so that its length can be said in its head; false if it has more
+    /// Reads the whole body, so that its length can be announced in its head; false if it has more
     /// than `bytes_max`. There is no room for trailers then.
     pub fn poll_measure(
         &mut self,
@@ -306,7 +306,7 @@ mod tests {
     use super::*;
     use crate::semantics::BodyLength;
 
-    /// A body in one piece, whose length nobody knows.
+    /// A body in one piece, of unknown length.
     #[derive(Debug)]
     struct Whole(Option<Bytes>);
 

@@ -1,16 +1,16 @@
-//! Escaping of what clients send.
+//! Escaping of values that clients send.
 
 use wide::u8x16;
 
 /// Characters that end a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape {
-    /// Inside a JSON string (RFC 8259 section 7); a byte that is no UTF-8 becomes `\u00XX`.
+    /// Inside a JSON string (RFC 8259 section 7); a byte that is not UTF-8 becomes `\u00XX`.
     Json,
-    /// Inside a column of a text line; control bytes, quotes, backslashes and what is no
+    /// Inside a column of a text line; control bytes, quotes, backslashes and bytes that are not
     /// UTF-8 become `\xXX`.
     Text,
-    /// Nowhere.
+    /// No escaping.
     Nothing,
 }
 

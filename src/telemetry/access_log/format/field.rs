@@ -1,4 +1,4 @@
-//! The fields of a line, each written in one place for all formats.
+//! Fields of a line, each written in one place for all formats.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::escape::Escape;
 use super::redaction::Redaction;
 use crate::semantics::address;
 
-/// Declares the fields of a line, in the order of the JSON object, each with what JSON writes on
-/// both sides of the value. Every key is known when this is compiled, and copied as a constant.
+/// Declares the fields of a line, in the order of the JSON object, each with the constants that
+/// JSON writes on both sides of the value.
 macro_rules! fields {
     ($($field:ident $name:literal $quote:literal)*) => {
         /// One value of a line.
@@ -21,11 +21,11 @@ macro_rules! fields {
         }
 
         impl Field {
-            /// Every field but the added ones, in the order of the JSON object.
+            /// All fields but the added ones, in the order of the JSON object.
             const ALL: &'static [(&'static str, Self)] = &[$(($name, Self::$field),)*];
 
-            /// Appends every field but the added ones as a member of a JSON object, each behind
-            /// a comma; what does not apply to the exchange is left out.
+            /// Appends all fields but the added ones as members of a JSON object, each after a
+            /// comma; fields that do not apply to the exchange are left out.
             pub(super) fn put_members(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
                 $(
                     if Self::$field.applies(line) {
@@ -67,7 +67,7 @@ fields! {
 }
 
 impl Field {
-    /// The field of a template's `{name}`.
+    /// Returns the field of a template's `{name}`.
     pub(super) fn by_name(name: &str) -> Option<Self> {
         if let Some(added) = name.strip_prefix("field.") {
             return (!added.is_empty()).then(|| Self::Added(added.into()));

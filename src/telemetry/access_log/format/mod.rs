@@ -1,7 +1,7 @@
 //! Formats of a line: one JSON object, the combined log format, or a template.
 //!
-//! Parsed once; writing a line allocates nothing besides the buffer. Every value is
-//! escaped, so that no byte a client sends can end a line, a string or a column.
+//! Parsed once; writing a line allocates nothing besides the buffer. Every value is escaped, so
+//! that no byte sent by a client can end a line, a string or a column.
 
 mod escape;
 mod field;
@@ -30,12 +30,12 @@ enum Shape {
 /// Reasons why a format is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    /// The word is not a format, and has no field to be a template.
+    /// The word is not a format, and has no field that would make it a template.
     #[error(
         "format {0:?} is not \"json\", \"common\" or a template such as \"{{time}} {{client}} {{path}}\""
     )]
     Unknown(String),
-    /// The template names a field that there is not.
+    /// The template names an unknown field.
     #[error("field {{{name}}} is not known; allowed: {}, field.NAME for an added one", FIELD_NAMES.join(", "))]
     UnknownField {
         /// The text between the braces.
@@ -52,10 +52,10 @@ pub enum FormatError {
 }
 
 impl Format {
-    /// Understands `json`, `common` or a template.
+    /// Parses `json`, `common` or a template.
     ///
     /// # Errors
-    /// When it is none of these, or the template has a fault.
+    /// If it is none of these, or the template has a fault.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
         let shape = match text {
             "json" => Shape::Json,
@@ -79,7 +79,7 @@ impl Format {
     }
 }
 
-/// One object; what does not apply to the exchange is left out.
+/// Writes one object; fields that do not apply to the exchange are left out.
 fn json(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     let start = out.len();
     Field::put_members(line, redaction, out);
@@ -95,8 +95,8 @@ fn json(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// The combined log format: the common one of NCSA, then referrer and user agent.
-/// The referrer is shown when the configuration adds a field of that name.
+/// Writes the combined log format: the common one of NCSA, then referrer and user agent. The
+/// referrer is shown if the configuration adds a field of that name.
 fn common(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     Field::Client.write_or_dash(line, redaction, out);
     out.extend_from_slice(b" - - [");

@@ -2,7 +2,7 @@
 
 use super::escape::Escape;
 
-/// Names whose values are shown as `***`; case does not matter.
+/// Names whose values are shown as `***`; case-insensitive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Redaction {
     query: Vec<Box<str>>,
@@ -10,8 +10,8 @@ pub struct Redaction {
 }
 
 impl Redaction {
-    /// Hides the values of these query parameters and of these added fields;
-    /// `user-agent` (or `user_agent`) names the one that is always there.
+    /// Hides the values of these query parameters and of these added fields; `user-agent` (or
+    /// `user_agent`) names the built-in field.
     pub fn new<Q, F>(query: Q, fields: F) -> Self
     where
         Q: IntoIterator<Item: AsRef<str>>,

@@ -8,13 +8,13 @@ use super::redaction::Redaction;
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Written as it is.
+    /// Written unchanged.
     Literal(Box<[u8]>),
-    /// Replaced by a value; a dash where there is none.
+    /// Replaced by a value; a dash if there is none.
     Field(Field),
 }
 
-/// Takes a template apart; `{{` and `}}` stand for the braces themselves.
+/// Parses a template; `{{` and `}}` stand for the braces themselves.
 pub(super) fn parse(template: &str) -> Result<Vec<Part>, FormatError> {
     let mut parts = Vec::new();
     let mut literal = String::new();

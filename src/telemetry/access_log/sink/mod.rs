@@ -1,9 +1,9 @@
-//! From the workers' buffers to the file.
+//! Writer of the access log: from the workers' buffers to the file.
 //!
-//! A worker owns a [`WorkerLog`] and hands over its buffer when 32 KiB are full or its
-//! tick asks for it. One thread writes; between them is a queue of [`QUEUE_BATCHES`]
-//! batches. A disk that hangs fills the queue, and from then on lines are dropped and
-//! counted: neither a worker nor the control runtime ever waits for it.
+//! A worker owns a [`WorkerLog`] and passes its buffer on when 32 KiB are full or on a tick. One
+//! thread writes; between them is a queue of [`QUEUE_BATCHES`] batches. A disk that hangs fills the
+//! queue, and from then on lines are dropped and counted: neither a worker nor the control runtime
+//! ever waits for it.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -57,8 +57,8 @@ impl fmt::Display for SinkTarget {
     }
 }
 
-/// An open access log; a clone is another handle to the same one. The writer ends when
-/// all handles and worker logs are gone, after writing what they had handed over.
+/// An open access log; a clone is another handle to the same one. The writer ends when all handles
+/// and worker logs are dropped, after writing all batches.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
     settings: Arc<AccessLogSettings>,
@@ -76,10 +76,10 @@ pub struct WorkerLog {
 }
 
 impl AccessLog {
-    /// Opens the file and starts the writer. `dropped` counts lines that were lost.
+    /// Opens the file and starts the writer. `dropped` counts lost lines.
     ///
     /// # Errors
-    /// When the file cannot be opened or the thread not be started.
+    /// If the file cannot be opened or the thread not be started.
     pub fn open(settings: AccessLogSettings, dropped: SharedCounter) -> io::Result<Self> {
         let (queue, messages) = sync_channel(QUEUE_BATCHES);
         let reopen = Arc::new(AtomicBool::new(false));
@@ -116,15 +116,15 @@ impl AccessLog {
         }
     }
 
-    /// Opens the file anew before the next write, after it was rotated. Does not wait.
+    /// Opens the file again before the next write, after a rotation. Does not wait.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
         // Wakes an idle writer; a full queue means that it is awake.
         let _ = self.queue.try_send(Message::Wake);
     }
 
-    /// Waits until all that was handed over before is written; false when that took
-    /// longer than `patience`. Blocks the thread: for the end of the process and tests.
+    /// Waits until all batches so far are written; returns false if that took longer than
+    /// `patience`. Blocks the thread: for the end of the process and tests.
     pub fn settle(&self, patience: Duration) -> bool {
         let (settled, wait) = sync_channel(1);
         let queue = self.queue.clone();
@@ -152,7 +152,7 @@ impl WorkerLog {
         }
     }
 
-    /// Hands over what is there; the worker's tick calls it. Never waits.
+    /// Passes the buffer on; called by the worker's tick. Never waits.
     pub fn flush(&mut self) {
         if self.lines == 0 {
             return;
@@ -194,16 +194,16 @@ struct Writer {
     reopen: Arc<AtomicBool>,
     dropped: SharedCounter,
     state: OutputState,
-    /// A disk that is nearly full fails and recovers as often as batches come.
+    /// Limits log messages: a disk that is nearly full fails and recovers with every batch.
     told: LogLimit<OutputState>,
 }
 
 /// Result of the last write.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum OutputState {
-    /// Well.
+    /// A complete line.
     Whole,
-    /// In an error, perhaps in the middle of a line.
+    /// An error, perhaps in the middle of a line.
     Torn,
 }
 
@@ -299,13 +299,13 @@ impl Output {
     }
 }
 
-/// A worker hands over when this much is there.
+/// Size at which a worker passes its buffer on.
 const BATCH_BYTES: usize = 32 * 1024;
 
-/// A buffer that grew beyond this for long lines gives memory back.
+/// Maximum size of a kept buffer; one that grew beyond this for long lines releases memory.
 const BUFFER_BYTES_KEPT: usize = 128 * 1024;
 
-/// With batches of 32 KiB, what waits for the disk is at most about 2 MiB.
+/// Length of the queue: with batches of 32 KiB, at most about 2 MiB wait for the disk.
 const QUEUE_BATCHES: usize = 64;
 
 #[cfg(test)]

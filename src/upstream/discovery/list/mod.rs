@@ -1,8 +1,8 @@
-//! A list of endpoints as text: ours in JSON or TOML, or the one of Prometheus' `file_sd`.
+//! Lists of endpoints as text: our own form in JSON or TOML, or that of Prometheus' `file_sd`.
 //!
 //! An entry is an address, or a table with the keys of `endpoints` in `proxy.toml`. A group of
 //! `file_sd` is a table with `targets` and `labels`; its labels `version`, `zone`, `weight` and
-//! `priority` are taken for what they say. One fault refuses the whole text, and says where it is.
+//! `priority` have their usual meaning. One fault refuses the whole text, with its position.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -18,7 +18,7 @@ use serde::{
 use super::position::position;
 use crate::{config::value::EndpointAddress, upstream::endpoint::Endpoint};
 
-/// In which form a list is written.
+/// Form of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `["10.0.0.1:80", { "address": …, "weight": 3 }]`, or groups of `file_sd`.
@@ -40,7 +40,7 @@ pub struct ListFault {
 }
 
 impl Format {
-    /// The form of a file of this name: TOML if it ends in `.toml`, else JSON.
+    /// Returns the form of a file of this name: TOML if it ends in `.toml`, else JSON.
     pub fn of(path: &Path) -> Self {
         match path.extension() {
             Some(extension) if extension.eq_ignore_ascii_case("toml") => Self::Toml,
@@ -123,7 +123,7 @@ fn of_toml(text: &str, error: &toml::de::Error) -> ListFault {
     }
 }
 
-/// All entries, in the order in which they are written.
+/// All entries, in the order of the text.
 struct List(Vec<Entry>);
 
 struct Entry {
@@ -295,9 +295,9 @@ fn version<E: de::Error>(text: &str) -> Result<semver::Version, E> {
 const KEYS: [&str; 7] = [
     "address", "weight", "version", "zone", "priority", "labels", "targets",
 ];
-/// Endpoints of one list.
+/// Maximum number of endpoints of one list.
 pub const ENDPOINTS_MAX: usize = 50_000;
-/// As for endpoints in the configuration.
+/// Maximum weight, as for endpoints in the configuration.
 const WEIGHT_MAX: u32 = 1_000_000;
 
 #[cfg(test)]

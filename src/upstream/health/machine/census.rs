@@ -5,19 +5,19 @@ use crate::upstream::health::{member::Member, transition::EndpointState};
 /// Numbers of endpoints, for decisions about the whole pool.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Census {
-    /// Not taken out by an operator.
+    /// Not disabled by an operator.
     pub(super) enabled: usize,
     pub(super) serving: usize,
-    /// Of those that are enabled.
+    /// Among the enabled ones.
     pub(super) ejected: usize,
-    /// Serving, or after a first check.
+    /// Serving, or waiting for the first check.
     pub(super) ready: usize,
-    /// Ejected and nothing else.
+    /// Ejected, and healthy otherwise.
     pub(super) returning: usize,
 }
 
 impl Census {
-    /// One endpoint.
+    /// Counts one endpoint.
     pub(super) fn of(member: &Member) -> Self {
         if !member.current {
             return Self::default();
@@ -37,7 +37,7 @@ impl Census {
         }
     }
 
-    /// Counts an endpoint that was `before` as it is now.
+    /// Replaces the count `before` of an endpoint by its current one.
     pub(super) fn moved(&mut self, before: Self, member: &Member) {
         let now = Self::of(member);
         if now != before {

@@ -1,7 +1,7 @@
 //! Comparison of the endpoints of a pool with each other.
 //!
-//! Made once for all that are judged at a time: looking at everyone for each of them would cost a
-//! pool in which everybody answers badly its square.
+//! Made once for all endpoints judged at a time: a pass over all of them for each would cost the
+//! square of the pool's size if all answer badly.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use tokio::time::Instant;
 
 use crate::upstream::health::window::{Figures, fraction};
 
-/// The shares of bad outcomes in a pool at one time.
+/// Shares of bad outcomes in a pool at one time.
 #[derive(Debug)]
 pub(super) struct Comparison {
     at: Instant,
-    /// The requests of each endpoint, most first, with the least share among those up to it.
+    /// Requests of each endpoint, in descending order, with the least share among those up to it.
     ranks: Vec<(u64, f64)>,
 }
 
 impl Comparison {
-    /// Compares those with these figures.
+    /// Makes the comparison of these figures.
     pub(super) fn of(figures: impl Iterator<Item = Figures>, at: Instant) -> Self {
         let ranks = figures.map(|figures| (figures.total(), share(figures)));
         let mut ranks: Vec<(u64, f64)> = ranks.collect();
@@ -50,7 +50,8 @@ impl Comparison {
         }
     }
 
-    /// Those with half as many requests, or half of `volume_min`, the endpoint itself included.
+    /// Returns those with at least half as many requests, or half of `volume_min`, including the
+    /// endpoint itself.
     fn comparable(&self, own: Figures, volume_min: u32) -> &[(u64, f64)] {
         let enough = own.total().min(u64::from(volume_min)).div_ceil(2).max(1);
         let count = self.ranks.partition_point(|(total, _)| *total >= enough);
@@ -62,7 +63,7 @@ fn share(figures: Figures) -> f64 {
     fraction(figures.bad(), figures.total())
 }
 
-/// Runs of bad answers are compared with what the others came to this long ago at most.
+/// Maximum age of a comparison for runs of bad answers.
 const KEPT: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! From the machine's state to the picture that is published.
+//! Drawing of the published picture from the machine's state.
 
 use std::sync::Arc;
 

@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 use crate::upstream::health::{member::Member, settings::HealthSettings};
 
-/// Endpoints by the time when they are looked at. An entry holds if its member has noted the same
-/// time; others are left over from before and pass unseen.
+/// Endpoints by the time of their next look. An entry is valid if its member has noted the same
+/// time; others are stale and are skipped.
 #[derive(Debug, Default)]
 pub(super) struct Due(BinaryHeap<Reverse<(Instant, Arc<str>)>>);
 
 impl Due {
-    /// Notes when a member has to be looked at, unless it is looked at earlier anyway.
+    /// Notes the time of the next look at a member, unless it is looked at earlier anyway.
     pub(super) fn note(
         &mut self,
         address: &Arc<str>,
@@ -27,7 +27,7 @@ impl Due {
         }
     }
 
-    /// Takes out what is due, in the order of addresses.
+    /// Takes the entries that are due, in the order of addresses.
     pub(super) fn take(&mut self, now: Instant) -> Vec<(Arc<str>, Instant)> {
         let mut due = Vec::new();
         while self.0.peek().is_some_and(|Reverse((at, _))| *at <= now) {
@@ -47,5 +47,5 @@ impl Due {
     }
 }
 
-/// Left over entries that are no reason to note all anew.
+/// Number of stale entries from which all are noted again.
 const LEFT_OVER_MAX: usize = 64;

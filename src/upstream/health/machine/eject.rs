@@ -1,8 +1,8 @@
-//! Passive ejection: what requests came to, when that takes an endpoint out, and how it returns.
+//! Passive ejection: outcomes of requests, their effect on an endpoint, and its return.
 //!
-//! Requests without an answer speak of the endpoint alone. Bad answers may speak of the request as
-//! well: they eject only where others fare better, and not by a run where checks that ask for an
-//! answer pass.
+//! Requests without an answer are a fault of the endpoint alone. Bad answers may be a fault of the
+//! request as well: they eject only if others are better, and not by a run if checks that ask for
+//! an answer pass.
 
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::upstream::health::{
 };
 
 impl PoolHealth {
-    /// So many requests in a row came to no good.
+    /// Judges a run of failed requests.
     pub(in crate::upstream::health) fn failed_in_a_row(
         &mut self,
         address: &str,
@@ -75,7 +75,7 @@ impl PoolHealth {
         Vec::new()
     }
 
-    /// Ejects those of which too large a share of requests came to no good.
+    /// Ejects endpoints with too large a share of failed requests.
     pub fn judge(&mut self, now: Instant) -> Vec<Transition> {
         let Some(settings) = self.settings.ejection.clone() else {
             return Vec::new();
@@ -120,7 +120,7 @@ impl PoolHealth {
         changes
     }
 
-    /// The trial of an endpoint came back.
+    /// Notes the result of an endpoint's trial.
     pub fn trial_ended(&mut self, address: &str, passed: bool, now: Instant) -> Vec<Transition> {
         let Some(settings) = self.settings.ejection.clone() else {
             return Vec::new();
@@ -159,7 +159,7 @@ impl PoolHealth {
         asks && member.is_some_and(|member| member.check.verdict() == CheckVerdict::Healthy)
     }
 
-    /// Ejects an endpoint for its answers, if others fare better.
+    /// Ejects an endpoint for its answers, if others are better.
     fn try_eject_for_answers(
         &mut self,
         address: &str,
@@ -186,7 +186,7 @@ impl PoolHealth {
         }
     }
 
-    /// Looks at how everyone fares.
+    /// Compares all endpoints.
     fn compare(&mut self, now: Instant) -> Comparison {
         let members = self.members.values();
         let members = members.filter(|member| member.current && member.is_enabled());
@@ -196,7 +196,7 @@ impl PoolHealth {
         comparison
     }
 
-    /// Ejects an endpoint that serves, unless it is the last or too many are out.
+    /// Ejects a serving endpoint, unless it is the last or too many are out.
     fn try_eject(&mut self, address: &str, cause: Cause, now: Instant) -> Vec<Transition> {
         let Some(settings) = self.settings.ejection.clone() else {
             return Vec::new();
@@ -214,7 +214,7 @@ impl PoolHealth {
         self.settled(changes, now)
     }
 
-    /// Says that an ejection was due and does not happen, once in an interval.
+    /// Reports that an ejection was due and does not happen, once in an interval.
     fn withhold(
         &mut self,
         address: &str,
@@ -257,8 +257,8 @@ impl PoolHealth {
         }
     }
 
-    /// Ends an ejection when nobody else is left, or will be after a first check: an endpoint under suspicion
-    /// is better than none. The one nearest to its return goes first.
+    /// Ends an ejection if no other endpoint is left, or will be after a first check: a suspect
+    /// endpoint is better than none. The one nearest to its return comes first.
     pub(super) fn settled(
         &mut self,
         mut changes: Vec<Transition>,

@@ -1,12 +1,14 @@
-//! The health of one pool as a pure machine: events with their time in, transitions and a picture out.
+//! Health of one pool as a pure machine: timed events in, transitions and a picture out.
 //!
-//! Three opinions stand side by side for each endpoint - the operator's, the checks', the requests' - and
-//! the most binding one is its state. What only the whole pool can decide is decided here: whether an
-//! endpoint may be ejected at all, when an ejection has to end because nobody else is left, and when so few
-//! are healthy that health is ignored. The limits follow Envoy's outlier detection with two differences:
-//! the allowed share is computed after the ejection, and an endpoint comes back by one request on probation.
+//! Each endpoint has three opinions - the operator's, the checks', the requests' - and the most
+//! binding one is its state. Decisions about the whole pool are made here: whether an endpoint may
+//! be ejected, when an ejection must end because no other endpoint is left, and when so few are
+//! healthy that health is ignored. The limits follow Envoy's outlier detection with two
+//! differences: the allowed share is computed after the ejection, and an endpoint comes back by one
+//! request on probation.
 //!
-//! No I/O, no clock, no locks. State is kept by address, so a reload that keeps an address keeps its state.
+//! No I/O, no clock, no locks. State is kept by address, so a reload that keeps an address keeps
+//! its state.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,11 +50,11 @@ pub enum Pace {
 pub struct PoolHealth {
     settings: HealthSettings,
     members: BTreeMap<Arc<str>, Member>,
-    /// Of the newest set.
+    /// Numbers of the newest set.
     census: Census,
     /// Times at which endpoints change.
     due: Due,
-    /// Those with requests in their window that came to no good.
+    /// Endpoints with failed requests in their window.
     suspects: BTreeSet<Arc<str>>,
     /// Last comparison of the endpoints.
     comparison: Option<Comparison>,
@@ -60,7 +62,7 @@ pub struct PoolHealth {
     started: bool,
     /// True if pictures may differ from those drawn last, with transitions or without.
     changed: bool,
-    /// Endpoints looked at because of time or outcomes.
+    /// Number of looks at endpoints because of time or outcomes.
     #[cfg(test)]
     pub(super) looks: usize,
 }
@@ -95,7 +97,8 @@ impl PoolHealth {
         std::mem::take(&mut self.changed)
     }
 
-    /// Takes the newest endpoint set. Known addresses keep their state; those that left keep it until forgotten.
+    /// Takes the newest endpoint set. Known addresses keep their state; those that left keep it
+    /// until forgotten.
     pub fn replace_endpoints(&mut self, addresses: &[Arc<str>], now: Instant) -> Vec<Transition> {
         self.changed = true;
         for member in self.members.values_mut() {
@@ -124,7 +127,7 @@ impl PoolHealth {
             .retain(|address, member| member.current || is_needed(address));
     }
 
-    /// Takes new settings without resetting what is known.
+    /// Applies new settings without resetting the state.
     pub fn replace_settings(&mut self, settings: HealthSettings, now: Instant) -> Vec<Transition> {
         self.changed = true;
         let old = std::mem::replace(&mut self.settings, settings);
@@ -148,7 +151,7 @@ impl PoolHealth {
         self.settled(changes, now)
     }
 
-    /// A check passed that began at `began`.
+    /// Notes a passed check that began at `began`.
     pub fn check_passed(&mut self, address: &str, began: Instant, now: Instant) -> Vec<Transition> {
         let Some(rise) = self.settings.check.as_ref().map(|check| check.rise) else {
             return Vec::new();
@@ -166,7 +169,7 @@ impl PoolHealth {
         self.settled(changes, now)
     }
 
-    /// A check failed.
+    /// Notes a failed check.
     pub fn check_failed(
         &mut self,
         address: &str,
@@ -192,7 +195,8 @@ impl PoolHealth {
         }
     }
 
-    /// An operator decided; `None` when the pool has no such endpoint. Enabling also ends an ejection.
+    /// Applies an operator's decision; `None` if the pool has no such endpoint. Enabling also ends
+    /// an ejection.
     pub fn set_admin(
         &mut self,
         address: &str,
@@ -209,7 +213,8 @@ impl PoolHealth {
         Some(self.settled(changes, now))
     }
 
-    /// Time passes: holds and ejections end, good behaviour is forgiven. Costs what is due.
+    /// Advances time: holds and ejections end, good behaviour is forgiven. Costs only the due
+    /// changes.
     pub fn tick(&mut self, now: Instant) -> Vec<Transition> {
         let mut changes = Vec::new();
         for (address, at) in self.due.take(now) {
@@ -244,13 +249,13 @@ impl PoolHealth {
         self.settled(changes, now)
     }
 
-    /// The state of one endpoint.
+    /// Returns the state of one endpoint.
     #[must_use]
     pub fn state(&self, address: &str) -> Option<EndpointState> {
         self.members.get(address).map(Member::state)
     }
 
-    /// Changes one endpoint of the newest set and notes what came of it.
+    /// Changes one endpoint of the newest set and notes the transitions.
     fn change(
         &mut self,
         address: &str,
@@ -279,7 +284,7 @@ impl PoolHealth {
         changes
     }
 
-    /// Counts and notes anew what is kept of each endpoint elsewhere.
+    /// Recomputes the census and the due times of all endpoints.
     fn count_anew(&mut self, now: Instant) {
         self.census = Census::default();
         self.due.clear();

@@ -1,4 +1,4 @@
-//! Random events against what must always hold. `SEED=n` replays a run.
+//! Property test: random events, invariants after each. `SEED=n` replays a run.
 
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ fn event(
     }
 }
 
-/// An ejection leaves another endpoint serving and no more than the allowed share out.
+/// Checks that an ejection leaves another endpoint serving and no more than the allowed share out.
 fn ejections_stay_in_bounds(
     pool: &PoolHealth,
     picture: &Picture,
@@ -213,7 +213,8 @@ fn nothing_is_forgotten(pool: &PoolHealth, now: Instant, context: &str) {
     assert_eq!(census, pool.census, "{context}");
 }
 
-/// Each endpoint in both pictures went from the one state to the other by the transitions told, in order.
+/// Checks that the reported transitions lead each endpoint from its state in one picture to that in
+/// the other, in order.
 fn changes_tell_the_whole_story(
     before: &Picture,
     after: &Picture,

@@ -1,5 +1,5 @@
-//! A check's connection that remembers a fault of TLS: an endpoint of TLS 1.3 refuses the proxy's
-//! certificate only behind the handshake, when the check speaks HTTP already.
+//! A check's connection that remembers a TLS fault: a TLS 1.3 endpoint refuses the proxy's
+//! certificate only after the handshake, when the check already speaks HTTP.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{ProbeFailure, Socket};
 use crate::tls;
 
-/// A connection that notes why TLS failed on it.
+/// A connection that notes the reason of a TLS failure.
 pub(super) struct Attentive {
     socket: Box<dyn Socket>,
     heard: Heard,
@@ -26,7 +26,7 @@ pub(super) struct Attentive {
 pub(super) struct Heard(Arc<OnceLock<Box<str>>>);
 
 impl Heard {
-    /// The failure of a check in better words, if TLS failed under it.
+    /// Returns a better description of the failure if TLS failed under it.
     pub(super) fn explain(&self, failure: ProbeFailure) -> ProbeFailure {
         match self.0.get() {
             Some(fault) => ProbeFailure::Tls(fault.clone()),
@@ -54,8 +54,8 @@ impl Attentive {
         (attentive, noted)
     }
 
-    /// Passes on what a write came to, but for its failure: the alert that says why may wait to be
-    /// read. Nothing more leaves then.
+    /// Passes on the result of a write, except its failure: the alert with the reason may wait to
+    /// be read. Nothing more is sent then.
     fn written<T>(&mut self, wrote: Poll<io::Result<T>>, swallowed: T) -> Poll<io::Result<T>> {
         match wrote {
             Poll::Ready(Err(_)) => {

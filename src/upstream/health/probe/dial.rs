@@ -1,4 +1,5 @@
-//! Opening the connection of a check: always a new one, so that the check sees what a new client would.
+//! Opens the connection of a check: always a new one, so that the check sees what a new client
+//! would.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -26,7 +27,7 @@ pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
-/// Opens connections for probes; a pool that speaks TLS brings its own.
+/// Opens connections for probes; a pool with TLS brings its own.
 pub trait Dial: Send + Sync {
     /// Scheme of a request over the connection.
     fn scheme(&self) -> Scheme {
@@ -64,8 +65,8 @@ impl Dial for PlainDial {
     }
 }
 
-/// Connects without TLS, and says first that the connection is the proxy's own: for pools
-/// whose endpoints expect the PROXY protocol.
+/// Connects without TLS, and sends a PROXY protocol header for the proxy's own connection: for
+/// pools whose endpoints expect one.
 #[derive(Debug, Clone, Copy)]
 pub struct AnnouncingDial(pub Version);
 
@@ -85,7 +86,7 @@ impl Dial for AnnouncingDial {
     }
 }
 
-/// Connects and shakes hands as the pool's requests do.
+/// Connects and does the TLS handshake as the pool's requests do.
 #[derive(Debug)]
 pub struct TlsDial {
     tls: Arc<ClientTls>,
@@ -94,7 +95,7 @@ pub struct TlsDial {
 }
 
 impl TlsDial {
-    /// Dials for a check of this kind, over TLS of these settings.
+    /// Makes the dial for a check of this kind, over TLS with these settings.
     pub fn new(tls: &Arc<ClientTls>, kind: &CheckKind, version: HttpVersion) -> Self {
         let alpn = match (kind, version) {
             (CheckKind::Grpc { .. }, _) | (_, HttpVersion::Http2) => Alpn::Http2,
@@ -107,7 +108,7 @@ impl TlsDial {
         }
     }
 
-    /// Says before the handshake that the connection is the proxy's own, as [`AnnouncingDial`].
+    /// Sends a PROXY protocol header before the handshake, as [`AnnouncingDial`].
     #[must_use]
     pub fn announcing(mut self, version: Option<Version>) -> Self {
         self.announced = version;
@@ -155,7 +156,7 @@ async fn connect_by_name(
     }
 }
 
-/// Bounds connecting to a name where nothing else does.
+/// Maximum time of connecting to a name where nothing else limits it.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 fn boxed<S: Socket + 'static>(socket: S) -> Box<dyn Socket> {

@@ -24,7 +24,7 @@ pub enum HttpVersion {
     Http2,
 }
 
-/// Asks for a path and passes on the statuses of a set.
+/// Requests a path and passes on the statuses of a set.
 pub struct HttpProbe {
     path: PathAndQuery,
     status: StatusSet,
@@ -38,7 +38,7 @@ impl HttpProbe {
     ///
     /// # Errors
     ///
-    /// When the path does not start with a slash or either value cannot be sent.
+    /// If the path does not start with a slash or either value cannot be sent.
     pub fn new(
         path: &str,
         status: StatusSet,
@@ -121,7 +121,8 @@ impl HttpProbe {
         .await
     }
 
-    /// A status that passes must come with a whole body, or at least with as much of it as is read.
+    /// Judges a response: a passing status must come with a complete body, or with as much of it as
+    /// is read.
     async fn judge(&self, response: Response<Incoming>) -> Result<(), ProbeFailure> {
         let status = response.status();
         if !self.status.contains(status) {
@@ -166,7 +167,7 @@ pub(super) async fn alongside<T>(
     }
 }
 
-/// Puts a library's error into an operator's words.
+/// Describes a library's error in words for operators.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "the shape that map_err wants"
@@ -179,12 +180,12 @@ pub(super) fn told(error: hyper::Error) -> ProbeFailure {
     }
 }
 
-/// A value for Host, if it is an authority.
+/// Returns the value for Host, if it is an authority.
 pub(super) fn authority(host: &str) -> Option<HeaderValue> {
     host.parse::<http::uri::Authority>().ok()?;
     HeaderValue::try_from(host).ok()
 }
 
 pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static("sluicegate-health");
-/// More of a body than this is not read: the check is not there to fetch pages.
+/// Maximum number of body bytes read: a check does not need whole pages.
 const BODY_MAX: usize = 64 * 1024;

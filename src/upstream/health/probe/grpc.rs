@@ -1,7 +1,7 @@
-//! The gRPC check: `grpc.health.v1.Health/Check` over HTTP/2, as the gRPC health checking protocol has it.
+//! The gRPC check: `grpc.health.v1.Health/Check` over HTTP/2, by the gRPC health checking protocol.
 //!
-//! The two messages have one field each, so they are written and read here by hand: the request's field 1
-//! is the service's name, the response's field 1 the serving state.
+//! The two messages have one field each, so they are written and read here by hand: the request's
+//! field 1 is the service's name, the response's field 1 the serving state.
 
 use std::sync::Arc;
 
@@ -127,7 +127,7 @@ fn encode(service: &str) -> Bytes {
     framed.freeze()
 }
 
-/// Reads field 1 of a framed response message; absent means 0. `None` when it is not such a message.
+/// Reads field 1 of a framed response message; absent means 0. `None` if it is not such a message.
 fn decode(mut framed: Bytes) -> Option<u64> {
     let compressed = framed.try_get_u8().ok()?;
     let length = usize::try_from(framed.try_get_u32().ok()?).ok()?;
@@ -186,7 +186,7 @@ const NOT_SERVING: u64 = 2;
 const SERVICE_UNKNOWN: u64 = 3;
 const GRPC_NOT_FOUND: u32 = 5;
 const GRPC_UNIMPLEMENTED: u32 = 12;
-/// A health answer has two bytes; this leaves room for fields to come.
+/// Maximum size of an answer: a health answer has two bytes; the rest is for future fields.
 const MESSAGE_MAX: usize = 4096;
 
 #[cfg(test)]

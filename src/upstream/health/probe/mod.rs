@@ -1,4 +1,4 @@
-//! Active checks: asking an endpoint whether it is well. A probe asks; the pool's machine decides.
+//! Active checks of endpoints. A probe asks; the pool's machine decides.
 
 use std::{fmt, future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
@@ -24,9 +24,10 @@ use crate::upstream::{
 /// A boxed future, so that [`Probe`] and [`Dial`] are object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Asks one endpoint whether it is well.
+/// Checks whether one endpoint is healthy.
 pub trait Probe: Send + Sync {
-    /// Asks once. The caller gives up at `deadline`; an implementation may do so itself, with better words.
+    /// Checks once. The caller gives up at `deadline`; an implementation may do so itself, with a
+    /// better description.
     fn probe<'a>(
         &'a self,
         target: &'a ProbeTarget,
@@ -34,14 +35,14 @@ pub trait Probe: Send + Sync {
     ) -> BoxFuture<'a, Result<(), ProbeFailure>>;
 }
 
-/// An endpoint as its probes see it.
+/// An endpoint as seen by its probes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeTarget {
     /// Its identity within the pool.
     pub identity: Arc<str>,
     /// Address to connect to.
     pub address: Address,
-    /// The Host or authority sent when the check names none.
+    /// The Host or authority sent if the check names none.
     pub host: String,
     /// Receiver of what the answers tell about the endpoint, if any.
     pub learns: Option<Learns>,
@@ -60,7 +61,7 @@ impl PartialEq for Learns {
 impl Eq for Learns {}
 
 impl ProbeTarget {
-    /// The target that an endpoint is.
+    /// Makes the target of an endpoint.
     #[must_use]
     pub fn new(endpoint: &Endpoint) -> Self {
         let host = match &endpoint.address {
@@ -76,14 +77,14 @@ impl ProbeTarget {
         }
     }
 
-    /// The same, with what learns from its answers.
+    /// Adds the state that learns from its answers.
     #[must_use]
     pub fn teaching(mut self, shared: Arc<EndpointShared>) -> Self {
         self.learns = Some(Learns(shared));
         self
     }
 
-    /// An answer has come in this version.
+    /// Notes the version of an answer.
     fn answered_in(&self, version: http::Version) {
         if let Some(Learns(shared)) = &self.learns {
             shared.spoken.checked(version == http::Version::HTTP_10);
@@ -94,7 +95,7 @@ impl ProbeTarget {
 /// Reasons for the failure of a check, in words for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeFailure {
-    /// Nobody listens.
+    /// No process listens.
     Refused,
     /// No complete answer in time.
     Timeout(Duration),
@@ -104,11 +105,11 @@ pub enum ProbeFailure {
     NameNotFound,
     /// The connection failed in another way.
     Connect(io::ErrorKind),
-    /// TLS failed, in the handshake or behind it; in a few words.
+    /// TLS failed, in the handshake or after it; with a short reason.
     Tls(Box<str>),
     /// The connection ended before the answer did.
     CutShort,
-    /// The answer is not what the protocol allows.
+    /// The answer violates the protocol.
     Malformed,
     /// An HTTP status that does not pass.
     Status(u16),
@@ -147,13 +148,13 @@ impl fmt::Display for ProbeFailure {
 
 impl std::error::Error for ProbeFailure {}
 
-/// A check that cannot be asked as written.
+/// A check that cannot be sent as configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCheck {
-    /// The path is not a path.
+    /// The path is invalid.
     #[error("health check path {0:?} is not an absolute path")]
     Path(String),
-    /// The host is not a host.
+    /// The host is invalid.
     #[error("health check host {0:?} is not a valid Host header")]
     Host(String),
 }
@@ -162,7 +163,7 @@ pub enum InvalidCheck {
 ///
 /// # Errors
 ///
-/// When the path or host of an HTTP check cannot be sent.
+/// If the path or host of an HTTP check cannot be sent.
 pub fn build(
     kind: &CheckKind,
     version: HttpVersion,
@@ -195,7 +196,7 @@ async fn until<T>(
     }
 }
 
-/// Rounds to what an operator wrote: the way here took some microseconds of it.
+/// Rounds to milliseconds, as configured: the code up to here took some microseconds.
 fn in_millis(duration: Duration) -> Duration {
     let micros = duration.as_micros().saturating_add(500);
     Duration::from_millis(u64::try_from(micros / 1000).unwrap_or(u64::MAX))

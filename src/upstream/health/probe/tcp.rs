@@ -1,4 +1,4 @@
-//! The plainest check: a connection that opens.
+//! The TCP check: a connection that opens.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,13 +10,13 @@ use tokio::{
 use super::{BoxFuture, Dial, Probe, ProbeFailure, ProbeTarget, Socket, until};
 use crate::{semantics::forwarded::Scheme, tls};
 
-/// Passes when a connection opens, including TLS where the pool speaks it.
+/// Passes if a connection opens, including TLS if the pool uses it.
 pub struct TcpProbe {
     dial: Arc<dyn Dial>,
 }
 
 impl TcpProbe {
-    /// Returns a probe over this way to connect.
+    /// Makes a probe with this dial.
     #[must_use]
     pub fn new(dial: Arc<dyn Dial>) -> Self {
         Self { dial }
@@ -40,8 +40,8 @@ impl Probe for TcpProbe {
     }
 }
 
-/// Waits for an alert as long as the handshake took: an endpoint of TLS 1.3 refuses the proxy's
-/// certificate, or the want of one, only after it (RFC 8446 section 4.4.2.4).
+/// Waits for an alert as long as the handshake took: a TLS 1.3 endpoint refuses the proxy's
+/// certificate, or its lack, only after it (RFC 8446 section 4.4.2.4).
 async fn hear_out(
     mut socket: Box<dyn Socket>,
     began: Instant,
@@ -60,5 +60,5 @@ async fn hear_out(
     }
 }
 
-/// An endpoint next door answers within this.
+/// Minimum wait: enough for a nearby endpoint.
 const ALERT_WAIT_MIN: Duration = Duration::from_millis(50);

@@ -20,13 +20,14 @@ use crate::{resilience::restart::RestartBackoff, task};
 /// Plan of the checks of a pool's endpoints.
 #[derive(Clone)]
 pub struct SchedulePlan {
-    /// Asks.
+    /// The probe.
     pub probe: Arc<dyn Probe>,
     /// Interval and timeout of the checks.
     pub settings: CheckSettings,
 }
 
-/// The running checks of one pool. Dropping it stops them; [`Schedule::stop`] also waits for their end.
+/// The running checks of one pool. Dropping it stops them; [`Schedule::stop`] also waits for their
+/// end.
 pub struct Schedule {
     state: Arc<PoolHealthState>,
     running: HashMap<Arc<str>, Running>,
@@ -50,8 +51,9 @@ impl Schedule {
         }
     }
 
-    /// Makes exactly these targets be checked, after the state adopted them: at start and after each reload.
-    /// `None` stops all checks. Endpoints that stay go on, by new settings if those changed.
+    /// Makes these targets and no others be checked, after the state adopted them: at start and
+    /// after each reload. `None` stops all checks. Endpoints that stay are checked on, with the new
+    /// settings if those changed.
     ///
     /// # Panics
     ///
@@ -73,7 +75,8 @@ impl Schedule {
         }
     }
 
-    /// Checks these targets as well, by the plan in force, and those no more. Costs what changes.
+    /// Adds checks of some targets, with the plan in force, and removes others. Costs only the
+    /// changes.
     ///
     /// # Panics
     ///
@@ -95,7 +98,7 @@ impl Schedule {
         }
     }
 
-    /// The number of endpoints that are checked.
+    /// Number of endpoints that are checked.
     #[must_use]
     pub fn len(&self) -> usize {
         self.running.len()
@@ -145,8 +148,8 @@ impl fmt::Debug for Schedule {
     }
 }
 
-/// Checks until there is no plan any more. After a panic of the probe it goes on: the endpoint must not go
-/// unasked for that.
+/// Checks until there is no plan any more. After a panic of the probe it continues: the endpoint
+/// must not stay unchecked for that.
 async fn go_on_checking(
     state: Arc<PoolHealthState>,
     target: ProbeTarget,
@@ -199,7 +202,7 @@ async fn check_for_ever(
     }
 }
 
-/// Asks once and reports.
+/// Checks once and reports.
 async fn check(state: &PoolHealthState, target: &ProbeTarget, plan: &SchedulePlan) -> Pace {
     let began = Instant::now();
     let timeout = plan.settings.timeout.min(TIMEOUT_MAX);
@@ -217,8 +220,9 @@ async fn check(state: &PoolHealthState, target: &ProbeTarget, plan: &SchedulePla
     state.checked(&target.identity, answer, began, Instant::now())
 }
 
-/// The time to the next check; `draw` is from 0 to 1. Endpoints that joined together were asked together: the
-/// first wait in good health is spread over the whole interval, the others by a tenth either way.
+/// Returns the time to the next check; `draw` is from 0 to 1. Endpoints that joined together were
+/// checked together: the first wait in good health is spread over the whole interval, the others by
+/// 10 % in both directions.
 fn pause(settings: &CheckSettings, pace: Pace, first: bool, draw: f64) -> Duration {
     let (length, factor) = match pace {
         Pace::Steady if first => (settings.interval, draw),
@@ -228,10 +232,10 @@ fn pause(settings: &CheckSettings, pace: Pace, first: bool, draw: f64) -> Durati
     length.min(INTERVAL_MAX).mul_f64(factor).max(INTERVAL_MIN)
 }
 
-/// First checks under way at once, over all pools.
+/// Maximum number of first checks under way at once, over all pools.
 static FIRST_CHECKS: Semaphore = Semaphore::const_new(FIRST_CHECKS_MAX);
 const FIRST_CHECKS_MAX: usize = 512;
-/// Keeps a written `interval = "0s"` from turning a check into an attack.
+/// Minimum interval: keeps `interval = "0s"` from turning a check into an attack.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 const INTERVAL_MAX: Duration = Duration::from_secs(86_400);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);

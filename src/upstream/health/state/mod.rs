@@ -1,8 +1,9 @@
-//! The live health of one pool, in the registry: the machine behind a lock, and what it publishes.
+//! Live health of one pool, in the registry: the machine behind a lock, and the pictures it
+//! publishes.
 //!
-//! The lock is taken for transitions only: a check's answer, the failure that completes a run, the tick, an
-//! operator. Requests read a [`PoolHealthView`], which belongs to one endpoint set, so that an exchange of an
-//! older snapshot never mistakes one endpoint for another.
+//! The lock is taken for transitions only: a check's answer, the failure that completes a run, the
+//! tick, an operator. Requests read a [`PoolHealthView`], which belongs to one endpoint set, so
+//! that an exchange of an older snapshot never mistakes one endpoint for another.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -37,7 +38,7 @@ pub const TICK: Duration = Duration::from_millis(200);
 pub struct PoolHealthState {
     pool: Arc<str>,
     workers: usize,
-    /// Failures in a row that eject; read by workers when a request failed. `u32::MAX`: never.
+    /// Failures in a row that eject; read by workers if a request failed. `u32::MAX`: never.
     consecutive_max: AtomicU32,
     /// Woken with each new picture, for requests held until a first check is answered.
     changed: Notify,
@@ -47,19 +48,19 @@ pub struct PoolHealthState {
 #[derive(Debug)]
 struct Inner {
     machine: PoolHealth,
-    /// By address, the number of its tally.
+    /// Number of the tally, by address.
     numbers: BTreeMap<Arc<str>, usize>,
     endpoints: HashMap<usize, Watched>,
     tallies: Tallies,
     views: Vec<Weak<PoolHealthView>>,
     serial: u64,
-    /// Since the last tick, at most [`UNREPORTED_MAX`].
+    /// Transitions since the last tick, at most [`UNREPORTED_MAX`].
     unreported: Vec<Transition>,
-    /// Endpoints in the pictures drawn since the last tick.
+    /// Number of endpoints in the pictures drawn since the last tick.
     drawn: usize,
 }
 
-/// The counters of one endpoint, and how much of them the machine has seen.
+/// Counters of one endpoint, and the part of them that the machine has seen.
 #[derive(Debug)]
 struct Watched {
     endpoint: Arc<EndpointHealth>,
@@ -67,7 +68,8 @@ struct Watched {
 }
 
 impl PoolHealthState {
-    /// Returns the state of a pool that has no endpoints yet; `workers` is the number of threads that observe.
+    /// Returns the state of a pool without endpoints; `workers` is the number of threads that
+    /// observe.
     #[must_use]
     pub fn new(pool: Arc<str>, settings: HealthSettings, workers: usize) -> Arc<Self> {
         let consecutive_max = AtomicU32::new(consecutive_max(&settings));
@@ -96,8 +98,8 @@ impl PoolHealthState {
         &self.pool
     }
 
-    /// Builds the view of an endpoint set, in its order, without making it the one in force: a snapshot that is
-    /// never swapped in leaves no trace.
+    /// Builds the view of an endpoint set, in its order, without making it the one in force: a
+    /// snapshot that is never swapped in leaves no trace.
     #[must_use]
     pub fn view(self: &Arc<Self>, addresses: &[Arc<str>], now: Instant) -> Arc<PoolHealthView> {
         let mut inner = self.lock();
@@ -116,7 +118,8 @@ impl PoolHealthState {
         view
     }
 
-    /// Makes the endpoint set of a view, and these settings, the ones in force: at the swap of a snapshot.
+    /// Makes the endpoint set of a view, and these settings, the ones in force: at the swap of a
+    /// snapshot.
     pub fn adopt(&self, view: &PoolHealthView, settings: HealthSettings, now: Instant) {
         self.consecutive_max
             .store(consecutive_max(&settings), Relaxed);
@@ -129,7 +132,7 @@ impl PoolHealthState {
         self.publish(&mut self.lock(), now);
     }
 
-    /// Takes the answer of a check that began at `began`; returns how soon to ask again.
+    /// Takes the answer of a check that began at `began`; returns the pace of the next.
     pub fn checked(
         &self,
         address: &str,
@@ -144,7 +147,7 @@ impl PoolHealthState {
         self.lock().machine.pace(address)
     }
 
-    /// Follows an operator. False when the pool has no such endpoint.
+    /// Applies an operator's decision. False if the pool has no such endpoint.
     pub fn set_admin(&self, address: &str, admin: AdminState, now: Instant) -> bool {
         let mut known = false;
         self.apply(now, |machine| {
@@ -155,9 +158,10 @@ impl PoolHealthState {
         known
     }
 
-    /// Notes what a request to an endpoint came to. `now` is read only when it is ejected.
+    /// Notes the outcome of a request to an endpoint. `now` is read only if it is ejected.
     ///
-    /// The failure that completes a run ejects before this returns, so that the next pick avoids the endpoint.
+    /// The failure that completes a run ejects before this returns, so that the next pick avoids
+    /// the endpoint.
     pub fn observe(
         &self,
         endpoint: &EndpointHealth,
@@ -183,13 +187,13 @@ impl PoolHealthState {
         self.changed.notified()
     }
 
-    /// Has everyone who waits for a change look again: there is another endpoint set.
+    /// Wakes all who wait for a change: there is another endpoint set.
     pub fn tell_replaced(&self) {
         self.changed.notify_waiters();
     }
 
-    /// Lets time pass: sums what workers observed, ends holds and ejections, and returns every transition since
-    /// the last call. Each is logged here and nowhere else.
+    /// Advances time: sums the workers' counts, ends holds and ejections, and returns every
+    /// transition since the last call. Each is logged here and nowhere else.
     pub fn tick(&self, now: Instant) -> Vec<Transition> {
         let mut inner = self.lock();
         let mut fresh = inner.hear(now);
@@ -211,7 +215,7 @@ impl PoolHealthState {
         changes
     }
 
-    /// The failure that completes a run was observed: eject before the next request is placed.
+    /// Ejects for the failure that completes a run, before the next request is placed.
     fn run_of_failures(&self, address: &str, run: Run, now: Instant) {
         let mut inner = self.lock();
         // Bad answers are compared with what others answered meanwhile.
@@ -264,7 +268,7 @@ impl PoolHealthState {
         inner.unreported.extend(changes.into_iter().take(room));
     }
 
-    /// Brings the pictures in line with the machine.
+    /// Updates the pictures from the machine.
     fn publish(&self, inner: &mut Inner, now: Instant) {
         let views = inner.views();
         let mut news = false;
@@ -288,7 +292,7 @@ impl PoolHealthState {
 }
 
 impl Inner {
-    /// Tells the machine what workers observed since the last time.
+    /// Reports the workers' new counts to the machine.
     fn hear(&mut self, now: Instant) -> Vec<Transition> {
         let mut changes = Vec::new();
         for number in self.tallies.take_touched() {
@@ -311,7 +315,7 @@ impl Inner {
         changes
     }
 
-    /// Brings what requests read of an endpoint in line with its new state.
+    /// Updates the part of an endpoint that requests read to its new state.
     fn moved(&self, changes: &[Transition]) {
         for change in changes.iter().filter(|change| change.from != change.to) {
             let number = self.numbers.get(&change.address);
@@ -342,14 +346,14 @@ impl Inner {
         endpoint
     }
 
-    /// The views that somebody holds; what only others knew is forgotten.
+    /// Returns the views that are still held; the state that only dropped ones used is forgotten.
     fn views(&mut self) -> Vec<Arc<PoolHealthView>> {
         let views: Vec<_> = self.views.iter().filter_map(Weak::upgrade).collect();
         self.forget_unseen(&views);
         views
     }
 
-    /// Drops what belongs to no endpoint set any more.
+    /// Drops the state that belongs to no endpoint set any more.
     fn forget_unseen(&mut self, views: &[Arc<PoolHealthView>]) {
         if views.len() == self.views.len() {
             return;
@@ -370,7 +374,7 @@ impl Inner {
     }
 }
 
-/// The run that ejects, as workers compare it.
+/// Returns the length of the run that ejects, in the form that workers compare.
 fn consecutive_max(settings: &HealthSettings) -> u32 {
     match &settings.ejection {
         Some(ejection) if ejection.consecutive > 0 => ejection.consecutive,
@@ -378,10 +382,10 @@ fn consecutive_max(settings: &HealthSettings) -> u32 {
     }
 }
 
-/// Endpoints in pictures that are drawn at once, between two ticks: a change costs as much as the
-/// pool is large.
+/// Maximum number of endpoints in pictures that are drawn at once, between two ticks: the cost of a
+/// change grows with the pool.
 const DRAWN_MAX: usize = 32_768;
-/// Transitions kept between two ticks; more only if ticks stopped.
+/// Maximum number of transitions kept between two ticks; more only if ticks stopped.
 const UNREPORTED_MAX: usize = 4096;
 
 #[cfg(test)]

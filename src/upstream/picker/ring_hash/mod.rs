@@ -1,20 +1,20 @@
 //! Picks by the key of the request, on a ring.
 //!
 //! Consistent hashing (Karger et al. 1997): each endpoint owns 256 points on a ring of 2^32,
-//! whatever the others own, and bids for a key the way from the key to its next point, divided by
-//! its weight. The lowest bid has the key. Among equal weights that is the next point on the ring,
-//! as ever; and since ways to points are (nearly) exponential, an endpoint wins with the probability
-//! of its share of the weights, as in weighted rendezvous hashing.
+//! independent of the others, and bids for a key the distance from the key to its next point,
+//! divided by its weight. The lowest bid gets the key. Among equal weights that is the next point
+//! on the ring, as usual; and since distances to points are (nearly) exponential, an endpoint wins
+//! with the probability of its share of the weights, as in weighted rendezvous hashing.
 //!
-//! A bid depends on the key and its endpoint alone. So when an endpoint leaves or weighs less, only
-//! keys of its own move; when one joins or weighs more, keys move to it and nowhere else: as few as
-//! the new shares demand. Points that follow from weights could not be bounded without that a
-//! change of one endpoint moves the points of all.
+//! A bid depends on the key and its endpoint alone. So when an endpoint is removed or its weight
+//! decreases, only its own keys move; when one is added or its weight increases, keys move only to
+//! it: as few as the new shares require. If the number of points depended on weights, it could not
+//! be bounded without moving the points of all when one changes.
 //!
-//! Loads are bounded (see `bounded_load`): a key spills over to the next lowest bid. Points follow
-//! from the keys of the endpoints alone, so all workers and proxies agree. A share is off by about
-//! 6 % (1 / sqrt 256). A pick looks at w / m points, with the largest weight w and the mean m:
-//! O(1) for weights of the same order; an update costs O(points), 8 bytes each.
+//! Loads are bounded (see `bounded_load`): a key spills over to the next lowest bid. Points depend
+//! on the keys of the endpoints alone, so all workers and proxies agree. A share is off by about 6
+//! % (1 / sqrt 256). A pick visits w / m points, with the largest weight w and the mean m: O(1) for
+//! weights of the same order; an update costs O(points), 8 bytes each.
 
 mod ring;
 
@@ -30,7 +30,7 @@ pub struct RingHash {
 }
 
 impl RingHash {
-    /// Starts with no endpoint; `load_max` is the bound of load, at least 1.
+    /// Starts with no endpoint; `load_max` is the load limit, at least 1.
     pub fn new(load_max: f64) -> Self {
         Self {
             bounded: BoundedLoad::new(load_max),
@@ -67,8 +67,8 @@ mod tests {
         (0..KEYS).map(|key| bench.pick_key(key).unwrap()).collect()
     }
 
-    /// The share of keys that move when the weights change, and that of those which move to or
-    /// from nobody but the last endpoint.
+    /// Returns the share of keys that move when the weights change, and that of keys that move
+    /// between other endpoints than the last.
     fn moved(before: &[u32], after: &[u32]) -> (f64, f64) {
         let mut bench = Bench::new(RingHash::new(f64::INFINITY), before);
         let old = owners(&mut bench);

@@ -1,4 +1,4 @@
-//! The ring itself: who owns which points, and the walk of a key along them.
+//! The ring itself: the owners of its points, and the walk of a key along them.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,8 @@ use super::super::{Candidate, mix};
 /// The points of all endpoints.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    /// By hash, then by the key of the owner: equal hashes are settled the same way everywhere.
+    /// Sorted by hash, then by the key of the owner: equal hashes are ordered the same way
+    /// everywhere.
     pub(super) points: Vec<Point>,
     owners: Vec<Owner>,
     /// Index of the first point for each value of the hash's top bits.
@@ -36,7 +37,7 @@ struct Owner {
 }
 
 impl Ring {
-    /// Takes the points of those who left, and merges those of the new ones in.
+    /// Removes the points of removed endpoints, and merges those of new ones in.
     pub(super) fn update(&mut self, candidates: &[Candidate]) {
         let weights = candidates.iter().map(|candidate| candidate.weight.max(1));
         self.weight_max = weights.clone().max().unwrap_or(1);
@@ -91,7 +92,7 @@ impl Ring {
         }
     }
 
-    /// The first point at or after the hash.
+    /// Returns the first point at or after the hash.
     fn find(&self, hash: u32) -> usize {
         let start = self.starts.get((hash >> self.shift) as usize);
         let start = start.map_or(0, |start| *start as usize);
@@ -100,7 +101,7 @@ impl Ring {
         later.map_or(0, |steps| start + steps)
     }
 
-    /// Places of candidates, the lowest bid first.
+    /// Returns places of candidates, the lowest bid first.
     pub(super) fn walk(&self, hash: u32) -> Walk<'_> {
         Walk {
             ring: self,
@@ -115,7 +116,7 @@ impl Ring {
         }
     }
 
-    /// The points from `start` on, once round.
+    /// Returns the points from `start` on, once round.
     fn from(&self, start: usize) -> impl Iterator<Item = &Point> {
         let (before, after) = self.points.split_at(start);
         after.iter().chain(before)
@@ -131,7 +132,7 @@ pub(super) struct Walk<'a> {
     ring: &'a Ring,
     hash: u32,
     start: usize,
-    /// Points that have been passed, once bids do not matter any more.
+    /// Number of points visited, once bids do not matter any more.
     step: usize,
     /// Owners of the lowest bids so far.
     named: SmallVec<[u32; BIDS_MAX]>,
@@ -183,7 +184,7 @@ impl Walk<'_> {
     }
 }
 
-/// The half of a hash that places it on the ring.
+/// Returns the half of a hash that places it on the ring.
 pub(super) fn upper(hash: u64) -> u32 {
     u32::try_from(hash >> 32).unwrap_or_default()
 }
@@ -192,9 +193,9 @@ fn index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
-/// Points of each endpoint.
+/// Number of points of each endpoint.
 const POINTS: u64 = 256;
-/// Bids that are looked for in order; then the ring decides.
+/// Number of bids that are found in order; then the ring decides.
 const BIDS_MAX: usize = 8;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The body of a response over HTTP/1.1.
+//! Body of a response over HTTP/1.1.
 
 use std::{
     rc::Rc,
@@ -14,7 +14,7 @@ use crate::{
     upstream::{idle::LocalEndpoint, pinned::Pinned},
 };
 
-/// The body of a response that is still on its connection.
+/// Body of a response that is still on its connection.
 #[derive(Debug)]
 pub struct Http1Body {
     pub(super) decoder: BodyDecoder,
@@ -28,7 +28,7 @@ pub struct Http1Body {
 }
 
 impl Http1Body {
-    /// Reads the next frame; drives what is left of the request as well.
+    /// Reads the next frame; also drives the rest of the request.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         let Some(connection) = &self.connection else {
             return Poll::Ready(None);
@@ -82,7 +82,7 @@ impl Http1Body {
         }
     }
 
-    /// Has no more than so many bytes of it read at once.
+    /// Limits the bytes per read.
     pub fn limit_reads(&self, bytes: usize) {
         if let Some(connection) = &self.connection {
             connection.io().borrow_mut().limit_reads(bytes);
@@ -100,7 +100,8 @@ impl Http1Body {
         })
     }
 
-    /// Bytes of the request that the kernel has and the endpoint has not. Asks the kernel.
+    /// Number of bytes of the request that the kernel has and the endpoint has not acknowledged.
+    /// Costs a system call.
     pub fn unsent(&self) -> u32 {
         let connection = self.connection.as_ref();
         connection.map_or(0, |connection| connection.io().borrow().unsent())
@@ -111,13 +112,13 @@ impl Http1Body {
         self.connection.is_none()
     }
 
-    /// The exact rest if the endpoint announced it.
+    /// The exact length of the rest if the endpoint announced it.
     pub fn length(&self) -> BodyLength {
         self.length.into()
     }
 
-    /// The response has ended: the connection goes home if it is clean, else it is closed. What
-    /// is left of the request nobody wants any more.
+    /// Ends the response: a clean connection becomes idle, another is closed. The rest of the
+    /// request is not wanted any more.
     pub(super) fn finish(&mut self) {
         let Some(connection) = self.connection.take() else {
             return;

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection as a thing: what it is between exchanges, and where its parts lie.
+//! One HTTP/1.1 connection: its state between exchanges, and the layout of its parts.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,13 +18,13 @@ use crate::{
 
 /// One HTTP/1.1 connection to an endpoint: idle, or in one exchange.
 ///
-/// All of it lies in one place, shared with the bursts of the thread while a request waits
-/// there to be sent. With many endpoints it is cold in the cache when its turn comes.
+/// All of it is in one allocation, shared with the bursts of the thread while a request waits there
+/// to be sent. With many endpoints it is cold in the cache when its turn comes.
 #[derive(Debug)]
 pub struct Http1Connection(Rc<Parts>);
 
-/// In the order of use: what is before the stream's buffers is one line of the cache with
-/// the counts of references, and what closing needs comes last.
+/// Fields are in the order of use: those before the stream's buffers are one cache line with the
+/// reference counts, and those for closing come last.
 #[derive(Debug)]
 #[repr(C)]
 struct Parts {
@@ -47,16 +47,16 @@ impl Apart for Parts {
 /// Permission for a connection to carry another exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
-    /// For anybody, as long as both sides keep it open.
+    /// Allowed for any client, as long as both sides keep it open.
     Allowed,
-    /// It speaks for one client, who has it for his further requests.
+    /// Allowed only for its client's further requests.
     ByItsClient,
-    /// It speaks for one client, and for one exchange.
+    /// Never: it was made for one client and one exchange.
     Never,
 }
 
 impl Http1Connection {
-    /// Takes over a connected stream.
+    /// Wraps a connected stream.
     pub fn new(
         stream: Stream,
         guard: ConnectionGuard,
@@ -75,13 +75,13 @@ impl Http1Connection {
         }))
     }
 
-    /// Has the first lines of it brought into the cache.
+    /// Prefetches its first cache lines.
     pub fn prefetch(&self) {
         memory::prefetch(&*self.0);
         memory::prefetch(self.io());
     }
 
-    /// Has what else a request needs brought there; for this the first lines should be.
+    /// Prefetches the other lines that a request needs; the first ones should be in the cache.
     pub fn prefetch_rest(&self) {
         self.io().borrow().prefetch();
     }
@@ -96,12 +96,12 @@ impl Http1Connection {
         self.0.fresh.get()
     }
 
-    /// Notes that it waits for its next exchange from now on.
+    /// Notes that it is idle from now on.
     pub fn begin_idle(&self, now: Instant) {
         self.0.idle_since.set(now);
     }
 
-    /// Since when it waits for its next exchange.
+    /// Returns the time since when it is idle.
     pub fn idle_since(&self) -> Instant {
         self.0.idle_since.get()
     }
@@ -119,18 +119,18 @@ impl Http1Connection {
         !io.has_received() && io.poll_fill(&mut cx).is_pending()
     }
 
-    /// Says, before it is dropped between two exchanges, and waiting for nothing, that the
-    /// end is meant: nobody cut the connection.
+    /// Ends the TLS session cleanly, before it is dropped between two exchanges, if that does not
+    /// block.
     pub fn say_goodbye(&self) {
         self.io().borrow_mut().say_goodbye();
     }
 
-    /// Gives back the memory of the buffers while it waits.
+    /// Releases the memory of the buffers while it is idle.
     pub fn release_memory(&self) {
         self.io().borrow_mut().release_memory();
     }
 
-    /// The stream with its buffers.
+    /// Returns the stream with its buffers.
     pub(super) fn io(&self) -> &RefCell<Buffered> {
         &self.0.io
     }
@@ -145,18 +145,18 @@ impl Http1Connection {
         self.0.reuse.get()
     }
 
-    /// It speaks for one client from now on.
+    /// Restricts it to one client from now on.
     pub(super) fn restrict(&self, reuse: Reuse) {
         self.0.reuse.set(reuse);
     }
 
-    /// An exchange has ended, and nothing of it is left over.
+    /// Notes the clean end of an exchange.
     pub(super) fn end_exchange(&self) {
         self.0.fresh.set(false);
         self.io().borrow_mut().release_spent();
     }
 
-    /// Takes the stream for something else, with what counts it.
+    /// Takes the stream for another use, with its connection count.
     pub(super) fn into_stream(self) -> Option<(Buffered, ConnectionGuard)> {
         // The bursts hold on to it while they send, and only then.
         let Parts { io, guard, .. } = Rc::into_inner(self.0)?;

@@ -1,9 +1,8 @@
-//! HTTP/1.1 towards an endpoint (RFC 9112), in the task of the exchange.
+//! HTTP/1.1 to an endpoint (RFC 9112), in the task of the exchange.
 //!
-//! Request and response flow at the same time: whoever waits for the response
-//! also drives what is left of the request, so an early answer is relayed at
-//! once. The connection goes back to its endpoint only when both messages ended
-//! and no byte is left over.
+//! Request and response flow at the same time: the wait for the response also drives the rest of
+//! the request, so an early answer is relayed at once. The connection becomes idle only if both
+//! messages have ended and no byte is left over.
 
 mod body;
 mod connection;
@@ -40,11 +39,11 @@ pub use connection::{Http1Connection, Reuse};
 impl Http1Connection {
     /// Sends a request and waits for the head of the response.
     ///
-    /// `home` gets the connection back when the response has ended, unless it is the client's
-    /// from now on. Dropping the future closes the connection.
+    /// `home` gets the connection back when the response has ended, unless it now belongs to the
+    /// client. Dropping the future closes the connection.
     ///
     /// # Errors
-    /// [`SendFailure`] says what of the request may have reached the endpoint.
+    /// [`SendFailure`] tells which part of the request may have reached the endpoint.
     pub async fn send(
         self,
         request: &Outbound<'_>,
@@ -88,17 +87,17 @@ struct Sending {
     scanned: usize,
     written_before: u64,
     received_any: bool,
-    /// The endpoint said that it has read nothing of what was written.
+    /// The endpoint declared that it has read nothing of what was written.
     unread: bool,
 }
 
-/// The request's way out: what is left of the body, and how it is framed.
+/// Sending of the request: the rest of the body, and its framing.
 #[derive(Debug)]
 struct Sender {
     upload: Upload,
     encoder: BodyEncoder,
     done: bool,
-    /// Writing failed; the answer may be there all the same.
+    /// Writing failed; the answer may have arrived nevertheless.
     broken: bool,
 }
 
@@ -244,10 +243,10 @@ impl Sending {
 }
 
 impl Sender {
-    /// Writes as much of the request as both sides allow just now.
+    /// Writes as much of the request as both sides allow now.
     ///
-    /// An error is the client's: a broken upstream connection only shows in `broken`,
-    /// since its answer may have come before.
+    /// An error is the client's: a broken upstream connection only sets `broken`, since its answer
+    /// may have arrived before.
     fn drive(&mut self, connection: &Http1Connection, cx: &mut Context<'_>) -> Result<(), Failure> {
         loop {
             if self.broken {
@@ -302,7 +301,7 @@ impl Sender {
         self.done && !self.broken
     }
 
-    /// Drops what is left of the body: its client may be told that nobody reads it.
+    /// Drops the rest of the body: its client may be told that it is not read.
     fn let_go(&mut self) {
         self.upload = Upload::gone();
     }

@@ -1,4 +1,4 @@
-//! Connections that are a client's own once it has authenticated them.
+//! Upstream connections that belong to a client once it has authenticated them.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use crate::{http1::ResponseHead, semantics::connection_auth, upstream::pinned::P
 
 impl Sending {
     /// Reserves the connection for its client from the exchange on that may authenticate it;
-    /// says for whom.
+    /// returns the client.
     pub(super) fn reserve(
         &self,
         request: &Outbound<'_>,

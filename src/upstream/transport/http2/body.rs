@@ -1,4 +1,4 @@
-//! The body of a response over HTTP/2.
+//! Body of a response over HTTP/2.
 
 use std::task::{Context, Poll};
 
@@ -12,17 +12,17 @@ use crate::{
     semantics::{BodyLength, Frame, Headers, PolledFrame},
 };
 
-/// A body that is still on its stream; drives what is left of the request as well.
+/// A body that is still on its stream; also drives the rest of the request.
 ///
-/// The endpoint is given room for more as the body is read, and its stream is reset when
-/// this is dropped before the end.
+/// The window is widened as the body is read, and the stream is reset if this is dropped before the
+/// end.
 #[derive(Debug)]
 pub struct Http2Body {
     stream: Option<Stream>,
     length: Option<u64>,
 }
 
-/// In the order of the drop: the connection has room for another stream last of all.
+/// Fields are in drop order: the connection gets room for another stream last.
 struct Stream {
     receiver: RecvStream,
     sender: Sender,
@@ -87,8 +87,8 @@ impl Http2Body {
         sender.is_sending().then(|| sender.progress())
     }
 
-    /// Bytes of it that were handed over and that the endpoint has not taken yet. Asks the
-    /// kernel.
+    /// Number of bytes of the request that were handed over and that the endpoint has not
+    /// acknowledged. Costs a system call.
     pub fn unsent(&self) -> u32 {
         let stream = self.stream.as_ref();
         stream.map_or(0, |stream| {
@@ -101,7 +101,7 @@ impl Http2Body {
         self.stream.is_none()
     }
 
-    /// The exact rest if the endpoint announced it.
+    /// The exact length of the rest if the endpoint announced it.
     pub fn length(&self) -> BodyLength {
         match &self.stream {
             None => BodyLength::Exact(0),
@@ -109,8 +109,8 @@ impl Http2Body {
         }
     }
 
-    /// The answer has ended. So does the request: what an endpoint has not read by then it
-    /// does not want.
+    /// Ends the answer and with it the request: bytes that the endpoint has not read by then are
+    /// not wanted.
     fn finish(&mut self) {
         if let Some(mut stream) = self.stream.take() {
             stream.sender.end_answer();

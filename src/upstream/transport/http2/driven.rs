@@ -1,4 +1,4 @@
-//! The task that drives a connection to an endpoint, and what it knows of the endpoint.
+//! Task that drives an upstream connection, and its state.
 
 use std::{
     cell::{Cell, RefCell},
@@ -29,7 +29,7 @@ use crate::{
 
 /// State of a connection that its task publishes.
 pub(super) struct Driven {
-    /// Streams that exchanges have on it.
+    /// Number of streams that exchanges have on it.
     streams: Cell<usize>,
     /// Gauge that counts it as idle while others may take its place; none before and after.
     kept: RefCell<Option<Gauge>>,
@@ -38,7 +38,7 @@ pub(super) struct Driven {
     pub(super) pool: Arc<PoolShared>,
     /// The endpoint's address, for the log.
     endpoint: Arc<str>,
-    /// The endpoint takes no more bytes. What it said before is still read.
+    /// The endpoint takes no more bytes. Its earlier bytes are still read.
     deaf: Cell<bool>,
     /// Failure that ended the connection, if any.
     failure: Cell<Option<Failure>>,
@@ -87,30 +87,30 @@ impl Driven {
         self.streams.get() < self.allowed.get().min(STREAMS_MAX) && !self.silence.is_in_doubt()
     }
 
-    /// The streams that exchanges have on it.
+    /// Number of streams that exchanges have on it.
     pub(super) fn streams(&self) -> usize {
         self.streams.get()
     }
 
-    /// An exchange takes a stream.
+    /// Notes that an exchange takes a stream.
     pub(super) fn begin_stream(&self) {
         self.streams.set(self.streams.get() + 1);
         self.count_idle();
     }
 
-    /// An exchange is done with its stream.
+    /// Notes that an exchange has finished its stream.
     pub(super) fn end_stream(&self) {
         self.streams.set(self.streams.get() - 1);
         self.count_idle();
     }
 
-    /// From here on it counts in `idle` while it is open and carries nothing.
+    /// Counts it in `idle` from now on, while it is open and carries nothing.
     pub(super) fn keep(&self, idle: &Gauge) {
         self.kept.borrow_mut().get_or_insert_with(|| idle.clone());
         self.count_idle();
     }
 
-    /// It is nobody's to take any more.
+    /// Stops counting it as idle: its place cannot be taken any more.
     pub(super) fn release(&self) {
         self.count_as_idle(false);
         self.kept.borrow_mut().take();
@@ -134,14 +134,14 @@ impl Driven {
         self.closed.get()
     }
 
-    /// It takes no more exchanges: its task says so, or an exchange that found it broken
-    /// before its task did.
+    /// Marks it as closed for new exchanges: by its task, or by an exchange that found it broken
+    /// first.
     pub(super) fn close(&self) {
         self.closed.set(true);
         self.count_idle();
     }
 
-    /// Writing has failed: the connection takes no more exchanges, and ends when all is read.
+    /// Notes a failed write: the connection takes no more exchanges, and ends when all is read.
     pub(super) fn stop_sending(&self) {
         self.deaf.set(true);
         self.close();
@@ -152,8 +152,8 @@ impl Driven {
         self.deaf.get()
     }
 
-    /// The socket has failed: notes it if that is a fault of TLS. The streams hear of the end, and
-    /// not of its reason.
+    /// Notes a failure of the socket, if it is one of TLS. The streams see the end, but not its
+    /// reason.
     pub(super) fn hear_failure(&self, error: &io::Error) {
         let plain = Failure::ConnectionClosed;
         let failure = secure::failure_behind(&self.pool, &self.endpoint, error, plain);
@@ -168,8 +168,8 @@ impl Driven {
         self.failure.get().unwrap_or(otherwise)
     }
 
-    /// An exchange got no answer: has the endpoint asked whether it is there, unless
-    /// something came within the last `silence`.
+    /// Notes an exchange without an answer: the endpoint is sent a PING, unless something arrived
+    /// within the last `silence`.
     pub(super) fn doubt(&self, silence: Duration) {
         if !self.closed.get() && self.silence.doubt(silence) {
             // By the task's waker: whoever drops an exchange has none of its own.
@@ -179,7 +179,7 @@ impl Driven {
         }
     }
 
-    /// Counts the connection no more: it carries nothing and is about to close.
+    /// Stops counting the connection: it carries nothing and is about to close.
     pub(super) fn give_up(&self) {
         self.close();
         drop(self.guard.take());
@@ -196,7 +196,7 @@ impl Driven {
         Poll::Pending
     }
 
-    /// Something may have changed for those who wait.
+    /// Wakes those who wait for a change.
     fn tell(&self) {
         if self.pool.has_queue() && self.has_room() {
             self.pool.tell_room();
@@ -216,7 +216,8 @@ impl fmt::Debug for Driven {
     }
 }
 
-/// The connection itself, owned by its task. What it ends with is told to each exchange on it.
+/// The connection itself, owned by its task. The reason of its end is reported to each exchange on
+/// it.
 pub(super) struct Driver {
     connection: Connection<Heard, Bytes>,
     pinging: Option<Pinging>,
@@ -224,7 +225,7 @@ pub(super) struct Driver {
     /// Handle that brings its requests; the connection closes when the handle is gone and no stream
     /// is left.
     requests: Weak<Http2Connection>,
-    /// Bounds the goodbye to an endpoint that reads nothing any more.
+    /// Limits the time to end the connection to an endpoint that reads nothing any more.
     goodbye: Timeout,
     goodbye_ends: Option<Instant>,
 }
@@ -245,8 +246,8 @@ impl Driver {
         }
     }
 
-    /// Drives the connection to its end, and looks after each step at what has changed:
-    /// nobody is told of settings or a GOAWAY otherwise.
+    /// Drives the connection to its end, and checks after each step for changes: settings and a
+    /// GOAWAY are not reported otherwise.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let driven = &self.driven;
         wake::remember(&mut driven.task.borrow_mut(), cx);
@@ -296,5 +297,5 @@ impl Drop for Driver {
 
 /// Maximum time for the last bytes of a connection.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
-/// Streams on one connection, however many the endpoint would allow.
+/// Maximum number of streams on one connection, even if the endpoint allows more.
 pub(super) const STREAMS_MAX: usize = 256;

@@ -2,19 +2,19 @@
 
 use crate::failure::Failure;
 
-/// The meaning of an error for the request it met.
+/// Meaning of an error for the request it met.
 pub(super) struct Fault {
     pub(super) failure: Failure,
-    /// The endpoint says that it did not look at the request.
+    /// The endpoint declared that it did not process the request.
     pub(super) unprocessed: bool,
-    /// The endpoint said it of this stream.
+    /// The endpoint sent it for this stream.
     pub(super) of_stream: bool,
     /// The connection ended with it.
     pub(super) of_connection: bool,
 }
 
 impl Fault {
-    /// Of an error that a stream met. If it is the end of the connection, `ended` says why.
+    /// Interprets an error of a stream. If it is the end of the connection, `ended` is the reason.
     pub(super) fn of(error: &h2::Error, ended: Failure) -> Self {
         let failure = match error.reason() {
             Some(h2::Reason::REFUSED_STREAM) if error.is_remote() => Failure::StreamRefused,
@@ -41,7 +41,7 @@ impl Fault {
         }
     }
 
-    /// A fault of the answer on this stream.
+    /// Makes a fault of the answer on this stream.
     pub(super) fn of_answer(failure: Failure) -> Self {
         Self {
             failure,
@@ -51,7 +51,8 @@ impl Fault {
         }
     }
 
-    /// The attempt ended on our side: it took too long, or its client failed.
+    /// Makes the fault of an attempt that ended on our side: it took too long, or its client
+    /// failed.
     pub(super) fn of_ours(failure: Failure) -> Self {
         Self {
             failure,

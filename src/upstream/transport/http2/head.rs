@@ -1,17 +1,17 @@
-//! The head of a request as HTTP/2 has it, and the bound on that of an answer.
+//! Head of a request for HTTP/2, and the size limit on that of an answer.
 
 use http::{HeaderMap, Request, Uri, Version, header};
 
 use super::{super::Outbound, super::Purpose, websocket};
 use crate::{failure::BadRequest, semantics::forwarded::Scheme};
 
-/// Makes the head of a request. Its framing is what its sender said of it, no more: a length
-/// that was not announced is not announced here either.
+/// Makes the head of a request. Its framing is that of its sender: a length that was not announced
+/// is not announced here either.
 ///
-/// `endpoint` is the authority of a request that names none, as HTTP/1.0 allows.
+/// `endpoint` is the authority of a request without one, as HTTP/1.0 allows.
 ///
 /// # Errors
-/// [`BadRequest`] for what cannot be said over HTTP/2.
+/// [`BadRequest`] for a request that HTTP/2 cannot express.
 pub(super) fn build(
     request: &Outbound<'_>,
     scheme: Scheme,
@@ -51,6 +51,6 @@ pub(super) fn is_too_large(headers: &HeaderMap) -> bool {
 const PER_FIELD: usize = 32;
 const FIELDS_MAX: usize = 256;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// The bound of the codec, which cannot tell a head beyond it from one that is malformed:
-/// far enough away that heads which are only too large are told as such.
+/// Size limit of the codec, which cannot tell a larger head from a malformed one: far enough away
+/// that heads which are only too large are reported as such.
 pub(super) const HEADER_LIST_MAX: u32 = 256 * 1024;

@@ -1,14 +1,15 @@
-//! HTTP/2 towards an endpoint (RFC 9113), over the streams of the crate `h2`.
+//! HTTP/2 to an endpoint (RFC 9113), over the streams of the crate `h2`.
 //!
-//! One connection is shared by the exchanges of its worker, up to what the endpoint allows; a
-//! task of its own drives it. Request and response of an exchange flow in the task of the
-//! exchange, as over HTTP/1.1, and end with it: what is left of a stream is reset at once.
+//! One connection is shared by the exchanges of its worker, up to the limit of the endpoint; a task
+//! of its own drives it. Request and response of an exchange flow in the task of the exchange, as
+//! over HTTP/1.1, and end with it: an unfinished stream is reset at once.
 //!
-//! - `open_stream`: a request until the head of its response; `head` makes the one and bounds the other.
+//! - `open_stream`: a request until the head of its response; `head` makes the one and bounds the
+//!   other.
 //! - `sender`: the request's body; `body`: the response's.
-//! - `outgoing`: how far the endpoint has taken it.
-//! - `driven`: the connection's task; `silence` finds out whether the endpoint is still there.
-//! - `fault`: what an error says about a request.
+//! - `outgoing`: how much of it the endpoint has taken.
+//! - `driven`: the connection's task; `silence` tests whether the endpoint is still alive.
+//! - `fault`: the meaning of an error for a request.
 //! - `websocket`, `tunnel`: a WebSocket as one of the streams.
 
 mod body;
@@ -59,7 +60,7 @@ pub struct Http2Connection {
     driven: Rc<Driven>,
     opened: Instant,
     security: u64,
-    /// The endpoint's own address, for requests that name no host.
+    /// The endpoint's own address, for requests without a host.
     authority: Arc<str>,
     used: Cell<bool>,
     last_used: Cell<Instant>,
@@ -72,7 +73,7 @@ pub struct Http2Opening {
     pub guard: ConnectionGuard,
     /// The endpoint's pool.
     pub pool: Arc<PoolShared>,
-    /// Under which TLS settings; 0 for none.
+    /// Version of the TLS settings; 0 for none.
     pub security: u64,
     /// The endpoint's address as text.
     pub endpoint: Arc<str>,
@@ -80,7 +81,7 @@ pub struct Http2Opening {
     pub deadline: Instant,
 }
 
-/// Tells when a connection that nobody uses any more has said its last words.
+/// Tells when an unused connection has sent its last bytes.
 #[derive(Debug)]
 pub struct Closing(Weak<Driven>);
 
@@ -92,12 +93,12 @@ impl Closing {
 }
 
 impl Http2Connection {
-    /// Speaks the preface over a connected stream, starts the connection's task and waits for
-    /// the endpoint's settings: before them nobody knows how many streams it takes (RFC 9113
+    /// Sends the preface over a connected stream, starts the connection's task and waits for the
+    /// endpoint's settings: before them the number of streams it allows is unknown (RFC 9113
     /// section 6.5.2), and a guess that is too high ends in refused streams.
     ///
     /// # Errors
-    /// [`Failure::ConnectTimeout`], [`Failure::ConnectionClosed`], or [`Failure::TlsProtocol`] when
+    /// [`Failure::ConnectTimeout`], [`Failure::ConnectionClosed`], or [`Failure::TlsProtocol`] if
     /// the endpoint ends the session by an alert.
     pub async fn open(stream: Stream, opening: Http2Opening) -> Result<Rc<Self>, Failure> {
         let Http2Opening {
@@ -200,7 +201,7 @@ impl Http2Connection {
         !self.used.get()
     }
 
-    /// Since when it is open and carries nothing; none while it carries something.
+    /// Returns the time since when it is open and carries nothing; none while it carries something.
     pub fn idle_since(&self) -> Option<Instant> {
         let idle = self.driven.streams() == 0 && !self.is_closed();
         idle.then(|| self.last_used.get())
@@ -211,12 +212,12 @@ impl Http2Connection {
         self.driven.keep(idle);
     }
 
-    /// Counts it as idle no more: nobody can take its place.
+    /// Stops counting it as idle: its place cannot be taken.
     pub fn release(&self) {
         self.driven.release();
     }
 
-    /// Counts it no more, and closes it once it is dropped; only while it carries nothing.
+    /// Stops counting it, and closes it once it is dropped; only while it carries nothing.
     pub fn give_up(&self) {
         self.driven.give_up();
     }
@@ -227,10 +228,11 @@ impl Http2Connection {
         self.is_closed() || (self.driven.streams() == 0 && old)
     }
 
-    /// Sends a request and waits for the head of the response. Dropping the future resets the stream.
+    /// Sends a request and waits for the head of the response. Dropping the future resets the
+    /// stream.
     ///
     /// # Errors
-    /// [`SendFailure`] says what of the request may have reached the endpoint.
+    /// [`SendFailure`] tells which part of the request may have reached the endpoint.
     pub async fn send(
         self: Rc<Self>,
         request: &Outbound<'_>,
@@ -264,7 +266,7 @@ impl Http2Connection {
     }
 }
 
-/// The failure of a request that never left.
+/// Makes the failure of a request that was not sent.
 fn unsent(failure: Failure, upload: Upload) -> SendFailure {
     SendFailure {
         failure,
@@ -282,7 +284,7 @@ impl fmt::Debug for Http2Connection {
     }
 }
 
-/// One stream of a connection, given back when dropped.
+/// One stream of a connection, released on drop.
 #[derive(Debug)]
 pub(super) struct StreamShare(Rc<Http2Connection>);
 
@@ -312,18 +314,18 @@ impl Drop for StreamShare {
     }
 }
 
-/// Bytes of an answer that wait for a client who does not read, and a connection reads on for
-/// the others.
+/// Maximum number of bytes of an answer that wait for a slow client, while the connection is read
+/// further for others.
 const STREAM_WINDOW: u32 = 256 * 1024;
-/// All streams together cannot fill it (64 MiB), so that none can stop the others. It is a
-/// promise and no memory: bytes are here only while a client does not take them.
+/// All streams together cannot fill it (64 MiB), so that none can stop the others. It is a limit
+/// and not memory: bytes are here only while a client does not take them.
 #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS_MAX as u32;
-/// Bytes of a request that wait here for the socket.
+/// Maximum number of bytes of a request that wait here for the socket.
 const SEND_BUFFER: usize = 64 * 1024;
-/// Streams that were reset here and whose last frames may still come,
+/// Number of reset streams whose last frames are expected,
 const RESET_STREAMS_MAX: usize = 1024;
-/// in this time. Later frames count as errors of the endpoint,
+/// for this time. Later frames count as errors of the endpoint,
 const RESET_STREAMS_KEPT: Duration = Duration::from_secs(10);
-/// of which a connection may see so many.
+/// of which a connection may have this many.
 const ERRORS_MAX: usize = 16 * 1024;

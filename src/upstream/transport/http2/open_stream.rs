@@ -34,12 +34,12 @@ use crate::{
     },
 };
 
-/// One exchange over a stream. In the order of the drop: the connection has room for another
-/// stream last of all.
+/// One exchange over a stream. Fields are in drop order: the connection gets room for another
+/// stream last.
 pub(super) struct OpenStream {
     response: ResponseFuture,
     sender: Option<Sender>,
-    /// Tells when the stream opens; the endpoint may just have allowed fewer.
+    /// Tells when the stream opens; the endpoint may just have lowered its limit.
     requests: SendRequest<Bytes>,
     opened: bool,
     share: Option<StreamShare>,
@@ -50,7 +50,7 @@ impl OpenStream {
     /// Hands the head over to the connection.
     ///
     /// # Errors
-    /// [`SendFailure`] when the connection has ended in the meantime; nothing was sent.
+    /// [`SendFailure`] if the connection has ended in the meantime; nothing was sent.
     pub(super) fn start(
         connection: &Rc<Http2Connection>,
         head: Request<()>,
@@ -141,8 +141,8 @@ impl OpenStream {
         progress
     }
 
-    /// Bytes of the request that were handed over and that the endpoint has not taken yet. Asks
-    /// the kernel.
+    /// Number of bytes of the request that were handed over and that the endpoint has not
+    /// acknowledged. Costs a system call.
     pub(super) fn unsent(&self) -> u32 {
         let both = self.sender.as_ref().zip(self.share.as_ref());
         both.map_or(0, |(sender, share)| {
@@ -150,7 +150,7 @@ impl OpenStream {
         })
     }
 
-    /// Makes the answer of it: the body holds what is left of the stream.
+    /// Makes the response: the body holds the rest of the stream.
     pub(super) fn respond(mut self, answer: Response<RecvStream>, method: &Method) -> Inbound {
         let (head, receiver) = answer.into_parts();
         let headers = Headers::from(&head.headers);
@@ -180,7 +180,7 @@ impl OpenStream {
     /// Makes a tunnel of the stream if the endpoint agrees to carry a WebSocket.
     ///
     /// # Errors
-    /// [`Failure::UpgradeFailed`] for a success that is none.
+    /// [`Failure::UpgradeFailed`] for an invalid success.
     pub(super) fn switch(
         mut self,
         answer: Response<RecvStream>,
@@ -238,7 +238,7 @@ impl OpenStream {
 }
 
 impl Drop for OpenStream {
-    /// No answer has come, whoever did not wait for it: is the endpoint still there?
+    /// Puts the connection in doubt if no answer has arrived: the endpoint may be gone.
     fn drop(&mut self) {
         if let Some(share) = &self.share
             && timer::recent() >= self.started + LEFT_SILENCE

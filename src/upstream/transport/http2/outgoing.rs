@@ -1,7 +1,7 @@
-//! The bytes of a connection that are on their way to the endpoint.
+//! Bytes of a connection on their way to the endpoint.
 //!
-//! What an exchange hands over waits in the connection, then in the kernel. From the exchange
-//! alone a slow reader and one that has stopped look the same; the socket knows the difference.
+//! Bytes of an exchange wait in the connection, then in the kernel. From the exchange alone a slow
+//! reader and one that has stopped look the same; the socket shows the difference.
 
 use std::{
     cell::Cell,
@@ -16,11 +16,11 @@ use crate::socket::SendQueue;
 pub(super) struct Outgoing {
     queue: Option<SendQueue>,
     written: Cell<u64>,
-    /// The socket takes nothing just now: the connection may hold bytes of its streams.
+    /// The socket takes nothing now: the connection may hold bytes of its streams.
     blocked: Cell<bool>,
 }
 
-/// A place in a connection's bytes behind everything that one stream has handed over.
+/// Position in a connection's bytes after all bytes that one stream has handed over.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mark {
     sent_bytes: u64,
@@ -36,7 +36,7 @@ impl Outgoing {
         }
     }
 
-    /// Passes on what a write to the socket came to, and notes it.
+    /// Passes on the result of a write to the socket, and notes it.
     pub(super) fn note(
         &self,
         cx: &mut Context<'_>,
@@ -50,11 +50,11 @@ impl Outgoing {
         wrote
     }
 
-    /// Bytes that the endpoint takes before the last of a stream that has handed over
-    /// `sent_bytes`; 0 if it has them all. Asks the kernel.
+    /// Returns the number of bytes that the endpoint takes before the last of a stream that has
+    /// handed over `sent_bytes`; 0 if it has them all. Costs a system call.
     ///
-    /// An upper bound that shrinks with each byte taken: streams take turns, and before the last
-    /// byte of one go at most as many of each other stream as a stream may have waiting.
+    /// An upper bound that shrinks with each byte taken: streams take turns, and the last byte of
+    /// one is preceded by at most as many of each other stream as a stream may have waiting.
     pub(super) fn unsent(&self, sent_bytes: u64, streams: usize, mark: &Cell<Mark>) -> u32 {
         let queued = self.queue.and_then(SendQueue::unsent).unwrap_or(0);
         if sent_bytes == 0 || (queued == 0 && !self.blocked.get()) {

@@ -1,8 +1,8 @@
-//! The request's way out on a stream.
+//! Sending of a request on a stream.
 //!
-//! The task of the exchange drives it: nobody else reads the client's body, and what the
-//! endpoint has is always a true beginning of it. Dropped before both ways have ended, it
-//! resets the stream at once, whatever of it still waits for room.
+//! The task of the exchange drives it: nothing else reads the client's body, and the endpoint
+//! always has a true prefix of it. If it is dropped before both directions have ended, it resets
+//! the stream at once, with all bytes that still wait for room.
 
 use std::{
     cell::Cell,
@@ -19,12 +19,12 @@ use super::{
 };
 use crate::{failure::Failure, semantics::Frame};
 
-/// A stream, reset when it is dropped before both ways have ended.
+/// A stream, reset if it is dropped before both directions have ended.
 pub(super) struct OpenStream {
     pub(super) out: SendStream<Bytes>,
-    /// All of our way has been handed over.
+    /// All of our direction has been handed over.
     pub(super) sent_all: bool,
-    /// All of the endpoint's way has come.
+    /// All of the endpoint's direction has arrived.
     pub(super) received_all: bool,
 }
 
@@ -44,13 +44,13 @@ pub(super) struct Sender {
     rest: Bytes,
     sent_bytes: u64,
     mark: Cell<Mark>,
-    /// Nothing more of the upload goes out: the endpoint takes no more, though its answer may
-    /// come all the same, or what follows the head is a tunnel.
+    /// Nothing more of the upload is sent: the endpoint takes no more, though its answer may still
+    /// arrive, or a tunnel follows the head.
     closed: bool,
 }
 
 impl Sender {
-    /// `done` says that the head has ended the request.
+    /// `done` tells that the head has ended the request.
     pub(super) fn new(stream: SendStream<Bytes>, upload: Upload, done: bool) -> Self {
         Self {
             stream: OpenStream {
@@ -66,7 +66,7 @@ impl Sender {
         }
     }
 
-    /// A request that a tunnel follows: the stream stays open behind the head.
+    /// Makes the sender of a request that a tunnel follows: the stream stays open after the head.
     pub(super) fn of_tunnel(stream: SendStream<Bytes>, upload: Upload) -> Self {
         Self {
             closed: true,
@@ -74,10 +74,10 @@ impl Sender {
         }
     }
 
-    /// Hands over as much of the request as both sides allow just now.
+    /// Hands over as much of the request as both sides allow now.
     ///
     /// # Errors
-    /// The client's failure. That the endpoint takes no more shows in its answer alone.
+    /// The client's failure. If the endpoint takes no more, that shows in its answer alone.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         while self.is_sending() {
             let went_on = if self.rest.is_empty() {
@@ -92,7 +92,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Takes the next piece; an end needs no room, and leaves at once.
+    /// Takes the next piece; an end needs no room, and is sent at once.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Failure> {
         let Poll::Ready(frame) = self.upload.poll_frame(cx) else {
             return Ok(Poll::Pending);
@@ -115,7 +115,7 @@ impl Sender {
         Ok(Poll::Ready(()))
     }
 
-    /// Sends what both windows, that of the stream and that of the connection, have room for.
+    /// Sends as much as both windows, of the stream and of the connection, have room for.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let room = self.stream.out.capacity().min(self.rest.len());
         if room == 0 {
@@ -144,7 +144,7 @@ impl Sender {
         }
     }
 
-    /// Bytes handed over that the endpoint has not taken yet. Asks the kernel.
+    /// Number of bytes handed over that the endpoint has not acknowledged. Costs a system call.
     pub(super) fn unsent(&self, driven: &Driven) -> u32 {
         let streams = driven.streams();
         let outgoing = &driven.outgoing;
@@ -161,13 +161,13 @@ impl Sender {
         !self.stream.sent_all && !self.closed
     }
 
-    /// There is an answer: the stream is held for it and no more for the request.
+    /// Notes an answer: the stream is held for it and no longer for the request.
     pub(super) fn leave_place(&mut self) {
         self.upload.leave_place();
     }
 
-    /// Drops what is left of the body if the endpoint takes no more: its client may be told that
-    /// nobody reads it.
+    /// Drops the rest of the body if the endpoint takes no more: its client may be told that it is
+    /// not read.
     pub(super) fn let_go_of_unwanted(&mut self) {
         if self.closed && !self.stream.sent_all {
             self.upload = Upload::gone();
@@ -179,12 +179,12 @@ impl Sender {
         std::mem::replace(&mut self.upload, Upload::gone())
     }
 
-    /// The stream alone, for a tunnel that ends it by itself.
+    /// Returns the stream alone, for a tunnel that ends it by itself.
     pub(super) fn into_stream(self) -> OpenStream {
         self.stream
     }
 
-    /// The whole answer has come.
+    /// Notes the end of the answer.
     pub(super) fn end_answer(&mut self) {
         self.stream.received_all = true;
     }

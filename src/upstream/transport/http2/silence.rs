@@ -1,9 +1,8 @@
-//! Finding out about a connection that has fallen silent.
+//! Tests of a connection that has become silent.
 //!
-//! A peer that vanished without a word, behind a firewall that forgot the connection, looks
-//! like a slow one. When an answer is late and nothing at all has come, the endpoint is asked
-//! by PING (RFC 9113 section 6.7). Until it answers, new requests go elsewhere; if it does
-//! not, the connection ends.
+//! A peer that vanished silently, behind a firewall that forgot the connection, looks like a slow
+//! one. If an answer is late and nothing at all has arrived, the endpoint is sent a PING (RFC 9113
+//! section 6.7). Until it answers, new requests go elsewhere; if it does not, the connection ends.
 
 use std::{
     cell::Cell,
@@ -30,9 +29,9 @@ use crate::{
 pub(super) struct Silence {
     /// Time at which the endpoint last sent anything.
     heard: Cell<Instant>,
-    /// Since when a PING is wanted, or under way.
+    /// Time since when a PING is wanted, or under way.
     asked: Cell<Option<Instant>>,
-    /// PINGs since the last answer to a request.
+    /// Number of PINGs since the last answer to a request.
     pings: Cell<u8>,
     pinged: Cell<Instant>,
 }
@@ -52,12 +51,12 @@ impl Silence {
         self.asked.get().is_some()
     }
 
-    /// An answer to a request has come.
+    /// Notes an answer to a request.
     pub(super) fn answered(&self) {
         self.pings.set(0);
     }
 
-    /// Asks for a PING if nothing has come for `silence` by now; whether that is new.
+    /// Requests a PING if nothing has arrived for `silence`; returns true if that is new.
     pub(super) fn doubt(&self, silence: Duration) -> bool {
         let now = timer::now();
         let heard = self.heard.get();
@@ -83,9 +82,9 @@ pub(super) struct Pinging {
 /// Result of a PING.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// The endpoint is there.
+    /// The endpoint has answered.
     Alive,
-    /// It has not said a word since.
+    /// It has sent nothing since.
     Dead,
 }
 
@@ -98,7 +97,7 @@ impl Pinging {
         }
     }
 
-    /// Is ready when a question that was asked has ended.
+    /// Is ready with the result of a PING.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, silence: &Silence) -> Poll<Asked> {
         let Some(asked) = silence.asked.get() else {
             return Poll::Pending;
@@ -118,7 +117,7 @@ impl Pinging {
     }
 }
 
-/// A stream that notes when something comes, and how much goes.
+/// A stream that notes received bytes, and counts sent ones.
 pub(super) struct Heard {
     stream: Stream,
     driven: Rc<Driven>,
@@ -132,9 +131,9 @@ impl Heard {
         }
     }
 
-    /// Passes on what a write came to, but for its failure. What the endpoint said before it closed
-    /// may wait to be read, such as an answer or the alert that says why; the end is found behind
-    /// it. Nothing more leaves until then.
+    /// Passes on the result of a write, except its failure. Bytes that the endpoint sent before it
+    /// closed may wait to be read, such as an answer or the alert with the reason; the end is found
+    /// after them. Nothing more is sent until then.
     fn written(&mut self, wrote: Poll<io::Result<usize>>, bytes: usize) -> Poll<io::Result<usize>> {
         match wrote {
             Poll::Ready(Err(_)) => {
@@ -210,7 +209,7 @@ impl AsyncWrite for Heard {
     }
 }
 
-/// An attempt that was late puts a connection in doubt after so much silence.
+/// Silence after which a late attempt puts a connection in doubt.
 pub(super) const LATE_SILENCE: Duration = Duration::from_secs(1);
 /// The same for a client that did not wait for the answer,
 pub(super) const LEFT_SILENCE: Duration = Duration::from_secs(5);
@@ -218,7 +217,7 @@ pub(super) const LEFT_SILENCE: Duration = Duration::from_secs(5);
 pub(super) const BODY_SILENCE: Duration = Duration::from_secs(10);
 /// Maximum wait for the answer to a PING.
 const PONG_WAIT: Duration = Duration::from_secs(3);
-/// PINGs between two answers; servers of gRPC allow two at any pace,
+/// Number of PINGs between two answers; servers of gRPC allow two at any pace,
 const PINGS_MAX: u8 = 2;
 /// and then one in this time.
 const PING_PAUSE: Duration = Duration::from_secs(5 * 60);

@@ -1,4 +1,4 @@
-//! A stream as a way for bytes in both directions: what an extended CONNECT becomes.
+//! A stream as a byte stream in both directions, after an extended CONNECT.
 
 use std::{
     fmt, io,
@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::sender::OpenStream;
 
-/// The bytes of a stream. Dropped before both ways have ended, it is reset.
+/// Bytes of a stream. Reset if dropped before both directions have ended.
 pub(super) struct StreamBytes {
     stream: OpenStream,
     receiver: RecvStream,
@@ -89,7 +89,7 @@ impl AsyncWrite for StreamBytes {
         })
     }
 
-    /// The connection sends what it has without being asked.
+    /// Does nothing: the connection flushes by itself.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -1,8 +1,8 @@
 //! WebSockets as streams of a connection to an endpoint (RFC 8441).
 //!
-//! The walk knows the GET with `Upgrade` of HTTP/1.1 and the 101 that answers it; here are
-//! the extended CONNECT and the 200 that stand for them. The key and its proof are only for
-//! HTTP/1.1: the key stays here, and the proof is made here.
+//! The walk uses the GET with `Upgrade` of HTTP/1.1 and its 101; this module uses the equivalent
+//! extended CONNECT and 200. The key and its proof are only for HTTP/1.1: the key stays here, and
+//! the proof is made here.
 
 use h2::{RecvStream, ext::Protocol};
 use http::{Method, Request, Response, StatusCode, header};
@@ -18,7 +18,7 @@ use crate::{
     upstream::transport::{Inbound, Outbound, ResponseBody, Tunnel, tunnel::Counted},
 };
 
-/// Makes an extended CONNECT of the GET that asks for a WebSocket.
+/// Turns the GET that asks for a WebSocket into an extended CONNECT.
 ///
 /// # Errors
 /// [`BadRequest::WebSocketKey`]: there would be no proof for the client.
@@ -34,7 +34,7 @@ pub(super) fn ask<B>(request: &mut Request<B>) -> Result<(), BadRequest> {
     Ok(())
 }
 
-/// Makes a 101 of the 200 by which the endpoint agrees, and a tunnel of the stream.
+/// Turns the 200 of an agreeing endpoint into a 101, and the stream into a tunnel.
 pub(super) fn answered(
     response: Response<RecvStream>,
     request: &Outbound<'_>,
