@@ -2,15 +2,15 @@
 //!
 //! The areas, in the order in which a request meets them:
 //!
-//! 1. [`listener`]: bytes arrive. Connections are accepted, limited and served.
+//! 1. [`listener`]: connections are accepted, limited and served.
 //!    [`downstream`]: bodies of requests, and the streams that they come on.
 //! 2. [`semantics`], [`http1`] and [`http2`]: the rules of the standards, without policy; the
-//!    codecs. [`proxy_protocol`]: who the client is, said in front of a connection.
-//! 3. [`proxy`]: the walk of one request, a file per step; [`exchange`] is what is known of it.
-//! 4. [`route`]: where to. One pure function from a snapshot and a head to a decision.
-//! 5. [`filter`]: what happens on the way, compiled from the route.
-//! 6. [`upstream`]: which endpoint, by which picker, over which connection.
-//! 7. [`telemetry`]: what is remembered.
+//!    codecs. [`proxy_protocol`]: client addresses, sent in front of a connection.
+//! 3. [`proxy`]: the walk of one request, a file per step; [`exchange`] is its record.
+//! 4. [`route`]: the destination. One pure function from a snapshot and a head to a decision.
+//! 5. [`filter`]: changes to requests and responses, compiled from the route.
+//! 6. [`upstream`]: the choice of an endpoint by a picker, and the connection to it.
+//! 7. [`telemetry`]: metrics, logs and records.
 //!
 //! [`worker`] is one thread's own state, which the walk uses. [`failure`] is the list of reasons
 //! for which a request ends early, [`task`] starts all tasks; [`socket`] has the sockets and

@@ -15,8 +15,8 @@ use crate::{
 pub(crate) struct Answering {
     pick: Pick,
     pending: Option<Pending>,
-    /// The answer began well, announced no length and fell silent. Streams of events do, and
-    /// it is no verdict on the endpoint.
+    /// The answer began well, announced no length and then became silent. Streams of events do so,
+    /// and it does not count against the endpoint.
     pub(crate) quiet: bool,
 }
 
@@ -27,7 +27,8 @@ pub(crate) enum Pending {
     Answer(StatusCode),
     /// The outcome: that of the trailers of a gRPC call.
     Call,
-    /// Only whether it breaks: the head has counted, since the endpoint's return hung on it.
+    /// Only a broken answer counts: the head has counted already, as it decided on the endpoint's
+    /// return.
     Break,
 }
 

@@ -1,4 +1,4 @@
-//! One try at one endpoint.
+//! One attempt at one endpoint.
 
 use std::{rc::Rc, time::Duration};
 
@@ -9,16 +9,16 @@ use crate::{
     upstream::{idle::Described, pool::PoolIndex},
 };
 
-/// One try of an exchange at one endpoint.
+/// One attempt of an exchange at one endpoint.
 #[derive(Debug)]
 pub struct Attempt {
     /// The pool it was picked from.
     pub pool: PoolIndex,
-    /// The endpoint, as it was described then.
+    /// The endpoint, as described at that time.
     pub endpoint: Rc<Described>,
     /// Outcome; none while it is under way.
     pub outcome: Option<AttemptOutcome>,
-    /// From the pick to the response head or the failure.
+    /// Time from the pick to the response head or the failure.
     pub took: Duration,
     /// Wait before it, in milliseconds: the backoff, or the delay that the endpoint before it asked
     /// for.

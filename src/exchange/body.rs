@@ -18,9 +18,9 @@ use crate::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Body {
-    /// No byte at all.
+    /// No bytes.
     Empty,
-    /// Bytes that are all here.
+    /// Bytes that are all present.
     Full(Bytes),
     /// The body of a request that arrives over HTTP/1.1.
     Http1Request(RequestBody),
@@ -30,12 +30,12 @@ pub enum Body {
     Response(ResponseBody),
     /// A body that passes through a transform.
     Transformed(Box<Transformed>),
-    /// A body that an embedding program made.
+    /// A body of an embedding program.
     Custom(CustomBody),
 }
 
 impl Body {
-    /// Bytes that are all here; no body if there are none.
+    /// Makes a body of bytes that are all present; an empty one if there are none.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         if bytes.is_empty() {
@@ -72,7 +72,7 @@ impl Body {
         }
     }
 
-    /// The length of what is left.
+    /// Length of the rest.
     pub(crate) fn length(&self) -> BodyLength {
         match self {
             Self::Empty => BodyLength::Exact(0),
@@ -99,7 +99,7 @@ impl Body {
         matches!(self, Self::Response(ResponseBody::Tunnel(_)))
     }
 
-    /// Takes the upstream connection that waits in it; nothing else is taken.
+    /// Takes the upstream connection that waits in it; other bodies are not changed.
     pub(crate) fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
         match std::mem::replace(self, Self::Empty) {
             Self::Response(ResponseBody::Tunnel(tunnel)) => Some(tunnel),

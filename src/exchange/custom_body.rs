@@ -15,7 +15,7 @@ use http_body::{Body as HttpBody, SizeHint};
 use super::{Body, Failure};
 use crate::semantics::{BodyLength, Frame, Headers, PolledFrame};
 
-/// A body that an embedding program made.
+/// A body of an embedding program.
 pub struct CustomBody(Pin<Box<dyn HttpBody<Data = Bytes, Error = Failure>>>);
 
 impl CustomBody {
@@ -40,7 +40,7 @@ impl CustomBody {
         self.0.is_end_stream()
     }
 
-    /// The length of what is left.
+    /// Length of the rest.
     pub(crate) fn length(&self) -> BodyLength {
         let hint = self.0.size_hint();
         let exact = hint.exact().map(BodyLength::Exact);

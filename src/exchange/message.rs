@@ -1,4 +1,4 @@
-//! Request and response on the walk.
+//! Requests and responses on the walk.
 
 use http::{Method, StatusCode, Uri, Version};
 
@@ -13,9 +13,9 @@ use crate::{
 pub struct Request {
     /// The method, in the client's spelling.
     pub method: Method,
-    /// The target; from the checks on in origin form, or `*`.
+    /// The target; after the checks in origin form, or `*`.
     pub uri: Uri,
-    /// The same as it came, where `uri` cannot hold it.
+    /// The target as received, if `uri` cannot hold it.
     #[doc(hidden)]
     pub raw_target: Option<Box<RawTarget>>,
     /// HTTP version of the client.
@@ -33,8 +33,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// Has the body pass through `transform` on its way to the endpoint; a request without a
-    /// body stays as it is. The length is that of another body from now on, and not known.
+    /// Passes the body through `transform` on its way to the endpoint; a request without a body
+    /// does not change. The length is that of another body from now on, and unknown.
     pub fn transform(&mut self, transform: impl Transform + 'static) {
         let body = std::mem::replace(&mut self.body, Body::Empty);
         if !matches!(body, Body::Empty) {
@@ -56,9 +56,9 @@ pub struct Response<B = Body> {
 }
 
 impl Response {
-    /// Has the body pass through `transform` on its way to the client. The length is that of
-    /// another body from now on, and not known: to HEAD none is told, either. Of an answer to
-    /// HEAD, and of 204 and 304, nothing passes; a 101 stays as it is.
+    /// Passes the body through `transform` on its way to the client. The length is that of another
+    /// body from now on, and unknown: it is not announced to HEAD either. Answers to HEAD, 204 and
+    /// 304 have no body to transform; a 101 does not change.
     pub fn transform(&mut self, transform: impl Transform + 'static) {
         if !self.body.is_tunnel() {
             self.headers.remove(Known::ContentLength);
@@ -69,7 +69,7 @@ impl Response {
 }
 
 impl<B> Response<B> {
-    /// A 200 without header fields.
+    /// Makes a 200 without header fields.
     pub fn new(body: B) -> Self {
         Self {
             status: StatusCode::OK,

@@ -1,7 +1,7 @@
 //! State of one exchange: a request with its response.
 //!
-//! The record is made when a request head has arrived and carried to the end of
-//! the response; explain, access log, metrics and `Proxy-Status` all print it.
+//! The record is made when a request head has arrived and kept to the end of the response; explain,
+//! access log, metrics and `Proxy-Status` all print it.
 
 mod answering;
 mod attempt;
@@ -43,9 +43,9 @@ use crate::{
 /// One request with its response, from the head to the last byte.
 #[derive(Debug)]
 pub struct Exchange {
-    /// The configuration it lives under, to its end.
+    /// The configuration that it uses, to its end.
     pub(crate) snapshot: Rc<LocalSnapshot>,
-    /// The listener it came in by.
+    /// The listener that accepted it.
     pub(crate) listener: LocalListener,
     /// Time at which its head had arrived.
     pub(crate) started: Instant,
@@ -53,13 +53,13 @@ pub struct Exchange {
     pub(crate) request_id: RequestId,
     /// Trust in the peer's forwarding fields.
     pub(crate) trust: Trust,
-    /// The client's address: the peer's, or what trusted proxies say.
+    /// The client's address: the peer's, or the one that trusted proxies report.
     pub(crate) client: IpAddr,
-    /// The scheme that the client used, as far as that is known.
+    /// The scheme that the client used, as far as known.
     pub(crate) scheme: Scheme,
     /// The TLS session that it came over.
     pub(crate) tls: Option<Rc<Session>>,
-    /// The request line and what the log shows of the head.
+    /// The request line and the parts of the head for the log.
     pub(crate) request: RequestLine,
     /// Its destination.
     pub(crate) decision: Option<Decision>,
@@ -67,17 +67,17 @@ pub struct Exchange {
     pub(crate) call: CallRecord,
     /// Failure that ended it early.
     pub(crate) failure: Option<Failure>,
-    /// The status that went downstream.
+    /// The status sent downstream.
     pub(crate) status: Option<StatusCode>,
     /// Time at which the response head had arrived or was made.
     pub(crate) answered: Option<Instant>,
-    /// Bytes of the request body that were read.
+    /// Bytes read of the request body.
     pub(crate) bytes_in: u64,
-    /// Bytes of the response body that were handed on.
+    /// Bytes passed on of the response body.
     pub(crate) bytes_out: u64,
     /// True if the client speaks gRPC: failures are reported in that form.
     pub(crate) grpc: bool,
-    /// The call as the client made it, where the walk has turned gRPC-Web into gRPC.
+    /// The call as the client made it, if the walk has turned gRPC-Web into gRPC.
     pub(crate) grpc_web: Option<Box<grpc_web::WebCall>>,
     /// Deadline of the client of a gRPC call.
     pub(crate) grpc_deadline: Option<Instant>,
@@ -97,19 +97,19 @@ pub(crate) struct RequestLine {
     pub(crate) version: Version,
     pub(crate) authority: Option<Authority>,
     pub(crate) user_agent: Option<HeaderValue>,
-    /// Values of further fields of the access log, by their place in the snapshot.
+    /// Values of added fields of the access log, by their index in the snapshot.
     pub(crate) logged: Vec<(usize, HeaderValue)>,
     /// True if the request head was valid.
     pub(crate) known: bool,
 }
 
 impl Exchange {
-    /// The identity of the exchange.
+    /// The id of the exchange.
     pub fn request_id(&self) -> &str {
         self.request_id.as_str()
     }
 
-    /// The client's address: the peer's, or what trusted proxies say.
+    /// The client's address: the peer's, or the one that trusted proxies report.
     pub fn client_ip(&self) -> IpAddr {
         self.client
     }
@@ -173,8 +173,8 @@ impl Exchange {
         described.endpoint.version_label.as_deref()
     }
 
-    /// Lets go of the rest of the configuration. What lasts as long as it likes, such as a
-    /// tunnel, holds no more than its own route and pools.
+    /// Drops the references to the rest of the configuration. Long-lived exchanges, such as
+    /// tunnels, hold only their own route and pools.
     pub(crate) fn let_go(&mut self) {
         let Some(decision) = &mut self.decision else {
             return;

@@ -10,17 +10,17 @@ use crate::{
     semantics::{BodyLength, PolledFrame, Transform, transform::Stage},
 };
 
-/// A body, and what it passes through.
+/// A body, and its transform.
 pub struct Transformed<T: ?Sized = dyn Transform> {
     source: Body,
     stage: Stage<T>,
 }
 
 impl Body {
-    /// Has the body pass through `transform` while it is read. Nothing is read ahead; failures
-    /// and trailers pass.
+    /// Passes the body through `transform` while it is read. Nothing is read ahead; failures and
+    /// trailers pass.
     ///
-    /// A message's Content-Length goes with the body that it told of: see
+    /// A Content-Length is valid for the old body only: see
     /// [`Request::transform`](super::Request::transform) and
     /// [`Response::transform`](super::Response::transform).
     #[must_use]
@@ -31,7 +31,7 @@ impl Body {
         }))
     }
 
-    /// Fails with [`BadRequest::BodyTooLarge`] once more than `max` bytes have come.
+    /// Fails with [`BadRequest::BodyTooLarge`] once more than `max` bytes have arrived.
     #[must_use]
     pub fn limited(self, max: u64) -> Self {
         if self.length().exact().is_some_and(|bytes| bytes <= max) {
@@ -40,7 +40,7 @@ impl Body {
         self.transformed(Limit { left: max })
     }
 
-    /// The body behind all transforms.
+    /// The body before all transforms.
     pub(crate) fn source(&self) -> &Self {
         match self {
             Self::Transformed(transformed) => transformed.source.source(),
@@ -48,7 +48,7 @@ impl Body {
         }
     }
 
-    /// Reads the next piece; the body behind all transforms is read by `read`.
+    /// Reads the next piece; the body before all transforms is read by `read`.
     pub(crate) fn poll_through(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! The filters of one route, in order.
+//! Filters of one route, in order.
 
 use std::{fmt, sync::Arc};
 
@@ -18,17 +18,17 @@ pub enum AnyFilter {
     Rewrite(RewriteFilter),
     /// Changes header fields.
     Header(HeaderFilter),
-    /// One of an embedding program.
+    /// A filter of an embedding program.
     Custom(Arc<str>, Arc<dyn Filter>),
 }
 
 impl Chain {
-    /// Makes a chain of these, which requests go through in this order.
+    /// Makes a chain of these filters, in the order in which requests pass them.
     pub fn new(filters: Vec<AnyFilter>) -> Self {
         Self(filters.into())
     }
 
-    /// Leads a request through, first to last, until one answers it.
+    /// Passes a request through the filters, first to last, until one answers it.
     ///
     /// # Errors
     /// The failure with which a filter ends the exchange.
@@ -50,10 +50,10 @@ impl Chain {
         Ok(Verdict::Continue)
     }
 
-    /// Leads a response through, last to first.
+    /// Passes a response through the filters, last to first.
     ///
     /// # Errors
-    /// The failure that is answered in place of the response.
+    /// The failure to answer in place of the response.
     pub async fn on_response(
         &self,
         exchange: &mut Exchange,
@@ -69,14 +69,14 @@ impl Chain {
         Ok(())
     }
 
-    /// Returns true if the route removes or sets request fields of this name (case-insensitive):
-    /// the client's own do not count.
+    /// Returns true if the route removes or sets request fields of this name (case-insensitive), so
+    /// that the client's own are dropped.
     pub fn owns_of_request(&self, name: &[u8]) -> bool {
         self.header_filters()
             .any(|filter| filter.owns_of_request(name))
     }
 
-    /// The same of a response.
+    /// Returns true if the route removes or sets response fields of this name (case-insensitive).
     pub fn owns_of_response(&self, name: &[u8]) -> bool {
         self.header_filters()
             .any(|filter| filter.owns_of_response(name))
@@ -89,7 +89,7 @@ impl Chain {
         })
     }
 
-    /// The path of a request behind the filters; none if they leave it as it is.
+    /// Returns the path of a request after the filters; none if they do not change it.
     ///
     /// # Errors
     /// The rule that the path breaks.
@@ -108,7 +108,7 @@ impl Chain {
         Ok(rewritten)
     }
 
-    /// The names of the members, in order.
+    /// Returns the names of the filters, in order.
     pub fn names(&self) -> Vec<&str> {
         self.0
             .iter()

@@ -1,7 +1,7 @@
 //! Changes to the header fields of requests and responses.
 //!
-//! In the order remove, set, add. A value that cannot stand in a field, because
-//! what fills its template cannot, is left out.
+//! In the order remove, set, add. A value that is not valid in a field, because of the text that
+//! fills its template, is left out.
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ struct Changes {
     add: Vec<(HeaderName, Value)>,
 }
 
-/// A value that is the same for every exchange, or made for each.
+/// A value that is constant, or made for each exchange.
 #[derive(Debug)]
 enum Value {
     Constant(HeaderValue),
@@ -36,7 +36,7 @@ enum Value {
 }
 
 impl HeaderFilter {
-    /// Compiles what the configuration says.
+    /// Compiles the configured changes.
     pub fn new(request: &HeaderChanges, response: &HeaderChanges) -> Self {
         Self {
             request: Changes::new(request),

@@ -1,9 +1,9 @@
 //! Steps on the way of a request, compiled from its route.
 //!
-//! A route's [`Chain`] is built with the snapshot. Requests go through it first to
-//! last, responses last to first. The members that come with the proxy sit in an
-//! enum, so that a chain costs neither allocation nor dynamic call; an embedding
-//! program adds its own through [`Filter`] and [`Filters`].
+//! A route's [`Chain`] is built with the snapshot. Requests go through it first to last, responses
+//! last to first. The members that come with the proxy sit in an enum, so that a chain costs
+//! neither allocation nor dynamic call; an embedding program adds its own through [`Filter`] and
+//! [`Filters`].
 
 mod chain;
 mod header;
@@ -37,8 +37,8 @@ pub type LocalBoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// A step of a route's chain.
 ///
-/// One value serves all workers; what it remembers it shares by its own means. It
-/// must not block: it runs on the worker's thread.
+/// One value serves all workers; state between requests needs its own synchronization. It must not
+/// block: it runs on the worker's thread.
 pub trait Filter: Send + Sync {
     /// Sees a request before an endpoint is picked; may change it, or answer it.
     ///
@@ -50,10 +50,10 @@ pub trait Filter: Send + Sync {
         request: &'a mut Request,
     ) -> LocalBoxFuture<'a, Result<Verdict, Failure>>;
 
-    /// Sees a response before its head goes downstream; may change it.
+    /// Sees a response before its head is sent downstream; may change it.
     ///
     /// # Errors
-    /// The failure that is answered in place of the response.
+    /// The failure to answer in place of the response.
     fn on_response<'a>(
         &'a self,
         exchange: &'a mut Exchange,
@@ -64,24 +64,24 @@ pub trait Filter: Send + Sync {
 /// Verdict of a filter on a request.
 #[derive(Debug)]
 pub enum Verdict {
-    /// On to the next filter, and then upstream.
+    /// Pass the request to the next filter, and then upstream.
     Continue,
-    /// This is the answer; nothing goes upstream.
+    /// Answer with this response; nothing is sent upstream.
     Reply(Response),
 }
 
-/// The filters of an embedding program, by name; every route goes through them in that order.
+/// Filters of an embedding program, by name; every route passes them in that order.
 #[doc(hidden)]
 #[derive(Clone, Default)]
 pub struct Filters(BTreeMap<Arc<str>, Arc<dyn Filter>>);
 
 impl Filters {
-    /// Adds a filter, in place of one of the same name.
+    /// Adds a filter; replaces one of the same name.
     pub fn register(&mut self, name: &str, filter: impl Filter + 'static) {
         self.0.insert(name.into(), Arc::new(filter));
     }
 
-    /// The filters in the order of their names.
+    /// Returns the filters in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<dyn Filter>)> {
         self.0.iter()
     }

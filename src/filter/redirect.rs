@@ -1,4 +1,4 @@
-//! The reply that sends a client elsewhere.
+//! Reply that redirects a client.
 
 use http::{HeaderValue, StatusCode};
 
@@ -9,7 +9,7 @@ use crate::{
     semantics::Known,
 };
 
-/// Sends a client elsewhere.
+/// Redirects a client.
 #[derive(Clone, Debug)]
 pub struct Redirect {
     /// Target.
@@ -19,7 +19,7 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// The reply to a request.
+    /// Makes the reply to a request.
     pub(crate) fn reply(&self, exchange: &Exchange, request: &Request) -> Response {
         let scope = Scope {
             path: request.uri.path(),

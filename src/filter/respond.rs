@@ -1,4 +1,4 @@
-//! The reply that a route gives by itself.
+//! Fixed reply of a route.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -8,7 +8,7 @@ use crate::{
     semantics::{Headers, Known, Value},
 };
 
-/// Answers without asking anybody.
+/// Answers without an endpoint.
 #[derive(Clone, Debug)]
 pub struct Respond {
     status: StatusCode,
@@ -41,7 +41,7 @@ impl Respond {
         &self.headers
     }
 
-    /// The reply to a request.
+    /// Makes the reply to a request.
     pub(crate) fn reply(&self) -> Response {
         Response {
             status: self.status,

@@ -1,6 +1,6 @@
 //! Changes to path and host on the way to the pool.
 //!
-//! What is not rewritten is forwarded byte for byte.
+//! Parts that are not rewritten are forwarded byte for byte.
 
 use std::borrow::Cow;
 
@@ -30,11 +30,11 @@ pub struct RewriteFilter {
 /// Rules for a path.
 #[derive(Debug)]
 pub enum PathRule {
-    /// Takes the first off the front, in whole segments, then puts the second before.
+    /// Removes the first from the front, in whole segments, then adds the second in front.
     Prefix {
-        /// Taken off; in normal form and without a final slash. Empty: nothing is.
+        /// Prefix to remove; in normal form and without a final slash. Empty: none.
         strip: String,
-        /// Put before; empty: nothing is.
+        /// Prefix to add. Empty: none.
         add: String,
     },
     /// Replaces every match.
@@ -74,9 +74,9 @@ impl RewriteFilter {
 }
 
 impl PathRule {
-    /// The new path; none if the old one stays.
+    /// Returns the new path; none if it does not change.
     ///
-    /// Looks at the normal form, as routes do, and keeps the bytes of what it does not change.
+    /// Matches the normal form, as routes do, and keeps the bytes of the unchanged part.
     pub(super) fn apply(&self, path: &str) -> Result<Option<String>, BadRequest> {
         if path == "*" {
             return Ok(None);

@@ -21,7 +21,7 @@ pub struct Scope<'a> {
     pub method: &'a str,
 }
 
-/// Fills a template. A place that has nothing to show stays empty.
+/// Fills a template. A placeholder without a value is left empty.
 pub fn render(template: &Template, exchange: &Exchange, scope: Scope<'_>) -> String {
     let mut text = String::new();
     for piece in template.pieces() {

@@ -1,8 +1,7 @@
-//! The checks that every request passes before it is routed (RFC 9110, 9112, 9113).
+//! Checks of every request before it is routed (RFC 9110, 9112, 9113).
 //!
-//! The HTTP/1.1 codec has refused what is malformed on the wire; here is what both
-//! versions have in common. Afterwards `Host` is the authority, and the target is in
-//! origin form.
+//! The HTTP/1.1 codec has refused malformed input; these checks are common to both versions.
+//! Afterwards `Host` is the authority, and the target is in origin form.
 
 use bytes::Bytes;
 use http::{Method, Uri, Version, uri::PathAndQuery};
@@ -108,7 +107,7 @@ fn remember_target(exchange: &mut Exchange, uri: &Uri) {
     };
 }
 
-/// The limits that HTTP/1.1 heads have met in the codec.
+/// Checks the limits that the codec has applied to HTTP/1.1 heads.
 fn check_http2(exchange: &Exchange, request: &Request) -> Result<(), BadRequest> {
     let limits = &exchange.listener.head;
     let target = request.uri.path_and_query();

@@ -1,4 +1,4 @@
-//! The record of an exchange, from the moment its head has arrived.
+//! Start of an exchange's record, when its head has arrived.
 
 use std::rc::Rc;
 
@@ -21,7 +21,7 @@ use crate::{
     worker::Connection,
 };
 
-/// Opens the record; without a request when its head could not be understood.
+/// Opens the record; without a request if its head was invalid.
 pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> Open {
     let snapshot = connection.worker.snapshot();
     let listener = connection.listener(&snapshot);
@@ -70,7 +70,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
     Open::new(Rc::clone(connection), exchange)
 }
 
-/// The id that a trusted peer sent, else a new one.
+/// Returns the id that a trusted peer sent, else a new one.
 fn request_id_of(connection: &Connection, trust: Trust, request: Option<&Request>) -> RequestId {
     request
         .filter(|_| trust == Trust::Trusted)
@@ -119,8 +119,8 @@ fn request_line(
     }
 }
 
-/// The values that the access log adds, of those headers that `of` names. Allocates nothing
-/// while the log adds none.
+/// Returns the values of added fields of the access log, of the headers returned by `of`. Allocates
+/// nothing if the log adds none.
 pub(super) fn logged_fields<'a>(
     snapshot: &'a LocalSnapshot,
     headers: &Headers,

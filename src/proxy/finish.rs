@@ -1,4 +1,4 @@
-//! The end of an exchange: one place records metrics, health signals and the log line.
+//! End of an exchange: records metrics, health signals and the log line in one place.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     worker::{Connection, Worker},
 };
 
-/// An exchange has ended, whatever way.
+/// Records the end of an exchange, for any reason.
 pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     let worker = &connection.worker;
     let now = timer::now();
@@ -55,7 +55,7 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     }
 }
 
-/// Writes the line of the access log, and keeps the exchange for the admin API if it shall be.
+/// Writes the line of the access log, and keeps the exchange for the admin API if it is selected.
 fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Duration, keep: bool) {
     let call = &exchange.call;
     let outcomes: SmallVec<[StatusCode; 4]> = call
@@ -141,7 +141,7 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// The word for why there was no other attempt, where the last one called for it.
+/// Returns the word for why there was no other attempt, if the last one called for it.
 fn not_retried(exchange: &Exchange) -> Option<&'static str> {
     let failed = match exchange.call.standing()?.outcome? {
         AttemptOutcome::Failed(_) => true,

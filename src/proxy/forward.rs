@@ -23,7 +23,7 @@ use crate::{
 /// Sends a request to a pool and returns the response to pass on.
 ///
 /// # Errors
-/// The failure of the last attempt, or why there was none.
+/// The failure of the last attempt, or the reason why there was none.
 pub(super) async fn forward(
     connection: &Connection,
     exchange: &mut Exchange,

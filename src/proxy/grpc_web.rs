@@ -1,8 +1,8 @@
-//! The bridge between a client of gRPC-Web and endpoints of gRPC.
+//! Bridge between clients of gRPC-Web and endpoints of gRPC.
 //!
-//! On the way in the request becomes a gRPC call; the rest of the walk, its filters included,
-//! sees nothing else. On the way out, after all else, the answer becomes gRPC-Web again,
-//! whoever made it: the endpoint or, for a failure, the proxy.
+//! The request becomes a gRPC call before the rest of the walk, including its filters, which see
+//! nothing else. After all other steps the answer becomes gRPC-Web again, from the endpoint or, for
+//! a failure, from the proxy.
 
 use http::Method;
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Turns a request in gRPC-Web into a gRPC call; leaves all others alone.
+/// Turns a request in gRPC-Web into a gRPC call; does not change others.
 pub(super) fn open(exchange: &mut Exchange, request: &mut Request) {
     if request.method != Method::POST {
         return;
@@ -33,14 +33,14 @@ pub(super) fn open(exchange: &mut Exchange, request: &mut Request) {
     exchange.grpc_web = Some(Box::new(call));
 }
 
-/// Takes the trailers out of an answer that is all head, before filters add to that.
+/// Takes the trailers out of a trailers-only answer, before filters add fields to its head.
 pub(super) fn part(exchange: &mut Exchange, response: &mut Response) {
     if let Some(call) = &mut exchange.grpc_web {
         call.part_head(&mut response.headers);
     }
 }
 
-/// Turns the answer of a call that was [`open`]ed.
+/// Converts the answer of a call that was [`open`]ed.
 pub(super) fn close(call: &mut WebCall, headers: &mut Headers, body: Body) -> Body {
     match call.bridge_answer(headers, body.is_end()) {
         Answer::Foreign => body,

@@ -1,11 +1,11 @@
-//! An exchange that is under way: its record, and the connection that it came on.
+//! An exchange under way: its record, and the connection that it came on.
 
 use std::rc::Rc;
 
 use super::finish;
 use crate::{exchange::Exchange, failure::Failure, worker::Connection};
 
-/// An exchange that is under way.
+/// An exchange under way.
 ///
 /// [`super::finish`] ends it. One that is dropped before was cancelled: its end is recorded then.
 #[derive(Debug)]

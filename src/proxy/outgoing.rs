@@ -1,4 +1,4 @@
-//! A response on its way to the client, and the record that closes with it.
+//! A response to the client, with the record that ends with it.
 
 use std::{
     task::{Context, Poll, ready},
@@ -23,7 +23,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// `bridged` says that it is the answer to a call in gRPC-Web.
+    /// `bridged` marks the answer to a call in gRPC-Web.
     pub(super) fn new(open: Open, body: Body, idle: Option<Duration>, bridged: bool) -> Self {
         Self {
             body,
@@ -31,30 +31,30 @@ impl Outgoing {
         }
     }
 
-    /// Ends this answer, of which nothing has left, and returns one that says why.
+    /// Ends this answer, of which nothing was sent, and returns another one with the reason.
     pub fn fail(self, failure: Failure) -> Response<Self> {
         let mut open = self.watch.open;
         open.exchange().bytes_out = 0;
         reply::failure(open, failure)
     }
 
-    /// Lets go of the body, and with it of what it holds upstream; the exchange is over.
+    /// Drops the body, and with it what it holds upstream; the exchange is over.
     pub(super) fn end(&mut self) -> &mut Open {
         self.body = Body::Empty;
         &mut self.watch.open
     }
 
-    /// The response has reached the client's socket to its end.
+    /// Notes that the client's socket has taken the whole response.
     pub fn complete(&mut self) {
         self.watch.open.exchange().complete = true;
     }
 
-    /// The response was cut short.
+    /// Notes that the response was cut short.
     pub fn cut(&mut self, failure: Failure) {
         self.watch.cut(failure);
     }
 
-    /// Tells how much of the request body was read.
+    /// Sets the number of bytes read of the request body.
     pub fn set_bytes_in(&mut self, bytes: u64) {
         self.watch.open.exchange().bytes_in = bytes;
     }
@@ -71,16 +71,15 @@ impl Outgoing {
         self.body.may_have_trailers()
     }
 
-    /// Has no more than so many bytes of the body read at once, where it is read from a
-    /// connection of its own.
+    /// Limits the bytes per read of the body, if it is read from a connection of its own.
     pub fn limit_reads(&self, bytes: usize) {
         if let Body::Response(body) = self.body.source() {
             body.limit_reads(bytes);
         }
     }
 
-    /// Returns true if the connection must be closed: the request broke a rule, and the bytes after
-    /// it cannot be trusted.
+    /// Returns true if the connection must be closed: the request violated a rule, and the bytes
+    /// after it cannot be trusted.
     pub fn must_close(&self) -> bool {
         match self.watch.open.failure() {
             Some(Failure::BadRequest(rule)) => rule.status() == StatusCode::BAD_REQUEST,
@@ -121,7 +120,7 @@ impl Outgoing {
         self.body.is_end()
     }
 
-    /// The length of what is left.
+    /// Length of the rest.
     pub fn length(&self) -> BodyLength {
         self.body.length()
     }

@@ -1,7 +1,7 @@
-//! The answer that the proxy gives when an exchange ends early.
+//! Answer of the proxy to an exchange that ends early.
 //!
-//! Status, `Proxy-Status` (RFC 9209) and a short body that names the request id all
-//! say the same word, which log and metric repeat.
+//! Status, `Proxy-Status` (RFC 9209) and a short body that names the request id have the same word,
+//! which log and metric repeat.
 
 use http::HeaderValue;
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use crate::{
     semantics::{Known, Value, grpc},
 };
 
-/// Answers with what the failure stands for.
+/// Makes the answer to a failure.
 pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
     let exchange = open.exchange();
     exchange.failure = Some(failure);
@@ -55,7 +55,7 @@ pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
     response::seal(open, response)
 }
 
-/// The failure as gRPC tells it: all in the head, under the status 200 (gRPC over HTTP/2,
+/// Makes the trailers-only answer of gRPC: all in the head, with the status 200 (gRPC over HTTP/2,
 /// "Responses").
 fn grpc_status(status: u16, failure: Failure, request_id: &str) -> Response {
     let mut response = Response::new(Body::Empty);

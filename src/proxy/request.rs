@@ -16,7 +16,7 @@ use crate::{
     worker::Connection,
 };
 
-/// Refuses a body that says it is too large, and bounds one that does not say.
+/// Refuses a body whose announced length is too large, and limits one without a length.
 pub(super) fn limit_body(request: &mut Request, max: Option<u64>) -> Result<(), BadRequest> {
     let Some(max) = max else {
         return Ok(());
@@ -29,7 +29,7 @@ pub(super) fn limit_body(request: &mut Request, max: Option<u64>) -> Result<(), 
     Ok(())
 }
 
-/// Answers an OPTIONS that may go no further (RFC 9110 section 7.6.2).
+/// Answers an OPTIONS that must not be forwarded (RFC 9110 section 7.6.2).
 pub(super) fn answer_options(exchange: &Exchange, request: &mut Request) -> Option<Response> {
     if request.method != Method::OPTIONS || exchange.request.authority.is_none() {
         return None;
@@ -45,7 +45,7 @@ pub(super) fn answer_options(exchange: &Exchange, request: &mut Request) -> Opti
     }
 }
 
-/// Takes off what was for this connection only and adds what the endpoint shall know.
+/// Removes connection-specific fields and adds those for the endpoint.
 pub(super) fn prepare(
     connection: &Connection,
     exchange: &Exchange,

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Takes off what was for the upstream connection only.
+/// Removes fields that are specific to the upstream connection.
 pub(super) fn clean(response: &mut Response) {
     let switching = if response.status == StatusCode::SWITCHING_PROTOCOLS {
         Switching::Yes

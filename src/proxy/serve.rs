@@ -1,7 +1,7 @@
-//! The walk of a request from its head to the head of the response, and the end behind its body.
+//! The walk of a request from its head to the head of the response, and the end after its body.
 //!
-//! Every step is one call; what ends the walk early is a [`Failure`], which becomes
-//! a reply in one place. A panic ends the exchange with 500 and nothing else.
+//! Every step is one call; a step that ends the walk early returns a [`Failure`], which becomes a
+//! reply in one place. A panic ends the exchange with 500 and nothing else.
 
 use std::{pin::pin, rc::Rc};
 
@@ -19,7 +19,7 @@ use crate::{
 
 /// Carries one request through the proxy; the response body is still to be streamed.
 ///
-/// Dropping the future cancels the exchange: the client has gone.
+/// Dropping the future cancels the exchange: the client has left.
 pub async fn serve(connection: &Rc<Connection>, mut request: Box<Request>) -> Response<Outgoing> {
     let mut open = begin(connection, Some(&request));
     let walked = {
@@ -33,7 +33,7 @@ pub async fn serve(connection: &Rc<Connection>, mut request: Box<Request>) -> Re
     }
 }
 
-/// Answers a request whose head was refused before it could be understood.
+/// Answers a request whose head was refused as invalid.
 pub fn refuse(connection: &Rc<Connection>, failure: Failure) -> Response<Outgoing> {
     let open: Open = begin(connection, None);
     reply::failure(open, failure)
@@ -42,7 +42,7 @@ pub fn refuse(connection: &Rc<Connection>, failure: Failure) -> Response<Outgoin
 /// Ends an exchange whose response was sent, or cut short: metrics, health signals and the log
 /// line are made here.
 ///
-/// A response that is dropped without it belongs to an exchange that was cancelled.
+/// A response that is dropped without it belongs to a cancelled exchange.
 pub fn finish(response: &mut Outgoing) {
     response.end().end();
 }

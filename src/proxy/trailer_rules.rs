@@ -1,7 +1,7 @@
-//! The rules that the trailers of a request meet on their way upstream.
+//! Rules for the trailers of a request on their way upstream.
 //!
-//! Trailers come when filters and checks of the head are long done, so a name that these
-//! remove, set or refuse must not come in behind them.
+//! Trailers arrive after filters and checks of the head have run, so a name that these remove, set
+//! or refuse must not come in after them.
 
 use std::rc::Rc;
 
@@ -23,8 +23,8 @@ pub(super) struct TrailerRules {
 }
 
 impl TrailerRules {
-    /// The rules of the exchange's listener and route; `underscores` counts the fields that the
-    /// listener drops.
+    /// Takes the rules of the exchange's listener and route; `underscores` counts the fields that
+    /// the listener drops.
     pub(super) fn new(underscores: &Counter, exchange: &Exchange) -> Self {
         Self {
             snapshot: Rc::clone(&exchange.snapshot),
@@ -34,7 +34,7 @@ impl TrailerRules {
         }
     }
 
-    /// Drops what may not pass.
+    /// Drops trailers that must not pass.
     ///
     /// # Errors
     /// A name has an underscore, and the listener refuses these.

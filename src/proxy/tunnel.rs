@@ -37,10 +37,10 @@ pub(crate) enum Carries {
 
 /// Joins the client's connection with the endpoint's until both have ended.
 ///
-/// `taken` is a number that grows with what the client takes, as [`Buffered::progress`].
+/// `taken` is a number that grows with the bytes that the client takes, as [`Buffered::progress`].
 ///
 /// # Errors
-/// Why the tunnel was cut.
+/// The reason why the tunnel was cut.
 pub(crate) async fn tunnel(
     connection: &Connection,
     client: &Rc<RefCell<Exchanging>>,
@@ -112,13 +112,13 @@ pub(crate) async fn tunnel(
 /// Broken side of one direction.
 #[derive(Debug)]
 enum Broken {
-    /// The one that is read, and how.
+    /// The side that is read, with the error.
     From(io::Error),
-    /// The one that is written to.
+    /// The side that is written to.
     To,
 }
 
-/// One way through the tunnel.
+/// One direction of the tunnel.
 #[derive(Debug)]
 struct Direction {
     bytes: u64,
@@ -126,7 +126,7 @@ struct Direction {
     shut: bool,
     /// Follows the frames of a WebSocket.
     frames: Option<Frames>,
-    /// It was cut with a word for that, which is on its way.
+    /// It was cut with a close frame, which is on its way.
     parting: bool,
 }
 
@@ -141,7 +141,7 @@ impl Direction {
         }
     }
 
-    /// Appends a close frame if one may stand here.
+    /// Appends a close frame if one is allowed here.
     fn say_goodbye(&mut self, to: &mut Buffered, frame: &[u8]) {
         let between = self.frames.as_ref().is_some_and(Frames::is_between);
         if between && !self.ended && to.can_append() {
@@ -150,8 +150,8 @@ impl Direction {
         }
     }
 
-    /// Is ready when the other side has been told and has ended its own way too: bytes of its
-    /// that nobody had read would turn our end into a reset, which could overtake the frame.
+    /// Is ready when the other side was sent the frame and has ended its own direction too: unread
+    /// bytes of it would turn our end into a reset, which could overtake the frame.
     fn poll_told(&mut self, to: &mut Buffered, cx: &mut Context<'_>) -> Poll<()> {
         if !self.parting {
             return Poll::Ready(());
@@ -174,7 +174,7 @@ impl Direction {
         }
     }
 
-    /// Moves what can be moved; ready when this way has ended.
+    /// Moves as many bytes as possible; ready when this direction has ended.
     fn poll(
         &mut self,
         from: &mut Buffered,

@@ -1,4 +1,4 @@
-//! The body of a request, made ready to be sent to endpoints.
+//! Body of a request, prepared for sending to endpoints.
 
 use std::task::{Context, Poll, ready};
 
@@ -15,7 +15,7 @@ use crate::{
     worker::Worker,
 };
 
-/// Takes the body of a request, to be sent as often as it takes.
+/// Takes the body of a request, to be sent as often as needed.
 pub(super) fn upload_of(
     worker: &Worker,
     exchange: &Exchange,
@@ -61,7 +61,7 @@ fn framing_of(body: &Body, request: &Request) -> Framing {
     }
 }
 
-/// The body of a request, whose trailers meet the rules.
+/// Body of a request, with the rules for its trailers.
 #[derive(Debug)]
 struct RuledBody {
     body: Body,

@@ -1,6 +1,6 @@
-//! The eye on the body of a response: its time, its trailers, and how it ended.
+//! Watch on the body of a response: its time limits, its trailers, and its end.
 //!
-//! It reads the body as the endpoint sends it, behind all transforms.
+//! It reads the body as sent by the endpoint, before all transforms.
 
 use std::{
     task::{Context, Poll, ready},
@@ -22,11 +22,11 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) open: Open,
-    /// Longest wait for a piece of the body; none while there is nothing to wait for.
+    /// Longest wait for a piece of the body; none while none is awaited.
     pub(super) idle: Option<Duration>,
     timeout: Timeout,
     deadline: Option<Instant>,
-    /// Follows both directions while the request is on its way, too.
+    /// Follows both directions while the request is still being sent.
     both_ways: Option<Box<Stall>>,
     /// It is the answer to a call in gRPC-Web.
     bridged: bool,
@@ -44,7 +44,7 @@ impl Watch {
         }
     }
 
-    /// The response was cut short.
+    /// Notes that the response was cut short.
     pub(super) fn cut(&mut self, failure: Failure) {
         let exchange = self.open.exchange();
         // A reply of ours already has its reason.
@@ -52,7 +52,7 @@ impl Watch {
         exchange.complete = false;
     }
 
-    /// Ends the response when a piece of it, or the end of a gRPC call, is late.
+    /// Ends the response if a piece of it, or the end of a gRPC call, is late.
     fn poll_late(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PolledFrame {
         let call_end = self.open.exchange().grpc_deadline;
         let both_ways = self.both_ways.is_some() || uploading(body).is_some();
@@ -84,7 +84,7 @@ impl Watch {
         Poll::Ready(Some(Err(failure)))
     }
 
-    /// Is ready when no byte has moved in either direction: by whose fault, the failure says.
+    /// Is ready when no byte has moved in either direction; the failure tells whose fault that is.
     fn poll_both_ways(
         &mut self,
         body: &Body,
@@ -105,7 +105,7 @@ impl Watch {
         })
     }
 
-    /// Reads the next frame as the endpoint meant it.
+    /// Reads the next frame of the body, with the rules applied.
     pub(super) fn poll(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PolledFrame {
         match body.poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
@@ -130,7 +130,7 @@ impl Watch {
         }
     }
 
-    /// Drops the trailers that may not pass, and notes how a gRPC call ended.
+    /// Drops the trailers that must not pass, and notes the status of a gRPC call.
     fn take_trailers(&mut self, trailers: &mut Headers) {
         let exchange = self.open.exchange();
         if exchange.grpc {
@@ -142,7 +142,7 @@ impl Watch {
         });
     }
 
-    /// Notes what a client of gRPC-Web is told where the endpoint says nothing.
+    /// Notes the status that a client of gRPC-Web is sent if the endpoint sends none.
     fn end_call(&mut self) {
         if self.bridged {
             let exchange = self.open.exchange();
@@ -160,8 +160,8 @@ fn uploading(body: &Body) -> Option<Progress> {
     }
 }
 
-/// Bytes of that request which left the exchange, and which the endpoint has not taken yet.
-/// Asks the kernel.
+/// Number of bytes of that request that left the exchange, and that the endpoint has not
+/// acknowledged. Costs a system call.
 fn unsent(body: &Body) -> u32 {
     match body {
         Body::Response(body) => body.unsent(),

@@ -3,8 +3,8 @@
 //! | condition | outcomes |
 //! |---|---|
 //! | `connect` | refused, unroutable, late, name not resolved, TLS handshake failed |
-//! | `reset` | the connection broke before the head of a response, or what came is none: malformed, too large, TLS broken |
-//! | `refused-stream` | the endpoint did not look at the stream |
+//! | `reset` | the connection broke before the head of a response, or the head is malformed or too large, or TLS broke |
+//! | `refused-stream` | the endpoint did not process the stream |
 //! | `timeout` | head late, request not read, answer stopped |
 //! | `502` | the endpoint's 502, and all for which the proxy would answer 502 |
 //! | `5xx` | any 5xx of the endpoint, and the same |

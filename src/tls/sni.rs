@@ -1,9 +1,9 @@
 //! Choice of the certificate for a client, by the name that it asks for (RFC 6066 section 3).
 //!
-//! The exact name wins over a wildcard, which stands for one label (RFC 9525 section
-//! 6.3); a client that names nobody, or a stranger, gets the first certificate. In each
-//! case those that the client cannot verify are passed over, so that an ECDSA and an RSA
-//! certificate can stand side by side, whichever of them has the exact name.
+//! An exact name wins over a wildcard, which stands for one label (RFC 9525 section 6.3); a client
+//! that asks for no name, or for an unknown one, gets the first certificate. In each case
+//! certificates that the client cannot verify are skipped, so that an ECDSA and an RSA certificate
+//! can be configured together, independent of which one has the exact name.
 
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 

@@ -1,4 +1,5 @@
-//! When memory is short, what is idle goes first, then slow clients, then new work.
+//! Shortage of memory: idle connections are closed first, then slow clients, then new work is
+//! refused.
 
 use crate::harness::{
     Act, Authority, Backend, End, Gate, LargeBackend, Protocol, Proxy, Settings, answer,

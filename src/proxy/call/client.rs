@@ -1,4 +1,4 @@
-//! The client of an attempt, as an upstream connection knows it.
+//! Client of an attempt, as an upstream connection sees it.
 
 use std::{cell::OnceCell, rc::Rc};
 

@@ -36,10 +36,10 @@ fn host_of(attempt: &Attempt) -> &str {
     }
 }
 
-/// Finds out how long a body is, for an endpoint that knows no chunks (RFC 9112 section 6.1).
+/// Finds the length of a body, for an endpoint without chunked coding (RFC 9112 section 6.1).
 ///
 /// # Errors
-/// The body is longer than may be taken in, or broke off.
+/// The body is longer than the limit, or broke off.
 pub(super) async fn measure(upload: &mut Upload) -> Result<(), Failure> {
     if poll_fn(|cx| upload.poll_measure(cx, MEASURED_MAX)).await? {
         Ok(())
@@ -48,5 +48,5 @@ pub(super) async fn measure(upload: &mut Upload) -> Result<(), Failure> {
     }
 }
 
-/// Bytes of a body that are taken in to find its length.
+/// Maximum number of bytes of a body that are read to find its length.
 const MEASURED_MAX: usize = 64 * 1024;

@@ -49,13 +49,13 @@ pub(super) struct UpstreamCall<'a> {
     search: Search,
     /// True if no further attempt is allowed, except one at each pool that is left.
     ended: bool,
-    /// Attempts made, reconnections left out.
+    /// Number of attempts made, without reconnections.
     made: u32,
     /// Number of them that do not count.
     uncounted: u32,
     /// True if the last one did not count.
     unseen: bool,
-    /// Attempts at a gRPC call that others made before, as the client says.
+    /// Number of earlier attempts at a gRPC call by others, as the client says.
     previous_attempts: u32,
     reconnected: bool,
     /// Wait before the next attempt, in milliseconds.
@@ -68,9 +68,9 @@ pub(super) struct UpstreamCall<'a> {
 enum PoolEnd {
     /// With a response to pass on.
     Answer(Response),
-    /// With a failure that no other attempt can mend.
+    /// With a failure that no other attempt can avoid.
     Failed(Failure),
-    /// With nobody left to try; the request can still be sent.
+    /// With no endpoint left to try; the request can still be sent.
     Nobody(Failure),
 }
 
@@ -111,7 +111,7 @@ impl<'a> UpstreamCall<'a> {
     /// Makes the attempts, and returns the response to pass on.
     ///
     /// # Errors
-    /// The failure of the last attempt, or why there was none.
+    /// The failure of the last attempt, or the reason why there was none.
     pub(super) async fn run(&mut self) -> Result<Response, Failure> {
         let snapshot = self.terms.snapshot;
         let mut last = Failure::NoEndpoint;
@@ -266,7 +266,7 @@ impl<'a> UpstreamCall<'a> {
         }
     }
 
-    /// No attempt more here; another pool may do when nothing was sent.
+    /// Ends the attempts at this pool; another pool may be tried if nothing was sent.
     fn failed(&mut self, failure: Failure, written: Written, upload: Option<Upload>) -> PoolEnd {
         let unseen = written == Written::Nothing;
         let elsewhere = failure.side() == Side::Upstream || failure == Failure::LimitReached;

@@ -1,4 +1,4 @@
-//! Choosing an endpoint for an attempt, and waiting for one when that may help.
+//! Choice of an endpoint for an attempt, and the wait for one if that may help.
 
 use std::{cell::Cell, net::IpAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
@@ -36,11 +36,11 @@ pub(super) struct Wanted<'a> {
     pub(super) deadline: Instant,
 }
 
-/// Picks an endpoint; waits for first health checks and for room where the pool allows it.
+/// Picks an endpoint; waits for first health checks and for room if the pool allows it.
 ///
 /// # Errors
-/// [`Failure::NoEndpoint`] when nobody can serve, [`Failure::LimitReached`] when
-/// there was no room in time.
+/// [`Failure::NoEndpoint`] if no endpoint can serve, [`Failure::LimitReached`] if there was no room
+/// in time.
 pub(super) async fn pick(
     terms: &CallTerms<'_>,
     queued: &Cell<u64>,
@@ -84,7 +84,7 @@ pub(super) async fn pick(
 /// Gets a connection to a picked endpoint; waits for one as long as the pool's queue allows.
 ///
 /// # Errors
-/// Why there is none; nothing has been sent then.
+/// The reason why there is none; nothing has been sent then.
 pub(super) async fn connection(
     terms: &CallTerms<'_>,
     queued: &Cell<u64>,
@@ -205,7 +205,7 @@ async fn wait_in_turn<T>(
     found
 }
 
-/// A place in the pool's queue; given back when dropped.
+/// A place in the pool's queue; released on drop.
 struct Queued {
     shared: Arc<PoolShared>,
     since: Instant,

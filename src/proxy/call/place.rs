@@ -1,7 +1,7 @@
 //! A place at a pool for a request whose body has not begun to come.
 //!
-//! Where there is room it has one like any other, and an endpoint may answer its head. Where there
-//! is none it gives way to those that can be served at once, until its body comes.
+//! If there is room it gets a place like any other, and an endpoint may answer its head. If there
+//! is none it yields to requests that can be served at once, until its body arrives.
 
 use std::future::poll_fn;
 
@@ -26,10 +26,11 @@ pub(super) fn claim_of(upload: &Upload) -> Claim {
 }
 
 impl UpstreamCall<'_> {
-    /// Waits for the body of a request that got no connection, then asks again like any other.
+    /// Waits for the body of a request that got no connection, then asks again like any other
+    /// request.
     ///
     /// # Errors
-    /// [`Failure::SlowBody`] or the client's own; then why there is no connection.
+    /// [`Failure::SlowBody`] or the client's own; then the reason why there is no connection.
     pub(super) async fn contend(
         &self,
         pick: &Pick,

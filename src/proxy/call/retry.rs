@@ -43,7 +43,7 @@ impl UpstreamCall<'_> {
         resilience::decide(terms.retry, &facts)
     }
 
-    /// Withdraws from the budget and waits; fails if the outcome has to stand.
+    /// Withdraws from the budget and waits; fails if the outcome must stand.
     pub(super) async fn prepare_retry(
         &mut self,
         pool: &Rc<LocalPool>,
@@ -72,9 +72,9 @@ impl UpstreamCall<'_> {
         }
     }
 
-    /// Tells the endpoint of a gRPC call what is left of its time, and how many attempts came
-    /// before. What the client waits for is not cut to the route's total time: that one ends
-    /// with the head of the response, the call with its trailers.
+    /// Tells the endpoint of a gRPC call its remaining time, and the number of earlier attempts.
+    /// The client's deadline is not cut to the route's total time: that ends with the head of the
+    /// response, the call with its trailers.
     pub(super) fn stamp(&mut self, now: Instant) {
         let headers = &mut self.request.headers;
         let left = self
@@ -93,7 +93,7 @@ impl UpstreamCall<'_> {
     }
 }
 
-/// Attempts at a gRPC call that others made before.
+/// Returns the number of earlier attempts at a gRPC call by others.
 pub(super) fn previous_attempts(request: &Request) -> u32 {
     let previous = request.headers.get(Known::GrpcPreviousRpcAttempts);
     previous

@@ -1,4 +1,4 @@
-//! The search for an endpoint: in which order pools are looked through, and how far by health.
+//! Search for an endpoint: the order of pools, and the regard for health.
 
 use std::rc::Rc;
 
@@ -17,17 +17,17 @@ use crate::{
 /// `failover`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Search {
-    /// At tiers that have enough healthy endpoints. Where all requests end but the unlucky.
+    /// At tiers that have enough healthy endpoints. Nearly all requests end here.
     Sound,
-    /// Those are nowhere: one attempt for which health is ignored.
+    /// There are none: one attempt for which health is ignored.
     Panic,
-    /// An attempt has failed: at all healthy endpoints that were not tried.
+    /// After a failed attempt: at all untried healthy endpoints.
     Healthy,
-    /// At all endpoints that were not tried.
+    /// At all untried endpoints.
     Anyone,
-    /// At healthy endpoints once more.
+    /// At healthy endpoints again.
     HealthyAgain,
-    /// At all endpoints once more.
+    /// At all endpoints again.
     AnyoneAgain,
 }
 
@@ -50,9 +50,9 @@ impl Search {
         !matches!(self, Self::HealthyAgain | Self::AnyoneAgain)
     }
 
-    /// The next step, when nobody was found. After an attempt at which nothing was written
-    /// (`unseen`) every other endpoint comes before those that were tried; else those that are
-    /// known to be ill come last.
+    /// Returns the next step, if no endpoint was found. After an attempt at which nothing was
+    /// written (`unseen`) every other endpoint comes before those that were tried; else those that
+    /// are known to be ill come last.
     pub(super) fn next(self, attempts: u32, unseen: bool) -> Option<Self> {
         match self {
             Self::Sound if attempts == 0 => Some(Self::Panic),

@@ -107,7 +107,7 @@ fn target_of(uri: &Uri) -> &PathAndQuery {
 
 static ROOT: LazyLock<PathAndQuery> = LazyLock::new(|| PathAndQuery::from_static("/"));
 
-/// Bounds of a response head.
+/// Size limits of a response head.
 const RESPONSE_LIMITS: HeadLimits = HeadLimits {
     bytes_max: 64 * 1024,
     headers_max: 256,

@@ -5,11 +5,11 @@
 //! lines, even if there are many, in the sender's own order and spelling. Names are compared
 //! case-insensitively (RFC 9110 section 5.1).
 //!
-//! - `known`, `name`, `value`: what a field is asked for by, and what is found.
+//! - `known`, `name`, `value`: names for lookup, and the values found.
 //! - `wire`: lines from a head that was read, and out again.
 //! - `ready`: lines made once for many messages.
 //! - `map`: to and from the maps of HTTP/2.
-//! - `spare`: memory of messages that have gone.
+//! - `spare`: memory of dropped messages.
 //!
 //! State: none but the spare memory of each thread. Must never: hold a name that is not a token, or
 //! a value with a control byte.

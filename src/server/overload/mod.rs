@@ -1,8 +1,7 @@
-//! The watch on the memory of the process.
+//! Watch on the memory of the process.
 //!
-//! Measures every 250 ms, tells the workers how short memory is, and while it is short asks them
-//! to close what is idle. What is free again the allocator gives back by itself, some
-//! milliseconds later. Owns the pressure; `resilience::overload` decides it.
+//! Measures every 250 ms, tells the workers the pressure, and while memory is short asks them to
+//! close idle connections. The allocator returns freed memory by itself, some milliseconds later. Owns the pressure; `resilience::overload` decides it.
 
 mod memory;
 
