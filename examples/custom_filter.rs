@@ -8,7 +8,7 @@ use std::{hint::black_box, process::ExitCode};
 
 use http::StatusCode;
 use sluicegate::{
-    exchange::{Body, Exchange, Request, Response},
+    exchange::{Exchange, Reason, Refusal, Request, Response},
     failure::Failure,
     filter::{Filter, LocalBoxFuture, Verdict},
     semantics::{Known, Value},
@@ -30,18 +30,18 @@ impl Filter for ApiKey {
     ) -> LocalBoxFuture<'a, Result<Verdict, Failure>> {
         Box::pin(async move {
             // It is for us: the endpoint does not get to see it.
-            let shown = request.headers.get("x-api-key");
-            let fits = shown.is_some_and(|shown| same(shown.as_bytes(), self.key.as_bytes()));
+            let key = request.headers.get("x-api-key");
+            let shown = key.is_some();
+            let fits = key.is_some_and(|key| same(key.as_bytes(), self.key.as_bytes()));
             request.headers.remove("x-api-key");
             if fits {
                 return Ok(Verdict::Continue);
             }
-            tracing::debug!(client = %exchange.client_ip(), "no key, or a wrong one");
-            let mut reply = Response::new(Body::from("a key is needed\n"));
-            reply.status = StatusCode::UNAUTHORIZED;
-            let challenge = Value::from_static("ApiKey");
-            reply.headers.insert(Known::WwwAuthenticate, challenge);
-            Ok(Verdict::Reply(reply))
+            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, Reason::DENIED)
+                .sentence("a key is needed")
+                .header(Known::WwwAuthenticate, Value::from_static("ApiKey"))
+                .detail(if shown { "a wrong key" } else { "no key" });
+            Err(exchange.refuse(refusal))
         })
     }
 

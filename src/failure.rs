@@ -59,6 +59,8 @@ pub enum Failure {
     Loop,
     /// The client asks for another host than that of its TLS session (RFC 9110 section 15.5.20).
     Misdirected,
+    /// A filter refused the request; status and word are its own.
+    Refused,
     /// The client left before the end of the exchange.
     ClientGone,
     /// The client stopped reading the response.
@@ -163,6 +165,7 @@ impl Failure {
             | Self::ReadTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::SlowHead | Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Refused => StatusCode::FORBIDDEN,
             Self::BadRequest(rule) => rule.status(),
             Self::ClientGone | Self::ClientStalled => CLIENT_GONE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -191,7 +194,7 @@ impl Failure {
             Self::ResponseIncomplete => "http_response_incomplete",
             Self::UpgradeFailed => "http_upgrade_failed",
             Self::BadRequest(_) | Self::SlowHead | Self::SlowBody => "http_request_error",
-            Self::Misdirected => "http_request_denied",
+            Self::Misdirected | Self::Refused => "http_request_denied",
             Self::Loop => "proxy_loop_detected",
             Self::ClientGone => "client_gone",
             Self::Shutdown => "proxy_shutdown",
@@ -222,6 +225,7 @@ impl Failure {
             | Self::SlowHead
             | Self::SlowBody
             | Self::Misdirected
+            | Self::Refused
             | Self::ClientGone
             | Self::ClientStalled => Side::Downstream,
             Self::RouteNotFound
@@ -260,6 +264,7 @@ impl Failure {
             Self::SlowBody => "the request body did not arrive in time",
             Self::Loop => "the request has passed through this proxy before",
             Self::Misdirected => "this connection was made for another host",
+            Self::Refused => "the request was refused",
             Self::ClientGone => "the client went away",
             Self::ClientStalled => "the client stopped reading the answer",
             Self::Shutdown => "the proxy is stopping",

@@ -9,6 +9,8 @@ mod body;
 mod call_record;
 mod custom_body;
 mod message;
+mod passage;
+mod refusal;
 mod transformed;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
@@ -27,6 +29,8 @@ pub use body::Body;
 pub(crate) use call_record::CallRecord;
 pub use custom_body::CustomBody;
 pub use message::{Request, Response};
+pub(crate) use passage::Passage;
+pub use refusal::{Reason, Refusal};
 #[doc(hidden)]
 pub use transformed::Transformed;
 
@@ -67,6 +71,10 @@ pub struct Exchange {
     pub(crate) call: CallRecord,
     /// Failure that ended it early.
     pub(crate) failure: Option<Failure>,
+    /// Refusal by a filter; counts while `failure` says that one did.
+    pub(crate) refusal: Option<Box<Refusal>>,
+    /// Its place on the way through the filters of its route.
+    pub(crate) passage: Passage,
     /// The status sent downstream.
     pub(crate) status: Option<StatusCode>,
     /// Time at which the response head had arrived or was made.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Filter, HeaderFilter, RewriteFilter, Verdict};
+use super::{Filter, HeaderFilter, RewriteFilter, SharedStates, Verdict};
 use crate::{
     exchange::{Exchange, Request, Response},
     failure::{BadRequest, Failure},
@@ -13,13 +13,26 @@ use crate::{
 pub struct Chain(Box<[AnyFilter]>);
 
 /// A member of a chain.
+#[derive(Debug)]
 pub enum AnyFilter {
     /// Changes path and host.
     Rewrite(RewriteFilter),
     /// Changes header fields.
     Header(HeaderFilter),
-    /// A filter of an embedding program.
-    Custom(Arc<str>, Arc<dyn Filter>),
+    /// One of an embedding program.
+    Custom(CustomFilter),
+}
+
+/// A filter of an embedding program on one route.
+pub struct CustomFilter {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its number among the registered ones.
+    pub number: usize,
+    /// The filter, on all routes the same.
+    pub filter: Arc<dyn Filter>,
+    /// Its state on this route.
+    pub states: Arc<SharedStates>,
 }
 
 impl Chain {
@@ -37,40 +50,55 @@ impl Chain {
         exchange: &mut Exchange,
         request: &mut Request,
     ) -> Result<Verdict, Failure> {
-        for filter in &self.0 {
+        for (place, filter) in (0..).zip(&self.0) {
             let verdict = match filter {
                 AnyFilter::Rewrite(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::Header(filter) => filter.on_request(exchange, request),
-                AnyFilter::Custom(_, filter) => filter.on_request(exchange, request).await?,
+                AnyFilter::Custom(custom) => {
+                    exchange.passage.enter(place);
+                    custom.filter.on_request(exchange, request).await?
+                }
             };
             if let Verdict::Reply(_) = verdict {
                 return Ok(verdict);
             }
+            exchange.passage.pass(place);
         }
         Ok(Verdict::Continue)
     }
 
-    /// Passes a response through the filters, last to first.
+    /// Leads a response through, last to first: through those filters that let the request pass
+    /// and have not seen the response yet.
     ///
     /// # Errors
-    /// The failure to answer in place of the response.
+    /// The failure that is answered in place of the response; the filters that are left see that.
     pub async fn on_response(
         &self,
         exchange: &mut Exchange,
         response: &mut Response,
     ) -> Result<(), Failure> {
-        for filter in self.0.iter().rev() {
-            match filter {
-                AnyFilter::Rewrite(_) => {}
-                AnyFilter::Header(filter) => filter.on_response(exchange, response),
-                AnyFilter::Custom(_, filter) => filter.on_response(exchange, response).await?,
+        while let Some(place) = exchange.passage.next_back() {
+            match self.0.get(place) {
+                None | Some(AnyFilter::Rewrite(_)) => {}
+                Some(AnyFilter::Header(filter)) => filter.on_response(exchange, response),
+                Some(AnyFilter::Custom(custom)) => {
+                    custom.filter.on_response(exchange, response).await?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Returns true if the route removes or sets request fields of this name (case-insensitive), so
-    /// that the client's own are dropped.
+    /// The filter of an embedding program at this place.
+    pub fn custom(&self, place: usize) -> Option<&CustomFilter> {
+        match self.0.get(place)? {
+            AnyFilter::Custom(custom) => Some(custom),
+            AnyFilter::Rewrite(_) | AnyFilter::Header(_) => None,
+        }
+    }
+
+    /// Returns true if the route removes or sets request fields of this name (case-insensitive):
+    /// the client's own do not count.
     pub fn owns_of_request(&self, name: &[u8]) -> bool {
         self.header_filters()
             .any(|filter| filter.owns_of_request(name))
@@ -85,7 +113,7 @@ impl Chain {
     fn header_filters(&self) -> impl Iterator<Item = &HeaderFilter> {
         self.0.iter().filter_map(|filter| match filter {
             AnyFilter::Header(filter) => Some(filter),
-            AnyFilter::Rewrite(_) | AnyFilter::Custom(..) => None,
+            AnyFilter::Rewrite(_) | AnyFilter::Custom(_) => None,
         })
     }
 
@@ -96,7 +124,7 @@ impl Chain {
     pub fn rewritten(&self, path: &str) -> Result<Option<String>, BadRequest> {
         let rules = self.0.iter().filter_map(|filter| match filter {
             AnyFilter::Rewrite(filter) => filter.path.as_ref(),
-            AnyFilter::Header(_) | AnyFilter::Custom(..) => None,
+            AnyFilter::Header(_) | AnyFilter::Custom(_) => None,
         });
         let mut rewritten = None;
         for rule in rules {
@@ -115,18 +143,14 @@ impl Chain {
             .map(|filter| match filter {
                 AnyFilter::Rewrite(_) => "rewrite",
                 AnyFilter::Header(_) => "headers",
-                AnyFilter::Custom(name, _) => name,
+                AnyFilter::Custom(custom) => &custom.name,
             })
             .collect()
     }
 }
 
-impl fmt::Debug for AnyFilter {
+impl fmt::Debug for CustomFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rewrite(filter) => filter.fmt(f),
-            Self::Header(filter) => filter.fmt(f),
-            Self::Custom(name, _) => write!(f, "Custom({name})"),
-        }
+        write!(f, "CustomFilter({})", self.name)
     }
 }

@@ -10,9 +10,10 @@ mod header;
 mod redirect;
 mod respond;
 mod rewrite;
+mod states;
 mod template;
 
-use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -20,7 +21,7 @@ use crate::{
 };
 
 #[doc(hidden)]
-pub use chain::{AnyFilter, Chain};
+pub use chain::{AnyFilter, Chain, CustomFilter};
 #[doc(hidden)]
 pub use header::HeaderFilter;
 #[doc(hidden)]
@@ -30,6 +31,8 @@ pub use respond::Respond;
 #[doc(hidden)]
 pub use rewrite::{PathRule, RewriteFilter};
 #[doc(hidden)]
+pub use states::{LocalStates, SharedStates};
+#[doc(hidden)]
 pub use template::{Scope, render};
 
 /// A future that stays on the worker's thread.
@@ -37,23 +40,34 @@ pub type LocalBoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// A step of a route's chain.
 ///
-/// One value serves all workers; state between requests needs its own synchronization. It must not
-/// block: it runs on the worker's thread.
+/// One value serves all workers and all routes that it runs on. It must not block: it runs on
+/// the worker's thread.
+///
+/// What it remembers has one of three lives:
+/// * [`Exchange::keep`]: until the exchange ends, for this filter on this route.
+/// * [`Exchange::per_worker`]: as long as the process runs, for one worker.
+/// * [`Exchange::per_route`]: over reloads, as long as the route keeps the filter; for all workers.
 pub trait Filter: Send + Sync {
     /// Sees a request before an endpoint is picked; may change it, or answer it.
     ///
     /// # Errors
-    /// The failure that ends the exchange, in place of an answer.
+    /// The failure that ends the exchange; [`Exchange::refuse`] makes one with a status and a
+    /// word of one's own.
     fn on_request<'a>(
         &'a self,
         exchange: &'a mut Exchange,
         request: &'a mut Request,
     ) -> LocalBoxFuture<'a, Result<Verdict, Failure>>;
 
-    /// Sees a response before its head is sent downstream; may change it.
+    /// Sees an answer before its head goes downstream; may change it.
+    ///
+    /// Called if [`Self::on_request`] let the request pass, whoever then answered: the endpoint,
+    /// a later filter, or the proxy with a failure ([`Exchange::failure`]). Not called when the
+    /// client left before. Called again if the body of an answer fails before any of it has left:
+    /// the failure is answered instead.
     ///
     /// # Errors
-    /// The failure to answer in place of the response.
+    /// The failure that is answered in place of the response; the filters before this one see that.
     fn on_response<'a>(
         &'a self,
         exchange: &'a mut Exchange,
@@ -70,25 +84,68 @@ pub enum Verdict {
     Reply(Response),
 }
 
-/// Filters of an embedding program, by name; every route passes them in that order.
+/// The filters of an embedding program, in the order of their registration.
 #[doc(hidden)]
 #[derive(Clone, Default)]
-pub struct Filters(BTreeMap<Arc<str>, Arc<dyn Filter>>);
+pub struct Filters(Vec<RegisteredFilter>);
+
+/// A filter of an embedding program.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct RegisteredFilter {
+    /// Name in the configuration.
+    pub name: Arc<str>,
+    /// Routes that it runs on.
+    pub runs: Runs,
+    /// The filter.
+    pub filter: Arc<dyn Filter>,
+}
+
+/// On which routes a filter runs.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// On all of them.
+    Everywhere,
+    /// On those that name it in `use`.
+    WhereUsed,
+}
 
 impl Filters {
-    /// Adds a filter; replaces one of the same name.
-    pub fn register(&mut self, name: &str, filter: impl Filter + 'static) {
-        self.0.insert(name.into(), Arc::new(filter));
+    /// Adds a filter, in place of one of the same name.
+    pub fn register(&mut self, name: &str, runs: Runs, filter: impl Filter + 'static) {
+        let new = RegisteredFilter {
+            name: name.into(),
+            runs,
+            filter: Arc::new(filter),
+        };
+        match self.0.iter_mut().find(|known| *known.name == *name) {
+            Some(known) => *known = new,
+            None => self.0.push(new),
+        }
     }
 
-    /// Returns the filters in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<dyn Filter>)> {
-        self.0.iter()
+    /// All of them, each with its number.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &RegisteredFilter)> {
+        self.0.iter().enumerate()
+    }
+
+    /// The names that routes may use.
+    pub fn usable(&self) -> impl Iterator<Item = &str> {
+        let usable = self.0.iter().filter(|it| it.runs == Runs::WhereUsed);
+        usable.map(|it| &*it.name)
+    }
+
+    /// Room for what each of them remembers on one worker.
+    pub fn local_states(&self) -> Box<[LocalStates]> {
+        self.0.iter().map(|_| LocalStates::default()).collect()
     }
 }
 
 impl fmt::Debug for Filters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set()
+            .entries(self.0.iter().map(|it| &it.name))
+            .finish()
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, Version};
 use super::open::Open;
 use crate::{
     config::value::FieldSource,
-    exchange::{CallRecord, Exchange, Request, RequestLine},
+    exchange::{CallRecord, Exchange, Passage, Request, RequestLine},
     memory,
     semantics::{
         Headers, Known,
@@ -53,6 +53,8 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         decision: None,
         call: CallRecord::default(),
         failure: None,
+        refusal: None,
+        passage: Passage::default(),
         status: None,
         answered: None,
         bytes_in: 0,

@@ -31,7 +31,7 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
         (None, Some(failure)) => failure.status(),
         (None, None) => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let reason = exchange.failure.map_or("", |failure| failure.word());
+    let reason = exchange.reason().unwrap_or_default();
     let routes = &exchange.snapshot.routes;
     let route = exchange.decision.map(|decision| decision.route.0 as usize);
     let route = route
@@ -85,15 +85,8 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         .answered
         .map(|answered| answered - exchange.started);
     let request = &exchange.request;
-    let added = &exchange.snapshot.shared.logged;
     let grpc_status = exchange.grpc_status.map(|status| status.to_string());
-    let told = grpc_status.as_ref();
-    let fields: Vec<(&str, &[u8])> = request
-        .logged
-        .iter()
-        .filter_map(|(place, value)| Some((added.get(*place)?.0.as_str(), value.as_bytes())))
-        .chain(told.map(|status| ("grpc_status", status.as_bytes())))
-        .collect();
+    let fields = fields(exchange, grpc_status.as_deref());
     let line = Line {
         time: worker.wall_time(),
         request_id: exchange.request_id(),
@@ -110,7 +103,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         path: std::str::from_utf8(&request.target).unwrap_or_default(),
         protocol: protocol(request.version),
         status: status.as_u16(),
-        reason: exchange.failure.map(|failure| failure.word()),
+        reason: exchange.reason(),
         route: exchange.route_name(),
         pool: exchange.pool_name(),
         endpoint: exchange.endpoint(),
@@ -131,6 +124,20 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
     if keep {
         worker.keep(&line, exchange.snapshot.shared.generation);
     }
+}
+
+/// The fields that the configuration adds, and those that only some lines have.
+fn fields<'a>(exchange: &'a Exchange, grpc_status: Option<&'a str>) -> Vec<(&'a str, &'a [u8])> {
+    let added = &exchange.snapshot.shared.logged;
+    let detail = exchange.refused().and_then(|it| it.detail.as_deref());
+    exchange
+        .request
+        .logged
+        .iter()
+        .filter_map(|(place, value)| Some((added.get(*place)?.0.as_str(), value.as_bytes())))
+        .chain(grpc_status.map(|status| ("grpc_status", status.as_bytes())))
+        .chain(detail.map(|detail| ("reason_detail", detail.as_bytes())))
+        .collect()
 }
 
 fn protocol(version: Version) -> &'static str {

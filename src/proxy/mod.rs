@@ -16,6 +16,7 @@ mod trailer_rules;
 mod tunnel;
 mod upload;
 mod watch;
+mod way_back;
 
 pub use outgoing::Outgoing;
 pub use serve::{finish, refuse, serve};

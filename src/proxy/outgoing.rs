@@ -7,7 +7,7 @@ use std::{
 
 use http::StatusCode;
 
-use super::{open::Open, reply, watch::Watch};
+use super::{open::Open, watch::Watch, way_back};
 use crate::{
     exchange::{Body, Response},
     failure::Failure,
@@ -31,11 +31,13 @@ impl Outgoing {
         }
     }
 
-    /// Ends this answer, of which nothing was sent, and returns another one with the reason.
-    pub fn fail(self, failure: Failure) -> Response<Self> {
+    /// Ends this answer, of which nothing has left, and returns one that says why. The filters
+    /// that saw the request see that one, too.
+    pub async fn fail(self, failure: Failure) -> Response<Self> {
         let mut open = self.watch.open;
         open.exchange().bytes_out = 0;
-        reply::failure(open, failure)
+        open.exchange().passage.turn_back_again();
+        way_back::fail(open, failure).await
     }
 
     /// Drops the body, and with it what it holds upstream; the exchange is over.

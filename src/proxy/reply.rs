@@ -6,37 +6,52 @@
 use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::{Outgoing, open::Open, request::METHODS, response};
+use super::request::METHODS;
 use crate::{
-    exchange::{Body, Response},
+    exchange::{Body, Exchange, Response},
     failure::{BadRequest, Failure},
     semantics::{Known, Value, grpc},
 };
 
-/// Makes the answer to a failure.
-pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
-    let exchange = open.exchange();
+/// The answer to a failure, with which the exchange ends.
+pub(super) fn failure(exchange: &mut Exchange, failure: Failure) -> Response {
     exchange.failure = Some(failure);
+    let mut response = told(exchange, failure);
+    if let Some(refusal) = exchange.refused() {
+        for (name, value) in refusal.headers.to_fields() {
+            response.headers.append(&name, &value);
+        }
+    }
+    response
+}
+
+fn told(exchange: &mut Exchange, failure: Failure) -> Response {
+    let refusal = exchange.refused();
+    let status = refusal.map_or_else(|| failure.status(), |it| it.status);
+    let word = refusal.map_or_else(|| failure.word(), |it| it.reason.as_str());
+    let sentence = refusal.map_or_else(|| failure.sentence().into(), |it| it.sentence.clone());
     if exchange.grpc {
         let status = if exchange.is_given_up(Instant::now()) {
             grpc::DEADLINE_EXCEEDED
         } else {
-            grpc::status_of(failure)
+            refusal.map_or_else(
+                || grpc::status_of(failure),
+                |it| grpc::status_for(it.status),
+            )
         };
         exchange.grpc_status = u8::try_from(status).ok();
-        let mut response = grpc_status(status, failure, exchange.request_id());
-        add_status(&mut response, failure);
-        return response::seal(open, response);
+        let mut response = grpc_status(status, &sentence, exchange.request_id());
+        add_status(&mut response, word, &sentence);
+        return response;
     }
     let text = format!(
         "{status} {reason}: {sentence}\nrequest id: {id}\n",
-        status = failure.status().as_str(),
-        reason = failure.status().canonical_reason().unwrap_or("Error"),
-        sentence = failure.sentence(),
+        status = status.as_str(),
+        reason = status.canonical_reason().unwrap_or("Error"),
         id = exchange.request_id(),
     );
     let mut response = Response::new(Body::from(text));
-    response.status = failure.status();
+    response.status = status;
     let headers = &mut response.headers;
     let plain = Value::from_static("text/plain; charset=utf-8");
     headers.insert(Known::ContentType, plain);
@@ -51,31 +66,27 @@ pub(super) fn failure(mut open: Open, failure: Failure) -> Response<Outgoing> {
         }
         _ => {}
     }
-    add_status(&mut response, failure);
-    response::seal(open, response)
+    add_status(&mut response, word, &sentence);
+    response
 }
 
 /// Makes the trailers-only answer of gRPC: all in the head, with the status 200 (gRPC over HTTP/2,
 /// "Responses").
-fn grpc_status(status: u16, failure: Failure, request_id: &str) -> Response {
+fn grpc_status(status: u16, sentence: &str, request_id: &str) -> Response {
     let mut response = Response::new(Body::Empty);
     let headers = &mut response.headers;
     let kind = Value::from_static("application/grpc");
     headers.insert(Known::ContentType, kind);
     headers.insert(Known::GrpcStatus, HeaderValue::from(status));
-    let message = format!("{} (request id: {request_id})", failure.sentence());
+    let message = format!("{sentence} (request id: {request_id})");
     if let Ok(message) = HeaderValue::try_from(grpc::percent_encode(&message)) {
         headers.insert(Known::GrpcMessage, message);
     }
     response
 }
 
-fn add_status(response: &mut Response, failure: Failure) {
-    let status = format!(
-        "sluicegate; error={word}; details=\"{sentence}\"",
-        word = failure.word(),
-        sentence = failure.sentence(),
-    );
+fn add_status(response: &mut Response, word: &str, sentence: &str) {
+    let status = format!("sluicegate; error={word}; details=\"{sentence}\"");
     if let Ok(status) = HeaderValue::try_from(status) {
         response.headers.insert(Known::ProxyStatus, status);
     }

@@ -5,9 +5,7 @@
 
 use std::{pin::pin, rc::Rc};
 
-use super::{
-    Outgoing, admit, begin::begin, forward, grpc_web, open::Open, reply, request, response,
-};
+use super::{Outgoing, admit, begin::begin, forward, grpc_web, reply, request, response, way_back};
 use crate::{
     exchange::{Exchange, Request, Response},
     failure::Failure,
@@ -22,21 +20,26 @@ use crate::{
 /// Dropping the future cancels the exchange: the client has left.
 pub async fn serve(connection: &Rc<Connection>, mut request: Box<Request>) -> Response<Outgoing> {
     let mut open = begin(connection, Some(&request));
-    let walked = {
-        let walking = pin!(walk(connection, open.exchange(), &mut request));
-        task::caught(walking).await
+    let failure = {
+        let walked = {
+            let walking = pin!(walk(connection, open.exchange(), &mut request));
+            task::caught(walking).await
+        };
+        match walked {
+            Ok(Ok(response)) => return response::seal(open, response),
+            Ok(Err(failure)) => failure,
+            Err(task::Panicked) => Failure::Internal,
+        }
     };
-    match walked {
-        Ok(Ok(response)) => response::seal(open, response),
-        Ok(Err(failure)) => reply::failure(open, failure),
-        Err(task::Panicked) => reply::failure(open, Failure::Internal),
-    }
+    // In memory of its own: an exchange that goes well has no room for it.
+    Box::pin(way_back::fail(open, failure)).await
 }
 
 /// Answers a request whose head was refused as invalid.
 pub fn refuse(connection: &Rc<Connection>, failure: Failure) -> Response<Outgoing> {
-    let open: Open = begin(connection, None);
-    reply::failure(open, failure)
+    let mut open = begin(connection, None);
+    let response = reply::failure(open.exchange(), failure);
+    response::seal(open, response)
 }
 
 /// Ends an exchange whose response was sent, or cut short: metrics, health signals and the log

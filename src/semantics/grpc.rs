@@ -24,7 +24,12 @@ pub fn status_of(failure: Failure) -> u16 {
     if failure == Failure::ResponseTimeout {
         return DEADLINE_EXCEEDED;
     }
-    match failure.status() {
+    status_for(failure.status())
+}
+
+/// The gRPC status for a status of HTTP.
+pub fn status_for(status: StatusCode) -> u16 {
+    match status {
         StatusCode::BAD_REQUEST => INTERNAL,
         StatusCode::UNAUTHORIZED => UNAUTHENTICATED,
         StatusCode::FORBIDDEN => PERMISSION_DENIED,

@@ -66,11 +66,13 @@ impl Api {
         secrets: Secrets,
     ) -> Result<Loaded, Checked> {
         let names: Vec<&str> = self.shared.registered.pickers.names().collect();
+        let filters: Vec<&str> = self.shared.registered.filters.usable().collect();
         config::parse(
             text,
             &self.path,
             &Rules {
                 pickers: &names,
+                filters: &filters,
                 past_time,
                 secrets,
             },

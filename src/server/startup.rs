@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::{self, Faults, Loaded, PastTime, Rules, schema::Workers},
-    filter::Filter,
+    filter::{Filter, Runs},
     semantics::via::Pseudonym,
     socket::{bind::BindError, inherited::Inherited},
     state::{BuildError, Registered, Registry},
@@ -142,10 +142,21 @@ impl Server {
         self
     }
 
-    /// Adds a filter that every route goes through.
+    /// Adds a filter that every route goes through. Several go in the order in which they are
+    /// added, before those that routes choose.
     #[must_use]
-    pub fn with_filter(mut self, name: &str, filter: impl Filter + 'static) -> Self {
-        self.registered.filters.register(name, filter);
+    pub fn with_filter(self, name: &str, filter: impl Filter + 'static) -> Self {
+        self.register(name, Runs::Everywhere, filter)
+    }
+
+    /// Adds a filter for the routes that name it in `use`, in the order in which they do.
+    #[must_use]
+    pub fn with_route_filter(self, name: &str, filter: impl Filter + 'static) -> Self {
+        self.register(name, Runs::WhereUsed, filter)
+    }
+
+    fn register(mut self, name: &str, runs: Runs, filter: impl Filter + 'static) -> Self {
+        self.registered.filters.register(name, runs, filter);
         self
     }
 
@@ -282,8 +293,10 @@ impl First {
 /// Reads the file; if it has faults, the last good one kept on disk.
 fn load(path: &Path, registered: &Registered) -> Result<(Loaded, Option<String>), StartError> {
     let names: Vec<&str> = registered.pickers.names().collect();
+    let filters: Vec<&str> = registered.filters.usable().collect();
     let rules = Rules {
         pickers: &names,
+        filters: &filters,
         // An expired certificate is no reason to serve nothing at all.
         past_time: PastTime::Served,
         ..Rules::default()

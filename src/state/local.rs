@@ -7,6 +7,7 @@ use std::{rc::Rc, sync::Arc};
 
 use super::{Action, Listener, Snapshot};
 use crate::{
+    filter::LocalStates,
     route::RouteIndex,
     state::RouteMetrics,
     upstream::{local::LocalPool, pool::PoolIndex},
@@ -25,6 +26,8 @@ pub struct LocalSnapshot {
     pub listeners: Vec<LocalListener>,
     /// This worker's side of each pool, by `PoolIndex`.
     pub pools: Vec<Rc<LocalPool>>,
+    /// State of filters of an embedding program on this worker, by their numbers.
+    pub(crate) filters: Rc<[LocalStates]>,
     /// This worker's metric handles of each route, by `RouteIndex`; the last is for no route.
     pub(crate) routes: Vec<Rc<RouteMetrics>>,
 }
@@ -38,6 +41,7 @@ impl LocalSnapshot {
         Self {
             shared: Arc::new(self.shared.only(route, pools)),
             listeners: Vec::new(),
+            filters: Rc::clone(&self.filters),
             pools: places
                 .filter_map(|place| self.pools.get(place).cloned())
                 .collect(),

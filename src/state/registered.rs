@@ -7,6 +7,6 @@ use crate::{filter::Filters, upstream::picker};
 pub struct Registered {
     /// Pickers that a pool may name.
     pub pickers: picker::Registered,
-    /// Filters that every route goes through.
+    /// Filters that routes go through.
     pub filters: Filters,
 }

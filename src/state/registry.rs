@@ -1,10 +1,10 @@
 //! Live state by identity: it outlives every reload that keeps the identity.
 //!
-//! Listener = bind address, pool = name, endpoint = pool + address. The control thread owns the
-//! registry; snapshots and workers hold parts of it. An entry is removed when only the registry
-//! holds it.
+//! Listener = bind address, pool = name, endpoint = pool + address, filter = route + kind + name.
+//! The control thread owns the registry; snapshots and workers hold parts of it. An entry is removed
+//! when only the registry holds it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{any::Any, collections::HashMap, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -26,10 +26,14 @@ pub struct Registry {
     pools: HashMap<Arc<str>, Arc<PoolShared>>,
     listeners: HashMap<BindAddress, Arc<Padded>>,
     clients: HashMap<BindAddress, Arc<ClientCounts>>,
+    filters: HashMap<FilterKey, Arc<dyn Any + Send + Sync>>,
     tickets: Arc<TicketKeys>,
     /// One reference is the registry's own; each snapshot holds another.
     snapshots: Arc<()>,
 }
+
+/// Identity of what a filter remembers: route, kind of filter, and its name there.
+type FilterKey = (Arc<str>, &'static str, Arc<str>);
 
 impl Registry {
     /// Makes an empty registry for this many workers.
@@ -39,6 +43,7 @@ impl Registry {
             pools: HashMap::new(),
             listeners: HashMap::new(),
             clients: HashMap::new(),
+            filters: HashMap::new(),
             tickets: Arc::new(TicketKeys::new(Instant::now())),
             snapshots: Arc::new(()),
         }
@@ -64,6 +69,25 @@ impl Registry {
     /// call.
     pub fn listener(&mut self, address: &BindAddress) -> Arc<Padded> {
         Arc::clone(self.listeners.entry(address.clone()).or_default())
+    }
+
+    /// State of a filter of this kind and name on a route; made when first asked for. It
+    /// outlives every reload after which the route still asks for it.
+    pub fn filter<T: Send + Sync + 'static>(
+        &mut self,
+        route: &Arc<str>,
+        kind: &'static str,
+        name: &Arc<str>,
+        make: impl FnOnce() -> T,
+    ) -> Arc<T> {
+        let key = (Arc::clone(route), kind, Arc::clone(name));
+        let known = self.filters.get(&key).cloned();
+        if let Some(Ok(known)) = known.map(Arc::downcast) {
+            return known;
+        }
+        let new = Arc::new(make());
+        self.filters.insert(key, Arc::clone(&new) as _);
+        new
     }
 
     /// Connections of each client of the listener at that address; made when first asked for.
@@ -92,5 +116,7 @@ impl Registry {
         self.listeners.retain(|_, open| Arc::strong_count(open) > 1);
         self.clients
             .retain(|_, counts| Arc::strong_count(counts) > 1);
+        self.filters
+            .retain(|_, states| Arc::strong_count(states) > 1);
     }
 }

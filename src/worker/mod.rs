@@ -78,6 +78,7 @@ impl Worker {
             shared: Arc::clone(&snapshot),
             listeners: Vec::new(),
             pools: Vec::new(),
+            filters: shared.registered.filters.local_states().into(),
             routes: Vec::new(),
         };
         let worker = Rc::new(Self {

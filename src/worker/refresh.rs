@@ -38,6 +38,7 @@ impl Worker {
             shared: Arc::clone(&shared),
             listeners: shared.listeners.iter().cloned().map(Rc::new).collect(),
             pools,
+            filters: Rc::clone(&old.filters),
             routes,
         });
         self.take_up_log();

@@ -29,6 +29,7 @@ mod early_answers;
 mod ejection;
 mod everything_at_once;
 mod failover;
+mod filters;
 mod framing;
 mod grpc;
 mod grpc_peers;

@@ -97,6 +97,32 @@ fn a_registered_picker_is_taken() {
 }
 
 #[test]
+fn routes_use_filters_that_are_registered() {
+    let text = |name: &str| {
+        format!(
+            "[listeners.a]\naddress = \"127.0.0.1:80\"\n[routes.a]\nrespond = {{}}\n\
+             use = [\"quota\", \"{name}\"]\n"
+        )
+    };
+    let rules = Rules {
+        filters: &["api_key", "quota"],
+        ..Rules::default()
+    };
+    let read = |name: &str| parse(text(name), Path::new("proxy.toml"), &rules);
+    assert!(read("api_key").is_ok());
+    let unknown = read("api-key").unwrap_err().to_string();
+    for part in [
+        "route \"a\" uses filter \"api-key\", which is not registered",
+        "proxy.toml:5:17",
+        "did you mean \"api_key\"?",
+    ] {
+        assert!(unknown.contains(part), "{unknown}");
+    }
+    let twice = read("quota").unwrap_err().to_string();
+    assert!(twice.contains("uses filter \"quota\" twice"), "{twice}");
+}
+
+#[test]
 fn no_cut_of_a_good_file_is_a_crash() {
     for file in files_in("valid") {
         let text = fs::read_to_string(&file).unwrap();

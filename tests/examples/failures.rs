@@ -86,8 +86,8 @@ const FAILURES: &[Failure] = {
             | ConnectionClosed | Unroutable | ConnectTimeout | TlsCertificate | TlsProtocol
             | StreamRefused | ResponseTimeout | WriteTimeout | ReadTimeout | ResponseMalformed
             | ResponseHeadTooLarge | ResponseIncomplete | UpgradeFailed | BadRequest(_)
-            | SlowHead | SlowBody | Loop | Misdirected | ClientGone | ClientStalled | Shutdown
-            | Internal => {}
+            | SlowHead | SlowBody | Loop | Misdirected | Refused | ClientGone | ClientStalled
+            | Shutdown | Internal => {}
         }
     }
     known(Internal);
@@ -115,6 +115,7 @@ const FAILURES: &[Failure] = {
         SlowHead,
         SlowBody,
         Misdirected,
+        Refused,
         ClientGone,
         ClientStalled,
         Loop,

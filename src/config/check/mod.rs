@@ -5,6 +5,7 @@
 
 mod certificate_match;
 mod circle;
+mod filter;
 mod header;
 mod listener;
 mod pool;
@@ -30,6 +31,8 @@ use crate::tls::Certificate;
 pub struct Rules<'a> {
     /// Names of pickers that the embedding program registered.
     pub pickers: &'a [&'a str],
+    /// Names of filters that the embedding program registered for use by routes.
+    pub filters: &'a [&'a str],
     /// Treatment of expired certificates.
     pub past_time: PastTime<'a>,
     /// Requirement that values kept outside the file are present.

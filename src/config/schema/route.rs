@@ -37,6 +37,8 @@ table! {
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
         /// Retries. `false`: none.
         pub retry: Option<Retry> = Some(Retry::default()),
+        /// Filters that an embedding program has registered for use by routes, in the order in which a request passes them.
+        pub uses as "use": Vec<Spanned<Name>> = Vec::new(),
         /// Changes to path and host on the way to the pool.
         pub rewrite: Option<Rewrite> = None,
         /// Changes to the headers of the request.

@@ -200,7 +200,7 @@ impl Server {
         asked: &Asked,
         listener: &Listener,
     ) -> Next {
-        let mut reply = failed.fail(failure);
+        let mut reply = failed.fail(failure).await;
         let persist = asked.keep_alive && self.may_persist(listener);
         let next = self.respond(&mut reply, asked, persist, listener).await;
         proxy::finish(&mut reply.body);

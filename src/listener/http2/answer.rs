@@ -110,13 +110,13 @@ impl Answer {
         }
     }
 
-    /// Ends the exchange with this result. Returns another answer with the reason if none of this
-    /// one was sent.
-    pub(super) fn end(mut self, sent: Sent, stream: &Stream) -> Option<Response<Outgoing>> {
+    /// Ends the exchange, whose answer ended so. If none of it was sent, gives it back with the
+    /// failure to answer instead.
+    pub(super) fn end(mut self, sent: Sent, stream: &Stream) -> Option<(Outgoing, Failure)> {
         match sent {
             Sent::Whole => self.outgoing.complete(),
             Sent::Part(failure) => self.outgoing.cut(failure),
-            Sent::Nothing(failure) => return Some(self.outgoing.fail(failure)),
+            Sent::Nothing(failure) => return Some((self.outgoing, failure)),
         }
         self.outgoing.set_bytes_in(stream.arriving.borrow().taken);
         proxy::finish(&mut self.outgoing);

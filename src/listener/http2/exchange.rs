@@ -128,10 +128,11 @@ impl Exchange {
         async move {
             loop {
                 let sent = poll_fn(|cx| answer.poll(self, cx)).await;
-                match answer.end(sent, &self.stream) {
-                    Some(other) => answer = Answer::new(other, false),
-                    None => return,
-                }
+                let Some((failed, failure)) = answer.end(sent, &self.stream) else {
+                    return;
+                };
+                let other = Box::pin(failed.fail(failure)).await;
+                answer = Answer::new(other, false);
             }
         }
     }

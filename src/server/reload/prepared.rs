@@ -218,9 +218,11 @@ fn open_log(
 /// Reads and checks the file; blocks on the disk.
 fn load(path: &Path, shared: &SharedState) -> Result<Loaded, Faults> {
     let names: Vec<&str> = shared.registered.pickers.names().collect();
+    let filters: Vec<&str> = shared.registered.filters.usable().collect();
     let used = shared.snapshot().certificates();
     let rules = Rules {
         pickers: &names,
+        filters: &filters,
         past_time: PastTime::InUse(&used),
         ..Rules::default()
     };

@@ -3,6 +3,7 @@
 //! Parts unchanged since the last snapshot are reused as the same object, so that workers keep
 //! their state for them.
 
+mod filter;
 mod listener;
 mod pool;
 mod route;
@@ -147,6 +148,7 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
         specs.push(route::spec(&name.shared(), written)?);
         routes.push(route::build(
             source,
+            registry,
             &indices,
             &pools,
             &mut policies,

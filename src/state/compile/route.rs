@@ -7,14 +7,14 @@ use std::{
 
 use semver::VersionReq;
 
-use super::{BuildError, Source};
+use super::{BuildError, Source, filter};
 use crate::{
     config::{Config, schema, value},
-    filter::{AnyFilter, Chain, HeaderFilter, PathRule, Redirect, Respond, RewriteFilter},
+    filter::{Chain, Redirect, Respond},
     resilience::{Backoff, Condition, Conditions, RetryPolicy, UNCOUNTED_MAX},
     route::{CertificatePart, HostPattern, PathMatch, RouteSpec, ValueMatch},
-    semantics::{Headers, path::normalise},
-    state::{Action, Route, RouteTimeouts},
+    semantics::Headers,
+    state::{Action, Registry, Route, RouteTimeouts},
     upstream::pool::{Pool, PoolIndex, ViewIndex},
 };
 
@@ -87,6 +87,7 @@ pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec
 /// Makes the compiled route: the treatment of a request.
 pub(super) fn build(
     source: &Source<'_>,
+    registry: &mut Registry,
     indices: &HashMap<&str, PoolIndex>,
     pools: &[Arc<Pool>],
     policies: &mut HashSet<Arc<RetryPolicy>>,
@@ -126,53 +127,10 @@ pub(super) fn build(
             idle: written.timeouts.idle,
         },
         retry: shared(policies, retry(written.retry.as_ref())),
-        filters: Chain::new(filters(source, written)),
+        filters: Chain::new(filter::build(source, registry, name, written)),
         grpc_web: written.grpc_web,
         body_max: written.body_max.map(value::ByteSize::bytes),
     })
-}
-
-fn filters(source: &Source<'_>, written: &schema::Route) -> Vec<AnyFilter> {
-    let mut filters: Vec<AnyFilter> = source
-        .registered
-        .filters
-        .iter()
-        .map(|(name, filter)| AnyFilter::Custom(Arc::clone(name), Arc::clone(filter)))
-        .collect();
-    if let Some(rewrite) = &written.rewrite {
-        filters.push(AnyFilter::Rewrite(rewrite_filter(rewrite)));
-    }
-    if !written.headers_request.is_empty() || !written.headers_response.is_empty() {
-        let filter = HeaderFilter::new(&written.headers_request, &written.headers_response);
-        filters.push(AnyFilter::Header(filter));
-    }
-    filters
-}
-
-fn rewrite_filter(written: &schema::Rewrite) -> RewriteFilter {
-    let prefix = |path: &Option<schema::route::Path>| {
-        path.as_ref()
-            .map_or_else(String::new, |path| path.to_string())
-    };
-    let path = match &written.path_regex {
-        Some(rule) => Some(PathRule::Replace((*rule.pattern).clone(), rule.to.clone())),
-        None if written.strip_prefix.is_none() && written.add_prefix.is_none() => None,
-        None => Some(PathRule::Prefix {
-            strip: normal(&prefix(&written.strip_prefix)),
-            add: prefix(&written.add_prefix),
-        }),
-    };
-    RewriteFilter {
-        path,
-        host: written.host.clone(),
-    }
-}
-
-/// Returns a prefix in the form that paths of requests are compared with.
-fn normal(prefix: &str) -> String {
-    let normal = normalise(prefix.as_bytes());
-    let prefix = normal.as_ref().map_or(prefix, |normal| normal.as_str());
-    prefix.trim_end_matches('/').to_owned()
 }
 
 /// Returns the equal one of these policies, if there is one.

@@ -448,7 +448,12 @@ impl Proxy {
 }
 
 /// One request to an admin listener on a connection of its own.
-async fn ask(address: SocketAddr, method: &str, target: &str, lines: &str) -> Option<Answer> {
+pub(super) async fn ask(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    lines: &str,
+) -> Option<Answer> {
     let mut client = Client::try_connect(address).await.ok()?;
     let lines = format!("host: {address}\nconnection: close\n{lines}");
     client

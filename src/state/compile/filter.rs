@@ -1,0 +1,98 @@
+//! The filters of `[routes.NAME]` compiled, in their order.
+
+use std::sync::Arc;
+
+use super::Source;
+use crate::{
+    config::schema,
+    filter::{
+        AnyFilter, CustomFilter, HeaderFilter, PathRule, RegisteredFilter, RewriteFilter, Runs,
+        SharedStates,
+    },
+    semantics::path::normalise,
+    state::Registry,
+};
+
+/// The filters of a route.
+///
+/// This is the one place that knows their order. Requests go from the top to the bottom, answers
+/// back; `docs/filters.md` has the same list.
+pub(super) fn build(
+    source: &Source<'_>,
+    registry: &mut Registry,
+    name: &Arc<str>,
+    written: &schema::Route,
+) -> Vec<AnyFilter> {
+    let mut filters = Vec::new();
+    filters.extend(custom(source, registry, name, written));
+    filters.extend(
+        written
+            .rewrite
+            .as_ref()
+            .map(rewrite)
+            .map(AnyFilter::Rewrite),
+    );
+    filters.extend(headers(written).map(AnyFilter::Header));
+    filters
+}
+
+/// Filters of the embedding program: those for every route, then those that this one uses.
+fn custom(
+    source: &Source<'_>,
+    registry: &mut Registry,
+    route: &Arc<str>,
+    written: &schema::Route,
+) -> Vec<AnyFilter> {
+    let registered = &source.registered.filters;
+    let everywhere = registered
+        .iter()
+        .filter(|(_, it)| it.runs == Runs::Everywhere);
+    // That each name is registered was checked with the configuration.
+    let used = written.uses.iter().filter_map(|used| {
+        let mut usable = registered
+            .iter()
+            .filter(|(_, it)| it.runs == Runs::WhereUsed);
+        usable.find(|(_, it)| *it.name == *used.value)
+    });
+    let mut custom = |(number, it): (usize, &RegisteredFilter)| {
+        AnyFilter::Custom(CustomFilter {
+            name: Arc::clone(&it.name),
+            number,
+            filter: Arc::clone(&it.filter),
+            states: registry.filter(route, "custom", &it.name, SharedStates::default),
+        })
+    };
+    everywhere.chain(used).map(&mut custom).collect()
+}
+
+fn headers(written: &schema::Route) -> Option<HeaderFilter> {
+    let (request, response) = (&written.headers_request, &written.headers_response);
+    let some = !request.is_empty() || !response.is_empty();
+    some.then(|| HeaderFilter::new(request, response))
+}
+
+fn rewrite(written: &schema::Rewrite) -> RewriteFilter {
+    let prefix = |path: &Option<schema::route::Path>| {
+        path.as_ref()
+            .map_or_else(String::new, |path| path.to_string())
+    };
+    let path = match &written.path_regex {
+        Some(rule) => Some(PathRule::Replace((*rule.pattern).clone(), rule.to.clone())),
+        None if written.strip_prefix.is_none() && written.add_prefix.is_none() => None,
+        None => Some(PathRule::Prefix {
+            strip: normal(&prefix(&written.strip_prefix)),
+            add: prefix(&written.add_prefix),
+        }),
+    };
+    RewriteFilter {
+        path,
+        host: written.host.clone(),
+    }
+}
+
+/// A prefix as the paths of requests are compared with it.
+fn normal(prefix: &str) -> String {
+    let normal = normalise(prefix.as_bytes());
+    let prefix = normal.as_ref().map_or(prefix, |normal| normal.as_str());
+    prefix.trim_end_matches('/').to_owned()
+}
