@@ -1,5 +1,4 @@
-//! An HTTP/1.1 upstream server that does what a script says, byte by byte, and
-//! remembers every request.
+//! HTTP/1.1 upstream server that follows a script, byte by byte, and records every request.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +21,7 @@ use super::wire::{End, Wire, request_framing, split};
 pub(crate) enum Act {
     /// Reads the request body to its end.
     Read,
-    /// Reads so many raw bytes of the request body and no more.
+    /// Reads this many raw bytes of the request body and no more.
     ReadSome(usize),
     /// Writes these bytes.
     Send(Vec<u8>),
@@ -39,11 +38,11 @@ pub(crate) enum Act {
     /// Waits for the first byte of the next request and then resets without
     /// reading it, as a server does whose idle timeout fires in that moment.
     ResetOnNextByte,
-    /// Sends back what comes: the far end of a tunnel.
+    /// Echoes the received bytes: the far end of a tunnel.
     Echo,
 }
 
-/// A script: what to do for this request.
+/// A script: the actions for this request.
 pub(crate) type Script = Arc<dyn Fn(&Seen) -> Vec<Act> + Send + Sync>;
 
 /// The server. It stops when this is dropped.
@@ -72,7 +71,7 @@ impl Backend {
         backend
     }
 
-    /// A server that is not listening yet: connections to it are refused.
+    /// Makes a server that does not listen yet: connections to it are refused.
     pub(crate) fn down<F>(script: F) -> Self
     where
         F: Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
@@ -90,8 +89,8 @@ impl Backend {
         }
     }
 
-    /// Starts a server with receive buffers of the kernel's that stay small, so that the other
-    /// side sees how fast it reads.
+    /// Starts a server with small kernel receive buffers, so that the other side sees how fast it
+    /// reads.
     pub(crate) async fn start_narrow<F>(script: F) -> Self
     where
         F: Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
@@ -121,7 +120,7 @@ impl Backend {
         }
     }
 
-    /// Does something else from the next request on.
+    /// Replaces the script from the next request on.
     pub(crate) fn now<F>(&self, script: F)
     where
         F: Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
@@ -176,7 +175,7 @@ impl Backend {
         self.state.open.load(Ordering::SeqCst)
     }
 
-    /// Waits for so many requests in all.
+    /// Waits until this many requests were received in total.
     pub(crate) async fn has_seen(&self, count: usize) -> Vec<Seen> {
         eventually(format!("{count} requests at the backend"), || async {
             (self.count() >= count).then(|| self.seen())
@@ -185,7 +184,7 @@ impl Backend {
     }
 }
 
-/// The requests of a server, for who does not own it.
+/// Requests of a server, for code that does not own it.
 pub(crate) struct Records(Arc<State>);
 
 impl Records {
@@ -220,12 +219,12 @@ pub(crate) fn answer_bytes(bytes: &str) -> Vec<Act> {
     vec![Act::Read, Act::Send(bytes.into())]
 }
 
-/// A script that answers everything with the name of the server.
+/// Makes a script that answers everything with the name of the server.
 pub(crate) fn identity(name: &'static str) -> impl Fn(&Seen) -> Vec<Act> + Send + Sync {
     move |_| answer(name)
 }
 
-/// A listener, if need be with receive buffers of the kernel's that stay small.
+/// Makes a listener, if requested with small kernel receive buffers.
 pub(crate) fn listen(address: SocketAddr, narrow: bool) -> Option<TcpListener> {
     let socket = TcpSocket::new_v4().ok()?;
     socket.set_reuseaddr(true).ok()?;
@@ -354,5 +353,5 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// The path that every test with health checks uses for them.
 const HEALTH_PATH: &str = "/healthz";
-/// A date that no clock shows, so that a test can tell whose Date it sees.
+/// A Date that no clock shows, so that a test can tell whose Date it sees.
 const DATE: &str = "Tue, 15 Nov 1994 08:12:31 GMT";

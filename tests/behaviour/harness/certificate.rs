@@ -33,7 +33,7 @@ pub(crate) struct Issued {
 }
 
 impl Authority {
-    /// An authority of its own.
+    /// Makes an authority that signs itself.
     pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = named(name, &[]);
@@ -51,7 +51,7 @@ impl Authority {
         self.sign(&named(subject, names))
     }
 
-    /// One whose time is over.
+    /// Issues an expired certificate.
     pub(crate) fn issue_expired(&self, names: &[&str]) -> Issued {
         let mut params = named("expired", names);
         params.not_before = date_time_ymd(2020, 1, 1);
@@ -59,7 +59,7 @@ impl Authority {
         self.sign(&params)
     }
 
-    /// One whose time is over at this moment.
+    /// Issues a certificate that expires at this time.
     pub(crate) fn issue_until(&self, names: &[&str], end: SystemTime) -> Issued {
         let mut params = named("short", names);
         let since = end.duration_since(SystemTime::UNIX_EPOCH).expect("later");
@@ -67,7 +67,7 @@ impl Authority {
         self.sign(&params)
     }
 
-    /// One whose time begins at this moment.
+    /// Issues a certificate that becomes valid at this time.
     pub(crate) fn issue_from(&self, names: &[&str], start: SystemTime) -> Issued {
         let mut params = named("early", names);
         let since = start.duration_since(SystemTime::UNIX_EPOCH).expect("later");
@@ -75,7 +75,7 @@ impl Authority {
         self.sign(&params)
     }
 
-    /// One with these names besides its subject.
+    /// Issues a certificate with these names besides its subject.
     pub(crate) fn issue_named(&self, subject: &str, names: Vec<SanType>) -> Issued {
         let mut params = named(subject, &[]);
         params.subject_alt_names = names;
@@ -121,7 +121,7 @@ impl Authority {
 }
 
 impl Issued {
-    /// One that no authority but itself has signed, as `openssl req -x509` makes it.
+    /// Makes a self-signed certificate, as `openssl req -x509` does.
     pub(crate) fn by_itself(subject: &str, names: &[&str]) -> Self {
         let mut params = named(subject, names);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -133,7 +133,7 @@ impl Issued {
         }
     }
 
-    /// Writes `STEM.pem` and `STEM.key`, each replaced whole.
+    /// Writes `STEM.pem` and `STEM.key`, each replaced atomically.
     pub(crate) fn write(&self, folder: &Path, stem: &str) {
         for (end, text) in [("pem", &self.chain), ("key", &self.key)] {
             let new = folder.join(format!("{stem}.{end}.new"));
@@ -156,7 +156,7 @@ impl Issued {
         digits.strip_prefix("00").unwrap_or(&digits).to_owned()
     }
 
-    /// The digest of its public key, as browsers are told of one that they shall trust.
+    /// Digest of its public key, in the form in which browsers are told to trust one.
     pub(crate) fn key_digest(&self) -> String {
         let key = KeyPair::from_pem(&self.key).expect("a key");
         let digest = digest(&SHA256, &key.subject_public_key_info());
@@ -175,8 +175,8 @@ impl Issued {
         config
     }
 
-    /// The same for a server of this version only that demands a certificate which `clients` has
-    /// signed.
+    /// Returns the settings of a server for this version only that requires a certificate signed by
+    /// `clients`.
     pub(crate) fn demanding(
         &self,
         clients: &Authority,

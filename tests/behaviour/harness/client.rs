@@ -1,5 +1,4 @@
-//! An HTTP/1.1 client that sends exactly the bytes it is given and says exactly
-//! what came back.
+//! HTTP/1.1 client that sends exactly the given bytes and returns exactly the received ones.
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,7 +32,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// First field of this name, or nothing.
+    /// First field of this name, or the empty text.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.fields.get(name).unwrap_or_default()
     }
@@ -43,8 +42,8 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Checks that this is an answer made by the proxy, with this status and reason,
-    /// told in the header and, with the request id, in a short body.
+    /// Checks that this is an answer made by the proxy, with this status and reason, in the header
+    /// and, with the request id, in a short body.
     #[track_caller]
     pub(crate) fn assert_failure(&self, status: u16, word: &str) {
         assert_eq!(self.status, status, "{self:?}");
@@ -70,7 +69,7 @@ impl Client {
         client.unwrap_or_else(|error| panic!("connect to {address}: {error}"))
     }
 
-    /// Like [`Self::connect`], where nobody may be listening.
+    /// Like [`Self::connect`], if possibly no process listens.
     pub(crate) async fn try_connect(address: SocketAddr) -> io::Result<Self> {
         let stream = within("a connection", TcpStream::connect(address)).await?;
         Ok(Self {
@@ -79,30 +78,30 @@ impl Client {
         })
     }
 
-    /// Connects with a receive buffer of the kernel's that stays small, so that the other side
-    /// sees how fast this one reads.
+    /// Connects with a small kernel receive buffer, so that the other side sees how fast this one
+    /// reads.
     pub(crate) async fn narrow(address: SocketAddr) -> Self {
         let wire = Wire::new(narrow(address).await);
         Self { wire, ledger: None }
     }
 
-    /// Has every exchange checked and noted in `ledger`.
+    /// Makes every exchange be checked and noted in `ledger`.
     pub(crate) fn noted_in(mut self, ledger: Arc<Ledger>) -> Self {
         self.ledger = Some(ledger);
         self
     }
 
-    /// Sends these bytes; that the other side has closed shows when reading.
+    /// Sends these bytes; a close by the other side shows when reading.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = within("the bytes are sent", self.wire.send(bytes.as_ref())).await;
     }
 
-    /// Sends a request that asks for nothing special and reads its answer.
+    /// Sends a plain request and reads its answer.
     pub(crate) async fn get(&mut self, target: &str) -> Answer {
         self.request("GET", target, "", b"").await
     }
 
-    /// Sends a request with these further header lines and this body, and reads its answer.
+    /// Sends a request with these additional header lines and this body, and reads its answer.
     pub(crate) async fn request(
         &mut self,
         method: &str,
@@ -143,7 +142,7 @@ impl Client {
         (status.parse().expect("a status"), fields)
     }
 
-    /// Reads exactly so many bytes, of a tunnel or of a body whose head was read before.
+    /// Reads exactly this many bytes, of a tunnel or of a body whose head was read before.
     pub(crate) async fn bytes(&mut self, length: usize) -> Result<Vec<u8>, End> {
         let mut bytes = Vec::new();
         within("bytes", self.wire.take(length, &mut bytes)).await?;
@@ -155,12 +154,12 @@ impl Client {
         within("the end of the connection", self.wire.until_end()).await
     }
 
-    /// Sends a FIN and goes on reading.
+    /// Sends a FIN and keeps reading.
     pub(crate) async fn half_close(&mut self) {
         self.wire.half_close().await;
     }
 
-    /// Goes away with a RST.
+    /// Closes with a RST.
     pub(crate) fn abort(self) {
         self.wire.reset();
     }

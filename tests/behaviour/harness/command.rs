@@ -1,9 +1,9 @@
-//! The binary as a command that ends.
+//! Runs the binary as a command that ends.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Runs a command in a folder: its exit code, and all that it wrote.
+/// Runs a command in a folder; returns its exit code and its output.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_sluicegate"))
         .args(arguments)

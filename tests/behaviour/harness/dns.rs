@@ -1,4 +1,4 @@
-//! A name server under the test's control, and a place where the system asks it.
+//! A name server controlled by the test, and an environment in which the system uses it.
 //!
 //! The system's resolver knows no port but 53 and no file but `/etc/resolv.conf`. So a test that
 //! needs it runs once more as a process of its own, in a network and a file system of its own
@@ -58,7 +58,7 @@ struct State {
 }
 
 impl Dns {
-    /// Starts it; what it does not know it does not answer.
+    /// Starts it; it does not answer for unknown names.
     pub(crate) async fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:53").await.expect("port 53");
         let state = Arc::new(Mutex::new(State::default()));
@@ -66,18 +66,18 @@ impl Dns {
         Self { state, task }
     }
 
-    /// Knows a name from now on; without an address it does not exist.
+    /// Adds a name; without an address it does not exist.
     pub(crate) fn know(&self, name: &str, addresses: &[IpAddr]) {
         let mut state = lock(&self.state);
         state.known.insert(name.to_owned(), addresses.to_vec());
     }
 
-    /// Says nothing more of a name.
+    /// Stops answering for a name.
     pub(crate) fn forget(&self, name: &str) {
         lock(&self.state).known.remove(name);
     }
 
-    /// Questions for the IPv4 addresses of a name so far.
+    /// Number of queries for the IPv4 addresses of a name so far.
     pub(crate) fn asked(&self, name: &str) -> usize {
         lock(&self.state).asked.get(name).copied().unwrap_or(0)
     }
@@ -98,7 +98,7 @@ async fn serve(socket: UdpSocket, state: Arc<Mutex<State>>) {
     }
 }
 
-/// The answer to one question (RFC 1035 section 4); none if nothing is known of the name.
+/// Returns the answer to one query (RFC 1035 section 4); none if the name is unknown.
 fn answer(question: &[u8], state: &Mutex<State>) -> Option<Vec<u8>> {
     let (name, end) = name_of(question)?;
     let kind = question.get(end..end + 2)?;
@@ -140,7 +140,7 @@ fn answer(question: &[u8], state: &Mutex<State>) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-/// The name that is asked for, and where it ends.
+/// Returns the name asked for, and its end.
 fn name_of(question: &[u8]) -> Option<(String, usize)> {
     let mut labels = Vec::new();
     let mut at = 12;

@@ -1,4 +1,4 @@
-//! Waiting for a state instead of for a time.
+//! Waits for a state instead of for a time.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -38,7 +38,7 @@ pub(crate) async fn within<T>(what: impl Display, future: impl Future<Output = T
     }
 }
 
-/// A gate that a test opens once; whoever waits at it goes on then.
+/// A gate that a test opens once and others wait for.
 #[derive(Clone)]
 pub(crate) struct Gate(watch::Sender<bool>);
 

@@ -1,4 +1,4 @@
-//! The Prometheus text format, read back: enough for asking what a series says.
+//! The Prometheus text format, parsed: enough to read the value of a series.
 
 /// One scrape.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Exposition {
         )
     }
 
-    /// Sum of all series of this name that have these labels; `None` when there is no such series.
+    /// Sum of all series of this name that have these labels; `None` if there is no such series.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut values = self
             .0

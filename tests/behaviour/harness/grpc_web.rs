@@ -12,8 +12,8 @@ pub(crate) struct WebCall {
 }
 
 impl WebCall {
-    /// Reads an answer by the form that its content type names; all of it has to be frames, of
-    /// which the last one, and no other, holds the trailers.
+    /// Reads an answer in the form of its content type; all of it must be frames, of which only the
+    /// last one holds the trailers.
     #[track_caller]
     pub(crate) fn read(answer: &Answer) -> Self {
         assert!(!answer.fields.has("grpc-status"), "{answer:?}");
@@ -49,7 +49,7 @@ impl WebCall {
         call
     }
 
-    /// The status in the trailers; nothing before they have come.
+    /// The status in the trailers; empty before they have arrived.
     pub(crate) fn status(&self) -> &str {
         self.trailers.get("grpc-status").unwrap_or_default()
     }
@@ -80,7 +80,7 @@ pub(crate) fn to_base64(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes of texts in base64, one behind the other.
+/// Decodes texts in base64, one after the other.
 pub(crate) fn from_base64(text: &[u8]) -> Vec<u8> {
     assert_eq!(text.len() % 4, 0, "groups of four: {text:?}");
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! An HTTP/2 upstream server (prior knowledge) that does what a script says.
+//! HTTP/2 upstream server (prior knowledge) that follows a script.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,9 +20,9 @@ use super::port::Port;
 pub(crate) enum H2Act {
     /// Reads the request body to its end.
     Read,
-    /// Reads so many bytes of a tunnel and no more.
+    /// Reads this many bytes of a tunnel and no more.
     Take(usize),
-    /// Sends back what comes until the other side ends: the far end of a tunnel.
+    /// Echoes the received bytes until the other side ends: the far end of a tunnel.
     Echo,
     /// Waits until the test opens the gate.
     Wait(Gate),
@@ -34,7 +34,7 @@ pub(crate) enum H2Act {
     End,
     /// Ends the body with trailers.
     Trailers(Vec<(&'static str, &'static str)>),
-    /// Says GOAWAY, and ends the connection after the streams that are open.
+    /// Sends GOAWAY, and ends the connection after the open streams.
     GoAway,
     /// Resets the stream.
     Reset(Reason),
@@ -73,7 +73,7 @@ impl H2Backend {
         Self::start_with_streams(1000, script).await
     }
 
-    /// Starts a server that takes so many streams at once on a connection.
+    /// Starts a server that allows this many concurrent streams on a connection.
     pub(crate) async fn start_with_streams<F>(streams: u32, script: F) -> Self
     where
         F: Fn(&Seen) -> Vec<H2Act> + Send + Sync + 'static,
@@ -170,7 +170,7 @@ pub(crate) fn h2_answer(body: &str) -> Vec<H2Act> {
     ]
 }
 
-/// Says that the connection shall end after this stream.
+/// Marks that the connection must end after this stream.
 struct Leaving;
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
@@ -309,8 +309,8 @@ fn seen_of(head: &http::request::Parts, connection: usize, turn: usize) -> Seen 
     }
 }
 
-/// The next bytes of a body, and room for as many more; none at its end, `Some(None)` when it
-/// was reset.
+/// Returns the next bytes of a body, and widens the window for as many more; none at its end,
+/// `Some(None)` if it was reset.
 async fn next(body: &mut RecvStream) -> Option<Option<Bytes>> {
     let data = body.data().await?.ok();
     if let Some(data) = &data {

@@ -18,7 +18,7 @@ use super::wire::End;
 /// One connection.
 pub(crate) struct H2Client {
     sender: SendRequest<Bytes>,
-    /// Ends with the connection; the result says how.
+    /// Ends with the connection; the result tells how.
     connection: JoinHandle<Result<(), h2::Error>>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct H2Client {
 pub(crate) enum H2Fault {
     /// The stream was reset.
     Reset(Reason),
-    /// The proxy refuses new streams, or the connection is gone.
+    /// The proxy refuses new streams, or the connection is closed.
     Gone(String),
 }
 
@@ -39,7 +39,7 @@ impl H2Client {
         Self::over(stream, &h2::client::Builder::new()).await
     }
 
-    /// Exchanges the prefaces over a stream that is there, with these settings.
+    /// Exchanges the prefaces over an existing stream, with these settings.
     pub(crate) async fn over<S>(stream: S, settings: &h2::client::Builder) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

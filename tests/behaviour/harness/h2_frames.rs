@@ -36,13 +36,13 @@ pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
 impl Frames {
-    /// Connects as a client that says nothing behind the preface.
+    /// Connects as a client that sends nothing after the preface.
     pub(crate) async fn without_settings(address: SocketAddr) -> Self {
         let stream = within("a connection", TcpStream::connect(address)).await;
         Self::over(stream.expect("a connection")).await
     }
 
-    /// Speaks as a client on a connection of one's own making.
+    /// Acts as a client on an existing connection.
     pub(crate) async fn over(stream: TcpStream) -> Self {
         let mut frames = Self { stream };
         frames.stream.write_all(PREFACE).await.expect("a preface");
@@ -66,7 +66,7 @@ impl Frames {
         Some(frames)
     }
 
-    /// Sends a frame; whether the other side still took it.
+    /// Sends a frame; returns true if the other side still took it.
     pub(crate) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
         let frame = frame(kind, flags, stream, payload);
         self.stream.write_all(&frame).await.is_ok()
@@ -81,7 +81,7 @@ impl Frames {
         self.stream.write_all(&bytes).await.is_ok()
     }
 
-    /// Sends bytes that need be no whole frame.
+    /// Sends bytes that need not be a complete frame.
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()
     }
@@ -99,13 +99,13 @@ impl Frames {
             .await
     }
 
-    /// Both ways at once, for frames that are sent without a look at the answers.
+    /// Splits it, for frames that are sent without reading the answers.
     pub(crate) fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         let (reader, writer) = self.stream.split();
         (Reader(reader), Writer(writer))
     }
 
-    /// The next frame; none when the connection is over. Settings and pings are answered.
+    /// Returns the next frame; none when the connection has ended. Settings and pings are answered.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head).await.ok()?;
@@ -129,7 +129,7 @@ impl Frames {
         Some(frame)
     }
 
-    /// The next frame of this kind of those that have come; waits for none.
+    /// Returns the next received frame of this kind; does not wait.
     pub(crate) async fn try_next_of(&mut self, kind: u8) -> Option<Frame> {
         let mut head = [0; 9];
         loop {
@@ -165,11 +165,11 @@ impl Frames {
 /// Reader of the other side's frames.
 pub(crate) struct Reader<'a>(ReadHalf<'a>);
 
-/// The way to the other side.
+/// Writer of frames to the other side.
 pub(crate) struct Writer<'a>(WriteHalf<'a>);
 
 impl Reader<'_> {
-    /// Reads until the connection ends or nothing comes for a while.
+    /// Reads until the connection ends or nothing arrives for a while.
     pub(crate) async fn drained(&mut self) {
         let mut bytes = vec![0; 64 * 1024];
         let quiet = std::time::Duration::from_secs(1);
@@ -178,7 +178,7 @@ impl Reader<'_> {
 }
 
 impl Writer<'_> {
-    /// Sends a frame; whether the other side still took it.
+    /// Sends a frame; returns true if the other side still took it.
     pub(crate) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
         let frame = frame(kind, flags, stream, payload);
         self.0.write_all(&frame).await.is_ok()
@@ -186,7 +186,7 @@ impl Writer<'_> {
 }
 
 impl Frame {
-    /// The number at this place of the payload: of a GOAWAY, 0 is the last stream, 4 the reason.
+    /// The number at this position of the payload: in a GOAWAY, 0 is the last stream, 4 the reason.
     pub(crate) fn number(&self, at: usize) -> u32 {
         let bytes = self.payload.get(at..at + 4).expect("four bytes");
         u32::from_be_bytes(bytes.try_into().expect("four bytes"))

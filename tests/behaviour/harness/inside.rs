@@ -27,7 +27,7 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
-    /// Starts one with these routes and pools; every request and answer meets the filter.
+    /// Starts one with these routes and pools; every request and answer passes the filter.
     pub(crate) async fn start(tables: &str, filter: impl Filter + 'static) -> Self {
         Self::embed(1, tables, |server| server.with_filter("filter", filter)).await
     }
@@ -104,7 +104,7 @@ impl Inside {
         self.port.address()
     }
 
-    /// Has it drain, and waits for its end.
+    /// Drains it, and waits for its end.
     pub(crate) async fn finish(self) {
         let _ = self.stop.send(());
         let ended = tokio::task::spawn_blocking(move || self.thread.join());

@@ -41,7 +41,7 @@ impl Ledger {
 /// Fields of one connection that must not pass an intermediary (RFC 9110 section 7.6.1).
 const HOP_BY_HOP: [&str; 4] = ["keep-alive", "proxy-connection", "te", "proxy"];
 
-/// Checks what a client got.
+/// Checks an answer that a client received.
 fn check_answer(answer: &Answer) {
     for name in HOP_BY_HOP {
         assert!(
@@ -72,7 +72,7 @@ fn check_answer(answer: &Answer) {
     assert!(answer.status < 200 || dates == 1, "one Date: {answer:?}");
 }
 
-/// Checks what an upstream server got.
+/// Checks a request that an upstream server received.
 pub(crate) fn check_forwarded(seen: &Seen) {
     let upgrade = seen.fields.has("upgrade");
     for name in [

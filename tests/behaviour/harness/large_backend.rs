@@ -1,7 +1,7 @@
-//! A server that makes and checks bodies of any size and holds none of them.
+//! Server that makes and checks bodies of any size without holding them.
 //!
-//! `GET …/down/N` is answered with a body of N bytes, `PUT …/up` with what came, and
-//! `PUT …/held` the same after the gate was opened: nothing of its body is read before.
+//! `GET …/down/N` is answered with a body of N bytes, `PUT …/up` with a description of the received
+//! body, and `PUT …/held` the same after the gate was opened: nothing of its body is read before.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ struct State {
 }
 
 impl LargeBackend {
-    /// Starts a server that speaks so, with this configuration if it speaks TLS.
+    /// Starts a server for this protocol, with this configuration if it uses TLS.
     pub(crate) async fn start(protocol: Protocol, secure: ServerConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
@@ -96,7 +96,7 @@ async fn connection(stream: TcpStream, state: Arc<State>) -> Option<()> {
     }
 }
 
-/// A plain connection says its lengths, a TLS one sends chunks: both are passed on.
+/// A plain connection announces lengths, a TLS one sends chunks: both are passed on.
 async fn h1_connection(mut wire: Wire<Io>, state: &State) -> Option<()> {
     let chunked = state.protocol.is_tls();
     loop {
@@ -171,7 +171,7 @@ fn asked_for(target: &str) -> Option<u64> {
     target.split_once("/down/")?.1.parse().ok()
 }
 
-/// Sends a body of this length; `sent` counts what the connection has taken.
+/// Sends a body of this length; `sent` counts the bytes that the connection has taken.
 pub(crate) async fn h1_pour(
     wire: &mut Wire<Io>,
     length: u64,
@@ -200,7 +200,7 @@ pub(crate) async fn h1_pour(
     }
 }
 
-/// Sends a body of this length, no more at a time than the stream has room for.
+/// Sends a body of this length, never more at a time than the stream has room for.
 pub(crate) async fn h2_pour(
     stream: &mut SendStream<Bytes>,
     length: u64,

@@ -1,4 +1,4 @@
-//! A client that uploads and downloads bodies of any size and holds none of them.
+//! Client that uploads and downloads bodies of any size without holding them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -30,7 +30,7 @@ pub(crate) enum Coming {
 }
 
 impl LargeClient {
-    /// Speaks so over a connection that is there.
+    /// Makes a client for this protocol over an existing connection.
     pub(crate) async fn over(io: Io, protocol: Protocol) -> Self {
         let speaker = if protocol.is_http2() {
             let mut settings = h2::client::Builder::new();
@@ -52,7 +52,7 @@ impl LargeClient {
         Arc::clone(&self.sent)
     }
 
-    /// Sends a body of this length; what the endpoint says of it.
+    /// Sends a body of this length; returns the endpoint's description of it.
     pub(crate) async fn upload(&mut self, target: &str, length: u64) -> Result<String, String> {
         let coming = match &mut self.speaker {
             Speaker::Http1(wire, protocol) => {
@@ -105,7 +105,7 @@ impl LargeClient {
         }
     }
 
-    /// Reads a body to its end and says what came.
+    /// Reads a body to its end and describes it.
     pub(crate) async fn check(&mut self, coming: Coming) -> Result<String, String> {
         let mut check = Check::default();
         self.read(coming, &mut |bytes| check.take(bytes))
@@ -114,7 +114,7 @@ impl LargeClient {
         Ok(check.verdict())
     }
 
-    /// Asks for a body, reads it and says what came.
+    /// Requests a body, reads it and describes it.
     pub(crate) async fn download(&mut self, target: &str) -> Result<String, String> {
         let coming = self.ask(target).await?;
         self.check(coming).await

@@ -1,4 +1,4 @@
-//! Constant requests from many connections, with everything that went wrong counted.
+//! Constant requests from many connections, with a count of all failures.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ pub(crate) struct Load {
 /// Results of all requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Verdict {
-    /// Requests that were answered with 200 and a whole body.
+    /// Requests that were answered with 200 and a complete body.
     pub(crate) fine: usize,
     /// Other answers, by status.
     pub(crate) statuses: BTreeMap<u16, usize>,
@@ -45,7 +45,7 @@ struct Shared {
 }
 
 impl Load {
-    /// Starts so many HTTP/1.1 and so many HTTP/2 connections to this address.
+    /// Starts this many HTTP/1.1 and HTTP/2 connections to this address.
     pub(crate) fn start(address: SocketAddr, h1: usize, h2: usize, mix: Mix) -> Self {
         let shared = Arc::new(Shared {
             address,
@@ -64,7 +64,7 @@ impl Load {
         Self { shared, tasks }
     }
 
-    /// Waits until so many more requests were answered than now.
+    /// Waits until this many more requests were answered.
     pub(crate) async fn goes_on(&self, more: usize) {
         let before = self.shared.verdict().fine;
         eventually("the load goes on", || async {
@@ -73,7 +73,7 @@ impl Load {
         .await;
     }
 
-    /// Lets every connection finish its request, and says what happened.
+    /// Lets every connection finish its request, and returns the results.
     pub(crate) async fn stop(mut self) -> Verdict {
         self.shared.stop.store(true, Ordering::SeqCst);
         while let Some(result) = self.tasks.join_next().await {
@@ -189,5 +189,5 @@ impl Shared {
     }
 }
 
-/// Between two requests of one connection: load, but not a benchmark.
+/// Pause between two requests of one connection: this is load, not a benchmark.
 const PAUSE: Duration = Duration::from_millis(2);

@@ -1,4 +1,4 @@
-//! A client that only looks at what it is shown: it believes any certificate.
+//! Client that only reads the presented certificate, and accepts any.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ pub(crate) struct Shown {
     pub(crate) stapled: Vec<u8>,
 }
 
-/// Shakes hands with a server, asked for as `name`.
+/// Does the handshake with a server, with `name` as the name asked for.
 pub(crate) async fn look(to: SocketAddr, authority: &Authority, name: &str) -> io::Result<Shown> {
     let notes = Arc::new(Notes::default());
     let verifier: Arc<dyn ServerCertVerifier> = notes.clone();

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 head as it stood on the wire, without judgement.
+//! HTTP/1.1 head as it stood on the wire, not validated.
 
 use std::fmt;
 
@@ -76,14 +76,14 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// First field of this name, or nothing.
+    /// First field of this name, or the empty text.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.fields.get(name).unwrap_or_default()
     }
 }
 
-/// Splits a head at its lines: the first line's three parts, then the fields.
-/// `None` where the bytes are not a head at all.
+/// Splits a head into lines: the three parts of the first, then the fields. `None` if the bytes are
+/// not a head.
 pub(crate) fn parse_head(head: &[u8]) -> Option<(String, String, String, Fields)> {
     let text = latin1(head);
     let mut lines = text.trim_end_matches("\r\n").split("\r\n");

@@ -1,5 +1,5 @@
-//! OCSP responses (RFC 6960) as a responder would make them. They are not signed: nobody
-//! in these tests looks at the signature.
+//! OCSP responses (RFC 6960), as made by a responder. They are not signed: no test verifies the
+//! signature.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ pub(crate) enum Says {
     Unknown,
 }
 
-/// A response about a certificate that counts until then.
+/// Makes a response about a certificate, valid until this time.
 pub(crate) fn ocsp_response(issued: &Issued, says: Says, until: SystemTime) -> Vec<u8> {
     let der = issued.der();
     let (_, parsed) = X509Certificate::from_der(&der).expect("a certificate");

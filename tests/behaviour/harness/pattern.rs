@@ -1,17 +1,17 @@
-//! Bodies too large to hold: made as they are sent, checked as they come.
+//! Bodies too large to hold: made while they are sent, checked while they arrive.
 
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-/// The bytes of such a body from `at` on, at most so many and at most [`PIECE`].
+/// Returns the bytes of such a body from `at` on, at most `most` and at most [`PIECE`].
 pub(crate) fn piece(at: u64, most: u64) -> Bytes {
     let from = usize::try_from(at % PERIOD).expect("small");
     let length = usize::try_from(most.min(PIECE)).expect("small");
     TABLE.slice(from..from + length)
 }
 
-/// Follows a body as it comes; keeps none of it.
+/// Follows an arriving body; keeps none of it.
 #[derive(Debug, Default)]
 pub(crate) struct Check {
     length: u64,
@@ -42,18 +42,18 @@ impl Check {
     }
 }
 
-/// The verdict on a body of this length that came unchanged.
+/// The verdict on an unchanged body of this length.
 pub(crate) fn whole(length: u64) -> String {
     format!("{length} bytes as sent")
 }
 
-/// The largest piece that is made at once.
+/// Largest piece made at once.
 pub(crate) const PIECE: u64 = 128 << 10;
-/// After so many bytes they begin again. A prime: no buffer's size divides it, so a block
-/// that is lost, doubled or out of place is seen.
+/// Number of bytes after which they repeat. A prime: no buffer's size divides it, so a lost,
+/// doubled or misplaced block is noticed.
 const PERIOD: u64 = 1_048_573;
 
-/// One period and the beginning of the next; comparing with it is as cheap as can be.
+/// One period and the beginning of the next, for cheap comparison.
 static TABLE: LazyLock<Bytes> = LazyLock::new(|| {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {

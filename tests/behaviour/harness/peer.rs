@@ -1,8 +1,7 @@
-//! Clients and servers that others wrote: programs of `tests/behaviour/peers`, in Python and
-//! for Node.
+//! Clients and servers by others: programs of `tests/behaviour/peers`, in Python and for Node.
 //!
-//! `tests/run` installs the packages that they need and says where in `PEERS_PATH` and
-//! `NODE_PEERS_PATH`; without these the tests that need them are passed over, and say so.
+//! `tests/run` installs the packages that they need and sets their paths in `PEERS_PATH` and
+//! `NODE_PEERS_PATH`; without these the tests that need them are skipped, with a message.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -34,7 +33,7 @@ pub(crate) fn node_packages() -> Option<OsString> {
 }
 
 impl Peer {
-    /// Starts a program and waits until it says that it is ready.
+    /// Starts a program and waits until it reports that it is ready.
     pub(crate) async fn start(packages: &OsString, program: &str, arguments: &[String]) -> Self {
         let mut command = Command::new("python3");
         python(&mut command, packages, program, arguments);
@@ -54,8 +53,8 @@ impl Peer {
         }
     }
 
-    /// Ends the input of a client, and waits until it has ended as well: what it said then,
-    /// as an error if it did not end well. Its faults are on standard error.
+    /// Ends the input of a client, and waits for its end; returns its output, as an error if it
+    /// failed. Its errors are on standard error.
     pub(crate) async fn ended(mut self) -> Result<String, String> {
         drop(self.child.stdin.take());
         let ending = tokio::task::spawn_blocking(move || {
@@ -79,14 +78,14 @@ impl Drop for Peer {
     }
 }
 
-/// Runs a client in Python to its end; it has to end well.
+/// Runs a client in Python to its end; it must succeed.
 pub(crate) async fn run_peer(packages: &OsString, program: &str, arguments: &[String]) {
     let mut command = bounded("python3");
     python(&mut command, packages, program, arguments);
     run(command).await;
 }
 
-/// Runs a client under Node to its end; it has to end well.
+/// Runs a client under Node to its end; it must succeed.
 pub(crate) async fn run_node_peer(packages: &OsString, program: &str, arguments: &[String]) {
     let mut command = bounded("node");
     command
@@ -111,7 +110,7 @@ async fn run(mut command: Command) {
     );
 }
 
-/// A program that is ended when it hangs.
+/// Makes a program that is ended if it hangs.
 pub(crate) fn bounded(program: &str) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5", "60", program]);

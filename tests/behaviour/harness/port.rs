@@ -1,4 +1,4 @@
-//! Port numbers for processes that must be told theirs before they start.
+//! Port numbers for processes that must know theirs before they start.
 //!
 //! Numbers lie below 32768, where the kernel never takes the source port of an
 //! outgoing connection from. A file lock keeps parallel test processes apart,
@@ -9,10 +9,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A port of 127.0.0.1 that nobody else in the test suite uses while this lives.
+/// A port of 127.0.0.1 that no other test uses while this lives.
 pub(crate) struct Port {
     number: u16,
-    /// Holds the lock; the kernel lets go of it however the process ends.
+    /// Holds the lock; the kernel releases it when the process ends, for any reason.
     _lock: File,
 }
 

@@ -1,4 +1,4 @@
-//! The four ways in which one side speaks HTTP, and streams that may be any of them.
+//! The four HTTP protocols of one side, and streams of any of them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) enum Protocol {
 impl Protocol {
     pub(crate) const ALL: [Self; 4] = [Self::Http1, Self::Http1Tls, Self::Http2, Self::Http2Tls];
 
-    /// A name for paths and pools.
+    /// Name for paths and pools.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Http1 => "h1",
@@ -47,12 +47,12 @@ impl Protocol {
     }
 }
 
-/// A connection, in a session or out of one.
+/// A connection, with or without TLS.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 
-/// One of either.
+/// A connection of either kind.
 pub(crate) type Io = Box<dyn Duplex>;
 
 /// Connects, with a session for `shop.example` if there is a configuration for it.

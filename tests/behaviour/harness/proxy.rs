@@ -23,8 +23,8 @@ use super::h2_client::H2Client;
 use super::invariant::{Ledger, check_forwarded};
 use super::port::Port;
 
-/// A configuration text with names for addresses: `$app` becomes the address of
-/// the backend given as `app`, any other `$name` a free one of the proxy's own.
+/// A configuration text with names for addresses: `$app` becomes the address of the backend given
+/// as `app`, any other `$name` a free one of the proxy's own.
 pub(crate) struct Settings {
     text: String,
     names: Names,
@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     folder: TempDir,
 }
 
-/// A running proxy. Dropped, it is killed; its log is printed when the test failed.
+/// A running proxy. Killed on drop; its log is printed if the test failed.
 pub(crate) struct Proxy {
     child: Child,
     names: Names,
@@ -50,7 +50,7 @@ struct Names {
 }
 
 impl Settings {
-    /// Starts from this text; a table `[admin]` and an access log are added where it has none.
+    /// Starts from this text; a table `[admin]` and an access log are added if missing.
     pub(crate) fn new(text: &str) -> Self {
         Self {
             text: text.to_owned(),
@@ -62,19 +62,19 @@ impl Settings {
         }
     }
 
-    /// Says which address `$name` is, and has what arrives there checked at the end.
+    /// Sets the address of `$name`, and has the requests received there checked at the end.
     pub(crate) fn backend(mut self, name: &str, backend: &Backend) -> Self {
         self.names.backends.push(backend.records());
         self.address(name, backend.address())
     }
 
-    /// Says which address `$name` is.
+    /// Sets the address of `$name`.
     pub(crate) fn address(mut self, name: &str, address: SocketAddr) -> Self {
         self.names.given.push((name.to_owned(), address));
         self
     }
 
-    /// The folder of the configuration file, for what the text names.
+    /// Folder of the configuration file, for files that the text names.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -97,7 +97,7 @@ impl Settings {
         self
     }
 
-    /// Starts the proxy and waits until `/ready` says yes.
+    /// Starts the proxy and waits until `/ready` succeeds.
     pub(crate) async fn start(self) -> Proxy {
         let mut proxy = self.launch();
         proxy.admin_says("/ready").await;
@@ -121,7 +121,7 @@ impl Settings {
 }
 
 impl Proxy {
-    /// The address that `$name` stands for.
+    /// Returns the address of `$name`.
     pub(crate) fn address(&self, name: &str) -> SocketAddr {
         self.names
             .find(name)
@@ -166,7 +166,7 @@ impl Proxy {
         client.request(method, target, lines, body).await
     }
 
-    /// One request to the admin listener; the answer of a proxy that is gone is `None`.
+    /// Sends one request to the admin listener; the answer is `None` if the proxy has ended.
     pub(crate) async fn admin(&self, method: &str, target: &str, lines: &str) -> Option<Answer> {
         ask(self.address("admin"), method, target, lines).await
     }
@@ -177,7 +177,7 @@ impl Proxy {
         Exposition::parse(&answer.expect("metrics").text())
     }
 
-    /// One value of a scrape; a series that is not there counts as 0.
+    /// Returns one value of a scrape; a missing series counts as 0.
     pub(crate) async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.metrics().await.sum(name, labels).unwrap_or_default()
     }
@@ -237,7 +237,7 @@ impl Proxy {
         fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default()
     }
 
-    /// Waits until this is in the log.
+    /// Waits until the log contains this text.
     pub(crate) async fn log_says(&self, what: &str) {
         eventually(format!("the log says {what}"), || async {
             self.log().contains(what).then_some(())
@@ -264,7 +264,7 @@ impl Proxy {
         fs::write(self.folder.path().join(CONFIG), text).expect("the file is written");
     }
 
-    /// Names one more address for configurations to come.
+    /// Adds an address name for later configurations.
     pub(crate) fn name(&mut self, name: &str, backend: &Backend) {
         self.names.backends.push(backend.records());
         self.names.given.push((name.to_owned(), backend.address()));
@@ -308,7 +308,7 @@ impl Proxy {
         self.limit_descriptors(Some(used as u64));
     }
 
-    /// Gives it as many as it may have at most.
+    /// Restores the maximum number of descriptors.
     pub(crate) fn restore_descriptors(&self) {
         self.limit_descriptors(None);
     }
@@ -338,17 +338,17 @@ impl Proxy {
         ticks.sum::<u64>() * 10
     }
 
-    /// Bytes of memory that the process has.
+    /// Resident memory of the process in bytes.
     pub(crate) fn memory(&self) -> u64 {
         self.status_line("VmRSS:")
     }
 
-    /// The most that it had since [`Self::forget_memory_peak`].
+    /// Peak of the memory since [`Self::forget_memory_peak`].
     pub(crate) fn memory_peak(&self) -> u64 {
         self.status_line("VmHWM:")
     }
 
-    /// Begins to look for the peak anew.
+    /// Resets the peak.
     pub(crate) fn forget_memory_peak(&self) {
         // proc_pid_clear_refs(5): "5" resets the peak resident set size.
         let file = format!("/proc/{}/clear_refs", self.child.id());
@@ -389,7 +389,7 @@ impl Proxy {
             * 1024
     }
 
-    /// Waits until the process is gone.
+    /// Waits until the process has ended.
     pub(crate) async fn exited(&mut self) -> ExitStatus {
         let child = RefCell::new(&mut self.child);
         eventually("the proxy ends", || async {
@@ -410,9 +410,8 @@ impl Proxy {
         self.child.try_wait().expect("a child").is_none()
     }
 
-    /// Checks what must hold after every test: no exchange is left, nothing
-    /// panicked, each answer has its line in the access log, and nothing reached
-    /// an endpoint that must not.
+    /// Checks the invariants after every test: no exchange is left, nothing panicked, each answer
+    /// has its line in the access log, and nothing reached an endpoint that must not.
     pub(crate) async fn finish(self) {
         let gauge = "sluicegate_requests_in_flight";
         self.metric_becomes(gauge, &[], 0.0).await;
@@ -481,8 +480,8 @@ impl Names {
             .or_else(|| taken().map(|(_, port)| port.address()))
     }
 
-    /// Puts the addresses in the places of their names. A `$` that no lower-case
-    /// letter follows, as in a regex, stands for itself.
+    /// Replaces the names by addresses. A `$` that no lower-case letter follows, as in a regex,
+    /// stands for itself.
     fn expand(&mut self, text: &str) -> String {
         let mut parts = text.split('$');
         let mut out = parts.next().unwrap_or_default().to_owned();
@@ -557,7 +556,7 @@ fn complete(text: &str) -> String {
     text
 }
 
-/// Without a change for so long, a gauge is at rest.
+/// Time without a change after which a gauge is at rest.
 const SETTLED: Duration = Duration::from_secs(1);
 const BINARY: &str = env!("CARGO_BIN_EXE_sluicegate");
 const CONFIG: &str = "proxy.toml";

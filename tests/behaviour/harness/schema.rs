@@ -14,8 +14,8 @@ impl Schemas {
         &self.0
     }
 
-    /// Everything in which a value is not what a schema says, with its place. A member that no
-    /// schema knows is a fault as well.
+    /// Returns every difference of a value from a schema, with its place. A member that is in no
+    /// schema is a fault as well.
     pub(crate) fn faults(&self, schema: &Value, value: &Value) -> Vec<String> {
         let mut faults = Vec::new();
         self.look(schema, value, "", &mut faults);

@@ -1,5 +1,4 @@
-//! Several kinds of traffic at once, each of which must lose nothing: what was lost is told
-//! by kind.
+//! Several kinds of traffic at once, none of which may lose anything: losses are reported by kind.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,20 +17,20 @@ pub(crate) struct Traffic {
     tasks: JoinSet<()>,
 }
 
-/// One kind of traffic, as those see it who make it.
+/// One kind of traffic, as seen by its makers.
 #[derive(Clone)]
 pub(crate) struct Kind {
     name: &'static str,
     stopping: Arc<AtomicBool>,
-    /// Of each maker: how many exchanges, echoes or answers were as they should be.
+    /// Number of successful exchanges, echoes or answers of each maker.
     fine: Arc<Vec<AtomicUsize>>,
     maker: usize,
     faults: Arc<Mutex<Vec<String>>>,
 }
 
 impl Traffic {
-    /// Adds a kind with so many makers. Each goes on as long as [`Kind::goes_on`] and says
-    /// what it lost, if anything: the first loss is its end.
+    /// Adds a kind with this many makers. Each runs as long as [`Kind::goes_on`] and returns its
+    /// loss, if any: the first loss ends it.
     pub(crate) fn add<F>(&mut self, name: &'static str, makers: usize, make: impl Fn(Kind) -> F)
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
@@ -65,8 +64,7 @@ impl Traffic {
         }
     }
 
-    /// Waits until every maker of every kind has brought something more, or one has lost
-    /// something.
+    /// Waits until every maker of every kind has had another success, or one has lost something.
     pub(crate) async fn goes_on(&self) {
         let count = |kind: &Kind, maker: usize| kind.fine[maker].load(Ordering::SeqCst);
         let all = |kind: &Kind| (0..kind.fine.len()).map(|n| count(kind, n)).collect();
@@ -84,7 +82,7 @@ impl Traffic {
         }
     }
 
-    /// Lets everything come to its end; panics with what was lost.
+    /// Ends all traffic; panics with the losses, if any.
     pub(crate) async fn stop(mut self) -> String {
         self.stopping.store(true, Ordering::SeqCst);
         while let Some(ended) = self.tasks.join_next().await {
@@ -126,7 +124,7 @@ impl Kind {
         !self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Counts something that was as it should be.
+    /// Counts a success.
     pub(crate) fn fine(&self) {
         self.fine[self.maker].fetch_add(1, Ordering::SeqCst);
     }

@@ -1,5 +1,5 @@
-//! TLS in front of the harness's plain clients and servers: what goes in comes out, in
-//! a session or out of one.
+//! TLS in front of the harness's plain clients and servers: bytes are passed on, in a session or
+//! out of one.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream, server};
 
 use super::eventually::Gate;
 
-/// Something that listens and passes on; it stops when this is dropped.
+/// A listener that passes bytes on; it stops on drop.
 pub(crate) struct Tunnel {
     address: SocketAddr,
     counts: Arc<Counts>,
@@ -35,7 +35,7 @@ struct Counts {
 }
 
 impl Tunnel {
-    /// Lets plain clients speak to a TLS server at `to`, which they ask for as `name`.
+    /// Connects plain clients to a TLS server at `to`, with `name` as the name asked for.
     pub(crate) async fn to_tls(to: SocketAddr, config: ClientConfig, name: &'static str) -> Self {
         let config = Arc::new(config);
         Self::start(move |mut plain, counts| {
@@ -49,12 +49,12 @@ impl Tunnel {
         .await
     }
 
-    /// Lets TLS clients speak to a plain server at `to`.
+    /// Connects TLS clients to a plain server at `to`.
     pub(crate) async fn from_tls(to: SocketAddr, config: ServerConfig) -> Self {
         Self::from_tls_by_protocol(to, to, config).await
     }
 
-    /// Lets TLS clients speak to one of two plain servers, by what they agree on.
+    /// Connects TLS clients to one of two plain servers, by the negotiated protocol.
     pub(crate) async fn from_tls_by_protocol(
         http1: SocketAddr,
         http2: SocketAddr,
@@ -76,8 +76,8 @@ impl Tunnel {
         .await
     }
 
-    /// Lets TLS clients speak to a plain server at `to` until the gate opens; each session ends
-    /// with an alert then.
+    /// Connects TLS clients to a plain server at `to` until the gate opens; then each session ends
+    /// with an alert.
     pub(crate) async fn from_tls_until(to: SocketAddr, config: ServerConfig, alarm: &Gate) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let alarm = alarm.clone();
@@ -129,7 +129,7 @@ impl Tunnel {
         }
     }
 
-    /// Lets what is behind it live as long as itself.
+    /// Keeps the server behind it alive as long as itself.
     pub(crate) fn keeping(mut self, behind: impl std::any::Any + Send + Sync) -> Self {
         self._behind = Some(Box::new(behind));
         self
@@ -206,7 +206,7 @@ impl Drop for Tunnel {
     }
 }
 
-/// One session with a TLS server, asked for as `name`.
+/// Makes one session with a TLS server, with `name` as the name asked for.
 pub(crate) async fn shake(
     to: SocketAddr,
     config: Arc<ClientConfig>,

@@ -16,10 +16,10 @@ pub(crate) const ASK: &str = "GET /chat?room=1 HTTP/1.1\r\nhost: shop.example\r\
      sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\
      sec-websocket-protocol: chat\r\nsec-websocket-extensions: permessage-deflate\r\n\r\n";
 pub(crate) const PROOF: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// The close frame of a server that goes away.
+/// Close frame of a server that goes away.
 pub(crate) const GOING_AWAY: [u8; 4] = [0x88, 2, 3, 0xe9];
 
-/// A client that may ask for a WebSocket: the proxy has said that it takes them.
+/// Makes a client that may ask for a WebSocket: the proxy has announced that it takes them.
 pub(crate) async fn h2_client(proxy: &Proxy) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(proxy.address("web")).await.unwrap();
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
@@ -49,7 +49,7 @@ pub(crate) async fn ask(
     (response.await.unwrap(), stream)
 }
 
-/// Reads so many bytes of a stream.
+/// Reads this many bytes of a stream.
 pub(crate) async fn bytes(body: &mut RecvStream, count: usize) -> Vec<u8> {
     let mut all = Vec::new();
     while all.len() < count {

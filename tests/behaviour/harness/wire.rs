@@ -27,7 +27,7 @@ pub(crate) enum End {
 pub(crate) enum Framing {
     /// There is none.
     None,
-    /// After so many bytes.
+    /// After this many bytes.
     Length(usize),
     /// After the last chunk.
     Chunked,
@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.stream.flush().await
     }
 
-    /// Reads up to the empty line; `None` when the connection ended before.
+    /// Reads up to the empty line; `None` if the connection ended before.
     pub(crate) async fn head(&mut self) -> Result<Bytes, End> {
         loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
@@ -104,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Reads a whole body and keeps nothing of it: each piece goes to `sink`.
+    /// Reads a whole body without keeping it: each piece goes to `sink`.
     pub(crate) async fn pour(
         &mut self,
         framing: Framing,
@@ -123,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         (trailers, end.err().unwrap_or(End::Complete))
     }
 
-    /// Reads exactly so many bytes, keeping what came when it ends before.
+    /// Reads exactly this many bytes; keeps those read if it ends before.
     pub(crate) async fn take(&mut self, length: usize, into: &mut Vec<u8>) -> Result<(), End> {
         let keep = &mut |piece: &[u8]| into.extend_from_slice(piece);
         self.pour_some(length, keep).await
@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Sends back whatever comes, until the other side ends.
+    /// Echoes the received bytes, until the other side ends.
     pub(crate) async fn echo(&mut self) {
         loop {
             let bytes = self.buffer.split();
@@ -163,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Says that no more bytes follow, and keeps reading possible.
+    /// Ends its own direction, and keeps reading possible.
     pub(crate) async fn half_close(&mut self) {
         let _ = self.stream.shutdown().await;
     }
@@ -241,7 +241,7 @@ pub(crate) fn answer_framing(method: &str, status: u16, fields: &Fields) -> Fram
     }
 }
 
-/// Splits the head of a message; bytes that are no head count as a garbled end.
+/// Splits the head of a message; bytes that are not a head count as a garbled end.
 pub(crate) fn split(head: &[u8]) -> Result<(String, String, String, Fields), End> {
     parse_head(head).ok_or(End::Garbled)
 }
@@ -250,5 +250,5 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)
 }
 
-/// A large body must not come in tiny reads.
+/// Maximum size of a read: a large body must not arrive in tiny reads.
 const READ_MAX: usize = 256 << 10;
