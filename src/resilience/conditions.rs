@@ -13,90 +13,71 @@
 use http::StatusCode;
 
 use super::AttemptResult;
+use crate::config::value::RetryOn;
 use crate::failure::{Failure, Side};
-
-/// One outcome of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Condition {
-    /// No connection was made. Retried anyway while nothing was written.
-    Connect,
-    /// The connection broke before the head of a response, or the head is invalid.
-    Reset,
-    /// The endpoint did not process the stream. Retried anyway.
-    RefusedStream,
-    /// The endpoint took too long.
-    Timeout,
-    /// Any status from 500 to 599.
-    ServerError,
-    /// This status.
-    Status(StatusCode),
-    /// This gRPC status, in the head of the response.
-    Grpc(u8),
-}
 
 /// A set of outcomes. A test costs a comparison for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Conditions(Box<[Condition]>);
+pub struct Conditions(Box<[RetryOn]>);
 
 impl Conditions {
     /// Returns true if the outcome is in the set.
     pub fn contains(&self, outcome: AttemptResult) -> bool {
-        self.0.iter().any(|condition| condition.matches(outcome))
+        self.0.iter().any(|on| is_meant(*on, outcome))
     }
 }
 
-impl FromIterator<Condition> for Conditions {
-    fn from_iter<I: IntoIterator<Item = Condition>>(conditions: I) -> Self {
+impl FromIterator<RetryOn> for Conditions {
+    fn from_iter<I: IntoIterator<Item = RetryOn>>(conditions: I) -> Self {
         Self(conditions.into_iter().collect())
     }
 }
 
-impl Condition {
-    fn matches(self, outcome: AttemptResult) -> bool {
-        match outcome {
-            AttemptResult::Failed(failure) => self.covers(failure),
-            AttemptResult::Status(status) => match self {
-                Self::ServerError => status.is_server_error(),
-                Self::Status(listed) => listed == status,
-                Self::Connect
-                | Self::Reset
-                | Self::RefusedStream
-                | Self::Timeout
-                | Self::Grpc(_) => false,
-            },
-            AttemptResult::Grpc(code) => self == Self::Grpc(code),
-        }
+/// Tells whether this outcome of an attempt is meant by a word of `on`.
+fn is_meant(on: RetryOn, outcome: AttemptResult) -> bool {
+    match outcome {
+        AttemptResult::Failed(failure) => covers(on, failure),
+        AttemptResult::Status(status) => match on {
+            RetryOn::ServerError => status.is_server_error(),
+            RetryOn::Status(listed) => listed == status,
+            RetryOn::Connect
+            | RetryOn::Reset
+            | RetryOn::RefusedStream
+            | RetryOn::Timeout
+            | RetryOn::Grpc(_) => false,
+        },
+        AttemptResult::Grpc(code) => matches!(on, RetryOn::Grpc(listed) if listed.number() == code),
     }
+}
 
-    fn covers(self, failure: Failure) -> bool {
-        match self {
-            Self::Connect => matches!(
-                failure,
-                Failure::DnsFailed
-                    | Failure::DnsTimeout
-                    | Failure::ConnectRefused
-                    | Failure::Unroutable
-                    | Failure::ConnectTimeout
-                    | Failure::TlsCertificate
-                    | Failure::TlsProtocol
-            ),
-            Self::Reset => matches!(
-                failure,
-                Failure::ConnectionClosed
-                    | Failure::ResponseMalformed
-                    | Failure::ResponseHeadTooLarge
-                    | Failure::TlsProtocol
-            ),
-            Self::RefusedStream => failure == Failure::StreamRefused,
-            Self::Timeout => matches!(
-                failure,
-                Failure::ResponseTimeout | Failure::WriteTimeout | Failure::ReadTimeout
-            ),
-            Self::ServerError | Self::Status(StatusCode::BAD_GATEWAY) => {
-                failure.side() == Side::Upstream && failure.status() == StatusCode::BAD_GATEWAY
-            }
-            Self::Status(_) | Self::Grpc(_) => false,
+fn covers(on: RetryOn, failure: Failure) -> bool {
+    match on {
+        RetryOn::Connect => matches!(
+            failure,
+            Failure::DnsFailed
+                | Failure::DnsTimeout
+                | Failure::ConnectRefused
+                | Failure::Unroutable
+                | Failure::ConnectTimeout
+                | Failure::TlsCertificate
+                | Failure::TlsProtocol
+        ),
+        RetryOn::Reset => matches!(
+            failure,
+            Failure::ConnectionClosed
+                | Failure::ResponseMalformed
+                | Failure::ResponseHeadTooLarge
+                | Failure::TlsProtocol
+        ),
+        RetryOn::RefusedStream => failure == Failure::StreamRefused,
+        RetryOn::Timeout => matches!(
+            failure,
+            Failure::ResponseTimeout | Failure::WriteTimeout | Failure::ReadTimeout
+        ),
+        RetryOn::ServerError | RetryOn::Status(StatusCode::BAD_GATEWAY) => {
+            failure.side() == Side::Upstream && failure.status() == StatusCode::BAD_GATEWAY
         }
+        RetryOn::Status(_) | RetryOn::Grpc(_) => false,
     }
 }
 
@@ -106,68 +87,69 @@ mod tests {
 
     #[test]
     fn each_condition_means_its_outcomes_and_no_others() {
+        let unavailable = RetryOn::parse("grpc:unavailable").unwrap();
         let outcomes = [
             (
                 AttemptResult::Failed(Failure::ConnectRefused),
-                vec![Condition::Connect, Condition::ServerError],
+                vec![RetryOn::Connect, RetryOn::ServerError],
             ),
             (
                 AttemptResult::Failed(Failure::DnsTimeout),
-                vec![Condition::Connect],
+                vec![RetryOn::Connect],
             ),
             (
                 AttemptResult::Failed(Failure::ConnectionClosed),
-                vec![Condition::Reset, Condition::ServerError],
+                vec![RetryOn::Reset, RetryOn::ServerError],
             ),
             (
                 AttemptResult::Failed(Failure::StreamRefused),
-                vec![Condition::RefusedStream, Condition::ServerError],
+                vec![RetryOn::RefusedStream, RetryOn::ServerError],
             ),
             (
                 AttemptResult::Failed(Failure::ResponseTimeout),
-                vec![Condition::Timeout],
+                vec![RetryOn::Timeout],
             ),
             (
                 AttemptResult::Failed(Failure::ResponseMalformed),
-                vec![Condition::Reset, Condition::ServerError],
+                vec![RetryOn::Reset, RetryOn::ServerError],
             ),
             (
                 AttemptResult::Failed(Failure::ResponseHeadTooLarge),
-                vec![Condition::Reset, Condition::ServerError],
+                vec![RetryOn::Reset, RetryOn::ServerError],
             ),
             (
                 AttemptResult::Failed(Failure::TlsProtocol),
-                vec![Condition::Connect, Condition::Reset, Condition::ServerError],
+                vec![RetryOn::Connect, RetryOn::Reset, RetryOn::ServerError],
             ),
             (AttemptResult::Failed(Failure::Internal), vec![]),
             (
                 AttemptResult::Status(StatusCode::SERVICE_UNAVAILABLE),
                 vec![
-                    Condition::ServerError,
-                    Condition::Status(StatusCode::SERVICE_UNAVAILABLE),
+                    RetryOn::ServerError,
+                    RetryOn::Status(StatusCode::SERVICE_UNAVAILABLE),
                 ],
             ),
             (
                 AttemptResult::Status(StatusCode::BAD_GATEWAY),
-                vec![Condition::ServerError],
+                vec![RetryOn::ServerError],
             ),
             (
                 AttemptResult::Status(StatusCode::TOO_MANY_REQUESTS),
-                vec![Condition::Status(StatusCode::TOO_MANY_REQUESTS)],
+                vec![RetryOn::Status(StatusCode::TOO_MANY_REQUESTS)],
             ),
             (AttemptResult::Status(StatusCode::OK), vec![]),
-            (AttemptResult::Grpc(14), vec![Condition::Grpc(14)]),
+            (AttemptResult::Grpc(14), vec![unavailable]),
             (AttemptResult::Grpc(0), vec![]),
         ];
         let all = [
-            Condition::Connect,
-            Condition::Reset,
-            Condition::RefusedStream,
-            Condition::Timeout,
-            Condition::ServerError,
-            Condition::Status(StatusCode::SERVICE_UNAVAILABLE),
-            Condition::Status(StatusCode::TOO_MANY_REQUESTS),
-            Condition::Grpc(14),
+            RetryOn::Connect,
+            RetryOn::Reset,
+            RetryOn::RefusedStream,
+            RetryOn::Timeout,
+            RetryOn::ServerError,
+            RetryOn::Status(StatusCode::SERVICE_UNAVAILABLE),
+            RetryOn::Status(StatusCode::TOO_MANY_REQUESTS),
+            unavailable,
         ];
         for (outcome, expected) in outcomes {
             let matching: Vec<_> = all
@@ -176,19 +158,19 @@ mod tests {
                 .collect();
             assert_eq!(matching, expected, "{outcome:?}");
         }
-        let both: Conditions = [Condition::Reset, Condition::Timeout].into_iter().collect();
+        let both: Conditions = [RetryOn::Reset, RetryOn::Timeout].into_iter().collect();
         assert!(both.contains(AttemptResult::Failed(Failure::ConnectionClosed)));
         assert!(!Conditions::default().contains(AttemptResult::Failed(Failure::ConnectionClosed)));
     }
 
     #[test]
     fn a_listed_502_is_also_the_proxys_own_and_a_listed_504_is_not() {
-        let own: Conditions = [Condition::Status(StatusCode::BAD_GATEWAY)]
+        let own: Conditions = [RetryOn::Status(StatusCode::BAD_GATEWAY)]
             .into_iter()
             .collect();
         assert!(own.contains(AttemptResult::Failed(Failure::ResponseMalformed)));
         assert!(!own.contains(AttemptResult::Failed(Failure::ResponseTimeout)));
-        let late: Conditions = [Condition::Status(StatusCode::GATEWAY_TIMEOUT)]
+        let late: Conditions = [RetryOn::Status(StatusCode::GATEWAY_TIMEOUT)]
             .into_iter()
             .collect();
         assert!(!late.contains(AttemptResult::Failed(Failure::ResponseTimeout)));

@@ -12,7 +12,7 @@ mod retry;
 
 pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};
 pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
-pub use conditions::{Condition, Conditions};
+pub use conditions::Conditions;
 pub use overload::Pressure;
 pub use retry::{
     AttemptResult, Body, Carrier, Facts, ResponseProgress, RetryPolicy, RetryVerdict,

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use http::StatusCode;
 use sluicegate::failure::{BadRequest, Failure, Side};
-use sluicegate::resilience::{AttemptResult, Condition, Conditions};
+use sluicegate::config::value::RetryOn;
+use sluicegate::resilience::{AttemptResult, Conditions};
 
 use super::generated::compare;
 
@@ -61,15 +62,15 @@ fn tried_again(failure: Failure) -> &'static str {
     };
     if failure.side() != Side::Upstream {
         "no"
-    } else if covered(Condition::RefusedStream) {
+    } else if covered(RetryOn::RefusedStream) {
         "yes: the endpoint did not process it"
-    } else if covered(Condition::Connect) && covered(Condition::Reset) {
+    } else if covered(RetryOn::Connect) && covered(RetryOn::Reset) {
         "yes if nothing was read of it, else if it may be repeated"
-    } else if covered(Condition::Connect) {
+    } else if covered(RetryOn::Connect) {
         "yes: nothing was sent"
-    } else if covered(Condition::Reset) || covered(Condition::Status(StatusCode::BAD_GATEWAY)) {
+    } else if covered(RetryOn::Reset) || covered(RetryOn::Status(StatusCode::BAD_GATEWAY)) {
         "if the request may be repeated"
-    } else if covered(Condition::Timeout) {
+    } else if covered(RetryOn::Timeout) {
         "if it may be repeated and `retry.on` has `\"timeout\"`"
     } else {
         "no"

@@ -1,6 +1,6 @@
 //! Every row of the decision.
 
-use super::super::Condition;
+use crate::config::value::RetryOn;
 use super::*;
 use crate::semantics::Value;
 
@@ -8,10 +8,10 @@ const MS: Duration = Duration::from_millis(1);
 
 fn policy() -> RetryPolicy {
     let on = [
-        Condition::Connect,
-        Condition::Reset,
-        Condition::RefusedStream,
-        Condition::Status(StatusCode::SERVICE_UNAVAILABLE),
+        RetryOn::Connect,
+        RetryOn::Reset,
+        RetryOn::RefusedStream,
+        RetryOn::Status(StatusCode::SERVICE_UNAVAILABLE),
     ];
     RetryPolicy {
         attempts: 2,
@@ -164,12 +164,12 @@ fn a_post_that_was_written_is_never_sent_twice() {
         status(503),
     ];
     let everything = [
-        Condition::Connect,
-        Condition::Reset,
-        Condition::RefusedStream,
-        Condition::Timeout,
-        Condition::ServerError,
-        Condition::Grpc(14),
+        RetryOn::Connect,
+        RetryOn::Reset,
+        RetryOn::RefusedStream,
+        RetryOn::Timeout,
+        RetryOn::ServerError,
+        RetryOn::parse("grpc:unavailable").unwrap(),
     ];
     let eager = RetryPolicy {
         on: everything.into_iter().collect(),
@@ -296,7 +296,7 @@ fn the_wait_is_the_longer_of_both_and_fits_the_time_left() {
 #[test]
 fn a_listed_grpc_status_is_repeated_although_every_call_is_a_post() {
     let listed = RetryPolicy {
-        on: [Condition::Grpc(14)].into_iter().collect(),
+        on: [RetryOn::parse("grpc:unavailable").unwrap()].into_iter().collect(),
         ..policy()
     };
     let call = Facts {

@@ -11,7 +11,7 @@ use super::{BuildError, Source, filter};
 use crate::{
     config::{Config, schema, value},
     filter::{Chain, Redirect, Respond},
-    resilience::{Backoff, Condition, Conditions, RetryPolicy, UNCOUNTED_MAX},
+    resilience::{Backoff, Conditions, RetryPolicy, UNCOUNTED_MAX},
     route::{CertificatePart, HostPattern, PathMatch, RouteSpec, ValueMatch},
     semantics::Headers,
     state::{Action, Registry, Route, RouteTimeouts},
@@ -160,19 +160,7 @@ fn retry(written: Option<&schema::Retry>) -> RetryPolicy {
     RetryPolicy {
         attempts: written.attempts,
         uncounted_max: UNCOUNTED_MAX,
-        on: written
-            .on
-            .iter()
-            .map(|on| match on {
-                value::RetryOn::Connect => Condition::Connect,
-                value::RetryOn::Reset => Condition::Reset,
-                value::RetryOn::RefusedStream => Condition::RefusedStream,
-                value::RetryOn::Timeout => Condition::Timeout,
-                value::RetryOn::ServerError => Condition::ServerError,
-                value::RetryOn::Status(status) => Condition::Status(*status),
-                value::RetryOn::Grpc(code) => Condition::Grpc(code.number()),
-            })
-            .collect(),
+        on: written.on.iter().copied().collect(),
         backoff: Backoff {
             base: written.backoff.base,
             max: written.backoff.max,
