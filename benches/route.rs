@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::Method;
-use sluicegate::route::{Facts, HostPattern, PathMatch, RouteIndex, RouteSpec, RouteTable};
+use sluicegate::config::value::HostPattern;
+use sluicegate::route::{Facts, PathMatch, RouteIndex, RouteSpec, RouteTable};
 use sluicegate::semantics::{Headers, path::normalise};
 
 /// A kind of table: how route `at` of it looks, and a request for one in the middle.

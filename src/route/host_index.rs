@@ -5,9 +5,10 @@
 
 use super::{
     path_index,
-    spec::{HostPattern, PathMatch},
+    spec::PathMatch,
     tree::{NOWHERE, NodeId, Place, Tree},
 };
+use crate::config::value::HostPattern;
 
 /// Candidates by host and path. Insert all of them, then call [`HostIndex::finish`].
 #[derive(Debug)]

@@ -19,5 +19,5 @@ mod tree;
 
 pub use explain::{Explanation, RouteOutcome, RouteVerdict};
 pub use matcher::{CertificatePart, Mismatch, ValueMatch};
-pub use spec::{HostPattern, HostPatternError, PathMatch, PathPatternError, RouteSpec};
+pub use spec::{PathMatch, PathPatternError, RouteSpec};
 pub use table::{Facts, RouteIndex, RouteTable};

@@ -5,7 +5,8 @@
 use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
-use super::spec::{HostPattern, PathMatch, RouteSpec};
+use super::spec::{PathMatch, RouteSpec};
+use crate::config::value::HostPattern;
 
 /// Place of a route for one of its host patterns; the smaller wins.
 ///

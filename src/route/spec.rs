@@ -8,10 +8,7 @@ use ipnet::IpNet;
 use regex::Regex;
 
 use super::matcher::{CertificatePart, ValueMatch};
-use crate::{
-    failure::BadRequest,
-    semantics::{authority::Authority, path::normalise},
-};
+use crate::{config::value::HostPattern, failure::BadRequest, semantics::path::normalise};
 
 /// The match part of a route. All given conditions must hold; an empty list is no condition.
 ///
@@ -87,73 +84,6 @@ impl RouteSpec {
             && source.is_empty()
             && client_certificate.is_empty())
     }
-}
-
-/// A host, or all hosts under a domain.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HostPattern {
-    /// This host, in the form of [`Authority::host`].
-    Exact(Box<str>),
-    /// One or more labels before this domain: `*.a.b` holds `a.b`.
-    Wildcard(Box<str>),
-    /// `*`: any host, the same as naming none.
-    Any,
-}
-
-impl HostPattern {
-    /// Reads `host`, `*.domain` or `*`.
-    ///
-    /// # Errors
-    /// [`HostPatternError`] tells the fault of the pattern.
-    pub fn parse(text: &str) -> Result<Self, HostPatternError> {
-        if text == "*" {
-            return Ok(Self::Any);
-        }
-        let (wildcard, name) = match text.strip_prefix("*.") {
-            Some(domain) => (true, domain),
-            None => (false, text),
-        };
-        if name.contains('*') {
-            return Err(HostPatternError::Star);
-        }
-        let authority = Authority::parse(name.as_bytes()).map_err(|_| HostPatternError::Name)?;
-        if authority.port().is_some() {
-            return Err(HostPatternError::Port);
-        }
-        let host = authority.host().into();
-        if wildcard && name.starts_with('[') {
-            return Err(HostPatternError::Star);
-        }
-        Ok(if wildcard {
-            Self::Wildcard(host)
-        } else {
-            Self::Exact(host)
-        })
-    }
-}
-
-impl fmt::Display for HostPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(host) => f.write_str(host),
-            Self::Wildcard(domain) => write!(f, "*.{domain}"),
-            Self::Any => f.write_str("*"),
-        }
-    }
-}
-
-/// Reasons why a text is not a host pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HostPatternError {
-    /// A star that is not the whole first label.
-    #[error("a star stands only for the labels in front: \"*.domain\"")]
-    Star,
-    /// A port; routes are chosen by name, ports belong to listeners.
-    #[error("a host pattern has no port")]
-    Port,
-    /// Not a host name or address.
-    #[error("not a host name or address")]
-    Name,
 }
 
 /// Condition on the path of a request, in its normal form.
@@ -234,21 +164,6 @@ fn normal(path: &str) -> Result<String, PathPatternError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn host_patterns_are_read() {
-        let read = |text: &str| HostPattern::parse(text).map(|pattern| pattern.to_string());
-        assert_eq!(read("Shop.Example."), Ok("shop.example".into()));
-        assert_eq!(read("*.Shop.example"), Ok("*.shop.example".into()));
-        assert_eq!(read("[0::1]"), Ok("[::1]".into()));
-        assert_eq!(read("*"), Ok("*".into()));
-        assert_eq!(read("a.*.b"), Err(HostPatternError::Star));
-        assert_eq!(read("*a.b"), Err(HostPatternError::Star));
-        assert_eq!(read("*.[::1]"), Err(HostPatternError::Star));
-        assert_eq!(read("a.b:80"), Err(HostPatternError::Port));
-        assert_eq!(read("a b"), Err(HostPatternError::Name));
-        assert_eq!(read(""), Err(HostPatternError::Name));
-    }
 
     #[test]
     fn paths_of_routes_are_normal() {

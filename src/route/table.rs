@@ -9,7 +9,8 @@ use super::explain::Explanation;
 use super::host_index::HostIndex;
 use super::matcher::{Mismatch, check, matches_host, matches_path};
 use super::rank::Rank;
-use super::spec::{HostPattern, PathMatch, RouteSpec};
+use super::spec::{PathMatch, RouteSpec};
+use crate::config::value::HostPattern;
 use super::tree::{NOWHERE, Place};
 use crate::{
     failure::BadRequest,

@@ -7,14 +7,17 @@ use super::Mismatch;
 use super::address::is_host_name;
 use super::punycode::ascii_name;
 
-/// A host to match, in lower case and without a port.
+/// A host to match, in the form in which the host of a request is compared: lower case, no
+/// port, no final dot, IPv6 in brackets and short.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HostPattern {
     /// This host only.
-    Exact(String),
+    Exact(Box<str>),
     /// Each host below this one (`shop.example` stands for `*.shop.example`), at any
     /// depth, but not the host itself.
-    Below(String),
+    Wildcard(Box<str>),
+    /// Any host: a route that names none. Never written.
+    Any,
 }
 
 impl HostPattern {
@@ -29,10 +32,13 @@ impl HostPattern {
         if let Some(parent) = host.strip_prefix("*.")
             && is_host_name(parent)
         {
-            return Ok(Self::Below(parent.to_owned()));
+            return Ok(Self::Wildcard(parent.into()));
         }
-        if is_host_name(host) || is_address(host) {
-            return Ok(Self::Exact(host.to_owned()));
+        if is_host_name(host) || host.parse::<Ipv4Addr>().is_ok() {
+            return Ok(Self::Exact(host.into()));
+        }
+        if let Some(address) = bracketed(host) {
+            return Ok(Self::Exact(format!("[{address}]").into()));
         }
         let expected = if host == "*" {
             "leave \"hosts\" out to match every host"
@@ -57,7 +63,8 @@ impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(host) => f.write_str(host),
-            Self::Below(parent) => write!(f, "*.{parent}"),
+            Self::Wildcard(parent) => write!(f, "*.{parent}"),
+            Self::Any => f.write_str("*"),
         }
     }
 }
@@ -75,11 +82,8 @@ fn ascii_host(host: &str) -> Option<String> {
     Some(format!("{star}{ascii}"))
 }
 
-fn is_address(host: &str) -> bool {
-    let inner = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    host.parse::<Ipv4Addr>().is_ok() || inner.is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok())
+fn bracketed(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
 #[cfg(test)]
@@ -97,13 +101,13 @@ mod tests {
             "*.shop.example"
         );
         assert!(HostPattern::parse("127.0.0.1").is_ok());
-        assert!(HostPattern::parse("[::1]").is_ok());
+        assert_eq!(HostPattern::parse("[0::1]").unwrap().to_string(), "[::1]");
     }
 
     #[test]
     fn ports_schemes_and_inner_stars_are_refused() {
         for text in [
-            "", "*", "a:80", "http://a", "a.*.b", "w*.b", "*.", "::1", "a b",
+            "", "*", "a:80", "http://a", "a.*.b", "w*.b", "*.", "*.[::1]", "[::1]:80", "::1", "a b",
         ] {
             assert!(HostPattern::parse(text).is_err(), "{text}");
         }

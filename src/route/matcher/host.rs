@@ -1,6 +1,6 @@
 //! Match of a request's host against a pattern of a route.
 
-use crate::route::HostPattern;
+use crate::config::value::HostPattern;
 
 /// Tells whether a host (lower case, no port) matches; a wildcard stands for one or more labels.
 pub(crate) fn matches_host(pattern: &HostPattern, host: &str) -> bool {

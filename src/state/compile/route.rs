@@ -12,7 +12,7 @@ use crate::{
     config::{Config, schema, value},
     filter::{Chain, Redirect, Respond},
     resilience::{Backoff, Conditions, RetryPolicy, UNCOUNTED_MAX},
-    route::{CertificatePart, HostPattern, PathMatch, RouteSpec, ValueMatch},
+    route::{CertificatePart, PathMatch, RouteSpec, ValueMatch},
     semantics::Headers,
     state::{Action, Registry, Route, RouteTimeouts},
     upstream::pool::{Pool, PoolIndex, ViewIndex},
@@ -43,11 +43,6 @@ pub(super) fn requirements(config: &Config) -> HashMap<String, Vec<VersionReq>> 
 pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec, BuildError> {
     let wrong =
         |error: &dyn std::fmt::Display| BuildError::Route(Arc::clone(name), error.to_string());
-    let hosts = written
-        .hosts
-        .iter()
-        .map(|host| HostPattern::parse(&host.to_string()).map_err(|error| wrong(&error)))
-        .collect::<Result<_, _>>()?;
     let path = match &written.path {
         None => PathMatch::Any,
         Some(schema::PathRule::Exact(path)) => {
@@ -63,7 +58,7 @@ pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec
         name: Arc::clone(name),
         listeners: (!listeners.is_empty())
             .then(|| listeners.iter().map(|listener| listener.shared()).collect()),
-        hosts,
+        hosts: written.hosts.clone(),
         path,
         methods: written.methods.clone(),
         headers: written

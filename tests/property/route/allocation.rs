@@ -4,8 +4,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, Version};
+use sluicegate::config::value::HostPattern;
 use sluicegate::route::{
-    Facts, HostPattern, PathMatch, RouteIndex, RouteSpec, RouteTable, ValueMatch,
+    Facts, PathMatch, RouteIndex, RouteSpec, RouteTable, ValueMatch,
 };
 use sluicegate::semantics::Headers;
 use sluicegate::semantics::authority::effective_authority;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
+use sluicegate::config::value::HostPattern;
 use sluicegate::{
     failure::BadRequest,
-    route::{Explanation, Facts, HostPattern, PathMatch, RouteSpec, RouteTable, ValueMatch},
+    route::{Explanation, Facts, PathMatch, RouteSpec, RouteTable, ValueMatch},
     semantics::{
         Headers,
         path::{NormalPath, normalise},

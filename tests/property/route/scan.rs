@@ -3,7 +3,8 @@
 
 use std::cmp::Reverse;
 
-use sluicegate::route::{CertificatePart, Facts, HostPattern, PathMatch, RouteSpec, ValueMatch};
+use sluicegate::config::value::HostPattern;
+use sluicegate::route::{CertificatePart, Facts, PathMatch, RouteSpec, ValueMatch};
 
 /// Index of the route that takes the request.
 pub(crate) fn find(specs: &[RouteSpec], listeners: &[&str], facts: &Facts<'_>) -> Option<usize> {

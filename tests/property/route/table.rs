@@ -10,8 +10,9 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use sluicegate::config::value::HostPattern;
 use sluicegate::route::{
-    CertificatePart, Facts, HostPattern, PathMatch, RouteIndex, RouteOutcome, RouteSpec,
+    CertificatePart, Facts, PathMatch, RouteIndex, RouteOutcome, RouteSpec,
     RouteTable, ValueMatch,
 };
 use sluicegate::semantics::Headers;
