@@ -18,6 +18,6 @@ mod table;
 mod tree;
 
 pub use explain::{Explanation, RouteOutcome, RouteVerdict};
-pub use matcher::{CertificatePart, Mismatch, ValueMatch};
+pub use matcher::Mismatch;
 pub use spec::{PathMatch, PathPatternError, RouteSpec};
 pub use table::{Facts, RouteIndex, RouteTable};

@@ -134,11 +134,13 @@ fn reason_of_paths(winner: PathRank, loser: PathRank) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::value::ValueMatch;
 
     fn rank(change: impl FnOnce(&mut RouteSpec), host: &str) -> Rank {
         let mut spec = RouteSpec::any("b");
         change(&mut spec);
-        Rank::new(&spec, &HostPattern::parse(host).unwrap(), 0)
+        let host = HostPattern::parse(host).unwrap_or(HostPattern::Any);
+        Rank::new(&spec, &host, 0)
     }
 
     #[test]
@@ -172,7 +174,9 @@ mod tests {
             ),
             (
                 rank(
-                    |s| s.query = vec![("a".into(), super::super::ValueMatch::Present(true))],
+                    |s| {
+                        s.query = vec![("a".into(), ValueMatch::Present(true))];
+                    },
                     "*",
                 ),
                 "1 query conditions before 0",

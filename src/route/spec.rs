@@ -7,8 +7,11 @@ use http::{HeaderName, Method};
 use ipnet::IpNet;
 use regex::Regex;
 
-use super::matcher::{CertificatePart, ValueMatch};
-use crate::{config::value::HostPattern, failure::BadRequest, semantics::path::normalise};
+use crate::{
+    config::value::{CertificatePart, HostPattern, ValueMatch},
+    failure::BadRequest,
+    semantics::path::normalise,
+};
 
 /// The match part of a route. All given conditions must hold; an empty list is no condition.
 ///

@@ -10,8 +10,8 @@ use super::host_index::HostIndex;
 use super::matcher::{Mismatch, check, matches_host, matches_path};
 use super::rank::Rank;
 use super::spec::{PathMatch, RouteSpec};
-use crate::config::value::HostPattern;
 use super::tree::{NOWHERE, Place};
+use crate::config::value::HostPattern;
 use crate::{
     failure::BadRequest,
     semantics::{Headers, path::NormalPath},

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use http::StatusCode;
-use sluicegate::failure::{BadRequest, Failure, Side};
 use sluicegate::config::value::RetryOn;
+use sluicegate::failure::{BadRequest, Failure, Side};
 use sluicegate::resilience::{AttemptResult, Conditions};
 
 use super::generated::compare;

@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use super::retry::Retry;
 use super::rewrite::{HeaderChanges, Rewrite};
 use crate::config::setting::{Form, Node, Reader, Setting, Shape, Spanned, choice, table};
-use crate::config::value::{ByteSize, HostPattern, Mismatch, Name, Pattern, Template, ValueMatch};
+use crate::config::value::{
+    ByteSize, CertificatePart, HostPattern, Mismatch, Name, Pattern, Template, ValueMatch,
+};
 
 table! {
     /// Conditions on a request, and where it goes that meets them.
@@ -79,17 +81,17 @@ table! {
 }
 
 impl CertificateMatch {
-    /// The conditions by their keys.
-    pub fn conditions(&self) -> impl Iterator<Item = (&'static str, &ValueMatch)> {
+    /// The conditions by the part that they are on.
+    pub fn conditions(&self) -> impl Iterator<Item = (CertificatePart, &ValueMatch)> {
         let all = [
-            ("subject", &self.subject),
-            ("dns", &self.dns),
-            ("uri", &self.uri),
-            ("email", &self.email),
-            ("ip", &self.ip),
+            (CertificatePart::Subject, &self.subject),
+            (CertificatePart::Dns, &self.dns),
+            (CertificatePart::Uri, &self.uri),
+            (CertificatePart::Email, &self.email),
+            (CertificatePart::Ip, &self.ip),
         ];
         all.into_iter()
-            .filter_map(|(key, wanted)| Some((key, wanted.as_ref()?)))
+            .filter_map(|(part, wanted)| Some((part, wanted.as_ref()?)))
     }
 }
 

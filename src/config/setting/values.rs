@@ -366,7 +366,7 @@ impl Setting for ValueMatch {
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match reader.string(node) {
-            Found::Value(text) => return Some(Self::Exact(text.into_owned())),
+            Found::Value(text) => return Some(Self::Exact(text.into())),
             Found::Bad => return None,
             Found::Absent => {}
         }
@@ -378,7 +378,7 @@ impl Setting for ValueMatch {
 
     fn print(&self) -> Value {
         match self {
-            Self::Exact(text) => text.as_str().into(),
+            Self::Exact(text) => (**text).into(),
             Self::Regex(pattern) => print_choice(&LooseMatch::Regex(pattern.clone())),
             Self::Present(wanted) => print_choice(&LooseMatch::Present(*wanted)),
         }

@@ -5,6 +5,7 @@
 //! positions. Past these types no string of the configuration is checked again.
 
 pub mod address;
+mod certificate_part;
 pub mod cidr;
 pub mod duration;
 pub mod file_mode;
@@ -24,6 +25,7 @@ pub mod status;
 pub mod template;
 
 pub use address::{BindAddress, EndpointAddress};
+pub use certificate_part::CertificatePart;
 pub use file_mode::FileMode;
 pub use host::HostPattern;
 pub use memory_limit::MemoryLimit;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::str::FromStr;
 
 use regex::{Regex, RegexBuilder};
 
@@ -39,6 +40,14 @@ impl Pattern {
     }
 }
 
+impl FromStr for Pattern {
+    type Err = Mismatch;
+
+    fn from_str(text: &str) -> Result<Self, Mismatch> {
+        Self::parse(text)
+    }
+}
+
 impl Deref for Pattern {
     type Target = Regex;
 
@@ -63,8 +72,8 @@ impl fmt::Debug for Pattern {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ValueMatch {
     /// Exactly this, byte for byte.
-    Exact(String),
-    /// A value in which the expression matches.
+    Exact(Box<str>),
+    /// A value in UTF-8 in which the expression is found.
     Regex(Pattern),
     /// Present with any value; or, if false, absent.
     Present(bool),
@@ -72,11 +81,14 @@ pub enum ValueMatch {
 
 impl ValueMatch {
     /// Tells whether `value` (`None`: absent) matches.
-    pub fn matches(&self, value: Option<&str>) -> bool {
-        match self {
-            Self::Exact(wanted) => value == Some(wanted),
-            Self::Regex(pattern) => value.is_some_and(|value| pattern.is_match(value)),
-            Self::Present(wanted) => value.is_some() == *wanted,
+    pub fn matches(&self, value: Option<&[u8]>) -> bool {
+        match (self, value) {
+            (Self::Present(wanted), found) => *wanted == found.is_some(),
+            (_, None) => false,
+            (Self::Exact(exact), Some(value)) => exact.as_bytes() == value,
+            (Self::Regex(pattern), Some(value)) => {
+                std::str::from_utf8(value).is_ok_and(|text| pattern.is_match(text))
+            }
         }
     }
 }
@@ -109,11 +121,22 @@ mod tests {
     #[test]
     fn matching() {
         let regex = ValueMatch::Regex(Pattern::parse("^(1|yes)$").unwrap());
-        assert!(regex.matches(Some("yes")));
-        assert!(!regex.matches(Some("yess")));
-        assert!(!regex.matches(None));
+        assert!(regex.matches(Some(b"yes")));
+        assert!(!regex.matches(Some(b"yess")));
+        assert!(ValueMatch::Exact("a".into()).matches(Some(b"a")));
+    }
+
+    #[test]
+    fn absence_matches_only_when_asked_for() {
         assert!(ValueMatch::Present(false).matches(None));
-        assert!(!ValueMatch::Present(false).matches(Some("")));
-        assert!(ValueMatch::Exact("a".into()).matches(Some("a")));
+        assert!(!ValueMatch::Present(true).matches(None));
+        assert!(!ValueMatch::Exact("".into()).matches(None));
+        assert!(!ValueMatch::Regex(Pattern::parse("").unwrap()).matches(None));
+        assert!(!ValueMatch::Present(false).matches(Some(b"")));
+    }
+
+    #[test]
+    fn a_value_that_is_no_utf_8_matches_no_regex() {
+        assert!(!ValueMatch::Regex(Pattern::parse(".*").unwrap()).matches(Some(b"\xff")));
     }
 }

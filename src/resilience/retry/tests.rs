@@ -1,7 +1,7 @@
 //! Every row of the decision.
 
-use crate::config::value::RetryOn;
 use super::*;
+use crate::config::value::RetryOn;
 use crate::semantics::Value;
 
 const MS: Duration = Duration::from_millis(1);
@@ -296,7 +296,9 @@ fn the_wait_is_the_longer_of_both_and_fits_the_time_left() {
 #[test]
 fn a_listed_grpc_status_is_repeated_although_every_call_is_a_post() {
     let listed = RetryPolicy {
-        on: [RetryOn::parse("grpc:unavailable").unwrap()].into_iter().collect(),
+        on: [RetryOn::parse("grpc:unavailable").unwrap()]
+            .into_iter()
+            .collect(),
         ..policy()
     };
     let call = Facts {

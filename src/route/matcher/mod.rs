@@ -15,10 +15,8 @@ use super::spec::RouteSpec;
 use super::table::Facts;
 use crate::semantics::{Value, cookie};
 
-pub use certificate::CertificatePart;
 pub(super) use host::matches_host;
 pub(super) use path::matches_path;
-pub use value::ValueMatch;
 
 /// The first condition of a route that a request does not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,12 +65,12 @@ pub(super) fn check(
         }
     }
     for (place, (part, wanted)) in spec.client_certificate.iter().enumerate() {
-        if !part.matches(facts.certificate, wanted) {
+        if !certificate::matches(*part, facts.certificate, wanted) {
             return Err(Mismatch::Certificate(place));
         }
     }
     for (place, (name, wanted)) in spec.headers.iter().enumerate() {
-        if !wanted.matches_header(facts.headers, name) {
+        if !value::matches_header(wanted, facts.headers, name) {
             return Err(Mismatch::Header(place));
         }
     }
@@ -103,22 +101,22 @@ impl Mismatch {
             Self::Source => format!("client {} is not in {}", facts.client, list(&spec.source)),
             Self::Certificate(place) => {
                 let (part, wanted) = &spec.client_certificate[place];
-                part.describe(facts.certificate, wanted)
+                certificate::describe(*part, facts.certificate, wanted)
             }
             Self::Header(place) => {
                 let (name, wanted) = &spec.headers[place];
                 let found = facts.headers.get(name).map(Value::as_bytes);
-                wanted.describe("header", name.as_str(), found)
+                value::describe(wanted, "header", name.as_str(), found)
             }
             Self::Query(place) => {
                 let (name, wanted) = &spec.query[place];
                 let found = crate::semantics::query::find(facts.query, name);
                 let found = found.map(Iterator::collect::<Vec<u8>>);
-                wanted.describe("query parameter", name, found.as_deref())
+                value::describe(wanted, "query parameter", name, found.as_deref())
             }
             Self::Cookie(place) => {
                 let (name, wanted) = &spec.cookies[place];
-                wanted.describe("cookie", name, cookie::find(facts.headers, name))
+                value::describe(wanted, "cookie", name, cookie::find(facts.headers, name))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::ValueMatch;
+use crate::config::value::ValueMatch;
 use crate::semantics::query::{decode, find_raw, is_encoded};
 
 /// Tells whether the parameter meets the condition; of a repeated one the first counts.

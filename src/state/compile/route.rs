@@ -12,7 +12,7 @@ use crate::{
     config::{Config, schema, value},
     filter::{Chain, Redirect, Respond},
     resilience::{Backoff, Conditions, RetryPolicy, UNCOUNTED_MAX},
-    route::{CertificatePart, PathMatch, RouteSpec, ValueMatch},
+    route::{PathMatch, RouteSpec},
     semantics::Headers,
     state::{Action, Registry, Route, RouteTimeouts},
     upstream::pool::{Pool, PoolIndex, ViewIndex},
@@ -61,13 +61,9 @@ pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec
         hosts: written.hosts.clone(),
         path,
         methods: written.methods.clone(),
-        headers: written
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value_match(value)))
-            .collect(),
-        query: pairs(&written.query),
-        cookies: pairs(&written.cookies),
+        headers: written.headers.clone(),
+        query: written.query.clone(),
+        cookies: written.cookies.clone(),
         source: written.source.clone(),
         client_certificate: written
             .client_certificate
@@ -165,41 +161,19 @@ fn retry(written: Option<&schema::Retry>) -> RetryPolicy {
     }
 }
 
-fn pairs(written: &[(String, value::ValueMatch)]) -> Vec<(String, ValueMatch)> {
-    written
-        .iter()
-        .map(|(name, value)| (name.clone(), value_match(value)))
-        .collect()
-}
-
 /// Makes a part of a certificate and its condition, in their stored form.
 fn certificate_part(
-    (key, wanted): (&'static str, &value::ValueMatch),
-) -> (CertificatePart, ValueMatch) {
-    let part = match key {
-        "dns" => CertificatePart::Dns,
-        "uri" => CertificatePart::Uri,
-        "email" => CertificatePart::Email,
-        "ip" => CertificatePart::Ip,
-        _ => CertificatePart::Subject,
-    };
+    (part, wanted): (value::CertificatePart, &value::ValueMatch),
+) -> (value::CertificatePart, value::ValueMatch) {
     let wanted = match (part, wanted) {
-        (CertificatePart::Dns, value::ValueMatch::Exact(name)) => {
-            ValueMatch::Exact(name.to_ascii_lowercase().into())
+        (value::CertificatePart::Dns, value::ValueMatch::Exact(name)) => {
+            value::ValueMatch::Exact(name.to_ascii_lowercase().into())
         }
-        (CertificatePart::Ip, value::ValueMatch::Exact(address)) => {
+        (value::CertificatePart::Ip, value::ValueMatch::Exact(address)) => {
             let same = address.parse().map(|it: std::net::IpAddr| it.to_string());
-            ValueMatch::Exact(same.unwrap_or_else(|_| address.clone()).into())
+            value::ValueMatch::Exact(same.map_or_else(|_| address.clone(), Into::into))
         }
-        (_, wanted) => value_match(wanted),
+        (_, wanted) => wanted.clone(),
     };
     (part, wanted)
-}
-
-fn value_match(written: &value::ValueMatch) -> ValueMatch {
-    match written {
-        value::ValueMatch::Exact(text) => ValueMatch::Exact(text.as_str().into()),
-        value::ValueMatch::Regex(pattern) => ValueMatch::Regex((**pattern).clone()),
-        value::ValueMatch::Present(present) => ValueMatch::Present(*present),
-    }
 }

@@ -121,9 +121,8 @@ fn check_action(snapshot: &Snapshot, test: &RouteTest, route: &Route) -> Result<
             Action::Respond(respond) => respond.headers().get(name),
             Action::Pool(..) | Action::Redirect(_) => None,
         };
-        let text = found.and_then(Value::to_str);
-        if !value.matches(text) {
-            let found = text.unwrap_or("none");
+        if !value.matches(found.map(Value::as_bytes)) {
+            let found = found.and_then(Value::to_str).unwrap_or("none");
             return Err(format!(
                 "expected header {name} to match, found \"{found}\""
             ));

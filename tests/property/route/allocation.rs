@@ -4,10 +4,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, Version};
-use sluicegate::config::value::HostPattern;
-use sluicegate::route::{
-    Facts, PathMatch, RouteIndex, RouteSpec, RouteTable, ValueMatch,
-};
+use sluicegate::config::value::{HostPattern, ValueMatch};
+use sluicegate::route::{Facts, PathMatch, RouteIndex, RouteSpec, RouteTable};
 use sluicegate::semantics::Headers;
 use sluicegate::semantics::authority::effective_authority;
 use sluicegate::semantics::date::DateCache;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
-use sluicegate::config::value::HostPattern;
+use sluicegate::config::value::{HostPattern, ValueMatch};
 use sluicegate::{
     failure::BadRequest,
-    route::{Explanation, Facts, PathMatch, RouteSpec, RouteTable, ValueMatch},
+    route::{Explanation, Facts, PathMatch, RouteSpec, RouteTable},
     semantics::{
         Headers,
         path::{NormalPath, normalise},

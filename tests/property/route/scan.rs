@@ -3,8 +3,8 @@
 
 use std::cmp::Reverse;
 
-use sluicegate::config::value::HostPattern;
-use sluicegate::route::{CertificatePart, Facts, PathMatch, RouteSpec, ValueMatch};
+use sluicegate::config::value::{CertificatePart, HostPattern, ValueMatch};
+use sluicegate::route::{Facts, PathMatch, RouteSpec};
 
 /// Index of the route that takes the request.
 pub(crate) fn find(specs: &[RouteSpec], listeners: &[&str], facts: &Facts<'_>) -> Option<usize> {
@@ -123,7 +123,7 @@ fn takes(spec: &RouteSpec, listeners: &[&str], facts: &Facts<'_>, path: &str) ->
 
 fn is_wanted(wanted: &ValueMatch, found: Option<&str>) -> bool {
     match wanted {
-        ValueMatch::Exact(exact) => found == Some(exact),
+        ValueMatch::Exact(exact) => found == Some(&**exact),
         ValueMatch::Regex(regex) => found.is_some_and(|value| regex.is_match(value)),
         ValueMatch::Present(present) => found.is_some() == *present,
     }

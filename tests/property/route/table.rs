@@ -10,11 +10,8 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use sluicegate::config::value::HostPattern;
-use sluicegate::route::{
-    CertificatePart, Facts, PathMatch, RouteIndex, RouteOutcome, RouteSpec,
-    RouteTable, ValueMatch,
-};
+use sluicegate::config::value::{CertificatePart, HostPattern, ValueMatch};
+use sluicegate::route::{Facts, PathMatch, RouteIndex, RouteOutcome, RouteSpec, RouteTable};
 use sluicegate::semantics::Headers;
 use sluicegate::semantics::path::{NormalPath, normalise};
 use sluicegate::tls::ClientCertificate;
@@ -128,7 +125,7 @@ fn spec() -> impl Strategy<Value = RouteSpec> {
             listeners: listeners.map(|names| names.into_iter().map(Arc::from).collect()),
             hosts: hosts
                 .into_iter()
-                .map(|host| HostPattern::parse(host).unwrap())
+                .map(|host| HostPattern::parse(host).unwrap_or(HostPattern::Any))
                 .collect(),
             path,
             methods,
