@@ -11,6 +11,7 @@ mod registry;
 mod route_metrics;
 mod snapshot;
 
+pub use crate::config::schema::Underscores;
 pub use arrival::{ArrivalReason, Asked};
 pub use client_counts::ClientCounts;
 pub(crate) use client_counts::ClientPlace;
@@ -24,6 +25,4 @@ pub use local::{LocalListener, LocalSnapshot};
 pub use registered::Registered;
 pub use registry::Registry;
 pub(crate) use route_metrics::RouteMetrics;
-pub use snapshot::{
-    Action, Drain, Listener, ListenerTimeouts, Route, RouteTimeouts, Snapshot, Underscores,
-};
+pub use snapshot::{Action, Drain, ExchangeTimeouts, Listener, ListenerTimeouts, Route, Snapshot};

@@ -6,6 +6,7 @@ use super::ClientCounts;
 use crate::{
     config::{
         Config,
+        schema::Underscores,
         value::{BindAddress, FieldSource},
     },
     filter::Chain,
@@ -183,17 +184,6 @@ pub struct ListenerTimeouts {
     pub body_idle: Duration,
 }
 
-/// Treatment of header names with an underscore.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Underscores {
-    /// The field is left out and counted.
-    Drop,
-    /// The field is passed on.
-    Allow,
-    /// The request is refused.
-    Refuse,
-}
-
 /// A rule that chooses a destination, with its policies.
 ///
 /// Takes two cache lines: with many routes, that of a request is seldom in the cache.
@@ -205,7 +195,7 @@ pub struct Route {
     /// Destination.
     pub action: Action,
     /// Timeouts of its exchanges.
-    pub timeouts: RouteTimeouts,
+    pub timeouts: ExchangeTimeouts,
     /// Retry policy; one for all routes with the same rules.
     pub retry: Arc<RetryPolicy>,
     /// Filters for requests and responses.
@@ -229,7 +219,7 @@ pub enum Action {
 
 /// Timeouts of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RouteTimeouts {
+pub struct ExchangeTimeouts {
     /// All attempts together, until a response head.
     pub total: Duration,
     /// One attempt, until its response head.

@@ -15,13 +15,15 @@ use tokio::{
 };
 
 use super::{
-    endpoint::Address,
     freed::Limit,
     name::{self, NameFailure},
     room::Place,
     shared::PoolShared,
 };
-use crate::{failure::Failure, socket::Stream, telemetry::metrics::Gauge, timer};
+use crate::{
+    config::value::EndpointAddress, failure::Failure, socket::Stream, telemetry::metrics::Gauge,
+    timer,
+};
 
 /// Metrics of one worker about the upstream connections of a pool.
 #[derive(Debug)]
@@ -78,11 +80,11 @@ impl Drop for ConnectionGuard {
 ///
 /// # Errors
 /// The [`Failure`], a timeout included.
-pub async fn connect(address: &Address, deadline: Instant) -> Result<Stream, Failure> {
+pub async fn connect(address: &EndpointAddress, deadline: Instant) -> Result<Stream, Failure> {
     match address {
-        Address::Socket(address) => connect_tcp(*address, deadline).await,
-        Address::Unix(path) => connect_unix(path, deadline).await,
-        Address::Name(name, port) => {
+        EndpointAddress::Socket(address) => connect_tcp(*address, deadline).await,
+        EndpointAddress::Unix(path) => connect_unix(path, deadline).await,
+        EndpointAddress::Name(name, port) => {
             // In memory of its own: most endpoints are given by address.
             let connected = Box::pin(name::connect(name, *port, deadline)).await;
             at_once(connected.map_err(|failure| match failure {

@@ -1,58 +1,16 @@
 //! One address of a pool, as the configuration gives it.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use semver::Version;
 
 use crate::config::value::EndpointAddress;
 
-/// Address that an endpoint listens on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Address {
-    /// An IP address and a port.
-    Socket(SocketAddr),
-    /// A host name, resolved when a connection is made, and a port.
-    Name(Arc<str>, u16),
-    /// The path of a unix socket.
-    Unix(PathBuf),
-}
-
-impl Address {
-    /// The name or IP address alone; empty for a unix socket.
-    pub fn host(&self) -> Cow<'_, str> {
-        match self {
-            Self::Socket(address) => address.ip().to_string().into(),
-            Self::Name(name, _) => Cow::Borrowed(name),
-            Self::Unix(_) => Cow::Borrowed(""),
-        }
-    }
-}
-
-impl From<EndpointAddress> for Address {
-    fn from(written: EndpointAddress) -> Self {
-        match written {
-            EndpointAddress::Socket(address) => Self::Socket(address),
-            EndpointAddress::Named { host, port } => Self::Name(host.as_str().into(), port),
-            EndpointAddress::Unix(path) => Self::Unix(path),
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Socket(address) => address.fmt(f),
-            Self::Name(name, port) => write!(f, "{name}:{port}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
 /// One endpoint of a pool; its identity is the pool with the address.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
     /// Address that it listens on.
-    pub address: Address,
+    pub address: EndpointAddress,
     /// The address as text: in logs, metrics and the admin API.
     pub label: Arc<str>,
     /// Share of the traffic; 0 takes none.
@@ -71,7 +29,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Makes an endpoint of weight 1 and priority 0, without other properties.
-    pub fn new(address: Address, version: Option<Version>) -> Self {
+    pub fn new(address: EndpointAddress, version: Option<Version>) -> Self {
         Self {
             label: address.to_string().into(),
             address,

@@ -8,8 +8,9 @@ use std::io;
 
 use tokio::time::Instant;
 
-use super::{endpoint::Address, pool::Pool, shared::PoolShared};
+use super::{pool::Pool, shared::PoolShared};
 use crate::{
+    config::value::EndpointAddress,
     failure::Failure,
     socket::Stream,
     timer,
@@ -24,7 +25,7 @@ pub(super) async fn secure(
     pool: &Pool,
     tls: &ClientTls,
     stream: Stream,
-    address: &Address,
+    address: &EndpointAddress,
     alpn: Alpn,
     deadline: Instant,
 ) -> Result<(Stream, bool), Failure> {

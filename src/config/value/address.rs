@@ -1,8 +1,10 @@
 //! Addresses to listen on and to connect to.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Mismatch;
 use super::punycode::ascii_name;
@@ -89,13 +91,8 @@ impl fmt::Display for BindAddress {
 pub enum EndpointAddress {
     /// An IP address and a port.
     Socket(SocketAddr),
-    /// A name, looked up when connecting, and a port.
-    Named {
-        /// The name, in lower case.
-        host: String,
-        /// The port.
-        port: u16,
-    },
+    /// A name in lower case, looked up when connecting, and a port.
+    Name(Arc<str>, u16),
     /// A Unix socket.
     Unix(PathBuf),
 }
@@ -148,8 +145,16 @@ impl EndpointAddress {
                 None => refused(": the name before the port is malformed"),
             });
         }
-        let host = host.to_ascii_lowercase();
-        Ok(Self::Named { host, port })
+        Ok(Self::Name(host.to_ascii_lowercase().into(), port))
+    }
+
+    /// Gives the name or IP address alone; empty for a Unix socket.
+    pub fn host(&self) -> Cow<'_, str> {
+        match self {
+            Self::Socket(address) => address.ip().to_string().into(),
+            Self::Name(name, _) => Cow::Borrowed(name),
+            Self::Unix(_) => Cow::Borrowed(""),
+        }
     }
 }
 
@@ -157,7 +162,7 @@ impl fmt::Display for EndpointAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(address) => address.fmt(f),
-            Self::Named { host, port } => write!(f, "{host}:{port}"),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }

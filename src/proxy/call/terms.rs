@@ -10,7 +10,7 @@ use crate::{
     proxy_protocol::Header,
     resilience::RetryPolicy,
     semantics::upgrade::Offer,
-    state::{LocalSnapshot, RouteTimeouts},
+    state::{ExchangeTimeouts, LocalSnapshot},
     upstream::pinned::Pinned,
     worker::{Connection, Worker},
 };
@@ -26,7 +26,7 @@ pub(in crate::proxy) struct CallTerms<'a> {
     /// Rules by which a failed attempt is followed by another.
     pub(in crate::proxy) retry: &'a RetryPolicy,
     /// Time limits of one attempt. The total time is in `end`.
-    pub(in crate::proxy) timeouts: &'a RouteTimeouts,
+    pub(in crate::proxy) timeouts: &'a ExchangeTimeouts,
     /// Deadline of the response head.
     pub(in crate::proxy) end: Instant,
     /// Time at which the client gives up by itself: a failure after it is not the endpoint's

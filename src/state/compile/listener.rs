@@ -8,7 +8,7 @@ use crate::{
     http1::HeadLimits,
     semantics::forwarded::TrustedProxies,
     socket::bind::BindOptions,
-    state::{Listener, ListenerTimeouts, Registry, Underscores},
+    state::{Listener, ListenerTimeouts, Registry},
     tls::{ClientAuth, KeyPair, MinimumVersion, ServerSettings, ServerTls, Stamps, TlsFault},
 };
 
@@ -49,11 +49,7 @@ pub(super) fn build(
             lifetime: written.timeouts.lifetime,
             body_idle: written.timeouts.body_idle,
         },
-        underscores: match written.underscores {
-            schema::Underscores::Drop => Underscores::Drop,
-            schema::Underscores::Allow => Underscores::Allow,
-            schema::Underscores::Refuse => Underscores::Refuse,
-        },
+        underscores: written.underscores,
         head: HeadLimits {
             bytes_max: limits.head.as_usize(),
             headers_max: usize::from(limits.headers),

@@ -12,7 +12,7 @@ use crate::{
     tls::{ClientSettings, ClientTls},
     upstream::{
         discovery::{Discovered, SourceSpec, arrange},
-        endpoint::{Address, Endpoint},
+        endpoint::Endpoint,
         endpoint_set::{EndpointSet, EndpointSlot, SetRules},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
         picker::PickerSpec,
@@ -176,7 +176,7 @@ fn check_picker(
 }
 
 fn endpoint(written: &schema::Endpoint) -> Arc<Endpoint> {
-    let address = Address::from(written.address.clone());
+    let address = written.address.clone();
     Arc::new(Endpoint {
         weight: written.weight,
         zone: written.zone.as_deref().map(Into::into),

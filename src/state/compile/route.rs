@@ -14,7 +14,7 @@ use crate::{
     resilience::{Backoff, Conditions, RetryPolicy, UNCOUNTED_MAX},
     route::{PathMatch, RouteSpec},
     semantics::Headers,
-    state::{Action, Registry, Route, RouteTimeouts},
+    state::{Action, ExchangeTimeouts, Registry, Route},
     upstream::pool::{Pool, PoolIndex, ViewIndex},
 };
 
@@ -112,7 +112,7 @@ pub(super) fn build(
     Ok(Route {
         name: Arc::clone(name),
         action,
-        timeouts: RouteTimeouts {
+        timeouts: ExchangeTimeouts {
             total: written.timeouts.total,
             attempt: written.timeouts.attempt.unwrap_or(written.timeouts.total),
             idle: written.timeouts.idle,

@@ -85,7 +85,7 @@ fn endpoint(address: EndpointAddress, about: About) -> Endpoint {
         zone: about.zone.map(Into::into),
         priority: about.priority,
         labels: about.labels,
-        ..Endpoint::new(address.into(), about.version)
+        ..Endpoint::new(address, about.version)
     }
 }
 

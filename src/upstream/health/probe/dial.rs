@@ -11,12 +11,12 @@ use tokio::{
 
 use super::{BoxFuture, HttpVersion, ProbeFailure, ProbeTarget};
 use crate::{
+    config::value::EndpointAddress,
     proxy_protocol::{Header, Version},
     semantics::forwarded::Scheme,
     tls::{Alpn, ClientTls},
     upstream::{
         connect::is_shortage,
-        endpoint::Address,
         health::settings::CheckKind,
         name::{self, NameFailure},
     },
@@ -52,9 +52,9 @@ impl Dial for PlainDial {
     ) -> BoxFuture<'a, Result<Box<dyn Socket>, ProbeFailure>> {
         Box::pin(async move {
             match &target.address {
-                Address::Socket(address) => TcpStream::connect(address).await.map(boxed),
-                Address::Name(host, port) => connect_by_name(host, *port).await?.map(boxed),
-                Address::Unix(path) => UnixStream::connect(path).await.map(boxed),
+                EndpointAddress::Socket(address) => TcpStream::connect(address).await.map(boxed),
+                EndpointAddress::Name(host, port) => connect_by_name(host, *port).await?.map(boxed),
+                EndpointAddress::Unix(path) => UnixStream::connect(path).await.map(boxed),
             }
             .map_err(|error| match error.kind() {
                 _ if is_shortage(&error) => ProbeFailure::Shortage,

@@ -16,9 +16,9 @@ pub use grpc::GrpcProbe;
 pub use tcp::TcpProbe;
 
 use super::settings::CheckKind;
-use crate::upstream::{
-    endpoint::{Address, Endpoint},
-    shared::EndpointShared,
+use crate::{
+    config::value::EndpointAddress,
+    upstream::{endpoint::Endpoint, shared::EndpointShared},
 };
 
 /// A boxed future, so that [`Probe`] and [`Dial`] are object-safe.
@@ -41,7 +41,7 @@ pub struct ProbeTarget {
     /// Its identity within the pool.
     pub identity: Arc<str>,
     /// Address to connect to.
-    pub address: Address,
+    pub address: EndpointAddress,
     /// The Host or authority sent if the check names none.
     pub host: String,
     /// Receiver of what the answers tell about the endpoint, if any.
@@ -65,9 +65,9 @@ impl ProbeTarget {
     #[must_use]
     pub fn new(endpoint: &Endpoint) -> Self {
         let host = match &endpoint.address {
-            Address::Socket(_) | Address::Name(..) => endpoint.address.to_string(),
+            EndpointAddress::Socket(_) | EndpointAddress::Name(..) => endpoint.address.to_string(),
             // A path is no authority.
-            Address::Unix(_) => "localhost".to_owned(),
+            EndpointAddress::Unix(_) => "localhost".to_owned(),
         };
         Self {
             identity: Arc::clone(&endpoint.label),

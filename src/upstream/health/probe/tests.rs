@@ -19,7 +19,7 @@ fn target(address: SocketAddr) -> ProbeTarget {
     let host = address.to_string();
     ProbeTarget {
         identity: host.as_str().into(),
-        address: Address::Socket(address),
+        address: EndpointAddress::Socket(address),
         host,
         learns: None,
     }
@@ -221,13 +221,13 @@ async fn a_connection_that_opens_passes_a_tcp_check() {
 async fn names_and_unix_sockets_are_reached() {
     let (address, _listener) = silent().await;
     let mut named = target(address);
-    named.address = Address::Name("localhost".into(), address.port());
+    named.address = EndpointAddress::Name("localhost".into(), address.port());
     let patience = Duration::from_secs(5);
     assert_eq!(
         ask_within(CheckKind::Tcp, HttpVersion::Http1, named.clone(), patience).await,
         Ok(())
     );
-    named.address = Address::Name("nobody.invalid".into(), 80);
+    named.address = EndpointAddress::Name("nobody.invalid".into(), 80);
     let failure = ask_within(CheckKind::Tcp, HttpVersion::Http1, named, patience)
         .await
         .unwrap_err();
@@ -247,7 +247,7 @@ async fn names_and_unix_sockets_are_reached() {
     let unix = ProbeTarget {
         identity: "unix:app.sock".into(),
         host: path.display().to_string(),
-        address: Address::Unix(path),
+        address: EndpointAddress::Unix(path),
         learns: None,
     };
     assert_eq!(

@@ -9,14 +9,12 @@ use tokio::{
 };
 
 use super::*;
-use crate::upstream::{
-    endpoint::Address,
-    health::{
-        probe::{self, BoxFuture, HttpVersion, PlainDial},
-        settings::{CheckKind, HealthSettings},
-        transition::EndpointState,
-        view::PoolHealthView,
-    },
+use crate::config::value::EndpointAddress;
+use crate::upstream::health::{
+    probe::{self, BoxFuture, HttpVersion, PlainDial},
+    settings::{CheckKind, HealthSettings},
+    transition::EndpointState,
+    view::PoolHealthView,
 };
 
 /// Passes for every target but those told to fail or hang, and counts the questions to each.
@@ -71,7 +69,7 @@ impl Probe for Scripted {
     }
 }
 
-fn target(identity: &str, address: Address) -> ProbeTarget {
+fn target(identity: &str, address: EndpointAddress) -> ProbeTarget {
     ProbeTarget {
         identity: identity.into(),
         address,
@@ -81,7 +79,7 @@ fn target(identity: &str, address: Address) -> ProbeTarget {
 }
 
 fn unreal(names: &[&str]) -> Vec<ProbeTarget> {
-    let nowhere = Address::Unix("/nonexistent".into());
+    let nowhere = EndpointAddress::Unix("/nonexistent".into());
     names
         .iter()
         .map(|name| target(name, nowhere.clone()))
@@ -228,7 +226,10 @@ async fn real_endpoints_that_serve_refuse_and_hang_are_told_apart() {
     let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = |name: &str, listener: &TcpListener| {
-        target(name, Address::Socket(listener.local_addr().unwrap()))
+        target(
+            name,
+            EndpointAddress::Socket(listener.local_addr().unwrap()),
+        )
     };
     let targets = vec![
         at("serving", &serving),
