@@ -6,9 +6,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use sluicegate::config::value::{HashKey, PickerSpec};
 use sluicegate::upstream::picker::{
-    AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker, PickerError, PickerSpec,
-    Registered, mix,
+    AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker, PickerError, Registered, mix,
 };
 use tokio::time::Instant;
 
@@ -19,8 +19,20 @@ const PICKERS: [(&str, PickerSpec); 8] = [
     ("least_requests", PickerSpec::LeastRequests),
     ("power_of_two", PickerSpec::PowerOfTwo),
     ("peak_ewma", PickerSpec::PeakEwma),
-    ("ring_hash", PickerSpec::RingHash { load_max: 1.25 }),
-    ("maglev", PickerSpec::Maglev { load_max: 1.25 }),
+    (
+        "ring_hash",
+        PickerSpec::RingHash {
+            key: HashKey::Path,
+            load_max: 1.25,
+        },
+    ),
+    (
+        "maglev",
+        PickerSpec::Maglev {
+            key: HashKey::Path,
+            load_max: 1.25,
+        },
+    ),
 ];
 const SIZES: [u32; 5] = [2, 10, 100, 1_000, 10_000];
 

@@ -9,10 +9,9 @@ use super::{
     endpoint::Endpoint,
     endpoint_set::{EndpointSet, EndpointSlot, SetRules},
     health::HealthSettings,
-    picker::PickerSpec,
     shared::PoolShared,
 };
-use crate::{config::value::HashKey, proxy_protocol, tls::ClientTls};
+use crate::{config::value::PickerSpec, proxy_protocol, tls::ClientTls};
 
 /// Position of a pool in its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,8 +28,6 @@ pub struct Pool {
     pub name: Arc<str>,
     /// Picker of the pool.
     pub picker: PickerSpec,
-    /// Input of the hash, for the pickers that hash.
-    pub hash_key: Option<HashKey>,
     /// The endpoints, which discovery may replace while all else stays.
     pub endpoints: EndpointSlot,
     /// Rules for making a set from endpoints.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sluicegate::config::schema::Picker;
+use sluicegate::config::value::PickerSpec;
 
 use super::generated::compare;
 use super::read;
@@ -10,8 +10,8 @@ use super::read;
 #[test]
 fn the_table_of_pickers_is_the_list_of_them() {
     let mut table = "| `picker` | chooses | cost of a pick among n |\n|---|---|---|\n".to_owned();
-    for (word, picker) in Picker::WORDS {
-        let default = if picker == Picker::WeightedRoundRobin {
+    for (word, picker) in PickerSpec::WORDS {
+        let default = if picker == PickerSpec::WeightedRoundRobin {
             " (default)"
         } else {
             ""
@@ -34,20 +34,22 @@ fn the_table_of_pickers_is_the_list_of_them() {
 }
 
 /// Returns the choice and the cost of a picker; those that take a key have rows of their own.
-fn facts(picker: &Picker) -> (&'static str, &'static str) {
+fn facts(picker: &PickerSpec) -> (&'static str, &'static str) {
     match picker {
-        Picker::Random => ("at random, by weight", "O(1)"),
-        Picker::RoundRobin => ("in turn; ignores weights", "O(1)"),
-        Picker::WeightedRoundRobin => (
+        PickerSpec::Random => ("at random, by weight", "O(1)"),
+        PickerSpec::RoundRobin => ("in turn; ignores weights", "O(1)"),
+        PickerSpec::WeightedRoundRobin => (
             "in turn by weight, without bursts",
             "O(log d) for d distinct weights",
         ),
-        Picker::LeastRequests => ("fewest requests in flight per weight", "O(log n)"),
-        Picker::PowerOfTwo => ("the less busy of two drawn by weight", "O(1)"),
-        Picker::PeakEwma => (
+        PickerSpec::LeastRequests => ("fewest requests in flight per weight", "O(log n)"),
+        PickerSpec::PowerOfTwo => ("the less busy of two drawn by weight", "O(1)"),
+        PickerSpec::PeakEwma => (
             "the better of two by latency and requests in flight",
             "O(1)",
         ),
-        Picker::RingHash(_) | Picker::Maglev(_) | Picker::Custom(_) => ("by key", "-"),
+        PickerSpec::RingHash { .. } | PickerSpec::Maglev { .. } | PickerSpec::Custom(_) => {
+            ("by key", "-")
+        }
     }
 }

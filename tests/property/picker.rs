@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use sluicegate::config::value::{HashKey, PickerSpec};
 use sluicegate::upstream::picker::{
-    AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker, PickerSpec, Registered, mix,
+    AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker, Registered, mix,
 };
 use tokio::time::Instant;
 
@@ -18,12 +19,24 @@ const ALL: [PickerSpec; 8] = [
     PickerSpec::LeastRequests,
     PickerSpec::PowerOfTwo,
     PickerSpec::PeakEwma,
-    PickerSpec::RingHash { load_max: LOAD_MAX },
-    PickerSpec::Maglev { load_max: LOAD_MAX },
+    PickerSpec::RingHash {
+        key: HashKey::Path,
+        load_max: LOAD_MAX,
+    },
+    PickerSpec::Maglev {
+        key: HashKey::Path,
+        load_max: LOAD_MAX,
+    },
 ];
 const HASHING: [PickerSpec; 2] = [
-    PickerSpec::RingHash { load_max: LOAD_MAX },
-    PickerSpec::Maglev { load_max: LOAD_MAX },
+    PickerSpec::RingHash {
+        key: HashKey::Path,
+        load_max: LOAD_MAX,
+    },
+    PickerSpec::Maglev {
+        key: HashKey::Path,
+        load_max: LOAD_MAX,
+    },
 ];
 const LOAD_MAX: f64 = 1.25;
 

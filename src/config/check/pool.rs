@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::Check;
 use crate::config::{
     diagnostic::Fault,
-    schema::{Ejection, Health, Picker, Pool, PoolProtocol, ProbeKind},
-    value::{BindAddress, EndpointAddress, Name, nearest::alternatives},
+    schema::{Ejection, Health, Pool, PoolProtocol, ProbeKind},
+    value::{BindAddress, EndpointAddress, Name, PickerSpec, nearest::alternatives},
 };
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -136,11 +136,11 @@ fn check_loops(check: &mut Check<'_>, name: &Name, pool: &Pool) {
 
 fn check_picker(check: &mut Check<'_>, place: &str, pool: &Pool) {
     match &pool.picker {
-        Picker::Custom(name) if !check.rules.pickers.contains(&name.as_str()) => {
-            let mut names: Vec<&str> = Picker::WORDS.iter().map(|(word, _)| *word).collect();
+        PickerSpec::Custom(name) if !check.rules.pickers.contains(&&**name) => {
+            let mut names: Vec<&str> = PickerSpec::WORDS.iter().map(|(word, _)| *word).collect();
             names.extend(["ring_hash", "maglev"]);
             names.extend(check.rules.pickers);
-            let hint = if ["ring_hash", "maglev"].contains(&name.as_str()) {
+            let hint = if ["ring_hash", "maglev"].contains(&&**name) {
                 format!("it needs a key: {{ {name} = {{ key = \"client_ip\" }} }}")
             } else {
                 alternatives("allowed", name, &names)
@@ -148,7 +148,7 @@ fn check_picker(check: &mut Check<'_>, place: &str, pool: &Pool) {
             let message = format!("{place}.picker cannot be \"{name}\"");
             check.error(pool.spans.of("picker"), message, hint);
         }
-        Picker::RoundRobin => {
+        PickerSpec::RoundRobin => {
             let weights = || pool.endpoints.iter().map(|e| e.weight).filter(|w| *w > 0);
             if weights().max() != weights().min() {
                 let message =
@@ -156,11 +156,6 @@ fn check_picker(check: &mut Check<'_>, place: &str, pool: &Pool) {
                 let hint = "use \"weighted_round_robin\", or leave the weights out";
                 check.warn(pool.spans.of("picker"), message, hint);
             }
-        }
-        Picker::RingHash(hashing) | Picker::Maglev(hashing) if hashing.load_max <= 1.0 => {
-            let message = format!("{place}.picker.load_max cannot be {}", hashing.load_max);
-            let hint = "above 1: at the mean itself no endpoint could take more";
-            check.error(hashing.spans.of("load_max"), message, hint);
         }
         _ => {}
     }

@@ -31,7 +31,7 @@ pub use listener::{
     Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts, ProxyProtocol, Underscores,
 };
 pub use log::{Log, LogFormat, LogLevel, Metrics};
-pub use picker::{Hashing, Picker};
+pub use picker::Hashing;
 pub use pool::{Announce, Pool, PoolLimits, PoolProtocol, PoolTimeouts, RetryBudget, Zone};
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
 pub use reference::{ReferencePage, reference};

@@ -1,47 +1,12 @@
 //! `picker` of a pool: how an endpoint is picked.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::config::diagnostic::Fault;
 use crate::config::setting::{
-    Choice as _, Form, Found, Node, Reader, Setting, Shape, choice, print_choice, read_choice,
-    table,
+    Choice as _, Form, Found, Node, Reader, Setting, Shape, choice, read_choice, table,
 };
-use crate::config::value::HashKey;
-
-/// The picker of a pool.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Picker {
-    /// At random, by weight.
-    Random,
-    /// In turn; ignores weights.
-    RoundRobin,
-    /// In turn by weight, without bursts.
-    WeightedRoundRobin,
-    /// The endpoint with the fewest requests in flight per weight.
-    LeastRequests,
-    /// The less busy of two drawn by weight.
-    PowerOfTwo,
-    /// The better of two by latency and requests in flight.
-    PeakEwma,
-    /// By a key of the request, on a ring.
-    RingHash(Hashing),
-    /// By a key of the request, from a table.
-    Maglev(Hashing),
-    /// A picker that the embedding program registered under this name.
-    Custom(String),
-}
-
-impl Picker {
-    /// The pickers that are chosen by a word.
-    pub const WORDS: [(&'static str, Self); 6] = [
-        ("random", Self::Random),
-        ("round_robin", Self::RoundRobin),
-        ("weighted_round_robin", Self::WeightedRoundRobin),
-        ("least_requests", Self::LeastRequests),
-        ("power_of_two", Self::PowerOfTwo),
-        ("peak_ewma", Self::PeakEwma),
-    ];
-}
+use crate::config::value::{HashKey, PickerSpec};
 
 choice! {
     /// Pickers that need settings.
@@ -65,7 +30,7 @@ table! {
 
 /// A word that is not built in may be a registered picker; the checks on the whole configuration
 /// test that.
-impl Setting for Picker {
+impl Setting for PickerSpec {
     fn shape() -> Shape {
         Shape::value(
             "picker",
@@ -81,23 +46,34 @@ impl Setting for Picker {
         match reader.string(node) {
             Found::Value(text) => {
                 let known = Self::WORDS.iter().find(|(word, _)| *word == text);
-                let custom = || Self::Custom(text.into_owned());
+                let custom = || Self::Custom(text.as_ref().into());
                 return Some(known.map_or_else(custom, |(_, picker)| picker.clone()));
             }
             Found::Bad => return None,
             Found::Absent => {}
         }
-        Some(match read_choice(node, &Self::shape(), reader)? {
-            HashingPicker::Ring(hashing) => Self::RingHash(hashing),
-            HashingPicker::Maglev(hashing) => Self::Maglev(hashing),
+        let written = read_choice(node, &Self::shape(), reader)?;
+        let (HashingPicker::Ring(hashing) | HashingPicker::Maglev(hashing)) = &written;
+        let (key, load_max) = (hashing.key.clone(), hashing.load_max);
+        if load_max.is_nan() || load_max <= 1.0 {
+            reader.fault(Fault::error(
+                hashing.spans.of("load_max"),
+                format!("{}.load_max cannot be {load_max}", reader.place()),
+                "above 1: at the mean itself no endpoint could take more",
+            ));
+            return None;
+        }
+        Some(match written {
+            HashingPicker::Ring(_) => Self::RingHash { key, load_max },
+            HashingPicker::Maglev(_) => Self::Maglev { key, load_max },
         })
     }
 
     fn print(&self) -> Value {
         match self {
-            Self::RingHash(hashing) => print_choice(&HashingPicker::Ring(hashing.clone())),
-            Self::Maglev(hashing) => print_choice(&HashingPicker::Maglev(hashing.clone())),
-            Self::Custom(name) => name.as_str().into(),
+            Self::RingHash { key, load_max } => print_hashing("ring_hash", key, *load_max),
+            Self::Maglev { key, load_max } => print_hashing("maglev", key, *load_max),
+            Self::Custom(name) => (**name).into(),
             Self::Random
             | Self::RoundRobin
             | Self::WeightedRoundRobin
@@ -109,4 +85,9 @@ impl Setting for Picker {
             }
         }
     }
+}
+
+/// Prints a hashing picker as its table is written.
+fn print_hashing(word: &str, key: &HashKey, load_max: f64) -> Value {
+    json!({ word: { "key": key.print(), "load_max": load_max.print() } })
 }

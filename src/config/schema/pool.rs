@@ -5,16 +5,15 @@ use std::time::Duration;
 use super::discover::Discover;
 use super::endpoint::Endpoint;
 use super::health::{Ejection, Health};
-use super::picker::Picker;
 use super::tls::PoolTls;
 use crate::config::setting::{Spanned, table, words};
-use crate::config::value::{Name, Ratio};
+use crate::config::value::{Name, PickerSpec, Ratio};
 
 table! {
     /// A group of endpoints that serve the same, and how they are used.
     pub struct Pool {
         /// Picker: `"random"`, `"round_robin"`, `"weighted_round_robin"`, `"least_requests"`, `"power_of_two"`, `"peak_ewma"`, `{ ring_hash = { key = … } }`, `{ maglev = { key = … } }`, or a name registered by an embedding program.
-        pub picker: Picker = Picker::WeightedRoundRobin,
+        pub picker: PickerSpec = PickerSpec::WeightedRoundRobin,
         /// Endpoints, each an address or a table. At least one, unless `discover` finds them.
         pub endpoints: Vec<Endpoint> = Vec::new(),
         /// Source of further endpoints; without this the pool has those of `endpoints` only.

@@ -19,7 +19,7 @@ mod words;
 
 pub use basic::MapKey;
 pub use choice::Choice;
-pub(crate) use choice::{choice, print_choice, read_choice, take_first};
+pub(crate) use choice::{choice, read_choice, take_first};
 pub use form::Form;
 pub use hidden::Hidden;
 pub use reader::{Findings, Node, Reader};

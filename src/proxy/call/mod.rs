@@ -164,7 +164,7 @@ impl<'a> UpstreamCall<'a> {
             Tried::default()
         };
         let mut failed: Option<Failure> = None;
-        let key = pool.pool.hash_key.as_ref();
+        let key = pool.pool.picker.hash_key();
         let key = key.and_then(|key| pick::hash_key(key, *self.terms.client, self.request));
         loop {
             let wanted = Wanted {

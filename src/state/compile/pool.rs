@@ -6,7 +6,7 @@ use semver::VersionReq;
 
 use super::{BuildError, Lists, Source, TlsFiles};
 use crate::{
-    config::{schema, value::HashKey},
+    config::{schema, value::PickerSpec},
     proxy_protocol,
     state::Registry,
     tls::{ClientSettings, ClientTls},
@@ -15,7 +15,6 @@ use crate::{
         endpoint::Endpoint,
         endpoint_set::{EndpointSet, EndpointSlot, SetRules},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
-        picker::PickerSpec,
         pool::{Pool, PoolDiscovery, PoolIndex, PoolLimits, PoolProtocol},
     },
 };
@@ -40,8 +39,7 @@ pub(super) fn build(
         None => None,
         Some(tls) => Some(build_tls(source, name, tls)?),
     };
-    let (picker, hash_key) = picker(&written.picker);
-    check_picker(source, name, &picker)?;
+    check_picker(source, name, &written.picker)?;
     let listed: Vec<Arc<Endpoint>> = written.endpoints.iter().map(endpoint).collect();
     let settings = health(written);
     let shared = registry.pool(name, &settings);
@@ -63,8 +61,7 @@ pub(super) fn build(
     let limits = &written.limits;
     Ok(Arc::new(Pool {
         name: Arc::clone(name),
-        picker,
-        hash_key,
+        picker: written.picker.clone(),
         protocol: match written.protocol {
             schema::PoolProtocol::Http1 => PoolProtocol::Http1,
             schema::PoolProtocol::H2 => PoolProtocol::Http2,
@@ -184,30 +181,6 @@ fn endpoint(written: &schema::Endpoint) -> Arc<Endpoint> {
         labels: written.labels.clone(),
         ..Endpoint::new(address, written.version.clone())
     })
-}
-
-fn picker(written: &schema::Picker) -> (PickerSpec, Option<HashKey>) {
-    match written {
-        schema::Picker::Random => (PickerSpec::Random, None),
-        schema::Picker::RoundRobin => (PickerSpec::RoundRobin, None),
-        schema::Picker::WeightedRoundRobin => (PickerSpec::WeightedRoundRobin, None),
-        schema::Picker::LeastRequests => (PickerSpec::LeastRequests, None),
-        schema::Picker::PowerOfTwo => (PickerSpec::PowerOfTwo, None),
-        schema::Picker::PeakEwma => (PickerSpec::PeakEwma, None),
-        schema::Picker::RingHash(hashing) => (
-            PickerSpec::RingHash {
-                load_max: hashing.load_max,
-            },
-            Some(hashing.key.clone()),
-        ),
-        schema::Picker::Maglev(hashing) => (
-            PickerSpec::Maglev {
-                load_max: hashing.load_max,
-            },
-            Some(hashing.key.clone()),
-        ),
-        schema::Picker::Custom(name) => (PickerSpec::Custom(name.as_str().into()), None),
-    }
 }
 
 fn health(written: &schema::Pool) -> HealthSettings {

@@ -8,37 +8,7 @@ use super::{
     Candidate, EndpointIndex, LeastRequests, Load, Maglev, PeakEwma, PickInput, Picker, PowerOfTwo,
     Random, RingHash, RoundRobin, WeightedRoundRobin,
 };
-
-/// Picker of a pool.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PickerSpec {
-    /// At random by weight.
-    Random,
-    /// In turn, weights ignored.
-    RoundRobin,
-    /// In turn by weight.
-    WeightedRoundRobin,
-    /// Fewest in flight per weight.
-    LeastRequests,
-    /// The less busy of two.
-    PowerOfTwo,
-    /// The cheaper of two by latency and requests in flight.
-    PeakEwma,
-    /// By key, on a ring.
-    RingHash {
-        /// Maximum number of requests in flight on an endpoint, as a multiple of its share; at
-        /// least 1.
-        load_max: f64,
-    },
-    /// By key, from a table.
-    Maglev {
-        /// Maximum number of requests in flight on an endpoint, as a multiple of its share; at
-        /// least 1.
-        load_max: f64,
-    },
-    /// A picker registered under this name by an embedding program.
-    Custom(Arc<str>),
-}
+use crate::config::value::PickerSpec;
 
 /// Reasons why a picker cannot be built.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -94,8 +64,10 @@ impl AnyPicker {
             PickerSpec::LeastRequests => Self::LeastRequests(LeastRequests::default()),
             PickerSpec::PowerOfTwo => Self::PowerOfTwo(PowerOfTwo::default()),
             PickerSpec::PeakEwma => Self::PeakEwma(PeakEwma::default()),
-            PickerSpec::RingHash { load_max } => Self::RingHash(RingHash::new(bound(*load_max)?)),
-            PickerSpec::Maglev { load_max } => Self::Maglev(Maglev::new(bound(*load_max)?)),
+            PickerSpec::RingHash { load_max, .. } => {
+                Self::RingHash(RingHash::new(bound(*load_max)?))
+            }
+            PickerSpec::Maglev { load_max, .. } => Self::Maglev(Maglev::new(bound(*load_max)?)),
             PickerSpec::Custom(name) => {
                 let factory = registered.0.get(name);
                 let factory = factory.ok_or_else(|| PickerError::Unknown(Arc::clone(name)))?;
@@ -269,8 +241,9 @@ mod tests {
     #[test]
     fn a_bound_below_the_mean_is_refused() {
         for load_max in [0.0, 0.99, -1.0, f64::NAN] {
-            let built =
-                AnyPicker::build(&PickerSpec::Maglev { load_max }, 1, &Registered::default());
+            let key = crate::config::value::HashKey::Path;
+            let spec = PickerSpec::Maglev { key, load_max };
+            let built = AnyPicker::build(&spec, 1, &Registered::default());
             assert!(matches!(built, Err(PickerError::LoadMax(_))));
         }
     }

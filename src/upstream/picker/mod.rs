@@ -41,7 +41,7 @@ mod weighted_draw;
 mod weighted_round_robin;
 
 #[doc(hidden)]
-pub use any::{AnyPicker, PickerError, PickerSpec, Registered};
+pub use any::{AnyPicker, PickerError, Registered};
 pub(in crate::upstream) use changes::LoadChanges;
 #[doc(hidden)]
 pub use draw::mix;
