@@ -12,7 +12,6 @@ use toml::de::DeTable;
 
 use crate::{
     config::{
-        load::FILE_BYTES_MAX,
         schema::{Admin, Log},
         setting::{Node, Reader, Setting},
     },
@@ -35,7 +34,7 @@ impl Peek {
     /// # Errors
     /// The file cannot be read at all.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
-        let bytes = file::read(path, FILE_BYTES_MAX)?;
+        let bytes = file::read(path, file::WATCHED_BYTES_MAX)?;
         let base: PathBuf = path.parent().map(Path::to_owned).unwrap_or_default();
         let mut peek = Self::of(&String::from_utf8_lossy(&bytes), &base);
         if peek.admin.is_none() {

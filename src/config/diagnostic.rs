@@ -16,8 +16,8 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::lines::Lines;
 use super::setting::{Hidden, Span};
+use crate::file::Lines;
 use crate::tls::Stamps;
 
 /// Severity of a [`Fault`].
@@ -154,7 +154,9 @@ impl Faults {
 
     /// Gives line and column of `fault`, both from 1, columns in characters.
     pub fn position(&self, fault: &Fault) -> Option<(usize, usize)> {
-        fault.span.map(|span| self.place_of(span.start))
+        fault
+            .span
+            .map(|span| self.lines.position(&self.text, span.start))
     }
 
     /// Gives the faults as programs see them.
@@ -237,7 +239,7 @@ impl Faults {
         if !fault.hint.is_empty() {
             main = main.label(&*fault.hint);
         }
-        let (line_start, _) = self.place_of(window.start);
+        let (line_start, _) = self.lines.position(&self.text, window.start);
         let mut snippet = Snippet::source(&self.text[window.clone()])
             .line_start(line_start)
             .path(self.file.display().to_string())
@@ -261,16 +263,10 @@ impl Faults {
         start..end.map_or(self.text.len(), |length| last + length)
     }
 
-    fn place_of(&self, offset: usize) -> (usize, usize) {
-        let offset = floor_boundary(&self.text, offset.min(self.text.len()));
-        let before = &self.text[self.lines.start(offset)..offset];
-        (self.lines.line(offset) + 1, before.chars().count() + 1)
-    }
-
     /// Keeps a span inside the text and, for legibility, inside its first line.
     fn clip(&self, span: Span) -> Range<usize> {
-        let start = floor_boundary(&self.text, span.start.min(self.text.len()));
-        let end = floor_boundary(&self.text, span.end.min(self.text.len())).max(start);
+        let start = self.text.floor_char_boundary(span.start);
+        let end = self.text.floor_char_boundary(span.end).max(start);
         let line_end = self.text[start..end]
             .find('\n')
             .map_or(end, |length| start + length);
@@ -319,13 +315,6 @@ impl Severity {
     }
 }
 
-fn floor_boundary(text: &str, mut offset: usize) -> usize {
-    while !text.is_char_boundary(offset) {
-        offset -= 1;
-    }
-    offset
-}
-
 /// Maximum number of faults rendered; a file with more is probably not a configuration.
 const RENDERED_MAX: usize = 200;
 
@@ -361,8 +350,8 @@ mod tests {
     fn columns_count_characters_and_spans_never_leave_the_text() {
         let text = "ü = 1";
         let faults = one(text, Fault::of_file("m"));
-        assert_eq!(faults.place_of(3), (1, 3));
-        assert_eq!(faults.place_of(1), (1, 1));
+        assert_eq!(faults.lines.position(&faults.text, 3), (1, 3));
+        assert_eq!(faults.lines.position(&faults.text, 1), (1, 1));
         let shown = one(text, Fault::error(Span::new(90, 99), "m", "")).to_string();
         assert!(shown.contains("proxy.toml:1"), "{shown}");
     }

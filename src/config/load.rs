@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use crate::file::{self, ContentHash};
+use crate::file::{self, ContentHash, Lines};
 
 use super::check::{self, Rules, Secrets};
 use super::diagnostic::{Fault, Faults};
-use super::lines::Lines;
 use super::misplaced;
 use super::schema::Config;
 use super::setting::{Findings, Node, Reader, Setting as _, Span, Table as _};
@@ -36,7 +35,7 @@ pub struct Loaded {
 /// Returns every fault of the file, or that it cannot be read.
 pub fn load(path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
     let unreadable = |message: String| Faults::new(path, "".into(), vec![Fault::of_file(message)]);
-    let bytes = file::read(path, FILE_BYTES_MAX).map_err(|error| {
+    let bytes = file::read(path, file::WATCHED_BYTES_MAX).map_err(|error| {
         unreadable(match error.kind() {
             std::io::ErrorKind::NotFound => "the file does not exist".to_owned(),
             _ => format!("the file cannot be read: {error}"),
@@ -158,9 +157,6 @@ fn syntax_faults(lines: &Lines, errors: &[toml::de::Error]) -> Vec<Fault> {
     }
     faults
 }
-
-/// Maximum size of a configuration file.
-pub(crate) const FILE_BYTES_MAX: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,6 @@
 pub mod check;
 pub mod diagnostic;
 pub mod diff;
-mod lines;
 pub mod load;
 mod misplaced;
 pub mod schema;

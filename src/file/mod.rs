@@ -4,6 +4,7 @@
 //! for ever; it is refused at once. A symbolic link is followed.
 
 mod hash;
+mod lines;
 mod watch;
 
 use std::{
@@ -16,7 +17,12 @@ use std::{
 use rustix::fs::OFlags;
 
 pub use hash::ContentHash;
+pub(crate) use lines::Lines;
 pub(crate) use watch::Watcher;
+
+/// Bytes of a file that is watched: a configuration, a list of endpoints. A longer one is of
+/// no use.
+pub(crate) const WATCHED_BYTES_MAX: u64 = 16 << 20;
 
 /// Reads the whole file; blocks on the disk.
 ///

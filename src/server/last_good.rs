@@ -15,7 +15,6 @@ use toml::de::{DeTable, DeValue};
 use crate::{
     config::{
         self, Loaded, Rules,
-        load::FILE_BYTES_MAX,
         setting::{Found, Reader, Span, TableReader},
     },
     file,
@@ -79,7 +78,7 @@ pub(crate) fn text(path: &Path) -> Option<String> {
 
 fn read(path: &Path) -> Option<(PathBuf, String)> {
     let kept = place(&state_dir(path)?, path);
-    let text = file::read_to_string(&kept, FILE_BYTES_MAX).ok()?;
+    let text = file::read_to_string(&kept, file::WATCHED_BYTES_MAX).ok()?;
     Some((kept, text))
 }
 
@@ -87,7 +86,7 @@ fn read(path: &Path) -> Option<(PathBuf, String)> {
 /// cannot be read because the file is cut or missing. A file that is complete and names none has
 /// none.
 fn state_dir(path: &Path) -> Option<PathBuf> {
-    let text = file::read_to_string(path, FILE_BYTES_MAX).unwrap_or_default();
+    let text = file::read_to_string(path, file::WATCHED_BYTES_MAX).unwrap_or_default();
     let (table, errors) = DeTable::parse_recoverable(&text);
     let is_whole = errors.is_empty() && !text.trim().is_empty();
     let mut reader = Reader::new(folder(path));

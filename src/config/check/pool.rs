@@ -6,7 +6,9 @@ use super::Check;
 use crate::config::{
     diagnostic::Fault,
     schema::{Ejection, Health, Pool, PoolProtocol, ProbeKind},
-    value::{BindAddress, EndpointAddress, Name, PickerSpec, nearest::alternatives},
+    value::{
+        BindAddress, EndpointAddress, Name, PickerSpec, nearest::alternatives, picker::WEIGHT_MAX,
+    },
 };
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -79,7 +81,7 @@ fn check_endpoints(check: &mut Check<'_>, name: &Name, pool: &Pool) {
             spans,
             "weight",
             endpoint.weight.into(),
-            (0, WEIGHT_MAX),
+            (0, WEIGHT_MAX.into()),
         );
     }
     let Some(zone) = &pool.zone else { return };
@@ -213,6 +215,3 @@ fn check_limits(check: &mut Check<'_>, place: &str, pool: &Pool) {
         }
     }
 }
-
-/// Largest weight: weights are added up and must not overflow.
-const WEIGHT_MAX: u64 = 1_000_000;

@@ -62,3 +62,6 @@ impl PickerSpec {
         }
     }
 }
+
+/// The highest weight of an endpoint: those of all endpoints of a pool add up in 64 bits.
+pub const WEIGHT_MAX: u32 = 1_000_000;

@@ -195,7 +195,7 @@ impl Watcher {
 
 impl Look {
     fn at(path: &Path) -> Option<Self> {
-        let bytes = super::read(path, FILE_BYTES_MAX).ok()?;
+        let bytes = super::read(path, super::WATCHED_BYTES_MAX).ok()?;
         let names = std::fs::metadata(path).map_or(1, |found| found.nlink());
         (!bytes.is_empty()).then(|| Self {
             hash: ContentHash::of(&bytes),
@@ -260,9 +260,6 @@ fn concerns(event: &notify::Event, name: Option<&OsStr>) -> bool {
         _ => true,
     }
 }
-
-/// Maximum size of the file; a longer one is unusable.
-const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Hash that stands for an unusable file.
 const UNUSABLE: ContentHash = ContentHash::NONE;

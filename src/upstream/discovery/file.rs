@@ -65,7 +65,7 @@ impl Discovery for File {
 
 /// Reads the list in a file, with the hash of its content; blocks on the disk.
 pub fn read(path: &Path) -> (Option<ContentHash>, Result<Vec<Endpoint>, DiscoveryError>) {
-    let text = match file::read_to_string(path, FILE_BYTES_MAX) {
+    let text = match file::read_to_string(path, file::WATCHED_BYTES_MAX) {
         Ok(text) => text,
         Err(error) => return (None, Err(DiscoveryError::Unreachable(name_of(path), error))),
     };
@@ -78,9 +78,6 @@ pub fn read(path: &Path) -> (Option<ContentHash>, Result<Vec<Endpoint>, Discover
     };
     (Some(hash), parsed)
 }
-
-/// Maximum size of a list in bytes.
-pub const FILE_BYTES_MAX: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -20,11 +20,10 @@ mod discovered;
 mod file;
 mod fixed;
 mod list;
-mod position;
 
 pub use arrange::{Arranged, EndpointChanges, arrange};
 pub use discovered::{Discovered, Heard, SourceStatus};
-pub use file::{FILE_BYTES_MAX, File, read};
+pub use file::{File, read};
 pub use fixed::Fixed;
 pub use list::{ENDPOINTS_MAX, Format, ListFault, parse};
 

@@ -15,8 +15,11 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::position::position;
-use crate::{config::value::EndpointAddress, upstream::endpoint::Endpoint};
+use crate::{
+    config::value::{EndpointAddress, picker::WEIGHT_MAX},
+    file::Lines,
+    upstream::endpoint::Endpoint,
+};
 
 /// Form of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +101,7 @@ fn find(text: &str, address: &str) -> (usize, usize) {
         .iter()
         .filter_map(|written| text.rfind(written))
         .max();
-    position(text, at.unwrap_or(0))
+    Lines::of(text).position(text, at.unwrap_or(0))
 }
 
 fn of_json(error: &serde_json::Error) -> ListFault {
@@ -115,7 +118,7 @@ fn of_json(error: &serde_json::Error) -> ListFault {
 
 fn of_toml(text: &str, error: &toml::de::Error) -> ListFault {
     let at = error.span().map_or(0, |span| span.start);
-    let (line, column) = position(text, at);
+    let (line, column) = Lines::of(text).position(text, at);
     ListFault {
         line,
         column,
@@ -297,8 +300,6 @@ const KEYS: [&str; 7] = [
 ];
 /// Maximum number of endpoints of one list.
 pub const ENDPOINTS_MAX: usize = 50_000;
-/// Maximum weight, as for endpoints in the configuration.
-const WEIGHT_MAX: u32 = 1_000_000;
 
 #[cfg(test)]
 mod tests;

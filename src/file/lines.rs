@@ -1,4 +1,4 @@
-//! Offsets of the lines of a text, so that positions are found without counting anew.
+//! Lines and columns of a text, found without counting anew for each place.
 
 /// The line starts of one text.
 #[derive(Debug, Clone)]
@@ -25,6 +25,13 @@ impl Lines {
         let line = self.line(offset);
         self.starts.get(line).copied().unwrap_or_default()
     }
+
+    /// Gives line and column of a byte of `text`, both from 1; columns count characters.
+    pub(crate) fn position(&self, text: &str, offset: usize) -> (usize, usize) {
+        let offset = text.floor_char_boundary(offset);
+        let before = &text[self.start(offset)..offset];
+        (self.line(offset) + 1, before.chars().count() + 1)
+    }
 }
 
 #[cfg(test)]
@@ -38,5 +45,16 @@ mod tests {
         assert_eq!(found, [0, 0, 0, 1, 2, 2, 2]);
         assert_eq!(lines.start(5), 4);
         assert_eq!(Lines::of("").line(0), 0);
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let text = "é\nüb\n";
+        let at = |offset| Lines::of(text).position(text, offset);
+        assert_eq!(at(0), (1, 1));
+        assert_eq!(at(2), (1, 2));
+        assert_eq!(at(5), (2, 2));
+        assert_eq!(at(4), (2, 1), "inside of a character");
+        assert_eq!(at(99), (3, 1));
     }
 }
