@@ -1,7 +1,7 @@
-//! One attempt: from the pick to a response head or a failure, and who hears of it.
+//! One attempt: from the pick to a response head or a failure, and the reports of its outcome.
 //!
-//! An attempt is named by its number in the record. Pickers, passive health and metrics hear of
-//! its outcome here.
+//! An attempt is identified by its number in the record. Pickers, passive health and metrics are
+//! told its outcome here.
 
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ use crate::{
 };
 
 impl UpstreamCall<'_> {
-    /// One attempt, from the connection to the response head, and what follows from it. If it
-    /// failed because an idle connection was closed, it is made once more on a new one:
-    /// `again` is the number that it has then.
+    /// Makes one attempt, from the connection to the response head, and handles its outcome. If it
+    /// failed because an idle connection was closed, it is made once more on a new one, with the
+    /// number `again`.
     pub(super) async fn attempt(
         &mut self,
         pool: PoolIndex,
@@ -117,8 +117,8 @@ impl UpstreamCall<'_> {
         self.take_back(end)
     }
 
-    /// Tells metrics, pickers and passive health how an attempt went, as far as that is known;
-    /// what is not stays in its end.
+    /// Reports the outcome of an attempt to metrics, pickers and passive health, as far as it is
+    /// known; the rest stays in its end.
     fn observe(&self, pick: &mut Pick, end: &mut AttemptEnd, verdict: RetryVerdict) {
         let now = timer::recent();
         let went_well = end.went_well();

@@ -1,4 +1,4 @@
-//! The end of one attempt, and how it is read from an answer.
+//! End of one attempt, as read from an answer.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(super) struct AttemptEnd {
 }
 
 impl AttemptEnd {
-    /// A connection was there; this is what came of the request on it.
+    /// Makes the end of an attempt that had a connection, from the result of the request on it.
     pub(super) fn new(
         terms: &CallTerms<'_>,
         sent: Result<Inbound, SendFailure>,
@@ -52,7 +52,7 @@ impl AttemptEnd {
         }
     }
 
-    /// No connection was there.
+    /// Makes the end of an attempt without a connection.
     pub(super) fn unsent(failure: Failure, upload: Upload) -> Self {
         Self::failed(failure, Written::Nothing, Carrier::New, upload)
     }

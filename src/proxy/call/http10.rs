@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl UpstreamCall<'_> {
-    /// Names the endpoint of an attempt that begins as the host, where nobody named one: some
-    /// servers refuse an empty one.
+    /// Sets the endpoint of an attempt as the host, if the client named none: some servers refuse
+    /// an empty one.
     #[cold]
     pub(super) fn lend_host(&mut self, number: AttemptNumber) {
         let (now, before) = self.record.with_before(number);

@@ -1,11 +1,11 @@
 //! The upstream call: attempts, one after the other, until there is an answer to pass on.
 //!
-//! It takes a request, a pool, policies and a deadline ([`CallTerms`]), and gives an answer or a
-//! failure; what happened on the way is in its [`CallRecord`]. It knows neither the client's
-//! connection nor the exchange: whoever has no client makes calls too.
+//! It takes a request, a pool, policies and a deadline ([`CallTerms`]), and returns an answer or a
+//! failure; its [`CallRecord`] has the attempts. It knows neither the client's connection nor the
+//! exchange, so that calls without a client are possible too.
 //!
-//! [`crate::resilience::decide`] says whether there is another attempt; here is what it takes:
-//! endpoints in turn, time, the body kept for it. The pools of `failover` come last.
+//! [`crate::resilience::decide`] decides on another attempt; this module provides the endpoints in
+//! turn, the time and the kept body. The pools of `failover` come last.
 
 mod attempt;
 mod attempt_end;
@@ -34,14 +34,14 @@ use crate::{
     },
 };
 
-/// A request on its way to an answer, over as many attempts as it takes.
+/// A request on its way to an answer, over one or more attempts.
 ///
-/// Dropping its future cancels what is under way; the record then holds what it occupied.
+/// Dropping its future cancels the attempt under way; the record then holds its guards.
 pub(super) struct UpstreamCall<'a> {
     terms: CallTerms<'a>,
     request: &'a mut Request,
     record: &'a mut CallRecord,
-    /// The body, while it is not on its way.
+    /// The body, while it is not being sent.
     upload: Upload,
     repeatable: bool,
     /// The pool whose limits and budget it counts in.
@@ -75,7 +75,7 @@ enum PoolEnd {
 }
 
 impl<'a> UpstreamCall<'a> {
-    /// A call on these terms; what happens is noted in `record`. `upload` is the body of the
+    /// Makes a call on these terms; its attempts are noted in `record`. `upload` is the body of the
     /// request.
     pub(super) fn new(
         terms: CallTerms<'a>,
@@ -242,7 +242,7 @@ impl<'a> UpstreamCall<'a> {
         true
     }
 
-    /// The outcome stands: an answer is passed on, a failure ends the call.
+    /// Ends the attempts: an answer is passed on, a failure ends the call.
     ///
     /// The endpoint stays loaded until the response has ended.
     fn give_up(&mut self, pick: Option<Pick>, end: AttemptEnd) -> PoolEnd {

@@ -1,4 +1,4 @@
-//! A place at a pool for a request whose body has not begun to come.
+//! A place at a pool for a request whose body has not begun to arrive.
 //!
 //! If there is room it gets a place like any other, and an endpoint may answer its head. If there
 //! is none it yields to requests that can be served at once, until its body arrives.

@@ -1,4 +1,4 @@
-//! Another attempt: whether there is one, and what it takes.
+//! Another attempt: the decision, the budget and the wait.
 
 use std::rc::Rc;
 

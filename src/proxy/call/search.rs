@@ -68,7 +68,7 @@ impl Search {
     }
 }
 
-/// The pool of a call at 0, then those that stand in for it, with the view of the same version.
+/// Returns the pool of a call at 0, then its failover pools, with the view of the same version.
 pub(super) fn pool_at(snapshot: &LocalSnapshot, home: Home, place: usize) -> Option<Home> {
     let Some(spare) = place.checked_sub(1) else {
         return Some(home);
@@ -84,7 +84,7 @@ pub(super) fn pool_at(snapshot: &LocalSnapshot, home: Home, place: usize) -> Opt
     Some((index, ViewIndex(view)))
 }
 
-/// The endpoints of a pool that a call has tried.
+/// Returns the endpoints of a pool that a call has tried.
 pub(super) fn tried(record: &CallRecord, pool: PoolIndex) -> Tried {
     let attempts = record.attempts.iter();
     let here = attempts.filter(|attempt| attempt.pool == pool);

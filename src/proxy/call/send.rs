@@ -1,4 +1,4 @@
-//! The way of one attempt: a connection to the picked endpoint, and the request on it.
+//! Sending of one attempt: a connection to the picked endpoint, and the request on it.
 
 use std::{rc::Rc, sync::LazyLock};
 

@@ -15,13 +15,13 @@ use crate::{
     worker::{Connection, Worker},
 };
 
-/// All that an upstream call depends on, apart from its request.
+/// Parameters of an upstream call, apart from its request.
 pub(in crate::proxy) struct CallTerms<'a> {
     /// The worker that makes it.
     pub(in crate::proxy) worker: &'a Worker,
-    /// The configuration that it lives under.
+    /// The configuration that it uses.
     pub(in crate::proxy) snapshot: &'a LocalSnapshot,
-    /// The pool that it goes to, and the view; others may stand in for it.
+    /// Its pool and view; failover pools may replace it.
     pub(in crate::proxy) home: Home,
     /// Rules by which a failed attempt is followed by another.
     pub(in crate::proxy) retry: &'a RetryPolicy,
