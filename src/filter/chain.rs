@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Filter, HeaderFilter, RewriteFilter, SharedStates, Verdict};
+use super::{
+    BodyMax, Filter, HeaderFilter, HttpsOnly, RewriteFilter, SecureHeaders, SharedStates, Verdict,
+};
 use crate::{
     exchange::{Exchange, Request, Response},
     failure::{BadRequest, Failure},
@@ -15,6 +17,12 @@ pub struct Chain(Box<[AnyFilter]>);
 /// A member of a chain.
 #[derive(Debug)]
 pub enum AnyFilter {
+    /// Adds security headers to answers.
+    SecureHeaders(SecureHeaders),
+    /// Redirects plain HTTP.
+    HttpsOnly(HttpsOnly),
+    /// Bounds the body of a request.
+    BodyMax(BodyMax),
     /// Changes path and host.
     Rewrite(RewriteFilter),
     /// Changes header fields.
@@ -52,6 +60,9 @@ impl Chain {
     ) -> Result<Verdict, Failure> {
         for (place, filter) in (0..).zip(&self.0) {
             let verdict = match filter {
+                AnyFilter::SecureHeaders(_) => Verdict::Continue,
+                AnyFilter::HttpsOnly(filter) => filter.on_request(exchange, request)?,
+                AnyFilter::BodyMax(filter) => filter.on_request(request)?,
                 AnyFilter::Rewrite(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::Header(filter) => filter.on_request(exchange, request),
                 AnyFilter::Custom(custom) => {
@@ -79,7 +90,10 @@ impl Chain {
     ) -> Result<(), Failure> {
         while let Some(place) = exchange.passage.next_back() {
             match self.0.get(place) {
-                None | Some(AnyFilter::Rewrite(_)) => {}
+                None
+                | Some(AnyFilter::HttpsOnly(_) | AnyFilter::BodyMax(_) | AnyFilter::Rewrite(_)) => {
+                }
+                Some(AnyFilter::SecureHeaders(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Header(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Custom(custom)) => {
                     custom.filter.on_response(exchange, response).await?;
@@ -93,7 +107,7 @@ impl Chain {
     pub fn custom(&self, place: usize) -> Option<&CustomFilter> {
         match self.0.get(place)? {
             AnyFilter::Custom(custom) => Some(custom),
-            AnyFilter::Rewrite(_) | AnyFilter::Header(_) => None,
+            _ => None,
         }
     }
 
@@ -113,7 +127,7 @@ impl Chain {
     fn header_filters(&self) -> impl Iterator<Item = &HeaderFilter> {
         self.0.iter().filter_map(|filter| match filter {
             AnyFilter::Header(filter) => Some(filter),
-            AnyFilter::Rewrite(_) | AnyFilter::Custom(_) => None,
+            _ => None,
         })
     }
 
@@ -124,7 +138,7 @@ impl Chain {
     pub fn rewritten(&self, path: &str) -> Result<Option<String>, BadRequest> {
         let rules = self.0.iter().filter_map(|filter| match filter {
             AnyFilter::Rewrite(filter) => filter.path.as_ref(),
-            AnyFilter::Header(_) | AnyFilter::Custom(_) => None,
+            _ => None,
         });
         let mut rewritten = None;
         for rule in rules {
@@ -141,6 +155,9 @@ impl Chain {
         self.0
             .iter()
             .map(|filter| match filter {
+                AnyFilter::SecureHeaders(_) => "secure_headers",
+                AnyFilter::HttpsOnly(_) => "https_only",
+                AnyFilter::BodyMax(_) => "body_max",
                 AnyFilter::Rewrite(_) => "rewrite",
                 AnyFilter::Header(_) => "headers",
                 AnyFilter::Custom(custom) => &custom.name,

@@ -5,11 +5,14 @@
 //! neither allocation nor dynamic call; an embedding program adds its own through [`Filter`] and
 //! [`Filters`].
 
+mod body_max;
 mod chain;
 mod header;
+mod https_only;
 mod redirect;
 mod respond;
 mod rewrite;
+mod secure_headers;
 mod states;
 mod template;
 
@@ -21,15 +24,21 @@ use crate::{
 };
 
 #[doc(hidden)]
+pub use body_max::BodyMax;
+#[doc(hidden)]
 pub use chain::{AnyFilter, Chain, CustomFilter};
 #[doc(hidden)]
 pub use header::HeaderFilter;
+#[doc(hidden)]
+pub use https_only::HttpsOnly;
 #[doc(hidden)]
 pub use redirect::Redirect;
 #[doc(hidden)]
 pub use respond::Respond;
 #[doc(hidden)]
 pub use rewrite::{PathRule, RewriteFilter};
+#[doc(hidden)]
+pub use secure_headers::SecureHeaders;
 #[doc(hidden)]
 pub use states::{LocalStates, SharedStates};
 #[doc(hidden)]

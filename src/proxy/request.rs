@@ -4,7 +4,6 @@ use http::{Method, StatusCode};
 
 use crate::{
     exchange::{Body, Exchange, Request, Response},
-    failure::BadRequest,
     semantics::{
         Known, Value,
         authority::Authority,
@@ -15,19 +14,6 @@ use crate::{
     },
     worker::Connection,
 };
-
-/// Refuses a body whose announced length is too large, and limits one without a length.
-pub(super) fn limit_body(request: &mut Request, max: Option<u64>) -> Result<(), BadRequest> {
-    let Some(max) = max else {
-        return Ok(());
-    };
-    let body = &mut request.body;
-    if body.length().least() > max {
-        return Err(BadRequest::BodyTooLarge);
-    }
-    *body = std::mem::replace(body, Body::Empty).limited(max);
-    Ok(())
-}
 
 /// Answers an OPTIONS that must not be forwarded (RFC 9110 section 7.6.2).
 pub(super) fn answer_options(exchange: &Exchange, request: &mut Request) -> Option<Response> {

@@ -63,7 +63,6 @@ async fn walk(
     if route.grpc_web {
         grpc_web::open(exchange, request);
     }
-    request::limit_body(request, route.body_max)?;
     if let Some(answer) = request::answer_options(exchange, request) {
         return Ok(answer);
     }

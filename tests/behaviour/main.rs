@@ -61,6 +61,7 @@ mod routing;
 mod saturation;
 mod scale;
 mod secrets;
+mod secure_headers;
 mod selftest;
 mod sockets;
 mod spares;

@@ -39,6 +39,10 @@ table! {
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
         /// Retries. `false`: none.
         pub retry: Option<Retry> = Some(Retry::default()),
+        /// Adds `X-Content-Type-Options: nosniff`, `X-Frame-Options: SAMEORIGIN`, `Referrer-Policy: strict-origin-when-cross-origin` and, over TLS, `Strict-Transport-Security: max-age=31536000` to every answer that does not have them.
+        pub secure_headers: bool = false,
+        /// Redirects requests over plain HTTP to `https://` with 308; host, path and query stay.
+        pub https_only: bool = false,
         /// Filters that an embedding program has registered for use by routes, in the order in which a request passes them.
         pub uses as "use": Vec<Spanned<Name>> = Vec::new(),
         /// Changes to path and host on the way to the pool.

@@ -6,8 +6,8 @@ use super::Source;
 use crate::{
     config::schema,
     filter::{
-        AnyFilter, CustomFilter, HeaderFilter, PathRule, RegisteredFilter, RewriteFilter, Runs,
-        SharedStates,
+        AnyFilter, BodyMax, CustomFilter, HeaderFilter, HttpsOnly, PathRule, RegisteredFilter,
+        RewriteFilter, Runs, SecureHeaders, SharedStates,
     },
     semantics::path::normalise,
     state::Registry,
@@ -24,6 +24,14 @@ pub(super) fn build(
     written: &schema::Route,
 ) -> Vec<AnyFilter> {
     let mut filters = Vec::new();
+    if written.secure_headers {
+        filters.push(AnyFilter::SecureHeaders(SecureHeaders));
+    }
+    if written.https_only {
+        filters.push(AnyFilter::HttpsOnly(HttpsOnly));
+    }
+    let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
+    filters.extend(body_max.map(AnyFilter::BodyMax));
     filters.extend(custom(source, registry, name, written));
     filters.extend(
         written
