@@ -11,6 +11,7 @@ mod custom_body;
 mod message;
 mod passage;
 mod refusal;
+mod subrequest;
 mod transformed;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
@@ -31,6 +32,8 @@ pub use custom_body::CustomBody;
 pub use message::{Request, Response};
 pub(crate) use passage::Passage;
 pub use refusal::{Reason, Refusal};
+pub(crate) use subrequest::{Caller, SubrequestTerms};
+pub use subrequest::{Subanswer, Subrequest};
 #[doc(hidden)]
 pub use transformed::Transformed;
 
@@ -69,6 +72,8 @@ pub struct Exchange {
     pub(crate) decision: Option<Decision>,
     /// Its upstream call, and what that occupies.
     pub(crate) call: CallRecord,
+    /// Maker of its subrequests.
+    pub(crate) caller: Rc<dyn Caller>,
     /// Failure that ended it early.
     pub(crate) failure: Option<Failure>,
     /// Refusal by a filter; counts while `failure` says that one did.

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, Version};
 use super::open::Open;
 use crate::{
     config::value::FieldSource,
-    exchange::{CallRecord, Exchange, Passage, Request, RequestLine},
+    exchange::{CallRecord, Caller, Exchange, Passage, Request, RequestLine},
     memory,
     semantics::{
         Headers, Known,
@@ -52,6 +52,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         request: request_line(connection, &snapshot, request),
         decision: None,
         call: CallRecord::default(),
+        caller: Rc::clone(&connection.worker) as Rc<dyn Caller>,
         failure: None,
         refusal: None,
         passage: Passage::default(),

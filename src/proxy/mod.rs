@@ -12,6 +12,7 @@ mod reply;
 mod request;
 mod response;
 mod serve;
+mod subrequest;
 mod trailer_rules;
 mod tunnel;
 mod upload;

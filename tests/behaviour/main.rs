@@ -66,6 +66,7 @@ mod selftest;
 mod sockets;
 mod spares;
 mod stuck;
+mod subrequests;
 mod targets;
 mod timeouts;
 mod tls;
