@@ -15,6 +15,8 @@ pub enum Failure {
     RouteNotFound,
     /// The pool has no endpoint that can serve: none defined, all unhealthy, all tried.
     NoEndpoint,
+    /// The breaker of the pool is open: too many calls to its endpoints failed.
+    BreakerOpen,
     /// A limit of the proxy is reached: connections, queue, overload.
     LimitReached,
     /// The name of an endpoint does not resolve.
@@ -143,7 +145,7 @@ impl Failure {
     pub fn status(self) -> StatusCode {
         match self {
             Self::RouteNotFound => StatusCode::NOT_FOUND,
-            Self::NoEndpoint | Self::LimitReached | Self::Shutdown => {
+            Self::NoEndpoint | Self::BreakerOpen | Self::LimitReached | Self::Shutdown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::DnsFailed
@@ -176,7 +178,7 @@ impl Failure {
     pub fn word(self) -> &'static str {
         match self {
             Self::RouteNotFound => "destination_not_found",
-            Self::NoEndpoint => "destination_unavailable",
+            Self::NoEndpoint | Self::BreakerOpen => "destination_unavailable",
             Self::LimitReached => "connection_limit_reached",
             Self::DnsFailed => "dns_error",
             Self::DnsTimeout => "dns_timeout",
@@ -230,6 +232,7 @@ impl Failure {
             | Self::ClientStalled => Side::Downstream,
             Self::RouteNotFound
             | Self::NoEndpoint
+            | Self::BreakerOpen
             | Self::LimitReached
             | Self::Loop
             | Self::Shutdown
@@ -242,6 +245,7 @@ impl Failure {
         match self {
             Self::RouteNotFound => "no route matches this request",
             Self::NoEndpoint => "no endpoint of the pool can serve now",
+            Self::BreakerOpen => "the breaker of the pool is open",
             Self::LimitReached => "a limit of the proxy is reached",
             Self::DnsFailed => "the name of the endpoint does not resolve",
             Self::DnsTimeout => "the name of the endpoint did not resolve in time",

@@ -52,6 +52,10 @@ fn text(status: &Status, listeners: &[Listener], pools: &[Pool]) -> String {
         };
         let (name, picker) = (&pool.name, pool.picker_name());
         let _ = writeln!(out, "\npool {name} ({picker}{panic})");
+        if let Some(breaker) = &pool.breaker {
+            let cause = breaker.cause.as_deref().unwrap_or("nothing failed yet");
+            let _ = writeln!(out, "  breaker {}: {cause}", breaker.state);
+        }
         if let Some(discovery) = &pool.discovery {
             source(&mut out, discovery);
         }

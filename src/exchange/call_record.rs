@@ -17,6 +17,8 @@ pub(crate) struct CallRecord {
     pub(crate) attempts: SmallVec<[Attempt; 1]>,
     /// Reason why the last attempt was not followed by another.
     pub(crate) stopped: Option<Why>,
+    /// Time for which the breakers that it met refuse requests, in milliseconds; 0: it met none.
+    pub(crate) refused_ms: u32,
     /// Time spent waiting for a limit, in nanoseconds.
     pub(crate) queued_ns: Cell<u64>,
     /// The answer that is under way, with the endpoint that it comes from.

@@ -50,6 +50,7 @@ fn told(exchange: &mut Exchange, failure: Failure) -> Response {
         reason = status.canonical_reason().unwrap_or("Error"),
         id = exchange.request_id(),
     );
+    let refused_ms = exchange.call.refused_ms;
     let mut response = Response::new(Body::from(text));
     response.status = status;
     let headers = &mut response.headers;
@@ -60,6 +61,12 @@ fn told(exchange: &mut Exchange, failure: Failure) -> Response {
     match failure {
         Failure::NoEndpoint | Failure::LimitReached => {
             headers.insert(Known::RetryAfter, Value::from_static("1"));
+        }
+        Failure::BreakerOpen => {
+            headers.insert(
+                Known::RetryAfter,
+                HeaderValue::from(refused_ms.div_ceil(1000).max(1)),
+            );
         }
         Failure::BadRequest(BadRequest::Method) => {
             headers.insert(Known::Allow, METHODS);

@@ -1,16 +1,20 @@
-//! Pure state machines: retries, budgets, backoff.
+//! Pure state machines: retries, budgets, backoff, breakers.
 //!
 //! They decide, the walk acts. Time and random numbers come as arguments; nothing here waits or
-//! does I/O. The only state shared by workers is the count of a [`RetryBudget`].
+//! does I/O. What workers share of them is the count of a [`RetryBudget`] and the
+//! gate of a [`Breaker`].
 
 mod backoff;
+pub mod breaker;
 mod budget;
 mod conditions;
 mod overload;
 pub mod restart;
 mod retry;
+mod window;
 
 pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};
+pub use breaker::{Breaker, BreakerSettings};
 pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
 pub use conditions::Conditions;
 pub use overload::Pressure;
@@ -18,3 +22,4 @@ pub use retry::{
     AttemptResult, Body, Carrier, Facts, ResponseProgress, RetryPolicy, RetryVerdict,
     UNCOUNTED_MAX, Why, Written, decide,
 };
+pub use window::Window;

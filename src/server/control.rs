@@ -41,10 +41,14 @@ use crate::{
         model::{ReloadRefusal, ReloadReport},
     },
     config::ContentHash,
+    resilience::breaker::{BreakerChange, BreakerState},
     state::Registry,
     telemetry::{events::Events, log::LogControl},
     tls::TicketKeys,
-    upstream::health::{Schedule, TICK},
+    upstream::{
+        health::{Schedule, TICK},
+        pool::Pool,
+    },
     worker::{Command, SharedState},
 };
 
@@ -318,6 +322,7 @@ impl Control {
                     }),
                 );
             }
+            self.look_at_breaker(pool, now);
             changed |= self.gauges.pool(pool);
         }
         if changed {
@@ -330,6 +335,28 @@ impl Control {
         if let Ok(mut registry) = self.registry.try_lock() {
             registry.forget_unused();
         }
+    }
+
+    /// Tells of what the breaker of a pool did.
+    fn look_at_breaker(&mut self, pool: &Pool, now: Instant) {
+        let name = &pool.name;
+        for BreakerChange { from, to, cause } in pool.shared.breaker.tick(now) {
+            if to == BreakerState::Open {
+                tracing::warn!(pool = %name, %from, %to, %cause, "breaker");
+            } else {
+                tracing::info!(pool = %name, %from, %to, %cause, "breaker");
+            }
+            self.gauges.breaker_changed(name, to);
+            let what = json!({
+                "pool": &**name,
+                "from": from.word(),
+                "to": to.word(),
+                "cause": cause.to_string(),
+            });
+            self.events.publish("breaker", "proxy", what);
+        }
+        let view = pool.shared.breaker.view(now);
+        self.gauges.breaker(name, view.map(|view| view.state));
     }
 
     fn reopen_logs(&self) {

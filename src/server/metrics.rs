@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    resilience::breaker::BreakerState,
     task,
     telemetry::{
         log,
@@ -32,6 +33,8 @@ pub(super) struct ControlGauges {
     reloads: HashMap<&'static str, SharedCounter>,
     /// By pool.
     healthy: HashMap<Arc<str>, Shown>,
+    /// By pool, for those that have one.
+    breakers: HashMap<Arc<str>, SharedGauge>,
 }
 
 /// Health of a pool as last shown.
@@ -65,6 +68,7 @@ impl ControlGauges {
                 })
                 .collect(),
             healthy: HashMap::new(),
+            breakers: HashMap::new(),
             registry: registry.clone(),
         }
     }
@@ -131,9 +135,34 @@ impl ControlGauges {
         true
     }
 
+    /// The breaker of a pool changed its state.
+    pub(super) fn breaker_changed(&self, pool: &str, to: BreakerState) {
+        let labels = [pool, to.word()];
+        let counter = &names::BREAKER_TRANSITIONS_TOTAL;
+        self.registry.counter(counter, labels).inc();
+    }
+
+    /// Shows the state of the breaker of a pool; none if it has none.
+    pub(super) fn breaker(&mut self, pool: &Arc<str>, state: Option<BreakerState>) {
+        let Some(state) = state else {
+            if !self.breakers.is_empty() {
+                self.breakers.remove(pool);
+            }
+            return;
+        };
+        let gauge = self.breakers.entry(Arc::clone(pool));
+        let gauge = gauge.or_insert_with(|| self.registry.gauge(&names::BREAKER_STATE, [&**pool]));
+        gauge.set(match state {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        });
+    }
+
     /// Removes pools that have left the configuration.
     pub(super) fn retain_pools(&mut self, keep: impl Fn(&str) -> bool) {
         self.healthy.retain(|name, _| keep(name));
+        self.breakers.retain(|name, _| keep(name));
     }
 
     pub(super) fn tick(&mut self) {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use serde_json::{Map, Value};
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     admin::model,
+    resilience::breaker::BreakerView,
     state::{Action, Route, Snapshot},
     upstream::{
         discovery::SourceSpec,
@@ -106,6 +107,7 @@ impl<'s> PoolViews<'s> {
             name: pool.name.to_string(),
             picker: picker.unwrap_or_default(),
             panic,
+            breaker: pool.shared.breaker.view(now).map(breaker_view),
             connections: pool.shared.connections.load(Ordering::Relaxed),
             retries_in_flight: pool.shared.budget.retries(),
             discovery: pool
@@ -114,6 +116,18 @@ impl<'s> PoolViews<'s> {
                 .map(|it| source_view(pool, &it.source)),
             endpoints,
         }
+    }
+}
+
+fn breaker_view(view: BreakerView) -> model::PoolBreaker {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    model::PoolBreaker {
+        state: view.state.word().to_owned(),
+        cause: view.cause.map(|cause| cause.to_string()),
+        lasted_ms: millis(view.lasted),
+        refuses_for_ms: view.left.map(millis),
+        calls: view.calls.total(),
+        failed: view.calls.bad(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{
     config::Config,
@@ -25,6 +26,9 @@ pub struct Explained {
     pub action: Option<ExplainedAction>,
     /// Policies that apply to the request.
     pub policies: Option<ExplainedPolicies>,
+    /// The state of the pool's breaker, where that is known.
+    #[serde(default)]
+    pub breaker: Option<String>,
     /// Endpoints that could serve it.
     pub candidates: Vec<ExplainedCandidate>,
     /// Every route, with the reason why it won or lost.
@@ -123,6 +127,7 @@ pub fn explain(
         route: route.map(|route| route.name.to_string()),
         action: route.map(|route| action(snapshot, &route.action)),
         policies: route.map(policies),
+        breaker: route.and_then(|route| breaker(snapshot, &route.action, health)),
         candidates: route.map_or_else(Vec::new, |route| {
             candidates(snapshot, &route.action, health)
         }),
@@ -167,6 +172,20 @@ fn policies(route: &Route) -> ExplainedPolicies {
         grpc_web: route.grpc_web,
         body_max: route.body_max,
     }
+}
+
+/// State of the pool's breaker, with its cause.
+fn breaker(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Option<String> {
+    let Action::Pool(index, _) = action else {
+        return None;
+    };
+    let pool = &snapshot.pools[index.0 as usize];
+    if pool.breaker.is_none() || known == HealthKnown::No {
+        return None;
+    }
+    let view = pool.shared.breaker.view(Instant::now())?;
+    let cause = view.cause.map(|cause| format!(": {cause}"));
+    Some(format!("{}{}", view.state, cause.unwrap_or_default()))
 }
 
 fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<ExplainedCandidate> {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::ClientCounts;
 use crate::{
     config::value::BindAddress,
-    resilience::RetryBudget,
+    resilience::{Breaker, RetryBudget},
     tls::TicketKeys,
     upstream::{
         health::{HealthSettings, PoolHealthState},
@@ -55,7 +55,9 @@ impl Registry {
         let pool = self.pools.entry(Arc::clone(name)).or_insert_with(|| {
             let health = PoolHealthState::new(Arc::clone(name), settings.clone(), workers);
             let budget = RetryBudget::new(workers);
-            Arc::new(PoolShared::new(Arc::clone(name), health, budget))
+            let breaker = Breaker::new(workers, Instant::now());
+            let pool = PoolShared::new(Arc::clone(name), health, budget, breaker);
+            Arc::new(pool)
         });
         Arc::clone(pool)
     }

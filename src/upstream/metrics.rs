@@ -20,6 +20,7 @@ pub struct PoolMetrics {
     retries: Counter,
     retries_failed: Counter,
     exhausted: Counter,
+    refused: RefCell<CounterMap<(), 1>>,
     pool: Arc<str>,
 }
 
@@ -35,6 +36,7 @@ impl PoolMetrics {
             retries: worker.counter(&names::RETRIES_TOTAL, [name, "succeeded"]),
             retries_failed: worker.counter(&names::RETRIES_TOTAL, [name, "failed"]),
             exhausted: worker.counter(&names::BUDGET_EXHAUSTED_TOTAL, [name]),
+            refused: RefCell::new(worker.counter_map(&names::BREAKER_REFUSED_TOTAL)),
             pool: Arc::clone(pool),
         }
     }
@@ -57,6 +59,12 @@ impl PoolMetrics {
         } else {
             self.retries_failed.inc();
         }
+    }
+
+    /// A request met an open breaker.
+    #[cold]
+    pub fn breaker_refused(&self) {
+        self.refused.borrow_mut().get((), || [&*self.pool]).inc();
     }
 
     /// Counts a retry refused by the budget.

@@ -1,6 +1,6 @@
 //! A pick: the request to a pool, and the endpoint picked, held until the attempt is over.
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -10,6 +10,7 @@ use super::{
     idle::LocalEndpoint,
     local::LocalPool,
 };
+use crate::resilience::breaker::{CallOutcome, Permit};
 
 /// Input of the choice of an endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +73,12 @@ pub struct Pick {
     /// The endpoint.
     pub endpoint: Rc<LocalEndpoint>,
     pub(super) trial: Option<Trial>,
+    /// Leave of the pool's breaker.
+    permit: Permit,
+    /// The answer took too long for the pool's breaker.
+    slow: bool,
     limited: bool,
-    started: Instant,
+    started: Cell<Instant>,
     finished: bool,
 }
 
@@ -88,8 +93,10 @@ impl Pick {
             pool: Rc::clone(pool),
             endpoint: Rc::clone(endpoint),
             trial: None,
+            permit: Permit::default(),
+            slow: false,
             limited,
-            started,
+            started: Cell::new(started),
             finished: false,
         }
     }
@@ -99,21 +106,64 @@ impl Pick {
         self.endpoint.picks.inc();
     }
 
-    /// Reports the outcome of a response at its end to passive health.
+    /// The attempt is made by leave of the pool's breaker, which hears what comes of it.
+    pub fn permit(&mut self, permit: Permit) {
+        self.permit = permit;
+    }
+
+    /// The endpoint was waited for by no fault of its own until now: its time begins here.
+    pub fn begin_again(&self, now: Instant) {
+        self.started.set(now);
+    }
+
+    /// Notes for the pool's breaker whether the endpoint took too long for the head of its answer,
+    /// from when it could have the whole request.
+    #[cold]
+    pub fn took_until(&mut self, now: Instant, sent: Option<Instant>) {
+        let started = self.started.get();
+        let began = sent.map_or(started, |sent| sent.max(started));
+        let slow = self.pool.pool.breaker.and_then(|breaker| breaker.slow);
+        self.slow = slow.is_some_and(|slow| now.saturating_duration_since(began) >= slow);
+    }
+
+    /// Returns true if the pool has a breaker.
+    pub fn is_watched(&self) -> bool {
+        self.permit.is_watched()
+    }
+
+    /// Reports the outcome of a response at its end to passive health and the breaker.
     pub fn observe_end(&self, now: Instant, outcome: Observed) {
         self.endpoint.observe(self.pool.worker, outcome, now);
+        if self.permit.is_watched() {
+            let (breaker, outcome) = (&self.pool.pool.shared.breaker, self.call(outcome));
+            breaker.observe_end(self.pool.worker, &self.permit, outcome, now);
+        }
+    }
+
+    /// Outcome as the breaker counts it.
+    fn call(&self, outcome: Observed) -> CallOutcome {
+        match outcome {
+            Observed::Success if self.slow => CallOutcome::Slow,
+            Observed::Success => CallOutcome::Good,
+            Observed::BadAnswer | Observed::Failure => CallOutcome::Failed,
+        }
     }
 
     /// Notes a head whose outcome is still open: its time is reported to the pickers, and passive
-    /// health hears of it at its end. False if this request is the trial of the endpoint, which
-    /// does not wait that long.
+    /// health hears of it at its end. False if this request is the trial of the endpoint or
+    /// of the pool's breaker, which does not wait that long.
     pub fn observe_head(&mut self, now: Instant) -> bool {
-        if self.trial.is_some() {
+        if self.trial.is_some() || self.permit.is_trial() {
             return false;
         }
         self.finished = true;
         let load = &self.endpoint.load;
-        load.observe(now, now - self.started, false, None);
+        load.observe(
+            now,
+            now.saturating_duration_since(self.started.get()),
+            false,
+            None,
+        );
         true
     }
 
@@ -123,10 +173,20 @@ impl Pick {
         self.finished = true;
         let failed = outcome != Observed::Success;
         let load = &self.endpoint.load;
-        load.observe(now, now - self.started, failed, retry_after);
+        load.observe(
+            now,
+            now.saturating_duration_since(self.started.get()),
+            failed,
+            retry_after,
+        );
         match self.trial.take() {
             Some(trial) => trial.finish(outcome, now),
             None => self.endpoint.observe(self.pool.worker, outcome, now),
+        }
+        if self.permit.is_watched() {
+            let outcome = self.call(outcome);
+            let breaker = &self.pool.pool.shared.breaker;
+            breaker.observe(self.pool.worker, &mut self.permit, outcome, now);
         }
     }
 }
@@ -138,7 +198,7 @@ impl Drop for Pick {
             load.ended();
         } else {
             let now = Instant::now();
-            load.abandoned(now, now - self.started);
+            load.abandoned(now, now.saturating_duration_since(self.started.get()));
         }
         if self.limited {
             let shared = &self.pool.pool.shared;

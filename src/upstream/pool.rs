@@ -11,7 +11,9 @@ use super::{
     health::HealthSettings,
     shared::PoolShared,
 };
-use crate::{config::value::PickerSpec, proxy_protocol, tls::ClientTls};
+use crate::{
+    config::value::PickerSpec, proxy_protocol, resilience::BreakerSettings, tls::ClientTls,
+};
 
 /// Position of a pool in its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +63,8 @@ pub struct Pool {
     pub health_settings: HealthSettings,
     /// Share of healthy endpoints of a tier, 0 to 1, below which health is ignored there; 0: never.
     pub panic_threshold: f64,
+    /// Breaker of the pool; none: it has none.
+    pub breaker: Option<BreakerSettings>,
     /// Maximum share of retries under way among the requests.
     pub retry_ratio: f64,
     /// Number of retries under way that are always allowed.

@@ -20,7 +20,11 @@ use super::{
     room::IdleCounts,
     spoken::Spoken,
 };
-use crate::{failure::Failure, resilience::RetryBudget, telemetry::log::LogLimit};
+use crate::{
+    failure::Failure,
+    resilience::{Breaker, RetryBudget},
+    telemetry::log::LogLimit,
+};
 
 /// The live state of a pool.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub struct PoolShared {
     pub health: Arc<PoolHealthState>,
     /// Budget of the retries under way.
     pub budget: RetryBudget,
+    /// Breaker, turned off unless the pool has one.
+    pub breaker: Arc<Breaker>,
     /// Open upstream connections.
     pub connections: Padded,
     /// Idle ones of each worker.
@@ -116,11 +122,17 @@ impl EndpointShared {
 
 impl PoolShared {
     /// Makes the state of a new pool.
-    pub fn new(name: Arc<str>, health: Arc<PoolHealthState>, budget: RetryBudget) -> Self {
+    pub fn new(
+        name: Arc<str>,
+        health: Arc<PoolHealthState>,
+        budget: RetryBudget,
+        breaker: Breaker,
+    ) -> Self {
         Self {
             name,
             health,
             budget,
+            breaker: Arc::new(breaker),
             connections: Padded::default(),
             idle: IdleCounts::default(),
             requests: Padded::default(),

@@ -15,6 +15,7 @@ mod admin_schemas;
 mod balancing;
 mod blame;
 mod bodies;
+mod breaker;
 mod broken_answers;
 mod browser;
 mod campaigns;

@@ -83,18 +83,19 @@ const FAILURES: &[Failure] = {
     /// Fails to compile when a failure is missing here: add it below, too.
     const fn known(failure: Failure) {
         match failure {
-            RouteNotFound | NoEndpoint | LimitReached | DnsFailed | DnsTimeout | ConnectRefused
-            | ConnectionClosed | Unroutable | ConnectTimeout | TlsCertificate | TlsProtocol
-            | StreamRefused | ResponseTimeout | WriteTimeout | ReadTimeout | ResponseMalformed
-            | ResponseHeadTooLarge | ResponseIncomplete | UpgradeFailed | BadRequest(_)
-            | SlowHead | SlowBody | Loop | Misdirected | Refused | ClientGone | ClientStalled
-            | Shutdown | Internal => {}
+            RouteNotFound | NoEndpoint | BreakerOpen | LimitReached | DnsFailed | DnsTimeout
+            | ConnectRefused | ConnectionClosed | Unroutable | ConnectTimeout | TlsCertificate
+            | TlsProtocol | StreamRefused | ResponseTimeout | WriteTimeout | ReadTimeout
+            | ResponseMalformed | ResponseHeadTooLarge | ResponseIncomplete | UpgradeFailed
+            | BadRequest(_) | SlowHead | SlowBody | Loop | Misdirected | Refused | ClientGone
+            | ClientStalled | Shutdown | Internal => {}
         }
     }
     known(Internal);
     &[
         RouteNotFound,
         NoEndpoint,
+        BreakerOpen,
         LimitReached,
         DnsFailed,
         DnsTimeout,

@@ -20,7 +20,7 @@ pub use change::{Draining, EndpointChange, Error};
 pub use check::{Checked, Compared};
 pub use connection::Connection;
 pub use listener::Listener;
-pub use pool::{Endpoint, Pool, PoolDiscovery};
+pub use pool::{Endpoint, Pool, PoolBreaker, PoolDiscovery};
 pub use process::{Live, ProcessState, Ready, Status};
 pub use reload::{ReloadRefusal, ReloadReport, ReloadResult};
 pub use route::Route;

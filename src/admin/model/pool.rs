@@ -15,6 +15,9 @@ pub struct Pool {
     pub picker: Value,
     /// True if health is ignored because too few endpoints are healthy.
     pub panic: bool,
+    /// Its breaker, if it has one.
+    #[serde(default)]
+    pub breaker: Option<PoolBreaker>,
     /// Open connections to its endpoints.
     pub connections: usize,
     /// Retries under way, which the retry budget counts.
@@ -24,6 +27,23 @@ pub struct Pool {
     pub discovery: Option<PoolDiscovery>,
     /// Endpoints.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// The breaker of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolBreaker {
+    /// `closed`, `open` or `half_open`.
+    pub state: String,
+    /// Cause of that state; none before the first change.
+    pub cause: Option<String>,
+    /// Time in that state, in milliseconds.
+    pub lasted_ms: u64,
+    /// Milliseconds until the next trial, while all requests are refused.
+    pub refuses_for_ms: Option<u64>,
+    /// Calls in the window that count.
+    pub calls: u64,
+    /// Those of them that failed or were slow.
+    pub failed: u64,
 }
 
 /// Source of a pool's endpoints, and its state.

@@ -154,6 +154,7 @@ fn pool(name: &str) -> Pool {
         picker: json!("random"),
         panic: false,
         connections: 0,
+        breaker: None,
         retries_in_flight: 0,
         discovery: None,
         endpoints: Vec::new(),

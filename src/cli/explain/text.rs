@@ -34,6 +34,9 @@ pub(super) fn text(told: &Explained) -> String {
             let _ = writeln!(out, "no route takes it on listener \"{listener}\"{by}: 404");
         }
     }
+    if let Some(breaker) = &told.breaker {
+        let _ = writeln!(out, "  breaker {breaker}");
+    }
     candidates(&mut out, &told.candidates);
     if !lost.is_empty() {
         out.push_str("\nnot taken\n");

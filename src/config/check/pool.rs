@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Check;
 use crate::config::{
     diagnostic::Fault,
-    schema::{Ejection, Health, Pool, PoolProtocol, ProbeKind},
+    schema::{Breaker, Ejection, Health, Pool, PoolProtocol, ProbeKind},
     value::{
         BindAddress, EndpointAddress, Name, PickerSpec, nearest::alternatives, picker::WEIGHT_MAX,
     },
@@ -28,6 +28,9 @@ pub(super) fn check(check: &mut Check<'_>) {
         }
         if let Some(ejection) = &pool.ejection {
             check_ejection(check, &format!("{place}.ejection"), ejection);
+        }
+        if let Some(breaker) = &pool.breaker {
+            check_breaker(check, &format!("{place}.breaker"), breaker);
         }
         let times = &pool.timeouts;
         let durations = [
@@ -195,6 +198,18 @@ fn check_ejection(check: &mut Check<'_>, place: &str, ejection: &Ejection) {
             format!("{place}.failure_ratio cannot be 0: it would eject without a failure");
         let hint = "\"100%\" ejects only for nothing but failures; ejection = false never does";
         check.error(ejection.spans.of("failure_ratio"), message, hint);
+    }
+}
+
+fn check_breaker(check: &mut Check<'_>, place: &str, breaker: &Breaker) {
+    let durations = [("window", breaker.window), ("open", breaker.open)];
+    check.positive(place, &breaker.spans, &durations);
+    let volume = ("volume_min", breaker.volume_min.into());
+    check.within(place, &breaker.spans, volume.0, volume.1, (1, u64::MAX));
+    if breaker.failure_ratio.get() == 0.0 {
+        let message = format!("{place}.failure_ratio cannot be 0: it would open without a failure");
+        let hint = "\"100%\" opens it only when every call fails";
+        check.error(breaker.spans.of("failure_ratio"), message, hint);
     }
 }
 

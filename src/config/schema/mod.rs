@@ -32,7 +32,9 @@ pub use listener::{
 };
 pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use picker::Hashing;
-pub use pool::{Announce, Pool, PoolLimits, PoolProtocol, PoolTimeouts, RetryBudget, Zone};
+pub use pool::{
+    Announce, Breaker, Pool, PoolLimits, PoolProtocol, PoolTimeouts, RetryBudget, Zone,
+};
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
 pub use reference::{ReferencePage, reference};
 pub use retry::{Backoff, Retry};

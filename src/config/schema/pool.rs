@@ -28,6 +28,8 @@ table! {
         pub health: Option<Health> = None,
         /// Passive removal of endpoints that fail. `false`: never.
         pub ejection: Option<Ejection> = Some(Ejection::default()),
+        /// Breaker: after too many failed calls the pool is left alone for a while. Without this table there is none.
+        pub breaker: Option<Breaker> = None,
         /// Share of healthy endpoints below which a tier (priority, zone) is passed over. If no other tier and no pool of `failover` has enough of them, health is ignored. By default a tier with a healthy endpoint is used (1 % with more than 100 endpoints). `"0%"`: never ignored.
         pub panic_threshold: Ratio = Ratio::percent(1),
         /// Limits on what is sent to the pool.
@@ -41,7 +43,7 @@ table! {
         /// Preference for nearby endpoints.
         pub zone: Option<Zone> = None,
     }
-    later { "breaker", "slow_start", "session" }
+    later { "slow_start", "session" }
 }
 
 words! {
@@ -80,6 +82,24 @@ table! {
         pub queue: u32 = 0,
         /// Time that a request may wait.
         pub queue_timeout: Duration = Duration::from_secs(1),
+    }
+}
+
+table! {
+    /// Breaker of a pool: it opens after too many failed calls, and a trial closes it again.
+    pub struct Breaker: Default {
+        /// Share of failed calls in the window that opens it.
+        pub failure_ratio: Ratio = Ratio::percent(50),
+        /// Calls in the window from which on the share counts.
+        pub volume_min: u32 = 20,
+        /// Length of the window.
+        pub window: Duration = Duration::from_secs(10),
+        /// Time that it stays open; then one request at a time is the trial that decides.
+        pub open: Duration = Duration::from_secs(5),
+        /// Failed calls in a row that open it. 0: not used.
+        pub consecutive: u32 = 0,
+        /// Time to the head of an answer from which on a call counts as failed. 0: not used.
+        pub slow: Duration = Duration::ZERO,
     }
 }
 

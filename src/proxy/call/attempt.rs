@@ -103,6 +103,10 @@ impl UpstreamCall<'_> {
             AttemptResult::Status(status) => AttemptOutcome::Answered(status),
             AttemptResult::Grpc(_) => AttemptOutcome::Answered(StatusCode::OK),
         });
+        if pick.is_watched() {
+            let sent = end.upload.as_ref().and_then(Upload::ended_at);
+            pick.took_until(timer::recent(), sent);
+        }
         let verdict = self.verdict(end);
         self.observe(pick, end, verdict);
         verdict

@@ -9,6 +9,7 @@
 
 mod attempt;
 mod attempt_end;
+mod breaker;
 mod client;
 mod http10;
 mod pick;
@@ -120,6 +121,10 @@ impl<'a> UpstreamCall<'a> {
             while let Some((index, view)) = search::pool_at(snapshot, self.terms.home, place) {
                 place += 1;
                 let pool = &snapshot.pools[index.0 as usize];
+                if let Err(failure) = breaker::look(self.record, pool) {
+                    last = failure;
+                    continue;
+                }
                 if self.entered != Some(index) {
                     let end = self.terms.end;
                     match pick::take_place(&self.record.queued_ns, pool, end).await {
@@ -147,7 +152,8 @@ impl<'a> UpstreamCall<'a> {
                 }
             }
             // Where there was no room there is no panic.
-            let ended = self.ended || (self.made == 0 && last != Failure::NoEndpoint);
+            let nobody = matches!(last, Failure::NoEndpoint | Failure::BreakerOpen);
+            let ended = self.ended || (self.made == 0 && !nobody);
             match self.search.next(self.made, self.unseen) {
                 Some(next) if !ended => self.search = next,
                 _ => return Err(last),
@@ -193,6 +199,9 @@ impl<'a> UpstreamCall<'a> {
                     return PoolEnd::Nobody(failed.unwrap_or(failure));
                 }
             };
+            if let Err(failure) = breaker::admit(self.record, &mut pick) {
+                return PoolEnd::Nobody(failed.unwrap_or(failure));
+            }
             if self.upload.framing() == Framing::Chunked && pick.endpoint.is_http10() {
                 // In memory of its own: seldom needed.
                 if let Err(failure) = Box::pin(http10::measure(&mut self.upload)).await {
@@ -213,7 +222,7 @@ impl<'a> UpstreamCall<'a> {
             self.uncounted += u32::from(self.unseen);
             tried.push(pick.endpoint.described());
             drop(pick);
-            if waits && let Err(why) = self.prepare_retry(pool, &end).await {
+            if let Err(why) = self.go_on(index, waits, &end).await {
                 self.record.stopped = Some(why);
                 return self.give_up(None, end);
             }

@@ -113,7 +113,10 @@ pub(super) async fn connection(
                 Err(Failure::LimitReached) => Ok(None),
                 acquired => acquired.map(Some),
             };
-            Box::pin(wait_in_turn(&pick.pool, limit, queued, deadline, look)).await
+            let waiting = Box::pin(wait_in_turn(&pick.pool, limit, queued, deadline, look));
+            let acquired = waiting.await;
+            pick.begin_again(timer::recent());
+            acquired
         }
         acquired => acquired,
     }

@@ -158,6 +158,8 @@ pub enum Why {
     TimeOver,
     /// The retry budget of the pool is used up; set by the caller, after withdrawing failed.
     BudgetUsed,
+    /// The breaker of the pool is open; said by the caller.
+    BreakerOpen,
 }
 
 /// Decides on another attempt. Pure, O(1).
@@ -241,6 +243,7 @@ impl Why {
             Self::AttemptsUsed => "attempts_used",
             Self::TimeOver => "time_over",
             Self::BudgetUsed => "budget_used",
+            Self::BreakerOpen => "breaker_open",
         }
     }
 }

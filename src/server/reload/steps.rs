@@ -28,6 +28,7 @@ pub(crate) fn adopt_pools(snapshot: &Snapshot, schedules: &mut HashMap<Arc<str>,
     for pool in &snapshot.pools {
         let (shared, set) = (&pool.shared, pool.endpoint_set());
         shared.budget.set(pool.retry_ratio, pool.retry_minimum);
+        shared.breaker.set(pool.breaker.as_ref(), now);
         shared
             .health
             .adopt(&set.health, pool.health_settings.clone(), now);

@@ -8,6 +8,7 @@ use super::{BuildError, Lists, Source, TlsFiles};
 use crate::{
     config::{schema, value::PickerSpec},
     proxy_protocol,
+    resilience::BreakerSettings,
     state::Registry,
     tls::{ClientSettings, ClientTls},
     upstream::{
@@ -91,6 +92,7 @@ pub(super) fn build(
         shared,
         health_settings: settings,
         panic_threshold: written.panic_threshold.get(),
+        breaker: written.breaker.as_ref().map(breaker),
         retry_ratio: written.retry_budget.ratio.get(),
         retry_minimum: written.retry_budget.minimum,
     }))
@@ -181,6 +183,17 @@ fn endpoint(written: &schema::Endpoint) -> Arc<Endpoint> {
         labels: written.labels.clone(),
         ..Endpoint::new(address, written.version.clone())
     })
+}
+
+fn breaker(written: &schema::Breaker) -> BreakerSettings {
+    BreakerSettings {
+        failure_ratio: written.failure_ratio.get(),
+        volume_min: written.volume_min,
+        window: written.window,
+        open: written.open,
+        consecutive: written.consecutive,
+        slow: Some(written.slow).filter(|slow| !slow.is_zero()),
+    }
 }
 
 fn health(written: &schema::Pool) -> HealthSettings {

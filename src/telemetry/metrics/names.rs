@@ -78,6 +78,27 @@ pub static EJECTIONS_TOTAL: CounterDesc<1> = CounterDesc::new(
     ["pool"],
 );
 
+/// 0 while the breaker of the pool is closed, 1 while it is half-open, 2 while it is open.
+pub static BREAKER_STATE: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_breaker_state",
+    "State of the breaker of a pool that has one: 0 closed, 1 half-open, 2 open.",
+    ["pool"],
+);
+
+/// Changes of the breaker's state; `state` is the new one.
+pub static BREAKER_TRANSITIONS_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_breaker_transitions_total",
+    "Changes of the breaker's state, by the new one: `closed`, `half_open`, `open`.",
+    ["pool", "state"],
+);
+
+/// Requests that met an open breaker.
+pub static BREAKER_REFUSED_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_breaker_refused_total",
+    "Requests that met the open breaker of a pool, whatever became of them.",
+    ["pool"],
+);
+
 /// Retries that the budget refused.
 pub static BUDGET_EXHAUSTED_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_budget_exhausted_total",

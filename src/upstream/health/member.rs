@@ -8,15 +8,16 @@ use super::{
     ejection::{Ejection, Phase, later},
     settings::HealthSettings,
     transition::{AdminState, Cause, EndpointState},
-    window::Window,
+    window::Figures,
 };
+use crate::resilience::Window;
 
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     pub(super) check: Check,
     pub(super) ejection: Ejection,
     pub(super) admin: AdminState,
-    pub(super) window: Window,
+    pub(super) window: Window<Figures>,
     /// Part of the newest endpoint set. A removed one is kept unchanged for exchanges of older
     /// sets.
     pub(super) current: bool,
@@ -112,7 +113,7 @@ impl Member {
 }
 
 /// Makes the window of the failure share; without ejection its length does not matter.
-pub(super) fn new_window(settings: &HealthSettings, now: Instant) -> Window {
+pub(super) fn new_window(settings: &HealthSettings, now: Instant) -> Window<Figures> {
     Window::new(
         settings
             .ejection

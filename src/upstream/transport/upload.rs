@@ -5,11 +5,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use tokio::time::Instant;
+
 use super::kept::Kept;
 use crate::{
     failure::Failure,
     http1::Framing,
     semantics::{BodySource, Frame, PolledFrame},
+    timer,
     upstream::standing::{Held, Standing, StandsStill},
 };
 
@@ -39,6 +42,8 @@ struct Source<B: ?Sized = dyn BodySource> {
     kept: Option<Kept>,
     keep_max: usize,
     ended: bool,
+    /// Time at which the client had sent all of it.
+    ended_at: Option<Instant>,
     failure: Option<Failure>,
     moved: u64,
     /// Record of a client that has not sent the next piece, while a connection is held.
@@ -65,6 +70,7 @@ impl Upload {
                 kept: Some(Kept::default()),
                 keep_max,
                 ended: false,
+                ended_at: None,
                 failure: None,
                 moved: 0,
                 standing: None,
@@ -150,6 +156,11 @@ impl Upload {
     /// Returns a number that grows with each piece taken.
     pub fn moved(&self) -> u64 {
         self.source().map_or(0, |source| source.moved)
+    }
+
+    /// Time at which the client had sent all of it; none if it sent no body apart from the head.
+    pub fn ended_at(&self) -> Option<Instant> {
+        self.source()?.ended_at
     }
 
     /// Returns true if the client was asked for its next piece and has not sent it.
@@ -256,7 +267,7 @@ impl Source {
         }
         let frame = match ready!(polled) {
             None => {
-                self.ended = true;
+                self.end();
                 return Poll::Ready(None);
             }
             Some(Err(failure)) => {
@@ -265,14 +276,21 @@ impl Source {
             }
             Some(Ok(Frame::Data(data))) => Frame::Data(data),
             Some(Ok(Frame::Trailers(trailers))) => {
-                self.ended = true;
+                self.end();
                 Frame::Trailers(trailers)
             }
         };
-        self.ended |= self.body.is_end();
+        if self.body.is_end() {
+            self.end();
+        }
         self.moved += 1;
         self.keep(&frame);
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.ended_at.get_or_insert_with(timer::now);
     }
 
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
