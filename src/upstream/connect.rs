@@ -2,21 +2,15 @@
 
 use std::{
     io,
-    net::SocketAddr,
-    path::Path,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
 };
 
-use tokio::{
-    io::AsyncWriteExt as _,
-    net::{TcpStream, UnixStream},
-    time::Instant,
-};
+use tokio::{io::AsyncWriteExt as _, time::Instant};
 
 use super::{
+    dial::{ConnectFault, dial, is_shortage},
     freed::Limit,
-    name::{self, NameFailure},
     room::Place,
     shared::PoolShared,
 };
@@ -76,26 +70,26 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// Opens a stream to `address`, whose name is resolved first if it has one.
+/// Opens a stream to `address`; resolves its name first if it has one.
 ///
 /// # Errors
 /// The [`Failure`], a timeout included.
 pub async fn connect(address: &EndpointAddress, deadline: Instant) -> Result<Stream, Failure> {
-    match address {
-        EndpointAddress::Socket(address) => connect_tcp(*address, deadline).await,
-        EndpointAddress::Unix(path) => connect_unix(path, deadline).await,
-        EndpointAddress::Name(name, port) => {
-            // In memory of its own: most endpoints are given by address.
-            let connected = Box::pin(name::connect(name, *port, deadline)).await;
-            at_once(connected.map_err(|failure| match failure {
-                NameFailure::Unknown => Failure::DnsFailed,
-                NameFailure::Shortage => Failure::LimitReached,
-                NameFailure::Late => Failure::DnsTimeout,
-                NameFailure::Connect(error) => failure_of(&error),
-                NameFailure::ConnectLate => Failure::ConnectTimeout,
-            })?)
+    let opened = match address {
+        // Limits itself, so that it can tell who was late.
+        EndpointAddress::Name(..) => dial(address, deadline).await,
+        EndpointAddress::Socket(_) | EndpointAddress::Unix(_) => {
+            let dialled = timer::until(deadline, dial(address, deadline)).await;
+            dialled.map_err(|_| Failure::ConnectTimeout)?
         }
-    }
+    };
+    opened.map(Stream::from).map_err(|fault| match fault {
+        ConnectFault::Unknown => Failure::DnsFailed,
+        ConnectFault::Shortage => Failure::LimitReached,
+        ConnectFault::Late => Failure::DnsTimeout,
+        ConnectFault::Connect(error) => failure_of(&error),
+        ConnectFault::ConnectLate => Failure::ConnectTimeout,
+    })
 }
 
 /// Sends a PROXY protocol header, before anything else is written to a new stream.
@@ -111,46 +105,6 @@ pub async fn announce(
         .await
         .map_err(|_| Failure::ConnectTimeout)?
         .map_err(|error| failure_of(&error))
-}
-
-async fn connect_tcp(address: SocketAddr, deadline: Instant) -> Result<Stream, Failure> {
-    let stream = timer::until(deadline, TcpStream::connect(address))
-        .await
-        .map_err(|_| Failure::ConnectTimeout)?
-        .map_err(|error| failure_of(&error))?;
-    at_once(stream)
-}
-
-/// Sets `TCP_NODELAY`: without it, a small last piece of a request waits for the endpoint's delayed
-/// ACK.
-fn at_once(stream: TcpStream) -> Result<Stream, Failure> {
-    stream
-        .set_nodelay(true)
-        .map_err(|error| failure_of(&error))?;
-    Ok(Stream::Tcp(stream))
-}
-
-async fn connect_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure> {
-    let stream = timer::until(deadline, UnixStream::connect(path))
-        .await
-        .map_err(|_| Failure::ConnectTimeout)?
-        .map_err(|error| failure_of(&error))?;
-    Ok(Stream::Unix(stream))
-}
-
-/// Returns true if the proxy itself lacks a descriptor, port or memory for a socket: not a fault of
-/// the endpoint.
-pub(super) fn is_shortage(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let kind = error.kind();
-    let code = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(
-        kind,
-        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse
-    ) || matches!(
-        code,
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
-    )
 }
 
 fn failure_of(error: &io::Error) -> Failure {

@@ -11,6 +11,7 @@
 pub mod acquire;
 #[doc(hidden)]
 pub mod connect;
+mod dial;
 #[doc(hidden)]
 pub mod discovery;
 #[doc(hidden)]

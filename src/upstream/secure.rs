@@ -6,7 +6,11 @@
 
 use std::io;
 
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+use tokio_rustls::client::TlsStream;
 
 use super::{pool::Pool, shared::PoolShared};
 use crate::{
@@ -31,23 +35,36 @@ pub(super) async fn secure(
 ) -> Result<(Stream, bool), Failure> {
     let host = address.host();
     // Large while it lasts, and gone before the request is sent.
-    let shaking = Box::pin(timer::until(deadline, tls.connect(stream, &host, alpn)));
-    let secured = shaking
-        .await
-        .map_err(|_| Failure::ConnectTimeout)?
-        .map_err(|error| {
-            let failure = failure_of(&error);
-            tell(&pool.shared, &address.to_string(), failure, &error);
-            failure
-        })?;
-    let http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
-    if alpn == Alpn::Http2 && !http2 {
-        let error = io::Error::other("the endpoint did not agree on h2");
-        let failure = Failure::TlsProtocol;
+    let shaking = Box::pin(timer::until(deadline, shake(tls, stream, &host, alpn)));
+    let secured = shaking.await.map_err(|_| Failure::ConnectTimeout)?;
+    let (session, http2) = secured.map_err(|error| {
+        let failure = failure_of(&error);
         tell(&pool.shared, &address.to_string(), failure, &error);
-        return Err(failure);
+        failure
+    })?;
+    Ok((Stream::Tls(Box::new(session.into())), http2))
+}
+
+/// Does the handshake with an endpoint, for requests and for health checks; returns the session
+/// and whether HTTP/2 was negotiated.
+///
+/// # Errors
+/// The error of the handshake, or that HTTP/2 was needed and is not spoken.
+pub(super) async fn shake<S>(
+    tls: &ClientTls,
+    stream: S,
+    host: &str,
+    alpn: Alpn,
+) -> io::Result<(TlsStream<S>, bool)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let session = tls.connect(stream, host, alpn).await?;
+    let http2 = session.get_ref().1.alpn_protocol() == Some(b"h2");
+    if alpn == Alpn::Http2 && !http2 {
+        return Err(io::Error::new(NO_HTTP2, "the endpoint did not agree on h2"));
     }
-    Ok((Stream::Tls(Box::new(secured.into())), http2))
+    Ok((session, http2))
 }
 
 /// Returns the failure of a request on a connection that broke after the handshake: that of TLS,
@@ -68,7 +85,7 @@ pub(super) fn failure_behind(
 fn failure_of(error: &io::Error) -> Failure {
     if tls::is_certificate_fault(error) {
         Failure::TlsCertificate
-    } else if tls::is_protocol_fault(error) {
+    } else if tls::is_protocol_fault(error) || error.kind() == NO_HTTP2 {
         Failure::TlsProtocol
     } else {
         Failure::ConnectionClosed
@@ -86,3 +103,6 @@ fn tell(pool: &PoolShared, endpoint: &str, failure: Failure, error: &io::Error) 
         );
     }
 }
+
+/// Kind of the error of [`shake`] where HTTP/2 is needed and not spoken; no handshake has it.
+const NO_HTTP2: io::ErrorKind = io::ErrorKind::Unsupported;

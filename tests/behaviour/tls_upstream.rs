@@ -252,6 +252,22 @@ async fn health_checks_shake_hands_as_requests_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_check_fails_where_the_endpoint_does_not_agree_on_h2() {
+    let app = echo().await;
+    let authority = Authority::new("test authority");
+    let issued = authority.issue("app", &["127.0.0.1"]);
+    let front = Tunnel::from_tls(app.address(), issued.server(&[])).await;
+    let lines = "protocol = \"h2\"\nhealth = { http = { path = \"/healthz\" }, interval = \"1s\" }";
+    let settings = pool(&format!("{lines}\ntls = {{ ca = \"ca.pem\" }}"));
+    authority.write(settings.folder(), "ca.pem");
+    let proxy = settings.address("app", front.address()).start().await;
+    proxy
+        .log_says("TLS: the endpoint did not agree on h2")
+        .await;
+    proxy.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connections_in_the_clear_are_not_used_once_a_pool_speaks_tls() {
     let app = echo().await;
     let mut proxy = pool("").backend("app", &app).start().await;

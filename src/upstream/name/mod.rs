@@ -16,7 +16,6 @@ mod lookup;
 mod race;
 
 use std::{
-    io,
     net::SocketAddr,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -31,32 +30,17 @@ use tokio::{
 use cache::Step;
 use lookup::Lookups;
 
-use super::connect::is_shortage;
-
-/// Reasons why there is no connection to a name.
-#[derive(Debug)]
-pub(super) enum NameFailure {
-    /// The name does not resolve.
-    Unknown,
-    /// The proxy has no descriptor left for the resolver.
-    Shortage,
-    /// The resolver did not answer in time.
-    Late,
-    /// None of its addresses can be connected to; the reason of the last.
-    Connect(io::Error),
-    /// None of its addresses answered in time.
-    ConnectLate,
-}
+use super::dial::{ConnectFault, is_shortage};
 
 /// Connects to one of the addresses of a name.
 ///
 /// # Errors
-/// The [`NameFailure`]. Cancel safe: a look-up continues for later requests.
+/// The [`ConnectFault`]. Cancel safe: a look-up continues for later requests.
 pub(super) async fn connect(
     name: &Arc<str>,
     port: u16,
     deadline: Instant,
-) -> Result<TcpStream, NameFailure> {
+) -> Result<TcpStream, ConnectFault> {
     NAMES.connect(name, port, deadline).await
 }
 
@@ -73,7 +57,7 @@ impl Names {
         name: &Arc<str>,
         port: u16,
         deadline: Instant,
-    ) -> Result<TcpStream, NameFailure> {
+    ) -> Result<TcpStream, ConnectFault> {
         let mut addresses = self.addresses(name, deadline).await?;
         for address in &mut addresses {
             address.set_port(port);
@@ -82,14 +66,14 @@ impl Names {
         let mut race = race::Race::new(&addresses, left);
         let Ok(won) = timeout_at(deadline, race.run()).await else {
             self.0.cache(|cache| cache.doubt(name, Instant::now()));
-            return Err(NameFailure::ConnectLate);
+            return Err(ConnectFault::ConnectLate);
         };
         let passed_over = race.passed_over();
         self.0.cache(|cache| match &won {
             Ok(_) => cache.avoid(name, passed_over, Instant::now()),
             Err(_) => cache.doubt(name, Instant::now()),
         });
-        won.map_err(NameFailure::Connect)
+        won.map_err(ConnectFault::from)
     }
 
     /// Returns the addresses of a name, in the order in which they should be tried.
@@ -97,7 +81,7 @@ impl Names {
         &self,
         name: &Arc<str>,
         deadline: Instant,
-    ) -> Result<Vec<SocketAddr>, NameFailure> {
+    ) -> Result<Vec<SocketAddr>, ConnectFault> {
         let now = Instant::now();
         let (told, stale) = match self.0.ask(name, now) {
             Step::Use(addresses) => return Ok(addresses),
@@ -115,17 +99,17 @@ impl Names {
                 found.or(stale).ok_or_else(unknown)
             }
             (false, Some(stale)) => Ok(stale),
-            (false, None) => Err(NameFailure::Late),
+            (false, None) => Err(ConnectFault::Late),
         }
     }
 }
 
 /// Distinguishes a name that does not resolve from a process without descriptors: the resolver's
 /// errors are the same for both.
-fn unknown() -> NameFailure {
+fn unknown() -> ConnectFault {
     match Socket::new(Domain::IPV4, Type::DGRAM, None) {
-        Err(error) if is_shortage(&error) => NameFailure::Shortage,
-        _ => NameFailure::Unknown,
+        Err(error) if is_shortage(&error) => ConnectFault::Shortage,
+        _ => ConnectFault::Unknown,
     }
 }
 

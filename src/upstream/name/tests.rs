@@ -1,4 +1,5 @@
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr},
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -71,7 +72,7 @@ async fn a_refusal_is_told_when_every_address_has_failed() {
     let names = Names(Lookups::new(|_| Ok(addresses(&[9, 10]))));
     let failed = names.connect(&"none.test".into(), port, soon()).await;
     assert!(
-        matches!(&failed, Err(NameFailure::Connect(error)) if error.kind() == io::ErrorKind::ConnectionRefused),
+        matches!(&failed, Err(ConnectFault::Connect(error)) if error.kind() == io::ErrorKind::ConnectionRefused),
         "{failed:?}"
     );
 }
@@ -92,7 +93,7 @@ async fn stuck_look_ups_of_one_name_are_one_and_leave_the_others_alone() {
     for _ in 0..600 {
         let at_once = Instant::now() + Duration::from_millis(1);
         let late = names.addresses(&stuck, at_once).await;
-        assert!(matches!(late, Err(NameFailure::Late)));
+        assert!(matches!(late, Err(ConnectFault::Late)));
     }
     let found = names.addresses(&"well.test".into(), soon()).await;
     assert_eq!(found.unwrap(), addresses(&[1]));
@@ -128,7 +129,7 @@ async fn an_unknown_name_fails_and_is_not_asked_for_again_at_once() {
     }));
     for _ in 0..20 {
         let failed = names.addresses(&"none.test".into(), soon()).await;
-        assert!(matches!(failed, Err(NameFailure::Unknown)));
+        assert!(matches!(failed, Err(ConnectFault::Unknown)));
     }
     assert_eq!(ASKED.load(Ordering::Relaxed), 1);
 }

@@ -5,20 +5,18 @@ use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpStream, UnixStream},
     time::Instant,
 };
 
 use super::{BoxFuture, HttpVersion, ProbeFailure, ProbeTarget};
 use crate::{
-    config::value::EndpointAddress,
     proxy_protocol::{Header, Version},
     semantics::forwarded::Scheme,
     tls::{Alpn, ClientTls},
     upstream::{
-        connect::is_shortage,
+        dial::{self, ConnectFault, Plain},
         health::settings::CheckKind,
-        name::{self, NameFailure},
+        secure,
     },
 };
 
@@ -51,16 +49,13 @@ impl Dial for PlainDial {
         target: &'a ProbeTarget,
     ) -> BoxFuture<'a, Result<Box<dyn Socket>, ProbeFailure>> {
         Box::pin(async move {
-            match &target.address {
-                EndpointAddress::Socket(address) => TcpStream::connect(address).await.map(boxed),
-                EndpointAddress::Name(host, port) => connect_by_name(host, *port).await?.map(boxed),
-                EndpointAddress::Unix(path) => UnixStream::connect(path).await.map(boxed),
+            // The check's own timeout is shorter, and ends this from outside.
+            let deadline = Instant::now() + CONNECT_MAX;
+            match dial::dial(&target.address, deadline).await {
+                Ok(Plain::Tcp(stream)) => Ok(boxed(stream)),
+                Ok(Plain::Unix(stream)) => Ok(boxed(stream)),
+                Err(fault) => Err(failure_of(&fault)),
             }
-            .map_err(|error| match error.kind() {
-                _ if is_shortage(&error) => ProbeFailure::Shortage,
-                io::ErrorKind::ConnectionRefused => ProbeFailure::Refused,
-                kind => ProbeFailure::Connect(kind),
-            })
         })
     }
 }
@@ -131,28 +126,25 @@ impl Dial for TlsDial {
                 None => PlainDial.dial(target).await?,
             };
             let host = target.address.host();
-            let secured = self.tls.connect(plain, &host, self.alpn).await;
+            let secured = secure::shake(&self.tls, plain, &host, self.alpn).await;
             let told = |error: io::Error| ProbeFailure::Tls(error.to_string().into());
-            secured.map(boxed).map_err(told)
+            secured.map(|(session, _)| boxed(session)).map_err(told)
         })
     }
 }
 
-async fn connect_by_name(
-    name: &Arc<str>,
-    port: u16,
-) -> Result<io::Result<TcpStream>, ProbeFailure> {
-    // The check's own timeout is shorter, and ends this from outside.
-    let deadline = Instant::now() + CONNECT_MAX;
-    match name::connect(name, port, deadline).await {
-        Ok(stream) => Ok(Ok(stream)),
-        Err(NameFailure::Connect(error)) => Ok(Err(error)),
-        Err(NameFailure::Late | NameFailure::ConnectLate) => {
-            Ok(Err(io::ErrorKind::TimedOut.into()))
-        }
-        Err(NameFailure::Shortage) => Err(ProbeFailure::Shortage),
+fn failure_of(fault: &ConnectFault) -> ProbeFailure {
+    match fault {
+        ConnectFault::Shortage => ProbeFailure::Shortage,
         // So that a missing name is not told as a failed connection.
-        Err(NameFailure::Unknown) => Err(ProbeFailure::NameNotFound),
+        ConnectFault::Unknown => ProbeFailure::NameNotFound,
+        ConnectFault::Late | ConnectFault::ConnectLate => {
+            ProbeFailure::Connect(io::ErrorKind::TimedOut)
+        }
+        ConnectFault::Connect(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => ProbeFailure::Refused,
+            kind => ProbeFailure::Connect(kind),
+        },
     }
 }
 

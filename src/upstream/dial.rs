@@ -1,0 +1,94 @@
+//! Opens a plain stream to an endpoint: the one way for requests and for health checks.
+//!
+//! Both see the same addresses, options and reasons. Each limits the wait by its own clock and
+//! translates a [`ConnectFault`] into its own words.
+
+use std::io;
+
+use tokio::{
+    net::{TcpStream, UnixStream},
+    time::Instant,
+};
+
+use super::name;
+use crate::{config::value::EndpointAddress, socket::Stream};
+
+/// A stream that was just opened, before TLS.
+#[derive(Debug)]
+pub(super) enum Plain {
+    /// TCP, `TCP_NODELAY` set.
+    Tcp(TcpStream),
+    /// A unix socket.
+    Unix(UnixStream),
+}
+
+/// Reasons why there is no connection.
+#[derive(Debug)]
+pub(super) enum ConnectFault {
+    /// The name does not resolve.
+    Unknown,
+    /// The proxy has no descriptor, port or memory left: no verdict on the endpoint.
+    Shortage,
+    /// The resolver did not answer in time.
+    Late,
+    /// No address can be connected to; the reason of the last.
+    Connect(io::Error),
+    /// None of the addresses of a name answered in time.
+    ConnectLate,
+}
+
+/// Opens a stream to `address`. The caller limits the wait; `deadline` is by what the addresses of
+/// a name share the time.
+///
+/// # Errors
+/// The [`ConnectFault`]. Cancel safe: a look-up continues for later requests.
+pub(super) async fn dial(
+    address: &EndpointAddress,
+    deadline: Instant,
+) -> Result<Plain, ConnectFault> {
+    let stream = match address {
+        EndpointAddress::Socket(address) => TcpStream::connect(address).await?,
+        EndpointAddress::Unix(path) => return Ok(Plain::Unix(UnixStream::connect(path).await?)),
+        EndpointAddress::Name(name, port) => {
+            // In memory of its own: most endpoints are given by address.
+            Box::pin(name::connect(name, *port, deadline)).await?
+        }
+    };
+    // Without it a small last piece of a request waits for the endpoint's delayed ACK.
+    stream.set_nodelay(true)?;
+    Ok(Plain::Tcp(stream))
+}
+
+/// Returns true if the proxy itself lacks a descriptor, port or memory for a socket: not a fault of
+/// the endpoint.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let kind = error.kind();
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        kind,
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse
+    ) || matches!(
+        code,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
+
+impl From<io::Error> for ConnectFault {
+    fn from(error: io::Error) -> Self {
+        if is_shortage(&error) {
+            Self::Shortage
+        } else {
+            Self::Connect(error)
+        }
+    }
+}
+
+impl From<Plain> for Stream {
+    fn from(plain: Plain) -> Self {
+        match plain {
+            Plain::Tcp(stream) => Self::Tcp(stream),
+            Plain::Unix(stream) => Self::Unix(stream),
+        }
+    }
+}
