@@ -12,7 +12,7 @@ use super::{
     freed::Limit,
     idle::{Agreed, LocalEndpoint},
     local::LocalPool,
-    opening::{EndsOpening, Opened, Outcome},
+    opening::{EndsOpening, Opened},
     pool::PoolProtocol,
     secure::secure,
     transport::{Http1Connection, Http2Connection, Http2Opening, Purpose, Reuse},
@@ -182,7 +182,7 @@ impl LocalPool {
         self: &Rc<Self>,
         endpoint: &Rc<LocalEndpoint>,
         deadline: Instant,
-    ) -> Outcome {
+    ) -> Result<Opened, Failure> {
         let opening = match endpoint.opening() {
             Some(opening) => opening,
             None => {
@@ -199,7 +199,7 @@ impl LocalPool {
         opened.map_err(|_| Failure::ConnectTimeout)?
     }
 
-    async fn open_for_all(&self, endpoint: &Rc<LocalEndpoint>) -> Outcome {
+    async fn open_for_all(&self, endpoint: &Rc<LocalEndpoint>) -> Result<Opened, Failure> {
         let deadline = Instant::now() + self.pool.connect_timeout;
         let alpn = match self.pool.protocol {
             PoolProtocol::Http2 => Alpn::Http2,

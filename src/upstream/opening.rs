@@ -14,12 +14,9 @@ use crate::failure::Failure;
 /// A connection being opened; its outcome is the same for all who wait.
 #[derive(Debug, Default)]
 pub struct Opening {
-    outcome: RefCell<Option<Outcome>>,
+    outcome: RefCell<Option<Result<Opened, Failure>>>,
     ended: Notify,
 }
-
-/// The opened connection, or the reason why there is none.
-pub type Outcome = Result<Opened, Failure>;
 
 /// A connection that is now open.
 #[derive(Clone, Debug)]
@@ -35,7 +32,7 @@ impl Opening {
     ///
     /// # Errors
     /// The reason why there is no connection. Cancel safe.
-    pub async fn outcome(&self) -> Outcome {
+    pub async fn outcome(&self) -> Result<Opened, Failure> {
         loop {
             // Registered before the look, so that the end in between is not missed.
             let ended = self.ended.notified();
@@ -52,7 +49,7 @@ impl Opening {
     }
 
     /// Sets the outcome and wakes all. Only the first outcome counts.
-    pub fn end(&self, outcome: Outcome) {
+    pub fn end(&self, outcome: Result<Opened, Failure>) {
         self.outcome.borrow_mut().get_or_insert(outcome);
         self.ended.notify_waiters();
     }
