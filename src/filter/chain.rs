@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    BodyMax, Filter, HeaderFilter, HttpsOnly, RewriteFilter, SecureHeaders, SharedStates, Verdict,
+    BodyMax, Filter, HeaderFilter, HttpsOnly, RateLimitFilter, RewriteFilter, SecureHeaders,
+    SharedStates, Verdict,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -21,6 +22,8 @@ pub enum AnyFilter {
     SecureHeaders(SecureHeaders),
     /// Redirects plain HTTP.
     HttpsOnly(HttpsOnly),
+    /// Limits the rate of requests.
+    RateLimit(RateLimitFilter),
     /// Bounds the body of a request.
     BodyMax(BodyMax),
     /// Changes path and host.
@@ -62,6 +65,7 @@ impl Chain {
             let verdict = match filter {
                 AnyFilter::SecureHeaders(_) => Verdict::Continue,
                 AnyFilter::HttpsOnly(filter) => filter.on_request(exchange, request)?,
+                AnyFilter::RateLimit(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::BodyMax(filter) => filter.on_request(request)?,
                 AnyFilter::Rewrite(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::Header(filter) => filter.on_request(exchange, request),
@@ -91,8 +95,12 @@ impl Chain {
         while let Some(place) = exchange.passage.next_back() {
             match self.0.get(place) {
                 None
-                | Some(AnyFilter::HttpsOnly(_) | AnyFilter::BodyMax(_) | AnyFilter::Rewrite(_)) => {
-                }
+                | Some(
+                    AnyFilter::HttpsOnly(_)
+                    | AnyFilter::RateLimit(_)
+                    | AnyFilter::BodyMax(_)
+                    | AnyFilter::Rewrite(_),
+                ) => {}
                 Some(AnyFilter::SecureHeaders(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Header(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Custom(custom)) => {
@@ -157,6 +165,7 @@ impl Chain {
             .map(|filter| match filter {
                 AnyFilter::SecureHeaders(_) => "secure_headers",
                 AnyFilter::HttpsOnly(_) => "https_only",
+                AnyFilter::RateLimit(_) => "rate_limit",
                 AnyFilter::BodyMax(_) => "body_max",
                 AnyFilter::Rewrite(_) => "rewrite",
                 AnyFilter::Header(_) => "headers",

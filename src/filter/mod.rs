@@ -9,6 +9,7 @@ mod body_max;
 mod chain;
 mod header;
 mod https_only;
+mod rate_limit;
 mod redirect;
 mod respond;
 mod rewrite;
@@ -31,6 +32,8 @@ pub use chain::{AnyFilter, Chain, CustomFilter};
 pub use header::HeaderFilter;
 #[doc(hidden)]
 pub use https_only::HttpsOnly;
+#[doc(hidden)]
+pub use rate_limit::{LocalRates, RateLimitFilter, RateRule, RateStore};
 #[doc(hidden)]
 pub use redirect::Redirect;
 #[doc(hidden)]

@@ -9,6 +9,7 @@ pub mod breaker;
 mod budget;
 mod conditions;
 mod overload;
+mod rate;
 pub mod restart;
 mod retry;
 mod window;
@@ -18,6 +19,7 @@ pub use breaker::{Breaker, BreakerSettings};
 pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
 pub use conditions::Conditions;
 pub use overload::Pressure;
+pub use rate::{Buckets, Gcra};
 pub use retry::{
     AttemptResult, Body, Carrier, Facts, ResponseProgress, RetryPolicy, RetryVerdict,
     UNCOUNTED_MAX, Why, Written, decide,

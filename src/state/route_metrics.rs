@@ -14,6 +14,9 @@ pub(crate) struct RouteMetrics {
     /// Counter used last for a successful exchange, mostly the next one needed.
     latest: RefCell<Option<Latest>>,
     counts: RefCell<CounterMap<(u32, u16, &'static str), 4>>,
+    /// Rules of rate limits that refused a request, or would have (`true`).
+    limited: RefCell<Vec<(Arc<str>, bool, Counter)>>,
+    worker: WorkerMetrics,
     name: Arc<str>,
 }
 
@@ -31,8 +34,30 @@ impl RouteMetrics {
             duration: worker.histogram(&names::REQUEST_DURATION_SECONDS, [name]),
             latest: RefCell::default(),
             counts: RefCell::new(worker.counter_map(&names::REQUESTS_TOTAL)),
+            limited: RefCell::default(),
+            worker: worker.clone(),
             name: Arc::clone(name),
         }
+    }
+
+    /// Counts a request that a rule of a rate limit refused; in a dry run, one that it would have
+    /// refused.
+    pub(crate) fn count_limited(&self, rule: &Arc<str>, dry_run: bool) {
+        let mut limited = self.limited.borrow_mut();
+        let known = limited
+            .iter()
+            .find(|(name, dry, _)| name == rule && *dry == dry_run);
+        if let Some((.., counter)) = known {
+            return counter.inc();
+        }
+        let family = if dry_run {
+            &names::RATE_LIMIT_DRY_RUN_TOTAL
+        } else {
+            &names::RATE_LIMITED_TOTAL
+        };
+        let counter = self.worker.counter(family, [&self.name, rule]);
+        counter.inc();
+        limited.push((Arc::clone(rule), dry_run, counter));
     }
 
     /// Name of the route; empty for none.

@@ -55,6 +55,7 @@ mod ocsp;
 mod overload;
 mod process;
 mod proxy_protocol;
+mod rate_limit;
 mod reload;
 mod retries;
 mod reuse;

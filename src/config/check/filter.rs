@@ -9,6 +9,7 @@ use crate::config::{
 
 pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     check_uses(check, name, route);
+    check_rates(check, name, route);
 }
 
 /// Refuses filters that nobody has registered, and one that is named twice.
@@ -43,5 +44,29 @@ fn check_uses(check: &mut Check<'_>, name: &Name, route: &Route) {
     }
 }
 
+/// Refuses rules without room, and two of one name.
+fn check_rates(check: &mut Check<'_>, name: &Name, route: &Route) {
+    let rules = &route.rate_limit.0;
+    let place = format!("routes.{name}.rate_limit");
+    for (at, rule) in rules.iter().enumerate() {
+        let burst = rule.burst.unwrap_or(1).into();
+        check.within(&place, &rule.spans, "burst", burst, (1, BURST_MAX));
+        let keys = rule.keys_max.into();
+        check.within(&place, &rule.spans, "keys_max", keys, (1, KEYS_MAX));
+        let label = rule.label();
+        if let Some(first) = rules[..at].iter().find(|it| it.label() == label) {
+            let message = format!("route \"{name}\" has two rate limits named \"{label}\"");
+            let hint = "give one of them a name: name = \"…\"";
+            let fault = Fault::error(rule.spans.anchor(), message, hint);
+            check
+                .faults
+                .push(fault.with_related(first.spans.anchor(), "the first one"));
+        }
+    }
+}
+
+const BURST_MAX: u64 = 1_000_000;
+/// Takes half a gigabyte.
+const KEYS_MAX: u64 = 10_000_000;
 /// More would be a mistake.
 const USES_MAX: usize = 64;

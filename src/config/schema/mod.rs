@@ -14,6 +14,7 @@ pub mod log;
 pub mod picker;
 pub mod pool;
 pub mod proxy;
+pub mod rate_limit;
 mod reference;
 pub mod retry;
 pub mod rewrite;
@@ -36,6 +37,7 @@ pub use pool::{
     Announce, Breaker, Pool, PoolLimits, PoolProtocol, PoolTimeouts, RetryBudget, Zone,
 };
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
+pub use rate_limit::{RateLimit, RateLimits};
 pub use reference::{ReferencePage, reference};
 pub use retry::{Backoff, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};

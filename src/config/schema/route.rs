@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
+use super::rate_limit::RateLimits;
 use super::retry::Retry;
 use super::rewrite::{HeaderChanges, Rewrite};
 use crate::config::setting::{Form, Node, Reader, Setting, Shape, Spanned, choice, table};
@@ -43,6 +44,8 @@ table! {
         pub secure_headers: bool = false,
         /// Redirects requests over plain HTTP to `https://` with 308; host, path and query stay.
         pub https_only: bool = false,
+        /// Limits on the rate of requests: one rule, or a list of rules that are asked in their order. More is answered with 429.
+        pub rate_limit: RateLimits = RateLimits::default(),
         /// Filters that an embedding program has registered for use by routes, in the order in which a request passes them.
         pub uses as "use": Vec<Spanned<Name>> = Vec::new(),
         /// Changes to path and host on the way to the pool.
@@ -63,7 +66,7 @@ table! {
         pub destination: Destination,
     }
     later {
-        "split", "rollout", "hedge", "rate_limit", "concurrency", "auth", "access", "cors",
+        "split", "rollout", "hedge", "concurrency", "auth", "access", "cors",
         "compress", "cache", "shadow", "fault",
     }
 }

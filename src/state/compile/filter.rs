@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::Source;
 use crate::{
-    config::schema,
+    config::{schema, value::RateKey},
     filter::{
-        AnyFilter, BodyMax, CustomFilter, HeaderFilter, HttpsOnly, PathRule, RegisteredFilter,
-        RewriteFilter, Runs, SecureHeaders, SharedStates,
+        AnyFilter, BodyMax, CustomFilter, HeaderFilter, HttpsOnly, LocalRates, PathRule,
+        RateLimitFilter, RateRule, RateStore, RegisteredFilter, RewriteFilter, Runs, SecureHeaders,
+        SharedStates,
     },
+    resilience::Gcra,
     semantics::path::normalise,
     state::Registry,
 };
@@ -29,6 +33,13 @@ pub(super) fn build(
     }
     if written.https_only {
         filters.push(AnyFilter::HttpsOnly(HttpsOnly));
+    }
+    if !written.rate_limit.0.is_empty() {
+        let rules = written.rate_limit.0.iter();
+        let rules = rules
+            .map(|rule| rate_rule(source, registry, name, rule))
+            .collect();
+        filters.push(AnyFilter::RateLimit(RateLimitFilter(rules)));
     }
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
     filters.extend(body_max.map(AnyFilter::BodyMax));
@@ -71,6 +82,39 @@ fn custom(
         })
     };
     everywhere.chain(used).map(&mut custom).collect()
+}
+
+/// A rule, with the buckets that it had before.
+fn rate_rule(
+    source: &Source<'_>,
+    registry: &mut Registry,
+    route: &Arc<str>,
+    written: &schema::RateLimit,
+) -> RateRule {
+    let label = written.label();
+    let count = written.rate.count;
+    let burst = u64::from(written.burst.unwrap_or(count));
+    let period_ns = written.rate.period.seconds() * 1_000_000_000;
+    let gcra = Gcra::new(count.into(), period_ns, burst);
+    // Those of a constant are for all routes that name it.
+    let (owner, name, keys_max) = match &written.key {
+        RateKey::Constant(name) => ("".into(), format!("constant:{name}"), 1),
+        RateKey::Route => (Arc::clone(route), label.clone(), 1),
+        _ => (Arc::clone(route), label.clone(), written.keys_max),
+    };
+    let name: Arc<str> = format!("{name}/{keys_max}").into();
+    let make = || LocalRates::new(keys_max as usize, source.now);
+    let rates = registry.filter(&owner, "rate_limit", &name, make);
+    let window = gcra.window_ns().div_ceil(1_000_000_000);
+    let policy = format!("\"{label}\";q={burst};w={window}");
+    RateRule {
+        name: label.into(),
+        key: written.key.clone(),
+        gcra,
+        policy: HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("")),
+        dry_run: written.dry_run,
+        store: RateStore::Local(rates),
+    }
 }
 
 fn headers(written: &schema::Route) -> Option<HeaderFilter> {

@@ -43,6 +43,20 @@ pub static RETRIES_TOTAL: CounterDesc<2> = CounterDesc::new(
     ["pool", "outcome"],
 );
 
+/// Requests that a rule of `rate_limit` refused.
+pub static RATE_LIMITED_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_rate_limited_total",
+    "Requests that a rule of a rate limit refused.",
+    ["route", "rule"],
+);
+
+/// Requests that a rule of `rate_limit` with `dry_run` would have refused.
+pub static RATE_LIMIT_DRY_RUN_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_rate_limit_dry_run_total",
+    "Requests that a rule of a rate limit would have refused, but for its `dry_run`.",
+    ["route", "rule"],
+);
+
 /// Exchanges not yet ended.
 pub static REQUESTS_IN_FLIGHT: GaugeDesc<1> = GaugeDesc::new(
     "sluicegate_requests_in_flight",
