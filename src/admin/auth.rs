@@ -76,7 +76,7 @@ impl Gate {
 }
 
 impl Peer {
-    fn is_local(self) -> bool {
+    pub(super) fn is_local(self) -> bool {
         match self {
             Self::Unix => true,
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),

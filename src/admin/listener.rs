@@ -3,8 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -13,7 +18,7 @@ use crate::{
     config::value::FileMode,
     socket::{
         closing,
-        file::{self, SocketFile},
+        file::{self, FileLease, SocketFile},
     },
 };
 
@@ -34,14 +39,33 @@ pub struct AdminListener {
     address: AdminAddress,
     /// Removed with the socket; none for an inherited one.
     file: Option<SocketFile>,
-    /// It was inherited: its holder lets other processes accept from its queue.
-    inherited: bool,
+    /// The socket is inherited or passed on: another process accepts from its queue.
+    stays_open: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener),
+}
+
+/// The socket of the admin API once more, by which it is passed on to another process.
+#[derive(Debug)]
+pub struct AdminOffer {
+    /// The same socket.
+    pub socket: OwnedFd,
+    /// Address that it listens on.
+    pub at: AdminAddress,
+    /// The file of a unix socket.
+    pub file: Option<FileLease>,
+    stays_open: Arc<AtomicBool>,
+}
+
+impl AdminOffer {
+    /// Another process accepts from the socket as well, by now: what waits in it is left to it.
+    pub fn pass_on(&self) {
+        self.stays_open.store(true, Ordering::Release);
+    }
 }
 
 /// An accepted connection.
@@ -79,7 +103,28 @@ impl AdminListener {
             socket: Some(socket),
             address,
             file,
-            inherited: false,
+            stays_open: Arc::default(),
+        })
+    }
+
+    /// Takes over a socket that another process has passed on, with the file that it has then.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn adopt(
+        address: &AdminAddress,
+        socket: socket2::Socket,
+        file: Option<SocketFile>,
+    ) -> io::Result<Self> {
+        let socket = Socket::listening(address, socket)?;
+        Ok(Self {
+            address: socket.address(address)?,
+            socket: Some(socket),
+            file,
+            stays_open: Arc::default(),
         })
     }
 
@@ -91,17 +136,34 @@ impl AdminListener {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn inherit(address: &AdminAddress, socket: socket2::Socket) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let socket = match address {
-            AdminAddress::Tcp(_) => Socket::Tcp(TcpListener::from_std(socket.into())?),
-            AdminAddress::Unix(_) => Socket::Unix(UnixListener::from_std(socket.into())?),
-        };
         Ok(Self {
-            socket: Some(socket),
+            socket: Some(Socket::listening(address, socket)?),
             address: address.clone(),
             file: None,
-            inherited: true,
+            stays_open: Arc::new(AtomicBool::new(true)),
         })
+    }
+
+    /// Returns the socket for another process to accept from; none if it is inherited, since its
+    /// owner has it already.
+    ///
+    /// # Errors
+    /// When the system gives no descriptor.
+    pub fn offer(&self) -> io::Result<Option<AdminOffer>> {
+        let given = self.stays_open.load(Ordering::Acquire);
+        let Some(socket) = self.socket.as_ref().filter(|_| !given) else {
+            return Ok(None);
+        };
+        let descriptor = match socket {
+            Socket::Tcp(socket) => socket.as_fd().try_clone_to_owned()?,
+            Socket::Unix(socket) => socket.as_fd().try_clone_to_owned()?,
+        };
+        Ok(Some(AdminOffer {
+            socket: descriptor,
+            at: self.address.clone(),
+            file: self.file.as_ref().map(SocketFile::lease),
+            stays_open: Arc::clone(&self.stays_open),
+        }))
     }
 
     /// Address that it listens on; for port 0, with the port assigned.
@@ -115,7 +177,8 @@ impl AdminListener {
         let mut waiting = Vec::new();
         // The file goes first: who comes later finds nothing, or a successor.
         self.file = None;
-        let Some(socket) = self.socket.take().filter(|_| !self.inherited) else {
+        let stays_open = self.stays_open.load(Ordering::Acquire);
+        let Some(socket) = self.socket.take().filter(|_| !stays_open) else {
             return waiting;
         };
         let shut = match &socket {
@@ -150,6 +213,22 @@ impl AdminListener {
 }
 
 impl Socket {
+    fn listening(address: &AdminAddress, socket: socket2::Socket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(match address {
+            AdminAddress::Tcp(_) => Self::Tcp(TcpListener::from_std(socket.into())?),
+            AdminAddress::Unix(_) => Self::Unix(UnixListener::from_std(socket.into())?),
+        })
+    }
+
+    /// Address that it listens on; for port 0, with the port assigned.
+    fn address(&self, wanted: &AdminAddress) -> io::Result<AdminAddress> {
+        match self {
+            Self::Tcp(socket) => socket.local_addr().map(AdminAddress::Tcp),
+            Self::Unix(_) => Ok(wanted.clone()),
+        }
+    }
+
     fn take_waiting(&self) -> io::Result<Option<AdminConnection>> {
         let waiting = match self {
             Self::Tcp(socket) => closing::take_waiting(socket)?,

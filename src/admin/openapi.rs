@@ -4,7 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    model::{Error, ReloadReport},
+    model::{Error, ReloadReport, UpgradeReport, UpgradeRequest},
     operations::ExplainRequest,
     router::{Access, Action, Answer, ENTRIES, Entry, Verb},
 };
@@ -98,6 +98,16 @@ fn request_body(action: Action) -> Option<Value> {
                 .into_root_schema_for::<ExplainRequest>();
             json!({ JSON: { "schema": schema } })
         }
+        Action::Upgrade => {
+            let settings = SchemaSettings::draft2020_12().with(|settings| {
+                settings.inline_subschemas = true;
+                settings.meta_schema = None;
+            });
+            let schema = settings
+                .into_generator()
+                .into_root_schema_for::<UpgradeRequest>();
+            return Some(json!({ "required": false, "content": { JSON: { "schema": schema } } }));
+        }
         Action::Check | Action::Diff => {
             json!({ "application/toml": { "schema": { "type": "string" } } })
         }
@@ -142,9 +152,13 @@ fn responses(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
     match entry.action {
         Action::Events => fails("503", "Too many clients watch events already"),
         Action::Live | Action::Ready => add("503", "Not now", content.clone()),
-        Action::Reload => {
+        Action::Reload | Action::Upgrade => {
+            let report = match entry.action {
+                Action::Reload => schemas.subschema_for::<ReloadReport>(),
+                _ => schemas.subschema_for::<UpgradeReport>(),
+            };
             let schema = json!({ "anyOf": [
-                schemas.subschema_for::<ReloadReport>(),
+                report,
                 schemas.subschema_for::<Error>(),
             ] });
             let content = json!({ JSON: { "schema": schema } });

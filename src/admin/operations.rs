@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 
 use super::model::{
     Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener, Pool, Ready,
-    RecentExchange, ReloadRefusal, ReloadReport, Route, Status,
+    RecentExchange, ReloadRefusal, ReloadReport, Route, Status, UpgradeRefusal, UpgradeReport,
+    UpgradeRequest,
 };
 use crate::{config::Secrets, tls::ClientCertificate};
 
@@ -60,6 +61,11 @@ pub trait Operations: Send + Sync + 'static {
     fn diff(&self, text: String, secrets: Secrets) -> Compared;
     /// Reloads from the file; returns the report in either case.
     fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>>;
+    /// Hands over to a new process; returns when that one serves, or says why not.
+    fn upgrade(
+        &self,
+        request: UpgradeRequest,
+    ) -> BoxFuture<'_, Result<UpgradeReport, UpgradeRefusal>>;
     /// Begins to drain the whole proxy; returns once draining has begun, or the reason why it has
     /// not.
     fn drain(&self) -> BoxFuture<'_, Result<Draining, String>>;

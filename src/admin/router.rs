@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     model::{
         Checked, Compared, Connection, Draining, EndpointChange, Event, Explained, Listener, Live,
-        Pool, Ready, RecentExchange, ReloadReport, Resource, Route, Status,
+        Pool, Ready, RecentExchange, ReloadReport, Resource, Route, Status, UpgradeReport,
     },
     operations::EndpointAction,
 };
@@ -80,6 +80,7 @@ pub(super) enum Action {
     Check,
     Diff,
     Reload,
+    Upgrade,
     Drain,
     Endpoint(EndpointAction),
 }
@@ -299,6 +300,12 @@ pub(super) static ENTRIES: &[Entry] = &[
         Action::Reload,
         json::<ReloadReport>(),
         "Reload the configuration file",
+    ),
+    change(
+        "/upgrade",
+        Action::Upgrade,
+        json::<UpgradeReport>(),
+        "Hand over to a new process of the program on disk, and drain",
     ),
     change(
         "/drain",

@@ -3,6 +3,7 @@
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::{Command, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
@@ -43,6 +44,8 @@ pub(super) enum Verb {
     Status(AskArgs),
     /// Make the running proxy reload its configuration now.
     Reload(AskArgs),
+    /// Have the program on disk take over from the running proxy, without a connection lost.
+    Upgrade(UpgradeArgs),
     /// Make the running proxy finish its requests and end.
     Drain(DrainArgs),
     /// Take an endpoint of the running proxy out of the traffic, or back in.
@@ -125,6 +128,24 @@ pub(super) struct ExplainArgs {
     /// Ask the running proxy, which knows the health of its endpoints, instead of the file.
     #[arg(long)]
     pub(super) live: bool,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+/// `upgrade`.
+#[derive(Debug, clap::Args)]
+pub(super) struct UpgradeArgs {
+    /// The new program, if it is not the file that the running proxy was started from.
+    ///
+    /// A file that belongs to root or the user of the proxy and that nobody else may write.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) binary: Option<PathBuf>,
+    /// Return only after the old process has ended.
+    #[arg(long)]
+    pub(super) wait: bool,
+    /// Maximum time until the new process is ready, such as 20s; up to 50s.
+    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = upgrade_timeout)]
+    pub(super) timeout: Duration,
     #[command(flatten)]
     pub(super) ask: AskArgs,
 }
@@ -232,6 +253,7 @@ impl Args {
             Verb::Diff(asked) => asked.ask.output,
             Verb::Explain(asked) => asked.ask.output,
             Verb::Status(ask) | Verb::Reload(ask) => ask.output,
+            Verb::Upgrade(asked) => asked.ask.output,
             Verb::Drain(asked) => asked.ask.output,
             Verb::Endpoint(asked) => asked.ask.output,
             Verb::Why(asked) => asked.ask.output,
@@ -292,11 +314,19 @@ fn endpoint(text: &str) -> Result<EndpointName, String> {
     }
 }
 
+fn upgrade_timeout(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).ok();
+    time.filter(|time| !time.is_zero() && *time <= UPGRADE_TIMEOUT_MAX)
+        .ok_or_else(|| "it is not a time up to 50s, such as 20s".to_owned())
+}
+
 fn admin_address(text: &str) -> Result<AdminAddress, String> {
     text.parse()
         .map_err(|_| "it is not an address, such as 127.0.0.1:9901 or unix:admin.sock".to_owned())
 }
 
+/// The proxy answers within its own patience.
+const UPGRADE_TIMEOUT_MAX: Duration = Duration::from_secs(50);
 /// The file that is read when none is named.
 const CONFIG: &str = "proxy.toml";
 

@@ -17,6 +17,7 @@ mod peek;
 mod print;
 mod run;
 mod status;
+mod upgrade;
 mod why;
 
 use std::{ffi::OsString, io, process::ExitCode, time::Duration};
@@ -74,6 +75,7 @@ fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, C
         Verb::Explain(asked) => explain::command::explain(args, asked),
         Verb::Status(asked) => status::status(args, asked),
         Verb::Reload(asked) => operate::reload(args, asked),
+        Verb::Upgrade(asked) => upgrade::upgrade(args, asked),
         Verb::Drain(asked) => operate::drain(args, asked),
         Verb::Endpoint(asked) => operate::endpoint(args, asked),
         Verb::Why(asked) => why::why(args, asked),

@@ -126,7 +126,7 @@ pub(super) fn drain(args: &Args, asked: &DrainArgs) -> Result<Exit, CommandError
     Ok(Exit::Fine)
 }
 
-fn process(client: &Client) -> Result<Status, ClientError> {
+pub(super) fn process(client: &Client) -> Result<Status, ClientError> {
     client.understand(client.read::<Status>()?)
 }
 
@@ -159,8 +159,8 @@ pub(super) fn endpoint(args: &Args, asked: &EndpointArgs) -> Result<Exit, Comman
     clippy::disallowed_methods,
     reason = "a command waits on its own thread; no worker runs in this process"
 )]
-fn pause() {
+pub(super) fn pause() {
     std::thread::sleep(Duration::from_millis(100));
 }
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";

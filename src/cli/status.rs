@@ -97,6 +97,21 @@ fn head(status: &Status) -> String {
         print::counted(status.connections, "connection"),
         print::counted(requests, "request")
     );
+    if let Some(parent) = status.parent {
+        let generation = status.process_generation;
+        let _ = writeln!(
+            out,
+            "process generation {generation}, upgraded from process {parent}"
+        );
+    }
+    if let Some(old) = &status.predecessor {
+        let open = print::counted(old.connections.unwrap_or_default(), "connection");
+        let _ = writeln!(
+            out,
+            "process {} (sluicegate {}) drains: {open}",
+            old.pid, old.version
+        );
+    }
     if let Some(why) = &status.degraded {
         let _ = writeln!(out, "degraded: {why}");
     }

@@ -85,7 +85,7 @@ pub(crate) async fn run(
         }
     }
     // The queue of such a socket is not lost: whoever holds it lets another take from it.
-    if worker.inherits(&listener.address) {
+    if worker.leaves_open(&listener.address) {
         return;
     }
     // All workers share the queue of a unix socket: control empties it when each has stopped.

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     admin::{AdminAddress, AdminListener, AdminServer, AdminSettings},
     config::value::{BindAddress, FileMode},
+    socket::{bind::BindOptions, passed::Passed},
 };
 
 impl Control {
@@ -21,6 +22,7 @@ impl Control {
         &mut self,
         prepared: &Prepared,
         requests: mpsc::Sender<Request>,
+        passed: Option<&Passed>,
     ) -> Result<Option<AdminServer>, StartError> {
         let Some(written) = &prepared.snapshot.config.admin else {
             return Ok(None);
@@ -29,8 +31,10 @@ impl Control {
         let address = written.address.to_string();
         let address = address.parse().map_err(|_| failed(&"malformed address"))?;
         let listener = self
-            .admin_listener(&address, &written.address, written.mode)
+            .admin_listener(&address, &written.address, written.mode, passed)
             .map_err(|error| failed(&format!("cannot listen on {address}: {error}")))?;
+        let offer = listener.offer().map_err(|error| failed(&error))?;
+        self.admin_offer = offer.map(|offer| (written.address.clone(), Arc::new(offer)));
         let token = written.token.as_ref().map(|token| token.reveal());
         let token = token.transpose().map_err(|error| failed(&error))?;
         let settings = AdminSettings {
@@ -50,18 +54,26 @@ impl Control {
         Ok(Some(server))
     }
 
-    /// Returns the inherited socket for this address, else a new one.
+    /// Returns the inherited or passed socket for this address, else a new one.
     fn admin_listener(
         &self,
         address: &AdminAddress,
         known_as: &BindAddress,
         mode: Option<FileMode>,
+        passed: Option<&Passed>,
     ) -> std::io::Result<AdminListener> {
         let given = self.shared.inherited.take(known_as, 1).transpose()?;
-        match given.and_then(|mut sockets| sockets.pop()) {
-            Some(socket) => AdminListener::inherit(address, socket),
-            None => AdminListener::bind(address, mode),
+        if let Some(socket) = given.and_then(|mut sockets| sockets.pop()) {
+            return AdminListener::inherit(address, socket);
         }
+        let options = BindOptions::default();
+        let passed = passed.map(|passed| passed.take(known_as, options, 1));
+        if let Some(mut bound) = passed.transpose()?.flatten()
+            && let Some(socket) = bound.sockets.pop()
+        {
+            return AdminListener::adopt(address, socket, bound.file);
+        }
+        AdminListener::bind(address, mode)
     }
 }
 

@@ -5,14 +5,18 @@ use std::{
     time::SystemTime,
 };
 
-use crate::admin::model::{ReloadReport, ReloadResult};
-
+use super::upgrade::predecessor::Predecessor;
+use crate::admin::model::{self, ReloadReport, ReloadResult};
 use crate::config::{Config, Diff, Held};
 
 /// State of the process as known to control. Never touched on the request path.
 #[derive(Debug)]
 pub(crate) struct Board {
     started: SystemTime,
+    /// Counts the processes, from the first that was not started by an upgrade.
+    pub(crate) process_generation: u64,
+    /// The process that started this one by an upgrade.
+    pub(crate) parent: Option<u32>,
     inner: Mutex<Inner>,
 }
 
@@ -25,6 +29,8 @@ struct Inner {
     troubles: Vec<Trouble>,
     /// Settings that only a restart would change.
     held: Held,
+    /// The process that this one took over from, until it has ended.
+    predecessor: Option<model::Predecessor>,
 }
 
 /// A part of the process that has ended or does not respond.
@@ -55,16 +61,39 @@ impl Board {
         self.lock().held.difference(old, new)
     }
 
-    pub(crate) fn new(degraded: Option<String>) -> Self {
+    pub(crate) fn new(degraded: Option<String>, predecessor: Option<&Predecessor>) -> Self {
         Self {
             started: SystemTime::now(),
+            process_generation: predecessor.map_or(1, |it| it.process_generation),
+            parent: predecessor.map(|it| it.pid),
             inner: Mutex::new(Inner {
                 degraded,
                 last_reload: None,
                 troubles: Vec::new(),
                 held: Held::default(),
+                predecessor: predecessor.map(|it| model::Predecessor {
+                    pid: it.pid,
+                    version: it.version.clone(),
+                    connections: None,
+                }),
             }),
         }
+    }
+
+    pub(crate) fn predecessor(&self) -> Option<model::Predecessor> {
+        self.lock().predecessor.clone()
+    }
+
+    /// The process before drains, and has so many connections left.
+    pub(crate) fn predecessor_drains(&self, connections: usize) {
+        if let Some(predecessor) = &mut self.lock().predecessor {
+            predecessor.connections = Some(connections);
+        }
+    }
+
+    /// The process before has ended.
+    pub(crate) fn predecessor_ended(&self) -> Option<model::Predecessor> {
+        self.lock().predecessor.take()
     }
 
     pub(crate) fn uptime_seconds(&self) -> u64 {
@@ -81,6 +110,11 @@ impl Board {
 
     pub(crate) fn troubles(&self) -> Vec<Trouble> {
         self.lock().troubles.clone()
+    }
+
+    /// Returns true if one of them harms requests.
+    pub(crate) fn hurts_traffic(&self) -> bool {
+        self.lock().troubles.iter().any(|it| it.hurts_traffic)
     }
 
     pub(crate) fn set_troubles(&self, troubles: Vec<Trouble>) {

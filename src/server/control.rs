@@ -14,7 +14,7 @@ use std::{
 use serde_json::json;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, Interval, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use super::{
@@ -34,13 +34,17 @@ use super::{
     service::Services,
     signal::{Asked, Signals},
     supervision::Supervision,
+    upgrade::{
+        self, Farewell, Program, Sections, Upgrades,
+        predecessor::{News, Predecessor},
+    },
 };
 use crate::{
     admin::{
-        AdminControl, AdminServer,
+        AdminControl, AdminOffer, AdminServer,
         model::{ReloadRefusal, ReloadReport},
     },
-    config::ContentHash,
+    config::{ContentHash, value::BindAddress},
     resilience::breaker::{BreakerChange, BreakerState},
     state::Registry,
     telemetry::{events::Events, log::LogControl},
@@ -59,6 +63,10 @@ pub(crate) enum Request {
     Reload(Answer),
     /// Read the configuration, which has changed and may change again.
     FileChanged,
+    /// Hand over to a new process.
+    Upgrade(upgrade::Wanted),
+    /// The process before this one tells how its drain goes on.
+    Predecessor(News),
     /// Stop.
     Drain,
 }
@@ -72,7 +80,7 @@ pub(crate) struct Control {
     pub(super) shared: Arc<SharedState>,
     /// Locked by a reload under preparation, and here for a moment in each tick.
     pub(super) registry: Arc<Mutex<Registry>>,
-    tickets: Arc<TicketKeys>,
+    pub(super) tickets: Arc<TicketKeys>,
     pub(super) schedules: HashMap<Arc<str>, Schedule>,
     /// Sources of the pools' endpoints.
     pub(super) discoveries: Discoveries,
@@ -82,6 +90,8 @@ pub(crate) struct Control {
     /// Pools that ignore health.
     pub(super) panics: Panics,
     pub(super) admin: Option<AdminControl>,
+    /// The address of its socket as it is written, and the socket, to pass it on.
+    pub(super) admin_offer: Option<(BindAddress, Arc<AdminOffer>)>,
     /// The level of the log, if reloads may change it.
     pub(super) log: Option<LogControl>,
     pub(super) hash: ContentHash,
@@ -90,6 +100,7 @@ pub(crate) struct Control {
     /// Listeners of the last reload that are still being emptied.
     pub(super) leaving: Option<tokio::task::JoinHandle<()>>,
     pub(super) reloads: Reloads,
+    pub(super) upgrades: Upgrades,
     /// Time at which a faulty file that was just saved is reported, unless it changes again.
     pub(super) doubt: Option<Instant>,
     pub(super) keeper: Keeper,
@@ -103,9 +114,10 @@ impl Control {
         path: PathBuf,
         shared: Arc<SharedState>,
         registry: Registry,
-        degraded: Option<String>,
+        board: Board,
         log: Option<LogControl>,
         notify: Notify,
+        program: Option<Program>,
     ) -> Self {
         let keeper = Keeper::new(&path);
         let events = Arc::new(Events::new());
@@ -115,12 +127,14 @@ impl Control {
             registry: Arc::new(Mutex::new(registry)),
             schedules: HashMap::new(),
             discoveries: Discoveries::new(&shared.metrics.control()),
-            board: Arc::new(Board::new(degraded)),
+            upgrades: Upgrades::new(program, board.process_generation),
+            board: Arc::new(board),
             services: Services::new(&events, shared.metrics.control()),
             events,
             gauges: ControlGauges::new(&shared.metrics.control()),
             panics: Panics::default(),
             admin: None,
+            admin_offer: None,
             log,
             hash: ContentHash::of(b""),
             named_files: NamedFiles::default(),
@@ -136,24 +150,55 @@ impl Control {
     }
 }
 
+/// Input of [`run`].
+pub(super) struct Start {
+    pub(super) prepared: Prepared,
+    /// The process to take over from.
+    pub(super) predecessor: Option<Predecessor>,
+    pub(super) threads: Vec<JoinHandle<()>>,
+}
+
 /// Runs the process from its first configuration to the end of its drain.
-pub(crate) async fn run(
+pub(super) async fn run(
     mut control: Control,
-    prepared: Prepared,
+    start: Start,
     mut signals: Signals,
     stop: impl Future<Output = ()>,
-    threads: Vec<JoinHandle<()>>,
 ) -> Result<(), StartError> {
     let (requests, mut asked) = mpsc::channel(16);
-    let admin = control.start_admin(&prepared, requests.clone())?;
-    control.start(prepared).await;
+    let Start {
+        prepared,
+        predecessor,
+        threads,
+    } = start;
+    let passed = predecessor.as_ref().map(|it| &it.passed);
+    let admin = control.start_admin(&prepared, requests.clone(), passed)?;
+    let (predecessor, state) = match predecessor {
+        None => (None, None),
+        Some(predecessor) => tokio::select! {
+            taken = control.take_over(predecessor) => {
+                let (predecessor, state) = taken?;
+                (Some(predecessor), Some(state))
+            }
+            () = signals.stopped(1) => {
+                tracing::info!("stopped before it took over");
+                return Ok(());
+            }
+        },
+    };
+    control.start(prepared, state).await;
     let file = control.start_services(admin, &requests);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(stop);
     let mut told_to_stop = std::pin::pin!(signals.stopped(1));
-    control.notify.ready("serving");
+    match predecessor {
+        // The manager hears of this process from the one before first.
+        Some(predecessor) => control.follow(predecessor, requests.clone())?,
+        None => control.notify.ready("serving"),
+    }
     signals.serving();
+    let mut successor = None;
     loop {
         tokio::select! {
             biased;
@@ -168,14 +213,29 @@ pub(crate) async fn run(
             Some(request) = asked.recv() => match request {
                 Request::Reload(answer) => control.want_reload(Wanted::by(answer)),
                 Request::FileChanged => control.want_reload(Wanted::by_file()),
+                Request::Upgrade(wanted) => control.want_upgrade(wanted),
+                Request::Predecessor(told) => control.hear_predecessor(told),
                 Request::Drain => break,
             },
+            ended = control.upgrades.ended() => {
+                successor = control.upgraded(ended);
+                if successor.is_some() {
+                    break;
+                }
+            }
             signal = signals.next() => control.obey(signal),
         }
     }
-    control.drain(&mut asked, &mut signals, &mut tick).await;
+    let way = match successor {
+        Some(_) => drain::Way::HandedOver,
+        None => drain::Way::End,
+    };
+    let farewell = successor.and_then(|successor| control.leave_to(successor));
+    control
+        .drain(way, &mut asked, &mut signals, &mut tick)
+        .await;
     control.services.stop(SERVICES_PATIENCE).await;
-    control.end(threads).await;
+    control.end(threads, farewell).await;
     Ok(())
 }
 
@@ -225,61 +285,27 @@ impl Control {
         )
     }
 
-    /// Drains the process; the other work of control continues meanwhile.
-    async fn drain(
-        &mut self,
-        asked: &mut mpsc::Receiver<Request>,
-        signals: &mut Signals,
-        tick: &mut Interval,
-    ) {
-        self.draining = true;
-        let settings = self.shared.snapshot().drain;
-        let open = self.shared.open_connections();
-        self.notify
-            .stopping(open, settings.grace + settings.timeout);
-        let (shared, events) = (Arc::clone(&self.shared), Arc::clone(&self.events));
-        let mut draining = std::pin::pin!(drain::drain(&shared, &events));
-        let mut at_once = std::pin::pin!(signals.stopped(2));
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut at_once => {
-                    tracing::warn!("received a second stop signal: ending at once");
-                    drain::cut(&shared).await;
-                    return;
-                }
-                () = &mut draining => return,
-                _ = tick.tick() => self.tick(),
-                answer = self.discoveries.next() => self.hear_source(&answer),
-                Some(request) = asked.recv() => if let Request::Reload(answer) = request {
-                    self.want_reload(Wanted::by(answer));
-                },
-                signal = signals.next() => self.obey(signal),
-            }
-        }
-    }
-
-    fn obey(&mut self, signal: Asked) {
+    pub(super) fn obey(&mut self, signal: Asked) {
         match signal {
             Asked::Reload => self.want_reload(Wanted::silently()),
             Asked::Reopen => self.reopen_logs(),
-            Asked::Upgrade => {
-                tracing::warn!(
-                    "SIGUSR2 is ignored: this version does not support upgrades of the binary"
-                );
-            }
+            Asked::Upgrade => self.want_upgrade(upgrade::Wanted::default()),
         }
     }
 }
 
 impl Control {
-    async fn start(&mut self, prepared: Prepared) {
+    /// Starts to serve, with the state of the process before, if there was one.
+    async fn start(&mut self, prepared: Prepared, state: Option<Sections>) {
         if let Some(log) = prepared.log {
             self.shared.access_log.store(Arc::new(log));
             steps::tell(&self.shared, |_| Some(Command::ReopenLog)).await;
         }
         self.board.hold(&prepared.snapshot.config);
         steps::adopt_pools(&prepared.snapshot, &mut self.schedules);
+        if let Some(state) = state {
+            self.take_up_state(state);
+        }
         self.follow_sources(&prepared.snapshot);
         descriptors::tell(&prepared.snapshot, self.shared.workers.len());
         self.hash = prepared.hash;
@@ -290,17 +316,18 @@ impl Control {
         }
         self.gauges.loaded(1, self.board.degraded().is_none());
         steps::listen(&self.shared, prepared.bound).await;
+        self.shared.sockets.follow_modes(&prepared.snapshot);
         self.events
             .publish("started", "proxy", json!({ "generation": 1 }));
     }
 
     /// Does the work of every 200 ms: ends ejections and holds, reports transitions, supervises
     /// workers and services.
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let now = Instant::now();
         self.supervision
             .look(&self.shared, &self.services, &self.board);
-        self.notify.flush();
+        self.notify.tick(now, !self.board.hurts_traffic());
         self.keeper.tick();
         if self.doubt.is_some_and(|doubt| now >= doubt) {
             self.want_reload(Wanted::silently());
@@ -366,7 +393,7 @@ impl Control {
     }
 
     /// Ends the workers, and writes the remaining output.
-    async fn end(mut self, threads: Vec<JoinHandle<()>>) {
+    async fn end(mut self, threads: Vec<JoinHandle<()>>, farewell: Option<Farewell>) {
         self.keeper.settle().await;
         let log = self.shared.access_log.load_full();
         let schedules = async {
@@ -388,6 +415,9 @@ impl Control {
             let _ = tokio::time::timeout(THREADS_PATIENCE, joined).await;
         }
         self.shared.sockets.forget_all();
+        if let Some(farewell) = farewell {
+            farewell.say().await;
+        }
         tracing::info!("stopped");
     }
 }

@@ -52,10 +52,10 @@ fn affordable(limit: u64, workers: usize) -> usize {
     (limit.saturating_sub(own) / 2).max(1)
 }
 
-/// Returns the number of descriptors needed: two per connection, the listening sockets, and those
-/// of the threads.
+/// Returns the number of descriptors needed: two per connection, two per listening socket, and
+/// those of the threads.
 fn needed(connections: usize, listeners: usize, workers: usize) -> u64 {
-    let needed = connections * 2 + workers * (listeners + WORKER) + PROCESS;
+    let needed = connections * 2 + workers * (2 * listeners + WORKER) + PROCESS;
     u64::try_from(needed).unwrap_or(u64::MAX)
 }
 
@@ -81,6 +81,6 @@ mod tests {
 
     #[test]
     fn the_default_needs_twice_its_connections_and_some() {
-        assert_eq!(needed(65_536, 2, 8), 131_072 + 8 * 6 + 256);
+        assert_eq!(needed(65_536, 2, 8), 131_072 + 8 * 8 + 256);
     }
 }

@@ -7,26 +7,80 @@ use std::{
 
 use serde_json::json;
 use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
+    sync::{mpsc, oneshot},
+    time::{Instant, Interval, timeout_at},
 };
 
-use super::reload::{leaving, steps};
+use super::{
+    control::{Control, Request},
+    reload::{Wanted, leaving, steps},
+    signal::Signals,
+};
 use crate::{
     config::value::BindAddress,
     telemetry::events::Events,
     worker::{Command, SharedState},
 };
 
+/// Reason of a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The process was told to stop.
+    End,
+    /// Another process serves in its place: no grace is needed, and clients can reconnect.
+    HandedOver,
+}
+
+impl Control {
+    /// Drains the process; the other work of control continues meanwhile.
+    pub(super) async fn drain(
+        &mut self,
+        way: Way,
+        asked: &mut mpsc::Receiver<Request>,
+        signals: &mut Signals,
+        tick: &mut Interval,
+    ) {
+        self.draining = true;
+        self.upgrades.cancel().await;
+        let settings = self.shared.snapshot().drain;
+        let open = self.shared.open_connections();
+        self.notify
+            .stopping(open, settings.grace + settings.timeout);
+        let (shared, events) = (Arc::clone(&self.shared), Arc::clone(&self.events));
+        let mut draining = std::pin::pin!(drain(&shared, &events, way));
+        let mut at_once = std::pin::pin!(signals.stopped(2));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut at_once => {
+                    tracing::warn!("received a second stop signal: ending at once");
+                    cut(&shared).await;
+                    return;
+                }
+                () = &mut draining => return,
+                _ = tick.tick() => self.tick(),
+                answer = self.discoveries.next() => self.hear_source(&answer),
+                Some(request) = asked.recv() => match request {
+                    Request::Reload(answer) => self.want_reload(Wanted::by(answer)),
+                    Request::Upgrade(wanted) => self.want_upgrade(wanted),
+                    Request::Predecessor(news) => self.hear_predecessor(news),
+                    Request::FileChanged | Request::Drain => {}
+                },
+                signal = signals.next() => self.obey(signal),
+            }
+        }
+    }
+}
+
 /// Drains the process as configured; returns when nothing is left.
-pub(super) async fn drain(shared: &Arc<SharedState>, events: &Events) {
+pub(super) async fn drain(shared: &Arc<SharedState>, events: &Events, way: Way) {
     let snapshot = shared.snapshot();
     let settings = snapshot.drain;
     shared.draining.store(true, Ordering::SeqCst);
     let open = shared.open_connections();
     tracing::info!(connections = open, "draining");
     events.publish("drain", "proxy", json!({ "connections": open }));
-    if !settings.grace.is_zero() {
+    if way == Way::End && !settings.grace.is_zero() {
         steps::tell(shared, |_| Some(Command::CloseShared)).await;
         tokio::time::sleep(settings.grace).await;
     }
@@ -36,8 +90,15 @@ pub(super) async fn drain(shared: &Arc<SharedState>, events: &Events) {
         .map(|listener| listener.address.clone());
     let addresses: Vec<BindAddress> = addresses.collect();
     leaving::unlisten(shared, &addresses).await;
-    steps::tell(shared, |_| Some(Command::CloseConnections)).await;
     let deadline = Instant::now() + settings.timeout;
+    if way == Way::HandedOver {
+        // A client may be sending on a connection that looks idle here. Its next answer says that
+        // the connection closes; only those who stay silent are closed without a word.
+        steps::tell(shared, |_| Some(Command::CloseShared)).await;
+        let silence = (settings.timeout / 2).min(SILENCE);
+        empties(shared, Instant::now() + silence).await;
+    }
+    steps::tell(shared, |_| Some(Command::CloseConnections)).await;
     while shared.open_connections() > 0 {
         if Instant::now() >= deadline {
             let cut = cut(shared).await;
@@ -48,6 +109,13 @@ pub(super) async fn drain(shared: &Arc<SharedState>, events: &Events) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     tracing::info!("drained");
+}
+
+/// Waits until no connection is left, or for the deadline.
+async fn empties(shared: &SharedState, deadline: Instant) {
+    while shared.open_connections() > 0 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Ends every connection now; returns their number.
@@ -69,5 +137,7 @@ pub(super) async fn cut(shared: &Arc<SharedState>) -> usize {
     total
 }
 
+/// Maximum silence of connections after a handover before they are closed.
+const SILENCE: Duration = Duration::from_secs(10);
 /// Time that workers have to report the exchanges that they cut.
 const CUT_PATIENCE: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use crate::{
         metrics::{ControlMetrics, SharedCounter, SharedGauge, names},
     },
     upstream::{
-        health::{EndpointState, PoolHealthView, Transition},
+        health::{Cause, EndpointState, PoolHealthView, Transition},
         pool::Pool,
     },
 };
@@ -31,6 +31,7 @@ pub(super) struct ControlGauges {
     log_lines_dropped: SharedCounter,
     log_lines_dropped_seen: u64,
     reloads: HashMap<&'static str, SharedCounter>,
+    upgrades: HashMap<&'static str, SharedCounter>,
     /// By pool.
     healthy: HashMap<Arc<str>, Shown>,
     /// By pool, for those that have one.
@@ -67,6 +68,10 @@ impl ControlGauges {
                     )
                 })
                 .collect(),
+            upgrades: ["succeeded", "failed"]
+                .into_iter()
+                .map(|result| (result, registry.counter(&names::UPGRADES_TOTAL, [result])))
+                .collect(),
             healthy: HashMap::new(),
             breakers: HashMap::new(),
             registry: registry.clone(),
@@ -94,8 +99,19 @@ impl ControlGauges {
         self.loaded(generation, result != "failed");
     }
 
+    /// An upgrade of the binary has ended.
+    pub(super) fn upgraded(&self, result: &str) {
+        if let Some(counter) = self.upgrades.get(result) {
+            counter.inc();
+        }
+    }
+
     /// Counts a change of an endpoint's state.
     pub(super) fn transition(&self, pool: &str, transition: &Transition) {
+        // The process before has counted that one.
+        if matches!(transition.cause, Cause::Carried(_)) {
+            return;
+        }
         if transition.to == EndpointState::Ejected && transition.from != transition.to {
             self.registry.counter(&names::EJECTIONS_TOTAL, [pool]).inc();
         }

@@ -30,6 +30,7 @@ mod service;
 mod signal;
 mod startup;
 mod supervision;
+mod upgrade;
 mod views;
 mod worker_thread;
 mod workers;

@@ -6,6 +6,7 @@
 
 use std::{
     collections::VecDeque,
+    env,
     ffi::OsStr,
     io,
     os::{
@@ -19,6 +20,7 @@ use std::{
 };
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::time::Instant;
 
 /// Sends messages to the service manager.
 #[derive(Debug, Default)]
@@ -27,12 +29,23 @@ pub(super) struct Notify {
     manager: Option<SocketAddr>,
     /// Messages that could not be sent yet, oldest first.
     waiting: VecDeque<String>,
+    /// Another process speaks for the service now.
+    handed_over: bool,
+    watchdog: Option<Watchdog>,
+}
+
+/// Signs of life, without which the manager ends the service (`WatchdogSec=`).
+#[derive(Debug)]
+struct Watchdog {
+    interval: Duration,
+    last: Instant,
 }
 
 impl Notify {
-    /// Makes the sender for the manager named by the environment.
-    pub(super) fn from_environment() -> Self {
-        let manager = std::env::var_os("NOTIFY_SOCKET").and_then(|name| match address(&name) {
+    /// Makes the sender for the manager named by the environment. `took_over`: the process replaces
+    /// the one that the environment was written for.
+    pub(super) fn from_environment(took_over: bool) -> Self {
+        let manager = env::var_os("NOTIFY_SOCKET").and_then(|name| match address(&name) {
             Ok(address) => Some(address),
             Err(error) => {
                 tracing::warn!(?name, %error, "NOTIFY_SOCKET cannot be used");
@@ -40,9 +53,34 @@ impl Notify {
             }
         });
         Self {
+            watchdog: manager.as_ref().and_then(|_| Watchdog::wanted(took_over)),
             manager,
-            waiting: VecDeque::new(),
+            ..Self::default()
         }
+    }
+
+    /// Sends what could not be sent before, and signs of life while the proxy works.
+    pub(super) fn tick(&mut self, now: Instant, works: bool) {
+        self.flush();
+        let Some(watchdog) = self.watchdog.as_mut().filter(|_| works) else {
+            return;
+        };
+        if self.handed_over || now < watchdog.last + watchdog.interval {
+            return;
+        }
+        watchdog.last = now;
+        // One that finds no room is too late later on.
+        if let Some(manager) = &self.manager
+            && let Err(error) = send(manager, "WATCHDOG=1")
+        {
+            tracing::debug!(%error, "no sign of life for the service manager");
+        }
+    }
+
+    /// Leaves the service to another process; the last that is said.
+    pub(super) fn hand_over(&mut self, pid: u32) {
+        self.send(format!("MAINPID={pid}"));
+        self.handed_over = true;
     }
 
     /// Reports that the process serves, or continues to serve after a reload of any result.
@@ -83,7 +121,7 @@ impl Notify {
     }
 
     fn send(&mut self, message: String) {
-        if self.manager.is_none() {
+        if self.manager.is_none() || self.handed_over {
             return;
         }
         if self.waiting.len() == WAITING_MAX {
@@ -92,6 +130,20 @@ impl Notify {
         }
         self.waiting.push_back(message);
         self.flush();
+    }
+}
+
+impl Watchdog {
+    fn wanted(took_over: bool) -> Option<Self> {
+        let number = |name| env::var(name).ok()?.parse::<u64>().ok();
+        let meant = number("WATCHDOG_PID");
+        let is_meant = took_over || meant.is_none_or(|pid| pid == u64::from(std::process::id()));
+        let limit = number("WATCHDOG_USEC").filter(|usec| is_meant && *usec > 0)?;
+        Some(Self {
+            // Half of it, as the manual advises.
+            interval: Duration::from_micros(limit / 2),
+            last: Instant::now(),
+        })
     }
 }
 
@@ -131,7 +183,7 @@ mod tests {
         while send(&address, "full").is_ok() {}
         let mut notify = Notify {
             manager: Some(address),
-            waiting: VecDeque::new(),
+            ..Notify::default()
         };
         notify.ready("serving\nX=1");
         for _ in 0..WAITING_MAX * 2 {

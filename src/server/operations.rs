@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     board::Board,
     control::Request,
+    upgrade,
     views::{self, PoolViews},
 };
 use crate::{
@@ -24,7 +25,8 @@ use crate::{
         BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations,
         model::{
             self, Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener,
-            ProcessState, Ready, ReloadRefusal, ReloadReport, Status,
+            ProcessState, Ready, ReloadRefusal, ReloadReport, Status, UpgradeRefusal,
+            UpgradeReport, UpgradeRequest,
         },
     },
     config::{self, Loaded, PastTime, Rules, Secrets, value::nearest::alternatives},
@@ -142,6 +144,9 @@ impl Operations for Api {
             workers: self.shared.workers.len(),
             connections: self.shared.open_connections(),
             requests_total: self.shared.metrics.total(&names::REQUESTS_TOTAL, [None; 4]),
+            process_generation: self.board.process_generation,
+            parent: self.board.parent,
+            predecessor: self.board.predecessor(),
             degraded,
             last_reload: self.board.last_reload(),
         }
@@ -277,6 +282,19 @@ impl Operations for Api {
             let sent = self.requests.send(Request::Reload(answer)).await;
             sent.map_err(|_| ReloadRefusal::Stopping)?;
             report.await.unwrap_or(Err(ReloadRefusal::Stopping))
+        })
+    }
+
+    fn upgrade(
+        &self,
+        request: UpgradeRequest,
+    ) -> BoxFuture<'_, Result<UpgradeReport, UpgradeRefusal>> {
+        Box::pin(async move {
+            let (answer, report) = oneshot::channel();
+            let wanted = Request::Upgrade(upgrade::Wanted::by(request, answer));
+            let sent = self.requests.send(wanted).await;
+            sent.map_err(|_| UpgradeRefusal::Stopping)?;
+            report.await.unwrap_or(Err(UpgradeRefusal::Stopping))
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -14,10 +15,12 @@ use tokio::{runtime, sync::mpsc, time::timeout};
 
 use super::{
     Process,
+    board::Board,
     control::{self, Control},
     descriptors, errand, last_good,
     notify::Notify,
     reload::{Beside, Prepared, ReloadError},
+    upgrade::predecessor::Predecessor,
     workers,
 };
 use crate::{
@@ -73,6 +76,9 @@ pub enum StartError {
         "worker {0} cannot start: {1}; with too few descriptors or threads, raise the limit (ulimit -n, LimitNOFILE=, TasksMax=) or lower proxy.workers"
     )]
     Worker(usize, io::Error),
+    /// The process that it is to take over from cannot be understood, or has changed its mind.
+    #[error("cannot take over from the running process: {0}")]
+    TakeOver(io::Error),
     /// The system cannot make a thread or runtime.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -102,6 +108,7 @@ impl StartError {
             | Self::AccessLog(_)
             | Self::Disk(_)
             | Self::Worker(..)
+            | Self::TakeOver(_)
             | Self::System(_) => self.to_string().lines().map(str::to_owned).collect(),
         }
     }
@@ -115,6 +122,7 @@ impl StartError {
             | Self::AccessLog(_)
             | Self::Disk(_)
             | Self::Worker(..)
+            | Self::TakeOver(_)
             | Self::System(_) => false,
         }
     }
@@ -207,15 +215,21 @@ impl Server {
     /// # Errors
     /// The reason why it does not start.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-        let (process, notify) = match self.process {
-            Some(process) => (process, Notify::from_environment()),
-            None if self.signals => (Process::take()?, Notify::from_environment()),
-            None => (Process::embedded(), Notify::default()),
+        let process = match self.process {
+            Some(process) => process,
+            None if self.signals => Process::take()?,
+            None => Process::embedded(),
         };
-        let inherited = Arc::new(process.inherited);
+        let notify = if process.program.is_some() {
+            Notify::from_environment(process.predecessor.is_some())
+        } else {
+            Notify::default()
+        };
         let (path, registered) = (self.path.clone(), self.registered.clone());
-        let given = Arc::clone(&inherited);
-        let first = errand::send("start", move || First::prepare(&path, &registered, &given))?;
+        let (given, link) = (process.inherited, process.predecessor);
+        let first = errand::send("start", move || {
+            First::prepare(&path, &registered, given, link)
+        })?;
         let first = tokio::select! {
             first = timeout(START_PATIENCE, first) => match first {
                 Ok(Ok(first)) => first?,
@@ -235,7 +249,7 @@ impl Server {
             self.registered,
             pseudonym,
             first.metrics,
-            inherited,
+            Arc::new(first.inherited),
             places,
             descriptors::connections_max(first.workers),
         ));
@@ -244,11 +258,17 @@ impl Server {
             self.path,
             Arc::clone(&shared),
             first.registry,
-            first.degraded,
+            Board::new(first.degraded, first.predecessor.as_ref()),
             self.log,
             notify,
+            process.program,
         );
-        control::run(control, first.prepared, process.signals, stop, threads).await
+        let start = control::Start {
+            prepared: first.prepared,
+            predecessor: first.predecessor,
+            threads,
+        };
+        control::run(control, start, process.signals, stop).await
     }
 }
 
@@ -258,6 +278,10 @@ struct First {
     registry: Registry,
     metrics: Metrics,
     workers: usize,
+    /// Sockets that were given to the process, or to one before it.
+    inherited: Inherited,
+    /// The process that it takes over from.
+    predecessor: Option<Predecessor>,
     /// Reason why it is not what the file says.
     degraded: Option<String>,
 }
@@ -267,15 +291,19 @@ impl First {
     fn prepare(
         path: &Path,
         registered: &Registered,
-        inherited: &Inherited,
+        mut inherited: Inherited,
+        link: Option<UnixStream>,
     ) -> Result<Self, StartError> {
-        let (loaded, degraded) = load(path, registered)?;
+        let predecessor = link.map(|link| Predecessor::receive(link, &mut inherited));
+        let predecessor = predecessor.transpose().map_err(StartError::TakeOver)?;
+        let (loaded, degraded) = load(path, registered, predecessor.is_some())?;
         let workers = worker_count(&loaded);
         let metrics = Metrics::new(loaded.config.metrics.series_max as usize);
         let mut registry = Registry::new(workers);
         let process = Beside {
             registered,
-            inherited,
+            inherited: &inherited,
+            passed: predecessor.as_ref().map(|it| &it.passed),
             metrics: &metrics,
             workers,
         };
@@ -285,13 +313,20 @@ impl First {
             registry,
             metrics,
             workers,
+            inherited,
+            predecessor,
             degraded,
         })
     }
 }
 
-/// Reads the file; if it has faults, the last good one kept on disk.
-fn load(path: &Path, registered: &Registered) -> Result<(Loaded, Option<String>), StartError> {
+/// Reads the file; if it has faults, the last good one kept on disk, unless `upgrading`: the
+/// predecessor still serves then.
+fn load(
+    path: &Path,
+    registered: &Registered,
+    upgrading: bool,
+) -> Result<(Loaded, Option<String>), StartError> {
     let names: Vec<&str> = registered.pickers.names().collect();
     let filters: Vec<&str> = registered.filters.usable().collect();
     let rules = Rules {
@@ -305,7 +340,10 @@ fn load(path: &Path, registered: &Registered) -> Result<(Loaded, Option<String>)
         Ok(loaded) => return Ok((loaded, None)),
         Err(faults) => faults,
     };
-    let Some(loaded) = last_good::load(path, &rules) else {
+    let last_good = (!upgrading)
+        .then(|| last_good::load(path, &rules))
+        .flatten();
+    let Some(loaded) = last_good else {
         return Err(StartError::Configuration(faults));
     };
     tracing::error!(

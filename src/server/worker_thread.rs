@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct WorkerThread {
     worker: Rc<Worker>,
-    accepting: RefCell<HashMap<BindAddress, Accepting, RandomState>>,
+    accepting: RefCell<HashMap<BindAddress, Vec<Accepting>, RandomState>>,
 }
 
 #[derive(Debug)]
@@ -103,9 +103,10 @@ impl WorkerThread {
         let (stop, stopped) = oneshot::channel();
         let accepting = accept::run(Rc::clone(&self.worker), listener, acceptor, stopped);
         let task = task::spawn_local("accept", accepting);
-        self.accepting
-            .borrow_mut()
-            .insert(address, Accepting { stop, task });
+        let mut all = self.accepting.borrow_mut();
+        all.entry(address)
+            .or_default()
+            .push(Accepting { stop, task });
     }
 
     fn unlisten(&self, address: &BindAddress, done: oneshot::Sender<()>) {
@@ -113,9 +114,15 @@ impl WorkerThread {
             let _ = done.send(());
             return;
         };
-        let _ = accepting.stop.send(());
+        let stopping = accepting.into_iter().map(|Accepting { stop, task }| {
+            let _ = stop.send(());
+            task
+        });
+        let stopping: Vec<_> = stopping.collect();
         task::spawn_local("unlisten", async move {
-            let _ = accepting.task.await;
+            for task in stopping {
+                let _ = task.await;
+            }
             let _ = done.send(());
         });
     }

@@ -77,7 +77,7 @@ pub struct BindOptions {
 /// Listening sockets of one address.
 #[derive(Debug)]
 pub struct Bound {
-    /// One for each worker.
+    /// One for each worker, or more if they were passed on.
     pub sockets: Vec<Socket>,
     /// Address that they listen on; for port 0, with the port assigned.
     pub address: BindAddress,
@@ -166,7 +166,7 @@ fn probe(address: SocketAddr, options: BindOptions) -> io::Result<()> {
     socket.listen(1)
 }
 
-fn listen_tcp(address: SocketAddr, options: BindOptions) -> io::Result<Socket> {
+pub(super) fn listen_tcp(address: SocketAddr, options: BindOptions) -> io::Result<Socket> {
     let socket = open_tcp(address, options)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
@@ -193,7 +193,7 @@ fn takes_both(address: SocketAddr, options: BindOptions) -> bool {
     address.ip() == Ipv6Addr::UNSPECIFIED && !options.ipv6_only
 }
 
-fn explain(address: &BindAddress, error: io::Error) -> BindError {
+pub(super) fn explain(address: &BindAddress, error: io::Error) -> BindError {
     let address = address.clone();
     match error.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse(address),

@@ -2,7 +2,7 @@
 //!
 //! The path is no proof: a successor may have put its own socket there meanwhile. The file is
 //! identified by device and inode; a handle to it keeps the inode from being reused once this file
-//! is removed.
+//! is removed. A [`FileLease`] moves the ownership of the file to another process.
 
 use std::{
     fs::{self, File, Metadata, Permissions},
@@ -12,9 +12,14 @@ use std::{
         unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     },
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::bind::BindError;
@@ -24,12 +29,80 @@ use crate::config::value::{BindAddress, FileMode};
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    identity: FileIdentity,
+    /// True if the file is removed with this value; false while another process owns it.
+    is_ours: Arc<AtomicBool>,
     _handle: OwnedFd,
 }
 
+/// A file, whatever its path: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+/// A handle by which the file of a socket is given away, or taken back.
+#[derive(Clone, Debug)]
+pub struct FileLease {
+    /// Identity of the file.
+    pub identity: FileIdentity,
+    is_ours: Arc<AtomicBool>,
+}
+
+impl FileLease {
+    /// Leaves the file to another process: it is no longer removed by this one.
+    pub fn give(&self) {
+        self.is_ours.store(false, Ordering::Release);
+    }
+
+    /// Takes the file, which is removed by this process from now on.
+    pub fn take(&self) {
+        self.is_ours.store(true, Ordering::Release);
+    }
+}
+
+impl FileIdentity {
+    fn of(found: &Metadata) -> Self {
+        Self {
+            device: found.dev(),
+            inode: found.ino(),
+        }
+    }
+
+    fn is_at(self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|found| Self::of(&found) == self)
+    }
+}
+
 impl SocketFile {
+    /// The file of a socket that another process passed on; it stays that process's until it is
+    /// taken. None if something else is at the path now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn passed(path: &Path, identity: FileIdentity) -> io::Result<Option<Self>> {
+        let handle = match open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let found = File::from(handle.try_clone()?).metadata()?;
+        Ok((FileIdentity::of(&found) == identity).then(|| Self {
+            path: path.to_owned(),
+            identity,
+            is_ours: Arc::new(AtomicBool::new(false)),
+            _handle: handle,
+        }))
+    }
+
+    /// A handle to give the file away by.
+    pub fn lease(&self) -> FileLease {
+        FileLease {
+            identity: self.identity,
+            is_ours: Arc::clone(&self.is_ours),
+        }
+    }
+
     /// Makes a socket that listens at `path`, where no file may exist.
     ///
     /// # Errors
@@ -44,13 +117,12 @@ impl SocketFile {
             handle.set_permissions(Permissions::from_mode(mode.bits()))?;
         }
         socket.bind(&SockAddr::unix(path)?)?;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let handle = rustix::fs::open(path, flags, Mode::empty())?;
+        let handle = open(path)?;
         let made = File::from(handle.try_clone()?).metadata()?;
         let file = Self {
             path: path.to_owned(),
-            device: made.dev(),
-            inode: made.ino(),
+            identity: FileIdentity::of(&made),
+            is_ours: Arc::new(AtomicBool::new(true)),
             _handle: handle,
         };
         if let Some(mode) = mode {
@@ -66,21 +138,16 @@ impl SocketFile {
     /// # Errors
     /// The error of the system, or that the file has been replaced.
     pub fn set_mode(&self, mode: FileMode) -> io::Result<()> {
-        if !self.is_there() {
+        if !self.identity.is_at(&self.path) {
             return Err(io::Error::other("the file has been replaced"));
         }
         fs::set_permissions(&self.path, Permissions::from_mode(mode.bits()))
-    }
-
-    fn is_there(&self) -> bool {
-        let is_same = |found: Metadata| found.dev() == self.device && found.ino() == self.inode;
-        fs::symlink_metadata(&self.path).is_ok_and(is_same)
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.is_there() {
+        if self.is_ours.load(Ordering::Acquire) && self.identity.is_at(&self.path) {
             // Who cannot remove it leaves a stale one, which the next start replaces.
             let _ = fs::remove_file(&self.path);
         }
@@ -114,6 +181,11 @@ pub fn clear(path: &Path) -> Result<(), BindError> {
     }
 }
 
+fn open(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
 fn connect(path: &Path) -> io::Result<()> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -142,6 +214,27 @@ mod tests {
         assert!(path.exists());
         drop(theirs);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_that_was_passed_on_is_removed_by_whoever_has_taken_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let (_socket, ours) = SocketFile::listen(&path, None, 1).unwrap();
+        let identity = ours.lease().identity;
+        let passed = || SocketFile::passed(&path, identity).unwrap();
+        drop(passed());
+        assert!(path.exists(), "not taken yet");
+        let theirs = passed().unwrap();
+        ours.lease().give();
+        theirs.lease().take();
+        drop(ours);
+        assert!(path.exists(), "given away");
+        drop(theirs);
+        assert!(!path.exists());
+        assert!(passed().is_none());
+        let (_socket, _other) = SocketFile::listen(&path, None, 1).unwrap();
+        assert!(passed().is_none(), "another file");
     }
 
     #[test]

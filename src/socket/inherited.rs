@@ -34,6 +34,16 @@ impl Inherited {
         inherited
     }
 
+    /// Adds a socket that was given to the process before this one.
+    pub fn add(&mut self, address: BindAddress, socket: Socket) {
+        self.sockets.insert(address, socket);
+    }
+
+    /// All of them.
+    pub fn sockets(&self) -> impl Iterator<Item = (&BindAddress, &Socket)> {
+        self.sockets.iter()
+    }
+
     fn take_all(&mut self, mut given: ListenFd) {
         for index in 0..given.len() {
             match take(&mut given, index) {

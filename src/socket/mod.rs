@@ -1,8 +1,9 @@
 //! Sockets: listening ones, and the byte streams of both sides of an exchange.
 //!
-//! [`bind`] makes the listening sockets that were not [`inherited`]; [`file`] is the file of a unix
-//! socket, [`closing`] their close. [`Stream`] is a connected socket of any kind; [`Buffered`] adds
-//! the read and write buffers that our codecs work on.
+//! [`bind`] makes the listening sockets that are neither [`inherited`] nor [`passed`] on; [`file`]
+//! is the file of a unix socket, [`closing`] their close, [`passing`] their transfer to another
+//! process. [`Stream`] is a connected socket of any kind; [`Buffered`] adds the read and write
+//! buffers that our codecs work on.
 
 pub mod bind;
 mod buffered;
@@ -11,6 +12,8 @@ pub mod closing;
 pub mod file;
 pub mod inherited;
 mod more;
+pub mod passed;
+pub mod passing;
 mod spare;
 mod stream;
 mod unsent;

@@ -36,7 +36,7 @@ pub use ocsp::OcspFault;
 pub use part::Renewal;
 pub use server::{ClientAuth, MinimumVersion, ServerSettings, ServerTls};
 pub use session::Session;
-pub use ticket::TicketKeys;
+pub use ticket::{PassedKeys, TicketKeys};
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,9 +1,9 @@
 //! Session tickets (RFC 8446 section 4.6.1, RFC 5077), with which a client resumes a session at any
 //! worker.
 //!
-//! [`TicketKeys`] are the process's own, shared by all workers, and outlive reloads. A new key is
-//! made every six hours; the previous one still opens tickets, then it is dropped, and with it
-//! every session that it sealed.
+//! [`TicketKeys`] are the process's own, shared by all workers, outlive reloads, and are passed to
+//! the next process of an upgrade ([`PassedKeys`]). A new key is made every six hours; the previous
+//! one still opens tickets, then it is dropped, and with it every session that it sealed.
 //!
 //! A ticket is bound to the listener that gave it and to its client authentication: a resumed
 //! session presents no certificate, so a ticket from a listener that asks for none must not resume
@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use memchr::memmem;
 use rustls::server::ProducesTickets;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -38,6 +39,23 @@ struct Ring {
 struct TicketKey {
     name: [u8; NAME_LEN],
     key: RandomizedNonceKey,
+    /// The same key, for another process.
+    bytes: [u8; KEY_LEN],
+}
+
+/// The keys as they go over to another process. Whoever has them can open sessions.
+#[derive(Serialize, Deserialize)]
+pub struct PassedKeys {
+    /// Age of the first key.
+    age_ms: u64,
+    /// The current key, then the one before.
+    keys: Vec<PassedKey>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PassedKey {
+    name: [u8; NAME_LEN],
+    key: [u8; KEY_LEN],
 }
 
 impl TicketKeys {
@@ -67,6 +85,39 @@ impl TicketKeys {
             previous: old.current.clone().filter(|_| !stale),
         }));
         *since = now;
+    }
+
+    /// The keys for another process.
+    pub fn pass(&self, now: Instant) -> PassedKeys {
+        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = now.saturating_duration_since(since).as_millis();
+        let ring = self.ring.load();
+        let keys = ring.current.iter().chain(&ring.previous);
+        PassedKeys {
+            age_ms: u64::try_from(age).unwrap_or(u64::MAX),
+            keys: keys
+                .map(|key| PassedKey {
+                    name: key.name,
+                    key: key.bytes,
+                })
+                .collect(),
+        }
+    }
+
+    /// Goes on with the keys of another process; with its own if there are none.
+    pub fn take(&self, passed: &PassedKeys, now: Instant) {
+        let keys = passed.keys.iter();
+        let mut keys = keys.filter_map(|key| TicketKey::new(key.name, key.key));
+        let Some(current) = keys.next() else {
+            return;
+        };
+        self.ring.store(Arc::new(Ring {
+            current: Some(current),
+            previous: keys.next(),
+        }));
+        let age = Duration::from_millis(passed.age_ms).min(ROTATION);
+        let since = now.checked_sub(age).unwrap_or(now);
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     fn seal(&self, scope: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
@@ -103,17 +154,27 @@ impl TicketKey {
     /// Makes a key; none without randomness, in which case sessions are not resumed.
     fn generate() -> Option<Arc<Self>> {
         let mut name = [0; NAME_LEN];
-        let mut key = [0; 32];
+        let mut key = [0; KEY_LEN];
         aws_lc_rs::rand::fill(&mut name).ok()?;
         aws_lc_rs::rand::fill(&mut key).ok()?;
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &key).ok()?;
-        Some(Arc::new(Self { name, key }))
+        Self::new(name, key)
+    }
+
+    fn new(name: [u8; NAME_LEN], bytes: [u8; KEY_LEN]) -> Option<Arc<Self>> {
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).ok()?;
+        Some(Arc::new(Self { name, key, bytes }))
     }
 }
 
 impl fmt::Debug for TicketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TicketKey(***)")
+    }
+}
+
+impl fmt::Debug for PassedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PassedKeys(***)")
     }
 }
 
@@ -164,6 +225,7 @@ fn certificate_is_over(session: &[u8], now: SystemTime) -> bool {
 }
 
 const NAME_LEN: usize = 16;
+const KEY_LEN: usize = 32;
 /// First bytes of a certificate: a sequence of 256 bytes or more, in DER.
 const LONG_SEQUENCE: &[u8] = &[0x30, 0x82];
 /// Time for which a key seals tickets; it opens them for as long again.
@@ -188,6 +250,28 @@ mod tests {
         assert_eq!(keys.open(b"a", &newer).unwrap(), b"newer");
         keys.rotate(start + 10 * ROTATION);
         assert_eq!(keys.open(b"a", &newer), None, "slept through its time");
+    }
+
+    #[test]
+    fn tickets_of_one_process_open_in_the_next_for_as_long_as_they_would_have() {
+        let start = Instant::now();
+        let old = TicketKeys::new(start);
+        let first = old.seal(b"a", b"first").unwrap();
+        old.rotate(start + ROTATION);
+        let second = old.seal(b"a", b"second").unwrap();
+        let now = start + ROTATION + ROTATION / 2;
+        let passed = old.pass(now);
+        assert_eq!(format!("{passed:?}"), "PassedKeys(***)");
+        let passed = serde_json::to_string(&passed).unwrap();
+        // The clock of another process may have begun at any time.
+        let later = now + Duration::from_secs(86_400);
+        let new = TicketKeys::new(later);
+        new.take(&serde_json::from_str(&passed).unwrap(), later);
+        assert_eq!(new.open(b"a", &first).unwrap(), b"first");
+        assert_eq!(new.open(b"a", &second).unwrap(), b"second");
+        new.rotate(later + ROTATION / 2);
+        assert_eq!(new.open(b"a", &first), None);
+        assert_eq!(new.open(b"a", &second).unwrap(), b"second");
     }
 
     #[test]

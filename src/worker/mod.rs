@@ -37,7 +37,7 @@ use connections::Connections;
 use records::Records;
 pub use shared::SharedState;
 pub(crate) use shared::WorkerPlace;
-pub(crate) use sockets::{LeavingSocket, OpenSockets};
+pub(crate) use sockets::{LeavingSocket, OpenSockets, SocketOffer};
 
 use crate::{
     config::value::BindAddress,
@@ -169,9 +169,10 @@ impl Worker {
         &self.counters
     }
 
-    /// Returns true if the socket at this address was inherited by the process, and outlives it.
-    pub(crate) fn inherits(&self, address: &BindAddress) -> bool {
-        self.shared.inherited.holds(address)
+    /// Returns true if the socket at this address stays open when this process closes it: it is
+    /// inherited, or passed on to another process.
+    pub(crate) fn leaves_open(&self, address: &BindAddress) -> bool {
+        self.shared.inherited.holds(address) || self.shared.sockets.is_passed_on(address)
     }
 
     /// Returns true if clients are told to close their connections.

@@ -1,11 +1,13 @@
 //! Sockets that the process listens on, apart from inherited ones.
 //!
-//! Workers accept from them; this module knows the actual address and the file of each. A file is
-//! removed with its listener, or with the process.
+//! Workers accept from them; this module knows the actual address and the file of each, and holds
+//! a second descriptor, to empty the socket or to pass it to another process. A file is removed
+//! with its listener, or with the process.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,20 +15,32 @@ use socket2::Socket;
 
 use crate::{
     config::value::BindAddress,
-    socket::{bind::Bound, file::SocketFile},
+    socket::{
+        bind::Bound,
+        file::{FileLease, SocketFile},
+        inherited::Inherited,
+    },
     state::{Listener, Snapshot},
 };
 
 /// Open listening sockets, by their configured addresses.
 #[derive(Debug, Default)]
-pub(crate) struct OpenSockets(Mutex<HashMap<BindAddress, OpenSocket>>);
+pub(crate) struct OpenSockets(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    open: HashMap<BindAddress, OpenSocket>,
+    /// Those that another process accepts from as well, by now.
+    passed_on: HashSet<BindAddress>,
+}
 
 #[derive(Debug)]
 struct OpenSocket {
+    listener: Arc<Listener>,
     address: BindAddress,
     file: Option<SocketFile>,
-    /// The same socket, to empty its queue once no worker accepts from it any more.
-    leaving: Option<LeavingSocket>,
+    /// Second descriptors: one per worker for TCP, one in all for a unix socket.
+    held: Vec<Socket>,
 }
 
 /// A second handle to a unix socket that workers accept from, to empty its queue when they have
@@ -37,57 +51,119 @@ pub(crate) struct LeavingSocket {
     pub(crate) socket: Socket,
 }
 
-impl LeavingSocket {
-    /// Returns a second descriptor of a unix socket of our own. An inherited one is emptied by its
-    /// next owner.
-    fn of(listener: &Arc<Listener>, bound: &Bound) -> io::Result<Option<Self>> {
-        let (Some(_), Some(socket)) = (&bound.file, bound.sockets.first()) else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            listener: Arc::clone(listener),
-            socket: socket.try_clone()?,
-        }))
-    }
+/// A socket for another process to accept from.
+#[derive(Debug)]
+pub(crate) struct SocketOffer {
+    /// Configured address.
+    pub(crate) address: BindAddress,
+    /// Actual address.
+    pub(crate) at: BindAddress,
+    pub(crate) descriptors: Vec<OwnedFd>,
+    /// The file of a unix socket.
+    pub(crate) file: Option<FileLease>,
 }
 
 impl OpenSockets {
-    /// Adds a socket that workers accept from.
-    pub(crate) fn opened(&self, listener: &Arc<Listener>, bound: &mut Bound) {
-        let leaving = LeavingSocket::of(listener, bound);
-        let leaving = leaving.unwrap_or_else(|error| {
-            tracing::debug!(listener = %listener.name, %error, "its end will not be seen to");
-            None
+    /// Adds a socket that workers accept from; `given`: it is inherited, and its owner has it.
+    pub(crate) fn opened(&self, listener: &Arc<Listener>, bound: &mut Bound, given: bool) {
+        let held = if given { Ok(Vec::new()) } else { hold(bound) };
+        let held = held.unwrap_or_else(|error| {
+            tracing::warn!(listener = %listener.name, %error, "the socket cannot be passed on later");
+            Vec::new()
         });
         let socket = OpenSocket {
+            listener: Arc::clone(listener),
             address: bound.address.clone(),
             file: bound.file.take(),
-            leaving,
+            held,
         };
-        self.lock().insert(listener.address.clone(), socket);
+        let mut state = self.lock();
+        state.passed_on.remove(&listener.address);
+        state.open.insert(listener.address.clone(), socket);
+    }
+
+    /// All of them that were not given, for another process.
+    ///
+    /// # Errors
+    /// When the system gives no descriptors, or gave none when a socket was opened.
+    pub(crate) fn offers(&self, given: &Inherited) -> io::Result<Vec<SocketOffer>> {
+        let state = self.lock();
+        let own = state
+            .open
+            .iter()
+            .filter(|(address, _)| !given.holds(address));
+        let offers = own.map(|(address, socket)| {
+            if socket.held.is_empty() {
+                let name = &socket.listener.name;
+                return Err(io::Error::other(format!(
+                    "there was no descriptor left to hold the socket of listener \"{name}\" by"
+                )));
+            }
+            let descriptors = socket.held.iter().map(|held| Ok(held.try_clone()?.into()));
+            Ok(SocketOffer {
+                address: address.clone(),
+                at: socket.address.clone(),
+                descriptors: descriptors.collect::<io::Result<_>>()?,
+                file: socket.file.as_ref().map(SocketFile::lease),
+            })
+        });
+        offers.collect()
+    }
+
+    /// Notes that another process accepts from these sockets as well: what waits in them is
+    /// left to it.
+    pub(crate) fn pass_on(&self, addresses: &[BindAddress]) {
+        let mut state = self.lock();
+        for address in addresses {
+            if let Some(socket) = state.open.get_mut(address) {
+                socket.held.clear();
+            }
+        }
+        state.passed_on.extend(addresses.iter().cloned());
+    }
+
+    /// Returns true if another process accepts from the socket at this address.
+    pub(crate) fn is_passed_on(&self, address: &BindAddress) -> bool {
+        self.lock().passed_on.contains(address)
     }
 
     /// Removes a socket that is about to close, and its file. Returns the socket to be emptied.
     pub(crate) fn forget(&self, wanted: &BindAddress) -> Option<LeavingSocket> {
-        self.lock().remove(wanted)?.leaving
+        let OpenSocket {
+            listener,
+            file,
+            mut held,
+            ..
+        } = self.lock().open.remove(wanted)?;
+        // One that was given is emptied by whoever is given it next.
+        file.as_ref()?;
+        let socket = held.pop()?;
+        Some(LeavingSocket { listener, socket })
     }
 
     /// Removes all of them.
     pub(crate) fn forget_all(&self) {
-        self.lock().clear();
+        self.lock().open.clear();
     }
 
     /// Address that it listens on; for port 0, with the port assigned.
     pub(crate) fn address(&self, wanted: &BindAddress) -> BindAddress {
         let known = self.lock();
-        known.get(wanted).map_or(wanted, |it| &it.address).clone()
+        known
+            .open
+            .get(wanted)
+            .map_or(wanted, |it| &it.address)
+            .clone()
     }
 
     /// Sets the modes of unix socket files to those of the current listeners.
     pub(crate) fn follow_modes(&self, snapshot: &Snapshot) {
         let known = self.lock();
         for listener in &snapshot.listeners {
-            let file = known.get(&listener.address).and_then(|it| it.file.as_ref());
+            let file = known
+                .open
+                .get(&listener.address)
+                .and_then(|it| it.file.as_ref());
             if let (Some(file), Some(mode)) = (file, listener.socket.mode)
                 && let Err(error) = file.set_mode(mode)
             {
@@ -96,7 +172,17 @@ impl OpenSockets {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<BindAddress, OpenSocket>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A second descriptor of each socket; of a unix socket, which all workers share, one.
+fn hold(bound: &Bound) -> io::Result<Vec<Socket>> {
+    let count = match &bound.address {
+        BindAddress::Unix(_) => 1,
+        BindAddress::Tcp(_) => bound.sockets.len(),
+    };
+    let sockets = bound.sockets.iter().take(count);
+    sockets.map(Socket::try_clone).collect()
 }

@@ -69,6 +69,7 @@ mod sockets;
 mod spares;
 mod stuck;
 mod subrequests;
+mod takeover;
 mod targets;
 mod timeouts;
 mod tls;

@@ -15,11 +15,13 @@ fn the_unit_starts_what_the_command_line_takes() {
         .map(|line| line.split_once('=').unwrap_or_else(|| panic!("{line}")))
         .collect();
     assert!(keys.contains(&("Type", "notify-reload")));
+    assert!(keys.iter().any(|(key, _)| *key == "WatchdogSec"));
     // Each command is parsed to its end: `check` runs, and what would serve shows its help.
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("proxy.toml");
     fs::copy(root().join("proxy.toml"), &config).unwrap();
-    let commands = keys.iter().filter(|(key, _)| key.starts_with("ExecStart"));
+    let is_command = |key: &str| key.starts_with("ExecStart") || key == "ExecReload";
+    let commands = keys.iter().filter(|(key, _)| is_command(key));
     let mut count = 0;
     for (key, command) in commands {
         let words = command.strip_prefix("/usr/local/bin/sluicegate ").unwrap();
@@ -33,5 +35,5 @@ fn the_unit_starts_what_the_command_line_takes() {
         assert!(output.status.success(), "{command}: {output:?}");
         count += 1;
     }
-    assert_eq!(count, 2);
+    assert_eq!(count, 3);
 }

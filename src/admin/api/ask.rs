@@ -75,7 +75,7 @@ fn secrets_for(call: &ApiCall) -> Secrets {
 }
 
 /// Reads a body within its limits of size and time.
-async fn read(body: &mut Incoming) -> Result<Bytes, Reply> {
+pub(super) async fn read(body: &mut Incoming) -> Result<Bytes, Reply> {
     let too_large = || {
         let sentence = format!("the body is larger than {BODY_BYTES_MAX} bytes");
         reply::error(StatusCode::PAYLOAD_TOO_LARGE, sentence)

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::model::ReloadRefusal;
+use super::super::model::{ReloadRefusal, UpgradeRefusal, UpgradeRequest};
 use super::super::operations::{BoxFuture, EndpointAction, OperationError, Operations};
 use super::super::reply::{self, Reply};
-use super::{ApiCall, bug};
+use super::{ApiCall, ask, bug};
 
 /// `POST /reload`
 pub(super) async fn reload(call: ApiCall) -> Reply {
@@ -23,6 +23,44 @@ pub(super) async fn reload(call: ApiCall) -> Reply {
                 Err(ReloadRefusal::Stopping) => {
                     reply::error(StatusCode::CONFLICT, "the proxy is stopping")
                 }
+            }
+        })
+    })
+    .await
+}
+
+/// `POST /upgrade`
+pub(super) async fn upgrade(mut call: ApiCall) -> Reply {
+    let body = match ask::read(call.request.body_mut()).await {
+        Ok(body) => body,
+        Err(reply) => return reply,
+    };
+    let request = match body.is_empty() {
+        true => Ok(UpgradeRequest::default()),
+        false => serde_json::from_slice(&body),
+    };
+    let request: UpgradeRequest = match request {
+        Ok(request) => request,
+        Err(error) => {
+            return reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}"));
+        }
+    };
+    // A token that has leaked must not start programs from afar.
+    if request.binary.is_some() && !call.peer.is_local() {
+        let sentence = "another binary can be named from the proxy's own machine only";
+        return reply::error(StatusCode::FORBIDDEN, sentence);
+    }
+    if request.timeout_ms.is_some_and(|ms| ms > TIMEOUT_MS_MAX) {
+        let sentence = format!("timeout_ms is more than {TIMEOUT_MS_MAX}");
+        return reply::error(StatusCode::BAD_REQUEST, sentence);
+    }
+    let what = json!({ "action": "upgrade", "binary": request.binary });
+    record_after(call, what, |proxy| {
+        Box::pin(async {
+            match proxy.upgrade(request).await {
+                Ok(report) => reply::json(StatusCode::OK, &report),
+                Err(UpgradeRefusal::Failed(report)) => reply::json(StatusCode::CONFLICT, &report),
+                Err(refusal) => reply::error(StatusCode::CONFLICT, refusal.to_string()),
             }
         })
     })
@@ -80,3 +118,6 @@ async fn record_after(
     });
     task.await.unwrap_or_else(|error| bug(&error))
 }
+
+/// The answer has to come before its own time is over.
+const TIMEOUT_MS_MAX: u32 = 50_000;

@@ -92,6 +92,7 @@ async fn dispatch(action: Action, call: ApiCall) -> Reply {
         Action::Check => ask::check(call).await,
         Action::Diff => ask::diff(call).await,
         Action::Reload => change::reload(call).await,
+        Action::Upgrade => change::upgrade(call).await,
         Action::Drain => change::drain(call).await,
         Action::Endpoint(action) => change::endpoint(call, action).await,
     }

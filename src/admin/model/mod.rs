@@ -12,6 +12,7 @@ mod pool;
 mod process;
 mod reload;
 mod route;
+mod upgrade;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -21,9 +22,10 @@ pub use check::{Checked, Compared};
 pub use connection::Connection;
 pub use listener::Listener;
 pub use pool::{Endpoint, Pool, PoolBreaker, PoolDiscovery};
-pub use process::{Live, ProcessState, Ready, Status};
+pub use process::{Live, Predecessor, ProcessState, Ready, Status};
 pub use reload::{ReloadRefusal, ReloadReport, ReloadResult};
 pub use route::Route;
+pub use upgrade::{UpgradeRefusal, UpgradeReport, UpgradeRequest, UpgradeResult};
 
 pub use crate::{
     config::{Diff, FaultView},

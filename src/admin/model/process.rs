@@ -46,10 +46,34 @@ pub struct Status {
     pub connections: usize,
     /// Requests served since the start.
     pub requests_total: u64,
+    /// Number of processes so far, counted from the last one that no upgrade started.
+    #[serde(default = "one")]
+    pub process_generation: u64,
+    /// The process that started this one by an upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
+    /// The process that this one took over from, while it drains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<Predecessor>,
     /// Reason why the process does not run what its file says, if so.
     pub degraded: Option<String>,
     /// The last reload, if there was one.
     pub last_reload: Option<ReloadReport>,
+}
+
+/// A process that drains after an upgrade.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Predecessor {
+    /// Identity of the process in its system.
+    pub pid: u32,
+    /// Version of its program.
+    pub version: String,
+    /// Its downstream connections that are open, once it drains.
+    pub connections: Option<usize>,
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// State of the process.

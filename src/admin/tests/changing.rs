@@ -37,6 +37,22 @@ async fn changes_land_in_the_events_with_who_and_what() {
 }
 
 #[tokio::test]
+async fn an_upgrade_takes_no_body_or_a_whole_one() {
+    let admin = Admin::start(Some("secret"));
+    for (body, status, told) in [
+        ("", 409, "\"error\":\"no\""),
+        ("{\"binary\":\"/opt/new\"}", 409, "\"binary\":\"/opt/new\""),
+        ("{\"binari\":\"/opt/new\"}", 400, "binary"),
+        ("{\"timeout_ms\":50001}", 400, "50000"),
+    ] {
+        let answer = admin.post("/upgrade", body).await;
+        assert_eq!(answer.status, status, "{body}");
+        let text = answer.json().to_string();
+        assert!(text.contains(told), "{body}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_goes_on_when_the_client_goes_away() {
     let admin = Admin::start(Some("secret"));
     let (mut events, mut stream) = (admin.events.watch_after(0).1, admin.connect().await);

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::model::{
     Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener, Pool,
     ProcessState, Ready, RecentExchange, ReloadRefusal, ReloadReport, ReloadResult, Route, Status,
+    UpgradeRefusal, UpgradeReport, UpgradeRequest,
 };
 use super::*;
 use crate::config::Secrets;
@@ -53,6 +54,9 @@ impl Operations for Fake {
             workers: 1,
             connections: 0,
             requests_total: 0,
+            process_generation: 1,
+            parent: None,
+            predecessor: None,
             degraded: None,
             last_reload: None,
         }
@@ -121,6 +125,14 @@ impl Operations for Fake {
                 faults: None,
             })))
         })
+    }
+    fn upgrade(
+        &self,
+        request: UpgradeRequest,
+    ) -> BoxFuture<'_, Result<UpgradeReport, UpgradeRefusal>> {
+        let binary = request.binary.unwrap_or_default().display().to_string();
+        let report = UpgradeReport::failed(binary, "no".to_owned(), &["line".to_owned()]);
+        Box::pin(async { Err(UpgradeRefusal::Failed(Box::new(report))) })
     }
     fn drain(&self) -> BoxFuture<'_, Result<Draining, String>> {
         Box::pin(async {

@@ -333,7 +333,7 @@ impl Session {
             self.leaving = Leaving::Told;
             let out = self.io.outgoing();
             frame::put_go_away(out, STREAM_MAX, Reason::NoError);
-            frame::put_ping(out, 0, &LAST_PING);
+            frame::put_ping(out, 0, &FIRST_PING);
         }
     }
 
@@ -384,4 +384,6 @@ const UNFINISHED_MAX: usize = 1024;
 /// Number of reset streams that are remembered, as their frames may be on their way.
 const RESETS_REMEMBERED: usize = 256;
 /// Payload of the ping that follows the first GOAWAY.
-pub(crate) const LAST_PING: [u8; 8] = *b"farewell";
+pub(crate) const FIRST_PING: [u8; 8] = *b"farewell";
+/// The ping behind the answer to that one.
+pub(crate) const LAST_PING: [u8; 8] = *b"good bye";

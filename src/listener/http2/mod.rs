@@ -274,7 +274,7 @@ const READS_AT_ONCE: u32 = 4;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Time that a client has to leave after a GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// Time that a client has to answer the ping that follows the first GOAWAY.
+/// Time that a client has to answer the pings that follow the first GOAWAY.
 const ANSWER: Duration = Duration::from_secs(1);
 /// Delay until a deadline that has passed is checked again.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -69,6 +69,7 @@ impl Control {
                 self.doubt = Some(Instant::now() + DOUBT);
                 self.notify
                     .ready("the saved file has errors and is read again in 3 s");
+                self.upgrade_after_reload();
                 return;
             }
             Ok(ReloadOutcome::Unchanged(hash)) => {
@@ -95,6 +96,8 @@ impl Control {
         } else {
             Ok(report)
         });
+        // An upgrade that waits for this goes first: the new process reads the file anyway.
+        self.upgrade_after_reload();
         if let Some(next) = next {
             self.want_reload(next);
         }
@@ -166,6 +169,7 @@ impl Control {
             if let Some(control) = self.admin.take() {
                 tracing::info!("the configuration has no admin API any more: closing it");
                 control.close();
+                self.admin_offer = None;
             }
             return;
         };

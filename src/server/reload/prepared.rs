@@ -16,6 +16,7 @@ use crate::{
     socket::{
         bind::{self, BindError, Bound},
         inherited::Inherited,
+        passed::Passed,
     },
     state::{self, BuildError, Listener, Lists, Registered, Registry, Snapshot, Source, TlsFiles},
     telemetry::{
@@ -101,6 +102,8 @@ pub(crate) type Preparing = oneshot::Receiver<Result<ReloadOutcome, ReloadError>
 pub(crate) struct Beside<'a> {
     pub(crate) registered: &'a Registered,
     pub(crate) inherited: &'a Inherited,
+    /// Sockets of the process that this one takes over from.
+    pub(crate) passed: Option<&'a Passed>,
     pub(crate) metrics: &'a Metrics,
     pub(crate) workers: usize,
 }
@@ -149,6 +152,7 @@ impl Prepared {
             let process = Beside {
                 registered: &shared.registered,
                 inherited: &shared.inherited,
+                passed: None,
                 metrics: &shared.metrics,
                 workers: shared.workers.len(),
             };
@@ -178,7 +182,7 @@ impl Prepared {
             now: Instant::now(),
         };
         let snapshot = Arc::new(state::build(&source, registry)?);
-        let bound = bind_new(&snapshot, last, process.inherited, process.workers)
+        let bound = bind_new(&snapshot, last, process)
             .map_err(|(name, error)| ReloadError::Bind(name, error))?;
         let log = open_log(&snapshot, log, process.metrics)?;
         Ok(Self {
@@ -232,9 +236,9 @@ fn load(path: &Path, shared: &SharedState) -> Result<Loaded, Faults> {
 fn bind_new(
     snapshot: &Snapshot,
     last: Option<&Snapshot>,
-    inherited: &Inherited,
-    workers: usize,
+    process: &Beside<'_>,
 ) -> Result<Vec<BoundListener>, (Arc<str>, BindError)> {
+    let workers = process.workers;
     let last = last.iter().flat_map(|last| &last.listeners);
     let known: HashSet<&BindAddress> = last.map(|listener| &listener.address).collect();
     let mut ours: Vec<&BindAddress> = known.iter().copied().collect();
@@ -244,7 +248,7 @@ fn bind_new(
         .filter(|it| !known.contains(&it.address));
     new.map(|listener| {
         let address = &listener.address;
-        let bound = match inherited.take(address, workers) {
+        let bound = match process.inherited.take(address, workers) {
             Some(taken) => match taken {
                 Ok(sockets) => Ok(Bound {
                     sockets,
@@ -257,7 +261,11 @@ fn bind_new(
                     source,
                 }),
             },
-            None => bind::bind(address, listener.socket, &ours, workers),
+            None => match take_passed(process, listener) {
+                Ok(Some(bound)) => Ok(bound),
+                Ok(None) => bind::bind(address, listener.socket, &ours, workers),
+                Err(error) => Err(error),
+            },
         };
         ours.push(address);
         bound
@@ -265,6 +273,13 @@ fn bind_new(
             .map_err(|error| (Arc::clone(&listener.name), error))
     })
     .collect()
+}
+
+fn take_passed(process: &Beside<'_>, listener: &Listener) -> Result<Option<Bound>, BindError> {
+    match process.passed {
+        Some(passed) => passed.take(&listener.address, listener.socket, process.workers),
+        None => Ok(None),
+    }
 }
 
 fn log_warnings(loaded: &Loaded) {

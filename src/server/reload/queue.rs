@@ -31,6 +31,8 @@ pub(in crate::server) struct Reloads {
     under_way: Option<(Preparing, Instant)>,
     wanted: Wanted,
     next: Option<Wanted>,
+    /// None begins for as long as the process is handed over.
+    held: bool,
     /// A preparation that was given up and has not ended: the disk hangs.
     stuck: Option<Preparing>,
 }
@@ -74,12 +76,24 @@ impl Wanted {
 impl Reloads {
     /// Notes that a reload is wanted; returns true if it must begin now.
     pub(super) fn want(&mut self, wanted: Wanted) -> bool {
-        if self.under_way.is_some() {
+        if self.under_way.is_some() || self.held {
             self.next.get_or_insert_default().join(wanted);
             return false;
         }
         self.wanted = wanted;
         true
+    }
+
+    /// Holds back all that come; false if one is under way.
+    pub(in crate::server) fn hold(&mut self) -> bool {
+        self.held = self.under_way.is_none();
+        self.held
+    }
+
+    /// Ends the hold, and gives the reload that was held back, to be begun.
+    pub(in crate::server) fn release(&mut self) -> Option<Wanted> {
+        self.held = false;
+        self.next.take()
     }
 
     /// Returns true if the reload before was given up and still waits for the disk.

@@ -101,8 +101,11 @@ pub(crate) async fn listen(shared: &SharedState, bound: Vec<BoundListener>) {
     let deadline = Instant::now() + COMMAND_PATIENCE;
     for (listener, mut bound) in bound {
         tracing::info!(listener = %listener.name, address = %bound.address, "listening");
-        shared.sockets.opened(&listener, &mut bound);
-        for (worker, socket) in bound.sockets.into_iter().enumerate() {
+        let given = shared.inherited.holds(&listener.address);
+        shared.sockets.opened(&listener, &mut bound, given);
+        for (index, socket) in bound.sockets.into_iter().enumerate() {
+            // A process before this one may have had more workers.
+            let worker = index % shared.workers.len();
             let command = Command::Listen(Arc::clone(&listener), socket);
             give(shared, worker, command, deadline).await;
         }

@@ -37,6 +37,24 @@ pub(super) struct Shape {
     pub(super) labels: &'static [&'static str],
 }
 
+/// Anything that only goes up.
+pub(super) trait Counted {
+    /// Returns the part that the registry keeps.
+    fn counted(&'static self) -> Shape;
+}
+
+impl<const L: usize> Counted for CounterDesc<L> {
+    fn counted(&'static self) -> Shape {
+        self.shape()
+    }
+}
+
+impl<const L: usize> Counted for HistogramDesc<L> {
+    fn counted(&'static self) -> Shape {
+        self.shape()
+    }
+}
+
 /// Kind of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::arena::CellRange;
+use super::carried;
 use super::descriptor::{Kind, Shape};
 
 /// Values of the labels, in the order of the family's label names.
@@ -73,6 +74,31 @@ impl Family {
         series.cells.push(cells);
         series.leaving = false;
         Attached { labels, overflow }
+    }
+
+    /// Descriptor of the family.
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Adds what another process has counted, as if a handle of ours had and was gone.
+    pub(super) fn carry(&self, values: &[String], cells: &[u64], may_add: impl FnOnce() -> bool) {
+        let mut all = self.lock();
+        let wanted: Labels = values.iter().map(|value| bounded(value)).collect();
+        let known = all.contains_key(&wanted);
+        let free = values.is_empty();
+        let overflow = !known && !free && !may_add();
+        let labels = if overflow {
+            values.iter().map(|_| Box::from(OTHER)).collect()
+        } else {
+            wanted
+        };
+        let series = all.entry(labels).or_insert_with(|| Series {
+            counted: !free && !overflow,
+            ..Series::default()
+        });
+        series.retired.resize(self.shape.kind.cells() as usize, 0);
+        carried::add(&mut series.retired, cells);
     }
 
     /// Takes cells out of their series and keeps their counts; the value of a gauge is dropped.

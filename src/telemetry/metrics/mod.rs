@@ -9,6 +9,8 @@
 //! family whose labels are all `other`. Exposition: Prometheus text format 0.0.4.
 
 mod arena;
+mod carried;
+mod counted;
 mod descriptor;
 mod family;
 pub mod names;
@@ -20,6 +22,7 @@ mod text;
 mod worker_counters;
 
 pub use arena::GaugeReader;
+pub use carried::Counts;
 pub use descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
 pub use recorder::{Counter, CounterMap, Gauge, Histogram, Metrics, WorkerMetrics};
 pub use shared::{ControlMetrics, SharedCounter, SharedGauge, SharedHistogram};

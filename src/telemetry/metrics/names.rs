@@ -249,6 +249,13 @@ pub static CONFIG_RELOADS_TOTAL: CounterDesc<1> = CounterDesc::new(
     ["result"],
 );
 
+/// Upgrades of the binary; `result` is `succeeded` or `failed`.
+pub static UPGRADES_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_upgrades_total",
+    "Upgrades of the binary that this process or one before it began: `succeeded`, `failed`.",
+    ["result"],
+);
+
 /// 1 while a background service of the control thread runs, 0 while it waits to be started again.
 pub static SERVICE_UP: GaugeDesc<1> = GaugeDesc::new(
     "sluicegate_service_up",

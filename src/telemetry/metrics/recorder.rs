@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::arena::{Arena, CellRange, GaugeReader};
+use super::carried::Counts;
 use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc, Shape};
 use super::family::Labels;
 use super::registry::{Registry, Slot};
@@ -134,6 +135,16 @@ impl Metrics {
         series
             .map(|(labels, sums)| (labels, sums.first().copied().unwrap_or_default()))
             .collect()
+    }
+
+    /// All counters and histograms as they are now, for another process.
+    pub fn counts(&self) -> Counts {
+        self.registry.counts()
+    }
+
+    /// Adds what another process has counted.
+    pub fn carry(&self, counts: Counts) {
+        self.registry.carry(counts);
     }
 
     /// Renders everything in the Prometheus text format; see [`super::CONTENT_TYPE`].

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::arena::CellRange;
+use super::carried::{CountedFamily, Counts, Waiting};
+use super::counted::COUNTED;
 use super::descriptor::Shape;
 use super::family::{Attached, Family, FamilySums, Labels};
 use super::names;
@@ -16,6 +18,8 @@ pub(super) struct Registry {
     series: AtomicUsize,
     series_max: usize,
     dropped: AtomicU64,
+    /// Counts of another process in families that this version does not know.
+    waiting: Waiting,
 }
 
 impl Registry {
@@ -25,6 +29,7 @@ impl Registry {
             series: AtomicUsize::new(0),
             series_max,
             dropped: AtomicU64::new(0),
+            waiting: Waiting::default(),
         }
     }
 
@@ -46,6 +51,35 @@ impl Registry {
             .entry(shape.name)
             .or_insert_with(|| Arc::new(Family::new(shape)));
         Arc::clone(family)
+    }
+
+    /// All counters and histograms as they are now.
+    pub(super) fn counts(&self) -> Counts {
+        let families = self.families();
+        let sums: Vec<_> = families.iter().map(|family| family.sums()).collect();
+        let mut counts = Counts::of(&sums);
+        self.waiting.add_to(&mut counts);
+        counts
+    }
+
+    /// Adds what another process has counted.
+    pub(super) fn carry(&self, counts: Counts) {
+        for (name, carried) in counts.into_families() {
+            let shapes = COUNTED.iter().map(|known| known.counted());
+            match shapes.into_iter().find(|shape| shape.name == name) {
+                Some(shape) => self.carry_into(&self.family(shape), &carried),
+                // Of another version: it is kept for the process after this one.
+                None => self.waiting.put(name, carried),
+            }
+        }
+    }
+
+    fn carry_into(&self, family: &Family, carried: &CountedFamily) {
+        if carried.fits(family.shape()) {
+            for (labels, cells) in &carried.series {
+                family.carry(labels, cells, || self.may_add_series());
+            }
+        }
     }
 
     /// Returns the sums of all families by name, one lock after the other.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::settings::EjectionSettings;
+use super::{machine::CarriedEjection, settings::EjectionSettings};
 
 /// Ejection of one endpoint: its state, its count and its end.
 #[derive(Debug, Clone)]
@@ -53,6 +53,32 @@ impl Ejection {
 
     pub(super) const fn times(&self) -> u32 {
         self.times
+    }
+
+    /// Returns the state for another process.
+    pub(super) fn carried(&self, now: Instant) -> Option<CarriedEjection> {
+        let left = match self.phase {
+            Phase::In => None,
+            Phase::Out { until, .. } => Some(until.saturating_duration_since(now)),
+            Phase::Probation { .. } => Some(Duration::ZERO),
+        };
+        (left.is_some() || self.times > 0).then(|| CarriedEjection {
+            times: self.times,
+            left_ms: left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+        })
+    }
+
+    /// Goes on with what another process knew.
+    pub(super) fn take_over(&mut self, carried: CarriedEjection, now: Instant) {
+        self.times = carried.times;
+        self.phase = match carried.left_ms {
+            None => Phase::In,
+            Some(0) => Phase::probation(now),
+            Some(left) => Phase::Out {
+                since: now,
+                until: later(now, Duration::from_millis(left)),
+            },
+        };
     }
 
     /// Returns the part shown in a picture.

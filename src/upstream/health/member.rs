@@ -103,7 +103,11 @@ impl Member {
     pub(super) fn reason(&self) -> Option<Cause> {
         match self.state() {
             EndpointState::Healthy | EndpointState::Pending => None,
-            EndpointState::Unhealthy => self.check.failure().cloned().map(Cause::CheckFailed),
+            EndpointState::Unhealthy => match self.check.failure() {
+                Some(failure) => Some(Cause::CheckFailed(failure.clone())),
+                // Known from the process before.
+                None => self.cause.clone(),
+            },
             EndpointState::Ejected
             | EndpointState::Probation
             | EndpointState::Draining

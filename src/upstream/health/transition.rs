@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::probe::ProbeFailure;
@@ -54,7 +55,8 @@ impl fmt::Display for EndpointState {
 }
 
 /// State of an endpoint as set by an operator. Never overruled, not even in panic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AdminState {
     /// Health decides. Setting this again ends an ejection.
     #[default]
@@ -123,6 +125,8 @@ pub enum Cause {
     Operator,
     /// Checks or ejection were turned off.
     Settings,
+    /// The process before this one knew it, and said so in these words.
+    Carried(Box<str>),
 }
 
 impl fmt::Display for Cause {
@@ -146,6 +150,7 @@ impl fmt::Display for Cause {
             Self::TrialFailed => f.write_str("trial failed"),
             Self::Operator => f.write_str("operator"),
             Self::Settings => f.write_str("settings changed"),
+            Self::Carried(words) => f.write_str(words),
         }
     }
 }

@@ -321,6 +321,57 @@ impl Proxy {
         prlimit(id, Resource::Nofile, limit).expect("the limit is set");
     }
 
+    /// The number of the process that answers at the admin listener.
+    pub(crate) async fn pid(&self) -> i32 {
+        let answer = self.admin("GET", "/status", "").await.expect("a status");
+        let status: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        i32::try_from(status["pid"].as_i64().expect("a number")).expect("a small number")
+    }
+
+    /// Processes that took over from the first, which are not children of this one.
+    fn others(&self) -> Vec<Pid> {
+        let config = self.folder.path().join(CONFIG);
+        let config = config.to_str().expect("a path in UTF-8").as_bytes();
+        let entries = fs::read_dir("/proc").expect("the processes");
+        let numbers = entries.filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
+        let is_one = |pid: &i32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).any(|word| word == config)
+        };
+        numbers.filter(is_one).filter_map(Pid::from_raw).collect()
+    }
+
+    /// Sends a signal to the process that answers at the admin listener.
+    pub(crate) async fn signal_newest(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid().await).expect("a process");
+        kill_process(pid, signal).expect("the signal is sent");
+    }
+
+    /// Ends all of the processes that took over, and waits for their end.
+    pub(crate) async fn all_end(&self) {
+        for process in self.others() {
+            let _ = kill_process(process, Signal::TERM);
+        }
+        eventually("all processes end", || async {
+            let is_zombie = |pid: &Pid| {
+                let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid()));
+                stat.is_ok_and(|stat| stat.contains(") Z "))
+            };
+            self.others().iter().all(is_zombie).then_some(())
+        })
+        .await;
+    }
+
+    /// Has the program on disk take over by SIGUSR2, and waits until it answers.
+    pub(crate) async fn upgrade(&self) {
+        let before = self.pid().await;
+        self.signal_newest(Signal::USR2).await;
+        eventually("another process answers", || async {
+            (self.pid().await != before).then_some(())
+        })
+        .await;
+    }
+
     /// Milliseconds of CPU that the process has used.
     pub(crate) fn cpu_ms(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
@@ -465,6 +516,9 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for process in self.others() {
+            let _ = kill_process(process, Signal::KILL);
+        }
         if std::thread::panicking() {
             eprintln!("--- log of the proxy\n{}", self.log());
         }

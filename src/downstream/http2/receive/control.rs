@@ -1,7 +1,7 @@
 //! Control frames: priorities, resets, settings, pings and windows (RFC 9113 sections 6.3 to 6.9).
 
 use super::super::{
-    session::{LAST_PING, Session},
+    session::{FIRST_PING, LAST_PING, Leaving, Session},
     stream::Over,
 };
 use crate::http2::{
@@ -97,6 +97,10 @@ impl Session {
         let payload = payload.try_into().map_err(|_| Reason::FrameSizeError)?;
         if !head.has(ACK) {
             frame::put_ping(self.io.outgoing(), ACK, payload);
+        } else if *payload == FIRST_PING && self.leaving == Leaving::Told {
+            // The answer may have overtaken streams that the client had begun before it read of
+            // the end; the answer to another one cannot.
+            frame::put_ping(self.io.outgoing(), 0, &LAST_PING);
         } else if *payload == LAST_PING {
             self.leave();
         }

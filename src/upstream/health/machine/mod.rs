@@ -26,6 +26,7 @@ use super::{
     window::fraction,
 };
 
+mod carry;
 mod census;
 mod comparison;
 mod draw;
@@ -35,6 +36,9 @@ mod eject;
 mod simulation;
 #[cfg(test)]
 mod tests;
+
+pub(super) use carry::CarriedEjection;
+pub use carry::CarriedEndpoint;
 
 /// Pace of the checks of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,8 @@
 //! tick, an operator. Requests read a [`PoolHealthView`], which belongs to one endpoint set, so
 //! that an exchange of an older snapshot never mistakes one endpoint for another.
 
+mod carry;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{

@@ -1,0 +1,47 @@
+//! All counters and histograms of this version, to recognise them by name when another process
+//! passes its counts.
+
+use super::descriptor::Counted;
+use super::names;
+
+/// The descriptors.
+pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
+    &names::REQUESTS_TOTAL,
+    &names::REQUEST_DURATION_SECONDS,
+    &names::ATTEMPT_DURATION_SECONDS,
+    &names::ATTEMPTS_TOTAL,
+    &names::RETRIES_TOTAL,
+    &names::CONNECTIONS_TOTAL,
+    &names::EJECTIONS_TOTAL,
+    &names::BUDGET_EXHAUSTED_TOTAL,
+    &names::PICKS_TOTAL,
+    &names::TLS_HANDSHAKES_TOTAL,
+    &names::CERTIFICATE_RELOADS_TOTAL,
+    &names::UPSTREAM_CONNECTIONS_TOTAL,
+    &names::SHED_TOTAL,
+    &names::PROXY_PROTOCOL_FAILURES_TOTAL,
+    &names::INTERIM_RESPONSES_TOTAL,
+    &names::HTTP2_FLOODS_TOTAL,
+    &names::HEADERS_DROPPED_TOTAL,
+    &names::CONFIG_RELOADS_TOTAL,
+    &names::UPGRADES_TOTAL,
+    &names::SERVICE_RESTARTS_TOTAL,
+    &names::DISCOVERY_UPDATES_TOTAL,
+    &names::PANICS_TOTAL,
+    &names::DROPPED_SERIES_TOTAL,
+    &names::ACCESS_LOG_LINES_DROPPED_TOTAL,
+    &names::LOG_LINES_DROPPED_TOTAL,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_complete() {
+        let source = include_str!("names.rs");
+        let counts =
+            |line: &&str| line.contains(": CounterDesc<") || line.contains(": HistogramDesc<");
+        assert_eq!(source.lines().filter(counts).count(), COUNTED.len());
+    }
+}
