@@ -53,6 +53,11 @@ impl Answering {
         }
     }
 
+    /// The endpoint that it comes from.
+    pub(crate) fn pick(&self) -> &Pick {
+        &self.pick
+    }
+
     /// Tells passive health and metrics what the head of the answer had left open.
     pub(crate) fn judge(&self, end: &AnswerEnd, now: Instant) {
         let Some(pending) = self.pending else {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Answering, Attempt, AttemptNumber};
 use crate::{
     resilience::{BudgetRequest, Why},
-    upstream::RequestPlace,
+    upstream::{RequestPlace, session::EndpointSession},
 };
 
 /// Record of an upstream call; holds what the call occupies until its answer has ended.
@@ -15,6 +15,8 @@ use crate::{
 pub(crate) struct CallRecord {
     /// Every try at an endpoint, in the order in which they began.
     pub(crate) attempts: SmallVec<[Attempt; 1]>,
+    /// Session that the client has with an endpoint of the pool asked last.
+    pub(crate) session: Option<EndpointSession>,
     /// Reason why the last attempt was not followed by another.
     pub(crate) stopped: Option<Why>,
     /// Time for which the breakers that it met refuse requests, in milliseconds; 0: it met none.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::{
-    call::{CallTerms, UpstreamCall},
+    call::{CallTerms, UpstreamCall, tell_session},
     upload::upload_of,
 };
 use crate::{
@@ -53,7 +53,8 @@ pub(super) async fn forward(
         lends_host: exchange.request.authority.is_none(),
     };
     let mut call = UpstreamCall::new(terms, request, upload, &mut exchange.call);
-    let response = call.run().await?;
+    let mut response = call.run().await?;
+    tell_session(exchange, &connection.worker, &mut response);
     exchange.answered = Some(timer::recent());
     if exchange.grpc {
         exchange.grpc_status = grpc::status_in(&response.headers);

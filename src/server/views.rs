@@ -75,6 +75,8 @@ impl<'s> PoolViews<'s> {
         let picture = set.health.picture();
         let origin = Origin::of(pool);
         let now = Instant::now();
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now_secs = since.map_or(0, |since| since.as_secs());
         let endpoints = set.endpoints.iter().zip(&picture.endpoints);
         let endpoints = endpoints.map(|(endpoint, view)| {
             let labels = [&*pool.name, &*endpoint.label].map(Box::from);
@@ -96,6 +98,10 @@ impl<'s> PoolViews<'s> {
                 priority: endpoint.priority,
                 labels: endpoint.labels.clone(),
                 picks: picks.unwrap_or_default(),
+                sessions: pool.sessions.as_ref().map(|_| {
+                    let shared = pool.shared.endpoint(&endpoint.label);
+                    shared.sessions.lately(now_secs)
+                }),
             }
         });
         let endpoints = endpoints.collect();

@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -20,6 +20,7 @@ use super::{
     endpoint::Endpoint,
     health::PoolHealthView,
     picker::{Candidate, EndpointIndex},
+    pool::ViewIndex,
 };
 
 /// Endpoints of a pool, with derived data.
@@ -39,6 +40,8 @@ pub struct EndpointSet {
     /// Properties of each endpoint for pickers, by index.
     candidates: Vec<Candidate>,
     places: HashMap<Arc<str>, EndpointIndex>,
+    /// By [`Endpoint::key`]; made when the first session asks.
+    keyed: OnceLock<HashMap<u64, EndpointIndex>>,
 }
 
 /// Rules for making the set of a pool from its endpoints.
@@ -51,6 +54,19 @@ pub struct SetRules {
     pub zone: Option<Arc<str>>,
     /// Number of workers that connections are spread over.
     pub workers: usize,
+}
+
+impl SetRules {
+    /// Returns true if an endpoint belongs to a view.
+    pub(super) fn admits(&self, view: ViewIndex, endpoint: &Endpoint) -> bool {
+        let requirement = self.requirements.get(view.0 as usize);
+        requirement.is_some_and(|requirement| {
+            let version = endpoint.version.as_ref();
+            requirement
+                .as_ref()
+                .is_none_or(|it| version.is_some_and(|version| it.matches(version)))
+        })
+    }
 }
 
 /// A subset of a pool's endpoints, by version, in tiers of preference.
@@ -97,8 +113,19 @@ impl EndpointSet {
             places: indexed()
                 .map(|(index, endpoint)| (Arc::clone(&endpoint.label), index))
                 .collect(),
+            keyed: OnceLock::new(),
             endpoints,
         }
+    }
+
+    /// Returns the endpoint of that [`Endpoint::key`]; none if the set has none. The first call reads all
+    /// endpoints.
+    pub fn keyed(&self, key: u64) -> Option<EndpointIndex> {
+        let keyed = self.keyed.get_or_init(|| {
+            let keys = self.candidates.iter().map(|it| (it.key, it.index));
+            keys.collect()
+        });
+        keyed.get(&key).copied()
     }
 
     /// Returns one endpoint.

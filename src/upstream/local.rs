@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{
     connect::Connections,
     endpoint::Endpoint,
+    health::EndpointView,
     idle::LocalEndpoint,
     local_set::{LocalEndpoints, LocalSet},
     metrics::PoolMetrics,
@@ -164,6 +165,37 @@ impl LocalPool {
         } else {
             Picked::Nobody
         }
+    }
+
+    /// Takes the endpoint of a session, if the view has it and it may serve: draining and weight 0
+    /// keep it from new sessions only. The pick is none if it has no room.
+    pub fn pick_session(
+        self: &Rc<Self>,
+        view: ViewIndex,
+        now: Instant,
+        tried: &mut Tried,
+        session: u64,
+    ) -> Option<Option<Pick>> {
+        self.follow();
+        let set = &mut *self.set.borrow_mut();
+        let tried = tried.in_set(&set.shared);
+        let index = set.shared.keyed(session)?;
+        let place = view.0 as usize;
+        if set.views[place].serial != set.shared.health.serial() {
+            set.update(&self.pool, view);
+        }
+        let serves = set.views[place].picture.endpoint(index);
+        let serves = serves.is_some_and(EndpointView::serves_sessions);
+        let endpoint = &set.endpoints[index.0 as usize];
+        let member = self.pool.rules.admits(view, &endpoint.described().endpoint);
+        if !serves || !member || tried.contains(&index) {
+            return None;
+        }
+        Some(self.reserve(endpoint).map(|limited| {
+            let pick = Pick::new(self, endpoint, limited, now);
+            pick.begin();
+            pick
+        }))
     }
 
     /// Takes the endpoint that the client is bound to, if there is one in the view. The pick is

@@ -47,6 +47,7 @@ mod request_place;
 pub mod room;
 mod secure;
 #[doc(hidden)]
+pub mod session;
 pub mod shared;
 #[doc(hidden)]
 pub mod spoken;

@@ -9,6 +9,7 @@ use super::{
     endpoint::Endpoint,
     endpoint_set::{EndpointSet, EndpointSlot, SetRules},
     health::HealthSettings,
+    session::Sessions,
     shared::PoolShared,
 };
 use crate::{
@@ -55,6 +56,8 @@ pub struct Pool {
     pub lifetime: Duration,
     /// Limits of the pool.
     pub limits: PoolLimits,
+    /// Sessions of clients with endpoints, if clients are to have them.
+    pub sessions: Option<Sessions>,
     /// Pools tried in order when no endpoint here can serve.
     pub failover: Vec<PoolIndex>,
     /// The live state.

@@ -18,6 +18,7 @@ use super::{
     health::PoolHealthState,
     occupancy::FullSet,
     room::IdleCounts,
+    session::GivenSessions,
     spoken::Spoken,
 };
 use crate::{
@@ -78,6 +79,8 @@ pub struct EndpointShared {
     pub requests: Padded,
     /// HTTP version heard from it.
     pub spoken: Spoken,
+    /// Sessions that it was given lately.
+    pub sessions: GivenSessions,
 }
 
 /// An atomic count on a cache line of its own.
@@ -116,6 +119,7 @@ impl EndpointShared {
             slot,
             requests,
             spoken: Spoken::default(),
+            sessions: GivenSessions::default(),
         }
     }
 }

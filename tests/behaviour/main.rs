@@ -65,6 +65,7 @@ mod scale;
 mod secrets;
 mod secure_headers;
 mod selftest;
+mod sessions;
 mod sockets;
 mod spares;
 mod stuck;

@@ -95,6 +95,9 @@ pub struct Endpoint {
     pub labels: BTreeMap<String, String>,
     /// Number of times it was picked.
     pub picks: u64,
+    /// Sessions that it was given in the last five to ten minutes, where the pool has sessions.
+    #[serde(default)]
+    pub sessions: Option<u64>,
 }
 
 impl Pool {

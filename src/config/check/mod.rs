@@ -11,6 +11,7 @@ mod listener;
 mod pool;
 mod reference;
 mod route;
+mod session;
 mod surroundings;
 mod test;
 mod tls;
@@ -22,8 +23,8 @@ use std::time::Duration;
 use super::diagnostic::Fault;
 use super::schema::Config;
 use super::setting::{Span, Spanned, Spans};
-use super::value::Name;
 use super::value::nearest::alternatives;
+use super::value::{Name, Secret};
 use crate::tls::Certificate;
 
 /// Checks that depend on what surrounds a file: pickers, certificates, secrets.
@@ -95,6 +96,18 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn error(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
         self.faults.push(Fault::error(span, message, hint));
+    }
+
+    /// Notes a secret that is written in the file, or missing where it is needed.
+    fn secret(&mut self, place: &str, span: Span, secret: &Secret) {
+        if secret.is_written() {
+            let hint = "{ env = \"NAME\" } or { file = \"path\" } keeps it out of the file";
+            self.warn(span, format!("{place} is written in the file"), hint);
+        } else if self.rules.secrets == Secrets::Needed
+            && let Err(error) = secret.reveal()
+        {
+            self.error(span, format!("{place}: {error}"), error.expected.as_str());
+        }
     }
 
     fn warn(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {

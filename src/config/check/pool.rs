@@ -41,6 +41,9 @@ pub(super) fn check(check: &mut Check<'_>) {
         check.positive(&format!("{place}.timeouts"), &times.spans, &durations);
         check_limits(check, &place, pool);
         check_announce(check, name, pool);
+        if let Some(session) = &pool.session {
+            super::session::check(check, &format!("{place}.session"), session);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Check, Secrets};
+use super::Check;
 use crate::config::{
     schema::{AccessFormat, AccessLog, Admin, LogTarget},
     setting::Span,
@@ -67,23 +67,7 @@ fn check_admin(check: &mut Check<'_>, admin: &Admin) {
             check.error(admin.spans.of("address"), message, hint);
         }
         None => {}
-        Some(secret) if secret.is_written() => {
-            let hint = "{ env = \"NAME\" } or { file = \"path\" } keeps it out of the file";
-            check.warn(
-                admin.spans.of("token"),
-                "admin.token is written in the file",
-                hint,
-            );
-        }
-        Some(secret) => {
-            if check.rules.secrets == Secrets::Needed
-                && let Err(error) = secret.reveal()
-            {
-                let message = format!("admin.token: {error}");
-                let hint = error.expected.as_str();
-                check.error(admin.spans.of("token"), message, hint);
-            }
-        }
+        Some(secret) => check.secret("admin.token", admin.spans.of("token"), secret),
     }
 }
 

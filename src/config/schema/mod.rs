@@ -19,6 +19,7 @@ mod reference;
 pub mod retry;
 pub mod rewrite;
 pub mod route;
+pub mod session;
 pub mod test;
 mod tls;
 
@@ -42,6 +43,7 @@ pub use reference::{ReferencePage, reference};
 pub use retry::{Backoff, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
+pub use session::{SameSite, Session};
 pub use test::{Expectation, RouteTest, TestCertificate, TestRequest};
 pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, ServedCertificate, TlsVersion};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::discover::Discover;
 use super::endpoint::Endpoint;
 use super::health::{Ejection, Health};
+use super::session::Session;
 use super::tls::PoolTls;
 use crate::config::setting::{Spanned, table, words};
 use crate::config::value::{Name, PickerSpec, Ratio};
@@ -38,12 +39,14 @@ table! {
         pub retry_budget: RetryBudget = RetryBudget::default(),
         /// Timeouts of connections to the endpoints.
         pub timeouts: PoolTimeouts = PoolTimeouts::default(),
+        /// Sessions: a client stays with the endpoint that served it first; without this table each request is picked by itself.
+        pub session: Option<Session> = None,
         /// Pools that are tried in this order when no endpoint here can serve.
         pub failover: Vec<Spanned<Name>> = Vec::new(),
         /// Preference for nearby endpoints.
         pub zone: Option<Zone> = None,
     }
-    later { "slow_start", "session" }
+    later { "slow_start" }
 }
 
 words! {

@@ -17,8 +17,10 @@ mod place;
 mod retry;
 mod search;
 mod send;
+mod session;
 mod terms;
 
+pub(super) use session::tell as tell_session;
 pub(super) use terms::CallTerms;
 
 use self::{attempt_end::AttemptEnd, pick::Wanted, search::Search};
@@ -172,17 +174,15 @@ impl<'a> UpstreamCall<'a> {
         let mut failed: Option<Failure> = None;
         let key = pool.pool.picker.hash_key();
         let key = key.and_then(|key| pick::hash_key(key, *self.terms.client, self.request));
+        self.record.session = session::asked(&pool.pool, &self.request.headers, &self.terms);
         loop {
             let wanted = Wanted {
                 pool,
                 view,
                 key,
+                session: &self.record.session,
                 regard: self.search.regard(self.made),
-                trial: match self.made {
-                    0 if self.repeatable && self.upload.can_rewind() => MayTry::Any,
-                    0 => MayTry::Overdue,
-                    _ => MayTry::No,
-                },
+                trial: self.may_try(),
                 deadline: self.terms.end,
             };
             let queued = &self.record.queued_ns;
@@ -238,6 +238,15 @@ impl<'a> UpstreamCall<'a> {
                 let failure = failed.unwrap_or(Failure::NoEndpoint);
                 return PoolEnd::Nobody(failure);
             }
+        }
+    }
+
+    /// Permission for the next attempt to be the trial of an endpoint.
+    fn may_try(&self) -> MayTry {
+        match self.made {
+            0 if self.repeatable && self.upload.can_rewind() => MayTry::Any,
+            0 => MayTry::Overdue,
+            _ => MayTry::No,
         }
     }
 

@@ -20,6 +20,7 @@ use crate::{
         local::LocalPool,
         pick::{MayTry, Pick, PickRequest, Picked, Regard},
         pool::{PoolLimits, ViewIndex},
+        session::EndpointSession,
         shared::PoolShared,
         tried::Tried,
     },
@@ -31,6 +32,8 @@ pub(super) struct Wanted<'a> {
     pub(super) pool: &'a Rc<LocalPool>,
     pub(super) view: ViewIndex,
     pub(super) key: Option<u64>,
+    /// Session that the client has with an endpoint. By reference: the future is near its bound.
+    pub(super) session: &'a Option<EndpointSession>,
     pub(super) regard: Regard,
     pub(super) trial: MayTry,
     pub(super) deadline: Instant,
@@ -63,6 +66,14 @@ pub(super) async fn pick(
                 let pick = pool.pick_pinned(wanted.view, request.now, tried, leads_to);
                 if let Some(pick) = pick {
                     return Ok(pick);
+                }
+            }
+            if let Some(session) = wanted.session {
+                match pool.pick_session(wanted.view, request.now, tried, session.endpoint) {
+                    Some(Some(pick)) => return Ok(Some(pick)),
+                    // It waits for its endpoint where it may wait at all.
+                    Some(None) if pool.pool.limits.queue > 0 => return Ok(None),
+                    Some(None) | None => {}
                 }
             }
             match pool.pick(wanted.view, &request, tried) {

@@ -17,6 +17,7 @@ use crate::{
         endpoint_set::{EndpointSet, EndpointSlot, SetRules},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
         pool::{Pool, PoolDiscovery, PoolIndex, PoolLimits, PoolProtocol},
+        session::{Carrier, Sessions},
     },
 };
 
@@ -41,6 +42,10 @@ pub(super) fn build(
         Some(tls) => Some(build_tls(source, name, tls)?),
     };
     check_picker(source, name, &written.picker)?;
+    let sessions = match &written.session {
+        None => None,
+        Some(session) => Some(sessions(name, session)?),
+    };
     let listed: Vec<Arc<Endpoint>> = written.endpoints.iter().map(endpoint).collect();
     let settings = health(written);
     let shared = registry.pool(name, &settings);
@@ -84,6 +89,7 @@ pub(super) fn build(
             queue: limits.queue as usize,
             queue_timeout: limits.queue_timeout,
         },
+        sessions,
         failover,
         endpoints: EndpointSlot::new(first),
         rules,
@@ -96,6 +102,42 @@ pub(super) fn build(
         retry_ratio: written.retry_budget.ratio.get(),
         retry_minimum: written.retry_budget.minimum,
     }))
+}
+
+fn sessions(name: &Arc<str>, written: &schema::Session) -> Result<Sessions, BuildError> {
+    let carrier = match (&written.cookie, &written.header) {
+        (Some(cookie), _) => Carrier::Cookie {
+            name: cookie.clone(),
+            attributes: format!(
+                "; Path={}; HttpOnly; SameSite={}",
+                written.path,
+                match written.same_site {
+                    schema::SameSite::Strict => "Strict",
+                    schema::SameSite::Lax => "Lax",
+                    schema::SameSite::None => "None",
+                }
+            ),
+            needs_secure: written.same_site == schema::SameSite::None,
+        },
+        (None, Some(header)) => Carrier::Header(header.clone()),
+        (None, None) => {
+            return Err(no_sessions(
+                name,
+                "neither a cookie nor a header carries them",
+            ));
+        }
+    };
+    // The check refuses a missing secret wherever traffic is served. Where a file is only looked
+    // at, any will do that nobody can guess.
+    let unguessed = || format!("{:032x}", rand::random::<u128>());
+    let secret = written.secret.reveal();
+    let secret = secret.map_or_else(|_| unguessed(), str::to_owned);
+    let sessions = Sessions::new(name, carrier, written.ttl, &secret);
+    sessions.ok_or_else(|| no_sessions(name, "no key can be made from the secret"))
+}
+
+fn no_sessions(name: &Arc<str>, why: &str) -> BuildError {
+    BuildError::Pool(Arc::clone(name), format!("no sessions: {why}"))
 }
 
 /// Returns the endpoints that a pool begins with besides those listed.
