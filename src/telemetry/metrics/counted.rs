@@ -11,8 +11,12 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
     &names::ATTEMPT_DURATION_SECONDS,
     &names::ATTEMPTS_TOTAL,
     &names::RETRIES_TOTAL,
+    &names::RATE_LIMITED_TOTAL,
+    &names::RATE_LIMIT_DRY_RUN_TOTAL,
     &names::CONNECTIONS_TOTAL,
     &names::EJECTIONS_TOTAL,
+    &names::BREAKER_TRANSITIONS_TOTAL,
+    &names::BREAKER_REFUSED_TOTAL,
     &names::BUDGET_EXHAUSTED_TOTAL,
     &names::PICKS_TOTAL,
     &names::TLS_HANDSHAKES_TOTAL,
@@ -35,13 +39,17 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_list_is_complete() {
-        let source = include_str!("names.rs");
-        let counts =
-            |line: &&str| line.contains(": CounterDesc<") || line.contains(": HistogramDesc<");
-        assert_eq!(source.lines().filter(counts).count(), COUNTED.len());
+        let declared = include_str!("names.rs").lines().filter_map(|line| {
+            let (name, kind) = line.strip_prefix("pub static ")?.split_once(": ")?;
+            let counts = kind.starts_with("CounterDesc<") || kind.starts_with("HistogramDesc<");
+            counts.then_some(name)
+        });
+        let listed = include_str!("counted.rs");
+        for name in declared {
+            let entry = format!("    &names::{name},\n");
+            assert!(listed.contains(&entry), "add &names::{name} to COUNTED");
+        }
     }
 }
