@@ -92,6 +92,12 @@ impl<'s> PoolViews<'s> {
                     .ejected_until
                     .map(|until| u64::try_from(left(until)).unwrap_or(0)),
                 ejections: view.ejections,
+                starts_for_ms: view.recovered.and_then(|since| {
+                    let left = pool.slow_start.checked_sub(now.duration_since(since))?;
+                    u64::try_from(left.as_millis())
+                        .ok()
+                        .filter(|_| view.eligible)
+                }),
                 weight: endpoint.weight,
                 version: endpoint.version_label.as_deref().map(str::to_owned),
                 zone: endpoint.zone.as_deref().map(str::to_owned),

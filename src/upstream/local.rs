@@ -135,9 +135,12 @@ impl LocalPool {
             let Some(choice) = tier.choice(request.regard) else {
                 continue;
             };
-            let Some(index) = choice.picker.pick(&input) else {
+            let Some(mut index) = choice.picker.pick(&input) else {
                 continue;
             };
+            if !choice.ramps.is_empty() {
+                index = choice.start_slowly(index, &input);
+            }
             let endpoint = &endpoints[index.0 as usize];
             let pick = match self.reserve(endpoint) {
                 Some(limited) => Pick::new(self, endpoint, limited, request.now),

@@ -49,6 +49,7 @@ mod secure;
 #[doc(hidden)]
 pub mod session;
 pub mod shared;
+mod slow_start;
 #[doc(hidden)]
 pub mod spoken;
 #[doc(hidden)]

@@ -66,6 +66,8 @@ pub struct Pool {
     pub health_settings: HealthSettings,
     /// Share of healthy endpoints of a tier, 0 to 1, below which health is ignored there; 0: never.
     pub panic_threshold: f64,
+    /// Time in which an endpoint that joined or came back gets its whole share; 0: at once.
+    pub slow_start: Duration,
     /// Breaker of the pool; none: it has none.
     pub breaker: Option<BreakerSettings>,
     /// Maximum share of retries under way among the requests.

@@ -6,13 +6,16 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::{
     endpoint_set::{EndpointSet, View},
     health::{EndpointState, Picture},
     occupancy::{SlotMask, Slots},
     pick::Regard,
-    picker::{AnyPicker, Candidate, EndpointIndex, Load, Picker as _},
+    picker::{AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker as _},
     pool::{Pool, ViewIndex},
+    slow_start::Ramps,
 };
 
 /// State of a tier.
@@ -44,6 +47,8 @@ pub(super) struct Choice {
     pub(super) picker: AnyPicker,
     /// Empty while `limits.per_endpoint` is not set.
     pub(super) slots: SlotMask,
+    /// The endpoints that start slowly.
+    pub(super) ramps: Ramps,
 }
 
 impl Standing {
@@ -121,6 +126,8 @@ pub(super) fn update(
         let healthy = |index| picture.is_eligible(index);
         tier.healthy
             .update(&candidates(members, set, healthy), slots);
+        let ramps = &mut tier.healthy.ramps;
+        ramps.update(pool.slow_start, members, set, picture);
     }
     let panic = panics(tiers.iter().map(|tier| tier.standing));
     for (members, tier) in view.tiers.iter().zip(tiers) {
@@ -166,7 +173,39 @@ impl LocalTier {
 impl Choice {
     fn of(picker: AnyPicker) -> Self {
         let slots = SlotMask::default();
-        Self { picker, slots }
+        Self {
+            picker,
+            slots,
+            ramps: Ramps::default(),
+        }
+    }
+
+    /// Takes the pick, unless it falls on an endpoint that starts slowly and has not earned it;
+    /// then the picker chooses again. The pick stands if nobody else is found.
+    #[cold]
+    pub(super) fn start_slowly(
+        &mut self,
+        picked: EndpointIndex,
+        input: &PickInput<'_>,
+    ) -> EndpointIndex {
+        if !self.ramps.begin(input.now) || self.ramps.admits(picked, input.now) {
+            return picked;
+        }
+        let mut tried: SmallVec<[EndpointIndex; 16]> = SmallVec::from_slice(input.tried);
+        let mut index = picked;
+        for _ in 0..PICKS_MAX {
+            tried.push(index);
+            let again = PickInput {
+                tried: &tried,
+                ..*input
+            };
+            match self.picker.pick(&again) {
+                Some(next) if self.ramps.admits(next, input.now) => return next,
+                Some(next) => index = next,
+                None => break,
+            }
+        }
+        picked
     }
 
     fn update(&mut self, candidates: &[Candidate], slots: &Slots) {
@@ -174,6 +213,9 @@ impl Choice {
         self.slots = slots.mask_of(candidates.iter().map(|candidate| candidate.index));
     }
 }
+
+/// Picks in place of one that was not earned: so many endpoints that start slowly are passed over.
+const PICKS_MAX: usize = 8;
 
 fn candidates(
     members: &[EndpointIndex],

@@ -262,9 +262,16 @@ async fn slow_calls_count_and_slow_uploads_do_not() {
         client.send("world").await;
         assert_eq!(client.answer().await.text(), "fine");
     }
+    proxy
+        .metric_becomes("sluicegate_requests_in_flight", &[], 0.0)
+        .await;
     assert_eq!(shown(&proxy).await["failed"], 0);
     for _ in 0..2 {
         assert_eq!(proxy.get("/slow").await.text(), "late");
+        // What has a body counts at its end.
+        proxy
+            .metric_becomes("sluicegate_requests_in_flight", &[], 0.0)
+            .await;
     }
     let refused = proxy.get("/").await;
     refused.assert_failure(503, "destination_unavailable");

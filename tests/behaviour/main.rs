@@ -66,6 +66,7 @@ mod secrets;
 mod secure_headers;
 mod selftest;
 mod sessions;
+mod slow_start;
 mod sockets;
 mod spares;
 mod stuck;

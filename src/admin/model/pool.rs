@@ -83,6 +83,9 @@ pub struct Endpoint {
     pub ejected_for_ms: Option<u64>,
     /// Ejections in a row, each longer than the one before.
     pub ejections: u32,
+    /// Milliseconds until its slow start is over.
+    #[serde(default)]
+    pub starts_for_ms: Option<u64>,
     /// Weight.
     pub weight: u32,
     /// Version of the service that runs there.

@@ -29,6 +29,8 @@ table! {
         pub health: Option<Health> = None,
         /// Passive removal of endpoints that fail. `false`: never.
         pub ejection: Option<Ejection> = Some(Ejection::default()),
+        /// Time in which an endpoint that joined, or came back, gets a growing part of its share of requests, from 10 % on. 0: it gets its whole share at once.
+        pub slow_start: Duration = Duration::ZERO,
         /// Breaker: after too many failed calls the pool is left alone for a while. Without this table there is none.
         pub breaker: Option<Breaker> = None,
         /// Share of healthy endpoints below which a tier (priority, zone) is passed over. If no other tier and no pool of `failover` has enough of them, health is ignored. By default a tier with a healthy endpoint is used (1 % with more than 100 endpoints). `"0%"`: never ignored.
@@ -46,7 +48,6 @@ table! {
         /// Preference for nearby endpoints.
         pub zone: Option<Zone> = None,
     }
-    later { "slow_start" }
 }
 
 words! {

@@ -98,6 +98,7 @@ pub(super) fn build(
         shared,
         health_settings: settings,
         panic_threshold: written.panic_threshold.get(),
+        slow_start: written.slow_start,
         breaker: written.breaker.as_ref().map(breaker),
         retry_ratio: written.retry_budget.ratio.get(),
         retry_minimum: written.retry_budget.minimum,
