@@ -168,6 +168,12 @@ pub(super) struct EndpointArgs {
     /// The pool and the endpoint in it, such as `app/127.0.0.1:9001`.
     #[arg(value_name = "POOL/ADDRESS", value_parser = endpoint)]
     pub(super) endpoint: EndpointName,
+    /// After a drain, return only when the endpoint has no request and no tunnel left.
+    #[arg(long)]
+    pub(super) wait: bool,
+    /// Maximum wait, such as 5m; the exit code is 1 if something is left by then.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub(super) timeout: Duration,
     #[command(flatten)]
     pub(super) ask: AskArgs,
 }

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
-    args::{Args, AskArgs, DrainArgs, EndpointArgs, OutputFormat},
+    args::{Args, AskArgs, DrainArgs, EndpointArgs, EndpointName, OutputFormat},
     client::{Client, ClientError, segment},
     exit_code::{CommandError, Exit},
     faults, print,
 };
 use crate::admin::{
     EndpointAction,
-    model::{ReloadReport, Status},
+    model::{Pool, ReloadReport, Status},
 };
 
 /// Makes the proxy read its configuration, and prints the changes.
@@ -140,7 +141,14 @@ pub(super) fn endpoint(args: &Args, asked: &EndpointArgs) -> Result<Exit, Comman
         segment(&name.pool),
         segment(&name.address)
     );
+    if asked.wait && action != EndpointAction::Drain {
+        let error = "--wait goes with `endpoint drain` only".to_owned();
+        return Err(CommandError::WrongUse(error));
+    }
     let told = client.post(&path, JSON, "")?;
+    if asked.wait {
+        return empties(&client, asked);
+    }
     match asked.ask.output.format {
         OutputFormat::Json => print::json(&told)?,
         OutputFormat::Text => {
@@ -151,6 +159,51 @@ pub(super) fn endpoint(args: &Args, asked: &EndpointArgs) -> Result<Exit, Comman
             };
             print::answer(&format!("{}/{} {done}", name.pool, name.address))?;
         }
+    }
+    Ok(Exit::Fine)
+}
+
+/// Waits until a draining endpoint has nothing left.
+fn empties(client: &Client, asked: &EndpointArgs) -> Result<Exit, CommandError> {
+    let EndpointName { pool, address } = &asked.endpoint;
+    let text = asked.ask.output.format == OutputFormat::Text;
+    let path = format!("/pools/{}", segment(pool));
+    let end = Instant::now() + asked.timeout;
+    let mut last = None;
+    loop {
+        let view: Pool = client.understand(client.get(&path)?)?;
+        let endpoint = view.endpoints.iter().find(|it| it.address == *address);
+        // One that has left the configuration gets nothing more, but cannot be watched.
+        let left = match endpoint {
+            Some(endpoint) => endpoint.in_flight,
+            None => Some(0),
+        };
+        if left == Some(0) {
+            break;
+        }
+        if text && left.is_some() && left != last {
+            let count = usize::try_from(left.unwrap_or_default()).unwrap_or(usize::MAX);
+            let left = print::counted(count, "request");
+            print::remark(&format!(
+                "{pool}/{address} drains, {left} left, tunnels included"
+            ))?;
+        }
+        last = left;
+        if Instant::now() >= end {
+            let seconds = asked.timeout.as_secs_f64();
+            if text {
+                print::remark(&format!("{pool}/{address} is not empty after {seconds} s"))?;
+            } else {
+                print::json(&json!({ "pool": pool, "endpoint": address, "in_flight": left }))?;
+            }
+            return Ok(Exit::Failed);
+        }
+        pause();
+    }
+    if text {
+        print::answer(&format!("{pool}/{address} is drained"))?;
+    } else {
+        print::json(&json!({ "pool": pool, "endpoint": address, "in_flight": 0 }))?;
     }
     Ok(Exit::Fine)
 }

@@ -185,26 +185,20 @@ impl Operations for Api {
     fn pool(&self, name: &str) -> Option<model::Pool> {
         let snapshot = self.shared.snapshot();
         let pool = snapshot.pool(name)?;
-        Some(self.pool_views(&snapshot).of(pool))
+        let mut view = self.pool_views(&snapshot).of(pool);
+        let workers = self.ask(|answer| Command::InFlight(Arc::clone(&pool.name), answer));
+        // Without the answer of each worker the sum would be too small.
+        if workers.len() == self.shared.workers.len() {
+            views::count_in_flight(&mut view, &workers);
+        }
+        Some(view)
     }
 
     fn connections(&self) -> Vec<Connection> {
-        let deadline = Instant::now() + WORKERS_PATIENCE;
-        let asked = self.shared.workers.iter().filter_map(|place| {
-            let (answer, views) = oneshot::channel();
-            let command = Command::Connections(answer);
-            place.commands.try_send(command).ok().map(|()| views)
-        });
-        let asked: Vec<_> = asked.collect();
-        let mut all: Vec<Connection> = Vec::new();
-        Handle::current().block_on(async {
-            for views in asked {
-                // A worker that hangs is told of elsewhere; the others are shown all the same.
-                if let Ok(Ok(views)) = timeout_at(deadline, views).await {
-                    all.extend(views.into_iter().map(views::connection));
-                }
-            }
-        });
+        // A worker that hangs is reported elsewhere; the others are shown all the same.
+        let workers = self.ask(Command::Connections);
+        let all = workers.into_iter().flatten().map(views::connection);
+        let mut all: Vec<Connection> = all.collect();
         all.sort_by_key(|view| std::cmp::Reverse(view.age_ms));
         all
     }
@@ -345,6 +339,26 @@ impl Operations for Api {
 }
 
 impl Api {
+    /// Asks all workers; returns the answers of those that answer in time.
+    fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
+        let deadline = Instant::now() + WORKERS_PATIENCE;
+        let asked = self.shared.workers.iter().filter_map(|place| {
+            let (answer, told) = oneshot::channel();
+            let sent = place.commands.try_send(command(answer));
+            sent.ok().map(|()| told)
+        });
+        let asked: Vec<_> = asked.collect();
+        Handle::current().block_on(async {
+            let mut answers = Vec::with_capacity(asked.len());
+            for told in asked {
+                if let Ok(Ok(answer)) = timeout_at(deadline, told).await {
+                    answers.push(answer);
+                }
+            }
+            answers
+        })
+    }
+
     /// Masks the values that the access log masks.
     fn redact(&self, exchanges: &mut [RecentExchange]) {
         let snapshot = self.shared.snapshot();

@@ -18,7 +18,7 @@ use crate::{
         pool::{Origin, Pool, ViewIndex},
         tier,
     },
-    worker::ConnectionView,
+    worker::{ConnectionView, InFlight},
 };
 
 type Picks = HashMap<Arc<[Box<str>]>, u64>;
@@ -104,6 +104,7 @@ impl<'s> PoolViews<'s> {
                 priority: endpoint.priority,
                 labels: endpoint.labels.clone(),
                 picks: picks.unwrap_or_default(),
+                in_flight: None,
                 sessions: pool.sessions.as_ref().map(|_| {
                     let shared = pool.shared.endpoint(&endpoint.label);
                     shared.sessions.lately(now_secs)
@@ -128,6 +129,15 @@ impl<'s> PoolViews<'s> {
                 .map(|it| source_view(pool, &it.source)),
             endpoints,
         }
+    }
+}
+
+/// Adds the requests in flight that workers report to the endpoints of a pool.
+pub(super) fn count_in_flight(pool: &mut model::Pool, workers: &[InFlight]) {
+    for endpoint in &mut pool.endpoints {
+        let own = workers.iter().flatten();
+        let own = own.filter(|(address, _)| **address == *endpoint.address);
+        endpoint.in_flight = Some(own.map(|(_, count)| u64::from(*count)).sum());
     }
 }
 

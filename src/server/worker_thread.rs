@@ -82,6 +82,9 @@ impl WorkerThread {
             Command::Cut(done) => {
                 let _ = done.send(worker.cut_connections());
             }
+            Command::InFlight(pool, answer) => {
+                let _ = answer.send(worker.in_flight(&pool));
+            }
             Command::Connections(answer) => {
                 let _ = answer.send(worker.view_connections());
             }

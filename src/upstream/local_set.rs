@@ -72,6 +72,16 @@ impl LocalEndpoints {
         }
     }
 
+    /// Returns the requests in flight by address, where there are any.
+    pub fn in_flight(&self) -> Vec<(Arc<str>, u32)> {
+        let known = self.known.borrow();
+        let loads = known.iter().map(|(address, endpoint)| {
+            let in_flight = endpoint.load.in_flight();
+            (Arc::clone(address), in_flight)
+        });
+        loads.filter(|(_, in_flight)| *in_flight > 0).collect()
+    }
+
     /// Returns the pool's part of the registry.
     pub fn pool(&self) -> &Arc<PoolShared> {
         &self.pool

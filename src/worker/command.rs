@@ -33,11 +33,16 @@ pub(crate) enum Command {
     Cut(oneshot::Sender<usize>),
     /// Return views of the open connections.
     Connections(oneshot::Sender<Vec<ConnectionView>>),
+    /// Report the requests in flight at the endpoints of a pool.
+    InFlight(Arc<str>, oneshot::Sender<InFlight>),
     /// Use the newest access log.
     ReopenLog,
     /// End the thread.
     End,
 }
+
+/// Requests in flight, tunnels included, by the address of the endpoint.
+pub(crate) type InFlight = Vec<(Arc<str>, u32)>;
 
 /// An open connection as other threads see it.
 #[derive(Clone, Debug)]

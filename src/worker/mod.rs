@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 pub(crate) use admission::{Accepted, Admission};
 use clock::Clock;
-pub(crate) use command::{Command, ConnectionView};
+pub(crate) use command::{Command, ConnectionView, InFlight};
 pub use connection::Connection;
 use connections::Connections;
 use records::Records;
@@ -215,6 +215,14 @@ impl Worker {
     /// Passes the last lines on.
     pub(crate) fn close_log(&self) {
         self.records.take_up(None);
+    }
+
+    /// Returns the requests in flight at the endpoints of a pool, of whatever generation.
+    pub(crate) fn in_flight(&self, pool: &str) -> InFlight {
+        let endpoints = self.endpoints.borrow();
+        endpoints
+            .get(pool)
+            .map_or_else(Vec::new, |it| it.in_flight())
     }
 
     /// Closes an idle connection to a pool that has no room for another worker's.

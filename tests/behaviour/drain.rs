@@ -2,7 +2,9 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Act, Backend, Client, End, Gate, Proxy, Settings, answer, eventually};
+use crate::harness::{
+    Act, Backend, Client, End, Gate, Proxy, Settings, answer, command, eventually,
+};
 
 fn config(drain: &str) -> String {
     format!(
@@ -159,4 +161,65 @@ async fn cut(client: &mut Client) -> bool {
         Ok(answer) => answer.status == 503 || answer.end != End::Complete,
         Err(_) => true,
     }
+}
+
+/// Runs `sluicegate endpoint` in the folder of the proxy.
+async fn endpoint_command(proxy: &Proxy, arguments: &[&str]) -> (Option<i32>, String) {
+    let folder = proxy.folder().to_owned();
+    let own = ["endpoint", "--config", "proxy.toml"].iter();
+    let all: Vec<String> = own.chain(arguments).map(|&it| it.to_owned()).collect();
+    let run = move || {
+        let all: Vec<&str> = all.iter().map(|it| &**it).collect();
+        command(&folder, &all)
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_drain_of_an_endpoint_is_over_when_its_last_request_is() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let app = Backend::start(move |_| {
+        let mut acts = vec![Act::Wait(held.clone())];
+        acts.extend(answer("late"));
+        acts
+    })
+    .await;
+    let text = r#"
+        [admin]
+        address = "$admin"
+        token = "a-token-of-the-tests"
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        [pools.app]
+        endpoints = ["$app"]
+    "#;
+    let proxy = Settings::new(text).backend("app", &app).start().await;
+    let mut client = proxy.client().await;
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    eventually("the request is there", || async {
+        (app.count() == 1).then_some(())
+    })
+    .await;
+    let name = format!("app/{}", app.address());
+    let short = ["drain", &name, "--wait", "--timeout", "300ms"];
+    let (code, said) = endpoint_command(&proxy, &short).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("1 request left"), "{said}");
+    assert!(said.contains("is not empty after 0.3 s"), "{said}");
+    let arguments = ["drain", &name, "--wait"];
+    let waiting = endpoint_command(&proxy, &arguments);
+    let ending = async {
+        gate.open();
+        client.answer().await.text()
+    };
+    let ((code, said), text) = tokio::join!(waiting, ending);
+    assert_eq!(text, "late");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("is drained"), "{said}");
+    let (code, _) = endpoint_command(&proxy, &["enable", &name, "--wait"]).await;
+    assert_eq!(code, Some(2), "nothing to wait for");
+    proxy.finish().await;
 }

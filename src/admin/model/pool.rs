@@ -98,6 +98,10 @@ pub struct Endpoint {
     pub labels: BTreeMap<String, String>,
     /// Number of times it was picked.
     pub picks: u64,
+    /// Requests and tunnels that it still has, of all generations; only in the answer about one
+    /// pool, and only if all workers answered.
+    #[serde(default)]
+    pub in_flight: Option<u64>,
     /// Sessions that it was given in the last five to ten minutes, where the pool has sessions.
     #[serde(default)]
     pub sessions: Option<u64>,
