@@ -70,7 +70,9 @@ fn text(record: &RecentExchange) -> String {
                 (&*attempt.endpoint).into(),
                 (&*attempt.outcome).into(),
                 format!("{:.1} ms", attempt.ms).into(),
-                if waited > 0.0 {
+                if attempt.hedge {
+                    Cow::Borrowed("hedge: the attempt before it was slow")
+                } else if waited > 0.0 {
                     format!("after a wait of {waited} ms").into()
                 } else {
                     Cow::Borrowed("")
@@ -116,6 +118,7 @@ mod tests {
             outcome: outcome.to_owned(),
             ms,
             waited_ms,
+            hedge: false,
         };
         let record = RecentExchange {
             method: "GET".to_owned(),

@@ -23,6 +23,8 @@ pub struct Attempt {
     /// Wait before it, in milliseconds: the backoff, or the delay that the endpoint before it asked
     /// for.
     pub waited_ms: u32,
+    /// True for an attempt made beside another that was slow.
+    pub hedge: bool,
 }
 
 impl Attempt {
@@ -43,4 +45,6 @@ pub enum AttemptOutcome {
     Answered(StatusCode),
     /// No response head.
     Failed(Failure),
+    /// Cancelled, since another attempt had answered.
+    Lost,
 }

@@ -17,6 +17,8 @@ pub(crate) struct CallRecord {
     pub(crate) attempts: SmallVec<[Attempt; 1]>,
     /// Session that the client has with an endpoint of the pool asked last.
     pub(crate) session: Option<EndpointSession>,
+    /// The attempt whose outcome stands, where it is not the last.
+    stands: Option<AttemptNumber>,
     /// Reason why the last attempt was not followed by another.
     pub(crate) stopped: Option<Why>,
     /// Time for which the breakers that it met refuse requests, in milliseconds; 0: it met none.
@@ -34,9 +36,15 @@ pub(crate) struct CallRecord {
 impl CallRecord {
     /// Notes an attempt that begins, and gives it its number.
     pub(crate) fn begin(&mut self, attempt: Attempt) -> AttemptNumber {
+        self.stands = None;
         self.attempts.push(attempt);
         // No policy allows nearly as many.
         AttemptNumber(u16::try_from(self.attempts.len() - 1).unwrap_or(u16::MAX))
+    }
+
+    /// Makes the outcome of this attempt the one that stands.
+    pub(crate) fn stand(&mut self, number: AttemptNumber) {
+        self.stands = Some(number);
     }
 
     /// An attempt that has begun.
@@ -72,6 +80,9 @@ impl CallRecord {
 
     /// The attempt whose outcome stands.
     pub(crate) fn standing(&self) -> Option<&Attempt> {
-        self.attempts.last()
+        match self.stands {
+            None => self.attempts.last(),
+            Some(number) => self.attempts.get(usize::from(number.0)),
+        }
     }
 }

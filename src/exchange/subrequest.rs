@@ -149,6 +149,7 @@ impl Subanswer {
             let outcome = match attempt.outcome {
                 Some(AttemptOutcome::Answered(status)) => status.as_str().to_owned(),
                 Some(AttemptOutcome::Failed(failure)) => failure.word().to_owned(),
+                Some(AttemptOutcome::Lost) => "lost".to_owned(),
                 None => "cancelled".to_owned(),
             };
             (attempt.address(), outcome)

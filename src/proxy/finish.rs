@@ -63,7 +63,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         .iter()
         .map(|attempt| match attempt.outcome {
             Some(AttemptOutcome::Answered(status)) => status,
-            Some(AttemptOutcome::Failed(_)) | None => StatusCode::OK,
+            Some(AttemptOutcome::Failed(_) | AttemptOutcome::Lost) | None => StatusCode::OK,
         })
         .collect();
     let attempts: SmallVec<[AttemptView<'_>; 4]> = call
@@ -75,10 +75,12 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
             outcome: match attempt.outcome {
                 Some(AttemptOutcome::Answered(_)) => status.as_str(),
                 Some(AttemptOutcome::Failed(failure)) => failure.word(),
+                Some(AttemptOutcome::Lost) => "lost",
                 None => "cancelled",
             },
             took: attempt.took,
             waited: Duration::from_millis(attempt.waited_ms.into()),
+            hedge: attempt.hedge,
         })
         .collect();
     let upstream = exchange
@@ -152,6 +154,7 @@ fn protocol(version: Version) -> &'static str {
 fn not_retried(exchange: &Exchange) -> Option<&'static str> {
     let failed = match exchange.call.standing()?.outcome? {
         AttemptOutcome::Failed(_) => true,
+        AttemptOutcome::Lost => false,
         AttemptOutcome::Answered(status) => {
             status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
         }

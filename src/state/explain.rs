@@ -54,6 +54,8 @@ pub struct ExplainedPolicies {
     pub timeouts: ExplainedTimeouts,
     /// Maximum number of attempts.
     pub attempts: u32,
+    /// Time after which a slow first attempt is hedged, in milliseconds.
+    pub hedge_after_ms: Option<u64>,
     /// Filters in the order in which the request passes them.
     pub filters: Vec<String>,
     /// True if gRPC-Web is turned into gRPC.
@@ -163,6 +165,7 @@ fn policies(route: &Route) -> ExplainedPolicies {
             idle_ms: millis(route.timeouts.idle),
         },
         attempts: route.retry.attempts,
+        hedge_after_ms: route.retry.hedge_after.map(millis),
         filters: route
             .filters
             .names()

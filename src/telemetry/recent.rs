@@ -63,6 +63,9 @@ pub struct RecentAttempt {
     pub ms: f64,
     /// Wait before it, in milliseconds.
     pub waited_ms: f64,
+    /// True for an attempt made beside another that was slow.
+    #[serde(default)]
+    pub hedge: bool,
 }
 
 impl From<&Line<'_>> for RecentExchange {
@@ -93,6 +96,7 @@ impl From<&Line<'_>> for RecentExchange {
                     outcome: attempt.outcome.to_owned(),
                     ms: attempt.took.as_secs_f64() * 1000.0,
                     waited_ms: attempt.waited.as_secs_f64() * 1000.0,
+                    hedge: attempt.hedge,
                 })
                 .collect(),
             not_retried: owned(line.not_retried),

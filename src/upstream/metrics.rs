@@ -21,7 +21,21 @@ pub struct PoolMetrics {
     retries_failed: Counter,
     exhausted: Counter,
     refused: RefCell<CounterMap<(), 1>>,
+    hedges: RefCell<CounterMap<&'static str, 2>>,
     pool: Arc<str>,
+}
+
+/// Outcome of a hedge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HedgeOutcome {
+    /// It brought the answer.
+    Won,
+    /// The first attempt did, or neither.
+    Lost,
+    /// It was not made: the retry budget is used up.
+    NoBudget,
+    /// It was not made: no other endpoint has room.
+    NoEndpoint,
 }
 
 impl PoolMetrics {
@@ -37,6 +51,7 @@ impl PoolMetrics {
             retries_failed: worker.counter(&names::RETRIES_TOTAL, [name, "failed"]),
             exhausted: worker.counter(&names::BUDGET_EXHAUSTED_TOTAL, [name]),
             refused: RefCell::new(worker.counter_map(&names::BREAKER_REFUSED_TOTAL)),
+            hedges: RefCell::new(worker.counter_map(&names::HEDGES_TOTAL)),
             pool: Arc::clone(pool),
         }
     }
@@ -65,6 +80,18 @@ impl PoolMetrics {
     #[cold]
     pub fn breaker_refused(&self) {
         self.refused.borrow_mut().get((), || [&*self.pool]).inc();
+    }
+
+    /// Counts a hedge, made or refused.
+    pub fn hedged(&self, outcome: HedgeOutcome) {
+        let word = match outcome {
+            HedgeOutcome::Won => "won",
+            HedgeOutcome::Lost => "lost",
+            HedgeOutcome::NoBudget => "no_budget",
+            HedgeOutcome::NoEndpoint => "no_endpoint",
+        };
+        let mut hedges = self.hedges.borrow_mut();
+        hedges.get(word, || [&*self.pool, word]).inc();
     }
 
     /// Counts a retry refused by the budget.

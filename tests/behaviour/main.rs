@@ -38,6 +38,7 @@ mod grpc_web;
 mod harness;
 mod headers;
 mod health;
+mod hedging;
 mod http10;
 mod http2;
 mod http2_floods;

@@ -78,6 +78,9 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
         "  timeouts: total {total}, attempt {attempt}, idle {idle}"
     );
     let _ = writeln!(out, "  attempts: {} at most", policies.attempts);
+    if let Some(after) = policies.hedge_after_ms {
+        let _ = writeln!(out, "  hedge: after {}", time(after));
+    }
     if !policies.filters.is_empty() {
         let _ = writeln!(out, "  filters: {}", policies.filters.join(", "));
     }

@@ -15,6 +15,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (name, route) in &config.routes {
         let place = format!("routes.{name}");
         check_times(check, &place, route);
+        check_hedge(check, &place, route);
         check_path(check, &place, route);
         check_destination(check, &place, route);
         check_grpc_web(check, name, route);
@@ -59,6 +60,37 @@ fn check_times(check: &mut Check<'_>, place: &str, route: &Route) {
         ("base", backoff.base),
         ("max", backoff.max),
     );
+}
+
+/// Refuses a hedge that would never be made.
+fn check_hedge(check: &mut Check<'_>, place: &str, route: &Route) {
+    let Some(hedge) = &route.hedge else { return };
+    check.positive(
+        &format!("{place}.hedge"),
+        &hedge.spans,
+        &[("after", hedge.after)],
+    );
+    let attempt = route.timeouts.attempt.unwrap_or(route.timeouts.total);
+    if hedge.after >= attempt {
+        let message = format!("{place}.hedge.after is not shorter than the time of an attempt");
+        let hint = "the first attempt ends before the second begins";
+        check.warn(hedge.spans.of("after"), message, hint);
+    }
+    let Destination::Pool(name) = &route.destination else {
+        return;
+    };
+    let Some(pool) = check.config.pools.get(&name.value) else {
+        return;
+    };
+    let budget = &pool.retry_budget;
+    if budget.ratio.get() <= 0.0 && budget.minimum == 0 {
+        let message = format!(
+            "{place}.hedge needs a retry budget, and pool \"{}\" has none",
+            name.value
+        );
+        let hint = "give it one: retry_budget = { ratio = \"20%\", minimum = 3 }";
+        check.error(route.spans.of("hedge"), message, hint);
+    }
 }
 
 /// Warns of a `*` in a path: it is an ordinary character there, and seldom meant so.
@@ -107,7 +139,14 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
         }
     }
     let has_pool = matches!(route.destination, Destination::Pool(_));
-    for key in ["version", "retry", "rewrite", "headers_request", "grpc_web"] {
+    for key in [
+        "version",
+        "retry",
+        "hedge",
+        "rewrite",
+        "headers_request",
+        "grpc_web",
+    ] {
         let works = has_pool || (key == "rewrite" && redirects_to_path(route));
         if !works && route.spans.has(key) {
             let message = format!("{place}.{key} has no effect");

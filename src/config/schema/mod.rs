@@ -40,7 +40,7 @@ pub use pool::{
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
 pub use rate_limit::{RateLimit, RateLimits};
 pub use reference::{ReferencePage, reference};
-pub use retry::{Backoff, Retry};
+pub use retry::{Backoff, Hedge, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use session::{SameSite, Session};

@@ -23,6 +23,14 @@ table! {
 }
 
 table! {
+    /// Hedging: a second attempt at another endpoint, within the pool's `retry_budget`. The first good answer counts, and the other attempt is cancelled.
+    pub struct Hedge {
+        /// Time without a response head after which the second attempt begins.
+        pub after: Duration,
+    }
+}
+
+table! {
     /// Wait before the next attempt: a random time up to `base`, which doubles with each attempt.
     pub struct Backoff: Default {
         /// Bound of the first wait.

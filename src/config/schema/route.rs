@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
 use super::rate_limit::RateLimits;
-use super::retry::Retry;
+use super::retry::{Hedge, Retry};
 use super::rewrite::{HeaderChanges, Rewrite};
 use crate::config::setting::{Form, Node, Reader, Setting, Shape, Spanned, choice, table};
 use crate::config::value::{
@@ -40,6 +40,8 @@ table! {
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
         /// Retries. `false`: none.
         pub retry: Option<Retry> = Some(Retry::default()),
+        /// Second attempt beside a first one that is slow, for GET, HEAD and OPTIONS without a body.
+        pub hedge: Option<Hedge> = None,
         /// Adds `X-Content-Type-Options: nosniff`, `X-Frame-Options: SAMEORIGIN`, `Referrer-Policy: strict-origin-when-cross-origin` and, over TLS, `Strict-Transport-Security: max-age=31536000` to every answer that does not have them.
         pub secure_headers: bool = false,
         /// Redirects requests over plain HTTP to `https://` with 308; host, path and query stay.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::{UpstreamCall, attempt_end::AttemptEnd};
+use super::{UpstreamCall, attempt_end::AttemptEnd, hedge::Hedged};
 use crate::{
     exchange::{Attempt, AttemptNumber, AttemptOutcome, Pending},
     failure::{Failure, Side},
@@ -33,13 +33,30 @@ impl UpstreamCall<'_> {
         again: Option<AttemptNumber>,
     ) -> (AttemptEnd, RetryVerdict) {
         let number = {
-            let started = timer::recent();
-            let number = self.begin_attempt(pool, pick, again);
+            let mut started = timer::recent();
+            let mut number = self.begin_attempt(pool, pick, again);
             let mut patience = self.patience(started);
+            let hedge_after = self.hedge_after(again);
             let upload = std::mem::replace(&mut self.upload, Upload::gone());
-            let mut end = self
-                .send(pick, upload, again.is_some(), &mut patience)
-                .await;
+            let mut end = match hedge_after {
+                None => {
+                    self.send(pick, upload, again.is_some(), &mut patience)
+                        .await
+                }
+                Some(after) => {
+                    let hedged = Hedged {
+                        pool,
+                        number,
+                        started,
+                        patience,
+                        upload,
+                    };
+                    // In memory of its own: few routes hedge.
+                    let winner = Box::pin(self.race(hedged, pick, after)).await;
+                    (number, started) = (winner.number, winner.started);
+                    winner.end
+                }
+            };
             let verdict = self.end_attempt(number, pick, started, &mut end);
             if !self.reconnect(verdict, &mut end) {
                 return (end, verdict);
@@ -66,6 +83,7 @@ impl UpstreamCall<'_> {
                     outcome: None,
                     took: Duration::ZERO,
                     waited_ms: std::mem::take(&mut self.waited_ms),
+                    hedge: false,
                 })
             }
         };
@@ -78,7 +96,7 @@ impl UpstreamCall<'_> {
         number
     }
 
-    fn patience(&self, started: Instant) -> Patience {
+    pub(super) fn patience(&self, started: Instant) -> Patience {
         let (end, timeouts) = (self.terms.end, self.terms.timeouts);
         Patience {
             deadline: end.min(started + timeouts.attempt),
@@ -95,6 +113,15 @@ impl UpstreamCall<'_> {
         end: &mut AttemptEnd,
     ) -> RetryVerdict {
         let took = timer::now() - started;
+        self.note_end(number, took, end);
+        watch(pick, end);
+        let verdict = self.verdict(end);
+        self.observe(pick, end, verdict);
+        verdict
+    }
+
+    /// Notes in the record how an attempt ended.
+    pub(super) fn note_end(&mut self, number: AttemptNumber, took: Duration, end: &AttemptEnd) {
         let attempt = self.record.attempt_mut(number);
         attempt.took = took;
         attempt.endpoint.durations.observe(took);
@@ -103,13 +130,6 @@ impl UpstreamCall<'_> {
             AttemptResult::Status(status) => AttemptOutcome::Answered(status),
             AttemptResult::Grpc(_) => AttemptOutcome::Answered(StatusCode::OK),
         });
-        if pick.is_watched() {
-            let sent = end.upload.as_ref().and_then(Upload::ended_at);
-            pick.took_until(timer::recent(), sent);
-        }
-        let verdict = self.verdict(end);
-        self.observe(pick, end, verdict);
-        verdict
     }
 
     /// Returns true if this attempt is made once more on a new connection.
@@ -123,7 +143,7 @@ impl UpstreamCall<'_> {
 
     /// Reports the outcome of an attempt to metrics, pickers and passive health, as far as it is
     /// known; the rest stays in its end.
-    fn observe(&self, pick: &mut Pick, end: &mut AttemptEnd, verdict: RetryVerdict) {
+    pub(super) fn observe(&self, pick: &mut Pick, end: &mut AttemptEnd, verdict: RetryVerdict) {
         let now = timer::recent();
         let went_well = end.went_well();
         if self.made > 1 {
@@ -168,5 +188,13 @@ impl UpstreamCall<'_> {
         let misled = end.response.as_ref();
         let misled = misled.is_some_and(|response| self.terms.is_misled_by(response.status));
         !misled && matches!(verdict, RetryVerdict::No(_))
+    }
+}
+
+/// Tells the breaker how long the endpoint took, where it listens.
+pub(super) fn watch(pick: &mut Pick, end: &AttemptEnd) {
+    if pick.is_watched() {
+        let sent = end.upload.as_ref().and_then(Upload::ended_at);
+        pick.took_until(timer::recent(), sent);
     }
 }

@@ -11,6 +11,7 @@ mod attempt;
 mod attempt_end;
 mod breaker;
 mod client;
+mod hedge;
 mod http10;
 mod pick;
 mod place;
@@ -47,6 +48,8 @@ pub(super) struct UpstreamCall<'a> {
     /// The body, while it is not being sent.
     upload: Upload,
     repeatable: bool,
+    /// The view of the pool that is looked through.
+    view: ViewIndex,
     /// The pool whose limits and budget it counts in.
     entered: Option<PoolIndex>,
     search: Search,
@@ -86,6 +89,7 @@ impl<'a> UpstreamCall<'a> {
         upload: Upload,
         record: &'a mut CallRecord,
     ) -> Self {
+        let view = terms.home.1;
         let repeatable = terms.retry.is_repeatable(&request.method, &request.headers);
         let previous_attempts = if terms.grpc {
             retry::previous_attempts(request)
@@ -98,6 +102,7 @@ impl<'a> UpstreamCall<'a> {
             record,
             upload,
             repeatable,
+            view,
             entered: None,
             search: Search::Sound,
             ended: false,
@@ -165,6 +170,7 @@ impl<'a> UpstreamCall<'a> {
 
     /// Tries the endpoints of one pool.
     async fn pool(&mut self, index: PoolIndex, view: ViewIndex) -> PoolEnd {
+        self.view = view;
         let pool = &self.terms.snapshot.pools[index.0 as usize];
         let mut tried = if self.made > 0 && self.search.leaves_out_tried() {
             search::tried(self.record, index)

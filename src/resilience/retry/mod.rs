@@ -39,6 +39,9 @@ pub struct RetryPolicy {
     pub body_max: u64,
     /// True if `Idempotency-Key` makes any method repeatable.
     pub idempotency_key: bool,
+    /// Time after which a request of a safe method without a body gets a second attempt beside the
+    /// first; none: never.
+    pub hedge_after: Option<Duration>,
 }
 
 /// Facts about an attempt that has failed, or whose response head has arrived.

@@ -117,7 +117,7 @@ pub(super) fn build(
             attempt: written.timeouts.attempt.unwrap_or(written.timeouts.total),
             idle: written.timeouts.idle,
         },
-        retry: shared(policies, retry(written.retry.as_ref())),
+        retry: shared(policies, retry(written)),
         filters: Chain::new(filter::build(source, registry, name, written)),
         grpc_web: written.grpc_web,
         body_max: written.body_max.map(value::ByteSize::bytes),
@@ -134,8 +134,9 @@ fn shared(policies: &mut HashSet<Arc<RetryPolicy>>, policy: RetryPolicy) -> Arc<
     policy
 }
 
-fn retry(written: Option<&schema::Retry>) -> RetryPolicy {
-    let Some(written) = written else {
+fn retry(route: &schema::Route) -> RetryPolicy {
+    let hedge_after = route.hedge.as_ref().map(|hedge| hedge.after);
+    let Some(written) = &route.retry else {
         return RetryPolicy {
             attempts: 1,
             uncounted_max: 0,
@@ -146,6 +147,7 @@ fn retry(written: Option<&schema::Retry>) -> RetryPolicy {
             },
             body_max: 0,
             idempotency_key: false,
+            hedge_after,
         };
     };
     RetryPolicy {
@@ -158,6 +160,7 @@ fn retry(written: Option<&schema::Retry>) -> RetryPolicy {
         },
         body_max: written.body_max.bytes(),
         idempotency_key: written.idempotency_key,
+        hedge_after,
     }
 }
 

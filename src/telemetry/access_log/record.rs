@@ -73,4 +73,6 @@ pub struct AttemptView<'a> {
     pub took: Duration,
     /// Wait before it.
     pub waited: Duration,
+    /// True for an attempt made beside another that was slow.
+    pub hedge: bool,
 }

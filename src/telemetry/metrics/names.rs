@@ -57,6 +57,13 @@ pub static RATE_LIMIT_DRY_RUN_TOTAL: CounterDesc<2> = CounterDesc::new(
     ["route", "rule"],
 );
 
+/// Hedges; `outcome` is `won`, `lost`, `no_budget` or `no_endpoint`.
+pub static HEDGES_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_hedges_total",
+    "Second attempts beside a slow first one: `won` or `lost`, or not made for want of budget (`no_budget`) or of another endpoint (`no_endpoint`).",
+    ["pool", "outcome"],
+);
+
 /// Exchanges not yet ended.
 pub static REQUESTS_IN_FLIGHT: GaugeDesc<1> = GaugeDesc::new(
     "sluicegate_requests_in_flight",

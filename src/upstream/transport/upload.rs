@@ -116,6 +116,19 @@ impl Upload {
         }
     }
 
+    /// Returns the same once more for a second attempt beside the first; none if it has a body.
+    pub fn bodiless_copy(&self) -> Option<Self> {
+        let state = match &self.state {
+            State::Absent => State::Absent,
+            State::Empty => State::Empty,
+            State::Gone | State::Body(_) => return None,
+        };
+        Some(Self {
+            framing: self.framing,
+            state,
+        })
+    }
+
     /// Returns true if [`Self::rewind`] can bring back all that was taken.
     pub fn can_rewind(&self) -> bool {
         match &self.state {

@@ -187,6 +187,9 @@ fn json_attempts(line: &Line<'_>, out: &mut Vec<u8>) {
         Escape::Json.put(attempt.outcome.as_bytes(), out);
         out.extend_from_slice(b"\",\"ms\":");
         put_ms(attempt.took, out);
+        if attempt.hedge {
+            out.extend_from_slice(b",\"hedge\":true");
+        }
         out.push(b'}');
     }
     out.push(b']');

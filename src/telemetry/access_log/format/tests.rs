@@ -15,12 +15,14 @@ const ATTEMPTS: &[AttemptView<'static>] = &[
         outcome: "connection_refused",
         took: Duration::from_micros(1250),
         waited: Duration::ZERO,
+        hedge: false,
     },
     AttemptView {
         endpoint: "10.0.0.2:80",
         outcome: "200",
         took: Duration::from_micros(12_001),
         waited: Duration::ZERO,
+        hedge: false,
     },
 ];
 
