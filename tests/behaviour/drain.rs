@@ -163,16 +163,64 @@ async fn cut(client: &mut Client) -> bool {
     }
 }
 
-/// Runs `sluicegate endpoint` in the folder of the proxy.
-async fn endpoint_command(proxy: &Proxy, arguments: &[&str]) -> (Option<i32>, String) {
+const WITH_TOKEN: &str = r#"
+[admin]
+address = "$admin"
+token = "a-token-of-the-tests"
+[listeners.web]
+address = "$web"
+[routes.all]
+pool = "app"
+[pools.app]
+endpoints = ["$app"]
+"#;
+
+/// Runs `sluicegate` in the folder of the proxy.
+async fn ask(proxy: &Proxy, arguments: &[&str]) -> (Option<i32>, String) {
     let folder = proxy.folder().to_owned();
-    let own = ["endpoint", "--config", "proxy.toml"].iter();
+    let own = ["--config", "proxy.toml"].iter();
     let all: Vec<String> = own.chain(arguments).map(|&it| it.to_owned()).collect();
     let run = move || {
         let all: Vec<&str> = all.iter().map(|it| &**it).collect();
         command(&folder, &all)
     };
     tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_command_that_waits_for_a_drain_tells_who_holds_it_up() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let app = Backend::start(move |_| {
+        let mut acts = vec![Act::Wait(held.clone())];
+        acts.extend(answer("late"));
+        acts
+    })
+    .await;
+    let proxy = Settings::new(WITH_TOKEN).backend("app", &app).start().await;
+    let mut client = proxy.client().await;
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    eventually("the request is there", || async {
+        (app.count() == 1).then_some(())
+    })
+    .await;
+    let said = proxy.folder().join("said");
+    let mut waiting = std::process::Command::new(env!("CARGO_BIN_EXE_sluicegate"))
+        .args(["drain", "--wait", "--config", "proxy.toml"])
+        .current_dir(proxy.folder())
+        .stderr(std::fs::File::create(&said).unwrap())
+        .spawn()
+        .unwrap();
+    eventually("the command tells of the request", || async {
+        let said = std::fs::read_to_string(&said).unwrap();
+        said.contains("on web, HTTP/1.1: 1 request in flight, open for")
+            .then_some(())
+    })
+    .await;
+    gate.open();
+    assert_eq!(client.answer().await.text(), "late");
+    let ended = tokio::task::spawn_blocking(move || waiting.wait().unwrap());
+    assert!(ended.await.unwrap().success());
 }
 
 #[tokio::test]
@@ -185,18 +233,7 @@ async fn the_drain_of_an_endpoint_is_over_when_its_last_request_is() {
         acts
     })
     .await;
-    let text = r#"
-        [admin]
-        address = "$admin"
-        token = "a-token-of-the-tests"
-        [listeners.web]
-        address = "$web"
-        [routes.all]
-        pool = "app"
-        [pools.app]
-        endpoints = ["$app"]
-    "#;
-    let proxy = Settings::new(text).backend("app", &app).start().await;
+    let proxy = Settings::new(WITH_TOKEN).backend("app", &app).start().await;
     let mut client = proxy.client().await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     eventually("the request is there", || async {
@@ -204,13 +241,13 @@ async fn the_drain_of_an_endpoint_is_over_when_its_last_request_is() {
     })
     .await;
     let name = format!("app/{}", app.address());
-    let short = ["drain", &name, "--wait", "--timeout", "300ms"];
-    let (code, said) = endpoint_command(&proxy, &short).await;
+    let short = ["endpoint", "drain", &name, "--wait", "--timeout", "300ms"];
+    let (code, said) = ask(&proxy, &short).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("1 request left"), "{said}");
     assert!(said.contains("is not empty after 0.3 s"), "{said}");
-    let arguments = ["drain", &name, "--wait"];
-    let waiting = endpoint_command(&proxy, &arguments);
+    let arguments = ["endpoint", "drain", &name, "--wait"];
+    let waiting = ask(&proxy, &arguments);
     let ending = async {
         gate.open();
         client.answer().await.text()
@@ -219,7 +256,7 @@ async fn the_drain_of_an_endpoint_is_over_when_its_last_request_is() {
     assert_eq!(text, "late");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("is drained"), "{said}");
-    let (code, _) = endpoint_command(&proxy, &["enable", &name, "--wait"]).await;
+    let (code, _) = ask(&proxy, &["endpoint", "enable", &name, "--wait"]).await;
     assert_eq!(code, Some(2), "nothing to wait for");
     proxy.finish().await;
 }
