@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    BodyMax, Filter, HeaderFilter, HttpsOnly, RateLimitFilter, RewriteFilter, SecureHeaders,
-    SharedStates, Verdict,
+    BodyMax, Filter, HeaderFilter, HttpsOnly, RateLimitFilter, RedisStore, RewriteFilter,
+    SecureHeaders, SharedStates, Verdict,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -65,6 +65,9 @@ impl Chain {
             let verdict = match filter {
                 AnyFilter::SecureHeaders(_) => Verdict::Continue,
                 AnyFilter::HttpsOnly(filter) => filter.on_request(exchange, request)?,
+                AnyFilter::RateLimit(filter) if filter.asks() => {
+                    Box::pin(filter.on_request_asking(exchange, request)).await?
+                }
                 AnyFilter::RateLimit(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::BodyMax(filter) => filter.on_request(request)?,
                 AnyFilter::Rewrite(filter) => filter.on_request(exchange, request)?,
@@ -109,6 +112,15 @@ impl Chain {
             }
         }
         Ok(())
+    }
+
+    /// Stores outside the process that its rate limits ask.
+    pub fn rate_stores(&self) -> impl Iterator<Item = &Arc<RedisStore>> {
+        let limits = self.0.iter().filter_map(|filter| match filter {
+            AnyFilter::RateLimit(filter) => Some(filter),
+            _ => None,
+        });
+        limits.flat_map(RateLimitFilter::stores)
     }
 
     /// The filter of an embedding program at this place.

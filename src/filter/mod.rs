@@ -33,7 +33,9 @@ pub use header::HeaderFilter;
 #[doc(hidden)]
 pub use https_only::HttpsOnly;
 #[doc(hidden)]
-pub use rate_limit::{LocalRates, RateLimitFilter, RateRule, RateStore};
+pub use rate_limit::{
+    LocalRates, RateLimitFilter, RateRule, RateStore, RedisSettings, RedisStore, RemoteRates,
+};
 #[doc(hidden)]
 pub use redirect::Redirect;
 #[doc(hidden)]

@@ -12,6 +12,7 @@ mod overload;
 mod rate;
 pub mod restart;
 mod retry;
+mod store_breaker;
 mod window;
 
 pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};
@@ -24,4 +25,5 @@ pub use retry::{
     AttemptResult, Body, Carrier, Facts, ResponseProgress, RetryPolicy, RetryVerdict,
     UNCOUNTED_MAX, Why, Written, decide,
 };
+pub use store_breaker::{StoreBreaker, StoreChange};
 pub use window::Window;

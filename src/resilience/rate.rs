@@ -28,6 +28,18 @@ impl Gcra {
         self.interval.saturating_mul(self.burst)
     }
 
+    /// Nanoseconds for one request.
+    pub fn interval_ns(self) -> u64 {
+        self.interval
+    }
+
+    /// Nanoseconds after which a bucket of which so many are used has room for one; 0: at once.
+    pub fn wait_ns(self, used_ns: u64) -> u64 {
+        used_ns
+            .saturating_add(self.interval)
+            .saturating_sub(self.window_ns())
+    }
+
     /// Takes one request out of a bucket, and returns the new time of its key.
     ///
     /// # Errors
@@ -93,6 +105,33 @@ impl Buckets {
     /// # Errors
     /// Nanoseconds after which there is room for one.
     pub fn take(&self, gcra: Gcra, key: u64, now: u64) -> Result<(), u64> {
+        self.with(gcra, key, now, |time| gcra.take(time, now))
+    }
+
+    /// Nanoseconds of the bucket of a key that are used.
+    pub fn used_ns(&self, gcra: Gcra, key: u64, now: u64) -> u64 {
+        let mut used = 0;
+        let _ = self.with(gcra, key, now, |time| {
+            used = time.saturating_sub(now);
+            Err(0)
+        });
+        used
+    }
+
+    /// Has at least so much of the bucket of a key used, as another place has counted it.
+    pub fn use_up_to_ns(&self, gcra: Gcra, key: u64, now: u64, used_ns: u64) {
+        let used = now.saturating_add(used_ns);
+        let _ = self.with(gcra, key, now, |time| Ok(time.max(used)));
+    }
+
+    /// Changes the time of a key, unless that fails.
+    fn with(
+        &self,
+        gcra: Gcra,
+        key: u64,
+        now: u64,
+        change: impl FnOnce(u64) -> Result<u64, u64>,
+    ) -> Result<(), u64> {
         let place = usize::try_from(key >> 32).unwrap_or_default() & (self.sets - 1);
         let chunk = self.chunks[place / CHUNK].get_or_init(Box::default);
         let mut set = chunk[place % CHUNK]
@@ -107,7 +146,7 @@ impl Buckets {
         let known = set.keys.iter().position(|it| *it == key);
         let way = known.unwrap_or_else(|| set.idlest());
         let time = known.map_or(0, |way| set.times[way]);
-        set.times[way] = gcra.take(time, now)?;
+        set.times[way] = change(time)?;
         set.keys[way] = key;
         Ok(())
     }

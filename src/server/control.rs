@@ -30,6 +30,7 @@ use super::{
     notify::Notify,
     overload,
     panics::Panics,
+    rate_store,
     reload::{Prepared, Reloads, Wanted, steps},
     service::Services,
     signal::{Asked, Signals},
@@ -352,6 +353,7 @@ impl Control {
             self.look_at_breaker(pool, now);
             changed |= self.gauges.pool(pool);
         }
+        rate_store::tell(&snapshot, &self.events, &mut self.gauges);
         if changed {
             self.panics.tell(&snapshot.pools);
         }

@@ -36,6 +36,8 @@ pub(super) struct ControlGauges {
     healthy: HashMap<Arc<str>, Shown>,
     /// By pool, for those that have one.
     breakers: HashMap<Arc<str>, SharedGauge>,
+    /// By address of the store.
+    rate_stores: HashMap<String, SharedGauge>,
 }
 
 /// Health of a pool as last shown.
@@ -74,6 +76,7 @@ impl ControlGauges {
                 .collect(),
             healthy: HashMap::new(),
             breakers: HashMap::new(),
+            rate_stores: HashMap::new(),
             registry: registry.clone(),
         }
     }
@@ -173,6 +176,19 @@ impl ControlGauges {
             BreakerState::HalfOpen => 1,
             BreakerState::Open => 2,
         });
+    }
+
+    /// Shows which stores of rate limits are asked; forgets those that are not listed.
+    pub(super) fn rate_stores(&mut self, up: &HashMap<String, bool>) {
+        self.rate_stores.retain(|store, _| up.contains_key(store));
+        for (store, up) in up {
+            let gauge = self.rate_stores.entry(store.clone());
+            let gauge = gauge.or_insert_with(|| {
+                self.registry
+                    .gauge(&names::RATE_LIMIT_STORE_UP, [store.as_str()])
+            });
+            gauge.set((*up).into());
+        }
     }
 
     /// Removes pools that have left the configuration.

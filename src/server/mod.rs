@@ -25,6 +25,7 @@ mod operations;
 mod overload;
 mod panics;
 mod process;
+mod rate_store;
 mod reload;
 mod service;
 mod signal;

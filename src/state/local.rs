@@ -20,6 +20,8 @@ pub type LocalListener = Rc<Arc<Listener>>;
 /// One worker's view of a snapshot.
 #[derive(Debug)]
 pub struct LocalSnapshot {
+    /// Number of the worker.
+    pub(crate) worker: usize,
     /// Snapshot shared by all workers.
     pub shared: Arc<Snapshot>,
     /// The listeners, in the order of the snapshot.
@@ -39,6 +41,7 @@ impl LocalSnapshot {
         let places = pools.iter().map(|pool| pool.0 as usize);
         let metrics = [self.routes.get(route.0 as usize), self.routes.last()];
         Self {
+            worker: self.worker,
             shared: Arc::new(self.shared.only(route, pools)),
             listeners: Vec::new(),
             filters: Rc::clone(&self.filters),

@@ -16,6 +16,8 @@ pub(crate) struct RouteMetrics {
     counts: RefCell<CounterMap<(u32, u16, &'static str), 4>>,
     /// Rules of rate limits that refused a request, or would have (`true`).
     limited: RefCell<Vec<(Arc<str>, bool, Counter)>>,
+    /// Results of asking the store of a rule.
+    asked: RefCell<Vec<(Arc<str>, &'static str, Counter)>>,
     worker: WorkerMetrics,
     name: Arc<str>,
 }
@@ -35,6 +37,7 @@ impl RouteMetrics {
             latest: RefCell::default(),
             counts: RefCell::new(worker.counter_map(&names::REQUESTS_TOTAL)),
             limited: RefCell::default(),
+            asked: RefCell::default(),
             worker: worker.clone(),
             name: Arc::clone(name),
         }
@@ -58,6 +61,21 @@ impl RouteMetrics {
         let counter = self.worker.counter(family, [&self.name, rule]);
         counter.inc();
         limited.push((Arc::clone(rule), dry_run, counter));
+    }
+
+    /// Counts a result of asking the store of a rule.
+    pub(crate) fn count_store(&self, rule: &Arc<str>, result: &'static str) {
+        let mut asked = self.asked.borrow_mut();
+        let known = asked
+            .iter()
+            .find(|(name, known, _)| name == rule && *known == result);
+        if let Some((.., counter)) = known {
+            return counter.inc();
+        }
+        let labels = [&*self.name, rule, result];
+        let counter = self.worker.counter(&names::RATE_LIMIT_STORE_TOTAL, labels);
+        counter.inc();
+        asked.push((Arc::clone(rule), result, counter));
     }
 
     /// Name of the route; empty for none.

@@ -9,7 +9,7 @@ use crate::{
         schema::Underscores,
         value::{BindAddress, FieldSource},
     },
-    filter::Chain,
+    filter::{Chain, RedisStore},
     http1::HeadLimits,
     resilience::RetryPolicy,
     route::{RouteIndex, RouteTable},
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub table: RouteTable,
     /// The pools; [`PoolIndex`] is an index into them.
     pub pools: Vec<Arc<Pool>>,
+    /// Stores outside the process that rate limits ask, each once.
+    pub rate_stores: Vec<Arc<RedisStore>>,
     /// Peers whose forwarding fields are trusted.
     pub trusted: TrustedProxies,
     /// Settings of a shutdown.
@@ -96,6 +98,7 @@ impl Snapshot {
             .filter_map(|pool| self.pools.get(pool.0 as usize));
         Self {
             generation: self.generation,
+            rate_stores: Vec::new(),
             listeners: Vec::new(),
             routes: route.into_iter().collect(),
             table: RouteTable::build(&[], &[]),

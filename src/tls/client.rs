@@ -47,6 +47,8 @@ pub struct ClientSettings {
 /// Protocols offered to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alpn {
+    /// None: another protocol than HTTP.
+    Silent,
     /// HTTP/1.1 only.
     Http1,
     /// HTTP/2 only.
@@ -65,6 +67,7 @@ pub struct ClientTls {
 #[derive(Debug)]
 struct Current {
     files: Files,
+    silent: Arc<ClientConfig>,
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
     either: Arc<ClientConfig>,
@@ -142,6 +145,7 @@ impl ClientTls {
         let config = {
             let current = self.current.load();
             Arc::clone(match alpn {
+                Alpn::Silent => &current.silent,
                 Alpn::Http1 => &current.http1,
                 Alpn::Http2 => &current.http2,
                 Alpn::Either => &current.either,
@@ -243,6 +247,7 @@ impl Current {
             Arc::new(config)
         };
         Ok(Self {
+            silent: offering(&[]),
             http1: offering(&[b"http/1.1"]),
             http2: offering(&[b"h2"]),
             either: offering(&[b"h2", b"http/1.1"]),

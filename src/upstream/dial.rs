@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::name;
-use crate::{config::value::EndpointAddress, socket::Stream};
+use crate::{config::value::EndpointAddress, socket::Stream, timer};
 
 /// A stream that was just opened, before TLS.
 #[derive(Debug)]
@@ -57,6 +57,29 @@ pub(super) async fn dial(
     // Without it a small last piece of a request waits for the endpoint's delayed ACK.
     stream.set_nodelay(true)?;
     Ok(Plain::Tcp(stream))
+}
+
+/// Opens a TCP connection to a service that the proxy itself uses.
+///
+/// # Errors
+/// The reason, for the log.
+pub(crate) async fn open_stream(
+    address: &EndpointAddress,
+    deadline: Instant,
+) -> Result<TcpStream, String> {
+    let opening = timer::until(deadline, dial(address, deadline));
+    match opening.await {
+        Ok(Ok(Plain::Tcp(stream))) => Ok(stream),
+        Ok(Ok(Plain::Unix(_))) => Err("a unix socket is not for this".to_owned()),
+        Ok(Err(fault)) => Err(match fault {
+            ConnectFault::Unknown => format!("the name of {address} does not resolve"),
+            ConnectFault::Shortage => "no descriptor, port or memory left".to_owned(),
+            ConnectFault::Late => "the resolver did not answer in time".to_owned(),
+            ConnectFault::Connect(error) => error.to_string(),
+            ConnectFault::ConnectLate => "not connected in time".to_owned(),
+        }),
+        Err(_) => Err("not connected in time".to_owned()),
+    }
 }
 
 /// Returns true if the proxy itself lacks a descriptor, port or memory for a socket: not a fault of

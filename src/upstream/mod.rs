@@ -61,4 +61,5 @@ pub mod transport;
 #[doc(hidden)]
 pub mod tried;
 
+pub(crate) use dial::open_stream;
 pub(crate) use request_place::RequestPlace;

@@ -75,6 +75,7 @@ impl Worker {
         let counters = WorkerCounters::new(shared.metrics.worker());
         let snapshot = shared.snapshot();
         let empty = LocalSnapshot {
+            worker: index,
             shared: Arc::clone(&snapshot),
             listeners: Vec::new(),
             pools: Vec::new(),

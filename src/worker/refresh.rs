@@ -35,6 +35,7 @@ impl Worker {
         let names: HashSet<&str> = names.collect();
         self.counters.retain_listeners(|name| names.contains(name));
         *self.current.borrow_mut() = Rc::new(LocalSnapshot {
+            worker: self.index,
             shared: Arc::clone(&shared),
             listeners: shared.listeners.iter().cloned().map(Rc::new).collect(),
             pools,

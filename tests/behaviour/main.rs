@@ -57,6 +57,7 @@ mod overload;
 mod process;
 mod proxy_protocol;
 mod rate_limit;
+mod rate_limit_redis;
 mod reload;
 mod retries;
 mod reuse;

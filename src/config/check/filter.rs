@@ -1,10 +1,12 @@
 //! Checks on the filters of a route.
 
 use super::Check;
+use std::time::Duration;
+
 use crate::config::{
     diagnostic::Fault,
-    schema::Route,
-    value::{Name, nearest::alternatives},
+    schema::{RateStore, RedisStore, Route},
+    value::{Name, duration, nearest::alternatives},
 };
 
 pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
@@ -53,6 +55,9 @@ fn check_rates(check: &mut Check<'_>, name: &Name, route: &Route) {
         check.within(&place, &rule.spans, "burst", burst, (1, BURST_MAX));
         let keys = rule.keys_max.into();
         check.within(&place, &rule.spans, "keys_max", keys, (1, KEYS_MAX));
+        if let RateStore::Redis(redis) = &rule.store {
+            check_redis(check, &format!("{place}.store.redis"), redis);
+        }
         let label = rule.label();
         if let Some(first) = rules[..at].iter().find(|it| it.label() == label) {
             let message = format!("route \"{name}\" has two rate limits named \"{label}\"");
@@ -65,6 +70,53 @@ fn check_rates(check: &mut Check<'_>, name: &Name, route: &Route) {
     }
 }
 
+fn check_redis(check: &mut Check<'_>, place: &str, redis: &RedisStore) {
+    let spans = &redis.spans;
+    let bounds = (Duration::from_millis(1), REDIS_TIMEOUT_MAX);
+    if redis.timeout < bounds.0 || redis.timeout > bounds.1 {
+        let written = duration::text(&redis.timeout);
+        let message = format!("{place}.timeout cannot be {written}");
+        check.error(
+            spans.of("timeout"),
+            message,
+            "from 1ms to 1s: a request may wait for it",
+        );
+    }
+    let fits = |byte: u8| byte.is_ascii_graphic();
+    if redis.prefix.is_empty() || redis.prefix.len() > PREFIX_MAX || !redis.prefix.bytes().all(fits)
+    {
+        let message = format!(
+            "{place}.prefix: \"{}\" is not the beginning of a key",
+            redis.prefix.escape_debug()
+        );
+        check.error(
+            spans.of("prefix"),
+            message,
+            "1 to 64 printable characters of ASCII, without spaces",
+        );
+    }
+    if let Some(password) = &redis.password {
+        check.secret(&format!("{place}.password"), spans.of("password"), password);
+    } else if redis.username.is_some() {
+        let message = format!("{place} has a username and no password");
+        check.error(
+            spans.of("username"),
+            message,
+            "add password = { env = \"NAME\" }",
+        );
+    }
+    match &redis.ca {
+        Some(_) if !redis.url.tls => {
+            let message = format!("{place}.ca is for TLS, and the url is not rediss://");
+            check.error(spans.of("ca"), message, "remove it, or write rediss://");
+        }
+        _ => {}
+    }
+}
+
+/// A request waits for it.
+const REDIS_TIMEOUT_MAX: Duration = Duration::from_secs(1);
+const PREFIX_MAX: usize = 64;
 const BURST_MAX: u64 = 1_000_000;
 /// Takes half a gigabyte.
 const KEYS_MAX: u64 = 10_000_000;

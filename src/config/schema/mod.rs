@@ -38,7 +38,7 @@ pub use pool::{
     Announce, Breaker, Pool, PoolLimits, PoolProtocol, PoolTimeouts, RetryBudget, Zone,
 };
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
-pub use rate_limit::{RateLimit, RateLimits};
+pub use rate_limit::{RateLimit, RateLimits, RateStore, RedisStore};
 pub use reference::{ReferencePage, reference};
 pub use retry::{Backoff, Hedge, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};

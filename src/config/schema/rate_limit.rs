@@ -1,9 +1,13 @@
 //! `rate_limit` of a route: how many requests are let through.
 
-use serde_json::Value;
+use std::{path::PathBuf, time::Duration};
 
-use crate::config::setting::{Form, Node, Reader, Setting, Shape, table};
-use crate::config::value::{Name, Rate, RateKey};
+use serde_json::{Value, json};
+
+use crate::config::setting::{
+    Choice as _, Form, Found, Node, Reader, Setting, Shape, choice, read_choice, refuse_word, table,
+};
+use crate::config::value::{Name, Rate, RateKey, RedisUrl, Secret};
 
 table! {
     /// A rule that limits the rate of requests.
@@ -20,6 +24,77 @@ table! {
         pub dry_run: bool = false,
         /// Keys that are remembered, 1 to 10000000; 36 to 72 bytes each, once they are used. Beyond that the one that was idle longest is forgotten.
         pub keys_max: u32 = 100_000,
+        /// Place of the buckets: `"local"` (this process), or `{ redis = { url = … } }`, shared by all proxies that use the same server and prefix; while that does not answer, the process decides by its own.
+        pub store: RateStore = RateStore::Local,
+    }
+}
+
+/// Place of the buckets of a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RateStore {
+    /// This process.
+    Local,
+    /// A Redis server.
+    Redis(Box<RedisStore>),
+}
+
+choice! {
+    /// A store outside the process.
+    enum RemoteStore {
+        /// A Redis server.
+        "redis" => Redis(RedisStore),
+    }
+}
+
+table! {
+    /// A Redis server (5.0 or later, Valkey too) that keeps buckets for several proxies.
+    pub struct RedisStore {
+        /// Address: `redis://HOST:PORT/DB`, or `rediss://` for TLS; port 6379 and database 0 by default. A single server, or a proxy before a cluster.
+        pub url: RedisUrl,
+        /// Beginning of the names of keys, which are `PREFIX:ROUTE/RULE:…`; proxies that share limits have the same. At most 64 bytes.
+        pub prefix: String = "sluicegate".to_owned(),
+        /// Time that a request waits for the server; then the bucket in this process decides.
+        pub timeout: Duration = Duration::from_millis(20),
+        /// User of an ACL; without it the password is that of the default user.
+        pub username: Option<String> = None,
+        /// Password.
+        pub password: Option<Secret> = None,
+        /// File of the authorities that may certify the server, as PEM; by default the system's.
+        pub ca: Option<PathBuf> = None,
+    }
+}
+
+impl Setting for RateStore {
+    fn shape() -> Shape {
+        Shape::value(
+            "store",
+            "\"local\" or { redis = { url = \"redis://127.0.0.1:6379\" } }",
+        )
+    }
+
+    fn form() -> Form {
+        Form::Words(vec!["local"]).or(Form::Table(RemoteStore::keys))
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match reader.string(node) {
+            Found::Value(text) if text == "local" => return Some(Self::Local),
+            Found::Value(text) => {
+                refuse_word(node, &text, &["local"], &[], reader);
+                return None;
+            }
+            Found::Bad => return None,
+            Found::Absent => {}
+        }
+        let RemoteStore::Redis(redis) = read_choice(node, &Self::shape(), reader)?;
+        Some(Self::Redis(Box::new(redis)))
+    }
+
+    fn print(&self) -> Value {
+        match self {
+            Self::Local => "local".into(),
+            Self::Redis(redis) => json!({ "redis": redis.print() }),
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use super::{Choice, Form, Found, Node, Reader, Setting, Shape, choice, read_choi
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
     BindAddress, ByteSize, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern,
-    MemoryLimit, Mismatch, Name, Pattern, Rate, RateKey, Ratio, RetryOn, Secret, StatusSet,
-    Template, ValueMatch, cidr, duration, header, secret, status,
+    MemoryLimit, Mismatch, Name, Pattern, Rate, RateKey, Ratio, RedisUrl, RetryOn, Secret,
+    StatusSet, Template, ValueMatch, cidr, duration, header, secret, status,
 };
 
 /// Settings that are strings: name, example, parser, printer.
@@ -123,6 +123,28 @@ macro_rules! located {
 located! {
     BindAddress: "address", "\"0.0.0.0:8080\"";
     EndpointAddress: "address", "\"10.0.0.7:8080\"";
+}
+
+impl Setting for RedisUrl {
+    fn shape() -> Shape {
+        Shape::value("address of a Redis server", "\"redis://127.0.0.1:6379\"")
+    }
+
+    fn form() -> Form {
+        Form::Text
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if node.text().is_some_and(|text| text.contains('@')) {
+            // It is refused, and the message must not show the password in it.
+            reader.hide(node.span);
+        }
+        reader.parse_text(node, &Self::shape(), Self::parse)
+    }
+
+    fn print(&self) -> Value {
+        self.to_string().into()
+    }
 }
 
 impl Setting for PathBuf {

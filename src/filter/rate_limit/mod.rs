@@ -1,14 +1,20 @@
 //! Limits on the rate of requests, by parts of these.
 
+mod redis;
+
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     net::IpAddr,
     sync::Arc,
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
+use self::redis::Asked;
+#[doc(hidden)]
+pub use self::redis::{RedisSettings, RedisStore};
 use super::Verdict;
 use crate::{
     config::value::RateKey,
@@ -20,7 +26,10 @@ use crate::{
 
 /// The rules of a route, asked in their order until one refuses.
 #[derive(Debug)]
-pub struct RateLimitFilter(pub Vec<RateRule>);
+pub struct RateLimitFilter {
+    rules: Vec<RateRule>,
+    asks: bool,
+}
 
 /// A rule.
 #[derive(Debug)]
@@ -39,12 +48,25 @@ pub struct RateRule {
     pub store: RateStore,
 }
 
-/// The place of the buckets of a rule. A store outside the process is another variant here: the
-/// rule asks it in [`RateStore::take`] and nowhere else.
+/// The place of the buckets of a rule.
 #[derive(Debug)]
 pub enum RateStore {
     /// In this process, shared by all workers.
     Local(Arc<LocalRates>),
+    /// In a Redis server, shared by several proxies.
+    Redis(RemoteRates),
+}
+
+/// Buckets in a Redis server, and what this process knows of them.
+#[derive(Debug)]
+pub struct RemoteRates {
+    /// The server.
+    pub store: Arc<RedisStore>,
+    /// Beginning of the names of keys.
+    pub prefix: Box<str>,
+    /// The state of the buckets as far as this process has seen it: what the server would refuse
+    /// anyway is not asked, and it decides while the server does not answer.
+    pub seen: Arc<LocalRates>,
 }
 
 /// Buckets in this process. The registry keeps them over reloads.
@@ -64,27 +86,75 @@ impl LocalRates {
             buckets: Buckets::new(keys_max),
         }
     }
+
+    /// Takes one request out of a bucket.
+    fn take(&self, gcra: Gcra, key: &Key<'_>, now: Instant) -> Result<(), u64> {
+        self.buckets.take(gcra, self.hash_of(key), self.time(now))
+    }
+
+    fn hash_of(&self, key: &Key<'_>) -> u64 {
+        let mut hasher = self.hash.build_hasher();
+        match key {
+            Key::Bytes(bytes) => hasher.write(bytes),
+            Key::Ip(IpAddr::V4(ip)) => hasher.write(&ip.octets()),
+            Key::Ip(IpAddr::V6(ip)) => hasher.write(&ip.octets()[..8]),
+        }
+        hasher.finish()
+    }
+
+    fn time(&self, now: Instant) -> u64 {
+        let now = now.saturating_duration_since(self.since).as_nanos();
+        u64::try_from(now).unwrap_or(u64::MAX)
+    }
 }
 
-impl RateStore {
-    /// Takes one request out of the bucket that `key` names.
+impl RemoteRates {
+    /// Takes one request out of a bucket.
     ///
     /// # Errors
     /// Nanoseconds after which there is room for one.
-    fn take(&self, rule: &RateRule, key: &Key<'_>, now: Instant) -> Result<(), u64> {
-        match self {
-            Self::Local(rates) => {
-                let mut hasher = rates.hash.build_hasher();
-                match key {
-                    Key::Bytes(bytes) => hasher.write(bytes),
-                    Key::Ip(IpAddr::V4(ip)) => hasher.write(&ip.octets()),
-                    Key::Ip(IpAddr::V6(ip)) => hasher.write(&ip.octets()[..8]),
+    async fn take(&self, rule: &RateRule, key: &Key<'_>, exchange: &Exchange) -> Result<(), u64> {
+        let (seen, gcra) = (&self.seen, rule.gcra);
+        let (hash, now) = (seen.hash_of(key), seen.time(exchange.started));
+        let wait = gcra.wait_ns(seen.buckets.used_ns(gcra, hash, now));
+        if wait > 0 {
+            return Err(wait);
+        }
+        let name = self.name_of(key);
+        let asked = self.store.take(exchange.snapshot.worker, &name, gcra).await;
+        note(exchange, rule, asked.word());
+        match asked {
+            Asked::Answered { passes, used_ns } => {
+                seen.buckets.use_up_to_ns(gcra, hash, now, used_ns);
+                if passes {
+                    Ok(())
+                } else {
+                    Err(gcra.wait_ns(used_ns).max(1))
                 }
-                let now = now.saturating_duration_since(rates.since).as_nanos();
-                let now = u64::try_from(now).unwrap_or(u64::MAX);
-                rates.buckets.take(rule.gcra, hasher.finish(), now)
+            }
+            Asked::Late | Asked::Failed | Asked::Skipped => seen.buckets.take(gcra, hash, now),
+        }
+    }
+
+    /// The name of a bucket in the server. Values of requests may be secrets, and long: their hash
+    /// stands for them.
+    fn name_of(&self, key: &Key<'_>) -> Vec<u8> {
+        let mut name = self.prefix.as_bytes().to_vec();
+        match key {
+            Key::Ip(IpAddr::V4(ip)) => name.extend(ip.to_string().bytes()),
+            Key::Ip(IpAddr::V6(ip)) => {
+                let network = u128::from(*ip) & !u128::from(u64::MAX);
+                name.extend(format!("{}/64", std::net::Ipv6Addr::from(network)).bytes());
+            }
+            Key::Bytes(bytes) if bytes.is_empty() => name.push(b'-'),
+            Key::Bytes(bytes) => {
+                let hash = digest(&SHA256, bytes);
+                for byte in &hash.as_ref()[..16] {
+                    name.extend(format!("{byte:02x}").bytes());
+                }
             }
         }
+        name
     }
 }
 
@@ -95,24 +165,75 @@ enum Key<'a> {
 }
 
 impl RateLimitFilter {
+    /// Makes the filter of these rules.
+    pub fn new(rules: Vec<RateRule>) -> Self {
+        let remote = |rule: &RateRule| matches!(rule.store, RateStore::Redis(_));
+        Self {
+            asks: rules.iter().any(remote),
+            rules,
+        }
+    }
+
+    /// Returns true if a rule asks a store outside the process.
+    pub(super) fn asks(&self) -> bool {
+        self.asks
+    }
+
+    /// The stores outside the process.
+    pub(super) fn stores(&self) -> impl Iterator<Item = &Arc<RedisStore>> {
+        self.rules.iter().filter_map(|rule| match &rule.store {
+            RateStore::Redis(remote) => Some(&remote.store),
+            RateStore::Local(_) => None,
+        })
+    }
+
+    /// Decides without waiting; only for rules whose buckets are in this process.
     pub(super) fn on_request(
         &self,
         exchange: &mut Exchange,
         request: &Request,
     ) -> Result<Verdict, Failure> {
-        for rule in &self.0 {
-            let Some(key) = key_of(&rule.key, exchange, request) else {
-                continue;
-            };
-            let Err(wait_ns) = rule.store.take(rule, &key, exchange.started) else {
-                continue;
-            };
-            count(exchange, rule);
-            if !rule.dry_run {
-                return Err(refuse(exchange, rule, wait_ns));
+        for rule in &self.rules {
+            if let Some(key) = key_of(&rule.key, exchange, request)
+                && let RateStore::Local(rates) = &rule.store
+                && let Err(wait_ns) = rates.take(rule.gcra, &key, exchange.started)
+            {
+                exceeded(exchange, rule, wait_ns)?;
             }
         }
         Ok(Verdict::Continue)
+    }
+
+    /// Decides, and waits for stores outside the process.
+    pub(super) async fn on_request_asking(
+        &self,
+        exchange: &mut Exchange,
+        request: &Request,
+    ) -> Result<Verdict, Failure> {
+        for rule in &self.rules {
+            let Some(key) = key_of(&rule.key, exchange, request) else {
+                continue;
+            };
+            let taken = match &rule.store {
+                RateStore::Local(rates) => rates.take(rule.gcra, &key, exchange.started),
+                RateStore::Redis(remote) => remote.take(rule, &key, exchange).await,
+            };
+            if let Err(wait_ns) = taken {
+                exceeded(exchange, rule, wait_ns)?;
+            }
+        }
+        Ok(Verdict::Continue)
+    }
+}
+
+/// Counts a request for which a rule has no room, and refuses it unless the rule only counts.
+#[cold]
+fn exceeded(exchange: &mut Exchange, rule: &RateRule, wait_ns: u64) -> Result<(), Failure> {
+    count(exchange, rule);
+    if rule.dry_run {
+        Ok(())
+    } else {
+        Err(refuse(exchange, rule, wait_ns))
     }
 }
 
@@ -131,10 +252,22 @@ fn key_of<'a>(key: &RateKey, exchange: &Exchange, request: &'a Request) -> Optio
 
 /// Counts a request that a rule refuses, or would refuse.
 fn count(exchange: &Exchange, rule: &RateRule) {
-    let route = exchange.decision.map(|it| it.route.0 as usize);
-    if let Some(route) = route.and_then(|route| exchange.snapshot.routes.get(route)) {
+    if let Some(route) = exchange.snapshot.routes.get(place(exchange)) {
         route.count_limited(&rule.name, rule.dry_run);
     }
+}
+
+/// Counts the result of asking a store outside the process.
+fn note(exchange: &Exchange, rule: &RateRule, result: &'static str) {
+    if let Some(route) = exchange.snapshot.routes.get(place(exchange)) {
+        route.count_store(&rule.name, result);
+    }
+}
+
+/// The place of the route's metrics.
+fn place(exchange: &Exchange) -> usize {
+    let route = exchange.decision.map(|it| it.route.0 as usize);
+    route.unwrap_or(usize::MAX)
 }
 
 #[cold]

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::Source;
+use super::{BuildError, Source, TlsFiles};
 use crate::{
     config::{schema, value::RateKey},
     filter::{
         AnyFilter, BodyMax, CustomFilter, HeaderFilter, HttpsOnly, LocalRates, PathRule,
-        RateLimitFilter, RateRule, RateStore, RegisteredFilter, RewriteFilter, Runs, SecureHeaders,
-        SharedStates,
+        RateLimitFilter, RateRule, RateStore, RedisSettings, RedisStore, RegisteredFilter,
+        RemoteRates, RewriteFilter, Runs, SecureHeaders, SharedStates,
     },
     resilience::Gcra,
     semantics::path::normalise,
     state::Registry,
+    tls::{ClientSettings, ClientTls, TlsFault},
 };
 
 /// The filters of a route.
@@ -26,7 +27,7 @@ pub(super) fn build(
     registry: &mut Registry,
     name: &Arc<str>,
     written: &schema::Route,
-) -> Vec<AnyFilter> {
+) -> Result<Vec<AnyFilter>, BuildError> {
     let mut filters = Vec::new();
     if written.secure_headers {
         filters.push(AnyFilter::SecureHeaders(SecureHeaders));
@@ -36,10 +37,9 @@ pub(super) fn build(
     }
     if !written.rate_limit.0.is_empty() {
         let rules = written.rate_limit.0.iter();
-        let rules = rules
-            .map(|rule| rate_rule(source, registry, name, rule))
-            .collect();
-        filters.push(AnyFilter::RateLimit(RateLimitFilter(rules)));
+        let rules = rules.map(|rule| rate_rule(source, registry, name, rule));
+        let rules = rules.collect::<Result<_, _>>()?;
+        filters.push(AnyFilter::RateLimit(RateLimitFilter::new(rules)));
     }
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
     filters.extend(body_max.map(AnyFilter::BodyMax));
@@ -52,7 +52,7 @@ pub(super) fn build(
             .map(AnyFilter::Rewrite),
     );
     filters.extend(headers(written).map(AnyFilter::Header));
-    filters
+    Ok(filters)
 }
 
 /// Filters of the embedding program: those for every route, then those that this one uses.
@@ -90,7 +90,7 @@ fn rate_rule(
     registry: &mut Registry,
     route: &Arc<str>,
     written: &schema::RateLimit,
-) -> RateRule {
+) -> Result<RateRule, BuildError> {
     let label = written.label();
     let count = written.rate.count;
     let burst = u64::from(written.burst.unwrap_or(count));
@@ -102,19 +102,62 @@ fn rate_rule(
         RateKey::Route => (Arc::clone(route), label.clone(), 1),
         _ => (Arc::clone(route), label.clone(), written.keys_max),
     };
-    let name: Arc<str> = format!("{name}/{keys_max}").into();
+    let entry: Arc<str> = format!("{name}/{keys_max}").into();
     let make = || LocalRates::new(keys_max as usize, source.now);
-    let rates = registry.filter(&owner, "rate_limit", &name, make);
+    let rates = registry.filter(&owner, "rate_limit", &entry, make);
     let window = gcra.window_ns().div_ceil(1_000_000_000);
     let policy = format!("\"{label}\";q={burst};w={window}");
-    RateRule {
+    let store = match &written.store {
+        schema::RateStore::Local => RateStore::Local(rates),
+        schema::RateStore::Redis(redis) => RateStore::Redis(RemoteRates {
+            store: redis_store(source, registry, route, redis)?,
+            // With the rate: proxies that disagree about it do not share a bucket.
+            prefix: format!("{}:{owner}/{name}/{}:", redis.prefix, written.rate).into(),
+            seen: rates,
+        }),
+    };
+    Ok(RateRule {
         name: label.into(),
         key: written.key.clone(),
         gcra,
         policy: HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("")),
         dry_run: written.dry_run,
-        store: RateStore::Local(rates),
-    }
+        store,
+    })
+}
+
+/// The store at an address, with its state; rules with the same settings share it.
+fn redis_store(
+    source: &Source<'_>,
+    registry: &mut Registry,
+    route: &Arc<str>,
+    written: &schema::RedisStore,
+) -> Result<Arc<RedisStore>, BuildError> {
+    let password = written.password.as_ref();
+    let password = password.and_then(|it| it.reveal().ok()).map(str::to_owned);
+    let tls = ClientSettings {
+        server_name: None,
+        ca: written.ca.clone(),
+        client: None,
+        verify: true,
+    };
+    let fault = |fault: TlsFault| BuildError::Route(Arc::clone(route), fault.to_string());
+    let tls = match source.files {
+        _ if !written.url.tls => None,
+        TlsFiles::Read => Some(ClientTls::load(tls).map_err(fault)?),
+        TlsFiles::Left => Some(ClientTls::load(tls.without_files()).map_err(fault)?),
+    };
+    let settings = RedisSettings {
+        url: written.url.clone(),
+        username: written.username.clone(),
+        password,
+        tls,
+        timeout: written.timeout,
+    };
+    let workers = registry.workers();
+    let identity = settings.identity().into();
+    let make = || RedisStore::new(settings, workers, source.now);
+    Ok(registry.filter(&"".into(), "redis", &identity, make))
 }
 
 fn headers(written: &schema::Route) -> Option<HeaderFilter> {

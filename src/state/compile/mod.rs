@@ -16,9 +16,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Drain, Registry, Snapshot};
+use super::{Drain, Registry, Route, Snapshot};
 use crate::{
     config::Config,
+    filter::RedisStore,
     route::{RouteSpec, RouteTable},
     semantics::forwarded::TrustedProxies,
     state::Registered,
@@ -158,6 +159,7 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
     }
     let names: Vec<Arc<str>> = config.listeners.keys().map(|name| name.shared()).collect();
     let snapshot = Snapshot {
+        rate_stores: rate_stores(&routes),
         generation: source.generation,
         listeners,
         routes,
@@ -185,6 +187,17 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
     } else {
         Err(BuildError::Tests(failed))
     }
+}
+
+/// The stores that the rate limits of routes ask, each once.
+fn rate_stores(routes: &[Route]) -> Vec<Arc<RedisStore>> {
+    let mut stores: Vec<Arc<RedisStore>> = Vec::new();
+    for store in routes.iter().flat_map(|route| route.filters.rate_stores()) {
+        if !stores.iter().any(|known| Arc::ptr_eq(known, store)) {
+            stores.push(Arc::clone(store));
+        }
+    }
+    stores
 }
 
 fn access_log(config: &Config) -> Result<Option<AccessLogSettings>, BuildError> {

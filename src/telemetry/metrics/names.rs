@@ -64,6 +64,20 @@ pub static HEDGES_TOTAL: CounterDesc<2> = CounterDesc::new(
     ["pool", "outcome"],
 );
 
+/// Calls of the store of a rate limit; `result` is `answered`, `late`, `failed` or `skipped`.
+pub static RATE_LIMIT_STORE_TOTAL: CounterDesc<3> = CounterDesc::new(
+    "sluicegate_rate_limit_store_total",
+    "Requests for which the store of a rate limit `answered`, was `late`, `failed`, or was `skipped` since it failed just before.",
+    ["route", "rule", "result"],
+);
+
+/// 1 while the store of a rate limit is asked, 0 while it is left alone since it failed.
+pub static RATE_LIMIT_STORE_UP: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_rate_limit_store_up",
+    "1 while the store of a rate limit is asked, 0 while it is left alone since it failed.",
+    ["store"],
+);
+
 /// Exchanges not yet ended.
 pub static REQUESTS_IN_FLIGHT: GaugeDesc<1> = GaugeDesc::new(
     "sluicegate_requests_in_flight",

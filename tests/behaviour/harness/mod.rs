@@ -25,6 +25,7 @@ mod peer;
 mod port;
 mod protocol;
 mod proxy;
+mod redis;
 mod schema;
 mod traffic;
 mod tunnel;
@@ -53,6 +54,7 @@ pub(crate) use peer::{Peer, bounded, node_packages, packages, run_node_peer, run
 pub(crate) use port::Port;
 pub(crate) use protocol::{Io, Protocol, dial};
 pub(crate) use proxy::{Proxy, Settings};
+pub(crate) use redis::Redis;
 pub(crate) use schema::Schemas;
 pub(crate) use traffic::{Kind, Traffic};
 pub(crate) use tunnel::{Tunnel, shake};
