@@ -65,6 +65,13 @@ impl CallRecord {
         (&self.attempts[place], before)
     }
 
+    /// Adds a wait for a limit.
+    pub(crate) fn add_queued(&self, waited: Duration) {
+        let waited_ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        let sum = self.queued_ns.get().saturating_add(waited_ns);
+        self.queued_ns.set(sum);
+    }
+
     /// Time spent waiting for a limit, if any was.
     pub(crate) fn queued(&self) -> Option<Duration> {
         let queued_ns = self.queued_ns.get();

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    BodyMax, Filter, HeaderFilter, HttpsOnly, RateLimitFilter, RedisStore, RewriteFilter,
-    SecureHeaders, SharedStates, Verdict,
+    BodyMax, ConcurrencyFilter, Filter, HeaderFilter, HttpsOnly, RateLimitFilter, RedisStore,
+    RewriteFilter, SecureHeaders, SharedStates, Verdict,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -26,6 +26,8 @@ pub enum AnyFilter {
     RateLimit(RateLimitFilter),
     /// Bounds the body of a request.
     BodyMax(BodyMax),
+    /// Limits the requests at once.
+    Concurrency(ConcurrencyFilter),
     /// Changes path and host.
     Rewrite(RewriteFilter),
     /// Changes header fields.
@@ -70,6 +72,10 @@ impl Chain {
                 }
                 AnyFilter::RateLimit(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::BodyMax(filter) => filter.on_request(request)?,
+                AnyFilter::Concurrency(filter) => {
+                    exchange.passage.enter(place);
+                    filter.on_request(exchange, request).await?
+                }
                 AnyFilter::Rewrite(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::Header(filter) => filter.on_request(exchange, request),
                 AnyFilter::Custom(custom) => {
@@ -102,6 +108,7 @@ impl Chain {
                     AnyFilter::HttpsOnly(_)
                     | AnyFilter::RateLimit(_)
                     | AnyFilter::BodyMax(_)
+                    | AnyFilter::Concurrency(_)
                     | AnyFilter::Rewrite(_),
                 ) => {}
                 Some(AnyFilter::SecureHeaders(filter)) => filter.on_response(exchange, response),
@@ -129,6 +136,14 @@ impl Chain {
             AnyFilter::Custom(custom) => Some(custom),
             _ => None,
         }
+    }
+
+    /// The limit on requests at once.
+    pub fn concurrency(&self) -> Option<&ConcurrencyFilter> {
+        self.0.iter().find_map(|filter| match filter {
+            AnyFilter::Concurrency(filter) => Some(filter),
+            _ => None,
+        })
     }
 
     /// Returns true if the route removes or sets request fields of this name (case-insensitive):
@@ -179,6 +194,7 @@ impl Chain {
                 AnyFilter::HttpsOnly(_) => "https_only",
                 AnyFilter::RateLimit(_) => "rate_limit",
                 AnyFilter::BodyMax(_) => "body_max",
+                AnyFilter::Concurrency(_) => "concurrency",
                 AnyFilter::Rewrite(_) => "rewrite",
                 AnyFilter::Header(_) => "headers",
                 AnyFilter::Custom(custom) => &custom.name,

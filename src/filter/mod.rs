@@ -7,6 +7,7 @@
 
 mod body_max;
 mod chain;
+mod concurrency;
 mod header;
 mod https_only;
 mod rate_limit;
@@ -28,6 +29,8 @@ use crate::{
 pub use body_max::BodyMax;
 #[doc(hidden)]
 pub use chain::{AnyFilter, Chain, CustomFilter};
+#[doc(hidden)]
+pub use concurrency::{ClientGates, ConcurrencyFilter, ConcurrencyView, Scope as ConcurrencyScope};
 #[doc(hidden)]
 pub use header::HeaderFilter;
 #[doc(hidden)]

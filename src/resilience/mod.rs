@@ -1,12 +1,13 @@
 //! Pure state machines: retries, budgets, backoff, breakers.
 //!
 //! They decide, the walk acts. Time and random numbers come as arguments; nothing here waits or
-//! does I/O. What workers share of them is the count of a [`RetryBudget`] and the
-//! gate of a [`Breaker`].
+//! does I/O. What workers share of them is the count of a [`RetryBudget`], the gate
+//! of a [`Breaker`] and the places of a limit ([`concurrency::Gate`]).
 
 mod backoff;
 pub mod breaker;
 mod budget;
+pub mod concurrency;
 mod conditions;
 mod overload;
 mod rate;
@@ -18,6 +19,7 @@ mod window;
 pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};
 pub use breaker::{Breaker, BreakerSettings};
 pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
+pub use concurrency::Place;
 pub use conditions::Conditions;
 pub use overload::Pressure;
 pub use rate::{Buckets, Gcra};

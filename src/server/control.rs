@@ -357,6 +357,7 @@ impl Control {
         if changed {
             self.panics.tell(&snapshot.pools);
         }
+        self.gauges.concurrency(&snapshot.routes);
         self.gauges.tick();
         self.gauges
             .retain_pools(|name| snapshot.pool(name).is_some());

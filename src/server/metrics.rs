@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     resilience::breaker::BreakerState,
+    state::Route,
     task,
     telemetry::{
         log,
@@ -38,6 +39,8 @@ pub(super) struct ControlGauges {
     breakers: HashMap<Arc<str>, SharedGauge>,
     /// By address of the store.
     rate_stores: HashMap<String, SharedGauge>,
+    /// In use, waiting and limit, by route.
+    concurrency: HashMap<Arc<str>, [SharedGauge; 3]>,
 }
 
 /// Health of a pool as last shown.
@@ -77,6 +80,7 @@ impl ControlGauges {
             healthy: HashMap::new(),
             breakers: HashMap::new(),
             rate_stores: HashMap::new(),
+            concurrency: HashMap::new(),
             registry: registry.clone(),
         }
     }
@@ -188,6 +192,31 @@ impl ControlGauges {
                     .gauge(&names::RATE_LIMIT_STORE_UP, [store.as_str()])
             });
             gauge.set((*up).into());
+        }
+    }
+
+    /// Shows the limits on requests at once of these routes; those of others go.
+    pub(super) fn concurrency(&mut self, routes: &[Route]) {
+        let mut known = std::mem::take(&mut self.concurrency);
+        for route in routes {
+            let Some(limit) = route.filters.concurrency() else {
+                continue;
+            };
+            let name = Arc::clone(&route.name);
+            let gauges = known.remove(&name).unwrap_or_else(|| {
+                let families = [
+                    &names::CONCURRENCY_IN_USE,
+                    &names::CONCURRENCY_WAITING,
+                    &names::CONCURRENCY_LIMIT,
+                ];
+                families.map(|family| self.registry.gauge(family, [&*name]))
+            });
+            let view = limit.view();
+            let values = [view.now.in_use, view.now.waiting, view.limit.into()];
+            for (gauge, value) in gauges.iter().zip(values) {
+                gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+            }
+            self.concurrency.insert(name, gauges);
         }
     }
 

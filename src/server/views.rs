@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     admin::model,
+    filter::ConcurrencyFilter,
     resilience::breaker::BreakerView,
     state::{Action, Route, Snapshot},
     upstream::{
@@ -171,6 +172,16 @@ fn source_view(pool: &Pool, source: &SourceSpec) -> model::PoolDiscovery {
     }
 }
 
+fn concurrency_view(filter: &ConcurrencyFilter) -> model::Concurrency {
+    let view = filter.view();
+    model::Concurrency {
+        limit: view.limit,
+        in_use: view.now.in_use,
+        waiting: view.now.waiting,
+        refused: view.refused,
+    }
+}
+
 fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route {
     let mut view = model::Route {
         name: route.name.to_string(),
@@ -183,6 +194,7 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
         pool: None,
         redirect: None,
         respond: None,
+        concurrency: route.filters.concurrency().map(concurrency_view),
         config,
     };
     match &route.action {

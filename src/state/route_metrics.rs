@@ -1,6 +1,10 @@
 //! Metrics of a worker about the exchanges of one route.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{
+    cell::{OnceCell, RefCell},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::StatusCode;
 
@@ -18,6 +22,8 @@ pub(crate) struct RouteMetrics {
     limited: RefCell<Vec<(Arc<str>, bool, Counter)>>,
     /// Results of asking the store of a rule.
     asked: RefCell<Vec<(Arc<str>, &'static str, Counter)>>,
+    /// Counter of requests that got no place.
+    refused_places: OnceCell<Counter>,
     worker: WorkerMetrics,
     name: Arc<str>,
 }
@@ -38,6 +44,7 @@ impl RouteMetrics {
             counts: RefCell::new(worker.counter_map(&names::REQUESTS_TOTAL)),
             limited: RefCell::default(),
             asked: RefCell::default(),
+            refused_places: OnceCell::new(),
             worker: worker.clone(),
             name: Arc::clone(name),
         }
@@ -76,6 +83,15 @@ impl RouteMetrics {
         let counter = self.worker.counter(&names::RATE_LIMIT_STORE_TOTAL, labels);
         counter.inc();
         asked.push((Arc::clone(rule), result, counter));
+    }
+
+    /// Counts a request that `concurrency` refused.
+    pub(crate) fn count_refused_place(&self) {
+        let make = || {
+            self.worker
+                .counter(&names::CONCURRENCY_REFUSED_TOTAL, [&self.name])
+        };
+        self.refused_places.get_or_init(make).inc();
     }
 
     /// Name of the route; empty for none.

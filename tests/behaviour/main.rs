@@ -23,6 +23,7 @@ mod certificate_expiry;
 mod certificate_files;
 mod client_certificates;
 mod clients_gone;
+mod concurrency;
 mod connection_auth;
 mod discovery;
 mod drain;

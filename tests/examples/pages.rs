@@ -45,6 +45,9 @@ fn bounds(key: &str) -> bool {
     let keys = [
         "series_max",
         "body_max",
+        "concurrency.max",
+        "concurrency.queue",
+        "concurrency.queue_timeout",
         "health.timeout",
         "ejection.max",
         "ejection.share_max",

@@ -24,7 +24,7 @@ pub use listener::Listener;
 pub use pool::{Endpoint, Pool, PoolBreaker, PoolDiscovery};
 pub use process::{Live, Predecessor, ProcessState, Ready, Status};
 pub use reload::{ReloadRefusal, ReloadReport, ReloadResult};
-pub use route::Route;
+pub use route::{Concurrency, Route};
 pub use upgrade::{UpgradeRefusal, UpgradeReport, UpgradeRequest, UpgradeResult};
 
 pub use crate::{

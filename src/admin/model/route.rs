@@ -20,6 +20,22 @@ pub struct Route {
     /// Status of the fixed reply, for a route with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub respond: Option<u16>,
+    /// Its limit on requests at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
     /// Its table of the configuration, secrets masked.
     pub config: Value,
+}
+
+/// Limit on requests at once, for all clients together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Concurrency {
+    /// Places of the route, or of each client.
+    pub limit: u32,
+    /// Requests that hold a place.
+    pub in_use: u64,
+    /// Requests that wait for one.
+    pub waiting: u64,
+    /// Requests that got none since the limit was first set.
+    pub refused: u64,
 }

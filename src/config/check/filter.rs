@@ -12,6 +12,7 @@ use crate::config::{
 pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     check_uses(check, name, route);
     check_rates(check, name, route);
+    check_concurrency(check, name, route);
 }
 
 /// Refuses filters that nobody has registered, and one that is named twice.
@@ -117,6 +118,38 @@ fn check_redis(check: &mut Check<'_>, place: &str, redis: &RedisStore) {
 /// A request waits for it.
 const REDIS_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 const PREFIX_MAX: usize = 64;
+
+/// Refuses a limit that lets nothing through, and a queue without an end.
+fn check_concurrency(check: &mut Check<'_>, name: &Name, route: &Route) {
+    let Some(limit) = &route.concurrency else {
+        return;
+    };
+    let place = format!("routes.{name}.concurrency");
+    let spans = &limit.spans;
+    check.within(&place, spans, "max", limit.max.into(), (1, AT_ONCE_MAX));
+    check.within(&place, spans, "queue", limit.queue.into(), (0, QUEUE_MAX));
+    match limit.queue_timeout {
+        Some(timeout) if limit.queue > 0 => {
+            check.positive(&place, spans, &[("queue_timeout", timeout)]);
+        }
+        None if limit.queue > 0 => {
+            let message = format!("{place}.queue needs queue_timeout");
+            let hint = "the time that a request may wait: queue_timeout = \"1s\"";
+            check.error(spans.of("queue"), message, hint);
+        }
+        _ => {
+            let keys = ["queue_timeout", "priority"];
+            for key in keys.into_iter().filter(|key| spans.has(key)) {
+                let message = format!("{place}.{key} has no effect");
+                let hint = "nothing waits: set queue = 100, or remove it";
+                check.warn(spans.of(key), message, hint);
+            }
+        }
+    }
+}
+
+const AT_ONCE_MAX: u64 = 1_000_000;
+const QUEUE_MAX: u64 = 100_000;
 const BURST_MAX: u64 = 1_000_000;
 /// Takes half a gigabyte.
 const KEYS_MAX: u64 = 10_000_000;

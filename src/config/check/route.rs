@@ -143,6 +143,7 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
         "version",
         "retry",
         "hedge",
+        "concurrency",
         "rewrite",
         "headers_request",
         "grpc_web",

@@ -5,6 +5,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod concurrency;
 pub mod discover;
 pub mod endpoint;
 pub mod health;
@@ -25,6 +26,7 @@ mod tls;
 
 pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
 pub use admin::Admin;
+pub use concurrency::{Concurrency, ConcurrencyScope};
 pub use discover::{Discover, DiscoverFile, DiscoverSource};
 pub use endpoint::Endpoint;
 pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};

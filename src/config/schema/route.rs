@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
+use super::concurrency::Concurrency;
 use super::rate_limit::RateLimits;
 use super::retry::{Hedge, Retry};
 use super::rewrite::{HeaderChanges, Rewrite};
@@ -48,6 +49,8 @@ table! {
         pub https_only: bool = false,
         /// Limits on the rate of requests: one rule, or a list of rules that are asked in their order. More is answered with 429.
         pub rate_limit: RateLimits = RateLimits::default(),
+        /// Limit on requests at once, with a queue.
+        pub concurrency: Option<Concurrency> = None,
         /// Filters that an embedding program has registered for use by routes, in the order in which a request passes them.
         pub uses as "use": Vec<Spanned<Name>> = Vec::new(),
         /// Changes to path and host on the way to the pool.
@@ -68,7 +71,7 @@ table! {
         pub destination: Destination,
     }
     later {
-        "split", "rollout", "hedge", "concurrency", "auth", "access", "cors",
+        "split", "rollout", "hedge", "auth", "access", "cors",
         "compress", "cache", "shadow", "fault",
     }
 }

@@ -14,8 +14,8 @@ use super::{Choice, Form, Found, Node, Reader, Setting, Shape, choice, read_choi
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
     BindAddress, ByteSize, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern,
-    MemoryLimit, Mismatch, Name, Pattern, Rate, RateKey, Ratio, RedisUrl, RetryOn, Secret,
-    StatusSet, Template, ValueMatch, cidr, duration, header, secret, status,
+    MemoryLimit, Mismatch, Name, Pattern, PriorityKey, Rate, RateKey, Ratio, RedisUrl, RetryOn,
+    Secret, StatusSet, Template, ValueMatch, cidr, duration, header, secret, status,
 };
 
 /// Settings that are strings: name, example, parser, printer.
@@ -53,6 +53,7 @@ strings! {
     Pattern: "regular expression", "\"^/v[0-9]+/\"", Pattern::parse, |p| p.as_str().to_owned();
     HashKey: "key to hash", "\"client_ip\"", HashKey::parse, ToString::to_string;
     FieldSource: "source of a field", "\"header:x-user\"", FieldSource::parse, ToString::to_string;
+    PriorityKey: "header with the urgency", "\"header:x-priority\"", PriorityKey::parse, ToString::to_string;
     Rate: "rate", "\"100/s\"", Rate::parse, ToString::to_string;
     RateKey: "key of a rate limit", "\"client_ip\"", RateKey::parse, ToString::to_string;
     Template: "template", "\"{client_ip}\"", Template::parse, ToString::to_string;

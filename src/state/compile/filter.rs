@@ -8,11 +8,15 @@ use super::{BuildError, Source, TlsFiles};
 use crate::{
     config::{schema, value::RateKey},
     filter::{
-        AnyFilter, BodyMax, CustomFilter, HeaderFilter, HttpsOnly, LocalRates, PathRule,
-        RateLimitFilter, RateRule, RateStore, RedisSettings, RedisStore, RegisteredFilter,
-        RemoteRates, RewriteFilter, Runs, SecureHeaders, SharedStates,
+        AnyFilter, BodyMax, ClientGates, ConcurrencyFilter, ConcurrencyScope, CustomFilter,
+        HeaderFilter, HttpsOnly, LocalRates, PathRule, RateLimitFilter, RateRule, RateStore,
+        RedisSettings, RedisStore, RegisteredFilter, RemoteRates, RewriteFilter, Runs,
+        SecureHeaders, SharedStates,
     },
-    resilience::Gcra,
+    resilience::{
+        Gcra,
+        concurrency::{Gate, QueueRules},
+    },
     semantics::path::normalise,
     state::Registry,
     tls::{ClientSettings, ClientTls, TlsFault},
@@ -44,6 +48,7 @@ pub(super) fn build(
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
     filters.extend(body_max.map(AnyFilter::BodyMax));
     filters.extend(custom(source, registry, name, written));
+    filters.extend(concurrency(registry, name, written).map(AnyFilter::Concurrency));
     filters.extend(
         written
             .rewrite
@@ -158,6 +163,33 @@ fn redis_store(
     let identity = settings.identity().into();
     let make = || RedisStore::new(settings, workers, source.now);
     Ok(registry.filter(&"".into(), "redis", &identity, make))
+}
+
+/// The limit on requests at once, with the places that are in use.
+fn concurrency(
+    registry: &mut Registry,
+    route: &Arc<str>,
+    written: &schema::Route,
+) -> Option<ConcurrencyFilter> {
+    let limit = written.concurrency.as_ref()?;
+    let (kind, name) = ("concurrency", limit.per.word().into());
+    Some(ConcurrencyFilter {
+        max: limit.max,
+        queue: QueueRules {
+            max: limit.queue,
+            timeout: limit.queue_timeout.unwrap_or_default(),
+        },
+        priority: limit.priority.as_ref().map(|key| key.0.clone()),
+        scope: match limit.per {
+            schema::ConcurrencyScope::Route => {
+                ConcurrencyScope::Route(registry.filter(route, kind, &name, Gate::default))
+            }
+            schema::ConcurrencyScope::ClientIp => {
+                let clients = registry.filter(route, kind, &name, ClientGates::default);
+                ConcurrencyScope::Client(clients)
+            }
+        },
+    })
 }
 
 fn headers(written: &schema::Route) -> Option<HeaderFilter> {

@@ -57,6 +57,34 @@ pub static RATE_LIMIT_DRY_RUN_TOTAL: CounterDesc<2> = CounterDesc::new(
     ["route", "rule"],
 );
 
+/// Requests that `concurrency` of a route refused.
+pub static CONCURRENCY_REFUSED_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_concurrency_refused_total",
+    "Requests that got no place under the `concurrency` of their route.",
+    ["route"],
+);
+
+/// Requests that hold a place under `concurrency` of a route.
+pub static CONCURRENCY_IN_USE: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_concurrency_in_use",
+    "Requests that hold a place under the `concurrency` of their route; of all clients together.",
+    ["route"],
+);
+
+/// Requests that wait for a place under `concurrency` of a route.
+pub static CONCURRENCY_WAITING: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_concurrency_waiting",
+    "Requests that wait for a place under the `concurrency` of their route; of all clients together.",
+    ["route"],
+);
+
+/// Number of places under `concurrency` of a route.
+pub static CONCURRENCY_LIMIT: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_concurrency_limit",
+    "Places under the `concurrency` of a route: of the route, or of each client.",
+    ["route"],
+);
+
 /// Hedges; `outcome` is `won`, `lost`, `no_budget` or `no_endpoint`.
 pub static HEDGES_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_hedges_total",

@@ -1,0 +1,32 @@
+//! `concurrency` of a route: how many requests are under way at once.
+
+use std::time::Duration;
+
+use crate::config::setting::{table, words};
+use crate::config::value::PriorityKey;
+
+table! {
+    /// Limit on requests at once, from the choice of the route to the end of the response, stream or tunnel. One more waits in the queue, or is answered with 503.
+    pub struct Concurrency {
+        /// Requests at once, 1 to 1000000.
+        pub max: u32,
+        /// Requests that share the limit: all of the route, or those of each client address (of IPv6, the network of 64 bits).
+        pub per: ConcurrencyScope = ConcurrencyScope::Route,
+        /// Requests that may wait for a place, 0 to 100000; for `per = "client_ip"`, of each client. More are refused. 0: none waits.
+        pub queue: u32 = 0,
+        /// Time that a request may wait. Needed with `queue`.
+        pub queue_timeout: Option<Duration> = None,
+        /// Header with the urgency of a request, such as `"header:x-priority"`: a number from 0 (first) to 7 (last), or `u=N` as in the `Priority` header of RFC 9218. Another value, or none, counts as 3.
+        pub priority: Option<PriorityKey> = None,
+    }
+}
+
+words! {
+    /// Requests that share a limit.
+    pub enum ConcurrencyScope {
+        /// All of the route.
+        Route = "route",
+        /// Those of one client.
+        ClientIp = "client_ip",
+    }
+}

@@ -1,0 +1,155 @@
+//! Limits on requests at once: of a route, or of each client.
+//!
+//! A place is kept with the exchange, so that it is given back at its very end: after the body, the
+//! stream or the tunnel, and also when the client leaves or the walk panics.
+
+mod clients;
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use tokio::time::Instant;
+
+pub use clients::ClientGates;
+
+use self::clients::ClientEntry;
+use super::Verdict;
+use crate::{
+    exchange::{Exchange, Request},
+    failure::Failure,
+    resilience::{
+        Place,
+        concurrency::{Entry, Gate, GateView, QueueRules, Urgency},
+    },
+    timer,
+};
+
+/// The limit of a route.
+#[derive(Debug)]
+pub struct ConcurrencyFilter {
+    /// Maximum number of requests at once.
+    pub max: u32,
+    /// Bounds of the queue.
+    pub queue: QueueRules,
+    /// Header field with the urgency of a request.
+    pub priority: Option<HeaderName>,
+    /// The requests that share a limit.
+    pub scope: Scope,
+}
+
+/// The requests that share a limit; the registry keeps their places over reloads.
+#[derive(Debug)]
+pub enum Scope {
+    /// All of the route.
+    Route(Arc<Gate>),
+    /// Those of one client.
+    Client(Arc<ClientGates>),
+}
+
+/// State of the limit of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConcurrencyView {
+    /// Number of places.
+    pub limit: u32,
+    /// Places in use, and waiters; over all clients.
+    pub now: GateView,
+    /// Requests that got no place.
+    pub refused: u64,
+}
+
+/// Share of an exchange in the limit. The place is dropped before the entry of the client.
+#[derive(Debug)]
+struct Held {
+    _place: Place,
+    _entry: Option<ClientEntry>,
+}
+
+impl ConcurrencyFilter {
+    pub(super) async fn on_request(
+        &self,
+        exchange: &mut Exchange,
+        request: &Request,
+    ) -> Result<Verdict, Failure> {
+        let entry = match &self.scope {
+            Scope::Route(_) => None,
+            Scope::Client(clients) => Some(clients.enter(exchange.client_ip())),
+        };
+        let gate = match (&self.scope, &entry) {
+            (Scope::Route(gate), _) => gate,
+            (Scope::Client(_), Some(entry)) => entry.gate(),
+            (Scope::Client(_), None) => return Err(Failure::Internal),
+        };
+        let place = match gate.try_take(self.max) {
+            Some(place) => place,
+            // In memory of its own: most requests never wait.
+            None => Box::pin(self.wait(gate, exchange, request)).await?,
+        };
+        exchange.keep(Held {
+            _place: place,
+            _entry: entry,
+        });
+        Ok(Verdict::Continue)
+    }
+
+    /// Waits for a place, at most as long as the queue and the time of the request allow.
+    async fn wait(
+        &self,
+        gate: &Arc<Gate>,
+        exchange: &Exchange,
+        request: &Request,
+    ) -> Result<Place, Failure> {
+        let value = self
+            .priority
+            .as_ref()
+            .and_then(|it| request.headers.get(it));
+        let urgency = value.map_or_else(Urgency::default, |it| Urgency::read(it.as_bytes()));
+        let since = timer::now();
+        let waiting = match gate.enter(self.queue, urgency, since) {
+            Entry::Place(place) => return Ok(place),
+            Entry::Waiting(waiting) => waiting,
+            Entry::Full => return Err(self.refuse(exchange)),
+        };
+        let waited = timer::until(self.deadline(exchange, since), waiting).await;
+        let took = timer::now().saturating_duration_since(since);
+        exchange.call.add_queued(took);
+        match waited {
+            Ok(Some(place)) => Ok(place),
+            Ok(None) => Err(self.refuse(exchange)),
+            Err(timer::Elapsed) => {
+                gate.count_timeout();
+                Err(self.refuse(exchange))
+            }
+        }
+    }
+
+    fn deadline(&self, exchange: &Exchange, since: Instant) -> Instant {
+        let end = since + self.queue.timeout;
+        let total = exchange
+            .route()
+            .map(|it| exchange.started + it.timeouts.total);
+        let given = total.into_iter().chain(exchange.grpc_deadline);
+        given.fold(end, Instant::min)
+    }
+
+    #[cold]
+    fn refuse(&self, exchange: &Exchange) -> Failure {
+        let route = exchange.decision.map(|it| it.route.0 as usize);
+        if let Some(route) = route.and_then(|route| exchange.snapshot.routes.get(route)) {
+            route.count_refused_place();
+        }
+        Failure::LimitReached
+    }
+
+    /// State of the limit.
+    pub fn view(&self) -> ConcurrencyView {
+        let (now, refused) = match &self.scope {
+            Scope::Route(gate) => (gate.view(), gate.refused()),
+            Scope::Client(clients) => (clients.view(), clients.refused()),
+        };
+        ConcurrencyView {
+            limit: self.max,
+            now,
+            refused,
+        }
+    }
+}
