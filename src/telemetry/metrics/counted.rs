@@ -11,6 +11,7 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
     &names::ATTEMPT_DURATION_SECONDS,
     &names::ATTEMPTS_TOTAL,
     &names::RETRIES_TOTAL,
+    &names::HEDGES_TOTAL,
     &names::RATE_LIMITED_TOTAL,
     &names::RATE_LIMIT_DRY_RUN_TOTAL,
     &names::CONCURRENCY_REFUSED_TOTAL,
