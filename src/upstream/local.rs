@@ -66,7 +66,7 @@ impl LocalPool {
         let metrics = known.metrics();
         Self {
             worker,
-            set: RefCell::new(LocalSet::new(&pool, known, &pickers)),
+            set: RefCell::new(LocalSet::new(&pool, known)),
             known: Rc::clone(known),
             pickers: Box::new(pickers),
             connections: Connections::new(&pool.shared, &metrics.open),
@@ -89,7 +89,7 @@ impl LocalPool {
 
     #[cold]
     fn take_up(&self, set: &mut LocalSet) {
-        set.take_up(&self.pool, &self.known, &self.pickers);
+        set.take_up(&self.pool, &self.known);
         self.least_recent.forget();
     }
 
@@ -107,8 +107,8 @@ impl LocalPool {
         }
         let tried = tried.in_set(&set.shared);
         let place = view.0 as usize;
-        if set.views[place].serial != set.shared.health.serial() {
-            set.update(&self.pool, view);
+        if set.is_behind(view) {
+            set.update(&self.pool, view, &self.pickers);
         }
         set.views[place].hear(&set.loads);
         if !set.views[place].picture.probation.is_empty()
@@ -184,8 +184,8 @@ impl LocalPool {
         let tried = tried.in_set(&set.shared);
         let index = set.shared.keyed(session)?;
         let place = view.0 as usize;
-        if set.views[place].serial != set.shared.health.serial() {
-            set.update(&self.pool, view);
+        if set.is_behind(view) {
+            set.update(&self.pool, view, &self.pickers);
         }
         let serves = set.views[place].picture.endpoint(index);
         let serves = serves.is_some_and(EndpointView::serves_sessions);

@@ -53,7 +53,8 @@ pub(super) struct LocalSet {
 /// One worker's pickers for a view.
 #[derive(Debug)]
 pub(super) struct LocalView {
-    pub(super) serial: u64,
+    /// Serial of the picture that the pickers know; none until they know the set.
+    serial: Option<u64>,
     pub(super) picture: Arc<Picture>,
     pub(super) tiers: Vec<LocalTier>,
     /// Changes of load to report to the pickers; none if they do not use loads.
@@ -165,11 +166,7 @@ impl LocalEndpoints {
 
 impl LocalSet {
     /// A worker's side of the newest set of a pool.
-    pub(super) fn new(
-        pool: &Pool,
-        known: &LocalEndpoints,
-        pickers: &dyn Fn() -> AnyPicker,
-    ) -> Self {
+    pub(super) fn new(pool: &Pool, known: &LocalEndpoints) -> Self {
         let newest = pool.endpoint_set();
         let mut set = Self {
             serial: newest.serial,
@@ -181,22 +178,17 @@ impl LocalSet {
         };
         set.meet(None, known);
         known.retire_others(&set.shared);
-        set.tell_pickers(pool, pickers);
+        set.renew_views(pool);
         set
     }
 
     /// Switches to the newest set of the pool.
-    pub(super) fn take_up(
-        &mut self,
-        pool: &Pool,
-        known: &LocalEndpoints,
-        pickers: &dyn Fn() -> AnyPicker,
-    ) {
+    pub(super) fn take_up(&mut self, pool: &Pool, known: &LocalEndpoints) {
         let newest = pool.endpoint_set();
         self.serial = newest.serial;
         let before = std::mem::replace(&mut self.shared, newest);
         self.meet(Some(&before), known);
-        self.tell_pickers(pool, pickers);
+        self.renew_views(pool);
     }
 
     /// Adds the endpoints that differ from the set before, and retires removed ones.
@@ -237,12 +229,24 @@ impl LocalSet {
         }
     }
 
+    /// Returns true if the pickers of a view do not know the newest set or health.
+    pub(super) fn is_behind(&self, view: ViewIndex) -> bool {
+        self.views[view.0 as usize].serial != Some(self.shared.health.serial())
+    }
+
     /// Tells the pickers of a view which endpoints may be picked now.
-    pub(super) fn update(&mut self, pool: &Pool, view: ViewIndex) {
+    pub(super) fn update(&mut self, pool: &Pool, view: ViewIndex, pickers: &dyn Fn() -> AnyPicker) {
         let local = &mut self.views[view.0 as usize];
-        local.picture = self.shared.health.picture();
-        local.serial = local.picture.serial;
         let view = &self.shared.views[view.0 as usize];
+        if local.serial.is_none() {
+            local
+                .tiers
+                .resize_with(view.tiers.len(), || LocalTier::new(pickers));
+            let follows = local.tiers.iter().any(LocalTier::follows_loads);
+            local.changes = follows.then(|| LoadChanges::of(&self.loads));
+        }
+        local.picture = self.shared.health.picture();
+        local.serial = Some(local.picture.serial);
         tier::update(
             &mut local.tiers,
             pool,
@@ -253,35 +257,24 @@ impl LocalSet {
         );
     }
 
-    fn tell_pickers(&mut self, pool: &Pool, pickers: &dyn Fn() -> AnyPicker) {
+    /// Takes up the views of a new set. Their pickers hear of it one view at a time, each before
+    /// its next pick, so that a pool with many views stalls for one.
+    fn renew_views(&mut self, pool: &Pool) {
         self.slots = match pool.limits.per_endpoint {
             0 => Slots::default(),
             _ => Slots::of(self.endpoints.iter().map(|endpoint| &*endpoint.shared)),
         };
         let picture = self.shared.health.picture();
-        self.views
-            .resize_with(self.shared.views.len(), || LocalView {
-                serial: 0,
-                picture: Arc::clone(&picture),
-                tiers: Vec::new(),
-                changes: None,
-            });
-        for (local, view) in self.views.iter_mut().zip(&self.shared.views) {
-            local.serial = picture.serial;
+        let known = self.shared.views.len();
+        self.views.resize_with(known, || LocalView {
+            serial: None,
+            picture: Arc::clone(&picture),
+            tiers: Vec::new(),
+            changes: None,
+        });
+        for local in &mut self.views {
+            local.serial = None;
             local.picture = Arc::clone(&picture);
-            local
-                .tiers
-                .resize_with(view.tiers.len(), || LocalTier::new(pickers));
-            let follows = local.tiers.iter().any(LocalTier::follows_loads);
-            local.changes = follows.then(|| LoadChanges::of(&self.loads));
-            tier::update(
-                &mut local.tiers,
-                pool,
-                &self.shared,
-                view,
-                &picture,
-                &self.slots,
-            );
         }
     }
 }

@@ -159,7 +159,8 @@ impl Pool {
         let addresses = EndpointSet::addresses(&endpoints);
         let health = self.shared.health.view(&addresses, now);
         let serial = self.endpoints.serial() + 1;
-        let set = EndpointSet::new(serial, endpoints, &self.rules, health);
+        let before = self.endpoint_set();
+        let set = EndpointSet::new(serial, endpoints, &self.rules, health, Some(&before));
         let settings = self.health_settings.clone();
         self.shared.health.adopt(&set.health, settings, now);
         self.endpoints.replace(Arc::new(set));

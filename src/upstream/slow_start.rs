@@ -63,7 +63,8 @@ impl Ramps {
             let Some(since) = picture.endpoint(index).and_then(|view| view.recovered) else {
                 continue;
             };
-            let known = before.iter().find(|ramp| ramp.index == index);
+            let place = before.binary_search_by_key(&index, |ramp| ramp.index);
+            let known = place.ok().map(|place| &before[place]);
             let known = known.filter(|ramp| ramp.since == since);
             self.list.push(Ramp {
                 index,

@@ -13,7 +13,7 @@ use super::{
     health::{EndpointState, Picture},
     occupancy::{SlotMask, Slots},
     pick::Regard,
-    picker::{AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker as _},
+    picker::{AnyPicker, Candidate, EndpointIndex, Load, PickInput, Picker as _, Table},
     pool::{Pool, ViewIndex},
     slow_start::Ramps,
 };
@@ -121,20 +121,24 @@ pub(super) fn update(
     picture: &Picture,
     slots: &Slots,
 ) {
-    for (members, tier) in view.tiers.iter().zip(&mut *tiers) {
+    for (at, (members, tier)) in view.tiers.iter().zip(&mut *tiers).enumerate() {
         tier.standing = Standing::of(members, pool, set, picture);
         let healthy = |index| picture.is_eligible(index);
-        tier.healthy
-            .update(&candidates(members, set, healthy), slots);
+        let candidates = candidates(members, set, healthy);
+        tier.healthy.update(view.table(at), &candidates, slots);
         let ramps = &mut tier.healthy.ramps;
         ramps.update(pool.slow_start, members, set, picture);
     }
     let panic = panics(tiers.iter().map(|tier| tier.standing));
-    for (members, tier) in view.tiers.iter().zip(tiers) {
+    for (at, (members, tier)) in view.tiers.iter().zip(tiers).enumerate() {
         let ignored = panic && tier.standing == Standing::Short;
-        let enabled = |index| ignored && picture.is_enabled(index);
-        tier.enabled
-            .update(&candidates(members, set, enabled), slots);
+        if !ignored {
+            tier.enabled.update(None, &[], slots);
+            continue;
+        }
+        let enabled = |index| picture.is_enabled(index);
+        let candidates = candidates(members, set, enabled);
+        tier.enabled.update(view.table(at), &candidates, slots);
     }
 }
 
@@ -208,8 +212,8 @@ impl Choice {
         picked
     }
 
-    fn update(&mut self, candidates: &[Candidate], slots: &Slots) {
-        self.picker.update(candidates);
+    fn update(&mut self, table: Option<&Table>, candidates: &[Candidate], slots: &Slots) {
+        self.picker.update_within(table, candidates);
         self.slots = slots.mask_of(candidates.iter().map(|candidate| candidate.index));
     }
 }

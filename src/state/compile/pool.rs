@@ -16,6 +16,7 @@ use crate::{
         endpoint::Endpoint,
         endpoint_set::{EndpointSet, EndpointSlot, SetRules},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
+        picker::TableKind,
         pool::{Pool, PoolDiscovery, PoolIndex, PoolLimits, PoolProtocol},
         session::{Carrier, Sessions},
     },
@@ -50,20 +51,20 @@ pub(super) fn build(
     let settings = health(written);
     let shared = registry.pool(name, &settings);
     let wanted = requirements.iter().cloned().map(Some);
+    let zone = written.zone.as_ref();
     let rules = SetRules {
         requirements: std::iter::once(None).chain(wanted).collect(),
-        zone: written
-            .zone
-            .as_ref()
-            .map(|zone| zone.prefer.as_str().into()),
+        zone: zone.map(|zone| zone.prefer.as_str().into()),
         workers: registry.workers(),
+        table: TableKind::of(&written.picker),
     };
     let discovery = discovery(source, written, &shared.discovered);
     let found = found(discovery.as_ref(), &shared.discovered);
     let endpoints = arrange(&[], listed.iter().cloned().chain(found)).endpoints;
     let addresses = EndpointSet::addresses(&endpoints);
     let view = shared.health.view(&addresses, source.now);
-    let first = EndpointSet::new(1, endpoints, &rules, view);
+    let before = last_set(source, name);
+    let first = EndpointSet::new(1, endpoints, &rules, view, before.as_deref());
     let limits = &written.limits;
     Ok(Arc::new(Pool {
         name: Arc::clone(name),
@@ -103,6 +104,12 @@ pub(super) fn build(
         retry_ratio: written.retry_budget.ratio.get(),
         retry_minimum: written.retry_budget.minimum,
     }))
+}
+
+/// Returns the endpoints that the pool of this name has now.
+fn last_set(source: &Source<'_>, name: &str) -> Option<Arc<EndpointSet>> {
+    let last = source.last.and_then(|last| last.pool(name));
+    last.map(|pool| pool.endpoint_set())
 }
 
 fn sessions(name: &Arc<str>, written: &schema::Session) -> Result<Sessions, BuildError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Candidate, EndpointIndex, LeastRequests, Load, Maglev, PeakEwma, PickInput, Picker, PowerOfTwo,
-    Random, RingHash, RoundRobin, WeightedRoundRobin,
+    Random, RingHash, RoundRobin, Table, WeightedRoundRobin,
 };
 use crate::config::value::PickerSpec;
 
@@ -85,6 +85,22 @@ impl AnyPicker {
             | Self::WeightedRoundRobin(_)
             | Self::PowerOfTwo(_)
             | Self::PeakEwma(_) => false,
+        }
+    }
+
+    /// Replaces the endpoints that may be picked, like [`Picker::update`]. A hashing picker looks
+    /// keys up in `table`, which has them all, and makes none of its own.
+    pub(in crate::upstream) fn update_within(
+        &mut self,
+        table: Option<&Table>,
+        candidates: &[Candidate],
+    ) {
+        match (self, table) {
+            (Self::RingHash(picker), Some(Table::Ring(ring))) => picker.use_ring(ring, candidates),
+            (Self::Maglev(picker), Some(Table::Maglev(table))) => {
+                picker.use_table(table, candidates);
+            }
+            (other, _) => other.update(candidates),
         }
     }
 

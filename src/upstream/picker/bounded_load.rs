@@ -12,13 +12,16 @@ use super::draw::position;
 use super::places::Places;
 use super::{Candidate, EndpointIndex, Load, PickInput, in_flight, mix};
 
-/// Candidates of a hashing picker, with the loads that the limit needs.
+/// Members of a hashing picker's table, with the loads that the limit needs.
 #[derive(Debug)]
 pub(super) struct BoundedLoad {
     load_max: f64,
+    /// In the order of the table.
     members: Vec<Member>,
+    /// Number of members that are candidates.
+    candidates: usize,
     places: Places,
-    /// Requests in flight on all members.
+    /// Requests in flight on all candidates.
     total: u64,
     /// Loads may differ from the counts: after an update, until the next pick.
     stale: bool,
@@ -27,7 +30,7 @@ pub(super) struct BoundedLoad {
 #[derive(Clone, Copy, Debug)]
 struct Member {
     index: EndpointIndex,
-    /// Its share of all weights.
+    /// Its share of the weights of all candidates; 0 if it is none.
     share: f64,
     in_flight: u32,
 }
@@ -38,24 +41,38 @@ impl BoundedLoad {
         Self {
             load_max,
             members: Vec::new(),
+            candidates: 0,
             places: Places::default(),
             total: 0,
             stale: true,
         }
     }
 
-    pub(super) fn update(&mut self, candidates: &[Candidate]) {
+    /// Replaces the members of the table, and those of them that may be picked.
+    pub(super) fn update(&mut self, members: &[Candidate], candidates: &[Candidate]) {
         let weight = |candidate: &Candidate| f64::from(candidate.weight.max(1));
         let total: f64 = candidates.iter().map(weight).sum();
         self.members.clear();
-        self.members
-            .extend(candidates.iter().map(|candidate| Member {
-                index: candidate.index,
-                share: weight(candidate) / total,
-                in_flight: 0,
-            }));
-        self.places.update(candidates);
+        self.members.extend(members.iter().map(|member| Member {
+            index: member.index,
+            share: 0.0,
+            in_flight: 0,
+        }));
+        self.places.update(members);
+        self.candidates = 0;
+        for candidate in candidates {
+            let place = self.places.of(candidate.index);
+            if let Some(member) = place.and_then(|place| self.members.get_mut(place)) {
+                member.share = weight(candidate) / total;
+                self.candidates += 1;
+            }
+        }
         self.stale = true;
+    }
+
+    /// Returns true if the member at this place of the table may be picked.
+    pub(super) fn is_candidate(&self, place: usize) -> bool {
+        self.members.get(place).is_some_and(Member::is_candidate)
     }
 
     pub(super) fn load_changed(&mut self, endpoint: EndpointIndex, loads: &[Load]) {
@@ -63,22 +80,29 @@ impl BoundedLoad {
             return;
         }
         let place = self.places.of(endpoint);
-        if let Some(member) = place.and_then(|place| self.members.get_mut(place)) {
+        let member = place.and_then(|place| self.members.get_mut(place));
+        if let Some(member) = member.filter(|member| member.is_candidate()) {
             let now = in_flight(loads, endpoint);
             self.total = self.total - u64::from(member.in_flight) + u64::from(now);
             member.in_flight = now;
         }
     }
 
-    /// Returns the first member of the walk (places in the candidates) that is untried and has
-    /// room.
+    /// Counts the loads, if they may have changed unheard. Before each pick.
+    pub(super) fn settle(&mut self, loads: &[Load]) {
+        if self.stale {
+            self.count(loads);
+        }
+    }
+
+    /// Returns the first candidate of the walk (places in the table) that is untried and has room.
     pub(super) fn choose(
-        &mut self,
+        &self,
         walk: impl Iterator<Item = usize>,
         input: &PickInput<'_>,
     ) -> Option<EndpointIndex> {
-        if self.stale {
-            self.count(input.loads);
+        if self.candidates == 0 {
+            return None;
         }
         let fits = |member: &&Member| !input.is_tried(member.index) && self.has_room(member);
         let mut members = walk
@@ -90,6 +114,9 @@ impl BoundedLoad {
     }
 
     fn has_room(&self, member: &Member) -> bool {
+        if !member.is_candidate() {
+            return false;
+        }
         let others_and_this = self.total as f64 + 1.0;
         let bound = (self.load_max * others_and_this * member.share).ceil();
         f64::from(member.in_flight) + 1.0 <= bound
@@ -108,7 +135,7 @@ impl BoundedLoad {
         let untried = self
             .members
             .iter()
-            .filter(|member| !input.is_tried(member.index));
+            .filter(|member| member.is_candidate() && !input.is_tried(member.index));
         untried.min_by(|a, b| {
             let load = |member: &Member| f64::from(member.in_flight) / member.share;
             load(a).total_cmp(&load(b))
@@ -117,11 +144,17 @@ impl BoundedLoad {
 
     fn count(&mut self, loads: &[Load]) {
         self.total = 0;
-        for member in &mut self.members {
+        for member in self.members.iter_mut().filter(|it| it.is_candidate()) {
             member.in_flight = in_flight(loads, member.index);
             self.total += u64::from(member.in_flight);
         }
         self.stale = false;
+    }
+}
+
+impl Member {
+    fn is_candidate(&self) -> bool {
+        self.share > 0.0
     }
 }
 
@@ -145,13 +178,18 @@ mod tests {
         }
     }
 
+    fn update(bounded: &mut BoundedLoad, weights: &[u32]) {
+        bounded.update(&candidates(weights), &candidates(weights));
+    }
+
     #[test]
     fn the_walk_passes_members_at_their_bound() {
         let mut bounded = BoundedLoad::new(1.25);
-        bounded.update(&candidates(&[1, 1, 2]));
+        update(&mut bounded, &[1, 1, 2]);
         let loads = loads(3);
         let mut picked = [0; 3];
         for _ in 0..80 {
+            bounded.settle(&loads);
             let index = bounded
                 .choose([0, 1, 2].into_iter().cycle(), &input(&loads, &[]))
                 .unwrap();
@@ -166,9 +204,10 @@ mod tests {
     #[test]
     fn without_a_bound_the_first_untried_is_taken() {
         let mut bounded = BoundedLoad::new(f64::INFINITY);
-        bounded.update(&candidates(&[1, 1]));
+        update(&mut bounded, &[1, 1]);
         let loads = loads(2);
         (0..100).for_each(|_| loads[1].started());
+        bounded.settle(&loads);
         let walk = || [1, 0].into_iter();
         assert_eq!(
             bounded.choose(walk(), &input(&loads, &[])),
@@ -184,8 +223,9 @@ mod tests {
     #[test]
     fn a_walk_that_finds_nobody_ends_in_a_search_that_spreads_keys() {
         let mut bounded = BoundedLoad::new(2.0);
-        bounded.update(&candidates(&[1000, 1, 1, 1, 1]));
+        update(&mut bounded, &[1000, 1, 1, 1, 1]);
         let loads = loads(5);
+        bounded.settle(&loads);
         let mut picked = [0; 5];
         for key in 0..400 {
             let tried = [EndpointIndex(0)];
@@ -205,13 +245,38 @@ mod tests {
     #[test]
     fn one_without_room_is_better_than_none() {
         let mut bounded = BoundedLoad::new(1.0);
-        bounded.update(&candidates(&[1, 1]));
+        update(&mut bounded, &[1, 1]);
         let loads = loads(2);
         (0..100).for_each(|_| loads[1].started());
+        bounded.settle(&loads);
         let tried = [EndpointIndex(0)];
         assert_eq!(
             bounded.choose([0].into_iter(), &input(&loads, &tried)),
             Some(EndpointIndex(1))
         );
+    }
+
+    #[test]
+    fn members_that_are_no_candidates_are_passed_and_their_load_does_not_count() {
+        let all = candidates(&[1, 1, 1]);
+        let mut bounded = BoundedLoad::new(1.0);
+        bounded.update(&all, &all[1..]);
+        let loads = loads(3);
+        (0..100).for_each(|_| loads[0].started());
+        bounded.settle(&loads);
+        let walk = || [0, 1, 2].into_iter();
+        assert_eq!(
+            bounded.choose(walk(), &input(&loads, &[])),
+            Some(EndpointIndex(1))
+        );
+        loads[1].started();
+        bounded.load_changed(EndpointIndex(1), &loads);
+        assert_eq!(
+            bounded.choose(walk(), &input(&loads, &[])),
+            Some(EndpointIndex(2))
+        );
+        bounded.update(&all, &[]);
+        bounded.settle(&loads);
+        assert_eq!(bounded.choose(walk(), &input(&loads, &[])), None);
     }
 }

@@ -6,23 +6,33 @@
 //! entry. A lookup is one read. When an endpoint is removed, its keys move and a few others with
 //! them (with 1 % of endpoints changed, about 1 %): more than on a ring, but the shares are far
 //! more even. Loads are bounded (see `bounded_load`). The table depends on keys and weights alone,
-//! so all workers and proxies agree.
+//! so all workers and proxies agree. It is immutable and has all endpoints of a tier: control makes it,
+//! all workers share it, and a pick passes endpoints that may not be picked now. So ill health moves
+//! only the keys of the ill endpoint.
 //!
-//! O(1) per pick; an update fills the table in O(m log m), a few milliseconds for 65,537 entries.
+//! O(1) per pick; the table is filled in O(m log m), a few milliseconds for 65,537 entries.
+
+use std::sync::Arc;
 
 use super::bounded_load::BoundedLoad;
-use super::draw::position;
+use super::draw::{Draws, position};
 use super::turns::Turns;
 use super::{Candidate, EndpointIndex, Load, PickInput, Picker, mix};
 
-/// A Maglev table.
+/// Picks from a Maglev table.
 #[derive(Debug)]
 pub struct Maglev {
     bounded: BoundedLoad,
-    /// Places in the candidates; empty if there are none.
-    table: Vec<u32>,
-    /// Candidates that the table was filled from.
-    candidates: Vec<Candidate>,
+    table: Arc<MaglevTable>,
+}
+
+/// A table of endpoints. Immutable: workers share it.
+#[derive(Debug, Default)]
+pub(in crate::upstream) struct MaglevTable {
+    /// The endpoints that it was made for.
+    members: Vec<Candidate>,
+    /// Places in the members; empty if there are none.
+    entries: Arc<Vec<u32>>,
 }
 
 impl Maglev {
@@ -31,35 +41,62 @@ impl Maglev {
         let bounded = BoundedLoad::new(load_max);
         Self {
             bounded,
-            table: Vec::new(),
-            candidates: Vec::new(),
+            table: Arc::default(),
         }
+    }
+
+    /// Uses this table from now on; only `candidates`, some of its members, may be picked.
+    pub(super) fn use_table(&mut self, table: &Arc<MaglevTable>, candidates: &[Candidate]) {
+        self.bounded.update(table.members(), candidates);
+        if !Arc::ptr_eq(&self.table, table) {
+            self.table = Arc::clone(table);
+        }
+    }
+}
+
+impl MaglevTable {
+    /// Makes the table of these members, from an earlier one if only indexes changed: then the
+    /// places in it still hold.
+    pub(in crate::upstream) fn following(before: &Self, members: &[Candidate]) -> Self {
+        let identity = |candidate: &Candidate| (candidate.key, candidate.weight);
+        let (old, new) = (before.members.iter(), members.iter());
+        let entries = if old.map(identity).eq(new.map(identity)) {
+            Arc::clone(&before.entries)
+        } else {
+            Arc::new(fill(members))
+        };
+        Self {
+            members: members.to_vec(),
+            entries,
+        }
+    }
+
+    /// The endpoints that it was made for.
+    pub(in crate::upstream) fn members(&self) -> &[Candidate] {
+        &self.members
     }
 }
 
 impl Picker for Maglev {
     fn update(&mut self, candidates: &[Candidate]) {
-        self.bounded.update(candidates);
-        let identity = |candidate: &Candidate| (candidate.key, candidate.weight);
-        // Where only indexes changed, the places in the table still hold.
-        if !self
-            .candidates
-            .iter()
-            .map(identity)
-            .eq(candidates.iter().map(identity))
-        {
-            self.table = fill(candidates);
-        }
-        self.candidates.clear();
-        self.candidates.extend_from_slice(candidates);
+        let table = Arc::new(MaglevTable::following(&self.table, candidates));
+        self.use_table(&table, candidates);
     }
 
     fn pick(&mut self, input: &PickInput<'_>) -> Option<EndpointIndex> {
         // Without a key any entry will do. Mixed, so that keys need not be good hashes.
         let hash = mix(input.key.unwrap_or(input.draw));
-        let start = position(hash, self.table.len());
-        let (before, after) = self.table.split_at_checked(start)?;
-        let walk = after.iter().chain(before).map(|place| *place as usize);
+        let entries = &*self.table.entries;
+        if entries.is_empty() {
+            return None;
+        }
+        // After the entry of the key others at random, the same ones each time: neighbours in the
+        // table belong together, and would not spread the keys of an endpoint alike.
+        let mut draws = Draws::new(hash);
+        let hashes = std::iter::once(hash).chain(std::iter::repeat_with(|| draws.next()));
+        let entries = hashes.filter_map(|hash| entries.get(position(hash, entries.len())));
+        let walk = entries.map(|place| *place as usize);
+        self.bounded.settle(input.loads);
         self.bounded.choose(walk, input)
     }
 
@@ -205,5 +242,30 @@ mod tests {
         assert_ne!(bench.pick_with(Some(42), &[owner.unwrap()]), owner);
         bench.picker.update(&[]);
         assert_eq!(bench.pick_key(42), None);
+    }
+
+    #[test]
+    fn ill_health_moves_only_the_keys_of_the_ill_and_spreads_them() {
+        let all = candidates(&[1; 10]);
+        let mut bench = Bench::new(Maglev::new(f64::INFINITY), &[1; 10]);
+        let owners = |bench: &mut Bench<Maglev>| -> Vec<u32> {
+            (0..20_000)
+                .map(|key| bench.pick_key(key).unwrap())
+                .collect()
+        };
+        let before = owners(&mut bench);
+        let table = Arc::clone(&bench.picker.table);
+        bench.picker.use_table(&table, &all[1..]);
+        let after = owners(&mut bench);
+        let mut gained = [0; 10];
+        for (old, new) in before.iter().zip(&after) {
+            assert!(old == new || *old == 0);
+            gained[*new as usize] += usize::from(old != new);
+        }
+        assert_eq!(gained[0], 0);
+        assert!(
+            gained[1..].iter().all(|count| (170..280).contains(count)),
+            "{gained:?}"
+        );
     }
 }

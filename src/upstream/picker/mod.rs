@@ -36,6 +36,7 @@ mod power_of_two;
 mod random;
 mod ring_hash;
 mod round_robin;
+mod table;
 mod turns;
 mod weighted_draw;
 mod weighted_round_robin;
@@ -53,6 +54,9 @@ pub use power_of_two::PowerOfTwo;
 pub use random::Random;
 pub use ring_hash::RingHash;
 pub use round_robin::RoundRobin;
+pub(in crate::upstream) use table::Table;
+#[doc(hidden)]
+pub use table::TableKind;
 pub use weighted_round_robin::WeightedRoundRobin;
 
 /// A balancing algorithm with its state on one worker.

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+
 use super::draw::{Draws, position};
 use super::turns::wrapped;
 use super::weighted_draw::uniform;
@@ -39,7 +41,7 @@ impl RoundRobin {
     /// Returns the place in the new order of the first endpoint, from the next one on, that still
     /// exists.
     fn resume(&self, candidates: &[Candidate]) -> Option<usize> {
-        let places: HashMap<u64, usize> = candidates
+        let places: HashMap<u64, usize, FixedState> = candidates
             .iter()
             .enumerate()
             .map(|(place, candidate)| (candidate.key, place))

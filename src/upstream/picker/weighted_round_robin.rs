@@ -11,6 +11,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+
 use super::draw::{Draws, below, position};
 use super::turns::{Owed, Turns};
 use super::weighted_draw::WeightedDraw;
@@ -56,7 +58,7 @@ impl WeightedRoundRobin {
     }
 
     fn resume(&self, candidates: &[Candidate], weights: &[u32]) -> Turns {
-        let owed: HashMap<u64, Owed> = self
+        let owed: HashMap<u64, Owed, FixedState> = self
             .turns
             .owed()
             .filter_map(|(slot, turns)| Some((self.candidates.get(slot)?.key, turns)))

@@ -14,19 +14,24 @@
 //! Loads are bounded (see `bounded_load`): a key spills over to the next lowest bid. Points depend
 //! on the keys of the endpoints alone, so all workers and proxies agree. A share is off by about 6
 //! % (1 / sqrt 256). A pick visits w / m points, with the largest weight w and the mean m: O(1) for
-//! weights of the same order; an update costs O(points), 8 bytes each.
+//! weights of the same order. The ring is immutable and has all endpoints of a tier, 8 bytes a point:
+//! control makes it, all workers share it, and a pick passes endpoints that may not be picked now.
+//! That leaves the keys of the others where they are, as if the points were not there.
 
 mod ring;
 
+use std::sync::Arc;
+
 use super::bounded_load::BoundedLoad;
 use super::{Candidate, EndpointIndex, Load, PickInput, Picker, mix};
-use ring::{Ring, upper};
+pub(in crate::upstream) use ring::Ring;
+use ring::upper;
 
 /// A hash ring.
 #[derive(Debug)]
 pub struct RingHash {
     bounded: BoundedLoad,
-    ring: Ring,
+    ring: Arc<Ring>,
 }
 
 impl RingHash {
@@ -34,21 +39,32 @@ impl RingHash {
     pub fn new(load_max: f64) -> Self {
         Self {
             bounded: BoundedLoad::new(load_max),
-            ring: Ring::default(),
+            ring: Arc::default(),
+        }
+    }
+
+    /// Uses this ring from now on; only `candidates`, some of its members, may be picked.
+    pub(super) fn use_ring(&mut self, ring: &Arc<Ring>, candidates: &[Candidate]) {
+        self.bounded.update(ring.members(), candidates);
+        if !Arc::ptr_eq(&self.ring, ring) {
+            self.ring = Arc::clone(ring);
         }
     }
 }
 
 impl Picker for RingHash {
     fn update(&mut self, candidates: &[Candidate]) {
-        self.bounded.update(candidates);
-        self.ring.update(candidates);
+        let ring = Arc::new(Ring::following(&self.ring, candidates));
+        self.use_ring(&ring, candidates);
     }
 
     fn pick(&mut self, input: &PickInput<'_>) -> Option<EndpointIndex> {
         // Without a key any place will do. Mixed, so that keys need not be good hashes.
-        let walk = self.ring.walk(upper(mix(input.key.unwrap_or(input.draw))));
-        self.bounded.choose(walk, input)
+        let hash = upper(mix(input.key.unwrap_or(input.draw)));
+        self.bounded.settle(input.loads);
+        let bounded = &self.bounded;
+        let walk = self.ring.walk(hash, |place| bounded.is_candidate(place));
+        bounded.choose(walk, input)
     }
 
     fn load_changed(&mut self, endpoint: EndpointIndex, loads: &[Load]) {
@@ -141,6 +157,24 @@ mod tests {
     }
 
     #[test]
+    fn passing_members_of_a_shared_ring_places_keys_as_a_ring_without_them() {
+        for weights in [vec![1; 12], vec![3, 1, 9, 1, 2, 2, 7, 1, 1, 4, 30, 1]] {
+            let all = candidates(&weights);
+            let ring = Arc::new(Ring::following(&Ring::default(), &all));
+            let left: Vec<_> = all
+                .iter()
+                .copied()
+                .filter(|it| it.index.0 % 3 != 1)
+                .collect();
+            let mut shared = Bench::new(RingHash::new(1.25), &weights);
+            shared.picker.use_ring(&ring, &left);
+            let mut own = Bench::new(RingHash::new(1.25), &weights);
+            own.picker.update(&left);
+            assert_eq!(owners(&mut shared), owners(&mut own));
+        }
+    }
+
+    #[test]
     fn shares_follow_the_weights() {
         let mut bench = Bench::new(RingHash::new(1.25), &[1, 1, 2]);
         let owners = owners(&mut bench);
@@ -171,7 +205,7 @@ mod tests {
         let mut weights = vec![1; 300];
         weights[0] = u32::MAX;
         let mut bench = Bench::new(RingHash::new(f64::INFINITY), &weights);
-        assert_eq!(bench.picker.ring.points.len(), 300 * 256);
+        assert_eq!(bench.picker.ring.points.sorted.len(), 300 * 256);
         assert!(owners(&mut bench).iter().all(|owner| *owner == 0));
         let others: Vec<u32> = (0..KEYS)
             .map(|key| bench.pick_with(Some(key), &[0]).unwrap())

@@ -1,24 +1,32 @@
 //! The ring itself: the owners of its points, and the walk of a key along them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use smallvec::SmallVec;
 
 use super::super::{Candidate, mix};
 
-/// The points of all endpoints.
+/// A ring of endpoints. Immutable: workers share it.
 #[derive(Debug, Default)]
-pub(super) struct Ring {
+pub(in crate::upstream) struct Ring {
+    /// The endpoints that it was made for.
+    members: Vec<Candidate>,
+    owners: Vec<Owner>,
+    pub(super) points: Arc<Points>,
+    weight_max: u32,
+    is_even: bool,
+}
+
+/// The points of all owners.
+#[derive(Debug, Default)]
+pub(super) struct Points {
     /// Sorted by hash, then by the key of the owner: equal hashes are ordered the same way
     /// everywhere.
-    pub(super) points: Vec<Point>,
-    owners: Vec<Owner>,
+    pub(super) sorted: Vec<Point>,
     /// Index of the first point for each value of the hash's top bits.
     starts: Vec<u32>,
     /// Shifts a hash down to its top bits.
     shift: u32,
-    weight_max: u32,
-    is_even: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,99 +35,80 @@ pub(super) struct Point {
     owner: u32,
 }
 
-/// An endpoint with points; it keeps them over updates.
+/// An endpoint with points; it keeps them in later rings.
 #[derive(Clone, Copy, Debug)]
 struct Owner {
     key: u64,
     weight: u32,
-    /// Its place among the candidates.
+    /// Its place among the members.
     place: u32,
 }
 
 impl Ring {
-    /// Removes the points of removed endpoints, and merges those of new ones in.
-    pub(super) fn update(&mut self, candidates: &[Candidate]) {
-        let weights = candidates.iter().map(|candidate| candidate.weight.max(1));
-        self.weight_max = weights.clone().max().unwrap_or(1);
-        self.is_even = weights.clone().all(|weight| weight == self.weight_max);
-        let mut new: HashMap<u64, (u32, u32)> = candidates
+    /// Makes the ring of these members from an earlier one: without the points of removed
+    /// endpoints, and with those of new ones merged in. O(points); O(members) if all stay.
+    pub(in crate::upstream) fn following(before: &Self, members: &[Candidate]) -> Self {
+        let weights = members.iter().map(|member| member.weight.max(1));
+        let weight_max = weights.clone().max().unwrap_or(1);
+        let is_even = weights.clone().all(|weight| weight == weight_max);
+        let mut new: HashMap<u64, (u32, u32)> = members
             .iter()
             .zip((0..).zip(weights))
-            .map(|(candidate, at)| (candidate.key, at))
+            .map(|(member, at)| (member.key, at))
             .collect();
-        let mut renumbered: Vec<Option<u32>> = Vec::with_capacity(self.owners.len());
-        let mut kept = Vec::with_capacity(candidates.len());
-        for owner in &self.owners {
+        let mut renumbered: Vec<Option<u32>> = Vec::with_capacity(before.owners.len());
+        let mut owners = Vec::with_capacity(members.len());
+        for owner in &before.owners {
             renumbered.push(new.remove(&owner.key).map(|(place, weight)| {
                 let key = owner.key;
-                kept.push(Owner { key, weight, place });
-                index(kept.len() - 1)
+                owners.push(Owner { key, weight, place });
+                index(owners.len() - 1)
             }));
         }
-        let all_stay = new.is_empty() && kept.len() == self.owners.len();
-        self.owners = kept;
-        if all_stay {
-            return;
-        }
-        let mut points = Vec::with_capacity(candidates.len() << POINTS.trailing_zeros());
-        points.extend(self.points.iter().filter_map(|point| {
-            let owner = renumbered.get(point.owner as usize).copied().flatten()?;
-            Some(Point { owner, ..*point })
-        }));
-        for (key, (place, weight)) in new {
-            let owner = index(self.owners.len());
-            self.owners.push(Owner { key, weight, place });
-            let hashes = (0..POINTS).map(|number| upper(mix(key ^ mix(number))));
-            points.extend(hashes.map(|hash| Point { hash, owner }));
-        }
-        // Stable: the part that is in order already costs one pass.
-        points.sort_by_key(|point| (point.hash, self.owners[point.owner as usize].key));
-        self.points = points;
-        self.index_points();
-    }
-
-    fn index_points(&mut self) {
-        let bits = self.points.len().next_power_of_two().trailing_zeros();
-        self.shift = u32::BITS - bits.clamp(1, 24);
-        self.starts.clear();
-        let mut at = 0;
-        for top in 0..1_u32 << (u32::BITS - self.shift) {
-            let before = |point: &Point| point.hash >> self.shift < top;
-            while self.points.get(at).is_some_and(before) {
-                at += 1;
+        let points = if new.is_empty() && owners.len() == before.owners.len() {
+            Arc::clone(&before.points)
+        } else {
+            let kept = before.points.sorted.iter().filter_map(|point| {
+                let owner = renumbered.get(point.owner as usize).copied().flatten()?;
+                Some(Point { owner, ..*point })
+            });
+            let mut added = Vec::with_capacity(new.len() << POINTS.trailing_zeros());
+            for (key, (place, weight)) in new {
+                let owner = index(owners.len());
+                owners.push(Owner { key, weight, place });
+                let hashes = (0..POINTS).map(|number| upper(mix(key ^ mix(number))));
+                added.extend(hashes.map(|hash| Point { hash, owner }));
             }
-            self.starts.push(index(at));
+            Arc::new(Points::merged(kept, added, &owners))
+        };
+        Self {
+            members: members.to_vec(),
+            owners,
+            points,
+            weight_max,
+            is_even,
         }
     }
 
-    /// Returns the first point at or after the hash.
-    fn find(&self, hash: u32) -> usize {
-        let start = self.starts.get((hash >> self.shift) as usize);
-        let start = start.map_or(0, |start| *start as usize);
-        let mut later = self.points.iter().skip(start);
-        let later = later.position(|point| point.hash >= hash);
-        later.map_or(0, |steps| start + steps)
+    /// The endpoints that it was made for.
+    pub(in crate::upstream) fn members(&self) -> &[Candidate] {
+        &self.members
     }
 
-    /// Returns places of candidates, the lowest bid first.
-    pub(super) fn walk(&self, hash: u32) -> Walk<'_> {
+    /// Returns places of members, the lowest bid first. With different weights only those bid for
+    /// which `bids` is true; with equal ones the others are passed by the caller.
+    pub(super) fn walk<F: Fn(usize) -> bool>(&self, hash: u32, bids: F) -> Walk<'_, F> {
         Walk {
             ring: self,
+            bids,
             hash,
-            start: if self.points.is_empty() {
-                0
-            } else {
-                self.find(hash)
+            start: match self.points.sorted.is_empty() {
+                true => 0,
+                false => self.points.find(hash),
             },
             step: 0,
             named: SmallVec::new(),
         }
-    }
-
-    /// Returns the points from `start` on, once round.
-    fn from(&self, start: usize) -> impl Iterator<Item = &Point> {
-        let (before, after) = self.points.split_at(start);
-        after.iter().chain(before)
     }
 
     fn owner(&self, point: &Point) -> &Owner {
@@ -127,9 +116,70 @@ impl Ring {
     }
 }
 
+impl Points {
+    /// Merges points in order with new ones in any order.
+    fn merged(kept: impl Iterator<Item = Point>, mut added: Vec<Point>, owners: &[Owner]) -> Self {
+        let rank = |point: &Point| (point.hash, owners[point.owner as usize].key);
+        added.sort_unstable_by_key(|point| point.hash);
+        for same in added.chunk_by_mut(|a, b| a.hash == b.hash) {
+            if same.len() > 1 {
+                same.sort_unstable_by_key(rank);
+            }
+        }
+        let mut sorted = Vec::with_capacity(owners.len() << POINTS.trailing_zeros());
+        let mut added = added.into_iter().peekable();
+        for point in kept {
+            while let Some(earlier) =
+                added.next_if(|it| it.hash <= point.hash && rank(it) < rank(&point))
+            {
+                sorted.push(earlier);
+            }
+            sorted.push(point);
+        }
+        sorted.extend(added);
+        Self::indexed(sorted)
+    }
+
+    fn indexed(sorted: Vec<Point>) -> Self {
+        let bits = sorted.len().next_power_of_two().trailing_zeros();
+        let shift = u32::BITS - bits.clamp(1, 24);
+        let tops = 1_u32 << (u32::BITS - shift);
+        let mut starts = Vec::with_capacity(tops as usize);
+        let mut at = 0;
+        for top in 0..tops {
+            let before = |point: &Point| point.hash >> shift < top;
+            while sorted.get(at).is_some_and(before) {
+                at += 1;
+            }
+            starts.push(index(at));
+        }
+        Self {
+            sorted,
+            starts,
+            shift,
+        }
+    }
+
+    /// Returns the first point at or after the hash.
+    pub(super) fn find(&self, hash: u32) -> usize {
+        let start = self.starts.get((hash >> self.shift) as usize);
+        let start = start.map_or(0, |start| *start as usize);
+        let mut later = self.sorted.iter().skip(start);
+        let later = later.position(|point| point.hash >= hash);
+        later.map_or(0, |steps| start + steps)
+    }
+
+    /// Returns the points from `start` on, once round.
+    fn from(&self, start: usize) -> impl Iterator<Item = &Point> {
+        let (before, after) = self.sorted.split_at(start);
+        after.iter().chain(before)
+    }
+}
+
 /// The walk of one key.
-pub(super) struct Walk<'a> {
+pub(super) struct Walk<'a, F> {
     ring: &'a Ring,
+    bids: F,
     hash: u32,
     start: usize,
     /// Number of points visited, once bids do not matter any more.
@@ -138,17 +188,15 @@ pub(super) struct Walk<'a> {
     named: SmallVec<[u32; BIDS_MAX]>,
 }
 
-impl Iterator for Walk<'_> {
+impl<F: Fn(usize) -> bool> Iterator for Walk<'_, F> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
         if self.ring.is_even || self.named.len() == BIDS_MAX {
             let at = self.start + self.step;
-            let length = self.ring.points.len();
-            let point = self
-                .ring
-                .points
-                .get(if at < length { at } else { at - length })?;
+            let points = &self.ring.points.sorted;
+            let length = points.len();
+            let point = points.get(if at < length { at } else { at - length })?;
             self.step += 1;
             (self.step <= length).then(|| self.ring.owner(point).place as usize)
         } else {
@@ -159,14 +207,14 @@ impl Iterator for Walk<'_> {
     }
 }
 
-impl Walk<'_> {
+impl<F: Fn(usize) -> bool> Walk<'_, F> {
     /// Returns the lowest bidder besides those named. The walk ends where no weight could bid less.
     fn lowest_bid(&self) -> Option<u32> {
         let ring = self.ring;
         // The mean number of steps is at most that of the endpoints.
         let steps_max = ring.owners.len().saturating_mul(8).max(1024);
         let mut lowest: Option<(u64, u64, u32)> = None;
-        for point in ring.from(self.start).take(steps_max) {
+        for point in ring.points.from(self.start).take(steps_max) {
             let way = u64::from(point.hash.wrapping_sub(self.hash)) + 1;
             // Ways are at most 2^32, weights less: the products fit.
             if let Some((best, weight, _)) = lowest
@@ -174,9 +222,10 @@ impl Walk<'_> {
             {
                 break;
             }
-            let weight = u64::from(ring.owner(point).weight);
+            let owner = ring.owner(point);
+            let weight = u64::from(owner.weight);
             let lower = lowest.is_none_or(|(best, other, _)| way * other < best * weight);
-            if lower && !self.named.contains(&point.owner) {
+            if lower && !self.named.contains(&point.owner) && (self.bids)(owner.place as usize) {
                 lowest = Some((way, weight, point.owner));
             }
         }
@@ -206,19 +255,20 @@ mod tests {
     #[test]
     fn the_index_finds_what_a_search_finds() {
         for endpoints in [1, 2, 3, 50] {
-            let mut ring = Ring::default();
-            ring.update(&candidates(&vec![1; endpoints]));
-            let probes = (0..2000).map(|key| upper(mix(key))).chain([0, u32::MAX]);
-            let around = ring.points.clone().into_iter().flat_map(|point| {
+            let members = candidates(&vec![1; endpoints]);
+            let ring = Ring::following(&Ring::default(), &members);
+            let points = &ring.points;
+            let hashes = (0..2000).map(|key| upper(mix(key))).chain([0, u32::MAX]);
+            let around = points.sorted.iter().flat_map(|point| {
                 [
                     point.hash,
                     point.hash.wrapping_add(1),
                     point.hash.wrapping_sub(1),
                 ]
             });
-            for hash in probes.chain(around) {
-                let found = ring.points.partition_point(|point| point.hash < hash);
-                assert_eq!(ring.find(hash), found % ring.points.len());
+            for hash in hashes.chain(around) {
+                let found = points.sorted.partition_point(|point| point.hash < hash);
+                assert_eq!(points.find(hash), found % points.sorted.len());
             }
         }
     }
