@@ -50,6 +50,25 @@ impl RouteMetrics {
         }
     }
 
+    /// Returns handles of the same route for other listeners, from the same counters. `moved` has
+    /// the new index of each listener by its old one; none if it was removed, and its counters go.
+    pub(crate) fn moved(&self, moved: &[Option<u32>]) -> Self {
+        let place = |old: u32| moved.get(old as usize).copied().flatten();
+        let counts = self.counts.borrow();
+        let counts =
+            counts.moved(|(listener, class, reason)| Some((place(*listener)?, *class, *reason)));
+        Self {
+            duration: self.duration.clone(),
+            latest: RefCell::default(),
+            counts: RefCell::new(counts),
+            limited: RefCell::new(self.limited.borrow().clone()),
+            asked: RefCell::new(self.asked.borrow().clone()),
+            refused_places: self.refused_places.clone(),
+            worker: self.worker.clone(),
+            name: Arc::clone(&self.name),
+        }
+    }
+
     /// Counts a request that a rule of a rate limit refused; in a dry run, one that it would have
     /// refused.
     pub(crate) fn count_limited(&self, rule: &Arc<str>, dry_run: bool) {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Command, Worker};
 use crate::{
-    state::{LocalSnapshot, RouteMetrics, Snapshot},
+    state::{Listener, LocalSnapshot, RouteMetrics, Snapshot},
     upstream::{
         local::LocalPool, local_set::LocalEndpoints, picker::AnyPicker, pool::Pool, room::Siblings,
     },
@@ -45,27 +45,20 @@ impl Worker {
         self.take_up_log();
     }
 
-    /// Returns the metric handles of the routes. They count by the indexes of listeners, so they
-    /// are reused only if these are the same.
+    /// Returns the metric handles of the routes. They count by the indexes of listeners: where
+    /// these moved, so do the counters. Only new routes are registered.
     fn route_metrics(&self, old: &LocalSnapshot, new: &Snapshot) -> Vec<Rc<RouteMetrics>> {
         let registry = self.counters.registry();
-        let (before, after) = (&old.shared.listeners, &new.listeners);
-        let same =
-            before.len() == after.len() && before.iter().zip(after).all(|(a, b)| a.name == b.name);
-        let known: HashMap<&str, &Rc<RouteMetrics>> = if same {
-            old.routes
-                .iter()
-                .map(|route| (route.name(), route))
-                .collect()
-        } else {
-            HashMap::new()
-        };
+        let moved = moved(&old.shared, new);
+        let known = old.routes.iter().map(|route| (route.name(), route));
+        let known: HashMap<&str, &Rc<RouteMetrics>> = known.collect();
         let none: Arc<str> = "".into();
         let names = new.routes.iter().map(|route| &route.name).chain([&none]);
         names
-            .map(|name| match known.get(&**name) {
-                Some(known) => Rc::clone(known),
-                None => Rc::new(RouteMetrics::new(registry, name)),
+            .map(|name| match (known.get(&**name), &moved) {
+                (Some(known), None) => Rc::clone(known),
+                (Some(known), Some(moved)) => Rc::new(known.moved(moved)),
+                (None, _) => Rc::new(RouteMetrics::new(registry, name)),
             })
             .collect()
     }
@@ -133,4 +126,18 @@ impl Worker {
             stays
         });
     }
+}
+
+/// Returns the new index of each listener of the old snapshot, none for a removed one; nothing if
+/// all kept theirs.
+fn moved(old: &Snapshot, new: &Snapshot) -> Option<Vec<Option<u32>>> {
+    let new: HashMap<&str, u32> = new
+        .listeners
+        .iter()
+        .map(|it| (&*it.name, it.index))
+        .collect();
+    let listeners = old.listeners.iter();
+    let stay = |it: &Arc<Listener>| new.get(&*it.name) == Some(&it.index);
+    let places = listeners.clone().map(|it| new.get(&*it.name).copied());
+    (!listeners.clone().all(stay)).then(|| places.collect())
 }

@@ -60,6 +60,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod rate_limit_redis;
 mod reload;
+mod reload_listeners;
 mod retries;
 mod reuse;
 mod routing;

@@ -279,6 +279,17 @@ impl<K: Copy + Eq + Hash, const L: usize> CounterMap<K, L> {
             .or_insert_with(|| self.worker.counter(self.family, labels()))
     }
 
+    /// Returns the same counters by other keys, without those whose new key is none.
+    pub fn moved(&self, key: impl Fn(&K) -> Option<K>) -> Self {
+        let counters = self.counters.iter();
+        let counters = counters.filter_map(|(old, counter)| Some((key(old)?, counter.clone())));
+        Self {
+            worker: self.worker.clone(),
+            family: self.family,
+            counters: counters.collect(),
+        }
+    }
+
     /// Drops the counters for whose key `keep` is false, so that their series can be removed.
     pub fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
         self.counters.retain(|key, _| keep(key));
