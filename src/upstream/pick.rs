@@ -66,6 +66,11 @@ pub enum Picked {
 }
 
 /// A picked endpoint: counts as load until it is finished or dropped.
+///
+/// Holds this worker's side of the endpoint, not the endpoint set: a tunnel may last for days, and
+/// would keep 10,000 other endpoints of a set that was replaced long ago. The endpoint has what an
+/// attempt needs, connections, load and health; its description at the time of the pick is kept by
+/// the attempt.
 #[derive(Debug)]
 pub struct Pick {
     /// The pool it was picked from.

@@ -105,6 +105,7 @@ fn candidates(out: &mut String, candidates: &[ExplainedCandidate]) {
                     .unwrap_or("health not asked")
                     .into(),
                 format!("weight {}", candidate.weight).into(),
+                format!("from {}", candidate.source).into(),
                 candidate.version.as_deref().unwrap_or_default().into(),
                 skipped.map_or(Cow::Borrowed("may serve"), |why| {
                     format!("skipped: {why}").into()
