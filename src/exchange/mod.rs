@@ -92,8 +92,8 @@ pub struct Exchange {
     pub(crate) grpc: bool,
     /// The call as the client made it, if the walk has turned gRPC-Web into gRPC.
     pub(crate) grpc_web: Option<Box<grpc_web::WebCall>>,
-    /// Deadline of the client of a gRPC call.
-    pub(crate) grpc_deadline: Option<Instant>,
+    /// Deadline that the client has set: of a gRPC call, or on a route that accepts one.
+    pub(crate) client_deadline: Option<Instant>,
     /// Status of a gRPC call at its end.
     pub(crate) grpc_status: Option<u8>,
     /// True if the response reached its end.
@@ -209,7 +209,7 @@ impl Exchange {
 
     /// Returns true if the client has given the call up by now, whatever the endpoint does.
     pub(crate) fn is_given_up(&self, now: Instant) -> bool {
-        self.grpc_deadline.is_some_and(|deadline| now >= deadline)
+        self.client_deadline.is_some_and(|deadline| now >= deadline)
     }
 
     pub(crate) fn route(&self) -> Option<&Route> {

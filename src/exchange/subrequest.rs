@@ -85,7 +85,7 @@ impl Exchange {
     ///
     /// Retries, health, limits and the retry budget of the pool are those of any request; the
     /// rules for retries and the time limits of an attempt are those of the exchange's route. A
-    /// gRPC deadline of the exchange holds for it too. Dropping the future cancels it.
+    /// deadline of the client holds for it too. Dropping the future cancels it.
     ///
     /// # Errors
     /// The failure of its last attempt, or why there was none; [`Failure::Internal`] if no pool
@@ -106,7 +106,7 @@ impl Exchange {
             pool,
             route,
             snapshot: &self.snapshot,
-            deadline: self.grpc_deadline.map_or(deadline, |it| it.min(deadline)),
+            deadline: self.client_deadline.map_or(deadline, |it| it.min(deadline)),
         };
         let caller = Rc::clone(&self.caller);
         caller.call(terms, subrequest).await

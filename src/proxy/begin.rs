@@ -62,7 +62,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         bytes_out: 0,
         grpc: call.is_some(),
         grpc_web: None,
-        grpc_deadline: call
+        client_deadline: call
             .and_then(grpc::read_timeout)
             .and_then(|timeout| started.checked_add(timeout)),
         grpc_status: None,

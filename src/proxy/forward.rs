@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     exchange::{Exchange, Request, Response},
-    failure::Failure,
+    failure::{Failure, Side},
     semantics::{grpc, upgrade::Offer},
     state::Route,
     timer,
@@ -37,15 +37,17 @@ pub(super) async fn forward(
         return Err(Failure::Internal);
     };
     let route = &snapshot.shared.routes[decision.route.0 as usize];
+    if exchange.is_given_up(timer::recent()) {
+        return Err(Failure::ResponseTimeout);
+    }
     let upload = upload_of(&connection.worker, exchange, route, request);
     let terms = CallTerms {
         worker: &connection.worker,
         snapshot: &snapshot,
         home: (pool, view),
-        retry: &route.retry,
-        timeouts: &route.timeouts,
+        route,
         end: end_of(exchange, route),
-        given_up: exchange.grpc_deadline,
+        given_up: &exchange.client_deadline,
         client: &exchange.client,
         downstream: Some(connection),
         offer,
@@ -53,7 +55,10 @@ pub(super) async fn forward(
         lends_host: exchange.request.authority.is_none(),
     };
     let mut call = UpstreamCall::new(terms, request, upload, &mut exchange.call);
-    let mut response = call.run().await?;
+    let mut response = match call.run().await {
+        Ok(response) => response,
+        Err(failure) => return Err(failure_of(exchange, failure)),
+    };
     tell_session(exchange, &connection.worker, &mut response);
     exchange.answered = Some(timer::recent());
     if exchange.grpc {
@@ -62,9 +67,19 @@ pub(super) async fn forward(
     Ok(response)
 }
 
-/// Returns the deadline of the response head: the end of the route's total time, or of the client's
-/// deadline for a gRPC call.
+/// Returns the failure to tell: whatever was waited for when the client's deadline passed, the
+/// response is late.
+fn failure_of(exchange: &Exchange, failure: Failure) -> Failure {
+    if failure.side() != Side::Downstream && exchange.is_given_up(timer::now()) {
+        Failure::ResponseTimeout
+    } else {
+        failure
+    }
+}
+
+/// Returns the deadline of the response head: the end of the route's total time, or the client's
+/// deadline if that is earlier.
 fn end_of(exchange: &Exchange, route: &Route) -> Instant {
     let end = exchange.started + route.timeouts.total;
-    exchange.grpc_deadline.map_or(end, |given| end.min(given))
+    exchange.client_deadline.map_or(end, |given| end.min(given))
 }

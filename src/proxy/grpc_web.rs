@@ -24,7 +24,7 @@ pub(super) fn open(exchange: &mut Exchange, request: &mut Request) {
     };
     let timeout = grpc::read_timeout(&request.headers);
     exchange.grpc = true;
-    exchange.grpc_deadline = timeout.and_then(|timeout| exchange.started.checked_add(timeout));
+    exchange.client_deadline = timeout.and_then(|timeout| exchange.started.checked_add(timeout));
     call.bridge_head(&mut request.headers);
     if !request.body.is_end() {
         let body = std::mem::replace(&mut request.body, Body::Empty);

@@ -3,6 +3,7 @@
 mod admit;
 mod begin;
 mod call;
+mod deadline;
 mod finish;
 mod forward;
 mod grpc_web;

@@ -5,7 +5,9 @@
 
 use std::{pin::pin, rc::Rc};
 
-use super::{Outgoing, admit, begin::begin, forward, grpc_web, reply, request, response, way_back};
+use super::{
+    Outgoing, admit, begin::begin, deadline, forward, grpc_web, reply, request, response, way_back,
+};
 use crate::{
     exchange::{Exchange, Request, Response},
     failure::Failure,
@@ -62,6 +64,9 @@ async fn walk(
     let route = &snapshot.shared.routes[decision.route.0 as usize];
     if route.grpc_web {
         grpc_web::open(exchange, request);
+    }
+    if route.deadlines {
+        deadline::read(exchange, request);
     }
     if let Some(answer) = request::answer_options(exchange, request) {
         return Ok(answer);

@@ -54,7 +54,9 @@ impl Watch {
 
     /// Ends the response if a piece of it, or the end of a gRPC call, is late.
     fn poll_late(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PolledFrame {
-        let call_end = self.open.exchange().grpc_deadline;
+        let exchange = self.open.exchange();
+        // Of any other answer only the head is waited for until then.
+        let call_end = exchange.client_deadline.filter(|_| exchange.grpc);
         let both_ways = self.both_ways.is_some() || uploading(body).is_some();
         let piece_end = self.idle.filter(|_| !both_ways);
         let piece_end =

@@ -18,6 +18,8 @@ pub mod cookie;
 #[doc(hidden)]
 pub mod date;
 #[doc(hidden)]
+pub mod deadline;
+#[doc(hidden)]
 pub mod forwarded;
 #[doc(hidden)]
 pub mod grpc;

@@ -73,6 +73,9 @@ pub struct ExplainedTimeouts {
     pub attempt_ms: u64,
     /// Limit without a byte in either direction.
     pub idle_ms: u64,
+    /// True if a client may shorten the first limit.
+    #[serde(default)]
+    pub from_client: bool,
 }
 
 /// An endpoint that could serve a request.
@@ -163,6 +166,7 @@ fn policies(route: &Route) -> ExplainedPolicies {
             total_ms: millis(route.timeouts.total),
             attempt_ms: millis(route.timeouts.attempt),
             idle_ms: millis(route.timeouts.idle),
+            from_client: route.deadlines,
         },
         attempts: route.retry.attempts,
         hedge_after_ms: route.retry.hedge_after.map(millis),

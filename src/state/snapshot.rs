@@ -90,6 +90,7 @@ impl Snapshot {
             retry: Arc::clone(&route.retry),
             // It has been led through them.
             filters: Chain::default(),
+            deadlines: route.deadlines,
             grpc_web: route.grpc_web,
             body_max: route.body_max,
         });
@@ -203,6 +204,8 @@ pub struct Route {
     pub retry: Arc<RetryPolicy>,
     /// Filters for requests and responses.
     pub filters: Chain,
+    /// True if clients may shorten the total time, and endpoints are told what is left of it.
+    pub deadlines: bool,
     /// True if calls in gRPC-Web are turned into gRPC.
     pub grpc_web: bool,
     /// Maximum number of request body bytes; more is refused.

@@ -25,6 +25,7 @@ mod client_certificates;
 mod clients_gone;
 mod concurrency;
 mod connection_auth;
+mod deadlines;
 mod discovery;
 mod drain;
 mod early_answers;

@@ -52,7 +52,7 @@ fn bounds(key: &str) -> bool {
         "ejection.max",
         "ejection.share_max",
     ];
-    let others = ["retry.on", "retry.idempotency_key"];
+    let others = ["timeouts.from_client", "retry.on", "retry.idempotency_key"];
     let bounds = tables.iter().any(|table| key.starts_with(table)) || keys.contains(&key);
     bounds && !others.contains(&key)
 }

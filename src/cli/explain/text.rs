@@ -73,9 +73,13 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
     let timeouts = &policies.timeouts;
     let (total, attempt) = (time(timeouts.total_ms), time(timeouts.attempt_ms));
     let idle = time(timeouts.idle_ms);
+    let shorter = match timeouts.from_client {
+        true => "; less if x-request-timeout-ms says so",
+        false => "",
+    };
     let _ = writeln!(
         out,
-        "  timeouts: total {total}, attempt {attempt}, idle {idle}"
+        "  timeouts: total {total}, attempt {attempt}, idle {idle}{shorter}"
     );
     let _ = writeln!(out, "  attempts: {} at most", policies.attempts);
     if let Some(after) = policies.hedge_after_ms {

@@ -213,5 +213,7 @@ table! {
         pub attempt: Option<Duration> = None,
         /// Time without a byte in either direction, once the response has begun. The only timeout of upgrades and streams. A response without a length that falls silent, such as a stream of events, is not held against its endpoint.
         pub idle: Duration = Duration::from_secs(60),
+        /// Accepts `X-Request-Timeout-Ms` from any client as a shorter `total`, never a longer one, and tells each attempt the time that is left in the same header. A value that is not a number of up to 10 digits is ignored.
+        pub from_client: bool = false,
     }
 }

@@ -127,7 +127,7 @@ impl ConcurrencyFilter {
         let total = exchange
             .route()
             .map(|it| exchange.started + it.timeouts.total);
-        let given = total.into_iter().chain(exchange.grpc_deadline);
+        let given = total.into_iter().chain(exchange.client_deadline);
         given.fold(end, Instant::min)
     }
 

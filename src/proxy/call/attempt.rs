@@ -40,7 +40,8 @@ impl UpstreamCall<'_> {
             let upload = std::mem::replace(&mut self.upload, Upload::gone());
             let mut end = match hedge_after {
                 None => {
-                    self.send(pick, upload, again.is_some(), &mut patience)
+                    let headers = &self.request.headers;
+                    self.send(pick, headers, upload, again.is_some(), &mut patience)
                         .await
                 }
                 Some(after) => {
@@ -87,7 +88,7 @@ impl UpstreamCall<'_> {
                 })
             }
         };
-        if self.terms.grpc {
+        if self.terms.grpc || self.terms.route.deadlines {
             self.stamp(timer::now());
         }
         if self.terms.lends_host {
@@ -97,7 +98,7 @@ impl UpstreamCall<'_> {
     }
 
     pub(super) fn patience(&self, started: Instant) -> Patience {
-        let (end, timeouts) = (self.terms.end, self.terms.timeouts);
+        let (end, timeouts) = (self.terms.end, self.terms.route.timeouts);
         Patience {
             deadline: end.min(started + timeouts.attempt),
             attempt: timeouts.attempt.min(end.saturating_duration_since(started)),

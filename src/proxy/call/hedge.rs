@@ -62,7 +62,7 @@ struct Race {
 impl UpstreamCall<'_> {
     /// Returns the time after which the attempt that begins is hedged; none if it is not.
     pub(super) fn hedge_after(&self, again: Option<AttemptNumber>) -> Option<Duration> {
-        let after = self.terms.retry.hedge_after?;
+        let after = self.terms.route.retry.hedge_after?;
         let hedged = again.is_none()
             && self.made == 1
             && self.request.method.is_safe()
@@ -174,7 +174,7 @@ impl UpstreamCall<'_> {
             second_wins: false,
             hedge: None,
         };
-        let mut first = pin!(self.send(pick, upload, false, patience));
+        let mut first = pin!(self.send(pick, &self.request.headers, upload, false, patience));
         if let Ok(end) = timer::until(hedge_at, first.as_mut()).await {
             race.first = Some(end);
             return race;
@@ -185,8 +185,9 @@ impl UpstreamCall<'_> {
             return race;
         };
         let mut own_patience = self.patience(second.started);
+        let headers = self.stamped_beside(second.started);
         {
-            let mut other = pin!(self.send(&second.pick, copy, false, &mut own_patience));
+            let mut other = pin!(self.send(&second.pick, &headers, copy, false, &mut own_patience));
             let Race {
                 first: first_end,
                 second: second_end,
@@ -267,6 +268,6 @@ impl UpstreamCall<'_> {
 
     /// Returns true if an attempt brought an answer to pass on: well, and not one to retry after.
     fn is_good(&self, end: &AttemptEnd) -> bool {
-        end.went_well() && !self.terms.retry.on.contains(end.ended)
+        end.went_well() && !self.terms.route.retry.on.contains(end.ended)
     }
 }

@@ -19,6 +19,7 @@ mod retry;
 mod search;
 mod send;
 mod session;
+mod stamp;
 mod terms;
 
 pub(super) use session::tell as tell_session;
@@ -90,9 +91,12 @@ impl<'a> UpstreamCall<'a> {
         record: &'a mut CallRecord,
     ) -> Self {
         let view = terms.home.1;
-        let repeatable = terms.retry.is_repeatable(&request.method, &request.headers);
+        let repeatable = terms
+            .route
+            .retry
+            .is_repeatable(&request.method, &request.headers);
         let previous_attempts = if terms.grpc {
-            retry::previous_attempts(request)
+            stamp::previous_attempts(request)
         } else {
             0
         };

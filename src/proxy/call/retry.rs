@@ -2,14 +2,9 @@
 
 use std::rc::Rc;
 
-use http::HeaderValue;
-use tokio::time::Instant;
-
 use super::{UpstreamCall, attempt_end::AttemptEnd, search};
 use crate::{
-    exchange::Request,
     resilience::{self, Facts, RetryVerdict, Why, Written},
-    semantics::{Known, grpc},
     timer,
     upstream::local::LocalPool,
 };
@@ -40,7 +35,7 @@ impl UpstreamCall<'_> {
             pushed_back: end.pushed_back,
             time_over: timer::recent() >= terms.end,
         };
-        resilience::decide(terms.retry, &facts)
+        resilience::decide(&terms.route.retry, &facts)
     }
 
     /// Withdraws from the budget and waits; fails if the outcome must stand.
@@ -59,7 +54,12 @@ impl UpstreamCall<'_> {
         let left = self.terms.end.saturating_duration_since(timer::recent());
         let draw = self.terms.worker.draw();
         let made = self.made - self.uncounted;
-        match self.terms.retry.wait(made, draw, end.retry_after, left) {
+        match self
+            .terms
+            .route
+            .retry
+            .wait(made, draw, end.retry_after, left)
+        {
             None => Err(Why::TimeOver),
             Some(wait) => {
                 if !wait.is_zero() {
@@ -71,32 +71,4 @@ impl UpstreamCall<'_> {
             }
         }
     }
-
-    /// Tells the endpoint of a gRPC call its remaining time, and the number of earlier attempts.
-    /// The client's deadline is not cut to the route's total time: that ends with the head of the
-    /// response, the call with its trailers.
-    pub(super) fn stamp(&mut self, now: Instant) {
-        let headers = &mut self.request.headers;
-        let left = self
-            .terms
-            .given_up
-            .map(|deadline| deadline.saturating_duration_since(now));
-        if let Some(left) = left.and_then(grpc::write_timeout) {
-            headers.insert(Known::GrpcTimeout, left);
-        }
-        // Those of which the endpoint saw nothing do not count (gRPC proposal A6).
-        let made = self.made - self.uncounted;
-        if made > 1 {
-            let before = self.previous_attempts.saturating_add(made - 1);
-            headers.insert(Known::GrpcPreviousRpcAttempts, HeaderValue::from(before));
-        }
-    }
-}
-
-/// Returns the number of earlier attempts at a gRPC call by others.
-pub(super) fn previous_attempts(request: &Request) -> u32 {
-    let previous = request.headers.get(Known::GrpcPreviousRpcAttempts);
-    previous
-        .and_then(|count| count.to_str()?.parse().ok())
-        .unwrap_or(0)
 }

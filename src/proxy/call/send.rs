@@ -12,6 +12,7 @@ use crate::{
     http1::HeadLimits,
     memory,
     resilience::Carrier,
+    semantics::Headers,
     upstream::{
         acquire::{Acquired, Claim, Need},
         pick::Pick,
@@ -21,11 +22,13 @@ use crate::{
 };
 
 impl UpstreamCall<'_> {
-    /// Sends the request to the picked endpoint; ends with a response head or a failure.
+    /// Sends the request to the picked endpoint, with this header; ends with a response head or a
+    /// failure.
     /// `fresh` asks for a connection that has not waited among the idle ones.
     pub(super) async fn send(
         &self,
         pick: &Pick,
+        headers: &Headers,
         mut upload: Upload,
         fresh: bool,
         patience: &mut Patience,
@@ -53,7 +56,7 @@ impl UpstreamCall<'_> {
             Ok(acquired) => acquired,
             Err(failure) => return AttemptEnd::unsent(failure, upload),
         };
-        let request = outbound(self.request, purpose);
+        let request = outbound(self.request, headers, purpose);
         let home = Rc::clone(&pick.endpoint);
         let client = Client {
             worker: terms.worker,
@@ -86,13 +89,13 @@ fn carrier(fresh: bool) -> Carrier {
     if fresh { Carrier::New } else { Carrier::Reused }
 }
 
-fn outbound(request: &Request, purpose: Purpose) -> Outbound<'_> {
+fn outbound<'a>(request: &'a Request, headers: &'a Headers, purpose: Purpose) -> Outbound<'a> {
     Outbound {
         method: &request.method,
         target: target_of(&request.uri),
         raw_target: request.raw_target.as_deref(),
         purpose,
-        headers: &request.headers,
+        headers,
         read_ahead: if request.version == Version::HTTP_2 {
             STREAM_READ_MIN
         } else {

@@ -8,9 +8,8 @@ use tokio::time::Instant;
 use super::search::Home;
 use crate::{
     proxy_protocol::Header,
-    resilience::RetryPolicy,
     semantics::upgrade::Offer,
-    state::{ExchangeTimeouts, LocalSnapshot},
+    state::{LocalSnapshot, Route},
     upstream::pinned::Pinned,
     worker::{Connection, Worker},
 };
@@ -23,15 +22,14 @@ pub(in crate::proxy) struct CallTerms<'a> {
     pub(in crate::proxy) snapshot: &'a LocalSnapshot,
     /// Its pool and view; failover pools may replace it.
     pub(in crate::proxy) home: Home,
-    /// Rules by which a failed attempt is followed by another.
-    pub(in crate::proxy) retry: &'a RetryPolicy,
-    /// Time limits of one attempt. The total time is in `end`.
-    pub(in crate::proxy) timeouts: &'a ExchangeTimeouts,
+    /// Route with the rules for retries and the time limits of an attempt. The total time is in
+    /// `end`.
+    pub(in crate::proxy) route: &'a Route,
     /// Deadline of the response head.
     pub(in crate::proxy) end: Instant,
     /// Time at which the client gives up by itself: a failure after it is not the endpoint's
     /// fault.
-    pub(in crate::proxy) given_up: Option<Instant>,
+    pub(in crate::proxy) given_up: &'a Option<Instant>,
     /// Client of the request, for pickers that hash the address.
     pub(in crate::proxy) client: &'a IpAddr,
     /// The client's connection, which interim responses and connections of its own belong to;

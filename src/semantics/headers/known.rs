@@ -197,6 +197,7 @@ known! {
     ContentSecurityPolicy "Content-Security-Policy" "content-security-policy"
     UpgradeInsecureRequests "Upgrade-Insecure-Requests" "upgrade-insecure-requests"
     StrictTransportSecurity "Strict-Transport-Security" "strict-transport-security"
+    XRequestTimeoutMs "X-Request-Timeout-Ms" "x-request-timeout-ms"
     Priority "Priority" "priority"
     SecChUa "Sec-CH-UA" "sec-ch-ua"
     SecChUaMobile "Sec-CH-UA-Mobile" "sec-ch-ua-mobile"

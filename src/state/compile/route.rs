@@ -118,6 +118,7 @@ pub(super) fn build(
             idle: written.timeouts.idle,
         },
         retry: shared(policies, retry(written)),
+        deadlines: written.timeouts.from_client,
         filters: Chain::new(filter::build(source, registry, name, written)?),
         grpc_web: written.grpc_web,
         body_max: written.body_max.map(value::ByteSize::bytes),
