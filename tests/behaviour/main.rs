@@ -32,6 +32,7 @@ mod early_answers;
 mod ejection;
 mod everything_at_once;
 mod failover;
+mod fault_campaign;
 mod filters;
 mod framing;
 mod grpc;

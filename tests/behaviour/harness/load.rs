@@ -32,6 +32,8 @@ pub(crate) struct Verdict {
     pub(crate) statuses: BTreeMap<u16, usize>,
     /// Connections that ended while a request was under way or before the next one.
     pub(crate) closed: usize,
+    /// Those of them and of `statuses` that were no POST, and so may be repeated.
+    pub(crate) lost: usize,
     /// The first few faults, in detail.
     pub(crate) faults: Vec<String>,
 }
@@ -69,6 +71,19 @@ impl Load {
         let before = self.shared.verdict().fine;
         eventually("the load goes on", || async {
             (self.shared.verdict().fine >= before + more).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until this many more requests have ended, whatever way.
+    pub(crate) async fn goes_through(&self, more: usize) {
+        let ended = || {
+            let verdict = self.shared.verdict();
+            verdict.fine + verdict.closed + verdict.statuses.values().sum::<usize>()
+        };
+        let before = ended();
+        eventually("the load goes through", || async {
+            (ended() >= before + more).then_some(())
         })
         .await;
     }
@@ -125,6 +140,9 @@ impl Verdict {
     }
 
     fn fault(&mut self, what: String) {
+        if !what.contains("POST ") {
+            self.lost += 1;
+        }
         if self.faults.len() < 10 {
             self.faults.push(what);
         }

@@ -45,7 +45,7 @@ pub(crate) use h2_client::{H2Client, H2Fault, answer as h2_read};
 pub(crate) use inside::Inside;
 pub(crate) use large_backend::LargeBackend;
 pub(crate) use large_client::LargeClient;
-pub(crate) use load::Load;
+pub(crate) use load::{Load, Verdict};
 pub(crate) use look::look;
 pub(crate) use message::Seen;
 pub(crate) use ocsp::{Says, ocsp_response};
