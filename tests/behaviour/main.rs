@@ -12,6 +12,7 @@ mod access_log;
 mod activation;
 mod admin;
 mod admin_schemas;
+mod attack_campaign;
 mod balancing;
 mod blame;
 mod bodies;

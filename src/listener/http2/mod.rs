@@ -131,7 +131,8 @@ impl Server {
             session.tell_to_leave();
         }
         // What was read to see which protocol it is.
-        let mut has_come = session.begun == Begun::Nothing && session.io.has_received();
+        let begins = session.begun == Begun::Nothing && session.io.has_received();
+        let mut has_come = begins || session.has_rest;
         let mut left = Left::More;
         for _ in 0..READS_AT_ONCE {
             if !session.may_read() {
@@ -152,6 +153,9 @@ impl Server {
             if let Err(reason) = session.receive(timer::now(), &mut open) {
                 self.count_flood(session);
                 return Poll::Ready(Ended::Here(reason));
+            }
+            if session.has_rest {
+                break;
             }
         }
         let flushed = session.io.poll_flush(cx);

@@ -69,12 +69,17 @@ impl Session {
             self.begun = Begun::Preface;
         }
         let mut at = 0;
+        self.has_rest = false;
         while let Some(head) = FrameHead::read(&bytes[at..]) {
             if head.length > frame::PAYLOAD_MAX {
                 return Err(Reason::FrameSizeError);
             }
             let end = at + HEAD_BYTES + head.length;
             if bytes.len() < end {
+                break;
+            }
+            if self.turn == 0 {
+                self.has_rest = true;
                 break;
             }
             if self.begun == Begun::Preface {
