@@ -108,10 +108,10 @@ impl Chain {
                     AnyFilter::HttpsOnly(_)
                     | AnyFilter::RateLimit(_)
                     | AnyFilter::BodyMax(_)
-                    | AnyFilter::Concurrency(_)
                     | AnyFilter::Rewrite(_),
                 ) => {}
                 Some(AnyFilter::SecureHeaders(filter)) => filter.on_response(exchange, response),
+                Some(AnyFilter::Concurrency(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Header(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Custom(custom)) => {
                     custom.filter.on_response(exchange, response).await?;

@@ -30,7 +30,9 @@ pub use body_max::BodyMax;
 #[doc(hidden)]
 pub use chain::{AnyFilter, Chain, CustomFilter};
 #[doc(hidden)]
-pub use concurrency::{ClientGates, ConcurrencyFilter, ConcurrencyView, Scope as ConcurrencyScope};
+pub use concurrency::{
+    Adaptive, ClientGates, ConcurrencyFilter, ConcurrencyView, Scope as ConcurrencyScope,
+};
 #[doc(hidden)]
 pub use header::HeaderFilter;
 #[doc(hidden)]

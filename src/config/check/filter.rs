@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::{
     diagnostic::Fault,
-    schema::{RateStore, RedisStore, Route},
+    schema::{ConcurrencyScope, RateStore, RedisStore, Route},
     value::{Name, duration, nearest::alternatives},
 };
 
@@ -126,7 +126,27 @@ fn check_concurrency(check: &mut Check<'_>, name: &Name, route: &Route) {
     };
     let place = format!("routes.{name}.concurrency");
     let spans = &limit.spans;
-    check.within(&place, spans, "max", limit.max.into(), (1, AT_ONCE_MAX));
+    match limit.max {
+        None if !limit.adaptive && !check.is_broken(&place) => {
+            let message = format!("{place} has neither max nor adaptive");
+            let hint = "requests at once: max = 500, or adaptive = true";
+            check.error(spans.anchor(), message, hint);
+        }
+        Some(max) if limit.adaptive && (1..ADAPTIVE_MIN).contains(&max) => {
+            let message = format!("{place}.max = {max} is less than adaptive can go down to");
+            let hint = "from 4 to 1000000, or without adaptive";
+            check.error(spans.of("max"), message, hint);
+        }
+        max => {
+            let max = max.unwrap_or(1).into();
+            check.within(&place, spans, "max", max, (1, AT_ONCE_MAX));
+        }
+    }
+    if limit.adaptive && limit.per == ConcurrencyScope::ClientIp {
+        let message = format!("{place}.adaptive needs per = \"route\"");
+        let hint = "one client's requests tell too little about the latency";
+        check.error(spans.of("adaptive"), message, hint);
+    }
     check.within(&place, spans, "queue", limit.queue.into(), (0, QUEUE_MAX));
     match limit.queue_timeout {
         Some(timeout) if limit.queue > 0 => {
@@ -148,6 +168,8 @@ fn check_concurrency(check: &mut Check<'_>, name: &Name, route: &Route) {
     }
 }
 
+/// Smallest limit that adapts.
+const ADAPTIVE_MIN: u32 = 4;
 const AT_ONCE_MAX: u64 = 1_000_000;
 const QUEUE_MAX: u64 = 100_000;
 const BURST_MAX: u64 = 1_000_000;

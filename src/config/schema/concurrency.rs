@@ -8,8 +8,10 @@ use crate::config::value::PriorityKey;
 table! {
     /// Limit on requests at once, from the choice of the route to the end of the response, stream or tunnel. One more waits in the queue, or is answered with 503.
     pub struct Concurrency {
-        /// Requests at once, 1 to 1000000.
-        pub max: u32,
+        /// Requests at once, 1 to 1000000. With `adaptive` the upper bound of it, 4 to 1000000; not set, 1000.
+        pub max: Option<u32> = None,
+        /// Finds the number of requests at once by the latency of answers; only for `per = "route"`.
+        pub adaptive: bool = false,
         /// Requests that share the limit: all of the route, or those of each client address (of IPv6, the network of 64 bits).
         pub per: ConcurrencyScope = ConcurrencyScope::Route,
         /// Requests that may wait for a place, 0 to 100000; for `per = "client_ip"`, of each client. More are refused. 0: none waits.
@@ -30,3 +32,12 @@ words! {
         ClientIp = "client_ip",
     }
 }
+
+impl Concurrency {
+    /// Returns the upper bound; none if it is missing.
+    pub fn bound(&self) -> Option<u32> {
+        self.max.or_else(|| self.adaptive.then_some(ADAPTIVE_MAX))
+    }
+}
+
+const ADAPTIVE_MAX: u32 = 1000;

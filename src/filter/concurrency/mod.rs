@@ -3,19 +3,21 @@
 //! A place is kept with the exchange, so that it is given back at its very end: after the body, the
 //! stream or the tunnel, and also when the client leaves or the walk panics.
 
+mod adaptive;
 mod clients;
 
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderName, StatusCode};
 use tokio::time::Instant;
 
+pub use adaptive::Adaptive;
 pub use clients::ClientGates;
 
 use self::clients::ClientEntry;
 use super::Verdict;
 use crate::{
-    exchange::{Exchange, Request},
+    exchange::{Exchange, Request, Response},
     failure::Failure,
     resilience::{
         Place,
@@ -35,6 +37,8 @@ pub struct ConcurrencyFilter {
     pub priority: Option<HeaderName>,
     /// The requests that share a limit.
     pub scope: Scope,
+    /// Finds the number of places up to `max`; none: there are `max`.
+    pub adaptive: Option<Arc<Adaptive>>,
 }
 
 /// The requests that share a limit; the registry keeps their places over reloads.
@@ -62,6 +66,8 @@ pub struct ConcurrencyView {
 struct Held {
     _place: Place,
     _entry: Option<ClientEntry>,
+    /// Time at which it got the place, until its answer is a sample.
+    since: Option<Instant>,
 }
 
 impl ConcurrencyFilter {
@@ -79,7 +85,7 @@ impl ConcurrencyFilter {
             (Scope::Client(_), Some(entry)) => entry.gate(),
             (Scope::Client(_), None) => return Err(Failure::Internal),
         };
-        let place = match gate.try_take(self.max) {
+        let place = match gate.try_take(self.limit()) {
             Some(place) => place,
             // In memory of its own: most requests never wait.
             None => Box::pin(self.wait(gate, exchange, request)).await?,
@@ -87,8 +93,34 @@ impl ConcurrencyFilter {
         exchange.keep(Held {
             _place: place,
             _entry: entry,
+            since: self.adaptive.as_ref().map(|_| timer::now()),
         });
         Ok(Verdict::Continue)
+    }
+
+    /// Takes the time to the head of a good answer as a sample. Refusals, failures and clients
+    /// that leave tell nothing about the endpoints' latency.
+    pub(super) fn on_response(&self, exchange: &mut Exchange, response: &Response) {
+        let (Some(adaptive), Scope::Route(gate)) = (&self.adaptive, &self.scope) else {
+            return;
+        };
+        let since = exchange
+            .kept_mut::<Held>()
+            .and_then(|held| held.since.take());
+        let (Some(began), Some(answered)) = (since, exchange.answered) else {
+            return;
+        };
+        let status = response.status;
+        let refused = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let failed = exchange.failure.is_some() || exchange.grpc_status.is_some_and(|it| it != 0);
+        if !refused && !failed {
+            adaptive.sample(began, answered, gate, self.max);
+        }
+    }
+
+    fn limit(&self) -> u32 {
+        let adaptive = self.adaptive.as_ref();
+        adaptive.map_or(self.max, |it| it.limit().min(self.max))
     }
 
     /// Waits for a place, at most as long as the queue and the time of the request allow.
@@ -147,7 +179,7 @@ impl ConcurrencyFilter {
             Scope::Client(clients) => (clients.view(), clients.refused()),
         };
         ConcurrencyView {
-            limit: self.max,
+            limit: self.limit(),
             now,
             refused,
         }

@@ -112,6 +112,17 @@ impl Gate {
         }
     }
 
+    /// Changes the number of places; more of them are for those who wait.
+    pub fn resize(self: &Arc<Self>, limit: u32) {
+        self.limit.store(limit, SeqCst);
+        if waiting(self.counts.load(SeqCst)) > 0 {
+            let mut queue = self.queue();
+            let next = self.admit(&mut queue, Instant::now());
+            drop(queue);
+            self.hand_out(next);
+        }
+    }
+
     /// Counts a request that has waited in vain.
     pub fn count_timeout(&self) {
         self.refused.fetch_add(1, SeqCst);

@@ -120,7 +120,12 @@ fn more_places_are_for_those_who_wait() {
     let mut first = wait(&gate);
     assert!(gate.try_take(3).is_none());
     let mut second = wait(&gate);
-    assert!(poll(&mut first).is_ready() && poll(&mut second).is_ready());
+    let held = [poll(&mut first), poll(&mut second)];
+    assert!(held.iter().all(Poll::is_ready));
+    let mut third = wait(&gate);
+    assert!(poll(&mut third).is_pending());
+    gate.resize(4);
+    assert!(poll(&mut third).is_ready());
 }
 
 #[test]

@@ -8,9 +8,9 @@ use super::{BuildError, Source, TlsFiles};
 use crate::{
     config::{schema, value::RateKey},
     filter::{
-        AnyFilter, BodyMax, ClientGates, ConcurrencyFilter, ConcurrencyScope, CustomFilter,
-        HeaderFilter, HttpsOnly, LocalRates, PathRule, RateLimitFilter, RateRule, RateStore,
-        RedisSettings, RedisStore, RegisteredFilter, RemoteRates, RewriteFilter, Runs,
+        Adaptive, AnyFilter, BodyMax, ClientGates, ConcurrencyFilter, ConcurrencyScope,
+        CustomFilter, HeaderFilter, HttpsOnly, LocalRates, PathRule, RateLimitFilter, RateRule,
+        RateStore, RedisSettings, RedisStore, RegisteredFilter, RemoteRates, RewriteFilter, Runs,
         SecureHeaders, SharedStates,
     },
     resilience::{
@@ -48,7 +48,7 @@ pub(super) fn build(
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
     filters.extend(body_max.map(AnyFilter::BodyMax));
     filters.extend(custom(source, registry, name, written));
-    filters.extend(concurrency(registry, name, written).map(AnyFilter::Concurrency));
+    filters.extend(concurrency(source, registry, name, written).map(AnyFilter::Concurrency));
     filters.extend(
         written
             .rewrite
@@ -167,6 +167,7 @@ fn redis_store(
 
 /// The limit on requests at once, with the places that are in use.
 fn concurrency(
+    source: &Source<'_>,
     registry: &mut Registry,
     route: &Arc<str>,
     written: &schema::Route,
@@ -174,7 +175,7 @@ fn concurrency(
     let limit = written.concurrency.as_ref()?;
     let (kind, name) = ("concurrency", limit.per.word().into());
     Some(ConcurrencyFilter {
-        max: limit.max,
+        max: limit.bound()?,
         queue: QueueRules {
             max: limit.queue,
             timeout: limit.queue_timeout.unwrap_or_default(),
@@ -189,6 +190,10 @@ fn concurrency(
                 ConcurrencyScope::Client(clients)
             }
         },
+        adaptive: limit.adaptive.then(|| {
+            let make = || Adaptive::new(source.now);
+            registry.filter(route, "adaptive", &name, make)
+        }),
     })
 }
 
