@@ -101,6 +101,7 @@ fn not_retried(word: &str) -> &str {
         "attempts_used" => "retry.attempts were made",
         "time_over" => "no time was left of timeouts.total",
         "budget_used" => "the pool's retry_budget was used up",
+        "breaker_open" => "the breaker of the pool is open",
         other => other,
     }
 }

@@ -71,7 +71,7 @@ table! {
         pub destination: Destination,
     }
     later {
-        "split", "rollout", "hedge", "auth", "access", "cors",
+        "split", "rollout", "auth", "access", "cors",
         "compress", "cache", "shadow", "fault",
     }
 }

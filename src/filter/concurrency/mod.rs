@@ -149,7 +149,12 @@ impl ConcurrencyFilter {
             Ok(None) => Err(self.refuse(exchange)),
             Err(timer::Elapsed) => {
                 gate.count_timeout();
-                Err(self.refuse(exchange))
+                let refused = self.refuse(exchange);
+                // Its own deadline may have been the earlier one.
+                match exchange.is_given_up(timer::recent()) {
+                    true => Err(Failure::ResponseTimeout),
+                    false => Err(refused),
+                }
             }
         }
     }
