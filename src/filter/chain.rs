@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    BodyMax, ConcurrencyFilter, Filter, HeaderFilter, HttpsOnly, RateLimitFilter, RedisStore,
-    RewriteFilter, SecureHeaders, SharedStates, Verdict,
+    BodyMax, ConcurrencyFilter, FaultFilter, Filter, HeaderFilter, HttpsOnly, RateLimitFilter,
+    RedisStore, RewriteFilter, SecureHeaders, SharedStates, Verdict,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -24,6 +24,8 @@ pub enum AnyFilter {
     HttpsOnly(HttpsOnly),
     /// Limits the rate of requests.
     RateLimit(RateLimitFilter),
+    /// Delays requests and makes them fail on purpose.
+    Fault(FaultFilter),
     /// Bounds the body of a request.
     BodyMax(BodyMax),
     /// Limits the requests at once.
@@ -71,6 +73,11 @@ impl Chain {
                     Box::pin(filter.on_request_asking(exchange, request)).await?
                 }
                 AnyFilter::RateLimit(filter) => filter.on_request(exchange, request)?,
+                AnyFilter::Fault(filter) => match filter.fault_of(&request.headers, rand::random())
+                {
+                    Some(fault) => Box::pin(fault.inject(exchange)).await?,
+                    None => Verdict::Continue,
+                },
                 AnyFilter::BodyMax(filter) => filter.on_request(request)?,
                 AnyFilter::Concurrency(filter) => {
                     exchange.passage.enter(place);
@@ -107,6 +114,7 @@ impl Chain {
                 | Some(
                     AnyFilter::HttpsOnly(_)
                     | AnyFilter::RateLimit(_)
+                    | AnyFilter::Fault(_)
                     | AnyFilter::BodyMax(_)
                     | AnyFilter::Rewrite(_),
                 ) => {}
@@ -193,6 +201,7 @@ impl Chain {
                 AnyFilter::SecureHeaders(_) => "secure_headers",
                 AnyFilter::HttpsOnly(_) => "https_only",
                 AnyFilter::RateLimit(_) => "rate_limit",
+                AnyFilter::Fault(_) => "fault",
                 AnyFilter::BodyMax(_) => "body_max",
                 AnyFilter::Concurrency(_) => "concurrency",
                 AnyFilter::Rewrite(_) => "rewrite",

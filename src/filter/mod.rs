@@ -8,6 +8,7 @@
 mod body_max;
 mod chain;
 mod concurrency;
+mod fault;
 mod header;
 mod https_only;
 mod rate_limit;
@@ -33,6 +34,8 @@ pub use chain::{AnyFilter, Chain, CustomFilter};
 pub use concurrency::{
     Adaptive, ClientGates, ConcurrencyFilter, ConcurrencyView, Scope as ConcurrencyScope,
 };
+#[doc(hidden)]
+pub use fault::{Fault, FaultFilter};
 #[doc(hidden)]
 pub use header::HeaderFilter;
 #[doc(hidden)]

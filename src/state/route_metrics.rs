@@ -24,6 +24,8 @@ pub(crate) struct RouteMetrics {
     asked: RefCell<Vec<(Arc<str>, &'static str, Counter)>>,
     /// Counter of requests that got no place.
     refused_places: OnceCell<Counter>,
+    /// Faults that were injected, by their kind.
+    faults: RefCell<Vec<(&'static str, Counter)>>,
     worker: WorkerMetrics,
     name: Arc<str>,
 }
@@ -45,6 +47,7 @@ impl RouteMetrics {
             limited: RefCell::default(),
             asked: RefCell::default(),
             refused_places: OnceCell::new(),
+            faults: RefCell::default(),
             worker: worker.clone(),
             name: Arc::clone(name),
         }
@@ -63,6 +66,7 @@ impl RouteMetrics {
             counts: RefCell::new(counts),
             limited: RefCell::new(self.limited.borrow().clone()),
             asked: RefCell::new(self.asked.borrow().clone()),
+            faults: RefCell::new(self.faults.borrow().clone()),
             refused_places: self.refused_places.clone(),
             worker: self.worker.clone(),
             name: Arc::clone(&self.name),
@@ -111,6 +115,18 @@ impl RouteMetrics {
                 .counter(&names::CONCURRENCY_REFUSED_TOTAL, [&self.name])
         };
         self.refused_places.get_or_init(make).inc();
+    }
+
+    /// Counts an injected fault of this kind.
+    pub(crate) fn count_fault(&self, kind: &'static str) {
+        let mut faults = self.faults.borrow_mut();
+        if let Some((_, counter)) = faults.iter().find(|(known, _)| *known == kind) {
+            return counter.inc();
+        }
+        let labels = [&*self.name, kind];
+        let counter = self.worker.counter(&names::FAULTS_INJECTED_TOTAL, labels);
+        counter.inc();
+        faults.push((kind, counter));
     }
 
     /// Name of the route; empty for none.

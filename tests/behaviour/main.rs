@@ -34,6 +34,7 @@ mod ejection;
 mod everything_at_once;
 mod failover;
 mod fault_campaign;
+mod faults;
 mod filters;
 mod framing;
 mod grpc;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::{
     diagnostic::Fault,
-    schema::{ConcurrencyScope, RateStore, RedisStore, Route},
+    schema::{ConcurrencyScope, RateStore, RedisStore, Route, RouteFault},
     value::{Name, duration, nearest::alternatives},
 };
 
@@ -13,6 +13,9 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     check_uses(check, name, route);
     check_rates(check, name, route);
     check_concurrency(check, name, route);
+    if let Some(fault) = &route.fault {
+        check_fault(check, name, fault);
+    }
 }
 
 /// Refuses filters that nobody has registered, and one that is named twice.
@@ -68,6 +71,41 @@ fn check_rates(check: &mut Check<'_>, name: &Name, route: &Route) {
                 .faults
                 .push(fault.with_related(first.spans.anchor(), "the first one"));
         }
+    }
+}
+
+/// Refuses faults where they are off, and those that do nothing.
+fn check_fault(check: &mut Check<'_>, name: &Name, fault: &RouteFault) {
+    let place = format!("routes.{name}.fault");
+    let spans = &fault.spans;
+    if !check.config.proxy.faults && !check.is_broken("proxy") {
+        let message = format!("route \"{name}\" has a fault, and faults are off");
+        let hint = "remove it; or, for tests only, write faults = true in [proxy]";
+        check.error(spans.anchor(), message, hint);
+    }
+    if fault.delay.is_none()
+        && fault.abort.is_none()
+        && fault.ask.is_none()
+        && !check.is_broken(&place)
+    {
+        let message = format!("{place} has neither delay, abort nor ask");
+        check.error(
+            spans.anchor(),
+            message,
+            "one of them says what happens to a request",
+        );
+    }
+    if let Some(delay) = fault.delay
+        && (delay.is_zero() || delay > RouteFault::DELAY_MAX)
+    {
+        let message = format!("{place}.delay cannot be {}", duration::text(&delay));
+        check.error(spans.of("delay"), message, "more than 0, and at most 1m");
+    }
+    if let Some(abort) = fault.abort
+        && !(abort.is_client_error() || abort.is_server_error())
+    {
+        let message = format!("{place}.abort cannot be {}", abort.as_u16());
+        check.error(spans.of("abort"), message, "from 400 to 599");
     }
 }
 

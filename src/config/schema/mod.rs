@@ -8,6 +8,7 @@ pub mod admin;
 pub mod concurrency;
 pub mod discover;
 pub mod endpoint;
+pub mod fault;
 pub mod health;
 mod json_schema;
 pub mod listener;
@@ -29,6 +30,7 @@ pub use admin::Admin;
 pub use concurrency::{Concurrency, ConcurrencyScope};
 pub use discover::{Discover, DiscoverFile, DiscoverSource};
 pub use endpoint::Endpoint;
+pub use fault::RouteFault;
 pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};
 pub use json_schema::json_schema;
 pub use listener::{

@@ -21,6 +21,8 @@ table! {
         pub trusted_proxies: Vec<IpNet> = Vec::new(),
         /// Applies edits of the file when it is saved; with `false` only on SIGHUP or `reload`. Certificate files are followed in any case.
         pub watch: bool = true,
+        /// Allows `fault` on routes, which delays requests and makes them fail on purpose. Not for production.
+        pub faults: bool = false,
         /// Timing of the end of the process.
         pub drain: Drain = Drain::default(),
         /// Bounds on the whole process.

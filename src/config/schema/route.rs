@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
 use super::concurrency::Concurrency;
+use super::fault::RouteFault;
 use super::rate_limit::RateLimits;
 use super::retry::{Hedge, Retry};
 use super::rewrite::{HeaderChanges, Rewrite};
@@ -49,6 +50,8 @@ table! {
         pub https_only: bool = false,
         /// Limits on the rate of requests: one rule, or a list of rules that are asked in their order. More is answered with 429.
         pub rate_limit: RateLimits = RateLimits::default(),
+        /// Delays and failures on purpose, for tests; needs `faults = true` in `[proxy]`.
+        pub fault: Option<RouteFault> = None,
         /// Limit on requests at once, with a queue.
         pub concurrency: Option<Concurrency> = None,
         /// Filters that an embedding program has registered for use by routes, in the order in which a request passes them.
@@ -72,7 +75,7 @@ table! {
     }
     later {
         "split", "rollout", "auth", "access", "cors",
-        "compress", "cache", "shadow", "fault",
+        "compress", "cache", "shadow",
     }
 }
 

@@ -9,9 +9,9 @@ use crate::{
     config::{schema, value::RateKey},
     filter::{
         Adaptive, AnyFilter, BodyMax, ClientGates, ConcurrencyFilter, ConcurrencyScope,
-        CustomFilter, HeaderFilter, HttpsOnly, LocalRates, PathRule, RateLimitFilter, RateRule,
-        RateStore, RedisSettings, RedisStore, RegisteredFilter, RemoteRates, RewriteFilter, Runs,
-        SecureHeaders, SharedStates,
+        CustomFilter, Fault, FaultFilter, HeaderFilter, HttpsOnly, LocalRates, PathRule,
+        RateLimitFilter, RateRule, RateStore, RedisSettings, RedisStore, RegisteredFilter,
+        RemoteRates, RewriteFilter, Runs, SecureHeaders, SharedStates,
     },
     resilience::{
         Gcra,
@@ -45,6 +45,7 @@ pub(super) fn build(
         let rules = rules.collect::<Result<_, _>>()?;
         filters.push(AnyFilter::RateLimit(RateLimitFilter::new(rules)));
     }
+    filters.extend(written.fault.as_ref().map(fault).map(AnyFilter::Fault));
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
     filters.extend(body_max.map(AnyFilter::BodyMax));
     filters.extend(custom(source, registry, name, written));
@@ -195,6 +196,18 @@ fn concurrency(
             registry.filter(route, "adaptive", &name, make)
         }),
     })
+}
+
+fn fault(written: &schema::RouteFault) -> FaultFilter {
+    FaultFilter {
+        fault: Fault {
+            delay: written.delay,
+            abort: written.abort,
+        },
+        share: written.share,
+        headers: written.headers.clone(),
+        ask: written.ask.clone(),
+    }
 }
 
 fn headers(written: &schema::Route) -> Option<HeaderFilter> {

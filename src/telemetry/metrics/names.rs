@@ -92,6 +92,13 @@ pub static HEDGES_TOTAL: CounterDesc<2> = CounterDesc::new(
     ["pool", "outcome"],
 );
 
+/// Faults that a route injected; `kind` is `delay` or `abort`.
+pub static FAULTS_INJECTED_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_faults_injected_total",
+    "Requests that a route delayed (`delay`) or answered with a failure (`abort`) on purpose.",
+    ["route", "kind"],
+);
+
 /// Calls of the store of a rate limit; `result` is `answered`, `late`, `failed` or `skipped`.
 pub static RATE_LIMIT_STORE_TOTAL: CounterDesc<3> = CounterDesc::new(
     "sluicegate_rate_limit_store_total",
