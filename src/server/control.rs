@@ -30,7 +30,6 @@ use super::{
     notify::Notify,
     overload,
     panics::Panics,
-    rate_store,
     reload::{Prepared, Reloads, Wanted, steps},
     service::Services,
     signal::{Asked, Signals},
@@ -46,14 +45,10 @@ use crate::{
         model::{ReloadRefusal, ReloadReport},
     },
     config::{ContentHash, value::BindAddress},
-    resilience::breaker::{BreakerChange, BreakerState},
     state::Registry,
     telemetry::{events::Events, log::LogControl},
     tls::TicketKeys,
-    upstream::{
-        health::{Schedule, TICK},
-        pool::Pool,
-    },
+    upstream::health::{Schedule, TICK},
     worker::{Command, SharedState},
 };
 
@@ -106,8 +101,8 @@ pub(crate) struct Control {
     pub(super) doubt: Option<Instant>,
     pub(super) keeper: Keeper,
     pub(super) draining: bool,
-    services: Services,
-    supervision: Supervision,
+    pub(super) services: Services,
+    pub(super) supervision: Supervision,
 }
 
 impl Control {
@@ -320,73 +315,6 @@ impl Control {
         self.shared.sockets.follow_modes(&prepared.snapshot);
         self.events
             .publish("started", "proxy", json!({ "generation": 1 }));
-    }
-
-    /// Does the work of every 200 ms: ends ejections and holds, reports transitions, supervises
-    /// workers and services.
-    pub(super) fn tick(&mut self) {
-        let now = Instant::now();
-        self.supervision
-            .look(&self.shared, &self.services, &self.board);
-        self.notify.tick(now, !self.board.hurts_traffic());
-        self.keeper.tick();
-        if self.doubt.is_some_and(|doubt| now >= doubt) {
-            self.want_reload(Wanted::silently());
-        }
-        let snapshot = self.shared.snapshot();
-        let mut changed = false;
-        for pool in &snapshot.pools {
-            for transition in pool.shared.health.tick(now) {
-                self.gauges.transition(&pool.name, &transition);
-                self.events.publish(
-                    "health",
-                    "proxy",
-                    json!({
-                        "pool": &*pool.name,
-                        "endpoint": &*transition.address,
-                        "from": transition.from.word(),
-                        "to": transition.to.word(),
-                        "cause": transition.cause.to_string(),
-                    }),
-                );
-            }
-            self.look_at_breaker(pool, now);
-            changed |= self.gauges.pool(pool);
-        }
-        rate_store::tell(&snapshot, &self.events, &mut self.gauges);
-        if changed {
-            self.panics.tell(&snapshot.pools);
-        }
-        self.gauges.concurrency(&snapshot.routes);
-        self.gauges.tick();
-        self.gauges
-            .retain_pools(|name| snapshot.pool(name).is_some());
-        // A reload that is being prepared may hold it.
-        if let Ok(mut registry) = self.registry.try_lock() {
-            registry.forget_unused();
-        }
-    }
-
-    /// Tells of what the breaker of a pool did.
-    fn look_at_breaker(&mut self, pool: &Pool, now: Instant) {
-        let name = &pool.name;
-        for BreakerChange { from, to, cause } in pool.shared.breaker.tick(now) {
-            if to == BreakerState::Open {
-                tracing::warn!(pool = %name, %from, %to, %cause, "breaker");
-            } else {
-                tracing::info!(pool = %name, %from, %to, %cause, "breaker");
-            }
-            self.gauges.breaker_changed(name, to);
-            let what = json!({
-                "pool": &**name,
-                "from": from.word(),
-                "to": to.word(),
-                "cause": cause.to_string(),
-            });
-            self.events.publish("breaker", "proxy", what);
-        }
-        let view = pool.shared.breaker.view(now);
-        self.gauges.breaker(name, view.map(|view| view.state));
     }
 
     fn reopen_logs(&self) {

@@ -8,6 +8,7 @@
 mod admin;
 mod board;
 mod certificates;
+mod compile;
 mod control;
 mod descriptors;
 mod discovery;
@@ -31,6 +32,7 @@ mod service;
 mod signal;
 mod startup;
 mod supervision;
+mod tick;
 mod upgrade;
 mod views;
 mod worker_thread;
@@ -38,7 +40,7 @@ mod workers;
 
 #[doc(hidden)]
 pub use crate::state::Registered;
-pub(crate) use operations::compile;
+pub(crate) use compile::compile;
 pub use process::Process;
 #[doc(hidden)]
 pub use signal::Signals;

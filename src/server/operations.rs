@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     board::Board,
+    compile::compile,
     control::Request,
     upgrade,
     views::{self, PoolViews},
@@ -31,7 +32,7 @@ use crate::{
     },
     config::{self, Loaded, PastTime, Rules, Secrets, value::nearest::alternatives},
     semantics::Headers,
-    state::{self, BuildError, HealthKnown, Lists, Registered, Snapshot, Source, TlsFiles},
+    state::{self, HealthKnown, Lists, Snapshot},
     telemetry::{metrics::names, recent::RecentExchange},
     upstream::health::AdminState,
     worker::{Command, SharedState},
@@ -382,27 +383,6 @@ impl Api {
             _ => Map::new(),
         }
     }
-}
-
-/// Compiles a configuration for inspection, and runs its tests; nothing is kept.
-pub(crate) fn compile(
-    loaded: Loaded,
-    registered: &Registered,
-    lists: Lists,
-) -> Result<(Snapshot, config::Faults), BuildError> {
-    let source = Source {
-        config: Arc::new(loaded.config),
-        registered,
-        last: None,
-        // They were read for the checks.
-        files: TlsFiles::Left,
-        lists,
-        generation: 0,
-        now: Instant::now(),
-    };
-    let mut registry = state::Registry::new(1);
-    let snapshot = state::build(&source, &mut registry)?;
-    Ok((snapshot, loaded.warnings))
 }
 
 /// Maximum wait for workers that are asked about their connections.

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use super::{
     connect::Connections,
     endpoint::Endpoint,
-    health::EndpointView,
     idle::LocalEndpoint,
     local_set::{LocalEndpoints, LocalSet},
     metrics::PoolMetrics,
@@ -35,10 +34,10 @@ pub struct LocalPool {
     /// Number of this worker: its index into the cells of state shared by workers.
     pub(super) worker: usize,
     /// The newest endpoint set known to this worker. Borrowed for a step, never for long.
-    set: RefCell<LocalSet>,
+    pub(super) set: RefCell<LocalSet>,
     /// Its endpoints in this worker.
     known: Rc<LocalEndpoints>,
-    pickers: Box<dyn Fn() -> AnyPicker>,
+    pub(super) pickers: Box<dyn Fn() -> AnyPicker>,
     /// Counts upstream connections.
     pub(super) connections: Rc<Connections>,
     /// Order in which idle connections are closed to make room.
@@ -170,62 +169,6 @@ impl LocalPool {
         }
     }
 
-    /// Takes the endpoint of a session, if the view has it and it may serve: draining and weight 0
-    /// keep it from new sessions only. The pick is none if it has no room.
-    pub fn pick_session(
-        self: &Rc<Self>,
-        view: ViewIndex,
-        now: Instant,
-        tried: &mut Tried,
-        session: u64,
-    ) -> Option<Option<Pick>> {
-        self.follow();
-        let set = &mut *self.set.borrow_mut();
-        let tried = tried.in_set(&set.shared);
-        let index = set.shared.keyed(session)?;
-        let place = view.0 as usize;
-        if set.is_behind(view) {
-            set.update(&self.pool, view, &self.pickers);
-        }
-        let serves = set.views[place].picture.endpoint(index);
-        let serves = serves.is_some_and(EndpointView::serves_sessions);
-        let endpoint = &set.endpoints[index.0 as usize];
-        let member = self.pool.rules.admits(view, &endpoint.described().endpoint);
-        if !serves || !member || tried.contains(&index) {
-            return None;
-        }
-        Some(self.reserve(endpoint).map(|limited| {
-            let pick = Pick::new(self, endpoint, limited, now);
-            pick.begin();
-            pick
-        }))
-    }
-
-    /// Takes the endpoint that the client is bound to, if there is one in the view. The pick is
-    /// none if it has no room.
-    pub fn pick_pinned(
-        self: &Rc<Self>,
-        view: ViewIndex,
-        now: Instant,
-        tried: &mut Tried,
-        wanted: impl Fn(&Rc<LocalEndpoint>) -> bool,
-    ) -> Option<Option<Pick>> {
-        self.follow();
-        let set = &*self.set.borrow();
-        let tried = tried.in_set(&set.shared);
-        let mut members = set.shared.views[view.0 as usize].tiers.iter().flatten();
-        let index = members.find(|index| wanted(&set.endpoints[index.0 as usize]))?;
-        if tried.contains(index) {
-            return None;
-        }
-        let endpoint = &set.endpoints[index.0 as usize];
-        Some(self.reserve(endpoint).map(|limited| {
-            let pick = Pick::new(self, endpoint, limited, now);
-            pick.begin();
-            pick
-        }))
-    }
-
     /// Waits while no endpoint may be picked, until that may have changed or the deadline has
     /// passed.
     pub async fn ready(&self, deadline: Instant) {
@@ -320,7 +263,7 @@ impl LocalPool {
     }
 
     /// Takes a place at the endpoint; returns whether it is counted, or none if there is no room.
-    fn reserve(&self, endpoint: &LocalEndpoint) -> Option<bool> {
+    pub(super) fn reserve(&self, endpoint: &LocalEndpoint) -> Option<bool> {
         let max = self.pool.limits.per_endpoint;
         if max == 0 {
             return Some(false);

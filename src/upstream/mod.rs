@@ -9,6 +9,7 @@
 
 #[doc(hidden)]
 pub mod acquire;
+mod bound;
 #[doc(hidden)]
 pub mod connect;
 mod dial;

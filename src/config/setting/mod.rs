@@ -11,6 +11,7 @@ mod choice;
 pub(crate) mod elsewhere;
 mod form;
 mod hidden;
+mod quantities;
 mod reader;
 mod span;
 mod table;

@@ -13,9 +13,9 @@ use super::elsewhere::is_elsewhere;
 use super::{Choice, Form, Found, Node, Reader, Setting, Shape, choice, read_choice};
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
-    BindAddress, ByteSize, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern,
-    MemoryLimit, Mismatch, Name, Pattern, PriorityKey, Rate, RateKey, Ratio, RedisUrl, RetryOn,
-    Secret, StatusSet, Template, ValueMatch, cidr, duration, header, secret, status,
+    BindAddress, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, Mismatch, Name,
+    Pattern, PriorityKey, Rate, RateKey, RedisUrl, RetryOn, Secret, StatusSet, Template,
+    ValueMatch, cidr, duration, header, secret, status,
 };
 
 /// Settings that are strings: name, example, parser, printer.
@@ -169,70 +169,6 @@ impl Setting for PathBuf {
 
     fn print(&self) -> Value {
         self.display().to_string().into()
-    }
-}
-
-impl Setting for ByteSize {
-    fn shape() -> Shape {
-        Shape::value("size", "\"64KiB\"")
-    }
-
-    fn form() -> Form {
-        Form::Text.or(Form::Integer)
-    }
-
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        match node.integer() {
-            Some(number) => reader.accept(node, Self::from_integer(number)),
-            None => reader.parse_text(node, &Self::shape(), Self::parse),
-        }
-    }
-
-    fn print(&self) -> Value {
-        self.to_string().into()
-    }
-}
-
-impl Setting for Ratio {
-    fn shape() -> Shape {
-        Shape::value("ratio", "\"5%\" or 0.05")
-    }
-
-    fn form() -> Form {
-        Form::Text.or(Form::Number)
-    }
-
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        match node.number() {
-            Some(number) => reader.accept(node, Self::from_number(number)),
-            None => reader.parse_text(node, &Self::shape(), Self::parse),
-        }
-    }
-
-    fn print(&self) -> Value {
-        self.to_string().into()
-    }
-}
-
-impl Setting for MemoryLimit {
-    fn shape() -> Shape {
-        Shape::value("share or size", "\"80%\" or \"2GiB\"")
-    }
-
-    fn form() -> Form {
-        Form::Text.or(Form::Number)
-    }
-
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        match (node.integer(), node.number()) {
-            (Some(number), _) => reader.accept(node, Self::from_integer(number)),
-            (None, Some(number)) => reader.accept(node, Self::from_number(number)),
-            (None, None) => reader.parse_text(node, &Self::shape(), Self::parse),
-        }
-    }
-
-    fn print(&self) -> Value {
-        self.to_string().into()
     }
 }
 

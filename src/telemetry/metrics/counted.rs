@@ -45,7 +45,9 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
 mod tests {
     #[test]
     fn the_list_is_complete() {
-        let declared = include_str!("names.rs").lines().filter_map(|line| {
+        let sources = [include_str!("names.rs"), include_str!("process_names.rs")];
+        let lines = sources.iter().flat_map(|source| source.lines());
+        let declared = lines.filter_map(|line| {
             let (name, kind) = line.strip_prefix("pub static ")?.split_once(": ")?;
             let counts = kind.starts_with("CounterDesc<") || kind.starts_with("HistogramDesc<");
             counts.then_some(name)

@@ -15,6 +15,7 @@ mod descriptor;
 mod family;
 pub mod names;
 mod process;
+mod process_names;
 mod recorder;
 mod registry;
 mod shared;
