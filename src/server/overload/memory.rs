@@ -1,19 +1,11 @@
-//! The memory of this process and what it may use, as the kernel tells.
+//! The memory that this process may use, as the kernel tells.
 //!
-//! Sources: proc(5) (`/proc/self/statm`, `/proc/meminfo`), cgroups(7) versions 1 and 2.
+//! Sources: proc(5) (`/proc/meminfo`), cgroups(7) versions 1 and 2.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-/// Resident memory in bytes.
-pub(super) fn resident() -> Option<u64> {
-    let statm = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    let page = u64::try_from(rustix::param::page_size()).ok()?;
-    pages.checked_mul(page)
-}
 
 /// Memory of the machine, or the limit of the control group or of a parent, whichever is least.
 pub(super) fn available() -> Option<u64> {
@@ -68,7 +60,8 @@ mod tests {
 
     #[test]
     fn this_process_has_memory_and_less_than_there_is() {
-        let (used, available) = (resident().unwrap(), available().unwrap());
+        let used = crate::telemetry::metrics::resident_bytes().unwrap();
+        let available = available().unwrap();
         assert!(used > 1 << 20);
         assert!(used < available);
     }

@@ -16,7 +16,7 @@ use crate::{
     resilience::Pressure,
     telemetry::{
         events::Events,
-        metrics::{SharedGauge, names},
+        metrics::{SharedGauge, names, resident_bytes},
     },
     worker::{Command, SharedState},
 };
@@ -59,7 +59,7 @@ impl Watch {
         let written = snapshot.config.proxy.limits.memory;
         // Where nothing can be measured nothing is limited.
         let limit = memory::available().map_or(0, |available| written.bytes(available));
-        let used = memory::resident().unwrap_or(0);
+        let used = resident_bytes().unwrap_or(0);
         let before = self.shared.pressure();
         let now = before.next(used, limit);
         self.limit.set(i64::try_from(limit).unwrap_or(i64::MAX));

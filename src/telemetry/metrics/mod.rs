@@ -25,6 +25,7 @@ mod worker_counters;
 pub use arena::GaugeReader;
 pub use carried::Counts;
 pub use descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
+pub(crate) use process::resident_bytes;
 pub use recorder::{Counter, CounterMap, Gauge, Histogram, Metrics, WorkerMetrics};
 pub use shared::{ControlMetrics, SharedCounter, SharedGauge, SharedHistogram};
 pub use worker_counters::{ListenerMetrics, WorkerCounters};

@@ -54,7 +54,8 @@ fn cpu_ticks() -> Option<u64> {
     user.checked_add(system)
 }
 
-fn resident_bytes() -> Option<u64> {
+/// Returns the resident memory of the process.
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
