@@ -2,7 +2,6 @@
 //! request notices.
 
 use std::{
-    cell::Cell,
     fs,
     path::Path,
     sync::{
@@ -15,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Act, Backend, Gate, Proxy, Settings, answer, eventually, identity};
 
-fn text(pool: &str) -> String {
+/// A pool that a file lists, with these lines.
+pub(super) fn text(pool: &str) -> String {
     format!(
         r#"
         [proxy]
@@ -32,22 +32,25 @@ fn text(pool: &str) -> String {
 }
 
 /// Replaces the list as careful programs do: a new file, then a rename.
-fn replace(folder: &Path, list: &Value) {
+pub(super) fn replace(folder: &Path, list: &Value) {
     let new = folder.join("list.new");
     fs::write(&new, list.to_string()).unwrap();
     fs::rename(new, folder.join("list.json")).unwrap();
 }
 
-fn at(backend: &Backend) -> String {
+/// The address of a backend, as lists have it.
+pub(super) fn at(backend: &Backend) -> String {
     backend.address().to_string()
 }
 
-async fn pool(proxy: &Proxy) -> Value {
+/// The pool, as the admin listener tells it.
+pub(super) async fn pool(proxy: &Proxy) -> Value {
     let answer = proxy.admin("GET", "/pools/app", "").await;
     serde_json::from_str(&answer.expect("the pool").text()).unwrap()
 }
 
-async fn addresses(proxy: &Proxy) -> Vec<String> {
+/// The addresses of the endpoints in use.
+pub(super) async fn addresses(proxy: &Proxy) -> Vec<String> {
     let pool = pool(proxy).await;
     let endpoints = pool["endpoints"].as_array().unwrap();
     let address = |it: &Value| it["address"].as_str().unwrap().to_owned();
@@ -56,7 +59,8 @@ async fn addresses(proxy: &Proxy) -> Vec<String> {
     all
 }
 
-async fn becomes(proxy: &Proxy, wanted: &[&Backend]) {
+/// Waits until these are the endpoints.
+pub(super) async fn becomes(proxy: &Proxy, wanted: &[&Backend]) {
     let mut wanted: Vec<String> = wanted.iter().map(|it| at(it)).collect();
     wanted.sort_unstable();
     eventually(format!("the endpoints are {wanted:?}"), || async {
@@ -66,14 +70,14 @@ async fn becomes(proxy: &Proxy, wanted: &[&Backend]) {
 }
 
 /// So many clients that ask without a pause until told to stop; every answer must be a good one.
-struct Load {
+pub(super) struct Load {
     stop: Arc<AtomicBool>,
     answers: Arc<AtomicUsize>,
     clients: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Load {
-    async fn start(proxy: &Proxy, clients: usize) -> Self {
+    pub(super) async fn start(proxy: &Proxy, clients: usize) -> Self {
         let (stop, answers) = (Arc::default(), Arc::<AtomicUsize>::default());
         let stop: Arc<AtomicBool> = stop;
         let mut running = Vec::new();
@@ -96,7 +100,7 @@ impl Load {
     }
 
     /// Waits until so many more requests have been answered.
-    async fn goes_on(&self, more: usize) {
+    pub(super) async fn goes_on(&self, more: usize) {
         let wanted = self.answers.load(Ordering::SeqCst) + more;
         eventually("requests are answered", || async {
             (self.answers.load(Ordering::SeqCst) >= wanted).then_some(())
@@ -104,7 +108,7 @@ impl Load {
         .await;
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.stop.store(true, Ordering::SeqCst);
         for client in self.clients {
             client.await.expect("every answer was a good one");
@@ -226,85 +230,6 @@ async fn a_request_under_way_at_an_endpoint_that_leaves_is_answered_whole() {
 }
 
 #[tokio::test]
-async fn a_wrong_list_keeps_the_last_good_one_and_is_told_everywhere() {
-    let app = Backend::start(identity("app")).await;
-    let settings = Settings::new(&text("")).backend("app", &app);
-    let folder = settings.folder().to_owned();
-    replace(&folder, &json!([at(&app)]));
-    let proxy = settings.start().await;
-    let labels = [("pool", "app"), ("source", "file")];
-    let success = "sluicegate_discovery_last_success";
-    assert!(proxy.metric(success, &labels).await > 0.5);
-    assert!(pool(&proxy).await["discovery"]["error"].is_null());
-    for (wrong, told) in [
-        (
-            "[\"127.0.0.1:1\",\n  \"127.0.0.1\"]",
-            "list.json:2:3: \"127.0.0.1\" is not",
-        ),
-        ("[", "list.json:1:1: EOF"),
-        ("[]", "list.json lists no endpoint"),
-    ] {
-        fs::write(folder.join("list.json"), wrong).unwrap();
-        let error = Cell::new(String::new());
-        eventually(format!("the error says {told}"), || async {
-            let pool = pool(&proxy).await;
-            error.set(pool["discovery"]["error"].as_str()?.to_owned());
-            let text = error.take();
-            (text.contains(told) && pool["discovery"]["error_since"].is_string()).then_some(())
-        })
-        .await;
-        assert!(proxy.metric(success, &labels).await < 0.5);
-        assert_eq!(addresses(&proxy).await, [at(&app)]);
-        assert_eq!(proxy.get("/").await.text(), "app");
-        proxy.log_says(told.split('"').next().unwrap()).await;
-        let ready = proxy.admin("GET", "/ready", "").await.expect("an answer");
-        assert_eq!(ready.status, 200);
-        assert!(ready.text().contains("list.json"), "{}", ready.text());
-    }
-    fs::remove_file(folder.join("list.json")).unwrap();
-    proxy.log_says("there is no such file").await;
-    assert_eq!(proxy.get("/").await.text(), "app");
-    replace(&folder, &json!([at(&app)]));
-    proxy.metric_becomes(success, &labels, 1.0).await;
-    assert!(pool(&proxy).await["discovery"]["error"].is_null());
-    proxy.finish().await;
-}
-
-#[tokio::test]
-async fn a_list_is_taken_up_whichever_way_it_is_written() {
-    use std::os::unix::fs::symlink;
-    let [one, two] = [
-        Backend::start(identity("one")).await,
-        Backend::start(identity("two")).await,
-    ];
-    let settings = Settings::new(&text(""))
-        .backend("one", &one)
-        .backend("two", &two);
-    let folder = settings.folder().to_owned();
-    let list = folder.join("list.json");
-    replace(&folder, &json!([at(&one)]));
-    let proxy = settings.start().await;
-    becomes(&proxy, &[&one]).await;
-    fs::write(&list, json!([at(&two)]).to_string()).unwrap();
-    becomes(&proxy, &[&two]).await;
-    // As the kubelet lays out a ConfigMap.
-    for (name, backend) in [("..1", &one), ("..2", &two)] {
-        fs::create_dir(folder.join(name)).unwrap();
-        let groups = json!([{ "targets": [at(backend)], "labels": { "zone": name } }]);
-        fs::write(folder.join(name).join("list.json"), groups.to_string()).unwrap();
-    }
-    symlink("..1", folder.join("..data")).unwrap();
-    symlink("..data/list.json", folder.join("link")).unwrap();
-    fs::rename(folder.join("link"), &list).unwrap();
-    becomes(&proxy, &[&one]).await;
-    symlink("..2", folder.join("..tmp")).unwrap();
-    fs::rename(folder.join("..tmp"), folder.join("..data")).unwrap();
-    becomes(&proxy, &[&two]).await;
-    assert_eq!(pool(&proxy).await["endpoints"][0]["zone"], "..2");
-    proxy.finish().await;
-}
-
-#[tokio::test]
 async fn listed_and_found_endpoints_are_one_pool() {
     let [listed, found] = [
         Backend::start(identity("listed")).await,
@@ -338,74 +263,6 @@ async fn listed_and_found_endpoints_are_one_pool() {
     }
     assert_eq!(shown["discovery"]["source"], "file");
     assert_eq!(shown["discovery"]["endpoints"], 2);
-    proxy.finish().await;
-}
-
-#[tokio::test]
-async fn a_reload_keeps_what_was_found() {
-    let app = Backend::start(identity("app")).await;
-    let settings = Settings::new(&text("")).backend("app", &app);
-    let folder = settings.folder().to_owned();
-    replace(&folder, &json!([at(&app)]));
-    let mut proxy = settings.start().await;
-    let load = Load::start(&proxy, 2).await;
-    load.goes_on(20).await;
-    // The list cannot be read any more when the configuration is.
-    fs::write(folder.join("list.json"), "{").unwrap();
-    let labels = [("pool", "app"), ("source", "file")];
-    let success = "sluicegate_discovery_last_success";
-    proxy.metric_becomes(success, &labels, 0.0).await;
-    proxy.reload(&text("timeouts = { connect = \"3s\" }")).await;
-    load.goes_on(50).await;
-    assert_eq!(addresses(&proxy).await, [at(&app)]);
-    load.end().await;
-    assert!(proxy.metric(success, &labels).await < 0.5);
-    assert_eq!(app.connections(), 2, "the connections stay, too");
-    proxy.finish().await;
-}
-
-#[tokio::test]
-async fn another_source_takes_over_without_a_gap() {
-    let [one, two] = [
-        Backend::start(identity("one")).await,
-        Backend::start(identity("two")).await,
-    ];
-    let settings = Settings::new(&text(""))
-        .backend("one", &one)
-        .backend("two", &two);
-    let folder = settings.folder().to_owned();
-    replace(&folder, &json!([at(&one)]));
-    let mut proxy = settings.start().await;
-    let load = Load::start(&proxy, 2).await;
-    // One that is not there: what the other found stays until it is.
-    let moved = text("").replace("list.json", "other.toml");
-    proxy.reload(&moved).await;
-    load.goes_on(20).await;
-    assert_eq!(addresses(&proxy).await, [at(&one)]);
-    fs::write(
-        folder.join("other.toml"),
-        format!("endpoints = [\"{}\"]", at(&two)),
-    )
-    .unwrap();
-    becomes(&proxy, &[&two]).await;
-    load.goes_on(20).await;
-    load.end().await;
-    proxy.finish().await;
-}
-
-#[tokio::test]
-async fn without_a_list_the_pool_is_empty_until_there_is_one() {
-    let app = Backend::start(identity("app")).await;
-    let settings = Settings::new(&text("")).backend("app", &app);
-    let folder = settings.folder().to_owned();
-    let proxy = settings.start().await;
-    let refused = proxy.get("/").await;
-    refused.assert_failure(503, "destination_unavailable");
-    proxy.log_says("no list of endpoints yet").await;
-    assert!(proxy.log().contains("list.json: there is no such file"));
-    replace(&folder, &json!([at(&app)]));
-    becomes(&proxy, &[&app]).await;
-    assert_eq!(proxy.get("/").await.text(), "app");
     proxy.finish().await;
 }
 

@@ -1,23 +1,20 @@
-//! TLS towards clients: which certificate, which protocol, who is let in, and that a
-//! renewed certificate costs nobody a request.
+//! TLS towards clients: the protocol agreed on, sessions that are resumed, passed on and ended with
+//! a word, and clients that do not speak it as they should.
 
-use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use rustls::{ClientConfig, HandshakeKind};
+use rustls::HandshakeKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Act, Authority, Backend, Client, End, H2Client, Issued, Load, Seen, Settings, Tunnel, answer,
-    eventually, look, shake,
+    Act, Authority, Backend, Client, End, H2Client, Seen, Settings, Tunnel, answer, shake,
 };
 
 /// A listener with these lines in its table `tls`, in front of `$app`.
-fn secured(tls: &str) -> String {
+pub(super) fn secured(tls: &str) -> String {
     format!(
         r#"
         [listeners.web]
@@ -32,70 +29,20 @@ fn secured(tls: &str) -> String {
     )
 }
 
-const ONE: &str = r#"certificates = [{ chain = "a.pem", key = "a.key" }]"#;
-const GUARDED: &str = r#"certificates = [{ chain = "a.pem", key = "a.key" }]
-client_ca = "clients.pem""#;
+/// The lines of one certificate.
+pub(super) const ONE: &str = r#"certificates = [{ chain = "a.pem", key = "a.key" }]"#;
 
 /// An authority, and a certificate of its for `shop.example` in the folder as `a`.
-fn shop(settings: &Settings) -> Authority {
+pub(super) fn shop(settings: &Settings) -> Authority {
     let authority = Authority::new("test authority");
     let issued = authority.issue("shop", &["shop.example"]);
     issued.write(settings.folder(), "a");
     authority
 }
 
-async fn echo() -> Backend {
+/// An endpoint that answers with the target of the request.
+pub(super) async fn echo() -> Backend {
     Backend::start(|seen: &Seen| answer(&seen.target)).await
-}
-
-/// Returns the certificate presented to a client that asks for `name`.
-async fn shown(to: SocketAddr, authority: &Authority, name: &str) -> Vec<u8> {
-    look(to, authority, name).await.unwrap().certificate
-}
-
-/// One GET over a session of one's own; what came until the end.
-async fn ask(to: SocketAddr, config: ClientConfig, name: &str, host: &str) -> io::Result<String> {
-    let mut session = shake(to, Arc::new(config), name).await?;
-    let head = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-    session.write_all(head.as_bytes()).await?;
-    let mut text = Vec::new();
-    session.read_to_end(&mut text).await?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_certificate_is_chosen_by_the_name_that_the_client_asks_for() {
-    let app = echo().await;
-    let settings = Settings::new(&secured(
-        r#"certificates = [
-            { chain = "first.pem", key = "first.key" },
-            { chain = "wild.pem", key = "wild.key" },
-            { chain = "exact.pem", key = "exact.key" },
-        ]"#,
-    ));
-    let authority = Authority::new("test authority");
-    let issue = |stem: &str, name| -> Issued {
-        let issued = authority.issue(stem, &[name]);
-        issued.write(settings.folder(), stem);
-        issued
-    };
-    let first = issue("first", "first.example");
-    let wild = issue("wild", "*.shop.example");
-    let exact = issue("exact", "pay.shop.example");
-    let proxy = settings.backend("app", &app).start().await;
-    let web = proxy.address("web");
-    for (name, issued) in [
-        ("first.example", &first),
-        ("a.shop.example", &wild),
-        ("pay.shop.example", &exact),
-        ("a.b.shop.example", &first),
-        ("other.example", &first),
-        ("127.0.0.1", &first),
-    ] {
-        let der = shown(web, &authority, name).await;
-        assert!(der == issued.der().to_vec(), "what {name} is shown");
-    }
-    proxy.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,150 +173,6 @@ async fn a_session_is_resumed_whichever_worker_takes_the_connection() {
     }
     let resumed = |kind: &HandshakeKind| *kind == HandshakeKind::Resumed;
     assert!(kinds[1..].iter().all(resumed), "{kinds:?}");
-    proxy.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_without_a_certificate_is_let_in_only_where_it_is_optional() {
-    for (auth, alone_passes) in [("required", false), ("optional", true)] {
-        let app = echo().await;
-        let text = secured(&format!("{GUARDED}\nclient_auth = \"{auth}\"")).replace(
-            "pool = \"app\"",
-            "pool = \"app\"\nheaders_request = { set = { x-subject = \"{tls.subject}\" } }",
-        );
-        let settings = Settings::new(&text);
-        let authority = shop(&settings);
-        authority.write(settings.folder(), "clients.pem");
-        let proxy = settings.backend("app", &app).start().await;
-        let web = proxy.address("web");
-        let known = authority.issue("client 1", &[]);
-        let strange = Authority::new("others").issue("client 1", &[]);
-        let name = "shop.example";
-        let config = authority.client(Some(&known), &[]);
-        for _ in 0..2 {
-            // The second session is resumed, and no certificate is shown in it.
-            let text = ask(web, config.clone(), name, name).await;
-            assert!(text.unwrap().starts_with("HTTP/1.1 200"), "{auth}");
-        }
-        let resumed = [("result", "resumed")];
-        proxy
-            .metric_becomes("sluicegate_tls_handshakes_total", &resumed, 1.0)
-            .await;
-        for seen in app.seen() {
-            assert_eq!(seen.field("x-subject"), "CN=client 1");
-        }
-        let text = ask(web, authority.client(Some(&strange), &[]), name, name).await;
-        assert!(text.is_err(), "{auth}: a stranger's certificate");
-        let text = ask(web, authority.client(None, &[]), name, name).await;
-        assert_eq!(text.is_ok(), alone_passes, "{auth}: none");
-        if alone_passes {
-            assert_eq!(app.seen()[2].field("x-subject"), "");
-        }
-        proxy.finish().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_for_one_host_does_not_reach_another_where_clients_show_certificates() {
-    let app = echo().await;
-    let settings = Settings::new(&secured(GUARDED));
-    let authority = shop(&settings);
-    authority.write(settings.folder(), "clients.pem");
-    let proxy = settings.backend("app", &app).start().await;
-    let known = authority.issue("client", &[]);
-    let config = || authority.client(Some(&known), &[]);
-    let web = proxy.address("web");
-    let other = ask(web, config(), "shop.example", "admin.example").await;
-    let other = other.unwrap();
-    assert!(other.starts_with("HTTP/1.1 421 "), "{other}");
-    assert!(other.contains("error=http_request_denied"), "{other}");
-    let same = ask(web, config(), "shop.example", "SHOP.example:443").await;
-    assert!(same.unwrap().starts_with("HTTP/1.1 200 "));
-    assert_eq!(app.seen().len(), 1);
-    proxy.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_ticket_of_an_open_listener_is_no_way_into_a_guarded_one() {
-    let app = echo().await;
-    let text = format!(
-        "{}\n[listeners.guarded]\naddress = \"$guarded\"\n[listeners.guarded.tls]\n{GUARDED}",
-        secured(ONE)
-    );
-    let settings = Settings::new(&text);
-    let authority = shop(&settings);
-    authority.write(settings.folder(), "clients.pem");
-    let proxy = settings.backend("app", &app).start().await;
-    let config = authority.client(None, &[]);
-    let name = "shop.example";
-    for _ in 0..2 {
-        let open = ask(proxy.address("web"), config.clone(), name, name).await;
-        assert!(open.unwrap().starts_with("HTTP/1.1 200 "));
-    }
-    // The clones share their tickets, and offer one here.
-    let guarded = ask(proxy.address("guarded"), config, name, name).await;
-    assert!(guarded.is_err(), "{guarded:?}");
-    proxy.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_renewed_certificate_is_taken_up_under_load_without_a_failed_request() {
-    let app = echo().await;
-    let settings = Settings::new(&secured(ONE));
-    let authority = shop(&settings);
-    let proxy = settings.backend("app", &app).start().await;
-    let web = proxy.address("web");
-    let h1 = authority.client(None, &["http/1.1"]);
-    let tunnel = Tunnel::to_tls(web, h1, "shop.example").await;
-    let mix = |number| ("GET", format!("/{number}"), &b""[..]);
-    let load = Load::start(tunnel.address(), 4, 0, mix);
-    load.goes_on(50).await;
-    let renewed = authority.issue("shop", &["shop.example"]);
-    renewed.write(proxy.folder(), "a");
-    eventually("the new certificate is shown", || async {
-        (shown(web, &authority, "shop.example").await == renewed.der().to_vec()).then_some(())
-    })
-    .await;
-    load.goes_on(50).await;
-    load.stop().await.assert_clean();
-    let labels = [("result", "succeeded")];
-    proxy
-        .metric_becomes("sluicegate_certificate_reloads_total", &labels, 1.0)
-        .await;
-    proxy.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bad_renewal_leaves_the_old_certificate_in_use_and_is_told() {
-    let app = echo().await;
-    let settings = Settings::new(&secured(ONE));
-    let authority = shop(&settings);
-    let proxy = settings.backend("app", &app).start().await;
-    let web = proxy.address("web");
-    let before = shown(web, &authority, "shop.example").await;
-    let failed = [("result", "failed")];
-    let metric = "sluicegate_certificate_reloads_total";
-    let expired = authority.issue_expired(&["shop.example"]);
-    expired.write(proxy.folder(), "a");
-    proxy.metric_becomes(metric, &failed, 1.0).await;
-    proxy.log_says("expired at").await;
-    // Chain and key of two different pairs.
-    let (one, two) = (authority.issue("x", &["x"]), authority.issue("y", &["y"]));
-    let torn = Issued {
-        chain: one.chain,
-        key: two.key,
-    };
-    torn.write(proxy.folder(), "a");
-    proxy.metric_becomes(metric, &failed, 2.0).await;
-    proxy.log_says("does not belong to").await;
-    assert!(shown(web, &authority, "shop.example").await == before);
-    let expiry = proxy
-        .metric(
-            "sluicegate_certificate_expiry_seconds",
-            &[("listener", "web")],
-        )
-        .await;
-    assert!(expiry > 1.7e9, "{expiry}");
     proxy.finish().await;
 }
 
