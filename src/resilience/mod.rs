@@ -2,11 +2,13 @@
 //!
 //! They decide, the walk acts. Time and random numbers come as arguments; nothing here waits or
 //! does I/O. What workers share of them is the count of a [`RetryBudget`], the gate
-//! of a [`Breaker`] and the places of a limit ([`concurrency::Gate`]).
+//! of a [`Breaker`], the places of a limit ([`concurrency::Gate`]) and the state of each client
+//! ([`ClientTable`]).
 
 mod backoff;
 pub mod breaker;
 mod budget;
+mod clients;
 pub mod concurrency;
 mod conditions;
 mod overload;
@@ -19,6 +21,7 @@ mod window;
 pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};
 pub use breaker::{Breaker, BreakerSettings};
 pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
+pub use clients::{ClientEntry, ClientTable};
 pub use concurrency::Place;
 pub use conditions::Conditions;
 pub use overload::Pressure;

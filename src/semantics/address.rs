@@ -1,6 +1,6 @@
-//! IP addresses as text.
+//! IP addresses: as text, and as clients.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use smallvec::SmallVec;
 
@@ -28,9 +28,31 @@ pub(crate) fn text(address: IpAddr) -> SmallVec<[u8; 16]> {
     }
 }
 
+/// Returns the address that stands for a client where clients are counted: its own for IPv4, and
+/// for IPv6 its network of 64 bits, which is what a provider gives to one customer.
+pub(crate) fn client_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipv6_client_is_its_network() {
+        for (written, expected) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("::1", "::"),
+        ] {
+            let address = client_network(written.parse().unwrap());
+            assert_eq!(address.to_string(), expected);
+        }
+    }
 
     #[test]
     fn it_is_that_of_the_standard_library() {

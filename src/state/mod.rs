@@ -1,7 +1,6 @@
 //! The compiled snapshot, and the registry of state that outlives it.
 
 mod arrival;
-mod client_counts;
 mod compile;
 mod decision;
 mod explain;
@@ -13,8 +12,6 @@ mod snapshot;
 
 pub use crate::config::schema::Underscores;
 pub use arrival::{ArrivalReason, Asked};
-pub use client_counts::ClientCounts;
-pub(crate) use client_counts::ClientPlace;
 pub use compile::{BuildError, Lists, Source, TestFailure, TlsFiles, build, run_tests};
 pub use decision::{Decision, RequestView, route};
 pub use explain::{

@@ -8,10 +8,9 @@ use std::{any::Any, collections::HashMap, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::ClientCounts;
 use crate::{
     config::value::BindAddress,
-    resilience::{Breaker, RetryBudget},
+    resilience::{Breaker, ClientTable, RetryBudget},
     tls::TicketKeys,
     upstream::{
         health::{HealthSettings, PoolHealthState},
@@ -25,7 +24,7 @@ pub struct Registry {
     workers: usize,
     pools: HashMap<Arc<str>, Arc<PoolShared>>,
     listeners: HashMap<BindAddress, Arc<Padded>>,
-    clients: HashMap<BindAddress, Arc<ClientCounts>>,
+    clients: HashMap<BindAddress, Arc<ClientTable<()>>>,
     filters: HashMap<FilterKey, Arc<dyn Any + Send + Sync>>,
     tickets: Arc<TicketKeys>,
     /// One reference is the registry's own; each snapshot holds another.
@@ -93,7 +92,7 @@ impl Registry {
     }
 
     /// Connections of each client of the listener at that address; made when first asked for.
-    pub fn clients(&mut self, address: &BindAddress) -> Arc<ClientCounts> {
+    pub fn clients(&mut self, address: &BindAddress) -> Arc<ClientTable<()>> {
         Arc::clone(self.clients.entry(address.clone()).or_default())
     }
 

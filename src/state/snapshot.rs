@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::ClientCounts;
 use crate::{
     config::{
         Config,
@@ -11,7 +10,7 @@ use crate::{
     },
     filter::{Chain, RedisStore},
     http1::HeadLimits,
-    resilience::RetryPolicy,
+    resilience::{ClientTable, RetryPolicy},
     route::{RouteIndex, RouteTable},
     semantics::forwarded::TrustedProxies,
     socket::bind::BindOptions,
@@ -162,7 +161,7 @@ pub struct Listener {
     /// Connections open at once of one client; 0: no limit.
     pub connections_per_client: usize,
     /// Connections of each client, while they are limited; outlives reloads.
-    pub clients: Arc<ClientCounts>,
+    pub clients: Arc<ClientTable<()>>,
     /// Maximum number of requests on one connection; 0: no limit.
     pub requests_per_connection: u64,
     /// Maximum number of open HTTP/2 streams on one connection.

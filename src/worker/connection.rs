@@ -14,12 +14,13 @@ use crate::{
     config::value::BindAddress,
     downstream::{Interim, StreamInterim},
     proxy_protocol::{Ends, Header},
+    resilience::ClientEntry,
     semantics::{
         Headers,
         forwarded::{Hop, Scheme},
         hop_by_hop::{self, Switching},
     },
-    state::{ClientPlace, Listener, LocalListener, LocalSnapshot},
+    state::{Listener, LocalListener, LocalSnapshot},
     telemetry::metrics::Gauge,
     timer,
     tls::Session,
@@ -50,7 +51,7 @@ pub struct Connection {
     /// Upstream connections of its own, since the client has authenticated them.
     pub pinned: OnceCell<Rc<Pinned>>,
     /// Its place among those of its client, where these are limited.
-    client_place: RefCell<Option<ClientPlace>>,
+    client_place: RefCell<Option<ClientEntry<()>>>,
     peer: Cell<Peer>,
     hop: RefCell<Hop>,
     listener: RefCell<LocalListener>,
@@ -140,7 +141,7 @@ impl Connection {
         if max == 0 || unknown {
             return true;
         }
-        let place = listener.clients.take(self.peer(), max);
+        let place = listener.clients.enter_below(self.peer(), max);
         let taken = place.is_some();
         *self.client_place.borrow_mut() = place;
         if !taken {

@@ -14,13 +14,12 @@ use tokio::time::Instant;
 pub use adaptive::Adaptive;
 pub use clients::ClientGates;
 
-use self::clients::ClientEntry;
 use super::Verdict;
 use crate::{
     exchange::{Exchange, Request, Response},
     failure::Failure,
     resilience::{
-        Place,
+        ClientEntry, Place,
         concurrency::{Entry, Gate, GateView, QueueRules, Urgency},
     },
     timer,
@@ -65,7 +64,7 @@ pub struct ConcurrencyView {
 #[derive(Debug)]
 struct Held {
     _place: Place,
-    _entry: Option<ClientEntry>,
+    _entry: Option<ClientEntry<Gate>>,
     /// Time at which it got the place, until its answer is a sample.
     since: Option<Instant>,
 }
@@ -82,7 +81,7 @@ impl ConcurrencyFilter {
         };
         let gate = match (&self.scope, &entry) {
             (Scope::Route(gate), _) => gate,
-            (Scope::Client(_), Some(entry)) => entry.gate(),
+            (Scope::Client(_), Some(entry)) => entry.state(),
             (Scope::Client(_), None) => return Err(Failure::Internal),
         };
         let place = match gate.try_take(self.limit()) {
@@ -148,7 +147,6 @@ impl ConcurrencyFilter {
             Ok(Some(place)) => Ok(place),
             Ok(None) => Err(self.refuse(exchange)),
             Err(timer::Elapsed) => {
-                gate.count_timeout();
                 let refused = self.refuse(exchange);
                 // Its own deadline may have been the earlier one.
                 match exchange.is_given_up(timer::recent()) {
@@ -173,6 +171,10 @@ impl ConcurrencyFilter {
         let route = exchange.decision.map(|it| it.route.0 as usize);
         if let Some(route) = route.and_then(|route| exchange.snapshot.routes.get(route)) {
             route.count_refused_place();
+        }
+        match &self.scope {
+            Scope::Route(gate) => gate.count_refused(),
+            Scope::Client(clients) => clients.count_refused(),
         }
         Failure::LimitReached
     }

@@ -21,7 +21,7 @@ use crate::{
     exchange::{Exchange, Reason, Refusal, Request},
     failure::Failure,
     resilience::{Buckets, Gcra},
-    semantics::{Known, cookie, query},
+    semantics::{Known, address::client_network, cookie, query},
 };
 
 /// The rules of a route, asked in their order until one refuses.
@@ -97,7 +97,7 @@ impl LocalRates {
         match key {
             Key::Bytes(bytes) => hasher.write(bytes),
             Key::Ip(IpAddr::V4(ip)) => hasher.write(&ip.octets()),
-            Key::Ip(IpAddr::V6(ip)) => hasher.write(&ip.octets()[..8]),
+            Key::Ip(IpAddr::V6(network)) => hasher.write(&network.octets()),
         }
         hasher.finish()
     }
@@ -142,10 +142,7 @@ impl RemoteRates {
         let mut name = self.prefix.as_bytes().to_vec();
         match key {
             Key::Ip(IpAddr::V4(ip)) => name.extend(ip.to_string().bytes()),
-            Key::Ip(IpAddr::V6(ip)) => {
-                let network = u128::from(*ip) & !u128::from(u64::MAX);
-                name.extend(format!("{}/64", std::net::Ipv6Addr::from(network)).bytes());
-            }
+            Key::Ip(IpAddr::V6(network)) => name.extend(format!("{network}/64").bytes()),
             Key::Bytes(bytes) if bytes.is_empty() => name.push(b'-'),
             Key::Bytes(bytes) => {
                 let hash = digest(&SHA256, bytes);
@@ -160,6 +157,7 @@ impl RemoteRates {
 
 /// Owner of a bucket.
 enum Key<'a> {
+    /// A client, as [`client_network`] counts it.
     Ip(IpAddr),
     Bytes(std::borrow::Cow<'a, [u8]>),
 }
@@ -239,7 +237,7 @@ fn exceeded(exchange: &mut Exchange, rule: &RateRule, wait_ns: u64) -> Result<()
 
 fn key_of<'a>(key: &RateKey, exchange: &Exchange, request: &'a Request) -> Option<Key<'a>> {
     Some(Key::Bytes(match key {
-        RateKey::ClientIp => return Some(Key::Ip(exchange.client_ip().to_canonical())),
+        RateKey::ClientIp => return Some(Key::Ip(client_network(exchange.client_ip()))),
         RateKey::Header(name) => request.headers.get(name)?.as_bytes().into(),
         RateKey::Cookie(name) => cookie::find(&request.headers, name)?.into(),
         RateKey::Query(name) => {

@@ -96,7 +96,6 @@ impl Gate {
         };
         if displaced {
             self.counts.fetch_sub(WAITER, SeqCst);
-            self.refused.fetch_add(1, SeqCst);
         }
         // There may be more places than when the others began to wait.
         let next = self.admit(&mut queue, now);
@@ -123,8 +122,8 @@ impl Gate {
         }
     }
 
-    /// Counts a request that has waited in vain.
-    pub fn count_timeout(&self) {
+    /// Counts a request that got no place.
+    pub fn count_refused(&self) {
         self.refused.fetch_add(1, SeqCst);
     }
 
