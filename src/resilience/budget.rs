@@ -15,30 +15,27 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::memory::Padded;
+
 /// The retry budget of a pool, shared by all workers. A clone is the same budget.
 #[derive(Clone, Debug)]
 pub struct RetryBudget(Arc<SharedBudget>);
 
 #[derive(Debug)]
 struct SharedBudget {
-    requests: Box<[Count]>,
-    retries: Count,
+    requests: Box<[Padded<AtomicU32>]>,
+    retries: Padded<AtomicU32>,
     /// Bits of an `f64`.
     ratio: AtomicU64,
     minimum: AtomicU32,
 }
 
-/// A counter alone in its cache line, and in the pair that the processor fetches.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Count(AtomicU32);
-
 impl RetryBudget {
     /// Makes the budget for this many workers: 20 % of the requests in flight, at least 3.
     pub fn new(workers: usize) -> Self {
         Self(Arc::new(SharedBudget {
-            requests: (0..workers).map(|_| Count::default()).collect(),
-            retries: Count::default(),
+            requests: (0..workers).map(|_| Padded::default()).collect(),
+            retries: Padded::default(),
             ratio: AtomicU64::new(RATIO.to_bits()),
             minimum: AtomicU32::new(MINIMUM),
         }))

@@ -6,11 +6,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
+
+pub use crate::memory::Padded;
 
 use super::{
     discovery::Discovered,
@@ -81,35 +80,6 @@ pub struct EndpointShared {
     pub spoken: Spoken,
     /// Sessions that it was given lately.
     pub sessions: GivenSessions,
-}
-
-/// An atomic count on a cache line of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub struct Padded(AtomicUsize);
-
-impl std::ops::Deref for Padded {
-    type Target = AtomicUsize;
-
-    fn deref(&self) -> &AtomicUsize {
-        &self.0
-    }
-}
-
-impl Padded {
-    /// Takes one of `max`; false if all are taken.
-    pub fn try_take(&self, max: usize) -> bool {
-        self.0
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
-                (taken < max).then_some(taken + 1)
-            })
-            .is_ok()
-    }
-
-    /// Releases one.
-    pub fn give_back(&self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 impl EndpointShared {

@@ -17,6 +17,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::memory::Padded;
+
 pub use machine::{
     Admission, BreakerCause, BreakerChange, BreakerSettings, BreakerState, Calls, Machine,
 };
@@ -379,11 +381,6 @@ impl Drop for Trial {
         }
     }
 }
-
-/// A value on cache lines of its own: two of them, since they are fetched in pairs.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Padded<T>(T);
 
 const STATE: u64 = 0b11;
 const CLOSED: u64 = 0;

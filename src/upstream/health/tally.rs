@@ -10,6 +10,8 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release},
 };
 
+use crate::memory::Padded;
+
 /// Gives each endpoint its tally, and knows which of them have new counts.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
@@ -251,11 +253,6 @@ impl Group {
 fn bump(counter: &AtomicU32) {
     counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
 }
-
-/// A value on cache lines of its own: two of them, since they are fetched in pairs.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Padded<T>(T);
 
 /// Number of endpoints whose counts share one [`Padded`] line.
 const BLOCK_ENDPOINTS: usize = 8;
