@@ -34,11 +34,7 @@ impl LocalPool {
         if !serves || !member || tried.contains(&index) {
             return None;
         }
-        Some(self.reserve(endpoint).map(|limited| {
-            let pick = Pick::new(self, endpoint, limited, now);
-            pick.begin();
-            pick
-        }))
+        Some(self.take(endpoint, now))
     }
 
     /// Takes the endpoint that the client is bound to, if there is one in the view. The pick is
@@ -59,10 +55,6 @@ impl LocalPool {
             return None;
         }
         let endpoint = &set.endpoints[index.0 as usize];
-        Some(self.reserve(endpoint).map(|limited| {
-            let pick = Pick::new(self, endpoint, limited, now);
-            pick.begin();
-            pick
-        }))
+        Some(self.take(endpoint, now))
     }
 }

@@ -4,7 +4,7 @@
 //! updated when the pool has another endpoint set or another health picture, which a request
 //! notices by comparing two numbers.
 
-use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
+use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -198,9 +198,7 @@ impl LocalPool {
                     continue;
                 }
                 let endpoint = &set.endpoints[index.0 as usize];
-                if let Some(limited) = self.reserve(endpoint) {
-                    let pick = Pick::new(self, endpoint, limited, request.now);
-                    pick.begin();
+                if let Some(pick) = self.take(endpoint, request.now) {
                     return Picked::Endpoint(pick);
                 }
             }
@@ -242,18 +240,10 @@ impl LocalPool {
         written.unwrap_or_else(|| self.set.borrow().shared.connections_max)
     }
 
-    /// Closes idle connections whose time is over.
-    pub fn sweep(&self, now: Instant) {
+    /// Closes connections that have been idle for so long, or for as long as the pool allows; and
+    /// those that have lived long enough.
+    pub fn sweep(&self, now: Instant, idle: Duration) {
         self.follow();
-        self.with_endpoints(|endpoints| {
-            for endpoint in endpoints {
-                endpoint.sweep(now, self.pool.idle_timeout, self.pool.lifetime);
-            }
-        });
-    }
-
-    /// Closes connections that have been idle for a while: memory is short.
-    pub fn relieve(&self, now: Instant, idle: std::time::Duration) {
         let idle = idle.min(self.pool.idle_timeout);
         self.with_endpoints(|endpoints| {
             for endpoint in endpoints {
@@ -262,8 +252,20 @@ impl LocalPool {
         });
     }
 
+    /// Takes an endpoint; none if it has no room.
+    pub(super) fn take(
+        self: &Rc<Self>,
+        endpoint: &Rc<LocalEndpoint>,
+        now: Instant,
+    ) -> Option<Pick> {
+        let limited = self.reserve(endpoint)?;
+        let pick = Pick::new(self, endpoint, limited, now);
+        pick.begin();
+        Some(pick)
+    }
+
     /// Takes a place at the endpoint; returns whether it is counted, or none if there is no room.
-    pub(super) fn reserve(&self, endpoint: &LocalEndpoint) -> Option<bool> {
+    fn reserve(&self, endpoint: &LocalEndpoint) -> Option<bool> {
         let max = self.pool.limits.per_endpoint;
         if max == 0 {
             return Some(false);

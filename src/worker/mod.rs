@@ -258,7 +258,7 @@ impl Worker {
             let snapshot = self.snapshot();
             let now = Instant::now();
             for pool in &snapshot.pools {
-                pool.sweep(now);
+                pool.sweep(now, Duration::MAX);
             }
         }
     }

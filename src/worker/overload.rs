@@ -21,7 +21,7 @@ impl Worker {
         self.close_connections(|connection| connection.in_flight.get() == 0);
         let now = Instant::now();
         for pool in &self.snapshot().pools {
-            pool.relieve(now, IDLE_UPSTREAM);
+            pool.sweep(now, IDLE_UPSTREAM);
         }
     }
 
