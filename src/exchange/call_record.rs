@@ -23,14 +23,34 @@ pub(crate) struct CallRecord {
     pub(crate) stopped: Option<Why>,
     /// Time for which the breakers that it met refuse requests, in milliseconds; 0: it met none.
     pub(crate) refused_ms: u32,
-    /// Time spent waiting for a limit, in nanoseconds.
-    pub(crate) queued_ns: Cell<u64>,
+    /// Time spent waiting for a limit.
+    pub(crate) queued: QueuedTime,
     /// The answer that is under way, with the endpoint that it comes from.
     pub(crate) answering: Option<Answering>,
     /// A place among the pool's requests.
     pub(crate) place: Option<RequestPlace>,
     /// Request that the retry budget is measured against.
     pub(crate) request: Option<BudgetRequest>,
+}
+
+/// Sum of the times that an exchange has waited for limits.
+#[derive(Debug, Default)]
+pub(crate) struct QueuedTime {
+    ns: Cell<u64>,
+}
+
+impl QueuedTime {
+    /// Adds a wait.
+    pub(crate) fn add(&self, waited: Duration) {
+        let waited_ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        self.ns.set(self.ns.get().saturating_add(waited_ns));
+    }
+
+    /// Returns the sum; none if it never waited.
+    pub(crate) fn get(&self) -> Option<Duration> {
+        let ns = self.ns.get();
+        (ns > 0).then(|| Duration::from_nanos(ns))
+    }
 }
 
 impl CallRecord {
@@ -63,19 +83,6 @@ impl CallRecord {
         let place = usize::from(number.0);
         let before = place.checked_sub(1).map(|place| &self.attempts[place]);
         (&self.attempts[place], before)
-    }
-
-    /// Adds a wait for a limit.
-    pub(crate) fn add_queued(&self, waited: Duration) {
-        let waited_ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        let sum = self.queued_ns.get().saturating_add(waited_ns);
-        self.queued_ns.set(sum);
-    }
-
-    /// Time spent waiting for a limit, if any was.
-    pub(crate) fn queued(&self) -> Option<Duration> {
-        let queued_ns = self.queued_ns.get();
-        (queued_ns > 0).then(|| Duration::from_nanos(queued_ns))
     }
 
     /// The answer announced no length and has fallen silent.

@@ -27,7 +27,7 @@ pub(crate) use attempt::AttemptNumber;
 #[doc(hidden)]
 pub use attempt::{Attempt, AttemptOutcome};
 pub use body::Body;
-pub(crate) use call_record::CallRecord;
+pub(crate) use call_record::{CallRecord, QueuedTime};
 pub use custom_body::CustomBody;
 pub use message::{Request, Response};
 pub(crate) use passage::Passage;
@@ -42,7 +42,7 @@ pub use crate::{semantics::forwarded::Scheme, tls::ClientCertificate};
 use crate::{
     route::RouteIndex,
     semantics::{authority::Authority, forwarded::Trust, grpc_web, request_id::RequestId},
-    state::{Action, Decision, LocalListener, LocalSnapshot, Route},
+    state::{Action, Decision, LocalListener, LocalSnapshot, Route, RouteMetrics},
     tls::Session,
     upstream::pool::{Pool, PoolIndex},
 };
@@ -215,6 +215,13 @@ impl Exchange {
     pub(crate) fn route(&self) -> Option<&Route> {
         let decision = self.decision.as_ref()?;
         self.snapshot.shared.routes.get(decision.route.0 as usize)
+    }
+
+    /// The metrics of its route on this worker.
+    pub(crate) fn route_metrics(&self) -> Option<&RouteMetrics> {
+        let decision = self.decision.as_ref()?;
+        let metrics = self.snapshot.routes.get(decision.route.0 as usize);
+        metrics.map(Rc::as_ref)
     }
 
     /// The pool of the attempt that stands, else the one that the route names.

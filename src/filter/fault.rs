@@ -98,8 +98,7 @@ impl Fault {
 }
 
 fn count(exchange: &Exchange, kind: &'static str) {
-    let route = exchange.decision.map(|it| it.route.0 as usize);
-    if let Some(route) = route.and_then(|route| exchange.snapshot.routes.get(route)) {
+    if let Some(route) = exchange.route_metrics() {
         route.count_fault(kind);
     }
 }

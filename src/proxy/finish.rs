@@ -1,6 +1,6 @@
 //! End of an exchange: records metrics, health signals and the log line in one place.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use http::{StatusCode, Version};
 use smallvec::SmallVec;
@@ -32,12 +32,8 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
         (None, None) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let reason = exchange.reason().unwrap_or_default();
-    let routes = &exchange.snapshot.routes;
-    let route = exchange.decision.map(|decision| decision.route.0 as usize);
-    let route = route
-        .and_then(|route| routes.get(route))
-        .or_else(|| routes.last());
-    if let Some(route) = route {
+    let of_none = || exchange.snapshot.routes.last().map(Rc::as_ref);
+    if let Some(route) = exchange.route_metrics().or_else(of_none) {
         route.count(&exchange.listener, status, reason);
         route.observe(took);
     }
@@ -116,7 +112,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         bytes_out: exchange.bytes_out,
         total: took,
         upstream,
-        queue: call.queued(),
+        queue: call.queued.get(),
         tls: exchange.tls.as_ref().map(|tls| tls.cipher.as_str()),
         tls_subject: exchange.tls_subject(),
         user_agent: request.user_agent.as_ref().map(|agent| agent.as_bytes()),

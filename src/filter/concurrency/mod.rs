@@ -142,7 +142,7 @@ impl ConcurrencyFilter {
         };
         let waited = timer::until(self.deadline(exchange, since), waiting).await;
         let took = timer::now().saturating_duration_since(since);
-        exchange.call.add_queued(took);
+        exchange.call.queued.add(took);
         match waited {
             Ok(Some(place)) => Ok(place),
             Ok(None) => Err(self.refuse(exchange)),
@@ -168,8 +168,7 @@ impl ConcurrencyFilter {
 
     #[cold]
     fn refuse(&self, exchange: &Exchange) -> Failure {
-        let route = exchange.decision.map(|it| it.route.0 as usize);
-        if let Some(route) = route.and_then(|route| exchange.snapshot.routes.get(route)) {
+        if let Some(route) = exchange.route_metrics() {
             route.count_refused_place();
         }
         match &self.scope {

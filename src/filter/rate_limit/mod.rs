@@ -250,22 +250,16 @@ fn key_of<'a>(key: &RateKey, exchange: &Exchange, request: &'a Request) -> Optio
 
 /// Counts a request that a rule refuses, or would refuse.
 fn count(exchange: &Exchange, rule: &RateRule) {
-    if let Some(route) = exchange.snapshot.routes.get(place(exchange)) {
+    if let Some(route) = exchange.route_metrics() {
         route.count_limited(&rule.name, rule.dry_run);
     }
 }
 
 /// Counts the result of asking a store outside the process.
 fn note(exchange: &Exchange, rule: &RateRule, result: &'static str) {
-    if let Some(route) = exchange.snapshot.routes.get(place(exchange)) {
+    if let Some(route) = exchange.route_metrics() {
         route.count_store(&rule.name, result);
     }
-}
-
-/// The place of the route's metrics.
-fn place(exchange: &Exchange) -> usize {
-    let route = exchange.decision.map(|it| it.route.0 as usize);
-    route.unwrap_or(usize::MAX)
 }
 
 #[cold]

@@ -138,7 +138,7 @@ impl<'a> UpstreamCall<'a> {
                 }
                 if self.entered != Some(index) {
                     let end = self.terms.end;
-                    match pick::take_place(&self.record.queued_ns, pool, end).await {
+                    match pick::take_place(&self.record.queued, pool, end).await {
                         Ok(place) => self.record.place = Some(place),
                         Err(failure) => {
                             last = failure;
@@ -195,7 +195,7 @@ impl<'a> UpstreamCall<'a> {
                 trial: self.may_try(),
                 deadline: self.terms.end,
             };
-            let queued = &self.record.queued_ns;
+            let queued = &self.record.queued;
             let mut pick = match pick::pick(&self.terms, queued, &wanted, &mut tried).await {
                 Ok(pick) => pick,
                 // All were tried once more: the first of them again.

@@ -1,6 +1,6 @@
 //! Choice of an endpoint for an attempt, and the wait for one if that may help.
 
-use std::{cell::Cell, net::IpAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{net::IpAddr, pin::pin, rc::Rc, sync::Arc};
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::terms::CallTerms;
 use crate::{
     config::value::HashKey,
-    exchange::Request,
+    exchange::{QueuedTime, Request},
     failure::Failure,
     semantics::{cookie, query},
     timer,
@@ -46,7 +46,7 @@ pub(super) struct Wanted<'a> {
 /// in time.
 pub(super) async fn pick(
     terms: &CallTerms<'_>,
-    queued: &Cell<u64>,
+    queued: &QueuedTime,
     wanted: &Wanted<'_>,
     tried: &mut Tried,
 ) -> Result<Pick, Failure> {
@@ -98,7 +98,7 @@ pub(super) async fn pick(
 /// The reason why there is none; nothing has been sent then.
 pub(super) async fn connection(
     terms: &CallTerms<'_>,
-    queued: &Cell<u64>,
+    queued: &QueuedTime,
     pick: &Pick,
     mut need: Need<'_>,
 ) -> Result<Acquired, Failure> {
@@ -139,7 +139,7 @@ pub(super) async fn connection(
 /// # Errors
 /// [`Failure::LimitReached`].
 pub(super) async fn take_place(
-    queued: &Cell<u64>,
+    queued: &QueuedTime,
     pool: &Rc<LocalPool>,
     deadline: Instant,
 ) -> Result<RequestPlace, Failure> {
@@ -162,7 +162,7 @@ pub(super) async fn take_place(
 async fn in_turn<T>(
     pool: &LocalPool,
     limit: Limit,
-    queued: &Cell<u64>,
+    queued: &QueuedTime,
     deadline: Instant,
     mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
 ) -> Result<T, Failure> {
@@ -177,7 +177,7 @@ async fn in_turn<T>(
 async fn wait_in_turn<T>(
     pool: &LocalPool,
     limit: Limit,
-    queued: &Cell<u64>,
+    queued: &QueuedTime,
     deadline: Instant,
     mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
 ) -> Result<T, Failure> {
@@ -235,10 +235,8 @@ impl Queued {
         })
     }
 
-    fn end(self, queued: &Cell<u64>, now: Instant) {
-        let waited: Duration = now.saturating_duration_since(self.since);
-        let waited_ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        queued.set(queued.get().saturating_add(waited_ns));
+    fn end(self, queued: &QueuedTime, now: Instant) {
+        queued.add(now.saturating_duration_since(self.since));
     }
 }
 

@@ -51,6 +51,6 @@ impl UpstreamCall<'_> {
             announcement: None,
             deadline: patience.deadline,
         };
-        pick::connection(&self.terms, &self.record.queued_ns, pick, need).await
+        pick::connection(&self.terms, &self.record.queued, pick, need).await
     }
 }

@@ -46,7 +46,7 @@ impl UpstreamCall<'_> {
             announcement: None,
             deadline: patience.deadline,
         };
-        let mut acquired = pick::connection(terms, &self.record.queued_ns, pick, need).await;
+        let mut acquired = pick::connection(terms, &self.record.queued, pick, need).await;
         if claim == Claim::Spare && matches!(acquired, Err(Failure::LimitReached)) {
             // In memory of its own: most requests find a place.
             let contending = Box::pin(self.contend(pick, &mut upload, purpose, fresh, patience));
