@@ -1,14 +1,15 @@
 //! Watch on the memory of the process.
 //!
 //! Measures every 250 ms, tells the workers the pressure, and while memory is short asks them to
-//! close idle connections. The allocator returns freed memory by itself, some milliseconds later. Owns the pressure; `resilience::overload` decides it.
+//! close idle connections. The allocator returns freed memory by itself, some milliseconds later.
+//! Owns the pressure; `resilience::overload` decides it.
 
 mod memory;
 
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::service::{Ended, Services, Stop};
 use crate::{
@@ -25,9 +26,12 @@ use crate::{
 pub(super) fn start(services: &mut Services, shared: &Arc<SharedState>, events: &Arc<Events>) {
     let (shared, events) = (Arc::clone(shared), Arc::clone(events));
     services.start("memory watch", move |stop| {
+        let metrics = shared.metrics.control();
         let watch = Watch {
-            limit: shared.metrics.control().gauge(&names::MEMORY_LIMIT, []),
-            level: shared.metrics.control().gauge(&names::MEMORY_PRESSURE, []),
+            limit: metrics.gauge(&names::MEMORY_LIMIT, []),
+            level: metrics.gauge(&names::MEMORY_PRESSURE, []),
+            available: None,
+            next_reading: Instant::now(),
             shared: Arc::clone(&shared),
             events: Arc::clone(&events),
         };
@@ -40,10 +44,14 @@ struct Watch {
     events: Arc<Events>,
     limit: SharedGauge,
     level: SharedGauge,
+    /// Memory that the process may use, as last read; none if that cannot be known.
+    available: Option<u64>,
+    /// Time at which that is read again: it takes several files, and seldom changes.
+    next_reading: Instant,
 }
 
 impl Watch {
-    async fn run(self, stop: Stop) -> Ended {
+    async fn run(mut self, stop: Stop) -> Ended {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -54,11 +62,18 @@ impl Watch {
         }
     }
 
-    fn look(&self) {
+    fn look(&mut self) {
+        let time = Instant::now();
+        if time >= self.next_reading {
+            self.available = memory::available();
+            self.next_reading = time + READING;
+        }
         let snapshot = self.shared.snapshot();
         let written = snapshot.config.proxy.limits.memory;
         // Where nothing can be measured nothing is limited.
-        let limit = memory::available().map_or(0, |available| written.bytes(available));
+        let limit = self
+            .available
+            .map_or(0, |available| written.bytes(available));
         let used = resident_bytes().unwrap_or(0);
         let before = self.shared.pressure();
         let now = before.next(used, limit);
@@ -112,3 +127,5 @@ fn mib(bytes: u64) -> ByteSize {
 
 /// Between two measurements.
 const LOOK: Duration = Duration::from_millis(250);
+/// Between two readings of the memory that the process may use.
+const READING: Duration = Duration::from_secs(5);
