@@ -187,23 +187,48 @@ async fn ask(proxy: &Proxy, arguments: &[&str]) -> (Option<i32>, String) {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
+/// A request that is under way until the gate opens.
+struct Held {
+    gate: Gate,
+    app: Backend,
+    proxy: Proxy,
+    client: Client,
+}
+
+impl Held {
+    async fn start() -> Self {
+        let gate = Gate::new();
+        let held = gate.clone();
+        let app = Backend::start(move |_| {
+            let mut acts = vec![Act::Wait(held.clone())];
+            acts.extend(answer("late"));
+            acts
+        })
+        .await;
+        let proxy = Settings::new(WITH_TOKEN).backend("app", &app).start().await;
+        let mut client = proxy.client().await;
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        eventually("the request is there", || async {
+            (app.count() == 1).then_some(())
+        })
+        .await;
+        Self {
+            gate,
+            app,
+            proxy,
+            client,
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_command_that_waits_for_a_drain_tells_who_holds_it_up() {
-    let gate = Gate::new();
-    let held = gate.clone();
-    let app = Backend::start(move |_| {
-        let mut acts = vec![Act::Wait(held.clone())];
-        acts.extend(answer("late"));
-        acts
-    })
-    .await;
-    let proxy = Settings::new(WITH_TOKEN).backend("app", &app).start().await;
-    let mut client = proxy.client().await;
-    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    eventually("the request is there", || async {
-        (app.count() == 1).then_some(())
-    })
-    .await;
+    let Held {
+        gate,
+        app: _app,
+        proxy,
+        mut client,
+    } = Held::start().await;
     let said = proxy.folder().join("said");
     let mut waiting = std::process::Command::new(env!("CARGO_BIN_EXE_sluicegate"))
         .args(["drain", "--wait", "--config", "proxy.toml"])
@@ -225,21 +250,12 @@ async fn a_command_that_waits_for_a_drain_tells_who_holds_it_up() {
 
 #[tokio::test]
 async fn the_drain_of_an_endpoint_is_over_when_its_last_request_is() {
-    let gate = Gate::new();
-    let held = gate.clone();
-    let app = Backend::start(move |_| {
-        let mut acts = vec![Act::Wait(held.clone())];
-        acts.extend(answer("late"));
-        acts
-    })
-    .await;
-    let proxy = Settings::new(WITH_TOKEN).backend("app", &app).start().await;
-    let mut client = proxy.client().await;
-    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    eventually("the request is there", || async {
-        (app.count() == 1).then_some(())
-    })
-    .await;
+    let Held {
+        gate,
+        app,
+        proxy,
+        mut client,
+    } = Held::start().await;
     let name = format!("app/{}", app.address());
     let short = ["endpoint", "drain", &name, "--wait", "--timeout", "300ms"];
     let (code, said) = ask(&proxy, &short).await;
