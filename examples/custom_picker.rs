@@ -25,7 +25,7 @@ struct FillFirst {
 }
 
 impl Picker for FillFirst {
-    /// Who may be picked: healthy, not ejected, not draining. Called when that changes.
+    /// Takes the endpoints that may be picked: healthy, not ejected, not draining. Called when they change.
     fn update(&mut self, candidates: &[Candidate]) {
         self.candidates.clear();
         self.candidates.extend_from_slice(candidates);

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     LocalSet::new().run_until(proxy).await
 }
 
-/// What the program is really about.
+/// The main work of the program.
 async fn own_work() -> std::io::Result<()> {
     tokio::select! {
         () = sleep(Duration::from_secs(10)) => Ok(()),

@@ -118,7 +118,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// What an honest client waits for each of its answers, over HTTP/1.1 and HTTP/2.
+/// Makes the requests of an honest client over HTTP/1.1 and HTTP/2 in turn; returns the times that
+/// it waited, ascending.
 async fn honest(proxy: &Proxy, requests: usize) -> Vec<Duration> {
     let mut client = proxy.client().await;
     let mut h2 = proxy.h2_client().await;

@@ -12,7 +12,7 @@ use sluicegate::{
 use crate::filters::{Step, both, route, step, tell};
 use crate::harness::{Act, Backend, Client, Inside, Port, identity};
 
-/// Where nobody listens.
+/// Address at which nobody listens.
 fn dead() -> Port {
     Port::take()
 }

@@ -14,11 +14,13 @@ const OPENERS: [&str; 9] = [
 #[test]
 fn doc_comments_open_with_a_noun_or_a_verb() {
     let mut files = Vec::new();
-    add_sources(&root().join("src"), &mut files);
+    for folder in ["src", "tests", "examples"] {
+        add_sources(&root().join(folder), &mut files);
+    }
     let mut found = Vec::new();
     for (name, text) in &files {
         let openings = openings(text);
-        found.extend(openings.map(|(line, opening)| format!("src/{name}:{line}: {opening}")));
+        found.extend(openings.map(|(line, opening)| format!("{name}:{line}: {opening}")));
     }
     assert!(
         found.is_empty(),
@@ -55,14 +57,14 @@ fn doc_of(line: &str) -> Option<(&'static str, &str)> {
     with("//!").or_else(|| with("///"))
 }
 
-/// Adds the sources below a folder, by their path in `src`.
+/// Adds the sources below a folder, by their path in the project.
 fn add_sources(folder: &Path, files: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             add_sources(&path, files);
         } else if path.extension().is_some_and(|it| it == "rs") {
-            let name = path.strip_prefix(root().join("src")).unwrap();
+            let name = path.strip_prefix(root()).unwrap();
             files.push((
                 name.display().to_string(),
                 fs::read_to_string(&path).unwrap(),

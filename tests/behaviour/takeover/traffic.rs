@@ -7,7 +7,7 @@ use crate::harness::{
     websocket,
 };
 
-/// Where the traffic goes, beside the pool `app`.
+/// Endpoints of the traffic, beside the pool `app`.
 pub(super) const MORE: &str = r#"
 [routes.sockets]
 path_prefix = "/chat"
