@@ -98,6 +98,7 @@ fn not_retried(word: &str) -> &str {
         "not_listed" => "retry.on does not list this outcome",
         "not_repeatable" => "the request may have had an effect: its method is not idempotent",
         "body_spent" => "the body was longer than retry.body_max and could not be sent again",
+        "caller_retries" => "the proxy in front of this one repeats the request already",
         "attempts_used" => "retry.attempts were made",
         "time_over" => "no time was left of timeouts.total",
         "budget_used" => "the pool's retry_budget was used up",

@@ -19,6 +19,9 @@ pub(crate) struct CallRecord {
     pub(crate) session: Option<EndpointSession>,
     /// The attempt whose outcome stands, where it is not the last.
     stands: Option<AttemptNumber>,
+    /// Number of attempts that count, with those of proxies behind, if there was more than one;
+    /// else 0.
+    pub(crate) repeated: u32,
     /// Reason why the last attempt was not followed by another.
     pub(crate) stopped: Option<Why>,
     /// Time for which the breakers that it met refuse requests, in milliseconds; 0: it met none.

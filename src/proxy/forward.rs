@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::{
-    call::{CallTerms, UpstreamCall, tell_session},
+    call::{CallTerms, UpstreamCall, tell_attempts, tell_session},
     upload::upload_of,
 };
 use crate::{
@@ -59,6 +59,9 @@ pub(super) async fn forward(
         Ok(response) => response,
         Err(failure) => return Err(failure_of(exchange, failure)),
     };
+    if exchange.call.repeated > 1 {
+        tell_attempts(exchange, &mut response.headers);
+    }
     tell_session(exchange, &connection.worker, &mut response);
     exchange.answered = Some(timer::recent());
     if exchange.grpc {

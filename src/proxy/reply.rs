@@ -6,7 +6,7 @@
 use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::request::METHODS;
+use super::{call::tell_attempts, request::METHODS};
 use crate::{
     exchange::{Body, Exchange, Response},
     failure::{BadRequest, Failure},
@@ -17,6 +17,9 @@ use crate::{
 pub(super) fn failure(exchange: &mut Exchange, failure: Failure) -> Response {
     exchange.failure = Some(failure);
     let mut response = told(exchange, failure);
+    if exchange.call.repeated > 1 {
+        tell_attempts(exchange, &mut response.headers);
+    }
     if let Some(refusal) = exchange.refused() {
         for (name, value) in refusal.headers.to_fields() {
             response.headers.append(&name, &value);

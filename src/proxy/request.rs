@@ -7,7 +7,7 @@ use crate::{
     semantics::{
         Known, Value,
         authority::Authority,
-        forwarded::{self, Asked},
+        forwarded::{self, Asked, Trust},
         hop_by_hop::{self, Switching},
         upgrade::Offer,
         via::{self, MaxForwards},
@@ -47,6 +47,9 @@ pub(super) fn prepare(
     hop_by_hop::strip_request(headers, switching);
     // Answered here, when the body is wanted.
     headers.remove(Known::Expect);
+    if exchange.trust == Trust::Untrusted {
+        headers.remove(Known::XSluicegateAttempt);
+    }
     let authority = exchange.request.authority.as_ref();
     let host = authority.map(Authority::as_value);
     let trusted = &exchange.snapshot.shared.trusted;

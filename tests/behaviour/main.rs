@@ -56,6 +56,7 @@ mod interim;
 mod interop;
 mod large_bodies;
 mod last_chance;
+mod layers;
 mod limits;
 mod metrics;
 mod names;

@@ -28,7 +28,8 @@ async fn start(text: &str) -> (Proxy, Backend) {
     (proxy, app)
 }
 
-async fn record(proxy: &Proxy, answer: &Answer) -> Value {
+/// The record of an exchange, from the admin API.
+pub(crate) async fn record(proxy: &Proxy, answer: &Answer) -> Value {
     let target = format!("/requests/{}", answer.field("x-request-id"));
     eventually("the exchange is kept", || async {
         let answer = proxy.admin("GET", &target, "").await?;

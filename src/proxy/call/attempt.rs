@@ -88,7 +88,7 @@ impl UpstreamCall<'_> {
                 })
             }
         };
-        if self.terms.grpc || self.terms.route.deadlines {
+        if self.made > 1 || self.terms.grpc || self.terms.route.deadlines {
             self.stamp(timer::now());
         }
         if self.terms.lends_host {
@@ -116,8 +116,12 @@ impl UpstreamCall<'_> {
         let took = timer::now() - started;
         self.note_end(number, took, end);
         watch(pick, end);
-        let verdict = self.verdict(end);
+        let behind = Self::take_behind(end);
+        let verdict = self.verdict(end, behind);
         self.observe(pick, end, verdict);
+        if behind > 0 {
+            self.count_behind(behind);
+        }
         verdict
     }
 

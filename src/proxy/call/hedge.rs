@@ -65,6 +65,7 @@ impl UpstreamCall<'_> {
         let after = self.terms.route.retry.hedge_after?;
         let hedged = again.is_none()
             && self.made == 1
+            && self.caller_attempt == 1
             && self.request.method.is_safe()
             && self.upload.is_ended()
             && self.terms.offer.is_none()

@@ -23,6 +23,7 @@ mod stamp;
 mod terms;
 
 pub(super) use session::tell as tell_session;
+pub(super) use stamp::tell_attempts;
 pub(super) use terms::CallTerms;
 
 use self::{attempt_end::AttemptEnd, pick::Wanted, search::Search};
@@ -56,7 +57,8 @@ pub(super) struct UpstreamCall<'a> {
     search: Search,
     /// True if no further attempt is allowed, except one at each pool that is left.
     ended: bool,
-    /// Number of attempts made, without reconnections.
+    /// Number of attempts made, with those that endpoints report as their own; without
+    /// reconnections.
     made: u32,
     /// Number of them that do not count.
     uncounted: u32,
@@ -64,6 +66,8 @@ pub(super) struct UpstreamCall<'a> {
     unseen: bool,
     /// Number of earlier attempts at a gRPC call by others, as the client says.
     previous_attempts: u32,
+    /// Number of the caller's attempt that this call is part of.
+    caller_attempt: u8,
     reconnected: bool,
     /// Wait before the next attempt, in milliseconds.
     waited_ms: u32,
@@ -95,6 +99,7 @@ impl<'a> UpstreamCall<'a> {
             .route
             .retry
             .is_repeatable(&request.method, &request.headers);
+        let caller_attempt = stamp::caller_attempt(request);
         let previous_attempts = if terms.grpc {
             stamp::previous_attempts(request)
         } else {
@@ -114,6 +119,7 @@ impl<'a> UpstreamCall<'a> {
             uncounted: 0,
             unseen: false,
             previous_attempts,
+            caller_attempt,
             reconnected: false,
             waited_ms: 0,
             retry: None,

@@ -10,14 +10,14 @@ use crate::{
 };
 
 impl UpstreamCall<'_> {
-    pub(super) fn verdict(&self, end: &AttemptEnd) -> RetryVerdict {
+    pub(super) fn verdict(&self, end: &AttemptEnd, behind: u32) -> RetryVerdict {
         let spent = end
             .upload
             .as_ref()
             .is_none_or(|upload| !upload.can_rewind());
         let terms = &self.terms;
         let facts = Facts {
-            attempts: self.made - self.uncounted,
+            attempts: self.made - self.uncounted + behind,
             uncounted: self.uncounted,
             one_left: end.written == Written::Nothing
                 && search::is_one_left(terms.snapshot, self.record, terms.home),
@@ -33,6 +33,7 @@ impl UpstreamCall<'_> {
             },
             response: end.progress,
             pushed_back: end.pushed_back,
+            caller_retries: self.caller_attempt > 1,
             time_over: timer::recent() >= terms.end,
         };
         resilience::decide(&terms.route.retry, &facts)

@@ -47,7 +47,8 @@ pub struct RetryPolicy {
 /// Facts about an attempt that has failed, or whose response head has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Attempts made, with this one; without reconnections and those that do not count.
+    /// Attempts made, with this one and those that the endpoint reports as its own; without
+    /// reconnections and those that do not count.
     pub attempts: u32,
     /// Attempts made that do not count.
     pub uncounted: u32,
@@ -69,6 +70,8 @@ pub struct Facts {
     pub response: ResponseProgress,
     /// True if the endpoint asked for no other attempt (gRPC proposal A6, pushback).
     pub pushed_back: bool,
+    /// True if the caller is a proxy that repeats this request already.
+    pub caller_retries: bool,
     /// True if the total time is over.
     pub time_over: bool,
 }
@@ -155,6 +158,8 @@ pub enum Why {
     NotRepeatable,
     /// The body cannot be sent again.
     BodySpent,
+    /// The proxy in front of this one repeats the request already.
+    CallerRetries,
     /// All `attempts` are made.
     AttemptsUsed,
     /// The total time is over, or would be before the next attempt.
@@ -225,6 +230,9 @@ fn allow(policy: &RetryPolicy, facts: &Facts, cause: Cause) -> Result<RetryVerdi
     if unseen && facts.one_left && facts.uncounted < policy.uncounted_max {
         return Ok(RetryVerdict::MoveOn);
     }
+    if facts.caller_retries {
+        return Err(Why::CallerRetries);
+    }
     if facts.attempts >= policy.attempts {
         return Err(Why::AttemptsUsed);
     }
@@ -243,6 +251,7 @@ impl Why {
             Self::NotListed => "not_listed",
             Self::NotRepeatable => "not_repeatable",
             Self::BodySpent => "body_spent",
+            Self::CallerRetries => "caller_retries",
             Self::AttemptsUsed => "attempts_used",
             Self::TimeOver => "time_over",
             Self::BudgetUsed => "budget_used",

@@ -41,6 +41,7 @@ fn facts() -> Facts {
         body: Body::Intact,
         response: ResponseProgress::Nothing,
         pushed_back: false,
+        caller_retries: false,
         time_over: false,
     }
 }
@@ -322,4 +323,16 @@ fn a_listed_grpc_status_is_repeated_although_every_call_is_a_post() {
         decide(&listed, &pushed_back),
         RetryVerdict::No(Why::PushedBack)
     );
+}
+
+#[test]
+fn a_caller_that_retries_gets_one_attempt_unless_nothing_was_written() {
+    expect(RetryVerdict::No(Why::CallerRetries), |facts| {
+        facts.caller_retries = true;
+    });
+    expect(RetryVerdict::MoveOn, |facts| {
+        facts.caller_retries = true;
+        facts.written = Written::Nothing;
+        facts.one_left = true;
+    });
 }

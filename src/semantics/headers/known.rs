@@ -198,6 +198,7 @@ known! {
     UpgradeInsecureRequests "Upgrade-Insecure-Requests" "upgrade-insecure-requests"
     StrictTransportSecurity "Strict-Transport-Security" "strict-transport-security"
     XRequestTimeoutMs "X-Request-Timeout-Ms" "x-request-timeout-ms"
+    XSluicegateAttempt "X-Sluicegate-Attempt" "x-sluicegate-attempt"
     Priority "Priority" "priority"
     SecChUa "Sec-CH-UA" "sec-ch-ua"
     SecChUaMobile "Sec-CH-UA-Mobile" "sec-ch-ua-mobile"
