@@ -50,7 +50,7 @@ impl Gate {
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<(), Refusal> {
-        if access == Access::Probe {
+        if access == Access::Open {
             return Ok(());
         }
         if method == Method::POST && is_cross_site(headers) {
@@ -223,7 +223,7 @@ mod tests {
     ) -> Result<(), Refusal> {
         let method = match access {
             Access::Change => Method::POST,
-            Access::Read | Access::Probe => Method::GET,
+            Access::Read | Access::Open => Method::GET,
         };
         Gate::new(token.map(str::to_owned)).admit(access, peer, &method, &headers(pairs))
     }
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(read(None, remote()), Err(Refusal::NotLocal));
         assert_eq!(read(Some("s"), remote()), Err(Refusal::TokenMissing));
         assert_eq!(admit(None, Access::Read, Peer::Unix, &[]), Ok(()));
-        assert_eq!(admit(None, Access::Probe, remote(), &[]), Ok(()));
+        assert_eq!(admit(None, Access::Open, remote(), &[]), Ok(()));
         let mapped = Peer::Tcp("[::ffff:127.0.0.1]:5".parse().unwrap());
         assert_eq!(read(None, mapped), Ok(()));
     }

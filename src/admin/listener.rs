@@ -1,11 +1,7 @@
 //! The socket of the admin API.
 
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -15,28 +11,19 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::auth::Peer;
 use crate::{
-    config::value::FileMode,
+    config::value::{BindAddress, FileMode},
     socket::{
         closing,
         file::{self, FileLease, SocketFile},
     },
 };
 
-/// Address of the admin API: `127.0.0.1:9901` or `unix:admin.sock`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AdminAddress {
-    /// An IP address and port.
-    Tcp(SocketAddr),
-    /// Path of a Unix socket.
-    Unix(PathBuf),
-}
-
 /// A bound socket of the admin API.
 #[derive(Debug)]
 pub struct AdminListener {
     /// None once it is closed.
     socket: Option<Socket>,
-    address: AdminAddress,
+    address: BindAddress,
     /// Removed with the socket; none for an inherited one.
     file: Option<SocketFile>,
     /// The socket is inherited or passed on: another process accepts from its queue.
@@ -55,7 +42,7 @@ pub struct AdminOffer {
     /// The same socket.
     pub socket: OwnedFd,
     /// Address that it listens on.
-    pub at: AdminAddress,
+    pub at: BindAddress,
     /// The file of a unix socket.
     pub file: Option<FileLease>,
     stays_open: Arc<AtomicBool>,
@@ -83,15 +70,15 @@ impl AdminListener {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn bind(address: &AdminAddress, mode: Option<FileMode>) -> io::Result<Self> {
+    pub fn bind(address: &BindAddress, mode: Option<FileMode>) -> io::Result<Self> {
         let (socket, address, file) = match address {
-            AdminAddress::Tcp(address) => {
+            BindAddress::Tcp(address) => {
                 let socket = std::net::TcpListener::bind(address)?;
                 socket.set_nonblocking(true)?;
-                let bound = AdminAddress::Tcp(socket.local_addr()?);
+                let bound = BindAddress::Tcp(socket.local_addr()?);
                 (Socket::Tcp(TcpListener::from_std(socket)?), bound, None)
             }
-            AdminAddress::Unix(path) => {
+            BindAddress::Unix(path) => {
                 file::clear(path)?;
                 let mode = mode.unwrap_or(FileMode::PRIVATE);
                 let (socket, file) = SocketFile::listen(path, Some(mode), BACKLOG)?;
@@ -115,7 +102,7 @@ impl AdminListener {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn adopt(
-        address: &AdminAddress,
+        address: &BindAddress,
         socket: socket2::Socket,
         file: Option<SocketFile>,
     ) -> io::Result<Self> {
@@ -135,7 +122,7 @@ impl AdminListener {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn inherit(address: &AdminAddress, socket: socket2::Socket) -> io::Result<Self> {
+    pub fn inherit(address: &BindAddress, socket: socket2::Socket) -> io::Result<Self> {
         Ok(Self {
             socket: Some(Socket::listening(address, socket)?),
             address: address.clone(),
@@ -167,7 +154,7 @@ impl AdminListener {
     }
 
     /// Address that it listens on; for port 0, with the port assigned.
-    pub fn address(&self) -> &AdminAddress {
+    pub fn address(&self) -> &BindAddress {
         &self.address
     }
 
@@ -213,18 +200,18 @@ impl AdminListener {
 }
 
 impl Socket {
-    fn listening(address: &AdminAddress, socket: socket2::Socket) -> io::Result<Self> {
+    fn listening(address: &BindAddress, socket: socket2::Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(match address {
-            AdminAddress::Tcp(_) => Self::Tcp(TcpListener::from_std(socket.into())?),
-            AdminAddress::Unix(_) => Self::Unix(UnixListener::from_std(socket.into())?),
+            BindAddress::Tcp(_) => Self::Tcp(TcpListener::from_std(socket.into())?),
+            BindAddress::Unix(_) => Self::Unix(UnixListener::from_std(socket.into())?),
         })
     }
 
     /// Address that it listens on; for port 0, with the port assigned.
-    fn address(&self, wanted: &AdminAddress) -> io::Result<AdminAddress> {
+    fn address(&self, wanted: &BindAddress) -> io::Result<BindAddress> {
         match self {
-            Self::Tcp(socket) => socket.local_addr().map(AdminAddress::Tcp),
+            Self::Tcp(socket) => socket.local_addr().map(BindAddress::Tcp),
             Self::Unix(_) => Ok(wanted.clone()),
         }
     }
@@ -244,36 +231,6 @@ impl Socket {
             None => AdminConnection::Unix(UnixStream::from_std(stream.into())?, Peer::Unix),
         };
         Ok(Some(connection))
-    }
-}
-
-impl AdminAddress {
-    /// Returns true if only this machine can reach it.
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
-            Self::Unix(_) => true,
-        }
-    }
-}
-
-impl fmt::Display for AdminAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl FromStr for AdminAddress {
-    type Err = std::net::AddrParseError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix("unix:") {
-            Some(path) => Ok(Self::Unix(PathBuf::from(path))),
-            None => text.parse().map(Self::Tcp),
-        }
     }
 }
 

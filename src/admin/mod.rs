@@ -16,7 +16,7 @@ mod reply;
 mod router;
 mod server;
 
-pub use listener::{AdminAddress, AdminListener, AdminOffer};
+pub use listener::{AdminListener, AdminOffer};
 pub use operations::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations};
 pub use server::{AdminControl, AdminServer, AdminSettings, SettingsError};
 

@@ -53,7 +53,7 @@ fn operation(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
         operation["requestBody"] = body;
     }
     operation["security"] = match entry.access {
-        Access::Probe => json!([]),
+        Access::Open => json!([]),
         Access::Read => json!([{ "token": [] }, {}]),
         Access::Change => json!([{ "token": [] }]),
     };
@@ -132,7 +132,7 @@ fn responses(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
     };
     let error = json_of::<Error>(schemas);
     let mut fails = |status: &str, description: &str| add(status, description, error.clone());
-    if entry.access != Access::Probe {
+    if entry.access != Access::Open {
         fails("401", "The token is missing or wrong");
         fails("403", "Not allowed from there, or no token is configured");
         fails("421", "Host is a name that the proxy cannot trust");

@@ -51,7 +51,7 @@ pub(super) enum Verb {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     /// Anyone who reaches the socket: orchestrators probe without credentials.
-    Probe,
+    Open,
     /// Reading: with the token, or without one from this machine.
     Read,
     /// Changing something: with the token only.
@@ -201,9 +201,9 @@ const fn read<R: Resource>(action: Action, summary: &'static str) -> Entry {
     get(R::PATH, action, json::<R>(), summary)
 }
 
-const fn probe<R: Resource>(action: Action, summary: &'static str) -> Entry {
+const fn open<R: Resource>(action: Action, summary: &'static str) -> Entry {
     Entry {
-        access: Access::Probe,
+        access: Access::Open,
         ..read::<R>(action, summary)
     }
 }
@@ -241,8 +241,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         json::<Map<String, Value>>(),
         "This API as an OpenAPI document",
     ),
-    probe::<Live>(Action::Live, "200 while the process works"),
-    probe::<Ready>(
+    open::<Live>(Action::Live, "200 while the process works"),
+    open::<Ready>(
         Action::Ready,
         "200 while traffic is welcome, else 503 with reasons",
     ),

@@ -20,10 +20,11 @@ use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::api::{self, ApiState};
 use super::auth::{Gate, Peer};
-use super::listener::{AdminAddress, AdminConnection, AdminListener};
+use super::listener::{AdminConnection, AdminListener};
 use super::operations::Operations;
 use super::places::{Activity, HeldBody, Places};
 use super::reply;
+use crate::config::value::BindAddress;
 use crate::telemetry::events::Events;
 use crate::telemetry::log::LogLimit;
 
@@ -111,7 +112,7 @@ impl AdminServer {
     }
 
     /// Address that it listens on; for port 0, with the port assigned.
-    pub fn address(&self) -> &AdminAddress {
+    pub fn address(&self) -> &BindAddress {
         self.listener.address()
     }
 

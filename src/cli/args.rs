@@ -10,10 +10,7 @@ use clap::{Command, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHin
 use clap_complete::Shell;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
-use crate::{
-    admin::{AdminAddress, EndpointAction},
-    config::Secrets,
-};
+use crate::{admin::EndpointAction, config::Secrets, config::value::BindAddress};
 
 /// A layer-7 load-balancing reverse proxy.
 #[derive(Debug, Parser)]
@@ -195,7 +192,7 @@ pub(super) struct AskArgs {
     /// `IP:PORT` or `unix:PATH`; also in the environment variable SLUICEGATE_ADMIN. The token is
     /// taken from SLUICEGATE_TOKEN, else from the configuration.
     #[arg(long, value_name = "ADDRESS", value_parser = admin_address)]
-    pub(super) admin: Option<AdminAddress>,
+    pub(super) admin: Option<BindAddress>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }
@@ -326,8 +323,8 @@ fn upgrade_timeout(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "it is not a time up to 50s, such as 20s".to_owned())
 }
 
-fn admin_address(text: &str) -> Result<AdminAddress, String> {
-    text.parse()
+fn admin_address(text: &str) -> Result<BindAddress, String> {
+    BindAddress::parse(text, Path::new(""))
         .map_err(|_| "it is not an address, such as 127.0.0.1:9901 or unix:admin.sock".to_owned())
 }
 

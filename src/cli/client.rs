@@ -30,13 +30,13 @@ use super::{
     peek::Peek,
 };
 use crate::{
-    admin::{AdminAddress, ExplainRequest, model::Resource},
+    admin::{ExplainRequest, model::Resource},
     config::value::BindAddress,
 };
 
 /// The running proxy, as the command line knows it.
 pub(super) struct Client {
-    address: AdminAddress,
+    address: BindAddress,
     token: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub(super) enum ClientError {
     )]
     Unreachable {
         /// The address.
-        address: AdminAddress,
+        address: BindAddress,
         /// The error of the system.
         source: io::Error,
     },
@@ -58,7 +58,7 @@ pub(super) enum ClientError {
     #[error("the proxy at {address} does not answer within {} s", patience.as_secs())]
     Late {
         /// The address.
-        address: AdminAddress,
+        address: BindAddress,
         /// The timeout that has passed.
         patience: Duration,
     },
@@ -66,7 +66,7 @@ pub(super) enum ClientError {
     #[error("{address} does not answer as a proxy's admin API does: {reason}")]
     Broken {
         /// The address.
-        address: AdminAddress,
+        address: BindAddress,
         /// The fault.
         reason: String,
     },
@@ -118,12 +118,12 @@ impl Client {
         Ok(Self::new(peek.address(file)?, token))
     }
 
-    fn new(address: AdminAddress, token: Option<String>) -> Self {
+    fn new(address: BindAddress, token: Option<String>) -> Self {
         Self { address, token }
     }
 
     /// The proxy's address.
-    pub(super) fn address(&self) -> &AdminAddress {
+    pub(super) fn address(&self) -> &BindAddress {
         &self.address
     }
 
@@ -199,8 +199,8 @@ impl Client {
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, ClientError> {
         let host = match &self.address {
-            AdminAddress::Tcp(address) => address.to_string(),
-            AdminAddress::Unix(_) => "localhost".to_owned(),
+            BindAddress::Tcp(address) => address.to_string(),
+            BindAddress::Unix(_) => "localhost".to_owned(),
         };
         let mut request = Request::builder()
             .method(method)
@@ -229,12 +229,12 @@ impl Client {
         };
         let late = |_| unreachable(io::ErrorKind::TimedOut.into());
         match &self.address {
-            AdminAddress::Tcp(address) => {
+            BindAddress::Tcp(address) => {
                 let connecting = TcpStream::connect(reachable(*address));
                 let stream = timeout(CONNECT_TIMEOUT, connecting).await.map_err(late)?;
                 self.send(stream.map_err(unreachable)?, request).await
             }
-            AdminAddress::Unix(path) => {
+            BindAddress::Unix(path) => {
                 let connecting = UnixStream::connect(path);
                 let stream = timeout(CONNECT_TIMEOUT, connecting).await.map_err(late)?;
                 self.send(stream.map_err(unreachable)?, request).await
@@ -274,14 +274,14 @@ impl Client {
 }
 
 /// Returns the proxy's address from the environment.
-fn from_environment() -> Result<Option<AdminAddress>, CommandError> {
+fn from_environment() -> Result<Option<BindAddress>, CommandError> {
     let Some(text) = env::var("SLUICEGATE_ADMIN")
         .ok()
         .filter(|it| !it.is_empty())
     else {
         return Ok(None);
     };
-    let address = text.parse().map_err(|_| {
+    let address = BindAddress::parse(&text, Path::new("")).map_err(|_| {
         CommandError::WrongUse(format!(
             "SLUICEGATE_ADMIN is \"{text}\", which is not an address, such as 127.0.0.1:9901 or \
              unix:admin.sock"
@@ -292,7 +292,7 @@ fn from_environment() -> Result<Option<AdminAddress>, CommandError> {
 
 impl Peek {
     /// Returns the admin API's address from the file.
-    fn address(&self, file: &Path) -> Result<AdminAddress, CommandError> {
+    fn address(&self, file: &Path) -> Result<BindAddress, CommandError> {
         let admin = self.admin.as_ref();
         let admin = admin.ok_or_else(|| CommandError::Configuration {
             file: file.to_owned(),
@@ -300,10 +300,7 @@ impl Peek {
                      add one, or say --admin ADDRESS"
                 .to_owned(),
         })?;
-        Ok(match &admin.address {
-            BindAddress::Tcp(address) => AdminAddress::Tcp(*address),
-            BindAddress::Unix(path) => AdminAddress::Unix(path.clone()),
-        })
+        Ok(admin.address.clone())
     }
 
     /// Returns the token from the file; reads may be allowed without it.

@@ -36,7 +36,7 @@ pub struct Exchanging {
     /// Bytes of the body so far.
     pub body_bytes: u64,
     /// The client has ended its stream and was sent an interim response as a test.
-    pub probed: bool,
+    pub is_asked: bool,
 }
 
 /// Remainder of a request that is being answered.
@@ -128,7 +128,7 @@ impl Exchanging {
             answered: false,
             broken: false,
             body_bytes: 0,
-            probed: false,
+            is_asked: false,
         }
     }
 

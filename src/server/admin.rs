@@ -11,7 +11,7 @@ use super::{
     reload::Prepared,
 };
 use crate::{
-    admin::{AdminAddress, AdminListener, AdminServer, AdminSettings},
+    admin::{AdminListener, AdminServer, AdminSettings},
     config::value::{BindAddress, FileMode},
     socket::{bind::BindOptions, passed::Passed},
 };
@@ -28,10 +28,9 @@ impl Control {
             return Ok(None);
         };
         let failed = |error: &dyn std::fmt::Display| StartError::Admin(error.to_string());
-        let address = written.address.to_string();
-        let address = address.parse().map_err(|_| failed(&"malformed address"))?;
+        let address = &written.address;
         let listener = self
-            .admin_listener(&address, &written.address, written.mode, passed)
+            .admin_listener(address, written.mode, passed)
             .map_err(|error| failed(&format!("cannot listen on {address}: {error}")))?;
         let offer = listener.offer().map_err(|error| failed(&error))?;
         self.admin_offer = offer.map(|offer| (written.address.clone(), Arc::new(offer)));
@@ -57,17 +56,16 @@ impl Control {
     /// Returns the inherited or passed socket for this address, else a new one.
     fn admin_listener(
         &self,
-        address: &AdminAddress,
-        known_as: &BindAddress,
+        address: &BindAddress,
         mode: Option<FileMode>,
         passed: Option<&Passed>,
     ) -> std::io::Result<AdminListener> {
-        let given = self.shared.inherited.take(known_as, 1).transpose()?;
+        let given = self.shared.inherited.take(address, 1).transpose()?;
         if let Some(socket) = given.and_then(|mut sockets| sockets.pop()) {
             return AdminListener::inherit(address, socket);
         }
         let options = BindOptions::default();
-        let passed = passed.map(|passed| passed.take(known_as, options, 1));
+        let passed = passed.map(|passed| passed.take(address, options, 1));
         if let Some(mut bound) = passed.transpose()?.flatten()
             && let Some(socket) = bound.sockets.pop()
         {

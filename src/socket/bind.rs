@@ -105,7 +105,7 @@ pub fn bind(
                     ipv6_only: true,
                     ..options
                 };
-                if in_use && takes_both(*tcp, options) && probe(*tcp, alone).is_ok() {
+                if in_use && takes_both(*tcp, options) && try_alone(*tcp, alone).is_ok() {
                     return BindError::Ipv4InUse(*tcp);
                 }
                 explain(address, error)
@@ -138,7 +138,7 @@ fn bind_tcp(
     // the same user must not silently take half of the traffic. Where sockets of this process
     // are in the way, theirs has told.
     if wanted.port() != 0 && !shared {
-        probe(wanted, options)?;
+        try_alone(wanted, options)?;
     }
     let mut at = wanted;
     let mut sockets = Vec::with_capacity(workers);
@@ -159,7 +159,7 @@ fn bind_tcp(
     })
 }
 
-fn probe(address: SocketAddr, options: BindOptions) -> io::Result<()> {
+fn try_alone(address: SocketAddr, options: BindOptions) -> io::Result<()> {
     let socket = open_tcp(address, options)?;
     socket.bind(&address.into())?;
     // With SO_REUSEADDR only listen() tells of another listener.

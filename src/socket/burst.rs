@@ -89,7 +89,7 @@ struct Burst {
     /// Several sends came together last time.
     busy: Cell<bool>,
     /// Number of sends until the next test whether the worker is busy.
-    probe: Cell<u32>,
+    look_in: Cell<u32>,
     /// Wakes the task that ends bursts; it runs after all tasks that are ready now.
     end: RefCell<Option<Waker>>,
 }
@@ -106,13 +106,13 @@ impl Burst {
             self.waiting.borrow_mut().push(waiting());
             return true;
         }
-        match self.probe.get() {
+        match self.look_in.get() {
             0 => {
-                self.probe.set(PROBE_EVERY);
+                self.look_in.set(LOOK_EVERY);
                 self.sends.set(1);
                 self.await_end();
             }
-            left => self.probe.set(left - 1),
+            left => self.look_in.set(left - 1),
         }
         false
     }
@@ -163,4 +163,4 @@ thread_local! {
 }
 
 /// Number of immediate sends after which an idle worker tests whether it has become busy.
-const PROBE_EVERY: u32 = 16;
+const LOOK_EVERY: u32 = 16;

@@ -13,11 +13,10 @@ use super::{
     idle::{Agreed, LocalEndpoint},
     local::LocalPool,
     opening::{EndsOpening, Opened},
-    pool::PoolProtocol,
     secure::secure,
     transport::{Http1Connection, Http2Connection, Http2Opening, Purpose, Reuse},
 };
-use crate::{failure::Failure, task, timer, tls::Alpn};
+use crate::{config::value::PoolProtocol, failure::Failure, task, timer, tls::Alpn};
 
 /// Requirements of a connection.
 #[derive(Clone, Copy, Debug)]

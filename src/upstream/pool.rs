@@ -13,7 +13,10 @@ use super::{
     shared::PoolShared,
 };
 use crate::{
-    config::value::PickerSpec, proxy_protocol, resilience::BreakerSettings, tls::ClientTls,
+    config::value::{PickerSpec, PoolProtocol},
+    proxy_protocol,
+    resilience::BreakerSettings,
+    tls::ClientTls,
 };
 
 /// Position of a pool in its snapshot.
@@ -119,17 +122,6 @@ pub struct PoolLimits {
     pub queue: usize,
     /// Maximum wait in the queue.
     pub queue_timeout: Duration,
-}
-
-/// Protocol to the endpoints of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolProtocol {
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2, negotiated with TLS, else by prior knowledge.
-    Http2,
-    /// The protocol that TLS agrees on.
-    Auto,
 }
 
 /// Source of a pool's endpoints besides the configuration.

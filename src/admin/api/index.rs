@@ -15,7 +15,7 @@ pub(super) fn text() -> Reply {
     for entry in ENTRIES {
         let token = match entry.access {
             Access::Change => " (needs the token)",
-            Access::Probe | Access::Read => "",
+            Access::Open | Access::Read => "",
         };
         let (verb, path, summary) = (entry.verb.name(), entry.path, entry.summary);
         // Writing to a String cannot fail.

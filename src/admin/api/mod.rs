@@ -4,8 +4,8 @@ mod ask;
 mod change;
 mod events;
 mod index;
-mod probe;
 mod read;
+mod readiness;
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,8 +75,8 @@ async fn dispatch(action: Action, call: ApiCall) -> Reply {
     match action {
         Action::Index => index::text(),
         Action::OpenApi => index::open_api(),
-        Action::Live => probe::live(&call),
-        Action::Ready => probe::ready(&call),
+        Action::Live => readiness::live(&call),
+        Action::Ready => readiness::ready(&call),
         Action::Metrics => read::metrics(call).await,
         Action::Status => read::whole(call, |proxy| proxy.status()).await,
         Action::Config => read::whole(call, |proxy| proxy.config()).await,

@@ -100,7 +100,7 @@ async fn strangers_are_refused_over_the_wire() {
 #[tokio::test]
 async fn a_public_address_needs_a_token() {
     let new = |token: Option<&str>| {
-        let listener = AdminListener::bind(&"0.0.0.0:0".parse().unwrap(), None).unwrap();
+        let listener = AdminListener::bind(&tcp([0, 0, 0, 0]), None).unwrap();
         let settings = AdminSettings {
             token: token.map(str::to_owned),
             connections_max: 1,
@@ -118,8 +118,8 @@ async fn a_public_address_needs_a_token() {
 
 #[tokio::test]
 async fn another_token_counts_from_the_next_request_on() {
-    let listener = AdminListener::bind(&"0.0.0.0:0".parse().unwrap(), None).unwrap();
-    let AdminAddress::Tcp(address) = *listener.address() else {
+    let listener = AdminListener::bind(&tcp([0, 0, 0, 0]), None).unwrap();
+    let BindAddress::Tcp(address) = *listener.address() else {
         panic!("not TCP")
     };
     let settings = AdminSettings {

@@ -35,7 +35,7 @@ async fn events_are_streamed_from_the_one_last_seen() {
 
 #[tokio::test]
 async fn those_who_watch_leave_room_and_are_let_go_at_the_end() {
-    let address = "127.0.0.1:0".parse().unwrap();
+    let address = tcp([127, 0, 0, 1]);
     let mut admin = Admin::start_at(&address, None, 2);
     let mut watcher = admin.connect().await;
     let head = b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -60,7 +60,7 @@ async fn a_unix_socket_is_private_and_a_stale_one_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("admin.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let address: AdminAddress = format!("unix:{}", path.display()).parse().unwrap();
+    let address = BindAddress::Unix(path.clone());
     let admin = Admin::start_at(&address, None, 4);
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -71,7 +71,7 @@ async fn a_unix_socket_is_private_and_a_stale_one_is_replaced() {
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     let file = directory.path().join("file");
     std::fs::write(&file, "kept").unwrap();
-    assert!(AdminListener::bind(&AdminAddress::Unix(file.clone()), None).is_err());
+    assert!(AdminListener::bind(&BindAddress::Unix(file.clone()), None).is_err());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
 }
 
@@ -111,7 +111,7 @@ async fn a_head_that_does_not_come_ends_the_connection() {
 
 #[tokio::test]
 async fn the_longest_silent_connection_makes_room() {
-    let address = "127.0.0.1:0".parse().unwrap();
+    let address = tcp([127, 0, 0, 1]);
     let admin = Admin::start_at(&address, None, 4);
     let mut watcher = admin.connect().await;
     let head = b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -137,8 +137,8 @@ async fn the_longest_silent_connection_makes_room() {
 
 #[tokio::test]
 async fn a_server_that_broke_off_serves_again_at_the_same_address() {
-    let listener = AdminListener::bind(&"127.0.0.1:0".parse().unwrap(), None).unwrap();
-    let AdminAddress::Tcp(address) = *listener.address() else {
+    let listener = AdminListener::bind(&tcp([127, 0, 0, 1]), None).unwrap();
+    let BindAddress::Tcp(address) = *listener.address() else {
         panic!("not TCP")
     };
     let settings = AdminSettings {

@@ -20,7 +20,7 @@ use super::model::{
     UpgradeRefusal, UpgradeReport, UpgradeRequest,
 };
 use super::*;
-use crate::config::Secrets;
+use crate::config::{Secrets, value::BindAddress};
 use crate::telemetry::events::Events;
 
 /// A fake that echoes the query; `/drain` waits until it is allowed to end.
@@ -173,9 +173,14 @@ fn pool(name: &str) -> Pool {
     }
 }
 
+/// A free port of this address.
+fn tcp(ip: [u8; 4]) -> BindAddress {
+    BindAddress::Tcp((ip, 0).into())
+}
+
 /// A running admin server; stopped when dropped.
 struct Admin {
-    address: AdminAddress,
+    address: BindAddress,
     events: Arc<Events>,
     fake: Arc<Fake>,
     stop: Option<oneshot::Sender<()>>,
@@ -190,10 +195,10 @@ struct Answer {
 
 impl Admin {
     fn start(token: Option<&str>) -> Self {
-        Self::start_at(&"127.0.0.1:0".parse().unwrap(), token, 16)
+        Self::start_at(&tcp([127, 0, 0, 1]), token, 16)
     }
 
-    fn start_at(address: &AdminAddress, token: Option<&str>, connections_max: usize) -> Self {
+    fn start_at(address: &BindAddress, token: Option<&str>, connections_max: usize) -> Self {
         let listener = AdminListener::bind(address, None).unwrap();
         let address = listener.address().clone();
         let settings = AdminSettings {
@@ -225,7 +230,7 @@ impl Admin {
     }
 
     async fn connect(&self) -> TcpStream {
-        let AdminAddress::Tcp(address) = &self.address else {
+        let BindAddress::Tcp(address) = &self.address else {
             panic!("not TCP")
         };
         TcpStream::connect(address).await.unwrap()

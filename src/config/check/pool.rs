@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use super::Check;
 use crate::config::{
     diagnostic::Fault,
-    schema::{Breaker, Ejection, Health, Pool, PoolProtocol, ProbeKind},
+    schema::{Breaker, Ejection, Health, Pool, ProbeKind},
     value::{
-        BindAddress, EndpointAddress, Name, PickerSpec, nearest::alternatives, picker::WEIGHT_MAX,
+        BindAddress, EndpointAddress, Name, PickerSpec, PoolProtocol, nearest::alternatives,
+        picker::WEIGHT_MAX,
     },
 };
 

@@ -6,9 +6,9 @@ use http::StatusCode;
 
 use super::{Check, certificate_match, filter, header};
 use crate::config::diagnostic::Fault;
-use crate::config::schema::{Destination, PathRule, PoolProtocol, Redirect, Rewrite, Route};
+use crate::config::schema::{Destination, PathRule, Redirect, Rewrite, Route};
 use crate::config::setting::Setting as _;
-use crate::config::value::{Name, Piece, Placeholder};
+use crate::config::value::{Name, Piece, Placeholder, PoolProtocol};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;

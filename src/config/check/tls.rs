@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::{Check, PastTime, Secrets};
-use crate::config::schema::{ListenerTls, Pool, PoolProtocol, PoolTls};
+use crate::config::schema::{ListenerTls, Pool, PoolTls};
 use crate::config::setting::{Span, Spans};
-use crate::config::value::{EndpointAddress, Name};
+use crate::config::value::{EndpointAddress, Name, PoolProtocol};
 use crate::tls::{self, Certificate, OcspFault, TlsFault};
 
 pub(super) fn check(check: &mut Check<'_>) {

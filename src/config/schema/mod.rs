@@ -38,9 +38,7 @@ pub use listener::{
 };
 pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use picker::Hashing;
-pub use pool::{
-    Announce, Breaker, Pool, PoolLimits, PoolProtocol, PoolTimeouts, RetryBudget, Zone,
-};
+pub use pool::{Breaker, Pool, PoolLimits, PoolTimeouts, RetryBudget, Zone};
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
 pub use rate_limit::{RateLimit, RateLimits, RateStore, RedisStore};
 pub use reference::{ReferencePage, reference};

@@ -7,8 +7,9 @@ use super::endpoint::Endpoint;
 use super::health::{Ejection, Health};
 use super::session::Session;
 use super::tls::PoolTls;
-use crate::config::setting::{Spanned, table, words};
-use crate::config::value::{Name, PickerSpec, Ratio};
+use crate::config::setting::{Spanned, table, words_of};
+use crate::config::value::{Name, PickerSpec, PoolProtocol, Ratio};
+use crate::proxy_protocol;
 
 table! {
     /// A group of endpoints that serve the same, and how they are used.
@@ -24,7 +25,7 @@ table! {
         /// TLS; without this table the endpoints get plain text.
         pub tls: Option<PoolTls> = None,
         /// Version of the PROXY protocol by which each endpoint is told the client's address, before TLS. Such connections carry one request each; health checks send `LOCAL`.
-        pub proxy_protocol: Option<Announce> = None,
+        pub proxy_protocol: Option<proxy_protocol::Version> = None,
         /// Active health checks; without this there are none.
         pub health: Option<Health> = None,
         /// Passive removal of endpoints that fail. `false`: never.
@@ -50,27 +51,13 @@ table! {
     }
 }
 
-words! {
-    /// The protocol spoken to endpoints.
-    pub enum PoolProtocol {
-        /// HTTP/1.1.
-        Http1 = "http/1.1",
-        /// HTTP/2: negotiated with TLS, by prior knowledge without.
-        H2 = "h2",
-        /// HTTP/2 or HTTP/1.1, as negotiated with TLS.
-        Auto = "auto",
-    }
+words_of! {
+    PoolProtocol { Http1 = "http/1.1", Http2 = "h2", Auto = "auto" }
     later { "h3" }
 }
 
-words! {
-    /// A version of the PROXY protocol.
-    pub enum Announce {
-        /// A line of text.
-        V1 = "v1",
-        /// The binary form.
-        V2 = "v2",
-    }
+words_of! {
+    proxy_protocol::Version { V1 = "v1", V2 = "v2" }
 }
 
 table! {

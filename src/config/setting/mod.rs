@@ -27,7 +27,7 @@ pub use reader::{Findings, Node, Reader};
 pub use span::{Span, Spanned, Spans};
 pub use table::{Found, Table, TableReader};
 pub(crate) use table::{key_name, read_table, table};
-pub(crate) use words::{refuse_word, words};
+pub(crate) use words::{refuse_word, words, words_of};
 
 use std::borrow::Cow;
 

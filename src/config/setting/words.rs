@@ -54,6 +54,19 @@ macro_rules! words {
             }
         }
 
+        $crate::config::setting::words_of! {
+            $name { $( $variant = $word ),* }
+            $(later { $($later),* })?
+        }
+    };
+}
+
+/// Makes an enum of another area a setting that is one of these words.
+macro_rules! words_of {
+    (
+        $name:ty { $( $variant:ident = $word:literal ),* $(,)? }
+        $(later { $($later:literal),* $(,)? })?
+    ) => {
         impl $crate::config::setting::Setting for $name {
             fn shape() -> $crate::config::setting::Shape {
                 let words = [ $( concat!("\"", $word, "\"") ),* ];
@@ -89,10 +102,12 @@ macro_rules! words {
             }
 
             fn print(&self) -> serde_json::Value {
-                self.word().into()
+                match self {
+                    $( Self::$variant => $word.into(), )*
+                }
             }
         }
     };
 }
 
-pub(crate) use words;
+pub(crate) use {words, words_of};

@@ -54,12 +54,12 @@ impl Server {
                 return Poll::Ready(None);
             }
             if !exchanging.decoder.is_done() || exchanging.broken {
-                let at = *look_at.get_or_insert_with(|| Instant::now() + PROBE_AFTER);
+                let at = *look_at.get_or_insert_with(|| Instant::now() + LOOK_AFTER);
                 if timeout.poll_at(cx, at).is_pending() {
                     return Poll::Pending;
                 }
-                look_at = Some(Instant::now() + PROBE_AFTER);
-                let _ = timeout.poll_at(cx, Instant::now() + PROBE_AFTER);
+                look_at = Some(Instant::now() + LOOK_AFTER);
+                let _ = timeout.poll_at(cx, Instant::now() + LOOK_AFTER);
                 return poll_unread(&mut exchanging, version, cx);
             }
             while ended.is_none() && exchanging.io.received().len() < READ_AHEAD_MAX {
@@ -73,7 +73,7 @@ impl Server {
             let Some(since) = ended.filter(|_| version == Version::HTTP_11) else {
                 return Poll::Pending;
             };
-            poll_probe(&mut exchanging, timeout, since, cx)
+            poll_gone(&mut exchanging, timeout, since, cx)
         })
         .await
     }
@@ -101,8 +101,8 @@ fn poll_unread(
     version: Version,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Response<Outgoing>>> {
-    if version == Version::HTTP_11 && !exchanging.probed && exchanging.io.stream().has_hung_up() {
-        exchanging.probed = true;
+    if version == Version::HTTP_11 && !exchanging.is_asked && exchanging.io.stream().has_hung_up() {
+        exchanging.is_asked = true;
         encode_continue(exchanging.io.outgoing());
     }
     let written = exchanging.io.poll_flush(cx);
@@ -114,15 +114,15 @@ fn poll_unread(
 
 /// Sends an interim response to a client that has ended its stream, to see whether it is still
 /// there.
-fn poll_probe(
+fn poll_gone(
     exchanging: &mut Exchanging,
     timeout: &mut Timeout,
     since: Instant,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Response<Outgoing>>> {
     let waited = Instant::now() - since;
-    if waited >= PROBE_AFTER && !exchanging.probed {
-        exchanging.probed = true;
+    if waited >= LOOK_AFTER && !exchanging.is_asked {
+        exchanging.is_asked = true;
         encode_continue(exchanging.io.outgoing());
     }
     let written = exchanging.io.poll_flush(cx);
@@ -131,8 +131,8 @@ fn poll_probe(
         return Poll::Ready(None);
     }
     // Looked at again from time to time: a reset after the end wakes nobody.
-    let _ = timeout.poll_at(cx, Instant::now() + PROBE_AFTER.max(waited / 4));
+    let _ = timeout.poll_at(cx, Instant::now() + LOOK_AFTER.max(waited / 4));
     Poll::Pending
 }
 
-const PROBE_AFTER: Duration = Duration::from_millis(500);
+const LOOK_AFTER: Duration = Duration::from_millis(500);

@@ -10,14 +10,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::prepared::BoundListener;
 use crate::{
-    config::value::{BindAddress, Name},
+    config::value::{BindAddress, Name, PoolProtocol},
     state::Snapshot,
-    upstream::{
-        health::{
-            ProbeTarget, Schedule, SchedulePlan,
-            probe::{self, AnnouncingDial, Dial, HttpVersion, PlainDial, TlsDial},
-        },
-        pool::PoolProtocol,
+    upstream::health::{
+        ProbeTarget, Schedule, SchedulePlan,
+        probe::{self, AnnouncingDial, Dial, HttpVersion, PlainDial, TlsDial},
     },
     worker::{Command, SharedState},
 };

@@ -30,7 +30,7 @@ use super::{
     spoken_address,
 };
 use crate::{
-    admin::{AdminAddress, AdminOffer},
+    admin::AdminOffer,
     config::value::BindAddress,
     socket::file::FileLease,
     telemetry::metrics::Counts,
@@ -240,10 +240,7 @@ type Own = (BindAddress, Option<FileLease>);
 fn admin_offer(address: &BindAddress, admin: &AdminOffer) -> io::Result<SocketOffer> {
     Ok(SocketOffer {
         address: address.clone(),
-        at: match &admin.at {
-            AdminAddress::Tcp(address) => BindAddress::Tcp(*address),
-            AdminAddress::Unix(path) => BindAddress::Unix(path.clone()),
-        },
+        at: admin.at.clone(),
         descriptors: vec![admin.socket.try_clone()?],
         file: admin.file.clone(),
     })

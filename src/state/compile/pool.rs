@@ -7,7 +7,6 @@ use semver::VersionReq;
 use super::{BuildError, Lists, Source, TlsFiles};
 use crate::{
     config::{schema, value::PickerSpec},
-    proxy_protocol,
     resilience::BreakerSettings,
     state::Registry,
     tls::{ClientSettings, ClientTls},
@@ -17,7 +16,7 @@ use crate::{
         endpoint_set::{EndpointSet, EndpointSlot, SetRules},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
         picker::TableKind,
-        pool::{Pool, PoolDiscovery, PoolIndex, PoolLimits, PoolProtocol},
+        pool::{Pool, PoolDiscovery, PoolIndex, PoolLimits},
         session::{Carrier, Sessions},
     },
 };
@@ -69,15 +68,8 @@ pub(super) fn build(
     Ok(Arc::new(Pool {
         name: Arc::clone(name),
         picker: written.picker.clone(),
-        protocol: match written.protocol {
-            schema::PoolProtocol::Http1 => PoolProtocol::Http1,
-            schema::PoolProtocol::H2 => PoolProtocol::Http2,
-            schema::PoolProtocol::Auto => PoolProtocol::Auto,
-        },
-        proxy_protocol: written.proxy_protocol.map(|version| match version {
-            schema::Announce::V1 => proxy_protocol::Version::V1,
-            schema::Announce::V2 => proxy_protocol::Version::V2,
-        }),
+        protocol: written.protocol,
+        proxy_protocol: written.proxy_protocol,
         security: tls.as_ref().map_or(0, |tls| tls.fingerprint()),
         tls,
         connect_timeout: written.timeouts.connect,
