@@ -9,6 +9,7 @@
 //! 3. [`proxy`]: the walk of one request, a file per step; [`exchange`] is its record.
 //! 4. [`route`]: the destination. One pure function from a snapshot and a head to a decision.
 //! 5. [`filter`]: changes to requests and responses, compiled from the route.
+//!    [`rollout`]: the choice between versions and pools, by weight and by user.
 //! 6. [`upstream`]: the choice of an endpoint by a picker, and the connection to it.
 //! 7. [`telemetry`]: metrics, logs and records.
 //!
@@ -56,6 +57,8 @@ pub mod proxy;
 pub mod proxy_protocol;
 #[doc(hidden)]
 pub mod resilience;
+#[doc(hidden)]
+pub mod rollout;
 #[doc(hidden)]
 pub mod route;
 #[doc(hidden)]

@@ -40,6 +40,7 @@ pub use transformed::Transformed;
 pub use crate::{semantics::forwarded::Scheme, tls::ClientCertificate};
 
 use crate::{
+    rollout::Cohort,
     route::RouteIndex,
     semantics::{authority::Authority, forwarded::Trust, grpc_web, request_id::RequestId},
     state::{Action, Decision, LocalListener, LocalSnapshot, Route, RouteMetrics},
@@ -70,6 +71,8 @@ pub struct Exchange {
     pub(crate) request: RequestLine,
     /// Its destination.
     pub(crate) decision: Option<Decision>,
+    /// The choice between the pools of its route, where there was one.
+    pub(crate) cohort: Option<Box<Cohort>>,
     /// Its upstream call, and what that occupies.
     pub(crate) call: CallRecord,
     /// Maker of its subrequests.
@@ -193,17 +196,19 @@ impl Exchange {
             return;
         };
         let named = self.snapshot.pool_of(decision.route);
+        let chosen = self.cohort.as_ref().map(|cohort| cohort.pool);
         let tried = self.call.attempts.iter().map(|attempt| attempt.pool);
-        let mut pools: SmallVec<[PoolIndex; 4]> = named.into_iter().chain(tried).collect();
+        let named = named.into_iter().chain(chosen);
+        let mut pools: SmallVec<[PoolIndex; 4]> = named.chain(tried).collect();
         pools.sort_unstable();
         pools.dedup();
         self.snapshot = Rc::new(self.snapshot.only(decision.route, &pools));
         decision.route = RouteIndex(0);
-        for attempt in &mut self.call.attempts {
-            let place = (0_u32..)
-                .zip(&pools)
-                .find(|(_, pool)| **pool == attempt.pool);
-            attempt.pool = PoolIndex(place.map_or(0, |(place, _)| place));
+        let chosen = self.cohort.iter_mut().map(|cohort| &mut cohort.pool);
+        let attempts = self.call.attempts.iter_mut();
+        for index in chosen.chain(attempts.map(|attempt| &mut attempt.pool)) {
+            let place = (0_u32..).zip(&pools).find(|(_, pool)| *pool == index);
+            *index = PoolIndex(place.map_or(0, |(place, _)| place));
         }
     }
 
@@ -230,6 +235,7 @@ impl Exchange {
             Some(attempt) => attempt.pool,
             None => match self.route()?.action {
                 Action::Pool(pool, _) => pool,
+                Action::Split(_) => self.cohort.as_ref()?.pool,
                 Action::Redirect(_) | Action::Respond(_) => return None,
             },
         };

@@ -51,6 +51,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         tls: connection.tls.get().cloned(),
         request: request_line(connection, &snapshot, request),
         decision: None,
+        cohort: None,
         call: CallRecord::default(),
         caller: Rc::clone(&connection.worker) as Rc<dyn Caller>,
         failure: None,

@@ -127,6 +127,10 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
 /// The fields that the configuration adds, and those that only some lines have.
 fn fields<'a>(exchange: &'a Exchange, grpc_status: Option<&'a str>) -> Vec<(&'a str, &'a [u8])> {
     let added = &exchange.snapshot.shared.logged;
+    let split = exchange
+        .cohort
+        .as_ref()
+        .map(|cohort| cohort.known_by.word());
     let detail = exchange.refused().and_then(|it| it.detail.as_deref());
     exchange
         .request
@@ -134,6 +138,7 @@ fn fields<'a>(exchange: &'a Exchange, grpc_status: Option<&'a str>) -> Vec<(&'a 
         .iter()
         .filter_map(|(place, value)| Some((added.get(*place)?.0.as_str(), value.as_bytes())))
         .chain(grpc_status.map(|status| ("grpc_status", status.as_bytes())))
+        .chain(split.map(|split| ("split", split.as_bytes())))
         .chain(detail.map(|detail| ("reason_detail", detail.as_bytes())))
         .collect()
 }

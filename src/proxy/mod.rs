@@ -4,6 +4,7 @@ mod admit;
 mod begin;
 mod call;
 mod deadline;
+mod divide;
 mod finish;
 mod forward;
 mod grpc_web;

@@ -192,6 +192,7 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
             .map(str::to_owned)
             .collect(),
         pool: None,
+        split: None,
         redirect: None,
         respond: None,
         concurrency: route.filters.concurrency().map(concurrency_view),
@@ -200,6 +201,14 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
     match &route.action {
         Action::Pool(pool, _) => {
             view.pool = Some(snapshot.pools[pool.0 as usize].name.to_string());
+        }
+        Action::Split(split) => {
+            let shares = split.shares();
+            view.split = Some(
+                shares
+                    .map(|(arm, share)| (arm.name.to_string(), share))
+                    .collect(),
+            );
         }
         Action::Redirect(redirect) => view.redirect = Some(redirect.status.as_u16()),
         Action::Respond(respond) => view.respond = Some(respond.status().as_u16()),

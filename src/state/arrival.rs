@@ -12,6 +12,7 @@ use crate::{
     failure::{BadRequest, Failure},
     semantics::{Headers, Known, authority::Authority},
     tls::ClientCertificate,
+    upstream::HashInput,
 };
 
 /// A request to be explained, not sent.
@@ -80,9 +81,18 @@ impl Asked {
             query: self.url.query(),
             method: &self.method,
             headers: &self.headers,
-            client: self.source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            client: self.client(),
             certificate: self.certificate.as_ref(),
         }
+    }
+
+    /// Returns the parts that a user is recognised by.
+    pub(super) fn user(&self) -> HashInput<'_> {
+        HashInput::of_user(&self.headers, self.url.query(), self.client())
+    }
+
+    fn client(&self) -> IpAddr {
+        self.source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
     /// Finds the listener: the named one, else the one that fits port and scheme best. A given port

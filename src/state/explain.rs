@@ -2,6 +2,8 @@
 //!
 //! Makes the answer that both the command line and the admin API give.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -10,7 +12,12 @@ use crate::{
     config::Config,
     route::Explanation,
     state::{self, Action, ArrivalReason, Asked, Route, Snapshot, decision},
-    upstream::{picker::EndpointIndex, pool::Origin, tier},
+    upstream::{
+        HashInput,
+        picker::EndpointIndex,
+        pool::{Origin, PoolIndex, ViewIndex},
+        tier,
+    },
 };
 
 /// Explanation of a request's destination.
@@ -41,10 +48,23 @@ pub struct Explained {
 pub enum ExplainedAction {
     /// Sends it to this pool.
     Pool(String),
+    /// Sends its user to one of several pools.
+    Split(ExplainedSplit),
     /// Redirects it with this status.
     Redirect(u16),
     /// Answers it with this status.
     Respond(u16),
+}
+
+/// Split of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExplainedSplit {
+    /// Pool of this request's user; none: he is not recognised, and gets one by chance.
+    pub pool: Option<String>,
+    /// Part of a request that users are recognised by.
+    pub by: String,
+    /// Weight of each pool.
+    pub weights: BTreeMap<String, u32>,
 }
 
 /// Policies that apply to a request.
@@ -126,16 +146,15 @@ pub fn explain(
         decision::explain(snapshot, &view).map_err(|failure| failure.sentence().to_owned())?;
     let decision = state::route(snapshot, &view).ok();
     let route = decision.map(|decision| &snapshot.routes[decision.route.0 as usize]);
+    let home = route.and_then(|route| route.action.home(&asked.user()));
     let explained = Explained {
         listener: arrival.listener.name.to_string(),
         listener_by: arrival.reason,
         route: route.map(|route| route.name.to_string()),
-        action: route.map(|route| action(snapshot, &route.action)),
+        action: route.map(|route| action(snapshot, &route.action, &asked.user())),
         policies: route.map(policies),
-        breaker: route.and_then(|route| breaker(snapshot, &route.action, health)),
-        candidates: route.map_or_else(Vec::new, |route| {
-            candidates(snapshot, &route.action, health)
-        }),
+        breaker: home.and_then(|(pool, _)| breaker(snapshot, pool, health)),
+        candidates: home.map_or_else(Vec::new, |home| candidates(snapshot, home, health)),
         routes,
     };
     masked(&explained, &snapshot.config)
@@ -150,11 +169,19 @@ fn masked(explained: &Explained, config: &Config) -> Result<Explained, String> {
     told.map_err(|error| error.to_string())
 }
 
-fn action(snapshot: &Snapshot, action: &Action) -> ExplainedAction {
+fn action(snapshot: &Snapshot, action: &Action, user: &HashInput<'_>) -> ExplainedAction {
+    let name = |pool: PoolIndex| snapshot.pools[pool.0 as usize].name.to_string();
     match action {
-        Action::Pool(pool, _) => {
-            ExplainedAction::Pool(snapshot.pools[pool.0 as usize].name.to_string())
-        }
+        Action::Pool(pool, _) => ExplainedAction::Pool(name(*pool)),
+        Action::Split(split) => ExplainedAction::Split(ExplainedSplit {
+            pool: action.home(user).map(|(pool, _)| name(pool)),
+            by: split.users.label().into_owned(),
+            weights: split
+                .arms
+                .iter()
+                .map(|arm| (arm.name.to_string(), arm.arm.weight))
+                .collect(),
+        }),
         Action::Redirect(redirect) => ExplainedAction::Redirect(redirect.status.as_u16()),
         Action::Respond(respond) => ExplainedAction::Respond(respond.status().as_u16()),
     }
@@ -182,10 +209,7 @@ fn policies(route: &Route) -> ExplainedPolicies {
 }
 
 /// State of the pool's breaker, with its cause.
-fn breaker(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Option<String> {
-    let Action::Pool(index, _) = action else {
-        return None;
-    };
+fn breaker(snapshot: &Snapshot, index: PoolIndex, known: HealthKnown) -> Option<String> {
     let pool = &snapshot.pools[index.0 as usize];
     if pool.breaker.is_none() || known == HealthKnown::No {
         return None;
@@ -195,15 +219,16 @@ fn breaker(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Option<S
     Some(format!("{}{}", view.state, cause.unwrap_or_default()))
 }
 
-fn candidates(snapshot: &Snapshot, action: &Action, known: HealthKnown) -> Vec<ExplainedCandidate> {
-    let Action::Pool(index, view) = action else {
-        return Vec::new();
-    };
+fn candidates(
+    snapshot: &Snapshot,
+    (index, view): (PoolIndex, ViewIndex),
+    known: HealthKnown,
+) -> Vec<ExplainedCandidate> {
     let pool = &snapshot.pools[index.0 as usize];
     let set = pool.endpoint_set();
     let picture = set.health.picture();
     let tiers = &set.views[view.0 as usize].tiers;
-    let panic = tier::is_in_panic(&snapshot.pools, pool, *view);
+    let panic = tier::is_in_panic(&snapshot.pools, pool, view);
     let origin = Origin::of(pool);
     let members = (0_u32..).zip(&set.endpoints);
     members

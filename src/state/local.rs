@@ -61,11 +61,11 @@ impl LocalSnapshot {
         place.ok().map(|place| &self.pools[place])
     }
 
-    /// Returns the pool that a route names.
+    /// Returns the pool that a route names, if it names one alone.
     pub(crate) fn pool_of(&self, route: RouteIndex) -> Option<PoolIndex> {
         match self.shared.routes.get(route.0 as usize)?.action {
             Action::Pool(pool, _) => Some(pool),
-            Action::Redirect(_) | Action::Respond(_) => None,
+            Action::Split(_) | Action::Redirect(_) | Action::Respond(_) => None,
         }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct RouteMetrics {
     refused_places: OnceCell<Counter>,
     /// Faults that were injected, by their kind.
     faults: RefCell<Vec<(&'static str, Counter)>>,
+    /// Requests by the pool that a split chose.
+    chosen: RefCell<Vec<(Arc<str>, Counter)>>,
     worker: WorkerMetrics,
     name: Arc<str>,
 }
@@ -48,6 +50,7 @@ impl RouteMetrics {
             asked: RefCell::default(),
             refused_places: OnceCell::new(),
             faults: RefCell::default(),
+            chosen: RefCell::default(),
             worker: worker.clone(),
             name: Arc::clone(name),
         }
@@ -67,6 +70,7 @@ impl RouteMetrics {
             limited: RefCell::new(self.limited.borrow().clone()),
             asked: RefCell::new(self.asked.borrow().clone()),
             faults: RefCell::new(self.faults.borrow().clone()),
+            chosen: RefCell::new(self.chosen.borrow().clone()),
             refused_places: self.refused_places.clone(),
             worker: self.worker.clone(),
             name: Arc::clone(&self.name),
@@ -127,6 +131,18 @@ impl RouteMetrics {
         let counter = self.worker.counter(&names::FAULTS_INJECTED_TOTAL, labels);
         counter.inc();
         faults.push((kind, counter));
+    }
+
+    /// Counts a request by the pool that a split chose for it.
+    pub(crate) fn count_split(&self, pool: &Arc<str>) {
+        let mut chosen = self.chosen.borrow_mut();
+        if let Some((_, counter)) = chosen.iter().find(|(known, _)| known == pool) {
+            return counter.inc();
+        }
+        let labels = [&*self.name, pool];
+        let counter = self.worker.counter(&names::SPLIT_REQUESTS_TOTAL, labels);
+        counter.inc();
+        chosen.push((Arc::clone(pool), counter));
     }
 
     /// Name of the route; empty for none.

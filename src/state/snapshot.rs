@@ -11,12 +11,14 @@ use crate::{
     filter::{Chain, RedisStore},
     http1::HeadLimits,
     resilience::{ClientTable, RetryPolicy},
+    rollout::Split,
     route::{RouteIndex, RouteTable},
     semantics::forwarded::TrustedProxies,
     socket::bind::BindOptions,
     telemetry::access_log::AccessLogSettings,
     tls::{Certificate, ServerTls},
     upstream::{
+        HashInput,
         pool::{Pool, PoolIndex, ViewIndex},
         shared::Padded,
     },
@@ -216,10 +218,27 @@ pub struct Route {
 pub enum Action {
     /// A pool, or those of its endpoints that belong to a view.
     Pool(PoolIndex, ViewIndex),
+    /// One of several pools, by weight.
+    Split(Arc<Split>),
     /// A redirect to another URL.
     Redirect(Box<crate::filter::Redirect>),
     /// A fixed reply of the proxy.
     Respond(Box<crate::filter::Respond>),
+}
+
+impl Action {
+    /// Returns the pool and the view of it that a request goes to; none if it goes to no pool, or to
+    /// one of several by a cookie that its user is still to get.
+    pub(super) fn home(&self, input: &HashInput<'_>) -> Option<(PoolIndex, ViewIndex)> {
+        match self {
+            Self::Pool(pool, view) => Some((*pool, *view)),
+            Self::Split(split) => {
+                let arm = split.choose(&split.users.known(input)?)?;
+                Some((arm.pool, arm.view))
+            }
+            Self::Redirect(_) | Self::Respond(_) => None,
+        }
+    }
 }
 
 /// Timeouts of an exchange.

@@ -21,6 +21,7 @@ pub mod endpoint;
 pub mod endpoint_set;
 #[doc(hidden)]
 pub mod freed;
+mod hash_input;
 #[doc(hidden)]
 pub mod health;
 #[doc(hidden)]
@@ -63,4 +64,6 @@ pub mod transport;
 pub mod tried;
 
 pub(crate) use dial::open_stream;
+#[doc(hidden)]
+pub use hash_input::HashInput;
 pub(crate) use request_place::RequestPlace;

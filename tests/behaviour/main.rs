@@ -81,6 +81,7 @@ mod sessions;
 mod slow_start;
 mod sockets;
 mod spares;
+mod splits;
 mod stuck;
 mod subrequests;
 mod takeover;

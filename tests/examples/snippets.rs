@@ -65,8 +65,11 @@ fn framed(fragment: &str) -> String {
         .flat_map(|routes| routes.values())
     {
         let pool = route.get("pool").and_then(toml::Value::as_str);
-        wanted.extend(pool);
-        reached.extend(pool);
+        let split = route.get("split").and_then(toml::Value::as_table);
+        let arms = split.into_iter().flat_map(toml::Table::keys);
+        let named: Vec<&str> = pool.into_iter().chain(arms.map(String::as_str)).collect();
+        wanted.extend(&named);
+        reached.extend(named);
     }
     for pool in tables("pools").into_iter().flat_map(|pools| pools.values()) {
         let failover = pool.get("failover").and_then(toml::Value::as_array);

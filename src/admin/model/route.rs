@@ -1,11 +1,13 @@
 //! Routes.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A route, in the order of precedence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Route {
     /// Name.
     pub name: String,
@@ -14,6 +16,9 @@ pub struct Route {
     /// Pool that requests go to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
+    /// Share of the users of each pool, 0 to 1, for a route that splits them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<BTreeMap<String, f64>>,
     /// Status of the redirect, for a route that redirects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<u16>,

@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt::Write as _, time::Duration};
 use crate::{
     cli::print::columns,
     route::RouteOutcome,
-    state::{ArrivalReason, Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies},
+    state::{
+        ArrivalReason, Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies,
+        ExplainedSplit,
+    },
 };
 
 /// Formats an explanation: the winner and its action, the possible endpoints, the other routes and
@@ -62,9 +65,22 @@ fn by(reason: ArrivalReason) -> &'static str {
 fn action(action: Option<&ExplainedAction>) -> String {
     match action {
         Some(ExplainedAction::Pool(pool)) => format!("sends it to pool \"{pool}\""),
+        Some(ExplainedAction::Split(split)) => of_split(split),
         Some(ExplainedAction::Redirect(status)) => format!("redirects it with {status}"),
         Some(ExplainedAction::Respond(status)) => format!("answers it with {status}"),
         None => "takes it".to_owned(),
+    }
+}
+
+fn of_split(split: &ExplainedSplit) -> String {
+    let weights = split.weights.iter();
+    let weights: Vec<String> = weights
+        .map(|(pool, weight)| format!("{pool} {weight}"))
+        .collect();
+    let (weights, by) = (weights.join(", "), &split.by);
+    match &split.pool {
+        Some(pool) => format!("sends its user to pool \"{pool}\" (by {by}; {weights})"),
+        None => format!("sends a new user to one of its pools (by {by}; {weights})"),
     }
 }
 

@@ -12,6 +12,7 @@ mod pool;
 mod reference;
 mod route;
 mod session;
+mod split;
 mod surroundings;
 mod test;
 mod tls;

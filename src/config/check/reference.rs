@@ -3,30 +3,29 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use crate::config::schema::Destination;
+use crate::config::schema::Route;
 use crate::config::value::Name;
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
-    let mut used: BTreeSet<&Name> = BTreeSet::new();
+    let mut used: BTreeSet<Name> = BTreeSet::new();
     for (name, route) in &config.routes {
         for listener in &route.listeners {
             check.refer("listeners", listener, &config.listeners, |wanted| {
                 format!("route \"{name}\" is for listener \"{wanted}\", which is not defined")
             });
         }
-        let Destination::Pool(pool) = &route.destination else {
-            continue;
-        };
-        used.insert(&pool.value);
-        check.refer("pools", pool, &config.pools, |wanted| {
-            format!("route \"{name}\" sends to pool \"{wanted}\", which is not defined")
-        });
-        check_version(check, name);
+        for pool in route.destination.pools() {
+            check.refer("pools", &pool, &config.pools, |wanted| {
+                format!("route \"{name}\" sends to pool \"{wanted}\", which is not defined")
+            });
+            check_version(check, route, &pool);
+            used.insert(pool.value);
+        }
     }
     for (name, pool) in &config.pools {
         for next in &pool.failover {
-            used.insert(&next.value);
+            used.insert(next.value.clone());
             check.refer("pools", next, &config.pools, |wanted| {
                 format!("pool \"{name}\" fails over to pool \"{wanted}\", which is not defined")
             });
@@ -46,15 +45,8 @@ pub(super) fn check(check: &mut Check<'_>) {
 }
 
 /// Warns of a version requirement that no endpoint of the route's pool meets.
-fn check_version(check: &mut Check<'_>, name: &Name) {
-    let config = check.config;
-    let Some(route) = config.routes.get(name) else {
-        return;
-    };
-    let (Some(wanted), Destination::Pool(pool_name)) = (&route.version, &route.destination) else {
-        return;
-    };
-    let Some(pool) = config.pools.get(&pool_name.value) else {
+fn check_version(check: &mut Check<'_>, route: &Route, pool_name: &Name) {
+    let (Some(wanted), Some(pool)) = (&route.version, check.config.pools.get(pool_name)) else {
         return;
     };
     let mut versions = pool.endpoints.iter().filter_map(|e| e.version.as_ref());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use http::StatusCode;
 
-use super::{Check, certificate_match, filter, header};
+use super::{Check, certificate_match, filter, header, split};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Destination, PathRule, Redirect, Rewrite, Route};
 use crate::config::setting::Setting as _;
@@ -25,6 +25,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         if let Some(rewrite) = &route.rewrite {
             check_rewrite(check, &place, rewrite);
         }
+        split::check_pin(check, &place, route);
     }
     check_twins(check);
 }
@@ -76,14 +77,12 @@ fn check_hedge(check: &mut Check<'_>, place: &str, route: &Route) {
         let hint = "the first attempt ends before the second begins";
         check.warn(hedge.spans.of("after"), message, hint);
     }
-    let Destination::Pool(name) = &route.destination else {
-        return;
-    };
-    let Some(pool) = check.config.pools.get(&name.value) else {
-        return;
-    };
-    let budget = &pool.retry_budget;
-    if budget.ratio.get() <= 0.0 && budget.minimum == 0 {
+    let poor = route.destination.pools().into_iter().find(|name| {
+        let pool = check.config.pools.get(&name.value);
+        let budget = pool.map(|pool| &pool.retry_budget);
+        budget.is_some_and(|budget| budget.ratio.get() <= 0.0 && budget.minimum == 0)
+    });
+    if let Some(name) = poor {
         let message = format!(
             "{place}.hedge needs a retry budget, and pool \"{}\" has none",
             name.value
@@ -115,6 +114,7 @@ fn check_path(check: &mut Check<'_>, place: &str, route: &Route) {
 fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
     match &route.destination {
         Destination::Pool(_) => {}
+        Destination::Split(split) => split::check(check, place, route, split),
         Destination::Redirect(redirect) => {
             if ![301, 302, 303, 307, 308].contains(&redirect.status.as_u16()) {
                 let message = format!(
@@ -138,7 +138,10 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
             }
         }
     }
-    let has_pool = matches!(route.destination, Destination::Pool(_));
+    let has_pool = matches!(
+        route.destination,
+        Destination::Pool(_) | Destination::Split(_)
+    );
     for key in [
         "version",
         "retry",
@@ -192,16 +195,14 @@ fn check_group(check: &mut Check<'_>, place: &str, redirect: &Redirect) {
 
 /// Checks that the pool and its failover pools use HTTP/2, which gRPC needs.
 fn check_grpc_web(check: &mut Check<'_>, name: &Name, route: &Route) {
-    let Destination::Pool(to) = &route.destination else {
-        return;
-    };
     if !route.grpc_web {
         return;
     }
     let pools = &check.config.pools;
-    let own = pools.get(&**to);
-    let standby = own.into_iter().flat_map(|pool| &pool.failover);
-    let plain = std::iter::once(to).chain(standby).find(|pool| {
+    let own = route.destination.pools();
+    let named = own.iter().filter_map(|name| pools.get(&**name));
+    let standby = named.flat_map(|pool| &pool.failover);
+    let plain = own.iter().chain(standby).find(|pool| {
         let pool = pools.get(&***pool);
         pool.is_some_and(|pool| pool.protocol == PoolProtocol::Http1)
     });

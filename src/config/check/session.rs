@@ -71,7 +71,7 @@ fn check_cookie(check: &mut Check<'_>, place: &str, session: &Session, cookie: &
 }
 
 /// RFC 9110 section 5.6.2, which names of cookies follow (RFC 6265 section 4.1.1).
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

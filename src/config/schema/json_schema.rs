@@ -119,8 +119,12 @@ mod tests {
         let schema = json_schema();
         let route = &schema["properties"]["routes"]["additionalProperties"];
         assert_eq!(route["additionalProperties"], false);
-        let choice = json!([{ "required": ["pool"] }, { "required": ["redirect"] }, { "required": ["respond"] }]);
-        assert_eq!(route["oneOf"], choice);
+        let choice = ["pool", "split", "redirect", "respond"];
+        let choice: Vec<Value> = choice
+            .iter()
+            .map(|key| json!({ "required": [key] }))
+            .collect();
+        assert_eq!(route["oneOf"], json!(choice));
         let retry = &route["properties"]["retry"]["anyOf"];
         assert_eq!(retry[1], json!({ "const": false }));
         let listener = &schema["properties"]["listeners"]["additionalProperties"];

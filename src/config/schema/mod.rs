@@ -22,6 +22,7 @@ pub mod retry;
 pub mod rewrite;
 pub mod route;
 pub mod session;
+pub mod split;
 pub mod test;
 mod tls;
 
@@ -46,6 +47,7 @@ pub use retry::{Backoff, Hedge, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use session::{SameSite, Session};
+pub use split::{Pin, Split};
 pub use test::{Expectation, RouteTest, TestCertificate, TestRequest};
 pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, ServedCertificate, TlsVersion};
 

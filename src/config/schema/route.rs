@@ -10,6 +10,7 @@ use super::fault::RouteFault;
 use super::rate_limit::RateLimits;
 use super::retry::{Hedge, Retry};
 use super::rewrite::{HeaderChanges, Rewrite};
+use super::split::{Pin, Split};
 use crate::config::setting::{Form, Node, Reader, Setting, Shape, Spanned, choice, table};
 use crate::config::value::{
     ByteSize, CertificatePart, HostPattern, Mismatch, Name, Pattern, Template, ValueMatch,
@@ -38,6 +39,8 @@ table! {
         pub priority: i32 = 0,
         /// Only endpoints whose version meets this requirement.
         pub version: Option<semver::VersionReq> = None,
+        /// Recognition of the users of a `split`.
+        pub pin: Option<Pin> = None,
         /// Timeouts of a request.
         pub timeouts: RouteTimeouts = RouteTimeouts::default(),
         /// Retries. `false`: none.
@@ -74,7 +77,7 @@ table! {
         pub destination: Destination,
     }
     later {
-        "split", "rollout", "auth", "access", "cors",
+        "rollout", "auth", "access", "cors",
         "compress", "cache", "shadow",
     }
 }
@@ -115,10 +118,23 @@ choice! {
     pub enum Destination {
         /// Sends the request to an endpoint of this pool.
         "pool" => Pool(Spanned<Name>),
+        /// Sends each user to one of these pools, by weight (0 to 1000000). A user stays with his pool; when weights change, he leaves it only for one whose weight has grown against it.
+        "split" => Split(Split),
         /// Answers with a redirect.
         "redirect" => Redirect(Redirect),
         /// Answers with a fixed reply.
         "respond" => Respond(Respond),
+    }
+}
+
+impl Destination {
+    /// Returns the pools that requests may go to, each with its place in the file.
+    pub fn pools(&self) -> Vec<Spanned<Name>> {
+        match self {
+            Self::Pool(pool) => vec![pool.clone()],
+            Self::Split(split) => split.pools().collect(),
+            Self::Redirect(_) | Self::Respond(_) => Vec::new(),
+        }
     }
 }
 

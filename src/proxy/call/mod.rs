@@ -33,6 +33,7 @@ use crate::{
     http1::Framing,
     resilience::{AttemptResult, BudgetGuard, RetryVerdict, Written},
     upstream::{
+        HashInput,
         pick::{MayTry, Pick},
         pool::{PoolIndex, ViewIndex},
         transport::Upload,
@@ -189,7 +190,7 @@ impl<'a> UpstreamCall<'a> {
         };
         let mut failed: Option<Failure> = None;
         let key = pool.pool.picker.hash_key();
-        let key = key.and_then(|key| pick::hash_key(key, *self.terms.client, self.request));
+        let key = key.and_then(|key| self.hash_input().hash(key));
         self.record.session = session::asked(&pool.pool, &self.request.headers, &self.terms);
         loop {
             let wanted = Wanted {
@@ -254,6 +255,16 @@ impl<'a> UpstreamCall<'a> {
                 let failure = failed.unwrap_or(Failure::NoEndpoint);
                 return PoolEnd::Nobody(failure);
             }
+        }
+    }
+
+    /// The parts of the request that a hashing picker may take its key from.
+    fn hash_input(&self) -> HashInput<'_> {
+        HashInput {
+            headers: &self.request.headers,
+            path: self.request.uri.path(),
+            query: self.request.uri.query(),
+            client: *self.terms.client,
         }
     }
 

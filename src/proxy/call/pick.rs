@@ -1,21 +1,17 @@
 //! Choice of an endpoint for an attempt, and the wait for one if that may help.
 
-use std::{net::IpAddr, pin::pin, rc::Rc, sync::Arc};
+use std::{pin::pin, rc::Rc, sync::Arc};
 
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::terms::CallTerms;
 use crate::{
-    config::value::HashKey,
-    exchange::{QueuedTime, Request},
+    exchange::QueuedTime,
     failure::Failure,
-    semantics::{cookie, query},
     timer,
     upstream::{
         RequestPlace,
         acquire::{Acquired, Claim, Need},
-        endpoint::stable_hash,
         freed::Limit,
         local::LocalPool,
         pick::{MayTry, Pick, PickRequest, Picked, Regard},
@@ -243,26 +239,5 @@ impl Queued {
 impl Drop for Queued {
     fn drop(&mut self) {
         self.shared.queued.give_back();
-    }
-}
-
-/// Returns the hash of a request under the pool's rule; none if it has nothing to hash.
-pub(super) fn hash_key(key: &HashKey, client: IpAddr, request: &Request) -> Option<u64> {
-    match key {
-        HashKey::ClientIp => Some(match client {
-            IpAddr::V4(address) => stable_hash(&address.octets()),
-            IpAddr::V6(address) => stable_hash(&address.octets()),
-        }),
-        HashKey::Header(name) => {
-            let value = request.headers.get(name)?;
-            Some(stable_hash(value.as_bytes()))
-        }
-        HashKey::Cookie(name) => cookie::find(&request.headers, name).map(stable_hash),
-        HashKey::Query(name) => {
-            let query = request.uri.query().map(str::as_bytes);
-            let value: SmallVec<[u8; 64]> = query::find(query, name)?.collect();
-            Some(stable_hash(&value))
-        }
-        HashKey::Path => Some(stable_hash(request.uri.path().as_bytes())),
     }
 }

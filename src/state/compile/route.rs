@@ -12,24 +12,27 @@ use crate::{
     config::{Config, schema, value},
     filter::{Chain, Redirect, Respond},
     resilience::{Backoff, Conditions, RetryPolicy, UNCOUNTED_MAX},
+    rollout::{Split, SplitArm, UserRules, cohort::Arm},
     route::{PathMatch, RouteSpec},
     semantics::Headers,
     state::{Action, ExchangeTimeouts, Registry, Route},
-    upstream::pool::{Pool, PoolIndex, ViewIndex},
+    upstream::{
+        endpoint::stable_hash,
+        pool::{Pool, PoolIndex, ViewIndex},
+    },
 };
 
 /// Returns the version requirements of routes on each pool, and on its failover pools.
 pub(super) fn requirements(config: &Config) -> HashMap<String, Vec<VersionReq>> {
     let mut wanted: HashMap<String, Vec<VersionReq>> = HashMap::new();
     for route in config.routes.values() {
-        let (schema::Destination::Pool(pool), Some(requirement)) =
-            (&route.destination, &route.version)
-        else {
+        let Some(requirement) = &route.version else {
             continue;
         };
-        let own = config.pools.get(&***pool);
-        let standby = own.map_or(&[][..], |pool| &pool.failover);
-        for name in std::iter::once(pool).chain(standby) {
+        let own = route.destination.pools();
+        let named = own.iter().filter_map(|name| config.pools.get(&***name));
+        let standby = named.flat_map(|pool| &pool.failover);
+        for name in own.iter().chain(standby) {
             let list = wanted.entry(name.to_string()).or_default();
             if !list.contains(requirement) {
                 list.push(requirement.clone());
@@ -85,19 +88,21 @@ pub(super) fn build(
     name: &Arc<str>,
     written: &schema::Route,
 ) -> Result<Route, BuildError> {
+    let find = |pool: &value::Name| {
+        let Some(index) = indices.get(&**pool) else {
+            let message = format!("pool \"{pool}\" is not defined");
+            return Err(BuildError::Route(Arc::clone(name), message));
+        };
+        let view = view_of(&pools[index.0 as usize], written.version.as_ref());
+        Ok((*index, view))
+    };
     let action = match &written.destination {
         schema::Destination::Pool(pool) => {
-            let Some(index) = indices.get(&***pool) else {
-                let message = format!("pool \"{}\" is not defined", &***pool);
-                return Err(BuildError::Route(Arc::clone(name), message));
-            };
-            let views = &pools[index.0 as usize].rules.requirements;
-            let wanted = written.version.as_ref();
-            let view = views
-                .iter()
-                .position(|requirement| requirement.as_ref() == wanted);
-            let view = u32::try_from(view.unwrap_or(0)).unwrap_or(0);
-            Action::Pool(*index, ViewIndex(view))
+            let (index, view) = find(pool)?;
+            Action::Pool(index, view)
+        }
+        schema::Destination::Split(split) => {
+            Action::Split(Arc::new(self::split(written, split, find)?))
         }
         schema::Destination::Redirect(redirect) => Action::Redirect(Box::new(Redirect {
             to: redirect.to.clone(),
@@ -122,6 +127,40 @@ pub(super) fn build(
         filters: Chain::new(filter::build(source, registry, name, written)?),
         grpc_web: written.grpc_web,
         body_max: written.body_max.map(value::ByteSize::bytes),
+    })
+}
+
+/// Returns the view of a pool with this requirement.
+fn view_of(pool: &Pool, wanted: Option<&VersionReq>) -> ViewIndex {
+    let mut views = pool.rules.requirements.iter();
+    let view = views.position(|requirement| requirement.as_ref() == wanted);
+    ViewIndex(view.and_then(|view| u32::try_from(view).ok()).unwrap_or(0))
+}
+
+fn split(
+    route: &schema::Route,
+    written: &schema::Split,
+    find: impl Fn(&value::Name) -> Result<(PoolIndex, ViewIndex), BuildError>,
+) -> Result<Split, BuildError> {
+    let arms = written.0.iter().map(|(name, weight)| {
+        let (pool, view) = find(name)?;
+        Ok(SplitArm {
+            pool,
+            view,
+            name: name.shared(),
+            arm: Arm {
+                key: stable_hash(name.as_bytes()),
+                weight: weight.value,
+            },
+        })
+    });
+    let pin = route.pin.clone().unwrap_or_default();
+    Ok(Split {
+        arms: arms.collect::<Result<_, _>>()?,
+        users: UserRules {
+            by: pin.by,
+            cookie: pin.cookie,
+        },
     })
 }
 

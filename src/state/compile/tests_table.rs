@@ -9,6 +9,7 @@ use crate::{
     semantics::Value,
     state::{Action, Asked, Route, Snapshot},
     tls::ClientCertificate,
+    upstream::HashInput,
 };
 
 /// A test in the configuration that does not hold.
@@ -42,7 +43,8 @@ pub fn run(snapshot: &Snapshot) -> Vec<TestFailure> {
 
 fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
     let expect = &test.expect;
-    let route = match asked(&test.request).decide(snapshot) {
+    let asked = asked(&test.request);
+    let route = match asked.decide(snapshot) {
         Ok(decision) => &snapshot.routes[decision.route.0 as usize],
         Err(None) => return Err("the configuration has no listener".to_owned()),
         Err(Some(failure)) => {
@@ -68,17 +70,26 @@ fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
         let found = found.map_or_else(|| "any version".to_owned(), ToString::to_string);
         wanted("version", &expected.to_string(), &found)?;
     }
-    check_action(snapshot, test, route)
+    check_action(snapshot, test, route, &asked.user())
 }
 
-fn check_action(snapshot: &Snapshot, test: &RouteTest, route: &Route) -> Result<(), String> {
+fn check_action(
+    snapshot: &Snapshot,
+    test: &RouteTest,
+    route: &Route,
+    user: &HashInput<'_>,
+) -> Result<(), String> {
     let (expect, action) = (&test.expect, &route.action);
-    let pool = match action {
-        Action::Pool(index, _) => Some(&*snapshot.pools[index.0 as usize].name),
-        Action::Redirect(_) | Action::Respond(_) => None,
-    };
     if let Some(expected) = &expect.pool {
-        let found = pool.unwrap_or("none");
+        let pool = action
+            .home(user)
+            .map(|(pool, _)| &snapshot.pools[pool.0 as usize]);
+        let found = match (pool, action) {
+            (Some(pool), _) => &*pool.name,
+            // A new user may get any of them.
+            (None, Action::Split(split)) => split.arm(expected).map_or("others", |arm| &arm.name),
+            (None, _) => "none",
+        };
         if *found != ***expected {
             return Err(format!(
                 "expected pool \"{}\", found \"{found}\"",
@@ -87,7 +98,7 @@ fn check_action(snapshot: &Snapshot, test: &RouteTest, route: &Route) -> Result<
         }
     }
     let status = match action {
-        Action::Pool(..) => None,
+        Action::Pool(..) | Action::Split(_) => None,
         Action::Redirect(redirect) => Some(redirect.status),
         Action::Respond(respond) => Some(respond.status()),
     };
@@ -108,7 +119,7 @@ fn check_action(snapshot: &Snapshot, test: &RouteTest, route: &Route) -> Result<
                 let path = path.map_err(|rule| rule.sentence().to_owned())?;
                 location(redirect, url, path.as_deref().unwrap_or_else(|| url.path()))
             }
-            Action::Pool(..) | Action::Respond(_) => "no redirect".to_owned(),
+            Action::Pool(..) | Action::Split(_) | Action::Respond(_) => "no redirect".to_owned(),
         };
         if found != *expected {
             return Err(format!(
@@ -119,7 +130,7 @@ fn check_action(snapshot: &Snapshot, test: &RouteTest, route: &Route) -> Result<
     for (name, value) in &expect.header {
         let found = match action {
             Action::Respond(respond) => respond.headers().get(name),
-            Action::Pool(..) | Action::Redirect(_) => None,
+            Action::Pool(..) | Action::Split(_) | Action::Redirect(_) => None,
         };
         if !value.matches(found.map(Value::as_bytes)) {
             let found = found.and_then(Value::to_str).unwrap_or("none");

@@ -93,6 +93,13 @@ pub static HEDGES_TOTAL: CounterDesc<2> = CounterDesc::new(
     ["pool", "outcome"],
 );
 
+/// Requests by the pool that a split chose for their user.
+pub static SPLIT_REQUESTS_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_split_requests_total",
+    "Requests of a route with a split, by the pool chosen for the user.",
+    ["route", "pool"],
+);
+
 /// Faults that a route injected; `kind` is `delay` or `abort`.
 pub static FAULTS_INJECTED_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_faults_injected_total",
