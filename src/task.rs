@@ -30,6 +30,20 @@ where
     })
 }
 
+/// Starts a task on the runtime that this is called on, also outside of a local one.
+///
+/// A panic ends the task only, and is logged and counted.
+pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tokio::task::spawn(Task {
+        name,
+        future,
+        guard: TaskGuard::new(),
+    })
+}
+
 pin_project! {
     /// A task, as the runtime sees it. A type of its own, since an `async` block would have room
     /// for the future twice: as argument, and where it runs.

@@ -5,7 +5,7 @@
 //! of a [`Breaker`], the places of a limit ([`concurrency::Gate`]) and the state of each client
 //! ([`ClientTable`]).
 
-mod backoff;
+pub mod backoff;
 pub mod breaker;
 mod budget;
 mod clients;

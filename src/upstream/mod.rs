@@ -20,6 +20,8 @@ pub mod endpoint;
 #[doc(hidden)]
 pub mod endpoint_set;
 #[doc(hidden)]
+pub mod etcd;
+#[doc(hidden)]
 pub mod freed;
 mod hash_input;
 #[doc(hidden)]

@@ -28,6 +28,7 @@ mod concurrency;
 mod connection_auth;
 mod deadlines;
 mod discovery;
+mod discovery_etcd;
 mod discovery_lists;
 mod drain;
 mod early_answers;

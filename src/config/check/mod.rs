@@ -5,6 +5,7 @@
 
 mod certificate_match;
 mod circle;
+mod etcd;
 mod filter;
 mod header;
 mod listener;

@@ -63,6 +63,17 @@ fn check_listener(check: &mut Check<'_>, name: &Name, tls: &ListenerTls) {
 
 fn check_pool(check: &mut Check<'_>, name: &Name, pool: &Pool, tls: &PoolTls) {
     let place = format!("pools.{name}.tls");
+    let mut addresses = pool.endpoints.iter().map(|endpoint| &endpoint.address);
+    let unnamed = addresses.any(|address| matches!(address, EndpointAddress::Unix(_)));
+    if unnamed && tls.server_name.is_none() {
+        let message = format!("{place} has no server_name to verify on a unix socket");
+        check.error(tls.spans.anchor(), message, "add server_name = \"…\"");
+    }
+    check_client(check, &place, tls);
+}
+
+/// Checks TLS towards servers: names and files.
+pub(super) fn check_client(check: &mut Check<'_>, place: &str, tls: &PoolTls) {
     if let Some(written) = &tls.server_name
         && !tls::is_server_name(written)
     {
@@ -72,12 +83,6 @@ fn check_pool(check: &mut Check<'_>, name: &Name, pool: &Pool, tls: &PoolTls) {
             message,
             "such as \"app.internal\"",
         );
-    }
-    let mut addresses = pool.endpoints.iter().map(|endpoint| &endpoint.address);
-    let unnamed = addresses.any(|address| matches!(address, EndpointAddress::Unix(_)));
-    if unnamed && tls.server_name.is_none() {
-        let message = format!("{place} has no server_name to verify on a unix socket");
-        check.error(tls.spans.anchor(), message, "add server_name = \"…\"");
     }
     if let Some(pair) = &tls.client {
         let files = tls::KeyPair {

@@ -29,7 +29,7 @@ mod tls;
 pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
 pub use admin::Admin;
 pub use concurrency::{Concurrency, ConcurrencyScope};
-pub use discover::{Discover, DiscoverFile, DiscoverSource};
+pub use discover::{Discover, DiscoverEtcd, DiscoverFile, DiscoverSource};
 pub use endpoint::Endpoint;
 pub use fault::RouteFault;
 pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};

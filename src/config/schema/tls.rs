@@ -21,7 +21,7 @@ table! {
 
 table! {
     /// TLS towards endpoints. With an empty table the system's authorities are trusted.
-    pub struct PoolTls {
+    pub struct PoolTls: Default {
         /// Name to ask for (SNI) and to verify; by default the host of the endpoint.
         pub server_name: Option<String> = None,
         /// Authorities to trust instead of those of the system, as PEM.

@@ -153,6 +153,29 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
+/// A large table in memory of its own.
+impl<T: Setting> Setting for Box<T> {
+    fn shape() -> Shape {
+        T::shape()
+    }
+
+    fn form() -> Form {
+        T::form()
+    }
+
+    fn has_switch() -> bool {
+        T::has_switch()
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        T::read(node, reader).map(Self::new)
+    }
+
+    fn print(&self) -> Value {
+        (**self).print()
+    }
+}
+
 impl<T: Setting> Setting for Vec<T> {
     fn shape() -> Shape {
         let item = T::shape();

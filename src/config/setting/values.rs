@@ -14,7 +14,7 @@ use super::{Choice, Form, Found, Node, Reader, Setting, Shape, choice, read_choi
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
     BindAddress, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, Mismatch, Name,
-    Pattern, PriorityKey, Rate, RateKey, RedisUrl, RetryOn, Secret, StatusSet, Template,
+    Pattern, PriorityKey, Rate, RateKey, RedisUrl, RetryOn, Secret, ServerUrl, StatusSet, Template,
     ValueMatch, cidr, duration, header, secret, status,
 };
 
@@ -124,6 +124,28 @@ macro_rules! located {
 located! {
     BindAddress: "address", "\"0.0.0.0:8080\"";
     EndpointAddress: "address", "\"10.0.0.7:8080\"";
+}
+
+impl Setting for ServerUrl {
+    fn shape() -> Shape {
+        Shape::value("URL of a server", "\"http://127.0.0.1:2379\"")
+    }
+
+    fn form() -> Form {
+        Form::Text
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if node.text().is_some_and(|text| text.contains('@')) {
+            // It is refused, and the message must not show the password in it.
+            reader.hide(node.span);
+        }
+        reader.parse_text(node, &Self::shape(), Self::parse)
+    }
+
+    fn print(&self) -> Value {
+        self.to_string().into()
+    }
 }
 
 impl Setting for RedisUrl {

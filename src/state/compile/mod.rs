@@ -3,6 +3,7 @@
 //! Parts unchanged since the last snapshot are reused as the same object, so that workers keep
 //! their state for them.
 
+mod etcd;
 mod filter;
 mod listener;
 mod pool;
@@ -18,13 +19,13 @@ use tokio::time::Instant;
 
 use super::{Drain, Registry, Route, Snapshot};
 use crate::{
-    config::Config,
+    config::{Config, schema},
     filter::RedisStore,
     route::{RouteSpec, RouteTable},
     semantics::forwarded::TrustedProxies,
     state::Registered,
     telemetry::access_log::{AccessLogSettings, Format, Redaction, Sample, SinkTarget},
-    tls::TlsFault,
+    tls::{ClientSettings, TlsFault},
     upstream::pool::PoolIndex,
 };
 
@@ -48,6 +49,16 @@ pub enum BuildError {
     /// Failed tests of the file.
     #[error("{}", list(.0))]
     Tests(Vec<TestFailure>),
+}
+
+/// TLS towards servers, as settings of its client.
+fn client_settings(written: &schema::PoolTls) -> ClientSettings {
+    ClientSettings {
+        server_name: written.server_name.clone(),
+        ca: written.ca.clone(),
+        client: written.client.as_ref().map(listener::key_pair),
+        verify: written.verify,
+    }
 }
 
 /// Source of a snapshot.
@@ -218,7 +229,7 @@ fn access_log(config: &Config) -> Result<Option<AccessLogSettings>, BuildError> 
 }
 
 /// Returns the added fields to mask: those named, and those that show a named header.
-fn masked_fields(fields: &crate::config::schema::AccessFields) -> Vec<String> {
+fn masked_fields(fields: &schema::AccessFields) -> Vec<String> {
     use crate::config::value::FieldSource;
     let of_headers = fields.add.iter().filter(|(_, source)| match source {
         FieldSource::RequestHeader(name) | FieldSource::ResponseHeader(name) => {

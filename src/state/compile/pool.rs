@@ -9,7 +9,7 @@ use crate::{
     config::{schema, value::PickerSpec},
     resilience::BreakerSettings,
     state::Registry,
-    tls::{ClientSettings, ClientTls},
+    tls::ClientTls,
     upstream::{
         discovery::{Discovered, SourceSpec, arrange},
         endpoint::Endpoint,
@@ -158,9 +158,10 @@ fn discovery(
 ) -> Option<PoolDiscovery> {
     let from = match &written.discover.as_ref()?.source {
         schema::DiscoverSource::File(file) => SourceSpec::File(file.path.clone()),
+        schema::DiscoverSource::Etcd(etcd) => super::etcd::source(etcd),
     };
     let asked = source.lists == Lists::Read && !known.knows(&from);
-    let first = asked.then(|| from.read());
+    let first = asked.then(|| from.read()).flatten();
     Some(PoolDiscovery {
         source: from,
         first: first.map(|list| list.map(|list| list.into_iter().map(Arc::new).collect())),
@@ -172,12 +173,7 @@ fn build_tls(
     name: &Arc<str>,
     written: &schema::PoolTls,
 ) -> Result<Arc<ClientTls>, BuildError> {
-    let settings = ClientSettings {
-        server_name: written.server_name.clone(),
-        ca: written.ca.clone(),
-        client: written.client.as_ref().map(super::listener::key_pair),
-        verify: written.verify,
-    };
+    let settings = super::client_settings(written);
     let loaded = match source.files {
         TlsFiles::Read => ClientTls::load(settings),
         TlsFiles::Left => ClientTls::load(settings.without_files()),

@@ -17,12 +17,14 @@ use super::endpoint::Endpoint;
 
 mod arrange;
 mod discovered;
+mod etcd;
 mod file;
 mod fixed;
 mod list;
 
 pub use arrange::{Arranged, EndpointChanges, arrange};
 pub use discovered::{Discovered, Heard, SourceStatus};
+pub use etcd::{Etcd, EtcdSpec};
 pub use file::{File, read};
 pub use fixed::Fixed;
 pub use list::{ENDPOINTS_MAX, Format, ListFault, parse};
@@ -57,6 +59,8 @@ pub enum DiscoveryError {
 pub enum SourceSpec {
     /// A file that lists them.
     File(PathBuf),
+    /// Keys of etcd.
+    Etcd(EtcdSpec),
 }
 
 impl SourceSpec {
@@ -64,6 +68,7 @@ impl SourceSpec {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::File(_) => "file",
+            Self::Etcd(_) => "etcd",
         }
     }
 
@@ -74,6 +79,7 @@ impl SourceSpec {
     pub fn start(&self) -> Box<dyn Discovery> {
         match self {
             Self::File(path) => Box::new(File::new(path)),
+            Self::Etcd(spec) => Box::new(Etcd::new(spec)),
         }
     }
 
@@ -81,9 +87,10 @@ impl SourceSpec {
     ///
     /// # Errors
     /// The reason why there is no list.
-    pub fn read(&self) -> Result<Vec<Endpoint>, DiscoveryError> {
+    pub fn read(&self) -> Option<Result<Vec<Endpoint>, DiscoveryError>> {
         match self {
-            Self::File(path) => read(path).1,
+            Self::File(path) => Some(read(path).1),
+            Self::Etcd(_) => None,
         }
     }
 }
@@ -92,6 +99,7 @@ impl fmt::Display for SourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
+            Self::Etcd(spec) => spec.fmt(f),
         }
     }
 }

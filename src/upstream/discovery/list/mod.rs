@@ -82,6 +82,25 @@ pub fn parse(text: &str, format: Format, base: &Path) -> Result<Vec<Endpoint>, L
     Ok(endpoints)
 }
 
+/// Reads the value of a key of a registry: an address, an entry as in a list, or a group of
+/// `file_sd`.
+///
+/// # Errors
+/// The fault, in words.
+pub(super) fn parse_entry(text: &str, base: &Path) -> Result<Vec<Endpoint>, String> {
+    let text = text.trim();
+    let list = if text.starts_with(['{', '"']) {
+        format!("[{text}]")
+    } else {
+        serde_json::json!([text]).to_string()
+    };
+    let endpoints = parse(&list, Format::Json, base).map_err(|fault| fault.message)?;
+    if endpoints.is_empty() {
+        return Err("it names no endpoint".to_owned());
+    }
+    Ok(endpoints)
+}
+
 fn endpoint(address: EndpointAddress, about: About) -> Endpoint {
     Endpoint {
         weight: about.weight,

@@ -1,0 +1,303 @@
+//! Endpoints under a prefix of etcd: one key for each, whose lease may end with the instance.
+//!
+//! All keys are read at a revision, and the changes after it are watched. If the watch ends, or
+//! its server falls silent, all is read again from the next server. A key that says nothing usable
+//! is left out and told once; the others count.
+
+use std::{collections::BTreeMap, fmt, io, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, list::parse_entry};
+use crate::{
+    resilience::backoff::Backoff,
+    upstream::{
+        endpoint::Endpoint,
+        etcd::{Change, Channel, Cluster, EtcdError, EtcdSettings, KeyValue, Watch, WatchStep},
+    },
+};
+
+/// Endpoints under a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdSpec {
+    /// The servers.
+    pub settings: Arc<EtcdSettings>,
+    /// Beginning of the keys.
+    pub prefix: String,
+}
+
+impl fmt::Display for EtcdSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, server) in self.settings.servers.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            write!(f, "{comma}{server}")?;
+        }
+        write!(f, " {}", self.prefix)
+    }
+}
+
+/// A source that follows the keys under a prefix.
+#[derive(Debug)]
+pub struct Etcd {
+    spec: EtcdSpec,
+    cluster: Cluster,
+    watched: Option<Watched>,
+    entries: Entries,
+    /// Servers that failed in a row.
+    failures: u32,
+}
+
+/// A watch that is open.
+#[derive(Debug)]
+struct Watched {
+    watch: Watch,
+    /// Keeps the connection open.
+    channel: Channel,
+    since: Instant,
+}
+
+impl Etcd {
+    /// Returns the source of these keys.
+    #[must_use]
+    pub fn new(spec: &EtcdSpec) -> Self {
+        Self {
+            spec: spec.clone(),
+            cluster: Cluster::new(Arc::clone(&spec.settings)),
+            watched: None,
+            entries: Entries::default(),
+            failures: 0,
+        }
+    }
+
+    /// Waits until the open watch has news: changes that are complete, or its end.
+    async fn follow(&mut self) -> Followed {
+        let Some(watched) = &mut self.watched else {
+            return Followed::Ended(None);
+        };
+        loop {
+            match watched.watch.next().await {
+                Ok(WatchStep::Changed { changes, is_part }) => {
+                    self.failures = 0;
+                    for change in changes {
+                        self.entries.apply(change);
+                    }
+                    if !is_part {
+                        return Followed::Changed;
+                    }
+                }
+                Ok(WatchStep::Compacted) => {
+                    let watched = self.watched.take();
+                    return Followed::Ended(watched.map(|it| it.channel));
+                }
+                Err(error) => {
+                    let server = watched.channel.server().to_string();
+                    tracing::debug!(%server, %error, "a watch of etcd ended");
+                    let was_steady = watched.since.elapsed() > STEADY;
+                    self.watched = None;
+                    if was_steady {
+                        self.failures = 0;
+                        return Followed::Ended(None);
+                    }
+                    return Followed::Failed(unreachable(&server, error));
+                }
+            }
+        }
+    }
+
+    /// Reads all keys and begins to watch them: on this connection, or from the next server.
+    async fn list(&mut self, channel: Option<Channel>) -> Result<(), DiscoveryError> {
+        let channel = match channel {
+            Some(channel) => channel,
+            None => {
+                let opened = self.cluster.connect().await;
+                opened.map_err(|(server, error)| unreachable(&server.to_string(), error))?
+            }
+        };
+        let server = channel.server().to_string();
+        let prefix = self.spec.prefix.as_bytes();
+        let listed = channel.list(prefix, LIST_BYTES_MAX).await;
+        let listed = listed.map_err(|error| unreachable(&server, error))?;
+        let watch = channel.watch(prefix, listed.revision).await;
+        let watch = watch.map_err(|error| unreachable(&server, error))?;
+        self.entries.replace(listed.pairs);
+        self.watched = Some(Watched {
+            watch,
+            channel,
+            since: Instant::now(),
+        });
+        Ok(())
+    }
+
+    fn endpoints(&self) -> Result<Vec<Endpoint>, DiscoveryError> {
+        match self.entries.endpoints() {
+            all if all.is_empty() => Err(DiscoveryError::Empty(self.spec.to_string())),
+            all if all.len() > ENDPOINTS_MAX => {
+                let many = io::Error::other(format!("more than {ENDPOINTS_MAX} endpoints"));
+                Err(DiscoveryError::Unreachable(self.spec.to_string(), many))
+            }
+            all => Ok(all),
+        }
+    }
+
+    /// Counts a failure; returns true if every server has failed as often now.
+    fn is_whole_round(&mut self) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.failures.is_multiple_of(self.cluster.servers())
+    }
+}
+
+/// Result of waiting for a watch.
+enum Followed {
+    /// The entries are others.
+    Changed,
+    /// All must be read again, on this connection if there is one.
+    Ended(Option<Channel>),
+    /// It ended soon after it began.
+    Failed(DiscoveryError),
+}
+
+impl Discovery for Etcd {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Endpoint>, DiscoveryError>> {
+        Box::pin(async move {
+            loop {
+                let channel = match self.follow().await {
+                    Followed::Changed => return self.endpoints(),
+                    Followed::Ended(channel) => channel,
+                    Followed::Failed(error) if self.is_whole_round() => return Err(error),
+                    Followed::Failed(_) => None,
+                };
+                if self.failures > 0 && self.failures.is_multiple_of(self.cluster.servers()) {
+                    let round = self.failures / self.cluster.servers();
+                    tokio::time::sleep(BACKOFF.delay(round, rand::random())).await;
+                }
+                match self.list(channel).await {
+                    Ok(()) => return self.endpoints(),
+                    Err(error) if self.is_whole_round() => return Err(error),
+                    Err(_) => {}
+                }
+            }
+        })
+    }
+}
+
+/// Endpoints by key.
+#[derive(Debug, Default)]
+struct Entries(BTreeMap<Bytes, Entry>);
+
+/// The value of a key.
+#[derive(Debug)]
+struct Entry {
+    value: Bytes,
+    /// None if it says nothing usable.
+    endpoints: Vec<Endpoint>,
+}
+
+impl Entries {
+    /// Takes all keys anew. A value that was there before is not read again, and not told again.
+    fn replace(&mut self, pairs: Vec<KeyValue>) {
+        let mut old = std::mem::take(&mut self.0);
+        for pair in pairs {
+            if let Some(entry) = old.remove(&pair.key)
+                && entry.value == pair.value
+            {
+                self.0.insert(pair.key, entry);
+                continue;
+            }
+            self.put(pair);
+        }
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Put(pair) => self.put(pair),
+            Change::Deleted(key) => {
+                self.0.remove(&key);
+            }
+        }
+    }
+
+    fn put(&mut self, pair: KeyValue) {
+        let text = std::str::from_utf8(&pair.value).map_err(|_| "it is not text".to_owned());
+        let endpoints = text.and_then(|text| parse_entry(text, Path::new("/")));
+        let endpoints = endpoints.unwrap_or_else(|fault| {
+            let key = String::from_utf8_lossy(&pair.key);
+            tracing::warn!(%key, %fault, "a value in etcd is no endpoint; it is left out");
+            Vec::new()
+        });
+        let entry = Entry {
+            value: pair.value,
+            endpoints,
+        };
+        self.0.insert(pair.key, entry);
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        let entries = self.0.values();
+        entries.flat_map(|it| &it.endpoints).cloned().collect()
+    }
+}
+
+fn unreachable(server: &str, error: EtcdError) -> DiscoveryError {
+    DiscoveryError::Unreachable(server.to_owned(), io::Error::other(error))
+}
+
+/// Maximum size of all keys and values.
+const LIST_BYTES_MAX: usize = 64 << 20;
+/// Age from which the end of a watch is no failure to begin one.
+const STEADY: Duration = Duration::from_secs(10);
+/// Wait after all servers have failed.
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_millis(200),
+    max: Duration::from_secs(10),
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(key: &str, value: &str) -> KeyValue {
+        KeyValue {
+            key: Bytes::copy_from_slice(key.as_bytes()),
+            value: Bytes::copy_from_slice(value.as_bytes()),
+            ..KeyValue::default()
+        }
+    }
+
+    fn shown(entries: &Entries) -> Vec<String> {
+        let endpoints = entries.endpoints();
+        let shown = endpoints.iter().map(|it| {
+            let version = it.version_label.as_deref().unwrap_or_default();
+            format!("{} {} {version}", it.label, it.weight)
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn a_key_is_an_address_an_entry_or_a_group_and_others_are_left_out() {
+        let mut entries = Entries::default();
+        entries.replace(vec![
+            pair("a", "10.0.0.1:80"),
+            pair("b", " {\"address\": \"10.0.0.2:80\", \"weight\": 3, \"version\": \"1.4.2\"}\n"),
+            pair("c", "{\"targets\": [\"10.0.0.3:80\", \"10.0.0.4:80\"], \"labels\": {\"weight\": \"2\"}}"),
+            pair("d", "{\"adress\": \"10.0.0.5:80\"}"),
+            pair("e", ""),
+            pair("f", "\"10.0.0.6:80\""),
+        ]);
+        let all = [
+            "10.0.0.1:80 1 ",
+            "10.0.0.2:80 3 1.4.2",
+            "10.0.0.3:80 2 ",
+            "10.0.0.4:80 2 ",
+            "10.0.0.6:80 1 ",
+        ];
+        assert_eq!(shown(&entries), all);
+        entries.apply(Change::Put(pair("d", "10.0.0.5:80")));
+        entries.apply(Change::Put(pair("b", "nonsense")));
+        entries.apply(Change::Deleted(Bytes::from_static(b"c")));
+        assert_eq!(
+            shown(&entries),
+            ["10.0.0.1:80 1 ", "10.0.0.5:80 1 ", "10.0.0.6:80 1 "]
+        );
+    }
+}
