@@ -1,6 +1,9 @@
 //! The record of one upstream call.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use smallvec::SmallVec;
 
@@ -15,6 +18,9 @@ use crate::{
 pub(crate) struct CallRecord {
     /// Every try at an endpoint, in the order in which they began.
     pub(crate) attempts: SmallVec<[Attempt; 1]>,
+    /// Attempts under way beside another, until one of them has answered. Then they are in
+    /// `attempts`.
+    pub(crate) beside: RefCell<Vec<Attempt>>,
     /// Session that the client has with an endpoint of the pool asked last.
     pub(crate) session: Option<EndpointSession>,
     /// The attempt whose outcome stands, where it is not the last.

@@ -54,9 +54,11 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
 /// Writes the line of the access log, and keeps the exchange for the admin API if it is selected.
 fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Duration, keep: bool) {
     let call = &exchange.call;
+    let beside = call.beside.borrow();
     let outcomes: SmallVec<[StatusCode; 4]> = call
         .attempts
         .iter()
+        .chain(&*beside)
         .map(|attempt| match attempt.outcome {
             Some(AttemptOutcome::Answered(status)) => status,
             Some(AttemptOutcome::Failed(_) | AttemptOutcome::Lost) | None => StatusCode::OK,
@@ -65,6 +67,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
     let attempts: SmallVec<[AttemptView<'_>; 4]> = call
         .attempts
         .iter()
+        .chain(&*beside)
         .zip(&outcomes)
         .map(|(attempt, status)| AttemptView {
             endpoint: attempt.address(),

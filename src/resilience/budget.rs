@@ -41,6 +41,11 @@ impl RetryBudget {
         }))
     }
 
+    /// Number of workers that it was made for.
+    pub fn workers(&self) -> usize {
+        self.0.requests.len()
+    }
+
     /// Changes the limits; requests and retries in flight stay counted.
     pub fn set(&self, ratio: f64, minimum: u32) {
         self.0.ratio.store(ratio.to_bits(), Relaxed);

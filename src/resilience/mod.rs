@@ -11,6 +11,7 @@ mod budget;
 mod clients;
 pub mod concurrency;
 mod conditions;
+mod latency;
 mod overload;
 mod rate;
 pub mod restart;
@@ -24,10 +25,11 @@ pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
 pub use clients::{ClientEntry, ClientTable};
 pub use concurrency::Place;
 pub use conditions::Conditions;
+pub use latency::{KnownQuantiles, Latency};
 pub use overload::Pressure;
 pub use rate::{Buckets, Gcra};
 pub use retry::{
-    AttemptResult, Body, Carrier, Facts, ResponseProgress, RetryPolicy, RetryVerdict,
+    AttemptResult, Body, Carrier, Facts, HedgePolicy, ResponseProgress, RetryPolicy, RetryVerdict,
     UNCOUNTED_MAX, Why, Written, decide,
 };
 pub use store_breaker::{StoreBreaker, StoreChange};

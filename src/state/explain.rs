@@ -67,6 +67,15 @@ pub struct ExplainedSplit {
     pub weights: BTreeMap<String, u32>,
 }
 
+/// Attempts that a route makes beside a slow one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExplainedHedge {
+    /// Time without a response head after which another begins: a duration or a quantile.
+    pub after: String,
+    /// Maximum number of them.
+    pub max: u32,
+}
+
 /// Policies that apply to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainedPolicies {
@@ -74,8 +83,8 @@ pub struct ExplainedPolicies {
     pub timeouts: ExplainedTimeouts,
     /// Maximum number of attempts.
     pub attempts: u32,
-    /// Time after which a slow first attempt is hedged, in milliseconds.
-    pub hedge_after_ms: Option<u64>,
+    /// Attempts beside a slow one; none: the route does not hedge.
+    pub hedge: Option<ExplainedHedge>,
     /// Filters in the order in which the request passes them.
     pub filters: Vec<String>,
     /// True if gRPC-Web is turned into gRPC.
@@ -196,7 +205,10 @@ fn policies(route: &Route) -> ExplainedPolicies {
             from_client: route.deadlines,
         },
         attempts: route.retry.attempts,
-        hedge_after_ms: route.retry.hedge_after.map(millis),
+        hedge: route.retry.hedge.map(|hedge| ExplainedHedge {
+            after: hedge.after.to_string(),
+            max: hedge.max,
+        }),
         filters: route
             .filters
             .names()

@@ -15,8 +15,8 @@ pub use arrival::{ArrivalReason, Asked};
 pub use compile::{BuildError, Lists, Source, TestFailure, TlsFiles, build, run_tests};
 pub use decision::{Decision, RequestView, route};
 pub use explain::{
-    Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies, ExplainedSplit,
-    ExplainedTimeouts, HealthKnown, explain,
+    Explained, ExplainedAction, ExplainedCandidate, ExplainedHedge, ExplainedPolicies,
+    ExplainedSplit, ExplainedTimeouts, HealthKnown, explain,
 };
 pub use local::{LocalListener, LocalSnapshot};
 pub use registered::Registered;

@@ -25,7 +25,10 @@ use super::{
     transport::Http1Connection,
     tried::Tried,
 };
-use crate::{memory, resilience::BudgetWorker};
+use crate::{
+    memory,
+    resilience::{BudgetWorker, KnownQuantiles},
+};
 
 /// One worker's side of a pool.
 pub struct LocalPool {
@@ -48,6 +51,8 @@ pub struct LocalPool {
     pub(super) siblings: Siblings,
     /// Counts the requests that retries are measured against.
     pub budget: BudgetWorker,
+    /// Quantiles of the pool's times to a response head, as this worker knows them.
+    pub(super) quantiles: KnownQuantiles,
     /// Metrics of the pool.
     pub metrics: PoolMetrics,
 }
@@ -73,6 +78,7 @@ impl LocalPool {
             standing: Rc::default(),
             siblings,
             budget,
+            quantiles: KnownQuantiles::default(),
             metrics,
             pool,
         }

@@ -32,6 +32,8 @@ pub enum HedgeOutcome {
     Won,
     /// The first attempt did, or neither.
     Lost,
+    /// It was cancelled with its request: the client has gone.
+    Cancelled,
     /// It was not made: the retry budget is used up.
     NoBudget,
     /// It was not made: no other endpoint has room.
@@ -87,6 +89,7 @@ impl PoolMetrics {
         let word = match outcome {
             HedgeOutcome::Won => "won",
             HedgeOutcome::Lost => "lost",
+            HedgeOutcome::Cancelled => "cancelled",
             HedgeOutcome::NoBudget => "no_budget",
             HedgeOutcome::NoEndpoint => "no_endpoint",
         };

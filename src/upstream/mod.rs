@@ -28,6 +28,7 @@ mod hash_input;
 pub mod health;
 #[doc(hidden)]
 pub mod idle;
+mod latency;
 #[doc(hidden)]
 pub mod local;
 #[doc(hidden)]

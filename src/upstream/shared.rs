@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering},
 };
 
 pub use crate::memory::Padded;
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    resilience::{Breaker, RetryBudget},
+    resilience::{Breaker, Latency, RetryBudget},
     telemetry::log::LogLimit,
 };
 
@@ -55,6 +55,8 @@ pub struct PoolShared {
     pub tls_told: LogLimit<(String, Failure)>,
     /// State of the source of its endpoints.
     pub discovered: Discovered,
+    /// Times to a response head, once a route hedges by a quantile of them.
+    pub latency: OnceLock<Latency>,
     endpoints: Mutex<Endpoints>,
 }
 
@@ -116,6 +118,7 @@ impl PoolShared {
             full: FullSet::default(),
             tls_told: LogLimit::default(),
             discovered: Discovered::default(),
+            latency: OnceLock::new(),
             endpoints: Mutex::default(),
         }
     }

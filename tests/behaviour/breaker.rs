@@ -367,3 +367,37 @@ async fn explain_says_that_the_breaker_is_open() {
     );
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn a_pool_whose_breaker_is_open_is_no_pool_to_move_on_to() {
+    let spare = Backend::start(failing).await;
+    let text = r#"
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        retry = { attempts = 1 }
+        [routes.spare]
+        path = "/spare"
+        pool = "spare"
+        [pools.app]
+        endpoints = ["$dead"]
+        ejection = false
+        failover = ["spare"]
+        [pools.spare]
+        endpoints = ["$spare"]
+        ejection = false
+        breaker = { consecutive = 1, open = "60s" }
+    "#;
+    let dead = Port::take();
+    let settings = Settings::new(text).address("dead", dead.address());
+    let proxy = settings.backend("spare", &spare).start().await;
+    assert_eq!(proxy.get("/spare").await.status, 500);
+    assert_eq!(proxy.get("/spare").await.status, 503);
+    let answer = proxy.get("/").await;
+    assert!([502, 503].contains(&answer.status), "{}", answer.status);
+    let of_app = |line: &serde_json::Value| line["path"] == "/";
+    let line = proxy.logged("the request", of_app).await;
+    assert_eq!(line["attempts"].as_array().unwrap().len(), 1, "{line}");
+    proxy.finish().await;
+}

@@ -52,17 +52,20 @@ async fn a_slow_get_is_answered_by_another_endpoint_and_cancelled_at_the_first()
 }
 
 #[tokio::test]
-async fn a_slow_get_over_http2_is_answered_by_another_endpoint() {
+async fn a_slow_get_over_http2_is_answered_by_another_endpoint_and_its_stream_reset() {
     let good = H2Backend::start(|_| h2_answer("good")).await;
-    let gate = Gate::new();
-    let closed = gate.clone();
-    let slow = H2Backend::start(move |_| vec![H2Act::Read, H2Act::Wait(closed.clone())]).await;
+    let slow = H2Backend::start(|_| vec![H2Act::Read, H2Act::AwaitReset]).await;
     let settings = settings("h2", 10).address("slow", slow.address());
     let proxy = settings.address("good", good.address()).start().await;
     for _ in 0..4 {
         assert_eq!(proxy.get("/").await.text(), "good");
     }
     assert!((hedges(&proxy, "won").await - 2.0).abs() < 0.1);
+    eventually("the attempts that lost are reset", async || {
+        (slow.resets() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(slow.connections(), 1, "their connection stays");
     proxy.finish().await;
 }
 
@@ -144,4 +147,99 @@ async fn hedges_stay_within_the_retry_budget() {
     tokio::join!(asking, watching);
     proxy.finish().await;
     assert_eq!(one.count() + two.count(), 7, "six requests and one hedge");
+}
+
+#[tokio::test]
+async fn as_many_hedges_as_allowed_are_made_each_at_another_endpoint() {
+    let good = Backend::start(identity("good")).await;
+    let stuck = |_: &crate::harness::Seen| vec![Act::Read, Act::Stall];
+    let (one, two) = (Backend::start(stuck).await, Backend::start(stuck).await);
+    let text = TWO
+        .replace("$protocol", "http/1.1")
+        .replace("$minimum", "10")
+        .replace("\"50ms\"", "\"20ms\", max = 2")
+        .replace("\"$slow\"", "\"$slow\", \"$two\"");
+    let settings = Settings::new(&text).backend("slow", &one);
+    let settings = settings.backend("two", &two).backend("good", &good);
+    let proxy = settings.start().await;
+    for _ in 0..3 {
+        assert_eq!(proxy.get("/").await.text(), "good");
+    }
+    let all = one.count() + two.count() + good.count();
+    assert!((6..=9).contains(&all), "{all}");
+    let three = async || {
+        let log = proxy.access_log();
+        let mut lines = log.iter();
+        lines.any(|line| {
+            let attempts = line["attempts"].as_array().unwrap();
+            let hedges = attempts.iter().filter(|it| it["hedge"] == true);
+            attempts.len() == 3 && hedges.count() == 2
+        })
+    };
+    eventually("two hedges of one request", async || {
+        three().await.then_some(())
+    })
+    .await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_hedge_is_told_also_when_the_client_leaves_before_an_answer() {
+    let stuck = |_: &crate::harness::Seen| vec![Act::Read, Act::Stall];
+    let (one, two) = (Backend::start(stuck).await, Backend::start(stuck).await);
+    let settings = settings("http/1.1", 10).backend("slow", &one);
+    let proxy = settings.backend("good", &two).start().await;
+    let mut client = proxy.client().await;
+    client.send("GET /left HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    eventually("both have the request", async || {
+        (one.count() + two.count() == 2).then_some(())
+    })
+    .await;
+    drop(client);
+    let left = |line: &serde_json::Value| line["path"] == "/left";
+    let line = proxy.logged("the request", left).await;
+    let attempts = line["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 2, "{line}");
+    assert_eq!(attempts[1]["hedge"], true, "{line}");
+    let labels = [("pool", "app"), ("outcome", "cancelled")];
+    let name = "sluicegate_hedges_total";
+    proxy.metric_becomes(name, &labels, 1.0).await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn with_a_quantile_a_request_is_hedged_once_enough_samples_are_known() {
+    let good = Backend::start(identity("good")).await;
+    let slow = Backend::start(|seen| match seen.target.as_str() {
+        "/slow" => {
+            let mut acts = vec![Act::Read, Act::Pause(std::time::Duration::from_secs(1))];
+            acts.extend(answer("slow"));
+            acts
+        }
+        _ => answer("slow"),
+    })
+    .await;
+    let text = TWO
+        .replace("$protocol", "http/1.1")
+        .replace("$minimum", "10")
+        .replace("50ms", "p95");
+    let settings = Settings::new(&text).backend("slow", &slow);
+    let proxy = settings.backend("good", &good).start().await;
+    let turn = async |target: &str| {
+        [
+            proxy.get(target).await.text(),
+            proxy.get(target).await.text(),
+        ]
+    };
+    let mut first = turn("/slow").await;
+    first.sort();
+    assert_eq!(first, ["good", "slow"], "nothing is known yet");
+    let mut client = proxy.client().await;
+    for _ in 0..220 {
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    let fast = async || (turn("/slow").await == ["good", "good"]).then_some(());
+    eventually("a slow request is hedged", fast).await;
+    assert!(hedges(&proxy, "won").await >= 1.0);
+    proxy.finish().await;
 }

@@ -98,8 +98,8 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
         "  timeouts: total {total}, attempt {attempt}, idle {idle}{shorter}"
     );
     let _ = writeln!(out, "  attempts: {} at most", policies.attempts);
-    if let Some(after) = policies.hedge_after_ms {
-        let _ = writeln!(out, "  hedge: after {}", time(after));
+    if let Some(hedge) = &policies.hedge {
+        let _ = writeln!(out, "  hedge: after {}, {} at most", hedge.after, hedge.max);
     }
     if !policies.filters.is_empty() {
         let _ = writeln!(out, "  filters: {}", policies.filters.join(", "));

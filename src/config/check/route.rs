@@ -8,7 +8,7 @@ use super::{Check, certificate_match, filter, header, split};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Destination, PathRule, Redirect, Rewrite, Route};
 use crate::config::setting::Setting as _;
-use crate::config::value::{Name, Piece, Placeholder, PoolProtocol};
+use crate::config::value::{HedgeAfter, Name, Piece, Placeholder, PoolProtocol};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
@@ -66,16 +66,16 @@ fn check_times(check: &mut Check<'_>, place: &str, route: &Route) {
 /// Refuses a hedge that would never be made.
 fn check_hedge(check: &mut Check<'_>, place: &str, route: &Route) {
     let Some(hedge) = &route.hedge else { return };
-    check.positive(
-        &format!("{place}.hedge"),
-        &hedge.spans,
-        &[("after", hedge.after)],
-    );
-    let attempt = route.timeouts.attempt.unwrap_or(route.timeouts.total);
-    if hedge.after >= attempt {
-        let message = format!("{place}.hedge.after is not shorter than the time of an attempt");
-        let hint = "the first attempt ends before the second begins";
-        check.warn(hedge.spans.of("after"), message, hint);
+    let key = format!("{place}.hedge");
+    check.within(&key, &hedge.spans, "max", hedge.max.into(), (1, HEDGES_MAX));
+    if let HedgeAfter::Fixed(after) = hedge.after {
+        check.positive(&key, &hedge.spans, &[("after", after)]);
+        let attempt = route.timeouts.attempt.unwrap_or(route.timeouts.total);
+        if after >= attempt {
+            let message = format!("{key}.after is not shorter than the time of an attempt");
+            let hint = "the first attempt ends before the second begins";
+            check.warn(hedge.spans.of("after"), message, hint);
+        }
     }
     let poor = route.destination.pools().into_iter().find(|name| {
         let pool = check.config.pools.get(&name.value);
@@ -286,5 +286,7 @@ fn conditions(route: &Route) -> String {
     .join(";")
 }
 
+/// Largest number of attempts beside the first.
+const HEDGES_MAX: u64 = 3;
 /// Largest number of attempts: more only make an outage worse.
 const ATTEMPTS_MAX: u64 = 10;

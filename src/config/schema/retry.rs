@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::setting::table;
-use crate::config::value::{ByteSize, RetryOn};
+use crate::config::value::{ByteSize, HedgeAfter, RetryOn};
 use http::StatusCode;
 
 table! {
@@ -25,8 +25,10 @@ table! {
 table! {
     /// Hedging: a second attempt at another endpoint, within the pool's `retry_budget`. The first good answer counts, and the other attempt is cancelled.
     pub struct Hedge {
-        /// Time without a response head after which the second attempt begins.
-        pub after: Duration,
+        /// Time without a response head after which the second attempt begins: a duration, or a quantile such as `"p95"` (50 to 99) of the times that such requests took at the pool in the last 30 to 60 s, at least 1 ms. With a quantile there is no hedge while fewer than ten samples lie above it, which takes 200 requests for `"p95"`.
+        pub after: HedgeAfter,
+        /// Attempts beside the first, 1 to 3, each begun `after` the one before it and at another endpoint.
+        pub max: u32 = 1,
     }
 }
 

@@ -1,9 +1,9 @@
-//! Sizes, shares and the bounds made of them, as they stand in the file.
+//! Sizes, shares, and the bounds and times made of them, as they stand in the file.
 
 use serde_json::Value;
 
 use super::{Form, Node, Reader, Setting, Shape};
-use crate::config::value::{ByteSize, MemoryLimit, Ratio};
+use crate::config::value::{ByteSize, HedgeAfter, MemoryLimit, Ratio};
 
 impl Setting for ByteSize {
     fn shape() -> Shape {
@@ -62,6 +62,24 @@ impl Setting for MemoryLimit {
             (None, Some(number)) => reader.accept(node, Self::from_number(number)),
             (None, None) => reader.parse_text(node, &Self::shape(), Self::parse),
         }
+    }
+
+    fn print(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl Setting for HedgeAfter {
+    fn shape() -> Shape {
+        Shape::value("duration or quantile", "\"50ms\" or \"p95\"")
+    }
+
+    fn form() -> Form {
+        Form::Text
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.parse_text(node, &Self::shape(), Self::parse)
     }
 
     fn print(&self) -> Value {

@@ -36,24 +36,25 @@ impl UpstreamCall<'_> {
             let mut started = timer::recent();
             let mut number = self.begin_attempt(pool, pick, again);
             let mut patience = self.patience(started);
-            let hedge_after = self.hedge_after(again);
+            let hedging = self.hedging(pick, again);
             let upload = std::mem::replace(&mut self.upload, Upload::gone());
-            let mut end = match hedge_after {
+            let mut end = match hedging {
                 None => {
                     let headers = &self.request.headers;
                     self.send(pick, headers, upload, again.is_some(), &mut patience)
                         .await
                 }
-                Some(after) => {
+                Some(hedging) => {
                     let hedged = Hedged {
                         pool,
                         number,
                         started,
                         patience,
                         upload,
+                        hedging,
                     };
                     // In memory of its own: few routes hedge.
-                    let winner = Box::pin(self.race(hedged, pick, after)).await;
+                    let winner = Box::pin(self.race(hedged, pick)).await;
                     (number, started) = (winner.number, winner.started);
                     winner.end
                 }
@@ -115,6 +116,9 @@ impl UpstreamCall<'_> {
     ) -> RetryVerdict {
         let took = timer::now() - started;
         self.note_end(number, took, end);
+        if self.samples {
+            self.sample(number, pick, took, Some(end));
+        }
         watch(pick, end);
         let behind = Self::take_behind(end);
         let verdict = self.verdict(end, behind);

@@ -100,6 +100,7 @@ impl UpstreamCall<'_> {
     }
 }
 
-fn is_open(pool: &Pool) -> bool {
+/// Returns true if the breaker of a pool refuses attempts now.
+pub(super) fn is_open(pool: &Pool) -> bool {
     pool.breaker.is_some() && pool.shared.breaker.refuses(timer::recent()).is_some()
 }

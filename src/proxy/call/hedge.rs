@@ -1,31 +1,44 @@
-//! Hedging: a second attempt beside a first one that is slow; the better answer counts.
+//! Hedging: attempts beside a first one that is slow; the best answer counts.
 //!
-//! Only requests whose method is safe and that have no body are hedged, once, and only within the
-//! retry budget of the pool. A hedge waits for nobody: it takes an endpoint that was not tried and a
-//! connection that no other request waits for. The attempt that loses is cancelled.
+//! Only requests whose method is safe and that have no body are hedged, as often as the route says,
+//! and only within the retry budget of the pool. A hedge waits for nobody: it takes an endpoint that
+//! was not tried and a connection that no other request waits for. Attempts that lose are cancelled.
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
-    task::Poll,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
     time::Duration,
 };
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{UpstreamCall, attempt::watch, attempt_end::AttemptEnd};
 use crate::{
+    config::value::HedgeAfter,
     exchange::{Attempt, AttemptNumber, AttemptOutcome},
-    resilience::{BudgetGuard, RetryVerdict},
+    failure::Failure,
+    memory,
+    resilience::{AttemptResult, BudgetGuard, RetryVerdict},
+    semantics::Headers,
     timer,
     upstream::{
-        metrics::HedgeOutcome,
+        metrics::{HedgeOutcome, PoolMetrics},
         pick::{MayTry, Pick, PickRequest, Picked, Regard},
         pool::PoolIndex,
         transport::{Patience, Upload},
         tried::Tried,
     },
 };
+
+/// Hedging of one attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Hedging {
+    after: Duration,
+    max: u32,
+}
 
 /// A first attempt that may be hedged.
 pub(super) struct Hedged {
@@ -34,6 +47,7 @@ pub(super) struct Hedged {
     pub(super) started: Instant,
     pub(super) patience: Patience,
     pub(super) upload: Upload,
+    pub(super) hedging: Hedging,
 }
 
 /// The attempt of a race that counts.
@@ -43,7 +57,7 @@ pub(super) struct Winner {
     pub(super) started: Instant,
 }
 
-/// The second attempt, while it is open.
+/// An endpoint for an attempt beside the first.
 struct Second {
     pick: Pick,
     started: Instant,
@@ -51,18 +65,36 @@ struct Second {
     _guard: BudgetGuard,
 }
 
-/// End of a race.
+/// An attempt beside the first.
+struct Beside<'a> {
+    /// None when it has ended.
+    future: Option<Pin<Box<dyn Future<Output = Ended> + 'a>>>,
+    ended: Option<Ended>,
+    started: Instant,
+    counted: Counted<'a>,
+}
+
+type Ended = (Second, AttemptEnd);
+
+/// Counts the outcome of a hedge when it is dropped.
+struct Counted<'a> {
+    metrics: &'a PoolMetrics,
+    outcome: HedgeOutcome,
+}
+
+/// End of a race, without what was cancelled.
 struct Race {
     first: Option<AttemptEnd>,
-    second: Option<AttemptEnd>,
-    second_wins: bool,
-    hedge: Option<Second>,
+    /// The others in the order in which they began, with that time.
+    others: SmallVec<[(Option<Ended>, Instant); 1]>,
+    /// The one of the others that counts; none: the first does.
+    winner: Option<usize>,
 }
 
 impl UpstreamCall<'_> {
-    /// Returns the time after which the attempt that begins is hedged; none if it is not.
-    pub(super) fn hedge_after(&self, again: Option<AttemptNumber>) -> Option<Duration> {
-        let after = self.terms.route.retry.hedge_after?;
+    /// Returns how the attempt that begins is hedged; none if it is not.
+    pub(super) fn hedging(&mut self, pick: &Pick, again: Option<AttemptNumber>) -> Option<Hedging> {
+        let policy = self.terms.route.retry.hedge?;
         let hedged = again.is_none()
             && self.made == 1
             && self.caller_attempt == 1
@@ -73,165 +105,257 @@ impl UpstreamCall<'_> {
             && self.record.session.is_none()
             // The name in its head would be that of the other endpoint.
             && !self.terms.lends_host;
-        hedged.then_some(after)
+        if !hedged {
+            return None;
+        }
+        let after = match policy.after {
+            HedgeAfter::Fixed(after) => after,
+            HedgeAfter::Quantile(quantile) => {
+                self.samples = true;
+                let known = pick.pool.latency(quantile, timer::recent())?;
+                known.max(AFTER_MIN)
+            }
+        };
+        Some(Hedging {
+            after,
+            max: policy.max,
+        })
     }
 
-    /// Makes the attempt, and a second one if it is slow. `pick` becomes that of the winner.
-    pub(super) async fn race(
+    /// Counts the first attempt for the quantile after which it is hedged, if it went well or was
+    /// too slow. `end` is none if it was cut off.
+    #[cold]
+    pub(super) fn sample(
         &mut self,
-        hedged: Hedged,
-        pick: &mut Pick,
-        after: Duration,
-    ) -> Winner {
-        let Hedged {
-            pool,
-            number,
-            started,
-            mut patience,
-            upload,
-        } = hedged;
-        let race = self
-            .run_race(pick, upload, &mut patience, started + after)
-            .await;
-        let Race {
-            first,
-            second,
-            second_wins,
-            hedge,
-        } = race;
-        let Some(hedge) = hedge else {
-            return self.alone(first, number, started);
-        };
-        let Second {
-            pick: mut other,
-            started: began,
-            ..
-        } = hedge;
-        let hedge_number = self.record.begin(Attempt {
-            pool,
-            endpoint: other.endpoint.described(),
-            outcome: None,
-            took: Duration::ZERO,
-            waited_ms: 0,
-            hedge: true,
+        number: AttemptNumber,
+        pick: &Pick,
+        took: Duration,
+        end: Option<&AttemptEnd>,
+    ) {
+        let counts = end.is_none_or(|end| {
+            end.went_well() || end.ended == AttemptResult::Failed(Failure::ResponseTimeout)
         });
-        let metrics = &pick.pool.metrics;
-        metrics.hedged(if second_wins {
-            HedgeOutcome::Won
-        } else {
-            HedgeOutcome::Lost
-        });
-        let (winner, loser) = if second_wins {
-            std::mem::swap(pick, &mut other);
-            ((second, hedge_number, began), (first, number, started))
-        } else {
-            ((first, number, started), (second, hedge_number, began))
-        };
-        self.end_loser(loser, &mut other);
-        self.record.stand(winner.1);
-        self.alone(winner.0, winner.1, winner.2)
+        // A hedge begins because an endpoint is slow: it says little of the others.
+        if counts && !self.record.attempt_mut(number).hedge {
+            self.samples = false;
+            pick.pool.add_latency(took, timer::recent());
+        }
     }
 
-    /// Notes the attempt that does not count: it was cancelled, or has failed before.
+    /// Makes the attempt, and others if it is slow. `pick` becomes that of the winner.
+    pub(super) async fn race(&mut self, hedged: Hedged, pick: &mut Pick) -> Winner {
+        let (first, started) = (hedged.number, hedged.started);
+        let race = self.run_race(pick, hedged).await;
+        let mut winner = None;
+        let begun = self.record.beside.take().into_iter();
+        for (place, (attempt, (ended, began))) in begun.zip(race.others).enumerate() {
+            let number = self.record.begin(attempt);
+            match ended {
+                Some((second, end)) if race.winner == Some(place) => {
+                    let started = began;
+                    winner = Some((
+                        second.pick,
+                        Winner {
+                            end,
+                            number,
+                            started,
+                        },
+                    ));
+                }
+                Some((mut second, mut end)) => {
+                    self.end_loser(&mut end, number, began, &mut second.pick);
+                }
+                None => self.cut_off(number, began),
+            }
+        }
+        let Some((other, winner)) = winner else {
+            self.record.stand(first);
+            let end = race.first;
+            return Winner {
+                // A race ends with the end of its winner.
+                end: end.unwrap_or_else(|| AttemptEnd::unsent(Failure::Internal, Upload::gone())),
+                number: first,
+                started,
+            };
+        };
+        match race.first {
+            Some(mut end) => self.end_loser(&mut end, first, started, pick),
+            None => {
+                if self.samples {
+                    let took = timer::recent().saturating_duration_since(started);
+                    self.sample(first, pick, took, None);
+                }
+                self.cut_off(first, started);
+            }
+        }
+        *pick = other;
+        self.record.stand(winner.number);
+        winner
+    }
+
+    /// Notes an attempt that does not count: it had ended before the winner.
     fn end_loser(
         &mut self,
-        (end, number, started): (Option<AttemptEnd>, AttemptNumber, Instant),
+        end: &mut AttemptEnd,
+        number: AttemptNumber,
+        started: Instant,
         pick: &mut Pick,
     ) {
         let took = timer::recent().saturating_duration_since(started);
-        let Some(mut end) = end else {
-            let attempt = self.record.attempt_mut(number);
-            attempt.took = took;
-            attempt.outcome = Some(AttemptOutcome::Lost);
-            return;
-        };
-        self.note_end(number, took, &end);
-        watch(pick, &end);
-        self.observe(pick, &mut end, RetryVerdict::Retry { immediately: false });
+        self.note_end(number, took, end);
+        watch(pick, end);
+        self.observe(pick, end, RetryVerdict::Retry { immediately: false });
     }
 
-    fn alone(&self, end: Option<AttemptEnd>, number: AttemptNumber, started: Instant) -> Winner {
-        Winner {
-            // A race ends with the end of its winner.
-            end: end.unwrap_or_else(|| {
-                AttemptEnd::unsent(crate::failure::Failure::Internal, Upload::gone())
-            }),
-            number,
+    /// Notes an attempt that was cancelled.
+    fn cut_off(&mut self, number: AttemptNumber, started: Instant) {
+        let attempt = self.record.attempt_mut(number);
+        attempt.took = timer::recent().saturating_duration_since(started);
+        attempt.outcome = Some(AttemptOutcome::Lost);
+    }
+
+    async fn run_race(&self, pick: &Pick, hedged: Hedged) -> Race {
+        let Hedged {
+            pool,
             started,
-        }
-    }
-
-    async fn run_race(
-        &self,
-        pick: &Pick,
-        upload: Upload,
-        patience: &mut Patience,
-        hedge_at: Instant,
-    ) -> Race {
+            mut patience,
+            upload,
+            hedging: Hedging { after, max },
+            ..
+        } = hedged;
         let copy = upload.bodiless_copy();
-        let mut race = Race {
-            first: None,
-            second: None,
-            second_wins: false,
-            hedge: None,
+        let mut first_end = None;
+        let mut others: SmallVec<[Beside<'_>; 1]> = SmallVec::new();
+        let mut next = Some(started + after);
+        let mut first = Some(Box::pin(self.send(
+            pick,
+            &self.request.headers,
+            upload,
+            false,
+            &mut patience,
+        )));
+        let winner = loop {
+            let step = poll_fn(|cx| self.poll_race(cx, &mut first, &mut first_end, &mut others));
+            let Some(at) = next else {
+                break step.await;
+            };
+            if let Ok(winner) = timer::until(at, step).await {
+                break winner;
+            }
+            next = None;
+            let copy = copy.as_ref().and_then(Upload::bodiless_copy);
+            if let Some(beside) = copy.and_then(|copy| self.begin_beside(pool, pick, copy)) {
+                let began = beside.started;
+                others.push(beside);
+                let more = u32::try_from(others.len()).is_ok_and(|count| count < max);
+                next = more.then_some(began + after);
+            }
         };
-        let mut first = pin!(self.send(pick, &self.request.headers, upload, false, patience));
-        if let Ok(end) = timer::until(hedge_at, first.as_mut()).await {
-            race.first = Some(end);
-            return race;
+        drop(first);
+        let ends = others.into_iter().enumerate().map(|(place, mut other)| {
+            let won = winner == Some(place);
+            other.counted.outcome = if won {
+                HedgeOutcome::Won
+            } else {
+                HedgeOutcome::Lost
+            };
+            (other.ended, other.started)
+        });
+        Race {
+            others: ends.collect(),
+            first: first_end,
+            winner,
         }
-        let second = copy.and_then(|copy| Some((copy, self.begin_second(pick)?)));
-        let Some((copy, second)) = second else {
-            race.first = Some(first.await);
-            return race;
-        };
-        let mut own_patience = self.patience(second.started);
-        let headers = self.stamped_beside(second.started);
-        {
-            let mut other = pin!(self.send(&second.pick, &headers, copy, false, &mut own_patience));
-            let Race {
-                first: first_end,
-                second: second_end,
-                second_wins,
-                ..
-            } = &mut race;
-            poll_fn(|cx| {
-                if first_end.is_none()
-                    && let Poll::Ready(end) = first.as_mut().poll(cx)
-                {
-                    timer::now();
-                    let good = self.is_good(&end);
-                    *first_end = Some(end);
-                    if good {
-                        return Poll::Ready(());
-                    }
-                }
-                if second_end.is_none()
-                    && let Poll::Ready(end) = other.as_mut().poll(cx)
-                {
-                    timer::now();
-                    *second_wins = self.is_good(&end);
-                    *second_end = Some(end);
-                    if *second_wins {
-                        return Poll::Ready(());
-                    }
-                }
-                match (&*first_end, &*second_end) {
-                    (Some(first), Some(second)) => {
-                        // An answer is better than none.
-                        *second_wins = first.response.is_none() && second.response.is_some();
-                        Poll::Ready(())
-                    }
-                    _ => Poll::Pending,
-                }
-            })
-            .await;
-        }
-        race.hedge = Some(second);
-        race
     }
 
-    /// Picks an endpoint for the second attempt, within the budget; none if there is none.
+    /// Polls all attempts; ready with the place of the one that counts among the others, or none if
+    /// the first counts.
+    fn poll_race(
+        &self,
+        cx: &mut Context<'_>,
+        first: &mut Option<Pin<Box<impl Future<Output = AttemptEnd>>>>,
+        first_end: &mut Option<AttemptEnd>,
+        others: &mut [Beside<'_>],
+    ) -> Poll<Option<usize>> {
+        if let Some(future) = first
+            && let Poll::Ready(end) = future.as_mut().poll(cx)
+        {
+            timer::now();
+            *first = None;
+            let good = self.is_good(&end);
+            *first_end = Some(end);
+            if good {
+                return Poll::Ready(None);
+            }
+        }
+        for (place, other) in others.iter_mut().enumerate() {
+            if let Some(future) = &mut other.future
+                && let Poll::Ready(ended) = future.as_mut().poll(cx)
+            {
+                timer::now();
+                other.future = None;
+                let good = self.is_good(&ended.1);
+                other.ended = Some(ended);
+                if good {
+                    return Poll::Ready(Some(place));
+                }
+            }
+        }
+        match first_end {
+            Some(first) if others.iter().all(|other| other.ended.is_some()) => {
+                let mut ends = others.iter().map(|other| other.ended.as_ref());
+                let answered = |end: &AttemptEnd| end.response.is_some();
+                // An answer is better than none.
+                Poll::Ready(match answered(first) {
+                    true => None,
+                    false => ends.position(|ended| ended.is_some_and(|(_, end)| answered(end))),
+                })
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Begins an attempt beside the others, if it may be made.
+    fn begin_beside<'a>(
+        &'a self,
+        pool: PoolIndex,
+        first: &'a Pick,
+        upload: Upload,
+    ) -> Option<Beside<'a>> {
+        let second = self.begin_second(first)?;
+        let started = second.started;
+        let others = {
+            let mut begun = self.record.beside.borrow_mut();
+            begun.push(Attempt {
+                pool,
+                endpoint: second.pick.endpoint.described(),
+                outcome: None,
+                took: Duration::ZERO,
+                waited_ms: 0,
+                hedge: true,
+            });
+            u32::try_from(begun.len()).unwrap_or(u32::MAX)
+        };
+        let headers = self.stamped_beside(started, others);
+        Some(Beside {
+            future: Some(memory::pinned(|| self.beside(second, headers, upload))),
+            ended: None,
+            started,
+            counted: Counted {
+                metrics: &first.pool.metrics,
+                outcome: HedgeOutcome::Cancelled,
+            },
+        })
+    }
+
+    async fn beside(&self, second: Second, headers: Headers, upload: Upload) -> Ended {
+        let mut patience = self.patience(second.started);
+        let sent = self.send(&second.pick, &headers, upload, false, &mut patience);
+        let end = sent.await;
+        (second, end)
+    }
+
+    /// Picks an endpoint for another attempt, within the budget; none if there is none.
     fn begin_second(&self, first: &Pick) -> Option<Second> {
         let pool = &first.pool;
         let now = timer::now();
@@ -247,7 +371,9 @@ impl UpstreamCall<'_> {
             regard: Regard::Healthy,
             trial: MayTry::No,
         };
-        let mut tried: Tried = [first.endpoint.described()].into_iter().collect();
+        let begun = self.record.beside.borrow();
+        let others = begun.iter().map(|attempt| Rc::clone(&attempt.endpoint));
+        let mut tried: Tried = others.chain([first.endpoint.described()]).collect();
         let Picked::Endpoint(mut pick) = pool.pick(self.view, &request, &mut tried) else {
             pool.metrics.hedged(HedgeOutcome::NoEndpoint);
             return None;
@@ -272,3 +398,12 @@ impl UpstreamCall<'_> {
         end.went_well() && !self.terms.route.retry.on.contains(end.ended)
     }
 }
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.metrics.hedged(self.outcome);
+    }
+}
+
+/// Shortest time after which a quantile hedges: about what the timers can tell apart.
+const AFTER_MIN: Duration = Duration::from_millis(1);

@@ -70,6 +70,8 @@ pub(super) struct UpstreamCall<'a> {
     /// Number of the caller's attempt that this call is part of.
     caller_attempt: u8,
     reconnected: bool,
+    /// True if the first attempt is a sample for the quantile after which others are hedged.
+    samples: bool,
     /// Wait before the next attempt, in milliseconds.
     waited_ms: u32,
     /// A retry that has no answer yet.
@@ -122,6 +124,7 @@ impl<'a> UpstreamCall<'a> {
             previous_attempts,
             caller_attempt,
             reconnected: false,
+            samples: false,
             waited_ms: 0,
             retry: None,
         }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::breaker;
 use crate::{
     exchange::CallRecord,
     state::LocalSnapshot,
@@ -92,7 +93,7 @@ pub(super) fn tried(record: &CallRecord, pool: PoolIndex) -> Tried {
 }
 
 /// Returns true if an endpoint is left that may be used and that the call has not tried, in its pool
-/// or in one that stands in.
+/// or in one that stands in. A pool whose breaker is open has none.
 #[cold]
 pub(super) fn is_one_left(snapshot: &LocalSnapshot, record: &CallRecord, home: Home) -> bool {
     let mut pools = (0..).map_while(|place| pool_at(snapshot, home, place));
@@ -101,7 +102,8 @@ pub(super) fn is_one_left(snapshot: &LocalSnapshot, record: &CallRecord, home: H
             let mut attempts = record.attempts.iter();
             attempts.any(|attempt| attempt.pool == index && attempt.address() == &*endpoint.label)
         };
-        snapshot.pools[index.0 as usize].is_one_left(view, tried)
+        let pool = &snapshot.pools[index.0 as usize];
+        !breaker::is_open(&pool.pool) && pool.is_one_left(view, tried)
     })
 }
 

@@ -43,10 +43,10 @@ impl UpstreamCall<'_> {
         self.record.repeated = if made > 1 { made } else { 0 };
     }
 
-    /// Returns the header of the request, stamped for another attempt beside the one under way.
-    pub(super) fn stamped_beside(&self, now: Instant) -> Headers {
+    /// Returns the header of the request, stamped for another attempt beside so many.
+    pub(super) fn stamped_beside(&self, now: Instant, others: u32) -> Headers {
         let mut headers = self.request.headers.clone();
-        self.stamp_on(&mut headers, now, self.made + 1);
+        self.stamp_on(&mut headers, now, self.made + others);
         headers
     }
 

@@ -20,6 +20,7 @@ use http::{Method, StatusCode};
 
 use super::{Backoff, Conditions};
 use crate::{
+    config::value::HedgeAfter,
     failure::{Failure, Side},
     semantics::{Headers, Known},
 };
@@ -39,9 +40,17 @@ pub struct RetryPolicy {
     pub body_max: u64,
     /// True if `Idempotency-Key` makes any method repeatable.
     pub idempotency_key: bool,
-    /// Time after which a request of a safe method without a body gets a second attempt beside the
-    /// first; none: never.
-    pub hedge_after: Option<Duration>,
+    /// Attempts beside a slow one, for requests of a safe method without a body; none: never.
+    pub hedge: Option<HedgePolicy>,
+}
+
+/// Attempts beside a first one that is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HedgePolicy {
+    /// Time without a response head after which another begins.
+    pub after: HedgeAfter,
+    /// Maximum number of them.
+    pub max: u32,
 }
 
 /// Facts about an attempt that has failed, or whose response head has arrived.

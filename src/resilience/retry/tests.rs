@@ -23,7 +23,7 @@ fn policy() -> RetryPolicy {
         },
         body_max: 65_536,
         idempotency_key: false,
-        hedge_after: None,
+        hedge: None,
     }
 }
 

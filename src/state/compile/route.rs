@@ -11,7 +11,7 @@ use super::{BuildError, Source, filter};
 use crate::{
     config::{Config, schema, value},
     filter::{Chain, Redirect, Respond},
-    resilience::{Backoff, Conditions, RetryPolicy, UNCOUNTED_MAX},
+    resilience::{Backoff, Conditions, HedgePolicy, RetryPolicy, UNCOUNTED_MAX},
     rollout::{Split, SplitArm, UserRules, cohort::Arm},
     route::{PathMatch, RouteSpec},
     semantics::Headers,
@@ -175,7 +175,10 @@ fn shared(policies: &mut HashSet<Arc<RetryPolicy>>, policy: RetryPolicy) -> Arc<
 }
 
 fn retry(route: &schema::Route) -> RetryPolicy {
-    let hedge_after = route.hedge.as_ref().map(|hedge| hedge.after);
+    let hedge = route.hedge.as_ref().map(|hedge| HedgePolicy {
+        after: hedge.after,
+        max: hedge.max,
+    });
     let Some(written) = &route.retry else {
         return RetryPolicy {
             attempts: 1,
@@ -187,7 +190,7 @@ fn retry(route: &schema::Route) -> RetryPolicy {
             },
             body_max: 0,
             idempotency_key: false,
-            hedge_after,
+            hedge,
         };
     };
     RetryPolicy {
@@ -200,7 +203,7 @@ fn retry(route: &schema::Route) -> RetryPolicy {
         },
         body_max: written.body_max.bytes(),
         idempotency_key: written.idempotency_key,
-        hedge_after,
+        hedge,
     }
 }
 

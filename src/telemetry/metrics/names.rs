@@ -89,7 +89,7 @@ pub static CONCURRENCY_LIMIT: GaugeDesc<1> = GaugeDesc::new(
 /// Hedges; `outcome` is `won`, `lost`, `no_budget` or `no_endpoint`.
 pub static HEDGES_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_hedges_total",
-    "Second attempts beside a slow first one: `won` or `lost`, or not made for want of budget (`no_budget`) or of another endpoint (`no_endpoint`).",
+    "Attempts beside a slow first one: `won`, `lost` or, with a client that left, `cancelled`; or not made for want of budget (`no_budget`) or of another endpoint (`no_endpoint`).",
     ["pool", "outcome"],
 );
 

@@ -36,6 +36,8 @@ pub(crate) enum H2Act {
     Trailers(Vec<(&'static str, &'static str)>),
     /// Sends GOAWAY, and ends the connection after the open streams.
     GoAway,
+    /// Waits until the other side resets the stream.
+    AwaitReset,
     /// Resets the stream.
     Reset(Reason),
 }
@@ -62,6 +64,7 @@ struct State {
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
     open: AtomicUsize,
+    resets: AtomicUsize,
 }
 
 impl H2Backend {
@@ -119,6 +122,7 @@ impl H2Backend {
             seen: Mutex::default(),
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
+            resets: AtomicUsize::new(0),
         });
         let accept = tokio::spawn(accept(listener, Arc::clone(&state)));
         Self {
@@ -140,6 +144,11 @@ impl H2Backend {
     /// Connections accepted so far.
     pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// Streams reset so far of those that awaited it, with `CANCEL`.
+    pub(crate) fn resets(&self) -> usize {
+        self.state.resets.load(Ordering::SeqCst)
     }
 
     /// Connections that are open now.
@@ -277,6 +286,12 @@ async fn play(
                 sender.as_mut()?.send_trailers(map).ok()?;
             }
             H2Act::GoAway => return Some(Leaving),
+            H2Act::AwaitReset => {
+                let reset = std::future::poll_fn(|cx| respond.poll_reset(cx)).await;
+                if reset.ok() == Some(Reason::CANCEL) {
+                    state.resets.fetch_add(1, Ordering::SeqCst);
+                }
+            }
             H2Act::Reset(reason) => match &mut sender {
                 Some(stream) => stream.send_reset(reason),
                 None => respond.send_reset(reason),
