@@ -248,7 +248,7 @@ impl LocalPool {
         }
         let (stream, http2) = match &pool.tls {
             None => (stream, pool.protocol == PoolProtocol::Http2),
-            Some(tls) => secure(pool, tls, stream, address, alpn, deadline).await?,
+            Some(tls) => secure(pool, tls, stream, &described.endpoint, alpn, deadline).await?,
         };
         if alpn == Alpn::Either {
             endpoint.agree(if http2 { Agreed::Http2 } else { Agreed::Http1 });

@@ -1,6 +1,6 @@
 //! One address of a pool, as the configuration gives it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use semver::Version;
 
@@ -25,6 +25,9 @@ pub struct Endpoint {
     pub priority: u32,
     /// Free labels of the operator.
     pub labels: BTreeMap<String, String>,
+    /// Name that led to the address: verified with TLS, and sent as Host by checks. None: the
+    /// address has it.
+    pub host: Option<Arc<str>>,
 }
 
 impl Endpoint {
@@ -39,6 +42,15 @@ impl Endpoint {
             zone: None,
             priority: 0,
             labels: BTreeMap::new(),
+            host: None,
+        }
+    }
+
+    /// The name or IP address that a certificate of the endpoint is for; empty for a Unix socket.
+    pub fn host(&self) -> Cow<'_, str> {
+        match &self.host {
+            Some(host) => Cow::Borrowed(host),
+            None => self.address.host(),
         }
     }
 

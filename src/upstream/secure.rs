@@ -12,9 +12,8 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::{pool::Pool, shared::PoolShared};
+use super::{endpoint::Endpoint, pool::Pool, shared::PoolShared};
 use crate::{
-    config::value::EndpointAddress,
     failure::Failure,
     socket::Stream,
     timer,
@@ -29,17 +28,17 @@ pub(super) async fn secure(
     pool: &Pool,
     tls: &ClientTls,
     stream: Stream,
-    address: &EndpointAddress,
+    endpoint: &Endpoint,
     alpn: Alpn,
     deadline: Instant,
 ) -> Result<(Stream, bool), Failure> {
-    let host = address.host();
+    let host = endpoint.host();
     // Large while it lasts, and gone before the request is sent.
     let shaking = Box::pin(timer::until(deadline, shake(tls, stream, &host, alpn)));
     let secured = shaking.await.map_err(|_| Failure::ConnectTimeout)?;
     let (session, http2) = secured.map_err(|error| {
         let failure = failure_of(&error);
-        tell(&pool.shared, &address.to_string(), failure, &error);
+        tell(&pool.shared, &endpoint.label, failure, &error);
         failure
     })?;
     Ok((Stream::Tls(Box::new(session.into())), http2))

@@ -28,6 +28,7 @@ mod concurrency;
 mod connection_auth;
 mod deadlines;
 mod discovery;
+mod discovery_dns;
 mod discovery_etcd;
 mod discovery_lists;
 mod drain;

@@ -5,6 +5,7 @@
 
 mod certificate_match;
 mod circle;
+mod discover;
 mod etcd;
 mod filter;
 mod header;

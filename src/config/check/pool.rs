@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Check;
 use crate::config::{
     diagnostic::Fault,
-    schema::{Breaker, DiscoverSource, Ejection, Health, Pool, ProbeKind},
+    schema::{Breaker, Ejection, Health, Pool, ProbeKind},
     value::{
         BindAddress, EndpointAddress, Name, PickerSpec, PoolProtocol, nearest::alternatives,
         picker::WEIGHT_MAX,
@@ -17,10 +17,8 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (name, pool) in &config.pools {
         let place = format!("pools.{name}");
         check_endpoints(check, name, pool);
-        if let Some(discover) = &pool.discover
-            && let DiscoverSource::Etcd(etcd) = &discover.source
-        {
-            super::etcd::check(check, &format!("{place}.discover.etcd"), etcd);
+        if let Some(discover) = &pool.discover {
+            super::discover::check(check, &format!("{place}.discover"), discover);
         }
         check_loops(check, name, pool);
         check_picker(check, &place, pool);

@@ -1,10 +1,11 @@
 //! `discover` of a pool: where endpoints come from besides the list.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::tls::PoolTls;
-use crate::config::setting::{choice, table};
-use crate::config::value::{Secret, ServerUrl};
+use crate::config::setting::{choice, table, words};
+use crate::config::value::{DnsName, NameServer, Secret, ServerUrl};
 
 table! {
     /// Sources of endpoints besides those listed in `endpoints`: a pool has both. The list is followed while the proxy runs, without a reload; when it cannot be read, is malformed or empty, the last good one stays.
@@ -14,7 +15,7 @@ table! {
         /// The source: exactly one of these.
         pub source: DiscoverSource,
     }
-    later { "dns", "consul", "zookeeper", "eureka", "http", "kubernetes" }
+    later { "consul", "zookeeper", "eureka", "http", "kubernetes" }
 }
 
 choice! {
@@ -24,6 +25,8 @@ choice! {
         "file" => File(DiscoverFile),
         /// Keys of etcd, one for each endpoint.
         "etcd" => Etcd(Box<DiscoverEtcd>),
+        /// A name in DNS, which is looked up again when its time to live is over.
+        "dns" => Dns(DiscoverDns),
     }
 }
 
@@ -48,5 +51,57 @@ table! {
         pub password: Option<Secret> = None,
         /// TLS towards the servers, where it differs from the system's authorities and the names in the URLs.
         pub tls: Option<PoolTls> = None,
+    }
+}
+
+table! {
+    /// A name in DNS. Each address that it has is an endpoint of its own.
+    pub struct DiscoverDns {
+        /// The name. Without a final dot, and without `resolvers`, the search domains of `/etc/resolv.conf` are added to it as the system does. The record `TXT` of the name gives the version of the endpoints, if it is `version=…`; with `"srv"` also that of each target.
+        pub name: DnsName,
+        /// Type of the records: `"a"`, the addresses of the name (`A` and `AAAA`), or `"srv"`, the targets of its `SRV` records, with port, weight and priority.
+        pub kind as "type": DnsType = DnsType::A,
+        /// Port of the endpoints. Needed with `"a"`; with `"srv"` the records have it.
+        pub port: Option<u16> = None,
+        /// Families of the addresses that are used.
+        pub family: DnsFamily = DnsFamily::Any,
+        /// Name servers, `"ip"` or `"ip:port"`, 8 at most. One that is silent for 1 s, or fails, is passed over for the next; after one round, those that were silent have 2 s more. Without them those of `/etc/resolv.conf` are asked, which is read again for each look-up.
+        pub resolvers: Vec<NameServer> = Vec::new(),
+        /// Bounds on the time after which the name is looked up again.
+        pub ttl: DnsTtl = DnsTtl::default(),
+        /// Time for which the last good list is used after the name has ceased to exist; then its endpoints leave. While no name server has an answer, the list stays without a limit, and after this time the log says so.
+        pub hold: Duration = Duration::from_secs(3600),
+    }
+}
+
+words! {
+    /// The type of the records that name endpoints.
+    pub enum DnsType {
+        /// Addresses: `A` and `AAAA`.
+        A = "a",
+        /// Services: `SRV`.
+        Srv = "srv",
+    }
+}
+
+words! {
+    /// Families of addresses.
+    pub enum DnsFamily {
+        /// IPv4 and IPv6.
+        Any = "any",
+        /// IPv4 only.
+        Ipv4 = "ipv4",
+        /// IPv6 only.
+        Ipv6 = "ipv6",
+    }
+}
+
+table! {
+    /// Bounds on the time after which a name is looked up again: the least time to live of the records within these.
+    pub struct DnsTtl: Default {
+        /// Least time, for records that give less, or 0.
+        pub min: Duration = Duration::from_secs(1),
+        /// Greatest time, for records that give more.
+        pub max: Duration = Duration::from_secs(300),
     }
 }

@@ -29,7 +29,9 @@ mod tls;
 pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
 pub use admin::Admin;
 pub use concurrency::{Concurrency, ConcurrencyScope};
-pub use discover::{Discover, DiscoverEtcd, DiscoverFile, DiscoverSource};
+pub use discover::{
+    Discover, DiscoverDns, DiscoverEtcd, DiscoverFile, DiscoverSource, DnsFamily, DnsTtl, DnsType,
+};
 pub use endpoint::Endpoint;
 pub use fault::RouteFault;
 pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};

@@ -13,9 +13,9 @@ use super::elsewhere::is_elsewhere;
 use super::{Choice, Form, Found, Node, Reader, Setting, Shape, choice, read_choice};
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
-    BindAddress, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, Mismatch, Name,
-    Pattern, PriorityKey, Rate, RateKey, RedisUrl, RetryOn, Secret, ServerUrl, StatusSet, Template,
-    ValueMatch, cidr, duration, header, secret, status,
+    BindAddress, DnsName, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, Mismatch,
+    Name, NameServer, Pattern, PriorityKey, Rate, RateKey, RedisUrl, RetryOn, Secret, ServerUrl,
+    StatusSet, Template, ValueMatch, cidr, duration, header, secret, status,
 };
 
 /// Settings that are strings: name, example, parser, printer.
@@ -46,6 +46,8 @@ strings! {
     Duration: "duration", "\"5s\"", duration::parse, duration::text;
     Name: "name", "\"app\"", Name::parse, ToString::to_string;
     IpAddr: "IP address", "\"203.0.113.9\"", ip, ToString::to_string;
+    DnsName: "name in DNS", "\"orders.internal\"", DnsName::parse, ToString::to_string;
+    NameServer: "address of a name server", "\"10.0.0.2:53\"", NameServer::parse, ToString::to_string;
     IpNet: "block of addresses", "\"10.0.0.0/8\"", cidr::parse, ToString::to_string;
     HostPattern: "host", "\"shop.example\"", HostPattern::parse, ToString::to_string;
     HeaderName: "header name", "\"x-user\"", header::name, ToString::to_string;

@@ -7,6 +7,7 @@
 pub mod address;
 mod certificate_part;
 pub mod cidr;
+pub mod dns;
 pub mod duration;
 pub mod file_mode;
 pub mod header;
@@ -33,6 +34,7 @@ pub mod template;
 
 pub use address::{BindAddress, EndpointAddress};
 pub use certificate_part::CertificatePart;
+pub use dns::{DnsName, NameServer};
 pub use file_mode::FileMode;
 pub use hedge_after::{HedgeAfter, Quantile};
 pub use host::HostPattern;

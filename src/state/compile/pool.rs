@@ -159,6 +159,7 @@ fn discovery(
     let from = match &written.discover.as_ref()?.source {
         schema::DiscoverSource::File(file) => SourceSpec::File(file.path.clone()),
         schema::DiscoverSource::Etcd(etcd) => super::etcd::source(etcd),
+        schema::DiscoverSource::Dns(dns) => SourceSpec::Dns(Arc::new(super::discover::dns(dns))),
     };
     let asked = source.lists == Lists::Read && !known.knows(&from);
     let first = asked.then(|| from.read()).flatten();

@@ -11,12 +11,14 @@ use std::{
     io,
     path::{Path, PathBuf},
     pin::Pin,
+    sync::Arc,
 };
 
 use super::endpoint::Endpoint;
 
 mod arrange;
 mod discovered;
+mod dns;
 mod etcd;
 mod file;
 mod fixed;
@@ -24,6 +26,9 @@ mod list;
 
 pub use arrange::{Arranged, EndpointChanges, arrange};
 pub use discovered::{Discovered, Heard, SourceStatus};
+pub use dns::{
+    Dns, DnsFamily, DnsFault, DnsRecords, DnsSpec, LookupFault, ServerFault, ServerFaults,
+};
 pub use etcd::{Etcd, EtcdSpec};
 pub use file::{File, read};
 pub use fixed::Fixed;
@@ -52,6 +57,9 @@ pub enum DiscoveryError {
     /// The list has no endpoint, which is probably a mistake.
     #[error("{0} lists no endpoint")]
     Empty(String),
+    /// A name in DNS that has no endpoints now.
+    #[error("{0}: {1}")]
+    Dns(String, #[source] DnsFault),
 }
 
 /// Source of a pool's endpoints.
@@ -61,6 +69,8 @@ pub enum SourceSpec {
     File(PathBuf),
     /// Keys of etcd.
     Etcd(EtcdSpec),
+    /// A name in DNS.
+    Dns(Arc<DnsSpec>),
 }
 
 impl SourceSpec {
@@ -69,6 +79,7 @@ impl SourceSpec {
         match self {
             Self::File(_) => "file",
             Self::Etcd(_) => "etcd",
+            Self::Dns(_) => "dns",
         }
     }
 
@@ -80,6 +91,7 @@ impl SourceSpec {
         match self {
             Self::File(path) => Box::new(File::new(path)),
             Self::Etcd(spec) => Box::new(Etcd::new(spec)),
+            Self::Dns(spec) => Box::new(Dns::new((**spec).clone())),
         }
     }
 
@@ -91,6 +103,7 @@ impl SourceSpec {
         match self {
             Self::File(path) => Some(read(path).1),
             Self::Etcd(_) => None,
+            Self::Dns(_) => None,
         }
     }
 }
@@ -100,6 +113,7 @@ impl fmt::Display for SourceSpec {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Etcd(spec) => spec.fmt(f),
+            Self::Dns(spec) => spec.name.fmt(f),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! HTTP/1.1 upstream server that follows a script, byte by byte, and records every request.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,7 +47,8 @@ pub(crate) type Script = Arc<dyn Fn(&Seen) -> Vec<Act> + Send + Sync>;
 
 /// The server. It stops when this is dropped.
 pub(crate) struct Backend {
-    port: Port,
+    port: Arc<Port>,
+    host: Ipv4Addr,
     state: Arc<State>,
     accept: Option<JoinHandle<()>>,
     narrow: bool,
@@ -76,8 +77,27 @@ impl Backend {
     where
         F: Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
     {
+        Self::at(Arc::new(Port::take()), Ipv4Addr::LOCALHOST, script)
+    }
+
+    /// Starts a server with the same port at 127.0.0.`last`.
+    pub(crate) async fn start_beside<F>(&self, last: u8, script: F) -> Self
+    where
+        F: Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
+    {
+        let host = Ipv4Addr::new(127, 0, 0, last);
+        let mut backend = Self::at(Arc::clone(&self.port), host, script);
+        backend.up().await;
+        backend
+    }
+
+    fn at<F>(port: Arc<Port>, host: Ipv4Addr, script: F) -> Self
+    where
+        F: Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
+    {
         Self {
-            port: Port::take(),
+            port,
+            host,
             state: Arc::new(State {
                 script: Mutex::new(Arc::new(script)),
                 seen: Mutex::default(),
@@ -129,7 +149,7 @@ impl Backend {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.port.address()
+        SocketAddr::from((self.host, self.port.address().port()))
     }
 
     /// A view of the requests that outlives the server.

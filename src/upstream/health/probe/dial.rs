@@ -125,8 +125,8 @@ impl Dial for TlsDial {
                 Some(version) => AnnouncingDial(version).dial(target).await?,
                 None => PlainDial.dial(target).await?,
             };
-            let host = target.address.host();
-            let secured = secure::shake(&self.tls, plain, &host, self.alpn).await;
+            let host = &target.server_name;
+            let secured = secure::shake(&self.tls, plain, host, self.alpn).await;
             let told = |error: io::Error| ProbeFailure::Tls(error.to_string().into());
             secured.map(|(session, _)| boxed(session)).map_err(told)
         })

@@ -44,6 +44,8 @@ pub struct ProbeTarget {
     pub address: EndpointAddress,
     /// The Host or authority sent if the check names none.
     pub host: String,
+    /// Name or IP address that its certificate is for.
+    pub server_name: String,
     /// Receiver of what the answers tell about the endpoint, if any.
     pub learns: Option<Learns>,
 }
@@ -65,6 +67,9 @@ impl ProbeTarget {
     #[must_use]
     pub fn new(endpoint: &Endpoint) -> Self {
         let host = match &endpoint.address {
+            EndpointAddress::Socket(address) if endpoint.host.is_some() => {
+                format!("{}:{}", endpoint.host(), address.port())
+            }
             EndpointAddress::Socket(_) | EndpointAddress::Name(..) => endpoint.address.to_string(),
             // A path is no authority.
             EndpointAddress::Unix(_) => "localhost".to_owned(),
@@ -73,6 +78,7 @@ impl ProbeTarget {
             identity: Arc::clone(&endpoint.label),
             address: endpoint.address.clone(),
             host,
+            server_name: endpoint.host().into_owned(),
             learns: None,
         }
     }

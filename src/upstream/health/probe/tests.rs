@@ -21,6 +21,7 @@ fn target(address: SocketAddr) -> ProbeTarget {
         identity: host.as_str().into(),
         address: EndpointAddress::Socket(address),
         host,
+        server_name: address.ip().to_string(),
         learns: None,
     }
 }
@@ -248,6 +249,7 @@ async fn names_and_unix_sockets_are_reached() {
         identity: "unix:app.sock".into(),
         host: path.display().to_string(),
         address: EndpointAddress::Unix(path),
+        server_name: String::new(),
         learns: None,
     };
     assert_eq!(

@@ -74,6 +74,7 @@ fn target(identity: &str, address: EndpointAddress) -> ProbeTarget {
         identity: identity.into(),
         address,
         host: "app".into(),
+        server_name: "app".into(),
         learns: None,
     }
 }

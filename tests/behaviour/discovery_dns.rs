@@ -1,0 +1,288 @@
+//! Endpoints that a name in DNS has, at real name servers.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::discovery::{Load, addresses, at, becomes, pool};
+use crate::harness::{
+    Backend, Bind, DnsRelay, Dnsmasq, Proxy, Settings, Via, eventually, identity,
+};
+
+/// A pool with the endpoints of a name.
+fn text(dns: &str, more: &str) -> String {
+    format!(
+        r#"
+        [proxy]
+        workers = 2
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        [pools.app]
+        discover = {{ dns = {{ {dns} }} }}
+        {more}
+        "#
+    )
+}
+
+#[tokio::test]
+async fn the_addresses_of_a_name_are_endpoints_and_are_followed_under_load() {
+    let one = Backend::start(identity("one")).await;
+    let two = one.start_beside(2, identity("two")).await;
+    let three = one.start_beside(3, identity("three")).await;
+    let dns = Dnsmasq::start("127.0.0.1 app.test\n127.0.0.2 app.test").await;
+    let port = one.address().port();
+    let server = dns.address();
+    let source = format!(r#"name = "app.test", port = {port}, resolvers = ["{server}"]"#);
+    let settings = Settings::new(&text(&source, ""))
+        .backend("one", &one)
+        .backend("two", &two)
+        .backend("three", &three);
+    let proxy = settings.start().await;
+    becomes(&proxy, &[&one, &two]).await;
+    let load = Load::start(&proxy, 4).await;
+    load.goes_on(100).await;
+    assert!(one.count() > 20 && two.count() > 20, "balanced");
+    dns.change("127.0.0.2 app.test\n127.0.0.3 app.test");
+    becomes(&proxy, &[&two, &three]).await;
+    let left = one.count();
+    load.goes_on(100).await;
+    assert_eq!(one.count(), left);
+    assert!(three.count() > 20);
+    load.end().await;
+    let told = pool(&proxy).await;
+    assert_eq!(told["discovery"]["source"], "dns", "{told}");
+    assert_eq!(told["discovery"]["from"], "app.test", "{told}");
+    assert_eq!(addresses(&proxy).await.len(), 2);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_name_that_comes_to_exist_is_used_then() {
+    let one = Backend::start(identity("one")).await;
+    let dns = Dnsmasq::start("").await;
+    let port = one.address().port();
+    let server = dns.address();
+    let source = format!(r#"name = "app.test", port = {port}, resolvers = ["{server}"]"#);
+    let proxy = Settings::new(&text(&source, ""))
+        .backend("one", &one)
+        .start()
+        .await;
+    proxy.log_says("app.test: the name does not exist").await;
+    proxy
+        .get("/")
+        .await
+        .assert_failure(503, "destination_unavailable");
+    dns.change("127.0.0.1 app.test");
+    becomes(&proxy, &[&one]).await;
+    eventually("it is used", || async {
+        (proxy.get("/").await.status == 200).then_some(())
+    })
+    .await;
+    proxy.finish().await;
+}
+
+/// The source that asks these servers for the services of the zone.
+fn services(servers: &[SocketAddr]) -> String {
+    let servers: Vec<String> = servers.iter().map(|it| format!("\"{it}\"")).collect();
+    format!(
+        r#"name = "_http._tcp.orders.test", type = "srv", resolvers = [{}]"#,
+        servers.join(", ")
+    )
+}
+
+/// A record of one service in the zone.
+fn service(rank: &str, backend: &Backend, target: &str) -> String {
+    let port = backend.address().port();
+    format!("_http._tcp.orders.test. 1 SRV {rank} {port} {target}.orders.test.")
+}
+
+/// The view of an endpoint in its pool.
+async fn told(proxy: &Proxy, backend: &Backend) -> Value {
+    let pool = pool(proxy).await;
+    let endpoints = pool["endpoints"].as_array().unwrap();
+    let mut endpoints = endpoints.iter();
+    let found = endpoints.find(|it| it["address"] == at(backend));
+    found.cloned().unwrap_or_default()
+}
+
+/// Waits until the pool says this of an endpoint.
+async fn becomes_known(proxy: &Proxy, backend: &Backend, key: &str, value: Value) {
+    eventually(format!("{key} is {value}"), || async {
+        (told(proxy, backend).await[key] == value).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn services_come_change_and_leave_with_weight_priority_and_version() {
+    let [one, two, spare] = [
+        Backend::start(identity("one")).await,
+        Backend::start(identity("two")).await,
+        Backend::start(identity("spare")).await,
+    ];
+    let bind = Bind::start(&format!(
+        "{}\n{}\na A 127.0.0.1\nb A 127.0.0.1\n_http._tcp TXT \"version=1.0.0\"",
+        service("10 3", &one, "a"),
+        service("20 0", &spare, "b"),
+    ))
+    .await;
+    let settings = Settings::new(&text(&services(&[bind.address()]), ""))
+        .backend("one", &one)
+        .backend("two", &two)
+        .backend("spare", &spare);
+    let proxy = settings.start().await;
+    becomes(&proxy, &[&one, &spare]).await;
+    let first = told(&proxy, &one).await;
+    assert_eq!(first["weight"], 3, "{first}");
+    assert_eq!(first["priority"], 10, "{first}");
+    assert_eq!(first["version"], "1.0.0", "{first}");
+    assert_eq!(told(&proxy, &spare).await["weight"], 1);
+    let load = Load::start(&proxy, 4).await;
+    load.goes_on(100).await;
+    assert_eq!(spare.count(), 0, "a lower number goes first");
+    // One more, with a version of its own.
+    bind.change(&format!(
+        "add {}\nadd c.orders.test. 1 A 127.0.0.1\nadd c.orders.test. 1 TXT \"version=2.0.0\"",
+        service("10 1", &two, "c"),
+    ))
+    .await;
+    becomes(&proxy, &[&one, &two, &spare]).await;
+    assert_eq!(told(&proxy, &two).await["version"], "2.0.0");
+    let (ones, twos) = (one.count(), two.count());
+    load.goes_on(400).await;
+    let (ones, twos) = (one.count() - ones, two.count() - twos);
+    assert!(2 * twos < ones && ones < 4 * twos, "{ones} to {twos}");
+    // Another weight, another version.
+    bind.change(&format!(
+        "delete {}\nadd {}\ndelete _http._tcp.orders.test. TXT\n\
+         add _http._tcp.orders.test. 1 TXT \"version=1.1.0\"",
+        service("10 3", &one, "a").replace(" 1 SRV", " SRV"),
+        service("10 1", &one, "a"),
+    ))
+    .await;
+    becomes_known(&proxy, &one, "weight", 1.into()).await;
+    becomes_known(&proxy, &one, "version", "1.1.0".into()).await;
+    // The preferred ones leave: the spare serves.
+    bind.change(&format!(
+        "delete {}\ndelete {}",
+        service("10 1", &one, "a").replace(" 1 SRV", " SRV"),
+        service("10 1", &two, "c").replace(" 1 SRV", " SRV"),
+    ))
+    .await;
+    becomes(&proxy, &[&spare]).await;
+    load.goes_on(100).await;
+    assert!(spare.count() > 50);
+    load.end().await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn failing_and_lying_name_servers_change_nothing() {
+    let [one, two] = [
+        Backend::start(identity("one")).await,
+        Backend::start(identity("two")).await,
+    ];
+    let mut bind = Bind::start(&format!(
+        "{}\n{}\na A 127.0.0.1",
+        service("0 1", &one, "a"),
+        service("0 1", &two, "a"),
+    ))
+    .await;
+    let relay = DnsRelay::start(bind.address(), Via::Forged).await;
+    let settings = Settings::new(&text(&services(&[relay.address()]), ""))
+        .backend("one", &one)
+        .backend("two", &two);
+    let proxy = settings.start().await;
+    becomes(&proxy, &[&one, &two]).await;
+    let load = Load::start(&proxy, 2).await;
+    for (via, told) in [
+        (Via::Swallow, "is silent"),
+        (Via::Nonsense, "answers nonsense"),
+        (Via::Code(2), "answers SERVFAIL"),
+        (Via::Code(5), "answers REFUSED"),
+        (Via::Code(3), "the name does not exist"),
+    ] {
+        relay.now(via);
+        let error = eventually(format!("{via:?} is told"), || async {
+            let pool = pool(&proxy).await;
+            let error = pool["discovery"]["error"].as_str()?.to_owned();
+            error.contains(told).then_some(error)
+        })
+        .await;
+        assert!(error.contains("_http._tcp.orders.test"), "{error}");
+        load.goes_on(50).await;
+        assert_eq!(addresses(&proxy).await.len(), 2, "{via:?}");
+        relay.now(Via::Pass);
+        eventually("the error is over", || async {
+            pool(&proxy).await["discovery"]["error"]
+                .is_null()
+                .then_some(())
+        })
+        .await;
+    }
+    // The server dies and returns, and then has fewer.
+    bind.kill();
+    eventually("it is told", || async {
+        (!pool(&proxy).await["discovery"]["error"].is_null()).then_some(())
+    })
+    .await;
+    load.goes_on(50).await;
+    bind.run().await;
+    bind.change(&format!(
+        "delete {}",
+        service("0 1", &two, "a").replace(" 1 SRV", " SRV")
+    ))
+    .await;
+    becomes(&proxy, &[&one]).await;
+    load.end().await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn the_next_server_is_asked_when_one_is_silent_or_fails() {
+    let one = Backend::start(identity("one")).await;
+    let bind = Bind::start(&format!("{}\na A 127.0.0.1", service("0 1", &one, "a"))).await;
+    let silent = DnsRelay::start(bind.address(), Via::Swallow).await;
+    let failing = DnsRelay::start(bind.address(), Via::Code(2)).await;
+    let working = DnsRelay::start(bind.address(), Via::TcpOnly).await;
+    let servers = [silent.address(), failing.address(), working.address()];
+    let settings = Settings::new(&text(&services(&servers), ""));
+    let proxy = settings.backend("one", &one).start().await;
+    becomes(&proxy, &[&one]).await;
+    assert_eq!(proxy.get("/").await.status, 200);
+    // The one that answered dies, and another has recovered.
+    working.now(Via::Swallow);
+    silent.now(Via::Pass);
+    let two = Backend::start(identity("two")).await;
+    bind.change(&format!("add {}", service("0 1", &two, "a")))
+        .await;
+    becomes(&proxy, &[&one, &two]).await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_answer_too_large_for_udp_is_taken_whole() {
+    let one = Backend::start(identity("one")).await;
+    let mut records = String::new();
+    for number in 0..2000 {
+        let (third, fourth) = (number / 250, number % 250 + 1);
+        records += &format!("many A 127.7.{third}.{fourth}\n");
+    }
+    let bind = Bind::start(&records).await;
+    let port = one.address().port();
+    let source = format!(
+        r#"name = "many.orders.test", port = {port}, resolvers = ["{}"]"#,
+        bind.address()
+    );
+    let proxy = Settings::new(&text(&source, ""))
+        .backend("one", &one)
+        .start()
+        .await;
+    eventually("all are there", || async {
+        (addresses(&proxy).await.len() == 2000).then_some(())
+    })
+    .await;
+    proxy.finish().await;
+}
