@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    BodyMax, ConcurrencyFilter, FaultFilter, Filter, HeaderFilter, HttpsOnly, RateLimitFilter,
-    RedisStore, RewriteFilter, SecureHeaders, SharedStates, Verdict,
+    AccessFilter, BodyMax, ConcurrencyFilter, CorsFilter, FaultFilter, Filter, HeaderFilter,
+    HttpsOnly, RateLimitFilter, RedisStore, RewriteFilter, SecureHeaders, SharedStates, Verdict,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -20,8 +20,12 @@ pub struct Chain(Box<[AnyFilter]>);
 pub enum AnyFilter {
     /// Adds security headers to answers.
     SecureHeaders(SecureHeaders),
+    /// Lets pages of other origins read answers.
+    Cors(CorsFilter),
     /// Redirects plain HTTP.
     HttpsOnly(HttpsOnly),
+    /// Lets in the clients of some addresses.
+    Access(AccessFilter),
     /// Limits the rate of requests.
     RateLimit(RateLimitFilter),
     /// Delays requests and makes them fail on purpose.
@@ -56,6 +60,11 @@ impl Chain {
         Self(filters.into())
     }
 
+    /// Returns true if there is no filter: most routes have none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Passes a request through the filters, first to last, until one answers it.
     ///
     /// # Errors
@@ -68,7 +77,12 @@ impl Chain {
         for (place, filter) in (0..).zip(&self.0) {
             let verdict = match filter {
                 AnyFilter::SecureHeaders(_) => Verdict::Continue,
+                AnyFilter::Cors(filter) => {
+                    exchange.passage.enter(place);
+                    filter.on_request(exchange, request)?
+                }
                 AnyFilter::HttpsOnly(filter) => filter.on_request(exchange, request)?,
+                AnyFilter::Access(filter) => filter.on_request(exchange)?,
                 AnyFilter::RateLimit(filter) if filter.asks() => {
                     Box::pin(filter.on_request_asking(exchange, request)).await?
                 }
@@ -113,12 +127,14 @@ impl Chain {
                 None
                 | Some(
                     AnyFilter::HttpsOnly(_)
+                    | AnyFilter::Access(_)
                     | AnyFilter::RateLimit(_)
                     | AnyFilter::Fault(_)
                     | AnyFilter::BodyMax(_)
                     | AnyFilter::Rewrite(_),
                 ) => {}
                 Some(AnyFilter::SecureHeaders(filter)) => filter.on_response(exchange, response),
+                Some(AnyFilter::Cors(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Concurrency(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Header(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Custom(custom)) => {
@@ -199,7 +215,9 @@ impl Chain {
             .iter()
             .map(|filter| match filter {
                 AnyFilter::SecureHeaders(_) => "secure_headers",
+                AnyFilter::Cors(_) => "cors",
                 AnyFilter::HttpsOnly(_) => "https_only",
+                AnyFilter::Access(_) => "access",
                 AnyFilter::RateLimit(_) => "rate_limit",
                 AnyFilter::Fault(_) => "fault",
                 AnyFilter::BodyMax(_) => "body_max",

@@ -5,9 +5,11 @@
 //! neither allocation nor dynamic call; an embedding program adds its own through [`Filter`] and
 //! [`Filters`].
 
+mod access;
 mod body_max;
 mod chain;
 mod concurrency;
+mod cors;
 mod fault;
 mod header;
 mod https_only;
@@ -27,6 +29,8 @@ use crate::{
 };
 
 #[doc(hidden)]
+pub use access::{AccessFilter, AddressBlocks};
+#[doc(hidden)]
 pub use body_max::BodyMax;
 #[doc(hidden)]
 pub use chain::{AnyFilter, Chain, CustomFilter};
@@ -34,6 +38,8 @@ pub use chain::{AnyFilter, Chain, CustomFilter};
 pub use concurrency::{
     Adaptive, ClientGates, ConcurrencyFilter, ConcurrencyView, Scope as ConcurrencyScope,
 };
+#[doc(hidden)]
+pub use cors::{AllowedList, CorsFilter};
 #[doc(hidden)]
 pub use fault::{Fault, FaultFilter};
 #[doc(hidden)]

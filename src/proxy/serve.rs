@@ -73,7 +73,11 @@ async fn walk(
         return Ok(answer);
     }
     request::prepare(connection, exchange, request, offer.as_ref());
-    let verdict = route.filters.on_request(exchange, request).await?;
+    let verdict = if route.filters.is_empty() {
+        Verdict::Continue
+    } else {
+        route.filters.on_request(exchange, request).await?
+    };
     let mut response = match (verdict, &route.action) {
         (Verdict::Reply(response), _) => response,
         (Verdict::Continue, Action::Pool(pool, view)) => {
@@ -89,6 +93,8 @@ async fn walk(
     };
     response::clean(&mut response);
     grpc_web::part(exchange, &mut response);
-    route.filters.on_response(exchange, &mut response).await?;
+    if exchange.passage.is_left() {
+        route.filters.on_response(exchange, &mut response).await?;
+    }
     Ok(response)
 }

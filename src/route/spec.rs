@@ -33,6 +33,8 @@ pub struct RouteSpec {
     pub path: PathMatch,
     /// One of these methods; empty for any.
     pub methods: Vec<Method>,
+    /// Takes the CORS preflights for these methods, too.
+    pub preflights: bool,
     /// All of these header fields.
     pub headers: Vec<(HeaderName, ValueMatch)>,
     /// All of these query parameters, by decoded name; of a repeated one the first counts.
@@ -56,6 +58,7 @@ impl RouteSpec {
             hosts: Vec::new(),
             path: PathMatch::Any,
             methods: Vec::new(),
+            preflights: false,
             headers: Vec::new(),
             query: Vec::new(),
             cookies: Vec::new(),
@@ -73,6 +76,7 @@ impl RouteSpec {
             hosts: _,
             path: _,
             methods,
+            preflights: _,
             headers,
             query,
             cookies,

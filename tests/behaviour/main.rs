@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and says why on standard error"
 )]
 
+mod access;
 mod access_log;
 mod activation;
 mod admin;
@@ -26,6 +27,7 @@ mod client_certificates;
 mod clients_gone;
 mod concurrency;
 mod connection_auth;
+mod cors;
 mod deadlines;
 mod discovery;
 mod discovery_dns;

@@ -1,16 +1,18 @@
 //! Checks on the filters of a route.
 
-use super::Check;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
+use super::Check;
 use crate::config::{
     diagnostic::Fault,
     schema::{ConcurrencyScope, RateStore, RedisStore, Route, RouteFault},
-    value::{Name, duration, nearest::alternatives},
+    value::{Name, OriginPattern, duration, nearest::alternatives},
 };
 
 pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     check_uses(check, name, route);
+    check_access(check, name, route);
+    check_cors(check, name, route);
     check_rates(check, name, route);
     check_concurrency(check, name, route);
     if let Some(fault) = &route.fault {
@@ -49,6 +51,65 @@ fn check_uses(check: &mut Check<'_>, name: &Name, route: &Route) {
         );
     }
 }
+
+/// Refuses a block that is let in and refused, or written twice.
+fn check_access(check: &mut Check<'_>, name: &Name, route: &Route) {
+    let Some(access) = &route.access else { return };
+    let place = format!("routes.{name}.access");
+    if access.allow.is_empty() && access.deny.is_empty() && !check.is_broken(&place) {
+        let message = format!("{place} has no effect");
+        let hint = "name blocks of addresses: allow = [\"10.0.0.0/8\"]";
+        check.warn(access.spans.anchor(), message, hint);
+    }
+    let allow = access.allow.iter().map(|it| ("allow", it));
+    let all = allow.chain(access.deny.iter().map(|it| ("deny", it)));
+    let mut seen = HashMap::new();
+    for (key, block) in all {
+        let Some((first_key, first)) = seen.insert(block.value, (key, block.span)) else {
+            continue;
+        };
+        let message = format!("{place} names {} twice", block.value);
+        let fault = if first_key == key {
+            Fault::warning(block.span, message, "name it once")
+        } else {
+            Fault::error(block.span, message, "either in allow or in deny")
+        };
+        check
+            .faults
+            .push(fault.with_related(first, "the first one"));
+    }
+}
+
+/// Refuses credentials for any origin, and a list of origins without one.
+fn check_cors(check: &mut Check<'_>, name: &Name, route: &Route) {
+    let Some(cors) = &route.cors else { return };
+    let place = format!("routes.{name}.cors");
+    let broken = check.is_broken(&place) || check.is_broken(&format!("{place}.origins"));
+    if cors.origins.is_empty() && !broken {
+        let message = format!("{place} has no origins");
+        let hint = "the pages that may read answers: origins = [\"https://shop.example\"]";
+        check.error(cors.spans.anchor(), message, hint);
+    }
+    let any = cors
+        .origins
+        .iter()
+        .find(|it| it.value == OriginPattern::Any);
+    if let Some(any) = any.filter(|_| cors.credentials) {
+        let message = format!("{place}: credentials = true does not go with the origin \"*\"");
+        let hint = "any page could act as the user: name the origins, or remove credentials";
+        check.error(any.span, message, hint);
+    }
+    if cors.max_age > CORS_AGE_MAX {
+        let message = format!(
+            "{place}.max_age cannot be {}",
+            duration::text(&cors.max_age)
+        );
+        check.error(cors.spans.of("max_age"), message, "at most 24h");
+    }
+}
+
+/// Browsers keep no preflight for longer.
+const CORS_AGE_MAX: Duration = Duration::from_secs(86_400);
 
 /// Refuses rules without room, and two of one name.
 fn check_rates(check: &mut Check<'_>, name: &Name, route: &Route) {

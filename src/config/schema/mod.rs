@@ -3,9 +3,11 @@
 //! [`Config`] is the whole file. The same definitions give the reading of the file, the effective
 //! configuration as JSON (`Serialize`) and the [`reference`].
 
+pub mod access;
 pub mod access_log;
 pub mod admin;
 pub mod concurrency;
+pub mod cors;
 pub mod discover;
 pub mod endpoint;
 pub mod fault;
@@ -26,9 +28,11 @@ pub mod split;
 pub mod test;
 mod tls;
 
+pub use access::Access;
 pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
 pub use admin::Admin;
 pub use concurrency::{Concurrency, ConcurrencyScope};
+pub use cors::Cors;
 pub use discover::{
     Discover, DiscoverDns, DiscoverEtcd, DiscoverFile, DiscoverSource, DnsFamily, DnsTtl, DnsType,
 };

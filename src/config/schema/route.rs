@@ -5,7 +5,9 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
+use super::access::Access;
 use super::concurrency::Concurrency;
+use super::cors::Cors;
 use super::fault::RouteFault;
 use super::rate_limit::RateLimits;
 use super::retry::{Hedge, Retry};
@@ -51,6 +53,10 @@ table! {
         pub secure_headers: bool = false,
         /// Redirects requests over plain HTTP to `https://` with 308; host, path and query stay.
         pub https_only: bool = false,
+        /// Clients that may use the route, by their addresses; others are answered with 403.
+        pub access: Option<Access> = None,
+        /// Cross-origin requests of browsers. The route then also takes the preflights for its methods.
+        pub cors: Option<Cors> = None,
         /// Limits on the rate of requests: one rule, or a list of rules that are asked in their order. More is answered with 429.
         pub rate_limit: RateLimits = RateLimits::default(),
         /// Delays and failures on purpose, for tests; needs `faults = true` in `[proxy]`.
@@ -77,7 +83,7 @@ table! {
         pub destination: Destination,
     }
     later {
-        "rollout", "auth", "access", "cors",
+        "rollout", "auth",
         "compress", "cache", "shadow",
     }
 }

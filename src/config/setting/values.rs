@@ -14,8 +14,8 @@ use super::{Choice, Form, Found, Node, Reader, Setting, Shape, choice, read_choi
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
     BindAddress, DnsName, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, Mismatch,
-    Name, NameServer, Pattern, PriorityKey, Rate, RateKey, RedisUrl, RetryOn, Secret, ServerUrl,
-    StatusSet, Template, ValueMatch, cidr, duration, header, secret, status,
+    Name, NameServer, OriginPattern, Pattern, PriorityKey, Rate, RateKey, RedisUrl, RetryOn,
+    Secret, ServerUrl, StatusSet, Template, ValueMatch, cidr, duration, header, secret, status,
 };
 
 /// Settings that are strings: name, example, parser, printer.
@@ -337,6 +337,39 @@ choice! {
         "regex" => Regex(Pattern),
         /// Present or absent.
         "present" => Present(bool),
+    }
+}
+
+choice! {
+    /// Ways to match an origin other than by its text.
+    pub(super) enum LooseOrigin {
+        /// Matched as a whole by this regular expression.
+        "regex" => Regex(Pattern),
+    }
+}
+
+impl Setting for OriginPattern {
+    fn shape() -> Shape {
+        Shape::value("origin", "\"https://shop.example\" or { regex = \"…\" }")
+    }
+
+    fn form() -> Form {
+        Form::Text.or(Form::Table(LooseOrigin::keys))
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if node.text().is_some() {
+            return reader.parse_text(node, &Self::shape(), Self::parse);
+        }
+        let LooseOrigin::Regex(pattern) = read_choice(node, &Self::shape(), reader)?;
+        Some(Self::Regex(pattern))
+    }
+
+    fn print(&self) -> Value {
+        match self {
+            Self::Regex(pattern) => print_choice(&LooseOrigin::Regex(pattern.clone())),
+            origin => origin.to_string().into(),
+        }
     }
 }
 

@@ -11,6 +11,8 @@ mod value;
 
 use std::fmt;
 
+use http::Method;
+
 use super::spec::RouteSpec;
 use super::table::Facts;
 use crate::semantics::{Value, cookie};
@@ -55,7 +57,10 @@ pub(super) fn check(
     {
         return Err(Mismatch::Listener);
     }
-    if !spec.methods.is_empty() && !spec.methods.contains(facts.method) {
+    let takes_method = spec.methods.is_empty()
+        || spec.methods.contains(facts.method)
+        || (spec.preflights && is_preflight(spec, facts));
+    if !takes_method {
         return Err(Mismatch::Method);
     }
     if !spec.source.is_empty() {
@@ -85,6 +90,19 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+/// Returns true for a preflight that asks for one of the route's methods (Fetch standard,
+/// "CORS-preflight request").
+#[cold]
+fn is_preflight(spec: &RouteSpec, facts: &Facts<'_>) -> bool {
+    let asked = facts.headers.get("access-control-request-method");
+    *facts.method == Method::OPTIONS
+        && facts.headers.contains("origin")
+        && asked.is_some_and(|asked| {
+            let mut methods = spec.methods.iter();
+            methods.any(|method| method.as_str().as_bytes() == asked.as_bytes())
+        })
 }
 
 impl Mismatch {

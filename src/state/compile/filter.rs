@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
+use ipnet::IpNet;
 
 use super::{BuildError, Source, TlsFiles};
 use crate::{
-    config::{schema, value::RateKey},
+    config::{Spanned, schema, value::RateKey},
     filter::{
-        Adaptive, AnyFilter, BodyMax, ClientGates, ConcurrencyFilter, ConcurrencyScope,
-        CustomFilter, Fault, FaultFilter, HeaderFilter, HttpsOnly, LocalRates, PathRule,
-        RateLimitFilter, RateRule, RateStore, RedisSettings, RedisStore, RegisteredFilter,
-        RemoteRates, RewriteFilter, Runs, SecureHeaders, SharedStates,
+        AccessFilter, Adaptive, AddressBlocks, AllowedList, AnyFilter, BodyMax, ClientGates,
+        ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter, Fault, FaultFilter,
+        HeaderFilter, HttpsOnly, LocalRates, PathRule, RateLimitFilter, RateRule, RateStore,
+        RedisSettings, RedisStore, RegisteredFilter, RemoteRates, RewriteFilter, Runs,
+        SecureHeaders, SharedStates,
     },
     resilience::{
         Gcra,
@@ -36,9 +38,11 @@ pub(super) fn build(
     if written.secure_headers {
         filters.push(AnyFilter::SecureHeaders(SecureHeaders));
     }
+    filters.extend(written.cors.as_ref().map(cors).map(AnyFilter::Cors));
     if written.https_only {
         filters.push(AnyFilter::HttpsOnly(HttpsOnly));
     }
+    filters.extend(written.access.as_ref().map(access).map(AnyFilter::Access));
     if !written.rate_limit.0.is_empty() {
         let rules = written.rate_limit.0.iter();
         let rules = rules.map(|rule| rate_rule(source, registry, name, rule));
@@ -195,6 +199,34 @@ fn concurrency(
             let make = || Adaptive::new(source.now);
             registry.filter(route, "adaptive", &name, make)
         }),
+    })
+}
+
+fn access(written: &schema::Access) -> AccessFilter {
+    let blocks = |list: &[Spanned<IpNet>]| list.iter().map(|it| it.value).collect::<Vec<_>>();
+    let (allow, deny) = (blocks(&written.allow), blocks(&written.deny));
+    AccessFilter(AddressBlocks::new(&allow, &deny))
+}
+
+fn cors(written: &schema::Cors) -> CorsFilter {
+    let origins = written.origins.iter().map(|it| it.value.clone());
+    CorsFilter {
+        origins: origins.collect(),
+        methods: allowed(&written.methods),
+        headers: allowed(&written.headers),
+        expose: allowed(&written.expose).map(|it| it.value),
+        credentials: written.credentials,
+        max_age: HeaderValue::from(written.max_age.as_secs()),
+    }
+}
+
+/// Names that are allowed; none if all are.
+fn allowed<T: Clone + AsRef<str>>(names: &[T]) -> Option<AllowedList<T>> {
+    let texts: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    let value = HeaderValue::try_from(texts.join(", ")).ok()?;
+    (!names.is_empty()).then(|| AllowedList {
+        names: names.to_vec(),
+        value,
     })
 }
 

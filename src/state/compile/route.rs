@@ -64,6 +64,7 @@ pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec
         hosts: written.hosts.clone(),
         path,
         methods: written.methods.clone(),
+        preflights: written.cors.is_some(),
         headers: written.headers.clone(),
         query: written.query.clone(),
         cookies: written.cookies.clone(),

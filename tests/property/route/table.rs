@@ -129,6 +129,7 @@ fn spec() -> impl Strategy<Value = RouteSpec> {
                 .collect(),
             path,
             methods,
+            preflights: false,
             headers: headers.into_iter().map(header).collect(),
             query,
             cookies,
