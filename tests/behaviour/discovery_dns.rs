@@ -1,12 +1,16 @@
 //! Endpoints that a name in DNS has, at real name servers.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::discovery::{Load, addresses, at, becomes, pool};
 use crate::harness::{
-    Backend, Bind, DnsRelay, Dnsmasq, Proxy, Settings, Via, eventually, identity,
+    Authority, Backend, Bind, Dns, DnsRelay, Dnsmasq, Proxy, Settings, Tunnel, Via, apart,
+    eventually, identity,
 };
 
 /// A pool with the endpoints of a name.
@@ -284,5 +288,120 @@ async fn an_answer_too_large_for_udp_is_taken_whole() {
         (addresses(&proxy).await.len() == 2000).then_some(())
     })
     .await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_changed_address_is_used_within_its_time_to_live_and_a_second() {
+    let one = Backend::start(identity("one")).await;
+    let two = one.start_beside(2, identity("two")).await;
+    let bind = Bind::start("app 2 CNAME node\nnode 2 A 127.0.0.1").await;
+    let port = one.address().port();
+    let source = format!(
+        r#"name = "App.Orders.Test.", port = {port}, resolvers = ["{}"]"#,
+        bind.address()
+    );
+    let settings = Settings::new(&text(&source, ""));
+    let proxy = settings
+        .backend("one", &one)
+        .backend("two", &two)
+        .start()
+        .await;
+    becomes(&proxy, &[&one]).await;
+    bind.change("delete node.orders.test. A\nadd node.orders.test. 2 A 127.0.0.2")
+        .await;
+    let changed = Instant::now();
+    becomes(&proxy, &[&two]).await;
+    let took = changed.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    // A time to live of 0 is looked up every `ttl.min`.
+    bind.change("delete node.orders.test. A\nadd node.orders.test. 0 A 127.0.0.1")
+        .await;
+    becomes(&proxy, &[&one]).await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn endpoints_leave_when_the_name_has_been_gone_for_hold() {
+    let one = Backend::start(identity("one")).await;
+    let bind = Bind::start("app A 127.0.0.1").await;
+    let port = one.address().port();
+    let source = format!(
+        r#"name = "app.orders.test", port = {port}, resolvers = ["{}"], hold = "3s""#,
+        bind.address()
+    );
+    let proxy = Settings::new(&text(&source, ""))
+        .backend("one", &one)
+        .start()
+        .await;
+    becomes(&proxy, &[&one]).await;
+    bind.change("delete app.orders.test. A").await;
+    proxy
+        .log_says("app.orders.test: the name does not exist")
+        .await;
+    assert_eq!(proxy.get("/").await.status, 200);
+    becomes(&proxy, &[]).await;
+    bind.change("add app.orders.test. 1 A 127.0.0.1").await;
+    becomes(&proxy, &[&one]).await;
+    proxy.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_the_name_of_the_target_is_verified_and_checks_send_it() {
+    let app = Backend::start(identity("app")).await;
+    let authority = Authority::new("test authority");
+    let issued = authority.issue("app", &["node.orders.test"]);
+    let front = Tunnel::from_tls(app.address(), issued.server(&[])).await;
+    let port = front.address().port();
+    let bind = Bind::start(&format!("_http._tcp SRV 0 1 {port} node\nnode A 127.0.0.1")).await;
+    let more = "tls = { ca = \"ca.pem\" }\nhealth = { http = { path = \"/check\" } }";
+    let settings = Settings::new(&text(&services(&[bind.address()]), more));
+    authority.write(settings.folder(), "ca.pem");
+    let proxy = settings.start().await;
+    eventually("the endpoint is used", || async {
+        (proxy.get("/").await.status == 200).then_some(())
+    })
+    .await;
+    let seen = app.seen();
+    let check = seen
+        .iter()
+        .find(|it| it.target == "/check")
+        .expect("a check");
+    assert_eq!(check.field("host"), format!("node.orders.test:{port}"));
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn without_servers_those_of_the_system_are_asked_with_its_search_domains() {
+    let test =
+        "discovery_dns::without_servers_those_of_the_system_are_asked_with_its_search_domains";
+    if !apart(test).await {
+        return;
+    }
+    let system = |domain: &str| {
+        let text = format!("nameserver 127.0.0.1\nsearch none.test {domain}\n");
+        fs::write("/etc/resolv.conf", text).unwrap();
+    };
+    let dns = Dns::start().await;
+    let one = Backend::start(identity("one")).await;
+    let two = one.start_beside(2, identity("two")).await;
+    for (name, addresses) in [
+        ("app.none.test", &[][..]),
+        ("app.one.test", &[one.address().ip()]),
+        ("app.two.test", &[two.address().ip()]),
+    ] {
+        dns.know(name, addresses);
+    }
+    system("one.test");
+    let source = format!(r#"name = "app", port = {}"#, one.address().port());
+    let settings = Settings::new(&text(&source, ""));
+    let proxy = settings
+        .backend("one", &one)
+        .backend("two", &two)
+        .start()
+        .await;
+    becomes(&proxy, &[&one]).await;
+    system("two.test");
+    becomes(&proxy, &[&two]).await;
     proxy.finish().await;
 }

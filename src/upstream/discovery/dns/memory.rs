@@ -177,3 +177,124 @@ pub(super) fn backoff(failures: u32, max: Duration) -> Duration {
 
 /// Longest pause after failures of one type of records.
 const SET_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::rdata::A;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const BOTH: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
+
+    fn name() -> Name {
+        Name::from_ascii("a.test.").unwrap()
+    }
+
+    fn key(kind: RecordType) -> Key {
+        (name(), kind)
+    }
+
+    fn address(last: u8) -> RData {
+        RData::A(A::new(10, 0, 0, last))
+    }
+
+    fn found(last: u8, seconds: u64) -> Outcome {
+        Outcome::Records {
+            records: vec![address(last)],
+            ttl: Duration::from_secs(seconds),
+            additional: Vec::new(),
+        }
+    }
+
+    fn absent(is_name: bool) -> Outcome {
+        Outcome::None { is_name, ttl: None }
+    }
+
+    fn failed() -> Outcome {
+        Outcome::Failed(LookupFault::Circle)
+    }
+
+    fn memory() -> Memory {
+        Memory::new((Duration::from_secs(1), 5 * MINUTE), 60 * MINUTE)
+    }
+
+    #[test]
+    fn the_time_to_live_is_kept_within_its_bounds() {
+        let now = Instant::now();
+        for (ttl, pause) in [(0, 1), (1, 1), (30, 30), (86_400, 300)] {
+            let mut memory = memory();
+            memory.note(key(RecordType::A), found(1, ttl), now);
+            let until = now + Duration::from_secs(pause);
+            assert_eq!(memory.next(&[key(RecordType::A)]), Some(until));
+            assert!(!memory.is_due(&key(RecordType::A), until - Duration::from_millis(1)));
+            assert!(memory.is_due(&key(RecordType::A), until));
+        }
+        assert!(memory().is_due(&key(RecordType::A), now));
+    }
+
+    #[test]
+    fn one_family_without_addresses_is_no_fault_and_one_that_fails_keeps_its_own() {
+        let (mut memory, now) = (memory(), Instant::now());
+        memory.note(key(RecordType::A), found(1, 9), now);
+        memory.note(key(RecordType::AAAA), absent(true), now);
+        let one = address(1);
+        assert_eq!(memory.known(&name(), &BOTH, now), Known::Now(vec![&one]));
+        memory.note(key(RecordType::AAAA), found(2, 9), now);
+        memory.note(key(RecordType::AAAA), failed(), now);
+        let two = address(2);
+        assert_eq!(
+            memory.known(&name(), &BOTH, now),
+            Known::Now(vec![&one, &two])
+        );
+        // It has left.
+        memory.note(key(RecordType::A), absent(true), now);
+        memory.note(key(RecordType::AAAA), found(2, 9), now);
+        assert_eq!(memory.known(&name(), &BOTH, now), Known::Now(vec![&two]));
+    }
+
+    #[test]
+    fn records_outlive_failures_without_a_limit_and_their_end_for_a_time() {
+        let (mut memory, now) = (memory(), Instant::now());
+        let kinds = [RecordType::A];
+        let of = |fault| Known::Never(fault);
+        memory.note(key(RecordType::A), absent(false), now);
+        assert_eq!(memory.known(&name(), &kinds, now), of(DnsFault::NoName));
+        memory.note(key(RecordType::A), absent(true), now);
+        let none = DnsFault::NoRecord(vec!["A"]);
+        assert_eq!(memory.known(&name(), &kinds, now), of(none.clone()));
+        memory.note(key(RecordType::A), found(1, 9), now);
+        memory.note(key(RecordType::A), failed(), now);
+        let one = address(1);
+        let fault = DnsFault::Lookup(LookupFault::Circle);
+        let kept = Known::Kept(vec![&one], fault.clone());
+        assert_eq!(memory.known(&name(), &kinds, now + 59 * MINUTE), kept);
+        let outdated = DnsFault::Outdated(Box::new(fault), 60 * MINUTE);
+        let kept = Known::Kept(vec![&one], outdated);
+        assert_eq!(memory.known(&name(), &kinds, now + 9999 * MINUTE), kept);
+        memory.note(key(RecordType::A), absent(true), now);
+        let kept = Known::Kept(vec![&one], none);
+        assert_eq!(memory.known(&name(), &kinds, now + 59 * MINUTE), kept);
+        assert_eq!(
+            memory.known(&name(), &kinds, now + 60 * MINUTE),
+            Known::Gone
+        );
+    }
+
+    #[test]
+    fn failures_are_tried_again_after_a_growing_pause_and_at_once_when_it_matters() {
+        let (mut memory, now) = (memory(), Instant::now());
+        let key = key(RecordType::A);
+        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+            memory.note(key.clone(), failed(), now);
+            assert_eq!(memory.next([&key]), Some(now + Duration::from_secs(pause)));
+        }
+        memory.hurry(&key, now + Duration::from_secs(3));
+        assert_eq!(memory.next([&key]), Some(now + Duration::from_secs(3)));
+        memory.note(key.clone(), found(1, 9), now);
+        memory.hurry(&key, now);
+        assert_eq!(memory.next([&key]), Some(now + Duration::from_secs(9)));
+        memory.note(key.clone(), failed(), now);
+        assert_eq!(memory.next([&key]), Some(now + Duration::from_secs(1)));
+    }
+}
