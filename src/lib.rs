@@ -19,8 +19,9 @@
 //!
 //! Around them: [`config`] turns text into types, [`state`] holds the compiled snapshot and the
 //! state that outlives it, [`resilience`] has the pure state machines, [`server`] is the life of
-//! the process, [`admin`] and [`cli`] are for people. `timer`, `memory`, `file` and `wake` are
-//! tools that all of them use.
+//! the process, [`admin`] and [`cli`] are for people. `dial` opens connections, and `fetch` asks
+//! the HTTP services that the proxy itself uses. `timer`, `memory`, `file` and `wake` are tools
+//! that all of them use.
 //!
 //! An area imports only areas below it: `tests/layers/rules.txt` has them from the bottom up.
 
@@ -45,6 +46,8 @@ pub mod config;
 pub mod downstream;
 #[doc(hidden)]
 pub mod failure;
+#[doc(hidden)]
+pub mod fetch;
 #[doc(hidden)]
 pub mod http1;
 #[doc(hidden)]
@@ -74,6 +77,7 @@ pub mod tls;
 #[doc(hidden)]
 pub mod worker;
 
+mod dial;
 mod file;
 mod memory;
 mod wake;

@@ -72,6 +72,10 @@ fn source(out: &mut String, discovery: &PoolDiscovery) {
     if let (Some(error), Some(since)) = (&discovery.error, &discovery.error_since) {
         let _ = writeln!(out, "  since {since} the last good list is kept: {error}");
     }
+    if let Some(first) = discovery.skipped_entries.first() {
+        let count = discovery.skipped;
+        let _ = writeln!(out, "  {count} of its entries cannot be used: {first}");
+    }
 }
 
 type Row<'a> = Vec<Cow<'a, str>>;

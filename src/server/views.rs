@@ -169,6 +169,8 @@ fn source_view(pool: &Pool, source: &SourceSpec) -> model::PoolDiscovery {
         changed: status.changed.map(time),
         error: status.error.map(|(error, _)| error),
         error_since: since,
+        skipped: status.skipped.count(),
+        skipped_entries: status.skipped.first().to_vec(),
     }
 }
 

@@ -8,14 +8,13 @@ use std::{
 
 use tokio::{io::AsyncWriteExt as _, time::Instant};
 
-use super::{
-    dial::{ConnectFault, dial, is_shortage},
-    freed::Limit,
-    room::Place,
-    shared::PoolShared,
-};
+use super::{freed::Limit, room::Place, shared::PoolShared};
 use crate::{
-    config::value::EndpointAddress, failure::Failure, socket::Stream, telemetry::metrics::Gauge,
+    config::value::EndpointAddress,
+    dial::{ConnectFault, dial, is_shortage},
+    failure::Failure,
+    socket::Stream,
+    telemetry::metrics::Gauge,
     timer,
 };
 

@@ -4,15 +4,13 @@
 //! one time, which [`discovery`] may replace; [`shared`] is the state of a pool that all workers
 //! share; [`local`], [`local_set`] and [`idle`] are one worker's side, with the [`picker`]s of each
 //! [`tier`]; [`acquire`] finds a connection, [`room`] makes room for one at the limit,
-//! [`transport`] carries a request over it; `name` resolves names; [`health`] decides which
-//! endpoints may be picked.
+//! [`transport`] carries a request over it; [`health`] decides which endpoints may be picked.
 
 #[doc(hidden)]
 pub mod acquire;
 mod bound;
 #[doc(hidden)]
 pub mod connect;
-mod dial;
 #[doc(hidden)]
 pub mod discovery;
 #[doc(hidden)]
@@ -35,7 +33,6 @@ pub mod local;
 pub mod local_set;
 #[doc(hidden)]
 pub mod metrics;
-mod name;
 #[doc(hidden)]
 pub mod occupancy;
 #[doc(hidden)]
@@ -66,7 +63,6 @@ pub mod transport;
 #[doc(hidden)]
 pub mod tried;
 
-pub(crate) use dial::open_stream;
 #[doc(hidden)]
 pub use hash_input::HashInput;
 pub(crate) use request_place::RequestPlace;

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    discovery::{DiscoveryError, SourceSpec},
+    discovery::{DiscoveryError, SourceSpec, Update},
     endpoint::Endpoint,
     endpoint_set::{EndpointSet, EndpointSlot, SetRules},
     health::HealthSettings,
@@ -130,7 +130,7 @@ pub struct PoolDiscovery {
     /// The source.
     pub source: SourceSpec,
     /// Its answer when the pool was compiled, if it had not been heard before.
-    pub first: Option<Result<Vec<Arc<Endpoint>>, DiscoveryError>>,
+    pub first: Option<Result<Update, DiscoveryError>>,
 }
 
 impl Pool {

@@ -21,8 +21,8 @@ async fn a_wrong_list_keeps_the_last_good_one_and_is_told_everywhere() {
     assert!(pool(&proxy).await["discovery"]["error"].is_null());
     for (wrong, told) in [
         (
-            "[\"127.0.0.1:1\",\n  \"127.0.0.1\"]",
-            "list.json:2:3: \"127.0.0.1\" is not",
+            "[\n  \"127.0.0.1\"]",
+            "list.json has no entry that can be used: 2:3: \"127.0.0.1\" is not",
         ),
         ("[", "list.json:1:1: EOF"),
         ("[]", "list.json lists no endpoint"),

@@ -32,6 +32,7 @@ mod deadlines;
 mod discovery;
 mod discovery_dns;
 mod discovery_etcd;
+mod discovery_http;
 mod discovery_lists;
 mod drain;
 mod early_answers;

@@ -49,7 +49,7 @@ pub struct PoolBreaker {
 /// Source of a pool's endpoints, and its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolDiscovery {
-    /// Its kind, as in the configuration: `file`.
+    /// Its kind, as in the configuration: `file`, `http`, `consul` and so on.
     pub source: String,
     /// Location of the source.
     pub from: String,
@@ -63,6 +63,12 @@ pub struct PoolDiscovery {
     pub error: Option<String>,
     /// Time since when that is so.
     pub error_since: Option<String>,
+    /// Number of entries of the last good list that cannot be used.
+    #[serde(default)]
+    pub skipped: usize,
+    /// The first of them: where they are, and what is wrong.
+    #[serde(default)]
+    pub skipped_entries: Vec<String>,
 }
 
 /// An endpoint of a pool.

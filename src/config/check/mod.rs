@@ -12,6 +12,7 @@ mod header;
 mod listener;
 mod pool;
 mod reference;
+mod registry;
 mod route;
 mod session;
 mod split;

@@ -17,9 +17,6 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (name, pool) in &config.pools {
         let place = format!("pools.{name}");
         check_endpoints(check, name, pool);
-        if let Some(discover) = &pool.discover {
-            super::discover::check(check, &format!("{place}.discover"), discover);
-        }
         check_loops(check, name, pool);
         check_picker(check, &place, pool);
         if let Some(health) = &pool.health {
@@ -45,6 +42,9 @@ pub(super) fn check(check: &mut Check<'_>) {
         check.positive(&format!("{place}.timeouts"), &times.spans, &durations);
         check_limits(check, &place, pool);
         check_announce(check, name, pool);
+        if let Some(discover) = &pool.discover {
+            super::discover::check(check, &format!("{place}.discover"), discover);
+        }
         if let Some(session) = &pool.session {
             super::session::check(check, &format!("{place}.session"), session);
         }

@@ -1,11 +1,12 @@
 //! `discover` of a pool: where endpoints come from besides the list.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::tls::PoolTls;
-use crate::config::setting::{choice, table, words};
-use crate::config::value::{DnsName, NameServer, Secret, ServerUrl};
+use crate::config::{
+    setting::{choice, table, words},
+    value::{DnsName, HttpUrl, NameServer, Secret, ServerUrl},
+};
 
 table! {
     /// Sources of endpoints besides those listed in `endpoints`: a pool has both. The list is followed while the proxy runs, without a reload; when it cannot be read, is malformed or empty, the last good one stays.
@@ -15,7 +16,7 @@ table! {
         /// The source: exactly one of these.
         pub source: DiscoverSource,
     }
-    later { "consul", "zookeeper", "eureka", "http", "kubernetes" }
+    later { "consul", "zookeeper", "eureka", "kubernetes" }
 }
 
 choice! {
@@ -27,6 +28,8 @@ choice! {
         "etcd" => Etcd(Box<DiscoverEtcd>),
         /// A name in DNS, which is looked up again when its time to live is over.
         "dns" => Dns(DiscoverDns),
+        /// A URL that lists them, which is asked again and again.
+        "http" => Http(DiscoverHttp),
     }
 }
 
@@ -103,5 +106,19 @@ table! {
         pub min: Duration = Duration::from_secs(1),
         /// Greatest time, for records that give more.
         pub max: Duration = Duration::from_secs(300),
+    }
+}
+
+table! {
+    /// A URL that lists endpoints, which is asked again and again.
+    pub struct DiscoverHttp {
+        /// URL of the list, `http` or `https`. The answer is JSON as in a file; one with `ETag` is asked for with `If-None-Match`. Redirects are not followed.
+        pub url: HttpUrl,
+        /// Time between two requests, at least 100ms. After a failed one the wait is shorter at first, and grows to this time.
+        pub interval: Duration = Duration::from_secs(5),
+        /// Secret that is sent as `Authorization: Bearer`.
+        pub token: Option<Secret> = None,
+        /// File of the authorities that may certify the server, as PEM; by default the system's.
+        pub ca: Option<PathBuf> = None,
     }
 }

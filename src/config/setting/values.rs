@@ -13,9 +13,10 @@ use super::elsewhere::is_elsewhere;
 use super::{Choice, Form, Found, Node, Reader, Setting, Shape, choice, read_choice};
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
-    BindAddress, DnsName, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, Mismatch,
-    Name, NameServer, OriginPattern, Pattern, PriorityKey, Rate, RateKey, RedisUrl, RetryOn,
-    Secret, ServerUrl, StatusSet, Template, ValueMatch, cidr, duration, header, secret, status,
+    BindAddress, DnsName, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, HttpUrl,
+    Mismatch, Name, NameServer, OriginPattern, Pattern, PriorityKey, Rate, RateKey, RedisUrl,
+    RetryOn, Secret, ServerUrl, StatusSet, Template, ValueMatch, cidr, duration, header, secret,
+    status,
 };
 
 /// Settings that are strings: name, example, parser, printer.
@@ -128,48 +129,37 @@ located! {
     EndpointAddress: "address", "\"10.0.0.7:8080\"";
 }
 
-impl Setting for ServerUrl {
-    fn shape() -> Shape {
-        Shape::value("URL of a server", "\"http://127.0.0.1:2379\"")
-    }
+/// URLs whose faults must not show the credentials that may be in them.
+macro_rules! urls {
+    ($( $ty:ty: $kind:literal, $example:literal; )*) => { $(
+        impl Setting for $ty {
+            fn shape() -> Shape {
+                Shape::value($kind, $example)
+            }
 
-    fn form() -> Form {
-        Form::Text
-    }
+            fn form() -> Form {
+                Form::Text
+            }
 
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        if node.text().is_some_and(|text| text.contains('@')) {
-            // It is refused, and the message must not show the password in it.
-            reader.hide(node.span);
+            fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                if node.text().is_some_and(|text| text.contains('@')) {
+                    // It is refused, and the message must not show the password in it.
+                    reader.hide(node.span);
+                }
+                reader.parse_text(node, &Self::shape(), Self::parse)
+            }
+
+            fn print(&self) -> Value {
+                self.to_string().into()
+            }
         }
-        reader.parse_text(node, &Self::shape(), Self::parse)
-    }
-
-    fn print(&self) -> Value {
-        self.to_string().into()
-    }
+    )* };
 }
 
-impl Setting for RedisUrl {
-    fn shape() -> Shape {
-        Shape::value("address of a Redis server", "\"redis://127.0.0.1:6379\"")
-    }
-
-    fn form() -> Form {
-        Form::Text
-    }
-
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        if node.text().is_some_and(|text| text.contains('@')) {
-            // It is refused, and the message must not show the password in it.
-            reader.hide(node.span);
-        }
-        reader.parse_text(node, &Self::shape(), Self::parse)
-    }
-
-    fn print(&self) -> Value {
-        self.to_string().into()
-    }
+urls! {
+    RedisUrl: "address of a Redis server", "\"redis://127.0.0.1:6379\"";
+    HttpUrl: "URL", "\"http://127.0.0.1:8500\"";
+    ServerUrl: "URL of a server", "\"http://127.0.0.1:2379\"";
 }
 
 impl Setting for PathBuf {

@@ -24,9 +24,9 @@ use crate::{
     telemetry::metrics::{ControlMetrics, SharedGauge, names},
     upstream::{
         discovery::{
-            Discovered, DiscoveryError, EndpointChanges, Heard, SourceSpec, SourceStatus, arrange,
+            Discovered, DiscoveryError, EndpointChanges, Heard, SourceSpec, SourceStatus, Update,
+            arrange,
         },
-        endpoint::Endpoint,
         health::ProbeTarget,
         pool::Pool,
     },
@@ -52,6 +52,7 @@ struct Running {
 /// Metrics of a source.
 struct Gauges {
     endpoints: SharedGauge,
+    skipped: SharedGauge,
     last_success: SharedGauge,
     last_success_time: SharedGauge,
 }
@@ -60,7 +61,7 @@ struct Gauges {
 pub(super) struct Answer {
     pool: Arc<str>,
     source: SourceSpec,
-    list: Result<Vec<Arc<Endpoint>>, DiscoveryError>,
+    list: Result<Update, DiscoveryError>,
 }
 
 impl Discoveries {
@@ -105,6 +106,9 @@ impl Discoveries {
         let labels = [&**pool, source.kind()];
         let gauges = Gauges {
             endpoints: self.registry.gauge(&names::DISCOVERY_ENDPOINTS, labels),
+            skipped: self
+                .registry
+                .gauge(&names::DISCOVERY_SKIPPED_ENTRIES, labels),
             last_success: self.registry.gauge(&names::DISCOVERY_LAST_SUCCESS, labels),
             last_success_time: self
                 .registry
@@ -138,6 +142,8 @@ impl Discoveries {
         let gauges = &running.gauges;
         let endpoints = i64::try_from(status.endpoints).unwrap_or(i64::MAX);
         gauges.endpoints.set(endpoints);
+        let skipped = i64::try_from(status.skipped.count()).unwrap_or(i64::MAX);
+        gauges.skipped.set(skipped);
         gauges.last_success.set(i64::from(status.error.is_none()));
         gauges
             .last_success_time
@@ -177,7 +183,6 @@ async fn listen(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Ans
     let mut running = source.start();
     loop {
         let list = running.next().await;
-        let list = list.map(|list| list.into_iter().map(Arc::new).collect());
         let answer = Answer {
             pool: Arc::clone(pool),
             source: source.clone(),
@@ -204,7 +209,9 @@ impl Control {
                 && !discovered.knows(&discovery.source)
             {
                 let heard = discovered.hear(&discovery.source, first, SystemTime::now());
-                tell(&pool.name, &discovery.source, heard, &discovered.status());
+                let status = discovered.status();
+                tell(&pool.name, &discovery.source, heard, &status);
+                tell_skipped(&pool.name, &discovery.source, &status);
             }
         }
         self.discoveries.follow(snapshot);
@@ -226,15 +233,20 @@ impl Control {
             return;
         }
         let discovered = &pool.shared.discovered;
-        let was_bad = discovered.status().error.is_some();
+        let before = discovered.status();
+        let was_bad = before.error.is_some();
         let heard = discovered.hear(source, list, SystemTime::now());
-        tell(&pool.name, source, heard, &discovered.status());
+        let status = discovered.status();
+        tell(&pool.name, source, heard, &status);
+        if status.skipped != before.skipped {
+            tell_skipped(&pool.name, source, &status);
+        }
         let result = match heard {
             Heard::Changed => "changed",
             Heard::Unchanged => "unchanged",
             Heard::Failed { .. } => "failed",
         };
-        if was_bad && list.is_ok() {
+        if was_bad && !matches!(heard, Heard::Failed { .. }) {
             tracing::info!(pool = %pool.name, from = %source, "the list of endpoints is good again");
         }
         self.discoveries.count(&pool.name, source, result);
@@ -319,6 +331,15 @@ fn tell(pool: &str, source: &SourceSpec, heard: Heard, status: &SourceStatus) {
         } else {
             tracing::warn!(pool, source, kept, %error, "the list of endpoints is refused; the last good one stays");
         }
+    }
+}
+
+/// Logs the entries of a list that cannot be used.
+fn tell_skipped(pool: &str, source: &SourceSpec, status: &SourceStatus) {
+    let skipped = &status.skipped;
+    if !skipped.is_empty() {
+        let (source, count) = (source.kind(), skipped.count());
+        tracing::warn!(pool, source, skipped = count, entries = %skipped, "entries of the list of endpoints cannot be used; the others are");
     }
 }
 

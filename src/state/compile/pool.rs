@@ -2,16 +2,21 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use http::header::{AUTHORIZATION, HeaderName};
 use semver::VersionReq;
 
 use super::{BuildError, Lists, Source, TlsFiles};
 use crate::{
-    config::{schema, value::PickerSpec},
+    config::{
+        schema,
+        value::{PickerSpec, Secret},
+    },
+    fetch::Target,
     resilience::BreakerSettings,
     state::Registry,
     tls::ClientTls,
     upstream::{
-        discovery::{Discovered, SourceSpec, arrange},
+        discovery::{Discovered, HttpSource, SourceSpec, Update, arrange},
         endpoint::Endpoint,
         endpoint_set::{EndpointSet, EndpointSlot, SetRules},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
@@ -143,8 +148,10 @@ fn no_sessions(name: &Arc<str>, why: &str) -> BuildError {
 /// Returns the endpoints that a pool begins with besides those listed.
 fn found(discovery: Option<&PoolDiscovery>, known: &Discovered) -> Vec<Arc<Endpoint>> {
     match discovery.map(|discovery| &discovery.first) {
-        Some(Some(Ok(list))) => list.clone(),
-        Some(Some(Err(_)) | None) => known.list(),
+        Some(Some(Ok(Update::List(list)))) if !list.endpoints.is_empty() => {
+            list.endpoints.iter().cloned().map(Arc::new).collect()
+        }
+        Some(Some(Ok(_) | Err(_)) | None) => known.list(),
         None => Vec::new(),
     }
 }
@@ -156,17 +163,34 @@ fn discovery(
     written: &schema::Pool,
     known: &Discovered,
 ) -> Option<PoolDiscovery> {
-    let from = match &written.discover.as_ref()?.source {
-        schema::DiscoverSource::File(file) => SourceSpec::File(file.path.clone()),
-        schema::DiscoverSource::Etcd(etcd) => super::etcd::source(etcd),
-        schema::DiscoverSource::Dns(dns) => SourceSpec::Dns(Arc::new(super::discover::dns(dns))),
-    };
+    let from = source_spec(written.discover.as_ref()?);
     let asked = source.lists == Lists::Read && !known.knows(&from);
     let first = asked.then(|| from.read()).flatten();
     Some(PoolDiscovery {
         source: from,
-        first: first.map(|list| list.map(|list| list.into_iter().map(Arc::new).collect())),
+        first: first.map(|list| list.map(Update::List)),
     })
+}
+
+fn source_spec(written: &schema::Discover) -> SourceSpec {
+    match &written.source {
+        schema::DiscoverSource::File(file) => SourceSpec::File(file.path.clone()),
+        schema::DiscoverSource::Etcd(etcd) => super::etcd::source(etcd),
+        schema::DiscoverSource::Dns(dns) => SourceSpec::Dns(Arc::new(super::discover::dns(dns))),
+        schema::DiscoverSource::Http(http) => SourceSpec::Http(HttpSource {
+            target: Target {
+                url: http.url.clone(),
+                ca: http.ca.clone(),
+                secrets: bearer(http.token.as_ref()),
+            },
+            interval: http.interval,
+        }),
+    }
+}
+
+fn bearer(token: Option<&Secret>) -> Vec<(HeaderName, &'static str, Secret)> {
+    let token = token.map(|token| (AUTHORIZATION, "Bearer ", token.clone()));
+    token.into_iter().collect()
 }
 
 fn build_tls(

@@ -60,6 +60,13 @@ pub static DISCOVERY_ENDPOINTS: GaugeDesc<2> = GaugeDesc::new(
     ["pool", "source"],
 );
 
+/// Entries of the last good list of a pool's source that cannot be used.
+pub static DISCOVERY_SKIPPED_ENTRIES: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_discovery_skipped_entries",
+    "Entries of the last good list of a pool's source that cannot be used; the others are.",
+    ["pool", "source"],
+);
+
 /// 1 when the newest answer of a pool's source was a good list, else 0.
 pub static DISCOVERY_LAST_SUCCESS: GaugeDesc<2> = GaugeDesc::new(
     "sluicegate_discovery_last_success",

@@ -107,7 +107,7 @@ mod tests {
 
     fn list(text: &str) -> Vec<Arc<Endpoint>> {
         let list = parse(text, Format::Json, Path::new("/")).unwrap();
-        list.into_iter().map(Arc::new).collect()
+        list.endpoints.into_iter().map(Arc::new).collect()
     }
 
     fn names(endpoints: &[Arc<Endpoint>]) -> String {

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{DiscoveryError, SourceSpec};
+use super::{DiscoveryError, EndpointList, Skipped, SourceSpec, Update};
 use crate::upstream::endpoint::Endpoint;
 
 /// The last good list of a pool's source.
@@ -34,6 +34,8 @@ pub struct SourceStatus {
     /// Reason why the newest answer was not a good list, and the time since when; none after a good
     /// one.
     pub error: Option<(String, SystemTime)>,
+    /// Entries of the last good list that cannot be used.
+    pub skipped: Skipped,
 }
 
 /// Result of an answer.
@@ -70,7 +72,7 @@ impl Discovered {
     pub fn hear(
         &self,
         source: &SourceSpec,
-        answer: &Result<Vec<Arc<Endpoint>>, DiscoveryError>,
+        answer: &Result<Update, DiscoveryError>,
         now: SystemTime,
     ) -> Heard {
         let known = &mut *self.lock();
@@ -80,29 +82,23 @@ impl Discovered {
             known.status.error = None;
         }
         match answer {
-            Ok(list) => {
-                let is_same = !is_new && known.list == *list;
-                known.status.endpoints = list.len();
+            // DNS holds a list by itself until it is over.
+            Ok(Update::List(list)) if list.endpoints.is_empty() && source.kind() != "dns" => known
+                .fail(
+                    if list.skipped.is_empty() {
+                        DiscoveryError::Empty(source.to_string()).to_string()
+                    } else {
+                        format!("{source} has no entry that can be used: {}", list.skipped)
+                    },
+                    now,
+                ),
+            Ok(Update::List(list)) => known.take(list, is_new, now),
+            Ok(Update::Unchanged) => {
                 known.status.succeeded = Some(now);
                 known.status.error = None;
-                if is_same {
-                    return Heard::Unchanged;
-                }
-                known.list.clone_from(list);
-                known.status.changed = Some(now);
-                Heard::Changed
+                Heard::Unchanged
             }
-            Err(error) => {
-                let text = error.to_string();
-                let is_news = match &known.status.error {
-                    Some((before, _)) => *before != text,
-                    None => true,
-                };
-                if is_news {
-                    known.status.error = Some((text, now));
-                }
-                Heard::Failed { is_news }
-            }
+            Err(error) => known.fail(error.to_string(), now),
         }
     }
 
@@ -113,5 +109,38 @@ impl Discovered {
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn take(&mut self, list: &EndpointList, is_new: bool, now: SystemTime) -> Heard {
+        let same = self.list.len() == list.endpoints.len()
+            && self
+                .list
+                .iter()
+                .zip(&list.endpoints)
+                .all(|(old, new)| **old == *new);
+        self.status.endpoints = list.endpoints.len();
+        self.status.skipped.clone_from(&list.skipped);
+        self.status.succeeded = Some(now);
+        self.status.error = None;
+        if same && !is_new {
+            return Heard::Unchanged;
+        }
+        let endpoints = list.endpoints.iter().cloned();
+        self.list = endpoints.map(Arc::new).collect();
+        self.status.changed = Some(now);
+        Heard::Changed
+    }
+
+    fn fail(&mut self, text: String, now: SystemTime) -> Heard {
+        let is_news = match &self.status.error {
+            Some((before, _)) => *before != text,
+            None => true,
+        };
+        if is_news {
+            self.status.error = Some((text, now));
+        }
+        Heard::Failed { is_news }
     }
 }

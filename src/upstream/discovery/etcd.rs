@@ -2,14 +2,16 @@
 //!
 //! All keys are read at a revision, and the changes after it are watched. If the watch ends, or
 //! its server falls silent, all is read again from the next server. A key that says nothing usable
-//! is left out and told once; the others count.
+//! is left out and told; the others count.
 
 use std::{collections::BTreeMap, fmt, io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, list::parse_entry};
+use super::{
+    BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, EndpointList, Update, list::parse_entry,
+};
 use crate::{
     resilience::backoff::Backoff,
     upstream::{
@@ -129,15 +131,13 @@ impl Etcd {
         Ok(())
     }
 
-    fn endpoints(&self) -> Result<Vec<Endpoint>, DiscoveryError> {
-        match self.entries.endpoints() {
-            all if all.is_empty() => Err(DiscoveryError::Empty(self.spec.to_string())),
-            all if all.len() > ENDPOINTS_MAX => {
-                let many = io::Error::other(format!("more than {ENDPOINTS_MAX} endpoints"));
-                Err(DiscoveryError::Unreachable(self.spec.to_string(), many))
-            }
-            all => Ok(all),
+    fn endpoints(&self) -> Result<Update, DiscoveryError> {
+        let list = self.entries.list();
+        if list.endpoints.len() > ENDPOINTS_MAX {
+            let many = io::Error::other(format!("more than {ENDPOINTS_MAX} endpoints"));
+            return Err(DiscoveryError::Unreachable(self.spec.to_string(), many));
         }
+        Ok(Update::List(list))
     }
 
     /// Counts a failure; returns true if every server has failed as often now.
@@ -158,7 +158,7 @@ enum Followed {
 }
 
 impl Discovery for Etcd {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Endpoint>, DiscoveryError>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<Update, DiscoveryError>> {
         Box::pin(async move {
             loop {
                 let channel = match self.follow().await {
@@ -189,8 +189,8 @@ struct Entries(BTreeMap<Bytes, Entry>);
 #[derive(Debug)]
 struct Entry {
     value: Bytes,
-    /// None if it says nothing usable.
-    endpoints: Vec<Endpoint>,
+    /// Endpoints, or the fault for which it is left out.
+    endpoints: Result<Vec<Endpoint>, String>,
 }
 
 impl Entries {
@@ -220,11 +220,6 @@ impl Entries {
     fn put(&mut self, pair: KeyValue) {
         let text = std::str::from_utf8(&pair.value).map_err(|_| "it is not text".to_owned());
         let endpoints = text.and_then(|text| parse_entry(text, Path::new("/")));
-        let endpoints = endpoints.unwrap_or_else(|fault| {
-            let key = String::from_utf8_lossy(&pair.key);
-            tracing::warn!(%key, %fault, "a value in etcd is no endpoint; it is left out");
-            Vec::new()
-        });
         let entry = Entry {
             value: pair.value,
             endpoints,
@@ -232,9 +227,18 @@ impl Entries {
         self.0.insert(pair.key, entry);
     }
 
-    fn endpoints(&self) -> Vec<Endpoint> {
-        let entries = self.0.values();
-        entries.flat_map(|it| &it.endpoints).cloned().collect()
+    fn list(&self) -> EndpointList {
+        let mut list = EndpointList::default();
+        for (key, entry) in &self.0 {
+            match &entry.endpoints {
+                Ok(endpoints) => list.endpoints.extend_from_slice(endpoints),
+                Err(fault) => {
+                    let key = String::from_utf8_lossy(key);
+                    list.skipped.add(format_args!("{key}: {fault}"));
+                }
+            }
+        }
+        list
     }
 }
 
@@ -265,7 +269,7 @@ mod tests {
     }
 
     fn shown(entries: &Entries) -> Vec<String> {
-        let endpoints = entries.endpoints();
+        let endpoints = entries.list().endpoints;
         let shown = endpoints.iter().map(|it| {
             let version = it.version_label.as_deref().unwrap_or_default();
             format!("{} {} {version}", it.label, it.weight)

@@ -7,14 +7,11 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    BoxFuture, Discovery, DiscoveryError,
+    BoxFuture, Discovery, DiscoveryError, EndpointList, Update,
     list::{Format, parse},
     name_of,
 };
-use crate::{
-    file::{self, ContentHash, Watcher},
-    upstream::endpoint::Endpoint,
-};
+use crate::file::{self, ContentHash, Watcher};
 
 /// A list of endpoints in a file.
 #[derive(Debug)]
@@ -42,7 +39,7 @@ impl File {
 }
 
 impl Discovery for File {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Endpoint>, DiscoveryError>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<Update, DiscoveryError>> {
         Box::pin(async move {
             if self.is_known {
                 self.watcher.changed().await;
@@ -58,13 +55,13 @@ impl Discovery for File {
                 Some(hash) => self.watcher.set_seen(hash),
                 None => self.watcher.set_unusable(),
             }
-            list
+            list.map(Update::List)
         })
     }
 }
 
 /// Reads the list in a file, with the hash of its content; blocks on the disk.
-pub fn read(path: &Path) -> (Option<ContentHash>, Result<Vec<Endpoint>, DiscoveryError>) {
+pub fn read(path: &Path) -> (Option<ContentHash>, Result<EndpointList, DiscoveryError>) {
     let text = match file::read_to_string(path, file::WATCHED_BYTES_MAX) {
         Ok(text) => text,
         Err(error) => return (None, Err(DiscoveryError::Unreachable(name_of(path), error))),
@@ -72,7 +69,6 @@ pub fn read(path: &Path) -> (Option<ContentHash>, Result<Vec<Endpoint>, Discover
     let hash = ContentHash::of(text.as_bytes());
     let base = path.parent().unwrap_or_else(|| Path::new("."));
     let parsed = match parse(&text, Format::of(path), base) {
-        Ok(list) if list.is_empty() => Err(DiscoveryError::Empty(name_of(path))),
         Ok(list) => Ok(list),
         Err(fault) => Err(DiscoveryError::Malformed(name_of(path), fault)),
     };
@@ -88,8 +84,11 @@ mod tests {
     async fn labels(source: &mut File) -> Result<Vec<String>, String> {
         let next = tokio::time::timeout(Duration::from_secs(20), source.next());
         let list = next.await.expect("a list in time");
-        let list = list.map_err(|error| error.to_string())?;
-        Ok(list.iter().map(|it| it.label.to_string()).collect())
+        let Update::List(list) = list.map_err(|error| error.to_string())? else {
+            panic!("each change is a list");
+        };
+        let labels = list.endpoints.iter().map(|it| it.label.to_string());
+        Ok(labels.chain(list.skipped.first().iter().cloned()).collect())
     }
 
     #[tokio::test]
@@ -111,16 +110,17 @@ mod tests {
         assert_eq!(labels(&mut source).await.unwrap(), ["a:1"]);
         // In place, with a fault.
         fs::write(&path, "[\"a:1\",\n\"b\"]").unwrap();
+        let listed = labels(&mut source).await.unwrap();
+        assert_eq!(listed[0], "a:1");
+        let fault = "2:1: \"b\" is not the address";
+        assert!(listed[1].starts_with(fault), "{listed:?}");
+        fs::write(&path, "[\"a:1\",").unwrap();
         let fault = labels(&mut source).await.unwrap_err();
-        assert!(
-            fault.contains("list.json:2:1: \"b\" is not the address"),
-            "{fault}"
-        );
+        assert!(fault.contains("list.json:1:7: EOF"), "{fault}");
         replace("[\"b:1\"]");
         assert_eq!(labels(&mut source).await.unwrap(), ["b:1"]);
         replace("[]");
-        let empty = labels(&mut source).await.unwrap_err();
-        assert!(empty.ends_with("list.json lists no endpoint"), "{empty}");
+        assert!(labels(&mut source).await.unwrap().is_empty());
     }
 
     #[tokio::test]

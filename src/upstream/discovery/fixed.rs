@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use super::{BoxFuture, Discovery, DiscoveryError};
+use super::{BoxFuture, Discovery, DiscoveryError, EndpointList, Update};
 use crate::upstream::endpoint::Endpoint;
 
 /// A list that is returned once.
@@ -22,10 +22,10 @@ impl Fixed {
 }
 
 impl Discovery for Fixed {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Endpoint>, DiscoveryError>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<Update, DiscoveryError>> {
         Box::pin(async move {
             match self.endpoints.take() {
-                Some(endpoints) => Ok(endpoints),
+                Some(endpoints) => Ok(Update::List(EndpointList::new(endpoints))),
                 None => pending().await,
             }
         })
@@ -41,7 +41,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_list_comes_once_and_then_never_changes() {
         let mut source: Box<dyn Discovery> = Box::new(Fixed::new(Vec::new()));
-        assert!(source.next().await.unwrap().is_empty());
+        let empty = Update::List(EndpointList::default());
+        assert_eq!(source.next().await.unwrap(), empty);
         let again = tokio::time::timeout(Duration::from_secs(3600), source.next());
         assert!(again.await.is_err());
     }

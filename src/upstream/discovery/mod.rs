@@ -6,6 +6,7 @@
 //! last good list and the later errors of the source, in the registry.
 
 use std::{
+    error::Error,
     fmt,
     future::Future,
     io,
@@ -14,35 +15,41 @@ use std::{
     sync::Arc,
 };
 
-use super::endpoint::Endpoint;
-
 mod arrange;
 mod discovered;
 mod dns;
+mod endpoint_list;
 mod etcd;
 mod file;
 mod fixed;
+mod http;
 mod list;
+mod reconnect;
 
 pub use arrange::{Arranged, EndpointChanges, arrange};
 pub use discovered::{Discovered, Heard, SourceStatus};
 pub use dns::{
     Dns, DnsFamily, DnsFault, DnsRecords, DnsSpec, LookupFault, ServerFault, ServerFaults,
 };
+pub use endpoint_list::{EndpointList, Skipped, Update};
 pub use etcd::{Etcd, EtcdSpec};
 pub use file::{File, read};
 pub use fixed::Fixed;
+pub use http::{Http, HttpSource};
 pub use list::{ENDPOINTS_MAX, Format, ListFault, parse};
+pub use reconnect::Reconnect;
 
 /// A boxed future, so that [`Discovery`] is object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A source of the endpoints of one pool.
 pub trait Discovery: Send {
-    /// Waits for the next list: the first at once, then each time it changes. After an error the
-    /// last good list stays in force, and the caller calls again; the source decides when another
-    /// try is useful. Must be cancel-safe: no change may be lost.
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Endpoint>, DiscoveryError>>;
+    /// Waits for the next list: the first at once, then each time it changes. A source that asks
+    /// from time to time may return [`Update::Unchanged`] in between, which tells that it is still
+    /// reached. After an error the last good list stays in force, and the caller calls again; the
+    /// source decides when another try is useful ([`Reconnect`]), and returns the whole list with
+    /// the first success. Must be cancel-safe: no change may be lost.
+    fn next(&mut self) -> BoxFuture<'_, Result<Update, DiscoveryError>>;
 }
 
 /// Reasons why a source has no list.
@@ -54,12 +61,25 @@ pub enum DiscoveryError {
     /// The answer of the source is not a list of endpoints.
     #[error("{0}:{1}")]
     Malformed(String, #[source] ListFault),
+    /// The source refuses: its name, and its answer in words.
+    #[error("{0} answers {1}")]
+    Refused(String, String),
     /// The list has no endpoint, which is probably a mistake.
     #[error("{0} lists no endpoint")]
     Empty(String),
     /// A name in DNS that has no endpoints now.
     #[error("{0}: {1}")]
     Dns(String, #[source] DnsFault),
+}
+
+impl DiscoveryError {
+    /// Returns the error of a source that cannot be reached.
+    pub fn unreachable(
+        source: impl Into<String>,
+        why: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::Unreachable(source.into(), io::Error::other(why))
+    }
 }
 
 /// Source of a pool's endpoints.
@@ -71,6 +91,8 @@ pub enum SourceSpec {
     Etcd(EtcdSpec),
     /// A name in DNS.
     Dns(Arc<DnsSpec>),
+    /// A URL that lists them.
+    Http(HttpSource),
 }
 
 impl SourceSpec {
@@ -80,6 +102,7 @@ impl SourceSpec {
             Self::File(_) => "file",
             Self::Etcd(_) => "etcd",
             Self::Dns(_) => "dns",
+            Self::Http(_) => "http",
         }
     }
 
@@ -92,18 +115,19 @@ impl SourceSpec {
             Self::File(path) => Box::new(File::new(path)),
             Self::Etcd(spec) => Box::new(Etcd::new(spec)),
             Self::Dns(spec) => Box::new(Dns::new((**spec).clone())),
+            Self::Http(settings) => Box::new(Http::new(settings.clone())),
         }
     }
 
-    /// Reads the source now, if a look at the disk is enough for that; blocks on it.
+    /// Reads the source now, if a look at the disk is enough for that; blocks on it. None: it is
+    /// asked over the network.
     ///
     /// # Errors
     /// The reason why there is no list.
-    pub fn read(&self) -> Option<Result<Vec<Endpoint>, DiscoveryError>> {
+    pub fn read(&self) -> Option<Result<EndpointList, DiscoveryError>> {
         match self {
             Self::File(path) => Some(read(path).1),
-            Self::Etcd(_) => None,
-            Self::Dns(_) => None,
+            Self::Etcd(_) | Self::Dns(_) | Self::Http(_) => None,
         }
     }
 }
@@ -114,6 +138,7 @@ impl fmt::Display for SourceSpec {
             Self::File(path) => path.display().fmt(f),
             Self::Etcd(spec) => spec.fmt(f),
             Self::Dns(spec) => spec.name.fmt(f),
+            Self::Http(settings) => settings.target.url.fmt(f),
         }
     }
 }

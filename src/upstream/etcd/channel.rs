@@ -19,9 +19,9 @@ use tokio::{
 
 use super::{EtcdError, ServerUrl};
 use crate::{
+    dial::{ConnectFault, Plain, dial},
     task,
     tls::{Alpn, ClientTls},
-    upstream::dial::{ConnectFault, Plain, dial},
 };
 
 /// A connection to one server. Its streams end when it is dropped.

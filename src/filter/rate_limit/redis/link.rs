@@ -6,7 +6,7 @@ use redis::{AsyncConnectionConfig, Cmd, RedisError, Value, aio::MultiplexedConne
 use tokio::{task::AbortHandle, time::Instant};
 
 use super::RedisSettings;
-use crate::{task, tls::Alpn, upstream::open_stream};
+use crate::{dial::open_stream, task, tls::Alpn};
 
 /// A connection on which calls are pipelined.
 pub(super) struct Link {

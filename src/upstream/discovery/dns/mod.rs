@@ -25,7 +25,9 @@ use self::{
     memory::{Key, Known, Memory},
     resolv_conf::{ResolvConf, candidates},
 };
-use super::{BoxFuture, Discovery, DiscoveryError, list::ENDPOINTS_MAX};
+use super::{
+    BoxFuture, Discovery, DiscoveryError, EndpointList, Skipped, Update, list::ENDPOINTS_MAX,
+};
 use crate::{config::value::DnsName, upstream::endpoint::Endpoint};
 
 mod exchange;
@@ -128,7 +130,7 @@ impl Dns {
     }
 
     /// Looks up what is due, and returns the list.
-    async fn refresh(&mut self) -> Result<Vec<Endpoint>, DiscoveryError> {
+    async fn refresh(&mut self) -> Result<EndpointList, DiscoveryError> {
         let name = self.spec.name.to_string();
         let (names, servers) = self.settings().await.map_err(|error| {
             self.due = Some(Instant::now() + RETRY_MAX);
@@ -192,7 +194,7 @@ impl Dns {
         names: &[Name],
         servers: &Servers,
         used: &mut Vec<Key>,
-    ) -> Result<Vec<Endpoint>, DnsFault> {
+    ) -> Result<EndpointList, DnsFault> {
         let kinds = self.primary();
         let mut kept = None;
         let mut gone = false;
@@ -217,7 +219,7 @@ impl Dns {
             }
         }
         match kept {
-            _ if gone => Ok(Vec::new()),
+            _ if gone => Ok(EndpointList::default()),
             Some(fault) => Err(fault),
             None => Err(DnsFault::NoName),
         }
@@ -230,7 +232,7 @@ impl Dns {
         records: &[RData],
         servers: &Servers,
         used: &mut Vec<Key>,
-    ) -> Result<Vec<Endpoint>, DnsFault> {
+    ) -> Result<EndpointList, DnsFault> {
         let version = list::version(self.memory.records(&(name.clone(), RecordType::TXT)));
         let records: Vec<&RData> = records.iter().collect();
         let mut bad = Vec::new();
@@ -262,9 +264,12 @@ impl Dns {
             }
         }
         let found = list::sorted(found);
-        match bad.into_iter().next() {
-            Some(reason) if found.is_empty() => Err(DnsFault::Unusable(reason)),
-            Some(_) | None => Ok(found),
+        match bad.first() {
+            Some(reason) if found.is_empty() => Err(DnsFault::Unusable(reason.clone())),
+            Some(_) | None => Ok(EndpointList {
+                endpoints: found,
+                skipped: Skipped::of(&bad),
+            }),
         }
     }
 
@@ -358,12 +363,12 @@ impl Dns {
 }
 
 impl Discovery for Dns {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Endpoint>, DiscoveryError>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<Update, DiscoveryError>> {
         Box::pin(async move {
             if let Some(due) = self.due {
                 sleep_until(due).await;
             }
-            self.refresh().await
+            self.refresh().await.map(Update::List)
         })
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! An entry is an address, or a table with the keys of `endpoints` in `proxy.toml`. A group of
 //! `file_sd` is a table with `targets` and `labels`; its labels `version`, `zone`, `weight` and
-//! `priority` have their usual meaning. One fault refuses the whole text, with its position.
+//! `priority` have their usual meaning. A fault of an entry costs that entry; one of the text, all of
+//! it. Both are told with their position.
+
+mod json;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -12,8 +15,11 @@ use std::{
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{self, IgnoredAny, MapAccess, Visitor},
 };
+use toml::Spanned;
+
+use super::EndpointList;
 
 use crate::{
     config::value::{EndpointAddress, picker::WEIGHT_MAX},
@@ -52,34 +58,57 @@ impl Format {
     }
 }
 
-/// Reads a list. Relative paths of unix sockets are taken from `base`.
+/// Reads a list. Relative paths of unix sockets are taken from `base`. An entry that cannot be used
+/// is left out, and noted with its position.
 ///
 /// # Errors
-/// The first fault.
-pub fn parse(text: &str, format: Format, base: &Path) -> Result<Vec<Endpoint>, ListFault> {
-    let list: List = match format {
-        Format::Json => serde_json::from_str(text).map_err(|error| of_json(&error))?,
-        Format::Toml => toml::from_str(text).map_err(|error| of_toml(text, &error))?,
+/// The fault because of which no entry can be read.
+pub fn parse(text: &str, format: Format, base: &Path) -> Result<EndpointList, ListFault> {
+    let entries = match format {
+        Format::Json => json::entries(text)?,
+        Format::Toml => toml_entries(text)?,
     };
-    let mut endpoints = Vec::with_capacity(list.0.len());
-    let mut known = HashSet::with_capacity(list.0.len());
-    for entry in list.0 {
-        let fault = |message: String| {
-            let (line, column) = find(text, &entry.address);
+    let lines = Lines::of(text);
+    let mut list = EndpointList::default();
+    let mut known = HashSet::with_capacity(entries.len());
+    for entry in entries {
+        let fault = |at: usize, message: String| {
+            let (line, column) = lines.position(text, at);
             ListFault {
                 line,
                 column,
                 message,
             }
         };
-        let address = EndpointAddress::parse(&entry.address, base);
-        let address = address.map_err(|mismatch| fault(mismatch.message.clone()))?;
-        if !known.insert(address.to_string()) {
-            return Err(fault(format!("{address} is listed twice")));
+        let members = match entry {
+            Ok((at, Item(members))) => members.into_iter().map(move |member| (at, member)),
+            Err((at, message)) => {
+                list.skipped.add(fault(at, message));
+                continue;
+            }
+        };
+        for (at, member) in members {
+            let written = || find(text, at, &member.address);
+            let address = match EndpointAddress::parse(&member.address, base) {
+                Ok(address) => address,
+                Err(mismatch) => {
+                    list.skipped.add(fault(written(), mismatch.message));
+                    continue;
+                }
+            };
+            if !known.insert(address.to_string()) {
+                let message = format!("{address} is listed twice");
+                list.skipped.add(fault(written(), message));
+                continue;
+            }
+            if list.endpoints.len() == ENDPOINTS_MAX {
+                let message = format!("more than {ENDPOINTS_MAX} endpoints");
+                return Err(fault(written(), message));
+            }
+            list.endpoints.push(endpoint(address, member.about));
         }
-        endpoints.push(endpoint(address, entry.about));
     }
-    Ok(endpoints)
+    Ok(list)
 }
 
 /// Reads the value of a key of a registry: an address, an entry as in a list, or a group of
@@ -94,11 +123,12 @@ pub(super) fn parse_entry(text: &str, base: &Path) -> Result<Vec<Endpoint>, Stri
     } else {
         serde_json::json!([text]).to_string()
     };
-    let endpoints = parse(&list, Format::Json, base).map_err(|fault| fault.message)?;
-    if endpoints.is_empty() {
-        return Err("it names no endpoint".to_owned());
+    let list = parse(&list, Format::Json, base).map_err(|fault| fault.message)?;
+    match list.endpoints.is_empty() {
+        true if list.skipped.is_empty() => Err("it names no endpoint".to_owned()),
+        true => Err(list.skipped.to_string()),
+        false => Ok(list.endpoints),
     }
-    Ok(endpoints)
 }
 
 fn endpoint(address: EndpointAddress, about: About) -> Endpoint {
@@ -111,28 +141,35 @@ fn endpoint(address: EndpointAddress, about: About) -> Endpoint {
     }
 }
 
-/// Returns the position of an address in the text: faults of endpoints are known only when all is
-/// read.
-fn find(text: &str, address: &str) -> (usize, usize) {
+/// Returns the position of an address in the text, from that of its entry.
+fn find(text: &str, entry: usize, address: &str) -> usize {
     let written = [format!("\"{address}\""), format!("'{address}'")];
-    // Of one that is listed twice the last place is the wrong one.
-    let at = written
+    let rest = text.get(entry..).unwrap_or_default();
+    let found = written
         .iter()
-        .filter_map(|written| text.rfind(written))
-        .max();
-    Lines::of(text).position(text, at.unwrap_or(0))
+        .filter_map(|written| rest.find(written))
+        .min();
+    entry + found.unwrap_or(0)
 }
 
-fn of_json(error: &serde_json::Error) -> ListFault {
-    let text = error.to_string();
-    let message = text
-        .rsplit_once(" at line ")
-        .map_or(&*text, |(message, _)| message);
-    ListFault {
-        line: error.line().max(1),
-        column: error.column().max(1),
-        message: message.to_owned(),
+/// An entry with its position in the text, or its fault.
+type Placed = Result<(usize, Item), (usize, String)>;
+
+/// Reads the entries of a list in TOML.
+fn toml_entries(text: &str) -> Result<Vec<Placed>, ListFault> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Table {
+        endpoints: Vec<Spanned<toml::Value>>,
     }
+    let table: Table = toml::from_str(text).map_err(|error| of_toml(text, &error))?;
+    let entries = table.endpoints.into_iter().map(|entry| {
+        let at = entry.span().start;
+        let item = Item::deserialize(entry.into_inner());
+        let fault = |error: toml::de::Error| (at, error.message().replace('\n', ", "));
+        item.map(|item| (at, item)).map_err(fault)
+    });
+    Ok(entries.collect())
 }
 
 fn of_toml(text: &str, error: &toml::de::Error) -> ListFault {
@@ -144,9 +181,6 @@ fn of_toml(text: &str, error: &toml::de::Error) -> ListFault {
         message: error.message().replace('\n', ", "),
     }
 }
-
-/// All entries, in the order of the text.
-struct List(Vec<Entry>);
 
 struct Entry {
     address: String,
@@ -172,47 +206,6 @@ impl Default for About {
             priority: 0,
             labels: BTreeMap::new(),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for List {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ListVisitor)
-    }
-}
-
-struct ListVisitor;
-
-impl<'de> Visitor<'de> for ListVisitor {
-    type Value = List;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of endpoints")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Item(entries)) = items.next_element()? {
-            list.extend(entries);
-            if list.len() > ENDPOINTS_MAX {
-                let message = format!("more than {ENDPOINTS_MAX} endpoints");
-                return Err(de::Error::custom(message));
-            }
-        }
-        Ok(List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<List, A::Error> {
-        let mut list = None;
-        while let Some(key) = map.next_key::<String>()? {
-            if key != "endpoints" {
-                return Err(de::Error::unknown_field(&key, &["endpoints"]));
-            }
-            if list.replace(map.next_value()?).is_some() {
-                return Err(de::Error::duplicate_field("endpoints"));
-            }
-        }
-        list.ok_or_else(|| de::Error::missing_field("endpoints"))
     }
 }
 

@@ -8,7 +8,10 @@ fn read(text: &str) -> Result<Vec<String>, String> {
     };
     let parsed = parse(text, format, Path::new("/lists"));
     let parsed = parsed.map_err(|fault| fault.to_string())?;
-    let shown = parsed.into_iter().map(|it| {
+    if !parsed.skipped.is_empty() {
+        return Err(parsed.skipped.to_string());
+    }
+    let shown = parsed.endpoints.into_iter().map(|it| {
         let version = it.version_label.unwrap_or_default();
         let zone = it.zone.unwrap_or_default();
         let (labels, priority) = (it.labels.len(), it.priority);
@@ -88,8 +91,69 @@ fn a_fault_is_told_with_its_place() {
 }
 
 #[test]
-fn a_list_is_bounded() {
-    let many = vec!["\"a:1\""; ENDPOINTS_MAX + 1].join(",");
-    let fault = read(&format!("[{many}]")).unwrap_err();
+fn an_entry_that_cannot_be_used_is_left_out_and_told_with_its_place() {
+    let entries = [
+        (r#""a:1""#, None),
+        (r#""b""#, Some("it has no port")),
+        (
+            r#"{"address": "c:1", "weight": -1}"#,
+            Some("invalid value: integer `-1`"),
+        ),
+        (
+            r#"{"address": "d:1", "colour": "red"}"#,
+            Some("unknown field `colour`"),
+        ),
+        (r#""a:1""#, Some("a:1 is listed twice")),
+        (r#"null"#, Some("invalid type: null")),
+        (r#"{"address": "e:1"}"#, None),
+    ];
+    let json: Vec<&str> = entries.iter().map(|(entry, _)| *entry).collect();
+    let list = parse(
+        &format!("[{}]", json.join(",\n")),
+        Format::Json,
+        Path::new("/"),
+    );
+    let list = list.unwrap();
+    let labels: Vec<&str> = list.endpoints.iter().map(|it| &*it.label).collect();
+    assert_eq!(labels, ["a:1", "e:1"]);
+    let faults = entries
+        .iter()
+        .zip(1..)
+        .filter_map(|((_, fault), line)| Some(((*fault)?, line)));
+    let told = list.skipped.first();
+    assert_eq!((told.len(), list.skipped.count()), (5, 5));
+    for ((fault, line), told) in faults.zip(told) {
+        assert!(
+            told.starts_with(&format!("{line}:")) && told.contains(fault),
+            "{told}"
+        );
+    }
+    let toml = "endpoints = [\"a:1\",\n\"b\",\n{ address = \"c:1\", weight = -1 },\n\"e:1\"]";
+    let list = parse(toml, Format::Toml, Path::new("/")).unwrap();
+    let labels: Vec<&str> = list.endpoints.iter().map(|it| &*it.label).collect();
+    assert_eq!(labels, ["a:1", "e:1"]);
+    let told = list.skipped.first();
+    assert!(
+        told[0].starts_with("2:1: ") && told[1].starts_with("3:1: "),
+        "{told:?}"
+    );
+    let group = r#"[{"targets": ["a:1", "b", "c:1"]}]"#;
+    let list = parse(group, Format::Json, Path::new("/")).unwrap();
+    assert_eq!((list.endpoints.len(), list.skipped.count()), (2, 1));
+}
+
+#[test]
+fn a_list_is_bounded_and_so_is_what_is_told_of_it() {
+    let many: Vec<String> = (0..=ENDPOINTS_MAX)
+        .map(|at| format!("\"h{at}:1\""))
+        .collect();
+    let fault = read(&format!("[{}]", many.join(","))).unwrap_err();
     assert!(fault.contains("more than 50000 endpoints"), "{fault}");
+    let wrong = vec![format!("\"{}\"", "x".repeat(5000)); 1000].join(",");
+    let list = parse(&format!("[{wrong}]"), Format::Json, Path::new("/")).unwrap();
+    let told = list.skipped.to_string();
+    assert!(
+        told.ends_with("; and 990 more") && told.len() < 4000,
+        "{told}"
+    );
 }

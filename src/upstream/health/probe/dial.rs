@@ -10,14 +10,11 @@ use tokio::{
 
 use super::{BoxFuture, HttpVersion, ProbeFailure, ProbeTarget};
 use crate::{
+    dial::{self, ConnectFault, Plain},
     proxy_protocol::{Header, Version},
     semantics::forwarded::Scheme,
     tls::{Alpn, ClientTls},
-    upstream::{
-        dial::{self, ConnectFault, Plain},
-        health::settings::CheckKind,
-        secure,
-    },
+    upstream::{health::settings::CheckKind, secure},
 };
 
 /// A connection of any kind.

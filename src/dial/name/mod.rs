@@ -30,7 +30,7 @@ use tokio::{
 use cache::Step;
 use lookup::Lookups;
 
-use super::dial::{ConnectFault, is_shortage};
+use super::{ConnectFault, is_shortage};
 
 /// Connects to one of the addresses of a name.
 ///

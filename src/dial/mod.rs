@@ -1,7 +1,10 @@
-//! Opens a plain stream to an endpoint: the one way for requests and for health checks.
+//! Opens a plain stream to an address: the one way for requests, health checks, and the services
+//! that the proxy itself uses.
 //!
-//! Both see the same addresses, options and reasons. Each limits the wait by its own clock and
-//! translates a [`ConnectFault`] into its own words.
+//! All of them see the same addresses, options and reasons. Each limits the wait by its own clock
+//! and translates a [`ConnectFault`] into its own words. `name` resolves names.
+
+mod name;
 
 use std::io;
 
@@ -10,12 +13,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::name;
 use crate::{config::value::EndpointAddress, socket::Stream, timer};
 
 /// A stream that was just opened, before TLS.
 #[derive(Debug)]
-pub(super) enum Plain {
+pub(crate) enum Plain {
     /// TCP, `TCP_NODELAY` set.
     Tcp(TcpStream),
     /// A unix socket.
@@ -24,7 +26,7 @@ pub(super) enum Plain {
 
 /// Reasons why there is no connection.
 #[derive(Debug)]
-pub(super) enum ConnectFault {
+pub(crate) enum ConnectFault {
     /// The name does not resolve.
     Unknown,
     /// The proxy has no descriptor, port or memory left: no verdict on the endpoint.
@@ -42,7 +44,7 @@ pub(super) enum ConnectFault {
 ///
 /// # Errors
 /// The [`ConnectFault`]. Cancel safe: a look-up continues for later requests.
-pub(super) async fn dial(
+pub(crate) async fn dial(
     address: &EndpointAddress,
     deadline: Instant,
 ) -> Result<Plain, ConnectFault> {
@@ -71,20 +73,36 @@ pub(crate) async fn open_stream(
     match opening.await {
         Ok(Ok(Plain::Tcp(stream))) => Ok(stream),
         Ok(Ok(Plain::Unix(_))) => Err("a unix socket is not for this".to_owned()),
-        Ok(Err(fault)) => Err(match fault {
-            ConnectFault::Unknown => format!("the name of {address} does not resolve"),
-            ConnectFault::Shortage => "no descriptor, port or memory left".to_owned(),
-            ConnectFault::Late => "the resolver did not answer in time".to_owned(),
-            ConnectFault::Connect(error) => error.to_string(),
-            ConnectFault::ConnectLate => "not connected in time".to_owned(),
-        }),
+        Ok(Err(fault)) => Err(fault.told(address)),
         Err(_) => Err("not connected in time".to_owned()),
+    }
+}
+
+impl ConnectFault {
+    /// Returns the reason for the log.
+    pub(crate) fn told(&self, address: &EndpointAddress) -> String {
+        match self {
+            Self::Unknown => format!("the name of {address} does not resolve"),
+            Self::Shortage => "no descriptor, port or memory left".to_owned(),
+            Self::Late => "the resolver did not answer in time".to_owned(),
+            Self::Connect(error) => said(error),
+            Self::ConnectLate => "not connected in time".to_owned(),
+        }
+    }
+}
+
+/// Returns an error of the system in words that do not depend on it.
+fn said(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+        _ => error.to_string(),
     }
 }
 
 /// Returns true if the proxy itself lacks a descriptor, port or memory for a socket: not a fault of
 /// the endpoint.
-pub(super) fn is_shortage(error: &io::Error) -> bool {
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let kind = error.kind();
     let code = error.raw_os_error().map(Errno::from_raw_os_error);

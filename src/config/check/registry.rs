@@ -1,0 +1,66 @@
+//! Checks on sources of endpoints that are asked by HTTP.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::Check;
+use crate::config::{
+    schema::DiscoverHttp,
+    setting::Spans,
+    value::{HttpUrl, Secret},
+};
+
+pub(super) fn check_http(check: &mut Check<'_>, place: &str, http: &DiscoverHttp) {
+    let spans = &http.spans;
+    check_interval(
+        check,
+        place,
+        spans,
+        http.interval,
+        Duration::from_millis(100),
+    );
+    check_access(
+        check,
+        place,
+        spans,
+        [&http.url],
+        http.token.as_ref(),
+        http.ca.as_ref(),
+    );
+}
+
+/// Refuses an interval that is too short for the service that is asked.
+fn check_interval(
+    check: &mut Check<'_>,
+    place: &str,
+    spans: &Spans,
+    interval: Duration,
+    least: Duration,
+) {
+    if interval < least {
+        let least = humantime::format_duration(least);
+        let message = format!("{place}.interval is shorter than {least}");
+        check.error(
+            spans.of("interval"),
+            message,
+            format!("at least \"{least}\""),
+        );
+    }
+}
+
+/// Checks how a service is reached: its token, and the authorities that certify it.
+fn check_access<'a>(
+    check: &mut Check<'_>,
+    place: &str,
+    spans: &Spans,
+    urls: impl IntoIterator<Item = &'a HttpUrl>,
+    token: Option<&Secret>,
+    ca: Option<&PathBuf>,
+) {
+    if let Some(token) = token {
+        check.secret(&format!("{place}.token"), spans.of("token"), token);
+    }
+    if ca.is_some() && !urls.into_iter().any(|url| url.tls) {
+        let message = format!("{place}.ca is for TLS, and the URL is not https://");
+        check.error(spans.of("ca"), message, "remove it, or write https://");
+    }
+}
