@@ -64,6 +64,7 @@ mod last_chance;
 mod layers;
 mod limits;
 mod metrics;
+mod microservices;
 mod names;
 mod ocsp;
 mod overload;
