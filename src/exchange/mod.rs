@@ -222,6 +222,12 @@ impl Exchange {
         self.snapshot.shared.routes.get(decision.route.0 as usize)
     }
 
+    /// Metrics of its route; those of none while it has none.
+    pub(crate) fn metrics(&self) -> Option<&RouteMetrics> {
+        let of_none = || self.snapshot.routes.last().map(Rc::as_ref);
+        self.route_metrics().or_else(of_none)
+    }
+
     /// The metrics of its route on this worker.
     pub(crate) fn route_metrics(&self) -> Option<&RouteMetrics> {
         let decision = self.decision.as_ref()?;

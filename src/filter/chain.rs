@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc};
 
 use super::{
     AccessFilter, BodyMax, ConcurrencyFilter, CorsFilter, FaultFilter, Filter, HeaderFilter,
-    HttpsOnly, RateLimitFilter, RedisStore, RewriteFilter, SecureHeaders, SharedStates, Verdict,
+    HttpsOnly, RateLimitFilter, RateRule, RedisStore, RewriteFilter, SecureHeaders, SharedStates,
+    Verdict,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -84,9 +85,13 @@ impl Chain {
                 AnyFilter::HttpsOnly(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::Access(filter) => filter.on_request(exchange)?,
                 AnyFilter::RateLimit(filter) if filter.asks() => {
+                    exchange.passage.enter(place);
                     Box::pin(filter.on_request_asking(exchange, request)).await?
                 }
-                AnyFilter::RateLimit(filter) => filter.on_request(exchange, request)?,
+                AnyFilter::RateLimit(filter) => {
+                    exchange.passage.enter(place);
+                    filter.on_request(exchange, request)?
+                }
                 AnyFilter::Fault(filter) => match filter.fault_of(&request.headers, rand::random())
                 {
                     Some(fault) => Box::pin(fault.inject(exchange)).await?,
@@ -128,13 +133,13 @@ impl Chain {
                 | Some(
                     AnyFilter::HttpsOnly(_)
                     | AnyFilter::Access(_)
-                    | AnyFilter::RateLimit(_)
                     | AnyFilter::Fault(_)
                     | AnyFilter::BodyMax(_)
                     | AnyFilter::Rewrite(_),
                 ) => {}
                 Some(AnyFilter::SecureHeaders(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Cors(filter)) => filter.on_response(exchange, response),
+                Some(AnyFilter::RateLimit(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Concurrency(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Header(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Custom(custom)) => {
@@ -152,6 +157,15 @@ impl Chain {
             _ => None,
         });
         limits.flat_map(RateLimitFilter::stores)
+    }
+
+    /// The rules on the rate of requests.
+    pub fn rate_rules(&self) -> impl Iterator<Item = &RateRule> {
+        let limits = self.0.iter().filter_map(|filter| match filter {
+            AnyFilter::RateLimit(filter) => Some(filter),
+            _ => None,
+        });
+        limits.flat_map(RateLimitFilter::rules)
     }
 
     /// The filter of an embedding program at this place.

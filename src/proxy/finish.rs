@@ -1,6 +1,6 @@
 //! End of an exchange: records metrics, health signals and the log line in one place.
 
-use std::{rc::Rc, time::Duration};
+use std::time::Duration;
 
 use http::{StatusCode, Version};
 use smallvec::SmallVec;
@@ -32,8 +32,7 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
         (None, None) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let reason = exchange.reason().unwrap_or_default();
-    let of_none = || exchange.snapshot.routes.last().map(Rc::as_ref);
-    if let Some(route) = exchange.route_metrics().or_else(of_none) {
+    if let Some(route) = exchange.metrics() {
         route.count(&exchange.listener, status, reason);
         route.observe(took);
     }

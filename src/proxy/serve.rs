@@ -12,7 +12,7 @@ use super::{
 use crate::{
     exchange::{Exchange, Request, Response},
     failure::Failure,
-    filter::Verdict,
+    filter::{RateLimitFilter, Verdict},
     state::{self, Action},
     task,
     worker::Connection,
@@ -59,6 +59,10 @@ async fn walk(
     request: &mut Request,
 ) -> Result<Response, Failure> {
     let offer = admit::check(connection, exchange, request)?;
+    if exchange.listener.rates.is_some() {
+        // In memory of its own: few listeners limit rates.
+        Box::pin(RateLimitFilter::before_routing(exchange, request)).await?;
+    }
     let decision = state::route(&exchange.snapshot.shared, &admit::view(exchange, request))?;
     exchange.decision = Some(decision);
     let snapshot = Rc::clone(&exchange.snapshot);

@@ -54,6 +54,22 @@ impl Gcra {
         }
     }
 
+    /// Requests for which a bucket has room of which so many nanoseconds are used.
+    pub fn left(self, used_ns: u64) -> u64 {
+        self.window_ns().saturating_sub(used_ns) / self.interval
+    }
+
+    /// The time of a key that had one request taken, when that counts as `cost`.
+    fn charge(self, time: u64, now: u64, cost: u64) -> u64 {
+        let Some(more) = cost.checked_sub(1) else {
+            return time.saturating_sub(self.interval);
+        };
+        let time = time.max(now);
+        let most = now.saturating_add(self.window_ns().saturating_mul(OWED_MAX));
+        let charged = time.saturating_add(self.interval.saturating_mul(more));
+        charged.min(most.max(time))
+    }
+
     /// The time of a key whose bucket had the interval `before`: the same number of requests stays
     /// used.
     fn translate(self, time: u64, now: u64, before: u64) -> u64 {
@@ -100,12 +116,22 @@ impl Buckets {
         }
     }
 
-    /// Takes one request out of the bucket of a key, which is a hash of what it is for.
+    /// Takes one request out of the bucket of a key, which is a hash of what it is for. Returns the
+    /// nanoseconds of the bucket that are used then.
     ///
     /// # Errors
     /// Nanoseconds after which there is room for one.
-    pub fn take(&self, gcra: Gcra, key: u64, now: u64) -> Result<(), u64> {
-        self.with(gcra, key, now, |time| gcra.take(time, now))
+    pub fn take(&self, gcra: Gcra, key: u64, now: u64) -> Result<u64, u64> {
+        let time = self.with(gcra, key, now, |time| gcra.take(time, now))?;
+        Ok(time.saturating_sub(now))
+    }
+
+    /// Charges a request that was taken out of a bucket as so many; 0 gives it back. Returns the
+    /// nanoseconds of the bucket that are used then. The bucket may owe: at most what fills it nine
+    /// times.
+    pub fn charge(&self, gcra: Gcra, key: u64, now: u64, cost: u64) -> u64 {
+        let charged = self.with(gcra, key, now, |time| Ok(gcra.charge(time, now, cost)));
+        charged.unwrap_or(now).saturating_sub(now)
     }
 
     /// Nanoseconds of the bucket of a key that are used.
@@ -124,14 +150,14 @@ impl Buckets {
         let _ = self.with(gcra, key, now, |time| Ok(time.max(used)));
     }
 
-    /// Changes the time of a key, unless that fails.
+    /// Changes the time of a key, unless that fails, and returns the new one.
     fn with(
         &self,
         gcra: Gcra,
         key: u64,
         now: u64,
         change: impl FnOnce(u64) -> Result<u64, u64>,
-    ) -> Result<(), u64> {
+    ) -> Result<u64, u64> {
         let place = usize::try_from(key >> 32).unwrap_or_default() & (self.sets - 1);
         let chunk = self.chunks[place / CHUNK].get_or_init(Box::default);
         let mut set = chunk[place % CHUNK]
@@ -146,9 +172,10 @@ impl Buckets {
         let known = set.keys.iter().position(|it| *it == key);
         let way = known.unwrap_or_else(|| set.idlest());
         let time = known.map_or(0, |way| set.times[way]);
-        set.times[way] = change(time)?;
+        let time = change(time)?;
+        set.times[way] = time;
         set.keys[way] = key;
-        Ok(())
+        Ok(time)
     }
 }
 
@@ -159,6 +186,8 @@ impl Set {
     }
 }
 
+/// Buckets that a key may have used at most, with those that it owes.
+const OWED_MAX: u64 = 10;
 const WAYS: usize = 8;
 const CHUNK: usize = 16;
 
@@ -215,6 +244,22 @@ mod tests {
             let due = burst as f64 + now as f64 * count as f64 / SECOND as f64;
             assert!(passed as f64 <= due + 0.01, "{passed} of {due}");
         }
+    }
+
+    #[test]
+    fn a_cost_is_charged_afterwards_and_what_is_owed_is_bounded() {
+        let (buckets, gcra) = (Buckets::new(1), Gcra::new(10, SECOND, 20));
+        assert_eq!(buckets.take(gcra, 1, 0).map(|used| gcra.left(used)), Ok(19));
+        // Nothing to pay: the request is given back.
+        assert_eq!(gcra.left(buckets.charge(gcra, 1, 0, 0)), 20);
+        assert!(buckets.take(gcra, 1, 0).is_ok());
+        assert_eq!(gcra.left(buckets.charge(gcra, 1, 0, 1)), 19);
+        assert_eq!(gcra.left(buckets.charge(gcra, 1, 0, 15)), 5);
+        // More than is left: it is owed.
+        assert_eq!(buckets.charge(gcra, 1, 0, 16), 3 * SECOND);
+        assert_eq!(buckets.take(gcra, 1, 0), Err(11 * SECOND / 10));
+        assert_eq!(buckets.charge(gcra, 1, 0, u64::MAX), 20 * SECOND);
+        assert!(buckets.take(gcra, 1, 19 * SECOND).is_ok());
     }
 
     #[test]

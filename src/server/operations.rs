@@ -32,7 +32,7 @@ use crate::{
     },
     config::{self, Loaded, PastTime, Rules, Secrets, value::nearest::alternatives},
     semantics::Headers,
-    state::{self, HealthKnown, Lists, Snapshot},
+    state::{self, ExplainedRate, HealthKnown, Lists, Snapshot},
     telemetry::{metrics::names, recent::RecentExchange},
     upstream::health::AdminState,
     worker::{Command, SharedState},
@@ -163,6 +163,11 @@ impl Operations for Api {
     fn listeners(&self) -> Vec<Listener> {
         let snapshot = self.shared.snapshot();
         let listeners = snapshot.listeners.iter().map(|listener| Listener {
+            rate_limits: {
+                let rates = listener.rates.iter();
+                let rules = rates.flat_map(|rates| rates.rules());
+                rules.map(ExplainedRate::of).collect()
+            },
             name: listener.name.to_string(),
             address: self.shared.sockets.address(&listener.address).to_string(),
             http1: listener.http1,

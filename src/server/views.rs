@@ -13,7 +13,7 @@ use crate::{
     admin::model,
     filter::ConcurrencyFilter,
     resilience::breaker::BreakerView,
-    state::{Action, Route, Snapshot},
+    state::{Action, ExplainedRate, Route, Snapshot},
     upstream::{
         discovery::SourceSpec,
         pool::{Origin, Pool, ViewIndex},
@@ -197,6 +197,7 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
         split: None,
         redirect: None,
         respond: None,
+        rate_limits: route.filters.rate_rules().map(ExplainedRate::of).collect(),
         concurrency: route.filters.concurrency().map(concurrency_view),
         config,
     };

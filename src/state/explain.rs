@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::Config,
+    filter::{RateRule, RateStore},
     route::Explanation,
     state::{self, Action, ArrivalReason, Asked, Route, Snapshot, decision},
     upstream::{
@@ -76,6 +77,41 @@ pub struct ExplainedHedge {
     pub max: u32,
 }
 
+/// A rule on the rate of requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExplainedRate {
+    /// Its name.
+    pub name: String,
+    /// Part of a request that has a rate of its own.
+    pub key: String,
+    /// The rate, such as `100/s`.
+    pub rate: String,
+    /// Requests that a full bucket is for.
+    pub burst: u64,
+    /// True if it only counts.
+    pub dry_run: bool,
+    /// Place of its buckets: `local` or `redis`.
+    pub store: String,
+}
+
+impl ExplainedRate {
+    /// Describes a rule.
+    pub fn of(rule: &RateRule) -> Self {
+        Self {
+            name: rule.name.to_string(),
+            key: rule.key.to_string(),
+            rate: rule.rate.to_string(),
+            burst: rule.burst,
+            dry_run: rule.dry_run,
+            store: match rule.store {
+                RateStore::Local(_) => "local",
+                RateStore::Redis(_) => "redis",
+            }
+            .to_owned(),
+        }
+    }
+}
+
 /// Policies that apply to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainedPolicies {
@@ -85,6 +121,9 @@ pub struct ExplainedPolicies {
     pub attempts: u32,
     /// Attempts beside a slow one; none: the route does not hedge.
     pub hedge: Option<ExplainedHedge>,
+    /// Rules on the rate of requests, in the order in which they are asked.
+    #[serde(default)]
+    pub rate_limits: Vec<ExplainedRate>,
     /// Filters in the order in which the request passes them.
     pub filters: Vec<String>,
     /// True if gRPC-Web is turned into gRPC.
@@ -209,6 +248,7 @@ fn policies(route: &Route) -> ExplainedPolicies {
             after: hedge.after.to_string(),
             max: hedge.max,
         }),
+        rate_limits: route.filters.rate_rules().map(ExplainedRate::of).collect(),
         filters: route
             .filters
             .names()

@@ -16,7 +16,7 @@ pub use compile::{BuildError, Lists, Source, TestFailure, TlsFiles, build, run_t
 pub use decision::{Decision, RequestView, route};
 pub use explain::{
     Explained, ExplainedAction, ExplainedCandidate, ExplainedHedge, ExplainedPolicies,
-    ExplainedSplit, ExplainedTimeouts, HealthKnown, explain,
+    ExplainedRate, ExplainedSplit, ExplainedTimeouts, HealthKnown, explain,
 };
 pub use local::{LocalListener, LocalSnapshot};
 pub use registered::Registered;

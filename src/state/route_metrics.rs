@@ -77,6 +77,15 @@ impl RouteMetrics {
         }
     }
 
+    /// Drops the counters of rules of rate limits that have left, so that their series can be
+    /// removed.
+    pub(crate) fn keep_rules(&self, stays: impl Fn(&str) -> bool) {
+        let mut limited = self.limited.borrow_mut();
+        limited.retain(|(rule, ..)| stays(rule));
+        let mut asked = self.asked.borrow_mut();
+        asked.retain(|(rule, ..)| stays(rule));
+    }
+
     /// Counts a request that a rule of a rate limit refused; in a dry run, one that it would have
     /// refused.
     pub(crate) fn count_limited(&self, rule: &Arc<str>, dry_run: bool) {

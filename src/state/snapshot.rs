@@ -8,7 +8,7 @@ use crate::{
         schema::Underscores,
         value::{BindAddress, FieldSource},
     },
-    filter::{Chain, RedisStore},
+    filter::{Chain, RateLimitFilter, RateRule, RedisStore},
     http1::HeadLimits,
     resilience::{ClientTable, RetryPolicy},
     rollout::Split,
@@ -63,6 +63,22 @@ impl Snapshot {
         // They are in the order of their names, as the configuration has them.
         let place = self.pools.binary_search_by(|pool| (*pool.name).cmp(name));
         place.ok().map(|place| &self.pools[place])
+    }
+
+    /// Rules of the listeners on the rate of requests.
+    pub fn listener_rates(&self) -> impl Iterator<Item = &RateRule> {
+        let listeners = self.listeners.iter().filter_map(|it| it.rates.as_ref());
+        listeners.flat_map(|rates| rates.rules())
+    }
+
+    /// Rules on the rate of requests by route, with none for those of the listeners, and label.
+    pub fn rate_rules(&self) -> impl Iterator<Item = [&str; 2]> {
+        let of_routes = self.routes.iter().flat_map(|route| {
+            let rules = route.filters.rate_rules();
+            rules.map(|rule| [&*route.name, &*rule.label])
+        });
+        let of_listeners = self.listener_rates().map(|rule| ["", &*rule.label]);
+        of_listeners.chain(of_routes)
     }
 
     /// Number of snapshots in memory: the newest, and those held by exchanges under way.
@@ -170,6 +186,8 @@ pub struct Listener {
     pub streams_max: u32,
     /// TLS; none: plain HTTP.
     pub tls: Option<Arc<ServerTls>>,
+    /// Limits on the rate of its requests, whichever route they have.
+    pub rates: Option<Arc<RateLimitFilter>>,
     /// Number of open connections, over all workers; outlives reloads.
     pub open: Arc<Padded>,
 }

@@ -54,13 +54,20 @@ impl Worker {
         let known: HashMap<&str, &Rc<RouteMetrics>> = known.collect();
         let none: Arc<str> = "".into();
         let names = new.routes.iter().map(|route| &route.name).chain([&none]);
-        names
+        let metrics: Vec<Rc<RouteMetrics>> = names
             .map(|name| match (known.get(&**name), &moved) {
                 (Some(known), None) => Rc::clone(known),
                 (Some(known), Some(moved)) => Rc::new(known.moved(moved)),
                 (None, _) => Rc::new(RouteMetrics::new(registry, name)),
             })
-            .collect()
+            .collect();
+        for (metrics, route) in metrics.iter().zip(&new.routes) {
+            metrics.keep_rules(|rule| route.filters.rate_rules().any(|it| *it.label == *rule));
+        }
+        if let Some(none) = metrics.last() {
+            none.keep_rules(|rule| new.listener_rates().any(|it| *it.label == *rule));
+        }
+        metrics
     }
 
     fn local_pool(&self, old: &LocalSnapshot, pool: &Arc<Pool>) -> Rc<LocalPool> {

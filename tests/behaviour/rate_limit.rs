@@ -1,6 +1,6 @@
 //! `rate_limit`: how many requests pass, whoever serves them, and what the others are told.
 
-use crate::harness::{Backend, Client, Proxy, Settings, answer};
+use crate::harness::{Backend, Client, Proxy, Settings, answer, answer_bytes, eventually};
 
 async fn app() -> Backend {
     Backend::start(|_| answer("fine")).await
@@ -190,5 +190,147 @@ async fn a_dry_run_only_counts_and_the_other_rules_go_on() {
         let labels = [("route", "all"), ("rule", rule)];
         proxy.metric_becomes(name, &labels, count).await;
     }
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn answers_that_pass_tell_what_is_left() {
+    let app = app().await;
+    let rules = r#"[
+            { name = "quiet", key = "route", rate = "1/h", burst = 9, announce = false },
+            { name = "planned", key = "route", rate = "1/h", dry_run = true },
+            { key = "client_ip", rate = "6/m", burst = 2 },
+            { key = "header:x-user", rate = "1/h", burst = 5 },
+        ]"#;
+    let proxy = started(1, rules, &app).await;
+    let one = proxy.get("/").await;
+    assert_eq!(one.field("ratelimit"), "\"client_ip\";r=1");
+    assert_eq!(one.field("ratelimit-policy"), "\"client_ip\";q=2;w=20");
+    let two = proxy.request("GET", "/", "x-user: a", b"").await;
+    let left = two.fields.all("ratelimit");
+    assert_eq!(left, ["\"client_ip\";r=0;t=10", "\"header:x-user\";r=4"]);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_answer_is_charged_with_the_cost_that_it_tells() {
+    let app = Backend::start(|seen| {
+        let cost = seen.target.trim_start_matches('/');
+        answer_bytes(&format!(
+            "HTTP/1.1 200 Ok\r\nx-cost: {cost}\r\ncontent-length: 2\r\n\r\nok"
+        ))
+    })
+    .await;
+    let rule = r#"{ key = "route", rate = "1/h", burst = 10, cost = "x-cost" }"#;
+    let proxy = started(1, rule, &app).await;
+    for (cost, left) in [("0", 10), ("1", 9), ("many", 8), ("5", 3)] {
+        let answer = proxy.get(&format!("/{cost}")).await;
+        assert_eq!(answer.field("ratelimit"), format!("\"route\";r={left}"));
+        assert!(
+            !answer.fields.has("x-cost"),
+            "the cost is no business of clients"
+        );
+    }
+    // It costs more than is left, and is served; the next one is not.
+    let client = &mut proxy.h2_client().await;
+    let answer = client.get("/7").await.unwrap();
+    assert!(answer.field("ratelimit").starts_with("\"route\";r=0;t="));
+    let refused = client.get("/0").await.unwrap();
+    assert_eq!(refused.status, 429);
+    let wait: u64 = refused.field("retry-after").parse().unwrap();
+    assert!(wait > 4 * 3600, "four are owed: {wait}");
+    proxy.finish().await;
+}
+
+const LISTENER: &str = r#"
+    [proxy]
+    workers = 1
+    [listeners.web]
+    address = "$web"
+    rate_limit = { rate = "1/h", burst = 3 }
+    [listeners.other]
+    address = "$other"
+    [routes.all]
+    pool = "app"
+    [routes.one]
+    path = "/one"
+    listeners = ["web"]
+    respond = { body = "one" }
+    [pools.app]
+    endpoints = ["$app"]
+"#;
+
+#[tokio::test]
+async fn a_listener_limits_clients_before_routing() {
+    let app = app().await;
+    let settings = Settings::new(LISTENER).backend("app", &app);
+    let mut proxy = settings.start().await;
+    assert_eq!(statuses(&proxy, 1, "/", "").await, [200]);
+    assert_eq!(statuses(&proxy, 1, "/one", "").await, [200]);
+    assert_eq!(proxy.h2_client().await.get("/").await.unwrap().status, 200);
+    for _ in 0..2 {
+        let refused = proxy.get("/one").await;
+        refused.assert_failure(429, "http_request_denied");
+        assert_eq!(
+            refused.field("ratelimit-policy"),
+            "\"client_ip\";q=3;w=10800"
+        );
+    }
+    let line = proxy.logged("of a 429", |line| line["status"] == 429).await;
+    assert_eq!(line["reason_detail"], "rate limit web/client_ip");
+    let mut client = proxy.client_of("other").await;
+    assert_eq!(client.get("/").await.status, 200, "another listener");
+    let labels = [("route", ""), ("rule", "web/client_ip")];
+    let name = "sluicegate_rate_limited_total";
+    proxy.metric_becomes(name, &labels, 2.0).await;
+    let shown = proxy.admin("GET", "/listeners", "").await.unwrap().text();
+    assert!(shown.contains("\"rate\": \"1/h\""), "{shown}");
+    // What is used stays over a reload, and the series goes with its rule.
+    proxy
+        .reload(&LISTENER.replace("burst = 3", "burst = 4"))
+        .await;
+    assert_eq!(statuses(&proxy, 2, "/", "").await, [200, 429]);
+    let without = LISTENER.replace("rate_limit =", "# rate_limit =");
+    proxy.reload(&without).await;
+    assert_eq!(statuses(&proxy, 2, "/", "").await, [200, 200]);
+    series_goes(&proxy, "web/client_ip").await;
+    proxy.finish().await;
+}
+
+async fn series_goes(proxy: &Proxy, rule: &str) {
+    let label = format!("rule=\"{rule}\"");
+    eventually("the series of the rule is gone", async || {
+        let text = proxy.admin("GET", "/metrics", "").await?.text();
+        (!text.contains(&label)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rules_are_shown_and_their_series_go_with_them() {
+    let app = app().await;
+    let rules = r#"[
+            { name = "soon", key = "route", rate = "1/h", dry_run = true },
+            { rate = "2/h" },
+        ]"#;
+    let mut proxy = started(1, rules, &app).await;
+    assert_eq!(statuses(&proxy, 3, "/", "").await, [200, 200, 429]);
+    let labels = [("route", "all"), ("rule", "soon")];
+    let name = "sluicegate_rate_limit_dry_run_total";
+    proxy.metric_becomes(name, &labels, 2.0).await;
+    let routes = proxy.admin("GET", "/routes", "").await.unwrap().text();
+    let routes: serde_json::Value = serde_json::from_str(&routes).unwrap();
+    let shown = &routes[0]["rate_limits"];
+    assert_eq!(shown[0]["name"], "soon", "{routes}");
+    assert_eq!(shown[0]["dry_run"], true);
+    assert_eq!(
+        (&shown[1]["rate"], &shown[1]["burst"]),
+        (&"2/h".into(), &2.into())
+    );
+    proxy.reload(&tables(1, r#"{ rate = "2/h" }"#)).await;
+    series_goes(&proxy, "soon").await;
+    let labels = [("route", "all"), ("rule", "client_ip")];
+    let kept = proxy.metric("sluicegate_rate_limited_total", &labels).await;
+    assert!((kept - 1.0).abs() < 0.1, "{kept}");
     proxy.finish().await;
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::state::ExplainedRate;
+
 /// A listener with its socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Listener {
@@ -14,6 +16,9 @@ pub struct Listener {
     pub http1: bool,
     /// True if it speaks HTTP/2.
     pub http2: bool,
+    /// Rules on the rate of its requests, in the order in which they are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<ExplainedRate>,
     /// Open connections.
     pub connections: usize,
 }

@@ -66,6 +66,7 @@ impl Operations for Fake {
     }
     fn listeners(&self) -> Vec<Listener> {
         vec![Listener {
+            rate_limits: Vec::new(),
             name: "web".to_owned(),
             address: "127.0.0.1:80".to_owned(),
             http1: true,

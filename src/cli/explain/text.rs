@@ -101,6 +101,15 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
     if let Some(hedge) = &policies.hedge {
         let _ = writeln!(out, "  hedge: after {}, {} at most", hedge.after, hedge.max);
     }
+    for rule in &policies.rate_limits {
+        let burst = rule.burst;
+        let note = if rule.dry_run { ", only counted" } else { "" };
+        let _ = writeln!(
+            out,
+            "  rate limit {}: {} for each {}, burst {burst}{note}",
+            rule.name, rule.rate, rule.key
+        );
+    }
     if !policies.filters.is_empty() {
         let _ = writeln!(out, "  filters: {}", policies.filters.join(", "));
     }

@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use super::Check;
 use crate::config::{
     diagnostic::Fault,
-    schema::{ConcurrencyScope, RateStore, RedisStore, Route, RouteFault},
-    value::{Name, OriginPattern, duration, nearest::alternatives},
+    schema::{ConcurrencyScope, RateLimits, RateStore, RedisStore, Route, RouteFault},
+    value::{Name, OriginPattern, RateKey, duration, nearest::alternatives},
 };
 
 pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
@@ -111,21 +111,48 @@ fn check_cors(check: &mut Check<'_>, name: &Name, route: &Route) {
 /// Browsers keep no preflight for longer.
 const CORS_AGE_MAX: Duration = Duration::from_secs(86_400);
 
-/// Refuses rules without room, and two of one name.
 fn check_rates(check: &mut Check<'_>, name: &Name, route: &Route) {
-    let rules = &route.rate_limit.0;
     let place = format!("routes.{name}.rate_limit");
+    check_rules(check, &place, &route.rate_limit);
+}
+
+/// Refuses rules of a listener that need to know the route.
+pub(super) fn check_listener_rates(check: &mut Check<'_>, name: &Name, rules: &RateLimits) {
+    let place = format!("listeners.{name}.rate_limit");
+    check_rules(check, &place, rules);
+    for rule in &rules.0 {
+        if rule.key == RateKey::Route {
+            let message = format!("{place}.key cannot be \"route\": the route is not known yet");
+            let hint = "for all requests of the listener together: \"constant:NAME\"";
+            check.error(rule.spans.of("key"), message, hint);
+        }
+        if rule.cost.is_some() {
+            let message = format!("{place} cannot have a cost: a listener sees no answers");
+            let hint = "write the rule on the routes";
+            check.error(rule.spans.of("cost"), message, hint);
+        }
+    }
+}
+
+/// Refuses rules without room, and two of one name.
+fn check_rules(check: &mut Check<'_>, place: &str, rules: &RateLimits) {
+    let rules = &rules.0;
     for (at, rule) in rules.iter().enumerate() {
         let burst = rule.burst.unwrap_or(1).into();
-        check.within(&place, &rule.spans, "burst", burst, (1, BURST_MAX));
+        check.within(place, &rule.spans, "burst", burst, (1, BURST_MAX));
         let keys = rule.keys_max.into();
-        check.within(&place, &rule.spans, "keys_max", keys, (1, KEYS_MAX));
+        check.within(place, &rule.spans, "keys_max", keys, (1, KEYS_MAX));
         if let RateStore::Redis(redis) = &rule.store {
             check_redis(check, &format!("{place}.store.redis"), redis);
+            if rule.cost.is_some() {
+                let message = format!("{place}.cost does not go with a store of several proxies");
+                let hint = "the store is asked before the answer: remove cost or store";
+                check.error(rule.spans.of("cost"), message, hint);
+            }
         }
         let label = rule.label();
         if let Some(first) = rules[..at].iter().find(|it| it.label() == label) {
-            let message = format!("route \"{name}\" has two rate limits named \"{label}\"");
+            let message = format!("{place} has two rules named \"{label}\"");
             let hint = "give one of them a name: name = \"…\"";
             let fault = Fault::error(rule.spans.anchor(), message, hint);
             check

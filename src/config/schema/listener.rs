@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::tls::ListenerTls;
+use super::{rate_limit::RateLimits, tls::ListenerTls};
 use crate::config::setting::{table, words};
 use crate::config::value::{BindAddress, ByteSize, FileMode};
 
@@ -27,6 +27,8 @@ table! {
         pub underscores: Underscores = Underscores::Drop,
         /// Bounds on what a client may use.
         pub limits: ListenerLimits = ListenerLimits::default(),
+        /// Limits on the rate of requests, asked before a request is routed, whichever route it may have: one rule, or a list of rules. The key `"route"` does not exist here.
+        pub rate_limit: RateLimits = RateLimits::default(),
         /// TLS; without this table the listener speaks plain HTTP.
         pub tls: Option<ListenerTls> = None,
     }

@@ -1,7 +1,8 @@
-//! `rate_limit` of a route: how many requests are let through.
+//! `rate_limit` of a route or listener: how many requests are let through.
 
 use std::{path::PathBuf, time::Duration};
 
+use http::HeaderName;
 use serde_json::{Value, json};
 
 use crate::config::setting::{
@@ -10,7 +11,7 @@ use crate::config::setting::{
 use crate::config::value::{Name, Rate, RateKey, RedisUrl, Secret};
 
 table! {
-    /// A rule that limits the rate of requests.
+    /// A rule that limits the rate of requests, of a route or a listener.
     pub struct RateLimit {
         /// Name of the rule in metrics and answers; by default the key.
         pub name: Option<Name> = None,
@@ -22,6 +23,10 @@ table! {
         pub burst: Option<u32> = None,
         /// Counts what the rule would refuse, and lets it through.
         pub dry_run: bool = false,
+        /// Tells each answer what is left of the bucket, in `RateLimit` and `RateLimit-Policy`; `false`: only refusals do. No effect in a dry run and on a listener.
+        pub announce: bool = true,
+        /// Name of a header of answers that says how many requests this one counts as, 0 to 1000000, such as `"x-cost"`. It is charged when the answer is there, over what is left too (the bucket then owes up to nine times its size), and the header is removed. An answer without such a number counts as one. Not on a listener, and not with `redis`.
+        pub cost: Option<HeaderName> = None,
         /// Keys that are remembered, 1 to 10000000; 36 to 72 bytes each, once they are used. Beyond that the one that was idle longest is forgotten.
         pub keys_max: u32 = 100_000,
         /// Place of the buckets: `"local"` (this process), or `{ redis = { url = … } }`, shared by all proxies that use the same server and prefix; while that does not answer, the process decides by its own.

@@ -1,23 +1,28 @@
 //! Limits on the rate of requests, by parts of these.
 
+mod answer;
 mod redis;
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     net::IpAddr,
+    rc::Rc,
     sync::Arc,
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
-use self::redis::Asked;
 #[doc(hidden)]
 pub use self::redis::{RedisSettings, RedisStore};
+use self::{
+    answer::{Taken, Takings},
+    redis::Asked,
+};
 use super::Verdict;
 use crate::{
-    config::value::RateKey,
+    config::value::{Rate, RateKey},
     exchange::{Exchange, Reason, Refusal, Request},
     failure::Failure,
     resilience::{Buckets, Gcra},
@@ -34,16 +39,26 @@ pub struct RateLimitFilter {
 /// A rule.
 #[derive(Debug)]
 pub struct RateRule {
-    /// Its name in metrics and answers.
+    /// Its name in answers.
     pub name: Arc<str>,
+    /// Its name in metrics; that of a listener's has the listener in front.
+    pub label: Arc<str>,
     /// The part of a request that has a rate of its own.
     pub key: RateKey,
-    /// The rate.
+    /// The rate as it is written.
+    pub rate: Rate,
+    /// Requests that a full bucket is for.
+    pub burst: u64,
+    /// The bucket.
     pub gcra: Gcra,
     /// Its description in `RateLimit-Policy`.
     pub policy: HeaderValue,
     /// True if it only counts.
     pub dry_run: bool,
+    /// True if answers tell what is left.
+    pub announce: bool,
+    /// Field of an answer that says what it has cost; none: each costs one request.
+    pub cost: Option<HeaderName>,
     /// Place of its buckets.
     pub store: RateStore,
 }
@@ -88,8 +103,16 @@ impl LocalRates {
     }
 
     /// Takes one request out of a bucket.
-    fn take(&self, gcra: Gcra, key: &Key<'_>, now: Instant) -> Result<(), u64> {
-        self.buckets.take(gcra, self.hash_of(key), self.time(now))
+    fn take(&self, gcra: Gcra, key: &Key<'_>, now: Instant) -> Result<Taken, u64> {
+        let hash = self.hash_of(key);
+        let used_ns = self.buckets.take(gcra, hash, self.time(now))?;
+        Ok(Taken { hash, used_ns })
+    }
+
+    /// Charges a request that was taken as so many.
+    fn charge(&self, gcra: Gcra, taken: &mut Taken, now: Instant, cost: u64) {
+        let now = self.time(now);
+        taken.used_ns = self.buckets.charge(gcra, taken.hash, now, cost);
     }
 
     fn hash_of(&self, key: &Key<'_>) -> u64 {
@@ -113,7 +136,12 @@ impl RemoteRates {
     ///
     /// # Errors
     /// Nanoseconds after which there is room for one.
-    async fn take(&self, rule: &RateRule, key: &Key<'_>, exchange: &Exchange) -> Result<(), u64> {
+    async fn take(
+        &self,
+        rule: &RateRule,
+        key: &Key<'_>,
+        exchange: &Exchange,
+    ) -> Result<Taken, u64> {
         let (seen, gcra) = (&self.seen, rule.gcra);
         let (hash, now) = (seen.hash_of(key), seen.time(exchange.started));
         let wait = gcra.wait_ns(seen.buckets.used_ns(gcra, hash, now));
@@ -127,12 +155,15 @@ impl RemoteRates {
             Asked::Answered { passes, used_ns } => {
                 seen.buckets.use_up_to_ns(gcra, hash, now, used_ns);
                 if passes {
-                    Ok(())
+                    Ok(Taken { hash, used_ns })
                 } else {
                     Err(gcra.wait_ns(used_ns).max(1))
                 }
             }
-            Asked::Late | Asked::Failed | Asked::Skipped => seen.buckets.take(gcra, hash, now),
+            Asked::Late | Asked::Failed | Asked::Skipped => {
+                let used_ns = seen.buckets.take(gcra, hash, now)?;
+                Ok(Taken { hash, used_ns })
+            }
         }
     }
 
@@ -178,7 +209,7 @@ impl RateLimitFilter {
     }
 
     /// The stores outside the process.
-    pub(super) fn stores(&self) -> impl Iterator<Item = &Arc<RedisStore>> {
+    pub fn stores(&self) -> impl Iterator<Item = &Arc<RedisStore>> {
         self.rules.iter().filter_map(|rule| match &rule.store {
             RateStore::Redis(remote) => Some(&remote.store),
             RateStore::Local(_) => None,
@@ -191,14 +222,18 @@ impl RateLimitFilter {
         exchange: &mut Exchange,
         request: &Request,
     ) -> Result<Verdict, Failure> {
-        for rule in &self.rules {
+        let mut takings = Takings::default();
+        for (place, rule) in self.rules.iter().enumerate() {
             if let Some(key) = key_of(&rule.key, exchange, request)
                 && let RateStore::Local(rates) = &rule.store
-                && let Err(wait_ns) = rates.take(rule.gcra, &key, exchange.started)
             {
-                exceeded(exchange, rule, wait_ns)?;
+                match rates.take(rule.gcra, &key, exchange.started) {
+                    Ok(taken) => takings.add(place, rule, taken),
+                    Err(wait_ns) => exceeded(exchange, rule, wait_ns)?,
+                }
             }
         }
+        takings.keep(exchange);
         Ok(Verdict::Continue)
     }
 
@@ -208,7 +243,8 @@ impl RateLimitFilter {
         exchange: &mut Exchange,
         request: &Request,
     ) -> Result<Verdict, Failure> {
-        for rule in &self.rules {
+        let mut takings = Takings::default();
+        for (place, rule) in self.rules.iter().enumerate() {
             let Some(key) = key_of(&rule.key, exchange, request) else {
                 continue;
             };
@@ -216,11 +252,30 @@ impl RateLimitFilter {
                 RateStore::Local(rates) => rates.take(rule.gcra, &key, exchange.started),
                 RateStore::Redis(remote) => remote.take(rule, &key, exchange).await,
             };
-            if let Err(wait_ns) = taken {
-                exceeded(exchange, rule, wait_ns)?;
+            match taken {
+                Ok(taken) => takings.add(place, rule, taken),
+                Err(wait_ns) => exceeded(exchange, rule, wait_ns)?,
             }
         }
+        takings.keep(exchange);
         Ok(Verdict::Continue)
+    }
+
+    /// Decides on a request before it is routed: the rules of its listener.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn before_routing(exchange: &mut Exchange, request: &Request) -> Result<(), Failure> {
+        let listener = Rc::clone(&exchange.listener);
+        if let Some(rates) = &listener.rates {
+            rates.on_request_asking(exchange, request).await?;
+        }
+        Ok(())
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &[RateRule] {
+        &self.rules
     }
 }
 
@@ -250,15 +305,15 @@ fn key_of<'a>(key: &RateKey, exchange: &Exchange, request: &'a Request) -> Optio
 
 /// Counts a request that a rule refuses, or would refuse.
 fn count(exchange: &Exchange, rule: &RateRule) {
-    if let Some(route) = exchange.route_metrics() {
-        route.count_limited(&rule.name, rule.dry_run);
+    if let Some(route) = exchange.metrics() {
+        route.count_limited(&rule.label, rule.dry_run);
     }
 }
 
 /// Counts the result of asking a store outside the process.
 fn note(exchange: &Exchange, rule: &RateRule, result: &'static str) {
-    if let Some(route) = exchange.route_metrics() {
-        route.count_store(&rule.name, result);
+    if let Some(route) = exchange.metrics() {
+        route.count_store(&rule.label, result);
     }
 }
 
@@ -269,7 +324,7 @@ fn refuse(exchange: &mut Exchange, rule: &RateRule, wait_ns: u64) -> Failure {
         .sentence("too many requests")
         .header(Known::RetryAfter, HeaderValue::from(wait))
         .header("RateLimit-Policy", &rule.policy)
-        .detail(format!("rate limit {}", rule.name));
+        .detail(format!("rate limit {}", rule.label));
     let left = HeaderValue::try_from(format!("\"{}\";r=0;t={wait}", rule.name));
     exchange.refuse(match left {
         Ok(left) => refusal.header("RateLimit", &left),

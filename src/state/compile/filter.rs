@@ -5,23 +5,21 @@ use std::sync::Arc;
 use http::HeaderValue;
 use ipnet::IpNet;
 
-use super::{BuildError, Source, TlsFiles};
+use super::{
+    BuildError, Source,
+    rate_limit::{self, Owner},
+};
 use crate::{
-    config::{Spanned, schema, value::RateKey},
+    config::{Spanned, schema},
     filter::{
         AccessFilter, Adaptive, AddressBlocks, AllowedList, AnyFilter, BodyMax, ClientGates,
         ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter, Fault, FaultFilter,
-        HeaderFilter, HttpsOnly, LocalRates, PathRule, RateLimitFilter, RateRule, RateStore,
-        RedisSettings, RedisStore, RegisteredFilter, RemoteRates, RewriteFilter, Runs,
-        SecureHeaders, SharedStates,
+        HeaderFilter, HttpsOnly, PathRule, RegisteredFilter, RewriteFilter, Runs, SecureHeaders,
+        SharedStates,
     },
-    resilience::{
-        Gcra,
-        concurrency::{Gate, QueueRules},
-    },
+    resilience::concurrency::{Gate, QueueRules},
     semantics::path::normalise,
     state::Registry,
-    tls::{ClientSettings, ClientTls, TlsFault},
 };
 
 /// The filters of a route.
@@ -43,12 +41,9 @@ pub(super) fn build(
         filters.push(AnyFilter::HttpsOnly(HttpsOnly));
     }
     filters.extend(written.access.as_ref().map(access).map(AnyFilter::Access));
-    if !written.rate_limit.0.is_empty() {
-        let rules = written.rate_limit.0.iter();
-        let rules = rules.map(|rule| rate_rule(source, registry, name, rule));
-        let rules = rules.collect::<Result<_, _>>()?;
-        filters.push(AnyFilter::RateLimit(RateLimitFilter::new(rules)));
-    }
+    let limits = rate_limit::build(source, registry, Owner::Route(name), &written.rate_limit);
+    let limits = limits.map_err(|fault| BuildError::Route(Arc::clone(name), fault.to_string()))?;
+    filters.extend(limits.map(AnyFilter::RateLimit));
     filters.extend(written.fault.as_ref().map(fault).map(AnyFilter::Fault));
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
     filters.extend(body_max.map(AnyFilter::BodyMax));
@@ -92,82 +87,6 @@ fn custom(
         })
     };
     everywhere.chain(used).map(&mut custom).collect()
-}
-
-/// A rule, with the buckets that it had before.
-fn rate_rule(
-    source: &Source<'_>,
-    registry: &mut Registry,
-    route: &Arc<str>,
-    written: &schema::RateLimit,
-) -> Result<RateRule, BuildError> {
-    let label = written.label();
-    let count = written.rate.count;
-    let burst = u64::from(written.burst.unwrap_or(count));
-    let period_ns = written.rate.period.seconds() * 1_000_000_000;
-    let gcra = Gcra::new(count.into(), period_ns, burst);
-    // Those of a constant are for all routes that name it.
-    let (owner, name, keys_max) = match &written.key {
-        RateKey::Constant(name) => ("".into(), format!("constant:{name}"), 1),
-        RateKey::Route => (Arc::clone(route), label.clone(), 1),
-        _ => (Arc::clone(route), label.clone(), written.keys_max),
-    };
-    let entry: Arc<str> = format!("{name}/{keys_max}").into();
-    let make = || LocalRates::new(keys_max as usize, source.now);
-    let rates = registry.filter(&owner, "rate_limit", &entry, make);
-    let window = gcra.window_ns().div_ceil(1_000_000_000);
-    let policy = format!("\"{label}\";q={burst};w={window}");
-    let store = match &written.store {
-        schema::RateStore::Local => RateStore::Local(rates),
-        schema::RateStore::Redis(redis) => RateStore::Redis(RemoteRates {
-            store: redis_store(source, registry, route, redis)?,
-            // With the rate: proxies that disagree about it do not share a bucket.
-            prefix: format!("{}:{owner}/{name}/{}:", redis.prefix, written.rate).into(),
-            seen: rates,
-        }),
-    };
-    Ok(RateRule {
-        name: label.into(),
-        key: written.key.clone(),
-        gcra,
-        policy: HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("")),
-        dry_run: written.dry_run,
-        store,
-    })
-}
-
-/// The store at an address, with its state; rules with the same settings share it.
-fn redis_store(
-    source: &Source<'_>,
-    registry: &mut Registry,
-    route: &Arc<str>,
-    written: &schema::RedisStore,
-) -> Result<Arc<RedisStore>, BuildError> {
-    let password = written.password.as_ref();
-    let password = password.and_then(|it| it.reveal().ok()).map(str::to_owned);
-    let tls = ClientSettings {
-        server_name: None,
-        ca: written.ca.clone(),
-        client: None,
-        verify: true,
-    };
-    let fault = |fault: TlsFault| BuildError::Route(Arc::clone(route), fault.to_string());
-    let tls = match source.files {
-        _ if !written.url.tls => None,
-        TlsFiles::Read => Some(ClientTls::load(tls).map_err(fault)?),
-        TlsFiles::Left => Some(ClientTls::load(tls.without_files()).map_err(fault)?),
-    };
-    let settings = RedisSettings {
-        url: written.url.clone(),
-        username: written.username.clone(),
-        password,
-        tls,
-        timeout: written.timeout,
-    };
-    let workers = registry.workers();
-    let identity = settings.identity().into();
-    let make = || RedisStore::new(settings, workers, source.now);
-    Ok(registry.filter(&"".into(), "redis", &identity, make))
 }
 
 /// The limit on requests at once, with the places that are in use.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{BuildError, Source, TlsFiles};
+use super::{
+    BuildError, Source, TlsFiles,
+    rate_limit::{self, Owner},
+};
 use crate::{
     config::schema,
     http1::HeadLimits,
@@ -29,6 +32,8 @@ pub(super) fn build(
                 .map_err(|fault| BuildError::Listener(Arc::clone(name), fault))?,
         ),
     };
+    let rates = rate_limit::build(source, registry, Owner::Listener(name), &written.rate_limit)
+        .map_err(|fault| BuildError::Listener(Arc::clone(name), fault))?;
     Ok(Arc::new(Listener {
         name: Arc::clone(name),
         index,
@@ -60,6 +65,7 @@ pub(super) fn build(
         clients: registry.clients(&address),
         requests_per_connection: u64::from(limits.requests_per_connection),
         streams_max: limits.streams,
+        rates: rates.map(Arc::new),
         open: registry.listener(&address),
         address,
         tls,

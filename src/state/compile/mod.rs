@@ -8,6 +8,7 @@ mod etcd;
 mod filter;
 mod listener;
 mod pool;
+mod rate_limit;
 mod route;
 mod tests_table;
 
@@ -18,7 +19,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Drain, Registry, Route, Snapshot};
+use super::{Drain, Listener, Registry, Route, Snapshot};
 use crate::{
     config::{Config, schema},
     filter::RedisStore,
@@ -171,7 +172,7 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
     }
     let names: Vec<Arc<str>> = config.listeners.keys().map(|name| name.shared()).collect();
     let snapshot = Snapshot {
-        rate_stores: rate_stores(&routes),
+        rate_stores: rate_stores(&listeners, &routes),
         generation: source.generation,
         listeners,
         routes,
@@ -201,10 +202,13 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
     }
 }
 
-/// The stores that the rate limits of routes ask, each once.
-fn rate_stores(routes: &[Route]) -> Vec<Arc<RedisStore>> {
+/// The stores that rate limits ask, each once.
+fn rate_stores(listeners: &[Arc<Listener>], routes: &[Route]) -> Vec<Arc<RedisStore>> {
     let mut stores: Vec<Arc<RedisStore>> = Vec::new();
-    for store in routes.iter().flat_map(|route| route.filters.rate_stores()) {
+    let of_listeners = listeners.iter().filter_map(|it| it.rates.as_ref());
+    let of_listeners = of_listeners.flat_map(|rates| rates.stores());
+    let of_routes = routes.iter().flat_map(|route| route.filters.rate_stores());
+    for store in of_listeners.chain(of_routes) {
         if !stores.iter().any(|known| Arc::ptr_eq(known, store)) {
             stores.push(Arc::clone(store));
         }
