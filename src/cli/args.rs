@@ -10,6 +10,7 @@ use clap::{Command, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHin
 use clap_complete::Shell;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
+use super::shared::{FleetArgs, PushArgs};
 use crate::{admin::EndpointAction, config::Secrets, config::value::BindAddress};
 
 /// A layer-7 load-balancing reverse proxy.
@@ -47,6 +48,10 @@ pub(super) enum Verb {
     Drain(DrainArgs),
     /// Take an endpoint of the running proxy out of the traffic, or back in.
     Endpoint(EndpointArgs),
+    /// Write a configuration that many proxies share to its store, checked and tested.
+    Push(PushArgs),
+    /// Show the proxies that use the shared configuration.
+    Fleet(FleetArgs),
     /// Show what was decided and done for a recent request.
     Why(WhyArgs),
     /// Print the JSON Schema of the configuration, for editors.
@@ -260,6 +265,8 @@ impl Args {
             Verb::Drain(asked) => asked.ask.output,
             Verb::Endpoint(asked) => asked.ask.output,
             Verb::Why(asked) => asked.ask.output,
+            Verb::Push(asked) => asked.output,
+            Verb::Fleet(asked) => asked.output,
             Verb::Run
             | Verb::Demo(_)
             | Verb::Schema

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{self, Config, Fault, Faults, Loaded, PastTime, Rules, Secrets},
-    server,
+    server::{self, Store},
     state::{BuildError, Lists, Registered, Snapshot},
 };
 
@@ -81,7 +81,7 @@ pub(super) fn compile(file: &Path) -> Result<Snapshot, CommandError> {
     Ok(snapshot)
 }
 
-/// Reads and checks a file.
+/// Reads and checks a file, with its shared part if that can be reached.
 pub(super) fn load(
     file: &Path,
     past_time: PastTime<'_>,
@@ -92,7 +92,20 @@ pub(super) fn load(
         secrets,
         ..Rules::default()
     };
-    config::load(file, &rules)
+    let loaded = config::load(file, &rules)?;
+    let Some(store) = Store::of(&loaded.config) else {
+        return Ok(loaded);
+    };
+    match store.fetch_blocking() {
+        Ok(part) => config::parse_with(loaded.text, Some(part), file, &rules),
+        Err(why) => {
+            // If nobody hears it, the summary tells of no listener.
+            let _ = print::remark(&format!(
+                "warning: the shared configuration is not checked: {why}"
+            ));
+            Ok(loaded)
+        }
+    }
 }
 
 fn look_at(file: &Path, secrets: Secrets) -> Checked {

@@ -16,6 +16,7 @@ mod paper;
 mod peek;
 mod print;
 mod run;
+mod shared;
 mod status;
 mod upgrade;
 mod why;
@@ -78,6 +79,8 @@ fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, C
         Verb::Upgrade(asked) => upgrade::upgrade(args, asked),
         Verb::Drain(asked) => operate::drain(args, asked),
         Verb::Endpoint(asked) => operate::endpoint(args, asked),
+        Verb::Push(asked) => shared::push(args, asked),
+        Verb::Fleet(asked) => shared::fleet(args, asked),
         Verb::Why(asked) => why::why(args, asked),
         Verb::Schema => paper::schema(),
         Verb::Completions { shell } => paper::completions(*shell),

@@ -13,6 +13,7 @@ use super::diagnostic::{Fault, Faults};
 use super::misplaced;
 use super::schema::Config;
 use super::setting::{Findings, Node, Reader, Setting as _, Span, Table as _};
+use super::shared::{self, Joined, SharedPart};
 use crate::tls::Stamps;
 
 /// A file that was read and is valid.
@@ -22,6 +23,8 @@ pub struct Loaded {
     pub config: Config,
     /// Its text.
     pub text: Arc<str>,
+    /// The part that is in a store, if there is one and it was given.
+    pub shared: Option<SharedPart>,
     /// Hash of its content.
     pub hash: ContentHash,
     /// Settings that work, but probably not as intended.
@@ -57,17 +60,41 @@ pub fn load(path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
 ///
 /// Gives every fault, warnings included.
 pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Result<Loaded, Faults> {
+    parse_with(text, None, path, rules)
+}
+
+/// Checks `text` as [`parse`] does, together with the part of the configuration that is in a store.
+///
+/// Without that part, a file that says that there is one is checked by itself.
+///
+/// # Errors
+///
+/// Gives every fault of both, warnings included.
+pub fn parse_with(
+    text: impl Into<Arc<str>>,
+    shared: Option<SharedPart>,
+    path: &Path,
+    rules: &Rules<'_>,
+) -> Result<Loaded, Faults> {
     let text: Arc<str> = text.into();
-    let (config, faults, mut hidden, files) = decode(&text, path, rules);
+    let joined = shared.as_ref().map(|it| Joined::of(&text, &it.text));
+    let (config, faults, mut hidden, files) = decode(&text, joined.as_ref(), path, rules);
+    let whole = joined
+        .as_ref()
+        .map_or_else(|| Arc::clone(&text), |it| Arc::from(&*it.text));
     if !faults.is_empty() {
-        hidden.extend(misplaced::find(&text));
+        hidden.extend(misplaced::find(&whole));
     }
-    let faults = Faults::new(path, mask(&text, &hidden), faults).with_named_files(files);
+    let mut faults = Faults::new(path, mask(&whole, &hidden), faults).with_named_files(files);
+    if let (Some(shared), Some(joined)) = (&shared, &joined) {
+        faults = faults.with_second_part(&shared.name, joined.border);
+    }
     match config {
         Some(config) if faults.errors() == 0 => Ok(Loaded {
             config,
             hash: ContentHash::of(text.as_bytes()),
             text,
+            shared,
             warnings: faults,
         }),
         _ => Err(faults),
@@ -83,11 +110,20 @@ type Decoded = (
 );
 
 /// Decodes and checks.
-fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> Decoded {
-    let (tree, errors) = DeTable::parse_recoverable(text);
+fn decode(text: &str, joined: Option<&Joined>, path: &Path, rules: &Rules<'_>) -> Decoded {
+    let (tree, mut errors) = DeTable::parse_recoverable(text);
+    let mut tree = tree.into_inner();
+    let mut misplaced = Vec::new();
+    let is_shared = shared::is_shared(&tree);
+    match joined {
+        Some(joined) if is_shared => errors.extend(joined.add_to(&mut tree, &mut misplaced)),
+        _ if is_shared => misplaced = shared::strangers(&tree),
+        _ => {}
+    }
     let torn = !errors.is_empty();
-    let lines = Lines::of(text);
+    let lines = Lines::of(joined.map_or(text, |it| &it.text));
     let mut faults = syntax_faults(&lines, &errors);
+    faults.append(&mut misplaced);
     let base = path.parent().unwrap_or_else(|| Path::new(""));
     let mut reader = Reader::new(base);
     reader.knows(Config::keys);
@@ -99,7 +135,7 @@ fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> Decoded {
         Secrets::Excused => reader.excuse_missing(),
         Secrets::Withheld => reader.withhold(),
     }
-    let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree.into_inner()));
+    let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree));
     let mut config = Config::read(&Node::item(&root), &mut reader);
     let Findings {
         concealed,
@@ -112,8 +148,10 @@ fn decode(text: &str, path: &Path, rules: &Rules<'_>) -> Decoded {
     let torn_lines: HashSet<_> = faults.iter().map(line_of).collect();
     let is_echo = |fault: &Fault| torn_lines.contains(&line_of(fault));
     faults.extend(found.into_iter().filter(|fault| !is_echo(fault)));
+    // Without the tables in the store there is not much to check.
+    let is_whole = !is_shared || joined.is_some();
     if !torn && let Some(config) = &config {
-        let mut found = check::check(config, &broken, rules);
+        let mut found = check::check(config, &broken, rules, is_whole);
         found.iter_mut().for_each(|fault| fault.mask(&concealed));
         faults.extend(found);
     }

@@ -17,12 +17,14 @@ pub mod load;
 mod misplaced;
 pub mod schema;
 pub mod setting;
+mod shared;
 pub mod value;
 
 pub use crate::file::ContentHash;
 pub use check::{PastTime, Rules, Secrets};
 pub use diagnostic::{Fault, FaultView, Faults, Severity};
 pub use diff::{Diff, Held};
-pub use load::{Loaded, load, parse};
+pub use load::{Loaded, load, parse, parse_with};
 pub use schema::Config;
 pub use setting::{Span, Spanned, Spans};
+pub use shared::SharedPart;

@@ -32,6 +32,7 @@ use super::{
     panics::Panics,
     reload::{Prepared, Reloads, Wanted, steps},
     service::Services,
+    shared_config::SharedConfiguration,
     signal::{Asked, Signals},
     supervision::Supervision,
     upgrade::{
@@ -59,6 +60,8 @@ pub(crate) enum Request {
     Reload(Answer),
     /// Read the configuration, which has changed and may change again.
     FileChanged,
+    /// The shared configuration has changed in its store.
+    StoreChanged,
     /// Hand over to a new process.
     Upgrade(upgrade::Wanted),
     /// The process before this one tells how its drain goes on.
@@ -100,6 +103,8 @@ pub(crate) struct Control {
     /// Time at which a faulty file that was just saved is reported, unless it changes again.
     pub(super) doubt: Option<Instant>,
     pub(super) keeper: Keeper,
+    /// The part of the configuration that other proxies have, too.
+    pub(super) shared_config: SharedConfiguration,
     pub(super) draining: bool,
     pub(super) services: Services,
     pub(super) supervision: Supervision,
@@ -139,6 +144,7 @@ impl Control {
             reloads: Reloads::default(),
             doubt: None,
             keeper,
+            shared_config: SharedConfiguration::default(),
             draining: false,
             supervision: Supervision::new(shared.workers.len()),
             shared,
@@ -209,6 +215,7 @@ pub(super) async fn run(
             Some(request) = asked.recv() => match request {
                 Request::Reload(answer) => control.want_reload(Wanted::by(answer)),
                 Request::FileChanged => control.want_reload(Wanted::by_file()),
+                Request::StoreChanged => control.want_reload(Wanted::silently()),
                 Request::Upgrade(wanted) => control.want_upgrade(wanted),
                 Request::Predecessor(told) => control.hear_predecessor(told),
                 Request::Drain => break,
@@ -259,6 +266,8 @@ impl Control {
             Ok(())
         });
         self.named_files.watch(services, requests.clone());
+        self.shared_config
+            .follow(services, &self.shared.metrics.control(), requests);
         overload::start(services, &self.shared, &self.events);
         certificates::start(services, &self.shared, &self.events, &self.tickets);
         if let Some(admin) = admin {
@@ -303,12 +312,18 @@ impl Control {
             self.take_up_state(state);
         }
         self.follow_sources(&prepared.snapshot);
+        self.shared_config
+            .begin(&prepared.snapshot.config, prepared.texts.shared.clone());
+        if prepared.texts.shared.is_some() {
+            // The log began with what the file says.
+            self.follow_log(&prepared.snapshot.config);
+        }
         descriptors::tell(&prepared.snapshot, self.shared.workers.len());
         self.hash = prepared.hash;
         self.named_files
             .replace(&prepared.snapshot.config.named_files());
         if self.board.degraded().is_none() {
-            self.keeper.keep(&prepared.snapshot, &prepared.text);
+            self.keeper.keep(&prepared.snapshot, &prepared.texts);
         }
         self.gauges.loaded(1, self.board.degraded().is_none());
         steps::listen(&self.shared, prepared.bound).await;

@@ -64,7 +64,7 @@ impl Control {
                     Request::Reload(answer) => self.want_reload(Wanted::by(answer)),
                     Request::Upgrade(wanted) => self.want_upgrade(wanted),
                     Request::Predecessor(news) => self.hear_predecessor(news),
-                    Request::FileChanged | Request::Drain => {}
+                    Request::FileChanged | Request::StoreChanged | Request::Drain => {}
                 },
                 signal = signals.next() => self.obey(signal),
             }

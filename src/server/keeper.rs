@@ -9,7 +9,16 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{errand, last_good};
-use crate::state::Snapshot;
+use crate::{config::SharedPart, state::Snapshot};
+
+/// A configuration as it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Texts {
+    /// The file.
+    pub(crate) file: Arc<str>,
+    /// The part that is in a store, if there is one.
+    pub(crate) shared: Option<SharedPart>,
+}
 
 /// Writes one configuration after the other, each as a disk task of its own.
 #[derive(Debug)]
@@ -18,7 +27,7 @@ pub(super) struct Keeper {
     path: PathBuf,
     under_way: Option<oneshot::Receiver<()>>,
     /// The newest one that could not be written yet.
-    next: Option<(Arc<Snapshot>, Arc<str>)>,
+    next: Option<(Arc<Snapshot>, Texts)>,
 }
 
 impl Keeper {
@@ -32,8 +41,8 @@ impl Keeper {
     }
 
     /// Keeps the text of a good configuration on disk, if configured.
-    pub(super) fn keep(&mut self, snapshot: &Arc<Snapshot>, text: &Arc<str>) {
-        self.next = Some((Arc::clone(snapshot), Arc::clone(text)));
+    pub(super) fn keep(&mut self, snapshot: &Arc<Snapshot>, texts: &Texts) {
+        self.next = Some((Arc::clone(snapshot), texts.clone()));
         self.tick();
     }
 
@@ -48,11 +57,11 @@ impl Keeper {
             }
             self.under_way = None;
         }
-        let Some((snapshot, text)) = self.next.take() else {
+        let Some((snapshot, texts)) = self.next.take() else {
             return;
         };
         let path = self.path.clone();
-        match errand::send("last good", move || keep(&snapshot, &path, &text)) {
+        match errand::send("last good", move || keep(&snapshot, &path, &texts)) {
             Ok(under_way) => self.under_way = Some(under_way),
             Err(error) => tracing::warn!(%error, "cannot keep the last good configuration"),
         }
@@ -66,11 +75,12 @@ impl Keeper {
     }
 }
 
-fn keep(snapshot: &Snapshot, path: &Path, text: &str) {
+fn keep(snapshot: &Snapshot, path: &Path, texts: &Texts) {
     let Some(dir) = &snapshot.config.proxy.state_dir else {
         return last_good::forget(path);
     };
-    if let Err(error) = last_good::keep(dir, path, text) {
+    let shared = texts.shared.as_ref().map(|it| &*it.text);
+    if let Err(error) = last_good::keep(dir, path, &texts.file, shared) {
         tracing::warn!(dir = %dir.display(), %error, "cannot keep the last good configuration");
     }
 }

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::{
     config::{
-        self, Loaded, Rules,
+        self, Loaded, Rules, SharedPart,
         setting::{Found, Reader, Span, TableReader},
     },
     file,
@@ -26,13 +26,27 @@ use crate::{
 ///
 /// # Errors
 /// The error of the disk.
-pub(super) fn keep(state_dir: &Path, path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn keep(
+    state_dir: &Path,
+    path: &Path,
+    text: &str,
+    shared: Option<&str>,
+) -> io::Result<()> {
+    // The shared part first: a file that names a store without it is of no use.
+    let place = place(state_dir, path);
+    match shared {
+        Some(shared) => write(state_dir, &shared_place(&place), shared)?,
+        None => drop(fs::remove_file(shared_place(&place))),
+    }
+    write(state_dir, &place, text)
+}
+
+fn write(state_dir: &Path, kept: &Path, text: &str) -> io::Result<()> {
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(state_dir);
     made?;
-    let kept = place(state_dir, path);
     let beside = kept.with_extension("new");
     // One that was left behind may have another mode.
     match fs::remove_file(&beside) {
@@ -52,14 +66,17 @@ pub(super) fn keep(state_dir: &Path, path: &Path, text: &str) -> io::Result<()> 
 /// Removes the copy of the file at `path`, in the usual folder.
 pub(super) fn forget(path: &Path) {
     // There is mostly none.
-    let _ = fs::remove_file(place(&usual(path), path));
+    let place = place(&usual(path), path);
+    let _ = fs::remove_file(shared_place(&place));
+    let _ = fs::remove_file(place);
 }
 
 /// Reads the last good configuration of the file at `path`, if there is one.
 pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
     let (kept, text) = read(path)?;
     // Its relative paths are those of the file that it was.
-    match config::parse(text, path, rules) {
+    let part = shared_text(path).map(|text| SharedPart::kept(&text));
+    match config::parse_with(text, part, path, rules) {
         Ok(loaded) => Some(loaded),
         Err(faults) => {
             tracing::error!(file = %kept.display(), "the last good configuration has errors");
@@ -74,6 +91,13 @@ pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
 /// Returns the text of the last good configuration of the file at `path`, if there is one.
 pub(crate) fn text(path: &Path) -> Option<String> {
     read(path).map(|(_, text)| text)
+}
+
+/// Returns the text of the last good configuration that the file at `path` shares with others, if
+/// there is one.
+pub(super) fn shared_text(path: &Path) -> Option<String> {
+    let kept = shared_place(&place(&state_dir(path)?, path));
+    file::read_to_string(&kept, file::WATCHED_BYTES_MAX).ok()
 }
 
 fn read(path: &Path) -> Option<(PathBuf, String)> {
@@ -119,6 +143,11 @@ fn place(state_dir: &Path, path: &Path) -> PathBuf {
     state_dir.join(format!("last_good-{hash:016x}.toml"))
 }
 
+/// Returns the path of the copy of the shared part.
+fn shared_place(place: &Path) -> PathBuf {
+    place.with_extension("shared.toml")
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -140,8 +169,8 @@ mod tests {
             folder.path().join("two.toml"),
         );
         let state = folder.path().join("state");
-        keep(&state, &one, GOOD).unwrap();
-        keep(&state, &one, GOOD).unwrap();
+        keep(&state, &one, GOOD, None).unwrap();
+        keep(&state, &one, GOOD, None).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&state), mode(&place(&state, &one))), (0o700, 0o600));
         for torn in [
@@ -160,7 +189,7 @@ mod tests {
     fn a_whole_file_without_a_folder_wants_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("proxy.toml");
-        keep(&folder.path().join("state"), &path, GOOD).unwrap();
+        keep(&folder.path().join("state"), &path, GOOD, None).unwrap();
         fs::write(&path, "[listeners.web]\nadress = \"127.0.0.1:0\"\n").unwrap();
         assert!(!kept(&path));
         fs::write(&path, "[listeners").unwrap();

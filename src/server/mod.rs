@@ -29,6 +29,7 @@ mod process;
 mod rate_store;
 mod reload;
 mod service;
+mod shared_config;
 mod signal;
 mod startup;
 mod supervision;
@@ -42,6 +43,7 @@ mod workers;
 pub use crate::state::Registered;
 pub(crate) use compile::compile;
 pub use process::Process;
+pub(crate) use shared_config::{Author, Member, Pushed, Store, hostname};
 #[doc(hidden)]
 pub use signal::Signals;
 pub use startup::{Server, StartError};

@@ -20,6 +20,7 @@ use super::{
     descriptors, errand, last_good,
     notify::Notify,
     reload::{Beside, Prepared, ReloadError},
+    shared_config::{self, Store},
     upgrade::predecessor::Predecessor,
     workers,
 };
@@ -337,7 +338,13 @@ fn load(
         ..Rules::default()
     };
     let faults = match config::load(path, &rules) {
-        Ok(loaded) => return Ok((loaded, None)),
+        Ok(loaded) => {
+            return match Store::of(&loaded.config) {
+                None => Ok((loaded, None)),
+                Some(store) => shared_config::first(&store, loaded, path, &rules, upgrading)
+                    .map_err(StartError::Configuration),
+            };
+        }
         Err(faults) => faults,
     };
     let last_good = (!upgrading)

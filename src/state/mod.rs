@@ -12,7 +12,9 @@ mod snapshot;
 
 pub use crate::config::schema::Underscores;
 pub use arrival::{ArrivalReason, Asked};
-pub use compile::{BuildError, Lists, Source, TestFailure, TlsFiles, build, run_tests};
+pub use compile::{
+    BuildError, Lists, Source, TestFailure, TlsFiles, build, config_store, run_tests,
+};
 pub use decision::{Decision, RequestView, route};
 pub use explain::{
     Explained, ExplainedAction, ExplainedCandidate, ExplainedHedge, ExplainedPolicies,

@@ -84,6 +84,7 @@ mod secrets;
 mod secure_headers;
 mod selftest;
 mod sessions;
+mod shared_config;
 mod slow_start;
 mod sockets;
 mod spares;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sluicegate::{
-    config::{self, Rules, Secrets},
+    config::{self, Loaded, Rules, Secrets},
     state::{self, Registered, Registry, Source},
     upstream::picker::RoundRobin,
 };
@@ -15,16 +15,7 @@ use super::root;
 
 /// Loads and builds the text in a folder that has the certificates which it names.
 pub(super) fn builds(folder: &Path, name: &str, text: &str) {
-    put_certificates(folder, text);
-    let file = folder.join("proxy.toml");
-    fs::write(&file, text).unwrap();
-    let rules = Rules {
-        pickers: &["fill_first"],
-        secrets: Secrets::Excused,
-        ..Rules::default()
-    };
-    let loaded = config::load(&file, &rules).unwrap_or_else(|faults| panic!("{name}:\n{faults}"));
-    assert!(loaded.warnings.is_empty(), "{name}:\n{}", loaded.warnings);
+    let loaded = loads(folder, name, text);
     let mut registered = Registered::default();
     let factory = |seed| Box::new(RoundRobin::new(seed)) as _;
     registered.pickers.register("fill_first", factory);
@@ -40,6 +31,21 @@ pub(super) fn builds(folder: &Path, name: &str, text: &str) {
     let built = state::build(&source, &mut Registry::new(1));
     let snapshot = built.unwrap_or_else(|error| panic!("{name}: {error}"));
     assert!(!snapshot.routes.is_empty());
+}
+
+/// Loads the text as [`builds`] does.
+pub(super) fn loads(folder: &Path, name: &str, text: &str) -> Loaded {
+    put_certificates(folder, text);
+    let file = folder.join("proxy.toml");
+    fs::write(&file, text).unwrap();
+    let rules = Rules {
+        pickers: &["fill_first"],
+        secrets: Secrets::Excused,
+        ..Rules::default()
+    };
+    let loaded = config::load(&file, &rules).unwrap_or_else(|faults| panic!("{name}:\n{faults}"));
+    assert!(loaded.warnings.is_empty(), "{name}:\n{}", loaded.warnings);
+    loaded
 }
 
 /// Puts a certificate, a key or an OCSP response wherever the text names one.

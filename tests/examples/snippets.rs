@@ -1,11 +1,12 @@
 //! Every TOML snippet of the documents loads and builds.
 //!
 //! A snippet is a whole file, or opens with ```` ```toml fragment ````: then a listener, routes
-//! and pools are added where it has none. TOML that is not ours opens with ```` ```toml other ````.
+//! and pools are added where it has none. The file of a proxy whose other tables are in a store opens
+//! with ```` ```toml local ````, and TOML that is not ours with ```` ```toml other ````.
 
 use std::fmt::Write as _;
 
-use super::builds::builds;
+use super::builds::{builds, loads};
 use super::links::documents;
 
 #[test]
@@ -18,7 +19,11 @@ fn each_snippet_loads_and_builds() {
                 "" => snippet,
                 "fragment" => framed(&snippet),
                 "other" => continue,
-                _ => panic!("{path}:{line}: a snippet is a whole file, a fragment or other"),
+                "local" => {
+                    loads(folder.path(), &format!("{path}:{line}"), &snippet);
+                    continue;
+                }
+                _ => panic!("{path}:{line}: a snippet is a whole file, a fragment, local or other"),
             };
             builds(folder.path(), &format!("{path}:{line}"), &whole);
             count += 1;

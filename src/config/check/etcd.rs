@@ -1,20 +1,76 @@
 //! Checks on servers of etcd.
 
 use super::Check;
-use crate::config::schema::DiscoverEtcd;
+use crate::config::{
+    schema::{ConfigEtcd, ConfigStore, DiscoverEtcd, PoolTls},
+    setting::Spans,
+    value::{Secret, ServerUrl},
+};
 
+/// The keys that all tables about etcd have.
+struct Servers<'a> {
+    spans: &'a Spans,
+    endpoints: &'a [ServerUrl],
+    user: Option<&'a str>,
+    password: Option<&'a Secret>,
+    tls: Option<&'a PoolTls>,
+}
+
+/// Checks a source of endpoints.
 pub(super) fn check(check: &mut Check<'_>, place: &str, etcd: &DiscoverEtcd) {
-    let spans = &etcd.spans;
+    if etcd.prefix.is_empty() && !check.is_broken(&format!("{place}.prefix")) {
+        let message = format!("{place}.prefix is empty: every key would be an endpoint");
+        check.error(
+            etcd.spans.of("prefix"),
+            message,
+            "such as \"/services/orders/\"",
+        );
+    }
+    let DiscoverEtcd {
+        spans, endpoints, ..
+    } = etcd;
+    let servers = Servers {
+        spans,
+        endpoints,
+        user: etcd.user.as_deref(),
+        password: etcd.password.as_ref(),
+        tls: etcd.tls.as_ref(),
+    };
+    check_servers(check, place, &servers);
+}
+
+/// Checks the store of the configuration, if it is in one.
+pub(super) fn check_store(check: &mut Check<'_>) {
+    let Some(source) = &check.config.config.source else {
+        return;
+    };
+    let ConfigStore::Etcd(etcd) = &source.store;
+    let place = "config.source.etcd";
+    if etcd.key.is_empty() && !check.is_broken(&format!("{place}.key")) {
+        let message = format!("{place}.key is empty");
+        check.error(etcd.spans.of("key"), message, "such as \"sluicegate/edge\"");
+    }
+    let ConfigEtcd {
+        spans, endpoints, ..
+    } = &**etcd;
+    let servers = Servers {
+        spans,
+        endpoints,
+        user: etcd.user.as_deref(),
+        password: etcd.password.as_ref(),
+        tls: etcd.tls.as_ref(),
+    };
+    check_servers(check, place, &servers);
+}
+
+fn check_servers(check: &mut Check<'_>, place: &str, etcd: &Servers<'_>) {
+    let spans = etcd.spans;
     if etcd.endpoints.is_empty() && !check.is_broken(&format!("{place}.endpoints")) {
         let message = format!("{place}.endpoints lists no server");
         let hint = "such as [\"http://127.0.0.1:2379\"]";
         check.error(spans.of("endpoints"), message, hint);
     }
-    if etcd.prefix.is_empty() && !check.is_broken(&format!("{place}.prefix")) {
-        let message = format!("{place}.prefix is empty: every key would be an endpoint");
-        check.error(spans.of("prefix"), message, "such as \"/services/orders/\"");
-    }
-    match (&etcd.user, &etcd.password) {
+    match (etcd.user, etcd.password) {
         (None, Some(_)) => {
             let message = format!("{place} has a password and no user");
             check.error(spans.of("password"), message, "add user = \"…\"");
@@ -34,7 +90,7 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, etcd: &DiscoverEtcd) {
         }
         _ => {}
     }
-    let Some(tls) = &etcd.tls else { return };
+    let Some(tls) = etcd.tls else { return };
     super::tls::check_client(check, &format!("{place}.tls"), tls);
     if !etcd.endpoints.iter().any(|it| it.tls) {
         let message = format!("{place}.tls is for servers with https://, and there is none");

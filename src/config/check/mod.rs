@@ -71,13 +71,23 @@ pub enum PastTime<'a> {
 }
 
 /// Runs all checks; `broken` names the tables and lists that could not be read in full.
-pub(super) fn check(config: &Config, broken: &BTreeSet<String>, rules: &Rules<'_>) -> Vec<Fault> {
+/// Those about the process alone run also if the tables in a store are not known (`is_whole`).
+pub(super) fn check(
+    config: &Config,
+    broken: &BTreeSet<String>,
+    rules: &Rules<'_>,
+    is_whole: bool,
+) -> Vec<Fault> {
     let mut check = Check {
         config,
         broken,
         rules,
         faults: Vec::new(),
     };
+    etcd::check_store(&mut check);
+    if !is_whole {
+        return check.faults;
+    }
     listener::check(&mut check);
     route::check(&mut check);
     pool::check(&mut check);

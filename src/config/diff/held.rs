@@ -16,6 +16,7 @@ impl Held {
         Self(Config {
             proxy: config.proxy.clone(),
             admin: config.admin.clone(),
+            config: config.config.clone(),
             log: config.log.clone(),
             listeners: config.listeners.clone(),
             ..Config::default()

@@ -57,6 +57,8 @@ pub enum Kind {
     Proxy,
     /// The table `[admin]`.
     Admin,
+    /// The table `[config]`.
+    Config,
     /// The table `[log]`.
     Log,
     /// The table `[access_log]`.
@@ -180,6 +182,7 @@ fn label(kind: Kind, name: &str) -> String {
     let word = match kind {
         Kind::Proxy => "[proxy]",
         Kind::Admin => "[admin]",
+        Kind::Config => "[config]",
         Kind::Log => "[log]",
         Kind::AccessLog => "[access_log]",
         Kind::Metrics => "[metrics]",
@@ -200,6 +203,7 @@ fn label(kind: Kind, name: &str) -> String {
 fn needs_restart(kind: Kind, line: &str) -> bool {
     match kind {
         Kind::Proxy => line.starts_with("workers "),
+        Kind::Config => true,
         // Without the table, it is closed.
         Kind::Admin if line.ends_with(" -> not set") => false,
         Kind::Admin => line.starts_with("address ") || line.starts_with("mode "),
@@ -215,9 +219,10 @@ fn needs_restart(kind: Kind, line: &str) -> bool {
 }
 
 /// Tables that exist once.
-const SINGLE: [(Kind, &str); 5] = [
+const SINGLE: [(Kind, &str); 6] = [
     (Kind::Proxy, "proxy"),
     (Kind::Admin, "admin"),
+    (Kind::Config, "config"),
     (Kind::Log, "log"),
     (Kind::AccessLog, "access_log"),
     (Kind::Metrics, "metrics"),

@@ -24,6 +24,7 @@ pub mod retry;
 pub mod rewrite;
 pub mod route;
 pub mod session;
+mod shared;
 pub mod split;
 pub mod test;
 mod tls;
@@ -54,6 +55,7 @@ pub use retry::{Backoff, Hedge, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use session::{SameSite, Session};
+pub use shared::{ConfigEtcd, ConfigSource, ConfigStore, SharedConfig};
 pub use split::{Pin, Split};
 pub use test::{Expectation, RouteTest, TestCertificate, TestRequest};
 pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, ServedCertificate, TlsVersion};
@@ -75,6 +77,8 @@ table! {
         pub proxy: Proxy = Proxy::default(),
         /// The admin API; without this table there is none.
         pub admin: Option<Admin> = None,
+        /// A configuration that many proxies share; without this table all of it is in this file.
+        pub config: SharedConfig = SharedConfig::default(),
         /// The proxy's own log.
         pub log: Log = Log::default(),
         /// The access log: one line per request. Off without this table.
@@ -90,7 +94,7 @@ table! {
         /// Tests of the routing, run by `check` and before each reload.
         pub tests: BTreeMap<Name, RouteTest> = BTreeMap::new(),
     }
-    later { "tracing", "config", "rollouts" }
+    later { "tracing", "rollouts" }
 }
 
 impl Config {

@@ -47,12 +47,13 @@ impl Control {
         let registry = Arc::clone(&self.registry);
         let degraded = self.board.degraded().is_some();
         let leaving = self.leaving.take();
+        let part = self.shared_config.newest();
         task::spawn_local("reload", async move {
             // An address that has just been left may be wanted again.
             if let Some(leaving) = leaving {
                 let _ = leaving.await;
             }
-            let preparing = match Prepared::next(path, &shared, &registry, degraded) {
+            let preparing = match Prepared::next(path, &shared, &registry, part, degraded) {
                 Ok(preparing) => preparing.await,
                 Err(error) => Ok(Err(error.into())),
             };
@@ -72,8 +73,9 @@ impl Control {
                 self.upgrade_after_reload();
                 return;
             }
-            Ok(ReloadOutcome::Unchanged(hash)) => {
+            Ok(ReloadOutcome::Unchanged(hash, revision)) => {
                 self.hash = hash;
+                self.shared_config.uses(revision);
                 tracing::info!("configuration unchanged");
                 report(ReloadResult::Unchanged, self.shared.generation())
             }
@@ -128,7 +130,9 @@ impl Control {
         if new.connections_max != old.connections_max {
             descriptors::tell(&new, self.shared.workers.len());
         }
-        self.keeper.keep(&new, &prepared.text);
+        self.keeper.keep(&new, &prepared.texts);
+        self.shared_config
+            .uses(prepared.texts.shared.map_or(0, |it| it.revision));
         self.follow_admin(&new.config);
         self.follow_log(&new.config);
         let diff = self.board.followed(&old.config, &new.config);
@@ -192,7 +196,7 @@ impl Control {
         }
     }
 
-    fn follow_log(&self, config: &Config) {
+    pub(super) fn follow_log(&self, config: &Config) {
         let level = config.log.level.word();
         if let Some(control) = &self.log
             && let Err(error) = control.set_level(level)

@@ -11,8 +11,8 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    config::{self, Faults, Loaded, PastTime, Rules, value::BindAddress},
-    server::errand,
+    config::{self, Fault, Faults, Loaded, PastTime, Rules, SharedPart, value::BindAddress},
+    server::{errand, keeper::Texts},
     socket::{
         bind::{self, BindError, Bound},
         inherited::Inherited,
@@ -77,7 +77,7 @@ pub(super) type BoundListener = (Arc<Listener>, Bound);
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) text: Arc<str>,
+    pub(crate) texts: Texts,
     pub(crate) hash: config::ContentHash,
     /// Sockets of listeners that are new, one per worker.
     pub(crate) bound: Vec<BoundListener>,
@@ -88,8 +88,8 @@ pub(crate) struct Prepared {
 /// Result of reading the file while a configuration is in use.
 #[derive(Debug)]
 pub(crate) enum ReloadOutcome {
-    /// The content is the one in use.
-    Unchanged(config::ContentHash),
+    /// The content is the one in use; with the revision of its shared part.
+    Unchanged(config::ContentHash, i64),
     /// It is ready to be swapped in.
     Ready(Box<Prepared>),
 }
@@ -140,14 +140,16 @@ impl Prepared {
         path: PathBuf,
         shared: &Arc<SharedState>,
         registry: &Arc<Mutex<Registry>>,
+        part: Option<SharedPart>,
         degraded: bool,
     ) -> io::Result<Preparing> {
         let (shared, registry) = (Arc::clone(shared), Arc::clone(registry));
         errand::send("reload", move || {
             let last = shared.snapshot();
-            let loaded = load(&path, &shared).map_err(ReloadError::Configuration)?;
+            let loaded = load(&path, &shared, part).map_err(ReloadError::Configuration)?;
             if loaded.config == *last.config && !degraded {
-                return Ok(ReloadOutcome::Unchanged(loaded.hash));
+                let revision = loaded.shared.map_or(0, |it| it.revision);
+                return Ok(ReloadOutcome::Unchanged(loaded.hash, revision));
             }
             let process = Beside {
                 registered: &shared.registered,
@@ -187,7 +189,10 @@ impl Prepared {
         let log = open_log(&snapshot, log, process.metrics)?;
         Ok(Self {
             snapshot,
-            text: loaded.text,
+            texts: Texts {
+                file: loaded.text,
+                shared: loaded.shared,
+            },
             hash: loaded.hash,
             bound,
             log,
@@ -219,8 +224,8 @@ fn open_log(
     }
 }
 
-/// Reads and checks the file; blocks on the disk.
-fn load(path: &Path, shared: &SharedState) -> Result<Loaded, Faults> {
+/// Reads the file, and checks it with the newest shared part, if there is one; blocks on the disk.
+fn load(path: &Path, shared: &SharedState, part: Option<SharedPart>) -> Result<Loaded, Faults> {
     let names: Vec<&str> = shared.registered.pickers.names().collect();
     let filters: Vec<&str> = shared.registered.filters.usable().collect();
     let used = shared.snapshot().certificates();
@@ -230,7 +235,15 @@ fn load(path: &Path, shared: &SharedState) -> Result<Loaded, Faults> {
         past_time: PastTime::InUse(&used),
         ..Rules::default()
     };
-    config::load(path, &rules)
+    let loaded = config::load(path, &rules)?;
+    if loaded.config.config.source.is_none() {
+        return Ok(loaded);
+    }
+    let Some(part) = part else {
+        let why = "config.source is new: it is used after a restart of the proxy";
+        return Err(Faults::new(path, loaded.text, vec![Fault::of_file(why)]));
+    };
+    config::parse_with(loaded.text, Some(part), path, &rules)
 }
 
 fn bind_new(

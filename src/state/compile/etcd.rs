@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    config::schema,
+    config::{
+        schema,
+        value::{Secret, ServerUrl},
+    },
     upstream::{
         discovery::{EtcdSpec, SourceSpec},
         etcd::EtcdSettings,
@@ -12,14 +15,33 @@ use crate::{
 
 /// Returns the source of the keys under a prefix.
 pub(super) fn source(written: &schema::DiscoverEtcd) -> SourceSpec {
-    let login = written.user.clone().zip(written.password.clone());
-    let settings = EtcdSettings {
-        servers: written.endpoints.clone(),
-        login,
-        tls: super::client_settings(&written.tls.clone().unwrap_or_default()),
-    };
     SourceSpec::Etcd(EtcdSpec {
-        settings: Arc::new(settings),
+        settings: Arc::new(settings(
+            &written.endpoints,
+            written.user.clone().zip(written.password.clone()),
+            written.tls.as_ref(),
+        )),
         prefix: written.prefix.clone(),
     })
+}
+
+/// Returns the servers that keep a configuration.
+pub fn config_store(written: &schema::ConfigEtcd) -> EtcdSettings {
+    settings(
+        &written.endpoints,
+        written.user.clone().zip(written.password.clone()),
+        written.tls.as_ref(),
+    )
+}
+
+fn settings(
+    servers: &[ServerUrl],
+    login: Option<(String, Secret)>,
+    tls: Option<&schema::PoolTls>,
+) -> EtcdSettings {
+    EtcdSettings {
+        servers: servers.to_vec(),
+        login,
+        tls: super::client_settings(&tls.cloned().unwrap_or_default()),
+    }
 }

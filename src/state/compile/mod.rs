@@ -31,6 +31,7 @@ use crate::{
     upstream::pool::PoolIndex,
 };
 
+pub use etcd::config_store;
 pub use tests_table::{TestFailure, run as run_tests};
 
 /// Reasons why a checked configuration could not be compiled.

@@ -114,6 +114,11 @@ pub static RATE_LIMIT_STORE_TOTAL: CounterDesc<3> = CounterDesc::new(
     ["route", "rule", "result"],
 );
 
+pub static CONFIG_STORE_UP: GaugeDesc<0> = GaugeDesc::new(
+    "sluicegate_config_store_up",
+    "1 while the store of the shared configuration answers.",
+    [],
+);
 /// 1 while the store of a rate limit is asked, 0 while it is left alone since it failed.
 pub static RATE_LIMIT_STORE_UP: GaugeDesc<1> = GaugeDesc::new(
     "sluicegate_rate_limit_store_up",

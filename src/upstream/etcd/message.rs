@@ -164,7 +164,7 @@ fn pair_of(message: &Bytes, bytes: &[u8]) -> Result<KeyValue, Garbled> {
     Ok(pair)
 }
 
-fn revision(header: &[u8]) -> Result<i64, Garbled> {
+pub(super) fn revision(header: &[u8]) -> Result<i64, Garbled> {
     for field in Fields(header) {
         if let (3, revision) = field? {
             return Ok(revision.int());

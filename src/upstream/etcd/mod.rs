@@ -5,6 +5,7 @@
 //! limit: connections, calls, and watches that fall silent.
 
 mod channel;
+mod keys;
 mod message;
 mod watch;
 mod wire;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use channel::Channel;
+pub use keys::{Lease, Put, Read};
 pub use message::{Change, KeyValue};
 pub use watch::{Watch, WatchStep};
 
@@ -21,6 +23,7 @@ use crate::{
     config::value::{Secret, ServerUrl},
     tls::{ClientSettings, ClientTls},
 };
+use keys::RANGE;
 use message::RangeAnswer;
 
 /// A group of servers, and how to log in.
@@ -184,9 +187,21 @@ impl Channel {
     /// # Errors
     /// The connection broke.
     pub async fn watch(&self, prefix: &[u8], after: i64) -> Result<Watch, EtcdError> {
-        let end = message::prefix_end(prefix);
+        self.watch_range(prefix, &message::prefix_end(prefix), after)
+            .await
+    }
+
+    /// Follows all changes of one key after a revision.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn watch_key(&self, key: &[u8], after: i64) -> Result<Watch, EtcdError> {
+        self.watch_range(key, &[], after).await
+    }
+
+    async fn watch_range(&self, key: &[u8], end: &[u8], after: i64) -> Result<Watch, EtcdError> {
         let mut stream = self.stream(WATCH).await?;
-        stream.send(&message::watch(prefix, &end, after + 1), false)?;
+        stream.send(&message::watch(key, end, after + 1), false)?;
         Ok(Watch::new(stream))
     }
 }
@@ -201,7 +216,6 @@ fn apart(pair: &KeyValue) -> KeyValue {
     }
 }
 
-const RANGE: &str = "/etcdserverpb.KV/Range";
 const WATCH: &str = "/etcdserverpb.Watch/Watch";
 const LOGIN: &str = "/etcdserverpb.Auth/Authenticate";
 /// Status of gRPC: the state of the system does not allow the call.

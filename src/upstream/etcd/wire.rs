@@ -18,6 +18,13 @@ impl Writer {
         self
     }
 
+    /// Writes an integer, also 0.
+    pub(super) fn always_int(mut self, field: u32, value: i64) -> Self {
+        self.varint(u64::from(field) << 3 | INTEGER);
+        self.varint(value.cast_unsigned());
+        self
+    }
+
     /// Writes a flag.
     pub(super) fn flag(self, field: u32, value: bool) -> Self {
         self.int(field, value.into())

@@ -25,6 +25,7 @@ use settings::{Names, complete};
 pub(crate) struct Proxy {
     child: Child,
     names: Names,
+    environment: Vec<(String, String)>,
     folder: TempDir,
     ledger: Arc<Ledger>,
 }

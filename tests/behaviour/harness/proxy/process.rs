@@ -169,7 +169,8 @@ impl Proxy {
     /// Starts the binary again in the same folder, and waits until it answers.
     pub(crate) async fn start_again(&mut self) {
         let folder = self.folder.path().to_owned();
-        self.child = spawn(command(&folder.join(CONFIG), &folder, &[], None), None);
+        let command = command(&folder.join(CONFIG), &folder, &self.environment, None);
+        self.child = spawn(command, None);
         self.admin_says("/live").await;
     }
 

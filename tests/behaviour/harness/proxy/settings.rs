@@ -97,6 +97,7 @@ impl Settings {
         Proxy {
             child,
             names: self.names,
+            environment: self.environment,
             folder: self.folder,
             ledger: Arc::default(),
         }
@@ -146,7 +147,8 @@ pub(super) fn complete(text: &str) -> String {
     if !text.contains("[admin]") {
         text.push_str("\n[admin]\naddress = \"$admin\"\n");
     }
-    if !text.contains("[access_log]") {
+    // What is in a store is not completed.
+    if !text.contains("[access_log]") && !text.contains("[config]") {
         text.push_str("\n[access_log]\npath = \"access.log\"\nformat = \"json\"\n");
     }
     text

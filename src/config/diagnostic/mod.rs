@@ -101,6 +101,8 @@ pub struct Faults {
     text: Arc<str>,
     lines: Lines,
     list: Vec<Fault>,
+    /// Name and first byte of the part that is not in the file.
+    second: Option<Box<(PathBuf, usize)>>,
     /// Files that values were read from, or should have been.
     named_files: BTreeMap<PathBuf, Stamps>,
 }
@@ -114,7 +116,26 @@ impl Faults {
             lines: Lines::of(&text),
             text,
             list,
+            second: None,
             named_files: BTreeMap::new(),
+        }
+    }
+
+    /// Notes that the text from this byte on is another part, with this name and lines of its own.
+    #[must_use]
+    pub(super) fn with_second_part(mut self, name: &str, border: usize) -> Self {
+        self.second = Some(Box::new((PathBuf::from(name), border)));
+        self
+    }
+
+    /// Returns the name of the part that a position is in, and the number of lines before it.
+    fn part(&self, at: usize) -> (&Path, usize) {
+        match self.second.as_deref() {
+            Some((name, border)) if at >= *border => {
+                let (line, _) = self.lines.position(&self.text, *border);
+                (name, line - 1)
+            }
+            Some(_) | None => (&self.file, 0),
         }
     }
 
@@ -133,7 +154,11 @@ impl Faults {
     /// Collects further faults of the same file; masked text stays masked.
     #[must_use]
     pub fn with_list(&self, list: Vec<Fault>) -> Self {
-        Self::new(&self.file, Arc::clone(&self.text), list)
+        let second = self.second.clone();
+        Self {
+            second,
+            ..Self::new(&self.file, Arc::clone(&self.text), list)
+        }
     }
 
     /// Gives the faults in the order of the file.
@@ -154,9 +179,24 @@ impl Faults {
 
     /// Gives line and column of `fault`, both from 1, columns in characters.
     pub fn position(&self, fault: &Fault) -> Option<(usize, usize)> {
+        fault.span.map(|span| {
+            let (line, column) = self.lines.position(&self.text, span.start);
+            (line - self.part(span.start).1, column)
+        })
+    }
+
+    /// Returns the second place of a fault, if it is in the same part.
+    fn related<'f>(&self, fault: &'f Fault) -> Option<&'f (Span, String)> {
+        let related = fault.related.as_ref()?;
+        let file = self.part(related.0.start).0;
+        (file == self.file_of(fault)).then_some(related)
+    }
+
+    /// Returns the name of the file, or of the other part.
+    fn file_of(&self, fault: &Fault) -> &Path {
         fault
             .span
-            .map(|span| self.lines.position(&self.text, span.start))
+            .map_or(&self.file, |span| self.part(span.start).0)
     }
 
     /// Gives the faults as programs see them.
@@ -166,7 +206,7 @@ impl Faults {
             FaultView {
                 severity: fault.severity,
                 message: fault.message.clone(),
-                file: self.file.display().to_string(),
+                file: self.file_of(fault).display().to_string(),
                 line: position.map(|(line, _)| line),
                 column: position.map(|(_, column)| column),
                 hint: fault.hint.clone(),
@@ -206,7 +246,7 @@ impl Faults {
     }
 
     fn line(&self, fault: &Fault) -> String {
-        let mut line = self.file.display().to_string();
+        let mut line = self.file_of(fault).display().to_string();
         if let Some((row, column)) = self.position(fault) {
             line.push_str(&format!(":{row}:{column}"));
         }
@@ -241,10 +281,10 @@ impl Faults {
         }
         let (line_start, _) = self.lines.position(&self.text, window.start);
         let mut snippet = Snippet::source(&self.text[window.clone()])
-            .line_start(line_start)
-            .path(self.file.display().to_string())
+            .line_start(line_start - self.part(window.start).1)
+            .path(self.part(window.start).0.display().to_string())
             .annotation(main);
-        if let Some((span, remark)) = &fault.related {
+        if let Some((span, remark)) = self.related(fault) {
             let second = AnnotationKind::Context.span(place(*span));
             snippet = snippet.annotation(second.label(&**remark));
         }
@@ -255,7 +295,7 @@ impl Faults {
     /// once per fault.
     fn window(&self, fault: &Fault, span: Span) -> Range<usize> {
         let main = self.clip(span);
-        let other = fault.related.as_ref().map(|(span, _)| self.clip(*span));
+        let other = self.related(fault).map(|(span, _)| self.clip(*span));
         let other = other.unwrap_or_else(|| main.clone());
         let (first, last) = (main.start.min(other.start), main.end.max(other.end));
         let start = self.lines.start(first);
@@ -319,67 +359,4 @@ impl Severity {
 const RENDERED_MAX: usize = 200;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn one(text: &str, fault: Fault) -> Faults {
-        Faults::new(Path::new("proxy.toml"), text.into(), vec![fault])
-    }
-
-    #[test]
-    fn the_line_is_shown_with_a_mark_and_the_hint() {
-        let text = "[routes.a]\npool = \"cart\"\n";
-        let fault = Fault::error(Span::new(18, 24), "no such pool", "defined: \"card\"");
-        let shown = one(text, fault).to_string();
-        let expected = "error: no such pool\n --> proxy.toml:2:8\n  |\n\
-                        2 | pool = \"cart\"\n  |        ^^^^^^ defined: \"card\"";
-        assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn a_log_has_each_fault_in_one_line() {
-        let text = "[routes.a]\npool = \"cart\"\n";
-        let fault = Fault::error(Span::new(18, 24), "no such pool", "defined: \"card\"");
-        let expected = "proxy.toml:2:8: error: no such pool (defined: \"card\")";
-        assert_eq!(one(text, fault).lines(), [expected]);
-        let whole = one(text, Fault::of_file("it cannot be read")).lines();
-        assert_eq!(whole, ["proxy.toml: error: it cannot be read"]);
-    }
-
-    #[test]
-    fn columns_count_characters_and_spans_never_leave_the_text() {
-        let text = "ü = 1";
-        let faults = one(text, Fault::of_file("m"));
-        assert_eq!(faults.lines.position(&faults.text, 3), (1, 3));
-        assert_eq!(faults.lines.position(&faults.text, 1), (1, 1));
-        let shown = one(text, Fault::error(Span::new(90, 99), "m", "")).to_string();
-        assert!(shown.contains("proxy.toml:1"), "{shown}");
-    }
-
-    #[test]
-    fn places_far_apart_are_shown_with_their_lines() {
-        let text = "first = 1\nb\nc\nd\ne\nf\nsecond = 2\n";
-        let fault = Fault::error(Span::new(20, 26), "m", "h").with_related(Span::new(0, 5), "r");
-        let shown = one(text, fault).to_string();
-        assert!(shown.contains("proxy.toml:7:1"), "{shown}");
-        assert!(shown.contains("1 | first = 1\n  | ----- r"), "{shown}");
-        assert!(shown.contains("7 | second = 2\n  | ^^^^^^ h"), "{shown}");
-    }
-
-    #[test]
-    fn endless_faults_are_cut_off() {
-        let fault = Fault::error(Span::new(0, 1), "m", "");
-        let faults = Faults::new(Path::new("p"), "a".into(), vec![fault; RENDERED_MAX + 3]);
-        assert!(faults.to_string().ends_with("… and 3 more"));
-    }
-
-    #[test]
-    fn programs_get_line_and_column() {
-        let faults = one("a\nb", Fault::error(Span::new(2, 3), "m", "h"));
-        let json = serde_json::to_value(&faults).unwrap();
-        assert_eq!(json[0]["line"], 2);
-        assert_eq!(json[0]["column"], 1);
-        assert_eq!(json[0]["hint"], "h");
-        assert_eq!(json[0]["severity"], "error");
-    }
-}
+mod tests;

@@ -1,0 +1,51 @@
+//! `[config]`: a configuration that many proxies share.
+
+use super::tls::PoolTls;
+use crate::config::setting::{choice, table};
+use crate::config::value::{Name, Secret, ServerUrl};
+
+table! {
+    /// A configuration that many proxies share. With `source` this file holds `[proxy]`, `[admin]` and `[config]` only, and all other tables come from the store.
+    pub struct SharedConfig: Default {
+        /// Store of the other tables; without this they are in this file.
+        pub source: Option<ConfigSource> = None,
+        /// Name of this proxy in `sluicegate fleet`, one for each; by default the name of the host and the number of the process.
+        pub name: Option<Name> = None,
+    }
+    later { "gate" }
+}
+
+table! {
+    /// Store of the configuration that many proxies share. A write is checked and taken up like an edit of a file; a bad one is refused, and the old one stays.
+    pub struct ConfigSource {
+    }
+    choices {
+        /// The store: exactly one of these.
+        pub store: ConfigStore,
+    }
+    later { "consul" }
+}
+
+choice! {
+    /// A store of a configuration.
+    pub enum ConfigStore {
+        /// A key of etcd.
+        "etcd" => Etcd(Box<ConfigEtcd>),
+    }
+}
+
+table! {
+    /// A key of etcd (version 3.4 or later) whose value is the configuration, as TOML.
+    pub struct ConfigEtcd {
+        /// Servers of the cluster, as `http://HOST:PORT`, or `https://` for TLS. One at a time is asked; the others are tried in turn when it fails or falls silent.
+        pub endpoints: Vec<ServerUrl>,
+        /// The key, such as `"sluicegate/edge"`. The keys that begin with `KEY/fleet/` are those of the proxies that use it.
+        pub key: String,
+        /// User, where etcd asks for one. It needs a role that may read the key and write under `KEY/fleet/`.
+        pub user: Option<String> = None,
+        /// Its password.
+        pub password: Option<Secret> = None,
+        /// TLS towards the servers, where it differs from the system's authorities and the names in the URLs.
+        pub tls: Option<PoolTls> = None,
+    }
+}
