@@ -72,6 +72,19 @@ fn source(out: &mut String, discovery: &PoolDiscovery) {
     if let (Some(error), Some(since)) = (&discovery.error, &discovery.error_since) {
         let _ = writeln!(out, "  since {since} the last good list is kept: {error}");
     }
+    if let (held @ 1.., Some(since)) = (discovery.held, &discovery.held_since) {
+        let _ = writeln!(
+            out,
+            "  since {since} {held} stay that are suddenly not listed"
+        );
+    }
+    if discovery.absent > 0 {
+        let absent = discovery.absent;
+        let _ = writeln!(
+            out,
+            "  {absent} not listed any more, and used until the check fails"
+        );
+    }
     if let Some(first) = discovery.skipped_entries.first() {
         let count = discovery.skipped;
         let _ = writeln!(out, "  {count} of its entries cannot be used: {first}");

@@ -106,8 +106,15 @@ impl Operations for Api {
         let snapshot = self.shared.snapshot();
         let sources = snapshot.pools.iter().filter(|it| it.discovery.is_some());
         reasons.extend(sources.filter_map(|pool| {
-            let (error, _) = pool.shared.discovered.status().error?;
-            Some(format!("pool \"{}\": {error}", pool.name))
+            let status = pool.shared.discovered.status();
+            let name = &pool.name;
+            let held = |(count, _)| {
+                format!("pool \"{name}\": {count} endpoints stay that are suddenly not listed")
+            };
+            let error = status
+                .error
+                .map(|(error, _)| format!("pool \"{name}\": {error}"));
+            error.or_else(|| status.held.map(held))
         }));
         let troubles = self.board.troubles();
         let ready = !draining && !troubles.iter().any(|trouble| trouble.hurts_traffic);

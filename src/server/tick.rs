@@ -40,6 +40,7 @@ impl Control {
                 );
             }
             self.look_at_breaker(pool, now);
+            self.look_at_source(pool);
             changed |= self.gauges.pool(pool);
         }
         rate_store::tell(&snapshot, &self.events, &mut self.gauges);

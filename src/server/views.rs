@@ -16,6 +16,7 @@ use crate::{
     state::{Action, ExplainedRate, Route, Snapshot},
     upstream::{
         discovery::SourceSpec,
+        endpoint::Standing,
         pool::{Origin, Pool, ViewIndex},
         tier,
     },
@@ -75,6 +76,7 @@ impl<'s> PoolViews<'s> {
         let set = pool.endpoint_set();
         let picture = set.health.picture();
         let origin = Origin::of(pool);
+        let absent = pool.shared.discovered.absent();
         let now = Instant::now();
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now_secs = since.map_or(0, |since| since.as_secs());
@@ -86,8 +88,13 @@ impl<'s> PoolViews<'s> {
             model::Endpoint {
                 address: endpoint.label.to_string(),
                 source: origin.word(&endpoint.label).to_owned(),
+                down: match &endpoint.standing {
+                    Standing::Up => None,
+                    Standing::Down(why) => Some(why.to_string()),
+                },
+                absent: absent.contains(&endpoint.label),
                 state: view.state.word().to_owned(),
-                eligible: view.eligible || (panic && view.state.is_enabled()),
+                eligible: (view.eligible && endpoint.is_up()) || (panic && view.state.is_enabled()),
                 cause: view.cause.as_ref().map(ToString::to_string),
                 ejected_for_ms: view
                     .ejected_until
@@ -169,6 +176,9 @@ fn source_view(pool: &Pool, source: &SourceSpec) -> model::PoolDiscovery {
         changed: status.changed.map(time),
         error: status.error.map(|(error, _)| error),
         error_since: since,
+        held: status.held.map_or(0, |(count, _)| count),
+        held_since: status.held.map(|(_, since)| time(since)),
+        absent: status.absent,
         skipped: status.skipped.count(),
         skipped_entries: status.skipped.first().to_vec(),
     }

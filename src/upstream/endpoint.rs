@@ -28,6 +28,18 @@ pub struct Endpoint {
     /// Name that led to the address: verified with TLS, and sent as Host by checks. None: the
     /// address has it.
     pub host: Option<Arc<str>>,
+    /// Status in the registry that it is from.
+    pub standing: Standing,
+}
+
+/// Status of an endpoint in a registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It may serve.
+    #[default]
+    Up,
+    /// It is not to serve, for this reason in the words of the registry: it is drained.
+    Down(Arc<str>),
 }
 
 impl Endpoint {
@@ -43,6 +55,7 @@ impl Endpoint {
             priority: 0,
             labels: BTreeMap::new(),
             host: None,
+            standing: Standing::Up,
         }
     }
 
@@ -52,6 +65,19 @@ impl Endpoint {
             Some(host) => Cow::Borrowed(host),
             None => self.address.host(),
         }
+    }
+
+    /// Returns the weight for new traffic: 0 while its registry says that it is down.
+    pub fn share(&self) -> u32 {
+        match self.standing {
+            Standing::Up => self.weight,
+            Standing::Down(_) => 0,
+        }
+    }
+
+    /// Returns true unless its registry says that it is down.
+    pub fn is_up(&self) -> bool {
+        self.standing == Standing::Up
     }
 
     /// Returns a hash of the address that is the same in every process and after every reload.

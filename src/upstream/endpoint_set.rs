@@ -105,7 +105,7 @@ impl EndpointSet {
         let candidates: Vec<Candidate> = indexed()
             .map(|(index, endpoint)| Candidate {
                 index,
-                weight: endpoint.weight,
+                weight: endpoint.share(),
                 key: endpoint.key(),
             })
             .collect();

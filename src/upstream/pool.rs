@@ -129,6 +129,10 @@ pub struct PoolLimits {
 pub struct PoolDiscovery {
     /// The source.
     pub source: SourceSpec,
+    /// Time for which endpoints stay that a list suddenly leaves out.
+    pub hold: Duration,
+    /// True if an endpoint that is not listed any more is used until its check fails.
+    pub keeps_absent: bool,
     /// Its answer when the pool was compiled, if it had not been heard before.
     pub first: Option<Result<Update, DiscoveryError>>,
 }

@@ -55,7 +55,7 @@ impl Ramps {
             let members = members.iter().copied();
             members.filter(|index| picture.is_eligible(*index) && set.has_weight(*index))
         };
-        let weight = |index| set.endpoint(index).map_or(0.0, |it| f64::from(it.weight));
+        let weight = |index| set.endpoint(index).map_or(0.0, |it| f64::from(it.share()));
         let total: f64 = healthy().map(weight).sum();
         self.healthy = healthy().count();
         self.length = length;

@@ -16,6 +16,11 @@ use crate::harness::{Act, Backend, Gate, Proxy, Settings, answer, eventually, id
 
 /// A pool that a file lists, with these lines.
 pub(super) fn text(pool: &str) -> String {
+    text_with("", pool)
+}
+
+/// A pool that a file lists, with these keys of `discover` and these lines.
+pub(super) fn text_with(keys: &str, pool: &str) -> String {
     format!(
         r#"
         [proxy]
@@ -25,7 +30,7 @@ pub(super) fn text(pool: &str) -> String {
         [routes.all]
         pool = "app"
         [pools.app]
-        discover = {{ file = {{ path = "list.json" }} }}
+        discover = {{ file = {{ path = "list.json" }} {keys} }}
         {pool}
         "#
     )
@@ -316,10 +321,13 @@ async fn health_checks_follow_the_list() {
     ];
     let down = Backend::down(identity("down"));
     let health = r#"health = { http = { path = "/up" }, interval = "100ms", interval_down = "50ms", timeout = "100ms" }"#;
-    let settings = Settings::new(&text(health))
-        .address("one", one.address())
-        .address("two", two.address())
-        .address("down", down.address());
+    let settings = Settings::new(&text_with(
+        ", absent = \"remove\", hold_mass_removal = \"0s\"",
+        health,
+    ))
+    .address("one", one.address())
+    .address("two", two.address())
+    .address("down", down.address());
     let folder = settings.folder().to_owned();
     replace(&folder, &json!([at(&one)]));
     let proxy = settings.start().await;

@@ -24,7 +24,7 @@ fn text(dns: &str, more: &str) -> String {
         [routes.all]
         pool = "app"
         [pools.app]
-        discover = {{ dns = {{ {dns} }} }}
+        discover = {{ dns = {{ {dns} }}, hold_mass_removal = "0s" }}
         {more}
         "#
     )

@@ -22,7 +22,7 @@ fn text(servers: &[String]) -> String {
         [routes.all]
         pool = "app"
         [pools.app]
-        discover = {{ etcd = {{ endpoints = {servers}, prefix = "/app/" }} }}
+        discover = {{ etcd = {{ endpoints = {servers}, prefix = "/app/" }}, hold_mass_removal = "0s" }}
         "#
     )
 }

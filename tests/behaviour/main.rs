@@ -34,6 +34,7 @@ mod discovery_dns;
 mod discovery_etcd;
 mod discovery_http;
 mod discovery_lists;
+mod discovery_removal;
 mod drain;
 mod early_answers;
 mod ejection;

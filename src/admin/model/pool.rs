@@ -63,6 +63,15 @@ pub struct PoolDiscovery {
     pub error: Option<String>,
     /// Time since when that is so.
     pub error_since: Option<String>,
+    /// Endpoints that stay in use for a time, though the list suddenly leaves out most.
+    #[serde(default)]
+    pub held: usize,
+    /// Time since when that is so.
+    #[serde(default)]
+    pub held_since: Option<String>,
+    /// Endpoints that are not listed any more, and used until their check fails.
+    #[serde(default)]
+    pub absent: usize,
     /// Number of entries of the last good list that cannot be used.
     #[serde(default)]
     pub skipped: usize,
@@ -79,6 +88,12 @@ pub struct Endpoint {
     /// Its source: `config`, or the kind of the pool's source.
     #[serde(default)]
     pub source: String,
+    /// Status in its registry, if that says that it is not to serve: then it is drained.
+    #[serde(default)]
+    pub down: Option<String>,
+    /// True if its source does not list it any more: it is used until its check fails.
+    #[serde(default)]
+    pub absent: bool,
     /// State of its health, as one word.
     pub state: String,
     /// True if it may be picked now.

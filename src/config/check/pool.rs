@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Check;
 use crate::config::{
     diagnostic::Fault,
-    schema::{Breaker, Ejection, Health, Pool, ProbeKind},
+    schema::{AbsentEndpoint, Breaker, Ejection, Health, Pool, ProbeKind},
     value::{
         BindAddress, EndpointAddress, Name, PickerSpec, PoolProtocol, nearest::alternatives,
         picker::WEIGHT_MAX,
@@ -44,6 +44,13 @@ pub(super) fn check(check: &mut Check<'_>) {
         check_announce(check, name, pool);
         if let Some(discover) = &pool.discover {
             super::discover::check(check, &format!("{place}.discover"), discover);
+            if discover.absent == Some(AbsentEndpoint::UntilCheckFails) && pool.health.is_none() {
+                let message =
+                    format!("{place}.discover.absent waits for checks, and the pool has none");
+                let hint =
+                    "add health = { http = { path = \"/healthz\" } }, or absent = \"remove\"";
+                check.error(discover.spans.of("absent"), message, hint);
+            }
         }
         if let Some(session) = &pool.session {
             super::session::check(check, &format!("{place}.session"), session);

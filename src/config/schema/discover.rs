@@ -11,12 +11,26 @@ use crate::config::{
 table! {
     /// Sources of endpoints besides those listed in `endpoints`: a pool has both. The list is followed while the proxy runs, without a reload; when it cannot be read, is malformed or empty, the last good one stays.
     pub struct Discover {
+        /// Time for which endpoints stay in use that a list suddenly leaves out: one that has less than half of the endpoints of the list before, or none. What is new in it is used at once. 0s: no such time.
+        pub hold_mass_removal: Duration = Duration::from_secs(30),
+        /// Treatment of an endpoint that is not listed any more: `"until_check_fails"` (it is used until its active check fails) or `"remove"`. By default the first where the pool has active checks, else the second.
+        pub absent: Option<AbsentEndpoint> = None,
     }
     choices {
         /// The source: exactly one of these.
         pub source: DiscoverSource,
     }
     later { "consul", "zookeeper", "eureka", "kubernetes" }
+}
+
+words! {
+    /// Treatment of an endpoint that is not listed any more.
+    pub enum AbsentEndpoint {
+        /// It is used until its check fails.
+        UntilCheckFails = "until_check_fails",
+        /// It leaves at once.
+        Remove = "remove",
+    }
 }
 
 choice! {

@@ -35,8 +35,8 @@ pub use admin::Admin;
 pub use concurrency::{Concurrency, ConcurrencyScope};
 pub use cors::Cors;
 pub use discover::{
-    Discover, DiscoverDns, DiscoverEtcd, DiscoverFile, DiscoverHttp, DiscoverSource, DnsFamily,
-    DnsTtl, DnsType,
+    AbsentEndpoint, Discover, DiscoverDns, DiscoverEtcd, DiscoverFile, DiscoverHttp,
+    DiscoverSource, DnsFamily, DnsTtl, DnsType,
 };
 pub use endpoint::Endpoint;
 pub use fault::RouteFault;

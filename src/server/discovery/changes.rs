@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::upstream::{discovery::EndpointChanges, endpoint::Endpoint, pool::Pool};
+use crate::upstream::{
+    discovery::EndpointChanges,
+    endpoint::{Endpoint, Standing},
+    pool::Pool,
+};
 
 /// Logs a line for each change, up to a limit.
 pub(super) fn log(pool: &Pool, changes: &EndpointChanges) {
@@ -62,6 +66,11 @@ fn difference(old: &Endpoint, new: &Endpoint) -> String {
         &old.priority.to_string(),
         &new.priority.to_string(),
     );
+    let standing = |it: &Endpoint| match &it.standing {
+        Standing::Up => "up".to_owned(),
+        Standing::Down(why) => format!("down ({why})"),
+    };
+    note("registry", &standing(old), &standing(new));
     if old.labels != new.labels {
         what.push("labels".to_owned());
     }

@@ -4,6 +4,7 @@
 //! snapshot: health and checks follow, workers are told, and removed endpoints are released. If a
 //! source fails, the last good list stays.
 
+mod absent;
 mod changes;
 
 use std::{
@@ -24,8 +25,8 @@ use crate::{
     telemetry::metrics::{ControlMetrics, SharedGauge, names},
     upstream::{
         discovery::{
-            Discovered, DiscoveryError, EndpointChanges, Heard, SourceSpec, SourceStatus, Update,
-            arrange,
+            Discovered, DiscoveryError, EndpointChanges, Heard, HeardAt, SourceSpec, SourceStatus,
+            Update, arrange,
         },
         health::ProbeTarget,
         pool::Pool,
@@ -53,6 +54,8 @@ struct Running {
 struct Gauges {
     endpoints: SharedGauge,
     skipped: SharedGauge,
+    held: SharedGauge,
+    absent: SharedGauge,
     last_success: SharedGauge,
     last_success_time: SharedGauge,
 }
@@ -109,6 +112,12 @@ impl Discoveries {
             skipped: self
                 .registry
                 .gauge(&names::DISCOVERY_SKIPPED_ENTRIES, labels),
+            held: self
+                .registry
+                .gauge(&names::DISCOVERY_HELD_ENDPOINTS, labels),
+            absent: self
+                .registry
+                .gauge(&names::DISCOVERY_ABSENT_ENDPOINTS, labels),
             last_success: self.registry.gauge(&names::DISCOVERY_LAST_SUCCESS, labels),
             last_success_time: self
                 .registry
@@ -142,8 +151,11 @@ impl Discoveries {
         let gauges = &running.gauges;
         let endpoints = i64::try_from(status.endpoints).unwrap_or(i64::MAX);
         gauges.endpoints.set(endpoints);
-        let skipped = i64::try_from(status.skipped.count()).unwrap_or(i64::MAX);
-        gauges.skipped.set(skipped);
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        gauges.skipped.set(number(status.skipped.count()));
+        let held = status.held.map_or(0, |(count, _)| count);
+        gauges.held.set(number(held));
+        gauges.absent.set(number(status.absent));
         gauges.last_success.set(i64::from(status.error.is_none()));
         gauges
             .last_success_time
@@ -208,7 +220,8 @@ impl Control {
             if let Some(first) = &discovery.first
                 && !discovered.knows(&discovery.source)
             {
-                let heard = discovered.hear(&discovery.source, first, SystemTime::now());
+                let (source, hold) = (&discovery.source, discovery.hold);
+                let heard = discovered.hear(source, first, hold, HeardAt::now());
                 let status = discovered.status();
                 tell(&pool.name, &discovery.source, heard, &status);
                 tell_skipped(&pool.name, &discovery.source, &status);
@@ -235,12 +248,14 @@ impl Control {
         let discovered = &pool.shared.discovered;
         let before = discovered.status();
         let was_bad = before.error.is_some();
-        let heard = discovered.hear(source, list, SystemTime::now());
+        let hold = current.map(|discovery| discovery.hold).unwrap_or_default();
+        let heard = discovered.hear(source, list, hold, HeardAt::now());
         let status = discovered.status();
         tell(&pool.name, source, heard, &status);
         if status.skipped != before.skipped {
             tell_skipped(&pool.name, source, &status);
         }
+        self.tell_held(pool, source, &before, &status);
         let result = match heard {
             Heard::Changed => "changed",
             Heard::Unchanged => "unchanged",
@@ -250,7 +265,6 @@ impl Control {
             tracing::info!(pool = %pool.name, from = %source, "the list of endpoints is good again");
         }
         self.discoveries.count(&pool.name, source, result);
-        self.discoveries.show(pool, source);
         if let Heard::Failed { is_news: true } = heard {
             self.events.publish(
                 "discovery",
@@ -261,9 +275,70 @@ impl Control {
         self.take_up_endpoints(pool);
     }
 
+    /// Ends what the source of a pool holds for a time or until a check fails.
+    pub(super) fn look_at_source(&mut self, pool: &Arc<Pool>) {
+        let Some(discovery) = &pool.discovery else {
+            return;
+        };
+        let discovered = &pool.shared.discovered;
+        let before = discovered.status();
+        if before.held.is_some() && discovered.end_hold(HeardAt::now()) {
+            self.tell_held(pool, &discovery.source, &before, &discovered.status());
+        } else if before.absent == 0 || !absent::have_failed(pool) {
+            return;
+        }
+        self.take_up_endpoints(pool);
+    }
+
+    /// Tells that endpoints stay for a time though the list has left them out, or that it is over.
+    fn tell_held(
+        &self,
+        pool: &Pool,
+        source: &SourceSpec,
+        before: &SourceStatus,
+        status: &SourceStatus,
+    ) {
+        let held = |status: &SourceStatus| status.held.map(|(count, _)| count);
+        let (name, kind) = (&*pool.name, source.kind());
+        match (held(before), held(status)) {
+            (was, now) if was == now => return,
+            (_, Some(count)) => {
+                let hold = pool
+                    .discovery
+                    .as_ref()
+                    .map(|it| it.hold)
+                    .unwrap_or_default();
+                let hold = humantime::format_duration(hold).to_string();
+                tracing::warn!(
+                    pool = name,
+                    source = kind,
+                    held = count,
+                    listed = status.endpoints,
+                    hold,
+                    "most endpoints are suddenly not listed any more; they stay for a time"
+                );
+            }
+            (Some(_), None) => {
+                tracing::warn!(
+                    pool = name,
+                    source = kind,
+                    listed = status.endpoints,
+                    "the list is used as it is again"
+                );
+            }
+            (None, None) => return,
+        }
+        let what = json!({ "pool": name, "source": kind, "held": held(status).unwrap_or(0) });
+        self.events.publish("discovery", "proxy", what);
+    }
+
     /// Updates the endpoint set of a pool from its lists.
     fn take_up_endpoints(&mut self, pool: &Arc<Pool>) {
         let before = pool.endpoint_set();
+        absent::keep(pool, &before);
+        if let Some(discovery) = &pool.discovery {
+            self.discoveries.show(pool, &discovery.source);
+        }
         let arranged = arrange(&before.endpoints, pool.wanted_endpoints());
         if arranged.changes.is_empty() {
             return;

@@ -163,11 +163,17 @@ fn discovery(
     written: &schema::Pool,
     known: &Discovered,
 ) -> Option<PoolDiscovery> {
-    let from = source_spec(written.discover.as_ref()?);
+    let discover = written.discover.as_ref()?;
+    let from = source_spec(discover);
     let asked = source.lists == Lists::Read && !known.knows(&from);
     let first = asked.then(|| from.read()).flatten();
     Some(PoolDiscovery {
         source: from,
+        hold: discover.hold_mass_removal,
+        keeps_absent: match discover.absent {
+            None => written.health.is_some(),
+            Some(absent) => absent == schema::AbsentEndpoint::UntilCheckFails,
+        },
         first: first.map(|list| list.map(Update::List)),
     })
 }

@@ -67,6 +67,20 @@ pub static DISCOVERY_SKIPPED_ENTRIES: GaugeDesc<2> = GaugeDesc::new(
     ["pool", "source"],
 );
 
+/// Endpoints that stay in use for a time, though most of the list is suddenly gone.
+pub static DISCOVERY_HELD_ENDPOINTS: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_discovery_held_endpoints",
+    "Endpoints that stay in use for `hold_mass_removal`: the list of the source suddenly left out most.",
+    ["pool", "source"],
+);
+
+/// Endpoints that are used until their check fails, though they are not listed any more.
+pub static DISCOVERY_ABSENT_ENDPOINTS: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_discovery_absent_endpoints",
+    "Endpoints that the source does not list any more, and that are used until their check fails.",
+    ["pool", "source"],
+);
+
 /// 1 when the newest answer of a pool's source was a good list, else 0.
 pub static DISCOVERY_LAST_SUCCESS: GaugeDesc<2> = GaugeDesc::new(
     "sluicegate_discovery_last_success",

@@ -25,9 +25,10 @@ mod fixed;
 mod http;
 mod list;
 mod reconnect;
+mod removal;
 
 pub use arrange::{Arranged, EndpointChanges, arrange};
-pub use discovered::{Discovered, Heard, SourceStatus};
+pub use discovered::{Discovered, Heard, HeardAt, SourceStatus};
 pub use dns::{
     Dns, DnsFamily, DnsFault, DnsRecords, DnsSpec, LookupFault, ServerFault, ServerFaults,
 };
@@ -64,9 +65,6 @@ pub enum DiscoveryError {
     /// The source refuses: its name, and its answer in words.
     #[error("{0} answers {1}")]
     Refused(String, String),
-    /// The list has no endpoint, which is probably a mistake.
-    #[error("{0} lists no endpoint")]
-    Empty(String),
     /// A name in DNS that has no endpoints now.
     #[error("{0}: {1}")]
     Dns(String, #[source] DnsFault),
@@ -104,6 +102,12 @@ impl SourceSpec {
             Self::Dns(_) => "dns",
             Self::Http(_) => "http",
         }
+    }
+
+    /// Returns true if the source returns an empty list only after it has held the last one for a
+    /// time of its own.
+    pub fn holds_empty_lists(&self) -> bool {
+        matches!(self, Self::Dns(_))
     }
 
     /// Starts the source.
