@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use crate::file::{self, ContentHash, Lines};
 
 use super::check::{self, Rules, Secrets};
+use super::defaults;
 use super::diagnostic::{Fault, Faults};
 use super::misplaced;
 use super::schema::Config;
@@ -135,6 +136,7 @@ fn decode(text: &str, joined: Option<&Joined>, path: &Path, rules: &Rules<'_>) -
         Secrets::Excused => reader.excuse_missing(),
         Secrets::Withheld => reader.withhold(),
     }
+    let defaulted = defaults::apply(&mut tree);
     let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree));
     let mut config = Config::read(&Node::item(&root), &mut reader);
     let Findings {
@@ -155,6 +157,7 @@ fn decode(text: &str, joined: Option<&Joined>, path: &Path, rules: &Rules<'_>) -
         found.iter_mut().for_each(|fault| fault.mask(&concealed));
         faults.extend(found);
     }
+    defaulted.tell_once(&mut faults);
     let files = concealed.files().clone();
     if let Some(config) = &mut config {
         config.spans.hide(concealed);

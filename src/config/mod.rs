@@ -11,6 +11,7 @@
 //! disk, and [`check`] looks whether files that the text names are there.
 
 pub mod check;
+mod defaults;
 pub mod diagnostic;
 pub mod diff;
 pub mod load;

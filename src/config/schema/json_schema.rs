@@ -77,6 +77,12 @@ fn form(form: Form) -> Map<String, Value> {
         Form::List(item) => json!({ "type": "array", "items": nested(*item) }),
         Form::Map(value) => json!({ "type": "object", "additionalProperties": nested(*value) }),
         Form::Table(keys) => return table(keys()),
+        Form::Part(keys) => {
+            let mut part = table(keys());
+            part.remove("required");
+            part.remove("oneOf");
+            return part;
+        }
         Form::Either(forms) => {
             json!({ "anyOf": forms.into_iter().map(nested).collect::<Vec<_>>() })
         }

@@ -8,6 +8,7 @@ pub mod access_log;
 pub mod admin;
 pub mod concurrency;
 pub mod cors;
+mod defaults;
 pub mod discover;
 pub mod endpoint;
 pub mod fault;
@@ -34,6 +35,7 @@ pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarg
 pub use admin::Admin;
 pub use concurrency::{Concurrency, ConcurrencyScope};
 pub use cors::Cors;
+pub use defaults::{Defaults, Preset};
 pub use discover::{
     AbsentEndpoint, Discover, DiscoverDns, DiscoverEtcd, DiscoverFile, DiscoverHttp,
     DiscoverSource, DnsFamily, DnsTtl, DnsType,
@@ -73,6 +75,8 @@ use crate::tls::Stamps;
 table! {
     /// The whole of `proxy.toml`.
     pub struct Config: Default {
+        /// Keys that routes, pools and listeners have unless they write them themselves.
+        pub defaults: Option<Defaults> = None,
         /// The process as a whole.
         pub proxy: Proxy = Proxy::default(),
         /// The admin API; without this table there is none.

@@ -145,6 +145,7 @@ macro_rules! choice {
                     form: <$ty as $crate::config::setting::Setting>::form(),
                     default: None,
                     choice: true,
+                    group: Some(0),
                 }, )* ]
             }
 

@@ -27,6 +27,8 @@ pub enum Form {
     Map(Box<Self>),
     /// A table of these keys.
     Table(fn() -> Vec<KeyDoc>),
+    /// A table of some of these keys.
+    Part(fn() -> Vec<KeyDoc>),
     /// Any of these.
     Either(Vec<Self>),
 }

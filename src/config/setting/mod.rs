@@ -21,6 +21,7 @@ mod words;
 pub use basic::MapKey;
 pub use choice::Choice;
 pub(crate) use choice::{choice, read_choice, take_first};
+pub(crate) use elsewhere::is_elsewhere;
 pub use form::Form;
 pub use hidden::Hidden;
 pub use reader::{Findings, Node, Reader};
@@ -106,4 +107,6 @@ pub struct KeyDoc {
     pub default: Option<Value>,
     /// True for one of several keys of which exactly one is written.
     pub choice: bool,
+    /// Number of the choice in its table, for a key of one.
+    pub group: Option<u8>,
 }

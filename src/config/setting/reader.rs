@@ -192,6 +192,14 @@ impl<'a> Reader<'a> {
         self.withholds
     }
 
+    /// Reads a part of a table, in which no key is missing.
+    pub(in crate::config) fn in_part<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let torn = mem::replace(&mut self.torn, true);
+        let result = work(self);
+        self.torn = torn;
+        result
+    }
+
     /// Declares that parts of the text did not parse, so that a key that seems to be
     /// missing may stand in one of them and is not reported.
     pub fn tear(&mut self) {

@@ -265,9 +265,16 @@ macro_rules! table {
                         form: <$ty as $crate::config::setting::Setting>::form(),
                         default: table!(@printed $ty $(, $default)?),
                         choice: false,
+                        group: None,
                     }, )*
                 ];
-                choices.into_iter().flatten().chain(fields).collect()
+                let choices = (0..).zip(choices).flat_map(|(group, keys)| {
+                    keys.into_iter().map(move |key| $crate::config::setting::KeyDoc {
+                        group: Some(group),
+                        ..key
+                    })
+                });
+                choices.chain(fields).collect()
             }
 
             fn names() -> Vec<&'static str> {
@@ -306,9 +313,13 @@ macro_rules! table {
                 let _ = &out; // A table may have no keys.
                 $(
                     let printed = $crate::config::setting::Setting::print(&self.$field);
+                    let default: Option<serde_json::Value> = table!(@printed $ty $(, $default)?);
+                    let key = $crate::config::setting::key_name!($field $($key)?);
                     if !printed.is_null() {
-                        let key = $crate::config::setting::key_name!($field $($key)?);
                         out.insert(key.to_owned(), printed);
+                    } else if default.is_some_and(|default| !default.is_null()) {
+                        // Switched off.
+                        out.insert(key.to_owned(), false.into());
                     }
                 )*
                 $( $(
