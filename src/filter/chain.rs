@@ -176,9 +176,9 @@ impl Chain {
         }
     }
 
-    /// The limit on requests at once.
-    pub fn concurrency(&self) -> Option<&ConcurrencyFilter> {
-        self.0.iter().find_map(|filter| match filter {
+    /// The limits on requests at once, in the order in which they are asked.
+    pub fn concurrency(&self) -> impl Iterator<Item = &ConcurrencyFilter> {
+        self.0.iter().filter_map(|filter| match filter {
             AnyFilter::Concurrency(filter) => Some(filter),
             _ => None,
         })

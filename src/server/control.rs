@@ -34,6 +34,7 @@ use super::{
     service::Services,
     shared_config::SharedConfiguration,
     signal::{Asked, Signals},
+    strain::Strains,
     supervision::Supervision,
     upgrade::{
         self, Farewell, Program, Sections, Upgrades,
@@ -86,6 +87,8 @@ pub(crate) struct Control {
     pub(super) board: Arc<Board>,
     pub(super) events: Arc<Events>,
     pub(super) gauges: ControlGauges,
+    /// Limits on requests at once that hold requests back.
+    pub(super) strains: Strains,
     /// Pools that ignore health.
     pub(super) panics: Panics,
     pub(super) admin: Option<AdminControl>,
@@ -133,6 +136,7 @@ impl Control {
             services: Services::new(&events, shared.metrics.control()),
             events,
             gauges: ControlGauges::new(&shared.metrics.control()),
+            strains: Strains::default(),
             panics: Panics::default(),
             admin: None,
             admin_offer: None,

@@ -40,7 +40,7 @@ pub(super) struct ControlGauges {
     /// By address of the store.
     rate_stores: HashMap<String, SharedGauge>,
     /// In use, waiting and limit, by route.
-    concurrency: HashMap<Arc<str>, [SharedGauge; 3]>,
+    concurrency: HashMap<(Arc<str>, &'static str), [SharedGauge; 3]>,
 }
 
 /// Health of a pool as last shown.
@@ -199,24 +199,23 @@ impl ControlGauges {
     pub(super) fn concurrency(&mut self, routes: &[Route]) {
         let mut known = std::mem::take(&mut self.concurrency);
         for route in routes {
-            let Some(limit) = route.filters.concurrency() else {
-                continue;
-            };
-            let name = Arc::clone(&route.name);
-            let gauges = known.remove(&name).unwrap_or_else(|| {
-                let families = [
-                    &names::CONCURRENCY_IN_USE,
-                    &names::CONCURRENCY_WAITING,
-                    &names::CONCURRENCY_LIMIT,
-                ];
-                families.map(|family| self.registry.gauge(family, [&*name]))
-            });
-            let view = limit.view();
-            let values = [view.now.in_use, view.now.waiting, view.limit.into()];
-            for (gauge, value) in gauges.iter().zip(values) {
-                gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+            for limit in route.filters.concurrency() {
+                let view = limit.view();
+                let key = (Arc::clone(&route.name), view.per);
+                let gauges = known.remove(&key).unwrap_or_else(|| {
+                    let families = [
+                        &names::CONCURRENCY_IN_USE,
+                        &names::CONCURRENCY_WAITING,
+                        &names::CONCURRENCY_LIMIT,
+                    ];
+                    families.map(|family| self.registry.gauge(family, [&*key.0, key.1]))
+                });
+                let values = [view.now.in_use, view.now.waiting, view.limit.into()];
+                for (gauge, value) in gauges.iter().zip(values) {
+                    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+                }
+                self.concurrency.insert(key, gauges);
             }
-            self.concurrency.insert(name, gauges);
         }
     }
 

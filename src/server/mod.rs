@@ -32,6 +32,7 @@ mod service;
 mod shared_config;
 mod signal;
 mod startup;
+mod strain;
 mod supervision;
 mod tick;
 mod upgrade;

@@ -48,6 +48,7 @@ impl Control {
             self.panics.tell(&snapshot.pools);
         }
         self.gauges.concurrency(&snapshot.routes);
+        self.strains.tell(&snapshot.routes, &self.events, now);
         self.gauges.tick();
         self.gauges
             .retain_pools(|name| snapshot.pool(name).is_some());

@@ -187,6 +187,7 @@ fn source_view(pool: &Pool, source: &SourceSpec) -> model::PoolDiscovery {
 fn concurrency_view(filter: &ConcurrencyFilter) -> model::Concurrency {
     let view = filter.view();
     model::Concurrency {
+        per: view.per.to_owned(),
         limit: view.limit,
         in_use: view.now.in_use,
         waiting: view.now.waiting,
@@ -208,7 +209,7 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
         redirect: None,
         respond: None,
         rate_limits: route.filters.rate_rules().map(ExplainedRate::of).collect(),
-        concurrency: route.filters.concurrency().map(concurrency_view),
+        concurrency: route.filters.concurrency().map(concurrency_view).collect(),
         config,
     };
     match &route.action {

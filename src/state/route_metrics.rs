@@ -1,10 +1,6 @@
 //! Metrics of a worker about the exchanges of one route.
 
-use std::{
-    cell::{OnceCell, RefCell},
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use http::StatusCode;
 
@@ -22,8 +18,8 @@ pub(crate) struct RouteMetrics {
     limited: RefCell<Vec<(Arc<str>, bool, Counter)>>,
     /// Results of asking the store of a rule.
     asked: RefCell<Vec<(Arc<str>, &'static str, Counter)>>,
-    /// Counter of requests that got no place.
-    refused_places: OnceCell<Counter>,
+    /// Requests that got no place, by the requests that share these.
+    refused_places: RefCell<Vec<(&'static str, Counter)>>,
     /// Faults that were injected, by their kind.
     faults: RefCell<Vec<(&'static str, Counter)>>,
     /// Requests by the pool that a split chose.
@@ -48,7 +44,7 @@ impl RouteMetrics {
             counts: RefCell::new(worker.counter_map(&names::REQUESTS_TOTAL)),
             limited: RefCell::default(),
             asked: RefCell::default(),
-            refused_places: OnceCell::new(),
+            refused_places: RefCell::default(),
             faults: RefCell::default(),
             chosen: RefCell::default(),
             worker: worker.clone(),
@@ -71,7 +67,7 @@ impl RouteMetrics {
             asked: RefCell::new(self.asked.borrow().clone()),
             faults: RefCell::new(self.faults.borrow().clone()),
             chosen: RefCell::new(self.chosen.borrow().clone()),
-            refused_places: self.refused_places.clone(),
+            refused_places: RefCell::new(self.refused_places.borrow().clone()),
             worker: self.worker.clone(),
             name: Arc::clone(&self.name),
         }
@@ -121,13 +117,25 @@ impl RouteMetrics {
         asked.push((Arc::clone(rule), result, counter));
     }
 
-    /// Counts a request that `concurrency` refused.
-    pub(crate) fn count_refused_place(&self) {
-        let make = || {
-            self.worker
-                .counter(&names::CONCURRENCY_REFUSED_TOTAL, [&self.name])
-        };
-        self.refused_places.get_or_init(make).inc();
+    /// Counts a request that `concurrency` refused, by the requests that share its places.
+    pub(crate) fn count_refused_place(&self, per: &'static str) {
+        let mut refused = self.refused_places.borrow_mut();
+        if let Some((_, counter)) = refused.iter().find(|(known, _)| *known == per) {
+            return counter.inc();
+        }
+        let labels = [&*self.name, per];
+        let counter = self
+            .worker
+            .counter(&names::CONCURRENCY_REFUSED_TOTAL, labels);
+        counter.inc();
+        refused.push((per, counter));
+    }
+
+    /// Drops the counters of limits on requests at once that have left.
+    pub(crate) fn keep_limits(&self, stays: impl Fn(&str) -> bool) {
+        self.refused_places
+            .borrow_mut()
+            .retain(|(per, _)| stays(per));
     }
 
     /// Counts an injected fault of this kind.

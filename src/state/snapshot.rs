@@ -81,6 +81,14 @@ impl Snapshot {
         of_listeners.chain(of_routes)
     }
 
+    /// Limits on requests at once by route, and by the requests that share them.
+    pub fn concurrency(&self) -> impl Iterator<Item = [&str; 2]> {
+        self.routes.iter().flat_map(|route| {
+            let limits = route.filters.concurrency();
+            limits.map(|limit| [&*route.name, limit.per()])
+        })
+    }
+
     /// Number of snapshots in memory: the newest, and those held by exchanges under way.
     pub fn generations_held(&self) -> usize {
         Arc::strong_count(&self.alive) - 1

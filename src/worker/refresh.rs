@@ -62,6 +62,7 @@ impl Worker {
             })
             .collect();
         for (metrics, route) in metrics.iter().zip(&new.routes) {
+            metrics.keep_limits(|per| route.filters.concurrency().any(|it| it.per() == per));
             metrics.keep_rules(|rule| route.filters.rate_rules().any(|it| *it.label == *rule));
         }
         if let Some(none) = metrics.last() {

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use crate::harness::{Act, Backend, Client, Gate, Proxy, Seen, Settings, answer};
+use crate::harness::{Act, Backend, Client, Gate, Proxy, Seen, Settings, answer, eventually};
 
 fn tables(workers: u8, limit: &str) -> String {
     format!(
@@ -75,8 +75,9 @@ async fn no_more_are_under_way_than_the_limit_over_all_workers() {
     in_use(&proxy, 5.0).await;
     let routes = proxy.admin("GET", "/routes", "").await.unwrap();
     let routes: serde_json::Value = serde_json::from_slice(&routes.body).unwrap();
-    let shown = &routes[0]["concurrency"];
-    let wanted = serde_json::json!({ "limit": 5, "in_use": 5, "waiting": 0, "refused": 15 });
+    let shown = &routes[0]["concurrency"][0];
+    let wanted =
+        serde_json::json!({ "per": "route", "limit": 5, "in_use": 5, "waiting": 0, "refused": 15 });
     assert_eq!(*shown, wanted, "{routes}");
     assert_eq!(app.count(), 5);
     gate.open();
@@ -347,3 +348,55 @@ async fn a_limit_that_adapts_grows_with_quick_answers_and_survives_a_reload() {
 }
 
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
+#[tokio::test]
+async fn a_limit_per_client_and_one_of_the_route_stand_at_once() {
+    let gate = Gate::new();
+    let app = held(&gate).await;
+    let both = r#"[
+        { max = 3, queue = 5, queue_timeout = "20s" },
+        { max = 2, per = "client_ip" },
+    ]"#;
+    let mut proxy = started(1, both, &app).await;
+    let from = |last: u8| format!("x-forwarded-for: 192.0.2.{last}");
+    let mut one = [
+        asks(&proxy, "/", &from(1)).await,
+        asks(&proxy, "/", &from(1)).await,
+    ];
+    app.has_seen(2).await;
+    // His third request takes no place of the route, and waits for none.
+    let mut third = asks(&proxy, "/", &from(1)).await;
+    let refused = third.answer().await;
+    refused.assert_failure(503, "connection_limit_reached");
+    let mut two = [
+        asks(&proxy, "/", &from(2)).await,
+        asks(&proxy, "/", &from(2)).await,
+    ];
+    app.has_seen(3).await;
+    waiting(&proxy, 1.0).await;
+    let by = |per| [("route", "all"), ("per", per)];
+    let name = "sluicegate_concurrency_refused_total";
+    proxy.metric_becomes(name, &by("client_ip"), 1.0).await;
+    let name = "sluicegate_concurrency_limit";
+    proxy.metric_becomes(name, &by("route"), 3.0).await;
+    proxy.metric_becomes(name, &by("client_ip"), 2.0).await;
+    for per in ["route", "client_ip"] {
+        let said = format!(
+            "the limit is reached, requests wait or are refused route=\"all\" per=\"{per}\""
+        );
+        proxy.log_says(&said).await;
+    }
+    let reached = proxy.log().matches("the limit is reached").count();
+    assert_eq!(reached, 2, "one line for each limit");
+    gate.open();
+    for client in one.iter_mut().chain(&mut two) {
+        assert_eq!(client.answer().await.status, 200);
+    }
+    proxy.reload(&tables(1, "{ max = 3 }")).await;
+    eventually("the series of the limit that left are gone", async || {
+        let text = proxy.admin("GET", "/metrics", "").await?.text();
+        (!text.contains("per=\"client_ip\"")).then_some(())
+    })
+    .await;
+    proxy.finish().await;
+}

@@ -30,9 +30,9 @@ pub struct Route {
     /// Its rules on the rate of requests, in the order in which they are asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limits: Vec<ExplainedRate>,
-    /// Its limit on requests at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<Concurrency>,
+    /// Its limits on requests at once, in the order in which they are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concurrency: Vec<Concurrency>,
     /// Its table of the configuration, secrets masked.
     pub config: Value,
 }
@@ -40,6 +40,8 @@ pub struct Route {
 /// Limit on requests at once, for all clients together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Concurrency {
+    /// The requests that share it: `route` or `client_ip`.
+    pub per: String,
     /// Places of the route, or of each client.
     pub limit: u32,
     /// Requests that hold a place.

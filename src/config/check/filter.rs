@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use super::Check;
 use crate::config::{
     diagnostic::Fault,
-    schema::{ConcurrencyScope, RateLimits, RateStore, RedisStore, Route, RouteFault},
+    schema::{Concurrency, ConcurrencyScope, RateLimits, RateStore, RedisStore, Route, RouteFault},
     value::{Name, OriginPattern, RateKey, duration, nearest::alternatives},
 };
 
@@ -247,13 +247,26 @@ const PREFIX_MAX: usize = 64;
 
 /// Refuses a limit that lets nothing through, and a queue without an end.
 fn check_concurrency(check: &mut Check<'_>, name: &Name, route: &Route) {
-    let Some(limit) = &route.concurrency else {
-        return;
-    };
-    let place = format!("routes.{name}.concurrency");
+    let limits = route.concurrency.iter().flat_map(|limits| &limits.0);
+    let mut seen: Vec<&Concurrency> = Vec::new();
+    for limit in limits {
+        check_limit(check, &format!("routes.{name}.concurrency"), limit);
+        if let Some(first) = seen.iter().find(|it| it.per == limit.per) {
+            let per = limit.per.word();
+            let message = format!("routes.{name}.concurrency has two limits per \"{per}\"");
+            let fault = Fault::error(limit.spans.anchor(), message, "the lower one is enough");
+            check
+                .faults
+                .push(fault.with_related(first.spans.anchor(), "the first one"));
+        }
+        seen.push(limit);
+    }
+}
+
+fn check_limit(check: &mut Check<'_>, place: &str, limit: &Concurrency) {
     let spans = &limit.spans;
     match limit.max {
-        None if !limit.adaptive && !check.is_broken(&place) => {
+        None if !limit.adaptive && !check.is_broken(place) => {
             let message = format!("{place} has neither max nor adaptive");
             let hint = "requests at once: max = 500, or adaptive = true";
             check.error(spans.anchor(), message, hint);
@@ -265,7 +278,7 @@ fn check_concurrency(check: &mut Check<'_>, name: &Name, route: &Route) {
         }
         max => {
             let max = max.unwrap_or(1).into();
-            check.within(&place, spans, "max", max, (1, AT_ONCE_MAX));
+            check.within(place, spans, "max", max, (1, AT_ONCE_MAX));
         }
     }
     if limit.adaptive && limit.per == ConcurrencyScope::ClientIp {
@@ -273,10 +286,10 @@ fn check_concurrency(check: &mut Check<'_>, name: &Name, route: &Route) {
         let hint = "one client's requests tell too little about the latency";
         check.error(spans.of("adaptive"), message, hint);
     }
-    check.within(&place, spans, "queue", limit.queue.into(), (0, QUEUE_MAX));
+    check.within(place, spans, "queue", limit.queue.into(), (0, QUEUE_MAX));
     match limit.queue_timeout {
         Some(timeout) if limit.queue > 0 => {
-            check.positive(&place, spans, &[("queue_timeout", timeout)]);
+            check.positive(place, spans, &[("queue_timeout", timeout)]);
         }
         None if limit.queue > 0 => {
             let message = format!("{place}.queue needs queue_timeout");

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::setting::{table, words};
+use serde_json::Value;
+
+use crate::config::setting::{Form, Node, Reader, Setting, Shape, table, words};
 use crate::config::value::PriorityKey;
 
 table! {
@@ -30,6 +32,34 @@ words! {
         Route = "route",
         /// Those of one client.
         ClientIp = "client_ip",
+    }
+}
+
+/// The limits of a route: one table, or a list of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Concurrencies(pub Vec<Concurrency>);
+
+impl Setting for Concurrencies {
+    fn shape() -> Shape {
+        Shape {
+            kind: "table or list of tables".into(),
+            ..Concurrency::shape()
+        }
+    }
+
+    fn form() -> Form {
+        Concurrency::form().or(Form::List(Box::new(Concurrency::form())))
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if node.table().is_some() {
+            return Concurrency::read(node, reader).map(|limit| Self(vec![limit]));
+        }
+        Vec::read(node, reader).map(Self)
+    }
+
+    fn print(&self) -> Value {
+        self.0.print()
     }
 }
 

@@ -33,7 +33,7 @@ mod tls;
 pub use access::Access;
 pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
 pub use admin::Admin;
-pub use concurrency::{Concurrency, ConcurrencyScope};
+pub use concurrency::{Concurrencies, Concurrency, ConcurrencyScope};
 pub use cors::Cors;
 pub use defaults::{Defaults, Preset};
 pub use discover::{

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
 use super::access::Access;
-use super::concurrency::Concurrency;
+use super::concurrency::Concurrencies;
 use super::cors::Cors;
 use super::fault::RouteFault;
 use super::rate_limit::RateLimits;
@@ -61,8 +61,8 @@ table! {
         pub rate_limit: RateLimits = RateLimits::default(),
         /// Delays and failures on purpose, for tests; needs `faults = true` in `[proxy]`.
         pub fault: Option<RouteFault> = None,
-        /// Limit on requests at once, with a queue.
-        pub concurrency: Option<Concurrency> = None,
+        /// Limit on requests at once, with a queue; or a list of two: one per client, which is asked first, and one of the route.
+        pub concurrency: Option<Concurrencies> = None,
         /// Filters that an embedding program has registered for use by routes, in the order in which a request passes them.
         pub uses as "use": Vec<Spanned<Name>> = Vec::new(),
         /// Changes to path and host on the way to the pool.

@@ -52,6 +52,8 @@ pub enum Scope {
 /// State of the limit of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConcurrencyView {
+    /// The requests that share it: `route` or `client_ip`.
+    pub per: &'static str,
     /// Number of places.
     pub limit: u32,
     /// Places in use, and waiters; over all clients.
@@ -169,13 +171,21 @@ impl ConcurrencyFilter {
     #[cold]
     fn refuse(&self, exchange: &Exchange) -> Failure {
         if let Some(route) = exchange.route_metrics() {
-            route.count_refused_place();
+            route.count_refused_place(self.per());
         }
         match &self.scope {
             Scope::Route(gate) => gate.count_refused(),
             Scope::Client(clients) => clients.count_refused(),
         }
         Failure::LimitReached
+    }
+
+    /// The requests that share it: `route` or `client_ip`.
+    pub fn per(&self) -> &'static str {
+        match self.scope {
+            Scope::Route(_) => "route",
+            Scope::Client(_) => "client_ip",
+        }
     }
 
     /// State of the limit.
@@ -185,6 +195,7 @@ impl ConcurrencyFilter {
             Scope::Client(clients) => (clients.view(), clients.refused()),
         };
         ConcurrencyView {
+            per: self.per(),
             limit: self.limit(),
             now,
             refused,

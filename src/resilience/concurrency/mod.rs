@@ -6,6 +6,7 @@
 mod gate;
 mod gradient;
 mod queue;
+mod strain;
 
 #[cfg(test)]
 mod simulation;
@@ -15,3 +16,4 @@ mod tests;
 pub use gate::{Entry, Gate, GateView, Place, Waiting};
 pub use gradient::{Gradient, LIMIT_MIN, LatencySample};
 pub use queue::{QueueRules, Ticket, Urgency, WaitQueue};
+pub use strain::{Strain, StrainChange};

@@ -138,6 +138,9 @@ pub(crate) fn forget_series(shared: &SharedState, old: &Snapshot, new: &Snapshot
     let rules: HashSet<[&str; 2]> = new.rate_rules().collect();
     let gone = old.rate_rules().filter(|rule| !rules.contains(rule));
     metrics.remove_series(["route", "rule"], &gone.collect::<Vec<_>>());
+    let limits: HashSet<[&str; 2]> = new.concurrency().collect();
+    let gone = old.concurrency().filter(|limit| !limits.contains(limit));
+    metrics.remove_series(["route", "per"], &gone.collect::<Vec<_>>());
     metrics.remove_series(["listener"], &left(&before.listeners, &after.listeners));
     metrics.remove_series(["pool"], &left(&before.pools, &after.pools));
     let both = old.pools.iter().filter_map(|pool| {

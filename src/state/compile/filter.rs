@@ -48,7 +48,7 @@ pub(super) fn build(
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
     filters.extend(body_max.map(AnyFilter::BodyMax));
     filters.extend(custom(source, registry, name, written));
-    filters.extend(concurrency(source, registry, name, written).map(AnyFilter::Concurrency));
+    filters.extend(concurrency(source, registry, name, written));
     filters.extend(
         written
             .rewrite
@@ -89,14 +89,28 @@ fn custom(
     everywhere.chain(used).map(&mut custom).collect()
 }
 
-/// The limit on requests at once, with the places that are in use.
+/// The limits on requests at once, with the places that are in use. That of each client comes
+/// first: one that waits for its own place takes none of the route.
 fn concurrency(
     source: &Source<'_>,
     registry: &mut Registry,
     route: &Arc<str>,
     written: &schema::Route,
+) -> Vec<AnyFilter> {
+    let limits = written.concurrency.iter().flat_map(|limits| &limits.0);
+    let mut limits: Vec<&schema::Concurrency> = limits.collect();
+    limits.sort_by_key(|limit| limit.per == schema::ConcurrencyScope::Route);
+    let limits = limits.into_iter();
+    let filters = limits.filter_map(|limit| limit_of(source, registry, route, limit));
+    filters.map(AnyFilter::Concurrency).collect()
+}
+
+fn limit_of(
+    source: &Source<'_>,
+    registry: &mut Registry,
+    route: &Arc<str>,
+    limit: &schema::Concurrency,
 ) -> Option<ConcurrencyFilter> {
-    let limit = written.concurrency.as_ref()?;
     let (kind, name) = ("concurrency", limit.per.word().into());
     Some(ConcurrencyFilter {
         max: limit.bound()?,

@@ -59,31 +59,31 @@ pub static RATE_LIMIT_DRY_RUN_TOTAL: CounterDesc<2> = CounterDesc::new(
 );
 
 /// Requests that `concurrency` of a route refused.
-pub static CONCURRENCY_REFUSED_TOTAL: CounterDesc<1> = CounterDesc::new(
+pub static CONCURRENCY_REFUSED_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_concurrency_refused_total",
-    "Requests that got no place under the `concurrency` of their route.",
-    ["route"],
+    "Requests that got no place under a `concurrency` of their route.",
+    ["route", "per"],
 );
 
 /// Requests that hold a place under `concurrency` of a route.
-pub static CONCURRENCY_IN_USE: GaugeDesc<1> = GaugeDesc::new(
+pub static CONCURRENCY_IN_USE: GaugeDesc<2> = GaugeDesc::new(
     "sluicegate_concurrency_in_use",
-    "Requests that hold a place under the `concurrency` of their route; of all clients together.",
-    ["route"],
+    "Requests that hold a place under a `concurrency` of their route; of all clients together.",
+    ["route", "per"],
 );
 
 /// Requests that wait for a place under `concurrency` of a route.
-pub static CONCURRENCY_WAITING: GaugeDesc<1> = GaugeDesc::new(
+pub static CONCURRENCY_WAITING: GaugeDesc<2> = GaugeDesc::new(
     "sluicegate_concurrency_waiting",
-    "Requests that wait for a place under the `concurrency` of their route; of all clients together.",
-    ["route"],
+    "Requests that wait for a place under a `concurrency` of their route; of all clients together.",
+    ["route", "per"],
 );
 
 /// Number of places under `concurrency` of a route.
-pub static CONCURRENCY_LIMIT: GaugeDesc<1> = GaugeDesc::new(
+pub static CONCURRENCY_LIMIT: GaugeDesc<2> = GaugeDesc::new(
     "sluicegate_concurrency_limit",
-    "Places under the `concurrency` of a route: of the route, or of each client.",
-    ["route"],
+    "Places under a `concurrency` of a route: of the route, or of each client.",
+    ["route", "per"],
 );
 
 /// Hedges; `outcome` is `won`, `lost`, `no_budget` or `no_endpoint`.
