@@ -21,7 +21,7 @@ use super::{
     StartError,
     board::Board,
     certificates, descriptors,
-    discovery::Discoveries,
+    discovery::{Discoveries, ask_first},
     drain, errand,
     file_watch::{FileWatch, Told},
     keeper::Keeper,
@@ -192,6 +192,9 @@ pub(super) async fn run(
             }
         },
     };
+    if is_stopped_meanwhile(ask_first(&prepared.snapshot), &mut signals).await {
+        return Ok(());
+    }
     control.start(prepared, state).await;
     let file = control.start_services(admin, &requests);
     let mut tick = interval(TICK);
@@ -233,10 +236,8 @@ pub(super) async fn run(
             signal = signals.next() => control.obey(signal),
         }
     }
-    let way = match successor {
-        Some(_) => drain::Way::HandedOver,
-        None => drain::Way::End,
-    };
+    let handed_over = successor.as_ref().map(|_| drain::Way::HandedOver);
+    let way = handed_over.unwrap_or(drain::Way::End);
     let farewell = successor.and_then(|successor| control.leave_to(successor));
     control
         .drain(way, &mut asked, &mut signals, &mut tick)
@@ -244,6 +245,17 @@ pub(super) async fn run(
     control.services.stop(SERVICES_PATIENCE).await;
     control.end(threads, farewell).await;
     Ok(())
+}
+
+/// Waits for a part of the start; returns true if the process is told to stop before its end.
+async fn is_stopped_meanwhile(part: impl Future<Output = ()>, signals: &mut Signals) -> bool {
+    tokio::select! {
+        () = part => false,
+        () = signals.stopped(1) => {
+            tracing::info!("stopped before the start was complete");
+            true
+        }
+    }
 }
 
 impl Control {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    discovery::{DiscoveryError, SourceSpec, Update},
+    discovery::{Begun, DiscoveryError, SourceSpec, Update},
     endpoint::Endpoint,
     endpoint_set::{EndpointSet, EndpointSlot, SetRules},
     health::HealthSettings,
@@ -135,6 +135,8 @@ pub struct PoolDiscovery {
     pub keeps_absent: bool,
     /// Its answer when the pool was compiled, if it had not been heard before.
     pub first: Option<Result<Update, DiscoveryError>>,
+    /// The source while it runs already, if it was asked over the network before the pool is used.
+    pub begun: Begun,
 }
 
 impl Pool {

@@ -405,3 +405,33 @@ async fn without_servers_those_of_the_system_are_asked_with_its_search_domains()
     becomes(&proxy, &[&two]).await;
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn a_start_and_a_reload_wait_for_the_first_list_of_a_new_pool() {
+    let one = Backend::start(identity("one")).await;
+    let bind = Bind::start(&format!("{}\na A 127.0.0.1", service("0 1", &one, "a"))).await;
+    let relay = DnsRelay::start(bind.address(), Via::Late).await;
+    let first = text(&services(&[relay.address()]), "");
+    let settings = Settings::new(&first).backend("one", &one);
+    let mut proxy = settings.start().await;
+    assert_eq!(proxy.get("/").await.status, 200, "the first request");
+    let more = format!(
+        "{first}\n[routes.more]\npath_prefix = \"/more\"\npool = \"more\"\n\
+         [pools.more]\ndiscover = {{ dns = {{ {} }} }}\n",
+        services(&[relay.address()])
+    );
+    proxy.replace(&more);
+    // The route of before takes it, until the new one does.
+    while proxy.generation().await < 2.0 {
+        assert_eq!(proxy.get("/more").await.status, 200);
+    }
+    assert_eq!(proxy.get("/more").await.status, 200);
+    // Nobody answers: the start is held for a time only.
+    relay.now(Via::Swallow);
+    let settings = Settings::new(&text(&services(&[relay.address()]), ""));
+    let other = settings.start().await;
+    let refused = other.get("/").await;
+    refused.assert_failure(503, "destination_unavailable");
+    other.finish().await;
+    proxy.finish().await;
+}

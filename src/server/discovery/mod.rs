@@ -6,6 +6,7 @@
 
 mod absent;
 mod changes;
+mod first;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,14 +26,16 @@ use crate::{
     telemetry::metrics::{ControlMetrics, SharedGauge, names},
     upstream::{
         discovery::{
-            Discovered, DiscoveryError, EndpointChanges, Heard, HeardAt, SourceSpec, SourceStatus,
-            Update, arrange,
+            Discovered, Discovery, DiscoveryError, EndpointChanges, Heard, HeardAt, SourceSpec,
+            SourceStatus, Update, arrange,
         },
         health::ProbeTarget,
         pool::Pool,
     },
     worker::{Command, SharedState},
 };
+
+pub(super) use first::ask_first;
 
 /// The running sources.
 pub(super) struct Discoveries {
@@ -88,7 +91,7 @@ impl Discoveries {
     }
 
     /// Runs the sources of this snapshot, and stops others.
-    fn follow(&mut self, snapshot: &Snapshot) {
+    fn follow(&mut self, snapshot: &Snapshot, mut begun: HashMap<&str, Box<dyn Discovery>>) {
         self.running.retain(|name, running| {
             let pool = snapshot.pool(name);
             let source = pool.and_then(|pool| pool.discovery.as_ref());
@@ -99,13 +102,14 @@ impl Discoveries {
                 continue;
             };
             if !self.running.contains_key(&pool.name) {
-                self.start(&pool.name, &discovery.source);
+                let begun = begun.remove(&*pool.name);
+                self.start(&pool.name, &discovery.source, begun);
             }
             self.show(pool, &discovery.source);
         }
     }
 
-    fn start(&mut self, pool: &Arc<str>, source: &SourceSpec) {
+    fn start(&mut self, pool: &Arc<str>, source: &SourceSpec, begun: Option<Box<dyn Discovery>>) {
         let labels = [&**pool, source.kind()];
         let gauges = Gauges {
             endpoints: self.registry.gauge(&names::DISCOVERY_ENDPOINTS, labels),
@@ -125,7 +129,7 @@ impl Discoveries {
         };
         let running = Running {
             source: source.clone(),
-            task: run(pool, source, &self.sender),
+            task: run(pool, source, begun, &self.sender),
             gauges,
         };
         self.running.insert(Arc::clone(pool), running);
@@ -169,14 +173,21 @@ impl Drop for Running {
     }
 }
 
-/// Runs a source until its pool is removed; restarts it after a panic.
-fn run(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Answer>) -> JoinHandle<()> {
+/// Runs a source until its pool is removed, the one that has begun if there is one; restarts it after
+/// a panic.
+fn run(
+    pool: &Arc<str>,
+    source: &SourceSpec,
+    mut begun: Option<Box<dyn Discovery>>,
+    answers: &mpsc::Sender<Answer>,
+) -> JoinHandle<()> {
     let (pool, source, answers) = (Arc::clone(pool), source.clone(), answers.clone());
     task::spawn_local("discovery", async move {
         let mut backoff = RestartBackoff::default();
         loop {
             let began = Instant::now();
-            let listening = pin!(listen(&pool, &source, &answers));
+            let running = begun.take().unwrap_or_else(|| source.start());
+            let listening = pin!(listen(&pool, &source, running, &answers));
             if let Ok(()) = task::caught(listening).await {
                 return;
             }
@@ -191,8 +202,12 @@ fn run(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Answer>) -> 
 }
 
 /// Passes the answers of a source on, until the receiver is dropped.
-async fn listen(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Answer>) {
-    let mut running = source.start();
+async fn listen(
+    pool: &Arc<str>,
+    source: &SourceSpec,
+    mut running: Box<dyn Discovery>,
+    answers: &mpsc::Sender<Answer>,
+) {
     loop {
         let list = running.next().await;
         let answer = Answer {
@@ -211,6 +226,8 @@ async fn listen(pool: &Arc<str>, source: &SourceSpec, answers: &mpsc::Sender<Ans
 impl Control {
     /// Follows the sources of a newly applied snapshot.
     pub(super) fn follow_sources(&mut self, snapshot: &Snapshot) {
+        let mut begun = HashMap::new();
+        let mut answers = Vec::new();
         for pool in &snapshot.pools {
             let discovered = &pool.shared.discovered;
             let Some(discovery) = &pool.discovery else {
@@ -226,8 +243,19 @@ impl Control {
                 tell(&pool.name, &discovery.source, heard, &status);
                 tell_skipped(&pool.name, &discovery.source, &status);
             }
+            if let Some((running, first)) = discovery.begun.take() {
+                begun.insert(&*pool.name, running);
+                answers.extend(first.map(|list| Answer {
+                    pool: Arc::clone(&pool.name),
+                    source: discovery.source.clone(),
+                    list,
+                }));
+            }
         }
-        self.discoveries.follow(snapshot);
+        self.discoveries.follow(snapshot, begun);
+        for answer in &answers {
+            self.hear_source(answer);
+        }
         for pool in snapshot.pools.iter().filter(|it| it.discovery.is_some()) {
             // The list may have changed since the snapshot was compiled.
             self.take_up_endpoints(pool);

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{control::Control, descriptors};
+use super::{control::Control, descriptors, discovery::ask_first};
 use crate::{
     admin::model::{ReloadRefusal, ReloadReport, ReloadResult},
     config::Config,
@@ -57,6 +57,9 @@ impl Control {
                 Ok(preparing) => preparing.await,
                 Err(error) => Ok(Err(error.into())),
             };
+            if let Ok(Ok(ReloadOutcome::Ready(prepared))) = &preparing {
+                ask_first(&prepared.snapshot).await;
+            }
             let _ = done.send(preparing.unwrap_or(Err(ReloadError::Panicked)));
         });
     }

@@ -16,7 +16,7 @@ use crate::{
     state::Registry,
     tls::ClientTls,
     upstream::{
-        discovery::{Discovered, HttpSource, SourceSpec, Update, arrange},
+        discovery::{Begun, Discovered, HttpSource, SourceSpec, Update, arrange},
         endpoint::Endpoint,
         endpoint_set::{EndpointSet, EndpointSlot, SetRules},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
@@ -175,6 +175,7 @@ fn discovery(
             Some(absent) => absent == schema::AbsentEndpoint::UntilCheckFails,
         },
         first: first.map(|list| list.map(Update::List)),
+        begun: Begun::default(),
     })
 }
 

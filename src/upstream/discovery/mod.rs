@@ -16,6 +16,7 @@ use std::{
 };
 
 mod arrange;
+mod begun;
 mod discovered;
 mod dns;
 mod endpoint_list;
@@ -28,6 +29,7 @@ mod reconnect;
 mod removal;
 
 pub use arrange::{Arranged, EndpointChanges, arrange};
+pub use begun::{Begun, BegunSource};
 pub use discovered::{Discovered, Heard, HeardAt, SourceStatus};
 pub use dns::{
     Dns, DnsFamily, DnsFault, DnsRecords, DnsSpec, LookupFault, ServerFault, ServerFaults,

@@ -184,6 +184,8 @@ pub(crate) enum Via {
     TcpOnly,
     /// Sends a forged answer with another id first.
     Forged,
+    /// Passes question and answer on, 700 ms later.
+    Late,
 }
 
 /// A relay for UDP and TCP before a name server.
@@ -239,7 +241,10 @@ async fn datagrams(socket: UdpSocket, server: SocketAddr, via: Arc<Mutex<Via>>) 
                 Via::Nonsense => [&question[..2], b"nonsense that is long enough"].concat(),
                 Via::Code(code) => short(&question, 0x81, 0x80 | code),
                 Via::TcpOnly => short(&question, 0x83, 0x80),
-                Via::Pass | Via::Forged => {
+                Via::Pass | Via::Forged | Via::Late => {
+                    if via == Via::Late {
+                        tokio::time::sleep(Duration::from_millis(700)).await;
+                    }
                     let Some(answer) = pass(&question, server).await else {
                         return;
                     };
@@ -293,7 +298,7 @@ async fn streams(listener: TcpListener, server: SocketAddr, via: Arc<Mutex<Via>>
                     let _ = client.write_all(b"nonsense").await;
                 }
                 Via::Code(_) => {}
-                Via::Pass | Via::TcpOnly | Via::Forged => {
+                Via::Pass | Via::TcpOnly | Via::Forged | Via::Late => {
                     if let Ok(mut server) = TcpStream::connect(server).await {
                         let _ = copy_bidirectional(&mut client, &mut server).await;
                     }

@@ -1,0 +1,33 @@
+//! Sources that were asked before their pool is used.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
+
+use super::{Discovery, DiscoveryError, Update};
+
+/// A running source, until somebody goes on with it.
+#[derive(Default)]
+pub struct Begun(Mutex<Option<BegunSource>>);
+
+/// A running source, and its first answer if it came in time.
+pub type BegunSource = (Box<dyn Discovery>, Option<Result<Update, DiscoveryError>>);
+
+impl Begun {
+    /// Keeps a source.
+    pub fn keep(&self, source: BegunSource) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
+    }
+
+    /// Gives the source to the one who goes on with it.
+    pub fn take(&self) -> Option<BegunSource> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begun").finish_non_exhaustive()
+    }
+}
