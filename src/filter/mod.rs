@@ -48,7 +48,8 @@ pub use header::HeaderFilter;
 pub use https_only::HttpsOnly;
 #[doc(hidden)]
 pub use rate_limit::{
-    LocalRates, RateLimitFilter, RateRule, RateStore, RedisSettings, RedisStore, RemoteRates,
+    CarriedBuckets, LocalRates, RateLimitFilter, RateRule, RateStore, RedisSettings, RedisStore,
+    RemoteRates,
 };
 #[doc(hidden)]
 pub use redirect::Redirect;

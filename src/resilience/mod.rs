@@ -20,7 +20,7 @@ mod store_breaker;
 mod window;
 
 pub use backoff::{Backoff, RETRY_AFTER_MAX, retry_after};
-pub use breaker::{Breaker, BreakerSettings};
+pub use breaker::{Breaker, BreakerSettings, CarriedBreaker};
 pub use budget::{BudgetGuard, BudgetRequest, BudgetWorker, RetryBudget};
 pub use clients::{ClientEntry, ClientTable};
 pub use concurrency::Place;

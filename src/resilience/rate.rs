@@ -3,7 +3,11 @@
 //! The time of a key says until when it has used what it may use. A key whose time is in the past
 //! has a full bucket, and is as good as unknown. Times are nanoseconds since any fixed moment.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 /// Speed at which a bucket fills, and its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +154,31 @@ impl Buckets {
         let _ = self.with(gcra, key, now, |time| Ok(time.max(used)));
     }
 
+    /// Returns the keys that have used most, at most so many, with the nanoseconds that they have
+    /// used.
+    pub fn fullest(&self, gcra: Gcra, count: usize, now: u64) -> Vec<(u64, u64)> {
+        let mut fullest = BinaryHeap::new();
+        for set in self
+            .chunks
+            .iter()
+            .filter_map(|it| it.get())
+            .flat_map(|it| it.iter())
+        {
+            let set = *set.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, time) in set.keys.into_iter().zip(set.times) {
+                let used = gcra.translate(time, now, set.interval).saturating_sub(now);
+                if used > 0 {
+                    fullest.push(Reverse((used, key)));
+                }
+                if fullest.len() > count {
+                    fullest.pop();
+                }
+            }
+        }
+        let fullest = fullest.into_iter();
+        fullest.map(|Reverse((used, key))| (key, used)).collect()
+    }
+
     /// Changes the time of a key, unless that fails, and returns the new one.
     fn with(
         &self,
@@ -260,6 +289,30 @@ mod tests {
         assert_eq!(buckets.take(gcra, 1, 0), Err(11 * SECOND / 10));
         assert_eq!(buckets.charge(gcra, 1, 0, u64::MAX), 20 * SECOND);
         assert!(buckets.take(gcra, 1, 19 * SECOND).is_ok());
+    }
+
+    #[test]
+    fn the_fullest_go_over_to_another_process() {
+        let gcra = Gcra::new(10, SECOND, 20);
+        let (old, new) = (Buckets::new(1000), Buckets::new(1000));
+        let key = |number: u64| number << 32 | number;
+        for number in 1..=20 {
+            assert_eq!(
+                allowed(&old, gcra, key(number), 0, usize::try_from(number).unwrap()),
+                usize::try_from(number).unwrap()
+            );
+        }
+        let mut fullest = old.fullest(gcra, 5, 0);
+        fullest.sort_unstable();
+        assert_eq!(fullest.len(), 5);
+        assert_eq!(fullest[0], (key(16), 16 * SECOND / 10));
+        // Its times begin elsewhere.
+        for (key, used) in fullest {
+            new.use_up_to_ns(gcra, key, 100 * SECOND, used);
+        }
+        assert_eq!(allowed(&new, gcra, key(18), 100 * SECOND, 20), 2);
+        assert_eq!(allowed(&new, gcra, key(1), 100 * SECOND, 30), 20);
+        assert!(old.fullest(gcra, 5, 3 * SECOND).is_empty());
     }
 
     #[test]

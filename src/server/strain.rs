@@ -11,7 +11,7 @@ use crate::{
     telemetry::events::Events,
 };
 
-/// What is known of the limits, by route and by whom they are for.
+/// Memory of how the limits fared, by route and by whom they are for.
 #[derive(Debug, Default)]
 pub(super) struct Strains(HashMap<(Arc<str>, &'static str), Strain>);
 

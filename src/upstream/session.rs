@@ -143,6 +143,26 @@ impl GivenSessions {
         self.count.load(Ordering::Relaxed) + self.before.load(Ordering::Relaxed)
     }
 
+    /// Returns the counts for the next process: the number of the span of time, and those of it and
+    /// of the one before; none if there are none.
+    pub fn carried(&self, now_secs: u64) -> Option<[u64; 3]> {
+        (self.lately(now_secs) > 0)
+            .then(|| [&self.span, &self.count, &self.before].map(|it| it.load(Ordering::Relaxed)))
+    }
+
+    /// Adds what another process has counted.
+    pub fn take_over(&self, [span, count, before]: [u64; 3], now_secs: u64) {
+        self.turn(now_secs);
+        let own = self.span.load(Ordering::Relaxed);
+        let (count, before) = match own.checked_sub(span) {
+            Some(0) => (count, before),
+            Some(1) => (0, count),
+            _ => (0, 0),
+        };
+        self.count.fetch_add(count, Ordering::Relaxed);
+        self.before.fetch_add(before, Ordering::Relaxed);
+    }
+
     fn turn(&self, now_secs: u64) {
         let now = now_secs / GIVEN_SPAN_SECS;
         let last = self.span.load(Ordering::Relaxed);

@@ -94,6 +94,7 @@ mod stuck;
 mod subrequests;
 mod takeover;
 mod takeover_failures;
+mod takeover_limits;
 mod targets;
 mod timeouts;
 mod tls;

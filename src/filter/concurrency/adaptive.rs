@@ -1,13 +1,13 @@
 //! The limit that adapts, shared by all workers.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU32, Ordering},
 };
 
 use tokio::time::Instant;
 
-use crate::resilience::concurrency::{Gate, Gradient, LatencySample};
+use crate::resilience::concurrency::{CarriedGradient, Gate, Gradient, LatencySample};
 
 /// A limit that follows the latency of answers. The registry keeps it over reloads.
 #[derive(Debug)]
@@ -24,6 +24,22 @@ impl Adaptive {
             limit: AtomicU32::new(gradient.limit(u32::MAX)),
             gradient: Mutex::new(gradient),
         }
+    }
+
+    /// Returns what it has learned, for the next process.
+    pub fn carried(&self) -> Option<CarriedGradient> {
+        self.lock().carried()
+    }
+
+    /// Goes on with what another process has learned.
+    pub fn take_over(&self, carried: CarriedGradient, max: u32, now: Instant) {
+        let mut gradient = self.lock();
+        gradient.take_over(carried, max, now);
+        self.limit.store(gradient.limit(max), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Gradient> {
+        self.gradient.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Number of places.

@@ -1,19 +1,16 @@
 //! Limits on the rate of requests, by parts of these.
 
 mod answer;
+mod local;
 mod redis;
 
-use std::{
-    hash::{BuildHasher as _, Hasher as _, RandomState},
-    net::IpAddr,
-    rc::Rc,
-    sync::Arc,
-};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderName, HeaderValue, StatusCode};
-use tokio::time::Instant;
 
+#[doc(hidden)]
+pub use self::local::{CarriedBuckets, LocalRates};
 #[doc(hidden)]
 pub use self::redis::{RedisSettings, RedisStore};
 use self::{
@@ -25,7 +22,7 @@ use crate::{
     config::value::{Rate, RateKey},
     exchange::{Exchange, Reason, Refusal, Request},
     failure::Failure,
-    resilience::{Buckets, Gcra},
+    resilience::Gcra,
     semantics::{Known, address::client_network, cookie, query},
 };
 
@@ -39,6 +36,8 @@ pub struct RateLimitFilter {
 /// A rule.
 #[derive(Debug)]
 pub struct RateRule {
+    /// Identity of its buckets.
+    pub identity: Box<str>,
     /// Its name in answers.
     pub name: Arc<str>,
     /// Its name in metrics; that of a listener's has the listener in front.
@@ -82,53 +81,6 @@ pub struct RemoteRates {
     /// The state of the buckets as far as this process has seen it: what the server would refuse
     /// anyway is not asked, and it decides while the server does not answer.
     pub seen: Arc<LocalRates>,
-}
-
-/// Buckets in this process. The registry keeps them over reloads.
-#[derive(Debug)]
-pub struct LocalRates {
-    since: Instant,
-    hash: RandomState,
-    buckets: Buckets,
-}
-
-impl LocalRates {
-    /// Room for so many keys; times count from `now`.
-    pub fn new(keys_max: usize, now: Instant) -> Self {
-        Self {
-            since: now,
-            hash: RandomState::new(),
-            buckets: Buckets::new(keys_max),
-        }
-    }
-
-    /// Takes one request out of a bucket.
-    fn take(&self, gcra: Gcra, key: &Key<'_>, now: Instant) -> Result<Taken, u64> {
-        let hash = self.hash_of(key);
-        let used_ns = self.buckets.take(gcra, hash, self.time(now))?;
-        Ok(Taken { hash, used_ns })
-    }
-
-    /// Charges a request that was taken as so many.
-    fn charge(&self, gcra: Gcra, taken: &mut Taken, now: Instant, cost: u64) {
-        let now = self.time(now);
-        taken.used_ns = self.buckets.charge(gcra, taken.hash, now, cost);
-    }
-
-    fn hash_of(&self, key: &Key<'_>) -> u64 {
-        let mut hasher = self.hash.build_hasher();
-        match key {
-            Key::Bytes(bytes) => hasher.write(bytes),
-            Key::Ip(IpAddr::V4(ip)) => hasher.write(&ip.octets()),
-            Key::Ip(IpAddr::V6(network)) => hasher.write(&network.octets()),
-        }
-        hasher.finish()
-    }
-
-    fn time(&self, now: Instant) -> u64 {
-        let now = now.saturating_duration_since(self.since).as_nanos();
-        u64::try_from(now).unwrap_or(u64::MAX)
-    }
 }
 
 impl RemoteRates {
@@ -191,6 +143,16 @@ enum Key<'a> {
     /// A client, as [`client_network`] counts it.
     Ip(IpAddr),
     Bytes(std::borrow::Cow<'a, [u8]>),
+}
+
+impl RateRule {
+    /// Its buckets in this process.
+    pub fn local(&self) -> &LocalRates {
+        match &self.store {
+            RateStore::Local(rates) => rates,
+            RateStore::Redis(remote) => &remote.seen,
+        }
+    }
 }
 
 impl RateLimitFilter {

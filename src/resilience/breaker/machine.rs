@@ -107,6 +107,8 @@ pub enum BreakerCause {
     TrialFailed,
     /// The breaker was turned off.
     Settings,
+    /// The process before an upgrade had it open.
+    Carried,
 }
 
 impl fmt::Display for BreakerCause {
@@ -124,6 +126,7 @@ impl fmt::Display for BreakerCause {
             Self::TrialPassed => f.write_str("trial passed"),
             Self::TrialFailed => f.write_str("trial failed"),
             Self::Settings => f.write_str("turned off"),
+            Self::Carried => f.write_str("open in the process before"),
         }
     }
 }
@@ -311,6 +314,12 @@ impl Machine {
             }
             _ => None,
         }
+    }
+
+    /// Opens for what is left of the open time of another process.
+    pub fn take_over(&mut self, left: Duration, now: Instant) -> BreakerChange {
+        let until = later(now, left.min(self.settings.open));
+        self.change(Phase::Open { until }, BreakerCause::Carried, now)
     }
 
     fn is_trial(&self, number: u64) -> bool {

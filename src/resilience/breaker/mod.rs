@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::memory::Padded;
@@ -100,6 +101,13 @@ pub struct BreakerView {
     pub calls: Calls,
 }
 
+/// A breaker that refuses calls, for the next process of an upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedBreaker {
+    /// Time before a trial, in milliseconds.
+    refuses_for_ms: u64,
+}
+
 impl Breaker {
     /// The breaker of a pool that was not there before, turned off; for so many workers.
     pub fn new(workers: usize, now: Instant) -> Self {
@@ -136,6 +144,28 @@ impl Breaker {
             }
             (None, None) => return,
         }
+        self.publish(&inner);
+    }
+
+    /// Returns its state for the next process; none while it is closed or turned off.
+    pub fn carried(&self, now: Instant) -> Option<CarriedBreaker> {
+        let inner = self.lock();
+        let machine = inner.machine.as_ref()?;
+        if machine.state() == BreakerState::Closed {
+            return None;
+        }
+        let until = machine.refuses_until();
+        let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let refuses_for_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        Some(CarriedBreaker { refuses_for_ms })
+    }
+
+    /// Goes on where another process was: it refuses calls for that time, then there is a trial.
+    pub fn take_over(&self, carried: CarriedBreaker, now: Instant) {
+        let mut inner = self.lock();
+        let left = Duration::from_millis(carried.refuses_for_ms);
+        let change = inner.machine.as_mut().map(|it| it.take_over(left, now));
+        inner.unreported(change);
         self.publish(&inner);
     }
 

@@ -14,6 +14,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// The limit, and what it follows from.
@@ -39,6 +40,15 @@ pub struct LatencySample {
     pub answered: Instant,
     /// Places in use then, with its own.
     pub in_use: u32,
+}
+
+/// A limit that has adapted, for the next process of an upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CarriedGradient {
+    limit: f64,
+    /// In seconds.
+    quiet: f64,
+    limit_then: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,6 +80,35 @@ impl Gradient {
             limit_then: START,
             phase: Phase::Start,
             window: Window::new(now),
+        }
+    }
+
+    /// Returns what it has learned, for the next process; none before the first measurement.
+    pub fn carried(&self) -> Option<CarriedGradient> {
+        Some(CarriedGradient {
+            limit: self.limit,
+            quiet: self.quiet?,
+            limit_then: self.limit_then,
+        })
+    }
+
+    /// Goes on with what another process has learned. Numbers that it cannot have are passed over.
+    pub fn take_over(&mut self, carried: CarriedGradient, max: u32, now: Instant) {
+        let CarriedGradient {
+            limit,
+            quiet,
+            limit_then,
+        } = carried;
+        let max = f64::from(max).max(LIMIT_MIN.into());
+        let numbers = [limit, quiet, limit_then];
+        if numbers.iter().all(|it| it.is_finite() && *it > 0.0) {
+            self.max = max;
+            self.limit = limit.clamp(LIMIT_MIN.into(), max);
+            self.limit_then = limit_then.clamp(LIMIT_MIN.into(), max);
+            self.quiet = Some(quiet);
+            self.quiet_since = now;
+            self.phase = Phase::Follow;
+            self.window = Window::new(now);
         }
     }
 

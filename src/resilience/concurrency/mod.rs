@@ -14,6 +14,6 @@ mod simulation;
 mod tests;
 
 pub use gate::{Entry, Gate, GateView, Place, Waiting};
-pub use gradient::{Gradient, LIMIT_MIN, LatencySample};
+pub use gradient::{CarriedGradient, Gradient, LIMIT_MIN, LatencySample};
 pub use queue::{QueueRules, Ticket, Urgency, WaitQueue};
 pub use strain::{Strain, StrainChange};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What is known of a limit.
+/// Memory of how a limit fared.
 #[derive(Debug, Default)]
 pub struct Strain {
     /// The last time at which it held a request back; none: it is calm.

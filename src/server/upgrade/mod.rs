@@ -10,6 +10,7 @@
 //! the old process, [`predecessor`] that of the new one.
 
 mod cancel;
+mod carried;
 mod link;
 mod message;
 mod output;

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
-use super::message::{Section, Sections};
+use super::{
+    carried,
+    message::{Section, Sections},
+};
 use crate::{
     state::Snapshot,
     telemetry::metrics::{Counts, Metrics},
@@ -41,6 +44,11 @@ impl State<'_> {
         put(&mut sections, COUNTERS, counts);
         put(&mut sections, TICKET_KEYS, &self.tickets.pass(now));
         put(&mut sections, ENDPOINTS, &endpoints);
+        let snapshot = self.snapshot;
+        put(&mut sections, BREAKERS, &carried::breakers(snapshot, now));
+        put(&mut sections, RATE_LIMITS, &carried::buckets(snapshot, now));
+        put(&mut sections, SESSIONS, &carried::sessions(snapshot));
+        put(&mut sections, CONCURRENCY, &carried::limits(snapshot));
         sections
     }
 
@@ -69,6 +77,18 @@ impl State<'_> {
                     pool.shared.health.take_over(carried, now);
                 }
             }
+        }
+        if let Some(breakers) = take(&mut sections, BREAKERS) {
+            carried::take_breakers(self.snapshot, &breakers, now);
+        }
+        if let Some(buckets) = take(&mut sections, RATE_LIMITS) {
+            carried::take_buckets(self.snapshot, buckets, now);
+        }
+        if let Some(sessions) = take(&mut sections, SESSIONS) {
+            carried::take_sessions(self.snapshot, &sessions);
+        }
+        if let Some(limits) = take(&mut sections, CONCURRENCY) {
+            carried::take_limits(self.snapshot, &limits, now);
         }
         for name in sections.keys() {
             tracing::warn!(
@@ -135,6 +155,14 @@ const COUNTERS: (&str, u32) = ("counters", 1);
 const TICKET_KEYS: (&str, u32) = ("ticket_keys", 1);
 /// Health, ejections and what operators said, by pool and endpoint.
 const ENDPOINTS: (&str, u32) = ("endpoints", 1);
+/// Breakers that are not closed, by pool.
+const BREAKERS: (&str, u32) = ("breakers", 1);
+/// Buckets of rate limits.
+const RATE_LIMITS: (&str, u32) = ("rate_limits", 1);
+/// Sessions given lately.
+const SESSIONS: (&str, u32) = ("sessions", 1);
+/// Limits on requests at once that have adapted.
+const CONCURRENCY: (&str, u32) = ("concurrency", 1);
 /// The label value of what is over a bound.
 const OTHER: &str = "other";
 

@@ -86,6 +86,7 @@ fn rule_of(
         Owner::Listener(listener) => (true, format!("{listener}/{label}")),
     };
     Ok(RateRule {
+        identity: format!("{identity}/{entry}").into(),
         name: label.into(),
         label: in_metrics.into(),
         key: written.key.clone(),
