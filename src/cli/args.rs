@@ -86,6 +86,10 @@ pub(super) struct CheckArgs {
     /// keys, may be missing.
     #[arg(long)]
     pub(super) without_secrets: bool,
+    /// Check without the network: sources of endpoints and the store of a shared configuration are
+    /// not asked.
+    #[arg(long)]
+    pub(super) offline: bool,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }
@@ -237,6 +241,15 @@ pub(super) struct EndpointName {
     pub(super) address: String,
 }
 
+/// Use of the network by a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Network {
+    /// Sources and stores are asked.
+    Asked,
+    /// Nobody is asked.
+    Left,
+}
+
 impl CheckArgs {
     /// Returns whether values kept outside the file must be present.
     pub(super) fn secrets(&self) -> Secrets {
@@ -244,6 +257,15 @@ impl CheckArgs {
             Secrets::Excused
         } else {
             Secrets::Needed
+        }
+    }
+
+    /// Returns whether others are asked over the network.
+    pub(super) fn network(&self) -> Network {
+        if self.offline {
+            Network::Left
+        } else {
+            Network::Asked
         }
     }
 }

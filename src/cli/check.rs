@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{
-    args::OutputFormat,
+    args::{Network, OutputFormat},
     exit_code::{CommandError, Exit},
     print,
 };
@@ -29,9 +29,10 @@ struct Checked {
 pub(super) fn check(
     file: &Path,
     secrets: Secrets,
+    network: Network,
     format: OutputFormat,
 ) -> Result<Exit, CommandError> {
-    let checked = look_at(file, secrets);
+    let checked = look_at(file, secrets, network);
     let good = checked.summary.is_some();
     match format {
         OutputFormat::Json => print::json(&json!({
@@ -63,7 +64,8 @@ pub(super) fn check(
 /// Reads and compiles a file for a command that needs all of it but its secrets; warnings are left
 /// to `check`.
 pub(super) fn compile(file: &Path) -> Result<Snapshot, CommandError> {
-    let loaded = load(file, PastTime::Served, Secrets::Excused).map_err(CommandError::Faults)?;
+    let loaded = load(file, PastTime::Served, Secrets::Excused, Network::Asked)
+        .map_err(CommandError::Faults)?;
     // A failing test refuses a reload, but the question can be answered, and the answer
     // is what helps to mend the test.
     let untested = Loaded {
@@ -86,6 +88,7 @@ pub(super) fn load(
     file: &Path,
     past_time: PastTime<'_>,
     secrets: Secrets,
+    network: Network,
 ) -> Result<Loaded, Faults> {
     let rules = Rules {
         past_time,
@@ -93,7 +96,7 @@ pub(super) fn load(
         ..Rules::default()
     };
     let loaded = config::load(file, &rules)?;
-    let Some(store) = Store::of(&loaded.config) else {
+    let Some(store) = Store::of(&loaded.config).filter(|_| network == Network::Asked) else {
         return Ok(loaded);
     };
     match store.fetch_blocking() {
@@ -108,23 +111,28 @@ pub(super) fn load(
     }
 }
 
-fn look_at(file: &Path, secrets: Secrets) -> Checked {
+fn look_at(file: &Path, secrets: Secrets, network: Network) -> Checked {
     let refused = |faults| Checked {
         faults,
         error: None,
         summary: None,
     };
-    let loaded = match load(file, PastTime::Refused, secrets) {
+    let loaded = match load(file, PastTime::Refused, secrets, network) {
         Ok(loaded) => loaded,
         Err(faults) => return refused(faults),
     };
     let (config, warnings) = (loaded.config.clone(), loaded.warnings.clone());
     match server::compile(loaded, &Registered::default(), Lists::Read) {
-        Ok((snapshot, _)) => Checked {
-            faults: with_sources(&config, &snapshot, &warnings),
-            error: None,
-            summary: Some(summary(&config, &snapshot)),
-        },
+        Ok((snapshot, _)) => {
+            if network == Network::Asked {
+                server::ask_sources(&snapshot);
+            }
+            Checked {
+                faults: with_sources(&config, &snapshot, &warnings),
+                error: None,
+                summary: Some(summary(&config, &snapshot)),
+            }
+        }
         Err(BuildError::Tests(failed)) => {
             let mut list = warnings.list().to_vec();
             list.extend(failed.iter().filter_map(|failure| {
@@ -149,9 +157,9 @@ fn with_sources(config: &Config, snapshot: &Snapshot, warnings: &Faults) -> Faul
     let mut list = warnings.list().to_vec();
     for pool in &snapshot.pools {
         let discovery = pool.discovery.as_ref();
-        let first = discovery.and_then(|discovery| discovery.first.as_ref());
+        let error = discovery.and_then(|discovery| discovery.trouble());
         let written = config.pools.get(&*pool.name);
-        let (Some(Err(error)), Some(written)) = (first, written) else {
+        let (Some(error), Some(written)) = (error, written) else {
             continue;
         };
         let hint = if pool.listed.is_empty() {

@@ -1,7 +1,7 @@
 //! `diff`: the changes that a reload with another file would make.
 
 use super::{
-    args::{Args, DiffArgs, OutputFormat},
+    args::{Args, DiffArgs, Network, OutputFormat},
     check,
     client::Client,
     exit_code::{CommandError, Exit},
@@ -17,10 +17,15 @@ pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> 
     let format = asked.ask.output.format;
     let (difference, other) = match &args.config {
         Some(old) if !asked.live && asked.ask.admin.is_none() => {
-            let from = check::load(old, PastTime::Served, Secrets::Excused)
+            let from = check::load(old, PastTime::Served, Secrets::Excused, Network::Asked)
                 .map_err(CommandError::Faults)?;
-            let to = check::load(&asked.file, PastTime::Served, Secrets::Excused)
-                .map_err(CommandError::Faults)?;
+            let to = check::load(
+                &asked.file,
+                PastTime::Served,
+                Secrets::Excused,
+                Network::Asked,
+            )
+            .map_err(CommandError::Faults)?;
             let difference = Diff::between(&from.config, &to.config);
             (difference, old.display().to_string())
         }

@@ -70,7 +70,7 @@ fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, C
         })),
         Verb::Check(asked) => {
             let file = asked.file.as_deref().unwrap_or_else(|| args.config());
-            check::check(file, asked.secrets(), asked.output.format)
+            check::check(file, asked.secrets(), asked.network(), asked.output.format)
         }
         Verb::Diff(asked) => diff::diff(args, asked),
         Verb::Explain(asked) => explain::command::explain(args, asked),

@@ -4,10 +4,25 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::discovery::ask_first;
 use crate::{
     config::{self, Loaded},
     state::{self, BuildError, Lists, Registered, Snapshot, Source, TlsFiles},
 };
+
+/// Asks the sources of a configuration that is compiled for inspection; blocks for some seconds at
+/// most. What they answer is kept beside them.
+pub(crate) fn ask_sources(snapshot: &Snapshot) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else { return };
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, ask_first(snapshot));
+    drop(local);
+    // What still waits for a disk is not waited for.
+    runtime.shutdown_background();
+}
 
 /// Compiles a configuration for inspection, and runs its tests; nothing is kept.
 pub(crate) fn compile(

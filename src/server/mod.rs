@@ -42,7 +42,7 @@ mod workers;
 
 #[doc(hidden)]
 pub use crate::state::Registered;
-pub(crate) use compile::compile;
+pub(crate) use compile::{ask_sources, compile};
 pub use process::Process;
 pub(crate) use shared_config::{Author, Member, Pushed, Store, hostname};
 #[doc(hidden)]

@@ -139,6 +139,16 @@ pub struct PoolDiscovery {
     pub begun: Begun,
 }
 
+impl PoolDiscovery {
+    /// Returns the reason why the source has no list, if it was asked before the pool is used.
+    pub fn trouble(&self) -> Option<String> {
+        if let Some(first) = &self.first {
+            return first.as_ref().err().map(ToString::to_string);
+        }
+        self.begun.trouble(&self.source)
+    }
+}
+
 impl Pool {
     /// Returns the endpoints that the pool should have: those listed, and those that the source
     /// returned last. If an address occurs twice, the first entry counts.

@@ -272,6 +272,30 @@ fn questions_need_no_secret() {
 }
 
 #[test]
+fn a_source_that_cannot_be_asked_is_a_warning_and_offline_is_not_asked() {
+    let config = r#"
+        [listeners.web]
+        address = "127.0.0.1:18080"
+        [routes.all]
+        pool = "app"
+        [pools.app]
+        discover = { dns = { name = "app.test", port = 80, resolvers = ["127.0.0.1:9"] } }
+        "#;
+    let outcome = run(config, &["check"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+    let told = outcome.all();
+    assert!(
+        told.contains("pool \"app\" finds no endpoints: app.test"),
+        "{told}"
+    );
+    assert!(told.contains("127.0.0.1:9 cannot be reached"), "{told}");
+    assert!(told.contains("discover = { dns"), "{told}");
+    let outcome = run(config, &["check", "--offline"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+    assert!(!outcome.all().contains("finds no"), "{}", outcome.all());
+}
+
+#[test]
 fn outside_the_folder_a_command_says_how_the_proxy_is_named() {
     let folder = TempDir::new().unwrap();
     let status = |admin: Option<&str>| {

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{Discovery, DiscoveryError, Update};
+use super::{Discovery, DiscoveryError, SourceSpec, Update};
 
 /// A running source, until somebody goes on with it.
 #[derive(Default)]
@@ -18,6 +18,16 @@ impl Begun {
     /// Keeps a source.
     pub fn keep(&self, source: BegunSource) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
+    }
+
+    /// Returns the reason why the source has no list; none if it was not asked, too.
+    pub fn trouble(&self, source: &SourceSpec) -> Option<String> {
+        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match begun.as_ref()? {
+            (_, None) => Some(format!("{source} does not answer")),
+            (_, Some(Err(error))) => Some(error.to_string()),
+            (_, Some(Ok(_))) => None,
+        }
     }
 
     /// Gives the source to the one who goes on with it.
