@@ -17,7 +17,9 @@ mod router;
 mod server;
 
 pub use listener::{AdminListener, AdminOffer};
-pub use operations::{BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations};
+pub use operations::{
+    BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, RolloutAction,
+};
 pub use server::{AdminControl, AdminServer, AdminSettings, SettingsError};
 
 #[cfg(test)]

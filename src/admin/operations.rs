@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 
 use super::model::{
     Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener, Pool, Ready,
-    RecentExchange, ReloadRefusal, ReloadReport, Route, Status, UpgradeRefusal, UpgradeReport,
-    UpgradeRequest,
+    RecentExchange, ReloadRefusal, ReloadReport, Rollout, Route, Status, UpgradeRefusal,
+    UpgradeReport, UpgradeRequest,
 };
 use crate::{config::Secrets, tls::ClientCertificate};
 
@@ -43,6 +43,15 @@ pub trait Operations: Send + Sync + 'static {
     fn pools(&self) -> Vec<Pool>;
     /// One pool, if there is one of that name.
     fn pool(&self, name: &str) -> Option<Pool>;
+    /// Rollouts with their progress.
+    fn rollouts(&self) -> Vec<Rollout>;
+    /// One rollout, if there is one of that name.
+    fn rollout(&self, name: &str) -> Option<Rollout>;
+    /// Changes the course of a rollout by hand.
+    ///
+    /// # Errors
+    /// If there is none of that name, or that cannot be done now.
+    fn change_rollout(&self, name: &str, action: RolloutAction) -> Result<Rollout, OperationError>;
     /// Downstream connections, with the generation that each uses.
     fn connections(&self) -> Vec<Connection>;
     /// The last exchanges, newest first.
@@ -115,6 +124,30 @@ pub enum EndpointAction {
     Enable,
     /// Eject it as if it had failed too often.
     Eject,
+}
+
+/// Actions of an operator on a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutAction {
+    /// Stay at the present step.
+    Pause,
+    /// Go on; after a rollback, start again.
+    Resume,
+    /// End the present step now.
+    Promote,
+    /// Give all users to the old version now.
+    Abort,
+}
+
+impl fmt::Display for RolloutAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Promote => "promote",
+            Self::Abort => "abort",
+        })
+    }
 }
 
 /// Reasons why an operation was not done.

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::{
     model::{
         Checked, Compared, Connection, Draining, EndpointChange, Event, Explained, Listener, Live,
-        Pool, Ready, RecentExchange, ReloadReport, Resource, Route, Status, UpgradeReport,
+        Pool, Ready, RecentExchange, ReloadReport, Resource, Rollout, Route, Status, UpgradeReport,
     },
-    operations::EndpointAction,
+    operations::{EndpointAction, RolloutAction},
 };
 use crate::telemetry::metrics;
 
@@ -83,6 +83,9 @@ pub(super) enum Action {
     Upgrade,
     Drain,
     Endpoint(EndpointAction),
+    Rollouts,
+    Rollout,
+    ChangeRollout(RolloutAction),
 }
 
 /// Result of looking a request up in the table.
@@ -263,6 +266,16 @@ pub(super) static ENTRIES: &[Entry] = &[
     read::<Vec<Route>>(Action::Routes, "Routes in the order of precedence"),
     read::<Vec<Pool>>(Action::Pools, "Pools with the state of their endpoints"),
     get("/pools/{pool}", Action::Pool, json::<Pool>(), "One pool"),
+    read::<Vec<Rollout>>(
+        Action::Rollouts,
+        "Rollouts with the figures of both versions",
+    ),
+    get(
+        "/rollouts/{rollout}",
+        Action::Rollout,
+        json::<Rollout>(),
+        "One rollout",
+    ),
     read::<Vec<Connection>>(Action::Connections, "Downstream connections by generation"),
     read::<Vec<RecentExchange>>(Action::Requests, "Recent requests, newest first; ?last=100"),
     get(
@@ -330,6 +343,30 @@ pub(super) static ENTRIES: &[Entry] = &[
         Action::Endpoint(EndpointAction::Eject),
         json::<EndpointChange>(),
         "Take an endpoint out as if it had failed",
+    ),
+    change(
+        "/rollouts/{rollout}/pause",
+        Action::ChangeRollout(RolloutAction::Pause),
+        json::<Rollout>(),
+        "Stay at the present step; a worse version is still rolled back",
+    ),
+    change(
+        "/rollouts/{rollout}/resume",
+        Action::ChangeRollout(RolloutAction::Resume),
+        json::<Rollout>(),
+        "Go on; after a rollback, start again",
+    ),
+    change(
+        "/rollouts/{rollout}/promote",
+        Action::ChangeRollout(RolloutAction::Promote),
+        json::<Rollout>(),
+        "End the present step now",
+    ),
+    change(
+        "/rollouts/{rollout}/abort",
+        Action::ChangeRollout(RolloutAction::Abort),
+        json::<Rollout>(),
+        "Give all users to the old version now",
     ),
 ];
 

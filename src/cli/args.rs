@@ -52,6 +52,8 @@ pub(super) enum Verb {
     Push(PushArgs),
     /// Show the proxies that use the shared configuration.
     Fleet(FleetArgs),
+    /// Show a rollout of the running proxy, or change its course.
+    Rollout(RolloutArgs),
     /// Show what was decided and done for a recent request.
     Why(WhyArgs),
     /// Print the JSON Schema of the configuration, for editors.
@@ -184,6 +186,18 @@ pub(super) struct EndpointArgs {
     pub(super) ask: AskArgs,
 }
 
+/// `rollout`.
+#[derive(Debug, clap::Args)]
+pub(super) struct RolloutArgs {
+    /// The action.
+    pub(super) action: RolloutArg,
+    /// The rollout; for `status`, all of them by default.
+    #[arg(value_name = "NAME")]
+    pub(super) name: Option<String>,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
 /// `why`.
 #[derive(Debug, clap::Args)]
 pub(super) struct WhyArgs {
@@ -232,6 +246,21 @@ pub(super) enum ActionArg {
     Enable,
     /// Take it out as if it had failed.
     Eject,
+}
+
+/// Action on a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RolloutArg {
+    /// Show its state, and the figures of both versions.
+    Status,
+    /// Stay at the present step; a worse version is still rolled back.
+    Pause,
+    /// Go on; after a rollback, start again.
+    Resume,
+    /// End the present step now; approves it where each step waits for a person.
+    Promote,
+    /// Give all users to the old version now.
+    Abort,
 }
 
 /// An endpoint of a pool.
@@ -286,6 +315,7 @@ impl Args {
             Verb::Upgrade(asked) => asked.ask.output,
             Verb::Drain(asked) => asked.ask.output,
             Verb::Endpoint(asked) => asked.ask.output,
+            Verb::Rollout(asked) => asked.ask.output,
             Verb::Why(asked) => asked.ask.output,
             Verb::Push(asked) => asked.output,
             Verb::Fleet(asked) => asked.output,

@@ -15,6 +15,7 @@ mod operate;
 mod paper;
 mod peek;
 mod print;
+mod rollout;
 mod run;
 mod shared;
 mod status;
@@ -81,6 +82,7 @@ fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, C
         Verb::Endpoint(asked) => operate::endpoint(args, asked),
         Verb::Push(asked) => shared::push(args, asked),
         Verb::Fleet(asked) => shared::fleet(args, asked),
+        Verb::Rollout(asked) => rollout::rollout(args, asked),
         Verb::Why(asked) => why::why(args, asked),
         Verb::Schema => paper::schema(),
         Verb::Completions { shell } => paper::completions(*shell),

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::{Answering, Attempt, AttemptNumber};
 use crate::{
     resilience::{BudgetRequest, Why},
-    upstream::{RequestPlace, session::EndpointSession},
+    upstream::{RequestPlace, pool::ViewIndex, session::EndpointSession},
 };
 
 /// Record of an upstream call; holds what the call occupies until its answer has ended.
@@ -21,6 +21,8 @@ pub(crate) struct CallRecord {
     /// Attempts under way beside another, until one of them has answered. Then they are in
     /// `attempts`.
     pub(crate) beside: RefCell<Vec<Attempt>>,
+    /// View that serves when nobody of the first one can: the other version of a rollout.
+    pub(crate) spare: Option<ViewIndex>,
     /// Session that the client has with an endpoint of the pool asked last.
     pub(crate) session: Option<EndpointSession>,
     /// The attempt whose outcome stands, where it is not the last.

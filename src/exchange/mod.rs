@@ -241,7 +241,7 @@ impl Exchange {
             Some(attempt) => attempt.pool,
             None => match self.route()?.action {
                 Action::Pool(pool, _) => pool,
-                Action::Split(_) => self.cohort.as_ref()?.pool,
+                Action::Split(_) | Action::Rollout(_) => self.cohort.as_ref()?.pool,
                 Action::Redirect(_) | Action::Respond(_) => return None,
             },
         };

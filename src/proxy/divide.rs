@@ -1,11 +1,15 @@
-//! The step of the walk at which a request of a route with several pools gets one of them.
+//! The step of the walk at which a request of a route with several pools or versions gets one.
 
-use super::forward;
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::{call::Home, forward};
 use crate::{
-    exchange::{Exchange, Request, Response},
-    failure::Failure,
-    rollout::{Cohort, KnownBy, Split, User, UserRules},
-    semantics::{Known, forwarded::Scheme, upgrade::Offer},
+    exchange::{Attempt, AttemptOutcome, Exchange, Request, Response},
+    failure::{Failure, Side},
+    rollout::{Choice, Cohort, KnownBy, Rollout, Split, User, UserRules, tally::Outcome},
+    semantics::{Known, forwarded::Scheme, grpc, upgrade::Offer},
+    state::Action,
     upstream::HashInput,
     worker::Connection,
 };
@@ -26,13 +30,46 @@ pub(super) async fn by_weight(
     exchange.cohort = Some(Box::new(Cohort {
         pool: arm.pool,
         known_by: user.known_by,
+        choice: None,
     }));
     if let Some(metrics) = exchange.route_metrics() {
         metrics.count_split(&arm.name);
     }
-    let (pool, view) = (arm.pool, arm.view);
-    let mut response = forward::forward(connection, exchange, pool, view, request, offer).await?;
+    let home = Home {
+        pool: arm.pool,
+        view: arm.view,
+    };
+    let mut response = forward::forward(connection, exchange, home, request, offer).await?;
     give_cookie(exchange, &split.users, &mut response);
+    Ok(response)
+}
+
+/// Sends a request to the version that its user has in a rollout, and returns the response to pass
+/// on. Where no endpoint of that version can serve, the other one does.
+///
+/// # Errors
+/// Those of [`forward::forward`].
+pub(super) async fn by_version(
+    connection: &Connection,
+    exchange: &mut Exchange,
+    rollout: &Rollout,
+    request: &mut Request,
+    offer: Option<&Offer>,
+) -> Result<Response, Failure> {
+    let user = user_of(connection, exchange, &rollout.users, request);
+    let choice = rollout.choose(&user, &request.headers);
+    exchange.cohort = Some(Box::new(Cohort {
+        pool: rollout.pool,
+        known_by: user.known_by,
+        choice: Some(choice),
+    }));
+    exchange.call.spare = Some(rollout.other_view(choice.arm));
+    let home = Home {
+        pool: rollout.pool,
+        view: rollout.view(choice.arm),
+    };
+    let mut response = forward::forward(connection, exchange, home, request, offer).await?;
+    give_cookie(exchange, &rollout.users, &mut response);
     Ok(response)
 }
 
@@ -58,4 +95,78 @@ fn give_cookie(exchange: &Exchange, rules: &UserRules, response: &mut Response) 
     if let Some(line) = rules.set_cookie(number, secure) {
         response.headers.append(Known::SetCookie, line);
     }
+}
+
+/// Counts an exchange at its end for the version that answered, and its first attempt for the version
+/// that it went to. Later attempts are not compared: only requests that failed before have them.
+///
+/// What the proxy or the client caused counts for nobody.
+#[cold]
+pub(super) fn count(worker: usize, exchange: &Exchange, choice: &Choice, now: Instant) {
+    let Some(Action::Rollout(rollout)) = exchange.route().map(|route| &route.action) else {
+        return;
+    };
+    let arm_of = |attempt: &Attempt| rollout.arm_of(attempt.endpoint.endpoint.version.as_ref());
+    let shared = &rollout.state.shared;
+    let call = &exchange.call;
+    if let Some(first) = call.attempts.first()
+        && let (Some(arm), Some(epoch)) = (arm_of(first), choice.epoch)
+        && let Some(outcome) = outcome_of(exchange, first, now)
+    {
+        shared.count(worker, arm, epoch, outcome);
+    }
+    if let Some(last) = call.standing()
+        && let Some(arm) = arm_of(last)
+        && let Some(outcome) = end_of(exchange, last)
+    {
+        shared.answered(worker, arm, choice.point, outcome == Outcome::Bad);
+    }
+}
+
+/// Outcome of the first attempt; none if it says nothing of its endpoint.
+fn outcome_of(exchange: &Exchange, first: &Attempt, now: Instant) -> Option<Outcome> {
+    let standing = exchange.call.standing();
+    let stands = standing.is_some_and(|it| std::ptr::eq(it, first));
+    let Some(outcome) = first.outcome else {
+        let left = exchange
+            .failure
+            .is_some_and(|it| it.side() == Side::Downstream);
+        return left.then(|| Outcome::GivenUp(now - exchange.started));
+    };
+    if stands {
+        return end_of(exchange, first);
+    }
+    // Another followed it: it had failed.
+    match outcome {
+        AttemptOutcome::Failed(failure) => {
+            (failure.side() == Side::Upstream).then_some(Outcome::Bad)
+        }
+        AttemptOutcome::Answered(status) if status.is_client_error() => {
+            Some(Outcome::Good(first.took))
+        }
+        AttemptOutcome::Answered(_) => Some(Outcome::Bad),
+        AttemptOutcome::Lost => Some(Outcome::GivenUp(now - exchange.started)),
+    }
+}
+
+/// Outcome of the attempt whose answer was passed on; none if it says nothing of its endpoint.
+fn end_of(exchange: &Exchange, attempt: &Attempt) -> Option<Outcome> {
+    let upstream = |failure: Failure| failure.side() == Side::Upstream;
+    match attempt.outcome? {
+        AttemptOutcome::Failed(failure) => upstream(failure).then_some(Outcome::Bad),
+        AttemptOutcome::Answered(status) => {
+            let cut = exchange.failure.is_some_and(upstream);
+            let bad = cut || is_bad(status, exchange.grpc_status);
+            Some(if bad {
+                Outcome::Bad
+            } else {
+                Outcome::Good(attempt.took)
+            })
+        }
+        AttemptOutcome::Lost => None,
+    }
+}
+
+fn is_bad(status: StatusCode, grpc_status: Option<u8>) -> bool {
+    status.is_server_error() || grpc_status.is_some_and(grpc::is_failure)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{StatusCode, Version};
 use smallvec::SmallVec;
 
+use super::divide;
 use crate::{
     exchange::{AnswerEnd, AttemptOutcome, Exchange},
     failure::Side,
@@ -43,6 +44,9 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
             given_up: exchange.is_given_up(now),
         };
         answering.judge(&end, now);
+    }
+    if let Some(choice) = exchange.cohort.as_ref().and_then(|it| it.choice) {
+        divide::count(exchange.snapshot.worker, exchange, &choice, now);
     }
     let keep = worker.keeps(exchange.failure.is_some());
     if keep || worker.has_log() {
@@ -129,10 +133,11 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
 /// The fields that the configuration adds, and those that only some lines have.
 fn fields<'a>(exchange: &'a Exchange, grpc_status: Option<&'a str>) -> Vec<(&'a str, &'a [u8])> {
     let added = &exchange.snapshot.shared.logged;
-    let split = exchange
-        .cohort
-        .as_ref()
-        .map(|cohort| cohort.known_by.word());
+    let cohort = exchange.cohort.as_ref();
+    let split = cohort.map(|cohort| match &cohort.choice {
+        None => ("split", cohort.known_by.word().as_bytes()),
+        Some(choice) => ("rollout", choice.arm.word().as_bytes()),
+    });
     let detail = exchange.refused().and_then(|it| it.detail.as_deref());
     exchange
         .request
@@ -140,7 +145,7 @@ fn fields<'a>(exchange: &'a Exchange, grpc_status: Option<&'a str>) -> Vec<(&'a 
         .iter()
         .filter_map(|(place, value)| Some((added.get(*place)?.0.as_str(), value.as_bytes())))
         .chain(grpc_status.map(|status| ("grpc_status", status.as_bytes())))
-        .chain(split.map(|split| ("split", split.as_bytes())))
+        .chain(split)
         .chain(detail.map(|detail| ("reason_detail", detail.as_bytes())))
         .collect()
 }

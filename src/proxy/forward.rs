@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::{
-    call::{CallTerms, UpstreamCall, tell_attempts, tell_session},
+    call::{CallTerms, Home, UpstreamCall, tell_attempts, tell_session},
     upload::upload_of,
 };
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     semantics::{grpc, upgrade::Offer},
     state::Route,
     timer,
-    upstream::pool::{PoolIndex, ViewIndex},
     worker::Connection,
 };
 
@@ -27,8 +26,7 @@ use crate::{
 pub(super) async fn forward(
     connection: &Connection,
     exchange: &mut Exchange,
-    pool: PoolIndex,
-    view: ViewIndex,
+    home: Home,
     request: &mut Request,
     offer: Option<&Offer>,
 ) -> Result<Response, Failure> {
@@ -44,7 +42,7 @@ pub(super) async fn forward(
     let terms = CallTerms {
         worker: &connection.worker,
         snapshot: &snapshot,
-        home: (pool, view),
+        home,
         route,
         end: end_of(exchange, route),
         given_up: &exchange.client_deadline,

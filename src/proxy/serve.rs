@@ -6,8 +6,8 @@
 use std::{pin::pin, rc::Rc};
 
 use super::{
-    Outgoing, admit, begin::begin, deadline, divide, forward, grpc_web, reply, request, response,
-    way_back,
+    Outgoing, admit, begin::begin, call::Home, deadline, divide, forward, grpc_web, reply, request,
+    response, way_back,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -85,11 +85,20 @@ async fn walk(
     let mut response = match (verdict, &route.action) {
         (Verdict::Reply(response), _) => response,
         (Verdict::Continue, Action::Pool(pool, view)) => {
-            forward::forward(connection, exchange, *pool, *view, request, offer.as_ref()).await?
+            let home = Home {
+                pool: *pool,
+                view: *view,
+            };
+            forward::forward(connection, exchange, home, request, offer.as_ref()).await?
         }
         (Verdict::Continue, Action::Split(split)) => {
             // In memory of its own: few routes have one.
             let divided = divide::by_weight(connection, exchange, split, request, offer.as_ref());
+            Box::pin(divided).await?
+        }
+        (Verdict::Continue, Action::Rollout(rollout)) => {
+            let divided =
+                divide::by_version(connection, exchange, rollout, request, offer.as_ref());
             Box::pin(divided).await?
         }
         (Verdict::Continue, Action::Redirect(redirect)) => redirect.reply(exchange, request),

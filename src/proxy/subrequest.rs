@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 use http::{Uri, Version};
 
 use super::{
-    call::{CallTerms, UpstreamCall},
+    call::{CallTerms, Home, UpstreamCall},
     response,
     upload::keep_max,
 };
@@ -64,7 +64,10 @@ async fn subrequest_of(
     let terms = CallTerms {
         worker,
         snapshot,
-        home: (PoolIndex(place), ViewIndex::default()),
+        home: Home {
+            pool: PoolIndex(place),
+            view: ViewIndex::default(),
+        },
         route,
         end: deadline,
         given_up: &exchange.client_deadline,

@@ -79,6 +79,12 @@ impl Share {
         self.0 as f64 / (1_u64 << 32) as f64
     }
 
+    /// The share in millionths, rounded.
+    pub fn millionths(self) -> i64 {
+        let scaled = (u128::from(self.0) * 1_000_000 + (1 << 31)) >> 32;
+        i64::try_from(scaled).unwrap_or(0)
+    }
+
     /// Returns true if the user of this point belongs to the share.
     pub fn has(self, point: u32) -> bool {
         u64::from(point) < self.0

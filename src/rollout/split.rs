@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     cohort::{self, Arm},
     user::{KnownBy, User, UserRules},
+    versions::Choice,
 };
 use crate::upstream::pool::{PoolIndex, ViewIndex};
 
@@ -37,6 +38,8 @@ pub(crate) struct Cohort {
     pub(crate) pool: PoolIndex,
     /// Part of the request that the user was recognised by.
     pub(crate) known_by: KnownBy,
+    /// The choice between two versions, where the route has a rollout.
+    pub(crate) choice: Option<Choice>,
 }
 
 impl Split {

@@ -31,6 +31,7 @@ use super::{
     overload,
     panics::Panics,
     reload::{Prepared, Reloads, Wanted, steps},
+    rollouts,
     service::Services,
     shared_config::SharedConfiguration,
     signal::{Asked, Signals},
@@ -285,6 +286,7 @@ impl Control {
         self.shared_config
             .follow(services, &self.shared.metrics.control(), requests);
         overload::start(services, &self.shared, &self.events);
+        rollouts::start(services, &self.shared, &self.events, &self.path);
         certificates::start(services, &self.shared, &self.events, &self.tickets);
         if let Some(admin) = admin {
             // Goes on with the same socket when it failed.

@@ -41,7 +41,12 @@ pub(super) fn keep(
     write(state_dir, &place, text)
 }
 
-fn write(state_dir: &Path, kept: &Path, text: &str) -> io::Result<()> {
+/// Writes a file of the `state_dir`, readable by the owner only; a crash leaves the old or the new
+/// one.
+///
+/// # Errors
+/// The error of the disk.
+pub(super) fn write(state_dir: &Path, kept: &Path, text: &str) -> io::Result<()> {
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -134,13 +139,18 @@ fn usual(path: &Path) -> PathBuf {
 
 /// Returns the path of the copy for the configuration at `path`: several may share a folder.
 fn place(state_dir: &Path, path: &Path) -> PathBuf {
+    place_of(state_dir, path, "last_good", "toml")
+}
+
+/// Returns the path of a file of the `state_dir` that belongs to the configuration at `path`.
+pub(super) fn place_of(state_dir: &Path, path: &Path, what: &str, kind: &str) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // FNV-1a, which is the same in every version of the program.
     let bytes = path.as_os_str().as_encoded_bytes().iter();
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    state_dir.join(format!("last_good-{hash:016x}.toml"))
+    state_dir.join(format!("{what}-{hash:016x}.{kind}"))
 }
 
 /// Returns the path of the copy of the shared part.

@@ -28,6 +28,7 @@ mod panics;
 mod process;
 mod rate_store;
 mod reload;
+mod rollouts;
 mod service;
 mod shared_config;
 mod signal;

@@ -18,12 +18,12 @@ use super::{
     board::Board,
     compile::compile,
     control::Request,
-    upgrade,
+    rollouts, upgrade,
     views::{self, PoolViews},
 };
 use crate::{
     admin::{
-        BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations,
+        BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, RolloutAction,
         model::{
             self, Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener,
             ProcessState, Ready, ReloadRefusal, ReloadReport, Status, UpgradeRefusal,
@@ -205,6 +205,28 @@ impl Operations for Api {
             views::count_in_flight(&mut view, &workers);
         }
         Some(view)
+    }
+
+    fn rollouts(&self) -> Vec<model::Rollout> {
+        let snapshot = self.shared.snapshot();
+        let rollouts = snapshot.rollouts.iter();
+        rollouts
+            .map(|rollout| rollouts::view(&snapshot, rollout))
+            .collect()
+    }
+
+    fn rollout(&self, name: &str) -> Option<model::Rollout> {
+        let snapshot = self.shared.snapshot();
+        let rollout = snapshot.rollout(name)?;
+        Some(rollouts::view(&snapshot, rollout))
+    }
+
+    fn change_rollout(
+        &self,
+        name: &str,
+        action: RolloutAction,
+    ) -> Result<model::Rollout, OperationError> {
+        rollouts::change(&self.shared, name, action)
     }
 
     fn connections(&self) -> Vec<Connection> {

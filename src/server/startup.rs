@@ -20,6 +20,7 @@ use super::{
     descriptors, errand, last_good,
     notify::Notify,
     reload::{Beside, Prepared, ReloadError},
+    rollouts,
     shared_config::{self, Store},
     upgrade::predecessor::Predecessor,
     workers,
@@ -309,6 +310,7 @@ impl First {
             workers,
         };
         let prepared = Prepared::first(loaded, &mut registry, &process)?;
+        rollouts::restore(&prepared.snapshot, path);
         Ok(Self {
             prepared,
             registry,

@@ -206,6 +206,7 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
             .collect(),
         pool: None,
         split: None,
+        rollout: None,
         redirect: None,
         respond: None,
         rate_limits: route.filters.rate_rules().map(ExplainedRate::of).collect(),
@@ -223,6 +224,10 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
                     .map(|(arm, share)| (arm.name.to_string(), share))
                     .collect(),
             );
+        }
+        Action::Rollout(rollout) => {
+            view.pool = Some(snapshot.pools[rollout.pool.0 as usize].name.to_string());
+            view.rollout = Some(rollout.name.to_string());
         }
         Action::Redirect(redirect) => view.redirect = Some(redirect.status.as_u16()),
         Action::Respond(respond) => view.respond = Some(respond.status().as_u16()),

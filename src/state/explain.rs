@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::{
     config::Config,
     filter::{RateRule, RateStore},
+    rollout::Rollout,
     route::Explanation,
     state::{self, Action, ArrivalReason, Asked, Route, Snapshot, decision},
     upstream::{
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Explanation of a request's destination.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
     /// Listener that it would arrive at.
     pub listener: String,
@@ -44,13 +45,15 @@ pub struct Explained {
 }
 
 /// Action of a route on a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExplainedAction {
     /// Sends it to this pool.
     Pool(String),
     /// Sends its user to one of several pools.
     Split(ExplainedSplit),
+    /// Sends its user to one of two versions.
+    Rollout(ExplainedRollout),
     /// Redirects it with this status.
     Redirect(u16),
     /// Answers it with this status.
@@ -110,6 +113,24 @@ impl ExplainedRate {
             .to_owned(),
         }
     }
+}
+
+/// Rollout of a route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ExplainedRollout {
+    /// Name of the rollout.
+    pub name: String,
+    /// Pool that has both versions.
+    pub pool: String,
+    /// Requirement of the version of this request's user; none: he is not recognised, and gets one by
+    /// chance.
+    pub version: Option<String>,
+    /// Part of a request that users are recognised by.
+    pub by: String,
+    /// True if the request asks for a version itself.
+    pub pinned: bool,
+    /// Share of the users that get the new version, 0 to 1.
+    pub share: f64,
 }
 
 /// Policies that apply to a request.
@@ -230,8 +251,26 @@ fn action(snapshot: &Snapshot, action: &Action, user: &HashInput<'_>) -> Explain
                 .map(|arm| (arm.name.to_string(), arm.arm.weight))
                 .collect(),
         }),
+        Action::Rollout(rollout) => ExplainedAction::Rollout(of_rollout(snapshot, rollout, user)),
         Action::Redirect(redirect) => ExplainedAction::Redirect(redirect.status.as_u16()),
         Action::Respond(respond) => ExplainedAction::Respond(respond.status().as_u16()),
+    }
+}
+
+fn of_rollout(snapshot: &Snapshot, rollout: &Rollout, user: &HashInput<'_>) -> ExplainedRollout {
+    let pinned = rollout.pinned(user.headers);
+    let known = || {
+        let user_known = rollout.users.known(user)?;
+        Some(rollout.choose(&user_known, user.headers).arm)
+    };
+    let arm = pinned.or_else(known);
+    ExplainedRollout {
+        name: rollout.name.to_string(),
+        pool: snapshot.pools[rollout.pool.0 as usize].name.to_string(),
+        version: arm.map(|arm| rollout.versions[arm as usize].to_string()),
+        by: rollout.users.label().into_owned(),
+        pinned: pinned.is_some(),
+        share: rollout.state.shared.share().ratio(),
     }
 }
 

@@ -65,7 +65,9 @@ impl LocalSnapshot {
     pub(crate) fn pool_of(&self, route: RouteIndex) -> Option<PoolIndex> {
         match self.shared.routes.get(route.0 as usize)?.action {
             Action::Pool(pool, _) => Some(pool),
-            Action::Split(_) | Action::Redirect(_) | Action::Respond(_) => None,
+            Action::Split(_) | Action::Rollout(_) | Action::Redirect(_) | Action::Respond(_) => {
+                None
+            }
         }
     }
 }

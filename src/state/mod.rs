@@ -18,7 +18,7 @@ pub use compile::{
 pub use decision::{Decision, RequestView, route};
 pub use explain::{
     Explained, ExplainedAction, ExplainedCandidate, ExplainedHedge, ExplainedPolicies,
-    ExplainedRate, ExplainedSplit, ExplainedTimeouts, HealthKnown, explain,
+    ExplainedRate, ExplainedRollout, ExplainedSplit, ExplainedTimeouts, HealthKnown, explain,
 };
 pub use local::{LocalListener, LocalSnapshot};
 pub use registered::Registered;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::{
     config::value::BindAddress,
     resilience::{Breaker, ClientTable, RetryBudget},
+    rollout::RolloutState,
     tls::TicketKeys,
     upstream::{
         health::{HealthSettings, PoolHealthState},
@@ -26,6 +27,7 @@ pub struct Registry {
     listeners: HashMap<BindAddress, Arc<Padded>>,
     clients: HashMap<BindAddress, Arc<ClientTable<()>>>,
     filters: HashMap<FilterKey, Arc<dyn Any + Send + Sync>>,
+    rollouts: HashMap<Arc<str>, Arc<RolloutState>>,
     tickets: Arc<TicketKeys>,
     /// One reference is the registry's own; each snapshot holds another.
     snapshots: Arc<()>,
@@ -43,6 +45,7 @@ impl Registry {
             listeners: HashMap::new(),
             clients: HashMap::new(),
             filters: HashMap::new(),
+            rollouts: HashMap::new(),
             tickets: Arc::new(TicketKeys::new(Instant::now())),
             snapshots: Arc::new(()),
         }
@@ -91,6 +94,13 @@ impl Registry {
         new
     }
 
+    /// Progress of the rollout of this name; made when first asked for.
+    pub fn rollout(&mut self, name: &Arc<str>) -> Arc<RolloutState> {
+        let workers = self.workers;
+        let state = self.rollouts.entry(Arc::clone(name));
+        Arc::clone(state.or_insert_with(|| Arc::new(RolloutState::new(workers))))
+    }
+
     /// Connections of each client of the listener at that address; made when first asked for.
     pub fn clients(&mut self, address: &BindAddress) -> Arc<ClientTable<()>> {
         Arc::clone(self.clients.entry(address.clone()).or_default())
@@ -117,6 +127,8 @@ impl Registry {
         self.listeners.retain(|_, open| Arc::strong_count(open) > 1);
         self.clients
             .retain(|_, counts| Arc::strong_count(counts) > 1);
+        self.rollouts
+            .retain(|_, state| Arc::strong_count(state) > 1);
         self.filters
             .retain(|_, states| Arc::strong_count(states) > 1);
     }

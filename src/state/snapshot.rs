@@ -11,7 +11,7 @@ use crate::{
     filter::{Chain, RateLimitFilter, RateRule, RedisStore},
     http1::HeadLimits,
     resilience::{ClientTable, RetryPolicy},
-    rollout::Split,
+    rollout::{Rollout, Split},
     route::{RouteIndex, RouteTable},
     semantics::forwarded::TrustedProxies,
     socket::bind::BindOptions,
@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub table: RouteTable,
     /// The pools; [`PoolIndex`] is an index into them.
     pub pools: Vec<Arc<Pool>>,
+    /// The rollouts, in the order of their names.
+    pub rollouts: Vec<Arc<Rollout>>,
     /// Stores outside the process that rate limits ask, each once.
     pub rate_stores: Vec<Arc<RedisStore>>,
     /// Peers whose forwarding fields are trusted.
@@ -89,6 +91,12 @@ impl Snapshot {
         })
     }
 
+    /// Returns the rollout of this name.
+    pub fn rollout(&self, name: &str) -> Option<&Arc<Rollout>> {
+        let place = self.rollouts.binary_search_by(|it| (*it.name).cmp(name));
+        place.ok().map(|place| &self.rollouts[place])
+    }
+
     /// Number of snapshots in memory: the newest, and those held by exchanges under way.
     pub fn generations_held(&self) -> usize {
         Arc::strong_count(&self.alive) - 1
@@ -125,6 +133,7 @@ impl Snapshot {
         Self {
             generation: self.generation,
             rate_stores: Vec::new(),
+            rollouts: Vec::new(),
             listeners: Vec::new(),
             routes: route.into_iter().collect(),
             table: RouteTable::build(&[], &[]),
@@ -246,6 +255,8 @@ pub enum Action {
     Pool(PoolIndex, ViewIndex),
     /// One of several pools, by weight.
     Split(Arc<Split>),
+    /// One of two versions in a pool, by a rollout.
+    Rollout(Arc<Rollout>),
     /// A redirect to another URL.
     Redirect(Box<crate::filter::Redirect>),
     /// A fixed reply of the proxy.
@@ -261,6 +272,16 @@ impl Action {
             Self::Split(split) => {
                 let arm = split.choose(&split.users.known(input)?)?;
                 Some((arm.pool, arm.view))
+            }
+            Self::Rollout(rollout) => {
+                let arm = match rollout.pinned(input.headers) {
+                    Some(arm) => arm,
+                    None => {
+                        let user = rollout.users.known(input)?;
+                        rollout.choose(&user, input.headers).arm
+                    }
+                };
+                Some((rollout.pool, rollout.view(arm)))
             }
             Self::Redirect(_) | Self::Respond(_) => None,
         }

@@ -78,6 +78,7 @@ mod reload_listeners;
 mod retries;
 mod retry_limits;
 mod reuse;
+mod rollouts;
 mod routing;
 mod saturation;
 mod scale;

@@ -85,6 +85,14 @@ fn framed(fragment: &str) -> String {
         wanted.extend(names.clone());
         reached.extend(names);
     }
+    for rollout in tables("rollouts")
+        .into_iter()
+        .flat_map(|rollouts| rollouts.values())
+    {
+        let pool = rollout.get("pool").and_then(toml::Value::as_str);
+        wanted.extend(pool);
+        reached.extend(pool);
+    }
     for test in tables("tests").into_iter().flat_map(|tests| tests.values()) {
         let pool = test.get("expect").and_then(|expect| expect.get("pool"));
         wanted.extend(pool.and_then(toml::Value::as_str));

@@ -9,7 +9,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::super::model::{ReloadRefusal, UpgradeRefusal, UpgradeRequest};
-use super::super::operations::{BoxFuture, EndpointAction, OperationError, Operations};
+use super::super::operations::{
+    BoxFuture, EndpointAction, OperationError, Operations, RolloutAction,
+};
 use super::super::reply::{self, Reply};
 use super::{ApiCall, ask, bug};
 
@@ -88,16 +90,33 @@ pub(super) async fn endpoint(call: ApiCall, action: EndpointAction) -> Reply {
         Box::pin(async move {
             match proxy.endpoint(&pool, &address, action) {
                 Ok(change) => reply::json(StatusCode::OK, &change),
-                Err(OperationError::NotFound(sentence)) => {
-                    reply::error(StatusCode::NOT_FOUND, sentence)
-                }
-                Err(OperationError::Conflict(sentence)) => {
-                    reply::error(StatusCode::CONFLICT, sentence)
-                }
+                Err(error) => refused(error),
             }
         })
     })
     .await
+}
+
+/// `POST /rollouts/{rollout}/{action}`
+pub(super) async fn rollout(call: ApiCall, action: RolloutAction) -> Reply {
+    let name = call.parameter(0);
+    let what = json!({ "action": action.to_string(), "rollout": name });
+    record_after(call, what, move |proxy| {
+        Box::pin(async move {
+            match proxy.change_rollout(&name, action) {
+                Ok(rollout) => reply::json(StatusCode::OK, &rollout),
+                Err(error) => refused(error),
+            }
+        })
+    })
+    .await
+}
+
+fn refused(error: OperationError) -> Reply {
+    match error {
+        OperationError::NotFound(sentence) => reply::error(StatusCode::NOT_FOUND, sentence),
+        OperationError::Conflict(sentence) => reply::error(StatusCode::CONFLICT, sentence),
+    }
 }
 
 /// Makes the change, and records its result.

@@ -11,6 +11,7 @@ mod listener;
 mod pool;
 mod process;
 mod reload;
+mod rollout;
 mod route;
 mod upgrade;
 
@@ -24,6 +25,7 @@ pub use listener::Listener;
 pub use pool::{Endpoint, Pool, PoolBreaker, PoolDiscovery};
 pub use process::{Live, Predecessor, ProcessState, Ready, Status};
 pub use reload::{ReloadRefusal, ReloadReport, ReloadResult};
+pub use rollout::{BothVersions, Counted, Rollout, RolloutEvidence, RolloutStep, VersionFigures};
 pub use route::{Concurrency, Route};
 pub use upgrade::{UpgradeRefusal, UpgradeReport, UpgradeRequest, UpgradeResult};
 
@@ -61,6 +63,10 @@ impl Resource for Vec<Route> {
 
 impl Resource for Vec<Pool> {
     const PATH: &'static str = "/pools";
+}
+
+impl Resource for Vec<Rollout> {
+    const PATH: &'static str = "/rollouts";
 }
 
 impl Resource for Vec<Connection> {

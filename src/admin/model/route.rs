@@ -21,6 +21,9 @@ pub struct Route {
     /// Share of the users of each pool, 0 to 1, for a route that splits them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<BTreeMap<String, f64>>,
+    /// Rollout that the route follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
     /// Status of the redirect, for a route that redirects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<u16>,

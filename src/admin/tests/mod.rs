@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use super::model::{
     Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener, Pool,
-    ProcessState, Ready, RecentExchange, ReloadRefusal, ReloadReport, ReloadResult, Route, Status,
-    UpgradeRefusal, UpgradeReport, UpgradeRequest,
+    ProcessState, Ready, RecentExchange, ReloadRefusal, ReloadReport, ReloadResult, Rollout, Route,
+    Status, UpgradeRefusal, UpgradeReport, UpgradeRequest,
 };
 use super::*;
 use crate::config::{Secrets, value::BindAddress};
@@ -82,6 +82,15 @@ impl Operations for Fake {
     }
     fn pool(&self, name: &str) -> Option<Pool> {
         (name == "app").then(|| pool(name))
+    }
+    fn rollouts(&self) -> Vec<Rollout> {
+        Vec::new()
+    }
+    fn rollout(&self, _: &str) -> Option<Rollout> {
+        None
+    }
+    fn change_rollout(&self, name: &str, action: RolloutAction) -> Result<Rollout, OperationError> {
+        Err(OperationError::Conflict(format!("{action} {name}")))
     }
     fn connections(&self) -> Vec<Connection> {
         // Stands for a bug in the proxy.

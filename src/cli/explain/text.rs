@@ -7,7 +7,7 @@ use crate::{
     route::RouteOutcome,
     state::{
         ArrivalReason, Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies,
-        ExplainedSplit,
+        ExplainedRollout, ExplainedSplit,
     },
 };
 
@@ -66,9 +66,23 @@ fn action(action: Option<&ExplainedAction>) -> String {
     match action {
         Some(ExplainedAction::Pool(pool)) => format!("sends it to pool \"{pool}\""),
         Some(ExplainedAction::Split(split)) => of_split(split),
+        Some(ExplainedAction::Rollout(rollout)) => of_rollout(rollout),
         Some(ExplainedAction::Redirect(status)) => format!("redirects it with {status}"),
         Some(ExplainedAction::Respond(status)) => format!("answers it with {status}"),
         None => "takes it".to_owned(),
+    }
+}
+
+fn of_rollout(rollout: &ExplainedRollout) -> String {
+    let (name, by, share) = (&rollout.name, &rollout.by, rollout.share * 100.0);
+    let why = if rollout.pinned {
+        "as it asks".to_owned()
+    } else {
+        format!("by {by}; {share} % get the new one")
+    };
+    match &rollout.version {
+        Some(version) => format!("sends it to version {version}, rollout \"{name}\" ({why})"),
+        None => format!("sends a new user to a version by rollout \"{name}\" ({why})"),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
         }
     }
     match &route.destination {
-        Destination::Pool(_) | Destination::Split(_) => {}
+        Destination::Pool(_) | Destination::Split(_) | Destination::Rollout(_) => {}
         Destination::Redirect(redirect) => {
             let span = redirect.spans.of("to");
             check_template(check, &format!("{place}.redirect.to"), &redirect.to, span);

@@ -13,6 +13,7 @@ mod listener;
 mod pool;
 mod reference;
 mod registry;
+mod rollout;
 mod route;
 mod session;
 mod split;
@@ -93,6 +94,7 @@ pub(super) fn check(
     pool::check(&mut check);
     circle::check(&mut check);
     reference::check(&mut check);
+    rollout::check(&mut check);
     test::check(&mut check);
     tls::check(&mut check);
     surroundings::check(&mut check);

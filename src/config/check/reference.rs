@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use crate::config::schema::Route;
+use crate::config::schema::{Destination, Route};
 use crate::config::value::Name;
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -15,13 +15,23 @@ pub(super) fn check(check: &mut Check<'_>) {
                 format!("route \"{name}\" is for listener \"{wanted}\", which is not defined")
             });
         }
-        for pool in route.destination.pools() {
+        if let Destination::Rollout(rollout) = &route.destination {
+            check.refer("rollouts", rollout, &config.rollouts, |wanted| {
+                format!("route \"{name}\" follows rollout \"{wanted}\", which is not defined")
+            });
+            check_no_version(check, name, route);
+            continue;
+        }
+        for pool in route.destination.pools(check.config) {
             check.refer("pools", &pool, &config.pools, |wanted| {
                 format!("route \"{name}\" sends to pool \"{wanted}\", which is not defined")
             });
             check_version(check, route, &pool);
             used.insert(pool.value);
         }
+    }
+    for rollout in config.rollouts.values() {
+        used.insert(rollout.pool.value.clone());
     }
     for (name, pool) in &config.pools {
         for next in &pool.failover {
@@ -32,7 +42,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         }
     }
     // A route that could not be read may be the one that uses it.
-    if check.has_broken("routes") {
+    if check.has_broken("routes") || check.has_broken("rollouts") {
         return;
     }
     for (name, pool) in &config.pools {
@@ -41,6 +51,15 @@ pub(super) fn check(check: &mut Check<'_>) {
             let hint = "no route sends to it and no pool fails over to it";
             check.warn(pool.spans.anchor(), message, hint);
         }
+    }
+}
+
+/// Warns of a version requirement beside a rollout, which has its own.
+fn check_no_version(check: &mut Check<'_>, name: &Name, route: &Route) {
+    if route.spans.has("version") {
+        let message = format!("routes.{name}.version has no effect");
+        let hint = "its rollout says which versions it gets";
+        check.warn(route.spans.of("version"), message, hint);
     }
 }
 

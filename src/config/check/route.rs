@@ -77,11 +77,15 @@ fn check_hedge(check: &mut Check<'_>, place: &str, route: &Route) {
             check.warn(hedge.spans.of("after"), message, hint);
         }
     }
-    let poor = route.destination.pools().into_iter().find(|name| {
-        let pool = check.config.pools.get(&name.value);
-        let budget = pool.map(|pool| &pool.retry_budget);
-        budget.is_some_and(|budget| budget.ratio.get() <= 0.0 && budget.minimum == 0)
-    });
+    let poor = route
+        .destination
+        .pools(check.config)
+        .into_iter()
+        .find(|name| {
+            let pool = check.config.pools.get(&name.value);
+            let budget = pool.map(|pool| &pool.retry_budget);
+            budget.is_some_and(|budget| budget.ratio.get() <= 0.0 && budget.minimum == 0)
+        });
     if let Some(name) = poor {
         let message = format!(
             "{place}.hedge needs a retry budget, and pool \"{}\" has none",
@@ -113,7 +117,7 @@ fn check_path(check: &mut Check<'_>, place: &str, route: &Route) {
 
 fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
     match &route.destination {
-        Destination::Pool(_) => {}
+        Destination::Pool(_) | Destination::Rollout(_) => {}
         Destination::Split(split) => split::check(check, place, route, split),
         Destination::Redirect(redirect) => {
             if ![301, 302, 303, 307, 308].contains(&redirect.status.as_u16()) {
@@ -140,7 +144,7 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
     }
     let has_pool = matches!(
         route.destination,
-        Destination::Pool(_) | Destination::Split(_)
+        Destination::Pool(_) | Destination::Split(_) | Destination::Rollout(_)
     );
     for key in [
         "version",
@@ -199,7 +203,7 @@ fn check_grpc_web(check: &mut Check<'_>, name: &Name, route: &Route) {
         return;
     }
     let pools = &check.config.pools;
-    let own = route.destination.pools();
+    let own = route.destination.pools(check.config);
     let named = own.iter().filter_map(|name| pools.get(&**name));
     let standby = named.flat_map(|pool| &pool.failover);
     let plain = own.iter().chain(standby).find(|pool| {

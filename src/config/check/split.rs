@@ -31,7 +31,7 @@ pub(super) fn check_pin(check: &mut Check<'_>, place: &str, route: &Route) {
 }
 
 /// Checks the part of a request that users are recognised by, and the name of the proxy's cookie.
-fn check_users(
+pub(super) fn check_users(
     check: &mut Check<'_>,
     place: &str,
     spans: &Spans,

@@ -125,7 +125,7 @@ mod tests {
         let schema = json_schema();
         let route = &schema["properties"]["routes"]["additionalProperties"];
         assert_eq!(route["additionalProperties"], false);
-        let choice = ["pool", "split", "redirect", "respond"];
+        let choice = ["pool", "split", "rollout", "redirect", "respond"];
         let choice: Vec<Value> = choice
             .iter()
             .map(|key| json!({ "required": [key] }))

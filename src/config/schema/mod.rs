@@ -23,6 +23,7 @@ pub mod rate_limit;
 mod reference;
 pub mod retry;
 pub mod rewrite;
+pub mod rollout;
 pub mod route;
 pub mod session;
 mod shared;
@@ -55,6 +56,7 @@ pub use rate_limit::{RateLimit, RateLimits, RateStore, RedisStore};
 pub use reference::{ReferencePage, reference};
 pub use retry::{Backoff, Hedge, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
+pub use rollout::{OnFailure, Rollout, RolloutGate, RolloutLatency, RolloutPin, RolloutStep};
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use session::{SameSite, Session};
 pub use shared::{ConfigEtcd, ConfigSource, ConfigStore, SharedConfig};
@@ -95,10 +97,12 @@ table! {
         pub routes: BTreeMap<Name, Route> = BTreeMap::new(),
         /// Groups of endpoints that serve the same.
         pub pools: BTreeMap<Name, Pool> = BTreeMap::new(),
+        /// Controlled changes of the version that users get.
+        pub rollouts: BTreeMap<Name, Rollout> = BTreeMap::new(),
         /// Tests of the routing, run by `check` and before each reload.
         pub tests: BTreeMap<Name, RouteTest> = BTreeMap::new(),
     }
-    later { "tracing", "rollouts" }
+    later { "tracing" }
 }
 
 impl Config {

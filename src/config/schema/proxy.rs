@@ -15,7 +15,7 @@ table! {
     pub struct Proxy: Default {
         /// Number of worker threads, which carry the traffic: `"auto"` (one per core) or 1 to 1024. A change needs a restart.
         pub workers: Workers = Workers::Auto,
-        /// Folder for a copy of the last good configuration. Without it nothing is kept on disk.
+        /// Folder for a copy of the last good configuration and the progress of rollouts. Without it nothing is kept on disk.
         pub state_dir: Option<PathBuf> = None,
         /// Peers whose `X-Forwarded-*`, `Forwarded` and request ids are believed; the chain is walked from right to left.
         pub trusted_proxies: Vec<IpNet> = Vec::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
+use super::Config;
 use super::access::Access;
 use super::concurrency::Concurrencies;
 use super::cors::Cors;
@@ -83,7 +84,7 @@ table! {
         pub destination: Destination,
     }
     later {
-        "rollout", "auth",
+        "auth",
         "compress", "cache", "shadow",
     }
 }
@@ -126,6 +127,8 @@ choice! {
         "pool" => Pool(Spanned<Name>),
         /// Sends each user to one of these pools, by weight (0 to 1000000). A user stays with his pool; when weights change, he leaves it only for one whose weight has grown against it.
         "split" => Split(Split),
+        /// Sends each user to one of two versions, as this rollout says.
+        "rollout" => Rollout(Spanned<Name>),
         /// Answers with a redirect.
         "redirect" => Redirect(Redirect),
         /// Answers with a fixed reply.
@@ -135,10 +138,17 @@ choice! {
 
 impl Destination {
     /// Returns the pools that requests may go to, each with its place in the file.
-    pub fn pools(&self) -> Vec<Spanned<Name>> {
+    pub fn pools(&self, config: &Config) -> Vec<Spanned<Name>> {
         match self {
             Self::Pool(pool) => vec![pool.clone()],
             Self::Split(split) => split.pools().collect(),
+            Self::Rollout(name) => {
+                let rollout = config.rollouts.get(&name.value);
+                rollout
+                    .map(|rollout| rollout.pool.clone())
+                    .into_iter()
+                    .collect()
+            }
             Self::Redirect(_) | Self::Respond(_) => Vec::new(),
         }
     }

@@ -92,7 +92,9 @@ impl UpstreamCall<'_> {
         if !is_open(pool) {
             return true;
         }
-        let all = (0..).map_while(|place| search::pool_at(snapshot, self.terms.home, place));
+        let all = (0..).map_while(|place| {
+            search::pool_at(snapshot, self.terms.home, self.record.spare, place)
+        });
         let later = all
             .map(|(index, _)| index)
             .skip_while(|index| *index != pool);

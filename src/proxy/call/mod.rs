@@ -22,6 +22,7 @@ mod session;
 mod stamp;
 mod terms;
 
+pub(super) use search::Home;
 pub(super) use session::tell as tell_session;
 pub(super) use stamp::tell_attempts;
 pub(super) use terms::CallTerms;
@@ -97,7 +98,7 @@ impl<'a> UpstreamCall<'a> {
         upload: Upload,
         record: &'a mut CallRecord,
     ) -> Self {
-        let view = terms.home.1;
+        let view = terms.home.view;
         let repeatable = terms
             .route
             .retry
@@ -139,7 +140,9 @@ impl<'a> UpstreamCall<'a> {
         let mut last = Failure::NoEndpoint;
         loop {
             let mut place = 0;
-            while let Some((index, view)) = search::pool_at(snapshot, self.terms.home, place) {
+            while let Some((index, view)) =
+                search::pool_at(snapshot, self.terms.home, self.record.spare, place)
+            {
                 place += 1;
                 let pool = &snapshot.pools[index.0 as usize];
                 if let Err(failure) = breaker::look(self.record, pool) {

@@ -33,7 +33,11 @@ pub(super) enum Search {
 }
 
 /// A pool and the view of it that a request goes to.
-pub(in crate::proxy) type Home = (PoolIndex, ViewIndex);
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proxy) struct Home {
+    pub(in crate::proxy) pool: PoolIndex,
+    pub(in crate::proxy) view: ViewIndex,
+}
 
 impl Search {
     /// Returns the regard of picks for health.
@@ -69,12 +73,23 @@ impl Search {
     }
 }
 
-/// Returns the pool of a call at 0, then its failover pools, with the view of the same version.
-pub(super) fn pool_at(snapshot: &LocalSnapshot, home: Home, place: usize) -> Option<Home> {
-    let Some(spare) = place.checked_sub(1) else {
-        return Some(home);
+/// Returns the pool of a call at 0, then its spare view if it has one, then its failover pools, with the
+/// view of the same version.
+pub(super) fn pool_at(
+    snapshot: &LocalSnapshot,
+    home: Home,
+    spare: Option<ViewIndex>,
+    place: usize,
+) -> Option<(PoolIndex, ViewIndex)> {
+    let Home { pool, view } = home;
+    let Some(place) = place.checked_sub(1) else {
+        return Some((pool, view));
     };
-    let (pool, view) = home;
+    let spare = match (spare, place) {
+        (Some(other), 0) => return Some((pool, other)),
+        (Some(_), place) => place - 1,
+        (None, place) => place,
+    };
     let pools = &snapshot.shared.pools;
     let own = &pools[pool.0 as usize];
     let index = *own.failover.get(spare)?;
@@ -96,7 +111,7 @@ pub(super) fn tried(record: &CallRecord, pool: PoolIndex) -> Tried {
 /// or in one that stands in. A pool whose breaker is open has none.
 #[cold]
 pub(super) fn is_one_left(snapshot: &LocalSnapshot, record: &CallRecord, home: Home) -> bool {
-    let mut pools = (0..).map_while(|place| pool_at(snapshot, home, place));
+    let mut pools = (0..).map_while(|place| pool_at(snapshot, home, record.spare, place));
     pools.any(|(index, view)| {
         let tried = |endpoint: &Endpoint| {
             let mut attempts = record.attempts.iter();

@@ -14,6 +14,7 @@ use super::{
     message::{Section, Sections},
 };
 use crate::{
+    server::rollouts,
     state::Snapshot,
     telemetry::metrics::{Counts, Metrics},
     tls::{PassedKeys, TicketKeys},
@@ -49,6 +50,7 @@ impl State<'_> {
         put(&mut sections, RATE_LIMITS, &carried::buckets(snapshot, now));
         put(&mut sections, SESSIONS, &carried::sessions(snapshot));
         put(&mut sections, CONCURRENCY, &carried::limits(snapshot));
+        put(&mut sections, ROLLOUTS, &rollouts::kept(self.snapshot));
         sections
     }
 
@@ -89,6 +91,9 @@ impl State<'_> {
         }
         if let Some(limits) = take(&mut sections, CONCURRENCY) {
             carried::take_limits(self.snapshot, &limits, now);
+        }
+        if let Some(kept) = take::<rollouts::AllKept>(&mut sections, ROLLOUTS) {
+            rollouts::take_up(self.snapshot, &kept);
         }
         for name in sections.keys() {
             tracing::warn!(
@@ -163,6 +168,8 @@ const RATE_LIMITS: (&str, u32) = ("rate_limits", 1);
 const SESSIONS: (&str, u32) = ("sessions", 1);
 /// Limits on requests at once that have adapted.
 const CONCURRENCY: (&str, u32) = ("concurrency", 1);
+/// Progress of rollouts, by name.
+const ROLLOUTS: (&str, u32) = ("rollouts", 1);
 /// The label value of what is over a bound.
 const OTHER: &str = "other";
 

@@ -9,6 +9,7 @@ mod filter;
 mod listener;
 mod pool;
 mod rate_limit;
+mod rollout;
 mod route;
 mod tests_table;
 
@@ -46,6 +47,9 @@ pub enum BuildError {
     /// A fault of a pool.
     #[error("pool \"{0}\": {1}")]
     Pool(Arc<str>, String),
+    /// A fault of a rollout.
+    #[error("rollout \"{0}\": {1}")]
+    Rollout(Arc<str>, String),
     /// A fault of the access log.
     #[error("access_log: {0}")]
     AccessLog(String),
@@ -119,6 +123,7 @@ impl BuildError {
             Self::Route(name, text) => Self::Route(name, mask(text)),
             Self::Listener(name, fault) => Self::Listener(name, fault),
             Self::Pool(name, text) => Self::Pool(name, mask(text)),
+            Self::Rollout(name, text) => Self::Rollout(name, mask(text)),
             Self::AccessLog(text) => Self::AccessLog(mask(text)),
             Self::Tests(failures) => {
                 let masked = failures.into_iter().map(|failure| TestFailure {
@@ -156,16 +161,21 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
             listener::build(source, registry, index, &name.shared(), written)
         })
         .collect::<Result<Vec<_>, _>>()?;
+    let rollouts = rollout::build_all(config, registry, &indices, &pools)?;
     let mut routes = Vec::with_capacity(config.routes.len());
     let mut policies = HashSet::new();
     let mut specs: Vec<RouteSpec> = Vec::with_capacity(config.routes.len());
+    let places = route::Places {
+        indices: &indices,
+        pools: &pools,
+        rollouts: &rollouts,
+    };
     for (name, written) in &config.routes {
         specs.push(route::spec(&name.shared(), written)?);
         routes.push(route::build(
             source,
             registry,
-            &indices,
-            &pools,
+            &places,
             &mut policies,
             &name.shared(),
             written,
@@ -179,6 +189,7 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
         routes,
         table: RouteTable::build(&specs, &names),
         pools,
+        rollouts,
         trusted: TrustedProxies::new(config.proxy.trusted_proxies.iter().copied()),
         drain: Drain {
             grace: config.proxy.drain.grace,

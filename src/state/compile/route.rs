@@ -12,7 +12,7 @@ use crate::{
     config::{Config, schema, value},
     filter::{Chain, Redirect, Respond},
     resilience::{Backoff, Conditions, HedgePolicy, RetryPolicy, UNCOUNTED_MAX},
-    rollout::{Split, SplitArm, UserRules, cohort::Arm},
+    rollout::{Rollout, Split, SplitArm, UserRules, cohort::Arm},
     route::{PathMatch, RouteSpec},
     semantics::Headers,
     state::{Action, ExchangeTimeouts, Registry, Route},
@@ -29,13 +29,25 @@ pub(super) fn requirements(config: &Config) -> HashMap<String, Vec<VersionReq>> 
         let Some(requirement) = &route.version else {
             continue;
         };
-        let own = route.destination.pools();
+        let own = route.destination.pools(config);
         let named = own.iter().filter_map(|name| config.pools.get(&***name));
         let standby = named.flat_map(|pool| &pool.failover);
         for name in own.iter().chain(standby) {
             let list = wanted.entry(name.to_string()).or_default();
             if !list.contains(requirement) {
                 list.push(requirement.clone());
+            }
+        }
+    }
+    for rollout in config.rollouts.values() {
+        let own = config.pools.get(&**rollout.pool);
+        let standby = own.map_or(&[][..], |pool| &pool.failover);
+        for name in std::iter::once(&rollout.pool).chain(standby) {
+            let list = wanted.entry(name.to_string()).or_default();
+            for requirement in [&rollout.baseline, &rollout.candidate] {
+                if !list.contains(requirement) {
+                    list.push(requirement.clone());
+                }
             }
         }
     }
@@ -79,22 +91,31 @@ pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec
     })
 }
 
+/// Destinations of routes.
+pub(super) struct Places<'a> {
+    /// Index of each pool by its name.
+    pub(super) indices: &'a HashMap<&'a str, PoolIndex>,
+    /// The pools by index.
+    pub(super) pools: &'a [Arc<Pool>],
+    /// The rollouts.
+    pub(super) rollouts: &'a [Arc<Rollout>],
+}
+
 /// Makes the compiled route: the treatment of a request.
 pub(super) fn build(
     source: &Source<'_>,
     registry: &mut Registry,
-    indices: &HashMap<&str, PoolIndex>,
-    pools: &[Arc<Pool>],
+    places: &Places<'_>,
     policies: &mut HashSet<Arc<RetryPolicy>>,
     name: &Arc<str>,
     written: &schema::Route,
 ) -> Result<Route, BuildError> {
     let find = |pool: &value::Name| {
-        let Some(index) = indices.get(&**pool) else {
+        let Some(index) = places.indices.get(&**pool) else {
             let message = format!("pool \"{pool}\" is not defined");
             return Err(BuildError::Route(Arc::clone(name), message));
         };
-        let view = view_of(&pools[index.0 as usize], written.version.as_ref());
+        let view = view_of(&places.pools[index.0 as usize], written.version.as_ref());
         Ok((*index, view))
     };
     let action = match &written.destination {
@@ -104,6 +125,13 @@ pub(super) fn build(
         }
         schema::Destination::Split(split) => {
             Action::Split(Arc::new(self::split(written, split, find)?))
+        }
+        schema::Destination::Rollout(wanted) => {
+            let Some(rollout) = places.rollouts.iter().find(|it| *it.name == ***wanted) else {
+                let message = format!("rollout \"{}\" is not defined", &***wanted);
+                return Err(BuildError::Route(Arc::clone(name), message));
+            };
+            Action::Rollout(Arc::clone(rollout))
         }
         schema::Destination::Redirect(redirect) => Action::Redirect(Box::new(Redirect {
             to: redirect.to.clone(),
@@ -132,7 +160,7 @@ pub(super) fn build(
 }
 
 /// Returns the view of a pool with this requirement.
-fn view_of(pool: &Pool, wanted: Option<&VersionReq>) -> ViewIndex {
+pub(super) fn view_of(pool: &Pool, wanted: Option<&VersionReq>) -> ViewIndex {
     let mut views = pool.rules.requirements.iter();
     let view = views.position(|requirement| requirement.as_ref() == wanted);
     ViewIndex(view.and_then(|view| u32::try_from(view).ok()).unwrap_or(0))

@@ -88,6 +88,7 @@ fn check_action(
             (Some(pool), _) => &*pool.name,
             // A new user may get any of them.
             (None, Action::Split(split)) => split.arm(expected).map_or("others", |arm| &arm.name),
+            (None, Action::Rollout(rollout)) => &*snapshot.pools[rollout.pool.0 as usize].name,
             (None, _) => "none",
         };
         if *found != ***expected {
@@ -98,7 +99,7 @@ fn check_action(
         }
     }
     let status = match action {
-        Action::Pool(..) | Action::Split(_) => None,
+        Action::Pool(..) | Action::Split(_) | Action::Rollout(_) => None,
         Action::Redirect(redirect) => Some(redirect.status),
         Action::Respond(respond) => Some(respond.status()),
     };
@@ -119,7 +120,9 @@ fn check_action(
                 let path = path.map_err(|rule| rule.sentence().to_owned())?;
                 location(redirect, url, path.as_deref().unwrap_or_else(|| url.path()))
             }
-            Action::Pool(..) | Action::Split(_) | Action::Respond(_) => "no redirect".to_owned(),
+            Action::Pool(..) | Action::Split(_) | Action::Rollout(_) | Action::Respond(_) => {
+                "no redirect".to_owned()
+            }
         };
         if found != *expected {
             return Err(format!(
@@ -130,7 +133,7 @@ fn check_action(
     for (name, value) in &expect.header {
         let found = match action {
             Action::Respond(respond) => respond.headers().get(name),
-            Action::Pool(..) | Action::Split(_) | Action::Redirect(_) => None,
+            Action::Pool(..) | Action::Split(_) | Action::Rollout(_) | Action::Redirect(_) => None,
         };
         if !value.matches(found.map(Value::as_bytes)) {
             let found = found.and_then(Value::to_str).unwrap_or("none");

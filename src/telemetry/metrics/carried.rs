@@ -84,7 +84,7 @@ impl CountedFamily {
         let bounds_ns = match sums.shape.kind {
             Kind::Counter => Vec::new(),
             Kind::Histogram { bounds_ns } => bounds_ns.to_vec(),
-            Kind::Gauge => return None,
+            Kind::Gauge | Kind::Millionths => return None,
         };
         let series = sums.series.iter().filter(|(_, cells)| counts(cells));
         let series: Vec<_> = series
@@ -135,7 +135,7 @@ impl CountedFamily {
         let same_bounds = match shape.kind {
             Kind::Counter => self.bounds_ns.is_empty(),
             Kind::Histogram { bounds_ns } => self.bounds_ns == bounds_ns,
-            Kind::Gauge => false,
+            Kind::Gauge | Kind::Millionths => false,
         };
         same_bounds && self.labels == shape.labels
     }

@@ -17,6 +17,7 @@ pub struct GaugeDesc<const L: usize> {
     name: &'static str,
     help: &'static str,
     labels: [&'static str; L],
+    kind: Kind,
 }
 
 /// Describes a family of histograms of durations with `L` labels.
@@ -62,16 +63,23 @@ pub(super) enum Kind {
     Counter,
     /// Goes up and down; two's complement in its cell.
     Gauge,
+    /// A gauge that counts millionths of what it shows.
+    Millionths,
     /// Durations by upper bound. Cells: the sum in nanoseconds, one per bound, one for larger
     /// values.
     Histogram { bounds_ns: &'static [u64] },
 }
 
 impl Kind {
+    /// Returns true if it goes up and down.
+    pub(super) fn is_gauge(self) -> bool {
+        matches!(self, Self::Gauge | Self::Millionths)
+    }
+
     /// Number of cells of one series in one worker.
     pub(super) fn cells(self) -> u32 {
         match self {
-            Self::Counter | Self::Gauge => 1,
+            Self::Counter | Self::Gauge | Self::Millionths => 1,
             Self::Histogram { bounds_ns } => {
                 u32::try_from(bounds_ns.len()).unwrap_or(BOUNDS_MAX) + 2
             }
@@ -103,7 +111,18 @@ impl<const L: usize> CounterDesc<L> {
 impl<const L: usize> GaugeDesc<L> {
     /// Describes a family; the name ends in its unit, if it has one.
     pub const fn new(name: &'static str, help: &'static str, labels: [&'static str; L]) -> Self {
-        Self { name, help, labels }
+        Self {
+            name,
+            help,
+            labels,
+            kind: Kind::Gauge,
+        }
+    }
+
+    /// Lets it be set in millionths of what it shows: for shares.
+    pub const fn in_millionths(mut self) -> Self {
+        self.kind = Kind::Millionths;
+        self
     }
 
     /// Name of the family.
@@ -115,7 +134,7 @@ impl<const L: usize> GaugeDesc<L> {
         Shape {
             name: self.name,
             help: self.help,
-            kind: Kind::Gauge,
+            kind: self.kind,
             labels: &self.labels,
         }
     }

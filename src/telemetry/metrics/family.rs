@@ -112,13 +112,13 @@ impl Family {
             return 0;
         };
         series.cells.swap_remove(at);
-        let goes_with_handle = series.leaving || self.shape.kind == Kind::Gauge;
+        let goes_with_handle = series.leaving || self.shape.kind.is_gauge();
         if series.cells.is_empty() && goes_with_handle {
             let counted = series.counted;
             all.remove(labels);
             return usize::from(counted);
         }
-        if self.shape.kind != Kind::Gauge {
+        if !self.shape.kind.is_gauge() {
             series.retired.resize(self.shape.kind.cells() as usize, 0);
             add_cells(&mut series.retired, cells);
         }

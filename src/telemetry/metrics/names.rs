@@ -93,6 +93,21 @@ pub static HEDGES_TOTAL: CounterDesc<2> = CounterDesc::new(
     ["pool", "outcome"],
 );
 
+/// Share of the users that a rollout gives the candidate.
+pub static ROLLOUT_SHARE: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_rollout_share",
+    "Share of the users that get the new version, 0 to 1.",
+    ["rollout"],
+)
+.in_millionths();
+
+/// State of a rollout; 1 for the present one.
+pub static ROLLOUT_STATE: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_rollout_state",
+    "1 for the state that a rollout is in: `pending`, `running`, `holding`, `waiting`, `promoted`, `rolling_back`, `rolled_back` or `frozen`.",
+    ["rollout", "state"],
+);
+
 /// Requests by the pool that a split chose for their user.
 pub static SPLIT_REQUESTS_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_split_requests_total",

@@ -22,6 +22,11 @@ pub(super) fn render(families: &[FamilySums], out: &mut String) {
                     let value = sums.first().copied().unwrap_or_default();
                     sample(&family.shape, "", labels, None, value.cast_signed(), out);
                 }
+                Kind::Millionths => {
+                    let value = sums.first().copied().unwrap_or_default();
+                    let value = Seconds(value.saturating_mul(1000));
+                    sample(&family.shape, "", labels, None, value, out);
+                }
                 Kind::Histogram { bounds_ns } => {
                     histogram(&family.shape, bounds_ns, labels, sums, out);
                 }
@@ -34,7 +39,7 @@ pub(super) fn render(families: &[FamilySums], out: &mut String) {
 fn head(shape: &Shape, out: &mut String) {
     let kind = match shape.kind {
         Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
+        Kind::Gauge | Kind::Millionths => "gauge",
         Kind::Histogram { .. } => "histogram",
     };
     out.push_str("# HELP ");

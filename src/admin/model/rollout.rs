@@ -1,0 +1,88 @@
+//! Rollouts.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A controlled change of version, with the figures of both.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rollout {
+    /// Name.
+    pub name: String,
+    /// Pool that has both versions.
+    pub pool: String,
+    /// `pending`, `running`, `holding`, `waiting`, `promoted`, `rolling_back`, `rolled_back` or `frozen`.
+    pub state: String,
+    /// Reason of the last change, or of the wait.
+    pub reason: String,
+    /// True if a person has paused it.
+    pub paused: bool,
+    /// Number of the step, from 0; the number of steps: the candidate has all users.
+    pub step: usize,
+    /// Steps of the plan.
+    pub steps: Vec<RolloutStep>,
+    /// Share of the users that get the candidate, 0 to 1.
+    pub share: f64,
+    /// Time for which the step has run.
+    pub lasted_ms: u64,
+    /// Figures of both versions.
+    pub versions: BothVersions,
+    /// Evidence that the candidate is worse.
+    pub evidence: RolloutEvidence,
+}
+
+/// A step of a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RolloutStep {
+    /// Share of the users, 0 to 1.
+    pub share: f64,
+    /// Minimum time.
+    pub hold_ms: u64,
+}
+
+/// Figures of both versions of a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BothVersions {
+    /// The old one.
+    pub baseline: VersionFigures,
+    /// The new one.
+    pub candidate: VersionFigures,
+}
+
+/// Figures of one version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct VersionFigures {
+    /// Requirement that it meets.
+    pub version: String,
+    /// Compared requests of the present step: the first attempt of each.
+    pub step: Counted,
+    /// Compared requests of the whole rollout.
+    pub rollout: Counted,
+    /// Requests that it answered, as clients saw them, since the process started.
+    pub served: Counted,
+    /// Users that met a failure of it in this rollout, about.
+    pub users_hurt: u64,
+}
+
+/// Requests with their failures and latencies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Counted {
+    /// Requests.
+    pub requests: u64,
+    /// Failures among them.
+    pub failures: u64,
+    /// Median of the time to the response head, in milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 99 % quantile of it.
+    pub p99_ms: Option<f64>,
+}
+
+/// Evidence that a candidate is worse, as natural logarithms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RolloutEvidence {
+    /// By failures.
+    pub errors: f64,
+    /// By latency, where it is compared.
+    pub latency: Option<f64>,
+    /// Value at which the rollout is rolled back.
+    pub rolls_back_at: f64,
+}

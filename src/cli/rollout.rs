@@ -1,0 +1,107 @@
+//! `rollout`: progress of rollouts in the running proxy, and changes of their course.
+
+use std::{borrow::Cow, fmt::Write as _, time::Duration};
+
+use super::{
+    args::{Args, OutputFormat, RolloutArg, RolloutArgs},
+    client::{Client, segment},
+    exit_code::{CommandError, Exit},
+    operate::JSON,
+    print,
+};
+use crate::admin::{
+    RolloutAction,
+    model::{Counted, Rollout, VersionFigures},
+};
+
+/// Shows rollouts, or changes the course of one.
+pub(super) fn rollout(args: &Args, asked: &RolloutArgs) -> Result<Exit, CommandError> {
+    let client = Client::find(args, &asked.ask)?;
+    let action = match asked.action {
+        RolloutArg::Status => None,
+        RolloutArg::Pause => Some(RolloutAction::Pause),
+        RolloutArg::Resume => Some(RolloutAction::Resume),
+        RolloutArg::Promote => Some(RolloutAction::Promote),
+        RolloutArg::Abort => Some(RolloutAction::Abort),
+    };
+    let told = match (action, &asked.name) {
+        (None, None) => client.read::<Vec<Rollout>>()?,
+        (None, Some(name)) => client.get(&format!("/rollouts/{}", segment(name)))?,
+        (Some(action), Some(name)) => {
+            client.post(&format!("/rollouts/{}/{action}", segment(name)), JSON, "")?
+        }
+        (Some(_), None) => {
+            let error = "name the rollout, as in `rollout pause orders`".to_owned();
+            return Err(CommandError::WrongUse(error));
+        }
+    };
+    if asked.ask.output.format == OutputFormat::Json {
+        print::json(&told)?;
+        return Ok(Exit::Fine);
+    }
+    let rollouts: Vec<Rollout> = if told.is_array() {
+        client.understand(told)?
+    } else {
+        vec![client.understand(told)?]
+    };
+    let texts: Vec<String> = rollouts.iter().map(text).collect();
+    if texts.is_empty() {
+        print::answer("no rollout is configured")?;
+    } else {
+        print::answer(&texts.join("\n"))?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn text(rollout: &Rollout) -> String {
+    let mut out = String::new();
+    let percent = rollout.share * 100.0;
+    let (name, pool, state) = (&rollout.name, &rollout.pool, &rollout.state);
+    let _ = writeln!(
+        out,
+        "rollout {name} of pool {pool}: {state}, {percent} % of the users"
+    );
+    let _ = writeln!(out, "  {}", rollout.reason);
+    let step = rollout
+        .steps
+        .get(rollout.step)
+        .filter(|_| ["running", "holding", "waiting"].contains(&&*rollout.state));
+    if let Some(step) = step {
+        let time = |ms| humantime::format_duration(Duration::from_secs(ms / 1000));
+        let (number, count) = (rollout.step + 1, rollout.steps.len());
+        let (lasted, hold) = (time(rollout.lasted_ms), time(step.hold_ms));
+        let _ = writeln!(out, "  step {number} of {count}: {lasted} of {hold}");
+    }
+    let both = &rollout.versions;
+    let rows = [row("old", &both.baseline), row("new", &both.candidate)];
+    out.push_str(&print::columns(&rows));
+    let evidence = &rollout.evidence;
+    let strongest = evidence
+        .latency
+        .map_or(evidence.errors, |it| it.max(evidence.errors));
+    let share = (strongest / evidence.rolls_back_at).clamp(0.0, 1.0) * 100.0;
+    let _ = writeln!(
+        out,
+        "  evidence against the new one: {share:.0} % of what rolls it back"
+    );
+    out
+}
+
+fn row<'a>(what: &'a str, figures: &'a VersionFigures) -> Vec<Cow<'a, str>> {
+    let Counted {
+        requests,
+        failures,
+        p50_ms,
+        p99_ms,
+    } = &figures.rollout;
+    let ms = |value: &Option<f64>| value.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
+    vec![
+        what.into(),
+        figures.version.as_str().into(),
+        format!("{requests} requests").into(),
+        format!("{failures} failed").into(),
+        format!("p50 {}", ms(p50_ms)).into(),
+        format!("p99 {}", ms(p99_ms)).into(),
+        format!("{} users hurt", figures.users_hurt).into(),
+    ]
+}

@@ -1,0 +1,105 @@
+//! `[rollouts.NAME]`: a controlled change from one version of a service to the next.
+
+use std::time::Duration;
+
+use http::HeaderName;
+
+use crate::config::setting::{Spanned, Spans, table, words};
+use crate::config::value::{HashKey, Name, Ratio};
+
+table! {
+    /// A controlled change of the version that users get.
+    pub struct Rollout {
+        /// Pool that has endpoints of both versions.
+        pub pool: Spanned<Name>,
+        /// Requirement that the old version meets, such as `"^1"`.
+        pub baseline: semver::VersionReq,
+        /// Requirement that the new version meets, such as `"^2"`. Pre-releases such as 2.1.0-rc.1 only where it names one.
+        pub candidate: semver::VersionReq,
+        /// Steps with a growing share of the users; after the last one the new version has all. `[]`: all at once.
+        pub steps: Vec<RolloutStep> = RolloutStep::usual(),
+        /// Time for which the new version is still watched when it has all users, before the rollout is `promoted`.
+        pub watch: Duration = Duration::ZERO,
+        /// Conditions under which a step may end.
+        pub gate: RolloutGate = RolloutGate::default(),
+        /// Recognition of users, and headers by which testers choose.
+        pub pin: RolloutPin = RolloutPin::default(),
+        /// Reaction to a new version that is worse.
+        pub on_failure: OnFailure = OnFailure::Rollback,
+        /// Every raise of the share waits for a person: `sluicegate rollout promote NAME`.
+        pub approve: bool = false,
+    }
+    later { "notify" }
+}
+
+table! {
+    /// A step of a rollout.
+    pub struct RolloutStep {
+        /// Share of the users that get the new version; more than in the step before, and less than all.
+        pub share: Ratio,
+        /// Minimum time of the step.
+        pub hold: Duration,
+    }
+}
+
+table! {
+    /// Conditions of a step, and of a rollback.
+    pub struct RolloutGate: Default {
+        /// Requests of the new version that a step needs; with fewer it holds.
+        pub volume_min: u32 = 200,
+        /// Largest share of failures of the new version with which a step may end. Not set: any, if the old version is no better.
+        pub error_ratio_max: Option<Ratio> = None,
+        /// Maximum by which the observed share of failures may exceed that of the old version for a step to end.
+        pub error_increase_max: Ratio = Ratio::percent(1),
+        /// Limit on the latency, against that of the old version at the same time.
+        pub latency: Option<RolloutLatency> = None,
+        /// One minus the chance of ever rolling back a version that is no worse; below 1.
+        pub confidence: Ratio = Ratio::percent(99),
+    }
+}
+
+table! {
+    /// Limit on the latency of the new version.
+    pub struct RolloutLatency {
+        /// Quantile of the time to the response head, below 1.
+        pub quantile: Ratio = Ratio::percent(99),
+        /// Multiple of the old version's that is allowed, at least 1.
+        pub ratio_max: f64 = 1.3,
+    }
+}
+
+table! {
+    /// Recognition of the users of a rollout.
+    pub struct RolloutPin: Default {
+        /// Part of a request that names the user: `"cookie:NAME"`, `"header:NAME"`, `"query:NAME"` or `"client_ip"`. Without it, and for requests that do not have it, the proxy sets a cookie of its own.
+        pub by: Option<HashKey> = None,
+        /// Headers by which testers choose: with this value the new version, with `never` the old one.
+        pub header: Vec<(HeaderName, String)> = Vec::new(),
+        /// Name of the proxy's own cookie. Its value is a random number of 24 bits.
+        pub cookie: String = "sluicegate_rollout".to_owned(),
+    }
+}
+
+words! {
+    /// Reaction to a new version that is worse.
+    pub enum OnFailure {
+        /// All users go back at once.
+        Rollback = "rollback",
+        /// The share is halved every 5 s.
+        Gradual = "gradual",
+        /// The share stays as it is until a person decides.
+        Freeze = "freeze",
+    }
+}
+
+impl RolloutStep {
+    fn usual() -> Vec<Self> {
+        [(1, 2), (10, 5), (50, 5)]
+            .map(|(percent, minutes)| Self {
+                share: Ratio::percent(percent),
+                hold: Duration::from_secs(60 * minutes),
+                spans: Spans::default(),
+            })
+            .into()
+    }
+}

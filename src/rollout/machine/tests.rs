@@ -1,0 +1,242 @@
+//! Courses of rollouts.
+
+use super::*;
+use crate::rollout::gate::{Doubt, Fault};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HEALTHY: CandidateHealth = CandidateHealth::Healthy;
+const WORSE: Verdict = Verdict::Worse(Fault::Errors(0.5, 0.01));
+
+fn plan() -> Plan {
+    let step = |share, hold| Step {
+        share,
+        hold: SECOND * hold,
+    };
+    Plan {
+        steps: vec![step(0.01, 2), step(0.1, 3), step(0.5, 1)],
+        watch: Duration::ZERO,
+        on_failure: OnFailure::Rollback,
+        approve: false,
+    }
+}
+
+/// The state and the share after each second, as long as they change within `seconds`.
+fn course(
+    machine: &mut Machine,
+    plan: &Plan,
+    verdict: &Verdict,
+    seconds: u32,
+) -> Vec<(State, f64)> {
+    let mut seen = vec![(machine.state, machine.share(plan))];
+    for _ in 0..seconds {
+        machine.tick(plan, SECOND, HEALTHY, verdict);
+        let now = (machine.state, machine.share(plan));
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+    }
+    seen
+}
+
+fn running(plan: &Plan) -> Machine {
+    let mut machine = Machine::default();
+    let change = machine.tick(plan, SECOND, HEALTHY, &Verdict::Pass).unwrap();
+    assert!(change.starts && change.new_share);
+    machine
+}
+
+#[test]
+fn a_good_candidate_goes_through_all_steps() {
+    use State::{Pending, Promoted, Running};
+    let mut machine = Machine::default();
+    let seen = course(&mut machine, &plan(), &Verdict::Pass, 7);
+    let steps = [
+        (Pending, 0.0),
+        (Running, 0.01),
+        (Running, 0.1),
+        (Running, 0.5),
+        (Promoted, 1.0),
+    ];
+    assert_eq!(seen, steps);
+    // 2 s, 3 s and 1 s after the first tick.
+    let mut machine = Machine::default();
+    assert_eq!(course(&mut machine, &plan(), &Verdict::Pass, 6).len(), 4);
+}
+
+#[test]
+fn it_starts_with_a_healthy_candidate_only() {
+    let mut machine = Machine::default();
+    for health in [
+        CandidateHealth::Absent,
+        CandidateHealth::Unhealthy,
+        CandidateHealth::Unsure,
+    ] {
+        assert_eq!(machine.tick(&plan(), SECOND, health, &Verdict::Pass), None);
+    }
+    assert_eq!(machine.share(&plan()), 0.0);
+}
+
+#[test]
+fn a_doubt_holds_and_never_promotes() {
+    let mut machine = running(&plan());
+    let doubt = Verdict::Wait(Doubt::Volume(3, 200));
+    let seen = course(&mut machine, &plan(), &doubt, 1000);
+    assert_eq!(seen.last(), Some(&(State::Holding, 0.01)));
+    assert!(machine.reason.contains("3 of 200"));
+    machine.tick(&plan(), SECOND, HEALTHY, &Verdict::Pass);
+    assert_eq!((machine.state, machine.step), (State::Running, 1));
+}
+
+#[test]
+fn a_worse_candidate_is_rolled_back_at_once_in_every_state_that_has_users() {
+    for approve in [false, true] {
+        let plan = Plan { approve, ..plan() };
+        let mut machine = Machine::default();
+        machine.obey(&plan, Order::Promote, HEALTHY).unwrap();
+        course(&mut machine, &plan, &Verdict::Pass, 2);
+        let change = machine
+            .tick(&plan, Duration::ZERO, HEALTHY, &WORSE)
+            .unwrap();
+        assert_eq!((change.to, machine.share(&plan)), (State::RolledBack, 0.0));
+        assert!(change.new_share && machine.reason.contains("50.00 %"));
+        // And stays there.
+        assert_eq!(course(&mut machine, &plan, &Verdict::Pass, 100).len(), 1);
+    }
+}
+
+#[test]
+fn a_dead_candidate_is_rolled_back_and_one_that_is_only_ejected_is_not() {
+    let mut machine = running(&plan());
+    let unsure = machine.tick(&plan(), SECOND, CandidateHealth::Unsure, &Verdict::Pass);
+    assert_eq!(unsure, None);
+    machine.tick(&plan(), SECOND, CandidateHealth::Unhealthy, &Verdict::Pass);
+    assert_eq!(machine.state, State::RolledBack);
+}
+
+#[test]
+fn a_gradual_rollback_halves_the_share_until_it_is_nothing() {
+    let plan = Plan {
+        on_failure: OnFailure::Gradual,
+        ..plan()
+    };
+    let mut machine = running(&plan);
+    machine.step = 2;
+    machine.tick(&plan, SECOND, HEALTHY, &WORSE);
+    let seen = course(&mut machine, &plan, &WORSE, 100);
+    let shares: Vec<f64> = seen.iter().map(|(_, share)| *share).collect();
+    assert_eq!(
+        shares,
+        [0.25, 0.125, 0.0625, 0.031_25, 0.015_625, 0.007_812_5, 0.0]
+    );
+    assert_eq!(machine.state, State::RolledBack);
+}
+
+#[test]
+fn a_frozen_rollout_keeps_its_share_until_a_person_decides() {
+    let plan = Plan {
+        on_failure: OnFailure::Freeze,
+        ..plan()
+    };
+    let mut machine = running(&plan);
+    let change = machine.tick(&plan, SECOND, HEALTHY, &WORSE).unwrap();
+    assert!(!change.new_share);
+    assert_eq!(
+        course(&mut machine, &plan, &Verdict::Pass, 100),
+        [(State::Frozen, 0.01)]
+    );
+    let change = machine
+        .obey(&plan, Order::Promote, HEALTHY)
+        .unwrap()
+        .unwrap();
+    assert!(change.starts && change.new_share);
+    assert_eq!(machine.share(&plan), 0.1);
+}
+
+#[test]
+fn each_raise_waits_for_approval() {
+    let plan = Plan {
+        approve: true,
+        ..plan()
+    };
+    let mut machine = Machine::default();
+    assert_eq!(
+        course(&mut machine, &plan, &Verdict::Pass, 10),
+        [(State::Pending, 0.0)]
+    );
+    for share in [0.01, 0.1, 0.5, 1.0] {
+        machine.obey(&plan, Order::Promote, HEALTHY).unwrap();
+        course(&mut machine, &plan, &Verdict::Pass, 100);
+        assert_eq!(machine.share(&plan), share);
+    }
+    assert_eq!(machine.state, State::Promoted);
+}
+
+#[test]
+fn with_no_steps_all_users_go_at_once_and_are_watched() {
+    let plan = Plan {
+        steps: Vec::new(),
+        watch: SECOND * 5,
+        ..plan()
+    };
+    let mut machine = running(&plan);
+    assert!(machine.is_alone(&plan) && machine.compares());
+    let mut worse = machine.clone();
+    worse.tick(&plan, SECOND, HEALTHY, &WORSE);
+    assert_eq!(worse.share(&plan), 0.0);
+    let seen = course(
+        &mut machine,
+        &plan,
+        &Verdict::Wait(Doubt::Volume(0, 200)),
+        5,
+    );
+    assert_eq!(seen.last(), Some(&(State::Promoted, 1.0)));
+}
+
+#[test]
+fn a_pause_stops_the_steps_and_not_the_watch() {
+    let mut machine = running(&plan());
+    machine.obey(&plan(), Order::Pause, HEALTHY).unwrap();
+    assert_eq!(
+        course(&mut machine, &plan(), &Verdict::Pass, 100),
+        [(State::Holding, 0.01)]
+    );
+    let mut worse = machine.clone();
+    worse.tick(&plan(), SECOND, HEALTHY, &WORSE);
+    assert_eq!(worse.state, State::RolledBack);
+    machine.obey(&plan(), Order::Resume, HEALTHY).unwrap();
+    assert!(machine.obey(&plan(), Order::Resume, HEALTHY).is_err());
+    course(&mut machine, &plan(), &Verdict::Pass, 2);
+    assert_eq!(machine.step, 1);
+}
+
+#[test]
+fn an_edit_never_takes_users_back() {
+    let mut edited = plan();
+    edited.steps.insert(
+        1,
+        Step {
+            share: 0.05,
+            hold: SECOND,
+        },
+    );
+    for (step, share, after) in [(0, 0.01, 0), (1, 0.1, 2), (2, 0.5, 3), (3, 1.0, 4)] {
+        let mut machine = running(&plan());
+        (machine.step, machine.lasted) = (step, SECOND);
+        machine.fit(&edited, share);
+        assert_eq!((machine.step, machine.share(&edited)), (after, share));
+    }
+    let shorter = Plan {
+        steps: vec![Step {
+            share: 0.3,
+            hold: SECOND,
+        }],
+        ..plan()
+    };
+    let mut machine = running(&plan());
+    machine.step = 1;
+    machine.fit(&shorter, 0.1);
+    assert_eq!(machine.share(&shorter), 0.3);
+    machine.step = 2;
+    machine.fit(&shorter, 0.5);
+    assert_eq!(machine.share(&shorter), 1.0);
+}

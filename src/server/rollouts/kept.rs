@@ -1,0 +1,128 @@
+//! Progress of rollouts on disk: a process that was killed goes on where it was.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::super::{errand, last_good};
+use crate::{file, rollout::Kept, state::Snapshot};
+
+/// Progress of all rollouts, by name.
+pub(in crate::server) type AllKept = BTreeMap<String, Kept>;
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    version: u32,
+    rollouts: AllKept,
+}
+
+/// Writer of the progress, one write after the other.
+#[derive(Default)]
+pub(super) struct Keeper {
+    under_way: Option<oneshot::Receiver<()>>,
+    written: Option<Instant>,
+    /// Something has moved since the last write.
+    moved: bool,
+}
+
+impl Keeper {
+    /// Writes the progress if something moved, and once a second while a rollout is under way.
+    pub(super) fn keep(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        path: &Path,
+        now: Instant,
+        moved: bool,
+    ) {
+        self.moved |= moved;
+        let Some(dir) = &snapshot.config.proxy.state_dir else {
+            return;
+        };
+        if snapshot.rollouts.is_empty() || self.is_writing() {
+            return;
+        }
+        let due = self
+            .written
+            .is_none_or(|at| now.saturating_duration_since(at) >= EVERY);
+        if !self.moved && !due {
+            return;
+        }
+        let content = Content {
+            version: VERSION,
+            rollouts: kept(snapshot),
+        };
+        let Ok(text) = serde_json::to_string(&content) else {
+            return;
+        };
+        self.moved = false;
+        self.written = Some(now);
+        let (dir, place) = (dir.clone(), place(dir, path));
+        let sent = errand::send("rollouts", move || {
+            if let Err(error) = last_good::write(&dir, &place, &text) {
+                tracing::warn!(dir = %dir.display(), %error, "cannot keep the progress of rollouts");
+            }
+        });
+        self.under_way = sent.ok();
+    }
+
+    fn is_writing(&mut self) -> bool {
+        let Some(under_way) = &mut self.under_way else {
+            return false;
+        };
+        matches!(
+            under_way.try_recv(),
+            Err(oneshot::error::TryRecvError::Empty)
+        )
+    }
+}
+
+/// Collects the progress of all rollouts.
+pub(in crate::server) fn kept(snapshot: &Snapshot) -> AllKept {
+    let rollouts = snapshot.rollouts.iter();
+    rollouts
+        .map(|it| (it.name.to_string(), it.state.kept(it)))
+        .collect()
+}
+
+/// Takes up progress.
+pub(in crate::server) fn take_up(snapshot: &Snapshot, kept: &AllKept) {
+    for (name, kept) in kept {
+        if let Some(rollout) = snapshot.rollout(name) {
+            rollout.state.take_up(rollout, kept);
+        }
+    }
+}
+
+/// Takes up the progress that is on disk, if any; `path` is the file of the configuration. Blocks on
+/// the disk.
+pub(in crate::server) fn restore(snapshot: &Snapshot, path: &Path) {
+    let Some(dir) = &snapshot.config.proxy.state_dir else {
+        return;
+    };
+    if snapshot.rollouts.is_empty() {
+        return;
+    }
+    let Ok(text) = file::read_to_string(&place(dir, path), file::WATCHED_BYTES_MAX) else {
+        return;
+    };
+    match serde_json::from_str::<Content>(&text) {
+        Ok(content) if content.version == VERSION => take_up(snapshot, &content.rollouts),
+        Ok(content) => tracing::warn!(
+            version = content.version,
+            "the progress of rollouts on disk is of another version: they begin anew"
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "the progress of rollouts on disk is malformed: they begin anew");
+        }
+    }
+}
+
+fn place(dir: &Path, path: &Path) -> std::path::PathBuf {
+    last_good::place_of(dir, path, "rollouts", "json")
+}
+
+/// Version of the file.
+const VERSION: u32 = 1;
+/// Between two writes while nothing moves.
+const EVERY: Duration = Duration::from_secs(1);

@@ -1,0 +1,188 @@
+//! Rollouts on control: a background service lets their time pass, tells of their moves, and keeps
+//! their progress on disk.
+//!
+//! Looks every 100 ms. Owns the gauges; the progress itself is in the registry.
+
+mod kept;
+mod view;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+pub(super) use kept::{AllKept, kept, restore, take_up};
+pub(super) use view::{change, view};
+
+use self::kept::Keeper;
+use super::service::{Ended, Services, Stop};
+use crate::{
+    rollout::{
+        Moved, Rollout,
+        machine::{CandidateHealth, State},
+        tally::Arm,
+    },
+    state::Snapshot,
+    telemetry::{
+        events::Events,
+        metrics::{ControlMetrics, SharedGauge, names},
+    },
+    upstream::health::EndpointState,
+    worker::SharedState,
+};
+
+/// Starts the service; `path` is the file of the configuration.
+pub(super) fn start(
+    services: &mut Services,
+    shared: &Arc<SharedState>,
+    events: &Arc<Events>,
+    path: &Path,
+) {
+    let (shared, events, path) = (Arc::clone(shared), Arc::clone(events), path.to_owned());
+    services.start("rollouts", move |stop| {
+        let rollouts = Rollouts {
+            metrics: shared.metrics.control(),
+            shown: HashMap::new(),
+            keeper: Keeper::default(),
+            path: path.clone(),
+            shared: Arc::clone(&shared),
+            events: Arc::clone(&events),
+        };
+        rollouts.run(stop)
+    });
+}
+
+struct Rollouts {
+    shared: Arc<SharedState>,
+    events: Arc<Events>,
+    metrics: ControlMetrics,
+    /// By rollout.
+    shown: HashMap<Arc<str>, Shown>,
+    keeper: Keeper,
+    path: PathBuf,
+}
+
+/// Gauges of a rollout. Kept, since a gauge lives as long as its handle.
+struct Shown {
+    share: SharedGauge,
+    state: (State, SharedGauge),
+}
+
+impl Rollouts {
+    async fn run(mut self, stop: Stop) -> Ended {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.told() => return Ok(()),
+                _ = looks.tick() => self.look(),
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        // Another process may go on with them.
+        if self.shared.is_draining() {
+            return;
+        }
+        let snapshot = self.shared.snapshot();
+        let now = Instant::now();
+        let mut moved = false;
+        for rollout in &snapshot.rollouts {
+            rollout
+                .state
+                .tick(rollout, now, health_of(&snapshot, rollout));
+            for told in rollout.state.take_moves() {
+                moved = true;
+                self.tell(rollout, &told);
+            }
+            self.show(rollout);
+        }
+        if self.shown.len() > snapshot.rollouts.len() {
+            self.shown
+                .retain(|name, _| snapshot.rollout(name).is_some());
+        }
+        self.keeper.keep(&snapshot, &self.path, now, moved);
+    }
+
+    fn tell(&self, rollout: &Rollout, moved: &Moved) {
+        let name = &rollout.name;
+        let Moved {
+            from,
+            to,
+            step,
+            share,
+            reason,
+        } = moved;
+        let percent = share * 100.0;
+        match to {
+            State::RollingBack | State::RolledBack | State::Frozen => {
+                tracing::warn!(rollout = %name, %from, %to, %percent, %reason, "rollout");
+            }
+            _ => tracing::info!(rollout = %name, %from, %to, step, %percent, %reason, "rollout"),
+        }
+        let view = view(&self.shared.snapshot(), rollout);
+        let what = json!({
+            "rollout": &**name,
+            "from": from.word(),
+            "to": to.word(),
+            "step": step,
+            "share": share,
+            "reason": reason,
+            "baseline": view.versions.baseline,
+            "candidate": view.versions.candidate,
+        });
+        self.events.publish("rollout", "proxy", what);
+    }
+
+    fn show(&mut self, rollout: &Rollout) {
+        let (name, metrics) = (&rollout.name, &self.metrics);
+        let state = rollout.state.view(rollout).machine.state;
+        let of_state = |state: State| {
+            let gauge = metrics.gauge(&names::ROLLOUT_STATE, [&**name, state.word()]);
+            gauge.set(1);
+            (state, gauge)
+        };
+        let shown = self.shown.entry(Arc::clone(name)).or_insert_with(|| Shown {
+            share: metrics.gauge(&names::ROLLOUT_SHARE, [name]),
+            state: of_state(state),
+        });
+        if shown.state.0 != state {
+            shown.state = of_state(state);
+        }
+        let share = rollout.state.shared.share().millionths();
+        shown.share.set(share);
+    }
+}
+
+/// Returns the health of the candidate's endpoints.
+fn health_of(snapshot: &Snapshot, rollout: &Rollout) -> CandidateHealth {
+    let pool = &snapshot.pools[rollout.pool.0 as usize];
+    let set = pool.endpoint_set();
+    let picture = set.health.picture();
+    let view = &set.views[rollout.view(Arm::Candidate).0 as usize];
+    let members = view.tiers.iter().flatten();
+    let members = members.filter(|it| set.endpoint(**it).is_some_and(|it| it.weight > 0));
+    let mut health = CandidateHealth::Absent;
+    for member in members.filter_map(|it| picture.endpoint(*it)) {
+        if member.eligible {
+            return CandidateHealth::Healthy;
+        }
+        health = match (health, member.state) {
+            (CandidateHealth::Unsure, _)
+            | (_, EndpointState::Pending | EndpointState::Ejected | EndpointState::Probation) => {
+                CandidateHealth::Unsure
+            }
+            _ => CandidateHealth::Unhealthy,
+        };
+    }
+    health
+}
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(100);

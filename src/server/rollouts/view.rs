@@ -1,0 +1,110 @@
+//! Views of rollouts for the admin API, and its commands.
+
+use std::time::Duration;
+
+use super::health_of;
+use crate::{
+    admin::{OperationError, RolloutAction, model},
+    config::value::nearest::alternatives,
+    rollout::{Rollout, gate::Sample, machine::Order, statistics::Counts, tally::Arm},
+    state::Snapshot,
+    worker::SharedState,
+};
+
+/// Obeys a command.
+///
+/// # Errors
+/// If there is no rollout of that name, or that cannot be done now.
+pub(in crate::server) fn change(
+    shared: &SharedState,
+    name: &str,
+    action: RolloutAction,
+) -> Result<model::Rollout, OperationError> {
+    let snapshot = shared.snapshot();
+    let Some(rollout) = snapshot.rollout(name) else {
+        let names: Vec<&str> = snapshot.rollouts.iter().map(|it| &*it.name).collect();
+        let defined = alternatives("defined", name, &names);
+        let message = format!("there is no rollout \"{name}\"; {defined}");
+        return Err(OperationError::NotFound(message));
+    };
+    if shared.is_draining() {
+        return Err(OperationError::Conflict("the proxy is stopping".to_owned()));
+    }
+    let order = match action {
+        RolloutAction::Pause => Order::Pause,
+        RolloutAction::Resume => Order::Resume,
+        RolloutAction::Promote => Order::Promote,
+        RolloutAction::Abort => Order::Abort,
+    };
+    let health = health_of(&snapshot, rollout);
+    let obeyed = rollout.state.obey(rollout, order, health);
+    obeyed.map_err(|reason| OperationError::Conflict(format!("rollout \"{name}\": {reason}")))?;
+    Ok(view(&snapshot, rollout))
+}
+
+/// Makes the view of a rollout.
+pub(in crate::server) fn view(snapshot: &Snapshot, rollout: &Rollout) -> model::Rollout {
+    let view = rollout.state.view(rollout);
+    let machine = &view.machine;
+    let figures = |arm: Arm, step: &Sample, all: &Sample| {
+        let served = view.served.counts[arm as usize];
+        model::VersionFigures {
+            version: rollout.versions[arm as usize].to_string(),
+            step: counted(step),
+            rollout: counted(all),
+            served: model::Counted {
+                requests: served.total,
+                failures: served.bad,
+                ..counted(&Sample::default())
+            },
+            users_hurt: view.served.hurt[arm as usize],
+        }
+    };
+    let steps = rollout.plan.steps.iter().map(|step| model::RolloutStep {
+        share: step.share,
+        hold_ms: millis(step.hold),
+    });
+    let alpha = 1.0 - rollout.gate.confidence;
+    let alpha = match rollout.gate.latency {
+        Some(_) => alpha / 2.0,
+        None => alpha,
+    };
+    model::Rollout {
+        name: rollout.name.to_string(),
+        pool: snapshot.pools[rollout.pool.0 as usize].name.to_string(),
+        state: machine.state.word().to_owned(),
+        reason: machine.reason.clone(),
+        paused: machine.paused,
+        step: machine.step,
+        steps: steps.collect(),
+        share: view.share,
+        lasted_ms: millis(machine.lasted),
+        versions: model::BothVersions {
+            baseline: figures(Arm::Baseline, &view.step.baseline, &view.all.baseline),
+            candidate: figures(Arm::Candidate, &view.step.candidate, &view.all.candidate),
+        },
+        evidence: model::RolloutEvidence {
+            errors: view.evidence[0],
+            latency: rollout.gate.latency.map(|_| view.evidence[1]),
+            rolls_back_at: -alpha.ln(),
+        },
+    }
+}
+
+fn counted(sample: &Sample) -> model::Counted {
+    let Counts { total, bad } = sample.counts;
+    let quantile = |quantile| {
+        let found: Option<Duration> = sample.latencies.quantile(quantile);
+        found.map(|it| it.as_secs_f64() * 1e3)
+    };
+    model::Counted {
+        requests: total,
+        failures: bad,
+        p50_ms: quantile(0.5),
+        p99_ms: quantile(0.99),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
