@@ -7,7 +7,9 @@
 //! Redirects are answers like any other. Secrets are sent as headers and appear in no error.
 
 mod client;
+mod encode;
 mod error;
 
 pub use client::{Answer, Ask, Client, Target};
+pub use encode::encode;
 pub use error::FetchError;

@@ -30,6 +30,7 @@ mod connection_auth;
 mod cors;
 mod deadlines;
 mod discovery;
+mod discovery_consul;
 mod discovery_dns;
 mod discovery_etcd;
 mod discovery_http;

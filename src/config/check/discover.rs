@@ -9,6 +9,9 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, discover: &Discover) {
     match &discover.source {
         DiscoverSource::File(_) => {}
         DiscoverSource::Etcd(etcd) => super::etcd::check(check, &format!("{place}.etcd"), etcd),
+        DiscoverSource::Consul(consul) => {
+            super::registry::check_consul(check, &format!("{place}.consul"), consul);
+        }
         DiscoverSource::Http(http) => {
             super::registry::check_http(check, &format!("{place}.http"), http);
         }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::Check;
 use crate::config::{
-    schema::DiscoverHttp,
+    schema::{DiscoverConsul, DiscoverHttp},
     setting::Spans,
     value::{HttpUrl, Secret},
 };
@@ -25,6 +25,22 @@ pub(super) fn check_http(check: &mut Check<'_>, place: &str, http: &DiscoverHttp
         [&http.url],
         http.token.as_ref(),
         http.ca.as_ref(),
+    );
+}
+
+pub(super) fn check_consul(check: &mut Check<'_>, place: &str, consul: &DiscoverConsul) {
+    let spans = &consul.spans;
+    if consul.service.is_empty() && !check.is_broken(&format!("{place}.service")) {
+        let message = format!("{place}.service is empty");
+        check.error(spans.of("service"), message, "such as \"orders\"");
+    }
+    check_access(
+        check,
+        place,
+        spans,
+        [&consul.address],
+        consul.token.as_ref(),
+        consul.ca.as_ref(),
     );
 }
 

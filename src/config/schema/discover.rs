@@ -20,7 +20,7 @@ table! {
         /// The source: exactly one of these.
         pub source: DiscoverSource,
     }
-    later { "consul", "zookeeper", "eureka", "kubernetes" }
+    later { "zookeeper", "eureka", "kubernetes" }
 }
 
 words! {
@@ -44,6 +44,8 @@ choice! {
         "dns" => Dns(DiscoverDns),
         /// A URL that lists them, which is asked again and again.
         "http" => Http(DiscoverHttp),
+        /// Instances of a service in Consul.
+        "consul" => Consul(Box<DiscoverConsul>),
     }
 }
 
@@ -133,6 +135,32 @@ table! {
         /// Secret that is sent as `Authorization: Bearer`.
         pub token: Option<Secret> = None,
         /// File of the authorities that may certify the server, as PEM; by default the system's.
+        pub ca: Option<PathBuf> = None,
+    }
+}
+
+table! {
+    /// Instances of a service in Consul. A change comes at once, by blocking queries.
+    pub struct DiscoverConsul {
+        /// URL of the agent, `http` or `https`.
+        pub address: HttpUrl = HttpUrl::consul(),
+        /// Name of the service. The version of an instance is that of `version` in its Meta, or of a tag `version=1.4.2` or `v1.4.2`; the weight is that of `Weights`; `zone` and `priority` in Meta mean what they do in `endpoints`.
+        pub service: String,
+        /// Tags that an instance must have, all of them.
+        pub tags: Vec<String> = Vec::new(),
+        /// Datacenter; by default that of the agent.
+        pub datacenter: String = String::new(),
+        /// Node by whose distance the agent sorts the instances, or `_agent`.
+        pub near: String = String::new(),
+        /// Expression that instances must satisfy, such as `Service.Meta.team == "orders"`.
+        pub filter: String = String::new(),
+        /// ACL token.
+        pub token: Option<Secret> = None,
+        /// Drains instances in the state `warning`. If false they serve with the weight `Warning`. Instances in the state `critical` and those in maintenance are drained in any case.
+        pub passing: bool = true,
+        /// Lets any server answer, and not the leader alone.
+        pub stale: bool = true,
+        /// File of the authorities that may certify the agent, as PEM; by default the system's.
         pub ca: Option<PathBuf> = None,
     }
 }

@@ -38,8 +38,8 @@ pub use concurrency::{Concurrencies, Concurrency, ConcurrencyScope};
 pub use cors::Cors;
 pub use defaults::{Defaults, Preset};
 pub use discover::{
-    AbsentEndpoint, Discover, DiscoverDns, DiscoverEtcd, DiscoverFile, DiscoverHttp,
-    DiscoverSource, DnsFamily, DnsTtl, DnsType,
+    AbsentEndpoint, Discover, DiscoverConsul, DiscoverDns, DiscoverEtcd, DiscoverFile,
+    DiscoverHttp, DiscoverSource, DnsFamily, DnsTtl, DnsType,
 };
 pub use endpoint::Endpoint;
 pub use fault::RouteFault;

@@ -1,6 +1,6 @@
 //! Addresses of HTTP services that the proxy itself asks: `http://HOST:PORT/PATH`, and `https://`.
 
-use std::{fmt, path::Path};
+use std::{fmt, net::SocketAddr, path::Path};
 
 use http::Uri;
 
@@ -71,6 +71,18 @@ impl HttpUrl {
                 false => format!("/{path}"),
             },
         })
+    }
+
+    /// Returns the usual URL of an agent of Consul.
+    #[must_use]
+    pub fn consul() -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8500));
+        Self {
+            tls: false,
+            address: EndpointAddress::Socket(address),
+            authority: address.to_string(),
+            path: "/".to_owned(),
+        }
     }
 
     /// Returns the path and query of `below` under the path of this URL, which is then a prefix.

@@ -16,7 +16,7 @@ use crate::{
     state::Registry,
     tls::ClientTls,
     upstream::{
-        discovery::{Begun, Discovered, HttpSource, SourceSpec, Update, arrange},
+        discovery::{Begun, ConsulSource, Discovered, HttpSource, SourceSpec, Update, arrange},
         endpoint::Endpoint,
         endpoint_set::{EndpointSet, EndpointSlot, SetRules},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
@@ -184,6 +184,7 @@ fn source_spec(written: &schema::Discover) -> SourceSpec {
         schema::DiscoverSource::File(file) => SourceSpec::File(file.path.clone()),
         schema::DiscoverSource::Etcd(etcd) => super::etcd::source(etcd),
         schema::DiscoverSource::Dns(dns) => SourceSpec::Dns(Arc::new(super::discover::dns(dns))),
+        schema::DiscoverSource::Consul(consul) => consul_source(consul),
         schema::DiscoverSource::Http(http) => SourceSpec::Http(HttpSource {
             target: Target {
                 url: http.url.clone(),
@@ -193,6 +194,25 @@ fn source_spec(written: &schema::Discover) -> SourceSpec {
             interval: http.interval,
         }),
     }
+}
+
+fn consul_source(written: &schema::DiscoverConsul) -> SourceSpec {
+    let token = written.token.clone();
+    let token = token.map(|token| (HeaderName::from_static("x-consul-token"), "", token));
+    SourceSpec::Consul(ConsulSource {
+        target: Target {
+            url: written.address.clone(),
+            ca: written.ca.clone(),
+            secrets: token.into_iter().collect(),
+        },
+        service: written.service.clone(),
+        tags: written.tags.clone(),
+        datacenter: written.datacenter.clone(),
+        near: written.near.clone(),
+        filter: written.filter.clone(),
+        passing: written.passing,
+        stale: written.stale,
+    })
 }
 
 fn bearer(token: Option<&Secret>) -> Vec<(HeaderName, &'static str, Secret)> {

@@ -17,6 +17,7 @@ use std::{
 
 mod arrange;
 mod begun;
+mod consul;
 mod discovered;
 mod dns;
 mod endpoint_list;
@@ -30,6 +31,7 @@ mod removal;
 
 pub use arrange::{Arranged, EndpointChanges, arrange};
 pub use begun::{Begun, BegunSource};
+pub use consul::{Consul, ConsulSource};
 pub use discovered::{Discovered, Heard, HeardAt, SourceStatus};
 pub use dns::{
     Dns, DnsFamily, DnsFault, DnsRecords, DnsSpec, LookupFault, ServerFault, ServerFaults,
@@ -93,6 +95,8 @@ pub enum SourceSpec {
     Dns(Arc<DnsSpec>),
     /// A URL that lists them.
     Http(HttpSource),
+    /// Instances of a service in Consul.
+    Consul(ConsulSource),
 }
 
 impl SourceSpec {
@@ -103,6 +107,7 @@ impl SourceSpec {
             Self::Etcd(_) => "etcd",
             Self::Dns(_) => "dns",
             Self::Http(_) => "http",
+            Self::Consul(_) => "consul",
         }
     }
 
@@ -122,6 +127,7 @@ impl SourceSpec {
             Self::Etcd(spec) => Box::new(Etcd::new(spec)),
             Self::Dns(spec) => Box::new(Dns::new((**spec).clone())),
             Self::Http(settings) => Box::new(Http::new(settings.clone())),
+            Self::Consul(settings) => Box::new(Consul::new(settings.clone())),
         }
     }
 
@@ -133,7 +139,7 @@ impl SourceSpec {
     pub fn read(&self) -> Option<Result<EndpointList, DiscoveryError>> {
         match self {
             Self::File(path) => Some(read(path).1),
-            Self::Etcd(_) | Self::Dns(_) | Self::Http(_) => None,
+            Self::Etcd(_) | Self::Dns(_) | Self::Http(_) | Self::Consul(_) => None,
         }
     }
 }
@@ -145,6 +151,7 @@ impl fmt::Display for SourceSpec {
             Self::Etcd(spec) => spec.fmt(f),
             Self::Dns(spec) => spec.name.fmt(f),
             Self::Http(settings) => settings.target.url.fmt(f),
+            Self::Consul(settings) => settings.fmt(f),
         }
     }
 }
