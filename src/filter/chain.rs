@@ -3,9 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    AccessFilter, BodyMax, ConcurrencyFilter, CorsFilter, FaultFilter, Filter, HeaderFilter,
-    HttpsOnly, RateLimitFilter, RateRule, RedisStore, RewriteFilter, SecureHeaders, SharedStates,
-    Verdict,
+    AccessFilter, BodyMax, CompressFilter, ConcurrencyFilter, CorsFilter, FaultFilter, Filter,
+    HeaderFilter, HttpsOnly, RateLimitFilter, RateRule, RedisStore, RewriteFilter, SecureHeaders,
+    SharedStates, Verdict,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -21,6 +21,8 @@ pub struct Chain(Box<[AnyFilter]>);
 pub enum AnyFilter {
     /// Adds security headers to answers.
     SecureHeaders(SecureHeaders),
+    /// Compresses answers.
+    Compress(CompressFilter),
     /// Lets pages of other origins read answers.
     Cors(CorsFilter),
     /// Redirects plain HTTP.
@@ -78,6 +80,10 @@ impl Chain {
         for (place, filter) in (0..).zip(&self.0) {
             let verdict = match filter {
                 AnyFilter::SecureHeaders(_) => Verdict::Continue,
+                AnyFilter::Compress(filter) => {
+                    exchange.passage.enter(place);
+                    filter.on_request(exchange, request)
+                }
                 AnyFilter::Cors(filter) => {
                     exchange.passage.enter(place);
                     filter.on_request(exchange, request)?
@@ -138,6 +144,7 @@ impl Chain {
                     | AnyFilter::Rewrite(_),
                 ) => {}
                 Some(AnyFilter::SecureHeaders(filter)) => filter.on_response(exchange, response),
+                Some(AnyFilter::Compress(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Cors(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::RateLimit(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Concurrency(filter)) => filter.on_response(exchange, response),
@@ -229,6 +236,7 @@ impl Chain {
             .iter()
             .map(|filter| match filter {
                 AnyFilter::SecureHeaders(_) => "secure_headers",
+                AnyFilter::Compress(_) => "compress",
                 AnyFilter::Cors(_) => "cors",
                 AnyFilter::HttpsOnly(_) => "https_only",
                 AnyFilter::Access(_) => "access",

@@ -6,7 +6,7 @@
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::Verdict;
+use super::{Verdict, vary};
 use crate::{
     config::value::OriginPattern,
     exchange::{Body, Exchange, Reason, Refusal, Request, Response},
@@ -79,7 +79,7 @@ impl CorsFilter {
         }
         let varies = self.credentials || !self.is_for_any();
         if varies {
-            vary(headers, "Origin");
+            vary::add(headers, "Origin");
         }
         let Some(Allowed(origin)) = allowed else {
             return;
@@ -157,20 +157,6 @@ impl CorsFilter {
             let yes = Value::from_static("true");
             headers.insert(Known::AccessControlAllowCredentials, yes);
         }
-    }
-}
-
-/// Adds a name to Vary, unless it is there.
-fn vary(headers: &mut headers::Headers, name: &'static str) {
-    let known = headers.get_all(Known::Vary).any(|value| {
-        let mut names = value.as_bytes().split(|byte| *byte == b',');
-        names.any(|it| {
-            let it = it.trim_ascii();
-            it == b"*" || it.eq_ignore_ascii_case(name.as_bytes())
-        })
-    });
-    if !known {
-        headers.append(Known::Vary, Value::from_static(name));
     }
 }
 

@@ -8,6 +8,7 @@
 mod access;
 mod body_max;
 mod chain;
+mod compress;
 mod concurrency;
 mod cors;
 mod fault;
@@ -20,6 +21,7 @@ mod rewrite;
 mod secure_headers;
 mod states;
 mod template;
+mod vary;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -34,6 +36,8 @@ pub use access::{AccessFilter, AddressBlocks};
 pub use body_max::BodyMax;
 #[doc(hidden)]
 pub use chain::{AnyFilter, Chain, CustomFilter};
+#[doc(hidden)]
+pub use compress::CompressFilter;
 #[doc(hidden)]
 pub use concurrency::{
     Adaptive, ClientGates, ConcurrencyFilter, ConcurrencyView, Scope as ConcurrencyScope,

@@ -44,6 +44,12 @@ pub trait Transform: fmt::Debug {
         Ok(Bytes::new())
     }
 
+    /// Bytes of input after which others on the thread have their turn. For transforms that take
+    /// long for their input: a source that is always ready must not stop the worker.
+    fn turn_bytes(&self) -> usize {
+        usize::MAX
+    }
+
     /// Returns true if nothing would follow if the body ended here without trailers. `end` is not
     /// called then.
     fn is_spent(&self) -> bool {
@@ -61,6 +67,8 @@ pub trait Transform: fmt::Debug {
 pub(crate) struct Stage<T: ?Sized = dyn Transform> {
     /// Input read and not yet taken.
     input: Bytes,
+    /// Bytes of input taken since others last had their turn.
+    taken: usize,
     at: At,
     transform: T,
 }
@@ -80,6 +88,7 @@ impl<T: Transform> Stage<T> {
     pub(crate) fn new(transform: T) -> Self {
         Self {
             input: Bytes::new(),
+            taken: 0,
             at: At::Body,
             transform,
         }
@@ -94,6 +103,11 @@ impl<T: Transform + ?Sized> Stage<T> {
         source: &mut dyn FnMut(&mut Context<'_>) -> PolledFrame,
     ) -> PolledFrame {
         loop {
+            if self.taken >= self.transform.turn_bytes() {
+                self.taken = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let turned = match &mut self.at {
                 At::Behind => return Poll::Ready(None),
                 At::End(trailers) => self.transform.end(trailers),
@@ -135,6 +149,7 @@ impl<T: Transform + ?Sized> Stage<T> {
     fn turn(&mut self) -> Result<Bytes, Failure> {
         let before = self.input.len();
         let data = self.transform.data(&mut self.input)?;
+        self.taken = self.taken.saturating_add(before - self.input.len());
         if data.is_empty() && self.input.len() == before {
             tracing::error!(transform = ?&self.transform, "a transform takes no bytes");
             return Err(Failure::Internal);

@@ -25,6 +25,7 @@ mod certificate_expiry;
 mod certificate_files;
 mod client_certificates;
 mod clients_gone;
+mod compress;
 mod concurrency;
 mod connection_auth;
 mod cors;

@@ -13,6 +13,7 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     check_uses(check, name, route);
     check_access(check, name, route);
     check_cors(check, name, route);
+    check_compress(check, name, route);
     check_rates(check, name, route);
     check_concurrency(check, name, route);
     if let Some(fault) = &route.fault {
@@ -77,6 +78,23 @@ fn check_access(check: &mut Check<'_>, name: &Name, route: &Route) {
         check
             .faults
             .push(fault.with_related(first, "the first one"));
+    }
+}
+
+/// Refuses an effort that no encoding knows, and compression without an encoding.
+fn check_compress(check: &mut Check<'_>, name: &Name, route: &Route) {
+    let Some(compress) = &route.compress else {
+        return;
+    };
+    let place = format!("routes.{name}.compress");
+    if let Some(level) = compress.level {
+        check.within(&place, &compress.spans, "level", level.into(), (1, 9));
+    }
+    let broken = check.is_broken(&place) || check.is_broken(&format!("{place}.encodings"));
+    if compress.encodings.is_empty() && !broken {
+        let message = format!("{place}.encodings is empty");
+        let hint = "name one of \"zstd\", \"br\", \"gzip\", or remove the key for all of them";
+        check.error(compress.spans.of("encodings"), message, hint);
     }
 }
 

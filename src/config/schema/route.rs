@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::Config;
 use super::access::Access;
+use super::compress::Compress;
 use super::concurrency::Concurrencies;
 use super::cors::Cors;
 use super::fault::RouteFault;
@@ -54,6 +55,8 @@ table! {
         pub secure_headers: bool = false,
         /// Redirects requests over plain HTTP to `https://` with 308; host, path and query stay.
         pub https_only: bool = false,
+        /// Compression of answers.
+        pub compress: Option<Compress> = None,
         /// Clients that may use the route, by their addresses; others are answered with 403.
         pub access: Option<Access> = None,
         /// Cross-origin requests of browsers. The route then also takes the preflights for its methods.
@@ -84,8 +87,7 @@ table! {
         pub destination: Destination,
     }
     later {
-        "auth",
-        "compress", "cache", "shadow",
+        "auth", "cache", "shadow",
     }
 }
 

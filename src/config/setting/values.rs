@@ -14,9 +14,9 @@ use super::{Choice, Form, Found, Node, Reader, Setting, Shape, choice, read_choi
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
     BindAddress, DnsName, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, HttpUrl,
-    Mismatch, Name, NameServer, OriginPattern, Pattern, PriorityKey, Rate, RateKey, RedisUrl,
-    RetryOn, Secret, ServerUrl, StatusSet, Template, ValueMatch, cidr, duration, header, secret,
-    status,
+    MediaPattern, Mismatch, Name, NameServer, OriginPattern, Pattern, PriorityKey, Rate, RateKey,
+    RedisUrl, RetryOn, Secret, ServerUrl, StatusSet, Template, ValueMatch, cidr, duration, header,
+    secret, status,
 };
 
 /// Settings that are strings: name, example, parser, printer.
@@ -52,6 +52,7 @@ strings! {
     IpNet: "block of addresses", "\"10.0.0.0/8\"", cidr::parse, ToString::to_string;
     HostPattern: "host", "\"shop.example\"", HostPattern::parse, ToString::to_string;
     HeaderName: "header name", "\"x-user\"", header::name, ToString::to_string;
+    MediaPattern: "media type", "\"application/json\"", MediaPattern::parse, ToString::to_string;
     Method: "method", "\"GET\"", header::method, ToString::to_string;
     Pattern: "regular expression", "\"^/v[0-9]+/\"", Pattern::parse, |p| p.as_str().to_owned();
     HashKey: "key to hash", "\"client_ip\"", HashKey::parse, ToString::to_string;

@@ -10,12 +10,12 @@ use super::{
     rate_limit::{self, Owner},
 };
 use crate::{
-    config::{Spanned, schema},
+    config::{Spanned, schema, value::MediaPattern},
     filter::{
         AccessFilter, Adaptive, AddressBlocks, AllowedList, AnyFilter, BodyMax, ClientGates,
-        ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter, Fault, FaultFilter,
-        HeaderFilter, HttpsOnly, PathRule, RegisteredFilter, RewriteFilter, Runs, SecureHeaders,
-        SharedStates,
+        CompressFilter, ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter, Fault,
+        FaultFilter, HeaderFilter, HttpsOnly, PathRule, RegisteredFilter, RewriteFilter, Runs,
+        SecureHeaders, SharedStates,
     },
     resilience::concurrency::{Gate, QueueRules},
     semantics::path::normalise,
@@ -36,6 +36,13 @@ pub(super) fn build(
     if written.secure_headers {
         filters.push(AnyFilter::SecureHeaders(SecureHeaders));
     }
+    filters.extend(
+        written
+            .compress
+            .as_ref()
+            .map(compress)
+            .map(AnyFilter::Compress),
+    );
     filters.extend(written.cors.as_ref().map(cors).map(AnyFilter::Cors));
     if written.https_only {
         filters.push(AnyFilter::HttpsOnly(HttpsOnly));
@@ -139,6 +146,24 @@ fn access(written: &schema::Access) -> AccessFilter {
     let blocks = |list: &[Spanned<IpNet>]| list.iter().map(|it| it.value).collect::<Vec<_>>();
     let (allow, deny) = (blocks(&written.allow), blocks(&written.deny));
     AccessFilter(AddressBlocks::new(&allow, &deny))
+}
+
+fn compress(written: &schema::Compress) -> CompressFilter {
+    let usual = || {
+        let types = schema::Compress::TYPES.iter();
+        types
+            .filter_map(|it| MediaPattern::parse(it).ok())
+            .collect()
+    };
+    CompressFilter {
+        encodings: written.encodings.clone(),
+        min: written.min.bytes(),
+        types: match written.types.is_empty() {
+            true => usual(),
+            false => written.types.clone(),
+        },
+        level: written.level,
+    }
 }
 
 fn cors(written: &schema::Cors) -> CorsFilter {
