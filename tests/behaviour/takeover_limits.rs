@@ -1,4 +1,4 @@
-//! What limits have learned and counted goes over to the process that takes over.
+//! Limits hand over to the next process: learned limits, buckets, breakers, tallies of sessions.
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! What limits have learned and counted, for the next process.
+//! State that limits have learned and counted, for the next process.
 //!
 //! Requests under way and waiting stay in the old process, which ends them.
 
