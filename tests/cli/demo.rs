@@ -21,7 +21,7 @@ fn the_demo_tells_its_story_and_no_client_sees_a_failure() {
     );
     assert!(output.status.success(), "{said}\n{log}");
     assert!(said.contains(" 0 of them failed for the client"), "{said}");
-    for step in 1..=5 {
+    for step in 1..=7 {
         assert!(said.contains(&format!("\n{step}. ")), "step {step}: {said}");
     }
     assert!(!said.contains("What had to follow did not"), "{said}");

@@ -77,6 +77,12 @@ impl Reading {
         self.sum("sluicegate_config_generation", &[])
     }
 
+    /// Returns true if the rollout of the orders is in this state.
+    pub(super) fn is_rollout(&self, state: &str) -> bool {
+        let state = format!("state=\"{state}\"");
+        self.sum("sluicegate_rollout_state", &[&state]) > 0.5
+    }
+
     /// Returns true if the last reload was refused.
     pub(super) fn is_refused(&self) -> bool {
         self.sum("sluicegate_config_last_reload_success", &[]) < 0.5

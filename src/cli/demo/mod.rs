@@ -130,6 +130,7 @@ fn start_services() -> io::Result<Rc<[Service]>> {
         ("shop-c", "shop", "2.0.0"),
         ("orders-a", "orders", "1.1.0"),
         ("orders-b", "orders", "2.0.0"),
+        ("orders-c", "orders", "2.1.0"),
     ];
     let started = cast.map(|(name, pool, version)| Service::start(name, pool, version));
     started.into_iter().collect()

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, convert::Infallible, io, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -130,12 +130,17 @@ async fn answer(request: Request<Incoming>, who: Who) -> Result<Response<Full<By
         who.name, who.version, head.method, head.uri
     );
     let mut response = Response::new(Full::new(Bytes::from(text)));
+    if who.version.starts_with(BAD) && head.uri.path() != HEALTH && rand::random() {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
     let headers = response.headers_mut();
     headers.insert(SERVED_BY, HeaderValue::from_static(who.name));
     headers.insert("x-version", HeaderValue::from_static(who.version));
     Ok(response)
 }
 
+/// Beginning of versions that fail half of their requests.
+pub(super) const BAD: &str = "2.1.";
 /// Path of the health checks.
 pub(super) const HEALTH: &str = "/healthz";
 /// Time that an answer takes: enough for some to be under way whenever an endpoint dies.

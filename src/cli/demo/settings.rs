@@ -4,7 +4,10 @@ use std::{
     fmt::Write as _, fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, rc::Rc,
 };
 
-use super::{port::Port, service::HEALTH, service::Service};
+use super::{
+    port::Port,
+    service::{BAD, HEALTH, Service},
+};
 
 /// The file, in a folder that is removed when the demo ends.
 #[derive(Debug)]
@@ -26,6 +29,10 @@ pub(super) enum Chapter {
     Broken,
     /// The name is correct.
     Mended,
+    /// The orders roll version 2.0 out.
+    Upgraded,
+    /// They roll version 2.1 out, which fails half of its requests.
+    Worsened,
 }
 
 impl Settings {
@@ -99,20 +106,20 @@ impl Settings {
     fn text(&self, chapter: Chapter) -> String {
         let (old, new) = match chapter {
             Chapter::Beginning => (9, 2),
-            Chapter::Shifted | Chapter::Broken | Chapter::Mended => (1, 2),
+            Chapter::Shifted
+            | Chapter::Broken
+            | Chapter::Mended
+            | Chapter::Upgraded
+            | Chapter::Worsened => (1, 2),
         };
-        let shop = self.endpoints(
-            "shop",
-            |version| {
-                if version.starts_with("1.") { old } else { new }
-            },
-        );
-        let orders = self.endpoints("orders", |_| 1);
-        let hello = match chapter {
-            Chapter::Beginning | Chapter::Shifted => String::new(),
-            Chapter::Broken => hello_route("shpo"),
-            Chapter::Mended => hello_route("shop"),
-        };
+        let shop = self.endpoints("shop", |version| {
+            Some(if version.starts_with("1.") { old } else { new })
+        });
+        let orders = self.endpoints("orders", |version| {
+            let known = chapter == Chapter::Worsened || !version.starts_with(BAD);
+            known.then_some(1)
+        });
+        let (destination, added) = additions(chapter);
         format!(
             r#"# The demo wrote this file. Edit it while the demo runs: a right change is taken
 # over at once, a wrong one is refused with its line, and nothing is lost either way.
@@ -136,7 +143,7 @@ pool = "shop"
 
 [routes.orders]
 path_prefix = "/orders"
-pool = "orders"
+{destination} = "orders"
 rewrite = {{ strip_prefix = "/orders" }}
 
 [routes.orders_preview]           # more conditions win over fewer
@@ -157,7 +164,7 @@ respond = {{ status = 200, body = "This is the proxy itself.\n" }}
 [routes.old]
 path_prefix = "/old"
 redirect = {{ to = "http://{{host}}/", status = 308 }}
-{hello}
+{added}
 [pools.shop]
 endpoints = [
 {shop}]
@@ -181,25 +188,52 @@ expect = {{ route = "orders", pool = "orders" }}
         )
     }
 
-    fn endpoints(&self, pool: &str, weight: impl Fn(&str) -> u32) -> String {
+    fn endpoints(&self, pool: &str, weight: impl Fn(&str) -> Option<u32>) -> String {
         let mut text = String::new();
         for service in self
             .services
             .iter()
             .filter(|service| service.pool() == pool)
         {
+            let Some(weight) = weight(service.version()) else {
+                continue;
+            };
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                r#"    {{ address = "{}", version = "{}", weight = {} }},  # {}"#,
+                r#"    {{ address = "{}", version = "{}", weight = {weight} }},  # {}"#,
                 service.address(),
                 service.version(),
-                weight(service.version()),
                 service.name(),
             );
         }
         text
     }
+}
+
+/// Returns the kind of destination of the orders, and the tables that a chapter adds.
+fn additions(chapter: Chapter) -> (&'static str, String) {
+    let hello = hello_route("shop");
+    match chapter {
+        Chapter::Beginning | Chapter::Shifted => ("pool", String::new()),
+        Chapter::Broken => ("pool", hello_route("shpo")),
+        Chapter::Mended => ("pool", hello),
+        Chapter::Upgraded => ("rollout", hello + &rollout("^1", "~2.0")),
+        Chapter::Worsened => ("rollout", hello + &rollout("~2.0", "~2.1")),
+    }
+}
+
+fn rollout(baseline: &str, candidate: &str) -> String {
+    format!(
+        r#"
+[rollouts.orders]
+pool = "orders"
+baseline = "{baseline}"
+candidate = "{candidate}"
+steps = [{{ share = "20%", hold = "500ms" }}, {{ share = "50%", hold = "500ms" }}]
+gate = {{ volume_min = 20 }}
+"#
+    )
 }
 
 fn hello_route(pool: &str) -> String {

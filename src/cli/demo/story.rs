@@ -30,6 +30,8 @@ enum Step {
     Shift,
     Spoil,
     Mend,
+    Upgrade,
+    Worsen,
 }
 
 /// Observations a moment after a step.
@@ -137,6 +139,8 @@ impl Story {
             Step::Shift => self.settings.write(Chapter::Shifted),
             Step::Spoil => self.settings.write(Chapter::Broken),
             Step::Mend => self.settings.write(Chapter::Mended),
+            Step::Upgrade => self.settings.write(Chapter::Upgraded),
+            Step::Worsen => self.settings.write(Chapter::Worsened),
         }
     }
 
@@ -151,12 +155,14 @@ impl Story {
 }
 
 impl Step {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Kill,
         Self::Revive,
         Self::Shift,
         Self::Spoil,
         Self::Mend,
+        Self::Upgrade,
+        Self::Worsen,
     ];
 
     fn title(self) -> &'static str {
@@ -166,6 +172,8 @@ impl Step {
             Self::Shift => "The file is edited: half of the shop's traffic to 2.0.0.",
             Self::Spoil => "The file is edited badly: a route to a pool that does not exist.",
             Self::Mend => "The name of the pool is corrected.",
+            Self::Upgrade => "The orders roll out version 2.0: 20 % of the users, 50 %, all.",
+            Self::Worsen => "They roll out version 2.1, which fails half of its requests.",
         }
     }
 
@@ -176,6 +184,8 @@ impl Step {
             Self::Shift => "Applied without a restart.",
             Self::Spoil => "Reload refused: configuration unchanged. The line is shown above.",
             Self::Mend => "Applied: /hello has its own route now.",
+            Self::Upgrade => "It is no worse than 1.1, and was promoted.",
+            Self::Worsen => "It was rolled back: all users have version 2.0.",
         }
     }
 
@@ -184,6 +194,8 @@ impl Step {
         match self {
             Self::Kill | Self::Revive => "shop-b",
             Self::Shift | Self::Spoil | Self::Mend => "shop-c",
+            Self::Upgrade => "orders-b",
+            Self::Worsen => "orders-c",
         }
     }
 
@@ -199,12 +211,18 @@ impl Step {
             Self::Shift => generations > 0.5 && seen.from_it * 3 > seen.from_all,
             Self::Spoil => seen.now.is_refused() && generations < 0.5,
             Self::Mend => !seen.now.is_refused() && generations > 0.5,
+            Self::Upgrade => {
+                seen.now.is_rollout("promoted") && seen.from_it > 0 && seen.from_it == seen.from_all
+            }
+            Self::Worsen => {
+                seen.now.is_rollout("rolled_back") && seen.from_it == 0 && seen.from_all > 0
+            }
         }
     }
 }
 
 /// Number of pauses: between the steps, before the first and after the last.
-const STEPS: u32 = 6;
+const STEPS: u32 = 8;
 /// Pause between steps when time is not limited.
 const PACE: Duration = Duration::from_secs(6);
 /// Maximum time until the expected result of a step.
