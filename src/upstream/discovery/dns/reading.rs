@@ -95,6 +95,7 @@ mod tests {
         op::{MessageType, OpCode},
         rr::rdata::{A, AAAA, CNAME, SOA},
     };
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -189,5 +190,61 @@ mod tests {
         let answer = answer(ResponseCode::NoError, vec![address("a.", u32::MAX - 1, 1)]);
         let read = read(&answer, &name("a."), RecordType::A);
         assert!(matches!(read, Reading::Records(_, ttl) if ttl.is_zero()));
+    }
+
+    /// A record of a few names: an address, an alias, or nothing of either.
+    fn any_record() -> impl Strategy<Value = Record> {
+        let names = || prop::sample::select(vec!["a.", "b.", "c.", "d."]);
+        (names(), names(), 0_u8..4, any::<u32>()).prop_map(|(of, to, kind, ttl)| match kind {
+            0 | 1 => address(of, ttl, 1),
+            2 => alias(of, ttl, to),
+            _ => soa(ttl, ttl),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_records_come_the_reading_ends_and_is_of_the_name_asked_for(
+            records in prop::collection::vec(any_record(), 0..12),
+        ) {
+            let answer = answer(ResponseCode::NoError, records.clone());
+            let reached = |from: &Name| -> Vec<Name> {
+                let mut all = vec![from.clone()];
+                let mut at = 0;
+                while at < all.len() {
+                    let here = all[at].clone();
+                    for record in records.iter().filter(|it| it.name == here) {
+                        if let RData::CNAME(to) = &record.data && !all.contains(&to.0) {
+                            all.push(to.0.clone());
+                        }
+                    }
+                    at += 1;
+                }
+                all
+            };
+            let names = reached(&name("a."));
+            match read(&answer, &name("a."), RecordType::A) {
+                Reading::Records(found, ttl) => {
+                    prop_assert!(!found.is_empty());
+                    let of = |it: &&Record| names.contains(&it.name) && it.record_type() == RecordType::A;
+                    prop_assert!(found.len() <= records.iter().filter(of).count());
+                    prop_assert!(ttl.as_secs() <= u64::from(u32::MAX / 2));
+                }
+                Reading::Alias(to, _) => prop_assert!(names.contains(&to)),
+                Reading::None { is_name, .. } => prop_assert!(is_name),
+                Reading::Circle => prop_assert!(records.iter().any(|it| it.record_type() == RecordType::CNAME)),
+            }
+        }
+
+        #[test]
+        fn bytes_that_mean_nothing_are_refused_or_read_without_a_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            if let Ok(message) = Message::from_vec(&bytes) {
+                for kind in [RecordType::A, RecordType::SRV, RecordType::TXT] {
+                    let _ = read(&message, &name("a."), kind);
+                }
+            }
+        }
     }
 }
