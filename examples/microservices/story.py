@@ -111,10 +111,9 @@ class Town:
         self.program = os.environ["SLUICEGATE"]
         self.processes = []
         shutil.copy(HERE / "proxy.toml", self.file)
-        self.consul, self.consul_dns, self.gateway, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(4))
+        self.consul, self.gateway, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self.environment = {
             **os.environ,
-            "CONSUL_DNS": self.consul_dns,
             "CONSUL": f"http://{self.consul}",
             "GATEWAY": self.gateway,
             "GATEWAY_URL": f"http://{self.gateway}",
@@ -131,10 +130,10 @@ class Town:
 
     def start_consul(self):
         ports = [f"-{name}-port={free_port()}" for name in ("server", "serf-lan", "serf-wan")]
-        http_port, dns_port = (address.split(":")[1] for address in (self.consul, self.consul_dns))
+        http_port = self.consul.split(":")[1]
         self.start(
             "consul", os.environ["CONSUL_COMMAND"], "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-node=shop",
-            "-disable-host-node-id", "-grpc-port=-1", f"-http-port={http_port}", f"-dns-port={dns_port}", *ports,
+            "-disable-host-node-id", "-grpc-port=-1", f"-http-port={http_port}", "-dns-port=-1", *ports,
         )  # fmt: skip
         # The first time, it is downloaded.
         url = f"http://{self.consul}/v1/status/leader"
@@ -176,12 +175,15 @@ class Town:
         return Counter(self.ask("GET", f"/{name}")[2]["x-served-by"] for _ in range(40))
 
     def wait_for_endpoints(self, pool, count):
+        """Waits until so many endpoints of a pool take requests."""
+
         def known():
             text = fetch(f"http://{self.admin}/pools/{pool}")
             endpoints = json.loads(text)["endpoints"] if text else []
-            return len(endpoints) == count and ", ".join(it["address"] for it in endpoints)
+            serving = [it["address"] for it in endpoints if it["eligible"]]
+            return len(serving) == count and ", ".join(sorted(serving))
 
-        wait_until(f"the pool {pool} has {count}", known)
+        wait_until(f"the pool {pool} has {count} that serve", known)
 
     def metric(self, name):
         lines = (fetch(f"http://{self.admin}/metrics") or "").splitlines()
