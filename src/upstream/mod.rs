@@ -62,6 +62,8 @@ pub mod tier;
 pub mod transport;
 #[doc(hidden)]
 pub mod tried;
+#[doc(hidden)]
+pub mod zookeeper;
 
 #[doc(hidden)]
 pub use hash_input::HashInput;

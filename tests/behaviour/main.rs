@@ -37,6 +37,7 @@ mod discovery_etcd;
 mod discovery_http;
 mod discovery_lists;
 mod discovery_removal;
+mod discovery_zookeeper;
 mod drain;
 mod early_answers;
 mod ejection;

@@ -15,6 +15,9 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, discover: &Discover) {
         DiscoverSource::Http(http) => {
             super::registry::check_http(check, &format!("{place}.http"), http);
         }
+        DiscoverSource::ZooKeeper(zookeeper) => {
+            super::zookeeper::check(check, &format!("{place}.zookeeper"), zookeeper);
+        }
         DiscoverSource::Dns(dns) => check_dns(check, &format!("{place}.dns"), dns),
     }
 }

@@ -20,6 +20,7 @@ mod split;
 mod surroundings;
 mod test;
 mod tls;
+mod zookeeper;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

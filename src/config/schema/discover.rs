@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::tls::PoolTls;
 use crate::config::{
     setting::{choice, table, words},
-    value::{DnsName, HttpUrl, NameServer, Secret, ServerUrl},
+    value::{DnsName, EndpointAddress, HttpUrl, NameServer, Secret, ServerUrl},
 };
 
 table! {
@@ -20,7 +20,7 @@ table! {
         /// The source: exactly one of these.
         pub source: DiscoverSource,
     }
-    later { "zookeeper", "eureka", "kubernetes" }
+    later { "eureka", "kubernetes" }
 }
 
 words! {
@@ -46,6 +46,8 @@ choice! {
         "http" => Http(DiscoverHttp),
         /// Instances of a service in Consul.
         "consul" => Consul(Box<DiscoverConsul>),
+        /// Children of a node in ZooKeeper, one for each endpoint.
+        "zookeeper" => ZooKeeper(DiscoverZooKeeper),
     }
 }
 
@@ -162,5 +164,19 @@ table! {
         pub stale: bool = true,
         /// File of the authorities that may certify the agent, as PEM; by default the system's.
         pub ca: Option<PathBuf> = None,
+    }
+}
+
+table! {
+    /// Children of a node in ZooKeeper (3.4 or later), one for each endpoint. They are watched; an endpoint whose session ends leaves.
+    pub struct DiscoverZooKeeper {
+        /// Servers of the ensemble, each a host with its port for clients, mostly 2181. One at a time is asked; the others are tried in turn when it fails or falls silent.
+        pub servers: Vec<EndpointAddress>,
+        /// The node whose children are endpoints, such as `"/services/orders"`. The data of a child is an instance as Apache Curator and Spring Cloud write it, an address (`10.0.0.1:80`), or JSON: an entry as in a file (`{ "address": "10.0.0.1:80", "weight": 3, "version": "1.4.2" }`) or a group of `file_sd`. Without data the name of the child is the address. A child that is none of these is left out.
+        pub path: String,
+        /// User, for the scheme `digest`, where the nodes may not be read by all.
+        pub user: Option<String> = None,
+        /// Its password.
+        pub password: Option<Secret> = None,
     }
 }

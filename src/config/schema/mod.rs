@@ -41,7 +41,7 @@ pub use cors::Cors;
 pub use defaults::{Defaults, Preset};
 pub use discover::{
     AbsentEndpoint, Discover, DiscoverConsul, DiscoverDns, DiscoverEtcd, DiscoverFile,
-    DiscoverHttp, DiscoverSource, DnsFamily, DnsTtl, DnsType,
+    DiscoverHttp, DiscoverSource, DiscoverZooKeeper, DnsFamily, DnsTtl, DnsType,
 };
 pub use endpoint::Endpoint;
 pub use fault::RouteFault;

@@ -16,7 +16,9 @@ use crate::{
     state::Registry,
     tls::ClientTls,
     upstream::{
-        discovery::{Begun, ConsulSource, Discovered, HttpSource, SourceSpec, Update, arrange},
+        discovery::{
+            Begun, ConsulSource, Discovered, HttpSource, SourceSpec, Update, ZooKeeperSpec, arrange,
+        },
         endpoint::Endpoint,
         endpoint_set::{EndpointSet, EndpointSlot, SetRules},
         health::{CheckKind, CheckSettings, EjectionSettings, HealthSettings},
@@ -183,6 +185,11 @@ fn source_spec(written: &schema::Discover) -> SourceSpec {
     match &written.source {
         schema::DiscoverSource::File(file) => SourceSpec::File(file.path.clone()),
         schema::DiscoverSource::Etcd(etcd) => super::etcd::source(etcd),
+        schema::DiscoverSource::ZooKeeper(written) => SourceSpec::ZooKeeper(ZooKeeperSpec {
+            servers: written.servers.clone(),
+            path: written.path.clone(),
+            login: written.user.clone().zip(written.password.clone()),
+        }),
         schema::DiscoverSource::Dns(dns) => SourceSpec::Dns(Arc::new(super::discover::dns(dns))),
         schema::DiscoverSource::Consul(consul) => consul_source(consul),
         schema::DiscoverSource::Http(http) => SourceSpec::Http(HttpSource {

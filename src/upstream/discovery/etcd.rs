@@ -4,19 +4,19 @@
 //! its server falls silent, all is read again from the next server. A key that says nothing usable
 //! is left out and told; the others count.
 
-use std::{collections::BTreeMap, fmt, io, path::Path, sync::Arc, time::Duration};
+use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, EndpointList, Update, list::parse_entry,
+    BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, Update, entries::Entries,
+    list::parse_entry,
 };
 use crate::{
     resilience::backoff::Backoff,
     upstream::{
         endpoint::Endpoint,
-        etcd::{Change, Channel, Cluster, EtcdError, EtcdSettings, KeyValue, Watch, WatchStep},
+        etcd::{Change, Channel, Cluster, EtcdError, EtcdSettings, Watch, WatchStep},
     },
 };
 
@@ -67,7 +67,7 @@ impl Etcd {
             spec: spec.clone(),
             cluster: Cluster::new(Arc::clone(&spec.settings)),
             watched: None,
-            entries: Entries::default(),
+            entries: Entries::new(read),
             failures: 0,
         }
     }
@@ -82,7 +82,10 @@ impl Etcd {
                 Ok(WatchStep::Changed { changes, is_part }) => {
                     self.failures = 0;
                     for change in changes {
-                        self.entries.apply(change);
+                        match change {
+                            Change::Put(pair) => self.entries.put(pair.key, pair.value),
+                            Change::Deleted(key) => self.entries.remove(&key),
+                        }
                     }
                     if !is_part {
                         return Followed::Changed;
@@ -122,7 +125,8 @@ impl Etcd {
         let listed = listed.map_err(|error| unreachable(&server, error))?;
         let watch = channel.watch(prefix, listed.revision).await;
         let watch = watch.map_err(|error| unreachable(&server, error))?;
-        self.entries.replace(listed.pairs);
+        let pairs = listed.pairs.into_iter();
+        self.entries.replace(pairs.map(|it| (it.key, it.value)));
         self.watched = Some(Watched {
             watch,
             channel,
@@ -181,65 +185,10 @@ impl Discovery for Etcd {
     }
 }
 
-/// Endpoints by key.
-#[derive(Debug, Default)]
-struct Entries(BTreeMap<Bytes, Entry>);
-
-/// The value of a key.
-#[derive(Debug)]
-struct Entry {
-    value: Bytes,
-    /// Endpoints, or the fault for which it is left out.
-    endpoints: Result<Vec<Endpoint>, String>,
-}
-
-impl Entries {
-    /// Takes all keys anew. A value that was there before is not read again, and not told again.
-    fn replace(&mut self, pairs: Vec<KeyValue>) {
-        let mut old = std::mem::take(&mut self.0);
-        for pair in pairs {
-            if let Some(entry) = old.remove(&pair.key)
-                && entry.value == pair.value
-            {
-                self.0.insert(pair.key, entry);
-                continue;
-            }
-            self.put(pair);
-        }
-    }
-
-    fn apply(&mut self, change: Change) {
-        match change {
-            Change::Put(pair) => self.put(pair),
-            Change::Deleted(key) => {
-                self.0.remove(&key);
-            }
-        }
-    }
-
-    fn put(&mut self, pair: KeyValue) {
-        let text = std::str::from_utf8(&pair.value).map_err(|_| "it is not text".to_owned());
-        let endpoints = text.and_then(|text| parse_entry(text, Path::new("/")));
-        let entry = Entry {
-            value: pair.value,
-            endpoints,
-        };
-        self.0.insert(pair.key, entry);
-    }
-
-    fn list(&self) -> EndpointList {
-        let mut list = EndpointList::default();
-        for (key, entry) in &self.0 {
-            match &entry.endpoints {
-                Ok(endpoints) => list.endpoints.extend_from_slice(endpoints),
-                Err(fault) => {
-                    let key = String::from_utf8_lossy(key);
-                    list.skipped.add(format_args!("{key}: {fault}"));
-                }
-            }
-        }
-        list
-    }
+/// Reads the value of a key.
+fn read(_: &[u8], value: &[u8]) -> Result<Vec<Endpoint>, String> {
+    let text = std::str::from_utf8(value).map_err(|_| "it is not text".to_owned())?;
+    parse_entry(text, Path::new("/"))
 }
 
 fn unreachable(server: &str, error: EtcdError) -> DiscoveryError {
@@ -258,14 +207,15 @@ const BACKOFF: Backoff = Backoff {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
-    fn pair(key: &str, value: &str) -> KeyValue {
-        KeyValue {
-            key: Bytes::copy_from_slice(key.as_bytes()),
-            value: Bytes::copy_from_slice(value.as_bytes()),
-            ..KeyValue::default()
-        }
+    fn pair(key: &'static str, value: &'static str) -> (Bytes, Bytes) {
+        (
+            Bytes::from_static(key.as_bytes()),
+            Bytes::from_static(value.as_bytes()),
+        )
     }
 
     fn shown(entries: &Entries) -> Vec<String> {
@@ -279,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_key_is_an_address_an_entry_or_a_group_and_others_are_left_out() {
-        let mut entries = Entries::default();
+        let mut entries = Entries::new(read);
         entries.replace(vec![
             pair("a", "10.0.0.1:80"),
             pair("b", " {\"address\": \"10.0.0.2:80\", \"weight\": 3, \"version\": \"1.4.2\"}\n"),
@@ -296,12 +246,19 @@ mod tests {
             "10.0.0.6:80 1 ",
         ];
         assert_eq!(shown(&entries), all);
-        entries.apply(Change::Put(pair("d", "10.0.0.5:80")));
-        entries.apply(Change::Put(pair("b", "nonsense")));
-        entries.apply(Change::Deleted(Bytes::from_static(b"c")));
-        assert_eq!(
-            shown(&entries),
-            ["10.0.0.1:80 1 ", "10.0.0.5:80 1 ", "10.0.0.6:80 1 "]
+        let (key, value) = pair("d", "10.0.0.6:80");
+        entries.put(key, value);
+        let (key, value) = pair("b", "nonsense");
+        entries.put(key, value);
+        entries.remove(b"c");
+        assert_eq!(shown(&entries), ["10.0.0.1:80 1 ", "10.0.0.6:80 1 "]);
+        // One address counts once.
+        let skipped = entries.list().skipped;
+        assert!(
+            skipped
+                .to_string()
+                .contains("f: 10.0.0.6:80 is listed twice"),
+            "{skipped}"
         );
     }
 }

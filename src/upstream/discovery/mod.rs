@@ -18,9 +18,11 @@ use std::{
 mod arrange;
 mod begun;
 mod consul;
+mod curator;
 mod discovered;
 mod dns;
 mod endpoint_list;
+mod entries;
 mod etcd;
 mod file;
 mod fixed;
@@ -28,6 +30,7 @@ mod http;
 mod list;
 mod reconnect;
 mod removal;
+mod zookeeper;
 
 pub use arrange::{Arranged, EndpointChanges, arrange};
 pub use begun::{Begun, BegunSource};
@@ -43,6 +46,7 @@ pub use fixed::Fixed;
 pub use http::{Http, HttpSource};
 pub use list::{ENDPOINTS_MAX, Format, ListFault, parse};
 pub use reconnect::Reconnect;
+pub use zookeeper::{ZooKeeper, ZooKeeperSpec};
 
 /// A boxed future, so that [`Discovery`] is object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -97,6 +101,8 @@ pub enum SourceSpec {
     Http(HttpSource),
     /// Instances of a service in Consul.
     Consul(ConsulSource),
+    /// Children of a node in ZooKeeper.
+    ZooKeeper(ZooKeeperSpec),
 }
 
 impl SourceSpec {
@@ -108,6 +114,7 @@ impl SourceSpec {
             Self::Dns(_) => "dns",
             Self::Http(_) => "http",
             Self::Consul(_) => "consul",
+            Self::ZooKeeper(_) => "zookeeper",
         }
     }
 
@@ -128,6 +135,7 @@ impl SourceSpec {
             Self::Dns(spec) => Box::new(Dns::new((**spec).clone())),
             Self::Http(settings) => Box::new(Http::new(settings.clone())),
             Self::Consul(settings) => Box::new(Consul::new(settings.clone())),
+            Self::ZooKeeper(spec) => Box::new(ZooKeeper::new(spec)),
         }
     }
 
@@ -139,7 +147,9 @@ impl SourceSpec {
     pub fn read(&self) -> Option<Result<EndpointList, DiscoveryError>> {
         match self {
             Self::File(path) => Some(read(path).1),
-            Self::Etcd(_) | Self::Dns(_) | Self::Http(_) | Self::Consul(_) => None,
+            Self::Etcd(_) | Self::Dns(_) | Self::Http(_) | Self::Consul(_) | Self::ZooKeeper(_) => {
+                None
+            }
         }
     }
 }
@@ -152,6 +162,7 @@ impl fmt::Display for SourceSpec {
             Self::Dns(spec) => spec.name.fmt(f),
             Self::Http(settings) => settings.target.url.fmt(f),
             Self::Consul(settings) => settings.fmt(f),
+            Self::ZooKeeper(spec) => spec.fmt(f),
         }
     }
 }

@@ -35,6 +35,7 @@ mod traffic;
 mod tunnel;
 pub(crate) mod websocket;
 mod wire;
+mod zookeeper;
 
 pub(crate) use backend::{Act, Backend, answer, answer_bytes, identity, listen};
 pub(crate) use certificate::{Authority, Issued};
@@ -67,3 +68,4 @@ pub(crate) use schema::Schemas;
 pub(crate) use traffic::{Kind, Traffic};
 pub(crate) use tunnel::{Tunnel, shake};
 pub(crate) use wire::End;
+pub(crate) use zookeeper::ZooKeeper;
