@@ -72,6 +72,12 @@ fn source(out: &mut String, discovery: &PoolDiscovery) {
     if let (Some(error), Some(since)) = (&discovery.error, &discovery.error_since) {
         let _ = writeln!(out, "  since {since} the last good list is kept: {error}");
     }
+    if let Some(time) = &discovery.restored {
+        let _ = writeln!(
+            out,
+            "  kept on disk since {time}: the source was not reached yet"
+        );
+    }
     if let (held @ 1.., Some(since)) = (discovery.held, &discovery.held_since) {
         let _ = writeln!(
             out,

@@ -176,6 +176,7 @@ fn source_view(pool: &Pool, source: &SourceSpec) -> model::PoolDiscovery {
         changed: status.changed.map(time),
         error: status.error.map(|(error, _)| error),
         error_since: since,
+        restored: status.restored.map(time),
         held: status.held.map_or(0, |(count, _)| count),
         held_since: status.held.map(|(_, since)| time(since)),
         absent: status.absent,

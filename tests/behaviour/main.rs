@@ -35,6 +35,7 @@ mod discovery_consul;
 mod discovery_dns;
 mod discovery_etcd;
 mod discovery_http;
+mod discovery_kept;
 mod discovery_lists;
 mod discovery_removal;
 mod discovery_zookeeper;

@@ -63,6 +63,9 @@ pub struct PoolDiscovery {
     pub error: Option<String>,
     /// Time since when that is so.
     pub error_since: Option<String>,
+    /// Time of the list, if it was kept on disk and the source was not reached since.
+    #[serde(default)]
+    pub restored: Option<String>,
     /// Endpoints that stay in use for a time, though the list suddenly leaves out most.
     #[serde(default)]
     pub held: usize,

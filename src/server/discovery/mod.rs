@@ -7,6 +7,7 @@
 mod absent;
 mod changes;
 mod first;
+mod kept;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -35,6 +36,8 @@ use crate::{
     worker::{Command, SharedState},
 };
 
+use kept::KeptLists;
+
 pub(super) use first::ask_first;
 
 /// The running sources.
@@ -42,6 +45,7 @@ pub(super) struct Discoveries {
     /// By pool.
     running: HashMap<Arc<str>, Running>,
     registry: ControlMetrics,
+    pub(super) kept: KeptLists,
     sender: mpsc::Sender<Answer>,
     answers: mpsc::Receiver<Answer>,
 }
@@ -76,6 +80,7 @@ impl Discoveries {
         Self {
             running: HashMap::new(),
             registry: registry.clone(),
+            kept: KeptLists::new(),
             sender,
             answers,
         }
@@ -293,6 +298,13 @@ impl Control {
             tracing::info!(pool = %pool.name, from = %source, "the list of endpoints is good again");
         }
         self.discoveries.count(&pool.name, source, result);
+        if let Some(state_dir) = &snapshot.config.proxy.state_dir
+            && heard == Heard::Changed
+            && status.held.is_none()
+        {
+            let (kept, list) = (&mut self.discoveries.kept, discovered.listed());
+            kept.keep(state_dir, &pool.name, source, &list);
+        }
         if let Heard::Failed { is_news: true } = heard {
             self.events.publish(
                 "discovery",

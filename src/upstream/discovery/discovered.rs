@@ -56,6 +56,8 @@ pub struct SourceStatus {
     pub error: Option<(String, SystemTime)>,
     /// Entries of the last good list that cannot be used.
     pub skipped: Skipped,
+    /// Time of the list, if it was kept on disk and the source was not reached since.
+    pub restored: Option<SystemTime>,
     /// Endpoints that stay for a time though the list suddenly leaves them out, and the time since
     /// when.
     pub held: Option<(usize, SystemTime)>,
@@ -107,6 +109,22 @@ impl Discovered {
     pub fn list(&self) -> Vec<Arc<Endpoint>> {
         let known = self.lock();
         known.list.iter().chain(&known.absent).cloned().collect()
+    }
+
+    /// The last good list as it is.
+    pub fn listed(&self) -> Vec<Arc<Endpoint>> {
+        self.lock().list.clone()
+    }
+
+    /// Begins with a list that was kept on disk, if the source was not heard yet.
+    pub fn restore(&self, source: &SourceSpec, list: Vec<Arc<Endpoint>>, saved: SystemTime) {
+        let known = &mut *self.lock();
+        if known.source.is_none() {
+            known.source = Some(source.clone());
+            known.status.endpoints = list.len();
+            known.status.restored = Some(saved);
+            known.list = list;
+        }
     }
 
     /// Returns the status of the source.
@@ -219,6 +237,7 @@ impl Known {
         self.status.skipped.clone_from(&list.skipped);
         self.status.succeeded = Some(now.time);
         self.status.error = None;
+        self.status.restored = None;
         let newest = self.known_ones(&list.endpoints);
         let held = self.held.take();
         let until = held.as_ref().map(|held| held.until);
