@@ -72,6 +72,8 @@ fn text(record: &RecentExchange) -> String {
                 format!("{:.1} ms", attempt.ms).into(),
                 if attempt.hedge {
                     Cow::Borrowed("hedge: the attempt before it was slow")
+                } else if attempt.subrequest {
+                    Cow::Borrowed("of a filter's subrequest")
                 } else if waited > 0.0 {
                     format!("after a wait of {waited} ms").into()
                 } else {
@@ -121,6 +123,7 @@ mod tests {
             ms,
             waited_ms,
             hedge: false,
+            subrequest: false,
         };
         let record = RecentExchange {
             method: "GET".to_owned(),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// One attempt of an exchange at one endpoint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Attempt {
     /// The pool it was picked from.
     pub pool: PoolIndex,
@@ -23,8 +23,19 @@ pub struct Attempt {
     /// Wait before it, in milliseconds: the backoff, or the delay that the endpoint before it asked
     /// for.
     pub waited_ms: u32,
-    /// True for an attempt made beside another that was slow.
-    pub hedge: bool,
+    /// Its place in the exchange.
+    pub kind: AttemptKind,
+}
+
+/// Place of an attempt in its exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptKind {
+    /// One of those that come one after the other.
+    InTurn,
+    /// Beside another that was slow.
+    Hedge,
+    /// Of a subrequest by a filter.
+    Subrequest,
 }
 
 impl Attempt {

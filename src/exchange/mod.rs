@@ -14,7 +14,7 @@ mod refusal;
 mod subrequest;
 mod transformed;
 
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version};
@@ -25,7 +25,7 @@ pub use crate::failure::{BadRequest, CLIENT_GONE, Failure, Side};
 pub(crate) use answering::{AnswerEnd, Answering, Pending};
 pub(crate) use attempt::AttemptNumber;
 #[doc(hidden)]
-pub use attempt::{Attempt, AttemptOutcome};
+pub use attempt::{Attempt, AttemptKind, AttemptOutcome};
 pub use body::Body;
 pub(crate) use call_record::{CallRecord, QueuedTime};
 pub use custom_body::CustomBody;
@@ -75,6 +75,8 @@ pub struct Exchange {
     pub(crate) cohort: Option<Box<Cohort>>,
     /// Its upstream call, and what that occupies.
     pub(crate) call: CallRecord,
+    /// Attempts of its subrequests, for the log.
+    pub(crate) aside: RefCell<Vec<Attempt>>,
     /// Maker of its subrequests.
     pub(crate) caller: Rc<dyn Caller>,
     /// Failure that ended it early.

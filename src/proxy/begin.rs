@@ -1,6 +1,6 @@
 //! Start of an exchange's record, when its head has arrived.
 
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version};
@@ -53,6 +53,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         decision: None,
         cohort: None,
         call: CallRecord::default(),
+        aside: RefCell::default(),
         caller: Rc::clone(&connection.worker) as Rc<dyn Caller>,
         failure: None,
         refusal: None,

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::divide;
 use crate::{
-    exchange::{AnswerEnd, AttemptOutcome, Exchange},
+    exchange::{AnswerEnd, AttemptKind, AttemptOutcome, Exchange},
     failure::Side,
     resilience::Why,
     telemetry::access_log::{AttemptView, Line},
@@ -57,20 +57,15 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
 /// Writes the line of the access log, and keeps the exchange for the admin API if it is selected.
 fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Duration, keep: bool) {
     let call = &exchange.call;
-    let beside = call.beside.borrow();
-    let outcomes: SmallVec<[StatusCode; 4]> = call
-        .attempts
-        .iter()
-        .chain(&*beside)
+    let (aside, beside) = (exchange.aside.borrow(), call.beside.borrow());
+    let attempts = || aside.iter().chain(&call.attempts).chain(&*beside);
+    let outcomes: SmallVec<[StatusCode; 4]> = attempts()
         .map(|attempt| match attempt.outcome {
             Some(AttemptOutcome::Answered(status)) => status,
             Some(AttemptOutcome::Failed(_) | AttemptOutcome::Lost) | None => StatusCode::OK,
         })
         .collect();
-    let attempts: SmallVec<[AttemptView<'_>; 4]> = call
-        .attempts
-        .iter()
-        .chain(&*beside)
+    let attempts: SmallVec<[AttemptView<'_>; 4]> = attempts()
         .zip(&outcomes)
         .map(|(attempt, status)| AttemptView {
             endpoint: attempt.address(),
@@ -82,7 +77,8 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
             },
             took: attempt.took,
             waited: Duration::from_millis(attempt.waited_ms.into()),
-            hedge: attempt.hedge,
+            hedge: attempt.kind == AttemptKind::Hedge,
+            subrequest: attempt.kind == AttemptKind::Subrequest,
         })
         .collect();
     let upstream = exchange

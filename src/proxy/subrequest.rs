@@ -10,7 +10,10 @@ use super::{
     upload::keep_max,
 };
 use crate::{
-    exchange::{Body, CallRecord, Caller, Request, Subanswer, Subrequest, SubrequestTerms},
+    exchange::{
+        Attempt, AttemptKind, Body, CallRecord, Caller, Exchange, Request, Subanswer, Subrequest,
+        SubrequestTerms,
+    },
     failure::Failure,
     http1::Framing,
     semantics::Known,
@@ -77,14 +80,51 @@ async fn subrequest_of(
         grpc: false,
         lends_host: !headers.contains(Known::Host),
     };
-    let mut record = CallRecord::default();
-    let called = UpstreamCall::new(terms, &mut request, upload, &mut record)
+    let mut noted = Noted {
+        record: CallRecord::default(),
+        exchange,
+    };
+    let called = UpstreamCall::new(terms, &mut request, upload, &mut noted.record)
         .run()
         .await;
     let mut response = called?;
     response::clean(&mut response);
-    Ok(Subanswer::new(response, record, deadline))
+    noted.note();
+    Ok(Subanswer::new(
+        response,
+        std::mem::take(&mut noted.record),
+        deadline,
+    ))
 }
+
+/// The record of a subrequest, whose attempts the log of its exchange shows however it ends.
+struct Noted<'a> {
+    record: CallRecord,
+    exchange: &'a Exchange,
+}
+
+impl Noted<'_> {
+    fn note(&self) {
+        let beside = self.record.beside.borrow();
+        let attempts = self.record.attempts.iter().chain(&*beside);
+        let mut aside = self.exchange.aside.borrow_mut();
+        let room = ASIDE_MAX.saturating_sub(aside.len());
+        aside.extend(attempts.take(room).map(|attempt| Attempt {
+            kind: AttemptKind::Subrequest,
+            ..attempt.clone()
+        }));
+    }
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        // Nothing, if the answer has the record.
+        self.note();
+    }
+}
+
+/// Attempts of subrequests that one exchange remembers.
+const ASIDE_MAX: usize = 64;
 
 fn upload_of(subrequest: &Subrequest, keep_max: usize) -> Upload {
     let body = &subrequest.body;

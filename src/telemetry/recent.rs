@@ -66,6 +66,9 @@ pub struct RecentAttempt {
     /// True for an attempt made beside another that was slow.
     #[serde(default)]
     pub hedge: bool,
+    /// True for an attempt of a subrequest by a filter.
+    #[serde(default)]
+    pub subrequest: bool,
 }
 
 impl From<&Line<'_>> for RecentExchange {
@@ -97,6 +100,7 @@ impl From<&Line<'_>> for RecentExchange {
                     ms: attempt.took.as_secs_f64() * 1000.0,
                     waited_ms: attempt.waited.as_secs_f64() * 1000.0,
                     hedge: attempt.hedge,
+                    subrequest: attempt.subrequest,
                 })
                 .collect(),
             not_retried: owned(line.not_retried),

@@ -170,3 +170,29 @@ async fn a_subrequest_ends_at_its_deadline() {
     proxy.finish().await;
     other.finish().await;
 }
+
+#[tokio::test]
+async fn the_record_of_a_request_has_the_attempts_of_its_subrequests() {
+    let app = Backend::start(identity("app")).await;
+    let bad = Backend::start(|_| vec![Act::Read, Act::Reset]).await;
+    let auth = format!(
+        "endpoints = [\"{}\"]\nejection = false\nretry_budget = {{ ratio = \"100%\", minimum = 9 }}",
+        bad.address()
+    );
+    let proxy = before(&app, &auth).await;
+    assert_eq!(get(&proxy, "/").await.0, 502);
+    let endpoint = bad.address().to_string();
+    let attempts = eventually("the record", async || {
+        let all = proxy.requests().await;
+        Some(all.first()?["attempts"].as_array()?.clone())
+    })
+    .await;
+    assert_eq!(attempts.len(), 3, "{attempts:?}");
+    for attempt in &attempts {
+        assert_eq!(attempt["subrequest"], true, "{attempt}");
+        assert_eq!(attempt["endpoint"], *endpoint);
+        assert_eq!(attempt["outcome"], "connection_terminated");
+    }
+    assert_eq!(app.count(), 0);
+    proxy.finish().await;
+}

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{UpstreamCall, attempt_end::AttemptEnd, hedge::Hedged};
 use crate::{
-    exchange::{Attempt, AttemptNumber, AttemptOutcome, Pending},
+    exchange::{Attempt, AttemptKind, AttemptNumber, AttemptOutcome, Pending},
     failure::{Failure, Side},
     resilience::{AttemptResult, RetryVerdict},
     timer,
@@ -85,7 +85,7 @@ impl UpstreamCall<'_> {
                     outcome: None,
                     took: Duration::ZERO,
                     waited_ms: std::mem::take(&mut self.waited_ms),
-                    hedge: false,
+                    kind: AttemptKind::InTurn,
                 })
             }
         };

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::{UpstreamCall, attempt::watch, attempt_end::AttemptEnd};
 use crate::{
     config::value::HedgeAfter,
-    exchange::{Attempt, AttemptNumber, AttemptOutcome},
+    exchange::{Attempt, AttemptKind, AttemptNumber, AttemptOutcome},
     failure::Failure,
     memory,
     resilience::{AttemptResult, BudgetGuard, RetryVerdict},
@@ -136,7 +136,7 @@ impl UpstreamCall<'_> {
             end.went_well() || end.ended == AttemptResult::Failed(Failure::ResponseTimeout)
         });
         // A hedge begins because an endpoint is slow: it says little of the others.
-        if counts && !self.record.attempt_mut(number).hedge {
+        if counts && self.record.attempt_mut(number).kind != AttemptKind::Hedge {
             self.samples = false;
             pick.pool.add_latency(took, timer::recent());
         }
@@ -332,7 +332,7 @@ impl UpstreamCall<'_> {
                 outcome: None,
                 took: Duration::ZERO,
                 waited_ms: 0,
-                hedge: true,
+                kind: AttemptKind::Hedge,
             });
             u32::try_from(begun.len()).unwrap_or(u32::MAX)
         };

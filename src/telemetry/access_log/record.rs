@@ -75,4 +75,6 @@ pub struct AttemptView<'a> {
     pub waited: Duration,
     /// True for an attempt made beside another that was slow.
     pub hedge: bool,
+    /// True for an attempt of a subrequest by a filter.
+    pub subrequest: bool,
 }

@@ -82,6 +82,13 @@ impl Inside {
         .await;
     }
 
+    /// The last exchanges, from the admin API.
+    pub(crate) async fn requests(&self) -> Vec<serde_json::Value> {
+        let answer = ask(self.admin.address(), "GET", "/requests?last=100", "").await;
+        let text = answer.expect("requests").text();
+        serde_json::from_str(&text).expect("a list")
+    }
+
     /// One scrape.
     pub(crate) async fn metrics(&self) -> Exposition {
         let answer = ask(self.admin.address(), "GET", "/metrics", "").await;

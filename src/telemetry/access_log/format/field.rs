@@ -190,6 +190,9 @@ fn json_attempts(line: &Line<'_>, out: &mut Vec<u8>) {
         if attempt.hedge {
             out.extend_from_slice(b",\"hedge\":true");
         }
+        if attempt.subrequest {
+            out.extend_from_slice(b",\"subrequest\":true");
+        }
         out.push(b'}');
     }
     out.push(b']');

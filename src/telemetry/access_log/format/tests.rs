@@ -16,6 +16,7 @@ const ATTEMPTS: &[AttemptView<'static>] = &[
         took: Duration::from_micros(1250),
         waited: Duration::ZERO,
         hedge: false,
+        subrequest: false,
     },
     AttemptView {
         endpoint: "10.0.0.2:80",
@@ -23,6 +24,7 @@ const ATTEMPTS: &[AttemptView<'static>] = &[
         took: Duration::from_micros(12_001),
         waited: Duration::ZERO,
         hedge: false,
+        subrequest: false,
     },
 ];
 
