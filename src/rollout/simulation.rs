@@ -292,7 +292,7 @@ fn tables() {
                 "| {} % | {} % | {} % | {} | {} | {best:.0} | {:.2} |",
                 share * 100.0,
                 baseline * 100.0,
-                candidate * 100.0,
+                (candidate * 1000.0).round() / 10.0,
                 found.median,
                 found.late,
                 found.median as f64 / best.max(1.0)
