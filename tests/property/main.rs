@@ -8,6 +8,7 @@
 )]
 
 mod allocation;
+mod fuzz;
 mod http1;
 mod http2;
 mod picker;

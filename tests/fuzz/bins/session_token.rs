@@ -1,0 +1,7 @@
+//! The fuzzer's entry to the target of this name.
+#![no_main]
+
+#[path = "../targets/session_token.rs"]
+mod target;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| target::run(data));
