@@ -34,6 +34,7 @@ mod discovery;
 mod discovery_consul;
 mod discovery_dns;
 mod discovery_etcd;
+mod discovery_eureka;
 mod discovery_http;
 mod discovery_kept;
 mod discovery_lists;

@@ -12,6 +12,9 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, discover: &Discover) {
         DiscoverSource::Consul(consul) => {
             super::registry::check_consul(check, &format!("{place}.consul"), consul);
         }
+        DiscoverSource::Eureka(eureka) => {
+            super::registry::check_eureka(check, &format!("{place}.eureka"), eureka);
+        }
         DiscoverSource::Http(http) => {
             super::registry::check_http(check, &format!("{place}.http"), http);
         }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::Check;
 use crate::config::{
-    schema::{DiscoverConsul, DiscoverHttp},
+    schema::{DiscoverConsul, DiscoverEureka, DiscoverHttp},
     setting::Spans,
     value::{HttpUrl, Secret},
 };
@@ -42,6 +42,22 @@ pub(super) fn check_consul(check: &mut Check<'_>, place: &str, consul: &Discover
         consul.token.as_ref(),
         consul.ca.as_ref(),
     );
+}
+
+pub(super) fn check_eureka(check: &mut Check<'_>, place: &str, eureka: &DiscoverEureka) {
+    let spans = &eureka.spans;
+    if eureka.servers.is_empty() && !check.is_broken(&format!("{place}.servers")) {
+        let message = format!("{place}.servers lists no server");
+        let hint = "such as [\"http://127.0.0.1:8761/eureka\"]";
+        check.error(spans.of("servers"), message, hint);
+    }
+    if eureka.app.is_empty() && !check.is_broken(&format!("{place}.app")) {
+        let message = format!("{place}.app is empty");
+        check.error(spans.of("app"), message, "such as \"ORDERS\"");
+    }
+    check_interval(check, place, spans, eureka.interval, Duration::from_secs(1));
+    let (token, ca) = (eureka.token.as_ref(), eureka.ca.as_ref());
+    check_access(check, place, spans, &eureka.servers, token, ca);
 }
 
 /// Refuses an interval that is too short for the service that is asked.

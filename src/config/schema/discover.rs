@@ -20,7 +20,7 @@ table! {
         /// The source: exactly one of these.
         pub source: DiscoverSource,
     }
-    later { "eureka", "kubernetes" }
+    later { "kubernetes" }
 }
 
 words! {
@@ -46,6 +46,8 @@ choice! {
         "http" => Http(DiscoverHttp),
         /// Instances of a service in Consul.
         "consul" => Consul(Box<DiscoverConsul>),
+        /// Instances of an application in Eureka.
+        "eureka" => Eureka(DiscoverEureka),
         /// Children of a node in ZooKeeper, one for each endpoint.
         "zookeeper" => ZooKeeper(DiscoverZooKeeper),
     }
@@ -178,5 +180,21 @@ table! {
         pub user: Option<String> = None,
         /// Its password.
         pub password: Option<Secret> = None,
+    }
+}
+
+table! {
+    /// Instances of an application in Eureka. All is fetched once, then what changes.
+    pub struct DiscoverEureka {
+        /// URLs of the servers, with their path, such as `http://127.0.0.1:8761/eureka`. They are tried in turn.
+        pub servers: Vec<HttpUrl>,
+        /// Name of the application. The version of an instance is that of `version` in its metadata; `weight`, `zone` and `priority` there mean what they do in `endpoints`. An instance that is not `UP` is drained.
+        pub app: String,
+        /// Time between two requests, at least 1s; a server tells changes after up to 30s of its own.
+        pub interval: Duration = Duration::from_secs(30),
+        /// Secret that is sent as `Authorization: Bearer`.
+        pub token: Option<Secret> = None,
+        /// File of the authorities that may certify the servers, as PEM; by default the system's.
+        pub ca: Option<PathBuf> = None,
     }
 }

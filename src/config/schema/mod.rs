@@ -40,8 +40,8 @@ pub use concurrency::{Concurrencies, Concurrency, ConcurrencyScope};
 pub use cors::Cors;
 pub use defaults::{Defaults, Preset};
 pub use discover::{
-    AbsentEndpoint, Discover, DiscoverConsul, DiscoverDns, DiscoverEtcd, DiscoverFile,
-    DiscoverHttp, DiscoverSource, DiscoverZooKeeper, DnsFamily, DnsTtl, DnsType,
+    AbsentEndpoint, Discover, DiscoverConsul, DiscoverDns, DiscoverEtcd, DiscoverEureka,
+    DiscoverFile, DiscoverHttp, DiscoverSource, DiscoverZooKeeper, DnsFamily, DnsTtl, DnsType,
 };
 pub use endpoint::Endpoint;
 pub use fault::RouteFault;

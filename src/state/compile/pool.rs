@@ -9,7 +9,7 @@ use super::{BuildError, Lists, Source, TlsFiles};
 use crate::{
     config::{
         schema,
-        value::{PickerSpec, Secret},
+        value::{HttpUrl, PickerSpec, Secret},
     },
     fetch::Target,
     resilience::BreakerSettings,
@@ -17,7 +17,8 @@ use crate::{
     tls::ClientTls,
     upstream::{
         discovery::{
-            Begun, ConsulSource, Discovered, HttpSource, SourceSpec, Update, ZooKeeperSpec, arrange,
+            Begun, ConsulSource, Discovered, EurekaSource, HttpSource, SourceSpec, Update,
+            ZooKeeperSpec, arrange,
         },
         endpoint::Endpoint,
         endpoint_set::{EndpointSet, EndpointSlot, SetRules},
@@ -192,6 +193,18 @@ fn source_spec(written: &schema::Discover) -> SourceSpec {
         }),
         schema::DiscoverSource::Dns(dns) => SourceSpec::Dns(Arc::new(super::discover::dns(dns))),
         schema::DiscoverSource::Consul(consul) => consul_source(consul),
+        schema::DiscoverSource::Eureka(eureka) => {
+            let target = |url: &HttpUrl| Target {
+                url: url.clone(),
+                ca: eureka.ca.clone(),
+                secrets: bearer(eureka.token.as_ref()),
+            };
+            SourceSpec::Eureka(EurekaSource {
+                servers: eureka.servers.iter().map(target).collect(),
+                app: eureka.app.clone(),
+                interval: eureka.interval,
+            })
+        }
         schema::DiscoverSource::Http(http) => SourceSpec::Http(HttpSource {
             target: Target {
                 url: http.url.clone(),

@@ -24,6 +24,7 @@ mod dns;
 mod endpoint_list;
 mod entries;
 mod etcd;
+mod eureka;
 mod file;
 mod fixed;
 mod http;
@@ -41,6 +42,7 @@ pub use dns::{
 };
 pub use endpoint_list::{EndpointList, Skipped, Update};
 pub use etcd::{Etcd, EtcdSpec};
+pub use eureka::{Eureka, EurekaSource};
 pub use file::{File, read};
 pub use fixed::Fixed;
 pub use http::{Http, HttpSource};
@@ -101,6 +103,8 @@ pub enum SourceSpec {
     Http(HttpSource),
     /// Instances of a service in Consul.
     Consul(ConsulSource),
+    /// Instances of an application in Eureka.
+    Eureka(EurekaSource),
     /// Children of a node in ZooKeeper.
     ZooKeeper(ZooKeeperSpec),
 }
@@ -114,6 +118,7 @@ impl SourceSpec {
             Self::Dns(_) => "dns",
             Self::Http(_) => "http",
             Self::Consul(_) => "consul",
+            Self::Eureka(_) => "eureka",
             Self::ZooKeeper(_) => "zookeeper",
         }
     }
@@ -135,6 +140,7 @@ impl SourceSpec {
             Self::Dns(spec) => Box::new(Dns::new((**spec).clone())),
             Self::Http(settings) => Box::new(Http::new(settings.clone())),
             Self::Consul(settings) => Box::new(Consul::new(settings.clone())),
+            Self::Eureka(settings) => Box::new(Eureka::new(settings.clone())),
             Self::ZooKeeper(spec) => Box::new(ZooKeeper::new(spec)),
         }
     }
@@ -147,9 +153,12 @@ impl SourceSpec {
     pub fn read(&self) -> Option<Result<EndpointList, DiscoveryError>> {
         match self {
             Self::File(path) => Some(read(path).1),
-            Self::Etcd(_) | Self::Dns(_) | Self::Http(_) | Self::Consul(_) | Self::ZooKeeper(_) => {
-                None
-            }
+            Self::Etcd(_)
+            | Self::Dns(_)
+            | Self::Http(_)
+            | Self::Eureka(_)
+            | Self::Consul(_)
+            | Self::ZooKeeper(_) => None,
         }
     }
 }
@@ -162,6 +171,7 @@ impl fmt::Display for SourceSpec {
             Self::Dns(spec) => spec.name.fmt(f),
             Self::Http(settings) => settings.target.url.fmt(f),
             Self::Consul(settings) => settings.fmt(f),
+            Self::Eureka(settings) => settings.fmt(f),
             Self::ZooKeeper(spec) => spec.fmt(f),
         }
     }
