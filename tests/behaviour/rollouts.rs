@@ -330,3 +330,25 @@ async fn an_edit_in_mid_rollout_keeps_the_share() {
     assert_eq!(becomes(&proxy, "pending").await["share"], 0.0);
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn an_upgrade_of_the_binary_hands_the_progress_over() {
+    let old = Backend::start(identity("1")).await;
+    let new = Backend::start(identity("2")).await;
+    let without = text(ONE_STEP).replace("state_dir = \"state\"", "");
+    let settings = Settings::new(&without);
+    let proxy = settings
+        .backend("old", &old)
+        .backend("new", &new)
+        .start()
+        .await;
+    becomes(&proxy, "running").await;
+    proxy.upgrade().await;
+    let after = told(&proxy).await;
+    assert_eq!(
+        (&after["state"], &after["share"]),
+        (&"running".into(), &0.25.into())
+    );
+    assert!(after["lasted_ms"].as_u64() > Some(0), "{after}");
+    proxy.all_end().await;
+}
