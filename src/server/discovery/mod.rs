@@ -6,17 +6,18 @@
 
 mod absent;
 mod changes;
+mod endpoints;
 mod first;
+mod heard;
 mod kept;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     pin::pin,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::json;
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use super::control::Control;
@@ -26,16 +27,12 @@ use crate::{
     task,
     telemetry::metrics::{ControlMetrics, SharedGauge, names},
     upstream::{
-        discovery::{
-            Discovered, Discovery, DiscoveryError, EndpointChanges, Heard, HeardAt, SourceSpec,
-            SourceStatus, Update, arrange,
-        },
-        health::ProbeTarget,
+        discovery::{Discovery, DiscoveryError, HeardAt, SourceSpec, Update},
         pool::Pool,
     },
-    worker::{Command, SharedState},
 };
 
+use heard::{tell, tell_skipped};
 use kept::KeptLists;
 
 pub(super) use first::ask_first;
@@ -266,200 +263,6 @@ impl Control {
             self.take_up_endpoints(pool);
         }
     }
-
-    /// Applies an answer of a source, or keeps the last good list and reports the error.
-    pub(super) fn hear_source(&mut self, answer: &Answer) {
-        let snapshot = self.shared.snapshot();
-        let Answer { pool, source, list } = answer;
-        let Some(pool) = snapshot.pool(pool) else {
-            return;
-        };
-        let current = pool.discovery.as_ref();
-        if current.is_none_or(|discovery| discovery.source != *source) {
-            return;
-        }
-        let discovered = &pool.shared.discovered;
-        let before = discovered.status();
-        let was_bad = before.error.is_some();
-        let hold = current.map(|discovery| discovery.hold).unwrap_or_default();
-        let heard = discovered.hear(source, list, hold, HeardAt::now());
-        let status = discovered.status();
-        tell(&pool.name, source, heard, &status);
-        if status.skipped != before.skipped {
-            tell_skipped(&pool.name, source, &status);
-        }
-        self.tell_held(pool, source, &before, &status);
-        let result = match heard {
-            Heard::Changed => "changed",
-            Heard::Unchanged => "unchanged",
-            Heard::Failed { .. } => "failed",
-        };
-        if was_bad && !matches!(heard, Heard::Failed { .. }) {
-            tracing::info!(pool = %pool.name, from = %source, "the list of endpoints is good again");
-        }
-        self.discoveries.count(&pool.name, source, result);
-        if let Some(state_dir) = &snapshot.config.proxy.state_dir
-            && heard == Heard::Changed
-            && status.held.is_none()
-        {
-            let (kept, list) = (&mut self.discoveries.kept, discovered.listed());
-            kept.keep(state_dir, &pool.name, source, &list);
-        }
-        if let Heard::Failed { is_news: true } = heard {
-            self.events.publish(
-                "discovery",
-                "proxy",
-                json!({ "pool": &*pool.name, "source": source.kind(), "error": error_of(discovered) }),
-            );
-        }
-        self.take_up_endpoints(pool);
-    }
-
-    /// Ends what the source of a pool holds for a time or until a check fails.
-    pub(super) fn look_at_source(&mut self, pool: &Arc<Pool>) {
-        let Some(discovery) = &pool.discovery else {
-            return;
-        };
-        let discovered = &pool.shared.discovered;
-        let before = discovered.status();
-        if before.held.is_some() && discovered.end_hold(HeardAt::now()) {
-            self.tell_held(pool, &discovery.source, &before, &discovered.status());
-        } else if before.absent == 0 || !absent::have_failed(pool) {
-            return;
-        }
-        self.take_up_endpoints(pool);
-    }
-
-    /// Tells that endpoints stay for a time though the list has left them out, or that it is over.
-    fn tell_held(
-        &self,
-        pool: &Pool,
-        source: &SourceSpec,
-        before: &SourceStatus,
-        status: &SourceStatus,
-    ) {
-        let held = |status: &SourceStatus| status.held.map(|(count, _)| count);
-        let (name, kind) = (&*pool.name, source.kind());
-        match (held(before), held(status)) {
-            (was, now) if was == now => return,
-            (_, Some(count)) => {
-                let hold = pool
-                    .discovery
-                    .as_ref()
-                    .map(|it| it.hold)
-                    .unwrap_or_default();
-                let hold = humantime::format_duration(hold).to_string();
-                tracing::warn!(
-                    pool = name,
-                    source = kind,
-                    held = count,
-                    listed = status.endpoints,
-                    hold,
-                    "most endpoints are suddenly not listed any more; they stay for a time"
-                );
-            }
-            (Some(_), None) => {
-                tracing::warn!(
-                    pool = name,
-                    source = kind,
-                    listed = status.endpoints,
-                    "the list is used as it is again"
-                );
-            }
-            (None, None) => return,
-        }
-        let what = json!({ "pool": name, "source": kind, "held": held(status).unwrap_or(0) });
-        self.events.publish("discovery", "proxy", what);
-    }
-
-    /// Updates the endpoint set of a pool from its lists.
-    fn take_up_endpoints(&mut self, pool: &Arc<Pool>) {
-        let before = pool.endpoint_set();
-        absent::keep(pool, &before);
-        if let Some(discovery) = &pool.discovery {
-            self.discoveries.show(pool, &discovery.source);
-        }
-        let arranged = arrange(&before.endpoints, pool.wanted_endpoints());
-        if arranged.changes.is_empty() {
-            return;
-        }
-        pool.replace_endpoints(arranged.endpoints, Instant::now());
-        if let Some(schedule) = self.schedules.get_mut(&pool.name) {
-            let EndpointChanges { added, removed, .. } = &arranged.changes;
-            schedule.change(
-                added
-                    .iter()
-                    .map(|it| ProbeTarget::new(it).teaching(pool.shared.endpoint(&it.label))),
-                removed.iter().map(|it| Arc::clone(&it.label)),
-            );
-        }
-        tell_workers(&self.shared, &pool.name);
-        changes::log(pool, &arranged.changes);
-        self.events.publish(
-            "endpoints",
-            "proxy",
-            changes::shown(pool, &arranged.changes),
-        );
-        self.forget_departed(pool, &arranged.changes);
-    }
-
-    /// Removes the metric series of removed endpoints, and of versions that no endpoint has any
-    /// more.
-    fn forget_departed(&self, pool: &Pool, changes: &EndpointChanges) {
-        let metrics = &self.shared.metrics;
-        let removed = changes.removed.iter();
-        let gone: Vec<_> = removed.map(|gone| [&*pool.name, &*gone.label]).collect();
-        metrics.remove_series(["pool", "endpoint"], &gone);
-        let changed = changes.changed.iter().map(|(old, _)| old);
-        let versions = changes.removed.iter().chain(changed);
-        let mut versions: HashSet<&str> = versions
-            .filter_map(|old| old.version_label.as_deref())
-            .collect();
-        if versions.is_empty() {
-            return;
-        }
-        let set = pool.endpoint_set();
-        for endpoint in &set.endpoints {
-            versions.remove(endpoint.version_label.as_deref().unwrap_or_default());
-        }
-        let gone: Vec<_> = versions.iter().map(|gone| [&*pool.name, *gone]).collect();
-        metrics.remove_series(["pool", "version"], &gone);
-    }
-}
-
-/// Tells the workers to use the newest endpoints of a pool. Control does not wait for a worker with
-/// a full queue: it looks by itself, at the latest with its next request or within a second.
-fn tell_workers(shared: &SharedState, pool: &Arc<str>) {
-    for worker in &shared.workers {
-        let _ = worker
-            .commands
-            .try_send(Command::FollowEndpoints(Arc::clone(pool)));
-    }
-}
-
-fn tell(pool: &str, source: &SourceSpec, heard: Heard, status: &SourceStatus) {
-    if let (Heard::Failed { is_news: true }, Some((error, _))) = (heard, &status.error) {
-        let kept = status.endpoints;
-        let source = source.kind();
-        if kept == 0 {
-            tracing::warn!(pool, source, %error, "no list of endpoints yet");
-        } else {
-            tracing::warn!(pool, source, kept, %error, "the list of endpoints is refused; the last good one stays");
-        }
-    }
-}
-
-/// Logs the entries of a list that cannot be used.
-fn tell_skipped(pool: &str, source: &SourceSpec, status: &SourceStatus) {
-    let skipped = &status.skipped;
-    if !skipped.is_empty() {
-        let (source, count) = (source.kind(), skipped.count());
-        tracing::warn!(pool, source, skipped = count, entries = %skipped, "entries of the list of endpoints cannot be used; the others are");
-    }
-}
-
-fn error_of(discovered: &Discovered) -> Option<String> {
-    discovered.status().error.map(|(error, _)| error)
 }
 
 /// Maximum number of waiting answers; a source with a further one waits.

@@ -1,0 +1,146 @@
+//! Answers of sources: taken up, refused, held, and told.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Answer, absent};
+use crate::{
+    server::control::Control,
+    upstream::{
+        discovery::{Discovered, Heard, HeardAt, SourceSpec, SourceStatus},
+        pool::Pool,
+    },
+};
+
+impl Control {
+    /// Applies an answer of a source, or keeps the last good list and reports the error.
+    pub(in crate::server) fn hear_source(&mut self, answer: &Answer) {
+        let snapshot = self.shared.snapshot();
+        let Answer { pool, source, list } = answer;
+        let Some(pool) = snapshot.pool(pool) else {
+            return;
+        };
+        let current = pool.discovery.as_ref();
+        if current.is_none_or(|discovery| discovery.source != *source) {
+            return;
+        }
+        let discovered = &pool.shared.discovered;
+        let before = discovered.status();
+        let was_bad = before.error.is_some();
+        let hold = current.map(|discovery| discovery.hold).unwrap_or_default();
+        let heard = discovered.hear(source, list, hold, HeardAt::now());
+        let status = discovered.status();
+        tell(&pool.name, source, heard, &status);
+        if status.skipped != before.skipped {
+            tell_skipped(&pool.name, source, &status);
+        }
+        self.tell_held(pool, source, &before, &status);
+        let result = match heard {
+            Heard::Changed => "changed",
+            Heard::Unchanged => "unchanged",
+            Heard::Failed { .. } => "failed",
+        };
+        if was_bad && !matches!(heard, Heard::Failed { .. }) {
+            tracing::info!(pool = %pool.name, from = %source, "the list of endpoints is good again");
+        }
+        self.discoveries.count(&pool.name, source, result);
+        if let Some(state_dir) = &snapshot.config.proxy.state_dir
+            && heard == Heard::Changed
+            && status.held.is_none()
+        {
+            let (kept, list) = (&mut self.discoveries.kept, discovered.listed());
+            kept.keep(state_dir, &pool.name, source, &list);
+        }
+        if let Heard::Failed { is_news: true } = heard {
+            self.events.publish(
+                "discovery",
+                "proxy",
+                json!({ "pool": &*pool.name, "source": source.kind(), "error": error_of(discovered) }),
+            );
+        }
+        self.take_up_endpoints(pool);
+    }
+
+    /// Ends what the source of a pool holds for a time or until a check fails.
+    pub(in crate::server) fn look_at_source(&mut self, pool: &Arc<Pool>) {
+        let Some(discovery) = &pool.discovery else {
+            return;
+        };
+        let discovered = &pool.shared.discovered;
+        let before = discovered.status();
+        if before.held.is_some() && discovered.end_hold(HeardAt::now()) {
+            self.tell_held(pool, &discovery.source, &before, &discovered.status());
+        } else if before.absent == 0 || !absent::have_failed(pool) {
+            return;
+        }
+        self.take_up_endpoints(pool);
+    }
+
+    /// Tells that endpoints stay for a time though the list has left them out, or that it is over.
+    fn tell_held(
+        &self,
+        pool: &Pool,
+        source: &SourceSpec,
+        before: &SourceStatus,
+        status: &SourceStatus,
+    ) {
+        let held = |status: &SourceStatus| status.held.map(|(count, _)| count);
+        let (name, kind) = (&*pool.name, source.kind());
+        match (held(before), held(status)) {
+            (was, now) if was == now => return,
+            (_, Some(count)) => {
+                let hold = pool
+                    .discovery
+                    .as_ref()
+                    .map(|it| it.hold)
+                    .unwrap_or_default();
+                let hold = humantime::format_duration(hold).to_string();
+                tracing::warn!(
+                    pool = name,
+                    source = kind,
+                    held = count,
+                    listed = status.endpoints,
+                    hold,
+                    "most endpoints are suddenly not listed any more; they stay for a time"
+                );
+            }
+            (Some(_), None) => {
+                tracing::warn!(
+                    pool = name,
+                    source = kind,
+                    listed = status.endpoints,
+                    "the list is used as it is again"
+                );
+            }
+            (None, None) => return,
+        }
+        let what = json!({ "pool": name, "source": kind, "held": held(status).unwrap_or(0) });
+        self.events.publish("discovery", "proxy", what);
+    }
+}
+
+pub(super) fn tell(pool: &str, source: &SourceSpec, heard: Heard, status: &SourceStatus) {
+    if let (Heard::Failed { is_news: true }, Some((error, _))) = (heard, &status.error) {
+        let kept = status.endpoints;
+        let source = source.kind();
+        if kept == 0 {
+            tracing::warn!(pool, source, %error, "no list of endpoints yet");
+        } else {
+            tracing::warn!(pool, source, kept, %error, "the list of endpoints is refused; the last good one stays");
+        }
+    }
+}
+
+/// Logs the entries of a list that cannot be used.
+pub(super) fn tell_skipped(pool: &str, source: &SourceSpec, status: &SourceStatus) {
+    let skipped = &status.skipped;
+    if !skipped.is_empty() {
+        let (source, count) = (source.kind(), skipped.count());
+        tracing::warn!(pool, source, skipped = count, entries = %skipped, "entries of the list of endpoints cannot be used; the others are");
+    }
+}
+
+fn error_of(discovered: &Discovered) -> Option<String> {
+    discovered.status().error.map(|(error, _)| error)
+}
