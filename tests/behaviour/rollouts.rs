@@ -106,6 +106,50 @@ async fn a_good_version_is_promoted_and_nobody_loses_a_request_or_goes_back() {
 }
 
 #[tokio::test]
+async fn a_webhook_is_told_of_each_change_and_asked_again_if_it_fails() {
+    let old = Backend::start(identity("1")).await;
+    let new = Backend::start(identity("2")).await;
+    let hook = Backend::start(|seen| {
+        // The first message is refused once.
+        let first = seen.connection == 0 && seen.turn == 0;
+        let status = if first { "503 Busy" } else { "204 No Content" };
+        crate::harness::answer_bytes(&format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n"))
+    })
+    .await;
+    let notify = r#"
+        steps = []
+        watch = "1h"
+        notify = { webhook = "http://$hook/told?by=proxy", token = "of-the-hook" }
+    "#;
+    let settings = Settings::new(&text(notify));
+    let settings = settings.backend("old", &old).backend("new", &new);
+    let proxy = settings.address("hook", hook.address()).start().await;
+    becomes(&proxy, "running").await;
+    eventually("the message", async || (hook.count() == 2).then_some(())).await;
+    assert_eq!(order(&proxy, "abort").await.1["state"], "rolled_back");
+    eventually("the second message", async || {
+        (hook.count() == 3).then_some(())
+    })
+    .await;
+    let seen = hook.seen();
+    assert_eq!(seen[0].body, seen[1].body, "the same again");
+    for (message, to) in [(&seen[1], "running"), (&seen[2], "rolled_back")] {
+        assert_eq!(message.method, "POST");
+        assert_eq!(message.target, "/told?by=proxy");
+        assert_eq!(message.field("authorization"), "Bearer of-the-hook");
+        assert_eq!(message.field("content-type"), "application/json");
+        let told: Value = serde_json::from_slice(&message.body).unwrap();
+        assert_eq!(
+            (&told["rollout"], &told["to"]),
+            (&"orders".into(), &to.into())
+        );
+        assert!(told["candidate"].is_object(), "{told}");
+    }
+    assert!(!proxy.log().contains("of-the-hook"));
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn the_share_of_a_step_is_the_one_that_is_written() {
     let old = Backend::start(identity("1")).await;
     let new = Backend::start(identity("2")).await;

@@ -58,7 +58,9 @@ pub use rate_limit::{RateLimit, RateLimits, RateStore, RedisStore};
 pub use reference::{ReferencePage, reference};
 pub use retry::{Backoff, Hedge, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
-pub use rollout::{OnFailure, Rollout, RolloutGate, RolloutLatency, RolloutPin, RolloutStep};
+pub use rollout::{
+    OnFailure, Rollout, RolloutGate, RolloutLatency, RolloutNotify, RolloutPin, RolloutStep,
+};
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use session::{SameSite, Session};
 pub use shared::{ConfigEtcd, ConfigSource, ConfigStore, SharedConfig};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use crate::config::setting::{Spanned, Spans, table, words};
-use crate::config::value::{HashKey, Name, Ratio};
+use crate::config::value::{HashKey, HttpUrl, Name, Ratio, Secret};
 
 table! {
     /// A controlled change of the version that users get.
@@ -28,8 +28,19 @@ table! {
         pub on_failure: OnFailure = OnFailure::Rollback,
         /// Every raise of the share waits for a person: `sluicegate rollout promote NAME`.
         pub approve: bool = false,
+        /// Message about each change of state or step.
+        pub notify: Option<RolloutNotify> = None,
     }
-    later { "notify" }
+}
+
+table! {
+    /// Message about each change of a rollout: a POST with the JSON of its event, tried three times. Any status from 200 to 299 is success.
+    pub struct RolloutNotify {
+        /// URL that gets the message, http or https.
+        pub webhook: HttpUrl,
+        /// Token sent as `Authorization: Bearer`.
+        pub token: Option<Secret> = None,
+    }
 }
 
 table! {

@@ -4,6 +4,7 @@
 //! Looks every 100 ms. Owns the gauges; the progress itself is in the registry.
 
 mod kept;
+mod notify;
 mod view;
 
 use std::{
@@ -19,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 pub(super) use kept::{AllKept, kept, restore, take_up};
 pub(super) use view::{change, view};
 
-use self::kept::Keeper;
+use self::{kept::Keeper, notify::Notifier};
 use super::service::{Ended, Services, Stop};
 use crate::{
     rollout::{
@@ -49,6 +50,7 @@ pub(super) fn start(
             metrics: shared.metrics.control(),
             shown: HashMap::new(),
             keeper: Keeper::default(),
+            notifier: Notifier::start(),
             path: path.clone(),
             shared: Arc::clone(&shared),
             events: Arc::clone(&events),
@@ -64,6 +66,7 @@ struct Rollouts {
     /// By rollout.
     shown: HashMap<Arc<str>, Shown>,
     keeper: Keeper,
+    notifier: Notifier,
     path: PathBuf,
 }
 
@@ -126,7 +129,8 @@ impl Rollouts {
             }
             _ => tracing::info!(rollout = %name, %from, %to, step, %percent, %reason, "rollout"),
         }
-        let view = view(&self.shared.snapshot(), rollout);
+        let snapshot = self.shared.snapshot();
+        let view = view(&snapshot, rollout);
         let what = json!({
             "rollout": &**name,
             "from": from.word(),
@@ -137,6 +141,10 @@ impl Rollouts {
             "baseline": view.versions.baseline,
             "candidate": view.versions.candidate,
         });
+        let written = snapshot.config.rollouts.get(&**name);
+        if let Some(notify) = written.and_then(|it| it.notify.as_ref()) {
+            self.notifier.send(name, notify, &what);
+        }
         self.events.publish("rollout", "proxy", what);
     }
 
