@@ -11,7 +11,7 @@ use crate::{
     config::value::OriginPattern,
     exchange::{Body, Exchange, Reason, Refusal, Request, Response},
     failure::Failure,
-    semantics::{Known, Value, headers},
+    semantics::{Known, Value, headers, token::is_token},
 };
 
 /// Lets pages of some origins read the answers of a route.
@@ -52,7 +52,9 @@ impl CorsFilter {
         let Some(origin) = request.headers.get(Known::Origin) else {
             return Ok(Verdict::Continue);
         };
-        let allowed = self.allows(origin).then(|| origin.to_header_value());
+        // Browsers send one; of several nobody knows which is meant.
+        let is_only = request.headers.get_all(Known::Origin).count() == 1;
+        let allowed = (is_only && self.allows(origin)).then(|| origin.to_header_value());
         let wanted = request.headers.get(REQUEST_METHOD);
         if request.method == Method::OPTIONS
             && let Some(method) = wanted
@@ -102,6 +104,9 @@ impl CorsFilter {
     /// Returns true if a preflight asks for nothing that is not allowed.
     fn fits(&self, method: Value<'_>, headers: Option<Value<'_>>) -> bool {
         let methods = self.methods.as_ref();
+        if !is_token(method.as_bytes()) {
+            return false;
+        }
         // These need no permission (Fetch, "CORS-safelisted method").
         let method = method.as_bytes();
         let simple = [Method::GET, Method::HEAD, Method::POST];
@@ -109,14 +114,16 @@ impl CorsFilter {
             let known = it.names.iter().chain(&simple);
             known.into_iter().any(|it| it.as_str().as_bytes() == method)
         });
-        let Some((allowed, asked)) = self.headers.as_ref().zip(headers) else {
+        let Some(asked) = headers else {
             return fits;
         };
         let mut asked = asked.as_bytes().split(|byte| *byte == b',');
         fits && asked.all(|name| {
             let name = name.trim_ascii();
-            let known = |it: &HeaderName| name.eq_ignore_ascii_case(it.as_str().as_bytes());
-            name.is_empty() || allowed.names.iter().any(known)
+            let same = |it: &HeaderName| name.eq_ignore_ascii_case(it.as_str().as_bytes());
+            let allowed = self.headers.as_ref();
+            let is_allowed = allowed.is_none_or(|it| it.names.iter().any(same));
+            name.is_empty() || (is_allowed && is_token(name))
         })
     }
 

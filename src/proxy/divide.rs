@@ -117,7 +117,7 @@ pub(super) fn count(worker: usize, exchange: &Exchange, choice: &Choice, now: In
     }
     if let Some(last) = call.standing()
         && let Some(arm) = arm_of(last)
-        && let Some(outcome) = end_of(exchange, last)
+        && let Some(outcome) = end_of(exchange, last, now)
     {
         shared.answered(worker, arm, choice.point, outcome == Outcome::Bad);
     }
@@ -131,40 +131,56 @@ fn outcome_of(exchange: &Exchange, first: &Attempt, now: Instant) -> Option<Outc
         let left = exchange
             .failure
             .is_some_and(|it| it.side() == Side::Downstream);
-        return left.then(|| Outcome::GivenUp(now - exchange.started));
+        return left.then(|| given_up(exchange, now)).flatten();
     };
     if stands {
-        return end_of(exchange, first);
+        return end_of(exchange, first, now);
     }
     // Another followed it: it had failed.
     match outcome {
         AttemptOutcome::Failed(failure) => {
             (failure.side() == Side::Upstream).then_some(Outcome::Bad)
         }
-        AttemptOutcome::Answered(status) if status.is_client_error() => {
-            Some(Outcome::Good(first.took))
-        }
+        AttemptOutcome::Answered(status) if status.is_client_error() => Some(good(exchange, first)),
         AttemptOutcome::Answered(_) => Some(Outcome::Bad),
-        AttemptOutcome::Lost => Some(Outcome::GivenUp(now - exchange.started)),
+        AttemptOutcome::Lost => given_up(exchange, now),
     }
 }
 
 /// Outcome of the attempt whose answer was passed on; none if it says nothing of its endpoint.
-fn end_of(exchange: &Exchange, attempt: &Attempt) -> Option<Outcome> {
+///
+/// A failure after the deadline that the client has set is the client's doing: it may have set it so
+/// that no endpoint can meet it.
+fn end_of(exchange: &Exchange, attempt: &Attempt, now: Instant) -> Option<Outcome> {
     let upstream = |failure: Failure| failure.side() == Side::Upstream;
+    let late = exchange.is_given_up(now);
     match attempt.outcome? {
+        AttemptOutcome::Failed(_) if late => given_up(exchange, now),
         AttemptOutcome::Failed(failure) => upstream(failure).then_some(Outcome::Bad),
         AttemptOutcome::Answered(status) => {
             let cut = exchange.failure.is_some_and(upstream);
             let bad = cut || is_bad(status, exchange.grpc_status);
-            Some(if bad {
-                Outcome::Bad
-            } else {
-                Outcome::Good(attempt.took)
-            })
+            match bad {
+                true if late => given_up(exchange, now),
+                true => Some(Outcome::Bad),
+                false => Some(good(exchange, attempt)),
+            }
         }
         AttemptOutcome::Lost => None,
     }
+}
+
+/// A good outcome. The time of a request with a body is the client's, too: it says nothing.
+fn good(exchange: &Exchange, attempt: &Attempt) -> Outcome {
+    match exchange.bytes_in {
+        0 => Outcome::Good(attempt.took),
+        _ => Outcome::Untimed,
+    }
+}
+
+/// The client has given up: no verdict, but no faster than that.
+fn given_up(exchange: &Exchange, now: Instant) -> Option<Outcome> {
+    (exchange.bytes_in == 0).then(|| Outcome::GivenUp(now - exchange.started))
 }
 
 fn is_bad(status: StatusCode, grpc_status: Option<u8>) -> bool {

@@ -202,9 +202,18 @@ impl RolloutState {
         let before = live.plan.replace(rollout.plan.clone());
         if live.identity != now {
             // Another one: all users are with its baseline.
-            live.machine = Machine::default();
+            let ended = std::mem::take(&mut live.machine);
             live.comparison = Comparison::default();
             live.identity = now;
+            if ended.state != State::Pending && live.moves.len() < MOVES_MAX {
+                live.moves.push(Moved {
+                    from: ended.state,
+                    to: State::Pending,
+                    step: 0,
+                    share: 0.0,
+                    reason: "the versions were edited: another rollout begins".to_owned(),
+                });
+            }
         } else if let Some(before) = before {
             let share = live.machine.share(&before);
             live.machine.fit(&rollout.plan, share);

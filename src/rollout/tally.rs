@@ -51,6 +51,8 @@ pub struct Shared {
 pub enum Outcome {
     /// It went well; the head took that long.
     Good(Duration),
+    /// It went well; its time says nothing.
+    Untimed,
     /// It failed.
     Bad,
     /// The client gave up after that long: no verdict, but no faster than that.
@@ -118,6 +120,10 @@ impl Shared {
         let took = match outcome {
             Outcome::Bad => {
                 cells.bad.fetch_add(1, Relaxed);
+                cells.total.fetch_add(1, Relaxed);
+                return;
+            }
+            Outcome::Untimed => {
                 cells.total.fetch_add(1, Relaxed);
                 return;
             }

@@ -106,6 +106,56 @@ async fn a_good_version_is_promoted_and_nobody_loses_a_request_or_goes_back() {
 }
 
 #[tokio::test]
+async fn deadlines_of_clients_and_their_slow_uploads_count_for_nobody() {
+    let slow = |version: &'static str| {
+        move |seen: &Seen| match seen.target.as_str() {
+            "/slow" => vec![
+                Act::Read,
+                Act::Pause(std::time::Duration::from_millis(60)),
+                Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()),
+            ],
+            _ => identity(version)(seen),
+        }
+    };
+    let old = Backend::start(slow("1")).await;
+    let new = Backend::start(slow("2")).await;
+    let deadlines = r#"
+        steps = [{ share = "50%", hold = "1h" }]
+        gate = { volume_min = 30, latency = { quantile = 0.9, ratio_max = 1.5 } }
+        [routes.slow]
+        path_prefix = "/slow"
+        rollout = "orders"
+        timeouts = { from_client = true }
+    "#;
+    let proxy = start(deadlines, &old, &new).await;
+    becomes(&proxy, "running").await;
+    // The attacker asks for the candidate; honest users go on beside him.
+    let users = Users::start(proxy.address("web"), 50, Asks::Gets);
+    let lines = "x-user: attacker\nx-canary: always\nx-request-timeout-ms: 20\n";
+    for _ in 0..30 {
+        let answer = proxy.request("GET", "/slow", lines, b"").await;
+        assert_eq!(answer.status, 504, "{answer:?}");
+    }
+    for _ in 0..12 {
+        let mut client = proxy.raw_client().await;
+        let head = "POST / HTTP/1.1\r\nhost: a\r\nx-user: attacker\r\nx-canary: always\r\n\
+                    content-length: 2\r\n\r\n1";
+        client.send(head).await;
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+        client.send("2").await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    let told = told(&proxy).await;
+    assert_eq!(told["state"], "running", "{told}");
+    assert_eq!(
+        told["versions"]["candidate"]["rollout"]["failures"], 0,
+        "{told}"
+    );
+    assert_eq!(users.stop().await.failed, 0);
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn a_webhook_is_told_of_each_change_and_asked_again_if_it_fails() {
     let old = Backend::start(identity("1")).await;
     let new = Backend::start(identity("2")).await;
@@ -386,13 +436,17 @@ async fn an_upgrade_of_the_binary_hands_the_progress_over() {
         .backend("new", &new)
         .start()
         .await;
-    becomes(&proxy, "running").await;
+    let before = eventually("time of the step has passed", || async {
+        let lasted = told(&proxy).await["lasted_ms"].as_u64();
+        lasted.filter(|lasted| *lasted > 0)
+    })
+    .await;
     proxy.upgrade().await;
     let after = told(&proxy).await;
     assert_eq!(
         (&after["state"], &after["share"]),
         (&"running".into(), &0.25.into())
     );
-    assert!(after["lasted_ms"].as_u64() > Some(0), "{after}");
+    assert!(after["lasted_ms"].as_u64() >= Some(before), "{after}");
     proxy.all_end().await;
 }

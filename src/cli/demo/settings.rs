@@ -178,6 +178,7 @@ endpoints = [
 {orders}]
 health = {{ http = {{ path = "{HEALTH}" }}, interval = "1s", interval_down = "500ms", timeout = "500ms" }}
 ejection = {{ consecutive = 3, base = "1s", max = "5s" }}
+retry_budget = {{ minimum = 10 }}
 
 [tests.orders_go_to_orders]       # checked before every reload
 request = {{ url = "http://demo/orders/17" }}

@@ -73,6 +73,8 @@ pub enum Kind {
     Pool,
     /// An endpoint of a pool.
     Endpoint,
+    /// A rollout.
+    Rollout,
     /// A test.
     Test,
 }
@@ -190,6 +192,7 @@ fn label(kind: Kind, name: &str) -> String {
         Kind::Route => "route",
         Kind::Pool => "pool",
         Kind::Endpoint => "endpoint",
+        Kind::Rollout => "rollout",
         Kind::Test => "test",
     };
     if name.is_empty() {
@@ -214,6 +217,7 @@ fn needs_restart(kind: Kind, line: &str) -> bool {
         | Kind::Route
         | Kind::Pool
         | Kind::Endpoint
+        | Kind::Rollout
         | Kind::Test => false,
     }
 }
@@ -229,10 +233,11 @@ const SINGLE: [(Kind, &str); 6] = [
 ];
 
 /// Tables with named entries.
-const NAMED: [(Kind, &str); 4] = [
+const NAMED: [(Kind, &str); 5] = [
     (Kind::Listener, "listeners"),
     (Kind::Route, "routes"),
     (Kind::Pool, "pools"),
+    (Kind::Rollout, "rollouts"),
     (Kind::Test, "tests"),
 ];
 
@@ -273,6 +278,29 @@ mod tests {
         );
         assert!(told.contains("health.interval not set -> 5s"), "{told}");
         assert_eq!(diff(&new, &new), "no change");
+    }
+
+    #[test]
+    fn every_table_that_prints_is_compared() {
+        let text = "[routes.r]\nrespond = {}\n[admin]\n[access_log]\n";
+        let printed = serde_json::to_value(config(text)).unwrap();
+        for table in printed.as_object().unwrap().keys() {
+            let known = SINGLE.iter().chain(&NAMED).any(|(_, key)| key == table);
+            assert!(known, "{table} is compared nowhere");
+        }
+    }
+
+    #[test]
+    fn an_edit_of_a_rollout_is_told() {
+        let text = |share: &str| {
+            format!(
+                "[routes.r]\nrollout = \"x\"\n[pools.a]\nendpoints = [\"1.1.1.1:1\"]\n\
+                 [rollouts.x]\npool = \"a\"\nbaseline = \"^1\"\ncandidate = \"^2\"\n\
+                 steps = [{{ share = \"{share}\", hold = \"1m\" }}]\n"
+            )
+        };
+        let told = diff(&text("10%"), &text("5%"));
+        assert!(told.starts_with("~ rollout x: steps"), "{told}");
     }
 
     #[test]

@@ -83,7 +83,8 @@ impl OriginPattern {
                 let host = origin
                     .strip_prefix(&**scheme)
                     .and_then(|host| host.strip_suffix(&**below));
-                host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ':', '@']))
+                let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+                host.is_some_and(|host| !host.is_empty() && host.bytes().all(fits))
             }
             Self::Regex(pattern) => {
                 let found = pattern.find(origin);
@@ -136,6 +137,10 @@ mod tests {
             "https://*.shop.example",
             "https://evil/.shop.example"
         ));
+        for odd in ["#", "?", "\\", "%2f", ",", " ", "'", "*"] {
+            let origin = format!("https://evil{odd}.shop.example");
+            assert!(!matches("https://*.shop.example", &origin), "{origin}");
+        }
         assert!(!matches("https://*.a:8443", "https://x.a"));
         assert!(matches("https://*.a:8443", "https://x.a:8443"));
         assert!(matches("null", "null") && matches("*", "null"));

@@ -12,7 +12,7 @@ use flate2::{Compression, write::GzEncoder};
 use crate::{
     config::schema::Encoding,
     failure::Failure,
-    semantics::{Headers, Transform},
+    semantics::{Headers, Known, Transform},
 };
 
 /// An encoder, until its last byte was written.
@@ -39,9 +39,10 @@ impl Encoder {
                 Writer::Zstd(encoder)
             }
             Encoding::Brotli => {
-                // Below 2 each piece becomes a block of its own: short pieces would grow.
+                // Below 2 each piece becomes a block of its own: short pieces would grow. Above 4
+                // it takes tens of MiB of memory.
                 let params = BrotliEncoderParams {
-                    quality: level.unwrap_or(4).max(2).into(),
+                    quality: level.unwrap_or(4).clamp(2, BROTLI_MAX).into(),
                     lgwin: WINDOW_BITS.cast_signed(),
                     ..BrotliEncoderParams::default()
                 };
@@ -117,7 +118,11 @@ impl Transform for Encoder {
         }
     }
 
-    fn end(&mut self, _: &mut Headers) -> Result<Bytes, Failure> {
+    fn end(&mut self, trailers: &mut Headers) -> Result<Bytes, Failure> {
+        for name in OF_THE_PLAIN_BODY {
+            trailers.remove(name);
+        }
+        trailers.remove(Known::ETag);
         match self.writer.take() {
             Some(writer) => writer.finish().map_err(failed),
             None => Ok(Bytes::new()),
@@ -148,6 +153,11 @@ fn failed(error: io::Error) -> Failure {
     Failure::Internal
 }
 
+/// Digests that are true of the plain body only (RFC 9530, RFC 1864).
+pub(super) const OF_THE_PLAIN_BODY: [&str; 4] =
+    ["content-digest", "repr-digest", "digest", "content-md5"];
+/// Highest level of Brotli.
+const BROTLI_MAX: u16 = 4;
 /// Windows of 256 KiB: a decoder needs as much.
 const WINDOW_BITS: u32 = 18;
 /// Bytes taken at once.

@@ -8,7 +8,10 @@ mod encoder;
 
 use http::{HeaderValue, StatusCode};
 
-use self::{accepted::choose, encoder::Encoder};
+use self::{
+    accepted::choose,
+    encoder::{Encoder, OF_THE_PLAIN_BODY},
+};
 use super::{Verdict, vary};
 use crate::{
     config::{schema::Encoding, value::MediaPattern},
@@ -29,27 +32,32 @@ pub struct CompressFilter {
     pub level: Option<u16>,
 }
 
-/// The encoding that the client likes best.
-struct Chosen(Encoding);
+/// The encoding that the client likes best, and the tags of what it has.
+struct Chosen(Encoding, Option<HeaderValue>);
 
 impl CompressFilter {
     pub(super) fn on_request(&self, exchange: &mut Exchange, request: &Request) -> Verdict {
         let values = request.headers.get_all(Known::AcceptEncoding);
         let values: smallvec::SmallVec<[&[u8]; 2]> = values.map(Value::as_bytes).collect();
         if let Some(encoding) = choose(&self.encodings, values.iter().copied()) {
-            exchange.keep(Chosen(encoding));
+            let known = request.headers.get_owned(Known::IfNoneMatch);
+            exchange.keep(Chosen(encoding, known));
         }
         Verdict::Continue
     }
 
     pub(super) fn on_response(&self, exchange: &mut Exchange, response: &mut Response) {
         let chosen = exchange.take_kept::<Chosen>();
+        if response.status == StatusCode::NOT_MODIFIED {
+            not_modified(response, chosen);
+            return;
+        }
         if exchange.grpc || !self.fits(response) {
             return;
         }
         // Also where this client gets it as it is: another would not.
         vary::add(&mut response.headers, "Accept-Encoding");
-        let Some(Chosen(encoding)) = chosen else {
+        let Some(Chosen(encoding, _)) = chosen else {
             return;
         };
         let encoder = match Encoder::new(encoding, self.level) {
@@ -100,6 +108,21 @@ impl CompressFilter {
     }
 }
 
+/// Gives a 304 the fields that the 200 would have (RFC 9110 section 15.4.5): the tag is weak if the
+/// client has the weak one.
+fn not_modified(response: &mut Response, chosen: Option<Chosen>) {
+    let headers = &mut response.headers;
+    vary::add(headers, "Accept-Encoding");
+    if let Some(Chosen(_, Some(known))) = chosen
+        && let Some(tag) = headers.get(Known::ETag)
+    {
+        let weak = [b"W/", tag.as_bytes()].concat();
+        if memchr::memmem::find(known.as_bytes(), &weak).is_some() {
+            weaken(headers);
+        }
+    }
+}
+
 fn is_identity(coding: Value<'_>) -> bool {
     coding.as_bytes().eq_ignore_ascii_case(b"identity")
 }
@@ -128,6 +151,3 @@ fn weaken(headers: &mut Headers) {
         }
     }
 }
-
-/// Digests that are true of the plain body only (RFC 9530, RFC 1864).
-const OF_THE_PLAIN_BODY: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];

@@ -76,6 +76,10 @@ pub struct Machine {
     pub paused: bool,
     /// The share on the way back.
     pub retreat: f64,
+    /// The share that an edit of the steps left without a step of its own. It stays what it is until
+    /// the step at [`Self::step`], the next larger one, may begin.
+    #[serde(default)]
+    pub between: Option<f64>,
     /// Reason of the last change, or of the wait.
     pub reason: String,
 }
@@ -150,6 +154,7 @@ impl Default for Machine {
             lasted: Duration::ZERO,
             paused: false,
             retreat: 0.0,
+            between: None,
             reason: "waits for healthy endpoints of the candidate".to_owned(),
         }
     }
@@ -163,7 +168,7 @@ impl Machine {
             State::RollingBack => self.retreat,
             State::Promoted => 1.0,
             State::Running | State::Holding | State::Waiting | State::Frozen => {
-                self.share_of_step(plan)
+                self.between.unwrap_or_else(|| self.share_of_step(plan))
             }
         }
     }
@@ -196,22 +201,22 @@ impl Machine {
         }
     }
 
-    /// Adapts the progress to a plan that has been edited, where the candidate has this share. The
-    /// share never shrinks by it: it goes on at the first step that has at least as much.
+    /// Adapts the progress to a plan that has been edited, where the candidate has this share. An
+    /// edit never changes the share: without a step of the same share it stays until the next larger
+    /// step may begin.
     pub fn fit(&mut self, plan: &Plan, share: f64) {
         if !self.compares() && self.state != State::Frozen {
             self.step = self.step.min(plan.steps.len());
             return;
         }
         let same = |step: usize| (Self::share_at(plan, step) - share).abs() < SAME_SHARE;
-        if same(self.step) {
+        if self.between.is_none() && same(self.step) {
             return;
         }
-        let place = plan
-            .steps
-            .iter()
-            .position(|step| step.share + SAME_SHARE >= share);
+        let larger = |step: &Step| step.share + SAME_SHARE >= share;
+        let place = plan.steps.iter().position(larger);
         self.step = place.unwrap_or(plan.steps.len());
+        self.between = (!same(self.step)).then_some(share);
         self.lasted = Duration::ZERO;
     }
 
@@ -250,11 +255,13 @@ impl Machine {
             return None;
         }
         self.lasted = self.lasted.saturating_add(elapsed);
-        let alone = self.step >= plan.steps.len();
-        let hold = plan
-            .steps
-            .get(self.step)
-            .map_or(plan.watch, |step| step.hold);
+        let alone = self.between.is_none() && self.step >= plan.steps.len();
+        // Between two steps the time of the smaller one holds.
+        let timed = match self.between {
+            Some(_) => plan.steps.get(self.step.saturating_sub(1)),
+            None => plan.steps.get(self.step),
+        };
+        let hold = timed.map_or(plan.watch, |step| step.hold);
         if self.lasted < hold {
             return None;
         }
@@ -278,6 +285,7 @@ impl Machine {
 
     fn start(&mut self, plan: &Plan, reason: &str) -> Change {
         self.step = 0;
+        self.between = None;
         self.lasted = Duration::ZERO;
         let at_once = plan.steps.is_empty() && plan.watch.is_zero();
         let to = if at_once {
@@ -294,7 +302,9 @@ impl Machine {
     }
 
     fn next_step(&mut self, plan: &Plan, reason: &str) -> Change {
-        self.step = (self.step + 1).min(plan.steps.len() + 1);
+        if self.between.take().is_none() {
+            self.step = (self.step + 1).min(plan.steps.len() + 1);
+        }
         self.lasted = Duration::ZERO;
         let last = self.step == plan.steps.len() && plan.watch.is_zero();
         let to = if last || self.step > plan.steps.len() {

@@ -210,7 +210,7 @@ fn a_pause_stops_the_steps_and_not_the_watch() {
 }
 
 #[test]
-fn an_edit_never_takes_users_back() {
+fn an_edit_never_moves_users() {
     let mut edited = plan();
     edited.steps.insert(
         1,
@@ -235,8 +235,54 @@ fn an_edit_never_takes_users_back() {
     let mut machine = running(&plan());
     machine.step = 1;
     machine.fit(&shorter, 0.1);
-    assert_eq!(machine.share(&shorter), 0.3);
-    machine.step = 2;
-    machine.fit(&shorter, 0.5);
-    assert_eq!(machine.share(&shorter), 1.0);
+    assert_eq!(machine.share(&shorter), 0.1);
+    machine.tick(&shorter, SECOND, HEALTHY, &Verdict::Pass);
+    assert_eq!(
+        (machine.state, machine.share(&shorter)),
+        (State::Running, 0.3)
+    );
+}
+
+#[test]
+fn a_share_above_all_steps_waits_for_its_gate_before_the_candidate_gets_all() {
+    let smaller = Plan {
+        steps: vec![Step {
+            share: 0.05,
+            hold: 2 * SECOND,
+        }],
+        watch: Duration::ZERO,
+        ..plan()
+    };
+    let told = |machine: &Machine, plan: &Plan| (machine.state, machine.share(plan));
+    let mut machine = running(&plan());
+    machine.step = 1;
+    machine.fit(&smaller, 0.1);
+    assert!(!machine.is_alone(&smaller));
+    // Nothing moves before the time is over, and then only through the gate.
+    machine.tick(&smaller, SECOND, HEALTHY, &Verdict::Pass);
+    assert_eq!(told(&machine, &smaller), (State::Running, 0.1));
+    let doubt = Verdict::Wait(Doubt::Volume(3, 200));
+    for _ in 0..100 {
+        machine.tick(&smaller, SECOND, HEALTHY, &doubt);
+    }
+    assert_eq!(told(&machine, &smaller), (State::Holding, 0.1));
+    let mut paused = machine.clone();
+    paused.obey(&smaller, Order::Pause, HEALTHY).unwrap();
+    for _ in 0..100 {
+        paused.tick(&smaller, SECOND, HEALTHY, &Verdict::Pass);
+    }
+    assert_eq!(told(&paused, &smaller), (State::Holding, 0.1));
+    let approved = Plan {
+        approve: true,
+        ..smaller.clone()
+    };
+    let mut waiting = machine.clone();
+    waiting.tick(&approved, SECOND, HEALTHY, &Verdict::Pass);
+    assert_eq!(told(&waiting, &approved), (State::Waiting, 0.1));
+    // A second edit keeps the share, too.
+    machine.fit(&plan(), 0.1);
+    assert_eq!((machine.step, machine.share(&plan())), (1, 0.1));
+    machine.fit(&smaller, 0.1);
+    machine.tick(&smaller, 2 * SECOND, HEALTHY, &Verdict::Pass);
+    assert_eq!(told(&machine, &smaller), (State::Promoted, 1.0));
 }

@@ -24,6 +24,8 @@ pub(super) struct Keeper {
     written: Option<Instant>,
     /// Something has moved since the last write.
     moved: bool,
+    /// Number of rollouts of the last write.
+    rollouts: usize,
 }
 
 impl Keeper {
@@ -35,11 +37,13 @@ impl Keeper {
         now: Instant,
         moved: bool,
     ) {
-        self.moved |= moved;
+        // One that was removed is forgotten on disk, too.
+        self.moved |= moved || snapshot.rollouts.len() < self.rollouts;
         let Some(dir) = &snapshot.config.proxy.state_dir else {
             return;
         };
-        if snapshot.rollouts.is_empty() || self.is_writing() {
+        let none = snapshot.rollouts.is_empty() && self.rollouts == 0;
+        if none || self.is_writing() {
             return;
         }
         let due = self
@@ -56,6 +60,7 @@ impl Keeper {
             return;
         };
         self.moved = false;
+        self.rollouts = snapshot.rollouts.len();
         self.written = Some(now);
         let (dir, place) = (dir.clone(), place(dir, path));
         let sent = errand::send("rollouts", move || {

@@ -182,11 +182,11 @@ fn health_of(snapshot: &Snapshot, rollout: &Rollout) -> CandidateHealth {
             return CandidateHealth::Healthy;
         }
         health = match (health, member.state) {
-            (CandidateHealth::Unsure, _)
-            | (_, EndpointState::Pending | EndpointState::Ejected | EndpointState::Probation) => {
-                CandidateHealth::Unsure
+            // Only failed checks say that it is not healthy: an operator may drain all of them.
+            (CandidateHealth::Absent | CandidateHealth::Unhealthy, EndpointState::Unhealthy) => {
+                CandidateHealth::Unhealthy
             }
-            _ => CandidateHealth::Unhealthy,
+            _ => CandidateHealth::Unsure,
         };
     }
     health

@@ -83,7 +83,7 @@ pub fn parse(text: &str, format: Format, base: &Path) -> Result<EndpointList, Li
         let members = match entry {
             Ok((at, Item(members))) => members.into_iter().map(move |member| (at, member)),
             Err((at, message)) => {
-                list.skipped.add(fault(at, message));
+                list.skipped.add_with(|| fault(at, message));
                 continue;
             }
         };
@@ -92,13 +92,13 @@ pub fn parse(text: &str, format: Format, base: &Path) -> Result<EndpointList, Li
             let address = match EndpointAddress::parse(&member.address, base) {
                 Ok(address) => address,
                 Err(mismatch) => {
-                    list.skipped.add(fault(written(), mismatch.message));
+                    list.skipped.add_with(|| fault(written(), mismatch.message));
                     continue;
                 }
             };
             if !known.insert(address.to_string()) {
-                let message = format!("{address} is listed twice");
-                list.skipped.add(fault(written(), message));
+                let message = || format!("{address} is listed twice");
+                list.skipped.add_with(|| fault(written(), message()));
                 continue;
             }
             if list.endpoints.len() == ENDPOINTS_MAX {

@@ -157,3 +157,13 @@ fn a_list_is_bounded_and_so_is_what_is_told_of_it() {
         "{told}"
     );
 }
+
+#[test]
+fn a_long_list_of_entries_that_cannot_be_used_is_read_in_one_pass() {
+    // In one line, so that each place is far from its beginning. Quadratic work takes minutes here.
+    let entries = vec!["\"10.0.0.1:80\""; 400_000];
+    let text = format!("[{}]", entries.join(","));
+    let list = parse(&text, Format::Json, Path::new("")).unwrap();
+    assert_eq!(list.endpoints.len(), 1);
+    assert_eq!(list.skipped.count(), 399_999);
+}
