@@ -14,7 +14,8 @@ use std::path::Path;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-fn run_corpus(name: &str, target: fn(&[u8])) {
+/// Runs a target over each file of its corpus.
+pub(crate) fn run_corpus(name: &str, target: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fuzz/corpus")
         .join(name);
@@ -33,7 +34,8 @@ fn the_corpus_of_each_target_passes() {
     run_corpus("session_token", session_token::run);
 }
 
-fn noise(words: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+/// Bytes from the words of a language, so that noise gets past the first check.
+pub(crate) fn noise(words: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         9 => prop::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
         1 => vec(any::<u8>(), 1..4),

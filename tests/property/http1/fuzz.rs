@@ -7,38 +7,15 @@ mod request_head;
 #[path = "../../fuzz/targets/response_head.rs"]
 mod response_head;
 
-use std::fs;
-use std::path::Path;
-
-use proptest::collection::vec;
 use proptest::prelude::*;
 
-fn run_corpus(name: &str, target: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fuzz/corpus")
-        .join(name);
-    let mut seeds = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        target(&fs::read(entry.unwrap().path()).unwrap());
-        seeds += 1;
-    }
-    assert!(seeds > 0, "no corpus for {name}");
-}
+use crate::fuzz::{noise, run_corpus};
 
 #[test]
 fn the_corpus_of_each_target_passes() {
     run_corpus("request_head", request_head::run);
     run_corpus("response_head", response_head::run);
     run_corpus("chunked", chunked::run);
-}
-
-/// Bytes from the words of the protocol, so that noise gets past the first check.
-fn noise(words: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
-    let word = prop_oneof![
-        9 => prop::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
-        1 => vec(any::<u8>(), 1..4),
-    ];
-    vec(word, 0..24).prop_map(|words| words.concat())
 }
 
 const REQUEST_WORDS: &[&str] = &[

@@ -3,21 +3,14 @@
 #[path = "../../fuzz/targets/field_blocks.rs"]
 mod field_blocks;
 
-use std::fs;
-use std::path::Path;
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::fuzz::run_corpus;
+
 #[test]
 fn the_corpus_passes() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/field_blocks");
-    let mut seeds = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        field_blocks::run(&fs::read(entry.unwrap().path()).unwrap());
-        seeds += 1;
-    }
-    assert!(seeds > 0, "no corpus");
+    run_corpus("field_blocks", field_blocks::run);
 }
 
 /// Pieces of field blocks.
