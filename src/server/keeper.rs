@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::timeout};
-
-use super::{errand, last_good};
+use super::{errand::InTurn, last_good};
 use crate::{config::SharedPart, state::Snapshot};
 
 /// A configuration as it was written.
@@ -25,7 +23,7 @@ pub(crate) struct Texts {
 pub(super) struct Keeper {
     /// The file of the configuration.
     path: PathBuf,
-    under_way: Option<oneshot::Receiver<()>>,
+    writes: InTurn,
     /// The newest one that could not be written yet.
     next: Option<(Arc<Snapshot>, Texts)>,
 }
@@ -35,7 +33,7 @@ impl Keeper {
     pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
-            under_way: None,
+            writes: InTurn::new(),
             next: None,
         }
     }
@@ -48,30 +46,22 @@ impl Keeper {
 
     /// Begins to write the waiting one, once the one before is written.
     pub(super) fn tick(&mut self) {
-        if let Some(under_way) = &mut self.under_way {
-            if matches!(
-                under_way.try_recv(),
-                Err(oneshot::error::TryRecvError::Empty)
-            ) {
-                return;
-            }
-            self.under_way = None;
+        if self.writes.is_busy() {
+            return;
         }
         let Some((snapshot, texts)) = self.next.take() else {
             return;
         };
         let path = self.path.clone();
-        match errand::send("last good", move || keep(&snapshot, &path, &texts)) {
-            Ok(under_way) => self.under_way = Some(under_way),
-            Err(error) => tracing::warn!(%error, "cannot keep the last good configuration"),
+        let write = move || keep(&snapshot, &path, &texts);
+        if let Err(error) = self.writes.send("last good", write) {
+            tracing::warn!(%error, "cannot keep the last good configuration");
         }
     }
 
     /// Waits for the current write, up to a timeout.
     pub(super) async fn settle(&mut self) {
-        if let Some(under_way) = self.under_way.take() {
-            let _ = timeout(PATIENCE, under_way).await;
-        }
+        self.writes.settle(PATIENCE).await;
     }
 }
 

@@ -12,12 +12,12 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     config::value::EndpointAddress,
     file,
-    server::{errand, last_good},
+    server::{errand::InTurn, last_good},
     upstream::{
         discovery::SourceSpec,
         endpoint::{Endpoint, Standing, stable_hash},
@@ -30,7 +30,7 @@ pub(in crate::server) struct KeptLists {
     /// Lists that are not written yet, by file.
     waiting: BTreeMap<PathBuf, KeptList>,
     due: Option<Instant>,
-    under_way: Option<oneshot::Receiver<()>>,
+    writes: InTurn,
 }
 
 /// A list as it is on disk.
@@ -61,7 +61,7 @@ impl KeptLists {
         Self {
             waiting: BTreeMap::new(),
             due: None,
-            under_way: None,
+            writes: InTurn::new(),
         }
     }
 
@@ -80,23 +80,13 @@ impl KeptLists {
 
     /// Begins to write what is due.
     pub(in crate::server) fn tick(&mut self) {
-        if let Some(under_way) = &mut self.under_way {
-            if matches!(
-                under_way.try_recv(),
-                Err(oneshot::error::TryRecvError::Empty)
-            ) {
-                return;
-            }
-            self.under_way = None;
-        }
-        if self.due.is_none_or(|due| Instant::now() < due) {
+        if self.writes.is_busy() || self.due.is_none_or(|due| Instant::now() < due) {
             return;
         }
         self.due = None;
         let waiting = std::mem::take(&mut self.waiting);
-        match errand::send("lists", move || write(waiting)) {
-            Ok(under_way) => self.under_way = Some(under_way),
-            Err(error) => tracing::warn!(%error, "cannot keep the lists of endpoints"),
+        if let Err(error) = self.writes.send("lists", move || write(waiting)) {
+            tracing::warn!(%error, "cannot keep the lists of endpoints");
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
-use super::super::{errand, last_good};
+use super::super::{errand::InTurn, last_good};
 use crate::{file, rollout::Kept, state::Snapshot};
 
 /// Progress of all rollouts, by name.
@@ -20,7 +20,7 @@ struct Content {
 /// Writer of the progress, one write after the other.
 #[derive(Default)]
 pub(super) struct Keeper {
-    under_way: Option<oneshot::Receiver<()>>,
+    writes: InTurn,
     written: Option<Instant>,
     /// Something has moved since the last write.
     moved: bool,
@@ -43,7 +43,7 @@ impl Keeper {
             return;
         };
         let none = snapshot.rollouts.is_empty() && self.rollouts == 0;
-        if none || self.is_writing() {
+        if none || self.writes.is_busy() {
             return;
         }
         let due = self
@@ -63,22 +63,14 @@ impl Keeper {
         self.rollouts = snapshot.rollouts.len();
         self.written = Some(now);
         let (dir, place) = (dir.clone(), place(dir, path));
-        let sent = errand::send("rollouts", move || {
+        let sent = self.writes.send("rollouts", move || {
             if let Err(error) = last_good::write(&dir, &place, &text) {
                 tracing::warn!(dir = %dir.display(), %error, "cannot keep the progress of rollouts");
             }
         });
-        self.under_way = sent.ok();
-    }
-
-    fn is_writing(&mut self) -> bool {
-        let Some(under_way) = &mut self.under_way else {
-            return false;
-        };
-        matches!(
-            under_way.try_recv(),
-            Err(oneshot::error::TryRecvError::Empty)
-        )
+        if let Err(error) = sent {
+            tracing::warn!(%error, "cannot keep the progress of rollouts");
+        }
     }
 }
 
