@@ -11,7 +11,10 @@ use crate::{
     config::value::OriginPattern,
     exchange::{Body, Exchange, Reason, Refusal, Request, Response},
     failure::Failure,
-    semantics::{Known, Value, headers, token::is_token},
+    semantics::{
+        Known, Value, headers,
+        token::{is_token, members},
+    },
 };
 
 /// Lets pages of some origins read the answers of a route.
@@ -117,9 +120,7 @@ impl CorsFilter {
         let Some(asked) = headers else {
             return fits;
         };
-        let mut asked = asked.as_bytes().split(|byte| *byte == b',');
-        fits && asked.all(|name| {
-            let name = name.trim_ascii();
+        fits && members(asked.as_bytes()).all(|name| {
             let same = |it: &HeaderName| name.eq_ignore_ascii_case(it.as_str().as_bytes());
             let allowed = self.headers.as_ref();
             let is_allowed = allowed.is_none_or(|it| it.names.iter().any(same));

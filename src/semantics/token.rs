@@ -1,8 +1,15 @@
-//! Tokens: the syntax of names of fields, methods and codings (RFC 9110 section 5.6.2).
+//! Tokens: the syntax of names of fields, methods and codings (RFC 9110 section 5.6.2), and lists of
+//! them.
 
 /// Returns true if the whole text is one token.
 pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
+}
+
+/// The members of a list without quoted strings (RFC 9110 section 5.6.1), without the white space
+/// around them; empty ones too.
+pub fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// Returns true if a token may hold the byte.

@@ -1,6 +1,6 @@
 //! Choice of a content coding by Accept-Encoding (RFC 9110 section 12.5.3).
 
-use crate::config::schema::Encoding;
+use crate::{config::schema::Encoding, semantics::token::members};
 
 /// Returns the coding of `offered` that the client weighs most, the first of equals; none if it
 /// accepts none of them, or wants the answer as it is more.
@@ -24,8 +24,7 @@ pub(super) fn choose<'v>(
 
 /// The weight of a coding in thousandths; none if it is not named.
 fn weight_of<'v>(coding: &str, values: impl Iterator<Item = &'v [u8]>) -> Option<u16> {
-    let items = values.flat_map(|value| value.split(|byte| *byte == b','));
-    for item in items {
+    for item in values.flat_map(members) {
         let mut parts = item.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let name = parts.next().unwrap_or_default();
         let is_same = name.eq_ignore_ascii_case(coding.as_bytes())

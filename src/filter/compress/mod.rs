@@ -16,7 +16,7 @@ use super::{Verdict, vary};
 use crate::{
     config::{schema::Encoding, value::MediaPattern},
     exchange::{Exchange, Request, Response},
-    semantics::{Headers, Known, Value},
+    semantics::{Headers, Known, Value, token::members},
 };
 
 /// Compresses the answers of a route.
@@ -135,8 +135,7 @@ fn is_grpc(kind: &[u8]) -> bool {
 
 /// Returns true for `no-transform` (RFC 9111 section 5.2.2.6).
 fn forbids_transform(value: Value<'_>) -> bool {
-    let mut directives = value.as_bytes().split(|byte| *byte == b',');
-    directives.any(|it| it.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
+    members(value.as_bytes()).any(|it| it.eq_ignore_ascii_case(b"no-transform"))
 }
 
 /// Makes the entity tag weak: the bytes are others now, the meaning is the same.

@@ -10,6 +10,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
+use crate::semantics::token::members;
+
 /// Bounds of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueRules {
@@ -27,8 +29,7 @@ impl Urgency {
     /// Reads a number from 0 to 7, or the member `u=N` of a `Priority` field. Everything else
     /// means the default.
     pub fn read(value: &[u8]) -> Self {
-        let members = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        let urgency = members
+        let urgency = members(value)
             .map(|member| member.strip_prefix(b"u=").unwrap_or(member))
             .find_map(|member| match member {
                 [digit @ b'0'..=b'7'] => Some(Self(digit - b'0')),

@@ -10,7 +10,10 @@ mod request;
 
 use http::HeaderValue;
 
-use super::headers::{Headers, Known, Names, Value};
+use super::{
+    headers::{Headers, Known, Names, Value},
+    token::members,
+};
 
 pub use answer::{Answer, Encoder};
 pub use request::Decoder;
@@ -42,7 +45,7 @@ impl WebCall {
     pub fn read(headers: &Headers) -> Option<Self> {
         let (request, format) = media_type(headers.get(Known::ContentType)?)?;
         let accepted = headers.get_all(Known::Accept);
-        let accepted = accepted.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        let accepted = accepted.flat_map(|value| members(value.as_bytes()));
         let answer = accepted.filter_map(parse_media_type).next();
         Some(Self {
             request,
