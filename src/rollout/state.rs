@@ -96,6 +96,11 @@ impl RolloutState {
         }
     }
 
+    /// The state as of the last tick.
+    pub fn state(&self) -> State {
+        self.lock().machine.state
+    }
+
     /// Lets time pass.
     pub fn tick(&self, rollout: &Rollout, now: Instant, health: CandidateHealth) {
         let live = &mut *self.lock();

@@ -150,7 +150,7 @@ impl Rollouts {
 
     fn show(&mut self, rollout: &Rollout) {
         let (name, metrics) = (&rollout.name, &self.metrics);
-        let state = rollout.state.view(rollout).machine.state;
+        let state = rollout.state.state();
         let of_state = |state: State| {
             let gauge = metrics.gauge(&names::ROLLOUT_STATE, [&**name, state.word()]);
             gauge.set(1);
