@@ -7,6 +7,7 @@
 mod api;
 mod auth;
 mod body;
+mod entries;
 mod listener;
 pub mod model;
 mod openapi;

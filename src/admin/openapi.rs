@@ -4,9 +4,10 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
+    entries::ENTRIES,
     model::{Error, ReloadReport, UpgradeReport, UpgradeRequest},
     operations::ExplainRequest,
-    router::{Access, Action, Answer, ENTRIES, Entry, Verb},
+    router::{Access, Action, Answer, Entry, Verb},
 };
 
 /// The document.

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::auth::Refusal;
 use super::body::Body;
+use super::entries::{ENTRIES, PLAIN};
 use super::model::Error;
-use super::router::{ENTRIES, PLAIN};
 
 pub(super) type Reply = Response<Body>;
 

@@ -10,11 +10,10 @@ use std::{
 
 use crate::harness::{
     Act, Backend, Client, Gate, Port, Proxy, Seen, Settings, answer, answer_bytes, eventually,
-    identity,
 };
 
 /// A pool with a breaker, and one that may stand in for it.
-fn file(breaker: &str, more: &str) -> String {
+pub(crate) fn file(breaker: &str, more: &str) -> String {
     format!(
         r#"
         [listeners.web]
@@ -31,7 +30,7 @@ fn file(breaker: &str, more: &str) -> String {
     )
 }
 
-fn failing(_: &Seen) -> Vec<Act> {
+pub(crate) fn failing(_: &Seen) -> Vec<Act> {
     answer_bytes("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")
 }
 
@@ -279,55 +278,6 @@ async fn slow_calls_count_and_slow_uploads_do_not() {
 }
 
 #[tokio::test]
-async fn an_open_breaker_hands_over_to_failover() {
-    let app = Backend::start(failing).await;
-    let spare = Backend::start(identity("spare")).await;
-    let more = r#"
-        failover = ["spare"]
-        [pools.spare]
-        endpoints = ["$spare"]
-        "#;
-    let text = file(r#"consecutive = 2, open = "60s""#, more);
-    let proxy = Settings::new(&text)
-        .backend("app", &app)
-        .backend("spare", &spare)
-        .start()
-        .await;
-    for _ in 0..2 {
-        assert_eq!(proxy.get("/").await.status, 500);
-    }
-    for method in ["GET", "POST"] {
-        assert_eq!(proxy.request(method, "/", "", b"").await.text(), "spare");
-    }
-    assert_eq!(app.count(), 2);
-    proxy.finish().await;
-}
-
-#[tokio::test]
-async fn a_retry_that_meets_an_open_breaker_leaves_the_answer_as_it_is() {
-    let app = Backend::start(|_| {
-        answer_bytes("HTTP/1.1 503 No\r\nx-from: app\r\ncontent-length: 4\r\n\r\nbusy")
-    })
-    .await;
-    let text = file(r#"consecutive = 2, open = "60s""#, "")
-        .replace("retry = { attempts = 1 }", "retry = { attempts = 3 }");
-    let proxy = Settings::new(&text).backend("app", &app).start().await;
-    let answer = proxy.get("/").await;
-    assert_eq!((answer.status, answer.text().as_str()), (503, "busy"));
-    assert_eq!(answer.field("x-from"), "app", "the endpoint's own answer");
-    assert_eq!(app.count(), 2, "the first retry opened it");
-    let target = format!("/requests/{}", answer.field("x-request-id"));
-    let kept = eventually("the exchange is kept", || async {
-        let answer = proxy.admin("GET", &target, "").await?;
-        (answer.status == 200).then(|| answer.text())
-    })
-    .await;
-    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
-    assert_eq!(kept["not_retried"], "breaker_open", "{kept}");
-    proxy.finish().await;
-}
-
-#[tokio::test]
 async fn an_open_breaker_outlives_a_reload() {
     let app = Backend::start(failing).await;
     let mut proxy = start(r#"consecutive = 2, open = "60s""#, "", &app).await;
@@ -365,39 +315,5 @@ async fn explain_says_that_the_breaker_is_open() {
         "{}",
         told.text()
     );
-    proxy.finish().await;
-}
-
-#[tokio::test]
-async fn a_pool_whose_breaker_is_open_is_no_pool_to_move_on_to() {
-    let spare = Backend::start(failing).await;
-    let text = r#"
-        [listeners.web]
-        address = "$web"
-        [routes.all]
-        pool = "app"
-        retry = { attempts = 1 }
-        [routes.spare]
-        path = "/spare"
-        pool = "spare"
-        [pools.app]
-        endpoints = ["$dead"]
-        ejection = false
-        failover = ["spare"]
-        [pools.spare]
-        endpoints = ["$spare"]
-        ejection = false
-        breaker = { consecutive = 1, open = "60s" }
-    "#;
-    let dead = Port::take();
-    let settings = Settings::new(text).address("dead", dead.address());
-    let proxy = settings.backend("spare", &spare).start().await;
-    assert_eq!(proxy.get("/spare").await.status, 500);
-    assert_eq!(proxy.get("/spare").await.status, 503);
-    let answer = proxy.get("/").await;
-    assert!([502, 503].contains(&answer.status), "{}", answer.status);
-    let of_app = |line: &serde_json::Value| line["path"] == "/";
-    let line = proxy.logged("the request", of_app).await;
-    assert_eq!(line["attempts"].as_array().unwrap().len(), 1, "{line}");
     proxy.finish().await;
 }

@@ -6,7 +6,10 @@ use http::StatusCode;
 
 use super::super::openapi;
 use super::super::reply::{self, Reply};
-use super::super::router::{Access, ENTRIES, PLAIN};
+use super::super::{
+    entries::{ENTRIES, PLAIN},
+    router::Access,
+};
 
 /// `GET /`
 pub(super) fn text() -> Reply {

@@ -142,7 +142,7 @@ async fn the_index_and_the_document_name_every_entry() {
     );
     let paths = document["paths"].as_object().unwrap();
     let mut ids = std::collections::HashSet::new();
-    for entry in router::ENTRIES {
+    for entry in entries::ENTRIES {
         assert!(index.contains(entry.path), "{}", entry.path);
         let operation = &paths[entry.path][entry.verb.name().to_ascii_lowercase()];
         assert_eq!(operation["summary"], entry.summary);

@@ -8,6 +8,7 @@
 
 mod basic;
 mod choice;
+mod define;
 pub(crate) mod elsewhere;
 mod form;
 mod hidden;
@@ -21,13 +22,14 @@ mod words;
 pub use basic::MapKey;
 pub use choice::Choice;
 pub(crate) use choice::{choice, read_choice, take_first};
+pub(crate) use define::{key_name, table};
 pub(crate) use elsewhere::is_elsewhere;
 pub use form::Form;
 pub use hidden::Hidden;
 pub use reader::{Findings, Node, Reader};
 pub use span::{Span, Spanned, Spans};
+pub(crate) use table::read_table;
 pub use table::{Found, Table, TableReader};
-pub(crate) use table::{key_name, read_table, table};
 pub(crate) use words::{refuse_word, words, words_of};
 
 use std::borrow::Cow;

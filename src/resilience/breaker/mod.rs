@@ -5,6 +5,7 @@
 //! its outcome on a line of its worker's own. The lock is taken when a call failed, for a trial and
 //! by the tick of control.
 
+mod counts;
 mod machine;
 
 use std::{
@@ -18,8 +19,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use self::counts::{Counts, Totals};
 use crate::memory::Padded;
 
+pub use counts::CallOutcome;
 pub use machine::{
     Admission, BreakerCause, BreakerChange, BreakerSettings, BreakerState, Calls, Machine,
 };
@@ -47,28 +50,6 @@ struct Inner {
     seen: Totals,
     /// Since the last tick, at most [`UNREPORTED_MAX`].
     unreported: Vec<BreakerChange>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    good: AtomicU32,
-    failed: AtomicU32,
-    slow: AtomicU32,
-}
-
-/// Sums of counts, which begin again at 0 after 2^32.
-#[derive(Clone, Copy, Debug, Default)]
-struct Totals([u32; 3]);
-
-/// Outcome of a call to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallOutcome {
-    /// It went well.
-    Good,
-    /// It failed by the endpoint's fault.
-    Failed,
-    /// It went well otherwise, and took too long.
-    Slow,
 }
 
 /// The leave to make one call. Dropped without an outcome it says nothing; a trial is given back
@@ -356,36 +337,6 @@ impl Inner {
         if self.unreported.len() < UNREPORTED_MAX {
             self.unreported.push(change);
         }
-    }
-}
-
-impl Counts {
-    /// Adds one. A single writer: no locked instruction.
-    fn bump(&self, outcome: CallOutcome) {
-        let counter = match outcome {
-            CallOutcome::Good => &self.good,
-            CallOutcome::Failed => &self.failed,
-            CallOutcome::Slow => &self.slow,
-        };
-        counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
-    }
-
-    fn totals(&self) -> Totals {
-        Totals([&self.good, &self.failed, &self.slow].map(|count| count.load(Relaxed)))
-    }
-}
-
-impl Totals {
-    fn plus(self, other: Self) -> Self {
-        Self(std::array::from_fn(|at| {
-            self.0[at].wrapping_add(other.0[at])
-        }))
-    }
-
-    fn since(self, earlier: Self) -> Calls {
-        let [good, failed, slow] =
-            std::array::from_fn(|at| u64::from(self.0[at].wrapping_sub(earlier.0[at])));
-        Calls { good, failed, slow }
     }
 }
 

@@ -5,16 +5,7 @@
 //! says that there is nothing (NXDOMAIN, no record) keeps it for `hold`, for it is more often a
 //! mistake than meant.
 
-use std::{
-    collections::HashSet,
-    future::{Future, poll_fn},
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hickory_proto::rr::{Name, RData, RecordType, rdata::SRV};
 use tokio::time::{Instant, sleep_until};
@@ -23,84 +14,26 @@ use self::{
     exchange::Transport,
     lookup::{Outcome, Servers},
     memory::{Key, Known, Memory},
+    parallel::look_up_all,
     resolv_conf::{ResolvConf, candidates},
 };
 use super::{
     BoxFuture, Discovery, DiscoveryError, EndpointList, Skipped, Update, list::ENDPOINTS_MAX,
 };
-use crate::{config::value::DnsName, upstream::endpoint::Endpoint};
+use crate::upstream::endpoint::Endpoint;
 
 mod exchange;
 mod list;
 mod lookup;
 mod memory;
+mod parallel;
 mod reading;
 mod resolv_conf;
+mod spec;
 
 pub use exchange::ServerFault;
 pub use lookup::{LookupFault, ServerFaults};
-
-/// A name in DNS as the source of endpoints.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DnsSpec {
-    /// The name.
-    pub name: DnsName,
-    /// Records that name the endpoints.
-    pub records: DnsRecords,
-    /// Families of addresses.
-    pub family: DnsFamily,
-    /// Name servers; none: those of `/etc/resolv.conf`.
-    pub servers: Vec<SocketAddr>,
-    /// Least time until the next look-up.
-    pub ttl_min: Duration,
-    /// Greatest time until the next look-up.
-    pub ttl_max: Duration,
-    /// Time for which the last list is used after the name has ceased to exist.
-    pub hold: Duration,
-}
-
-/// Records that name endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DnsRecords {
-    /// Addresses; all endpoints have this port.
-    Addresses(u16),
-    /// Services (SRV), which have port, weight and priority.
-    Services,
-}
-
-/// Families of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DnsFamily {
-    /// Both.
-    Any,
-    /// IPv4 only.
-    V4,
-    /// IPv6 only.
-    V6,
-}
-
-/// Reasons why a name has no endpoints now.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DnsFault {
-    /// No server has an answer.
-    #[error("{0}")]
-    Lookup(#[source] LookupFault),
-    /// The name does not exist.
-    #[error("the name does not exist")]
-    NoName,
-    /// The name exists, without records of these types.
-    #[error("the name has no record of type {types}", types = .0.join(" or "))]
-    NoRecord(Vec<&'static str>),
-    /// Records without one that can be used; with the first reason.
-    #[error("no record can be used: {0}")]
-    Unusable(String),
-    /// No server has had an answer for longer than `hold`.
-    #[error("{0}; the last good list is older than \"hold\" ({hold} s), and stays", hold = .1.as_secs())]
-    Outdated(Box<Self>, Duration),
-    /// More endpoints than a list may have.
-    #[error("more than {ENDPOINTS_MAX} endpoints")]
-    TooMany,
-}
+pub use spec::{DnsFamily, DnsFault, DnsRecords, DnsSpec};
 
 /// A list of endpoints in DNS.
 #[derive(Debug)]
@@ -373,58 +306,11 @@ impl Discovery for Dns {
     }
 }
 
-/// Looks up all of these, some at a time. When the servers are silent, the rest fails at once.
-async fn look_up_all(servers: &Servers, keys: HashSet<Key>) -> Vec<(Key, Outcome)> {
-    type LookingUp<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
-    let mut ahead = keys.into_iter();
-    let mut running: Vec<(Key, LookingUp<'_>)> = Vec::new();
-    let mut done = Vec::new();
-    let mut fault = None;
-    poll_fn(|cx| {
-        loop {
-            while fault.is_none() && running.len() < PARALLEL {
-                let Some(key) = ahead.next() else { break };
-                let asked = key.clone();
-                let asking = async move { servers.look_up(&asked.0, asked.1).await };
-                running.push((key, Box::pin(asking)));
-            }
-            let before = done.len();
-            let mut at = 0;
-            while let Some((_, asking)) = running.get_mut(at) {
-                match asking.as_mut().poll(cx) {
-                    Poll::Pending => at += 1,
-                    Poll::Ready(outcome) => {
-                        if let Outcome::Failed(why) = &outcome
-                            && why.is_silence()
-                        {
-                            fault = Some(why.clone());
-                        }
-                        done.push((running.swap_remove(at).0, outcome));
-                    }
-                }
-            }
-            if running.is_empty() && (fault.is_some() || ahead.len() == 0) {
-                return Poll::Ready(());
-            }
-            if done.len() == before {
-                return Poll::Pending;
-            }
-        }
-    })
-    .await;
-    if let Some(fault) = fault {
-        done.extend(ahead.map(|key| (key, Outcome::Failed(fault.clone()))));
-    }
-    done
-}
-
 /// Time that each of the configured servers has for its first answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Rounds through the configured servers.
 const ROUNDS: u32 = 2;
 /// Longest pause after look-ups that gave no list.
 const RETRY_MAX: Duration = Duration::from_secs(15);
-/// Questions at once.
-const PARALLEL: usize = 16;
 /// Random part of the time until the next look-up.
 const JITTER_MS: u64 = 100;

@@ -1,12 +1,16 @@
 //! Reads and commands of the admin API.
 
+mod draft;
+mod endpoint;
+mod explain;
+mod readiness;
+
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use http::{HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Map, Value};
 use tokio::{
     runtime::Handle,
@@ -16,7 +20,6 @@ use tokio::{
 
 use super::{
     board::Board,
-    compile::compile,
     control::Request,
     rollouts, upgrade,
     views::{self, PoolViews},
@@ -30,11 +33,9 @@ use crate::{
             UpgradeReport, UpgradeRequest,
         },
     },
-    config::{self, Loaded, PastTime, Rules, Secrets, value::nearest::alternatives},
-    semantics::Headers,
-    state::{self, ExplainedRate, HealthKnown, Lists, Snapshot},
+    config::Secrets,
+    state::{ExplainedRate, Snapshot},
     telemetry::{metrics::names, recent::RecentExchange},
-    upstream::health::AdminState,
     worker::{Command, SharedState},
 };
 
@@ -60,32 +61,6 @@ impl Api {
             requests,
         }
     }
-
-    /// Checks a text as if it were the content of the file.
-    fn parse(
-        &self,
-        text: String,
-        past_time: PastTime<'_>,
-        secrets: Secrets,
-    ) -> Result<Loaded, Checked> {
-        let names: Vec<&str> = self.shared.registered.pickers.names().collect();
-        let filters: Vec<&str> = self.shared.registered.filters.usable().collect();
-        config::parse(
-            text,
-            &self.path,
-            &Rules {
-                pickers: &names,
-                filters: &filters,
-                past_time,
-                secrets,
-            },
-        )
-        .map_err(|faults| Checked {
-            ok: false,
-            faults: faults.views().collect(),
-            error: None,
-        })
-    }
 }
 
 impl Operations for Api {
@@ -94,40 +69,7 @@ impl Operations for Api {
     }
 
     fn ready(&self) -> Ready {
-        let mut reasons = Vec::new();
-        let draining = self.shared.is_draining();
-        if draining {
-            reasons.push("draining".to_owned());
-        }
-        // A start with the last good configuration serves: it must not take a fleet out of
-        // rotation.
-        reasons.extend(self.board.degraded());
-        // The last good list stays in use.
-        let snapshot = self.shared.snapshot();
-        let sources = snapshot.pools.iter().filter(|it| it.discovery.is_some());
-        reasons.extend(sources.filter_map(|pool| {
-            let status = pool.shared.discovered.status();
-            let name = &pool.name;
-            let held = |(count, _)| {
-                format!("pool \"{name}\": {count} endpoints stay that are suddenly not listed")
-            };
-            let error = status
-                .error
-                .map(|(error, _)| format!("pool \"{name}\": {error}"));
-            error.or_else(|| status.held.map(held))
-        }));
-        let troubles = self.board.troubles();
-        let ready = !draining && !troubles.iter().any(|trouble| trouble.hurts_traffic);
-        reasons.extend(troubles.into_iter().map(|trouble| trouble.what));
-        if let Some(report) = self.board.last_reload()
-            && let Some(error) = report.error
-        {
-            reasons.push(format!("the last reload was refused: {error}"));
-        }
-        Ready {
-            ready,
-            reasons: Some(reasons),
-        }
+        self.readiness()
     }
 
     fn metrics(&self) -> String {
@@ -252,57 +194,15 @@ impl Operations for Api {
     }
 
     fn explain(&self, request: ExplainRequest) -> Result<Explained, String> {
-        let method = Method::try_from(request.method.as_str());
-        let method = method.map_err(|_| format!("{:?} is not a method", request.method))?;
-        let url: Uri = request
-            .url
-            .parse()
-            .map_err(|_| format!("{:?} is not a URL", request.url))?;
-        let mut headers = Headers::new();
-        for (name, value) in &request.headers {
-            let name = HeaderName::try_from(name).map_err(|_| format!("{name:?} is no header"))?;
-            let value = HeaderValue::try_from(value)
-                .map_err(|_| format!("{value:?} is no value of a header"))?;
-            headers.append(name, value);
-        }
-        let asked = state::Asked {
-            method,
-            url,
-            headers,
-            listener: request.listener,
-            source: request.source,
-            certificate: request.client_certificate,
-        };
-        state::explain(&self.shared.snapshot(), &asked, HealthKnown::Yes)
+        self.explained(request)
     }
 
     fn check(&self, text: String, secrets: Secrets) -> Checked {
-        let loaded = match self.parse(text, PastTime::Refused, secrets) {
-            Ok(loaded) => loaded,
-            Err(faulty) => return faulty,
-        };
-        match compile(loaded, &self.shared.registered, Lists::Left) {
-            Ok((_, warnings)) => Checked {
-                ok: true,
-                faults: warnings.views().collect(),
-                error: None,
-            },
-            Err(error) => Checked {
-                ok: false,
-                faults: Vec::new(),
-                error: Some(error.to_string()),
-            },
-        }
+        self.checked(text, secrets)
     }
 
     fn diff(&self, text: String, secrets: Secrets) -> Compared {
-        match self.parse(text, PastTime::Served, secrets) {
-            Ok(loaded) => {
-                let snapshot = self.shared.snapshot();
-                Compared::Differs(self.board.difference(&snapshot.config, &loaded.config))
-            }
-            Err(faulty) => Compared::Faulty(faulty),
-        }
+        self.compared(text, secrets)
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>> {
@@ -342,34 +242,7 @@ impl Operations for Api {
         address: &str,
         action: EndpointAction,
     ) -> Result<EndpointChange, OperationError> {
-        let snapshot = self.shared.snapshot();
-        let Some(found) = snapshot.pool(pool) else {
-            let names: Vec<&str> = snapshot.pools.iter().map(|it| &*it.name).collect();
-            let defined = alternatives("defined", pool, &names);
-            let message = format!("there is no pool \"{pool}\"; {defined}");
-            return Err(OperationError::NotFound(message));
-        };
-        let state = match action {
-            EndpointAction::Drain => AdminState::Draining,
-            EndpointAction::Enable => AdminState::Enabled,
-            EndpointAction::Eject => AdminState::Ejected,
-        };
-        if !found
-            .shared
-            .health
-            .set_admin(address, state, Instant::now())
-        {
-            let set = found.endpoints.newest();
-            let labels: Vec<&str> = set.endpoints.iter().map(|it| &*it.label).collect();
-            let has = alternatives("it has", address, &labels);
-            let message = format!("pool \"{pool}\" has no endpoint \"{address}\"; {has}");
-            return Err(OperationError::NotFound(message));
-        }
-        Ok(EndpointChange {
-            pool: pool.to_owned(),
-            endpoint: address.to_owned(),
-            action: action.to_string(),
-        })
+        self.change_endpoint(pool, address, action)
     }
 }
 

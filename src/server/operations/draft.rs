@@ -1,0 +1,67 @@
+//! Configurations that are checked and compared, and not used.
+
+use super::{super::compile::compile, Api};
+use crate::{
+    admin::model::{Checked, Compared},
+    config::{self, Loaded, PastTime, Rules, Secrets},
+    state::Lists,
+};
+
+impl Api {
+    /// Checks a text as if it were the content of the file.
+    fn parse(
+        &self,
+        text: String,
+        past_time: PastTime<'_>,
+        secrets: Secrets,
+    ) -> Result<Loaded, Checked> {
+        let names: Vec<&str> = self.shared.registered.pickers.names().collect();
+        let filters: Vec<&str> = self.shared.registered.filters.usable().collect();
+        config::parse(
+            text,
+            &self.path,
+            &Rules {
+                pickers: &names,
+                filters: &filters,
+                past_time,
+                secrets,
+            },
+        )
+        .map_err(|faults| Checked {
+            ok: false,
+            faults: faults.views().collect(),
+            error: None,
+        })
+    }
+
+    /// Checks a text, and compiles it beside the configuration in effect.
+    pub(super) fn checked(&self, text: String, secrets: Secrets) -> Checked {
+        let loaded = match self.parse(text, PastTime::Refused, secrets) {
+            Ok(loaded) => loaded,
+            Err(faulty) => return faulty,
+        };
+        match compile(loaded, &self.shared.registered, Lists::Left) {
+            Ok((_, warnings)) => Checked {
+                ok: true,
+                faults: warnings.views().collect(),
+                error: None,
+            },
+            Err(error) => Checked {
+                ok: false,
+                faults: Vec::new(),
+                error: Some(error.to_string()),
+            },
+        }
+    }
+
+    /// Compares a text with the configuration in effect.
+    pub(super) fn compared(&self, text: String, secrets: Secrets) -> Compared {
+        match self.parse(text, PastTime::Served, secrets) {
+            Ok(loaded) => {
+                let snapshot = self.shared.snapshot();
+                Compared::Differs(self.board.difference(&snapshot.config, &loaded.config))
+            }
+            Err(faulty) => Compared::Faulty(faulty),
+        }
+    }
+}
