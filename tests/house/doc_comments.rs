@@ -1,9 +1,7 @@
 //! Doc comments open with a noun phrase or a third-person verb, so that the index of rustdoc says
 //! what an item is.
 
-use std::{fs, path::Path};
-
-use crate::root;
+use crate::files::rust_files;
 
 /// Words that open a question or a riddle in place of a name: "What a client sends" tells less
 /// than "Frames from a client".
@@ -13,12 +11,8 @@ const OPENERS: [&str; 9] = [
 
 #[test]
 fn doc_comments_open_with_a_noun_or_a_verb() {
-    let mut files = Vec::new();
-    for folder in ["src", "tests", "examples"] {
-        add_sources(&root().join(folder), &mut files);
-    }
     let mut found = Vec::new();
-    for (name, text) in &files {
+    for (name, text) in &rust_files(&["examples", "src", "tests"]) {
         let openings = openings(text);
         found.extend(openings.map(|(line, opening)| format!("{name}:{line}: {opening}")));
     }
@@ -55,21 +49,4 @@ fn doc_of(line: &str) -> Option<(&'static str, &str)> {
     let line = line.trim_start();
     let with = |mark| Some((mark, line.strip_prefix(mark)?.trim_start()));
     with("//!").or_else(|| with("///"))
-}
-
-/// Adds the sources below a folder, by their path in the project.
-fn add_sources(folder: &Path, files: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            add_sources(&path, files);
-        } else if path.extension().is_some_and(|it| it == "rs") {
-            let name = path.strip_prefix(root()).unwrap();
-            files.push((
-                name.display().to_string(),
-                fs::read_to_string(&path).unwrap(),
-            ));
-        }
-    }
-    files.sort();
 }

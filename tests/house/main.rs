@@ -11,6 +11,7 @@
 
 mod dependencies;
 mod doc_comments;
+mod files;
 #[path = "../layers/mod.rs"]
 mod layers;
 mod licence;
