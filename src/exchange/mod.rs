@@ -42,7 +42,9 @@ pub use crate::{semantics::forwarded::Scheme, tls::ClientCertificate};
 use crate::{
     rollout::Cohort,
     route::RouteIndex,
-    semantics::{authority::Authority, forwarded::Trust, grpc_web, request_id::RequestId},
+    semantics::{
+        accept::Accepts, authority::Authority, forwarded::Trust, grpc_web, request_id::RequestId,
+    },
     state::{Action, Decision, LocalListener, LocalSnapshot, Route, RouteMetrics},
     tls::Session,
     upstream::pool::{Pool, PoolIndex},
@@ -85,6 +87,8 @@ pub struct Exchange {
     pub(crate) refusal: Option<Box<Refusal>>,
     /// Its place on the way through the filters of its route.
     pub(crate) passage: Passage,
+    /// Kinds of text that the client likes, where an answer with an error depends on it.
+    pub(crate) accepts: Accepts,
     /// The status sent downstream.
     pub(crate) status: Option<StatusCode>,
     /// Time at which the response head had arrived or was made.

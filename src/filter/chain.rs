@@ -3,9 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    AccessFilter, BodyMax, CompressFilter, ConcurrencyFilter, CorsFilter, FaultFilter, Filter,
-    HeaderFilter, HttpsOnly, RateLimitFilter, RateRule, RedisStore, RewriteFilter, SecureHeaders,
-    SharedStates, Verdict,
+    AccessFilter, BodyMax, CompressFilter, ConcurrencyFilter, CorsFilter, ErrorPageFilter,
+    FaultFilter, Filter, HeaderFilter, HttpsOnly, RateLimitFilter, RateRule, RedisStore,
+    RewriteFilter, SecureHeaders, SharedStates, Verdict,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -23,6 +23,8 @@ pub enum AnyFilter {
     SecureHeaders(SecureHeaders),
     /// Compresses answers.
     Compress(CompressFilter),
+    /// Gives answers with an error their form.
+    ErrorPage(ErrorPageFilter),
     /// Lets pages of other origins read answers.
     Cors(CorsFilter),
     /// Redirects plain HTTP.
@@ -83,6 +85,10 @@ impl Chain {
                 AnyFilter::Compress(filter) => {
                     exchange.passage.enter(place);
                     filter.on_request(exchange, request)
+                }
+                AnyFilter::ErrorPage(filter) => {
+                    filter.on_request(exchange, request);
+                    Verdict::Continue
                 }
                 AnyFilter::Cors(filter) => {
                     exchange.passage.enter(place);
@@ -145,6 +151,7 @@ impl Chain {
                 ) => {}
                 Some(AnyFilter::SecureHeaders(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Compress(filter)) => filter.on_response(exchange, response),
+                Some(AnyFilter::ErrorPage(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Cors(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::RateLimit(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Concurrency(filter)) => filter.on_response(exchange, response),
@@ -237,6 +244,7 @@ impl Chain {
             .map(|filter| match filter {
                 AnyFilter::SecureHeaders(_) => "secure_headers",
                 AnyFilter::Compress(_) => "compress",
+                AnyFilter::ErrorPage(_) => "error_pages",
                 AnyFilter::Cors(_) => "cors",
                 AnyFilter::HttpsOnly(_) => "https_only",
                 AnyFilter::Access(_) => "access",

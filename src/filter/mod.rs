@@ -11,6 +11,7 @@ mod chain;
 mod compress;
 mod concurrency;
 mod cors;
+mod error_page;
 mod fault;
 mod header;
 mod https_only;
@@ -44,6 +45,8 @@ pub use concurrency::{
 };
 #[doc(hidden)]
 pub use cors::{AllowedList, CorsFilter};
+#[doc(hidden)]
+pub use error_page::{ErrorPageFilter, ErrorPages, Page, PageRule};
 #[doc(hidden)]
 pub use fault::{Fault, FaultFilter};
 #[doc(hidden)]

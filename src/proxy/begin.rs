@@ -12,6 +12,7 @@ use crate::{
     memory,
     semantics::{
         Headers, Known,
+        accept::Accepts,
         forwarded::{self, Trust},
         grpc,
         request_id::RequestId,
@@ -58,6 +59,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         failure: None,
         refusal: None,
         passage: Passage::default(),
+        accepts: Accepts::default(),
         status: None,
         answered: None,
         bytes_in: 0,

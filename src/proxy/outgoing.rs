@@ -37,7 +37,7 @@ impl Outgoing {
         let mut open = self.watch.open;
         open.exchange().bytes_out = 0;
         open.exchange().passage.turn_back_again();
-        way_back::fail(open, failure).await
+        way_back::fail(open, failure, None).await
     }
 
     /// Drops the body, and with it what it holds upstream; the exchange is over.

@@ -35,13 +35,14 @@ pub async fn serve(connection: &Rc<Connection>, mut request: Box<Request>) -> Re
         }
     };
     // In memory of its own: an exchange that goes well has no room for it.
-    Box::pin(way_back::fail(open, failure)).await
+    Box::pin(way_back::fail(open, failure, Some(&request))).await
 }
 
 /// Answers a request whose head was refused as invalid.
 pub fn refuse(connection: &Rc<Connection>, failure: Failure) -> Response<Outgoing> {
     let mut open = begin(connection, None);
-    let response = reply::failure(open.exchange(), failure);
+    let mut response = reply::failure(open.exchange(), failure);
+    way_back::show_unrouted(open.exchange(), None, &mut response);
     response::seal(open, response)
 }
 

@@ -7,19 +7,37 @@ use std::{pin::pin, rc::Rc};
 
 use super::{Outgoing, grpc_web, open::Open, reply, response};
 use crate::{
-    exchange::{Exchange, Response},
+    exchange::{Exchange, Request, Response},
     failure::Failure,
     task,
 };
 
 /// Ends the walk with the answer to a failure.
-pub(super) async fn fail(mut open: Open, failure: Failure) -> Response<Outgoing> {
+pub(super) async fn fail(
+    mut open: Open,
+    failure: Failure,
+    request: Option<&Request>,
+) -> Response<Outgoing> {
     let exchange = open.exchange();
     let mut response = reply::failure(exchange, failure);
+    show_unrouted(exchange, request, &mut response);
     if exchange.passage.is_left() {
         response = pass_filters(exchange, response).await;
     }
     response::seal(open, response)
+}
+
+/// Gives an answer to a request without a route the form that the listener has for it.
+pub(super) fn show_unrouted(
+    exchange: &mut Exchange,
+    request: Option<&Request>,
+    response: &mut Response,
+) {
+    if exchange.decision.is_none()
+        && let Some(pages) = exchange.listener.error_pages.clone()
+    {
+        pages.show_unrouted(exchange, request, response);
+    }
 }
 
 /// Leads an answer of the proxy through the filters that are left. One that fails, or panics, has

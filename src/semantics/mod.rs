@@ -4,6 +4,8 @@
 //! knows the configuration, keeps state between requests or does I/O. A peer's input ends in a
 //! value or in a [`BadRequest`](crate::failure::BadRequest), never in a panic.
 
+#[doc(hidden)]
+pub mod accept;
 pub(crate) mod address;
 #[doc(hidden)]
 pub mod authority;

@@ -8,7 +8,7 @@ use crate::{
         schema::Underscores,
         value::{BindAddress, FieldSource},
     },
-    filter::{Chain, RateLimitFilter, RateRule, RedisStore},
+    filter::{Chain, ErrorPages, RateLimitFilter, RateRule, RedisStore},
     http1::HeadLimits,
     resilience::{ClientTable, RetryPolicy},
     rollout::{Rollout, Split},
@@ -203,6 +203,8 @@ pub struct Listener {
     pub streams_max: u32,
     /// TLS; none: plain HTTP.
     pub tls: Option<Arc<ServerTls>>,
+    /// Form of answers to requests without a route.
+    pub error_pages: Option<Arc<ErrorPages>>,
     /// Limits on the rate of its requests, whichever route they have.
     pub rates: Option<Arc<RateLimitFilter>>,
     /// Number of open connections, over all workers; outlives reloads.

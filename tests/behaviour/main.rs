@@ -46,6 +46,7 @@ mod discovery_zookeeper;
 mod drain;
 mod early_answers;
 mod ejection;
+mod error_pages;
 mod everything_at_once;
 mod failover;
 mod fault_campaign;

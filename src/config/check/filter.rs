@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::Check;
+use super::{Check, error_page};
 use crate::config::{
     diagnostic::Fault,
     schema::{Concurrency, ConcurrencyScope, RateLimits, RateStore, RedisStore, Route, RouteFault},
@@ -14,6 +14,8 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     check_access(check, name, route);
     check_cors(check, name, route);
     check_compress(check, name, route);
+    let (place, span) = (format!("routes.{name}"), route.spans.of("error_pages"));
+    error_page::check(check, &place, span, &route.error_pages);
     check_rates(check, name, route);
     check_concurrency(check, name, route);
     if let Some(fault) = &route.fault {

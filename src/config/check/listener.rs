@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
 
-use super::{Check, filter};
+use super::{Check, error_page, filter};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Listener, ProxyProtocol};
 use crate::config::setting::Span;
@@ -55,6 +55,12 @@ fn check_one(check: &mut Check<'_>, name: &Name, listener: &Listener) {
         check_proxies(check, &format!("{place}.proxy_protocol"), proxies);
     }
     filter::check_listener_rates(check, name, &listener.rate_limit);
+    error_page::check(
+        check,
+        &place,
+        spans.of("error_pages"),
+        &listener.error_pages,
+    );
     let times = &listener.timeouts;
     let durations = [
         ("handshake", times.handshake),

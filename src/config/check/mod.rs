@@ -6,6 +6,7 @@
 mod certificate_match;
 mod circle;
 mod discover;
+mod error_page;
 mod etcd;
 mod filter;
 mod header;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use http::StatusCode;
 
-use super::{Check, certificate_match, filter, header, split};
+use super::{Check, certificate_match, error_page, filter, header, split};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Destination, PathRule, Redirect, Rewrite, Route};
 use crate::config::setting::Setting as _;
@@ -136,10 +136,16 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
             if status.is_informational() {
                 let message = format!("{place}.respond.status cannot be {}", status.as_u16());
                 check.error(respond.spans.of("status"), message, "from 200 to 599");
-            } else if bodiless && !respond.body.is_empty() {
+            } else if bodiless && (!respond.body.is_empty() || respond.file.is_some()) {
                 let message = format!("an answer with status {} has no body", status.as_u16());
-                check.error(respond.spans.of("body"), message, "leave the body out");
+                let key = if respond.file.is_some() {
+                    "file"
+                } else {
+                    "body"
+                };
+                check.error(respond.spans.of(key), message, "leave the body out");
             }
+            error_page::check_respond(check, place, respond);
         }
     }
     let has_pool = matches!(

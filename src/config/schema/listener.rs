@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{rate_limit::RateLimits, tls::ListenerTls};
+use super::{error_page::ErrorPages, rate_limit::RateLimits, tls::ListenerTls};
 use crate::config::setting::{table, words};
 use crate::config::value::{BindAddress, ByteSize, FileMode};
 
@@ -29,6 +29,8 @@ table! {
         pub limits: ListenerLimits = ListenerLimits::default(),
         /// Limits on the rate of requests, asked before a request is routed, whichever route it may have: one rule, or a list of rules. The key `"route"` does not exist here.
         pub rate_limit: RateLimits = RateLimits::default(),
+        /// Pages for requests that end before they have a route: no route fits, the head is not valid, the listener's rate limit is exceeded. As `error_pages` of a route, which has those of its own requests.
+        pub error_pages: ErrorPages = ErrorPages::default(),
         /// TLS; without this table the listener speaks plain HTTP.
         pub tls: Option<ListenerTls> = None,
     }

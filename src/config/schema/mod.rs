@@ -12,6 +12,7 @@ pub mod cors;
 mod defaults;
 pub mod discover;
 pub mod endpoint;
+pub mod error_page;
 pub mod fault;
 pub mod health;
 mod json_schema;
@@ -44,6 +45,7 @@ pub use discover::{
     DiscoverFile, DiscoverHttp, DiscoverSource, DiscoverZooKeeper, DnsFamily, DnsTtl, DnsType,
 };
 pub use endpoint::Endpoint;
+pub use error_page::{ErrorPage, ErrorPages, PagesOf};
 pub use fault::RouteFault;
 pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};
 pub use json_schema::json_schema;

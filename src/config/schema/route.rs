@@ -10,12 +10,15 @@ use super::access::Access;
 use super::compress::Compress;
 use super::concurrency::Concurrencies;
 use super::cors::Cors;
+use super::error_page::ErrorPages;
 use super::fault::RouteFault;
 use super::rate_limit::RateLimits;
 use super::retry::{Hedge, Retry};
 use super::rewrite::{HeaderChanges, Rewrite};
 use super::split::{Pin, Split};
-use crate::config::setting::{Form, Node, Reader, Setting, Shape, Spanned, choice, table};
+use crate::config::setting::{
+    FileContent, Form, Node, Reader, Setting, Shape, Spanned, choice, table,
+};
 use crate::config::value::{
     ByteSize, CertificatePart, HostPattern, Mismatch, Name, Pattern, Template, ValueMatch,
 };
@@ -55,6 +58,8 @@ table! {
         pub secure_headers: bool = false,
         /// Redirects requests over plain HTTP to `https://` with 308; host, path and query stay.
         pub https_only: bool = false,
+        /// Pages in place of the short text of answers with an error, by status: `{ "502-504" = { file = "sorry.html" }, "4xx" = {} }`. Of several that fit, the one for the fewest statuses is taken. `false`: none.
+        pub error_pages: ErrorPages = ErrorPages::default(),
         /// Compression of answers.
         pub compress: Option<Compress> = None,
         /// Clients that may use the route, by their addresses; others are answered with 403.
@@ -236,7 +241,9 @@ table! {
         pub status: StatusCode = StatusCode::OK,
         /// Body of the reply, sent as it is written.
         pub body: String = String::new(),
-        /// Headers; `content-type` is `text/plain` by default.
+        /// A file with the body, of up to 1 MiB, in place of `body`. Watched: a change causes a reload.
+        pub file: Option<FileContent> = None,
+        /// Headers; `content-type` is `text/plain` by default, and that of its ending (`.html`, `.json`, `.png` …) for a file.
         pub headers: Vec<(HeaderName, HeaderValue)> = Vec::new(),
     }
 }

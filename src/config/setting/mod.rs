@@ -8,6 +8,7 @@
 
 mod basic;
 mod choice;
+mod content;
 mod define;
 pub(crate) mod elsewhere;
 mod form;
@@ -22,6 +23,7 @@ mod words;
 pub use basic::MapKey;
 pub use choice::Choice;
 pub(crate) use choice::{choice, read_choice, take_first};
+pub use content::FileContent;
 pub(crate) use define::{key_name, table};
 pub(crate) use elsewhere::is_elsewhere;
 pub use form::Form;

@@ -1,9 +1,10 @@
 //! Walk over the TOML tree: the current place and the faults found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use toml::Spanned as TomlSpanned;
 use toml::de::{DeTable, DeValue};
 
@@ -104,6 +105,8 @@ pub struct Reader<'a> {
     printed: Vec<String>,
     concealed: Hidden,
     root: Option<fn() -> Vec<KeyDoc>>,
+    /// Files whose content is sent, read so far.
+    pub(super) contents: BTreeMap<PathBuf, Bytes>,
     torn: bool,
     excuses: bool,
     withholds: bool,
@@ -135,6 +138,7 @@ impl<'a> Reader<'a> {
             printed: Vec::new(),
             concealed: Hidden::default(),
             root: None,
+            contents: BTreeMap::new(),
             torn: false,
             excuses: false,
             withholds: false,

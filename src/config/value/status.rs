@@ -27,6 +27,11 @@ impl StatusSet {
         self.ranges.iter().any(|range| range.contains(&code))
     }
 
+    /// Counts the statuses; one that is in several ranges counts several times.
+    pub fn count(&self) -> usize {
+        self.ranges.iter().map(ExactSizeIterator::len).sum()
+    }
+
     /// Gives the ranges that make up the set.
     pub fn ranges(&self) -> &[RangeInclusive<u16>] {
         &self.ranges

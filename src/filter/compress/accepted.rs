@@ -1,6 +1,9 @@
 //! Choice of a content coding by Accept-Encoding (RFC 9110 section 12.5.3).
 
-use crate::{config::schema::Encoding, semantics::token::members};
+use crate::{
+    config::schema::Encoding,
+    semantics::{accept::weight, token::members},
+};
 
 /// Returns the coding of `offered` that the client weighs most, the first of equals; none if it
 /// accepts none of them, or wants the answer as it is more.
@@ -10,11 +13,11 @@ pub(super) fn choose<'v>(
 ) -> Option<Encoding> {
     let mut best: Option<(u16, Encoding)> = None;
     for coding in offered {
-        let weight = weight_of(coding.word(), values.clone())
+        let given = weight_of(coding.word(), values.clone())
             .or_else(|| weight_of("*", values.clone()))
             .unwrap_or(0);
-        if weight > best.map_or(0, |(best, _)| best) {
-            best = Some((weight, *coding));
+        if given > best.map_or(0, |(best, _)| best) {
+            best = Some((given, *coding));
         }
     }
     let identity = weight_of("identity", values).unwrap_or(0);
@@ -30,31 +33,14 @@ fn weight_of<'v>(coding: &str, values: impl Iterator<Item = &'v [u8]>) -> Option
         let is_same = name.eq_ignore_ascii_case(coding.as_bytes())
             || (coding == "gzip" && name.eq_ignore_ascii_case(b"x-gzip"));
         if is_same {
-            let weight = parts.find_map(|part| {
+            let given = parts.find_map(|part| {
                 let (name, value) = part.split_at_checked(2)?;
-                name.eq_ignore_ascii_case(b"q=").then(|| thousandths(value))
+                name.eq_ignore_ascii_case(b"q=").then(|| weight(value))
             });
-            return Some(weight.unwrap_or(1000));
+            return Some(given.unwrap_or(1000));
         }
     }
     None
-}
-
-/// Reads a weight: `0.5` is 500. One that is none counts as 0.
-fn thousandths(text: &[u8]) -> u16 {
-    let (whole, fraction) = match text {
-        [whole @ (b'0' | b'1')] => (whole, &[][..]),
-        [whole @ (b'0' | b'1'), b'.', fraction @ ..] if fraction.len() <= 3 => (whole, fraction),
-        _ => return 0,
-    };
-    let mut weight = u16::from(whole - b'0') * 1000;
-    for (digit, unit) in fraction.iter().zip([100, 10, 1]) {
-        if !digit.is_ascii_digit() {
-            return 0;
-        }
-        weight += u16::from(digit - b'0') * unit;
-    }
-    weight.min(1000)
 }
 
 #[cfg(test)]

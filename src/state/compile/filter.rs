@@ -10,15 +10,15 @@ use super::{
     rate_limit::{self, Owner},
 };
 use crate::{
-    config::{Spanned, schema, value::MediaPattern},
+    config::{Spanned, schema, setting::FileContent, value::MediaPattern},
     filter::{
         AccessFilter, Adaptive, AddressBlocks, AllowedList, AnyFilter, BodyMax, ClientGates,
-        CompressFilter, ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter, Fault,
-        FaultFilter, HeaderFilter, HttpsOnly, PathRule, RegisteredFilter, RewriteFilter, Runs,
-        SecureHeaders, SharedStates,
+        CompressFilter, ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter,
+        ErrorPageFilter, ErrorPages, Fault, FaultFilter, HeaderFilter, HttpsOnly, Page, PageRule,
+        PathRule, RegisteredFilter, RewriteFilter, Runs, SecureHeaders, SharedStates,
     },
     resilience::concurrency::{Gate, QueueRules},
-    semantics::path::normalise,
+    semantics::{accept::Spoken, path::normalise},
     state::Registry,
 };
 
@@ -43,6 +43,8 @@ pub(super) fn build(
             .map(compress)
             .map(AnyFilter::Compress),
     );
+    let pages = error_pages(&written.error_pages).map(ErrorPageFilter);
+    filters.extend(pages.map(AnyFilter::ErrorPage));
     filters.extend(written.cors.as_ref().map(cors).map(AnyFilter::Cors));
     if written.https_only {
         filters.push(AnyFilter::HttpsOnly(HttpsOnly));
@@ -164,6 +166,33 @@ fn compress(written: &schema::Compress) -> CompressFilter {
         },
         level: written.level,
     }
+}
+
+/// The form of answers with an error; none if nothing is said about it.
+pub(super) fn error_pages(written: &schema::ErrorPages) -> Option<Arc<ErrorPages>> {
+    let rules = written.by_rank().into_iter().map(|(key, page)| PageRule {
+        statuses: key.statuses.clone(),
+        of_endpoints: page
+            .as_ref()
+            .is_some_and(|page| page.of == schema::PagesOf::All),
+        page: page
+            .as_ref()
+            .map(|page| self::page(page.file.as_ref().map(|file| &file.value))),
+    });
+    let rules: Vec<PageRule> = rules.collect();
+    (!rules.is_empty()).then(|| Arc::new(ErrorPages(rules)))
+}
+
+fn page(file: Option<&FileContent>) -> Page {
+    let file = file.map(|file| {
+        let kind = match file.media_type() {
+            kind if kind.starts_with("text/html") => Spoken::Html,
+            kind if kind.starts_with("application/json") => Spoken::Json,
+            _ => Spoken::Plain,
+        };
+        (kind, &file.bytes)
+    });
+    Page::new(file)
 }
 
 fn cors(written: &schema::Cors) -> CorsFilter {

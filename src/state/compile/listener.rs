@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    BuildError, Source, TlsFiles,
+    BuildError, Source, TlsFiles, filter,
     rate_limit::{self, Owner},
 };
 use crate::{
@@ -65,6 +65,7 @@ pub(super) fn build(
         clients: registry.clients(&address),
         requests_per_connection: u64::from(limits.requests_per_connection),
         streams_max: limits.streams,
+        error_pages: filter::error_pages(&written.error_pages),
         rates: rates.map(Arc::new),
         open: registry.listener(&address),
         address,

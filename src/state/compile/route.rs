@@ -14,7 +14,7 @@ use crate::{
     resilience::{Backoff, Conditions, HedgePolicy, RetryPolicy, UNCOUNTED_MAX},
     rollout::{Rollout, Split, SplitArm, UserRules, cohort::Arm},
     route::{PathMatch, RouteSpec},
-    semantics::Headers,
+    semantics::{Headers, Known, Value},
     state::{Action, ExchangeTimeouts, Registry, Route},
     upstream::{
         endpoint::stable_hash,
@@ -138,8 +138,16 @@ pub(super) fn build(
             status: redirect.status,
         })),
         schema::Destination::Respond(respond) => {
-            let headers = Headers::from_iter(respond.headers.clone());
-            let respond = Respond::new(respond.status, headers, respond.body.clone());
+            let mut headers = Headers::from_iter(respond.headers.clone());
+            let respond = match &respond.file {
+                None => Respond::new(respond.status, headers, respond.body.clone()),
+                Some(file) => {
+                    if !headers.contains(Known::ContentType) {
+                        headers.insert(Known::ContentType, Value::from_static(file.media_type()));
+                    }
+                    Respond::new(respond.status, headers, file.bytes.clone())
+                }
+            };
             Action::Respond(Box::new(respond))
         }
     };
