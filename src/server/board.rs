@@ -1,13 +1,15 @@
 //! State of the control thread: written by control, read by the admin API.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
 use super::upgrade::predecessor::Predecessor;
 use crate::admin::model::{self, ReloadReport, ReloadResult};
 use crate::config::{Config, Diff, Held};
+use crate::upstream::registration::RegistrationSpec;
 
 /// State of the process as known to control. Never touched on the request path.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ struct Inner {
     held: Held,
     /// The process that this one took over from, until it has ended.
     predecessor: Option<model::Predecessor>,
+    /// Entries of listeners in registries, by listener.
+    registrations: HashMap<Arc<str>, model::Registration>,
 }
 
 /// A part of the process that has ended or does not respond.
@@ -71,6 +75,7 @@ impl Board {
                 last_reload: None,
                 troubles: Vec::new(),
                 held: Held::default(),
+                registrations: HashMap::new(),
                 predecessor: predecessor.map(|it| model::Predecessor {
                     pid: it.pid,
                     version: it.version.clone(),
@@ -94,6 +99,36 @@ impl Board {
     /// The process before has ended.
     pub(crate) fn predecessor_ended(&self) -> Option<model::Predecessor> {
         self.lock().predecessor.take()
+    }
+
+    /// Notes the state of a listener's entry in a registry, or that it is out; returns false if the
+    /// state is known.
+    pub(crate) fn registered(
+        &self,
+        listener: &Arc<str>,
+        mut new: Option<model::Registration>,
+        spec: &RegistrationSpec,
+    ) -> bool {
+        let registrations = &mut self.lock().registrations;
+        let known = registrations.get(listener);
+        let Some(new) = &mut new else {
+            // Another entry may have followed this one.
+            if known.is_some_and(|it| it.id == spec.id() && it.to == spec.to_string()) {
+                registrations.remove(listener);
+            }
+            return true;
+        };
+        let is_known = known
+            .is_some_and(|it| it.state == new.state && it.error == new.error && it.id == new.id);
+        if !is_known {
+            registrations.insert(Arc::clone(listener), new.clone());
+        }
+        !is_known
+    }
+
+    /// Returns the state of a listener's entry in a registry.
+    pub(crate) fn registration(&self, listener: &str) -> Option<model::Registration> {
+        self.lock().registrations.get(listener).cloned()
     }
 
     pub(crate) fn uptime_seconds(&self) -> u64 {

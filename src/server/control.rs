@@ -30,6 +30,7 @@ use super::{
     notify::Notify,
     overload,
     panics::Panics,
+    registration::Registrations,
     reload::{Prepared, Reloads, Wanted, steps},
     rollouts,
     service::Services,
@@ -85,6 +86,8 @@ pub(crate) struct Control {
     pub(super) schedules: HashMap<Arc<str>, Schedule>,
     /// Sources of the pools' endpoints.
     pub(super) discoveries: Discoveries,
+    /// Entries of the listeners in registries.
+    pub(super) registrations: Registrations,
     pub(super) board: Arc<Board>,
     pub(super) events: Arc<Events>,
     pub(super) gauges: ControlGauges,
@@ -126,6 +129,7 @@ impl Control {
     ) -> Self {
         let keeper = Keeper::new(&path);
         let events = Arc::new(Events::new());
+        let board = Arc::new(board);
         Self {
             path,
             tickets: Arc::clone(registry.tickets()),
@@ -133,7 +137,8 @@ impl Control {
             schedules: HashMap::new(),
             discoveries: Discoveries::new(&shared.metrics.control()),
             upgrades: Upgrades::new(program, board.process_generation),
-            board: Arc::new(board),
+            registrations: Registrations::new(&board, &events, shared.metrics.control()),
+            board,
             services: Services::new(&events, shared.metrics.control()),
             events,
             gauges: ControlGauges::new(&shared.metrics.control()),
@@ -346,6 +351,8 @@ impl Control {
         self.gauges.loaded(1, self.board.degraded().is_none());
         steps::listen(&self.shared, prepared.bound).await;
         self.shared.sockets.follow_modes(&prepared.snapshot);
+        // There is nothing that could have to leave.
+        drop(self.registrations.follow(&prepared.snapshot));
         self.events
             .publish("started", "proxy", json!({ "generation": 1 }));
     }

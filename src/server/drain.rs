@@ -47,7 +47,8 @@ impl Control {
         self.notify
             .stopping(open, settings.grace + settings.timeout);
         let (shared, events) = (Arc::clone(&self.shared), Arc::clone(&self.events));
-        let mut draining = std::pin::pin!(drain(&shared, &events, way));
+        let unregistered = self.registrations.leave();
+        let mut draining = std::pin::pin!(drain(&shared, &events, way, unregistered));
         let mut at_once = std::pin::pin!(signals.stopped(2));
         loop {
             tokio::select! {
@@ -73,17 +74,26 @@ impl Control {
 }
 
 /// Drains the process as configured; returns when nothing is left.
-pub(super) async fn drain(shared: &Arc<SharedState>, events: &Events, way: Way) {
+/// No listener closes before `unregistered` ends: until then others may look for it in a registry.
+pub(super) async fn drain(
+    shared: &Arc<SharedState>,
+    events: &Events,
+    way: Way,
+    unregistered: impl Future<Output = ()>,
+) {
     let snapshot = shared.snapshot();
     let settings = snapshot.drain;
     shared.draining.store(true, Ordering::SeqCst);
     let open = shared.open_connections();
     tracing::info!(connections = open, "draining");
     events.publish("drain", "proxy", json!({ "connections": open }));
-    if way == Way::End && !settings.grace.is_zero() {
-        steps::tell(shared, |_| Some(Command::CloseShared)).await;
-        tokio::time::sleep(settings.grace).await;
-    }
+    let grace = async {
+        if way == Way::End && !settings.grace.is_zero() {
+            steps::tell(shared, |_| Some(Command::CloseShared)).await;
+            tokio::time::sleep(settings.grace).await;
+        }
+    };
+    tokio::join!(grace, unregistered);
     let addresses = snapshot
         .listeners
         .iter()

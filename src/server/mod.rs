@@ -27,6 +27,7 @@ mod overload;
 mod panics;
 mod process;
 mod rate_store;
+mod registration;
 mod reload;
 mod rollouts;
 mod service;

@@ -20,6 +20,7 @@ use crate::{
     upstream::{
         HashInput,
         pool::{Pool, PoolIndex, ViewIndex},
+        registration::RegistrationSpec,
         shared::Padded,
     },
 };
@@ -207,6 +208,8 @@ pub struct Listener {
     pub error_pages: Option<Arc<ErrorPages>>,
     /// Limits on the rate of its requests, whichever route they have.
     pub rates: Option<Arc<RateLimitFilter>>,
+    /// Its entry in a registry.
+    pub registration: Option<Arc<RegistrationSpec>>,
     /// Number of open connections, over all workers; outlives reloads.
     pub open: Arc<Padded>,
 }

@@ -12,6 +12,8 @@ mod bound;
 #[doc(hidden)]
 pub mod connect;
 #[doc(hidden)]
+pub mod consul;
+#[doc(hidden)]
 pub mod discovery;
 #[doc(hidden)]
 pub mod endpoint;
@@ -44,6 +46,8 @@ pub mod picker;
 pub mod pinned;
 #[doc(hidden)]
 pub mod pool;
+#[doc(hidden)]
+pub mod registration;
 mod request_place;
 #[doc(hidden)]
 pub mod room;

@@ -82,6 +82,7 @@ mod process;
 mod proxy_protocol;
 mod rate_limit;
 mod rate_limit_redis;
+mod registration;
 mod reload;
 mod reload_listeners;
 mod retries;

@@ -21,4 +21,27 @@ pub struct Listener {
     pub rate_limits: Vec<ExplainedRate>,
     /// Open connections.
     pub connections: usize,
+    /// Its entry in a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
+}
+
+/// The entry of a listener in a registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Registration {
+    /// Kind of registry: `consul` …
+    pub registry: String,
+    /// The registry and the place in it.
+    pub to: String,
+    /// Id of the entry.
+    pub id: String,
+    /// Address that is announced.
+    pub announced: String,
+    /// `entering`, `registered` or `failed`.
+    pub state: String,
+    /// Time since when, as UTC in RFC 3339 form.
+    pub since: String,
+    /// Reason why it is not registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }

@@ -21,7 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use change::{Draining, EndpointChange, Error};
 pub use check::{Checked, Compared};
 pub use connection::Connection;
-pub use listener::Listener;
+pub use listener::{Listener, Registration};
 pub use pool::{Endpoint, Pool, PoolBreaker, PoolDiscovery};
 pub use process::{Live, Predecessor, ProcessState, Ready, Status};
 pub use reload::{ReloadRefusal, ReloadReport, ReloadResult};

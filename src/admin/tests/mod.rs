@@ -72,6 +72,7 @@ impl Operations for Fake {
             http1: true,
             http2: false,
             connections: 3,
+            registration: None,
         }]
     }
     fn routes(&self) -> Vec<Route> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
 
-use super::{Check, error_page, filter};
+use super::{Check, error_page, filter, register};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Listener, ProxyProtocol};
 use crate::config::setting::Span;
@@ -54,6 +54,7 @@ fn check_one(check: &mut Check<'_>, name: &Name, listener: &Listener) {
     if let Some(proxies) = &listener.proxy_protocol {
         check_proxies(check, &format!("{place}.proxy_protocol"), proxies);
     }
+    register::check(check, name, listener);
     filter::check_listener_rates(check, name, &listener.rate_limit);
     error_page::check(
         check,

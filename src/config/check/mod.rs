@@ -13,6 +13,7 @@ mod header;
 mod listener;
 mod pool;
 mod reference;
+mod register;
 mod registry;
 mod rollout;
 mod route;

@@ -30,10 +30,7 @@ pub(super) fn check_http(check: &mut Check<'_>, place: &str, http: &DiscoverHttp
 
 pub(super) fn check_consul(check: &mut Check<'_>, place: &str, consul: &DiscoverConsul) {
     let spans = &consul.spans;
-    if consul.service.is_empty() && !check.is_broken(&format!("{place}.service")) {
-        let message = format!("{place}.service is empty");
-        check.error(spans.of("service"), message, "such as \"orders\"");
-    }
+    check_name(check, place, spans, "service", &consul.service, "orders");
     check_access(
         check,
         place,
@@ -51,13 +48,25 @@ pub(super) fn check_eureka(check: &mut Check<'_>, place: &str, eureka: &Discover
         let hint = "such as [\"http://127.0.0.1:8761/eureka\"]";
         check.error(spans.of("servers"), message, hint);
     }
-    if eureka.app.is_empty() && !check.is_broken(&format!("{place}.app")) {
-        let message = format!("{place}.app is empty");
-        check.error(spans.of("app"), message, "such as \"ORDERS\"");
-    }
+    check_name(check, place, spans, "app", &eureka.app, "ORDERS");
     check_interval(check, place, spans, eureka.interval, Duration::from_secs(1));
     let (token, ca) = (eureka.token.as_ref(), eureka.ca.as_ref());
     check_access(check, place, spans, &eureka.servers, token, ca);
+}
+
+/// Refuses an empty name.
+pub(super) fn check_name(
+    check: &mut Check<'_>,
+    place: &str,
+    spans: &Spans,
+    key: &str,
+    name: &str,
+    example: &str,
+) {
+    if name.is_empty() && !check.is_broken(&format!("{place}.{key}")) {
+        let message = format!("{place}.{key} is empty");
+        check.error(spans.of(key), message, format!("such as \"{example}\""));
+    }
 }
 
 /// Refuses an interval that is too short for the service that is asked.
@@ -80,7 +89,7 @@ fn check_interval(
 }
 
 /// Checks how a service is reached: its token, and the authorities that certify it.
-fn check_access<'a>(
+pub(super) fn check_access<'a>(
     check: &mut Check<'_>,
     place: &str,
     spans: &Spans,

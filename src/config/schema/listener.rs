@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{error_page::ErrorPages, rate_limit::RateLimits, tls::ListenerTls};
+use super::{error_page::ErrorPages, rate_limit::RateLimits, register::Register, tls::ListenerTls};
 use crate::config::setting::{table, words};
 use crate::config::value::{BindAddress, ByteSize, FileMode};
 
@@ -33,6 +33,8 @@ table! {
         pub error_pages: ErrorPages = ErrorPages::default(),
         /// TLS; without this table the listener speaks plain HTTP.
         pub tls: Option<ListenerTls> = None,
+        /// Registry that the listener is entered into, where others find it.
+        pub register: Option<Register> = None,
     }
 }
 

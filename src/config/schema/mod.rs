@@ -23,6 +23,7 @@ pub mod pool;
 pub mod proxy;
 pub mod rate_limit;
 mod reference;
+pub mod register;
 pub mod retry;
 pub mod rewrite;
 pub mod rollout;
@@ -58,6 +59,10 @@ pub use pool::{Breaker, Pool, PoolLimits, PoolTimeouts, RetryBudget, Zone};
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
 pub use rate_limit::{RateLimit, RateLimits, RateStore, RedisStore};
 pub use reference::{ReferencePage, reference};
+pub use register::{
+    Register, RegisterCheck, RegisterCheckKind, RegisterConsul, RegisterHttpCheck,
+    RegisterTcpCheck, Registry,
+};
 pub use retry::{Backoff, Hedge, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
 pub use rollout::{

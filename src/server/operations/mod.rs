@@ -122,6 +122,7 @@ impl Operations for Api {
             http1: listener.http1,
             http2: listener.http2,
             connections: listener.open.load(Ordering::Relaxed),
+            registration: self.board.registration(&listener.name),
         });
         listeners.collect()
     }

@@ -126,7 +126,9 @@ impl Control {
         let removed = steps::removed_listeners(&old, &new);
         let connections_closed = steps::connections_leaving(&old, &removed);
         let shared = Arc::clone(&self.shared);
+        let unregistered = self.registrations.follow(&new);
         self.leaving = Some(task::spawn_local("leaving listeners", async move {
+            unregistered.await;
             leaving::unlisten(&shared, &removed).await;
         }));
         steps::forget_series(&self.shared, &old, &new);

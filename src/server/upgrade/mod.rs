@@ -276,6 +276,7 @@ impl Control {
     /// Leaves to the new process what it has taken; gives what tells it how the drain goes on.
     pub(super) fn leave_to(&mut self, mut successor: Successor) -> Option<Farewell> {
         self.draining = true;
+        self.registrations.hand_over();
         self.notify.hand_over(successor.pid);
         self.shared.sockets.pass_on(&successor.taken);
         if let Some((address, offer)) = &self.admin_offer

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     BuildError, Source, TlsFiles, filter,
     rate_limit::{self, Owner},
+    register,
 };
 use crate::{
     config::schema,
@@ -67,6 +68,7 @@ pub(super) fn build(
         streams_max: limits.streams,
         error_pages: filter::error_pages(&written.error_pages),
         rates: rates.map(Arc::new),
+        registration: register::build(written),
         open: registry.listener(&address),
         address,
         tls,

@@ -9,6 +9,7 @@ mod filter;
 mod listener;
 mod pool;
 mod rate_limit;
+mod register;
 mod rollout;
 mod route;
 mod tests_table;

@@ -217,13 +217,11 @@ fn source_spec(written: &schema::Discover) -> SourceSpec {
 }
 
 fn consul_source(written: &schema::DiscoverConsul) -> SourceSpec {
-    let token = written.token.clone();
-    let token = token.map(|token| (HeaderName::from_static("x-consul-token"), "", token));
     SourceSpec::Consul(ConsulSource {
         target: Target {
             url: written.address.clone(),
             ca: written.ca.clone(),
-            secrets: token.into_iter().collect(),
+            secrets: super::register::token(written.token.as_ref()),
         },
         service: written.service.clone(),
         tags: written.tags.clone(),

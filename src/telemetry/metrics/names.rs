@@ -134,6 +134,21 @@ pub static CONFIG_STORE_UP: GaugeDesc<0> = GaugeDesc::new(
     "1 while the store of the shared configuration answers.",
     [],
 );
+
+/// 1 while a listener is in its registry.
+pub static REGISTERED: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_registered",
+    "1 while a listener is in the registry that it is entered into.",
+    ["listener", "registry"],
+);
+
+/// Entries of listeners into their registry; `result` is `entered` or `failed`.
+pub static REGISTRATIONS_TOTAL: CounterDesc<3> = CounterDesc::new(
+    "sluicegate_registrations_total",
+    "Attempts to keep a listener in its registry: `entered`, or `failed`, also when the registry has lost it.",
+    ["listener", "registry", "result"],
+);
+
 /// 1 while the store of a rate limit is asked, 0 while it is left alone since it failed.
 pub static RATE_LIMIT_STORE_UP: GaugeDesc<1> = GaugeDesc::new(
     "sluicegate_rate_limit_store_up",

@@ -94,6 +94,11 @@ impl Consul {
         }
     }
 
+    /// Removes the data of one that does not run.
+    pub(crate) fn forget(&self) {
+        std::fs::remove_dir_all(self.folder.path().join("data")).expect("its data");
+    }
+
     /// Registers a server as an instance of `orders`; `more` adds to the usual keys.
     pub(crate) async fn register(&self, id: &str, backend: &Backend, more: Value) {
         let mut service = json!({

@@ -8,12 +8,13 @@ mod instance;
 
 use std::{fmt, fmt::Write as _, time::Duration};
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::{BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, EndpointList, Reconnect, Update};
 use crate::{
     fetch::{Answer, Ask, Client, Target, encode},
     file::ContentHash,
+    upstream::consul,
 };
 use instance::Instance;
 
@@ -81,10 +82,13 @@ impl Consul {
         let name = || self.settings.to_string();
         let answer = answer.map_err(|error| DiscoveryError::unreachable(name(), error))?;
         if answer.status != StatusCode::OK {
-            return Err(DiscoveryError::Refused(name(), refusal(&answer)));
+            return Err(DiscoveryError::Refused(
+                name(),
+                consul::refusal(&answer.status, &consul::reason(&answer)),
+            ));
         }
         let hash = ContentHash::of(&answer.body);
-        let index = following(self.index, index_of(&answer.headers));
+        let index = consul::following(self.index, consul::index_of(&answer.headers));
         if self.hash == Some(hash) {
             self.index = index;
             return Ok(Update::Unchanged);
@@ -150,34 +154,6 @@ impl Discovery for Consul {
     }
 }
 
-/// Returns the index for the next query, from that of the last one and of its answer.
-fn following(last: u64, answered: u64) -> u64 {
-    if answered < last { 0 } else { answered }
-}
-
-/// Returns the index of an answer; 0 if it has none.
-fn index_of(headers: &HeaderMap) -> u64 {
-    let index = headers.get("x-consul-index");
-    let index = index.and_then(|index| index.to_str().ok()?.parse().ok());
-    index.unwrap_or(0)
-}
-
-/// Returns a status with the reason that comes with it.
-fn refusal(answer: &Answer) -> String {
-    let body = String::from_utf8_lossy(&answer.body);
-    let reason: String = body
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(200)
-        .collect();
-    match &*reason {
-        "" => answer.status.to_string(),
-        reason => format!("{}: {reason}", answer.status),
-    }
-}
-
 /// Time that a query waits for a change at the agent, which adds up to a sixteenth.
 const WAIT: Duration = Duration::from_secs(15);
 /// Time after which a query that waits is given up.
@@ -189,13 +165,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
     use crate::config::value::HttpUrl;
-
-    #[test]
-    fn an_index_that_goes_backwards_or_is_zero_begins_anew() {
-        for (last, answered, next) in [(0, 7, 7), (7, 7, 7), (7, 9, 9), (9, 3, 0), (9, 0, 0)] {
-            assert_eq!(following(last, answered), next, "{last} {answered}");
-        }
-    }
 
     #[test]
     fn a_query_has_what_is_set() {

@@ -1,0 +1,102 @@
+//! Registration: enters a listener into a registry, where its clients look for it.
+//!
+//! Runs on the control thread, never in the walk of a request. A [`Registrar`] enters the listener,
+//! keeps it entered and removes it; the caller decides when, and tries again after errors. Every
+//! step has a time limit of its own, so a registry that is away holds up nothing. An entry that is
+//! not kept goes by itself: its check fails, its lease or session ends.
+
+mod consul;
+
+use std::fmt;
+
+use super::{consul::ConsulError, discovery::BoxFuture};
+
+pub use consul::ConsulRegistration;
+
+/// Enters one listener into one registry.
+pub trait Registrar: Send {
+    /// Enters the listener, in place of an entry with the same id.
+    fn enter(&mut self) -> BoxFuture<'_, Result<(), RegistrationError>>;
+
+    /// Keeps the entry. Returns when the registry has lost it, or cannot be asked any more.
+    fn keep(&mut self) -> BoxFuture<'_, RegistrationError>;
+
+    /// Removes the entry; it may not be there.
+    fn leave(&mut self) -> BoxFuture<'_, Result<(), RegistrationError>>;
+}
+
+/// Reasons why a listener is not in its registry.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    /// Consul gives no good answer.
+    #[error("{0}")]
+    Consul(#[from] ConsulError),
+    /// The entry was there, and is not any more.
+    #[error("the registry does not know it any more")]
+    Lost,
+}
+
+/// An entry in a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationSpec {
+    /// A service of a Consul agent.
+    Consul(Box<ConsulRegistration>),
+}
+
+impl RegistrationSpec {
+    /// Kind of registry, as named in the configuration.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Consul(_) => "consul",
+        }
+    }
+
+    /// Id of the entry in the registry.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Consul(it) => &it.service.id,
+        }
+    }
+
+    /// Address that is announced, with its port.
+    pub fn announced(&self) -> String {
+        match self {
+            Self::Consul(it) => match &*it.service.address {
+                "" => format!("the address of the agent's node, port {}", it.service.port),
+                host => joined(host, it.service.port),
+            },
+        }
+    }
+
+    /// Returns true if an entry of this takes the place of the other's.
+    pub fn replaces(&self, other: &Self) -> bool {
+        self.kind() == other.kind()
+            && self.id() == other.id()
+            && self.to_string() == other.to_string()
+    }
+
+    /// Returns what enters it; connects with the first step.
+    pub fn start(&self) -> Box<dyn Registrar> {
+        match self {
+            Self::Consul(it) => Box::new(it.start()),
+        }
+    }
+}
+
+impl fmt::Display for RegistrationSpec {
+    /// Writes the registry and the place in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Consul(it) => it.fmt(f),
+        }
+    }
+}
+
+/// Returns a host with its port.
+fn joined(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
