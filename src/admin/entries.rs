@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::{
     model::{
         Checked, Compared, Connection, Draining, EndpointChange, Event, Explained, Listener, Live,
-        Pool, Ready, RecentExchange, ReloadReport, Resource, Rollout, Route, Status, UpgradeReport,
+        Overview, Pool, Ready, RecentExchange, ReloadReport, Resource, Rollout, Route, Status,
+        UpgradeReport,
     },
     operations::{EndpointAction, RolloutAction},
     router::{Access, Action, Answer, Entry, Verb},
@@ -63,7 +64,24 @@ const fn json<T: JsonSchema>() -> Answer {
 
 /// All entries, in the order of the index.
 pub(super) static ENTRIES: &[Entry] = &[
-    get("/", Action::Index, Answer::Text(PLAIN), "This list"),
+    Entry {
+        access: Access::Open,
+        ..get(
+            "/",
+            Action::Index,
+            Answer::Text(PLAIN),
+            "This list; for browsers, by Accept, the dashboard",
+        )
+    },
+    Entry {
+        access: Access::Open,
+        ..get(
+            "/dashboard/{file}",
+            Action::Asset,
+            Answer::Text("text/javascript"),
+            "Files of the dashboard",
+        )
+    },
     get(
         "/openapi.json",
         Action::OpenApi,
@@ -82,6 +100,10 @@ pub(super) static ENTRIES: &[Entry] = &[
         "Metrics in the Prometheus text format",
     ),
     read::<Status>(Action::Status, "Version, uptime, generation, last reload"),
+    read::<Overview>(
+        Action::Overview,
+        "Everything at a glance, with rates; measured for a second where nobody watches",
+    ),
     get(
         "/config",
         Action::Config,
@@ -114,7 +136,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         "/events",
         Action::Events,
         Answer::Events(SchemaGenerator::subschema_for::<Event>),
-        "Events as they happen (server-sent), or as JSON by Accept; ?last=100",
+        "Events as they happen (server-sent), or as JSON by Accept; ?last=100, ?overview=1s",
     ),
     ask(
         "/explain",

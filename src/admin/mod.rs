@@ -7,7 +7,9 @@
 mod api;
 mod auth;
 mod body;
+mod dashboard;
 mod entries;
+mod figures;
 mod listener;
 pub mod model;
 mod openapi;
@@ -17,6 +19,7 @@ mod reply;
 mod router;
 mod server;
 
+pub use figures::{Figures, LatencyCounts, RequestCounts};
 pub use listener::{AdminListener, AdminOffer};
 pub use operations::{
     BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, RolloutAction,

@@ -83,6 +83,16 @@ fn parameters(entry: &Entry) -> Vec<Value> {
         let schema = json!({ "type": "integer", "minimum": 0, "maximum": 1000, "default": 100 });
         parameters.push(json!({ "name": "last", "in": "query", "schema": schema }));
     }
+    if entry.action == Action::Events {
+        let schema = json!({ "type": "string", "examples": ["1s"] });
+        parameters.push(json!({
+            "name": "overview",
+            "in": "query",
+            "description": "Interval from 1s to 60s at which the stream also has the overview, \
+                            as events of that kind.",
+            "schema": schema,
+        }));
+    }
     parameters
 }
 
@@ -151,7 +161,11 @@ fn responses(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
         }
     }
     match entry.action {
-        Action::Events => fails("503", "Too many clients watch events already"),
+        Action::Events => {
+            fails("400", "A parameter of the query is malformed");
+            fails("503", "Too many clients watch events already");
+        }
+        Action::Requests => fails("400", "A parameter of the query is malformed"),
         Action::Live | Action::Ready => add("503", "Not now", content.clone()),
         Action::Reload | Action::Upgrade => {
             let report = match entry.action {

@@ -10,10 +10,11 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::figures::Figures;
 use super::model::{
-    Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener, Pool, Ready,
-    RecentExchange, ReloadRefusal, ReloadReport, Rollout, Route, Status, UpgradeRefusal,
-    UpgradeReport, UpgradeRequest,
+    CertificateExpiry, Checked, Compared, Connection, Draining, EndpointChange, Explained,
+    Listener, Pool, Ready, RecentExchange, ReloadRefusal, ReloadReport, Rollout, Route, Status,
+    UpgradeRefusal, UpgradeReport, UpgradeRequest,
 };
 use crate::{config::Secrets, tls::ClientCertificate};
 
@@ -43,6 +44,13 @@ pub trait Operations: Send + Sync + 'static {
     fn pools(&self) -> Vec<Pool>;
     /// One pool, if there is one of that name.
     fn pool(&self, name: &str) -> Option<Pool>;
+    /// Pools as in [`Self::pools`], with the requests in flight of each endpoint; without these if
+    /// there are more than `endpoints_max` endpoints.
+    fn loaded_pools(&self, endpoints_max: usize) -> Vec<Pool>;
+    /// Counts of requests and attempts.
+    fn figures(&self) -> Figures;
+    /// Certificates in use, the one that expires first in front.
+    fn certificates(&self) -> Vec<CertificateExpiry>;
     /// Rollouts with their progress.
     fn rollouts(&self) -> Vec<Rollout>;
     /// One rollout, if there is one of that name.

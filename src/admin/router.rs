@@ -56,6 +56,8 @@ pub(super) enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Index,
+    Asset,
+    Overview,
     OpenApi,
     Live,
     Ready,

@@ -89,6 +89,7 @@ impl AdminServer {
             events,
             // Those who watch stay; they must leave room for the others.
             watchers: Arc::new(Semaphore::new(connections_max.div_ceil(2))),
+            sampler: api::Sampler::default(),
             stopped,
         };
         Ok(Self {

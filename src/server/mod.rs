@@ -16,6 +16,7 @@ mod disk;
 mod drain;
 mod errand;
 mod expiry;
+mod figures;
 mod file_watch;
 mod keeper;
 pub(crate) mod last_good;

@@ -149,6 +149,25 @@ pub(super) fn count_in_flight(pool: &mut model::Pool, workers: &[InFlight]) {
     }
 }
 
+/// Adds the requests in flight that workers report to the endpoints of all pools.
+pub(super) fn count_all_in_flight(
+    pools: &mut [model::Pool],
+    workers: &[Vec<(Arc<str>, InFlight)>],
+) {
+    let mut sums: HashMap<(&str, &str), u64> = HashMap::new();
+    for (pool, endpoints) in workers.iter().flatten() {
+        for (address, count) in endpoints {
+            *sums.entry((pool, address)).or_default() += u64::from(*count);
+        }
+    }
+    for pool in pools {
+        for endpoint in &mut pool.endpoints {
+            let sum = sums.get(&(&*pool.name, &*endpoint.address)).copied();
+            endpoint.in_flight = Some(sum.unwrap_or_default());
+        }
+    }
+}
+
 fn breaker_view(view: BreakerView) -> model::PoolBreaker {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     model::PoolBreaker {

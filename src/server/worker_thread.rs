@@ -85,6 +85,9 @@ impl WorkerThread {
             Command::InFlight(pool, answer) => {
                 let _ = answer.send(worker.in_flight(&pool));
             }
+            Command::AllInFlight(answer) => {
+                let _ = answer.send(worker.all_in_flight());
+            }
             Command::Connections(answer) => {
                 let _ = answer.send(worker.view_connections());
             }

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Connections(oneshot::Sender<Vec<ConnectionView>>),
     /// Report the requests in flight at the endpoints of a pool.
     InFlight(Arc<str>, oneshot::Sender<InFlight>),
+    /// Report the requests in flight at all endpoints, by pool.
+    AllInFlight(oneshot::Sender<Vec<(Arc<str>, InFlight)>>),
     /// Use the newest access log.
     ReopenLog,
     /// End the thread.

@@ -226,6 +226,14 @@ impl Worker {
             .map_or_else(Vec::new, |it| it.in_flight())
     }
 
+    /// Returns the requests in flight at the endpoints of all pools that have any.
+    pub(crate) fn all_in_flight(&self) -> Vec<(Arc<str>, InFlight)> {
+        let endpoints = self.endpoints.borrow();
+        let pools = endpoints.iter();
+        let pools = pools.map(|(pool, endpoints)| (Arc::clone(pool), endpoints.in_flight()));
+        pools.filter(|(_, busy)| !busy.is_empty()).collect()
+    }
+
     /// Closes an idle connection to a pool that has no room for another worker's.
     pub(crate) fn make_room(&self, request: RoomRequest) {
         let snapshot = self.snapshot();

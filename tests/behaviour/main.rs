@@ -31,6 +31,7 @@ mod concurrency;
 mod concurrency_adaptive;
 mod connection_auth;
 mod cors;
+mod dashboard;
 mod deadlines;
 mod discovery;
 mod discovery_consul;

@@ -12,12 +12,12 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::super::body::Body;
 use super::super::operations::BoxFuture;
 use super::super::reply::{self, Reply};
-use super::ApiCall;
+use super::{ApiCall, ApiState, overview};
 use crate::telemetry::events::Event;
 
 /// `GET /events`: with `Last-Event-ID` from after that event on, else from the `last` ones.
@@ -33,6 +33,10 @@ pub(super) fn watch(call: &ApiCall) -> Reply {
         let events: Vec<&Event> = events.iter().map(|event| &**event).collect();
         return reply::json(StatusCode::OK, &events);
     }
+    let every = match overview_interval(call) {
+        Ok(every) => every,
+        Err(sentence) => return reply::error(StatusCode::BAD_REQUEST, sentence),
+    };
     let seen = headers.get("last-event-id");
     let seen = seen.and_then(|id| id.to_str().ok()?.trim().parse::<u64>().ok());
     if call.request.method() == Method::HEAD {
@@ -50,6 +54,7 @@ pub(super) fn watch(call: &ApiCall) -> Reply {
     let source = Source {
         receiver,
         stopped: call.shared.stopped.clone(),
+        samples: every.map(|every| Samples::new(every, Arc::clone(&call.shared))),
     };
     // The comment makes the head and a first byte go out at once.
     let mut waiting = VecDeque::from([Bytes::from_static(b": events of sluicegate\n\n")]);
@@ -72,6 +77,45 @@ pub(in super::super) struct EventStream {
 struct Source {
     receiver: broadcast::Receiver<Arc<Event>>,
     stopped: watch::Receiver<bool>,
+    /// Due times of the overview, for a watcher that asked for it.
+    samples: Option<Samples>,
+}
+
+struct Samples {
+    due: tokio::time::Interval,
+    shared: Arc<ApiState>,
+}
+
+impl Samples {
+    /// The first is due at once; a watcher that reads slowly gets fewer.
+    fn new(every: Duration, shared: Arc<ApiState>) -> Self {
+        let mut due = interval_at(Instant::now(), every);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { due, shared }
+    }
+
+    async fn next(samples: &mut Option<Self>) -> Bytes {
+        match samples {
+            Some(samples) => {
+                samples.due.tick().await;
+                overview::frame(&samples.shared).await
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Returns the interval of `?overview=1s`, or a message about its fault.
+fn overview_interval(call: &ApiCall) -> Result<Option<Duration>, String> {
+    let Some(text) = call.query("overview") else {
+        return Ok(None);
+    };
+    let every = humantime::parse_duration(text).ok();
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(60);
+    match every.filter(|every| allowed.contains(every)) {
+        Some(every) => Ok(Some(every)),
+        None => Err("overview must be a time from 1s to 60s".to_owned()),
+    }
 }
 
 impl EventStream {
@@ -101,6 +145,7 @@ async fn next(mut source: Source) -> Option<(Bytes, Source)> {
             Err(RecvError::Lagged(missed)) => Bytes::from(format!(": {missed} events missed\n\n")),
             Err(RecvError::Closed) => return None,
         },
+        sample = Samples::next(&mut source.samples) => sample,
         () = sleep(SIGN_OF_LIFE) => Bytes::from_static(b": still here\n\n"),
     };
     Some((bytes, source))

@@ -4,6 +4,7 @@ mod ask;
 mod change;
 mod events;
 mod index;
+mod overview;
 mod read;
 mod readiness;
 
@@ -22,6 +23,7 @@ use super::router::{Action, Routed, route};
 use crate::telemetry::events::Events;
 
 pub(super) use events::EventStream;
+pub(super) use overview::Sampler;
 
 /// State shared by all connections.
 pub(super) struct ApiState {
@@ -31,6 +33,8 @@ pub(super) struct ApiState {
     pub(super) events: Arc<Events>,
     /// Places for watchers of events.
     pub(super) watchers: Arc<Semaphore>,
+    /// The last sample of the overview.
+    pub(super) sampler: Sampler,
     /// True when the server ends.
     pub(super) stopped: watch::Receiver<bool>,
 }
@@ -73,7 +77,9 @@ pub(super) async fn answer(
 
 async fn dispatch(action: Action, call: ApiCall) -> Reply {
     match action {
-        Action::Index => index::text(),
+        Action::Index => index::index(&call),
+        Action::Asset => index::asset(&call),
+        Action::Overview => overview::overview(call).await,
         Action::OpenApi => index::open_api(),
         Action::Live => readiness::live(&call),
         Action::Ready => readiness::ready(&call),
@@ -117,11 +123,16 @@ impl ApiCall {
         self.parameters.get(at).cloned().unwrap_or_default()
     }
 
-    /// Returns the number of `?last=`, or a message about its fault.
-    fn last(&self) -> Result<usize, String> {
+    /// Returns a parameter of the query as it was sent.
+    fn query(&self, name: &str) -> Option<&str> {
         let query = self.request.uri().query().unwrap_or_default();
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let Some((_, last)) = pairs.find(|(name, _)| *name == "last") else {
+        pairs.find(|(found, _)| *found == name).map(|(_, it)| it)
+    }
+
+    /// Returns the number of `?last=`, or a message about its fault.
+    fn last(&self) -> Result<usize, String> {
+        let Some(last) = self.query("last") else {
             return Ok(LAST_DEFAULT);
         };
         let last: Result<usize, _> = last.parse();

@@ -8,6 +8,7 @@ mod change;
 mod check;
 mod connection;
 mod listener;
+mod overview;
 mod pool;
 mod process;
 mod reload;
@@ -22,6 +23,7 @@ pub use change::{Draining, EndpointChange, Error};
 pub use check::{Checked, Compared};
 pub use connection::Connection;
 pub use listener::{Listener, Registration};
+pub use overview::{Attempts, CertificateExpiry, Latency, Overview, Traffic};
 pub use pool::{Endpoint, Pool, PoolBreaker, PoolDiscovery};
 pub use process::{Live, Predecessor, ProcessState, Ready, Status};
 pub use reload::{ReloadRefusal, ReloadReport, ReloadResult};
@@ -51,6 +53,10 @@ impl Resource for Ready {
 
 impl Resource for Status {
     const PATH: &'static str = "/status";
+}
+
+impl Resource for Overview {
+    const PATH: &'static str = "/overview";
 }
 
 impl Resource for Vec<Listener> {

@@ -4,8 +4,9 @@ mod changing;
 mod connections;
 mod reading;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -15,9 +16,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::model::{
-    Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener, Pool,
-    ProcessState, Ready, RecentExchange, ReloadRefusal, ReloadReport, ReloadResult, Rollout, Route,
-    Status, UpgradeRefusal, UpgradeReport, UpgradeRequest,
+    CertificateExpiry, Checked, Compared, Connection, Draining, EndpointChange, Explained,
+    Listener, Pool, ProcessState, Ready, RecentExchange, ReloadRefusal, ReloadReport, ReloadResult,
+    Rollout, Route, Status, UpgradeRefusal, UpgradeReport, UpgradeRequest,
 };
 use super::*;
 use crate::config::{Secrets, value::BindAddress};
@@ -27,6 +28,7 @@ use crate::telemetry::events::Events;
 #[derive(Default)]
 struct Fake {
     may_drain: Notify,
+    figures_read: AtomicU64,
 }
 
 impl Operations for Fake {
@@ -83,6 +85,25 @@ impl Operations for Fake {
     }
     fn pool(&self, name: &str) -> Option<Pool> {
         (name == "app").then(|| pool(name))
+    }
+    fn loaded_pools(&self, _: usize) -> Vec<Pool> {
+        self.pools()
+    }
+    fn figures(&self) -> Figures {
+        let asked = self.figures_read.fetch_add(1, Ordering::Relaxed) + 1;
+        let all = RequestCounts {
+            total: asked * 100,
+            ..RequestCounts::default()
+        };
+        Figures {
+            taken: tokio::time::Instant::now(),
+            routes: BTreeMap::from([("all".to_owned(), all)]),
+            attempts: BTreeMap::new(),
+            attempts_failed: BTreeMap::new(),
+        }
+    }
+    fn certificates(&self) -> Vec<CertificateExpiry> {
+        Vec::new()
     }
     fn rollouts(&self) -> Vec<Rollout> {
         Vec::new()

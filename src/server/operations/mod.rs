@@ -21,16 +21,17 @@ use tokio::{
 use super::{
     board::Board,
     control::Request,
-    rollouts, upgrade,
+    figures, rollouts, upgrade,
     views::{self, PoolViews},
 };
 use crate::{
     admin::{
-        BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, RolloutAction,
+        BoxFuture, EndpointAction, ExplainRequest, Figures, OperationError, Operations,
+        RolloutAction,
         model::{
-            self, Checked, Compared, Connection, Draining, EndpointChange, Explained, Listener,
-            ProcessState, Ready, ReloadRefusal, ReloadReport, Status, UpgradeRefusal,
-            UpgradeReport, UpgradeRequest,
+            self, CertificateExpiry, Checked, Compared, Connection, Draining, EndpointChange,
+            Explained, Listener, ProcessState, Ready, ReloadRefusal, ReloadReport, Status,
+            UpgradeRefusal, UpgradeReport, UpgradeRequest,
         },
     },
     config::Secrets,
@@ -148,6 +149,26 @@ impl Operations for Api {
             views::count_in_flight(&mut view, &workers);
         }
         Some(view)
+    }
+
+    fn loaded_pools(&self, endpoints_max: usize) -> Vec<model::Pool> {
+        let mut pools = self.pools();
+        let endpoints: usize = pools.iter().map(|pool| pool.endpoints.len()).sum();
+        if endpoints <= endpoints_max {
+            let workers = self.ask(Command::AllInFlight);
+            if workers.len() == self.shared.workers.len() {
+                views::count_all_in_flight(&mut pools, &workers);
+            }
+        }
+        pools
+    }
+
+    fn figures(&self) -> Figures {
+        figures::read(&self.shared.metrics)
+    }
+
+    fn certificates(&self) -> Vec<CertificateExpiry> {
+        figures::certificates(&self.shared.snapshot())
     }
 
     fn rollouts(&self) -> Vec<model::Rollout> {

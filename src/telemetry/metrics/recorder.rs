@@ -137,6 +137,16 @@ impl Metrics {
             .collect()
     }
 
+    /// Sums each histogram of a family, by its labels: the sum of its durations in nanoseconds, a
+    /// count per bound, and a count of longer ones.
+    pub fn histograms<const L: usize>(
+        &self,
+        family: &'static HistogramDesc<L>,
+    ) -> HashMap<Arc<[Box<str>]>, Vec<u64>> {
+        let family = self.registry.find(family.name());
+        family.map_or_else(HashMap::new, |it| it.sums().series.into_iter().collect())
+    }
+
     /// All counters and histograms as they are now, for another process.
     pub fn counts(&self) -> Counts {
         self.registry.counts()

@@ -3,6 +3,7 @@
 
 mod backend;
 mod certificate;
+mod chromium;
 mod client;
 mod command;
 mod consul;
@@ -39,6 +40,7 @@ mod zookeeper;
 
 pub(crate) use backend::{Act, Backend, answer, answer_bytes, identity, listen};
 pub(crate) use certificate::{Authority, Issued};
+pub(crate) use chromium::{Chromium, Screen};
 pub(crate) use client::{Answer, Client, narrow, request_bytes};
 pub(crate) use command::command;
 pub(crate) use consul::Consul;

@@ -1,0 +1,105 @@
+//! Figures for the overview of the admin API, read from metrics, workers and the snapshot.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    admin::{Figures, LatencyCounts, RequestCounts, model},
+    state::Snapshot,
+    telemetry::metrics::{Metrics, names},
+    tls::Certificate,
+};
+
+/// Reads the counts of requests and attempts.
+pub(super) fn read(metrics: &Metrics) -> Figures {
+    let mut routes: BTreeMap<String, RequestCounts> = BTreeMap::new();
+    for (labels, count) in metrics.totals(&names::REQUESTS_TOTAL) {
+        let [_, route, class, reason] = &*labels else {
+            continue;
+        };
+        let route = routes.entry(route.to_string()).or_default();
+        route.total += count;
+        match &**class {
+            "4xx" => route.refused += count,
+            "5xx" => route.failed += count,
+            // Begun, and cut short.
+            _ if !reason.is_empty() => route.failed += count,
+            _ => {}
+        }
+    }
+    let durations = &names::REQUEST_DURATION_SECONDS;
+    for (labels, counts) in metrics.histograms(durations) {
+        if let [route] = &*labels {
+            let route = routes.entry(route.to_string()).or_default();
+            route.latency = latency(durations.bounds_ns(), counts);
+        }
+    }
+    let durations = &names::ATTEMPT_DURATION_SECONDS;
+    let mut attempts = BTreeMap::new();
+    for (labels, counts) in metrics.histograms(durations) {
+        if let [pool, version] = &*labels {
+            let key = (pool.to_string(), version.to_string());
+            attempts.insert(key, latency(durations.bounds_ns(), counts));
+        }
+    }
+    let mut attempts_failed: BTreeMap<String, u64> = BTreeMap::new();
+    for (labels, count) in metrics.totals(&names::ATTEMPTS_TOTAL) {
+        if let [pool, reason] = &*labels
+            && !reason.is_empty()
+        {
+            *attempts_failed.entry(pool.to_string()).or_default() += count;
+        }
+    }
+    Figures {
+        taken: Instant::now(),
+        routes,
+        attempts,
+        attempts_failed,
+    }
+}
+
+fn latency(bounds_ns: &'static [u64], mut cells: Vec<u64>) -> LatencyCounts {
+    // The first cell is the sum of the durations.
+    let counts = cells.split_off(cells.len().min(1));
+    LatencyCounts { bounds_ns, counts }
+}
+
+/// Lists the certificates in use, the one that expires first in front.
+pub(super) fn certificates(snapshot: &Snapshot) -> Vec<model::CertificateExpiry> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    let mut all = Vec::new();
+    for listener in &snapshot.listeners {
+        let certificates = listener.tls.iter().flat_map(|tls| tls.certificates());
+        all.extend(certificates.map(|it| view("listener", &listener.name, &it, now)));
+    }
+    for pool in &snapshot.pools {
+        let certificate = pool.tls.as_ref().and_then(|tls| tls.certificate());
+        all.extend(certificate.map(|it| view("pool", &pool.name, &it, now)));
+    }
+    all.sort_by_key(|certificate| certificate.expires_in_seconds);
+    all.truncate(CERTIFICATES_MAX);
+    all
+}
+
+fn view(of: &str, name: &str, certificate: &Certificate, now: i64) -> model::CertificateExpiry {
+    let since_epoch = u64::try_from(certificate.expires).unwrap_or_default();
+    let expires = UNIX_EPOCH + Duration::from_secs(since_epoch.min(YEAR_9999));
+    model::CertificateExpiry {
+        of: of.to_owned(),
+        name: name.to_owned(),
+        certificate: certificate.files.chain.display().to_string(),
+        names: certificate.names.clone(),
+        expires: humantime::format_rfc3339_seconds(expires).to_string(),
+        expires_in_seconds: certificate.expires.saturating_sub(now),
+    }
+}
+
+const CERTIFICATES_MAX: usize = 1000;
+
+/// The last year that the format can hold, in seconds of Unix time.
+const YEAR_9999: u64 = 253_402_300_799;
