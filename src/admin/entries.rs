@@ -124,7 +124,10 @@ pub(super) static ENTRIES: &[Entry] = &[
         json::<Rollout>(),
         "One rollout",
     ),
-    read::<Vec<Connection>>(Action::Connections, "Downstream connections by generation"),
+    read::<Vec<Connection>>(
+        Action::Connections,
+        "Downstream connections, and what they hold; ?pool=app&endpoint=…",
+    ),
     read::<Vec<RecentExchange>>(Action::Requests, "Recent requests, newest first; ?last=100"),
     get(
         "/requests/{id}",

@@ -79,6 +79,13 @@ fn parameters(entry: &Entry) -> Vec<Value> {
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
         })
         .collect();
+    if entry.action == Action::Connections {
+        let by = ["route", "pool", "endpoint"].map(|name| (name, "string"));
+        let by = [("generation", "integer")].into_iter().chain(by);
+        parameters.extend(by.map(
+            |(name, of_type)| json!({ "name": name, "in": "query", "schema": { "type": of_type } }),
+        ));
+    }
     if matches!(entry.action, Action::Requests | Action::Events) {
         let schema = json!({ "type": "integer", "minimum": 0, "maximum": 1000, "default": 100 });
         parameters.push(json!({ "name": "last", "in": "query", "schema": schema }));

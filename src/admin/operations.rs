@@ -16,7 +16,7 @@ use super::model::{
     Listener, Pool, Ready, RecentExchange, ReloadRefusal, ReloadReport, Rollout, Route, Status,
     UpgradeRefusal, UpgradeReport, UpgradeRequest,
 };
-use crate::{config::Secrets, tls::ClientCertificate};
+use crate::{config::Secrets, state::HolderFilter, tls::ClientCertificate};
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -60,8 +60,8 @@ pub trait Operations: Send + Sync + 'static {
     /// # Errors
     /// If there is none of that name, or that cannot be done now.
     fn change_rollout(&self, name: &str, action: RolloutAction) -> Result<Rollout, OperationError>;
-    /// Downstream connections, with the generation that each uses.
-    fn connections(&self) -> Vec<Connection>;
+    /// Downstream connections with what they hold; those that hold what is asked for.
+    fn connections(&self, filter: HolderFilter) -> Vec<Connection>;
     /// The last exchanges, newest first.
     fn requests(&self, last: usize) -> Vec<RecentExchange>;
     /// The record of one exchange, if it is still kept.

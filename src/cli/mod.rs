@@ -11,6 +11,7 @@ mod diff;
 mod exit_code;
 pub mod explain;
 mod faults;
+mod holders;
 mod operate;
 mod paper;
 mod peek;

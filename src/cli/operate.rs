@@ -10,11 +10,11 @@ use super::{
     args::{Args, AskArgs, DrainArgs, EndpointArgs, EndpointName, OutputFormat},
     client::{Client, ClientError, segment},
     exit_code::{CommandError, Exit},
-    faults, print,
+    faults, holders, print,
 };
 use crate::admin::{
     EndpointAction,
-    model::{Connection, Pool, ReloadReport, Status},
+    model::{Pool, ReloadReport, Status},
 };
 
 /// Makes the proxy read its configuration, and prints the changes.
@@ -110,7 +110,7 @@ pub(super) fn drain(args: &Args, asked: &DrainArgs) -> Result<Exit, CommandError
                 let open = status.connections;
                 if text && Some(open) != last {
                     print::remark(&format!("draining, connections open: {open}"))?;
-                    tell_holders(&client)?;
+                    holders::tell_all(&client)?;
                 }
                 last = Some(open);
             }
@@ -126,23 +126,6 @@ pub(super) fn drain(args: &Args, asked: &DrainArgs) -> Result<Exit, CommandError
         print::json(&serde_json::json!({ "state": "drained" }))?;
     }
     Ok(Exit::Fine)
-}
-
-/// Prints the oldest connections that a drain still waits for.
-fn tell_holders(client: &Client) -> Result<(), CommandError> {
-    // The proxy may have ended meanwhile.
-    let connections = client.read::<Vec<Connection>>();
-    let connections = connections.and_then(|it| client.understand::<Vec<Connection>>(it));
-    for it in connections.unwrap_or_default().iter().take(HOLDERS_MAX) {
-        let (listener, peer, protocol) = (&it.listener, &it.client, &it.protocol);
-        let requests = print::counted(it.in_flight as usize, "request");
-        let age = humantime::format_duration(Duration::from_secs(it.age_ms / 1000));
-        let generation = it.generation;
-        print::remark(&format!(
-            "  {peer} on {listener}, {protocol}: {requests} in flight, open for {age}, generation {generation}"
-        ))?;
-    }
-    Ok(())
 }
 
 pub(super) fn process(client: &Client) -> Result<Status, ClientError> {
@@ -205,6 +188,7 @@ fn empties(client: &Client, asked: &EndpointArgs) -> Result<Exit, CommandError> 
             print::remark(&format!(
                 "{pool}/{address} drains, {left} left, tunnels included"
             ))?;
+            holders::tell_of_endpoint(client, pool, address)?;
         }
         last = left;
         if Instant::now() >= end {
@@ -234,6 +218,4 @@ pub(super) fn pause() {
     std::thread::sleep(Duration::from_millis(100));
 }
 
-/// Maximum number of connections shown at a time.
-const HOLDERS_MAX: usize = 5;
 pub(super) const JSON: &str = "application/json";

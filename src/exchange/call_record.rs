@@ -10,12 +10,15 @@ use smallvec::SmallVec;
 use super::{Answering, Attempt, AttemptNumber};
 use crate::{
     resilience::{BudgetRequest, Why},
+    state::ExchangePlace,
     upstream::{RequestPlace, pool::ViewIndex, session::EndpointSession},
 };
 
 /// Record of an upstream call; holds what the call occupies until its answer has ended.
 #[derive(Debug, Default)]
 pub(crate) struct CallRecord {
+    /// Place of its exchange among those under way on the worker.
+    pub(crate) exchange: ExchangePlace,
     /// Every try at an endpoint, in the order in which they began.
     pub(crate) attempts: SmallVec<[Attempt; 1]>,
     /// Attempts under way beside another, until one of them has answered. Then they are in
@@ -65,6 +68,14 @@ impl QueuedTime {
 }
 
 impl CallRecord {
+    /// Returns the record of a call for this exchange.
+    pub(crate) fn of(exchange: ExchangePlace) -> Self {
+        Self {
+            exchange,
+            ..Self::default()
+        }
+    }
+
     /// Notes an attempt that begins, and gives it its number.
     pub(crate) fn begin(&mut self, attempt: Attempt) -> AttemptNumber {
         self.stands = None;

@@ -15,8 +15,9 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(connection: Rc<Connection>, exchange: Box<Exchange>) -> Self {
-        connection.exchange_begins(exchange.snapshot.shared.generation);
+    pub(super) fn new(connection: Rc<Connection>, mut exchange: Box<Exchange>) -> Self {
+        let generation = exchange.snapshot.shared.generation;
+        exchange.call.exchange = connection.exchange_begins(generation, exchange.started);
         connection.exchanges.inc();
         Self {
             connection,
@@ -43,7 +44,7 @@ impl Open {
         if std::mem::replace(&mut exchange.ended, true) {
             return;
         }
-        connection.in_flight.set(connection.in_flight.get() - 1);
+        connection.exchange_ends(exchange.call.exchange);
         connection.exchanges.dec();
         if !exchange.complete && exchange.failure.is_none() {
             exchange.failure = Some(if connection.worker.is_cutting() {

@@ -67,6 +67,9 @@ async fn walk(
     let decision = state::route(&exchange.snapshot.shared, &admit::view(exchange, request))?;
     exchange.decision = Some(decision);
     let snapshot = Rc::clone(&exchange.snapshot);
+    let metrics = &snapshot.routes[decision.route.0 as usize];
+    let under_way = connection.worker.under_way();
+    under_way.route(exchange.call.exchange, metrics);
     let route = &snapshot.shared.routes[decision.route.0 as usize];
     if route.grpc_web {
         grpc_web::open(exchange, request);

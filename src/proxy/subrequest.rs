@@ -81,12 +81,13 @@ async fn subrequest_of(
         lends_host: !headers.contains(Known::Host),
     };
     let mut noted = Noted {
-        record: CallRecord::default(),
+        record: CallRecord::of(exchange.call.exchange),
         exchange,
     };
     let called = UpstreamCall::new(terms, &mut request, upload, &mut noted.record)
         .run()
         .await;
+    worker.under_way().leaves_endpoint(exchange.call.exchange);
     let mut response = called?;
     response::clean(&mut response);
     noted.note();

@@ -20,7 +20,7 @@ use crate::{
         pool::{Origin, Pool, ViewIndex},
         tier,
     },
-    worker::{ConnectionView, InFlight},
+    worker::{ConnectionView, HolderView, InFlight},
 };
 
 type Picks = HashMap<Arc<[Box<str>]>, u64>;
@@ -50,6 +50,18 @@ pub(super) fn connection(view: ConnectionView) -> model::Connection {
         in_flight: view.in_flight,
         closing: view.closing,
         generation: view.generation,
+        exchanges: view.exchanges.into_iter().map(exchange).collect(),
+    }
+}
+
+fn exchange(view: HolderView) -> model::ExchangeUnderWay {
+    model::ExchangeUnderWay {
+        age_ms: view.age_ms,
+        generation: view.generation,
+        route: view.route,
+        pool: view.pool,
+        endpoint: view.endpoint,
+        version: view.version,
     }
 }
 

@@ -88,8 +88,8 @@ impl WorkerThread {
             Command::AllInFlight(answer) => {
                 let _ = answer.send(worker.all_in_flight());
             }
-            Command::Connections(answer) => {
-                let _ = answer.send(worker.view_connections());
+            Command::Connections(filter, answer) => {
+                let _ = answer.send(worker.view_connections(&filter));
             }
             Command::ReopenLog => worker.take_up_log(),
             // Ends the loop that calls this.

@@ -9,6 +9,7 @@ mod registered;
 mod registry;
 mod route_metrics;
 mod snapshot;
+mod under_way;
 
 pub use crate::config::schema::Underscores;
 pub use arrival::{ArrivalReason, Asked};
@@ -25,3 +26,5 @@ pub use registered::Registered;
 pub use registry::Registry;
 pub(crate) use route_metrics::RouteMetrics;
 pub use snapshot::{Action, Drain, ExchangeTimeouts, Listener, ListenerTimeouts, Route, Snapshot};
+pub use under_way::HolderFilter;
+pub(crate) use under_way::{ExchangePlace, Holder, UnderWay};

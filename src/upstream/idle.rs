@@ -67,6 +67,8 @@ pub struct LocalEndpoint {
 /// each is reported as the endpoint was then.
 #[derive(Debug)]
 pub struct Described {
+    /// Name of the pool.
+    pub pool: Arc<str>,
     /// The endpoint.
     pub endpoint: Arc<Endpoint>,
     /// Its health, with the tally of its outcomes.

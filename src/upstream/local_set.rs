@@ -121,6 +121,7 @@ impl LocalEndpoints {
     /// Returns the worker's side of an endpoint, with its new description.
     fn meet(&self, endpoint: &Arc<Endpoint>, health: &Arc<EndpointHealth>) -> Rc<LocalEndpoint> {
         let described = Rc::new(Described {
+            pool: Arc::clone(&self.pool.name),
             endpoint: Arc::clone(endpoint),
             health: Arc::clone(health),
             durations: self.durations(endpoint.version_label.as_ref()),

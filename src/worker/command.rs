@@ -1,12 +1,16 @@
 //! Commands of control and of other workers to a worker.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use socket2::Socket;
 use tokio::sync::oneshot;
 
-use super::{Accepted, Connection, Worker};
-use crate::{config::value::BindAddress, state::Listener, upstream::room::RoomRequest};
+use super::{Accepted, ConnectionView};
+use crate::{
+    config::value::BindAddress,
+    state::{HolderFilter, Listener},
+    upstream::room::RoomRequest,
+};
 
 /// Commands of control and of other workers to a worker.
 #[derive(Debug)]
@@ -31,8 +35,8 @@ pub(crate) enum Command {
     CloseConnections,
     /// Cut all remaining connections; answers with their number.
     Cut(oneshot::Sender<usize>),
-    /// Return views of the open connections.
-    Connections(oneshot::Sender<Vec<ConnectionView>>),
+    /// Return views of the open connections that hold what is asked for.
+    Connections(Arc<HolderFilter>, oneshot::Sender<Vec<ConnectionView>>),
     /// Report the requests in flight at the endpoints of a pool.
     InFlight(Arc<str>, oneshot::Sender<InFlight>),
     /// Report the requests in flight at all endpoints, by pool.
@@ -45,43 +49,3 @@ pub(crate) enum Command {
 
 /// Requests in flight, tunnels included, by the address of the endpoint.
 pub(crate) type InFlight = Vec<(Arc<str>, u32)>;
-
-/// An open connection as other threads see it.
-#[derive(Clone, Debug)]
-pub(crate) struct ConnectionView {
-    pub(crate) id: String,
-    pub(crate) listener: String,
-    pub(crate) client: String,
-    pub(crate) protocol: &'static str,
-    /// The subject of the client's verified certificate.
-    pub(crate) tls_subject: Option<String>,
-    pub(crate) age_ms: u64,
-    pub(crate) requests: u64,
-    pub(crate) in_flight: u32,
-    pub(crate) closing: bool,
-    /// Generation of the configuration that it uses.
-    pub(crate) generation: u64,
-}
-
-impl Worker {
-    /// Returns the view of a connection for the admin API.
-    pub(crate) fn view(&self, connection: &Connection) -> ConnectionView {
-        let age = connection.since.elapsed().as_millis();
-        ConnectionView {
-            id: format!("{}-{}", self.index, connection.id),
-            listener: connection.known_listener().name.to_string(),
-            client: SocketAddr::new(connection.peer(), connection.peer_port()).to_string(),
-            protocol: connection.protocol.get(),
-            tls_subject: connection
-                .tls
-                .get()
-                .and_then(|session| session.client.as_ref())
-                .map(|client| client.subject.to_string()),
-            age_ms: u64::try_from(age).unwrap_or(u64::MAX),
-            requests: connection.requests.get(),
-            in_flight: connection.in_flight.get(),
-            closing: connection.is_closing(),
-            generation: connection.held_generation(),
-        }
-    }
-}

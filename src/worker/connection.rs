@@ -20,7 +20,7 @@ use crate::{
         forwarded::{Hop, Scheme},
         hop_by_hop::{self, Switching},
     },
-    state::{Listener, LocalListener, LocalSnapshot},
+    state::{ExchangePlace, Listener, LocalListener, LocalSnapshot},
     telemetry::metrics::Gauge,
     timer,
     tls::Session,
@@ -56,8 +56,6 @@ pub struct Connection {
     hop: RefCell<Hop>,
     listener: RefCell<LocalListener>,
     generation: Cell<u64>,
-    /// Generation of the first exchange since it last had none.
-    held_generation: Cell<u64>,
     /// State that decides when it ends.
     pub(super) ending: Ending,
 }
@@ -99,27 +97,25 @@ impl Connection {
             hop: RefCell::new(Hop::new(peer.ip(), scheme_of(&listener))),
             listener: RefCell::new(listener),
             generation: Cell::new(0),
-            held_generation: Cell::new(0),
             ending: Ending::new(worker.draw()),
         }
     }
 
     /// Notes the begin of an exchange with this generation of the configuration.
-    pub fn exchange_begins(&self, generation: u64) {
-        let in_flight = self.in_flight.get();
-        if in_flight == 0 {
-            self.held_generation.set(generation);
-        }
-        self.in_flight.set(in_flight + 1);
+    pub(crate) fn exchange_begins(&self, generation: u64, started: Instant) -> ExchangePlace {
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.worker.under_way.begin(self.id, generation, started)
     }
 
-    /// Returns the generation of the configuration that it uses: that of its oldest exchange under
-    /// way, or an older one while it was never without; else the newest it has used.
-    pub fn held_generation(&self) -> u64 {
-        match self.in_flight.get() {
-            0 => self.generation.get(),
-            _ => self.held_generation.get(),
-        }
+    /// Notes the end of an exchange.
+    pub(crate) fn exchange_ends(&self, exchange: ExchangePlace) {
+        self.in_flight.set(self.in_flight.get() - 1);
+        self.worker.under_way.end(exchange);
+    }
+
+    /// Returns the newest generation of the configuration that it has used.
+    pub fn generation(&self) -> u64 {
+        self.generation.get()
     }
 
     /// Address of the peer, or the one from a PROXY protocol header.

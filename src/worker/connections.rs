@@ -9,7 +9,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-use super::{Connection, ConnectionView, Worker};
+use super::{Connection, Worker};
 use crate::state::LocalListener;
 
 /// Open connections by their numbers.
@@ -79,9 +79,8 @@ impl Worker {
         connections.len()
     }
 
-    /// Returns the views of the open connections for the admin API.
-    pub(crate) fn view_connections(&self) -> Vec<ConnectionView> {
-        let connections = self.connections.open.borrow();
-        connections.values().map(|it| self.view(it)).collect()
+    /// Calls `look` with each open connection.
+    pub(super) fn each_connection(&self, look: impl FnMut(&Rc<Connection>)) {
+        self.connections.open.borrow().values().for_each(look);
     }
 }

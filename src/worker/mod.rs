@@ -16,6 +16,7 @@ mod refresh;
 mod shared;
 pub(crate) mod shortage;
 mod sockets;
+mod view;
 
 use std::{
     cell::{Cell, RefCell},
@@ -31,18 +32,19 @@ use tokio::time::Instant;
 
 pub(crate) use admission::{Accepted, Admission};
 use clock::Clock;
-pub(crate) use command::{Command, ConnectionView, InFlight};
+pub(crate) use command::{Command, InFlight};
 pub use connection::Connection;
 use connections::Connections;
 use records::Records;
 pub use shared::SharedState;
 pub(crate) use shared::WorkerPlace;
 pub(crate) use sockets::{LeavingSocket, OpenSockets, SocketOffer};
+pub(crate) use view::{ConnectionView, HolderView};
 
 use crate::{
     config::value::BindAddress,
     semantics::{request_id::RequestId, via::Pseudonym},
-    state::{Listener, LocalListener, LocalSnapshot},
+    state::{Listener, LocalListener, LocalSnapshot, UnderWay},
     telemetry::{access_log::Line, metrics::WorkerCounters},
     upstream::{local_set::LocalEndpoints, room::RoomRequest},
 };
@@ -61,6 +63,7 @@ pub struct Worker {
     ticks: Cell<u64>,
     records: Records,
     connections: Connections,
+    under_way: UnderWay,
     /// Number of connections that are being refused.
     refusing: Cell<usize>,
     cutting: Cell<bool>,
@@ -93,6 +96,7 @@ impl Worker {
             ticks: Cell::new(0),
             records: Records::new(shared.recent.worker()),
             connections: Connections::default(),
+            under_way: UnderWay::default(),
             refusing: Cell::new(0),
             cutting: Cell::new(false),
             shared,
@@ -174,6 +178,11 @@ impl Worker {
     /// inherited, or passed on to another process.
     pub(crate) fn leaves_open(&self, address: &BindAddress) -> bool {
         self.shared.inherited.holds(address) || self.shared.sockets.is_passed_on(address)
+    }
+
+    /// The exchanges under way, and what they hold.
+    pub(crate) fn under_way(&self) -> &UnderWay {
+        &self.under_way
     }
 
     /// Returns true if clients are told to close their connections.

@@ -225,7 +225,7 @@ impl Held {
 async fn a_command_that_waits_for_a_drain_tells_who_holds_it_up() {
     let Held {
         gate,
-        app: _app,
+        app,
         proxy,
         mut client,
     } = Held::start().await;
@@ -238,8 +238,9 @@ async fn a_command_that_waits_for_a_drain_tells_who_holds_it_up() {
         .unwrap();
     eventually("the command tells of the request", || async {
         let said = std::fs::read_to_string(&said).unwrap();
-        said.contains("on web, HTTP/1.1: 1 request in flight, open for")
-            .then_some(())
+        let connection = said.contains("on web, HTTP/1.1: 1 request in flight, open for");
+        let request = format!("    route all at app/{}, for ", app.address());
+        (connection && said.contains(&request)).then_some(())
     })
     .await;
     gate.open();
@@ -261,6 +262,8 @@ async fn the_drain_of_an_endpoint_is_over_when_its_last_request_is() {
     let (code, said) = ask(&proxy, &short).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("1 request left"), "{said}");
+    let held = format!("    route all at {name}, for ");
+    assert!(said.contains(&held), "{said}");
     assert!(said.contains("is not empty after 0.3 s"), "{said}");
     let arguments = ["endpoint", "drain", &name, "--wait"];
     let waiting = ask(&proxy, &arguments);

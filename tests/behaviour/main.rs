@@ -62,6 +62,7 @@ mod harness;
 mod headers;
 mod health;
 mod hedging;
+mod holders;
 mod http10;
 mod http2;
 mod http2_floods;

@@ -89,7 +89,7 @@ async fn dispatch(action: Action, call: ApiCall) -> Reply {
         Action::Listeners => read::whole(call, |proxy| proxy.listeners()).await,
         Action::Routes => read::whole(call, |proxy| proxy.routes()).await,
         Action::Pools => read::whole(call, |proxy| proxy.pools()).await,
-        Action::Connections => read::whole(call, |proxy| proxy.connections()).await,
+        Action::Connections => read::connections(call).await,
         Action::Pool => read::named(call, "pool", |proxy, name| proxy.pool(name)).await,
         Action::Request => read::named(call, "recent request", |proxy, id| proxy.request(id)).await,
         Action::Requests => read::requests(call).await,

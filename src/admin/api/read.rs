@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::super::operations::Operations;
 use super::super::reply::{self, Reply};
-use super::ApiCall;
-use crate::telemetry::metrics;
+use super::{super::router::decode, ApiCall};
+use crate::{state::HolderFilter, telemetry::metrics};
 
 /// `GET /metrics`
 pub(super) async fn metrics(call: ApiCall) -> Reply {
@@ -48,4 +48,28 @@ pub(super) async fn requests(call: ApiCall) -> Reply {
         Ok(last) => whole(call, move |proxy| proxy.requests(last)).await,
         Err(sentence) => reply::error(StatusCode::BAD_REQUEST, sentence),
     }
+}
+
+/// `GET /connections?pool=app`
+pub(super) async fn connections(call: ApiCall) -> Reply {
+    match holder_filter(&call) {
+        Ok(filter) => whole(call, move |proxy| proxy.connections(filter)).await,
+        Err(sentence) => reply::error(StatusCode::BAD_REQUEST, sentence),
+    }
+}
+
+/// Reads which connections are asked for.
+fn holder_filter(call: &ApiCall) -> Result<HolderFilter, String> {
+    let text = |name: &str| {
+        let value = call.query(name);
+        let decoded = value.map(|it| decode(it).ok_or_else(|| format!("{name} is malformed")));
+        decoded.transpose()
+    };
+    let generation = call.query("generation").map(str::parse).transpose();
+    Ok(HolderFilter {
+        generation: generation.map_err(|_| "generation must be a number")?,
+        route: text("route")?,
+        pool: text("pool")?,
+        endpoint: text("endpoint")?,
+    })
 }

@@ -25,6 +25,30 @@ pub struct Connection {
     pub in_flight: u32,
     /// True if it ends with the exchanges under way.
     pub closing: bool,
-    /// Generation of the configuration that it uses.
+    /// Generation of the configuration that it uses: the oldest one of its requests under way.
     pub generation: u64,
+    /// The requests under way, the oldest first; at most 32 of them.
+    #[serde(default)]
+    pub exchanges: Vec<ExchangeUnderWay>,
+}
+
+/// A request under way, and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExchangeUnderWay {
+    /// Milliseconds since its head had arrived.
+    pub age_ms: u64,
+    /// Generation of the configuration that it holds.
+    pub generation: u64,
+    /// Its route, once that is chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// Pool of its latest attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// Address of the endpoint of its latest attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Version that runs at that endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }

@@ -21,7 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use change::{Draining, EndpointChange, Error};
 pub use check::{Checked, Compared};
-pub use connection::Connection;
+pub use connection::{Connection, ExchangeUnderWay};
 pub use listener::{Listener, Registration};
 pub use overview::{Attempts, CertificateExpiry, Latency, Overview, Traffic};
 pub use pool::{Endpoint, Pool, PoolBreaker, PoolDiscovery};

@@ -22,6 +22,7 @@ use super::model::{
 };
 use super::*;
 use crate::config::{Secrets, value::BindAddress};
+use crate::state::HolderFilter;
 use crate::telemetry::events::Events;
 
 /// A fake that echoes the query; `/drain` waits until it is allowed to end.
@@ -114,7 +115,7 @@ impl Operations for Fake {
     fn change_rollout(&self, name: &str, action: RolloutAction) -> Result<Rollout, OperationError> {
         Err(OperationError::Conflict(format!("{action} {name}")))
     }
-    fn connections(&self) -> Vec<Connection> {
+    fn connections(&self, _: HolderFilter) -> Vec<Connection> {
         // Stands for a bug in the proxy.
         panic!("connections")
     }

@@ -79,9 +79,12 @@ impl UpstreamCall<'_> {
             Some(number) => number,
             None => {
                 self.made += 1;
+                let endpoint = pick.endpoint.described();
+                let under_way = self.terms.worker.under_way();
+                under_way.endpoint(self.record.exchange, &endpoint);
                 self.record.begin(Attempt {
                     pool,
-                    endpoint: pick.endpoint.described(),
+                    endpoint,
                     outcome: None,
                     took: Duration::ZERO,
                     waited_ms: std::mem::take(&mut self.waited_ms),

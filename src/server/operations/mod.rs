@@ -35,7 +35,7 @@ use crate::{
         },
     },
     config::Secrets,
-    state::{ExplainedRate, Snapshot},
+    state::{ExplainedRate, HolderFilter, Snapshot},
     telemetry::{metrics::names, recent::RecentExchange},
     worker::{Command, SharedState},
 };
@@ -193,9 +193,10 @@ impl Operations for Api {
         rollouts::change(&self.shared, name, action)
     }
 
-    fn connections(&self) -> Vec<Connection> {
+    fn connections(&self, filter: HolderFilter) -> Vec<Connection> {
+        let filter = Arc::new(filter);
         // A worker that hangs is reported elsewhere; the others are shown all the same.
-        let workers = self.ask(Command::Connections);
+        let workers = self.ask(|answer| Command::Connections(Arc::clone(&filter), answer));
         let all = workers.into_iter().flatten().map(views::connection);
         let mut all: Vec<Connection> = all.collect();
         all.sort_by_key(|view| std::cmp::Reverse(view.age_ms));

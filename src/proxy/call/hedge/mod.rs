@@ -185,7 +185,11 @@ impl UpstreamCall<'_> {
             }
         }
         *pick = other;
+        let exchange = self.record.exchange;
         self.record.stand(winner.number);
+        let endpoint = &self.record.attempt_mut(winner.number).endpoint;
+        let under_way = self.terms.worker.under_way();
+        under_way.endpoint(exchange, endpoint);
         winner
     }
 
