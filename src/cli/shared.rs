@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{self, Loaded, PastTime, Rules, Secrets, SharedPart},
     file,
-    server::{self, Author, Member, Pushed, Store, hostname},
+    server::{self, Author, Member, Pushed, Store, hostname, names_of_several},
     state::{Lists, Registered},
 };
 
@@ -142,6 +142,11 @@ fn table(store: &Store, revision: i64, members: &[Member]) -> String {
         }
     );
     text.push_str(&print::columns(&rows));
+    for (name, count) in names_of_several(members) {
+        text.push_str(&format!(
+            "{count} proxies are called {name}: each needs a config.name of its own\n"
+        ));
+    }
     for member in members {
         if let Some(error) = &member.error {
             text.push_str(&format!("{}: {error}\n", member.name));
@@ -157,7 +162,8 @@ fn local(args: &Args) -> Result<(Loaded, Store), CommandError> {
         Some(store) => Ok((loaded, store)),
         None => Err(CommandError::Configuration {
             file: args.config().to_owned(),
-            reason: "it names no store: [config] source = { etcd = { … } }".to_owned(),
+            reason: "it names no store: [config] source = { etcd = { … } } or { consul = { … } }"
+                .to_owned(),
         }),
     }
 }

@@ -357,12 +357,6 @@ impl Control {
             .publish("started", "proxy", json!({ "generation": 1 }));
     }
 
-    fn reopen_logs(&self) {
-        if let Some(log) = &**self.shared.access_log.load() {
-            log.reopen();
-        }
-    }
-
     /// Ends the workers, and writes the remaining output.
     async fn end(mut self, threads: Vec<JoinHandle<()>>, farewell: Option<Farewell>) {
         self.keeper.settle().await;

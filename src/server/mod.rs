@@ -47,7 +47,7 @@ mod workers;
 pub use crate::state::Registered;
 pub(crate) use compile::{ask_sources, compile};
 pub use process::Process;
-pub(crate) use shared_config::{Author, Member, Pushed, Store, hostname};
+pub(crate) use shared_config::{Author, Member, Pushed, Store, hostname, names_of_several};
 #[doc(hidden)]
 pub use signal::Signals;
 pub use startup::{Server, StartError};

@@ -14,7 +14,7 @@ mod under_way;
 pub use crate::config::schema::Underscores;
 pub use arrival::{ArrivalReason, Asked};
 pub use compile::{
-    BuildError, Lists, Source, TestFailure, TlsFiles, build, config_store, run_tests,
+    BuildError, Lists, Source, TestFailure, TlsFiles, build, config_store, consul_target, run_tests,
 };
 pub use decision::{Decision, RequestView, route};
 pub use explain::{

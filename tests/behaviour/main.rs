@@ -99,6 +99,7 @@ mod secure_headers;
 mod selftest;
 mod sessions;
 mod shared_config;
+mod shared_config_consul;
 mod slow_start;
 mod sockets;
 mod spares;

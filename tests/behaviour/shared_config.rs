@@ -64,9 +64,9 @@ async fn last_reload_succeeds(proxy: &Proxy, wanted: bool) {
 
 /// The state of a proxy in the store.
 async fn member(etcd: &Etcd, name: &str, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-    let key = format!("{KEY}/fleet/{name}");
+    let key = format!("{KEY}/fleet/{name}/");
     eventually(format!("the store says of {name}: {what}"), || async {
-        let text = etcd.ctl(&["get", "--print-value-only", "--", &key]);
+        let text = etcd.ctl(&["get", "--prefix", "--print-value-only", "--", &key]);
         let member: Value = serde_json::from_str(&text).ok()?;
         fits(&member).then_some(member)
     })

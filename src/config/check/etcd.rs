@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::config::{
-    schema::{ConfigEtcd, ConfigStore, DiscoverEtcd, PoolTls},
+    schema::{ConfigEtcd, DiscoverEtcd, PoolTls},
     setting::Spans,
     value::{Secret, ServerUrl},
 };
@@ -39,20 +39,19 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, etcd: &DiscoverEtcd) {
     check_servers(check, place, &servers);
 }
 
-/// Checks the store of the configuration, if it is in one.
-pub(super) fn check_store(check: &mut Check<'_>) {
-    let Some(source) = &check.config.config.source else {
-        return;
-    };
-    let ConfigStore::Etcd(etcd) = &source.store;
-    let place = "config.source.etcd";
-    if etcd.key.is_empty() && !check.is_broken(&format!("{place}.key")) {
-        let message = format!("{place}.key is empty");
-        check.error(etcd.spans.of("key"), message, "such as \"sluicegate/edge\"");
-    }
+/// Checks a store of the configuration.
+pub(super) fn check_store(check: &mut Check<'_>, place: &str, etcd: &ConfigEtcd) {
+    super::registry::check_name(
+        check,
+        place,
+        &etcd.spans,
+        "key",
+        &etcd.key,
+        "sluicegate/edge",
+    );
     let ConfigEtcd {
         spans, endpoints, ..
-    } = &**etcd;
+    } = etcd;
     let servers = Servers {
         spans,
         endpoints,

@@ -18,6 +18,7 @@ mod registry;
 mod rollout;
 mod route;
 mod session;
+mod shared;
 mod split;
 mod surroundings;
 mod test;
@@ -88,7 +89,7 @@ pub(super) fn check(
         rules,
         faults: Vec::new(),
     };
-    etcd::check_store(&mut check);
+    shared::check(&mut check);
     if !is_whole {
         return check.faults;
     }

@@ -70,7 +70,7 @@ pub use rollout::{
 };
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use session::{SameSite, Session};
-pub use shared::{ConfigEtcd, ConfigSource, ConfigStore, SharedConfig};
+pub use shared::{ConfigConsul, ConfigEtcd, ConfigSource, ConfigStore, SharedConfig};
 pub use split::{Pin, Split};
 pub use test::{Expectation, RouteTest, TestCertificate, TestRequest};
 pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, ServedCertificate, TlsVersion};

@@ -1,8 +1,10 @@
 //! `[config]`: a configuration that many proxies share.
 
+use std::path::PathBuf;
+
 use super::tls::PoolTls;
 use crate::config::setting::{choice, table};
-use crate::config::value::{Name, Secret, ServerUrl};
+use crate::config::value::{HttpUrl, Name, Secret, ServerUrl};
 
 table! {
     /// A configuration that many proxies share. With `source` this file holds `[proxy]`, `[admin]` and `[config]` only, and all other tables come from the store.
@@ -23,7 +25,6 @@ table! {
         /// The store: exactly one of these.
         pub store: ConfigStore,
     }
-    later { "consul" }
 }
 
 choice! {
@@ -31,6 +32,8 @@ choice! {
     pub enum ConfigStore {
         /// A key of etcd.
         "etcd" => Etcd(Box<ConfigEtcd>),
+        /// A key of Consul.
+        "consul" => Consul(Box<ConfigConsul>),
     }
 }
 
@@ -47,5 +50,19 @@ table! {
         pub password: Option<Secret> = None,
         /// TLS towards the servers, where it differs from the system's authorities and the names in the URLs.
         pub tls: Option<PoolTls> = None,
+    }
+}
+
+table! {
+    /// A key of Consul whose value is the configuration, as TOML. Consul takes values of up to 512 KB.
+    pub struct ConfigConsul {
+        /// URL of the agent, `http` or `https`.
+        pub address: HttpUrl = HttpUrl::consul(),
+        /// The key, such as `"sluicegate/edge"`. The keys that begin with `KEY/fleet/` are those of the proxies that use it.
+        pub key: String,
+        /// ACL token. It needs `key:read` for the key, and for `sluicegate fleet` `key:write` for `KEY/fleet/` and `session:write` for the node.
+        pub token: Option<Secret> = None,
+        /// File of the authorities that may certify the agent, as PEM; by default the system's.
+        pub ca: Option<PathBuf> = None,
     }
 }

@@ -201,6 +201,12 @@ impl Control {
         }
     }
 
+    pub(super) fn reopen_logs(&self) {
+        if let Some(log) = &**self.shared.access_log.load() {
+            log.reopen();
+        }
+    }
+
     pub(super) fn follow_log(&self, config: &Config) {
         let level = config.log.level.word();
         if let Some(control) = &self.log

@@ -5,6 +5,7 @@
 //! disk.
 
 mod follow;
+mod place;
 mod store;
 
 use std::{
@@ -25,7 +26,7 @@ use crate::{
     telemetry::metrics::{ControlMetrics, names},
 };
 
-pub(crate) use store::{Author, Member, Pushed, Store, hostname};
+pub(crate) use store::{Author, Member, Pushed, Store, hostname, names_of_several};
 
 /// The shared part of the configuration, as control has it.
 #[derive(Debug, Default)]
@@ -122,6 +123,7 @@ impl Control {
         };
         let member = Member {
             name: store.member.clone(),
+            process: store::process(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: self.shared.generation(),
             revision: *revision,

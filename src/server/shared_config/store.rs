@@ -1,23 +1,20 @@
 //! The store of a shared configuration: read, written, and the list of proxies in it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::{runtime, time::timeout};
 
-use crate::{
-    config::{
-        Config, SharedPart,
-        schema::{ConfigStore, SharedConfig},
-    },
-    state,
-    upstream::etcd::{Channel, Cluster, EtcdSettings, KeyValue, Put},
+use super::place::{Open, Place, Stored};
+use crate::config::{
+    Config, SharedPart,
+    schema::{ConfigStore, SharedConfig},
 };
 
 /// A key in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Store {
-    settings: Arc<EtcdSettings>,
+    pub(super) place: Place,
     pub(super) key: String,
     /// Name of this proxy among those that use the key.
     pub(super) member: String,
@@ -28,6 +25,9 @@ pub(crate) struct Store {
 pub(crate) struct Member {
     /// Its name.
     pub(crate) name: String,
+    /// Its host and process, to tell two of one name apart.
+    #[serde(default)]
+    pub(crate) process: String,
     /// Version of the program.
     pub(crate) version: String,
     /// Generation of the configuration in use.
@@ -64,40 +64,40 @@ impl Store {
     /// Returns the store that a configuration is in, if it is in one.
     pub(crate) fn of(config: &Config) -> Option<Self> {
         let SharedConfig { source, name, .. } = &config.config;
-        let ConfigStore::Etcd(etcd) = &source.as_ref()?.store;
-        let member = match name {
-            Some(name) => name.to_string(),
-            None => format!("{}:{}", hostname(), std::process::id()),
-        };
+        let store = &source.as_ref()?.store;
         Some(Self {
-            settings: Arc::new(state::config_store(etcd)),
-            key: etcd.key.clone(),
-            member,
+            place: Place::of(store),
+            key: match store {
+                ConfigStore::Etcd(etcd) => etcd.key.clone(),
+                ConfigStore::Consul(consul) => consul.key.clone(),
+            },
+            member: name.as_ref().map_or_else(process, ToString::to_string),
         })
     }
 
     /// Place of the configuration, for messages.
     pub(crate) fn name(&self) -> String {
-        format!("etcd:{}", self.key)
+        format!("{}:{}", self.place.kind(), self.key)
     }
 
-    pub(super) fn cluster(&self) -> Cluster {
-        Cluster::new(Arc::clone(&self.settings))
-    }
-
-    pub(super) fn part_of(&self, pair: &KeyValue) -> Result<SharedPart, String> {
-        let text = std::str::from_utf8(&pair.value);
+    pub(super) fn part_of(&self, value: &[u8], revision: i64) -> Result<SharedPart, String> {
+        let text = std::str::from_utf8(value);
         let text = text.map_err(|_| format!("{} is not UTF-8 text", self.name()))?;
         Ok(SharedPart {
             name: self.name().into(),
             text: text.into(),
-            revision: pair.changed_at,
+            revision,
         })
     }
 
-    /// Key of a proxy's state.
+    /// Key of a proxy's state. Two proxies of one name have two.
     pub(super) fn member_key(&self) -> String {
-        format!("{}{}", self.fleet_prefix(), self.member)
+        format!("{}{}", self.name_prefix(), process())
+    }
+
+    /// Beginning of the keys of all proxies with the name of this one.
+    pub(super) fn name_prefix(&self) -> String {
+        format!("{}{}/", self.fleet_prefix(), self.member)
     }
 
     fn fleet_prefix(&self) -> String {
@@ -110,37 +110,23 @@ impl Store {
 
     /// Reads the configuration; blocks for some seconds at most.
     pub(crate) fn fetch_blocking(&self) -> Result<SharedPart, String> {
-        let part = self.blocking(&async |channel: &Channel| {
-            let read = channel.read(self.key.as_bytes()).await;
-            read.map_err(|error| error.to_string())
-        })?;
-        match part.pair {
-            Some(pair) => self.part_of(&pair),
+        match self.blocking(&async |store: &mut Open| store.read(&self.key).await)? {
+            Some(found) => self.part_of(&found.value, found.revision),
             None => Err(format!("there is no key \"{}\"", self.key)),
         }
     }
 
     /// Returns the revision of the configuration; 0 if there is none; blocks.
     pub(crate) fn current_blocking(&self) -> Result<i64, String> {
-        let read = self.blocking(&async |channel: &Channel| {
-            let read = channel.read(self.key.as_bytes()).await;
-            read.map_err(|error| error.to_string())
-        })?;
-        Ok(read.pair.map_or(0, |pair| pair.changed_at))
+        let read = self.blocking(&async |store: &mut Open| store.read(&self.key).await)?;
+        Ok(read.map_or(0, |found| found.revision))
     }
 
     /// Lists the proxies that use the configuration; blocks.
     pub(crate) fn fleet_blocking(&self) -> Result<Vec<Member>, String> {
-        let listed = self.blocking(&async |channel: &Channel| {
-            let listed = channel
-                .list(self.fleet_prefix().as_bytes(), FLEET_BYTES_MAX)
-                .await;
-            listed.map_err(|error| error.to_string())
-        })?;
-        let members = listed.pairs.iter();
-        Ok(members
-            .filter_map(|pair| serde_json::from_slice(&pair.value).ok())
-            .collect())
+        let prefix = self.fleet_prefix();
+        let listed = self.blocking(&async |store: &mut Open| store.list(&prefix).await)?;
+        Ok(members(&listed).collect())
     }
 
     /// Writes the configuration if its revision is still `base` (0: there is none yet); blocks.
@@ -152,50 +138,26 @@ impl Store {
     ) -> Result<Pushed, String> {
         let written_by = serde_json::to_vec(author).unwrap_or_default();
         let author_key = self.author_key();
-        let puts = [
-            Put {
-                key: self.key.as_bytes(),
-                value: text.as_bytes(),
-            },
-            Put {
-                key: author_key.as_bytes(),
-                value: &written_by,
-            },
-        ];
-        self.blocking(&async |channel: &Channel| {
-            let told = |error: crate::upstream::etcd::EtcdError| error.to_string();
-            if let Some(revision) = channel.swap(base, &puts).await.map_err(told)? {
+        let puts = [(&*self.key, text.as_bytes()), (&*author_key, &*written_by)];
+        self.blocking(&async |store: &mut Open| {
+            if let Some(revision) = store.swap(base, &puts).await? {
                 return Ok(Pushed::Written(revision));
             }
-            let now = channel.read(self.key.as_bytes()).await.map_err(told)?;
-            let author = channel.read(author_key.as_bytes()).await.map_err(told)?;
-            let revision = now.pair.map_or(0, |pair| pair.changed_at);
+            let now = store.read(&self.key).await?;
+            let author = store.read(&author_key).await?;
+            let revision = now.map_or(0, |found| found.revision);
             // It is written together with the text; another client may have left it out.
-            let author = author.pair.filter(|pair| pair.changed_at == revision);
-            let author = author.and_then(|pair| serde_json::from_slice(&pair.value).ok());
+            let author = author.filter(|found| found.revision == revision);
+            let author = author.and_then(|found| serde_json::from_slice(&found.value).ok());
             Ok(Pushed::Overtaken(revision, author))
         })
     }
 
-    /// Asks the servers in turn, on a runtime of its own.
-    fn blocking<T>(&self, ask: &impl AsyncFn(&Channel) -> Result<T, String>) -> Result<T, String> {
+    /// Asks the store, on a runtime of its own.
+    fn blocking<T>(&self, ask: &impl AsyncFn(&mut Open) -> Result<T, String>) -> Result<T, String> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error: io::Error| error.to_string())?;
-        let asking = async {
-            let mut cluster = self.cluster();
-            let mut reasons = Vec::new();
-            for _ in 0..cluster.servers() {
-                match cluster.connect().await {
-                    Ok(channel) => match ask(&channel).await {
-                        Ok(answer) => return Ok(answer),
-                        Err(error) => reasons.push(format!("{}: {error}", channel.server())),
-                    },
-                    Err((server, error)) => reasons.push(format!("{server}: {error}")),
-                }
-            }
-            Err(reasons.join("; "))
-        };
-        let asked = runtime.block_on(async { timeout(ASK_MAX, asking).await });
+        let asked = runtime.block_on(async { timeout(ASK_MAX, self.place.ask(ask)).await });
         runtime.shutdown_background();
         asked.unwrap_or_else(|_| {
             Err(format!(
@@ -207,12 +169,37 @@ impl Store {
     }
 }
 
+/// Returns the states of proxies; what is none is left out.
+pub(super) fn members(listed: &[Stored]) -> impl Iterator<Item = Member> {
+    let read = |found: &Stored| serde_json::from_slice(&found.value).ok();
+    listed.iter().filter_map(read)
+}
+
+/// Names that more than one proxy of a fleet has, with their number. One that hands over to its
+/// successor does not count.
+pub(crate) fn names_of_several(members: &[Member]) -> Vec<(&str, usize)> {
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    for member in members.iter().filter(|it| it.state != "draining") {
+        *names.entry(&member.name).or_default() += 1;
+    }
+    names.into_iter().filter(|(_, count)| *count > 1).collect()
+}
+
 /// Name of the host.
 pub(crate) fn hostname() -> String {
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
 }
 
+/// Name of the host and number of the process.
+pub(super) fn process() -> String {
+    process_named(std::process::id())
+}
+
+/// Name of the host and number of a process on it.
+pub(super) fn process_named(id: u32) -> String {
+    format!("{}:{id}", hostname())
+}
+
 /// Maximum time for an answer of any server.
 const ASK_MAX: Duration = Duration::from_secs(8);
-const FLEET_BYTES_MAX: usize = 16 << 20;

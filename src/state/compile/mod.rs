@@ -34,6 +34,7 @@ use crate::{
 };
 
 pub use etcd::config_store;
+pub use register::consul_target;
 pub use tests_table::{TestFailure, run as run_tests};
 
 /// Reasons why a checked configuration could not be compiled.

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ConsulAgent, ConsulError};
+use super::{ConsulAgent, ConsulError, PATIENCE};
 use crate::{fetch::encode, semantics::base64};
 
 /// A key with its value.
@@ -100,14 +100,14 @@ impl ConsulAgent {
         after: Option<(u64, Duration)>,
     ) -> Result<ConsulRead, ConsulError> {
         let mut path = format!("{}?{query}", path_of(key));
-        let mut timeout = PATIENCE;
+        let mut ask_timeout = PATIENCE;
         if let Some((index, wait)) = after.filter(|(index, _)| *index > 0) {
             path.push_str(&format!("&index={index}&wait={}s", wait.as_secs()));
             // The agent adds up to a sixteenth.
-            timeout = wait + wait / 8 + PATIENCE;
+            ask_timeout = wait + wait / 8 + PATIENCE;
         }
         let mut ask = self.to(Method::GET, &path);
-        ask.timeout = timeout;
+        ask.timeout = ask_timeout;
         let last = after.map_or(0, |(index, _)| index);
         let answer = self.client.ask(ask).await?;
         let index = following(last, index_of(&answer.headers));
@@ -261,9 +261,6 @@ pub(in crate::upstream) fn index_of(headers: &HeaderMap) -> u64 {
     let index = index.and_then(|index| index.to_str().ok()?.parse().ok());
     index.unwrap_or(0)
 }
-
-/// Time for a query that does not wait at the agent.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

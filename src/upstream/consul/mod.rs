@@ -6,6 +6,8 @@
 mod keys;
 mod service;
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use serde_json::Value;
 
@@ -59,7 +61,9 @@ impl ConsulAgent {
 
     /// Returns a request without a body for a path of the API.
     fn to(&self, method: Method, path: &str) -> Ask {
-        Ask::new(method, self.client.target().url.join(path))
+        let mut ask = Ask::new(method, self.client.target().url.join(path));
+        ask.timeout = PATIENCE;
+        ask
     }
 
     async fn put(&mut self, path: &str, body: &Value) -> Result<Answer, ConsulError> {
@@ -94,4 +98,6 @@ pub fn refusal(status: &StatusCode, reason: &str) -> String {
     }
 }
 
+/// Time for a request that does not wait at the agent.
+const PATIENCE: Duration = Duration::from_secs(5);
 const REASON_CHARS_MAX: usize = 200;

@@ -1,0 +1,176 @@
+//! The service that follows the store, and keeps the state of this proxy in it.
+
+mod consul;
+mod etcd;
+
+use std::{os::unix::process::parent_id, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
+
+use super::{
+    Member, Newest, Store,
+    place::{Place, Stored},
+    store::{members, process, process_named},
+};
+use crate::{
+    server::{
+        control::Request,
+        service::{Ended, Stop},
+    },
+    telemetry::metrics::SharedGauge,
+    upstream::{discovery::Reconnect, etcd::Cluster},
+};
+
+/// Follows the store.
+pub(super) struct Follower {
+    pub(super) store: Arc<Store>,
+    pub(super) newest: Newest,
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) up: SharedGauge,
+}
+
+/// The state of this proxy, to be shown in the store, and the end of the service.
+struct Session<'a> {
+    told: &'a mut watch::Receiver<Option<Member>>,
+    stop: &'a Stop,
+    /// True if the store answered last.
+    is_up: &'a mut bool,
+    /// True if another proxy of this name was told.
+    has_twin: &'a mut bool,
+}
+
+/// Reasons why a connection is given up.
+enum Over {
+    /// The service is told to stop.
+    Stopped,
+    /// The store failed.
+    Failed(String),
+}
+
+impl Follower {
+    pub(super) async fn run(
+        self: Arc<Self>,
+        mut told: watch::Receiver<Option<Member>>,
+        stop: Stop,
+    ) -> Ended {
+        let mut cluster = match &self.store.place {
+            Place::Etcd(settings) => Some(Cluster::new(Arc::clone(settings))),
+            Place::Consul(_) => None,
+        };
+        let servers = cluster.as_ref().map_or(1, Cluster::servers);
+        let mut reconnect = Reconnect::default();
+        let (mut failures, mut is_up, mut has_twin) = (0_u32, true, false);
+        loop {
+            tokio::select! {
+                () = reconnect.wait() => {}
+                () = stop.told() => return Ok(()),
+            }
+            let began = Instant::now();
+            let session = Session {
+                told: &mut told,
+                stop: &stop,
+                is_up: &mut is_up,
+                has_twin: &mut has_twin,
+            };
+            let following = async {
+                match (&self.store.place, &mut cluster) {
+                    (Place::Consul(target), _) => self.follow_consul(target, session).await,
+                    (Place::Etcd(_), Some(cluster)) => self.follow_etcd(cluster, session).await,
+                    // There is one from the start.
+                    (Place::Etcd(_), None) => Over::Stopped,
+                }
+            };
+            let late = async {
+                stop.told().await;
+                sleep(LEAVE_MAX * 2).await;
+            };
+            let over = tokio::select! {
+                over = Box::pin(following) => over,
+                () = late => Over::Stopped,
+            };
+            let Over::Failed(why) = over else {
+                return Ok(());
+            };
+            if began.elapsed() > STEADY {
+                failures = 0;
+                reconnect.succeeded();
+            }
+            failures = failures.saturating_add(1);
+            if !failures.is_multiple_of(servers) {
+                continue;
+            }
+            reconnect.failed();
+            if is_up {
+                is_up = false;
+                self.up.set(0);
+                let store = self.store.name();
+                tracing::warn!(%store, %why, "the store of the shared configuration is away; the configuration stays");
+            }
+        }
+    }
+
+    /// Notes that the store answers.
+    fn answers(&self, session: &mut Session<'_>) {
+        self.up.set(1);
+        if !std::mem::replace(session.is_up, true) {
+            let store = self.store.name();
+            tracing::info!(%store, "the store of the shared configuration answers again");
+        }
+        session.told.mark_changed();
+    }
+
+    /// Keeps a new text, and asks for a reload.
+    async fn hear(&self, found: Option<&Stored>) {
+        let Some(found) = found else {
+            let store = self.store.name();
+            tracing::error!(%store, "the shared configuration does not exist in its store: configuration unchanged");
+            return;
+        };
+        match self.store.part_of(&found.value, found.revision) {
+            Ok(part) => {
+                if self.newest.set(part) {
+                    // Control is gone only at the end.
+                    let _ = self.requests.send(Request::StoreChanged).await;
+                }
+            }
+            Err(error) => tracing::error!(%error, "configuration unchanged"),
+        }
+    }
+
+    /// Tells that another proxy has the name of this one.
+    fn look_for_twins(&self, listed: &[Stored], session: &mut Session<'_>) {
+        // The process before an upgrade is about to leave.
+        let ours = [process(), process_named(parent_id())];
+        let mut others = members(listed).filter(|it| !ours.contains(&it.process));
+        let twin = others.find(|it| it.state != "draining");
+        if let Some(twin) = &twin
+            && !*session.has_twin
+        {
+            let (name, other) = (&self.store.member, &twin.process);
+            tracing::warn!(
+                name,
+                other,
+                "another proxy of the fleet has the same config.name; each needs one of its own \
+                 (a proxy that died stays in the list for up to 30 s)"
+            );
+        }
+        *session.has_twin = twin.is_some();
+    }
+
+    /// Tells that the state of this proxy cannot be written.
+    fn is_refused(&self, message: &str) {
+        let key = self.store.member_key();
+        tracing::warn!(%key, %message, "the state of this proxy cannot be written to the store");
+    }
+}
+
+/// Time after which a proxy that is gone leaves the list.
+const LEASE: Duration = Duration::from_secs(15);
+const KEEP: Duration = Duration::from_secs(5);
+/// Time for leaving the list at the end.
+const LEAVE_MAX: Duration = Duration::from_millis(500);
+/// Length of a connection from which its end is not a failure of the start.
+const STEADY: Duration = Duration::from_secs(10);
