@@ -1,7 +1,7 @@
 //! Access control.
 //!
-//! Changes always need the token. Reads need it too, except from this machine (loopback or a Unix
-//! socket). Two attacks come through an operator's browser, which runs on that machine: requests
+//! Changes always need the token. Reads need it or the one for reading, except from this machine
+//! (loopback or a Unix socket). Two attacks come through an operator's browser, which runs on that machine: requests
 //! made by a foreign page are refused by `Origin` and `Sec-Fetch-Site`, and names that an attacker
 //! rebinds to 127.0.0.1 are refused by `Host`.
 
@@ -21,9 +21,18 @@ pub(super) enum Peer {
     Tcp(SocketAddr),
 }
 
+/// Tokens that callers may present.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// For changes and reads.
+    pub change: Option<String>,
+    /// For reads.
+    pub read: Option<String>,
+}
+
 /// Decides by token and origin.
 pub(super) struct Gate {
-    token: Option<String>,
+    tokens: Tokens,
 }
 
 /// Reasons why a request is refused.
@@ -31,6 +40,7 @@ pub(super) struct Gate {
 pub(super) enum Refusal {
     TokenWrong,
     TokenMissing,
+    TokenReadsOnly,
     NoTokenConfigured,
     NotLocal,
     CrossSite,
@@ -38,8 +48,8 @@ pub(super) enum Refusal {
 }
 
 impl Gate {
-    pub(super) fn new(token: Option<String>) -> Self {
-        Self { token }
+    pub(super) fn new(tokens: Tokens) -> Self {
+        Self { tokens }
     }
 
     /// Admits a request, or returns the reason for its refusal.
@@ -56,17 +66,30 @@ impl Gate {
         if method == Method::POST && is_cross_site(headers) {
             return Err(Refusal::CrossSite);
         }
-        match (&self.token, presented(headers)) {
-            (Some(token), Presented::Token(given)) => {
-                let right = equal(token.as_bytes(), given);
-                right.then_some(()).ok_or(Refusal::TokenWrong)
+        let Tokens { change, read } = &self.tokens;
+        let any = change.is_some() || read.is_some();
+        match presented(headers) {
+            Presented::Token(given) if any => {
+                let is = |own: &Option<String>| {
+                    let own = own.as_ref();
+                    own.is_some_and(|own| equal(own.as_bytes(), given))
+                };
+                // Both are compared, whatever the first comparison says.
+                match (is(change), is(read), access) {
+                    (true, _, _) | (_, true, Access::Read | Access::Open) => Ok(()),
+                    (_, true, Access::Change) => Err(Refusal::TokenReadsOnly),
+                    (false, false, Access::Change) if change.is_none() => {
+                        Err(Refusal::NoTokenConfigured)
+                    }
+                    (false, false, _) => Err(Refusal::TokenWrong),
+                }
             }
-            (Some(_), Presented::Other) => Err(Refusal::TokenWrong),
-            (None, _) if access == Access::Change => Err(Refusal::NoTokenConfigured),
-            (Some(_), Presented::Nothing) if access == Access::Change => Err(Refusal::TokenMissing),
-            (Some(_), Presented::Nothing) if !peer.is_local() => Err(Refusal::TokenMissing),
-            (None, _) if !peer.is_local() => Err(Refusal::NotLocal),
-            (None, _) | (Some(_), Presented::Nothing) => {
+            Presented::Other if any => Err(Refusal::TokenWrong),
+            _ if access == Access::Change && change.is_none() => Err(Refusal::NoTokenConfigured),
+            Presented::Nothing if access == Access::Change => Err(Refusal::TokenMissing),
+            _ if !peer.is_local() && any => Err(Refusal::TokenMissing),
+            _ if !peer.is_local() => Err(Refusal::NotLocal),
+            _ => {
                 // A browser cannot speak to a Unix socket.
                 let own = peer == Peer::Unix || is_own_host(headers);
                 own.then_some(()).ok_or(Refusal::ForeignHost)
@@ -97,7 +120,9 @@ impl Refusal {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::TokenWrong | Self::TokenMissing => StatusCode::UNAUTHORIZED,
-            Self::NoTokenConfigured | Self::NotLocal | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::TokenReadsOnly | Self::NoTokenConfigured | Self::NotLocal | Self::CrossSite => {
+                StatusCode::FORBIDDEN
+            }
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
         }
     }
@@ -106,6 +131,7 @@ impl Refusal {
         match self {
             Self::TokenWrong => "the token is not the one of admin.token",
             Self::TokenMissing => "this needs the header `Authorization: Bearer TOKEN`",
+            Self::TokenReadsOnly => "this token is admin.read_token; changes need admin.token",
             Self::NoTokenConfigured => {
                 "the configuration has no admin.token, so nothing can be changed here"
             }
@@ -225,7 +251,29 @@ mod tests {
             Access::Change => Method::POST,
             Access::Read | Access::Open => Method::GET,
         };
-        Gate::new(token.map(str::to_owned)).admit(access, peer, &method, &headers(pairs))
+        let change = token.map(str::to_owned);
+        let gate = Gate::new(Tokens { change, read: None });
+        gate.admit(access, peer, &method, &headers(pairs))
+    }
+
+    #[test]
+    fn the_token_for_reading_changes_nothing() {
+        for change in [None, Some("secret".to_owned())] {
+            let read = Some("peek".to_owned());
+            let gate = Gate::new(Tokens { change, read });
+            let of = |given: &str| headers(&[("authorization", given), ("host", "a.example")]);
+            let peek = of("Bearer peek");
+            for peer in [LOCAL, remote(), Peer::Unix] {
+                let reads = gate.admit(Access::Read, peer, &Method::GET, &peek);
+                assert_eq!(reads, Ok(()));
+                let changes = gate.admit(Access::Change, peer, &Method::POST, &peek);
+                assert_eq!(changes, Err(Refusal::TokenReadsOnly));
+                let guess = gate.admit(Access::Read, peer, &Method::GET, &of("Bearer pee"));
+                assert_eq!(guess, Err(Refusal::TokenWrong));
+            }
+            let silent = gate.admit(Access::Read, remote(), &Method::GET, &headers(&[]));
+            assert_eq!(silent, Err(Refusal::TokenMissing));
+        }
     }
 
     #[test]

@@ -61,9 +61,69 @@ pub(super) enum AdminConnection {
     Unix(UnixStream, Peer),
 }
 
-impl AdminListener {
+/// A socket that listens for the admin API, not yet in the hands of a runtime.
+#[derive(Debug)]
+pub struct AdminSocket {
+    socket: socket2::Socket,
+    /// Address that was asked for, or with the port assigned.
+    at: BindAddress,
+    file: Option<SocketFile>,
+    /// It is inherited: its owner keeps it open.
+    given: bool,
+}
+
+impl AdminSocket {
     /// Binds the address. A Unix socket is accessible to its owner only, unless a mode is given; a
     /// stale one is replaced, one that a process listens on is not.
+    ///
+    /// # Errors
+    /// The error of the system.
+    pub fn bind(address: &BindAddress, mode: Option<FileMode>) -> io::Result<Self> {
+        let (socket, at, file) = match address {
+            BindAddress::Tcp(address) => {
+                let socket = std::net::TcpListener::bind(address)?;
+                let at = BindAddress::Tcp(socket.local_addr()?);
+                (socket.into(), at, None)
+            }
+            BindAddress::Unix(path) => {
+                file::clear(path)?;
+                let mode = mode.unwrap_or(FileMode::PRIVATE);
+                let (socket, file) = SocketFile::listen(path, Some(mode), BACKLOG)?;
+                (socket, address.clone(), Some(file))
+            }
+        };
+        Ok(Self {
+            socket,
+            at,
+            file,
+            given: false,
+        })
+    }
+
+    /// Takes over a socket that another process has passed on, with the file that it has then.
+    pub fn adopt(address: &BindAddress, socket: socket2::Socket, file: Option<SocketFile>) -> Self {
+        let local = socket.local_addr().ok().and_then(|it| it.as_socket());
+        Self {
+            at: local.map_or_else(|| address.clone(), BindAddress::Tcp),
+            socket,
+            file,
+            given: false,
+        }
+    }
+
+    /// Takes an inherited socket, which listens already.
+    pub fn inherit(address: &BindAddress, socket: socket2::Socket) -> Self {
+        Self {
+            socket,
+            at: address.clone(),
+            file: None,
+            given: true,
+        }
+    }
+}
+
+impl AdminListener {
+    /// Binds an address, as [`AdminSocket::bind`] does.
     ///
     /// # Errors
     /// The error of the system.
@@ -71,63 +131,22 @@ impl AdminListener {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn bind(address: &BindAddress, mode: Option<FileMode>) -> io::Result<Self> {
-        let (socket, address, file) = match address {
-            BindAddress::Tcp(address) => {
-                let socket = std::net::TcpListener::bind(address)?;
-                socket.set_nonblocking(true)?;
-                let bound = BindAddress::Tcp(socket.local_addr()?);
-                (Socket::Tcp(TcpListener::from_std(socket)?), bound, None)
-            }
-            BindAddress::Unix(path) => {
-                file::clear(path)?;
-                let mode = mode.unwrap_or(FileMode::PRIVATE);
-                let (socket, file) = SocketFile::listen(path, Some(mode), BACKLOG)?;
-                let socket = UnixListener::from_std(socket.into())?;
-                (Socket::Unix(socket), address.clone(), Some(file))
-            }
-        };
-        Ok(Self {
-            socket: Some(socket),
-            address,
-            file,
-            stays_open: Arc::default(),
-        })
+        Self::new(AdminSocket::bind(address, mode)?)
     }
 
-    /// Takes over a socket that another process has passed on, with the file that it has then.
-    ///
-    /// # Errors
-    /// What the system says.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn adopt(
-        address: &BindAddress,
-        socket: socket2::Socket,
-        file: Option<SocketFile>,
-    ) -> io::Result<Self> {
-        let socket = Socket::listening(address, socket)?;
-        Ok(Self {
-            address: socket.address(address)?,
-            socket: Some(socket),
-            file,
-            stays_open: Arc::default(),
-        })
-    }
-
-    /// Takes an inherited socket, which listens already.
+    /// Accepts from a socket.
     ///
     /// # Errors
     /// The error of the system.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn inherit(address: &BindAddress, socket: socket2::Socket) -> io::Result<Self> {
+    pub fn new(socket: AdminSocket) -> io::Result<Self> {
         Ok(Self {
-            socket: Some(Socket::listening(address, socket)?),
-            address: address.clone(),
-            file: None,
-            stays_open: Arc::new(AtomicBool::new(true)),
+            socket: Some(Socket::listening(&socket.at, socket.socket)?),
+            address: socket.at,
+            file: socket.file,
+            stays_open: Arc::new(AtomicBool::new(socket.given)),
         })
     }
 
@@ -206,14 +225,6 @@ impl Socket {
             BindAddress::Tcp(_) => Self::Tcp(TcpListener::from_std(socket.into())?),
             BindAddress::Unix(_) => Self::Unix(UnixListener::from_std(socket.into())?),
         })
-    }
-
-    /// Address that it listens on; for port 0, with the port assigned.
-    fn address(&self, wanted: &BindAddress) -> io::Result<BindAddress> {
-        match self {
-            Self::Tcp(socket) => socket.local_addr().map(BindAddress::Tcp),
-            Self::Unix(_) => Ok(wanted.clone()),
-        }
     }
 
     fn take_waiting(&self) -> io::Result<Option<AdminConnection>> {

@@ -19,11 +19,13 @@ mod reply;
 mod router;
 mod server;
 
+pub use auth::Tokens;
 pub use figures::{Figures, LatencyCounts, RequestCounts};
-pub use listener::{AdminListener, AdminOffer};
+pub use listener::{AdminListener, AdminOffer, AdminSocket};
 pub use operations::{
     BoxFuture, EndpointAction, ExplainRequest, OperationError, Operations, RolloutAction,
 };
+pub use router::Scope;
 pub use server::{AdminControl, AdminServer, AdminSettings, SettingsError};
 
 #[cfg(test)]

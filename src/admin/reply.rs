@@ -10,6 +10,7 @@ use super::auth::Refusal;
 use super::body::Body;
 use super::entries::{ENTRIES, PLAIN};
 use super::model::Error;
+use super::router::Scope;
 
 pub(super) type Reply = Response<Body>;
 
@@ -64,9 +65,10 @@ pub(super) fn wrong_method(allow: &'static str) -> Reply {
 }
 
 /// Makes a 404 that lists the endpoints there are.
-pub(super) fn not_found(path: &str) -> Reply {
+pub(super) fn not_found(path: &str, scope: Scope) -> Reply {
     let endpoints: Vec<String> = ENTRIES
         .iter()
+        .filter(|entry| entry.is_in(scope))
         .map(|entry| format!("{} {}", entry.verb.name(), entry.path))
         .collect();
     let body = Error {

@@ -52,6 +52,15 @@ pub(super) enum Access {
     Change,
 }
 
+/// Part of the table that a server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it.
+    Whole,
+    /// Metrics and the two probes, for anyone.
+    Metrics,
+}
+
 /// Action of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
@@ -134,6 +143,14 @@ impl Verb {
 }
 
 impl Entry {
+    /// Returns true if a server of this scope has the entry.
+    pub(super) fn is_in(&self, scope: Scope) -> bool {
+        match scope {
+            Scope::Whole => true,
+            Scope::Metrics => matches!(self.action, Action::Live | Action::Ready | Action::Metrics),
+        }
+    }
+
     /// Names of the parameters in the path.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(parameter)

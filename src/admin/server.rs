@@ -19,11 +19,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::api::{self, ApiState};
-use super::auth::{Gate, Peer};
+use super::auth::{Gate, Peer, Tokens};
 use super::listener::{AdminConnection, AdminListener};
 use super::operations::Operations;
 use super::places::{Activity, HeldBody, Places};
 use super::reply;
+use super::router::Scope;
 use crate::config::value::BindAddress;
 use crate::telemetry::events::Events;
 use crate::telemetry::log::LogLimit;
@@ -31,8 +32,10 @@ use crate::telemetry::log::LogLimit;
 /// Settings of the admin API.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdminSettings {
-    /// Token for changes; none: reads only.
-    pub token: Option<String>,
+    /// Tokens for changes and reads.
+    pub tokens: Tokens,
+    /// Part of the API that is served. Metrics and probes alone need no token.
+    pub scope: Scope,
     /// Maximum number of connections; one more replaces the longest silent one.
     pub connections_max: usize,
 }
@@ -80,11 +83,13 @@ impl AdminServer {
         events: Arc<Events>,
     ) -> Result<Self, SettingsError> {
         let address = listener.address();
-        let gate = gate(settings.token, address.is_local(), &address.to_string())?;
+        let is_local = address.is_local() || settings.scope == Scope::Metrics;
+        let gate = gate(settings.tokens, is_local, &address.to_string())?;
         let connections_max = settings.connections_max.max(1);
         let (stop, stopped) = watch::channel(false);
         let shared = ApiState {
             gate: Arc::new(ArcSwap::from_pointee(gate)),
+            scope: settings.scope,
             operations,
             events,
             // Those who watch stay; they must leave room for the others.
@@ -200,12 +205,12 @@ impl AdminControl {
         self.closed.notify_one();
     }
 
-    /// Replaces the token for all requests from now on, on a reload.
+    /// Replaces the tokens for all requests from now on, on a reload.
     ///
     /// # Errors
-    /// If it would be open to everyone; the old token stays.
-    pub fn set_token(&self, token: Option<String>) -> Result<(), SettingsError> {
-        let gate = gate(token, self.is_local, &self.address)?;
+    /// If it would be open to everyone; the old tokens stay.
+    pub fn set_tokens(&self, tokens: Tokens) -> Result<(), SettingsError> {
+        let gate = gate(tokens, self.is_local, &self.address)?;
         self.gate.store(Arc::new(gate));
         Ok(())
     }
@@ -222,18 +227,22 @@ impl fmt::Debug for AdminControl {
 impl fmt::Debug for AdminSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AdminSettings")
-            .field("token", &self.token.as_ref().map(|_| "***"))
+            .field("token", &self.tokens.change.as_ref().map(|_| "***"))
+            .field("scope", &self.scope)
             .field("connections_max", &self.connections_max)
             .finish()
     }
 }
 
-fn gate(token: Option<String>, is_local: bool, address: &str) -> Result<Gate, SettingsError> {
-    match &token {
-        Some(token) if token.trim().is_empty() => Err(SettingsError::EmptyToken),
-        None if !is_local => Err(SettingsError::PublicWithoutToken(address.to_owned())),
-        _ => Ok(Gate::new(token)),
+fn gate(tokens: Tokens, is_local: bool, address: &str) -> Result<Gate, SettingsError> {
+    let given = || [&tokens.change, &tokens.read].into_iter().flatten();
+    if given().next().is_none() && !is_local {
+        return Err(SettingsError::PublicWithoutToken(address.to_owned()));
     }
+    if given().any(|token| token.trim().is_empty()) {
+        return Err(SettingsError::EmptyToken);
+    }
+    Ok(Gate::new(tokens))
 }
 
 async fn serve(connection: AdminConnection, shared: Arc<ApiState>, activity: Arc<Activity>) {

@@ -305,7 +305,8 @@ impl Peek {
 
     /// Returns the token from the file; reads may be allowed without it.
     fn token(&self) -> Option<String> {
-        let token = self.admin.as_ref()?.token.as_ref()?;
+        let admin = self.admin.as_ref()?;
+        let token = admin.token.as_ref().or(admin.read_token.as_ref())?;
         token.reveal().ok().map(str::to_owned)
     }
 }

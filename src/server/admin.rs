@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::{
     StartError,
-    control::{Control, Request},
+    control::Control,
+    metrics_listener::{MetricsSocket, admin_socket},
     operations::Api,
     reload::Prepared,
 };
 use crate::{
-    admin::{AdminListener, AdminServer, AdminSettings},
-    config::value::{BindAddress, FileMode},
-    socket::{bind::BindOptions, passed::Passed},
+    admin::{AdminListener, AdminServer, AdminSettings, Scope, Tokens},
+    config::{
+        schema,
+        value::{Mismatch, Secret},
+    },
+    socket::passed::Passed,
 };
 
 impl Control {
@@ -21,7 +23,6 @@ impl Control {
     pub(super) fn start_admin(
         &mut self,
         prepared: &Prepared,
-        requests: mpsc::Sender<Request>,
         passed: Option<&Passed>,
     ) -> Result<Option<AdminServer>, StartError> {
         let Some(written) = &prepared.snapshot.config.admin else {
@@ -29,50 +30,60 @@ impl Control {
         };
         let failed = |error: &dyn std::fmt::Display| StartError::Admin(error.to_string());
         let address = &written.address;
-        let listener = self
-            .admin_listener(address, written.mode, passed)
+        let socket = admin_socket(address, written.mode, &self.shared.inherited, passed);
+        let listener = socket
+            .and_then(AdminListener::new)
             .map_err(|error| failed(&format!("cannot listen on {address}: {error}")))?;
         let offer = listener.offer().map_err(|error| failed(&error))?;
         self.admin_offer = offer.map(|offer| (written.address.clone(), Arc::new(offer)));
-        let token = written.token.as_ref().map(|token| token.reveal());
-        let token = token.transpose().map_err(|error| failed(&error))?;
         let settings = AdminSettings {
-            token: token.map(str::to_owned),
-            connections_max: ADMIN_CONNECTIONS_MAX,
+            tokens: tokens(written).map_err(|error| failed(&error))?,
+            scope: Scope::Whole,
+            connections_max: CONNECTIONS_MAX,
         };
-        let api = Api::new(
-            Arc::clone(&self.shared),
-            Arc::clone(&self.board),
-            self.path.clone(),
-            requests,
-        );
-        let server = AdminServer::new(listener, settings, Arc::new(api), Arc::clone(&self.events))
+        let api = self.api();
+        let server = AdminServer::new(listener, settings, api, Arc::clone(&self.events))
             .map_err(|error| failed(&error))?;
         tracing::info!(address = %server.address(), "admin API");
         self.admin = Some(server.control());
         Ok(Some(server))
     }
 
-    /// Returns the inherited or passed socket for this address, else a new one.
-    fn admin_listener(
-        &self,
-        address: &BindAddress,
-        mode: Option<FileMode>,
-        passed: Option<&Passed>,
-    ) -> std::io::Result<AdminListener> {
-        let given = self.shared.inherited.take(address, 1).transpose()?;
-        if let Some(socket) = given.and_then(|mut sockets| sockets.pop()) {
-            return AdminListener::inherit(address, socket);
+    /// Makes the interface by which the admin API and the metrics listener see the process.
+    fn api(&self) -> Arc<Api> {
+        Arc::new(Api::new(
+            Arc::clone(&self.shared),
+            Arc::clone(&self.board),
+            self.path.clone(),
+            self.requests.clone(),
+        ))
+    }
+
+    /// Replaces the metrics listener, if its address changed.
+    pub(super) fn follow_metrics(&self, socket: Option<Option<MetricsSocket>>) {
+        let Some(socket) = socket else {
+            return;
+        };
+        let api = self.api();
+        if let Err(error) = self.metrics.take_up(socket, api, &self.events) {
+            tracing::error!(%error, "the metrics listener cannot serve");
         }
-        let options = BindOptions::default();
-        let passed = passed.map(|passed| passed.take(address, options, 1));
-        if let Some(mut bound) = passed.transpose()?.flatten()
-            && let Some(socket) = bound.sockets.pop()
-        {
-            return AdminListener::adopt(address, socket, bound.file);
-        }
-        AdminListener::bind(address, mode)
     }
 }
 
-const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Reads the tokens of the admin API.
+pub(super) fn tokens(written: &schema::Admin) -> Result<Tokens, Mismatch> {
+    Ok(Tokens {
+        change: reveal(written.token.as_ref())?,
+        read: reveal(written.read_token.as_ref())?,
+    })
+}
+
+fn reveal(secret: Option<&Secret>) -> Result<Option<String>, Mismatch> {
+    let text = secret.map(Secret::reveal).transpose();
+    let text = text.map_err(Clone::clone)?;
+    Ok(text.map(str::to_owned))
+}
+
+/// Maximum number of connections to the admin API, and to the metrics listener.
+pub(super) const CONNECTIONS_MAX: usize = 64;

@@ -5,7 +5,6 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    rc::Rc,
     sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Duration,
@@ -20,19 +19,18 @@ use tokio::{
 use super::{
     StartError,
     board::Board,
-    certificates, descriptors,
+    descriptors,
     discovery::{Discoveries, ask_first},
     drain, errand,
-    file_watch::{FileWatch, Told},
+    file_watch::Told,
     keeper::Keeper,
     metrics::ControlGauges,
+    metrics_listener::MetricsListener,
     named_files::NamedFiles,
     notify::Notify,
-    overload,
     panics::Panics,
     registration::Registrations,
     reload::{Prepared, Reloads, Wanted, steps},
-    rollouts,
     service::Services,
     shared_config::SharedConfiguration,
     signal::{Asked, Signals},
@@ -45,7 +43,7 @@ use super::{
 };
 use crate::{
     admin::{
-        AdminControl, AdminOffer, AdminServer,
+        AdminControl, AdminOffer,
         model::{ReloadRefusal, ReloadReport},
     },
     config::{ContentHash, value::BindAddress},
@@ -98,6 +96,9 @@ pub(crate) struct Control {
     pub(super) admin: Option<AdminControl>,
     /// The address of its socket as it is written, and the socket, to pass it on.
     pub(super) admin_offer: Option<(BindAddress, Arc<AdminOffer>)>,
+    pub(super) metrics: MetricsListener,
+    /// Queue of requests to this thread.
+    pub(super) requests: mpsc::Sender<Request>,
     /// The level of the log, if reloads may change it.
     pub(super) log: Option<LogControl>,
     pub(super) hash: ContentHash,
@@ -126,11 +127,12 @@ impl Control {
         log: Option<LogControl>,
         notify: Notify,
         program: Option<Program>,
-    ) -> Self {
+    ) -> (Self, mpsc::Receiver<Request>) {
+        let (requests, asked) = mpsc::channel(REQUESTS_MAX);
         let keeper = Keeper::new(&path);
         let events = Arc::new(Events::new());
         let board = Arc::new(board);
-        Self {
+        let control = Self {
             path,
             tickets: Arc::clone(registry.tickets()),
             registry: Arc::new(Mutex::new(registry)),
@@ -146,6 +148,8 @@ impl Control {
             panics: Panics::default(),
             admin: None,
             admin_offer: None,
+            metrics: MetricsListener::default(),
+            requests,
             log,
             hash: ContentHash::of(b""),
             named_files: NamedFiles::default(),
@@ -158,13 +162,16 @@ impl Control {
             draining: false,
             supervision: Supervision::new(shared.workers.len()),
             shared,
-        }
+        };
+        (control, asked)
     }
 }
 
 /// Input of [`run`].
 pub(super) struct Start {
     pub(super) prepared: Prepared,
+    /// Queue of requests to control.
+    pub(super) asked: mpsc::Receiver<Request>,
     /// The process to take over from.
     pub(super) predecessor: Option<Predecessor>,
     pub(super) threads: Vec<JoinHandle<()>>,
@@ -177,14 +184,14 @@ pub(super) async fn run(
     mut signals: Signals,
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
-    let (requests, mut asked) = mpsc::channel(16);
     let Start {
         prepared,
+        mut asked,
         predecessor,
         threads,
     } = start;
     let passed = predecessor.as_ref().map(|it| &it.passed);
-    let admin = control.start_admin(&prepared, requests.clone(), passed)?;
+    let admin = control.start_admin(&prepared, passed)?;
     let (predecessor, state) = match predecessor {
         None => (None, None),
         Some(predecessor) => tokio::select! {
@@ -202,14 +209,14 @@ pub(super) async fn run(
         return Ok(());
     }
     control.start(prepared, state).await;
-    let file = control.start_services(admin, &requests);
+    let file = control.start_services(admin);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(stop);
     let mut told_to_stop = std::pin::pin!(signals.stopped(1));
     match predecessor {
         // The manager hears of this process from the one before first.
-        Some(predecessor) => control.follow(predecessor, requests.clone())?,
+        Some(predecessor) => control.follow(predecessor, control.requests.clone())?,
         None => control.notify.ready("serving"),
     }
     signals.serving();
@@ -266,51 +273,11 @@ async fn is_stopped_meanwhile(part: impl Future<Output = ()>, signals: &mut Sign
 
 impl Control {
     /// Returns the instructions for the watch on the file.
-    fn of_file(&self) -> Told {
+    pub(super) fn of_file(&self) -> Told {
         Told {
             seen: self.hash,
             follows: self.shared.snapshot().config.proxy.watch,
         }
-    }
-
-    /// Starts the background services; returns the watch on the file.
-    fn start_services(
-        &mut self,
-        admin: Option<AdminServer>,
-        requests: &mpsc::Sender<Request>,
-    ) -> FileWatch {
-        let services = &mut self.services;
-        services.start("timer wheel", |stop| async move {
-            tokio::select! {
-                () = stop.told() => {}
-                () = crate::timer::turn() => {}
-            }
-            Ok(())
-        });
-        self.named_files.watch(services, requests.clone());
-        self.shared_config
-            .follow(services, &self.shared.metrics.control(), requests);
-        overload::start(services, &self.shared, &self.events);
-        rollouts::start(services, &self.shared, &self.events, &self.path);
-        certificates::start(services, &self.shared, &self.events, &self.tickets);
-        if let Some(admin) = admin {
-            // Goes on with the same socket when it failed.
-            let admin = Rc::new(tokio::sync::Mutex::new(admin));
-            services.start("admin API", move |stop| {
-                let admin = Rc::clone(&admin);
-                async move {
-                    admin.lock().await.run(stop.told()).await;
-                    Ok(())
-                }
-            });
-        }
-        let told = self.of_file();
-        FileWatch::start(
-            &mut self.services,
-            self.path.clone(),
-            told,
-            requests.clone(),
-        )
     }
 
     pub(super) fn obey(&mut self, signal: Asked) {
@@ -329,6 +296,7 @@ impl Control {
             self.shared.access_log.store(Arc::new(log));
             steps::tell(&self.shared, |_| Some(Command::ReopenLog)).await;
         }
+        self.follow_metrics(prepared.metrics);
         self.board.hold(&prepared.snapshot.config);
         steps::adopt_pools(&prepared.snapshot, &mut self.schedules);
         if let Some(state) = state {
@@ -387,6 +355,8 @@ impl Control {
     }
 }
 
+/// Maximum number of requests that wait for control.
+const REQUESTS_MAX: usize = 16;
 /// Maximum wait of a shutdown for the background services.
 const SERVICES_PATIENCE: Duration = Duration::from_secs(3);
 /// Maximum wait of a shutdown for health checks under way.

@@ -6,6 +6,7 @@
 //! counts of workers. Nothing is shared and locked on the request path.
 
 mod admin;
+mod background;
 mod board;
 mod certificates;
 mod compile;
@@ -21,6 +22,7 @@ mod file_watch;
 mod keeper;
 pub(crate) mod last_good;
 mod metrics;
+mod metrics_listener;
 mod named_files;
 mod notify;
 mod operations;
@@ -34,6 +36,7 @@ mod rollouts;
 mod service;
 mod shared_config;
 mod signal;
+mod start_error;
 mod startup;
 mod strain;
 mod supervision;
@@ -50,4 +53,5 @@ pub use process::Process;
 pub(crate) use shared_config::{Author, Member, Pushed, Store, hostname, names_of_several};
 #[doc(hidden)]
 pub use signal::Signals;
-pub use startup::{Server, StartError};
+pub use start_error::StartError;
+pub use startup::Server;

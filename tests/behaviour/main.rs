@@ -76,6 +76,7 @@ mod last_chance;
 mod layers;
 mod limits;
 mod metrics;
+mod metrics_listener;
 mod microservices;
 mod names;
 mod ocsp;

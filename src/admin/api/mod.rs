@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use super::auth::{Gate, Peer};
 use super::operations::Operations;
 use super::reply::{self, Reply};
-use super::router::{Action, Routed, route};
+use super::router::{Access, Action, Routed, Scope, route};
 use crate::telemetry::events::Events;
 
 pub(super) use events::EventStream;
@@ -29,6 +29,7 @@ pub(super) use overview::Sampler;
 pub(super) struct ApiState {
     /// Replaced when a reload sets another token.
     pub(super) gate: Arc<ArcSwap<Gate>>,
+    pub(super) scope: Scope,
     pub(super) operations: Arc<dyn Operations>,
     pub(super) events: Arc<Events>,
     /// Places for watchers of events.
@@ -53,17 +54,22 @@ pub(super) async fn answer(
     peer: Peer,
     request: Request<Incoming>,
 ) -> Reply {
+    let scope = shared.scope;
     let (entry, parameters) = match route(request.method(), request.uri().path()) {
-        Routed::Found(entry, parameters) => (entry, parameters),
-        Routed::WrongMethod { allow } => return reply::wrong_method(allow),
-        Routed::NotFound => return reply::not_found(request.uri().path()),
+        Routed::Found(entry, parameters) if entry.is_in(scope) => (entry, parameters),
+        Routed::WrongMethod { allow } if scope == Scope::Whole => {
+            return reply::wrong_method(allow);
+        }
+        Routed::WrongMethod { .. } | Routed::NotFound | Routed::Found(..) => {
+            return reply::not_found(request.uri().path(), scope);
+        }
     };
     let (method, headers) = (request.method(), request.headers());
-    if let Err(refusal) = shared
-        .gate
-        .load()
-        .admit(entry.access, peer, method, headers)
-    {
+    let access = match scope {
+        Scope::Whole => entry.access,
+        Scope::Metrics => Access::Open,
+    };
+    if let Err(refusal) = shared.gate.load().admit(access, peer, method, headers) {
         return reply::refused(refusal);
     }
     let call = ApiCall {

@@ -102,7 +102,8 @@ async fn a_public_address_needs_a_token() {
     let new = |token: Option<&str>| {
         let listener = AdminListener::bind(&tcp([0, 0, 0, 0]), None).unwrap();
         let settings = AdminSettings {
-            token: token.map(str::to_owned),
+            tokens: tokens(token),
+            scope: Scope::Whole,
             connections_max: 1,
         };
         assert!(!format!("{settings:?}").contains("secret"));
@@ -123,7 +124,8 @@ async fn another_token_counts_from_the_next_request_on() {
         panic!("not TCP")
     };
     let settings = AdminSettings {
-        token: Some("old".to_owned()),
+        tokens: tokens(Some("old")),
+        scope: Scope::Whole,
         connections_max: 4,
     };
     let fake = Arc::<Fake>::default();
@@ -138,8 +140,8 @@ async fn another_token_counts_from_the_next_request_on() {
         exchange(stream, "GET", "/status", &token, "").await.status
     };
     assert_eq!((status("old").await, status("new").await), (200, 401));
-    control.set_token(Some("new".to_owned())).unwrap();
+    control.set_tokens(tokens(Some("new"))).unwrap();
     assert_eq!((status("old").await, status("new").await), (401, 200));
-    assert!(control.set_token(None).is_err());
+    assert!(control.set_tokens(tokens(None)).is_err());
     assert_eq!(status("new").await, 200);
 }

@@ -142,7 +142,8 @@ async fn a_server_that_broke_off_serves_again_at_the_same_address() {
         panic!("not TCP")
     };
     let settings = AdminSettings {
-        token: None,
+        tokens: Tokens::default(),
+        scope: Scope::Whole,
         connections_max: 4,
     };
     let fake = Arc::<Fake>::default();

@@ -25,6 +25,12 @@ use crate::config::{Secrets, value::BindAddress};
 use crate::state::HolderFilter;
 use crate::telemetry::events::Events;
 
+/// Tokens of an API with this token for changes.
+fn tokens(change: Option<&str>) -> Tokens {
+    let change = change.map(str::to_owned);
+    Tokens { change, read: None }
+}
+
 /// A fake that echoes the query; `/drain` waits until it is allowed to end.
 #[derive(Default)]
 struct Fake {
@@ -235,7 +241,8 @@ impl Admin {
         let listener = AdminListener::bind(address, None).unwrap();
         let address = listener.address().clone();
         let settings = AdminSettings {
-            token: token.map(str::to_owned),
+            tokens: tokens(token),
+            scope: Scope::Whole,
             connections_max,
         };
         let (fake, events) = (Arc::<Fake>::default(), Arc::new(Events::new()));

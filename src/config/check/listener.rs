@@ -122,18 +122,27 @@ fn check_addresses(check: &mut Check<'_>) {
             admin.spans.of("address"),
         ));
     }
+    if let Some(address) = &config.metrics.address {
+        let span = config.metrics.spans.of("address");
+        bound.push(("[metrics]".to_owned(), address, span));
+    }
     bound.sort_by_key(|(_, _, span)| span.start);
-    if let Some(admin) = &config.admin {
-        let in_the_way = config.listeners.iter().find(|(_, listener)| {
-            takes_both(listener) && is_ipv4_of(&admin.address, &listener.address)
-        });
+    let admin = config.admin.as_ref();
+    let admin = admin.map(|it| ("[admin]", &it.address, it.spans.of("address")));
+    let metrics = &config.metrics;
+    let address = metrics.address.as_ref();
+    let metrics = address.map(|it| ("[metrics]", it, metrics.spans.of("address")));
+    for (owner, address, span) in admin.into_iter().chain(metrics) {
+        let in_the_way = config
+            .listeners
+            .iter()
+            .find(|(_, listener)| takes_both(listener) && is_ipv4_of(address, &listener.address));
         if let Some((name, listener)) = in_the_way {
             let message = format!(
-                "[admin] listens at {}, and listener \"{name}\" takes IPv4 at that port",
-                admin.address
+                "{owner} listens at {address}, and listener \"{name}\" takes IPv4 at that port"
             );
             let hint = "another port, or ipv6_only = true in the listener";
-            let fault = Fault::error(admin.spans.of("address"), message, hint);
+            let fault = Fault::error(span, message, hint);
             let taken = listener.spans.of("address");
             let remark = format!("listener \"{name}\" listens here");
             check.faults.push(fault.with_related(taken, remark));

@@ -6,7 +6,7 @@ use super::Check;
 use crate::config::{
     schema::{AccessFormat, AccessLog, Admin, LogTarget},
     setting::Span,
-    value::{BindAddress, Piece, nearest::alternatives},
+    value::{BindAddress, Piece, Secret, nearest::alternatives},
 };
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -42,6 +42,14 @@ pub(super) fn check(check: &mut Check<'_>) {
         check_access_log(check, log);
     }
     let metrics = &config.metrics;
+    if let Some(address) = &metrics.address {
+        check_socket(
+            check,
+            "metrics.address",
+            address,
+            metrics.spans.of("address"),
+        );
+    }
     let series = metrics.series_max.into();
     check.within(
         "metrics",
@@ -59,8 +67,9 @@ fn check_admin(check: &mut Check<'_>, admin: &Admin) {
         &admin.address,
         admin.spans.of("address"),
     );
-    match &admin.token {
-        None if !admin.address.is_local() => {
+    let (token, read_token) = (&admin.token, &admin.read_token);
+    match token {
+        None if !admin.address.is_local() && read_token.is_none() => {
             let message = format!("[admin] listens at {} without a token", admin.address);
             let hint =
                 "others can reach this address: add token = { env = \"…\" }, or use 127.0.0.1";
@@ -68,6 +77,22 @@ fn check_admin(check: &mut Check<'_>, admin: &Admin) {
         }
         None => {}
         Some(secret) => check.secret("admin.token", admin.spans.of("token"), secret),
+    }
+    let Some(secret) = read_token else {
+        return;
+    };
+    let span = admin.spans.of("read_token");
+    check.secret("admin.read_token", span, secret);
+    let same = |token: &Secret| {
+        token
+            .reveal()
+            .ok()
+            .is_some_and(|it| secret.reveal() == Ok(it))
+    };
+    if token.as_ref().is_some_and(same) {
+        let message = "admin.read_token is the same as admin.token";
+        let hint = "whoever may only read must not have the token for changes: choose another";
+        check.error(span, message, hint);
     }
 }
 

@@ -14,6 +14,8 @@ table! {
         pub mode: Option<FileMode> = None,
         /// Token that a caller must send to change anything. Without one the API can only be read.
         pub token: Option<Secret> = None,
+        /// Token that allows reading only: for scrapers and dashboards on other machines.
+        pub read_token: Option<Secret> = None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! `[log]` and `[metrics]`.
 
-use crate::config::setting::{table, words};
+use crate::config::{
+    setting::{table, words},
+    value::BindAddress,
+};
 
 table! {
     /// The proxy's own log.
@@ -43,5 +46,7 @@ table! {
     pub struct Metrics: Default {
         /// Number of series kept, 100 to 1000000; what exceeds it is counted under `other`.
         pub series_max: u32 = 10_000,
+        /// Address of a listener of its own that serves `/metrics`, `/live` and `/ready`, and nothing else. It asks for no token.
+        pub address: Option<BindAddress> = None,
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{control::Control, descriptors, discovery::ask_first};
+use super::{admin::tokens, control::Control, descriptors, discovery::ask_first};
 use crate::{
     admin::model::{ReloadRefusal, ReloadReport, ReloadResult},
     config::Config,
@@ -139,6 +139,7 @@ impl Control {
         self.shared_config
             .uses(prepared.texts.shared.map_or(0, |it| it.revision));
         self.follow_admin(&new.config);
+        self.follow_metrics(prepared.metrics);
         self.follow_log(&new.config);
         let diff = self.board.followed(&old.config, &new.config);
         tracing::info!(
@@ -185,19 +186,15 @@ impl Control {
         let Some(control) = &self.admin else {
             return;
         };
-        let token = written
-            .token
-            .as_ref()
-            .map(|token| token.reveal())
-            .transpose();
-        let followed = match token {
-            Ok(token) => control
-                .set_token(token.map(str::to_owned))
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
+        let followed = tokens(written)
+            .map_err(|error| error.to_string())
+            .and_then(|tokens| {
+                control
+                    .set_tokens(tokens)
+                    .map_err(|error| error.to_string())
+            });
         if let Err(error) = followed {
-            tracing::error!(%error, "admin token unchanged");
+            tracing::error!(%error, "admin tokens unchanged");
         }
     }
 

@@ -11,8 +11,14 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    config::{self, Fault, Faults, Loaded, PastTime, Rules, SharedPart, value::BindAddress},
-    server::{errand, keeper::Texts},
+    config::{
+        self, Config, Fault, Faults, Loaded, PastTime, Rules, SharedPart, value::BindAddress,
+    },
+    server::{
+        errand,
+        keeper::Texts,
+        metrics_listener::{MetricsSocket, admin_socket},
+    },
     socket::{
         bind::{self, BindError, Bound},
         inherited::Inherited,
@@ -41,6 +47,9 @@ pub(crate) enum ReloadError {
     /// The access log cannot be opened.
     #[error("access log: {0}")]
     AccessLog(String),
+    /// The address of the metrics listener cannot be bound.
+    #[error("metrics: cannot listen on {0}: {1}")]
+    Metrics(BindAddress, io::Error),
     /// The disk does not answer.
     #[error(
         "the files of the configuration could not be read within {} s; does their disk hang?",
@@ -63,6 +72,7 @@ impl ReloadError {
             Self::Build(_)
             | Self::Bind(..)
             | Self::AccessLog(_)
+            | Self::Metrics(..)
             | Self::TooSlow
             | Self::Thread(_)
             | Self::Panicked => self.to_string().lines().map(str::to_owned).collect(),
@@ -83,6 +93,8 @@ pub(crate) struct Prepared {
     pub(crate) bound: Vec<BoundListener>,
     /// The access log, if it changed.
     pub(crate) log: Option<Option<AccessLog>>,
+    /// The socket of the metrics listener, if its address changed.
+    pub(crate) metrics: Option<Option<MetricsSocket>>,
 }
 
 /// Result of reading the file while a configuration is in use.
@@ -119,16 +131,18 @@ impl Prepared {
         inherited.tell();
         let first = Self::beside(None, None, loaded, registry, process)?;
         let snapshot = &first.snapshot;
-        let admin = snapshot.config.admin.as_ref();
-        let admin = admin.map(|admin| admin.address.clone());
+        let config = &snapshot.config;
+        let admin = config.admin.as_ref().map(|admin| &admin.address);
+        let metrics = config.metrics.address.as_ref();
         for address in inherited.addresses() {
             let mut wanted = snapshot
                 .listeners
                 .iter()
                 .map(|it| &it.address)
-                .chain(&admin);
+                .chain(admin)
+                .chain(metrics);
             if !wanted.any(|wanted| wanted == address) {
-                tracing::warn!(%address, "neither a listener nor [admin] takes the socket that was given");
+                tracing::warn!(%address, "neither a listener nor [admin] or [metrics] takes the socket that was given");
             }
         }
         Ok(first)
@@ -187,7 +201,9 @@ impl Prepared {
         let bound = bind_new(&snapshot, last, process)
             .map_err(|(name, error)| ReloadError::Bind(name, error))?;
         let log = open_log(&snapshot, log, process.metrics)?;
+        let metrics = open_metrics(&snapshot.config, last, process)?;
         Ok(Self {
+            metrics,
             snapshot,
             texts: Texts {
                 file: loaded.text,
@@ -222,6 +238,27 @@ fn open_log(
             settings.target
         ))),
     }
+}
+
+/// Opens the socket of the metrics listener if its address changed.
+fn open_metrics(
+    config: &Config,
+    last: Option<&Snapshot>,
+    process: &Beside<'_>,
+) -> Result<Option<Option<MetricsSocket>>, ReloadError> {
+    let wanted = config.metrics.address.as_ref();
+    if last.is_some_and(|last| last.config.metrics.address.as_ref() == wanted) {
+        return Ok(None);
+    }
+    let Some(address) = wanted else {
+        return Ok(Some(None));
+    };
+    let socket = admin_socket(address, None, process.inherited, process.passed)
+        .map_err(|error| ReloadError::Metrics(address.clone(), error))?;
+    Ok(Some(Some(MetricsSocket {
+        written: address.clone(),
+        socket,
+    })))
 }
 
 /// Reads the file, and checks it with the newest shared part, if there is one; blocks on the disk.

@@ -200,14 +200,14 @@ impl Control {
         self.events.publish("upgrade", "proxy", what);
         let cancel = Cancel::default();
         let outcome = program.and_then(|program| {
-            let admin = self.admin_offer.as_ref();
+            let admin = self.admin_offer.clone();
             let handover = Handover {
                 program,
                 patience: wanted.patience.unwrap_or(READY_PATIENCE),
                 process_generation: self.upgrades.process_generation + 1,
                 shared: Arc::clone(&self.shared),
                 tickets: Arc::clone(&self.tickets),
-                admin: admin.map(|(address, offer)| (address.clone(), Arc::clone(offer))),
+                admin: admin.into_iter().chain(self.metrics.offer()).collect(),
                 cancel: cancel.clone(),
             };
             errand::send("upgrade", move || handover.run()).map_err(|error| error.to_string())
@@ -279,11 +279,13 @@ impl Control {
         self.registrations.hand_over();
         self.notify.hand_over(successor.pid);
         self.shared.sockets.pass_on(&successor.taken);
-        if let Some((address, offer)) = &self.admin_offer
-            && successor.taken.contains(address)
-        {
-            offer.pass_on();
+        let offers = self.admin_offer.clone().into_iter();
+        for (address, offer) in offers.chain(self.metrics.offer()) {
+            if successor.taken.contains(&address) {
+                offer.pass_on();
+            }
         }
+        self.metrics.close();
         if let Some(admin) = self.admin.take() {
             admin.close();
         }

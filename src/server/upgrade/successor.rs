@@ -48,8 +48,9 @@ pub(super) struct Handover {
     pub(super) process_generation: u64,
     pub(super) shared: Arc<SharedState>,
     pub(super) tickets: Arc<TicketKeys>,
-    /// The admin API's socket, if it is not one that was given, and the address asked for.
-    pub(super) admin: Option<(BindAddress, Arc<AdminOffer>)>,
+    /// Sockets of the admin API and the metrics listener, if they are not ones that were given, and
+    /// the addresses asked for.
+    pub(super) admin: Vec<(BindAddress, Arc<AdminOffer>)>,
     pub(super) cancel: Cancel,
 }
 
@@ -193,7 +194,7 @@ impl Handover {
         let cannot = |error: io::Error| format!("the sockets cannot be passed on: {error}");
         let inherited = &self.shared.inherited;
         let mut offers = self.shared.sockets.offers(inherited).map_err(cannot)?;
-        if let Some((address, admin)) = &self.admin {
+        for (address, admin) in &self.admin {
             offers.push(admin_offer(address, admin).map_err(cannot)?);
         }
         let errors = io::stderr();
