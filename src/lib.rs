@@ -39,6 +39,8 @@ pub mod upstream;
 #[doc(hidden)]
 pub mod admin;
 #[doc(hidden)]
+pub mod cache;
+#[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]
 pub mod config;

@@ -6,6 +6,7 @@
 mod answering;
 mod attempt;
 mod body;
+mod cache_use;
 mod call_record;
 mod custom_body;
 mod message;
@@ -27,6 +28,7 @@ pub(crate) use attempt::AttemptNumber;
 #[doc(hidden)]
 pub use attempt::{Attempt, AttemptKind, AttemptOutcome};
 pub use body::Body;
+pub(crate) use cache_use::CacheUse;
 pub(crate) use call_record::{CallRecord, QueuedTime};
 pub use custom_body::CustomBody;
 pub use message::{Request, Response};
@@ -77,6 +79,8 @@ pub struct Exchange {
     pub(crate) cohort: Option<Box<Cohort>>,
     /// Its upstream call, and what that occupies.
     pub(crate) call: CallRecord,
+    /// Its use of the cache, on a route that has one.
+    pub(crate) cached: Option<Box<CacheUse>>,
     /// Attempts of its subrequests, for the log.
     pub(crate) aside: RefCell<Vec<Attempt>>,
     /// Maker of its subrequests.

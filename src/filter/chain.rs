@@ -8,7 +8,8 @@ use super::{
     RewriteFilter, SecureHeaders, SharedStates, Verdict,
 };
 use crate::{
-    exchange::{Exchange, Request, Response},
+    cache::RouteCache,
+    exchange::{CacheUse, Exchange, Request, Response},
     failure::{BadRequest, Failure},
 };
 
@@ -43,6 +44,8 @@ pub enum AnyFilter {
     Rewrite(RewriteFilter),
     /// Changes header fields.
     Header(HeaderFilter),
+    /// The cache: the filters behind it see only what goes to an endpoint.
+    Cache(Arc<RouteCache>),
     /// One of an embedding program.
     Custom(CustomFilter),
 }
@@ -70,16 +73,31 @@ impl Chain {
         self.0.is_empty()
     }
 
-    /// Passes a request through the filters, first to last, until one answers it.
+    /// Passes a request through the filters, first to last, until one answers it. Ends before the
+    /// filters behind a cache, which the walk calls for what is not in it.
     ///
     /// # Errors
     /// The failure with which a filter ends the exchange.
-    pub async fn on_request(
+    pub fn on_request(
         &self,
         exchange: &mut Exchange,
         request: &mut Request,
+    ) -> impl Future<Output = Result<Verdict, Failure>> {
+        self.on_request_from(0, exchange, request)
+    }
+
+    /// Passes a request through the filters from this place on.
+    ///
+    /// # Errors
+    /// The failure with which a filter ends the exchange.
+    pub async fn on_request_from(
+        &self,
+        first: u16,
+        exchange: &mut Exchange,
+        request: &mut Request,
     ) -> Result<Verdict, Failure> {
-        for (place, filter) in (0..).zip(&self.0) {
+        let filters = self.0.get(usize::from(first)..).unwrap_or_default();
+        for (place, filter) in (first..).zip(filters) {
             let verdict = match filter {
                 AnyFilter::SecureHeaders(_) => Verdict::Continue,
                 AnyFilter::Compress(filter) => {
@@ -116,6 +134,11 @@ impl Chain {
                 }
                 AnyFilter::Rewrite(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::Header(filter) => filter.on_request(exchange, request),
+                AnyFilter::Cache(cache) => {
+                    exchange.cached = Some(CacheUse::new(cache, place + 1));
+                    exchange.passage.pass(place);
+                    return Ok(Verdict::Continue);
+                }
                 AnyFilter::Custom(custom) => {
                     exchange.passage.enter(place);
                     custom.filter.on_request(exchange, request).await?
@@ -147,6 +170,7 @@ impl Chain {
                     | AnyFilter::Access(_)
                     | AnyFilter::Fault(_)
                     | AnyFilter::BodyMax(_)
+                    | AnyFilter::Cache(_)
                     | AnyFilter::Rewrite(_),
                 ) => {}
                 Some(AnyFilter::SecureHeaders(filter)) => filter.on_response(exchange, response),
@@ -171,6 +195,14 @@ impl Chain {
             _ => None,
         });
         limits.flat_map(RateLimitFilter::stores)
+    }
+
+    /// The cache.
+    pub fn cache(&self) -> Option<&Arc<RouteCache>> {
+        self.0.iter().find_map(|filter| match filter {
+            AnyFilter::Cache(cache) => Some(cache),
+            _ => None,
+        })
     }
 
     /// The rules on the rate of requests.
@@ -254,6 +286,7 @@ impl Chain {
                 AnyFilter::Concurrency(_) => "concurrency",
                 AnyFilter::Rewrite(_) => "rewrite",
                 AnyFilter::Header(_) => "headers",
+                AnyFilter::Cache(_) => "cache",
                 AnyFilter::Custom(custom) => &custom.name,
             })
             .collect()

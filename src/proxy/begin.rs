@@ -54,6 +54,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         decision: None,
         cohort: None,
         call: CallRecord::default(),
+        cached: None,
         aside: RefCell::default(),
         caller: Rc::clone(&connection.worker) as Rc<dyn Caller>,
         failure: None,

@@ -17,7 +17,7 @@ use crate::{
 /// Sends a request to the pool that its user has by weight, and returns the response to pass on.
 ///
 /// # Errors
-/// Those of [`forward::forward`].
+/// Those of [`forward::by_cache`].
 pub(super) async fn by_weight(
     connection: &Connection,
     exchange: &mut Exchange,
@@ -39,7 +39,7 @@ pub(super) async fn by_weight(
         pool: arm.pool,
         view: arm.view,
     };
-    let mut response = forward::forward(connection, exchange, home, request, offer).await?;
+    let mut response = forward::by_cache(connection, exchange, home, request, offer).await?;
     give_cookie(exchange, &split.users, &mut response);
     Ok(response)
 }
@@ -48,7 +48,7 @@ pub(super) async fn by_weight(
 /// on. Where no endpoint of that version can serve, the other one does.
 ///
 /// # Errors
-/// Those of [`forward::forward`].
+/// Those of [`forward::by_cache`].
 pub(super) async fn by_version(
     connection: &Connection,
     exchange: &mut Exchange,
@@ -68,7 +68,7 @@ pub(super) async fn by_version(
         pool: rollout.pool,
         view: rollout.view(choice.arm),
     };
-    let mut response = forward::forward(connection, exchange, home, request, offer).await?;
+    let mut response = forward::by_cache(connection, exchange, home, request, offer).await?;
     give_cookie(exchange, &rollout.users, &mut response);
     Ok(response)
 }

@@ -37,6 +37,10 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
         route.count(&exchange.listener, status, reason);
         route.observe(took);
     }
+    let cached = exchange.cached.as_ref().and_then(|it| it.outcome);
+    if let (Some(outcome), Some(route)) = (cached, exchange.route_metrics()) {
+        route.count_cache(outcome.word());
+    }
     if let Some(answering) = &exchange.call.answering {
         let end = AnswerEnd {
             failure: exchange.failure,
@@ -134,6 +138,7 @@ fn fields<'a>(exchange: &'a Exchange, grpc_status: Option<&'a str>) -> Vec<(&'a 
         None => ("split", cohort.known_by.word().as_bytes()),
         Some(choice) => ("rollout", choice.arm.word().as_bytes()),
     });
+    let cache = exchange.cached.as_ref().and_then(|it| it.outcome);
     let detail = exchange.refused().and_then(|it| it.detail.as_deref());
     exchange
         .request
@@ -142,6 +147,7 @@ fn fields<'a>(exchange: &'a Exchange, grpc_status: Option<&'a str>) -> Vec<(&'a 
         .filter_map(|(place, value)| Some((added.get(*place)?.0.as_str(), value.as_bytes())))
         .chain(grpc_status.map(|status| ("grpc_status", status.as_bytes())))
         .chain(split)
+        .chain(cache.map(|outcome| ("cache", outcome.word().as_bytes())))
         .chain(detail.map(|detail| ("reason_detail", detail.as_bytes())))
         .collect()
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::{
+    cached,
     call::{CallTerms, Home, UpstreamCall, tell_attempts, tell_session},
     upload::upload_of,
 };
@@ -19,7 +20,26 @@ use crate::{
     worker::Connection,
 };
 
-/// Sends a request to a pool and returns the response to pass on.
+/// Sends a request to a pool, or answers it from the cache of its route.
+///
+/// # Errors
+/// The failure of the last attempt, or the reason why there was none.
+pub(super) async fn by_cache(
+    connection: &Connection,
+    exchange: &mut Exchange,
+    home: Home,
+    request: &mut Request,
+    offer: Option<&Offer>,
+) -> Result<Response, Failure> {
+    if exchange.cached.is_some() {
+        // In memory of its own: few routes have a cache.
+        return Box::pin(cached::forward(connection, exchange, home, request, offer)).await;
+    }
+    forward(connection, exchange, home, request, offer).await
+}
+
+/// Sends a request to a pool and returns the response to pass on. On a route with a cache, that is
+/// the response as the endpoint sent it.
 ///
 /// # Errors
 /// The failure of the last attempt, or the reason why there was none.
@@ -57,15 +77,22 @@ pub(super) async fn forward(
         Ok(response) => response,
         Err(failure) => return Err(failure_of(exchange, failure)),
     };
+    exchange.answered = Some(timer::recent());
+    if exchange.cached.is_none() {
+        tell(connection, exchange, &mut response);
+    }
+    Ok(response)
+}
+
+/// Tells this client in the response what the call was like, and notes what the response says.
+pub(super) fn tell(connection: &Connection, exchange: &mut Exchange, response: &mut Response) {
     if exchange.call.repeated > 1 {
         tell_attempts(exchange, &mut response.headers);
     }
-    tell_session(exchange, &connection.worker, &mut response);
-    exchange.answered = Some(timer::recent());
+    tell_session(exchange, &connection.worker, response);
     if exchange.grpc {
         exchange.grpc_status = grpc::status_in(&response.headers);
     }
-    Ok(response)
 }
 
 /// Returns the failure to tell: whatever was waited for when the client's deadline passed, the

@@ -2,6 +2,7 @@
 
 mod admit;
 mod begin;
+mod cached;
 mod call;
 mod deadline;
 mod divide;

@@ -6,8 +6,8 @@
 use std::{pin::pin, rc::Rc};
 
 use super::{
-    Outgoing, admit, begin::begin, call::Home, deadline, divide, forward, grpc_web, reply, request,
-    response, way_back,
+    Outgoing, admit, begin::begin, cached, call::Home, deadline, divide, forward, grpc_web, reply,
+    request, response, way_back,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -93,7 +93,13 @@ async fn walk(
                 pool: *pool,
                 view: *view,
             };
-            forward::forward(connection, exchange, home, request, offer.as_ref()).await?
+            if exchange.cached.is_none() {
+                forward::forward(connection, exchange, home, request, offer.as_ref()).await?
+            } else {
+                // In memory of its own: few routes have a cache.
+                let cached = cached::forward(connection, exchange, home, request, offer.as_ref());
+                Box::pin(cached).await?
+            }
         }
         (Verdict::Continue, Action::Split(split)) => {
             // In memory of its own: few routes have one.

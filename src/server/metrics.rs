@@ -41,6 +41,8 @@ pub(super) struct ControlGauges {
     rate_stores: HashMap<String, SharedGauge>,
     /// In use, waiting and limit, by route.
     concurrency: HashMap<(Arc<str>, &'static str), [SharedGauge; 3]>,
+    /// Bytes and entries of caches, by route.
+    caches: HashMap<Arc<str>, [SharedGauge; 2]>,
 }
 
 /// Health of a pool as last shown.
@@ -81,6 +83,7 @@ impl ControlGauges {
             breakers: HashMap::new(),
             rate_stores: HashMap::new(),
             concurrency: HashMap::new(),
+            caches: HashMap::new(),
             registry: registry.clone(),
         }
     }
@@ -216,6 +219,25 @@ impl ControlGauges {
                 }
                 self.concurrency.insert(key, gauges);
             }
+        }
+    }
+
+    /// Shows what the caches of these routes hold; those of others go.
+    pub(super) fn caches(&mut self, routes: &[Route]) {
+        let mut known = std::mem::take(&mut self.caches);
+        for route in routes {
+            let Some(cache) = route.filters.cache() else {
+                continue;
+            };
+            let gauges = known.remove(&route.name).unwrap_or_else(|| {
+                let families = [&names::CACHE_BYTES, &names::CACHE_ENTRIES];
+                families.map(|family| self.registry.gauge(family, [&*route.name]))
+            });
+            let view = cache.store.view();
+            for (gauge, value) in gauges.iter().zip([view.bytes, view.entries]) {
+                gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+            }
+            self.caches.insert(Arc::clone(&route.name), gauges);
         }
     }
 

@@ -49,6 +49,7 @@ impl Control {
             self.panics.tell(&snapshot.pools);
         }
         self.gauges.concurrency(&snapshot.routes);
+        self.gauges.caches(&snapshot.routes);
         self.strains.tell(&snapshot.routes, &self.events, now);
         self.gauges.tick();
         self.gauges

@@ -22,6 +22,8 @@ pub(crate) struct RouteMetrics {
     refused_places: RefCell<Vec<(&'static str, Counter)>>,
     /// Faults that were injected, by their kind.
     faults: RefCell<Vec<(&'static str, Counter)>>,
+    /// Requests at the cache, by what it did.
+    cache: RefCell<Vec<(&'static str, Counter)>>,
     /// Requests by the pool that a split chose.
     chosen: RefCell<Vec<(Arc<str>, Counter)>>,
     worker: WorkerMetrics,
@@ -46,6 +48,7 @@ impl RouteMetrics {
             asked: RefCell::default(),
             refused_places: RefCell::default(),
             faults: RefCell::default(),
+            cache: RefCell::default(),
             chosen: RefCell::default(),
             worker: worker.clone(),
             name: Arc::clone(name),
@@ -66,6 +69,7 @@ impl RouteMetrics {
             limited: RefCell::new(self.limited.borrow().clone()),
             asked: RefCell::new(self.asked.borrow().clone()),
             faults: RefCell::new(self.faults.borrow().clone()),
+            cache: RefCell::new(self.cache.borrow().clone()),
             chosen: RefCell::new(self.chosen.borrow().clone()),
             refused_places: RefCell::new(self.refused_places.borrow().clone()),
             worker: self.worker.clone(),
@@ -148,6 +152,18 @@ impl RouteMetrics {
         let counter = self.worker.counter(&names::FAULTS_INJECTED_TOTAL, labels);
         counter.inc();
         faults.push((kind, counter));
+    }
+
+    /// Counts a request at the cache.
+    pub(crate) fn count_cache(&self, result: &'static str) {
+        let mut cache = self.cache.borrow_mut();
+        if let Some((_, counter)) = cache.iter().find(|(known, _)| *known == result) {
+            return counter.inc();
+        }
+        let labels = [&*self.name, result];
+        let counter = self.worker.counter(&names::CACHE_REQUESTS_TOTAL, labels);
+        counter.inc();
+        cache.push((result, counter));
     }
 
     /// Counts a request by the pool that a split chose for it.

@@ -21,6 +21,7 @@ mod breaker;
 mod breaker_retries;
 mod broken_answers;
 mod browser;
+mod cache;
 mod campaigns;
 mod certificate_expiry;
 mod certificate_files;

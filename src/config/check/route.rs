@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use http::StatusCode;
 
-use super::{Check, certificate_match, error_page, filter, header, split};
+use super::{Check, cache, certificate_match, error_page, filter, header, split};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Destination, PathRule, Redirect, Rewrite, Route};
 use crate::config::setting::Setting as _;
@@ -21,6 +21,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         check_grpc_web(check, name, route);
         header::check(check, name, route);
         filter::check(check, name, route);
+        cache::check(check, name, route);
         certificate_match::check(check, &place, route);
         if let Some(rewrite) = &route.rewrite {
             check_rewrite(check, &place, rewrite);

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod access_log;
 pub mod admin;
+pub mod cache;
 pub mod compress;
 pub mod concurrency;
 pub mod cors;
@@ -37,6 +38,7 @@ mod tls;
 pub use access::Access;
 pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
 pub use admin::Admin;
+pub use cache::{Cache, CacheKey};
 pub use compress::{Compress, Encoding};
 pub use concurrency::{Concurrencies, Concurrency, ConcurrencyScope};
 pub use cors::Cors;

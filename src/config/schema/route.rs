@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::Config;
 use super::access::Access;
+use super::cache::Cache;
 use super::compress::Compress;
 use super::concurrency::Concurrencies;
 use super::cors::Cors;
@@ -70,6 +71,8 @@ table! {
         pub rate_limit: RateLimits = RateLimits::default(),
         /// Delays and failures on purpose, for tests; needs `faults = true` in `[proxy]`.
         pub fault: Option<RouteFault> = None,
+        /// Shared cache of answers. `false`: none.
+        pub cache: Option<Cache> = None,
         /// Limit on requests at once, with a queue; or a list of two: one per client, which is asked first, and one of the route.
         pub concurrency: Option<Concurrencies> = None,
         /// Filters that an embedding program has registered for use by routes, in the order in which a request passes them.
@@ -92,7 +95,7 @@ table! {
         pub destination: Destination,
     }
     later {
-        "auth", "cache", "shadow",
+        "auth", "shadow",
     }
 }
 

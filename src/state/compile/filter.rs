@@ -6,7 +6,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 
 use super::{
-    BuildError, Source,
+    BuildError, Source, cache,
     rate_limit::{self, Owner},
 };
 use crate::{
@@ -57,7 +57,6 @@ pub(super) fn build(
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
     filters.extend(body_max.map(AnyFilter::BodyMax));
     filters.extend(custom(source, registry, name, written));
-    filters.extend(concurrency(source, registry, name, written));
     filters.extend(
         written
             .rewrite
@@ -66,6 +65,12 @@ pub(super) fn build(
             .map(AnyFilter::Rewrite),
     );
     filters.extend(headers(written).map(AnyFilter::Header));
+    let pools = written.destination.pools(&source.config);
+    if let Some(cache) = written.cache.as_ref().filter(|_| !pools.is_empty()) {
+        let cache = cache::build(registry, name, cache);
+        filters.push(AnyFilter::Cache(Arc::new(cache)));
+    }
+    filters.extend(concurrency(source, registry, name, written));
     Ok(filters)
 }
 

@@ -7,6 +7,7 @@ use super::names;
 /// The descriptors.
 pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
     &names::REGISTRATIONS_TOTAL,
+    &names::CACHE_REQUESTS_TOTAL,
     &names::SPLIT_REQUESTS_TOTAL,
     &names::FAULTS_INJECTED_TOTAL,
     &names::RATE_LIMIT_STORE_TOTAL,

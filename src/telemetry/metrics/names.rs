@@ -115,6 +115,27 @@ pub static SPLIT_REQUESTS_TOTAL: CounterDesc<2> = CounterDesc::new(
     ["route", "pool"],
 );
 
+/// Requests at the cache of a route.
+pub static CACHE_REQUESTS_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_cache_requests_total",
+    "Requests at a cache: answered from it (`hit`, `stale`, `revalidated`), by an endpoint (`miss`), by what another request fetched (`collapsed`), or past it (`bypass`).",
+    ["route", "result"],
+);
+
+/// Bytes of the answers that a cache holds.
+pub static CACHE_BYTES: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_cache_bytes",
+    "Bytes that the stored answers of a route take, heads included.",
+    ["route"],
+);
+
+/// URLs of which a cache holds answers.
+pub static CACHE_ENTRIES: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_cache_entries",
+    "Keys with stored answers of a route.",
+    ["route"],
+);
+
 /// Faults that a route injected; `kind` is `delay` or `abort`.
 pub static FAULTS_INJECTED_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_faults_injected_total",

@@ -1,0 +1,84 @@
+//! Checks on `cache` of a route.
+
+use std::time::Duration;
+
+use super::Check;
+use crate::config::{
+    schema::{Cache, Route},
+    value::{Name, duration},
+};
+
+pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
+    let Some(cache) = &route.cache else { return };
+    let place = format!("routes.{name}.cache");
+    let pools = route.destination.pools(check.config);
+    if pools.is_empty() && !check.is_broken(&format!("routes.{name}")) {
+        let message = format!("{place} has no effect");
+        let hint = "the route sends nothing to a pool: remove it";
+        check.warn(cache.spans.anchor(), message, hint);
+    }
+    check_sizes(check, &place, cache);
+    check_times(check, &place, cache);
+    let key = &cache.key;
+    if !key.query_ignore.is_empty() && !key.query_keep.is_empty() {
+        let message = format!("{place}.key has both query_ignore and query_keep");
+        let hint = "name the parameters that count, or those that do not";
+        check.error(key.spans.of("query_keep"), message, hint);
+    }
+    let credentials = ["authorization", "cookie"];
+    for header in &key.headers {
+        if credentials.contains(&header.as_str()) {
+            let message =
+                format!("{place}.key.headers has \"{header}\": each user has entries of his own");
+            let hint = "name the one cookie that matters in cookies, or let the answer say Vary";
+            check.warn(key.spans.of("headers"), message, hint);
+        }
+    }
+}
+
+fn check_sizes(check: &mut Check<'_>, place: &str, cache: &Cache) {
+    let (size, entry) = (cache.max_size.bytes(), cache.entry_max.bytes());
+    if size < SIZE_MIN {
+        let message = format!("{place}.max_size cannot be {}", cache.max_size);
+        check.error(cache.spans.of("max_size"), message, "at least 1MiB");
+    } else if entry == 0 || entry > size / 4 {
+        let key = match cache.spans.has("entry_max") {
+            true => "entry_max",
+            false => "max_size",
+        };
+        let message = format!(
+            "{place}.entry_max ({}) does not fit max_size ({})",
+            cache.entry_max, cache.max_size
+        );
+        let hint = "from 1B to a quarter of max_size";
+        check.error(cache.spans.of(key), message, hint);
+    }
+}
+
+fn check_times(check: &mut Check<'_>, place: &str, cache: &Cache) {
+    for (key, time, max) in [
+        ("default_ttl", cache.default_ttl, YEAR),
+        ("negative_ttl", cache.negative_ttl, YEAR),
+        ("stale_if_error", cache.stale_if_error, YEAR),
+        ("collapse_timeout", cache.collapse_timeout, MINUTE),
+    ] {
+        if time > max {
+            let message = format!("{place}.{key} cannot be {}", duration::text(&time));
+            let hint = format!("at most {}", duration::text(&max));
+            check.error(cache.spans.of(key), message, hint);
+        }
+    }
+    for (key, time) in [
+        ("default_ttl", cache.default_ttl),
+        ("negative_ttl", cache.negative_ttl),
+    ] {
+        if !time.is_zero() && time < Duration::from_secs(1) {
+            let message = format!("{place}.{key} cannot be {}", duration::text(&time));
+            check.error(cache.spans.of(key), message, "0, or at least 1s");
+        }
+    }
+}
+
+const SIZE_MIN: u64 = 1 << 20;
+const MINUTE: Duration = Duration::from_secs(60);
+const YEAR: Duration = Duration::from_secs(365 * 86_400);

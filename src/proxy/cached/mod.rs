@@ -1,0 +1,391 @@
+//! The step of the walk at which a request of a route with a cache is answered by a stored answer,
+//! or goes upstream and has its answer stored.
+//!
+//! `fetch` goes upstream, [`serve`] answers, [`pump`] moves a body into the cache for whoever reads
+//! it ([`reader`]), [`background`] fetches while a stale answer serves. The filters behind the cache
+//! see only what goes upstream.
+
+mod background;
+mod fetch;
+mod pump;
+mod reader;
+mod serve;
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+
+use self::serve::Serving;
+use super::{call::Home, forward as upstream};
+use crate::{
+    cache::{
+        Asked, Conditions, Entry, Forwarded, Found, Key, Outcome, Progress, RequestDirectives,
+        RouteCache, Turn, Url, Usable, usable,
+    },
+    exchange::{Body, Exchange, Request, Response},
+    failure::Failure,
+    semantics::{Known, upgrade::Offer},
+    state::Action,
+    timer,
+    worker::Connection,
+};
+
+/// A request at the cache.
+struct Visit<'a> {
+    connection: &'a Connection,
+    home: Home,
+    offer: Option<&'a Offer>,
+    cache: Arc<RouteCache>,
+    key: Key,
+    /// Pool or version of the user, where there are several.
+    cohort: String,
+    conditions: Conditions,
+    directives: RequestDirectives,
+    asked: Asked,
+    head: bool,
+}
+
+/// Answers a request from the cache of its route, or sends it to a pool.
+///
+/// # Errors
+/// The failure of the last attempt, or the reason why there was none.
+pub(super) async fn forward(
+    connection: &Connection,
+    exchange: &mut Exchange,
+    home: Home,
+    request: &mut Request,
+    offer: Option<&Offer>,
+) -> Result<Response, Failure> {
+    let Some(using) = &exchange.cached else {
+        return Err(Failure::Internal);
+    };
+    let cache = Arc::clone(&using.cache);
+    let url = Url {
+        scheme: exchange.scheme.as_str(),
+        host: exchange
+            .request
+            .authority
+            .as_ref()
+            .map_or("", |it| it.as_str()),
+        target: &exchange.request.target,
+    };
+    let key = cache.key.key(url, &request.headers);
+    let get = request.method == Method::GET || request.method == Method::HEAD;
+    if !get {
+        return past(connection, exchange, home, request, offer, &key).await;
+    }
+    let visit = Visit {
+        connection,
+        home,
+        offer,
+        key,
+        cohort: cohort(exchange, home),
+        conditions: Conditions::read(&request.headers),
+        directives: RequestDirectives::read(&request.headers),
+        asked: Asked {
+            authorized: request.headers.contains(Known::Authorization),
+            no_store: RequestDirectives::read(&request.headers).no_store,
+        },
+        head: request.method == Method::HEAD,
+        cache,
+    };
+    if is_odd(exchange, request, offer) {
+        return visit
+            .plain(exchange, request, Forwarded::Bypass, Outcome::Bypass)
+            .await;
+    }
+    visit.answer(exchange, request).await
+}
+
+/// Returns true for requests whose answers are for them only.
+fn is_odd(exchange: &Exchange, request: &Request, offer: Option<&Offer>) -> bool {
+    let headers = &request.headers;
+    offer.is_some()
+        || exchange.grpc
+        // Its bytes are no part of the key.
+        || !request.body.is_end()
+        // Other bytes than those of the key may have been sent.
+        || request.raw_target.is_some()
+        || headers.contains(Known::IfMatch)
+        || headers.contains(Known::IfUnmodifiedSince)
+}
+
+/// Sends a request of another method to a pool. If it may have changed something, what is stored for
+/// its URL is removed (RFC 9111 section 4.4).
+async fn past(
+    connection: &Connection,
+    exchange: &mut Exchange,
+    home: Home,
+    request: &mut Request,
+    offer: Option<&Offer>,
+    key: &Key,
+) -> Result<Response, Failure> {
+    let safe = request.method.is_safe();
+    let sent = (!safe).then(|| request.headers.clone());
+    note(exchange, Outcome::Bypass);
+    let mut response = behind(connection, exchange, home, request, offer).await?;
+    let good = response.status.is_success() || response.status.is_redirection();
+    if let (Some(using), Some(sent), true) = (&exchange.cached, &sent, good) {
+        let cache = &using.cache;
+        cache.store.invalidate(key);
+        for name in [Known::Location, Known::ContentLocation] {
+            let place = response.headers.get(name).and_then(|it| it.to_str());
+            let host = exchange
+                .request
+                .authority
+                .as_ref()
+                .map_or("", |it| it.as_str());
+            let scheme = exchange.scheme.as_str();
+            if let Some(target) = place.and_then(|place| same_origin(place, scheme, host)) {
+                let target = target.as_bytes();
+                let url = Url {
+                    scheme,
+                    host,
+                    target,
+                };
+                cache.store.invalidate(&cache.key.key(url, sent));
+            }
+        }
+    }
+    upstream::tell(connection, exchange, &mut response);
+    serve::say(
+        &mut response.headers,
+        &Forwarded::Method.status(None, false, false),
+    );
+    Ok(response)
+}
+
+/// Returns path and query of a URL, if it is of this origin.
+fn same_origin<'a>(place: &'a str, scheme: &str, host: &str) -> Option<&'a str> {
+    let target = match place.split_once("://") {
+        Some((other, rest)) => {
+            let at = rest.find('/')?;
+            let same = other.eq_ignore_ascii_case(scheme) && rest[..at].eq_ignore_ascii_case(host);
+            same.then_some(&rest[at..])?
+        }
+        None if place.starts_with("//") => return None,
+        None => place,
+    };
+    let target = target.split('#').next()?;
+    target.starts_with('/').then_some(target)
+}
+
+/// Sends a request through the filters behind the cache, and to a pool.
+async fn behind(
+    connection: &Connection,
+    exchange: &mut Exchange,
+    home: Home,
+    request: &mut Request,
+    offer: Option<&Offer>,
+) -> Result<Response, Failure> {
+    use crate::filter::Verdict;
+    let snapshot = std::rc::Rc::clone(&exchange.snapshot);
+    let route = exchange.decision.map(|it| it.route.0 as usize);
+    let route = route.and_then(|route| snapshot.shared.routes.get(route));
+    let (Some(route), Some(using)) = (route, &exchange.cached) else {
+        return Err(Failure::Internal);
+    };
+    let first = using.behind;
+    match route
+        .filters
+        .on_request_from(first, exchange, request)
+        .await?
+    {
+        Verdict::Reply(response) => Ok(response),
+        Verdict::Continue => upstream::forward(connection, exchange, home, request, offer).await,
+    }
+}
+
+/// The pool or version that a user gets; empty where all get the same.
+fn cohort(exchange: &Exchange, home: Home) -> String {
+    let snapshot = &exchange.snapshot.shared;
+    match exchange.route().map(|route| &route.action) {
+        Some(Action::Split(_)) => {
+            let pool = snapshot.pools.get(home.pool.0 as usize);
+            pool.map_or_else(String::new, |pool| format!("pool {}", pool.name))
+        }
+        Some(Action::Rollout(rollout)) => {
+            let choice = exchange.cohort.as_ref().and_then(|it| it.choice);
+            let version = choice.map(|it| &rollout.versions[it.arm as usize]);
+            version.map_or_else(String::new, |version| format!("version {version}"))
+        }
+        _ => String::new(),
+    }
+}
+
+fn note(exchange: &mut Exchange, outcome: Outcome) {
+    if let Some(using) = &mut exchange.cached {
+        using.outcome = Some(outcome);
+    }
+}
+
+impl Visit<'_> {
+    /// Seconds since 1970.
+    fn now(&self) -> u64 {
+        let since = self.connection.worker.wall_time();
+        let since = since.duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    }
+
+    /// Answers from the store, or fetches.
+    async fn answer(
+        self,
+        exchange: &mut Exchange,
+        request: &mut Request,
+    ) -> Result<Response, Failure> {
+        let cache = &self.cache;
+        let patience = timer::now() + std::time::Duration::from_millis(cache.rules.wait_ms);
+        let mut alone = cache.rules.wait_ms == 0;
+        let mut waited = false;
+        loop {
+            let now = self.now();
+            let found = cache
+                .store
+                .find(&self.key, &self.cohort, &request.headers, now);
+            let (stored, reason) = match found {
+                Found::Entry(entry) => (Some(entry), Forwarded::Stale),
+                Found::Others => (None, Forwarded::VaryMiss),
+                Found::Nothing => (None, Forwarded::UriMiss),
+                Found::Pass if self.directives.only_if_cached => (None, Forwarded::UriMiss),
+                Found::Pass => {
+                    let (reason, outcome) = (Forwarded::UriMiss, Outcome::Bypass);
+                    return self.plain(exchange, request, reason, outcome).await;
+                }
+            };
+            if let Some(entry) = &stored {
+                let outcome = if waited {
+                    Outcome::Collapsed
+                } else {
+                    Outcome::Hit
+                };
+                match usable(entry, &self.directives, &cache.rules, now) {
+                    Usable::Fresh => return Ok(self.serve(exchange, entry, outcome, None)),
+                    Usable::WhileRevalidate => {
+                        background::start(&self, exchange, request, entry);
+                        return Ok(self.serve(exchange, entry, Outcome::Stale, None));
+                    }
+                    Usable::Stale => {}
+                }
+            }
+            if self.directives.only_if_cached {
+                return Ok(only_if_cached(exchange));
+            }
+            let partial = self.conditions.range.is_some() && stored.is_none();
+            if self.head || partial {
+                // A head alone, or a part, is nothing to store.
+                return self.plain(exchange, request, reason, Outcome::Miss).await;
+            }
+            let never_fresh = stored.as_ref().is_some_and(|it| it.meta.is_never_fresh());
+            if alone || never_fresh || !self.may_share() {
+                let lead = cache.store.alone(&self.key);
+                return self.fetch(exchange, request, lead, stored, reason).await;
+            }
+            let fill = match cache.store.turn(&self.key) {
+                Turn::Lead(lead) => {
+                    return self.fetch(exchange, request, lead, stored, reason).await;
+                }
+                Turn::Follow(fill) => fill,
+            };
+            waited = true;
+            match follow(&fill, patience).await {
+                Progress::Arriving(head) if head.meta.fits(&self.cohort, &request.headers) => {
+                    return Ok(self.follow(exchange, &fill, &head));
+                }
+                Progress::Arriving(_) | Progress::Alone => alone = true,
+                Progress::Again if timer::now() >= patience => alone = true,
+                Progress::Again => {}
+            }
+        }
+    }
+
+    /// Returns true if the answer to this request can be one for others.
+    fn may_share(&self) -> bool {
+        !(self.directives.no_store && self.cache.rules.client_refresh)
+    }
+
+    /// Sends the request as it is, and stores nothing.
+    async fn plain(
+        &self,
+        exchange: &mut Exchange,
+        request: &mut Request,
+        reason: Forwarded,
+        outcome: Outcome,
+    ) -> Result<Response, Failure> {
+        note(exchange, outcome);
+        self.strip_unkeyed(exchange, request);
+        let mut response =
+            behind(self.connection, exchange, self.home, request, self.offer).await?;
+        upstream::tell(self.connection, exchange, &mut response);
+        serve::say(&mut response.headers, &reason.status(None, false, false));
+        Ok(response)
+    }
+
+    fn strip_unkeyed(&self, exchange: &Exchange, request: &mut Request) {
+        let host = exchange.request.authority.as_ref().map(|it| it.as_str());
+        self.cache.key.strip_unkeyed(&mut request.headers, host);
+    }
+
+    /// Serves a stored answer.
+    fn serve(
+        &self,
+        exchange: &mut Exchange,
+        entry: &Arc<Entry>,
+        outcome: Outcome,
+        status: Option<String>,
+    ) -> Response {
+        note(exchange, outcome);
+        exchange.answered.get_or_insert_with(timer::recent);
+        let serving = Serving {
+            conditions: &self.conditions,
+            head: self.head,
+            now: self.now(),
+        };
+        serving.stored(entry, status)
+    }
+}
+
+/// Waits for a fetch of another request.
+async fn follow(fill: &crate::cache::Fill, patience: Instant) -> Progress {
+    let waited = timer::until(patience, fill.progress()).await;
+    waited.unwrap_or(Progress::Alone)
+}
+
+/// The answer to a client that wants nothing but a stored one.
+fn only_if_cached(exchange: &mut Exchange) -> Response {
+    note(exchange, Outcome::Bypass);
+    exchange.answered = Some(timer::recent());
+    let mut response = Response::new(Body::from("504 Gateway Timeout: nothing is stored\n"));
+    response.status = StatusCode::GATEWAY_TIMEOUT;
+    let headers = &mut response.headers;
+    let plain = crate::semantics::Value::from_static("text/plain; charset=utf-8");
+    headers.insert(Known::ContentType, plain);
+    serve::say(headers, "sluicegate; fwd=uri-miss; detail=only-if-cached");
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_urls_of_the_same_origin_are_invalidated() {
+        for (place, expected) in [
+            ("/a?b#c", Some("/a?b")),
+            ("https://shop.example/a", Some("/a")),
+            ("HTTPS://Shop.Example/a", Some("/a")),
+            ("http://shop.example/a", None),
+            ("https://shop.example:444/a", None),
+            ("https://evil.example/a", None),
+            ("//shop.example/a", None),
+            ("a", None),
+            ("https://shop.example", None),
+        ] {
+            assert_eq!(
+                same_origin(place, "https", "shop.example"),
+                expected,
+                "{place}"
+            );
+        }
+    }
+}
