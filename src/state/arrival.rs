@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use http::{Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,30 @@ pub(super) struct Arrival<'a> {
 }
 
 impl Asked {
+    /// Reads a request that is written as text.
+    ///
+    /// # Errors
+    /// A message about the part that no request can have.
+    pub fn read(method: &str, url: &str, headers: &[(String, String)]) -> Result<Self, String> {
+        let method = Method::try_from(method).map_err(|_| format!("{method:?} is not a method"))?;
+        let url: Uri = url.parse().map_err(|_| format!("{url:?} is not a URL"))?;
+        let mut fields = Headers::new();
+        for (name, value) in headers {
+            let name = HeaderName::try_from(name).map_err(|_| format!("{name:?} is no header"))?;
+            let value = HeaderValue::try_from(value)
+                .map_err(|_| format!("{value:?} is no value of a header"))?;
+            fields.append(name, value);
+        }
+        Ok(Self {
+            method,
+            url,
+            headers: fields,
+            listener: None,
+            source: None,
+            certificate: None,
+        })
+    }
+
     /// Returns the host that it is for: the URL's, else the header's.
     ///
     /// # Errors

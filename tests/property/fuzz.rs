@@ -1,12 +1,20 @@
 //! Runs the fuzz targets for texts and tokens over their corpus, and over noise that looks like
 //! them.
 
+#[path = "../fuzz/targets/admin_body.rs"]
+mod admin_body;
+#[path = "../fuzz/targets/compiled.rs"]
+mod compiled;
 #[path = "../fuzz/targets/config_text.rs"]
 mod config_text;
+#[path = "../fuzz/targets/head_decision.rs"]
+mod head_decision;
 #[path = "../fuzz/targets/proxy_header.rs"]
 mod proxy_header;
 #[path = "../fuzz/targets/session_token.rs"]
 mod session_token;
+#[path = "../fuzz/targets/version_requirement.rs"]
+mod version_requirement;
 
 use std::fs;
 use std::path::Path;
@@ -32,6 +40,9 @@ fn the_corpus_of_each_target_passes() {
     run_corpus("config_text", config_text::run);
     run_corpus("proxy_header", proxy_header::run);
     run_corpus("session_token", session_token::run);
+    run_corpus("head_decision", head_decision::run);
+    run_corpus("version_requirement", version_requirement::run);
+    run_corpus("admin_body", admin_body::run);
 }
 
 /// Bytes from the words of a language, so that noise gets past the first check.
@@ -104,7 +115,95 @@ const TOKEN_WORDS: &[&str] = &[
     "0",
 ];
 
+const HEAD_WORDS: &[&str] = &[
+    "GET ",
+    "PURGE ",
+    "/orders",
+    "/a%20b",
+    "/items/1",
+    "%2e",
+    "%2F",
+    "..",
+    "//",
+    "?lang=de",
+    "&a+b=",
+    "http://shop.example",
+    " HTTP/1.1\r\nHost: a.shop.example\r\n",
+    " HTTP/1.1\r\nHost: a\r\n",
+    "x-tenant: acme\r\n",
+    "x-beta: 1\r\nx-debug: a\r\n",
+    "Cookie: beta=1\r\n",
+    "Cookie: ",
+    ";",
+    "=",
+    "\r\n\r\n",
+];
+
+const REQUIREMENT_WORDS: &[&str] = &[
+    "^",
+    "~",
+    "=",
+    ">",
+    "<",
+    ">=",
+    "*",
+    ",",
+    " ",
+    ".",
+    "-",
+    "+",
+    "\n",
+    "0",
+    "1",
+    "2",
+    "2.0.0-rc.1",
+    "1.4.2",
+    "rc.1",
+    "x",
+    "||",
+    "18446744073709551615",
+];
+
+const BODY_WORDS: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\"",
+    "\"url\":",
+    "\"/orders\"",
+    "\"http://shop.example/\"",
+    "\"method\":\"GET\"",
+    "\"headers\":",
+    "[\"cookie\",\"beta=1\"]",
+    "{\"x-tenant\":\"acme\"}",
+    "\"listener\":\"other\"",
+    "\"source\":\"::1\"",
+    "\"client_certificate\":",
+    "\"timeout_ms\":",
+    "null",
+    "-1",
+    "\\u0000",
+];
+
 proptest! {
+    #[test]
+    fn noise_passes_the_decision_target(data in noise(HEAD_WORDS)) {
+        head_decision::run(&data);
+    }
+
+    #[test]
+    fn noise_passes_the_requirement_target(data in noise(REQUIREMENT_WORDS)) {
+        version_requirement::run(&data);
+    }
+
+    #[test]
+    fn noise_passes_the_admin_target(data in noise(BODY_WORDS)) {
+        admin_body::run(&data);
+    }
+
     #[test]
     fn noise_passes_the_configuration_target(data in noise(CONFIG_WORDS)) {
         config_text::run(&data);
