@@ -50,12 +50,14 @@ fn text(record: &RecentExchange) -> String {
     let rows: Vec<Vec<Cow<'_, str>>> = [
         ("time", time.as_deref()),
         ("client", Some(&*record.client)),
+        ("user", record.user.as_deref()),
         ("listener", Some(&*record.listener)),
         ("route", record.route.as_deref().or(Some("none"))),
         ("pool", record.pool.as_deref()),
         ("endpoint", record.endpoint.as_deref()),
         ("version", record.version.as_deref()),
         ("reason", record.reason.as_deref()),
+        ("detail", record.reason_detail.as_deref()),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some(vec![name.into(), value?.into()]))

@@ -9,6 +9,7 @@ mod body;
 mod cache_use;
 mod call_record;
 mod custom_body;
+mod identity;
 mod message;
 mod passage;
 mod refusal;
@@ -31,6 +32,7 @@ pub use body::Body;
 pub(crate) use cache_use::CacheUse;
 pub(crate) use call_record::{CallRecord, QueuedTime};
 pub use custom_body::CustomBody;
+pub(crate) use identity::Identity;
 pub use message::{Request, Response};
 pub(crate) use passage::Passage;
 pub use refusal::{Reason, Refusal};
@@ -93,6 +95,8 @@ pub struct Exchange {
     pub(crate) passage: Passage,
     /// Kinds of text that the client likes, where an answer with an error depends on it.
     pub(crate) accepts: Accepts,
+    /// The client, once he is authenticated.
+    pub(crate) identity: Option<Box<Identity>>,
     /// The status sent downstream.
     pub(crate) status: Option<StatusCode>,
     /// Time at which the response head had arrived or was made.

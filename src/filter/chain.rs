@@ -3,9 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    AccessFilter, BodyMax, CompressFilter, ConcurrencyFilter, CorsFilter, ErrorPageFilter,
-    FaultFilter, Filter, HeaderFilter, HttpsOnly, RateLimitFilter, RateRule, RedisStore,
-    RewriteFilter, SecureHeaders, SharedStates, Verdict,
+    AccessFilter, AuthFilter, BodyMax, CompressFilter, ConcurrencyFilter, CorsFilter,
+    ErrorPageFilter, FaultFilter, Filter, HeaderFilter, HttpsOnly, RateLimitFilter, RateRule,
+    RedisStore, RewriteFilter, SecureHeaders, SharedStates, Verdict,
 };
 use crate::{
     cache::RouteCache,
@@ -34,6 +34,8 @@ pub enum AnyFilter {
     Access(AccessFilter),
     /// Limits the rate of requests.
     RateLimit(RateLimitFilter),
+    /// Authenticates clients.
+    Auth(Box<AuthFilter>),
     /// Delays requests and makes them fail on purpose.
     Fault(FaultFilter),
     /// Bounds the body of a request.
@@ -122,6 +124,8 @@ impl Chain {
                     exchange.passage.enter(place);
                     filter.on_request(exchange, request)?
                 }
+                // In memory of its own: few routes have one.
+                AnyFilter::Auth(filter) => Box::pin(filter.on_request(exchange, request)).await?,
                 AnyFilter::Fault(filter) => match filter.fault_of(&request.headers, rand::random())
                 {
                     Some(fault) => Box::pin(fault.inject(exchange)).await?,
@@ -168,6 +172,7 @@ impl Chain {
                 | Some(
                     AnyFilter::HttpsOnly(_)
                     | AnyFilter::Access(_)
+                    | AnyFilter::Auth(_)
                     | AnyFilter::Fault(_)
                     | AnyFilter::BodyMax(_)
                     | AnyFilter::Cache(_)
@@ -230,11 +235,20 @@ impl Chain {
         })
     }
 
+    /// Its authentication; at most one.
+    pub fn auth(&self) -> impl Iterator<Item = &AuthFilter> {
+        self.0.iter().filter_map(|filter| match filter {
+            AnyFilter::Auth(filter) => Some(&**filter),
+            _ => None,
+        })
+    }
+
     /// Returns true if the route removes or sets request fields of this name (case-insensitive):
     /// the client's own do not count.
     pub fn owns_of_request(&self, name: &[u8]) -> bool {
         self.header_filters()
             .any(|filter| filter.owns_of_request(name))
+            || self.auth().any(|auth| auth.owns_of_request(name))
     }
 
     /// Returns true if the route removes or sets response fields of this name (case-insensitive).
@@ -281,6 +295,7 @@ impl Chain {
                 AnyFilter::HttpsOnly(_) => "https_only",
                 AnyFilter::Access(_) => "access",
                 AnyFilter::RateLimit(_) => "rate_limit",
+                AnyFilter::Auth(_) => "auth",
                 AnyFilter::Fault(_) => "fault",
                 AnyFilter::BodyMax(_) => "body_max",
                 AnyFilter::Concurrency(_) => "concurrency",

@@ -1,7 +1,7 @@
 //! Changes to the header fields of requests and responses.
 //!
 //! In the order remove, set, add. A value that is not valid in a field, because of the text that
-//! fills its template, is left out.
+//! fills its template, is left out; a field that should have been set to it is removed.
 
 use std::borrow::Cow;
 
@@ -99,8 +99,10 @@ impl Changes {
             headers.remove(name);
         }
         for (name, value) in &self.set {
-            if let Some(value) = value.fill(exchange, scope) {
-                headers.insert(name, &*value);
+            match value.fill(exchange, scope) {
+                Some(value) => headers.insert(name, &*value),
+                // What the client sent must not stand in for it.
+                None => drop(headers.remove(name)),
             }
         }
         for (name, value) in &self.add {

@@ -6,6 +6,7 @@
 //! [`Filters`].
 
 mod access;
+mod auth;
 mod body_max;
 mod chain;
 mod compress;
@@ -33,6 +34,11 @@ use crate::{
 
 #[doc(hidden)]
 pub use access::{AccessFilter, AddressBlocks};
+#[doc(hidden)]
+pub use auth::{
+    ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, KeyRing, MtlsAuth,
+    PasswordChecks,
+};
 #[doc(hidden)]
 pub use body_max::BodyMax;
 #[doc(hidden)]

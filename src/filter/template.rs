@@ -45,6 +45,7 @@ pub fn render(template: &Template, exchange: &Exchange, scope: Scope<'_>) -> Str
             }
             Piece::Fill(Placeholder::Scheme) => text.push_str(exchange.scheme().as_str()),
             Piece::Fill(Placeholder::TlsSubject) => push(&mut text, exchange.tls_subject()),
+            Piece::Fill(Placeholder::AuthUser) => push(&mut text, exchange.user()),
             Piece::Fill(Placeholder::Method) => text.push_str(scope.method),
         }
     }

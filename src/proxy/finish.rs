@@ -121,6 +121,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         queue: call.queued.get(),
         tls: exchange.tls.as_ref().map(|tls| tls.cipher.as_str()),
         tls_subject: exchange.tls_subject(),
+        user: exchange.user(),
         user_agent: request.user_agent.as_ref().map(|agent| agent.as_bytes()),
         fields: &fields,
     };

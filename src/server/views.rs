@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     admin::model,
-    filter::ConcurrencyFilter,
+    filter::{AuthFilter, ConcurrencyFilter},
     resilience::breaker::BreakerView,
     state::{Action, ExplainedRate, Route, Snapshot},
     upstream::{
@@ -241,6 +241,7 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
         rollout: None,
         redirect: None,
         respond: None,
+        auth: route.filters.auth().flat_map(AuthFilter::names).collect(),
         rate_limits: route.filters.rate_rules().map(ExplainedRate::of).collect(),
         concurrency: route.filters.concurrency().map(concurrency_view).collect(),
         config,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::Config,
-    filter::{RateRule, RateStore},
+    filter::{AuthFilter, RateRule, RateStore},
     rollout::Rollout,
     route::Explanation,
     state::{self, Action, ArrivalReason, Asked, Route, Snapshot, decision},
@@ -145,6 +145,9 @@ pub struct ExplainedPolicies {
     /// Rules on the rate of requests, in the order in which they are asked.
     #[serde(default)]
     pub rate_limits: Vec<ExplainedRate>,
+    /// Ways to authenticate the client, which must all pass.
+    #[serde(default)]
+    pub auth: Vec<String>,
     /// Filters in the order in which the request passes them.
     pub filters: Vec<String>,
     /// True if gRPC-Web is turned into gRPC.
@@ -288,6 +291,7 @@ fn policies(route: &Route) -> ExplainedPolicies {
             max: hedge.max,
         }),
         rate_limits: route.filters.rate_rules().map(ExplainedRate::of).collect(),
+        auth: route.filters.auth().flat_map(AuthFilter::names).collect(),
         filters: route
             .filters
             .names()

@@ -34,6 +34,12 @@ pub struct RecentExchange {
     pub status: u16,
     /// Reason why the proxy answered itself or cut the answer, if it did.
     pub reason: Option<String>,
+    /// More about the reason, if a filter refused.
+    #[serde(default)]
+    pub reason_detail: Option<String>,
+    /// Name of the authenticated client.
+    #[serde(default)]
+    pub user: Option<String>,
     /// Route that matched.
     pub route: Option<String>,
     /// Pool that was used.
@@ -87,6 +93,12 @@ impl From<&Line<'_>> for RecentExchange {
             headers: Vec::new(),
             status: line.status,
             reason: owned(line.reason),
+            reason_detail: line
+                .fields
+                .iter()
+                .find(|(name, _)| *name == "reason_detail")
+                .map(|(_, detail)| String::from_utf8_lossy(detail).into_owned()),
+            user: owned(line.user),
             route: owned(line.route),
             pool: owned(line.pool),
             endpoint: owned(line.endpoint),

@@ -14,6 +14,8 @@ mod activation;
 mod admin;
 mod admin_schemas;
 mod attack_campaign;
+mod auth;
+mod auth_peers;
 mod balancing;
 mod blame;
 mod bodies;

@@ -30,6 +30,9 @@ pub struct Route {
     /// Status of the fixed reply, for a route with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub respond: Option<u16>,
+    /// Ways to authenticate clients, which must all pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auth: Vec<String>,
     /// Its rules on the rate of requests, in the order in which they are asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limits: Vec<ExplainedRate>,

@@ -124,6 +124,9 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
             rule.name, rule.rate, rule.key
         );
     }
+    if !policies.auth.is_empty() {
+        let _ = writeln!(out, "  auth: {}", policies.auth.join(", then "));
+    }
     if !policies.filters.is_empty() {
         let _ = writeln!(out, "  filters: {}", policies.filters.join(", "));
     }

@@ -33,7 +33,7 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, route: &Route) {
 }
 
 /// Returns true if any listener of the route, as far as it could be read, requests certificates.
-fn is_asked_for(check: &Check<'_>, route: &Route) -> bool {
+pub(super) fn is_asked_for(check: &Check<'_>, route: &Route) -> bool {
     let config = check.config;
     let listed = |name: &str| {
         let mut listed = route.listeners.iter();

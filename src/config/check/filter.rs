@@ -12,6 +12,7 @@ use crate::config::{
 pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     check_uses(check, name, route);
     check_access(check, name, route);
+    super::auth::check(check, name, route);
     check_cors(check, name, route);
     check_compress(check, name, route);
     let (place, span) = (format!("routes.{name}"), route.spans.of("error_pages"));

@@ -160,6 +160,7 @@ impl AccessField {
         "queue_ms",
         "tls",
         "tls_subject",
+        "user",
         "user_agent",
     ];
 

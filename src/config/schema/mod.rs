@@ -6,6 +6,7 @@
 pub mod access;
 pub mod access_log;
 pub mod admin;
+pub mod auth;
 pub mod cache;
 pub mod compress;
 pub mod concurrency;
@@ -38,6 +39,7 @@ mod tls;
 pub use access::Access;
 pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
 pub use admin::Admin;
+pub use auth::{ApiKeyAuth, Auth, AuthStep, AuthSteps, BasicAuth, KeySource, MtlsAuth};
 pub use cache::{Cache, CacheKey};
 pub use compress::{Compress, Encoding};
 pub use concurrency::{Concurrencies, Concurrency, ConcurrencyScope};

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::Config;
 use super::access::Access;
+use super::auth::Auth;
 use super::cache::Cache;
 use super::compress::Compress;
 use super::concurrency::Concurrencies;
@@ -69,6 +70,8 @@ table! {
         pub cors: Option<Cors> = None,
         /// Limits on the rate of requests: one rule, or a list of rules that are asked in their order. More is answered with 429.
         pub rate_limit: RateLimits = RateLimits::default(),
+        /// Authentication of clients: one way, or a list of ways that must all pass. Who does not pass is answered with 401 or 403.
+        pub auth: Option<Auth> = None,
         /// Delays and failures on purpose, for tests; needs `faults = true` in `[proxy]`.
         pub fault: Option<RouteFault> = None,
         /// Shared cache of answers. `false`: none.
@@ -95,7 +98,7 @@ table! {
         pub destination: Destination,
     }
     later {
-        "auth", "shadow",
+        "shadow",
     }
 }
 

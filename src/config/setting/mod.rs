@@ -14,6 +14,7 @@ pub(crate) mod elsewhere;
 mod form;
 mod hidden;
 mod quantities;
+mod read_file;
 mod reader;
 mod span;
 mod table;
@@ -22,7 +23,7 @@ mod words;
 
 pub use basic::MapKey;
 pub use choice::Choice;
-pub(crate) use choice::{choice, read_choice, take_first};
+pub(crate) use choice::{choice, print_choice, read_choice, take_first};
 pub use content::FileContent;
 pub(crate) use define::{key_name, table};
 pub(crate) use elsewhere::is_elsewhere;

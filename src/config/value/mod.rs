@@ -5,6 +5,7 @@
 //! positions. Past these types no string of the configuration is checked again.
 
 pub mod address;
+mod api_keys;
 mod certificate_part;
 pub mod cidr;
 pub mod dns;
@@ -13,6 +14,7 @@ pub mod file_mode;
 pub mod header;
 pub mod hedge_after;
 pub mod host;
+mod htpasswd;
 pub mod http_url;
 pub mod media_type;
 pub mod memory_limit;
@@ -26,6 +28,7 @@ pub mod priority;
 mod punycode;
 pub mod rate;
 pub mod ratio;
+mod read_file;
 pub mod redis_url;
 pub mod retry_on;
 pub mod secret;
@@ -36,11 +39,13 @@ pub mod status;
 pub mod template;
 
 pub use address::{BindAddress, EndpointAddress};
+pub use api_keys::ApiKeys;
 pub use certificate_part::CertificatePart;
 pub use dns::{DnsName, NameServer};
 pub use file_mode::FileMode;
 pub use hedge_after::{HedgeAfter, Quantile};
 pub use host::HostPattern;
+pub use htpasswd::{Argon2Hash, Argon2Variant, Htpasswd, HtpasswdUser, PasswordHash};
 pub use http_url::HttpUrl;
 pub use media_type::MediaPattern;
 pub use memory_limit::MemoryLimit;
@@ -52,6 +57,7 @@ pub use pool_protocol::PoolProtocol;
 pub use priority::PriorityKey;
 pub use rate::{Period, Rate, RateKey};
 pub use ratio::Ratio;
+pub use read_file::{FileFormat, ReadFile};
 pub use redis_url::RedisUrl;
 pub use retry_on::{GrpcCode, RetryOn};
 pub use secret::Secret;

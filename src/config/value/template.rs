@@ -139,6 +139,8 @@ pub enum Placeholder {
     Method,
     /// The subject of the client's verified certificate (RFC 4514); empty without one.
     TlsSubject,
+    /// The name of the authenticated client; empty without one.
+    AuthUser,
 }
 
 impl Fill for Placeholder {
@@ -155,7 +157,7 @@ impl Fill for Placeholder {
     }
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 12] = [
+const PLACEHOLDERS: [(&str, Placeholder); 13] = [
     ("client_ip", Placeholder::ClientIp),
     ("request_id", Placeholder::RequestId),
     ("host", Placeholder::Host),
@@ -168,6 +170,7 @@ const PLACEHOLDERS: [(&str, Placeholder); 12] = [
     ("scheme", Placeholder::Scheme),
     ("method", Placeholder::Method),
     ("tls.subject", Placeholder::TlsSubject),
+    ("auth.user", Placeholder::AuthUser),
 ];
 
 #[cfg(test)]

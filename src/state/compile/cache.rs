@@ -13,6 +13,7 @@ pub(super) fn build(
     registry: &mut Registry,
     route: &Arc<str>,
     written: &schema::Cache,
+    authenticated: bool,
 ) -> RouteCache {
     let max_size = written.max_size.bytes();
     let entry_max = written.entry_max.bytes();
@@ -32,7 +33,7 @@ pub(super) fn build(
             set_cookie: written.set_cookie,
             entry_max,
             wait_ms,
-            authenticated: false,
+            authenticated,
         },
         key: KeyRules {
             query: match (&key.query_ignore[..], &key.query_keep[..]) {

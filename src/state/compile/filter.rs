@@ -53,6 +53,8 @@ pub(super) fn build(
     let limits = rate_limit::build(source, registry, Owner::Route(name), &written.rate_limit);
     let limits = limits.map_err(|fault| BuildError::Route(Arc::clone(name), fault.to_string()))?;
     filters.extend(limits.map(AnyFilter::RateLimit));
+    let auth = super::auth::build(registry, name, written.auth.as_ref());
+    filters.extend(auth.map(Box::new).map(AnyFilter::Auth));
     filters.extend(written.fault.as_ref().map(fault).map(AnyFilter::Fault));
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
     filters.extend(body_max.map(AnyFilter::BodyMax));
@@ -67,7 +69,7 @@ pub(super) fn build(
     filters.extend(headers(written).map(AnyFilter::Header));
     let pools = written.destination.pools(&source.config);
     if let Some(cache) = written.cache.as_ref().filter(|_| !pools.is_empty()) {
-        let cache = cache::build(registry, name, cache);
+        let cache = cache::build(registry, name, cache, written.auth.is_some());
         filters.push(AnyFilter::Cache(Arc::new(cache)));
     }
     filters.extend(concurrency(source, registry, name, written));

@@ -3,6 +3,7 @@
 //! Parts unchanged since the last snapshot are reused as the same object, so that workers keep
 //! their state for them.
 
+mod auth;
 mod cache;
 mod discover;
 mod etcd;

@@ -248,7 +248,15 @@ fn retry(route: &schema::Route) -> RetryPolicy {
 fn certificate_part(
     (part, wanted): (value::CertificatePart, &value::ValueMatch),
 ) -> (value::CertificatePart, value::ValueMatch) {
-    let wanted = match (part, wanted) {
+    (part, certificate_name(part, wanted.clone()))
+}
+
+/// Makes a condition on a name in a certificate, in its stored form.
+pub(super) fn certificate_name(
+    part: value::CertificatePart,
+    wanted: value::ValueMatch,
+) -> value::ValueMatch {
+    match (part, wanted) {
         (value::CertificatePart::Dns, value::ValueMatch::Exact(name)) => {
             value::ValueMatch::Exact(name.to_ascii_lowercase().into())
         }
@@ -256,7 +264,6 @@ fn certificate_part(
             let same = address.parse().map(|it: std::net::IpAddr| it.to_string());
             value::ValueMatch::Exact(same.map_or_else(|_| address.clone(), Into::into))
         }
-        (_, wanted) => wanted.clone(),
-    };
-    (part, wanted)
+        (_, wanted) => wanted,
+    }
 }

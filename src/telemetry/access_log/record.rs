@@ -56,6 +56,8 @@ pub struct Line<'a> {
     pub tls: Option<&'a str>,
     /// Subject of the client's verified certificate.
     pub tls_subject: Option<&'a str>,
+    /// Name of the authenticated client.
+    pub user: Option<&'a str>,
     /// User-Agent as sent, which may be any bytes.
     pub user_agent: Option<&'a [u8]>,
     /// Names and values of the fields that the configuration adds.

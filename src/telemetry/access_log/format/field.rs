@@ -63,6 +63,7 @@ fields! {
     Queue "queue_ms" ""
     Tls "tls" "\""
     TlsSubject "tls_subject" "\""
+    User "user" "\""
     UserAgent "user_agent" "\""
 }
 
@@ -92,6 +93,7 @@ impl Field {
             Self::Queue => line.queue.is_some(),
             Self::Tls => line.tls.is_some(),
             Self::TlsSubject => line.tls_subject.is_some(),
+            Self::User => line.user.is_some(),
             Self::UserAgent => line.user_agent.is_some(),
             _ => true,
         }
@@ -140,6 +142,7 @@ impl Field {
             Self::Version => line.version,
             Self::Tls => line.tls,
             Self::TlsSubject => line.tls_subject,
+            Self::User => line.user,
         };
         put_some(text, out, |text, out| escape.put(text.as_bytes(), out));
     }

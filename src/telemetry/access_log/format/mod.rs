@@ -99,7 +99,9 @@ fn json(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
 /// referrer is shown if the configuration adds a field of that name.
 fn common(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     Field::Client.write_or_dash(line, redaction, out);
-    out.extend_from_slice(b" - - [");
+    out.extend_from_slice(b" - ");
+    Field::User.write_or_dash(line, redaction, out);
+    out.extend_from_slice(b" [");
     Moment::new(line.time).common(out);
     out.extend_from_slice(b"] \"");
     Field::Method.write_or_dash(line, redaction, out);

@@ -55,6 +55,7 @@ fn line() -> Line<'static> {
         queue: None,
         tls: None,
         tls_subject: None,
+        user: None,
         user_agent: Some(b"curl/8"),
         fields: &[("tenant", b"acme")],
     }
@@ -119,12 +120,13 @@ fn json_without_attempts_has_an_empty_list() {
 #[test]
 fn the_common_format_is_the_combined_one() {
     let line = Line {
+        user: Some("anna"),
         user_agent: Some(b"a\"b\\c\n\xff"),
         ..line()
     };
     assert_eq!(
         write("common", &line, &Redaction::new(["token"], [""; 0])),
-        "192.0.2.1 - - [29/Feb/2000:00:00:00 +0000] \"GET /orders?id=1&token=*** HTTP/1.1\" \
+        "192.0.2.1 - anna [29/Feb/2000:00:00:00 +0000] \"GET /orders?id=1&token=*** HTTP/1.1\" \
          200 512 \"-\" \"a\\x22b\\x5cc\\x0a\\xff\"\n"
     );
 }

@@ -60,6 +60,7 @@ fn line<'a>(request_id: &'a str, path: &'a str) -> Line<'a> {
         queue: None,
         tls: None,
         tls_subject: None,
+        user: None,
         user_agent: None,
         fields: &[],
     }

@@ -1,0 +1,38 @@
+//! Files that are read with the configuration, and again when they change.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use super::Mismatch;
+
+/// Format of a kind of file: its parsed content.
+pub trait FileFormat: Default + PartialEq + Sized {
+    /// Name of the kind.
+    const KIND: &'static str;
+    /// A path, as it is written.
+    const EXAMPLE: &'static str;
+    /// True if whoever can read the file gets in with it.
+    const IS_SECRET: bool = true;
+
+    /// Parses the text.
+    ///
+    /// # Errors
+    /// The number of a line, and what is wrong with it; 0 for the whole. A message must show
+    /// nothing that is secret.
+    fn parse(text: &str) -> Result<Self, (usize, Mismatch)>;
+}
+
+/// A file with its content. Two are equal if both are.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReadFile<T> {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its content; the default where files are not read.
+    pub content: Arc<T>,
+}
+
+/// The path alone: the content may be secret.
+impl<T> fmt::Debug for ReadFile<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReadFile({})", self.path.display())
+    }
+}

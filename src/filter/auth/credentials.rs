@@ -1,0 +1,158 @@
+//! Place of credentials in a request: where they are read, removed, and masked in the log.
+
+use std::borrow::Cow;
+
+use http::{HeaderName, HeaderValue, Uri, header::AUTHORIZATION, uri::PathAndQuery};
+
+use crate::{
+    exchange::{Exchange, Request},
+    semantics::{Known, cookie, query},
+};
+
+/// Place of credentials in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// Nowhere in it.
+    None,
+    /// A header.
+    Header(HeaderName),
+    /// A parameter of the query.
+    Query(Box<str>),
+    /// A cookie.
+    Cookie(Box<str>),
+}
+
+/// Credentials found in a request.
+pub(super) enum Found<'a> {
+    /// None.
+    Nothing,
+    /// These.
+    One(Cow<'a, [u8]>),
+    /// More than one, of which nobody knows which is meant.
+    Several,
+}
+
+impl Credentials {
+    /// The header `Authorization`.
+    pub const AUTHORIZATION: Self = Self::Header(AUTHORIZATION);
+
+    /// Finds the credentials.
+    pub(super) fn find<'a>(&self, request: &'a Request) -> Found<'a> {
+        let (first, several) = match self {
+            Self::None => return Found::Nothing,
+            Self::Header(name) => {
+                let mut all = request.headers.get_all(name);
+                let first = all.next().map(|value| Cow::Borrowed(value.as_bytes()));
+                (first, all.next().is_some())
+            }
+            Self::Query(name) => {
+                let query = request.uri.query().map(str::as_bytes);
+                let first = query::find(query, name).map(|it| Cow::Owned(it.collect()));
+                let count = pairs(request.uri.query())
+                    .filter(|it| is_named(it, name))
+                    .count();
+                (first, count > 1)
+            }
+            Self::Cookie(name) => {
+                let first = cookie::find(&request.headers, name).map(Cow::Borrowed);
+                let lines = request.headers.get_all(Known::Cookie);
+                let count = lines.flat_map(|line| cookies(line.as_bytes()));
+                (first, count.filter(|it| is_cookie(it, name)).count() > 1)
+            }
+        };
+        match first {
+            Some(_) if several => Found::Several,
+            Some(found) => Found::One(found),
+            None => Found::Nothing,
+        }
+    }
+
+    /// The header, if they stand in one.
+    pub(super) fn header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Header(name) => Some(name),
+            Self::None | Self::Query(_) | Self::Cookie(_) => None,
+        }
+    }
+
+    /// Removes them from the request.
+    pub(super) fn remove(&self, request: &mut Request) {
+        match self {
+            Self::None => {}
+            Self::Header(name) => {
+                request.headers.remove(name);
+            }
+            Self::Query(name) => {
+                let query = request.uri.query();
+                if !pairs(query).any(|pair| is_named(&pair, name)) {
+                    return;
+                }
+                let kept = pairs(query).filter(|pair| !is_named(pair, name));
+                let kept = kept.collect::<Vec<_>>().join("&");
+                let path = request.uri.path();
+                let target = if kept.is_empty() {
+                    path.to_owned()
+                } else {
+                    format!("{path}?{kept}")
+                };
+                // Parts of a target are a target.
+                if let Ok(target) = PathAndQuery::try_from(target) {
+                    request.uri = Uri::from(target);
+                    request.raw_target = None;
+                }
+            }
+            Self::Cookie(name) => {
+                let lines = request.headers.get_all(Known::Cookie);
+                let kept: Vec<&[u8]> = lines
+                    .flat_map(|line| cookies(line.as_bytes()))
+                    .filter(|pair| !is_cookie(pair, name))
+                    .collect();
+                let joined = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
+                request.headers.remove(Known::Cookie);
+                if let Ok(mut value) = joined
+                    && !value.is_empty()
+                {
+                    value.set_sensitive(true);
+                    request.headers.insert(Known::Cookie, value);
+                }
+            }
+        }
+    }
+
+    /// Replaces them by `***` in the target that the log shows.
+    pub(super) fn hide(&self, exchange: &mut Exchange) {
+        let Self::Query(name) = self else { return };
+        let Some((path, query)) = exchange.target().split_once('?') else {
+            return;
+        };
+        if !pairs(Some(query)).any(|pair| is_named(&pair, name)) {
+            return;
+        }
+        let masked = pairs(Some(query)).map(|pair| match pair.split_once('=') {
+            Some((key, _)) if is_named(&pair, name) => format!("{key}=***"),
+            _ => pair.to_owned(),
+        });
+        let masked = masked.collect::<Vec<_>>().join("&");
+        exchange.request.target = format!("{path}?{masked}").into();
+    }
+}
+
+fn pairs(query: Option<&str>) -> impl Iterator<Item = &str> {
+    query.into_iter().flat_map(|query| query.split('&'))
+}
+
+/// Returns true if a pair of a query has this name, however it is encoded.
+fn is_named(pair: &&str, name: &str) -> bool {
+    let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
+    query::decode(key.as_bytes()).eq(name.bytes())
+}
+
+fn cookies(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let pairs = line.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    pairs.filter(|pair| !pair.is_empty())
+}
+
+fn is_cookie(pair: &&[u8], name: &str) -> bool {
+    let value = pair.strip_prefix(name.as_bytes());
+    value.is_some_and(|rest| rest.starts_with(b"="))
+}

@@ -1,0 +1,94 @@
+//! Refusal of a client that may not pass.
+
+use http::{HeaderValue, StatusCode};
+
+use crate::{
+    exchange::{Exchange, Reason, Refusal},
+    failure::Failure,
+    semantics::Known,
+};
+
+/// A client may not pass.
+#[derive(Debug)]
+pub(super) struct Denial {
+    status: StatusCode,
+    reason: Reason,
+    sentence: &'static str,
+    /// Values of `WWW-Authenticate`.
+    challenges: Vec<HeaderValue>,
+    /// For log and `why`.
+    detail: String,
+}
+
+impl Denial {
+    /// There are no valid credentials: 401 with a challenge.
+    pub(super) fn unauthorized(challenge: &HeaderValue, detail: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            reason: Reason::DENIED,
+            sentence: "this needs valid credentials",
+            challenges: vec![challenge.clone()],
+            detail: detail.into(),
+        }
+    }
+
+    /// Other credentials of the same kind would not help: 403.
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            reason: Reason::DENIED,
+            sentence: Failure::Refused.sentence(),
+            challenges: Vec::new(),
+            detail: detail.into(),
+        }
+    }
+
+    /// The proxy has no means to check credentials now: 503.
+    pub(super) fn unavailable(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            reason,
+            sentence: "credentials cannot be checked now",
+            challenges: Vec::new(),
+            detail: detail.into(),
+        }
+    }
+
+    /// All methods of which one would have been enough have refused. If one of them could not
+    /// check, the client may be right; else he is told all ways in.
+    pub(super) fn of_all(denials: Vec<Self>) -> Self {
+        let rank = |denial: &Self| match denial.status {
+            StatusCode::FORBIDDEN => 0,
+            StatusCode::UNAUTHORIZED => 1,
+            _ => 2,
+        };
+        let details: Vec<&str> = denials.iter().map(|it| &*it.detail).collect();
+        let detail = details.join("; ");
+        let challenges = denials.iter().flat_map(|it| it.challenges.clone());
+        let challenges = challenges.collect();
+        match denials.into_iter().max_by_key(rank) {
+            Some(strongest) => Self {
+                challenges,
+                detail,
+                ..strongest
+            },
+            None => Self::forbidden("auth: no way in"),
+        }
+    }
+
+    /// Ends the exchange with it.
+    #[cold]
+    pub(super) fn refuse(self, exchange: &mut Exchange) -> Failure {
+        let mut refusal = Refusal::new(self.status, self.reason)
+            .sentence(self.sentence)
+            .detail(self.detail);
+        if self.status == StatusCode::UNAUTHORIZED {
+            for challenge in &self.challenges {
+                refusal = refusal.header(Known::WwwAuthenticate, challenge);
+            }
+        } else if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            refusal = refusal.header(Known::RetryAfter, HeaderValue::from_static("1"));
+        }
+        exchange.refuse(refusal)
+    }
+}

@@ -1,0 +1,190 @@
+//! Authentication of clients.
+//!
+//! A route has steps, which must all pass; a step is one method, or several of which one is enough.
+//! A client learns that he may not pass, and how he could; the reason stands in the access log and
+//! in `why` only. What a client sends is not an identity: credentials that were not checked do not
+//! go to the endpoint.
+
+mod api_key;
+mod basic;
+mod credentials;
+mod denial;
+mod mtls;
+mod password;
+
+use http::HeaderName;
+
+use self::denial::Denial;
+#[doc(hidden)]
+pub use self::{
+    api_key::{ApiKeyAuth, KeyRing},
+    basic::BasicAuth,
+    credentials::Credentials,
+    mtls::MtlsAuth,
+    password::PasswordChecks,
+};
+use super::Verdict;
+use crate::{
+    exchange::{Exchange, Identity, Request},
+    failure::Failure,
+};
+
+/// Authentication of a route.
+#[derive(Debug)]
+pub struct AuthFilter {
+    steps: Box<[AuthStep]>,
+}
+
+/// A step that must pass.
+#[derive(Debug)]
+pub enum AuthStep {
+    /// One method.
+    One(AuthMethod),
+    /// Several, of which one is enough.
+    Any(Box<[AuthMethod]>),
+}
+
+/// A way to authenticate a client.
+#[derive(Debug)]
+pub enum AuthMethod {
+    /// Name and password.
+    Basic(BasicAuth),
+    /// Key of a program.
+    ApiKey(Box<ApiKeyAuth>),
+    /// Verified certificate.
+    Mtls(MtlsAuth),
+}
+
+/// Result of asking one method.
+#[derive(Debug)]
+enum Asked {
+    /// The client may pass.
+    Passed(Identity),
+    /// He may not.
+    Denied(Denial),
+}
+
+impl AuthFilter {
+    /// Makes the filter of these steps.
+    pub fn new(steps: Vec<AuthStep>) -> Self {
+        Self {
+            steps: steps.into(),
+        }
+    }
+
+    pub(super) async fn on_request(
+        &self,
+        exchange: &mut Exchange,
+        request: &mut Request,
+    ) -> Result<Verdict, Failure> {
+        for step in &self.steps {
+            let asked = match step {
+                AuthStep::One(method) => method.ask(exchange, request).await,
+                AuthStep::Any(methods) => ask_any(methods, exchange, request).await,
+            };
+            match asked {
+                Asked::Passed(identity) => exchange.identify(identity),
+                Asked::Denied(denial) => {
+                    self.hide(exchange);
+                    return Err(denial.refuse(exchange));
+                }
+            }
+        }
+        self.hide(exchange);
+        // Only now: two steps may read the same field.
+        for method in self.methods() {
+            if !method.keeps() {
+                method.credentials().remove(request);
+            }
+        }
+        Ok(Verdict::Continue)
+    }
+
+    /// Returns true if the endpoint must not take a field of this name from the client.
+    pub(super) fn owns_of_request(&self, name: &[u8]) -> bool {
+        let same = |field: &HeaderName| name.eq_ignore_ascii_case(field.as_str().as_bytes());
+        let mut methods = self.methods();
+        methods.any(|method| !method.keeps() && method.credentials().header().is_some_and(same))
+    }
+
+    /// Names of the methods in their order, those of which one is enough with `|` between them.
+    pub fn names(&self) -> Vec<String> {
+        let steps = self.steps.iter().map(|step| match step {
+            AuthStep::One(method) => method.name().to_owned(),
+            AuthStep::Any(methods) => {
+                let names: Vec<&str> = methods.iter().map(AuthMethod::name).collect();
+                names.join(" | ")
+            }
+        });
+        steps.collect()
+    }
+
+    fn methods(&self) -> impl Iterator<Item = &AuthMethod> {
+        self.steps.iter().flat_map(|step| match step {
+            AuthStep::One(method) => std::slice::from_ref(method),
+            AuthStep::Any(methods) => methods,
+        })
+    }
+
+    /// Masks keys in the target that log and `why` show.
+    fn hide(&self, exchange: &mut Exchange) {
+        for method in self.methods() {
+            method.credentials().hide(exchange);
+        }
+    }
+}
+
+impl AuthMethod {
+    async fn ask(&self, exchange: &Exchange, request: &Request) -> Asked {
+        match self {
+            Self::Basic(basic) => basic.ask(exchange, request).await,
+            Self::ApiKey(key) => key.ask(request),
+            Self::Mtls(mtls) => mtls.ask(exchange),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Basic(_) => "basic",
+            Self::ApiKey(_) => "api_key",
+            Self::Mtls(_) => "mtls",
+        }
+    }
+
+    fn credentials(&self) -> &Credentials {
+        match self {
+            Self::Basic(_) => &Credentials::AUTHORIZATION,
+            Self::ApiKey(key) => &key.credentials,
+            Self::Mtls(_) => &Credentials::None,
+        }
+    }
+
+    /// Returns true if the endpoint gets the credentials.
+    fn keeps(&self) -> bool {
+        match self {
+            Self::Basic(basic) => basic.keep,
+            Self::ApiKey(key) => key.keep,
+            Self::Mtls(_) => true,
+        }
+    }
+}
+
+/// Asks several methods until one passes. What the others would have had to check goes away: it may
+/// be forged.
+async fn ask_any(methods: &[AuthMethod], exchange: &Exchange, request: &mut Request) -> Asked {
+    let mut denials = Vec::new();
+    for method in methods {
+        match method.ask(exchange, request).await {
+            Asked::Denied(denial) => denials.push(denial),
+            Asked::Passed(identity) => {
+                let passed = method.credentials();
+                let others = methods.iter().map(AuthMethod::credentials);
+                for other in others.filter(|other| *other != passed) {
+                    other.remove(request);
+                }
+                return Asked::Passed(identity);
+            }
+        }
+    }
+    Asked::Denied(Denial::of_all(denials))
+}
