@@ -2,6 +2,8 @@
 //!
 //! With `SCREENSHOTS=FOLDER` the tests also write pictures of what they see.
 
+mod views;
+
 use crate::harness::{
     Backend, Chromium, Client, Proxy, Screen, Settings, answer, eventually, identity,
 };
@@ -142,6 +144,20 @@ async fn the_dashboard_speaks_chinese_and_fits_a_phone() {
         .await;
     let wide = "document.documentElement.scrollWidth - innerWidth";
     assert_eq!(browser.evaluate(wide).await, 0);
+    for view in ["rollouts", "events", "requests", "explain", "connections"] {
+        browser.click(&format!("nav a[href='#{view}']")).await;
+        browser
+            .until(&format!(
+                "document.querySelector(\"nav a[href='#{view}']\").ariaCurrent == 'page'"
+            ))
+            .await;
+        assert_eq!(browser.evaluate(wide).await, 0, "{view}");
+    }
+    browser.click("nav a[href='#overview']").await;
+    browser
+        .until("document.body.innerText.includes('127.0.0.1')")
+        .await;
+    browser.picture("phone.png").await;
     browser.click("#language").await;
     browser.until("document.documentElement.lang == 'en' && document.querySelector('#state').textContent == 'running'").await;
     assert_eq!(browser.evaluate(wide).await, 0);

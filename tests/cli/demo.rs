@@ -24,6 +24,7 @@ fn the_demo_tells_its_story_and_no_client_sees_a_failure() {
     for step in 1..=7 {
         assert!(said.contains(&format!("\n{step}. ")), "step {step}: {said}");
     }
+    assert!(said.contains("dashboard      http://127.0.0.1:"), "{said}");
     assert!(!said.contains("What had to follow did not"), "{said}");
     assert!(log.contains("did you mean \"shop\"?"), "{log}");
     let left = std::fs::read_dir(folder.path()).unwrap().count();

@@ -3,6 +3,11 @@
 import { Refused, follow, post, token } from "./api.js";
 import { h, keyed, mark, say } from "./dom.js";
 import { overview } from "./overview.js";
+import { connections } from "./connections.js";
+import { events } from "./events.js";
+import { explain } from "./explain.js";
+import { requests } from "./requests.js";
+import { rollouts } from "./rollouts.js";
 import { event, sample, state } from "./state.js";
 import { duration, language, switchLanguage, t, word } from "./text.js";
 
@@ -73,8 +78,15 @@ const changeEndpoint = (pool, address, verb) => change(
   `/pools/${encodeURIComponent(pool)}/endpoints/${encodeURIComponent(address)}/${verb}`,
   t(verb === "drain" ? "sureDrain" : "sureEnable", `${pool}/${address}`), t(verb));
 
+const changeRollout = (name, verb) => change(`/rollouts/${encodeURIComponent(name)}/${verb}`, t(`sure_${verb}`, name), t(verb));
+
 const views = {
   overview: () => overview(changeEndpoint),
+  rollouts: () => rollouts(changeRollout),
+  events,
+  requests,
+  explain,
+  connections,
 };
 
 let shown = null;
@@ -144,7 +156,8 @@ $("tools").append(h("button", { type: "button", class: "quiet", id: "language", 
   h("button", { type: "button", class: "quiet", id: "token-button", onclick: askToken }, t("token")));
 window.addEventListener("hashchange", () => {
   show();
-  $("content").focus();
+  $("content").focus({ preventScroll: true });
+  scrollTo(0, 0);
 });
 show();
 follow((kind, data) => {

@@ -72,6 +72,11 @@ static ASSETS: &[Asset] = &[
     script("dom.js", include_str!("dom.js")),
     script("state.js", include_str!("state.js")),
     script("text.js", include_str!("text.js")),
+    script("connections.js", include_str!("connections.js")),
+    script("events.js", include_str!("events.js")),
+    script("explain.js", include_str!("explain.js")),
+    script("requests.js", include_str!("requests.js")),
+    script("rollouts.js", include_str!("rollouts.js")),
     script("overview.js", include_str!("overview.js")),
 ];
 

@@ -99,6 +99,128 @@ breakerIn|pool {0}: the breaker is {1}: {2}|上游池 {0}：熔断器{1}：{2}
 waitingIn|rollout {0} waits for you: {1}|灰度发布 {0} 等待处理：{1}
 rolledBackIn|rollout {0} was rolled back: {1}|灰度发布 {0} 已回滚：{1}
 noneHealthy|pool {0}: no endpoint can serve|上游池 {0}：没有可用端点
+pause|Pause|暂停
+resume|Resume|继续
+promote|Promote|推进
+abort|Abort|中止
+sure_pause|Pause rollout {0}? It stays at its step; a worse version is still rolled back.|确定暂停灰度发布 {0}？它将停在当前步骤；若新版本更差仍会回滚。
+sure_resume|Resume rollout {0}? After a rollback it starts again.|确定继续灰度发布 {0}？回滚之后将重新开始。
+sure_promote|Promote rollout {0}? The present step ends now.|确定推进灰度发布 {0}？当前步骤将立即结束。
+sure_abort|Abort rollout {0}? All users get the old version now.|确定中止灰度发布 {0}？所有用户将立即回到旧版本。
+rolloutOf|Rollout {0} of pool {1}|灰度发布 {0}（上游池 {1}）
+noRollouts|No rollout is configured.|未配置灰度发布。
+allUsers|all users|全部用户
+holds|hold {0}|保持 {0}
+lasted|{0} of {1}|{0} / {1}
+evidence|Evidence against the new version|对新版本不利的证据
+ofRollback|{0} of what rolls it back|达到回滚阈值的 {0}
+paused|paused|已暂停
+holding|holding|保持中
+waiting|waiting|等待中
+promoted|promoted|已全量
+rolling_back|rolling back|回滚中
+rolled_back|rolled back|已回滚
+frozen|frozen|已冻结
+baseline|old|旧版本
+candidate|new|新版本
+stepRequests|requests (step)|请求数（本步）
+stepFailures|failed (step)|失败数（本步）
+allRequests|requests (all)|请求数（全程）
+allFailures|failed (all)|失败数（全程）
+usersHurt|users hurt|受影响用户
+history|What happened|经过
+allKinds|all kinds|全部类型
+noEvents|Nothing happened yet.|暂无事件。
+details|Details|详情
+added|added|新增
+removed|removed|移除
+changed|changed|变更
+reload|reload|重载
+health|health|健康
+admin|admin|管理
+rollout|rollout|灰度发布
+discovery|discovery|服务发现
+started|started|启动
+certificates|Certificates|证书
+certificate_expiry|certificate expiry|证书到期
+succeeded|succeeded|成功
+unchanged|unchanged|无变化
+request|Request|请求
+status|Status|状态码
+reason|Reason|原因
+time|Time|时间
+took|Took|耗时
+tries|Attempts|尝试次数
+attempts|Attempts|尝试
+outcome|Outcome|结果
+waited|Waited before|之前等待
+note|Note|备注
+hedge|hedge: the attempt before was slow|对冲：前一次尝试过慢
+subrequest|subrequest of a filter|过滤器的子请求
+requestId|Request id|请求 ID
+client|Client|客户端
+listener|Listener|监听器
+notRetried|Not tried again|未再重试
+generationWord|Generation|代数
+headers|Headers|请求头
+whyToo|In a terminal:|在终端中：
+close|Close|关闭
+find|Find|查找
+findHelp|path, status, route, endpoint …|路径、状态码、路由、端点……
+onlyFailed|failed only|仅失败
+hold|hold still|暂停刷新
+showIt|Show|查看
+requestsKept|{0} shown. All failures are kept, and a sample of the others.|显示 {0} 条。保留全部失败请求及部分其他请求。
+noRequests|No request fits.|没有符合的请求。
+method|Method|方法
+url|URL or path|URL 或路径
+headersHelp|Headers, one per line|请求头，每行一个
+sourceAddress|Address of the client|客户端地址
+explainIt|Explain|解释
+candidates|Endpoints that could serve it|可用端点
+mayServe|May serve|可提供服务
+yes|yes|是
+toPool|It goes to pool {0}.|发往上游池 {0}。
+toRedirect|It is redirected with {0}.|以 {0} 重定向。
+toRespond|It is answered with {0}.|以 {0} 直接应答。
+toRollout|It goes to version {1}, by rollout {0} (by {2}).|按灰度发布 {0} 发往版本 {1}（依据 {2}）。
+toSplit|It goes to pool {0}, by the split (by {1}).|按分流发往上游池 {0}（依据 {1}）。
+byChance|(chosen by chance)|（随机选择）
+refusedBy|It is refused with 400: {0}|以 400 拒绝：{0}
+noRouteTakes|No route takes it on listener {0}: 404.|监听器 {0} 上没有匹配的路由：404。
+wins|wins|胜出
+outranked|outranked|优先级较低
+no_match|no match|不匹配
+timeouts|Timeouts: total, attempt, idle|超时：总计、单次、空闲
+filters|Filters|过滤器
+limits|Rate limits|限流
+protocol|Protocol|协议
+age|Age|已连接
+closing|closes after its exchange|完成后关闭
+subject|Client certificate|客户端证书
+drains|What drains|排空情况
+what|What|对象
+left|Left|剩余
+wholeProxy|the whole proxy|整个代理
+connectionsLeft|{0} connections|{0} 个连接
+inFlightLeft|{0} in flight|{0} 个处理中
+certificate|Certificate|证书
+of|Of|所属
+names|Names|名称
+expires|Expires|到期时间
+expired|expired|已过期
+inDays|in {0} days|{0} 天后
+sources|Sources of endpoints|端点来源
+from|From|来源
+endpoints|Endpoints|端点数
+lastChange|Changed|变更时间
+never|never|从未
+restored|kept on disk since {0}: the source was not reached yet|使用磁盘上 {0} 的列表，尚未连上来源
+fine|fine|正常
+no_drains|Nothing drains.|没有正在排空的对象。
+no_clients|No connection is open.|没有打开的连接。
+no_certificates|No listener or pool has a certificate.|没有监听器或上游池使用证书。
+no_sources|No pool has a source of endpoints besides the file.|没有上游池使用配置文件以外的端点来源。
 `;
 
 const words = { en: {}, zh: {} };
@@ -148,7 +270,7 @@ export const percent = (value) => `${number(value * 100)} %`;
 export function duration(seconds) {
   const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   const first = units.findIndex(([size]) => seconds >= size);
-  if (first < 0) return "0 s";
+  if (seconds < 10) return `${number(seconds)} s`;
   let rest = Math.floor(seconds);
   return units.slice(first, first + 2).map(([size, name]) => {
     const count = Math.floor(rest / size);

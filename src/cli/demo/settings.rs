@@ -15,6 +15,8 @@ pub(super) struct Settings {
     folder: Folder,
     web: Port,
     admin: Port,
+    /// Of this demo alone: it lets whoever reads the screen press the buttons of the dashboard.
+    token: String,
     services: Rc<[Service]>,
 }
 
@@ -42,6 +44,7 @@ impl Settings {
             folder: Folder::make()?,
             web: Port::take()?,
             admin: Port::take()?,
+            token: format!("demo-{:08x}", rand::random::<u32>()),
             services: Rc::clone(services),
         };
         settings.write(Chapter::Beginning)?;
@@ -81,6 +84,7 @@ impl Settings {
         format!(
             "Sluicegate in front of two services, in two versions each.\n\
              \n\
+             dashboard      http://{admin}/  (for its buttons, the token {token})\n\
              configuration  {file}\n\
              access log     {log}\n\
              {endpoints}\
@@ -98,6 +102,7 @@ impl Settings {
              Each line is a second, as the clients saw it: requests answered, the slowest but\n\
              one in a hundred, failures so far; then what the proxy did about trouble, and\n\
              each endpoint's share of its service. Lines with a date are the proxy's own log.\n",
+            token = self.token,
             file = self.file().display(),
             log = self.folder.0.join("access.log").display(),
         )
@@ -130,6 +135,7 @@ drain = {{ timeout = "5s" }}
 
 [admin]
 address = "{admin}"
+token = "{token}"
 
 [access_log]
 path = "access.log"
@@ -185,6 +191,7 @@ request = {{ url = "http://demo/orders/17" }}
 expect = {{ route = "orders", pool = "orders" }}
 "#,
             admin = self.admin(),
+            token = self.token,
             web = self.web(),
         )
     }
