@@ -122,6 +122,7 @@ impl Worker {
             key: Some(self.draw),
             regard: Regard::Sound,
             trial: MayTry::No,
+            version: None,
         };
         let picked = self.local.pick(view, &request, &mut Tried::default());
         assert!(matches!(picked, Picked::Endpoint(_)), "nothing picked");

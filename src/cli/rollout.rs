@@ -76,9 +76,12 @@ fn text(rollout: &Rollout) -> String {
     let rows = [row("old", &both.baseline), row("new", &both.candidate)];
     out.push_str(&print::columns(&rows));
     let evidence = &rollout.evidence;
-    let strongest = evidence
-        .latency
-        .map_or(evidence.errors, |it| it.max(evidence.errors));
+    if let Some(shadow) = &rollout.shadow {
+        let (compared, differ) = (shadow.requests, shadow.failures);
+        let _ = writeln!(out, "  {differ} of {compared} answers to copies differ");
+    }
+    let others = [evidence.latency, evidence.shadow];
+    let strongest = others.into_iter().flatten().fold(evidence.errors, f64::max);
     let share = (strongest / evidence.rolls_back_at).clamp(0.0, 1.0) * 100.0;
     let _ = writeln!(
         out,

@@ -2,15 +2,19 @@
 
 use std::{
     cell::{Cell, RefCell},
+    sync::Arc,
     time::Duration,
 };
 
+use semver::VersionReq;
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
 
 use super::{Answering, Attempt, AttemptNumber};
 use crate::{
     resilience::{BudgetRequest, Why},
-    state::ExchangePlace,
+    rollout::shadow::Answer,
+    state::{ExchangePlace, Shadow},
     upstream::{RequestPlace, pool::ViewIndex, session::EndpointSession},
 };
 
@@ -24,8 +28,8 @@ pub(crate) struct CallRecord {
     /// Attempts under way beside another, until one of them has answered. Then they are in
     /// `attempts`.
     pub(crate) beside: RefCell<Vec<Attempt>>,
-    /// View that serves when nobody of the first one can: the other version of a rollout.
-    pub(crate) spare: Option<ViewIndex>,
+    /// Parts that few calls have.
+    extra: Option<Box<CallExtra>>,
     /// Session that the client has with an endpoint of the pool asked last.
     pub(crate) session: Option<EndpointSession>,
     /// The attempt whose outcome stands, where it is not the last.
@@ -45,6 +49,26 @@ pub(crate) struct CallRecord {
     pub(crate) place: Option<RequestPlace>,
     /// Request that the retry budget is measured against.
     pub(crate) request: Option<BudgetRequest>,
+}
+
+/// Parts that only calls of some routes have.
+#[derive(Debug, Default)]
+pub(crate) struct CallExtra {
+    /// View that serves when nobody of the first one can: the other version of a rollout.
+    pub(crate) spare: Option<ViewIndex>,
+    /// Version that the client asks for, where its route allows that.
+    pub(crate) wanted: Option<VersionReq>,
+    /// The copy of the request that is under way.
+    pub(crate) copied: Option<Copied>,
+}
+
+/// A copy of a request that waits for the answer to the request.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    /// The shadow that it was made for.
+    pub(crate) shadow: Arc<Shadow>,
+    /// Takes the answer.
+    pub(crate) answer: oneshot::Sender<Answer>,
 }
 
 /// Sum of the times that an exchange has waited for limits.
@@ -74,6 +98,26 @@ impl CallRecord {
             exchange,
             ..Self::default()
         }
+    }
+
+    /// Parts that few calls have; made at the first call.
+    pub(crate) fn extra(&mut self) -> &mut CallExtra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// View that serves when nobody of the first one can.
+    pub(crate) fn spare(&self) -> Option<ViewIndex> {
+        self.extra.as_ref()?.spare
+    }
+
+    /// Version that the client asks for.
+    pub(crate) fn wanted(&self) -> Option<&VersionReq> {
+        self.extra.as_ref()?.wanted.as_ref()
+    }
+
+    /// Takes the copy of the request that waits for its answer.
+    pub(crate) fn take_copied(&mut self) -> Option<Copied> {
+        self.extra.as_mut()?.copied.take()
     }
 
     /// Notes an attempt that begins, and gives it its number.

@@ -30,7 +30,7 @@ pub(crate) use attempt::AttemptNumber;
 pub use attempt::{Attempt, AttemptKind, AttemptOutcome};
 pub use body::Body;
 pub(crate) use cache_use::CacheUse;
-pub(crate) use call_record::{CallRecord, QueuedTime};
+pub(crate) use call_record::{CallRecord, Copied, QueuedTime};
 pub use custom_body::CustomBody;
 pub(crate) use identity::Identity;
 pub use message::{Request, Response};

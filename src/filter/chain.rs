@@ -227,6 +227,14 @@ impl Chain {
         }
     }
 
+    /// Maximum number of request body bytes.
+    pub fn body_max(&self) -> Option<u64> {
+        self.0.iter().find_map(|filter| match filter {
+            AnyFilter::BodyMax(max) => Some(max.0),
+            _ => None,
+        })
+    }
+
     /// The limits on requests at once, in the order in which they are asked.
     pub fn concurrency(&self) -> impl Iterator<Item = &ConcurrencyFilter> {
         self.0.iter().filter_map(|filter| match filter {

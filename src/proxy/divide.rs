@@ -10,7 +10,7 @@ use crate::{
     rollout::{Choice, Cohort, KnownBy, Rollout, Split, User, UserRules, tally::Outcome},
     semantics::{Known, forwarded::Scheme, grpc, upgrade::Offer},
     state::Action,
-    upstream::HashInput,
+    upstream::{HashInput, pool::ViewIndex},
     worker::Connection,
 };
 
@@ -56,6 +56,14 @@ pub(super) async fn by_version(
     request: &mut Request,
     offer: Option<&Offer>,
 ) -> Result<Response, Failure> {
+    if exchange.call.wanted().is_some() {
+        // Who asks for a version gets it: there is nothing to choose, and nothing to compare.
+        let home = Home {
+            pool: rollout.pool,
+            view: ViewIndex::default(),
+        };
+        return forward::by_cache(connection, exchange, home, request, offer).await;
+    }
     let user = user_of(connection, exchange, &rollout.users, request);
     let choice = rollout.choose(&user, &request.headers);
     exchange.cohort = Some(Box::new(Cohort {
@@ -63,7 +71,7 @@ pub(super) async fn by_version(
         known_by: user.known_by,
         choice: Some(choice),
     }));
-    exchange.call.spare = Some(rollout.other_view(choice.arm));
+    exchange.call.extra().spare = Some(rollout.other_view(choice.arm));
     let home = Home {
         pool: rollout.pool,
         view: rollout.view(choice.arm),

@@ -90,7 +90,8 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         .map(|answered| answered - exchange.started);
     let request = &exchange.request;
     let grpc_status = exchange.grpc_status.map(|status| status.to_string());
-    let fields = fields(exchange, grpc_status.as_deref());
+    let wanted = call.wanted().map(ToString::to_string);
+    let fields = fields(exchange, grpc_status.as_deref(), wanted.as_deref());
     let line = Line {
         time: worker.wall_time(),
         request_id: exchange.request_id(),
@@ -132,7 +133,11 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
 }
 
 /// The fields that the configuration adds, and those that only some lines have.
-fn fields<'a>(exchange: &'a Exchange, grpc_status: Option<&'a str>) -> Vec<(&'a str, &'a [u8])> {
+fn fields<'a>(
+    exchange: &'a Exchange,
+    grpc_status: Option<&'a str>,
+    wanted: Option<&'a str>,
+) -> Vec<(&'a str, &'a [u8])> {
     let added = &exchange.snapshot.shared.logged;
     let cohort = exchange.cohort.as_ref();
     let split = cohort.map(|cohort| match &cohort.choice {
@@ -149,6 +154,7 @@ fn fields<'a>(exchange: &'a Exchange, grpc_status: Option<&'a str>) -> Vec<(&'a 
         .chain(grpc_status.map(|status| ("grpc_status", status.as_bytes())))
         .chain(split)
         .chain(cache.map(|outcome| ("cache", outcome.word().as_bytes())))
+        .chain(wanted.map(|wanted| ("version_asked", wanted.as_bytes())))
         .chain(detail.map(|detail| ("reason_detail", detail.as_bytes())))
         .collect()
 }

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use super::{
     cached,
     call::{CallTerms, Home, UpstreamCall, tell_attempts, tell_session},
+    shadow,
     upload::upload_of,
+    version,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -58,6 +60,9 @@ pub(super) async fn forward(
     if exchange.is_given_up(timer::recent()) {
         return Err(Failure::ResponseTimeout);
     }
+    if let Some(shadow) = &route.shadow {
+        shadow::begin(connection, exchange, shadow, home, request, offer);
+    }
     let upload = upload_of(&connection.worker, exchange, route, request);
     let terms = CallTerms {
         worker: &connection.worker,
@@ -71,12 +76,23 @@ pub(super) async fn forward(
         offer,
         grpc: exchange.grpc,
         lends_host: exchange.request.authority.is_none(),
+        is_copy: false,
     };
     let mut call = UpstreamCall::new(terms, request, upload, &mut exchange.call);
     let mut response = match call.run().await {
         Ok(response) => response,
-        Err(failure) => return Err(failure_of(exchange, failure)),
+        Err(failure) => {
+            let failure = version::explain(exchange, failure);
+            return Err(failure_of(exchange, failure));
+        }
     };
+    if let Some(name) = &route.version_header {
+        // Before a cache sees it.
+        version::vary(&mut response.headers, name);
+    }
+    if let Some(copied) = exchange.call.take_copied() {
+        shadow::answered(copied, &mut response);
+    }
     exchange.answered = Some(timer::recent());
     if exchange.cached.is_none() {
         tell(connection, exchange, &mut response);

@@ -15,10 +15,12 @@ mod reply;
 mod request;
 mod response;
 mod serve;
+mod shadow;
 mod subrequest;
 mod trailer_rules;
 mod tunnel;
 mod upload;
+mod version;
 mod watch;
 mod way_back;
 

@@ -49,6 +49,7 @@ pub(super) fn prepare(
     headers.remove(Known::Expect);
     if exchange.trust == Trust::Untrusted {
         headers.remove(Known::XSluicegateAttempt);
+        headers.remove(Known::XSluicegateShadow);
     }
     let authority = exchange.request.authority.as_ref();
     let host = authority.map(Authority::as_value);

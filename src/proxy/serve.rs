@@ -7,7 +7,7 @@ use std::{pin::pin, rc::Rc};
 
 use super::{
     Outgoing, admit, begin::begin, cached, call::Home, deadline, divide, forward, grpc_web, reply,
-    request, response, way_back,
+    request, response, version, way_back,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -81,6 +81,9 @@ async fn walk(
         return Ok(answer);
     }
     request::prepare(connection, exchange, request, offer.as_ref());
+    if let Some(name) = &route.version_header {
+        version::read(exchange, &request.headers, name)?;
+    }
     let verdict = if route.filters.is_empty() {
         Verdict::Continue
     } else {

@@ -79,6 +79,7 @@ async fn subrequest_of(
         offer: None,
         grpc: false,
         lends_host: !headers.contains(Known::Host),
+        is_copy: false,
     };
     let mut noted = Noted {
         record: CallRecord::of(exchange.call.exchange),

@@ -18,6 +18,8 @@ pub struct Gate {
     pub error_increase_max: f64,
     /// Limit on latency.
     pub latency: Option<LatencyLimit>,
+    /// Maximum share of answers to copies that differ from the baseline's.
+    pub shadow_mismatch_max: Option<f64>,
     /// One minus the chance of ever rolling back a version that is no worse.
     pub confidence: f64,
 }
@@ -47,6 +49,10 @@ pub struct Comparison {
     pub errors: Evidence,
     /// Evidence that it is slower.
     pub slow: Evidence,
+    /// Evidence that more of its answers differ than allowed.
+    pub differs: Evidence,
+    /// Answers to copies that were compared in the whole rollout.
+    pub shadow: Counts,
     /// Requests of the present step.
     pub step: Samples,
     /// Requests of the whole rollout.
@@ -76,6 +82,10 @@ pub enum Doubt {
     Increase(f64, f64),
     /// It is slower than is allowed.
     Slow(f64, f64),
+    /// Too few answers to copies were compared.
+    Compared(u64),
+    /// Too many of them differ.
+    Differs(f64, f64),
 }
 
 /// Reasons why a candidate is worse.
@@ -85,6 +95,21 @@ pub enum Fault {
     Errors(f64, f64),
     /// It is slower: the observed quantiles in milliseconds, its own first.
     Slow(f64, f64),
+    /// More of its answers to copies differ than allowed: their share, and that limit.
+    Differs(f64, f64),
+}
+
+impl Gate {
+    /// Chance of a false alarm that each test has: all of them share the one that is allowed.
+    pub fn alpha(&self) -> f64 {
+        let tests = [
+            true,
+            self.latency.is_some(),
+            self.shadow_mismatch_max.is_some(),
+        ];
+        let count = tests.into_iter().map(u32::from).sum::<u32>();
+        (1.0 - self.confidence) / f64::from(count)
+    }
 }
 
 impl Sample {
@@ -132,11 +157,21 @@ impl Comparison {
         self.quantile.learn(&baseline.latencies);
     }
 
+    /// Takes the answers to copies of a tick into account.
+    pub fn add_compared(&mut self, gate: &Gate, compared: Counts) {
+        if let Some(max) = gate.shadow_mismatch_max {
+            self.shadow.add(compared);
+            self.differs.add_alone(compared, max);
+        }
+    }
+
     /// Begins a rollout: there are no figures and no evidence, and what was learned of the baseline
     /// stays.
     pub fn begin(&mut self) {
         self.errors.begin();
         self.slow.begin();
+        self.differs.begin();
+        self.shadow = Counts::default();
         self.step = Samples::default();
         self.all = Samples::default();
     }
@@ -170,17 +205,30 @@ impl Comparison {
         {
             return Verdict::Wait(Doubt::Slow(own / other, limit.ratio_max));
         }
+        if let Some(max) = gate.shadow_mismatch_max {
+            let ratio = self.shadow.ratio().unwrap_or(0.0);
+            if self.shadow.total < COMPARED_MIN {
+                return Verdict::Wait(Doubt::Compared(self.shadow.total));
+            }
+            if ratio > max {
+                return Verdict::Wait(Doubt::Differs(ratio, max));
+            }
+        }
         Verdict::Pass
     }
 
     fn fault(&self, gate: &Gate) -> Option<Fault> {
-        // Two tests share the chance of a false alarm.
-        let alpha = (1.0 - gate.confidence) / if gate.latency.is_some() { 2.0 } else { 1.0 };
+        let alpha = gate.alpha();
         let (baseline, candidate) = (&self.all.baseline, &self.all.candidate);
         if self.errors.is_against(alpha) {
             let known = self.errors.baseline_rate();
             let own = candidate.counts.ratio().unwrap_or(0.0);
             return Some(Fault::Errors(own, baseline.counts.ratio().unwrap_or(known)));
+        }
+        if let Some(max) = gate.shadow_mismatch_max
+            && self.differs.is_against(alpha)
+        {
+            return Some(Fault::Differs(self.shadow.ratio()?, max));
         }
         let limit = gate.latency.as_ref()?;
         if self.slow.is_against(alpha) {
@@ -218,6 +266,16 @@ impl fmt::Display for Doubt {
                 Percent(*increase),
                 Percent(*max)
             ),
+            Self::Compared(seen) => write!(
+                f,
+                "{seen} of {COMPARED_MIN} answers to copies of requests compared"
+            ),
+            Self::Differs(ratio, max) => write!(
+                f,
+                "{} of its answers to copies differ; allowed: {}",
+                Percent(*ratio),
+                Percent(*max)
+            ),
             Self::Slow(ratio, max) => {
                 write!(
                     f,
@@ -237,6 +295,12 @@ impl fmt::Display for Fault {
                 Percent(*own),
                 Percent(*other)
             ),
+            Self::Differs(ratio, max) => write!(
+                f,
+                "{} of the candidate's answers to copies differ; allowed: {}",
+                Percent(*ratio),
+                Percent(*max)
+            ),
             Self::Slow(own, other) => {
                 write!(
                     f,
@@ -255,5 +319,7 @@ impl fmt::Display for Percent {
     }
 }
 
+/// Answers to copies that a step needs.
+const COMPARED_MIN: u64 = 50;
 /// Quantiles are bounds of buckets, and as inexact as these are wide.
 const BUCKET_ERROR: f64 = 1.07;

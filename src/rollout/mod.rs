@@ -7,10 +7,12 @@
 //! workers count ([`tally`]); [`statistics`] and [`latency`] are the tests. All of these are pure;
 //! [`RolloutState`] holds them together, and control lets its time pass.
 
+mod asked;
 pub mod cohort;
 pub mod gate;
 pub mod latency;
 pub mod machine;
+pub mod shadow;
 #[cfg(test)]
 mod simulation;
 mod split;
@@ -20,6 +22,7 @@ pub mod tally;
 mod user;
 mod versions;
 
+pub use asked::{BadVersion, asked};
 pub(crate) use split::Cohort;
 pub use split::{Split, SplitArm};
 pub use state::{Kept, Moved, RolloutState, RolloutView};

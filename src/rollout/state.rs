@@ -36,6 +36,8 @@ struct Live {
     plan: Option<Plan>,
     /// The sums at the last tick.
     last: Samples,
+    /// Answers to copies that were compared by then.
+    compared: Counts,
     ticked: Option<Instant>,
     /// Time since when the candidate has no endpoint.
     absent: Option<Instant>,
@@ -69,8 +71,11 @@ pub struct RolloutView {
     pub step: Samples,
     /// Requests that are compared, of the whole rollout.
     pub all: Samples,
-    /// Evidence that the candidate is worse, as a natural logarithm: by failures, by latency.
-    pub evidence: [f64; 2],
+    /// Evidence that the candidate is worse, as a natural logarithm: by failures, by latency, by
+    /// answers to copies.
+    pub evidence: [f64; 3],
+    /// Answers to copies that were compared; the bad ones differ or are missing.
+    pub shadow: Counts,
     /// Requests as clients saw them.
     pub served: Served,
 }
@@ -83,6 +88,10 @@ pub struct Kept {
     share: f64,
     errors: Evidence,
     slow: Evidence,
+    #[serde(default)]
+    differs: Evidence,
+    #[serde(default)]
+    shadow: Counts,
     step: [Counts; 2],
     all: [Counts; 2],
 }
@@ -111,7 +120,11 @@ impl RolloutState {
         let sums = self.shared.samples();
         let tick = since(&sums, &live.last);
         live.last = sums;
+        let compared = compared(rollout);
+        let of_tick = compared.since(live.compared);
+        live.compared = compared;
         if live.machine.compares() {
+            live.comparison.add_compared(&rollout.gate, of_tick);
             let alone = live.machine.is_alone(&rollout.plan);
             live.comparison.add(&rollout.gate, &tick, alone);
         } else {
@@ -160,7 +173,12 @@ impl RolloutState {
             share: live.machine.share(&rollout.plan),
             step: live.comparison.step.clone(),
             all: live.comparison.all.clone(),
-            evidence: [live.comparison.errors.log(), live.comparison.slow.log()],
+            evidence: [
+                live.comparison.errors.log(),
+                live.comparison.slow.log(),
+                live.comparison.differs.log(),
+            ],
+            shadow: live.comparison.shadow,
             served: self.shared.served(),
         }
     }
@@ -175,6 +193,8 @@ impl RolloutState {
             share: live.machine.share(&rollout.plan),
             errors: comparison.errors.clone(),
             slow: comparison.slow.clone(),
+            differs: comparison.differs.clone(),
+            shadow: comparison.shadow,
             step: counts(&comparison.step),
             all: counts(&comparison.all),
         }
@@ -192,6 +212,9 @@ impl RolloutState {
         live.plan = Some(rollout.plan.clone());
         live.comparison.errors = kept.errors.clone();
         live.comparison.slow = kept.slow.clone();
+        live.comparison.differs = kept.differs.clone();
+        live.comparison.shadow = kept.shadow;
+        live.compared = compared(rollout);
         live.comparison.step = samples(kept.step);
         live.comparison.all = samples(kept.all);
         live.last = self.shared.samples();
@@ -283,6 +306,15 @@ impl Live {
 fn identity(rollout: &Rollout) -> String {
     let [baseline, candidate] = &rollout.versions;
     format!("{baseline} -> {candidate}")
+}
+
+/// Answers to copies that were compared so far.
+fn compared(rollout: &Rollout) -> Counts {
+    let mut all = Counts::default();
+    for shadow in &rollout.shadows {
+        all.add(shadow.compared());
+    }
+    all
 }
 
 fn since(sums: &Samples, last: &Samples) -> Samples {

@@ -9,6 +9,7 @@ use super::{
     RolloutState, cohort,
     gate::Gate,
     machine::Plan,
+    shadow::ShadowState,
     tally::Arm,
     user::{User, UserRules},
 };
@@ -38,6 +39,8 @@ pub struct Rollout {
     pub plan: Plan,
     /// Conditions of its steps.
     pub gate: Gate,
+    /// Results of the shadows that compare the candidate's answers.
+    pub shadows: Vec<Arc<ShadowState>>,
     /// Its progress and figures; outlives reloads.
     pub state: Arc<RolloutState>,
 }

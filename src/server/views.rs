@@ -13,7 +13,8 @@ use crate::{
     admin::model,
     filter::{AuthFilter, ConcurrencyFilter},
     resilience::breaker::BreakerView,
-    state::{Action, ExplainedRate, Route, Snapshot},
+    rollout::shadow::ShadowResult,
+    state::{Action, ExplainedRate, Route, Shadow, Snapshot},
     upstream::{
         discovery::SourceSpec,
         endpoint::Standing,
@@ -227,6 +228,33 @@ fn concurrency_view(filter: &ConcurrencyFilter) -> model::Concurrency {
     }
 }
 
+fn shadow_view(shadow: &Shadow) -> model::Shadow {
+    let state = &shadow.state;
+    let results = ShadowResult::ALL.map(|result| (result.word().to_owned(), state.counted(result)));
+    let mismatches = state.mismatches().into_iter().map(|it| {
+        let time = humantime::format_rfc3339_millis(it.time);
+        model::ShadowMismatch {
+            time: time.to_string(),
+            request_id: it.request_id,
+            method: it.method,
+            path: it.path,
+            difference: it.difference,
+            endpoint: it.endpoint,
+        }
+    });
+    model::Shadow {
+        pool: shadow.pool_name.to_string(),
+        version: shadow.version.as_ref().map(ToString::to_string),
+        share: shadow.share,
+        in_flight: state.under_way(),
+        results: results
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .collect(),
+        mismatches: mismatches.collect(),
+    }
+}
+
 fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route {
     let mut view = model::Route {
         name: route.name.to_string(),
@@ -244,6 +272,7 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
         auth: route.filters.auth().flat_map(AuthFilter::names).collect(),
         rate_limits: route.filters.rate_rules().map(ExplainedRate::of).collect(),
         concurrency: route.filters.concurrency().map(concurrency_view).collect(),
+        shadow: route.shadow.as_deref().map(shadow_view),
         config,
     };
     match &route.action {

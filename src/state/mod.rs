@@ -8,6 +8,7 @@ mod local;
 mod registered;
 mod registry;
 mod route_metrics;
+mod shadow;
 mod snapshot;
 mod under_way;
 
@@ -19,12 +20,14 @@ pub use compile::{
 pub use decision::{Decision, RequestView, route};
 pub use explain::{
     Explained, ExplainedAction, ExplainedCandidate, ExplainedHedge, ExplainedPolicies,
-    ExplainedRate, ExplainedRollout, ExplainedSplit, ExplainedTimeouts, HealthKnown, explain,
+    ExplainedRate, ExplainedRollout, ExplainedShadow, ExplainedSplit, ExplainedTimeouts,
+    HealthKnown, explain,
 };
 pub use local::{LocalListener, LocalSnapshot};
 pub use registered::Registered;
 pub use registry::Registry;
 pub(crate) use route_metrics::RouteMetrics;
+pub use shadow::Shadow;
 pub use snapshot::{Action, Drain, ExchangeTimeouts, Listener, ListenerTimeouts, Route, Snapshot};
 pub use under_way::HolderFilter;
 pub(crate) use under_way::{ExchangePlace, Holder, UnderWay};

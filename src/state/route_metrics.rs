@@ -26,6 +26,8 @@ pub(crate) struct RouteMetrics {
     cache: RefCell<Vec<(&'static str, Counter)>>,
     /// Requests by the pool that a split chose.
     chosen: RefCell<Vec<(Arc<str>, Counter)>>,
+    /// Copies of requests by result.
+    shadows: RefCell<Vec<(&'static str, Counter)>>,
     worker: WorkerMetrics,
     name: Arc<str>,
 }
@@ -50,6 +52,7 @@ impl RouteMetrics {
             faults: RefCell::default(),
             cache: RefCell::default(),
             chosen: RefCell::default(),
+            shadows: RefCell::default(),
             worker: worker.clone(),
             name: Arc::clone(name),
         }
@@ -71,6 +74,7 @@ impl RouteMetrics {
             faults: RefCell::new(self.faults.borrow().clone()),
             cache: RefCell::new(self.cache.borrow().clone()),
             chosen: RefCell::new(self.chosen.borrow().clone()),
+            shadows: RefCell::new(self.shadows.borrow().clone()),
             refused_places: RefCell::new(self.refused_places.borrow().clone()),
             worker: self.worker.clone(),
             name: Arc::clone(&self.name),
@@ -176,6 +180,18 @@ impl RouteMetrics {
         let counter = self.worker.counter(&names::SPLIT_REQUESTS_TOTAL, labels);
         counter.inc();
         chosen.push((Arc::clone(pool), counter));
+    }
+
+    /// Counts a request that was chosen to be copied, by its result.
+    pub(crate) fn count_shadow(&self, result: &'static str) {
+        let mut shadows = self.shadows.borrow_mut();
+        if let Some((_, counter)) = shadows.iter().find(|(known, _)| *known == result) {
+            return counter.inc();
+        }
+        let labels = [&*self.name, result];
+        let counter = self.worker.counter(&names::SHADOW_REQUESTS_TOTAL, labels);
+        counter.inc();
+        shadows.push((result, counter));
     }
 
     /// Name of the route; empty for none.

@@ -2,6 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderName;
+
+use super::Shadow;
 use crate::{
     config::{
         Config,
@@ -126,7 +129,8 @@ impl Snapshot {
             filters: Chain::default(),
             deadlines: route.deadlines,
             grpc_web: route.grpc_web,
-            body_max: route.body_max,
+            shadow: None,
+            version_header: route.version_header.clone(),
         });
         let pools = pools
             .iter()
@@ -249,8 +253,10 @@ pub struct Route {
     pub deadlines: bool,
     /// True if calls in gRPC-Web are turned into gRPC.
     pub grpc_web: bool,
-    /// Maximum number of request body bytes; more is refused.
-    pub body_max: Option<u64>,
+    /// Header by which a client asks for a version.
+    pub version_header: Option<Box<HeaderName>>,
+    /// Copies of its requests.
+    pub shadow: Option<Arc<Shadow>>,
 }
 
 /// Destination of a route's requests.

@@ -48,6 +48,9 @@ pub struct RecentExchange {
     pub endpoint: Option<String>,
     /// Version of that endpoint.
     pub version: Option<String>,
+    /// Version that the client asked for, where its route allows that.
+    #[serde(default)]
+    pub version_asked: Option<String>,
     /// Each attempt.
     pub attempts: Vec<RecentAttempt>,
     /// Reason why the last try, which failed, was not followed by another.
@@ -103,6 +106,11 @@ impl From<&Line<'_>> for RecentExchange {
             pool: owned(line.pool),
             endpoint: owned(line.endpoint),
             version: owned(line.version),
+            version_asked: line
+                .fields
+                .iter()
+                .find(|(name, _)| *name == "version_asked")
+                .map(|(_, value)| String::from_utf8_lossy(value).into_owned()),
             attempts: line
                 .attempts
                 .iter()

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use semver::VersionReq;
 use tokio::time::Instant;
 
 use super::{
-    health::EndpointView, idle::LocalEndpoint, local::LocalPool, pick::Pick, pool::ViewIndex,
-    tried::Tried,
+    endpoint_set::meets, health::EndpointView, idle::LocalEndpoint, local::LocalPool, pick::Pick,
+    pool::ViewIndex, tried::Tried,
 };
 
 impl LocalPool {
@@ -17,6 +18,7 @@ impl LocalPool {
         view: ViewIndex,
         now: Instant,
         tried: &mut Tried,
+        wanted: Option<&VersionReq>,
         session: u64,
     ) -> Option<Option<Pick>> {
         self.follow();
@@ -30,7 +32,9 @@ impl LocalPool {
         let serves = set.views[place].picture.endpoint(index);
         let serves = serves.is_some_and(EndpointView::serves_sessions);
         let endpoint = &set.endpoints[index.0 as usize];
-        let member = self.pool.rules.admits(view, &endpoint.described().endpoint);
+        let described = endpoint.described();
+        let member =
+            self.pool.rules.admits(view, &described.endpoint) && meets(wanted, &described.endpoint);
         if !serves || !member || tried.contains(&index) {
             return None;
         }
@@ -44,13 +48,17 @@ impl LocalPool {
         view: ViewIndex,
         now: Instant,
         tried: &mut Tried,
+        version: Option<&VersionReq>,
         wanted: impl Fn(&Rc<LocalEndpoint>) -> bool,
     ) -> Option<Option<Pick>> {
         self.follow();
         let set = &*self.set.borrow();
         let tried = tried.in_set(&set.shared);
         let mut members = set.shared.views[view.0 as usize].tiers.iter().flatten();
-        let index = members.find(|index| wanted(&set.endpoints[index.0 as usize]))?;
+        let index = members.find(|index| {
+            let endpoint = &set.endpoints[index.0 as usize];
+            wanted(endpoint) && meets(version, &endpoint.described().endpoint)
+        })?;
         if tried.contains(index) {
             return None;
         }

@@ -6,7 +6,7 @@
 //! tunnel may last for days.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -14,7 +14,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use semver::VersionReq;
+use semver::{Version, VersionReq};
 
 use super::{
     endpoint::Endpoint,
@@ -42,6 +42,8 @@ pub struct EndpointSet {
     places: HashMap<Arc<str>, EndpointIndex>,
     /// By [`Endpoint::key`]; made when the first session asks.
     keyed: OnceLock<HashMap<u64, EndpointIndex>>,
+    /// Made when a client first asks for a version.
+    versions: OnceLock<Box<[Version]>>,
 }
 
 /// Rules for making the set of a pool from its endpoints.
@@ -62,12 +64,7 @@ impl SetRules {
     /// Returns true if an endpoint belongs to a view.
     pub(super) fn admits(&self, view: ViewIndex, endpoint: &Endpoint) -> bool {
         let requirement = self.requirements.get(view.0 as usize);
-        requirement.is_some_and(|requirement| {
-            let version = endpoint.version.as_ref();
-            requirement
-                .as_ref()
-                .is_none_or(|it| version.is_some_and(|version| it.matches(version)))
-        })
+        requirement.is_some_and(|requirement| meets(requirement.as_ref(), endpoint))
     }
 }
 
@@ -112,7 +109,8 @@ impl EndpointSet {
         let requirements = rules.requirements.iter().enumerate();
         let views = requirements
             .map(|(at, requirement)| {
-                let mut view = View::new(&endpoints, requirement.as_ref(), rules.zone.as_deref());
+                let admits = |endpoint: &Endpoint| meets(requirement.as_ref(), endpoint);
+                let mut view = View::new(&endpoints, admits, rules.zone.as_deref());
                 if let Some(kind) = rules.table {
                     let before = before.and_then(|before| before.views.get(at));
                     view.make_tables(kind, &candidates, before);
@@ -129,6 +127,7 @@ impl EndpointSet {
                 .map(|(index, endpoint)| (Arc::clone(&endpoint.label), index))
                 .collect(),
             keyed: OnceLock::new(),
+            versions: OnceLock::new(),
             candidates,
             endpoints,
         }
@@ -142,6 +141,26 @@ impl EndpointSet {
             keys.collect()
         });
         keyed.get(&key).copied()
+    }
+
+    /// Returns the versions of the endpoints, each once. The first call reads all endpoints.
+    pub(super) fn versions(&self) -> &[Version] {
+        self.versions.get_or_init(|| {
+            let versions = self.endpoints.iter().filter_map(|it| it.version.clone());
+            let versions: BTreeSet<Version> = versions.collect();
+            versions.into_iter().collect()
+        })
+    }
+
+    /// Makes the view of those endpoints of a view whose version meets a further requirement.
+    pub(super) fn derive(&self, rules: &SetRules, base: ViewIndex, wanted: &VersionReq) -> View {
+        let admits = |it: &Endpoint| rules.admits(base, it) && meets(Some(wanted), it);
+        let mut view = View::new(&self.endpoints, admits, rules.zone.as_deref());
+        if let Some(kind) = rules.table {
+            let before = self.views.get(base.0 as usize);
+            view.make_tables(kind, &self.candidates, before);
+        }
+        view
     }
 
     /// Returns one endpoint.
@@ -172,20 +191,15 @@ impl EndpointSet {
 }
 
 impl View {
-    /// Sorts the endpoints that satisfy `requirement` into tiers.
+    /// Sorts the endpoints that it admits into tiers.
     fn new(
         endpoints: &[Arc<Endpoint>],
-        requirement: Option<&VersionReq>,
+        admits: impl Fn(&Endpoint) -> bool,
         zone: Option<&str>,
     ) -> Self {
         let mut ranked: Vec<((u32, bool), EndpointIndex)> = (0_u32..)
             .zip(endpoints)
-            .filter(|(_, endpoint)| {
-                requirement.is_none_or(|requirement| {
-                    let version = endpoint.version.as_ref();
-                    version.is_some_and(|version| requirement.matches(version))
-                })
-            })
+            .filter(|(_, endpoint)| admits(endpoint))
             .map(|(index, endpoint)| {
                 let far = zone.is_some() && endpoint.zone.as_deref() != zone;
                 ((endpoint.priority, far), EndpointIndex(index))
@@ -243,6 +257,14 @@ impl EndpointSlot {
         self.newest.store(set);
         self.serial.store(serial, Ordering::Release);
     }
+}
+
+/// Returns true if the version of an endpoint meets a requirement, if there is one.
+pub(super) fn meets(requirement: Option<&VersionReq>, endpoint: &Endpoint) -> bool {
+    requirement.is_none_or(|requirement| {
+        let version = endpoint.version.as_ref();
+        version.is_some_and(|version| requirement.matches(version))
+    })
 }
 
 /// Returns the default limit of upstream connections. Each worker keeps its own idle connections:

@@ -103,7 +103,7 @@ impl LocalPool {
     pub fn pick(
         self: &Rc<Self>,
         view: ViewIndex,
-        request: &PickRequest,
+        request: &PickRequest<'_>,
         tried: &mut Tried,
     ) -> Picked {
         let set = &mut *self.set.borrow_mut();
@@ -111,6 +111,9 @@ impl LocalPool {
             self.take_up(set);
         }
         let tried = tried.in_set(&set.shared);
+        let Some(view) = set.narrowed(&self.pool, view, request.version) else {
+            return Picked::Nobody;
+        };
         let place = view.0 as usize;
         if set.is_behind(view) {
             set.update(&self.pool, view, &self.pickers);
@@ -193,10 +196,10 @@ impl LocalPool {
         self: &Rc<Self>,
         set: &LocalSet,
         view: ViewIndex,
-        request: &PickRequest,
+        request: &PickRequest<'_>,
         tried: &[EndpointIndex],
     ) -> Picked {
-        for members in &set.shared.views[view.0 as usize].tiers {
+        for members in &set.view(view).tiers {
             let first = usize::try_from(request.draw).unwrap_or(0) % members.len().max(1);
             let (before, from) = members.split_at(first);
             for index in from.iter().chain(before) {
@@ -325,10 +328,10 @@ impl LocalPool {
         self: &Rc<Self>,
         set: &LocalSet,
         view: ViewIndex,
-        request: &PickRequest,
+        request: &PickRequest<'_>,
         tried: &[EndpointIndex],
     ) -> Option<Pick> {
-        let tiers = &set.shared.views[view.0 as usize].tiers;
+        let tiers = &set.view(view).tiers;
         let picture = &set.views[view.0 as usize].picture;
         picture.probation.iter().find_map(|index| {
             let member = tiers.iter().any(|tier| tier.contains(index));

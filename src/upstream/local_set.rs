@@ -10,9 +10,12 @@ use std::{
     sync::Arc,
 };
 
+use semver::VersionReq;
+
 use super::{
+    derived::DerivedViews,
     endpoint::Endpoint,
-    endpoint_set::EndpointSet,
+    endpoint_set::{EndpointSet, View},
     health::{EndpointHealth, Picture},
     idle::{Described, LocalEndpoint},
     metrics::PoolMetrics,
@@ -47,7 +50,10 @@ pub(super) struct LocalSet {
     pub(super) loads: Vec<Load>,
     /// Index of the endpoints with room, while `limits.per_endpoint` is set.
     pub(super) slots: Slots,
+    /// Of the set's views, and behind them of the derived ones.
     pub(super) views: Vec<LocalView>,
+    /// Views by versions that clients ask for.
+    derived: DerivedViews,
 }
 
 /// One worker's pickers for a view.
@@ -175,6 +181,7 @@ impl LocalSet {
             loads: Vec::with_capacity(newest.endpoints.len()),
             slots: Slots::default(),
             views: Vec::new(),
+            derived: DerivedViews::default(),
             shared: newest,
         };
         set.meet(None, known);
@@ -235,10 +242,44 @@ impl LocalSet {
         self.views[view.0 as usize].serial != Some(self.shared.health.serial())
     }
 
+    /// A view of the set, or a derived one.
+    pub(super) fn view(&self, view: ViewIndex) -> &View {
+        view_of(&self.shared, &self.derived, view)
+    }
+
+    /// Returns the view of those endpoints of a view that a request may go to; none if there are none.
+    pub(super) fn narrowed(
+        &mut self,
+        pool: &Pool,
+        base: ViewIndex,
+        wanted: Option<&VersionReq>,
+    ) -> Option<ViewIndex> {
+        match wanted {
+            None => Some(base),
+            Some(wanted) => self.derive(pool, base, wanted),
+        }
+    }
+
+    /// Returns the view of those endpoints of a view whose version meets a further requirement; none
+    /// if there are none.
+    #[cold]
+    fn derive(&mut self, pool: &Pool, base: ViewIndex, wanted: &VersionReq) -> Option<ViewIndex> {
+        let place = self.derived.find(&self.shared, &pool.rules, base, wanted)?;
+        let index = self.shared.views.len() + place.index;
+        if place.is_new {
+            let fresh = LocalView::new(self.shared.health.picture());
+            match self.views.get_mut(index) {
+                Some(view) => *view = fresh,
+                None => self.views.push(fresh),
+            }
+        }
+        u32::try_from(index).ok().map(ViewIndex)
+    }
+
     /// Tells the pickers of a view which endpoints may be picked now.
     pub(super) fn update(&mut self, pool: &Pool, view: ViewIndex, pickers: &dyn Fn() -> AnyPicker) {
         let local = &mut self.views[view.0 as usize];
-        let view = &self.shared.views[view.0 as usize];
+        let view = view_of(&self.shared, &self.derived, view);
         if local.serial.is_none() {
             local
                 .tiers
@@ -267,12 +308,10 @@ impl LocalSet {
         };
         let picture = self.shared.health.picture();
         let known = self.shared.views.len();
-        self.views.resize_with(known, || LocalView {
-            serial: None,
-            picture: Arc::clone(&picture),
-            tiers: Vec::new(),
-            changes: None,
-        });
+        self.derived.clear();
+        self.views.truncate(known);
+        self.views
+            .resize_with(known, || LocalView::new(Arc::clone(&picture)));
         for local in &mut self.views {
             local.serial = None;
             local.picture = Arc::clone(&picture);
@@ -280,7 +319,24 @@ impl LocalSet {
     }
 }
 
+fn view_of<'s>(set: &'s EndpointSet, derived: &'s DerivedViews, view: ViewIndex) -> &'s View {
+    let place = view.0 as usize;
+    match set.views.get(place) {
+        Some(view) => view,
+        None => derived.get(place - set.views.len()),
+    }
+}
+
 impl LocalView {
+    fn new(picture: Arc<Picture>) -> Self {
+        Self {
+            serial: None,
+            picture,
+            tiers: Vec::new(),
+            changes: None,
+        }
+    }
+
     /// Reports the loads that changed since the last pick to the pickers.
     pub(super) fn hear(&mut self, loads: &[Load]) {
         let Some(changes) = &self.changes else {

@@ -13,6 +13,7 @@ mod bound;
 pub mod connect;
 #[doc(hidden)]
 pub mod consul;
+mod derived;
 #[doc(hidden)]
 pub mod discovery;
 #[doc(hidden)]

@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
+use semver::VersionReq;
 use tokio::time::Instant;
 
 use super::{
@@ -14,7 +15,7 @@ use crate::resilience::breaker::{CallOutcome, Permit};
 
 /// Input of the choice of an endpoint.
 #[derive(Clone, Copy, Debug)]
-pub struct PickRequest {
+pub struct PickRequest<'a> {
     /// Current time.
     pub now: Instant,
     /// A uniform random number.
@@ -25,6 +26,8 @@ pub struct PickRequest {
     pub regard: Regard,
     /// Permission for this request to be the trial of an endpoint.
     pub trial: MayTry,
+    /// Version that the client asks for, besides the requirement of the view.
+    pub version: Option<&'a VersionReq>,
 }
 
 /// Permission for a request to be the trial of an endpoint after its ejection.

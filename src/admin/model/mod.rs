@@ -28,7 +28,7 @@ pub use pool::{Endpoint, Pool, PoolBreaker, PoolDiscovery};
 pub use process::{Live, Predecessor, ProcessState, Ready, Status};
 pub use reload::{ReloadRefusal, ReloadReport, ReloadResult};
 pub use rollout::{BothVersions, Counted, Rollout, RolloutEvidence, RolloutStep, VersionFigures};
-pub use route::{Concurrency, Route};
+pub use route::{Concurrency, Route, Shadow, ShadowMismatch};
 pub use upgrade::{UpgradeRefusal, UpgradeReport, UpgradeRequest, UpgradeResult};
 
 pub use crate::{

@@ -26,6 +26,9 @@ pub struct Rollout {
     pub lasted_ms: u64,
     /// Figures of both versions.
     pub versions: BothVersions,
+    /// Answers to copies of requests that were compared, where the gate has `shadow_mismatch_max`; the failures differ or are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Counted>,
     /// Evidence that the candidate is worse.
     pub evidence: RolloutEvidence,
 }
@@ -83,6 +86,9 @@ pub struct RolloutEvidence {
     pub errors: f64,
     /// By latency, where it is compared.
     pub latency: Option<f64>,
+    /// By answers to copies of requests, where they are compared.
+    #[serde(default)]
+    pub shadow: Option<f64>,
     /// Value at which the rollout is rolled back.
     pub rolls_back_at: f64,
 }

@@ -39,6 +39,9 @@ pub struct Route {
     /// Its limits on requests at once, in the order in which they are asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub concurrency: Vec<Concurrency>,
+    /// Copies of its requests, where it has a `shadow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     /// Its table of the configuration, secrets masked.
     pub config: Value,
 }
@@ -56,4 +59,39 @@ pub struct Concurrency {
     pub waiting: u64,
     /// Requests that got none since the limit was first set.
     pub refused: u64,
+}
+
+/// Copies of requests to another pool or version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Shadow {
+    /// Pool that gets them.
+    pub pool: String,
+    /// Requirement of the version that gets them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Share of the requests, 0 to 1.
+    pub share: f64,
+    /// Copies under way.
+    pub in_flight: u32,
+    /// Requests that were chosen to be copied, by result, since the target was first set.
+    pub results: BTreeMap<String, u64>,
+    /// The latest answers that differed, newest first.
+    pub mismatches: Vec<ShadowMismatch>,
+}
+
+/// Answer to a copy that differs from the answer to its request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShadowMismatch {
+    /// Time at which that was seen (RFC 3339).
+    pub time: String,
+    /// Id of the request; its copy has the same.
+    pub request_id: String,
+    /// Method.
+    pub method: String,
+    /// Path, without the query.
+    pub path: String,
+    /// The first difference.
+    pub difference: String,
+    /// Endpoint that answered the copy.
+    pub endpoint: String,
 }

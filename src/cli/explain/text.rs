@@ -26,6 +26,13 @@ pub(super) fn text(told: &Explained) -> String {
                 let _ = writeln!(out, "  {}", verdict.reason);
             }
             let _ = writeln!(out, "  by listener \"{listener}\"{by}");
+            match told.version_asked.as_deref() {
+                None => {}
+                Some("") => out.push_str("  refused with 400: it asks for no version such as ^2\n"),
+                Some(wanted) => {
+                    let _ = writeln!(out, "  asks for version {wanted}");
+                }
+            }
             if let Some(of_route) = &told.policies {
                 policies(&mut out, of_route);
             }
@@ -132,6 +139,10 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
     }
     if policies.grpc_web {
         let _ = writeln!(out, "  gRPC-Web becomes gRPC");
+    }
+    if let Some(shadow) = &policies.shadow {
+        let share = shadow.share * 100.0;
+        let _ = writeln!(out, "  shadow: {share} % are copied to {}", shadow.to);
     }
     if let Some(bytes) = policies.body_max {
         let _ = writeln!(out, "  body: {bytes} bytes at most");

@@ -20,6 +20,7 @@ mod registry;
 mod rollout;
 mod route;
 mod session;
+mod shadow;
 mod shared;
 mod split;
 mod surroundings;

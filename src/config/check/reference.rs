@@ -10,6 +10,12 @@ pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
     let mut used: BTreeSet<Name> = BTreeSet::new();
     for (name, route) in &config.routes {
+        if let Some(pool) = route.shadow.as_ref().and_then(|it| it.pool.as_ref()) {
+            check.refer("pools", pool, &config.pools, |wanted| {
+                format!("route \"{name}\" has a shadow at pool \"{wanted}\", which is not defined")
+            });
+            used.insert(pool.value.clone());
+        }
         for listener in &route.listeners {
             check.refer("listeners", listener, &config.listeners, |wanted| {
                 format!("route \"{name}\" is for listener \"{wanted}\", which is not defined")

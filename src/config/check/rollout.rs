@@ -79,6 +79,7 @@ fn check_gate(check: &mut Check<'_>, place: &str, rollout: &Rollout) {
         let message = format!("{place}.gate.confidence cannot be {confidence}");
         check.error(gate.spans.of("confidence"), message, "from 0.5 to below 1");
     }
+    check_shadow(check, place, rollout);
     let Some(latency) = &gate.latency else { return };
     let quantile = latency.quantile.get();
     if !(0.01..=0.9999).contains(&quantile) {
@@ -91,6 +92,34 @@ fn check_gate(check: &mut Check<'_>, place: &str, rollout: &Rollout) {
             latency.ratio_max
         );
         check.error(latency.spans.of("ratio_max"), message, "from 1 to 100");
+    }
+}
+
+/// Refuses a limit on mismatches without a shadow that finds them.
+fn check_shadow(check: &mut Check<'_>, place: &str, rollout: &Rollout) {
+    let gate = &rollout.gate;
+    if gate.shadow_mismatch_max.is_none() || check.has_broken("routes") {
+        return;
+    }
+    let mut routes = check.config.routes.values();
+    let has_one = routes.any(|route| {
+        let Some(shadow) = &route.shadow else {
+            return false;
+        };
+        let pool = shadow.pool.as_ref().map(|pool| &pool.value);
+        let own = route.destination.pools(check.config);
+        let pool = pool.or_else(|| own.first().map(|pool| &pool.value));
+        shadow.compare.is_some()
+            && pool == Some(&rollout.pool.value)
+            && shadow.version.as_ref() == Some(&rollout.candidate)
+    });
+    if !has_one {
+        let message = format!("{place}.gate.shadow_mismatch_max has nothing to compare");
+        let hint = format!(
+            "a route needs shadow = {{ version = \"{}\", compare = {{ body = \"json\" }} }}",
+            rollout.candidate
+        );
+        check.error(gate.spans.of("shadow_mismatch_max"), message, hint);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use http::StatusCode;
 
-use super::{Check, cache, certificate_match, error_page, filter, header, split};
+use super::{Check, cache, certificate_match, error_page, filter, header, shadow, split};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Destination, PathRule, Redirect, Rewrite, Route};
 use crate::config::setting::Setting as _;
@@ -27,6 +27,7 @@ pub(super) fn check(check: &mut Check<'_>) {
             check_rewrite(check, &place, rewrite);
         }
         split::check_pin(check, &place, route);
+        shadow::check(check, name, route);
     }
     check_twins(check);
 }
@@ -155,12 +156,14 @@ fn check_destination(check: &mut Check<'_>, place: &str, route: &Route) {
     );
     for key in [
         "version",
+        "version_header",
         "retry",
         "hedge",
         "concurrency",
         "rewrite",
         "headers_request",
         "grpc_web",
+        "shadow",
     ] {
         let works = has_pool || (key == "rewrite" && redirects_to_path(route));
         if !works && route.spans.has(key) {

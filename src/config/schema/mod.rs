@@ -31,6 +31,7 @@ pub mod rewrite;
 pub mod rollout;
 pub mod route;
 pub mod session;
+pub mod shadow;
 mod shared;
 pub mod split;
 pub mod test;
@@ -74,6 +75,7 @@ pub use rollout::{
 };
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use session::{SameSite, Session};
+pub use shadow::{Shadow, ShadowBody, ShadowCompare};
 pub use shared::{ConfigConsul, ConfigEtcd, ConfigSource, ConfigStore, SharedConfig};
 pub use split::{Pin, Split};
 pub use test::{Expectation, RouteTest, TestCertificate, TestRequest};

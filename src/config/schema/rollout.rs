@@ -64,6 +64,8 @@ table! {
         pub error_increase_max: Ratio = Ratio::percent(1),
         /// Limit on the latency, against that of the old version at the same time.
         pub latency: Option<RolloutLatency> = None,
+        /// Largest share of answers of the new version to copies of requests that differ from the old one's, or are missing; needs a `shadow` with `compare` on a route, to the candidate's version. At least 50 must be compared.
+        pub shadow_mismatch_max: Option<Ratio> = None,
         /// One minus the chance of ever rolling back a version that is no worse; below 1.
         pub confidence: Ratio = Ratio::percent(99),
     }

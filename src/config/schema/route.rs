@@ -17,6 +17,7 @@ use super::fault::RouteFault;
 use super::rate_limit::RateLimits;
 use super::retry::{Hedge, Retry};
 use super::rewrite::{HeaderChanges, Rewrite};
+use super::shadow::Shadow;
 use super::split::{Pin, Split};
 use crate::config::setting::{
     FileContent, Form, Node, Reader, Setting, Shape, Spanned, choice, table,
@@ -48,6 +49,8 @@ table! {
         pub priority: i32 = 0,
         /// Only endpoints whose version meets this requirement.
         pub version: Option<semver::VersionReq> = None,
+        /// Header by which a client asks for a version, such as `x-api-version: ^2`. Its value is a requirement as for `version`, of up to 128 bytes, and both must be met; one that cannot be read is answered with 400. Requests without it are served as ever.
+        pub version_header: Option<HeaderName> = None,
         /// Recognition of the users of a `split`.
         pub pin: Option<Pin> = None,
         /// Timeouts of a request.
@@ -76,6 +79,8 @@ table! {
         pub fault: Option<RouteFault> = None,
         /// Shared cache of answers. `false`: none.
         pub cache: Option<Cache> = None,
+        /// Copies of requests to another pool or version, whose answers are dropped or compared.
+        pub shadow: Option<Shadow> = None,
         /// Limit on requests at once, with a queue; or a list of two: one per client, which is asked first, and one of the route.
         pub concurrency: Option<Concurrencies> = None,
         /// Filters that an embedding program has registered for use by routes, in the order in which a request passes them.
@@ -96,9 +101,6 @@ table! {
         pub path: Option<PathRule>,
         /// Destination of a request.
         pub destination: Destination,
-    }
-    later {
-        "shadow",
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     http1::Framing,
     proxy::{
         call::{CallTerms, Home, UpstreamCall},
-        response,
+        response, version,
     },
     semantics::{Headers, Known},
     state::{Decision, LocalSnapshot},
@@ -95,6 +95,9 @@ impl Fetch {
         let sent = request.headers.clone();
         let began = self.now();
         let mut record = CallRecord::default();
+        if let Some(name) = &route.version_header {
+            version::ask_again(&mut record, &request.headers, name);
+        }
         let terms = CallTerms {
             worker: &self.worker,
             snapshot: &self.snapshot,
@@ -107,13 +110,17 @@ impl Fetch {
             offer: None,
             grpc: false,
             lends_host: !request.headers.contains(Known::Host),
+            is_copy: false,
         };
         let upload = Upload::new(None::<Body>, Framing::None, 0);
         let called =
             Box::pin(UpstreamCall::new(terms, &mut request, upload, &mut record).run()).await;
-        let Ok(response) = called else {
+        let Ok(mut response) = called else {
             return lead.give_up(None);
         };
+        if let Some(name) = &route.version_header {
+            version::vary(&mut response.headers, name);
+        }
         let answering = record.answering.take();
         self.take(response, lead, &sent, began, answering);
     }

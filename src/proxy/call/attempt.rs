@@ -158,6 +158,10 @@ impl UpstreamCall<'_> {
     pub(super) fn observe(&self, pick: &mut Pick, end: &mut AttemptEnd, verdict: RetryVerdict) {
         let now = timer::recent();
         let went_well = end.went_well();
+        if self.terms.is_copy {
+            end.pending = None;
+            return pick.pool.metrics.attempted(&end.ended);
+        }
         if self.made > 1 {
             pick.pool.metrics.retried(went_well);
         }

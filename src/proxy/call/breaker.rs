@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{UpstreamCall, attempt_end::AttemptEnd, search};
+use super::{UpstreamCall, attempt_end::AttemptEnd, search, terms::CallTerms};
 use crate::{
     exchange::CallRecord,
     failure::Failure,
@@ -35,8 +35,13 @@ pub(super) fn look(record: &mut CallRecord, pool: &LocalPool) -> Result<(), Fail
 ///
 /// # Errors
 /// [`Failure::BreakerOpen`].
-pub(super) fn admit(record: &mut CallRecord, pick: &mut Pick) -> Result<(), Failure> {
-    if pick.pool.pool.breaker.is_none() {
+pub(super) fn admit(
+    terms: &CallTerms<'_>,
+    record: &mut CallRecord,
+    pick: &mut Pick,
+) -> Result<(), Failure> {
+    // How a copy ends says nothing.
+    if pick.pool.pool.breaker.is_none() || terms.is_copy {
         return Ok(());
     }
     match pick.pool.pool.shared.breaker.admit(timer::recent()) {
@@ -93,7 +98,7 @@ impl UpstreamCall<'_> {
             return true;
         }
         let all = (0..).map_while(|place| {
-            search::pool_at(snapshot, self.terms.home, self.record.spare, place)
+            search::pool_at(snapshot, self.terms.home, self.record.spare(), place)
         });
         let later = all
             .map(|(index, _)| index)

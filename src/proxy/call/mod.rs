@@ -140,9 +140,7 @@ impl<'a> UpstreamCall<'a> {
         let mut last = Failure::NoEndpoint;
         loop {
             let mut place = 0;
-            while let Some((index, view)) =
-                search::pool_at(snapshot, self.terms.home, self.record.spare, place)
-            {
+            while let Some((index, view)) = self.pool_at(place) {
                 place += 1;
                 let pool = &snapshot.pools[index.0 as usize];
                 if let Err(failure) = breaker::look(self.record, pool) {
@@ -203,7 +201,7 @@ impl<'a> UpstreamCall<'a> {
                 pool,
                 view,
                 key,
-                session: &self.record.session,
+                record: self.record,
                 regard: self.search.regard(self.made),
                 trial: self.may_try(),
                 deadline: self.terms.end,
@@ -222,7 +220,7 @@ impl<'a> UpstreamCall<'a> {
                     return PoolEnd::Nobody(failed.unwrap_or(failure));
                 }
             };
-            if let Err(failure) = breaker::admit(self.record, &mut pick) {
+            if let Err(failure) = breaker::admit(&self.terms, self.record, &mut pick) {
                 return PoolEnd::Nobody(failed.unwrap_or(failure));
             }
             if self.upload.framing() == Framing::Chunked && pick.endpoint.is_http10() {
@@ -264,6 +262,13 @@ impl<'a> UpstreamCall<'a> {
         }
     }
 
+    /// Returns the pool that is looked through at this place. Others do not stand in for a copy.
+    fn pool_at(&self, place: usize) -> Option<(PoolIndex, ViewIndex)> {
+        let (snapshot, home) = (self.terms.snapshot, self.terms.home);
+        let found = search::pool_at(snapshot, home, self.record.spare(), place);
+        found.filter(|_| place == 0 || !self.terms.is_copy)
+    }
+
     /// The parts of the request that a hashing picker may take its key from.
     fn hash_input(&self) -> HashInput<'_> {
         HashInput {
@@ -277,6 +282,7 @@ impl<'a> UpstreamCall<'a> {
     /// Permission for the next attempt to be the trial of an endpoint.
     fn may_try(&self) -> MayTry {
         match self.made {
+            _ if self.terms.is_copy => MayTry::No,
             0 if self.repeatable && self.upload.can_rewind() => MayTry::Any,
             0 => MayTry::Overdue,
             _ => MayTry::No,

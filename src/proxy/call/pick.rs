@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::terms::CallTerms;
 use crate::{
-    exchange::QueuedTime,
+    exchange::{CallRecord, QueuedTime},
     failure::Failure,
     timer,
     upstream::{
@@ -16,7 +16,6 @@ use crate::{
         local::LocalPool,
         pick::{MayTry, Pick, PickRequest, Picked, Regard},
         pool::{PoolLimits, ViewIndex},
-        session::EndpointSession,
         shared::PoolShared,
         tried::Tried,
     },
@@ -28,8 +27,9 @@ pub(super) struct Wanted<'a> {
     pub(super) pool: &'a Rc<LocalPool>,
     pub(super) view: ViewIndex,
     pub(super) key: Option<u64>,
-    /// Session that the client has with an endpoint. By reference: the future is near its bound.
-    pub(super) session: &'a Option<EndpointSession>,
+    /// Record of the call: the session and the version that the client asks for. By reference: the
+    /// future is near its bound.
+    pub(super) record: &'a CallRecord,
     pub(super) regard: Regard,
     pub(super) trial: MayTry,
     pub(super) deadline: Instant,
@@ -56,16 +56,20 @@ pub(super) async fn pick(
                 key: wanted.key,
                 regard: wanted.regard,
                 trial: wanted.trial,
+                version: wanted.record.wanted(),
             };
             if let Some(pinned) = terms.pinned().filter(|pinned| !pinned.is_empty()) {
                 let leads_to = |endpoint: &_| pinned.leads_to(endpoint);
-                let pick = pool.pick_pinned(wanted.view, request.now, tried, leads_to);
+                let now = request.now;
+                let pick = pool.pick_pinned(wanted.view, now, tried, request.version, leads_to);
                 if let Some(pick) = pick {
                     return Ok(pick);
                 }
             }
-            if let Some(session) = wanted.session {
-                match pool.pick_session(wanted.view, request.now, tried, session.endpoint) {
+            if let Some(session) = &wanted.record.session {
+                let (now, version) = (request.now, request.version);
+                let endpoint = session.endpoint;
+                match pool.pick_session(wanted.view, now, tried, version, endpoint) {
                     Some(Some(pick)) => return Ok(Some(pick)),
                     // It waits for its endpoint where it may wait at all.
                     Some(None) if pool.pool.limits.queue > 0 => return Ok(None),

@@ -111,11 +111,17 @@ pub(super) fn tried(record: &CallRecord, pool: PoolIndex) -> Tried {
 /// or in one that stands in. A pool whose breaker is open has none.
 #[cold]
 pub(super) fn is_one_left(snapshot: &LocalSnapshot, record: &CallRecord, home: Home) -> bool {
-    let mut pools = (0..).map_while(|place| pool_at(snapshot, home, record.spare, place));
+    let mut pools = (0..).map_while(|place| pool_at(snapshot, home, record.spare(), place));
     pools.any(|(index, view)| {
         let tried = |endpoint: &Endpoint| {
             let mut attempts = record.attempts.iter();
-            attempts.any(|attempt| attempt.pool == index && attempt.address() == &*endpoint.label)
+            let other = record.wanted().is_some_and(|wanted| {
+                let version = endpoint.version.as_ref();
+                !version.is_some_and(|version| wanted.matches(version))
+            });
+            other
+                || attempts
+                    .any(|attempt| attempt.pool == index && attempt.address() == &*endpoint.label)
         };
         let pool = &snapshot.pools[index.0 as usize];
         !breaker::is_open(&pool.pool) && pool.is_one_left(view, tried)

@@ -41,6 +41,8 @@ pub(in crate::proxy) struct CallTerms<'a> {
     pub(in crate::proxy) grpc: bool,
     /// True if the request has no host but that of its endpoint.
     pub(in crate::proxy) lends_host: bool,
+    /// True for a copy of a request: how it ends says nothing of its endpoint.
+    pub(in crate::proxy) is_copy: bool,
 }
 
 impl CallTerms<'_> {

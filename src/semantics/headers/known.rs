@@ -199,6 +199,7 @@ known! {
     StrictTransportSecurity "Strict-Transport-Security" "strict-transport-security"
     XRequestTimeoutMs "X-Request-Timeout-Ms" "x-request-timeout-ms"
     XSluicegateAttempt "X-Sluicegate-Attempt" "x-sluicegate-attempt"
+    XSluicegateShadow "X-Sluicegate-Shadow" "x-sluicegate-shadow"
     Priority "Priority" "priority"
     SecChUa "Sec-CH-UA" "sec-ch-ua"
     SecChUaMobile "Sec-CH-UA-Mobile" "sec-ch-ua-mobile"

@@ -64,11 +64,7 @@ pub(in crate::server) fn view(snapshot: &Snapshot, rollout: &Rollout) -> model::
         share: step.share,
         hold_ms: millis(step.hold),
     });
-    let alpha = 1.0 - rollout.gate.confidence;
-    let alpha = match rollout.gate.latency {
-        Some(_) => alpha / 2.0,
-        None => alpha,
-    };
+    let alpha = rollout.gate.alpha();
     model::Rollout {
         name: rollout.name.to_string(),
         pool: snapshot.pools[rollout.pool.0 as usize].name.to_string(),
@@ -83,9 +79,15 @@ pub(in crate::server) fn view(snapshot: &Snapshot, rollout: &Rollout) -> model::
             baseline: figures(Arm::Baseline, &view.step.baseline, &view.all.baseline),
             candidate: figures(Arm::Candidate, &view.step.candidate, &view.all.candidate),
         },
+        shadow: rollout.gate.shadow_mismatch_max.map(|_| model::Counted {
+            requests: view.shadow.total,
+            failures: view.shadow.bad,
+            ..counted(&Sample::default())
+        }),
         evidence: model::RolloutEvidence {
             errors: view.evidence[0],
             latency: rollout.gate.latency.map(|_| view.evidence[1]),
+            shadow: rollout.gate.shadow_mismatch_max.map(|_| view.evidence[2]),
             rolls_back_at: -alpha.ln(),
         },
     }

@@ -14,6 +14,7 @@ mod rate_limit;
 mod register;
 mod rollout;
 mod route;
+mod shadow;
 mod tests_table;
 
 use std::{

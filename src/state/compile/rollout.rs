@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{BuildError, route::view_of};
+use super::{BuildError, route::view_of, shadow};
 use crate::{
     config::{Config, schema},
     rollout::{
@@ -10,6 +10,7 @@ use crate::{
         gate::Gate,
         latency::LatencyLimit,
         machine::{OnFailure, Plan, Step},
+        shadow::ShadowState,
     },
     state::Registry,
     upstream::{
@@ -46,11 +47,29 @@ pub(super) fn build_all(
             pins: written.pin.header.clone(),
             plan: plan(written),
             gate: gate(&written.gate),
+            shadows: shadows(config, registry, written),
             state: registry.rollout(&name),
             name,
         }))
     });
     rollouts.collect()
+}
+
+/// Results of the shadows that compare the candidate's answers.
+fn shadows(
+    config: &Config,
+    registry: &mut Registry,
+    rollout: &schema::Rollout,
+) -> Vec<Arc<ShadowState>> {
+    let routes = config.routes.iter().filter_map(|(name, route)| {
+        let written = route.shadow.as_ref()?;
+        let pool = shadow::pool_of(config, route, written)?;
+        let version = written.version.as_ref();
+        let of_candidate = *pool == rollout.pool.value && version == Some(&rollout.candidate);
+        (of_candidate && written.compare.is_some())
+            .then(|| shadow::state_of(registry, &name.shared(), pool, version))
+    });
+    routes.collect()
 }
 
 fn plan(written: &schema::Rollout) -> Plan {
@@ -79,6 +98,7 @@ fn gate(written: &schema::RolloutGate) -> Gate {
             quantile: latency.quantile.get(),
             ratio_max: latency.ratio_max,
         }),
+        shadow_mismatch_max: written.shadow_mismatch_max.map(|ratio| ratio.get()),
         confidence: written.confidence.get(),
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use semver::VersionReq;
 
-use super::{BuildError, Source, filter};
+use super::{BuildError, Source, filter, shadow};
 use crate::{
     config::{Config, schema, value},
     filter::{Chain, Redirect, Respond},
@@ -36,6 +36,19 @@ pub(super) fn requirements(config: &Config) -> HashMap<String, Vec<VersionReq>> 
             let list = wanted.entry(name.to_string()).or_default();
             if !list.contains(requirement) {
                 list.push(requirement.clone());
+            }
+        }
+    }
+    for route in config.routes.values() {
+        let Some(shadow) = &route.shadow else {
+            continue;
+        };
+        if let (Some(version), Some(pool)) =
+            (&shadow.version, shadow::pool_of(config, route, shadow))
+        {
+            let list = wanted.entry(pool.to_string()).or_default();
+            if !list.contains(version) {
+                list.push(version.clone());
             }
         }
     }
@@ -163,7 +176,12 @@ pub(super) fn build(
         deadlines: written.timeouts.from_client,
         filters: Chain::new(filter::build(source, registry, name, written)?),
         grpc_web: written.grpc_web,
-        body_max: written.body_max.map(value::ByteSize::bytes),
+        version_header: written.version_header.clone().map(Box::new),
+        shadow: written
+            .shadow
+            .as_ref()
+            .map(|it| shadow::build(&source.config, registry, places, name, written, it))
+            .transpose()?,
     })
 }
 

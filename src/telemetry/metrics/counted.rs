@@ -20,6 +20,7 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
     &names::RATE_LIMITED_TOTAL,
     &names::RATE_LIMIT_DRY_RUN_TOTAL,
     &names::CONCURRENCY_REFUSED_TOTAL,
+    &names::SHADOW_REQUESTS_TOTAL,
     &names::CONNECTIONS_TOTAL,
     &names::EJECTIONS_TOTAL,
     &names::BREAKER_TRANSITIONS_TOTAL,

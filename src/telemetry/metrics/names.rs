@@ -136,6 +136,13 @@ pub static CACHE_ENTRIES: GaugeDesc<1> = GaugeDesc::new(
     ["route"],
 );
 
+/// Requests that a route chose to copy; `result` tells what came of it.
+pub static SHADOW_REQUESTS_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_shadow_requests_total",
+    "Requests chosen to be copied, by result: `answered` (not compared), `equal`, `mismatch`, `failed`, `unsent`, `incomparable`, or not copied: `busy`, `too_large`, `abandoned`.",
+    ["route", "result"],
+);
+
 /// Faults that a route injected; `kind` is `delay` or `abort`.
 pub static FAULTS_INJECTED_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_faults_injected_total",

@@ -269,6 +269,7 @@ impl UpstreamCall<'_> {
             key: None,
             regard: Regard::Healthy,
             trial: MayTry::No,
+            version: self.record.wanted(),
         };
         let begun = self.record.beside.borrow();
         let others = begun.iter().map(|attempt| Rc::clone(&attempt.endpoint));

@@ -2,23 +2,28 @@
 //!
 //! Makes the answer that both the command line and the admin API give.
 
+mod candidate;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+pub use candidate::ExplainedCandidate;
+use candidate::candidates;
 
 use crate::{
     config::Config,
     filter::{AuthFilter, RateRule, RateStore},
-    rollout::Rollout,
+    rollout::{self, BadVersion, Rollout},
     route::Explanation,
+    semantics::Headers,
     state::{self, Action, ArrivalReason, Asked, Route, Snapshot, decision},
     upstream::{
         HashInput,
-        picker::EndpointIndex,
-        pool::{Origin, PoolIndex, ViewIndex},
-        tier,
+        pool::{PoolIndex, ViewIndex},
     },
 };
 
@@ -33,6 +38,10 @@ pub struct Explained {
     pub route: Option<String>,
     /// Action of the route.
     pub action: Option<ExplainedAction>,
+    /// Version that the request asks for, on a route that allows it; an empty text: one that cannot be
+    /// read, so that it is refused with 400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_asked: Option<String>,
     /// Policies that apply to the request.
     pub policies: Option<ExplainedPolicies>,
     /// The state of the pool's breaker, where that is known.
@@ -134,7 +143,7 @@ pub struct ExplainedRollout {
 }
 
 /// Policies that apply to a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainedPolicies {
     /// Time limits.
     pub timeouts: ExplainedTimeouts,
@@ -154,6 +163,18 @@ pub struct ExplainedPolicies {
     pub grpc_web: bool,
     /// Maximum size of its body in bytes.
     pub body_max: Option<u64>,
+    /// Copies of requests like this one.
+    #[serde(default)]
+    pub shadow: Option<ExplainedShadow>,
+}
+
+/// Copies of requests to another pool or version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ExplainedShadow {
+    /// Pool, and version if there is a requirement.
+    pub to: String,
+    /// Share of the requests, 0 to 1.
+    pub share: f64,
 }
 
 /// Time limits of a request.
@@ -168,28 +189,6 @@ pub struct ExplainedTimeouts {
     /// True if a client may shorten the first limit.
     #[serde(default)]
     pub from_client: bool,
-}
-
-/// An endpoint that could serve a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ExplainedCandidate {
-    /// Its address.
-    pub endpoint: String,
-    /// Its source: `config`, or the kind of the pool's source.
-    #[serde(default)]
-    pub source: String,
-    /// Its weight.
-    pub weight: u32,
-    /// Its version.
-    pub version: Option<String>,
-    /// Its zone.
-    pub zone: Option<String>,
-    /// Its priority; 0 goes first.
-    pub priority: u32,
-    /// State of its health, if known.
-    pub health: Option<String>,
-    /// Reason why it would not be picked, if so.
-    pub skipped: Option<String>,
 }
 
 /// Knowledge of the endpoints' health: only a running snapshot has it.
@@ -218,18 +217,39 @@ pub fn explain(
         decision::explain(snapshot, &view).map_err(|failure| failure.sentence().to_owned())?;
     let decision = state::route(snapshot, &view).ok();
     let route = decision.map(|decision| &snapshot.routes[decision.route.0 as usize]);
-    let home = route.and_then(|route| route.action.home(&asked.user()));
+    let wanted = route.map_or(Ok(None), |route| wanted(route, asked.user().headers));
+    let home = route.and_then(|route| match &route.action {
+        Action::Rollout(rollout) if wanted != Ok(None) => {
+            Some((rollout.pool, ViewIndex::default()))
+        }
+        action => action.home(&asked.user()),
+    });
     let explained = Explained {
         listener: arrival.listener.name.to_string(),
         listener_by: arrival.reason,
         route: route.map(|route| route.name.to_string()),
         action: route.map(|route| action(snapshot, &route.action, &asked.user())),
+        version_asked: match &wanted {
+            Ok(wanted) => wanted.as_ref().map(ToString::to_string),
+            Err(BadVersion) => Some(String::new()),
+        },
         policies: route.map(policies),
         breaker: home.and_then(|(pool, _)| breaker(snapshot, pool, health)),
-        candidates: home.map_or_else(Vec::new, |home| candidates(snapshot, home, health)),
+        candidates: home.map_or_else(Vec::new, |home| {
+            let wanted = wanted.as_ref().ok().and_then(Option::as_ref);
+            candidates(snapshot, home, wanted, health)
+        }),
         routes,
     };
     masked(&explained, &snapshot.config)
+}
+
+/// The version that a request asks for, if the route allows that.
+fn wanted(route: &Route, headers: &Headers) -> Result<Option<VersionReq>, BadVersion> {
+    match &route.version_header {
+        Some(name) => rollout::asked(headers, name),
+        None => Ok(None),
+    }
 }
 
 /// Masks hidden values in its sentences.
@@ -299,7 +319,11 @@ fn policies(route: &Route) -> ExplainedPolicies {
             .map(str::to_owned)
             .collect(),
         grpc_web: route.grpc_web,
-        body_max: route.body_max,
+        body_max: route.filters.body_max(),
+        shadow: route.shadow.as_ref().map(|shadow| ExplainedShadow {
+            to: shadow.to_string(),
+            share: shadow.share,
+        }),
     }
 }
 
@@ -312,59 +336,6 @@ fn breaker(snapshot: &Snapshot, index: PoolIndex, known: HealthKnown) -> Option<
     let view = pool.shared.breaker.view(Instant::now())?;
     let cause = view.cause.map(|cause| format!(": {cause}"));
     Some(format!("{}{}", view.state, cause.unwrap_or_default()))
-}
-
-fn candidates(
-    snapshot: &Snapshot,
-    (index, view): (PoolIndex, ViewIndex),
-    known: HealthKnown,
-) -> Vec<ExplainedCandidate> {
-    let pool = &snapshot.pools[index.0 as usize];
-    let set = pool.endpoint_set();
-    let picture = set.health.picture();
-    let tiers = &set.views[view.0 as usize].tiers;
-    let panic = tier::is_in_panic(&snapshot.pools, pool, view);
-    let origin = Origin::of(pool);
-    let members = (0_u32..).zip(&set.endpoints);
-    members
-        .map(|(place, endpoint)| {
-            let place = EndpointIndex(place);
-            let tier = tiers.iter().position(|tier| tier.contains(&place));
-            let eligible = match known {
-                HealthKnown::Yes => {
-                    picture.is_eligible(place) || (panic && picture.is_enabled(place))
-                }
-                // No check has run, and none has failed.
-                HealthKnown::No => true,
-            };
-            let eligible = eligible && endpoint.weight > 0;
-            let skipped = match (tier, eligible) {
-                (None, _) => Some("its version does not meet the route's requirement".to_owned()),
-                (Some(_), false) if endpoint.weight == 0 => Some("its weight is 0".to_owned()),
-                (Some(_), false) => picture.endpoint(place).map(|view| match &view.cause {
-                    Some(cause) => format!("{}: {cause}", view.state.word()),
-                    None => view.state.word().to_owned(),
-                }),
-                (Some(0), true) => None,
-                (Some(_), true) => Some("only when nobody preferred can serve".to_owned()),
-            };
-            ExplainedCandidate {
-                endpoint: endpoint.label.to_string(),
-                source: origin.word(&endpoint.label).to_owned(),
-                weight: endpoint.weight,
-                version: endpoint.version_label.as_deref().map(str::to_owned),
-                zone: endpoint.zone.as_deref().map(str::to_owned),
-                priority: endpoint.priority,
-                health: match known {
-                    HealthKnown::Yes => picture
-                        .endpoint(place)
-                        .map(|view| view.state.word().to_owned()),
-                    HealthKnown::No => None,
-                },
-                skipped,
-            }
-        })
-        .collect()
 }
 
 fn millis(time: std::time::Duration) -> u64 {
