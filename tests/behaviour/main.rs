@@ -89,6 +89,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod rate_limit_redis;
 mod registration;
+mod registration_others;
 mod reload;
 mod reload_listeners;
 mod retries;

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::config::{
-    schema::{ConfigEtcd, DiscoverEtcd, PoolTls},
+    schema::{ConfigEtcd, DiscoverEtcd, PoolTls, RegisterEtcd},
     setting::Spans,
     value::{Secret, ServerUrl},
 };
@@ -50,6 +50,29 @@ pub(super) fn check_store(check: &mut Check<'_>, place: &str, etcd: &ConfigEtcd)
         "sluicegate/edge",
     );
     let ConfigEtcd {
+        spans, endpoints, ..
+    } = etcd;
+    let servers = Servers {
+        spans,
+        endpoints,
+        user: etcd.user.as_deref(),
+        password: etcd.password.as_ref(),
+        tls: etcd.tls.as_ref(),
+    };
+    check_servers(check, place, &servers);
+}
+
+/// Checks a registry of listeners.
+pub(super) fn check_registry(check: &mut Check<'_>, place: &str, etcd: &RegisterEtcd) {
+    super::registry::check_name(
+        check,
+        place,
+        &etcd.spans,
+        "prefix",
+        &etcd.prefix,
+        "/services/orders/",
+    );
+    let RegisterEtcd {
         spans, endpoints, ..
     } = etcd;
     let servers = Servers {

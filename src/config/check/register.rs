@@ -1,10 +1,11 @@
 //! Checks on `register` of a listener.
 
-use std::{net::IpAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::Path, time::Duration};
 
-use super::{Check, Secrets, registry};
+use super::{Check, Secrets, etcd, registry, zookeeper};
 use crate::config::{
     schema::{Listener, Register, RegisterCheckKind, RegisterConsul, Registry},
+    setting::Spans,
     value::{BindAddress, EndpointAddress, Name, secret::MASK},
 };
 
@@ -15,7 +16,74 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, listener: &Listener) {
     let place = format!("listeners.{name}.register");
     check_announced(check, &place, &listener.address, register);
     match &register.registry {
-        Registry::Consul(consul) => check_consul(check, &format!("{place}.consul"), consul),
+        Registry::Consul(it) => check_consul(check, &format!("{place}.consul"), it),
+        Registry::Etcd(it) => {
+            let place = format!("{place}.etcd");
+            etcd::check_registry(check, &place, it);
+            check_least(check, &place, &it.spans, ("ttl", it.ttl), ETCD_TTL_MIN);
+            check_entry(check, &place, &it.spans, it.id.as_deref(), &it.meta);
+        }
+        Registry::ZooKeeper(it) => {
+            let place = format!("{place}.zookeeper");
+            zookeeper::check_registry(check, &place, it);
+            let session = ("session", it.session);
+            check_least(check, &place, &it.spans, session, SESSION_MIN);
+            check_entry(check, &place, &it.spans, it.id.as_deref(), &it.meta);
+            if it.id.as_ref().is_some_and(|id| id.contains('/')) {
+                let message = format!("{place}.id has a \"/\", which no name of a node has");
+                check.error(it.spans.of("id"), message, "such as \"orders-1\"");
+            }
+        }
+        Registry::Eureka(it) => {
+            let place = format!("{place}.eureka");
+            registry::check_eureka_servers(check, &place, &it.spans, &it.servers);
+            registry::check_name(check, &place, &it.spans, "app", &it.app, "ORDERS");
+            let (token, ca) = (it.token.as_ref(), it.ca.as_ref());
+            registry::check_access(check, &place, &it.spans, &it.servers, token, ca);
+            let interval = ("interval", it.interval);
+            check_least(check, &place, &it.spans, interval, INTERVAL_MIN);
+            check_entry(check, &place, &it.spans, it.id.as_deref(), &it.meta);
+        }
+    }
+}
+
+/// Refuses an empty id, and numbers in words.
+fn check_entry(
+    check: &mut Check<'_>,
+    place: &str,
+    spans: &Spans,
+    id: Option<&str>,
+    meta: &BTreeMap<String, String>,
+) {
+    if id.is_some_and(str::is_empty) {
+        let message = format!("{place}.id is empty");
+        check.error(
+            spans.of("id"),
+            message,
+            "leave it out, or such as \"orders-1\"",
+        );
+    }
+    for key in ["weight", "priority"] {
+        let value = meta.get(key).filter(|value| value.parse::<u32>().is_err());
+        if let Some(value) = value {
+            let value = value.escape_debug();
+            let message = format!("{place}.meta: {key} is \"{value}\", not a number");
+            check.error(spans.of("meta"), message, "such as \"3\"");
+        }
+    }
+}
+
+fn check_least(
+    check: &mut Check<'_>,
+    place: &str,
+    spans: &Spans,
+    (key, time): (&str, Duration),
+    least: Duration,
+) {
+    if time < least {
+        let least = humantime::format_duration(least);
+        let message = format!("{place}.{key} is shorter than {least}");
+        check.error(spans.of(key), message, format!("at least \"{least}\""));
     }
 }
 
@@ -76,14 +144,7 @@ fn check_consul(check: &mut Check<'_>, place: &str, consul: &RegisterConsul) {
         consul.token.as_ref(),
         consul.ca.as_ref(),
     );
-    if consul.id.as_ref().is_some_and(|id| id.is_empty()) {
-        let message = format!("{place}.id is empty");
-        check.error(
-            spans.of("id"),
-            message,
-            "leave it out, or such as \"orders-1\"",
-        );
-    }
+    check_entry(check, place, spans, consul.id.as_deref(), &consul.meta);
     let Some(checked) = &consul.check else { return };
     let place = format!("{place}.check");
     if checked.deregister_after < DEREGISTER_MIN {
@@ -119,6 +180,11 @@ fn joined(host: &str) -> String {
     }
 }
 
+/// Least time that the servers of etcd keep for certain.
+const ETCD_TTL_MIN: Duration = Duration::from_secs(5);
+/// Least time that a session survives a pause of a server.
+const SESSION_MIN: Duration = Duration::from_secs(2);
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Least time that the proxy can keep for certain.
 const TTL_MIN: Duration = Duration::from_secs(3);
 /// Least time that Consul takes.

@@ -43,15 +43,25 @@ pub(super) fn check_consul(check: &mut Check<'_>, place: &str, consul: &Discover
 
 pub(super) fn check_eureka(check: &mut Check<'_>, place: &str, eureka: &DiscoverEureka) {
     let spans = &eureka.spans;
-    if eureka.servers.is_empty() && !check.is_broken(&format!("{place}.servers")) {
-        let message = format!("{place}.servers lists no server");
-        let hint = "such as [\"http://127.0.0.1:8761/eureka\"]";
-        check.error(spans.of("servers"), message, hint);
-    }
+    check_eureka_servers(check, place, spans, &eureka.servers);
     check_name(check, place, spans, "app", &eureka.app, "ORDERS");
     check_interval(check, place, spans, eureka.interval, Duration::from_secs(1));
     let (token, ca) = (eureka.token.as_ref(), eureka.ca.as_ref());
     check_access(check, place, spans, &eureka.servers, token, ca);
+}
+
+/// Refuses an empty list of servers.
+pub(super) fn check_eureka_servers(
+    check: &mut Check<'_>,
+    place: &str,
+    spans: &Spans,
+    servers: &[HttpUrl],
+) {
+    if servers.is_empty() && !check.is_broken(&format!("{place}.servers")) {
+        let message = format!("{place}.servers lists no server");
+        let hint = "such as [\"http://127.0.0.1:8761/eureka\"]";
+        check.error(spans.of("servers"), message, hint);
+    }
 }
 
 /// Refuses an empty name.

@@ -1,10 +1,47 @@
 //! Checks on servers of ZooKeeper.
 
 use super::Check;
-use crate::config::{schema::DiscoverZooKeeper, value::EndpointAddress};
+use crate::config::{
+    schema::{DiscoverZooKeeper, RegisterZooKeeper},
+    setting::Spans,
+    value::{EndpointAddress, Secret},
+};
 
+/// The keys that all tables about ZooKeeper have.
+struct Servers<'a> {
+    spans: &'a Spans,
+    servers: &'a [EndpointAddress],
+    path: &'a str,
+    user: Option<&'a str>,
+    password: Option<&'a Secret>,
+}
+
+/// Checks a source of endpoints.
 pub(super) fn check(check: &mut Check<'_>, place: &str, zookeeper: &DiscoverZooKeeper) {
-    let spans = &zookeeper.spans;
+    let servers = Servers {
+        spans: &zookeeper.spans,
+        servers: &zookeeper.servers,
+        path: &zookeeper.path,
+        user: zookeeper.user.as_deref(),
+        password: zookeeper.password.as_ref(),
+    };
+    check_servers(check, place, &servers);
+}
+
+/// Checks a registry of listeners.
+pub(super) fn check_registry(check: &mut Check<'_>, place: &str, zookeeper: &RegisterZooKeeper) {
+    let servers = Servers {
+        spans: &zookeeper.spans,
+        servers: &zookeeper.servers,
+        path: &zookeeper.path,
+        user: zookeeper.user.as_deref(),
+        password: zookeeper.password.as_ref(),
+    };
+    check_servers(check, place, &servers);
+}
+
+fn check_servers(check: &mut Check<'_>, place: &str, zookeeper: &Servers<'_>) {
+    let spans = zookeeper.spans;
     let hint = "such as [\"127.0.0.1:2181\"]";
     if zookeeper.servers.is_empty() && !check.is_broken(&format!("{place}.servers")) {
         let message = format!("{place}.servers lists no server");
@@ -15,7 +52,7 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, zookeeper: &DiscoverZooK
         let message = format!("{place}.servers: ZooKeeper does not listen at unix sockets");
         check.error(spans.of("servers"), message, hint);
     }
-    let path = &zookeeper.path;
+    let path = zookeeper.path;
     let is_wrong = !path.starts_with('/')
         || (path != "/" && path.ends_with('/'))
         || path.contains("//")
@@ -28,7 +65,7 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, zookeeper: &DiscoverZooK
         let hint = "it begins with \"/\" and does not end with it: \"/services/orders\"";
         check.error(spans.of("path"), message, hint);
     }
-    match (&zookeeper.user, &zookeeper.password) {
+    match (zookeeper.user, zookeeper.password) {
         (None, Some(_)) => {
             let message = format!("{place} has a password and no user");
             check.error(spans.of("password"), message, "add user = \"…\"");

@@ -65,8 +65,8 @@ pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
 pub use rate_limit::{RateLimit, RateLimits, RateStore, RedisStore};
 pub use reference::{ReferencePage, reference};
 pub use register::{
-    Register, RegisterCheck, RegisterCheckKind, RegisterConsul, RegisterHttpCheck,
-    RegisterTcpCheck, Registry,
+    Register, RegisterCheck, RegisterCheckKind, RegisterConsul, RegisterEtcd, RegisterEureka,
+    RegisterHttpCheck, RegisterTcpCheck, RegisterZooKeeper, Registry,
 };
 pub use retry::{Backoff, Hedge, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};

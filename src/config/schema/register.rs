@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::route::Path;
+use super::{route::Path, tls::PoolTls};
 use crate::config::{
     setting::{choice, table},
-    value::{HttpUrl, Secret},
+    value::{EndpointAddress, HttpUrl, Secret, ServerUrl},
 };
 
 table! {
@@ -27,6 +27,12 @@ choice! {
     pub enum Registry {
         /// A service of a Consul agent.
         "consul" => Consul(RegisterConsul),
+        /// A key of etcd, under a lease.
+        "etcd" => Etcd(RegisterEtcd),
+        /// An ephemeral node of ZooKeeper.
+        "zookeeper" => ZooKeeper(RegisterZooKeeper),
+        /// An instance of an application in Eureka.
+        "eureka" => Eureka(RegisterEureka),
     }
 }
 
@@ -95,5 +101,67 @@ table! {
         pub interval: Duration = Duration::from_secs(10),
         /// Time for one check.
         pub timeout: Duration = Duration::from_secs(2),
+    }
+}
+
+table! {
+    /// A key of etcd (version 3.4 or later). Its value is an entry as `discover` reads it: JSON with `address`, and `version`, `zone`, `weight` and `priority` from `meta`.
+    pub struct RegisterEtcd {
+        /// Servers of the cluster, as `http://HOST:PORT`, or `https://` for TLS, tried in turn.
+        pub endpoints: Vec<ServerUrl>,
+        /// Beginning of the key, such as `"/services/orders/"`.
+        pub prefix: String,
+        /// Rest of the key, one for each instance; by default `HOST-PORT` with what is announced.
+        pub id: Option<String> = None,
+        /// Time after which the key goes when nobody keeps it, at least 5s.
+        pub ttl: Duration = Duration::from_secs(15),
+        /// Labels; `version`, `zone`, `weight` and `priority` have their usual meaning.
+        pub meta: BTreeMap<String, String> = BTreeMap::new(),
+        /// User, where etcd asks for one. It needs a role that may read and write the key.
+        pub user: Option<String> = None,
+        /// Its password.
+        pub password: Option<Secret> = None,
+        /// TLS towards the servers, where it differs from the system's authorities and the names in the URLs.
+        pub tls: Option<PoolTls> = None,
+    }
+}
+
+table! {
+    /// An ephemeral node of ZooKeeper (3.5 or later). Its data is an instance in the form of Apache Curator.
+    pub struct RegisterZooKeeper {
+        /// Servers of the ensemble, each a host with its port for clients, tried in turn.
+        pub servers: Vec<EndpointAddress>,
+        /// The node that it is a child of, such as `"/services/orders"`; made if it does not exist.
+        pub path: String,
+        /// Name of the node, one for each instance; by default `HOST-PORT` with what is announced.
+        pub id: Option<String> = None,
+        /// Time after which the node goes when nobody keeps its session, at least 2s; a server may shorten or extend it.
+        pub session: Duration = Duration::from_secs(10),
+        /// Labels; `version`, `zone`, `weight` and `priority` have their usual meaning.
+        pub meta: BTreeMap<String, String> = BTreeMap::new(),
+        /// User, for the scheme `digest`. Others may then read the node and nothing more.
+        pub user: Option<String> = None,
+        /// Its password.
+        pub password: Option<Secret> = None,
+    }
+}
+
+table! {
+    /// An instance of an application in Eureka, kept by heartbeats.
+    pub struct RegisterEureka {
+        /// URLs of the servers, with their path, such as `http://127.0.0.1:8761/eureka`. They are tried in turn.
+        pub servers: Vec<HttpUrl>,
+        /// Name of the application.
+        pub app: String,
+        /// Id of the instance, one for each; by default `HOST:APP:PORT` with what is announced.
+        pub id: Option<String> = None,
+        /// Time between two heartbeats, at least 1s. The server may remove an instance after three times this.
+        pub interval: Duration = Duration::from_secs(10),
+        /// Metadata; `version`, `zone`, `weight` and `priority` have their usual meaning.
+        pub meta: BTreeMap<String, String> = BTreeMap::new(),
+        /// Secret that is sent as `Authorization: Bearer`.
+        pub token: Option<Secret> = None,
+        /// File of the authorities that may certify the servers, as PEM; by default the system's.
+        pub ca: Option<PathBuf> = None,
     }
 }

@@ -34,6 +34,15 @@ pub fn config_store(written: &schema::ConfigEtcd) -> EtcdSettings {
     )
 }
 
+/// Returns the way to the registry of a listener.
+pub(super) fn registry(written: &schema::RegisterEtcd) -> EtcdSettings {
+    settings(
+        &written.endpoints,
+        written.user.clone().zip(written.password.clone()),
+        written.tls.as_ref(),
+    )
+}
+
 fn settings(
     servers: &[ServerUrl],
     login: Option<(String, Secret)>,

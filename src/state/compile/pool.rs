@@ -233,7 +233,7 @@ fn consul_source(written: &schema::DiscoverConsul) -> SourceSpec {
     })
 }
 
-fn bearer(token: Option<&Secret>) -> Vec<(HeaderName, &'static str, Secret)> {
+pub(super) fn bearer(token: Option<&Secret>) -> Vec<(HeaderName, &'static str, Secret)> {
     let token = token.map(|token| (AUTHORIZATION, "Bearer ", token.clone()));
     token.into_iter().collect()
 }

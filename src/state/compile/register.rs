@@ -1,18 +1,21 @@
 //! Compiles `register` of a listener.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use http::HeaderName;
 
 use crate::{
     config::{
         schema::{self, RegisterCheckKind, Registry},
-        value::{BindAddress, Secret},
+        value::{BindAddress, HttpUrl, Secret},
     },
     fetch::Target,
     upstream::{
         consul::{ConsulCheck, ConsulService},
-        registration::{ConsulRegistration, RegistrationSpec},
+        registration::{
+            ConsulRegistration, EtcdRegistration, EurekaRegistration, Instance, RegistrationSpec,
+            ZooKeeperRegistration,
+        },
     },
 };
 
@@ -45,7 +48,66 @@ pub(super) fn build(listener: &schema::Listener) -> Option<Arc<RegistrationSpec>
         Registry::Consul(consul) => {
             RegistrationSpec::Consul(Box::new(self::consul(listener, consul, announced)))
         }
+        Registry::Etcd(etcd) => RegistrationSpec::Etcd(Box::new(EtcdRegistration {
+            settings: Arc::new(super::etcd::registry(etcd)),
+            prefix: etcd.prefix.clone(),
+            id: etcd.id.clone().unwrap_or_else(|| announced.named("-")),
+            ttl: etcd.ttl,
+            instance: announced.instance(listener, &etcd.meta),
+        })),
+        Registry::ZooKeeper(zookeeper) => {
+            RegistrationSpec::ZooKeeper(Box::new(ZooKeeperRegistration {
+                servers: zookeeper.servers.clone(),
+                path: zookeeper.path.clone(),
+                id: zookeeper.id.clone().unwrap_or_else(|| announced.named("-")),
+                session: zookeeper.session,
+                login: zookeeper.user.clone().zip(zookeeper.password.clone()),
+                instance: announced.instance(listener, &zookeeper.meta),
+            }))
+        }
+        Registry::Eureka(eureka) => {
+            RegistrationSpec::Eureka(Box::new(self::eureka(listener, eureka, &announced)))
+        }
     }))
+}
+
+impl Announced {
+    /// Host and port with this between them.
+    fn named(&self, between: &str) -> String {
+        format!("{}{between}{}", self.host, self.port)
+    }
+
+    fn instance(&self, listener: &schema::Listener, meta: &BTreeMap<String, String>) -> Instance {
+        Instance {
+            host: self.host.clone(),
+            port: self.port,
+            tls: listener.tls.is_some(),
+            meta: meta.clone(),
+        }
+    }
+}
+
+fn eureka(
+    listener: &schema::Listener,
+    written: &schema::RegisterEureka,
+    announced: &Announced,
+) -> EurekaRegistration {
+    let target = |url: &HttpUrl| Target {
+        url: url.clone(),
+        ca: written.ca.clone(),
+        secrets: super::pool::bearer(written.token.as_ref()),
+    };
+    let id = written.id.clone();
+    EurekaRegistration {
+        servers: written.servers.iter().map(target).collect(),
+        app: written.app.clone(),
+        id: id.unwrap_or_else(|| {
+            let between = format!(":{}:", written.app.to_lowercase());
+            announced.named(&between)
+        }),
+        interval: written.interval,
+        instance: announced.instance(listener, &written.meta),
+    }
 }
 
 fn consul(

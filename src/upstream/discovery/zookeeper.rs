@@ -18,7 +18,7 @@ use crate::{
     resilience::Backoff,
     upstream::{
         endpoint::Endpoint,
-        zookeeper::{NodeChange, Session, Told, ZooKeeperError},
+        zookeeper::{NodeChange, SESSION, Session, Told, ZooKeeperError},
     },
 };
 
@@ -88,7 +88,7 @@ impl ZooKeeper {
         let servers = &self.spec.servers;
         let server = servers[self.next % servers.len()].clone();
         self.next = (self.next + 1) % servers.len();
-        let opened = Session::open(&server, self.spec.login.as_ref(), self.seen).await;
+        let opened = Session::open(&server, self.spec.login.as_ref(), self.seen, SESSION).await;
         let mut session = opened.map_err(|error| unreachable(&server, error))?;
         session.ask_children(&self.spec.path);
         self.open = Some(Open {
@@ -163,6 +163,8 @@ impl ZooKeeper {
                 NodeChange::Deleted => open.session.ask_exists(&self.spec.path),
                 NodeChange::Data => {}
             },
+            // Nothing is made here.
+            Told::Made(_) => {}
             Told::Fired { path, change } => match change {
                 NodeChange::Data => open.session.ask_data(path),
                 // The list of children says so, too.

@@ -21,6 +21,14 @@ pub struct Read {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease(i64);
 
+impl Lease {
+    /// Returns true if this key goes with the lease.
+    #[must_use]
+    pub fn holds(self, pair: &KeyValue) -> bool {
+        pair.lease == self.0
+    }
+}
+
 /// A value to write.
 #[derive(Clone, Copy, Debug)]
 pub struct Put<'a> {

@@ -6,12 +6,23 @@
 //! not kept goes by itself: its check fails, its lease or session ends.
 
 mod consul;
+mod etcd;
+mod eureka;
+mod instance;
+mod zookeeper;
 
 use std::fmt;
 
-use super::{consul::ConsulError, discovery::BoxFuture};
+use super::{
+    consul::ConsulError, discovery::BoxFuture, etcd::EtcdError, zookeeper::ZooKeeperError,
+};
+use crate::fetch::FetchError;
 
 pub use consul::ConsulRegistration;
+pub use etcd::EtcdRegistration;
+pub use eureka::EurekaRegistration;
+pub use instance::Instance;
+pub use zookeeper::ZooKeeperRegistration;
 
 /// Enters one listener into one registry.
 pub trait Registrar: Send {
@@ -31,6 +42,18 @@ pub enum RegistrationError {
     /// Consul gives no good answer.
     #[error("{0}")]
     Consul(#[from] ConsulError),
+    /// A server of etcd gives no good answer.
+    #[error("{0}: {1}")]
+    Etcd(String, #[source] EtcdError),
+    /// A server of ZooKeeper gives no good answer.
+    #[error("{0}: {1}")]
+    ZooKeeper(String, #[source] ZooKeeperError),
+    /// A server gives no answer.
+    #[error("{0}: {1}")]
+    Fetch(String, #[source] FetchError),
+    /// A server refuses: its URL and its status.
+    #[error("{0} answers {1}")]
+    Refused(String, String),
     /// The entry was there, and is not any more.
     #[error("the registry does not know it any more")]
     Lost,
@@ -41,6 +64,12 @@ pub enum RegistrationError {
 pub enum RegistrationSpec {
     /// A service of a Consul agent.
     Consul(Box<ConsulRegistration>),
+    /// A key of etcd.
+    Etcd(Box<EtcdRegistration>),
+    /// A node of ZooKeeper.
+    ZooKeeper(Box<ZooKeeperRegistration>),
+    /// An instance of an application in Eureka.
+    Eureka(Box<EurekaRegistration>),
 }
 
 impl RegistrationSpec {
@@ -48,6 +77,9 @@ impl RegistrationSpec {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Consul(_) => "consul",
+            Self::Etcd(_) => "etcd",
+            Self::ZooKeeper(_) => "zookeeper",
+            Self::Eureka(_) => "eureka",
         }
     }
 
@@ -55,6 +87,9 @@ impl RegistrationSpec {
     pub fn id(&self) -> &str {
         match self {
             Self::Consul(it) => &it.service.id,
+            Self::Etcd(it) => &it.id,
+            Self::ZooKeeper(it) => &it.id,
+            Self::Eureka(it) => &it.id,
         }
     }
 
@@ -65,6 +100,9 @@ impl RegistrationSpec {
                 "" => format!("the address of the agent's node, port {}", it.service.port),
                 host => joined(host, it.service.port),
             },
+            Self::Etcd(it) => it.instance.address(),
+            Self::ZooKeeper(it) => it.instance.address(),
+            Self::Eureka(it) => it.instance.address(),
         }
     }
 
@@ -79,6 +117,9 @@ impl RegistrationSpec {
     pub fn start(&self) -> Box<dyn Registrar> {
         match self {
             Self::Consul(it) => Box::new(it.start()),
+            Self::Etcd(it) => Box::new(it.start()),
+            Self::ZooKeeper(it) => Box::new(it.start()),
+            Self::Eureka(it) => Box::new(it.start()),
         }
     }
 }
@@ -88,6 +129,9 @@ impl fmt::Display for RegistrationSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Consul(it) => it.fmt(f),
+            Self::Etcd(it) => it.fmt(f),
+            Self::ZooKeeper(it) => it.fmt(f),
+            Self::Eureka(it) => it.fmt(f),
         }
     }
 }

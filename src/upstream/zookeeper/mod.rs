@@ -4,6 +4,7 @@
 //! another connection: a new session reads everything again, and its end or expiry costs nothing.
 
 mod jute;
+mod make;
 
 use std::{collections::VecDeque, io, time::Duration};
 
@@ -19,6 +20,8 @@ use crate::{
     dial::{Plain, dial},
 };
 use jute::{Reader, frame, put_buffer, put_text, take_frame};
+
+pub use make::Made;
 
 /// Reasons why ZooKeeper gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +68,7 @@ pub struct Session {
     patience: Duration,
     heard: Instant,
     pinged: Instant,
+    has_login: bool,
     /// The newest state that was seen.
     pub seen: i64,
 }
@@ -75,6 +79,8 @@ enum Asked {
     Children,
     Exists,
     Data(String),
+    Made,
+    Replaced,
 }
 
 /// A message of the server.
@@ -86,6 +92,8 @@ pub enum Told {
     Exists(bool),
     /// The data of a node, by its path.
     Data(String, Option<Bytes>),
+    /// A node was to be made.
+    Made(Made),
     /// A node may not be read.
     Forbidden(String),
     /// A watch has fired: it must be set again.
@@ -111,7 +119,8 @@ pub enum NodeChange {
 }
 
 impl Session {
-    /// Connects to a server that has seen at least the state `seen`, and begins a session.
+    /// Connects to a server that has seen at least the state `seen`, and begins a session that lasts
+    /// for so long without a word; the server may change that.
     ///
     /// # Errors
     /// The reason.
@@ -119,9 +128,10 @@ impl Session {
         server: &EndpointAddress,
         login: Option<&(String, Secret)>,
         seen: i64,
+        lasts: Duration,
     ) -> Result<Self, ZooKeeperError> {
         let deadline = Instant::now() + OPEN_MAX;
-        let opening = Box::pin(Self::open_unbounded(server, login, seen, deadline));
+        let opening = Box::pin(Self::open_unbounded(server, login, (seen, lasts), deadline));
         let opened = timeout_at(deadline, opening).await;
         opened.map_err(|_| ZooKeeperError::Late(OPEN_MAX))?
     }
@@ -129,7 +139,7 @@ impl Session {
     async fn open_unbounded(
         server: &EndpointAddress,
         login: Option<&(String, Secret)>,
-        seen: i64,
+        (seen, lasts): (i64, Duration),
         deadline: Instant,
     ) -> Result<Self, ZooKeeperError> {
         let dialled = dial(server, deadline).await;
@@ -148,12 +158,13 @@ impl Session {
             outbox: BytesMut::new(),
             asked: VecDeque::new(),
             serial: 0,
-            patience: SESSION,
+            patience: lasts,
+            has_login: login.is_some(),
             heard: now,
             pinged: now,
             seen,
         };
-        let timeout_ms = i32::try_from(SESSION.as_millis()).unwrap_or(i32::MAX);
+        let timeout_ms = i32::try_from(lasts.as_millis()).unwrap_or(i32::MAX);
         frame(&mut session.outbox, |out| {
             out.put_i32(0);
             out.put_i64(seen);
@@ -206,13 +217,19 @@ impl Session {
     }
 
     fn ask(&mut self, kind: i32, path: &str, asked: Asked) {
+        self.request(kind, asked, |out| {
+            put_text(out, path);
+            // Watched.
+            out.put_u8(1);
+        });
+    }
+
+    fn request(&mut self, kind: i32, asked: Asked, fill: impl FnOnce(&mut BytesMut)) {
         self.serial = self.serial.checked_add(1).unwrap_or(1);
         frame(&mut self.outbox, |out| {
             out.put_i32(self.serial);
             out.put_i32(kind);
-            put_text(out, path);
-            // Watched.
-            out.put_u8(1);
+            fill(out);
         });
         self.asked.push_back((self.serial, asked));
     }
@@ -292,6 +309,10 @@ fn answered(asked: Asked, error: i32, answer: &mut Reader) -> Result<Told, ZooKe
         (Asked::Data(path), 0) => Ok(Told::Data(path, Some(answer.buffer()?))),
         (Asked::Data(path), NO_NODE) => Ok(Told::Data(path, None)),
         (Asked::Data(path), NO_AUTH) => Ok(Told::Forbidden(path)),
+        (Asked::Made, error) if let Some(made) = Made::of(error) => Ok(Told::Made(made)),
+        (Asked::Replaced, error) if let Some(made) = Made::of_all(error, answer)? => {
+            Ok(Told::Made(made))
+        }
         (_, NO_AUTH) => Err(ZooKeeperError::Forbidden),
         (_, SESSION_EXPIRED) => Err(ZooKeeperError::Expired),
         (_, error) => Err(ZooKeeperError::Refused(error)),
@@ -312,8 +333,8 @@ fn fired(event: &mut Reader) -> Result<Option<Told>, ZooKeeperError> {
     Ok(Some(Told::Fired { path, change }))
 }
 
-/// Length of a session that is asked for; the server may change it.
-const SESSION: Duration = Duration::from_secs(6);
+/// Length of a session of a reader.
+pub const SESSION: Duration = Duration::from_secs(6);
 /// Maximum time for look-up, connection and the begin of the session.
 const OPEN_MAX: Duration = Duration::from_secs(3);
 const EVENT_SERIAL: i32 = -1;

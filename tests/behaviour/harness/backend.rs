@@ -25,6 +25,8 @@ pub(crate) enum Act {
     ReadSome(usize),
     /// Writes these bytes.
     Send(Vec<u8>),
+    /// Writes the bytes that this makes of the request, with the body that was read.
+    Reply(Reply),
     /// Waits until the test opens the gate.
     Wait(Gate),
     /// Waits this long: only for answers that must be slower than others.
@@ -44,6 +46,9 @@ pub(crate) enum Act {
 
 /// A script: the actions for this request.
 pub(crate) type Script = Arc<dyn Fn(&Seen) -> Vec<Act> + Send + Sync>;
+
+/// Makes the bytes of an answer from a request with its body.
+pub(crate) type Reply = Arc<dyn Fn(&Seen) -> Vec<u8> + Send + Sync>;
 
 /// The server. It stops when this is dropped.
 pub(crate) struct Backend {
@@ -327,6 +332,10 @@ async fn play(
                 result.ok()?;
             }
             Act::Send(bytes) => wire.send(&bytes).await.ok()?,
+            Act::Reply(make) => {
+                let whole = lock(&state.seen)[index].clone();
+                wire.send(&make(&whole)).await.ok()?;
+            }
             Act::Wait(gate) => gate.wait().await,
             Act::Pause(time) => sleep(time).await,
             Act::Stall => {

@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// A Python program that runs until this is dropped.
+/// A program in Python or for Node that runs until this is dropped.
 pub(crate) struct Peer {
     child: Child,
     output: BufReader<ChildStdout>,
@@ -37,8 +37,23 @@ impl Peer {
     pub(crate) async fn start(packages: &OsString, program: &str, arguments: &[String]) -> Self {
         let mut command = Command::new("python3");
         python(&mut command, packages, program, arguments);
+        Self::of(command).await
+    }
+
+    /// Starts a program under Node and waits until it reports that it is ready.
+    pub(crate) async fn start_node(
+        packages: &OsString,
+        program: &str,
+        arguments: &[String],
+    ) -> Self {
+        let mut command = Command::new("node");
+        node(&mut command, packages, program, arguments);
+        Self::of(command).await
+    }
+
+    async fn of(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("python3");
+        let mut child = command.spawn().expect("tests/run installs it");
         let output = child.stdout.take().expect("its output");
         let ready = tokio::task::spawn_blocking(move || {
             let mut output = BufReader::new(output);
@@ -88,11 +103,7 @@ pub(crate) async fn run_peer(packages: &OsString, program: &str, arguments: &[St
 /// Runs a client under Node to its end; it must succeed.
 pub(crate) async fn run_node_peer(packages: &OsString, program: &str, arguments: &[String]) {
     let mut command = bounded("node");
-    command
-        .arg(folder().join(program))
-        .args(arguments)
-        .env("NODE_PATH", Path::new(packages).join("node_modules"))
-        .stdin(Stdio::null());
+    node(&mut command, packages, program, arguments);
     run(command).await;
 }
 
@@ -123,6 +134,14 @@ fn python(command: &mut Command, packages: &OsString, program: &str, arguments: 
         .args(arguments)
         .env("PYTHONPATH", packages)
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::null());
+}
+
+fn node(command: &mut Command, packages: &OsString, program: &str, arguments: &[String]) {
+    command
+        .arg(folder().join(program))
+        .args(arguments)
+        .env("NODE_PATH", Path::new(packages).join("node_modules"))
         .stdin(Stdio::null());
 }
 
