@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::{
     model::{
         Checked, Compared, Connection, Draining, EndpointChange, Event, Explained, Listener, Live,
-        Overview, Pool, Ready, RecentExchange, ReloadReport, Resource, Rollout, Route, Status,
-        UpgradeReport,
+        Overview, Pool, Purged, Ready, RecentExchange, ReloadReport, Resource, Rollout, Route,
+        RouteCache, Status, UpgradeReport,
     },
     operations::{EndpointAction, RolloutAction},
     router::{Access, Action, Answer, Entry, Verb},
@@ -114,6 +114,7 @@ pub(super) static ENTRIES: &[Entry] = &[
     read::<Vec<Route>>(Action::Routes, "Routes in the order of precedence"),
     read::<Vec<Pool>>(Action::Pools, "Pools with the state of their endpoints"),
     get("/pools/{pool}", Action::Pool, json::<Pool>(), "One pool"),
+    read::<Vec<RouteCache>>(Action::Caches, "Caches of routes, and what they hold"),
     read::<Vec<Rollout>>(
         Action::Rollouts,
         "Rollouts with the figures of both versions",
@@ -170,6 +171,12 @@ pub(super) static ENTRIES: &[Entry] = &[
         Action::Upgrade,
         json::<UpgradeReport>(),
         "Hand over to a new process of the program on disk, and drain",
+    ),
+    change(
+        "/cache/purge",
+        Action::PurgeCache,
+        json::<Purged>(),
+        "Removes stored answers, by url, prefix, tag, or all",
     ),
     change(
         "/drain",

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use super::figures::Figures;
 use super::model::{
     CertificateExpiry, Checked, Compared, Connection, Draining, EndpointChange, Explained,
-    Listener, Pool, Ready, RecentExchange, ReloadRefusal, ReloadReport, Rollout, Route, Status,
-    UpgradeRefusal, UpgradeReport, UpgradeRequest,
+    Listener, Pool, Purge, Purged, Ready, RecentExchange, ReloadRefusal, ReloadReport, Rollout,
+    Route, RouteCache, Status, UpgradeRefusal, UpgradeReport, UpgradeRequest,
 };
 use crate::{config::Secrets, state::HolderFilter, tls::ClientCertificate};
 
@@ -60,6 +60,13 @@ pub trait Operations: Send + Sync + 'static {
     /// # Errors
     /// If there is none of that name, or that cannot be done now.
     fn change_rollout(&self, name: &str, action: RolloutAction) -> Result<Rollout, OperationError>;
+    /// The caches of routes.
+    fn caches(&self) -> Vec<RouteCache>;
+    /// Removes stored answers.
+    ///
+    /// # Errors
+    /// If it does not say which, or the route has no cache.
+    fn purge_cache(&self, what: &Purge) -> Result<Purged, OperationError>;
     /// Downstream connections with what they hold; those that hold what is asked for.
     fn connections(&self, filter: HolderFilter) -> Vec<Connection>;
     /// The last exchanges, newest first.

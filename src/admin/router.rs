@@ -88,6 +88,8 @@ pub(super) enum Action {
     Upgrade,
     Drain,
     Endpoint(EndpointAction),
+    Caches,
+    PurgeCache,
     Rollouts,
     Rollout,
     ChangeRollout(RolloutAction),

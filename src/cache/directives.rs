@@ -1,6 +1,6 @@
 //! `Cache-Control` of requests and answers (RFC 9111 section 5.2).
 
-use crate::semantics::{Headers, Known};
+use crate::semantics::{Headers, Known, headers::AsName};
 
 /// Directives of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub(super) struct ResponseDirectives {
     pub(super) public: bool,
     pub(super) must_revalidate: bool,
     pub(super) proxy_revalidate: bool,
+    pub(super) must_understand: bool,
+    /// They are for gateways only, and replace all that is said for others.
+    pub(super) targeted: bool,
     pub(super) max_age: Option<u64>,
     pub(super) s_maxage: Option<u64>,
     pub(super) stale_while_revalidate: Option<u64>,
@@ -32,7 +35,7 @@ impl RequestDirectives {
     pub(crate) fn read(headers: &Headers) -> Self {
         let mut read = Self::default();
         if headers.contains(Known::CacheControl) {
-            for_each(headers, |name, value| match name {
+            for_each(headers, Known::CacheControl, |name, value| match name {
                 b"no-cache" => read.no_cache = true,
                 b"no-store" => read.no_store = true,
                 b"only-if-cached" => read.only_if_cached = true,
@@ -50,8 +53,20 @@ impl RequestDirectives {
 impl ResponseDirectives {
     /// Reads them from the head of an answer.
     pub(super) fn read(headers: &Headers) -> Self {
+        let for_gateways = TARGETED.iter().map(|name| Self::of(headers, *name));
+        let mut said = for_gateways.filter(|it| *it != Self::default());
+        match said.next() {
+            Some(said) => Self {
+                targeted: true,
+                ..said
+            },
+            None => Self::of(headers, Known::CacheControl),
+        }
+    }
+
+    fn of(headers: &Headers, field: impl AsName) -> Self {
         let mut read = Self::default();
-        for_each(headers, |name, value| match name {
+        for_each(headers, field, |name, value| match name {
             // With field names, too: the whole answer is treated so.
             b"no-cache" => read.no_cache = true,
             b"no-store" => read.no_store = true,
@@ -59,6 +74,7 @@ impl ResponseDirectives {
             b"public" => read.public = true,
             b"must-revalidate" => read.must_revalidate = true,
             b"proxy-revalidate" => read.proxy_revalidate = true,
+            b"must-understand" => read.must_understand = true,
             b"max-age" => least(&mut read.max_age, value),
             b"s-maxage" => least(&mut read.s_maxage, value),
             b"stale-while-revalidate" => least(&mut read.stale_while_revalidate, value),
@@ -91,9 +107,14 @@ pub(super) fn seconds(text: &[u8]) -> u64 {
 /// Largest number of seconds that is told apart (RFC 9111 section 1.2.2).
 const SECONDS_MAX: u64 = 1 << 31;
 
-/// Calls `found` with the name, in lower case, and the value of each directive.
-fn for_each(headers: &Headers, mut found: impl FnMut(&[u8], &[u8])) {
-    for line in headers.get_all(Known::CacheControl) {
+/// Fields that speak to gateways only (RFC 9213, and the older one of the W3C), the first of which
+/// counts.
+const TARGETED: [&str; 2] = ["cdn-cache-control", "surrogate-control"];
+
+/// Calls `found` with the name, in lower case, and the value of each directive of this field. One
+/// that names its addressee behind ";" is for somebody else.
+fn for_each(headers: &Headers, field: impl AsName, mut found: impl FnMut(&[u8], &[u8])) {
+    for line in headers.get_all(field) {
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
             let (directive, tail) = split(rest);
@@ -110,7 +131,9 @@ fn for_each(headers: &Headers, mut found: impl FnMut(&[u8], &[u8])) {
             };
             lower.copy_from_slice(name);
             lower.make_ascii_lowercase();
-            found(lower, unquoted(value));
+            if !value.contains(&b';') || value.starts_with(b"\"") {
+                found(lower, unquoted(value));
+            }
         }
     }
 }
@@ -174,6 +197,16 @@ mod tests {
             assert_eq!(read(value).max_age, Some(seconds), "{value}");
         }
         assert_eq!(read("max-age =60").max_age, None);
+    }
+
+    #[test]
+    fn what_is_said_to_gateways_replaces_what_is_said_to_all() {
+        let read = |lines: &[(&str, &str)]| ResponseDirectives::read(&fields(lines));
+        let all = ("cache-control", "no-store, max-age=5");
+        let found = read(&[all, ("CDN-Cache-Control", "max-age=60")]);
+        assert!(found.targeted && !found.no_store && found.max_age == Some(60));
+        let found = read(&[all, ("surrogate-control", "max-age=60;other")]);
+        assert!(!found.targeted && found.no_store);
     }
 
     #[test]

@@ -71,7 +71,6 @@ impl Meta {
         for name in [Known::Age, Known::SetCookie, Known::XRequestId] {
             headers.remove(name);
         }
-        headers.remove("set-cookie2");
         Self {
             status: arrival.status,
             freshness: arrival.freshness,
@@ -136,7 +135,6 @@ fn is_kept(name: &[u8]) -> bool {
         name,
         b"content-length"
             | b"content-encoding"
-            | b"content-type"
             | b"content-range"
             | b"content-md5"
             | b"etag"

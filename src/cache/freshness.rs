@@ -46,7 +46,7 @@ pub(super) fn of(
     let written = directives
         .s_maxage
         .or(directives.max_age)
-        .or_else(|| expires(headers, now));
+        .or_else(|| expires(headers, now).filter(|_| !directives.targeted));
     let explicit = written.is_some() || directives.no_cache;
     let lifetime = match written {
         Some(lifetime) => lifetime,

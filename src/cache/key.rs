@@ -37,12 +37,13 @@ pub enum QueryRule {
 
 /// Parts of a URL.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Url<'a> {
-    pub(crate) scheme: &'a str,
+pub struct Url<'a> {
+    /// The scheme.
+    pub scheme: &'a str,
     /// Host, and port if it was sent.
-    pub(crate) host: &'a str,
+    pub host: &'a str,
     /// Path and query.
-    pub(crate) target: &'a [u8],
+    pub target: &'a [u8],
 }
 
 impl Key {
@@ -99,6 +100,12 @@ impl KeyRules {
             QueryRule::Only(names) => add_query(&mut text, query, |name| fits(names, name)),
         }
         text
+    }
+
+    /// The beginning of the keys of URLs that begin so, query included as it is written.
+    pub(crate) fn prefix(&self, url: Url<'_>) -> Vec<u8> {
+        let host = if self.any_host { "" } else { url.host };
+        [url.scheme.as_bytes(), b"://", host.as_bytes(), url.target].concat()
     }
 
     /// Returns true if the value of this header is part of the key.

@@ -27,7 +27,7 @@ pub(crate) use directives::RequestDirectives;
 pub(crate) use entry::{Arrival, Content, Entry, Meta};
 pub(crate) use fill::{Fill, Head, Place, Progress, Read};
 pub(crate) use freshness::{Freshness, Usable, serves_on_error, usable};
-pub(crate) use key::Url;
+pub use key::Url;
 pub use key::{Key, KeyRules, QueryRule};
 pub(crate) use lead::Lead;
 pub(crate) use outcome::{Forwarded, Outcome, hit};

@@ -110,7 +110,12 @@ pub(crate) fn judge(
         return Err(Uncacheable::Status);
     }
     let directives = ResponseDirectives::read(headers);
-    if directives.no_store {
+    // Whoever understands the status need not obey `no-store` beside it (RFC 9111 section 5.2.2.3).
+    let understood = status.canonical_reason().is_some();
+    if directives.must_understand && !understood {
+        return Err(Uncacheable::Status);
+    }
+    if directives.no_store && !directives.must_understand {
         return Err(Uncacheable::NoStore);
     }
     if directives.private {
@@ -169,6 +174,8 @@ mod tests {
             (nobody, 206, "max-age=5", Err(No::Status)),
             (nobody, 304, "max-age=5", Err(No::Status)),
             (nobody, 599, "max-age=5", Ok(5)),
+            (nobody, 599, "max-age=5, must-understand", Err(No::Status)),
+            (nobody, 200, "max-age=5, no-store, must-understand", Ok(5)),
             (nobody, 404, "max-age=5", Ok(5)),
             (user, 200, "max-age=5", Err(No::Authorization)),
             (user, 200, "max-age=5, public", Ok(5)),

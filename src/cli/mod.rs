@@ -4,6 +4,7 @@
 //! `client`; those about a file need no proxy. All printing goes through `print`.
 
 mod args;
+mod cache;
 mod check;
 mod client;
 mod demo;
@@ -84,6 +85,7 @@ fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, C
         Verb::Push(asked) => shared::push(args, asked),
         Verb::Fleet(asked) => shared::fleet(args, asked),
         Verb::Rollout(asked) => rollout::rollout(args, asked),
+        Verb::Cache(asked) => cache::cache(args, asked),
         Verb::Why(asked) => why::why(args, asked),
         Verb::Schema => paper::schema(),
         Verb::Completions { shell } => paper::completions(*shell),

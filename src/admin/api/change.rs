@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::model::{ReloadRefusal, UpgradeRefusal, UpgradeRequest};
+use super::super::model::{Purge, ReloadRefusal, UpgradeRefusal, UpgradeRequest};
 use super::super::operations::{
     BoxFuture, EndpointAction, OperationError, Operations, RolloutAction,
 };
@@ -105,6 +105,30 @@ pub(super) async fn rollout(call: ApiCall, action: RolloutAction) -> Reply {
         Box::pin(async move {
             match proxy.change_rollout(&name, action) {
                 Ok(rollout) => reply::json(StatusCode::OK, &rollout),
+                Err(error) => refused(error),
+            }
+        })
+    })
+    .await
+}
+
+/// `POST /cache/purge`
+pub(super) async fn purge(mut call: ApiCall) -> Reply {
+    let body = match ask::read(call.request.body_mut()).await {
+        Ok(body) => body,
+        Err(reply) => return reply,
+    };
+    let asked: Purge = match serde_json::from_slice(&body) {
+        Ok(asked) => asked,
+        Err(error) => {
+            return reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}"));
+        }
+    };
+    let what = json!({ "action": "purge", "what": asked });
+    record_after(call, what, move |proxy| {
+        Box::pin(async move {
+            match proxy.purge_cache(&asked) {
+                Ok(purged) => reply::json(StatusCode::OK, &purged),
                 Err(error) => refused(error),
             }
         })

@@ -106,6 +106,8 @@ async fn dispatch(action: Action, call: ApiCall) -> Reply {
         Action::Reload => change::reload(call).await,
         Action::Upgrade => change::upgrade(call).await,
         Action::Drain => change::drain(call).await,
+        Action::Caches => read::whole(call, |proxy| proxy.caches()).await,
+        Action::PurgeCache => change::purge(call).await,
         Action::Rollouts => read::whole(call, |proxy| proxy.rollouts()).await,
         Action::Rollout => read::named(call, "rollout", |proxy, name| proxy.rollout(name)).await,
         Action::ChangeRollout(action) => change::rollout(call, action).await,

@@ -4,6 +4,7 @@
 //! Names of members are a contract. A command line may query an older proxy: a member that is added
 //! later is `#[serde(default)]`, and unknown members are ignored.
 
+mod cache;
 mod change;
 mod check;
 mod connection;
@@ -19,6 +20,7 @@ mod upgrade;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use cache::{Purge, Purged, RouteCache};
 pub use change::{Draining, EndpointChange, Error};
 pub use check::{Checked, Compared};
 pub use connection::{Connection, ExchangeUnderWay};
@@ -69,6 +71,10 @@ impl Resource for Vec<Route> {
 
 impl Resource for Vec<Pool> {
     const PATH: &'static str = "/pools";
+}
+
+impl Resource for Vec<RouteCache> {
+    const PATH: &'static str = "/cache";
 }
 
 impl Resource for Vec<Rollout> {

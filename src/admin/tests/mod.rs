@@ -121,6 +121,12 @@ impl Operations for Fake {
     fn change_rollout(&self, name: &str, action: RolloutAction) -> Result<Rollout, OperationError> {
         Err(OperationError::Conflict(format!("{action} {name}")))
     }
+    fn caches(&self) -> Vec<model::RouteCache> {
+        Vec::new()
+    }
+    fn purge_cache(&self, what: &model::Purge) -> Result<model::Purged, OperationError> {
+        Err(OperationError::Conflict(format!("{what:?}")))
+    }
     fn connections(&self, _: HolderFilter) -> Vec<Connection> {
         // Stands for a bug in the proxy.
         panic!("connections")

@@ -1,5 +1,6 @@
 //! Arguments of the command line.
 
+mod cache;
 mod operate;
 mod text;
 
@@ -17,6 +18,7 @@ use super::shared::{FleetArgs, PushArgs};
 use crate::config::Secrets;
 
 pub(super) use self::{
+    cache::{CacheArgs, CacheVerb, PurgeArgs},
     operate::{
         AskArgs, DrainArgs, EndpointArgs, OutputArgs, OutputFormat, RolloutArg, RolloutArgs,
         UpgradeArgs, WhyArgs,
@@ -65,6 +67,8 @@ pub(super) enum Verb {
     Fleet(FleetArgs),
     /// Show a rollout of the running proxy, or change its course.
     Rollout(RolloutArgs),
+    /// Show the caches of the running proxy, or remove stored answers.
+    Cache(CacheArgs),
     /// Show what was decided and done for a recent request.
     Why(WhyArgs),
     /// Print the JSON Schema of the configuration, for editors.
@@ -197,6 +201,10 @@ impl Args {
             Verb::Drain(asked) => asked.ask.output,
             Verb::Endpoint(asked) => asked.ask.output,
             Verb::Rollout(asked) => asked.ask.output,
+            Verb::Cache(asked) => match &asked.verb {
+                CacheVerb::Status(ask) => ask.output,
+                CacheVerb::Purge(asked) => asked.ask.output,
+            },
             Verb::Why(asked) => asked.ask.output,
             Verb::Push(asked) => asked.output,
             Verb::Fleet(asked) => asked.output,

@@ -1,5 +1,6 @@
 //! Reads and commands of the admin API.
 
+mod cache;
 mod draft;
 mod endpoint;
 mod explain;
@@ -191,6 +192,14 @@ impl Operations for Api {
         action: RolloutAction,
     ) -> Result<model::Rollout, OperationError> {
         rollouts::change(&self.shared, name, action)
+    }
+
+    fn caches(&self) -> Vec<model::RouteCache> {
+        cache::views(&self.shared.snapshot())
+    }
+
+    fn purge_cache(&self, what: &model::Purge) -> Result<model::Purged, OperationError> {
+        cache::purge(&self.shared.snapshot(), what)
     }
 
     fn connections(&self, filter: HolderFilter) -> Vec<Connection> {

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod collapse;
+mod purge;
 mod stale;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
