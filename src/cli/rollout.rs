@@ -30,9 +30,22 @@ pub(super) fn rollout(args: &Args, asked: &RolloutArgs) -> Result<Exit, CommandE
         (Some(action), Some(name)) => {
             client.post(&format!("/rollouts/{}/{action}", segment(name)), JSON, "")?
         }
-        (Some(_), None) => {
-            let error = "name the rollout, as in `rollout pause orders`".to_owned();
-            return Err(CommandError::WrongUse(error));
+        (Some(action), None) => {
+            let all = client.understand::<Vec<Rollout>>(client.read::<Vec<Rollout>>()?)?;
+            let [only] = &all[..] else {
+                let names: Vec<&str> = all.iter().map(|it| &*it.name).collect();
+                let names = match names[..] {
+                    [] => "none is configured".to_owned(),
+                    _ => names.join(", "),
+                };
+                let error = format!("name the rollout, as in `rollout {action} NAME`: {names}");
+                return Err(CommandError::WrongUse(error));
+            };
+            client.post(
+                &format!("/rollouts/{}/{action}", segment(&only.name)),
+                JSON,
+                "",
+            )?
         }
     };
     if asked.ask.output.format == OutputFormat::Json {
@@ -64,11 +77,11 @@ fn text(rollout: &Rollout) -> String {
     let _ = writeln!(out, "  {}", rollout.reason);
     let step = rollout
         .steps
-        .get(rollout.step)
+        .get(rollout.step.wrapping_sub(1))
         .filter(|_| ["running", "holding", "waiting"].contains(&&*rollout.state));
     if let Some(step) = step {
         let time = |ms| humantime::format_duration(Duration::from_secs(ms / 1000));
-        let (number, count) = (rollout.step + 1, rollout.steps.len());
+        let (number, count) = (rollout.step, rollout.steps.len());
         let (lasted, hold) = (time(rollout.lasted_ms), time(step.hold_ms));
         let _ = writeln!(out, "  step {number} of {count}: {lasted} of {hold}");
     }

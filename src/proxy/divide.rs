@@ -120,6 +120,7 @@ pub(super) fn count(worker: usize, exchange: &Exchange, choice: &Choice, now: In
     if let Some(first) = call.attempts.first()
         && let (Some(arm), Some(epoch)) = (arm_of(first), choice.epoch)
         && let Some(outcome) = outcome_of(exchange, first, now)
+        && (!rollout.gate.by_user || shared.is_first(epoch, choice.point))
     {
         shared.count(worker, arm, epoch, outcome);
     }

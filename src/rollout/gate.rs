@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{
     latency::{Latencies, LatencyLimit, RunningQuantile},
+    proof::Proof,
     statistics::{Counts, Evidence},
 };
 
@@ -20,6 +21,10 @@ pub struct Gate {
     pub latency: Option<LatencyLimit>,
     /// Maximum share of answers to copies that differ from the baseline's.
     pub shadow_mismatch_max: Option<f64>,
+    /// True if a step needs proof that the candidate is not worse by `error_increase_max`.
+    pub proof: bool,
+    /// True if only the first request of each user in a step counts.
+    pub by_user: bool,
     /// One minus the chance of ever rolling back a version that is no worse.
     pub confidence: f64,
 }
@@ -47,6 +52,8 @@ pub struct Samples {
 pub struct Comparison {
     /// Evidence that the candidate fails more often.
     pub errors: Evidence,
+    /// Evidence that it fails no more often than is allowed.
+    pub proof: Proof,
     /// Evidence that it is slower.
     pub slow: Evidence,
     /// Evidence that more of its answers differ than allowed.
@@ -82,6 +89,9 @@ pub enum Doubt {
     Increase(f64, f64),
     /// It is slower than is allowed.
     Slow(f64, f64),
+    /// It is not proved yet that it is not worse by this: share of the evidence needed, and that
+    /// increase.
+    Unproved(f64, f64),
     /// Too few answers to copies were compared.
     Compared(u64),
     /// Too many of them differ.
@@ -145,6 +155,11 @@ impl Comparison {
             self.errors.add_alone(candidate.counts, limit);
             return;
         }
+        if gate.proof {
+            let (rate, increase) = (self.errors.baseline_rate(), gate.error_increase_max);
+            self.proof
+                .add(baseline.counts, candidate.counts, rate, increase);
+        }
         self.errors.add(baseline.counts, candidate.counts);
         if let Some(limit) = &gate.latency {
             let slow = self
@@ -165,10 +180,17 @@ impl Comparison {
         }
     }
 
+    /// Takes the requests of a tick into the figures, and judges nothing.
+    pub fn count(&mut self, tick: &Samples) {
+        self.step.add(tick);
+        self.all.add(tick);
+    }
+
     /// Begins a rollout: there are no figures and no evidence, and what was learned of the baseline
     /// stays.
     pub fn begin(&mut self) {
         self.errors.begin();
+        self.proof = Proof::default();
         self.slow.begin();
         self.differs.begin();
         self.shadow = Counts::default();
@@ -195,8 +217,15 @@ impl Comparison {
             return Verdict::Wait(Doubt::ErrorRatio(own, max));
         }
         let known = self.errors.baseline_rate();
+        if gate.proof {
+            let needed = -(1.0 - gate.confidence).ln();
+            let share = (self.proof.log() / needed).clamp(0.0, 1.0);
+            if share < 1.0 {
+                return Verdict::Wait(Doubt::Unproved(share, gate.error_increase_max));
+            }
+        }
         let increase = own - baseline.counts.ratio().unwrap_or(known);
-        if increase > gate.error_increase_max {
+        if !gate.proof && increase > gate.error_increase_max {
             return Verdict::Wait(Doubt::Increase(increase, gate.error_increase_max));
         }
         if let Some(limit) = &gate.latency
@@ -265,6 +294,12 @@ impl fmt::Display for Doubt {
                 "its share of failures is {} above the baseline's; allowed: {}",
                 Percent(*increase),
                 Percent(*max)
+            ),
+            Self::Unproved(share, increase) => write!(
+                f,
+                "{:.0} % of the evidence that it is not worse by {}",
+                share * 100.0,
+                Percent(*increase)
             ),
             Self::Compared(seen) => write!(
                 f,

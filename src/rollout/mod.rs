@@ -12,6 +12,7 @@ pub mod cohort;
 pub mod gate;
 pub mod latency;
 pub mod machine;
+pub mod proof;
 pub mod shadow;
 #[cfg(test)]
 mod simulation;

@@ -14,6 +14,7 @@ use super::{
     gate::{Comparison, Sample, Samples, Verdict},
     latency::Latencies,
     machine::{CandidateHealth, Change, Machine, Order, Plan, State},
+    proof::Proof,
     statistics::{Counts, Evidence},
     tally::{Served, Shared},
 };
@@ -52,7 +53,7 @@ pub struct Moved {
     pub from: State,
     /// State now.
     pub to: State,
-    /// Number of the step, from 0.
+    /// Number of the step, from 1; one more than there are: the candidate has all users.
     pub step: usize,
     /// The candidate's share, 0 to 1.
     pub share: f64,
@@ -88,6 +89,8 @@ pub struct Kept {
     share: f64,
     errors: Evidence,
     slow: Evidence,
+    #[serde(default)]
+    proof: Proof,
     #[serde(default)]
     differs: Evidence,
     #[serde(default)]
@@ -127,6 +130,9 @@ impl RolloutState {
             live.comparison.add_compared(&rollout.gate, of_tick);
             let alone = live.machine.is_alone(&rollout.plan);
             live.comparison.add(&rollout.gate, &tick, alone);
+        } else if live.machine.state == State::Frozen {
+            // Both versions still serve, and a person decides by these figures.
+            live.comparison.count(&tick);
         } else {
             live.comparison.learn(&tick.baseline);
         }
@@ -193,6 +199,7 @@ impl RolloutState {
             share: live.machine.share(&rollout.plan),
             errors: comparison.errors.clone(),
             slow: comparison.slow.clone(),
+            proof: comparison.proof.clone(),
             differs: comparison.differs.clone(),
             shadow: comparison.shadow,
             step: counts(&comparison.step),
@@ -212,6 +219,7 @@ impl RolloutState {
         live.plan = Some(rollout.plan.clone());
         live.comparison.errors = kept.errors.clone();
         live.comparison.slow = kept.slow.clone();
+        live.comparison.proof = kept.proof.clone();
         live.comparison.differs = kept.differs.clone();
         live.comparison.shadow = kept.shadow;
         live.compared = compared(rollout);
@@ -237,7 +245,7 @@ impl RolloutState {
                 live.moves.push(Moved {
                     from: ended.state,
                     to: State::Pending,
-                    step: 0,
+                    step: 1,
                     share: 0.0,
                     reason: "the versions were edited: another rollout begins".to_owned(),
                 });
@@ -263,7 +271,7 @@ impl RolloutState {
             live.moves.push(Moved {
                 from: change.from,
                 to: change.to,
-                step: live.machine.step,
+                step: live.machine.step + 1,
                 share: live.machine.share(&rollout.plan),
                 reason: live.machine.reason.clone(),
             });

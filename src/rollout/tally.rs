@@ -5,7 +5,10 @@
 //! one bit for each user who met a failure.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -43,6 +46,8 @@ pub struct Shared {
     /// Number of the present share: only requests that began under it are compared.
     epoch: AtomicU32,
     workers: Box<[WorkerCells]>,
+    /// Users of whom a request was compared in this step, one bit each; made when first needed.
+    compared: OnceLock<Box<[AtomicU64]>>,
     hurt: [HurtUsers; 2],
 }
 
@@ -92,6 +97,7 @@ impl Shared {
             share: AtomicU64::new(0),
             epoch: AtomicU32::new(0),
             workers: (0..workers).map(|_| WorkerCells::default()).collect(),
+            compared: OnceLock::new(),
             hurt: [HurtUsers::default(), HurtUsers::default()],
         }
     }
@@ -110,6 +116,24 @@ impl Shared {
     pub fn publish(&self, share: Share) {
         self.share.store(share.bits(), Relaxed);
         self.epoch.fetch_add(1, Relaxed);
+        if let Some(compared) = self.compared.get() {
+            compared.iter().for_each(|word| word.store(0, Relaxed));
+        }
+    }
+
+    /// Returns true for the first request of a user in this epoch. Of two users with the same bit
+    /// one is left out.
+    pub fn is_first(&self, epoch: u32, user: u32) -> bool {
+        if epoch != self.epoch() {
+            return false;
+        }
+        let compared = self
+            .compared
+            .get_or_init(|| (0..COMPARED_WORDS).map(|_| AtomicU64::new(0)).collect());
+        // The upper bits: those of all users of a small share differ in the lower ones, too.
+        let bit = (user.wrapping_mul(0x9e37_79b1) >> 12) as usize;
+        let mask = 1 << (bit % 64);
+        compared[bit / 64].fetch_or(mask, Relaxed) & mask == 0
     }
 
     /// Counts the outcome of a request that began in this epoch.
@@ -250,6 +274,8 @@ impl Default for HurtUsers {
     }
 }
 
+/// 1 Mi bits: 128 KiB, and of 100,000 users 5 % are left out.
+const COMPARED_WORDS: usize = 1 << 14;
 /// 64 Ki bits: exact to a few per cent up to 100,000 users.
 const HURT_WORDS: usize = 1024;
 
@@ -270,6 +296,17 @@ mod tests {
         assert_eq!(samples.candidate.counts, Counts { total: 2, bad: 1 });
         assert_eq!(samples.baseline.counts, Counts::default());
         assert_eq!(samples.baseline.latencies.0[bucket_of(took)], 1);
+    }
+
+    #[test]
+    fn the_first_request_of_a_user_in_a_step_counts() {
+        let shared = Shared::new(1);
+        assert!(shared.is_first(0, 7) && !shared.is_first(0, 7));
+        let users = (0..1000).filter(|user| shared.is_first(0, user << 8));
+        assert!(users.count() >= 990);
+        shared.publish(Share::new(0.5));
+        assert!(!shared.is_first(0, 7), "of the step before");
+        assert!(shared.is_first(1, 7));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A new version gets the users step by step, is compared with the old one under the same traffic,
 //! and loses them again when it is worse.
 
+mod gates;
 mod outside;
 mod users;
 
@@ -223,7 +224,7 @@ async fn too_little_traffic_holds_and_a_person_can_move_on() {
     let (status, told) = order(&proxy, "promote").await;
     assert_eq!(
         (status, &told["step"], &told["share"]),
-        (200, &1.into(), &0.5.into())
+        (200, &2.into(), &0.5.into())
     );
     assert_eq!(order(&proxy, "pause").await.1["state"], "holding");
     assert_eq!(order(&proxy, "resume").await.0, 200);
@@ -319,7 +320,7 @@ async fn an_edit_in_mid_rollout_keeps_the_share() {
     proxy.reload(&text(&more)).await;
     let edited = eventually("the rollout follows the edit", || async {
         let told = told(&proxy).await;
-        (told["steps"][1]["hold_ms"] == 7_200_000 && told["step"] == 1).then_some(told)
+        (told["steps"][1]["hold_ms"] == 7_200_000 && told["step"] == 2).then_some(told)
     })
     .await;
     assert_eq!(edited["share"], 0.25);

@@ -19,7 +19,7 @@ function timeline() {
   return {
     root,
     update(it) {
-      const all = [...it.steps.map((step, at) => ({ ...step, at })), { share: 1, hold_ms: 0, at: it.steps.length }];
+      const all = [...it.steps.map((step, at) => ({ ...step, at: at + 1 })), { share: 1, hold_ms: 0, at: it.steps.length + 1 }];
       const over = it.state === "promoted";
       const back = ["rolling_back", "rolled_back"].includes(it.state);
       keyed(root, all, (step) => `${step.at} ${step.share}`, () => {

@@ -16,7 +16,7 @@ pub struct Rollout {
     pub reason: String,
     /// True if a person has paused it.
     pub paused: bool,
-    /// Number of the step, from 0; the number of steps: the candidate has all users.
+    /// Number of the step, from 1; one more than there are steps: the candidate has all users.
     pub step: usize,
     /// Steps of the plan.
     pub steps: Vec<RolloutStep>,

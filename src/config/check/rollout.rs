@@ -80,6 +80,11 @@ fn check_gate(check: &mut Check<'_>, place: &str, rollout: &Rollout) {
         check.error(gate.spans.of("confidence"), message, "from 0.5 to below 1");
     }
     check_shadow(check, place, rollout);
+    if gate.proof && gate.error_increase_max.get() <= 0.0 {
+        let message = format!("{place}.gate.proof needs an error_increase_max above 0");
+        let hint = "that no version is worse by anything at all cannot be proved";
+        check.error(gate.spans.of("proof"), message, hint);
+    }
     let Some(latency) = &gate.latency else { return };
     let quantile = latency.quantile.get();
     if !(0.01..=0.9999).contains(&quantile) {

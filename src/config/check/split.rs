@@ -23,7 +23,11 @@ pub(super) fn check_pin(check: &mut Check<'_>, place: &str, route: &Route) {
     let Some(pin) = &route.pin else { return };
     if !matches!(route.destination, Destination::Split(_)) {
         let message = format!("{place}.pin has no effect");
-        check.warn(route.spans.of("pin"), message, "this route has no split");
+        let hint = match &route.destination {
+            Destination::Rollout(name) => format!("users of a rollout: pin in [rollouts.{name}]"),
+            _ => "this route has no split".to_owned(),
+        };
+        check.warn(route.spans.of("pin"), message, hint);
         return;
     }
     let place = format!("{place}.pin");

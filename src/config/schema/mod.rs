@@ -72,6 +72,7 @@ pub use retry::{Backoff, Hedge, Retry};
 pub use rewrite::{HeaderChanges, PathRewrite, Rewrite};
 pub use rollout::{
     OnFailure, Rollout, RolloutGate, RolloutLatency, RolloutNotify, RolloutPin, RolloutStep,
+    RolloutUnit,
 };
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use session::{SameSite, Session};

@@ -62,6 +62,10 @@ table! {
         pub error_ratio_max: Option<Ratio> = None,
         /// Maximum by which the observed share of failures may exceed that of the old version for a step to end.
         pub error_increase_max: Ratio = Ratio::percent(1),
+        /// A step needs proof that the share of failures is not above the old version's by `error_increase_max`, in place of an observed one within it. The chance to promote a version that is so much worse is at most 1 − `confidence`.
+        pub proof: bool = false,
+        /// What is counted: every request, or the first request of each user in a step. For services whose failures come in bursts of one user.
+        pub unit: RolloutUnit = RolloutUnit::Request,
         /// Limit on the latency, against that of the old version at the same time.
         pub latency: Option<RolloutLatency> = None,
         /// Largest share of answers of the new version to copies of requests that differ from the old one's, or are missing; needs a `shadow` with `compare` on a route, to the candidate's version. At least 50 must be compared.
@@ -90,6 +94,16 @@ table! {
         pub header: Vec<(HeaderName, String)> = Vec::new(),
         /// Name of the proxy's own cookie. Its value is a random number of 24 bits.
         pub cookie: String = "sluicegate_rollout".to_owned(),
+    }
+}
+
+words! {
+    /// Unit of the comparison.
+    pub enum RolloutUnit {
+        /// Each request.
+        Request = "request",
+        /// Each user, by his first request in a step.
+        User = "user",
     }
 }
 

@@ -71,7 +71,7 @@ pub(in crate::server) fn view(snapshot: &Snapshot, rollout: &Rollout) -> model::
         state: machine.state.word().to_owned(),
         reason: machine.reason.clone(),
         paused: machine.paused,
-        step: machine.step,
+        step: machine.step + 1,
         steps: steps.collect(),
         share: view.share,
         lasted_ms: millis(machine.lasted),

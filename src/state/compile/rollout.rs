@@ -98,6 +98,8 @@ fn gate(written: &schema::RolloutGate) -> Gate {
             quantile: latency.quantile.get(),
             ratio_max: latency.ratio_max,
         }),
+        proof: written.proof,
+        by_user: written.unit == schema::RolloutUnit::User,
         shadow_mismatch_max: written.shadow_mismatch_max.map(|ratio| ratio.get()),
         confidence: written.confidence.get(),
     }

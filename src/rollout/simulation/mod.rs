@@ -7,6 +7,8 @@
 //! cargo test --release --lib rollout::simulation -- --ignored --nocapture
 //! ```
 
+mod proofs;
+
 use std::time::Duration;
 
 use super::{
