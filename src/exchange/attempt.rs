@@ -3,6 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use http::StatusCode;
+use tokio::time::Instant;
 
 use crate::{
     failure::Failure,
@@ -18,11 +19,15 @@ pub struct Attempt {
     pub endpoint: Rc<Described>,
     /// Outcome; none while it is under way.
     pub outcome: Option<AttemptOutcome>,
+    /// Time at which it began.
+    pub began: Instant,
     /// Time from the pick to the response head or the failure.
     pub took: Duration,
     /// Wait before it, in milliseconds: the backoff, or the delay that the endpoint before it asked
     /// for.
     pub waited_ms: u32,
+    /// Number of its span in the trace of the exchange.
+    pub span: u16,
     /// Its place in the exchange.
     pub kind: AttemptKind,
 }

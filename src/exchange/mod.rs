@@ -14,6 +14,7 @@ mod message;
 mod passage;
 mod refusal;
 mod subrequest;
+mod trace;
 mod transformed;
 
 use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
@@ -38,6 +39,7 @@ pub(crate) use passage::Passage;
 pub use refusal::{Reason, Refusal};
 pub(crate) use subrequest::{Caller, SubrequestTerms};
 pub use subrequest::{Subanswer, Subrequest};
+pub(crate) use trace::Trace;
 #[doc(hidden)]
 pub use transformed::Transformed;
 
@@ -65,6 +67,8 @@ pub struct Exchange {
     pub(crate) started: Instant,
     /// Its identity: in headers, log and admin API.
     pub(crate) request_id: RequestId,
+    /// The trace that it belongs to, while tracing is on.
+    pub(crate) trace: Option<Box<Trace>>,
     /// Trust in the peer's forwarding fields.
     pub(crate) trust: Trust,
     /// The client's address: the peer's, or the one that trusted proxies report.
@@ -247,6 +251,11 @@ impl Exchange {
         let decision = self.decision.as_ref()?;
         let metrics = self.snapshot.routes.get(decision.route.0 as usize);
         metrics.map(Rc::as_ref)
+    }
+
+    /// The pool of an attempt.
+    pub(crate) fn pool_of(&self, attempt: &Attempt) -> Option<&Arc<Pool>> {
+        self.snapshot.shared.pools.get(attempt.pool.0 as usize)
     }
 
     /// The pool of the attempt that stands, else the one that the route names.

@@ -4,11 +4,12 @@
 //! Not for traffic of clients. A [`Client`] speaks HTTP/1.1 to one origin, over TLS if its URL
 //! says so, and keeps its connection for the next request. Everything is bounded: the time of a
 //! request, from the name of the host to the last byte of the body, and the bytes of head and body.
-//! Redirects are answers like any other. Secrets are sent as headers and appear in no error.
+//! [`grpc`] makes calls over HTTP/2. Redirects are answers like any other. Secrets are sent as headers and appear in no error.
 
 mod client;
 mod encode;
 mod error;
+pub mod grpc;
 
 pub use client::{Answer, Ask, Client, Target};
 pub use encode::encode;

@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version};
 
-use super::open::Open;
+use super::{open::Open, trace};
 use crate::{
     config::value::FieldSource,
     exchange::{CallRecord, Caller, Exchange, Passage, Request, RequestLine},
@@ -42,9 +42,16 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         }
         None => connection.scheme(),
     };
+    let trace = match (&snapshot.shared.tracing, request) {
+        (Some(settings), Some(request)) => {
+            Some(trace::begin(&connection.worker, settings, trust, request))
+        }
+        _ => None,
+    };
     let exchange = memory::boxed(|| Exchange {
         listener,
         started,
+        trace,
         request_id: request_id_of(connection, trust, request),
         trust,
         client,
@@ -108,7 +115,8 @@ fn request_line(
             known: false,
         };
     };
-    let logged = snapshot.shared.access_log.is_some();
+    let shared = &snapshot.shared;
+    let logged = shared.access_log.is_some() || shared.tracing.is_some();
     RequestLine {
         method: request.method.clone(),
         // Filled in when the target has been checked.

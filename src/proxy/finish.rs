@@ -5,12 +5,15 @@ use std::time::Duration;
 use http::{StatusCode, Version};
 use smallvec::SmallVec;
 
-use super::divide;
+use super::{divide, trace};
 use crate::{
-    exchange::{AnswerEnd, AttemptKind, AttemptOutcome, Exchange},
+    exchange::{AnswerEnd, Attempt, AttemptKind, AttemptOutcome, Exchange},
     failure::Side,
     resilience::Why,
-    telemetry::access_log::{AttemptView, Line},
+    telemetry::{
+        access_log::{AttemptView, Line},
+        trace::TraceView,
+    },
     timer,
     worker::{Connection, Worker},
 };
@@ -53,13 +56,39 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
         divide::count(exchange.snapshot.worker, exchange, &choice, now);
     }
     let keep = worker.keeps(exchange.failure.is_some());
-    if keep || worker.has_log() {
-        remember(worker, exchange, status, took, keep);
+    let traced = match &exchange.trace {
+        None => None,
+        Some(_) => trace::recorded(exchange, status, took),
+    };
+    if keep || traced.is_some() || worker.has_log() {
+        let end = End {
+            status,
+            took,
+            keep,
+            traced: traced.as_ref(),
+        };
+        remember(worker, exchange, &end);
     }
 }
 
+/// End of an exchange that is remembered.
+struct End<'a> {
+    status: StatusCode,
+    took: Duration,
+    /// True if it is kept for the admin API.
+    keep: bool,
+    /// Identities of its trace, if it is recorded.
+    traced: Option<&'a TraceView>,
+}
+
 /// Writes the line of the access log, and keeps the exchange for the admin API if it is selected.
-fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Duration, keep: bool) {
+fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
+    let End {
+        status,
+        took,
+        keep,
+        traced,
+    } = *end;
     let call = &exchange.call;
     let (aside, beside) = (exchange.aside.borrow(), call.beside.borrow());
     let attempts = || aside.iter().chain(&call.attempts).chain(&*beside);
@@ -71,19 +100,7 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         .collect();
     let attempts: SmallVec<[AttemptView<'_>; 4]> = attempts()
         .zip(&outcomes)
-        .map(|(attempt, status)| AttemptView {
-            endpoint: attempt.address(),
-            outcome: match attempt.outcome {
-                Some(AttemptOutcome::Answered(_)) => status.as_str(),
-                Some(AttemptOutcome::Failed(failure)) => failure.word(),
-                Some(AttemptOutcome::Lost) => "lost",
-                None => "cancelled",
-            },
-            took: attempt.took,
-            waited: Duration::from_millis(attempt.waited_ms.into()),
-            hedge: attempt.kind == AttemptKind::Hedge,
-            subrequest: attempt.kind == AttemptKind::Subrequest,
-        })
+        .map(|(attempt, status)| view(exchange, attempt, status))
         .collect();
     let upstream = exchange
         .answered
@@ -92,10 +109,13 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
     let grpc_status = exchange.grpc_status.map(|status| status.to_string());
     let wanted = call.wanted().map(ToString::to_string);
     let fields = fields(exchange, grpc_status.as_deref(), wanted.as_deref());
+    let trace = exchange.trace.as_ref();
+    let ids = trace.map(|trace| (trace.id.text(), trace.span.text()));
     let line = Line {
         time: worker.wall_time(),
         request_id: exchange.request_id(),
-        trace_id: None,
+        trace_id: ids.as_ref().map(|(trace, _)| text_of(trace)),
+        span_id: ids.as_ref().map(|(_, span)| text_of(span)),
         listener: exchange.listener_name(),
         client: Some(exchange.client),
         method: if request.known {
@@ -127,8 +147,38 @@ fn remember(worker: &Worker, exchange: &Exchange, status: StatusCode, took: Dura
         fields: &fields,
     };
     worker.write_line(&line);
+    if let Some(traced) = traced {
+        worker.write_trace(&line, traced);
+    }
     if keep {
         worker.keep(&line, exchange.snapshot.shared.generation);
+    }
+}
+
+/// Returns the view of an attempt; `status` is that of its answer.
+fn view<'a>(
+    exchange: &'a Exchange,
+    attempt: &'a Attempt,
+    status: &'a StatusCode,
+) -> AttemptView<'a> {
+    let pool = exchange.pool_of(attempt);
+    AttemptView {
+        endpoint: attempt.address(),
+        outcome: match attempt.outcome {
+            Some(AttemptOutcome::Answered(_)) => status.as_str(),
+            Some(AttemptOutcome::Failed(failure)) => failure.word(),
+            Some(AttemptOutcome::Lost) => "lost",
+            None => "cancelled",
+        },
+        took: attempt.took,
+        waited: Duration::from_millis(attempt.waited_ms.into()),
+        hedge: attempt.kind == AttemptKind::Hedge,
+        subrequest: attempt.kind == AttemptKind::Subrequest,
+        began: attempt.began.saturating_duration_since(exchange.started),
+        span: attempt.span,
+        pool: pool.map_or("", |pool| &*pool.name),
+        version: attempt.endpoint.endpoint.version_label.as_deref(),
+        secure: pool.is_some_and(|pool| pool.tls.is_some()),
     }
 }
 
@@ -157,6 +207,10 @@ fn fields<'a>(
         .chain(wanted.map(|wanted| ("version_asked", wanted.as_bytes())))
         .chain(detail.map(|detail| ("reason_detail", detail.as_bytes())))
         .collect()
+}
+
+fn text_of(hexadecimal: &[u8]) -> &str {
+    std::str::from_utf8(hexadecimal).unwrap_or_default()
 }
 
 fn protocol(version: Version) -> &'static str {

@@ -74,6 +74,7 @@ pub(super) async fn forward(
         client: &exchange.client,
         downstream: Some(connection),
         offer,
+        trace: exchange.trace.as_deref(),
         grpc: exchange.grpc,
         lends_host: exchange.request.authority.is_none(),
         is_copy: false,

@@ -17,6 +17,7 @@ mod response;
 mod serve;
 mod shadow;
 mod subrequest;
+mod trace;
 mod trailer_rules;
 mod tunnel;
 mod upload;

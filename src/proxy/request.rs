@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 
+use super::trace;
 use crate::{
     exchange::{Body, Exchange, Request, Response},
     semantics::{
@@ -67,6 +68,9 @@ pub(super) fn prepare(
         .pseudonym()
         .append(headers, request.version);
     headers.insert(Known::XRequestId, exchange.request_id.as_value());
+    if exchange.trace.is_some() {
+        trace::prepare(exchange, headers);
+    }
 }
 
 /// Methods allowed for requests to the proxy itself.

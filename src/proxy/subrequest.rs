@@ -77,6 +77,7 @@ async fn subrequest_of(
         client: &exchange.client,
         downstream: None,
         offer: None,
+        trace: exchange.trace.as_deref(),
         grpc: false,
         lends_host: !headers.contains(Known::Host),
         is_copy: false,

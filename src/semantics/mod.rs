@@ -44,6 +44,8 @@ pub mod target;
 #[doc(hidden)]
 pub mod token;
 #[doc(hidden)]
+pub mod trace;
+#[doc(hidden)]
 pub mod trailer;
 pub(crate) mod transform;
 #[doc(hidden)]

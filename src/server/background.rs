@@ -23,6 +23,7 @@ impl Control {
         rollouts::start(services, &self.shared, &self.events, &self.path);
         certificates::start(services, &self.shared, &self.events, &self.tickets);
         self.metrics.start(services);
+        self.traces.start(services);
         if let Some(admin) = admin {
             // Goes on with the same socket when it failed.
             let admin = Rc::new(tokio::sync::Mutex::new(admin));

@@ -36,6 +36,7 @@ use super::{
     signal::{Asked, Signals},
     strain::Strains,
     supervision::Supervision,
+    traces::Traces,
     upgrade::{
         self, Farewell, Program, Sections, Upgrades,
         predecessor::{News, Predecessor},
@@ -97,6 +98,7 @@ pub(crate) struct Control {
     /// The address of its socket as it is written, and the socket, to pass it on.
     pub(super) admin_offer: Option<(BindAddress, Arc<AdminOffer>)>,
     pub(super) metrics: MetricsListener,
+    pub(super) traces: Traces,
     /// Queue of requests to this thread.
     pub(super) requests: mpsc::Sender<Request>,
     /// The level of the log, if reloads may change it.
@@ -149,6 +151,7 @@ impl Control {
             admin: None,
             admin_offer: None,
             metrics: MetricsListener::default(),
+            traces: Traces::new(shared.metrics.control()),
             requests,
             log,
             hash: ContentHash::of(b""),
@@ -292,8 +295,11 @@ impl Control {
 impl Control {
     /// Starts to serve, with the state of the process before, if there was one.
     async fn start(&mut self, prepared: Prepared, state: Option<Sections>) {
+        self.follow_traces(None, &prepared.snapshot);
         if let Some(log) = prepared.log {
             self.shared.access_log.store(Arc::new(log));
+        }
+        if prepared.snapshot.access_log.is_some() || prepared.snapshot.tracing.is_some() {
             steps::tell(&self.shared, |_| Some(Command::ReopenLog)).await;
         }
         self.follow_metrics(prepared.metrics);

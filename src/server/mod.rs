@@ -41,6 +41,7 @@ mod startup;
 mod strain;
 mod supervision;
 mod tick;
+mod traces;
 mod upgrade;
 mod views;
 mod worker_thread;

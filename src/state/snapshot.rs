@@ -18,7 +18,7 @@ use crate::{
     route::{RouteIndex, RouteTable},
     semantics::forwarded::TrustedProxies,
     socket::bind::BindOptions,
-    telemetry::access_log::AccessLogSettings,
+    telemetry::{access_log::AccessLogSettings, trace::TraceSettings},
     tls::{Certificate, ServerTls},
     upstream::{
         HashInput,
@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub connections_max: usize,
     /// Settings of the access log; none: there is none.
     pub access_log: Option<AccessLogSettings>,
+    /// Settings of tracing; none: it is off.
+    pub tracing: Option<Arc<TraceSettings>>,
     /// Added fields of the access log, with their sources.
     pub logged: Vec<(String, FieldSource)>,
     /// Configuration that it was compiled from.
@@ -147,6 +149,7 @@ impl Snapshot {
             drain: self.drain,
             connections_max: self.connections_max,
             access_log: self.access_log.clone(),
+            tracing: self.tracing.clone(),
             logged: self.logged.clone(),
             config: Arc::default(),
             alive: Arc::new(()),

@@ -13,3 +13,5 @@ pub mod log;
 pub mod metrics;
 #[doc(hidden)]
 pub mod recent;
+#[doc(hidden)]
+pub mod trace;

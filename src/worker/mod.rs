@@ -45,7 +45,7 @@ use crate::{
     config::value::BindAddress,
     semantics::{request_id::RequestId, via::Pseudonym},
     state::{Listener, LocalListener, LocalSnapshot, UnderWay},
-    telemetry::{access_log::Line, metrics::WorkerCounters},
+    telemetry::{access_log::Line, metrics::WorkerCounters, trace::TraceView},
     upstream::{local_set::LocalEndpoints, room::RoomRequest},
 };
 
@@ -211,13 +211,20 @@ impl Worker {
         self.records.write_line(line);
     }
 
+    /// Records the spans of an exchange.
+    pub fn write_trace(&self, line: &Line<'_>, trace: &TraceView) {
+        self.records.write_trace(line, trace);
+    }
+
     /// Keeps an exchange for the admin API.
     pub fn keep(&self, line: &Line<'_>, generation: u64) {
         self.records.keep(line, generation);
     }
 
-    /// Switches to the newest access log.
+    /// Switches to the newest access log and queue of spans.
     pub(crate) fn take_up_log(&self) {
+        let traces = self.shared.traces.load();
+        self.records.take_up_traces((**traces).as_ref());
         let log = self.shared.access_log.load();
         self.records.take_up((**log).as_ref());
     }
@@ -225,6 +232,7 @@ impl Worker {
     /// Passes the last lines on.
     pub(crate) fn close_log(&self) {
         self.records.take_up(None);
+        self.records.take_up_traces(None);
     }
 
     /// Returns the requests in flight at the endpoints of a pool, of whatever generation.

@@ -9,12 +9,14 @@ use std::{
 use crate::telemetry::{
     access_log::{AccessLog, Line, WorkerLog},
     recent::{RecentExchange, RecentRing},
+    trace::{TraceSpool, TraceView, WorkerTraces},
 };
 
 /// The access log and the latest exchanges.
 #[derive(Debug)]
 pub(super) struct Records {
     log: RefCell<Option<WorkerLog>>,
+    traces: RefCell<Option<WorkerTraces>>,
     recent: Arc<RecentRing>,
     /// Records kept for the admin API since the last tick.
     kept: Cell<u32>,
@@ -24,6 +26,7 @@ impl Records {
     pub(super) fn new(recent: Arc<RecentRing>) -> Self {
         Self {
             log: RefCell::new(None),
+            traces: RefCell::new(None),
             recent,
             kept: Cell::new(0),
         }
@@ -34,11 +37,25 @@ impl Records {
         *self.log.borrow_mut() = log.map(AccessLog::worker);
     }
 
-    /// Passes waiting lines on, and starts a new quota of kept exchanges.
+    /// Passes spans to this queue from now on.
+    pub(super) fn take_up_traces(&self, spool: Option<&TraceSpool>) {
+        *self.traces.borrow_mut() = spool.map(TraceSpool::worker);
+    }
+
+    pub(super) fn write_trace(&self, line: &Line<'_>, trace: &TraceView) {
+        if let Some(traces) = &mut *self.traces.borrow_mut() {
+            traces.write(line, trace);
+        }
+    }
+
+    /// Passes waiting lines and spans on, and starts a new quota of kept exchanges.
     pub(super) fn tick(&self) {
         self.kept.set(0);
         if let Some(log) = &mut *self.log.borrow_mut() {
             log.flush();
+        }
+        if let Some(traces) = &mut *self.traces.borrow_mut() {
+            traces.flush();
         }
     }
 

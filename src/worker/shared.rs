@@ -14,7 +14,7 @@ use crate::{
     semantics::via::Pseudonym,
     socket::inherited::Inherited,
     state::{Registered, Snapshot},
-    telemetry::{access_log::AccessLog, metrics::Metrics, recent::Recent},
+    telemetry::{access_log::AccessLog, metrics::Metrics, recent::Recent, trace::TraceSpool},
     upstream::shared::Padded,
 };
 
@@ -34,6 +34,8 @@ pub struct SharedState {
     pub metrics: Metrics,
     /// The open access log.
     pub(crate) access_log: ArcSwap<Option<AccessLog>>,
+    /// The queue of spans, while tracing is on.
+    pub(crate) traces: ArcSwap<Option<TraceSpool>>,
     /// Inherited sockets of the process.
     pub(crate) inherited: Arc<Inherited>,
     /// Sockets that the process has opened and listens on.
@@ -80,6 +82,7 @@ impl SharedState {
             registered,
             metrics,
             access_log: ArcSwap::from_pointee(None),
+            traces: ArcSwap::from_pointee(None),
             inherited,
             sockets: OpenSockets::default(),
             recent: Recent::new(1000),

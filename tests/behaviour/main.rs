@@ -124,6 +124,7 @@ mod tls_client_auth;
 mod tls_openssl;
 mod tls_upstream;
 mod tls_upstream_sessions;
+mod tracing;
 mod trailers;
 mod transforms;
 mod unsteady_endpoints;

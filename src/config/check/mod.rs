@@ -26,6 +26,7 @@ mod split;
 mod surroundings;
 mod test;
 mod tls;
+mod tracing;
 mod zookeeper;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,6 +106,7 @@ pub(super) fn check(
     test::check(&mut check);
     tls::check(&mut check);
     surroundings::check(&mut check);
+    tracing::check(&mut check);
     check.faults
 }
 

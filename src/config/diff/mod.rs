@@ -63,6 +63,8 @@ pub enum Kind {
     Log,
     /// The table `[access_log]`.
     AccessLog,
+    /// The table `[tracing]`.
+    Tracing,
     /// The table `[metrics]`.
     Metrics,
     /// A listener.
@@ -187,6 +189,7 @@ fn label(kind: Kind, name: &str) -> String {
         Kind::Config => "[config]",
         Kind::Log => "[log]",
         Kind::AccessLog => "[access_log]",
+        Kind::Tracing => "[tracing]",
         Kind::Metrics => "[metrics]",
         Kind::Listener => "listener",
         Kind::Route => "route",
@@ -213,6 +216,7 @@ fn needs_restart(kind: Kind, line: &str) -> bool {
         Kind::Listener => line.starts_with("ipv6_only "),
         Kind::Log => line.starts_with("format "),
         Kind::AccessLog
+        | Kind::Tracing
         | Kind::Metrics
         | Kind::Route
         | Kind::Pool
@@ -223,12 +227,13 @@ fn needs_restart(kind: Kind, line: &str) -> bool {
 }
 
 /// Tables that exist once.
-const SINGLE: [(Kind, &str); 6] = [
+const SINGLE: [(Kind, &str); 7] = [
     (Kind::Proxy, "proxy"),
     (Kind::Admin, "admin"),
     (Kind::Config, "config"),
     (Kind::Log, "log"),
     (Kind::AccessLog, "access_log"),
+    (Kind::Tracing, "tracing"),
     (Kind::Metrics, "metrics"),
 ];
 

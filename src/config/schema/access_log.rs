@@ -140,6 +140,7 @@ impl AccessField {
         "time",
         "request_id",
         "trace_id",
+        "span_id",
         "listener",
         "client",
         "method",

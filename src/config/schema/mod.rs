@@ -36,6 +36,7 @@ mod shared;
 pub mod split;
 pub mod test;
 mod tls;
+mod tracing;
 
 pub use access::Access;
 pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
@@ -81,6 +82,7 @@ pub use shared::{ConfigConsul, ConfigEtcd, ConfigSource, ConfigStore, SharedConf
 pub use split::{Pin, Split};
 pub use test::{Expectation, RouteTest, TestCertificate, TestRequest};
 pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, ServedCertificate, TlsVersion};
+pub use tracing::{TraceAccept, TraceAlways, TracePropagation, Tracing};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -107,6 +109,8 @@ table! {
         pub log: Log = Log::default(),
         /// The access log: one line per request. Off without this table.
         pub access_log: Option<AccessLog> = None,
+        /// Traces: context in headers, and spans for a collector. Off without this table.
+        pub tracing: Option<Tracing> = None,
         /// The Prometheus metrics.
         pub metrics: Metrics = Metrics::default(),
         /// Sockets that accept traffic.
@@ -120,7 +124,6 @@ table! {
         /// Tests of the routing, run by `check` and before each reload.
         pub tests: BTreeMap<Name, RouteTest> = BTreeMap::new(),
     }
-    later { "tracing" }
 }
 
 impl Config {

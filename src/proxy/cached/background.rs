@@ -107,6 +107,7 @@ impl Fetch {
             given_up: &None,
             client: &self.client,
             downstream: None,
+            trace: None,
             offer: None,
             grpc: false,
             lends_host: !request.headers.contains(Known::Host),

@@ -34,7 +34,7 @@ impl UpstreamCall<'_> {
     ) -> (AttemptEnd, RetryVerdict) {
         let number = {
             let mut started = timer::recent();
-            let mut number = self.begin_attempt(pool, pick, again);
+            let mut number = self.begin_attempt(pool, pick, started, again);
             let mut patience = self.patience(started);
             let hedging = self.hedging(pick, again);
             let upload = std::mem::replace(&mut self.upload, Upload::gone());
@@ -73,6 +73,7 @@ impl UpstreamCall<'_> {
         &mut self,
         pool: PoolIndex,
         pick: &Pick,
+        began: Instant,
         again: Option<AttemptNumber>,
     ) -> AttemptNumber {
         let number = match again {
@@ -82,18 +83,25 @@ impl UpstreamCall<'_> {
                 let endpoint = pick.endpoint.described();
                 let under_way = self.terms.worker.under_way();
                 under_way.endpoint(self.record.exchange, &endpoint);
+                let span = self.next_span();
                 self.record.begin(Attempt {
                     pool,
                     endpoint,
                     outcome: None,
+                    began,
                     took: Duration::ZERO,
                     waited_ms: std::mem::take(&mut self.waited_ms),
+                    span,
                     kind: AttemptKind::InTurn,
                 })
             }
         };
         if self.made > 1 || self.terms.grpc || self.terms.route.deadlines {
             self.stamp(timer::now());
+        }
+        if self.terms.trace.is_some() {
+            let span = self.record.attempt_mut(number).span;
+            self.stamp_trace(span);
         }
         if self.terms.lends_host {
             self.lend_host(number);

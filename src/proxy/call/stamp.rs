@@ -5,8 +5,8 @@ use tokio::time::Instant;
 
 use super::{UpstreamCall, attempt_end::AttemptEnd};
 use crate::{
-    exchange::{Exchange, Request},
-    semantics::{Headers, Known, Value, deadline, forwarded::Trust, grpc},
+    exchange::{Exchange, Request, Trace},
+    semantics::{Headers, Known, Value, deadline, forwarded::Trust, grpc, trace::Outgoing},
 };
 
 impl UpstreamCall<'_> {
@@ -44,10 +44,38 @@ impl UpstreamCall<'_> {
     }
 
     /// Returns the header of the request, stamped for another attempt beside so many.
-    pub(super) fn stamped_beside(&self, now: Instant, others: u32) -> Headers {
+    pub(super) fn stamped_beside(&self, now: Instant, others: u32, span: u16) -> Headers {
         let mut headers = self.request.headers.clone();
         self.stamp_on(&mut headers, now, self.made + others);
+        self.stamp_trace_on(&mut headers, span);
         headers
+    }
+
+    /// Returns the number of the span of another attempt; 0 while tracing is off.
+    pub(super) fn next_span(&self) -> u16 {
+        self.terms.trace.map_or(0, Trace::next)
+    }
+
+    /// Tells the endpoint the trace, and the span of the attempt that begins.
+    pub(super) fn stamp_trace(&mut self, span: u16) {
+        let mut headers = std::mem::take(&mut self.request.headers);
+        self.stamp_trace_on(&mut headers, span);
+        self.request.headers = headers;
+    }
+
+    fn stamp_trace_on(&self, headers: &mut Headers, span: u16) {
+        let settings = self.terms.snapshot.shared.tracing.as_ref();
+        let (Some(trace), Some(settings)) = (self.terms.trace, settings) else {
+            return;
+        };
+        let outgoing = Outgoing {
+            trace: trace.id,
+            span: trace.span.below(span),
+            sampled: trace.sampled,
+        };
+        for format in &settings.formats {
+            format.write(headers, &outgoing);
+        }
     }
 
     /// Tells the endpoint the time that is left and the number of the attempt, unless it is the

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::search::Home;
 use crate::{
+    exchange::Trace,
     proxy_protocol::Header,
     semantics::upgrade::Offer,
     state::{LocalSnapshot, Route},
@@ -37,6 +38,8 @@ pub(in crate::proxy) struct CallTerms<'a> {
     pub(in crate::proxy) downstream: Option<&'a Connection>,
     /// Protocol that the client wants to switch to.
     pub(in crate::proxy) offer: Option<&'a Offer>,
+    /// Trace of the exchange, while tracing is on.
+    pub(in crate::proxy) trace: Option<&'a Trace>,
     /// True for a gRPC call.
     pub(in crate::proxy) grpc: bool,
     /// True if the request has no host but that of its endpoint.

@@ -173,6 +173,7 @@ impl Copy {
             given_up: &None,
             client: &self.client,
             downstream: None,
+            trace: None,
             offer: None,
             grpc: false,
             lends_host: !request.headers.contains(Known::Host),

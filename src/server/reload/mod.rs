@@ -117,6 +117,7 @@ impl Control {
         if let Some(log) = prepared.log {
             self.shared.access_log.store(Arc::new(log));
         }
+        self.follow_traces(Some(&old), &new);
         steps::adopt_pools(&new, &mut self.schedules);
         self.shared.swap(Arc::clone(&new));
         steps::listen(&self.shared, prepared.bound).await;

@@ -16,6 +16,7 @@ mod rollout;
 mod route;
 mod shadow;
 mod tests_table;
+mod trace;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 
 use super::{Drain, Listener, Registry, Route, Snapshot};
 use crate::{
-    config::{Config, schema},
+    config::{Config, schema, value::FieldSource},
     filter::RedisStore,
     route::{RouteSpec, RouteTable},
     semantics::forwarded::TrustedProxies,
@@ -202,12 +203,8 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
         },
         connections_max: config.proxy.limits.connections as usize,
         access_log: access_log(config)?,
-        logged: config.access_log.as_ref().map_or_else(Vec::new, |log| {
-            let added = log.fields.add.iter();
-            added
-                .map(|(name, source)| (name.clone(), source.clone()))
-                .collect()
-        }),
+        tracing: trace::settings(config).map(Arc::new),
+        logged: logged(config),
         config: Arc::clone(config),
         alive: registry.alive(),
     };
@@ -217,6 +214,14 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
     } else {
         Err(BuildError::Tests(failed))
     }
+}
+
+/// The added fields of the access log, with their sources.
+fn logged(config: &Config) -> Vec<(String, FieldSource)> {
+    let added = config.access_log.iter().flat_map(|log| &log.fields.add);
+    added
+        .map(|(name, source)| (name.clone(), source.clone()))
+        .collect()
 }
 
 /// The stores that rate limits ask, each once.
@@ -252,7 +257,6 @@ fn access_log(config: &Config) -> Result<Option<AccessLogSettings>, BuildError> 
 
 /// Returns the added fields to mask: those named, and those that show a named header.
 fn masked_fields(fields: &schema::AccessFields) -> Vec<String> {
-    use crate::config::value::FieldSource;
     let of_headers = fields.add.iter().filter(|(_, source)| match source {
         FieldSource::RequestHeader(name) | FieldSource::ResponseHeader(name) => {
             fields.redacts_header(name)

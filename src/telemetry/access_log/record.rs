@@ -12,6 +12,8 @@ pub struct Line<'a> {
     pub request_id: &'a str,
     /// Identity of its trace, if it is traced.
     pub trace_id: Option<&'a str>,
+    /// Identity of its span in the trace.
+    pub span_id: Option<&'a str>,
     /// Name of the listener.
     pub listener: &'a str,
     /// Address of the client, as reported by trusted proxies; none on a Unix socket.
@@ -79,4 +81,14 @@ pub struct AttemptView<'a> {
     pub hedge: bool,
     /// True for an attempt of a subrequest by a filter.
     pub subrequest: bool,
+    /// Time from the start of the exchange to its own.
+    pub began: Duration,
+    /// Number of its span in the trace.
+    pub span: u16,
+    /// Pool of the endpoint.
+    pub pool: &'a str,
+    /// Version of the endpoint.
+    pub version: Option<&'a str>,
+    /// True if the endpoint is spoken to over TLS.
+    pub secure: bool,
 }

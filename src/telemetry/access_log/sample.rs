@@ -29,7 +29,12 @@ impl Sample {
 
     /// Returns true if the request with this id is logged.
     pub fn takes(self, request_id: &str) -> bool {
-        self.below.is_none_or(|below| hash(request_id) < below)
+        self.takes_draw(hash(request_id))
+    }
+
+    /// Returns true if a uniform random number falls into the share.
+    pub fn takes_draw(self, draw: u64) -> bool {
+        self.below.is_none_or(|below| draw < below)
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
     &names::DROPPED_SERIES_TOTAL,
     &names::ACCESS_LOG_LINES_DROPPED_TOTAL,
     &names::LOG_LINES_DROPPED_TOTAL,
+    &names::TRACE_SPANS_DROPPED_TOTAL,
+    &names::TRACE_SPANS_EXPORTED_TOTAL,
 ];
 
 #[cfg(test)]

@@ -140,3 +140,24 @@ pub static BUILD_INFO: GaugeDesc<2> = GaugeDesc::new(
     "Always 1; the labels say which build this is.",
     ["version", "commit"],
 );
+
+/// Spans that did not reach the collector.
+pub static TRACE_SPANS_DROPPED_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_trace_spans_dropped_total",
+    "Spans that did not reach the collector: `queue_full`, `export_failed`, `refused` by the collector.",
+    ["reason"],
+);
+
+/// Spans that the collector took.
+pub static TRACE_SPANS_EXPORTED_TOTAL: CounterDesc<0> = CounterDesc::new(
+    "sluicegate_trace_spans_exported_total",
+    "Spans that the collector took.",
+    [],
+);
+
+/// State of the collector.
+pub static TRACE_COLLECTOR_UP: GaugeDesc<0> = GaugeDesc::new(
+    "sluicegate_trace_collector_up",
+    "1 while the collector of spans takes exports, 0 since it last failed.",
+    [],
+);

@@ -58,7 +58,8 @@ impl Channel {
     /// The reason, also that the lease has ended.
     pub async fn put(&self, put: Put<'_>, lease: Lease) -> Result<(), EtcdError> {
         let request = written(put).int(3, lease.0).done();
-        self.call(PUT, &request).await.map(drop)
+        self.call(PUT, &request).await?;
+        Ok(())
     }
 
     /// Writes keys if the first of them was last changed at `revision` (0: does not exist). Returns
@@ -126,7 +127,8 @@ impl Channel {
     /// The reason; it ends by itself then.
     pub async fn end_lease(&self, lease: Lease) -> Result<(), EtcdError> {
         let request = Writer::default().int(1, lease.0).done();
-        self.call(LEASE_REVOKE, &request).await.map(drop)
+        self.call(LEASE_REVOKE, &request).await?;
+        Ok(())
     }
 }
 

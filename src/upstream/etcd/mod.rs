@@ -4,7 +4,6 @@
 //! of several servers; the caller goes to the next one after an error. Nothing waits without a
 //! limit: connections, calls, and watches that fall silent.
 
-mod channel;
 mod keys;
 mod message;
 mod watch;
@@ -13,14 +12,16 @@ mod wire;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 
-pub use channel::Channel;
+pub use crate::fetch::grpc::Channel;
 pub use keys::{Lease, Put, Read};
 pub use message::{Change, KeyValue};
 pub use watch::{Watch, WatchStep};
 
 use crate::{
     config::value::{Secret, ServerUrl},
+    fetch::grpc::GrpcError,
     tls::{ClientSettings, ClientTls},
 };
 use keys::RANGE;
@@ -69,6 +70,19 @@ pub enum EtcdError {
     /// A watch ended.
     #[error("the watch ended: {0}")]
     WatchEnded(String),
+}
+
+impl From<GrpcError> for EtcdError {
+    fn from(error: GrpcError) -> Self {
+        match error {
+            GrpcError::Connect(why) => Self::Connect(why),
+            GrpcError::Late(what) => Self::Late(what),
+            GrpcError::Connection(error) => Self::Connection(error),
+            GrpcError::Http(status) => Self::Http(status),
+            GrpcError::Refused { code, message } => Self::Refused { code, message },
+            GrpcError::Garbled => Self::Garbled,
+        }
+    }
 }
 
 impl From<wire::Garbled> for EtcdError {
@@ -133,6 +147,8 @@ impl Cluster {
             None
         };
         let mut channel = Channel::open(server, tls.as_ref()).await?;
+        // A server that has lost its cluster ends streams, and refuses calls.
+        channel.set(HAS_LEADER, HeaderValue::from_static("true"));
         let Some((user, password)) = &self.settings.login else {
             return Ok(channel);
         };
@@ -140,10 +156,15 @@ impl Cluster {
         let password = password.map_err(|why| EtcdError::NoPassword(why.message.clone()))?;
         let login = channel.call(LOGIN, &message::login(user, password)).await;
         match login {
-            Ok(answer) => channel.set_token(&message::token(&answer)?)?,
+            Ok(answer) => {
+                let token = HeaderValue::try_from(message::token(&answer)?);
+                let mut token = token.map_err(|_| EtcdError::Garbled)?;
+                token.set_sensitive(true);
+                channel.set(TOKEN, token);
+            }
             // Nobody has to log in.
-            Err(EtcdError::Refused { code, .. }) if code == FAILED_PRECONDITION => {}
-            Err(error) => return Err(error),
+            Err(GrpcError::Refused { code, .. }) if code == FAILED_PRECONDITION => {}
+            Err(error) => return Err(error.into()),
         }
         Ok(channel)
     }
@@ -218,6 +239,8 @@ fn apart(pair: &KeyValue) -> KeyValue {
 
 const WATCH: &str = "/etcdserverpb.Watch/Watch";
 const LOGIN: &str = "/etcdserverpb.Auth/Authenticate";
+const HAS_LEADER: HeaderName = HeaderName::from_static("hasleader");
+const TOKEN: HeaderName = HeaderName::from_static("token");
 /// Status of gRPC: the state of the system does not allow the call.
 const FAILED_PRECONDITION: u32 = 9;
 /// Keys asked for at once.

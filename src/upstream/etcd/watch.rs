@@ -6,9 +6,9 @@ use tokio::time::timeout;
 
 use super::{
     EtcdError,
-    channel::Stream,
     message::{self, Change, WatchAnswer},
 };
+use crate::fetch::grpc::Stream;
 
 /// The changes of keys with a prefix.
 #[derive(Debug)]

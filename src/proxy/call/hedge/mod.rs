@@ -223,19 +223,22 @@ impl UpstreamCall<'_> {
     ) -> Option<Beside<'a>> {
         let second = self.begin_second(first)?;
         let started = second.started;
+        let span = self.next_span();
         let others = {
             let mut begun = self.record.beside.borrow_mut();
             begun.push(Attempt {
                 pool,
                 endpoint: second.pick.endpoint.described(),
                 outcome: None,
+                began: started,
                 took: Duration::ZERO,
                 waited_ms: 0,
+                span,
                 kind: AttemptKind::Hedge,
             });
             u32::try_from(begun.len()).unwrap_or(u32::MAX)
         };
-        let headers = self.stamped_beside(started, others);
+        let headers = self.stamped_beside(started, others, span);
         Some(Beside {
             future: Some(memory::pinned(|| self.beside(second, headers, upload))),
             ended: None,

@@ -43,6 +43,7 @@ fields! {
     Time "time" "\""
     RequestId "request_id" "\""
     TraceId "trace_id" "\""
+    SpanId "span_id" "\""
     Listener "listener" "\""
     Client "client" "\""
     Method "method" "\""
@@ -83,6 +84,8 @@ impl Field {
     fn applies(&self, line: &Line<'_>) -> bool {
         match self {
             Self::TraceId => line.trace_id.is_some(),
+            Self::SpanId => line.span_id.is_some(),
+            Self::User => line.user.is_some(),
             Self::Client => line.client.is_some(),
             Self::Reason => line.reason.is_some(),
             Self::Route => line.route.is_some(),
@@ -93,7 +96,6 @@ impl Field {
             Self::Queue => line.queue.is_some(),
             Self::Tls => line.tls.is_some(),
             Self::TlsSubject => line.tls_subject.is_some(),
-            Self::User => line.user.is_some(),
             Self::UserAgent => line.user_agent.is_some(),
             _ => true,
         }
@@ -131,6 +133,8 @@ impl Field {
             }
             Self::RequestId => Some(line.request_id),
             Self::TraceId => line.trace_id,
+            Self::SpanId => line.span_id,
+            Self::User => line.user,
             Self::Listener => Some(line.listener),
             Self::Method => Some(line.method),
             Self::Host => Some(line.host),
@@ -142,7 +146,6 @@ impl Field {
             Self::Version => line.version,
             Self::Tls => line.tls,
             Self::TlsSubject => line.tls_subject,
-            Self::User => line.user,
         };
         put_some(text, out, |text, out| escape.put(text.as_bytes(), out));
     }

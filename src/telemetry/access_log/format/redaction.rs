@@ -1,5 +1,7 @@
 //! Redaction: values of query parameters and of added fields that logs must not show.
 
+use std::borrow::Cow;
+
 use super::escape::Escape;
 
 /// Names whose values are shown as `***`; case-insensitive.
@@ -32,6 +34,14 @@ impl Redaction {
         let mut shown = Vec::with_capacity(url.len());
         self.path(url, Escape::Nothing, &mut shown);
         String::from_utf8(shown).unwrap_or_else(|_| String::from_utf8_lossy(MASK).into_owned())
+    }
+
+    /// Masks the values of query parameters in a path with its query.
+    pub fn shown<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        if self.query.is_empty() || !path.contains('?') {
+            return Cow::Borrowed(path);
+        }
+        Cow::Owned(self.url(path))
     }
 
     /// Appends path and query.

@@ -17,6 +17,11 @@ const ATTEMPTS: &[AttemptView<'static>] = &[
         waited: Duration::ZERO,
         hedge: false,
         subrequest: false,
+        began: Duration::ZERO,
+        span: 0,
+        pool: "app",
+        version: None,
+        secure: false,
     },
     AttemptView {
         endpoint: "10.0.0.2:80",
@@ -25,6 +30,11 @@ const ATTEMPTS: &[AttemptView<'static>] = &[
         waited: Duration::ZERO,
         hedge: false,
         subrequest: false,
+        began: Duration::ZERO,
+        span: 0,
+        pool: "app",
+        version: None,
+        secure: false,
     },
 ];
 
@@ -57,6 +67,7 @@ fn line() -> Line<'static> {
         tls_subject: None,
         user: None,
         user_agent: Some(b"curl/8"),
+        span_id: None,
         fields: &[("tenant", b"acme")],
     }
 }

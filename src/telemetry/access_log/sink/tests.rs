@@ -62,6 +62,7 @@ fn line<'a>(request_id: &'a str, path: &'a str) -> Line<'a> {
         tls_subject: None,
         user: None,
         user_agent: None,
+        span_id: None,
         fields: &[],
     }
 }

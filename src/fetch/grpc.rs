@@ -1,4 +1,4 @@
-//! gRPC on one HTTP/2 connection: calls with one answer, and streams of messages.
+//! gRPC to services that the proxy itself asks, on one HTTP/2 connection: calls with one answer, and streams of messages.
 //!
 //! Every wait is limited by the caller or here. A message has a prefix of five bytes: a flag for
 //! compression, which is never offered, and the length. The outcome of a call is in the trailers.
@@ -10,19 +10,47 @@ use h2::{
     RecvStream, SendStream,
     client::{ResponseFuture, SendRequest},
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Version, uri::Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, uri::Scheme};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::AbortHandle,
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{EtcdError, ServerUrl};
 use crate::{
+    config::value::ServerUrl,
     dial::{ConnectFault, Plain, dial},
     task,
     tls::{Alpn, ClientTls},
 };
+
+/// Reasons why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum GrpcError {
+    /// No connection.
+    #[error("{0}")]
+    Connect(String),
+    /// No answer in time.
+    #[error("{0} took too long")]
+    Late(&'static str),
+    /// The connection broke, or is not HTTP/2.
+    #[error("{0}")]
+    Connection(#[from] h2::Error),
+    /// Another status than 200.
+    #[error("answered with HTTP status {0}, which a gRPC server does not")]
+    Http(http::StatusCode),
+    /// The server refused the call.
+    #[error("{message} (gRPC status {code})")]
+    Refused {
+        /// Status of gRPC.
+        code: u32,
+        /// Reason of the server.
+        message: String,
+    },
+    /// The answer is malformed or too large.
+    #[error("the answer is malformed, or larger than the limit")]
+    Garbled,
+}
 
 /// A connection to one server. Its streams end when it is dropped.
 #[derive(Debug)]
@@ -30,12 +58,13 @@ pub struct Channel {
     requests: SendRequest<Bytes>,
     driver: AbortHandle,
     server: ServerUrl,
-    token: Option<HeaderValue>,
+    /// Headers of every call.
+    metadata: HeaderMap,
 }
 
 /// The sending and receiving sides of a call that stays open.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub struct Stream {
     sender: SendStream<Bytes>,
     receiver: Receiver,
 }
@@ -60,13 +89,10 @@ impl Channel {
     ///
     /// # Errors
     /// The cause: refused, late, TLS or HTTP/2.
-    pub(super) async fn open(
-        server: &ServerUrl,
-        tls: Option<&ClientTls>,
-    ) -> Result<Self, EtcdError> {
+    pub async fn open(server: &ServerUrl, tls: Option<&ClientTls>) -> Result<Self, GrpcError> {
         let deadline = Instant::now() + OPEN_MAX;
         let opening = Box::pin(Self::open_unbounded(server, tls, deadline));
-        let late = |_| EtcdError::Late("the connection");
+        let late = |_| GrpcError::Late("the connection");
         timeout_at(deadline, opening).await.map_err(late)?
     }
 
@@ -74,21 +100,21 @@ impl Channel {
         server: &ServerUrl,
         tls: Option<&ClientTls>,
         deadline: Instant,
-    ) -> Result<Self, EtcdError> {
+    ) -> Result<Self, GrpcError> {
         let stream = match dial(&server.address, deadline).await {
             Ok(Plain::Tcp(stream)) => stream,
-            Ok(Plain::Unix(_)) => return Err(EtcdError::Garbled),
-            Err(ConnectFault::Connect(error)) => return Err(EtcdError::Connect(error.to_string())),
+            Ok(Plain::Unix(_)) => return Err(GrpcError::Garbled),
+            Err(ConnectFault::Connect(error)) => return Err(GrpcError::Connect(error.to_string())),
             Err(ConnectFault::Unknown) => {
-                return Err(EtcdError::Connect("the name does not resolve".to_owned()));
+                return Err(GrpcError::Connect("the name does not resolve".to_owned()));
             }
             Err(ConnectFault::Shortage) => {
-                return Err(EtcdError::Connect(
+                return Err(GrpcError::Connect(
                     "no descriptor or memory left".to_owned(),
                 ));
             }
             Err(ConnectFault::Late | ConnectFault::ConnectLate) => {
-                return Err(EtcdError::Late("the connection"));
+                return Err(GrpcError::Late("the connection"));
             }
         };
         match tls {
@@ -96,13 +122,13 @@ impl Channel {
             Some(tls) => {
                 let host = server.address.host();
                 let session = tls.connect(stream, &host, Alpn::Http2).await;
-                let session = session.map_err(|error| EtcdError::Connect(format!("TLS: {error}")));
+                let session = session.map_err(|error| GrpcError::Connect(format!("TLS: {error}")));
                 Self::over(session?, server).await
             }
         }
     }
 
-    async fn over<S>(stream: S, server: &ServerUrl) -> Result<Self, EtcdError>
+    async fn over<S>(stream: S, server: &ServerUrl) -> Result<Self, GrpcError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -113,8 +139,8 @@ impl Channel {
             .max_header_list_size(HEAD_BYTES_MAX)
             .handshake(stream)
             .await;
-        let (requests, connection) = made.map_err(EtcdError::from)?;
-        let driver = task::spawn("etcd", async move {
+        let (requests, connection) = made.map_err(GrpcError::from)?;
+        let driver = task::spawn("grpc", async move {
             // Each stream tells the error.
             let _ = connection.await;
         });
@@ -122,7 +148,7 @@ impl Channel {
             requests,
             driver: driver.abort_handle(),
             server: server.clone(),
-            token: None,
+            metadata: HeaderMap::new(),
         })
     }
 
@@ -131,36 +157,35 @@ impl Channel {
         &self.server
     }
 
-    /// Sends this token with all further calls.
-    pub(super) fn set_token(&mut self, token: &str) -> Result<(), EtcdError> {
-        let mut token = HeaderValue::from_str(token).map_err(|_| EtcdError::Garbled)?;
-        token.set_sensitive(true);
-        self.token = Some(token);
-        Ok(())
+    /// Sends this header with all further calls.
+    pub fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.metadata.insert(name, value);
     }
 
     /// Makes a call with one answer.
-    pub(super) async fn call(
-        &self,
-        method: &'static str,
-        message: &[u8],
-    ) -> Result<Bytes, EtcdError> {
+    ///
+    /// # Errors
+    /// The cause; the server may have done what was asked.
+    pub async fn call(&self, method: &'static str, message: &[u8]) -> Result<Bytes, GrpcError> {
         let calling = async {
             let mut stream = self.stream(method).await?;
             stream.send(message, true)?;
-            let answer = stream.next().await?.ok_or(EtcdError::Garbled)?;
+            let answer = stream.next().await?.ok_or(GrpcError::Garbled)?;
             // The trailers say if it counts.
             match stream.next().await? {
                 None => Ok(answer),
-                Some(_) => Err(EtcdError::Garbled),
+                Some(_) => Err(GrpcError::Garbled),
             }
         };
-        let late = |_| EtcdError::Late("an answer");
+        let late = |_| GrpcError::Late("an answer");
         timeout(CALL_MAX, Box::pin(calling)).await.map_err(late)?
     }
 
     /// Begins a call whose messages go both ways.
-    pub(super) async fn stream(&self, method: &'static str) -> Result<Stream, EtcdError> {
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub async fn stream(&self, method: &'static str) -> Result<Stream, GrpcError> {
         let scheme = if self.server.tls {
             Scheme::HTTPS
         } else {
@@ -173,16 +198,12 @@ impl Channel {
             .build();
         let mut request = Request::new(());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri.map_err(|_| EtcdError::Garbled)?;
+        *request.uri_mut() = uri.map_err(|_| GrpcError::Garbled)?;
         *request.version_mut() = Version::HTTP_2;
         let headers = request.headers_mut();
         headers.insert("content-type", HeaderValue::from_static("application/grpc"));
         headers.insert("te", HeaderValue::from_static("trailers"));
-        // A server that has lost its cluster ends streams, and refuses calls.
-        headers.insert("hasleader", HeaderValue::from_static("true"));
-        if let Some(token) = &self.token {
-            headers.insert("token", token.clone());
-        }
+        headers.extend(self.metadata.clone());
         let mut requests = self.requests.clone().ready().await?;
         let (response, sender) = requests.send_request(request, false)?;
         Ok(Stream {
@@ -201,10 +222,13 @@ impl Drop for Channel {
 impl Stream {
     /// Sends a message. Messages here are small: the window of the server has room for them, and
     /// what it has no room for waits in memory.
-    pub(super) fn send(&mut self, message: &[u8], is_last: bool) -> Result<(), EtcdError> {
+    ///
+    /// # Errors
+    /// The stream has ended.
+    pub fn send(&mut self, message: &[u8], is_last: bool) -> Result<(), GrpcError> {
         let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
         framed.extend_from_slice(&[0]);
-        let length = u32::try_from(message.len()).map_err(|_| EtcdError::Garbled)?;
+        let length = u32::try_from(message.len()).map_err(|_| GrpcError::Garbled)?;
         framed.extend_from_slice(&length.to_be_bytes());
         framed.extend_from_slice(message);
         self.sender.send_data(framed.freeze(), is_last)?;
@@ -212,11 +236,14 @@ impl Stream {
     }
 
     /// Waits for the next message; none at the end of a call that went well. Cancel safe.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, EtcdError> {
+    ///
+    /// # Errors
+    /// The outcome of a call that failed.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, GrpcError> {
         if let Receiver::Awaited(response) = &mut self.receiver {
             let response = response.await?;
             if response.status() != http::StatusCode::OK {
-                return Err(EtcdError::Http(response.status()));
+                return Err(GrpcError::Http(response.status()));
             }
             if response.headers().contains_key("grpc-status") {
                 status(response.headers())?;
@@ -234,7 +261,7 @@ impl Stream {
 }
 
 impl Body {
-    async fn message(&mut self) -> Result<Option<Bytes>, EtcdError> {
+    async fn message(&mut self) -> Result<Option<Bytes>, GrpcError> {
         loop {
             if let Some(message) = self.take()? {
                 return Ok(Some(message));
@@ -246,7 +273,7 @@ impl Body {
                 continue;
             }
             if !self.buffer.is_empty() {
-                return Err(EtcdError::Garbled);
+                return Err(GrpcError::Garbled);
             }
             if let Some(trailers) = self.stream.trailers().await? {
                 status(&trailers)?;
@@ -255,14 +282,14 @@ impl Body {
         }
     }
 
-    fn take(&mut self) -> Result<Option<Bytes>, EtcdError> {
+    fn take(&mut self) -> Result<Option<Bytes>, GrpcError> {
         let Some(([compressed, length @ ..], _)) = self.buffer.split_first_chunk::<PREFIX_BYTES>()
         else {
             return Ok(None);
         };
         let length = u32::from_be_bytes(*length) as usize;
         if *compressed != 0 || length > MESSAGE_BYTES_MAX {
-            return Err(EtcdError::Garbled);
+            return Err(GrpcError::Garbled);
         }
         if self.buffer.len() < PREFIX_BYTES + length {
             return Ok(None);
@@ -273,7 +300,7 @@ impl Body {
 }
 
 /// Reads the outcome of a call.
-fn status(headers: &HeaderMap) -> Result<(), EtcdError> {
+fn status(headers: &HeaderMap) -> Result<(), GrpcError> {
     let code = headers.get("grpc-status").map(HeaderValue::as_bytes);
     if code == Some(b"0") {
         return Ok(());
@@ -281,7 +308,7 @@ fn status(headers: &HeaderMap) -> Result<(), EtcdError> {
     let code = code.and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
     let message = headers.get("grpc-message").map(HeaderValue::as_bytes);
     let message = String::from_utf8_lossy(message.unwrap_or_default());
-    Err(EtcdError::Refused {
+    Err(GrpcError::Refused {
         code: code.unwrap_or(UNKNOWN),
         message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
     })
