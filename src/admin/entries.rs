@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::{
     model::{
         Checked, Compared, Connection, Draining, EndpointChange, Event, Explained, Listener, Live,
-        Overview, Pool, Purged, Ready, RecentExchange, ReloadReport, Resource, Rollout, Route,
-        RouteCache, Status, UpgradeReport,
+        MaintenanceReport, Overview, Pool, Purged, Ready, RecentExchange, ReloadReport, Resource,
+        Rollout, Route, RouteCache, Status, UpgradeReport,
     },
     operations::{EndpointAction, RolloutAction},
     router::{Access, Action, Answer, Entry, Verb},
@@ -183,6 +183,12 @@ pub(super) static ENTRIES: &[Entry] = &[
         Action::Drain,
         json::<Draining>(),
         "Drain the whole proxy",
+    ),
+    change(
+        "/maintenance",
+        Action::Maintenance,
+        json::<MaintenanceReport>(),
+        "Close a route or all of them for maintenance, or open them again",
     ),
     change(
         "/pools/{pool}/endpoints/{address}/drain",

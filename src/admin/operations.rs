@@ -13,8 +13,9 @@ use serde_json::{Map, Value};
 use super::figures::Figures;
 use super::model::{
     CertificateExpiry, Checked, Compared, Connection, Draining, EndpointChange, Explained,
-    Listener, Pool, Purge, Purged, Ready, RecentExchange, ReloadRefusal, ReloadReport, Rollout,
-    Route, RouteCache, Status, UpgradeRefusal, UpgradeReport, UpgradeRequest,
+    Listener, MaintenanceReport, MaintenanceRequest, Pool, Purge, Purged, Ready, RecentExchange,
+    ReloadRefusal, ReloadReport, Rollout, Route, RouteCache, Status, UpgradeRefusal, UpgradeReport,
+    UpgradeRequest,
 };
 use crate::{config::Secrets, state::HolderFilter, tls::ClientCertificate};
 
@@ -90,6 +91,11 @@ pub trait Operations: Send + Sync + 'static {
         &self,
         request: UpgradeRequest,
     ) -> BoxFuture<'_, Result<UpgradeReport, UpgradeRefusal>>;
+    /// Closes routes for maintenance, or opens them again.
+    fn maintenance(
+        &self,
+        request: MaintenanceRequest,
+    ) -> BoxFuture<'_, Result<MaintenanceReport, OperationError>>;
     /// Begins to drain the whole proxy; returns once draining has begun, or the reason why it has
     /// not.
     fn drain(&self) -> BoxFuture<'_, Result<Draining, String>>;

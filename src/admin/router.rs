@@ -87,6 +87,7 @@ pub(super) enum Action {
     Reload,
     Upgrade,
     Drain,
+    Maintenance,
     Endpoint(EndpointAction),
     Caches,
     PurgeCache,

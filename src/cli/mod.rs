@@ -13,6 +13,7 @@ mod exit_code;
 pub mod explain;
 mod faults;
 mod holders;
+mod maintenance;
 mod operate;
 mod paper;
 mod peek;
@@ -84,6 +85,7 @@ fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, C
         Verb::Endpoint(asked) => operate::endpoint(args, asked),
         Verb::Push(asked) => shared::push(args, asked),
         Verb::Fleet(asked) => shared::fleet(args, asked),
+        Verb::Maintenance(asked) => maintenance::maintenance(args, asked),
         Verb::Rollout(asked) => rollout::rollout(args, asked),
         Verb::Cache(asked) => cache::cache(args, asked),
         Verb::Why(asked) => why::why(args, asked),

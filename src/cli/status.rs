@@ -113,6 +113,10 @@ fn head(status: &Status) -> String {
         "configuration {}, generation {}",
         status.config, status.generation
     );
+    if !status.maintenance.is_empty() {
+        let closed = status.maintenance.join(", ");
+        let _ = writeln!(out, "closed for maintenance: {closed}");
+    }
     let requests = usize::try_from(status.requests_total).unwrap_or(usize::MAX);
     let _ = writeln!(
         out,

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use super::{
     AccessFilter, AuthFilter, BodyMax, CompressFilter, ConcurrencyFilter, CorsFilter,
-    ErrorPageFilter, FaultFilter, Filter, HeaderFilter, HttpsOnly, RateLimitFilter, RateRule,
-    RedisStore, RewriteFilter, SecureHeaders, SharedStates, Verdict,
+    ErrorPageFilter, FaultFilter, Filter, HeaderFilter, HttpsOnly, MaintenanceFilter,
+    RateLimitFilter, RateRule, RedisStore, RewriteFilter, SecureHeaders, SharedStates, Verdict,
 };
 use crate::{
     cache::RouteCache,
@@ -30,6 +30,8 @@ pub enum AnyFilter {
     Cors(CorsFilter),
     /// Redirects plain HTTP.
     HttpsOnly(HttpsOnly),
+    /// Keeps clients out for a while.
+    Maintenance(MaintenanceFilter),
     /// Lets in the clients of some addresses.
     Access(AccessFilter),
     /// Limits the rate of requests.
@@ -115,6 +117,7 @@ impl Chain {
                     filter.on_request(exchange, request)?
                 }
                 AnyFilter::HttpsOnly(filter) => filter.on_request(exchange, request)?,
+                AnyFilter::Maintenance(filter) => filter.on_request(exchange)?,
                 AnyFilter::Access(filter) => filter.on_request(exchange)?,
                 AnyFilter::RateLimit(filter) if filter.asks() => {
                     exchange.passage.enter(place);
@@ -171,6 +174,7 @@ impl Chain {
                 None
                 | Some(
                     AnyFilter::HttpsOnly(_)
+                    | AnyFilter::Maintenance(_)
                     | AnyFilter::Access(_)
                     | AnyFilter::Auth(_)
                     | AnyFilter::Fault(_)
@@ -217,6 +221,12 @@ impl Chain {
             _ => None,
         });
         limits.flat_map(RateLimitFilter::rules)
+    }
+
+    /// Returns true if the route is closed for maintenance.
+    pub fn is_closed(&self) -> bool {
+        let mut filters = self.0.iter();
+        filters.any(|filter| matches!(filter, AnyFilter::Maintenance(_)))
     }
 
     /// The filter of an embedding program at this place.
@@ -301,6 +311,7 @@ impl Chain {
                 AnyFilter::ErrorPage(_) => "error_pages",
                 AnyFilter::Cors(_) => "cors",
                 AnyFilter::HttpsOnly(_) => "https_only",
+                AnyFilter::Maintenance(_) => "maintenance",
                 AnyFilter::Access(_) => "access",
                 AnyFilter::RateLimit(_) => "rate_limit",
                 AnyFilter::Auth(_) => "auth",

@@ -16,6 +16,7 @@ mod error_page;
 mod fault;
 mod header;
 mod https_only;
+mod maintenance;
 mod rate_limit;
 mod redirect;
 mod respond;
@@ -59,6 +60,8 @@ pub use fault::{Fault, FaultFilter};
 pub use header::HeaderFilter;
 #[doc(hidden)]
 pub use https_only::HttpsOnly;
+#[doc(hidden)]
+pub use maintenance::MaintenanceFilter;
 #[doc(hidden)]
 pub use rate_limit::{
     CarriedBuckets, LocalRates, RateLimitFilter, RateRule, RateStore, RedisSettings, RedisStore,

@@ -23,7 +23,8 @@ use super::{
     discovery::{Discoveries, ask_first},
     drain, errand,
     file_watch::Told,
-    keeper::Keeper,
+    keeper::{Keeper, Texts},
+    maintenance::{Maintenance, Switch},
     metrics::ControlGauges,
     metrics_listener::MetricsListener,
     named_files::NamedFiles,
@@ -33,7 +34,7 @@ use super::{
     reload::{Prepared, Reloads, Wanted, steps},
     service::Services,
     shared_config::SharedConfiguration,
-    signal::{Asked, Signals},
+    signal::{Asked, Signals, is_stopped_meanwhile},
     strain::Strains,
     supervision::Supervision,
     traces::Traces,
@@ -64,6 +65,8 @@ pub(crate) enum Request {
     FileChanged,
     /// The shared configuration has changed in its store.
     StoreChanged,
+    /// Close routes, or open them again.
+    Maintenance(Switch, Answer),
     /// Hand over to a new process.
     Upgrade(upgrade::Wanted),
     /// The process before this one tells how its drain goes on.
@@ -113,6 +116,9 @@ pub(crate) struct Control {
     /// Time at which a faulty file that was just saved is reported, unless it changes again.
     pub(super) doubt: Option<Instant>,
     pub(super) keeper: Keeper,
+    /// The configuration in use as it was written.
+    pub(super) texts: Option<Texts>,
+    pub(super) maintenance: Maintenance,
     /// The part of the configuration that other proxies have, too.
     pub(super) shared_config: SharedConfiguration,
     pub(super) draining: bool,
@@ -132,6 +138,7 @@ impl Control {
     ) -> (Self, mpsc::Receiver<Request>) {
         let (requests, asked) = mpsc::channel(REQUESTS_MAX);
         let keeper = Keeper::new(&path);
+        let maintenance = Maintenance::new(&path, registry.closed());
         let events = Arc::new(Events::new());
         let board = Arc::new(board);
         let control = Self {
@@ -161,6 +168,8 @@ impl Control {
             reloads: Reloads::default(),
             doubt: None,
             keeper,
+            texts: None,
+            maintenance,
             shared_config: SharedConfiguration::default(),
             draining: false,
             supervision: Supervision::new(shared.workers.len()),
@@ -236,12 +245,8 @@ pub(super) async fn run(
             outcome = control.reloads.prepared() => control.reloaded(outcome).await,
             answer = control.discoveries.next() => control.hear_source(&answer),
             Some(request) = asked.recv() => match request {
-                Request::Reload(answer) => control.want_reload(Wanted::by(answer)),
-                Request::FileChanged => control.want_reload(Wanted::by_file()),
-                Request::StoreChanged => control.want_reload(Wanted::silently()),
-                Request::Upgrade(wanted) => control.want_upgrade(wanted),
-                Request::Predecessor(told) => control.hear_predecessor(told),
                 Request::Drain => break,
+                request => control.hear(request),
             },
             ended = control.upgrades.ended() => {
                 successor = control.upgraded(ended);
@@ -263,18 +268,20 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Waits for a part of the start; returns true if the process is told to stop before its end.
-async fn is_stopped_meanwhile(part: impl Future<Output = ()>, signals: &mut Signals) -> bool {
-    tokio::select! {
-        () = part => false,
-        () = signals.stopped(1) => {
-            tracing::info!("stopped before the start was complete");
-            true
+impl Control {
+    /// Does what is asked; a drain is for others.
+    fn hear(&mut self, request: Request) {
+        match request {
+            Request::Reload(answer) => self.want_reload(Wanted::by(answer)),
+            Request::FileChanged => self.want_reload(Wanted::by_file()),
+            Request::StoreChanged => self.want_reload(Wanted::silently()),
+            Request::Maintenance(switch, answer) => self.switch(&switch, answer),
+            Request::Upgrade(wanted) => self.want_upgrade(wanted),
+            Request::Predecessor(told) => self.hear_predecessor(told),
+            Request::Drain => {}
         }
     }
-}
 
-impl Control {
     /// Returns the instructions for the watch on the file.
     pub(super) fn of_file(&self) -> Told {
         Told {
@@ -322,6 +329,8 @@ impl Control {
         if self.board.degraded().is_none() {
             self.keeper.keep(&prepared.snapshot, &prepared.texts);
         }
+        self.texts = Some(prepared.texts.clone());
+        self.gauges.closed(&prepared.snapshot);
         self.gauges.loaded(1, self.board.degraded().is_none());
         steps::listen(&self.shared, prepared.bound).await;
         self.shared.sockets.follow_modes(&prepared.snapshot);

@@ -63,6 +63,7 @@ impl Control {
                 answer = self.discoveries.next() => self.hear_source(&answer),
                 Some(request) = asked.recv() => match request {
                     Request::Reload(answer) => self.want_reload(Wanted::by(answer)),
+                    Request::Maintenance(switch, answer) => self.switch(&switch, answer),
                     Request::Upgrade(wanted) => self.want_upgrade(wanted),
                     Request::Predecessor(news) => self.hear_predecessor(news),
                     Request::FileChanged | Request::StoreChanged | Request::Drain => {}

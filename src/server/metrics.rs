@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     resilience::breaker::BreakerState,
-    state::Route,
+    state::{Route, Snapshot},
     task,
     telemetry::{
         log,
@@ -26,6 +26,7 @@ pub(super) struct ControlGauges {
     generation: SharedGauge,
     last_success: SharedGauge,
     last_success_time: SharedGauge,
+    closed: SharedGauge,
     tasks: SharedGauge,
     panics: SharedCounter,
     panics_seen: u64,
@@ -62,6 +63,7 @@ impl ControlGauges {
             last_success: registry.gauge(&names::CONFIG_LAST_RELOAD_SUCCESS, []),
             last_success_time: registry
                 .gauge(&names::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS, []),
+            closed: registry.gauge(&names::ROUTES_IN_MAINTENANCE, []),
             tasks: registry.gauge(&names::TASKS, []),
             panics: registry.counter(&names::PANICS_TOTAL, []),
             panics_seen: 0,
@@ -99,6 +101,13 @@ impl ControlGauges {
             self.last_success_time
                 .set(i64::try_from(seconds).unwrap_or(i64::MAX));
         }
+    }
+
+    /// Notes how many routes are closed for maintenance.
+    pub(super) fn closed(&self, snapshot: &Snapshot) {
+        let closed = snapshot.routes.iter().filter(|it| it.filters.is_closed());
+        self.closed
+            .set(i64::try_from(closed.count()).unwrap_or(i64::MAX));
     }
 
     /// Notes the end of a reload.

@@ -21,6 +21,7 @@ mod figures;
 mod file_watch;
 mod keeper;
 pub(crate) mod last_good;
+mod maintenance;
 mod metrics;
 mod metrics_listener;
 mod named_files;

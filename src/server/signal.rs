@@ -225,3 +225,17 @@ const START_PATIENCE: Duration = Duration::from_secs(2);
 /// Time that the process has after the second request to stop.
 const SECOND_STOP_PATIENCE: Duration = Duration::from_secs(3);
 const LAST_LINES: Duration = Duration::from_millis(100);
+
+/// Waits for a part of the start; returns true if the process is told to stop before its end.
+pub(super) async fn is_stopped_meanwhile(
+    part: impl Future<Output = ()>,
+    signals: &mut Signals,
+) -> bool {
+    tokio::select! {
+        () = part => false,
+        () = signals.stopped(1) => {
+            tracing::info!("stopped before the start was complete");
+            true
+        }
+    }
+}

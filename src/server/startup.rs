@@ -17,7 +17,7 @@ use super::{
     Process,
     board::Board,
     control::{self, Control},
-    descriptors, errand, last_good,
+    descriptors, errand, last_good, maintenance,
     notify::Notify,
     reload::{Beside, Prepared, ReloadError},
     rollouts,
@@ -226,6 +226,7 @@ impl First {
         let workers = worker_count(&loaded);
         let metrics = Metrics::new(loaded.config.metrics.series_max as usize);
         let mut registry = Registry::new(workers);
+        maintenance::restore(&registry, loaded.config.proxy.state_dir.as_deref(), path);
         let process = Beside {
             registered,
             inherited: &inherited,

@@ -18,6 +18,7 @@ impl Control {
             .look(&self.shared, &self.services, &self.board);
         self.notify.tick(now, !self.board.hurts_traffic());
         self.keeper.tick();
+        self.keep_maintenance();
         self.discoveries.kept.tick();
         self.tell_fleet();
         if self.doubt.is_some_and(|doubt| now >= doubt) {

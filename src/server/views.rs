@@ -270,6 +270,7 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
         redirect: None,
         respond: None,
         auth: route.filters.auth().flat_map(AuthFilter::names).collect(),
+        maintenance: route.filters.is_closed(),
         rate_limits: route.filters.rate_rules().map(ExplainedRate::of).collect(),
         concurrency: route.filters.concurrency().map(concurrency_view).collect(),
         shadow: route.shadow.as_deref().map(shadow_view),

@@ -5,6 +5,7 @@ mod compile;
 mod decision;
 mod explain;
 mod local;
+mod maintenance;
 mod registered;
 mod registry;
 mod route_metrics;
@@ -24,6 +25,7 @@ pub use explain::{
     HealthKnown, explain,
 };
 pub use local::{LocalListener, LocalSnapshot};
+pub use maintenance::{Closed, Closing};
 pub use registered::Registered;
 pub use registry::Registry;
 pub(crate) use route_metrics::RouteMetrics;

@@ -6,8 +6,10 @@
 
 use std::{any::Any, collections::HashMap, sync::Arc};
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
+use super::Closed;
 use crate::{
     config::value::BindAddress,
     resilience::{Breaker, ClientTable, RetryBudget},
@@ -28,6 +30,8 @@ pub struct Registry {
     clients: HashMap<BindAddress, Arc<ClientTable<()>>>,
     filters: HashMap<FilterKey, Arc<dyn Any + Send + Sync>>,
     rollouts: HashMap<Arc<str>, Arc<RolloutState>>,
+    /// Routes that are closed by a command.
+    closed: Arc<ArcSwap<Closed>>,
     tickets: Arc<TicketKeys>,
     /// One reference is the registry's own; each snapshot holds another.
     snapshots: Arc<()>,
@@ -46,6 +50,7 @@ impl Registry {
             clients: HashMap::new(),
             filters: HashMap::new(),
             rollouts: HashMap::new(),
+            closed: Arc::default(),
             tickets: Arc::new(TicketKeys::new(Instant::now())),
             snapshots: Arc::new(()),
         }
@@ -104,6 +109,11 @@ impl Registry {
     /// Connections of each client of the listener at that address; made when first asked for.
     pub fn clients(&mut self, address: &BindAddress) -> Arc<ClientTable<()>> {
         Arc::clone(self.clients.entry(address.clone()).or_default())
+    }
+
+    /// Routes that are closed by a command; they are so from the next compilation on.
+    pub fn closed(&self) -> &Arc<ArcSwap<Closed>> {
+        &self.closed
     }
 
     /// Keys of TLS session tickets.

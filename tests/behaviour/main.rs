@@ -78,6 +78,7 @@ mod large_bodies;
 mod last_chance;
 mod layers;
 mod limits;
+mod maintenance;
 mod metrics;
 mod metrics_listener;
 mod microservices;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::model::{Purge, ReloadRefusal, UpgradeRefusal, UpgradeRequest};
+use super::super::model::{
+    MaintenanceRequest, Purge, ReloadRefusal, UpgradeRefusal, UpgradeRequest,
+};
 use super::super::operations::{
     BoxFuture, EndpointAction, OperationError, Operations, RolloutAction,
 };
@@ -76,6 +78,30 @@ pub(super) async fn drain(call: ApiCall) -> Reply {
             match proxy.drain().await {
                 Ok(draining) => reply::json(StatusCode::OK, &draining),
                 Err(sentence) => reply::error(StatusCode::CONFLICT, sentence),
+            }
+        })
+    })
+    .await
+}
+
+/// `POST /maintenance`
+pub(super) async fn maintenance(mut call: ApiCall) -> Reply {
+    let body = match ask::read(call.request.body_mut()).await {
+        Ok(body) => body,
+        Err(reply) => return reply,
+    };
+    let request: MaintenanceRequest = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => {
+            return reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}"));
+        }
+    };
+    let what = json!({ "action": "maintenance", "on": request.on, "route": request.route });
+    record_after(call, what, |proxy| {
+        Box::pin(async {
+            match proxy.maintenance(request).await {
+                Ok(report) => reply::json(StatusCode::OK, &report),
+                Err(error) => refused(error),
             }
         })
     })

@@ -108,6 +108,7 @@ async fn dispatch(action: Action, call: ApiCall) -> Reply {
         Action::Drain => change::drain(call).await,
         Action::Caches => read::whole(call, |proxy| proxy.caches()).await,
         Action::PurgeCache => change::purge(call).await,
+        Action::Maintenance => change::maintenance(call).await,
         Action::Rollouts => read::whole(call, |proxy| proxy.rollouts()).await,
         Action::Rollout => read::named(call, "rollout", |proxy, name| proxy.rollout(name)).await,
         Action::ChangeRollout(action) => change::rollout(call, action).await,

@@ -55,6 +55,9 @@ pub struct Status {
     /// The process that this one took over from, while it drains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<Predecessor>,
+    /// Routes that are closed for maintenance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maintenance: Vec<String>,
     /// Reason why the process does not run what its file says, if so.
     pub degraded: Option<String>,
     /// The last reload, if there was one.

@@ -33,6 +33,9 @@ pub struct Route {
     /// Ways to authenticate clients, which must all pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auth: Vec<String>,
+    /// True if it is closed for maintenance, by its table or by a command.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maintenance: bool,
     /// Its rules on the rate of requests, in the order in which they are asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limits: Vec<ExplainedRate>,

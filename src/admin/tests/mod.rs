@@ -66,6 +66,7 @@ impl Operations for Fake {
             process_generation: 1,
             parent: None,
             predecessor: None,
+            maintenance: Vec::new(),
             degraded: None,
             last_reload: None,
         }
@@ -179,6 +180,16 @@ impl Operations for Fake {
         let report = UpgradeReport::failed(binary, "no".to_owned(), &["line".to_owned()]);
         Box::pin(async { Err(UpgradeRefusal::Failed(Box::new(report))) })
     }
+    fn maintenance(
+        &self,
+        request: model::MaintenanceRequest,
+    ) -> BoxFuture<'_, Result<model::MaintenanceReport, OperationError>> {
+        Box::pin(std::future::ready(Ok(model::MaintenanceReport {
+            closed: request.route.into_iter().collect(),
+            generation: 2,
+        })))
+    }
+
     fn drain(&self) -> BoxFuture<'_, Result<Draining, String>> {
         Box::pin(async {
             self.may_drain.notified().await;

@@ -20,8 +20,8 @@ use crate::config::Secrets;
 pub(super) use self::{
     cache::{CacheArgs, CacheVerb, PurgeArgs},
     operate::{
-        AskArgs, DrainArgs, EndpointArgs, OutputArgs, OutputFormat, RolloutArg, RolloutArgs,
-        UpgradeArgs, WhyArgs,
+        AskArgs, DrainArgs, EndpointArgs, MaintenanceArgs, OutputArgs, OutputFormat, RolloutArg,
+        RolloutArgs, SwitchArg, UpgradeArgs, WhyArgs,
     },
     text::EndpointName,
 };
@@ -61,6 +61,8 @@ pub(super) enum Verb {
     Drain(DrainArgs),
     /// Take an endpoint of the running proxy out of the traffic, or back in.
     Endpoint(EndpointArgs),
+    /// Close a route of the running proxy for maintenance, or open it again.
+    Maintenance(MaintenanceArgs),
     /// Write a configuration that many proxies share to its store, checked and tested.
     Push(PushArgs),
     /// Show the proxies that use the shared configuration.
@@ -200,6 +202,7 @@ impl Args {
             Verb::Upgrade(asked) => asked.ask.output,
             Verb::Drain(asked) => asked.ask.output,
             Verb::Endpoint(asked) => asked.ask.output,
+            Verb::Maintenance(asked) => asked.ask.output,
             Verb::Rollout(asked) => asked.ask.output,
             Verb::Cache(asked) => match &asked.verb {
                 CacheVerb::Status(ask) => ask.output,

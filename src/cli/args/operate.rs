@@ -53,6 +53,35 @@ pub(in crate::cli) struct EndpointArgs {
     pub(in crate::cli) ask: AskArgs,
 }
 
+/// `maintenance`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct MaintenanceArgs {
+    /// The action.
+    pub(in crate::cli) action: SwitchArg,
+    /// The route.
+    pub(in crate::cli) route: Option<String>,
+    /// All routes.
+    #[arg(long)]
+    pub(in crate::cli) all: bool,
+    /// A block of addresses that is let in, such as 10.0.0.0/8; may be given several times.
+    #[arg(long, value_name = "CIDR")]
+    pub(in crate::cli) allow: Vec<String>,
+    /// Time after which clients may try again, such as 10m; by default that of the route.
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) retry_after: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) ask: AskArgs,
+}
+
+/// Closing and opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum SwitchArg {
+    /// Answer with 503 from now on.
+    On,
+    /// Serve again.
+    Off,
+}
+
 /// `rollout`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RolloutArgs {

@@ -17,6 +17,9 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     check_compress(check, name, route);
     let (place, span) = (format!("routes.{name}"), route.spans.of("error_pages"));
     error_page::check(check, &place, span, &route.error_pages);
+    if let Some(file) = route.maintenance.as_ref().and_then(|it| it.file.as_ref()) {
+        error_page::check_page(check, &format!("{place}.maintenance"), file);
+    }
     check_rates(check, name, route);
     check_concurrency(check, name, route);
     if let Some(fault) = &route.fault {

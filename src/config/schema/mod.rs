@@ -20,6 +20,7 @@ pub mod health;
 mod json_schema;
 pub mod listener;
 pub mod log;
+pub mod maintenance;
 pub mod picker;
 pub mod pool;
 pub mod proxy;
@@ -60,6 +61,7 @@ pub use listener::{
     Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts, ProxyProtocol, Underscores,
 };
 pub use log::{Log, LogFormat, LogLevel, Metrics};
+pub use maintenance::Maintenance;
 pub use picker::Hashing;
 pub use pool::{Breaker, Pool, PoolLimits, PoolTimeouts, RetryBudget, Zone};
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};

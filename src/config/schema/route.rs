@@ -14,6 +14,7 @@ use super::concurrency::Concurrencies;
 use super::cors::Cors;
 use super::error_page::ErrorPages;
 use super::fault::RouteFault;
+use super::maintenance::Maintenance;
 use super::rate_limit::RateLimits;
 use super::retry::{Hedge, Retry};
 use super::rewrite::{HeaderChanges, Rewrite};
@@ -67,6 +68,8 @@ table! {
         pub error_pages: ErrorPages = ErrorPages::default(),
         /// Compression of answers.
         pub compress: Option<Compress> = None,
+        /// Closes the route for a while, but for some addresses: 503 with `Retry-After` and a page.
+        pub maintenance: Option<Maintenance> = None,
         /// Clients that may use the route, by their addresses; others are answered with 403.
         pub access: Option<Access> = None,
         /// Cross-origin requests of browsers. The route then also takes the preflights for its methods.

@@ -20,15 +20,20 @@ use crate::{
 
 pub use self::page::Page;
 use self::page::Told;
-use super::vary;
+use super::{maintenance::MAINTENANCE, vary};
 
 /// Gives answers with an error their form on a route.
 #[derive(Debug)]
 pub struct ErrorPageFilter(pub Arc<ErrorPages>);
 
-/// Forms of answers with an error; the first that fits is taken.
+/// Forms of answers with an error.
 #[derive(Debug)]
-pub struct ErrorPages(pub Vec<PageRule>);
+pub struct ErrorPages {
+    /// Rules by status; the first that fits is taken.
+    pub rules: Vec<PageRule>,
+    /// The page of a route that is closed for maintenance.
+    pub maintenance: Option<Page>,
+}
 
 /// Form of answers with some statuses.
 #[derive(Debug)]
@@ -72,8 +77,10 @@ impl ErrorPages {
         let fits = |rule: &&PageRule| {
             (is_own || rule.of_endpoints) && rule.statuses.contains(response.status)
         };
-        let rule = self.0.iter().find(fits);
-        let Some(page) = rule.and_then(|rule| rule.page.as_ref()) else {
+        let of_status = || self.rules.iter().find(fits)?.page.as_ref();
+        let is_closed = |_: &&Page| exchange.reason() == Some(MAINTENANCE.as_str());
+        let of_maintenance = self.maintenance.as_ref().filter(is_closed);
+        let Some(page) = of_maintenance.or_else(of_status) else {
             return;
         };
         if exchange.grpc || response.body.is_tunnel() {

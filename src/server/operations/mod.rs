@@ -4,6 +4,7 @@ mod cache;
 mod draft;
 mod endpoint;
 mod explain;
+mod maintenance;
 mod readiness;
 
 use std::{
@@ -31,8 +32,8 @@ use crate::{
         RolloutAction,
         model::{
             self, CertificateExpiry, Checked, Compared, Connection, Draining, EndpointChange,
-            Explained, Listener, ProcessState, Ready, ReloadRefusal, ReloadReport, Status,
-            UpgradeRefusal, UpgradeReport, UpgradeRequest,
+            Explained, Listener, MaintenanceReport, MaintenanceRequest, ProcessState, Ready,
+            ReloadRefusal, ReloadReport, Status, UpgradeRefusal, UpgradeReport, UpgradeRequest,
         },
     },
     config::Secrets,
@@ -99,6 +100,7 @@ impl Operations for Api {
             process_generation: self.board.process_generation,
             parent: self.board.parent,
             predecessor: self.board.predecessor(),
+            maintenance: maintenance::closed(&snapshot),
             degraded,
             last_reload: self.board.last_reload(),
         }
@@ -257,6 +259,13 @@ impl Operations for Api {
             sent.map_err(|_| UpgradeRefusal::Stopping)?;
             report.await.unwrap_or(Err(UpgradeRefusal::Stopping))
         })
+    }
+
+    fn maintenance(
+        &self,
+        request: MaintenanceRequest,
+    ) -> BoxFuture<'_, Result<MaintenanceReport, OperationError>> {
+        Box::pin(self.switch(request))
     }
 
     fn drain(&self) -> BoxFuture<'_, Result<Draining, String>> {

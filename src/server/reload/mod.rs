@@ -25,6 +25,17 @@ use prepared::PATIENCE;
 pub(super) use prepared::{Beside, Prepared, ReloadError, ReloadOutcome};
 pub(super) use queue::{Reloads, Wanted};
 
+use queue::join;
+
+/// Way to the next configuration.
+#[derive(Clone, Copy)]
+struct Way {
+    /// The file is read; else the configuration in use stays.
+    file: bool,
+    /// It is compiled even if it is the one in use.
+    anew: bool,
+}
+
 impl Control {
     /// Begins a reload, or schedules one after the one under way.
     pub(super) fn want_reload(&mut self, wanted: Wanted) {
@@ -33,6 +44,10 @@ impl Control {
             wanted.tell(&Err(ReloadRefusal::Stopping));
             return;
         }
+        let way = Way {
+            file: wanted.file,
+            anew: wanted.anew.is_some() || self.board.degraded().is_some(),
+        };
         if !self.reloads.want(wanted) {
             return;
         }
@@ -45,15 +60,20 @@ impl Control {
         }
         let (path, shared) = (self.path.clone(), Arc::clone(&self.shared));
         let registry = Arc::clone(&self.registry);
-        let degraded = self.board.degraded().is_some();
         let leaving = self.leaving.take();
         let part = self.shared_config.newest();
+        let (kept, hash) = (self.texts.clone(), self.hash);
         task::spawn_local("reload", async move {
             // An address that has just been left may be wanted again.
             if let Some(leaving) = leaving {
                 let _ = leaving.await;
             }
-            let preparing = match Prepared::next(path, &shared, &registry, part, degraded) {
+            let preparing = if way.file {
+                Prepared::next(path, &shared, &registry, part, way.anew)
+            } else {
+                Prepared::again(&shared, &registry, kept, hash)
+            };
+            let preparing = match preparing {
                 Ok(preparing) => preparing.await,
                 Err(error) => Ok(Err(error.into())),
             };
@@ -66,7 +86,14 @@ impl Control {
 
     /// Applies a prepared configuration, or keeps the old one and reports the reason.
     pub(super) async fn reloaded(&mut self, outcome: Result<ReloadOutcome, ReloadError>) {
-        let (wanted, next) = self.reloads.ended();
+        let (mut wanted, next) = self.reloads.ended();
+        let next = if outcome.is_err() && wanted.file {
+            // A switch does not depend on the file.
+            let anew = wanted.anew.take().map(Wanted::anew);
+            join(anew, next)
+        } else {
+            next
+        };
         let report = match outcome {
             Err(ReloadError::Configuration(_)) if !wanted.asked && next.is_none() => {
                 // The file may have been saved in part: told if it stays so.
@@ -137,6 +164,8 @@ impl Control {
             descriptors::tell(&new, self.shared.workers.len());
         }
         self.keeper.keep(&new, &prepared.texts);
+        self.texts = Some(prepared.texts.clone());
+        self.gauges.closed(&new);
         self.shared_config
             .uses(prepared.texts.shared.map_or(0, |it| it.revision));
         self.follow_admin(&new.config);

@@ -149,35 +149,67 @@ impl Prepared {
     }
 
     /// Begins to prepare the current content of the file, beside the configuration in use. With
-    /// `degraded` it counts as changed in any case.
+    /// `anew` it counts as changed in any case.
     pub(crate) fn next(
         path: PathBuf,
         shared: &Arc<SharedState>,
         registry: &Arc<Mutex<Registry>>,
         part: Option<SharedPart>,
-        degraded: bool,
+        anew: bool,
     ) -> io::Result<Preparing> {
         let (shared, registry) = (Arc::clone(shared), Arc::clone(registry));
         errand::send("reload", move || {
             let last = shared.snapshot();
             let loaded = load(&path, &shared, part).map_err(ReloadError::Configuration)?;
-            if loaded.config == *last.config && !degraded {
+            if loaded.config == *last.config && !anew {
                 let revision = loaded.shared.map_or(0, |it| it.revision);
                 return Ok(ReloadOutcome::Unchanged(loaded.hash, revision));
             }
-            let process = Beside {
-                registered: &shared.registered,
-                inherited: &shared.inherited,
-                passed: None,
-                metrics: &shared.metrics,
-                workers: shared.workers.len(),
-            };
-            let log = shared.access_log.load();
-            let log = (**log).as_ref().map(AccessLog::settings);
-            let mut registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
-            let prepared = Self::beside(Some(&last), log, loaded, &mut registry, &process)?;
-            Ok(ReloadOutcome::Ready(Box::new(prepared)))
+            Self::beside_last(&last, loaded, &shared, &registry)
         })
+    }
+
+    /// Begins to compile the configuration in use anew, whatever the file says now.
+    pub(crate) fn again(
+        shared: &Arc<SharedState>,
+        registry: &Arc<Mutex<Registry>>,
+        texts: Option<Texts>,
+        hash: config::ContentHash,
+    ) -> io::Result<Preparing> {
+        let (shared, registry) = (Arc::clone(shared), Arc::clone(registry));
+        errand::send("reload", move || {
+            let last = shared.snapshot();
+            let loaded = Loaded {
+                config: (*last.config).clone(),
+                text: texts
+                    .as_ref()
+                    .map_or_else(|| "".into(), |it| Arc::clone(&it.file)),
+                shared: texts.and_then(|it| it.shared),
+                hash,
+                warnings: Faults::new(Path::new(""), "".into(), Vec::new()),
+            };
+            Self::beside_last(&last, loaded, &shared, &registry)
+        })
+    }
+
+    fn beside_last(
+        last: &Snapshot,
+        loaded: Loaded,
+        shared: &SharedState,
+        registry: &Mutex<Registry>,
+    ) -> Result<ReloadOutcome, ReloadError> {
+        let process = Beside {
+            registered: &shared.registered,
+            inherited: &shared.inherited,
+            passed: None,
+            metrics: &shared.metrics,
+            workers: shared.workers.len(),
+        };
+        let log = shared.access_log.load();
+        let log = (**log).as_ref().map(AccessLog::settings);
+        let mut registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let prepared = Self::beside(Some(last), log, loaded, &mut registry, &process)?;
+        Ok(ReloadOutcome::Ready(Box::new(prepared)))
     }
 
     fn beside(

@@ -23,6 +23,11 @@ pub(in crate::server) struct Wanted {
     pub(super) answers: Vec<Answer>,
     /// True if the reload was asked for; else the file changed, and may still be changing.
     pub(super) asked: bool,
+    /// True if the file is to be read.
+    pub(super) file: bool,
+    /// Receivers who wait only for the configuration in use to be compiled anew: what an operator
+    /// has switched goes into that. None: nobody wants it.
+    pub(super) anew: Option<Vec<Answer>>,
 }
 
 /// The reload under way and the next one.
@@ -43,6 +48,8 @@ impl Wanted {
         Self {
             answers: vec![answer],
             asked: true,
+            file: true,
+            anew: None,
         }
     }
 
@@ -51,25 +58,58 @@ impl Wanted {
         Self {
             answers: Vec::new(),
             asked: true,
+            file: true,
+            anew: None,
+        }
+    }
+
+    /// A request to compile the configuration in use anew.
+    pub(in crate::server) fn anew(answers: Vec<Answer>) -> Self {
+        Self {
+            anew: Some(answers),
+            asked: true,
+            ..Self::default()
         }
     }
 
     /// A change of the file.
     pub(in crate::server) fn by_file() -> Self {
-        Self::default()
+        Self {
+            file: true,
+            ..Self::default()
+        }
     }
 
     fn join(&mut self, other: Self) {
         self.answers.extend(other.answers);
         self.asked |= other.asked;
+        self.file |= other.file;
+        if let Some(anew) = other.anew {
+            self.anew.get_or_insert_default().extend(anew);
+        }
     }
 
     /// Sends the outcome to the requesters.
     pub(super) fn tell(self, outcome: &Result<ReloadReport, ReloadRefusal>) {
-        for answer in self.answers {
+        for answer in self
+            .answers
+            .into_iter()
+            .chain(self.anew.into_iter().flatten())
+        {
             // It may have gone away.
             let _ = answer.send(outcome.clone());
         }
+    }
+}
+
+/// Joins two requests, the first of which comes first.
+pub(super) fn join(first: Option<Wanted>, second: Option<Wanted>) -> Option<Wanted> {
+    match (first, second) {
+        (Some(mut first), Some(second)) => {
+            first.join(second);
+            Some(first)
+        }
+        (first, second) => first.or(second),
     }
 }
 

@@ -14,8 +14,9 @@ use crate::{
     filter::{
         AccessFilter, Adaptive, AddressBlocks, AllowedList, AnyFilter, BodyMax, ClientGates,
         CompressFilter, ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter,
-        ErrorPageFilter, ErrorPages, Fault, FaultFilter, HeaderFilter, HttpsOnly, Page, PageRule,
-        PathRule, RegisteredFilter, RewriteFilter, Runs, SecureHeaders, SharedStates,
+        ErrorPageFilter, ErrorPages, Fault, FaultFilter, HeaderFilter, HttpsOnly,
+        MaintenanceFilter, Page, PageRule, PathRule, RegisteredFilter, RewriteFilter, Runs,
+        SecureHeaders, SharedStates,
     },
     resilience::concurrency::{Gate, QueueRules},
     semantics::{accept::Spoken, path::normalise},
@@ -43,12 +44,16 @@ pub(super) fn build(
             .map(compress)
             .map(AnyFilter::Compress),
     );
-    let pages = error_pages(&written.error_pages).map(ErrorPageFilter);
+    let closed = written.maintenance.as_ref();
+    let sorry = closed.and_then(|it| it.file.as_ref());
+    let pages = error_pages(&written.error_pages, sorry).map(ErrorPageFilter);
     filters.extend(pages.map(AnyFilter::ErrorPage));
     filters.extend(written.cors.as_ref().map(cors).map(AnyFilter::Cors));
     if written.https_only {
         filters.push(AnyFilter::HttpsOnly(HttpsOnly));
     }
+    let closed = maintenance(registry, name, written.maintenance.as_ref());
+    filters.extend(closed.map(AnyFilter::Maintenance));
     filters.extend(written.access.as_ref().map(access).map(AnyFilter::Access));
     let limits = rate_limit::build(source, registry, Owner::Route(name), &written.rate_limit);
     let limits = limits.map_err(|fault| BuildError::Route(Arc::clone(name), fault.to_string()))?;
@@ -176,7 +181,10 @@ fn compress(written: &schema::Compress) -> CompressFilter {
 }
 
 /// The form of answers with an error; none if nothing is said about it.
-pub(super) fn error_pages(written: &schema::ErrorPages) -> Option<Arc<ErrorPages>> {
+pub(super) fn error_pages(
+    written: &schema::ErrorPages,
+    maintenance: Option<&Spanned<FileContent>>,
+) -> Option<Arc<ErrorPages>> {
     let rules = written.by_rank().into_iter().map(|(key, page)| PageRule {
         statuses: key.statuses.clone(),
         of_endpoints: page
@@ -187,7 +195,31 @@ pub(super) fn error_pages(written: &schema::ErrorPages) -> Option<Arc<ErrorPages
             .map(|page| self::page(page.file.as_ref().map(|file| &file.value))),
     });
     let rules: Vec<PageRule> = rules.collect();
-    (!rules.is_empty()).then(|| Arc::new(ErrorPages(rules)))
+    let maintenance = maintenance.map(|file| page(Some(&file.value)));
+    let says_nothing = rules.is_empty() && maintenance.is_none();
+    (!says_nothing).then(|| Arc::new(ErrorPages { rules, maintenance }))
+}
+
+/// The terms on which a route is closed, by a command or by its table; none if it is open.
+fn maintenance(
+    registry: &Registry,
+    name: &str,
+    written: Option<&schema::Maintenance>,
+) -> Option<MaintenanceFilter> {
+    let commands = registry.closed().load();
+    let command = commands.of(name);
+    if command.is_none() && !written.is_some_and(|written| written.on) {
+        return None;
+    }
+    let usual = schema::Maintenance::default();
+    let written = written.unwrap_or(&usual);
+    let asked = command.and_then(|command| command.retry_after);
+    let also = command.map_or(&[][..], |command| &command.allow);
+    let allow: Vec<IpNet> = written.allow.iter().chain(also).copied().collect();
+    Some(MaintenanceFilter {
+        retry_after: asked.unwrap_or(written.retry_after).as_secs().max(1),
+        allow: (!allow.is_empty()).then(|| AddressBlocks::new(&allow, &[])),
+    })
 }
 
 fn page(file: Option<&FileContent>) -> Page {

@@ -66,7 +66,7 @@ pub(super) fn build(
         clients: registry.clients(&address),
         requests_per_connection: u64::from(limits.requests_per_connection),
         streams_max: limits.streams,
-        error_pages: filter::error_pages(&written.error_pages),
+        error_pages: filter::error_pages(&written.error_pages, None),
         rates: rates.map(Arc::new),
         registration: register::build(written),
         open: registry.listener(&address),

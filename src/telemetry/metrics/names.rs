@@ -93,6 +93,13 @@ pub static HEDGES_TOTAL: CounterDesc<2> = CounterDesc::new(
     ["pool", "outcome"],
 );
 
+/// Routes that are closed for maintenance.
+pub static ROUTES_IN_MAINTENANCE: GaugeDesc<0> = GaugeDesc::new(
+    "sluicegate_routes_in_maintenance",
+    "Routes that are closed for maintenance.",
+    [],
+);
+
 /// Share of the users that a rollout gives the candidate.
 pub static ROLLOUT_SHARE: GaugeDesc<1> = GaugeDesc::new(
     "sluicegate_rollout_share",

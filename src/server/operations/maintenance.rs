@@ -1,0 +1,95 @@
+//! Opening and closing of routes.
+
+use tokio::sync::oneshot;
+
+use super::Api;
+use crate::{
+    admin::{
+        OperationError,
+        model::{MaintenanceReport, MaintenanceRequest, ReloadRefusal},
+    },
+    config::value::{cidr, duration},
+    server::{control::Request, maintenance::Switch},
+    state::{Closing, Snapshot},
+};
+
+impl Api {
+    /// Closes routes or opens them, and returns when it is so for every new request.
+    pub(super) async fn switch(
+        &self,
+        request: MaintenanceRequest,
+    ) -> Result<MaintenanceReport, OperationError> {
+        let conflict = |message: &str| OperationError::Conflict(message.to_owned());
+        let snapshot = self.shared.snapshot();
+        let switch = read(request, &snapshot)?;
+        let (answer, report) = oneshot::channel();
+        let sent = self
+            .requests
+            .send(Request::Maintenance(switch.clone(), answer));
+        sent.await.map_err(|_| conflict(STOPPING))?;
+        let report = match report.await.unwrap_or(Err(ReloadRefusal::Stopping)) {
+            Ok(report) => report,
+            Err(ReloadRefusal::Stopping) => return Err(conflict(STOPPING)),
+            Err(ReloadRefusal::Refused(report)) => {
+                let why = report.error.unwrap_or_default();
+                let message = format!("noted, and done with the next reload that succeeds: {why}");
+                return Err(OperationError::Conflict(message));
+            }
+        };
+        let snapshot = self.shared.snapshot();
+        let closed = closed(&snapshot);
+        let left = switch.closing.is_none()
+            && match &switch.route {
+                Some(route) => closed.contains(route),
+                None => !closed.is_empty(),
+            };
+        if left {
+            let message = format!(
+                "still closed: {}; by `maintenance` in the configuration, or with all routes by `maintenance on --all`",
+                closed.join(", ")
+            );
+            return Err(OperationError::Conflict(message));
+        }
+        Ok(MaintenanceReport {
+            closed,
+            generation: report.generation,
+        })
+    }
+}
+
+/// Names of the routes that are closed.
+pub(super) fn closed(snapshot: &Snapshot) -> Vec<String> {
+    let closed = snapshot.routes.iter().filter(|it| it.filters.is_closed());
+    closed.map(|route| route.name.to_string()).collect()
+}
+
+fn read(request: MaintenanceRequest, snapshot: &Snapshot) -> Result<Switch, OperationError> {
+    if let Some(name) = &request.route
+        && request.on
+        && !snapshot.routes.iter().any(|route| *route.name == **name)
+    {
+        return Err(OperationError::NotFound(format!("no route \"{name}\"")));
+    }
+    if request.allow.len() > BLOCKS_MAX {
+        let message = format!("at most {BLOCKS_MAX} blocks of addresses can be let in");
+        return Err(OperationError::Conflict(message));
+    }
+    let allow = request.allow.iter().map(|block| cidr::parse(block));
+    let allow: Result<Vec<_>, _> = allow.collect();
+    let retry_after = request.retry_after.as_deref().map(duration::parse);
+    let wrong = |message: String| OperationError::Conflict(message);
+    let closing = Closing {
+        allow: allow.map_err(|error| wrong(error.to_string()))?,
+        retry_after: retry_after
+            .transpose()
+            .map_err(|error| wrong(error.to_string()))?,
+    };
+    Ok(Switch {
+        route: request.route,
+        closing: request.on.then_some(closing),
+    })
+}
+
+const STOPPING: &str = "the proxy is stopping";
+/// Maximum number of blocks in a command.
+const BLOCKS_MAX: usize = 1000;
