@@ -11,6 +11,7 @@ use crate::file::{self, ContentHash, Lines};
 use super::check::{self, Rules, Secrets};
 use super::defaults;
 use super::diagnostic::{Fault, Faults};
+use super::include::{Included, IncludedFile};
 use super::misplaced;
 use super::schema::Config;
 use super::setting::{Findings, Node, Reader, Setting as _, Span, Table as _};
@@ -24,6 +25,8 @@ pub struct Loaded {
     pub config: Config,
     /// Its text.
     pub text: Arc<str>,
+    /// The files that it includes.
+    pub included: Arc<[IncludedFile]>,
     /// The part that is in a store, if there is one and it was given.
     pub shared: Option<SharedPart>,
     /// Hash of its content.
@@ -79,22 +82,39 @@ pub fn parse_with(
 ) -> Result<Loaded, Faults> {
     let text: Arc<str> = text.into();
     let joined = shared.as_ref().map(|it| Joined::of(&text, &it.text));
-    let (config, faults, mut hidden, files) = decode(&text, joined.as_ref(), path, rules);
-    let whole = joined
-        .as_ref()
-        .map_or_else(|| Arc::clone(&text), |it| Arc::from(&*it.text));
+    let (tree, _) = DeTable::parse_recoverable(&text);
+    let mut included = Included::default();
+    if joined.is_none() && !shared::is_shared(tree.get_ref()) {
+        included = Included::of(tree.get_ref(), text.len(), path, rules);
+    }
+    let whole: Arc<str> = match &joined {
+        Some(joined) => Arc::from(&*joined.text),
+        None if included.list.is_empty() => Arc::clone(&text),
+        None => included.whole(&text).into(),
+    };
+    let parts = match (&shared, &joined) {
+        (Some(shared), Some(joined)) => vec![(PathBuf::from(&*shared.name), joined.border)],
+        _ => included.parts(path),
+    };
+    let texts = Whole {
+        main: &text,
+        lines: Lines::of(&whole),
+        joined: joined.as_ref(),
+        included: &included,
+    };
+    let (config, faults, mut hidden, files) = decode(&texts, path, rules);
     if !faults.is_empty() {
         hidden.extend(misplaced::find(&whole));
     }
-    let mut faults = Faults::new(path, mask(&whole, &hidden), faults).with_named_files(files);
-    if let (Some(shared), Some(joined)) = (&shared, &joined) {
-        faults = faults.with_second_part(&shared.name, joined.border);
-    }
+    let faults = Faults::new(path, mask(&whole, &hidden), faults)
+        .with_named_files(files)
+        .with_parts(parts);
     match config {
         Some(config) if faults.errors() == 0 => Ok(Loaded {
             config,
             hash: ContentHash::of(text.as_bytes()),
             text,
+            included: included.list,
             shared,
             warnings: faults,
         }),
@@ -110,20 +130,36 @@ type Decoded = (
     BTreeMap<PathBuf, Stamps>,
 );
 
+/// A configuration with all its parts.
+struct Whole<'a> {
+    main: &'a str,
+    /// Lines of all parts.
+    lines: Lines,
+    joined: Option<&'a Joined>,
+    included: &'a Included,
+}
+
 /// Decodes and checks.
-fn decode(text: &str, joined: Option<&Joined>, path: &Path, rules: &Rules<'_>) -> Decoded {
-    let (tree, mut errors) = DeTable::parse_recoverable(text);
+fn decode(texts: &Whole<'_>, path: &Path, rules: &Rules<'_>) -> Decoded {
+    let Whole {
+        main,
+        lines,
+        joined,
+        included,
+    } = texts;
+    let (tree, mut errors) = DeTable::parse_recoverable(main);
     let mut tree = tree.into_inner();
     let mut misplaced = Vec::new();
     let is_shared = shared::is_shared(&tree);
     match joined {
         Some(joined) if is_shared => errors.extend(joined.add_to(&mut tree, &mut misplaced)),
         _ if is_shared => misplaced = shared::strangers(&tree),
-        _ => {}
+        _ => errors.extend(included.add_to(&mut tree, &mut misplaced)),
     }
-    let torn = !errors.is_empty();
-    let lines = Lines::of(joined.map_or(text, |it| &it.text));
-    let mut faults = syntax_faults(&lines, &errors);
+    // What could not be read may hold what seems to be missing.
+    let torn = !errors.is_empty() || !included.faults.is_empty();
+    let mut faults = syntax_faults(lines, &errors);
+    faults.extend_from_slice(&included.faults);
     faults.append(&mut misplaced);
     let base = path.parent().unwrap_or_else(|| Path::new(""));
     let mut reader = Reader::new(base);
@@ -140,7 +176,7 @@ fn decode(text: &str, joined: Option<&Joined>, path: &Path, rules: &Rules<'_>) -
     let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree));
     let mut config = Config::read(&Node::item(&root), &mut reader);
     let Findings {
-        concealed,
+        mut concealed,
         faults: found,
         broken,
         hidden,
@@ -158,6 +194,9 @@ fn decode(text: &str, joined: Option<&Joined>, path: &Path, rules: &Rules<'_>) -
         faults.extend(found);
     }
     defaulted.tell_once(&mut faults);
+    for (path, looked) in &included.looked {
+        concealed.add_file(path, looked.clone());
+    }
     let files = concealed.files().clone();
     if let Some(config) = &mut config {
         config.spans.hide(concealed);

@@ -7,13 +7,18 @@ use std::{
 };
 
 use super::{errand::InTurn, last_good};
-use crate::{config::SharedPart, state::Snapshot};
+use crate::{
+    config::{IncludedFile, SharedPart},
+    state::Snapshot,
+};
 
 /// A configuration as it was written.
 #[derive(Clone, Debug)]
 pub(crate) struct Texts {
     /// The file.
     pub(crate) file: Arc<str>,
+    /// The files that it includes.
+    pub(crate) included: Arc<[IncludedFile]>,
     /// The part that is in a store, if there is one.
     pub(crate) shared: Option<SharedPart>,
 }
@@ -70,7 +75,7 @@ fn keep(snapshot: &Snapshot, path: &Path, texts: &Texts) {
         return last_good::forget(path);
     };
     let shared = texts.shared.as_ref().map(|it| &*it.text);
-    if let Err(error) = last_good::keep(dir, path, &texts.file, shared) {
+    if let Err(error) = last_good::keep(dir, path, &texts.file, &texts.included, shared) {
         tracing::warn!(dir = %dir.display(), %error, "cannot keep the last good configuration");
     }
 }

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::{
     config::{
-        self, Loaded, Rules, SharedPart,
+        self, IncludedFile, Loaded, Rules, SharedPart,
         setting::{Found, Reader, Span, TableReader},
     },
     file,
@@ -30,10 +30,17 @@ pub(super) fn keep(
     state_dir: &Path,
     path: &Path,
     text: &str,
+    included: &[IncludedFile],
     shared: Option<&str>,
 ) -> io::Result<()> {
-    // The shared part first: a file that names a store without it is of no use.
+    // The other parts first: a file that names them is of no use without them.
     let place = place(state_dir, path);
+    if included.is_empty() {
+        drop(fs::remove_file(included_place(&place)));
+    } else {
+        let texts = serde_json::to_string(included)?;
+        write(state_dir, &included_place(&place), &texts)?;
+    }
     match shared {
         Some(shared) => write(state_dir, &shared_place(&place), shared)?,
         None => drop(fs::remove_file(shared_place(&place))),
@@ -73,6 +80,7 @@ pub(super) fn forget(path: &Path) {
     // There is mostly none.
     let place = place(&usual(path), path);
     let _ = fs::remove_file(shared_place(&place));
+    let _ = fs::remove_file(included_place(&place));
     let _ = fs::remove_file(place);
 }
 
@@ -81,6 +89,11 @@ pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
     let (kept, text) = read(path)?;
     // Its relative paths are those of the file that it was.
     let part = shared_text(path).map(|text| SharedPart::kept(&text));
+    let included = included(&kept);
+    let rules = &Rules {
+        included: Some(&included),
+        ..*rules
+    };
     match config::parse_with(text, part, path, rules) {
         Ok(loaded) => Some(loaded),
         Err(faults) => {
@@ -153,6 +166,21 @@ pub(super) fn place_of(state_dir: &Path, path: &Path, what: &str, kind: &str) ->
     state_dir.join(format!("{what}-{hash:016x}.{kind}"))
 }
 
+/// Reads the copies of the files that the kept one includes.
+fn included(kept: &Path) -> Vec<IncludedFile> {
+    let text = file::read_to_string(&included_place(kept), INCLUDED_BYTES_MAX);
+    let texts = text.ok().and_then(|text| serde_json::from_str(&text).ok());
+    texts.unwrap_or_default()
+}
+
+/// Returns the path of the copies of included files.
+fn included_place(place: &Path) -> PathBuf {
+    place.with_extension("included.json")
+}
+
+/// Maximum size of the copies: as JSON, that of all included files doubled.
+const INCLUDED_BYTES_MAX: u64 = 2 * file::WATCHED_BYTES_MAX;
+
 /// Returns the path of the copy of the shared part.
 fn shared_place(place: &Path) -> PathBuf {
     place.with_extension("shared.toml")
@@ -179,8 +207,8 @@ mod tests {
             folder.path().join("two.toml"),
         );
         let state = folder.path().join("state");
-        keep(&state, &one, GOOD, None).unwrap();
-        keep(&state, &one, GOOD, None).unwrap();
+        keep(&state, &one, GOOD, &[], None).unwrap();
+        keep(&state, &one, GOOD, &[], None).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&state), mode(&place(&state, &one))), (0o700, 0o600));
         for torn in [
@@ -199,7 +227,7 @@ mod tests {
     fn a_whole_file_without_a_folder_wants_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("proxy.toml");
-        keep(&folder.path().join("state"), &path, GOOD, None).unwrap();
+        keep(&folder.path().join("state"), &path, GOOD, &[], None).unwrap();
         fs::write(&path, "[listeners.web]\nadress = \"127.0.0.1:0\"\n").unwrap();
         assert!(!kept(&path));
         fs::write(&path, "[listeners").unwrap();

@@ -72,6 +72,7 @@ mod http2_floods;
 mod http2_rules;
 mod http2_streams;
 mod http2_upstream;
+mod includes;
 mod interim;
 mod interop;
 mod large_bodies;

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::Fault;
+use super::include::IncludedFile;
 use super::schema::Config;
 use super::setting::{Span, Spanned, Spans};
 use super::value::nearest::alternatives;
@@ -51,6 +52,8 @@ pub struct Rules<'a> {
     pub past_time: PastTime<'a>,
     /// Requirement that values kept outside the file are present.
     pub secrets: Secrets,
+    /// Copies of the included files, in place of those on the disk.
+    pub included: Option<&'a [IncludedFile]>,
 }
 
 /// Requirement that private keys and values kept outside the file are present.

@@ -101,8 +101,8 @@ pub struct Faults {
     text: Arc<str>,
     lines: Lines,
     list: Vec<Fault>,
-    /// Name and first byte of the part that is not in the file.
-    second: Option<Box<(PathBuf, usize)>>,
+    /// Names and first bytes of the parts that are not in the file, in their order.
+    parts: Arc<Vec<(PathBuf, usize)>>,
     /// Files that values were read from, or should have been.
     named_files: BTreeMap<PathBuf, Stamps>,
 }
@@ -116,26 +116,26 @@ impl Faults {
             lines: Lines::of(&text),
             text,
             list,
-            second: None,
+            parts: Arc::default(),
             named_files: BTreeMap::new(),
         }
     }
 
-    /// Notes that the text from this byte on is another part, with this name and lines of its own.
+    /// Notes that the text from these bytes on is in other parts, with names and lines of their own.
     #[must_use]
-    pub(super) fn with_second_part(mut self, name: &str, border: usize) -> Self {
-        self.second = Some(Box::new((PathBuf::from(name), border)));
+    pub(super) fn with_parts(mut self, parts: Vec<(PathBuf, usize)>) -> Self {
+        self.parts = Arc::new(parts);
         self
     }
 
     /// Returns the name of the part that a position is in, and the number of lines before it.
     fn part(&self, at: usize) -> (&Path, usize) {
-        match self.second.as_deref() {
-            Some((name, border)) if at >= *border => {
+        match self.parts.iter().rfind(|(_, border)| at >= *border) {
+            Some((name, border)) => {
                 let (line, _) = self.lines.position(&self.text, *border);
                 (name, line - 1)
             }
-            Some(_) | None => (&self.file, 0),
+            None => (&self.file, 0),
         }
     }
 
@@ -154,9 +154,9 @@ impl Faults {
     /// Collects further faults of the same file; masked text stays masked.
     #[must_use]
     pub fn with_list(&self, list: Vec<Fault>) -> Self {
-        let second = self.second.clone();
+        let parts = Arc::clone(&self.parts);
         Self {
-            second,
+            parts,
             ..Self::new(&self.file, Arc::clone(&self.text), list)
         }
     }

@@ -70,7 +70,7 @@ fn the_part_in_a_store_has_a_name_and_lines_of_its_own() {
         Fault::error(Span::new(30, 31), "n", "").with_related(Span::new(0, 1), "r"),
     ];
     let faults = Faults::new(Path::new("p.toml"), text.into(), list);
-    let faults = faults.with_second_part("etcd:k", file.len() + 1);
+    let faults = faults.with_parts(vec![("etcd:k".into(), file.len() + 1)]);
     assert_eq!(
         faults.lines(),
         ["p.toml:2:1: error: m", "etcd:k:2:1: error: n"]

@@ -17,6 +17,7 @@ pub mod endpoint;
 pub mod error_page;
 pub mod fault;
 pub mod health;
+mod include;
 mod json_schema;
 pub mod listener;
 pub mod log;
@@ -56,6 +57,7 @@ pub use endpoint::Endpoint;
 pub use error_page::{ErrorPage, ErrorPages, PagesOf};
 pub use fault::RouteFault;
 pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};
+pub use include::Include;
 pub use json_schema::json_schema;
 pub use listener::{
     Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts, ProxyProtocol, Underscores,
@@ -99,6 +101,8 @@ use crate::tls::Stamps;
 table! {
     /// The whole of `proxy.toml`.
     pub struct Config: Default {
+        /// Other files with tables, below the folder of this one: paths in which `*` and `?` stand for any text and letter, such as `["conf.d/*.toml"]`. They hold all but `[proxy]`, `[admin]`, `[config]` and `[log]`; each name stands once over all files. Relative paths in them are relative to this file. New, changed and removed files cause a reload.
+        pub include: Include = Include,
         /// Keys that routes, pools and listeners have unless they write them themselves.
         pub defaults: Option<Defaults> = None,
         /// The process as a whole.

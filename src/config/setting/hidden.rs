@@ -32,7 +32,7 @@ impl Hidden {
     }
 
     /// Notes a file that was read for a value, with its stamps from before the reading.
-    pub(super) fn add_file(&mut self, path: &Path, looked: Stamps) {
+    pub(in crate::config) fn add_file(&mut self, path: &Path, looked: Stamps) {
         self.files.insert(path.to_owned(), looked);
     }
 

@@ -25,6 +25,7 @@ impl Api {
                 filters: &filters,
                 past_time,
                 secrets,
+                included: None,
             },
         )
         .map_err(|faults| Checked {

@@ -184,6 +184,9 @@ impl Prepared {
                 text: texts
                     .as_ref()
                     .map_or_else(|| "".into(), |it| Arc::clone(&it.file)),
+                included: texts
+                    .as_ref()
+                    .map_or_else(Arc::default, |it| Arc::clone(&it.included)),
                 shared: texts.and_then(|it| it.shared),
                 hash,
                 warnings: Faults::new(Path::new(""), "".into(), Vec::new()),
@@ -239,6 +242,7 @@ impl Prepared {
             snapshot,
             texts: Texts {
                 file: loaded.text,
+                included: loaded.included,
                 shared: loaded.shared,
             },
             hash: loaded.hash,
