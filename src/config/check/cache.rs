@@ -17,6 +17,14 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
         let hint = "the route sends nothing to a pool: remove it";
         check.warn(cache.spans.anchor(), message, hint);
     }
+    let names_users = !cache.key.headers.is_empty() || !cache.key.cookies.is_empty();
+    if route.auth.is_some() && !names_users {
+        let message = format!(
+            "{place}: all users whom auth lets in share the answers that say public, s-maxage or must-revalidate"
+        );
+        let hint = "others are not stored; to store for each user apart: headers_request = { set = { x-user = \"{auth.user}\" } } and cache.key.headers = [\"x-user\"]";
+        check.warn(cache.spans.anchor(), message, hint);
+    }
     check_sizes(check, &place, cache);
     check_times(check, &place, cache);
     let key = &cache.key;

@@ -108,7 +108,9 @@ impl Visit<'_> {
                 if let Some(entry) = stored.filter(|_| !response.status.is_server_error()) {
                     self.cache.store.forget(&self.key, &entry);
                 }
-                lead.give_up(why.is_lasting().then(|| self.pass_until()));
+                // A server that fails says nothing of its next answer.
+                let lasting = why.is_lasting() && !response.status.is_server_error();
+                lead.give_up(lasting.then(|| self.pass_until()));
                 return self.told(exchange, response, reason, false);
             }
         };
