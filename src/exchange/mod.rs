@@ -156,6 +156,12 @@ impl Exchange {
             .map_or("", |authority| authority.host())
     }
 
+    /// The host that the client asked for, with its port if it named one.
+    pub fn host_port(&self) -> &str {
+        let authority = self.request.authority.as_ref();
+        authority.map_or("", |authority| authority.as_str())
+    }
+
     /// The method of the request.
     pub fn method(&self) -> &Method {
         &self.request.method

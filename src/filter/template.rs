@@ -32,6 +32,8 @@ pub fn render(template: &Template, exchange: &Exchange, scope: Scope<'_>) -> Str
             }
             Piece::Fill(Placeholder::RequestId) => text.push_str(exchange.request_id()),
             Piece::Fill(Placeholder::Host) => text.push_str(exchange.host()),
+            Piece::Fill(Placeholder::HostPort) => text.push_str(exchange.host_port()),
+            Piece::Fill(Placeholder::Listener) => text.push_str(exchange.listener_name()),
             Piece::Fill(Placeholder::Route) => push(&mut text, exchange.route_name()),
             Piece::Fill(Placeholder::Pool) => push(&mut text, exchange.pool_name()),
             Piece::Fill(Placeholder::Endpoint) => push(&mut text, exchange.endpoint()),

@@ -118,6 +118,7 @@ mod takeover;
 mod takeover_failures;
 mod takeover_limits;
 mod targets;
+mod templates;
 mod timeouts;
 mod tls;
 mod tls_alerts;

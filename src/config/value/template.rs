@@ -121,6 +121,10 @@ pub enum Placeholder {
     RequestId,
     /// The host asked for, without its port.
     Host,
+    /// The host asked for, with its port if the client named one.
+    HostPort,
+    /// The name of the listener.
+    Listener,
     /// The name of the route.
     Route,
     /// The name of the pool; empty before one is chosen.
@@ -157,10 +161,12 @@ impl Fill for Placeholder {
     }
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 13] = [
+const PLACEHOLDERS: [(&str, Placeholder); 15] = [
     ("client_ip", Placeholder::ClientIp),
     ("request_id", Placeholder::RequestId),
     ("host", Placeholder::Host),
+    ("host_port", Placeholder::HostPort),
+    ("listener", Placeholder::Listener),
     ("route", Placeholder::Route),
     ("pool", Placeholder::Pool),
     ("endpoint", Placeholder::Endpoint),

@@ -152,6 +152,10 @@ fn location(redirect: &crate::filter::Redirect, url: &Uri, path: &str) -> String
     let pieces = redirect.to.pieces().iter().map(|piece| match piece {
         Piece::Text(text) => text.clone(),
         Piece::Fill(Placeholder::Host) => url.host().unwrap_or_default().to_owned(),
+        Piece::Fill(Placeholder::HostPort) => {
+            let authority = url.authority();
+            authority.map_or_else(String::new, |it| it.as_str().to_owned())
+        }
         Piece::Fill(Placeholder::Path) => path.to_owned(),
         Piece::Fill(Placeholder::Query) => url
             .query()
