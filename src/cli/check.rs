@@ -157,9 +157,27 @@ fn with_sources(config: &Config, snapshot: &Snapshot, warnings: &Faults) -> Faul
     let mut list = warnings.list().to_vec();
     for pool in &snapshot.pools {
         let discovery = pool.discovery.as_ref();
-        let error = discovery.and_then(|discovery| discovery.trouble());
-        let written = config.pools.get(&*pool.name);
-        let (Some(error), Some(written)) = (error, written) else {
+        let (Some(discovery), Some(written)) = (discovery, config.pools.get(&*pool.name)) else {
+            continue;
+        };
+        let span = written.spans.of("discover");
+        let name = &pool.name;
+        if let Some((endpoints, skipped)) = discovery.first_list() {
+            if !skipped.is_empty() {
+                let count = match skipped.count() {
+                    1 => "1 entry".to_owned(),
+                    count => format!("{count} entries"),
+                };
+                let source = &discovery.source;
+                let message = format!("pool \"{name}\": {count} of {source} cannot be used");
+                list.push(Fault::warning(span, message, skipped.to_string()));
+            } else if endpoints == 0 {
+                let source = &discovery.source;
+                let message = format!("pool \"{name}\": {source} has no endpoint");
+                list.push(Fault::warning(span, message, "is the name right?"));
+            }
+        }
+        let Some(error) = discovery.trouble() else {
             continue;
         };
         let hint = if pool.listed.is_empty() {
@@ -167,8 +185,7 @@ fn with_sources(config: &Config, snapshot: &Snapshot, warnings: &Faults) -> Faul
         } else {
             "the pool would start with those of \"endpoints\" alone"
         };
-        let span = written.spans.of("discover");
-        let message = format!("pool \"{}\" finds no endpoints: {error}", pool.name);
+        let message = format!("pool \"{name}\" finds no endpoints: {error}");
         list.push(Fault::warning(span, message, hint));
     }
     warnings.with_list(list)

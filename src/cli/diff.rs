@@ -1,5 +1,7 @@
 //! `diff`: the changes that a reload with another file would make.
 
+use std::{path::Path, sync::Arc};
+
 use super::{
     args::{Args, DiffArgs, Network, OutputFormat},
     check,
@@ -9,8 +11,22 @@ use super::{
 };
 use crate::{
     admin::model::Compared,
-    config::{Diff, PastTime, Secrets},
+    config::{self, Diff, Loaded, PastTime, Rules, Secrets, SharedPart},
+    file,
 };
+
+/// Reads a new text of a configuration in two parts, with the other part as it is.
+fn beside(new: &Path, file: &Arc<str>, part: &SharedPart) -> Result<Loaded, CommandError> {
+    let text = file::read_to_string(new, file::WATCHED_BYTES_MAX);
+    let text = text.map_err(|error| CommandError::unreadable(new, &error))?;
+    let rules = Rules {
+        past_time: PastTime::Served,
+        secrets: Secrets::Excused,
+        ..Rules::default()
+    };
+    let loaded = config::parse_draft(text, (Arc::clone(file), part.clone()), new, &rules);
+    loaded.map_err(CommandError::Faults)
+}
 
 /// Compares with the file of `--config`, or else with the running proxy.
 pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> {
@@ -19,13 +35,16 @@ pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> 
         Some(old) if !asked.live && asked.ask.admin.is_none() => {
             let from = check::load(old, PastTime::Served, Secrets::Excused, Network::Asked)
                 .map_err(CommandError::Faults)?;
-            let to = check::load(
-                &asked.file,
-                PastTime::Served,
-                Secrets::Excused,
-                Network::Asked,
-            )
-            .map_err(CommandError::Faults)?;
+            let to = match &from.shared {
+                Some(part) => beside(&asked.file, &from.text, part)?,
+                None => check::load(
+                    &asked.file,
+                    PastTime::Served,
+                    Secrets::Excused,
+                    Network::Asked,
+                )
+                .map_err(CommandError::Faults)?,
+            };
             let difference = Diff::between(&from.config, &to.config);
             (difference, old.display().to_string())
         }

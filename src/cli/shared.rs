@@ -67,7 +67,7 @@ pub(super) fn push(args: &Args, asked: &PushArgs) -> Result<Exit, CommandError> 
             user.unwrap_or_else(|_| "unknown".to_owned()),
             hostname()
         ),
-        when: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        when: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
     };
     let pushed = store.push_blocking(&text, base, &author);
     match pushed.map_err(CommandError::Unknown)? {

@@ -70,7 +70,11 @@ fn source(out: &mut String, discovery: &PoolDiscovery) {
     let counted = print::counted(discovery.endpoints, "endpoint");
     let _ = writeln!(out, "  from {}: {counted}", discovery.from);
     if let (Some(error), Some(since)) = (&discovery.error, &discovery.error_since) {
-        let _ = writeln!(out, "  since {since} the last good list is kept: {error}");
+        let kept = match discovery.endpoints {
+            0 => "there is no list",
+            _ => "the last good list is kept",
+        };
+        let _ = writeln!(out, "  since {since} {kept}: {error}");
     }
     if let Some(time) = &discovery.restored {
         let _ = writeln!(

@@ -67,6 +67,31 @@ pub fn parse(text: impl Into<Arc<str>>, path: &Path, rules: &Rules<'_>) -> Resul
     parse_with(text, None, path, rules)
 }
 
+/// Checks a new text of a configuration in two parts, together with the other part in use: if it
+/// names a store, it is the file, else the part in the store.
+///
+/// # Errors
+///
+/// Gives every fault of both, warnings included.
+pub fn parse_draft(
+    text: impl Into<Arc<str>>,
+    (file, part): (Arc<str>, SharedPart),
+    path: &Path,
+    rules: &Rules<'_>,
+) -> Result<Loaded, Faults> {
+    let text = text.into();
+    let (tree, _) = DeTable::parse_recoverable(&text);
+    if shared::is_shared(tree.get_ref()) {
+        return parse_with(Arc::clone(&text), Some(part), path, rules);
+    }
+    let part = SharedPart {
+        name: "the new text".into(),
+        text: Arc::clone(&text),
+        revision: part.revision,
+    };
+    parse_with(file, Some(part), path, rules)
+}
+
 /// Checks `text` as [`parse`] does, together with the part of the configuration that is in a store.
 ///
 /// Without that part, a file that says that there is one is checked by itself.

@@ -27,7 +27,7 @@ pub use check::{PastTime, Rules, Secrets};
 pub use diagnostic::{Fault, FaultView, Faults, Severity};
 pub use diff::{Diff, Held};
 pub use include::IncludedFile;
-pub use load::{Loaded, load, parse, parse_with};
+pub use load::{Loaded, load, parse, parse_draft, parse_with};
 pub use schema::Config;
 pub use setting::{Span, Spanned, Spans};
 pub use shared::SharedPart;

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::upgrade::predecessor::Predecessor;
+use super::{keeper::Texts, upgrade::predecessor::Predecessor};
 use crate::admin::model::{self, ReloadReport, ReloadResult};
 use crate::config::{Config, Diff, Held};
 use crate::upstream::registration::RegistrationSpec;
@@ -33,6 +33,8 @@ struct Inner {
     held: Held,
     /// The process that this one took over from, until it has ended.
     predecessor: Option<model::Predecessor>,
+    /// Texts of the configuration in use.
+    texts: Option<Texts>,
     /// Entries of listeners in registries, by listener.
     registrations: HashMap<Arc<str>, model::Registration>,
 }
@@ -75,6 +77,7 @@ impl Board {
                 last_reload: None,
                 troubles: Vec::new(),
                 held: Held::default(),
+                texts: None,
                 registrations: HashMap::new(),
                 predecessor: predecessor.map(|it| model::Predecessor {
                     pid: it.pid,
@@ -99,6 +102,16 @@ impl Board {
     /// The process before has ended.
     pub(crate) fn predecessor_ended(&self) -> Option<model::Predecessor> {
         self.lock().predecessor.take()
+    }
+
+    /// Notes the texts of the configuration in use.
+    pub(crate) fn uses(&self, texts: Texts) {
+        self.lock().texts = Some(texts);
+    }
+
+    /// Returns the texts of the configuration in use.
+    pub(crate) fn texts(&self) -> Option<Texts> {
+        self.lock().texts.clone()
     }
 
     /// Notes the state of a listener's entry in a registry, or that it is out; returns false if the

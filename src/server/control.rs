@@ -316,6 +316,7 @@ impl Control {
             self.take_up_state(state);
         }
         self.follow_sources(&prepared.snapshot);
+        self.board.uses(prepared.texts.clone());
         self.shared_config
             .begin(&prepared.snapshot.config, prepared.texts.shared.clone());
         if prepared.texts.shared.is_some() {

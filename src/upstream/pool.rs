@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    discovery::{Begun, DiscoveryError, SourceSpec, Update},
+    discovery::{Begun, DiscoveryError, Skipped, SourceSpec, Update},
     endpoint::Endpoint,
     endpoint_set::{EndpointSet, EndpointSlot, SetRules},
     health::HealthSettings,
@@ -146,6 +146,16 @@ impl PoolDiscovery {
             return first.as_ref().err().map(ToString::to_string);
         }
         self.begun.trouble(&self.source)
+    }
+
+    /// Returns the first list, if the source was asked and has one: the number of its endpoints, and
+    /// what is left out.
+    pub fn first_list(&self) -> Option<(usize, Skipped)> {
+        match &self.first {
+            Some(Ok(Update::List(list))) => Some((list.endpoints.len(), list.skipped.clone())),
+            Some(_) => None,
+            None => self.begun.first_list(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{cell::Cell, fs};
 use serde_json::json;
 
 use crate::discovery::{Load, addresses, at, becomes, pool, replace, text};
-use crate::harness::{Backend, Settings, eventually, identity};
+use crate::harness::{Backend, Consul, Settings, command, eventually, identity};
 
 #[tokio::test]
 async fn a_wrong_list_keeps_the_last_good_one_and_is_told_everywhere() {
@@ -151,5 +151,46 @@ async fn without_a_list_the_pool_is_empty_until_there_is_one() {
     replace(&folder, &json!([at(&app)]));
     becomes(&proxy, &[&app]).await;
     assert_eq!(proxy.get("/").await.text(), "app");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn check_warns_of_a_source_without_endpoints_and_shows_entries_that_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let consul = Consul::start().await;
+    let text = format!(
+        "[listeners.web]\naddress = \"127.0.0.1:8080\"\n[routes.all]\npool = \"a\"\n[routes.b]\npath = \"/b\"\npool = \"b\"\n\
+         [pools.a]\ndiscover = {{ consul = {{ address = \"http://{}\", service = \"ordres\" }} }}\n\
+         [pools.b]\ndiscover = {{ file = {{ path = \"list.json\" }} }}\n",
+        consul.address()
+    );
+    fs::write(folder.path().join("proxy.toml"), text).unwrap();
+    let list = json!(["0.0.0.0:80", "10.0.0.1:80", "224.0.0.1:80", "nonsense"]);
+    fs::write(folder.path().join("list.json"), list.to_string()).unwrap();
+    let (code, said) = command(folder.path(), &["check", "proxy.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("service ordres has no endpoint"), "{said}");
+    assert!(said.contains("3 entries of"), "{said}");
+    assert!(
+        said.contains("0.0.0.0:80: it stands for all addresses"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_can_connect_to_is_left_out_and_told() {
+    let one = Backend::start(identity("one")).await;
+    let settings = Settings::new(&text("")).backend("one", &one);
+    replace(
+        settings.folder(),
+        &json!([at(&one), "0.0.0.0:80", "[::]:80"]),
+    );
+    let proxy = settings.start().await;
+    becomes(&proxy, &[&one]).await;
+    proxy
+        .log_says("0.0.0.0:80: it stands for all addresses")
+        .await;
+    let skipped = pool(&proxy).await["discovery"]["skipped"].clone();
+    assert_eq!(skipped, 2);
     proxy.finish().await;
 }

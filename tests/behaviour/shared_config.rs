@@ -270,6 +270,28 @@ async fn push_checks_and_swaps_and_fleet_lists_the_proxies() {
         std::fs::write(proxy.folder().join("edge.toml"), text).expect("written");
         command(proxy.folder(), arguments)
     };
+    // Compared with what the store has, and with what runs, each with the file of the proxy.
+    let (code, said) = run(
+        &shared(&two),
+        &["diff", "edge.toml", "--config", "proxy.toml"],
+    );
+    assert_eq!(code, Some(0), "{said}");
+    let lines: Vec<&str> = said.trim().lines().skip(1).collect();
+    let added = format!("+ endpoint app/{}", at(&two));
+    let removed = format!("- endpoint app/{}", at(&one));
+    assert_eq!(lines, [&*added, &*removed], "{said}");
+    // Only with the admin token values are looked up that are kept elsewhere.
+    let plain = shared(&two).replace(
+        "{ env = \"WEB\", default = \"127.0.0.1:8080\" }",
+        &format!("\"{}\"", port.address()),
+    );
+    let (code, said) = run(&plain, &["diff", "edge.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&added) && said.contains(&removed), "{said}");
+    assert!(
+        !said.contains("[proxy]") && !said.contains("- listener"),
+        "{said}"
+    );
     let (code, said) = run(&shared(&two), &["push", "edge.toml"]);
     assert_eq!(code, Some(0), "{said}");
     let revision = said

@@ -5,6 +5,7 @@
 
 mod held;
 mod part;
+mod source;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -293,6 +294,34 @@ mod tests {
             let known = SINGLE.iter().chain(&NAMED).any(|(_, key)| key == table);
             assert!(known, "{table} is compared nowhere");
         }
+    }
+
+    #[test]
+    fn another_source_of_endpoints_is_told_in_words() {
+        let told = diff(
+            &format!("{POOL}discover = {{ file = {{ path = \"/list.json\" }} }}"),
+            &format!("{POOL}discover = {{ consul = {{ service = \"orders\", tags = [\"a\"] }} }}"),
+        );
+        assert_eq!(
+            told,
+            "~ pool a: source file (path /list.json) -> consul (service orders)"
+        );
+        let told = diff(
+            &format!("{POOL}endpoints = [\"1.1.1.1:1\"]"),
+            &format!(
+                "{POOL}endpoints = [\"1.1.1.1:1\"]\n\
+                 discover = {{ dns = {{ name = \"a.example\", port = 80 }} }}"
+            ),
+        );
+        assert!(
+            told.contains("source none -> dns (name a.example)"),
+            "{told}"
+        );
+        let told = diff(
+            &format!("{POOL}discover = {{ consul = {{ service = \"a\" }} }}"),
+            &format!("{POOL}discover = {{ consul = {{ service = \"b\" }} }}"),
+        );
+        assert_eq!(told, "~ pool a: discover.consul.service a -> b");
     }
 
     #[test]

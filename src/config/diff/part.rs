@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::source;
 use crate::config::schema::Config;
 use crate::config::setting::{Hidden, Setting as _};
 use crate::config::value::secret::MASK;
@@ -86,23 +87,27 @@ impl<'s> Part<'s> {
             return Vec::new();
         }
         let (old_shown, new_shown) = (old.keys(old.shown()), new.keys(new.shown()));
+        let moved = old.is_pool().then(|| source::moved(&old_shown, &new_shown));
+        let moved = moved.flatten();
+        if moved.is_some() {
+            keys.retain(|key| source::kind_of(key).is_none());
+        }
         let text =
             |keys: &BTreeMap<String, String>, shown: &BTreeMap<String, String>, key: &str| {
                 let shown = shown.get(key).map_or(MASK, String::as_str);
                 let written = keys.contains_key(key);
                 if written { shown } else { "not set" }.to_owned()
             };
-        keys.iter()
-            .map(|key| {
-                let before = text(&old_keys, &old_shown, key);
-                let after = text(&new_keys, &new_shown, key);
-                if before == after {
-                    format!("{key} changed")
-                } else {
-                    format!("{key} {before} -> {after}")
-                }
-            })
-            .collect()
+        let changed = keys.iter().map(|key| {
+            let before = text(&old_keys, &old_shown, key);
+            let after = text(&new_keys, &new_shown, key);
+            if before == after {
+                format!("{key} changed")
+            } else {
+                format!("{key} {before} -> {after}")
+            }
+        });
+        moved.into_iter().chain(changed).collect()
     }
 
     fn printed(&self) -> &'s Value {
@@ -117,11 +122,15 @@ impl<'s> Part<'s> {
     fn keys(&self, value: &Value) -> BTreeMap<String, String> {
         let mut keys = BTreeMap::new();
         flatten("", value, &mut keys);
-        if self.place.len() == 2 && self.place[0] == "pools" {
+        if self.is_pool() {
             // Endpoints are compared one by one.
             keys.remove("endpoints");
         }
         keys
+    }
+
+    fn is_pool(&self) -> bool {
+        self.place.len() == 2 && self.place[0] == "pools"
     }
 
     /// Returns the hidden texts at a key.

@@ -1,6 +1,9 @@
 //! Configurations that are checked and compared, and not used.
 
-use super::{super::compile::compile, Api};
+use super::{
+    super::{compile::compile, keeper::Texts},
+    Api,
+};
 use crate::{
     admin::model::{Checked, Compared},
     config::{self, Loaded, PastTime, Rules, Secrets},
@@ -8,7 +11,8 @@ use crate::{
 };
 
 impl Api {
-    /// Checks a text as if it were the content of the file.
+    /// Checks a text as if it were the content of the file, or of the store if that is where the
+    /// configuration is: with the other part as it is in use.
     fn parse(
         &self,
         text: String,
@@ -17,18 +21,22 @@ impl Api {
     ) -> Result<Loaded, Checked> {
         let names: Vec<&str> = self.shared.registered.pickers.names().collect();
         let filters: Vec<&str> = self.shared.registered.filters.usable().collect();
-        config::parse(
-            text,
-            &self.path,
-            &Rules {
-                pickers: &names,
-                filters: &filters,
-                past_time,
-                secrets,
-                included: None,
-            },
-        )
-        .map_err(|faults| Checked {
+        let rules = Rules {
+            pickers: &names,
+            filters: &filters,
+            past_time,
+            secrets,
+            included: None,
+        };
+        let parsed = match self.board.texts() {
+            Some(Texts {
+                file,
+                shared: Some(shared),
+                ..
+            }) => config::parse_draft(text, (file, shared), &self.path, &rules),
+            Some(Texts { shared: None, .. }) | None => config::parse(text, &self.path, &rules),
+        };
+        parsed.map_err(|faults| Checked {
             ok: false,
             faults: faults.views().collect(),
             error: None,

@@ -146,8 +146,9 @@ impl Store {
             let now = store.read(&self.key).await?;
             let author = store.read(&author_key).await?;
             let revision = now.map_or(0, |found| found.revision);
-            // It is written together with the text; another client may have left it out.
-            let author = author.filter(|found| found.revision == revision);
+            // It is written together with the text; another client may have left it out. Consul
+            // leaves a text that is written again at its revision.
+            let author = author.filter(|found| found.revision >= revision);
             let author = author.and_then(|found| serde_json::from_slice(&found.value).ok());
             Ok(Pushed::Overtaken(revision, author))
         })

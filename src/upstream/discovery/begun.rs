@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{Discovery, DiscoveryError, SourceSpec, Update};
+use super::{Discovery, DiscoveryError, Skipped, SourceSpec, Update};
 
 /// A running source, until somebody goes on with it.
 #[derive(Default)]
@@ -27,6 +27,16 @@ impl Begun {
             (_, None) => Some(format!("{source} does not answer")),
             (_, Some(Err(error))) => Some(error.to_string()),
             (_, Some(Ok(_))) => None,
+        }
+    }
+
+    /// Returns the first list, if the source was asked and has one: the number of its endpoints, and
+    /// what is left out.
+    pub fn first_list(&self) -> Option<(usize, Skipped)> {
+        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &begun.as_ref()?.1 {
+            Some(Ok(Update::List(list))) => Some((list.endpoints.len(), list.skipped.clone())),
+            Some(_) | None => None,
         }
     }
 

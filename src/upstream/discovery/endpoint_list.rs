@@ -1,8 +1,8 @@
 //! Answers of a source.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
-use crate::upstream::endpoint::Endpoint;
+use crate::{config::value::EndpointAddress, upstream::endpoint::Endpoint};
 
 /// News of a source.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,38 @@ impl EndpointList {
             endpoints,
             skipped: Skipped::default(),
         }
+    }
+
+    /// Leaves out endpoints at addresses that nobody can connect to.
+    #[must_use]
+    pub(super) fn usable(mut self) -> Self {
+        let skipped = &mut self.skipped;
+        self.endpoints.retain(|it| match unusable(&it.address) {
+            None => true,
+            Some(why) => {
+                skipped.add_with(|| format!("{}: {why}", it.label));
+                false
+            }
+        });
+        self
+    }
+}
+
+/// Returns the reason why nobody can connect to an address, if there is one.
+fn unusable(address: &EndpointAddress) -> Option<&'static str> {
+    let (ip, port) = match address {
+        EndpointAddress::Socket(address) => (Some(address.ip().to_canonical()), address.port()),
+        EndpointAddress::Name(_, port) => (None, *port),
+        EndpointAddress::Unix(_) => return None,
+    };
+    match ip {
+        _ if port == 0 => Some("nobody can connect to port 0"),
+        Some(ip) if ip.is_unspecified() => {
+            Some("it stands for all addresses of a machine, and is none to connect to")
+        }
+        Some(ip) if ip.is_multicast() => Some("it is a multicast address"),
+        Some(IpAddr::V4(ip)) if ip.is_broadcast() => Some("it is the broadcast address"),
+        Some(_) | None => None,
     }
 }
 
@@ -99,3 +131,33 @@ impl fmt::Display for Skipped {
 const SHOWN_MAX: usize = 10;
 /// Maximum length of what is told of an entry.
 const CHARS_MAX: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn addresses_that_nobody_can_connect_to_are_left_out_and_told() {
+        let endpoint = |text: &str| {
+            let address = EndpointAddress::parse(text, Path::new("/")).ok()?;
+            Some(Endpoint::new(address, None))
+        };
+        let bad = [
+            "0.0.0.0:80",
+            "[::]:80",
+            "[::ffff:0.0.0.0]:80",
+            "224.0.0.1:80",
+            "[ff02::1]:80",
+            "255.255.255.255:80",
+        ];
+        let good = ["10.0.0.1:80", "[::1]:80", "name:80", "unix:/a.sock"];
+        let all = bad.iter().chain(&good).filter_map(|it| endpoint(it));
+        let list = EndpointList::new(all.collect()).usable();
+        let left: Vec<&str> = list.endpoints.iter().map(|it| &*it.label).collect();
+        assert_eq!(left, good);
+        assert_eq!(list.skipped.count(), bad.len());
+        assert!(list.skipped.first()[0].starts_with("0.0.0.0:80: it stands for all"));
+    }
+}

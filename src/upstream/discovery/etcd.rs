@@ -9,15 +9,12 @@ use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, Update, entries::Entries,
+    BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, Reconnect, Update, entries::Entries,
     list::parse_entry,
 };
-use crate::{
-    resilience::backoff::Backoff,
-    upstream::{
-        endpoint::Endpoint,
-        etcd::{Change, Channel, Cluster, EtcdError, EtcdSettings, Watch, WatchStep},
-    },
+use crate::upstream::{
+    endpoint::Endpoint,
+    etcd::{Change, Channel, Cluster, EtcdError, EtcdSettings, Watch, WatchStep},
 };
 
 /// Endpoints under a prefix.
@@ -48,6 +45,8 @@ pub struct Etcd {
     entries: Entries,
     /// Servers that failed in a row.
     failures: u32,
+    /// The wait after all of them have failed.
+    reconnect: Reconnect,
 }
 
 /// A watch that is open.
@@ -69,6 +68,7 @@ impl Etcd {
             watched: None,
             entries: Entries::new(read),
             failures: 0,
+            reconnect: Reconnect::default(),
         }
     }
 
@@ -81,6 +81,7 @@ impl Etcd {
             match watched.watch.next().await {
                 Ok(WatchStep::Changed { changes, is_part }) => {
                     self.failures = 0;
+                    self.reconnect.succeeded();
                     for change in changes {
                         match change {
                             Change::Put(pair) => self.entries.put(pair.key, pair.value),
@@ -102,6 +103,7 @@ impl Etcd {
                     self.watched = None;
                     if was_steady {
                         self.failures = 0;
+                        self.reconnect.succeeded();
                         return Followed::Ended(None);
                     }
                     return Followed::Failed(unreachable(&server, error));
@@ -147,7 +149,11 @@ impl Etcd {
     /// Counts a failure; returns true if every server has failed as often now.
     fn is_whole_round(&mut self) -> bool {
         self.failures = self.failures.saturating_add(1);
-        self.failures.is_multiple_of(self.cluster.servers())
+        let is_whole = self.failures.is_multiple_of(self.cluster.servers());
+        if is_whole {
+            self.reconnect.failed();
+        }
+        is_whole
     }
 }
 
@@ -171,10 +177,7 @@ impl Discovery for Etcd {
                     Followed::Failed(error) if self.is_whole_round() => return Err(error),
                     Followed::Failed(_) => None,
                 };
-                if self.failures > 0 && self.failures.is_multiple_of(self.cluster.servers()) {
-                    let round = self.failures / self.cluster.servers();
-                    tokio::time::sleep(BACKOFF.delay(round, rand::random())).await;
-                }
+                self.reconnect.wait().await;
                 match self.list(channel).await {
                     Ok(()) => return self.endpoints(),
                     Err(error) if self.is_whole_round() => return Err(error),
@@ -199,11 +202,6 @@ fn unreachable(server: &str, error: EtcdError) -> DiscoveryError {
 const LIST_BYTES_MAX: usize = 64 << 20;
 /// Age from which the end of a watch is no failure to begin one.
 const STEADY: Duration = Duration::from_secs(10);
-/// Wait after all servers have failed.
-const BACKOFF: Backoff = Backoff {
-    base: Duration::from_millis(200),
-    max: Duration::from_secs(10),
-};
 
 #[cfg(test)]
 mod tests {

@@ -31,6 +31,7 @@ mod http;
 mod list;
 mod reconnect;
 mod removal;
+mod usable;
 mod zookeeper;
 
 pub use arrange::{Arranged, EndpointChanges, arrange};
@@ -48,6 +49,7 @@ pub use fixed::Fixed;
 pub use http::{Http, HttpSource};
 pub use list::{ENDPOINTS_MAX, Format, ListFault, parse};
 pub use reconnect::Reconnect;
+use usable::Usable;
 pub use zookeeper::{ZooKeeper, ZooKeeperSpec};
 
 /// A boxed future, so that [`Discovery`] is object-safe.
@@ -135,13 +137,13 @@ impl SourceSpec {
     /// Outside of a tokio runtime.
     pub fn start(&self) -> Box<dyn Discovery> {
         match self {
-            Self::File(path) => Box::new(File::new(path)),
-            Self::Etcd(spec) => Box::new(Etcd::new(spec)),
-            Self::Dns(spec) => Box::new(Dns::new((**spec).clone())),
-            Self::Http(settings) => Box::new(Http::new(settings.clone())),
-            Self::Consul(settings) => Box::new(Consul::new(settings.clone())),
-            Self::Eureka(settings) => Box::new(Eureka::new(settings.clone())),
-            Self::ZooKeeper(spec) => Box::new(ZooKeeper::new(spec)),
+            Self::File(path) => Box::new(Usable(File::new(path))),
+            Self::Etcd(spec) => Box::new(Usable(Etcd::new(spec))),
+            Self::Dns(spec) => Box::new(Usable(Dns::new((**spec).clone()))),
+            Self::Http(settings) => Box::new(Usable(Http::new(settings.clone()))),
+            Self::Consul(settings) => Box::new(Usable(Consul::new(settings.clone()))),
+            Self::Eureka(settings) => Box::new(Usable(Eureka::new(settings.clone()))),
+            Self::ZooKeeper(spec) => Box::new(Usable(ZooKeeper::new(spec))),
         }
     }
 
@@ -152,7 +154,7 @@ impl SourceSpec {
     /// The reason why there is no list.
     pub fn read(&self) -> Option<Result<EndpointList, DiscoveryError>> {
         match self {
-            Self::File(path) => Some(read(path).1),
+            Self::File(path) => Some(read(path).1.map(EndpointList::usable)),
             Self::Etcd(_)
             | Self::Dns(_)
             | Self::Http(_)

@@ -10,12 +10,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, Update, curator, entries::Entries,
-    list::parse_entry,
+    BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, Reconnect, Update, curator,
+    entries::Entries, list::parse_entry,
 };
 use crate::{
     config::value::{EndpointAddress, Secret},
-    resilience::Backoff,
     upstream::{
         endpoint::Endpoint,
         zookeeper::{NodeChange, SESSION, Session, Told, ZooKeeperError},
@@ -55,6 +54,8 @@ pub struct ZooKeeper {
     seen: i64,
     /// Servers that failed in a row.
     failures: usize,
+    /// The wait after all of them have failed.
+    reconnect: Reconnect,
 }
 
 /// A session, and what it watches.
@@ -80,6 +81,7 @@ impl ZooKeeper {
             entries: Entries::new(read),
             seen: 0,
             failures: 0,
+            reconnect: Reconnect::default(),
         }
     }
 
@@ -192,7 +194,11 @@ impl ZooKeeper {
     /// Counts a failure; returns true if every server has failed as often now.
     fn is_whole_round(&mut self) -> bool {
         self.failures = self.failures.saturating_add(1);
-        self.failures.is_multiple_of(self.spec.servers.len())
+        let is_whole = self.failures.is_multiple_of(self.spec.servers.len());
+        if is_whole {
+            self.reconnect.failed();
+        }
+        is_whole
     }
 }
 
@@ -212,17 +218,14 @@ impl Discovery for ZooKeeper {
                             tracing::debug!(%server, %error, "a session of ZooKeeper ended");
                             if open.since.elapsed() > STEADY {
                                 self.failures = 0;
+                                self.reconnect.succeeded();
                             } else if self.is_whole_round() {
                                 return Err(unreachable(server, error));
                             }
                         }
                     }
                 }
-                let servers = self.spec.servers.len();
-                if self.failures > 0 && self.failures.is_multiple_of(servers) {
-                    let round = u32::try_from(self.failures / servers).unwrap_or(u32::MAX);
-                    tokio::time::sleep(BACKOFF.delay(round, rand::random())).await;
-                }
+                self.reconnect.wait().await;
                 if let Err(error) = self.begin().await
                     && self.is_whole_round()
                 {
@@ -256,8 +259,3 @@ fn unreachable(server: &EndpointAddress, error: ZooKeeperError) -> DiscoveryErro
 
 /// Age from which the end of a session is no failure to begin one.
 const STEADY: Duration = Duration::from_secs(10);
-/// Wait after all servers have failed.
-const BACKOFF: Backoff = Backoff {
-    base: Duration::from_millis(200),
-    max: Duration::from_secs(10),
-};

@@ -19,16 +19,34 @@ pub(crate) struct Consul {
     others: [Port; 4],
     folder: TempDir,
     child: Option<Child>,
+    /// True if it asks for tokens.
+    has_acl: bool,
 }
 
 impl Consul {
     /// Starts one without data.
     pub(crate) async fn start() -> Self {
+        Self::started(false).await
+    }
+
+    /// Starts one that refuses what no token allows; requests from here may do everything.
+    pub(crate) async fn start_with_acl() -> Self {
+        let consul = Self::started(true).await;
+        eventually("its tokens are known", || async {
+            let answer = consul.ask("GET", "/v1/acl/tokens", "").await?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+        consul
+    }
+
+    async fn started(has_acl: bool) -> Self {
         let mut consul = Self {
             http: Port::take(),
             others: [Port::take(), Port::take(), Port::take(), Port::take()],
             folder: tempfile::tempdir().expect("a folder for Consul"),
             child: None,
+            has_acl,
         };
         consul.run();
         consul.is_ready().await;
@@ -64,6 +82,7 @@ impl Consul {
             .args(["-server-port", &port(rpc), "-grpc-port", &port(grpc)])
             .args(["-serf-lan-port", &port(lan), "-serf-wan-port", &port(wan)])
             .args(["-hcl", "performance { raft_multiplier = 1 }"])
+            .args(["-hcl", if self.has_acl { ACL } else { "" }])
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -138,8 +157,9 @@ impl Consul {
     /// The answer to a request.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
         let mut client = Client::try_connect(self.address()).await.ok()?;
-        let lines = "host: consul\nconnection: close\n";
-        let request = request_bytes(method, path, lines, body.as_bytes());
+        let token = if self.has_acl { TOKEN } else { "" };
+        let lines = format!("host: consul\n{token}connection: close\n");
+        let request = request_bytes(method, path, &lines, body.as_bytes());
         client.send(request).await;
         client.try_answer_to(method).await.ok()
     }
@@ -150,3 +170,7 @@ impl Drop for Consul {
         self.kill();
     }
 }
+
+/// Refuses everything that no token allows; this one may do everything.
+const ACL: &str = r#"acl { enabled = true default_policy = "deny" tokens { master = "00000000-aaaa-bbbb-cccc-000000000000" agent = "00000000-aaaa-bbbb-cccc-000000000000" } }"#;
+const TOKEN: &str = "x-consul-token: 00000000-aaaa-bbbb-cccc-000000000000\n";
