@@ -4,6 +4,7 @@ mod bodies;
 mod collapse;
 mod purge;
 mod stale;
+mod users;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -284,51 +285,5 @@ async fn a_reload_keeps_what_is_stored() {
     let config = text("cache = { max_size = \"64MiB\", default_ttl = \"5s\" }");
     proxy.reload(&config).await;
     assert_eq!(proxy.get("/").await.text(), "answer 1");
-    proxy.finish().await;
-}
-
-#[tokio::test]
-async fn a_user_of_a_split_never_gets_the_answer_of_another_pool() {
-    let fresh = |name: &'static str| {
-        move |_: &crate::harness::Seen| {
-            answer_bytes(&format!(
-                "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncache-control: max-age=60\r\n\r\n{name}"
-            ))
-        }
-    };
-    let (a, b) = (
-        Backend::start(fresh("a")).await,
-        Backend::start(fresh("b")).await,
-    );
-    let config = r#"
-        [listeners.web]
-        address = "$web"
-        [routes.all]
-        split = { a = 50, b = 50 }
-        pin = { by = "header:x-user" }
-        cache = {}
-        [pools.a]
-        endpoints = ["$a"]
-        [pools.b]
-        endpoints = ["$b"]
-    "#;
-    let proxy = Settings::new(config)
-        .backend("a", &a)
-        .backend("b", &b)
-        .start()
-        .await;
-    let mut first = Vec::new();
-    for round in 0..2 {
-        for user in 0..20 {
-            let lines = format!("x-user: u{user}\n");
-            let answer = proxy.request("GET", "/", &lines, b"").await.text();
-            match round {
-                0 => first.push(answer),
-                _ => assert_eq!(answer, first[user], "user {user}"),
-            }
-        }
-    }
-    assert!(first.contains(&"a".into()) && first.contains(&"b".into()));
-    assert_eq!((a.count(), b.count()), (1, 1));
     proxy.finish().await;
 }
