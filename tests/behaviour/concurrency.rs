@@ -349,6 +349,21 @@ async fn a_limit_per_client_and_one_of_the_route_stand_at_once() {
     }
     let reached = proxy.log().matches("the limit is reached").count();
     assert_eq!(reached, 2, "one line for each limit");
+    let events = proxy.admin("GET", "/events?last=100", "accept: application/json\n");
+    let events: Vec<serde_json::Value> =
+        serde_json::from_slice(&events.await.unwrap().body).unwrap();
+    let full = |per: &str, limit: u32| {
+        let what = serde_json::json!({ "route": "all", "per": per, "limit": limit, "to": "full" });
+        events
+            .iter()
+            .filter(|it| it["kind"] == "concurrency" && it["what"] == what)
+            .count()
+    };
+    assert_eq!(
+        [full("route", 3), full("client_ip", 2)],
+        [1, 1],
+        "{events:?}"
+    );
     gate.open();
     for client in one.iter_mut().chain(&mut two) {
         assert_eq!(client.answer().await.status, 200);

@@ -1,6 +1,6 @@
 //! `rate_limit`: how many requests pass, whoever serves them, and what the others are told.
 
-use crate::harness::{Backend, Client, Proxy, Settings, answer, answer_bytes, eventually};
+use crate::harness::{Backend, Client, Proxy, Settings, answer, answer_bytes, command, eventually};
 
 async fn app() -> Backend {
     Backend::start(|_| answer("fine")).await
@@ -285,6 +285,12 @@ async fn a_listener_limits_clients_before_routing() {
     proxy.metric_becomes(name, &labels, 2.0).await;
     let shown = proxy.admin("GET", "/listeners", "").await.unwrap().text();
     assert!(shown.contains("\"rate\": \"1/h\""), "{shown}");
+    let folder = proxy.folder().to_owned();
+    let explain = ["explain", "GET", "http://a/one", "--listener", "web"];
+    let told = tokio::task::spawn_blocking(move || command(&folder, &explain)).await;
+    let (_, told) = told.unwrap();
+    let rule = "  rate limit of the listener, client_ip: 1/h for each client_ip, burst 3";
+    assert!(told.contains(rule), "{told}");
     // What is used stays over a reload, and the series goes with its rule.
     proxy
         .reload(&LISTENER.replace("burst = 3", "burst = 4"))

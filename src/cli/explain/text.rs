@@ -7,7 +7,7 @@ use crate::{
     route::RouteOutcome,
     state::{
         ArrivalReason, Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies,
-        ExplainedRollout, ExplainedSplit,
+        ExplainedRate, ExplainedRollout, ExplainedSplit,
     },
 };
 
@@ -33,6 +33,9 @@ pub(super) fn text(told: &Explained) -> String {
                     let _ = writeln!(out, "  asks for version {wanted}");
                 }
             }
+            for rule in &told.listener_rate_limits {
+                rate_limit(&mut out, " of the listener,", rule);
+            }
             if let Some(of_route) = &told.policies {
                 policies(&mut out, of_route);
             }
@@ -42,6 +45,9 @@ pub(super) fn text(told: &Explained) -> String {
         }
         (None, None) => {
             let _ = writeln!(out, "no route takes it on listener \"{listener}\"{by}: 404");
+            for rule in &told.listener_rate_limits {
+                rate_limit(&mut out, " of the listener,", rule);
+            }
         }
     }
     if let Some(breaker) = &told.breaker {
@@ -105,6 +111,21 @@ fn of_split(split: &ExplainedSplit) -> String {
     }
 }
 
+fn rate_limit(out: &mut String, of: &str, rule: &ExplainedRate) {
+    let ExplainedRate {
+        name,
+        key,
+        rate,
+        burst,
+        ..
+    } = rule;
+    let note = if rule.dry_run { ", only counted" } else { "" };
+    let _ = writeln!(
+        out,
+        "  rate limit{of} {name}: {rate} for each {key}, burst {burst}{note}"
+    );
+}
+
 fn policies(out: &mut String, policies: &ExplainedPolicies) {
     let time = |millis| humantime::format_duration(Duration::from_millis(millis));
     let timeouts = &policies.timeouts;
@@ -123,13 +144,7 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
         let _ = writeln!(out, "  hedge: after {}, {} at most", hedge.after, hedge.max);
     }
     for rule in &policies.rate_limits {
-        let burst = rule.burst;
-        let note = if rule.dry_run { ", only counted" } else { "" };
-        let _ = writeln!(
-            out,
-            "  rate limit {}: {} for each {}, burst {burst}{note}",
-            rule.name, rule.rate, rule.key
-        );
+        rate_limit(out, "", rule);
     }
     if !policies.auth.is_empty() {
         let _ = writeln!(out, "  auth: {}", policies.auth.join(", then "));

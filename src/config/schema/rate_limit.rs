@@ -25,7 +25,7 @@ table! {
         pub dry_run: bool = false,
         /// Tells each answer what is left of the bucket, in `RateLimit` and `RateLimit-Policy`; `false`: only refusals do. No effect in a dry run and on a listener.
         pub announce: bool = true,
-        /// Name of a header of answers that says how many requests this one counts as, 0 to 1000000, such as `"x-cost"`. It is charged when the answer is there, over what is left too (the bucket then owes up to nine times its size), and the header is removed. An answer without such a number counts as one. Not on a listener, and not with `redis`.
+        /// Name of a header of answers that says how many requests this one counts as, from 0 on, such as `"x-cost"`. It is charged when the answer is there, over what is left too (the bucket then owes up to nine times its size), and the header is removed. A number above 1000000 counts as 1000000; an answer without a number counts as one. Not on a listener, and not with `redis`.
         pub cost: Option<HeaderName> = None,
         /// Keys that are remembered, 1 to 10000000; 36 to 72 bytes each, once they are used. Beyond that the one that was idle longest is forgotten.
         pub keys_max: u32 = 100_000,

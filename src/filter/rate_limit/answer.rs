@@ -1,6 +1,6 @@
 //! Answers of rate limits to requests that pass: what is left, and what an answer has cost.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, num::IntErrorKind};
 
 use http::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
@@ -69,8 +69,12 @@ impl RateLimitFilter {
 
 /// Returns the cost that an answer tells; none if it tells no number.
 fn cost_in(headers: &Headers, field: &HeaderName) -> Option<u64> {
-    let cost: u64 = headers.get(field)?.to_str()?.trim().parse().ok()?;
-    Some(cost.min(COST_MAX))
+    let cost = headers.get(field)?.to_str()?.trim().parse::<u64>();
+    match cost {
+        Ok(cost) => Some(cost.min(COST_MAX)),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(COST_MAX),
+        Err(_) => None,
+    }
 }
 
 fn announce(rule: &RateRule, used_ns: u64, headers: &mut Headers) {
@@ -90,3 +94,28 @@ fn announce(rule: &RateRule, used_ns: u64, headers: &mut Headers) {
 
 /// Largest cost of an answer.
 const COST_MAX: u64 = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_above_the_largest_counts_as_the_largest_however_long_it_is() {
+        let field = HeaderName::from_static("x-cost");
+        for (text, expected) in [
+            ("0", Some(0)),
+            (" 7 ", Some(7)),
+            ("1000001", Some(COST_MAX)),
+            ("99999999999999999999999999", Some(COST_MAX)),
+            ("-1", None),
+            ("1.5", None),
+            ("many", None),
+            ("", None),
+        ] {
+            let mut headers = Headers::new();
+            let value = HeaderValue::try_from(text).unwrap();
+            headers.append(&field, &value);
+            assert_eq!(cost_in(&headers, &field), expected, "{text:?}");
+        }
+    }
+}

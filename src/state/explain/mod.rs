@@ -34,6 +34,9 @@ pub struct Explained {
     pub listener: String,
     /// Reason for that listener.
     pub listener_by: ArrivalReason,
+    /// Rules of the listener on the rate of requests; asked before the route is chosen.
+    #[serde(default)]
+    pub listener_rate_limits: Vec<ExplainedRate>,
     /// The winning route, if any.
     pub route: Option<String>,
     /// Action of the route.
@@ -227,6 +230,11 @@ pub fn explain(
     let explained = Explained {
         listener: arrival.listener.name.to_string(),
         listener_by: arrival.reason,
+        listener_rate_limits: {
+            let rates = arrival.listener.rates.iter();
+            let rules = rates.flat_map(|rates| rates.rules());
+            rules.map(ExplainedRate::of).collect()
+        },
         route: route.map(|route| route.name.to_string()),
         action: route.map(|route| action(snapshot, &route.action, &asked.user())),
         version_asked: match &wanted {
