@@ -13,6 +13,7 @@ use crate::{
 
 /// What of the defaults can be switched off is off; each line then switches one thing on.
 const BARE: Features = Features {
+    proxy: "",
     route: "retry = false",
     pool: "ejection = false\npanic_threshold = \"0%\"",
     tables: "",
@@ -31,7 +32,7 @@ const fn tables(tables: &'static str) -> Features {
 }
 
 /// Lines of the route, of the pool, or further tables; those of [`BARE`] go on where they are.
-const FEATURES: [(&str, Features); 12] = [
+const FEATURES: [(&str, Features); 28] = [
     ("nothing", BARE),
     ("retries", route("")),
     ("ejection", pool("panic_threshold = \"0%\"")),
@@ -72,6 +73,116 @@ rewrite = { strip_prefix = "/bytes", add_prefix = "/bytes" }"#,
         route("retry = false\nbody_max = \"10MiB\""),
     ),
     (
+        "a breaker",
+        pool(
+            r#"ejection = false
+panic_threshold = "0%"
+breaker = { failure_ratio = 0.5, volume_min = 20 }"#,
+        ),
+    ),
+    (
+        "a limit on concurrency",
+        route(
+            r#"retry = false
+concurrency = { max = 1000, queue = 100, queue_timeout = "1s" }"#,
+        ),
+    ),
+    (
+        "a limit on concurrency per client",
+        route(
+            r#"retry = false
+concurrency = { max = 1000, per = "client_ip" }"#,
+        ),
+    ),
+    (
+        "an adaptive limit on concurrency",
+        route(
+            r#"retry = false
+concurrency = { adaptive = true, max = 1000, queue = 1000, queue_timeout = "10s" }"#,
+        ),
+    ),
+    (
+        "hedging after a time that does not come",
+        route(
+            r#"retry = false
+hedge = { after = "5s" }"#,
+        ),
+    ),
+    (
+        "hedging after the 99 % quantile",
+        route(
+            r#"retry = false
+hedge = { after = "p99" }"#,
+        ),
+    ),
+    (
+        "deadlines of clients, none sent",
+        route(
+            r#"retry = false
+timeouts = { from_client = true }"#,
+        ),
+    ),
+    (
+        "a rate limit by client address",
+        route(
+            r#"retry = false
+rate_limit = { rate = "1000000/s", burst = 1000000 }"#,
+        ),
+    ),
+    (
+        "a rate limit that only counts",
+        route(
+            r#"retry = false
+rate_limit = { rate = "1/s", dry_run = true }"#,
+        ),
+    ),
+    (
+        "sessions, a cookie for each request",
+        pool(
+            r#"ejection = false
+panic_threshold = "0%"
+session = { cookie = "app_session", ttl = "1h", secret = "0123456789abcdef" }"#,
+        ),
+    ),
+    (
+        "faults allowed, none configured",
+        Features {
+            proxy: "faults = true",
+            ..BARE
+        },
+    ),
+    (
+        "a fault that no request asks for",
+        Features {
+            proxy: "faults = true",
+            route: r#"retry = false
+fault = { abort = 503, ask = "x-fault" }"#,
+            ..BARE
+        },
+    ),
+    (
+        "access by address",
+        route(
+            r#"retry = false
+access = { allow = ["127.0.0.0/8"] }"#,
+        ),
+    ),
+    (
+        "CORS, requests without an origin",
+        route(
+            r#"retry = false
+cors = { origins = ["https://shop.example"] }"#,
+        ),
+    ),
+    (
+        "compression, not asked for",
+        route("retry = false\ncompress = {}"),
+    ),
+    (
+        "secure headers",
+        route("retry = false\nsecure_headers = true"),
+    ),
+    (
         "access log, JSON",
         tables("[access_log]\npath = \"access.log\"\n"),
     ),
@@ -82,6 +193,7 @@ rewrite = { strip_prefix = "/bytes", add_prefix = "/bytes" }"#,
     (
         "all that is on by default",
         Features {
+            proxy: "",
             route: "",
             pool: "",
             tables: "",

@@ -58,6 +58,8 @@ pub(crate) struct Setup {
 /// What is switched on or off in our own configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Features {
+    /// Lines of `[proxy]`.
+    pub(crate) proxy: &'static str,
     pub(crate) route: &'static str,
     pub(crate) pool: &'static str,
     pub(crate) tables: &'static str,

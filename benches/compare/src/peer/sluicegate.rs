@@ -11,6 +11,7 @@ pub(super) fn prepare(setup: &Setup, place: &Place<'_>) -> io::Result<Vec<String
     let mut text = format!(
         r#"[proxy]
 workers = {workers}
+{proxy}
 
 [admin]
 address = "unix:admin.sock"
@@ -33,6 +34,7 @@ limits = {{ connections = 20000 }}
 {pool}
 "#,
         workers = setup.workers,
+        proxy = features.proxy,
         plain = place.plain,
         secure = place.secure,
         tables = features.tables,
