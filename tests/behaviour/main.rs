@@ -111,6 +111,7 @@ mod shadow;
 mod shared_config;
 mod shared_config_consul;
 mod slow_start;
+mod soak;
 mod sockets;
 mod spares;
 mod splits;

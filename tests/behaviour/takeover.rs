@@ -1,6 +1,6 @@
 //! The upgrade of the binary: another process takes over, and nobody notices.
 
-mod traffic;
+pub(crate) mod traffic;
 
 use std::{sync::Arc, time::Duration};
 

@@ -8,7 +8,7 @@ use crate::harness::{
 };
 
 /// Endpoints of the traffic, beside the pool `app`.
-pub(super) const MORE: &str = r#"
+pub(crate) const MORE: &str = r#"
 [routes.sockets]
 path_prefix = "/chat"
 pool = "sockets"
@@ -22,7 +22,7 @@ endpoints = ["$calls"]
 protocol = "h2"
 "#;
 
-pub(super) fn start(flow: &mut Traffic, web: SocketAddr) {
+pub(crate) fn start(flow: &mut Traffic, web: SocketAddr) {
     flow.add("HTTP/1.1, kept alive", 6, |kind| kept_alive(kind, web));
     flow.add("HTTP/1.1, a connection each", 2, |kind| anew(kind, web));
     flow.add("HTTP/2", 3, |kind| streams(kind, web));
@@ -31,7 +31,7 @@ pub(super) fn start(flow: &mut Traffic, web: SocketAddr) {
 }
 
 /// An endpoint for WebSockets that sends back what comes.
-pub(super) fn socket_script(_: &Seen) -> Vec<Act> {
+pub(crate) fn socket_script(_: &Seen) -> Vec<Act> {
     let head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-accept: {}\r\n\r\n",
@@ -41,7 +41,7 @@ pub(super) fn socket_script(_: &Seen) -> Vec<Act> {
 }
 
 /// An endpoint for gRPC that sends back what comes.
-pub(super) fn call_script(_: &Seen) -> Vec<H2Act> {
+pub(crate) fn call_script(_: &Seen) -> Vec<H2Act> {
     let kind = ("content-type", "application/grpc".to_owned());
     vec![
         H2Act::Head(200, vec![kind]),

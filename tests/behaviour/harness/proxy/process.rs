@@ -20,9 +20,7 @@ impl Proxy {
 
     /// Takes away all descriptors that the process does not use now.
     pub(crate) fn exhaust_descriptors(&self) {
-        let used = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
-        let used = used.expect("the process is there").count();
-        self.limit_descriptors(Some(used as u64));
+        self.limit_descriptors(Some(self.descriptors() as u64));
     }
 
     /// Restores the maximum number of descriptors.
@@ -121,6 +119,12 @@ impl Proxy {
         // proc_pid_clear_refs(5): "5" resets the peak resident set size.
         let file = format!("/proc/{}/clear_refs", self.child.id());
         fs::write(file, "5").expect("the peak is reset");
+    }
+
+    /// Number of descriptors that the process has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        open.expect("the process is there").count()
     }
 
     /// The TCP ports that the process listens at.
