@@ -64,7 +64,7 @@ table! {
         pub error_increase_max: Ratio = Ratio::percent(1),
         /// A step needs proof that the share of failures is not above the old version's by `error_increase_max`, in place of an observed one within it. The chance to promote a version that is so much worse is at most 1 − `confidence`.
         pub proof: bool = false,
-        /// What is counted: every request, or the first request of each user in a step. For services whose failures come in bursts of one user.
+        /// Unit that is counted: every request, or the first request of each user in a step. For services whose failures come in bursts of one user.
         pub unit: RolloutUnit = RolloutUnit::Request,
         /// Limit on the latency, against that of the old version at the same time.
         pub latency: Option<RolloutLatency> = None,

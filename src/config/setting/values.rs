@@ -16,7 +16,7 @@ use crate::config::value::{
     BindAddress, DnsName, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, HttpUrl,
     MediaPattern, Mismatch, Name, NameServer, OriginPattern, Pattern, PriorityKey, Rate, RateKey,
     RedisUrl, RetryOn, Secret, ServerUrl, StatusSet, Template, ValueMatch, cidr, duration, header,
-    secret, status,
+    secret, status, version,
 };
 
 /// Settings that are strings: name, example, parser, printer.
@@ -73,18 +73,11 @@ strings! {
 fn version(text: &str) -> Result<semver::Version, Mismatch> {
     text.parse().map_err(|error: semver::Error| {
         let message = format!("\"{text}\" is not a version: {error}");
-        if let Some(whole) = whole(text) {
+        if let Some(whole) = version::whole(text) {
             return Mismatch::new(message, format!("three numbers: \"{whole}\""));
         }
         Mismatch::new(message, "three numbers, such as \"1.4.2\"")
     })
-}
-
-/// Returns the whole version that a part of one may stand for: `1.0` for 1.0.0, `v1.2.3` for 1.2.3.
-fn whole(text: &str) -> Option<semver::Version> {
-    let text = text.strip_prefix('v').unwrap_or(text);
-    let forms = [text.to_owned(), format!("{text}.0"), format!("{text}.0.0")];
-    forms.iter().find_map(|text| text.parse().ok())
 }
 
 fn version_req(text: &str) -> Result<semver::VersionReq, Mismatch> {

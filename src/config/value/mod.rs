@@ -37,6 +37,7 @@ pub mod size;
 pub mod source;
 pub mod status;
 pub mod template;
+pub mod version;
 
 pub use address::{BindAddress, EndpointAddress};
 pub use api_keys::ApiKeys;
