@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use super::{
     model::{
-        Checked, Compared, Connection, Draining, EndpointChange, Event, Explained, Listener, Live,
-        MaintenanceReport, Overview, Pool, Purged, Ready, RecentExchange, ReloadReport, Resource,
-        Rollout, Route, RouteCache, Status, UpgradeReport,
+        CertificateExpiry, Checked, Compared, Connection, Draining, EndpointChange, Event,
+        Explained, Listener, Live, MaintenanceReport, Overview, Pool, Purged, Ready,
+        RecentExchange, ReloadReport, Resource, Rollout, Route, RouteCache, Status, UpgradeReport,
     },
     operations::{EndpointAction, RolloutAction},
     router::{Access, Action, Answer, Entry, Verb},
@@ -100,6 +100,10 @@ pub(super) static ENTRIES: &[Entry] = &[
         "Metrics in the Prometheus text format",
     ),
     read::<Status>(Action::Status, "Version, uptime, generation, last reload"),
+    read::<Vec<CertificateExpiry>>(
+        Action::Certificates,
+        "Certificates in use, the one that expires first in front",
+    ),
     read::<Overview>(
         Action::Overview,
         "Everything at a glance, with rates; measured for a second where nobody watches",

@@ -15,6 +15,7 @@ pub mod model;
 mod openapi;
 mod operations;
 mod places;
+mod rate;
 mod reply;
 mod router;
 mod server;

@@ -154,6 +154,7 @@ fn responses(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
         fails("401", "The token is missing or wrong");
         fails("403", "Not allowed from there, or no token is configured");
         fails("421", "Host is a name that the proxy cannot trust");
+        fails("429", "The address has asked too often");
     }
     if entry.parameters().next().is_some() {
         fails("404", "There is nothing of that name");

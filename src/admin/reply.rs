@@ -1,7 +1,9 @@
 //! Answers of the admin API.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -53,6 +55,14 @@ pub(super) fn refused(refusal: Refusal) -> Reply {
         let scheme = HeaderValue::from_static("Bearer realm=\"sluicegate\"");
         reply.headers_mut().insert(WWW_AUTHENTICATE, scheme);
     }
+    reply
+}
+
+pub(super) fn too_many() -> Reply {
+    let sentence = "this address has asked too often; ask again in a second";
+    let mut reply = error(StatusCode::TOO_MANY_REQUESTS, sentence);
+    let second = HeaderValue::from_static("1");
+    reply.headers_mut().insert(RETRY_AFTER, second);
     reply
 }
 

@@ -67,6 +67,7 @@ pub(super) enum Action {
     Index,
     Asset,
     Overview,
+    Certificates,
     OpenApi,
     Live,
     Ready,

@@ -23,6 +23,7 @@ use super::auth::{Gate, Peer, Tokens};
 use super::listener::{AdminConnection, AdminListener};
 use super::operations::Operations;
 use super::places::{Activity, HeldBody, Places};
+use super::rate::Rates;
 use super::reply;
 use super::router::Scope;
 use crate::config::value::BindAddress;
@@ -95,6 +96,7 @@ impl AdminServer {
             // Those who watch stay; they must leave room for the others.
             watchers: Arc::new(Semaphore::new(connections_max.div_ceil(2))),
             sampler: api::Sampler::default(),
+            rates: Rates::default(),
             stopped,
         };
         Ok(Self {

@@ -22,8 +22,10 @@ mod rollout;
 mod run;
 mod shared;
 mod status;
+mod top;
 mod upgrade;
 mod why;
+mod wrong;
 
 use std::{ffi::OsString, io, process::ExitCode, time::Duration};
 
@@ -79,6 +81,7 @@ fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, C
         Verb::Diff(asked) => diff::diff(args, asked),
         Verb::Explain(asked) => explain::command::explain(args, asked),
         Verb::Status(asked) => status::status(args, asked),
+        Verb::Top(asked) => top::top(args, asked),
         Verb::Reload(asked) => operate::reload(args, asked),
         Verb::Upgrade(asked) => upgrade::upgrade(args, asked),
         Verb::Drain(asked) => operate::drain(args, asked),

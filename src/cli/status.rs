@@ -2,39 +2,75 @@
 
 use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
-use serde_json::json;
+use http::StatusCode;
+use serde_json::{Value, json};
 
 use super::{
     args::{Args, AskArgs, OutputFormat},
-    client::Client,
+    client::{Client, ClientError},
     exit_code::{CommandError, Exit},
     print,
+    wrong::wrong,
 };
-use crate::admin::model::{Endpoint, Listener, Pool, PoolDiscovery, Status};
+use crate::admin::model::{
+    CertificateExpiry, Endpoint, Listener, Pool, PoolDiscovery, Ready, Rollout, Status,
+};
 
-/// Shows the process, its listeners, and its pools with their endpoints.
+/// Shows what is wrong, the process, its listeners, and its pools with their endpoints.
 pub(super) fn status(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
     let client = Client::find(args, ask)?;
     let status = client.read::<Status>()?;
     let listeners = client.read::<Vec<Listener>>()?;
     let pools = client.read::<Vec<Pool>>()?;
+    let rollouts = client.read::<Vec<Rollout>>()?;
+    let ready = even_if_refused(client.read::<Ready>())?;
+    // A proxy of an older version has no list of certificates.
+    let certificates = match client.read::<Vec<CertificateExpiry>>() {
+        Err(ClientError::Refused { status, .. }) if status == StatusCode::NOT_FOUND => json!([]),
+        certificates => certificates?,
+    };
     match ask.output.format {
         OutputFormat::Json => print::json(&json!({
+            "ready": ready,
             "status": status,
             "listeners": listeners,
             "pools": pools,
+            "rollouts": rollouts,
+            "certificates": certificates,
         }))?,
-        OutputFormat::Text => print::answer(&text(
-            &client.understand(status)?,
-            &client.understand::<Vec<_>>(listeners)?,
-            &client.understand::<Vec<_>>(pools)?,
-        ))?,
+        OutputFormat::Text => {
+            let pools: Vec<Pool> = client.understand(pools)?;
+            let wrong = wrong(
+                &client.understand(ready)?,
+                &pools,
+                &client.understand::<Vec<_>>(rollouts)?,
+                &client.understand::<Vec<_>>(certificates)?,
+            );
+            let status = client.understand(status)?;
+            let listeners: Vec<_> = client.understand(listeners)?;
+            print::answer(&text(&wrong, &status, &listeners, &pools))?;
+        }
     }
     Ok(Exit::Fine)
 }
 
-fn text(status: &Status, listeners: &[Listener], pools: &[Pool]) -> String {
-    let mut out = head(status);
+/// Returns the answer of a probe, which is the same for yes and for no.
+fn even_if_refused(answer: Result<Value, ClientError>) -> Result<Value, ClientError> {
+    match answer {
+        Err(ClientError::Refused { body, .. }) if body.get("ready").is_some() => Ok(body),
+        answer => answer,
+    }
+}
+
+fn text(wrong: &[String], status: &Status, listeners: &[Listener], pools: &[Pool]) -> String {
+    let mut out = String::new();
+    for line in wrong {
+        let _ = writeln!(out, "! {line}");
+    }
+    if !wrong.is_empty() {
+        out.push('\n');
+    }
+    out.push_str(&head(status));
     out.push_str("\nlisteners\n");
     let listeners = listeners.iter().map(|listener| -> Row<'_> {
         vec![

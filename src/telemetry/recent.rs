@@ -1,6 +1,7 @@
 //! Records of recent exchanges, for `why`, `/requests` and the dry run of a reload.
 //!
-//! Each worker has a ring of its own. It is behind a lock that only a reader on the admin side
+//! Each worker has a ring of its own, with a part for exchanges that failed: however many others
+//! come after them, they stay. It is behind a lock that only a reader on the admin side
 //! contends for, and the worker never waits for it: while a reader holds the ring, the record is
 //! left out.
 
@@ -80,6 +81,13 @@ pub struct RecentAttempt {
     pub subrequest: bool,
 }
 
+impl RecentExchange {
+    /// Returns true if the proxy or an endpoint failed: 5xx, or an answer cut short.
+    fn has_failed(&self) -> bool {
+        self.status >= 500 || (self.reason.is_some() && !(400..500).contains(&self.status))
+    }
+}
+
 impl From<&Line<'_>> for RecentExchange {
     fn from(line: &Line<'_>) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -141,11 +149,18 @@ pub struct Recent {
 #[derive(Debug)]
 pub struct RecentRing {
     capacity: usize,
-    exchanges: Mutex<VecDeque<RecentExchange>>,
+    exchanges: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Those that the proxy failed to serve.
+    failed: VecDeque<RecentExchange>,
+    others: VecDeque<RecentExchange>,
 }
 
 impl Recent {
-    /// Makes rings of `capacity` exchanges for each worker that asks.
+    /// Makes rings of `capacity` exchanges, and as many failed ones, for each worker that asks.
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity,
@@ -198,29 +213,43 @@ impl RecentRing {
         if self.capacity == 0 {
             return;
         }
-        if exchanges.len() >= self.capacity {
-            exchanges.pop_front();
+        let exchange = make();
+        let part = match exchange.has_failed() {
+            true => &mut exchanges.failed,
+            false => &mut exchanges.others,
+        };
+        if part.len() >= self.capacity {
+            part.pop_front();
         }
-        exchanges.push_back(make());
+        part.push_back(exchange);
     }
 
     /// The last `count` exchanges of this worker, oldest first.
     pub fn last(&self, count: usize) -> Vec<RecentExchange> {
-        let exchanges = self.lock();
-        let skip = exchanges.len().saturating_sub(count);
-        exchanges.iter().skip(skip).cloned().collect()
+        let kept = self.lock();
+        let newest = |part: &VecDeque<RecentExchange>| {
+            let skip = part.len().saturating_sub(count);
+            part.iter().skip(skip).cloned().collect::<Vec<_>>()
+        };
+        let mut all = newest(&kept.others);
+        all.extend(newest(&kept.failed));
+        drop(kept);
+        all.sort_by_key(|exchange| exchange.time_unix_ms);
+        let surplus = all.len().saturating_sub(count);
+        all.drain(..surplus);
+        all
     }
 
     /// The exchange with this request id, if it is still kept.
     pub fn by_id(&self, request_id: &str) -> Option<RecentExchange> {
-        let exchanges = self.lock();
-        let mut newest_first = exchanges.iter().rev();
+        let kept = self.lock();
+        let mut newest_first = kept.others.iter().rev().chain(kept.failed.iter().rev());
         newest_first
             .find(|exchange| exchange.request_id == request_id)
             .cloned()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<RecentExchange>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.exchanges
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -251,6 +280,28 @@ mod tests {
         assert_eq!(ids, ["d", "c", "b"]);
         assert_eq!(recent.by_id("b").map(|e| e.time_unix_ms), Some(2));
         assert_eq!(recent.by_id("a"), None);
+    }
+
+    #[test]
+    fn what_failed_stays_while_others_pass() {
+        let ring = RecentRing::new(2);
+        let failed = |id, time| RecentExchange {
+            status: 503,
+            ..exchange(id, time)
+        };
+        ring.push(|| failed("old", 1));
+        ring.push(|| failed("bad", 2));
+        ring.push(|| failed("worse", 3));
+        for time in 4..100 {
+            ring.push(|| exchange("fine", time));
+        }
+        let ids = |count| {
+            let last = ring.last(count).into_iter();
+            last.map(|exchange| exchange.request_id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(10), ["bad", "worse", "fine", "fine"]);
+        assert_eq!(ids(1), ["fine"]);
+        assert!(ring.by_id("bad").is_some() && ring.by_id("old").is_none());
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod arrival;
 mod check;
 mod demo;
+mod exercise;
 mod live;
 mod minimal;
 #[path = "../behaviour/harness/port.rs"]
@@ -17,6 +18,7 @@ mod port;
 mod running;
 mod schema;
 mod starting;
+mod top;
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
@@ -88,6 +90,7 @@ fn help_and_version_are_fine() {
         "diff",
         "explain",
         "status",
+        "top",
         "reload",
         "drain",
         "endpoint",

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -33,14 +33,7 @@ impl Running {
         let (web, admin) = (Port::take(), Port::take());
         let text = expand(config, &web, &admin, &backends);
         fs::write(folder.path().join("proxy.toml"), text).unwrap();
-        let log = File::create(folder.path().join("proxy.log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_sluicegate"))
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child = spawn(folder.path());
         let running = Self {
             child,
             folder,
@@ -52,6 +45,17 @@ impl Running {
             running.run(&["status"]).code == Some(0)
         });
         running
+    }
+
+    /// Kills the process.
+    pub(crate) fn stop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again after [`Self::stop`].
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(self.folder.path());
     }
 
     /// Runs a command in the folder of the configuration.
@@ -132,6 +136,21 @@ impl Drop for Running {
             eprintln!("--- log of the proxy\n{}", self.log());
         }
     }
+}
+
+fn spawn(folder: &Path) -> Child {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("proxy.log"))
+        .unwrap();
+    Command::new(env!("CARGO_BIN_EXE_sluicegate"))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 /// Waits until something holds.

@@ -15,9 +15,11 @@ use arc_swap::ArcSwap;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use super::auth::{Gate, Peer};
 use super::operations::Operations;
+use super::rate::Rates;
 use super::reply::{self, Reply};
 use super::router::{Access, Action, Routed, Scope, route};
 use crate::telemetry::events::Events;
@@ -36,6 +38,7 @@ pub(super) struct ApiState {
     pub(super) watchers: Arc<Semaphore>,
     /// The last sample of the overview.
     pub(super) sampler: Sampler,
+    pub(super) rates: Rates,
     /// True when the server ends.
     pub(super) stopped: watch::Receiver<bool>,
 }
@@ -64,6 +67,10 @@ pub(super) async fn answer(
             return reply::not_found(request.uri().path(), scope);
         }
     };
+    // Probes and files of the dashboard cost nothing, and a probe must have its answer.
+    if entry.access != Access::Open && !shared.rates.admit(peer, Instant::now()) {
+        return reply::too_many();
+    }
     let (method, headers) = (request.method(), request.headers());
     let access = match scope {
         Scope::Whole => entry.access,
@@ -85,6 +92,7 @@ async fn dispatch(action: Action, call: ApiCall) -> Reply {
     match action {
         Action::Index => index::index(&call),
         Action::Asset => index::asset(&call),
+        Action::Certificates => read::whole(call, |proxy| proxy.certificates()).await,
         Action::Overview => overview::overview(call).await,
         Action::OpenApi => index::open_api(),
         Action::Live => readiness::live(&call),

@@ -59,6 +59,10 @@ impl Resource for Status {
     const PATH: &'static str = "/status";
 }
 
+impl Resource for Vec<CertificateExpiry> {
+    const PATH: &'static str = "/certificates";
+}
+
 impl Resource for Overview {
     const PATH: &'static str = "/overview";
 }

@@ -53,6 +53,8 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// Show the running proxy and the state of its endpoints.
     Status(AskArgs),
+    /// Show the running proxy live in the terminal: endpoints, routes, pools, rollouts.
+    Top(AskArgs),
     /// Make the running proxy reload its configuration now.
     Reload(AskArgs),
     /// Have the program on disk take over from the running proxy, without a connection lost.
@@ -198,7 +200,7 @@ impl Args {
             Verb::Check(asked) => asked.output,
             Verb::Diff(asked) => asked.ask.output,
             Verb::Explain(asked) => asked.ask.output,
-            Verb::Status(ask) | Verb::Reload(ask) => ask.output,
+            Verb::Status(ask) | Verb::Top(ask) | Verb::Reload(ask) => ask.output,
             Verb::Upgrade(asked) => asked.ask.output,
             Verb::Drain(asked) => asked.ask.output,
             Verb::Endpoint(asked) => asked.ask.output,

@@ -1,0 +1,179 @@
+//! All that is wrong with the running proxy, the worst first: for `status` and `top`.
+
+use crate::admin::model::{CertificateExpiry, Endpoint, Pool, Ready, Rollout};
+
+/// Lists what an operator should look at: a line each.
+pub(super) fn wrong(
+    ready: &Ready,
+    pools: &[Pool],
+    rollouts: &[Rollout],
+    certificates: &[CertificateExpiry],
+) -> Vec<String> {
+    let mut all = Vec::new();
+    let reasons = ready.reasons.iter().flatten();
+    if ready.ready {
+        all.extend(pools.iter().filter_map(unable));
+        all.extend(reasons.map(|reason| format!("degraded: {reason}")));
+    } else {
+        all.extend(reasons.map(|reason| format!("not ready: {reason}")));
+        all.extend(pools.iter().filter_map(unable));
+    }
+    all.extend(certificates.iter().filter_map(expiring));
+    all.extend(pools.iter().filter_map(broken));
+    all.extend(pools.iter().filter_map(shrunk));
+    all.extend(rollouts.iter().filter_map(waiting));
+    all
+}
+
+/// A pool without an endpoint that can serve.
+fn unable(pool: &Pool) -> Option<String> {
+    let name = &pool.name;
+    if pool.panic {
+        return Some(format!(
+            "pool {name}: too few endpoints are healthy, health is ignored"
+        ));
+    }
+    let none = !pool.endpoints.iter().any(|it| it.eligible);
+    none.then(|| format!("pool {name}: no endpoint can serve"))
+}
+
+fn broken(pool: &Pool) -> Option<String> {
+    let breaker = pool.breaker.as_ref().filter(|it| it.state != "closed")?;
+    let (name, state) = (&pool.name, breaker.state.replace('_', "-"));
+    let cause = breaker.cause.as_deref().unwrap_or("no cause known");
+    Some(format!("pool {name}: the breaker is {state}: {cause}"))
+}
+
+/// Endpoints that are out, though others still serve.
+fn shrunk(pool: &Pool) -> Option<String> {
+    let out: Vec<&Endpoint> = pool.endpoints.iter().filter(|it| !it.eligible).collect();
+    let first = out.first()?;
+    if out.len() == pool.endpoints.len() {
+        return None;
+    }
+    let (name, count, all) = (&pool.name, out.len(), pool.endpoints.len());
+    let state = first.state.replace('_', " ");
+    let why = first.down.as_deref().or(first.cause.as_deref());
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    let address = &first.address;
+    Some(format!(
+        "pool {name}: {count} of {all} endpoints are out, first {address}, {state}{why}"
+    ))
+}
+
+fn waiting(rollout: &Rollout) -> Option<String> {
+    let (name, reason) = (&rollout.name, &rollout.reason);
+    match &*rollout.state {
+        "waiting" => Some(format!(
+            "rollout {name} waits: {reason}; `sluicegate rollout promote {name}` goes on"
+        )),
+        "rolling_back" | "rolled_back" => Some(format!("rollout {name} was rolled back: {reason}")),
+        "frozen" => Some(format!("rollout {name} is frozen: {reason}")),
+        _ => None,
+    }
+}
+
+fn expiring(certificate: &CertificateExpiry) -> Option<String> {
+    let CertificateExpiry {
+        of,
+        name,
+        certificate,
+        expires,
+        expires_in_seconds,
+        ..
+    } = certificate;
+    let days = expires_in_seconds.div_euclid(24 * 3600);
+    if *expires_in_seconds < 0 {
+        Some(format!(
+            "{of} {name}: certificate {certificate} expired at {expires}"
+        ))
+    } else if days < SOON_DAYS {
+        Some(format!(
+            "{of} {name}: certificate {certificate} expires in {days} days, at {expires}"
+        ))
+    } else {
+        None
+    }
+}
+
+/// Days before the end of a certificate at which it is listed.
+const SOON_DAYS: i64 = 14;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pool(states: &[(&str, bool)]) -> Pool {
+        let endpoints: Vec<_> = states
+            .iter()
+            .map(|(state, eligible)| {
+                json!({
+                    "address": "127.0.0.1:1", "state": state, "eligible": eligible,
+                    "cause": "3 failures in a row", "ejected_for_ms": null, "ejections": 0,
+                    "weight": 1, "version": null, "zone": null, "priority": 0, "labels": {},
+                    "picks": 0,
+                })
+            })
+            .collect();
+        serde_json::from_value(json!({
+            "name": "app", "picker": "random", "panic": false, "connections": 0,
+            "retries_in_flight": 0, "endpoints": endpoints,
+        }))
+        .unwrap()
+    }
+
+    fn certificate(expires_in_seconds: i64) -> CertificateExpiry {
+        CertificateExpiry {
+            of: "listener".to_owned(),
+            name: "web".to_owned(),
+            certificate: "a.pem".to_owned(),
+            names: Vec::new(),
+            expires: "2026-01-01T00:00:00Z".to_owned(),
+            expires_in_seconds,
+        }
+    }
+
+    fn ready(ready: bool, reasons: &[&str]) -> Ready {
+        Ready {
+            ready,
+            reasons: Some(reasons.iter().map(|it| (*it).to_owned()).collect()),
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_what_works() {
+        let pools = [pool(&[("healthy", true), ("probation", true)])];
+        let certificates = [certificate(30 * 24 * 3600)];
+        assert!(wrong(&ready(true, &[]), &pools, &[], &certificates).is_empty());
+    }
+
+    #[test]
+    fn what_hurts_clients_comes_first() {
+        let pools = [
+            pool(&[("ejected", false)]),
+            pool(&[("healthy", true), ("ejected", false)]),
+        ];
+        let certificates = [certificate(-1), certificate(3600)];
+        let all = wrong(
+            &ready(true, &["the last reload was refused"]),
+            &pools,
+            &[],
+            &certificates,
+        );
+        let heads: Vec<&str> = all.iter().map(|it| it.split(',').next().unwrap()).collect();
+        assert_eq!(
+            heads,
+            [
+                "pool app: no endpoint can serve",
+                "degraded: the last reload was refused",
+                "listener web: certificate a.pem expired at 2026-01-01T00:00:00Z",
+                "listener web: certificate a.pem expires in 0 days",
+                "pool app: 1 of 2 endpoints are out",
+            ]
+        );
+        let all = wrong(&ready(false, &["draining"]), &pools, &[], &[]);
+        assert_eq!(all[0], "not ready: draining");
+    }
+}
