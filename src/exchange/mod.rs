@@ -33,7 +33,7 @@ pub use body::Body;
 pub(crate) use cache_use::CacheUse;
 pub(crate) use call_record::{CallRecord, Copied, QueuedTime};
 pub use custom_body::CustomBody;
-pub(crate) use identity::Identity;
+pub(crate) use identity::{Identity, claim_text, find_claim};
 pub use message::{Request, Response};
 pub(crate) use passage::Passage;
 pub use refusal::{Reason, Refusal};
@@ -99,8 +99,6 @@ pub struct Exchange {
     pub(crate) passage: Passage,
     /// Kinds of text that the client likes, where an answer with an error depends on it.
     pub(crate) accepts: Accepts,
-    /// The client, once he is authenticated.
-    pub(crate) identity: Option<Box<Identity>>,
     /// The status sent downstream.
     pub(crate) status: Option<StatusCode>,
     /// Time at which the response head had arrived or was made.

@@ -59,6 +59,18 @@ impl Passage {
         self.at.into()
     }
 
+    /// The first value of this type, whoever keeps it.
+    pub(super) fn find<T: 'static>(&self) -> Option<&T> {
+        self.kept.iter().find_map(|kept| kept.value.downcast_ref())
+    }
+
+    /// The same, to change it.
+    pub(super) fn find_mut<T: 'static>(&mut self) -> Option<&mut T> {
+        self.kept
+            .iter_mut()
+            .find_map(|kept| kept.value.downcast_mut())
+    }
+
     fn place_of<T: 'static>(&self) -> Option<usize> {
         let mut kept = self.kept.iter();
         kept.position(|kept| kept.filter == self.at && kept.value.is::<T>())

@@ -128,7 +128,10 @@ impl Chain {
                     filter.on_request(exchange, request)?
                 }
                 // In memory of its own: few routes have one.
-                AnyFilter::Auth(filter) => Box::pin(filter.on_request(exchange, request)).await?,
+                AnyFilter::Auth(filter) => {
+                    exchange.passage.enter(place);
+                    Box::pin(filter.on_request(exchange, request)).await?
+                }
                 AnyFilter::Fault(filter) => match filter.fault_of(&request.headers, rand::random())
                 {
                     Some(fault) => Box::pin(fault.inject(exchange)).await?,
@@ -176,12 +179,12 @@ impl Chain {
                     AnyFilter::HttpsOnly(_)
                     | AnyFilter::Maintenance(_)
                     | AnyFilter::Access(_)
-                    | AnyFilter::Auth(_)
                     | AnyFilter::Fault(_)
                     | AnyFilter::BodyMax(_)
                     | AnyFilter::Cache(_)
                     | AnyFilter::Rewrite(_),
                 ) => {}
+                Some(AnyFilter::Auth(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::SecureHeaders(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::Compress(filter)) => filter.on_response(exchange, response),
                 Some(AnyFilter::ErrorPage(filter)) => filter.on_response(exchange, response),

@@ -37,8 +37,8 @@ use crate::{
 pub use access::{AccessFilter, AddressBlocks};
 #[doc(hidden)]
 pub use auth::{
-    ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, KeyRing, MtlsAuth,
-    PasswordChecks,
+    ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, ForwardAuth, JwtAuth,
+    KeyRing, MtlsAuth, PasswordChecks, RemoteKeys, TokenKeys, TokenRules,
 };
 #[doc(hidden)]
 pub use body_max::BodyMax;

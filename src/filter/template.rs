@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     config::value::{
         Template,
-        template::{Piece, Placeholder},
+        template::{CLAIM, Piece, Placeholder},
     },
     exchange::Exchange,
 };
@@ -48,6 +48,10 @@ pub fn render(template: &Template, exchange: &Exchange, scope: Scope<'_>) -> Str
             Piece::Fill(Placeholder::Scheme) => text.push_str(exchange.scheme().as_str()),
             Piece::Fill(Placeholder::TlsSubject) => push(&mut text, exchange.tls_subject()),
             Piece::Fill(Placeholder::AuthUser) => push(&mut text, exchange.user()),
+            Piece::Fill(Placeholder::Claim(name)) => {
+                let name = name.strip_prefix(CLAIM).unwrap_or(name);
+                push(&mut text, exchange.claim(name).as_deref());
+            }
             Piece::Fill(Placeholder::Method) => text.push_str(scope.method),
         }
     }

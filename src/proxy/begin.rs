@@ -68,7 +68,6 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         refusal: None,
         passage: Passage::default(),
         accepts: Accepts::default(),
-        identity: None,
         status: None,
         answered: None,
         bytes_in: 0,

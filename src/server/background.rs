@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{certificates, control::Control, file_watch::FileWatch, overload, rollouts};
+use super::{
+    certificates, control::Control, file_watch::FileWatch, overload, rollouts, token_keys,
+};
 use crate::admin::AdminServer;
 
 impl Control {
@@ -21,6 +23,7 @@ impl Control {
             .follow(services, &self.shared.metrics.control(), &self.requests);
         overload::start(services, &self.shared, &self.events);
         rollouts::start(services, &self.shared, &self.events, &self.path);
+        token_keys::start(services, &self.shared, &self.events);
         certificates::start(services, &self.shared, &self.events, &self.tickets);
         self.metrics.start(services);
         self.traces.start(services);

@@ -42,6 +42,7 @@ mod startup;
 mod strain;
 mod supervision;
 mod tick;
+mod token_keys;
 mod traces;
 mod upgrade;
 mod views;

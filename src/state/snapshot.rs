@@ -11,7 +11,7 @@ use crate::{
         schema::Underscores,
         value::{BindAddress, FieldSource},
     },
-    filter::{Chain, ErrorPages, RateLimitFilter, RateRule, RedisStore},
+    filter::{AuthFilter, Chain, ErrorPages, RateLimitFilter, RateRule, RedisStore, RemoteKeys},
     http1::HeadLimits,
     resilience::{ClientTable, RetryPolicy},
     rollout::{Rollout, Split},
@@ -71,6 +71,12 @@ impl Snapshot {
         // They are in the order of their names, as the configuration has them.
         let place = self.pools.binary_search_by(|pool| (*pool.name).cmp(name));
         place.ok().map(|place| &self.pools[place])
+    }
+
+    /// Keys of tokens that are fetched; the same may come more than once.
+    pub fn token_keys(&self) -> impl Iterator<Item = &Arc<RemoteKeys>> {
+        let auth = self.routes.iter().flat_map(|route| route.filters.auth());
+        auth.flat_map(AuthFilter::token_keys)
     }
 
     /// Rules of the listeners on the rate of requests.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Backend, Settings, answer};
+use crate::harness::{Backend, Settings, answer, node_packages, packages, run_node_peer, run_peer};
 
 /// Runs a program in a folder; returns its standard output.
 fn run(folder: &Path, program: &str, arguments: &[&str]) -> String {
@@ -95,4 +95,64 @@ async fn curl_gets_in_with_what_htpasswd_and_openssl_have_written() {
         assert_eq!(got, expected, "{sent}");
     }
     proxy.finish().await;
+}
+
+/// Starts the proxy with the keys that a library has written, and sends each of its tokens.
+async fn accepts_tokens(settings: Settings) {
+    let proxy = settings.start().await;
+    let tokens = fs::read_to_string(proxy.folder().join("tokens")).unwrap();
+    assert!(tokens.lines().count() >= 13, "{tokens}");
+    for token in tokens.lines() {
+        let lines = format!("authorization: Bearer {token}\n");
+        let got = proxy.request("GET", "/", &lines, b"").await;
+        assert_eq!(got.status, 200, "{token}\n{}", proxy.log());
+        // A signature that begins otherwise.
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let first = if signature.starts_with('A') { "B" } else { "A" };
+        let lines = format!(
+            "authorization: Bearer {signed}.{first}{}\n",
+            &signature[1..]
+        );
+        assert_eq!(proxy.request("GET", "/", &lines, b"").await.status, 401);
+    }
+    proxy.finish().await;
+}
+
+fn with_tokens(app: &Backend) -> Settings {
+    let text = r#"
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        [routes.all.auth.jwt]
+        jwks = { file = "jwks.json" }
+        issuer = "https://login.example"
+        audience = ["shop"]
+        algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"]
+        [pools.app]
+        endpoints = ["$app"]
+    "#;
+    Settings::new(text).backend("app", app)
+}
+
+#[tokio::test]
+async fn tokens_of_pyjwt_are_accepted_in_every_algorithm() {
+    let Some(packages) = packages() else { return };
+    let app = Backend::start(|_| answer("fine")).await;
+    let settings = with_tokens(&app);
+    let folder = settings.folder().display().to_string();
+    run_peer(&packages, "jwt_tokens.py", &[folder]).await;
+    accepts_tokens(settings).await;
+}
+
+#[tokio::test]
+async fn tokens_of_jose_are_accepted_in_every_algorithm() {
+    let Some(packages) = node_packages() else {
+        return;
+    };
+    let app = Backend::start(|_| answer("fine")).await;
+    let settings = with_tokens(&app);
+    let folder = settings.folder().display().to_string();
+    run_node_peer(&packages, "jose_tokens.cjs", &[folder]).await;
+    accepts_tokens(settings).await;
 }

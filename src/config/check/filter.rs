@@ -150,6 +150,14 @@ pub(super) fn check_listener_rates(check: &mut Check<'_>, name: &Name, rules: &R
             let hint = "for all requests of the listener together: \"constant:NAME\"";
             check.error(rule.spans.of("key"), message, hint);
         }
+        if let RateKey::Claim(_) = rule.key {
+            let message = format!("{place}.key cannot be of a token: a listener checks none");
+            check.error(
+                rule.spans.of("key"),
+                message,
+                "write the rule on the routes",
+            );
+        }
         if rule.cost.is_some() {
             let message = format!("{place} cannot have a cost: a listener sees no answers");
             let hint = "write the rule on the routes";

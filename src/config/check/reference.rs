@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use crate::config::schema::{Destination, Route};
+use crate::config::schema::{Auth, AuthStep, Destination, Route};
 use crate::config::value::Name;
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -20,6 +20,11 @@ pub(super) fn check(check: &mut Check<'_>) {
             check.refer("listeners", listener, &config.listeners, |wanted| {
                 format!("route \"{name}\" is for listener \"{wanted}\", which is not defined")
             });
+        }
+        for way in route.auth.iter().flat_map(Auth::ways) {
+            if let AuthStep::Forward(forward) = way {
+                used.insert(forward.pool.value.clone());
+            }
         }
         if let Destination::Rollout(rollout) = &route.destination {
             check.refer("rollouts", rollout, &config.rollouts, |wanted| {

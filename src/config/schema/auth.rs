@@ -3,6 +3,7 @@
 use http::HeaderName;
 use serde_json::Value;
 
+use super::token::{ForwardAuth, JwtAuth};
 use crate::config::setting::{
     Choice as _, Form, KeyDoc, Node, Reader, Setting, Shape, Spanned, choice, print_choice,
     read_choice, table,
@@ -16,6 +17,10 @@ choice! {
         "basic" => Basic(BasicAuth),
         /// Keys of programs.
         "api_key" => ApiKey(ApiKeyAuth),
+        /// Signed tokens.
+        "jwt" => Jwt(Box<JwtAuth>),
+        /// Leave of a service.
+        "forward" => Forward(Box<ForwardAuth>),
         /// Verified certificates of clients.
         "mtls" => Mtls(MtlsAuth),
         /// A list of these, of which one is enough: `{ any = [{ api_key = { … } }, { basic = { … } }] }`.
@@ -156,12 +161,27 @@ impl Setting for Auth {
     }
 }
 
+impl Auth {
+    /// All ways, those of which one is enough as well.
+    pub fn ways(&self) -> impl Iterator<Item = &AuthStep> {
+        self.0.0.iter().flat_map(|step| {
+            let (one, any) = match &step.value {
+                AuthStep::Any(any) => (None, &any.0[..]),
+                other => (Some(other), &[][..]),
+            };
+            one.into_iter().chain(any.iter().map(|step| &step.value))
+        })
+    }
+}
+
 impl AuthStep {
     /// Its key.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Basic(_) => "basic",
             Self::ApiKey(_) => "api_key",
+            Self::Jwt(_) => "jwt",
+            Self::Forward(_) => "forward",
             Self::Mtls(_) => "mtls",
             Self::Any(_) => "any",
         }

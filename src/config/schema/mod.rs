@@ -38,6 +38,7 @@ mod shared;
 pub mod split;
 pub mod test;
 mod tls;
+pub mod token;
 mod tracing;
 
 pub use access::Access;
@@ -86,6 +87,7 @@ pub use shared::{ConfigConsul, ConfigEtcd, ConfigSource, ConfigStore, SharedConf
 pub use split::{Pin, Split};
 pub use test::{Expectation, RouteTest, TestCertificate, TestRequest};
 pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, ServedCertificate, TlsVersion};
+pub use token::{ForwardAuth, JwksSource, JwtAuth};
 pub use tracing::{TraceAccept, TraceAlways, TracePropagation, Tracing};
 
 use std::borrow::Cow;

@@ -15,7 +15,7 @@ table! {
     pub struct RateLimit {
         /// Name of the rule in metrics and answers; by default the key.
         pub name: Option<Name> = None,
-        /// Part of a request that has a rate of its own: `"client_ip"` (of IPv6, the network of 64 bits), `"header:NAME"`, `"cookie:NAME"`, `"query:NAME"`, `"route"` (all requests of the route together) or `"constant:NAME"` (all requests of all routes that give this name). A request without the header, cookie or parameter is not limited by the rule.
+        /// Part of a request that has a rate of its own: `"client_ip"` (of IPv6, the network of 64 bits), `"header:NAME"`, `"cookie:NAME"`, `"query:NAME"`, `"jwt:CLAIM"` (of a token that `auth` has checked; such rules are asked after all others, behind `auth`), `"route"` (all requests of the route together) or `"constant:NAME"` (all requests of all routes that give this name). A request without the header, cookie, parameter or claim is not limited by the rule.
         pub key: RateKey = RateKey::ClientIp,
         /// Requests in a second, minute or hour, such as `"100/s"`, `"60/m"` or `"1000/h"`; at most 1000000.
         pub rate: Rate,

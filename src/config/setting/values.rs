@@ -14,9 +14,9 @@ use super::{Choice, Form, Found, Node, Reader, Setting, Shape, choice, read_choi
 use crate::config::diagnostic::Fault;
 use crate::config::value::{
     BindAddress, DnsName, EndpointAddress, FieldSource, FileMode, HashKey, HostPattern, HttpUrl,
-    MediaPattern, Mismatch, Name, NameServer, OriginPattern, Pattern, PriorityKey, Rate, RateKey,
-    RedisUrl, RetryOn, Secret, ServerUrl, StatusSet, Template, ValueMatch, cidr, duration, header,
-    secret, status, version,
+    JwtAlgorithm, MediaPattern, Mismatch, Name, NameServer, OriginPattern, Pattern, PriorityKey,
+    Rate, RateKey, RedisUrl, RetryOn, Secret, ServerUrl, StatusSet, Template, ValueMatch, cidr,
+    duration, header, secret, status, version,
 };
 
 /// Settings that are strings: name, example, parser, printer.
@@ -55,6 +55,7 @@ strings! {
     MediaPattern: "media type", "\"application/json\"", MediaPattern::parse, ToString::to_string;
     Method: "method", "\"GET\"", header::method, ToString::to_string;
     Pattern: "regular expression", "\"^/v[0-9]+/\"", Pattern::parse, |p| p.as_str().to_owned();
+    JwtAlgorithm: "algorithm of signatures", "\"RS256\"", JwtAlgorithm::parse, ToString::to_string;
     HashKey: "key to hash", "\"client_ip\"", HashKey::parse, ToString::to_string;
     FieldSource: "source of a field", "\"header:x-user\"", FieldSource::parse, ToString::to_string;
     PriorityKey: "header with the urgency", "\"header:x-priority\"", PriorityKey::parse, ToString::to_string;

@@ -6,6 +6,7 @@
 
 pub mod address;
 mod api_keys;
+pub mod base64url;
 mod certificate_part;
 pub mod cidr;
 pub mod dns;
@@ -16,6 +17,7 @@ pub mod hedge_after;
 pub mod host;
 mod htpasswd;
 pub mod http_url;
+mod jwks;
 pub mod media_type;
 pub mod memory_limit;
 pub mod name;
@@ -48,6 +50,7 @@ pub use hedge_after::{HedgeAfter, Quantile};
 pub use host::HostPattern;
 pub use htpasswd::{Argon2Hash, Argon2Variant, Htpasswd, HtpasswdUser, PasswordHash};
 pub use http_url::HttpUrl;
+pub use jwks::{EcCurve, Jwk, JwkKey, Jwks, JwtAlgorithm};
 pub use media_type::MediaPattern;
 pub use memory_limit::MemoryLimit;
 pub use name::Name;

@@ -95,6 +95,8 @@ pub enum RateKey {
     Cookie(String),
     /// A parameter of the query.
     Query(String),
+    /// A claim of the client's token.
+    Claim(String),
     /// Nothing: all requests of the route together.
     Route,
     /// A name: all requests of all routes that give it, together.
@@ -115,6 +117,7 @@ impl RateKey {
             Some(("header", name)) => return header::name(name).map(Self::Header),
             Some(("cookie", name)) if plain(name) => return Ok(Self::Cookie(name.to_owned())),
             Some(("query", name)) if plain(name) => return Ok(Self::Query(name.to_owned())),
+            Some(("jwt", name)) if plain(name) => return Ok(Self::Claim(name.to_owned())),
             Some(("constant", name)) if plain(name) => return Ok(Self::Constant(name.to_owned())),
             _ => {}
         }
@@ -123,6 +126,7 @@ impl RateKey {
             "header:NAME",
             "cookie:NAME",
             "query:NAME",
+            "jwt:CLAIM",
             "route",
             "constant:NAME",
         ];
@@ -138,6 +142,7 @@ impl fmt::Display for RateKey {
         match self {
             Self::ClientIp => f.write_str("client_ip"),
             Self::Header(name) => write!(f, "header:{name}"),
+            Self::Claim(name) => write!(f, "jwt:{name}"),
             Self::Cookie(name) => write!(f, "cookie:{name}"),
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Route => f.write_str("route"),

@@ -113,7 +113,7 @@ fn placeholder<P: Fill>(name: &str) -> Result<P, Mismatch> {
 }
 
 /// Values that can be filled in while a request is processed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Placeholder {
     /// The address of the client.
     ClientIp,
@@ -145,23 +145,35 @@ pub enum Placeholder {
     TlsSubject,
     /// The name of the authenticated client; empty without one.
     AuthUser,
+    /// A claim of the token, as `jwt.NAME`; empty without one.
+    Claim(Box<str>),
 }
 
 impl Fill for Placeholder {
     fn from_name(name: &str) -> Result<Self, Vec<&'static str>> {
+        if name
+            .strip_prefix(CLAIM)
+            .is_some_and(|claim| !claim.is_empty())
+        {
+            return Ok(Self::Claim(name.into()));
+        }
         let found = PLACEHOLDERS.iter().find(|(known, _)| *known == name);
+        let names = PLACEHOLDERS.iter().map(|(known, _)| *known);
         found
-            .map(|(_, placeholder)| *placeholder)
-            .ok_or_else(|| PLACEHOLDERS.iter().map(|(known, _)| *known).collect())
+            .map(|(_, placeholder)| placeholder.clone())
+            .ok_or_else(|| names.chain(["jwt.NAME"]).collect())
     }
 
     fn name(&self) -> &str {
+        if let Self::Claim(name) = self {
+            return name;
+        }
         let found = PLACEHOLDERS.iter().find(|(_, known)| known == self);
         found.map_or("", |(name, _)| name)
     }
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 15] = [
+static PLACEHOLDERS: [(&str, Placeholder); 15] = [
     ("client_ip", Placeholder::ClientIp),
     ("request_id", Placeholder::RequestId),
     ("host", Placeholder::Host),
@@ -178,6 +190,9 @@ const PLACEHOLDERS: [(&str, Placeholder); 15] = [
     ("tls.subject", Placeholder::TlsSubject),
     ("auth.user", Placeholder::AuthUser),
 ];
+
+/// Beginning of the name of a claim.
+pub const CLAIM: &str = "jwt.";
 
 #[cfg(test)]
 mod tests {
@@ -216,7 +231,7 @@ mod tests {
             parse("{client}").unwrap_err().expected,
             "did you mean \"client_ip\"?"
         );
-        for text in ["{", "}", "a{host", "a}b", "{}", "{jwt.sub}"] {
+        for text in ["{", "}", "a{host", "a}b", "{}", "{jwt.}"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

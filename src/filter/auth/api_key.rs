@@ -16,10 +16,7 @@ use super::{
     credentials::{Credentials, Found},
     denial::Denial,
 };
-use crate::{
-    config::value::ApiKeys,
-    exchange::{Identity, Request},
-};
+use crate::{config::value::ApiKeys, exchange::Request};
 
 /// Checks the key of a program.
 #[derive(Debug)]
@@ -87,9 +84,7 @@ impl ApiKeyAuth {
             &*found
         };
         match self.keys.name_of(key) {
-            Some(name) => Asked::Passed(Identity {
-                user: Some((**name).into()),
-            }),
+            Some(name) => Asked::named(Some((**name).into())),
             None => denied("api_key: the key is not known"),
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::value::Htpasswd,
-    exchange::{Exchange, Identity, Reason, Request},
+    exchange::{Exchange, Reason, Request},
     semantics::base64,
 };
 
@@ -49,9 +49,7 @@ impl BasicAuth {
         let client = exchange.client_ip();
         let checked = self.checks.check(&self.users, &name, &password, client);
         match checked.await {
-            PasswordVerdict::Right => Asked::Passed(Identity {
-                user: Some(name.into()),
-            }),
+            PasswordVerdict::Right => Asked::named(Some(name.into())),
             PasswordVerdict::Wrong => denied(format!("wrong password of user {}", told(&name))),
             PasswordVerdict::Unknown => denied(format!("there is no user {}", told(&name))),
             PasswordVerdict::Busy(why) => {

@@ -54,6 +54,14 @@ impl Denial {
         }
     }
 
+    /// A service gave no answer that counts.
+    pub(super) fn failed(status: StatusCode, reason: Reason, detail: String) -> Self {
+        Self {
+            status,
+            ..Self::unavailable(reason, detail)
+        }
+    }
+
     /// All methods of which one would have been enough have refused. If one of them could not
     /// check, the client may be right; else he is told all ways in.
     pub(super) fn of_all(denials: Vec<Self>) -> Self {

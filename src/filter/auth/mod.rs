@@ -9,23 +9,32 @@ mod api_key;
 mod basic;
 mod credentials;
 mod denial;
+mod forward;
+mod jwt;
 mod mtls;
 mod password;
 
-use http::HeaderName;
+use std::sync::Arc;
 
-use self::denial::Denial;
+use http::{HeaderName, HeaderValue};
+
 #[doc(hidden)]
 pub use self::{
     api_key::{ApiKeyAuth, KeyRing},
     basic::BasicAuth,
     credentials::Credentials,
+    forward::ForwardAuth,
+    jwt::{JwtAuth, RemoteKeys, TokenKeys, TokenRules},
     mtls::MtlsAuth,
     password::PasswordChecks,
 };
+use self::{
+    denial::Denial,
+    forward::{Cookies, Leave},
+};
 use super::Verdict;
 use crate::{
-    exchange::{Exchange, Identity, Request},
+    exchange::{Exchange, Identity, Request, Response},
     failure::Failure,
 };
 
@@ -51,6 +60,10 @@ pub enum AuthMethod {
     Basic(BasicAuth),
     /// Key of a program.
     ApiKey(Box<ApiKeyAuth>),
+    /// Signed token.
+    Jwt(Box<JwtAuth>),
+    /// Leave of a service.
+    Forward(Box<ForwardAuth>),
     /// Verified certificate.
     Mtls(MtlsAuth),
 }
@@ -59,9 +72,19 @@ pub enum AuthMethod {
 #[derive(Debug)]
 enum Asked {
     /// The client may pass.
-    Passed(Identity),
+    Passed(Identity, Leave),
     /// He may not.
     Denied(Denial),
+    /// He gets this answer of a service.
+    Answered(Box<Response>),
+}
+
+impl Asked {
+    /// The client of this name may pass.
+    fn named(user: Option<Box<str>>) -> Self {
+        let identity = Identity { user, claims: None };
+        Self::Passed(identity, Leave::default())
+    }
 }
 
 impl AuthFilter {
@@ -77,13 +100,24 @@ impl AuthFilter {
         exchange: &mut Exchange,
         request: &mut Request,
     ) -> Result<Verdict, Failure> {
+        let owned = self.methods().flat_map(AuthMethod::fields);
+        for name in owned {
+            request.headers.remove(name);
+        }
         for step in &self.steps {
             let asked = match step {
                 AuthStep::One(method) => method.ask(exchange, request).await,
                 AuthStep::Any(methods) => ask_any(methods, exchange, request).await,
             };
             match asked {
-                Asked::Passed(identity) => exchange.identify(identity),
+                Asked::Passed(identity, leave) => {
+                    exchange.identify(identity);
+                    leave.apply(exchange, request);
+                }
+                Asked::Answered(response) => {
+                    self.hide(exchange);
+                    return Ok(Verdict::Reply(*response));
+                }
                 Asked::Denied(denial) => {
                     self.hide(exchange);
                     return Err(denial.refuse(exchange));
@@ -91,6 +125,14 @@ impl AuthFilter {
             }
         }
         self.hide(exchange);
+        for (name, claim) in self.methods().flat_map(AuthMethod::claims) {
+            let text = exchange
+                .claim(claim)
+                .map(|text| HeaderValue::from_str(&text));
+            if let Some(Ok(value)) = text {
+                request.headers.insert(name, &value);
+            }
+        }
         // Only now: two steps may read the same field.
         for method in self.methods() {
             if !method.keeps() {
@@ -104,7 +146,10 @@ impl AuthFilter {
     pub(super) fn owns_of_request(&self, name: &[u8]) -> bool {
         let same = |field: &HeaderName| name.eq_ignore_ascii_case(field.as_str().as_bytes());
         let mut methods = self.methods();
-        methods.any(|method| !method.keeps() && method.credentials().header().is_some_and(same))
+        methods.any(|method| {
+            method.fields().any(same)
+                || (!method.keeps() && method.credentials().header().is_some_and(same))
+        })
     }
 
     /// Names of the methods in their order, those of which one is enough with `|` between them.
@@ -117,6 +162,23 @@ impl AuthFilter {
             }
         });
         steps.collect()
+    }
+
+    pub(super) fn on_response(&self, exchange: &mut Exchange, response: &mut Response) {
+        if let Some(cookies) = exchange.take_kept::<Cookies>() {
+            cookies.give(response);
+        }
+    }
+
+    /// Keys of tokens that are fetched.
+    pub fn token_keys(&self) -> impl Iterator<Item = &Arc<RemoteKeys>> {
+        self.methods().filter_map(|method| match method {
+            AuthMethod::Jwt(jwt) => match &jwt.keys {
+                TokenKeys::Remote(keys) => Some(keys),
+                TokenKeys::Fixed(_) => None,
+            },
+            _ => None,
+        })
     }
 
     fn methods(&self) -> impl Iterator<Item = &AuthMethod> {
@@ -139,6 +201,8 @@ impl AuthMethod {
         match self {
             Self::Basic(basic) => basic.ask(exchange, request).await,
             Self::ApiKey(key) => key.ask(request),
+            Self::Jwt(jwt) => jwt.ask(request).await,
+            Self::Forward(forward) => forward.ask(exchange, request).await,
             Self::Mtls(mtls) => mtls.ask(exchange),
         }
     }
@@ -147,6 +211,8 @@ impl AuthMethod {
         match self {
             Self::Basic(_) => "basic",
             Self::ApiKey(_) => "api_key",
+            Self::Jwt(_) => "jwt",
+            Self::Forward(_) => "forward",
             Self::Mtls(_) => "mtls",
         }
     }
@@ -155,7 +221,8 @@ impl AuthMethod {
         match self {
             Self::Basic(_) => &Credentials::AUTHORIZATION,
             Self::ApiKey(key) => &key.credentials,
-            Self::Mtls(_) => &Credentials::None,
+            Self::Jwt(jwt) => &jwt.credentials,
+            Self::Forward(_) | Self::Mtls(_) => &Credentials::None,
         }
     }
 
@@ -164,8 +231,27 @@ impl AuthMethod {
         match self {
             Self::Basic(basic) => basic.keep,
             Self::ApiKey(key) => key.keep,
-            Self::Mtls(_) => true,
+            Self::Jwt(jwt) => jwt.keep,
+            Self::Forward(_) | Self::Mtls(_) => true,
         }
+    }
+
+    /// Claims that the endpoint gets in fields.
+    fn claims(&self) -> impl Iterator<Item = (&HeaderName, &str)> {
+        let claims = match self {
+            Self::Jwt(jwt) => &jwt.forward[..],
+            _ => &[],
+        };
+        claims.iter().map(|(name, claim)| (name, &**claim))
+    }
+
+    /// Fields that the endpoint gets from this method only.
+    fn fields(&self) -> impl Iterator<Item = &HeaderName> {
+        let of_service = match self {
+            Self::Forward(forward) => &forward.headers[..],
+            _ => &[],
+        };
+        self.claims().map(|(name, _)| name).chain(of_service)
     }
 }
 
@@ -173,18 +259,24 @@ impl AuthMethod {
 /// be forged.
 async fn ask_any(methods: &[AuthMethod], exchange: &Exchange, request: &mut Request) -> Asked {
     let mut denials = Vec::new();
+    let mut answered = None;
     for method in methods {
         match method.ask(exchange, request).await {
             Asked::Denied(denial) => denials.push(denial),
-            Asked::Passed(identity) => {
+            Asked::Answered(response) => answered = answered.or(Some(response)),
+            Asked::Passed(identity, leave) => {
                 let passed = method.credentials();
                 let others = methods.iter().map(AuthMethod::credentials);
                 for other in others.filter(|other| *other != passed) {
                     other.remove(request);
                 }
-                return Asked::Passed(identity);
+                return Asked::Passed(identity, leave);
             }
         }
     }
-    Asked::Denied(Denial::of_all(denials))
+    // A service knows best where to send a client who has no way in.
+    match answered {
+        Some(response) => Asked::Answered(response),
+        None => Asked::Denied(Denial::of_all(denials)),
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Asked, denial::Denial};
 use crate::{
     config::value::ValueMatch,
-    exchange::{ClientCertificate, Exchange, Identity},
+    exchange::{ClientCertificate, Exchange},
 };
 
 /// Checks the certificate that a client has shown in the handshake.
@@ -29,9 +29,7 @@ impl MtlsAuth {
                 format!("mtls: the certificate of {subject:?} is not one of those allowed");
             return Asked::Denied(Denial::forbidden(detail));
         }
-        Asked::Passed(Identity {
-            user: (!subject.is_empty()).then(|| subject.into()),
-        })
+        Asked::named((!subject.is_empty()).then(|| subject.into()))
     }
 
     fn lets_in(&self, certificate: &ClientCertificate) -> bool {

@@ -261,6 +261,7 @@ fn key_of<'a>(key: &RateKey, exchange: &Exchange, request: &'a Request) -> Optio
             let query = request.uri.query().map(str::as_bytes);
             query::find(query, name)?.collect::<Vec<u8>>().into()
         }
+        RateKey::Claim(name) => exchange.claim(name)?.into_owned().into_bytes().into(),
         RateKey::Route | RateKey::Constant(_) => (&[][..]).into(),
     }))
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderValue, uri::PathAndQuery};
 
 use crate::{
-    config::schema,
+    config::{schema, value::JwtAlgorithm},
     filter::{
-        ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, KeyRing, MtlsAuth,
-        PasswordChecks,
+        ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, ForwardAuth, JwtAuth,
+        KeyRing, MtlsAuth, PasswordChecks, RemoteKeys, TokenKeys, TokenRules,
     },
     state::Registry,
 };
@@ -51,11 +51,7 @@ fn method(
             })
         }
         schema::AuthStep::ApiKey(key) => {
-            let credentials = match &key.source {
-                schema::KeySource::Header(name) => Credentials::Header(name.clone()),
-                schema::KeySource::Query(name) => Credentials::Query(name.as_str().into()),
-                schema::KeySource::Cookie(name) => Credentials::Cookie(name.as_str().into()),
-            };
+            let credentials = credentials(&key.source);
             let scheme = match credentials == Credentials::AUTHORIZATION {
                 true => "Bearer",
                 false => "ApiKey",
@@ -67,6 +63,15 @@ fn method(
                 challenge: challenge(scheme, route, ""),
             }))
         }
+        schema::AuthStep::Jwt(jwt) => AuthMethod::Jwt(Box::new(token(registry, route, jwt)?)),
+        schema::AuthStep::Forward(forward) => AuthMethod::Forward(Box::new(ForwardAuth {
+            pool: forward.pool.shared(),
+            // The check refuses one that is not.
+            target: PathAndQuery::try_from(forward.path.as_str()).ok()?,
+            timeout: forward.timeout,
+            headers: forward.headers.clone(),
+            user: forward.user.clone(),
+        })),
         schema::AuthStep::Mtls(mtls) => {
             let dns = mtls.dns.iter().cloned();
             let dns = dns.map(|it| certificate_name(CertificatePart::Dns, it));
@@ -78,6 +83,47 @@ fn method(
         }
         // Refused by the check.
         schema::AuthStep::Any(_) => return None,
+    })
+}
+
+fn credentials(source: &schema::KeySource) -> Credentials {
+    match source {
+        schema::KeySource::Header(name) => Credentials::Header(name.clone()),
+        schema::KeySource::Query(name) => Credentials::Query(name.as_str().into()),
+        schema::KeySource::Cookie(name) => Credentials::Cookie(name.as_str().into()),
+    }
+}
+
+fn token(registry: &mut Registry, route: &Arc<str>, written: &schema::JwtAuth) -> Option<JwtAuth> {
+    let keys = match &written.jwks {
+        schema::JwksSource::File(file) => TokenKeys::Fixed(Arc::clone(&file.content)),
+        schema::JwksSource::Url(url) => {
+            let ca = written.ca.clone();
+            let identity = format!("{url} {:?} {:?}", ca, written.refresh).into();
+            let make = || RemoteKeys::new(url.clone(), ca, written.refresh);
+            TokenKeys::Remote(registry.filter(&"".into(), "token_keys", &identity, make))
+        }
+    };
+    let all = JwtAlgorithm::ALL.iter().copied();
+    let usual = || all.filter(|it| !it.is_shared_secret()).collect();
+    let source = written.source.as_ref();
+    Some(JwtAuth {
+        keys,
+        rules: TokenRules {
+            algorithms: match written.algorithms.is_empty() {
+                true => usual(),
+                false => written.algorithms.clone(),
+            },
+            issuer: written.issuer.clone(),
+            audience: written.audience.clone(),
+            claims: written.claims.clone(),
+            leeway: written.leeway.as_secs_f64(),
+        },
+        credentials: source.map_or(Credentials::AUTHORIZATION, credentials),
+        keep: written.keep,
+        forward: written.forward.clone(),
+        challenge: challenge("Bearer", route, ""),
+        invalid: challenge("Bearer", route, ", error=\"invalid_token\""),
     })
 }
 

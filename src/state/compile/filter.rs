@@ -10,7 +10,11 @@ use super::{
     rate_limit::{self, Owner},
 };
 use crate::{
-    config::{Spanned, schema, setting::FileContent, value::MediaPattern},
+    config::{
+        Spanned, schema,
+        setting::FileContent,
+        value::{MediaPattern, RateKey},
+    },
     filter::{
         AccessFilter, Adaptive, AddressBlocks, AllowedList, AnyFilter, BodyMax, ClientGates,
         CompressFilter, ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter,
@@ -55,11 +59,20 @@ pub(super) fn build(
     let closed = maintenance(registry, name, written.maintenance.as_ref());
     filters.extend(closed.map(AnyFilter::Maintenance));
     filters.extend(written.access.as_ref().map(access).map(AnyFilter::Access));
-    let limits = rate_limit::build(source, registry, Owner::Route(name), &written.rate_limit);
-    let limits = limits.map_err(|fault| BuildError::Route(Arc::clone(name), fault.to_string()))?;
-    filters.extend(limits.map(AnyFilter::RateLimit));
+    // Rules on claims wait for the token.
+    let of_claim = |rule: &&schema::RateLimit| matches!(rule.key, RateKey::Claim(_));
+    let rules = written.rate_limit.0.iter();
+    let (after, before): (Vec<_>, Vec<_>) = rules.partition(of_claim);
+    let mut limits = |rules: Vec<&schema::RateLimit>| {
+        let rules = schema::RateLimits(rules.into_iter().cloned().collect());
+        let limits = rate_limit::build(source, registry, Owner::Route(name), &rules);
+        limits.map_err(|fault| BuildError::Route(Arc::clone(name), fault.to_string()))
+    };
+    let (before, after) = (limits(before)?, limits(after)?);
+    filters.extend(before.map(AnyFilter::RateLimit));
     let auth = super::auth::build(registry, name, written.auth.as_ref());
     filters.extend(auth.map(Box::new).map(AnyFilter::Auth));
+    filters.extend(after.map(AnyFilter::RateLimit));
     filters.extend(written.fault.as_ref().map(fault).map(AnyFilter::Fault));
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
     filters.extend(body_max.map(AnyFilter::BodyMax));

@@ -1,7 +1,10 @@
 //! `auth` of a route: who may pass, what others learn of it, and what reaches the endpoint.
 
 mod basic;
+mod forward;
+mod jwt;
 mod programs;
+mod token_keys;
 
 use std::fs;
 use std::path::Path;
