@@ -57,6 +57,7 @@ fn text(record: &RecentExchange) -> String {
         ("endpoint", record.endpoint.as_deref()),
         ("version", record.version.as_deref()),
         ("version asked", record.version_asked.as_deref()),
+        ("cache", record.cache.as_deref()),
         ("reason", record.reason.as_deref()),
         ("detail", record.reason_detail.as_deref()),
     ]

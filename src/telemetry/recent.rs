@@ -52,6 +52,9 @@ pub struct RecentExchange {
     /// Version that the client asked for, where its route allows that.
     #[serde(default)]
     pub version_asked: Option<String>,
+    /// Use of the cache, on a route that has one: `hit`, `miss` and kin.
+    #[serde(default)]
+    pub cache: Option<String>,
     /// Each attempt.
     pub attempts: Vec<RecentAttempt>,
     /// Reason why the last try, which failed, was not followed by another.
@@ -91,6 +94,11 @@ impl RecentExchange {
 impl From<&Line<'_>> for RecentExchange {
     fn from(line: &Line<'_>) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
+        let of_field = |wanted| {
+            let mut fields = line.fields.iter();
+            let (_, value) = fields.find(|(name, _)| *name == wanted)?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        };
         let since_epoch = line.time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             request_id: line.request_id.to_owned(),
@@ -104,21 +112,14 @@ impl From<&Line<'_>> for RecentExchange {
             headers: Vec::new(),
             status: line.status,
             reason: owned(line.reason),
-            reason_detail: line
-                .fields
-                .iter()
-                .find(|(name, _)| *name == "reason_detail")
-                .map(|(_, detail)| String::from_utf8_lossy(detail).into_owned()),
+            reason_detail: of_field("reason_detail"),
             user: owned(line.user),
             route: owned(line.route),
             pool: owned(line.pool),
             endpoint: owned(line.endpoint),
             version: owned(line.version),
-            version_asked: line
-                .fields
-                .iter()
-                .find(|(name, _)| *name == "version_asked")
-                .map(|(_, value)| String::from_utf8_lossy(value).into_owned()),
+            version_asked: of_field("version_asked"),
+            cache: of_field("cache"),
             attempts: line
                 .attempts
                 .iter()
