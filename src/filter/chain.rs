@@ -264,6 +264,12 @@ impl Chain {
         })
     }
 
+    /// Returns a target with `***` in place of the keys of clients in it, for log and `why`, whoever
+    /// answered; none if it has none.
+    pub fn masked(&self, target: &str) -> Option<String> {
+        self.auth().find_map(|auth| auth.masked(target))
+    }
+
     /// Returns true if the route removes or sets request fields of this name (case-insensitive):
     /// the client's own do not count.
     pub fn owns_of_request(&self, name: &[u8]) -> bool {

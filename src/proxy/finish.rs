@@ -106,6 +106,8 @@ fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
         .answered
         .map(|answered| answered - exchange.started);
     let request = &exchange.request;
+    let target = std::str::from_utf8(&request.target).unwrap_or_default();
+    let masked = exchange.route().and_then(|it| it.filters.masked(target));
     let grpc_status = exchange.grpc_status.map(|status| status.to_string());
     let wanted = call.wanted().map(ToString::to_string);
     let fields = fields(exchange, grpc_status.as_deref(), wanted.as_deref());
@@ -125,7 +127,7 @@ fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
         },
         scheme: exchange.scheme.as_str(),
         host: request.authority.as_ref().map_or("", |host| host.as_str()),
-        path: std::str::from_utf8(&request.target).unwrap_or_default(),
+        path: masked.as_deref().unwrap_or(target),
         protocol: protocol(request.version),
         status: status.as_u16(),
         reason: exchange.reason(),

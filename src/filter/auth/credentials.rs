@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderName, HeaderValue, Uri, header::AUTHORIZATION, uri::PathAndQuery};
 
 use crate::{
-    exchange::{Exchange, Request},
+    exchange::Request,
     semantics::{Known, cookie, query},
 };
 
@@ -119,21 +119,19 @@ impl Credentials {
         }
     }
 
-    /// Replaces them by `***` in the target that the log shows.
-    pub(super) fn hide(&self, exchange: &mut Exchange) {
-        let Self::Query(name) = self else { return };
-        let Some((path, query)) = exchange.target().split_once('?') else {
-            return;
-        };
+    /// Returns a target with `***` in place of them; none if it has none.
+    pub(super) fn masked(&self, target: &str) -> Option<String> {
+        let Self::Query(name) = self else { return None };
+        let (path, query) = target.split_once('?')?;
         if !pairs(Some(query)).any(|pair| is_named(&pair, name)) {
-            return;
+            return None;
         }
         let masked = pairs(Some(query)).map(|pair| match pair.split_once('=') {
             Some((key, _)) if is_named(&pair, name) => format!("{key}=***"),
             _ => pair.to_owned(),
         });
         let masked = masked.collect::<Vec<_>>().join("&");
-        exchange.request.target = format!("{path}?{masked}").into();
+        Some(format!("{path}?{masked}"))
     }
 }
 

@@ -114,17 +114,10 @@ impl AuthFilter {
                     exchange.identify(identity);
                     leave.apply(exchange, request);
                 }
-                Asked::Answered(response) => {
-                    self.hide(exchange);
-                    return Ok(Verdict::Reply(*response));
-                }
-                Asked::Denied(denial) => {
-                    self.hide(exchange);
-                    return Err(denial.refuse(exchange));
-                }
+                Asked::Answered(response) => return Ok(Verdict::Reply(*response)),
+                Asked::Denied(denial) => return Err(denial.refuse(exchange)),
             }
         }
-        self.hide(exchange);
         for (name, claim) in self.methods().flat_map(AuthMethod::claims) {
             let text = exchange
                 .claim(claim)
@@ -188,11 +181,12 @@ impl AuthFilter {
         })
     }
 
-    /// Masks keys in the target that log and `why` show.
-    fn hide(&self, exchange: &mut Exchange) {
-        for method in self.methods() {
-            method.credentials().hide(exchange);
-        }
+    /// Returns a target with `***` in place of the keys in it, for log and `why`; none if it has none.
+    pub(super) fn masked(&self, target: &str) -> Option<String> {
+        self.methods().fold(None, |masked, method| {
+            let target = masked.as_deref().unwrap_or(target);
+            method.credentials().masked(target).or(masked)
+        })
     }
 }
 

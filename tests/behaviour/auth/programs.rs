@@ -82,6 +82,39 @@ async fn an_api_key_is_found_where_the_route_says_and_goes_no_further() {
 }
 
 #[tokio::test]
+async fn a_key_is_masked_in_the_log_whoever_answers() {
+    let app = Backend::start(|_| answer("fine")).await;
+    let auth = "pool = \"app\"\nauth = { api_key = { query = \"key\", file = \"keys\" } }\n";
+    let early = [
+        ("https_only = true", 308),
+        ("access = { deny = [\"127.0.0.0/8\"] }", 403),
+        ("maintenance = { on = true }", 503),
+    ];
+    let mut text = String::from(
+        "[access_log]\npath = \"access.log\"\n[admin]\naddress = \"$admin\"\n\
+         [listeners.web]\naddress = \"$web\"\n[pools.app]\nendpoints = [\"$app\"]\n",
+    );
+    for (number, (filter, _)) in early.iter().enumerate() {
+        let route = format!("[routes.r{number}]\npath = \"/{number}\"\n{auth}{filter}\n");
+        text.push_str(&route);
+    }
+    let proxy = start(&text, &app).await;
+    for (number, (filter, status)) in early.into_iter().enumerate() {
+        let answer = proxy.get(&format!("/{number}?key=mobile-key&a=1")).await;
+        assert_eq!(answer.status, status, "{filter}");
+        let id = answer.field("x-request-id").to_owned();
+        let line = proxy
+            .logged("of it", |line| line["request_id"] == *id)
+            .await;
+        assert_eq!(line["path"], format!("/{number}?key=***&a=1"), "{filter}");
+    }
+    let kept = proxy.admin("GET", "/requests?last=10", "").await.unwrap();
+    let kept = kept.text();
+    assert!(!kept.contains("mobile-key"), "{kept}");
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn a_certificate_lets_its_owner_in() {
     let app = Backend::start(|_| answer("fine")).await;
     let text = r#"
