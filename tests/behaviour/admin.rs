@@ -127,6 +127,23 @@ async fn whoever_shows_no_token_learns_nothing_about_files_and_variables() {
     assert!(told.contains("expected header x to match"), "{told}");
     let told = ask("/check", "^correct", TOKEN).await;
     assert!(told.contains("\"ok\": true"), "{told}");
+    // Files of TLS say by their faults whether they are there, and what they hold.
+    let told = async |file: &str| {
+        let text = format!(
+            "[listeners.web]\naddress = \"127.0.0.1:1\"\n[listeners.web.tls]\n\
+             certificates = [{{ chain = \"{file}\", key = \"{file}\" }}]\n\
+             client_ca = \"{file}\"\n[routes.all]\npool = \"app\"\n\
+             [pools.app]\nendpoints = [\"127.0.0.1:1\"]\ntls = {{ ca = \"{file}\" }}\n"
+        );
+        let mut client = Client::connect(proxy.address("admin")).await;
+        let answer = client
+            .request("POST", "/check", "host: localhost", text.as_bytes())
+            .await;
+        answer.text().replace(file, "FILE")
+    };
+    let (there, gone) = (told("/etc/passwd").await, told("/etc/passgo").await);
+    assert_eq!(there, gone);
+    assert!(there.contains("only for who shows admin.token"), "{there}");
     proxy.finish().await;
 }
 

@@ -103,6 +103,9 @@ pub(super) fn check_client(check: &mut Check<'_>, place: &str, tls: &PoolTls) {
 }
 
 fn check_pair(check: &mut Check<'_>, place: &str, files: &tls::KeyPair, spans: &Spans) {
+    if is_withheld(check, place, spans.of("chain")) {
+        return;
+    }
     let certificate = match Certificate::load(files) {
         Ok(certificate) => certificate,
         Err(fault) if is_excused(check, &fault, files) => return,
@@ -146,6 +149,18 @@ fn check_pair(check: &mut Check<'_>, place: &str, files: &tls::KeyPair, spans: &
     }
 }
 
+/// Tells that a file is not read, if the caller may not learn what it is: what is wrong with it says
+/// whether it is there, and what it holds.
+fn is_withheld(check: &mut Check<'_>, place: &str, span: Span) -> bool {
+    let withheld = check.rules.secrets == Secrets::Withheld;
+    if withheld {
+        let message = format!("{place}: its files are read only for who shows admin.token");
+        let hint = "ask with the token, or let `sluicegate check` read the files";
+        check.error(span, message, hint);
+    }
+    withheld
+}
+
 /// Returns true if a missing private key is no fault because secrets are excused.
 fn is_excused(check: &Check<'_>, fault: &TlsFault, files: &tls::KeyPair) -> bool {
     let of_key = matches!(fault, TlsFault::Unreadable { path, .. } if *path == files.key);
@@ -176,6 +191,9 @@ fn key_of(fault: &TlsFault, files: &tls::KeyPair) -> &'static str {
 }
 
 fn check_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
+    if is_withheld(check, place, span) {
+        return;
+    }
     if let Err(fault) = tls::Authorities::load(path) {
         check.error(span, format!("{place}: {fault}"), hint(&fault));
     }
@@ -184,6 +202,9 @@ fn check_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span
 /// Checks the authorities of clients as [`check_authorities`] does, and also that clients can be
 /// sent their names.
 fn check_client_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
+    if is_withheld(check, place, span) {
+        return;
+    }
     match tls::Authorities::load(path) {
         Err(fault) => check.error(span, format!("{place}: {fault}"), hint(&fault)),
         Ok(authorities) if !authorities.are_announced() => {
