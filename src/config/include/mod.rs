@@ -173,6 +173,7 @@ impl Included {
         };
         let folder = folder(path);
         let main = path.canonicalize().ok();
+        let root = Path::new(".").join(folder).canonicalize().ok();
         let mut seen: BTreeMap<PathBuf, &str> = BTreeMap::new();
         let mut files = Vec::new();
         let mut bytes = 0;
@@ -193,6 +194,15 @@ impl Included {
                 if Some(&identity) == main.as_ref() {
                     let message = format!("include {pattern:?} has the file that includes");
                     let hint = "keep included files in a folder of their own";
+                    fault(item.span(), message, hint);
+                    continue;
+                }
+                if root
+                    .as_ref()
+                    .is_some_and(|root| !identity.starts_with(root))
+                {
+                    let message = format!("{name} is a link to {}", identity.display());
+                    let hint = "included files are below the folder of the main file";
                     fault(item.span(), message, hint);
                     continue;
                 }

@@ -98,6 +98,24 @@ fn faults_are_told_at_their_place_in_their_file() {
 }
 
 #[test]
+fn links_stay_in_the_folder() {
+    let folder = written(&[
+        ("in/proxy.toml", MAIN),
+        ("in/available/a.toml", POOL),
+        ("in/conf.d/none.txt", ""),
+        ("secret", "root:hunter2"),
+    ]);
+    let inner = folder.path().join("in");
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, inner.join(name)).unwrap();
+    link("../available/a.toml", "conf.d/a.toml");
+    loaded(&inner).unwrap();
+    link("../../secret", "conf.d/b.toml");
+    let shown = loaded(&inner).unwrap_err();
+    assert!(shown.contains("conf.d/b.toml is a link to "), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
 fn patterns_that_leave_the_folder_overlap_or_find_nothing_are_refused() {
     let main = "include = [\"../x.toml\", \"/etc/x.toml\", \"*.toml\", \"a.toml\", \"gone.toml\", 7, \"d/\"]\n";
     let folder = written(&[
