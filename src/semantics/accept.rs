@@ -4,12 +4,16 @@ use super::token::members;
 
 /// Opinion of a client on the media types in which the proxy can say something. One that names
 /// none takes all alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accepts {
-    html: Liking,
-    json: Liking,
-    plain: Liking,
+    html: Place,
+    json: Place,
+    plain: Place,
 }
+
+/// Number of types that a client likes less than this one. An exchange carries three of them, so
+/// they are small.
+type Place = u8;
 
 /// Order of the types for a client: by the weight, then by how exactly it names the type, then by
 /// the order in which it names them.
@@ -29,21 +33,6 @@ pub enum Spoken {
     Json,
     /// `text/plain`.
     Plain,
-}
-
-impl Default for Accepts {
-    fn default() -> Self {
-        let liking = Liking {
-            weight: FULL,
-            rank: 0,
-            left: 0,
-        };
-        Self {
-            html: liking,
-            json: liking,
-            plain: liking,
-        }
-    }
 }
 
 impl Accepts {
@@ -70,7 +59,9 @@ impl Accepts {
         if left == u8::MAX {
             return Self::default();
         }
-        let [html, json, plain] = best.map(|best| best.unwrap_or(NONE));
+        let likings = best.map(|best| best.unwrap_or(NONE));
+        let place = |own| likings.iter().map(|it| Place::from(*it < own)).sum();
+        let [html, json, plain] = likings.map(place);
         Self { html, json, plain }
     }
 
@@ -79,14 +70,14 @@ impl Accepts {
     pub fn choose(self, order: [Spoken; 3]) -> Spoken {
         let mut chosen = order[0];
         for spoken in order {
-            if self.liking_of(spoken) > self.liking_of(chosen) {
+            if self.place_of(spoken) > self.place_of(chosen) {
                 chosen = spoken;
             }
         }
         chosen
     }
 
-    fn liking_of(self, spoken: Spoken) -> Liking {
+    fn place_of(self, spoken: Spoken) -> Place {
         match spoken {
             Spoken::Html => self.html,
             Spoken::Json => self.json,

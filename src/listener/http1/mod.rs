@@ -157,16 +157,22 @@ impl Server {
     }
 
     /// Has a request answered, and writes the answer.
-    async fn answer(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function holds its arguments twice; a block holds them once"
+    )]
+    fn answer(
         &mut self,
         request: Box<Request>,
         asked: Asked,
         listener: LocalListener,
-    ) -> Next {
-        let Some(response) = self.walk(request, asked.version).await else {
-            return Next::End;
-        };
-        self.pass_on(response, &asked, &listener).await
+    ) -> impl Future<Output = Next> {
+        async move {
+            let Some(response) = self.walk(request, asked.version).await else {
+                return Next::End;
+            };
+            self.pass_on(response, &asked, &listener).await
+        }
     }
 
     /// Writes the answer. A step of its own, so that an exchange's memory needs no room for the
