@@ -216,7 +216,9 @@ async fn the_overview_has_rates_and_latencies_of_the_last_moments() {
         .iter()
         .find(|it| it["name"] == "app")
         .unwrap();
-    assert_eq!(app["endpoints"][0]["in_flight"], 0, "{it:#}");
+    // The load goes on, one request at a time.
+    let in_flight = app["endpoints"][0]["in_flight"].as_u64();
+    assert!(in_flight.is_some_and(|it| it <= 1), "{it:#}");
     proxy.finish().await;
 }
 

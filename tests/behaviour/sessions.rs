@@ -104,7 +104,8 @@ async fn forged_and_foreign_cookies_are_ignored_and_replaced() {
     let theirs = cookie(&ask(&stranger, "").await);
     let good = cookie(&ask(&proxy, "").await);
     let (name, token) = good.trim_end().rsplit_once("sid=").unwrap();
-    let forged = format!("{name}sid=B{}\n", &token[1..]);
+    let other = if token.starts_with('B') { 'C' } else { 'B' };
+    let forged = format!("{name}sid={other}{}\n", &token[1..]);
     for wrong in [
         theirs.as_str(),
         &forged,
