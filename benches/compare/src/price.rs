@@ -31,6 +31,11 @@ const fn tables(tables: &'static str) -> Features {
     Features { tables, ..BARE }
 }
 
+// Nobody listens at the collector's address: the price is that of the request path.
+const NOTHING_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = \"0%\"\n";
+const LITTLE_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = \"1%\"\n";
+const ALL_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = \"100%\"\n";
+
 /// Lines of the route, of the pool, or further tables; those of [`BARE`] go on where they are.
 const FEATURES: [(&str, Features); 28] = [
     ("nothing", BARE),
@@ -190,6 +195,15 @@ cors = { origins = ["https://shop.example"] }"#,
         "access log, common",
         tables("[access_log]\npath = \"access.log\"\nformat = \"common\"\n"),
     ),
+    (
+        "access log, a template",
+        tables(
+            "[access_log]\npath = \"access.log\"\nformat = \"{time} {client} {method} {path} {status} {total_ms}\"\n",
+        ),
+    ),
+    ("tracing, nothing recorded", tables(NOTHING_TRACED)),
+    ("tracing, 1 % recorded", tables(LITTLE_TRACED)),
+    ("tracing, all recorded", tables(ALL_TRACED)),
     (
         "all that is on by default",
         Features {
