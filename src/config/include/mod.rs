@@ -190,17 +190,19 @@ impl Included {
             }
             for name in find(folder, pattern, &mut self.looked) {
                 let full = folder.join(&name);
-                let identity = full.canonicalize().unwrap_or_else(|_| full.clone());
+                let real = full.canonicalize().ok();
+                let is_outside = match (&root, &real) {
+                    (Some(root), Some(real)) => !real.starts_with(root),
+                    _ => false,
+                };
+                let identity = real.unwrap_or_else(|| full.clone());
                 if Some(&identity) == main.as_ref() {
                     let message = format!("include {pattern:?} has the file that includes");
                     let hint = "keep included files in a folder of their own";
                     fault(item.span(), message, hint);
                     continue;
                 }
-                if root
-                    .as_ref()
-                    .is_some_and(|root| !identity.starts_with(root))
-                {
+                if is_outside {
                     let message = format!("{name} is a link to {}", identity.display());
                     let hint = "included files are below the folder of the main file";
                     fault(item.span(), message, hint);
