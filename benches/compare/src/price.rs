@@ -37,7 +37,7 @@ const LITTLE_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = 
 const ALL_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = \"100%\"\n";
 
 /// Lines of the route, of the pool, or further tables; those of [`BARE`] go on where they are.
-const FEATURES: [(&str, Features); 28] = [
+const FEATURES: [(&str, Features); 32] = [
     ("nothing", BARE),
     ("retries", route("")),
     ("ejection", pool("panic_threshold = \"0%\"")),
