@@ -249,10 +249,6 @@ async fn push_swaps_and_fleet_lists_the_proxies_and_tells_two_of_one_name() {
     let fleet: Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!(fleet["proxies"].as_array().map(Vec::len), Some(2));
     assert_eq!(fleet["key"], json!("consul:sluicegate/edge"));
-    assert!(
-        !proxy.log().contains("has the same config.name"),
-        "it was there first"
-    );
     twin.finish().await;
     proxy.finish().await;
 }
