@@ -23,7 +23,7 @@ use super::{
     discovery::{Discoveries, ask_first},
     drain, errand,
     file_watch::Told,
-    keeper::{Keeper, Texts},
+    keeper::Keeper,
     maintenance::{Maintenance, Switch},
     metrics::ControlGauges,
     metrics_listener::MetricsListener,
@@ -116,8 +116,6 @@ pub(crate) struct Control {
     /// Time at which a faulty file that was just saved is reported, unless it changes again.
     pub(super) doubt: Option<Instant>,
     pub(super) keeper: Keeper,
-    /// The configuration in use as it was written.
-    pub(super) texts: Option<Texts>,
     pub(super) maintenance: Maintenance,
     /// The part of the configuration that other proxies have, too.
     pub(super) shared_config: SharedConfiguration,
@@ -168,7 +166,6 @@ impl Control {
             reloads: Reloads::default(),
             doubt: None,
             keeper,
-            texts: None,
             maintenance,
             shared_config: SharedConfiguration::default(),
             draining: false,
@@ -330,7 +327,6 @@ impl Control {
         if self.board.degraded().is_none() {
             self.keeper.keep(&prepared.snapshot, &prepared.texts);
         }
-        self.texts = Some(prepared.texts.clone());
         self.gauges.closed(&prepared.snapshot);
         self.gauges.loaded(1, self.board.degraded().is_none());
         steps::listen(&self.shared, prepared.bound).await;

@@ -62,7 +62,7 @@ impl Control {
         let registry = Arc::clone(&self.registry);
         let leaving = self.leaving.take();
         let part = self.shared_config.newest();
-        let (kept, hash) = (self.texts.clone(), self.hash);
+        let (kept, hash) = (self.board.texts(), self.hash);
         task::spawn_local("reload", async move {
             // An address that has just been left may be wanted again.
             if let Some(leaving) = leaving {
@@ -164,7 +164,6 @@ impl Control {
             descriptors::tell(&new, self.shared.workers.len());
         }
         self.keeper.keep(&new, &prepared.texts);
-        self.texts = Some(prepared.texts.clone());
         self.gauges.closed(&new);
         self.board.uses(prepared.texts.clone());
         self.shared_config
