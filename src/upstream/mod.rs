@@ -53,6 +53,7 @@ mod request_place;
 #[doc(hidden)]
 pub mod room;
 mod secure;
+mod servers;
 #[doc(hidden)]
 pub mod session;
 pub mod shared;

@@ -63,11 +63,7 @@ pub(super) async fn forward(
     let cache = Arc::clone(&using.cache);
     let url = Url {
         scheme: exchange.scheme.as_str(),
-        host: exchange
-            .request
-            .authority
-            .as_ref()
-            .map_or("", |it| it.as_str()),
+        host: exchange.host_port(),
         target: &exchange.request.target,
     };
     let key = cache.key.key(url, &request.headers);

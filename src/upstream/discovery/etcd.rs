@@ -15,6 +15,7 @@ use super::{
 use crate::upstream::{
     endpoint::Endpoint,
     etcd::{Change, Channel, Cluster, EtcdError, EtcdSettings, Watch, WatchStep},
+    servers::write_servers,
 };
 
 /// Endpoints under a prefix.
@@ -28,10 +29,7 @@ pub struct EtcdSpec {
 
 impl fmt::Display for EtcdSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, server) in self.settings.servers.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{server}")?;
-        }
+        write_servers(f, &self.settings.servers)?;
         write!(f, " {}", self.prefix)
     }
 }

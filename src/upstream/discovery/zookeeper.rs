@@ -17,6 +17,7 @@ use crate::{
     config::value::{EndpointAddress, Secret},
     upstream::{
         endpoint::Endpoint,
+        servers::write_servers,
         zookeeper::{NodeChange, SESSION, Session, Told, ZooKeeperError},
     },
 };
@@ -34,10 +35,7 @@ pub struct ZooKeeperSpec {
 
 impl fmt::Display for ZooKeeperSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, server) in self.servers.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{server}")?;
-        }
+        write_servers(f, &self.servers)?;
         f.write_str(&self.path)
     }
 }

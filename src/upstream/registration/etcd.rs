@@ -8,6 +8,7 @@ use super::{Instance, Registrar, RegistrationError};
 use crate::upstream::{
     discovery::BoxFuture,
     etcd::{Channel, Cluster, EtcdError, EtcdSettings, Lease, Put},
+    servers::write_servers,
 };
 
 /// A key.
@@ -51,10 +52,7 @@ impl EtcdRegistration {
 
 impl fmt::Display for EtcdRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, server) in self.settings.servers.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{server}")?;
-        }
+        write_servers(f, &self.settings.servers)?;
         write!(f, " {}", self.prefix)
     }
 }

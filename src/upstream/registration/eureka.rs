@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::{Instance, Registrar, RegistrationError};
 use crate::{
     fetch::{Ask, Client, Target, encode},
-    upstream::discovery::BoxFuture,
+    upstream::{discovery::BoxFuture, servers::write_servers},
 };
 
 /// An instance.
@@ -54,10 +54,7 @@ impl EurekaRegistration {
 
 impl fmt::Display for EurekaRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, server) in self.servers.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{}", server.url)?;
-        }
+        write_servers(f, self.servers.iter().map(|it| &it.url))?;
         write!(f, " app {}", self.app)
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     config::value::{EndpointAddress, Secret},
     upstream::{
         discovery::BoxFuture,
+        servers::write_servers,
         zookeeper::{Made, NodeChange, Session, Told, ZooKeeperError},
     },
 };
@@ -61,10 +62,7 @@ impl ZooKeeperRegistration {
 
 impl fmt::Display for ZooKeeperRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, server) in self.servers.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{server}")?;
-        }
+        write_servers(f, &self.servers)?;
         write!(f, " {}", self.path)
     }
 }

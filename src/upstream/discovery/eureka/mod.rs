@@ -13,7 +13,10 @@ use http::{HeaderValue, StatusCode, header};
 use tokio::time::{Instant, sleep_until};
 
 use super::{BoxFuture, Discovery, DiscoveryError, Reconnect, Update};
-use crate::fetch::{Ask, Client, Target};
+use crate::{
+    fetch::{Ask, Client, Target},
+    upstream::servers::write_servers,
+};
 use registry::{Applications, Registry};
 
 /// Settings of an application in Eureka.
@@ -41,10 +44,7 @@ pub struct Eureka {
 
 impl fmt::Display for EurekaSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, server) in self.servers.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{}", server.url)?;
-        }
+        write_servers(f, self.servers.iter().map(|it| &it.url))?;
         write!(f, " app {}", self.app)
     }
 }
