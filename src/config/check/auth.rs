@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 
-use super::{Check, certificate_match::is_asked_for};
+use super::{Check, certificate_match::is_asked_for, header::check_names};
 use crate::config::{
     schema::{Auth, AuthStep, AuthSteps, ForwardAuth, JwksSource, JwtAuth, KeySource, Route},
     setting::Span,
@@ -95,6 +95,13 @@ fn check_step(check: &mut Check<'_>, place: &str, route: &Route, span: Span, ste
 /// Refuses keys that nobody reads, and names that are none.
 fn check_token(check: &mut Check<'_>, place: &str, jwt: &JwtAuth) {
     let spans = &jwt.spans;
+    let names = jwt.forward.iter().map(|(name, _)| name);
+    check_names(
+        check,
+        &format!("{place}.forward"),
+        names,
+        spans.of("forward"),
+    );
     let refresh = (Duration::from_secs(10), Duration::from_secs(86_400));
     if jwt.refresh < refresh.0 || jwt.refresh > refresh.1 {
         let message = format!("{place}.refresh cannot be {}", duration::text(&jwt.refresh));
@@ -163,6 +170,8 @@ fn check_forward(check: &mut Check<'_>, place: &str, forward: &ForwardAuth) {
         let message = format!("{place}.path {:?} is not a path", forward.path);
         check.error(forward.spans.of("path"), message, "such as \"/verify\"");
     }
+    let (names, span) = (forward.headers.iter(), forward.spans.of("headers"));
+    check_names(check, &format!("{place}.headers"), names, span);
     let timeout = forward.timeout;
     if timeout.is_zero() || timeout > Duration::from_secs(60) {
         let message = format!("{place}.timeout cannot be {}", duration::text(&timeout));

@@ -67,7 +67,8 @@ fn check_changes(check: &mut Check<'_>, place: &str, changes: &HeaderChanges) {
     );
 }
 
-fn check_names<'a>(
+/// Refuses names of fields that frame a message.
+pub(super) fn check_names<'a>(
     check: &mut Check<'_>,
     place: &str,
     names: impl Iterator<Item = &'a HeaderName>,
