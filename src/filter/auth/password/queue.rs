@@ -97,7 +97,7 @@ impl Queue {
         *places += 1;
         state.waiting.insert(job.key, vec![tell]);
         state.jobs.push_back(job);
-        if state.idle == 0 && state.threads < queue.threads_max {
+        if state.jobs.len() > state.idle && state.threads < queue.threads_max {
             let shared = Arc::clone(queue);
             let named = thread::Builder::new().name("passwords".to_owned());
             match named.spawn(move || shared.work()) {
