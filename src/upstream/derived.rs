@@ -58,20 +58,17 @@ impl DerivedViews {
         base: ViewIndex,
         wanted: &VersionReq,
     ) -> Option<Place> {
-        let members = members(set, wanted)?;
+        let of_base = rules.requirements.get(base.0 as usize)?.as_ref();
+        let members = members(set, wanted, of_base)?;
         let known = |it: &Derived| it.base == base && it.members == members;
         if let Some(index) = self.views.iter().position(known) {
             let is_new = false;
             return Some(Place { index, is_new });
         }
-        let view = set.derive(rules, base, wanted);
-        if view.tiers.is_empty() {
-            return None;
-        }
         let derived = Derived {
             base,
             members,
-            view,
+            view: set.derive(rules, base, wanted),
         };
         let is_new = true;
         if self.views.len() < VIEWS_MAX {
@@ -86,15 +83,19 @@ impl DerivedViews {
     }
 }
 
-fn members(set: &EndpointSet, wanted: &VersionReq) -> Option<Members> {
+/// Returns the versions of a set that a client wants and its route allows; none if there are none.
+fn members(
+    set: &EndpointSet,
+    wanted: &VersionReq,
+    of_base: Option<&VersionReq>,
+) -> Option<Members> {
     let versions = set.versions();
     let mut members: Members = SmallVec::from_elem(0, versions.len().div_ceil(64));
     let mut any = false;
-    for (number, _) in versions
-        .iter()
-        .enumerate()
-        .filter(|(_, it)| wanted.matches(it))
-    {
+    let is_met = |it: &semver::Version| {
+        wanted.matches(it) && of_base.is_none_or(|allowed| allowed.matches(it))
+    };
+    for (number, _) in versions.iter().enumerate().filter(|(_, it)| is_met(it)) {
         members[number / 64] |= 1 << (number % 64);
         any = true;
     }
@@ -158,6 +159,23 @@ mod tests {
             .map(|it| it.0)
             .collect();
         assert_eq!(members, [1, 2]);
+    }
+
+    #[test]
+    fn what_the_route_does_not_allow_makes_no_view() {
+        let rules = SetRules {
+            requirements: vec![None, Some(wanted("^1"))],
+            ..SetRules::default()
+        };
+        let set = set(&["1.0.0", "1.1.0", "2.0.0"], &rules);
+        let mut derived = DerivedViews::default();
+        let mut find = |text: &str| derived.find(&set, &rules, ViewIndex(1), &wanted(text));
+        assert_eq!(find("^2"), None);
+        let one = find(">=1.1").unwrap();
+        assert!(one.is_new);
+        let same = find("~1.1").unwrap();
+        assert_eq!((same.index, same.is_new), (one.index, false));
+        assert_eq!(derived.views.len(), 1);
     }
 
     #[test]

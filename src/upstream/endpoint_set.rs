@@ -260,7 +260,7 @@ impl EndpointSlot {
 }
 
 /// Returns true if the version of an endpoint meets a requirement, if there is one.
-pub(super) fn meets(requirement: Option<&VersionReq>, endpoint: &Endpoint) -> bool {
+pub(crate) fn meets(requirement: Option<&VersionReq>, endpoint: &Endpoint) -> bool {
     requirement.is_none_or(|requirement| {
         let version = endpoint.version.as_ref();
         version.is_some_and(|version| requirement.matches(version))

@@ -8,6 +8,7 @@ use crate::{
     state::LocalSnapshot,
     upstream::{
         endpoint::Endpoint,
+        endpoint_set::meets,
         pick::Regard,
         pool::{PoolIndex, ViewIndex},
         tried::Tried,
@@ -115,11 +116,7 @@ pub(super) fn is_one_left(snapshot: &LocalSnapshot, record: &CallRecord, home: H
     pools.any(|(index, view)| {
         let tried = |endpoint: &Endpoint| {
             let mut attempts = record.attempts.iter();
-            let other = record.wanted().is_some_and(|wanted| {
-                let version = endpoint.version.as_ref();
-                !version.is_some_and(|version| wanted.matches(version))
-            });
-            other
+            !meets(record.wanted(), endpoint)
                 || attempts
                     .any(|attempt| attempt.pool == index && attempt.address() == &*endpoint.label)
         };

@@ -1,13 +1,14 @@
 //! The endpoints that could serve a request, each with its state.
 
 use schemars::JsonSchema;
-use semver::{Version, VersionReq};
+use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 
 use super::HealthKnown;
 use crate::{
     state::Snapshot,
     upstream::{
+        endpoint_set::meets,
         picker::EndpointIndex,
         pool::{Origin, PoolIndex, ViewIndex},
         tier,
@@ -63,7 +64,7 @@ pub(super) fn candidates(
             let eligible = eligible && endpoint.weight > 0;
             let skipped = match (tier, eligible) {
                 (None, _) => Some("its version does not meet the route's requirement".to_owned()),
-                _ if !wanted.is_none_or(|it| is_met(it, endpoint.version.as_ref())) => {
+                _ if !meets(wanted, endpoint) => {
                     Some("its version is not the one that the request asks for".to_owned())
                 }
                 (Some(_), false) if endpoint.weight == 0 => Some("its weight is 0".to_owned()),
@@ -91,8 +92,4 @@ pub(super) fn candidates(
             }
         })
         .collect()
-}
-
-fn is_met(wanted: &VersionReq, version: Option<&Version>) -> bool {
-    version.is_some_and(|version| wanted.matches(version))
 }
