@@ -119,22 +119,24 @@ impl Board {
     pub(crate) fn registered(
         &self,
         listener: &Arc<str>,
-        mut new: Option<model::Registration>,
+        new: Option<model::Registration>,
         spec: &RegistrationSpec,
     ) -> bool {
         let registrations = &mut self.lock().registrations;
         let known = registrations.get(listener);
-        let Some(new) = &mut new else {
+        let Some(new) = new else {
             // Another entry may have followed this one.
             if known.is_some_and(|it| it.id == spec.id() && it.to == spec.to_string()) {
                 registrations.remove(listener);
             }
             return true;
         };
-        let is_known = known
-            .is_some_and(|it| it.state == new.state && it.error == new.error && it.id == new.id);
+        let is_known = known.is_some_and(|it| {
+            (it.state == new.state && it.error == new.error && it.id == new.id)
+                && (it.to == new.to && it.announced == new.announced)
+        });
         if !is_known {
-            registrations.insert(Arc::clone(listener), new.clone());
+            registrations.insert(Arc::clone(listener), new);
         }
         !is_known
     }
