@@ -116,10 +116,12 @@ pub fn request(resource: &[(&str, &str)], version: &str, spans: &[u8]) -> Vec<u8
 /// Returns the number of spans that the answer to an export says were refused:
 /// `partial_success.rejected_spans`.
 pub fn refused(answer: &[u8]) -> u64 {
-    let [0x0a, length, partial @ ..] = answer else {
+    let [0x0a, rest @ ..] = answer else {
         return 0;
     };
-    match partial.get(..usize::from(*length).min(partial.len())) {
+    // A message of 128 bytes or more has a length of several.
+    let length = rest.iter().take_while(|byte| **byte >= 0x80).count() + 1;
+    match rest.get(length..) {
         Some([0x08, number @ ..]) => read_varint(number),
         _ => 0,
     }

@@ -170,3 +170,22 @@ fn spans_that_find_no_place_in_the_queue_are_counted() {
     let lost = metrics.total(&names::TRACE_SPANS_DROPPED_TOTAL, [None]);
     assert_eq!(lost, 6);
 }
+
+#[test]
+fn refused_spans_are_counted_however_long_the_reason_is() {
+    for reason in [0_u8, 100, 200] {
+        let mut partial = vec![0x08, 0xac, 0x02, 0x12];
+        // A length from 128 to 255 takes two bytes: itself and 1.
+        let length = |out: &mut Vec<u8>, length: u8| {
+            out.push(length);
+            out.extend((length >= 128).then_some(1));
+        };
+        length(&mut partial, reason);
+        partial.extend(vec![b'x'; reason.into()]);
+        let mut answer = vec![0x0a];
+        length(&mut answer, u8::try_from(partial.len()).unwrap());
+        answer.extend(partial);
+        assert_eq!(otlp::refused(&answer), 300, "{reason}");
+    }
+    assert_eq!(otlp::refused(&[]), 0);
+}
