@@ -186,6 +186,11 @@ impl Exporter {
                 lost.none();
             }
         }
+        // Workers that are late count theirs by themselves.
+        self.batches.close();
+        while let Ok(batch) = self.batches.try_recv() {
+            drop(self.lost(&batch));
+        }
     }
 
     /// Sends a batch, again after a failure that may pass.
