@@ -84,6 +84,8 @@ struct Source {
 struct Samples {
     due: tokio::time::Interval,
     shared: Arc<ApiState>,
+    /// The one being made: an event that comes meanwhile is shown first, and does not end it.
+    pending: Option<Pin<Box<dyn Future<Output = Bytes> + Send>>>,
 }
 
 impl Samples {
@@ -91,17 +93,28 @@ impl Samples {
     fn new(every: Duration, shared: Arc<ApiState>) -> Self {
         let mut due = interval_at(Instant::now(), every);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { due, shared }
+        Self {
+            due,
+            shared,
+            pending: None,
+        }
     }
 
     async fn next(samples: &mut Option<Self>) -> Bytes {
-        match samples {
-            Some(samples) => {
-                samples.due.tick().await;
-                overview::frame(&samples.shared).await
-            }
-            None => std::future::pending().await,
+        let Some(samples) = samples else {
+            return std::future::pending().await;
+        };
+        if samples.pending.is_none() {
+            samples.due.tick().await;
         }
+        let shared = &samples.shared;
+        let pending = samples.pending.get_or_insert_with(|| {
+            let shared = Arc::clone(shared);
+            Box::pin(async move { overview::frame(&shared).await })
+        });
+        let frame = pending.await;
+        samples.pending = None;
+        frame
     }
 }
 
