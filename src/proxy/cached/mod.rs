@@ -71,6 +71,7 @@ pub(super) async fn forward(
     if !get {
         return past(connection, exchange, home, request, offer, &key).await;
     }
+    let directives = RequestDirectives::read(&request.headers);
     let visit = Visit {
         connection,
         home,
@@ -78,10 +79,10 @@ pub(super) async fn forward(
         key,
         cohort: cohort(exchange, home),
         conditions: Conditions::read(&request.headers),
-        directives: RequestDirectives::read(&request.headers),
+        directives,
         asked: Asked {
             authorized: request.headers.contains(Known::Authorization),
-            no_store: RequestDirectives::read(&request.headers).no_store,
+            no_store: directives.no_store,
         },
         head: request.method == Method::HEAD,
         cache,
@@ -127,11 +128,7 @@ async fn past(
         cache.store.invalidate(key);
         for name in [Known::Location, Known::ContentLocation] {
             let place = response.headers.get(name).and_then(|it| it.to_str());
-            let host = exchange
-                .request
-                .authority
-                .as_ref()
-                .map_or("", |it| it.as_str());
+            let host = exchange.host_port();
             let scheme = exchange.scheme.as_str();
             if let Some(target) = place.and_then(|place| same_origin(place, scheme, host)) {
                 let target = target.as_bytes();
