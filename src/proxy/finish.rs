@@ -148,12 +148,13 @@ fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
         user_agent: request.user_agent.as_ref().map(|agent| agent.as_bytes()),
         fields: &fields,
     };
+    // First, so that whoever reads the line in the log finds the record.
+    if keep {
+        worker.keep(&line, exchange.snapshot.shared.generation);
+    }
     worker.write_line(&line);
     if let Some(traced) = traced {
         worker.write_trace(&line, traced);
-    }
-    if keep {
-        worker.keep(&line, exchange.snapshot.shared.generation);
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::{Answer, Backend, Client, Proxy, Settings, identity};
+use crate::why::record;
 
 fn text(route: &str, pool: &str) -> String {
     format!(
@@ -74,13 +75,9 @@ async fn a_client_gets_the_version_that_it_asks_for() {
         line["version_asked"] == "^2"
     });
     assert_eq!(line.await["version"], "2.0.0");
-    let told = proxy.admin("GET", "/requests?last=1", "").await.unwrap();
-    let told: Value = serde_json::from_str(&told.text()).unwrap();
-    assert!(
-        told.to_string()
-            .contains("\"version_asked\":\"=2.1.0-rc.1\""),
-        "{told}"
-    );
+    let answer = ask(&proxy, "=2.1.0-rc.1").await;
+    let kept = record(&proxy, &answer).await;
+    assert_eq!(kept["version_asked"], "=2.1.0-rc.1", "{kept}");
     proxy.finish().await;
 }
 
