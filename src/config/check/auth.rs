@@ -8,7 +8,7 @@ use super::{Check, certificate_match::is_asked_for, header::check_names};
 use crate::config::{
     schema::{Auth, AuthStep, AuthSteps, ForwardAuth, JwksSource, JwtAuth, KeySource, Route},
     setting::Span,
-    value::{JwtAlgorithm, Name, RateKey, duration, header},
+    value::{Name, RateKey, duration, header},
 };
 
 pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
@@ -131,12 +131,7 @@ fn check_token(check: &mut Check<'_>, place: &str, jwt: &JwtAuth) {
                 let message = format!("{place}.{key} has no effect: the keys are in a file");
                 check.warn(spans.of(key), message, "remove it");
             }
-            let all = JwtAlgorithm::ALL.iter().filter(|it| !it.is_shared_secret());
-            let usual: Vec<JwtAlgorithm> = all.copied().collect();
-            let counts = match jwt.algorithms.is_empty() {
-                true => &usual,
-                false => &jwt.algorithms,
-            };
+            let counts = jwt.counting();
             let keys = &file.content.keys;
             let fits = keys.iter().any(|key| counts.iter().any(|it| key.fits(*it)));
             // None, where files are not read.

@@ -42,6 +42,17 @@ table! {
     }
 }
 
+impl JwtAuth {
+    /// The algorithms that count.
+    pub fn counting(&self) -> Vec<JwtAlgorithm> {
+        if self.algorithms.is_empty() {
+            JwtAlgorithm::with_public_keys().collect()
+        } else {
+            self.algorithms.clone()
+        }
+    }
+}
+
 choice! {
     /// Source of the keys of tokens.
     pub enum JwksSource {

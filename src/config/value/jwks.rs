@@ -96,6 +96,12 @@ impl JwtAlgorithm {
         })
     }
 
+    /// Those whose signatures are verified with a public key.
+    pub fn with_public_keys() -> impl Iterator<Item = Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(|it| !it.is_shared_secret())
+    }
+
     /// Returns true if the signature is made with a secret that the verifier has, too.
     pub const fn is_shared_secret(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)

@@ -8,7 +8,11 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode, uri::PathAndQuery};
 
-use super::{Asked, denial::Denial};
+use super::{
+    Asked,
+    denial::Denial,
+    fields::{Fields, Leave},
+};
 use crate::{
     exchange::{Body, Exchange, Failure, Identity, Reason, Request, Response, Subrequest},
     semantics::{
@@ -32,46 +36,17 @@ pub struct ForwardAuth {
     pub user: Option<HeaderName>,
 }
 
-/// Effect of leave that is given on request and answer.
-#[derive(Debug, Default)]
-pub(super) struct Leave {
-    /// Fields that the endpoint gets.
-    fields: Vec<(HeaderName, HeaderValue)>,
-    /// Cookies that the client gets.
-    cookies: Vec<HeaderValue>,
-}
-
-/// Cookies that a client gets with the answer to his request.
-pub(super) struct Cookies(Vec<HeaderValue>);
-
-impl Leave {
-    /// Adds the fields for the endpoint, and keeps the cookies for the client.
-    pub(super) fn apply(self, exchange: &mut Exchange, request: &mut Request) {
-        for (name, value) in &self.fields {
-            request.headers.append(name, value);
-        }
-        if !self.cookies.is_empty() {
-            let known = exchange.take_kept::<Cookies>();
-            let mut cookies = known.map_or_else(Vec::new, |known| known.0);
-            cookies.extend(self.cookies);
-            exchange.keep(Cookies(cookies));
-        }
-    }
-}
-
-impl Cookies {
-    pub(super) fn give(self, response: &mut Response) {
-        for cookie in &self.0 {
-            response.headers.append(Known::SetCookie, cookie);
-        }
-    }
-}
-
 impl ForwardAuth {
-    pub(super) async fn ask(&self, exchange: &Exchange, request: &Request) -> Asked {
+    pub(super) async fn ask(
+        &self,
+        exchange: &Exchange,
+        request: &Request,
+        fields: &Fields<'_>,
+    ) -> Asked {
         let mut question = Subrequest::get(self.target.clone());
         question.timeout = self.timeout;
-        question.headers = fields_of(exchange, request);
+        let shown = fields.seen_by_service(request);
+        question.headers = fields_of(exchange, request, shown);
         let mut answer = match exchange.subrequest(&self.pool, question).await {
             Ok(answer) => answer,
             Err(failure) => return failed(failure),
@@ -118,8 +93,7 @@ impl ForwardAuth {
 
 /// The fields of the subrequest: those of the request without what belongs to its body, and what
 /// Traefik and nginx tell a service.
-fn fields_of(exchange: &Exchange, request: &Request) -> Headers {
-    let mut headers = request.headers.clone();
+fn fields_of(exchange: &Exchange, request: &Request, mut headers: Headers) -> Headers {
     hop_by_hop::strip_request(&mut headers, Switching::No);
     for name in OF_BODY {
         headers.remove(name);

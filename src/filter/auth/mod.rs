@@ -9,6 +9,7 @@ mod api_key;
 mod basic;
 mod credentials;
 mod denial;
+mod fields;
 mod forward;
 mod jwt;
 mod mtls;
@@ -16,7 +17,7 @@ mod password;
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 #[doc(hidden)]
 pub use self::{
@@ -30,7 +31,7 @@ pub use self::{
 };
 use self::{
     denial::Denial,
-    forward::{Cookies, Leave},
+    fields::{Cookies, Fields, Leave},
 };
 use super::Verdict;
 use crate::{
@@ -42,6 +43,8 @@ use crate::{
 #[derive(Debug)]
 pub struct AuthFilter {
     steps: Box<[AuthStep]>,
+    /// Fields that the endpoint gets from the methods only.
+    owned: Box<[HeaderName]>,
 }
 
 /// A step that must pass.
@@ -90,8 +93,11 @@ impl Asked {
 impl AuthFilter {
     /// Makes the filter of these steps.
     pub fn new(steps: Vec<AuthStep>) -> Self {
+        let methods = steps.iter().flat_map(AuthStep::methods);
+        let owned = methods.flat_map(AuthMethod::fields).cloned().collect();
         Self {
             steps: steps.into(),
+            owned,
         }
     }
 
@@ -100,38 +106,19 @@ impl AuthFilter {
         exchange: &mut Exchange,
         request: &mut Request,
     ) -> Result<Verdict, Failure> {
-        let owned = self.methods().flat_map(AuthMethod::fields);
-        for name in owned {
-            request.headers.remove(name);
-        }
+        let mut fields = Fields::new(&self.owned);
         for step in &self.steps {
-            let asked = match step {
-                AuthStep::One(method) => method.ask(exchange, request).await,
-                AuthStep::Any(methods) => ask_any(methods, exchange, request).await,
-            };
-            match asked {
-                Asked::Passed(identity, leave) => {
+            match step.ask(exchange, request, &fields).await {
+                StepAsked::Passed(method, identity, mut leave) => {
                     exchange.identify(identity);
-                    leave.apply(exchange, request);
+                    leave.keep_cookies(exchange);
+                    fields.pass(method, leave.fields);
                 }
-                Asked::Answered(response) => return Ok(Verdict::Reply(*response)),
-                Asked::Denied(denial) => return Err(denial.refuse(exchange)),
+                StepAsked::Answered(response) => return Ok(Verdict::Reply(*response)),
+                StepAsked::Denied(denial) => return Err(denial.refuse(exchange)),
             }
         }
-        for (name, claim) in self.methods().flat_map(AuthMethod::claims) {
-            let text = exchange
-                .claim(claim)
-                .map(|text| HeaderValue::from_str(&text));
-            if let Some(Ok(value)) = text {
-                request.headers.insert(name, &value);
-            }
-        }
-        // Only now: two steps may read the same field.
-        for method in self.methods() {
-            if !method.keeps() {
-                method.credentials().remove(request);
-            }
-        }
+        fields.apply(self.methods(), request);
         Ok(Verdict::Continue)
     }
 
@@ -139,10 +126,8 @@ impl AuthFilter {
     pub(super) fn owns_of_request(&self, name: &[u8]) -> bool {
         let same = |field: &HeaderName| name.eq_ignore_ascii_case(field.as_str().as_bytes());
         let mut methods = self.methods();
-        methods.any(|method| {
-            method.fields().any(same)
-                || (!method.keeps() && method.credentials().header().is_some_and(same))
-        })
+        let of_credentials = |method: &AuthMethod| method.credentials().header().is_some_and(same);
+        self.owned.iter().any(same) || methods.any(of_credentials)
     }
 
     /// Names of the methods in their order, those of which one is enough with `|` between them.
@@ -175,10 +160,7 @@ impl AuthFilter {
     }
 
     fn methods(&self) -> impl Iterator<Item = &AuthMethod> {
-        self.steps.iter().flat_map(|step| match step {
-            AuthStep::One(method) => std::slice::from_ref(method),
-            AuthStep::Any(methods) => methods,
-        })
+        self.steps.iter().flat_map(AuthStep::methods)
     }
 
     /// Returns a target with `***` in place of the keys in it, for log and `why`; none if it has none.
@@ -191,12 +173,12 @@ impl AuthFilter {
 }
 
 impl AuthMethod {
-    async fn ask(&self, exchange: &Exchange, request: &Request) -> Asked {
+    async fn ask(&self, exchange: &Exchange, request: &Request, fields: &Fields<'_>) -> Asked {
         match self {
             Self::Basic(basic) => basic.ask(exchange, request).await,
             Self::ApiKey(key) => key.ask(request),
             Self::Jwt(jwt) => jwt.ask(request).await,
-            Self::Forward(forward) => forward.ask(exchange, request).await,
+            Self::Forward(forward) => forward.ask(exchange, request, fields).await,
             Self::Mtls(mtls) => mtls.ask(exchange),
         }
     }
@@ -230,47 +212,58 @@ impl AuthMethod {
         }
     }
 
-    /// Claims that the endpoint gets in fields.
-    fn claims(&self) -> impl Iterator<Item = (&HeaderName, &str)> {
-        let claims = match self {
-            Self::Jwt(jwt) => &jwt.forward[..],
-            _ => &[],
-        };
-        claims.iter().map(|(name, claim)| (name, &**claim))
-    }
-
     /// Fields that the endpoint gets from this method only.
     fn fields(&self) -> impl Iterator<Item = &HeaderName> {
-        let of_service = match self {
-            Self::Forward(forward) => &forward.headers[..],
-            _ => &[],
+        let (of_claims, of_service) = match self {
+            Self::Jwt(jwt) => (&jwt.forward[..], &[][..]),
+            Self::Forward(forward) => (&[][..], &forward.headers[..]),
+            Self::Basic(_) | Self::ApiKey(_) | Self::Mtls(_) => (&[][..], &[][..]),
         };
-        self.claims().map(|(name, _)| name).chain(of_service)
+        of_claims.iter().map(|(name, _)| name).chain(of_service)
     }
 }
 
-/// Asks several methods until one passes. What the others would have had to check goes away: it may
-/// be forged.
-async fn ask_any(methods: &[AuthMethod], exchange: &Exchange, request: &mut Request) -> Asked {
-    let mut denials = Vec::new();
-    let mut answered = None;
-    for method in methods {
-        match method.ask(exchange, request).await {
-            Asked::Denied(denial) => denials.push(denial),
-            Asked::Answered(response) => answered = answered.or(Some(response)),
-            Asked::Passed(identity, leave) => {
-                let passed = method.credentials();
-                let others = methods.iter().map(AuthMethod::credentials);
-                for other in others.filter(|other| *other != passed) {
-                    other.remove(request);
-                }
-                return Asked::Passed(identity, leave);
-            }
+/// Result of asking a step.
+#[derive(Debug)]
+enum StepAsked<'a> {
+    /// This method lets the client pass.
+    Passed(&'a AuthMethod, Identity, Leave),
+    /// He may not pass.
+    Denied(Denial),
+    /// He gets this answer of a service.
+    Answered(Box<Response>),
+}
+
+impl AuthStep {
+    fn methods(&self) -> &[AuthMethod] {
+        match self {
+            Self::One(method) => std::slice::from_ref(method),
+            Self::Any(methods) => methods,
         }
     }
-    // A service knows best where to send a client who has no way in.
-    match answered {
-        Some(response) => Asked::Answered(response),
-        None => Asked::Denied(Denial::of_all(denials)),
+
+    /// Asks its methods until one passes.
+    async fn ask(
+        &self,
+        exchange: &Exchange,
+        request: &Request,
+        fields: &Fields<'_>,
+    ) -> StepAsked<'_> {
+        let mut denials = Vec::new();
+        let mut answered = None;
+        for method in self.methods() {
+            match method.ask(exchange, request, fields).await {
+                Asked::Denied(denial) => denials.push(denial),
+                Asked::Answered(response) => answered = answered.or(Some(response)),
+                Asked::Passed(identity, leave) => {
+                    return StepAsked::Passed(method, identity, leave);
+                }
+            }
+        }
+        // A service knows best where to send a client who has no way in.
+        match answered {
+            Some(response) => StepAsked::Answered(response),
+            None => StepAsked::Denied(Denial::of_all(denials)),
+        }
     }
 }

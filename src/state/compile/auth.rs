@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, uri::PathAndQuery};
 
 use crate::{
-    config::{schema, value::JwtAlgorithm},
+    config::schema,
     filter::{
         ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, ForwardAuth, JwtAuth,
         KeyRing, MtlsAuth, PasswordChecks, RemoteKeys, TokenKeys, TokenRules,
@@ -104,16 +104,11 @@ fn token(registry: &mut Registry, route: &Arc<str>, written: &schema::JwtAuth) -
             TokenKeys::Remote(registry.filter(&"".into(), "token_keys", &identity, make))
         }
     };
-    let all = JwtAlgorithm::ALL.iter().copied();
-    let usual = || all.filter(|it| !it.is_shared_secret()).collect();
     let source = written.source.as_ref();
     Some(JwtAuth {
         keys,
         rules: TokenRules {
-            algorithms: match written.algorithms.is_empty() {
-                true => usual(),
-                false => written.algorithms.clone(),
-            },
+            algorithms: written.counting(),
             issuer: written.issuer.clone(),
             audience: written.audience.clone(),
             claims: written.claims.clone(),

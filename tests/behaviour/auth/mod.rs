@@ -1,6 +1,7 @@
 //! `auth` of a route: who may pass, what others learn of it, and what reaches the endpoint.
 
 mod basic;
+mod fields;
 mod forward;
 mod jwt;
 mod programs;

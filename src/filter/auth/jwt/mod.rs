@@ -19,7 +19,7 @@ use super::{
     basic::after_scheme,
     credentials::{Credentials, Found},
     denial::Denial,
-    forward::Leave,
+    fields::Leave,
 };
 use crate::{
     config::value::Jwks,
@@ -72,11 +72,15 @@ impl JwtAuth {
         };
         match self.check(text).await {
             Ok(Some(claims)) => {
+                let leave = Leave {
+                    fields: fields_of(&self.forward, &claims),
+                    ..Leave::default()
+                };
                 let identity = Identity {
                     user: claim_text(&claims, "sub").map(Into::into),
                     claims: Some(claims),
                 };
-                Asked::Passed(identity, Leave::default())
+                Asked::Passed(identity, leave)
             }
             Ok(None) => {
                 let reason = Reason::new("destination_unavailable");
@@ -113,4 +117,16 @@ impl JwtAuth {
             None => Ok(None),
         }
     }
+}
+
+/// Fields with claims, as far as they fit.
+pub(super) fn fields_of(
+    wanted: &[(HeaderName, String)],
+    claims: &Map<String, Value>,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let fields = wanted.iter().filter_map(|(name, claim)| {
+        let value = HeaderValue::from_str(&claim_text(claims, claim)?).ok()?;
+        Some((name.clone(), value))
+    });
+    fields.collect()
 }
