@@ -342,14 +342,33 @@ fn explain_answers_although_a_test_in_the_file_fails() {
 
 #[test]
 fn completions_and_manual_pages_know_every_command() {
+    let help = run(GOOD, &["--help"]).stdout;
+    let (_, rest) = help.split_once("Commands:\n").unwrap();
+    let (list, _) = rest.split_once("\n\n").unwrap();
+    let names = list.lines().filter_map(|line| {
+        let own = line.strip_prefix("  ")?;
+        own.split(' ').next().filter(|name| !name.is_empty())
+    });
+    let commands: Vec<&str> = names.filter(|name| *name != "help").collect();
+    assert!(commands.len() > 15, "{commands:?}");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let outcome = run(GOOD, &["completions", shell]);
         assert_eq!(outcome.code, Some(0), "{shell}: {}", outcome.stderr);
-        assert!(outcome.stdout.contains("explain"), "{shell}");
+        for command in &commands {
+            assert!(outcome.stdout.contains(command), "{shell}: {command}");
+        }
     }
     let page = run(GOOD, &["man"]).stdout;
     assert!(page.contains(".TH sluicegate"), "{page}");
-    assert!(page.contains("endpoint"), "{page}");
+    for command in &commands {
+        assert!(
+            page.contains(&command.replace('-', "\\-")),
+            "{command}: {page}"
+        );
+        let own = run(GOOD, &["man", command]);
+        assert_eq!(own.code, Some(0), "{command}: {}", own.stderr);
+        assert!(own.stdout.contains(".SH"), "{command}");
+    }
     let page = run(GOOD, &["man", "explain"]).stdout;
     assert!(page.contains("source"), "{page}");
 }

@@ -84,14 +84,48 @@ fn accepts_part(whole: &Value, schema: &Value, value: &Value) -> Result<(), Stri
 #[test]
 fn every_good_file_is_taken() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = fs::read_dir(root.join("tests/config/valid")).unwrap();
-    let mut files: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
+    let folders = ["tests/config/valid", "examples/config"];
+    let folders = folders.map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    let entries = folders.into_iter().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.push(root.join("proxy.toml"));
-    assert!(files.len() > 2);
+    assert!(files.len() > 15);
     let schema = schema();
     for file in files {
         let value = parsed(&fs::read_to_string(&file).unwrap());
         assert_eq!(accepts(&schema, &value), Ok(()), "{}", file.display());
+    }
+}
+
+/// The text that an editor shows beside a key.
+#[test]
+fn every_key_has_a_description() {
+    let schema = schema();
+    let mut count = 0;
+    describe(&schema, "", &mut count);
+    assert!(count > 300, "{count}");
+}
+
+fn describe(part: &Value, place: &str, count: &mut usize) {
+    if let Some(properties) = part.get("properties").and_then(Value::as_object) {
+        for (key, property) in properties {
+            let text = property.get("description").and_then(Value::as_str);
+            let place = format!("{place}.{key}");
+            assert!(
+                text.is_some_and(|text| text.len() > 3),
+                "{place}: {property}"
+            );
+            *count += 1;
+        }
+    }
+    match part {
+        Value::Object(inner) => {
+            for (key, inner) in inner {
+                describe(inner, &format!("{place}/{key}"), count);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| describe(item, place, count)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
