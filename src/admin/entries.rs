@@ -13,7 +13,7 @@ use super::{
     operations::{EndpointAction, RolloutAction},
     router::{Access, Action, Answer, Entry, Verb},
 };
-use crate::telemetry::metrics;
+use crate::telemetry::metrics::Exposition;
 
 const fn get(path: &'static str, action: Action, answer: Answer, summary: &'static str) -> Entry {
     Entry {
@@ -96,8 +96,8 @@ pub(super) static ENTRIES: &[Entry] = &[
     get(
         "/metrics",
         Action::Metrics,
-        Answer::Text(metrics::CONTENT_TYPE),
-        "Metrics in the Prometheus text format",
+        Answer::Text(Exposition::Text.media_type()),
+        "Metrics in the Prometheus text format; by Accept as OpenMetrics, with exemplars",
     ),
     read::<Status>(Action::Status, "Version, uptime, generation, last reload"),
     read::<Vec<CertificateExpiry>>(

@@ -17,7 +17,9 @@ use super::model::{
     ReloadRefusal, ReloadReport, Rollout, Route, RouteCache, Status, UpgradeRefusal, UpgradeReport,
     UpgradeRequest,
 };
-use crate::{config::Secrets, state::HolderFilter, tls::ClientCertificate};
+use crate::{
+    config::Secrets, state::HolderFilter, telemetry::metrics::Exposition, tls::ClientCertificate,
+};
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -31,8 +33,8 @@ pub trait Operations: Send + Sync + 'static {
     fn live(&self) -> bool;
     /// Returns the readiness for traffic; always with its reasons.
     fn ready(&self) -> Ready;
-    /// All metrics in the Prometheus text format 0.0.4.
-    fn metrics(&self) -> String;
+    /// All metrics, in this format.
+    fn metrics(&self, exposition: Exposition) -> String;
     /// The process as a whole.
     fn status(&self) -> Status;
     /// Configuration in effect, secrets masked.

@@ -197,13 +197,16 @@ fn endpoint(endpoint: &Endpoint) -> Row<'_> {
         let left = Duration::from_secs(millis.div_ceil(1000));
         state = format!("{state} for {}", humantime::format_duration(left)).into();
     }
-    let picks = usize::try_from(endpoint.picks).unwrap_or(usize::MAX);
+    let picks = endpoint.picks.map(|picks| {
+        let picks = usize::try_from(picks).unwrap_or(usize::MAX);
+        print::counted(picks, "pick")
+    });
     vec![
         (&*endpoint.address).into(),
         state,
         format!("weight {}", endpoint.weight).into(),
         endpoint.version.as_deref().unwrap_or_default().into(),
-        print::counted(picks, "pick").into(),
+        picks.unwrap_or_default().into(),
         endpoint.cause.as_deref().unwrap_or_default().into(),
     ]
 }

@@ -70,7 +70,7 @@ impl Answering {
         if self.quiet
             && let (Pending::Answer(_) | Pending::Call, Some(failure)) = (pending, failure)
         {
-            return pick.pool.metrics.attempted(&AttemptResult::Failed(failure));
+            return pick.attempted(&AttemptResult::Failed(failure));
         }
         let (outcome, observed) = match (pending, failure.filter(|_| !self.quiet)) {
             (Pending::Break, None) => return,
@@ -86,12 +86,11 @@ impl Answering {
                 (None, None) => (AttemptResult::Grpc(2), Observed::BadAnswer),
                 // The client has left: nobody knows how it would have ended.
                 (_, Some(_)) => {
-                    let metrics = &pick.pool.metrics;
-                    return metrics.attempted(&AttemptResult::Status(StatusCode::OK));
+                    return pick.attempted(&AttemptResult::Status(StatusCode::OK));
                 }
             },
         };
-        pick.pool.metrics.attempted(&outcome);
+        pick.attempted(&outcome);
         pick.observe_end(now, observed);
     }
 }

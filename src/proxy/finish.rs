@@ -37,21 +37,23 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     };
     let reason = exchange.reason().unwrap_or_default();
     if let Some(route) = exchange.metrics() {
-        route.count(&exchange.listener, status, reason);
+        let bytes = (exchange.bytes_in, exchange.bytes_out);
+        route.count(&exchange.listener, status, reason, bytes);
         route.observe(took);
     }
     let cached = exchange.cached.as_ref().and_then(|it| it.outcome);
     if let (Some(outcome), Some(route)) = (cached, exchange.route_metrics()) {
         route.count_cache(outcome.word());
     }
-    let left = exchange.cached.as_ref().and_then(|it| it.left.take());
-    if let Some(answering) = exchange.call.answering.as_ref().or(left.as_ref()) {
+    if let Some(answering) = &exchange.call.answering {
         let end = AnswerEnd {
             failure: exchange.failure,
             grpc_status: exchange.grpc_status,
             given_up: exchange.is_given_up(now),
         };
         answering.judge(&end, now);
+        let metrics = &answering.pick().pool.metrics;
+        metrics.passed(exchange.bytes_in, exchange.bytes_out);
     }
     if let Some(choice) = exchange.cohort.as_ref().and_then(|it| it.choice) {
         divide::count(exchange.snapshot.worker, exchange, &choice, now);
@@ -61,6 +63,9 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
         None => None,
         Some(_) => trace::recorded(exchange, status, took),
     };
+    if let (Some(traced), Some(route)) = (&traced, exchange.metrics()) {
+        route.exemplify(took, traced.trace, worker.wall_time());
+    }
     if keep || traced.is_some() || worker.has_log() {
         let end = End {
             status,

@@ -232,7 +232,10 @@ impl Watch {
             let (listener, file) = &key;
             let make = || {
                 let file = file.display().to_string();
-                metrics.gauge(&names::CERTIFICATE_EXPIRY_SECONDS, [listener, &file])
+                metrics.gauge(
+                    &names::CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS,
+                    [listener, &file],
+                )
             };
             match self.shown.get(&key) {
                 Some(gauge) => gauge.set(expires),

@@ -36,6 +36,8 @@ pub(super) struct ControlGauges {
     upgrades: HashMap<&'static str, SharedCounter>,
     /// By pool.
     healthy: HashMap<Arc<str>, Shown>,
+    /// Those that ignore health show 1.
+    in_panic: HashMap<Arc<str>, SharedGauge>,
     /// By pool, for those that have one.
     breakers: HashMap<Arc<str>, SharedGauge>,
     /// By address of the store.
@@ -82,6 +84,7 @@ impl ControlGauges {
                 .map(|result| (result, registry.counter(&names::UPGRADES_TOTAL, [result])))
                 .collect(),
             healthy: HashMap::new(),
+            in_panic: HashMap::new(),
             breakers: HashMap::new(),
             rate_stores: HashMap::new(),
             concurrency: HashMap::new(),
@@ -148,17 +151,33 @@ impl ControlGauges {
         let picture = health.picture();
         let known = self.healthy.remove(&pool.name);
         let mut known = known.map_or_else(HashMap::new, |shown| shown.gauges);
-        let gauges = picture.endpoints.iter().map(|endpoint| {
+        let mut gauges = HashMap::new();
+        // Endpoints without series of their own are counted in one.
+        let mut others = None;
+        for endpoint in &picture.endpoints {
             let address = &endpoint.address;
+            let healthy = i64::from(endpoint.state == EndpointState::Healthy);
+            if !self.registry.admits_endpoint(&pool.name, address) {
+                *others.get_or_insert(0) += healthy;
+                continue;
+            }
             let (address, gauge) = known.remove_entry(address).unwrap_or_else(|| {
                 let labels = [&*pool.name, &**address];
                 let gauge = self.registry.gauge(&names::ENDPOINT_HEALTHY, labels);
                 (Arc::clone(address), gauge)
             });
-            gauge.set(i64::from(endpoint.state == EndpointState::Healthy));
-            (address, gauge)
-        });
-        let gauges = gauges.collect();
+            gauge.set(healthy);
+            gauges.insert(address, gauge);
+        }
+        if let Some(healthy) = others {
+            let (other, gauge) = known.remove_entry("other").unwrap_or_else(|| {
+                let labels = [&*pool.name, "other"];
+                let gauge = self.registry.gauge(&names::ENDPOINT_HEALTHY, labels);
+                ("other".into(), gauge)
+            });
+            gauge.set(healthy);
+            gauges.insert(other, gauge);
+        }
         // Those of endpoints that have left go with their handles.
         drop(known);
         let shown = Shown {
@@ -168,6 +187,16 @@ impl ControlGauges {
         };
         self.healthy.insert(Arc::clone(&pool.name), shown);
         true
+    }
+
+    /// Shows which pools ignore health.
+    pub(super) fn in_panic<'p>(&mut self, pools: impl Iterator<Item = (&'p Arc<str>, bool)>) {
+        for (pool, panics) in pools {
+            let gauge = self.in_panic.entry(Arc::clone(pool));
+            let gauge =
+                gauge.or_insert_with(|| self.registry.gauge(&names::POOL_IN_PANIC, [&**pool]));
+            gauge.set(panics.into());
+        }
     }
 
     /// The breaker of a pool changed its state.
@@ -253,6 +282,7 @@ impl ControlGauges {
     /// Removes pools that have left the configuration.
     pub(super) fn retain_pools(&mut self, keep: impl Fn(&str) -> bool) {
         self.healthy.retain(|name, _| keep(name));
+        self.in_panic.retain(|name, _| keep(name));
         self.breakers.retain(|name, _| keep(name));
     }
 

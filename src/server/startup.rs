@@ -32,7 +32,10 @@ use crate::{
     semantics::via::Pseudonym,
     socket::inherited::Inherited,
     state::{Registered, Registry},
-    telemetry::{log::LogControl, metrics::Metrics},
+    telemetry::{
+        log::LogControl,
+        metrics::{Metrics, SeriesLimits},
+    },
     upstream::{picker::Picker, shared::Padded},
     worker::{Command, SharedState, WorkerPlace},
 };
@@ -224,7 +227,10 @@ impl First {
         let predecessor = predecessor.transpose().map_err(StartError::TakeOver)?;
         let (loaded, degraded) = load(path, registered, predecessor.is_some())?;
         let workers = worker_count(&loaded);
-        let metrics = Metrics::new(loaded.config.metrics.series_max as usize);
+        let metrics = Metrics::with(SeriesLimits {
+            series_max: loaded.config.metrics.series_max as usize,
+            endpoints_max: loaded.config.metrics.per_endpoint as usize,
+        });
         let mut registry = Registry::new(workers);
         maintenance::restore(&registry, loaded.config.proxy.state_dir.as_deref(), path);
         let process = Beside {

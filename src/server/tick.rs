@@ -46,9 +46,7 @@ impl Control {
             changed |= self.gauges.pool(pool);
         }
         rate_store::tell(&snapshot, &self.events, &mut self.gauges);
-        if changed {
-            self.panics.tell(&snapshot.pools);
-        }
+        self.panics.tell(&snapshot, changed, &mut self.gauges);
         self.gauges.concurrency(&snapshot.routes);
         self.gauges.caches(&snapshot.routes);
         self.strains.tell(&snapshot.routes, &self.events, now);

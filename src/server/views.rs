@@ -124,7 +124,7 @@ impl<'s> PoolViews<'s> {
                 zone: endpoint.zone.as_deref().map(str::to_owned),
                 priority: endpoint.priority,
                 labels: endpoint.labels.clone(),
-                picks: picks.unwrap_or_default(),
+                picks: picks.or_else(|| (!self.folds(pool)).then_some(0)),
                 in_flight: None,
                 sessions: pool.sessions.as_ref().map(|_| {
                     let shared = pool.shared.endpoint(&endpoint.label);
@@ -150,6 +150,14 @@ impl<'s> PoolViews<'s> {
                 .map(|it| source_view(pool, &it.source)),
             endpoints,
         }
+    }
+}
+
+impl PoolViews<'_> {
+    /// Returns true if some endpoints of a pool have no counts of their own.
+    fn folds(&self, pool: &Pool) -> bool {
+        self.picks
+            .contains_key([&*pool.name, "other"].map(Box::from).as_slice())
     }
 }
 

@@ -1,11 +1,18 @@
 //! Metrics of a worker about the exchanges of one route.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::StatusCode;
 
 use super::Listener;
-use crate::telemetry::metrics::{Counter, CounterMap, Histogram, WorkerMetrics, names};
+use crate::{
+    semantics::trace::TraceId,
+    telemetry::metrics::{Counter, CounterMap, Histogram, WorkerMetrics, names},
+};
 
 /// One worker's metric handles of a route.
 #[derive(Debug)]
@@ -14,6 +21,8 @@ pub(crate) struct RouteMetrics {
     /// Counter used last for a successful exchange, mostly the next one needed.
     latest: RefCell<Option<Latest>>,
     counts: RefCell<CounterMap<(u32, u16, &'static str), 4>>,
+    /// By listener.
+    bytes: RefCell<Vec<BodyBytes>>,
     /// Rules of rate limits that refused a request, or would have (`true`).
     limited: RefCell<Vec<(Arc<str>, bool, Counter)>>,
     /// Results of asking the store of a rule.
@@ -37,6 +46,15 @@ struct Latest {
     listener: u32,
     class: u16,
     counter: Counter,
+    bytes: BodyBytes,
+}
+
+/// Bytes of bodies of a route at one listener.
+#[derive(Clone, Debug)]
+struct BodyBytes {
+    listener: u32,
+    requests: Counter,
+    responses: Counter,
 }
 
 impl RouteMetrics {
@@ -46,6 +64,7 @@ impl RouteMetrics {
             duration: worker.histogram(&names::REQUEST_DURATION_SECONDS, [name]),
             latest: RefCell::default(),
             counts: RefCell::new(worker.counter_map(&names::REQUESTS_TOTAL)),
+            bytes: RefCell::default(),
             limited: RefCell::default(),
             asked: RefCell::default(),
             refused_places: RefCell::default(),
@@ -65,10 +84,19 @@ impl RouteMetrics {
         let counts = self.counts.borrow();
         let counts =
             counts.moved(|(listener, class, reason)| Some((place(*listener)?, *class, *reason)));
+        let bytes = self.bytes.borrow();
+        let bytes = bytes.iter().filter_map(|it| {
+            let listener = place(it.listener)?;
+            Some(BodyBytes {
+                listener,
+                ..it.clone()
+            })
+        });
         Self {
             duration: self.duration.clone(),
             latest: RefCell::default(),
             counts: RefCell::new(counts),
+            bytes: RefCell::new(bytes.collect()),
             limited: RefCell::new(self.limited.borrow().clone()),
             asked: RefCell::new(self.asked.borrow().clone()),
             faults: RefCell::new(self.faults.borrow().clone()),
@@ -204,8 +232,20 @@ impl RouteMetrics {
         self.duration.observe(took);
     }
 
-    /// Counts an exchange by its listener and result.
-    pub(crate) fn count(&self, listener: &Listener, status: StatusCode, reason: &'static str) {
+    /// Keeps an exchange with a recorded trace as the example of its duration.
+    #[cold]
+    pub(crate) fn exemplify(&self, took: Duration, trace: TraceId, at: SystemTime) {
+        self.duration.exemplify(took, trace.text(), at);
+    }
+
+    /// Counts an exchange by its listener and result, and the bytes of its bodies.
+    pub(crate) fn count(
+        &self,
+        listener: &Listener,
+        status: StatusCode,
+        reason: &'static str,
+        (bytes_in, bytes_out): (u64, u64),
+    ) {
         let class = status.as_u16() / 100;
         let place = listener.index;
         let mut latest = self.latest.borrow_mut();
@@ -213,8 +253,11 @@ impl RouteMetrics {
         if reason.is_empty()
             && let Some(latest) = latest.as_ref().filter(again)
         {
-            return latest.counter.inc();
+            latest.counter.inc();
+            return latest.bytes.add(bytes_in, bytes_out);
         }
+        let bytes = self.bytes_at(listener);
+        bytes.add(bytes_in, bytes_out);
         let mut counts = self.counts.borrow_mut();
         let counter = counts.get((place, class, reason), || {
             let class = CLASSES[usize::from(class).min(5)];
@@ -226,8 +269,38 @@ impl RouteMetrics {
                 listener: place,
                 class,
                 counter: counter.clone(),
+                bytes,
             });
         }
+    }
+
+    fn bytes_at(&self, listener: &Listener) -> BodyBytes {
+        let mut known = self.bytes.borrow_mut();
+        if let Some(known) = known.iter().find(|it| it.listener == listener.index) {
+            return known.clone();
+        }
+        let labels = [&*listener.name, &*self.name];
+        let made = BodyBytes {
+            listener: listener.index,
+            requests: self
+                .worker
+                .counter(&names::REQUEST_BODY_BYTES_TOTAL, labels),
+            responses: self
+                .worker
+                .counter(&names::RESPONSE_BODY_BYTES_TOTAL, labels),
+        };
+        known.push(made.clone());
+        made
+    }
+}
+
+impl BodyBytes {
+    #[inline]
+    fn add(&self, requests: u64, responses: u64) {
+        if requests > 0 {
+            self.requests.add(requests);
+        }
+        self.responses.add(responses);
     }
 }
 

@@ -236,7 +236,7 @@ impl LocalPool {
         deadline: Instant,
     ) -> Result<Acquired, Failure> {
         let counted = self.count_connection(claim, deadline).await;
-        let guard = counted.ok_or(Failure::LimitReached)?;
+        let mut guard = counted.ok_or(Failure::LimitReached)?;
         let pool = &*self.pool;
         let described = endpoint.described();
         let address = &described.endpoint.address;
@@ -254,6 +254,7 @@ impl LocalPool {
             endpoint.agree(if http2 { Agreed::Http2 } else { Agreed::Http1 });
         }
         self.metrics.connections_total.inc();
+        guard.opened(&endpoint.metrics);
         let security = pool.security;
         if http2 {
             let opening = Http2Opening {

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{io::AsyncWriteExt as _, time::Instant};
 
-use super::{freed::Limit, room::Place, shared::PoolShared};
+use super::{endpoint_metrics::EndpointMetrics, freed::Limit, room::Place, shared::PoolShared};
 use crate::{
     config::value::EndpointAddress,
     dial::{ConnectFault, dial, is_shortage},
@@ -27,7 +27,11 @@ pub struct Connections {
 
 /// Counts one upstream connection of a pool; undone on drop.
 #[derive(Debug)]
-pub struct ConnectionGuard(Rc<Connections>);
+pub struct ConnectionGuard {
+    pool: Rc<Connections>,
+    /// Endpoint that it leads to, once it is open.
+    endpoint: Option<Rc<EndpointMetrics>>,
+}
 
 impl Connections {
     /// Counts in the pool, and in the worker's own gauge.
@@ -49,20 +53,38 @@ impl Connections {
             return None;
         }
         self.gauge.add(1);
-        Some(ConnectionGuard(Rc::clone(self)))
+        Some(ConnectionGuard::new(self))
     }
 
     /// Takes a place that another worker has given up.
     pub(super) fn take_up(self: &Rc<Self>, place: Place) -> ConnectionGuard {
         place.hand_over();
         self.gauge.add(1);
-        ConnectionGuard(Rc::clone(self))
+        ConnectionGuard::new(self)
+    }
+}
+
+impl ConnectionGuard {
+    fn new(pool: &Rc<Connections>) -> Self {
+        Self {
+            pool: Rc::clone(pool),
+            endpoint: None,
+        }
+    }
+
+    /// The connection is open; it is counted for its endpoint from now on.
+    pub(super) fn opened(&mut self, endpoint: &Rc<EndpointMetrics>) {
+        endpoint.connections.inc();
+        self.endpoint = Some(Rc::clone(endpoint));
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        let Connections { pool, gauge } = &*self.0;
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.connections.dec();
+        }
+        let Connections { pool, gauge } = &*self.pool;
         gauge.add(-1);
         pool.connections.fetch_sub(1, Ordering::AcqRel);
         pool.tell_freed(Limit::Connections);

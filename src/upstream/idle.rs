@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::{
     endpoint::Endpoint,
+    endpoint_metrics::EndpointMetrics,
     freed::Limit,
     health::{EndpointHealth, Observed},
     opening::Opening,
@@ -29,7 +30,7 @@ use super::{
 use crate::{
     failure::Failure,
     memory,
-    telemetry::metrics::{Counter, Gauge, Histogram},
+    telemetry::metrics::{Gauge, Histogram},
     timer,
 };
 
@@ -48,8 +49,8 @@ pub struct LocalEndpoint {
     agreed: Cell<Option<Agreed>>,
     /// True if the last answer was in HTTP/1.0; none before the first.
     http10: Cell<Option<bool>>,
-    /// Number of times it was picked.
-    pub picks: Counter,
+    /// Metrics of it.
+    pub metrics: Rc<EndpointMetrics>,
     /// Load of it for the pickers.
     pub load: Load,
     /// State shared by all workers.
@@ -75,6 +76,15 @@ pub struct Described {
     pub health: Arc<EndpointHealth>,
     /// Durations of attempts, together with others of its version.
     pub durations: Rc<Histogram>,
+    /// Metrics of the endpoint.
+    pub metrics: Rc<EndpointMetrics>,
+}
+
+impl Described {
+    /// Counts the duration of an attempt.
+    pub fn observe(&self, took: Duration) {
+        self.metrics.observe(took, &self.durations);
+    }
 }
 
 /// A list that holds one connection in place; memory for more is allocated when needed.
@@ -91,14 +101,9 @@ pub enum Agreed {
 
 impl LocalEndpoint {
     /// Makes the state of an endpoint that is new to this worker.
-    pub fn new(
-        pool: &Arc<PoolShared>,
-        described: Rc<Described>,
-        idle_gauge: Gauge,
-        picks: Counter,
-    ) -> Self {
+    pub fn new(pool: &Arc<PoolShared>, described: Rc<Described>, idle_gauge: Gauge) -> Self {
         Self {
-            picks,
+            metrics: Rc::clone(&described.metrics),
             idle: Cell::default(),
             idle_gauge,
             pool: Arc::clone(pool),

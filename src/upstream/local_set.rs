@@ -15,6 +15,7 @@ use semver::VersionReq;
 use super::{
     derived::DerivedViews,
     endpoint::Endpoint,
+    endpoint_metrics::EndpointMetrics,
     endpoint_set::{EndpointSet, View},
     health::{EndpointHealth, Picture},
     idle::{Described, LocalEndpoint},
@@ -26,7 +27,7 @@ use super::{
     tier::{self, LocalTier},
     transport::Closing,
 };
-use crate::telemetry::metrics::{Counter, Gauge, Histogram, WorkerMetrics, names};
+use crate::telemetry::metrics::{Gauge, Histogram, WorkerMetrics, names};
 
 /// One worker's sides of the endpoints of a pool, by address: they outlive sets and reloads.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct LocalEndpoints {
     /// Histograms by version, since endpoints of one version count together. Dropped with the last
     /// of them.
     durations: RefCell<HashMap<Option<Arc<str>>, Weak<Histogram>>>,
+    /// Handles of the endpoints without series of their own.
+    folded: RefCell<Weak<EndpointMetrics>>,
 }
 
 /// One worker's side of an endpoint set.
@@ -76,6 +79,7 @@ impl LocalEndpoints {
             idle: registry.gauge(&names::IDLE_CONNECTIONS, [&pool.name]),
             known: RefCell::default(),
             durations: RefCell::default(),
+            folded: RefCell::default(),
         }
     }
 
@@ -126,27 +130,39 @@ impl LocalEndpoints {
 
     /// Returns the worker's side of an endpoint, with its new description.
     fn meet(&self, endpoint: &Arc<Endpoint>, health: &Arc<EndpointHealth>) -> Rc<LocalEndpoint> {
+        let mut known = self.known.borrow_mut();
+        let same = known.get(&endpoint.label);
         let described = Rc::new(Described {
             pool: Arc::clone(&self.pool.name),
             endpoint: Arc::clone(endpoint),
             health: Arc::clone(health),
             durations: self.durations(endpoint.version_label.as_ref()),
+            metrics: match same {
+                Some(local) => Rc::clone(&local.metrics),
+                None => self.metrics_of(&endpoint.label),
+            },
         });
-        let mut known = self.known.borrow_mut();
-        if let Some(local) = known.get(&endpoint.label) {
+        if let Some(local) = same {
             local.describe(described);
             return Rc::clone(local);
         }
-        let picks = self.picks(&endpoint.label);
-        let local = LocalEndpoint::new(&self.pool, described, self.idle.clone(), picks);
+        let local = LocalEndpoint::new(&self.pool, described, self.idle.clone());
         let local = Rc::new(local);
         known.insert(Arc::clone(&endpoint.label), Rc::clone(&local));
         local
     }
 
-    fn picks(&self, address: &str) -> Counter {
-        let labels = [&*self.pool.name, address];
-        self.registry.counter(&names::PICKS_TOTAL, labels)
+    fn metrics_of(&self, address: &Arc<str>) -> Rc<EndpointMetrics> {
+        let (worker, pool) = (&self.registry, &self.pool.name);
+        if worker.admits_endpoint(pool, address) {
+            return Rc::new(EndpointMetrics::new(worker, pool, address));
+        }
+        let mut folded = self.folded.borrow_mut();
+        folded.upgrade().unwrap_or_else(|| {
+            let made = Rc::new(EndpointMetrics::new(worker, pool, &Arc::from("other")));
+            *folded = Rc::downgrade(&made);
+            made
+        })
     }
 
     fn durations(&self, version: Option<&Arc<str>>) -> Rc<Histogram> {

@@ -15,6 +15,9 @@ pub struct PoolMetrics {
     pub open: Gauge,
     /// Established upstream connections.
     pub connections_total: Counter,
+    /// Bytes of request and response bodies.
+    bytes_in: Counter,
+    bytes_out: Counter,
     answered: Counter,
     failed: RefCell<CounterMap<&'static str, 2>>,
     retries: Counter,
@@ -47,6 +50,8 @@ impl PoolMetrics {
         Self {
             open: worker.gauge(&names::UPSTREAM_CONNECTIONS, [name]),
             connections_total: worker.counter(&names::UPSTREAM_CONNECTIONS_TOTAL, [name]),
+            bytes_in: worker.counter(&names::POOL_REQUEST_BODY_BYTES_TOTAL, [name]),
+            bytes_out: worker.counter(&names::POOL_RESPONSE_BODY_BYTES_TOTAL, [name]),
             answered: worker.counter(&names::ATTEMPTS_TOTAL, [name, ""]),
             failed: RefCell::new(worker.counter_map(&names::ATTEMPTS_TOTAL)),
             retries: worker.counter(&names::RETRIES_TOTAL, [name, "succeeded"]),
@@ -67,6 +72,14 @@ impl PoolMetrics {
         };
         let mut failed = self.failed.borrow_mut();
         failed.get(word, || [&*self.pool, word]).inc();
+    }
+
+    /// Counts the bodies of a request that the pool answered.
+    pub fn passed(&self, bytes_in: u64, bytes_out: u64) {
+        if bytes_in > 0 {
+            self.bytes_in.add(bytes_in);
+        }
+        self.bytes_out.add(bytes_out);
     }
 
     /// Counts the end of a retry.

@@ -19,6 +19,8 @@ pub mod discovery;
 #[doc(hidden)]
 pub mod endpoint;
 #[doc(hidden)]
+pub mod endpoint_metrics;
+#[doc(hidden)]
 pub mod endpoint_set;
 #[doc(hidden)]
 pub mod etcd;

@@ -11,7 +11,13 @@ use super::{
     idle::LocalEndpoint,
     local::LocalPool,
 };
-use crate::resilience::breaker::{CallOutcome, Permit};
+use crate::{
+    resilience::{
+        AttemptResult,
+        breaker::{CallOutcome, Permit},
+    },
+    semantics::grpc,
+};
 
 /// Input of the choice of an endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +117,9 @@ impl Pick {
 
     pub(super) fn begin(&self) {
         self.endpoint.load.started();
-        self.endpoint.picks.inc();
+        let metrics = &self.endpoint.metrics;
+        metrics.picks.inc();
+        metrics.in_flight.inc();
     }
 
     /// The attempt is made by leave of the pool's breaker, which hears what comes of it.
@@ -154,6 +162,20 @@ impl Pick {
             Observed::Success if self.slow => CallOutcome::Slow,
             Observed::Success => CallOutcome::Good,
             Observed::BadAnswer | Observed::Failure => CallOutcome::Failed,
+        }
+    }
+
+    /// Counts the result of the attempt.
+    pub fn attempted(&self, result: &AttemptResult) {
+        self.pool.metrics.attempted(result);
+        let own = &self.endpoint.metrics;
+        match result {
+            AttemptResult::Status(status) => own.answered(status.as_u16()),
+            AttemptResult::Grpc(status) if grpc::is_failure(*status) => {
+                own.failed(grpc::failure_word(*status));
+            }
+            AttemptResult::Grpc(_) => own.answered(200),
+            AttemptResult::Failed(failure) => own.failed(failure.word()),
         }
     }
 
@@ -201,6 +223,7 @@ impl Pick {
 
 impl Drop for Pick {
     fn drop(&mut self) {
+        self.endpoint.metrics.in_flight.dec();
         let load = &self.endpoint.load;
         if self.finished {
             load.ended();

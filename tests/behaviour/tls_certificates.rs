@@ -98,7 +98,7 @@ async fn a_bad_renewal_leaves_the_old_certificate_in_use_and_is_told() {
     assert!(shown(web, &authority, "shop.example").await == before);
     let expiry = proxy
         .metric(
-            "sluicegate_certificate_expiry_seconds",
+            "sluicegate_certificate_expiry_timestamp_seconds",
             &[("listener", "web")],
         )
         .await;

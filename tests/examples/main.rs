@@ -12,6 +12,7 @@ mod generated;
 mod links;
 mod lists;
 mod metrics;
+mod observability;
 mod pages;
 mod pickers;
 mod snippets;

@@ -7,8 +7,11 @@ use super::read;
 
 #[test]
 fn the_table_of_metrics_is_what_is_exposed() {
-    let source =
-        read("src/telemetry/metrics/names.rs") + &read("src/telemetry/metrics/process_names.rs");
+    let files = ["names.rs", "endpoint_names.rs", "process_names.rs"];
+    let source: String = files
+        .iter()
+        .map(|file| read(&format!("src/telemetry/metrics/{file}")))
+        .collect();
     let mut table = "| name | kind | labels | meaning |\n|---|---|---|---|\n".to_owned();
     let mut count = 0;
     for item in source.split("pub static ").skip(1) {

@@ -44,6 +44,7 @@ fn bounds(key: &str) -> bool {
     let tables = ["limits.", "timeouts.", "drain.", "retry.", "retry_budget."];
     let keys = [
         "series_max",
+        "per_endpoint",
         "body_max",
         "concurrency.max",
         "concurrency.queue",

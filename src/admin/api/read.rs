@@ -1,17 +1,20 @@
 //! Reads of the proxy's state.
 
-use http::StatusCode;
+use http::{StatusCode, header::ACCEPT};
 use serde::Serialize;
 
 use super::super::operations::Operations;
 use super::super::reply::{self, Reply};
 use super::{super::router::decode, ApiCall};
-use crate::{state::HolderFilter, telemetry::metrics};
+use crate::{state::HolderFilter, telemetry::metrics::Exposition};
 
 /// `GET /metrics`
 pub(super) async fn metrics(call: ApiCall) -> Reply {
-    match call.blocking(|proxy| proxy.metrics()).await {
-        Ok(text) => reply::text(metrics::CONTENT_TYPE, text),
+    let accept = call.request.headers().get_all(ACCEPT).iter();
+    let accept: Vec<_> = accept.filter_map(|line| line.to_str().ok()).collect();
+    let exposition = Exposition::chosen_by(&accept.join(","));
+    match call.blocking(move |proxy| proxy.metrics(exposition)).await {
+        Ok(text) => reply::text(exposition.media_type(), text),
         Err(reply) => reply,
     }
 }

@@ -120,8 +120,8 @@ pub struct Endpoint {
     pub priority: u32,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// Number of times it was picked.
-    pub picks: u64,
+    /// Number of times it was picked; unknown for an endpoint beyond `metrics.per_endpoint`.
+    pub picks: Option<u64>,
     /// Requests and tunnels that it still has, of all generations; only in the answer about one
     /// pool, and only if all workers answered.
     #[serde(default)]

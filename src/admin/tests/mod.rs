@@ -23,7 +23,7 @@ use super::model::{
 use super::*;
 use crate::config::{Secrets, value::BindAddress};
 use crate::state::HolderFilter;
-use crate::telemetry::events::Events;
+use crate::telemetry::{events::Events, metrics::Exposition};
 
 /// Tokens of an API with this token for changes.
 fn tokens(change: Option<&str>) -> Tokens {
@@ -48,7 +48,7 @@ impl Operations for Fake {
             reasons: Some(vec!["draining".to_owned()]),
         }
     }
-    fn metrics(&self) -> String {
+    fn metrics(&self, _: Exposition) -> String {
         "a_total 1\n".to_owned()
     }
     fn status(&self) -> Status {

@@ -164,7 +164,9 @@ fn rates(old: &Overview, new: &Overview) -> Rates {
         let mut picks = std::collections::HashMap::new();
         for pool in &overview.pools {
             for it in &pool.endpoints {
-                picks.insert((pool.name.clone(), it.address.clone()), it.picks);
+                if let Some(count) = it.picks {
+                    picks.insert((pool.name.clone(), it.address.clone()), count);
+                }
             }
         }
         picks

@@ -58,6 +58,14 @@ pub(super) fn check(check: &mut Check<'_>) {
         series,
         (100, SERIES_MAX),
     );
+    let endpoints = metrics.per_endpoint.into();
+    check.within(
+        "metrics",
+        &metrics.spans,
+        "per_endpoint",
+        endpoints,
+        (0, ENDPOINTS_MAX),
+    );
 }
 
 fn check_admin(check: &mut Check<'_>, admin: &Admin) {
@@ -143,3 +151,5 @@ fn check_parent(check: &mut Check<'_>, key: &str, path: &Path, span: Span) {
 
 /// Largest number of series: a million are a few hundred megabytes of text per scrape.
 const SERIES_MAX: u64 = 1_000_000;
+
+const ENDPOINTS_MAX: u64 = 100_000;

@@ -46,6 +46,8 @@ table! {
     pub struct Metrics: Default {
         /// Number of series kept, 100 to 1000000; what exceeds it is counted under `other`.
         pub series_max: u32 = 10_000,
+        /// Number of endpoints with series of their own, 0 to 100000; the others of a pool are counted under `other`. Not part of `series_max`.
+        pub per_endpoint: u32 = 1000,
         /// Address of a listener of its own that serves `/metrics`, `/live` and `/ready`, and nothing else. It asks for no token.
         pub address: Option<BindAddress> = None,
     }

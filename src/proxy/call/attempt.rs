@@ -144,7 +144,7 @@ impl UpstreamCall<'_> {
     pub(super) fn note_end(&mut self, number: AttemptNumber, took: Duration, end: &AttemptEnd) {
         let attempt = self.record.attempt_mut(number);
         attempt.took = took;
-        attempt.endpoint.durations.observe(took);
+        attempt.endpoint.observe(took);
         attempt.outcome = Some(match end.ended {
             AttemptResult::Failed(failure) => AttemptOutcome::Failed(failure),
             AttemptResult::Status(status) => AttemptOutcome::Answered(status),
@@ -168,7 +168,7 @@ impl UpstreamCall<'_> {
         let went_well = end.went_well();
         if self.terms.is_copy {
             end.pending = None;
-            return pick.pool.metrics.attempted(&end.ended);
+            return pick.attempted(&end.ended);
         }
         if self.made > 1 {
             pick.pool.metrics.retried(went_well);
@@ -181,7 +181,7 @@ impl UpstreamCall<'_> {
             }
             end.pending = Some(Pending::Break);
         }
-        pick.pool.metrics.attempted(&end.ended);
+        pick.attempted(&end.ended);
         match end.ended {
             AttemptResult::Status(_) | AttemptResult::Grpc(_) if went_well => {
                 pick.observe(now, Observed::Success, None);

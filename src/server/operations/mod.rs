@@ -38,7 +38,10 @@ use crate::{
     },
     config::Secrets,
     state::{ExplainedRate, HolderFilter, Snapshot},
-    telemetry::{metrics::names, recent::RecentExchange},
+    telemetry::{
+        metrics::{Exposition, names},
+        recent::RecentExchange,
+    },
     worker::{Command, SharedState},
 };
 
@@ -75,8 +78,8 @@ impl Operations for Api {
         self.readiness()
     }
 
-    fn metrics(&self) -> String {
-        self.shared.metrics.text()
+    fn metrics(&self, exposition: Exposition) -> String {
+        self.shared.metrics.exposed(exposition)
     }
 
     fn status(&self) -> Status {

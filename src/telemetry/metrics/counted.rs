@@ -6,6 +6,13 @@ use super::names;
 
 /// The descriptors.
 pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
+    &names::ENDPOINT_REQUESTS_TOTAL,
+    &names::ENDPOINT_FAILURES_TOTAL,
+    &names::ENDPOINT_ATTEMPT_DURATION_SECONDS,
+    &names::REQUEST_BODY_BYTES_TOTAL,
+    &names::RESPONSE_BODY_BYTES_TOTAL,
+    &names::POOL_REQUEST_BODY_BYTES_TOTAL,
+    &names::POOL_RESPONSE_BODY_BYTES_TOTAL,
     &names::REGISTRATIONS_TOTAL,
     &names::CACHE_REQUESTS_TOTAL,
     &names::SPLIT_REQUESTS_TOTAL,
@@ -51,7 +58,11 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
 mod tests {
     #[test]
     fn the_list_is_complete() {
-        let sources = [include_str!("names.rs"), include_str!("process_names.rs")];
+        let sources = [
+            include_str!("names.rs"),
+            include_str!("process_names.rs"),
+            include_str!("endpoint_names.rs"),
+        ];
         let lines = sources.iter().flat_map(|source| source.lines());
         let declared = lines.filter_map(|line| {
             let (name, kind) = line.strip_prefix("pub static ")?.split_once(": ")?;

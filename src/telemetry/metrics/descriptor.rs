@@ -76,6 +76,11 @@ impl Kind {
         matches!(self, Self::Gauge | Self::Millionths)
     }
 
+    /// Returns true if its buckets may have exemplars.
+    pub(super) fn has_exemplars(self) -> bool {
+        matches!(self, Self::Histogram { .. })
+    }
+
     /// Number of cells of one series in one worker.
     pub(super) fn cells(self) -> u32 {
         match self {

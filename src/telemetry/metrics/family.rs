@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::arena::CellRange;
 use super::carried;
 use super::descriptor::{Kind, Shape};
+use super::endpoint_places;
+use super::exemplar::{Exemplar, Exemplars};
 
 /// Values of the labels, in the order of the family's label names.
 pub(super) type Labels = Arc<[Box<str>]>;
@@ -18,14 +20,16 @@ pub(super) type Labels = Arc<[Box<str>]>;
 #[derive(Debug)]
 pub(super) struct Family {
     shape: Shape,
+    /// True if its series do not count towards the limit on series: they have another.
+    free: bool,
     series: Mutex<BTreeMap<Labels, Series>>,
 }
 
 /// One label set.
 #[derive(Debug, Default)]
 struct Series {
-    /// Cells of the live handles.
-    cells: Vec<CellRange>,
+    /// The live handles.
+    handles: Vec<Handle>,
     /// Sums of the handles that have been dropped.
     retired: Vec<u64>,
     /// True if it counts towards the limit on series.
@@ -34,17 +38,27 @@ struct Series {
     leaving: bool,
 }
 
+/// One handle's part of a series.
+#[derive(Debug)]
+struct Handle {
+    cells: CellRange,
+    exemplars: Option<Arc<Exemplars>>,
+}
+
 /// Sums of one family at one moment.
 #[derive(Debug)]
 pub(super) struct FamilySums {
     pub(super) shape: Shape,
     pub(super) series: Vec<(Labels, Vec<u64>)>,
+    /// Exemplars of each series, by bucket; empty unless they were asked for.
+    pub(super) exemplars: Vec<Vec<Option<Exemplar>>>,
 }
 
 impl Family {
     pub(super) fn new(shape: Shape) -> Self {
         Self {
             shape,
+            free: shape.labels.is_empty() || endpoint_places::is_of_endpoints(shape.labels),
             series: Mutex::default(),
         }
     }
@@ -60,20 +74,33 @@ impl Family {
         let mut all = self.lock();
         let wanted: Labels = values.iter().map(|value| bounded(value)).collect();
         let known = all.contains_key(&wanted);
-        let free = values.is_empty();
-        let overflow = !known && !free && !may_add();
+        let overflow = !known && !self.free && !may_add();
         let labels = if overflow {
             values.iter().map(|_| Box::from(OTHER)).collect()
         } else {
             wanted
         };
         let series = all.entry(Arc::clone(&labels)).or_insert_with(|| Series {
-            counted: !free && !overflow,
+            counted: !self.free && !overflow,
             ..Series::default()
         });
-        series.cells.push(cells);
+        let exemplars = self.shape.kind.has_exemplars() && !self.free;
+        let exemplars = exemplars.then(Arc::default);
+        series.handles.push(Handle {
+            cells,
+            exemplars: exemplars.clone(),
+        });
         series.leaving = false;
-        Attached { labels, overflow }
+        Attached {
+            labels,
+            overflow,
+            exemplars,
+        }
+    }
+
+    /// Returns true if its series are those of endpoints.
+    pub(super) fn is_of_endpoints(&self) -> bool {
+        self.free && !self.shape.labels.is_empty()
     }
 
     /// Descriptor of the family.
@@ -82,19 +109,18 @@ impl Family {
     }
 
     /// Adds what another process has counted, as if a handle of ours had and was gone.
-    pub(super) fn carry(&self, values: &[String], cells: &[u64], may_add: impl FnOnce() -> bool) {
+    pub(super) fn carry(&self, values: &[&str], cells: &[u64], may_add: impl FnOnce() -> bool) {
         let mut all = self.lock();
         let wanted: Labels = values.iter().map(|value| bounded(value)).collect();
         let known = all.contains_key(&wanted);
-        let free = values.is_empty();
-        let overflow = !known && !free && !may_add();
+        let overflow = !known && !self.free && !may_add();
         let labels = if overflow {
             values.iter().map(|_| Box::from(OTHER)).collect()
         } else {
             wanted
         };
         let series = all.entry(labels).or_insert_with(|| Series {
-            counted: !free && !overflow,
+            counted: !self.free && !overflow,
             ..Series::default()
         });
         series.retired.resize(self.shape.kind.cells() as usize, 0);
@@ -108,12 +134,12 @@ impl Family {
         let Some(series) = all.get_mut(labels) else {
             return 0;
         };
-        let Some(at) = series.cells.iter().position(|other| other.is(cells)) else {
+        let Some(at) = series.handles.iter().position(|it| it.cells.is(cells)) else {
             return 0;
         };
-        series.cells.swap_remove(at);
+        series.handles.swap_remove(at);
         let goes_with_handle = series.leaving || self.shape.kind.is_gauge();
-        if series.cells.is_empty() && goes_with_handle {
+        if series.handles.is_empty() && goes_with_handle {
             let counted = series.counted;
             all.remove(labels);
             return usize::from(counted);
@@ -146,10 +172,10 @@ impl Family {
                 return true;
             }
             series.leaving = true;
-            if series.cells.is_empty() {
+            if series.handles.is_empty() {
                 given_back += usize::from(series.counted);
             }
-            !series.cells.is_empty()
+            !series.handles.is_empty()
         });
         given_back
     }
@@ -164,7 +190,22 @@ impl Family {
         FamilySums {
             shape: self.shape,
             series,
+            exemplars: Vec::new(),
         }
+    }
+
+    /// As [`Self::sums`], with the exemplars.
+    pub(super) fn sums_with_exemplars(&self) -> FamilySums {
+        let mut sums = self.sums();
+        if self.shape.kind.has_exemplars() && !self.free {
+            let all = self.lock();
+            let exemplars = sums.series.iter().map(|(labels, _)| {
+                let series = all.get(labels);
+                series.map_or_else(Vec::new, Series::exemplars)
+            });
+            sums.exemplars = exemplars.collect();
+        }
+        sums
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Labels, Series>> {
@@ -177,16 +218,26 @@ impl Family {
 pub(super) struct Attached {
     pub(super) labels: Labels,
     pub(super) overflow: bool,
+    /// Place for exemplars, where the family has them.
+    pub(super) exemplars: Option<Arc<Exemplars>>,
 }
 
 impl Series {
     fn sum(&self, kind: Kind) -> Vec<u64> {
         let mut sums = self.retired.clone();
         sums.resize(kind.cells() as usize, 0);
-        for cells in &self.cells {
-            add_cells(&mut sums, cells);
+        for handle in &self.handles {
+            add_cells(&mut sums, &handle.cells);
         }
         sums
+    }
+
+    fn exemplars(&self) -> Vec<Option<Exemplar>> {
+        let mut merged = Vec::new();
+        for exemplars in self.handles.iter().filter_map(|it| it.exemplars.as_ref()) {
+            exemplars.add_to(&mut merged);
+        }
+        merged
     }
 }
 

@@ -6,12 +6,18 @@
 //! dropped handles).
 //!
 //! Bounded by design: at most `series_max` label sets; further ones are counted in one series per
-//! family whose labels are all `other`. Exposition: Prometheus text format 0.0.4.
+//! family whose labels are all `other`. Series of endpoints do not count there: they have a limit of
+//! their own. Exposition: Prometheus text format 0.0.4 or OpenMetrics 1.0.0.
 
 mod arena;
+mod buckets;
 mod carried;
 mod counted;
 mod descriptor;
+mod endpoint_names;
+mod endpoint_places;
+mod exemplar;
+mod exposition;
 mod family;
 pub mod names;
 mod process;
@@ -23,15 +29,14 @@ mod text;
 mod worker_counters;
 
 pub use arena::GaugeReader;
+pub use buckets::coarser_cells;
 pub use carried::Counts;
 pub use descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
+pub use exposition::Exposition;
 pub(crate) use process::resident_bytes;
-pub use recorder::{Counter, CounterMap, Gauge, Histogram, Metrics, WorkerMetrics};
+pub use recorder::{Counter, CounterMap, Gauge, Histogram, Metrics, SeriesLimits, WorkerMetrics};
 pub use shared::{ControlMetrics, SharedCounter, SharedGauge, SharedHistogram};
 pub use worker_counters::{ListenerMetrics, WorkerCounters};
-
-/// Media type of [`Metrics::text`].
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 #[cfg(test)]
 mod tests;

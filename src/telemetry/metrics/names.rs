@@ -5,7 +5,7 @@
 //! [`crate::failure::Failure`], or the few words given here.
 
 use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
-pub use super::process_names::*;
+pub use super::{endpoint_names::*, process_names::*};
 
 /// Exchanges that ended; `reason` is empty when the endpoint's answer was passed on whole.
 pub static REQUESTS_TOTAL: CounterDesc<4> = CounterDesc::new(
@@ -207,7 +207,7 @@ pub static CONNECTIONS: GaugeDesc<1> = GaugeDesc::new(
 
 /// Accepted downstream connections.
 pub static CONNECTIONS_TOTAL: CounterDesc<1> = CounterDesc::new(
-    "sluicegate_connections_total",
+    "sluicegate_connections_accepted_total",
     "Downstream connections accepted.",
     ["listener"],
 );
@@ -277,8 +277,8 @@ pub static TLS_HANDSHAKES_TOTAL: CounterDesc<2> = CounterDesc::new(
 );
 
 /// Expiry time of a certificate, in seconds of Unix time.
-pub static CERTIFICATE_EXPIRY_SECONDS: GaugeDesc<2> = GaugeDesc::new(
-    "sluicegate_certificate_expiry_seconds",
+pub static CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_certificate_expiry_timestamp_seconds",
     "Unix time at which a certificate of a listener expires.",
     ["listener", "certificate"],
 );
@@ -299,7 +299,7 @@ pub static UPSTREAM_CONNECTIONS: GaugeDesc<1> = GaugeDesc::new(
 
 /// Upstream connections established.
 pub static UPSTREAM_CONNECTIONS_TOTAL: CounterDesc<1> = CounterDesc::new(
-    "sluicegate_upstream_connections_total",
+    "sluicegate_upstream_connections_opened_total",
     "Upstream connections established.",
     ["pool"],
 );

@@ -10,11 +10,14 @@ use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::arena::{Arena, CellRange, GaugeReader};
+use super::buckets::bucket;
 use super::carried::Counts;
 use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc, Shape};
+use super::exemplar::Exemplar;
+use super::exposition::Exposition;
 use super::family::Labels;
 use super::registry::{Registry, Slot};
 use super::shared::{ControlMetrics, SharedGauge};
@@ -25,6 +28,15 @@ use super::{names, process, text};
 pub struct Metrics {
     registry: Arc<Registry>,
     _build: SharedGauge,
+}
+
+/// Limits on what a scrape may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesLimits {
+    /// Maximum number of label sets, those of endpoints aside.
+    pub series_max: usize,
+    /// Maximum number of endpoints with series of their own.
+    pub endpoints_max: usize,
 }
 
 /// Makes the handles of one worker thread.
@@ -61,10 +73,18 @@ pub struct CounterMap<K, const L: usize> {
 }
 
 impl Metrics {
-    /// Makes an empty registry that holds at most `series_max` label sets.
+    /// Makes an empty registry that holds at most `series_max` label sets, and as many endpoints.
     pub fn new(series_max: usize) -> Self {
+        Self::with(SeriesLimits {
+            series_max,
+            endpoints_max: series_max,
+        })
+    }
+
+    /// Makes an empty registry with these limits.
+    pub fn with(limits: SeriesLimits) -> Self {
         process::note_start();
-        let registry = Arc::new(Registry::new(series_max));
+        let registry = Arc::new(Registry::new(limits));
         let commit = option_env!("SLUICEGATE_COMMIT").unwrap_or_default();
         let build = ControlMetrics::new(Arc::clone(&registry))
             .gauge(&names::BUILD_INFO, [env!("CARGO_PKG_VERSION"), commit]);
@@ -98,6 +118,7 @@ impl Metrics {
         if gone.is_empty() {
             return;
         }
+        self.registry.endpoints.forget(labels, gone);
         for family in self.registry.families() {
             self.registry.forget(family.remove(labels, gone));
         }
@@ -157,13 +178,18 @@ impl Metrics {
         self.registry.carry(counts);
     }
 
-    /// Renders everything in the Prometheus text format; see [`super::CONTENT_TYPE`].
+    /// Renders everything in the Prometheus text format.
+    pub fn text(&self) -> String {
+        self.exposed(Exposition::Text)
+    }
+
+    /// Renders everything in this format.
     ///
     /// Costs time in proportion to series times workers: call it on the control side.
-    pub fn text(&self) -> String {
+    pub fn exposed(&self, exposition: Exposition) -> String {
         let mut out = String::with_capacity(32 * 1024);
-        process::render(&mut out);
-        text::render(&self.registry.sums(), &mut out);
+        process::render(exposition, &mut out);
+        text::render(&self.registry.sums(exposition), exposition, &mut out);
         out
     }
 }
@@ -207,13 +233,19 @@ impl WorkerMetrics {
         }
     }
 
+    /// Gives an endpoint series of its own, if there is room for them; returns true if it has them.
+    /// Series of others are those of `other` of their pool.
+    pub fn admits_endpoint(&self, pool: &str, endpoint: &str) -> bool {
+        self.registry.endpoints.admit(pool, endpoint)
+    }
+
     fn cells(&self, shape: Shape, labels: &[&str]) -> WorkerCells {
         let cells = self.arena.borrow_mut().take(shape.kind.cells());
         let slot = Rc::new(WorkerSlot {
             slot: Slot::new(&self.registry, shape, labels, cells.clone()),
             arena: Rc::clone(&self.arena),
         });
-        WorkerCells { cells, _slot: slot }
+        WorkerCells { cells, slot }
     }
 }
 
@@ -278,6 +310,28 @@ impl Histogram {
         self.cells.add(bucket, 1);
         self.cells.add(0, ns);
     }
+
+    /// Counts one duration here and in a histogram with fewer bounds; `cells` has its cell for each
+    /// cell of this one (see [`super::coarser_cells`]).
+    #[inline]
+    pub fn observe_with(&self, duration: Duration, coarser: &Self, cells: &[u8]) {
+        let (ns, bucket) = bucket(self.bounds_ns, duration);
+        self.cells.add(bucket, 1);
+        self.cells.add(0, ns);
+        if let Some(bucket) = cells.get(bucket) {
+            coarser.cells.add(usize::from(*bucket), 1);
+            coarser.cells.add(0, ns);
+        }
+    }
+
+    /// Keeps the trace of a request of this duration as the example of its bucket.
+    pub fn exemplify(&self, duration: Duration, trace: [u8; 32], at: SystemTime) {
+        if let Some(exemplars) = &self.cells.slot.slot.exemplars {
+            let (took_ns, bucket) = bucket(self.bounds_ns, duration);
+            let exemplar = Exemplar { trace, took_ns, at };
+            exemplars.keep(bucket - 1, self.bounds_ns.len() + 1, exemplar);
+        }
+    }
 }
 
 impl<K: Copy + Eq + Hash, const L: usize> CounterMap<K, L> {
@@ -311,7 +365,7 @@ impl<K: Copy + Eq + Hash, const L: usize> CounterMap<K, L> {
 #[derive(Clone, Debug)]
 struct WorkerCells {
     cells: CellRange,
-    _slot: Rc<WorkerSlot>,
+    slot: Rc<WorkerSlot>,
 }
 
 impl WorkerCells {
@@ -336,11 +390,4 @@ impl Drop for WorkerSlot {
         self.slot.leave();
         self.arena.borrow_mut().give_back(self.slot.cells.clone());
     }
-}
-
-/// Returns the duration in nanoseconds, and the cell of its bound.
-#[inline]
-pub(super) fn bucket(bounds_ns: &[u64], duration: Duration) -> (u64, usize) {
-    let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    (ns, 1 + bounds_ns.partition_point(|bound| *bound < ns))
 }

@@ -8,8 +8,12 @@ use super::arena::CellRange;
 use super::carried::{CountedFamily, Counts, Waiting};
 use super::counted::COUNTED;
 use super::descriptor::Shape;
+use super::endpoint_places::{self, EndpointPlaces};
+use super::exemplar::Exemplars;
+use super::exposition::Exposition;
 use super::family::{Attached, Family, FamilySums, Labels};
 use super::names;
+use super::recorder::SeriesLimits;
 
 /// Families and the limit on their series.
 #[derive(Debug)]
@@ -18,16 +22,19 @@ pub(super) struct Registry {
     series: AtomicUsize,
     series_max: usize,
     dropped: AtomicU64,
+    /// Endpoints with series of their own.
+    pub(super) endpoints: EndpointPlaces,
     /// Counts of another process in families that this version does not know.
     waiting: Waiting,
 }
 
 impl Registry {
-    pub(super) fn new(series_max: usize) -> Self {
+    pub(super) fn new(limits: SeriesLimits) -> Self {
         Self {
             families: Mutex::default(),
             series: AtomicUsize::new(0),
-            series_max,
+            series_max: limits.series_max,
+            endpoints: EndpointPlaces::new(limits.endpoints_max),
             dropped: AtomicU64::new(0),
             waiting: Waiting::default(),
         }
@@ -77,20 +84,44 @@ impl Registry {
     fn carry_into(&self, family: &Family, carried: &CountedFamily) {
         if carried.fits(family.shape()) {
             for (labels, cells) in &carried.series {
-                family.carry(labels, cells, || self.may_add_series());
+                let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+                let labels = match labels[..] {
+                    [pool, endpoint, ..] if family.is_of_endpoints() => {
+                        let placed = self.endpoints.admit(pool, endpoint);
+                        if placed {
+                            labels
+                        } else {
+                            endpoint_places::folded(&labels)
+                        }
+                    }
+                    _ => labels,
+                };
+                family.carry(&labels, cells, || self.may_add_series());
             }
         }
     }
 
     /// Returns the sums of all families by name, one lock after the other.
-    pub(super) fn sums(&self) -> Vec<FamilySums> {
-        let mut sums: Vec<_> = self.families().iter().map(|family| family.sums()).collect();
+    pub(super) fn sums(&self, exposition: Exposition) -> Vec<FamilySums> {
+        let families = self.families();
+        let sums = families.iter().map(|family| match exposition {
+            Exposition::Text => family.sums(),
+            Exposition::OpenMetrics => family.sums_with_exemplars(),
+        });
+        let mut sums: Vec<_> = sums.collect();
         sums.push(FamilySums {
             shape: names::DROPPED_SERIES_TOTAL.shape(),
             series: vec![(
                 Labels::default(),
                 vec![self.dropped.load(Ordering::Relaxed)],
             )],
+            exemplars: Vec::new(),
+        });
+        let folded = u64::try_from(self.endpoints.folded()).unwrap_or(u64::MAX);
+        sums.push(FamilySums {
+            shape: names::FOLDED_ENDPOINTS.shape(),
+            series: vec![(Labels::default(), vec![folded])],
+            exemplars: Vec::new(),
         });
         sums.sort_by_key(|family| family.shape.name);
         sums
@@ -116,6 +147,8 @@ pub(super) struct Slot {
     family: Arc<Family>,
     labels: Labels,
     pub(super) cells: CellRange,
+    /// Place for exemplars, where the family has them.
+    pub(super) exemplars: Option<Arc<Exemplars>>,
 }
 
 impl Slot {
@@ -127,7 +160,19 @@ impl Slot {
     ) -> Self {
         let family = registry.family(shape);
         let may_add = || registry.may_add_series();
-        let Attached { labels, overflow } = family.attach(labels, cells.clone(), may_add);
+        let folds = family.is_of_endpoints()
+            && !matches!(labels, [pool, endpoint, ..] if registry.endpoints.has(pool, endpoint));
+        let attached = if folds {
+            let labels = endpoint_places::folded(labels);
+            family.attach(&labels, cells.clone(), may_add)
+        } else {
+            family.attach(labels, cells.clone(), may_add)
+        };
+        let Attached {
+            labels,
+            overflow,
+            exemplars,
+        } = attached;
         if overflow {
             registry.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -136,6 +181,7 @@ impl Slot {
             family,
             labels,
             cells,
+            exemplars,
         }
     }
 

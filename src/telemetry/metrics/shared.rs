@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::arena::Arena;
+use super::buckets::bucket;
 use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc, Shape};
-use super::recorder::bucket;
 use super::registry::{Registry, Slot};
 
 /// Makes handles that any thread may use; see [`super::Metrics::control`].
@@ -68,6 +68,11 @@ impl ControlMetrics {
             slot: self.slot(family.shape(), &labels),
             bounds_ns: family.bounds_ns(),
         }
+    }
+
+    /// Gives an endpoint series of its own, if there is room for them; returns true if it has them.
+    pub fn admits_endpoint(&self, pool: &str, endpoint: &str) -> bool {
+        self.registry.endpoints.admit(pool, endpoint)
     }
 
     fn slot(&self, shape: Shape, labels: &[&str]) -> Arc<SharedSlot> {

@@ -1,81 +1,129 @@
-//! The Prometheus text exposition format 0.0.4, sorted by name and labels.
+//! The exposition formats, sorted by name and labels: Prometheus text 0.0.4 and `OpenMetrics` 1.0.0.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
+use std::time::UNIX_EPOCH;
 
 use super::descriptor::{Kind, Shape};
+use super::exemplar::Exemplar;
+use super::exposition::Exposition;
 use super::family::{FamilySums, Labels};
 
-/// Writes all families.
-pub(super) fn render(families: &[FamilySums], out: &mut String) {
+/// Writes all families, and in `OpenMetrics` the end.
+pub(super) fn render(families: &[FamilySums], exposition: Exposition, out: &mut String) {
     for family in families {
         if family.series.is_empty() {
             continue;
         }
-        head(&family.shape, out);
-        for (labels, sums) in &family.series {
-            match family.shape.kind {
-                Kind::Counter => {
-                    let value = sums.first().copied().unwrap_or_default();
-                    sample(&family.shape, "", labels, None, value, out);
-                }
-                Kind::Gauge => {
-                    let value = sums.first().copied().unwrap_or_default();
-                    sample(&family.shape, "", labels, None, value.cast_signed(), out);
-                }
+        let shape = &family.shape;
+        let kind = match shape.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge | Kind::Millionths => "gauge",
+            Kind::Histogram { .. } => "histogram",
+        };
+        head(exposition, shape.name, kind, shape.help, out);
+        for (at, (labels, sums)) in family.series.iter().enumerate() {
+            let value = sums.first().copied().unwrap_or_default();
+            match shape.kind {
+                Kind::Counter => sample(shape, "", labels, value, out),
+                Kind::Gauge => sample(shape, "", labels, value.cast_signed(), out),
                 Kind::Millionths => {
-                    let value = sums.first().copied().unwrap_or_default();
                     let value = Seconds(value.saturating_mul(1000));
-                    sample(&family.shape, "", labels, None, value, out);
+                    sample(shape, "", labels, value, out);
                 }
                 Kind::Histogram { bounds_ns } => {
-                    histogram(&family.shape, bounds_ns, labels, sums, out);
+                    let exemplars = family.exemplars.get(at).map_or(&[][..], Vec::as_slice);
+                    let buckets = Buckets {
+                        bounds_ns,
+                        exemplars,
+                        exposition,
+                    };
+                    histogram(shape, &buckets, labels, sums, out);
                 }
             }
         }
     }
+    if exposition == Exposition::OpenMetrics {
+        out.push_str("# EOF\n");
+    }
 }
 
 /// Writes the `# HELP` and `# TYPE` lines.
-fn head(shape: &Shape, out: &mut String) {
-    let kind = match shape.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge | Kind::Millionths => "gauge",
-        Kind::Histogram { .. } => "histogram",
+pub(super) fn head(exposition: Exposition, name: &str, kind: &str, help: &str, out: &mut String) {
+    // The samples of a counter end in `_total`; in OpenMetrics its family does not.
+    let name = match exposition {
+        Exposition::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
+        Exposition::Text => name,
     };
     out.push_str("# HELP ");
-    out.push_str(shape.name);
+    out.push_str(name);
     out.push(' ');
-    escape(shape.help, false, out);
+    escape(help, exposition == Exposition::OpenMetrics, out);
     // Writing to a String cannot fail.
-    let _ = write!(out, "\n# TYPE {} {kind}\n", shape.name);
+    let _ = write!(out, "\n# TYPE {name} {kind}\n");
 }
 
-fn histogram(shape: &Shape, bounds_ns: &[u64], labels: &Labels, sums: &[u64], out: &mut String) {
-    let mut sums = sums.iter().copied();
-    let mut next = || sums.next().unwrap_or_default();
-    let sum_ns = next();
-    let mut count: u64 = 0;
-    for bound_ns in bounds_ns {
-        count = count.wrapping_add(next());
-        let bound = Seconds(*bound_ns);
-        sample(shape, "_bucket", labels, Some(&bound), count, out);
-    }
-    count = count.wrapping_add(next());
-    sample(shape, "_bucket", labels, Some(&"+Inf"), count, out);
-    sample(shape, "_sum", labels, None, Seconds(sum_ns), out);
-    sample(shape, "_count", labels, None, count, out);
+struct Buckets<'f> {
+    bounds_ns: &'f [u64],
+    exemplars: &'f [Option<Exemplar>],
+    exposition: Exposition,
 }
 
-fn sample(
+fn histogram(
     shape: &Shape,
-    suffix: &str,
+    buckets: &Buckets<'_>,
     labels: &Labels,
-    bound: Option<&dyn std::fmt::Display>,
-    value: impl std::fmt::Display,
+    sums: &[u64],
     out: &mut String,
 ) {
+    let mut sums = sums.iter().copied();
+    let sum_ns = sums.next().unwrap_or_default();
+    let mut count: u64 = 0;
+    let bounds = buckets.bounds_ns.iter().copied().map(Some);
+    for (at, bound_ns) in bounds.chain([None]).enumerate() {
+        count = count.wrapping_add(sums.next().unwrap_or_default());
+        out.push_str(shape.name);
+        out.push_str("_bucket");
+        let separator = write_labels(shape, labels, out);
+        let _ = match bound_ns {
+            None => write!(out, "{separator}le=\"+Inf\"}} {count}"),
+            // OpenMetrics wants a floating point number.
+            Some(whole) if buckets.exposition == Exposition::OpenMetrics && whole % SECOND == 0 => {
+                write!(out, "{separator}le=\"{}.0\"}} {count}", whole / SECOND)
+            }
+            Some(bound) => write!(out, "{separator}le=\"{}\"}} {count}", Seconds(bound)),
+        };
+        if let Some(Some(exemplar)) = buckets.exemplars.get(at) {
+            write_exemplar(exemplar, out);
+        }
+        out.push('\n');
+    }
+    sample(shape, "_sum", labels, Seconds(sum_ns), out);
+    sample(shape, "_count", labels, count, out);
+}
+
+fn write_exemplar(exemplar: &Exemplar, out: &mut String) {
+    let trace = std::str::from_utf8(&exemplar.trace).unwrap_or_default();
+    let at = exemplar.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let took = Seconds(exemplar.took_ns);
+    let _ = write!(
+        out,
+        " # {{trace_id=\"{trace}\"}} {took} {}.{:03}",
+        at.as_secs(),
+        at.subsec_millis()
+    );
+}
+
+fn sample(shape: &Shape, suffix: &str, labels: &Labels, value: impl Display, out: &mut String) {
     out.push_str(shape.name);
     out.push_str(suffix);
+    if write_labels(shape, labels, out) == ',' {
+        out.push('}');
+    }
+    let _ = writeln!(out, " {value}");
+}
+
+/// Writes the labels without the bracket at their end; returns what separates the next one.
+fn write_labels(shape: &Shape, labels: &Labels, out: &mut String) -> char {
     let mut separator = '{';
     for (name, value) in shape.labels.iter().zip(labels.iter()) {
         out.push(separator);
@@ -85,22 +133,15 @@ fn sample(
         escape(value, true, out);
         out.push('"');
     }
-    if let Some(bound) = bound {
-        let _ = write!(out, "{separator}le=\"{bound}\"");
-        separator = ',';
-    }
-    if separator == ',' {
-        out.push('}');
-    }
-    let _ = writeln!(out, " {value}");
+    separator
 }
 
 /// Nanoseconds, shown as a decimal number of seconds without rounding.
 struct Seconds(u64);
 
-impl std::fmt::Display for Seconds {
+impl Display for Seconds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (whole, mut rest) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        let (whole, mut rest) = (self.0 / SECOND, self.0 % SECOND);
         if rest == 0 {
             return write!(f, "{whole}");
         }
@@ -123,3 +164,6 @@ fn escape(text: &str, quote: bool, out: &mut String) {
         }
     }
 }
+
+/// In nanoseconds.
+const SECOND: u64 = 1_000_000_000;

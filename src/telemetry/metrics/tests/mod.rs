@@ -1,5 +1,7 @@
 //! Tests of the registry through its front door, and of the text against a parser of its own.
 
+mod exposed;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -152,6 +154,8 @@ fn series_over_the_limit_go_to_other_and_are_counted() {
 fn series_of_a_removed_object_go_with_the_last_handle() {
     let metrics = Metrics::new(100);
     let worker = metrics.worker();
+    assert!(worker.admits_endpoint("app", "10.0.0.1:80"));
+    assert!(worker.admits_endpoint("app", "10.0.0.2:80"));
     let gone = worker.counter(&PICKS_TOTAL, ["app", "10.0.0.1:80"]);
     let kept = worker.counter(&PICKS_TOTAL, ["app", "10.0.0.2:80"]);
     gone.inc();
@@ -163,6 +167,7 @@ fn series_of_a_removed_object_go_with_the_last_handle() {
     assert!(!metrics.text().contains("10.0.0.1:80"));
     // Of a pool that comes back before its handles went, nothing is lost.
     metrics.remove_series(["pool"], &[["app"]]);
+    assert!(worker.admits_endpoint("app", "10.0.0.2:80"));
     let again = worker.counter(&PICKS_TOTAL, ["app", "10.0.0.2:80"]);
     drop((kept, again));
     assert_eq!(metrics.total(&PICKS_TOTAL, [None, None]), 1);
