@@ -9,13 +9,28 @@ use crate::harness::{Backend, Consul, Settings, eventually, identity};
 use crate::registration::{registered, sidecar};
 
 /// A new token with these rights.
-async fn token(agent: &Consul, name: &str, rules: &str) -> String {
+pub(super) async fn token(agent: &Consul, name: &str, rules: &str) -> String {
     let policy = json!({ "Name": name, "Rules": rules });
     agent.done("/v1/acl/policy", &policy.to_string()).await;
     let token = json!({ "Description": name, "Policies": [{ "Name": name }] });
     let made = agent.ask("PUT", "/v1/acl/token", &token.to_string()).await;
     let made: Value = serde_json::from_str(&made.expect("an answer").text()).expect("JSON");
     made["SecretID"].as_str().expect("the token").to_owned()
+}
+
+/// Makes the token of this name invalid.
+pub(super) async fn revoke(agent: &Consul, name: &str) {
+    let answer = agent
+        .ask("GET", "/v1/acl/tokens", "")
+        .await
+        .expect("an answer");
+    let tokens: Value = serde_json::from_str(&answer.text()).expect("JSON");
+    let mut tokens = tokens.as_array().expect("a list").iter();
+    let found = tokens.find(|it| it["Description"] == name);
+    let id = found.expect("it is listed")["AccessorID"].clone();
+    let path = format!("/v1/acl/token/{}", id.as_str().expect("an id"));
+    let gone = agent.ask("DELETE", &path, "").await;
+    assert_eq!(gone.expect("an answer").status, 200);
 }
 
 #[tokio::test]
@@ -61,20 +76,7 @@ async fn a_token_is_refused_or_right_and_may_be_replaced_in_its_file() {
     let next = token(&agent, "next", rules).await;
     std::fs::write(&file, &next).expect("written");
     proxy.generation_passes(2.0).await;
-    let answer = agent
-        .ask("GET", "/v1/acl/tokens", "")
-        .await
-        .expect("an answer");
-    let tokens: Value = serde_json::from_str(&answer.text()).expect("JSON");
-    let tokens = tokens.as_array().expect("a list").iter();
-    let first = tokens.clone().find(|it| it["Description"] == "reader");
-    let first = first.expect("it is listed")["AccessorID"]
-        .as_str()
-        .expect("an id");
-    let gone = agent
-        .ask("DELETE", &format!("/v1/acl/token/{first}"), "")
-        .await;
-    assert_eq!(gone.expect("an answer").status, 200);
+    revoke(&agent, "reader").await;
     agent.register("two", &two, json!({})).await;
     becomes(&proxy, &[&one, &two]).await;
     load.goes_on(50).await;

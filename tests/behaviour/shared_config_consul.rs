@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use crate::discovery::{Load, at};
+use crate::discovery_acl::{revoke, token};
 use crate::harness::{
     Backend, Consul, Port, Proxy, Relay, Settings, command, eventually, identity,
 };
@@ -136,6 +137,66 @@ async fn a_write_is_taken_up_like_an_edit_and_a_bad_one_is_refused_and_told() {
     proxy.signal(Signal::TERM);
     proxy.exited().await;
     assert!(members(&agent, "edge-1").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_is_replaced_in_its_file_is_used_without_a_restart() {
+    let agent = Consul::start_with_acl().await;
+    let [one, two] = [
+        Backend::start(identity("one")).await,
+        Backend::start(identity("two")).await,
+    ];
+    let rules = format!(
+        "key \"{KEY}\" {{ policy = \"read\" }} key_prefix \"{KEY}/fleet/\" {{ policy = \"write\" }} \
+         session_prefix \"\" {{ policy = \"write\" }}"
+    );
+    let first = token(&agent, "first", &rules).await;
+    put(&agent, &shared(&one)).await;
+    let port = Port::take();
+    let at = agent.address().to_string();
+    let text = local("edge-1", &at).replace(
+        &format!("key = \"{KEY}\""),
+        &format!("key = \"{KEY}\", token = {{ file = \"store.token\" }}"),
+    );
+    let settings = Settings::new(&text)
+        .address("web", port.address())
+        .variable("WEB", &port.address().to_string())
+        .backend("app0", &one)
+        .backend("app1", &two);
+    let file = settings.folder().join("store.token");
+    std::fs::write(&file, &first).expect("written");
+    let proxy = settings.start().await;
+    answers(&proxy, "one").await;
+    member(&agent, "edge-1", "it runs", |it| it["state"] == "running").await;
+    let load = Load::start(&proxy, 2).await;
+    // Another one takes its place, and the first is not valid any more.
+    let next = token(&agent, "next", &rules).await;
+    std::fs::write(&file, &next).expect("written");
+    proxy.log_says("is asked with other secrets").await;
+    revoke(&agent, "first").await;
+    put(&agent, &shared(&two)).await;
+    answers(&proxy, "two").await;
+    member(&agent, "edge-1", "the new text is in use", |it| {
+        it["state"] == "running" && it["generation"] == 3
+    })
+    .await;
+    // The other way round: the first is refused before the file has the next one.
+    let last = token(&agent, "last", &rules).await;
+    revoke(&agent, "next").await;
+    proxy
+        .metric_becomes("sluicegate_config_store_up", &[], 0.0)
+        .await;
+    put(&agent, &shared(&one)).await;
+    std::fs::write(&file, &last).expect("written");
+    answers(&proxy, "one").await;
+    proxy
+        .metric_becomes("sluicegate_config_store_up", &[], 1.0)
+        .await;
+    load.goes_on(20).await;
+    load.end().await;
+    assert!(!proxy.log().contains("needs a restart"), "{}", proxy.log());
+    assert!(!proxy.log().contains("after a restart"), "{}", proxy.log());
+    proxy.finish().await;
 }
 
 #[tokio::test]

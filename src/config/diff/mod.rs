@@ -210,7 +210,8 @@ fn label(kind: Kind, name: &str) -> String {
 fn needs_restart(kind: Kind, line: &str) -> bool {
     match kind {
         Kind::Proxy => line.starts_with("workers "),
-        Kind::Config => true,
+        // A running proxy takes up what it logs in with, and nothing else.
+        Kind::Config => !CREDENTIALS.iter().any(|key| line.starts_with(key)),
         // Without the table, it is closed.
         Kind::Admin if line.ends_with(" -> not set") => false,
         Kind::Admin => line.starts_with("address ") || line.starts_with("mode "),
@@ -227,6 +228,12 @@ fn needs_restart(kind: Kind, line: &str) -> bool {
     }
 }
 
+/// Keys of `[config]` that a store is asked with.
+const CREDENTIALS: [&str; 3] = [
+    "source.consul.token ",
+    "source.etcd.user ",
+    "source.etcd.password ",
+];
 /// Tables that exist once.
 const SINGLE: [(Kind, &str); 7] = [
     (Kind::Proxy, "proxy"),

@@ -166,6 +166,7 @@ impl Control {
         self.keeper.keep(&new, &prepared.texts);
         self.gauges.closed(&new);
         self.board.uses(prepared.texts.clone());
+        self.shared_config.takes_secrets(&new.config);
         self.shared_config
             .uses(prepared.texts.shared.map_or(0, |it| it.revision));
         self.follow_admin(&new.config);

@@ -31,8 +31,8 @@ pub(crate) use store::{Author, Member, Pushed, Store, hostname, names_of_several
 /// The shared part of the configuration, as control has it.
 #[derive(Debug, Default)]
 pub(super) struct SharedConfiguration {
-    /// The store, if the configuration is in one.
-    store: Option<Arc<Store>>,
+    /// The store, if the configuration is in one, with the newest secrets of the way to it.
+    store: Option<watch::Sender<Arc<Store>>>,
     newest: Newest,
     /// The revision in use.
     revision: i64,
@@ -62,7 +62,8 @@ impl Newest {
 impl SharedConfiguration {
     /// Notes what the process starts with.
     pub(super) fn begin(&mut self, config: &Config, part: Option<SharedPart>) {
-        self.store = Store::of(config).map(Arc::new);
+        let store = Store::of(config).map(Arc::new);
+        self.store = store.map(|store| watch::channel(store).0);
         if let Some(part) = part {
             self.revision = part.revision;
             self.newest.set(part);
@@ -78,14 +79,27 @@ impl SharedConfiguration {
     ) {
         let Some(store) = &self.store else { return };
         let follower = Arc::new(follow::Follower {
-            store: Arc::clone(store),
             newest: self.newest.clone(),
             requests: requests.clone(),
             up: metrics.gauge(&names::CONFIG_STORE_UP, []),
         });
-        let told = self.told.subscribe();
+        let (told, stores) = (self.told.subscribe(), store.subscribe());
         services.start("shared configuration", move |stop| {
-            Arc::clone(&follower).run(told.clone(), stop)
+            Arc::clone(&follower).run(stores.clone(), told.clone(), stop)
+        });
+    }
+
+    /// Takes over the secrets of the way to the store. Another store is used after a restart.
+    pub(super) fn takes_secrets(&self, config: &Config) {
+        let (Some(stores), Some(new)) = (&self.store, Store::of(config)) else {
+            return;
+        };
+        stores.send_if_modified(|store| {
+            let is_news = **store != new && store.is_same_place(&new);
+            if is_news {
+                *store = Arc::new(new);
+            }
+            is_news
         });
     }
 
@@ -122,7 +136,7 @@ impl Control {
             (false, None, None) => "running",
         };
         let member = Member {
-            name: store.member.clone(),
+            name: store.borrow().member.clone(),
             process: store::process(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: self.shared.generation(),

@@ -45,6 +45,15 @@ impl Place {
         }
     }
 
+    /// Returns true if the other one differs in its secrets at most.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Etcd(one), Self::Etcd(two)) => one.servers == two.servers && one.tls == two.tls,
+            (Self::Consul(one), Self::Consul(two)) => one.url == two.url && one.ca == two.ca,
+            (Self::Etcd(_), Self::Consul(_)) | (Self::Consul(_), Self::Etcd(_)) => false,
+        }
+    }
+
     /// Kind of store, as named in the configuration.
     pub(super) const fn kind(&self) -> &'static str {
         match self {

@@ -75,6 +75,11 @@ impl Store {
         })
     }
 
+    /// Returns true if the other one differs in its secrets at most.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        self.place.is_same(&other.place) && self.key == other.key && self.member == other.member
+    }
+
     /// Place of the configuration, for messages.
     pub(crate) fn name(&self) -> String {
         format!("{}:{}", self.place.kind(), self.key)

@@ -40,18 +40,9 @@ pub struct ConsulPut<'a> {
     pub value: &'a [u8],
 }
 
-/// A session: what it holds is released or deleted when it is not renewed.
+/// A session: what it holds is deleted when it ends, and it ends when it is not renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsulSession(pub String);
-
-/// Fate of the keys of a session that ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionEnd {
-    /// They are deleted.
-    Deletes,
-    /// They stay, held by nobody.
-    Releases,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -166,16 +157,11 @@ impl ConsulAgent {
         &mut self,
         name: &str,
         ttl: Duration,
-        end: SessionEnd,
     ) -> Result<ConsulSession, ConsulError> {
-        let behavior = match end {
-            SessionEnd::Deletes => "delete",
-            SessionEnd::Releases => "release",
-        };
         let session = json!({
             "Name": name,
             "TTL": format!("{}s", ttl.as_secs()),
-            "Behavior": behavior,
+            "Behavior": "delete",
             "LockDelay": "0s",
         });
         let answer = self.put("/v1/session/create", &session).await?;

@@ -1,16 +1,14 @@
 //! A key of Consul, by queries that wait; the state of this proxy held by a session.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::{Follower, KEEP, LEASE, LEAVE_MAX, Over, Session};
 use crate::{
     fetch::Target,
-    server::shared_config::{Member, place::Stored},
-    upstream::consul::{
-        ConsulAgent, ConsulError, ConsulPut, ConsulRead, ConsulSession, SessionEnd,
-    },
+    server::shared_config::{Member, Store, place::Stored},
+    upstream::consul::{ConsulAgent, ConsulError, ConsulPut, ConsulRead, ConsulSession},
 };
 
 impl From<ConsulError> for Over {
@@ -35,12 +33,13 @@ impl Follower {
     async fn with(&self, target: &Target, mut session: Session<'_>) -> Result<(), Over> {
         let mut reader = ConsulAgent::new(target.clone());
         let mut heard = None;
-        let read = reader.read(&self.store.key).await?;
-        self.hear_read(&read, &mut heard).await;
+        let store = Arc::clone(&session.store);
+        let read = reader.read(&store.key).await?;
+        self.hear_read(&store, &read, &mut heard).await;
         // One connection waits for changes, the other one writes.
-        let mut reading = Box::pin(next(reader, &self.store.key, read.index));
+        let mut reading = Box::pin(next(reader, &store.key, read.index));
         let mut writer = ConsulAgent::new(target.clone());
-        let held = self.session(&mut writer).await?;
+        let held = Self::session(&mut writer, &mut session).await?;
         self.answers(&mut session);
         let mut keep = interval(KEEP);
         keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -53,10 +52,11 @@ impl Follower {
                     }
                     return Ok(());
                 }
+                Ok(()) = session.stores.changed() => return Err(Over::Renewed),
                 (reader, read) = &mut reading => {
                     let read = read?;
-                    self.hear_read(&read, &mut heard).await;
-                    reading.set(next(reader, &self.store.key, read.index));
+                    self.hear_read(&store, &read, &mut heard).await;
+                    reading.set(next(reader, &store.key, read.index));
                 }
                 _ = keep.tick() => {
                     if let Some(held) = &held && !writer.renew_session(held).await? {
@@ -76,25 +76,34 @@ impl Follower {
         }
     }
 
-    async fn hear_read(&self, read: &ConsulRead, heard: &mut Revision) {
+    async fn hear_read(&self, store: &Store, read: &ConsulRead, heard: &mut Revision) {
         let found = read.pairs.first().cloned().map(Stored::from);
         // A key that does not exist is revision 0.
         let revision = found.as_ref().map_or(0, |found| found.revision);
         if heard.replace(revision) != Some(revision) {
-            self.hear(found.as_ref()).await;
+            self.hear(store, found.as_ref()).await;
         }
     }
 
-    /// Begins the session that holds the state of this proxy; none if the token may not.
-    async fn session(&self, writer: &mut ConsulAgent) -> Result<Option<ConsulSession>, Over> {
-        let name = format!("sluicegate {}", self.store.member);
-        match writer
-            .begin_session(&name, LEASE, SessionEnd::Deletes)
-            .await
+    /// Goes on with the session that holds the state of this proxy, or begins one; none if the token
+    /// may not.
+    async fn session(
+        writer: &mut ConsulAgent,
+        session: &mut Session<'_>,
+    ) -> Result<Option<ConsulSession>, Over> {
+        if let Some(held) = &*session.held
+            && matches!(writer.renew_session(held).await, Ok(true))
         {
-            Ok(session) => Ok(Some(session)),
+            return Ok(Some(held.clone()));
+        }
+        let name = format!("sluicegate {}", session.store.member);
+        match writer.begin_session(&name, LEASE).await {
+            Ok(begun) => {
+                *session.held = Some(begun.clone());
+                Ok(Some(begun))
+            }
             Err(error) if error.is_forbidden() => {
-                self.is_refused(&error.to_string());
+                Self::is_refused(&session.store, &error.to_string());
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -110,7 +119,7 @@ impl Follower {
         session: &mut Session<'_>,
     ) -> Result<(), Over> {
         let (key, value) = (
-            self.store.member_key(),
+            session.store.member_key(),
             serde_json::to_vec(member).unwrap_or_default(),
         );
         let put = ConsulPut {
@@ -126,13 +135,13 @@ impl Follower {
                 ));
             }
             Err(error) if error.is_forbidden() => {
-                self.is_refused(&error.to_string());
+                Self::is_refused(&session.store, &error.to_string());
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         }
         // Who may only write there does not see others.
-        if let Ok(listed) = writer.list(&self.store.name_prefix()).await {
+        if let Ok(listed) = writer.list(&session.store.name_prefix()).await {
             let listed: Vec<_> = listed.pairs.into_iter().map(Stored::from).collect();
             self.look_for_twins(&listed, session);
         }

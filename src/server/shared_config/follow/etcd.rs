@@ -4,7 +4,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{Follower, KEEP, LEASE, LEAVE_MAX, Over, Session};
 use crate::{
-    server::shared_config::{Member, place::Stored},
+    server::shared_config::{Member, Store, place::Stored},
     upstream::etcd::{Change, Channel, Cluster, EtcdError, Lease, Put, Watch, WatchStep},
 };
 
@@ -29,7 +29,7 @@ impl Follower {
     }
 
     async fn on(&self, channel: &Channel, mut session: Session<'_>) -> Result<(), Over> {
-        let mut watch = self.read(channel).await?;
+        let mut watch = self.read(channel, &session.store).await?;
         let lease = channel.lease(LEASE).await?;
         self.answers(&mut session);
         let mut keep = interval(KEEP);
@@ -41,13 +41,16 @@ impl Follower {
                     let _ = timeout(LEAVE_MAX, channel.end_lease(lease)).await;
                     return Ok(());
                 }
+                Ok(()) = session.stores.changed() => return Err(Over::Renewed),
                 step = watch.next() => match step? {
                     WatchStep::Changed { changes, .. } => match changes.into_iter().last() {
-                        Some(Change::Put(pair)) => self.hear(Some(&pair.into())).await,
-                        Some(Change::Deleted(_)) => self.hear(None).await,
+                        Some(Change::Put(pair)) => {
+                            self.hear(&session.store, Some(&pair.into())).await;
+                        }
+                        Some(Change::Deleted(_)) => self.hear(&session.store, None).await,
                         None => {}
                     },
-                    WatchStep::Compacted => watch = self.read(channel).await?,
+                    WatchStep::Compacted => watch = self.read(channel, &session.store).await?,
                 },
                 _ = keep.tick() => {
                     if !channel.keep(lease).await? {
@@ -66,10 +69,10 @@ impl Follower {
     }
 
     /// Reads the key, and begins to watch it.
-    async fn read(&self, channel: &Channel) -> Result<Watch, EtcdError> {
-        let key = self.store.key.as_bytes();
+    async fn read(&self, channel: &Channel, store: &Store) -> Result<Watch, EtcdError> {
+        let key = store.key.as_bytes();
         let read = channel.read(key).await?;
-        self.hear(read.pair.map(Stored::from).as_ref()).await;
+        self.hear(store, read.pair.map(Stored::from).as_ref()).await;
         channel.watch_key(key, read.revision).await
     }
 
@@ -85,19 +88,19 @@ impl Follower {
             return Ok(());
         };
         let value = serde_json::to_vec(&member).unwrap_or_default();
-        let key = self.store.member_key();
+        let key = session.store.member_key();
         let put = Put {
             key: key.as_bytes(),
             value: &value,
         };
         match channel.put(put, lease).await {
             Err(EtcdError::Refused { message, code }) if code == PERMISSION_DENIED => {
-                self.is_refused(&message);
+                Self::is_refused(&session.store, &message);
                 return Ok(());
             }
             written => written?,
         }
-        let prefix = self.store.name_prefix();
+        let prefix = session.store.name_prefix();
         // Who may only write there does not see others.
         if let Ok(listed) = channel.list(prefix.as_bytes(), TWINS_BYTES_MAX).await {
             let listed: Vec<_> = listed.pairs.into_iter().map(Stored::from).collect();

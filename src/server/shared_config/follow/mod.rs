@@ -16,24 +16,29 @@ use super::{
     store::{members, process, process_named},
 };
 use crate::{
+    resilience::restart::STEADY,
     server::{
         control::Request,
         service::{Ended, Stop},
     },
     telemetry::metrics::SharedGauge,
-    upstream::{discovery::Reconnect, etcd::Cluster},
+    upstream::{consul::ConsulSession, discovery::Reconnect, etcd::Cluster},
 };
 
 /// Follows the store.
 pub(super) struct Follower {
-    pub(super) store: Arc<Store>,
     pub(super) newest: Newest,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) up: SharedGauge,
 }
 
-/// The state of this proxy, to be shown in the store, and the end of the service.
+/// The store, the state of this proxy to be shown in it, and the end of the service.
 struct Session<'a> {
+    store: Arc<Store>,
+    /// The store with other secrets.
+    stores: &'a mut watch::Receiver<Arc<Store>>,
+    /// The session that holds the state of this proxy in Consul: kept from connection to connection.
+    held: &'a mut Option<ConsulSession>,
     told: &'a mut watch::Receiver<Option<Member>>,
     stop: &'a Stop,
     /// True if the store answered last.
@@ -46,6 +51,8 @@ struct Session<'a> {
 enum Over {
     /// The service is told to stop.
     Stopped,
+    /// There are other secrets.
+    Renewed,
     /// The store failed.
     Failed(String),
 }
@@ -53,30 +60,39 @@ enum Over {
 impl Follower {
     pub(super) async fn run(
         self: Arc<Self>,
+        mut stores: watch::Receiver<Arc<Store>>,
         mut told: watch::Receiver<Option<Member>>,
         stop: Stop,
     ) -> Ended {
-        let mut cluster = match &self.store.place {
-            Place::Etcd(settings) => Some(Cluster::new(Arc::clone(settings))),
-            Place::Consul(_) => None,
-        };
+        let mut store = Arc::clone(&stores.borrow_and_update());
+        let mut cluster = cluster(&store.place);
         let servers = cluster.as_ref().map_or(1, Cluster::servers);
+        let mut held = None;
         let mut reconnect = Reconnect::default();
         let (mut failures, mut is_up, mut has_twin) = (0_u32, true, false);
         loop {
             tokio::select! {
-                () = reconnect.wait() => {}
+                biased;
                 () = stop.told() => return Ok(()),
+                Ok(()) = stores.changed() => {
+                    store = Arc::clone(&stores.borrow_and_update());
+                    cluster = self::cluster(&store.place);
+                    reconnect.succeeded();
+                }
+                () = reconnect.wait() => {}
             }
             let began = Instant::now();
             let session = Session {
+                store: Arc::clone(&store),
+                stores: &mut stores,
+                held: &mut held,
                 told: &mut told,
                 stop: &stop,
                 is_up: &mut is_up,
                 has_twin: &mut has_twin,
             };
             let following = async {
-                match (&self.store.place, &mut cluster) {
+                match (&store.place, &mut cluster) {
                     (Place::Consul(target), _) => self.follow_consul(target, session).await,
                     (Place::Etcd(_), Some(cluster)) => self.follow_etcd(cluster, session).await,
                     // There is one from the start.
@@ -91,10 +107,16 @@ impl Follower {
                 over = Box::pin(following) => over,
                 () = late => Over::Stopped,
             };
-            let Over::Failed(why) = over else {
-                return Ok(());
+            let why = match over {
+                Over::Failed(why) => why,
+                Over::Stopped => return Ok(()),
+                Over::Renewed => {
+                    tracing::info!(store = %store.name(), "the store of the shared configuration is asked with other secrets");
+                    stores.mark_changed();
+                    continue;
+                }
             };
-            if began.elapsed() > STEADY {
+            if began.elapsed() >= STEADY {
                 failures = 0;
                 reconnect.succeeded();
             }
@@ -106,7 +128,7 @@ impl Follower {
             if is_up {
                 is_up = false;
                 self.up.set(0);
-                let store = self.store.name();
+                let store = store.name();
                 tracing::warn!(%store, %why, "the store of the shared configuration is away; the configuration stays");
             }
         }
@@ -116,20 +138,20 @@ impl Follower {
     fn answers(&self, session: &mut Session<'_>) {
         self.up.set(1);
         if !std::mem::replace(session.is_up, true) {
-            let store = self.store.name();
+            let store = session.store.name();
             tracing::info!(%store, "the store of the shared configuration answers again");
         }
         session.told.mark_changed();
     }
 
     /// Keeps a new text, and asks for a reload.
-    async fn hear(&self, found: Option<&Stored>) {
+    async fn hear(&self, store: &Store, found: Option<&Stored>) {
         let Some(found) = found else {
-            let store = self.store.name();
+            let store = store.name();
             tracing::error!(%store, "the shared configuration does not exist in its store: configuration unchanged");
             return;
         };
-        match self.store.part_of(&found.value, found.revision) {
+        match store.part_of(&found.value, found.revision) {
             Ok(part) => {
                 if self.newest.set(part) {
                     // Control is gone only at the end.
@@ -149,7 +171,7 @@ impl Follower {
         if let Some(twin) = &twin
             && !*session.has_twin
         {
-            let (name, other) = (&self.store.member, &twin.process);
+            let (name, other) = (&session.store.member, &twin.process);
             tracing::warn!(
                 name,
                 other,
@@ -161,9 +183,17 @@ impl Follower {
     }
 
     /// Tells that the state of this proxy cannot be written.
-    fn is_refused(&self, message: &str) {
-        let key = self.store.member_key();
+    fn is_refused(store: &Store, message: &str) {
+        let key = store.member_key();
         tracing::warn!(%key, %message, "the state of this proxy cannot be written to the store");
+    }
+}
+
+/// Returns the servers of etcd, if the store is there.
+fn cluster(place: &Place) -> Option<Cluster> {
+    match place {
+        Place::Etcd(settings) => Some(Cluster::new(Arc::clone(settings))),
+        Place::Consul(_) => None,
     }
 }
 
@@ -172,5 +202,3 @@ const LEASE: Duration = Duration::from_secs(15);
 const KEEP: Duration = Duration::from_secs(5);
 /// Time for leaving the list at the end.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
-/// Length of a connection from which its end is not a failure of the start.
-const STEADY: Duration = Duration::from_secs(10);
