@@ -204,7 +204,7 @@ pub(super) async fn run(
     let (predecessor, state) = match predecessor {
         None => (None, None),
         Some(predecessor) => tokio::select! {
-            taken = control.take_over(predecessor) => {
+            taken = control.take_over(predecessor, &prepared.snapshot) => {
                 let (predecessor, state) = taken?;
                 (Some(predecessor), Some(state))
             }

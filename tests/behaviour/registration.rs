@@ -309,6 +309,32 @@ async fn an_upgrade_hands_the_entry_over_without_a_gap() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_changes_the_id_removes_the_old_entry() {
+    let agent = Consul::start().await;
+    let app = Backend::start(identity("app")).await;
+    // An edit is for the next process only.
+    let text = |id: &str| {
+        let text = sidecar(&consul(&format!(
+            ", id = \"{id}\", check = {{ ttl = \"1h\" }}"
+        )));
+        text.replace("workers = 2", "workers = 2\nwatch = false")
+    };
+    let settings = Settings::new(&text("one"))
+        .backend("app", &app)
+        .address("consul", agent.address());
+    let mut proxy = settings.start().await;
+    appears(&agent, "one").await;
+    registered(&proxy, "registered").await;
+    proxy.replace(&text("two"));
+    proxy.upgrade().await;
+    appears(&agent, "two").await;
+    disappears(&agent, "one").await;
+    assert!(service(&agent, "two").await.is_object());
+    proxy.all_end().await;
+    assert!(service(&agent, "two").await.is_null());
+}
+
+#[tokio::test]
 async fn an_agent_that_is_away_or_silent_delays_neither_start_nor_reload_nor_stop() {
     let agent = Consul::start().await;
     let app = Backend::start(identity("app")).await;

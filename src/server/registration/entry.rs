@@ -1,10 +1,6 @@
 //! One entry: made, kept, made again when the registry has lost it, removed at the end.
 
-use std::{
-    pin::pin,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{pin::pin, sync::Arc, time::SystemTime};
 
 use serde_json::json;
 use tokio::{
@@ -15,7 +11,7 @@ use tokio::{
 use super::LEAVE_MAX;
 use crate::{
     admin::model,
-    resilience::restart::RestartBackoff,
+    resilience::restart::{RestartBackoff, STEADY},
     server::board::Board,
     task,
     telemetry::{
@@ -79,6 +75,11 @@ impl Entry {
 
     /// Runs until it is told to end; tells `made` when the entry is made.
     pub(super) async fn run(self, made: watch::Sender<bool>) {
+        let spec = Arc::clone(&self.spec);
+        self.run_with(|| spec.start(), made).await;
+    }
+
+    async fn run_with(self, start: impl Fn() -> Box<dyn Registrar>, made: watch::Sender<bool>) {
         let mut end = self.end.clone();
         let told = async {
             match end.wait_for(Option::is_some).await {
@@ -88,7 +89,7 @@ impl Entry {
             }
         };
         let mut told = pin!(told);
-        let mut registrar = self.spec.start();
+        let mut registrar = start();
         let mut backoff = RestartBackoff::default();
         let end = loop {
             let began = Instant::now();
@@ -106,8 +107,12 @@ impl Entry {
                 listener = %self.listener, wait_ms = wait.as_millis(),
                 "the registration of a listener panicked; this is a bug; it is started again after a wait"
             );
-            sleep(wait).await;
-            registrar = self.spec.start();
+            registrar = start();
+            tokio::select! {
+                biased;
+                end = &mut told => break end,
+                () = sleep(wait) => {}
+            }
         };
         self.ends(end, registrar).await;
     }
@@ -223,5 +228,99 @@ async fn caught(working: std::pin::Pin<&mut impl Future<Output = Never>>) -> tas
     }
 }
 
-/// Time in the registry from which its loss is not a failure of the entry.
-const STEADY: Duration = Duration::from_secs(10);
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, rc::Rc, sync::Mutex, time::Duration};
+
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::{
+        config::value::HttpUrl,
+        fetch::Target,
+        telemetry::metrics::Metrics,
+        upstream::{
+            consul::{ConsulCheck, ConsulService},
+            discovery::BoxFuture,
+            registration::ConsulRegistration,
+        },
+    };
+
+    /// Panics when it enters; notes when it leaves.
+    struct Broken(Arc<Mutex<Vec<&'static str>>>);
+
+    impl Registrar for Broken {
+        fn enter(&mut self) -> BoxFuture<'_, Result<(), RegistrationError>> {
+            self.0.lock().unwrap().push("enter");
+            panic!("on purpose")
+        }
+
+        fn keep(&mut self) -> BoxFuture<'_, RegistrationError> {
+            Box::pin(std::future::pending())
+        }
+
+        fn leave(&mut self) -> BoxFuture<'_, Result<(), RegistrationError>> {
+            self.0.lock().unwrap().push("leave");
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    fn entry(end: watch::Receiver<Option<End>>) -> Entry {
+        let spec = RegistrationSpec::Consul(Box::new(ConsulRegistration {
+            target: Target {
+                url: HttpUrl::consul(),
+                ca: None,
+                secrets: Vec::new(),
+            },
+            service: ConsulService {
+                id: "one".to_owned(),
+                name: "orders".to_owned(),
+                address: "10.0.0.1".to_owned(),
+                port: 80,
+                tags: Vec::new(),
+                meta: BTreeMap::new(),
+                check: ConsulCheck::Told(Duration::from_secs(15)),
+                deregister_after: Duration::from_secs(60),
+            },
+        }));
+        let (board, events) = (Arc::new(Board::new(None, None)), Arc::new(Events::new()));
+        let metrics = Metrics::new(100);
+        Entry::new(
+            &"web".into(),
+            &Arc::new(spec),
+            &board,
+            &events,
+            &metrics.control(),
+            end,
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_is_heard_during_the_wait_after_a_panic() {
+        let all = async {
+            let (tell, end) = watch::channel(None);
+            let (made, _is_made) = watch::channel(false);
+            let did = Arc::new(Mutex::new(Vec::new()));
+            let start = {
+                let did = Arc::clone(&did);
+                move || Box::new(Broken(Arc::clone(&did))) as Box<dyn Registrar>
+            };
+            let running = Rc::new(task::spawn_local(
+                "registration",
+                entry(end).run_with(start, made),
+            ));
+            // The waits double: the last one is far longer than the wait for the end below.
+            sleep(Duration::from_secs(60)).await;
+            assert!(did.lock().unwrap().len() > 5);
+            did.lock().unwrap().clear();
+            let told = Instant::now();
+            tell.send_replace(Some(End::Leaves));
+            while !running.is_finished() {
+                sleep(Duration::from_millis(1)).await;
+            }
+            assert!(told.elapsed() < Duration::from_millis(100));
+            assert_eq!(*did.lock().unwrap(), ["leave"]);
+        };
+        LocalSet::new().run_until(all).await;
+    }
+}

@@ -11,7 +11,7 @@ use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::board::Board;
@@ -30,6 +30,8 @@ pub(super) struct Registrations {
     board: Arc<Board>,
     events: Arc<Events>,
     metrics: ControlMetrics,
+    /// Time for a process that takes over to make its entries before others are removed.
+    successor_enters: Duration,
 }
 
 /// The task of one entry, which ends without a word when this is dropped.
@@ -46,6 +48,7 @@ impl Registrations {
             board: Arc::clone(board),
             events: Arc::clone(events),
             metrics,
+            successor_enters: Duration::ZERO,
         }
     }
 
@@ -112,17 +115,34 @@ impl Registrations {
         (running, replaced)
     }
 
-    /// Removes all entries; the returned future ends when they are out, or after [`LEAVE_MAX`].
-    pub(super) fn leave(&mut self) -> impl Future<Output = ()> + use<> {
-        let all = self.running.drain().map(|(_, running)| running.leaves());
-        out(all.collect())
+    /// The entries that a process with this snapshot makes, as the process before hears of them.
+    pub(super) fn wanted_by(snapshot: &Snapshot) -> Vec<String> {
+        let listeners = snapshot.listeners.iter();
+        let specs = listeners.filter_map(|it| it.registration.as_ref());
+        specs.map(|spec| spec.identity()).collect()
     }
 
-    /// Leaves the entries to the process that takes over, which enters the same ones.
-    pub(super) fn hand_over(&mut self) {
-        for (_, running) in self.running.drain() {
+    /// Removes all entries; the returned future ends when they are out, or after [`LEAVE_MAX`].
+    pub(super) fn leave(&mut self) -> impl Future<Output = ()> + use<> {
+        let all: Vec<Running> = self.running.drain().map(|(_, running)| running).collect();
+        let wait = self.successor_enters;
+        async move {
+            if !all.is_empty() {
+                sleep(wait).await;
+            }
+            out(all.into_iter().map(Running::leaves).collect()).await;
+        }
+    }
+
+    /// Leaves the entries to the process that takes over, which makes the same ones. Of those that
+    /// it does not make, if it said which ones it makes, [`Self::leave`] removes each.
+    pub(super) fn hand_over(&mut self, made: Option<&[String]>) {
+        let is_made =
+            |running: &Running| made.is_none_or(|made| made.contains(&running.spec.identity()));
+        for (_, running) in self.running.extract_if(|_, running| is_made(running)) {
             running.end.send_replace(Some(End::Stays));
         }
+        self.successor_enters = HANDED_OVER_WAIT;
     }
 }
 
@@ -151,5 +171,7 @@ async fn out(leaving: Vec<JoinHandle<()>>) {
 
 /// Maximum time for which an entry stays that another one follows.
 const REPLACE_MAX: Duration = Duration::from_secs(5);
+/// Time for which an entry stays at an upgrade whose new process makes another one.
+const HANDED_OVER_WAIT: Duration = Duration::from_secs(1);
 /// Maximum time for the removal of entries.
 const LEAVE_MAX: Duration = Duration::from_secs(2);

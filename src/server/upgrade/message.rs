@@ -57,6 +57,9 @@ pub(super) enum FromNew {
         version: String,
         /// The addresses that it takes the sockets of.
         taken: Vec<String>,
+        /// The entries of its listeners in registries, if it says them.
+        #[serde(default)]
+        registered: Option<Vec<String>>,
     },
     /// It accepts connections.
     Serving,
@@ -112,7 +115,13 @@ mod tests {
         assert!(!offer.sockets[0].given && offer.sockets[0].file.is_none());
         let text = r#"{"message":"ready","version":"9","taken":[],"later":1}"#;
         let ready: FromNew = serde_json::from_str(text).unwrap();
-        assert!(matches!(ready, FromNew::Ready { .. }));
+        assert!(matches!(
+            ready,
+            FromNew::Ready {
+                registered: None,
+                ..
+            }
+        ));
         let text = r#"{"message":"halfway","share":0.5}"#;
         let unknown: FromNew = serde_json::from_str(text).unwrap();
         assert!(matches!(unknown, FromNew::Unknown));

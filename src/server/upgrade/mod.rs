@@ -28,10 +28,12 @@ use super::{
     StartError,
     control::{Control, Request},
     errand,
+    registration::Registrations,
 };
 use crate::{
     admin::model::{UpgradeRefusal, UpgradeReport, UpgradeRequest},
     config::value::BindAddress,
+    state::Snapshot,
 };
 
 pub(super) use message::Sections;
@@ -276,7 +278,8 @@ impl Control {
     /// Leaves to the new process what it has taken; gives what tells it how the drain goes on.
     pub(super) fn leave_to(&mut self, mut successor: Successor) -> Option<Farewell> {
         self.draining = true;
-        self.registrations.hand_over();
+        self.registrations
+            .hand_over(successor.registered.as_deref());
         self.notify.hand_over(successor.pid);
         self.shared.sockets.pass_on(&successor.taken);
         let offers = self.admin_offer.clone().into_iter();
@@ -306,9 +309,11 @@ impl Control {
     pub(super) async fn take_over(
         &self,
         mut predecessor: Predecessor,
+        snapshot: &Snapshot,
     ) -> Result<(Predecessor, Sections), StartError> {
+        let registered = Registrations::wanted_by(snapshot);
         let committed = errand::send("take over", move || {
-            let sections = predecessor.ready();
+            let sections = predecessor.ready(registered);
             sections.map(|sections| (predecessor, sections))
         })?;
         let panicked = |_| StartError::TakeOver(io::Error::other("it panicked; this is a bug"));

@@ -117,15 +117,17 @@ impl Predecessor {
         })
     }
 
-    /// Says that this process can serve, and waits to be told to. Blocks.
+    /// Says that this process can serve and which entries in registries it will make, and waits to
+    /// be told to. Blocks.
     ///
     /// # Errors
     /// That it was given up: it must not serve.
-    pub(crate) fn ready(&mut self) -> io::Result<Sections> {
+    pub(crate) fn ready(&mut self, registered: Vec<String>) -> io::Result<Sections> {
         let taken = self.passed.close_rest();
         let ready = FromNew::Ready {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             taken: taken.iter().map(spoken_address).collect(),
+            registered: Some(registered),
         };
         let deadline = Instant::now() + PATIENCE;
         self.link.send(&ready, deadline)?;

@@ -61,6 +61,8 @@ pub(crate) struct Successor {
     pub(crate) version: String,
     /// The addresses whose sockets it has taken.
     pub(crate) taken: Vec<BindAddress>,
+    /// The entries in registries that it makes, if it says them.
+    pub(crate) registered: Option<Vec<String>>,
     link: Link,
     counts: Counts,
     child: Child,
@@ -72,6 +74,14 @@ pub(crate) struct Failed {
     pub(crate) reason: String,
     /// The last lines that it wrote.
     pub(crate) output: Vec<String>,
+}
+
+/// What the new process said until it served.
+struct Agreed {
+    version: String,
+    taken: Vec<BindAddress>,
+    registered: Option<Vec<String>>,
+    counts: Counts,
 }
 
 /// A process that was started and does not serve yet.
@@ -93,12 +103,13 @@ impl Handover {
         })?;
         let mut files = Vec::new();
         match self.converse(&mut started.link, &mut files) {
-            Ok((version, taken, counts)) => Ok(Successor {
+            Ok(agreed) => Ok(Successor {
                 pid: started.child.id(),
-                version,
-                taken,
+                version: agreed.version,
+                taken: agreed.taken,
+                registered: agreed.registered,
                 link: started.link,
-                counts,
+                counts: agreed.counts,
                 child: started.child,
             }),
             Err(reason) => {
@@ -138,15 +149,11 @@ impl Handover {
     }
 
     /// All that is said until the new process serves.
-    fn converse(
-        &self,
-        link: &mut Link,
-        files: &mut Vec<FileLease>,
-    ) -> Result<(String, Vec<BindAddress>, Counts), String> {
+    fn converse(&self, link: &mut Link, files: &mut Vec<FileLease>) -> Result<Agreed, String> {
         let deadline = Instant::now() + self.patience;
         let mut own = self.offer(link, deadline)?;
         let seconds = self.patience.as_secs_f64();
-        let (version, taken) = loop {
+        let (version, taken, registered) = loop {
             let said = link
                 .receive(Some(deadline))
                 .map_err(|error| match error.kind() {
@@ -154,7 +161,11 @@ impl Handover {
                     _ => broken(&error, "before it was ready"),
                 })?;
             match said {
-                FromNew::Ready { version, taken } => break (version, taken),
+                FromNew::Ready {
+                    version,
+                    taken,
+                    registered,
+                } => break (version, taken, registered),
                 FromNew::Serving | FromNew::Unknown => {}
             }
         };
@@ -173,7 +184,14 @@ impl Handover {
         link.send(&commit, deadline).map_err(late)?;
         loop {
             match link.receive(Some(deadline)).map_err(late)? {
-                FromNew::Serving => return Ok((version, taken, counts)),
+                FromNew::Serving => {
+                    return Ok(Agreed {
+                        version,
+                        taken,
+                        registered,
+                        counts,
+                    });
+                }
                 FromNew::Ready { .. } | FromNew::Unknown => {}
             }
         }

@@ -108,9 +108,12 @@ impl RegistrationSpec {
 
     /// Returns true if an entry of this takes the place of the other's.
     pub fn replaces(&self, other: &Self) -> bool {
-        self.kind() == other.kind()
-            && self.id() == other.id()
-            && self.to_string() == other.to_string()
+        self.identity() == other.identity()
+    }
+
+    /// Registry, place and id: an entry takes the place of another one of the same identity.
+    pub fn identity(&self) -> String {
+        format!("{} {self} {}", self.kind(), self.id())
     }
 
     /// Returns what enters it; connects with the first step.
