@@ -4,7 +4,7 @@
 //! its server falls silent, all is read again from the next server. A key that says nothing usable
 //! is left out and told; the others count.
 
-use std::{fmt, io, path::Path, sync::Arc, time::Duration};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use super::{
     BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, Reconnect, Update, entries::Entries,
     list::parse_entry,
 };
+use crate::resilience::restart::STEADY;
 use crate::upstream::{
     endpoint::Endpoint,
     etcd::{Change, Channel, Cluster, EtcdError, EtcdSettings, Watch, WatchStep},
@@ -97,7 +98,7 @@ impl Etcd {
                 Err(error) => {
                     let server = watched.channel.server().to_string();
                     tracing::debug!(%server, %error, "a watch of etcd ended");
-                    let was_steady = watched.since.elapsed() > STEADY;
+                    let was_steady = watched.since.elapsed() >= STEADY;
                     self.watched = None;
                     if was_steady {
                         self.failures = 0;
@@ -198,8 +199,6 @@ fn unreachable(server: &str, error: EtcdError) -> DiscoveryError {
 
 /// Maximum size of all keys and values.
 const LIST_BYTES_MAX: usize = 64 << 20;
-/// Age from which the end of a watch is no failure to begin one.
-const STEADY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@
 //! for. On a new connection everything is read again, and the last list stays until that is done.
 //! A child that says nothing usable is left out and told; the others count.
 
-use std::{collections::HashSet, fmt, path::Path, time::Duration};
+use std::{collections::HashSet, fmt, path::Path};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     config::value::{EndpointAddress, Secret},
+    resilience::restart::STEADY,
     upstream::{
         endpoint::Endpoint,
         servers::write_servers,
@@ -214,7 +215,7 @@ impl Discovery for ZooKeeper {
                         Err(error) => {
                             let server = &open.server;
                             tracing::debug!(%server, %error, "a session of ZooKeeper ended");
-                            if open.since.elapsed() > STEADY {
+                            if open.since.elapsed() >= STEADY {
                                 self.failures = 0;
                                 self.reconnect.succeeded();
                             } else if self.is_whole_round() {
@@ -254,6 +255,3 @@ fn key(name: &str) -> Bytes {
 fn unreachable(server: &EndpointAddress, error: ZooKeeperError) -> DiscoveryError {
     DiscoveryError::unreachable(server.to_string(), error)
 }
-
-/// Age from which the end of a session is no failure to begin one.
-const STEADY: Duration = Duration::from_secs(10);

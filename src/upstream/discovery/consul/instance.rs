@@ -1,12 +1,14 @@
 //! One instance of a service, as Consul describes it, and the endpoint that it is.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashSet},
     net::IpAddr,
     path::Path,
 };
 
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::{
     config::value::{EndpointAddress, picker::WEIGHT_MAX},
@@ -19,29 +21,31 @@ use crate::{
 /// An instance with its checks.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Instance {
-    node: Node,
-    service: Service,
-    #[serde(default, deserialize_with = "or_default")]
-    checks: Vec<Check>,
+pub(super) struct Instance<'a> {
+    #[serde(borrow)]
+    node: Node<'a>,
+    #[serde(borrow)]
+    service: Service<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    checks: Vec<Check<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Node {
-    #[serde(default)]
-    node: String,
-    #[serde(default)]
-    address: String,
+struct Node<'a> {
+    #[serde(borrow, default)]
+    node: Cow<'a, str>,
+    #[serde(borrow, default)]
+    address: Cow<'a, str>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Service {
-    #[serde(rename = "ID", default)]
-    id: String,
-    #[serde(default)]
-    address: String,
+struct Service<'a> {
+    #[serde(borrow, rename = "ID", default)]
+    id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    address: Cow<'a, str>,
     #[serde(default)]
     port: u16,
     #[serde(default, deserialize_with = "or_default")]
@@ -61,11 +65,11 @@ struct Weights {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Check {
-    #[serde(rename = "CheckID", default)]
-    id: String,
-    #[serde(default)]
-    status: String,
+struct Check<'a> {
+    #[serde(borrow, rename = "CheckID", default)]
+    id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    status: Cow<'a, str>,
 }
 
 /// The worst state of an instance's checks.
@@ -77,17 +81,18 @@ enum State {
     Maintenance,
 }
 
-impl Instance {
-    /// Reads an instance.
+impl<'a> Instance<'a> {
+    /// Reads an instance. Of thousands one or two are new: the rest is read again and again, so
+    /// nothing is copied that is not kept.
     ///
     /// # Errors
     /// The instance, as far as it can be told, and the fault.
-    pub(super) fn read(value: serde_json::Value) -> Result<Self, String> {
-        let id = value["Service"]["ID"]
-            .as_str()
-            .unwrap_or("an instance")
-            .to_owned();
-        serde_json::from_value(value).map_err(|error| format!("{id}: {error}"))
+    pub(super) fn read(text: &'a RawValue) -> Result<Self, String> {
+        serde_json::from_str(text.get()).map_err(|error| {
+            let value = serde_json::from_str::<serde_json::Value>(text.get()).unwrap_or_default();
+            let id = value["Service"]["ID"].as_str().unwrap_or("an instance");
+            format!("{id}: {error}")
+        })
     }
 
     /// Returns the endpoint that the instance is.
@@ -123,19 +128,21 @@ impl Instance {
             Some(Ok(priority)) => priority,
             Some(Err(_)) => return Err(fault("\"priority\" in its Meta is not a number")),
         };
+        let zone = service.meta.get("zone").map(|zone| zone.as_str().into());
+        let version = self.version();
         Ok(Endpoint {
             weight,
-            zone: service.meta.get("zone").map(|zone| zone.as_str().into()),
+            zone,
             priority,
             standing: state.standing(passing_only),
-            labels: self.labels(),
-            ..Endpoint::new(address, self.version())
+            labels: self.into_labels(),
+            ..Endpoint::new(address, version)
         })
     }
 
-    fn labels(&self) -> BTreeMap<String, String> {
-        let mut labels = self.service.meta.clone();
-        labels.insert("node".to_owned(), self.node.node.clone());
+    fn into_labels(self) -> BTreeMap<String, String> {
+        let mut labels = self.service.meta;
+        labels.insert("node".to_owned(), self.node.node.into_owned());
         if !self.service.tags.is_empty() {
             labels.insert("tags".to_owned(), self.service.tags.join(","));
         }
@@ -157,7 +164,7 @@ impl Instance {
     }
 
     fn state(&self) -> State {
-        let state = |check: &Check| match &*check.status {
+        let state = |check: &Check<'_>| match &*check.status {
             _ if check.id == "_node_maintenance" => State::Maintenance,
             _ if check.id.starts_with("_service_maintenance:") => State::Maintenance,
             "critical" => State::Critical,
@@ -185,8 +192,8 @@ impl State {
 
 /// Returns the endpoints of these instances. Of several with one address the first that is up
 /// counts: instances that were not removed when others took their place.
-pub(super) fn list(
-    instances: impl Iterator<Item = Result<Instance, String>>,
+pub(super) fn list<'a>(
+    instances: impl Iterator<Item = Result<Instance<'a>, String>>,
     passing_only: bool,
 ) -> EndpointList {
     let mut list = EndpointList::default();
@@ -218,8 +225,9 @@ mod tests {
 
     use super::*;
 
-    fn shown(instances: serde_json::Value, passing_only: bool) -> (Vec<String>, Vec<String>) {
-        let instances: Vec<_> = serde_json::from_value(instances).unwrap();
+    fn shown(instances: &serde_json::Value, passing_only: bool) -> (Vec<String>, Vec<String>) {
+        let text = instances.to_string();
+        let instances: Vec<&RawValue> = serde_json::from_str(&text).unwrap();
         let list = list(instances.into_iter().map(Instance::read), passing_only);
         let shown = list.endpoints.iter().map(|it| {
             let version = it.version_label.as_deref().unwrap_or("-");
@@ -268,7 +276,7 @@ mod tests {
                 "passing"
             ),
         ]);
-        let (passing, skipped) = shown(all.clone(), true);
+        let (passing, skipped) = shown(&all, true);
         assert_eq!(
             passing,
             [
@@ -279,11 +287,11 @@ mod tests {
             ]
         );
         assert!(skipped.is_empty());
-        assert_eq!(shown(all, false).0[1], "10.0.0.1:2 2 1.2.3 z up");
+        assert_eq!(shown(&all, false).0[1], "10.0.0.1:2 2 1.2.3 z up");
         let mut quiet = instance("a", 1, &json!({}), "passing");
         quiet["Checks"] = json!([{ "CheckID": "_service_maintenance:a", "Status": "critical" }]);
         assert_eq!(
-            shown(json!([quiet]), true).0,
+            shown(&json!([quiet]), true).0,
             ["10.0.0.1:1 5 - - maintenance"]
         );
     }
@@ -298,7 +306,7 @@ mod tests {
             { "Service": { "ID": "torn", "Port": "x" } },
             instance("new", 1, &json!({}), "passing"),
         ]);
-        let (used, skipped) = shown(all, true);
+        let (used, skipped) = shown(&all, true);
         assert_eq!(used, ["10.0.0.1:1 5 - - up"]);
         for (told, fault) in skipped.iter().zip([
             "none on n1: it has no port",

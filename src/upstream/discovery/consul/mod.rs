@@ -9,6 +9,7 @@ mod instance;
 use std::{fmt, fmt::Write as _, time::Duration};
 
 use http::StatusCode;
+use serde_json::value::RawValue;
 
 use super::{BoxFuture, Discovery, DiscoveryError, ENDPOINTS_MAX, EndpointList, Reconnect, Update};
 use crate::{
@@ -123,7 +124,7 @@ impl Consul {
 
     fn list(&self, answer: &Answer) -> Result<EndpointList, DiscoveryError> {
         let refused = |what: String| DiscoveryError::Refused(self.settings.to_string(), what);
-        let instances: Vec<serde_json::Value> = serde_json::from_slice(&answer.body)
+        let instances: Vec<&RawValue> = serde_json::from_slice(&answer.body)
             .map_err(|error| refused(format!("what is no list of instances: {error}")))?;
         if instances.len() > ENDPOINTS_MAX {
             return Err(refused(format!("more than {ENDPOINTS_MAX} instances")));

@@ -20,19 +20,19 @@ impl PoolHealth {
     pub fn picture(&self, set: &[Arc<str>], serial: u64, now: Instant) -> Picture {
         // Drawn as it would be on joining: the set may be built before it is adopted.
         let joining = Member::new(&self.settings, None, now);
-        let members = || {
-            set.iter()
-                .map(|address| self.members.get(address).unwrap_or(&joining))
-        };
+        let members = set
+            .iter()
+            .map(|it| self.members.get(it).unwrap_or(&joining));
+        let members: Vec<&Member> = members.collect();
         let count =
-            |wanted: &dyn Fn(&Member) -> bool| members().filter(|member| wanted(member)).count();
+            |wanted: &dyn Fn(&Member) -> bool| members.iter().filter(|it| wanted(it)).count();
         let serving = count(&Member::serves);
         let waiting = count(&|member| member.state() == EndpointState::Pending);
         // While nothing but a first check is missing, its answer is worth waiting for.
         let hold = serving == 0 && waiting > 0;
         let endpoints: Vec<EndpointView> = set
             .iter()
-            .zip(members())
+            .zip(&members)
             .map(|(address, member)| EndpointView {
                 address: Arc::clone(address),
                 state: member.state(),
