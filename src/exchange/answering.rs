@@ -58,6 +58,12 @@ impl Answering {
         &self.pick
     }
 
+    /// Gives back the place at the endpoint.
+    #[inline]
+    pub(super) fn release_place(&mut self) {
+        self.pick.release_place();
+    }
+
     /// Tells passive health and metrics what the head of the answer had left open.
     pub(crate) fn judge(&self, end: &AnswerEnd, now: Instant) {
         let Some(pending) = self.pending else {

@@ -151,6 +151,15 @@ impl CallRecord {
         (&self.attempts[place], before)
     }
 
+    /// Gives back the places at the pool and at the endpoint.
+    #[inline]
+    pub(crate) fn release_places(&mut self) {
+        self.place = None;
+        if let Some(answering) = &mut self.answering {
+            answering.release_place();
+        }
+    }
+
     /// The answer announced no length and has fallen silent.
     pub(crate) fn fell_silent(&mut self) {
         if let Some(answering) = &mut self.answering {

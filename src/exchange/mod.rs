@@ -211,6 +211,15 @@ impl Exchange {
         described.endpoint.version_label.as_deref()
     }
 
+    /// Gives back its places under the limits of its route, pool and endpoint. Called before the
+    /// client can see the end of the answer: its next request, on whatever connection, must find
+    /// them free.
+    #[inline]
+    pub(crate) fn release_places(&mut self) {
+        self.passage.release();
+        self.call.release_places();
+    }
+
     /// Drops the references to the rest of the configuration. Long-lived exchanges, such as
     /// tunnels, hold only their own route and pools.
     pub(crate) fn let_go(&mut self) {

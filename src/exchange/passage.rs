@@ -21,6 +21,8 @@ pub(crate) struct Passage {
 struct Kept {
     /// The place of the filter.
     filter: u16,
+    /// It is given back as soon as the answer is handed over.
+    is_held: bool,
     value: Box<dyn Any>,
 }
 
@@ -71,6 +73,14 @@ impl Passage {
             .find_map(|kept| kept.value.downcast_mut())
     }
 
+    /// Drops what filters hold only until the answer is handed over.
+    #[inline]
+    pub(super) fn release(&mut self) {
+        if !self.kept.is_empty() {
+            self.kept.retain(|kept| !kept.is_held);
+        }
+    }
+
     fn place_of<T: 'static>(&self) -> Option<usize> {
         let mut kept = self.kept.iter();
         kept.position(|kept| kept.filter == self.at && kept.value.is::<T>())
@@ -84,11 +94,22 @@ impl Exchange {
     pub fn keep<T: 'static>(&mut self, value: T) {
         match self.kept_mut::<T>() {
             Some(kept) => *kept = value,
-            None => self.passage.kept.push(Kept {
-                filter: self.passage.at,
-                value: Box::new(value),
-            }),
+            None => self.push(value, false),
         }
+    }
+
+    /// Keeps a value as [`Self::keep`] does, but not longer than until the end of the answer is
+    /// handed over to the client's connection.
+    pub(crate) fn hold<T: 'static>(&mut self, value: T) {
+        self.push(value, true);
+    }
+
+    fn push<T: 'static>(&mut self, value: T, is_held: bool) {
+        self.passage.kept.push(Kept {
+            filter: self.passage.at,
+            is_held,
+            value: Box::new(value),
+        });
     }
 
     /// The value of this type that the filter at work keeps.

@@ -46,6 +46,13 @@ impl Outgoing {
         &mut self.watch.open
     }
 
+    /// Gives back the places of the exchange. Called when the whole response is handed over, and
+    /// before its end is sent.
+    #[inline]
+    pub fn release_places(&mut self) {
+        self.watch.open.exchange().release_places();
+    }
+
     /// Notes that the client's socket has taken the whole response.
     pub fn complete(&mut self) {
         self.watch.open.exchange().complete = true;

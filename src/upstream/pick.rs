@@ -219,6 +219,16 @@ impl Pick {
             breaker.observe(self.pool.worker, &mut self.permit, outcome, now);
         }
     }
+
+    /// Gives back its place under `limits.per_endpoint`, if it has one.
+    #[inline]
+    pub(crate) fn release_place(&mut self) {
+        if std::mem::take(&mut self.limited) {
+            let shared = &self.pool.pool.shared;
+            self.endpoint.shared.give_place_back(&shared.full);
+            shared.tell_freed(Limit::Endpoint);
+        }
+    }
 }
 
 impl Drop for Pick {
@@ -231,10 +241,6 @@ impl Drop for Pick {
             let now = Instant::now();
             load.abandoned(now, now.saturating_duration_since(self.started.get()));
         }
-        if self.limited {
-            let shared = &self.pool.pool.shared;
-            self.endpoint.shared.give_place_back(&shared.full);
-            shared.tell_freed(Limit::Endpoint);
-        }
+        self.release_place();
     }
 }

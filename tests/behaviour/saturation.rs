@@ -1,4 +1,4 @@
-//! Pools at `limits.per_endpoint`: every place taken, others waiting.
+//! Places under limits: every one taken, others waiting, and the moment at which they are free.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -182,4 +182,44 @@ async fn a_place_that_is_nothing_for_the_first_who_waits_goes_to_the_next() {
         assert_eq!(clients[at].answer().await.text(), "old");
     }
     proxy.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_is_free_before_a_client_sees_the_end_of_its_answer() {
+    let app = Backend::start(|_| answer("app")).await;
+    let limits = |route: &str, pool: &str| {
+        format!(
+            r#"
+            [proxy]
+            workers = 2
+            [listeners.web]
+            address = "$web"
+            [routes.all]
+            pool = "app"
+            {route}
+            [pools.app]
+            endpoints = ["$app"]
+            {pool}
+            "#
+        )
+    };
+    for (route, pool) in [
+        ("concurrency = { max = 1 }", ""),
+        ("concurrency = { max = 1, per = \"client_ip\" }", ""),
+        ("", "limits = { requests = 1 }"),
+        ("", "limits = { per_endpoint = 1 }"),
+    ] {
+        let settings = Settings::new(&limits(route, pool)).backend("app", &app);
+        let proxy = settings.start().await;
+        // The next one asks at the other worker as soon as one has its answer.
+        let mut clients = Vec::new();
+        for _ in 0..8 {
+            clients.push(proxy.client().await);
+        }
+        for turn in 0..1000 {
+            let answer = clients[turn % 8].get("/").await;
+            assert_eq!(answer.status, 200, "turn {turn} of {route}{pool}");
+        }
+        proxy.finish().await;
+    }
 }

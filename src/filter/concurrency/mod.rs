@@ -1,7 +1,7 @@
 //! Limits on requests at once: of a route, or of each client.
 //!
-//! A place is kept with the exchange, so that it is given back at its very end: after the body, the
-//! stream or the tunnel, and also when the client leaves or the walk panics.
+//! A place is held by the exchange. It is given back before the client can see the end of the
+//! answer, or at the end of a tunnel, and also when the client leaves or the walk panics.
 
 mod adaptive;
 mod clients;
@@ -91,7 +91,7 @@ impl ConcurrencyFilter {
             // In memory of its own: most requests never wait.
             None => Box::pin(self.wait(gate, exchange, request)).await?,
         };
-        exchange.keep(Held {
+        exchange.hold(Held {
             _place: place,
             _entry: entry,
             since: self.adaptive.as_ref().map(|_| timer::now()),

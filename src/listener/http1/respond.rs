@@ -137,6 +137,9 @@ impl Server {
                         Poll::Pending => waits = true,
                     }
                 }
+                if ended {
+                    outgoing.release_places();
+                }
                 let wanted = Exchanging::is_body_wanted(shared);
                 let mut exchanging = shared.borrow_mut();
                 if ended && keep_alive == KeepAlive::Close {
