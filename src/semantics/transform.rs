@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{BodyLength, Frame, Headers, PolledFrame};
-use crate::failure::Failure;
+use crate::{failure::Failure, wake};
 
 /// A change of a body, piece by piece. If it is dropped before [`Self::end`] was called, the body
 /// was cut short.
@@ -105,7 +105,7 @@ impl<T: Transform + ?Sized> Stage<T> {
         loop {
             if self.taken >= self.transform.turn_bytes() {
                 self.taken = 0;
-                cx.waker().wake_by_ref();
+                wake::after_others(cx);
                 return Poll::Pending;
             }
             let turned = match &mut self.at {

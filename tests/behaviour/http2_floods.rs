@@ -86,6 +86,36 @@ async fn streams_that_are_reset_as_fast_as_they_open_end_their_connection() {
 }
 
 #[tokio::test]
+async fn streams_that_are_reset_as_they_open_are_not_begun() {
+    let (proxy, app) = started().await;
+    let mut flood = Frames::connect(proxy.address("web"), &[]).await;
+    // Fewer than end the connection.
+    let streams: Vec<u32> = (1..3001).step_by(2).collect();
+    let frames: Vec<_> = streams
+        .iter()
+        .flat_map(|&stream| {
+            let head = h2_frames::get_block("/flood");
+            let cancel = 8_u32.to_be_bytes().to_vec();
+            [
+                (HEADERS, END_STREAM | END_HEADERS, stream, head),
+                (RESET, 0, stream, cancel),
+            ]
+        })
+        .collect();
+    assert!(flood.send_all(&frames).await);
+    // What stays is served, on this connection as on others.
+    assert!(flood.get(3001, "/", &[]).await);
+    let answer = flood.next_of(HEADERS).await.expect("an answer");
+    assert_eq!(answer.stream, 3001);
+    assert_eq!(proxy.get("/").await.text(), "app");
+    let begun = proxy.metric("sluicegate_requests_total", &[]).await;
+    // Where the bytes happen to be cut between the two frames, one may begin.
+    assert!(begun < 20.0, "{begun} of 1502 requests began");
+    assert!(app.connections() < 20);
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn a_head_without_an_end_and_a_head_that_expands_end_their_connection() {
     let (proxy, app) = started().await;
     let web = proxy.address("web");

@@ -69,6 +69,13 @@ impl Meter {
         }
     }
 
+    /// Returns true if the client cancels most of its requests: they are worth no work before it is
+    /// known that they stay.
+    #[inline]
+    pub(crate) fn is_wary(&self) -> bool {
+        self.resets.left < self.resets.max - WARY_AFTER
+    }
+
     /// Counts a reset by us for a client's violation on a stream.
     pub(crate) fn count_fault(&mut self, now: Instant) {
         if !self.resets.take(now) {
@@ -120,6 +127,8 @@ impl Bucket {
 
 /// Share of a reset that each stream pays for.
 const RESETS_PER_STREAM: f64 = 0.5;
+/// Resets beyond that share after which a client's requests begin later.
+const WARY_AFTER: f64 = 64.0;
 
 #[cfg(test)]
 mod tests {
@@ -172,8 +181,12 @@ mod tests {
         let (open, cancel) = (frame(Kind::Headers, 5, 30), frame(Kind::Reset, 0, 4));
         let (mut half, now) = meter();
         assert_eq!(sent(&mut half, now, 50_000, &[open, open, cancel]), None);
+        assert!(!half.is_wary());
         let (mut all, now) = meter();
-        assert_eq!(sent(&mut all, now, 1900, &[open, cancel]), None);
+        assert_eq!(sent(&mut all, now, 100, &[open, cancel]), None);
+        assert!(!all.is_wary());
+        assert_eq!(sent(&mut all, now, 1800, &[open, cancel]), None);
+        assert!(all.is_wary());
         assert_eq!(sent(&mut all, now, 200, &[open, cancel]), Some("resets"));
     }
 

@@ -5,7 +5,8 @@
 //!
 //! - `session`: streams, windows and the way out; `stream`: one of these; `queue`: those that
 //!   wait for room.
-//! - `receive`: what the client sends, frame by frame; `meter`: what is too much of it.
+//! - `receive`: what the client sends, frame by frame; `meter`: what is too much of it; `turn`:
+//!   requests that begin before other connections have their turn.
 //! - `send`: heads, bodies and trailers on their way out.
 //! - `body`: that of a request; `interim`: what comes before the response; `tunnel`: a stream
 //!   as a way for bytes.
@@ -19,6 +20,7 @@ pub(crate) mod send;
 pub(crate) mod session;
 pub(crate) mod stream;
 pub(crate) mod tunnel;
+mod turn;
 
 pub use body::Http2RequestBody;
 pub use interim::StreamInterim;

@@ -18,6 +18,7 @@ use super::{
     meter::Meter,
     queue::Queue,
     stream::{Arriving, Over, SharedStream, Stream},
+    turn::Turn,
 };
 use crate::{
     http1::HeadLimits,
@@ -81,10 +82,8 @@ pub(crate) struct Session {
     pub(crate) leaving: Leaving,
     /// The client will open no more streams.
     pub(crate) left: bool,
-    /// Requests that may begin before others have their turn.
-    pub(super) turn: u32,
-    /// Frames that have arrived wait for the next turn.
-    pub(crate) has_rest: bool,
+    /// Requests that begin in this turn of the connection, and those that wait for another.
+    pub(crate) turn: Turn,
     waker: Option<Waker>,
     notified: bool,
 }
@@ -158,8 +157,7 @@ impl Session {
             leaving: Leaving::No,
             left: false,
             waker: None,
-            turn: REQUESTS_AT_ONCE,
-            has_rest: false,
+            turn: Turn::default(),
             notified: false,
         };
         let head_max = u32::try_from(limits.bytes_max).unwrap_or(u32::MAX);
@@ -180,7 +178,7 @@ impl Session {
     /// Remembers the task of the connection, which is running now.
     pub(crate) fn watch(&mut self, cx: &Context<'_>) {
         self.notified = false;
-        self.turn = REQUESTS_AT_ONCE;
+        self.turn.begin(self.meter.is_wary());
         wake::remember(&mut self.waker, cx);
     }
 
@@ -394,7 +392,3 @@ const RESETS_REMEMBERED: usize = 256;
 pub(crate) const FIRST_PING: [u8; 8] = *b"farewell";
 /// The ping behind the answer to that one.
 pub(crate) const LAST_PING: [u8; 8] = *b"good bye";
-
-/// Requests that begin before those which have begun get their turn. A client that resets streams
-/// as fast as it opens them then has no more than these waiting to be dropped.
-const REQUESTS_AT_ONCE: u32 = 32;

@@ -28,6 +28,7 @@ use crate::{
     proxy,
     socket::Buffered,
     timer::{self, Timeout},
+    wake,
     worker::Connection,
 };
 
@@ -132,7 +133,9 @@ impl Server {
         }
         // What was read to see which protocol it is.
         let begins = session.begun == Begun::Nothing && session.io.has_received();
-        let mut has_come = begins || session.has_rest;
+        let mut has_come = begins || session.turn.has_rest;
+        let put_off = session.turn.waiting();
+        let mut open = |opened| exchange::start(&self.connection, &self.session, opened);
         let mut left = Left::More;
         for _ in 0..READS_AT_ONCE {
             if !session.may_read() {
@@ -149,22 +152,25 @@ impl Server {
                     }
                 }
             }
-            let mut open = |opened| exchange::start(&self.connection, &self.session, opened);
             if let Err(reason) = session.receive(timer::now(), &mut open) {
                 self.count_flood(session);
                 return Poll::Ready(Ended::Here(reason));
             }
-            if session.has_rest {
+            if session.turn.has_rest {
                 break;
             }
+        }
+        if put_off > 0 {
+            session.start_put_off(put_off, &mut open);
         }
         let flushed = session.io.poll_flush(cx);
         if let Poll::Ready(Err(_)) = flushed {
             return Poll::Ready(Ended::There);
         }
-        // Others want to work before the rest is read.
-        if left == Left::More || left == Left::ForLater && flushed.is_ready() {
-            cx.waker().wake_by_ref();
+        // Others want to work before the rest is read, and before what was put off begins.
+        let has_more = left == Left::More || left == Left::ForLater && flushed.is_ready();
+        if has_more || session.turn.waiting() > 0 {
+            wake::after_others(cx);
         }
         if session.wake_waiting() {
             cx.waker().wake_by_ref();

@@ -112,8 +112,7 @@ impl Session {
         if end {
             self.finish(&stream, None)?;
         }
-        self.turn = self.turn.saturating_sub(1);
-        open((stream, head));
+        self.start((stream, head), open);
         Ok(())
     }
 

@@ -69,7 +69,7 @@ impl Session {
             self.begun = Begun::Preface;
         }
         let mut at = 0;
-        self.has_rest = false;
+        self.turn.has_rest = false;
         while let Some(head) = FrameHead::read(&bytes[at..]) {
             if head.length > frame::PAYLOAD_MAX {
                 return Err(Reason::FrameSizeError);
@@ -78,8 +78,9 @@ impl Session {
             if bytes.len() < end {
                 break;
             }
-            if self.turn == 0 {
-                self.has_rest = true;
+            // What follows may still cancel what has begun.
+            if self.turn.is_over() && head.kind == Some(Kind::Headers) {
+                self.turn.has_rest = true;
                 break;
             }
             if self.begun == Begun::Preface {
