@@ -1,21 +1,21 @@
 //! Attackers, one kind after the other and all at once, and an honest client among them.
 //!
-//! Prints what the honest client waits before and during each attack, and the memory of the proxy.
-//! Time is not asserted: it depends on what else the machine does.
+//! Prints the honest client's times before and during each attack, and the memory of the proxy.
+//! The attackers share the machine with the proxy and the client. Each attack therefore has a
+//! control: a thread that burns as much CPU as its attackers did, and does not touch the proxy. What the
+//! client waits beyond that is the proxy's part, and has a bound.
 
+mod attackers;
 mod attacks;
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 use rustls::ClientConnection;
-use tokio::{
-    sync::oneshot,
-    task::JoinSet,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use crate::harness::{Authority, Backend, Proxy, Settings, answer_bytes, eventually};
+use attackers::{Attackers, Burning};
 use attacks::{ATTACKS, Attack, IDLE, Target};
 
 const ALL: &str = r#"
@@ -34,70 +34,34 @@ const ALL: &str = r#"
     endpoints = ["$app"]
 "#;
 
-/// Attackers at work, on a thread of their own.
-struct Attackers {
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
 /// Figures of one attack.
 struct Figures {
     name: &'static str,
     connections: usize,
-    waits: Vec<Duration>,
+    waits: Waits,
+    /// Times of the client while the CPU of the attackers alone is burnt.
+    control: Waits,
+    /// Share of a core that the attackers, and the proxy, have used.
+    cores: (f64, f64),
     memory_peak: u64,
 }
 
-impl Attackers {
-    fn start(attacks: &[Attack], target: &Arc<Target>) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let (attacks, target) = (attacks.to_vec(), Arc::clone(target));
-        let work = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let mut attackers = JoinSet::new();
-                for Attack {
-                    connections,
-                    connection,
-                    ..
-                } in attacks
-                {
-                    for _ in 0..connections {
-                        let target = Arc::clone(&target);
-                        attackers.spawn(async move {
-                            loop {
-                                connection(Arc::clone(&target)).await;
-                                sleep(Duration::from_millis(20)).await;
-                            }
-                        });
-                    }
-                }
-                let _ = stopped.await;
-                attackers.shutdown().await;
-            });
-        };
-        Self {
-            stop: Some(stop),
-            thread: Some(thread::spawn(work)),
-        }
+/// Times that a client waited, ascending.
+struct Waits(Vec<Duration>);
+
+impl Waits {
+    /// The time, in milliseconds, that so many of a hundred requests do not exceed.
+    fn at(&self, share: usize) -> f64 {
+        self.0[self.0.len() * share / 100].as_secs_f64() * 1000.0
+    }
+
+    fn median(&self) -> f64 {
+        self.at(50)
     }
 }
 
-impl Drop for Attackers {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Makes requests of an honest client for this time, over HTTP/1.1 and HTTP/2 in turn; returns the
-/// times that it waited, ascending.
-async fn honest(proxy: &Proxy, time: Duration) -> Vec<Duration> {
+/// Makes requests of an honest client for this time, over HTTP/1.1 and HTTP/2 in turn.
+async fn honest(proxy: &Proxy, time: Duration) -> Waits {
     let mut client = proxy.client().await;
     let mut h2 = proxy.h2_client().await;
     let mut waits = Vec::new();
@@ -115,11 +79,7 @@ async fn honest(proxy: &Proxy, time: Duration) -> Vec<Duration> {
         sleep(Duration::from_millis(5)).await;
     }
     waits.sort();
-    waits
-}
-
-fn at(waits: &[Duration], share: usize) -> f64 {
-    waits[waits.len() * share / 100].as_secs_f64() * 1000.0
+    Waits(waits)
 }
 
 /// Returns the attacks that are asked for, with no more connections than descriptors.
@@ -167,7 +127,7 @@ async fn start() -> (Proxy, Backend, Arc<Target>) {
     (proxy, app, target)
 }
 
-/// Has the attacks made together, and the honest client among them.
+/// Has the attacks made together, and the honest client among them; then the control.
 async fn under(
     proxy: &Proxy,
     name: &'static str,
@@ -178,7 +138,11 @@ async fn under(
     proxy.forget_memory_peak();
     let attackers = Attackers::start(attacks, target);
     sleep(Duration::from_secs(1)).await;
+    let (since, used, burnt) = (Instant::now(), proxy.cpu_ms(), attackers.cpu());
     let waits = honest(proxy, time).await;
+    let took = since.elapsed().as_secs_f64();
+    let share = (attackers.cpu() - burnt).as_secs_f64() / took;
+    let of_proxy = (proxy.cpu_ms() - used) as f64 / 1000.0 / took;
     let memory_peak = proxy.memory_peak();
     drop(attackers);
     eventually("the attackers are gone", || async {
@@ -186,11 +150,54 @@ async fn under(
         (open < 1.0).then_some(())
     })
     .await;
+    let burning = Burning::start(share);
+    let control = honest(proxy, time).await;
+    drop(burning);
     Figures {
         name,
         connections: attacks.iter().map(|it| it.connections).sum(),
         waits,
+        control,
+        cores: (share, of_proxy),
         memory_peak,
+    }
+}
+
+fn print(quiet: &Waits, before: u64, figures: &[Figures]) {
+    eprintln!(
+        "\n{:28} {:>6} {:>7} {:>7} {:>8} {:>8} {:>7} {:>7} {:>7} {:>5} {:>7}",
+        "attack",
+        "conns",
+        "p50 ms",
+        "p99 ms",
+        "control",
+        "its p99",
+        "× quiet",
+        "× ctrl",
+        "attack",
+        "proxy",
+        "MiB"
+    );
+    let (median, late, mib) = (quiet.median(), quiet.at(99), before >> 20);
+    eprintln!(
+        "{:28} {:>6} {median:>7.2} {late:>7.2} {:>57}",
+        "none", 2, mib
+    );
+    for it in figures {
+        eprintln!(
+            "{:28} {:>6} {:>7.2} {:>7.2} {:>8.2} {:>8.2} {:>7.1} {:>7.1} {:>6.0}% {:>4.0}% {:>7}",
+            it.name,
+            it.connections,
+            it.waits.median(),
+            it.waits.at(99),
+            it.control.median(),
+            it.control.at(99),
+            it.waits.median() / quiet.median(),
+            it.waits.median() / it.control.median(),
+            it.cores.0 * 100.0,
+            it.cores.1 * 100.0,
+            it.memory_peak >> 20,
+        );
     }
 }
 
@@ -200,6 +207,8 @@ async fn an_honest_client_is_served_and_memory_stays_bounded_under_every_attack_
     let seconds = std::env::var("ATTACK_SECONDS").map_or(5, |it| it.parse().unwrap());
     let time = Duration::from_secs(seconds);
     let (proxy, _app, target) = start().await;
+    // What the first requests pay for is not the quiet.
+    honest(&proxy, Duration::from_millis(500)).await;
     let quiet = honest(&proxy, time).await;
     let before = proxy.memory();
     let attacks = chosen();
@@ -220,41 +229,29 @@ async fn an_honest_client_is_served_and_memory_stays_bounded_under_every_attack_
         let all: Vec<Attack> = attacks.iter().map(share).collect();
         figures.push(under(&proxy, "all at once", &all, &target, time).await);
     }
-    eprintln!(
-        "\n{:28} {:>11} {:>9} {:>9} {:>8} {:>10} {:>12}",
-        "attack", "connections", "median ms", "95 % ms", "× quiet", "MiB peak", "KiB a conn."
-    );
-    let (median, late) = (at(&quiet, 50), at(&quiet, 95));
-    let mib = before >> 20;
-    eprintln!(
-        "{:28} {:>11} {median:>9.2} {late:>9.2} {:>8} {mib:>10}",
-        "none", 2, "1.0"
-    );
+    print(&quiet, before, &figures);
+    let mut beyond = Vec::new();
     for it in &figures {
-        let (name, connections) = (it.name, it.connections);
-        let times = at(&it.waits, 95) / late;
-        let grown = it.memory_peak.saturating_sub(before) >> 10;
-        eprintln!(
-            "{name:28} {connections:>11} {:>9.2} {:>9.2} {times:>8.1} {:>10} {:>12.1}",
-            at(&it.waits, 50),
-            at(&it.waits, 95),
-            it.memory_peak >> 20,
-            grown as f64 / connections as f64,
-        );
+        if it.memory_peak > MEMORY_MAX {
+            beyond.push(format!("{}: {} MiB", it.name, it.memory_peak >> 20));
+        }
+        let usual = quiet.median().max(it.control.median());
+        if it.waits.median() > usual * TIMES_MAX {
+            beyond.push(format!("{}: {} ms", it.name, it.waits.median()));
+        }
     }
-    for it in &figures {
-        // A reader that stands still may hold 256 KiB; an idle connection far less. The allocator
-        // keeps some of what earlier attacks have used.
-        let each: u64 = if it.connections >= 1000 { 24 } else { 256 };
-        let bound = before + it.connections as u64 * (each << 10) + (64 << 20);
-        assert!(
-            it.memory_peak < bound,
-            "{}: {} MiB, bound {} MiB",
-            it.name,
-            it.memory_peak >> 20,
-            bound >> 20
-        );
-    }
-    assert!(!honest(&proxy, Duration::from_millis(200)).await.is_empty());
+    assert!(beyond.is_empty(), "beyond the bounds: {beyond:?}");
+    assert!(
+        !honest(&proxy, Duration::from_millis(200))
+            .await
+            .0
+            .is_empty()
+    );
     proxy.finish().await;
 }
+
+/// Resident memory of the proxy under any of the attacks: docs/operations/limits.md says so.
+const MEMORY_MAX: u64 = 128 << 20;
+/// Median time of an honest client under attack, as a multiple of that without the attack, or of
+/// that with the attackers' CPU burnt, whichever is longer.
+const TIMES_MAX: f64 = 3.0;

@@ -230,7 +230,7 @@ async fn a_command_that_waits_for_a_drain_tells_who_holds_it_up() {
         mut client,
     } = Held::start().await;
     let said = proxy.folder().join("said");
-    let mut waiting = std::process::Command::new(env!("CARGO_BIN_EXE_sluicegate"))
+    let mut waiting = std::process::Command::new(crate::harness::binary())
         .args(["drain", "--wait", "--config", "proxy.toml"])
         .current_dir(proxy.folder())
         .stderr(std::fs::File::create(&said).unwrap())

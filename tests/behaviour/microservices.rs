@@ -9,7 +9,7 @@ async fn the_story_of_the_microservices_is_told_to_the_end() {
     let mut command = Command::new("bash");
     command
         .arg(script)
-        .env("SLUICEGATE", env!("CARGO_BIN_EXE_sluicegate"))
+        .env("SLUICEGATE", crate::harness::binary())
         .stdin(Stdio::null());
     let told = tokio::task::spawn_blocking(move || command.output()).await;
     let told = told.expect("a thread").expect("bash runs");

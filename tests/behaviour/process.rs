@@ -310,7 +310,7 @@ async fn the_first_process_takes_leave_of_orphans() {
     let script = "sleep 0.3 & sleep 0.4 & exec \"$@\"";
     let child = std::process::Command::new("unshare")
         .args(["--pid", "--fork", "--kill-child", "sh", "-c", script, "sh"])
-        .arg(env!("CARGO_BIN_EXE_sluicegate"))
+        .arg(crate::harness::binary())
         .current_dir(folder.path())
         .stderr(std::process::Stdio::piped())
         .spawn();

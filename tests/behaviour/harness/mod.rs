@@ -44,7 +44,7 @@ pub(crate) use backend::{Act, Backend, answer, answer_bytes, identity, listen};
 pub(crate) use certificate::{Authority, Issued};
 pub(crate) use chromium::{Chromium, Screen};
 pub(crate) use client::{Answer, Client, narrow, request_bytes};
-pub(crate) use command::command;
+pub(crate) use command::{binary, command};
 pub(crate) use consul::Consul;
 pub(crate) use dns::{Dns, Silent, apart};
 pub(crate) use etcd::Etcd;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use super::{CONFIG, LOG, Proxy};
-use crate::harness::eventually::eventually;
+use crate::harness::{command::binary, eventually::eventually};
 
 impl Proxy {
     /// Sends a signal.
@@ -193,14 +193,14 @@ pub(super) fn command(
 ) -> Command {
     let log = File::create(folder.join(LOG)).expect("a log file");
     let (mut command, stdin) = match socket {
-        None => (Command::new(BINARY), Stdio::null()),
+        None => (Command::new(binary()), Stdio::null()),
         Some(socket) => {
             // Descriptor 3 and LISTEN_PID can only be made by the process itself, before it
             // becomes the proxy.
             let mut shell = Command::new("sh");
             let become_proxy =
                 "exec 3<&0 </dev/null; LISTEN_FDS=${LISTEN_FDS:-1} LISTEN_PID=$$ exec \"$@\"";
-            shell.args(["-c", become_proxy, "sh", BINARY]);
+            shell.args(["-c", become_proxy, "sh"]).arg(binary());
             (shell, Stdio::from(socket))
         }
     };
@@ -222,5 +222,3 @@ pub(super) fn spawn(mut command: Command, stderr: Option<OwnedFd>) -> Child {
     }
     command.spawn().expect("the binary starts")
 }
-
-const BINARY: &str = env!("CARGO_BIN_EXE_sluicegate");
