@@ -63,6 +63,15 @@ pub(crate) struct Features {
     pub(crate) route: &'static str,
     pub(crate) pool: &'static str,
     pub(crate) tables: &'static str,
+    /// Lines of a second route and of its pool, which get no requests.
+    pub(crate) elsewhere: Option<Elsewhere>,
+}
+
+/// What is switched on where no request goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Elsewhere {
+    pub(crate) route: &'static str,
+    pub(crate) pool: &'static str,
 }
 
 impl Default for Setup {

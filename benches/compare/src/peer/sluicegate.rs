@@ -54,6 +54,14 @@ limits = {{ connections = 20000 }}
     if setup.routes == 0 {
         let _ = write!(text, "\n[routes.all]\npool = \"app\"\n{route}\n");
     }
+    if let Some(elsewhere) = features.elsewhere {
+        let _ = write!(
+            text,
+            "\n[routes.elsewhere]\npath_prefix = \"/elsewhere\"\npool = \"elsewhere\"\n{}\n\
+             \n[pools.elsewhere]\nendpoints = [\"127.0.0.1:9\"]\n{}\n",
+            elsewhere.route, elsewhere.pool
+        );
+    }
     for at in 0..setup.routes {
         let (host, prefix) = (message::route_host(at), message::route_prefix(at));
         let _ = write!(
