@@ -1,6 +1,10 @@
 //! `Cache-Control` of requests and answers (RFC 9111 section 5.2).
 
-use crate::semantics::{Headers, Known, headers::AsName};
+use crate::semantics::{
+    Headers, Known,
+    headers::AsName,
+    quoted::{split_unquoted, unquote},
+};
 
 /// Directives of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,8 +121,9 @@ fn for_each(headers: &Headers, field: impl AsName, mut found: impl FnMut(&[u8], 
     for line in headers.get_all(field) {
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
-            let (directive, tail) = split(rest);
+            let (directive, tail) = split_unquoted(rest, b',');
             rest = tail;
+            let directive = directive.trim_ascii();
             let equals = memchr::memchr(b'=', directive);
             let (name, value) = match equals {
                 Some(at) => (&directive[..at], &directive[at + 1..]),
@@ -132,34 +137,10 @@ fn for_each(headers: &Headers, field: impl AsName, mut found: impl FnMut(&[u8], 
             lower.copy_from_slice(name);
             lower.make_ascii_lowercase();
             if !value.contains(&b';') || value.starts_with(b"\"") {
-                found(lower, unquoted(value));
+                found(lower, unquote(value));
             }
         }
     }
-}
-
-/// Returns the first member of a list, and the rest behind its comma. A comma in quotes is part of
-/// the member.
-fn split(list: &[u8]) -> (&[u8], &[u8]) {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, byte) in list.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b',' if !quoted => return (list[..at].trim_ascii(), &list[at + 1..]),
-            _ => {}
-        }
-    }
-    (list.trim_ascii(), b"")
-}
-
-fn unquoted(value: &[u8]) -> &[u8] {
-    let inner = value.strip_prefix(b"\"");
-    inner
-        .and_then(|inner| inner.strip_suffix(b"\""))
-        .unwrap_or(value)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
     future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -22,8 +22,6 @@ use crate::{failure::Failure, semantics::Headers};
 pub(crate) struct Fill {
     state: Mutex<State>,
     readers: AtomicU64,
-    /// True if it must not be stored: its URL was purged meanwhile.
-    tainted: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +44,7 @@ pub(crate) struct Head {
 /// End of a fetch.
 #[derive(Clone, Debug)]
 enum End {
-    /// The answer is there, and stored unless it was purged.
+    /// The answer is there, and stored unless a change has overtaken it.
     Whole(Arc<Content>),
     /// The body was cut short.
     Failed(Failure),
@@ -215,15 +213,6 @@ impl Fill {
             drop(state);
             drop(read);
         }
-    }
-
-    /// Keeps the answer out of the store.
-    pub(super) fn taint(&self) {
-        self.tainted.store(true, Ordering::Release);
-    }
-
-    pub(super) fn is_tainted(&self) -> bool {
-        self.tainted.load(Ordering::Acquire)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

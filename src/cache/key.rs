@@ -157,7 +157,8 @@ fn add_query(text: &mut Vec<u8>, query: &[u8], counts: impl Fn(&[u8]) -> bool) {
     for pair in query.split(|byte| *byte == b'&') {
         let end = memchr::memchr(b'=', pair).unwrap_or(pair.len());
         let name: Vec<u8> = query::decode(&pair[..end]).collect();
-        if counts(&name) {
+        // Some servers end a parameter at ";": another may follow that does count.
+        if counts(&name) || pair.contains(&b';') {
             text.push(separator);
             text.extend_from_slice(pair);
             separator = b'&';
@@ -218,6 +219,17 @@ mod tests {
         );
         let bare = key(&only, "/p?q=1", &[]);
         assert_eq!(bare, key(&only, "/p", &[]));
+    }
+
+    #[test]
+    fn a_parameter_that_may_hide_another_counts() {
+        let rules = KeyRules {
+            query: QueryRule::Without(vec!["x".to_owned()]),
+            ..KeyRules::default()
+        };
+        let hiding = key(&rules, "/p?x=1;q=2", &[]);
+        assert_eq!(hiding.url(), b"https://shop.example/p?x=1;q=2");
+        assert_eq!(key(&rules, "/p?x=1%3bq=2", &[]), key(&rules, "/p", &[]));
     }
 
     #[test]

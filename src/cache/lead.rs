@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Content, Entry, Fill, Head, Key, Meta, Store, store::Slot};
+use super::{Content, Entry, Fill, Head, Key, Meta, Store, changes::Mark, store::Slot};
 use crate::failure::Failure;
 
 /// The task of fetching an answer. If it is dropped before the end, others may take over.
@@ -13,7 +13,8 @@ pub(crate) struct Lead {
     fill: Arc<Fill>,
     /// True if others can find it.
     listed: bool,
-    purges: u64,
+    /// Changes so far of what is stored.
+    mark: Mark,
     reserved: u64,
 }
 
@@ -24,7 +25,7 @@ impl Lead {
             key: key.clone(),
             fill,
             listed,
-            purges: store.purges.load(Ordering::Acquire),
+            mark: store.changes.mark(key),
             reserved: 0,
         }
     }
@@ -54,16 +55,13 @@ impl Lead {
         true
     }
 
-    /// Stores the answer, unless it was purged meanwhile, and gives it to those who wait.
+    /// Stores the answer, unless a change has overtaken it, and gives it to those who wait.
     pub(crate) fn whole(self, meta: Arc<Meta>, content: Arc<Content>) {
-        let purged = self.store.purges.load(Ordering::Acquire) != self.purges;
-        if !purged && !self.fill.is_tainted() {
-            let entry = Entry {
-                meta,
-                content: Arc::clone(&content),
-            };
-            self.store.put(self.key.clone(), entry);
-        }
+        let entry = Entry {
+            meta,
+            content: Arc::clone(&content),
+        };
+        self.store.put(self.key.clone(), entry, self.mark);
         self.unlist();
         self.fill.whole(content);
     }

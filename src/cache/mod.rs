@@ -7,6 +7,7 @@
 //! The walk uses it (`proxy/cached`). Must never: hold a lock over I/O, or give a user the answer of
 //! another.
 
+mod changes;
 mod conditions;
 mod directives;
 mod entry;

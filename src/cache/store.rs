@@ -16,7 +16,10 @@ use std::{
 use foldhash::fast::RandomState;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync::Cache};
 
-use super::{Entry, Fill, Key, Lead};
+use super::{
+    Entry, Fill, Key, Lead,
+    changes::{Changes, Mark},
+};
 use crate::semantics::Headers;
 
 /// Stored answers, and those that are being fetched.
@@ -28,8 +31,7 @@ pub struct Store {
     fills: Mutex<HashMap<Key, Arc<Fill>, RandomState>>,
     /// Bytes that are reserved for answers on their way.
     pub(super) filling: AtomicU64,
-    /// Number of purges: what was asked for before one is not stored after it.
-    pub(super) purges: AtomicU64,
+    pub(super) changes: Changes,
     evicted: Arc<AtomicU64>,
 }
 
@@ -103,7 +105,7 @@ impl Store {
             entry_max: AtomicU64::new(entry_max),
             fills: Mutex::default(),
             filling: AtomicU64::new(0),
-            purges: AtomicU64::new(0),
+            changes: Changes::default(),
             evicted,
         }
     }
@@ -145,8 +147,13 @@ impl Store {
         Lead::new(self, key, Arc::default(), false)
     }
 
-    /// Stores an answer, in place of the one to the same requests.
-    pub(super) fn put(&self, key: Key, entry: Entry) {
+    /// Stores an answer, in place of the one to the same requests; false if a change of its URL
+    /// has come after this mark.
+    pub(super) fn put(&self, key: Key, entry: Entry, mark: Mark) -> bool {
+        let held = self.changes.hold(&key);
+        if held.mark() != mark {
+            return false;
+        }
         let entry = Arc::new(entry);
         let known = match self.entries.peek(&key) {
             Some(Slot::Variants(variants)) => Some(variants),
@@ -163,10 +170,13 @@ impl Store {
             all.pop();
         }
         self.entries.insert(key, Slot::Variants(all.into()));
+        drop(held);
+        true
     }
 
     /// Removes one stored answer.
     pub(crate) fn forget(&self, key: &Key, entry: &Entry) {
+        let _held = self.changes.hold(key);
         let Some(Slot::Variants(variants)) = self.entries.peek(key) else {
             return;
         };
@@ -183,18 +193,23 @@ impl Store {
         }
     }
 
-    /// Removes all answers of a key, also those that are on their way.
+    /// Removes all answers of a key. Those on their way are not stored, and whoever asks from now on
+    /// does not wait for them.
     pub(crate) fn invalidate(&self, key: &Key) {
-        if let Some(fill) = self.fills().get(key) {
-            fill.taint();
-        }
+        let mut held = self.changes.hold(key);
+        held.change();
         self.entries.remove(key);
+        drop(held);
+        self.fills().remove(key);
     }
 
     /// Removes the keys for which `wanted` is true of the URL and of some answer; returns their
     /// number. What is on its way is not stored.
     fn purge(&self, wanted: impl Fn(&[u8], &[Arc<Entry>]) -> bool) -> u64 {
-        self.purges.fetch_add(1, Ordering::AcqRel);
+        self.changes.purge();
+        // Whoever asks from now on waits for none of them.
+        let fills = std::mem::take(&mut *self.fills());
+        drop(fills);
         let found: Vec<Key> = self
             .entries
             .iter()

@@ -1,7 +1,8 @@
 //! Use that an exchange makes of the cache of its route.
 
-use std::sync::Arc;
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
+use super::Answering;
 use crate::cache::{Outcome, RouteCache};
 
 /// Use of a cache by one exchange.
@@ -12,7 +13,12 @@ pub(crate) struct CacheUse {
     pub(crate) behind: u16,
     /// The result; none while it is open.
     pub(crate) outcome: Option<Outcome>,
+    /// An answer too long to be stored, which this exchange reads to its end.
+    pub(crate) left: LeftAnswering,
 }
+
+/// Place of an answer that a cache has begun to read, and leaves to the client's exchange.
+pub(crate) type LeftAnswering = Rc<RefCell<Option<Answering>>>;
 
 impl CacheUse {
     /// An exchange arrives at the cache.
@@ -21,6 +27,7 @@ impl CacheUse {
             cache: Arc::clone(cache),
             behind,
             outcome: None,
+            left: LeftAnswering::default(),
         })
     }
 }

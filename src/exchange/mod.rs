@@ -30,7 +30,7 @@ pub(crate) use attempt::AttemptNumber;
 #[doc(hidden)]
 pub use attempt::{Attempt, AttemptKind, AttemptOutcome};
 pub use body::Body;
-pub(crate) use cache_use::CacheUse;
+pub(crate) use cache_use::{CacheUse, LeftAnswering};
 pub(crate) use call_record::{CallRecord, Copied, QueuedTime};
 pub use custom_body::CustomBody;
 pub(crate) use identity::{Identity, claim_text, find_claim};
@@ -246,6 +246,16 @@ impl Exchange {
     /// Returns true if the client has given the call up by now, whatever the endpoint does.
     pub(crate) fn is_given_up(&self, now: Instant) -> bool {
         self.client_deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// The answer announced no length and has fallen silent.
+    pub(crate) fn fell_silent(&mut self) {
+        self.call.fell_silent();
+        if let Some(using) = &self.cached
+            && let Some(answering) = &mut *using.left.borrow_mut()
+        {
+            answering.quiet = true;
+        }
     }
 
     pub(crate) fn route(&self) -> Option<&Route> {

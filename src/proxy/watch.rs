@@ -80,7 +80,7 @@ impl Watch {
             _ => return Poll::Pending,
         };
         if failure == Failure::ReadTimeout && body.length().exact().is_none() {
-            self.open.exchange().call.fell_silent();
+            self.open.exchange().fell_silent();
         }
         self.cut(failure);
         Poll::Ready(Some(Err(failure)))

@@ -37,6 +37,7 @@ pub mod method;
 pub mod path;
 #[doc(hidden)]
 pub mod query;
+pub(crate) mod quoted;
 #[doc(hidden)]
 pub mod request_id;
 #[doc(hidden)]

@@ -190,6 +190,6 @@ impl Fetch {
             entry_max: rules.entry_max,
             pass_until: now + PASS_SECONDS,
         }
-        .start();
+        .start(None);
     }
 }

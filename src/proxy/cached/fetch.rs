@@ -1,6 +1,6 @@
 //! Fetches an answer from an endpoint, and stores it.
 
-use std::{sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, StatusCode};
 
@@ -10,7 +10,7 @@ use crate::{
         Arrival, Conditions, Content, Entry, Fill, Forwarded, Freshness, Head, Lead, Meta, Outcome,
         Uncacheable, Validated, judge, serves_on_error,
     },
-    exchange::{Answering, Body, Exchange, Request, Response},
+    exchange::{Answering, Body, Exchange, LeftAnswering, Request, Response},
     failure::{Failure, Side},
     proxy::{forward as upstream, response},
     semantics::{Headers, Known},
@@ -119,7 +119,8 @@ impl Visit<'_> {
         let idle = exchange
             .route()
             .map_or(Duration::ZERO, |it| it.timeouts.idle);
-        let kept = self.store(&mut response, lead, meta, answering, idle);
+        let left = exchange.cached.as_ref().map(|it| Rc::clone(&it.left));
+        let kept = self.store(&mut response, lead, meta, (answering, left), idle);
         if let Kept::No(answering) = kept {
             exchange.call.answering = answering;
             return self.told(exchange, response, reason, false);
@@ -138,7 +139,7 @@ impl Visit<'_> {
         response: &mut Response,
         mut lead: Lead,
         meta: Meta,
-        answering: Option<Answering>,
+        (answering, left): (Option<Answering>, Option<LeftAnswering>),
         idle: Duration,
     ) -> Kept {
         let entry_max = self.cache.rules.entry_max;
@@ -162,7 +163,7 @@ impl Visit<'_> {
             entry_max,
             pass_until: self.pass_until(),
         }
-        .start();
+        .start(left.as_ref());
         response.body = FillReader::body(&fill, length, Some(rest));
         Kept::Yes
     }

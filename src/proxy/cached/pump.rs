@@ -1,12 +1,18 @@
 //! Moves the body of an answer into the cache, as fast as it arrives: a client that reads slowly, or
 //! leaves, holds nobody else.
 
-use std::{cell::RefCell, future::poll_fn, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    rc::{Rc, Weak},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::reader::Rest;
 use crate::{
     cache::{Content, Lead, Meta},
-    exchange::{AnswerEnd, Answering, Body},
+    exchange::{AnswerEnd, Answering, Body, LeftAnswering},
     failure::Failure,
     semantics::{Frame, Headers},
     task, timer,
@@ -28,15 +34,17 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    /// Starts to read; returns the place in which the rest of a body is left that is too long.
-    pub(super) fn start(self) -> Rest {
+    /// Starts to read; returns the place in which the rest of a body is left that is too long. The
+    /// endpoint is then judged by whoever reads it, with what is left in `left`.
+    pub(super) fn start(self, left: Option<&LeftAnswering>) -> Rest {
         let rest = Rc::new(RefCell::new(None));
         let place = Rc::clone(&rest);
-        task::spawn_local("cache_fill", async move { self.run(&place).await });
+        let left = left.map(Rc::downgrade).unwrap_or_default();
+        task::spawn_local("cache_fill", async move { self.run(&place, left).await });
         rest
     }
 
-    async fn run(mut self, rest: &Rest) {
+    async fn run(mut self, rest: &Rest, left: Weak<RefCell<Option<Answering>>>) {
         let mut kept: u64 = 0;
         let mut trailers = None;
         let read = loop {
@@ -50,7 +58,11 @@ impl Pump {
                     kept += data.len() as u64;
                     self.lead.fill().push(data);
                     if kept > self.entry_max {
-                        // The reader has it, if there is one.
+                        // The client's exchange goes on with it, if there is one.
+                        match left.upgrade() {
+                            Some(left) => *left.borrow_mut() = self.answering.take(),
+                            None => self.judge(Some(Failure::ClientGone)),
+                        }
                         *rest.borrow_mut() = Some(self.body);
                         return self.lead.spill(self.pass_until);
                     }
@@ -62,20 +74,25 @@ impl Pump {
             }
         };
         self.body = Body::Empty;
-        if let Some(answering) = self.answering.take() {
-            let end = AnswerEnd {
-                failure: read.err(),
-                grpc_status: None,
-                given_up: false,
-            };
-            answering.judge(&end, timer::now());
-        }
+        self.judge(read.err());
         match read {
             Ok(()) => {
                 let content: Content = self.lead.fill().content(trailers);
                 self.lead.whole(self.meta, Arc::new(content));
             }
             Err(failure) => self.lead.fail(failure),
+        }
+    }
+
+    /// Tells how the answer ended, for its endpoint.
+    fn judge(&mut self, failure: Option<Failure>) {
+        if let Some(answering) = self.answering.take() {
+            let end = AnswerEnd {
+                failure,
+                grpc_status: None,
+                given_up: false,
+            };
+            answering.judge(&end, timer::now());
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::semantics::quoted::{split_unquoted, unquote};
+
 /// One hop of a `Forwarded` field; its values as written, without quotes, empty when there is
 /// none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,22 +91,6 @@ fn obfuscated_port(text: &str) -> Option<Ipv4Addr> {
     address.parse().ok()
 }
 
-/// Splits at the first `mark` that is not in quotes; the mark itself is removed.
-fn split_unquoted(text: &[u8], mark: u8) -> (&[u8], &[u8]) {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, &byte) in text.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ if byte == mark && !quoted => return (&text[..at], &text[at + 1..]),
-            _ => {}
-        }
-    }
-    (text, b"")
-}
-
 /// Returns the value of a `name=value` pair with this name.
 fn value_of<'a>(parameter: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let equals = memchr::memchr(b'=', parameter)?;
@@ -112,11 +98,4 @@ fn value_of<'a>(parameter: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     key.trim_ascii()
         .eq_ignore_ascii_case(name)
         .then(|| unquote(value[1..].trim_ascii()))
-}
-
-fn unquote(text: &[u8]) -> &[u8] {
-    let inner = text
-        .strip_prefix(b"\"")
-        .and_then(|text| text.strip_suffix(b"\""));
-    inner.unwrap_or(text)
 }

@@ -1,7 +1,7 @@
 //! Bodies of stored answers: whole or not at all, within the limit, with their trailers.
 
 use super::start;
-use crate::harness::{Act, Backend, End, answer_bytes};
+use crate::harness::{Act, Backend, End, Settings, answer_bytes, identity};
 
 #[tokio::test]
 async fn a_body_that_is_cut_short_is_never_stored() {
@@ -73,5 +73,49 @@ async fn trailers_are_kept_with_the_answer() {
         assert_eq!(answer.trailers.get("x-sum"), Some("1"), "{answer:?}");
     }
     assert_eq!(app.count(), 1);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_answers_for_the_rest_of_a_body_over_the_limit() {
+    let body = "x".repeat(150_000);
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncache-control: max-age=60\r\n\r\n";
+    let cut = format!("{head}{:x}\r\n{body}\r\n", body.len());
+    let bad =
+        Backend::start(move |_| vec![Act::Read, Act::Send(cut.clone().into()), Act::Close]).await;
+    let good = Backend::start(identity("good")).await;
+    let config = r#"
+        [proxy]
+        workers = 1
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        retry = false
+        cache = { max_size = "1MiB", entry_max = "100KiB" }
+        [pools.app]
+        endpoints = ["$bad", "$good"]
+        ejection = { consecutive = 3, base = "60s" }
+        panic_threshold = "0%"
+    "#;
+    let proxy = Settings::new(config)
+        .backend("bad", &bad)
+        .backend("good", &good)
+        .start()
+        .await;
+    for number in 0..12 {
+        let mut client = proxy.client().await;
+        let request = format!("GET /{number} HTTP/1.1\r\nhost: shop.example\r\n\r\n");
+        client.send(request).await;
+        let _ = client.try_answer_to("GET").await;
+    }
+    assert_eq!(bad.count(), 3, "three failures and no more");
+    proxy
+        .metric_becomes("sluicegate_ejections_total", &[("pool", "app")], 1.0)
+        .await;
+    // Who left early says nothing of the endpoint, and keeps no load on it.
+    proxy
+        .metric_becomes("sluicegate_requests_in_flight", &[], 0.0)
+        .await;
     proxy.finish().await;
 }

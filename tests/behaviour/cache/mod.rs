@@ -1,7 +1,9 @@
 //! `cache` of a route: answers are stored for others, as RFC 9111 allows it.
 
 mod bodies;
+mod changes;
 mod collapse;
+mod poisoning;
 mod purge;
 mod stale;
 mod users;

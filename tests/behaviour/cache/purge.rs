@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::start;
 use crate::harness::{Backend, Gate, Proxy, answer_bytes, eventually};
 
-async fn purge(proxy: &Proxy, what: &Value) -> (u16, Value) {
+pub(super) async fn purge(proxy: &Proxy, what: &Value) -> (u16, Value) {
     let body = what.to_string();
     let lines = "authorization: Bearer 0123456789\ncontent-type: application/json\n";
     let address = proxy.address("admin");
