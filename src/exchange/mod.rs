@@ -21,6 +21,7 @@ use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version};
+use regex::Regex;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -47,7 +48,7 @@ pub use crate::{semantics::forwarded::Scheme, tls::ClientCertificate};
 
 use crate::{
     rollout::Cohort,
-    route::RouteIndex,
+    route::{PathMatch, RouteIndex},
     semantics::{
         accept::Accepts, authority::Authority, forwarded::Trust, grpc_web, request_id::RequestId,
     },
@@ -73,6 +74,8 @@ pub struct Exchange {
     pub(crate) trust: Trust,
     /// The client's address: the peer's, or the one that trusted proxies report.
     pub(crate) client: IpAddr,
+    /// The client's port; 0 if it is not known.
+    pub(crate) client_port: u16,
     /// The scheme that the client used, as far as known.
     pub(crate) scheme: Scheme,
     /// The TLS session that it came over.
@@ -144,6 +147,11 @@ impl Exchange {
     /// The client's address: the peer's, or the one that trusted proxies report.
     pub fn client_ip(&self) -> IpAddr {
         self.client
+    }
+
+    /// The client's port, if the client itself is at the other end of the connection.
+    pub fn client_port(&self) -> Option<u16> {
+        (self.client_port != 0).then_some(self.client_port)
     }
 
     /// The host that the client asked for, without its port.
@@ -261,6 +269,15 @@ impl Exchange {
     pub(crate) fn route(&self) -> Option<&Route> {
         let decision = self.decision.as_ref()?;
         self.snapshot.shared.routes.get(decision.route.0 as usize)
+    }
+
+    /// The regular expression that its route has for the path.
+    pub(crate) fn path_regex(&self) -> Option<&Regex> {
+        let spec = self.snapshot.shared.table.spec(self.decision?.route)?;
+        match &spec.path {
+            PathMatch::Regex(regex) => Some(regex),
+            PathMatch::Any | PathMatch::Exact(_) | PathMatch::Prefix(_) => None,
+        }
     }
 
     /// Metrics of its route; those of none while it has none.

@@ -143,7 +143,10 @@ impl Chain {
                     filter.on_request(exchange, request).await?
                 }
                 AnyFilter::Rewrite(filter) => filter.on_request(exchange, request)?,
-                AnyFilter::Header(filter) => filter.on_request(exchange, request),
+                AnyFilter::Header(filter) => {
+                    exchange.passage.enter(place);
+                    filter.on_request(exchange, request)
+                }
                 AnyFilter::Cache(cache) => {
                     exchange.cached = Some(CacheUse::new(cache, place + 1));
                     exchange.passage.pass(place);
@@ -262,12 +265,6 @@ impl Chain {
             AnyFilter::Auth(filter) => Some(&**filter),
             _ => None,
         })
-    }
-
-    /// Returns a target with `***` in place of the keys of clients in it, for log and `why`, whoever
-    /// answered; none if it has none.
-    pub fn masked(&self, target: &str) -> Option<String> {
-        self.auth().find_map(|auth| auth.masked(target))
     }
 
     /// Returns true if the route removes or sets request fields of this name (case-insensitive):

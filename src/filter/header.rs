@@ -1,15 +1,19 @@
 //! Changes to the header fields of requests and responses.
 //!
 //! In the order remove, set, add. A value that is not valid in a field, because of the text that
-//! fills its template, is left out; a field that should have been set to it is removed.
+//! fills its template, is left out; a field that should have been set to it is removed. Values are
+//! made from the fields as they were before the first change, so that a field can be renamed.
 
 use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Scope, Verdict, render};
+use super::{Said, Scope, Verdict, escape::Form, render};
 use crate::{
-    config::{schema::HeaderChanges, value::Template},
+    config::{
+        schema::HeaderChanges,
+        value::{Placeholder, Template},
+    },
     exchange::{Exchange, Request, Response},
     semantics::Headers,
 };
@@ -19,13 +23,20 @@ use crate::{
 pub struct HeaderFilter {
     request: Changes,
     response: Changes,
+    /// Fields of the request that the answer is changed by.
+    kept: Box<[Placeholder]>,
 }
+
+/// Values of fields of the request for its answer.
+struct Kept(Vec<(Placeholder, Vec<u8>)>);
 
 #[derive(Debug)]
 struct Changes {
     remove: Vec<HeaderName>,
     set: Vec<(HeaderName, Value)>,
     add: Vec<(HeaderName, Value)>,
+    /// True if values are made of fields that may change meanwhile.
+    reads_fields: bool,
 }
 
 /// A value that is constant, or made for each exchange.
@@ -38,19 +49,45 @@ enum Value {
 impl HeaderFilter {
     /// Compiles the configured changes.
     pub fn new(request: &HeaderChanges, response: &HeaderChanges) -> Self {
+        let response = Changes::new(response);
         Self {
             request: Changes::new(request),
-            response: Changes::new(response),
+            kept: response
+                .fills()
+                .filter(|it| is_field(it))
+                .cloned()
+                .collect(),
+            response,
         }
     }
 
-    pub(super) fn on_request(&self, exchange: &Exchange, request: &mut Request) -> Verdict {
+    /// Returns true if it keeps something of a request for the answer.
+    pub(super) fn keeps(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    pub(super) fn on_request(&self, exchange: &mut Exchange, request: &mut Request) -> Verdict {
+        if self.keeps() {
+            let said = Said::Fields(&request.headers);
+            let values = self.kept.iter().map(|place| {
+                let mut value = Vec::new();
+                said.put(place, &mut value);
+                (place.clone(), value)
+            });
+            exchange.keep(Kept(values.collect()));
+        }
         let scope = Scope {
             path: request.uri.path(),
             query: request.uri.query(),
             method: request.method.as_str(),
+            said: Said::Nothing,
         };
-        self.request.apply(exchange, scope, &mut request.headers);
+        if self.request.reads_fields {
+            self.request
+                .apply_read(exchange, scope, &mut request.headers);
+        } else {
+            self.request.apply(exchange, scope, &mut request.headers);
+        }
         Verdict::Continue
     }
 
@@ -74,6 +111,9 @@ impl HeaderFilter {
             path,
             query,
             method: exchange.method().as_str(),
+            said: exchange
+                .kept::<Kept>()
+                .map_or(Said::Nothing, |kept| Said::Kept(&kept.0)),
         };
         self.response.apply(exchange, scope, &mut response.headers);
     }
@@ -81,17 +121,59 @@ impl HeaderFilter {
 
 impl Changes {
     fn new(changes: &HeaderChanges) -> Self {
-        Self {
+        let mut compiled = Self {
             remove: changes.remove.clone(),
             set: changes.set.iter().map(compile).collect(),
             add: changes.add.iter().map(compile).collect(),
-        }
+            reads_fields: false,
+        };
+        let reads_fields = compiled.fills().any(is_field);
+        compiled.reads_fields = reads_fields;
+        compiled
+    }
+
+    /// Gives what is filled into the values.
+    fn fills(&self) -> impl Iterator<Item = &Placeholder> {
+        let values = self.set.iter().chain(&self.add);
+        let made = values.filter_map(|(_, value)| match value {
+            Value::Made(template) => Some(template),
+            Value::Constant(_) => None,
+        });
+        made.flat_map(Template::fills)
     }
 
     fn owns(&self, name: &[u8]) -> bool {
         let set = self.set.iter().map(|(set, _)| set);
         let mut owned = self.remove.iter().chain(set);
         owned.any(|owned| owned.as_str().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Makes all values before the first change.
+    fn apply_read(&self, exchange: &Exchange, scope: Scope<'_>, headers: &mut Headers) {
+        let scope = Scope {
+            said: Said::Fields(headers),
+            ..scope
+        };
+        let make = |pairs: &[(HeaderName, Value)]| {
+            let values = pairs.iter().map(|(_, value)| value.fill(exchange, scope));
+            let values = values.map(|value| value.map(Cow::into_owned));
+            values.collect::<Vec<Option<HeaderValue>>>()
+        };
+        let (set, add) = (make(&self.set), make(&self.add));
+        for name in &self.remove {
+            headers.remove(name);
+        }
+        for ((name, _), value) in self.set.iter().zip(set) {
+            match value {
+                Some(value) => headers.insert(name, value),
+                None => drop(headers.remove(name)),
+            }
+        }
+        for ((name, _), value) in self.add.iter().zip(add) {
+            if let Some(value) = value {
+                headers.append(name, value);
+            }
+        }
     }
 
     fn apply(&self, exchange: &Exchange, scope: Scope<'_>, headers: &mut Headers) {
@@ -118,11 +200,15 @@ impl Value {
         match self {
             Self::Constant(value) => Some(Cow::Borrowed(value)),
             Self::Made(template) => {
-                let made = HeaderValue::try_from(render(template, exchange, scope));
-                made.ok().map(Cow::Owned)
+                let made = render(template, exchange, scope, Form::Field)?;
+                HeaderValue::try_from(made).ok().map(Cow::Owned)
             }
         }
     }
+}
+
+fn is_field(place: &Placeholder) -> bool {
+    matches!(place, Placeholder::Header(..) | Placeholder::Cookie(_))
 }
 
 fn compile((name, template): &(HeaderName, Template)) -> (HeaderName, Value) {

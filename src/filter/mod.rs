@@ -13,6 +13,7 @@ mod compress;
 mod concurrency;
 mod cors;
 mod error_page;
+mod escape;
 mod fault;
 mod header;
 mod https_only;
@@ -38,7 +39,7 @@ pub use access::{AccessFilter, AddressBlocks};
 #[doc(hidden)]
 pub use auth::{
     ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, ForwardAuth, JwtAuth,
-    KeyRing, MtlsAuth, PasswordChecks, RemoteKeys, TokenKeys, TokenRules,
+    KeyRing, MtlsAuth, PasswordChecks, RemoteKeys, TokenKeys, TokenRules, mask_parameters,
 };
 #[doc(hidden)]
 pub use body_max::BodyMax;
@@ -54,6 +55,8 @@ pub use concurrency::{
 pub use cors::{AllowedList, CorsFilter};
 #[doc(hidden)]
 pub use error_page::{ErrorPageFilter, ErrorPages, Page, PageRule};
+#[doc(hidden)]
+pub use escape::Form;
 #[doc(hidden)]
 pub use fault::{Fault, FaultFilter};
 #[doc(hidden)]
@@ -78,7 +81,8 @@ pub use secure_headers::SecureHeaders;
 #[doc(hidden)]
 pub use states::{LocalStates, SharedStates};
 #[doc(hidden)]
-pub use template::{Scope, render};
+pub use template::{Said, Scope, fill, render};
+pub(crate) use template::{put_group, put_parameter, put_query};
 
 /// A future that stays on the worker's thread.
 pub type LocalBoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

@@ -7,13 +7,14 @@ use std::borrow::Cow;
 use http::{HeaderValue, Uri, uri::PathAndQuery};
 use regex::Regex;
 
-use super::{Scope, Verdict, render};
+use super::{Said, Scope, Verdict, escape::Form, render};
 use crate::{
-    config::value::Template,
+    config::value::{Placeholder, Template},
     exchange::{Exchange, Request},
     failure::{BadRequest, Failure},
     semantics::{
         Known,
+        authority::Authority,
         path::{rewritable, strip_prefix},
     },
 };
@@ -64,9 +65,15 @@ impl RewriteFilter {
                 path: request.uri.path(),
                 query: request.uri.query(),
                 method: request.method.as_str(),
+                said: Said::Fields(&request.headers),
             };
-            let host = HeaderValue::try_from(render(host, exchange, scope));
-            let host = host.map_err(|_| BadRequest::Host)?;
+            let text = render(host, exchange, scope, Form::Field).ok_or(BadRequest::Host)?;
+            let named = host.fills().any(Placeholder::is_of_client);
+            // A client may choose a name, but nothing that is none.
+            if named && Authority::parse(&text).is_err() {
+                return Err(BadRequest::Host.into());
+            }
+            let host = HeaderValue::try_from(text).map_err(|_| BadRequest::Host)?;
             request.headers.insert(Known::Host, host);
         }
         Ok(Verdict::Continue)

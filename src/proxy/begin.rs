@@ -55,6 +55,11 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         request_id: request_id_of(connection, trust, request),
         trust,
         client,
+        client_port: if client == connection.peer() {
+            connection.peer_port()
+        } else {
+            0
+        },
         scheme,
         tls: connection.tls.get().cloned(),
         request: request_line(connection, &snapshot, request),

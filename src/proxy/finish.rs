@@ -9,6 +9,7 @@ use super::{divide, trace};
 use crate::{
     exchange::{AnswerEnd, Attempt, AttemptKind, AttemptOutcome, Exchange},
     failure::Side,
+    filter::mask_parameters,
     resilience::Why,
     telemetry::{
         access_log::{AttemptView, Line},
@@ -67,11 +68,13 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     if let (Some(traced), Some(route)) = (&traced, exchange.metrics()) {
         route.exemplify(took, traced.trace, worker.wall_time());
     }
-    if keep || traced.is_some() || worker.has_log() {
+    let logs = worker.has_log() && exchange.route().is_none_or(|route| route.logged);
+    if keep || traced.is_some() || logs {
         let end = End {
             status,
             took,
             keep,
+            logs,
             traced: traced.as_ref(),
         };
         remember(worker, exchange, &end);
@@ -84,6 +87,8 @@ struct End<'a> {
     took: Duration,
     /// True if it is kept for the admin API.
     keep: bool,
+    /// True if the access log has it.
+    logs: bool,
     /// Identities of its trace, if it is recorded.
     traced: Option<&'a TraceView>,
 }
@@ -94,6 +99,7 @@ fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
         status,
         took,
         keep,
+        logs,
         traced,
     } = *end;
     let call = &exchange.call;
@@ -114,7 +120,8 @@ fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
         .map(|answered| answered - exchange.started);
     let request = &exchange.request;
     let target = std::str::from_utf8(&request.target).unwrap_or_default();
-    let masked = exchange.route().and_then(|it| it.filters.masked(target));
+    // Whatever route it has: a key that came to the wrong place is a key still.
+    let masked = mask_parameters(target, &exchange.snapshot.shared.secret_parameters);
     let grpc_status = exchange.grpc_status.map(|status| status.to_string());
     let wanted = call.wanted().map(ToString::to_string);
     let fields = fields(exchange, grpc_status.as_deref(), wanted.as_deref());
@@ -159,7 +166,9 @@ fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
     if keep {
         worker.keep(&line, exchange.snapshot.shared.generation);
     }
-    worker.write_line(&line);
+    if logs {
+        worker.write_line(&line);
+    }
     if let Some(traced) = traced {
         worker.write_trace(&line, traced);
     }

@@ -114,8 +114,8 @@ async fn walk(
                 divide::by_version(connection, exchange, rollout, request, offer.as_ref());
             Box::pin(divided).await?
         }
-        (Verdict::Continue, Action::Redirect(redirect)) => redirect.reply(exchange, request),
-        (Verdict::Continue, Action::Respond(respond)) => respond.reply(),
+        (Verdict::Continue, Action::Redirect(redirect)) => redirect.reply(exchange, request)?,
+        (Verdict::Continue, Action::Respond(respond)) => respond.reply(exchange, request)?,
     };
     response::clean(&mut response);
     grpc_web::part(exchange, &mut response);

@@ -59,6 +59,8 @@ pub struct Snapshot {
     pub tracing: Option<Arc<TraceSettings>>,
     /// Added fields of the access log, with their sources.
     pub logged: Vec<(String, FieldSource)>,
+    /// Query parameters that carry keys of clients on any route.
+    pub secret_parameters: Arc<[Box<str>]>,
     /// Configuration that it was compiled from.
     pub config: Arc<Config>,
     /// Counts the snapshots that are still in memory.
@@ -137,6 +139,7 @@ impl Snapshot {
             filters: Chain::default(),
             deadlines: route.deadlines,
             grpc_web: route.grpc_web,
+            logged: route.logged,
             shadow: None,
             version_header: route.version_header.clone(),
         });
@@ -157,6 +160,7 @@ impl Snapshot {
             access_log: self.access_log.clone(),
             tracing: self.tracing.clone(),
             logged: self.logged.clone(),
+            secret_parameters: Arc::clone(&self.secret_parameters),
             config: Arc::default(),
             alive: Arc::new(()),
         }
@@ -262,6 +266,8 @@ pub struct Route {
     pub deadlines: bool,
     /// True if calls in gRPC-Web are turned into gRPC.
     pub grpc_web: bool,
+    /// True if its requests are written to the access log.
+    pub logged: bool,
     /// Header by which a client asks for a version.
     pub version_header: Option<Box<HeaderName>>,
     /// Copies of its requests.

@@ -1,6 +1,6 @@
 //! One line per exchange, with everything that explains it.
 
-use crate::harness::{Act, Backend, Port, Settings, answer, eventually, identity};
+use crate::harness::{Act, Backend, Client, Port, Settings, answer, eventually, identity};
 
 const ALL: &str = r#"
     [proxy]
@@ -182,4 +182,51 @@ async fn nothing_is_lost_at_the_end_of_the_process() {
     proxy.signal(rustix::process::Signal::TERM);
     proxy.exited().await;
     assert_eq!(proxy.access_log().len(), 50);
+}
+
+#[tokio::test]
+async fn a_route_can_stay_out_of_the_log() {
+    let app = Backend::start(identity("hello")).await;
+    let bad = Port::take();
+    let text = format!(
+        "{ALL}{}",
+        r#"
+    [routes.quiet]
+    path_prefix = "/quiet"
+    pool = "app"
+    access_log = false
+    [routes.broken]
+    path_prefix = "/broken"
+    pool = "bad"
+    access_log = false
+    [pools.bad]
+    endpoints = ["$bad"]
+    "#
+    );
+    let settings = Settings::new(&text).address("bad", bad.address());
+    let proxy = settings.backend("app", &app).start().await;
+    // A client of its own: that of the proxy expects a line for each answer.
+    let mut client = Client::connect(proxy.address("web")).await;
+    let quiet = client.get("/quiet").await;
+    let broken = client.get("/broken").await;
+    assert_eq!((quiet.status, broken.status), (200, 502));
+    assert_eq!(proxy.get("/loud").await.status, 200);
+    // One worker writes its lines in order.
+    proxy.logged("of the last", |l| l["path"] == "/loud").await;
+    let lines = proxy.access_log();
+    assert!(lines.iter().all(|l| l["route"] == "shop"), "{lines:?}");
+    // The rest is as ever.
+    for answer in [quiet, broken] {
+        let target = format!("/requests/{}", answer.field("x-request-id"));
+        eventually(format!("{target} is known"), || async {
+            let told = proxy.admin("GET", &target, "").await?;
+            (told.status == 200).then_some(())
+        })
+        .await;
+    }
+    let labels = [("route", "quiet"), ("status_class", "2xx")];
+    proxy
+        .metric_becomes("sluicegate_requests_total", &labels, 1.0)
+        .await;
+    proxy.finish().await;
 }

@@ -24,6 +24,7 @@ mod shadow;
 mod shared;
 mod split;
 mod surroundings;
+mod template;
 mod test;
 mod tls;
 mod tracing;

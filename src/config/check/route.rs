@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use http::StatusCode;
 
-use super::{Check, cache, certificate_match, error_page, filter, header, shadow, split};
+use super::{Check, cache, certificate_match, error_page, filter, header, shadow, split, template};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Destination, PathRule, Redirect, Rewrite, Route};
 use crate::config::setting::Setting as _;
@@ -20,6 +20,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         check_destination(check, &place, route);
         check_grpc_web(check, name, route);
         header::check(check, name, route);
+        template::check(check, &place, route);
         filter::check(check, name, route);
         cache::check(check, name, route);
         certificate_match::check(check, &place, route);

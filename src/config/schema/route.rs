@@ -86,7 +86,7 @@ table! {
         pub shadow: Option<Shadow> = None,
         /// Limit on requests at once, with a queue; or a list of two: one per client, which is asked first, and one of the route.
         pub concurrency: Option<Concurrencies> = None,
-        /// Filters that an embedding program has registered for use by routes, in the order in which a request passes them.
+        /// Policies, whose keys the route then has unless it writes them itself; and filters that an embedding program has registered, in the order in which a request passes them.
         pub uses as "use": Vec<Spanned<Name>> = Vec::new(),
         /// Changes to path and host on the way to the pool.
         pub rewrite: Option<Rewrite> = None,
@@ -96,6 +96,8 @@ table! {
         pub headers_response: HeaderChanges = HeaderChanges::default(),
         /// Translates gRPC-Web, as browsers speak it, to gRPC and back.
         pub grpc_web: bool = false,
+        /// Lines in the access log, where there is one. `false`: none of this route's requests is written, failures included; metrics, `/requests` and `why` have them all the same.
+        pub access_log: bool = true,
         /// Bytes of a request body; more is answered with 413. Not set: no bound.
         pub body_max: Option<ByteSize> = None,
     }
@@ -238,7 +240,7 @@ impl Setting for Path {
 table! {
     /// A redirect.
     pub struct Redirect {
-        /// Target: a template with `{scheme}`, `{host}`, `{path}`, `{query}` and other placeholders.
+        /// Target: a template with `{scheme}`, `{host}`, `{path}`, `{query}` and other placeholders. What a client sends is percent-encoded in it.
         pub to: Template,
         /// Status: 301, 302, 303, 307 or 308.
         pub status: StatusCode = StatusCode::PERMANENT_REDIRECT,
@@ -250,9 +252,9 @@ table! {
     pub struct Respond: Default {
         /// Status, 200 to 599.
         pub status: StatusCode = StatusCode::OK,
-        /// Body of the reply, sent as it is written.
+        /// Body of the reply. Placeholders such as `{host}` or `{query:NAME}` are filled in, escaped for HTML or JSON by `content-type`; all other braces stay as they are written.
         pub body: String = String::new(),
-        /// A file with the body, of up to 1 MiB, in place of `body`. Watched: a change causes a reload.
+        /// A file with the body, of up to 1 MiB, in place of `body`, sent as it is. Watched: a change causes a reload.
         pub file: Option<FileContent> = None,
         /// Headers; `content-type` is `text/plain` by default, and that of its ending (`.html`, `.json`, `.png` …) for a file.
         pub headers: Vec<(HeaderName, HeaderValue)> = Vec::new(),

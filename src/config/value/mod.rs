@@ -25,6 +25,7 @@ pub(crate) mod nearest;
 pub mod origin;
 pub mod pattern;
 pub mod picker;
+mod placeholder;
 mod pool_protocol;
 pub mod priority;
 mod punycode;
@@ -57,6 +58,7 @@ pub use name::Name;
 pub use origin::OriginPattern;
 pub use pattern::{Pattern, ValueMatch};
 pub use picker::PickerSpec;
+pub use placeholder::Placeholder;
 pub use pool_protocol::PoolProtocol;
 pub use priority::PriorityKey;
 pub use rate::{Period, Rate, RateKey};
@@ -69,7 +71,7 @@ pub use server_url::ServerUrl;
 pub use size::ByteSize;
 pub use source::{FieldSource, HashKey};
 pub use status::StatusSet;
-pub use template::{Piece, Placeholder, Template};
+pub use template::{Piece, Template};
 
 /// Reason why a text is not a valid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::Mismatch;
+use super::{Mismatch, Placeholder};
 use crate::config::value::nearest::alternatives;
 
 /// A text cut into pieces.
@@ -73,10 +73,49 @@ impl<P: Fill> Template<P> {
     }
 }
 
+impl<P: Fill> Template<P> {
+    /// Cuts a text at the placeholders that it has; all other braces stay as they are.
+    pub fn of_text(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        let (mut plain, mut rest) = (String::new(), text);
+        while let Some(at) = rest.find('{') {
+            plain.push_str(&rest[..at]);
+            let tail = &rest[at + 1..];
+            let found = tail.split_once('}').and_then(|(name, after)| {
+                let placeholder = P::from_name(name).ok()?;
+                Some((placeholder, after))
+            });
+            if let Some((placeholder, after)) = found {
+                if !plain.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                }
+                pieces.push(Piece::Fill(placeholder));
+                rest = after;
+            } else {
+                plain.push('{');
+                rest = tail;
+            }
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain));
+        }
+        Self { pieces }
+    }
+}
+
 impl<P> Template<P> {
     /// Gives the pieces in order.
     pub fn pieces(&self) -> &[Piece<P>] {
         &self.pieces
+    }
+
+    /// Gives what is filled in, in order.
+    pub fn fills(&self) -> impl Iterator<Item = &P> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Fill(fill) => Some(fill),
+            Piece::Text(_) => None,
+        })
     }
 
     /// Gives the text if there is nothing to fill in.
@@ -111,88 +150,6 @@ fn placeholder<P: Fill>(name: &str) -> Result<P, Mismatch> {
         )
     })
 }
-
-/// Values that can be filled in while a request is processed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Placeholder {
-    /// The address of the client.
-    ClientIp,
-    /// The id of the request.
-    RequestId,
-    /// The host asked for, without its port.
-    Host,
-    /// The host asked for, with its port if the client named one.
-    HostPort,
-    /// The name of the listener.
-    Listener,
-    /// The name of the route.
-    Route,
-    /// The name of the pool; empty before one is chosen.
-    Pool,
-    /// The address of the endpoint; empty before one is chosen.
-    Endpoint,
-    /// The version of the endpoint; empty when it has none.
-    Version,
-    /// The path as received.
-    Path,
-    /// The query as received, with its `?`; empty when there is none.
-    Query,
-    /// `http` or `https`, as the client used it.
-    Scheme,
-    /// The method.
-    Method,
-    /// The subject of the client's verified certificate (RFC 4514); empty without one.
-    TlsSubject,
-    /// The name of the authenticated client; empty without one.
-    AuthUser,
-    /// A claim of the token, as `jwt.NAME`; empty without one.
-    Claim(Box<str>),
-}
-
-impl Fill for Placeholder {
-    fn from_name(name: &str) -> Result<Self, Vec<&'static str>> {
-        if name
-            .strip_prefix(CLAIM)
-            .is_some_and(|claim| !claim.is_empty())
-        {
-            return Ok(Self::Claim(name.into()));
-        }
-        let found = PLACEHOLDERS.iter().find(|(known, _)| *known == name);
-        let names = PLACEHOLDERS.iter().map(|(known, _)| *known);
-        found
-            .map(|(_, placeholder)| placeholder.clone())
-            .ok_or_else(|| names.chain(["jwt.NAME"]).collect())
-    }
-
-    fn name(&self) -> &str {
-        if let Self::Claim(name) = self {
-            return name;
-        }
-        let found = PLACEHOLDERS.iter().find(|(_, known)| known == self);
-        found.map_or("", |(name, _)| name)
-    }
-}
-
-static PLACEHOLDERS: [(&str, Placeholder); 15] = [
-    ("client_ip", Placeholder::ClientIp),
-    ("request_id", Placeholder::RequestId),
-    ("host", Placeholder::Host),
-    ("host_port", Placeholder::HostPort),
-    ("listener", Placeholder::Listener),
-    ("route", Placeholder::Route),
-    ("pool", Placeholder::Pool),
-    ("endpoint", Placeholder::Endpoint),
-    ("version", Placeholder::Version),
-    ("path", Placeholder::Path),
-    ("query", Placeholder::Query),
-    ("scheme", Placeholder::Scheme),
-    ("method", Placeholder::Method),
-    ("tls.subject", Placeholder::TlsSubject),
-    ("auth.user", Placeholder::AuthUser),
-];
-
-/// Beginning of the name of a claim.
-pub const CLAIM: &str = "jwt.";
 
 #[cfg(test)]
 mod tests {
@@ -234,5 +191,20 @@ mod tests {
         for text in ["{", "}", "a{host", "a}b", "{}", "{jwt.}"] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn of_a_text_only_what_is_known_is_cut() {
+        let template = Template::of_text("{\"a\": \"{host}\"} {x} {{method}} {");
+        let expected = [
+            Piece::Text("{\"a\": \"".into()),
+            Piece::Fill(Placeholder::Host),
+            Piece::Text("\"} {x} {".into()),
+            Piece::Fill(Placeholder::Method),
+            Piece::Text("} {".into()),
+        ];
+        assert_eq!(template.pieces(), expected);
+        let plain: Template = Template::of_text("{ color: red }");
+        assert_eq!(plain.constant(), Some("{ color: red }"));
     }
 }

@@ -119,20 +119,32 @@ impl Credentials {
         }
     }
 
-    /// Returns a target with `***` in place of them; none if it has none.
-    pub(super) fn masked(&self, target: &str) -> Option<String> {
-        let Self::Query(name) = self else { return None };
-        let (path, query) = target.split_once('?')?;
-        if !pairs(Some(query)).any(|pair| is_named(&pair, name)) {
-            return None;
+    /// The parameter of the query, if they stand in one.
+    pub(super) fn parameter(&self) -> Option<&str> {
+        match self {
+            Self::Query(name) => Some(name),
+            Self::None | Self::Header(_) | Self::Cookie(_) => None,
         }
-        let masked = pairs(Some(query)).map(|pair| match pair.split_once('=') {
-            Some((key, _)) if is_named(&pair, name) => format!("{key}=***"),
-            _ => pair.to_owned(),
-        });
-        let masked = masked.collect::<Vec<_>>().join("&");
-        Some(format!("{path}?{masked}"))
     }
+}
+
+/// Returns a target with `***` in place of the values of these parameters, for log and `why`; none
+/// if it has none of them.
+pub fn mask_parameters(target: &str, names: &[Box<str>]) -> Option<String> {
+    if names.is_empty() {
+        return None;
+    }
+    let (path, query) = target.split_once('?')?;
+    let is_secret = |pair: &str| names.iter().any(|name| is_named(&pair, name));
+    if !pairs(Some(query)).any(is_secret) {
+        return None;
+    }
+    let masked = pairs(Some(query)).map(|pair| match pair.split_once('=') {
+        Some((key, _)) if is_secret(pair) => format!("{key}=***"),
+        _ => pair.to_owned(),
+    });
+    let masked = masked.collect::<Vec<_>>().join("&");
+    Some(format!("{path}?{masked}"))
 }
 
 fn pairs(query: Option<&str>) -> impl Iterator<Item = &str> {

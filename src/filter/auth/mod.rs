@@ -23,7 +23,7 @@ use http::HeaderName;
 pub use self::{
     api_key::{ApiKeyAuth, KeyRing},
     basic::BasicAuth,
-    credentials::Credentials,
+    credentials::{Credentials, mask_parameters},
     forward::ForwardAuth,
     jwt::{JwtAuth, RemoteKeys, TokenKeys, TokenRules},
     mtls::MtlsAuth,
@@ -163,12 +163,10 @@ impl AuthFilter {
         self.steps.iter().flat_map(AuthStep::methods)
     }
 
-    /// Returns a target with `***` in place of the keys in it, for log and `why`; none if it has none.
-    pub(super) fn masked(&self, target: &str) -> Option<String> {
-        self.methods().fold(None, |masked, method| {
-            let target = masked.as_deref().unwrap_or(target);
-            method.credentials().masked(target).or(masked)
-        })
+    /// Parameters of the query that carry credentials.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.methods()
+            .filter_map(|method| method.credentials().parameter())
     }
 }
 

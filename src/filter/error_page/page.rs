@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::json;
 
+use super::super::escape::push;
 use crate::{exchange::Exchange, semantics::accept::Spoken};
 
 /// A page, cut at its placeholders when the configuration is read.
@@ -174,22 +175,6 @@ fn next_place(text: &str) -> Option<(usize, &'static str, Fill)> {
             .find(|(name, _)| text[at..].starts_with(name))?;
         Some((at, known.0, known.1))
     })
-}
-
-/// Adds a value so that it is nothing but text there.
-fn push(text: &mut String, value: &str, kind: Spoken) {
-    for it in value.chars() {
-        match (kind, it) {
-            (Spoken::Html, '&') => text.push_str("&amp;"),
-            (Spoken::Html, '<') => text.push_str("&lt;"),
-            (Spoken::Html, '>') => text.push_str("&gt;"),
-            (Spoken::Html, '"') => text.push_str("&quot;"),
-            (Spoken::Html, '\'') => text.push_str("&#39;"),
-            (Spoken::Json, '"' | '\\') => text.extend(['\\', it]),
-            (Spoken::Html | Spoken::Json, it) if it.is_control() => text.push(' '),
-            (_, it) => text.push(it),
-        }
-    }
 }
 
 const PLACES: [(&str, Fill); 5] = [

@@ -19,7 +19,7 @@ mod tests_table;
 mod trace;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use super::{Drain, Listener, Registry, Route, Snapshot};
 use crate::{
     config::{Config, schema, value::FieldSource},
-    filter::RedisStore,
+    filter::{AuthFilter, RedisStore},
     route::{RouteSpec, RouteTable},
     semantics::forwarded::TrustedProxies,
     state::Registered,
@@ -190,6 +190,7 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
     let names: Vec<Arc<str>> = config.listeners.keys().map(|name| name.shared()).collect();
     let snapshot = Snapshot {
         rate_stores: rate_stores(&listeners, &routes),
+        secret_parameters: secret_parameters(&routes),
         generation: source.generation,
         listeners,
         routes,
@@ -222,6 +223,13 @@ fn logged(config: &Config) -> Vec<(String, FieldSource)> {
     added
         .map(|(name, source)| (name.clone(), source.clone()))
         .collect()
+}
+
+/// The query parameters that carry keys of clients, each once.
+fn secret_parameters(routes: &[Route]) -> Arc<[Box<str>]> {
+    let auth = routes.iter().flat_map(|route| route.filters.auth());
+    let names: BTreeSet<&str> = auth.flat_map(AuthFilter::parameters).collect();
+    names.into_iter().map(Box::from).collect()
 }
 
 /// The stores that rate limits ask, each once.

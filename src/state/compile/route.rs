@@ -153,7 +153,7 @@ pub(super) fn build(
         schema::Destination::Respond(respond) => {
             let mut headers = Headers::from_iter(respond.headers.clone());
             let respond = match &respond.file {
-                None => Respond::new(respond.status, headers, respond.body.clone()),
+                None => Respond::of_text(respond.status, headers, &respond.body),
                 Some(file) => {
                     if !headers.contains(Known::ContentType) {
                         headers.insert(Known::ContentType, Value::from_static(file.media_type()));
@@ -176,6 +176,7 @@ pub(super) fn build(
         deadlines: written.timeouts.from_client,
         filters: Chain::new(filter::build(source, registry, name, written)?),
         grpc_web: written.grpc_web,
+        logged: written.access_log,
         version_header: written.version_header.clone().map(Box::new),
         shadow: written
             .shadow

@@ -87,6 +87,7 @@ pub(super) fn build(
             filters: Chain::default(),
             deadlines: false,
             grpc_web: false,
+            logged: false,
             shadow: None,
             version_header: None,
         },

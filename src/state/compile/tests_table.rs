@@ -2,11 +2,16 @@
 
 use std::fmt;
 
-use http::Uri;
+use regex::Regex;
 
 use crate::{
-    config::schema::{RouteTest, TestRequest},
-    semantics::Value,
+    config::{
+        schema::{RouteTest, TestRequest},
+        value::Placeholder,
+    },
+    filter::{Redirect, Said, put_group, put_parameter, put_query},
+    route::PathMatch,
+    semantics::{Headers, Value},
     state::{Action, Asked, Route, Snapshot},
     tls::ClientCertificate,
     upstream::HashInput,
@@ -44,8 +49,8 @@ pub fn run(snapshot: &Snapshot) -> Vec<TestFailure> {
 fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
     let expect = &test.expect;
     let asked = asked(&test.request);
-    let route = match asked.decide(snapshot) {
-        Ok(decision) => &snapshot.routes[decision.route.0 as usize],
+    let index = match asked.decide(snapshot) {
+        Ok(decision) => decision.route,
         Err(None) => return Err("the configuration has no listener".to_owned()),
         Err(Some(failure)) => {
             return match expect.status {
@@ -54,6 +59,7 @@ fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
             };
         }
     };
+    let route = &snapshot.routes[index.0 as usize];
     let wanted = |what: &str, expected: &str, found: &str| {
         if expected == found {
             Ok(())
@@ -70,13 +76,20 @@ fn check(snapshot: &Snapshot, test: &RouteTest) -> Result<(), String> {
         let found = found.map_or_else(|| "any version".to_owned(), ToString::to_string);
         wanted("version", &expected.to_string(), &found)?;
     }
-    check_action(snapshot, test, route, &asked.user())
+    let regex = snapshot
+        .table
+        .spec(index)
+        .and_then(|spec| match &spec.path {
+            PathMatch::Regex(regex) => Some(regex),
+            PathMatch::Any | PathMatch::Exact(_) | PathMatch::Prefix(_) => None,
+        });
+    check_action(snapshot, test, (route, regex), &asked.user())
 }
 
 fn check_action(
     snapshot: &Snapshot,
     test: &RouteTest,
-    route: &Route,
+    (route, regex): (&Route, Option<&Regex>),
     user: &HashInput<'_>,
 ) -> Result<(), String> {
     let (expect, action) = (&test.expect, &route.action);
@@ -118,7 +131,8 @@ fn check_action(
                 let url = &test.request.url;
                 let path = route.filters.rewritten(url.path());
                 let path = path.map_err(|rule| rule.sentence().to_owned())?;
-                location(redirect, url, path.as_deref().unwrap_or_else(|| url.path()))
+                let path = path.as_deref().unwrap_or_else(|| url.path());
+                location(redirect, regex, &test.request, path)
             }
             Action::Pool(..) | Action::Split(_) | Action::Rollout(_) | Action::Respond(_) => {
                 "no redirect".to_owned()
@@ -147,23 +161,25 @@ fn check_action(
 
 /// Returns the location of a redirect for the rewritten path, as far as it is known without an
 /// exchange.
-fn location(redirect: &crate::filter::Redirect, url: &Uri, path: &str) -> String {
-    use crate::config::value::template::{Piece, Placeholder};
-    let pieces = redirect.to.pieces().iter().map(|piece| match piece {
-        Piece::Text(text) => text.clone(),
-        Piece::Fill(Placeholder::Host) => url.host().unwrap_or_default().to_owned(),
-        Piece::Fill(Placeholder::HostPort) => {
-            let authority = url.authority();
-            authority.map_or_else(String::new, |it| it.as_str().to_owned())
-        }
-        Piece::Fill(Placeholder::Path) => path.to_owned(),
-        Piece::Fill(Placeholder::Query) => url
-            .query()
-            .map_or_else(String::new, |query| format!("?{query}")),
-        Piece::Fill(Placeholder::Scheme) => url.scheme_str().unwrap_or("http").to_owned(),
-        Piece::Fill(_) => String::new(),
+fn location(redirect: &Redirect, regex: Option<&Regex>, test: &TestRequest, path: &str) -> String {
+    let url = &test.url;
+    let headers: Headers = test.headers.iter().cloned().collect();
+    let made = redirect.location(|place, out| {
+        let text = match place {
+            Placeholder::Host => url.host(),
+            Placeholder::HostPort => url.authority().map(|it| it.as_str()),
+            Placeholder::Path => Some(path),
+            Placeholder::Query => return put_query(url.query(), out),
+            Placeholder::Scheme => url.scheme_str(),
+            Placeholder::Method => Some(test.method.as_str()),
+            Placeholder::Parameter(_) => return put_parameter(url.query(), place.part(), out),
+            Placeholder::Group(_) => return put_group(regex, url.path(), place.part(), out),
+            place => return Said::Fields(&headers).put(place, out),
+        };
+        out.extend_from_slice(text.unwrap_or_default().as_bytes());
     });
-    pieces.collect()
+    let made = made.as_ref().and_then(|made| made.to_str().ok());
+    made.unwrap_or_default().to_owned()
 }
 
 /// The request of a test, as `explain` would be asked about it.

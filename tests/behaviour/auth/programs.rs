@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{ROUTES, start};
-use crate::harness::{Authority, Backend, Client, Settings, Tunnel, answer};
+use crate::harness::{Act, Authority, Backend, Client, Settings, Tunnel, answer};
 
 #[tokio::test]
 async fn an_api_key_is_found_where_the_route_says_and_goes_no_further() {
@@ -98,8 +98,14 @@ async fn a_key_is_masked_in_the_log_whoever_answers() {
         let route = format!("[routes.r{number}]\npath = \"/{number}\"\n{auth}{filter}\n");
         text.push_str(&route);
     }
+    text.push_str("[routes.open]\npath = \"/open\"\npool = \"app\"\n");
     let proxy = start(&text, &app).await;
-    for (number, (filter, status)) in early.into_iter().enumerate() {
+    // A route without keys, and no route at all, have it come by mistake.
+    let other = [("open", ("pool", 200)), ("none", ("no route", 404))];
+    let early = early.into_iter().enumerate();
+    let early = early.map(|(number, told)| (number.to_string(), told));
+    let other = other.map(|(path, told)| (path.to_owned(), told));
+    for (number, (filter, status)) in early.chain(other) {
         let answer = proxy.get(&format!("/{number}?key=mobile-key&a=1")).await;
         assert_eq!(answer.status, status, "{filter}");
         let id = answer.field("x-request-id").to_owned();
@@ -164,5 +170,29 @@ async fn a_certificate_lets_its_owner_in() {
                 .await;
         }
     }
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_is_masked_in_the_log_of_a_websocket() {
+    let app = Backend::start(|_| {
+        let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+                    sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+        vec![Act::Send(head.into()), Act::Echo]
+    })
+    .await;
+    let proxy = start(ROUTES, &app).await;
+    let mut client = proxy.client().await;
+    client
+        .send(
+            "GET /query/chat?key=mobile-key HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\n\
+             upgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             sec-websocket-version: 13\r\n\r\n",
+        )
+        .await;
+    assert_eq!(client.answer().await.status, 101);
+    drop(client);
+    let line = proxy.logged("of it", |line| line["status"] == 101).await;
+    assert_eq!(line["path"], "/query/chat?key=***");
     proxy.finish().await;
 }
