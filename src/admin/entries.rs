@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     model::{
         CertificateExpiry, Checked, Compared, Connection, Draining, EndpointChange, Event,
-        Explained, Listener, Live, MaintenanceReport, Overview, Pool, Purged, Ready,
+        Explained, Listener, Live, MaintenanceReport, Origins, Overview, Pool, Purged, Ready,
         RecentExchange, ReloadReport, Resource, Rollout, Route, RouteCache, Status, UpgradeReport,
     },
     operations::{EndpointAction, RolloutAction},
@@ -113,6 +113,12 @@ pub(super) static ENTRIES: &[Entry] = &[
         Action::Config,
         json::<Map<String, Value>>(),
         "Configuration in effect, secrets masked",
+    ),
+    get(
+        "/config/origins",
+        Action::Origins,
+        json::<Origins>(),
+        "Values of the configuration in effect with file and line; ?place=routes.shop&all=true",
     ),
     read::<Vec<Listener>>(Action::Listeners, "Listeners and their sockets"),
     read::<Vec<Route>>(Action::Routes, "Routes in the order of precedence"),

@@ -86,6 +86,12 @@ fn parameters(entry: &Entry) -> Vec<Value> {
             |(name, of_type)| json!({ "name": name, "in": "query", "schema": { "type": of_type } }),
         ));
     }
+    if entry.action == Action::Origins {
+        let by = [("place", "string"), ("all", "boolean")];
+        parameters.extend(by.map(
+            |(name, of_type)| json!({ "name": name, "in": "query", "schema": { "type": of_type } }),
+        ));
+    }
     if matches!(entry.action, Action::Requests | Action::Events) {
         let schema = json!({ "type": "integer", "minimum": 0, "maximum": 1000, "default": 100 });
         parameters.push(json!({ "name": "last", "in": "query", "schema": schema }));

@@ -13,9 +13,9 @@ use serde_json::{Map, Value};
 use super::figures::Figures;
 use super::model::{
     CertificateExpiry, Checked, Compared, Connection, Draining, EndpointChange, Explained,
-    Listener, MaintenanceReport, MaintenanceRequest, Pool, Purge, Purged, Ready, RecentExchange,
-    ReloadRefusal, ReloadReport, Rollout, Route, RouteCache, Status, UpgradeRefusal, UpgradeReport,
-    UpgradeRequest,
+    Listener, MaintenanceReport, MaintenanceRequest, Origins, Pool, Purge, Purged, Ready,
+    RecentExchange, ReloadRefusal, ReloadReport, Rollout, Route, RouteCache, Status,
+    UpgradeRefusal, UpgradeReport, UpgradeRequest,
 };
 use crate::{
     config::Secrets, state::HolderFilter, telemetry::metrics::Exposition, tls::ClientCertificate,
@@ -39,6 +39,9 @@ pub trait Operations: Send + Sync + 'static {
     fn status(&self) -> Status;
     /// Configuration in effect, secrets masked.
     fn config(&self) -> Map<String, Value>;
+    /// Values of the configuration in effect at and below a place, with their origins; without
+    /// those that are built in, if `only_written` says so.
+    fn origins(&self, within: &str, only_written: bool) -> Origins;
     /// Listeners with their sockets and connections.
     fn listeners(&self) -> Vec<Listener>;
     /// Routes in the order of their precedence.

@@ -74,6 +74,7 @@ pub(super) enum Action {
     Metrics,
     Status,
     Config,
+    Origins,
     Listeners,
     Routes,
     Pools,

@@ -39,5 +39,10 @@ pub(super) fn maintenance(args: &Args, asked: &MaintenanceArgs) -> Result<Exit, 
         [] => "no route is closed for maintenance".to_owned(),
         closed => format!("closed for maintenance: {}", closed.join(", ")),
     })?;
+    if on && !report.lasting {
+        print::remark(
+            "a restart or an upgrade of the proxy opens it again: set proxy.state_dir to keep it closed",
+        )?;
+    }
     Ok(Exit::Fine)
 }

@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod demo;
 mod diff;
+mod effective;
 mod exit_code;
 pub mod explain;
 mod faults;
@@ -79,6 +80,7 @@ fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, C
             check::check(file, asked.secrets(), asked.network(), asked.output.format)
         }
         Verb::Diff(asked) => diff::diff(args, asked),
+        Verb::Config(asked) => effective::config(args, asked),
         Verb::Explain(asked) => explain::command::explain(args, asked),
         Verb::Status(asked) => status::status(args, asked),
         Verb::Top(asked) => top::top(args, asked),

@@ -15,18 +15,17 @@ use super::{
     setting::{Form, KeyDoc, Node, Span, Table, is_elsewhere},
 };
 
-/// Positions of all that stands in `[defaults]`.
+/// Positions of all that stands in `[defaults]` and `[policies]`.
 #[derive(Debug, Default)]
 pub(super) struct Defaulted(HashSet<(usize, usize)>);
 
 /// Gives each route, pool and listener the keys that it does not write itself.
-pub(super) fn apply(tree: &mut DeTable<'_>) -> Defaulted {
-    let mut defaulted = Defaulted::default();
+pub(super) fn apply(tree: &mut DeTable<'_>, defaulted: &mut Defaulted) {
     let Some(defaults) = tree.get("defaults").cloned() else {
-        return defaulted;
+        return;
     };
     let Some(defaults) = defaults.get_ref().as_table() else {
-        return defaulted;
+        return;
     };
     let kinds = [
         ("routes", Route::keys()),
@@ -48,7 +47,6 @@ pub(super) fn apply(tree: &mut DeTable<'_>) -> Defaulted {
             }
         }
     }
-    defaulted
 }
 
 impl Defaulted {
@@ -62,7 +60,8 @@ impl Defaulted {
         });
     }
 
-    fn note(&mut self, values: &DeTable<'_>) {
+    /// Notes all that stands in a table.
+    pub(super) fn note(&mut self, values: &DeTable<'_>) {
         for (key, value) in values {
             let (key, value_span): (Span, Span) = (key.span().into(), value.span().into());
             self.0.insert((key.start, key.end));
@@ -86,9 +85,10 @@ impl Defaulted {
     }
 }
 
-/// Adds the defaults that `table` has no key for. `keys` are those that it may have; none for a
+/// Adds the defaults that `table` has no key for; returns true if there were any. `keys` are those that it may have; none for a
 /// table whose keys the user chooses.
-fn merge<'i>(table: &mut DeTable<'i>, defaults: &DeTable<'i>, keys: &[KeyDoc]) {
+pub(super) fn merge<'i>(table: &mut DeTable<'i>, defaults: &DeTable<'i>, keys: &[KeyDoc]) -> bool {
+    let mut added = false;
     let doc_of = |name: &str| keys.iter().find(|key| key.name == name);
     let chosen: HashSet<u8> = table
         .keys()
@@ -102,6 +102,7 @@ fn merge<'i>(table: &mut DeTable<'i>, defaults: &DeTable<'i>, keys: &[KeyDoc]) {
                 .is_some_and(|group| chosen.contains(&group));
             if !is_excluded {
                 table.insert(name.clone(), default.clone());
+                added = true;
             }
             continue;
         };
@@ -114,13 +115,14 @@ fn merge<'i>(table: &mut DeTable<'i>, defaults: &DeTable<'i>, keys: &[KeyDoc]) {
         if let (DeValue::Table(written), DeValue::Table(default)) =
             (written.get_mut(), default.get_ref())
         {
-            merge(written, default, &inner);
+            added |= merge(written, default, &inner);
         }
     }
+    added
 }
 
 /// The keys of a setting that may be written as a table; empty if the user chooses them.
-fn table_of(form: &Form) -> Option<Vec<KeyDoc>> {
+pub(super) fn table_of(form: &Form) -> Option<Vec<KeyDoc>> {
     match form {
         Form::Table(keys) | Form::Part(keys) => Some(keys()),
         Form::Map(_) => Some(Vec::new()),

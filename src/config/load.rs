@@ -9,10 +9,12 @@ use toml::de::DeTable;
 use crate::file::{self, ContentHash, Lines};
 
 use super::check::{self, Rules, Secrets};
-use super::defaults;
+use super::defaults::{self, Defaulted};
 use super::diagnostic::{Fault, Faults};
 use super::include::{Included, IncludedFile};
 use super::misplaced;
+use super::origin::Sources;
+use super::policy;
 use super::schema::Config;
 use super::setting::{Findings, Node, Reader, Setting as _, Span, Table as _};
 use super::shared::{self, Joined, SharedPart};
@@ -135,8 +137,16 @@ pub fn parse_with(
         .with_named_files(files)
         .with_parts(parts);
     match config {
-        Some(config) if faults.errors() == 0 => Ok(Loaded {
-            config,
+        Some(mut config) if faults.errors() == 0 => Ok(Loaded {
+            config: {
+                config.include.set_sources(Sources {
+                    path: path.to_owned(),
+                    main: Arc::clone(&text),
+                    included: Arc::clone(&included.list),
+                    shared: shared.clone(),
+                });
+                config
+            },
             hash: ContentHash::of(text.as_bytes()),
             text,
             included: included.list,
@@ -185,6 +195,7 @@ fn decode(texts: &Whole<'_>, path: &Path, rules: &Rules<'_>) -> Decoded {
     let torn = !errors.is_empty() || !included.faults.is_empty();
     let mut faults = syntax_faults(lines, &errors);
     faults.extend_from_slice(&included.faults);
+    faults.extend_from_slice(&included.warnings);
     faults.append(&mut misplaced);
     let base = path.parent().unwrap_or_else(|| Path::new(""));
     let mut reader = Reader::new(base);
@@ -197,9 +208,15 @@ fn decode(texts: &Whole<'_>, path: &Path, rules: &Rules<'_>) -> Decoded {
         Secrets::Excused => reader.excuse_missing(),
         Secrets::Withheld => reader.withhold(),
     }
-    let defaulted = defaults::apply(&mut tree);
+    let mut defaulted = Defaulted::default();
+    let policies = policy::apply(&mut tree, &mut defaulted);
+    faults.extend(policies.faults);
+    defaults::apply(&mut tree, &mut defaulted);
     let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree));
     let mut config = Config::read(&Node::item(&root), &mut reader);
+    if let Some(config) = &mut config {
+        config.policies.set_taken(policies.taken, policies.used);
+    }
     let Findings {
         mut concealed,
         faults: found,

@@ -272,6 +272,7 @@ fn route_view(snapshot: &Snapshot, route: &Route, config: Value) -> model::Route
             .into_iter()
             .map(str::to_owned)
             .collect(),
+        from_policies: snapshot.config.policies.of_route(&route.name),
         pool: None,
         split: None,
         rollout: None,

@@ -89,6 +89,7 @@ mod microservices;
 mod names;
 mod ocsp;
 mod overload;
+mod policies;
 mod process;
 mod prometheus;
 mod proxy_protocol;

@@ -182,3 +182,24 @@ async fn a_closed_route_stays_closed_over_reloads_and_restarts() {
     assert_eq!(status(&proxy, "/api", "").await, 200);
     proxy.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_state_dir_the_command_says_that_a_restart_opens_the_route() {
+    let app = Backend::start(|_| answer("open")).await;
+    let text = TABLES.replace("state_dir = \"state\"", "");
+    let settings = Settings::new(&text).backend("app", &app);
+    fs::write(settings.folder().join("soon.html"), "soon").unwrap();
+    let proxy = settings.start().await;
+    let said = switch(&proxy, "on shop", 0).await;
+    assert!(
+        said.contains("closed for maintenance: closed, shop"),
+        "{said}"
+    );
+    assert!(
+        said.contains("a restart or an upgrade of the proxy opens it again"),
+        "{said}"
+    );
+    let said = switch(&proxy, "off shop", 0).await;
+    assert!(!said.contains("restart"), "{said}");
+    proxy.finish().await;
+}

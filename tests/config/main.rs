@@ -8,6 +8,8 @@
 //!
 //! `UPDATE=1 cargo test --test config` writes the answers anew; read the difference.
 
+mod elsewhere;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -112,7 +114,7 @@ fn routes_use_filters_that_are_registered() {
     assert!(read("api_key").is_ok());
     let unknown = read("api-key").unwrap_err().to_string();
     for part in [
-        "route \"a\" uses filter \"api-key\", which is not registered",
+        "route \"a\" uses \"api-key\", which is not defined",
         "proxy.toml:5:17",
         "did you mean \"api_key\"?",
     ] {

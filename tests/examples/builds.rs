@@ -36,6 +36,9 @@ pub(super) fn builds(folder: &Path, name: &str, text: &str) {
 /// Loads the text as [`builds`] does.
 pub(super) fn loads(folder: &Path, name: &str, text: &str) -> Loaded {
     put_certificates(folder, text);
+    // A file for the patterns of `include`.
+    fs::create_dir_all(folder.join("conf.d")).unwrap();
+    fs::write(folder.join("conf.d/none.toml"), "").unwrap();
     let file = folder.join("proxy.toml");
     fs::write(&file, text).unwrap();
     let rules = Rules {

@@ -100,6 +100,7 @@ async fn dispatch(action: Action, call: ApiCall) -> Reply {
         Action::Metrics => read::metrics(call).await,
         Action::Status => read::whole(call, |proxy| proxy.status()).await,
         Action::Config => read::whole(call, |proxy| proxy.config()).await,
+        Action::Origins => read::origins(call).await,
         Action::Listeners => read::whole(call, |proxy| proxy.listeners()).await,
         Action::Routes => read::whole(call, |proxy| proxy.routes()).await,
         Action::Pools => read::whole(call, |proxy| proxy.pools()).await,

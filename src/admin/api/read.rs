@@ -53,6 +53,20 @@ pub(super) async fn requests(call: ApiCall) -> Reply {
     }
 }
 
+/// `GET /config/origins?place=routes.shop&all=true`
+pub(super) async fn origins(call: ApiCall) -> Reply {
+    let place = call.query("place").map_or(Some(String::new()), decode);
+    let Some(place) = place else {
+        return reply::error(StatusCode::BAD_REQUEST, "place is malformed");
+    };
+    let all = match call.query("all") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return reply::error(StatusCode::BAD_REQUEST, "all is true or false"),
+    };
+    whole(call, move |proxy| proxy.origins(&place, !all)).await
+}
+
 /// `GET /connections?pool=app`
 pub(super) async fn connections(call: ApiCall) -> Reply {
     match holder_filter(&call) {

@@ -25,6 +25,15 @@ pub struct MaintenanceRequest {
 pub struct MaintenanceReport {
     /// Names of the closed routes.
     pub closed: Vec<String>,
+    /// True if routes that commands have closed stay closed over a restart of the process, which needs
+    /// `proxy.state_dir`.
+    #[serde(default = "yes")]
+    pub lasting: bool,
     /// Generation of the configuration from which on it is so.
     pub generation: u64,
+}
+
+/// Older proxies do not say it.
+fn yes() -> bool {
+    true
 }

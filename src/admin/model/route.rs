@@ -15,6 +15,9 @@ pub struct Route {
     pub name: String,
     /// Filters in the order in which requests pass them.
     pub filters: Vec<String>,
+    /// Policies of `[policies]` that keys of its table come from, by the key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub from_policies: BTreeMap<String, Vec<String>>,
     /// Pool that requests go to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,

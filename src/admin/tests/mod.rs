@@ -74,6 +74,12 @@ impl Operations for Fake {
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([("proxy".to_owned(), json!({}))])
     }
+    fn origins(&self, within: &str, only_written: bool) -> model::Origins {
+        model::Origins {
+            origins: Vec::new(),
+            left_off: within.len() + usize::from(only_written),
+        }
+    }
     fn listeners(&self) -> Vec<Listener> {
         vec![Listener {
             rate_limits: Vec::new(),
@@ -185,6 +191,7 @@ impl Operations for Fake {
         request: model::MaintenanceRequest,
     ) -> BoxFuture<'_, Result<model::MaintenanceReport, OperationError>> {
         Box::pin(std::future::ready(Ok(model::MaintenanceReport {
+            lasting: true,
             closed: request.route.into_iter().collect(),
             generation: 2,
         })))

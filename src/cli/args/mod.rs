@@ -49,6 +49,8 @@ pub(super) enum Verb {
     Check(CheckArgs),
     /// Show what a reload with another file would add, remove, change and restart.
     Diff(DiffArgs),
+    /// Show the configuration in effect: each value, and where it comes from.
+    Config(ConfigArgs),
     /// Show where a request would go, and why.
     Explain(ExplainArgs),
     /// Show the running proxy and the state of its endpoints.
@@ -131,6 +133,21 @@ pub(super) struct DiffArgs {
     pub(super) ask: AskArgs,
 }
 
+/// `config`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ConfigArgs {
+    /// Show the values at and below this place only, such as `routes.shop`.
+    pub(super) place: Option<String>,
+    /// Leave out what is not written anywhere: defaults that are built in.
+    #[arg(long)]
+    pub(super) written: bool,
+    /// Ask the running proxy instead of reading the file.
+    #[arg(long)]
+    pub(super) live: bool,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
 /// `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ExplainArgs {
@@ -199,6 +216,7 @@ impl Args {
         let output = match self.command.as_ref().unwrap_or(&Verb::Run) {
             Verb::Check(asked) => asked.output,
             Verb::Diff(asked) => asked.ask.output,
+            Verb::Config(asked) => asked.ask.output,
             Verb::Explain(asked) => asked.ask.output,
             Verb::Status(ask) | Verb::Top(ask) | Verb::Reload(ask) => ask.output,
             Verb::Upgrade(asked) => asked.ask.output,

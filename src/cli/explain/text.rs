@@ -152,6 +152,12 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
     if !policies.filters.is_empty() {
         let _ = writeln!(out, "  filters: {}", policies.filters.join(", "));
     }
+    if !policies.from_policies.is_empty() {
+        let from = policies.from_policies.iter();
+        let from = from.map(|(key, names)| format!("{key} ({})", names.join(", ")));
+        let from: Vec<String> = from.collect();
+        let _ = writeln!(out, "  from policies: {}", from.join(", "));
+    }
     if policies.grpc_web {
         let _ = writeln!(out, "  gRPC-Web becomes gRPC");
     }

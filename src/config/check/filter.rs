@@ -27,7 +27,8 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     }
 }
 
-/// Refuses filters that nobody has registered, and one that is named twice.
+/// Refuses names that are neither a policy nor a filter of the embedding program, and one that is
+/// there twice.
 fn check_uses(check: &mut Check<'_>, name: &Name, route: &Route) {
     let registered = check.rules.filters;
     for (place, used) in route.uses.iter().enumerate() {
@@ -39,12 +40,14 @@ fn check_uses(check: &mut Check<'_>, name: &Name, route: &Route) {
                 .faults
                 .push(fault.with_related(first.span, "the first one"));
         } else if !registered.contains(&&*used.value) {
-            let message =
-                format!("route \"{name}\" uses filter \"{used}\", which is not registered");
-            let hint = if registered.is_empty() {
-                "only a program that embeds the proxy can register filters".to_owned()
+            let message = format!("route \"{name}\" uses \"{used}\", which is not defined");
+            let policies = check.config.policies.tables().keys();
+            let known = policies.map(|it| &**it).chain(registered.iter().copied());
+            let known: Vec<&str> = known.collect();
+            let hint = if known.is_empty() {
+                "define its filters in [policies.NAME]".to_owned()
             } else {
-                alternatives("registered", used, registered)
+                alternatives("defined", used, &known)
             };
             check.error(used.span, message, hint);
         }

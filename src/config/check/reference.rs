@@ -52,6 +52,7 @@ pub(super) fn check(check: &mut Check<'_>) {
             });
         }
     }
+    check_policies(check);
     // A route that could not be read may be the one that uses it.
     if check.has_broken("routes") || check.has_broken("rollouts") {
         return;
@@ -61,6 +62,22 @@ pub(super) fn check(check: &mut Check<'_>) {
             let message = format!("pool \"{name}\" is not used");
             let hint = "no route sends to it and no pool fails over to it";
             check.warn(pool.spans.anchor(), message, hint);
+        }
+    }
+}
+
+/// Warns of policies that no route uses, and refuses those with the name of a registered filter.
+fn check_policies(check: &mut Check<'_>) {
+    let config = check.config;
+    let unread = check.has_broken("routes");
+    for (name, policy) in config.policies.tables() {
+        if check.rules.filters.contains(&&**name) {
+            let message = format!("policy \"{name}\" has the name of a registered filter");
+            check.error(policy.span, message, "give it another name");
+        } else if !unread && !config.policies.is_used(name) {
+            let message = format!("policy \"{name}\" is not used");
+            let hint = "no route names it in `use`";
+            check.warn(policy.span, message, hint);
         }
     }
 }

@@ -39,6 +39,7 @@ pub(super) struct Included {
     /// Each of them at its place in the whole text, with spaces before it.
     placed: Vec<(usize, String)>,
     pub(super) faults: Vec<Fault>,
+    pub(super) warnings: Vec<Fault>,
     /// Files and folders that were looked at.
     pub(super) looked: BTreeMap<PathBuf, Stamps>,
 }
@@ -66,13 +67,25 @@ impl Included {
             }
             None => included.read(value, path),
         };
+        let (faults, warnings) = (included.faults, included.warnings);
+        Self {
+            faults,
+            warnings,
+            looked: included.looked,
+            ..Self::placed(&list.into(), length)
+        }
+    }
+
+    /// Puts files behind a main file of this length.
+    pub(super) fn placed(list: &Arc<[IncludedFile]>, length: usize) -> Self {
+        let mut included = Self::default();
         let mut border = length + 1;
-        for file in &list {
+        for file in list.iter() {
             let placed = format!("{}{}", " ".repeat(border), file.text);
             included.placed.push((border, placed));
             border += file.text.len() + 1;
         }
-        included.list = list.into();
+        included.list = Arc::clone(list);
         included
     }
 
@@ -184,11 +197,22 @@ impl Included {
                 continue;
             };
             if let Err(message) = inside(pattern) {
-                let hint = "included files are below the folder of the main file";
+                let hint = if pattern.contains("**") {
+                    "name each depth: \"conf.d/*.toml\", \"conf.d/*/*.toml\""
+                } else {
+                    "included files are below the folder of the main file"
+                };
                 fault(item.span(), message, hint);
                 continue;
             }
-            for name in find(folder, pattern, &mut self.looked) {
+            let names = find(folder, pattern, &mut self.looked);
+            if names.is_empty() {
+                let message = format!("include {pattern:?} finds no file");
+                let hint = "files that fit are taken when they appear";
+                self.warnings
+                    .push(Fault::warning(item.span().into(), message, hint));
+            }
+            for name in names {
                 let full = folder.join(&name);
                 let real = full.canonicalize().ok();
                 let is_outside = match (&root, &real) {

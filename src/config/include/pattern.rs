@@ -12,6 +12,11 @@ pub(super) fn inside(pattern: &str) -> Result<(), String> {
     if pattern.is_empty() || pattern.ends_with('/') {
         return Err(format!("include {pattern:?} names no file"));
     }
+    if pattern.contains("**") {
+        return Err(format!(
+            "include {pattern:?}: \"**\" does not stand for folders at any depth"
+        ));
+    }
     if parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
         return Ok(());
     }

@@ -117,7 +117,7 @@ fn links_stay_in_the_folder() {
 
 #[test]
 fn patterns_that_leave_the_folder_overlap_or_find_nothing_are_refused() {
-    let main = "include = [\"../x.toml\", \"/etc/x.toml\", \"*.toml\", \"a.toml\", \"gone.toml\", 7, \"d/\"]\n";
+    let main = "include = [\"../x.toml\", \"**/x.toml\", \"/etc/x.toml\", \"*.toml\", \"a.toml\", \"gone.toml\", 7, \"d/\"]\n";
     let folder = written(&[
         (
             "proxy.toml",
@@ -128,6 +128,7 @@ fn patterns_that_leave_the_folder_overlap_or_find_nothing_are_refused() {
     let shown = loaded(folder.path()).unwrap_err();
     for expected in [
         "include \"../x.toml\" leaves the folder of the main file",
+        "include \"**/x.toml\": \"**\" does not stand for folders at any depth",
         "include \"/etc/x.toml\" leaves the folder of the main file",
         "include \"*.toml\" has the file that includes",
         "a.toml is included twice: by \"*.toml\" and \"a.toml\"",
@@ -144,4 +145,33 @@ fn patterns_that_leave_the_folder_overlap_or_find_nothing_are_refused() {
     let path = folder.path().join("proxy.toml");
     let shown = load(&path, &rules).unwrap_err().to_string();
     assert!(shown.contains("only for who shows admin.token"), "{shown}");
+}
+
+#[test]
+fn a_pattern_that_finds_nothing_is_told_once_and_waited_for() {
+    let folder = written(&[
+        ("proxy.toml", MAIN),
+        ("conf.d/a.toml", POOL),
+        ("more/readme.txt", ""),
+    ]);
+    let found = loaded(folder.path()).unwrap();
+    let shown = found.warnings.to_string();
+    assert_eq!(
+        shown
+            .matches("include \"more/?/x.toml\" finds no file")
+            .count(),
+        1,
+        "{shown}"
+    );
+    assert!(shown.contains("proxy.toml:1:29"), "{shown}");
+    assert!(
+        found
+            .config
+            .named_files()
+            .contains_key(&folder.path().join("more"))
+    );
+    // It does not hide that something else is missing.
+    fs::write(folder.path().join("conf.d/a.toml"), "[pools.app]\n").unwrap();
+    let shown = loaded(folder.path()).unwrap_err();
+    assert!(shown.contains("pool \"app\" has no endpoint"), "{shown}");
 }

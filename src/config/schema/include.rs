@@ -1,13 +1,35 @@
 //! `include` at the top of the file.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use crate::config::origin::Sources;
 use crate::config::setting::{Form, Node, Reader, Setting, Shape};
 
 /// The names of included files. They are read before all other keys, and what the files hold stands
 /// in the configuration as if it were written in one; so there is nothing left to show of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Include;
+#[derive(Debug, Clone, Default)]
+pub struct Include(Option<Arc<Sources>>);
+
+impl Include {
+    /// The texts that the whole configuration was written in.
+    pub(in crate::config) fn sources(&self) -> Option<&Sources> {
+        self.0.as_deref()
+    }
+
+    /// Sets these texts.
+    pub(in crate::config) fn set_sources(&mut self, sources: Sources) {
+        self.0 = Some(Arc::new(sources));
+    }
+}
+
+/// The place of a value in a file is no part of it.
+impl PartialEq for Include {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
 
 impl Setting for Include {
     fn shape() -> Shape {
@@ -19,7 +41,7 @@ impl Setting for Include {
     }
 
     fn read(_: &Node<'_>, _: &mut Reader<'_>) -> Option<Self> {
-        Some(Self)
+        Some(Self::default())
     }
 
     fn print(&self) -> Value {

@@ -23,6 +23,7 @@ pub mod listener;
 pub mod log;
 pub mod maintenance;
 pub mod picker;
+mod policy;
 pub mod pool;
 pub mod proxy;
 pub mod rate_limit;
@@ -66,6 +67,7 @@ pub use listener::{
 pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use maintenance::Maintenance;
 pub use picker::Hashing;
+pub use policy::{Policies, Policy, Taken};
 pub use pool::{Breaker, Pool, PoolLimits, PoolTimeouts, RetryBudget, Zone};
 pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
 pub use rate_limit::{RateLimit, RateLimits, RateStore, RedisStore};
@@ -104,7 +106,7 @@ table! {
     /// The whole of `proxy.toml`.
     pub struct Config: Default {
         /// Other files with tables, below the folder of this one: paths in which `*` and `?` stand for any text and letter, such as `["conf.d/*.toml"]`. They hold all but `[proxy]`, `[admin]`, `[config]` and `[log]`; each name stands once over all files. Relative paths in them are relative to this file. New, changed and removed files cause a reload.
-        pub include: Include = Include,
+        pub include: Include = Include::default(),
         /// Keys that routes, pools and listeners have unless they write them themselves.
         pub defaults: Option<Defaults> = None,
         /// The process as a whole.
@@ -123,6 +125,8 @@ table! {
         pub metrics: Metrics = Metrics::default(),
         /// Sockets that accept traffic.
         pub listeners: BTreeMap<Name, Listener> = BTreeMap::new(),
+        /// Filters under a name, for routes that name it in `use`.
+        pub policies: Policies = Policies::default(),
         /// Rules that choose where a request goes. The most specific one wins, whatever their order.
         pub routes: BTreeMap<Name, Route> = BTreeMap::new(),
         /// Groups of endpoints that serve the same.

@@ -52,6 +52,7 @@ impl Api {
         }
         Ok(MaintenanceReport {
             closed,
+            lasting: snapshot.config.proxy.state_dir.is_some(),
             generation: report.generation,
         })
     }

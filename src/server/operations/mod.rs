@@ -32,8 +32,9 @@ use crate::{
         RolloutAction,
         model::{
             self, CertificateExpiry, Checked, Compared, Connection, Draining, EndpointChange,
-            Explained, Listener, MaintenanceReport, MaintenanceRequest, ProcessState, Ready,
-            ReloadRefusal, ReloadReport, Status, UpgradeRefusal, UpgradeReport, UpgradeRequest,
+            Explained, Listener, MaintenanceReport, MaintenanceRequest, Origins, ProcessState,
+            Ready, ReloadRefusal, ReloadReport, Status, UpgradeRefusal, UpgradeReport,
+            UpgradeRequest,
         },
     },
     config::Secrets,
@@ -114,6 +115,10 @@ impl Operations for Api {
             Ok(Value::Object(config)) => config,
             Ok(_) | Err(_) => Map::new(),
         }
+    }
+
+    fn origins(&self, within: &str, only_written: bool) -> Origins {
+        Origins::of(&self.shared.snapshot().config, within, only_written)
     }
 
     fn listeners(&self) -> Vec<Listener> {

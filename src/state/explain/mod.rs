@@ -162,6 +162,9 @@ pub struct ExplainedPolicies {
     pub auth: Vec<String>,
     /// Filters in the order in which the request passes them.
     pub filters: Vec<String>,
+    /// Policies of `[policies]` that keys of the route come from, by the key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub from_policies: BTreeMap<String, Vec<String>>,
     /// True if gRPC-Web is turned into gRPC.
     pub grpc_web: bool,
     /// Maximum size of its body in bytes.
@@ -241,7 +244,7 @@ pub fn explain(
             Ok(wanted) => wanted.as_ref().map(ToString::to_string),
             Err(BadVersion) => Some(String::new()),
         },
-        policies: route.map(policies),
+        policies: route.map(|route| policies(snapshot, route)),
         breaker: home.and_then(|(pool, _)| breaker(snapshot, pool, health)),
         candidates: home.map_or_else(Vec::new, |home| {
             let wanted = wanted.as_ref().ok().and_then(Option::as_ref);
@@ -305,7 +308,7 @@ fn of_rollout(snapshot: &Snapshot, rollout: &Rollout, user: &HashInput<'_>) -> E
     }
 }
 
-fn policies(route: &Route) -> ExplainedPolicies {
+fn policies(snapshot: &Snapshot, route: &Route) -> ExplainedPolicies {
     ExplainedPolicies {
         timeouts: ExplainedTimeouts {
             total_ms: millis(route.timeouts.total),
@@ -326,6 +329,7 @@ fn policies(route: &Route) -> ExplainedPolicies {
             .into_iter()
             .map(str::to_owned)
             .collect(),
+        from_policies: snapshot.config.policies.of_route(&route.name),
         grpc_web: route.grpc_web,
         body_max: route.filters.body_max(),
         shadow: route.shadow.as_ref().map(|shadow| ExplainedShadow {
