@@ -49,17 +49,13 @@ fn check_sizes(check: &mut Check<'_>, place: &str, cache: &Cache) {
     if size < SIZE_MIN {
         let message = format!("{place}.max_size cannot be {}", cache.max_size);
         check.error(cache.spans.of("max_size"), message, "at least 1MiB");
-    } else if entry == 0 || entry > size / 4 {
-        let key = match cache.spans.has("entry_max") {
-            true => "entry_max",
-            false => "max_size",
-        };
+    } else if cache.spans.has("entry_max") && (entry == 0 || entry > size / 4) {
         let message = format!(
             "{place}.entry_max ({}) does not fit max_size ({})",
             cache.entry_max, cache.max_size
         );
         let hint = "from 1B to a quarter of max_size";
-        check.error(cache.spans.of(key), message, hint);
+        check.error(cache.spans.of("entry_max"), message, hint);
     }
 }
 

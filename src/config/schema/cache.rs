@@ -12,7 +12,7 @@ table! {
     pub struct Cache: Default {
         /// Memory for stored answers of the route, heads included; at least 1MiB. When it is full, what is asked for least leaves.
         pub max_size: ByteSize = ByteSize::kib(256 << 10),
-        /// Bytes of the largest body that is stored; a larger one is passed on only. At most a quarter of `max_size`.
+        /// Bytes of the largest body that is stored; a larger one is passed on only. At most a quarter of `max_size`, which a smaller cache has as default.
         pub entry_max: ByteSize = ByteSize::kib(8 << 10),
         /// Freshness of answers with 200, 203, 204, 300, 301 or 308 that do not say how long they may be used. 0: these are not stored.
         pub default_ttl: Duration = Duration::ZERO,

@@ -16,7 +16,8 @@ pub(super) fn build(
     authenticated: bool,
 ) -> RouteCache {
     let max_size = written.max_size.bytes();
-    let entry_max = written.entry_max.bytes();
+    // A written one fits; the default gives way to a small cache.
+    let entry_max = written.entry_max.bytes().min(max_size / 4);
     let kind = "cache";
     let store = registry.filter(route, kind, route, || Store::new(max_size, entry_max));
     let wait_ms = u64::try_from(written.collapse_timeout.as_millis()).unwrap_or(u64::MAX);

@@ -42,13 +42,15 @@ async fn a_body_over_the_limit_passes_and_is_not_stored() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncache-control: max-age=60\r\n\r\n{:x}\r\n{body}\r\n0\r\nx-sum: 1\r\n\r\n",
         body.len()
     );
-    for answer in [known, unknown] {
+    let written = "cache = { max_size = \"1MiB\", entry_max = \"100KiB\" }";
+    let default = "cache = { max_size = \"1MiB\" }";
+    for (answer, cache) in [
+        (known.clone(), default),
+        (known, written),
+        (unknown, written),
+    ] {
         let app = Backend::start(move |_| answer_bytes(&answer)).await;
-        let proxy = start(
-            "cache = { max_size = \"1MiB\", entry_max = \"100KiB\" }",
-            &app,
-        )
-        .await;
+        let proxy = start(cache, &app).await;
         for number in 1..3 {
             let answer = proxy.get("/").await;
             assert!(answer.body == body.as_bytes());
