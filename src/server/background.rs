@@ -19,10 +19,15 @@ impl Control {
             Ok(())
         });
         self.named_files.watch(services, self.requests.clone());
-        self.shared_config
-            .follow(services, &self.shared.metrics.control(), &self.requests);
+        self.shared_config.follow(
+            services,
+            &self.shared.metrics.control(),
+            &self.requests,
+            &self.board.outages,
+        );
         overload::start(services, &self.shared, &self.events);
-        rollouts::start(services, &self.shared, &self.events, &self.path);
+        let outages = &self.board.outages;
+        rollouts::start(services, &self.shared, &self.events, &self.path, outages);
         token_keys::start(services, &self.shared, &self.events);
         certificates::start(services, &self.shared, &self.events, &self.tickets);
         self.metrics.start(services);

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{keeper::Texts, upgrade::predecessor::Predecessor};
+use super::{keeper::Texts, outages::Outages, upgrade::predecessor::Predecessor};
 use crate::admin::model::{self, ReloadReport, ReloadResult};
 use crate::config::{Config, Diff, Held};
 use crate::upstream::registration::RegistrationSpec;
@@ -19,6 +19,8 @@ pub(crate) struct Board {
     pub(crate) process_generation: u64,
     /// The process that started this one by an upgrade.
     pub(crate) parent: Option<u32>,
+    /// Helpers that fail.
+    pub(crate) outages: Arc<Outages>,
     inner: Mutex<Inner>,
 }
 
@@ -72,6 +74,7 @@ impl Board {
             started: SystemTime::now(),
             process_generation: predecessor.map_or(1, |it| it.process_generation),
             parent: predecessor.map(|it| it.pid),
+            outages: Arc::default(),
             inner: Mutex::new(Inner {
                 degraded,
                 last_reload: None,

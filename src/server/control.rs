@@ -135,18 +135,19 @@ impl Control {
         program: Option<Program>,
     ) -> (Self, mpsc::Receiver<Request>) {
         let (requests, asked) = mpsc::channel(REQUESTS_MAX);
-        let keeper = Keeper::new(&path);
-        let maintenance = Maintenance::new(&path, registry.closed());
         let events = Arc::new(Events::new());
         let board = Arc::new(board);
+        let keeper = Keeper::new(&path, &board.outages);
+        let maintenance = Maintenance::new(&path, registry.closed(), &board.outages);
         let control = Self {
             path,
             tickets: Arc::clone(registry.tickets()),
             registry: Arc::new(Mutex::new(registry)),
             schedules: HashMap::new(),
-            discoveries: Discoveries::new(&shared.metrics.control()),
+            discoveries: Discoveries::new(&shared.metrics.control(), &board.outages),
             upgrades: Upgrades::new(program, board.process_generation),
             registrations: Registrations::new(&board, &events, shared.metrics.control()),
+            traces: Traces::new(shared.metrics.control(), Arc::clone(&board.outages)),
             board,
             services: Services::new(&events, shared.metrics.control()),
             events,
@@ -156,7 +157,6 @@ impl Control {
             admin: None,
             admin_offer: None,
             metrics: MetricsListener::default(),
-            traces: Traces::new(shared.metrics.control()),
             requests,
             log,
             hash: ContentHash::of(b""),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{errand::InTurn, last_good};
+use super::{errand::InTurn, last_good, outages::Outages};
 use crate::{
     config::{IncludedFile, SharedPart},
     state::Snapshot,
@@ -28,6 +28,7 @@ pub(crate) struct Texts {
 pub(super) struct Keeper {
     /// The file of the configuration.
     path: PathBuf,
+    outages: Arc<Outages>,
     writes: InTurn,
     /// The newest one that could not be written yet.
     next: Option<(Arc<Snapshot>, Texts)>,
@@ -35,9 +36,10 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Makes the keeper for the file at `path`.
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path, outages: &Arc<Outages>) -> Self {
         Self {
             path: path.to_owned(),
+            outages: Arc::clone(outages),
             writes: InTurn::new(),
             next: None,
         }
@@ -57,10 +59,11 @@ impl Keeper {
         let Some((snapshot, texts)) = self.next.take() else {
             return;
         };
-        let path = self.path.clone();
-        let write = move || keep(&snapshot, &path, &texts);
+        let (path, outages) = (self.path.clone(), Arc::clone(&self.outages));
+        let write = move || keep(&snapshot, &path, &texts, &outages);
         if let Err(error) = self.writes.send("last good", write) {
             tracing::warn!(%error, "cannot keep the last good configuration");
+            self.outages.note::<()>(UNKEPT, &Err(error));
         }
     }
 
@@ -70,15 +73,21 @@ impl Keeper {
     }
 }
 
-fn keep(snapshot: &Snapshot, path: &Path, texts: &Texts) {
+fn keep(snapshot: &Snapshot, path: &Path, texts: &Texts, outages: &Outages) {
     let Some(dir) = &snapshot.config.proxy.state_dir else {
+        outages.over(UNKEPT);
         return last_good::forget(path);
     };
     let shared = texts.shared.as_ref().map(|it| &*it.text);
-    if let Err(error) = last_good::keep(dir, path, &texts.file, &texts.included, shared) {
+    let kept = last_good::keep(dir, path, &texts.file, &texts.included, shared);
+    outages.note(UNKEPT, &kept);
+    if let Err(error) = kept {
         tracing::warn!(dir = %dir.display(), %error, "cannot keep the last good configuration");
     }
 }
 
 /// Maximum wait of a shutdown for the disk.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The outage of the disk.
+const UNKEPT: &str = "the last good configuration is not kept";

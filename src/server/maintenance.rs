@@ -15,6 +15,7 @@ use super::{
     control::{Answer, Control},
     errand::InTurn,
     last_good,
+    outages::Outages,
     reload::Wanted,
 };
 use crate::{
@@ -36,6 +37,7 @@ pub(crate) struct Switch {
 pub(super) struct Maintenance {
     path: PathBuf,
     closed: Arc<ArcSwap<Closed>>,
+    outages: Arc<Outages>,
     writes: InTurn,
     /// The copy on disk is older.
     is_unwritten: bool,
@@ -60,8 +62,9 @@ impl Switch {
 }
 
 impl Maintenance {
-    pub(super) fn new(path: &Path, closed: &Arc<ArcSwap<Closed>>) -> Self {
+    pub(super) fn new(path: &Path, closed: &Arc<ArcSwap<Closed>>, outages: &Arc<Outages>) -> Self {
         Self {
+            outages: Arc::clone(outages),
             path: path.to_owned(),
             closed: Arc::clone(closed),
             writes: InTurn::new(),
@@ -79,13 +82,17 @@ impl Maintenance {
             return;
         };
         let (path, closed) = (self.path.clone(), self.closed.load_full());
+        let outages = Arc::clone(&self.outages);
         let write = move || {
-            if let Err(error) = keep(&dir, &path, &closed) {
+            let kept = keep(&dir, &path, &closed);
+            outages.note(UNKEPT, &kept);
+            if let Err(error) = kept {
                 tracing::warn!(%error, "what is closed for maintenance is not kept over a restart");
             }
         };
         if let Err(error) = self.writes.send("maintenance", write) {
             tracing::warn!(%error, "what is closed for maintenance is not kept over a restart");
+            self.outages.note::<()>(UNKEPT, &Err(error));
         }
     }
 }
@@ -146,6 +153,9 @@ fn place(state_dir: &Path, path: &Path) -> PathBuf {
 
 /// Maximum size of the record: names of ten thousand routes take a tenth of it.
 const RECORD_BYTES_MAX: u64 = 8 << 20;
+
+/// The outage of the disk.
+const UNKEPT: &str = "what is closed for maintenance is not kept over a restart";
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,7 @@ mod metrics_listener;
 mod named_files;
 mod notify;
 mod operations;
+mod outages;
 mod overload;
 mod panics;
 mod process;

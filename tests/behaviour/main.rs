@@ -88,6 +88,7 @@ mod metrics_listener;
 mod microservices;
 mod names;
 mod ocsp;
+mod outages;
 mod overload;
 mod policies;
 mod process;

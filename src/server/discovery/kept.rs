@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::{
     config::value::EndpointAddress,
     file,
-    server::{errand::InTurn, last_good},
+    server::{errand::InTurn, last_good, outages::Outages},
     upstream::{
         discovery::SourceSpec,
         endpoint::{Endpoint, Standing, stable_hash},
@@ -30,6 +30,7 @@ pub(in crate::server) struct KeptLists {
     /// Lists that are not written yet, by file.
     waiting: BTreeMap<PathBuf, KeptList>,
     due: Option<Instant>,
+    outages: Arc<Outages>,
     writes: InTurn,
 }
 
@@ -57,8 +58,9 @@ struct KeptEndpoint {
 }
 
 impl KeptLists {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new(outages: &Arc<Outages>) -> Self {
         Self {
+            outages: Arc::clone(outages),
             waiting: BTreeMap::new(),
             due: None,
             writes: InTurn::new(),
@@ -85,23 +87,30 @@ impl KeptLists {
         }
         self.due = None;
         let waiting = std::mem::take(&mut self.waiting);
-        if let Err(error) = self.writes.send("lists", move || write(waiting)) {
+        let outages = Arc::clone(&self.outages);
+        let write = move || write(waiting, &outages);
+        if let Err(error) = self.writes.send("lists", write) {
             tracing::warn!(%error, "cannot keep the lists of endpoints");
+            self.outages.note::<()>(UNKEPT, &Err(error));
         }
     }
 }
 
-fn write(waiting: BTreeMap<PathBuf, KeptList>) {
+fn write(waiting: BTreeMap<PathBuf, KeptList>, outages: &Outages) {
+    let mut went = Ok(());
     for (path, kept) in waiting {
         let Ok(text) = serde_json::to_string(&kept) else {
             continue;
         };
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        if let Err(error) = last_good::write(folder, &path, &text) {
+        let written = last_good::write(folder, &path, &text);
+        if let Err(error) = &written {
             let pool = kept.pool;
             tracing::warn!(pool, file = %path.display(), %error, "cannot keep the list of endpoints");
         }
+        went = went.and(written);
     }
+    outages.note(UNKEPT, &went);
 }
 
 impl KeptList {
@@ -182,6 +191,9 @@ fn identity(source: &SourceSpec) -> String {
 const VERSION: u32 = 1;
 /// Time from a change to its writing: one write for many changes.
 const WHILE: Duration = Duration::from_secs(1);
+
+/// The outage of the disk.
+const UNKEPT: &str = "the lists of endpoints are not kept";
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
-use super::control::Control;
+use super::{control::Control, outages::Outages};
 use crate::{
     resilience::restart::RestartBackoff,
     state::Snapshot,
@@ -72,12 +72,12 @@ pub(super) struct Answer {
 }
 
 impl Discoveries {
-    pub(super) fn new(registry: &ControlMetrics) -> Self {
+    pub(super) fn new(registry: &ControlMetrics, outages: &Arc<Outages>) -> Self {
         let (sender, answers) = mpsc::channel(ANSWERS_MAX);
         Self {
             running: HashMap::new(),
             registry: registry.clone(),
-            kept: KeptLists::new(),
+            kept: KeptLists::new(outages),
             sender,
             answers,
         }

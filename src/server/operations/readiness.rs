@@ -28,6 +28,23 @@ impl Api {
                 .map(|(error, _)| format!("pool \"{name}\": {error}"));
             error.or_else(|| status.held.map(held))
         }));
+        reasons.extend(self.board.outages.lines());
+        let listeners = snapshot.listeners.iter();
+        reasons.extend(listeners.filter_map(|listener| {
+            let name = &listener.name;
+            let entry = self.board.registration(name)?;
+            let error = entry.error?;
+            Some(format!("listener \"{name}\" is not registered: {error}"))
+        }));
+        let stores = snapshot.rate_stores.iter();
+        reasons.extend(stores.filter(|it| it.breaker().is_open()).map(|store| {
+            let why = store.breaker().cause().unwrap_or_default();
+            format!("rate limits: the store {} fails: {why}", store.url())
+        }));
+        let failing = snapshot.token_keys().filter(|it| it.is_failing());
+        reasons.extend(
+            failing.map(|it| format!("the keys of tokens cannot be fetched from {}", it.url)),
+        );
         let troubles = self.board.troubles();
         let ready = !draining && !troubles.iter().any(|trouble| trouble.hurts_traffic);
         reasons.extend(troubles.into_iter().map(|trouble| trouble.what));

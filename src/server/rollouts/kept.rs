@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::super::{errand::InTurn, last_good};
+use super::super::{errand::InTurn, last_good, outages::Outages};
 use crate::{file, rollout::Kept, state::Snapshot};
 
 /// Progress of all rollouts, by name.
@@ -20,6 +20,7 @@ struct Content {
 /// Writer of the progress, one write after the other.
 #[derive(Default)]
 pub(super) struct Keeper {
+    outages: Arc<Outages>,
     writes: InTurn,
     written: Option<Instant>,
     /// Something has moved since the last write.
@@ -29,6 +30,13 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
+    pub(super) fn new(outages: &Arc<Outages>) -> Self {
+        Self {
+            outages: Arc::clone(outages),
+            ..Self::default()
+        }
+    }
+
     /// Writes the progress if something moved, and once a second while a rollout is under way.
     pub(super) fn keep(
         &mut self,
@@ -63,13 +71,17 @@ impl Keeper {
         self.rollouts = snapshot.rollouts.len();
         self.written = Some(now);
         let (dir, place) = (dir.clone(), place(dir, path));
+        let outages = Arc::clone(&self.outages);
         let sent = self.writes.send("rollouts", move || {
-            if let Err(error) = last_good::write(&dir, &place, &text) {
+            let written = last_good::write(&dir, &place, &text);
+            outages.note(UNKEPT, &written);
+            if let Err(error) = written {
                 tracing::warn!(dir = %dir.display(), %error, "cannot keep the progress of rollouts");
             }
         });
         if let Err(error) = sent {
             tracing::warn!(%error, "cannot keep the progress of rollouts");
+            self.outages.note::<()>(UNKEPT, &Err(error));
         }
     }
 }
@@ -123,3 +135,5 @@ fn place(dir: &Path, path: &Path) -> std::path::PathBuf {
 const VERSION: u32 = 1;
 /// Between two writes while nothing moves.
 const EVERY: Duration = Duration::from_secs(1);
+/// The outage of the disk.
+const UNKEPT: &str = "the progress of rollouts is not kept";

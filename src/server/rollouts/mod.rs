@@ -21,7 +21,10 @@ pub(super) use kept::{AllKept, kept, restore, take_up};
 pub(super) use view::{change, view};
 
 use self::{kept::Keeper, notify::Notifier};
-use super::service::{Ended, Services, Stop};
+use super::{
+    outages::Outages,
+    service::{Ended, Services, Stop},
+};
 use crate::{
     rollout::{
         Moved, Rollout,
@@ -43,13 +46,15 @@ pub(super) fn start(
     shared: &Arc<SharedState>,
     events: &Arc<Events>,
     path: &Path,
+    outages: &Arc<Outages>,
 ) {
     let (shared, events, path) = (Arc::clone(shared), Arc::clone(events), path.to_owned());
+    let outages = Arc::clone(outages);
     services.start("rollouts", move |stop| {
         let rollouts = Rollouts {
             metrics: shared.metrics.control(),
             shown: HashMap::new(),
-            keeper: Keeper::default(),
+            keeper: Keeper::new(&outages),
             notifier: Notifier::start(),
             path: path.clone(),
             shared: Arc::clone(&shared),

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     control::{Control, Request},
     last_good,
+    outages::Outages,
     service::Services,
 };
 use crate::{
@@ -76,12 +77,14 @@ impl SharedConfiguration {
         services: &mut Services,
         metrics: &ControlMetrics,
         requests: &mpsc::Sender<Request>,
+        outages: &Arc<Outages>,
     ) {
         let Some(store) = &self.store else { return };
         let follower = Arc::new(follow::Follower {
             newest: self.newest.clone(),
             requests: requests.clone(),
             up: metrics.gauge(&names::CONFIG_STORE_UP, []),
+            outages: Arc::clone(outages),
         });
         let (told, stores) = (self.told.subscribe(), store.subscribe());
         services.start("shared configuration", move |stop| {

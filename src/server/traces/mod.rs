@@ -22,6 +22,7 @@ use tokio::{
 use self::collector::{Collector, ExportError};
 use super::{
     control::Control,
+    outages::Outages,
     service::{Services, Stop},
 };
 use crate::{
@@ -39,6 +40,7 @@ pub(super) struct Traces(Rc<Slot>);
 
 struct Slot {
     metrics: ControlMetrics,
+    outages: Arc<Outages>,
     /// The newest queue, until the service takes it.
     next: RefCell<Option<Source>>,
     /// Number of queues so far.
@@ -60,6 +62,7 @@ struct Exporter {
     refused: SharedCounter,
     up: SharedGauge,
     is_up: bool,
+    outages: Arc<Outages>,
 }
 
 impl Control {
@@ -91,9 +94,10 @@ impl Control {
 }
 
 impl Traces {
-    pub(super) fn new(metrics: ControlMetrics) -> Self {
+    pub(super) fn new(metrics: ControlMetrics, outages: Arc<Outages>) -> Self {
         Self(Rc::new(Slot {
             metrics,
+            outages,
             next: RefCell::default(),
             number: Cell::default(),
             changed: Notify::new(),
@@ -108,8 +112,9 @@ impl Traces {
             async move {
                 loop {
                     let (source, number) = (slot.next.borrow_mut().take(), slot.number.get());
+                    slot.outages.over(UNDELIVERED);
                     if let Some(source) = source {
-                        let exporter = Exporter::new(source, &slot.metrics);
+                        let exporter = Exporter::new(source, &slot);
                         exporter.run(&slot, number, &stop).await;
                     } else {
                         tokio::select! {
@@ -136,7 +141,8 @@ impl Slot {
 }
 
 impl Exporter {
-    fn new(source: Source, metrics: &ControlMetrics) -> Self {
+    fn new(source: Source, slot: &Slot) -> Self {
+        let metrics = &slot.metrics;
         let dropped = |reason| metrics.counter(&names::TRACE_SPANS_DROPPED_TOTAL, [reason]);
         let up = metrics.gauge(&names::TRACE_COLLECTOR_UP, []);
         up.set(1);
@@ -148,6 +154,7 @@ impl Exporter {
             refused: dropped("refused"),
             up,
             is_up: true,
+            outages: Arc::clone(&slot.outages),
         }
     }
 
@@ -250,6 +257,7 @@ impl Exporter {
             Err(_) => {}
         }
         self.is_up = sent.is_ok();
+        self.outages.note(UNDELIVERED, &sent);
         self.up.set(i64::from(self.is_up));
         sent.map(drop)
     }
@@ -287,3 +295,6 @@ const WAIT_FIRST: Duration = Duration::from_millis(500);
 const FLUSH: Duration = Duration::from_millis(300);
 /// Time for the last export.
 const LAST: Duration = Duration::from_secs(1);
+
+/// The outage of the collector.
+const UNDELIVERED: &str = "spans do not reach their collector";

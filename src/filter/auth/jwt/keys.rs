@@ -102,6 +102,12 @@ impl RemoteKeys {
         due
     }
 
+    /// Returns true if the last fetch failed.
+    pub fn is_failing(&self) -> bool {
+        let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        fetches.failed > 0
+    }
+
     /// Ends a fetch; the last good keys stay if there are no new ones. Returns true if it failed
     /// after one that did not, or the other way round.
     pub fn end(&self, keys: Option<Jwks>) -> bool {

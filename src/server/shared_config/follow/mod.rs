@@ -19,6 +19,7 @@ use crate::{
     resilience::restart::STEADY,
     server::{
         control::Request,
+        outages::Outages,
         service::{Ended, Stop},
     },
     telemetry::metrics::SharedGauge,
@@ -30,6 +31,7 @@ pub(super) struct Follower {
     pub(super) newest: Newest,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) up: SharedGauge,
+    pub(super) outages: Arc<Outages>,
 }
 
 /// The store, the state of this proxy to be shown in it, and the end of the service.
@@ -125,6 +127,7 @@ impl Follower {
                 continue;
             }
             reconnect.failed();
+            self.outages.note::<()>(AWAY, &Err(&why));
             if is_up {
                 is_up = false;
                 self.up.set(0);
@@ -137,6 +140,7 @@ impl Follower {
     /// Notes that the store answers.
     fn answers(&self, session: &mut Session<'_>) {
         self.up.set(1);
+        self.outages.over(AWAY);
         if !std::mem::replace(session.is_up, true) {
             let store = session.store.name();
             tracing::info!(%store, "the store of the shared configuration answers again");
@@ -202,3 +206,5 @@ const LEASE: Duration = Duration::from_secs(15);
 const KEEP: Duration = Duration::from_secs(5);
 /// Time for leaving the list at the end.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
+/// The outage of the store.
+const AWAY: &str = "the store of the shared configuration is away";
