@@ -6,6 +6,7 @@ is what lets the gateway send it again when an instance dies.
 """
 
 import argparse
+import itertools
 import json
 import signal
 import sqlite3
@@ -70,8 +71,10 @@ def serve(name, needed, more=(), check=lambda body: None):
     options.add_argument("--store", required=True, help="file that the instances share")
     options.add_argument("--consul", required=True, help="URL of the Consul agent")
     options.add_argument("--version", default="1.0.0")
+    options.add_argument("--fails-every", type=int, default=0, help="answer one of so many requests with 500")
     options = options.parse_args()
     store = Store(options.store)
+    turns = itertools.count(1)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -110,6 +113,9 @@ def serve(name, needed, more=(), check=lambda body: None):
             try:
                 if parts == ["healthz"]:
                     body = {"status": "fine"}
+                elif options.fails_every and next(turns) % options.fails_every == 0:
+                    self.rfile.read(int(self.headers.get("content-length", 0)))
+                    raise Refused(500, f"a fault of version {options.version}")
                 elif parts[0] == name:
                     body = work(parts)
                 else:
@@ -121,6 +127,7 @@ def serve(name, needed, more=(), check=lambda body: None):
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(text)))
             self.send_header("x-served-by", f"{name}-{options.port}")
+            self.send_header("x-version", options.version)
             if status == 201:
                 self.send_header("location", f"/{name}/{body['id']}")
             self.end_headers()

@@ -93,10 +93,45 @@ def tell(town):
     wait_until("the right edit is in use", lambda: town.ask("GET", f"/orders/{order['id']}")[2].get("x-shop") == "open")
     load.goes_on(200)
 
+    say("8. Upgrade the order service: two of version 2.0.0 start, and the gateway leads the users over")
+    for _ in range(2):
+        town.start_service("orders", "2.0.0")
+    for share in ("20 %", "50 %", "100 %"):
+        wait_until("share of the users that have 2.0", lambda share=share: town.share(share), 90)
+    wait_until("the rollout", lambda: town.rollout()["state"] == "promoted" and "promoted", 90)
+    load.goes_on(200)
+    served = load.versions_now()
+    expect(set(served) == {"2.0.0"}, f"all users have it: {dict(served)}")
+    expect(not load.went_back, f"nobody went back to the old version {load.went_back[:5] or ''}")
+    load.expect_no_failure()
+
+    say("9. Upgrade it again, to 2.1.0, which has a fault: the gateway takes it back")
+    before = town.file.read_text()
+    edited = before.replace('baseline = "^1"', 'baseline = "~2.0"').replace('candidate = "~2.0"', 'candidate = "~2.1"')
+    town.edit(edited)
+    wait_until("the rollout of 2.1", lambda: town.rollout()["state"] == "pending" and "pending")
+    began = time.monotonic()
+    for _ in range(2):
+        town.start_service("orders", "2.1.0", "--fails-every", "3")
+    wait_until("the rollout", lambda: town.rollout()["state"] == "rolled_back" and "rolled_back", 90)
+    rollout = town.rollout()
+    candidate = rollout["versions"]["candidate"]
+    print(f"  {rollout['reason']}")
+    print(f"  {time.monotonic() - began:.1f} s after its first instance began to start; {candidate['served']['failures']} requests of {candidate['users_hurt']} users failed")
+    expect(load.failed > 0, "clients met the fault")
+    others = [fault for fault in load.faults if not fault.endswith("by 2.1.0")]
+    expect(not others, f"of no other version: {load.failed} failed {others[:5]}")
+    # Those that were under way at the rollback are answered.
+    load.goes_on(100)
+    failed = load.failed
+    load.goes_on(200)
+    expect(load.failed == failed, "no request fails any more")
+    served = load.versions_now()
+    expect(set(served) == {"2.0.0"}, f"all users have 2.0: {dict(served)}")
+
     say("The end")
     load.stop()
-    load.expect_no_failure()
-    print(f"  {load.done} requests, {load.created} of them creations; {load.failed} failed.")
+    print(f"  {load.done} requests, {load.created} of them creations; {load.failed} failed, all of them by the fault of 2.1.0.")
     orders = town.ask("GET", "/orders")[1]
     expect(len(orders) > 0, "the orders are there")
     print("\nAll of it happened.")
@@ -139,11 +174,11 @@ class Town:
         url = f"http://{self.consul}/v1/status/leader"
         wait_until("Consul has a leader", lambda: len(fetch(url) or "") > 2, 180)
 
-    def start_service(self, name, version="1.0.0"):
+    def start_service(self, name, version="1.0.0", *more):
         port = free_port()
         process = self.start(
             f"{name}-{port}", sys.executable, HERE / f"{name}.py", "--port", port, "--store", self.folder / f"{name}.db",
-            "--consul", f"http://{self.consul}", "--version", version,
+            "--consul", f"http://{self.consul}", "--version", version, *more,
         )  # fmt: skip
         wait_until(f"{name}-{port} (version {version}) answers", lambda: fetch(f"http://127.0.0.1:{port}/healthz"))
         return process
@@ -185,6 +220,14 @@ class Town:
 
         wait_until(f"the pool {pool} has {count} that serve", known)
 
+    def rollout(self):
+        return json.loads(fetch(f"http://{self.admin}/rollouts/orders"))
+
+    def share(self, wanted):
+        """Returns the share of the users that have the new version, once it is as large as wanted."""
+        share = self.rollout()["share"]
+        return share * 100 >= float(wanted.split()[0]) - 0.001 and f"{share:.0%}"
+
     def metric(self, name):
         lines = (fetch(f"http://{self.admin}/metrics") or "").splitlines()
         values = [float(line.split()[1]) for line in lines if line.split()[:1] == [name]]
@@ -217,6 +260,8 @@ class Load:
         self.lock = threading.Lock()
         self.done = self.created = self.failed = 0
         self.faults = []
+        # The version that each user had last, of the order service, and who went back to an older one.
+        self.versions, self.went_back = {}, []
         self.running = True
         self.clients = [threading.Thread(target=self.run, args=(at,)) for at in range(8)]
         for client in self.clients:
@@ -234,13 +279,16 @@ class Load:
                 ("GET", f"/orders/{self.order}", None),
                 ("PUT", f"/orders/{self.order}", {"quantity": turn % 9}),
             ][turn % 4]
-            headers = {"content-type": "application/json"}
+            user = f"{at}-{turn % 25}"
+            headers = {"content-type": "application/json", "x-user": user}
             if method == "POST":
                 headers["idempotency-key"] = str(uuid.uuid4())
+            version = None
             try:
                 connection.request(method, path, body and json.dumps(body), headers)
                 answer = connection.getresponse()
                 text = answer.read()
+                version = answer.headers["x-version"]
                 fault = None if answer.status in (200, 201) else f"{answer.status} {text}"
             except (OSError, http.client.HTTPException) as error:
                 fault = repr(error)
@@ -248,10 +296,25 @@ class Load:
             with self.lock:
                 self.done += 1
                 self.created += method == "POST" and fault is None
+                if path.startswith("/orders") and version:
+                    self.served(user, version)
                 if fault:
                     self.failed += 1
-                    self.faults.append(f"{method} {path}: {fault}")
+                    self.faults.append(f"{method} {path}: {fault}, by {version}")
             time.sleep(0.01)
+
+    def served(self, user, version):
+        if self.versions.get(user, "").startswith("2.") and version.startswith("1."):
+            self.went_back.append(f"{user} from {self.versions[user]} to {version}")
+        self.versions[user] = version
+
+    def versions_now(self):
+        """Returns the versions that serve from now on, with the users of each."""
+        with self.lock:
+            self.versions.clear()
+        self.goes_on(200)
+        with self.lock:
+            return Counter(self.versions.values())
 
     def goes_on(self, count):
         wanted = self.done + count
