@@ -90,15 +90,19 @@ pub(super) fn answered(copied: Copied, response: &mut Response) {
     // The end of a gRPC call is in its trailers, behind the body.
     let waits = rules.keeps().is_some() || ours.grpc_status.is_none();
     if !waits || response.body.is_end() {
-        ours.body = rules.keeps().map(|max| BodyReader::new(max).end());
+        ours.body = rules.keeps().map(|max| BodyReader::compared(max).end());
         let _ = sender.send(ours);
         return;
     }
     if response.body.is_tunnel() {
         return;
     }
-    let reader = BodyReader::new(rules.keeps().unwrap_or(0));
     let wanted = rules.keeps().is_some();
+    let reader = match rules.keeps() {
+        Some(bytes_max) => BodyReader::compared(bytes_max),
+        // Only its trailers count.
+        None => BodyReader::kept(0),
+    };
     let length = response.body.length().exact();
     let tap = Tap::new(reader, length, u64::MAX, move |body, grpc_status| {
         ours.grpc_status = ours.grpc_status.or(grpc_status);
@@ -117,7 +121,7 @@ fn tapped(request: &mut Request, body_max: usize) -> Given {
     }
     let (sender, body) = oneshot::channel();
     let length = request.body.length().exact();
-    let reader = BodyReader::new(body_max);
+    let reader = BodyReader::kept(body_max);
     let tap = Tap::new(reader, length, body_max as u64, move |body, _| {
         let _ = sender.send(body);
     });

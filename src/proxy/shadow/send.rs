@@ -193,19 +193,19 @@ impl Copy {
 
     /// Compares both answers; JSON on a thread where nobody waits for it.
     async fn likeness(&self, ours: Answer, theirs: Answer) -> Likeness {
-        let Some(rules) = self.shadow.compare.clone() else {
-            return Likeness::Unknown;
+        let is_long = ours.body.as_ref().is_some_and(|body| body.kept.is_some());
+        let shadow = Arc::clone(&self.shadow);
+        let compared = move || match &shadow.compare {
+            Some(rules) => compare(rules, &ours, &theirs),
+            None => Likeness::Unknown,
         };
-        if ours
-            .body
-            .as_ref()
-            .and_then(|body| body.kept.as_ref())
-            .is_none()
-        {
-            return compare(&rules, &ours, &theirs);
+        match is_long {
+            false => compared(),
+            true => {
+                let compared = tokio::task::spawn_blocking(compared);
+                compared.await.unwrap_or(Likeness::Unknown)
+            }
         }
-        let compared = tokio::task::spawn_blocking(move || compare(&rules, &ours, &theirs));
-        compared.await.unwrap_or(Likeness::Unknown)
     }
 }
 
@@ -219,7 +219,7 @@ async fn read(
         return Err(Failure::UpgradeFailed);
     }
     let keeps = rules.and_then(CompareRules::keeps);
-    let mut reader = keeps.map(BodyReader::new);
+    let mut reader = keeps.map(BodyReader::compared);
     while let Some(frame) = poll_fn(|cx| response.body.poll_frame(cx)).await {
         match frame? {
             Frame::Data(data) => {

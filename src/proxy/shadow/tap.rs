@@ -106,7 +106,7 @@ mod tests {
         let handed = Handed::default();
         let there = Rc::clone(&handed);
         let tap = Tap::new(
-            BodyReader::new(8),
+            BodyReader::kept(8),
             length,
             bytes_max,
             move |body, status| {

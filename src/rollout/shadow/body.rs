@@ -1,13 +1,14 @@
-//! The body of an answer as far as a comparison needs it.
+//! A body as far as a copy or a comparison needs it.
 
 use std::{borrow::Cow, io::Read as _};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
 
-/// Reads a body piece by piece, and keeps what is needed to compare it.
+/// Reads a body piece by piece, and keeps what is needed of it.
 pub struct BodyReader {
-    digest: Context,
+    /// Digest of the bytes, where they are compared.
+    digest: Option<Context>,
     length: u64,
     /// The bytes; none if they are not needed, or too many.
     kept: Option<BytesMut>,
@@ -21,14 +22,23 @@ pub struct BodySeen {
     pub length: u64,
     /// The bytes, where they were kept.
     pub kept: Option<Bytes>,
-    digest: Box<[u8]>,
+    /// Digest of the bytes, where they are compared.
+    digest: Option<Box<[u8]>>,
 }
 
 impl BodyReader {
-    /// Begins with an empty body; keeps its bytes up to `bytes_max`.
-    pub fn new(bytes_max: usize) -> Self {
+    /// Begins with an empty body that is to be compared; keeps its bytes up to `bytes_max`.
+    pub fn compared(bytes_max: usize) -> Self {
         Self {
-            digest: Context::new(&SHA256),
+            digest: Some(Context::new(&SHA256)),
+            ..Self::kept(bytes_max)
+        }
+    }
+
+    /// Begins with an empty body that is not compared; keeps its bytes up to `bytes_max`.
+    pub fn kept(bytes_max: usize) -> Self {
+        Self {
+            digest: None,
             length: 0,
             kept: (bytes_max > 0).then(BytesMut::new),
             bytes_max,
@@ -37,7 +47,9 @@ impl BodyReader {
 
     /// Reads a piece.
     pub fn read(&mut self, piece: &[u8]) {
-        self.digest.update(piece);
+        if let Some(digest) = &mut self.digest {
+            digest.update(piece);
+        }
         self.length += piece.len() as u64;
         if let Some(kept) = &mut self.kept {
             if kept.len() + piece.len() > self.bytes_max {
@@ -58,7 +70,7 @@ impl BodyReader {
         BodySeen {
             length: self.length,
             kept: self.kept.map(BytesMut::freeze),
-            digest: self.digest.finish().as_ref().into(),
+            digest: self.digest.map(|it| it.finish().as_ref().into()),
         }
     }
 }
@@ -72,9 +84,10 @@ impl std::fmt::Debug for BodyReader {
 }
 
 impl BodySeen {
-    /// Returns true if both have the same bytes.
+    /// Returns true if both are compared and have the same bytes.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.length == other.length && self.digest == other.digest
+        let digests = self.digest.as_ref().zip(other.digest.as_ref());
+        self.length == other.length && digests.is_some_and(|(ours, theirs)| ours == theirs)
     }
 
     /// The bytes without their content coding; none if they were not kept, the coding is not known, or
@@ -113,7 +126,7 @@ mod tests {
     use super::*;
 
     fn seen(bytes: &[u8], bytes_max: usize) -> BodySeen {
-        let mut reader = BodyReader::new(bytes_max);
+        let mut reader = BodyReader::compared(bytes_max);
         bytes.chunks(3).for_each(|piece| reader.read(piece));
         reader.end()
     }
@@ -125,6 +138,16 @@ mod tests {
         assert_eq!(large.kept, None);
         assert!(large.is_same(&seen(b"abcde", 0)));
         assert!(!large.is_same(&seen(b"abcdf", 0)));
+    }
+
+    #[test]
+    fn a_body_that_nobody_compares_is_not_digested() {
+        let mut reader = BodyReader::kept(4);
+        reader.read(b"abcd");
+        let kept = reader.end();
+        assert_eq!(kept.kept.as_deref(), Some(&b"abcd"[..]));
+        assert_eq!((kept.length, &kept.digest), (4, &None));
+        assert!(!kept.is_same(&kept), "it says nothing about its bytes");
     }
 
     #[test]

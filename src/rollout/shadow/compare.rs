@@ -185,7 +185,7 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         let mut answer = Answer::new(rules, status, &fields(lines));
         answer.body = rules.keeps().map(|bytes_max| {
-            let mut reader = BodyReader::new(bytes_max);
+            let mut reader = BodyReader::compared(bytes_max);
             reader.read(body.as_bytes());
             reader.end()
         });
