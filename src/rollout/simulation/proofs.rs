@@ -1,6 +1,6 @@
 //! Simulation of proofs, and of the comparison by user.
 
-use super::{ALPHA, Cell, Found, bursts, errors, run};
+use super::{ALPHA, Cell, Found, bound, bursts, errors, run};
 use crate::rollout::{proof::Proof, statistics::Evidence};
 
 /// Proof that a candidate is not worse by one in 100; the requests of the candidate until it is given.
@@ -23,16 +23,19 @@ fn proofs(cell: Cell, rollouts: u64, seconds: u64) -> Found {
     })
 }
 
-/// Failures in bursts of one user, as in [`bursts`], of which each user's first request counts.
-fn users(share: f64, burst: u64, rollouts: u64, seconds: u64) -> Found {
-    let rate = 20.0 / burst as f64;
-    let cell = Cell {
-        rate,
+/// Failures in bursts of one user, as in [`bursts`], of which each user's first request counts: at 20
+/// requests a second.
+fn of_users(share: f64, burst: u64, candidate: f64) -> Cell {
+    Cell {
+        rate: 20.0 / burst as f64,
         share,
         baseline: 0.01,
-        candidate: 0.01,
-    };
-    errors(cell, rollouts, seconds)
+        candidate,
+    }
+}
+
+fn users(share: f64, burst: u64, rollouts: u64, seconds: u64) -> Found {
+    errors(of_users(share, burst, 0.01), rollouts, seconds)
 }
 
 const INCREASE: f64 = 0.01;
@@ -90,6 +93,44 @@ fn tables_of_proofs() {
                     found.rolled_back * 100.0,
                     found.median,
                     found.late
+                );
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: prints the tables of the manual"]
+fn tables_of_users() {
+    let given = std::env::var("ROLLOUTS").ok();
+    let rollouts: u64 = given.and_then(|it| it.parse().ok()).unwrap_or(10_000);
+    println!("| share | requests of a user | rolled back by request | by user |");
+    for share in [0.1, 0.5] {
+        for burst in [1, 2, 5, 20] {
+            let by_request = bursts(share, burst, rollouts, 300).rolled_back * 100.0;
+            let by_user = users(share, burst, rollouts, 300).rolled_back * 100.0;
+            println!(
+                "| {} % | {burst} | {by_request:.2} % | {by_user:.2} % |",
+                share * 100.0
+            );
+        }
+    }
+    println!(
+        "\n| share | requests of a user | new fails for | rolled back | users: median | 90 % | best |"
+    );
+    for share in [0.1, 0.5] {
+        for burst in [2, 5, 20] {
+            for candidate in [0.02, 0.06, 0.3] {
+                let cell = of_users(share, burst, candidate);
+                let found = errors(cell, rollouts, 100_000);
+                println!(
+                    "| {} % | {burst} | {:.0} % | {:.2} % | {} | {} | {:.0} |",
+                    share * 100.0,
+                    candidate * 100.0,
+                    found.rolled_back * 100.0,
+                    found.median,
+                    found.late,
+                    bound(cell)
                 );
             }
         }
