@@ -162,19 +162,19 @@ pub(super) static ENTRIES: &[Entry] = &[
         "/check",
         Action::Check,
         json::<Checked>(),
-        "All errors of the configuration in the body",
+        "All errors of the configuration in the body; ?against_live=true: its effect on recent requests",
     ),
     ask(
         "/diff",
         Action::Diff,
         json::<Compared>(),
-        "What a reload with the configuration in the body would change",
+        "What a reload with the configuration in the body would change; ?against_live=true",
     ),
     change(
         "/reload",
         Action::Reload,
         json::<ReloadReport>(),
-        "Reload the configuration file",
+        "Reload the configuration file; ?force=true whatever config.gate says",
     ),
     change(
         "/upgrade",

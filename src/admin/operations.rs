@@ -18,7 +18,13 @@ use super::model::{
     UpgradeRefusal, UpgradeReport, UpgradeRequest,
 };
 use crate::{
-    config::Secrets, state::HolderFilter, telemetry::metrics::Exposition, tls::ClientCertificate,
+    config::Secrets,
+    state::{
+        HolderFilter,
+        heads::{GateUse, TrafficUse},
+    },
+    telemetry::metrics::Exposition,
+    tls::ClientCertificate,
 };
 
 /// A boxed future that may move between threads.
@@ -86,11 +92,11 @@ pub trait Operations: Send + Sync + 'static {
     fn explain(&self, request: ExplainRequest) -> Result<Explained, String>;
     /// All faults of a configuration given as text; `secrets` tells which values the caller may
     /// read.
-    fn check(&self, text: String, secrets: Secrets) -> Checked;
+    fn check(&self, text: String, secrets: Secrets, traffic: TrafficUse) -> Checked;
     /// Returns the changes that a reload with this configuration would make.
-    fn diff(&self, text: String, secrets: Secrets) -> Compared;
+    fn diff(&self, text: String, secrets: Secrets, traffic: TrafficUse) -> Compared;
     /// Reloads from the file; returns the report in either case.
-    fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>>;
+    fn reload(&self, gate: GateUse) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>>;
     /// Hands over to a new process; returns when that one serves, or says why not.
     fn upgrade(
         &self,

@@ -5,14 +5,16 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{
-    args::{Network, OutputFormat},
+    args::{Args, AskArgs, CheckArgs, Network, OutputFormat},
+    client::Client,
     exit_code::{CommandError, Exit},
     print,
 };
 use crate::{
-    config::{self, Config, Fault, Faults, Loaded, PastTime, Rules, Secrets},
+    admin::model,
+    config::{self, Config, Fault, Faults, Loaded, PastTime, Rules, Secrets, Severity},
     server::{self, Store},
-    state::{BuildError, Lists, Registered, Snapshot},
+    state::{BuildError, Lists, Registered, Snapshot, heads::Replayed},
 };
 
 /// Result of a check.
@@ -26,21 +28,28 @@ struct Checked {
 }
 
 /// Checks the file as a start or a reload would.
-pub(super) fn check(
-    file: &Path,
-    secrets: Secrets,
-    network: Network,
-    format: OutputFormat,
-) -> Result<Exit, CommandError> {
-    let checked = look_at(file, secrets, network);
+pub(super) fn check(args: &Args, asked: &CheckArgs) -> Result<Exit, CommandError> {
+    let file = asked.file.as_deref().unwrap_or_else(|| args.config());
+    let format = asked.ask.output.format;
+    let checked = look_at(file, asked.secrets(), asked.network());
     let good = checked.summary.is_some();
+    let traffic = match good && asked.against_live {
+        true => Some(replay(args, &asked.ask, file)?),
+        false => None,
+    };
     match format {
-        OutputFormat::Json => print::json(&json!({
-            "file": file,
-            "ok": good,
-            "faults": checked.faults,
-            "error": checked.error,
-        }))?,
+        OutputFormat::Json => {
+            let mut told = json!({
+                "file": file,
+                "ok": good,
+                "faults": checked.faults,
+                "error": checked.error,
+            });
+            if let Some(traffic) = &traffic {
+                told["traffic"] = json!(traffic);
+            }
+            print::json(&told)?;
+        }
         OutputFormat::Text => {
             if !checked.faults.is_empty() {
                 print::faults(&checked.faults)?;
@@ -52,12 +61,37 @@ pub(super) fn check(
                 Some(summary) => print::answer(&format!("{}: {summary}", file.display()))?,
                 None => print::remark(&count(file, &checked))?,
             }
+            if let Some(traffic) = &traffic {
+                print::answer(&traffic.to_string())?;
+            }
         }
     }
-    Ok(if good {
-        Exit::Fine
-    } else {
-        Exit::InvalidConfiguration
+    Ok(match (good, traffic) {
+        (false, _) => Exit::InvalidConfiguration,
+        (true, Some(traffic)) if traffic.is_refused() => Exit::Failed,
+        (true, _) => Exit::Fine,
+    })
+}
+
+/// Has the running proxy route its recent requests by a file. What the file includes, the proxy
+/// reads.
+fn replay(args: &Args, ask: &AskArgs, file: &Path) -> Result<Replayed, CommandError> {
+    let client = Client::find(args, ask)?;
+    let text = std::fs::read(file).map_err(|error| CommandError::unreadable(file, &error))?;
+    let told = client.post("/check?against_live=true", "application/toml", text)?;
+    let checked: model::Checked = client.understand(told)?;
+    checked.traffic.ok_or_else(|| {
+        let faults = checked
+            .faults
+            .iter()
+            .filter(|it| it.severity == Severity::Error);
+        let first = faults.map(|fault| fault.message.clone()).next();
+        let why = checked.error.or(first);
+        let why = why.unwrap_or_else(|| "it is too old for --against-live".to_owned());
+        CommandError::Unknown(format!(
+            "the proxy at {} cannot judge it: {why}",
+            client.address()
+        ))
     })
 }
 

@@ -10,7 +10,7 @@ use super::{
     faults, print,
 };
 use crate::{
-    admin::model::Compared,
+    admin::model::{Compared, Difference},
     config::{self, Diff, Loaded, PastTime, Rules, Secrets, SharedPart},
     file,
 };
@@ -32,7 +32,7 @@ fn beside(new: &Path, file: &Arc<str>, part: &SharedPart) -> Result<Loaded, Comm
 pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> {
     let format = asked.ask.output.format;
     let (difference, other) = match &args.config {
-        Some(old) if !asked.live && asked.ask.admin.is_none() => {
+        Some(old) if !asked.live && !asked.against_live && asked.ask.admin.is_none() => {
             let from = check::load(old, PastTime::Served, Secrets::Excused, Network::Asked)
                 .map_err(CommandError::Faults)?;
             let to = match &from.shared {
@@ -46,13 +46,21 @@ pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> 
                 .map_err(CommandError::Faults)?,
             };
             let difference = Diff::between(&from.config, &to.config);
+            let difference = Difference {
+                changes: difference,
+                traffic: None,
+            };
             (difference, old.display().to_string())
         }
         _ => {
             let client = Client::find(args, &asked.ask)?;
             let text = std::fs::read(&asked.file);
             let text = text.map_err(|error| CommandError::unreadable(&asked.file, &error))?;
-            let told = client.post("/diff", "application/toml", text)?;
+            let path = match asked.against_live {
+                true => "/diff?against_live=true",
+                false => "/diff",
+            };
+            let told = client.post(path, "application/toml", text)?;
             match client.understand(told.clone())? {
                 Compared::Differs(difference) => {
                     let place = format!("the proxy at {}", client.address());
@@ -75,10 +83,14 @@ pub(super) fn diff(args: &Args, asked: &DiffArgs) -> Result<Exit, CommandError> 
         OutputFormat::Json => print::json(&difference)?,
         OutputFormat::Text => {
             let file = asked.file.display();
-            print::answer(&format!("from {other} to {file}:\n{difference}"))?;
+            let changes = &difference.changes;
+            print::answer(&format!("from {other} to {file}:\n{changes}"))?;
+            if let Some(traffic) = &difference.traffic {
+                print::answer(&traffic.to_string())?;
+            }
         }
     }
-    Ok(if asked.exit_code && !difference.is_empty() {
+    Ok(if asked.exit_code && !difference.changes.is_empty() {
         Exit::Failed
     } else {
         Exit::Fine

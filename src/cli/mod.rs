@@ -75,10 +75,7 @@ fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, C
         Verb::Demo(asked) => Ok(demo::run(demo::Options {
             lasts: asked.seconds.map(Duration::from_secs),
         })),
-        Verb::Check(asked) => {
-            let file = asked.file.as_deref().unwrap_or_else(|| args.config());
-            check::check(file, asked.secrets(), asked.network(), asked.output.format)
-        }
+        Verb::Check(asked) => check::check(args, asked),
         Verb::Diff(asked) => diff::diff(args, asked),
         Verb::Config(asked) => effective::config(args, asked),
         Verb::Explain(asked) => explain::command::explain(args, asked),

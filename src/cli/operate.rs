@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    args::{Args, AskArgs, DrainArgs, EndpointArgs, EndpointName, OutputFormat},
+    args::{Args, DrainArgs, EndpointArgs, EndpointName, OutputFormat, ReloadArgs},
     client::{Client, ClientError, segment},
     exit_code::{CommandError, Exit},
     faults, holders, print,
@@ -18,10 +18,14 @@ use crate::admin::{
 };
 
 /// Makes the proxy read its configuration, and prints the changes.
-pub(super) fn reload(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
-    let client = Client::find(args, ask)?;
-    let format = ask.output.format;
-    let told = match client.post("/reload", JSON, "") {
+pub(super) fn reload(args: &Args, asked: &ReloadArgs) -> Result<Exit, CommandError> {
+    let client = Client::find(args, &asked.ask)?;
+    let format = asked.ask.output.format;
+    let path = match asked.force {
+        true => "/reload?force=true",
+        false => "/reload",
+    };
+    let told = match client.post(path, JSON, "") {
         Ok(told) => told,
         Err(ClientError::Refused { body, .. }) if is_report(&body) => {
             let report = client.understand(body.clone())?;
@@ -42,7 +46,9 @@ pub(super) fn reload(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
                     } else {
                         ""
                     };
-                    format!("reloaded: generation {generation}\n{changes}{restart}")
+                    let traffic = report.traffic.map(|it| format!("\n{}", it.headline()));
+                    let traffic = traffic.unwrap_or_default();
+                    format!("reloaded: generation {generation}\n{changes}{restart}{traffic}")
                 }
             };
             print::answer(&text)?;
@@ -72,6 +78,11 @@ fn refused(
                 (error, faults) => {
                     let faults = faults.as_deref().unwrap_or_default();
                     print::remark(&faults::text(faults, error, args.config()))?;
+                }
+            }
+            if let Some(traffic) = &report.traffic {
+                for line in traffic.to_string().lines().skip(1) {
+                    print::remark(line)?;
                 }
             }
             let generation = report.generation;

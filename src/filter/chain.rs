@@ -1,6 +1,6 @@
 //! Filters of one route, in order.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use super::{
     AccessFilter, AuthFilter, BodyMax, CompressFilter, ConcurrencyFilter, CorsFilter,
@@ -52,6 +52,17 @@ pub enum AnyFilter {
     Cache(Arc<RouteCache>),
     /// One of an embedding program.
     Custom(CustomFilter),
+}
+
+/// Reason why a client is kept out, whatever else is in its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptOut {
+    /// It is sent to HTTPS.
+    ToHttps,
+    /// The route is closed for maintenance.
+    Maintenance,
+    /// Its address has no access.
+    Access,
 }
 
 /// A filter of an embedding program on one route.
@@ -233,6 +244,17 @@ impl Chain {
     pub fn is_closed(&self) -> bool {
         let mut filters = self.0.iter();
         filters.any(|filter| matches!(filter, AnyFilter::Maintenance(_)))
+    }
+
+    /// Returns the first filter that answers every request of this client, as far as address and
+    /// scheme tell.
+    pub fn keeps_out(&self, client: IpAddr, secure: bool) -> Option<KeptOut> {
+        self.0.iter().find_map(|filter| match filter {
+            AnyFilter::HttpsOnly(_) if !secure => Some(KeptOut::ToHttps),
+            AnyFilter::Maintenance(filter) if !filter.lets_in(client) => Some(KeptOut::Maintenance),
+            AnyFilter::Access(filter) if !filter.0.allows(client) => Some(KeptOut::Access),
+            _ => None,
+        })
     }
 
     /// The filter of an embedding program at this place.

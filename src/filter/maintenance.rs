@@ -1,5 +1,7 @@
 //! A route that is closed for a while.
 
+use std::net::IpAddr;
+
 use http::{HeaderValue, StatusCode};
 
 use super::{AddressBlocks, Verdict};
@@ -20,14 +22,20 @@ pub struct MaintenanceFilter {
 
 impl MaintenanceFilter {
     pub(super) fn on_request(&self, exchange: &mut Exchange) -> Result<Verdict, Failure> {
-        let allow = self.allow.as_ref();
-        if allow.is_some_and(|blocks| blocks.allows(exchange.client_ip())) {
+        if self.lets_in(exchange.client_ip()) {
             return Ok(Verdict::Continue);
         }
         let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, MAINTENANCE)
             .sentence("closed for maintenance")
             .header(Known::RetryAfter, HeaderValue::from(self.retry_after));
         Err(exchange.refuse(refusal))
+    }
+
+    /// Returns true if a client is served all the same.
+    pub(super) fn lets_in(&self, client: IpAddr) -> bool {
+        self.allow
+            .as_ref()
+            .is_some_and(|blocks| blocks.allows(client))
     }
 }
 

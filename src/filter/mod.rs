@@ -44,7 +44,7 @@ pub use auth::{
 #[doc(hidden)]
 pub use body_max::BodyMax;
 #[doc(hidden)]
-pub use chain::{AnyFilter, Chain, CustomFilter};
+pub use chain::{AnyFilter, Chain, CustomFilter, KeptOut};
 #[doc(hidden)]
 pub use compress::CompressFilter;
 #[doc(hidden)]

@@ -15,7 +15,7 @@ use crate::{
         cookie, hop_by_hop,
         upgrade::{Offer, RequestBody},
     },
-    state::{RequestView, Underscores},
+    state::{RequestView, Underscores, heads::HeadOrigin},
     worker::Connection,
 };
 
@@ -80,6 +80,18 @@ pub(super) fn view<'a>(exchange: &'a Exchange, request: &'a Request) -> RequestV
         client: exchange.client,
         certificate: exchange.client_certificate(),
     }
+}
+
+/// Keeps the head of a request for dry runs of a configuration.
+#[cold]
+pub(super) fn keep_head(connection: &Connection, exchange: &Exchange, view: &RequestView<'_>) {
+    let origin = HeadOrigin {
+        request_id: exchange.request_id(),
+        listener: &exchange.listener.name,
+        scheme: exchange.scheme,
+        now: exchange.started,
+    };
+    connection.worker.keep_head(view, origin);
 }
 
 /// Refuses a request for another host than the one of the handshake, where clients present

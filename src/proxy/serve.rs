@@ -64,7 +64,13 @@ async fn walk(
         // In memory of its own: few listeners limit rates.
         Box::pin(RateLimitFilter::before_routing(exchange, request)).await?;
     }
-    let decision = state::route(&exchange.snapshot.shared, &admit::view(exchange, request))?;
+    let decision = {
+        let view = admit::view(exchange, request);
+        if connection.worker.wants_head() {
+            admit::keep_head(connection, exchange, &view);
+        }
+        state::route(&exchange.snapshot.shared, &view)?
+    };
     exchange.decision = Some(decision);
     let snapshot = Rc::clone(&exchange.snapshot);
     let metrics = &snapshot.routes[decision.route.0 as usize];

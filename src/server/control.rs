@@ -49,7 +49,7 @@ use crate::{
         model::{ReloadRefusal, ReloadReport},
     },
     config::{ContentHash, value::BindAddress},
-    state::Registry,
+    state::{Registry, heads::GateUse},
     telemetry::{events::Events, log::LogControl},
     tls::TicketKeys,
     upstream::health::{Schedule, TICK},
@@ -60,7 +60,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Request {
     /// Read the configuration now.
-    Reload(Answer),
+    Reload(Answer, GateUse),
     /// Read the configuration, which has changed and may change again.
     FileChanged,
     /// The shared configuration has changed in its store.
@@ -269,7 +269,7 @@ impl Control {
     /// Does what is asked; a drain is for others.
     fn hear(&mut self, request: Request) {
         match request {
-            Request::Reload(answer) => self.want_reload(Wanted::by(answer)),
+            Request::Reload(answer, gate) => self.want_reload(Wanted::by(answer, gate)),
             Request::FileChanged => self.want_reload(Wanted::by_file()),
             Request::StoreChanged => self.want_reload(Wanted::silently()),
             Request::Maintenance(switch, answer) => self.switch(&switch, answer),

@@ -62,7 +62,7 @@ impl Control {
                 _ = tick.tick() => self.tick(),
                 answer = self.discoveries.next() => self.hear_source(&answer),
                 Some(request) = asked.recv() => match request {
-                    Request::Reload(answer) => self.want_reload(Wanted::by(answer)),
+                    Request::Reload(answer, gate) => self.want_reload(Wanted::by(answer, gate)),
                     Request::Maintenance(switch, answer) => self.switch(&switch, answer),
                     Request::Upgrade(wanted) => self.want_upgrade(wanted),
                     Request::Predecessor(news) => self.hear_predecessor(news),

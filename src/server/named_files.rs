@@ -22,7 +22,7 @@ use super::{
     disk::{Disk, DiskError},
     service::{Ended, Services, Stop},
 };
-use crate::tls::Stamps;
+use crate::{state::heads::GateUse, tls::Stamps};
 
 /// Files by path, with their stamps at the reading.
 pub(super) type Looks = BTreeMap<PathBuf, Stamps>;
@@ -82,7 +82,11 @@ impl NamedFiles {
                 let (answer, report) = oneshot::channel();
                 let asking = async {
                     // Control may be gone, or give no answer: there is nothing to read then.
-                    if requests.send(Request::Reload(answer)).await.is_ok() {
+                    if requests
+                        .send(Request::Reload(answer, GateUse::Applies))
+                        .await
+                        .is_ok()
+                    {
                         let _ = report.await;
                     }
                 };

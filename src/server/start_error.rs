@@ -51,7 +51,10 @@ impl From<ReloadError> for StartError {
             ReloadError::AccessLog(error) => Self::AccessLog(error),
             ReloadError::Metrics(..) => Self::Metrics(error.to_string()),
             ReloadError::Thread(error) => Self::System(error),
-            ReloadError::TooSlow | ReloadError::Panicked => Self::Disk(error.to_string()),
+            // No gate judges a start.
+            ReloadError::Gate(_) | ReloadError::TooSlow | ReloadError::Panicked => {
+                Self::Disk(error.to_string())
+            }
         }
     }
 }

@@ -234,6 +234,8 @@ impl First {
         let mut registry = Registry::new(workers);
         maintenance::restore(&registry, loaded.config.proxy.state_dir.as_deref(), path);
         let process = Beside {
+            // What it serves is no edit of anything.
+            heads: None,
             registered,
             inherited: &inherited,
             passed: predecessor.as_ref().map(|it| &it.passed),

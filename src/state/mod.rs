@@ -4,6 +4,7 @@ mod arrival;
 mod compile;
 mod decision;
 mod explain;
+pub mod heads;
 mod local;
 mod maintenance;
 mod registered;

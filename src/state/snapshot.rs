@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
 
-use super::Shadow;
+use super::{Shadow, heads::PrivateNames};
 use crate::{
     config::{
         Config,
@@ -61,6 +61,8 @@ pub struct Snapshot {
     pub logged: Vec<(String, FieldSource)>,
     /// Query parameters that carry keys of clients on any route.
     pub secret_parameters: Arc<[Box<str>]>,
+    /// Names of values that are not kept with recent request heads.
+    pub private: PrivateNames,
     /// Configuration that it was compiled from.
     pub config: Arc<Config>,
     /// Counts the snapshots that are still in memory.
@@ -161,6 +163,7 @@ impl Snapshot {
             tracing: self.tracing.clone(),
             logged: self.logged.clone(),
             secret_parameters: Arc::clone(&self.secret_parameters),
+            private: PrivateNames::default(),
             config: Arc::default(),
             alive: Arc::new(()),
         }

@@ -29,7 +29,8 @@ pub struct RecentExchange {
     pub method: String,
     /// Scheme, authority, path and query.
     pub url: String,
-    /// Request headers that routes match on, for the dry run of a reload.
+    /// Request headers as they were routed, secrets masked; empty if the head is not in the sample
+    /// that is kept.
     pub headers: Vec<(String, String)>,
     /// Status sent to the client.
     pub status: u16,

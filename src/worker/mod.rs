@@ -44,7 +44,7 @@ pub(crate) use view::{ConnectionView, HolderView};
 use crate::{
     config::value::BindAddress,
     semantics::{request_id::RequestId, via::Pseudonym},
-    state::{Listener, LocalListener, LocalSnapshot, UnderWay},
+    state::{Listener, LocalListener, LocalSnapshot, RequestView, UnderWay, heads::HeadOrigin},
     telemetry::{access_log::Line, metrics::WorkerCounters, trace::TraceView},
     upstream::{local_set::LocalEndpoints, room::RoomRequest},
 };
@@ -94,7 +94,7 @@ impl Worker {
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
             clock: Clock::new(),
             ticks: Cell::new(0),
-            records: Records::new(shared.recent.worker()),
+            records: Records::new(shared.recent.worker(), shared.heads.worker()),
             connections: Connections::default(),
             under_way: UnderWay::default(),
             refusing: Cell::new(0),
@@ -219,6 +219,18 @@ impl Worker {
     /// Keeps an exchange for the admin API.
     pub fn keep(&self, line: &Line<'_>, generation: u64) {
         self.records.keep(line, generation);
+    }
+
+    /// Returns true if the head of the request at hand is to be kept for dry runs.
+    pub fn wants_head(&self) -> bool {
+        self.records.wants_head()
+    }
+
+    /// Keeps the head of a request.
+    pub fn keep_head(&self, view: &RequestView<'_>, origin: HeadOrigin<'_>) {
+        let snapshot = self.current.borrow();
+        self.records
+            .keep_head(view, origin, &snapshot.shared.private);
     }
 
     /// Switches to the newest access log and queue of spans.

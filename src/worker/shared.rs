@@ -13,7 +13,7 @@ use crate::{
     resilience::Pressure,
     semantics::via::Pseudonym,
     socket::inherited::Inherited,
-    state::{Registered, Snapshot},
+    state::{Registered, Snapshot, heads::Heads},
     telemetry::{access_log::AccessLog, metrics::Metrics, recent::Recent, trace::TraceSpool},
     upstream::shared::Padded,
 };
@@ -42,6 +42,8 @@ pub struct SharedState {
     pub(crate) sockets: OpenSockets,
     /// The latest exchanges, for the admin API.
     pub recent: Recent,
+    /// Recent request heads, for the dry run of a configuration.
+    pub heads: Heads,
     /// One entry per worker: its channels, and its load.
     pub(crate) workers: Vec<WorkerPlace>,
     /// Number of open downstream connections, over all workers.
@@ -86,6 +88,7 @@ impl SharedState {
             inherited,
             sockets: OpenSockets::default(),
             recent: Recent::new(1000),
+            heads: Heads::new(workers.len()),
             connections_max,
             workers,
             connections: Padded::default(),

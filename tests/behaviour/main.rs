@@ -99,6 +99,7 @@ mod rate_limit_redis;
 mod registration;
 mod registration_others;
 mod reload;
+mod reload_gate;
 mod reload_listeners;
 mod retries;
 mod retry_limits;

@@ -14,7 +14,7 @@ use super::super::operations::{ExplainRequest, Operations};
 use super::super::reply::{self, Reply};
 use super::super::router::Access;
 use super::ApiCall;
-use crate::config::Secrets;
+use crate::{config::Secrets, state::heads::TrafficUse};
 
 /// `POST /explain`
 pub(super) async fn explain(mut call: ApiCall) -> Reply {
@@ -37,19 +37,30 @@ pub(super) async fn explain(mut call: ApiCall) -> Reply {
 
 /// `POST /check`
 pub(super) async fn check(call: ApiCall) -> Reply {
-    with_text(call, |proxy, text, secrets| proxy.check(text, secrets)).await
+    with_text(call, |proxy, text, secrets, traffic| {
+        proxy.check(text, secrets, traffic)
+    })
+    .await
 }
 
 /// `POST /diff`
 pub(super) async fn diff(call: ApiCall) -> Reply {
-    with_text(call, |proxy, text, secrets| proxy.diff(text, secrets)).await
+    with_text(call, |proxy, text, secrets, traffic| {
+        proxy.diff(text, secrets, traffic)
+    })
+    .await
 }
 
 async fn with_text<T: Serialize + Send + 'static>(
     mut call: ApiCall,
-    ask: impl FnOnce(&dyn Operations, String, Secrets) -> T + Send + 'static,
+    ask: impl FnOnce(&dyn Operations, String, Secrets, TrafficUse) -> T + Send + 'static,
 ) -> Reply {
     let secrets = secrets_for(&call);
+    let traffic = match call.query("against_live") {
+        None | Some("false") => TrafficUse::Left,
+        Some("true") => TrafficUse::Replayed,
+        Some(_) => return reply::error(StatusCode::BAD_REQUEST, "against_live is true or false"),
+    };
     let body = match read(call.request.body_mut()).await {
         Ok(body) => body,
         Err(reply) => return reply,
@@ -57,7 +68,8 @@ async fn with_text<T: Serialize + Send + 'static>(
     let Ok(text) = String::from_utf8(body.into()) else {
         return reply::error(StatusCode::BAD_REQUEST, "the body is not UTF-8");
     };
-    match call.blocking(move |proxy| ask(proxy, text, secrets)).await {
+    let answer = call.blocking(move |proxy| ask(proxy, text, secrets, traffic));
+    match answer.await {
         Ok(value) => reply::json(StatusCode::OK, &value),
         Err(reply) => reply,
     }

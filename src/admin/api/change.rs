@@ -16,12 +16,22 @@ use super::super::operations::{
 };
 use super::super::reply::{self, Reply};
 use super::{ApiCall, ask, bug};
+use crate::state::heads::GateUse;
 
 /// `POST /reload`
 pub(super) async fn reload(call: ApiCall) -> Reply {
-    record_after(call, json!({ "action": "reload" }), |proxy| {
-        Box::pin(async {
-            match proxy.reload().await {
+    let gate = match call.query("force") {
+        None | Some("false") => GateUse::Applies,
+        Some("true") => GateUse::Overridden,
+        Some(_) => return reply::error(StatusCode::BAD_REQUEST, "force is true or false"),
+    };
+    let mut what = json!({ "action": "reload" });
+    if gate == GateUse::Overridden {
+        what["force"] = json!(true);
+    }
+    record_after(call, what, move |proxy| {
+        Box::pin(async move {
+            match proxy.reload(gate).await {
                 Ok(report) => reply::json(StatusCode::OK, &report),
                 Err(ReloadRefusal::Refused(report)) => reply::json(StatusCode::CONFLICT, &report),
                 Err(ReloadRefusal::Stopping) => {

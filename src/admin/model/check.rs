@@ -3,10 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Diff, FaultView};
+use crate::{
+    config::{Diff, FaultView},
+    state::heads::Replayed,
+};
 
 /// Result of a check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
     /// True if a reload would apply it.
     pub ok: bool,
@@ -15,14 +18,28 @@ pub struct Checked {
     /// A fault without a place in the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Its effect on recent requests, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Replayed>,
+}
+
+/// Difference to the configuration in use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
+    /// The changes that a reload would make.
+    #[serde(flatten)]
+    pub changes: Diff,
+    /// Its effect on recent requests, if that was asked for and it can be compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Replayed>,
 }
 
 /// Result of a comparison with the configuration in use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Compared {
     /// The changes that a reload would make.
-    Differs(Diff),
+    Differs(Difference),
     /// The text has faults: `ok` is false.
     Faulty(Checked),
 }

@@ -24,7 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use cache::{Purge, Purged, RouteCache};
 pub use change::{Draining, EndpointChange, Error};
-pub use check::{Checked, Compared};
+pub use check::{Checked, Compared, Difference};
 pub use connection::{Connection, ExchangeUnderWay};
 pub use listener::{Listener, Registration};
 pub use maintenance::{MaintenanceReport, MaintenanceRequest};

@@ -24,7 +24,7 @@ pub struct Ready {
 }
 
 /// Version, uptime, generation, last reload, counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// State of the process.
     pub state: ProcessState,

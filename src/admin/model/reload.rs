@@ -3,10 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Diff, FaultView};
+use crate::{
+    config::{Diff, FaultView},
+    state::heads::Replayed,
+};
 
 /// Result of a reload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReloadReport {
     /// Result, as a word.
     pub result: ReloadResult,
@@ -25,6 +28,9 @@ pub struct ReloadReport {
     /// Each fault with its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<Vec<FaultView>>,
+    /// Its effect on recent requests, if the configuration has a gate for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Replayed>,
 }
 
 /// Result of a reload, as a word.
@@ -40,7 +46,7 @@ pub enum ReloadResult {
 }
 
 /// Reasons why a requested reload was not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ReloadRefusal {
     /// The configuration was refused.
     Refused(Box<ReloadReport>),

@@ -22,7 +22,10 @@ use super::model::{
 };
 use super::*;
 use crate::config::{Secrets, value::BindAddress};
-use crate::state::HolderFilter;
+use crate::state::{
+    HolderFilter,
+    heads::{GateUse, TrafficUse},
+};
 use crate::telemetry::{events::Events, metrics::Exposition};
 
 /// Tokens of an API with this token for changes.
@@ -155,19 +158,21 @@ impl Operations for Fake {
         // Says no to all, and shows what it was asked.
         Err(serde_json::to_string(&request).unwrap())
     }
-    fn check(&self, text: String, secrets: Secrets) -> Checked {
+    fn check(&self, text: String, secrets: Secrets, _traffic: TrafficUse) -> Checked {
         Checked {
             ok: true,
             faults: Vec::new(),
             error: Some(format!("{} bytes, {secrets:?}", text.len())),
+            traffic: None,
         }
     }
-    fn diff(&self, text: String, secrets: Secrets) -> Compared {
-        Compared::Faulty(self.check(text, secrets))
+    fn diff(&self, text: String, secrets: Secrets, traffic: TrafficUse) -> Compared {
+        Compared::Faulty(self.check(text, secrets, traffic))
     }
-    fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>> {
+    fn reload(&self, _gate: GateUse) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>> {
         Box::pin(async {
             Err(ReloadRefusal::Refused(Box::new(ReloadReport {
+                traffic: None,
                 result: ReloadResult::Failed,
                 generation: 7,
                 time: "2026-01-01T00:00:00Z".to_owned(),

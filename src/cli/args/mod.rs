@@ -20,8 +20,8 @@ use crate::config::Secrets;
 pub(super) use self::{
     cache::{CacheArgs, CacheVerb, PurgeArgs},
     operate::{
-        AskArgs, DrainArgs, EndpointArgs, MaintenanceArgs, OutputArgs, OutputFormat, RolloutArg,
-        RolloutArgs, SwitchArg, UpgradeArgs, WhyArgs,
+        AskArgs, DrainArgs, EndpointArgs, MaintenanceArgs, OutputArgs, OutputFormat, ReloadArgs,
+        RolloutArg, RolloutArgs, SwitchArg, UpgradeArgs, WhyArgs,
     },
     text::EndpointName,
 };
@@ -58,7 +58,7 @@ pub(super) enum Verb {
     /// Show the running proxy live in the terminal: endpoints, routes, pools, rollouts.
     Top(AskArgs),
     /// Make the running proxy reload its configuration now.
-    Reload(AskArgs),
+    Reload(ReloadArgs),
     /// Have the program on disk take over from the running proxy, without a connection lost.
     Upgrade(UpgradeArgs),
     /// Make the running proxy finish its requests and end.
@@ -113,8 +113,12 @@ pub(super) struct CheckArgs {
     /// not asked.
     #[arg(long)]
     pub(super) offline: bool,
+    /// Then tell which of the running proxy's recent requests it would route otherwise. Ends with 1
+    /// if config.gate of the proxy would refuse it.
+    #[arg(long)]
+    pub(super) against_live: bool,
     #[command(flatten)]
-    pub(super) output: OutputArgs,
+    pub(super) ask: AskArgs,
 }
 
 /// `diff`.
@@ -126,6 +130,9 @@ pub(super) struct DiffArgs {
     /// Compare with the running proxy, even if `--config` names a file to compare with.
     #[arg(long)]
     pub(super) live: bool,
+    /// Also tell which of the running proxy's recent requests it would route otherwise.
+    #[arg(long)]
+    pub(super) against_live: bool,
     /// End with 1 if anything would change, as `diff` and `git diff --exit-code` do.
     #[arg(long)]
     pub(super) exit_code: bool,
@@ -214,11 +221,12 @@ impl Args {
     /// Returns the output format of the command.
     pub(super) fn format(&self) -> OutputFormat {
         let output = match self.command.as_ref().unwrap_or(&Verb::Run) {
-            Verb::Check(asked) => asked.output,
+            Verb::Check(asked) => asked.ask.output,
             Verb::Diff(asked) => asked.ask.output,
             Verb::Config(asked) => asked.ask.output,
             Verb::Explain(asked) => asked.ask.output,
-            Verb::Status(ask) | Verb::Top(ask) | Verb::Reload(ask) => ask.output,
+            Verb::Status(ask) | Verb::Top(ask) => ask.output,
+            Verb::Reload(asked) => asked.ask.output,
             Verb::Upgrade(asked) => asked.ask.output,
             Verb::Drain(asked) => asked.ask.output,
             Verb::Endpoint(asked) => asked.ask.output,

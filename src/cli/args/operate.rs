@@ -25,6 +25,16 @@ pub(in crate::cli) struct UpgradeArgs {
     pub(in crate::cli) ask: AskArgs,
 }
 
+/// `reload`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ReloadArgs {
+    /// Apply the configuration even if config.gate refuses it for the requests that it moves.
+    #[arg(long)]
+    pub(in crate::cli) force: bool,
+    #[command(flatten)]
+    pub(in crate::cli) ask: AskArgs,
+}
+
 /// `drain`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct DrainArgs {

@@ -85,7 +85,7 @@ pub use rollout::{
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use session::{SameSite, Session};
 pub use shadow::{Shadow, ShadowBody, ShadowCompare};
-pub use shared::{ConfigConsul, ConfigEtcd, ConfigSource, ConfigStore, SharedConfig};
+pub use shared::{ConfigConsul, ConfigEtcd, ConfigSource, ConfigStore, ReloadGate, SharedConfig};
 pub use split::{Pin, Split};
 pub use test::{Expectation, RouteTest, TestCertificate, TestRequest};
 pub use tls::{ClientAuth, KeyPair, ListenerTls, PoolTls, ServedCertificate, TlsVersion};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::tls::PoolTls;
 use crate::config::setting::{choice, table};
-use crate::config::value::{HttpUrl, Name, Secret, ServerUrl};
+use crate::config::value::{HttpUrl, Name, Ratio, Secret, ServerUrl};
 
 table! {
     /// A configuration that many proxies share. With `source` this file holds `[proxy]`, `[admin]` and `[config]` only, and all other tables come from the store.
@@ -13,8 +13,17 @@ table! {
         pub source: Option<ConfigSource> = None,
         /// Name of this proxy in `sluicegate fleet`, one for each; by default the name of the host and the number of the process.
         pub name: Option<Name> = None,
+        /// Refusal of edits that would route recent requests otherwise than now.
+        pub gate: Option<ReloadGate> = None,
     }
-    later { "gate" }
+}
+
+table! {
+    /// Limit on the effect of an edit. Each proxy keeps a bounded sample of the request heads of the last 10 minutes, without secrets. Before a reload it routes them by both configurations. If a larger share would move, the edit is refused like a faulty one; `sluicegate reload --force` applies it all the same. With fewer than 100 requests nothing is refused. The gate that counts is that of the configuration in use; a start is not judged.
+    pub struct ReloadGate {
+        /// Share of the requests that may get another route, pool or version, be refused that were served, or be served that were refused.
+        pub routes_changed_max: Ratio,
+    }
 }
 
 table! {

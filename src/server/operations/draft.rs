@@ -1,13 +1,18 @@
 //! Configurations that are checked and compared, and not used.
 
+use tokio::time::Instant;
+
 use super::{
     super::{compile::compile, keeper::Texts},
     Api,
 };
 use crate::{
-    admin::model::{Checked, Compared},
+    admin::model::{Checked, Compared, Difference},
     config::{self, Loaded, PastTime, Rules, Secrets},
-    state::Lists,
+    state::{
+        Lists, Snapshot,
+        heads::{self, Replayed, TrafficUse},
+    },
 };
 
 impl Api {
@@ -40,35 +45,56 @@ impl Api {
             ok: false,
             faults: faults.views().collect(),
             error: None,
+            traffic: None,
         })
     }
 
+    /// Returns the effect of a configuration on recent requests, judged by the gate in use.
+    fn replayed(&self, new: &Snapshot, secrets: Secrets) -> Replayed {
+        let shared = &self.shared;
+        let snapshot = shared.snapshot();
+        let replayed = heads::replay(&snapshot, new, &shared.heads, Instant::now(), secrets);
+        match &snapshot.config.config.gate {
+            Some(gate) => replayed.judged(gate.routes_changed_max.get()),
+            None => replayed,
+        }
+    }
+
     /// Checks a text, and compiles it beside the configuration in effect.
-    pub(super) fn checked(&self, text: String, secrets: Secrets) -> Checked {
+    pub(super) fn checked(&self, text: String, secrets: Secrets, traffic: TrafficUse) -> Checked {
         let loaded = match self.parse(text, PastTime::Refused, secrets) {
             Ok(loaded) => loaded,
             Err(faulty) => return faulty,
         };
         match compile(loaded, &self.shared.registered, Lists::Left) {
-            Ok((_, warnings)) => Checked {
+            Ok((snapshot, warnings)) => Checked {
                 ok: true,
                 faults: warnings.views().collect(),
                 error: None,
+                traffic: (traffic == TrafficUse::Replayed)
+                    .then(|| self.replayed(&snapshot, secrets)),
             },
             Err(error) => Checked {
                 ok: false,
                 faults: Vec::new(),
                 error: Some(error.to_string()),
+                traffic: None,
             },
         }
     }
 
     /// Compares a text with the configuration in effect.
-    pub(super) fn compared(&self, text: String, secrets: Secrets) -> Compared {
+    pub(super) fn compared(&self, text: String, secrets: Secrets, traffic: TrafficUse) -> Compared {
         match self.parse(text, PastTime::Served, secrets) {
             Ok(loaded) => {
                 let snapshot = self.shared.snapshot();
-                Compared::Differs(self.board.difference(&snapshot.config, &loaded.config))
+                let changes = self.board.difference(&snapshot.config, &loaded.config);
+                let compiled = (traffic == TrafficUse::Replayed)
+                    .then(|| compile(loaded, &self.shared.registered, Lists::Left).ok());
+                let traffic = compiled
+                    .flatten()
+                    .map(|(new, _)| self.replayed(&new, secrets));
+                Compared::Differs(Difference { changes, traffic })
             }
             Err(faulty) => Compared::Faulty(faulty),
         }

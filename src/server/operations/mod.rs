@@ -38,7 +38,10 @@ use crate::{
         },
     },
     config::Secrets,
-    state::{ExplainedRate, HolderFilter, Snapshot},
+    state::{
+        ExplainedRate, HolderFilter, Snapshot,
+        heads::{GateUse, TrafficUse},
+    },
     telemetry::{
         metrics::{Exposition, names},
         recent::RecentExchange,
@@ -224,13 +227,13 @@ impl Operations for Api {
 
     fn requests(&self, last: usize) -> Vec<RecentExchange> {
         let mut exchanges = self.shared.recent.last(last);
-        self.redact(&mut exchanges);
+        self.complete(&mut exchanges);
         exchanges
     }
 
     fn request(&self, id: &str) -> Option<RecentExchange> {
         let mut exchange = [self.shared.recent.by_id(id)?];
-        self.redact(&mut exchange);
+        self.complete(&mut exchange);
         let [exchange] = exchange;
         Some(exchange)
     }
@@ -239,18 +242,18 @@ impl Operations for Api {
         self.explained(request)
     }
 
-    fn check(&self, text: String, secrets: Secrets) -> Checked {
-        self.checked(text, secrets)
+    fn check(&self, text: String, secrets: Secrets, traffic: TrafficUse) -> Checked {
+        self.checked(text, secrets, traffic)
     }
 
-    fn diff(&self, text: String, secrets: Secrets) -> Compared {
-        self.compared(text, secrets)
+    fn diff(&self, text: String, secrets: Secrets, traffic: TrafficUse) -> Compared {
+        self.compared(text, secrets, traffic)
     }
 
-    fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>> {
-        Box::pin(async {
+    fn reload(&self, gate: GateUse) -> BoxFuture<'_, Result<ReloadReport, ReloadRefusal>> {
+        Box::pin(async move {
             let (answer, report) = oneshot::channel();
-            let sent = self.requests.send(Request::Reload(answer)).await;
+            let sent = self.requests.send(Request::Reload(answer, gate)).await;
             sent.map_err(|_| ReloadRefusal::Stopping)?;
             report.await.unwrap_or(Err(ReloadRefusal::Stopping))
         })
@@ -316,11 +319,13 @@ impl Api {
         })
     }
 
-    /// Masks the values that the access log masks.
-    fn redact(&self, exchanges: &mut [RecentExchange]) {
+    /// Adds the fields of the heads that are kept, and masks the values that the access log masks.
+    fn complete(&self, exchanges: &mut [RecentExchange]) {
         let snapshot = self.shared.snapshot();
-        if let Some(log) = &snapshot.access_log {
-            for exchange in exchanges {
+        for exchange in exchanges {
+            let fields = self.shared.heads.shown_headers(&exchange.request_id);
+            exchange.headers = fields.unwrap_or_default();
+            if let Some(log) = &snapshot.access_log {
                 exchange.url = log.redaction.url(&exchange.url);
             }
         }

@@ -1,6 +1,7 @@
 //! Reload: all new parts are loaded, checked, tested and bound beside the old, then there is one
 //! swap, and removed parts drain. Any fault keeps the old configuration.
 
+mod error;
 pub(super) mod leaving;
 mod prepared;
 mod queue;
@@ -17,12 +18,14 @@ use super::{admin::tokens, control::Control, descriptors, discovery::ask_first};
 use crate::{
     admin::model::{ReloadRefusal, ReloadReport, ReloadResult},
     config::Config,
+    state::heads::GateUse,
     task,
     worker::Command,
 };
 
+pub(super) use error::ReloadError;
 use prepared::PATIENCE;
-pub(super) use prepared::{Beside, Prepared, ReloadError, ReloadOutcome};
+pub(super) use prepared::{Beside, Prepared, ReloadOutcome};
 pub(super) use queue::{Reloads, Wanted};
 
 use queue::join;
@@ -34,6 +37,7 @@ struct Way {
     file: bool,
     /// It is compiled even if it is the one in use.
     anew: bool,
+    gate: GateUse,
 }
 
 impl Control {
@@ -47,6 +51,7 @@ impl Control {
         let way = Way {
             file: wanted.file,
             anew: wanted.anew.is_some() || self.board.degraded().is_some(),
+            gate: wanted.gate,
         };
         if !self.reloads.want(wanted) {
             return;
@@ -69,7 +74,7 @@ impl Control {
                 let _ = leaving.await;
             }
             let preparing = if way.file {
-                Prepared::next(path, &shared, &registry, part, way.anew)
+                Prepared::next(path, &shared, &registry, part, (way.anew, way.gate))
             } else {
                 Prepared::again(&shared, &registry, kept, hash)
             };
@@ -184,7 +189,11 @@ impl Control {
         if diff.needs_restart() {
             tracing::warn!("some of these changes take effect after a restart only");
         }
+        if let Some(replayed) = &prepared.replayed {
+            tracing::info!("{}", replayed.headline());
+        }
         let mut report = report(ReloadResult::Succeeded, new.generation);
+        report.traffic = prepared.replayed;
         report.changes = Some(diff);
         report.connections_closed = connections_closed;
         report
@@ -200,6 +209,9 @@ impl Control {
         if let ReloadError::Configuration(faults) = error {
             self.named_files.add(faults.named_files());
             report.faults = Some(faults.views().collect());
+        }
+        if let ReloadError::Gate(replayed) = error {
+            report.traffic = Some((**replayed).clone());
         }
         report.error = Some(error.to_string());
         report
@@ -260,5 +272,6 @@ fn report(result: ReloadResult, generation: u64) -> ReloadReport {
         connections_closed: 0,
         error: None,
         faults: None,
+        traffic: None,
     }
 }

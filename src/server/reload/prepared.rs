@@ -10,9 +10,11 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
+use super::error::ReloadError;
 use crate::{
     config::{
-        self, Config, Fault, Faults, Loaded, PastTime, Rules, SharedPart, value::BindAddress,
+        self, Config, Fault, Faults, Loaded, PastTime, Rules, Secrets, SharedPart,
+        value::BindAddress,
     },
     server::{
         errand,
@@ -24,61 +26,16 @@ use crate::{
         inherited::Inherited,
         passed::Passed,
     },
-    state::{self, BuildError, Listener, Lists, Registered, Registry, Snapshot, Source, TlsFiles},
+    state::{
+        self, Listener, Lists, Registered, Registry, Snapshot, Source, TlsFiles,
+        heads::{self, GateUse, Heads, Replayed},
+    },
     telemetry::{
         access_log::{AccessLog, AccessLogSettings},
         metrics::{Metrics, names},
     },
     worker::SharedState,
 };
-
-/// Reasons why a configuration is not applied; the one in use stays.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReloadError {
-    /// The file has faults.
-    #[error("{0}")]
-    Configuration(Faults),
-    /// It cannot be compiled, or its tests fail.
-    #[error("{0}")]
-    Build(#[from] BuildError),
-    /// A new listener's address cannot be bound.
-    #[error("listener \"{0}\": {1}")]
-    Bind(Arc<str>, BindError),
-    /// The access log cannot be opened.
-    #[error("access log: {0}")]
-    AccessLog(String),
-    /// The address of the metrics listener cannot be bound.
-    #[error("metrics: cannot listen on {0}: {1}")]
-    Metrics(BindAddress, io::Error),
-    /// The disk does not answer.
-    #[error(
-        "the files of the configuration could not be read within {} s; does their disk hang?",
-        PATIENCE.as_secs()
-    )]
-    TooSlow,
-    /// The system cannot make a thread for it.
-    #[error("cannot be read: {0}")]
-    Thread(#[from] io::Error),
-    /// A bug of the proxy.
-    #[error("reading it panicked; this is a bug")]
-    Panicked,
-}
-
-impl ReloadError {
-    /// Returns the error for a log: one line for each fault.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        match self {
-            Self::Configuration(faults) => faults.lines(),
-            Self::Build(_)
-            | Self::Bind(..)
-            | Self::AccessLog(_)
-            | Self::Metrics(..)
-            | Self::TooSlow
-            | Self::Thread(_)
-            | Self::Panicked => self.to_string().lines().map(str::to_owned).collect(),
-        }
-    }
-}
 
 /// A listener with its sockets.
 pub(super) type BoundListener = (Arc<Listener>, Bound);
@@ -95,6 +52,8 @@ pub(crate) struct Prepared {
     pub(crate) log: Option<Option<AccessLog>>,
     /// The socket of the metrics listener, if its address changed.
     pub(crate) metrics: Option<Option<MetricsSocket>>,
+    /// Its effect on recent requests, if a gate asks for it.
+    pub(crate) replayed: Option<Replayed>,
 }
 
 /// Result of reading the file while a configuration is in use.
@@ -118,6 +77,8 @@ pub(crate) struct Beside<'a> {
     pub(crate) passed: Option<&'a Passed>,
     pub(crate) metrics: &'a Metrics,
     pub(crate) workers: usize,
+    /// Recent requests that a gate judges by; none: there is no gate.
+    pub(crate) heads: Option<(&'a Heads, GateUse)>,
 }
 
 impl Prepared {
@@ -155,7 +116,7 @@ impl Prepared {
         shared: &Arc<SharedState>,
         registry: &Arc<Mutex<Registry>>,
         part: Option<SharedPart>,
-        anew: bool,
+        (anew, gate): (bool, GateUse),
     ) -> io::Result<Preparing> {
         let (shared, registry) = (Arc::clone(shared), Arc::clone(registry));
         errand::send("reload", move || {
@@ -165,7 +126,7 @@ impl Prepared {
                 let revision = loaded.shared.map_or(0, |it| it.revision);
                 return Ok(ReloadOutcome::Unchanged(loaded.hash, revision));
             }
-            Self::beside_last(&last, loaded, &shared, &registry)
+            Self::beside_last(&last, loaded, &shared, &registry, Some(gate))
         })
     }
 
@@ -191,7 +152,7 @@ impl Prepared {
                 hash,
                 warnings: Faults::new(Path::new(""), "".into(), Vec::new()),
             };
-            Self::beside_last(&last, loaded, &shared, &registry)
+            Self::beside_last(&last, loaded, &shared, &registry, None)
         })
     }
 
@@ -200,8 +161,10 @@ impl Prepared {
         loaded: Loaded,
         shared: &SharedState,
         registry: &Mutex<Registry>,
+        gate: Option<GateUse>,
     ) -> Result<ReloadOutcome, ReloadError> {
         let process = Beside {
+            heads: gate.map(|gate| (&shared.heads, gate)),
             registered: &shared.registered,
             inherited: &shared.inherited,
             passed: None,
@@ -233,6 +196,7 @@ impl Prepared {
             now: Instant::now(),
         };
         let snapshot = Arc::new(state::build(&source, registry)?);
+        let replayed = judge(last, &snapshot, process)?;
         let bound = bind_new(&snapshot, last, process)
             .map_err(|(name, error)| ReloadError::Bind(name, error))?;
         let log = open_log(&snapshot, log, process.metrics)?;
@@ -248,7 +212,28 @@ impl Prepared {
             hash: loaded.hash,
             bound,
             log,
+            replayed,
         })
+    }
+}
+
+/// Has the gate of the configuration in use judge the effect of the new one on recent requests.
+fn judge(
+    last: Option<&Snapshot>,
+    new: &Snapshot,
+    process: &Beside<'_>,
+) -> Result<Option<Replayed>, ReloadError> {
+    let (Some(last), Some((heads, gate))) = (last, process.heads) else {
+        return Ok(None);
+    };
+    let Some(written) = &last.config.config.gate else {
+        return Ok(None);
+    };
+    let replayed = heads::replay(last, new, heads, Instant::now(), Secrets::Needed);
+    let replayed = replayed.judged(written.routes_changed_max.get());
+    match gate {
+        GateUse::Applies if replayed.is_refused() => Err(ReloadError::Gate(Box::new(replayed))),
+        GateUse::Applies | GateUse::Overridden => Ok(Some(replayed)),
     }
 }
 

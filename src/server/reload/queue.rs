@@ -9,12 +9,13 @@ use tokio::{
 };
 
 use super::{
-    ReloadError,
+    error::ReloadError,
     prepared::{Preparing, ReloadOutcome},
 };
 use crate::{
     admin::model::{ReloadRefusal, ReloadReport},
     server::control::Answer,
+    state::heads::GateUse,
 };
 
 /// Receivers of a reload's result, and the delay of reporting faults.
@@ -28,6 +29,8 @@ pub(in crate::server) struct Wanted {
     /// Receivers who wait only for the configuration in use to be compiled anew: what an operator
     /// has switched goes into that. None: nobody wants it.
     pub(super) anew: Option<Vec<Answer>>,
+    /// Effect of the gate on it.
+    pub(super) gate: GateUse,
 }
 
 /// The reload under way and the next one.
@@ -44,22 +47,22 @@ pub(in crate::server) struct Reloads {
 
 impl Wanted {
     /// A request whose sender waits for the answer.
-    pub(in crate::server) fn by(answer: Answer) -> Self {
+    pub(in crate::server) fn by(answer: Answer, gate: GateUse) -> Self {
         Self {
             answers: vec![answer],
             asked: true,
             file: true,
             anew: None,
+            gate,
         }
     }
 
     /// A request without an answer.
     pub(in crate::server) fn silently() -> Self {
         Self {
-            answers: Vec::new(),
             asked: true,
             file: true,
-            anew: None,
+            ..Self::default()
         }
     }
 
@@ -84,6 +87,9 @@ impl Wanted {
         self.answers.extend(other.answers);
         self.asked |= other.asked;
         self.file |= other.file;
+        if other.gate == GateUse::Overridden {
+            self.gate = GateUse::Overridden;
+        }
         if let Some(anew) = other.anew {
             self.anew.get_or_insert_default().extend(anew);
         }

@@ -76,7 +76,7 @@ pub(crate) struct Failed {
     pub(crate) output: Vec<String>,
 }
 
-/// What the new process said until it served.
+/// Words of the new process until it serves.
 struct Agreed {
     version: String,
     taken: Vec<BindAddress>,

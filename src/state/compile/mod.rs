@@ -25,7 +25,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Drain, Listener, Registry, Route, Snapshot};
+use super::{Drain, Listener, Registry, Route, Snapshot, heads::PrivateNames};
 use crate::{
     config::{Config, schema, value::FieldSource},
     filter::{AuthFilter, RedisStore},
@@ -206,6 +206,7 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
         access_log: access_log(config)?,
         tracing: trace::settings(config).map(Arc::new),
         logged: logged(config),
+        private: PrivateNames::of(config),
         config: Arc::clone(config),
         alive: registry.alive(),
     };

@@ -88,7 +88,7 @@ impl Prometheus {
         .await;
     }
 
-    /// What it has said.
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
