@@ -16,6 +16,17 @@ pub(super) struct EndpointPlaces {
     endpoints_max: usize,
 }
 
+/// Series in which an endpoint is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Its own.
+    Own,
+    /// Those of `other` of its pool: there was no room, or the endpoint has left.
+    OtherOfPool,
+    /// Those of `other` of the pool `other`: the pool has left, and must not get series again.
+    Removed,
+}
+
 #[derive(Debug, Default)]
 struct Known {
     /// By pool and endpoint: true if it has a place.
@@ -39,6 +50,9 @@ impl EndpointPlaces {
             Some(of_pool) => of_pool,
             None => known.pools.entry(Box::from(pool)).or_default(),
         };
+        if endpoint == OTHER {
+            return false;
+        }
         if let Some(placed) = of_pool.get(endpoint) {
             return *placed;
         }
@@ -52,12 +66,16 @@ impl EndpointPlaces {
         placed
     }
 
-    /// Returns true if an endpoint has a place.
-    pub(super) fn has(&self, pool: &str, endpoint: &str) -> bool {
+    /// Returns where an endpoint is counted.
+    pub(super) fn place(&self, pool: &str, endpoint: &str) -> Place {
         let known = self.lock();
-        let of_pool = known.pools.get(pool);
-        let placed = of_pool.and_then(|it| it.get(endpoint)).copied();
-        placed.unwrap_or_default()
+        let Some(of_pool) = known.pools.get(pool) else {
+            return Place::Removed;
+        };
+        match of_pool.get(endpoint) {
+            Some(true) => Place::Own,
+            Some(false) | None => Place::OtherOfPool,
+        }
     }
 
     /// Number of endpoints that are counted under `other`.
@@ -114,13 +132,20 @@ pub(super) fn is_of_endpoints(labels: &[&str]) -> bool {
     labels.starts_with(&["pool", "endpoint"])
 }
 
-/// Returns these values of a family's labels with `other` for the endpoint.
-pub(super) fn folded<'v>(values: &[&'v str]) -> Vec<&'v str> {
-    let mut values = values.to_vec();
-    if let Some(endpoint) = values.get_mut(1) {
-        *endpoint = OTHER;
+impl Place {
+    /// Returns these values of a family's labels, for this place.
+    pub(super) fn apply<'v>(self, values: &[&'v str]) -> Vec<&'v str> {
+        let folded = match self {
+            Self::Own => 0..0,
+            Self::OtherOfPool => 1..2,
+            Self::Removed => 0..2,
+        };
+        let mut values = values.to_vec();
+        for value in values.get_mut(folded).into_iter().flatten() {
+            *value = OTHER;
+        }
+        values
     }
-    values
 }
 
 #[cfg(test)]
@@ -135,15 +160,16 @@ mod tests {
         assert!(!places.admit("app", "c:1"));
         assert_eq!(places.folded(), 1);
         places.forget(["pool", "endpoint"], &[["app", "a:1"]]);
-        assert!(!places.has("app", "a:1"));
+        assert_eq!(places.place("app", "a:1"), Place::OtherOfPool);
         // All workers must count it in the same place.
         assert!(!places.admit("app", "c:1"));
         assert!(places.admit("web", "a:1"));
         assert!(!places.admit("app", "d:1"));
         places.forget(["pool"], &[["app"]]);
         assert_eq!(places.folded(), 0);
+        assert_eq!(places.place("app", "b:1"), Place::Removed);
         assert!(places.admit("app", "c:1"));
         places.forget(["route"], &[["app"]]);
-        assert!(places.has("app", "c:1"));
+        assert_eq!(places.place("app", "c:1"), Place::Own);
     }
 }

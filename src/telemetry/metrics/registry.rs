@@ -8,7 +8,7 @@ use super::arena::CellRange;
 use super::carried::{CountedFamily, Counts, Waiting};
 use super::counted::COUNTED;
 use super::descriptor::Shape;
-use super::endpoint_places::{self, EndpointPlaces};
+use super::endpoint_places::{EndpointPlaces, Place};
 use super::exemplar::Exemplars;
 use super::exposition::Exposition;
 use super::family::{Attached, Family, FamilySums, Labels};
@@ -87,12 +87,8 @@ impl Registry {
                 let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
                 let labels = match labels[..] {
                     [pool, endpoint, ..] if family.is_of_endpoints() => {
-                        let placed = self.endpoints.admit(pool, endpoint);
-                        if placed {
-                            labels
-                        } else {
-                            endpoint_places::folded(&labels)
-                        }
+                        self.endpoints.admit(pool, endpoint);
+                        self.endpoints.place(pool, endpoint).apply(&labels)
                     }
                     _ => labels,
                 };
@@ -160,13 +156,17 @@ impl Slot {
     ) -> Self {
         let family = registry.family(shape);
         let may_add = || registry.may_add_series();
-        let folds = family.is_of_endpoints()
-            && !matches!(labels, [pool, endpoint, ..] if registry.endpoints.has(pool, endpoint));
-        let attached = if folds {
-            let labels = endpoint_places::folded(labels);
-            family.attach(&labels, cells.clone(), may_add)
-        } else {
-            family.attach(labels, cells.clone(), may_add)
+        let place = match labels {
+            [pool, endpoint, ..] if family.is_of_endpoints() => {
+                registry.endpoints.place(pool, endpoint)
+            }
+            _ => Place::Own,
+        };
+        let attached = match place {
+            Place::Own => family.attach(labels, cells.clone(), may_add),
+            Place::OtherOfPool | Place::Removed => {
+                family.attach(&place.apply(labels), cells.clone(), may_add)
+            }
         };
         let Attached {
             labels,

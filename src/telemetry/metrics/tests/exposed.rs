@@ -40,12 +40,20 @@ fn series_of_endpoints_over_their_limit_are_those_of_other_and_take_no_place_of_
     new.carry(counts);
     assert_eq!(new.total(&PICKS_TOTAL, [None, None]), 20);
     assert_eq!(new.totals(&PICKS_TOTAL).len(), 2);
+    assert_eq!(value(&new, "sluicegate_folded_endpoints").unwrap(), "1");
     // A count that comes after its endpoint has left is one of `other`.
     metrics.remove_series(["pool", "endpoint"], &[["app", "10.0.0.1:80"]]);
     drop(handles);
     one.counter(&PICKS_TOTAL, ["app", "10.0.0.1:80"]).inc();
     assert_eq!(metrics.total(&PICKS_TOTAL, [None, Some("10.0.0.1:80")]), 0);
     assert_eq!(metrics.total(&PICKS_TOTAL, [None, Some("other")]), 17);
+    // One that comes after its pool is in a series that all removed pools share.
+    metrics.remove_series(["pool"], &[["app"]]);
+    for endpoint in ["10.0.0.1:80", "10.0.0.2:80"] {
+        one.counter(&PICKS_TOTAL, ["app", endpoint]).inc();
+    }
+    assert_eq!(metrics.totals(&PICKS_TOTAL).len(), 1);
+    assert_eq!(metrics.total(&PICKS_TOTAL, [Some("other"), None]), 2);
 }
 
 #[test]
