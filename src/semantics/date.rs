@@ -6,6 +6,12 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 use httpdate::HttpDate;
 
+/// Seconds of Unix time at this time; 0 before 1970.
+pub fn unix_seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
 /// The date of the current second; one per worker.
 #[derive(Clone, Debug)]
 pub struct DateCache {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     admin::{Figures, LatencyCounts, RequestCounts, model},
+    semantics::date::unix_seconds,
     state::Snapshot,
     telemetry::metrics::{Metrics, names},
     tls::Certificate,
@@ -70,8 +71,7 @@ fn latency(bounds_ns: &'static [u64], mut cells: Vec<u64>) -> LatencyCounts {
 
 /// Lists the certificates in use, the one that expires first in front.
 pub(super) fn certificates(snapshot: &Snapshot) -> Vec<model::CertificateExpiry> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    let now = i64::try_from(unix_seconds(SystemTime::now())).unwrap_or(i64::MAX);
     let mut all = Vec::new();
     for listener in &snapshot.listeners {
         let certificates = listener.tls.iter().flat_map(|tls| tls.certificates());

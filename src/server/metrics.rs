@@ -3,11 +3,12 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Weak, atomic::Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use crate::{
     resilience::breaker::BreakerState,
+    semantics::date::unix_seconds,
     state::{Route, Snapshot},
     task,
     telemetry::{
@@ -99,8 +100,7 @@ impl ControlGauges {
             .set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.last_success.set(i64::from(as_written));
         if as_written {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            let seconds = now.map_or(0, |time| time.as_secs());
+            let seconds = unix_seconds(SystemTime::now());
             self.last_success_time
                 .set(i64::try_from(seconds).unwrap_or(i64::MAX));
         }

@@ -14,6 +14,7 @@ use crate::{
     filter::{AuthFilter, ConcurrencyFilter},
     resilience::breaker::BreakerView,
     rollout::shadow::ShadowResult,
+    semantics::date::unix_seconds,
     state::{Action, ExplainedRate, Route, Shadow, Snapshot},
     upstream::{
         discovery::SourceSpec,
@@ -91,8 +92,7 @@ impl<'s> PoolViews<'s> {
         let origin = Origin::of(pool);
         let absent = pool.shared.discovered.absent();
         let now = Instant::now();
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now_secs = since.map_or(0, |since| since.as_secs());
+        let now_secs = unix_seconds(SystemTime::now());
         let endpoints = set.endpoints.iter().zip(&picture.endpoints);
         let endpoints = endpoints.map(|(endpoint, view)| {
             let labels = [&*pool.name, &*endpoint.label].map(Box::from);

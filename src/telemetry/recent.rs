@@ -64,6 +64,9 @@ pub struct RecentExchange {
     pub total_ms: f64,
     /// Generation of the configuration that was used.
     pub generation: u64,
+    /// Time of its end since the epoch in nanoseconds, for the order.
+    #[serde(skip)]
+    pub(crate) ended_ns: u128,
 }
 
 /// Summary of one attempt.
@@ -136,6 +139,7 @@ impl From<&Line<'_>> for RecentExchange {
             not_retried: owned(line.not_retried),
             total_ms: line.total.as_secs_f64() * 1000.0,
             generation: 0,
+            ended_ns: since_epoch.as_nanos(),
         }
     }
 }
@@ -181,7 +185,9 @@ impl Recent {
     pub fn last(&self, count: usize) -> Vec<RecentExchange> {
         let rings = self.rings().clone();
         let mut all: Vec<_> = rings.iter().flat_map(|ring| ring.last(count)).collect();
-        all.sort_by_key(|exchange| std::cmp::Reverse(exchange.time_unix_ms));
+        all.sort_by_key(|exchange| (exchange.time_unix_ms, exchange.ended_ns));
+        // Of one moment the one recorded later comes first, too.
+        all.reverse();
         all.truncate(count);
         all
     }
@@ -236,7 +242,7 @@ impl RecentRing {
         let mut all = newest(&kept.others);
         all.extend(newest(&kept.failed));
         drop(kept);
-        all.sort_by_key(|exchange| exchange.time_unix_ms);
+        all.sort_by_key(|exchange| (exchange.time_unix_ms, exchange.ended_ns));
         let surplus = all.len().saturating_sub(count);
         all.drain(..surplus);
         all

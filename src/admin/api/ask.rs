@@ -7,7 +7,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
 use super::super::operations::{ExplainRequest, Operations};
@@ -18,15 +18,9 @@ use crate::{config::Secrets, state::heads::TrafficUse};
 
 /// `POST /explain`
 pub(super) async fn explain(mut call: ApiCall) -> Reply {
-    let body = match read(call.request.body_mut()).await {
-        Ok(body) => body,
-        Err(reply) => return reply,
-    };
-    let request: ExplainRequest = match serde_json::from_slice(&body) {
+    let request: ExplainRequest = match read_json(&mut call).await {
         Ok(request) => request,
-        Err(error) => {
-            return reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}"));
-        }
+        Err(reply) => return reply,
     };
     match call.blocking(move |proxy| proxy.explain(request)).await {
         Ok(Ok(value)) => reply::json(StatusCode::OK, &value),
@@ -86,8 +80,30 @@ fn secrets_for(call: &ApiCall) -> Secrets {
     }
 }
 
+/// Reads a body of JSON.
+pub(super) async fn read_json<T: DeserializeOwned>(call: &mut ApiCall) -> Result<T, Reply> {
+    let body = read(call.request.body_mut()).await?;
+    from_json(&body)
+}
+
+/// Reads a body of JSON; one that is empty is the default.
+pub(super) async fn read_json_or_default<T: DeserializeOwned + Default>(
+    call: &mut ApiCall,
+) -> Result<T, Reply> {
+    let body = read(call.request.body_mut()).await?;
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    from_json(&body)
+}
+
+fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reply> {
+    serde_json::from_slice(body)
+        .map_err(|error| reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}")))
+}
+
 /// Reads a body within its limits of size and time.
-pub(super) async fn read(body: &mut Incoming) -> Result<Bytes, Reply> {
+async fn read(body: &mut Incoming) -> Result<Bytes, Reply> {
     let too_large = || {
         let sentence = format!("the body is larger than {BODY_BYTES_MAX} bytes");
         reply::error(StatusCode::PAYLOAD_TOO_LARGE, sentence)

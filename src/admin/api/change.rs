@@ -45,19 +45,9 @@ pub(super) async fn reload(call: ApiCall) -> Reply {
 
 /// `POST /upgrade`
 pub(super) async fn upgrade(mut call: ApiCall) -> Reply {
-    let body = match ask::read(call.request.body_mut()).await {
-        Ok(body) => body,
-        Err(reply) => return reply,
-    };
-    let request = match body.is_empty() {
-        true => Ok(UpgradeRequest::default()),
-        false => serde_json::from_slice(&body),
-    };
-    let request: UpgradeRequest = match request {
+    let request: UpgradeRequest = match ask::read_json_or_default(&mut call).await {
         Ok(request) => request,
-        Err(error) => {
-            return reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}"));
-        }
+        Err(reply) => return reply,
     };
     // A token that has leaked must not start programs from afar.
     if request.binary.is_some() && !call.peer.is_local() {
@@ -96,15 +86,9 @@ pub(super) async fn drain(call: ApiCall) -> Reply {
 
 /// `POST /maintenance`
 pub(super) async fn maintenance(mut call: ApiCall) -> Reply {
-    let body = match ask::read(call.request.body_mut()).await {
-        Ok(body) => body,
-        Err(reply) => return reply,
-    };
-    let request: MaintenanceRequest = match serde_json::from_slice(&body) {
+    let request: MaintenanceRequest = match ask::read_json(&mut call).await {
         Ok(request) => request,
-        Err(error) => {
-            return reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}"));
-        }
+        Err(reply) => return reply,
     };
     let what = json!({ "action": "maintenance", "on": request.on, "route": request.route });
     record_after(call, what, |proxy| {
@@ -150,15 +134,9 @@ pub(super) async fn rollout(call: ApiCall, action: RolloutAction) -> Reply {
 
 /// `POST /cache/purge`
 pub(super) async fn purge(mut call: ApiCall) -> Reply {
-    let body = match ask::read(call.request.body_mut()).await {
-        Ok(body) => body,
-        Err(reply) => return reply,
-    };
-    let asked: Purge = match serde_json::from_slice(&body) {
+    let asked: Purge = match ask::read_json(&mut call).await {
         Ok(asked) => asked,
-        Err(error) => {
-            return reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}"));
-        }
+        Err(reply) => return reply,
     };
     let what = json!({ "action": "purge", "what": asked });
     record_after(call, what, move |proxy| {

@@ -5,7 +5,7 @@ use http::HeaderValue;
 use super::CallTerms;
 use crate::{
     exchange::{Answering, Exchange, Response},
-    semantics::{Headers, Known, cookie, forwarded::Scheme},
+    semantics::{Headers, Known, cookie, date::unix_seconds, forwarded::Scheme},
     upstream::{
         pool::Pool,
         session::{Carrier, EndpointSession},
@@ -74,6 +74,5 @@ pub(in crate::proxy) fn tell(exchange: &Exchange, worker: &Worker, response: &mu
 }
 
 fn now_secs(worker: &Worker) -> u64 {
-    let since = worker.wall_time().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
+    unix_seconds(worker.wall_time())
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::{
     filter::{CarriedBuckets, LocalRates},
     resilience::{CarriedBreaker, concurrency::CarriedGradient},
+    semantics::date::unix_seconds,
     state::Snapshot,
 };
 
@@ -72,7 +73,7 @@ fn for_each_rule(
 }
 
 pub(super) fn sessions(snapshot: &Snapshot) -> Sessions {
-    let now_secs = now_secs();
+    let now_secs = unix_seconds(SystemTime::now());
     let pools = snapshot.pools.iter().filter(|pool| pool.sessions.is_some());
     let pools = pools.map(|pool| {
         let endpoints = pool.endpoint_set();
@@ -87,7 +88,7 @@ pub(super) fn sessions(snapshot: &Snapshot) -> Sessions {
 }
 
 pub(super) fn take_sessions(snapshot: &Snapshot, carried: &Sessions) {
-    let now_secs = now_secs();
+    let now_secs = unix_seconds(SystemTime::now());
     for (pool, endpoints) in carried {
         let Some(pool) = snapshot.pool(pool) else {
             continue;
@@ -124,11 +125,6 @@ pub(super) fn take_limits(snapshot: &Snapshot, carried: &Limits, now: Instant) {
             }
         }
     }
-}
-
-fn now_secs() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 /// Keys of one rule that go over: those that have used most.

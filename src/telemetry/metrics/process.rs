@@ -5,17 +5,15 @@
 use std::fmt::{Display, Write};
 use std::fs;
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use super::exposition::Exposition;
 use super::text;
+use crate::semantics::date::unix_seconds;
 
 /// Notes the start time of the process; only the first call counts.
 pub(super) fn note_start() {
-    START_SECONDS.get_or_init(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |since| since.as_secs())
-    });
+    START_SECONDS.get_or_init(|| unix_seconds(SystemTime::now()));
 }
 
 /// Writes the families that could be read.
