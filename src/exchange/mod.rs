@@ -231,6 +231,12 @@ impl Exchange {
     /// Drops the references to the rest of the configuration. Long-lived exchanges, such as
     /// tunnels, hold only their own route and pools.
     pub(crate) fn let_go(&mut self) {
+        if self.trace.is_some() {
+            let path = self.route_path().map(Into::into);
+            if let Some(trace) = &mut self.trace {
+                trace.route_path = path;
+            }
+        }
         let Some(decision) = &mut self.decision else {
             return;
         };
@@ -278,6 +284,16 @@ impl Exchange {
             PathMatch::Regex(regex) => Some(regex),
             PathMatch::Any | PathMatch::Exact(_) | PathMatch::Prefix(_) => None,
         }
+    }
+
+    /// The condition of its route on the path, as it is written: few values, for traces.
+    pub(crate) fn route_path(&self) -> Option<&str> {
+        let kept = self.trace.as_ref().and_then(|it| it.route_path.as_deref());
+        kept.or_else(|| {
+            let config = &self.snapshot.shared.config;
+            let written = config.routes.get(self.route_name()?)?;
+            written.path.as_ref().map(|path| path.as_str())
+        })
     }
 
     /// Metrics of its route; those of none while it has none.

@@ -19,6 +19,8 @@ pub(crate) struct Trace {
     pub(crate) accepted: bool,
     /// Number of attempts so far.
     pub(crate) attempts: Cell<u16>,
+    /// Condition of its route on the path, once the configuration was let go.
+    pub(crate) route_path: Option<Box<str>>,
 }
 
 impl Trace {

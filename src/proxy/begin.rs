@@ -42,12 +42,8 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         }
         None => connection.scheme(),
     };
-    let trace = match (&snapshot.shared.tracing, request) {
-        (Some(settings), Some(request)) => {
-            Some(trace::begin(&connection.worker, settings, trust, request))
-        }
-        _ => None,
-    };
+    let tracing = snapshot.shared.tracing.as_ref();
+    let trace = tracing.map(|it| trace::begin(&connection.worker, it, trust, request));
     let exchange = memory::boxed(|| Exchange {
         listener,
         started,

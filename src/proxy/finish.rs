@@ -90,7 +90,7 @@ struct End<'a> {
     /// True if the access log has it.
     logs: bool,
     /// Identities of its trace, if it is recorded.
-    traced: Option<&'a TraceView>,
+    traced: Option<&'a TraceView<'a>>,
 }
 
 /// Writes the line of the access log, and keeps the exchange for the admin API if it is selected.

@@ -16,13 +16,14 @@ use crate::{
     worker::Worker,
 };
 
-/// Continues the trace of a request, if its sender is believed, or begins one.
+/// Continues the trace of a request, if its sender is believed, or begins one; without a request its
+/// head was invalid.
 #[cold]
 pub(super) fn begin(
     worker: &Worker,
     settings: &TraceSettings,
     trust: Trust,
-    request: &Request,
+    request: Option<&Request>,
 ) -> Box<Trace> {
     let accepted = match settings.accept {
         Accept::Trusted => trust == Trust::Trusted,
@@ -30,7 +31,7 @@ pub(super) fn begin(
         Accept::Nobody => false,
     };
     let mut formats = settings.formats.iter().filter(|_| accepted);
-    let sent = formats.find_map(|format| format.read(&request.headers));
+    let sent = request.and_then(|it| formats.find_map(|format| format.read(&it.headers)));
     let (id, parent) = match sent.and_then(|sent| sent.parent) {
         Some((id, parent)) => (id, Some(parent)),
         None => {
@@ -47,6 +48,7 @@ pub(super) fn begin(
         // Fields beside a malformed context mean nothing.
         accepted: parent.is_some(),
         attempts: Cell::new(0),
+        route_path: None,
     })
 }
 
@@ -65,7 +67,7 @@ pub(super) fn recorded(
     exchange: &Exchange,
     status: StatusCode,
     took: Duration,
-) -> Option<TraceView> {
+) -> Option<TraceView<'_>> {
     let trace = exchange.trace.as_ref()?;
     let settings = exchange.snapshot.shared.tracing.as_ref()?;
     settings.encoding?;
@@ -81,5 +83,6 @@ pub(super) fn recorded(
         span: trace.span,
         parent: trace.parent,
         failed,
+        route_path: exchange.route_path(),
     })
 }

@@ -212,7 +212,7 @@ impl Worker {
     }
 
     /// Records the spans of an exchange.
-    pub fn write_trace(&self, line: &Line<'_>, trace: &TraceView) {
+    pub fn write_trace(&self, line: &Line<'_>, trace: &TraceView<'_>) {
         self.records.write_trace(line, trace);
     }
 

@@ -56,7 +56,7 @@ impl Records {
         *self.traces.borrow_mut() = spool.map(TraceSpool::worker);
     }
 
-    pub(super) fn write_trace(&self, line: &Line<'_>, trace: &TraceView) {
+    pub(super) fn write_trace(&self, line: &Line<'_>, trace: &TraceView<'_>) {
         if let Some(traces) = &mut *self.traces.borrow_mut() {
             traces.write(line, trace);
         }

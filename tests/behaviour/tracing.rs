@@ -278,6 +278,53 @@ async fn zipkin_gets_spans_in_its_own_form() {
 }
 
 #[tokio::test]
+async fn a_span_has_the_path_of_its_route_and_a_head_that_is_refused_has_a_span() {
+    let zipkin = Backend::start(|_| {
+        let accepted = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
+        [vec![Act::Read], answer_bytes(accepted)].concat()
+    })
+    .await;
+    let app = Backend::start(identity("app")).await;
+    let text = ALL
+        .replace(
+            "otlp = \"http://$collector\"",
+            "zipkin = \"http://$zipkin/api/v2/spans\"",
+        )
+        .replace("[routes.shop]", "[routes.shop]\npath_prefix = \"/shop\"");
+    let settings = Settings::new(&text).backend("app", &app);
+    let mut proxy = settings.address("zipkin", zipkin.address()).start().await;
+    proxy.get("/shop/orders/17?x=1").await;
+    let mut client = proxy.client().await;
+    client.send("GET /a b HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 400);
+    let line = proxy
+        .logged("of the bad head", |line| line["status"] == 400)
+        .await;
+    assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
+    let server_span = async |status: &str| {
+        eventually(format!("a span with {status}"), || async {
+            let seen = zipkin.seen();
+            let lists = seen
+                .iter()
+                .map(|it| serde_json::from_slice::<Value>(&it.body).unwrap());
+            let spans = lists.flat_map(|list| list.as_array().unwrap().clone());
+            let mut spans = spans.filter(|span| span["kind"] == "SERVER");
+            spans.find(|span| span["tags"]["http.response.status_code"] == status)
+        })
+        .await
+    };
+    let good = server_span("200").await;
+    assert_eq!(good["tags"]["http.route"], "/shop");
+    assert_eq!(good["tags"]["url.path"], "/shop/orders/17");
+    let bad = server_span("400").await;
+    assert_eq!(bad["tags"]["http.request.method"], "_OTHER");
+    assert_eq!(bad["tags"]["sluicegate.reason"], "http_request_error");
+    assert_eq!(bad["traceId"], line["trace_id"]);
+    assert!(bad["tags"].get("http.route").is_none() && bad["tags"].get("url.path").is_none());
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn what_is_not_sampled_is_recorded_if_it_failed_and_only_then() {
     let zipkin = Backend::start(|_| {
         let accepted = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";

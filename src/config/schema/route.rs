@@ -186,6 +186,16 @@ choice! {
     }
 }
 
+impl PathRule {
+    /// Gives the path or the pattern as it is written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Exact(path) | Self::Prefix(path) => &path.0,
+            Self::Regex(pattern) => pattern.as_str(),
+        }
+    }
+}
+
 /// The absolute path of a URL, without query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(pub String);

@@ -19,7 +19,7 @@ use crate::{
 
 /// The identities of an exchange's trace.
 #[derive(Clone, Copy, Debug)]
-pub struct TraceView {
+pub struct TraceView<'a> {
     /// The trace.
     pub trace: TraceId,
     /// The span of the exchange.
@@ -28,12 +28,14 @@ pub struct TraceView {
     pub parent: Option<SpanId>,
     /// True if the exchange failed, other than by its client.
     pub failed: bool,
+    /// Condition of the route on the path.
+    pub route_path: Option<&'a str>,
 }
 
 /// Writes the spans of an exchange; returns their number.
 pub(super) fn write(
     line: &Line<'_>,
-    trace: &TraceView,
+    trace: &TraceView<'_>,
     settings: &TraceSettings,
     out: &mut impl Encode,
 ) -> u64 {
@@ -51,6 +53,9 @@ pub(super) fn write(
         took: line.total,
         remote: None,
     });
+    if let Some(path) = trace.route_path {
+        out.text("http.route", path);
+    }
     exchange(line, method, &target, trace.failed, out);
     out.close(trace.failed);
     for (number, attempt) in line.attempts.iter().enumerate() {
@@ -94,7 +99,9 @@ fn exchange(
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
-    out.text("url.path", path);
+    if !path.is_empty() {
+        out.text("url.path", path);
+    }
     if let Some(query) = query {
         out.text("url.query", query);
     }

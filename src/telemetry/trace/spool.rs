@@ -65,7 +65,7 @@ impl TraceSpool {
 
 impl WorkerTraces {
     /// Adds the spans of an exchange.
-    pub fn write(&mut self, line: &Line<'_>, trace: &TraceView) {
+    pub fn write(&mut self, line: &Line<'_>, trace: &TraceView<'_>) {
         let settings = Arc::clone(&self.spool.settings);
         let out = &mut self.buffer;
         self.spans += match settings.encoding {

@@ -90,6 +90,7 @@ fn written(encoding: TraceEncoding) -> SpanBatch {
         span: SpanId::new(9),
         parent: Some(SpanId::new(3)),
         failed: false,
+        route_path: None,
     };
     let attempts = [
         attempt("10.0.0.1:80", "connection_refused"),
@@ -160,6 +161,7 @@ fn spans_that_find_no_place_in_the_queue_are_counted() {
         span: SpanId::new(9),
         parent: None,
         failed: true,
+        route_path: Some("/orders"),
     };
     let mut worker = spool.worker();
     for _ in 0..70 {
