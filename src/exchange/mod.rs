@@ -122,6 +122,8 @@ pub struct Exchange {
     pub(crate) complete: bool,
     /// True if its end has been recorded.
     pub(crate) ended: bool,
+    /// True if the client asks with leave what becomes of it.
+    pub(crate) debugged: bool,
 }
 
 /// Parts of a request that are kept to its end.

@@ -81,6 +81,10 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         grpc_status: None,
         complete: false,
         ended: false,
+        debugged: match (&snapshot.shared.debug_header, request) {
+            (Some(header), Some(request)) => header.is_asked(&request.headers, client),
+            _ => false,
+        },
         snapshot,
     });
     Open::new(Rc::clone(connection), exchange)

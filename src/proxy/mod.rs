@@ -5,6 +5,7 @@ mod begin;
 mod cached;
 mod call;
 mod deadline;
+mod debug;
 mod divide;
 mod finish;
 mod forward;

@@ -68,6 +68,9 @@ pub(super) fn prepare(
         .pseudonym()
         .append(headers, request.version);
     headers.insert(Known::XRequestId, exchange.request_id.as_value());
+    if let Some(debug) = &exchange.snapshot.shared.debug_header {
+        headers.remove(&debug.name);
+    }
     if exchange.trace.is_some() {
         trace::prepare(exchange, headers);
     }

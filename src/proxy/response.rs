@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::{Outgoing, begin::logged_fields, grpc_web, open::Open};
+use super::{Outgoing, begin::logged_fields, debug, grpc_web, open::Open};
 use crate::{
     config::value::FieldSource,
     exchange::Response,
@@ -51,6 +51,9 @@ pub(super) fn seal(mut open: Open, mut response: Response) -> Response<Outgoing>
     headers.insert(Known::XRequestId, exchange.request_id.as_value());
     if http2 && !headers.contains(Known::Date) {
         headers.insert(Known::Date, worker.date_value());
+    }
+    if exchange.debugged {
+        debug::tell(exchange, headers);
     }
     let idle = idle.filter(|idle| *idle > Duration::ZERO);
     Response {

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod compile;
+mod debug_header;
 mod decision;
 mod explain;
 pub mod heads;
@@ -19,6 +20,7 @@ pub use arrival::{ArrivalReason, Asked};
 pub use compile::{
     BuildError, Lists, Source, TestFailure, TlsFiles, build, config_store, consul_target, run_tests,
 };
+pub use debug_header::DebugHeader;
 pub use decision::{Decision, RequestView, route};
 pub use explain::{
     Explained, ExplainedAction, ExplainedCandidate, ExplainedHedge, ExplainedPolicies,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
 
-use super::{Shadow, heads::PrivateNames};
+use super::{DebugHeader, Shadow, heads::PrivateNames};
 use crate::{
     config::{
         Config,
@@ -57,6 +57,8 @@ pub struct Snapshot {
     pub access_log: Option<AccessLogSettings>,
     /// Settings of tracing; none: it is off.
     pub tracing: Option<Arc<TraceSettings>>,
+    /// Header with which operators ask about a request; none: nobody may.
+    pub debug_header: Option<Arc<DebugHeader>>,
     /// Added fields of the access log, with their sources.
     pub logged: Vec<(String, FieldSource)>,
     /// Query parameters that carry keys of clients on any route.
@@ -161,6 +163,7 @@ impl Snapshot {
             connections_max: self.connections_max,
             access_log: self.access_log.clone(),
             tracing: self.tracing.clone(),
+            debug_header: self.debug_header.clone(),
             logged: self.logged.clone(),
             secret_parameters: Arc::clone(&self.secret_parameters),
             private: PrivateNames::default(),

@@ -38,7 +38,7 @@ const LITTLE_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = 
 const ALL_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = \"100%\"\n";
 
 /// Lines of the route, of the pool, or further tables; those of [`BARE`] go on where they are.
-const FEATURES: [(&str, Features); 32] = [
+const FEATURES: [(&str, Features); 34] = [
     ("nothing", BARE),
     ("retries", route("")),
     ("ejection", pool("panic_threshold = \"0%\"")),
@@ -201,6 +201,17 @@ cors = { origins = ["https://shop.example"] }"#,
         tables(
             "[access_log]\npath = \"access.log\"\nformat = \"{time} {client} {method} {path} {status} {total_ms}\"\n",
         ),
+    ),
+    (
+        "access log, ECS",
+        tables("[access_log]\npath = \"access.log\"\nformat = \"ecs\"\n"),
+    ),
+    (
+        "the debug header, not asked for",
+        Features {
+            proxy: "debug_header = { from = [\"192.0.2.0/24\"] }",
+            ..BARE
+        },
     ),
     ("tracing, nothing recorded", tables(NOTHING_TRACED)),
     ("tracing, 1 % recorded", tables(LITTLE_TRACED)),

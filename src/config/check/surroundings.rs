@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Check;
 use crate::config::{
-    schema::{AccessFormat, AccessLog, Admin, LogTarget},
+    schema::{AccessFormat, AccessLog, Admin, DebugHeader, LogTarget},
     setting::Span,
     value::{BindAddress, Piece, Secret, nearest::alternatives},
 };
@@ -37,6 +37,9 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
     if let Some(admin) = &config.admin {
         check_admin(check, admin);
+    }
+    if let Some(header) = &config.proxy.debug_header {
+        check_debug_header(check, header);
     }
     if let Some(log) = &config.access_log {
         check_access_log(check, log);
@@ -104,6 +107,27 @@ fn check_admin(check: &mut Check<'_>, admin: &Admin) {
     }
 }
 
+fn check_debug_header(check: &mut Check<'_>, header: &DebugHeader) {
+    let spans = &header.spans;
+    if let Some(token) = &header.token {
+        check.secret("proxy.debug_header.token", spans.of("token"), token);
+    }
+    let broken = ["token", "from"].iter().any(|key| {
+        let place = format!("proxy.debug_header.{key}");
+        check.is_broken(&place)
+    });
+    if header.token.is_none() && header.from.is_empty() && !broken {
+        let message = "proxy.debug_header lets nobody in";
+        let hint = "add token = { env = \"…\" }, or from = [\"10.0.0.0/8\"]";
+        check.error(spans.anchor(), message, hint);
+    }
+    if header.from.iter().any(|network| network.prefix_len() == 0) {
+        let message = "proxy.debug_header.from lists every client";
+        let hint = "answers name routes, pools and endpoints: list the networks of operators";
+        check.warn(spans.of("from"), message, hint);
+    }
+}
+
 fn check_access_log(check: &mut Check<'_>, log: &AccessLog) {
     if let LogTarget::File(path) = &log.path {
         check_parent(check, "access_log.path", path, log.spans.of("path"));
@@ -112,6 +136,7 @@ fn check_access_log(check: &mut Check<'_>, log: &AccessLog) {
             check.error(log.spans.of("path"), message, "the path of a file");
         }
     }
+    check_destination(check, log);
     let AccessFormat::Template(template) = &log.format else {
         return;
     };
@@ -128,6 +153,37 @@ fn check_access_log(check: &mut Check<'_>, log: &AccessLog) {
             let hint = alternatives("access_log.fields.add has", name, &added);
             check.error(log.spans.of("format"), message, hint);
         }
+    }
+}
+
+/// Checks rotation and syslog, which do not go together.
+fn check_destination(check: &mut Check<'_>, log: &AccessLog) {
+    let is_file = matches!(log.path, LogTarget::File(_));
+    if let Some(rotate) = &log.rotate {
+        let (size, keep) = (rotate.size.bytes(), rotate.keep.into());
+        let within = (ROTATION_MIN, u64::MAX);
+        check.within("access_log.rotate", &rotate.spans, "size", size, within);
+        check.within("access_log.rotate", &rotate.spans, "keep", keep, (1, 1000));
+        if !is_file {
+            let message = "access_log.rotate is for a file, and there is none";
+            let hint =
+                "add path = \"access.log\"; what reads standard output or syslog rotates itself";
+            check.error(log.spans.of("rotate"), message, hint);
+        }
+    }
+    let Some(syslog) = &log.syslog else {
+        return;
+    };
+    if is_file {
+        let message = "access_log has two destinations, path and syslog";
+        let hint = "keep one of them; a syslog server can write a file";
+        check.error(log.spans.of("syslog"), message, hint);
+    }
+    let app = &syslog.app;
+    if app.is_empty() || app.len() > 48 || !app.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message = "access_log.syslog.app is no name for syslog";
+        let hint = "1 to 48 characters of ASCII, without spaces";
+        check.error(syslog.spans.of("app"), message, hint);
     }
 }
 
@@ -153,3 +209,6 @@ fn check_parent(check: &mut Check<'_>, key: &str, path: &Path, span: Span) {
 const SERIES_MAX: u64 = 1_000_000;
 
 const ENDPOINTS_MAX: u64 = 100_000;
+
+/// Two batches of lines: a smaller file would be rotated with each write.
+const ROTATION_MIN: u64 = 64 << 10;

@@ -8,8 +8,11 @@ use http::HeaderName;
 use serde_json::Value;
 
 use crate::config::{
-    setting::{Form, Found, Node, Reader, Setting, Shape, table},
-    value::{FieldSource, Mismatch, Ratio, Template, nearest::alternatives, template::Fill},
+    setting::{Form, Found, Node, Reader, Setting, Shape, table, words},
+    value::{
+        BindAddress, ByteSize, FieldSource, Mismatch, Ratio, Template, nearest::alternatives,
+        template::Fill,
+    },
 };
 
 table! {
@@ -17,12 +20,82 @@ table! {
     pub struct AccessLog: Default {
         /// The file that lines are appended to; `"-"` is standard output.
         pub path: LogTarget = LogTarget::Stdout,
-        /// `"json"`, `"common"`, or a template such as `"{client} {method} {path} {status}"`; an added field is `{field.NAME}`.
+        /// Syslog server (RFC 5424) that gets the lines instead of a file.
+        pub syslog: Option<Syslog> = None,
+        /// Rotation of the file by its size. SIGUSR1 opens it anew in any case.
+        pub rotate: Option<LogRotation> = None,
+        /// `"json"`, `"ecs"` (names of the Elastic Common Schema), `"common"`, `"combined"`, or a template such as `"{client} {method} {path} {status}"`; an added field is `{field.NAME}`.
         pub format: AccessFormat = AccessFormat::Json,
         /// Share of exchanges that are logged, chosen by the request id.
         pub sample: Ratio = Ratio::ONE,
         /// Changes to the fields.
         pub fields: AccessFields = AccessFields::default(),
+    }
+}
+
+table! {
+    /// A syslog server.
+    pub struct Syslog {
+        /// Datagram socket of the server, such as `"unix:/dev/log"`, or IP address and port for UDP.
+        pub address: BindAddress,
+        /// Facility of the lines; their severity is `info`.
+        pub facility: SyslogFacility = SyslogFacility::Local7,
+        /// Name of the application, up to 48 characters.
+        pub app: String = "sluicegate".to_owned(),
+    }
+}
+
+table! {
+    /// Rotation of a file by its size.
+    pub struct LogRotation: Default {
+        /// Size from which on the file is renamed to `NAME.1`, that one to `NAME.2` and so on; 64 KiB or more.
+        pub size: ByteSize = ByteSize::kib(100 << 10),
+        /// Number of old files that are kept, 1 to 1000.
+        pub keep: u32 = 5,
+    }
+}
+
+words! {
+    /// Facility of a line in syslog.
+    pub enum SyslogFacility {
+        /// User programs.
+        User = "user",
+        /// Services.
+        Daemon = "daemon",
+        /// Local use 0.
+        Local0 = "local0",
+        /// Local use 1.
+        Local1 = "local1",
+        /// Local use 2.
+        Local2 = "local2",
+        /// Local use 3.
+        Local3 = "local3",
+        /// Local use 4.
+        Local4 = "local4",
+        /// Local use 5.
+        Local5 = "local5",
+        /// Local use 6.
+        Local6 = "local6",
+        /// Local use 7.
+        Local7 = "local7",
+    }
+}
+
+impl SyslogFacility {
+    /// Number of the facility (RFC 5424 section 6.2.1).
+    pub fn number(self) -> u8 {
+        match self {
+            Self::User => 1,
+            Self::Daemon => 3,
+            Self::Local0 => 16,
+            Self::Local1 => 17,
+            Self::Local2 => 18,
+            Self::Local3 => 19,
+            Self::Local4 => 20,
+            Self::Local5 => 21,
+            Self::Local6 => 22,
+            Self::Local7 => 23,
+        }
     }
 }
 
@@ -84,15 +157,19 @@ impl Setting for LogTarget {
 pub enum AccessFormat {
     /// One JSON object per line.
     Json,
+    /// One JSON object per line, with the names of the Elastic Common Schema.
+    Ecs,
     /// The common log format of web servers.
     Common,
+    /// That one with referrer and user agent.
+    Combined,
     /// As the template says.
     Template(Template<AccessField>),
 }
 
 impl Setting for AccessFormat {
     fn shape() -> Shape {
-        Shape::value("\"json\", \"common\" or template", "\"{client} {status}\"")
+        Shape::value("name of a format, or template", "\"{client} {status}\"")
     }
 
     fn form() -> Form {
@@ -102,9 +179,17 @@ impl Setting for AccessFormat {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         reader.parse_text(node, &Self::shape(), |text| match text {
             "json" => Ok(Self::Json),
+            "ecs" => Ok(Self::Ecs),
             "common" => Ok(Self::Common),
+            "combined" => Ok(Self::Combined),
             _ if !text.contains('{') => {
-                let formats = ["json", "common", "a template with {fields}"];
+                let formats = [
+                    "json",
+                    "ecs",
+                    "common",
+                    "combined",
+                    "a template with {fields}",
+                ];
                 let message = format!("\"{text}\" is not a format");
                 Err(Mismatch::new(
                     message,
@@ -124,7 +209,9 @@ impl fmt::Display for AccessFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json => f.write_str("json"),
+            Self::Ecs => f.write_str("ecs"),
             Self::Common => f.write_str("common"),
+            Self::Combined => f.write_str("combined"),
             Self::Template(template) => template.fmt(f),
         }
     }

@@ -43,7 +43,10 @@ pub mod token;
 mod tracing;
 
 pub use access::Access;
-pub use access_log::{AccessField, AccessFields, AccessFormat, AccessLog, LogTarget};
+pub use access_log::{
+    AccessField, AccessFields, AccessFormat, AccessLog, LogRotation, LogTarget, Syslog,
+    SyslogFacility,
+};
 pub use admin::Admin;
 pub use auth::{ApiKeyAuth, Auth, AuthStep, AuthSteps, BasicAuth, KeySource, MtlsAuth};
 pub use cache::{Cache, CacheKey};
@@ -69,7 +72,7 @@ pub use maintenance::Maintenance;
 pub use picker::Hashing;
 pub use policy::{Policies, Policy, Taken};
 pub use pool::{Breaker, Pool, PoolLimits, PoolTimeouts, RetryBudget, Zone};
-pub use proxy::{Drain, Proxy, ProxyLimits, Workers};
+pub use proxy::{DebugHeader, Drain, Proxy, ProxyLimits, Workers};
 pub use rate_limit::{RateLimit, RateLimits, RateStore, RedisStore};
 pub use reference::{ReferencePage, reference};
 pub use register::{

@@ -4,11 +4,12 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::config::setting::{Form, Found, Node, Reader, Setting, Shape, table};
-use crate::config::value::{MemoryLimit, Mismatch, Ratio};
+use crate::config::value::{MemoryLimit, Mismatch, Ratio, Secret};
 
 table! {
     /// The process as a whole.
@@ -23,10 +24,24 @@ table! {
         pub watch: bool = true,
         /// Allows `fault` on routes, which delays requests and makes them fail on purpose. Not for production.
         pub faults: bool = false,
+        /// Header with which operators see in an answer what became of the request.
+        pub debug_header: Option<DebugHeader> = None,
         /// Timing of the end of the process.
         pub drain: Drain = Drain::default(),
         /// Bounds on the whole process.
         pub limits: ProxyLimits = ProxyLimits::default(),
+    }
+}
+
+table! {
+    /// Header with which operators see in an answer what became of the request. It is removed before the endpoint.
+    pub struct DebugHeader: Default {
+        /// Value of the header in the requests of those who may see it.
+        pub token: Option<Secret> = None,
+        /// Clients who may see it with any value of the header, by their address.
+        pub from: Vec<IpNet> = Vec::new(),
+        /// Name of the header, in requests and answers.
+        pub name: HeaderName = HeaderName::from_static("x-sluicegate-debug"),
     }
 }
 

@@ -25,14 +25,21 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Drain, Listener, Registry, Route, Snapshot, heads::PrivateNames};
+use super::{DebugHeader, Drain, Listener, Registry, Route, Snapshot, heads::PrivateNames};
 use crate::{
-    config::{Config, schema, value::FieldSource},
+    config::{
+        Config,
+        schema::{self, LogTarget},
+        value::{BindAddress, FieldSource},
+    },
     filter::{AuthFilter, RedisStore},
     route::{RouteSpec, RouteTable},
     semantics::forwarded::TrustedProxies,
     state::Registered,
-    telemetry::access_log::{AccessLogSettings, Format, Redaction, Sample, SinkTarget},
+    telemetry::access_log::{
+        AccessLogSettings, Format, Redaction, Rotation, Sample, SinkTarget, SyslogAddress,
+        SyslogTarget,
+    },
     tls::{ClientSettings, TlsFault},
     upstream::pool::PoolIndex,
 };
@@ -205,6 +212,7 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
         connections_max: config.proxy.limits.connections as usize,
         access_log: access_log(config)?,
         tracing: trace::settings(config).map(Arc::new),
+        debug_header: DebugHeader::compile(config).map(Arc::new),
         logged: logged(config),
         private: PrivateNames::of(config),
         config: Arc::clone(config),
@@ -248,28 +256,50 @@ fn rate_stores(listeners: &[Arc<Listener>], routes: &[Route]) -> Vec<Arc<RedisSt
 }
 
 fn access_log(config: &Config) -> Result<Option<AccessLogSettings>, BuildError> {
-    use crate::config::schema::LogTarget;
     let Some(written) = &config.access_log else {
         return Ok(None);
     };
     let format = Format::parse(&written.format.to_string());
     Ok(Some(AccessLogSettings {
-        target: match &written.path {
-            LogTarget::Stdout => SinkTarget::Stdout,
-            LogTarget::File(path) => SinkTarget::File(path.clone()),
-        },
+        target: log_target(written),
         format: format.map_err(|error| BuildError::AccessLog(error.to_string()))?,
-        redaction: Redaction::new(&written.fields.redact, masked_fields(&written.fields)),
+        redaction: Redaction::new(
+            &written.fields.redact,
+            masked_fields(config, &written.fields),
+        ),
         sample: Sample::new(written.sample.get()),
     }))
 }
 
-/// Returns the added fields to mask: those named, and those that show a named header.
-fn masked_fields(fields: &schema::AccessFields) -> Vec<String> {
-    let of_headers = fields.add.iter().filter(|(_, source)| match source {
-        FieldSource::RequestHeader(name) | FieldSource::ResponseHeader(name) => {
-            fields.redacts_header(name)
+fn log_target(written: &schema::AccessLog) -> SinkTarget {
+    if let Some(syslog) = &written.syslog {
+        return SinkTarget::Syslog(SyslogTarget {
+            address: match &syslog.address {
+                BindAddress::Unix(path) => SyslogAddress::Unix(path.clone()),
+                BindAddress::Tcp(address) => SyslogAddress::Udp(*address),
+            },
+            facility: syslog.facility.number(),
+            app: syslog.app.clone(),
+        });
+    }
+    match &written.path {
+        LogTarget::Stdout => SinkTarget::Stdout,
+        LogTarget::File(path) => {
+            let rotation = written.rotate.as_ref().map(|it| Rotation {
+                size: it.size.bytes(),
+                keep: it.keep,
+            });
+            SinkTarget::File(path.clone(), rotation)
         }
+    }
+}
+
+/// Returns the added fields to mask: those named, and those that show a named header.
+fn masked_fields(config: &Config, fields: &schema::AccessFields) -> Vec<String> {
+    let debug = config.proxy.debug_header.as_ref();
+    let is_secret = |name| fields.redacts_header(name) || debug.is_some_and(|it| it.name == *name);
+    let of_headers = fields.add.iter().filter(|(_, source)| match source {
+        FieldSource::RequestHeader(name) | FieldSource::ResponseHeader(name) => is_secret(name),
     });
     let of_headers = of_headers.map(|(name, _)| name.clone());
     fields.redact.iter().cloned().chain(of_headers).collect()

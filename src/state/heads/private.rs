@@ -27,8 +27,8 @@ pub struct PrivateNames(Vec<Box<str>>);
 pub struct DigestKey(RandomState);
 
 impl PrivateNames {
-    /// The names of which a configuration says so: those of keys, and those that the access log
-    /// masks.
+    /// The names of which a configuration says so: those of keys, those that the access log masks,
+    /// and the debug header.
     pub fn of(config: &Config) -> Self {
         let ways = config
             .routes
@@ -47,7 +47,9 @@ impl PrivateNames {
             KeySource::Cookie(_) => None,
         });
         let masked = config.access_log.iter().flat_map(|log| &log.fields.redact);
-        let names = keys.chain(masked.map(String::as_str));
+        let debug = config.proxy.debug_header.iter();
+        let debug = debug.map(|header| header.name.as_str());
+        let names = keys.chain(masked.map(String::as_str)).chain(debug);
         let mut names: Vec<Box<str>> = names.map(Box::from).collect();
         names.sort_unstable();
         names.dedup();

@@ -13,4 +13,6 @@ mod sink;
 pub use format::{FIELD_NAMES, Format, FormatError, Redaction};
 pub use record::{AttemptView, Line};
 pub use sample::Sample;
-pub use sink::{AccessLog, AccessLogSettings, SinkTarget, WorkerLog};
+pub use sink::{
+    AccessLog, AccessLogSettings, Rotation, SinkTarget, SyslogAddress, SyslogTarget, WorkerLog,
+};

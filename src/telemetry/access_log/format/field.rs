@@ -81,7 +81,7 @@ impl Field {
 
     /// Returns true if the exchange has such a value.
     #[inline(always)]
-    fn applies(&self, line: &Line<'_>) -> bool {
+    pub(super) fn applies(&self, line: &Line<'_>) -> bool {
         match self {
             Self::TraceId => line.trace_id.is_some(),
             Self::SpanId => line.span_id.is_some(),
@@ -103,7 +103,13 @@ impl Field {
 
     /// Appends the value, if the exchange has one.
     #[inline(always)]
-    fn put(&self, line: &Line<'_>, redaction: &Redaction, escape: Escape, out: &mut Vec<u8>) {
+    pub(super) fn put(
+        &self,
+        line: &Line<'_>,
+        redaction: &Redaction,
+        escape: Escape,
+        out: &mut Vec<u8>,
+    ) {
         let text = match self {
             Self::Time => return Moment::new(line.time).rfc3339(out),
             Self::Status => return put_number(u64::from(line.status), out),

@@ -1,8 +1,9 @@
-//! Formats of a line: one JSON object, the combined log format, or a template.
+//! Formats of a line: one JSON object, a format of web servers, or a template.
 //!
 //! Parsed once; writing a line allocates nothing besides the buffer. Every value is escaped, so
 //! that no byte sent by a client can end a line, a string or a column.
 
+mod ecs;
 mod escape;
 mod field;
 mod redaction;
@@ -23,7 +24,9 @@ pub struct Format(Shape);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Shape {
     Json,
+    Ecs,
     Common,
+    Combined,
     Template(Vec<template::Part>),
 }
 
@@ -32,7 +35,7 @@ enum Shape {
 pub enum FormatError {
     /// The word is not a format, and has no field that would make it a template.
     #[error(
-        "format {0:?} is not \"json\", \"common\" or a template such as \"{{time}} {{client}} {{path}}\""
+        "format {0:?} is not \"json\", \"ecs\", \"common\", \"combined\" or a template such as \"{{time}} {{client}} {{path}}\""
     )]
     Unknown(String),
     /// The template names an unknown field.
@@ -52,14 +55,16 @@ pub enum FormatError {
 }
 
 impl Format {
-    /// Parses `json`, `common` or a template.
+    /// Parses `json`, `ecs`, `common`, `combined` or a template.
     ///
     /// # Errors
     /// If it is none of these, or the template has a fault.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
         let shape = match text {
             "json" => Shape::Json,
+            "ecs" => Shape::Ecs,
             "common" => Shape::Common,
+            "combined" => Shape::Combined,
             template if template.contains(['{', '}']) => {
                 Shape::Template(template::parse(template)?)
             }
@@ -72,7 +77,9 @@ impl Format {
     pub fn write(&self, line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
         match &self.0 {
             Shape::Json => json(line, redaction, out),
+            Shape::Ecs => ecs::write(line, redaction, out),
             Shape::Common => common(line, redaction, out),
+            Shape::Combined => combined(line, redaction, out),
             Shape::Template(parts) => template::write(parts, line, redaction, out),
         }
         out.push(b'\n');
@@ -95,8 +102,7 @@ fn json(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Writes the combined log format: the common one of NCSA, then referrer and user agent. The
-/// referrer is shown if the configuration adds a field of that name.
+/// Writes the common log format of NCSA.
 fn common(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     Field::Client.write_or_dash(line, redaction, out);
     out.extend_from_slice(b" - ");
@@ -117,6 +123,12 @@ fn common(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     } else {
         put_number(line.bytes_out, out);
     }
+}
+
+/// Writes the combined log format: the common one, then referrer and user agent. The referrer is
+/// shown if the configuration adds a field of that name.
+fn combined(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
+    common(line, redaction, out);
     out.extend_from_slice(b" \"");
     let (start, mut fields) = (out.len(), line.fields.iter());
     if let Some((name, value)) = fields.find(|(name, _)| name.eq_ignore_ascii_case("referer")) {

@@ -1,4 +1,4 @@
-//! Tests of the three formats, with values as a hostile client would send them.
+//! Tests of the formats, with values as a hostile client would send them.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, UNIX_EPOCH};
@@ -129,17 +129,95 @@ fn json_without_attempts_has_an_empty_list() {
 }
 
 #[test]
-fn the_common_format_is_the_combined_one() {
+fn the_combined_format_is_the_common_one_with_referrer_and_user_agent() {
     let line = Line {
         user: Some("anna"),
         user_agent: Some(b"a\"b\\c\n\xff"),
         ..line()
     };
     assert_eq!(
-        write("common", &line, &Redaction::new(["token"], [""; 0])),
+        write("combined", &line, &Redaction::new(["token"], [""; 0])),
         "192.0.2.1 - anna [29/Feb/2000:00:00:00 +0000] \"GET /orders?id=1&token=*** HTTP/1.1\" \
          200 512 \"-\" \"a\\x22b\\x5cc\\x0a\\xff\"\n"
     );
+    assert_eq!(
+        write("common", &line, &Redaction::new(["token"], [""; 0])),
+        "192.0.2.1 - anna [29/Feb/2000:00:00:00 +0000] \"GET /orders?id=1&token=*** HTTP/1.1\" \
+         200 512\n"
+    );
+}
+
+/// The patterns with which analysers of logs read these formats.
+#[test]
+fn the_formats_of_web_servers_are_those_that_analysers_read() {
+    let common = r#"(\S+) \S+ (\S+) \[(\d{2}/[A-Z][a-z]{2}/\d{4}(?::\d{2}){3} [+-]\d{4})\] "([A-Z]+) ([^ "]+) (HTTP/\d\.\d)" (\d{3}) (\d+|-)"#;
+    let combined = format!(r#"^{common} "([^"]*)" "([^"]*)"$"#);
+    let common = format!("^{common}$");
+    let line = Line {
+        user_agent: Some(b"Mozilla/5.0 (\"quoted\" and \\ more)"),
+        fields: &[("referer", b"https://a.example/?q=\"x\"")],
+        path: "/a?b=%22c%22",
+        ..line()
+    };
+    let none = Redaction::default();
+    for (format, pattern) in [("common", common), ("combined", combined)] {
+        let pattern = regex::Regex::new(&pattern).unwrap();
+        let text = write(format, &line, &none);
+        let found = pattern
+            .captures(text.trim_end())
+            .unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(
+            (&found[1], &found[5], &found[7]),
+            ("192.0.2.1", "/a?b=%22c%22", "200")
+        );
+    }
+}
+
+#[test]
+fn ecs_has_the_names_of_the_elastic_common_schema() {
+    let line = Line {
+        host: "shop.example:8443",
+        protocol: "HTTP/2.0",
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
+        reason: None,
+        user: Some("anna"),
+        ..line()
+    };
+    let redaction = Redaction::new(["token"], [""; 0]);
+    let text = write("ecs", &line, &redaction);
+    assert!(text.ends_with("}\n"));
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        value,
+        json!({
+            "@timestamp": "2000-02-29T00:00:00.250Z", "log.level": "info", "ecs.version": "8.11.0",
+            "message": "GET /orders?id=1&token=*** 200",
+            "event.kind": "event", "event.category": ["web"], "event.type": ["access"],
+            "event.dataset": "sluicegate.access", "event.outcome": "success",
+            "event.duration": 13_500_000,
+            "url.domain": "shop.example", "url.port": 8443, "url.original": "/orders?id=1&token=***",
+            "http.version": "2", "http.request.id": "0190-x", "http.request.method": "GET",
+            "http.request.body.bytes": 0, "http.response.status_code": 200,
+            "http.response.body.bytes": 512, "client.ip": "192.0.2.1",
+            "user_agent.original": "curl/8", "user.name": "anna",
+            "trace.id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "sluicegate.listener": "web", "sluicegate.route": "orders", "sluicegate.pool": "orders",
+            "sluicegate.endpoint": "10.0.0.2:80", "sluicegate.version": "1.4.2",
+            "sluicegate.attempts": [
+                { "endpoint": "10.0.0.1:80", "outcome": "connection_refused", "ms": 1.25 },
+                { "endpoint": "10.0.0.2:80", "outcome": "200", "ms": 12.001 },
+            ],
+            "sluicegate.upstream_ms": 12.001, "sluicegate.tenant": "acme",
+        })
+    );
+    let failed = Line {
+        status: 502,
+        reason: Some("connection_refused"),
+        ..line
+    };
+    let value: Value = serde_json::from_str(&write("ecs", &failed, &redaction)).unwrap();
+    assert_eq!(value["event.outcome"], "failure");
+    assert_eq!(value["event.reason"], "connection_refused");
 }
 
 #[test]
@@ -206,9 +284,13 @@ proptest! {
         if let Ok(agent) = str::from_utf8(&agent) {
             prop_assert_eq!(parsed["user_agent"].as_str(), Some(agent));
         }
-        let common = write("common", &line, &Redaction::default());
-        prop_assert_eq!(common.matches('\n').count(), 1);
-        prop_assert_eq!(common.matches('"').count(), 6);
-        prop_assert!(common.trim_end().chars().all(|c| !c.is_control()));
+        let ecs = write("ecs", &line, &Redaction::default());
+        prop_assert_eq!(ecs.matches('\n').count(), 1);
+        let parsed: Value = serde_json::from_str(&ecs).unwrap();
+        prop_assert_eq!(parsed["url.original"].as_str(), Some(path.as_str()));
+        let combined = write("combined", &line, &Redaction::default());
+        prop_assert_eq!(combined.matches('\n').count(), 1);
+        prop_assert_eq!(combined.matches('"').count(), 6);
+        prop_assert!(combined.trim_end().chars().all(|c| !c.is_control()));
     }
 }

@@ -1,23 +1,21 @@
-//! Writer of the access log: from the workers' buffers to the file.
+//! Writer of the access log: from the workers' buffers to a file, standard output or syslog.
 //!
 //! A worker owns a [`WorkerLog`] and passes its buffer on when 32 KiB are full or on a tick. One
 //! thread writes; between them is a queue of [`QUEUE_BATCHES`] batches. A disk that hangs fills the
 //! queue, and from then on lines are dropped and counted: neither a worker nor the control runtime
 //! ever waits for it.
 
-use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+mod output;
+mod rotation;
+mod syslog;
+
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::Errno;
 use tokio::time::Instant;
 
 use super::format::{Format, Redaction};
@@ -25,6 +23,12 @@ use super::record::Line;
 use super::sample::Sample;
 use crate::telemetry::log::LogLimit;
 use crate::telemetry::metrics::SharedCounter;
+
+use output::{Lost, Output};
+
+pub use output::SinkTarget;
+pub use rotation::Rotation;
+pub use syslog::{SyslogAddress, SyslogTarget};
 
 /// Settings of the access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,24 +41,6 @@ pub struct AccessLogSettings {
     pub redaction: Redaction,
     /// Selection of the exchanges that have a line.
     pub sample: Sample,
-}
-
-/// Destination of the lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SinkTarget {
-    /// Standard output.
-    Stdout,
-    /// A file, which is appended to.
-    File(PathBuf),
-}
-
-impl fmt::Display for SinkTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stdout => f.write_str("standard output"),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
 }
 
 /// An open access log; a clone is another handle to the same one. The writer ends when all handles
@@ -76,7 +62,7 @@ pub struct WorkerLog {
 }
 
 impl AccessLog {
-    /// Opens the file and starts the writer. `dropped` counts lost lines.
+    /// Opens the target and starts the writer. `dropped` counts lost lines.
     ///
     /// # Errors
     /// If the file cannot be opened or the thread not be started.
@@ -90,6 +76,7 @@ impl AccessLog {
             dropped: dropped.clone(),
             state: OutputState::Whole,
             told: LogLimit::default(),
+            rotation_told: LogLimit::default(),
         };
         thread::Builder::new()
             .name("access-log".to_owned())
@@ -196,6 +183,7 @@ struct Writer {
     state: OutputState,
     /// Limits log messages: a disk that is nearly full fails and recovers with every batch.
     told: LogLimit<OutputState>,
+    rotation_told: LogLimit<()>,
 }
 
 /// Result of the last write.
@@ -223,24 +211,30 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &Batch) {
-        let start = match self.state {
-            OutputState::Whole => Ok(()),
-            OutputState::Torn => self.output.write_all(b"\n"),
-        };
-        match start.and_then(|()| self.output.write_all(&batch.bytes)) {
-            Ok(()) if self.state == OutputState::Torn => {
+        let torn = self.state == OutputState::Torn;
+        match self.output.write(&batch.bytes, batch.lines, torn) {
+            Ok(()) if torn => {
                 self.state = OutputState::Whole;
                 if self.told.due(self.state, Instant::now()).is_some() {
                     tracing::info!("the access log can be written again");
                 }
             }
             Ok(()) => {}
-            Err(error) => {
-                self.dropped.add(batch.lines);
-                let was_whole = self.state == OutputState::Whole;
+            Err(Lost { error, lines }) => {
+                self.dropped.add(lines);
                 self.state = OutputState::Torn;
-                if was_whole && self.told.due(self.state, Instant::now()).is_some() {
-                    tracing::warn!(%error, "the access log cannot be written, lines are lost");
+                if !torn && self.told.due(self.state, Instant::now()).is_some() {
+                    let to = &self.target;
+                    tracing::warn!(%error, %to, "the access log cannot be written, lines are lost");
+                }
+            }
+        }
+        match self.output.rotate() {
+            Ok(true) => self.state = OutputState::Whole,
+            Ok(false) => {}
+            Err(error) => {
+                if self.rotation_told.due((), Instant::now()).is_some() {
+                    tracing::warn!(%error, "the access log cannot be rotated, its file grows on");
                 }
             }
         }
@@ -255,46 +249,6 @@ impl Writer {
             Err(error) => {
                 tracing::warn!(%error, "the access log cannot be reopened, the old file stays");
             }
-        }
-    }
-}
-
-enum Output {
-    Stdout(io::Stdout),
-    File(File),
-}
-
-impl Output {
-    fn open(target: &SinkTarget) -> io::Result<Self> {
-        match target {
-            SinkTarget::Stdout => Ok(Self::Stdout(io::stdout())),
-            SinkTarget::File(path) => {
-                // Without waiting: a named pipe that nobody reads is refused here (ENXIO).
-                let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-                let file = OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .custom_flags(flags)
-                    .open(path)
-                    .map_err(|error| match Errno::from_io_error(&error) {
-                        Some(Errno::NXIO) => io::Error::other("it is a pipe that nobody reads"),
-                        _ => error,
-                    })?;
-                // Its writer is a thread of its own, which may wait.
-                let flags = fcntl_getfl(&file)?;
-                fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
-                Ok(Self::File(file))
-            }
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Stdout(stdout) => {
-                stdout.write_all(bytes)?;
-                stdout.flush()
-            }
-            Self::File(file) => file.write_all(bytes),
         }
     }
 }
