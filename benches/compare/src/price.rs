@@ -162,7 +162,7 @@ session = { cookie = "app_session", ttl = "1h", secret = "0123456789abcdef" }"#,
         Features {
             proxy: "faults = true",
             route: r#"retry = false
-fault = { abort = 503, ask = "x-fault" }"#,
+fault = { abort = 503, headers = { x-test = "yes" }, ask = "x-fault" }"#,
             ..BARE
         },
     ),
