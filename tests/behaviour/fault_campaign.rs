@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::harness::{
-    Act, Backend, Load, Proxy, Seen, Settings, Verdict, answer, answer_bytes, identity,
+    Act, Backend, Dns, Load, Proxy, Seen, Settings, Verdict, answer, answer_bytes, apart,
+    eventually, identity,
 };
 
 const POOL: &str = r#"
@@ -148,8 +149,11 @@ fn report(kind: &str, turn: &Turn, backends: &[&Backend]) -> usize {
     let (twice, posts) = duplicates(backends);
     let failed = turn.verdict.statuses.values().sum::<usize>() + turn.verdict.closed;
     eprintln!(
-        "{kind}: {} answered, {failed} failed, {} retried, {} hedged, {twice} seen twice, {posts} POSTs of these",
-        turn.verdict.fine, turn.retried, turn.hedged,
+        "{kind}: {} sent, {} answered, {failed} failed, {} retried, {} hedged, {twice} seen twice, {posts} POSTs of these",
+        turn.verdict.fine + failed,
+        turn.verdict.fine,
+        turn.retried,
+        turn.hedged,
     );
     posts
 }
@@ -189,6 +193,45 @@ async fn an_endpoint_that_comes_and_goes_loses_no_idempotent_request() {
         load.goes_through(60).await;
         bad.up().await;
     }
+    let verdict = load.stop().await;
+    let (_, posts) = duplicates(&[&good, &bad]);
+    assert_eq!(posts, 0, "a POST was sent twice");
+    assert_eq!(verdict.lost, 0, "{verdict:#?}");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_name_that_dies_loses_no_idempotent_request() {
+    if !apart("fault_campaign::a_name_that_dies_loses_no_idempotent_request").await {
+        return;
+    }
+    let dns = Dns::start().await;
+    dns.know("bad.test", &["127.0.0.1".parse().unwrap()]);
+    dns.know("never.test", &[]);
+    let good = Backend::start(identity("good")).await;
+    // Each request to it needs a connection, and so its address.
+    let mut bad = Backend::start(|_| {
+        answer_bytes("HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbad")
+    })
+    .await;
+    let named = format!("bad.test:{}\", \"never.test:80", bad.address().port());
+    let settings = Settings::new(&POOL.replace("$bad", &named));
+    let proxy = settings.backend("good", &good).start().await;
+    let load = Load::start(proxy.address("web"), 8, 4, mix);
+    load.goes_through(100).await;
+    assert!(bad.count() > 0);
+    let labels = [("pool", "app"), ("reason", "dns_error")];
+    let failed = proxy.metric("sluicegate_attempts_total", &labels).await;
+    assert!(failed > 0.0, "attempts fail for want of an address");
+    // The other name dies together with its server.
+    let asked = dns.asked("bad.test");
+    dns.know("bad.test", &[]);
+    bad.kill().await;
+    eventually("it is asked for in vain", || async {
+        (dns.asked("bad.test") > asked).then_some(())
+    })
+    .await;
+    load.goes_through(100).await;
     let verdict = load.stop().await;
     let (_, posts) = duplicates(&[&good, &bad]);
     assert_eq!(posts, 0, "a POST was sent twice");
