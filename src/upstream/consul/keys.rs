@@ -40,6 +40,19 @@ pub struct ConsulPut<'a> {
     pub value: &'a [u8],
 }
 
+/// A step of a transaction. All are done, or none.
+#[derive(Clone, Copy, Debug)]
+pub enum ConsulStep<'a> {
+    /// Writes a key that was last changed at this index; 0: that does not exist.
+    Swap(ConsulPut<'a>, u64),
+    /// Writes a key.
+    Set(ConsulPut<'a>),
+    /// Requires that a session holds a key.
+    HeldBy(&'a str, &'a ConsulSession),
+    /// Removes a key.
+    Delete(&'a str),
+}
+
 /// A session: what it holds is deleted when it ends, and it ends when it is not renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsulSession(pub String);
@@ -82,6 +95,20 @@ impl ConsulAgent {
     /// The reason.
     pub async fn list(&mut self, prefix: &str) -> Result<ConsulRead, ConsulError> {
         self.keys(prefix, "recurse", None).await
+    }
+
+    /// Reads all keys with a prefix when one may have changed after this index, or after `wait` at
+    /// the latest. Cancel safe.
+    ///
+    /// # Errors
+    /// The reason.
+    pub async fn list_after(
+        &mut self,
+        prefix: &str,
+        index: u64,
+        wait: Duration,
+    ) -> Result<ConsulRead, ConsulError> {
+        self.keys(prefix, "recurse", Some((index, wait))).await
     }
 
     async fn keys(
@@ -132,21 +159,51 @@ impl ConsulAgent {
         index: u64,
         puts: &[ConsulPut<'_>],
     ) -> Result<Option<u64>, ConsulError> {
-        let operations = puts.iter().enumerate().map(|(at, put)| {
-            let verb = if at == 0 { "cas" } else { "set" };
-            let value = base64::encode(put.value);
-            json!({ "KV": { "Verb": verb, "Key": put.key, "Value": value, "Index": if at == 0 { index } else { 0 } } })
+        let steps = puts.iter().enumerate().map(|(at, put)| match at {
+            0 => ConsulStep::Swap(*put, index),
+            _ => ConsulStep::Set(*put),
         });
-        let operations = Value::Array(operations.collect());
-        let answer = match self.put("/v1/txn", &operations).await {
-            Ok(answer) => answer,
-            Err(ConsulError::Refused(StatusCode::CONFLICT, _)) => return Ok(None),
-            Err(error) => return Err(error),
+        let steps: Vec<_> = steps.collect();
+        let Some(answer) = self.commit(&steps).await? else {
+            return Ok(None);
         };
-        let answer: Value =
-            serde_json::from_slice(&answer.body).map_err(|_| ConsulError::Garbled)?;
         let index = answer["Results"][0]["KV"]["ModifyIndex"].as_u64();
         index.map(Some).ok_or(ConsulError::Garbled)
+    }
+
+    /// Makes the steps of a transaction, at most 64. Returns the answer of the agent, or none if a
+    /// step could not be made.
+    ///
+    /// # Errors
+    /// The reason; they may be made nevertheless.
+    pub async fn commit(&mut self, steps: &[ConsulStep<'_>]) -> Result<Option<Value>, ConsulError> {
+        let operations = steps.iter().map(|step| {
+            let put = |verb: &str, put: &ConsulPut<'_>| {
+                json!({ "Verb": verb, "Key": put.key, "Value": base64::encode(put.value) })
+            };
+            let operation = match step {
+                ConsulStep::Swap(written, index) => {
+                    let mut operation = put("cas", written);
+                    operation["Index"] = (*index).into();
+                    operation
+                }
+                ConsulStep::Set(written) => put("set", written),
+                ConsulStep::HeldBy(key, session) => {
+                    json!({ "Verb": "check-session", "Key": key, "Session": session.0 })
+                }
+                ConsulStep::Delete(key) => json!({ "Verb": "delete", "Key": key }),
+            };
+            json!({ "KV": operation })
+        });
+        let operations = Value::Array(operations.collect());
+        match self.put("/v1/txn", &operations).await {
+            Ok(answer) => {
+                let answer = serde_json::from_slice(&answer.body);
+                answer.map(Some).map_err(|_| ConsulError::Garbled)
+            }
+            Err(ConsulError::Refused(StatusCode::CONFLICT, _)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Begins a session that ends when it is not renewed within `ttl` (10 s at least).

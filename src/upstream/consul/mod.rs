@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::fetch::{Answer, Ask, Client, FetchError, Target};
 
-pub use keys::{ConsulPair, ConsulPut, ConsulRead, ConsulSession};
+pub use keys::{ConsulPair, ConsulPut, ConsulRead, ConsulSession, ConsulStep};
 pub(super) use keys::{following, index_of};
 pub use service::{ConsulCheck, ConsulService};
 

@@ -38,6 +38,26 @@ pub struct Put<'a> {
     pub value: &'a [u8],
 }
 
+/// A condition of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub enum Condition<'a> {
+    /// The key was last changed at this revision; 0: it does not exist.
+    ChangedAt(&'a [u8], i64),
+    /// The key goes with this lease.
+    HeldBy(&'a [u8], Lease),
+}
+
+/// A change in a transaction.
+#[derive(Clone, Copy, Debug)]
+pub enum Act<'a> {
+    /// Writes a key that stays.
+    Put(Put<'a>),
+    /// Writes a key that goes with a lease.
+    PutUnder(Put<'a>, Lease),
+    /// Removes a key.
+    Delete(&'a [u8]),
+}
+
 impl Channel {
     /// Reads a key.
     ///
@@ -69,13 +89,32 @@ impl Channel {
     /// The reason; it may be written nevertheless.
     pub async fn swap(&self, revision: i64, puts: &[Put<'_>]) -> Result<Option<i64>, EtcdError> {
         let key = puts.first().map(|put| put.key).unwrap_or_default();
-        let is_same = Writer::default()
-            .int(2, MODIFIED)
-            .bytes(3, key)
-            .always_int(6, revision);
-        let mut request = Writer::default().message(1, &is_same);
-        for put in puts {
-            let operation = Writer::default().message(2, &written(*put));
+        let acts: Vec<_> = puts.iter().copied().map(Act::Put).collect();
+        let unchanged = Condition::ChangedAt(key, revision);
+        self.commit(&[unchanged], &acts).await
+    }
+
+    /// Makes changes if all conditions hold. Returns the new revision, or none if one does not.
+    ///
+    /// # Errors
+    /// The reason; the changes may be made nevertheless.
+    pub async fn commit(
+        &self,
+        conditions: &[Condition<'_>],
+        acts: &[Act<'_>],
+    ) -> Result<Option<i64>, EtcdError> {
+        let mut request = Writer::default();
+        for condition in conditions {
+            request = request.message(1, &compared(*condition));
+        }
+        for act in acts {
+            let operation = match act {
+                Act::Put(put) => Writer::default().message(2, &written(*put)),
+                Act::PutUnder(put, lease) => {
+                    Writer::default().message(2, &written(*put).int(3, lease.0))
+                }
+                Act::Delete(key) => Writer::default().message(3, &Writer::default().bytes(1, key)),
+            };
             request = request.message(2, &operation);
         }
         let answer = self.call(TXN, &request.done()).await?;
@@ -136,8 +175,23 @@ fn written(put: Put<'_>) -> Writer {
     Writer::default().bytes(1, put.key).bytes(2, put.value)
 }
 
+fn compared(condition: Condition<'_>) -> Writer {
+    match condition {
+        Condition::ChangedAt(key, revision) => Writer::default()
+            .int(2, MODIFIED)
+            .bytes(3, key)
+            .always_int(6, revision),
+        Condition::HeldBy(key, lease) => Writer::default()
+            .int(2, LEASE)
+            .bytes(3, key)
+            .always_int(8, lease.0),
+    }
+}
+
 /// The part of a key that a comparison is about: the revision of its last change.
 const MODIFIED: i64 = 2;
+/// The part of a key that a comparison is about: its lease.
+const LEASE: i64 = 4;
 pub(super) const RANGE: &str = "/etcdserverpb.KV/Range";
 const PUT: &str = "/etcdserverpb.KV/Put";
 const TXN: &str = "/etcdserverpb.KV/Txn";

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 pub use crate::fetch::grpc::Channel;
-pub use keys::{Lease, Put, Read};
+pub use keys::{Act, Condition, Lease, Put, Read};
 pub use message::{Change, KeyValue};
 pub use watch::{Watch, WatchStep};
 
