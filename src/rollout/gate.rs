@@ -218,8 +218,7 @@ impl Comparison {
         }
         let known = self.errors.baseline_rate();
         if gate.proof {
-            let needed = -(1.0 - gate.confidence).ln();
-            let share = (self.proof.log() / needed).clamp(0.0, 1.0);
+            let share = self.proof.share(1.0 - gate.confidence);
             if share < 1.0 {
                 return Verdict::Wait(Doubt::Unproved(share, gate.error_increase_max));
             }

@@ -51,10 +51,10 @@ impl Proof {
         self.log
     }
 
-    /// Returns true if a candidate that is worse by the increase would ever get here with a
-    /// probability of at most `alpha`.
-    pub fn is_given(&self, alpha: f64) -> bool {
-        self.log >= -alpha.ln()
+    /// Share of the evidence that is needed, 0 to 1. A candidate that is worse by the increase would
+    /// ever reach all of it with a probability of at most `alpha`.
+    pub fn share(&self, alpha: f64) -> f64 {
+        (self.log / -alpha.ln()).clamp(0.0, 1.0)
     }
 }
 
@@ -107,8 +107,8 @@ mod tests {
             good.add(counts(900, 9), counts(100, 1), 0.01, 0.01);
             worse.add(counts(900, 9), counts(100, 2), 0.01, 0.01);
         }
-        assert!(good.is_given(0.01), "{}", good.log());
-        assert!(!worse.is_given(0.5), "{}", worse.log());
+        assert!(good.share(0.01) >= 1.0, "{}", good.log());
+        assert!(worse.share(0.5) < 1.0, "{}", worse.log());
     }
 
     #[test]

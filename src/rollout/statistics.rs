@@ -48,9 +48,11 @@ impl Counts {
     /// Returns what came on top of earlier counts.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
+        let bad = self.bad.saturating_sub(earlier.bad);
         Self {
-            total: self.total.saturating_sub(earlier.total),
-            bad: self.bad.saturating_sub(earlier.bad),
+            // Workers count while the sums are read: a bad one may be seen before its total.
+            total: self.total.saturating_sub(earlier.total).max(bad),
+            bad,
         }
     }
 

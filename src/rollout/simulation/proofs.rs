@@ -15,7 +15,7 @@ fn proofs(cell: Cell, rollouts: u64, seconds: u64) -> Found {
             requests += candidate.total;
             proof.add(baseline, candidate, evidence.baseline_rate(), INCREASE);
             evidence.add(baseline, candidate);
-            if proof.is_given(ALPHA) {
+            if proof.share(ALPHA) >= 1.0 {
                 return Some(requests);
             }
         }
