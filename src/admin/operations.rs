@@ -67,11 +67,13 @@ pub trait Operations: Send + Sync + 'static {
     fn rollouts(&self) -> Vec<Rollout>;
     /// One rollout, if there is one of that name.
     fn rollout(&self, name: &str) -> Option<Rollout>;
-    /// Changes the course of a rollout by hand.
-    ///
-    /// # Errors
-    /// If there is none of that name, or that cannot be done now.
-    fn change_rollout(&self, name: &str, action: RolloutAction) -> Result<Rollout, OperationError>;
+    /// Changes the course of a rollout by hand; returns when it holds for the whole fleet, if it is
+    /// part of one, or the reason why not.
+    fn change_rollout<'a>(
+        &'a self,
+        name: &'a str,
+        action: RolloutAction,
+    ) -> BoxFuture<'a, Result<Rollout, OperationError>>;
     /// The caches of routes.
     fn caches(&self) -> Vec<RouteCache>;
     /// Removes stored answers.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::admin::{
     RolloutAction,
-    model::{Counted, Rollout, VersionFigures},
+    model::{Counted, Rollout, RolloutFleet, VersionFigures},
 };
 
 /// Shows rollouts, or changes the course of one.
@@ -100,7 +100,45 @@ fn text(rollout: &Rollout) -> String {
         out,
         "  evidence against the new one: {share:.0} % of what rolls it back"
     );
+    if let Some(fleet) = &rollout.fleet {
+        out.push_str(&fleet_text(fleet));
+    }
     out
+}
+
+/// The proxies that roll out together.
+fn fleet_text(fleet: &RolloutFleet) -> String {
+    let mut out = String::new();
+    let (role, store) = (&fleet.role, &fleet.store);
+    let leader = fleet.leader.as_deref().unwrap_or("nobody");
+    let _ = writeln!(out, "  {role} in {store}, led by {leader}");
+    if let Some(error) = &fleet.store_error {
+        let answered = seconds(fleet.store_answered_ms);
+        let _ = writeln!(out, "  the store answered {answered} ago: {error}");
+    }
+    let notes = [&fleet.foreign, &fleet.held_back];
+    for note in notes.into_iter().flatten() {
+        let _ = writeln!(out, "  {note}");
+    }
+    let rows = fleet.members.iter().map(|member| {
+        let definition = match member.same_definition {
+            true => "",
+            false => "another definition",
+        };
+        vec![
+            member.name.as_str().into(),
+            format!("candidate {}", member.candidate).into(),
+            format!("reported {} ago", seconds(member.reported_ms)).into(),
+            definition.into(),
+        ]
+    });
+    let rows: Vec<Vec<Cow<'_, str>>> = rows.collect();
+    out.push_str(&print::columns(&rows));
+    out
+}
+
+fn seconds(ms: u64) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(ms / 1000))
 }
 
 fn row<'a>(what: &'a str, figures: &'a VersionFigures) -> Vec<Cow<'a, str>> {

@@ -22,6 +22,7 @@ pub(super) fn wrong(
     all.extend(pools.iter().filter_map(broken));
     all.extend(pools.iter().filter_map(shrunk));
     all.extend(rollouts.iter().filter_map(waiting));
+    all.extend(rollouts.iter().filter_map(cut_off));
     all
 }
 
@@ -71,6 +72,17 @@ fn waiting(rollout: &Rollout) -> Option<String> {
         "frozen" => Some(format!("rollout {name} is frozen: {reason}")),
         _ => None,
     }
+}
+
+/// A rollout that does not go on with the others of its fleet.
+fn cut_off(rollout: &Rollout) -> Option<String> {
+    let (name, fleet) = (&rollout.name, rollout.fleet.as_ref()?);
+    let why = fleet.held_back.as_ref().or(fleet.foreign.as_ref());
+    if let Some(why) = why {
+        return Some(format!("rollout {name}: {why}"));
+    }
+    let (store, error) = (&fleet.store, fleet.store_error.as_ref()?);
+    Some(format!("rollout {name}: {store} does not answer: {error}"))
 }
 
 fn expiring(certificate: &CertificateExpiry) -> Option<String> {

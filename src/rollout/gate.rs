@@ -127,12 +127,29 @@ impl Sample {
         self.counts.add(other.counts);
         self.latencies.add(&other.latencies);
     }
+
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            counts: self.counts.since(earlier.counts),
+            latencies: self.latencies.since(&earlier.latencies),
+        }
+    }
 }
 
 impl Samples {
-    fn add(&mut self, other: &Self) {
+    /// Adds others.
+    pub(super) fn add(&mut self, other: &Self) {
         self.baseline.add(&other.baseline);
         self.candidate.add(&other.candidate);
+    }
+
+    /// Returns what came on top of earlier sums.
+    #[must_use]
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            baseline: self.baseline.since(&earlier.baseline),
+            candidate: self.candidate.since(&earlier.candidate),
+        }
     }
 }
 
@@ -141,6 +158,11 @@ impl Comparison {
     pub fn learn(&mut self, baseline: &Sample) {
         self.errors.learn(baseline.counts);
         self.quantile.learn(&baseline.latencies);
+    }
+
+    /// Learns the latencies of the baseline that were compared before.
+    pub(super) fn know(&mut self, baseline: &Latencies) {
+        self.quantile.learn(baseline);
     }
 
     /// Takes the requests of a tick into account; `alone` if the candidate has all users.

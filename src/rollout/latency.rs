@@ -46,6 +46,16 @@ impl Latencies {
         }
     }
 
+    /// Returns what came on top of earlier sums.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut more = Self::default();
+        for (more, (sum, earlier)) in more.0.iter_mut().zip(self.0.iter().zip(&*earlier.0)) {
+            *more = sum.saturating_sub(*earlier);
+        }
+        more
+    }
+
     /// Returns the quantile of them, as the upper bound of its bucket.
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
         let total: u64 = self.0.iter().sum();

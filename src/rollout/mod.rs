@@ -5,13 +5,16 @@
 //! user. A [`Split`] is that rule between pools, a [`Rollout`] between two versions in a pool. A
 //! rollout's share is moved by its [`machine`], after what its [`gate`] says of the figures that
 //! workers count ([`tally`]); [`statistics`] and [`latency`] are the tests. All of these are pure;
-//! [`RolloutState`] holds them together, and control lets its time pass.
+//! [`RolloutState`] holds them together, and control lets its time pass. Where many proxies roll out
+//! together, the leader of the [`fleet`] lets it pass for all.
 
 mod asked;
 pub mod cohort;
+pub mod fleet;
 pub mod gate;
 pub mod latency;
 pub mod machine;
+mod progress;
 pub mod proof;
 pub mod shadow;
 #[cfg(test)]
@@ -24,9 +27,10 @@ mod user;
 mod versions;
 
 pub use asked::{BadVersion, asked};
+pub use progress::{Kept, Progress, Tick};
 pub(crate) use split::Cohort;
 pub use split::{Split, SplitArm};
-pub use state::{Kept, Moved, RolloutState, RolloutView};
+pub use state::{Moved, RolloutState, RolloutView};
 pub use user::{KnownBy, User, UserRules};
 pub(crate) use versions::Choice;
 pub use versions::Rollout;

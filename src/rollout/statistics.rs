@@ -174,3 +174,19 @@ const PRIOR_BAD: f64 = 0.5;
 const LEARNED_MAX: f64 = 50_000.0;
 /// Rates are kept away from 0 and 1 by this.
 const RATE_MIN: f64 = 1e-6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_never_has_more_failures_than_requests() {
+        // The failures were read before the total, and one more came in between.
+        let (before, now) = (Counts { total: 11, bad: 5 }, Counts { total: 11, bad: 7 });
+        let tick = now.since(before);
+        assert_eq!(tick, Counts { total: 2, bad: 2 });
+        let mut evidence = Evidence::default();
+        evidence.add(tick, tick);
+        assert!(evidence.log().is_finite());
+    }
+}

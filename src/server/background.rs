@@ -26,8 +26,13 @@ impl Control {
             &self.board.outages,
         );
         overload::start(services, &self.shared, &self.events);
-        let outages = &self.board.outages;
-        rollouts::start(services, &self.shared, &self.events, &self.path, outages);
+        rollouts::start(
+            services,
+            &self.shared,
+            &self.board,
+            &self.events,
+            &self.path,
+        );
         token_keys::start(services, &self.shared, &self.events);
         certificates::start(services, &self.shared, &self.events, &self.tickets);
         self.metrics.start(services);

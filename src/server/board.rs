@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{keeper::Texts, outages::Outages, upgrade::predecessor::Predecessor};
+use super::{keeper::Texts, outages::Outages, rollouts::Desk, upgrade::predecessor::Predecessor};
 use crate::admin::model::{self, ReloadReport, ReloadResult};
 use crate::config::{Config, Diff, Held};
 use crate::upstream::registration::RegistrationSpec;
@@ -21,6 +21,8 @@ pub(crate) struct Board {
     pub(crate) parent: Option<u32>,
     /// Helpers that fail.
     pub(crate) outages: Arc<Outages>,
+    /// The fleet that rollouts are shared with.
+    pub(super) rollouts: Desk,
     inner: Mutex<Inner>,
 }
 
@@ -75,6 +77,7 @@ impl Board {
             process_generation: predecessor.map_or(1, |it| it.process_generation),
             parent: predecessor.map(|it| it.pid),
             outages: Arc::default(),
+            rollouts: Desk::default(),
             inner: Mutex::new(Inner {
                 degraded,
                 last_reload: None,

@@ -18,7 +18,8 @@ mod under_way;
 pub use crate::config::schema::Underscores;
 pub use arrival::{ArrivalReason, Asked};
 pub use compile::{
-    BuildError, Lists, Source, TestFailure, TlsFiles, build, config_store, consul_target, run_tests,
+    BuildError, Lists, Source, TestFailure, TlsFiles, build, config_store, consul_target,
+    rollout_agent, rollout_servers, run_tests,
 };
 pub use debug_header::DebugHeader;
 pub use decision::{Decision, RequestView, route};

@@ -1,6 +1,7 @@
 //! A new version gets the users step by step, is compared with the old one under the same traffic,
 //! and loses them again when it is worse.
 
+mod fleet;
 mod gates;
 mod outside;
 mod uploads;

@@ -7,7 +7,12 @@ use super::read;
 
 #[test]
 fn the_table_of_metrics_is_what_is_exposed() {
-    let files = ["names.rs", "endpoint_names.rs", "process_names.rs"];
+    let files = [
+        "names.rs",
+        "endpoint_names.rs",
+        "process_names.rs",
+        "rollout_names.rs",
+    ];
     let source: String = files
         .iter()
         .map(|file| read(&format!("src/telemetry/metrics/{file}")))

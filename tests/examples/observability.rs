@@ -13,7 +13,12 @@ use super::{read, root};
 /// Label names of every family, by the names of its series.
 fn families() -> BTreeMap<String, BTreeSet<String>> {
     let mut families = BTreeMap::new();
-    for file in ["names.rs", "endpoint_names.rs", "process_names.rs"] {
+    for file in [
+        "names.rs",
+        "endpoint_names.rs",
+        "process_names.rs",
+        "rollout_names.rs",
+    ] {
         let source = read(&format!("src/telemetry/metrics/{file}"));
         for item in source.split("pub static ").skip(1) {
             let (declared, rest) = item.split_once("Desc::new(").unwrap();

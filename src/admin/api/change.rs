@@ -123,7 +123,7 @@ pub(super) async fn rollout(call: ApiCall, action: RolloutAction) -> Reply {
     let what = json!({ "action": action.to_string(), "rollout": name });
     record_after(call, what, move |proxy| {
         Box::pin(async move {
-            match proxy.change_rollout(&name, action) {
+            match proxy.change_rollout(&name, action).await {
                 Ok(rollout) => reply::json(StatusCode::OK, &rollout),
                 Err(error) => refused(error),
             }

@@ -80,8 +80,15 @@ function history(name) {
   };
 }
 
+/** The proxies that roll out together, or what keeps this one from it. */
+function together(fleet) {
+  const led = t("fleetLed", fleet.leader || "-", number(fleet.members.length));
+  const away = fleet.store_error ? t("fleetAway", fleet.store_error) : "";
+  return [led, fleet.held_back, fleet.foreign, away].filter(Boolean).join(" ");
+}
+
 function card(first, act) {
-  const pill = h("span", { class: "pill" }), reason = h("p", { class: "note" });
+  const pill = h("span", { class: "pill" }), reason = h("p", { class: "note" }), fleet = h("p", { class: "note" });
   const buttons = h("div", { class: "row" });
   const versions = [{ label: t("baseline"), tone: "tone1" }, { label: t("candidate"), tone: "tone4" }];
   const charts = [["rate", t("requests"), t("perSecond")], ["failed", t("failed"), "%"], ["p99", "p99", "ms"]]
@@ -90,7 +97,7 @@ function card(first, act) {
   const steps = timeline(), numbers = figures(first), past = history(first.name);
   const root = h("section", { class: "card" },
     h("div", { class: "row" }, h("h3", {}, t("rolloutOf", first.name, first.pool)), pill, buttons),
-    reason, steps.root,
+    reason, fleet, steps.root,
     h("p", { class: "gate" }, h("label", { for: `gate-${first.name}` }, t("evidence")), " ", gate, " ", gateText),
     h("div", { class: "charts" }, charts.map((it) => it.root)), numbers.root, past.root);
   return {
@@ -99,6 +106,8 @@ function card(first, act) {
       say(pill, `${word(it.state)}${it.paused ? ` · ${t("paused")}` : ""} · ${percent(it.share)}`);
       mark(pill, "class", `pill ${TONES[it.state] || ""}`);
       say(reason, it.reason);
+      fleet.hidden = !it.fleet;
+      say(fleet, it.fleet ? together(it.fleet) : "");
       steps.update(it);
       numbers.update(it);
       past.update();

@@ -114,6 +114,8 @@ holds|hold {0}|保持 {0}
 lasted|{0} of {1}|{0} / {1}
 evidence|Evidence against the new version|对新版本不利的证据
 ofRollback|{0} of what rolls it back|达到回滚阈值的 {0}
+fleetLed|Fleet: led by {0}, {1} proxies report.|集群：由 {0} 领导，{1} 个代理上报。
+fleetAway|The store does not answer: {0}|存储无响应：{0}
 paused|paused|已暂停
 holding|holding|保持中
 waiting|waiting|等待中

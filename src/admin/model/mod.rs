@@ -33,7 +33,10 @@ pub use overview::{Attempts, CertificateExpiry, Latency, Overview, Traffic};
 pub use pool::{Endpoint, Pool, PoolBreaker, PoolDiscovery};
 pub use process::{Live, Predecessor, ProcessState, Ready, Status};
 pub use reload::{ReloadRefusal, ReloadReport, ReloadResult};
-pub use rollout::{BothVersions, Counted, Rollout, RolloutEvidence, RolloutStep, VersionFigures};
+pub use rollout::{
+    BothVersions, Counted, Rollout, RolloutEvidence, RolloutFleet, RolloutMember, RolloutStep,
+    VersionFigures,
+};
 pub use route::{Concurrency, Route, Shadow, ShadowMismatch};
 pub use upgrade::{UpgradeRefusal, UpgradeReport, UpgradeRequest, UpgradeResult};
 

@@ -31,6 +31,45 @@ pub struct Rollout {
     pub shadow: Option<Counted>,
     /// Evidence that the candidate is worse.
     pub evidence: RolloutEvidence,
+    /// The proxies that roll out together, where `proxy.rollout_store` is set; without it this proxy is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<RolloutFleet>,
+}
+
+/// Proxies that roll out together, as one of them sees them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RolloutFleet {
+    /// Role of this proxy: `leader` or `follower`.
+    pub role: String,
+    /// Name of the proxy that leads; none while nobody does.
+    pub leader: Option<String>,
+    /// Proxies that report.
+    pub members: Vec<RolloutMember>,
+    /// The store.
+    pub store: String,
+    /// Time since it answered last.
+    pub store_answered_ms: u64,
+    /// Its last error, until it answers again.
+    pub store_error: Option<String>,
+    /// Reason why this proxy does not follow the others, such as another definition of the rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<String>,
+    /// Reason why this proxy alone gives all its users the old version, while the store is away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<String>,
+}
+
+/// A proxy of a fleet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RolloutMember {
+    /// Name: `config.name`, or the host and the number of the process.
+    pub name: String,
+    /// Time since its report changed last, as seen from here.
+    pub reported_ms: u64,
+    /// True if it has the same definition of the rollout as this proxy.
+    pub same_definition: bool,
+    /// The endpoints of the new version as it sees them: `healthy`, `unhealthy`, `absent` or `unsure`.
+    pub candidate: String,
 }
 
 /// A step of a rollout.

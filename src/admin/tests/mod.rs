@@ -128,8 +128,13 @@ impl Operations for Fake {
     fn rollout(&self, _: &str) -> Option<Rollout> {
         None
     }
-    fn change_rollout(&self, name: &str, action: RolloutAction) -> Result<Rollout, OperationError> {
-        Err(OperationError::Conflict(format!("{action} {name}")))
+    fn change_rollout<'a>(
+        &'a self,
+        name: &'a str,
+        action: RolloutAction,
+    ) -> BoxFuture<'a, Result<Rollout, OperationError>> {
+        let message = format!("{action} {name}");
+        Box::pin(std::future::ready(Err(OperationError::Conflict(message))))
     }
     fn caches(&self) -> Vec<model::RouteCache> {
         Vec::new()

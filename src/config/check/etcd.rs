@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::config::{
-    schema::{ConfigEtcd, DiscoverEtcd, PoolTls, RegisterEtcd},
+    schema::{ConfigEtcd, DiscoverEtcd, PoolTls, RegisterEtcd, RolloutEtcd},
     setting::Spans,
     value::{Secret, ServerUrl},
 };
@@ -73,6 +73,21 @@ pub(super) fn check_registry(check: &mut Check<'_>, place: &str, etcd: &Register
         "/services/orders/",
     );
     let RegisterEtcd {
+        spans, endpoints, ..
+    } = etcd;
+    let servers = Servers {
+        spans,
+        endpoints,
+        user: etcd.user.as_deref(),
+        password: etcd.password.as_ref(),
+        tls: etcd.tls.as_ref(),
+    };
+    check_servers(check, place, &servers);
+}
+
+/// Checks a store of rollouts.
+pub(super) fn check_rollouts(check: &mut Check<'_>, place: &str, etcd: &RolloutEtcd) {
+    let RolloutEtcd {
         spans, endpoints, ..
     } = etcd;
     let servers = Servers {

@@ -18,6 +18,7 @@ mod reference;
 mod register;
 mod registry;
 mod rollout;
+mod rollout_store;
 mod route;
 mod session;
 mod shadow;
@@ -98,6 +99,7 @@ pub(super) fn check(
         faults: Vec::new(),
     };
     shared::check(&mut check);
+    rollout_store::check(&mut check);
     if !is_whole {
         return check.faults;
     }

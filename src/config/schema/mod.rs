@@ -32,6 +32,7 @@ pub mod register;
 pub mod retry;
 pub mod rewrite;
 pub mod rollout;
+pub mod rollout_store;
 pub mod route;
 pub mod session;
 pub mod shadow;
@@ -85,6 +86,7 @@ pub use rollout::{
     OnFailure, Rollout, RolloutGate, RolloutLatency, RolloutNotify, RolloutPin, RolloutStep,
     RolloutUnit,
 };
+pub use rollout_store::{RolloutConsul, RolloutEtcd, RolloutPlace, RolloutStore};
 pub use route::{CertificateMatch, Destination, PathRule, Redirect, Respond, Route, RouteTimeouts};
 pub use session::{SameSite, Session};
 pub use shadow::{Shadow, ShadowBody, ShadowCompare};

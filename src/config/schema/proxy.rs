@@ -8,6 +8,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use serde_json::Value;
 
+use super::rollout_store::RolloutStore;
 use crate::config::setting::{Form, Found, Node, Reader, Setting, Shape, table};
 use crate::config::value::{MemoryLimit, Mismatch, Ratio, Secret};
 
@@ -18,6 +19,8 @@ table! {
         pub workers: Workers = Workers::Auto,
         /// Folder for a copy of the last good configuration and the progress of rollouts. Without it nothing is kept on disk.
         pub state_dir: Option<PathBuf> = None,
+        /// Store of the progress of rollouts that many proxies share. Without it each proxy rolls out by itself.
+        pub rollout_store: Option<RolloutStore> = None,
         /// Peers whose `X-Forwarded-*`, `Forwarded` and request ids are believed; the chain is walked from right to left.
         pub trusted_proxies: Vec<IpNet> = Vec::new(),
         /// Applies edits of the file when it is saved; with `false` only on SIGHUP or `reload`. Certificate files are followed in any case.

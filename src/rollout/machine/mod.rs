@@ -85,7 +85,8 @@ pub struct Machine {
 }
 
 /// Candidate's endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CandidateHealth {
     /// There is none.
     Absent,

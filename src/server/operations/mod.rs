@@ -189,22 +189,23 @@ impl Operations for Api {
         let snapshot = self.shared.snapshot();
         let rollouts = snapshot.rollouts.iter();
         rollouts
-            .map(|rollout| rollouts::view(&snapshot, rollout))
+            .map(|rollout| rollouts::view(&snapshot, &self.board.rollouts, rollout))
             .collect()
     }
 
     fn rollout(&self, name: &str) -> Option<model::Rollout> {
         let snapshot = self.shared.snapshot();
         let rollout = snapshot.rollout(name)?;
-        Some(rollouts::view(&snapshot, rollout))
+        Some(rollouts::view(&snapshot, &self.board.rollouts, rollout))
     }
 
-    fn change_rollout(
-        &self,
-        name: &str,
+    fn change_rollout<'a>(
+        &'a self,
+        name: &'a str,
         action: RolloutAction,
-    ) -> Result<model::Rollout, OperationError> {
-        rollouts::change(&self.shared, name, action)
+    ) -> BoxFuture<'a, Result<model::Rollout, OperationError>> {
+        let desk = &self.board.rollouts;
+        Box::pin(rollouts::change(&self.shared, desk, name, action))
     }
 
     fn caches(&self) -> Vec<model::RouteCache> {

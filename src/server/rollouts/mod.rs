@@ -3,6 +3,7 @@
 //!
 //! Looks every 100 ms. Owns the gauges; the progress itself is in the registry.
 
+mod fleet;
 mod kept;
 mod notify;
 mod view;
@@ -17,12 +18,13 @@ use std::{
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+pub(super) use fleet::Desk;
 pub(super) use kept::{AllKept, kept, restore, take_up};
 pub(super) use view::{change, view};
 
 use self::{kept::Keeper, notify::Notifier};
 use super::{
-    outages::Outages,
+    board::Board,
     service::{Ended, Services, Stop},
 };
 use crate::{
@@ -44,20 +46,22 @@ use crate::{
 pub(super) fn start(
     services: &mut Services,
     shared: &Arc<SharedState>,
+    board: &Arc<Board>,
     events: &Arc<Events>,
     path: &Path,
-    outages: &Arc<Outages>,
 ) {
+    fleet::start(services, shared, board);
     let (shared, events, path) = (Arc::clone(shared), Arc::clone(events), path.to_owned());
-    let outages = Arc::clone(outages);
+    let board = Arc::clone(board);
     services.start("rollouts", move |stop| {
         let rollouts = Rollouts {
             metrics: shared.metrics.control(),
             shown: HashMap::new(),
-            keeper: Keeper::new(&outages),
+            keeper: Keeper::new(&board.outages),
             notifier: Notifier::start(),
             path: path.clone(),
             shared: Arc::clone(&shared),
+            board: Arc::clone(&board),
             events: Arc::clone(&events),
         };
         rollouts.run(stop)
@@ -66,6 +70,7 @@ pub(super) fn start(
 
 struct Rollouts {
     shared: Arc<SharedState>,
+    board: Arc<Board>,
     events: Arc<Events>,
     metrics: ControlMetrics,
     /// By rollout.
@@ -102,9 +107,7 @@ impl Rollouts {
         let now = Instant::now();
         let mut moved = false;
         for rollout in &snapshot.rollouts {
-            rollout
-                .state
-                .tick(rollout, now, health_of(&snapshot, rollout));
+            self.pass(&snapshot, rollout, now);
             for told in rollout.state.take_moves() {
                 moved = true;
                 self.tell(rollout, &told);
@@ -116,6 +119,23 @@ impl Rollouts {
                 .retain(|name, _| snapshot.rollout(name).is_some());
         }
         self.keeper.keep(&snapshot, &self.path, now, moved);
+    }
+
+    /// Lets time pass for a rollout. That of a fleet is its leader's; while nobody can be asked, this
+    /// proxy protects its own users.
+    fn pass(&self, snapshot: &Snapshot, rollout: &Rollout, now: Instant) {
+        if snapshot.config.proxy.rollout_store.is_none() {
+            let health = health_of(snapshot, rollout);
+            rollout.state.tick(rollout, now, health);
+        } else if self.board.rollouts.is_away() {
+            rollout.state.guard(rollout);
+        }
+    }
+
+    /// Returns true if it is for this proxy to tell others of a rollout's moves.
+    fn speaks(&self, snapshot: &Snapshot, rollout: &Rollout) -> bool {
+        let desk = &self.board.rollouts;
+        snapshot.config.proxy.rollout_store.is_none() || desk.leads(&rollout.name) || desk.is_away()
     }
 
     fn tell(&self, rollout: &Rollout, moved: &Moved) {
@@ -135,7 +155,7 @@ impl Rollouts {
             _ => tracing::info!(rollout = %name, %from, %to, step, %percent, %reason, "rollout"),
         }
         let snapshot = self.shared.snapshot();
-        let view = view(&snapshot, rollout);
+        let view = view(&snapshot, &self.board.rollouts, rollout);
         let what = json!({
             "rollout": &**name,
             "from": from.word(),
@@ -147,7 +167,9 @@ impl Rollouts {
             "candidate": view.versions.candidate,
         });
         let written = snapshot.config.rollouts.get(&**name);
-        if let Some(notify) = written.and_then(|it| it.notify.as_ref()) {
+        if let Some(notify) = written.and_then(|it| it.notify.as_ref())
+            && self.speaks(&snapshot, rollout)
+        {
             self.notifier.send(name, notify, &what);
         }
         self.events.publish("rollout", "proxy", what);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::health_of;
+use tokio::time::timeout;
+
+use super::{Desk, health_of};
 use crate::{
     admin::{OperationError, RolloutAction, model},
     config::value::nearest::alternatives,
@@ -15,8 +17,9 @@ use crate::{
 ///
 /// # Errors
 /// If there is no rollout of that name, or that cannot be done now.
-pub(in crate::server) fn change(
+pub(in crate::server) async fn change(
     shared: &SharedState,
+    desk: &Desk,
     name: &str,
     action: RolloutAction,
 ) -> Result<model::Rollout, OperationError> {
@@ -36,14 +39,36 @@ pub(in crate::server) fn change(
         RolloutAction::Promote => Order::Promote,
         RolloutAction::Abort => Order::Abort,
     };
-    let health = health_of(&snapshot, rollout);
-    let obeyed = rollout.state.obey(rollout, order, health);
-    obeyed.map_err(|reason| OperationError::Conflict(format!("rollout \"{name}\": {reason}")))?;
-    Ok(view(&snapshot, rollout))
+    if snapshot.config.proxy.rollout_store.is_some() {
+        ask_fleet(desk, name, order).await?;
+    } else {
+        let health = health_of(&snapshot, rollout);
+        let obeyed = rollout.state.obey(rollout, order, health);
+        obeyed
+            .map_err(|reason| OperationError::Conflict(format!("rollout \"{name}\": {reason}")))?;
+    }
+    Ok(view(&snapshot, desk, rollout))
+}
+
+/// Has the fleet obey, and waits until the store has it.
+async fn ask_fleet(desk: &Desk, name: &str, order: Order) -> Result<(), OperationError> {
+    let told = desk.ask(name, order, FLEET_PATIENCE);
+    if let Ok(Ok(obeyed)) = timeout(FLEET_PATIENCE, told).await {
+        return obeyed;
+    }
+    let message = format!(
+        "rollout \"{name}\": the store did not answer within {} s; look if it happened",
+        FLEET_PATIENCE.as_secs()
+    );
+    Err(OperationError::Conflict(message))
 }
 
 /// Makes the view of a rollout.
-pub(in crate::server) fn view(snapshot: &Snapshot, rollout: &Rollout) -> model::Rollout {
+pub(in crate::server) fn view(
+    snapshot: &Snapshot,
+    desk: &Desk,
+    rollout: &Rollout,
+) -> model::Rollout {
     let view = rollout.state.view(rollout);
     let machine = &view.machine;
     let figures = |arm: Arm, step: &Sample, all: &Sample| {
@@ -90,6 +115,7 @@ pub(in crate::server) fn view(snapshot: &Snapshot, rollout: &Rollout) -> model::
             shadow: rollout.gate.shadow_mismatch_max.map(|_| view.evidence[2]),
             rolls_back_at: -alpha.ln(),
         },
+        fleet: desk.fleet(&rollout.name, view.withdrawn),
     }
 }
 
@@ -110,3 +136,6 @@ fn counted(sample: &Sample) -> model::Counted {
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// Time for the store to take a command.
+const FLEET_PATIENCE: Duration = Duration::from_secs(5);

@@ -27,7 +27,7 @@ use crate::{
     telemetry::metrics::{ControlMetrics, names},
 };
 
-pub(crate) use store::{Author, Member, Pushed, Store, hostname, names_of_several};
+pub(crate) use store::{Author, Member, Pushed, Store, hostname, names_of_several, process};
 
 /// The shared part of the configuration, as control has it.
 #[derive(Debug, Default)]
@@ -140,7 +140,7 @@ impl Control {
         };
         let member = Member {
             name: store.borrow().member.clone(),
-            process: store::process(),
+            process: process(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: self.shared.generation(),
             revision: *revision,

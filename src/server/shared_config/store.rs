@@ -198,7 +198,7 @@ pub(crate) fn hostname() -> String {
 }
 
 /// Name of the host and number of the process.
-pub(super) fn process() -> String {
+pub(crate) fn process() -> String {
     process_named(std::process::id())
 }
 

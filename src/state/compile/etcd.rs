@@ -34,6 +34,15 @@ pub fn config_store(written: &schema::ConfigEtcd) -> EtcdSettings {
     )
 }
 
+/// Returns the servers that keep the progress of rollouts.
+pub fn rollout_servers(written: &schema::RolloutEtcd) -> EtcdSettings {
+    settings(
+        &written.endpoints,
+        written.user.clone().zip(written.password.clone()),
+        written.tls.as_ref(),
+    )
+}
+
 /// Returns the way to the registry of a listener.
 pub(super) fn registry(written: &schema::RegisterEtcd) -> EtcdSettings {
     settings(

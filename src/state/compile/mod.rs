@@ -44,8 +44,8 @@ use crate::{
     upstream::pool::PoolIndex,
 };
 
-pub use etcd::config_store;
-pub use register::consul_target;
+pub use etcd::{config_store, rollout_servers};
+pub use register::{consul_target, rollout_agent};
 pub use tests_table::{TestFailure, run as run_tests};
 
 /// Reasons why a checked configuration could not be compiled.

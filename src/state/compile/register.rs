@@ -168,6 +168,15 @@ pub fn consul_target(written: &schema::ConfigConsul) -> Target {
     }
 }
 
+/// Returns the agent that the progress of rollouts is kept at.
+pub fn rollout_agent(written: &schema::RolloutConsul) -> Target {
+    Target {
+        url: written.address.clone(),
+        ca: written.ca.clone(),
+        secrets: token(written.token.as_ref()),
+    }
+}
+
 /// Returns the header of Consul's ACL token.
 pub(super) fn token(token: Option<&Secret>) -> Vec<(HeaderName, &'static str, Secret)> {
     let token = token.map(|token| (HeaderName::from_static("x-consul-token"), "", token.clone()));

@@ -13,6 +13,7 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
     &names::RESPONSE_BODY_BYTES_TOTAL,
     &names::POOL_REQUEST_BODY_BYTES_TOTAL,
     &names::POOL_RESPONSE_BODY_BYTES_TOTAL,
+    &names::ROLLOUT_LEADER_CHANGES_TOTAL,
     &names::REGISTRATIONS_TOTAL,
     &names::CACHE_REQUESTS_TOTAL,
     &names::SPLIT_REQUESTS_TOTAL,
@@ -62,6 +63,7 @@ mod tests {
             include_str!("names.rs"),
             include_str!("process_names.rs"),
             include_str!("endpoint_names.rs"),
+            include_str!("rollout_names.rs"),
         ];
         let lines = sources.iter().flat_map(|source| source.lines());
         let declared = lines.filter_map(|line| {

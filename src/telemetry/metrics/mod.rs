@@ -24,6 +24,7 @@ mod process;
 mod process_names;
 mod recorder;
 mod registry;
+mod rollout_names;
 mod shared;
 mod text;
 mod worker_counters;

@@ -5,7 +5,7 @@
 //! [`crate::failure::Failure`], or the few words given here.
 
 use super::descriptor::{CounterDesc, GaugeDesc, HistogramDesc};
-pub use super::{endpoint_names::*, process_names::*};
+pub use super::{endpoint_names::*, process_names::*, rollout_names::*};
 
 /// Exchanges that ended; `reason` is empty when the endpoint's answer was passed on whole.
 pub static REQUESTS_TOTAL: CounterDesc<4> = CounterDesc::new(
@@ -98,21 +98,6 @@ pub static ROUTES_IN_MAINTENANCE: GaugeDesc<0> = GaugeDesc::new(
     "sluicegate_routes_in_maintenance",
     "Routes that are closed for maintenance.",
     [],
-);
-
-/// Share of the users that a rollout gives the candidate.
-pub static ROLLOUT_SHARE: GaugeDesc<1> = GaugeDesc::new(
-    "sluicegate_rollout_share",
-    "Share of the users that get the new version, 0 to 1.",
-    ["rollout"],
-)
-.in_millionths();
-
-/// State of a rollout; 1 for the present one.
-pub static ROLLOUT_STATE: GaugeDesc<2> = GaugeDesc::new(
-    "sluicegate_rollout_state",
-    "1 for the state that a rollout is in: `pending`, `running`, `holding`, `waiting`, `promoted`, `rolling_back`, `rolled_back` or `frozen`.",
-    ["rollout", "state"],
 );
 
 /// Requests by the pool that a split chose for their user.

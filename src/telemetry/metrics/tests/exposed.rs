@@ -100,7 +100,8 @@ fn the_newest_trace_of_a_bucket_is_its_exemplar_in_open_metrics_alone() {
 fn the_families_of_open_metrics_have_names_of_their_own_and_counters_end_in_total() {
     let described = include_str!("../names.rs").to_owned()
         + include_str!("../process_names.rs")
-        + include_str!("../endpoint_names.rs");
+        + include_str!("../endpoint_names.rs")
+        + include_str!("../rollout_names.rs");
     let mut families = BTreeSet::new();
     for item in described.split("pub static ").skip(1) {
         let name = item.split('"').nth(1).unwrap();
