@@ -5,10 +5,12 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::{client::Client, eventually::eventually, port::Port};
 
@@ -20,11 +22,11 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one that scrapes this address five times a second, and keeps exemplars.
+    /// Starts one that scrapes this address every second, and keeps exemplars.
     pub(crate) async fn scraping(target: SocketAddr) -> Self {
         let folder = tempfile::tempdir().expect("a folder for Prometheus");
         let config = format!(
-            "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\nscrape_configs:\n\
+            "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n\
              \x20 - job_name: sluicegate\n    static_configs:\n      - targets: [\"{target}\"]\n"
         );
         fs::write(folder.path().join("prometheus.yml"), config).expect("a file");
@@ -46,12 +48,22 @@ impl Prometheus {
             child,
             folder,
         };
-        eventually("Prometheus is ready", || async {
-            let mut client = Client::try_connect(prometheus.port.address()).await.ok()?;
-            (client.get("/-/ready").await.status == 200).then_some(())
-        })
-        .await;
+        prometheus.is_ready().await;
         prometheus
+    }
+
+    /// Waits until it answers; with many tests beside it, it starts slowly.
+    async fn is_ready(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Ok(mut client) = Client::try_connect(self.port.address()).await
+                && client.get("/-/ready").await.status == 200
+            {
+                return;
+            }
+            assert!(Instant::now() < end, "{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Data of an answer of its API.
