@@ -216,7 +216,7 @@ mod tests {
         let source = SourceSpec::File("/a.json".into());
         let path = place(&state, "app", &source);
         let kept = KeptList::new("app", &source, &list);
-        write(BTreeMap::from([(path.clone(), kept)]));
+        write(BTreeMap::from([(path.clone(), kept)]), &Outages::default());
         let read = load(&state, "app", &source).unwrap();
         assert!(read.saved().elapsed().unwrap() < Duration::from_secs(60));
         assert_eq!(read.endpoints(), list);
