@@ -39,7 +39,8 @@ pub use access::{AccessFilter, AddressBlocks};
 #[doc(hidden)]
 pub use auth::{
     ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, ForwardAuth, JwtAuth,
-    KeyRing, MtlsAuth, PasswordChecks, RemoteKeys, TokenKeys, TokenRules, mask_parameters,
+    KeyRing, Metadata, MtlsAuth, OidcAuth, PasswordChecks, Provider, ProviderClient, Remote,
+    RemoteKeys, SealKeys, TokenKeys, TokenRules, mask_parameters,
 };
 #[doc(hidden)]
 pub use body_max::BodyMax;

@@ -1,10 +1,11 @@
-//! Fetches the keys of tokens.
+//! Fetches the keys of tokens, and what providers say of themselves.
 //!
-//! Each URL has a fetch of its own: one that does not answer holds no other up. Keys stay as they
-//! were until new ones are there.
+//! Each URL has a fetch of its own: one that does not answer holds no other up. Whatever was fetched
+//! stays until there is something new.
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -12,7 +13,7 @@ use super::service::Services;
 use crate::{
     config::value::Jwks,
     fetch::{Ask, Client, Target},
-    filter::RemoteKeys,
+    filter::Remote,
     task,
     telemetry::events::Events,
     worker::SharedState,
@@ -31,27 +32,67 @@ pub(super) fn start(services: &mut Services, shared: &Arc<SharedState>, events: 
                     () = stop.told() => return Ok(()),
                     _ = looks.tick() => {}
                 }
-                for keys in shared.snapshot().token_keys() {
-                    if keys.begin(Instant::now()) {
-                        let (keys, events) = (Arc::clone(keys), Arc::clone(&events));
-                        task::spawn_local("token keys", async move {
-                            let fetched = fetch(&keys).await;
-                            tell(&keys, fetched, &events);
-                        });
-                    }
+                let snapshot = shared.snapshot();
+                for provider in snapshot.providers() {
+                    let (document, provider) = (provider.document(), Arc::clone(provider));
+                    let read = move |text: &str| provider.read(text);
+                    follow(document, &PROVIDER, &events, read);
+                }
+                for keys in snapshot.token_keys() {
+                    let read = |text: &str| Jwks::read(text).map_err(|mismatch| mismatch.message);
+                    follow(&keys, &KEYS, &events, read);
                 }
             }
         }
     });
 }
 
-async fn fetch(keys: &RemoteKeys) -> Result<Jwks, String> {
+/// Words for one kind of document.
+struct Words {
+    event: &'static str,
+    up: &'static str,
+    down: &'static str,
+}
+
+const KEYS: Words = Words {
+    event: "token_keys",
+    up: "the keys of tokens are fetched again",
+    down: "the keys of tokens cannot be fetched; the last good ones stay",
+};
+
+const PROVIDER: Words = Words {
+    event: "oidc_provider",
+    up: "the provider's metadata is fetched again",
+    down: "the provider's metadata cannot be fetched; what is known stays",
+};
+
+/// Fetches a document, if that is due.
+fn follow<T: 'static>(
+    remote: &Arc<Remote<T>>,
+    words: &'static Words,
+    events: &Arc<Events>,
+    read: impl Fn(&str) -> Result<T, String> + 'static,
+) {
+    if remote.begin(Instant::now()) {
+        let (remote, events) = (Arc::clone(remote), Arc::clone(events));
+        task::spawn_local("token keys", async move {
+            let fetched = fetch(&remote).await;
+            let fetched = fetched.and_then(|body| {
+                let text = std::str::from_utf8(&body).map_err(|_| "it is not text".to_owned())?;
+                read(text)
+            });
+            tell(&remote, words, fetched, &events);
+        });
+    }
+}
+
+async fn fetch<T>(remote: &Remote<T>) -> Result<Bytes, String> {
     let target = Target {
-        url: keys.url.clone(),
-        ca: keys.ca.clone(),
+        url: remote.url.clone(),
+        ca: remote.ca.clone(),
         secrets: Vec::new(),
     };
-    let mut ask = Ask::get(keys.url.path.clone());
+    let mut ask = Ask::get(remote.url.path.clone());
     ask.timeout = TIMEOUT;
     ask.body_max = BYTES_MAX;
     let answer = Client::new(target).ask(ask).await;
@@ -59,25 +100,24 @@ async fn fetch(keys: &RemoteKeys) -> Result<Jwks, String> {
     if !answer.status.is_success() {
         return Err(format!("it answers {}", answer.status.as_u16()));
     }
-    let text = std::str::from_utf8(&answer.body).map_err(|_| "it is not text".to_owned())?;
-    Jwks::read(text).map_err(|mismatch| mismatch.message)
+    Ok(answer.body)
 }
 
 /// Takes over what was fetched; tells of a change between good and bad.
-fn tell(keys: &RemoteKeys, fetched: Result<Jwks, String>, events: &Events) {
-    let url = keys.url.to_string();
+fn tell<T>(remote: &Remote<T>, words: &Words, fetched: Result<T, String>, events: &Events) {
+    let url = remote.url.to_string();
     match fetched {
         Ok(fetched) => {
-            if keys.end(Some(fetched)) {
-                tracing::info!(%url, "the keys of tokens are fetched again");
-                events.publish("token_keys", "proxy", json!({ "url": url, "to": "up" }));
+            if remote.end(Some(fetched)) {
+                tracing::info!(%url, "{}", words.up);
+                events.publish(words.event, "proxy", json!({ "url": url, "to": "up" }));
             }
         }
         Err(cause) => {
-            if keys.end(None) {
-                tracing::warn!(%url, %cause, "the keys of tokens cannot be fetched; the last good ones stay");
+            if remote.end(None) {
+                tracing::warn!(%url, %cause, "{}", words.down);
                 let what = json!({ "url": url, "to": "down", "cause": cause });
-                events.publish("token_keys", "proxy", what);
+                events.publish(words.event, "proxy", what);
             }
         }
     }

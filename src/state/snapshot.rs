@@ -11,7 +11,9 @@ use crate::{
         schema::Underscores,
         value::{BindAddress, FieldSource},
     },
-    filter::{AuthFilter, Chain, ErrorPages, RateLimitFilter, RateRule, RedisStore, RemoteKeys},
+    filter::{
+        AuthFilter, Chain, ErrorPages, Provider, RateLimitFilter, RateRule, RedisStore, RemoteKeys,
+    },
     http1::HeadLimits,
     resilience::{ClientTable, RetryPolicy},
     rollout::{Rollout, Split},
@@ -80,9 +82,15 @@ impl Snapshot {
     }
 
     /// Keys of tokens that are fetched; the same may come more than once.
-    pub fn token_keys(&self) -> impl Iterator<Item = &Arc<RemoteKeys>> {
+    pub fn token_keys(&self) -> impl Iterator<Item = Arc<RemoteKeys>> {
         let auth = self.routes.iter().flat_map(|route| route.filters.auth());
         auth.flat_map(AuthFilter::token_keys)
+    }
+
+    /// Providers at which clients log in; the same may come more than once.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        let auth = self.routes.iter().flat_map(|route| route.filters.auth());
+        auth.flat_map(AuthFilter::providers)
     }
 
     /// Rules of the listeners on the rate of requests.

@@ -13,12 +13,13 @@ use crate::config::{
 
 pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     let place = format!("routes.{name}.auth");
-    let has_token = |auth: &Auth| auth.ways().any(|way| matches!(way, AuthStep::Jwt(_)));
+    let has_token = |auth: &Auth| auth.ways().any(AuthStep::has_claims);
     let of_claims = route.rate_limit.0.iter();
     for rule in of_claims.filter(|rule| matches!(rule.key, RateKey::Claim(_))) {
         if !route.auth.as_ref().is_some_and(has_token) && !check.is_broken(&place) {
-            let message =
-                format!("routes.{name}.rate_limit.key is of a token, and auth has no jwt");
+            let message = format!(
+                "routes.{name}.rate_limit.key is of a token, and auth has neither jwt nor oidc"
+            );
             let hint = "a claim that nobody has checked limits nobody: add auth = { jwt = { … } }";
             check.error(rule.spans.of("key"), message, hint);
         }
@@ -33,14 +34,20 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     }
     for step in &steps.0 {
         match &step.value {
-            AuthStep::Any(any) => check_any(check, &place, route, step.span, any),
-            other => check_step(check, &place, route, step.span, other),
+            AuthStep::Any(any) => check_any(check, &place, (name, route), step.span, any),
+            other => check_step(check, &place, (name, route), step.span, other),
         }
     }
 }
 
 /// Refuses a choice between less than two, and one within another.
-fn check_any(check: &mut Check<'_>, place: &str, route: &Route, span: Span, any: &AuthSteps) {
+fn check_any(
+    check: &mut Check<'_>,
+    place: &str,
+    route: (&Name, &Route),
+    span: Span,
+    any: &AuthSteps,
+) {
     let place = format!("{place}.any");
     if any.0.len() < 2 && !check.is_broken(&place) {
         let message = format!("{place} needs at least two ways in");
@@ -56,7 +63,13 @@ fn check_any(check: &mut Check<'_>, place: &str, route: &Route, span: Span, any:
     }
 }
 
-fn check_step(check: &mut Check<'_>, place: &str, route: &Route, span: Span, step: &AuthStep) {
+fn check_step(
+    check: &mut Check<'_>,
+    place: &str,
+    (name, route): (&Name, &Route),
+    span: Span,
+    step: &AuthStep,
+) {
     let place = format!("{place}.{}", step.word());
     match step {
         AuthStep::Basic(basic) => {
@@ -86,6 +99,7 @@ fn check_step(check: &mut Check<'_>, place: &str, route: &Route, span: Span, ste
             let hint = "add client_ca to the [listeners.NAME.tls] that it is for";
             check.error(span, message, hint);
         }
+        AuthStep::Oidc(oidc) => super::oidc::check(check, &place, name, route, oidc),
         AuthStep::Jwt(jwt) => check_token(check, &place, jwt),
         AuthStep::Forward(forward) => check_forward(check, &place, forward),
         AuthStep::Mtls(_) | AuthStep::Any(_) => {}

@@ -13,6 +13,7 @@ mod etcd;
 mod filter;
 mod header;
 mod listener;
+mod oidc;
 mod pool;
 mod reference;
 mod register;

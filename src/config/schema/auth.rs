@@ -3,6 +3,7 @@
 use http::HeaderName;
 use serde_json::Value;
 
+use super::oidc::OidcAuth;
 use super::token::{ForwardAuth, JwtAuth};
 use crate::config::setting::{
     Choice as _, Form, KeyDoc, Node, Reader, Setting, Shape, Spanned, choice, print_choice,
@@ -23,6 +24,8 @@ choice! {
         "forward" => Forward(Box<ForwardAuth>),
         /// Verified certificates of clients.
         "mtls" => Mtls(MtlsAuth),
+        /// Login at an OpenID provider.
+        "oidc" => Oidc(Box<OidcAuth>),
         /// A list of these, of which one is enough: `{ any = [{ api_key = { … } }, { basic = { … } }] }`.
         "any" => Any(AuthSteps),
     }
@@ -175,6 +178,11 @@ impl Auth {
 }
 
 impl AuthStep {
+    /// Returns true if the client comes with claims.
+    pub fn has_claims(&self) -> bool {
+        matches!(self, Self::Jwt(_) | Self::Oidc(_))
+    }
+
     /// Its key.
     pub fn word(&self) -> &'static str {
         match self {
@@ -183,6 +191,7 @@ impl AuthStep {
             Self::Jwt(_) => "jwt",
             Self::Forward(_) => "forward",
             Self::Mtls(_) => "mtls",
+            Self::Oidc(_) => "oidc",
             Self::Any(_) => "any",
         }
     }

@@ -22,6 +22,7 @@ mod json_schema;
 pub mod listener;
 pub mod log;
 pub mod maintenance;
+pub mod oidc;
 pub mod picker;
 mod policy;
 pub mod pool;
@@ -70,6 +71,7 @@ pub use listener::{
 };
 pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use maintenance::Maintenance;
+pub use oidc::{OidcAuth, OidcSession, OwnPath, SealSecrets};
 pub use picker::Hashing;
 pub use policy::{Policies, Policy, Taken};
 pub use pool::{Breaker, Pool, PoolLimits, PoolTimeouts, RetryBudget, Zone};

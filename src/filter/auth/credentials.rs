@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue, Uri, header::AUTHORIZATION, uri::PathAndQuery};
 
+use super::oidc::is_of;
 use crate::{
     exchange::Request,
     semantics::{Known, cookie, query},
@@ -20,6 +21,8 @@ pub enum Credentials {
     Query(Box<str>),
     /// A cookie.
     Cookie(Box<str>),
+    /// The cookies of sessions and logins of this name; they are read elsewhere.
+    Session(Box<str>),
 }
 
 /// Credentials found in a request.
@@ -39,7 +42,7 @@ impl Credentials {
     /// Finds the credentials.
     pub(super) fn find<'a>(&self, request: &'a Request) -> Found<'a> {
         let (first, several) = match self {
-            Self::None => return Found::Nothing,
+            Self::None | Self::Session(_) => return Found::Nothing,
             Self::Header(name) => {
                 let mut all = request.headers.get_all(name);
                 let first = all.next().map(|value| Cow::Borrowed(value.as_bytes()));
@@ -71,7 +74,7 @@ impl Credentials {
     pub(super) fn header(&self) -> Option<&HeaderName> {
         match self {
             Self::Header(name) => Some(name),
-            Self::None | Self::Query(_) | Self::Cookie(_) => None,
+            Self::None | Self::Query(_) | Self::Cookie(_) | Self::Session(_) => None,
         }
     }
 
@@ -101,21 +104,8 @@ impl Credentials {
                     request.raw_target = None;
                 }
             }
-            Self::Cookie(name) => {
-                let lines = request.headers.get_all(Known::Cookie);
-                let kept: Vec<&[u8]> = lines
-                    .flat_map(|line| cookies(line.as_bytes()))
-                    .filter(|pair| !is_cookie(pair, name))
-                    .collect();
-                let joined = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
-                request.headers.remove(Known::Cookie);
-                if let Ok(mut value) = joined
-                    && !value.is_empty()
-                {
-                    value.set_sensitive(true);
-                    request.headers.insert(Known::Cookie, value);
-                }
-            }
+            Self::Cookie(name) => remove_cookies(request, |pair| is_cookie(&pair, name)),
+            Self::Session(name) => remove_cookies(request, |pair| is_of(pair, name)),
         }
     }
 
@@ -123,6 +113,8 @@ impl Credentials {
     pub(super) fn parameter(&self) -> Option<&str> {
         match self {
             Self::Query(name) => Some(name),
+            // The code at the end of a login.
+            Self::Session(_) => Some("code"),
             Self::None | Self::Header(_) | Self::Cookie(_) => None,
         }
     }
@@ -155,6 +147,24 @@ fn pairs(query: Option<&str>) -> impl Iterator<Item = &str> {
 fn is_named(pair: &&str, name: &str) -> bool {
     let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
     query::decode(key.as_bytes()).eq(name.bytes())
+}
+
+/// Removes some cookies; a request that has none of them stays as it is.
+fn remove_cookies(request: &mut Request, is_removed: impl Fn(&[u8]) -> bool) {
+    let lines = request.headers.get_all(Known::Cookie);
+    let pairs = lines.flat_map(|line| cookies(line.as_bytes()));
+    let (removed, kept): (Vec<&[u8]>, Vec<&[u8]>) = pairs.partition(|pair| is_removed(pair));
+    if removed.is_empty() {
+        return;
+    }
+    let joined = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
+    request.headers.remove(Known::Cookie);
+    if let Ok(mut value) = joined
+        && !value.is_empty()
+    {
+        value.set_sensitive(true);
+        request.headers.insert(Known::Cookie, value);
+    }
 }
 
 fn cookies(line: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -16,6 +16,8 @@ pub(super) struct Denial {
     sentence: &'static str,
     /// Values of `WWW-Authenticate`.
     challenges: Vec<HeaderValue>,
+    /// Values of `Set-Cookie`.
+    cookies: Vec<HeaderValue>,
     /// For log and `why`.
     detail: String,
 }
@@ -25,11 +27,25 @@ impl Denial {
     pub(super) fn unauthorized(challenge: &HeaderValue, detail: impl Into<String>) -> Self {
         Self {
             status: StatusCode::UNAUTHORIZED,
-            reason: Reason::DENIED,
             sentence: "this needs valid credentials",
             challenges: vec![challenge.clone()],
-            detail: detail.into(),
+            ..Self::forbidden(detail)
         }
+    }
+
+    /// A login did not succeed.
+    pub(super) fn login(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            sentence: "the login did not succeed: open the page again",
+            ..Self::forbidden(detail)
+        }
+    }
+
+    /// Adds cookies for the client.
+    pub(super) fn cookies(mut self, cookies: Vec<HeaderValue>) -> Self {
+        self.cookies.extend(cookies);
+        self
     }
 
     /// Other credentials of the same kind would not help: 403.
@@ -39,6 +55,7 @@ impl Denial {
             reason: Reason::DENIED,
             sentence: Failure::Refused.sentence(),
             challenges: Vec::new(),
+            cookies: Vec::new(),
             detail: detail.into(),
         }
     }
@@ -49,8 +66,7 @@ impl Denial {
             status: StatusCode::SERVICE_UNAVAILABLE,
             reason,
             sentence: "credentials cannot be checked now",
-            challenges: Vec::new(),
-            detail: detail.into(),
+            ..Self::forbidden(detail)
         }
     }
 
@@ -96,6 +112,9 @@ impl Denial {
             }
         } else if self.status == StatusCode::SERVICE_UNAVAILABLE {
             refusal = refusal.header(Known::RetryAfter, HeaderValue::from_static("1"));
+        }
+        for cookie in &self.cookies {
+            refusal = refusal.header(Known::SetCookie, cookie);
         }
         exchange.refuse(refusal)
     }

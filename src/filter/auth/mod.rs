@@ -13,7 +13,9 @@ mod fields;
 mod forward;
 mod jwt;
 mod mtls;
+mod oidc;
 mod password;
+mod remote;
 
 use std::sync::Arc;
 
@@ -25,9 +27,11 @@ pub use self::{
     basic::BasicAuth,
     credentials::{Credentials, mask_parameters},
     forward::ForwardAuth,
-    jwt::{JwtAuth, RemoteKeys, TokenKeys, TokenRules},
+    jwt::{JwtAuth, TokenKeys, TokenRules},
     mtls::MtlsAuth,
+    oidc::{Metadata, OidcAuth, Provider, ProviderClient, SealKeys},
     password::PasswordChecks,
+    remote::{Remote, RemoteKeys},
 };
 use self::{
     denial::Denial,
@@ -69,6 +73,8 @@ pub enum AuthMethod {
     Forward(Box<ForwardAuth>),
     /// Verified certificate.
     Mtls(MtlsAuth),
+    /// Login at a provider.
+    Oidc(Arc<OidcAuth>),
 }
 
 /// Result of asking one method.
@@ -149,12 +155,21 @@ impl AuthFilter {
     }
 
     /// Keys of tokens that are fetched.
-    pub fn token_keys(&self) -> impl Iterator<Item = &Arc<RemoteKeys>> {
+    pub fn token_keys(&self) -> impl Iterator<Item = Arc<RemoteKeys>> {
         self.methods().filter_map(|method| match method {
             AuthMethod::Jwt(jwt) => match &jwt.keys {
-                TokenKeys::Remote(keys) => Some(keys),
+                TokenKeys::Remote(keys) => Some(Arc::clone(keys)),
                 TokenKeys::Fixed(_) => None,
             },
+            AuthMethod::Oidc(oidc) => oidc.client.provider.keys(),
+            _ => None,
+        })
+    }
+
+    /// Providers at which clients log in.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.methods().filter_map(|method| match method {
+            AuthMethod::Oidc(oidc) => Some(&oidc.client.provider),
             _ => None,
         })
     }
@@ -178,6 +193,7 @@ impl AuthMethod {
             Self::Jwt(jwt) => jwt.ask(request).await,
             Self::Forward(forward) => forward.ask(exchange, request, fields).await,
             Self::Mtls(mtls) => mtls.ask(exchange),
+            Self::Oidc(oidc) => Box::pin(oidc.ask(exchange, request)).await,
         }
     }
 
@@ -188,6 +204,7 @@ impl AuthMethod {
             Self::Jwt(_) => "jwt",
             Self::Forward(_) => "forward",
             Self::Mtls(_) => "mtls",
+            Self::Oidc(_) => "oidc",
         }
     }
 
@@ -196,6 +213,7 @@ impl AuthMethod {
             Self::Basic(_) => &Credentials::AUTHORIZATION,
             Self::ApiKey(key) => &key.credentials,
             Self::Jwt(jwt) => &jwt.credentials,
+            Self::Oidc(oidc) => &oidc.credentials,
             Self::Forward(_) | Self::Mtls(_) => &Credentials::None,
         }
     }
@@ -207,6 +225,7 @@ impl AuthMethod {
             Self::ApiKey(key) => key.keep,
             Self::Jwt(jwt) => jwt.keep,
             Self::Forward(_) | Self::Mtls(_) => true,
+            Self::Oidc(_) => false,
         }
     }
 
@@ -214,6 +233,7 @@ impl AuthMethod {
     fn fields(&self) -> impl Iterator<Item = &HeaderName> {
         let (of_claims, of_service) = match self {
             Self::Jwt(jwt) => (&jwt.forward[..], &[][..]),
+            Self::Oidc(oidc) => (&oidc.forward[..], &[][..]),
             Self::Forward(forward) => (&[][..], &forward.headers[..]),
             Self::Basic(_) | Self::ApiKey(_) | Self::Mtls(_) => (&[][..], &[][..]),
         };

@@ -20,10 +20,10 @@ use crate::config::value::CertificatePart;
 pub(super) fn build(
     registry: &mut Registry,
     route: &Arc<str>,
-    written: Option<&schema::Auth>,
+    written: &schema::Route,
 ) -> Option<AuthFilter> {
-    let steps = &written?.0.0;
-    let mut one = |step: &schema::AuthStep| method(registry, route, step);
+    let steps = &written.auth.as_ref()?.0.0;
+    let mut one = |step: &schema::AuthStep| method(registry, route, written, step);
     let steps = steps.iter().filter_map(|step| match &step.value {
         schema::AuthStep::Any(any) => {
             let any = any.0.iter().filter_map(|step| one(&step.value)).collect();
@@ -38,6 +38,7 @@ pub(super) fn build(
 fn method(
     registry: &mut Registry,
     route: &Arc<str>,
+    whole: &schema::Route,
     written: &schema::AuthStep,
 ) -> Option<AuthMethod> {
     Some(match written {
@@ -80,6 +81,9 @@ fn method(
                 dns: dns.collect(),
                 uris: mtls.uris.clone(),
             })
+        }
+        schema::AuthStep::Oidc(oidc) => {
+            AuthMethod::Oidc(Arc::new(super::oidc::build(registry, route, whole, oidc)?))
         }
         // Refused by the check.
         schema::AuthStep::Any(_) => return None,
@@ -129,7 +133,7 @@ fn checks(registry: &mut Registry) -> Arc<PasswordChecks> {
     registry.filter(&owner, "passwords", &name, || PasswordChecks::new(cores))
 }
 
-fn challenge(scheme: &str, realm: &str, more: &str) -> HeaderValue {
+pub(super) fn challenge(scheme: &str, realm: &str, more: &str) -> HeaderValue {
     let challenge = format!("{scheme} realm=\"{realm}\"{more}");
     // The check refuses a realm that does not fit.
     HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Basic"))

@@ -70,7 +70,7 @@ pub(super) fn build(
     };
     let (before, after) = (limits(before)?, limits(after)?);
     filters.extend(before.map(AnyFilter::RateLimit));
-    let auth = super::auth::build(registry, name, written.auth.as_ref());
+    let auth = super::auth::build(registry, name, written);
     filters.extend(auth.map(Box::new).map(AnyFilter::Auth));
     filters.extend(after.map(AnyFilter::RateLimit));
     filters.extend(written.fault.as_ref().map(fault).map(AnyFilter::Fault));

@@ -9,6 +9,7 @@ mod discover;
 mod etcd;
 mod filter;
 mod listener;
+mod oidc;
 mod pool;
 mod rate_limit;
 mod register;

@@ -20,7 +20,7 @@ pub(super) struct Issuer {
     secret: [u8; 32],
 }
 
-fn encode(bytes: &[u8]) -> String {
+pub(super) fn encode(bytes: &[u8]) -> String {
     let text = to_base64(bytes).replace('+', "-").replace('/', "_");
     text.trim_end_matches('=').to_owned()
 }

@@ -4,6 +4,7 @@ mod basic;
 mod fields;
 mod forward;
 mod jwt;
+mod oidc;
 mod programs;
 mod token_keys;
 

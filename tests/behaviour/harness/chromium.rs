@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -16,6 +17,9 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use super::eventually::within;
 use super::grpc_web::from_base64;
 use super::peer::bounded;
+
+const ARRIVAL_LOOKS: usize = 500;
+const ARRIVAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// A browser with one page. Ended on drop.
 pub(crate) struct Chromium {
@@ -160,6 +164,27 @@ impl Chromium {
         value
     }
 
+    /// Waits until an expression is true in whatever page is there, while one follows the other.
+    pub(crate) async fn arrives(&mut self, expression: &str) {
+        let guarded = format!(
+            "(() => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }})()"
+        );
+        for _ in 0..ARRIVAL_LOOKS {
+            let asked = json!({ "expression": guarded, "returnByValue": true });
+            // Between two pages there is none to ask.
+            if let Some(Ok(answer)) = self.tell("Runtime.evaluate", asked).await
+                && answer["result"]["value"] == true
+            {
+                return;
+            }
+            tokio::time::sleep(ARRIVAL_PAUSE).await;
+        }
+        let page = self
+            .evaluate("location.href + document.body.innerText")
+            .await;
+        panic!("never true: {expression}\n{page}");
+    }
+
     /// Clicks on the middle of an element with the mouse, once it is there.
     pub(crate) async fn click(&mut self, selector: &str) {
         let selector = serde_json::to_string(selector).expect("a string");
@@ -231,6 +256,12 @@ impl Chromium {
     }
 
     async fn try_ask(&mut self, method: &str, parameters: Value) -> Option<Value> {
+        let answer = self.tell(method, parameters).await?;
+        Some(answer.unwrap_or_else(|error| panic!("{method}: {error}")))
+    }
+
+    /// Gives a command; none if the browser has ended.
+    async fn tell(&mut self, method: &str, parameters: Value) -> Option<Result<Value, Value>> {
         self.last_id += 1;
         let mut message = json!({ "id": self.last_id, "method": method, "params": parameters });
         if let Some(session) = &self.session {
@@ -242,8 +273,10 @@ impl Chromium {
         loop {
             let message = within(method, self.next()).await?;
             if message["id"] == self.last_id {
-                assert!(message.get("error").is_none(), "{method}: {message}");
-                return Some(message["result"].clone());
+                return Some(match message.get("error") {
+                    None => Ok(message["result"].clone()),
+                    Some(error) => Err(error.clone()),
+                });
             }
             self.note(&message);
         }

@@ -1,6 +1,5 @@
 //! Signed tokens (JWT).
 
-mod keys;
 mod strict_json;
 mod token;
 
@@ -12,17 +11,19 @@ use std::{
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
+pub use self::token::TokenRules;
+pub(super) use self::token::unmet;
 use self::token::{Token, TokenFault};
-pub use self::{keys::RemoteKeys, token::TokenRules};
 use super::{
     Asked,
     basic::after_scheme,
     credentials::{Credentials, Found},
     denial::Denial,
     fields::Leave,
+    remote::RemoteKeys,
 };
 use crate::{
-    config::value::Jwks,
+    config::value::{Jwks, base64url},
     exchange::{Identity, Reason, Request, claim_text},
 };
 
@@ -70,7 +71,7 @@ impl JwtAuth {
         } else {
             &*found
         };
-        match self.check(text).await {
+        match check_token(&self.keys, &self.rules, text).await {
             Ok(Some(claims)) => {
                 let leave = Leave {
                     fields: fields_of(&self.forward, &claims),
@@ -96,27 +97,40 @@ impl JwtAuth {
             }
         }
     }
+}
 
-    /// Returns the claims; none while there are no keys.
-    async fn check(&self, text: &[u8]) -> Result<Option<Map<String, Value>>, TokenFault> {
-        let token = Token::parse(text)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs_f64();
-        let remote = match &self.keys {
-            TokenKeys::Fixed(keys) => return token.verify(keys, &self.rules, now).map(Some),
-            TokenKeys::Remote(remote) => remote,
-        };
-        if let Some(keys) = remote.now() {
-            match token.verify(&keys, &self.rules, now) {
-                Err(TokenFault::UnknownKey) => {}
-                checked => return checked.map(Some),
-            }
-        }
-        match remote.next().await {
-            Some(keys) => token.verify(&keys, &self.rules, now).map(Some),
-            None => Ok(None),
+/// Checks a token and returns its claims; none while there are no keys.
+///
+/// # Errors
+/// The reason why it does not count.
+pub(super) async fn check_token(
+    keys: &TokenKeys,
+    rules: &TokenRules,
+    text: &[u8],
+) -> Result<Option<Map<String, Value>>, TokenFault> {
+    let token = Token::parse(text)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs_f64();
+    let remote = match keys {
+        TokenKeys::Fixed(keys) => return token.verify(keys, rules, now).map(Some),
+        TokenKeys::Remote(remote) => remote,
+    };
+    if let Some(keys) = remote.now() {
+        match token.verify(&keys, rules, now) {
+            Err(TokenFault::UnknownKey) => {}
+            checked => return checked.map(Some),
         }
     }
+    match remote.next().await {
+        Some(keys) => token.verify(&keys, rules, now).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The claims of a token that was verified before.
+pub(super) fn payload_of(text: &[u8]) -> Option<Map<String, Value>> {
+    let payload = text.split(|byte| *byte == b'.').nth(1)?;
+    strict_json::object(&base64url::decode(payload)?)
 }
 
 /// Fields with claims, as far as they fit.

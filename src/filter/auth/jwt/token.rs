@@ -39,7 +39,7 @@ pub struct TokenRules {
 
 /// Reasons why a token does not count.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TokenFault {
+pub(in super::super) enum TokenFault {
     #[error("it is malformed: {0}")]
     Malformed(&'static str),
     #[error("its algorithm is not allowed")]
@@ -209,13 +209,21 @@ impl TokenRules {
         if !fits {
             return Err(TokenFault::Audience);
         }
-        for (name, wanted) in &self.claims {
-            if !matches(wanted, find_claim(claims, name)) {
-                return Err(TokenFault::Claim(name.clone()));
-            }
+        match unmet(&self.claims, claims) {
+            Some(name) => Err(TokenFault::Claim(name.to_owned())),
+            None => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// The name of the first condition that claims do not meet.
+pub(in super::super::super) fn unmet<'a>(
+    wanted: &'a [(String, ValueMatch)],
+    claims: &Map<String, Value>,
+) -> Option<&'a str> {
+    let mut wanted = wanted.iter();
+    let unmet = wanted.find(|(name, wanted)| !matches(wanted, find_claim(claims, name)));
+    unmet.map(|(name, _)| &**name)
 }
 
 /// Returns true if a claim matches; of a list, one item must.

@@ -1,4 +1,5 @@
-//! Keys of tokens that come from a URL and are fetched again and again.
+//! Documents that come from a URL and are fetched again and again: keys of tokens, and what a
+//! provider says of itself.
 //!
 //! Control fetches; workers read, and may ask for the next fetch when a token names a key that is
 //! not there. A fetch on demand comes at most every [`DEMAND_PAUSE`], whoever asks.
@@ -20,16 +21,19 @@ use crate::{
 };
 
 /// Keys from one URL.
+pub type RemoteKeys = Remote<Jwks>;
+
+/// A document from one URL.
 #[derive(Debug)]
-pub struct RemoteKeys {
+pub struct Remote<T> {
     /// The URL.
     pub url: HttpUrl,
     /// File of the authorities that may certify its server; none: the system's.
     pub ca: Option<PathBuf>,
     /// Time between two fetches.
     pub refresh: Duration,
-    /// The last good keys, none before the first; the number of the fetch.
-    newest: watch::Sender<(u64, Option<Arc<Jwks>>)>,
+    /// The last good one, none before the first; the number of the fetch.
+    newest: watch::Sender<(u64, Option<Arc<T>>)>,
     is_wanted: AtomicBool,
     fetches: Mutex<Fetches>,
 }
@@ -43,8 +47,8 @@ struct Fetches {
     is_under_way: bool,
 }
 
-impl RemoteKeys {
-    /// Has no keys yet.
+impl<T> Remote<T> {
+    /// Has nothing yet.
     pub fn new(url: HttpUrl, ca: Option<PathBuf>, refresh: Duration) -> Self {
         Self {
             url,
@@ -56,13 +60,13 @@ impl RemoteKeys {
         }
     }
 
-    /// The last good keys.
-    pub(super) fn now(&self) -> Option<Arc<Jwks>> {
+    /// The last good one.
+    pub(super) fn now(&self) -> Option<Arc<T>> {
         self.newest.borrow().1.clone()
     }
 
-    /// Waits for the next fetch, if one may be made for the asking, and returns the last good keys.
-    pub(super) async fn next(&self) -> Option<Arc<Jwks>> {
+    /// Waits for the next fetch, if one may be made for the asking, and returns the last good one.
+    pub(super) async fn next(&self) -> Option<Arc<T>> {
         let mut newest = self.newest.subscribe();
         let may_ask = {
             let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,13 +112,13 @@ impl RemoteKeys {
         fetches.failed > 0
     }
 
-    /// Ends a fetch; the last good keys stay if there are no new ones. Returns true if it failed
+    /// Ends a fetch; the last good one stays if there is no new one. Returns true if it failed
     /// after one that did not, or the other way round.
-    pub fn end(&self, keys: Option<Jwks>) -> bool {
+    pub fn end(&self, new: Option<T>) -> bool {
         let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         fetches.is_under_way = false;
         let had_failed = fetches.failed > 0;
-        fetches.failed = match keys {
+        fetches.failed = match new {
             Some(_) => 0,
             None => fetches.failed.saturating_add(1),
         };
@@ -122,15 +126,15 @@ impl RemoteKeys {
         drop(fetches);
         self.newest.send_modify(|(number, newest)| {
             *number += 1;
-            if let Some(keys) = keys {
-                *newest = Some(Arc::new(keys));
+            if let Some(new) = new {
+                *newest = Some(Arc::new(new));
             }
         });
         had_failed != has_failed
     }
 }
 
-/// Time that a request waits for keys.
+/// Time that a request waits for a fetch.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Time between two fetches for the asking.
 const DEMAND_PAUSE: Duration = Duration::from_secs(5);
