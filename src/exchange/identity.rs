@@ -23,7 +23,12 @@ impl Exchange {
 
     /// A claim of the client's token, as text.
     pub(crate) fn claim(&self, name: &str) -> Option<Cow<'_, str>> {
-        claim_text(self.identity()?.claims.as_ref()?, name)
+        claim_text(self.claims()?, name)
+    }
+
+    /// The claims of the client's token.
+    pub(crate) fn claims(&self) -> Option<&Map<String, Value>> {
+        self.identity()?.claims.as_ref()
     }
 
     /// Few exchanges have one: it takes no room in the others.

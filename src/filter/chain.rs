@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use super::{
-    AccessFilter, AuthFilter, BodyMax, CompressFilter, ConcurrencyFilter, CorsFilter,
+    AccessFilter, AuthFilter, BodyMax, ClaimAccess, CompressFilter, ConcurrencyFilter, CorsFilter,
     ErrorPageFilter, FaultFilter, Filter, HeaderFilter, HttpsOnly, MaintenanceFilter,
     RateLimitFilter, RateRule, RedisStore, RewriteFilter, SecureHeaders, SharedStates, Verdict,
 };
@@ -38,6 +38,8 @@ pub enum AnyFilter {
     RateLimit(RateLimitFilter),
     /// Authenticates clients.
     Auth(Box<AuthFilter>),
+    /// Lets in users with some claims.
+    ClaimAccess(Box<ClaimAccess>),
     /// Delays requests and makes them fail on purpose.
     Fault(FaultFilter),
     /// Bounds the body of a request.
@@ -130,6 +132,7 @@ impl Chain {
                 AnyFilter::HttpsOnly(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::Maintenance(filter) => filter.on_request(exchange)?,
                 AnyFilter::Access(filter) => filter.on_request(exchange)?,
+                AnyFilter::ClaimAccess(filter) => filter.on_request(exchange)?,
                 AnyFilter::RateLimit(filter) if filter.asks() => {
                     exchange.passage.enter(place);
                     Box::pin(filter.on_request_asking(exchange, request)).await?
@@ -193,6 +196,7 @@ impl Chain {
                     AnyFilter::HttpsOnly(_)
                     | AnyFilter::Maintenance(_)
                     | AnyFilter::Access(_)
+                    | AnyFilter::ClaimAccess(_)
                     | AnyFilter::Fault(_)
                     | AnyFilter::BodyMax(_)
                     | AnyFilter::Cache(_)
@@ -252,7 +256,7 @@ impl Chain {
         self.0.iter().find_map(|filter| match filter {
             AnyFilter::HttpsOnly(_) if !secure => Some(KeptOut::ToHttps),
             AnyFilter::Maintenance(filter) if !filter.lets_in(client) => Some(KeptOut::Maintenance),
-            AnyFilter::Access(filter) if !filter.0.allows(client) => Some(KeptOut::Access),
+            AnyFilter::Access(filter) if !filter.blocks.allows(client) => Some(KeptOut::Access),
             _ => None,
         })
     }
@@ -340,7 +344,7 @@ impl Chain {
                 AnyFilter::Cors(_) => "cors",
                 AnyFilter::HttpsOnly(_) => "https_only",
                 AnyFilter::Maintenance(_) => "maintenance",
-                AnyFilter::Access(_) => "access",
+                AnyFilter::Access(_) | AnyFilter::ClaimAccess(_) => "access",
                 AnyFilter::RateLimit(_) => "rate_limit",
                 AnyFilter::Auth(_) => "auth",
                 AnyFilter::Fault(_) => "fault",

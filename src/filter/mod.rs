@@ -35,7 +35,7 @@ use crate::{
 };
 
 #[doc(hidden)]
-pub use access::{AccessFilter, AddressBlocks};
+pub use access::{AccessFilter, AddressBlocks, ClaimAccess};
 #[doc(hidden)]
 pub use auth::{
     ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, ForwardAuth, JwtAuth,

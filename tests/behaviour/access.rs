@@ -1,6 +1,8 @@
 //! `access` of a route: clients are let in or refused by their addresses.
 
-use crate::harness::{Backend, Settings, answer};
+use std::fs;
+
+use crate::harness::{Backend, Settings, answer, eventually};
 
 #[tokio::test]
 async fn the_longest_block_decides_who_is_let_in() {
@@ -63,5 +65,81 @@ async fn the_longest_block_decides_who_is_let_in() {
     }
     // Without a proxy in front that names another, the peer itself is the client.
     assert_eq!(proxy.get("/").await.status, 403);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_file_of_blocks_is_watched_and_a_bad_line_leaves_the_last_good_one() {
+    let app = Backend::start(|_| answer("fine")).await;
+    let settings = Settings::new(
+        r#"
+        [proxy]
+        trusted_proxies = ["127.0.0.0/8"]
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        access = { allow = ["10.0.0.0/8"], file = "blocks" }
+        [pools.app]
+        endpoints = ["$app"]
+        "#,
+    )
+    .backend("app", &app);
+    let file = settings.folder().join("blocks");
+    fs::write(
+        &file,
+        "# guests\ndeny 10.1.0.0/16;\nallow 10.1.2.3 # but this one\n",
+    )
+    .unwrap();
+    let proxy = settings.start().await;
+    let status = async |client: &str| {
+        let lines = format!("x-forwarded-for: {client}\n");
+        proxy.request("GET", "/", &lines, b"").await.status
+    };
+    for (client, expected) in [("10.2.0.1", 200), ("10.1.0.1", 403), ("10.1.2.3", 200)] {
+        assert_eq!(status(client).await, expected, "{client}");
+    }
+    fs::write(&file, "deny 10.2.0.0/16\n").unwrap();
+    eventually("the new file counts", || async {
+        (status("10.2.0.1").await == 403).then_some(())
+    })
+    .await;
+    assert_eq!(status("10.1.0.1").await, 200);
+    fs::write(&file, "deny 10.3.0.0/16\n10.4.0.0/16\n").unwrap();
+    proxy.reload_fails().await;
+    proxy
+        .log_says("blocks:2: it begins with neither allow nor deny")
+        .await;
+    assert_eq!(status("10.2.0.1").await, 403);
+    assert_eq!(status("10.3.0.1").await, 200);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn other_methods_are_answered_with_those_that_are_allowed() {
+    let app = Backend::start(|_| answer("fine")).await;
+    let proxy = Settings::new(
+        r#"
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        access = { methods = ["GET", "PURGE"] }
+        [pools.app]
+        endpoints = ["$app"]
+        "#,
+    )
+    .backend("app", &app)
+    .start()
+    .await;
+    for (method, status) in [("GET", 200), ("PURGE", 200), ("POST", 405), ("get", 405)] {
+        let got = proxy.request(method, "/", "", b"").await;
+        assert_eq!(got.status, status, "{method}");
+        if status == 405 {
+            got.assert_failure(405, "http_request_denied");
+            assert_eq!(got.field("allow"), "GET, PURGE");
+        }
+    }
+    assert_eq!(app.count(), 2);
     proxy.finish().await;
 }

@@ -1,6 +1,6 @@
 //! Checks on the filters of a route.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use super::{Check, error_page};
 use crate::config::{
@@ -11,7 +11,7 @@ use crate::config::{
 
 pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     check_uses(check, name, route);
-    check_access(check, name, route);
+    super::access::check(check, name, route);
     super::auth::check(check, name, route);
     check_cors(check, name, route);
     check_compress(check, name, route);
@@ -59,34 +59,6 @@ fn check_uses(check: &mut Check<'_>, name: &Name, route: &Route) {
             message,
             format!("at most {USES_MAX}"),
         );
-    }
-}
-
-/// Refuses a block that is let in and refused, or written twice.
-fn check_access(check: &mut Check<'_>, name: &Name, route: &Route) {
-    let Some(access) = &route.access else { return };
-    let place = format!("routes.{name}.access");
-    if access.allow.is_empty() && access.deny.is_empty() && !check.is_broken(&place) {
-        let message = format!("{place} has no effect");
-        let hint = "name blocks of addresses: allow = [\"10.0.0.0/8\"]";
-        check.warn(access.spans.anchor(), message, hint);
-    }
-    let allow = access.allow.iter().map(|it| ("allow", it));
-    let all = allow.chain(access.deny.iter().map(|it| ("deny", it)));
-    let mut seen = HashMap::new();
-    for (key, block) in all {
-        let Some((first_key, first)) = seen.insert(block.value, (key, block.span)) else {
-            continue;
-        };
-        let message = format!("{place} names {} twice", block.value);
-        let fault = if first_key == key {
-            Fault::warning(block.span, message, "name it once")
-        } else {
-            Fault::error(block.span, message, "either in allow or in deny")
-        };
-        check
-            .faults
-            .push(fault.with_related(first, "the first one"));
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each file checks one kind of thing; all of them always run, so that all faults of a file are
 //! found at once. Apart from testing that named files exist, nothing here reads more than the text.
 
+mod access;
 mod auth;
 mod cache;
 mod certificate_match;

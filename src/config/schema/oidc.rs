@@ -18,7 +18,7 @@ table! {
         pub client_id: String,
         /// Secret of the proxy at the provider; none: it is a public client, which PKCE protects alone.
         pub client_secret: Option<Secret> = None,
-        /// What is asked for; `openid` must be among it. With `offline_access` many providers give a refresh token.
+        /// Scopes that are asked for; `openid` must be among them. With `offline_access` many providers give a refresh token.
         pub scopes: Vec<String> = vec!["openid".to_owned(), "email".to_owned(), "profile".to_owned()],
         /// Path at which a login ends, or its whole URL where the proxy does not see the host that browsers use. The route, or another one with this provider, must match it, and the provider must know the URL. Default: `/oidc/callback` below the route's `path_prefix`.
         pub callback: Option<String> = None,

@@ -36,7 +36,12 @@ impl FileFormat for AccessList {
             let blocks = match word {
                 Some("allow") => &mut list.allow,
                 Some("deny") => &mut list.deny,
-                _ => return Err((number, Mismatch::new("it begins with neither allow nor deny", form))),
+                _ => {
+                    return Err((
+                        number,
+                        Mismatch::new("it begins with neither allow nor deny", form),
+                    ));
+                }
             };
             let (Some(block), None) = (block, more) else {
                 return Err((number, Mismatch::new("it does not name one block", form)));

@@ -4,6 +4,7 @@
 //! [`Mismatch`], and the text that it prints as. Nothing here knows of tables, files or
 //! positions. Past these types no string of the configuration is checked again.
 
+mod access_list;
 pub mod address;
 mod api_keys;
 pub mod base64url;
@@ -42,6 +43,7 @@ pub mod status;
 pub mod template;
 pub mod version;
 
+pub use access_list::AccessList;
 pub use address::{BindAddress, EndpointAddress};
 pub use api_keys::ApiKeys;
 pub use certificate_part::CertificatePart;

@@ -38,7 +38,9 @@ impl ClaimAccess {
             return Some("access: the client has no claims".to_owned());
         };
         if let Some(name) = unmet(&self.claims, claims) {
-            return Some(format!("access: the claim \"{name}\" is not as the route wants it"));
+            return Some(format!(
+                "access: the claim \"{name}\" is not as the route wants it"
+            ));
         }
         let is_wanted = |group: &Value| {
             let group = group.as_str();

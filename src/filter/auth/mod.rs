@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+pub(super) use self::jwt::unmet;
 #[doc(hidden)]
 pub use self::{
     api_key::{ApiKeyAuth, KeyRing},

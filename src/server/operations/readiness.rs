@@ -45,6 +45,11 @@ impl Api {
         reasons.extend(
             failing.map(|it| format!("the keys of tokens cannot be fetched from {}", it.url)),
         );
+        let failing = snapshot.providers().map(|it| it.document());
+        reasons.extend(failing.filter(|it| it.is_failing()).map(|it| {
+            let url = &it.url;
+            format!("the metadata of the OpenID provider cannot be fetched from {url}")
+        }));
         let troubles = self.board.troubles();
         let ready = !draining && !troubles.iter().any(|trouble| trouble.hurts_traffic);
         reasons.extend(troubles.into_iter().map(|trouble| trouble.what));

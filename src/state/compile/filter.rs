@@ -16,8 +16,8 @@ use crate::{
         value::{MediaPattern, RateKey},
     },
     filter::{
-        AccessFilter, Adaptive, AddressBlocks, AllowedList, AnyFilter, BodyMax, ClientGates,
-        CompressFilter, ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter,
+        AccessFilter, Adaptive, AddressBlocks, AllowedList, AnyFilter, BodyMax, ClaimAccess,
+        ClientGates, CompressFilter, ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter,
         ErrorPageFilter, ErrorPages, Fault, FaultFilter, HeaderFilter, HttpsOnly,
         MaintenanceFilter, Page, PageRule, PathRule, RegisteredFilter, RewriteFilter, Runs,
         SecureHeaders, SharedStates,
@@ -72,6 +72,8 @@ pub(super) fn build(
     filters.extend(before.map(AnyFilter::RateLimit));
     let auth = super::auth::build(registry, name, written);
     filters.extend(auth.map(Box::new).map(AnyFilter::Auth));
+    let access = written.access.as_ref().and_then(claim_access);
+    filters.extend(access.map(AnyFilter::ClaimAccess));
     filters.extend(after.map(AnyFilter::RateLimit));
     filters.extend(written.fault.as_ref().map(fault).map(AnyFilter::Fault));
     let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
@@ -171,8 +173,29 @@ fn limit_of(
 
 fn access(written: &schema::Access) -> AccessFilter {
     let blocks = |list: &[Spanned<IpNet>]| list.iter().map(|it| it.value).collect::<Vec<_>>();
-    let (allow, deny) = (blocks(&written.allow), blocks(&written.deny));
-    AccessFilter(AddressBlocks::new(&allow, &deny))
+    let (mut allow, mut deny) = (blocks(&written.allow), blocks(&written.deny));
+    if let Some(file) = &written.file {
+        allow.extend(&file.content.allow);
+        deny.extend(&file.content.deny);
+    }
+    let names: Vec<&str> = written.methods.iter().map(|it| it.as_str()).collect();
+    let named = HeaderValue::try_from(names.join(", ")).ok();
+    let named = named.filter(|_| !names.is_empty());
+    AccessFilter {
+        blocks: AddressBlocks::new(&allow, &deny),
+        methods: named.map(|named| (written.methods.clone(), named)),
+    }
+}
+
+/// The conditions on the user; none without any.
+fn claim_access(written: &schema::Access) -> Option<Box<ClaimAccess>> {
+    written.is_of_claims().then(|| {
+        Box::new(ClaimAccess {
+            claims: written.claims.clone(),
+            groups: written.groups.clone(),
+            groups_claim: written.groups_claim.clone(),
+        })
+    })
 }
 
 fn compress(written: &schema::Compress) -> CompressFilter {

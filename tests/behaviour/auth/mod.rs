@@ -1,10 +1,12 @@
 //! `auth` of a route: who may pass, what others learn of it, and what reaches the endpoint.
 
 mod basic;
+mod claims;
 mod fields;
 mod forward;
 mod jwt;
 mod oidc;
+mod password_campaign;
 mod programs;
 mod token_keys;
 

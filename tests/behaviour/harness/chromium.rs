@@ -18,7 +18,7 @@ use super::eventually::within;
 use super::grpc_web::from_base64;
 use super::peer::bounded;
 
-const ARRIVAL_LOOKS: usize = 500;
+const ARRIVAL_LOOKS: usize = 1500;
 const ARRIVAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// A browser with one page. Ended on drop.

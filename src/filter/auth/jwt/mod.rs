@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 pub use self::token::TokenRules;
-pub(super) use self::token::unmet;
+pub(in super::super) use self::token::unmet;
 use self::token::{Token, TokenFault};
 use super::{
     Asked,

@@ -67,7 +67,7 @@ impl Attempt {
         verify_slices_are_equal(self.state.as_bytes(), state.as_bytes()).is_ok()
     }
 
-    /// What the provider is told of the secret of PKCE (RFC 7636 section 4.2).
+    /// Challenge of PKCE, by which the provider knows the secret later (RFC 7636 section 4.2).
     pub(super) fn challenge(&self) -> String {
         base64url::encode(digest(&SHA256, self.verifier.as_bytes()).as_ref())
     }

@@ -50,7 +50,11 @@ async fn an_answer_to_a_login_that_this_browser_did_not_begin_lets_nobody_in() {
     let (name, value) = victim.cookies.iter().next().unwrap();
     let (name, value) = (name.clone(), value.clone());
     for forged in [
-        format!("A{}", &value[1..]),
+        format!(
+            "{}{}",
+            if value.starts_with('A') { 'B' } else { 'A' },
+            &value[1..]
+        ),
         value[..value.len() - 1].to_owned(),
         String::new(),
     ] {

@@ -66,7 +66,7 @@ pub(super) const ROUTES: &str = r#"
     client_secret = "a client's secret: with / and +"
     session = { secret = "the first secret of the cookies, long", cookie = "in" }
     forward = { x-user = "sub", x-groups = "groups" }
-    timeout = "2s"
+    timeout = "20s"
     [pools.app]
     endpoints = ["$app"]
 "#;
