@@ -72,7 +72,7 @@ struct Watch {
     /// Files that differed from those in use at the last look.
     seen: HashMap<Owner, Seen>,
     /// By listener or pool, and file. Kept, since a gauge lives as long as its handle.
-    shown: HashMap<(String, PathBuf), SharedGauge>,
+    shown: HashMap<(String, PathBuf), [SharedGauge; 2]>,
     expiries: Expiries,
     disk: Rc<Disk>,
 }
@@ -232,19 +232,14 @@ impl Watch {
             let (listener, file) = &key;
             let make = || {
                 let file = file.display().to_string();
-                metrics.gauge(
+                let names = [
                     &names::CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS,
-                    [listener, &file],
-                )
+                    &names::CERTIFICATE_EXPIRY_SECONDS,
+                ];
+                names.map(|name| metrics.gauge(name, [listener, &file]))
             };
-            match self.shown.get(&key) {
-                Some(gauge) => gauge.set(expires),
-                None => {
-                    let gauge = make();
-                    gauge.set(expires);
-                    self.shown.insert(key, gauge);
-                }
-            }
+            let gauges = self.shown.entry(key.clone()).or_insert_with(make);
+            gauges.iter().for_each(|gauge| gauge.set(expires));
         }
     }
 }

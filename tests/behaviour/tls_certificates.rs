@@ -96,12 +96,12 @@ async fn a_bad_renewal_leaves_the_old_certificate_in_use_and_is_told() {
     proxy.metric_becomes(metric, &failed, 2.0).await;
     proxy.log_says("does not belong to").await;
     assert!(shown(web, &authority, "shop.example").await == before);
-    let expiry = proxy
-        .metric(
-            "sluicegate_certificate_expiry_timestamp_seconds",
-            &[("listener", "web")],
-        )
-        .await;
-    assert!(expiry > 1.7e9, "{expiry}");
+    for name in [
+        "sluicegate_certificate_expiry_timestamp_seconds",
+        "sluicegate_certificate_expiry_seconds",
+    ] {
+        let expiry = proxy.metric(name, &[("listener", "web")]).await;
+        assert!(expiry > 1.7e9, "{name} {expiry}");
+    }
     proxy.finish().await;
 }

@@ -268,6 +268,13 @@ pub static CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS: GaugeDesc<2> = GaugeDesc::new(
     ["listener", "certificate"],
 );
 
+/// The same under its former name, for dashboards and alerts that have it.
+pub static CERTIFICATE_EXPIRY_SECONDS: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_certificate_expiry_seconds",
+    "The same as sluicegate_certificate_expiry_timestamp_seconds, under its former name.",
+    ["listener", "certificate"],
+);
+
 /// Renewed certificates taken up or refused; `result` is `succeeded` or `failed`.
 pub static CERTIFICATE_RELOADS_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_certificate_reloads_total",
