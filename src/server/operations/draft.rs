@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     admin::model::{Checked, Compared, Difference},
-    config::{self, Loaded, PastTime, Rules, Secrets},
+    config::{self, Faults, Loaded, PastTime, Rules, Secrets},
     state::{
         Lists, Snapshot,
         heads::{self, Replayed, TrafficUse},
@@ -23,7 +23,7 @@ impl Api {
         text: String,
         past_time: PastTime<'_>,
         secrets: Secrets,
-    ) -> Result<Loaded, Checked> {
+    ) -> Result<Loaded, Faults> {
         let names: Vec<&str> = self.shared.registered.pickers.names().collect();
         let filters: Vec<&str> = self.shared.registered.filters.usable().collect();
         let rules = Rules {
@@ -33,20 +33,14 @@ impl Api {
             secrets,
             included: None,
         };
-        let parsed = match self.board.texts() {
+        match self.board.texts() {
             Some(Texts {
                 file,
                 shared: Some(shared),
                 ..
             }) => config::parse_draft(text, (file, shared), &self.path, &rules),
             Some(Texts { shared: None, .. }) | None => config::parse(text, &self.path, &rules),
-        };
-        parsed.map_err(|faults| Checked {
-            ok: false,
-            faults: faults.views().collect(),
-            error: None,
-            traffic: None,
-        })
+        }
     }
 
     /// Returns the effect of a configuration on recent requests, judged by the gate in use.
@@ -64,7 +58,7 @@ impl Api {
     pub(super) fn checked(&self, text: String, secrets: Secrets, traffic: TrafficUse) -> Checked {
         let loaded = match self.parse(text, PastTime::Refused, secrets) {
             Ok(loaded) => loaded,
-            Err(faulty) => return faulty,
+            Err(faults) => return refused(&faults),
         };
         match compile(loaded, &self.shared.registered, Lists::Left) {
             Ok((snapshot, warnings)) => Checked {
@@ -96,7 +90,16 @@ impl Api {
                     .map(|(new, _)| self.replayed(&new, secrets));
                 Compared::Differs(Difference { changes, traffic })
             }
-            Err(faulty) => Compared::Faulty(faulty),
+            Err(faults) => Compared::Faulty(refused(&faults)),
         }
+    }
+}
+
+fn refused(faults: &Faults) -> Checked {
+    Checked {
+        ok: false,
+        faults: faults.views().collect(),
+        error: None,
+        traffic: None,
     }
 }

@@ -28,6 +28,33 @@ async fn compared(proxy: &Proxy, requests: u64) -> Value {
     .await
 }
 
+/// A client stops within its upload: before a head and behind an early one, over HTTP/1.1 and
+/// HTTP/2.
+async fn stop_sending(proxy: &Proxy, line: &str) {
+    let head =
+        format!("POST /up/h1 HTTP/1.1\r\nhost: a\r\n{line}\r\ncontent-length: 10\r\n\r\nhalf");
+    let mut client = proxy.client().await;
+    client.send(head).await;
+    client
+        .answer()
+        .await
+        .assert_failure(408, "http_request_error");
+    let mut early = proxy.raw_client().await;
+    let head =
+        format!("POST /up/early HTTP/1.1\r\nhost: a\r\n{line}\r\ncontent-length: 10\r\n\r\nhalf");
+    early.send(head).await;
+    assert_eq!(early.head().await.0, 200);
+    let mut h2 = proxy.h2_client().await;
+    let fields = [
+        ("content-length", "10"),
+        ("x-user", line.strip_prefix("x-user: ").unwrap()),
+    ];
+    let opened = h2.open("POST", "/up/h2", &fields, false).await;
+    let (response, mut stream) = opened.unwrap();
+    stream.send_data("half".into(), false).unwrap();
+    assert_eq!(h2_read(response).await.unwrap().status, 408);
+}
+
 #[tokio::test]
 async fn an_upload_that_stops_counts_against_the_version_only_if_it_stopped_reading() {
     let never = Gate::new();
@@ -58,31 +85,7 @@ async fn an_upload_that_stops_counts_against_the_version_only_if_it_stopped_read
     assert_eq!(compared(&proxy, 6).await["requests"], 6);
 
     for line in &users {
-        let line = line.trim_end();
-        // The client stops, before a head and behind an early one, over HTTP/1.1 and HTTP/2.
-        let head =
-            format!("POST /up/h1 HTTP/1.1\r\nhost: a\r\n{line}\r\ncontent-length: 10\r\n\r\nhalf");
-        let mut client = proxy.client().await;
-        client.send(head).await;
-        client
-            .answer()
-            .await
-            .assert_failure(408, "http_request_error");
-        let mut early = proxy.raw_client().await;
-        let head = format!(
-            "POST /up/early HTTP/1.1\r\nhost: a\r\n{line}\r\ncontent-length: 10\r\n\r\nhalf"
-        );
-        early.send(head).await;
-        assert_eq!(early.head().await.0, 200);
-        let mut h2 = proxy.h2_client().await;
-        let fields = [
-            ("content-length", "10"),
-            ("x-user", line.strip_prefix("x-user: ").unwrap()),
-        ];
-        let opened = h2.open("POST", "/up/h2", &fields, false).await;
-        let (response, mut stream) = opened.unwrap();
-        stream.send_data("half".into(), false).unwrap();
-        assert_eq!(h2_read(response).await.unwrap().status, 408);
+        stop_sending(&proxy, line.trim_end()).await;
     }
     eventually("all of them have ended", || async {
         let ended = proxy.access_log().into_iter();
