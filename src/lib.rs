@@ -19,7 +19,8 @@
 //!
 //! Around them: [`config`] turns text into types, [`state`] holds the compiled snapshot and the
 //! state that outlives it, [`resilience`] has the pure state machines, [`server`] is the life of
-//! the process, [`admin`] and [`cli`] are for people. `dial` opens connections, and `fetch` asks
+//! the process, [`admin`] and [`cli`] are for people, and `import` writes the configurations of
+//! other proxies anew. `dial` opens connections, and `fetch` asks
 //! the HTTP services that the proxy itself uses. `timer`, `memory`, `file` and `wake` are tools
 //! that all of them use.
 //!
@@ -54,6 +55,7 @@ pub mod fetch;
 pub mod http1;
 #[doc(hidden)]
 pub mod http2;
+mod import;
 #[doc(hidden)]
 pub mod listener;
 #[doc(hidden)]

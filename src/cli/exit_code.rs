@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::client::ClientError;
-use crate::config::Faults;
+use crate::{config::Faults, import::ImportError};
 
 /// Exit code of a command that was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub(super) enum CommandError {
         /// The reason.
         reason: String,
     },
+    /// The configuration of another proxy cannot be read.
+    #[error("error: {0}")]
+    Import(#[from] ImportError),
     /// The running proxy cannot be reached, or refuses.
     #[error("error: {0}")]
     Client(#[from] ClientError),
@@ -99,7 +102,9 @@ impl CommandError {
                 Exit::Failed.code()
             }
             Self::WrongUse(_) => WRONG_USE,
-            Self::Faults(_) | Self::Configuration { .. } => Exit::InvalidConfiguration.code(),
+            Self::Faults(_) | Self::Configuration { .. } | Self::Import(_) => {
+                Exit::InvalidConfiguration.code()
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod exit_code;
 pub mod explain;
 mod faults;
 mod holders;
+mod import;
 mod maintenance;
 mod operate;
 mod paper;
@@ -85,6 +86,7 @@ fn dispatch(args: &Args, process: Option<io::Result<Process>>) -> Result<Exit, C
         Verb::Upgrade(asked) => upgrade::upgrade(args, asked),
         Verb::Drain(asked) => operate::drain(args, asked),
         Verb::Endpoint(asked) => operate::endpoint(args, asked),
+        Verb::Import(asked) => import::run(asked),
         Verb::Push(asked) => shared::push(args, asked),
         Verb::Fleet(asked) => shared::fleet(args, asked),
         Verb::Maintenance(asked) => maintenance::maintenance(args, asked),

@@ -14,7 +14,10 @@ use clap_complete::Shell;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use self::text::{header, method, url};
-use super::shared::{FleetArgs, PushArgs};
+use super::{
+    import::ImportArgs,
+    shared::{FleetArgs, PushArgs},
+};
 use crate::config::Secrets;
 
 pub(super) use self::{
@@ -67,6 +70,8 @@ pub(super) enum Verb {
     Endpoint(EndpointArgs),
     /// Close a route of the running proxy for maintenance, or open it again.
     Maintenance(MaintenanceArgs),
+    /// Print the configuration of another proxy in the form of this one, line by line.
+    Import(ImportArgs),
     /// Write a configuration that many proxies share to its store, checked and tested.
     Push(PushArgs),
     /// Show the proxies that use the shared configuration.
@@ -237,6 +242,7 @@ impl Args {
                 CacheVerb::Purge(asked) => asked.ask.output,
             },
             Verb::Why(asked) => asked.ask.output,
+            Verb::Import(asked) => asked.output,
             Verb::Push(asked) => asked.output,
             Verb::Fleet(asked) => asked.output,
             Verb::Run

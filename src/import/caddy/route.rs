@@ -1,0 +1,333 @@
+//! Blocks of directives: each that answers becomes a route.
+
+use super::{
+    Translator,
+    matcher::{Conditions, template},
+    syntax::Line,
+    untranslated,
+};
+use crate::import::document::{Table, key_part, name_of, quoted, quoted_list};
+
+/// Common parts of the routes of a block.
+#[derive(Clone)]
+pub(super) struct Scope<'a> {
+    /// Beginning of their names.
+    name: String,
+    /// Keys of all of them.
+    base: Table,
+    /// Lines that do not answer, with the matcher that each has.
+    common: Vec<(&'a Line, Option<String>)>,
+    /// Named matchers.
+    named: Vec<&'a Line>,
+}
+
+/// Directives that answer a request.
+const ANSWERS: [&str; 6] = [
+    "reverse_proxy",
+    "redir",
+    "respond",
+    "handle",
+    "handle_path",
+    "route",
+];
+/// Directives that are looked at with the listeners.
+const LISTENER: [&str; 2] = ["tls", "bind"];
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(name: String, base: Table) -> Self {
+        Self {
+            name,
+            base,
+            common: Vec::new(),
+            named: Vec::new(),
+        }
+    }
+}
+
+/// The matcher of a line, and its other words.
+fn split(line: &Line) -> (Option<String>, Vec<&str>) {
+    let args = line.args();
+    match args.first() {
+        Some(first) if first.starts_with(['/', '@']) || *first == "*" => {
+            let matcher = (*first != "*").then(|| (*first).to_owned());
+            (matcher, args[1..].to_vec())
+        }
+        _ => (None, args),
+    }
+}
+
+impl Translator {
+    /// Makes the routes of a block.
+    pub(super) fn block<'a>(&mut self, outer: &Scope<'a>, lines: &'a [Line]) {
+        let mut scope = outer.clone();
+        for line in lines {
+            if line.name().starts_with('@') {
+                scope.named.push(line);
+            } else if !ANSWERS.contains(&line.name()) && !LISTENER.contains(&line.name()) {
+                scope.common.push((line, split(line).0));
+            }
+        }
+        let mut any = false;
+        let takes_all =
+            |it: &&Line| matches!(it.name(), "handle" | "route") && split(it).0.is_none();
+        let takes_all = lines.iter().find(takes_all);
+        for line in lines.iter().filter(|it| ANSWERS.contains(&it.name())) {
+            any = true;
+            let (matcher, args) = split(line);
+            if let Some(first) = takes_all
+                && matches!(line.name(), "respond" | "reverse_proxy")
+            {
+                let mut table = Table::default();
+                let why = format!(
+                    "it is never reached: {} takes all requests before",
+                    first.name()
+                );
+                table.needless(&line.source, why);
+                self.leave(table);
+                continue;
+            }
+            let Some(all) = conditions(&scope, matcher.as_deref()) else {
+                let mut table = Table::default();
+                table.untranslated(&line.source, "the matcher has a condition that routes do not have: hosts, paths, methods, headers, query and addresses are there");
+                self.leave(table);
+                continue;
+            };
+            for one in all {
+                self.answer(&scope, line, matcher.as_deref(), &args, &one);
+            }
+        }
+        let mut left = Table::default();
+        for line in lines {
+            let files = ["file_server", "php_fastcgi", "root", "try_files"];
+            let is_incomplete = line.name() == "tls" && line.args().len() != 2;
+            if is_incomplete || (!any && files.contains(&line.name())) {
+                untranslated(&mut left, line);
+            }
+        }
+        self.leave(left);
+    }
+
+    fn answer<'a>(
+        &mut self,
+        scope: &Scope<'a>,
+        line: &'a Line,
+        matcher: Option<&str>,
+        args: &[&str],
+        conditions: &Conditions,
+    ) {
+        let part = matcher.map_or_else(String::new, |it| format!("_{it}"));
+        let wanted = name_of(&format!("{}{part}", scope.name));
+        if matches!(line.name(), "handle" | "handle_path" | "route") {
+            let mut inner = scope.clone();
+            inner.name = wanted;
+            conditions.write(&mut inner.base, &line.source);
+            inner
+                .common
+                .retain(|(_, its)| its.is_none() || its.as_deref() == matcher);
+            for (_, its) in &mut inner.common {
+                *its = None;
+            }
+            if line.name() == "handle_path"
+                && let Some(prefix) = conditions.prefix()
+            {
+                inner
+                    .base
+                    .set(&line.source, "rewrite.strip_prefix", quoted(&prefix));
+            }
+            self.block(&inner, &line.block);
+            return;
+        }
+        let name = self.name("routes", &wanted);
+        let mut table = scope.base.clone();
+        table.name = format!("routes.{name}");
+        conditions.write(&mut table, &line.source);
+        let done = match line.name() {
+            "reverse_proxy" => self.reverse_proxy(&mut table, line, args),
+            "redir" => redirect(&mut table, line, args),
+            _ => respond(&mut table, line, args),
+        };
+        if !done {
+            return self.leave(table);
+        }
+        for (common, its) in &scope.common {
+            if its.is_none() || its.as_deref() == matcher {
+                self.on_the_way(&mut table, common);
+            }
+        }
+        self.routes.push(table);
+    }
+
+    /// Writes what a route does on the way.
+    fn on_the_way(&mut self, table: &mut Table, line: &Line) {
+        let (_, args) = split(line);
+        match line.name() {
+            "header" => header(table, line, &args, "headers_response"),
+            "request_header" => header(table, line, &args, "headers_request"),
+            "encode" => {
+                let words = args.iter().filter(|it| ["gzip", "zstd", "br"].contains(*it));
+                let mut words: Vec<&str> = words.copied().collect();
+                if words.is_empty() {
+                    words = vec!["zstd", "gzip"];
+                }
+                table.set(&line.source, "compress.encodings", quoted_list(words));
+                for inner in &line.block {
+                    if inner.name() == "minimum_length" && let [bytes] = inner.args()[..] {
+                        table.set(&inner.source, "compress.min", quoted(&format!("{bytes}B")));
+                    }
+                }
+            }
+            "request_body" => {
+                let max = line.block.iter().find(|it| it.name() == "max_size");
+                match max.and_then(|it| bytes(it.args().first()?)) {
+                    Some(bytes) => table.set(&line.source, "body_max", quoted(&format!("{bytes}B"))),
+                    None => untranslated(table, line),
+                }
+            }
+            "uri" => match args[..] {
+                ["strip_prefix", prefix] => table.set(&line.source, "rewrite.strip_prefix", quoted(prefix)),
+                _ => table.untranslated(&line.source, "rewrite = { path_regex = { match = \"…\", to = \"…\" } } of the route"),
+            },
+            "rewrite" => match args.last().and_then(|to| to.strip_suffix("{uri}")) {
+                Some(prefix) if prefix.starts_with('/') && !prefix.contains('{') => {
+                    table.set(&line.source, "rewrite.add_prefix", quoted(prefix));
+                }
+                _ => table.untranslated(&line.source, "rewrite = { path_regex = { match = \"…\", to = \"…\" } } of the route"),
+            },
+            "basic_auth" | "basicauth" => table.close(
+                &line.source,
+                "write the lines as USER:HASH into a file: auth = { basic = { file = \"users.htpasswd\" } } of the route",
+            ),
+            "forward_auth" => self.forward_auth(table, line, &args),
+            "log" => self.access_log(line),
+            "skip_log" | "log_skip" | "log_append" => table.untranslated(&line.source, "see [access_log]"),
+            _ => untranslated(table, line),
+        }
+    }
+
+    fn access_log(&mut self, line: &Line) {
+        if self.log.has("path") {
+            return;
+        }
+        let output = line.block.iter().find(|it| it.name() == "output");
+        let path = match output.map(|it| it.args()) {
+            Some(args) if args.first() == Some(&"file") && args.len() > 1 => self.path_of(args[1]),
+            _ => "-".to_owned(),
+        };
+        self.log.set(&line.source, "path", quoted(&path));
+        self.log.set_plain("format", "\"json\"");
+    }
+}
+
+fn conditions(scope: &Scope<'_>, matcher: Option<&str>) -> Option<Vec<Conditions>> {
+    match matcher {
+        None => Some(vec![Conditions::default()]),
+        Some(name) if name.starts_with('@') => {
+            let line = scope.named.iter().rev().find(|it| it.name() == name)?;
+            Conditions::of_named(line)
+        }
+        Some(path) => Some(vec![Conditions::of_path(path)]),
+    }
+}
+
+fn redirect(table: &mut Table, line: &Line, args: &[&str]) -> bool {
+    let (to, code) = match args[..] {
+        [to] => (to, "302"),
+        [to, code] => (to, code),
+        _ => ("", ""),
+    };
+    let code = match code {
+        "permanent" => "301",
+        "temporary" => "302",
+        code => code,
+    };
+    let is_known = ["301", "302", "303", "307", "308"].contains(&code);
+    match template(to) {
+        Ok(to) if is_known => {
+            table.set(&line.source, "redirect.to", to);
+            table.set_plain("redirect.status", code);
+            true
+        }
+        Ok(_) => {
+            table.untranslated(&line.source, "a redirect has 301, 302, 303, 307 or 308");
+            false
+        }
+        Err(why) => {
+            table.untranslated(&line.source, why);
+            false
+        }
+    }
+}
+
+fn respond(table: &mut Table, line: &Line, args: &[&str]) -> bool {
+    let is_status = |it: &str| it.len() == 3 && it.bytes().all(|it| it.is_ascii_digit());
+    let (body, status) = match args[..] {
+        [one] if is_status(one) => ("", one),
+        [body] => (body, "200"),
+        [body, status] => (body, status),
+        _ => ("", "200"),
+    };
+    if template(body) != Ok(quoted(body)) {
+        table.untranslated(&line.source, "the body of respond has no placeholders");
+        return false;
+    }
+    table.set(&line.source, "respond.status", status);
+    if !body.is_empty() {
+        table.set_plain("respond.body", quoted(body));
+    }
+    true
+}
+
+/// Writes `header`, of one field or of a block of them.
+pub(super) fn header(table: &mut Table, line: &Line, args: &[&str], kind: &str) {
+    let mut all: Vec<(&Line, Vec<&str>)> = Vec::new();
+    if !args.is_empty() {
+        all.push((line, args.to_vec()));
+    }
+    for inner in &line.block {
+        all.push((inner, inner.words.iter().map(String::as_str).collect()));
+    }
+    for (line, words) in all {
+        let [name, values @ ..] = &words[..] else {
+            continue;
+        };
+        if *name == "defer" {
+            continue;
+        }
+        let name = name.trim_start_matches('>');
+        let (sign, name) = match name.chars().next() {
+            Some(sign @ ('+' | '-' | '?')) => (sign, &name[1..]),
+            _ => ('=', name),
+        };
+        let part = key_part(&name.to_ascii_lowercase());
+        match (sign, values) {
+            ('-', []) => table.push(
+                &line.source,
+                &format!("{kind}.remove"),
+                quoted(&name.to_ascii_lowercase()),
+            ),
+            ('=' | '+', [value]) => {
+                let verb = if sign == '+' { "add" } else { "set" };
+                match template(value) {
+                    Ok(value) => table.set(&line.source, &format!("{kind}.{verb}.{part}"), value),
+                    Err(why) => table.untranslated(&line.source, why),
+                }
+            }
+            _ => table.untranslated(&line.source, "fields are set, added or removed"),
+        }
+    }
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    let number = text.trim_end_matches(|it: char| it.is_ascii_alphabetic());
+    let factor = match &*text[number.len()..].to_ascii_lowercase() {
+        "" | "b" => 1,
+        "k" | "kb" => 1000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}

@@ -1,0 +1,171 @@
+//! Usual parts of a Caddyfile, as small configurations.
+
+use std::fs;
+
+use super::import;
+use crate::config::{self, Rules};
+
+/// Imports a Caddyfile; the result must be good.
+fn imported(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Caddyfile");
+    fs::write(&path, text).unwrap();
+    let imported = import(&path).unwrap();
+    let count = imported.text.matches("# NOT TRANSLATED").count();
+    assert_eq!(count, imported.untranslated, "{}", imported.text);
+    if let Err(faults) = config::parse(
+        imported.text.clone(),
+        &folder.path().join("proxy.toml"),
+        &Rules::default(),
+    ) {
+        panic!("{faults}\n{}", imported.text);
+    }
+    imported.text
+}
+
+/// Asserts that each of these lines is there, in this order.
+fn has(text: &str, lines: &[&str]) {
+    let mut rest = text;
+    for line in lines {
+        let Some(at) = rest.find(line) else {
+            panic!("{line:?} is missing in\n{text}");
+        };
+        rest = &rest[at + line.len()..];
+    }
+}
+
+#[test]
+fn sites_with_paths_and_pools() {
+    let text = imported(
+        "http://shop.example {\n\treverse_proxy /api/* 10.0.0.1:80 10.0.0.2:80 {\n\t\tlb_policy least_conn\n\t\thealth_uri /up\n\t}\n\
+         \thandle_path /files/* {\n\t\treverse_proxy localhost:8000\n\t}\n\treverse_proxy :9000\n}\n:8080 {\n\trespond \"hello\" 200\n}\n",
+    );
+    has(
+        &text,
+        &[
+            "[listeners.http]",
+            "address = \"[::]:80\"",
+            "[listeners.http_8080]",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "hosts = [\"shop.example\"]",
+            "path_prefix = \"/api\"",
+            "pool = \"10_0_0_1_80\"",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "path_prefix = \"/files\"",
+            "rewrite.strip_prefix = \"/files\"",
+            "pool = \"localhost_8000\"",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "[routes.shop_example]",
+            "pool = \"127_0_0_1_9000\"",
+            "[routes.site]",
+            "respond.status = 200",
+            "respond.body = \"hello\"",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "endpoints = [\"10.0.0.1:80\", \"10.0.0.2:80\"]",
+            "picker = \"least_requests\"",
+            "health.http.path = \"/up\"",
+        ],
+    );
+    assert!(!text.contains("NOT TRANSLATED"), "{text}");
+}
+
+#[test]
+fn snippets_headers_encodings_and_bounds_apply_to_all_routes_of_a_site() {
+    let text = imported(
+        "(common) {\n\tencode gzip\n\theader {\n\t\t-Server\n\t\tX-A {args[0]}\n\t}\n}\n:80 {\n\timport common one\n\trequest_body {\n\t\tmax_size 10MB\n\t}\n\
+         \treverse_proxy /a/* :1\n\treverse_proxy :2 {\n\t\theader_up X-Real-IP {remote_host}\n\t\theader_up Host {upstream_hostport}\n\t}\n}\n",
+    );
+    has(
+        &text,
+        &[
+            "[defaults.routes]",
+            "compress.encodings = [\"gzip\"]",
+            "headers_response.remove = [\"server\"]",
+            "headers_response.set.x-a = \"one\"",
+            "body_max = \"10000000B\"",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "headers_request.set.x-real-ip = \"{client_ip}\"",
+            "rewrite.host = \"127.0.0.1:2\"",
+        ],
+    );
+}
+
+#[test]
+fn matchers_redirects_and_other_ways() {
+    let text = imported(
+        ":80 {\n\t@m {\n\t\tpath /x /y/*\n\t\tmethod GET\n\t\theader X-A *\n\t}\n\tredir @m https://{host}{uri} permanent\n\
+         \t@n not path /z\n\trespond @n 404\n\trespond /teapot 418\n\tforward_auth 10.0.0.3:80 {\n\t\turi /verify\n\t\tcopy_headers X-User\n\t}\n\treverse_proxy h2c://10.0.0.1:80\n}\n",
+    );
+    has(
+        &text,
+        &[
+            "path = \"/x\"",
+            "methods = [\"GET\"]",
+            "headers.x-a = { present = true }",
+            "redirect.to = \"https://{host}{path}{query}\"",
+            "redirect.status = 301",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "path_prefix = \"/y\"",
+            "NOT TRANSLATED Caddyfile:9: respond @n 404",
+            "respond.status = 418",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "auth = { forward = { pool = \"10_0_0_3_80\", path = \"/verify\", headers = [\"x-user\"] } }",
+            "protocol = \"h2\"",
+        ],
+    );
+}
+
+#[test]
+fn what_keeps_clients_out_and_has_no_equal_closes_the_route() {
+    let text = imported(":80 {\n\tbasic_auth {\n\t\tbob $2a$14$x\n\t}\n\treverse_proxy :1\n}\n");
+    has(
+        &text,
+        &[
+            "NOT TRANSLATED Caddyfile:2",
+            "keeps everybody out",
+            "access.deny = [\"0.0.0.0/0\", \"::/0\"]",
+        ],
+    );
+}
+
+#[test]
+fn a_site_without_a_certificate_says_that_it_is_plain() {
+    let text = imported("shop.example\n\nreverse_proxy 10.0.0.1:80\nfile_server\n");
+    has(
+        &text,
+        &[
+            "NOT TRANSLATED Caddyfile:1: shop.example — Caddy fetches a certificate",
+            "address = \"[::]:80\"",
+            "hosts = [\"shop.example\"]",
+        ],
+    );
+    has(&text, &["NOT TRANSLATED Caddyfile:4: file_server"]);
+}

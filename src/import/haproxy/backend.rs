@@ -1,0 +1,227 @@
+//! Backends: pools.
+
+use super::{Line, Section, Translator, duration};
+use crate::import::document::{Table, name_of, quoted};
+
+impl Translator<'_> {
+    /// Returns the pool of a backend; none if there is none with servers.
+    pub(super) fn pool(&mut self, backend: &str, front: &Section) -> Option<String> {
+        if let Some(name) = self.pools.get(backend) {
+            return Some(name.clone());
+        }
+        let mut sections = self.sections.iter();
+        let section =
+            sections.find(|it| matches!(&*it.kind, "backend" | "listen") && it.name == backend)?;
+        let has_servers = section
+            .lines
+            .iter()
+            .any(|it| matches!(&*it.words[0], "server" | "server-template"));
+        if !has_servers {
+            return None;
+        }
+        let name = self.name("pools", &name_of(backend));
+        let mut table = Table::new(format!("pools.{name}"));
+        for line in &section.lines {
+            backend_line(&mut table, line, section);
+        }
+        if let Some(line) = section.find(&["timeout", "connect"])
+            && let Some(time) = line.words.get(2).and_then(|it| duration(it))
+        {
+            table.set(&line.source, "timeouts.connect", time);
+        }
+        if section.kind == "backend" || front.kind == "backend" {
+            for line in section.lines.iter().filter(|it| !is_known(it)) {
+                rest(&mut table, line);
+            }
+        }
+        self.tables.push(table);
+        self.pools.insert(backend.to_owned(), name.clone());
+        Some(name)
+    }
+
+    /// Writes what a backend says of its routes.
+    pub(super) fn of_backend(&self, table: &mut Table, backend: &str) {
+        let mut sections = self.sections.iter();
+        let found =
+            sections.find(|it| matches!(&*it.kind, "backend" | "listen") && it.name == backend);
+        let Some(section) = found else { return };
+        if let Some(line) = section.find(&["timeout", "server"])
+            && let Some(time) = line.words.get(2).and_then(|it| duration(it))
+        {
+            table.set(&line.source, "timeouts.total", &*time);
+            table.set_plain("timeouts.idle", time);
+        }
+        if let Some(line) = section.find(&["retries"])
+            && let Some(count) = line.words.get(1).and_then(|it| it.parse::<u32>().ok())
+        {
+            let attempts = (count + 1).min(10);
+            table.set(&line.source, "retry.attempts", attempts.to_string());
+        }
+    }
+}
+
+fn backend_line(table: &mut Table, line: &Line, section: &Section) {
+    match line.words()[..] {
+        ["balance", how, ..] => {
+            let picker = match how {
+                "roundrobin" | "static-rr" => "\"weighted_round_robin\"".to_owned(),
+                "leastconn" => "\"least_requests\"".to_owned(),
+                "source" => "{ maglev = { key = \"client_ip\" } }".to_owned(),
+                "random" => "\"power_of_two\"".to_owned(),
+                "uri" => "{ ring_hash = { key = \"path\" } }".to_owned(),
+                how => match how.strip_prefix("hdr(").map(|it| it.trim_end_matches(')')) {
+                    Some(name) => format!(
+                        "{{ ring_hash = {{ key = {} }} }}",
+                        quoted(&format!("header:{}", name.to_ascii_lowercase()))
+                    ),
+                    None => {
+                        table
+                            .untranslated(&line.source, "picker = { ring_hash = { key = \"…\" } }");
+                        return;
+                    }
+                },
+            };
+            table.set(&line.source, "picker", picker);
+        }
+        ["server", _, address, ref options @ ..] => server(table, line, address, options),
+        ["server-template", ..] => {
+            table.untranslated(
+                &line.source,
+                "discover = { dns = { name = \"…\", port = 80 } } of the pool",
+            );
+        }
+        ["option", "httpchk", ref rest @ ..] => {
+            let path = rest
+                .iter()
+                .find(|it| it.starts_with('/'))
+                .copied()
+                .unwrap_or("/");
+            table.set(&line.source, "health.http.path", quoted(path));
+        }
+        ["http-check", "send", ref rest @ ..] => {
+            if let Some(at) = rest.iter().position(|it| *it == "uri")
+                && let Some(path) = rest.get(at + 1)
+            {
+                table.remove("health.http.path");
+                table.set(&line.source, "health.http.path", quoted(path));
+            }
+        }
+        ["http-check", "expect", "status", status] => {
+            table.set(&line.source, "health.http.status", quoted(status));
+        }
+        _ => {}
+    }
+    let _ = section;
+}
+
+fn server(table: &mut Table, line: &Line, address: &str, options: &[&str]) {
+    let address = match address.strip_prefix('/') {
+        Some(_) => format!("unix:{address}"),
+        None if address.contains(':') => address.trim_start_matches("ipv4@").to_owned(),
+        None => format!("{address}:80"),
+    };
+    let mut about = String::new();
+    let value = |key: &str| {
+        let at = options.iter().position(|it| *it == key)?;
+        options.get(at + 1).copied()
+    };
+    if let Some(weight) = value("weight") {
+        about.push_str(&format!(", weight = {weight}"));
+    }
+    if options.contains(&"backup") {
+        about.push_str(", priority = 1");
+    }
+    if options.contains(&"disabled") && value("weight").is_none() {
+        about.push_str(", weight = 0");
+    }
+    let item = match about.is_empty() {
+        true => quoted(&address),
+        false => format!("{{ address = {}{about} }}", quoted(&address)),
+    };
+    table.push(&line.source, "endpoints", item);
+    if options.contains(&"check") && !table.has_below("health.http") {
+        table.set_plain("health.tcp", "{}");
+    }
+    for (key, to) in [("inter", "health.interval"), ("slowstart", "slow_start")] {
+        if let Some(time) = value(key).and_then(duration) {
+            table.set(&line.source, to, time);
+        }
+    }
+    for (key, to) in [
+        ("rise", "health.rise"),
+        ("fall", "health.fall"),
+        ("maxconn", "limits.per_endpoint"),
+    ] {
+        if let Some(count) = value(key) {
+            table.set(&line.source, to, count);
+        }
+    }
+    if options.contains(&"ssl") {
+        let verifies = value("verify") == Some("required");
+        table.set(&line.source, "tls.verify", verifies.to_string());
+        if let Some(file) = value("ca-file") {
+            table.set(&line.source, "tls.ca", quoted(file));
+        }
+        if let Some(name) = value("sni").and_then(|it| it.strip_prefix("str(")) {
+            table.set(
+                &line.source,
+                "tls.server_name",
+                quoted(name.trim_end_matches(')')),
+            );
+        }
+    }
+    if options.contains(&"send-proxy-v2") {
+        table.set(&line.source, "proxy_protocol", "\"v2\"");
+    } else if options.contains(&"send-proxy") {
+        table.set(&line.source, "proxy_protocol", "\"v1\"");
+    }
+    if value("proto") == Some("h2") {
+        table.set(&line.source, "protocol", "\"h2\"");
+    }
+}
+
+/// Lines that something is made of.
+pub(super) fn is_known(line: &Line) -> bool {
+    matches!(
+        line.words()[..],
+        [
+            "balance"
+                | "server"
+                | "server-template"
+                | "mode"
+                | "timeout"
+                | "retries"
+                | "http-check",
+            ..
+        ] | ["option", "httpchk", ..]
+    )
+}
+
+fn rest(table: &mut Table, line: &Line) {
+    match line.words()[..] {
+        [
+            "option" | "log" | "default-server" | "hash-type" | "description",
+            ..,
+        ] => {
+            table.needless(&line.source, "connections are kept, requests that may be repeated are tried again, X-Forwarded-For is sent");
+        }
+        ["cookie", ..] => table.untranslated(
+            &line.source,
+            "session = { cookie = \"…\", secret = { env = \"…\" } }",
+        ),
+        ["http-request" | "http-response" | "acl" | "redirect", ..] => {
+            table.untranslated(
+                &line.source,
+                "headers, rewrites and conditions belong to the routes of this pool",
+            );
+        }
+        ["stick-table" | "stick", ..] => {
+            table.untranslated(&line.source, "session of the pool, or a picker with a key");
+        }
+        ["compression", ..] => table.untranslated(&line.source, "compress of the route"),
+        _ => table.untranslated(
+            &line.source,
+            "no equal is known: see docs/coming-from-haproxy.md",
+        ),
+    }
+}

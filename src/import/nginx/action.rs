@@ -1,0 +1,380 @@
+//! Actions: an answer of the proxy, or a pool.
+
+use super::{
+    Translator,
+    condition::Condition,
+    level::Level,
+    location::Matcher,
+    server::Server,
+    syntax::Directive,
+    untranslated,
+    value::{Part, is_plain, parts, template},
+};
+use crate::import::document::{Table, quoted};
+
+impl<'a> Translator<'a> {
+    /// Writes the action of a location; false if it has none that can be translated.
+    pub(super) fn action(
+        &mut self,
+        table: &mut Table,
+        server: &Server,
+        matcher: &Matcher,
+        level: &Level<'a>,
+        block: &'a Directive,
+    ) -> bool {
+        if let Some(answer) = level.own("return").first() {
+            return self.answer(table, answer);
+        }
+        for line in level.own("rewrite") {
+            if self.redirect(table, line) {
+                return true;
+            }
+            self.rewrite(table, line);
+        }
+        let pass = ["proxy_pass", "grpc_pass"];
+        let pass = pass
+            .iter()
+            .find_map(|name| level.own(name).into_iter().next());
+        if let Some(pass) = pass {
+            return self.pass(table, server, matcher, level, pass);
+        }
+        if let Some(files) = level.own("try_files").first()
+            && let Some(last) = files.args.last()
+            && last.starts_with('@')
+            && let Some(named) = block
+                .inner()
+                .iter()
+                .find(|it| it.name == "location" && it.first() == last)
+        {
+            table.untranslated(
+                &files.source,
+                "no files are served here: all of these requests go where the last name leads",
+            );
+            let inner = Level::within(named.inner(), level);
+            let done = self.action(table, server, matcher, &inner, block);
+            if done {
+                self.policies(table, &inner);
+            }
+            return done;
+        }
+        for line in level.own("try_files") {
+            untranslated(table, line);
+        }
+        let denies = level.own("deny");
+        if let [all] = denies[..]
+            && all.first() == "all"
+            && level.own("allow").is_empty()
+        {
+            table.set(&all.source, "respond.status", "403");
+            return true;
+        }
+        for name in ["root", "alias"] {
+            for line in level.own(name) {
+                untranslated(table, line);
+            }
+        }
+        false
+    }
+
+    /// Writes a `return`; false if it cannot be translated.
+    pub(super) fn answer(&mut self, table: &mut Table, line: &Directive) -> bool {
+        let (code, rest) = match line.words()[..] {
+            [url] if url.contains("://") => ("302", url),
+            [code] => (code, ""),
+            [code, rest] => (code, rest),
+            _ => return false,
+        };
+        match code {
+            "301" | "302" | "303" | "307" | "308" => match template(rest) {
+                Ok(to) => {
+                    table.set(&line.source, "redirect.to", to);
+                    table.set_plain("redirect.status", code);
+                    true
+                }
+                Err(why) => {
+                    table.untranslated(&line.source, why);
+                    false
+                }
+            },
+            "444" => {
+                table.note(
+                    "nginx closes the connection without an answer (444); here it is refused",
+                );
+                table.set(&line.source, "respond.status", "403");
+                true
+            }
+            code if !is_plain(rest) => {
+                let what = format!(
+                    "the body of respond has no variables; respond = {{ status = {code} }}"
+                );
+                table.untranslated(&line.source, what);
+                false
+            }
+            code if code.len() == 3
+                && code.parse::<u16>().is_ok_and(|it| (200..600).contains(&it)) =>
+            {
+                table.set(&line.source, "respond.status", code);
+                if !rest.is_empty() {
+                    table.set_plain("respond.body", quoted(rest));
+                }
+                true
+            }
+            _ => {
+                table.untranslated(&line.source, "statuses are 200 to 599");
+                false
+            }
+        }
+    }
+
+    /// Writes a `rewrite` that redirects.
+    fn redirect(&mut self, table: &mut Table, line: &Directive) -> bool {
+        let (from, to, status) = match line.words()[..] {
+            [from, to, "permanent"] => (from, to, "301"),
+            [from, to, "redirect"] => (from, to, "302"),
+            [from, to] if to.starts_with("http") => (from, to, "302"),
+            _ => return false,
+        };
+        let Some(to) = target(from, to) else {
+            return false;
+        };
+        for key in ["path", "path_prefix"] {
+            table.remove(key);
+        }
+        if table.has("path_regex") || regex::Regex::new(from).is_err() {
+            return false;
+        }
+        if !matches!(
+            from,
+            "^" | "^/" | ".*" | "^.*$" | "^/.*$" | "^(.*)$" | "^/(.*)$" | "(.*)"
+        ) {
+            table.set(&line.source, "path_regex", quoted(from));
+        }
+        table.set(&line.source, "redirect.to", to);
+        table.set_plain("redirect.status", status);
+        true
+    }
+
+    /// Writes a `rewrite` that changes the path on the way to the pool.
+    fn rewrite(&mut self, table: &mut Table, line: &Directive) {
+        let (from, to) = match line.words()[..] {
+            [from, to, "break" | "last"] | [from, to] => (from, to),
+            _ => ("", ""),
+        };
+        let groups = parts(to);
+        let is_number = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
+        let only_groups = groups.iter().all(|it| {
+            matches!(it, Part::Text(_)) || matches!(it, Part::Variable(name) if is_number(name))
+        });
+        if !from.is_empty()
+            && only_groups
+            && !to.contains('?')
+            && regex::Regex::new(from).is_ok()
+            && !table.has_below("rewrite.path_regex")
+        {
+            table.set(&line.source, "rewrite.path_regex.match", quoted(from));
+            let to: String = groups
+                .iter()
+                .map(|it| match it {
+                    Part::Text(text) => (*text).to_owned(),
+                    Part::Variable(number) => format!("${{{number}}}"),
+                })
+                .collect();
+            table.set_plain("rewrite.path_regex.to", quoted(&to));
+            if line.args.last().is_some_and(|it| it == "last") {
+                table.note("nginx looks for the location of the new path; here the pool of this route stays");
+            }
+        } else {
+            untranslated(table, line);
+        }
+    }
+
+    /// Makes a route of each `rewrite` of a server that redirects; true if there is one.
+    pub(super) fn rewrites_of_server(&mut self, server: &Server, level: &Level<'a>) -> bool {
+        let mut any = false;
+        for line in level.own("rewrite") {
+            let mut table = self.begin_route(server, &Matcher::All, level, None);
+            if self.redirect(&mut table, line) {
+                any = true;
+            } else {
+                untranslated(&mut table, line);
+                self.leave(table);
+                continue;
+            }
+            if server.may_rank() {
+                table.set_plain("priority", "3");
+            }
+            self.routes.push(table);
+        }
+        any
+    }
+
+    /// Writes a `proxy_pass`.
+    fn pass(
+        &mut self,
+        table: &mut Table,
+        server: &Server,
+        matcher: &Matcher,
+        level: &Level<'a>,
+        pass: &'a Directive,
+    ) -> bool {
+        let url = pass.first();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let (authority, uri) = match rest.strip_prefix("unix:") {
+            Some(path) => match path.rsplit_once(':') {
+                Some((_, uri)) => (&rest[..rest.len() - uri.len() - 1], uri),
+                None => (rest, ""),
+            },
+            None => rest.find('/').map_or((rest, ""), |at| rest.split_at(at)),
+        };
+        let uri = match uri {
+            "$request_uri" | "$uri$is_args$args" | "$uri" => "",
+            uri => uri,
+        };
+        let whole_uri = ["$request_uri", "$uri$is_args$args"];
+        let authority = whole_uri
+            .iter()
+            .fold(authority, |it, end| it.strip_suffix(end).unwrap_or(it));
+        if !is_plain(uri) {
+            table.untranslated(
+                &pass.source,
+                "a path with variables: see rewrite of the route",
+            );
+            return false;
+        }
+        if let [Part::Variable(variable)] = parts(authority)[..] {
+            return self.pass_by_map(table, server, matcher, level, pass, (variable, scheme));
+        }
+        if !is_plain(authority) {
+            table.untranslated(
+                &pass.source,
+                "an address with variables: write a route for each value, with a pool of its own",
+            );
+            return false;
+        }
+        let pool = self.pool(authority, scheme, level, pass);
+        table.set(&pass.source, "pool", quoted(&pool));
+        Self::prefix(table, matcher, uri, pass);
+        self.host_of_request(table, level, authority);
+        true
+    }
+
+    /// Writes what `proxy_pass` with a path changes.
+    fn prefix(table: &mut Table, matcher: &Matcher, uri: &str, pass: &Directive) {
+        if uri.is_empty() {
+            return;
+        }
+        if let Matcher::Exact(path) = matcher {
+            if path != uri {
+                table.set(
+                    &pass.source,
+                    "rewrite.path_regex.match",
+                    quoted(&format!("^{}$", regex::escape(path))),
+                );
+                table.set_plain("rewrite.path_regex.to", quoted(&uri.replace('$', "$$")));
+            }
+            return;
+        }
+        let Some(prefix) = matcher.prefix() else {
+            table.untranslated(
+                &pass.source,
+                "the path behind the address: see rewrite of the route",
+            );
+            return;
+        };
+        let (prefix, uri) = (prefix.trim_end_matches('/'), uri.trim_end_matches('/'));
+        if prefix == uri {
+            return;
+        }
+        if !prefix.is_empty() {
+            table.set_plain("rewrite.strip_prefix", quoted(prefix));
+        }
+        if !uri.is_empty() {
+            table.set_plain("rewrite.add_prefix", quoted(uri));
+        }
+    }
+
+    /// Writes a `proxy_pass` whose address is chosen by a table of values: a route for each.
+    fn pass_by_map(
+        &mut self,
+        table: &mut Table,
+        server: &Server,
+        matcher: &Matcher,
+        level: &Level<'a>,
+        pass: &'a Directive,
+        (variable, scheme): (&str, &str),
+    ) -> bool {
+        let Some(map) = self.maps.get(variable).copied() else {
+            table.untranslated(
+                &pass.source,
+                format!("${variable} is set by nothing that is known: write a route for each value, with a pool of its own"),
+            );
+            return false;
+        };
+        let by = map.first().trim_start_matches('$').to_owned();
+        let mut default = None;
+        for entry in map.inner() {
+            let target = entry.first();
+            if entry.name == "default" {
+                default = Some((entry, target));
+                continue;
+            }
+            if matches!(&*entry.name, "hostnames" | "volatile") {
+                continue;
+            }
+            let (sign, value) = match entry.name.strip_prefix("~*") {
+                Some(expression) => ("~*", expression),
+                None => match entry.name.strip_prefix('~') {
+                    Some(expression) => ("~", expression),
+                    None => ("=", &*entry.name),
+                },
+            };
+            let condition = Condition::of(&by, sign, value);
+            let (Some(condition), true) = (condition, is_plain(target)) else {
+                table.untranslated(&entry.source, "a value of the map: write a route for it");
+                continue;
+            };
+            let mut own = self.begin_route(server, matcher, level, Some(&pass.source));
+            self.rename(&mut own, target);
+            condition.add(&mut own, &entry.source);
+            let pool = self.pool(target, scheme, level, pass);
+            own.set(&pass.source, "pool", quoted(&pool));
+            self.host_of_request(&mut own, level, target);
+            self.policies(&mut own, level);
+            self.routes.push(own);
+        }
+        level.mark(map);
+        let Some((_, target)) = default else {
+            table.note(super::remark(
+                &map.source,
+                "the map has no default: other values have no route",
+            ));
+            return false;
+        };
+        let pool = self.pool(target, scheme, level, pass);
+        table.set(&pass.source, "pool", quoted(&pool));
+        table.note(super::remark(
+            &map.source,
+            &format!("{} … its default", map.source.text),
+        ));
+        self.host_of_request(table, level, target);
+        true
+    }
+}
+
+/// Returns the target of a redirect, if it does not need groups of the expression.
+fn target(from: &str, to: &str) -> Option<String> {
+    let whole = matches!(from, "^(.*)$" | "^(.*)" | "(.*)");
+    let below = matches!(from, "^/(.*)$" | "^/(.*)");
+    let to = match to.strip_suffix('?') {
+        Some(to) => to.to_owned(),
+        None => format!("{to}$request_query"),
+    };
+    let to = if whole {
+        to.replace("$1", "$uri")
+    } else if below {
+        to.replace("/$1", "$uri")
+    } else {
+        to
+    };
+    template(&to).ok()
+}

@@ -1,0 +1,208 @@
+//! Advice about directives that have no key of their own here.
+
+/// Needs of a directive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// Nothing, for this reason.
+    Needless(&'static str),
+    /// Something else, such as this.
+    Instead(&'static str),
+}
+
+/// Returns what to do about a directive that was not translated.
+#[expect(clippy::too_many_lines, reason = "a table")]
+pub(super) fn advice(name: &str) -> Advice {
+    use Advice::{Instead, Needless};
+    match name {
+        "user"
+        | "pid"
+        | "daemon"
+        | "master_process"
+        | "load_module"
+        | "lock_file"
+        | "worker_priority"
+        | "worker_cpu_affinity"
+        | "pcre_jit"
+        | "timer_resolution" => {
+            Needless("it is about the process; a service manager starts and stops it")
+        }
+        "events"
+        | "worker_connections"
+        | "multi_accept"
+        | "use"
+        | "accept_mutex"
+        | "worker_rlimit_nofile" => Needless(
+            "the limit of descriptors is raised by itself; limits.connections bounds clients",
+        ),
+        "sendfile"
+        | "tcp_nopush"
+        | "tcp_nodelay"
+        | "sendfile_max_chunk"
+        | "aio"
+        | "directio"
+        | "reset_timedout_connection"
+        | "server_names_hash_bucket_size"
+        | "server_names_hash_max_size"
+        | "types_hash_max_size"
+        | "map_hash_bucket_size"
+        | "map_hash_max_size"
+        | "variables_hash_max_size"
+        | "variables_hash_bucket_size"
+        | "proxy_headers_hash_max_size"
+        | "proxy_headers_hash_bucket_size"
+        | "open_file_cache"
+        | "open_file_cache_valid"
+        | "open_file_cache_min_uses"
+        | "open_file_cache_errors"
+        | "msie_padding"
+        | "etag"
+        | "if_modified_since"
+        | "output_buffers"
+        | "postpone_output"
+        | "connection_pool_size"
+        | "request_pool_size"
+        | "client_header_buffer_size" => Needless("there is nothing to tune"),
+        "server_tokens" | "more_clear_headers" => Needless("no version is told"),
+        "types" | "default_type" | "charset" | "charset_types" | "include" => {
+            Needless("the services say the types of their answers")
+        }
+        "proxy_http_version" | "keepalive" | "keepalive_time" => {
+            Needless("connections to endpoints are HTTP/1.1 and kept")
+        }
+        "proxy_buffering"
+        | "proxy_request_buffering"
+        | "proxy_buffers"
+        | "proxy_buffer_size"
+        | "proxy_busy_buffers_size"
+        | "proxy_max_temp_file_size"
+        | "proxy_temp_path"
+        | "proxy_temp_file_write_size"
+        | "client_body_buffer_size"
+        | "client_body_temp_path"
+        | "client_body_in_file_only"
+        | "client_body_in_single_buffer"
+        | "grpc_buffer_size"
+        | "proxy_socket_keepalive" => {
+            Needless("bodies stream with back-pressure, nothing is written to disk")
+        }
+        "proxy_redirect" => Instead(
+            "Location passes as the service wrote it; the service sees the host and scheme of its client in X-Forwarded-Host and -Proto, and Host with the default",
+        ),
+        "resolver" | "resolver_timeout" => {
+            Needless("names are looked up again by their time to live, with the system's servers")
+        }
+        "http2"
+        | "http2_push_preload"
+        | "http2_max_concurrent_streams"
+        | "http3"
+        | "quic_retry"
+        | "quic_gso" => Needless("HTTP/2 is on; limits.streams bounds it, HTTP/3 is not there"),
+        "ssl_ciphers"
+        | "ssl_prefer_server_ciphers"
+        | "ssl_dhparam"
+        | "ssl_ecdh_curve"
+        | "ssl_session_cache"
+        | "ssl_session_timeout"
+        | "ssl_session_tickets"
+        | "ssl_session_ticket_key"
+        | "ssl_buffer_size"
+        | "ssl_early_data"
+        | "ssl_conf_command" => Needless("only safe ciphers are offered, and sessions are resumed"),
+        "ssl" | "ssl_trusted_certificate" | "ssl_verify_depth" => Needless("the table tls says it"),
+        "ssl_stapling" | "ssl_stapling_verify" | "ssl_stapling_responder" => {
+            Instead("ocsp = \"FILE\" beside the certificate staples a response from a file")
+        }
+        "ssl_crl" | "ssl_ocsp" | "ssl_password_file" => Instead(
+            "no equal; keys must not be encrypted, and certificates of clients are checked by their authority alone",
+        ),
+        "error_log" => Needless("[log] writes to standard error; level = \"info\" is the default"),
+        "log_format" | "open_log_file_cache" | "log_not_found" | "log_subrequest" => {
+            Needless("it is used by no access_log")
+        }
+        "gzip_vary" | "gzip_proxied" | "gzip_http_version" | "gzip_disable" | "gzip_buffers"
+        | "gzip_static" | "gunzip" => {
+            Needless("Vary is always sent, and compression is up to the client")
+        }
+        "limit_req_status" | "limit_conn_status" => {
+            Needless("429 for the rate, 503 for the number")
+        }
+        "limit_req_log_level"
+        | "limit_conn_log_level"
+        | "limit_req_zone"
+        | "limit_conn_zone"
+        | "proxy_cache_path"
+        | "upstream"
+        | "map" => Needless("it is used by no route"),
+        "limit_rate" | "limit_rate_after" => Instead("no equal: bandwidth is not limited"),
+        "limit_req_dry_run" => Instead("dry_run = true in rate_limit"),
+        "root" | "alias" | "index" | "autoindex" | "try_files" | "expires" | "dav_methods"
+        | "random_index" | "internal" => Instead(
+            "no files are served here: run a file server behind the proxy and name it as a pool",
+        ),
+        "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "memcached_pass" => Instead(
+            "only HTTP is spoken to endpoints: put a server that speaks HTTP before the application and name it as a pool",
+        ),
+        "stub_status" => Instead("[admin] has /metrics and /status"),
+        "mirror" | "mirror_request_body" => Instead("shadow = { pool = \"…\" } of the route"),
+        "split_clients" => Instead("split = { a = 90, b = 10 } of the route"),
+        "geo" => Instead("source = [\"10.0.0.0/8\"] of a route, or access"),
+        "sub_filter" | "sub_filter_once" | "sub_filter_types" | "addition_types"
+        | "add_before_body" | "add_after_body" | "xslt_stylesheet" | "image_filter" => {
+            Instead("bodies are not changed: let the service do it")
+        }
+        "stream" | "mail" => Instead("only HTTP is proxied"),
+        "set" | "rewrite_log" | "break" => Instead(
+            "there are no variables: write the value where it is used, or a route for each case",
+        ),
+        "if" => Instead(
+            "a route of its own with the condition as hosts, methods, headers, cookies or query",
+        ),
+        "rewrite" => Instead(
+            "redirect, or rewrite = { path_regex = { match = \"…\", to = \"…\" } } of a route",
+        ),
+        "satisfy" => Instead("all conditions must hold here; write a route for each way in"),
+        "auth_jwt_key_file" | "auth_jwt_key_request" => {
+            Instead("auth = { jwt = { jwks = { file = \"…\" } } }")
+        }
+        "valid_referers" | "secure_link_secret" => {
+            Instead("no equal: let the service, or auth = { forward = … }, decide")
+        }
+        "brotli" | "brotli_types" | "brotli_comp_level" | "brotli_min_length" | "zstd" => {
+            Instead("compress = { encodings = [\"zstd\", \"br\", \"gzip\"] }")
+        }
+        "health_check" => Instead("health = { http = { path = \"/\" } } of the pool"),
+        "sticky" => Instead("session = { cookie = \"…\", secret = { env = \"…\" } } of the pool"),
+        "merge_slashes" => Needless("paths are compared with single slashes and sent as they came"),
+        "ignore_invalid_headers" => Needless("names that are no tokens are refused"),
+        "proxy_ignore_client_abort" => Instead("a request whose client has gone is given up"),
+        "proxy_cache_lock"
+        | "proxy_cache_lock_timeout"
+        | "proxy_cache_lock_age"
+        | "proxy_cache_revalidate"
+        | "proxy_cache_background_update"
+        | "proxy_cache_methods" => Needless(
+            "equal requests share one fetch, stale answers are validated, GET and HEAD are stored",
+        ),
+        "proxy_cache_min_uses" => Needless("what is asked for least leaves the cache first"),
+        "proxy_ignore_headers" => {
+            Instead("the Cache-Control of answers is obeyed: change it at the service")
+        }
+        "js_import" | "js_content" | "js_set" | "perl_set" | "lua_package_path" => {
+            Instead("no scripts run here: an embedding program may bring filters of its own")
+        }
+        name if name.ends_with("_temp_path") => Needless("nothing is written to disk"),
+        name if name.contains("_by_lua") => {
+            Instead("no scripts run here: an embedding program may bring filters of its own")
+        }
+        name if name.starts_with("fastcgi_")
+            || name.starts_with("uwsgi_")
+            || name.starts_with("scgi_") =>
+        {
+            Instead("only HTTP is spoken to endpoints")
+        }
+        name if name.starts_with("upstream_conf") || name.starts_with("status") => {
+            Instead("[admin] has /pools and /status")
+        }
+        _ => Instead("no equal is known: see docs/coming-from-nginx.md"),
+    }
+}

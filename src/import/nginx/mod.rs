@@ -1,0 +1,253 @@
+//! nginx: blocks with directives, each inherited by the blocks in it.
+//!
+//! A server becomes listeners and the hosts of routes; a location becomes a route; an upstream, or an
+//! address of `proxy_pass`, a pool. Source: the reference of nginx's directives.
+
+mod access;
+mod action;
+mod advice;
+mod cache;
+mod condition;
+mod files;
+mod header;
+mod level;
+mod listen;
+mod location;
+mod log;
+mod pool;
+mod route;
+mod server;
+mod syntax;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    ImportError, Imported,
+    document::{Document, ROUTE_OWN, Source, Table},
+};
+use advice::{Advice, advice};
+use files::Files;
+use level::Level;
+use syntax::Directive;
+
+/// Reads a configuration of nginx and writes it anew.
+pub(super) fn import(path: &Path) -> Result<Imported, ImportError> {
+    let tree = Files::of(path).read(path)?;
+    let folder = path.parent().filter(|it| *it != Path::new(""));
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let document = Translator::of(&tree, folder).document(&tree, &name);
+    Ok(Imported {
+        untranslated: document.untranslated(),
+        text: document.text(),
+    })
+}
+
+/// Named parts of a configuration, and tables made of it so far.
+struct Translator<'a> {
+    /// The folder that relative paths are taken from.
+    folder: PathBuf,
+    upstreams: HashMap<&'a str, &'a Directive>,
+    /// Tables of values, by the variable that they set.
+    maps: HashMap<&'a str, &'a Directive>,
+    /// Zones of `limit_req_zone`, `limit_conn_zone` and `proxy_cache_path`, by name.
+    zones: HashMap<String, &'a Directive>,
+    formats: HashMap<&'a str, &'a Directive>,
+    names: HashSet<String>,
+    proxy: Table,
+    listeners: Vec<Table>,
+    routes: Vec<Table>,
+    pools: Vec<pool::Pool>,
+    log: Table,
+}
+
+impl<'a> Translator<'a> {
+    fn of(tree: &'a [Directive], folder: PathBuf) -> Self {
+        let mut translator = Self {
+            folder,
+            upstreams: HashMap::new(),
+            maps: HashMap::new(),
+            zones: HashMap::new(),
+            formats: HashMap::new(),
+            names: HashSet::new(),
+            proxy: Table::new("proxy"),
+            listeners: Vec::new(),
+            routes: Vec::new(),
+            pools: Vec::new(),
+            log: Table::new("access_log"),
+        };
+        for directive in blocks(tree) {
+            match &*directive.name {
+                "upstream" => {
+                    translator.upstreams.insert(directive.first(), directive);
+                }
+                "map" => {
+                    let variable = directive.args.get(1).map_or("", String::as_str);
+                    let variable = variable.trim_start_matches('$');
+                    translator.maps.insert(variable, directive);
+                }
+                "log_format" => {
+                    translator.formats.insert(directive.first(), directive);
+                }
+                "limit_req_zone" | "limit_conn_zone" | "proxy_cache_path" => {
+                    if let Some(zone) = zone_of(directive) {
+                        translator.zones.insert(zone.to_owned(), directive);
+                    }
+                }
+                _ => {}
+            }
+        }
+        translator
+    }
+
+    fn document(mut self, tree: &'a [Directive], name: &str) -> Document {
+        let mut document = Document::default();
+        document.head.note(format!(
+            "Written by `sluicegate import nginx {name}`. Above each key stands the line that it came from."
+        ));
+        let main = Level::outermost(tree);
+        let http = http_of(tree);
+        let level = Level::within(http, &main);
+        self.process(&main);
+        self.access_log(&level);
+        self.servers(http, &level);
+        self.used(&level);
+        self.unknown(&main, &mut document.head);
+        if !std::ptr::eq(http, tree) {
+            self.unknown(&level, &mut document.head);
+        }
+        let filled = |table: &Table| !table.is_empty();
+        let single = [self.proxy, self.log];
+        document.tables.extend(single.into_iter().filter(filled));
+        document.tables.extend(self.listeners);
+        document.tables.extend(self.routes);
+        document
+            .tables
+            .extend(self.pools.into_iter().map(|pool| pool.table));
+        document.share("listeners", &["address", "tls"]);
+        document.share("routes", &ROUTE_OWN);
+        document.share("pools", &["endpoints", "picker"]);
+        document
+    }
+
+    /// Settings of the process.
+    fn process(&mut self, main: &Level<'a>) {
+        if let Some(workers) = main.one("worker_processes")
+            && workers.first() != "auto"
+        {
+            self.proxy.set(&workers.source, "workers", workers.first());
+        }
+        if let Some(timeout) = main.one("worker_shutdown_timeout")
+            && let Some(time) = value::duration(timeout.first())
+        {
+            self.proxy.set(&timeout.source, "drain.timeout", time);
+        }
+    }
+
+    /// Marks what was used by others: an upstream that a pool was made of, a table that a route was
+    /// made of.
+    fn used(&self, level: &Level<'a>) {
+        let pools = self.pools.iter();
+        for name in pools.filter_map(|pool| pool.upstream.as_deref()) {
+            if let Some(upstream) = self.upstreams.get(name) {
+                level.mark(upstream);
+            }
+        }
+    }
+
+    /// Adds what is left of a block to a table.
+    fn unknown(&self, level: &Level<'_>, table: &mut Table) {
+        for directive in level.rest() {
+            if is_structure(&directive.name) {
+                continue;
+            }
+            untranslated(table, directive);
+        }
+    }
+
+    /// Returns a name that no table of the kind has.
+    fn name(&mut self, kind: &str, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        for number in 2.. {
+            if self.names.insert(format!("{kind}.{name}")) {
+                break;
+            }
+            name = format!("{wanted}_{number}");
+        }
+        name
+    }
+
+    /// Returns a path as it is from anywhere.
+    fn path_of(&self, written: &str) -> PathBuf {
+        self.folder.join(written)
+    }
+}
+
+/// Adds a directive that was not translated, with what to do.
+fn untranslated(table: &mut Table, directive: &Directive) {
+    match advice(&directive.name) {
+        _ if directive.name == "proxy_redirect" && directive.first() == "off" => {
+            table.needless(&directive.source, "Location passes as the service wrote it");
+        }
+        _ if directive.name == "map" && directive.first() == "$http_upgrade" => {
+            table.needless(
+                &directive.source,
+                "upgrades such as WebSocket pass by themselves",
+            );
+        }
+        _ if directive.name == "include" && !files::is_needless(directive.first()) => {
+            table.untranslated(&directive.source, "there is no such file");
+        }
+        Advice::Needless(why) => table.needless(&directive.source, why),
+        Advice::Instead(what) => table.untranslated(&directive.source, what),
+    }
+}
+
+/// Blocks whose content is looked at elsewhere.
+fn is_structure(name: &str) -> bool {
+    matches!(name, "http" | "server" | "location")
+}
+
+/// Returns all directives, each before those of its block.
+fn blocks(tree: &[Directive]) -> Vec<&Directive> {
+    let mut all = Vec::new();
+    for directive in tree {
+        all.push(directive);
+        all.extend(blocks(directive.inner()));
+    }
+    all
+}
+
+/// Returns the block with the servers; a file of `conf.d` is one itself.
+fn http_of(tree: &[Directive]) -> &[Directive] {
+    let http = tree.iter().find(|it| it.name == "http");
+    http.map_or(tree, Directive::inner)
+}
+
+/// Returns the name of the zone that a directive makes.
+fn zone_of(directive: &Directive) -> Option<&str> {
+    let key = match &*directive.name {
+        "proxy_cache_path" => "keys_zone=",
+        _ => "zone=",
+    };
+    let zone = directive.args.iter().find_map(|it| it.strip_prefix(key))?;
+    Some(zone.split(':').next().unwrap_or(zone))
+}
+
+/// The value of a word such as `rate=10r/s`.
+fn named<'d>(directive: &'d Directive, key: &str) -> Option<&'d str> {
+    directive.args.iter().find_map(|it| it.strip_prefix(key))
+}
+
+/// A remark of one line about a line.
+fn remark(source: &Source, text: &str) -> String {
+    format!("{}: {text}", source.place)
+}

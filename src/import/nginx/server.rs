@@ -1,0 +1,234 @@
+//! Servers: which requests are theirs, and their locations.
+
+use std::cell::RefCell;
+
+use super::{
+    Translator,
+    level::Level,
+    listen::{Listen, Listener, both_families, bound},
+    location::Matcher,
+    syntax::Directive,
+    untranslated,
+    value::name_of,
+};
+use crate::import::document::{Source, Table, quoted};
+
+/// A server with the conditions of its routes.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    /// Beginning of the names of its routes.
+    pub(super) name: String,
+    /// Listeners, if others are not its own.
+    listeners: Option<Vec<String>>,
+    /// Names with the line that has them; none: all hosts.
+    hosts: Vec<(Source, String)>,
+    /// A remark about its names, for the first of its routes.
+    remark: RefCell<Option<String>>,
+    /// True if no other server takes requests that come here.
+    is_alone: bool,
+}
+
+/// A server as it is written.
+struct Written<'a> {
+    block: &'a Directive,
+    listens: Vec<Listen>,
+    names: Vec<(Source, String)>,
+}
+
+impl Server {
+    /// Begins the table of a route with the conditions of the server.
+    pub(super) fn begin(&self, table: &mut Table) {
+        if let Some(listeners) = &self.listeners {
+            let listeners: Vec<&str> = listeners.iter().map(String::as_str).collect();
+            let list = crate::import::document::quoted_list(listeners);
+            table.set_plain("listeners", list);
+        }
+        if let Some(remark) = self.remark.take() {
+            table.note(remark);
+        }
+        for (source, host) in &self.hosts {
+            table.push(source, "hosts", quoted(host));
+        }
+    }
+
+    /// Returns true if a rank of its routes cannot take requests of other servers.
+    pub(super) fn may_rank(&self) -> bool {
+        self.is_alone || !self.hosts.is_empty()
+    }
+}
+
+impl<'a> Translator<'a> {
+    pub(super) fn servers(&mut self, http: &'a [Directive], level: &Level<'a>) {
+        self.trusted(level);
+        let mut all = Vec::new();
+        for block in http.iter().filter(|it| it.name == "server") {
+            let inner = Level::within(block.inner(), level);
+            all.push(Written {
+                block,
+                listens: Listen::of(&inner, block),
+                names: names(&inner, &mut self.routes),
+            });
+        }
+        let listens: Vec<&Listen> = all.iter().flat_map(|it| &it.listens).collect();
+        let both = both_families(&listens);
+        let mut listeners = Vec::new();
+        let mut own = Vec::new();
+        for written in &all {
+            let inner = Level::within(written.block.inner(), level);
+            let mut names: Vec<String> = Vec::new();
+            for listen in &written.listens {
+                let name = self.listener(listen, &both, &mut listeners, &inner);
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            own.push(names);
+        }
+        for (at, written) in all.iter().enumerate() {
+            let inner = Level::within(written.block.inner(), level);
+            let server = self.server(&all, at, &own[at], &listeners, &both);
+            self.trusted(&inner);
+            self.server_routes(&server, &inner, written.block);
+            let mut rest = Table::default();
+            self.unknown(&inner, &mut rest);
+            self.leave(rest);
+        }
+    }
+
+    fn server(
+        &self,
+        all: &[Written<'_>],
+        at: usize,
+        own: &[String],
+        listeners: &[Listener],
+        both: &[String],
+    ) -> Server {
+        let written = &all[at];
+        let share = |other: &Written<'_>, address: &str| {
+            let mut theirs = other.listens.iter();
+            theirs.any(|it| bound(&it.address, both) == address)
+        };
+        let is_default = |listen: &Listen| {
+            let address = bound(&listen.address, both);
+            let mut there = all.iter().enumerate();
+            let explicit = there.find(|(_, other)| {
+                let mut theirs = other.listens.iter();
+                theirs.any(|it| it.is_default && bound(&it.address, both) == address)
+            });
+            let first = all.iter().position(|other| share(other, &address));
+            explicit.map(|(at, _)| at).or(first) == Some(at)
+        };
+        let addresses = written.listens.iter().map(|it| bound(&it.address, both));
+        let addresses: Vec<String> = addresses.collect();
+        let others = all.iter().enumerate().filter(|(number, other)| {
+            *number != at && addresses.iter().any(|address| share(other, address))
+        });
+        let others: Vec<&Written<'_>> = others.map(|(_, other)| other).collect();
+        let everywhere = written.listens.iter().all(is_default);
+        let has_wildcards = others
+            .iter()
+            .flat_map(|it| &it.names)
+            .any(|(_, name)| name.starts_with('*'));
+        let named = !written.names.is_empty();
+        let (hosts, remark) = if everywhere && named && !has_wildcards {
+            let (source, _) = &written.names[0];
+            let hosts: Vec<&str> = written.names.iter().map(|(_, it)| &**it).collect();
+            let hosts = crate::import::document::quoted_list(hosts);
+            let remark = format!(
+                "{}: {} (the default server takes other hosts as well; to refuse them: hosts = {hosts})",
+                source.place, source.text
+            );
+            (Vec::new(), Some(remark))
+        } else if named {
+            let remark = written.listens.iter().any(is_default).then(|| {
+                "nginx sends requests for other hosts here, too; here they are answered with 404"
+                    .to_owned()
+            });
+            (written.names.clone(), remark)
+        } else if everywhere {
+            (Vec::new(), None)
+        } else {
+            let remark = "nginx never chooses this server by a name; here its routes take the hosts that no other has";
+            (Vec::new(), Some(remark.to_owned()))
+        };
+        let first = written.names.first().map(|(_, name)| name_of(name));
+        Server {
+            name: first.unwrap_or_else(|| own.first().cloned().unwrap_or_default()),
+            listeners: (own.len() < listeners.len()).then(|| own.to_vec()),
+            hosts,
+            remark: RefCell::new(remark),
+            is_alone: others.is_empty(),
+        }
+    }
+
+    /// Makes the routes of a server.
+    fn server_routes(&mut self, server: &Server, level: &Level<'a>, block: &'a Directive) {
+        let locations = block.inner().iter().any(|it| it.name == "location");
+        let https = self.conditions(server, level, &Matcher::All, locations);
+        let returned = level.own("return");
+        if let Some(answer) = returned.first() {
+            let mut table = self.begin_route(server, &Matcher::All, level, None);
+            if self.answer(&mut table, answer) {
+                self.end_route(table, level);
+            } else {
+                self.leave(table);
+            }
+            if locations {
+                let mut table = Table::default();
+                table.note(format!(
+                    "{}: nginx never reaches the locations of this server: it answers before",
+                    answer.source.place
+                ));
+                self.leave(table);
+            }
+            return;
+        }
+        let redirects = self.rewrites_of_server(server, level);
+        if let Some(line) = https {
+            self.locations(server, level, block, Some(&line));
+        } else {
+            self.locations(server, level, block, None);
+        }
+        if !locations && !redirects {
+            let mut table = Table::default();
+            for directive in level.own("root") {
+                untranslated(&mut table, directive);
+            }
+            self.leave(table);
+        }
+    }
+
+    /// Keeps comments that belong to no route.
+    pub(super) fn leave(&mut self, mut table: Table) {
+        self.names.remove(&table.name);
+        table.name.clear();
+        table.keep_remarks();
+        if !table.is_empty() {
+            self.routes.push(table);
+        }
+    }
+}
+
+/// Reads the names of a server.
+fn names(level: &Level<'_>, left: &mut Vec<Table>) -> Vec<(Source, String)> {
+    let mut names = Vec::new();
+    for line in level.own("server_name") {
+        for name in &line.args {
+            let source = line.source.clone();
+            if let Some(domain) = name.strip_prefix('.') {
+                names.push((source.clone(), domain.to_owned()));
+                names.push((source, format!("*.{domain}")));
+            } else if name.starts_with('~') || name.ends_with(".*") || name.contains('$') {
+                let mut table = Table::default();
+                table.untranslated(
+                    &source,
+                    format!("the name {name}: hosts are exact or \"*.example.com\"; list them"),
+                );
+                left.push(table);
+            } else if !matches!(&**name, "_" | "" | "\"\"" | "--" | "!@#") {
+                names.push((source, name.to_ascii_lowercase()));
+            }
+        }
+    }
+    names
+}

@@ -1,0 +1,190 @@
+//! Pages, choices, caches and answers.
+
+use std::fs;
+
+use super::{PASS, UPSTREAM, has, imported, location};
+use crate::import::nginx::import;
+
+#[test]
+fn pages_of_errors_are_files() {
+    let server = format!(
+        "root .; error_page 500 502 /50x.html; location = /50x.html {{ internal; }} location / {{ {PASS} proxy_intercept_errors on; }}"
+    );
+    let text = imported(UPSTREAM, &server);
+    has(
+        &text,
+        &[
+            "error_pages.\"500,502\".file = \"",
+            "error_pages.\"500,502\".of = \"all\"",
+        ],
+    );
+    let text = location("error_page 404 /none.html; error_page 403 =200 /x;");
+    assert_eq!(text.matches("# NOT TRANSLATED").count(), 2, "{text}");
+}
+
+#[test]
+fn a_map_chooses_a_pool_and_the_one_for_websocket_is_not_needed() {
+    let http = format!(
+        "{UPSTREAM} upstream acme {{ server 10.0.0.2:80; }} map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }} \
+         map $http_x_tenant $to {{ default app; acme acme; }}"
+    );
+    let text = imported(
+        &http,
+        "location / { proxy_pass http://$to; proxy_set_header Host $host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; }",
+    );
+    has(
+        &text,
+        &[
+            "headers.x-tenant = \"acme\"",
+            "pool = \"acme\"",
+            "pool = \"app\"",
+        ],
+    );
+    assert!(!text.contains("NOT TRANSLATED"), "{text}");
+}
+
+#[test]
+fn a_cache_with_key_times_and_bypass() {
+    let http = format!("{UPSTREAM} proxy_cache_path /tmp/c keys_zone=c:10m max_size=64m;");
+    let server = format!(
+        "location / {{ {PASS} proxy_cache c; proxy_cache_valid 200 10m; proxy_cache_valid 404 1m; proxy_cache_key $host$request_uri$cookie_lang; \
+         proxy_cache_bypass $cookie_nocache; add_header X-Cache $upstream_cache_status; }}"
+    );
+    let text = imported(&http, &server);
+    has(&text, &["_fresh]", "cookies.nocache = { present = true }"]);
+    has(
+        &text,
+        &[
+            "cache.max_size = \"64MiB\"",
+            "cache.default_ttl = \"600s\"",
+            "cache.negative_ttl = \"60s\"",
+            "cache.key.cookies = [\"lang\"]",
+        ],
+    );
+    assert_eq!(text.matches("cache.max_size").count(), 1, "{text}");
+}
+
+#[test]
+fn answers_redirects_and_rewrites() {
+    let text = imported(
+        "",
+        "listen [::]:8080; return 301 https://$host$request_uri;",
+    );
+    has(
+        &text,
+        &[
+            "address = \"[::]:8080\"",
+            "redirect.to = \"https://{host}{path}{query}\"",
+            "redirect.status = 301",
+        ],
+    );
+    let server = format!(
+        "if ($host = www.shop.example) {{ return 301 https://shop.example$request_uri; }}\n\
+         location /gone {{ return 410 \"gone for good\"; }}\n\
+         location /api {{ rewrite ^/api/(.*)$ /$1 break; {PASS} }}\n\
+         location ~ /\\.ht {{ deny all; }}\n\
+         location / {{ {PASS} }}"
+    );
+    let text = imported(UPSTREAM, &server);
+    has(
+        &text,
+        &[
+            "hosts = [\"www.shop.example\"]",
+            "priority = 3",
+            "redirect.to = \"https://shop.example{path}{query}\"",
+        ],
+    );
+    has(
+        &text,
+        &["respond.status = 410", "respond.body = \"gone for good\""],
+    );
+    has(
+        &text,
+        &[
+            "rewrite.path_regex.match = \"^/api/(.*)$\"",
+            "rewrite.path_regex.to = \"/${1}\"",
+        ],
+    );
+    has(&text, &["path_regex = '/\\.ht'", "respond.status = 403"]);
+    assert!(!text.contains("NOT TRANSLATED"), "{text}");
+}
+
+#[test]
+fn what_all_routes_have_is_written_once() {
+    let http = format!("{UPSTREAM} client_max_body_size 1m; proxy_read_timeout 5;");
+    let text = imported(
+        &http,
+        &format!("location / {{ {PASS} }} location /a {{ {PASS} }} location /b {{ return 204; }}"),
+    );
+    has(
+        &text,
+        &[
+            "[defaults.routes]",
+            "timeouts.total = \"5s\"",
+            "body_max = \"1MiB\"",
+        ],
+    );
+    assert_eq!(text.matches("body_max").count(), 1, "{text}");
+}
+
+#[test]
+fn what_has_no_equal_says_what_to_do_and_the_rest_works() {
+    let server = format!(
+        "limit_rate 50k; location /files/ {{ root /srv; autoindex on; }} location /php {{ fastcgi_pass 127.0.0.1:9000; }} location / {{ {PASS} }}"
+    );
+    let text = imported(UPSTREAM, &server);
+    for (line, advice) in [
+        ("root /srv;", "run a file server behind the proxy"),
+        (
+            "fastcgi_pass 127.0.0.1:9000;",
+            "put a server that speaks HTTP before the application",
+        ),
+        ("limit_rate 50k;", "bandwidth is not limited"),
+    ] {
+        has(&text, &["NOT TRANSLATED nginx.conf:", line, advice]);
+    }
+}
+
+#[test]
+fn a_file_of_conf_d_alone_is_read_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.conf");
+    fs::write(
+        &path,
+        "server { location / { proxy_pass http://127.0.0.1:9; } }",
+    )
+    .unwrap();
+    has(
+        &import(&path).unwrap().text,
+        &[
+            "[listeners.http]",
+            "address = \"0.0.0.0:80\"",
+            "endpoints = [\"127.0.0.1:9\"]",
+        ],
+    );
+}
+
+#[test]
+fn what_a_file_says_cannot_break_out_of_its_value() {
+    let server = format!(
+        "location / {{ {PASS} gzip on; gzip_comp_level \"5\n[admin]\"; add_header X \"a\nb\"; }}"
+    );
+    let text = imported(UPSTREAM, &server);
+    has(
+        &text,
+        &["NOT TRANSLATED", "compress.level cannot have such a value"],
+    );
+    assert!(!text.contains("\n[admin]"), "{text}");
+}
+
+#[test]
+fn a_location_without_a_log_has_none() {
+    let http = format!("{UPSTREAM} access_log /dev/stdout combined;");
+    let server = format!("location / {{ {PASS} }} location /up {{ {PASS} access_log off; }}");
+    let text = imported(&http, &server);
+    has(
+        &text,
+        &["[access_log]", "path = \"-\"", "format = \"common\""],
+    );
+    has(&text, &["path_prefix = \"/up\"", "access_log = false"]);
+}

@@ -1,0 +1,196 @@
+//! Values of nginx in our form: durations, sizes, texts with variables.
+
+pub(super) use crate::import::document::name_of;
+use crate::import::document::quoted;
+
+/// Returns a time such as `60`, `1m30s` or `500ms` as a duration, in TOML.
+pub(super) fn duration(text: &str) -> Option<String> {
+    millis(text).map(|millis| match millis {
+        millis if millis % 1000 == 0 => format!("\"{}s\"", millis / 1000),
+        millis => format!("\"{millis}ms\""),
+    })
+}
+
+/// Returns a time in milliseconds. Without a unit it is in seconds.
+pub(super) fn millis(text: &str) -> Option<u64> {
+    let mut total = 0_u64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.len()
+            - rest
+                .trim_start_matches(|it: char| it.is_ascii_digit())
+                .len();
+        let (number, behind) = rest.split_at(digits);
+        let letters = behind.len()
+            - behind
+                .trim_start_matches(|it: char| it.is_ascii_alphabetic())
+                .len();
+        let (unit, behind) = behind.split_at(letters);
+        let factor = match unit {
+            "ms" => 1,
+            "" | "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 7 * 86_400_000,
+            "M" => 30 * 86_400_000,
+            "y" => 365 * 86_400_000,
+            _ => return None,
+        };
+        let number: u64 = number.parse().ok()?;
+        total = total.checked_add(number.checked_mul(factor)?)?;
+        rest = behind.trim_start();
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// Returns a size such as `10m` in bytes.
+pub(super) fn bytes(text: &str) -> Option<u64> {
+    let number = text.trim_end_matches(|it: char| it.is_ascii_alphabetic());
+    let factor = match &text[number.len()..] {
+        "" => 1,
+        "k" | "K" => 1 << 10,
+        "m" | "M" => 1 << 20,
+        "g" | "G" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// Returns a number of bytes as a size, in TOML.
+pub(super) fn size(bytes: u64) -> String {
+    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
+            return format!("\"{}{name}\"", bytes / unit);
+        }
+    }
+    format!("\"{bytes}B\"")
+}
+
+/// Part of a text: words, or the name of a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part<'t> {
+    Text(&'t str),
+    Variable(&'t str),
+}
+
+/// Returns the parts of a text.
+pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        let (before, behind) = rest.split_at(at);
+        let behind = &behind[1..];
+        let (name, after) = match behind.strip_prefix('{').and_then(|it| it.split_once('}')) {
+            Some((name, after)) => (name, after),
+            None => {
+                let is_name = |it: char| it.is_ascii_alphanumeric() || it == '_';
+                let length = behind.len() - behind.trim_start_matches(is_name).len();
+                behind.split_at(length)
+            }
+        };
+        if !before.is_empty() {
+            parts.push(Part::Text(before));
+        }
+        if name.is_empty() {
+            parts.push(Part::Text("$"));
+        } else {
+            parts.push(Part::Variable(name));
+        }
+        rest = after;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest));
+    }
+    parts
+}
+
+/// Returns true if a text has no variable.
+pub(super) fn is_plain(text: &str) -> bool {
+    let parts = parts(text);
+    parts.iter().all(|it| matches!(it, Part::Text(_)))
+}
+
+/// Returns a text with variables as a template, in TOML.
+///
+/// # Errors
+/// The variable that has no placeholder.
+pub(super) fn template(text: &str) -> Result<String, String> {
+    if text.contains(char::is_control) {
+        return Err("a value has one line".to_owned());
+    }
+    let text = text.replace("$is_args$args", "$request_query");
+    let mut written = String::new();
+    for part in parts(&text) {
+        match part {
+            Part::Text(text) if text.contains(['{', '}']) => {
+                return Err("a \"{\" or \"}\" stands for placeholders here".to_owned());
+            }
+            Part::Text(text) => written.push_str(text),
+            Part::Variable(name) => match placeholder(name) {
+                Some(placeholder) => written.push_str(placeholder),
+                None => return Err(format!("there is no placeholder for ${name}")),
+            },
+        }
+    }
+    Ok(quoted(&written))
+}
+
+fn placeholder(variable: &str) -> Option<&'static str> {
+    Some(match variable {
+        "host" => "{host}",
+        "http_host" => "{host_port}",
+        "remote_addr" | "realip_remote_addr" => "{client_ip}",
+        "scheme" => "{scheme}",
+        "request_uri" => "{path}{query}",
+        "uri" | "document_uri" => "{path}",
+        "request_query" => "{query}",
+        "request_id" => "{request_id}",
+        "request_method" => "{method}",
+        "ssl_client_s_dn" => "{tls.subject}",
+        "remote_user" => "{auth.user}",
+        "upstream_addr" => "{endpoint}",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_sizes_and_names_are_written_in_our_form() {
+        for (text, wanted) in [
+            ("60", Some("\"60s\"")),
+            ("1m 30s", Some("\"90s\"")),
+            ("500ms", Some("\"500ms\"")),
+            ("5x", None),
+            ("", None),
+        ] {
+            assert_eq!(duration(text).as_deref(), wanted, "{text}");
+        }
+        assert_eq!(bytes("10m").map(size).as_deref(), Some("\"10MiB\""));
+        assert_eq!(bytes("8k").map(size).as_deref(), Some("\"8KiB\""));
+        assert_eq!(bytes("x"), None);
+        assert_eq!(name_of("*.shop.example"), "shop_example");
+        assert_eq!(name_of("/"), "default");
+    }
+
+    #[test]
+    fn variables_become_placeholders_and_unknown_ones_are_told() {
+        let to = template("https://$host$request_uri");
+        assert_eq!(to.as_deref(), Ok("\"https://{host}{path}{query}\""));
+        let to = template("${scheme}://x$uri$is_args$args");
+        assert_eq!(to.as_deref(), Ok("\"{scheme}://x{path}{query}\""));
+        assert!(template("$geoip_city").unwrap_err().contains("$geoip_city"));
+        assert_eq!(
+            parts("a$b-$"),
+            [
+                Part::Text("a"),
+                Part::Variable("b"),
+                Part::Text("-"),
+                Part::Text("$")
+            ]
+        );
+    }
+}
