@@ -202,3 +202,32 @@ async fn curl_reads_what_was_compressed() {
     }
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn an_endpoint_that_compresses_nothing_for_proxies_still_gives_a_compressed_answer() {
+    // nginx with `gzip on` and `gzip_proxied off`, its default: nothing is compressed for a request
+    // with `Via`.
+    let app = Backend::start(|seen| match seen.fields.has("via") {
+        true => answer_bytes(&answer("content-type: text/html\r\n")),
+        false => answer_bytes("HTTP/1.1 500 No Via\r\ncontent-length: 0\r\n\r\n"),
+    })
+    .await;
+    let proxy = Settings::new(TABLES).backend("app", &app).start().await;
+    for (accepted, coding) in [
+        ("gzip", "gzip"),
+        ("br", "br"),
+        ("gzip, deflate, br, zstd", "zstd"),
+    ] {
+        let lines = format!("accept-encoding: {accepted}");
+        let answer = proxy.request("GET", "/", &lines, b"").await;
+        assert_eq!(
+            (answer.status, answer.field("content-encoding")),
+            (200, coding)
+        );
+        assert_eq!(decoded(&answer), page().as_bytes());
+        // The endpoint knew what the client accepts.
+        let seen = app.seen().pop().unwrap();
+        assert_eq!(seen.fields.get("accept-encoding"), Some(accepted));
+    }
+    proxy.finish().await;
+}

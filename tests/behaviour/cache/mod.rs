@@ -7,6 +7,7 @@ mod poisoning;
 mod purge;
 mod stale;
 mod users;
+mod working_group;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
