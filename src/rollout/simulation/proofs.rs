@@ -23,11 +23,11 @@ fn proofs(cell: Cell, rollouts: u64, seconds: u64) -> Found {
     })
 }
 
-/// Failures in bursts of one user, as in [`bursts`], of which each user's first request counts: at 20
+/// Failures in bursts of one user, as in [`bursts`], of which each user's first request counts: at 200
 /// requests a second.
 fn of_users(share: f64, burst: u64, candidate: f64) -> Cell {
     Cell {
-        rate: 20.0 / burst as f64,
+        rate: 200.0 / burst as f64,
         share,
         baseline: 0.01,
         candidate,
