@@ -1,4 +1,4 @@
-//! What fails beside the traffic: for the readiness probe, and so for `status`.
+//! Failures beside the traffic, which the readiness probe and `status` tell.
 
 use std::{
     collections::BTreeMap,

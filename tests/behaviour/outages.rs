@@ -1,4 +1,4 @@
-//! What fails beside the traffic is told first by `status`, with reason and time, until it is over.
+//! Failures beside the traffic are told first by `status`, with reason and time, until they are over.
 
 use std::fs;
 

@@ -292,7 +292,7 @@ async fn a_span_has_the_path_of_its_route_and_a_head_that_is_refused_has_a_span(
         )
         .replace("[routes.shop]", "[routes.shop]\npath_prefix = \"/shop\"");
     let settings = Settings::new(&text).backend("app", &app);
-    let mut proxy = settings.address("zipkin", zipkin.address()).start().await;
+    let proxy = settings.address("zipkin", zipkin.address()).start().await;
     proxy.get("/shop/orders/17?x=1").await;
     let mut client = proxy.client().await;
     client.send("GET /a b HTTP/1.1\r\nhost: a\r\n\r\n").await;

@@ -291,7 +291,7 @@ fn most_proxies_decide_what_holds_and_whether_the_candidate_is_healthy() {
         (report.definition, report.health) = (definition.to_owned(), health);
         report
     };
-    let healthy = CandidateHealth::Healthy;
+    let healthy = Healthy;
     let two = [with("new", healthy), with("old", healthy)];
     assert_eq!(governing(Some("old"), &two), Some("old"));
     assert_eq!(governing(Some("new"), &two), Some("new"));
