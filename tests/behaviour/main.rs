@@ -76,6 +76,7 @@ mod http2_floods;
 mod http2_rules;
 mod http2_streams;
 mod http2_upstream;
+mod import;
 mod includes;
 mod interim;
 mod interop;

@@ -1,0 +1,232 @@
+//! Configurations of nginx that are written anew by `import`: the proxy then answers as nginx does,
+//! side by side where it is installed.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::harness::{
+    Answer, Backend, Client, Port, Seen, Settings, answer_bytes, command, eventually,
+};
+
+/// A server that says what it was asked.
+async fn echo(name: &'static str) -> Backend {
+    Backend::start(move |seen: &Seen| {
+        let body = format!(
+            "{name} {} {} host={} real={} tenant={}",
+            seen.method,
+            seen.target,
+            seen.field("host"),
+            seen.field("x-real-ip"),
+            seen.field("x-tenant"),
+        );
+        answer_bytes(&format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-Powered-By: echo\r\n\r\n{body}",
+            body.len()
+        ))
+    })
+    .await
+}
+
+/// A configuration as shops have it.
+fn shop(listen: SocketAddr, app: &Backend, api: &Backend) -> String {
+    let (app, api) = (app.address(), api.address());
+    format!(
+        r#"
+        daemon off;
+        master_process off;
+        pid nginx.pid;
+        error_log stderr;
+        events {{}}
+        http {{
+            access_log off;
+            client_body_temp_path temp_a; proxy_temp_path temp_b; fastcgi_temp_path temp_c;
+            uwsgi_temp_path temp_d; scgi_temp_path temp_e;
+            client_max_body_size 1k;
+            limit_req_zone $binary_remote_addr zone=slow:1m rate=1r/m;
+            limit_req_status 429;
+            map $http_x_tenant $tenant {{ default app; acme api; }}
+            upstream app {{ server {app} weight=2 max_fails=3; keepalive 8; }}
+            upstream api {{ server {api}; }}
+            server {{
+                listen {listen} default_server;
+                server_name _;
+                return 404;
+            }}
+            server {{
+                listen {listen};
+                server_name shop.example www.shop.example;
+                include shop/*.conf;
+                if ($host = www.shop.example) {{ return 301 http://shop.example$request_uri; }}
+                proxy_set_header Host $host;
+                proxy_set_header X-Real-IP $remote_addr;
+                location / {{ proxy_pass http://app; add_header X-Frame-Options DENY always; proxy_hide_header X-Powered-By; }}
+                location = /exact {{ return 200 "exact"; }}
+                location /api/ {{ proxy_pass http://api/v1/; proxy_set_header Host api.internal; }}
+                location /tenants/ {{ proxy_pass http://$tenant; proxy_set_header X-Tenant $http_x_tenant; proxy_set_header Host $host; }}
+                location /slow/ {{ limit_req zone=slow nodelay; proxy_pass http://app; }}
+                location /admin/ {{ allow 10.0.0.0/8; deny all; proxy_pass http://app; }}
+                location /staff/ {{ auth_basic "Staff"; auth_basic_user_file users; proxy_pass http://app; }}
+                location /old/ {{ return 302 /new/; }}
+                location ~ \.php$ {{ deny all; }}
+                location ^~ /static/ {{ proxy_pass http://api; }}
+            }}
+        }}
+        "#
+    )
+}
+
+/// nginx; ended when this is dropped.
+struct Nginx(Child);
+
+impl Nginx {
+    /// Starts it, if it is installed.
+    async fn start(folder: &Path, file: &str, at: SocketAddr) -> Option<Self> {
+        let child = Command::new("nginx")
+            .arg("-p")
+            .arg(folder)
+            .args(["-c", file])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(child) = child else {
+            eprintln!("passed over: nginx is not installed");
+            return None;
+        };
+        let nginx = Self(child);
+        eventually("nginx accepts", || async {
+            Client::try_connect(at).await.ok().map(drop)
+        })
+        .await;
+        Some(nginx)
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Parts of an answer that a client notices.
+fn noticed(answer: &Answer) -> String {
+    let field = |name: &str| answer.field(name).to_owned();
+    let body = match answer.status {
+        200 => answer.text(),
+        // Pages of errors differ.
+        _ => String::new(),
+    };
+    let location = field("location");
+    // nginx makes some absolute.
+    let location = match location.strip_prefix("http://shop.example") {
+        Some(path) => path.split_once('/').map_or("", |(_, path)| path).to_owned(),
+        None => location.trim_start_matches('/').to_owned(),
+    };
+    let asks = answer
+        .field("www-authenticate")
+        .split(' ')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    format!(
+        "{} {body} location={location} frame={} powered={} asks={asks}",
+        answer.status,
+        field("x-frame-options"),
+        field("x-powered-by"),
+    )
+}
+
+async fn ask(at: SocketAddr, method: &str, target: &str, lines: &str, body: &[u8]) -> String {
+    let mut client = Client::connect(at).await;
+    noticed(&client.request(method, target, lines, body).await)
+}
+
+#[tokio::test]
+async fn an_imported_configuration_answers_as_nginx_does() {
+    let (app, api) = (echo("app").await, echo("api").await);
+    let (port, peer) = (Port::take(), Port::take());
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    fs::create_dir(folder.join("shop")).expect("a folder");
+    fs::write(
+        folder.join("shop/gzip.conf"),
+        "gzip on;\ngzip_types text/plain;\n",
+    )
+    .expect("written");
+    // u:secret
+    fs::write(
+        folder.join("users"),
+        "u:$apr1$5OVCKCLZ$zgj6OlvCXwfpVVijELfAh/\n",
+    )
+    .expect("written");
+    fs::write(folder.join("nginx.conf"), shop(port.address(), &app, &api)).expect("written");
+    fs::write(folder.join("peer.conf"), shop(peer.address(), &app, &api)).expect("written");
+    let (code, text) = command(folder, &["import", "nginx", "nginx.conf"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!text.contains("NOT TRANSLATED"), "{text}");
+    fs::write(folder.join("imported.toml"), &text).expect("written");
+    let (code, checked) = command(folder, &["check", "--offline", "imported.toml"]);
+    assert_eq!(code, Some(0), "{checked}\n{text}");
+    let proxy = Settings::new(&text)
+        .address("web", port.address())
+        .start()
+        .await;
+    let nginx = Nginx::start(folder, "peer.conf", peer.address()).await;
+    let real = "127.0.0.1";
+    for (method, target, lines, body, wanted) in [
+        ("GET", "/", "", "", format!("200 app GET / host=shop.example real={real} tenant= location= frame=DENY powered= asks=")),
+        ("GET", "/a?b=c", "", "", format!("200 app GET /a?b=c host=shop.example real={real} tenant= location= frame=DENY powered= asks=")),
+        ("GET", "/exact", "", "", "200 exact location= frame= powered= asks=".to_owned()),
+        ("GET", "/api/users?x=1", "", "", "200 api GET /v1/users?x=1 host=api.internal real= tenant= location= frame= powered=echo asks=".to_owned()),
+        ("GET", "/tenants/1", "x-tenant: acme", "", "200 api GET /tenants/1 host=shop.example real= tenant=acme location= frame= powered=echo asks=".to_owned()),
+        ("GET", "/tenants/1", "", "", "200 app GET /tenants/1 host=shop.example real= tenant= location= frame= powered=echo asks=".to_owned()),
+        ("GET", "/slow/1", "", "", format!("200 app GET /slow/1 host=shop.example real={real} tenant= location= frame= powered=echo asks=")),
+        ("GET", "/slow/2", "", "", "429  location= frame= powered= asks=".to_owned()),
+        ("GET", "/admin/", "", "", "403  location= frame= powered= asks=".to_owned()),
+        ("GET", "/staff/", "", "", "401  location= frame= powered= asks=Basic".to_owned()),
+        ("GET", "/staff/", "authorization: Basic dTp3cm9uZw==", "", "401  location= frame= powered= asks=Basic".to_owned()),
+        ("GET", "/old/x", "", "", "302  location=new/ frame= powered= asks=".to_owned()),
+        ("GET", "/x.php", "", "", "403  location= frame= powered= asks=".to_owned()),
+        ("GET", "/static/x.php", "", "", format!("200 api GET /static/x.php host=shop.example real={real} tenant= location= frame= powered=echo asks=")),
+        ("GET", "/page?q=1", "host: www.shop.example", "", "301  location=page?q=1 frame= powered= asks=".to_owned()),
+        ("GET", "/", "host: other.example", "", "404  location= frame= powered= asks=".to_owned()),
+        ("POST", "/", "", &*"x".repeat(2000), "413  location= frame= powered= asks=".to_owned()),
+    ] {
+        let told = ask(port.address(), method, target, lines, body.as_bytes()).await;
+        // Only an answer of the endpoint says that nginx did not make it.
+        let told = if wanted.starts_with("413") || wanted.starts_with("4") { told.replace("frame=DENY", "frame=") } else { told };
+        assert_eq!(told, wanted, "{method} {target} {lines}\n{text}");
+        if nginx.is_some() {
+            let theirs = ask(peer.address(), method, target, lines, body.as_bytes()).await;
+            let theirs = theirs.replace("413  location= frame=DENY", "413  location= frame=");
+            assert_eq!(theirs, wanted, "nginx: {method} {target} {lines}");
+        }
+    }
+    drop(nginx);
+    drop(proxy);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_understood_is_told_with_its_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, text) = command(folder.path(), &["import", "nginx", "none.conf"]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(
+        text.contains("none.conf: the file does not exist"),
+        "{text}"
+    );
+    fs::write(folder.path().join("nginx.conf"), "http {\n  server {\n").expect("written");
+    let (code, text) = command(folder.path(), &["import", "nginx", "nginx.conf"]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(
+        text.contains("nginx.conf:3: the file ends inside of a block"),
+        "{text}"
+    );
+    let (code, text) = command(folder.path(), &["import", "apache", "httpd.conf"]);
+    assert_eq!(code, Some(2), "{text}");
+}
