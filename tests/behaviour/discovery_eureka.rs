@@ -2,10 +2,11 @@
 //! Eureka can be had here. Two real clients agree with the double.
 
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 
-use crate::discovery::{Load, at, becomes, pool};
+use crate::discovery::{Load, addresses, at, becomes, pool};
 use crate::harness::{
-    Backend, Eureka, Peer, Proxy, Settings, eventually, identity, node_packages, packages,
+    Backend, Eureka, Peer, Proxy, Relay, Settings, eventually, identity, node_packages, packages,
 };
 
 fn instance(backend: &Backend, status: &str, metadata: &Value) -> Value {
@@ -82,6 +83,79 @@ async fn instances_come_change_and_leave_by_deltas_and_servers_are_tried_in_turn
         pool(&proxy).await["discovery"]["error"]
             .is_string()
             .then_some(())
+    })
+    .await;
+    load.goes_on(50).await;
+    load.end().await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_registry_that_falls_silent_restarts_or_lists_nonsense_costs_no_request() {
+    let backends = [
+        Backend::start(identity("one")).await,
+        Backend::start(identity("two")).await,
+    ];
+    let [one, two] = &backends;
+    let mut eureka = Eureka::start().await;
+    eureka.put(instance(one, "UP", &json!({})));
+    let relay = Relay::start(eureka.address()).await;
+    let text = TEXT.replace(", \"http://$second/eureka/\"", "");
+    let settings = Settings::new(&text)
+        .backend("one", one)
+        .backend("two", two)
+        .address("first", relay.address());
+    let proxy = settings.start().await;
+    becomes(&proxy, &[one]).await;
+    let load = Load::start(&proxy, 2).await;
+    let labels = [("pool", "app"), ("source", "eureka")];
+    let fails = async |wanted: bool| {
+        let end = Instant::now() + Duration::from_secs(40);
+        loop {
+            let last = proxy.metric("sluicegate_discovery_last_success", &labels);
+            if (last.await < 0.5) == wanted {
+                break;
+            }
+            assert!(Instant::now() < end, "it is not noticed");
+            load.goes_on(20).await;
+        }
+    };
+    // The network drops everything: the list stays, and what changed is taken up afterwards.
+    relay.stop_passing();
+    eureka.put(instance(two, "UP", &json!({ "weight": "2" })));
+    fails(true).await;
+    assert_eq!(addresses(&proxy).await, [at(one)]);
+    relay.pass_again();
+    fails(false).await;
+    becomes(&proxy, &[one, two]).await;
+    // One that cannot be used is left out and told.
+    let mut odd = instance(two, "UP", &json!({ "weight": "many" }));
+    odd["instanceId"] = "odd".into();
+    eureka.put(odd);
+    eureka.put(json!({ "instanceId": "torn", "app": "ORDERS", "status": "UP" }));
+    eventually("both are told", || async {
+        let pool = pool(&proxy).await;
+        let told = pool["discovery"]["skipped_entries"].to_string();
+        (pool["discovery"]["skipped"] == 2 && told.contains("odd") && told.contains("torn"))
+            .then_some(())
+    })
+    .await;
+    assert_eq!(addresses(&proxy).await.len(), 2);
+    // It dies, and returns.
+    eureka.kill().await;
+    fails(true).await;
+    eureka.up().await;
+    eureka.put(instance(
+        two,
+        "UP",
+        &json!({ "weight": "7", "version": "2.0.0" }),
+    ));
+    fails(false).await;
+    eventually("weight and version are others", || async {
+        let pool = pool(&proxy).await;
+        let all = pool["endpoints"].as_array()?;
+        let found = all.iter().find(|it| it["address"] == at(two))?;
+        (found["weight"] == 7 && found["version"] == "2.0.0").then_some(())
     })
     .await;
     load.goes_on(50).await;

@@ -1,5 +1,6 @@
 //! A real etcd on ports of its own, which can hang, die and return.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -116,6 +117,24 @@ impl Etcd {
             Ok(printed) => printed,
             Err(error) => panic!("etcdctl {arguments:?}: {error}"),
         }
+    }
+
+    /// Sets many keys at once, up to 128.
+    pub(crate) fn put_all(&self, pairs: &[(String, String)]) {
+        let mut command = Command::new(script());
+        command
+            .args(["etcdctl", "--endpoints", &self.url(), "txn"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null());
+        let mut child = command.spawn().expect("tests/etcd runs");
+        let puts = pairs
+            .iter()
+            .map(|(key, value)| format!("put {key} '{value}'\n"));
+        let text = format!("\n{}\n\n", puts.collect::<String>());
+        let mut input = child.stdin.take().expect("its input");
+        input.write_all(text.as_bytes()).expect("written");
+        drop(input);
+        assert!(child.wait().expect("its end").success());
     }
 
     fn try_ctl(&self, arguments: &[&str]) -> Result<String, String> {

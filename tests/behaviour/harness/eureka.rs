@@ -99,6 +99,10 @@ impl Registry {
         self.instances.insert(key, instance.clone());
         if is_told {
             self.deltas.push(instance);
+            // A server tells those of the last minutes.
+            if self.deltas.len() > DELTAS_MAX {
+                self.deltas.remove(0);
+            }
         }
     }
 
@@ -278,3 +282,6 @@ fn decoded(text: &str) -> String {
     }
     String::from_utf8(bytes).expect("UTF-8")
 }
+
+/// Changes that a delta tells.
+const DELTAS_MAX: usize = 100;
