@@ -73,8 +73,15 @@ impl Scan<'_> {
         self.hiding = stays || is_secret(key) || key == "default";
     }
 
+    /// The text since the item began, as far as it can be a key.
+    fn before(&self) -> &str {
+        let from = self.key_start.max(self.at.saturating_sub(KEY_BYTES_MAX));
+        let from = self.text.ceil_char_boundary(from);
+        self.text.get(from..self.at).unwrap_or_default()
+    }
+
     fn key_text(&self) -> &str {
-        let key = self.text.get(self.key_start..self.at).unwrap_or_default();
+        let key = self.before();
         let key = key.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'');
         key.rsplit('.').next().unwrap_or_default()
     }
@@ -82,9 +89,9 @@ impl Scan<'_> {
     fn string(&mut self) {
         let (start, end) = (self.at, string_end(self.text.as_bytes(), self.at));
         // The sign between key and value may be missing.
-        let lacks_sign = self.text[self.key_start..start]
-            .contains(|c: char| c.is_ascii_alphanumeric())
-            && !self.text[self.key_start..start].contains(['=', ':'])
+        let before = self.before();
+        let lacks_sign = before.contains(|c: char| c.is_ascii_alphanumeric())
+            && !before.contains(['=', ':'])
             && is_secret(self.key_text());
         if self.hiding || lacks_sign {
             self.found.push(Span::new(start, end));
@@ -101,7 +108,7 @@ impl Scan<'_> {
         let end = rest.find(['\n', ',', '}', ']', '#']).unwrap_or(rest.len());
         let value = rest[..end].trim_end();
         // A name before a sign is a key of an inner table, or the next key.
-        let is_first = self.text[self.key_start..self.at].trim().is_empty();
+        let is_first = self.before().trim().is_empty();
         if is_first && value.contains(['=', ':']) {
             self.at += rest.find(['=', ':']).unwrap_or(1);
             return;
@@ -146,9 +153,17 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    let sounds = |word: &str| key.contains(word) || strsim::jaro_winkler(&key, word) >= 0.88;
+    // A comparison by likeness costs most, and only a name can be like one.
+    let is_name = key
+        .bytes()
+        .all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
+    let is_like = |word: &str| is_name && strsim::jaro_winkler(&key, word) >= 0.88;
+    let sounds = |word: &str| key.contains(word) || is_like(word);
     WORDS.iter().any(|word| sounds(word))
 }
+
+/// Longer texts are no keys: each is looked at again for every sign behind it.
+const KEY_BYTES_MAX: usize = 64;
 
 const WORDS: [&str; 9] = [
     "token",
@@ -204,6 +219,14 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(hidden(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_text_takes_time_by_its_length_alone() {
+        for text in ["\"a\"", "a=", "token=]", "\t:", "é="] {
+            // By the square of its length it would take minutes.
+            find(&text.repeat(300_000 / text.len()));
         }
     }
 }
