@@ -1,4 +1,4 @@
-//! What a provider says of itself (OpenID Connect Discovery 1.0).
+//! Metadata of a provider (OpenID Connect Discovery 1.0).
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::remote::RemoteKeys;
 use crate::config::value::{HttpUrl, JwtAlgorithm};
 
-/// What a provider says of itself.
+/// Metadata of a provider: places of its services, and what it can do.
 #[derive(Debug)]
 pub struct Metadata {
     /// URL that browsers are sent to for a login.

@@ -25,7 +25,7 @@ pub struct Provider {
     /// Its name, as its tokens have it.
     issuer: Box<str>,
     ca: Option<PathBuf>,
-    /// What it says of itself.
+    /// Metadata that it gives of itself.
     metadata: Arc<Remote<Metadata>>,
     /// Requests for tokens that are under way.
     calls: Semaphore,
@@ -85,7 +85,7 @@ impl Provider {
         &self.issuer
     }
 
-    /// What it says of itself, to be fetched.
+    /// Document with its metadata, to be fetched.
     pub fn document(&self) -> &Arc<Remote<Metadata>> {
         &self.metadata
     }
@@ -197,7 +197,7 @@ pub(super) fn form_of(parameters: &[(&str, &str)]) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// What a provider says, for the log.
+/// Text of a provider, for the log.
 pub(super) fn told(text: &str) -> String {
     let text = &text[..text.floor_char_boundary(80)];
     text.replace(|it: char| !(' '..='~').contains(&it), "?")

@@ -22,7 +22,7 @@ pub(super) struct Provider {
     pub(super) state: Arc<Mutex<State>>,
 }
 
-/// What the provider does.
+/// State of the provider.
 pub(super) struct State {
     pub(super) issuer: Issuer,
     /// Codes that were given and not used.
