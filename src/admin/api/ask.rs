@@ -83,7 +83,7 @@ fn secrets_for(call: &ApiCall) -> Secrets {
 /// Reads a body of JSON.
 pub(super) async fn read_json<T: DeserializeOwned>(call: &mut ApiCall) -> Result<T, Reply> {
     let body = read(call.request.body_mut()).await?;
-    from_json(&body)
+    serde_json::from_slice(&body).map_err(|error| malformed(&error))
 }
 
 /// Reads a body of JSON; one that is empty is the default.
@@ -94,12 +94,11 @@ pub(super) async fn read_json_or_default<T: DeserializeOwned + Default>(
     if body.is_empty() {
         return Ok(T::default());
     }
-    from_json(&body)
+    serde_json::from_slice(&body).map_err(|error| malformed(&error))
 }
 
-fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reply> {
-    serde_json::from_slice(body)
-        .map_err(|error| reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}")))
+fn malformed(error: &serde_json::Error) -> Reply {
+    reply::error(StatusCode::BAD_REQUEST, format!("the body: {error}"))
 }
 
 /// Reads a body within its limits of size and time.
