@@ -4,6 +4,7 @@
 //! its block what that route does on the way. Source: the reference of the Caddyfile.
 
 mod matcher;
+mod meeting;
 mod proxy;
 mod route;
 mod site;

@@ -1,8 +1,11 @@
 //! Blocks of directives: each that answers becomes a route.
 
+use std::collections::BTreeSet;
+
 use super::{
     Translator,
     matcher::{Conditions, template},
+    meeting::{Meeting, meeting, unsure},
     syntax::Line,
     untranslated,
 };
@@ -22,10 +25,12 @@ pub(super) struct Scope<'a> {
 }
 
 /// Directives that answer a request.
-const ANSWERS: [&str; 6] = [
+const ANSWERS: [&str; 8] = [
     "reverse_proxy",
     "redir",
     "respond",
+    "abort",
+    "error",
     "handle",
     "handle_path",
     "route",
@@ -75,7 +80,7 @@ impl Translator {
             any = true;
             let (matcher, args) = split(line);
             if let Some(first) = takes_all
-                && matches!(line.name(), "respond" | "reverse_proxy")
+                && matches!(line.name(), "respond" | "reverse_proxy" | "abort" | "error")
             {
                 let mut table = Table::default();
                 let why = format!(
@@ -86,7 +91,7 @@ impl Translator {
                 self.leave(table);
                 continue;
             }
-            let Some(all) = conditions(&scope, matcher.as_deref()) else {
+            let Some(all) = conditions_of(&scope, matcher.as_deref()) else {
                 let mut table = Table::default();
                 table.untranslated(&line.source, "the matcher has a condition that routes do not have: hosts, paths, methods, headers, query and addresses are there");
                 self.leave(table);
@@ -96,6 +101,7 @@ impl Translator {
                 self.answer(&scope, line, matcher.as_deref(), &args, &one);
             }
         }
+        self.apart(&scope, lines);
         let mut left = Table::default();
         for line in lines {
             let files = ["file_server", "php_fastcgi", "root", "try_files"];
@@ -105,6 +111,36 @@ impl Translator {
             }
         }
         self.leave(left);
+    }
+
+    /// Makes routes of their own for the requests that a line with a matcher concerns, where the
+    /// block answers them with all others.
+    fn apart<'a>(&mut self, scope: &Scope<'a>, lines: &'a [Line]) {
+        let answers = lines.iter().filter(|it| ANSWERS.contains(&it.name()));
+        let answers: Vec<_> = answers.map(|it| (it, split(it))).collect();
+        let Some((rest, (_, args))) = answers.iter().find(|(_, (matcher, _))| matcher.is_none())
+        else {
+            return;
+        };
+        if matches!(rest.name(), "handle" | "handle_path" | "route") {
+            return;
+        }
+        let matchers: BTreeSet<&str> = scope
+            .common
+            .iter()
+            .filter_map(|(_, its)| its.as_deref())
+            .collect();
+        for matcher in matchers {
+            let has_route = |(_, (its, _)): &&(&Line, (Option<String>, Vec<&str>))| {
+                its.as_deref() == Some(matcher)
+            };
+            if answers.iter().any(|it| has_route(&it)) {
+                continue;
+            }
+            for one in conditions_of(scope, Some(matcher)).into_iter().flatten() {
+                self.answer(scope, rest, Some(matcher), args, &one);
+            }
+        }
     }
 
     fn answer<'a>(
@@ -123,9 +159,11 @@ impl Translator {
             conditions.write(&mut inner.base, &line.source);
             inner
                 .common
-                .retain(|(_, its)| its.is_none() || its.as_deref() == matcher);
+                .retain(|(_, its)| meeting(its.as_deref(), matcher) != Meeting::None);
             for (_, its) in &mut inner.common {
-                *its = None;
+                if meeting(its.as_deref(), matcher) == Meeting::All {
+                    *its = None;
+                }
             }
             if line.name() == "handle_path"
                 && let Some(prefix) = conditions.prefix()
@@ -144,14 +182,29 @@ impl Translator {
         let done = match line.name() {
             "reverse_proxy" => self.reverse_proxy(&mut table, line, args),
             "redir" => redirect(&mut table, line, args),
+            "abort" => {
+                table.set(&line.source, "respond.status", "403");
+                table.note("the connection is not closed, but answered");
+                true
+            }
+            "error" => {
+                let status = args.last().filter(|it| it.parse::<u16>().is_ok());
+                table.set(&line.source, "respond.status", *status.unwrap_or(&"500"));
+                true
+            }
             _ => respond(&mut table, line, args),
         };
         if !done {
             return self.leave(table);
         }
         for (common, its) in &scope.common {
-            if its.is_none() || its.as_deref() == matcher {
-                self.on_the_way(&mut table, common);
+            match meeting(its.as_deref(), matcher) {
+                Meeting::All => self.on_the_way(&mut table, common),
+                Meeting::None => {}
+                // These requests have a route of their own.
+                Meeting::Some
+                    if matcher.is_none() && conditions_of(scope, its.as_deref()).is_some() => {}
+                Meeting::Some => unsure(&mut table, common),
             }
         }
         self.routes.push(table);
@@ -218,7 +271,7 @@ impl Translator {
     }
 }
 
-fn conditions(scope: &Scope<'_>, matcher: Option<&str>) -> Option<Vec<Conditions>> {
+fn conditions_of(scope: &Scope<'_>, matcher: Option<&str>) -> Option<Vec<Conditions>> {
     match matcher {
         None => Some(vec![Conditions::default()]),
         Some(name) if name.starts_with('@') => {

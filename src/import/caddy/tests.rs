@@ -169,3 +169,38 @@ fn a_site_without_a_certificate_says_that_it_is_plain() {
     );
     has(&text, &["NOT TRANSLATED Caddyfile:4: file_server"]);
 }
+
+#[test]
+fn what_keeps_clients_out_of_a_part_is_not_lost() {
+    let text = imported(
+        "http://shop.example {\n\tbasic_auth /admin/* {\n\t\tann hash\n\t}\n\t@post method POST\n\tabort @post\n\theader @post X-A b\n\
+         \treverse_proxy /admin/deep/* :9001\n\treverse_proxy :9000\n}\n",
+    );
+    has(
+        &text,
+        &[
+            "path_prefix = \"/admin/deep\"",
+            "pool = \"127_0_0_1_9001\"",
+            "access.deny = [\"0.0.0.0/0\", \"::/0\"]",
+        ],
+    );
+    has(&text, &["methods = [\"POST\"]", "respond.status = 403"]);
+    has(
+        &text,
+        &[
+            "path_prefix = \"/admin\"",
+            "pool = \"127_0_0_1_9000\"",
+            "access.deny = [\"0.0.0.0/0\", \"::/0\"]",
+        ],
+    );
+    // A matcher that routes do not have: the whole route is closed.
+    let text = imported(
+        "http://a {\n\t@odd expression true\n\tforward_auth @odd :9091 {\n\t\turi /check\n\t}\n\treverse_proxy :9000\n}\n",
+    );
+    has(&text, &["pool = \"127_0_0_1_9000\"", "access.deny"]);
+    // The same within a block that takes all requests.
+    let text = imported(
+        "http://a {\n\tbasic_auth /admin/* {\n\t\tann hash\n\t}\n\thandle {\n\t\treverse_proxy :9000\n\t}\n}\n",
+    );
+    has(&text, &["path_prefix = \"/admin\"", "access.deny"]);
+}
