@@ -1,5 +1,5 @@
-//! Configurations of nginx that are written anew by `import`: the proxy then answers as nginx does,
-//! side by side where it is installed.
+//! Configurations of nginx and Caddy that are written anew by `import`: the proxy then answers as
+//! they do, side by side where they are installed.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::harness::{
-    Answer, Backend, Client, Port, Seen, Settings, answer_bytes, command, eventually,
+    Answer, Backend, Client, Port, Proxy, Seen, Settings, answer_bytes, command, eventually,
 };
 
 /// A server that says what it was asked.
@@ -79,12 +79,12 @@ fn shop(listen: SocketAddr, app: &Backend, api: &Backend) -> String {
     )
 }
 
-/// nginx; ended when this is dropped.
-struct Nginx(Child);
+/// Another proxy; ended when this is dropped.
+struct Other(Child);
 
-impl Nginx {
-    /// Starts it, if it is installed.
-    async fn start(folder: &Path, file: &str, at: SocketAddr) -> Option<Self> {
+impl Other {
+    /// Starts nginx, if it is installed.
+    async fn nginx(folder: &Path, file: &str, at: SocketAddr) -> Option<Self> {
         let child = Command::new("nginx")
             .arg("-p")
             .arg(folder)
@@ -106,11 +106,18 @@ impl Nginx {
     }
 }
 
-impl Drop for Nginx {
+impl Drop for Other {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The proxy with an imported configuration, without its comments.
+async fn started(text: &str, at: SocketAddr) -> Proxy {
+    let lines = text.lines().filter(|it| !it.starts_with('#'));
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    Settings::new(&text).address("web", at).start().await
 }
 
 /// Parts of an answer that a client notices.
@@ -172,11 +179,8 @@ async fn an_imported_configuration_answers_as_nginx_does() {
     fs::write(folder.join("imported.toml"), &text).expect("written");
     let (code, checked) = command(folder, &["check", "--offline", "imported.toml"]);
     assert_eq!(code, Some(0), "{checked}\n{text}");
-    let proxy = Settings::new(&text)
-        .address("web", port.address())
-        .start()
-        .await;
-    let nginx = Nginx::start(folder, "peer.conf", peer.address()).await;
+    let proxy = started(&text, port.address()).await;
+    let nginx = Other::nginx(folder, "peer.conf", peer.address()).await;
     let real = "127.0.0.1";
     for (method, target, lines, body, wanted) in [
         ("GET", "/", "", "", format!("200 app GET / host=shop.example real={real} tenant= location= frame=DENY powered= asks=")),
@@ -229,4 +233,90 @@ fn a_file_that_cannot_be_read_or_understood_is_told_with_its_line() {
     );
     let (code, text) = command(folder.path(), &["import", "apache", "httpd.conf"]);
     assert_eq!(code, Some(2), "{text}");
+}
+
+/// A Caddyfile of a shop.
+fn caddyfile(listen: SocketAddr, app: &Backend, api: &Backend) -> String {
+    let (app, api) = (app.address(), api.address());
+    let port = listen.port();
+    format!(
+        "{{\n\tadmin off\n\tauto_https off\n}}\n\
+         http://shop.example:{port} {{\n\tbind 127.0.0.1\n\theader X-Frame-Options DENY\n\theader -X-Powered-By\n\
+         \thandle /api/* {{\n\t\treverse_proxy {api} {{\n\t\t\theader_up X-Tenant acme\n\t\t}}\n\t}}\n\
+         \thandle_path /files/* {{\n\t\treverse_proxy {api}\n\t}}\n\
+         \t@old path /old /older/*\n\tredir @old /new permanent\n\thandle /health {{\n\t\trespond 204\n\t}}\n\
+         \thandle {{\n\t\treverse_proxy {app}\n\t}}\n}}\n"
+    )
+}
+
+#[tokio::test]
+async fn an_imported_caddyfile_answers_as_caddy_does() {
+    let (app, api) = (echo("app").await, echo("api").await);
+    let (port, peer) = (Port::take(), Port::take());
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    fs::write(
+        folder.join("Caddyfile"),
+        caddyfile(port.address(), &app, &api),
+    )
+    .expect("written");
+    fs::write(
+        folder.join("Peerfile"),
+        caddyfile(peer.address(), &app, &api),
+    )
+    .expect("written");
+    let (code, text) = command(folder, &["import", "caddy", "Caddyfile"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!text.contains("NOT TRANSLATED"), "{text}");
+    fs::write(folder.join("imported.toml"), &text).expect("written");
+    let (code, checked) = command(folder, &["check", "--offline", "imported.toml"]);
+    assert_eq!(code, Some(0), "{checked}\n{text}");
+    let proxy = started(&text, port.address()).await;
+    let caddy = Command::new("caddy")
+        .args(["run", "--adapter", "caddyfile", "--config", "Peerfile"])
+        .current_dir(folder)
+        .env("HOME", folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let caddy = caddy.ok().map(Other);
+    if caddy.is_some() {
+        eventually("Caddy accepts", || async {
+            Client::try_connect(peer.address()).await.ok().map(drop)
+        })
+        .await;
+    }
+    for (target, wanted) in [
+        (
+            "/",
+            "200 app GET / host=shop.example real= tenant= location= frame=DENY powered= asks=",
+        ),
+        (
+            "/a?b=c",
+            "200 app GET /a?b=c host=shop.example real= tenant= location= frame=DENY powered= asks=",
+        ),
+        (
+            "/api/users",
+            "200 api GET /api/users host=shop.example real= tenant=acme location= frame=DENY powered= asks=",
+        ),
+        (
+            "/files/x?y",
+            "200 api GET /x?y host=shop.example real= tenant= location= frame=DENY powered= asks=",
+        ),
+        ("/old", "301  location=new frame=DENY powered= asks="),
+        ("/older/x", "301  location=new frame=DENY powered= asks="),
+        ("/health", "204  location= frame=DENY powered= asks="),
+    ] {
+        for at in [Some(port.address()), caddy.as_ref().map(|_| peer.address())] {
+            let Some(at) = at else { continue };
+            // Each has a port of its own.
+            let lines = format!("host: shop.example:{}", at.port());
+            let told = ask(at, "GET", target, &lines, b"").await;
+            let told = told.replace(&format!("shop.example:{}", at.port()), "shop.example");
+            assert_eq!(told, wanted, "{target} at {at}\n{text}");
+        }
+    }
+    drop(caddy);
+    drop(proxy);
 }

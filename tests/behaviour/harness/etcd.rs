@@ -129,7 +129,7 @@ impl Etcd {
         let mut child = command.spawn().expect("tests/etcd runs");
         let puts = pairs
             .iter()
-            .map(|(key, value)| format!("put {key} '{value}'\n"));
+            .map(|(key, value)| format!("put {key} {}\n", serde_json::json!(value)));
         let text = format!("\n{}\n\n", puts.collect::<String>());
         let mut input = child.stdin.take().expect("its input");
         input.write_all(text.as_bytes()).expect("written");
