@@ -26,6 +26,10 @@ impl Random {
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (bits ^ (bits >> 31)) % bound
     }
+
+    fn place(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap()
+    }
 }
 
 fn seed() -> u64 {
@@ -118,7 +122,7 @@ fn a_merge_counts_each_request_once_whatever_restarts_and_reorderings() {
             if is_new {
                 processes.push(vec![Figures::default()]);
             }
-            let place = random.below(processes.len() as u64) as usize;
+            let place = random.place(processes.len());
             let reports = &mut processes[place];
             if random.below(3) > 0 {
                 let mut next = reports.last().unwrap().clone();
@@ -127,7 +131,7 @@ fn a_merge_counts_each_request_once_whatever_restarts_and_reorderings() {
                 reports.push(next);
             }
             // Any of them arrives, also an old one, or the same again.
-            let told = &reports[random.below(reports.len() as u64) as usize];
+            let told = &reports[random.place(reports.len())];
             let before = sum.clone();
             sum.add(&merged.take(&place.to_string(), told).unwrap());
             assert!(sum.contains(&before), "SEED={seed}: it went back");
@@ -155,7 +159,7 @@ fn leaders_that_die_at_any_time_lose_and_repeat_nothing() {
         let mut sums: HashMap<&str, Figures> = HashMap::new();
         let mut lead = Lead::take_up(&rollout, stored.clone());
         for _ in 0..40 {
-            let epoch = ["x", "y", "z"][random.below(3) as usize];
+            let epoch = ["x", "y", "z"][random.place(3)];
             let more = figures((random.below(30), 0), (random.below(8), 0));
             sums.entry(epoch).or_default().add(&more);
             let reports: Vec<Report> = sums
