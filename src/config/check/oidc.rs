@@ -138,7 +138,7 @@ fn check_paths(check: &mut Check<'_>, place: &str, name: &Name, route: &Route, o
         check.error(spans.of("logout"), message, "take another one");
     }
     if let Some(out) = &oidc.logged_out
-        && !(out.starts_with('/') && !out.starts_with("//"))
+        && (!out.starts_with('/') || out.starts_with("//"))
         && HttpUrl::parse(out).is_err()
     {
         let message = format!("{place}.logged_out is neither a path nor a URL");

@@ -45,11 +45,7 @@ const REQUESTS: usize = 2000;
 async fn users_do_not_wait_for_those_who_guess() {
     let app = Backend::start(|_| answer("fine")).await;
     let settings = Settings::new(ROUTES).backend("app", &app);
-    let mut users = format!("anna:{HASH}\n");
-    for number in 0..NEWCOMERS * 2 {
-        writeln!(users, "new{number}:{HASH}").unwrap();
-    }
-    fs::write(settings.folder().join("users"), users).unwrap();
+    fs::write(settings.folder().join("users"), users()).unwrap();
     let proxy = settings.start().await;
     let address = proxy.address("web");
     let known = async |target: &str| {
@@ -119,6 +115,14 @@ async fn users_do_not_wait_for_those_who_guess() {
     eprintln!("answers to the flood: {statuses:?}");
     assert!(!statuses.contains_key(&200));
     proxy.finish().await;
+}
+
+fn users() -> String {
+    let mut users = format!("anna:{HASH}\n");
+    for number in 0..NEWCOMERS * 2 {
+        writeln!(users, "new{number}:{HASH}").unwrap();
+    }
+    users
 }
 
 fn told(mut waits: Vec<Duration>) -> [Duration; 3] {

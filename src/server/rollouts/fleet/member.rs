@@ -122,7 +122,7 @@ impl Member {
         for asked in self.board.rollouts.take_orders() {
             let store = self.place.name();
             let message = format!("{store} does not answer: nothing is changed ({why})");
-            super::orders::refuse(asked, message);
+            super::orders::refuse(asked, &message);
         }
         self.failures
     }

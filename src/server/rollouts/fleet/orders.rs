@@ -35,15 +35,15 @@ impl Member {
                 continue;
             }
             let Some(rollout) = snapshot.rollout(&asked.rollout) else {
-                refuse(asked, "there is no such rollout any more".to_owned());
+                refuse(asked, "there is no such rollout any more");
                 continue;
             };
             match self.obey(link, rollout, asked.order).await {
                 Ok(()) => drop(asked.answer.send(Ok(()))),
-                Err(Refusal::Cannot(why)) => refuse(asked, why),
+                Err(Refusal::Cannot(why)) => refuse(asked, &why),
                 Err(Refusal::Store(why)) => {
                     let message = format!("the store failed ({why}): look if it happened");
-                    refuse(asked, message);
+                    refuse(asked, &message);
                     return Err(why);
                 }
             }
@@ -90,7 +90,7 @@ impl Member {
 }
 
 /// Tells whoever asked why it did not happen.
-pub(super) fn refuse(asked: Asked, why: String) {
+pub(super) fn refuse(asked: Asked, why: &str) {
     let error = OperationError::Conflict(format!("rollout \"{}\": {why}", asked.rollout));
     // Who asked may have left.
     drop(asked.answer.send(Err(error)));
