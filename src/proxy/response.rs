@@ -52,8 +52,12 @@ pub(super) fn seal(mut open: Open, mut response: Response) -> Response<Outgoing>
     if http2 && !headers.contains(Known::Date) {
         headers.insert(Known::Date, worker.date_value());
     }
-    if exchange.debugged {
-        debug::tell(exchange, headers);
+    if let Some(settings) = &exchange.snapshot.shared.debug_header {
+        // One of an endpoint is not for clients.
+        headers.remove(&settings.name);
+        if exchange.debugged {
+            debug::tell(exchange, headers);
+        }
     }
     let idle = idle.filter(|idle| *idle > Duration::ZERO);
     Response {

@@ -53,7 +53,7 @@ const OF_CLIENTS: &str = r#"
         redirect = { to = "/at{path.1}?next={query:next}&who={header:x-who}" }
         [routes.root]
         path_regex = "^/root(.*)$"
-        redirect = { to = "{path.1}" }
+        redirect = { to = "/{path.1}" }
         [routes.name]
         path_prefix = "/name"
         pool = "app"

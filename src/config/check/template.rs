@@ -86,8 +86,7 @@ fn has_group(regex: &Pattern, group: &str) -> bool {
 fn check_host(check: &mut Check<'_>, place: &str, redirect: &Redirect) {
     if let Some(fill) = fill_of_host(&redirect.to) {
         let message = format!("{place}: {{{}}} can lead to any host", name_of(fill));
-        let hint =
-            "end the host before it: \"https://shop.example/…\", or behind it: \"….shop.example/\"";
+        let hint = "begin with \"/\", or end the host before it: \"https://shop.example/…\", or behind it: \"….shop.example/\"";
         check.error(redirect.spans.of("to"), message, hint);
     }
 }
@@ -100,6 +99,8 @@ fn name_of(fill: &Placeholder) -> &str {
 /// The placeholder of a client that ends the host of a target.
 fn fill_of_host(target: &Template) -> Option<&Placeholder> {
     let mut in_host = false;
+    // Browsers take one slash behind a scheme of the web for two: `https:/other.example`.
+    let mut has_scheme = false;
     let mut last = None;
     for piece in target.pieces() {
         match piece {
@@ -107,9 +108,16 @@ fn fill_of_host(target: &Template) -> Option<&Placeholder> {
                 let text = match (in_host, text.split_once("//")) {
                     (true, _) => text,
                     (false, Some((_, rest))) => rest,
-                    // No host is named: the target stays on the same one.
-                    (false, None) if text.starts_with('/') => return None,
-                    (false, None) => continue,
+                    (false, None) => {
+                        let first = text.find([':', '/', '?', '#']);
+                        let is_scheme = first.is_none_or(|at| text[at..].starts_with(':'));
+                        // No host is named: the target stays on the same one.
+                        if !is_scheme && !has_scheme {
+                            return None;
+                        }
+                        has_scheme = true;
+                        continue;
+                    }
                 };
                 in_host = true;
                 let end = text.find(['/', '?', '#']);
@@ -121,11 +129,16 @@ fn fill_of_host(target: &Template) -> Option<&Placeholder> {
                     return last;
                 }
             }
-            Piece::Fill(Placeholder::Path | Placeholder::Query) => return last,
+            Piece::Fill(Placeholder::Path | Placeholder::Query) if in_host || !has_scheme => {
+                return last;
+            }
             Piece::Fill(fill) if in_host => last = fill.is_of_client().then_some(fill).or(last),
-            Piece::Fill(Placeholder::Scheme) => {}
-            // What stands at the beginning is escaped, so it names no host.
-            Piece::Fill(_) => return None,
+            Piece::Fill(Placeholder::Scheme) => has_scheme = true,
+            // It could be a scheme, or what stands behind one.
+            Piece::Fill(fill) if fill.is_of_client() || *fill == Placeholder::Path => {
+                return Some(fill);
+            }
+            Piece::Fill(_) => {}
         }
     }
     last
@@ -143,7 +156,14 @@ mod tests {
             ("https://shop.example?to={query:to}", None),
             ("https://{cookie:tenant}.shop.example/", None),
             ("/x/{query:to}", None),
-            ("{query:to}", None),
+            ("docs/{query:to}", None),
+            ("{path}", None),
+            ("{query:to}", Some("query:to")),
+            ("web{path.1}", Some("path.1")),
+            ("{scheme}{path.1}", Some("path.1")),
+            ("https:{path.1}", Some("path.1")),
+            ("https:/{path.1}", Some("path.1")),
+            ("https:{path}", Some("path")),
             ("{scheme}://{host}/{path.1}", None),
             ("https://shop.example{path.1}", Some("path.1")),
             ("{scheme}://{header:x}/", Some("header:x")),

@@ -57,6 +57,11 @@ impl FileFormat for AccessList {
                 }
             }
         }
+        // A file that is just being written would let everybody in.
+        if seen.is_empty() {
+            let hint = "to let everybody in, write `allow 0.0.0.0/0` and `allow ::/0`";
+            return Err((1, Mismatch::new("it has no line with a block", hint)));
+        }
         Ok(list)
     }
 }
@@ -78,6 +83,8 @@ mod tests {
     fn a_bad_line_is_told_by_its_number() {
         for (text, line) in [
             ("10.0.0.0/8", 1),
+            ("", 1),
+            ("# nobody yet\n", 1),
             ("allow 10.0.0.0/8\nallow", 2),
             ("\n\nallow 10.0.0.0/8 10.1.0.0/16", 3),
             ("deny all", 1),

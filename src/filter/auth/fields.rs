@@ -16,7 +16,7 @@ use http::{
 use super::{AuthMethod, credentials::Credentials};
 use crate::{
     exchange::{Exchange, Request, Response},
-    semantics::{Headers, Known},
+    semantics::{Headers, Known, Value},
 };
 
 /// Effect of a method that let a client in, on request and answer.
@@ -59,6 +59,9 @@ impl Cookies {
         for cookie in &self.0 {
             response.headers.append(Known::SetCookie, cookie);
         }
+        // They are of one user: no cache on the way may give them to others.
+        let private = Value::from_static("private, no-store");
+        response.headers.insert(Known::CacheControl, private);
     }
 }
 
