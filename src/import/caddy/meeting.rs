@@ -1,4 +1,4 @@
-//! Which lines on the way concern which answers.
+//! Lines on the way, and the answers that they concern.
 
 use super::syntax::Line;
 use crate::import::document::Table;
