@@ -29,12 +29,12 @@ pub(crate) struct Meta {
     /// Time at which it arrived, in seconds since 1970.
     pub(crate) since: u64,
     /// Age that it had then.
-    initial_age: u64,
-    varies: Varies,
+    pub(super) initial_age: u64,
+    pub(super) varies: Varies,
     /// Version or pool that it came from, where users get different ones; empty elsewhere.
-    cohort: Box<str>,
+    pub(super) cohort: Box<str>,
     /// Names by which it can be purged.
-    tags: Box<[Box<str>]>,
+    pub(super) tags: Box<[Box<str>]>,
 }
 
 /// The body of a stored answer.
@@ -81,6 +81,11 @@ impl Meta {
             tags: tags(arrival.headers),
             headers,
         }
+    }
+
+    /// The names by which an answer with these fields can be purged.
+    pub(super) fn tags_of(headers: &Headers) -> Box<[Box<str>]> {
+        tags(headers)
     }
 
     /// The age, in seconds.
@@ -183,6 +188,22 @@ impl Content {
             length: length as u64,
             trailers: trailers.filter(|it| !it.is_empty()),
         }
+    }
+
+    /// Makes the content of bytes that are for it alone.
+    pub(super) fn of_whole(bytes: &Bytes, trailers: Option<Headers>) -> Self {
+        let cuts = (0..bytes.len()).step_by(PIECE_BYTES);
+        let pieces = cuts.map(|start| bytes.slice(start..bytes.len().min(start + PIECE_BYTES)));
+        Self {
+            pieces: pieces.collect(),
+            length: bytes.len() as u64,
+            trailers: trailers.filter(|it| !it.is_empty()),
+        }
+    }
+
+    /// The bytes, in pieces.
+    pub(super) fn pieces(&self) -> &[Bytes] {
+        &self.pieces
     }
 
     /// Number of bytes.

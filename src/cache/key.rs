@@ -53,6 +53,11 @@ impl Key {
         &self.0[..end]
     }
 
+    /// All of it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Bytes of memory.
     pub(super) fn weight(&self) -> usize {
         self.0.len()

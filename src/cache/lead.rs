@@ -2,30 +2,38 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Content, Entry, Fill, Head, Key, Meta, Store, changes::Mark, store::Slot};
+use super::{
+    Content, Disk, Entry, Fill, Head, Key, Meta, RouteCache, Store, changes::Mark, store::Slot,
+};
 use crate::failure::Failure;
 
 /// The task of fetching an answer. If it is dropped before the end, others may take over.
 #[derive(Debug)]
 pub(crate) struct Lead {
     store: Arc<Store>,
+    disk: Option<Arc<Disk>>,
     key: Key,
     fill: Arc<Fill>,
     /// True if others can find it.
     listed: bool,
     /// Changes so far of what is stored.
     mark: Mark,
+    /// Time at which it began; of no use without a disk.
+    asked: u64,
     reserved: u64,
 }
 
 impl Lead {
-    pub(super) fn new(store: &Arc<Store>, key: &Key, fill: Arc<Fill>, listed: bool) -> Self {
+    pub(super) fn new(cache: &RouteCache, key: &Key, fill: Arc<Fill>, listed: bool) -> Self {
+        let (store, disk) = (&cache.store, &cache.disk);
         Self {
             store: Arc::clone(store),
+            disk: disk.clone(),
             key: key.clone(),
             fill,
             listed,
             mark: store.changes.mark(key),
+            asked: disk.as_ref().map_or(0, |disk| disk.now()),
             reserved: 0,
         }
     }
@@ -57,11 +65,17 @@ impl Lead {
 
     /// Stores the answer, unless a change has overtaken it, and gives it to those who wait.
     pub(crate) fn whole(self, meta: Arc<Meta>, content: Arc<Content>) {
-        let entry = Entry {
+        let entry = |meta| Entry {
             meta,
             content: Arc::clone(&content),
         };
-        self.store.put(self.key.clone(), entry, self.mark);
+        if self
+            .store
+            .put(&self.key, entry(Arc::clone(&meta)), self.mark)
+            && let Some(disk) = &self.disk
+        {
+            disk.write(&self.store, &self.key, entry(meta), self.asked, self.mark);
+        }
         self.unlist();
         self.fill.whole(content);
     }
@@ -92,7 +106,7 @@ impl Lead {
     fn pass(&self, until: u64) {
         let entries = &self.store.entries;
         if !matches!(entries.peek(&self.key), Some(Slot::Variants(_))) {
-            entries.insert(self.key.clone(), Slot::Pass(until));
+            self.store.insert_slot(&self.key, Slot::Pass(until));
         }
     }
 

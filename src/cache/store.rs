@@ -17,7 +17,7 @@ use foldhash::fast::RandomState;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync::Cache};
 
 use super::{
-    Entry, Fill, Key, Lead,
+    Entry, Fill, Key, Lead, Purge,
     changes::{Changes, Mark},
 };
 use crate::semantics::Headers;
@@ -62,12 +62,21 @@ pub(super) enum Slot {
 pub(crate) enum Found {
     /// This one.
     Entry(Arc<Entry>),
-    /// Answers for other requests with this URL.
-    Others,
+    /// These answers, for other requests with this URL.
+    Others(Arc<[Arc<Entry>]>),
     /// The answers of this URL are not stored.
     Pass,
     /// Nothing.
     Nothing,
+}
+
+/// The fetch of a key.
+#[derive(Debug)]
+pub(super) enum Lookup {
+    /// One that begins: the asker's own.
+    Mine(Arc<Fill>),
+    /// One that is under way.
+    Known(Arc<Fill>),
 }
 
 /// Answer to the question who fetches.
@@ -122,45 +131,59 @@ impl Store {
     pub(crate) fn find(&self, key: &Key, cohort: &str, request: &Headers, now: u64) -> Found {
         match self.entries.get(key) {
             Some(Slot::Variants(variants)) => {
-                let mut variants = variants.iter();
-                let fit = variants.find(|it| it.meta.fits(cohort, request));
-                fit.map_or(Found::Others, |it| Found::Entry(Arc::clone(it)))
+                let mut each = variants.iter();
+                match each.find(|it| it.meta.fits(cohort, request)) {
+                    Some(fit) => Found::Entry(Arc::clone(fit)),
+                    None => Found::Others(variants),
+                }
             }
             Some(Slot::Pass(until)) if now < until => Found::Pass,
             Some(Slot::Pass(_)) | None => Found::Nothing,
         }
     }
 
-    /// Asks who fetches the answer.
-    pub(crate) fn turn(self: &Arc<Self>, key: &Key) -> Turn {
-        let mut fills = self.fills();
-        let fill = match fills.entry(key.clone()) {
-            hash_map::Entry::Occupied(known) => return Turn::Follow(Arc::clone(known.get())),
-            hash_map::Entry::Vacant(free) => Arc::clone(free.insert(Arc::default())),
-        };
-        drop(fills);
-        Turn::Lead(Lead::new(self, key, fill, true))
+    /// Finds the fetch of a key, or begins one.
+    pub(super) fn turn(&self, key: &Key) -> Lookup {
+        match self.fills().entry(key.clone()) {
+            hash_map::Entry::Occupied(known) => Lookup::Known(Arc::clone(known.get())),
+            hash_map::Entry::Vacant(free) => Lookup::Mine(Arc::clone(free.insert(Arc::default()))),
+        }
     }
 
-    /// Takes on a fetch of which others do not know.
-    pub(crate) fn alone(self: &Arc<Self>, key: &Key) -> Lead {
-        Lead::new(self, key, Arc::default(), false)
+    /// Takes up an answer from disk, unless there is one to the same requests, or a change of its
+    /// URL has come after this mark.
+    pub(super) fn adopt(&self, key: &Key, entry: Entry, mark: Mark) {
+        let held = self.changes.hold(key);
+        let known = self.variants(key);
+        let newer = known.iter().any(|it| entry.meta.replaces(&it.meta));
+        if held.mark() == mark && !newer {
+            self.insert(key, entry, &known);
+        }
     }
 
     /// Stores an answer, in place of the one to the same requests; false if a change of its URL
     /// has come after this mark.
-    pub(super) fn put(&self, key: Key, entry: Entry, mark: Mark) -> bool {
-        let held = self.changes.hold(&key);
+    pub(super) fn put(&self, key: &Key, entry: Entry, mark: Mark) -> bool {
+        let held = self.changes.hold(key);
         if held.mark() != mark {
             return false;
         }
+        let known = self.variants(key);
+        self.insert(key, entry, &known);
+        true
+    }
+
+    /// Stored answers of a key.
+    fn variants(&self, key: &Key) -> Arc<[Arc<Entry>]> {
+        match self.entries.peek(key) {
+            Some(Slot::Variants(variants)) => variants,
+            Some(Slot::Pass(_)) | None => Arc::default(),
+        }
+    }
+
+    fn insert(&self, key: &Key, entry: Entry, known: &[Arc<Entry>]) {
         let entry = Arc::new(entry);
-        let known = match self.entries.peek(&key) {
-            Some(Slot::Variants(variants)) => Some(variants),
-            Some(Slot::Pass(_)) | None => None,
-        };
-        let others = known.iter().flat_map(|it| it.iter());
-        let others = others.filter(|it| !entry.meta.replaces(&it.meta));
+        let others = known.iter().filter(|it| !entry.meta.replaces(&it.meta));
         let mut all: Vec<Arc<Entry>> = vec![Arc::clone(&entry)];
         all.extend(others.take(VARIANTS_MAX - 1).cloned());
         // All of them in one shard must leave room for other keys.
@@ -169,9 +192,16 @@ impl Store {
         while all.len() > 1 && weight(&all) > room {
             all.pop();
         }
-        self.entries.insert(key, Slot::Variants(all.into()));
-        drop(held);
-        true
+        self.insert_slot(key, Slot::Variants(all.into()));
+    }
+
+    /// Inserts the state of a key. One that is replaced does not count as evicted.
+    pub(super) fn insert_slot(&self, key: &Key, slot: Slot) {
+        let mut left = Vec::new();
+        let cache = &self.entries;
+        cache.insert_with_lifecycle(key.clone(), slot, &mut left);
+        let replaced = left.iter().filter(|(other, _)| other == key).count();
+        self.evicted.fetch_sub(replaced as u64, Ordering::Relaxed);
     }
 
     /// Removes one stored answer.
@@ -187,9 +217,7 @@ impl Store {
             .collect();
         match rest.is_empty() {
             true => drop(self.entries.remove(key)),
-            false => self
-                .entries
-                .insert(key.clone(), Slot::Variants(rest.into())),
+            false => self.insert_slot(key, Slot::Variants(rest.into())),
         }
     }
 
@@ -203,9 +231,9 @@ impl Store {
         self.fills().remove(key);
     }
 
-    /// Removes the keys for which `wanted` is true of the URL and of some answer; returns their
-    /// number. What is on its way is not stored.
-    fn purge(&self, wanted: impl Fn(&[u8], &[Arc<Entry>]) -> bool) -> u64 {
+    /// Removes the keys that a purge means by their URL or some answer; returns their number. What
+    /// is on its way is not stored.
+    pub(super) fn purge(&self, what: &Purge) -> u64 {
         self.changes.purge();
         // Whoever asks from now on waits for none of them.
         let fills = std::mem::take(&mut *self.fills());
@@ -214,7 +242,9 @@ impl Store {
             .entries
             .iter()
             .filter(|(key, slot)| match slot {
-                Slot::Variants(variants) => wanted(key.url(), variants),
+                Slot::Variants(variants) => what.meets(key.url(), |tag| {
+                    variants.iter().any(|it| it.meta.has_tag(tag))
+                }),
                 Slot::Pass(_) => false,
             })
             .map(|(key, _)| key)
@@ -223,26 +253,6 @@ impl Store {
             .iter()
             .filter(|key| self.entries.remove(*key).is_some());
         removed.count() as u64
-    }
-
-    /// Removes all answers of a URL; returns the number of keys.
-    pub fn purge_url(&self, url: &[u8]) -> u64 {
-        self.purge(|known, _| known == url)
-    }
-
-    /// Removes all answers of URLs that begin so.
-    pub fn purge_prefix(&self, prefix: &[u8]) -> u64 {
-        self.purge(|known, _| known.starts_with(prefix))
-    }
-
-    /// Removes all answers of URLs of which some answer has this tag.
-    pub fn purge_tag(&self, tag: &str) -> u64 {
-        self.purge(|_, variants| variants.iter().any(|it| it.meta.has_tag(tag)))
-    }
-
-    /// Removes everything.
-    pub fn purge_all(&self) -> u64 {
-        self.purge(|_, _| true)
     }
 
     /// The figures.

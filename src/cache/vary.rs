@@ -7,7 +7,7 @@ use crate::semantics::{Headers, Known, token::members};
 pub(crate) struct Varies(Box<[(Box<[u8]>, FieldValue)]>);
 
 /// Value of a field; none if the request has none.
-type FieldValue = Option<Box<[u8]>>;
+pub(super) type FieldValue = Option<Box<[u8]>>;
 
 impl Varies {
     /// Returns true for `Vary: *`: no other request gets the answer.
@@ -33,6 +33,27 @@ impl Varies {
     pub(super) fn matches(&self, request: &Headers) -> bool {
         let mut pairs = self.0.iter();
         pairs.all(|(name, stored)| value(request, name) == *stored)
+    }
+
+    /// The same fields with the values of another request.
+    pub(super) fn again(&self, request: &Headers) -> Self {
+        let names = self.0.iter().map(|(name, _)| name);
+        Self(
+            names
+                .map(|name| (name.clone(), value(request, name)))
+                .collect(),
+        )
+    }
+
+    /// Each field with its value, if it has one.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| (&**name, value.as_deref()))
+    }
+
+    /// Makes it of what [`Self::pairs`] gave.
+    pub(super) fn of_pairs(pairs: Vec<(Box<[u8]>, FieldValue)>) -> Self {
+        Self(pairs.into())
     }
 
     /// Bytes of memory.

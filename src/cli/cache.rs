@@ -9,7 +9,7 @@ use super::{
     operate::JSON,
     print,
 };
-use crate::admin::model::{Purge, Purged, RouteCache};
+use crate::admin::model::{CacheDisk, CacheDiskState, Purge, Purged, RouteCache};
 
 /// Shows the caches, or removes stored answers.
 pub(super) fn cache(args: &Args, asked: &CacheArgs) -> Result<Exit, CommandError> {
@@ -61,5 +61,18 @@ fn row(cache: &RouteCache) -> Vec<Cow<'_, str>> {
         format!("{} keys", cache.entries).into(),
         format!("{} KiB ({share} %)", cache.bytes / 1024).into(),
         format!("{} evicted", cache.evicted).into(),
+        cache.disk.as_ref().map_or_else(String::new, disk).into(),
     ]
+}
+
+fn disk(disk: &CacheDisk) -> String {
+    let share = disk.bytes * 100 / disk.bytes_max.max(1);
+    let state = match disk.state {
+        CacheDiskState::Opening => ", is looked through",
+        CacheDiskState::Ready => "",
+        CacheDiskState::Reading => ", another process writes",
+        CacheDiskState::Failing => ", fails",
+    };
+    let (keys, mib) = (disk.entries, disk.bytes >> 20);
+    format!("disk: {keys} keys, {mib} MiB ({share} %){state}")
 }

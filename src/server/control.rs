@@ -348,9 +348,13 @@ impl Control {
         };
         let _ = tokio::time::timeout(SCHEDULES_PATIENCE, schedules).await;
         steps::tell(&self.shared, |_| Some(Command::End)).await;
+        let snapshot = self.shared.snapshot();
         let joined = errand::send("end", move || {
             for thread in threads {
                 let _ = thread.join();
+            }
+            for cache in snapshot.routes.iter().filter_map(|it| it.filters.cache()) {
+                cache.end(DISK_PATIENCE);
             }
             if let Some(log) = &*log {
                 log.settle(Duration::from_secs(2));
@@ -369,6 +373,8 @@ impl Control {
 
 /// Maximum number of requests that wait for control.
 const REQUESTS_MAX: usize = 16;
+/// Maximum wait of a shutdown for a cache to write what it has.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
 /// Maximum wait of a shutdown for the background services.
 const SERVICES_PATIENCE: Duration = Duration::from_secs(3);
 /// Maximum wait of a shutdown for health checks under way.

@@ -45,8 +45,8 @@ pub(super) struct ControlGauges {
     rate_stores: HashMap<String, SharedGauge>,
     /// In use, waiting and limit, by route.
     concurrency: HashMap<(Arc<str>, &'static str), [SharedGauge; 3]>,
-    /// Bytes and entries of caches, by route.
-    caches: HashMap<Arc<str>, [SharedGauge; 2]>,
+    /// Bytes and entries of caches, by route; in memory, and on disk where there is one.
+    caches: HashMap<Arc<str>, Vec<SharedGauge>>,
 }
 
 /// Health of a pool as last shown.
@@ -267,13 +267,23 @@ impl ControlGauges {
             let Some(cache) = route.filters.cache() else {
                 continue;
             };
-            let gauges = known.remove(&route.name).unwrap_or_else(|| {
-                let families = [&names::CACHE_BYTES, &names::CACHE_ENTRIES];
-                families.map(|family| self.registry.gauge(family, [&*route.name]))
-            });
             let view = cache.store.view();
-            for (gauge, value) in gauges.iter().zip([view.bytes, view.entries]) {
-                gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+            let mut values = vec![
+                (&names::CACHE_BYTES, view.bytes),
+                (&names::CACHE_ENTRIES, view.entries),
+            ];
+            if let Some(disk) = cache.disk.as_ref().map(|disk| disk.view()) {
+                values.push((&names::CACHE_DISK_BYTES, disk.bytes));
+                values.push((&names::CACHE_DISK_ENTRIES, disk.keys));
+            }
+            let gauges = known.remove(&route.name);
+            let gauges = gauges.filter(|it| it.len() == values.len());
+            let gauges = gauges.unwrap_or_else(|| {
+                let gauge = |(family, _): &(_, u64)| self.registry.gauge(*family, [&*route.name]);
+                values.iter().map(gauge).collect()
+            });
+            for (gauge, (_, value)) in gauges.iter().zip(&values) {
+                gauge.set(i64::try_from(*value).unwrap_or(i64::MAX));
             }
             self.caches.insert(Arc::clone(&route.name), gauges);
         }

@@ -48,6 +48,9 @@ impl Control {
         rate_store::tell(&snapshot, &self.events, &mut self.gauges);
         self.panics.tell(&snapshot, changed, &mut self.gauges);
         self.gauges.concurrency(&snapshot.routes);
+        for cache in snapshot.routes.iter().filter_map(|it| it.filters.cache()) {
+            cache.start();
+        }
         self.gauges.caches(&snapshot.routes);
         self.strains.tell(&snapshot.routes, &self.events, now);
         self.gauges.tick();

@@ -22,7 +22,7 @@ mod upgrade;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use cache::{Purge, Purged, RouteCache};
+pub use cache::{CacheDisk, CacheDiskState, Purge, Purged, RouteCache};
 pub use change::{Draining, EndpointChange, Error};
 pub use check::{Checked, Compared, Difference};
 pub use connection::{Connection, ExchangeUnderWay};

@@ -26,6 +26,7 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
         check.warn(cache.spans.anchor(), message, hint);
     }
     check_sizes(check, &place, cache);
+    check_disk(check, &place, cache);
     check_times(check, &place, cache);
     let key = &cache.key;
     if !key.query_ignore.is_empty() && !key.query_keep.is_empty() {
@@ -55,6 +56,27 @@ fn check_sizes(check: &mut Check<'_>, place: &str, cache: &Cache) {
             cache.entry_max, cache.max_size
         );
         let hint = "from 1B to a quarter of max_size";
+        check.error(cache.spans.of("entry_max"), message, hint);
+    }
+}
+
+fn check_disk(check: &mut Check<'_>, place: &str, cache: &Cache) {
+    let size = cache.disk_max.bytes();
+    if cache.disk.is_none() {
+        if cache.spans.has("disk_max") {
+            let message = format!("{place}.disk_max has no effect");
+            let hint = "name the folder, too: disk = \"cache/\"";
+            check.warn(cache.spans.of("disk_max"), message, hint);
+        }
+    } else if size < SIZE_MIN {
+        let message = format!("{place}.disk_max cannot be {}", cache.disk_max);
+        check.error(cache.spans.of("disk_max"), message, "at least 1MiB");
+    } else if cache.spans.has("entry_max") && cache.entry_max.bytes() > size / 4 {
+        let message = format!(
+            "{place}.entry_max ({}) does not fit disk_max ({})",
+            cache.entry_max, cache.disk_max
+        );
+        let hint = "from 1B to a quarter of disk_max";
         check.error(cache.spans.of("entry_max"), message, hint);
     }
 }

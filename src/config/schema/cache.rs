@@ -1,6 +1,6 @@
 //! `cache` of a route: answers that are stored for others.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use http::HeaderName;
 
@@ -8,12 +8,16 @@ use crate::config::setting::table;
 use crate::config::value::ByteSize;
 
 table! {
-    /// A shared cache of answers to GET (RFC 9111), in memory, for all workers. Only what the answer itself allows is stored, or what `default_ttl` says; `docs/caching.md` has the rules.
+    /// A shared cache of answers to GET (RFC 9111), in memory and on disk, for all workers. Only what the answer itself allows is stored, or what `default_ttl` says; `docs/caching.md` has the rules.
     pub struct Cache: Default {
         /// Memory for stored answers of the route, heads included; at least 1MiB. When it is full, what is asked for least leaves.
         pub max_size: ByteSize = ByteSize::kib(256 << 10),
-        /// Bytes of the largest body that is stored; a larger one is passed on only. At most a quarter of `max_size`, which a smaller cache has as default.
+        /// Bytes of the largest body that is stored; a larger one is passed on only. At most a quarter of `max_size`, and of `disk_max` with `disk`; a smaller cache has that as default.
         pub entry_max: ByteSize = ByteSize::kib(8 << 10),
+        /// Folder for answers that outlive the process; each route has a folder of its own in it, `route-NAME`, for this user alone. Without it they are in memory only. Answers that are fresh for less than 10s are not written. A slow, full or failing disk costs hits, and nothing else.
+        pub disk: Option<PathBuf> = None,
+        /// Bytes on disk for the answers of the route; at least 1MiB. When they are used up, what is asked for least leaves.
+        pub disk_max: ByteSize = ByteSize::kib(1 << 20),
         /// Freshness of answers with 200, 203, 204, 300, 301 or 308 that do not say how long they may be used. 0: these are not stored.
         pub default_ttl: Duration = Duration::ZERO,
         /// The same for 404, 405, 410, 414 and 501.
@@ -30,9 +34,6 @@ table! {
         pub set_cookie: bool = false,
         /// Parts of a request that tell answers apart.
         pub key: CacheKey = CacheKey::default(),
-    }
-    later {
-        "disk",
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn start(
     let Some(decision) = exchange.decision else {
         return;
     };
-    let Turn::Lead(lead) = visit.cache.store.turn(&visit.key) else {
+    let Turn::Lead(lead) = visit.cache.turn(&visit.key) else {
         return;
     };
     let mut request = Request {
@@ -152,7 +152,7 @@ impl Fetch {
         }
         let rules = &self.cache.rules;
         let Ok(freshness) = judge(self.asked, status, &headers, rules, now) else {
-            self.cache.store.forget(lead.key(), &self.stored);
+            self.cache.forget(lead.key(), &self.stored);
             return lead.give_up(None);
         };
         let meta = Arc::new(Meta::new(&Arrival {

@@ -29,10 +29,6 @@ impl Visit<'_> {
         reason: Forwarded,
     ) -> Result<Response, Failure> {
         note(exchange, Outcome::Miss);
-        let rules = &self.cache.rules;
-        self.cache
-            .store
-            .resize(self.cache.max_size, rules.entry_max);
         self.strip_unkeyed(exchange, request);
         Conditions::remove(&mut request.headers);
         if let Some(entry) = &stored {
@@ -106,7 +102,7 @@ impl Visit<'_> {
             Ok(fresh) => fresh,
             Err(why) => {
                 if let Some(entry) = stored.filter(|_| !response.status.is_server_error()) {
-                    self.cache.store.forget(&self.key, &entry);
+                    self.cache.forget(&self.key, &entry);
                 }
                 // A server that fails says nothing of its next answer.
                 let lasting = why.is_lasting() && !response.status.is_server_error();
@@ -207,7 +203,7 @@ impl Visit<'_> {
         if fresh.is_ok() {
             lead.whole(Arc::clone(&renewed.meta), Arc::clone(&renewed.content));
         } else {
-            self.cache.store.forget(&self.key, entry);
+            self.cache.forget(&self.key, entry);
             lead.give_up(None);
         }
         let status = Forwarded::Stale.status(Some(304), fresh.is_ok(), false);

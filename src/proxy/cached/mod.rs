@@ -1,12 +1,14 @@
 //! The step of the walk at which a request of a route with a cache is answered by a stored answer,
 //! or goes upstream and has its answer stored.
 //!
-//! `fetch` goes upstream, [`serve`] answers, [`pump`] moves a body into the cache for whoever reads
+//! `fetch` goes upstream, `change` does so with other methods, `from_disk` reads what is on disk alone, [`serve`] answers, [`pump`] moves a body into the cache for whoever reads
 //! it ([`reader`]), [`background`] fetches while a stale answer serves. The filters behind the cache
 //! see only what goes upstream.
 
 mod background;
+mod change;
 mod fetch;
+mod from_disk;
 mod pump;
 mod reader;
 mod serve;
@@ -69,7 +71,7 @@ pub(super) async fn forward(
     let key = cache.key.key(url, &request.headers);
     let get = request.method == Method::GET || request.method == Method::HEAD;
     if !get {
-        return past(connection, exchange, home, request, offer, &key).await;
+        return change::pass(connection, exchange, home, request, offer, &key).await;
     }
     let directives = RequestDirectives::read(&request.headers);
     let visit = Visit {
@@ -106,62 +108,6 @@ fn is_odd(exchange: &Exchange, request: &Request, offer: Option<&Offer>) -> bool
         || request.raw_target.is_some()
         || headers.contains(Known::IfMatch)
         || headers.contains(Known::IfUnmodifiedSince)
-}
-
-/// Sends a request of another method to a pool. If it may have changed something, what is stored for
-/// its URL is removed (RFC 9111 section 4.4).
-async fn past(
-    connection: &Connection,
-    exchange: &mut Exchange,
-    home: Home,
-    request: &mut Request,
-    offer: Option<&Offer>,
-    key: &Key,
-) -> Result<Response, Failure> {
-    let safe = request.method.is_safe();
-    let sent = (!safe).then(|| request.headers.clone());
-    note(exchange, Outcome::Bypass);
-    let mut response = behind(connection, exchange, home, request, offer).await?;
-    let good = response.status.is_success() || response.status.is_redirection();
-    if let (Some(using), Some(sent), true) = (&exchange.cached, &sent, good) {
-        let cache = &using.cache;
-        cache.store.invalidate(key);
-        for name in [Known::Location, Known::ContentLocation] {
-            let place = response.headers.get(name).and_then(|it| it.to_str());
-            let host = exchange.host_port();
-            let scheme = exchange.scheme.as_str();
-            if let Some(target) = place.and_then(|place| same_origin(place, scheme, host)) {
-                let target = target.as_bytes();
-                let url = Url {
-                    scheme,
-                    host,
-                    target,
-                };
-                cache.store.invalidate(&cache.key.key(url, sent));
-            }
-        }
-    }
-    upstream::tell(connection, exchange, &mut response);
-    serve::say(
-        &mut response.headers,
-        &Forwarded::Method.status(None, false, false),
-    );
-    Ok(response)
-}
-
-/// Returns path and query of a URL, if it is of this origin.
-fn same_origin<'a>(place: &'a str, scheme: &str, host: &str) -> Option<&'a str> {
-    let target = match place.split_once("://") {
-        Some((other, rest)) => {
-            let at = rest.find('/')?;
-            let same = other.eq_ignore_ascii_case(scheme) && rest[..at].eq_ignore_ascii_case(host);
-            same.then_some(&rest[at..])?
-        }
-        None if place.starts_with("//") => return None,
-        None => place,
-    };
-    let target = target.split('#').next()?;
-    target.starts_with('/').then_some(target)
 }
 
 /// Sends a request through the filters behind the cache, and to a pool.
@@ -231,14 +177,20 @@ impl Visit<'_> {
         let patience = timer::now() + std::time::Duration::from_millis(cache.rules.wait_ms);
         let mut alone = cache.rules.wait_ms == 0;
         let mut waited = false;
+        let mut reads = DISK_READS;
         loop {
             let now = self.now();
             let found = cache
                 .store
                 .find(&self.key, &self.cohort, &request.headers, now);
-            let (stored, reason) = match found {
-                Found::Entry(entry) => (Some(entry), Forwarded::Stale),
-                Found::Others => (None, Forwarded::VaryMiss),
+            // Whoever waits for nobody reads by himself; for the others the one who fetches does.
+            let shares = !alone && self.fetches_whole() && self.may_share();
+            if !shares && self.read_from_disk(request, &found, &mut reads).await {
+                continue;
+            }
+            let (stored, reason) = match &found {
+                Found::Entry(entry) => (Some(Arc::clone(entry)), Forwarded::Stale),
+                Found::Others(_) => (None, Forwarded::VaryMiss),
                 Found::Nothing => (None, Forwarded::UriMiss),
                 Found::Pass if self.directives.only_if_cached => (None, Forwarded::UriMiss),
                 Found::Pass => {
@@ -271,11 +223,16 @@ impl Visit<'_> {
             }
             let never_fresh = stored.as_ref().is_some_and(|it| it.meta.is_never_fresh());
             if alone || never_fresh || !self.may_share() {
-                let lead = cache.store.alone(&self.key);
+                let lead = cache.alone(&self.key);
                 return self.fetch(exchange, request, lead, stored, reason).await;
             }
-            let fill = match cache.store.turn(&self.key) {
+            let fill = match cache.turn(&self.key) {
                 Turn::Lead(lead) => {
+                    if self.read_from_disk(request, &found, &mut reads).await {
+                        // It is in memory now, for those who wait, too.
+                        drop(lead);
+                        continue;
+                    }
                     return self.fetch(exchange, request, lead, stored, reason).await;
                 }
                 Turn::Follow(fill) => fill,
@@ -290,6 +247,11 @@ impl Visit<'_> {
                 Progress::Again => {}
             }
         }
+    }
+
+    /// Returns true if an endpoint is asked for a whole answer, as it is stored.
+    fn fetches_whole(&self) -> bool {
+        !self.head && self.conditions.range.is_none() && !self.directives.only_if_cached
     }
 
     /// Returns true if the answer to this request can be one for others.
@@ -338,6 +300,9 @@ impl Visit<'_> {
     }
 }
 
+/// Files that are read for one request at most.
+const DISK_READS: u8 = 3;
+
 /// Waits for a fetch of another request.
 async fn follow(fill: &crate::cache::Fill, patience: Instant) -> Progress {
     let waited = timer::until(patience, fill.progress()).await;
@@ -355,30 +320,4 @@ fn only_if_cached(exchange: &mut Exchange) -> Response {
     headers.insert(Known::ContentType, plain);
     serve::say(headers, "sluicegate; fwd=uri-miss; detail=only-if-cached");
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_urls_of_the_same_origin_are_invalidated() {
-        for (place, expected) in [
-            ("/a?b#c", Some("/a?b")),
-            ("https://shop.example/a", Some("/a")),
-            ("HTTPS://Shop.Example/a", Some("/a")),
-            ("http://shop.example/a", None),
-            ("https://shop.example:444/a", None),
-            ("https://evil.example/a", None),
-            ("//shop.example/a", None),
-            ("a", None),
-            ("https://shop.example", None),
-        ] {
-            assert_eq!(
-                same_origin(place, "https", "shop.example"),
-                expected,
-                "{place}"
-            );
-        }
-    }
 }

@@ -3,9 +3,9 @@
 use crate::{
     admin::{
         OperationError,
-        model::{Purge, Purged, RouteCache},
+        model::{CacheDisk, CacheDiskState, Purge, Purged, RouteCache},
     },
-    cache::Url,
+    cache::{self, DiskView, Standing, Url},
     state::Snapshot,
 };
 
@@ -13,13 +13,15 @@ use crate::{
 pub(super) fn views(snapshot: &Snapshot) -> Vec<RouteCache> {
     let routes = snapshot.routes.iter();
     let caches = routes.filter_map(|route| {
-        let view = route.filters.cache()?.store.view();
+        let cache = route.filters.cache()?;
+        let view = cache.store.view();
         Some(RouteCache {
             route: route.name.to_string(),
             entries: view.entries,
             bytes: view.bytes,
             bytes_max: view.bytes_max,
             evicted: view.evicted,
+            disk: cache.disk.as_ref().map(|disk| disk_of(&disk.view())),
         })
     });
     caches.collect()
@@ -35,15 +37,37 @@ pub(super) fn purge(snapshot: &Snapshot, asked: &Purge) -> Result<Purged, Operat
         let sentence = format!("no route {route:?} with a cache");
         return Err(OperationError::NotFound(sentence));
     }
-    let purged = caches.iter().map(|cache| match what {
-        What::Url(url) => cache.store.purge_url(&cache.key.url(url)),
-        What::Prefix(url) => cache.store.purge_prefix(&cache.key.prefix(url)),
-        What::Tag(tag) => cache.store.purge_tag(tag),
-        What::All => cache.store.purge_all(),
+    let purged = caches.iter().map(|cache| {
+        cache.purge(&match what {
+            What::Url(url) => cache::Purge::Url(cache.key.url(url)),
+            What::Prefix(url) => cache::Purge::Prefix(cache.key.prefix(url)),
+            What::Tag(tag) => cache::Purge::Tag(tag.to_owned()),
+            What::All => cache::Purge::All,
+        })
     });
     Ok(Purged {
         purged: purged.sum(),
     })
+}
+
+fn disk_of(view: &DiskView) -> CacheDisk {
+    CacheDisk {
+        state: match view.standing {
+            Standing::Opening => CacheDiskState::Opening,
+            Standing::Ready => CacheDiskState::Ready,
+            Standing::Reading => CacheDiskState::Reading,
+            Standing::Failing => CacheDiskState::Failing,
+        },
+        entries: view.keys,
+        bytes: view.bytes,
+        bytes_max: view.bytes_max,
+        waiting: view.waiting,
+        read: view.read,
+        written: view.written,
+        dropped: view.dropped,
+        failed: view.failed,
+        damaged: view.damaged,
+    }
 }
 
 /// Object of a purge.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    cache::{KeyRules, QueryRule, RouteCache, Rules, Store},
+    cache::{Disk, KeyRules, QueryRule, RouteCache, Rules, Store},
     config::schema,
     state::Registry,
 };
@@ -17,13 +17,27 @@ pub(super) fn build(
 ) -> RouteCache {
     let max_size = written.max_size.bytes();
     // A written one fits; the default gives way to a small cache.
+    let disk_max = written.disk_max.bytes();
     let entry_max = written.entry_max.bytes().min(max_size / 4);
+    let entry_max = match written.disk {
+        Some(_) => entry_max.min(disk_max / 4),
+        None => entry_max,
+    };
     let kind = "cache";
     let store = registry.filter(route, kind, route, || Store::new(max_size, entry_max));
+    let disk = written.disk.as_ref().map(|folder| {
+        // A name may be "..", or that of a file of somebody else.
+        let folder = folder.join(format!("route-{route}"));
+        let name = folder.display().to_string().into();
+        let make = || Disk::new(route, &folder, disk_max, entry_max);
+        registry.filter(route, "cache_disk", &name, make)
+    });
     let wait_ms = u64::try_from(written.collapse_timeout.as_millis()).unwrap_or(u64::MAX);
     let key = &written.key;
     RouteCache {
         store,
+        disk,
+        disk_max,
         max_size,
         rules: Rules {
             default_ttl: written.default_ttl.as_secs(),

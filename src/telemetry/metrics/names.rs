@@ -128,6 +128,20 @@ pub static CACHE_ENTRIES: GaugeDesc<1> = GaugeDesc::new(
     ["route"],
 );
 
+/// Bytes of the files of a cache.
+pub static CACHE_DISK_BYTES: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_cache_disk_bytes",
+    "Bytes on disk that the stored answers of a route take.",
+    ["route"],
+);
+
+/// URLs of which a cache has answers on disk.
+pub static CACHE_DISK_ENTRIES: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_cache_disk_entries",
+    "Keys with stored answers of a route on disk.",
+    ["route"],
+);
+
 /// Requests that a route chose to copy; `result` tells what came of it.
 pub static SHADOW_REQUESTS_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_shadow_requests_total",

@@ -3,6 +3,7 @@
 mod bodies;
 mod changes;
 mod collapse;
+mod disk;
 mod poisoning;
 mod purge;
 mod stale;

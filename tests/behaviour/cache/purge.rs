@@ -17,7 +17,7 @@ pub(super) async fn purge(proxy: &Proxy, what: &Value) -> (u16, Value) {
     (answer.status, said)
 }
 
-async fn cached(proxy: &Proxy) -> Value {
+pub(super) async fn cached(proxy: &Proxy) -> Value {
     let answer = eventually("the API answers", || async {
         proxy.admin("GET", "/cache", "").await
     })
