@@ -146,6 +146,12 @@ table! {
 }
 
 impl Config {
+    /// Returns true if the value at this place came from the environment or a file, or is a secret.
+    pub fn hides(&self, place: &[&str]) -> bool {
+        let hidden = self.spans.hidden();
+        hidden.is_some_and(|hidden| !hidden.at(place).is_empty())
+    }
+
     /// Gives the files that values were read from, and how they looked then.
     pub fn named_files(&self) -> BTreeMap<PathBuf, Stamps> {
         let hidden = self.spans.hidden();

@@ -28,7 +28,7 @@ pub struct DigestKey(RandomState);
 
 impl PrivateNames {
     /// The names of which a configuration says so: those of keys, those that the access log masks,
-    /// and the debug header.
+    /// those of conditions whose values come from elsewhere, and the debug header.
     pub fn of(config: &Config) -> Self {
         let ways = config
             .routes
@@ -50,6 +50,7 @@ impl PrivateNames {
         let debug = config.proxy.debug_header.iter();
         let debug = debug.map(|header| header.name.as_str());
         let names = keys.chain(masked.map(String::as_str)).chain(debug);
+        let names = names.chain(of_conditions(config));
         let mut names: Vec<Box<str>> = names.map(Box::from).collect();
         names.sort_unstable();
         names.dedup();
@@ -65,6 +66,20 @@ impl PrivateNames {
         };
         WORDS.iter().any(holds) || self.0.iter().any(|own| is_named(own))
     }
+}
+
+/// Names of headers and parameters that routes compare with values from elsewhere.
+fn of_conditions(config: &Config) -> impl Iterator<Item = &str> {
+    config.routes.iter().flat_map(move |(route, written)| {
+        let headers = written.headers.iter().map(|(name, _)| name.as_str());
+        let headers = headers.map(|name| ("headers", name));
+        let query = written.query.iter().map(|(name, _)| ("query", &**name));
+        let all = headers.chain(query);
+        all.filter_map(move |(kind, name)| {
+            let place = ["routes", route, kind, name];
+            config.hides(&place).then_some(name)
+        })
+    })
 }
 
 impl DigestKey {
