@@ -10,6 +10,8 @@ mod document;
 mod glob;
 mod haproxy;
 mod nginx;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::{

@@ -16,6 +16,19 @@ struct Servers<'a> {
     tls: Option<&'a PoolTls>,
 }
 
+/// Takes them from one of these tables.
+macro_rules! servers_of {
+    ($etcd:ident) => {
+        Servers {
+            spans: &$etcd.spans,
+            endpoints: &$etcd.endpoints,
+            user: $etcd.user.as_deref(),
+            password: $etcd.password.as_ref(),
+            tls: $etcd.tls.as_ref(),
+        }
+    };
+}
+
 /// Checks a source of endpoints.
 pub(super) fn check(check: &mut Check<'_>, place: &str, etcd: &DiscoverEtcd) {
     if etcd.prefix.is_empty() && !check.is_broken(&format!("{place}.prefix")) {
@@ -26,17 +39,7 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, etcd: &DiscoverEtcd) {
             "such as \"/services/orders/\"",
         );
     }
-    let DiscoverEtcd {
-        spans, endpoints, ..
-    } = etcd;
-    let servers = Servers {
-        spans,
-        endpoints,
-        user: etcd.user.as_deref(),
-        password: etcd.password.as_ref(),
-        tls: etcd.tls.as_ref(),
-    };
-    check_servers(check, place, &servers);
+    check_servers(check, place, &servers_of!(etcd));
 }
 
 /// Checks a store of the configuration.
@@ -49,17 +52,7 @@ pub(super) fn check_store(check: &mut Check<'_>, place: &str, etcd: &ConfigEtcd)
         &etcd.key,
         "sluicegate/edge",
     );
-    let ConfigEtcd {
-        spans, endpoints, ..
-    } = etcd;
-    let servers = Servers {
-        spans,
-        endpoints,
-        user: etcd.user.as_deref(),
-        password: etcd.password.as_ref(),
-        tls: etcd.tls.as_ref(),
-    };
-    check_servers(check, place, &servers);
+    check_servers(check, place, &servers_of!(etcd));
 }
 
 /// Checks a registry of listeners.
@@ -72,32 +65,12 @@ pub(super) fn check_registry(check: &mut Check<'_>, place: &str, etcd: &Register
         &etcd.prefix,
         "/services/orders/",
     );
-    let RegisterEtcd {
-        spans, endpoints, ..
-    } = etcd;
-    let servers = Servers {
-        spans,
-        endpoints,
-        user: etcd.user.as_deref(),
-        password: etcd.password.as_ref(),
-        tls: etcd.tls.as_ref(),
-    };
-    check_servers(check, place, &servers);
+    check_servers(check, place, &servers_of!(etcd));
 }
 
 /// Checks a store of rollouts.
 pub(super) fn check_rollouts(check: &mut Check<'_>, place: &str, etcd: &RolloutEtcd) {
-    let RolloutEtcd {
-        spans, endpoints, ..
-    } = etcd;
-    let servers = Servers {
-        spans,
-        endpoints,
-        user: etcd.user.as_deref(),
-        password: etcd.password.as_ref(),
-        tls: etcd.tls.as_ref(),
-    };
-    check_servers(check, place, &servers);
+    check_servers(check, place, &servers_of!(etcd));
 }
 
 fn check_servers(check: &mut Check<'_>, place: &str, etcd: &Servers<'_>) {

@@ -1,37 +1,15 @@
 //! Usual parts of a Caddyfile, as small configurations.
 
-use std::fs;
-
-use super::import;
-use crate::config::{self, Rules};
+use crate::import::{
+    Dialect,
+    tests::{self, has},
+};
 
 /// Imports a Caddyfile; the result must be good.
 fn imported(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("Caddyfile");
-    fs::write(&path, text).unwrap();
-    let imported = import(&path).unwrap();
-    let count = imported.text.matches("# NOT TRANSLATED").count();
-    assert_eq!(count, imported.untranslated, "{}", imported.text);
-    if let Err(faults) = config::parse(
-        imported.text.clone(),
-        &folder.path().join("proxy.toml"),
-        &Rules::default(),
-    ) {
-        panic!("{faults}\n{}", imported.text);
-    }
-    imported.text
-}
-
-/// Asserts that each of these lines is there, in this order.
-fn has(text: &str, lines: &[&str]) {
-    let mut rest = text;
-    for line in lines {
-        let Some(at) = rest.find(line) else {
-            panic!("{line:?} is missing in\n{text}");
-        };
-        rest = &rest[at + line.len()..];
-    }
+    tests::imported(Dialect::Caddy, &path, text)
 }
 
 #[test]

@@ -4,8 +4,10 @@ mod answers;
 
 use std::fs;
 
-use super::import;
-use crate::config::{self, Rules};
+use crate::import::{
+    Dialect,
+    tests::{self, has},
+};
 
 /// Imports a server with these lines in `http` and in the server; the result must be good.
 fn imported(http: &str, server: &str) -> String {
@@ -16,29 +18,7 @@ fn imported(http: &str, server: &str) -> String {
         fs::write(folder.path().join(name), hash).unwrap();
     }
     let text = format!("events {{}}\nhttp {{\n{http}\nserver {{ listen 8080;\n{server}\n}}\n}}\n");
-    fs::write(&path, text).unwrap();
-    let imported = import(&path).unwrap();
-    let count = imported.text.matches("# NOT TRANSLATED").count();
-    assert_eq!(count, imported.untranslated, "{}", imported.text);
-    if let Err(faults) = config::parse(
-        imported.text.clone(),
-        &folder.path().join("proxy.toml"),
-        &Rules::default(),
-    ) {
-        panic!("{faults}\n{}", imported.text);
-    }
-    imported.text
-}
-
-/// Asserts that each of these lines is there, in this order.
-fn has(text: &str, lines: &[&str]) {
-    let mut rest = text;
-    for line in lines {
-        let Some(at) = rest.find(line) else {
-            panic!("{line:?} is missing in\n{text}");
-        };
-        rest = &rest[at + line.len()..];
-    }
+    tests::imported(Dialect::Nginx, &path, &text)
 }
 
 const UPSTREAM: &str = "upstream app { server 10.0.0.1:80; }";

@@ -84,6 +84,26 @@ impl Fleet {
         }
     }
 
+    /// The same, where a session has to end before.
+    async fn become_all_in_the_end(&self, state: &str) {
+        in_the_end(&format!("all are {state}"), async || {
+            let mut done = true;
+            for proxy in &self.proxies {
+                done &= told(proxy).await["state"] == state;
+            }
+            done.then_some(())
+        })
+        .await;
+    }
+
+    /// A hundred users at each proxy, who ask all the time.
+    fn users(&self) -> Vec<Users> {
+        let proxies = self.proxies.iter();
+        proxies
+            .map(|proxy| Users::start(proxy.address("web"), 100, Asks::Gets))
+            .collect()
+    }
+
     /// The version that each proxy gives a user.
     async fn versions_of(&self, user: usize) -> Vec<String> {
         let mut all = Vec::new();
@@ -140,6 +160,16 @@ async fn in_the_end<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T
     }
 }
 
+/// Ends the users: each was served all the time, and never went back to the old version.
+async fn are_served(users: Vec<Users>) {
+    for users in users {
+        users.reach_all().await;
+        let seen = users.stop().await;
+        assert_eq!(seen.failed, 0, "{seen:?}");
+        assert!(seen.is_monotone(), "{seen:?}");
+    }
+}
+
 /// A session of Consul may last three times as long as it is asked to.
 const LONGEST: Duration = Duration::from_secs(90);
 
@@ -157,18 +187,9 @@ const ONE_STEP: &str = r#"
 async fn three_are_promoted(store: Store) {
     let new = Backend::start(identity("2")).await;
     let fleet = Fleet::start(&store, STEPS, new).await;
-    let users: Vec<Users> = fleet
-        .proxies
-        .iter()
-        .map(|proxy| Users::start(proxy.address("web"), 100, Asks::Gets))
-        .collect();
+    let users = fleet.users();
     fleet.become_all("promoted").await;
-    for users in users {
-        users.reach_all().await;
-        let seen = users.stop().await;
-        assert_eq!(seen.failed, 0, "{seen:?}");
-        assert!(seen.is_monotone(), "{seen:?}");
-    }
+    are_served(users).await;
     in_the_end("all name the one that leads", async || {
         let mut leaders = Vec::new();
         for proxy in &fleet.proxies {
@@ -257,11 +278,7 @@ async fn a_version_that_fails_loses_its_users_at_all_proxies_within_seconds() {
     let new = Backend::start(failing(2)).await;
     let fleet = Fleet::start(&store, ONE_STEP, new).await;
     fleet.become_all("running").await;
-    let users: Vec<Users> = fleet
-        .proxies
-        .iter()
-        .map(|proxy| Users::start(proxy.address("web"), 100, Asks::Gets))
-        .collect();
+    let users = fleet.users();
     fleet.become_all("rolled_back").await;
     eprintln!("rolled back everywhere after {:.1?}", users[0].took());
     for users in users {

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use super::{
-    Fleet, ONE_STEP, fits, in_the_end, order,
+    Fleet, ONE_STEP, are_served, fits, in_the_end, order,
     store::{Store, at},
 };
 use crate::harness::{Act, Backend, Consul, Etcd, Relay, Seen, answer, answer_bytes, identity};
@@ -24,11 +24,7 @@ async fn a_leader_is_killed(store: Store) {
     fleet.share_becomes(0.2).await;
     let leader = fleet.leader().await;
     let mut dead = fleet.proxies.remove(leader);
-    let users: Vec<Users> = fleet
-        .proxies
-        .iter()
-        .map(|proxy| Users::start(proxy.address("web"), 100, Asks::Gets))
-        .collect();
+    let users = fleet.users();
     fits(&fleet.proxies[0], "requests are counted", |told| {
         told["versions"]["candidate"]["rollout"]["requests"].as_u64() > Some(10)
     })
@@ -49,20 +45,8 @@ async fn a_leader_is_killed(store: Store) {
     let requests =
         |told: &serde_json::Value| told["versions"]["candidate"]["rollout"]["requests"].as_u64();
     assert!(requests(&after) >= requests(&before), "{before} {after}");
-    in_the_end("all others are promoted", async || {
-        let mut done = true;
-        for proxy in &fleet.proxies {
-            done &= told(proxy).await["state"] == "promoted";
-        }
-        done.then_some(())
-    })
-    .await;
-    for users in users {
-        users.reach_all().await;
-        let seen = users.stop().await;
-        assert_eq!(seen.failed, 0, "{seen:?}");
-        assert!(seen.is_monotone(), "{seen:?}");
-    }
+    fleet.become_all_in_the_end("promoted").await;
+    are_served(users).await;
     // The dead one comes back, and takes up what the others have.
     dead.start_again().await;
     fits(&dead, "the one that was killed follows", |told| {
@@ -92,11 +76,7 @@ async fn a_store_is_away(mut store: Store) {
     let fleet = Fleet::start(&store, steps, new).await;
     fleet.share_becomes(0.2).await;
     store.kill();
-    let users: Vec<Users> = fleet
-        .proxies
-        .iter()
-        .map(|proxy| Users::start(proxy.address("web"), 100, Asks::Gets))
-        .collect();
+    let users = fleet.users();
     for proxy in &fleet.proxies {
         proxy
             .metric_becomes("sluicegate_rollout_store_up", &[], 0.0)
@@ -120,20 +100,8 @@ async fn a_store_is_away(mut store: Store) {
         assert!(why.contains("does not answer"), "{why}");
     }
     store.run().await;
-    in_the_end("all are promoted", async || {
-        let mut done = true;
-        for proxy in &fleet.proxies {
-            done &= told(proxy).await["state"] == "promoted";
-        }
-        done.then_some(())
-    })
-    .await;
-    for users in users {
-        users.reach_all().await;
-        let seen = users.stop().await;
-        assert_eq!(seen.failed, 0, "{seen:?}");
-        assert!(seen.is_monotone(), "{seen:?}");
-    }
+    fleet.become_all_in_the_end("promoted").await;
+    are_served(users).await;
     fleet.finish().await;
 }
 
