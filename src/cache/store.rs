@@ -206,7 +206,9 @@ impl Store {
 
     /// Removes one stored answer.
     pub(crate) fn forget(&self, key: &Key, entry: &Entry) {
-        let _held = self.changes.hold(key);
+        let mut held = self.changes.hold(key);
+        // What is on its way to the disk, or from it, is of before.
+        held.change();
         let Some(Slot::Variants(variants)) = self.entries.peek(key) else {
             return;
         };

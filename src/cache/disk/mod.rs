@@ -227,7 +227,10 @@ impl Disk {
         let mut overflow = false;
         if let Some(changed) = &mut *shared.changed() {
             overflow = changed.len() >= CHANGED_MAX;
-            if !overflow {
+            if overflow {
+                // The purge of all that follows means these, too.
+                changed.clear();
+            } else {
                 changed.insert(key);
             }
         }
