@@ -47,7 +47,7 @@ impl Figures {
 
     /// Returns true if these contain the others.
     pub fn contains(&self, other: &Self) -> bool {
-        other.clone().requests.since(&self.requests) == Samples::default()
+        other.requests.since(&self.requests) == Samples::default()
             && other.compared.since(self.compared) == Counts::default()
     }
 }

@@ -75,14 +75,22 @@ impl Desk {
     ) -> oneshot::Receiver<Result<(), OperationError>> {
         let (answer, told) = oneshot::channel();
         let mut seen = self.lock();
-        // Else the sender is dropped, which tells as much.
+        let now = Instant::now();
+        seen.orders.retain(|it| it.until > now);
         if seen.orders.len() < ORDERS_MAX {
             seen.orders.push(Asked {
                 rollout: rollout.to_owned(),
                 order,
-                until: Instant::now() + patience,
+                until: now + patience,
                 answer,
             });
+        } else {
+            let why = format!(
+                "rollout \"{rollout}\": {ORDERS_MAX} commands wait for the store already; \
+                 nothing is changed, try again"
+            );
+            // The receiver is held here.
+            drop(answer.send(Err(OperationError::Conflict(why))));
         }
         told
     }
