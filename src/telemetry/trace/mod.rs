@@ -14,6 +14,7 @@ pub mod zipkin;
 
 pub use settings::{Accept, TraceEncoding, TraceSettings};
 pub use span::TraceView;
+pub(in crate::telemetry) use span::host_and_port;
 pub use spool::{SpanBatch, TraceSpool, WorkerTraces};
 
 #[cfg(test)]

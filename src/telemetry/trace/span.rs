@@ -214,7 +214,7 @@ fn whole_ms(duration: Duration) -> u64 {
 }
 
 /// Parts an authority; the brackets of an IPv6 address go.
-fn host_and_port(authority: &str) -> (&str, Option<u16>) {
+pub(in crate::telemetry) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
     if let Some(path) = authority.strip_prefix("unix:") {
         return (path, None);
     }

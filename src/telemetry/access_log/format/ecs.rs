@@ -7,6 +7,7 @@ use super::super::record::Line;
 use super::escape::Escape;
 use super::field::{Field, put_number};
 use super::redaction::Redaction;
+use crate::telemetry::trace::host_and_port;
 
 /// Writes one object; fields that do not apply to the exchange are left out.
 pub(super) fn write(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
@@ -67,14 +68,6 @@ fn quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     Escape::Json.put(text.as_bytes(), out);
     out.push(b'"');
-}
-
-fn host_and_port(authority: &str) -> (&str, Option<u16>) {
-    let split = authority.rsplit_once(':');
-    match split.and_then(|(host, port)| Some((host, port.parse().ok()?))) {
-        Some((host, port)) => (host.trim_matches(['[', ']']), Some(port)),
-        None => (authority.trim_matches(['[', ']']), None),
-    }
 }
 
 const HEAD: &[u8] =

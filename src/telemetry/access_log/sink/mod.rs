@@ -234,7 +234,8 @@ impl Writer {
             Ok(false) => {}
             Err(error) => {
                 if self.rotation_told.due((), Instant::now()).is_some() {
-                    tracing::warn!(%error, "the access log cannot be rotated, its file grows on");
+                    let to = &self.target;
+                    tracing::warn!(%error, %to, "the access log cannot be rotated, its file grows on");
                 }
             }
         }

@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 /// Rule by which a file is rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +30,11 @@ pub(super) fn rotate(path: &Path, file: &File, rotation: Rotation) -> io::Result
     if !own.is_file() || own.len() < rotation.size {
         return Ok(false);
     }
-    if flock(file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
         // Another process is at it.
-        return Ok(false);
+        Err(Errno::WOULDBLOCK) => return Ok(false),
+        Err(error) => return Err(error.into()),
     }
     let is_own = fs::metadata(path).is_ok_and(|it| it.dev() == own.dev() && it.ino() == own.ino());
     if is_own {

@@ -73,7 +73,7 @@ impl Syslog {
     /// Sends each line of a batch. The error tells why, and how many lines were not sent.
     pub(super) fn send(&mut self, lines: &[u8]) -> Result<(), (io::Error, u64)> {
         let end = Instant::now() + SEND_PATIENCE;
-        let (mut lost, mut last) = (0, None);
+        let (mut lost, mut first) = (0, None);
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             let line = line.strip_suffix(b"\n").unwrap_or(line);
             let sent = match Instant::now() < end {
@@ -82,10 +82,11 @@ impl Syslog {
             };
             if let Err(error) = sent {
                 lost += 1;
-                last = Some(error);
+                // Those that follow fail for want of a connection.
+                first.get_or_insert(error);
             }
         }
-        match last {
+        match first {
             None => Ok(()),
             Some(error) => Err((error, lost)),
         }
