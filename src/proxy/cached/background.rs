@@ -13,7 +13,7 @@ use crate::{
         call::{CallTerms, Home, UpstreamCall},
         response, version,
     },
-    semantics::{Headers, Known},
+    semantics::{Headers, Known, date::unix_seconds},
     state::{Decision, LocalSnapshot},
     task, timer,
     upstream::transport::Upload,
@@ -80,11 +80,7 @@ pub(super) fn start(
 
 impl Fetch {
     fn now(&self) -> u64 {
-        let since = self
-            .worker
-            .wall_time()
-            .duration_since(std::time::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_secs())
+        unix_seconds(self.worker.wall_time())
     }
 
     async fn run(self, mut request: Request, lead: Lead) {

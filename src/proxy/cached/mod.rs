@@ -27,7 +27,7 @@ use crate::{
     },
     exchange::{Body, Exchange, Request, Response},
     failure::Failure,
-    semantics::{Known, upgrade::Offer},
+    semantics::{Known, date::unix_seconds, upgrade::Offer},
     state::Action,
     timer,
     worker::Connection,
@@ -162,9 +162,7 @@ fn note(exchange: &mut Exchange, outcome: Outcome) {
 impl Visit<'_> {
     /// Seconds since 1970.
     fn now(&self) -> u64 {
-        let since = self.connection.worker.wall_time();
-        let since = since.duration_since(std::time::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_secs())
+        unix_seconds(self.connection.worker.wall_time())
     }
 
     /// Answers from the store, or fetches.

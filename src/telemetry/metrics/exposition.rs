@@ -1,5 +1,7 @@
 //! Formats of a scrape, and the choice between them (RFC 9110 section 12.5.1).
 
+use crate::semantics::accept;
+
 /// Format of a scrape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Exposition {
@@ -22,7 +24,7 @@ impl Exposition {
             for part in parts {
                 match part.split_once('=') {
                     Some((name, value)) if name.eq_ignore_ascii_case("q") => {
-                        weight = thousandths(value);
+                        weight = accept::weight(value.as_bytes());
                     }
                     Some((name, value)) if name.eq_ignore_ascii_case("version") => {
                         version = Some(value.trim_matches('"'));
@@ -52,21 +54,6 @@ impl Exposition {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
-}
-
-/// Reads a weight in thousandths; a malformed one is 0.
-fn thousandths(weight: &str) -> u16 {
-    let Some((whole, rest)) = weight.split_once('.').or(Some((weight, ""))) else {
-        return 0;
-    };
-    let Ok(whole @ 0..=1) = whole.parse::<u16>() else {
-        return 0;
-    };
-    let digits = rest.bytes().chain(std::iter::repeat(b'0')).take(3);
-    let rest = digits.fold(0, |sum, digit| {
-        sum * 10 + u16::from(digit.saturating_sub(b'0').min(9))
-    });
-    (whole * FULL + rest).min(FULL)
 }
 
 /// Weight of a range without one, in thousandths.

@@ -21,7 +21,7 @@ mod session;
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -47,7 +47,7 @@ use super::{
 use crate::{
     config::value::ValueMatch,
     exchange::{Body, Exchange, Identity, Reason, Request, Response, claim_text},
-    semantics::{Known, forwarded},
+    semantics::{Known, date::unix_seconds, forwarded},
 };
 pub(super) use cookie::is_of;
 
@@ -202,10 +202,8 @@ fn with_query(url: &str, parameters: &[(&str, &str)]) -> String {
     format!("{url}{joint}{}", form_of(parameters))
 }
 
-/// Seconds of Unix time.
 fn unix_now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
+    unix_seconds(SystemTime::now())
 }
 
 /// Time between two fetches of the metadata.
