@@ -50,11 +50,12 @@ mod views;
 mod worker_thread;
 mod workers;
 
+pub(crate) use crate::socket::hostname;
 #[doc(hidden)]
 pub use crate::state::Registered;
 pub(crate) use compile::{ask_sources, compile};
 pub use process::Process;
-pub(crate) use shared_config::{Author, Member, Pushed, Store, hostname, names_of_several};
+pub(crate) use shared_config::{Author, Member, Pushed, Store, names_of_several};
 #[doc(hidden)]
 pub use signal::Signals;
 pub use start_error::StartError;

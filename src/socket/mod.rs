@@ -10,6 +10,7 @@ mod buffered;
 mod burst;
 pub mod closing;
 pub mod file;
+mod host;
 pub mod inherited;
 mod more;
 pub mod passed;
@@ -23,5 +24,6 @@ mod tests;
 
 pub use buffered::{Apart, Buffered};
 pub use burst::bursts;
+pub use host::hostname;
 pub use stream::{Duplex, Stream};
 pub use unsent::SendQueue;

@@ -80,7 +80,29 @@ fn check_servers(check: &mut Check<'_>, place: &str, etcd: &Servers<'_>) {
         let hint = "such as [\"http://127.0.0.1:2379\"]";
         check.error(spans.of("endpoints"), message, hint);
     }
-    match (etcd.user, etcd.password) {
+    let is_sent = check_login(check, place, spans, etcd.user, etcd.password);
+    if is_sent && etcd.endpoints.iter().any(|it| !it.tls) {
+        let message = format!("{place} sends a password in plain text");
+        let hint = "servers with https:// keep it secret on the way";
+        check.warn(spans.of("endpoints"), message, hint);
+    }
+    let Some(tls) = etcd.tls else { return };
+    super::tls::check_client(check, &format!("{place}.tls"), tls);
+    if !etcd.endpoints.iter().any(|it| it.tls) {
+        let message = format!("{place}.tls is for servers with https://, and there is none");
+        check.error(spans.of("tls"), message, "remove it, or write https://");
+    }
+}
+
+/// Checks that user and password stand together; returns true if there are both.
+pub(super) fn check_login(
+    check: &mut Check<'_>,
+    place: &str,
+    spans: &Spans,
+    user: Option<&str>,
+    password: Option<&Secret>,
+) -> bool {
+    match (user, password) {
         (None, Some(_)) => {
             let message = format!("{place} has a password and no user");
             check.error(spans.of("password"), message, "add user = \"…\"");
@@ -92,18 +114,8 @@ fn check_servers(check: &mut Check<'_>, place: &str, etcd: &Servers<'_>) {
         }
         (Some(_), Some(password)) => {
             check.secret(&format!("{place}.password"), spans.of("password"), password);
-            if etcd.endpoints.iter().any(|it| !it.tls) {
-                let message = format!("{place} sends a password in plain text");
-                let hint = "servers with https:// keep it secret on the way";
-                check.warn(spans.of("endpoints"), message, hint);
-            }
         }
         _ => {}
     }
-    let Some(tls) = etcd.tls else { return };
-    super::tls::check_client(check, &format!("{place}.tls"), tls);
-    if !etcd.endpoints.iter().any(|it| it.tls) {
-        let message = format!("{place}.tls is for servers with https://, and there is none");
-        check.error(spans.of("tls"), message, "remove it, or write https://");
-    }
+    user.is_some() && password.is_some()
 }

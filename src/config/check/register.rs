@@ -6,7 +6,7 @@ use super::{Check, Secrets, etcd, registry, zookeeper};
 use crate::config::{
     schema::{Listener, Register, RegisterCheckKind, RegisterConsul, Registry},
     setting::Spans,
-    value::{BindAddress, EndpointAddress, Name, secret::MASK},
+    value::{BindAddress, EndpointAddress, Name, host_with_port, secret::MASK},
 };
 
 pub(super) fn check(check: &mut Check<'_>, name: &Name, listener: &Listener) {
@@ -92,7 +92,7 @@ fn check_announced(check: &mut Check<'_>, place: &str, bound: &BindAddress, regi
     let spans = &register.spans;
     let is_masked = check.rules.secrets != Secrets::Needed;
     if let Some(host) = &register.address {
-        let parsed = EndpointAddress::parse(&joined(host), Path::new("/"));
+        let parsed = EndpointAddress::parse(&host_with_port(host, 1), Path::new("/"));
         let unspecified = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         let is_known = !is_masked || host != MASK;
         if is_known && (parsed.is_err() || unspecified) {
@@ -169,14 +169,6 @@ fn check_consul(check: &mut Check<'_>, place: &str, consul: &RegisterConsul) {
             let times = [("interval", tcp.interval), ("timeout", tcp.timeout)];
             check.positive(&format!("{place}.tcp"), &tcp.spans, &times);
         }
-    }
-}
-
-fn joined(host: &str) -> String {
-    if host.contains(':') {
-        format!("[{host}]:1")
-    } else {
-        format!("{host}:1")
     }
 }
 

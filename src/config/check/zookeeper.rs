@@ -1,6 +1,6 @@
 //! Checks on servers of ZooKeeper.
 
-use super::Check;
+use super::{Check, etcd::check_login};
 use crate::config::{
     schema::{DiscoverZooKeeper, RegisterZooKeeper},
     setting::Spans,
@@ -16,28 +16,27 @@ struct Servers<'a> {
     password: Option<&'a Secret>,
 }
 
+/// Takes these keys of a table about ZooKeeper.
+macro_rules! servers {
+    ($zookeeper:ident) => {
+        Servers {
+            spans: &$zookeeper.spans,
+            servers: &$zookeeper.servers,
+            path: &$zookeeper.path,
+            user: $zookeeper.user.as_deref(),
+            password: $zookeeper.password.as_ref(),
+        }
+    };
+}
+
 /// Checks a source of endpoints.
 pub(super) fn check(check: &mut Check<'_>, place: &str, zookeeper: &DiscoverZooKeeper) {
-    let servers = Servers {
-        spans: &zookeeper.spans,
-        servers: &zookeeper.servers,
-        path: &zookeeper.path,
-        user: zookeeper.user.as_deref(),
-        password: zookeeper.password.as_ref(),
-    };
-    check_servers(check, place, &servers);
+    check_servers(check, place, &servers!(zookeeper));
 }
 
 /// Checks a registry of listeners.
 pub(super) fn check_registry(check: &mut Check<'_>, place: &str, zookeeper: &RegisterZooKeeper) {
-    let servers = Servers {
-        spans: &zookeeper.spans,
-        servers: &zookeeper.servers,
-        path: &zookeeper.path,
-        user: zookeeper.user.as_deref(),
-        password: zookeeper.password.as_ref(),
-    };
-    check_servers(check, place, &servers);
+    check_servers(check, place, &servers!(zookeeper));
 }
 
 fn check_servers(check: &mut Check<'_>, place: &str, zookeeper: &Servers<'_>) {
@@ -65,19 +64,5 @@ fn check_servers(check: &mut Check<'_>, place: &str, zookeeper: &Servers<'_>) {
         let hint = "it begins with \"/\" and does not end with it: \"/services/orders\"";
         check.error(spans.of("path"), message, hint);
     }
-    match (zookeeper.user, zookeeper.password) {
-        (None, Some(_)) => {
-            let message = format!("{place} has a password and no user");
-            check.error(spans.of("password"), message, "add user = \"…\"");
-        }
-        (Some(_), None) if !check.is_broken(&format!("{place}.password")) => {
-            let message = format!("{place} has a user and no password");
-            let hint = "add password = { env = \"NAME\" }";
-            check.error(spans.of("user"), message, hint);
-        }
-        (Some(_), Some(password)) => {
-            check.secret(&format!("{place}.password"), spans.of("password"), password);
-        }
-        _ => {}
-    }
+    check_login(check, place, spans, zookeeper.user, zookeeper.password);
 }

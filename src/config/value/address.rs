@@ -9,6 +9,15 @@ use std::sync::Arc;
 use super::Mismatch;
 use super::punycode::ascii_name;
 
+/// Writes a host with its port, an IPv6 address in brackets.
+pub fn host_with_port(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
 /// An address to accept connections at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BindAddress {

@@ -44,7 +44,7 @@ pub mod template;
 pub mod version;
 
 pub use access_list::AccessList;
-pub use address::{BindAddress, EndpointAddress};
+pub use address::{BindAddress, EndpointAddress, host_with_port};
 pub use api_keys::ApiKeys;
 pub use certificate_part::CertificatePart;
 pub use dns::{DnsName, NameServer};

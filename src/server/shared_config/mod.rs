@@ -27,7 +27,7 @@ use crate::{
     telemetry::metrics::{ControlMetrics, names},
 };
 
-pub(crate) use store::{Author, Member, Pushed, Store, hostname, names_of_several, process};
+pub(crate) use store::{Author, Member, Pushed, Store, names_of_several, process};
 
 /// The shared part of the configuration, as control has it.
 #[derive(Debug, Default)]

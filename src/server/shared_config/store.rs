@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 use tokio::{runtime, time::timeout};
 
 use super::place::{Open, Place, Stored};
-use crate::config::{
-    Config, SharedPart,
-    schema::{ConfigStore, SharedConfig},
+use crate::{
+    config::{
+        Config, SharedPart,
+        schema::{ConfigStore, SharedConfig},
+    },
+    socket::hostname,
 };
 
 /// A key in a store.
@@ -189,12 +192,6 @@ pub(crate) fn names_of_several(members: &[Member]) -> Vec<(&str, usize)> {
         *names.entry(&member.name).or_default() += 1;
     }
     names.into_iter().filter(|(_, count)| *count > 1).collect()
-}
-
-/// Name of the host.
-pub(crate) fn hostname() -> String {
-    let name = rustix::system::uname();
-    name.nodename().to_string_lossy().into_owned()
 }
 
 /// Name of the host and number of the process.

@@ -13,7 +13,7 @@ use crate::{
         Ask, Client, FetchError, Target,
         grpc::{Channel, GrpcError},
     },
-    server::hostname,
+    socket::hostname,
     telemetry::trace::{otlp, zipkin},
     tls::{ClientSettings, ClientTls},
 };

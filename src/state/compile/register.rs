@@ -7,9 +7,10 @@ use http::HeaderName;
 use crate::{
     config::{
         schema::{self, RegisterCheckKind, Registry},
-        value::{BindAddress, HttpUrl, Secret},
+        value::{BindAddress, HttpUrl, Secret, host_with_port},
     },
     fetch::Target,
+    socket::hostname,
     upstream::{
         consul::{ConsulCheck, ConsulService},
         registration::{
@@ -193,20 +194,13 @@ fn asked_at(bound: &BindAddress, announced: &Announced) -> String {
         },
         BindAddress::Tcp(_) | BindAddress::Unix(_) => &announced.host,
     };
-    if host.contains(':') {
-        format!("[{host}]:{}", announced.port)
-    } else {
-        format!("{host}:{}", announced.port)
-    }
+    host_with_port(host, announced.port)
 }
 
 /// Returns the id of an entry that has none of its own: the same after a restart.
 fn default_id(service: &str, announced: &Announced) -> String {
     let host = match &*announced.host {
-        "" => {
-            let system = rustix::system::uname();
-            system.nodename().to_string_lossy().into_owned()
-        }
+        "" => hostname(),
         host => host.to_owned(),
     };
     format!("{service}-{host}-{}", announced.port)

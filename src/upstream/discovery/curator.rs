@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    config::value::{EndpointAddress, picker::WEIGHT_MAX},
+    config::value::{EndpointAddress, host_with_port, picker::WEIGHT_MAX},
     upstream::endpoint::Endpoint,
 };
 
@@ -39,12 +39,7 @@ fn instance(value: Value) -> Result<Vec<Endpoint>, String> {
     let instance: Instance = serde_json::from_value(value).map_err(|error| error.to_string())?;
     let port = instance.port.or(instance.ssl_port);
     let port = port.ok_or_else(|| "it has neither port nor sslPort".to_owned())?;
-    let host = &instance.address;
-    let host = if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    };
+    let host = host_with_port(&instance.address, port);
     let address = EndpointAddress::parse(&host, std::path::Path::new("/"));
     let address = address.map_err(|mismatch| mismatch.message)?;
     let about = |key: &str| {

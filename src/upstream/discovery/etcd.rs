@@ -42,9 +42,6 @@ pub struct Etcd {
     cluster: Cluster,
     watched: Option<Watched>,
     entries: Entries,
-    /// Servers that failed in a row.
-    failures: u32,
-    /// The wait after all of them have failed.
     reconnect: Reconnect,
 }
 
@@ -66,8 +63,7 @@ impl Etcd {
             cluster: Cluster::new(Arc::clone(&spec.settings)),
             watched: None,
             entries: Entries::new(read),
-            failures: 0,
-            reconnect: Reconnect::default(),
+            reconnect: Reconnect::among(spec.settings.servers.len()),
         }
     }
 
@@ -79,7 +75,6 @@ impl Etcd {
         loop {
             match watched.watch.next().await {
                 Ok(WatchStep::Changed { changes, is_part }) => {
-                    self.failures = 0;
                     self.reconnect.succeeded();
                     for change in changes {
                         match change {
@@ -101,7 +96,6 @@ impl Etcd {
                     let was_steady = watched.since.elapsed() >= STEADY;
                     self.watched = None;
                     if was_steady {
-                        self.failures = 0;
                         self.reconnect.succeeded();
                         return Followed::Ended(None);
                     }
@@ -144,16 +138,6 @@ impl Etcd {
         }
         Ok(Update::List(list))
     }
-
-    /// Counts a failure; returns true if every server has failed as often now.
-    fn is_whole_round(&mut self) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        let is_whole = self.failures.is_multiple_of(self.cluster.servers());
-        if is_whole {
-            self.reconnect.failed();
-        }
-        is_whole
-    }
 }
 
 /// Result of waiting for a watch.
@@ -173,13 +157,13 @@ impl Discovery for Etcd {
                 let channel = match self.follow().await {
                     Followed::Changed => return self.endpoints(),
                     Followed::Ended(channel) => channel,
-                    Followed::Failed(error) if self.is_whole_round() => return Err(error),
+                    Followed::Failed(error) if self.reconnect.failed() => return Err(error),
                     Followed::Failed(_) => None,
                 };
                 self.reconnect.wait().await;
                 match self.list(channel).await {
                     Ok(()) => return self.endpoints(),
-                    Err(error) if self.is_whole_round() => return Err(error),
+                    Err(error) if self.reconnect.failed() => return Err(error),
                     Err(_) => {}
                 }
             }

@@ -7,11 +7,18 @@ use tokio::time::{Instant, sleep_until};
 use crate::resilience::Backoff;
 
 /// Waits between attempts in a row that failed, with backoff and full jitter: many proxies that
-/// lost one registry do not return to it together.
+/// lost one registry do not return to it together. Of several servers each is tried once before
+/// there is a wait.
+///
+/// DNS does without: it has no connection to return to. Each type of records is looked up again at
+/// a time of its own, which a failure brings forward.
 #[derive(Debug)]
 pub struct Reconnect {
     backoff: Backoff,
-    failures: u32,
+    /// Servers that are tried in turn.
+    servers: u32,
+    /// Attempts in a row that failed.
+    failed: u32,
     until: Option<Instant>,
 }
 
@@ -24,8 +31,18 @@ impl Reconnect {
                 base: BASE.min(max),
                 max,
             },
-            failures: 0,
+            servers: 1,
+            failed: 0,
             until: None,
+        }
+    }
+
+    /// Returns waits for an attempt at each of so many servers.
+    #[must_use]
+    pub fn among(servers: usize) -> Self {
+        Self {
+            servers: u32::try_from(servers).unwrap_or(u32::MAX).max(1),
+            ..Self::default()
         }
     }
 
@@ -37,16 +54,23 @@ impl Reconnect {
         }
     }
 
-    /// Notes that an attempt failed.
-    pub fn failed(&mut self) {
-        self.failures = self.failures.saturating_add(1);
-        let wait = self.backoff.delay(self.failures, rand::random());
+    /// Notes that an attempt failed; returns true if every server has failed as often now, and there
+    /// is a wait.
+    pub fn failed(&mut self) -> bool {
+        self.failed = self.failed.saturating_add(1);
+        if !self.failed.is_multiple_of(self.servers) {
+            return false;
+        }
+        let wait = self
+            .backoff
+            .delay(self.failed / self.servers, rand::random());
         self.until = Some(Instant::now() + wait.max(LEAST.min(self.backoff.max)));
+        true
     }
 
     /// Notes that an attempt succeeded.
     pub fn succeeded(&mut self) {
-        self.failures = 0;
+        self.failed = 0;
         self.until = None;
     }
 }
@@ -88,5 +112,21 @@ mod tests {
         let before = Instant::now();
         reconnect.wait().await;
         assert_eq!(before.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_server_is_tried_before_there_is_a_wait() {
+        let mut reconnect = Reconnect::among(3);
+        for round in 0..3 {
+            for server in 0..3 {
+                let before = Instant::now();
+                reconnect.wait().await;
+                let waits = round > 0 && server == 0;
+                assert_eq!(before.elapsed() >= LEAST, waits, "{round} {server}");
+                assert_eq!(reconnect.failed(), server == 2);
+            }
+        }
+        reconnect.succeeded();
+        assert!(!reconnect.failed(), "the series begins anew");
     }
 }

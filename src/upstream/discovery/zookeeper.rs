@@ -51,9 +51,6 @@ pub struct ZooKeeper {
     entries: Entries,
     /// The newest state that was seen: no server that is behind it is believed.
     seen: i64,
-    /// Servers that failed in a row.
-    failures: usize,
-    /// The wait after all of them have failed.
     reconnect: Reconnect,
 }
 
@@ -79,8 +76,7 @@ impl ZooKeeper {
             open: None,
             entries: Entries::new(read),
             seen: 0,
-            failures: 0,
-            reconnect: Reconnect::default(),
+            reconnect: Reconnect::among(spec.servers.len()),
         }
     }
 
@@ -189,16 +185,6 @@ impl ZooKeeper {
         let name = path.strip_prefix(&*self.spec.path).unwrap_or(path);
         name.strip_prefix('/').unwrap_or(name)
     }
-
-    /// Counts a failure; returns true if every server has failed as often now.
-    fn is_whole_round(&mut self) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        let is_whole = self.failures.is_multiple_of(self.spec.servers.len());
-        if is_whole {
-            self.reconnect.failed();
-        }
-        is_whole
-    }
 }
 
 impl Discovery for ZooKeeper {
@@ -216,9 +202,8 @@ impl Discovery for ZooKeeper {
                             let server = &open.server;
                             tracing::debug!(%server, %error, "a session of ZooKeeper ended");
                             if open.since.elapsed() >= STEADY {
-                                self.failures = 0;
                                 self.reconnect.succeeded();
-                            } else if self.is_whole_round() {
+                            } else if self.reconnect.failed() {
                                 return Err(unreachable(server, error));
                             }
                         }
@@ -226,7 +211,7 @@ impl Discovery for ZooKeeper {
                 }
                 self.reconnect.wait().await;
                 if let Err(error) = self.begin().await
-                    && self.is_whole_round()
+                    && self.reconnect.failed()
                 {
                     return Err(error);
                 }

@@ -142,7 +142,7 @@ impl Channel {
                 return Ok(Lease(id.int()));
             }
         }
-        Err(EtcdError::Garbled)
+        Err(EtcdError::GARBLED)
     }
 
     /// Keeps a lease for another of its times; returns false if it has ended.

@@ -131,7 +131,7 @@ pub(super) fn token(message: &Bytes) -> Result<String, EtcdError> {
             return Ok(String::from_utf8_lossy(token.bytes()).into_owned());
         }
     }
-    Err(EtcdError::Garbled)
+    Err(EtcdError::GARBLED)
 }
 
 fn change(message: &Bytes, event: &[u8]) -> Result<Change, Garbled> {

@@ -41,29 +41,9 @@ pub struct EtcdSettings {
 /// Reasons why etcd gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum EtcdError {
-    /// No connection.
+    /// A call gave no good answer.
     #[error("{0}")]
-    Connect(String),
-    /// No answer in time.
-    #[error("{0} took too long")]
-    Late(&'static str),
-    /// The connection broke, or is not HTTP/2.
-    #[error("{0}")]
-    Connection(#[from] h2::Error),
-    /// Another status than 200.
-    #[error("answered with HTTP status {0}, which etcd's gRPC API does not")]
-    Http(http::StatusCode),
-    /// The server refused the call.
-    #[error("{message}")]
-    Refused {
-        /// Status of gRPC.
-        code: u32,
-        /// Reason of the server.
-        message: String,
-    },
-    /// The answer is malformed or too large.
-    #[error("the answer is malformed, or larger than the limit")]
-    Garbled,
+    Call(#[from] GrpcError),
     /// The password is missing.
     #[error("there is no password: {0}")]
     NoPassword(String),
@@ -72,22 +52,28 @@ pub enum EtcdError {
     WatchEnded(String),
 }
 
-impl From<GrpcError> for EtcdError {
-    fn from(error: GrpcError) -> Self {
-        match error {
-            GrpcError::Connect(why) => Self::Connect(why),
-            GrpcError::Late(what) => Self::Late(what),
-            GrpcError::Connection(error) => Self::Connection(error),
-            GrpcError::Http(status) => Self::Http(status),
-            GrpcError::Refused { code, message } => Self::Refused { code, message },
-            GrpcError::Garbled => Self::Garbled,
+impl EtcdError {
+    /// The answer is malformed or too large.
+    const GARBLED: Self = Self::Call(GrpcError::Garbled);
+
+    /// Status of gRPC by which the server refused a call, if it did.
+    pub fn code(&self) -> Option<u32> {
+        match self {
+            Self::Call(GrpcError::Refused { code, .. }) => Some(*code),
+            _ => None,
         }
+    }
+}
+
+impl From<h2::Error> for EtcdError {
+    fn from(error: h2::Error) -> Self {
+        Self::Call(error.into())
     }
 }
 
 impl From<wire::Garbled> for EtcdError {
     fn from(_: wire::Garbled) -> Self {
-        Self::Garbled
+        Self::GARBLED
     }
 }
 
@@ -116,8 +102,8 @@ impl Cluster {
     }
 
     /// Number of servers.
-    pub fn servers(&self) -> u32 {
-        u32::try_from(self.settings.servers.len()).unwrap_or(u32::MAX)
+    pub fn servers(&self) -> usize {
+        self.settings.servers.len()
     }
 
     /// Connects to the next server, and logs in.
@@ -141,8 +127,8 @@ impl Cluster {
             let loading = tokio::task::spawn_blocking(move || ClientTls::load(settings));
             let loaded = loading
                 .await
-                .map_err(|it| EtcdError::Connect(it.to_string()))?;
-            Some(loaded.map_err(|fault| EtcdError::Connect(fault.to_string()))?)
+                .map_err(|it| GrpcError::Connect(it.to_string()))?;
+            Some(loaded.map_err(|fault| GrpcError::Connect(fault.to_string()))?)
         } else {
             None
         };
@@ -158,7 +144,7 @@ impl Cluster {
         match login {
             Ok(answer) => {
                 let token = HeaderValue::try_from(message::token(&answer)?);
-                let mut token = token.map_err(|_| EtcdError::Garbled)?;
+                let mut token = token.map_err(|_| EtcdError::GARBLED)?;
                 token.set_sensitive(true);
                 channel.set(TOKEN, token);
             }
@@ -189,7 +175,7 @@ impl Channel {
             let sizes = answer.pairs.iter().map(|it| it.key.len() + it.value.len());
             bytes += sizes.sum::<usize>();
             if bytes > bytes_max {
-                return Err(EtcdError::Garbled);
+                return Err(EtcdError::GARBLED);
             }
             listed.pairs.extend(answer.pairs.iter().map(apart));
             match listed.pairs.last() {

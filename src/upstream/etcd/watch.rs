@@ -8,7 +8,7 @@ use super::{
     EtcdError,
     message::{self, Change, WatchAnswer},
 };
-use crate::fetch::grpc::Stream;
+use crate::fetch::grpc::{GrpcError, Stream};
 
 /// The changes of keys with a prefix.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Watch {
             let patience = if self.is_asked { ANSWER_MAX } else { QUIET };
             let Ok(message) = timeout(patience, self.stream.next()).await else {
                 if self.is_asked {
-                    return Err(EtcdError::Late("a report of the watch"));
+                    return Err(GrpcError::Late("a report of the watch").into());
                 }
                 self.stream.send(&message::progress(), false)?;
                 self.is_asked = true;

@@ -151,7 +151,7 @@ impl Registrar for Etcd {
 fn is_ended(ended: &Result<(), EtcdError>) -> bool {
     match ended {
         Ok(()) => true,
-        Err(EtcdError::Refused { code, .. }) => *code == NOT_FOUND,
+        Err(error) if error.code() == Some(NOT_FOUND) => true,
         Err(_) => false,
     }
 }

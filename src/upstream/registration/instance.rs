@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use super::joined;
+use crate::config::value::host_with_port;
 
 /// An instance as others are to see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Instance {
     /// Host and port.
     #[must_use]
     pub fn address(&self) -> String {
-        joined(&self.host, self.port)
+        host_with_port(&self.host, self.port)
     }
 
     /// Returns the entry as lists of endpoints have it.

@@ -16,7 +16,7 @@ use std::fmt;
 use super::{
     consul::ConsulError, discovery::BoxFuture, etcd::EtcdError, zookeeper::ZooKeeperError,
 };
-use crate::fetch::FetchError;
+use crate::{config::value::host_with_port, fetch::FetchError};
 
 pub use consul::ConsulRegistration;
 pub use etcd::EtcdRegistration;
@@ -98,7 +98,7 @@ impl RegistrationSpec {
         match self {
             Self::Consul(it) => match &*it.service.address {
                 "" => format!("the address of the agent's node, port {}", it.service.port),
-                host => joined(host, it.service.port),
+                host => host_with_port(host, it.service.port),
             },
             Self::Etcd(it) => it.instance.address(),
             Self::ZooKeeper(it) => it.instance.address(),
@@ -136,14 +136,5 @@ impl fmt::Display for RegistrationSpec {
             Self::ZooKeeper(it) => it.fmt(f),
             Self::Eureka(it) => it.fmt(f),
         }
-    }
-}
-
-/// Returns a host with its port.
-fn joined(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Member {
     leases: Leases,
     connected: Option<Instant>,
     /// Failures of the store in a row.
-    failures: u32,
+    failures: usize,
     pub(super) parts: HashMap<Arc<str>, Part>,
 }
 
@@ -109,7 +109,7 @@ impl Member {
     }
 
     /// Gives up what only a leader with a connection knows; returns the number of failures in a row.
-    pub(super) fn lost(&mut self, why: &str) -> u32 {
+    pub(super) fn lost(&mut self, why: &str) -> usize {
         self.connected = None;
         self.failures = self.failures.saturating_add(1);
         for part in self.parts.values_mut() {
@@ -129,7 +129,7 @@ impl Member {
 
     /// Notes that the store has answered all that was asked since this time; returns the number of
     /// failures before.
-    pub(super) fn answered(&mut self, began: Instant) -> u32 {
+    pub(super) fn answered(&mut self, began: Instant) -> usize {
         self.board.rollouts.answered(began);
         std::mem::take(&mut self.failures)
     }

@@ -188,7 +188,7 @@ impl Fleet {
 
 /// Does what is due; returns the number of failures before. What hangs in it is given up before it
 /// costs the lease.
-async fn round(place: &Place, member: &mut Member, link: &mut Link) -> Result<u32, String> {
+async fn round(place: &Place, member: &mut Member, link: &mut Link) -> Result<usize, String> {
     let began = Instant::now();
     match timeout(place.patience(), Box::pin(member.round(link))).await {
         Ok(done) => done?,

@@ -94,8 +94,8 @@ impl Follower {
             value: &value,
         };
         match channel.put(put, lease).await {
-            Err(EtcdError::Refused { message, code }) if code == PERMISSION_DENIED => {
-                Self::is_refused(&session.store, &message);
+            Err(error) if error.code() == Some(PERMISSION_DENIED) => {
+                Self::is_refused(&session.store, &error.to_string());
                 return Ok(());
             }
             written => written?,

@@ -68,10 +68,10 @@ impl Follower {
     ) -> Ended {
         let mut store = Arc::clone(&stores.borrow_and_update());
         let mut cluster = cluster(&store.place);
-        let servers = cluster.as_ref().map_or(1, Cluster::servers);
         let mut held = None;
-        let mut reconnect = Reconnect::default();
-        let (mut failures, mut is_up, mut has_twin) = (0_u32, true, false);
+        let servers = cluster.as_ref().map_or(1, Cluster::servers);
+        let mut reconnect = Reconnect::among(servers);
+        let (mut is_up, mut has_twin) = (true, false);
         loop {
             tokio::select! {
                 biased;
@@ -119,14 +119,11 @@ impl Follower {
                 }
             };
             if began.elapsed() >= STEADY {
-                failures = 0;
                 reconnect.succeeded();
             }
-            failures = failures.saturating_add(1);
-            if !failures.is_multiple_of(servers) {
+            if !reconnect.failed() {
                 continue;
             }
-            reconnect.failed();
             self.outages.note::<()>(AWAY, &Err(&why));
             if is_up {
                 is_up = false;

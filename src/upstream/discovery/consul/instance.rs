@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashSet},
-    net::IpAddr,
     path::Path,
 };
 
@@ -11,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::{
-    config::value::{EndpointAddress, picker::WEIGHT_MAX},
+    config::value::{EndpointAddress, host_with_port, picker::WEIGHT_MAX},
     upstream::{
         discovery::EndpointList,
         endpoint::{Endpoint, Standing},
@@ -106,10 +105,7 @@ impl<'a> Instance<'a> {
         if service.port == 0 {
             return Err(fault("it has no port"));
         }
-        let address = match host.parse::<IpAddr>() {
-            Ok(ip) => std::net::SocketAddr::new(ip, service.port).to_string(),
-            Err(_) => format!("{host}:{}", service.port),
-        };
+        let address = host_with_port(host, service.port);
         let address = EndpointAddress::parse(&address, Path::new("/"));
         let address = address.map_err(|mismatch| fault(&mismatch.message))?;
         let state = self.state();

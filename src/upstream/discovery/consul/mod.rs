@@ -143,7 +143,9 @@ impl Discovery for Consul {
             let asked = self.ask().await;
             match &asked {
                 // Without an index nothing would wait at the agent.
-                Ok(_) if self.index == 0 => self.reconnect.failed(),
+                Ok(_) if self.index == 0 => {
+                    self.reconnect.failed();
+                }
                 Ok(_) => self.reconnect.succeeded(),
                 Err(_) => {
                     self.reconnect.failed();

@@ -135,7 +135,9 @@ impl Discovery for Eureka {
                     self.reconnect.succeeded();
                     self.due = Instant::now() + self.settings.interval;
                 }
-                Err(_) => self.reconnect.failed(),
+                Err(_) => {
+                    self.reconnect.failed();
+                }
             }
             asked
         })

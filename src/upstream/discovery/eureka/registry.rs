@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    config::value::{EndpointAddress, picker::WEIGHT_MAX},
+    config::value::{EndpointAddress, host_with_port, picker::WEIGHT_MAX},
     upstream::{
         discovery::EndpointList,
         endpoint::{Endpoint, Standing},
@@ -146,10 +146,7 @@ fn endpoint(instance: &Value, status: &str) -> Result<Endpoint, String> {
         .iter()
         .find_map(|key| port(&instance[*key]));
     let port = port.ok_or("it has no port that is enabled")?;
-    let address = match host.parse::<std::net::IpAddr>() {
-        Ok(ip) => std::net::SocketAddr::new(ip, port).to_string(),
-        Err(_) => format!("{host}:{port}"),
-    };
+    let address = host_with_port(host, port);
     let address = EndpointAddress::parse(&address, Path::new("/"));
     let address = address.map_err(|mismatch| mismatch.message)?;
     let metadata = instance["metadata"].as_object();
