@@ -1,6 +1,8 @@
 //! `cors` of a route: preflights are answered by the proxy, and answers say who may read them.
 
-use crate::harness::{Answer, Backend, Proxy, Settings, answer_bytes};
+use std::fs;
+
+use crate::harness::{Answer, Backend, Chromium, Proxy, Screen, Settings, answer_bytes};
 
 const TABLES: &str = r#"
     [listeners.web]
@@ -135,5 +137,115 @@ async fn answers_say_who_may_read_them_in_the_words_of_the_proxy_alone() {
         let allowed = answer.fields.all("access-control-allow-origin");
         assert_eq!(allowed, ["*"]);
     }
+    proxy.finish().await;
+}
+
+const PAGES: &str = r#"
+    [listeners.web]
+    address = "$web"
+    [listeners.shop]
+    address = "$shop"
+    [listeners.other]
+    address = "$other"
+    [routes.pages]
+    listeners = ["shop", "other"]
+    respond = { status = 200, body = "<p>page</p>", headers = { content-type = "text/html" } }
+    [policies.shop]
+    cors = { origins = ["http://$shop"], methods = ["PUT"], headers = ["x-token"], expose = ["x-total"], credentials = true }
+    [routes.api]
+    path_prefix = "/api"
+    pool = "app"
+    use = ["shop"]
+    [routes.broken]
+    path_prefix = "/broken"
+    pool = "dead"
+    use = ["shop"]
+    [routes.full]
+    path_prefix = "/full"
+    pool = "app"
+    use = ["shop"]
+    rate_limit = { rate = "1/h" }
+    [routes.closed]
+    path_prefix = "/closed"
+    pool = "app"
+    use = ["shop"]
+    auth = { api_key = { header = "x-api-key", file = "keys" } }
+    [routes.open]
+    path_prefix = "/open"
+    pool = "app"
+    cors = { origins = ["*"] }
+    [pools.app]
+    endpoints = ["$app"]
+    [pools.dead]
+    endpoints = ["$nobody"]
+"#;
+
+/// A function for pages: fetches, and tells what the page could read.
+const READ: &str = r"
+    window.read = async (path, options) => {
+        try {
+            const answer = await fetch(window.api + path, options);
+            return [answer.status, answer.headers.get('x-total'), answer.headers.get('x-secret')].join(' ');
+        } catch {
+            return 'closed to the page';
+        }
+    };
+";
+
+#[tokio::test]
+async fn a_page_in_a_real_browser_reads_what_cors_allows_and_nothing_else() {
+    let Some(mut browser) = Chromium::start("en", Screen::Desk).await else {
+        return;
+    };
+    let app = Backend::start(|_| {
+        answer_bytes(
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: text/plain\r\nx-total: 7\r\nx-secret: no\r\n\
+             set-cookie: seen=1; Path=/\r\n\r\nok",
+        )
+    })
+    .await;
+    let settings = Settings::new(PAGES).backend("app", &app);
+    let key = format!("mobile sha256:{}\n", "0".repeat(64));
+    fs::write(settings.folder().join("keys"), key).unwrap();
+    let proxy = settings.start().await;
+    let put = "{ method: 'PUT', headers: { 'x-token': 'a' }, body: 'b' }";
+    let foreign = "{ method: 'PUT', headers: { 'x-other': 'a' } }";
+    let cases = [
+        // Path, options, read by a page of the shop, read by another page.
+        ("/api/a", "{}", "200 7 ", ""),
+        ("/api/a", "{ credentials: 'include' }", "200 7 ", ""),
+        ("/api/a", put, "200 7 ", ""),
+        ("/api/a", foreign, "", ""),
+        ("/api/a", "{ method: 'DELETE' }", "", ""),
+        ("/broken", "{}", "502  ", ""),
+        ("/full", "{}", "200 7 ", ""),
+        ("/full", "{}", "429  ", ""),
+        ("/closed", "{}", "401  ", ""),
+        ("/missing", "{}", "", ""),
+        ("/open", "{}", "200  ", "200  "),
+        ("/open", "{ credentials: 'include' }", "", ""),
+        ("/open", foreign, "200  ", "200  "),
+    ];
+    for (is_shop, listener) in [(true, "shop"), (false, "other")] {
+        browser
+            .open(&format!("http://{}/", proxy.address(listener)))
+            .await;
+        let api = format!("window.api = 'http://{}';{READ}", proxy.address("web"));
+        browser.evaluate(&api).await;
+        for (path, options, shop, other) in cases {
+            let expected = if is_shop { shop } else { other };
+            let expected = if expected.is_empty() {
+                "closed to the page"
+            } else {
+                expected
+            };
+            let read = browser
+                .evaluate(&format!("read('{path}', {options})"))
+                .await;
+            assert_eq!(read, expected, "{listener} {path} {options}");
+        }
+    }
+    let with_cookie = app.seen().into_iter().any(|it| it.fields.has("cookie"));
+    assert!(with_cookie, "a page that may, sends cookies");
     proxy.finish().await;
 }
