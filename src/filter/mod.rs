@@ -40,7 +40,7 @@ pub use access::{AccessFilter, AddressBlocks, ClaimAccess};
 pub use auth::{
     ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, ForwardAuth, JwtAuth,
     KeyRing, Metadata, MtlsAuth, OidcAuth, PasswordChecks, Provider, ProviderClient, Remote,
-    RemoteKeys, SealKeys, TokenKeys, TokenRules, mask_parameters,
+    RemoteKeys, SealKeys, TokenKeys, TokenRules,
 };
 #[doc(hidden)]
 pub use body_max::BodyMax;

@@ -9,7 +9,6 @@ use super::{divide, trace};
 use crate::{
     exchange::{AnswerEnd, Attempt, AttemptKind, AttemptOutcome, Exchange},
     failure::Side,
-    filter::mask_parameters,
     resilience::Why,
     telemetry::{
         access_log::{AttemptView, Line},
@@ -120,8 +119,6 @@ fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
         .map(|answered| answered - exchange.started);
     let request = &exchange.request;
     let target = std::str::from_utf8(&request.target).unwrap_or_default();
-    // Whatever route it has: a key that came to the wrong place is a key still.
-    let masked = mask_parameters(target, &exchange.snapshot.shared.secret_parameters);
     let grpc_status = exchange.grpc_status.map(|status| status.to_string());
     let wanted = call.wanted().map(ToString::to_string);
     let fields = fields(exchange, grpc_status.as_deref(), wanted.as_deref());
@@ -141,7 +138,7 @@ fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
         },
         scheme: exchange.scheme.as_str(),
         host: request.authority.as_ref().map_or("", |host| host.as_str()),
-        path: masked.as_deref().unwrap_or(target),
+        path: target,
         protocol: protocol(request.version),
         status: status.as_u16(),
         reason: exchange.reason(),
@@ -164,7 +161,7 @@ fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
     };
     // First, so that whoever reads the line in the log finds the record.
     if keep {
-        worker.keep(&line, exchange.snapshot.shared.generation);
+        worker.keep(&line, &exchange.snapshot.shared);
     }
     if logs {
         worker.write_line(&line);

@@ -41,6 +41,8 @@ pub(crate) mod quoted;
 #[doc(hidden)]
 pub mod request_id;
 #[doc(hidden)]
+pub mod secret_names;
+#[doc(hidden)]
 pub mod target;
 #[doc(hidden)]
 pub mod token;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
 
-use super::{DebugHeader, Shadow, heads::PrivateNames};
+use super::{DebugHeader, Shadow};
 use crate::{
     config::{
         Config,
@@ -18,7 +18,7 @@ use crate::{
     resilience::{ClientTable, RetryPolicy},
     rollout::{Rollout, Split},
     route::{RouteIndex, RouteTable},
-    semantics::forwarded::TrustedProxies,
+    semantics::{forwarded::TrustedProxies, secret_names::SecretNames},
     socket::bind::BindOptions,
     telemetry::{access_log::AccessLogSettings, trace::TraceSettings},
     tls::{Certificate, ServerTls},
@@ -63,10 +63,8 @@ pub struct Snapshot {
     pub debug_header: Option<Arc<DebugHeader>>,
     /// Added fields of the access log, with their sources.
     pub logged: Vec<(String, FieldSource)>,
-    /// Query parameters that carry keys of clients on any route.
-    pub secret_parameters: Arc<[Box<str>]>,
-    /// Names of values that are not kept with recent request heads.
-    pub private: PrivateNames,
+    /// Names of headers and parameters whose values are neither shown nor kept.
+    pub secrets: Arc<SecretNames>,
     /// Configuration that it was compiled from.
     pub config: Arc<Config>,
     /// Counts the snapshots that are still in memory.
@@ -173,8 +171,7 @@ impl Snapshot {
             tracing: self.tracing.clone(),
             debug_header: self.debug_header.clone(),
             logged: self.logged.clone(),
-            secret_parameters: Arc::clone(&self.secret_parameters),
-            private: PrivateNames::default(),
+            secrets: Arc::clone(&self.secrets),
             config: Arc::default(),
             alive: Arc::new(()),
         }

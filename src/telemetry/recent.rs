@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access_log::Line;
+use crate::semantics::secret_names::SecretNames;
 
 /// Summary of an exchange that has ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -95,8 +96,9 @@ impl RecentExchange {
     }
 }
 
-impl From<&Line<'_>> for RecentExchange {
-    fn from(line: &Line<'_>) -> Self {
+impl RecentExchange {
+    /// Keeps what a line of the access log has, with `***` in place of secrets.
+    pub fn of(line: &Line<'_>, secrets: &SecretNames) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let of_field = |wanted| {
             let mut fields = line.fields.iter();
@@ -112,7 +114,12 @@ impl From<&Line<'_>> for RecentExchange {
                 .client
                 .map_or_else(String::new, |client| client.to_string()),
             method: line.method.to_owned(),
-            url: format!("{}://{}{}", line.scheme, line.host, line.path),
+            url: format!(
+                "{}://{}{}",
+                line.scheme,
+                line.host,
+                secrets.masked_url(line.path)
+            ),
             headers: Vec::new(),
             status: line.status,
             reason: owned(line.reason),
@@ -161,8 +168,8 @@ pub struct RecentRing {
 #[derive(Debug, Default)]
 struct Kept {
     /// Those that the proxy failed to serve.
-    failed: VecDeque<RecentExchange>,
-    others: VecDeque<RecentExchange>,
+    failed: VecDeque<Arc<RecentExchange>>,
+    others: VecDeque<Arc<RecentExchange>>,
 }
 
 impl Recent {
@@ -189,7 +196,7 @@ impl Recent {
         // Of one moment the one recorded later comes first, too.
         all.reverse();
         all.truncate(count);
-        all
+        all.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     /// The exchange with this request id, if it is still kept.
@@ -229,13 +236,14 @@ impl RecentRing {
         if part.len() >= self.capacity {
             part.pop_front();
         }
-        part.push_back(exchange);
+        part.push_back(Arc::new(exchange));
     }
 
-    /// The last `count` exchanges of this worker, oldest first.
-    pub fn last(&self, count: usize) -> Vec<RecentExchange> {
+    /// The last `count` exchanges of this worker, oldest first. The ring is held for copies of
+    /// pointers only.
+    pub fn last(&self, count: usize) -> Vec<Arc<RecentExchange>> {
         let kept = self.lock();
-        let newest = |part: &VecDeque<RecentExchange>| {
+        let newest = |part: &VecDeque<Arc<RecentExchange>>| {
             let skip = part.len().saturating_sub(count);
             part.iter().skip(skip).cloned().collect::<Vec<_>>()
         };
@@ -254,7 +262,7 @@ impl RecentRing {
         let mut newest_first = kept.others.iter().rev().chain(kept.failed.iter().rev());
         newest_first
             .find(|exchange| exchange.request_id == request_id)
-            .cloned()
+            .map(|exchange| RecentExchange::clone(exchange))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -305,7 +313,8 @@ mod tests {
         }
         let ids = |count| {
             let last = ring.last(count).into_iter();
-            last.map(|exchange| exchange.request_id).collect::<Vec<_>>()
+            last.map(|exchange| exchange.request_id.clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(ids(10), ["bad", "worse", "fine", "fine"]);
         assert_eq!(ids(1), ["fine"]);

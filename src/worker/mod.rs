@@ -44,7 +44,9 @@ pub(crate) use view::{ConnectionView, HolderView};
 use crate::{
     config::value::BindAddress,
     semantics::{request_id::RequestId, via::Pseudonym},
-    state::{Listener, LocalListener, LocalSnapshot, RequestView, UnderWay, heads::HeadOrigin},
+    state::{
+        Listener, LocalListener, LocalSnapshot, RequestView, Snapshot, UnderWay, heads::HeadOrigin,
+    },
     telemetry::{access_log::Line, metrics::WorkerCounters, trace::TraceView},
     upstream::{local_set::LocalEndpoints, room::RoomRequest},
 };
@@ -217,8 +219,8 @@ impl Worker {
     }
 
     /// Keeps an exchange for the admin API.
-    pub fn keep(&self, line: &Line<'_>, generation: u64) {
-        self.records.keep(line, generation);
+    pub fn keep(&self, line: &Line<'_>, snapshot: &Snapshot) {
+        self.records.keep(line, snapshot);
     }
 
     /// Returns true if the head of the request at hand is to be kept for dry runs.
@@ -230,7 +232,7 @@ impl Worker {
     pub fn keep_head(&self, view: &RequestView<'_>, origin: HeadOrigin<'_>) {
         let snapshot = self.current.borrow();
         self.records
-            .keep_head(view, origin, &snapshot.shared.private);
+            .keep_head(view, origin, &snapshot.shared.secrets);
     }
 
     /// Switches to the newest access log and queue of spans.

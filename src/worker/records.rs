@@ -7,9 +7,10 @@ use std::{
 };
 
 use crate::{
+    semantics::secret_names::SecretNames,
     state::{
-        RequestView,
-        heads::{HeadOrigin, HeadRing, PrivateNames, RecentHead},
+        RequestView, Snapshot,
+        heads::{HeadOrigin, HeadRing, RecentHead},
     },
     telemetry::{
         access_log::{AccessLog, Line, WorkerLog},
@@ -88,10 +89,10 @@ impl Records {
         }
     }
 
-    pub(super) fn keep(&self, line: &Line<'_>, generation: u64) {
+    pub(super) fn keep(&self, line: &Line<'_>, snapshot: &Snapshot) {
         self.recent.push(|| RecentExchange {
-            generation,
-            ..line.into()
+            generation: snapshot.generation,
+            ..RecentExchange::of(line, &snapshot.secrets)
         });
     }
 
@@ -106,7 +107,7 @@ impl Records {
         &self,
         view: &RequestView<'_>,
         origin: HeadOrigin<'_>,
-        names: &PrivateNames,
+        names: &SecretNames,
     ) {
         self.heads_wanted
             .set(self.heads_wanted.get().saturating_sub(1));

@@ -104,6 +104,7 @@ mod registration_others;
 mod reload;
 mod reload_gate;
 mod reload_listeners;
+mod request_secrets;
 mod retries;
 mod retry_limits;
 mod reuse;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use http::HeaderName;
 use serde_json::Value;
 
 use crate::config::{
@@ -104,16 +103,10 @@ table! {
     pub struct AccessFields: Default {
         /// Further fields by name, from `"header:NAME"` or `"response_header:NAME"`.
         pub add: BTreeMap<String, FieldSource> = BTreeMap::new(),
-        /// Fields, headers and query parameters whose values are written as `***`.
+        /// Fields, headers and query parameters whose values are written as `***`, besides those whose names look like those of secrets.
         pub redact: Vec<String> = Vec::new(),
-    }
-}
-
-impl AccessFields {
-    /// Tells whether the value of a header is to be masked.
-    pub fn redacts_header(&self, name: &HeaderName) -> bool {
-        let mut names = self.redact.iter();
-        names.any(|redacted| redacted.eq_ignore_ascii_case(name.as_str()))
+        /// Headers and query parameters whose names only look like those of secrets: their values are written.
+        pub show: Vec<String> = Vec::new(),
     }
 }
 

@@ -277,7 +277,7 @@ impl MapKey for http::HeaderName {
     }
 
     fn has_secret(&self) -> bool {
-        crate::config::value::header::carries_secret(self)
+        crate::semantics::secret_names::looks_secret(self.as_str().as_bytes())
     }
 }
 

@@ -51,30 +51,6 @@ const KNOWN_METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE",
 ];
 
-/// Tells whether the values of a field are credentials, by its name.
-pub fn carries_secret(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    SECRET_NAMES.contains(&name) || SECRET_WORDS.iter().any(|word| name.contains(word))
-}
-
-/// Fields that carry credentials by their definition.
-const SECRET_NAMES: [&str; 4] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "set-cookie",
-];
-
-/// Words found in the names of such fields.
-const SECRET_WORDS: [&str; 6] = [
-    "token",
-    "secret",
-    "password",
-    "api-key",
-    "apikey",
-    "credential",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! Place of credentials in a request: where they are read, removed, and masked in the log.
+//! Place of credentials in a request: where they are read and removed.
 
 use std::borrow::Cow;
 
@@ -108,35 +108,6 @@ impl Credentials {
             Self::Session(name) => remove_cookies(request, |pair| is_of(pair, name)),
         }
     }
-
-    /// The parameter of the query, if they stand in one.
-    pub(super) fn parameter(&self) -> Option<&str> {
-        match self {
-            Self::Query(name) => Some(name),
-            // The code at the end of a login.
-            Self::Session(_) => Some("code"),
-            Self::None | Self::Header(_) | Self::Cookie(_) => None,
-        }
-    }
-}
-
-/// Returns a target with `***` in place of the values of these parameters, for log and `why`; none
-/// if it has none of them.
-pub fn mask_parameters(target: &str, names: &[Box<str>]) -> Option<String> {
-    if names.is_empty() {
-        return None;
-    }
-    let (path, query) = target.split_once('?')?;
-    let is_secret = |pair: &str| names.iter().any(|name| is_named(&pair, name));
-    if !pairs(Some(query)).any(is_secret) {
-        return None;
-    }
-    let masked = pairs(Some(query)).map(|pair| match pair.split_once('=') {
-        Some((key, _)) if is_secret(pair) => format!("{key}=***"),
-        _ => pair.to_owned(),
-    });
-    let masked = masked.collect::<Vec<_>>().join("&");
-    Some(format!("{path}?{masked}"))
 }
 
 fn pairs(query: Option<&str>) -> impl Iterator<Item = &str> {

@@ -26,7 +26,7 @@ pub(super) use self::jwt::unmet;
 pub use self::{
     api_key::{ApiKeyAuth, KeyRing},
     basic::BasicAuth,
-    credentials::{Credentials, mask_parameters},
+    credentials::Credentials,
     forward::ForwardAuth,
     jwt::{JwtAuth, TokenKeys, TokenRules},
     mtls::MtlsAuth,
@@ -177,12 +177,6 @@ impl AuthFilter {
 
     fn methods(&self) -> impl Iterator<Item = &AuthMethod> {
         self.steps.iter().flat_map(AuthStep::methods)
-    }
-
-    /// Parameters of the query that carry credentials.
-    pub fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.methods()
-            .filter_map(|method| method.credentials().parameter())
     }
 }
 

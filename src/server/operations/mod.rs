@@ -8,6 +8,8 @@ mod maintenance;
 mod readiness;
 
 use std::{
+    borrow::Cow,
+    collections::HashSet,
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -323,11 +325,13 @@ impl Api {
     /// Adds the fields of the heads that are kept, and masks the values that the access log masks.
     fn complete(&self, exchanges: &mut [RecentExchange]) {
         let snapshot = self.shared.snapshot();
+        let ids: HashSet<&str> = exchanges.iter().map(|it| &*it.request_id).collect();
+        let mut fields = self.shared.heads.shown_headers(&ids);
         for exchange in exchanges {
-            let fields = self.shared.heads.shown_headers(&exchange.request_id);
-            exchange.headers = fields.unwrap_or_default();
-            if let Some(log) = &snapshot.access_log {
-                exchange.url = log.redaction.url(&exchange.url);
+            exchange.headers = fields.remove(&*exchange.request_id).unwrap_or_default();
+            // By the names of now as well, which may be more.
+            if let Cow::Owned(url) = snapshot.secrets.masked_url(&exchange.url) {
+                exchange.url = url;
             }
         }
     }

@@ -15,27 +15,28 @@ mod rate_limit;
 mod register;
 mod rollout;
 mod route;
+mod secret_names;
 mod shadow;
 mod tests_table;
 mod trace;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use tokio::time::Instant;
 
-use super::{DebugHeader, Drain, Listener, Registry, Route, Snapshot, heads::PrivateNames};
+use super::{DebugHeader, Drain, Listener, Registry, Route, Snapshot};
 use crate::{
     config::{
         Config,
         schema::{self, LogTarget},
         value::{BindAddress, FieldSource},
     },
-    filter::{AuthFilter, RedisStore},
+    filter::RedisStore,
     route::{RouteSpec, RouteTable},
-    semantics::forwarded::TrustedProxies,
+    semantics::{forwarded::TrustedProxies, secret_names::SecretNames},
     state::Registered,
     telemetry::access_log::{
         AccessLogSettings, Format, Redaction, Rotation, Sample, SinkTarget, SyslogAddress,
@@ -196,9 +197,9 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
         )?);
     }
     let names: Vec<Arc<str>> = config.listeners.keys().map(|name| name.shared()).collect();
+    let secrets = Arc::new(secret_names::compile(config));
     let snapshot = Snapshot {
         rate_stores: rate_stores(&listeners, &routes),
-        secret_parameters: secret_parameters(&routes),
         generation: source.generation,
         listeners,
         routes,
@@ -211,11 +212,11 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
             timeout: config.proxy.drain.timeout,
         },
         connections_max: config.proxy.limits.connections as usize,
-        access_log: access_log(config)?,
-        tracing: trace::settings(config).map(Arc::new),
+        access_log: access_log(config, &secrets)?,
+        tracing: trace::settings(config, &secrets).map(Arc::new),
         debug_header: DebugHeader::compile(config).map(Arc::new),
         logged: logged(config),
-        private: PrivateNames::of(config),
+        secrets,
         config: Arc::clone(config),
         alive: registry.alive(),
     };
@@ -235,13 +236,6 @@ fn logged(config: &Config) -> Vec<(String, FieldSource)> {
         .collect()
 }
 
-/// The query parameters that carry keys of clients, each once.
-fn secret_parameters(routes: &[Route]) -> Arc<[Box<str>]> {
-    let auth = routes.iter().flat_map(|route| route.filters.auth());
-    let names: BTreeSet<&str> = auth.flat_map(AuthFilter::parameters).collect();
-    names.into_iter().map(Box::from).collect()
-}
-
 /// The stores that rate limits ask, each once.
 fn rate_stores(listeners: &[Arc<Listener>], routes: &[Route]) -> Vec<Arc<RedisStore>> {
     let mut stores: Vec<Arc<RedisStore>> = Vec::new();
@@ -256,7 +250,10 @@ fn rate_stores(listeners: &[Arc<Listener>], routes: &[Route]) -> Vec<Arc<RedisSt
     stores
 }
 
-fn access_log(config: &Config) -> Result<Option<AccessLogSettings>, BuildError> {
+fn access_log(
+    config: &Config,
+    secrets: &Arc<SecretNames>,
+) -> Result<Option<AccessLogSettings>, BuildError> {
     let Some(written) = &config.access_log else {
         return Ok(None);
     };
@@ -264,10 +261,8 @@ fn access_log(config: &Config) -> Result<Option<AccessLogSettings>, BuildError> 
     Ok(Some(AccessLogSettings {
         target: log_target(written),
         format: format.map_err(|error| BuildError::AccessLog(error.to_string()))?,
-        redaction: Redaction::new(
-            &written.fields.redact,
-            masked_fields(config, &written.fields),
-        ),
+        redaction: Redaction::new(Arc::clone(secrets), &written.fields.redact)
+            .with_headers(written.fields.add.iter().map(shown_header)),
         sample: Sample::new(written.sample.get()),
     }))
 }
@@ -295,15 +290,10 @@ fn log_target(written: &schema::AccessLog) -> SinkTarget {
     }
 }
 
-/// Returns the added fields to mask: those named, and those that show a named header.
-fn masked_fields(config: &Config, fields: &schema::AccessFields) -> Vec<String> {
-    let debug = config.proxy.debug_header.as_ref();
-    let is_secret = |name| fields.redacts_header(name) || debug.is_some_and(|it| it.name == *name);
-    let of_headers = fields.add.iter().filter(|(_, source)| match source {
-        FieldSource::RequestHeader(name) | FieldSource::ResponseHeader(name) => is_secret(name),
-    });
-    let of_headers = of_headers.map(|(name, _)| name.clone());
-    fields.redact.iter().cloned().chain(of_headers).collect()
+/// Returns an added field with the header that it shows.
+fn shown_header((field, source): (&String, &FieldSource)) -> (Box<str>, Box<str>) {
+    let (FieldSource::RequestHeader(name) | FieldSource::ResponseHeader(name)) = source;
+    (field.as_str().into(), name.as_str().into())
 }
 
 fn list(failures: &[TestFailure]) -> String {

@@ -1,18 +1,20 @@
 //! `[tracing]`, as far as workers need it.
 
+use std::sync::Arc;
+
 use crate::{
     config::{
         Config,
         schema::{TraceAccept, TracePropagation},
     },
-    semantics::trace::TraceFormat,
+    semantics::{secret_names::SecretNames, trace::TraceFormat},
     telemetry::{
-        access_log::{Redaction, Sample},
+        access_log::Sample,
         trace::{Accept, TraceEncoding, TraceSettings},
     },
 };
 
-pub(super) fn settings(config: &Config) -> Option<TraceSettings> {
+pub(super) fn settings(config: &Config, secrets: &Arc<SecretNames>) -> Option<TraceSettings> {
     let written = config.tracing.as_ref()?;
     let encoding = match (&written.otlp, &written.zipkin) {
         (Some(_), _) => Some(TraceEncoding::Otlp),
@@ -24,7 +26,6 @@ pub(super) fn settings(config: &Config) -> Option<TraceSettings> {
         TracePropagation::B3 => TraceFormat::B3,
         TracePropagation::B3Multi => TraceFormat::B3Multi,
     });
-    let masked = config.access_log.iter().flat_map(|log| &log.fields.redact);
     Some(TraceSettings {
         encoding,
         sample: Sample::new(written.sample.get()),
@@ -36,7 +37,7 @@ pub(super) fn settings(config: &Config) -> Option<TraceSettings> {
             TraceAccept::All => Accept::All,
             TraceAccept::None => Accept::Nobody,
         },
-        redaction: Redaction::new(masked, [""; 0]),
+        names: Arc::clone(secrets),
         service: (&*written.service).into(),
     })
 }

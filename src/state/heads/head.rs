@@ -5,9 +5,9 @@ use std::{net::IpAddr, sync::Arc};
 use http::{HeaderName, HeaderValue, Method, Uri};
 use tokio::time::Instant;
 
-use super::private::{DigestKey, Named, Opened, PrivateNames, is_sealed, shown};
+use super::private::{DigestKey, Named, Opened, is_sealed, is_sealed_in_part, shown};
 use crate::{
-    semantics::{Headers, forwarded::Scheme},
+    semantics::{Headers, forwarded::Scheme, secret_names::SecretNames},
     state::{Asked, RequestView},
     tls::ClientCertificate,
 };
@@ -53,7 +53,7 @@ impl RecentHead {
         view: &RequestView<'_>,
         origin: HeadOrigin<'_>,
         key: &DigestKey,
-        names: &PrivateNames,
+        names: &SecretNames,
     ) -> Self {
         let target = match view.query {
             Some(query) => format!("{}?{query}", view.path),
@@ -77,7 +77,7 @@ impl RecentHead {
                 whole = false;
                 break;
             }
-            headers.push((name.into(), sealed(name, value, key, names)));
+            headers.push((name.into(), key.seal_header(name, value, names)));
         }
         let certificate = view.certificate.filter(|it| take(bytes_of(it)));
         whole &= certificate.is_some() == view.certificate.is_some();
@@ -121,6 +121,14 @@ impl RecentHead {
         lines.any(|(_, value)| is_sealed(value))
     }
 
+    /// Returns true if a part of the value of a header is not kept, so that it cannot be compared as
+    /// a whole.
+    pub(super) fn hides_part(&self, header: &str) -> bool {
+        let lines = self.headers.iter();
+        let mut lines = lines.filter(|(own, _)| own.eq_ignore_ascii_case(header.as_bytes()));
+        lines.any(|(_, value)| is_sealed_in_part(value))
+    }
+
     /// Returns true if it has a cookie of this name, whose value is not kept.
     pub(super) fn hides_cookie(&self, name: &str) -> bool {
         let lines = self.headers.iter();
@@ -162,18 +170,6 @@ impl RecentHead {
             shown(self.target.as_bytes())
         )
     }
-}
-
-fn sealed(name: &[u8], value: &[u8], key: &DigestKey, names: &PrivateNames) -> Box<[u8]> {
-    let mut out = Vec::new();
-    if name.eq_ignore_ascii_case(b"cookie") {
-        key.seal_cookies(value, &mut out);
-    } else if names.has(name) || is_sealed(value) {
-        key.seal(value.iter().copied(), &mut out);
-    } else {
-        out.extend_from_slice(value);
-    }
-    out.into()
 }
 
 fn bytes_of(certificate: &ClientCertificate) -> usize {

@@ -13,7 +13,7 @@ mod report;
 mod ring;
 
 pub use head::{HeadOrigin, RecentHead};
-pub use private::{DigestKey, PrivateNames};
+pub use private::DigestKey;
 pub use replay::replay;
 pub use report::{
     GateUse, GateVerdict, HeadMove, PolicyChange, Replayed, ReplayedGate, RoutedTo, TrafficUse,

@@ -9,78 +9,14 @@ use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
 };
 
-use crate::{
-    config::{
-        Config,
-        schema::{AuthStep, KeySource},
-    },
-    semantics::query,
+use crate::semantics::{
+    query,
+    secret_names::{Part, SecretNames, split_cookies},
 };
-
-/// Names of headers and query parameters whose values are not kept, besides those that look like
-/// names of secrets.
-#[derive(Debug, Default)]
-pub struct PrivateNames(Vec<Box<str>>);
 
 /// The key of the digests of this process.
 #[derive(Clone, Debug, Default)]
 pub struct DigestKey(RandomState);
-
-impl PrivateNames {
-    /// The names of which a configuration says so: those of keys, those that the access log masks,
-    /// those of conditions whose values come from elsewhere, and the debug header.
-    pub fn of(config: &Config) -> Self {
-        let ways = config
-            .routes
-            .values()
-            .filter_map(|route| route.auth.as_ref());
-        let ways = ways.flat_map(|auth| auth.ways());
-        let sources = ways.filter_map(|way| match way {
-            AuthStep::ApiKey(key) => Some(&key.source),
-            AuthStep::Jwt(jwt) => jwt.source.as_ref(),
-            _ => None,
-        });
-        let keys = sources.filter_map(|source| match source {
-            KeySource::Header(name) => Some(name.as_str()),
-            KeySource::Query(name) => Some(name.as_str()),
-            // The value of no cookie is kept.
-            KeySource::Cookie(_) => None,
-        });
-        let masked = config.access_log.iter().flat_map(|log| &log.fields.redact);
-        let debug = config.proxy.debug_header.iter();
-        let debug = debug.map(|header| header.name.as_str());
-        let names = keys.chain(masked.map(String::as_str)).chain(debug);
-        let names = names.chain(of_conditions(config));
-        let mut names: Vec<Box<str>> = names.map(Box::from).collect();
-        names.sort_unstable();
-        names.dedup();
-        Self(names)
-    }
-
-    /// Returns true if values of this name are not kept.
-    pub fn has(&self, name: &[u8]) -> bool {
-        let is_named = |own: &str| own.as_bytes().eq_ignore_ascii_case(name);
-        let holds = |word: &&str| {
-            let mut places = name.windows(word.len());
-            places.any(|place| place.eq_ignore_ascii_case(word.as_bytes()))
-        };
-        WORDS.iter().any(holds) || self.0.iter().any(|own| is_named(own))
-    }
-}
-
-/// Names of headers and parameters that routes compare with values from elsewhere.
-fn of_conditions(config: &Config) -> impl Iterator<Item = &str> {
-    config.routes.iter().flat_map(move |(route, written)| {
-        let headers = written.headers.iter().map(|(name, _)| name.as_str());
-        let headers = headers.map(|name| ("headers", name));
-        let query = written.query.iter().map(|(name, _)| ("query", &**name));
-        let all = headers.chain(query);
-        all.filter_map(move |(kind, name)| {
-            let place = ["routes", route, kind, name];
-            config.hides(&place).then_some(name)
-        })
-    })
-}
 
 impl DigestKey {
     /// The digest of a value.
@@ -96,41 +32,33 @@ impl DigestKey {
         out.extend_from_slice(format!("{:016x}", self.digest(value)).as_bytes());
     }
 
-    /// Appends the value of a header with the values of cookies replaced.
-    pub(super) fn seal_cookies(&self, line: &[u8], out: &mut Vec<u8>) {
-        for (place, pair) in line.split(|&byte| byte == b';').enumerate() {
-            if place > 0 {
-                out.extend_from_slice(b"; ");
-            }
-            let pair = pair.trim_ascii();
-            let name = pair.iter().position(|&byte| byte == b'=');
-            let (name, value) = pair.split_at(name.map_or(0, |end| end + 1));
-            out.extend_from_slice(name);
-            self.seal(value.iter().copied(), out);
-        }
+    /// Returns what is kept of a target: without the values of secret parameters.
+    pub(super) fn seal_target(&self, target: &str, names: &SecretNames) -> String {
+        let mut out = Vec::with_capacity(target.len());
+        names.split_url(target.as_bytes(), &mut |part| match part {
+            Part::Shown(text) => out.extend_from_slice(text),
+            // As conditions see it.
+            Part::Secret(value) => self.seal(query::decode(value), &mut out),
+        });
+        String::from_utf8(out).unwrap_or_default()
     }
 
-    /// Returns a target with the values of private parameters replaced.
-    pub(super) fn seal_target(&self, target: &str, names: &PrivateNames) -> String {
-        let Some((path, written)) = target.split_once('?') else {
-            return target.to_owned();
+    /// Returns what is kept of the value of a header.
+    pub(super) fn seal_header(&self, name: &[u8], value: &[u8], names: &SecretNames) -> Box<[u8]> {
+        let mut out = Vec::with_capacity(value.len());
+        let mut put = |part: Part<'_>| match part {
+            Part::Shown(text) => out.extend_from_slice(text),
+            Part::Secret(value) => self.seal(value.iter().copied(), &mut out),
         };
-        let mut out = [path.as_bytes(), b"?"].concat();
-        for (place, pair) in written.split('&').enumerate() {
-            if place > 0 {
-                out.push(b'&');
-            }
-            let name = |name: &str| query::decode(name.as_bytes()).collect::<Vec<u8>>();
-            match pair.split_once('=') {
-                Some((key, value)) if names.has(&name(key)) => {
-                    out.extend_from_slice(key.as_bytes());
-                    out.push(b'=');
-                    self.seal(query::decode(value.as_bytes()), &mut out);
-                }
-                _ => out.extend_from_slice(pair.as_bytes()),
-            }
+        if name.eq_ignore_ascii_case(b"cookie") {
+            // Whatever the configuration says: conditions look for the names of cookies.
+            split_cookies(value, true, &mut put);
+        } else if is_sealed(value) {
+            put(Part::Secret(value));
+        } else {
+            names.split_header(name, value, &mut put);
         }
-        String::from_utf8(out).unwrap_or_default()
+        out.into()
     }
 }
 
@@ -177,6 +105,11 @@ pub(super) fn is_sealed(kept: &[u8]) -> bool {
     kept.contains(&MARK)
 }
 
+/// Returns true if a kept text has a digest in it, and more.
+pub(super) fn is_sealed_in_part(kept: &[u8]) -> bool {
+    is_sealed(kept) && kept.len() != 1 + DIGITS
+}
+
 /// Returns a kept text for people, with `***` in place of what was not kept.
 pub(super) fn shown(kept: &[u8]) -> String {
     let shown = replaced(kept, |_, out| out.extend_from_slice(b"***"));
@@ -202,21 +135,6 @@ fn replaced(kept: &[u8], with: impl Fn(&str, &mut Vec<u8>)) -> Cow<'_, [u8]> {
 const MARK: u8 = 1;
 /// Digits of a digest.
 const DIGITS: usize = 16;
-/// A name with one of these in it is taken for that of a secret.
-const WORDS: &[&str] = &[
-    "auth",
-    "code",
-    "cookie",
-    "credential",
-    "jwt",
-    "key",
-    "pass",
-    "secret",
-    "session",
-    "sig",
-    "token",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +142,7 @@ mod tests {
     #[test]
     fn values_of_secrets_are_not_kept_and_known_again() {
         let key = DigestKey::default();
-        let names = PrivateNames(vec!["card".into()]);
+        let names = SecretNames::new(["card"], [""; 0]);
         let target = key.seal_target("/a?page=2&Card=1%2B1&%74oken=abc&flag&x=", &names);
         assert_eq!(
             shown(target.as_bytes()),
@@ -242,26 +160,20 @@ mod tests {
         );
         assert!(!opened.contains("abc"));
 
-        let mut line = Vec::new();
-        key.seal_cookies(b"a=1;b=x=y; lonely", &mut line);
-        assert_eq!(shown(&line), "a=***; b=***; ***");
+        let seal =
+            |name: &str, value: &str| key.seal_header(name.as_bytes(), value.as_bytes(), &names);
+        let line = seal("Cookie", "a=1;b=x=y; lonely");
+        assert_eq!(shown(&line), "a=***;b=***; ***");
         named.add(&key, "x=y");
         let opened = named.open(&line, Opened::Field);
         assert!(
             String::from_utf8(opened.into_owned())
                 .unwrap()
-                .contains("; b=x=y; ")
+                .contains(";b=x=y; ")
         );
-    }
-
-    #[test]
-    fn names_of_secrets_are_recognised_in_any_case() {
-        let names = PrivateNames(vec!["x-tenant".into()]);
-        for name in ["Authorization", "x-api-key", "X-Tenant", "access_TOKEN"] {
-            assert!(names.has(name.as_bytes()), "{name}");
-        }
-        for name in ["host", "accept", "x-tenant-name", "", "page"] {
-            assert!(!names.has(name.as_bytes()), "{name}");
-        }
+        let referer = seal("referer", "https://h/?code=1&a=2");
+        assert_eq!(shown(&referer), "https://h/?code=***&a=2");
+        assert_eq!(shown(&seal("card", "1")), "***");
+        assert_eq!(shown(&seal("x-plain", "\u{1}0123456789abcdef")), "***");
     }
 }

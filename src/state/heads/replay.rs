@@ -71,6 +71,8 @@ pub fn replay(
 #[derive(Default)]
 struct Conditions<'a> {
     exact: BTreeSet<&'a str>,
+    /// Headers whose values are compared as a whole, with the route.
+    whole: BTreeMap<&'a str, &'a str>,
     /// Those that cannot be asked of a digest: by place and name, the route and the reason.
     unanswered: BTreeMap<(Place, &'a str), (&'a str, &'static str)>,
 }
@@ -107,6 +109,9 @@ impl<'a> Conditions<'a> {
             let why = match wanted {
                 ValueMatch::Exact(text) if secrets == Secrets::Needed => {
                     self.exact.insert(text);
+                    if place == Place::Header {
+                        self.whole.insert(name, &*spec.name);
+                    }
                     continue;
                 }
                 ValueMatch::Exact(text) if self.exact.contains(&**text) => continue,
@@ -130,6 +135,11 @@ impl<'a> Conditions<'a> {
     fn unclear(&self, head: &RecentHead) -> Option<String> {
         if !head.whole {
             return Some("the head is too large to be kept whole".to_owned());
+        }
+        let mut cut = self.whole.iter().filter(|(name, _)| head.hides_part(name));
+        if let Some((name, route)) = cut.next() {
+            let why = "by its whole value, of which a part is not kept";
+            return Some(format!("route \"{route}\" matches header {name} {why}"));
         }
         let mut hidden = self
             .unanswered

@@ -1,7 +1,7 @@
 //! The rings that recent heads are kept in, one for each worker.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     time::Duration,
 };
@@ -27,7 +27,7 @@ pub struct HeadRing {
     pub key: DigestKey,
     /// Maximum number of heads.
     pub capacity: usize,
-    heads: Mutex<VecDeque<RecentHead>>,
+    heads: Mutex<VecDeque<Arc<RecentHead>>>,
 }
 
 impl Heads {
@@ -57,28 +57,31 @@ impl Heads {
     }
 
     /// The heads of the last minutes.
-    pub fn recent(&self, now: Instant) -> Vec<RecentHead> {
-        let rings = self.rings().clone();
-        let mut heads = Vec::new();
-        for ring in rings {
-            let ring = ring.lock();
-            let recent = ring
-                .iter()
-                .filter(|head| now.duration_since(head.at) <= AGE_MAX);
-            heads.extend(recent.cloned());
-        }
+    pub fn recent(&self, now: Instant) -> Vec<Arc<RecentHead>> {
+        let mut heads = self.all();
+        heads.retain(|head| now.saturating_duration_since(head.at) <= AGE_MAX);
         heads
     }
 
-    /// The fields of a request, if its head is still kept; for people.
-    pub fn shown_headers(&self, request_id: &str) -> Option<Vec<(String, String)>> {
+    /// The fields of these requests, as far as their heads are still kept; for people.
+    pub fn shown_headers(&self, ids: &HashSet<&str>) -> HashMap<String, Vec<(String, String)>> {
+        // Of one identity the newest counts: a client may choose it.
+        let heads = self.all().into_iter();
+        let asked = heads.filter(|head| ids.contains(&*head.request_id));
+        asked
+            .map(|head| (head.request_id.to_string(), head.shown_headers()))
+            .collect()
+    }
+
+    /// All heads, those of each worker oldest first. The rings are held for copies of pointers only,
+    /// as a worker that finds its ring held leaves a head out.
+    fn all(&self) -> Vec<Arc<RecentHead>> {
         let rings = self.rings().clone();
-        rings.iter().find_map(|ring| {
-            let ring = ring.lock();
-            let mut newest_first = ring.iter().rev();
-            let head = newest_first.find(|head| *head.request_id == *request_id)?;
-            Some(head.shown_headers())
-        })
+        let mut heads = Vec::with_capacity(rings.len() * self.capacity);
+        for ring in rings {
+            heads.extend(ring.lock().iter().cloned());
+        }
+        heads
     }
 
     fn rings(&self) -> MutexGuard<'_, Vec<Arc<HeadRing>>> {
@@ -89,6 +92,7 @@ impl Heads {
 impl HeadRing {
     /// Keeps a head in place of the oldest one. Never waits.
     pub fn push(&self, head: RecentHead) {
+        let head = Arc::new(head);
         let mut heads = match self.heads.try_lock() {
             Ok(heads) => heads,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -100,7 +104,7 @@ impl HeadRing {
         heads.push_back(head);
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<RecentHead>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<RecentHead>>> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,13 @@
 //! Settings of tracing, as far as workers need them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    semantics::trace::{Incoming, Sampling, TraceFormat, TraceId},
-    telemetry::access_log::{Redaction, Sample},
+    semantics::{
+        secret_names::SecretNames,
+        trace::{Incoming, Sampling, TraceFormat, TraceId},
+    },
+    telemetry::access_log::Sample,
 };
 
 /// Settings of tracing.
@@ -22,8 +25,8 @@ pub struct TraceSettings {
     pub formats: Vec<TraceFormat>,
     /// Peers whose context is believed.
     pub accept: Accept,
-    /// Query parameters that spans do not show.
-    pub redaction: Redaction,
+    /// Names of query parameters whose values spans do not show.
+    pub names: Arc<SecretNames>,
     /// Name of the service, for Zipkin, which wants it in each span.
     pub service: Box<str>,
 }

@@ -41,7 +41,7 @@ pub(super) fn write(
 ) -> u64 {
     let end = line.time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let start = end.saturating_sub(line.total);
-    let target = settings.redaction.shown(line.path);
+    let target = settings.names.masked_url(line.path);
     let method = known_method(line.method);
     out.open(&SpanHead {
         trace: trace.trace,

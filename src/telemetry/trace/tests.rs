@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     semantics::trace::{Incoming, Sampling, SpanId, TraceId},
     telemetry::{
-        access_log::{AttemptView, Line, Redaction, Sample},
+        access_log::{AttemptView, Line, Sample},
         metrics::{Metrics, names},
     },
 };
@@ -23,7 +23,7 @@ fn settings(encoding: TraceEncoding) -> TraceSettings {
         slow: Some(Duration::from_secs(1)),
         formats: Vec::new(),
         accept: Accept::Trusted,
-        redaction: Redaction::new(["token"], [""; 0]),
+        names: Arc::default(),
         service: "edge".into(),
     }
 }

@@ -1,74 +1,46 @@
-//! Redaction: values of query parameters and of added fields that logs must not show.
+//! Redaction: values that logs and traces must not show.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::escape::Escape;
+use crate::semantics::secret_names::{Part, SecretNames};
 
 /// Names whose values are shown as `***`; case-insensitive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Redaction {
-    query: Vec<Box<str>>,
+    names: Arc<SecretNames>,
+    /// Names of fields that are masked whatever they show.
     fields: Vec<Box<str>>,
+    /// Added fields, with the headers that they show.
+    headers: Vec<(Box<str>, Box<str>)>,
 }
 
 impl Redaction {
-    /// Hides the values of these query parameters and of these added fields; `user-agent` (or
-    /// `user_agent`) names the built-in field.
-    pub fn new<Q, F>(query: Q, fields: F) -> Self
+    /// Masks by these names. `fields` are masked whatever they show; `user-agent` (or `user_agent`)
+    /// names the built-in field.
+    pub fn new<F>(names: Arc<SecretNames>, fields: F) -> Self
     where
-        Q: IntoIterator<Item: AsRef<str>>,
         F: IntoIterator<Item: AsRef<str>>,
     {
-        let query = query.into_iter().map(|name| name.as_ref().into()).collect();
-        let fields = fields
-            .into_iter()
-            .map(|name| name.as_ref().replace('_', "-").into());
+        let dashed = |name: F::Item| name.as_ref().replace('_', "-").into();
         Self {
-            query,
-            fields: fields.collect(),
+            names,
+            fields: fields.into_iter().map(dashed).collect(),
+            headers: Vec::new(),
         }
     }
 
-    /// Masks the values of query parameters in a URL.
-    pub fn url(&self, url: &str) -> String {
-        let mut shown = Vec::with_capacity(url.len());
-        self.path(url, Escape::Nothing, &mut shown);
-        String::from_utf8(shown).unwrap_or_else(|_| String::from_utf8_lossy(MASK).into_owned())
-    }
-
-    /// Masks the values of query parameters in a path with its query.
-    pub fn shown<'a>(&self, path: &'a str) -> Cow<'a, str> {
-        if self.query.is_empty() || !path.contains('?') {
-            return Cow::Borrowed(path);
-        }
-        Cow::Owned(self.url(path))
+    /// Masks these fields by the headers that they show.
+    #[must_use]
+    pub fn with_headers(mut self, headers: impl IntoIterator<Item = (Box<str>, Box<str>)>) -> Self {
+        self.headers = headers.into_iter().collect();
+        self
     }
 
     /// Appends path and query.
     pub(super) fn path(&self, path: &str, escape: Escape, out: &mut Vec<u8>) {
-        let split = (!self.query.is_empty()).then(|| path.split_once('?'));
-        let Some((path, query)) = split.flatten() else {
-            escape.put(path.as_bytes(), out);
-            return;
-        };
-        escape.put(path.as_bytes(), out);
-        out.push(b'?');
-        // Some servers also separate parameters by semicolons.
-        for parameter in query.split_inclusive(['&', ';']) {
-            let (body, end) = match parameter.strip_suffix(['&', ';']) {
-                Some(body) => (body, &parameter[body.len()..]),
-                None => (parameter, ""),
-            };
-            match body.split_once('=') {
-                Some((name, _)) if self.hides_parameter(name) => {
-                    escape.put(name.as_bytes(), out);
-                    out.push(b'=');
-                    out.extend_from_slice(MASK);
-                }
-                _ => escape.put(body.as_bytes(), out),
-            }
-            escape.put(end.as_bytes(), out);
-        }
+        self.names
+            .split_url(path.as_bytes(), &mut |part| put(part, escape, out));
     }
 
     /// Appends the value of an added field.
@@ -79,47 +51,23 @@ impl Redaction {
             given.eq(own.bytes().map(|byte| byte.to_ascii_lowercase()))
         };
         if self.fields.iter().any(|own| hides(own)) {
-            out.extend_from_slice(MASK);
-        } else {
-            escape.put(value, out);
+            return put(Part::Secret(value), escape, out);
         }
-    }
-
-    fn hides_parameter(&self, name: &str) -> bool {
-        self.query.iter().any(|own| {
-            let wanted = own.bytes().map(|byte| byte.to_ascii_lowercase());
-            Decoded(name.as_bytes())
-                .map(|byte| byte.to_ascii_lowercase())
-                .eq(wanted)
-        })
+        let mut headers = self.headers.iter();
+        match headers.find(|(field, _)| **field == *name) {
+            None => escape.put(value, out),
+            Some((_, header)) => {
+                let mut put = |part: Part<'_>| put(part, escape, out);
+                self.names.split_header(header.as_bytes(), value, &mut put);
+            }
+        }
     }
 }
 
-/// Percent-decodes byte by byte, since `%74oken` reaches the endpoint as `token`.
-struct Decoded<'a>(&'a [u8]);
-
-impl Iterator for Decoded<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        if let (b'%', [high, low, after @ ..]) = (*first, rest)
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
-        {
-            self.0 = after;
-            return Some(high << 4 | low);
-        }
-        self.0 = rest;
-        Some(if *first == b'+' { b' ' } else { *first })
-    }
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
+fn put(part: Part<'_>, escape: Escape, out: &mut Vec<u8>) {
+    match part {
+        Part::Shown(text) => escape.put(text, out),
+        Part::Secret(_) => out.extend_from_slice(MASK),
     }
 }
 

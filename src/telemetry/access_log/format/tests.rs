@@ -1,6 +1,7 @@
 //! Tests of the formats, with values as a hostile client would send them.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::record::{AttemptView, Line};
 use super::{FIELD_NAMES, Format, FormatError, Redaction};
+use crate::semantics::secret_names::SecretNames;
 
 const ATTEMPTS: &[AttemptView<'static>] = &[
     AttemptView {
@@ -48,7 +50,7 @@ fn line() -> Line<'static> {
         method: "GET",
         scheme: "https",
         host: "shop.example",
-        path: "/orders?id=1&token=abc",
+        path: "/orders?id=1&token=***",
         protocol: "HTTP/1.1",
         status: 200,
         reason: None,
@@ -103,7 +105,7 @@ fn json_has_every_field_that_applies() {
         json!({
             "time": "2000-02-29T00:00:00.250Z", "request_id": "0190-x", "listener": "web",
             "client": "192.0.2.1", "method": "GET", "host": "shop.example",
-            "path": "/orders?id=1&token=abc", "protocol": "HTTP/1.1", "status": 200,
+            "path": "/orders?id=1&token=***", "protocol": "HTTP/1.1", "status": 200,
             "route": "orders", "pool": "orders", "endpoint": "10.0.0.2:80", "version": "1.4.2",
             "attempts": [
                 { "endpoint": "10.0.0.1:80", "outcome": "connection_refused", "ms": 1.25 },
@@ -136,12 +138,12 @@ fn the_combined_format_is_the_common_one_with_referrer_and_user_agent() {
         ..line()
     };
     assert_eq!(
-        write("combined", &line, &Redaction::new(["token"], [""; 0])),
+        write("combined", &line, &Redaction::default()),
         "192.0.2.1 - anna [29/Feb/2000:00:00:00 +0000] \"GET /orders?id=1&token=*** HTTP/1.1\" \
          200 512 \"-\" \"a\\x22b\\x5cc\\x0a\\xff\"\n"
     );
     assert_eq!(
-        write("common", &line, &Redaction::new(["token"], [""; 0])),
+        write("common", &line, &Redaction::default()),
         "192.0.2.1 - anna [29/Feb/2000:00:00:00 +0000] \"GET /orders?id=1&token=*** HTTP/1.1\" \
          200 512\n"
     );
@@ -183,7 +185,7 @@ fn ecs_has_the_names_of_the_elastic_common_schema() {
         user: Some("anna"),
         ..line()
     };
-    let redaction = Redaction::new(["token"], [""; 0]);
+    let redaction = Redaction::default();
     let text = write("ecs", &line, &redaction);
     assert!(text.ends_with("}\n"));
     let value: Value = serde_json::from_str(&text).unwrap();
@@ -248,7 +250,8 @@ fn faults_of_a_template_say_where_and_what_is_allowed() {
 
 #[test]
 fn redacted_values_are_hidden_however_the_name_is_written() {
-    let redaction = Redaction::new(["token", "api key"], ["authorization", "user_agent"]);
+    let names = SecretNames::new(["page", "two words"], ["key"]);
+    let redaction = Redaction::new(Arc::new(names), ["kept_back", "user_agent"]);
     let hidden = |path: &'static str| {
         let line = Line { path, ..line() };
         write("{path}", &line, &redaction)
@@ -259,17 +262,63 @@ fn redacted_values_are_hidden_however_the_name_is_written() {
         hidden("/a?%74o%6Ben=x=y&token=z"),
         "/a?%74o%6Ben=***&token=***\n"
     );
-    assert_eq!(hidden("/a?api+key=x;token=y"), "/a?api+key=***;token=***\n");
-    assert_eq!(hidden("/token=x?tokens=y&"), "/token=x?tokens=y&\n");
+    assert_eq!(
+        hidden("/a?two+words=x;token=y"),
+        "/a?two+words=***;token=***\n"
+    );
+    assert_eq!(
+        hidden("/a?Page=x&key=y&code=z"),
+        "/a?Page=***&key=y&code=***\n"
+    );
+    assert_eq!(hidden("/token=x?side=y&"), "/token=x?side=y&\n");
     assert_eq!(hidden("/a?%7=1&%"), "/a?%7=1&%\n");
     let line = Line {
-        fields: &[("Authorization", b"secret"), ("kept", b"v")],
+        fields: &[("kept-back", b"secret"), ("kept", b"v")],
         ..line()
     };
     let value: Value = serde_json::from_str(&write("json", &line, &redaction)).unwrap();
-    assert_eq!(value["Authorization"], "***");
+    assert_eq!(value["kept-back"], "***");
     assert_eq!(value["user_agent"], "***");
     assert_eq!(value["kept"], "v");
+}
+
+#[test]
+fn added_fields_show_no_secrets_of_their_headers() {
+    let headers = [
+        ("from", "referer"),
+        ("to", "location"),
+        ("who", "authorization"),
+        ("crumbs", "cookie"),
+        ("proof", "dpop"),
+    ];
+    let headers = headers.map(|(field, header)| (field.into(), header.into()));
+    let redaction = Redaction::new(Arc::default(), [""; 0]).with_headers(headers);
+    let line = Line {
+        fields: &[
+            ("from", b"https://h/?access_token=s3cret&page=1"),
+            ("to", b"/cb?code=s3cret&state=1#id_token=s3cret"),
+            ("who", b"Bearer s3cret"),
+            ("crumbs", b"sid=s3cret; theme=s3cret"),
+            ("proof", b"s3cret"),
+            ("cache", b"hit"),
+        ],
+        ..line()
+    };
+    for format in ["json", "ecs"] {
+        let text = write(format, &line, &redaction);
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(
+            text.contains("https://h/?access_token=***&page=1"),
+            "{text}"
+        );
+        assert!(text.contains("/cb?code=***&state=1#id_token=***"), "{text}");
+        assert!(
+            text.contains("sid=***; theme=***") && text.contains("hit"),
+            "{text}"
+        );
+    }
+    let text = write("{field.who} {field.proof}", &line, &redaction);
+    assert_eq!(text, "*** ***\n");
 }
 
 proptest! {
@@ -280,14 +329,15 @@ proptest! {
         let json = write("json", &line, &Redaction::default());
         prop_assert_eq!(json.matches('\n').count(), 1);
         let parsed: Value = serde_json::from_str(&json).unwrap();
-        prop_assert_eq!(parsed["path"].as_str(), Some(path.as_str()));
+        let shown = SecretNames::default().masked_url(&path).into_owned();
+        prop_assert_eq!(parsed["path"].as_str(), Some(shown.as_str()));
         if let Ok(agent) = str::from_utf8(&agent) {
             prop_assert_eq!(parsed["user_agent"].as_str(), Some(agent));
         }
         let ecs = write("ecs", &line, &Redaction::default());
         prop_assert_eq!(ecs.matches('\n').count(), 1);
         let parsed: Value = serde_json::from_str(&ecs).unwrap();
-        prop_assert_eq!(parsed["url.original"].as_str(), Some(path.as_str()));
+        prop_assert_eq!(parsed["url.original"].as_str(), Some(shown.as_str()));
         let combined = write("combined", &line, &Redaction::default());
         prop_assert_eq!(combined.matches('\n').count(), 1);
         prop_assert_eq!(combined.matches('"').count(), 6);
