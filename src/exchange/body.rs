@@ -1,13 +1,17 @@
 //! The body of a message in either direction: one enum, so that the ordinary
 //! ones cost no allocation and no dynamic call.
 
-use std::task::{Context, Poll};
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{CustomBody, transformed::Transformed};
 use crate::{
     downstream::{Http2RequestBody, RequestBody},
+    failure::Failure,
     semantics::{BodyLength, BodySource, Frame, PolledFrame},
     upstream::transport::{ResponseBody, Tunnel},
 };
@@ -57,6 +61,23 @@ impl Body {
             Self::Transformed(_) => self.poll_through(cx, &mut Self::poll_frame),
             Self::Custom(body) => body.poll_frame(cx),
         }
+    }
+
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// The failure that ends it; [`Failure::LimitReached`] if it has more bytes.
+    pub(crate) async fn collect(&mut self, bytes_max: usize) -> Result<Bytes, Failure> {
+        let mut all = BytesMut::new();
+        while let Some(frame) = poll_fn(|cx| self.poll_frame(cx)).await {
+            if let Frame::Data(data) = frame? {
+                if data.len() > bytes_max - all.len() {
+                    return Err(Failure::LimitReached);
+                }
+                all.extend_from_slice(&data);
+            }
+        }
+        Ok(all.freeze())
     }
 
     /// Returns true if the whole body has been read. A body may end without this being true before.

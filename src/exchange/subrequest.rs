@@ -5,15 +5,14 @@
 
 use std::{fmt, future::Future, pin::Pin, rc::Rc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Method, StatusCode, uri::PathAndQuery};
-use std::future::poll_fn;
 use tokio::time::Instant;
 
 use super::{AnswerEnd, AttemptOutcome, Body, CallRecord, Exchange};
 use crate::{
     failure::Failure,
-    semantics::{Frame, Headers, Known, grpc},
+    semantics::{Headers, Known, grpc},
     state::{LocalSnapshot, Route},
     timer,
 };
@@ -135,7 +134,7 @@ impl Subanswer {
     /// [`Failure::LimitReached`] if it has more than `bytes_max`; [`Failure::ReadTimeout`] if
     /// the time of the subrequest is over; the failure that cut it short.
     pub async fn read(&mut self, bytes_max: usize) -> Result<Bytes, Failure> {
-        let reading = timer::until(self.deadline, collect(&mut self.body, bytes_max)).await;
+        let reading = timer::until(self.deadline, self.body.collect(bytes_max)).await;
         let read = reading.unwrap_or(Err(Failure::ReadTimeout));
         self.end.failure = read.as_ref().err().copied();
         read
@@ -166,17 +165,4 @@ impl Drop for Subanswer {
             answering.judge(&self.end, timer::now());
         }
     }
-}
-
-async fn collect(body: &mut Body, bytes_max: usize) -> Result<Bytes, Failure> {
-    let mut all = BytesMut::new();
-    while let Some(frame) = poll_fn(|cx| body.poll_frame(cx)).await {
-        if let Frame::Data(data) = frame? {
-            if data.len() > bytes_max - all.len() {
-                return Err(Failure::LimitReached);
-            }
-            all.extend_from_slice(&data);
-        }
-    }
-    Ok(all.freeze())
 }

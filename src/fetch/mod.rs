@@ -10,7 +10,9 @@ mod client;
 mod encode;
 mod error;
 pub mod grpc;
+mod tls;
 
 pub use client::{Answer, Ask, Client, Target};
 pub use encode::encode;
 pub use error::FetchError;
+pub use tls::SharedTls;

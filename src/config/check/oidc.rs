@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Check, header::check_names};
 use crate::config::{
     schema::{
-        AuthStep, OidcAuth, Route,
+        AuthStep, OidcAuth, OwnPath, Route,
         route::{Path, PathRule},
     },
     value::{HttpUrl, Name, duration, header},
@@ -107,7 +107,11 @@ fn check_paths(check: &mut Check<'_>, place: &str, name: &Name, route: &Route, o
     let spans = &oidc.spans;
     let callback = oidc.callback_of(route);
     let logout = oidc.logout_of(route);
-    for (key, path) in [("callback", &callback), ("logout", &logout)] {
+    let own = [("callback", &callback), ("logout", &logout)];
+    let back_channel = oidc.back_channel_of();
+    let written = oidc.backchannel_logout.as_ref();
+    let written = written.map(|_| ("backchannel_logout", &back_channel));
+    for (key, path) in own.into_iter().chain(written) {
         let span = if spans.has(key) {
             spans.of(key)
         } else {
@@ -133,9 +137,17 @@ fn check_paths(check: &mut Check<'_>, place: &str, name: &Name, route: &Route, o
             check.error(span, message, hint);
         }
     }
-    if callback.is_some() && callback.map(|it| it.path) == logout.map(|it| it.path) {
-        let message = format!("{place}.logout is the same path as callback");
-        check.error(spans.of("logout"), message, "take another one");
+    let path = |it: Option<OwnPath>| it.map(|it| it.path);
+    let (callback, logout, back_channel) = (path(callback), path(logout), path(back_channel));
+    for (key, one, other, others) in [
+        ("logout", &logout, "callback", &callback),
+        ("backchannel_logout", &back_channel, "callback", &callback),
+        ("backchannel_logout", &back_channel, "logout", &logout),
+    ] {
+        if one.is_some() && one == others {
+            let message = format!("{place}.{key} is the same path as {other}");
+            check.error(spans.of(key), message, "take another one");
+        }
     }
     if let Some(out) = &oidc.logged_out
         && (!out.starts_with('/') || out.starts_with("//"))

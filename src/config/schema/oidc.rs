@@ -22,8 +22,10 @@ table! {
         pub scopes: Vec<String> = vec!["openid".to_owned(), "email".to_owned(), "profile".to_owned()],
         /// Path at which a login ends, or its whole URL where the proxy does not see the host that browsers use. The route, or another one with this provider, must match it, and the provider must know the URL. Default: `/oidc/callback` below the route's `path_prefix`.
         pub callback: Option<String> = None,
-        /// Path that ends a session, here and at the provider. Default: `/oidc/logout` below the route's `path_prefix`.
+        /// Path that ends a session, here and at the provider, and revokes its refresh token. A GET that comes from another page is answered by a page that asks. Default: `/oidc/logout` below the route's `path_prefix`.
         pub logout: Option<String> = None,
+        /// Path at which the provider ends sessions (back-channel logout); the provider must know its URL. The route, or another one with this provider, must match it. Default: the provider cannot.
+        pub backchannel_logout: Option<String> = None,
         /// Path or URL that a browser gets to after a logout. A provider must know it. Default: it is told in a line of text.
         pub logged_out: Option<String> = None,
         /// More parameters of the redirect to the provider, such as `{ prompt = "consent" }`.
@@ -112,6 +114,11 @@ impl OidcAuth {
             Some(written) => OwnPath::at(written),
             None => OwnPath::at(&below(route, "/oidc/callback")),
         }
+    }
+
+    /// The path at which the provider ends sessions; none if it is malformed or not written.
+    pub fn back_channel_of(&self) -> Option<OwnPath> {
+        OwnPath::at(self.backchannel_logout.as_deref()?)
     }
 
     /// The path that ends a session; none if it is malformed.

@@ -5,6 +5,7 @@ use std::{
     io,
     path::PathBuf,
     pin::{Pin, pin},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::FetchError;
+use super::{FetchError, SharedTls};
 use crate::{
     config::value::{HttpUrl, Secret},
     dial::{self, Plain},
@@ -69,7 +70,7 @@ pub struct Answer {
 pub struct Client {
     target: Target,
     /// Read with the first connection, and again after a failed handshake.
-    tls: Option<ClientTls>,
+    tls: SharedTls,
     idle: Option<Connection>,
 }
 
@@ -116,10 +117,16 @@ impl Ask {
 impl Client {
     /// Returns a client of this origin; connects with the first request.
     #[must_use]
-    pub const fn new(target: Target) -> Self {
+    pub fn new(target: Target) -> Self {
+        Self::sharing(SharedTls::default(), target)
+    }
+
+    /// Returns a client with the TLS settings of others of this origin.
+    #[must_use]
+    pub const fn sharing(tls: SharedTls, target: Target) -> Self {
         Self {
             target,
-            tls: None,
+            tls,
             idle: None,
         }
     }
@@ -202,14 +209,13 @@ impl Client {
             Plain::Unix(_) => return Err(FetchError::Unsendable),
         };
         let socket: Box<dyn Socket> = if self.target.url.tls {
-            let tls = match self.tls.take() {
+            let tls = match self.tls.known() {
                 Some(tls) => tls,
-                None => load(&self.target).await?,
+                None => Arc::new(load(&self.target).await?),
             };
             let session = tls.connect(plain, &address.host(), Alpn::Http1).await;
-            let session = session.map_err(|error| FetchError::Tls(error.to_string()))?;
-            self.tls = Some(tls);
-            Box::new(session)
+            self.tls.keep(session.is_ok().then_some(tls));
+            Box::new(session.map_err(|error| FetchError::Tls(error.to_string()))?)
         } else {
             Box::new(plain)
         };

@@ -16,6 +16,8 @@ pub(super) struct Denial {
     sentence: &'static str,
     /// Values of `WWW-Authenticate`.
     challenges: Vec<HeaderValue>,
+    /// Value of `Allow`.
+    allow: Option<&'static str>,
     /// Values of `Set-Cookie`.
     cookies: Vec<HeaderValue>,
     /// For log and `why`.
@@ -42,6 +44,22 @@ impl Denial {
         }
     }
 
+    /// A path of the proxy's own takes other methods only: 405.
+    pub(super) fn method(allowed: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            sentence: "this takes other methods only",
+            allow: Some(allowed),
+            ..Self::forbidden(detail)
+        }
+    }
+
+    /// Answers with another status.
+    pub(super) fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
     /// Adds cookies for the client.
     pub(super) fn cookies(mut self, cookies: Vec<HeaderValue>) -> Self {
         self.cookies.extend(cookies);
@@ -55,6 +73,7 @@ impl Denial {
             reason: Reason::DENIED,
             sentence: Failure::Refused.sentence(),
             challenges: Vec::new(),
+            allow: None,
             cookies: Vec::new(),
             detail: detail.into(),
         }
@@ -112,6 +131,9 @@ impl Denial {
             }
         } else if self.status == StatusCode::SERVICE_UNAVAILABLE {
             refusal = refusal.header(Known::RetryAfter, HeaderValue::from_static("1"));
+        }
+        if let Some(allowed) = self.allow {
+            refusal = refusal.header(Known::Allow, HeaderValue::from_static(allowed));
         }
         for cookie in &self.cookies {
             refusal = refusal.header(Known::SetCookie, cookie);

@@ -113,6 +113,14 @@ impl AuthFilter {
         exchange: &mut Exchange,
         request: &mut Request,
     ) -> Result<Verdict, Failure> {
+        // What the provider asks for carries no credentials of a client.
+        if let Some(oidc) = self.back_channel(request) {
+            return match Box::pin(oidc.end_sessions(exchange, request)).await {
+                Asked::Answered(response) => Ok(Verdict::Reply(*response)),
+                Asked::Denied(denial) => Err(denial.refuse(exchange)),
+                Asked::Passed(..) => Ok(Verdict::Continue),
+            };
+        }
         let mut fields = Fields::new(&self.owned);
         for step in &self.steps {
             match step.ask(exchange, request, &fields).await {
@@ -173,6 +181,17 @@ impl AuthFilter {
             AuthMethod::Oidc(oidc) => Some(&oidc.client.provider),
             _ => None,
         })
+    }
+
+    /// The method whose provider ends sessions at the path of a request.
+    fn back_channel(&self, request: &Request) -> Option<Arc<OidcAuth>> {
+        let path = request.uri.path();
+        let mut all = self.methods().filter_map(|method| match method {
+            AuthMethod::Oidc(oidc) => Some(oidc),
+            _ => None,
+        });
+        let found = all.find(|oidc| oidc.back_channel.as_deref() == Some(path));
+        found.map(Arc::clone)
     }
 
     fn methods(&self) -> impl Iterator<Item = &AuthMethod> {

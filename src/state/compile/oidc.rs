@@ -43,6 +43,7 @@ pub(super) fn build(
         callback: callback.path.into(),
         origin: callback.origin.map(Into::into),
         logout: written.logout_of(route)?.path.into(),
+        back_channel: written.back_channel_of().map(|it| it.path.into()),
         logged_out: written.logged_out.as_deref().map(Into::into),
         scopes: written.scopes.join(" ").into(),
         parameters: written.parameters.clone(),

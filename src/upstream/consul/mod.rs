@@ -40,7 +40,7 @@ pub struct ConsulAgent {
 impl ConsulAgent {
     /// Returns a client of this agent; connects with the first request.
     #[must_use]
-    pub const fn new(target: Target) -> Self {
+    pub fn new(target: Target) -> Self {
         Self {
             client: Client::new(target),
         }

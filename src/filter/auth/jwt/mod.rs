@@ -23,7 +23,7 @@ use super::{
     remote::RemoteKeys,
 };
 use crate::{
-    config::value::{Jwks, base64url},
+    config::value::{Jwks, JwtAlgorithm, base64url},
     exchange::{Identity, Reason, Request, claim_text},
 };
 
@@ -125,6 +125,13 @@ pub(super) async fn check_token(
         Some(keys) => token.verify(&keys, rules, now).map(Some),
         None => Ok(None),
     }
+}
+
+/// The algorithm of a token that was verified before.
+pub(super) fn algorithm_of(text: &str) -> Option<JwtAlgorithm> {
+    Token::parse(text.as_bytes())
+        .ok()
+        .map(|token| token.algorithm)
 }
 
 /// The claims of a token that was verified before.

@@ -14,7 +14,7 @@ use crate::{
 
 /// A token that was taken apart; nothing of it is verified.
 pub(super) struct Token<'a> {
-    algorithm: JwtAlgorithm,
+    pub(super) algorithm: JwtAlgorithm,
     kid: Option<Box<str>>,
     /// Header and payload as they were signed.
     signed: &'a [u8],

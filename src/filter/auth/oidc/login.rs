@@ -1,5 +1,7 @@
 //! The way of a login: to the provider, and back with its answer.
 
+use std::{sync::Arc, time::Duration};
+
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
@@ -16,6 +18,7 @@ use super::{
     unavailable, unix_now, with_query,
 };
 use crate::{
+    config::value::base64url,
     exchange::{Exchange, Request},
     semantics::query,
 };
@@ -85,11 +88,15 @@ impl OidcAuth {
 
     /// Takes the answer of the provider to a login.
     pub(super) async fn end_login(
-        &self,
+        self: &Arc<Self>,
         exchange: &Exchange,
         request: &Request,
         jar: Jar<'_>,
     ) -> Asked {
+        if *exchange.method() != Method::GET {
+            let detail = "oidc: the end of a login is a GET";
+            return Asked::Denied(Denial::method("GET", detail));
+        }
         let query = request.uri.query().map(str::as_bytes);
         let parameter = |name: &str| {
             let value = query::find(query, name)?.take(PARAMETER_BYTES_MAX);
@@ -101,7 +108,7 @@ impl OidcAuth {
         let text = sealed.and_then(|sealed| self.keys.open(Purpose::Attempt, sealed));
         let attempt = text.and_then(|text| Attempt::read(&text, now));
         let attempt = attempt.filter(|attempt| attempt.has_state(&state));
-        let Some(attempt) = attempt.filter(|_| *exchange.method() == Method::GET) else {
+        let Some(attempt) = attempt else {
             // Who is in already has only come back to this page.
             let is_in = self
                 .open(jar, now)
@@ -113,7 +120,8 @@ impl OidcAuth {
             return Asked::Denied(Denial::login(StatusCode::BAD_REQUEST, detail));
         };
         let used = jar.remove_attempt(attempt.id());
-        let session = match self.log_in(&attempt, parameter).await {
+        let wanted = attempt.wanted.clone();
+        let session = match self.log_in(attempt, parameter).await {
             Ok(session) => session,
             // The same answer may be of use again.
             Err(NoTokens::Unavailable(why)) => return unavailable(&why),
@@ -128,14 +136,15 @@ impl OidcAuth {
             return Asked::Denied(denial.cookies(vec![used]));
         };
         cookies.push(used);
-        redirect(StatusCode::SEE_OTHER, &attempt.wanted, &cookies)
+        redirect(StatusCode::SEE_OTHER, &wanted, &cookies)
     }
 
+    /// Asks for the tokens of a login, once however often the answer of the provider comes.
     async fn log_in(
-        &self,
-        attempt: &Attempt,
+        self: &Arc<Self>,
+        attempt: Attempt,
         parameter: impl Fn(&str) -> Option<String>,
-    ) -> Result<Session, NoTokens> {
+    ) -> Result<Arc<Session>, NoTokens> {
         let refused = |why: &str| Err(NoTokens::Refused(why.to_owned()));
         let provider = &self.client.provider;
         let names_itself = provider.metadata().is_some_and(|it| it.names_itself);
@@ -152,17 +161,32 @@ impl OidcAuth {
         let Some(code) = parameter("code") else {
             return refused("the provider gives no code");
         };
+        let key = format!("{}\n{code}", attempt.state);
+        let exchange = || {
+            let auth = Arc::clone(self);
+            async move { Box::pin(auth.exchange(attempt, code)).await }
+        };
+        let time = self.client.timeout + KEYS_PATIENCE;
+        provider.logins.once(&key, time, exchange).await
+    }
+
+    /// Exchanges a code for tokens.
+    async fn exchange(&self, attempt: Attempt, code: String) -> Result<Session, NoTokens> {
+        let refused = |why: &str| Err(NoTokens::Refused(why.to_owned()));
         let grant = [
             ("grant_type", "authorization_code"),
             ("code", &*code),
             ("redirect_uri", &*attempt.callback),
             ("code_verifier", &*attempt.verifier),
         ];
-        let tokens = Box::pin(self.client.tokens(&grant)).await?;
+        let logins = &self.client.provider.logins;
+        let tokens = self.client.tokens(logins, &grant).await?;
         let Some(id_token) = tokens.id_token.as_ref() else {
             return refused("the provider gives no ID token");
         };
-        let claims = self.verify(id_token).await?;
+        let claims = self
+            .verify(id_token, tokens.access_token.as_deref())
+            .await?;
         if claims.get("nonce").and_then(Value::as_str) != Some(&*attempt.nonce) {
             return refused("the ID token is for another login (nonce)");
         }
@@ -174,6 +198,8 @@ impl OidcAuth {
             began: now,
             got: now,
             until,
+            login: Some(base64url::encode(&rand::random::<[u8; 16]>())),
+            sid: claims.get("sid").and_then(Value::as_str).map(str::to_owned),
         };
         Ok(Session::new(written, claims))
     }
@@ -181,6 +207,8 @@ impl OidcAuth {
 
 /// Bytes of the path and query that a client is led back to.
 const WANTED_BYTES_MAX: usize = 1600;
+/// Time for keys that have to be fetched to check an ID token.
+const KEYS_PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of a parameter of an answer.
 const PARAMETER_BYTES_MAX: usize = 4096;
 /// Attempts that are looked at.

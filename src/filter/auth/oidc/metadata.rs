@@ -14,6 +14,8 @@ pub struct Metadata {
     pub(super) authorization: Box<str>,
     /// URL at which codes and refresh tokens become tokens.
     pub(super) token: HttpUrl,
+    /// URL at which refresh tokens are revoked (RFC 7009).
+    pub(super) revocation: Option<HttpUrl>,
     /// URL that browsers are sent to for a logout.
     pub(super) end_session: Option<Box<str>>,
     /// Keys that sign its tokens.
@@ -64,6 +66,7 @@ impl Metadata {
         let (authorization, _) = needed("authorization_endpoint")?;
         let (_, token) = needed("token_endpoint")?;
         let (_, jwks) = needed("jwks_uri")?;
+        let revocation = url("revocation_endpoint")?.map(|(_, url)| url);
         let end_session = url("end_session_endpoint")?.map(|(text, _)| text.into());
         let same = known.filter(|known| known.keys.url == jwks);
         let keys = match same {
@@ -83,6 +86,7 @@ impl Metadata {
         Ok(Self {
             authorization: authorization.into(),
             token,
+            revocation,
             end_session,
             keys,
             algorithms,

@@ -1,20 +1,22 @@
 //! Login at an OpenID provider: the authorization code flow with PKCE (OpenID Connect Core 1.0, RFC
 //! 7636, RFC 9700).
 //!
-//! Nothing is stored here: a session and each attempt to log in are sealed cookies, so that all
-//! proxies with the same secret know them. Requests for tokens run on the worker that needs them;
+//! No session is stored here: it and each attempt to log in are sealed cookies, so that all proxies
+//! with the same secret know them. Only ends of sessions are remembered. Requests for tokens run on the worker that needs them;
 //! metadata and keys of the provider are fetched by control. A provider that is away keeps nobody
 //! out who has a session, and lets nobody in who has none.
 
 mod attempt;
+mod back_channel;
 mod cookie;
+mod ended;
+mod grants;
 mod id_token;
 mod login;
 mod logout;
 mod metadata;
 mod navigation;
 mod provider;
-mod refresh;
 mod renewal;
 mod seal;
 mod session;
@@ -68,6 +70,8 @@ pub struct OidcAuth {
     pub origin: Option<Box<str>>,
     /// Path that ends a session.
     pub logout: Box<str>,
+    /// Path at which the provider ends sessions.
+    pub back_channel: Option<Box<str>>,
     /// Place for who has logged out.
     pub logged_out: Option<Box<str>>,
     /// Scopes, with spaces between.
@@ -149,6 +153,9 @@ impl OidcAuth {
         let age = now.saturating_sub(session.written.began);
         if age >= self.lifetime.as_secs() {
             return Err("the session has lasted its time");
+        }
+        if self.client.provider.ended.has(&self.client.id, &session) {
+            return Err("the session was ended by a logout");
         }
         Ok(session)
     }

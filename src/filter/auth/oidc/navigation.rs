@@ -16,17 +16,8 @@ pub(super) fn is_navigation(method: &Method, headers: &Headers) -> bool {
     if *method != Method::GET || headers.contains(Known::Upgrade) {
         return false;
     }
-    let purposes = ["sec-purpose", "purpose"]
-        .iter()
-        .filter_map(|name| headers.get(*name));
-    for purpose in purposes {
-        if purpose
-            .as_bytes()
-            .windows(8)
-            .any(|it| it.eq_ignore_ascii_case(b"prefetch"))
-        {
-            return false;
-        }
+    if is_prefetch(headers) {
+        return false;
     }
     if says("x-requested-with", b"xmlhttprequest") == Some(true) {
         return false;
@@ -45,6 +36,18 @@ pub(super) fn is_navigation(method: &Method, headers: &Headers) -> bool {
                 || kind.eq_ignore_ascii_case(b"application/xhtml+xml")
         })
     })
+}
+
+/// Returns true if a browser asks before its user does.
+pub(super) fn is_prefetch(headers: &Headers) -> bool {
+    let mut purposes = ["sec-purpose", "purpose"]
+        .iter()
+        .filter_map(|name| headers.get(*name));
+    let mentions = |purpose: &[u8]| {
+        let mut words = purpose.windows(8);
+        words.any(|it| it.eq_ignore_ascii_case(b"prefetch"))
+    };
+    purposes.any(|purpose| mentions(purpose.as_bytes()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,13 @@
 //! A provider: what it says of itself, and the requests for tokens to it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -10,12 +17,13 @@ use tokio::sync::Semaphore;
 use super::{
     super::remote::{Remote, RemoteKeys},
     METADATA_REFRESH,
+    ended::Ended,
+    grants::Grants,
     metadata::Metadata,
-    refresh::Refreshes,
 };
 use crate::{
     config::value::{HttpUrl, Secret},
-    fetch::{Ask, Client, Target, encode},
+    fetch::{Ask, Client, SharedTls, Target, encode},
     semantics::base64,
 };
 
@@ -25,12 +33,21 @@ pub struct Provider {
     /// Its name, as its tokens have it.
     issuer: Box<str>,
     ca: Option<PathBuf>,
+    /// TLS of the requests for tokens.
+    tls: SharedTls,
     /// Metadata that it gives of itself.
     metadata: Arc<Remote<Metadata>>,
-    /// Requests for tokens that are under way.
-    calls: Semaphore,
-    /// Refreshes that are under way or have just ended.
-    pub(super) refreshes: Refreshes,
+    /// Requests for the tokens of a login, apart from renewals: who begins logins without end
+    /// keeps no session from its renewal.
+    pub(super) logins: Grants,
+    /// Requests for new tokens of a session.
+    pub(super) renewals: Grants,
+    /// Revocations that are under way.
+    revocations: Semaphore,
+    /// True if the last revocation failed.
+    keeps_tokens: AtomicBool,
+    /// Sessions that have ended before their time.
+    pub(super) ended: Ended,
 }
 
 /// A client of a provider.
@@ -50,6 +67,7 @@ pub struct ProviderClient {
 #[derive(Debug)]
 pub(super) struct Tokens {
     pub(super) id_token: Option<String>,
+    pub(super) access_token: Option<String>,
     pub(super) refresh_token: Option<String>,
     /// Seconds for which they count.
     pub(super) expires_in: Option<u64>,
@@ -75,8 +93,12 @@ impl Provider {
             issuer: issuer.into(),
             metadata: Arc::new(Remote::new(url, ca.clone(), METADATA_REFRESH)),
             ca,
-            calls: Semaphore::new(CALLS_MAX),
-            refreshes: Refreshes::default(),
+            tls: SharedTls::default(),
+            logins: Grants::new(LOGIN_PAUSE),
+            renewals: Grants::new(RENEWAL_PAUSE),
+            revocations: Semaphore::new(REVOCATIONS_MAX),
+            keeps_tokens: AtomicBool::new(false),
+            ended: Ended::default(),
         })
     }
 
@@ -111,16 +133,20 @@ impl Provider {
 }
 
 impl ProviderClient {
-    /// Asks for tokens. The parameters are those of the grant.
-    pub(super) async fn tokens(&self, parameters: &[(&str, &str)]) -> Result<Tokens, NoTokens> {
+    /// Asks for tokens, as one of these requests. The parameters are those of the grant.
+    pub(super) async fn tokens(
+        &self,
+        grants: &Grants,
+        parameters: &[(&str, &str)],
+    ) -> Result<Tokens, NoTokens> {
         let unavailable = |why: &str| NoTokens::Unavailable(why.to_owned());
         let Some(metadata) = self.provider.metadata() else {
             return Err(unavailable("it has not been reached yet"));
         };
-        let Ok(_place) = self.provider.calls.try_acquire() else {
+        let Some(_place) = grants.place() else {
             return Err(unavailable("too many requests to it are under way"));
         };
-        let answer = self.call(&metadata, parameters).await;
+        let answer = self.call(&metadata, &metadata.token, parameters).await;
         let answer = answer.map_err(|error| NoTokens::Unavailable(error.to_string()))?;
         let read: Option<Value> = serde_json::from_slice(&answer.body).ok();
         let text = |name: &str| {
@@ -131,6 +157,7 @@ impl ProviderClient {
             let seconds = read.as_ref().and_then(|read| read.get("expires_in"));
             return Ok(Tokens {
                 id_token: text("id_token"),
+                access_token: text("access_token"),
                 refresh_token: text("refresh_token").filter(|it| !it.is_empty()),
                 // Some write it as a text.
                 expires_in: seconds.and_then(|it| match it {
@@ -150,19 +177,53 @@ impl ProviderClient {
         }
     }
 
+    /// Revokes a refresh token, if the provider does that (RFC 7009). A failure is logged: the
+    /// token goes on until the provider ends it.
+    pub(super) async fn revoke(&self, token: &str) {
+        let provider = &self.provider;
+        let Some(metadata) = provider.metadata() else {
+            return;
+        };
+        let Some(url) = &metadata.revocation else {
+            return;
+        };
+        let failed = match provider.revocations.try_acquire() {
+            Err(_) => Some("too many are under way".to_owned()),
+            Ok(_place) => {
+                let form = [("token", token), ("token_type_hint", "refresh_token")];
+                match self.call(&metadata, url, &form).await {
+                    Ok(answer) if answer.status.is_success() => None,
+                    Ok(answer) => Some(format!("it answers {}", answer.status.as_u16())),
+                    Err(error) => Some(error.to_string()),
+                }
+            }
+        };
+        let had_failed = provider
+            .keeps_tokens
+            .swap(failed.is_some(), Ordering::Relaxed);
+        match failed {
+            Some(cause) if !had_failed => {
+                tracing::warn!(%url, %cause, "a logout has not revoked its refresh token; further failures are not told");
+            }
+            None if had_failed => tracing::info!(%url, "refresh tokens are revoked again"),
+            Some(_) | None => {}
+        }
+    }
+
     async fn call(
         &self,
         metadata: &Metadata,
+        url: &HttpUrl,
         parameters: &[(&str, &str)],
     ) -> Result<crate::fetch::Answer, crate::fetch::FetchError> {
         let target = Target {
-            url: metadata.token.clone(),
+            url: url.clone(),
             ca: self.provider.ca.clone(),
             secrets: Vec::new(),
         };
         let secret = self.secret.as_ref().and_then(|secret| secret.reveal().ok());
         let mut form = form_of(parameters);
-        let mut ask = Ask::new(Method::POST, metadata.token.path.clone());
+        let mut ask = Ask::new(Method::POST, url.path.clone());
         match secret {
             Some(secret) if !metadata.secret_in_body => {
                 let pair = format!("{}:{}", encode(&self.id), encode(secret));
@@ -186,7 +247,9 @@ impl ProviderClient {
         ask.body = Bytes::from(form);
         ask.timeout = self.timeout;
         ask.body_max = ANSWER_BYTES_MAX;
-        Client::new(target).ask(ask).await
+        Client::sharing(self.provider.tls.clone(), target)
+            .ask(ask)
+            .await
     }
 }
 
@@ -204,6 +267,10 @@ pub(super) fn told(text: &str) -> String {
 }
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
-/// Requests for tokens to one provider at once.
-const CALLS_MAX: usize = 32;
+/// Time before a login or a renewal is tried again, where the provider cannot be asked: a client is
+/// told to come again after as long, while each request of a session asks for a renewal.
+const LOGIN_PAUSE: Duration = Duration::from_secs(1);
+const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
+/// Revocations at one provider at once.
+const REVOCATIONS_MAX: usize = 32;
 const ANSWER_BYTES_MAX: usize = 256 << 10;

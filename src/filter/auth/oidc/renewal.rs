@@ -10,8 +10,6 @@ use super::{
     session::{Session, Written},
     unix_now,
 };
-use crate::{task, timer};
-
 impl OidcAuth {
     /// Renews a session if that is due. None if it is not.
     pub(super) async fn renewed(
@@ -27,40 +25,29 @@ impl OidcAuth {
         else {
             return Ok(None);
         };
-        let joined = self.client.provider.refreshes.join(token, |tell| {
-            // A task of its own: that one client leaves must not waste a token of single use.
+        let renewals = &self.client.provider.renewals;
+        let refresh = || {
             let (auth, session) = (Arc::clone(self), session.clone());
-            task::spawn_local("oidc refresh", async move {
-                let outcome = Box::pin(auth.refresh(session)).await;
-                tell.send_replace(Some(outcome.map(Arc::new)));
-            });
-        });
-        let away = |why: &str| NoTokens::Unavailable(why.to_owned());
-        let mut outcome = joined.ok_or_else(|| away("too many sessions are renewed at once"))?;
-        let told = outcome.wait_for(Option::is_some);
-        let deadline = timer::now() + self.client.timeout;
-        match timer::until(deadline, told).await {
-            Ok(Ok(told)) => match &*told {
-                Some(Ok(new)) => Ok(Some(Arc::clone(new))),
-                Some(Err(why)) => Err(why.clone()),
-                None => Err(away("the answer is lost")),
-            },
-            Ok(Err(_)) => Err(away("the answer is lost")),
-            Err(_) => Err(away("it does not answer in time")),
-        }
+            async move { Box::pin(auth.refresh(session)).await }
+        };
+        let renewed = renewals.once(token, self.client.timeout, refresh).await;
+        renewed.map(Some)
     }
 
     async fn refresh(&self, session: Session) -> Result<Session, NoTokens> {
         let old = session.written;
         let token = old.refresh_token.unwrap_or_default();
         let grant = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
-        let tokens = self.client.tokens(&grant).await?;
+        let tokens = self
+            .client
+            .tokens(&self.client.provider.renewals, &grant)
+            .await?;
         let now = unix_now();
         // OpenID Connect Core 1.0, section 12.2.
         let (id_token, claims) = match tokens.id_token {
             None => (old.id_token, session.claims),
             Some(ref text) => {
-                let claims = self.verify(text).await?;
+                let claims = self.verify(text, tokens.access_token.as_deref()).await?;
                 if claims.get("sub") != session.claims.get("sub") {
                     return Err(NoTokens::Refused(
                         "the new ID token is of another subject".into(),
@@ -83,6 +70,8 @@ impl OidcAuth {
             began: old.began,
             got: now,
             until,
+            login: old.login,
+            sid: old.sid,
         };
         Ok(Session::new(written, claims))
     }

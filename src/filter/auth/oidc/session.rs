@@ -31,6 +31,12 @@ pub(super) struct Written {
     /// Time until which they count.
     #[serde(rename = "u")]
     pub(super) until: u64,
+    /// Name of the login; none in a session of an older version.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub(super) login: Option<String>,
+    /// Session at the provider, as the first ID token has it: a renewed one may leave it out.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub(super) sid: Option<String>,
 }
 
 impl Session {
@@ -48,6 +54,11 @@ impl Session {
 
     pub(super) fn write(&self) -> Vec<u8> {
         serde_json::to_vec(&self.written).unwrap_or_default()
+    }
+
+    /// The user, as the provider names him.
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.claims.get("sub").and_then(Value::as_str)
     }
 
     /// Returns true if the tokens do not count any longer.

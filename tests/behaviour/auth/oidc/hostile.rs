@@ -24,6 +24,7 @@ async fn an_answer_to_a_login_that_this_browser_did_not_begin_lets_nobody_in() {
         .open(&stolen)
         .await
         .assert_failure(400, "http_request_denied");
+    let before = victim.copy();
     // States that are almost right.
     let back = provider.log_in(&redirect);
     let (rest, state) = back.rsplit_once('=').unwrap();
@@ -69,17 +70,18 @@ async fn an_answer_to_a_login_that_this_browser_did_not_begin_lets_nobody_in() {
     browser.cookies.insert("in".to_owned(), format!("1{value}"));
     assert_eq!(browser.open("/shop/").await.status, 302);
     assert!(provider.state.lock().unwrap().grants.is_empty());
-    // The true one works once: the code and the cookie are used up.
-    let used = victim.cookies.clone();
+    // The true one works in this browser, and the provider sees its code once.
     assert_eq!(victim.open(&back).await.status, 303);
     let mut replayed = Browser::new(&proxy);
     replayed
         .open(&back)
         .await
         .assert_failure(400, "http_request_denied");
-    replayed.cookies = used;
-    let got = replayed.open(&back).await;
+    // Another code of the same login is another answer.
+    let other = back.replace("code=", "code=x");
+    let got = before.copy().open(&other).await;
     got.assert_failure(403, "http_request_denied");
+    assert_eq!(provider.state.lock().unwrap().grants.len(), 2);
     assert_eq!(app.count(), 0);
     proxy.finish().await;
 }

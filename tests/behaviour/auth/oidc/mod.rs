@@ -1,20 +1,25 @@
 //! Login at an OpenID provider.
 
+mod back_channel;
+mod exchange;
 mod hostile;
 mod login;
+mod logout;
 mod real;
 mod renewal;
 mod session;
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::jwt::{Issuer, encode};
-use crate::harness::{Act, Answer, Backend, Proxy, Seen, Settings, to_base64};
+use crate::harness::{Act, Answer, Backend, Gate, Proxy, Seen, Settings, to_base64};
 
 /// A provider, as far as the proxy sees it; what a browser does there is done by the test.
 pub(super) struct Provider {
@@ -28,7 +33,7 @@ pub(super) struct State {
     /// Codes that were given and not used.
     codes: BTreeMap<String, Parameters>,
     /// Refresh tokens that count.
-    refresh_tokens: Vec<String>,
+    pub(super) refresh_tokens: Vec<String>,
     /// Members of the next ID tokens; `null` removes one.
     pub(super) claims: Value,
     /// Header of the next ID tokens.
@@ -36,6 +41,10 @@ pub(super) struct State {
     pub(super) expires_in: u64,
     /// Answers with this status in place of tokens.
     pub(super) fails: Option<u16>,
+    /// Answers for tokens wait for it.
+    pub(super) held: Option<Gate>,
+    /// Scheme of its URLs.
+    pub(super) scheme: &'static str,
     /// Kinds of grants that were asked for.
     pub(super) grants: Vec<String>,
 }
@@ -49,6 +58,8 @@ pub(super) struct Browser<'a> {
 }
 
 pub(super) const KEY: &str = "the first secret of the cookies, long";
+
+pub(super) const ACCESS_TOKEN: &str = "an access token";
 
 pub(super) const ROUTES: &str = r#"
     [access_log]
@@ -88,6 +99,27 @@ pub(super) fn now() -> u64 {
     since.unwrap().as_secs()
 }
 
+/// Runs futures at once; returns their results as they come.
+pub(super) async fn at_once<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut all: Vec<_> = all.map(Box::pin).collect();
+    let mut results = Vec::new();
+    poll_fn(|cx| {
+        all.retain_mut(|one| match one.as_mut().poll(cx) {
+            Poll::Ready(result) => {
+                results.push(result);
+                false
+            }
+            Poll::Pending => true,
+        });
+        match all.is_empty() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+    results
+}
+
 impl Provider {
     pub(super) async fn start() -> Self {
         let state = Arc::new(Mutex::new(State {
@@ -98,13 +130,20 @@ impl Provider {
             header: r#"{"alg":"EdDSA","kid":"ed"}"#.to_owned(),
             expires_in: 3600,
             fails: None,
+            held: None,
+            scheme: "http",
             grants: Vec::new(),
         }));
         let shared = Arc::clone(&state);
-        let backend = Backend::start(move |_| {
+        let backend = Backend::start(move |seen| {
+            let held = shared.lock().unwrap().held.clone();
+            let held = held.filter(|_| seen.target == "/token").map(Act::Wait);
             let shared = Arc::clone(&shared);
             let reply = move |seen: &Seen| shared.lock().unwrap().answer(seen);
-            vec![Act::Read, Act::Reply(Arc::new(reply))]
+            let mut acts = vec![Act::Read];
+            acts.extend(held);
+            acts.push(Act::Reply(Arc::new(reply)));
+            acts
         })
         .await;
         Self { backend, state }
@@ -137,9 +176,10 @@ impl State {
     }
 
     fn answer(&mut self, seen: &Seen) -> Vec<u8> {
-        let issuer = format!("http://{}", seen.field("host"));
+        let issuer = format!("{}://{}", self.scheme, seen.field("host"));
         let (status, body) = match (&*seen.target, self.fails) {
-            ("/token", Some(status)) => (status, json!({})),
+            ("/token" | "/revoke", Some(status)) => (status, json!({})),
+            ("/revoke", None) => self.revoke(seen),
             ("/token", None) => self.tokens(seen, &issuer),
             ("/jwks", _) => (200, self.issuer.jwks()),
             ("/.well-known/openid-configuration", _) => (
@@ -148,6 +188,7 @@ impl State {
                     "issuer": issuer, "authorization_endpoint": format!("{issuer}/auth?tenant=1"),
                     "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/jwks"),
                     "end_session_endpoint": format!("{issuer}/end"),
+                    "revocation_endpoint": format!("{issuer}/revoke"),
                     "id_token_signing_alg_values_supported": ["EdDSA", "RS256", "HS256", "none"],
                 }),
             ),
@@ -158,11 +199,23 @@ impl State {
         format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
     }
 
-    fn tokens(&mut self, seen: &Seen, issuer: &str) -> (u16, Value) {
-        let form = parameters(&format!("?{}", String::from_utf8_lossy(&seen.body)));
+    /// Reads the form of the client that is known here.
+    fn form(seen: &Seen) -> Parameters {
         let secret = "shop:a%20client%27s%20secret%3A%20with%20%2F%20and%20%2B";
         let basic = format!("Basic {}", to_base64(secret.as_bytes()));
         assert_eq!(seen.field("authorization"), basic);
+        parameters(&format!("?{}", String::from_utf8_lossy(&seen.body)))
+    }
+
+    fn revoke(&mut self, seen: &Seen) -> (u16, Value) {
+        let form = Self::form(seen);
+        assert_eq!(form["token_type_hint"], "refresh_token");
+        self.refresh_tokens.retain(|it| *it != form["token"]);
+        (200, json!({}))
+    }
+
+    fn tokens(&mut self, seen: &Seen, issuer: &str) -> (u16, Value) {
+        let form = Self::form(seen);
         self.grants.push(form["grant_type"].clone());
         let refused = (400, json!({ "error": "invalid_grant" }));
         let nonce = match &*form["grant_type"] {
@@ -204,7 +257,7 @@ impl State {
         let expires_in = self.expires_in;
         (
             200,
-            json!({ "id_token": id_token, "refresh_token": refresh_token, "expires_in": expires_in, "token_type": "Bearer", "access_token": "x" }),
+            json!({ "id_token": id_token, "refresh_token": refresh_token, "expires_in": expires_in, "token_type": "Bearer", "access_token": ACCESS_TOKEN }),
         )
     }
 }
@@ -247,7 +300,7 @@ impl<'a> Browser<'a> {
         self.ask(
             "GET",
             target,
-            "accept: text/html\nsec-fetch-mode: navigate\n",
+            "accept: text/html\nsec-fetch-mode: navigate\nsec-fetch-dest: document\nsec-fetch-site: none\n",
         )
         .await
     }
@@ -294,6 +347,14 @@ impl<'a> Browser<'a> {
         assert_eq!(redirect.status, 302, "{redirect:?}");
         let back = provider.log_in(&redirect);
         self.open(&back).await
+    }
+
+    /// Another browser with the same cookies.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            proxy: self.proxy,
+            cookies: self.cookies.clone(),
+        }
     }
 
     /// Names of its cookies.

@@ -1,6 +1,6 @@
 //! Sessions that are renewed, and a provider that is away.
 
-use super::{Browser, Provider, ROUTES, State, start};
+use super::{Browser, Provider, ROUTES, State, at_once, start};
 use crate::harness::{Backend, Proxy, Settings, answer, eventually};
 
 fn refreshes(provider: &Provider) -> usize {
@@ -34,23 +34,7 @@ async fn a_session_is_renewed_once_for_many_requests() {
         // Also those that are no navigation.
         async move { proxy.request("GET", &target, line, b"").await }
     });
-    let mut all: Vec<_> = asked.map(Box::pin).collect();
-    let mut answers = Vec::new();
-    std::future::poll_fn(|cx| {
-        all.retain_mut(|asked| match asked.as_mut().poll(cx) {
-            std::task::Poll::Ready(answer) => {
-                answers.push(answer);
-                false
-            }
-            std::task::Poll::Pending => true,
-        });
-        match all.is_empty() {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    drop(all);
+    let answers = at_once(asked).await;
     for answer in &answers {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(answer.field("set-cookie").starts_with("in="), "{answer:?}");

@@ -107,41 +107,6 @@ async fn many_claims_are_kept_in_several_cookies() {
 }
 
 #[tokio::test]
-async fn a_logout_ends_the_session_here_and_at_the_provider() {
-    let app = Backend::start(|_| answer("fine")).await;
-    let provider = Provider::start().await;
-    let text = ROUTES.replace(
-        "timeout = \"20s\"",
-        "timeout = \"20s\"\n    logged_out = \"/bye\"",
-    );
-    let proxy = start(&text, &app, &provider).await;
-    let mut browser = Browser::new(&proxy);
-    browser.log_in("/shop/", &provider).await;
-    // Another site cannot do it.
-    let got = browser
-        .ask("GET", "/shop/oidc/logout", "sec-fetch-site: cross-site\n")
-        .await;
-    got.assert_failure(403, "http_request_denied");
-    assert_eq!(browser.open("/shop/").await.status, 200);
-    let got = browser.open("/shop/oidc/logout").await;
-    assert_eq!(got.status, 303);
-    let place = got.field("location");
-    let end = format!("http://{}/end?", provider.backend.address());
-    assert!(place.starts_with(&end), "{place}");
-    let told = parameters(place);
-    assert_eq!(told["client_id"], "shop");
-    assert_eq!(told["id_token_hint"].split('.').count(), 3);
-    let bye = "http://shop.example/bye";
-    assert_eq!(told["post_logout_redirect_uri"], bye);
-    assert!(browser.cookies.is_empty(), "{:?}", browser.names());
-    assert_eq!(browser.open("/shop/").await.status, 302);
-    // Who has no session is only told.
-    let got = Browser::new(&proxy).open("/shop/oidc/logout").await;
-    assert_eq!((got.status, got.field("location")), (303, bye));
-    proxy.finish().await;
-}
-
-#[tokio::test]
 async fn behind_a_proxy_with_tls_the_browser_comes_back_to_the_host_that_it_sees() {
     let app = Backend::start(|_| answer("fine")).await;
     let provider = Provider::start().await;
