@@ -72,6 +72,8 @@ fn disk(disk: &CacheDisk) -> String {
         CacheDiskState::Ready => "",
         CacheDiskState::Reading => ", another process writes",
         CacheDiskState::Failing => ", fails",
+        CacheDiskState::Full => ", is full",
+        CacheDiskState::Slow => ", is too slow",
     };
     let (keys, mib) = (disk.entries, disk.bytes >> 20);
     format!("disk: {keys} keys, {mib} MiB ({share} %){state}")

@@ -1,6 +1,10 @@
 //! Use that an exchange makes of the cache of its route.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{
+    cell::{RefCell, RefMut},
+    rc::Rc,
+    sync::Arc,
+};
 
 use super::Answering;
 use crate::cache::{Outcome, RouteCache};
@@ -13,8 +17,8 @@ pub(crate) struct CacheUse {
     pub(crate) behind: u16,
     /// The result; none while it is open.
     pub(crate) outcome: Option<Outcome>,
-    /// An answer too long to be stored, which this exchange reads to its end.
-    pub(crate) left: LeftAnswering,
+    /// Place of an answer that may turn out too long to be stored; none for all others.
+    pub(crate) left: Option<LeftAnswering>,
 }
 
 /// Place of an answer that a cache has begun to read, and leaves to the client's exchange.
@@ -27,7 +31,13 @@ impl CacheUse {
             cache: Arc::clone(cache),
             behind,
             outcome: None,
-            left: LeftAnswering::default(),
+            left: None,
         })
+    }
+
+    /// The answer that was too long to be stored, which this exchange reads to its end.
+    pub(crate) fn left(&self) -> Option<RefMut<'_, Answering>> {
+        let left = self.left.as_ref()?.borrow_mut();
+        RefMut::filter_map(left, Option::as_mut).ok()
     }
 }

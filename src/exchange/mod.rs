@@ -268,7 +268,7 @@ impl Exchange {
     pub(crate) fn fell_silent(&mut self) {
         self.call.fell_silent();
         if let Some(using) = &self.cached
-            && let Some(answering) = &mut *using.left.borrow_mut()
+            && let Some(mut answering) = using.left()
         {
             answering.quiet = true;
         }

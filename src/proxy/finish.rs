@@ -45,8 +45,8 @@ pub(super) fn record(connection: &Connection, exchange: &Exchange) {
     if let (Some(outcome), Some(route)) = (cached, exchange.route_metrics()) {
         route.count_cache(outcome.word());
     }
-    let left = exchange.cached.as_ref().and_then(|it| it.left.take());
-    if let Some(answering) = exchange.call.answering.as_ref().or(left.as_ref()) {
+    let left = exchange.cached.as_ref().and_then(|it| it.left());
+    if let Some(answering) = exchange.call.answering.as_ref().or(left.as_deref()) {
         let end = AnswerEnd {
             failure: exchange.failure,
             grpc_status: exchange.grpc_status,

@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     StartError,
     board::Board,
+    cache_disks::CacheDisks,
     descriptors,
     discovery::{Discoveries, ask_first},
     drain, errand,
@@ -95,6 +96,7 @@ pub(crate) struct Control {
     pub(super) gauges: ControlGauges,
     /// Limits on requests at once that hold requests back.
     pub(super) strains: Strains,
+    pub(super) cache_disks: CacheDisks,
     /// Pools that ignore health.
     pub(super) panics: Panics,
     pub(super) admin: Option<AdminControl>,
@@ -153,6 +155,7 @@ impl Control {
             events,
             gauges: ControlGauges::new(&shared.metrics.control()),
             strains: Strains::default(),
+            cache_disks: CacheDisks::default(),
             panics: Panics::default(),
             admin: None,
             admin_offer: None,

@@ -275,6 +275,7 @@ impl ControlGauges {
             if let Some(disk) = cache.disk.as_ref().map(|disk| disk.view()) {
                 values.push((&names::CACHE_DISK_BYTES, disk.bytes));
                 values.push((&names::CACHE_DISK_ENTRIES, disk.keys));
+                values.push((&names::CACHE_DISK_FAILING, disk.standing.is_down().into()));
             }
             let gauges = known.remove(&route.name);
             let gauges = gauges.filter(|it| it.len() == values.len());

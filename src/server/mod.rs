@@ -8,6 +8,7 @@
 mod admin;
 mod background;
 mod board;
+mod cache_disks;
 mod certificates;
 mod compile;
 mod control;

@@ -52,6 +52,7 @@ impl Control {
             cache.start();
         }
         self.gauges.caches(&snapshot.routes);
+        self.cache_disks.tell(&snapshot.routes, &self.events);
         self.strains.tell(&snapshot.routes, &self.events, now);
         self.gauges.tick();
         self.gauges

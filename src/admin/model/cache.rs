@@ -57,6 +57,10 @@ pub enum CacheDiskState {
     Reading,
     /// The last access failed; answers are in memory alone.
     Failing,
+    /// There is no room for `disk_max` bytes: answers leave the disk to make room for others.
+    Full,
+    /// It does not answer in time: it is passed over until it does.
+    Slow,
 }
 
 /// A purge: exactly one of `url`, `prefix`, `tag` and `all`.

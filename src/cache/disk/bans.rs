@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use crate::cache::Purge;
 
-/// Purges, the oldest first.
-#[derive(Debug, Default)]
+/// Purges, the oldest first; bounded.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Bans(Vec<Ban>);
 
 /// A purge, and its time in nanoseconds since 1970.
@@ -20,16 +20,19 @@ pub(super) struct Ban {
 }
 
 impl Bans {
-    /// Notes a purge. If there are too many, the older half becomes one of everything: that costs
-    /// hits, and nothing else.
+    /// Notes a purge, unless another says as much. If there are too many, the older half becomes one
+    /// of everything: that costs hits, and nothing else.
     pub(super) fn add(&mut self, ban: Ban) {
-        if ban.what == Purge::All {
-            self.0.clear();
+        let says = |one: &Ban, other: &Ban| {
+            one.at >= other.at && (one.what == other.what || one.what == Purge::All)
+        };
+        if self.0.iter().any(|it| says(it, &ban)) {
+            return;
         }
-        // The later one says all that an earlier equal one does.
-        self.0.retain(|it| it.what != ban.what);
-        if self.0.len() >= BANS_MAX {
-            let rest = self.0.split_off(BANS_MAX / 2);
+        self.0.retain(|it| !says(&ban, it));
+        self.0.push(ban);
+        while self.0.len() > 2 && (self.0.len() > BANS_MAX || self.bytes() > BYTES_MAX) {
+            let rest = self.0.split_off(self.0.len() / 2);
             let newest = self.0.iter().map(|it| it.at).max();
             self.0 = newest
                 .map(|at| Ban {
@@ -40,7 +43,15 @@ impl Bans {
                 .chain(rest)
                 .collect();
         }
-        self.0.push(ban);
+    }
+
+    /// Number of purges that are told apart.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Returns true if an answer that was asked for at this time is purged.
@@ -53,6 +64,11 @@ impl Bans {
     /// Adds those that were noted before these.
     pub(super) fn merge(&mut self, older: Self) {
         let newer = std::mem::replace(self, older);
+        self.extend(newer);
+    }
+
+    /// Adds those that were noted after these.
+    pub(super) fn extend(&mut self, newer: Self) {
         for ban in newer.0 {
             self.add(ban);
         }
@@ -71,11 +87,21 @@ impl Bans {
         }
         bans
     }
+
+    /// Bytes of what they name.
+    fn bytes(&self) -> usize {
+        let named = self.0.iter().map(|it| match &it.what {
+            Purge::Url(url) | Purge::Prefix(url) => url.len(),
+            Purge::Tag(tag) => tag.len(),
+            Purge::All => 0,
+        });
+        named.sum()
+    }
 }
 
 impl Ban {
     /// The line of a file.
-    pub(super) fn line(&self) -> String {
+    fn line(&self) -> String {
         let (word, bytes): (_, &[u8]) = match &self.what {
             Purge::Url(url) => ("url", url),
             Purge::Prefix(url) => ("prefix", url),
@@ -112,6 +138,8 @@ impl Ban {
 
 /// Purges that are told apart.
 const BANS_MAX: usize = 4096;
+/// Bytes of the URLs and tags of all.
+const BYTES_MAX: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -164,5 +192,18 @@ mod tests {
         assert!(bans.meets(middle - 1, b"", |_| false));
         assert!(!bans.meets(middle, b"", |_| false));
         assert!(bans.meets(middle, b"", |it| it == middle.to_string()));
+    }
+
+    #[test]
+    fn long_urls_count_by_their_bytes() {
+        let mut bans = Bans::default();
+        let url = |at: u64| format!("http://a/{at}/{}", "x".repeat(10_000)).into_bytes();
+        for at in 0..1000 {
+            bans.add(ban(at, Purge::Url(url(at))));
+            assert!(bans.bytes() <= BYTES_MAX, "{}", bans.bytes());
+        }
+        assert!(bans.meets(999, &url(999), |_| false));
+        assert!(bans.meets(0, b"http://b/", |_| false), "by that of all");
+        assert!(!bans.meets(999, b"http://b/", |_| false));
     }
 }

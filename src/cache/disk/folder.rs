@@ -3,13 +3,14 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
+use rustix::{fs::statvfs, io::Errno};
 
 use super::name::FileName;
 
@@ -53,7 +54,7 @@ impl Folder {
         let file = File::open(self.file(name))?;
         let length = file.metadata()?.len();
         if length > bytes_max {
-            return Err(io::ErrorKind::FileTooLarge.into());
+            return Err(Errno::FBIG.into());
         }
         // One byte more, so that the end is seen without growing.
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
@@ -95,18 +96,22 @@ impl Folder {
         let mut options = OpenOptions::new();
         options.create_new(true).write(true).mode(FILE_MODE);
         let open = || options.open(path);
-        let mut file = match open() {
-            // Somebody has emptied the disk.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.make()?;
-                open()?
-            }
-            opened => opened?,
-        };
+        let mut file = self.made(open)?;
         for part in parts {
             file.write_all(part)?;
         }
         Ok(())
+    }
+
+    /// Opens a file, in a folder that is made anew if somebody has emptied the disk.
+    fn made(&self, open: impl Fn() -> io::Result<File>) -> io::Result<File> {
+        match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make()?;
+                open()
+            }
+            opened => opened,
+        }
     }
 
     /// Tells whether anything can be written.
@@ -117,10 +122,24 @@ impl Folder {
         fs::remove_file(&probe)
     }
 
+    /// Bytes that the disk has left; none if it can take no more files.
+    pub(super) fn free(&self) -> io::Result<u64> {
+        let disk = statvfs(&self.path)?;
+        // Some have no bound on files, and say 0.
+        let files = disk.f_files == 0 || disk.f_favail >= FILES_MIN;
+        Ok(if files {
+            disk.f_bavail.saturating_mul(disk.f_frsize)
+        } else {
+            0
+        })
+    }
+
     /// Removes a file.
     pub(super) fn remove(&self, name: FileName) -> io::Result<()> {
         match fs::remove_file(self.file(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // No answer, and none after a restart.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(()),
             removed => removed,
         }
     }
@@ -164,18 +183,37 @@ impl Folder {
         }
     }
 
-    /// Adds a note of a purge, and has it on disk when it returns.
-    pub(super) fn note_purge(&self, line: &str) -> io::Result<()> {
+    /// Adds notes of purges, and has them on disk when it returns; returns the length of all.
+    pub(super) fn note_purges(&self, lines: &str) -> io::Result<u64> {
         let mut options = OpenOptions::new();
         options.create(true).append(true).mode(FILE_MODE);
-        let mut file = options.open(self.path.join(PURGES))?;
+        let path = self.path.join(PURGES);
+        let mut file = loop {
+            let file = self.made(|| options.open(&path))?;
+            file.lock_shared()?;
+            // Another process may have replaced it before the lock.
+            if is_same(&file, &path)? {
+                break file;
+            }
+        };
         // In front of it ends a line that was cut short.
-        file.write_all(format!("\n{line}").as_bytes())?;
-        file.sync_data()
+        file.write_all(format!("\n{lines}").as_bytes())?;
+        file.sync_data()?;
+        Ok(file.metadata()?.len())
     }
 
-    /// Replaces the notes of purges.
-    pub(super) fn keep_purges(&self, lines: &str) -> io::Result<()> {
+    /// Replaces the notes of purges by what `change` makes of them. None is added meanwhile.
+    pub(super) fn compact_purges(&self, change: impl FnOnce(&str) -> String) -> io::Result<()> {
+        let path = self.path.join(PURGES);
+        let file = match File::open(&path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(file) = &file {
+            file.lock()?;
+        }
+        let lines = change(&self.purges()?);
         let begun = self.path.join(format!("{UNFINISHED}purges"));
         let mut options = OpenOptions::new();
         options
@@ -186,7 +224,7 @@ impl Folder {
         let mut file = options.open(&begun)?;
         file.write_all(lines.as_bytes())?;
         file.sync_data()?;
-        fs::rename(begun, self.path.join(PURGES))
+        fs::rename(begun, path)
     }
 
     /// The path.
@@ -207,6 +245,18 @@ fn make(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
+/// Returns true if this is the file at that path.
+fn is_same(file: &File, path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(found) => {
+            let open = file.metadata()?;
+            Ok((open.dev(), open.ino()) == (found.dev(), found.ino()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Returns true for a file that nobody writes any more.
 fn is_old(file: &fs::DirEntry) -> bool {
     let modified = file.metadata().and_then(|data| data.modified());
@@ -218,6 +268,8 @@ fn is_old(file: &fs::DirEntry) -> bool {
 const UNFINISHED: &str = ".writing-";
 /// Longest time that a write may take.
 const UNFINISHED_MAX: Duration = Duration::from_secs(60);
+/// Files that a disk must have room for.
+const FILES_MIN: u64 = 64;
 /// Name of the notes of purges.
 const PURGES: &str = "purges";
 /// Answers may be for the eyes of few.

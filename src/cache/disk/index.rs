@@ -169,12 +169,17 @@ impl Index {
     }
 
     fn leave(&self, key: KeyHash, files: &[StoredFile]) {
-        let names = files.iter().map(|it| FileName {
-            key,
-            variant: it.variant,
-        });
-        lock(&self.gone).extend(names);
+        leave(&self.gone, key, files);
     }
+}
+
+/// Has these files of a key removed.
+fn leave(gone: &Gone, key: KeyHash, files: &[StoredFile]) {
+    let names = files.iter().map(|it| FileName {
+        key,
+        variant: it.variant,
+    });
+    lock(gone).extend(names);
 }
 
 fn weight(files: &[StoredFile]) -> u64 {
@@ -204,11 +209,7 @@ impl Lifecycle<KeyHash, Files> for Evicted {
     type RequestState = ();
 
     fn on_evict(&self, (): &mut (), key: KeyHash, files: Files) {
-        let names = files.iter().map(|it| FileName {
-            key,
-            variant: it.variant,
-        });
-        lock(&self.0).extend(names);
+        leave(&self.0, key, &files);
     }
 }
 

@@ -20,6 +20,7 @@ mod outbox;
 mod queue;
 mod reader;
 mod record;
+mod view;
 mod writer;
 
 use std::{
@@ -33,7 +34,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-pub(crate) use self::reader::DISK_WAIT;
 use self::{
     bans::{Ban, Bans},
     folder::Folder,
@@ -42,7 +42,12 @@ use self::{
     outbox::Outbox,
     queue::Queue,
     reader::Read,
+    view::Figures,
     writer::{Write, Writer},
+};
+pub(crate) use self::{
+    reader::DISK_WAIT,
+    view::{DiskView, Standing},
 };
 use super::{Entry, Key, Purge, Store, changes::Mark};
 
@@ -51,39 +56,6 @@ use super::{Entry, Key, Purge, Store, changes::Mark};
 pub struct Disk {
     shared: Arc<Shared>,
     started: Once,
-}
-
-/// State of a disk tier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Standing {
-    /// The files are being looked through.
-    Opening,
-    /// It reads and writes.
-    Ready,
-    /// Another process writes.
-    Reading,
-    /// The last access failed.
-    Failing,
-}
-
-/// Figures of a disk tier.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DiskView {
-    pub(crate) standing: Standing,
-    /// Keys with files, and the bytes of these.
-    pub(crate) keys: u64,
-    pub(crate) bytes: u64,
-    pub(crate) bytes_max: u64,
-    /// Writes, purges and removals that have not ended.
-    pub(crate) waiting: u64,
-    /// Answers read, answers written, and answers not written since too many waited.
-    pub(crate) read: u64,
-    pub(crate) written: u64,
-    pub(crate) dropped: u64,
-    /// Accesses that failed, and files that were not what was written.
-    pub(crate) failed: u64,
-    pub(crate) damaged: u64,
 }
 
 /// State that the threads share.
@@ -97,35 +69,17 @@ struct Shared {
     /// Keys that were changed while some files may not be known; none while all are.
     changed: Mutex<Option<HashSet<KeyHash>>>,
     standing: AtomicU8,
+    /// A failure was told, and no success since.
+    told: AtomicBool,
     /// A read took too long, and none has ended since.
     stuck: AtomicBool,
+    /// Bytes that a full disk has for it; all of them while it is not full.
+    room: AtomicU64,
     /// The latest time that was told.
     clock: AtomicU64,
     bytes_max: AtomicU64,
     file_max: AtomicU64,
     figures: Figures,
-}
-
-#[derive(Debug, Default)]
-struct Figures {
-    read: Count,
-    written: Count,
-    dropped: Count,
-    failed: Count,
-    damaged: Count,
-}
-
-#[derive(Debug, Default)]
-struct Count(AtomicU64);
-
-impl Count {
-    fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl Disk {
@@ -141,7 +95,9 @@ impl Disk {
                 outbox: Outbox::default(),
                 changed: Mutex::new(Some(HashSet::new())),
                 standing: AtomicU8::new(Standing::Opening as u8),
+                told: AtomicBool::new(false),
                 stuck: AtomicBool::new(false),
+                room: AtomicU64::new(u64::MAX),
                 clock: AtomicU64::new(0),
                 bytes_max: AtomicU64::new(bytes_max),
                 file_max: AtomicU64::new(entry_max + HEAD_MAX),
@@ -167,8 +123,7 @@ impl Disk {
             });
             let failed = readers.chain([made]).find_map(Result::err);
             if let Some(error) = failed {
-                shared.stand(Standing::Failing);
-                tracing::warn!(route = &*shared.route, %error, "cache: cannot start a thread for the disk");
+                shared.fail("start a thread for it", &error);
             }
         });
     }
@@ -180,7 +135,7 @@ impl Disk {
         shared
             .file_max
             .store(entry_max + HEAD_MAX, Ordering::Relaxed);
-        if shared.index.resize(bytes_max) {
+        if shared.resize() {
             shared.outbox.wake();
         }
     }
@@ -214,7 +169,7 @@ impl Disk {
             mark,
         };
         // What is stored while the folder is opened waits for it.
-        let writes = matches!(shared.standing(), Standing::Opening | Standing::Ready);
+        let writes = !matches!(shared.standing(), Standing::Reading | Standing::Failing);
         if !writes || !shared.outbox.push(write) {
             shared.figures.dropped.add();
         }
@@ -255,25 +210,6 @@ impl Disk {
         shared.outbox.push_purge(ban);
     }
 
-    /// The figures.
-    pub(crate) fn view(&self) -> DiskView {
-        let shared = &self.shared;
-        let (keys, bytes) = shared.index.size();
-        let figures = &shared.figures;
-        DiskView {
-            standing: shared.standing(),
-            keys,
-            bytes,
-            bytes_max: shared.bytes_max.load(Ordering::Relaxed),
-            waiting: (shared.outbox.waiting() + shared.index.gone()) as u64,
-            read: figures.read.get(),
-            written: figures.written.get(),
-            dropped: figures.dropped.get(),
-            failed: figures.failed.get(),
-            damaged: figures.damaged.get(),
-        }
-    }
-
     /// Does what is left to do, for at most `patience`, and takes no more. Blocks the thread: for
     /// the end of the process.
     pub(crate) fn end(&self, patience: Duration) {
@@ -301,17 +237,15 @@ impl Shared {
         self.clock.fetch_max(now, Ordering::AcqRel).max(now)
     }
 
-    fn standing(&self) -> Standing {
-        match self.standing.load(Ordering::Acquire) {
-            1 => Standing::Ready,
-            2 => Standing::Reading,
-            3 => Standing::Failing,
-            _ => Standing::Opening,
-        }
+    /// Bytes that the files may take now.
+    fn limit(&self) -> u64 {
+        let room = self.room.load(Ordering::Relaxed);
+        self.bytes_max.load(Ordering::Relaxed).min(room)
     }
 
-    fn stand(&self, standing: Standing) {
-        self.standing.store(standing as u8, Ordering::Release);
+    /// Has the index keep to the limit; returns true if it is another.
+    fn resize(&self) -> bool {
+        self.index.resize(self.limit())
     }
 
     /// Takes up a file that was found in the folder.
@@ -355,3 +289,6 @@ const FRESH_MIN: u64 = 10;
 const HEAD_MAX: u64 = 1 << 20;
 /// Keys that are remembered as changed while not all files are known.
 const CHANGED_MAX: usize = 65_536;
+
+#[cfg(test)]
+mod tests;

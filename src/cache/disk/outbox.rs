@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::{bans::Ban, writer::Write};
+use super::{
+    bans::{Ban, Bans},
+    writer::Write,
+};
 
 /// Writes and purges that are still to be done.
 #[derive(Debug, Default)]
@@ -20,10 +23,12 @@ pub(super) struct Outbox {
 struct State {
     writes: VecDeque<Write>,
     bytes: u64,
-    purges: Vec<Ban>,
+    purges: Bans,
     /// Something happened that is not in here.
     woken: bool,
     busy: bool,
+    /// The last write that came found no room.
+    full: bool,
     closed: bool,
     ended: bool,
 }
@@ -32,7 +37,7 @@ struct State {
 #[derive(Debug)]
 pub(super) enum Job {
     /// Have these purges on disk.
-    Purges(Vec<Ban>),
+    Purges(Bans),
     /// Write this answer.
     Write(Box<Write>),
     /// Look after the rest.
@@ -48,6 +53,7 @@ impl Outbox {
         let mut state = self.state();
         let room = state.writes.is_empty()
             || state.writes.len() < WRITES_MAX && state.bytes + bytes <= BYTES_MAX;
+        state.full = !room;
         if !room || state.closed {
             return false;
         }
@@ -60,7 +66,7 @@ impl Outbox {
 
     /// Adds a purge.
     pub(super) fn push_purge(&self, ban: Ban) {
-        self.state().purges.push(ban);
+        self.state().purges.add(ban);
         self.changed.notify_all();
     }
 
@@ -90,8 +96,13 @@ impl Outbox {
                 state.bytes -= write.bytes();
                 Job::Write(Box::new(write))
             }
-            None if state.closed => Job::End,
-            None => Job::Look,
+            None => {
+                state.full = false;
+                match state.closed {
+                    true => Job::End,
+                    false => Job::Look,
+                }
+            }
         }
     }
 
@@ -116,6 +127,11 @@ impl Outbox {
         let running = |state: &mut State| !state.ended;
         let waited = self.changed.wait_timeout_while(state, patience, running);
         waited.unwrap_or_else(PoisonError::into_inner).0.ended
+    }
+
+    /// Returns true while the thread is too slow for what comes.
+    pub(super) fn is_full(&self) -> bool {
+        self.state().full
     }
 
     /// Number of jobs that have not ended.

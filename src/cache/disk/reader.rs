@@ -1,12 +1,12 @@
 //! Reading: what a worker asks for, and the threads that read.
 
 use std::{
-    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use rustix::io::Errno;
 use tokio::sync::oneshot;
 
 use super::{
@@ -125,8 +125,15 @@ fn load(shared: &Shared, key: &Key, name: FileName) -> Option<Entry> {
     let file = match shared.folder.read(name, file_max) {
         Ok(file) => file,
         Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                shared.figures.failed.add();
+            match Errno::from_io_error(&error) {
+                Some(Errno::NOENT) => {}
+                // A shortage of the process, which says nothing of the file.
+                Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {
+                    shared.figures.failed.add();
+                    return None;
+                }
+                Some(Errno::FBIG) => shared.figures.failed.add(),
+                _ => shared.fail("read an answer", &error),
             }
             drop_file(shared, name);
             return None;

@@ -115,7 +115,10 @@ impl Visit<'_> {
         let idle = exchange
             .route()
             .map_or(Duration::ZERO, |it| it.timeouts.idle);
-        let left = exchange.cached.as_ref().map(|it| Rc::clone(&it.left));
+        // One of known length is not too long.
+        let may_spill = response.body.length().exact().is_none();
+        let using = exchange.cached.as_mut().filter(|_| may_spill);
+        let left = using.map(|it| Rc::clone(it.left.insert(LeftAnswering::default())));
         let kept = self.store(&mut response, lead, meta, (answering, left), idle);
         if let Kept::No(answering) = kept {
             exchange.call.answering = answering;

@@ -57,6 +57,8 @@ fn disk_of(view: &DiskView) -> CacheDisk {
             Standing::Ready => CacheDiskState::Ready,
             Standing::Reading => CacheDiskState::Reading,
             Standing::Failing => CacheDiskState::Failing,
+            Standing::Full => CacheDiskState::Full,
+            Standing::Slow => CacheDiskState::Slow,
         },
         entries: view.keys,
         bytes: view.bytes,

@@ -142,6 +142,13 @@ pub static CACHE_DISK_ENTRIES: GaugeDesc<1> = GaugeDesc::new(
     ["route"],
 );
 
+/// Disks of caches that do not work.
+pub static CACHE_DISK_FAILING: GaugeDesc<1> = GaugeDesc::new(
+    "sluicegate_cache_disk_failing",
+    "1 while the disk of a route's cache fails, or does not answer in time: answers are kept in memory alone.",
+    ["route"],
+);
+
 /// Requests that a route chose to copy; `result` tells what came of it.
 pub static SHADOW_REQUESTS_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_shadow_requests_total",

@@ -22,7 +22,7 @@ const CACHE: &str = "cache = { disk = \"cache/\" }";
 const FRESH: &str = "cache-control: max-age=600\r\n";
 
 /// State of the disk by `/cache`, once it has nothing to do.
-async fn settled(proxy: &Proxy, state: &str) -> Value {
+pub(super) async fn settled(proxy: &Proxy, state: &str) -> Value {
     eventually(format!("the disk is settled and {state}"), || async {
         let disk = cached(proxy).await[0]["disk"].clone();
         (disk["state"] == state && disk["waiting"] == 0).then_some(disk)
@@ -39,7 +39,7 @@ async fn holds(proxy: &Proxy, entries: u64) -> Value {
     .await
 }
 
-async fn restart(proxy: &mut Proxy) {
+pub(super) async fn restart(proxy: &mut Proxy) {
     proxy.signal(Signal::TERM);
     proxy.exited().await;
     proxy.start_again().await;
@@ -47,7 +47,7 @@ async fn restart(proxy: &mut Proxy) {
 }
 
 /// The files with answers.
-fn files(proxy: &Proxy) -> Vec<PathBuf> {
+pub(super) fn files(proxy: &Proxy) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().into_string().unwrap();
@@ -63,7 +63,7 @@ fn files(proxy: &Proxy) -> Vec<PathBuf> {
     found
 }
 
-fn is_hit(answer: &crate::harness::Answer) -> bool {
+pub(super) fn is_hit(answer: &crate::harness::Answer) -> bool {
     status(answer).contains("; hit;")
 }
 

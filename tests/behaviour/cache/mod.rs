@@ -1,5 +1,6 @@
 //! `cache` of a route: answers are stored for others, as RFC 9111 allows it.
 
+mod bad_disk;
 mod bodies;
 mod changes;
 mod collapse;
