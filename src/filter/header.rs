@@ -15,7 +15,7 @@ use crate::{
         value::{Placeholder, Template},
     },
     exchange::{Exchange, Request, Response},
-    semantics::Headers,
+    semantics::{Headers, variable},
 };
 
 /// Changes the header fields on a route.
@@ -37,6 +37,8 @@ struct Changes {
     add: Vec<(HeaderName, Value)>,
     /// True if values are made of fields that may change meanwhile.
     reads_fields: bool,
+    /// True for requests, of which something is removed or set.
+    hides_aliases: bool,
 }
 
 /// A value that is constant, or made for each exchange.
@@ -50,8 +52,10 @@ impl HeaderFilter {
     /// Compiles the configured changes.
     pub fn new(request: &HeaderChanges, response: &HeaderChanges) -> Self {
         let response = Changes::new(response);
+        let mut request = Changes::new(request);
+        request.hides_aliases = !(request.remove.is_empty() && request.set.is_empty());
         Self {
-            request: Changes::new(request),
+            request,
             kept: response
                 .fills()
                 .filter(|it| is_field(it))
@@ -126,6 +130,7 @@ impl Changes {
             set: changes.set.iter().map(compile).collect(),
             add: changes.add.iter().map(compile).collect(),
             reads_fields: false,
+            hides_aliases: false,
         };
         let reads_fields = compiled.fills().any(is_field);
         compiled.reads_fields = reads_fields;
@@ -145,7 +150,18 @@ impl Changes {
     fn owns(&self, name: &[u8]) -> bool {
         let set = self.set.iter().map(|(set, _)| set);
         let mut owned = self.remove.iter().chain(set);
-        owned.any(|owned| owned.as_str().as_bytes().eq_ignore_ascii_case(name))
+        owned.any(|owned| variable::is_same(owned.as_str().as_bytes(), name))
+    }
+
+    /// Removes what is not to be there, from requests also what a server may take for it or for a
+    /// field that is set.
+    fn remove(&self, headers: &mut Headers) {
+        if self.hides_aliases {
+            variable::remove_aliases(headers, |name| self.owns(name));
+        }
+        for name in &self.remove {
+            headers.remove(name);
+        }
     }
 
     /// Makes all values before the first change.
@@ -160,9 +176,7 @@ impl Changes {
             values.collect::<Vec<Option<HeaderValue>>>()
         };
         let (set, add) = (make(&self.set), make(&self.add));
-        for name in &self.remove {
-            headers.remove(name);
-        }
+        self.remove(headers);
         for ((name, _), value) in self.set.iter().zip(set) {
             match value {
                 Some(value) => headers.insert(name, value),
@@ -177,9 +191,7 @@ impl Changes {
     }
 
     fn apply(&self, exchange: &Exchange, scope: Scope<'_>, headers: &mut Headers) {
-        for name in &self.remove {
-            headers.remove(name);
-        }
+        self.remove(headers);
         for (name, value) in &self.set {
             match value.fill(exchange, scope) {
                 Some(value) => headers.insert(name, &*value),

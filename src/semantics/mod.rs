@@ -53,6 +53,7 @@ pub mod trailer;
 pub(crate) mod transform;
 #[doc(hidden)]
 pub mod upgrade;
+pub(crate) mod variable;
 #[doc(hidden)]
 pub mod via;
 #[doc(hidden)]

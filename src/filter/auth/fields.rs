@@ -16,7 +16,7 @@ use http::{
 use super::{AuthMethod, credentials::Credentials};
 use crate::{
     exchange::{Exchange, Request, Response},
-    semantics::{Headers, Known, Value},
+    semantics::{Headers, Known, Value, variable},
 };
 
 /// Effect of a method that let a client in, on request and answer.
@@ -94,6 +94,7 @@ impl<'a> Fields<'a> {
         for name in self.owned.iter().filter(is_claimed) {
             headers.remove(name);
         }
+        self.remove_aliases(&mut headers);
         set_all(&mut headers, &self.given);
         headers
     }
@@ -112,7 +113,15 @@ impl<'a> Fields<'a> {
         for name in self.owned {
             request.headers.remove(name);
         }
+        self.remove_aliases(&mut request.headers);
         set_all(&mut request.headers, &self.given);
+    }
+
+    /// Removes what a server may take for a field that methods give.
+    fn remove_aliases(&self, headers: &mut Headers) {
+        let same =
+            |name: &[u8], owned: &HeaderName| variable::is_same(name, owned.as_str().as_bytes());
+        variable::remove_aliases(headers, |name| self.owned.iter().any(|it| same(name, it)));
     }
 }
 

@@ -42,6 +42,7 @@ use super::Verdict;
 use crate::{
     exchange::{Exchange, Identity, Request, Response},
     failure::Failure,
+    semantics::variable,
 };
 
 /// Authentication of a route.
@@ -139,7 +140,7 @@ impl AuthFilter {
 
     /// Returns true if the endpoint must not take a field of this name from the client.
     pub(super) fn owns_of_request(&self, name: &[u8]) -> bool {
-        let same = |field: &HeaderName| name.eq_ignore_ascii_case(field.as_str().as_bytes());
+        let same = |field: &HeaderName| variable::is_same(name, field.as_str().as_bytes());
         let mut methods = self.methods();
         let of_credentials = |method: &AuthMethod| method.credentials().header().is_some_and(same);
         self.owned.iter().any(same) || methods.any(of_credentials)

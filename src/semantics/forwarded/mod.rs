@@ -16,6 +16,7 @@ use super::authority::Authority;
 use super::headers::{Headers, Known, Names, ReadyLine, Value};
 use super::hop_by_hop::tokens;
 use super::token::is_token_byte;
+use super::variable;
 use element::{Element, elements_from_right, parse_node};
 
 /// The networks whose forwarding fields are believed.
@@ -323,12 +324,15 @@ fn append_to_line(headers: &mut Headers, name: Known, own: &[Value<'_>]) {
     }
 }
 
-/// Removes fields that only a trusted proxy may send and that the proxy does not write itself.
+/// Removes fields that only a trusted proxy may send and that the proxy does not write itself, and
+/// those that a server may take for them.
 fn remove_forged(headers: &mut Headers) {
     headers.remove_all(FORGEABLE);
     headers.retain_unknown(|name| {
         let start = name.get(..FORGEABLE_PREFIX.len());
-        !start.is_some_and(|start| start.eq_ignore_ascii_case(FORGEABLE_PREFIX))
+        let is_forged = start.is_some_and(|start| variable::is_same(start, FORGEABLE_PREFIX))
+            || variable::is_same(name, Known::XRealIp.as_str().as_bytes());
+        !is_forged
     });
 }
 
