@@ -86,6 +86,25 @@ async fn a_name_that_comes_to_exist_is_used_then() {
     proxy.finish().await;
 }
 
+#[tokio::test]
+async fn a_family_of_addresses_that_a_name_gets_later_is_used_then() {
+    let one = Backend::start(identity("one")).await;
+    // It says that there is no IPv6 address, and not for how long that holds.
+    let dns = Dnsmasq::start("127.0.0.1 app.test").await;
+    let port = one.address().port();
+    let server = dns.address();
+    let source = format!(r#"name = "app.test", port = {port}, resolvers = ["{server}"]"#);
+    let settings = Settings::new(&text(&source, "")).backend("one", &one);
+    let proxy = settings.start().await;
+    becomes(&proxy, &[&one]).await;
+    dns.change("127.0.0.1 app.test\n::1 app.test");
+    eventually("both families", || async {
+        (addresses(&proxy).await.len() == 2).then_some(())
+    })
+    .await;
+    proxy.finish().await;
+}
+
 /// The source that asks these servers for the services of the zone.
 pub(crate) fn services(servers: &[SocketAddr]) -> String {
     let servers: Vec<String> = servers.iter().map(|it| format!("\"{it}\"")).collect();

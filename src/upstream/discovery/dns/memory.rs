@@ -96,7 +96,7 @@ impl Memory {
             }
             Outcome::None { is_name, ttl } => {
                 set.state = State::Absent { is_name };
-                ttl.unwrap_or(max).clamp(min, max)
+                ttl.unwrap_or(UNTIMED).clamp(min, max)
             }
             Outcome::Failed(fault) => {
                 set.state = State::Failed(fault);
@@ -178,6 +178,10 @@ pub(super) fn backoff(failures: u32, max: Duration) -> Duration {
 /// Longest pause after failures of one type of records.
 const SET_PAUSE_MAX: Duration = Duration::from_secs(60);
 
+/// Pause after an answer that nothing is there, without a time for which that holds (no SOA record).
+/// Such an answer is not to be kept (RFC 2308 section 5), and small servers give it each time.
+const UNTIMED: Duration = Duration::from_secs(5);
+
 #[cfg(test)]
 mod tests {
     use hickory_proto::rr::rdata::A;
@@ -231,6 +235,22 @@ mod tests {
             assert!(memory.is_due(&key(RecordType::A), until));
         }
         assert!(memory().is_due(&key(RecordType::A), now));
+    }
+
+    #[test]
+    fn an_answer_that_nothing_is_there_is_kept_for_its_time_only() {
+        let now = Instant::now();
+        for (ttl, pause) in [(None, 5), (Some(2), 2), (Some(86_400), 300)] {
+            let mut memory = memory();
+            let ttl = ttl.map(Duration::from_secs);
+            memory.note(
+                key(RecordType::A),
+                Outcome::None { is_name: true, ttl },
+                now,
+            );
+            let until = now + Duration::from_secs(pause);
+            assert_eq!(memory.next(&[key(RecordType::A)]), Some(until));
+        }
     }
 
     #[test]
