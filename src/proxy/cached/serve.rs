@@ -40,7 +40,9 @@ impl Serving<'_> {
                 not_modified(&mut response);
                 return response;
             }
-            if let Some(range) = self.conditions.range_of(&meta.headers) {
+            // A range is asked of a body: by GET alone (RFC 9110 section 14.2).
+            let range = self.conditions.range_of(&meta.headers);
+            if let Some(range) = range.filter(|_| !self.head) {
                 let length = entry.content.length();
                 match part(range, length) {
                     Part::Whole => {}
@@ -52,9 +54,7 @@ impl Serving<'_> {
                         set(headers, Known::ContentRange, &said);
                         let count = HeaderValue::from(bytes.end - bytes.start);
                         headers.insert(Known::ContentLength, count);
-                        if !self.head {
-                            response.body = StoredReader::body(&entry.content, bytes);
-                        }
+                        response.body = StoredReader::body(&entry.content, bytes);
                         return response;
                     }
                 }
