@@ -3,9 +3,10 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use super::{
-    AccessFilter, AuthFilter, BodyMax, ClaimAccess, CompressFilter, ConcurrencyFilter, CorsFilter,
-    ErrorPageFilter, FaultFilter, Filter, HeaderFilter, HttpsOnly, MaintenanceFilter,
-    RateLimitFilter, RateRule, RedisStore, RewriteFilter, SecureHeaders, SharedStates, Verdict,
+    AccessFilter, AddressRefusal, AuthFilter, BodyMax, ClaimAccess, CompressFilter,
+    ConcurrencyFilter, CorsFilter, ErrorPageFilter, FaultFilter, Filter, HeaderFilter, HttpsOnly,
+    MaintenanceFilter, RateLimitFilter, RateRule, RedisStore, RewriteFilter, SecureHeaders,
+    SharedStates, Verdict,
 };
 use crate::{
     cache::RouteCache,
@@ -64,7 +65,7 @@ pub enum KeptOut {
     /// The route is closed for maintenance.
     Maintenance,
     /// Its address has no access.
-    Access,
+    Access(AddressRefusal),
 }
 
 /// A filter of an embedding program on one route.
@@ -256,7 +257,7 @@ impl Chain {
         self.0.iter().find_map(|filter| match filter {
             AnyFilter::HttpsOnly(_) if !secure => Some(KeptOut::ToHttps),
             AnyFilter::Maintenance(filter) if !filter.lets_in(client) => Some(KeptOut::Maintenance),
-            AnyFilter::Access(filter) if !filter.blocks.allows(client) => Some(KeptOut::Access),
+            AnyFilter::Access(filter) => filter.refusal(client).map(KeptOut::Access),
             _ => None,
         })
     }

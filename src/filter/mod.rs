@@ -35,7 +35,10 @@ use crate::{
 };
 
 #[doc(hidden)]
-pub use access::{AccessFilter, AddressBlocks, ClaimAccess};
+pub use access::{
+    AccessFilter, AddressBlocks, AddressRefusal, ClaimAccess, GeoRefusal, GeoRule, GeoRules,
+    GeoTable,
+};
 #[doc(hidden)]
 pub use auth::{
     ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, ForwardAuth, JwtAuth,

@@ -88,6 +88,18 @@ fn put(place: &Placeholder, exchange: &Exchange, scope: Scope<'_>, out: &mut Vec
             }
             return;
         }
+        Placeholder::GeoCountry => {
+            if let Some(country) = exchange.snapshot.shared.country(exchange.client_ip()) {
+                out.extend_from_slice(country.as_str().as_bytes());
+            }
+            return;
+        }
+        Placeholder::GeoAsn => {
+            if let Some(asn) = exchange.snapshot.shared.asn(exchange.client_ip()) {
+                let _ = write!(out, "{asn}");
+            }
+            return;
+        }
         Placeholder::Query => return put_query(scope.query, out),
         Placeholder::Claim(_) => {
             let claim = exchange.claim(place.part());

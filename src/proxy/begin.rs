@@ -1,6 +1,6 @@
 //! Start of an exchange's record, when its head has arrived.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, net::IpAddr, rc::Rc};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version};
@@ -58,7 +58,7 @@ pub(super) fn begin(connection: &Rc<Connection>, request: Option<&Request>) -> O
         },
         scheme,
         tls: connection.tls.get().cloned(),
-        request: request_line(connection, &snapshot, request),
+        request: request_line(connection, &snapshot, request, client),
         decision: None,
         cohort: None,
         call: CallRecord::default(),
@@ -103,6 +103,7 @@ fn request_line(
     connection: &Connection,
     snapshot: &LocalSnapshot,
     request: Option<&Request>,
+    client: IpAddr,
 ) -> RequestLine {
     let Some(request) = request else {
         return RequestLine {
@@ -132,12 +133,36 @@ fn request_line(
         } else {
             None
         },
-        logged: logged_fields(snapshot, &request.headers, |source| match source {
-            FieldSource::RequestHeader(name) => Some(name),
-            FieldSource::ResponseHeader(_) => None,
-        }),
+        logged: {
+            let mut logged = logged_fields(snapshot, &request.headers, |source| match source {
+                FieldSource::RequestHeader(name) => Some(name),
+                _ => None,
+            });
+            logged.extend(fields_of_place(snapshot, client));
+            logged
+        },
         known: true,
     }
+}
+
+/// Returns the values of added fields of the access log that tell where the client is.
+fn fields_of_place(
+    snapshot: &LocalSnapshot,
+    client: IpAddr,
+) -> impl Iterator<Item = (usize, HeaderValue)> {
+    let shared = &snapshot.shared;
+    let fields = shared.logged.iter().enumerate();
+    fields.filter_map(move |(place, (_, source))| {
+        let value = match source {
+            FieldSource::GeoCountry => {
+                let country = shared.country(client)?;
+                HeaderValue::from_str(country.as_str()).ok()?
+            }
+            FieldSource::GeoAsn => HeaderValue::from(shared.asn(client)?.0),
+            FieldSource::RequestHeader(_) | FieldSource::ResponseHeader(_) => return None,
+        };
+        Some((place, value))
+    })
 }
 
 /// Returns the values of added fields of the access log, of the headers returned by `of`. Allocates

@@ -38,7 +38,7 @@ pub(super) fn seal(mut open: Open, mut response: Response) -> Response<Outgoing>
         let snapshot = std::rc::Rc::clone(&exchange.snapshot);
         let of_response = logged_fields(&snapshot, &response.headers, |source| match source {
             FieldSource::ResponseHeader(name) => Some(name),
-            FieldSource::RequestHeader(_) => None,
+            _ => None,
         });
         exchange.request.logged.extend(of_response);
     }

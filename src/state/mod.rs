@@ -5,6 +5,7 @@ mod compile;
 mod debug_header;
 mod decision;
 mod explain;
+mod geo;
 pub mod heads;
 mod local;
 mod maintenance;

@@ -62,6 +62,7 @@ mod faults;
 mod filter_failures;
 mod filters;
 mod framing;
+mod geo;
 mod grpc;
 mod grpc_peers;
 mod grpc_web;

@@ -152,6 +152,9 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
     if !policies.filters.is_empty() {
         let _ = writeln!(out, "  filters: {}", policies.filters.join(", "));
     }
+    if let Some(why) = &policies.refused {
+        let _ = writeln!(out, "  refused: 403, {why}");
+    }
     if !policies.from_policies.is_empty() {
         let from = policies.from_policies.iter();
         let from = from.map(|(key, names)| format!("{key} ({})", names.join(", ")));

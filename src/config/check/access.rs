@@ -1,11 +1,12 @@
 //! Checks on the clients that may use a route.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt, hash::Hash};
 
-use super::Check;
+use super::{Check, geo};
 use crate::config::{
     diagnostic::Fault,
     schema::{AuthStep, Route},
+    setting::{Span, Spanned},
     value::Name,
 };
 
@@ -14,29 +15,16 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     let place = format!("routes.{name}.access");
     let has_addresses =
         !access.allow.is_empty() || !access.deny.is_empty() || access.file.is_some();
-    let has_effect = has_addresses || !access.methods.is_empty() || access.is_of_claims();
+    let has_geo = access.countries.is_some() || access.asns.is_some();
+    let has_others = has_geo || !access.methods.is_empty() || access.is_of_claims();
+    let has_effect = has_addresses || has_others;
     if !has_effect && !check.is_broken(&place) {
         let message = format!("{place} has no effect");
         let hint = "name blocks of addresses: allow = [\"10.0.0.0/8\"]";
         check.warn(access.spans.anchor(), message, hint);
     }
-    let allow = access.allow.iter().map(|it| ("allow", it));
-    let all = allow.chain(access.deny.iter().map(|it| ("deny", it)));
-    let mut seen = HashMap::new();
-    for (key, block) in all {
-        let Some((first_key, first)) = seen.insert(block.value, (key, block.span)) else {
-            continue;
-        };
-        let message = format!("{place} names {} twice", block.value);
-        let fault = if first_key == key {
-            Fault::warning(block.span, message, "name it once")
-        } else {
-            Fault::error(block.span, message, "either in allow or in deny")
-        };
-        check
-            .faults
-            .push(fault.with_related(first, "the first one"));
-    }
+    geo::check_access(check, &place, access);
+    let seen = check_lists(check, &place, &access.allow, &access.deny);
     if let Some(file) = &access.file {
         let contrary = |key: &str, blocks: &[_]| {
             let mut blocks = blocks.iter();
@@ -76,4 +64,31 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
             "name groups, or remove it",
         );
     }
+}
+
+/// Warns of what one list names twice, and refuses what both name. Returns each named thing with its
+/// list and place.
+pub(super) fn check_lists<T: Copy + Eq + Hash + fmt::Display>(
+    check: &mut Check<'_>,
+    place: &str,
+    allow: &[Spanned<T>],
+    deny: &[Spanned<T>],
+) -> HashMap<T, (&'static str, Span)> {
+    let allow = allow.iter().map(|it| ("allow", it));
+    let all = allow.chain(deny.iter().map(|it| ("deny", it)));
+    let mut seen = HashMap::new();
+    for (key, item) in all {
+        let Some((first_key, first)) = seen.insert(item.value, (key, item.span)) else {
+            continue;
+        };
+        let message = format!("{place} names {} twice", item.value);
+        let fault = if first_key == key {
+            Fault::warning(item.span, message, "name it once")
+        } else {
+            Fault::error(item.span, message, "either in allow or in deny")
+        };
+        let fault = fault.with_related(first, "the first one");
+        check.faults.push(fault);
+    }
+    seen
 }

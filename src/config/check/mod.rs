@@ -12,6 +12,7 @@ mod discover;
 mod error_page;
 mod etcd;
 mod filter;
+mod geo;
 mod header;
 mod listener;
 mod oidc;
@@ -115,6 +116,7 @@ pub(super) fn check(
     tls::check(&mut check);
     surroundings::check(&mut check);
     tracing::check(&mut check);
+    geo::check_log(&mut check);
     check.faults
 }
 

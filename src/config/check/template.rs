@@ -1,6 +1,10 @@
-//! Checks on templates: groups that the route's expression has, and hosts that clients cannot choose.
+//! Checks on templates: groups that the route's expression has, databases for the place of a client,
+//! and hosts that clients cannot choose.
 
-use super::Check;
+use super::{
+    Check,
+    geo::{self, GeoKey},
+};
 use crate::config::diagnostic::Fault;
 use crate::config::schema::{Destination, PathRule, Redirect, Route};
 use crate::config::setting::Span;
@@ -14,7 +18,7 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, route: &Route) {
         for (kind, pairs) in [("set", &changes.set), ("add", &changes.add)] {
             for (name, template) in pairs {
                 let place = format!("{place}.{key}.{kind}.{name}");
-                check_groups(check, &place, changes.spans.of(kind), template, route);
+                check_fills(check, &place, changes.spans.of(kind), template, route);
             }
         }
     }
@@ -22,20 +26,38 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, route: &Route) {
         && let Some(host) = &rewrite.host
     {
         let place = format!("{place}.rewrite.host");
-        check_groups(check, &place, rewrite.spans.of("host"), host, route);
+        check_fills(check, &place, rewrite.spans.of("host"), host, route);
     }
     match &route.destination {
         Destination::Redirect(redirect) => {
             let place = format!("{place}.redirect.to");
-            check_groups(check, &place, redirect.spans.of("to"), &redirect.to, route);
+            check_fills(check, &place, redirect.spans.of("to"), &redirect.to, route);
             check_host(check, &place, redirect);
         }
         Destination::Respond(respond) => {
             let place = format!("{place}.respond.body");
             let body = Template::of_text(&respond.body);
-            check_groups(check, &place, respond.spans.of("body"), &body, route);
+            check_fills(check, &place, respond.spans.of("body"), &body, route);
         }
         Destination::Pool(_) | Destination::Split(_) | Destination::Rollout(_) => {}
+    }
+}
+
+/// Refuses placeholders that cannot have a value on this route.
+fn check_fills(check: &mut Check<'_>, place: &str, span: Span, template: &Template, route: &Route) {
+    check_groups(check, place, span, template, route);
+    for fill in template.fills() {
+        let database = match fill {
+            Placeholder::GeoCountry => GeoKey::Country,
+            Placeholder::GeoAsn => GeoKey::Asn,
+            _ => continue,
+        };
+        geo::need(
+            check,
+            &format!("{place}: {{{}}}", name_of(fill)),
+            span,
+            database,
+        );
     }
 }
 

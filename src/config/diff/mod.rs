@@ -68,6 +68,8 @@ pub enum Kind {
     Tracing,
     /// The table `[metrics]`.
     Metrics,
+    /// The table `[geo]`.
+    Geo,
     /// A listener.
     Listener,
     /// A route.
@@ -192,6 +194,7 @@ fn label(kind: Kind, name: &str) -> String {
         Kind::AccessLog => "[access_log]",
         Kind::Tracing => "[tracing]",
         Kind::Metrics => "[metrics]",
+        Kind::Geo => "[geo]",
         Kind::Listener => "listener",
         Kind::Route => "route",
         Kind::Pool => "pool",
@@ -220,6 +223,7 @@ fn needs_restart(kind: Kind, line: &str) -> bool {
         Kind::AccessLog
         | Kind::Tracing
         | Kind::Metrics
+        | Kind::Geo
         | Kind::Route
         | Kind::Pool
         | Kind::Endpoint
@@ -235,7 +239,7 @@ const CREDENTIALS: [&str; 3] = [
     "source.etcd.password ",
 ];
 /// Tables that exist once.
-const SINGLE: [(Kind, &str); 7] = [
+const SINGLE: [(Kind, &str); 8] = [
     (Kind::Proxy, "proxy"),
     (Kind::Admin, "admin"),
     (Kind::Config, "config"),
@@ -243,6 +247,7 @@ const SINGLE: [(Kind, &str); 7] = [
     (Kind::AccessLog, "access_log"),
     (Kind::Tracing, "tracing"),
     (Kind::Metrics, "metrics"),
+    (Kind::Geo, "geo"),
 ];
 
 /// Tables with named entries.

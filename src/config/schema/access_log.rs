@@ -101,7 +101,7 @@ impl SyslogFacility {
 table! {
     /// Changes to the fields of the access log.
     pub struct AccessFields: Default {
-        /// Further fields by name, from `"header:NAME"` or `"response_header:NAME"`.
+        /// Further fields by name, from `"header:NAME"`, `"response_header:NAME"`, or `"geo.country"` and `"geo.asn"` of the client.
         pub add: BTreeMap<String, FieldSource> = BTreeMap::new(),
         /// Fields, headers and query parameters whose values are written as `***`, besides those whose names look like those of secrets.
         pub redact: Vec<String> = Vec::new(),

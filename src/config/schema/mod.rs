@@ -16,6 +16,7 @@ pub mod discover;
 pub mod endpoint;
 pub mod error_page;
 pub mod fault;
+pub mod geo;
 pub mod health;
 mod include;
 mod json_schema;
@@ -44,7 +45,7 @@ mod tls;
 pub mod token;
 mod tracing;
 
-pub use access::Access;
+pub use access::{Access, AsnAccess, CountryAccess, Unknown};
 pub use access_log::{
     AccessField, AccessFields, AccessFormat, AccessLog, LogRotation, LogTarget, Syslog,
     SyslogFacility,
@@ -63,6 +64,7 @@ pub use discover::{
 pub use endpoint::Endpoint;
 pub use error_page::{ErrorPage, ErrorPages, PagesOf};
 pub use fault::RouteFault;
+pub use geo::Geo;
 pub use health::{Ejection, GrpcProbe, Health, HttpProbe, ProbeKind, TcpProbe};
 pub use include::Include;
 pub use json_schema::json_schema;
@@ -130,6 +132,8 @@ table! {
         pub tracing: Option<Tracing> = None,
         /// The Prometheus metrics.
         pub metrics: Metrics = Metrics::default(),
+        /// Databases with the country and the autonomous system of addresses.
+        pub geo: Geo = Geo::default(),
         /// Sockets that accept traffic.
         pub listeners: BTreeMap<Name, Listener> = BTreeMap::new(),
         /// Filters under a name, for routes that name it in `use`.

@@ -12,6 +12,7 @@ mod content;
 mod define;
 pub(crate) mod elsewhere;
 mod form;
+mod geo;
 mod hidden;
 mod quantities;
 mod read_file;

@@ -28,8 +28,8 @@ impl<T: FileFormat> Setting for ReadFile<T> {
         }
         // Looked at before it is read: a change in between is then seen later.
         reader.uses_file(&path, Stamps::of(&[&path]));
-        let text = match file::read_to_string(&path, BYTES_MAX) {
-            Ok(text) => text,
+        let bytes = match file::read(&path, T::BYTES_MAX) {
+            Ok(bytes) => bytes,
             Err(_) if reader.excuses_missing() => {
                 let content = Arc::default();
                 return Some(Self { path, content });
@@ -43,7 +43,7 @@ impl<T: FileFormat> Setting for ReadFile<T> {
         if T::IS_SECRET {
             warn_if_open(node, reader, &path);
         }
-        let parsed = T::parse(&text).map_err(|(line, mismatch)| {
+        let parsed = T::parse_bytes(&bytes).map_err(|(line, mismatch)| {
             let path = path.display();
             let message = match line {
                 0 => format!("{path}: {}", mismatch.message),
@@ -70,6 +70,3 @@ fn warn_if_open(node: &Node<'_>, reader: &mut Reader<'_>, path: &PathBuf) {
         reader.fault(Fault::warning(node.span, message, hint));
     }
 }
-
-/// A hundred thousand users.
-const BYTES_MAX: u64 = 16 << 20;

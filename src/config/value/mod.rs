@@ -6,6 +6,7 @@
 
 mod access_list;
 pub mod address;
+mod address_map;
 mod api_keys;
 pub mod base64url;
 mod certificate_part;
@@ -13,6 +14,7 @@ pub mod cidr;
 pub mod dns;
 pub mod duration;
 pub mod file_mode;
+mod geo;
 pub mod header;
 pub mod hedge_after;
 pub mod host;
@@ -45,10 +47,12 @@ pub mod version;
 
 pub use access_list::AccessList;
 pub use address::{BindAddress, EndpointAddress, host_with_port};
+pub use address_map::AddressMap;
 pub use api_keys::ApiKeys;
 pub use certificate_part::CertificatePart;
 pub use dns::{DnsName, NameServer};
 pub use file_mode::FileMode;
+pub use geo::{Asn, AsnTable, Country, CountryTable};
 pub use hedge_after::{HedgeAfter, Quantile};
 pub use host::HostPattern;
 pub use htpasswd::{Argon2Hash, Argon2Variant, Htpasswd, HtpasswdUser, PasswordHash};

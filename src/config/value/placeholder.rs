@@ -39,6 +39,10 @@ pub enum Placeholder {
     TlsSubject,
     /// The name of the authenticated client; empty without one.
     AuthUser,
+    /// The code of the client's country, such as `DE`; empty if it is not known.
+    GeoCountry,
+    /// The number of the client's autonomous system; empty if it is not known.
+    GeoAsn,
     /// A claim of the token, as `jwt.NAME`; empty without one.
     Claim(Box<str>),
     /// A header of the request, as `header:NAME`; empty without one.
@@ -123,7 +127,7 @@ impl Fill for Placeholder {
     }
 }
 
-static PLACEHOLDERS: [(&str, Placeholder); 16] = [
+static PLACEHOLDERS: [(&str, Placeholder); 18] = [
     ("client_ip", Placeholder::ClientIp),
     ("client_port", Placeholder::ClientPort),
     ("request_id", Placeholder::RequestId),
@@ -140,6 +144,8 @@ static PLACEHOLDERS: [(&str, Placeholder); 16] = [
     ("method", Placeholder::Method),
     ("tls.subject", Placeholder::TlsSubject),
     ("auth.user", Placeholder::AuthUser),
+    ("geo.country", Placeholder::GeoCountry),
+    ("geo.asn", Placeholder::GeoAsn),
 ];
 
 /// Names with a part that the user chooses.

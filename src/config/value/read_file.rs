@@ -12,6 +12,8 @@ pub trait FileFormat: Default + PartialEq + Sized {
     const EXAMPLE: &'static str;
     /// True if whoever can read the file gets in with it.
     const IS_SECRET: bool = true;
+    /// Bytes of a file; a hundred thousand users by default.
+    const BYTES_MAX: u64 = 16 << 20;
 
     /// Parses the text.
     ///
@@ -19,6 +21,18 @@ pub trait FileFormat: Default + PartialEq + Sized {
     /// The number of a line, and what is wrong with it; 0 for the whole. A message must show
     /// nothing that is secret.
     fn parse(text: &str) -> Result<Self, (usize, Mismatch)>;
+
+    /// Parses the content, which is text but for a few kinds.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`], or that it is not UTF-8.
+    fn parse_bytes(bytes: &[u8]) -> Result<Self, (usize, Mismatch)> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let message = format!("the byte at {} is not UTF-8", error.valid_up_to());
+            (0, Mismatch::new(message, "save the file as UTF-8"))
+        })?;
+        Self::parse(text)
+    }
 }
 
 /// A file with its content. Two are equal if both are.

@@ -70,6 +70,10 @@ pub enum FieldSource {
     RequestHeader(HeaderName),
     /// A header of the response.
     ResponseHeader(HeaderName),
+    /// The country of the client.
+    GeoCountry,
+    /// The number of the client's autonomous system.
+    GeoAsn,
 }
 
 impl FieldSource {
@@ -80,11 +84,13 @@ impl FieldSource {
     /// Names the valid kinds of source.
     pub fn parse(text: &str) -> Result<Self, Mismatch> {
         match text.split_once(':') {
+            None if text == "geo.country" => Ok(Self::GeoCountry),
+            None if text == "geo.asn" => Ok(Self::GeoAsn),
             Some(("header", name)) => header::name(name).map(Self::RequestHeader),
             Some(("response_header", name)) => header::name(name).map(Self::ResponseHeader),
             _ => Err(Mismatch::new(
                 format!("\"{text}\" is not a source of a log field"),
-                alternatives("allowed", text, &["header:NAME", "response_header:NAME"]),
+                alternatives("allowed", text, &FIELD_SOURCES),
             )),
         }
     }
@@ -95,9 +101,19 @@ impl fmt::Display for FieldSource {
         match self {
             Self::RequestHeader(name) => write!(f, "header:{name}"),
             Self::ResponseHeader(name) => write!(f, "response_header:{name}"),
+            Self::GeoCountry => f.write_str("geo.country"),
+            Self::GeoAsn => f.write_str("geo.asn"),
         }
     }
 }
+
+/// Sources of fields, as they are written.
+const FIELD_SOURCES: [&str; 4] = [
+    "header:NAME",
+    "response_header:NAME",
+    "geo.country",
+    "geo.asn",
+];
 
 /// Tells whether `name` can be the name of a cookie.
 fn is_plain(name: &str) -> bool {
@@ -119,7 +135,7 @@ mod tests {
         ] {
             assert_eq!(HashKey::parse(text).unwrap().to_string(), text);
         }
-        for text in ["header:a", "response_header:b"] {
+        for text in ["header:a", "response_header:b", "geo.country", "geo.asn"] {
             assert_eq!(FieldSource::parse(text).unwrap().to_string(), text);
         }
     }

@@ -1,22 +1,14 @@
 //! A table of blocks of addresses, of which the longest that has an address decides.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use crate::config::value::AddressMap;
+
 /// Blocks with a verdict each. A look-up takes time in the logarithm of their number.
 #[derive(Debug, PartialEq, Eq)]
-pub struct AddressBlocks {
-    v4: Box<[Range]>,
-    v6: Box<[Range]>,
-}
-
-/// Addresses from `first` to that before the next range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Range {
-    first: u128,
-    is_allowed: bool,
-}
+pub struct AddressBlocks(AddressMap<bool>);
 
 /// A block as numbers.
 #[derive(Clone, Copy)]
@@ -44,27 +36,24 @@ impl AddressBlocks {
                 is_allowed,
             });
         }
-        Self {
-            v4: ranges(v4, otherwise),
-            v6: ranges(v6, otherwise),
-        }
+        let mut map = AddressMap::new(otherwise);
+        cut(v4, otherwise, |first, is_allowed| {
+            // Behind the last address nothing begins.
+            if let Ok(first) = u32::try_from(first) {
+                map.put(Ipv4Addr::from(first).into(), is_allowed);
+            }
+        });
+        cut(v6, otherwise, |first, is_allowed| {
+            map.put(Ipv6Addr::from(first).into(), is_allowed);
+        });
+        map.shrink();
+        Self(map)
     }
 
     /// Returns true if a client at this address is let in. An IPv4 address mapped into IPv6 counts
     /// as the IPv4 address.
     pub fn allows(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        let ranges = match address {
-            IpAddr::V4(_) => &self.v4,
-            IpAddr::V6(_) => &self.v6,
-        };
-        let address = number(address);
-        let after = ranges.partition_point(|range| range.first <= address);
-        // The first range begins at 0.
-        after
-            .checked_sub(1)
-            .and_then(|at| ranges.get(at))
-            .is_some_and(|range| range.is_allowed)
+        self.0.get(address)
     }
 }
 
@@ -75,44 +64,27 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// Cuts blocks, which may lie in each other but never overlap otherwise, into ranges.
-fn ranges(mut blocks: Vec<Block>, otherwise: bool) -> Box<[Range]> {
+/// Cuts blocks, which may lie in each other but never overlap otherwise, into ranges, and gives the
+/// first address of each with its verdict.
+fn cut(mut blocks: Vec<Block>, otherwise: bool, mut put: impl FnMut(u128, bool)) {
     // Those that have others in them come first; of two that are the same, the refusal last.
     blocks.sort_by_key(|it| (it.first, u128::MAX - it.last, !it.is_allowed));
-    let mut ranges = vec![Range {
-        first: 0,
-        is_allowed: otherwise,
-    }];
     let mut open: Vec<Block> = Vec::new();
-    let close = |ranges: &mut Vec<Range>, open: &mut Vec<Block>, ended: Block| {
+    let close = |open: &[Block], ended: Block, put: &mut dyn FnMut(u128, bool)| {
         let outer = open.last().map_or(otherwise, |it| it.is_allowed);
         if let Some(next) = ended.last.checked_add(1) {
-            put(ranges, next, outer);
+            put(next, outer);
         }
     };
     for block in blocks {
         while let Some(ended) = open.pop_if(|it| it.last < block.first) {
-            close(&mut ranges, &mut open, ended);
+            close(&open, ended, &mut put);
         }
-        put(&mut ranges, block.first, block.is_allowed);
+        put(block.first, block.is_allowed);
         open.push(block);
     }
     while let Some(ended) = open.pop() {
-        close(&mut ranges, &mut open, ended);
-    }
-    ranges.into()
-}
-
-/// From this address on the verdict is another.
-fn put(ranges: &mut Vec<Range>, first: u128, is_allowed: bool) {
-    if ranges.last().is_some_and(|last| last.first == first) {
-        ranges.pop();
-    }
-    if ranges
-        .last()
-        .is_none_or(|last| last.is_allowed != is_allowed)
-    {
-        ranges.push(Range { first, is_allowed });
+        close(&open, ended, &mut put);
     }
 }
 
@@ -172,7 +144,7 @@ mod tests {
         ) {
             let table = AddressBlocks::new(&allow, &deny);
             for low in 0..80_u32 {
-                let address = IpAddr::from(std::net::Ipv4Addr::from(0x09ff_fff8 + low));
+                let address = IpAddr::from(Ipv4Addr::from(0x09ff_fff8 + low));
                 let longest = |list: &[IpNet]| {
                     let having = list.iter().filter(|net| net.contains(&address));
                     having.map(IpNet::prefix_len).max()

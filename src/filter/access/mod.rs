@@ -1,11 +1,18 @@
-//! Refusal of clients by their addresses, methods and claims.
+//! Refusal of clients by their addresses, countries, methods and claims.
 
 mod blocks;
 mod claims;
+mod geo;
+
+use std::{fmt, net::IpAddr};
 
 use http::{HeaderValue, Method, StatusCode};
 
-pub use self::{blocks::AddressBlocks, claims::ClaimAccess};
+pub use self::{
+    blocks::AddressBlocks,
+    claims::ClaimAccess,
+    geo::{GeoRefusal, GeoRule, GeoRules, GeoTable},
+};
 use super::Verdict;
 use crate::{
     exchange::{Exchange, Reason, Refusal},
@@ -19,14 +26,23 @@ use crate::{
 pub struct AccessFilter {
     /// The addresses.
     pub blocks: AddressBlocks,
+    /// Rules on countries and autonomous systems.
+    pub geo: Option<Box<GeoRules>>,
     /// Methods that may be used, and how the answer to others names them; none: any.
     pub methods: Option<(Vec<Method>, HeaderValue)>,
 }
 
+/// Reason for which the clients of an address are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRefusal {
+    client: IpAddr,
+    geo: Option<GeoRefusal>,
+}
+
 impl AccessFilter {
     pub(super) fn on_request(&self, exchange: &mut Exchange) -> Result<Verdict, Failure> {
-        if !self.blocks.allows(exchange.client_ip()) {
-            return Err(refuse(exchange));
+        if let Some(why) = self.refusal(exchange.client_ip()) {
+            return Err(refuse(exchange, why));
         }
         match &self.methods {
             Some((allowed, named)) if !allowed.contains(exchange.method()) => {
@@ -38,13 +54,31 @@ impl AccessFilter {
             _ => Ok(Verdict::Continue),
         }
     }
+
+    /// Returns the reason to refuse a client at this address.
+    pub fn refusal(&self, client: IpAddr) -> Option<AddressRefusal> {
+        if !self.blocks.allows(client) {
+            return Some(AddressRefusal { client, geo: None });
+        }
+        let geo = self.geo.as_ref()?.refusal(client)?;
+        let geo = Some(geo);
+        Some(AddressRefusal { client, geo })
+    }
+}
+
+impl fmt::Display for AddressRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "access: {} is not allowed", self.client)?;
+        match self.geo {
+            Some(geo) => write!(f, ": {geo}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Says no more than that; the access log and `why` tell the rest.
 #[cold]
-fn refuse(exchange: &mut Exchange) -> Failure {
-    let client = exchange.client_ip();
-    let refusal = Refusal::new(StatusCode::FORBIDDEN, Reason::DENIED)
-        .detail(format!("access: {client} is not allowed"));
+fn refuse(exchange: &mut Exchange, why: AddressRefusal) -> Failure {
+    let refusal = Refusal::new(StatusCode::FORBIDDEN, Reason::DENIED).detail(why.to_string());
     exchange.refuse(refusal)
 }

@@ -6,12 +6,12 @@ use http::HeaderValue;
 use ipnet::IpNet;
 
 use super::{
-    BuildError, Source, cache,
+    BuildError, Source, cache, geo,
     rate_limit::{self, Owner},
 };
 use crate::{
     config::{
-        Spanned, schema,
+        Config, Spanned, schema,
         setting::FileContent,
         value::{MediaPattern, RateKey},
     },
@@ -58,7 +58,12 @@ pub(super) fn build(
     }
     let closed = maintenance(registry, name, written.maintenance.as_ref());
     filters.extend(closed.map(AnyFilter::Maintenance));
-    filters.extend(written.access.as_ref().map(access).map(AnyFilter::Access));
+    let allowed = written.access.as_ref();
+    filters.extend(
+        allowed
+            .map(|it| access(&source.config, it))
+            .map(AnyFilter::Access),
+    );
     // Rules on claims wait for the token.
     let of_claim = |rule: &&schema::RateLimit| matches!(rule.key, RateKey::Claim(_));
     let rules = written.rate_limit.0.iter();
@@ -171,7 +176,7 @@ fn limit_of(
     })
 }
 
-fn access(written: &schema::Access) -> AccessFilter {
+fn access(config: &Config, written: &schema::Access) -> AccessFilter {
     let blocks = |list: &[Spanned<IpNet>]| list.iter().map(|it| it.value).collect::<Vec<_>>();
     let (mut allow, mut deny) = (blocks(&written.allow), blocks(&written.deny));
     if let Some(file) = &written.file {
@@ -183,6 +188,7 @@ fn access(written: &schema::Access) -> AccessFilter {
     let named = named.filter(|_| !names.is_empty());
     AccessFilter {
         blocks: AddressBlocks::new(&allow, &deny),
+        geo: geo::rules(config, written).map(Box::new),
         methods: named.map(|named| (written.methods.clone(), named)),
     }
 }

@@ -8,6 +8,7 @@ mod cache;
 mod discover;
 mod etcd;
 mod filter;
+mod geo;
 mod listener;
 mod oidc;
 mod pool;
@@ -262,7 +263,7 @@ fn access_log(
         target: log_target(written),
         format: format.map_err(|error| BuildError::AccessLog(error.to_string()))?,
         redaction: Redaction::new(Arc::clone(secrets), &written.fields.redact)
-            .with_headers(written.fields.add.iter().map(shown_header)),
+            .with_headers(written.fields.add.iter().filter_map(shown_header)),
         sample: Sample::new(written.sample.get()),
     }))
 }
@@ -290,10 +291,12 @@ fn log_target(written: &schema::AccessLog) -> SinkTarget {
     }
 }
 
-/// Returns an added field with the header that it shows.
-fn shown_header((field, source): (&String, &FieldSource)) -> (Box<str>, Box<str>) {
-    let (FieldSource::RequestHeader(name) | FieldSource::ResponseHeader(name)) = source;
-    (field.as_str().into(), name.as_str().into())
+/// Returns an added field with the header that it shows; none if it shows no header.
+fn shown_header((field, source): (&String, &FieldSource)) -> Option<(Box<str>, Box<str>)> {
+    let (FieldSource::RequestHeader(name) | FieldSource::ResponseHeader(name)) = source else {
+        return None;
+    };
+    Some((field.as_str().into(), name.as_str().into()))
 }
 
 fn list(failures: &[TestFailure]) -> String {

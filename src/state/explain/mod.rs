@@ -4,7 +4,7 @@
 
 mod candidate;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use schemars::JsonSchema;
 use semver::VersionReq;
@@ -16,7 +16,7 @@ use candidate::candidates;
 
 use crate::{
     config::Config,
-    filter::{AuthFilter, RateRule, RateStore},
+    filter::{AuthFilter, KeptOut, RateRule, RateStore},
     rollout::{self, BadVersion, Rollout},
     route::Explanation,
     semantics::Headers,
@@ -162,6 +162,9 @@ pub struct ExplainedPolicies {
     pub auth: Vec<String>,
     /// Filters in the order in which the request passes them.
     pub filters: Vec<String>,
+    /// Reason for which the client's address is refused, whatever else is in its request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// Policies of `[policies]` that keys of the route come from, by the key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub from_policies: BTreeMap<String, Vec<String>>,
@@ -244,7 +247,7 @@ pub fn explain(
             Ok(wanted) => wanted.as_ref().map(ToString::to_string),
             Err(BadVersion) => Some(String::new()),
         },
-        policies: route.map(|route| policies(snapshot, route)),
+        policies: route.map(|route| policies(snapshot, route, view.client)),
         breaker: home.and_then(|(pool, _)| breaker(snapshot, pool, health)),
         candidates: home.map_or_else(Vec::new, |home| {
             let wanted = wanted.as_ref().ok().and_then(Option::as_ref);
@@ -308,7 +311,7 @@ fn of_rollout(snapshot: &Snapshot, rollout: &Rollout, user: &HashInput<'_>) -> E
     }
 }
 
-fn policies(snapshot: &Snapshot, route: &Route) -> ExplainedPolicies {
+fn policies(snapshot: &Snapshot, route: &Route, client: IpAddr) -> ExplainedPolicies {
     ExplainedPolicies {
         timeouts: ExplainedTimeouts {
             total_ms: millis(route.timeouts.total),
@@ -329,6 +332,10 @@ fn policies(snapshot: &Snapshot, route: &Route) -> ExplainedPolicies {
             .into_iter()
             .map(str::to_owned)
             .collect(),
+        refused: match route.filters.keeps_out(client, true) {
+            Some(KeptOut::Access(why)) => Some(why.to_string()),
+            Some(KeptOut::ToHttps | KeptOut::Maintenance) | None => None,
+        },
         from_policies: snapshot.config.policies.of_route(&route.name),
         grpc_web: route.grpc_web,
         body_max: route.filters.body_max(),

@@ -37,7 +37,7 @@ pub(super) fn of(
             KeptOut::Maintenance => {
                 return (Some(decision.route), RoutedTo::refused(name, "maintenance"));
             }
-            KeptOut::Access => return (Some(decision.route), RoutedTo::refused(name, "access")),
+            KeptOut::Access(_) => return (Some(decision.route), RoutedTo::refused(name, "access")),
         };
         return (Some(decision.route), RoutedTo::served(name, to));
     }

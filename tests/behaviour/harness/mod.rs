@@ -23,6 +23,7 @@ mod large_client;
 mod load;
 mod look;
 mod message;
+pub(crate) mod mmdb;
 mod name_server;
 mod ocsp;
 mod pattern;

@@ -1,0 +1,45 @@
+//! Codes of countries and numbers of autonomous systems in the file.
+
+use serde_json::Value;
+
+use super::{Form, Node, Reader, Setting, Shape};
+use crate::config::value::{Asn, Country};
+
+impl Setting for Country {
+    fn shape() -> Shape {
+        Shape::value("code of a country", "\"DE\"")
+    }
+
+    fn form() -> Form {
+        Form::Text
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.parse_text(node, &Self::shape(), Self::parse)
+    }
+
+    fn print(&self) -> Value {
+        self.as_str().into()
+    }
+}
+
+impl Setting for Asn {
+    fn shape() -> Shape {
+        Shape::value("number of an autonomous system", "64496")
+    }
+
+    fn form() -> Form {
+        Form::Integer.or(Form::Text)
+    }
+
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match node.integer() {
+            Some(number) => reader.accept(node, Self::parse(&number.to_string())),
+            None => reader.parse_text(node, &Self::shape(), Self::parse),
+        }
+    }
+
+    fn print(&self) -> Value {
+        self.0.into()
+    }
+}
