@@ -92,8 +92,8 @@ pub enum CandidateHealth {
     Absent,
     /// None is healthy.
     Unhealthy,
-    /// None may be picked now, but no check has failed: they are ejected, or not checked yet. Nothing
-    /// starts, and nothing fails by it.
+    /// None may be picked now, but no check has failed: they are ejected, not checked yet, or gone for a
+    /// moment. Nothing starts, no step ends, and nothing fails by it.
     Unsure,
     /// At least one is healthy.
     Healthy,
@@ -255,6 +255,13 @@ impl Machine {
         if self.paused || self.state == State::Waiting {
             return None;
         }
+        if health != CandidateHealth::Healthy {
+            // Nobody meets it meanwhile, so this time proves nothing.
+            return self.hold(NOT_MET);
+        }
+        if self.state == State::Holding && self.reason == NOT_MET {
+            return Some(self.change(State::Running, "the candidate can be picked again"));
+        }
         self.lasted = self.lasted.saturating_add(elapsed);
         let alone = self.between.is_none() && self.step >= plan.steps.len();
         // Between two steps the time of the smaller one holds.
@@ -274,14 +281,15 @@ impl Machine {
                 Some(self.change(State::Waiting, "waits for approval of the next step"))
             }
             Verdict::Pass => Some(self.next_step(plan, "the step is passed")),
-            Verdict::Wait(doubt) => {
-                let reason = doubt.to_string();
-                let held = self.state == State::Holding;
-                self.reason.clone_from(&reason);
-                (!held).then(|| self.change(State::Holding, &reason))
-            }
+            Verdict::Wait(doubt) => self.hold(&doubt.to_string()),
             Verdict::Worse(_) => None,
         }
+    }
+
+    /// Stays at the step for this reason.
+    fn hold(&mut self, reason: &str) -> Option<Change> {
+        let change = self.change(State::Holding, reason);
+        (change.from != State::Holding).then_some(change)
     }
 
     fn start(&mut self, plan: &Plan, reason: &str) -> Change {
@@ -384,6 +392,7 @@ pub const RETREAT: Duration = Duration::from_secs(5);
 const RETREAT_SHARE_MIN: f64 = 0.005;
 /// Shares that differ by less are the same.
 const SAME_SHARE: f64 = 1e-9;
+const NOT_MET: &str = "no endpoint of the candidate can be picked now";
 
 #[cfg(test)]
 mod tests;

@@ -108,9 +108,29 @@ fn a_worse_candidate_is_rolled_back_at_once_in_every_state_that_has_users() {
 fn a_dead_candidate_is_rolled_back_and_one_that_is_only_ejected_is_not() {
     let mut machine = running(&plan());
     let unsure = machine.tick(&plan(), SECOND, CandidateHealth::Unsure, &Verdict::Pass);
-    assert_eq!(unsure, None);
+    let to = unsure.map(|change| (change.to, change.new_share));
+    assert_eq!(to, Some((State::Holding, false)));
     machine.tick(&plan(), SECOND, CandidateHealth::Unhealthy, &Verdict::Pass);
     assert_eq!(machine.state, State::RolledBack);
+}
+
+#[test]
+fn no_step_ends_while_nobody_can_meet_the_candidate() {
+    let (plan, unsure) = (plan(), CandidateHealth::Unsure);
+    let mut machine = running(&plan);
+    machine.step = 2;
+    for _ in 0..100 {
+        machine.tick(&plan, SECOND, unsure, &Verdict::Pass);
+        assert_eq!((machine.state, machine.share(&plan)), (State::Holding, 0.5));
+    }
+    // Its time begins where it stood.
+    let seen = course(&mut machine, &plan, &Verdict::Pass, 2);
+    let steps = [
+        (State::Holding, 0.5),
+        (State::Running, 0.5),
+        (State::Promoted, 1.0),
+    ];
+    assert_eq!(seen, steps);
 }
 
 #[test]
