@@ -17,6 +17,7 @@ mod attack_campaign;
 mod auth;
 mod auth_peers;
 mod balancing;
+mod beside;
 mod blame;
 mod bodies;
 mod breaker;

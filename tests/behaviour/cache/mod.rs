@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::harness::{Act, Answer, Backend, Proxy, Settings, answer_bytes, eventually};
 
-pub(super) fn text(cache: &str) -> String {
+pub(crate) fn text(cache: &str) -> String {
     format!(
         r#"
         [access_log]
