@@ -105,13 +105,23 @@ impl Control {
                     "most endpoints are suddenly not listed any more; they stay for a time"
                 );
             }
-            (Some(_), None) => {
-                tracing::warn!(
-                    pool = name,
-                    source = kind,
-                    listed = status.endpoints,
-                    "the list is used as it is again"
-                );
+            (Some(count), None) => {
+                let listed = status.endpoints;
+                match (before.endpoints + count).saturating_sub(listed) {
+                    0 => tracing::info!(
+                        pool = name,
+                        source = kind,
+                        listed,
+                        "the endpoints that were missing are listed again"
+                    ),
+                    left => tracing::warn!(
+                        pool = name,
+                        source = kind,
+                        listed,
+                        left,
+                        "the time is over: endpoints that are not listed leave"
+                    ),
+                }
             }
             (None, None) => return,
         }

@@ -241,9 +241,10 @@ impl Known {
         let newest = self.known_ones(&list.endpoints);
         let held = self.held.take();
         let until = held.as_ref().map(|held| held.until);
+        let goes_on = held.is_some();
         let before = held.map_or_else(|| self.list.clone(), |held| held.before);
         let until = until.unwrap_or(now.instant + hold);
-        let in_use = if until > now.instant && is_mass_removal(&before, &newest) {
+        let in_use = if until > now.instant && is_mass_removal(&before, &newest, goes_on) {
             let all = with_removed(&before, &newest);
             let count = all.iter().filter(|it| it.is_up()).count();
             let count = count - newest.iter().filter(|it| it.is_up()).count();
@@ -331,6 +332,9 @@ mod tests {
         assert_eq!(known.list().len(), 5);
         assert_eq!(known.status().held, Some((3, at(2).time)));
         assert_eq!(known.status().endpoints, 2);
+        // While it fills again, nobody leaves.
+        assert_eq!(hear(1..5, 3), Heard::Unchanged);
+        assert_eq!(known.status().held, Some((1, at(2).time)));
         // What is new is used, and the time runs from the first such list.
         assert_eq!(hear(20..22, 20), Heard::Changed);
         assert_eq!(known.list().len(), 7);

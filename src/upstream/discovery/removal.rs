@@ -8,11 +8,21 @@ use std::{
 
 use crate::upstream::endpoint::{Endpoint, Standing};
 
-/// Returns true if a list has less than half of the endpoints that may serve in the one before.
+/// Returns true if a list has less than half of the endpoints that may serve in the one before, or
+/// fewer than before while such a loss `goes_on`: a registry that fills again names them one by one.
 /// A list that has as many others in their place is none.
-pub(super) fn is_mass_removal(before: &[Arc<Endpoint>], after: &[Arc<Endpoint>]) -> bool {
+pub(super) fn is_mass_removal(
+    before: &[Arc<Endpoint>],
+    after: &[Arc<Endpoint>],
+    goes_on: bool,
+) -> bool {
     let up = |list: &[Arc<Endpoint>]| list.iter().filter(|it| it.is_up()).count();
-    up(after) * 2 < up(before)
+    let (before, after) = (up(before), up(after));
+    if goes_on {
+        after < before
+    } else {
+        after * 2 < before
+    }
 }
 
 /// Returns the list `after`, with those of `before` that it has no more, or as down.
