@@ -5,6 +5,7 @@
 
 mod hash;
 mod lines;
+pub(crate) mod pattern;
 mod watch;
 
 use std::{

@@ -7,8 +7,9 @@
 
 mod caddy;
 mod document;
-mod glob;
+mod files;
 mod haproxy;
+mod made;
 mod nginx;
 #[cfg(test)]
 mod tests;

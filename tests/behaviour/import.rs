@@ -231,6 +231,17 @@ fn a_file_that_cannot_be_read_or_understood_is_told_with_its_line() {
         text.contains("nginx.conf:3: the file ends inside of a block"),
         "{text}"
     );
+    fs::write(
+        folder.path().join("nginx.conf"),
+        "http { include sites/*/[a-z]*.conf; server { listen 80; location / { return 204; } } }",
+    )
+    .expect("written");
+    let (code, text) = command(folder.path(), &["import", "nginx", "nginx.conf"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("NOT TRANSLATED nginx.conf:1: include sites/*/[a-z]*.conf; — no file fits"),
+        "{text}"
+    );
     let (code, text) = command(folder.path(), &["import", "apache", "httpd.conf"]);
     assert_eq!(code, Some(2), "{text}");
 }

@@ -3,13 +3,12 @@
 //! All files are one text for positions, the main file first, so that every check sees the whole;
 //! messages name the file and its own lines. Each name stands once over all files.
 
-mod pattern;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,6 @@ use super::check::{Rules, Secrets};
 use super::diagnostic::Fault;
 use crate::file;
 use crate::tls::Stamps;
-use pattern::{find, inside};
 
 /// A file that another one includes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,7 +203,9 @@ impl Included {
                 fault(item.span(), message, hint);
                 continue;
             }
-            let names = find(folder, pattern, &mut self.looked);
+            let names = file::pattern::find(folder, pattern, FILES_MAX, |place| {
+                self.looked.insert(place.to_owned(), Stamps::of(&[place]));
+            });
             if names.is_empty() {
                 let message = format!("include {pattern:?} finds no file");
                 let hint = "files that fit are taken when they appear";
@@ -271,6 +271,25 @@ fn is_of_names(key: &str) -> bool {
         "tests",
     ];
     NAMES.contains(&key)
+}
+
+/// Refuses patterns that leave the folder.
+fn inside(pattern: &str) -> Result<(), String> {
+    let mut parts = Path::new(pattern).components();
+    if pattern.is_empty() || pattern.ends_with('/') {
+        return Err(format!("include {pattern:?} names no file"));
+    }
+    if pattern.contains("**") {
+        return Err(format!(
+            "include {pattern:?}: \"**\" does not stand for folders at any depth"
+        ));
+    }
+    if parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Ok(());
+    }
+    Err(format!(
+        "include {pattern:?} leaves the folder of the main file"
+    ))
 }
 
 fn folder(path: &Path) -> &Path {

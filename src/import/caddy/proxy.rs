@@ -74,7 +74,7 @@ impl Translator {
         if let Some((name, _)) = known {
             return name.clone();
         }
-        let name = self.name("pools", &name_of(address));
+        let name = self.made.name("pools", &name_of(address));
         pool.name = format!("pools.{name}");
         self.pools.push((name.clone(), pool));
         name

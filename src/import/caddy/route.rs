@@ -88,13 +88,13 @@ impl Translator {
                     first.name()
                 );
                 table.needless(&line.source, why);
-                self.leave(table);
+                self.made.leave(table);
                 continue;
             }
             let Some(all) = conditions_of(&scope, matcher.as_deref()) else {
                 let mut table = Table::default();
                 table.untranslated(&line.source, "the matcher has a condition that routes do not have: hosts, paths, methods, headers, query and addresses are there");
-                self.leave(table);
+                self.made.leave(table);
                 continue;
             };
             for one in all {
@@ -110,7 +110,7 @@ impl Translator {
                 untranslated(&mut left, line);
             }
         }
-        self.leave(left);
+        self.made.leave(left);
     }
 
     /// Makes routes of their own for the requests that a line with a matcher concerns, where the
@@ -175,7 +175,7 @@ impl Translator {
             self.block(&inner, &line.block);
             return;
         }
-        let name = self.name("routes", &wanted);
+        let name = self.made.name("routes", &wanted);
         let mut table = scope.base.clone();
         table.name = format!("routes.{name}");
         conditions.write(&mut table, &line.source);
@@ -195,7 +195,7 @@ impl Translator {
             _ => respond(&mut table, line, args),
         };
         if !done {
-            return self.leave(table);
+            return self.made.leave(table);
         }
         for (common, its) in &scope.common {
             match meeting(its.as_deref(), matcher) {
@@ -207,7 +207,7 @@ impl Translator {
                 Meeting::Some => unsure(&mut table, common),
             }
         }
-        self.routes.push(table);
+        self.made.routes.push(table);
     }
 
     /// Writes what a route does on the way.

@@ -177,7 +177,7 @@ impl Translator {
                     quoted(&self.path_of(key))
                 );
                 let table = format!("listeners.{name}");
-                if let Some(table) = self.listeners.iter_mut().find(|it| it.name == table) {
+                if let Some(table) = self.made.listeners.iter_mut().find(|it| it.name == table) {
                     table.push(&line.source, "tls.certificates", item);
                 }
             }
@@ -203,6 +203,7 @@ impl Translator {
         };
         let value = quoted(address);
         if let Some(known) = self
+            .made
             .listeners
             .iter_mut()
             .find(|it| it.is("address", &value))
@@ -210,10 +211,10 @@ impl Translator {
             known.also(source, "address");
             return known.name.trim_start_matches("listeners.").to_owned();
         }
-        let name = self.name("listeners", &wanted);
+        let name = self.made.name("listeners", &wanted);
         let mut table = Table::new(format!("listeners.{name}"));
         table.set(source, "address", value);
-        self.listeners.push(table);
+        self.made.listeners.push(table);
         name
     }
 }

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::import::{ImportError, document::Source};
+use crate::{
+    file::Lines,
+    import::{ImportError, document::Source},
+};
 
 /// A line: words, and perhaps a block of lines.
 #[derive(Clone, Debug)]
@@ -25,6 +28,7 @@ impl Line {
 
 struct Reader<'t> {
     text: &'t str,
+    lines: Lines,
     at: usize,
     file: &'t Rc<str>,
     depth: usize,
@@ -37,6 +41,7 @@ struct Reader<'t> {
 pub(super) fn parse(text: &str, file: &Rc<str>) -> Result<Vec<Line>, ImportError> {
     let mut reader = Reader {
         text,
+        lines: Lines::of(text),
         at: 0,
         file,
         depth: 0,
@@ -99,7 +104,7 @@ impl Reader<'_> {
         }
         let written = self.text[start..self.at].split_whitespace();
         let text = written.collect::<Vec<_>>().join(" ");
-        let line = self.text[..start].matches('\n').count() + 1;
+        let line = self.lines.line(start) + 1;
         let source = Source {
             place: format!("{}:{line}", self.file),
             text: text.chars().take(SHOWN_MAX).collect(),
@@ -180,7 +185,7 @@ impl Reader<'_> {
     fn fault(&self, at: usize, message: &str) -> ImportError {
         ImportError::Malformed {
             file: self.file.to_string(),
-            line: self.text[..at].matches('\n').count() + 1,
+            line: self.lines.line(at) + 1,
             message: message.to_owned(),
         }
     }

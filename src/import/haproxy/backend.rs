@@ -19,7 +19,7 @@ impl Translator<'_> {
         if !has_servers {
             return None;
         }
-        let name = self.name("pools", &name_of(backend));
+        let name = self.made.name("pools", &name_of(backend));
         let mut table = Table::new(format!("pools.{name}"));
         for line in &section.lines {
             backend_line(&mut table, line, section);

@@ -79,7 +79,7 @@ impl<'a> Translator<'a> {
                     "80" | "443" => scheme.to_owned(),
                     port => name_of(&format!("{scheme}_{port}")),
                 };
-                let name = self.name("listeners", &wanted);
+                let name = self.made.name("listeners", &wanted);
                 let mut table = Table::new(format!("listeners.{name}"));
                 table.set(&line.source, "address", quoted(&address));
                 self.bind_options(&mut table, line);
@@ -99,7 +99,7 @@ impl<'a> Translator<'a> {
                 {
                     table.set(&line.source, "limits.connections", &**count);
                 }
-                self.listeners.push(table);
+                self.made.listeners.push(table);
                 names.push(name);
             }
         }
@@ -142,7 +142,7 @@ impl<'a> Translator<'a> {
     /// Writes the steps that all routes of a frontend have on the way.
     fn common(&mut self, section: &Section, front: &mut Front) {
         let common = &mut front.common;
-        let lines = section.lines.iter().chain(&section.defaults);
+        let lines = section.lines.iter().chain(&*section.defaults);
         for line in lines {
             match line.words()[..] {
                 ["http-request", "deny" | "auth" | "tarpit", ..]
@@ -213,7 +213,7 @@ impl<'a> Translator<'a> {
             if !matches!(action, ["http-request", "deny" | "auth" | "tarpit", ..]) {
                 table.untranslated(&line.source, "a route with the condition: hosts, paths, methods, headers, cookies, query and addresses are there; no negation");
             }
-            self.leave(table);
+            self.made.leave(table);
             return;
         };
         for all in &sets {
@@ -264,7 +264,7 @@ impl<'a> Translator<'a> {
                     };
                     let Some(to) = to else {
                         table.untranslated(&line.source, "redirect = { to = \"…\", status = 302 }");
-                        self.leave(table);
+                        self.made.leave(table);
                         continue;
                     };
                     table.set(&line.source, "redirect.to", quoted(&to));
@@ -272,16 +272,16 @@ impl<'a> Translator<'a> {
                 }
                 _ => {
                     table.untranslated(&line.source, "a route with the condition and this change");
-                    self.leave(table);
+                    self.made.leave(table);
                     continue;
                 }
             }
-            self.routes.push(table);
+            self.made.routes.push(table);
         }
     }
 
     fn begin(&mut self, front: &Front, all: &All, line: &Line, rank: usize) -> Table {
-        let name = self.name("routes", &front.name);
+        let name = self.made.name("routes", &front.name);
         let mut table = Table::new(format!("routes.{name}"));
         if let Some(listeners) = &front.listeners {
             table.set_plain(
@@ -308,21 +308,21 @@ impl<'a> Translator<'a> {
         let mut table = self.begin(front, all, line, rank);
         let wanted = format!("{}_{backend}", front.name);
         if rank > 0 {
-            self.names.remove(&table.name);
-            table.name = format!("routes.{}", self.name("routes", &name_of(&wanted)));
+            self.made.forget(&table);
+            table.name = format!("routes.{}", self.made.name("routes", &name_of(&wanted)));
         }
         let Some(pool) = self.pool(backend, section) else {
             table.untranslated(
                 &line.source,
                 "there is no such backend with servers: write a route for each",
             );
-            self.leave(table);
+            self.made.leave(table);
             return;
         };
         table.set(&line.source, "pool", quoted(&pool));
         self.of_backend(&mut table, backend);
         table.append(&front.common);
-        self.routes.push(table);
+        self.made.routes.push(table);
     }
 
     /// Tells what is left of a frontend.
@@ -358,7 +358,7 @@ impl<'a> Translator<'a> {
                 ),
             }
         }
-        self.leave(table);
+        self.made.leave(table);
     }
 }
 

@@ -11,15 +11,13 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{HashMap, HashSet},
-    fs,
-    path::Path,
-};
+use std::{collections::HashMap, path::Path, rc::Rc};
 
 use super::{
     ImportError, Imported,
     document::{Document, ROUTE_OWN, Source, Table},
+    files::Files,
+    made::Made,
 };
 
 /// A line: its words.
@@ -35,7 +33,7 @@ struct Section {
     kind: String,
     name: String,
     lines: Vec<Line>,
-    defaults: Vec<Line>,
+    defaults: Rc<[Line]>,
     source: Source,
 }
 
@@ -59,23 +57,12 @@ impl Section {
 
 /// Reads a configuration of HAProxy and writes it anew.
 pub(super) fn import(path: &Path) -> Result<Imported, ImportError> {
-    let unreadable = |error| ImportError::Unreadable(path.to_owned(), error);
-    let text = fs::read(path).map_err(unreadable)?;
-    if text.len() > BYTES_MAX {
-        let mib = BYTES_MAX >> 20;
-        return Err(ImportError::TooMuch(format!(
-            "{}: larger than {mib} MiB",
-            path.display()
-        )));
-    }
-    let text = String::from_utf8_lossy(&text);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let sections = sections(&text, &name)?;
+    let read = Files::of(path).read(path, 0)?;
+    let name = &read.name;
+    let sections = sections(&read.text, name)?;
     let mut translator = Translator {
         sections: &sections,
-        names: HashSet::new(),
-        listeners: Vec::new(),
-        routes: Vec::new(),
+        made: Made::default(),
         pools: HashMap::new(),
         tables: Vec::new(),
         head: Table::default(),
@@ -94,9 +81,7 @@ pub(super) fn import(path: &Path) -> Result<Imported, ImportError> {
 /// Tables made of a configuration so far.
 struct Translator<'a> {
     sections: &'a [Section],
-    names: HashSet<String>,
-    listeners: Vec<Table>,
-    routes: Vec<Table>,
+    made: Made,
     /// Names of pools by backend.
     pools: HashMap<String, String>,
     tables: Vec<Table>,
@@ -130,43 +115,21 @@ impl Translator<'_> {
     fn document(self) -> Document {
         let mut document = Document {
             head: self.head,
-            tables: self.listeners,
+            tables: self.made.listeners,
         };
-        document.tables.extend(self.routes);
+        document.tables.extend(self.made.routes);
         document.tables.extend(self.tables);
         document.share("listeners", &["address", "tls"]);
         document.share("routes", &ROUTE_OWN);
         document.share("pools", &["endpoints", "picker"]);
         document
     }
-
-    /// Returns a name that no table of the kind has.
-    fn name(&mut self, kind: &str, wanted: &str) -> String {
-        let mut name = wanted.to_owned();
-        for number in 2.. {
-            if self.names.insert(format!("{kind}.{name}")) {
-                break;
-            }
-            name = format!("{wanted}_{number}");
-        }
-        name
-    }
-
-    /// Keeps comments that belong to no route.
-    fn leave(&mut self, mut table: Table) {
-        self.names.remove(&table.name);
-        table.name.clear();
-        table.keep_remarks();
-        if !table.is_empty() {
-            self.routes.push(table);
-        }
-    }
 }
 
 /// Returns the sections of a file.
 fn sections(text: &str, file: &str) -> Result<Vec<Section>, ImportError> {
     let mut sections: Vec<Section> = Vec::new();
-    let mut defaults: Vec<Line> = Vec::new();
+    let mut defaults: Rc<[Line]> = Rc::default();
     for (at, written) in text.lines().enumerate() {
         let fault = |message: &str| ImportError::Malformed {
             file: file.to_owned(),
@@ -183,13 +146,13 @@ fn sections(text: &str, file: &str) -> Result<Vec<Section>, ImportError> {
             if let Some(last) = sections.last()
                 && last.kind == "defaults"
             {
-                defaults.clone_from(&last.lines);
+                defaults = last.lines.as_slice().into();
             }
             sections.push(Section {
                 kind: first.clone(),
                 name: words.get(1).cloned().unwrap_or_default(),
                 lines: Vec::new(),
-                defaults: defaults.clone(),
+                defaults: Rc::clone(&defaults),
                 source,
             });
         } else if let Some(section) = sections.last_mut() {
@@ -268,4 +231,3 @@ const SECTIONS: [&str; 12] = [
     "program",
     "cache",
 ];
-const BYTES_MAX: usize = 16 << 20;

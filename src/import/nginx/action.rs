@@ -197,13 +197,13 @@ impl<'a> Translator<'a> {
                 any = true;
             } else {
                 untranslated(&mut table, line);
-                self.leave(table);
+                self.made.leave(table);
                 continue;
             }
             if server.may_rank() {
                 table.set_plain("priority", "3");
             }
-            self.routes.push(table);
+            self.made.routes.push(table);
         }
         any
     }
@@ -340,7 +340,7 @@ impl<'a> Translator<'a> {
             own.set(&pass.source, "pool", quoted(&pool));
             self.host_of_request(&mut own, level, target);
             self.policies(&mut own, level);
-            self.routes.push(own);
+            self.made.routes.push(own);
         }
         level.mark(map);
         let Some((_, target)) = default else {

@@ -96,13 +96,13 @@ impl<'a> Translator<'a> {
                     continue;
                 };
                 let name = table.name.trim_start_matches("routes.");
-                let name = self.name("routes", &format!("{name}_fresh"));
+                let name = self.made.name("routes", &format!("{name}_fresh"));
                 let mut own = table.clone();
                 own.name = format!("routes.{name}");
                 condition.add(&mut own, &line.source);
                 let mut fresh = own;
                 self.uncached(&mut fresh, level);
-                self.routes.push(fresh);
+                self.made.routes.push(fresh);
             }
         }
     }

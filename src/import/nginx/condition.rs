@@ -121,7 +121,7 @@ impl<'a> Translator<'a> {
                 table.set(&block.source, "priority", "3");
             }
             if self.answer(&mut table, inner) && (may_rank || !before_locations) {
-                self.routes.push(table);
+                self.made.routes.push(table);
                 level.mark(block);
             }
         }

@@ -92,21 +92,23 @@ impl<'a> Translator<'a> {
         let name = match known.iter().find(|it| it.address == address) {
             Some(listener) => listener.name.clone(),
             None => {
-                let name = self.name("listeners", &listener_name(&address, listen.is_tls));
+                let name = self
+                    .made
+                    .name("listeners", &listener_name(&address, listen.is_tls));
                 let mut table = Table::new(format!("listeners.{name}"));
                 table.set(&listen.source, "address", quoted(&address));
                 self.client_limits(&mut table, level);
-                self.listeners.push(table);
+                self.made.listeners.push(table);
                 let name_of_it = name.clone();
                 known.push(Listener { address, name });
                 name_of_it
             }
         };
         let wanted = format!("listeners.{name}");
-        let Some(at) = self.listeners.iter().position(|it| it.name == wanted) else {
+        let Some(at) = self.made.listeners.iter().position(|it| it.name == wanted) else {
             return name;
         };
-        let mut table = std::mem::take(&mut self.listeners[at]);
+        let mut table = std::mem::take(&mut self.made.listeners[at]);
         table.also(&listen.source, "address");
         if listen.has_proxy_protocol {
             self.proxy_protocol(&mut table, listen, level);
@@ -114,7 +116,7 @@ impl<'a> Translator<'a> {
         if listen.is_tls {
             self.tls(&mut table, listen, level);
         }
-        self.listeners[at] = table;
+        self.made.listeners[at] = table;
         name
     }
 

@@ -112,7 +112,7 @@ impl<'a> Translator<'a> {
             level.own("internal");
             let mut table = Table::default();
             table.needless(&directive.source, "what names it is translated");
-            self.leave(table);
+            self.made.leave(table);
             return;
         }
         if matches!(matcher, Matcher::Named(_)) {
@@ -198,7 +198,7 @@ impl<'a> Translator<'a> {
             "" | "/" => server.name.clone(),
             part => super::value::name_of(&format!("{}_{part}", server.name)),
         };
-        let name = self.name("routes", &wanted);
+        let name = self.made.name("routes", &wanted);
         let mut table = Table::new(format!("routes.{name}"));
         server.begin(&mut table);
         table
@@ -206,11 +206,11 @@ impl<'a> Translator<'a> {
 
     /// Gives a route the name of the value that it is for.
     pub(super) fn rename(&mut self, table: &mut Table, value: &str) {
-        self.names.remove(&table.name);
+        self.made.forget(table);
         let server = table.name.trim_start_matches("routes.");
         let server = server.trim_end_matches(|it: char| it.is_ascii_digit());
         let wanted = super::value::name_of(&format!("{}_{value}", server.trim_end_matches('_')));
-        table.name = format!("routes.{}", self.name("routes", &wanted));
+        table.name = format!("routes.{}", self.made.name("routes", &wanted));
     }
 
     fn path(&self, table: &mut Table, matcher: &Matcher, source: &Source) {
@@ -235,7 +235,7 @@ impl<'a> Translator<'a> {
                 untranslated(&mut table, directive);
             }
         }
-        self.leave(table);
+        self.made.leave(table);
     }
 }
 

@@ -8,8 +8,8 @@ mod action;
 mod advice;
 mod cache;
 mod condition;
-mod files;
 mod header;
+mod included;
 mod level;
 mod listen;
 mod location;
@@ -24,22 +24,23 @@ mod value;
 mod tests;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     path::{Path, PathBuf},
 };
 
 use super::{
     ImportError, Imported,
     document::{Document, ROUTE_OWN, Source, Table},
+    made::Made,
 };
 use advice::{Advice, advice};
-use files::Files;
+use included::Reader;
 use level::Level;
 use syntax::Directive;
 
 /// Reads a configuration of nginx and writes it anew.
 pub(super) fn import(path: &Path) -> Result<Imported, ImportError> {
-    let tree = Files::of(path).read(path)?;
+    let tree = Reader::of(path).read(path)?;
     let folder = path.parent().filter(|it| *it != Path::new(""));
     let folder = folder.unwrap_or_else(|| Path::new("."));
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
@@ -61,10 +62,8 @@ struct Translator<'a> {
     /// Zones of `limit_req_zone`, `limit_conn_zone` and `proxy_cache_path`, by name.
     zones: HashMap<String, &'a Directive>,
     formats: HashMap<&'a str, &'a Directive>,
-    names: HashSet<String>,
+    made: Made,
     proxy: Table,
-    listeners: Vec<Table>,
-    routes: Vec<Table>,
     pools: Vec<pool::Pool>,
     log: Table,
 }
@@ -77,10 +76,8 @@ impl<'a> Translator<'a> {
             maps: HashMap::new(),
             zones: HashMap::new(),
             formats: HashMap::new(),
-            names: HashSet::new(),
+            made: Made::default(),
             proxy: Table::new("proxy"),
-            listeners: Vec::new(),
-            routes: Vec::new(),
             pools: Vec::new(),
             log: Table::new("access_log"),
         };
@@ -127,8 +124,8 @@ impl<'a> Translator<'a> {
         let filled = |table: &Table| !table.is_empty();
         let single = [self.proxy, self.log];
         document.tables.extend(single.into_iter().filter(filled));
-        document.tables.extend(self.listeners);
-        document.tables.extend(self.routes);
+        document.tables.extend(self.made.listeners);
+        document.tables.extend(self.made.routes);
         document
             .tables
             .extend(self.pools.into_iter().map(|pool| pool.table));
@@ -173,18 +170,6 @@ impl<'a> Translator<'a> {
         }
     }
 
-    /// Returns a name that no table of the kind has.
-    fn name(&mut self, kind: &str, wanted: &str) -> String {
-        let mut name = wanted.to_owned();
-        for number in 2.. {
-            if self.names.insert(format!("{kind}.{name}")) {
-                break;
-            }
-            name = format!("{wanted}_{number}");
-        }
-        name
-    }
-
     /// Returns a path as it is from anywhere.
     fn path_of(&self, written: &str) -> PathBuf {
         self.folder.join(written)
@@ -203,8 +188,9 @@ fn untranslated(table: &mut Table, directive: &Directive) {
                 "upgrades such as WebSocket pass by themselves",
             );
         }
-        _ if directive.name == "include" && !files::is_needless(directive.first()) => {
-            table.untranslated(&directive.source, "there is no such file");
+        _ if directive.name == "include" && !included::is_needless(directive.first()) => {
+            let advice = "no file fits this name: copy what it names beside the main file and import again, or remove the line";
+            table.untranslated(&directive.source, advice);
         }
         Advice::Needless(why) => table.needless(&directive.source, why),
         Advice::Instead(what) => table.untranslated(&directive.source, what),

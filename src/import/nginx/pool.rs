@@ -37,7 +37,7 @@ impl<'a> Translator<'a> {
         if let Some(known) = known {
             return known.table.name.trim_start_matches("pools.").to_owned();
         }
-        let name = self.name("pools", &name_of(authority));
+        let name = self.made.name("pools", &name_of(authority));
         let mut table = Table::new(format!("pools.{name}"));
         let upstream = self.upstreams.get(authority).copied();
         match upstream {

@@ -14,7 +14,7 @@ impl<'a> Translator<'a> {
     pub(super) fn end_route(&mut self, mut table: Table, level: &Level<'a>) {
         self.policies(&mut table, level);
         self.unknown(level, &mut table);
-        self.routes.push(table);
+        self.made.routes.push(table);
     }
 
     /// Writes all that a route does besides its action.

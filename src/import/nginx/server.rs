@@ -66,7 +66,7 @@ impl<'a> Translator<'a> {
             all.push(Written {
                 block,
                 listens: Listen::of(&inner, block),
-                names: names(&inner, &mut self.routes),
+                names: names(&inner, &mut self.made.routes),
             });
         }
         let listens: Vec<&Listen> = all.iter().flat_map(|it| &it.listens).collect();
@@ -91,7 +91,7 @@ impl<'a> Translator<'a> {
             self.server_routes(&server, &inner, written.block);
             let mut rest = Table::default();
             self.unknown(&inner, &mut rest);
-            self.leave(rest);
+            self.made.leave(rest);
         }
     }
 
@@ -171,7 +171,7 @@ impl<'a> Translator<'a> {
             if self.answer(&mut table, answer) {
                 self.end_route(table, level);
             } else {
-                self.leave(table);
+                self.made.leave(table);
             }
             if locations {
                 let mut table = Table::default();
@@ -179,7 +179,7 @@ impl<'a> Translator<'a> {
                     "{}: nginx never reaches the locations of this server: it answers before",
                     answer.source.place
                 ));
-                self.leave(table);
+                self.made.leave(table);
             }
             return;
         }
@@ -194,17 +194,7 @@ impl<'a> Translator<'a> {
             for directive in level.own("root") {
                 untranslated(&mut table, directive);
             }
-            self.leave(table);
-        }
-    }
-
-    /// Keeps comments that belong to no route.
-    pub(super) fn leave(&mut self, mut table: Table) {
-        self.names.remove(&table.name);
-        table.name.clear();
-        table.keep_remarks();
-        if !table.is_empty() {
-            self.routes.push(table);
+            self.made.leave(table);
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::import::{ImportError, document::Source};
+use crate::{
+    file::Lines,
+    import::{ImportError, document::Source},
+};
 
 /// A directive: a name, words, and perhaps a block of directives.
 #[derive(Clone, Debug)]
@@ -46,6 +49,7 @@ enum Token {
 
 struct Reader<'t> {
     text: &'t str,
+    lines: Lines,
     at: usize,
     file: &'t Rc<str>,
     depth: usize,
@@ -58,6 +62,7 @@ struct Reader<'t> {
 pub(super) fn parse(text: &str, file: &Rc<str>) -> Result<Vec<Directive>, ImportError> {
     let mut reader = Reader {
         text,
+        lines: Lines::of(text),
         at: 0,
         file,
         depth: 0,
@@ -223,7 +228,7 @@ impl Reader<'_> {
     }
 
     fn line(&self, at: usize) -> usize {
-        self.text[..at].matches('\n').count() + 1
+        self.lines.line(at) + 1
     }
 
     fn fault(&self, at: usize, message: &str) -> ImportError {

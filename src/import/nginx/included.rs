@@ -1,29 +1,19 @@
 //! The files of a configuration: the one that is named, and those that it includes.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    rc::Rc,
-};
+use std::path::Path;
 
 use super::syntax::{Directive, parse};
-use crate::import::{ImportError, glob::matching};
+use crate::import::{ImportError, files::Files};
 
 /// Reads a configuration with what it includes.
-pub(super) struct Files {
-    /// The folder that relative paths are taken from.
-    folder: PathBuf,
-    bytes: usize,
-    count: usize,
+pub(super) struct Reader {
+    files: Files,
 }
 
-impl Files {
+impl Reader {
     pub(super) fn of(path: &Path) -> Self {
-        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         Self {
-            folder: folder.to_owned(),
-            bytes: 0,
-            count: 0,
+            files: Files::of(path),
         }
     }
 
@@ -36,22 +26,8 @@ impl Files {
     }
 
     fn read_at(&mut self, path: &Path, depth: usize) -> Result<Vec<Directive>, ImportError> {
-        let unreadable = |error| ImportError::Unreadable(path.to_owned(), error);
-        self.count += 1;
-        self.bytes += usize::try_from(fs::metadata(path).map_err(unreadable)?.len())
-            .unwrap_or(usize::MAX / 2);
-        if depth > DEPTH_MAX || self.count > FILES_MAX || self.bytes > BYTES_MAX {
-            let file = path.display();
-            return Err(ImportError::TooMuch(format!(
-                "{file}: the configuration has more than {FILES_MAX} files, {} MiB, or {DEPTH_MAX} files in one another; does it include itself?",
-                BYTES_MAX >> 20
-            )));
-        }
-        let text = fs::read(path).map_err(unreadable)?;
-        let text = String::from_utf8_lossy(&text);
-        let name = path.strip_prefix(&self.folder).unwrap_or(path);
-        let name: Rc<str> = name.display().to_string().into();
-        self.included(parse(&text, &name)?, depth)
+        let read = self.files.read(path, depth)?;
+        self.included(parse(&read.text, &read.name)?, depth)
     }
 
     fn included(
@@ -64,19 +40,13 @@ impl Files {
             if let Some(block) = directive.block.take() {
                 directive.block = Some(self.included(block, depth)?);
             }
-            if directive.name != "include" || is_needless(directive.first()) {
-                all.push(directive);
-                continue;
-            }
-            let mut paths = matching(&self.folder.join(directive.first()));
-            if !paths.iter().any(|path| path.is_file()) {
-                // A file of `conf.d` alone: paths are those of the folder above.
-                paths = matching(&self.folder.join("..").join(directive.first()));
-            }
-            let is_pattern = directive.first().contains(['*', '?', '[']);
-            let missing = paths.iter().all(|path| !path.is_file());
-            if missing && !is_pattern {
-                // Told where it stands.
+            let is_read = directive.name == "include" && !is_needless(directive.first());
+            let paths = match is_read {
+                true => self.files.matching(directive.first(), "/etc/nginx/"),
+                false => Vec::new(),
+            };
+            if paths.is_empty() {
+                // One that finds nothing is told where it stands.
                 all.push(directive);
                 continue;
             }
@@ -91,20 +61,18 @@ impl Files {
 /// Returns true for files that tell nothing about a proxy.
 pub(super) fn is_needless(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    matches!(
-        name,
-        "mime.types" | "fastcgi_params" | "fastcgi.conf" | "uwsgi_params" | "scgi_params"
-    )
+    let is_of_modules = path.contains("/modules-enabled/") || path.contains("/nginx/modules/");
+    is_of_modules
+        || matches!(
+            name,
+            "mime.types" | "fastcgi_params" | "fastcgi.conf" | "uwsgi_params" | "scgi_params"
+        )
 }
-
-/// Files of one configuration.
-const FILES_MAX: usize = 1000;
-const BYTES_MAX: usize = 16 << 20;
-/// Files that include one another.
-const DEPTH_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -114,13 +82,13 @@ mod tests {
         fs::create_dir(folder.path().join("conf.d")).unwrap();
         write(
             "nginx.conf",
-            "http { include mime.types; include conf.d/*.conf; include none.conf; z; }",
+            "http { include mime.types; include conf.d/*.conf; include none.conf; include /etc/nginx/sites/[ab]*; z; }",
         );
         write("conf.d/b.conf", "b;");
         write("conf.d/a.conf", "a;\ninclude conf.d/c.part;");
         write("conf.d/c.part", "\nc;");
         let path = folder.path().join("nginx.conf");
-        let read = Files::of(&path).read(&path).unwrap();
+        let read = Reader::of(&path).read(&path).unwrap();
         let shown = read[0].inner().iter();
         let shown: Vec<String> = shown
             .map(|it| format!("{} {} {}", it.source.place, it.name, it.first()))
@@ -133,12 +101,13 @@ mod tests {
                 "conf.d/c.part:2 c ",
                 "conf.d/b.conf:1 b ",
                 "nginx.conf:1 include none.conf",
+                "nginx.conf:1 include /etc/nginx/sites/[ab]*",
                 "nginx.conf:1 z ",
             ]
         );
         write("nginx.conf", "include nginx.conf;");
         assert!(matches!(
-            Files::of(&path).read(&path),
+            Reader::of(&path).read(&path),
             Err(ImportError::TooMuch(_))
         ));
     }
