@@ -185,6 +185,17 @@ fn look_at(file: &Path, secrets: Secrets, network: Network) -> Checked {
     }
 }
 
+/// Says why a text is no configuration that `check` takes; none if it is one.
+pub(super) fn refusal(text: &str, path: &Path) -> Option<String> {
+    match config::parse(text, path, &Rules::default()) {
+        Err(faults) => Some(faults.render(false)),
+        Ok(loaded) => match server::compile(loaded, &Registered::default(), Lists::Read) {
+            Err(error) => Some(format!("error: {error}")),
+            Ok(_) => None,
+        },
+    }
+}
+
 /// Adds a warning for each list of endpoints that cannot be used: a proxy that starts now would do
 /// without it, and use it once it is valid.
 fn with_sources(config: &Config, snapshot: &Snapshot, warnings: &Faults) -> Faults {

@@ -1,12 +1,13 @@
 //! `import`: the configuration of another proxy, written anew.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ValueEnum, ValueHint};
 use serde_json::json;
 
 use super::{
     args::{OutputArgs, OutputFormat},
+    check,
     exit_code::{CommandError, Exit},
     print,
 };
@@ -35,21 +36,27 @@ pub(super) enum From {
     Caddy,
     /// HAProxy: `haproxy.cfg`.
     Haproxy,
+    /// Traefik: a file of its file provider, or its static configuration that names them; YAML or TOML.
+    Traefik,
 }
 
-/// Prints the configuration in our form; a remark says how much of it is left to do by hand.
+/// Prints the configuration in our form. Remarks say how much of it is left to do by hand, and what
+/// `check` would refuse in it.
 pub(super) fn run(asked: &ImportArgs) -> Result<Exit, CommandError> {
     let dialect = match asked.from {
         From::Nginx => Dialect::Nginx,
         From::Caddy => Dialect::Caddy,
         From::Haproxy => Dialect::Haproxy,
+        From::Traefik => Dialect::Traefik,
     };
     let imported = import(dialect, &asked.file)?;
+    let refusal = check::refusal(&imported.text, Path::new("proxy.toml"));
     match asked.output.format {
         OutputFormat::Json => print::json(&json!({
             "file": asked.file,
             "text": imported.text,
             "untranslated": imported.untranslated,
+            "refusal": refusal,
         }))?,
         OutputFormat::Text => {
             print::answer(imported.text.trim_end())?;
@@ -58,6 +65,10 @@ pub(super) fn run(asked: &ImportArgs) -> Result<Exit, CommandError> {
                 print::remark(&format!(
                     "{lines} not translated: look for NOT TRANSLATED, where each says what to do"
                 ))?;
+            }
+            if let Some(refusal) = refusal {
+                let what = "as it stands, `sluicegate check` refuses it: mend these places";
+                print::remark(&format!("{what}\n{}", refusal.trim_end()))?;
             }
         }
     }

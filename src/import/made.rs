@@ -7,7 +7,7 @@ use super::document::Table;
 /// Listeners and routes, and the names that are taken.
 #[derive(Default)]
 pub(super) struct Made {
-    /// How often each name was wanted, by kind and name.
+    /// Number of tables that wanted each name, by kind and name.
     names: HashMap<String, usize>,
     pub(super) listeners: Vec<Table>,
     pub(super) routes: Vec<Table>,

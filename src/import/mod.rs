@@ -11,9 +11,11 @@ mod files;
 mod haproxy;
 mod made;
 mod nginx;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod traefik;
 
 use std::{
     io,
@@ -29,6 +31,8 @@ pub(crate) enum Dialect {
     Caddy,
     /// HAProxy.
     Haproxy,
+    /// Traefik, by files.
+    Traefik,
 }
 
 /// A configuration in our form.
@@ -70,6 +74,7 @@ pub(crate) fn import(dialect: Dialect, path: &Path) -> Result<Imported, ImportEr
         Dialect::Nginx => nginx::import(path),
         Dialect::Caddy => caddy::import(path),
         Dialect::Haproxy => haproxy::import(path),
+        Dialect::Traefik => traefik::import(path),
     }
 }
 

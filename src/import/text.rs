@@ -61,5 +61,23 @@ pub(super) fn name_of(text: &str) -> String {
     }
 }
 
+/// Returns a number of milliseconds as a duration, in TOML.
+pub(super) fn duration_of(millis: u64) -> String {
+    match millis {
+        millis if millis.is_multiple_of(1000) => format!("\"{}s\"", millis / 1000),
+        millis => format!("\"{millis}ms\""),
+    }
+}
+
+/// Returns a number of bytes as a size, in TOML.
+pub(super) fn size(bytes: u64) -> String {
+    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
+            return format!("\"{}{name}\"", bytes / unit);
+        }
+    }
+    format!("\"{bytes}B\"")
+}
+
 /// Length of a name that is made of a text.
 const NAME_MAX: usize = 40;

@@ -1,6 +1,8 @@
 //! Configurations of nginx and Caddy that are written anew by `import`: the proxy then answers as
 //! they do, side by side where they are installed.
 
+mod traefik;
+
 use std::{
     fs,
     net::SocketAddr,

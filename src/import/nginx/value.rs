@@ -1,14 +1,12 @@
 //! Values of nginx in our form: durations, sizes, texts with variables.
 
 pub(super) use crate::import::document::name_of;
-use crate::import::document::quoted;
+pub(super) use crate::import::text::size;
+use crate::import::{document::quoted, text::duration_of};
 
 /// Returns a time such as `60`, `1m30s` or `500ms` as a duration, in TOML.
 pub(super) fn duration(text: &str) -> Option<String> {
-    millis(text).map(|millis| match millis {
-        millis if millis % 1000 == 0 => format!("\"{}s\"", millis / 1000),
-        millis => format!("\"{millis}ms\""),
-    })
+    millis(text).map(duration_of)
 }
 
 /// Returns a time in milliseconds. Without a unit it is in seconds.
@@ -55,16 +53,6 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(factor)
-}
-
-/// Returns a number of bytes as a size, in TOML.
-pub(super) fn size(bytes: u64) -> String {
-    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
-        if bytes >= unit && bytes.is_multiple_of(unit) {
-            return format!("\"{}{name}\"", bytes / unit);
-        }
-    }
-    format!("\"{bytes}B\"")
 }
 
 /// Part of a text: words, or the name of a variable.

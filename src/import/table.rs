@@ -1,0 +1,373 @@
+//! A table that is written, and above each key the lines that it came from.
+
+use std::fmt::Write as _;
+
+/// A line of the other proxy, or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    /// File and line: `nginx.conf:12`.
+    pub(super) place: String,
+    /// The text.
+    pub(super) text: String,
+}
+
+/// A table, whose keys are dotted where they belong to tables in it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Table {
+    /// Its name: `routes.shop`; empty: none.
+    pub(super) name: String,
+    pub(super) entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    Key {
+        from: Vec<Source>,
+        key: String,
+        value: Value,
+    },
+    /// A line that needs nothing here, with the reason.
+    Needless(Source, String),
+    /// A line without an equal, with what to do.
+    Untranslated(Source, String),
+    /// A remark.
+    Note(String),
+}
+
+/// The value of a key, as TOML.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    One(String),
+    List(Vec<String>),
+}
+
+impl Table {
+    pub(super) fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Sets a key to a value in TOML. A key that is set already stays as it is.
+    pub(super) fn set(&mut self, from: &Source, key: &str, value: impl Into<String>) {
+        let value = value.into();
+        if is_value(&value) {
+            self.insert(vec![from.clone()], key, Value::One(value));
+        } else {
+            self.untranslated(from, format!("{key} cannot have such a value"));
+        }
+    }
+
+    /// Sets a key that no line names.
+    pub(super) fn set_plain(&mut self, key: &str, value: impl Into<String>) {
+        let value = value.into();
+        if is_value(&value) {
+            self.insert(Vec::new(), key, Value::One(value));
+        } else {
+            self.note(format!("{key} cannot have such a value"));
+        }
+    }
+
+    /// Adds an item in TOML to a list.
+    pub(super) fn push(&mut self, from: &Source, key: &str, item: impl Into<String>) {
+        let item = item.into();
+        if !is_value(&item) {
+            return self.untranslated(from, format!("{key} cannot have such a value"));
+        }
+        for entry in &mut self.entries {
+            if let Entry::Key {
+                from: sources,
+                key: known,
+                value: Value::List(list),
+            } = entry
+                && known == key
+            {
+                if !sources.contains(from) {
+                    sources.push(from.clone());
+                }
+                if !list.contains(&item) {
+                    list.push(item);
+                }
+                return;
+            }
+        }
+        self.insert(vec![from.clone()], key, Value::List(vec![item]));
+    }
+
+    /// Adds an item to a list that no line names.
+    pub(super) fn push_plain(&mut self, key: &str, item: &str) {
+        for entry in &mut self.entries {
+            if let Entry::Key {
+                key: known,
+                value: Value::List(list),
+                ..
+            } = entry
+                && known == key
+            {
+                if !list.iter().any(|it| it == item) {
+                    list.push(item.to_owned());
+                }
+                return;
+            }
+        }
+        self.insert(Vec::new(), key, Value::List(vec![item.to_owned()]));
+    }
+
+    /// Adds a line to those that a key came from.
+    pub(super) fn also(&mut self, line: &Source, key: &str) {
+        for entry in &mut self.entries {
+            if let Entry::Key {
+                from, key: known, ..
+            } = entry
+                && known == key
+                && !from.contains(line)
+            {
+                from.push(line.clone());
+            }
+        }
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.value(key).is_some()
+    }
+
+    /// Returns true if there is a key below this one.
+    pub(super) fn has_below(&self, prefix: &str) -> bool {
+        let below = |key: &str| {
+            key.strip_prefix(prefix)
+                .is_some_and(|it| it.starts_with('.'))
+        };
+        self.entries
+            .iter()
+            .any(|it| matches!(it, Entry::Key { key, .. } if below(key)))
+    }
+
+    pub(super) fn needless(&mut self, line: &Source, why: impl Into<String>) {
+        self.add(Entry::Needless(line.clone(), why.into()));
+    }
+
+    pub(super) fn untranslated(&mut self, line: &Source, what_to_do: impl Into<String>) {
+        self.add(Entry::Untranslated(line.clone(), what_to_do.into()));
+    }
+
+    /// Adds a line that keeps clients out and has no equal: the route is closed until somebody has
+    /// seen to it.
+    pub(super) fn close(&mut self, line: &Source, what_to_do: &str) {
+        self.untranslated(
+            line,
+            format!("{what_to_do}; until then this keeps everybody out"),
+        );
+        self.retire("access.allow");
+        self.retire("access.deny");
+        self.set_plain("access.deny", "[\"0.0.0.0/0\", \"::/0\"]");
+    }
+
+    pub(super) fn note(&mut self, text: impl Into<String>) {
+        self.add(Entry::Note(text.into()));
+    }
+
+    /// Writes a line down as a remark, unless a key or a remark is of it already.
+    pub(super) fn mention(&mut self, line: &Source) {
+        let is_of = |entry: &Entry| match entry {
+            Entry::Key { from, .. } => from.contains(line),
+            Entry::Needless(known, _) | Entry::Untranslated(known, _) => known == line,
+            Entry::Note(_) => false,
+        };
+        if !self.entries.iter().any(is_of) {
+            self.note(format!("{}: {}", line.place, line.text));
+        }
+    }
+
+    /// Adds the keys of another table that begin with these words, unless they are here.
+    pub(super) fn append_missing(&mut self, other: &Self, words: &[&str]) {
+        for entry in &other.entries {
+            if let Entry::Key { key, .. } = entry
+                && words.contains(&key.split('.').next().unwrap_or_default())
+                && !self.has(key)
+            {
+                self.entries.push(entry.clone());
+            }
+        }
+    }
+
+    /// The value of a key that is no list.
+    pub(super) fn one(&self, wanted: &str) -> Option<&str> {
+        match self.value(wanted)? {
+            Value::One(value) => Some(value),
+            Value::List(_) => None,
+        }
+    }
+
+    /// Removes a key, and keeps the lines that it came from.
+    pub(super) fn retire(&mut self, wanted: &str) {
+        let mut lines = Vec::new();
+        for entry in &self.entries {
+            if let Entry::Key { from, key, .. } = entry
+                && key == wanted
+            {
+                lines.extend(from.iter().cloned());
+            }
+        }
+        if self.remove(wanted) {
+            for line in lines {
+                self.mention(&line);
+            }
+        }
+    }
+
+    /// Removes a key; returns true if it was there.
+    pub(super) fn remove(&mut self, wanted: &str) -> bool {
+        let before = self.entries.len();
+        self.entries
+            .retain(|it| !matches!(it, Entry::Key { key, .. } if key == wanted));
+        self.entries.len() != before
+    }
+
+    /// Removes all keys below one.
+    pub(super) fn remove_below(&mut self, prefix: &str) {
+        let below = |key: &str| {
+            key.strip_prefix(prefix)
+                .is_some_and(|it| it.starts_with('.'))
+        };
+        self.entries
+            .retain(|it| !matches!(it, Entry::Key { key, .. } if below(key)));
+    }
+
+    /// Returns true if a key has this value.
+    pub(super) fn is(&self, wanted: &str, value: &str) -> bool {
+        matches!(self.value(wanted), Some(Value::One(one)) if one == value)
+    }
+
+    /// Returns true if a list has this item, or a value written as one has it.
+    pub(super) fn has_item(&self, wanted: &str, item: &str) -> bool {
+        match self.value(wanted) {
+            Some(Value::List(items)) => items.iter().any(|it| it == item),
+            Some(Value::One(list)) => list.contains(item),
+            None => false,
+        }
+    }
+
+    /// Returns true if the other one has the same keys with the same values.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        let keys = |table: &Self| -> Vec<(String, Value)> {
+            let keys = table.entries.iter().filter_map(|it| match it {
+                Entry::Key { key, value, .. } => Some((key.clone(), value.clone())),
+                _ => None,
+            });
+            keys.collect()
+        };
+        keys(self) == keys(other)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns true if the other one has the same keys and remarks.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+
+    /// Adds the keys and remarks of another table.
+    pub(super) fn append(&mut self, other: &Self) {
+        self.entries.extend(other.entries.iter().cloned());
+    }
+
+    /// Leaves remarks alone, and of keys the lines that they came from: the table is not written.
+    pub(super) fn keep_remarks(&mut self) {
+        let mut kept = Self::default();
+        for entry in self.entries.drain(..) {
+            match entry {
+                Entry::Key { from, .. } => {
+                    for line in from {
+                        kept.add(Entry::Note(format!("{}: {}", line.place, line.text)));
+                    }
+                }
+                other => kept.add(other),
+            }
+        }
+        self.entries = kept.entries;
+    }
+
+    fn value(&self, wanted: &str) -> Option<&Value> {
+        self.entries.iter().find_map(|it| match it {
+            Entry::Key { key, value, .. } if key == wanted => Some(value),
+            _ => None,
+        })
+    }
+
+    fn insert(&mut self, from: Vec<Source>, key: &str, value: Value) {
+        if !self.has(key) {
+            let key = key.to_owned();
+            self.entries.push(Entry::Key { from, key, value });
+        }
+    }
+
+    fn add(&mut self, entry: Entry) {
+        if !self.entries.contains(&entry) {
+            self.entries.push(entry);
+        }
+    }
+
+    pub(super) fn untranslated_count(&self) -> usize {
+        let is_it = |it: &&Entry| matches!(it, Entry::Untranslated(..));
+        self.entries.iter().filter(is_it).count()
+    }
+
+    pub(super) fn write(&self, text: &mut String) {
+        // Writing to a text does not fail.
+        let _ = match &*self.name {
+            "" if text.is_empty() => Ok(()),
+            "" => writeln!(text),
+            name => writeln!(text, "\n[{name}]"),
+        };
+        for entry in &self.entries {
+            match entry {
+                Entry::Key { from, key, value } => {
+                    for source in from {
+                        comment(text, &format!("{}: {}", source.place, source.text));
+                    }
+                    let _ = match value {
+                        Value::One(value) => writeln!(text, "{key} = {value}"),
+                        Value::List(items) => writeln!(text, "{key} = [{}]", items.join(", ")),
+                    };
+                }
+                Entry::Needless(line, why) => {
+                    let Source {
+                        place,
+                        text: written,
+                    } = line;
+                    comment(text, &format!("{place}: {written} (nothing to do: {why})"));
+                }
+                Entry::Untranslated(line, what_to_do) => {
+                    let Source {
+                        place,
+                        text: written,
+                    } = line;
+                    comment(
+                        text,
+                        &format!("NOT TRANSLATED {place}: {written} — {what_to_do}"),
+                    );
+                }
+                Entry::Note(note) => comment(text, note),
+            }
+        }
+    }
+}
+
+/// Writes a line of comment, whatever stands in it.
+fn comment(text: &mut String, line: &str) {
+    text.push_str("# ");
+    text.extend(
+        line.chars()
+            .map(|it| if it.is_control() { ' ' } else { it }),
+    );
+    text.push('\n');
+}
+
+/// Returns true if a text is one value of TOML: what another file says cannot break out of its key.
+fn is_value(text: &str) -> bool {
+    let table = toml::from_str::<toml::Table>(&format!("key = {text}"));
+    table.is_ok_and(|table| table.len() == 1)
+}
