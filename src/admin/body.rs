@@ -6,14 +6,36 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use http_body_util::Full;
 
 use super::api::EventStream;
+use super::reads::RoomPermit;
 
 /// Body of an answer.
 pub(super) enum Body {
-    Whole(Full<Bytes>),
+    Whole(Whole),
     Events(EventStream),
+}
+
+/// A complete answer, of which the part that the client has not taken yet is left.
+pub(super) struct Whole {
+    left: Bytes,
+    _room: Option<RoomPermit>,
+}
+
+impl Body {
+    pub(super) fn whole(text: impl Into<Bytes>) -> Self {
+        Self::Whole(Whole {
+            left: text.into(),
+            _room: None,
+        })
+    }
+
+    /// Keeps room taken until the answer is handed over.
+    pub(super) fn hold(&mut self, room: RoomPermit) {
+        if let Self::Whole(whole) = self {
+            whole._room = Some(room);
+        }
+    }
 }
 
 impl http_body::Body for Body {
@@ -25,7 +47,11 @@ impl http_body::Body for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
-            Self::Whole(body) => Pin::new(body).poll_frame(context),
+            // Piece by piece, as the client reads: what is not read stays in sight.
+            Self::Whole(Whole { left, .. }) => Poll::Ready((!left.is_empty()).then(|| {
+                let piece = left.split_to(left.len().min(PIECE));
+                Ok(Frame::data(piece))
+            })),
             Self::Events(stream) => stream.poll_next(context).map(|next| {
                 let bytes = next?;
                 Some(Ok(Frame::data(bytes)))
@@ -35,15 +61,18 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(body) => body.is_end_stream(),
+            Self::Whole(whole) => whole.left.is_empty(),
             Self::Events(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(body) => body.size_hint(),
+            Self::Whole(whole) => SizeHint::with_exact(whole.left.len() as u64),
             Self::Events(_) => SizeHint::default(),
         }
     }
 }
+
+/// Bytes handed over at a time.
+const PIECE: usize = 64 * 1024;

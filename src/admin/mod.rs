@@ -16,6 +16,7 @@ mod openapi;
 mod operations;
 mod places;
 mod rate;
+mod reads;
 mod reply;
 mod router;
 mod server;

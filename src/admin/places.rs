@@ -32,13 +32,15 @@ pub(super) struct Activity {
     silent_since: Mutex<Instant>,
 }
 
-/// An exchange under way; dropped when its answer is handed over.
+/// An exchange under way; dropped when its answer begins to be handed over.
 pub(super) struct Busy(Arc<Activity>);
 
-/// The body of an answer, which keeps its connection busy.
+/// The body of an answer. Events keep their connection busy; while another answer is handed over, each
+/// piece that the client takes breaks the silence.
 pub(super) struct HeldBody {
-    pub(super) body: Body,
-    pub(super) _busy: Busy,
+    body: Body,
+    busy: Option<Busy>,
+    activity: Arc<Activity>,
 }
 
 /// The connections by their tasks.
@@ -66,6 +68,11 @@ impl Activity {
         self.begun.load(Ordering::Acquire)
     }
 
+    fn break_silence(&self) {
+        let since = self.silent_since.lock();
+        *since.unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
     fn silent_since(&self) -> Option<Instant> {
         let is_silent = self.exchanges.load(Ordering::Acquire) == 0;
         let since = self.silent_since.lock();
@@ -75,13 +82,18 @@ impl Activity {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let now = Instant::now();
-        *self
-            .0
-            .silent_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = now;
+        self.0.break_silence();
         self.0.exchanges.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl HeldBody {
+    pub(super) fn new(body: Body, busy: Busy) -> Self {
+        Self {
+            body,
+            activity: Arc::clone(&busy.0),
+            busy: Some(busy),
+        }
     }
 }
 
@@ -138,7 +150,12 @@ impl http_body::Body for HeldBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        match this.body {
+            Body::Whole(_) if this.busy.take().is_none() => this.activity.break_silence(),
+            Body::Whole(_) | Body::Events(_) => {}
+        }
+        Pin::new(&mut this.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

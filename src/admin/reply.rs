@@ -1,11 +1,9 @@
 //! Answers of the admin API.
 
-use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 use serde::Serialize;
 
 use super::auth::Refusal;
@@ -29,7 +27,7 @@ pub(super) fn with(status: StatusCode, media_type: &'static str, body: Body) -> 
 }
 
 pub(super) fn text(media_type: &'static str, text: String) -> Reply {
-    let body = Body::Whole(Full::new(Bytes::from(text)));
+    let body = Body::whole(text);
     with(StatusCode::OK, media_type, body)
 }
 
@@ -41,7 +39,7 @@ pub(super) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Repl
         return reply;
     };
     text.push(b'\n');
-    let body = Body::Whole(Full::new(Bytes::from(text)));
+    let body = Body::whole(text);
     with(status, "application/json", body)
 }
 

@@ -24,6 +24,7 @@ use super::listener::{AdminConnection, AdminListener};
 use super::operations::Operations;
 use super::places::{Activity, HeldBody, Places};
 use super::rate::Rates;
+use super::reads::Reads;
 use super::reply;
 use super::router::Scope;
 use crate::config::value::BindAddress;
@@ -97,6 +98,8 @@ impl AdminServer {
             watchers: Arc::new(Semaphore::new(connections_max.div_ceil(2))),
             sampler: api::Sampler::default(),
             rates: Rates::default(),
+            reads: Reads::new("admin reads"),
+            checks: Reads::new("admin checks"),
             stopped,
         };
         Ok(Self {
@@ -262,14 +265,14 @@ where
     let asked = Arc::clone(&activity);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        let _busy = asked.begin();
+        let busy = asked.begin();
         async move {
             let answer = timeout(ANSWER_TIMEOUT, api::answer(&shared, peer, request)).await;
             let answer = answer.unwrap_or_else(|_| {
                 let sentence = "the request or its answer took too long";
                 reply::error(StatusCode::SERVICE_UNAVAILABLE, sentence)
             });
-            Ok::<_, Infallible>(answer.map(|body| HeldBody { body, _busy }))
+            Ok::<_, Infallible>(answer.map(|body| HeldBody::new(body, busy)))
         }
     });
     let connection = http1::Builder::new()

@@ -7,6 +7,7 @@
 
 mod attackers;
 mod attacks;
+mod scrape;
 
 use std::{sync::Arc, time::Duration};
 

@@ -22,11 +22,11 @@ pub(super) async fn explain(mut call: ApiCall) -> Reply {
         Ok(request) => request,
         Err(reply) => return reply,
     };
-    match call.blocking(move |proxy| proxy.explain(request)).await {
-        Ok(Ok(value)) => reply::json(StatusCode::OK, &value),
-        Ok(Err(sentence)) => reply::error(StatusCode::BAD_REQUEST, sentence),
-        Err(reply) => reply,
-    }
+    let make = |proxy: &dyn Operations| match proxy.explain(request) {
+        Ok(value) => reply::json(StatusCode::OK, &value),
+        Err(sentence) => reply::error(StatusCode::BAD_REQUEST, sentence),
+    };
+    call.made(&call.shared.checks, make).await
 }
 
 /// `POST /check`
@@ -45,15 +45,15 @@ pub(super) async fn diff(call: ApiCall) -> Reply {
     .await
 }
 
-async fn with_text<T: Serialize + Send + 'static>(
+async fn with_text<T: Serialize>(
     mut call: ApiCall,
     ask: impl FnOnce(&dyn Operations, String, Secrets, TrafficUse) -> T + Send + 'static,
 ) -> Reply {
     let secrets = secrets_for(&call);
-    let traffic = match call.query("against_live") {
-        None | Some("false") => TrafficUse::Left,
-        Some("true") => TrafficUse::Replayed,
-        Some(_) => return reply::error(StatusCode::BAD_REQUEST, "against_live is true or false"),
+    let traffic = match call.flag("against_live") {
+        Ok(false) => TrafficUse::Left,
+        Ok(true) => TrafficUse::Replayed,
+        Err(reply) => return reply,
     };
     let body = match read(call.request.body_mut()).await {
         Ok(body) => body,
@@ -62,11 +62,10 @@ async fn with_text<T: Serialize + Send + 'static>(
     let Ok(text) = String::from_utf8(body.into()) else {
         return reply::error(StatusCode::BAD_REQUEST, "the body is not UTF-8");
     };
-    let answer = call.blocking(move |proxy| ask(proxy, text, secrets, traffic));
-    match answer.await {
-        Ok(value) => reply::json(StatusCode::OK, &value),
-        Err(reply) => reply,
-    }
+    let make = move |proxy: &dyn Operations| {
+        reply::json(StatusCode::OK, &ask(proxy, text, secrets, traffic))
+    };
+    call.made(&call.shared.checks, make).await
 }
 
 /// Decides on access to secrets: error messages could reveal a file's content bit by bit, so files

@@ -20,10 +20,10 @@ use crate::state::heads::GateUse;
 
 /// `POST /reload`
 pub(super) async fn reload(call: ApiCall) -> Reply {
-    let gate = match call.query("force") {
-        None | Some("false") => GateUse::Applies,
-        Some("true") => GateUse::Overridden,
-        Some(_) => return reply::error(StatusCode::BAD_REQUEST, "force is true or false"),
+    let gate = match call.flag("force") {
+        Ok(false) => GateUse::Applies,
+        Ok(true) => GateUse::Overridden,
+        Err(reply) => return reply,
     };
     let mut what = json!({ "action": "reload" });
     if gate == GateUse::Overridden {

@@ -20,8 +20,9 @@ use tokio::time::Instant;
 use super::auth::{Gate, Peer};
 use super::operations::Operations;
 use super::rate::Rates;
+use super::reads::Reads;
 use super::reply::{self, Reply};
-use super::router::{Access, Action, Routed, Scope, route};
+use super::router::{Access, Action, Entry, Routed, Scope, route};
 use crate::telemetry::events::Events;
 
 pub(super) use events::EventStream;
@@ -39,6 +40,10 @@ pub(super) struct ApiState {
     /// The last sample of the overview.
     pub(super) sampler: Sampler,
     pub(super) rates: Rates,
+    /// Answers from what the proxy knows.
+    pub(super) reads: Reads,
+    /// Answers about configurations and requests, which may take seconds.
+    pub(super) checks: Reads,
     /// True when the server ends.
     pub(super) stopped: watch::Receiver<bool>,
 }
@@ -46,6 +51,7 @@ pub(super) struct ApiState {
 /// A request that was found and admitted.
 struct ApiCall {
     shared: Arc<ApiState>,
+    entry: &'static Entry,
     peer: Peer,
     request: Request<Incoming>,
     parameters: Vec<String>,
@@ -81,6 +87,7 @@ pub(super) async fn answer(
     }
     let call = ApiCall {
         shared: Arc::clone(shared),
+        entry,
         peer,
         request,
         parameters,
@@ -105,7 +112,7 @@ async fn dispatch(action: Action, call: ApiCall) -> Reply {
         Action::Routes => read::whole(call, |proxy| proxy.routes()).await,
         Action::Pools => read::whole(call, |proxy| proxy.pools()).await,
         Action::Connections => read::connections(call).await,
-        Action::Pool => read::named(call, "pool", |proxy, name| proxy.pool(name)).await,
+        Action::Pool => read::pool(call).await,
         Action::Request => read::named(call, "recent request", |proxy, id| proxy.request(id)).await,
         Action::Requests => read::requests(call).await,
         Action::Events => events::watch(&call),
@@ -126,8 +133,18 @@ async fn dispatch(action: Action, call: ApiCall) -> Reply {
 }
 
 impl ApiCall {
-    /// Runs work on a thread that may block, so that a large answer delays nothing else on the
-    /// control side. A panic there ends in a 500.
+    /// Makes an answer in its turn among those of `lane`, so that a large one delays nothing else.
+    async fn made(
+        &self,
+        lane: &Reads,
+        make: impl FnOnce(&dyn Operations) -> Reply + Send + 'static,
+    ) -> Reply {
+        let operations = Arc::clone(&self.shared.operations);
+        lane.answer(self.entry.path, move || make(&*operations))
+            .await
+    }
+
+    /// Runs work that waits for the workers, on a thread that may block. A panic there ends in a 500.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Operations) -> T + Send + 'static,
@@ -146,6 +163,18 @@ impl ApiCall {
         let query = self.request.uri().query().unwrap_or_default();
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(found, _)| *found == name).map(|(_, it)| it)
+    }
+
+    /// Returns a parameter of the query that is true or false, and false if it is absent.
+    fn flag(&self, name: &str) -> Result<bool, Reply> {
+        match self.query(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => {
+                let sentence = format!("{name} is true or false");
+                Err(reply::error(StatusCode::BAD_REQUEST, sentence))
+            }
+        }
     }
 
     /// Returns the number of `?last=`, or a message about its fault.

@@ -13,35 +13,43 @@ pub(super) async fn metrics(call: ApiCall) -> Reply {
     let accept = call.request.headers().get_all(ACCEPT).iter();
     let accept: Vec<_> = accept.filter_map(|line| line.to_str().ok()).collect();
     let exposition = Exposition::chosen_by(&accept.join(","));
-    match call.blocking(move |proxy| proxy.metrics(exposition)).await {
-        Ok(text) => reply::text(exposition.media_type(), text),
-        Err(reply) => reply,
-    }
+    let make = move |proxy: &dyn Operations| {
+        reply::text(exposition.media_type(), proxy.metrics(exposition))
+    };
+    call.made(&call.shared.reads, make).await
 }
 
 /// Shows one of the tables as a whole.
-pub(super) async fn whole<T: Serialize + Send + 'static>(
+pub(super) async fn whole<T: Serialize>(
     call: ApiCall,
     read: impl FnOnce(&dyn Operations) -> T + Send + 'static,
 ) -> Reply {
-    match call.blocking(read).await {
-        Ok(value) => reply::json(StatusCode::OK, &value),
-        Err(reply) => reply,
-    }
+    let make = |proxy: &dyn Operations| reply::json(StatusCode::OK, &read(proxy));
+    call.made(&call.shared.reads, make).await
 }
 
 /// Shows one row of a table, or that there is none of that name.
-pub(super) async fn named<T: Serialize + Send + 'static>(
+pub(super) async fn named<T: Serialize>(
     call: ApiCall,
-    what: &str,
+    what: &'static str,
     read: impl FnOnce(&dyn Operations, &str) -> Option<T> + Send + 'static,
 ) -> Reply {
     let name = call.parameter(0);
-    let asked = name.clone();
-    match call.blocking(move |proxy| read(proxy, &asked)).await {
-        Ok(Some(value)) => reply::json(StatusCode::OK, &value),
-        Ok(None) => reply::error(StatusCode::NOT_FOUND, format!("no {what} {name:?}")),
-        Err(reply) => reply,
+    let make = move |proxy: &dyn Operations| row(what, &name, read(proxy, &name));
+    call.made(&call.shared.reads, make).await
+}
+
+/// `GET /pools/{pool}`, with what the workers know.
+pub(super) async fn pool(call: ApiCall) -> Reply {
+    let name = call.parameter(0);
+    let work = move |proxy: &dyn Operations| row("pool", &name, proxy.pool(&name));
+    call.blocking(work).await.unwrap_or_else(|reply| reply)
+}
+
+fn row<T: Serialize>(what: &str, name: &str, found: Option<T>) -> Reply {
+    match found {
+        Some(value) => reply::json(StatusCode::OK, &value),
+        None => reply::error(StatusCode::NOT_FOUND, format!("no {what} {name:?}")),
     }
 }
 
@@ -59,10 +67,9 @@ pub(super) async fn origins(call: ApiCall) -> Reply {
     let Some(place) = place else {
         return reply::error(StatusCode::BAD_REQUEST, "place is malformed");
     };
-    let all = match call.query("all") {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return reply::error(StatusCode::BAD_REQUEST, "all is true or false"),
+    let all = match call.flag("all") {
+        Ok(all) => all,
+        Err(reply) => return reply,
     };
     whole(call, move |proxy| proxy.origins(&place, !all)).await
 }
@@ -70,7 +77,12 @@ pub(super) async fn origins(call: ApiCall) -> Reply {
 /// `GET /connections?pool=app`
 pub(super) async fn connections(call: ApiCall) -> Reply {
     match holder_filter(&call) {
-        Ok(filter) => whole(call, move |proxy| proxy.connections(filter)).await,
+        Ok(filter) => {
+            let work = move |proxy: &dyn Operations| {
+                reply::json(StatusCode::OK, &proxy.connections(filter))
+            };
+            call.blocking(work).await.unwrap_or_else(|reply| reply)
+        }
         Err(sentence) => reply::error(StatusCode::BAD_REQUEST, sentence),
     }
 }

@@ -1,5 +1,7 @@
 //! Readiness of the process, with reasons.
 
+use std::collections::HashSet;
+
 use super::Api;
 use crate::admin::model::Ready;
 
@@ -58,6 +60,9 @@ impl Api {
         {
             reasons.push(format!("the last reload was refused: {error}"));
         }
+        // Routes may share what fails, such as keys of tokens.
+        let mut told = HashSet::new();
+        reasons.retain(|reason| told.insert(reason.clone()));
         Ready {
             ready,
             reasons: Some(reasons),

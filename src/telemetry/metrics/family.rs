@@ -4,6 +4,7 @@
 //! its cells are summed, never while a metric is written.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -72,18 +73,7 @@ impl Family {
         may_add: impl FnOnce() -> bool,
     ) -> Attached {
         let mut all = self.lock();
-        let wanted: Labels = values.iter().map(|value| bounded(value)).collect();
-        let known = all.contains_key(&wanted);
-        let overflow = !known && !self.free && !may_add();
-        let labels = if overflow {
-            values.iter().map(|_| Box::from(OTHER)).collect()
-        } else {
-            wanted
-        };
-        let series = all.entry(Arc::clone(&labels)).or_insert_with(|| Series {
-            counted: !self.free && !overflow,
-            ..Series::default()
-        });
+        let (labels, overflow, series) = self.series(&mut all, values, may_add);
         let exemplars = self.shape.kind.has_exemplars() && !self.free;
         let exemplars = exemplars.then(Arc::default);
         series.handles.push(Handle {
@@ -111,20 +101,30 @@ impl Family {
     /// Adds what another process has counted, as if a handle of ours had and was gone.
     pub(super) fn carry(&self, values: &[&str], cells: &[u64], may_add: impl FnOnce() -> bool) {
         let mut all = self.lock();
+        let (_, _, series) = self.series(&mut all, values, may_add);
+        series.retired.resize(self.shape.kind.cells() as usize, 0);
+        carried::add(&mut series.retired, cells);
+    }
+
+    /// Finds or makes a series; returns its labels, and true if it is `other` for want of a place.
+    fn series<'a>(
+        &self,
+        all: &'a mut BTreeMap<Labels, Series>,
+        values: &[&str],
+        may_add: impl FnOnce() -> bool,
+    ) -> (Labels, bool, &'a mut Series) {
         let wanted: Labels = values.iter().map(|value| bounded(value)).collect();
         let known = all.contains_key(&wanted);
         let overflow = !known && !self.free && !may_add();
-        let labels = if overflow {
-            values.iter().map(|_| Box::from(OTHER)).collect()
-        } else {
-            wanted
+        let labels: Labels = match overflow {
+            true => values.iter().map(|_| Box::from(OTHER)).collect(),
+            false => wanted,
         };
-        let series = all.entry(labels).or_insert_with(|| Series {
+        let series = all.entry(Arc::clone(&labels)).or_insert_with(|| Series {
             counted: !self.free && !overflow,
             ..Series::default()
         });
-        series.retired.resize(self.shape.kind.cells() as usize, 0);
-        carried::add(&mut series.retired, cells);
+        (labels, overflow, series)
     }
 
     /// Takes cells out of their series and keeps their counts; the value of a gauge is dropped.
@@ -180,16 +180,28 @@ impl Family {
         given_back
     }
 
-    /// Sums each series over all handles, present and past.
+    /// Sums each series over all handles, present and past. A few at a time, since a worker that makes
+    /// a handle waits for the lock.
     pub(super) fn sums(&self) -> FamilySums {
-        let all = self.lock();
-        let series = all
-            .iter()
-            .map(|(labels, series)| (Arc::clone(labels), series.sum(self.shape.kind)))
-            .collect();
+        let mut sums: Vec<(Labels, Vec<u64>)> = Vec::new();
+        loop {
+            let all = self.lock();
+            let after = match sums.last() {
+                Some((last, _)) => Bound::Excluded(Arc::clone(last)),
+                None => Bound::Unbounded,
+            };
+            let known = sums.len();
+            let next = all.range((after, Bound::Unbounded)).take(SUMMED_AT_ONCE);
+            sums.extend(
+                next.map(|(labels, series)| (Arc::clone(labels), series.sum(self.shape.kind))),
+            );
+            if sums.len() - known < SUMMED_AT_ONCE {
+                break;
+            }
+        }
         FamilySums {
             shape: self.shape,
-            series,
+            series: sums,
             exemplars: Vec::new(),
         }
     }
@@ -255,6 +267,9 @@ fn bounded(value: &str) -> Box<str> {
 
 /// Label value of the series for label sets over the limit.
 pub(super) const OTHER: &str = "other";
+
+/// Number of series summed under one lock.
+const SUMMED_AT_ONCE: usize = 256;
 
 /// Maximum length of a label value; longer ones are cut.
 const LABEL_BYTES_MAX: usize = 256;

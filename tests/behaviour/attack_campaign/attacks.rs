@@ -25,7 +25,7 @@ pub(super) struct Attack {
     pub(super) connection: fn(Arc<Target>) -> Connection,
 }
 
-type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 const fn attack(
     name: &'static str,
