@@ -21,8 +21,8 @@
 //! state that outlives it, [`resilience`] has the pure state machines, [`server`] is the life of
 //! the process, [`admin`] and [`cli`] are for people, and `import` writes the configurations of
 //! other proxies anew. `dial` opens connections, and `fetch` asks
-//! the HTTP services that the proxy itself uses. `timer`, `memory`, `file` and `wake` are tools
-//! that all of them use.
+//! the HTTP services that the proxy itself uses. `seal` makes what clients carry unreadable to them.
+//! `timer`, `memory`, `file` and `wake` are tools that all of them use.
 //!
 //! An area imports only areas below it: `tests/layers/rules.txt` has them from the bottom up.
 
@@ -84,4 +84,5 @@ pub mod worker;
 mod dial;
 mod file;
 mod memory;
+mod seal;
 mod wake;

@@ -6,7 +6,7 @@ use super::{
     AccessFilter, AddressRefusal, AuthFilter, BodyMax, ClaimAccess, CompressFilter,
     ConcurrencyFilter, CorsFilter, ErrorPageFilter, FaultFilter, Filter, HeaderFilter, HttpsOnly,
     MaintenanceFilter, RateLimitFilter, RateRule, RedisStore, RewriteFilter, SecureHeaders,
-    SharedStates, Verdict,
+    SharedStates, Verdict, WithholdCookies,
 };
 use crate::{
     cache::RouteCache,
@@ -37,6 +37,8 @@ pub enum AnyFilter {
     Access(AccessFilter),
     /// Limits the rate of requests.
     RateLimit(RateLimitFilter),
+    /// Withholds the cookies of logins on other routes.
+    Withhold(WithholdCookies),
     /// Authenticates clients.
     Auth(Box<AuthFilter>),
     /// Lets in users with some claims.
@@ -142,6 +144,10 @@ impl Chain {
                     exchange.passage.enter(place);
                     filter.on_request(exchange, request)?
                 }
+                AnyFilter::Withhold(filter) => {
+                    filter.on_request(request);
+                    Verdict::Continue
+                }
                 // In memory of its own: few routes have one.
                 AnyFilter::Auth(filter) => {
                     exchange.passage.enter(place);
@@ -198,6 +204,7 @@ impl Chain {
                     | AnyFilter::Maintenance(_)
                     | AnyFilter::Access(_)
                     | AnyFilter::ClaimAccess(_)
+                    | AnyFilter::Withhold(_)
                     | AnyFilter::Fault(_)
                     | AnyFilter::BodyMax(_)
                     | AnyFilter::Cache(_)
@@ -347,6 +354,7 @@ impl Chain {
                 AnyFilter::Maintenance(_) => "maintenance",
                 AnyFilter::Access(_) | AnyFilter::ClaimAccess(_) => "access",
                 AnyFilter::RateLimit(_) => "rate_limit",
+                AnyFilter::Withhold(_) => "session_cookies",
                 AnyFilter::Auth(_) => "auth",
                 AnyFilter::Fault(_) => "fault",
                 AnyFilter::BodyMax(_) => "body_max",

@@ -43,7 +43,7 @@ pub use access::{
 pub use auth::{
     ApiKeyAuth, AuthFilter, AuthMethod, AuthStep, BasicAuth, Credentials, ForwardAuth, JwtAuth,
     KeyRing, Metadata, MtlsAuth, OidcAuth, PasswordChecks, Provider, ProviderClient, Remote,
-    RemoteKeys, SealKeys, TokenKeys, TokenRules,
+    RemoteKeys, SealKeys, TokenKeys, TokenRules, WithholdCookies,
 };
 #[doc(hidden)]
 pub use body_max::BodyMax;

@@ -7,6 +7,7 @@ use http::{HeaderName, Method};
 use ipnet::IpNet;
 use regex::Regex;
 
+use super::matcher::matches_path;
 use crate::{
     config::value::{CertificatePart, HostPattern, ValueMatch},
     failure::BadRequest,
@@ -113,6 +114,11 @@ impl PathMatch {
     /// If no request can have this path.
     pub fn exact(path: &str) -> Result<Self, PathPatternError> {
         Ok(Self::Exact(normal(path)?.into()))
+    }
+
+    /// Returns true if a path of a request, in normal form, matches.
+    pub fn matches(&self, path: &str) -> bool {
+        matches_path(self, path)
     }
 
     /// Makes a prefix of whole segments; `/a` and `/a/` are the same.

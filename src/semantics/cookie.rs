@@ -28,13 +28,24 @@ pub fn join_lines(headers: &mut Headers) {
 
 /// Returns the value of the first cookie of this name, without a copy.
 pub fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
-    headers
-        .get_all(Known::Cookie)
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
-        .find_map(|pair| {
-            let pair = pair.trim_ascii();
-            pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
-        })
+    pairs(headers).find_map(|pair| value_of(pair, name))
+}
+
+/// Returns all cookies as they are written, `name=value`.
+pub fn pairs(headers: &Headers) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(Known::Cookie);
+    lines.flat_map(|line| split(line.as_bytes()))
+}
+
+/// Splits a line into its cookies, `name=value`.
+pub fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let pairs = line.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    pairs.filter(|pair| !pair.is_empty())
+}
+
+/// Returns the value of a cookie if it has this name.
+pub fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
 #[cfg(test)]

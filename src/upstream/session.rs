@@ -13,13 +13,12 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM_SIV, Aad, Nonce, RandomizedNonceKey},
-    hkdf,
-};
 use http::HeaderName;
 
-use crate::semantics::base64;
+use crate::{
+    seal::{self, SealKey},
+    semantics::base64,
+};
 
 /// Settings of the sessions of a pool.
 pub struct Sessions {
@@ -28,7 +27,7 @@ pub struct Sessions {
     /// Time for which a token counts; zero: for ever.
     pub ttl: Duration,
     pool: Arc<str>,
-    key: RandomizedNonceKey,
+    key: SealKey,
 }
 
 /// Field that carries the token of a session.
@@ -60,27 +59,20 @@ pub struct EndpointSession {
 impl Sessions {
     /// Makes the sessions of a pool; none if the system has no key for them.
     pub fn new(pool: &Arc<str>, carrier: Carrier, ttl: Duration, secret: &str) -> Option<Self> {
-        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"sluicegate session");
-        let mut key = [0; 32];
-        let derived = salt.extract(secret.as_bytes());
-        let derived = derived.expand(&[b"seal"], KeyLen).ok()?;
-        derived.fill(&mut key).ok()?;
         Some(Self {
             carrier,
             ttl,
             pool: Arc::clone(pool),
-            key: RandomizedNonceKey::new(&AES_256_GCM_SIV, &key).ok()?,
+            key: SealKey::derive(secret, b"sluicegate session", b"seal")?,
         })
     }
 
     /// Names an endpoint; `now_secs` is in seconds of Unix time.
     pub fn seal(&self, endpoint: u64, now_secs: u64) -> Option<String> {
-        let mut sealed = Vec::with_capacity(SEALED_LEN);
-        sealed.extend(endpoint.to_be_bytes());
-        sealed.extend(now_secs.to_be_bytes());
-        let pool = Aad::from(self.pool.as_bytes());
-        let nonce = self.key.seal_in_place_append_tag(pool, &mut sealed).ok()?;
-        sealed.extend(nonce.as_ref());
+        let mut text = Vec::with_capacity(SEALED_LEN);
+        text.extend(endpoint.to_be_bytes());
+        text.extend(now_secs.to_be_bytes());
+        let sealed = self.key.seal(self.pool.as_bytes(), text)?;
         Some(base64::encode(&sealed))
     }
 
@@ -93,10 +85,7 @@ impl Sessions {
         let mut sealed = Vec::with_capacity(SEALED_LEN);
         let mut decoder = base64::Decoder::default();
         decoder.feed(token, &mut sealed).ok()?;
-        let (body, nonce) = sealed.split_last_chunk_mut::<NONCE_LEN>()?;
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let pool = Aad::from(self.pool.as_bytes());
-        let plain = self.key.open_in_place(nonce, pool, body).ok()?;
+        let plain = self.key.open(self.pool.as_bytes(), sealed)?;
         let (endpoint, issued) = plain.split_first_chunk::<8>()?;
         let issued = u64::from_be_bytes(issued.try_into().ok()?);
         let age = now_secs.saturating_sub(issued);
@@ -182,18 +171,8 @@ impl GivenSessions {
 /// Five minutes.
 pub const GIVEN_SPAN_SECS: u64 = 300;
 
-/// Length of the key, as the derivation asks for it.
-struct KeyLen;
-
-impl hkdf::KeyType for KeyLen {
-    fn len(&self) -> usize {
-        32
-    }
-}
-
-const NONCE_LEN: usize = 12;
-/// Endpoint, time, tag, nonce.
-const SEALED_LEN: usize = 8 + 8 + 16 + NONCE_LEN;
+/// Endpoint and time, sealed.
+const SEALED_LEN: usize = 8 + 8 + seal::OVERHEAD;
 /// In base64.
 const TOKEN_LEN: usize = SEALED_LEN.div_ceil(3) * 4;
 /// Difference between the clocks of two proxies that is tolerated.

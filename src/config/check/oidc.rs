@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use super::{Check, header::check_names};
 use crate::config::{
-    schema::{
-        AuthStep, OidcAuth, OwnPath, Route,
-        route::{Path, PathRule},
-    },
+    schema::{AuthStep, OidcAuth, OwnPath, Route, route::PathRule},
     value::{HttpUrl, Name, duration, header},
 };
 
@@ -206,16 +203,10 @@ fn is_same(one: &OidcAuth, other: &OidcAuth) -> bool {
     one.issuer == other.issuer && one.client_id == other.client_id
 }
 
+/// Returns true if requests for a plain path come to a route with this rule.
 fn matches_path(rule: Option<&PathRule>, path: &str) -> bool {
-    match rule {
-        None => true,
-        Some(PathRule::Exact(Path(exact))) => exact == path,
-        Some(PathRule::Prefix(Path(prefix))) => {
-            let rest = path.strip_prefix(prefix.trim_end_matches('/'));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }
-        Some(PathRule::Regex(pattern)) => pattern.is_match(path),
-    }
+    let matches = |rule: &PathRule| rule.matcher().is_ok_and(|it| it.matches(path));
+    rule.is_none_or(matches)
 }
 
 fn is_local(url: &HttpUrl) -> bool {

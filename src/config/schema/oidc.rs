@@ -5,9 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use http::HeaderName;
 use serde_json::Value;
 
-use super::route::{Path, PathRule, Route};
+use super::route::{PathRule, Route};
 use crate::config::setting::{Form, Node, Reader, Setting, Shape, table};
 use crate::config::value::{HttpUrl, Secret, ValueMatch};
+use crate::route::PathMatch;
 
 table! {
     /// Login at an OpenID provider (authorization code with PKCE). A browser that opens a page is sent there; whoever asks for anything else is answered with 401. `{auth.user}` is the claim `sub`, `{jwt.NAME}` any claim of the ID token.
@@ -48,12 +49,14 @@ table! {
 }
 
 table! {
-    /// Sessions of those who have logged in: sealed cookies, `HttpOnly`, `SameSite=Lax`, over TLS `Secure` and with `__Host-` before their names. No endpoint gets them. All proxies with the same secret know them.
+    /// Sessions of those who have logged in: sealed cookies, `HttpOnly`, `SameSite=Lax`, over TLS `Secure` and with `__Host-` before their names. No endpoint gets them, nor those of other routes of the same hosts. All proxies with the same secret know them.
     pub struct OidcSession {
         /// Secret that the cookies are sealed with, at least 32 bytes; or a list, of which the first one seals and all open.
         pub secret: SealSecrets,
         /// Name of the cookies. Default: `sluicegate_` and digits for issuer and client.
         pub cookie: Option<String> = None,
+        /// True if endpoints of other routes of the same hosts get the cookies, for another proxy that opens them.
+        pub other_routes: bool = false,
         /// Time after a login at which a session ends, 1m to 30d. It ends before if the provider's tokens do and are not renewed.
         pub lifetime: Duration = Duration::from_secs(43_200),
     }
@@ -149,7 +152,10 @@ fn plain(path: &str) -> Option<String> {
 
 fn below(route: &Route, rest: &str) -> String {
     match &route.path {
-        Some(PathRule::Prefix(Path(prefix))) => format!("{}{rest}", prefix.trim_end_matches('/')),
+        Some(rule @ PathRule::Prefix(_)) => match rule.matcher() {
+            Ok(PathMatch::Prefix(prefix)) => format!("{prefix}{rest}"),
+            _ => rest.to_owned(),
+        },
         _ => rest.to_owned(),
     }
 }

@@ -26,6 +26,7 @@ use crate::config::setting::{
 use crate::config::value::{
     ByteSize, CertificatePart, HostPattern, Mismatch, Name, Pattern, Template, ValueMatch,
 };
+use crate::route::{PathMatch, PathPatternError};
 
 table! {
     /// Conditions on a request, and where it goes that meets them.
@@ -192,6 +193,18 @@ impl PathRule {
         match self {
             Self::Exact(path) | Self::Prefix(path) => &path.0,
             Self::Regex(pattern) => pattern.as_str(),
+        }
+    }
+
+    /// Makes the rule that paths of requests are compared with.
+    ///
+    /// # Errors
+    /// If no request can have this path.
+    pub fn matcher(&self) -> Result<PathMatch, PathPatternError> {
+        match self {
+            Self::Exact(path) => PathMatch::exact(&path.0),
+            Self::Prefix(path) => PathMatch::prefix(&path.0),
+            Self::Regex(pattern) => Ok(PathMatch::Regex((**pattern).clone())),
         }
     }
 }

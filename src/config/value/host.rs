@@ -59,6 +59,25 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// Returns true if a host can match both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let is_below = |host: &str, parent: &str| {
+            let rest = host.strip_suffix(parent);
+            rest.is_some_and(|rest| rest.ends_with('.'))
+        };
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Exact(one), Self::Exact(other)) => one == other,
+            (Self::Exact(host), Self::Wildcard(parent))
+            | (Self::Wildcard(parent), Self::Exact(host)) => is_below(host, parent),
+            (Self::Wildcard(one), Self::Wildcard(other)) => {
+                one == other || is_below(one, other) || is_below(other, one)
+            }
+        }
+    }
+}
+
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

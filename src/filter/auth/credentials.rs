@@ -58,9 +58,9 @@ impl Credentials {
             }
             Self::Cookie(name) => {
                 let first = cookie::find(&request.headers, name).map(Cow::Borrowed);
-                let lines = request.headers.get_all(Known::Cookie);
-                let count = lines.flat_map(|line| cookies(line.as_bytes()));
-                (first, count.filter(|it| is_cookie(it, name)).count() > 1)
+                let all = cookie::pairs(&request.headers);
+                let count = all.filter(|it| cookie::value_of(it, name).is_some());
+                (first, count.count() > 1)
             }
         };
         match first {
@@ -104,7 +104,9 @@ impl Credentials {
                     request.raw_target = None;
                 }
             }
-            Self::Cookie(name) => remove_cookies(request, |pair| is_cookie(&pair, name)),
+            Self::Cookie(name) => {
+                remove_cookies(request, |pair| cookie::value_of(pair, name).is_some());
+            }
             Self::Session(name) => remove_cookies(request, |pair| is_of(pair, name)),
         }
     }
@@ -122,12 +124,11 @@ fn is_named(pair: &&str, name: &str) -> bool {
 
 /// Removes some cookies; a request that has none of them stays as it is.
 fn remove_cookies(request: &mut Request, is_removed: impl Fn(&[u8]) -> bool) {
-    let lines = request.headers.get_all(Known::Cookie);
-    let pairs = lines.flat_map(|line| cookies(line.as_bytes()));
-    let (removed, kept): (Vec<&[u8]>, Vec<&[u8]>) = pairs.partition(|pair| is_removed(pair));
-    if removed.is_empty() {
+    if !cookie::pairs(&request.headers).any(&is_removed) {
         return;
     }
+    let kept = cookie::pairs(&request.headers).filter(|pair| !is_removed(pair));
+    let kept: Vec<&[u8]> = kept.collect();
     let joined = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
     request.headers.remove(Known::Cookie);
     if let Ok(mut value) = joined
@@ -136,14 +137,4 @@ fn remove_cookies(request: &mut Request, is_removed: impl Fn(&[u8]) -> bool) {
         value.set_sensitive(true);
         request.headers.insert(Known::Cookie, value);
     }
-}
-
-fn cookies(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let pairs = line.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-    pairs.filter(|pair| !pair.is_empty())
-}
-
-fn is_cookie(pair: &&[u8], name: &str) -> bool {
-    let value = pair.strip_prefix(name.as_bytes());
-    value.is_some_and(|rest| rest.starts_with(b"="))
 }

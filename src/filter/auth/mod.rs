@@ -16,6 +16,7 @@ mod mtls;
 mod oidc;
 mod password;
 mod remote;
+mod withhold;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub use self::{
     oidc::{Metadata, OidcAuth, Provider, ProviderClient, SealKeys},
     password::PasswordChecks,
     remote::{Remote, RemoteKeys},
+    withhold::WithholdCookies,
 };
 use self::{
     denial::Denial,

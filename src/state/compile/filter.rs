@@ -75,6 +75,8 @@ pub(super) fn build(
     };
     let (before, after) = (limits(before)?, limits(after)?);
     filters.extend(before.map(AnyFilter::RateLimit));
+    let withheld = super::oidc::withheld(&source.config, name, written);
+    filters.extend(withheld.map(AnyFilter::Withhold));
     let auth = super::auth::build(registry, name, written);
     filters.extend(auth.map(Box::new).map(AnyFilter::Auth));
     let access = written.access.as_ref().and_then(claim_access);

@@ -73,13 +73,7 @@ pub(super) fn spec(name: &Arc<str>, written: &schema::Route) -> Result<RouteSpec
         |error: &dyn std::fmt::Display| BuildError::Route(Arc::clone(name), error.to_string());
     let path = match &written.path {
         None => PathMatch::Any,
-        Some(schema::PathRule::Exact(path)) => {
-            PathMatch::exact(path).map_err(|error| wrong(&error))?
-        }
-        Some(schema::PathRule::Prefix(path)) => {
-            PathMatch::prefix(path).map_err(|error| wrong(&error))?
-        }
-        Some(schema::PathRule::Regex(pattern)) => PathMatch::Regex((**pattern).clone()),
+        Some(rule) => rule.matcher().map_err(|error| wrong(&error))?,
     };
     let listeners = &written.listeners;
     Ok(RouteSpec {

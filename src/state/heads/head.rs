@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::private::{DigestKey, Named, Opened, is_sealed, is_sealed_in_part, shown};
 use crate::{
-    semantics::{Headers, forwarded::Scheme, secret_names::SecretNames},
+    semantics::{Headers, cookie, forwarded::Scheme, secret_names::SecretNames},
     state::{Asked, RequestView},
     tls::ClientCertificate,
 };
@@ -133,11 +133,8 @@ impl RecentHead {
     pub(super) fn hides_cookie(&self, name: &str) -> bool {
         let lines = self.headers.iter();
         let lines = lines.filter(|(own, _)| own.eq_ignore_ascii_case(b"cookie"));
-        let mut pairs = lines.flat_map(|(_, line)| line.split(|&byte| byte == b';'));
-        pairs.any(|pair| {
-            let value = pair.trim_ascii().strip_prefix(name.as_bytes());
-            value.is_some_and(|value| value.starts_with(b"="))
-        })
+        let mut pairs = lines.flat_map(|(_, line)| cookie::split(line));
+        pairs.any(|pair| cookie::value_of(pair, name).is_some())
     }
 
     /// Returns true if the value of a query parameter is not kept.

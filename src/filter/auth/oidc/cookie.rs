@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use crate::{
     exchange::{Exchange, Request, Scheme},
-    semantics::{Headers, Known, cookie},
+    semantics::{Headers, cookie},
 };
 
 /// Cookies of one request.
@@ -85,10 +85,8 @@ impl<'a> Jar<'a> {
     /// All attempts: ids, and what is sealed.
     pub(super) fn attempts(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         let prefix = self.name(ATTEMPT);
-        let lines = self.headers.get_all(Known::Cookie);
-        let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-        pairs.filter_map(move |pair| {
-            let rest = pair.trim_ascii().strip_prefix(prefix.as_bytes())?;
+        cookie::pairs(self.headers).filter_map(move |pair| {
+            let rest = pair.strip_prefix(prefix.as_bytes())?;
             let at = rest.iter().position(|byte| *byte == b'=')?;
             Some((str::from_utf8(&rest[..at]).ok()?, &rest[at + 1..]))
         })

@@ -4,18 +4,12 @@
 //! so that a secret can be replaced without ending sessions. A text is bound to its purpose and to
 //! the provider and client that it is for.
 
-use std::fmt;
-
-use aws_lc_rs::{
-    aead::{AES_256_GCM_SIV, Aad, Nonce, RandomizedNonceKey},
-    hkdf,
-};
-
-use crate::config::value::base64url;
+use crate::{config::value::base64url, seal::SealKey};
 
 /// Keys that texts are sealed with.
+#[derive(Debug)]
 pub struct SealKeys {
-    keys: Box<[RandomizedNonceKey]>,
+    keys: Box<[SealKey]>,
     /// Provider and client.
     owner: Box<str>,
 }
@@ -45,25 +39,16 @@ impl SealKeys {
     /// Seals a text; none if there is no key.
     pub(super) fn seal(&self, purpose: Purpose, text: &[u8]) -> Option<String> {
         let key = self.keys.first()?;
-        let mut sealed = text.to_vec();
-        let aad = Aad::from(self.bound_to(purpose));
-        let nonce = key.seal_in_place_append_tag(aad, &mut sealed).ok()?;
-        sealed.extend(nonce.as_ref());
+        let sealed = key.seal(&self.bound_to(purpose), text.to_vec())?;
         Some(base64url::encode(&sealed))
     }
 
     /// Opens a text; none if it is none of these keys, this purpose and owner.
     pub(super) fn open(&self, purpose: Purpose, text: &[u8]) -> Option<Vec<u8>> {
         let sealed = base64url::decode(text)?;
-        let (body, nonce) = sealed.split_last_chunk::<NONCE_LEN>()?;
-        self.keys.iter().find_map(|key| {
-            let mut body = body.to_vec();
-            let aad = Aad::from(self.bound_to(purpose));
-            let nonce = Nonce::assume_unique_for_key(*nonce);
-            let length = key.open_in_place(nonce, aad, &mut body).ok()?.len();
-            body.truncate(length);
-            Some(body)
-        })
+        let bound_to = self.bound_to(purpose);
+        let mut keys = self.keys.iter();
+        keys.find_map(|key| key.open(&bound_to, sealed.clone()))
     }
 
     fn bound_to(&self, purpose: Purpose) -> Vec<u8> {
@@ -75,31 +60,9 @@ impl SealKeys {
     }
 }
 
-impl fmt::Debug for SealKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealKeys({})", self.keys.len())
-    }
+fn derive(secret: &str) -> Option<SealKey> {
+    SealKey::derive(secret, b"sluicegate oidc", b"cookies")
 }
-
-fn derive(secret: &str) -> Option<RandomizedNonceKey> {
-    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"sluicegate oidc");
-    let derived = salt.extract(secret.as_bytes());
-    let derived = derived.expand(&[b"cookies"], KeyLen).ok()?;
-    let mut key = [0; KEY_LEN];
-    derived.fill(&mut key).ok()?;
-    RandomizedNonceKey::new(&AES_256_GCM_SIV, &key).ok()
-}
-
-struct KeyLen;
-
-impl hkdf::KeyType for KeyLen {
-    fn len(&self) -> usize {
-        KEY_LEN
-    }
-}
-
-const KEY_LEN: usize = 32;
-const NONCE_LEN: usize = 12;
 
 #[cfg(test)]
 mod tests {

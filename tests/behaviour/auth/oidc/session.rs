@@ -107,6 +107,52 @@ async fn many_claims_are_kept_in_several_cookies() {
 }
 
 #[tokio::test]
+async fn no_endpoint_of_another_route_of_the_host_gets_a_session() {
+    let app = Backend::start(|_| answer("fine")).await;
+    let provider = Provider::start().await;
+    let more = r#"
+    [routes.open]
+    path_prefix = "/open"
+    pool = "app"
+    [routes.elsewhere]
+    hosts = ["other.example"]
+    pool = "app"
+    "#;
+    let text = ROUTES.replace(
+        "path_prefix = \"/shop\"",
+        "path_prefix = \"/shop\"\n    hosts = [\"*.example\"]",
+    );
+    let text = text.replace("[pools.app]", &format!("{more}[pools.app]"));
+    let narrow = text.replace("[\"*.example\"]", "[\"shop.example\"]");
+    let passing = narrow.replace("cookie = \"in\"", "cookie = \"in\", other_routes = true");
+    for (text, here, there) in [
+        (&text, "theme=dark; inn=1", "theme=dark; inn=1"),
+        (&narrow, "theme=dark; inn=1", ""),
+        (&passing, "", ""),
+    ] {
+        let proxy = start(text, &app, &provider).await;
+        let mut browser = Browser::new(&proxy);
+        browser.log_in("/shop/", &provider).await;
+        let session = browser.cookies["in"].clone();
+        let pending = "in.1=x; in.login.abcdefghij=x; __Host-in=1x";
+        let cookies = format!("theme=dark; in={session}; {pending}; inn=1");
+        for (host, expected) in [("shop.example", here), ("other.example", there)] {
+            let lines = format!("host: {host}\ncookie: {cookies}\n");
+            let got = proxy.request("GET", "/open/", &lines, b"").await;
+            assert_eq!(got.status, 200, "{got:?}");
+            let seen = app.seen().pop().unwrap();
+            let all = if expected.is_empty() {
+                &*cookies
+            } else {
+                expected
+            };
+            assert_eq!(seen.fields.all("cookie"), [all], "{host}");
+        }
+        proxy.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn behind_a_proxy_with_tls_the_browser_comes_back_to_the_host_that_it_sees() {
     let app = Backend::start(|_| answer("fine")).await;
     let provider = Provider::start().await;
