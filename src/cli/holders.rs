@@ -1,7 +1,5 @@
 //! Lines that name what a drain waits for: connections, and the requests under way on them.
 
-use std::time::Duration;
-
 use super::{
     client::{Client, segment},
     exit_code::CommandError,
@@ -52,7 +50,7 @@ fn tell(
 fn lines(it: &Connection) -> String {
     let (client, listener, protocol) = (&it.client, &it.listener, &it.protocol);
     let requests = print::counted(it.in_flight as usize, "request");
-    let (age, generation) = (age(it.age_ms), it.generation);
+    let (age, generation) = (print::seconds(it.age_ms), it.generation);
     let mut lines = format!(
         "  {client} on {listener}, {protocol}: {requests} in flight, open for {age}, generation {generation}"
     );
@@ -64,7 +62,7 @@ fn lines(it: &Connection) -> String {
 }
 
 fn line(it: &ExchangeUnderWay) -> String {
-    let age = age(it.age_ms);
+    let age = print::seconds(it.age_ms);
     let route = match &it.route {
         Some(route) => format!("route {route}"),
         None => "no route yet".to_owned(),
@@ -75,10 +73,6 @@ fn line(it: &ExchangeUnderWay) -> String {
     };
     let generation = it.generation;
     format!("{route}{place}, for {age}, generation {generation}")
-}
-
-fn age(ms: u64) -> humantime::FormattedDuration {
-    humantime::format_duration(Duration::from_secs(ms / 1000))
 }
 
 /// Maximum number of connections shown at a time, and of requests of each.

@@ -4,6 +4,7 @@
 use std::{
     borrow::Cow,
     io::{self, ErrorKind, IsTerminal, Write},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -13,6 +14,11 @@ use crate::config::Faults;
 /// Writes an answer and a line end to standard output.
 pub(super) fn answer(text: &str) -> io::Result<()> {
     write_line(&mut io::stdout().lock(), text)
+}
+
+/// Text of a time, without the part of a second.
+pub(super) fn seconds(ms: u64) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(ms / 1000))
 }
 
 /// Writes an answer for programs to standard output.

@@ -1,6 +1,6 @@
 //! `rollout`: progress of rollouts in the running proxy, and changes of their course.
 
-use std::{borrow::Cow, fmt::Write as _, time::Duration};
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::{
     args::{Args, OutputFormat, RolloutArg, RolloutArgs},
@@ -80,9 +80,11 @@ fn text(rollout: &Rollout) -> String {
         .get(rollout.step.wrapping_sub(1))
         .filter(|_| ["running", "holding", "waiting"].contains(&&*rollout.state));
     if let Some(step) = step {
-        let time = |ms| humantime::format_duration(Duration::from_secs(ms / 1000));
         let (number, count) = (rollout.step, rollout.steps.len());
-        let (lasted, hold) = (time(rollout.lasted_ms), time(step.hold_ms));
+        let (lasted, hold) = (
+            print::seconds(rollout.lasted_ms),
+            print::seconds(step.hold_ms),
+        );
         let _ = writeln!(out, "  step {number} of {count}: {lasted} of {hold}");
     }
     let both = &rollout.versions;
@@ -113,7 +115,7 @@ fn fleet_text(fleet: &RolloutFleet) -> String {
     let leader = fleet.leader.as_deref().unwrap_or("nobody");
     let _ = writeln!(out, "  {role} in {store}, led by {leader}");
     if let Some(error) = &fleet.store_error {
-        let answered = seconds(fleet.store_answered_ms);
+        let answered = print::seconds(fleet.store_answered_ms);
         let _ = writeln!(out, "  the store answered {answered} ago: {error}");
     }
     let notes = [&fleet.foreign, &fleet.held_back];
@@ -128,17 +130,13 @@ fn fleet_text(fleet: &RolloutFleet) -> String {
         vec![
             member.name.as_str().into(),
             format!("candidate {}", member.candidate).into(),
-            format!("reported {} ago", seconds(member.reported_ms)).into(),
+            format!("reported {} ago", print::seconds(member.reported_ms)).into(),
             definition.into(),
         ]
     });
     let rows: Vec<Vec<Cow<'_, str>>> = rows.collect();
     out.push_str(&print::columns(&rows));
     out
-}
-
-fn seconds(ms: u64) -> humantime::FormattedDuration {
-    humantime::format_duration(Duration::from_secs(ms / 1000))
 }
 
 fn row<'a>(what: &'a str, figures: &'a VersionFigures) -> Vec<Cow<'a, str>> {

@@ -84,7 +84,13 @@ impl RolloutState {
         if std::mem::replace(&mut joined.runs, record.runs) != record.runs && !is_first {
             self.shared.forget_hurt();
         }
-        joined.weighed = record.merged.of(epoch).cloned().unwrap_or_default();
+        let is_closed = record.merged.is_closed(epoch) && joined.withdrawn.is_none();
+        joined.weighed = match record.merged.of(epoch) {
+            Some(known) => known.clone(),
+            // They count no more: only what comes from now on is weighed alone.
+            None if is_closed => joined.figures(self, rollout),
+            None => Figures::default(),
+        };
         if joined.withdrawn.is_some() && joined.weighed.contains(&joined.before) {
             // The fleet knows what this proxy saw, and goes on.
             self.shared
@@ -104,6 +110,11 @@ impl RolloutState {
     /// Begins to count under another epoch, as in another fleet.
     pub fn rejoin(&self) {
         self.lock().joined = None;
+    }
+
+    /// The share that is applied; 0 if the fleet is not known yet.
+    pub fn applied(&self) -> u64 {
+        self.lock().joined.as_ref().map_or(0, |it| it.generation)
     }
 
     /// The share that is applied, and the figures under it; none if the fleet is not known yet.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Figures, Merged, Record, Report, definition, health_of, record::VERSION};
+use super::{Merged, Record, Report, definition, health_of, record::VERSION};
 use crate::rollout::{
     Rollout,
     cohort::Share,
@@ -19,6 +19,8 @@ pub struct Lead {
     pub record: Record,
     progress: Progress,
     ticked: Option<Instant>,
+    /// Reports that found no room in the record at the last tick.
+    left_out: usize,
 }
 
 impl Lead {
@@ -44,6 +46,7 @@ impl Lead {
             record,
             progress,
             ticked: None,
+            left_out: 0,
         }
     }
 
@@ -55,6 +58,7 @@ impl Lead {
             record,
             progress,
             ticked: None,
+            left_out: 0,
         }
     }
 
@@ -67,14 +71,12 @@ impl Lead {
         let alike = || reports.iter().filter(|it| it.definition == own);
         let before = self.record.clone();
         self.progress.follow(rollout);
-        self.note(rollout, None);
-        let mut new = Figures::default();
+        self.note(rollout, None, &own);
         let generation = self.record.generation;
-        for report in alike().filter(|it| it.generation == generation) {
-            if let Some(more) = self.record.merged.take(&report.epoch, &report.figures) {
-                new.add(&more);
-            }
-        }
+        let counted = alike().filter(|it| it.generation == generation);
+        let present = reports.iter().map(|it| &*it.epoch).collect();
+        let (new, left_out) = self.record.merged.take(counted, &present);
+        self.left_out = left_out;
         self.record.health = health_of(alike());
         let tick = Tick {
             now,
@@ -84,7 +86,7 @@ impl Lead {
             compared: new.compared,
         };
         let change = self.progress.advance(rollout, &tick);
-        self.note(rollout, change);
+        self.note(rollout, change, &own);
         self.is_new(&before, by)
     }
 
@@ -95,9 +97,14 @@ impl Lead {
     pub fn obey(&mut self, rollout: &Rollout, order: Order, by: &str) -> Result<(), &'static str> {
         let before = self.record.clone();
         let change = self.progress.obey(rollout, order, self.record.health)?;
-        self.note(rollout, change);
+        self.note(rollout, change, &definition(rollout));
         self.is_new(&before, by);
         Ok(())
+    }
+
+    /// Number of reports that found no room in the record at the last tick.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// The progress that the record is of.
@@ -105,8 +112,8 @@ impl Lead {
         &self.progress
     }
 
-    /// Writes the progress into the record.
-    fn note(&mut self, rollout: &Rollout, change: Option<Change>) {
+    /// Writes the progress into the record. `own` is the definition of the rollout.
+    fn note(&mut self, rollout: &Rollout, change: Option<Change>, own: &str) {
         let record = &mut self.record;
         let kept = self.progress.kept(rollout);
         if Share::new(kept.share()) != Share::new(record.kept.share()) {
@@ -117,7 +124,7 @@ impl Lead {
             record.runs += 1;
         }
         record.kept = kept;
-        record.definition = definition(rollout);
+        own.clone_into(&mut record.definition);
     }
 
     fn is_new(&mut self, before: &Record, by: &str) -> bool {

@@ -19,19 +19,33 @@ pub(crate) struct Consul {
     others: [Port; 4],
     folder: TempDir,
     child: Option<Child>,
-    /// True if it asks for tokens.
-    has_acl: bool,
+    /// More of its configuration.
+    more: String,
 }
 
 impl Consul {
     /// Starts one without data.
     pub(crate) async fn start() -> Self {
-        Self::started(false).await
+        Self::started(String::new()).await
+    }
+
+    /// Starts one that takes no larger values and transactions than these.
+    pub(crate) async fn start_with_limit(bytes: usize) -> Self {
+        let sizes = format!("kv_max_value_size = {bytes}, txn_max_req_len = {bytes}");
+        Self::started(format!("limits {{ {sizes} }}")).await
+    }
+
+    /// Starts it again without a limit on values, with the data that it had.
+    pub(crate) async fn restart_without_limit(&mut self) {
+        self.kill();
+        self.more.clear();
+        self.run();
+        self.is_ready().await;
     }
 
     /// Starts one that refuses what no token allows; requests from here may do everything.
     pub(crate) async fn start_with_acl() -> Self {
-        let consul = Self::started(true).await;
+        let consul = Self::started(ACL.to_owned()).await;
         eventually("its tokens are known", || async {
             let answer = consul.ask("GET", "/v1/acl/tokens", "").await?;
             (answer.status == 200).then_some(())
@@ -40,13 +54,13 @@ impl Consul {
         consul
     }
 
-    async fn started(has_acl: bool) -> Self {
+    async fn started(more: String) -> Self {
         let mut consul = Self {
             http: Port::take(),
             others: [Port::take(), Port::take(), Port::take(), Port::take()],
             folder: tempfile::tempdir().expect("a folder for Consul"),
             child: None,
-            has_acl,
+            more,
         };
         consul.run();
         consul.is_ready().await;
@@ -82,7 +96,7 @@ impl Consul {
             .args(["-server-port", &port(rpc), "-grpc-port", &port(grpc)])
             .args(["-serf-lan-port", &port(lan), "-serf-wan-port", &port(wan)])
             .args(["-hcl", "performance { raft_multiplier = 1 }"])
-            .args(["-hcl", if self.has_acl { ACL } else { "" }])
+            .args(["-hcl", &self.more])
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -157,7 +171,7 @@ impl Consul {
     /// The answer to a request.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
         let mut client = Client::try_connect(self.address()).await.ok()?;
-        let token = if self.has_acl { TOKEN } else { "" };
+        let token = if self.more == ACL { TOKEN } else { "" };
         let lines = format!("host: consul\n{token}connection: close\n");
         let request = request_bytes(method, path, &lines, body.as_bytes());
         client.send(request).await;

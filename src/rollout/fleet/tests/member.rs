@@ -5,7 +5,7 @@ use std::time::Duration;
 use semver::VersionReq;
 use tokio::time::Instant;
 
-use super::{begun, report, rollout};
+use super::{report, rollout, running, taken};
 use crate::rollout::{
     fleet::{Figures, Lead, definition},
     machine::{Order, State},
@@ -22,13 +22,7 @@ fn a_proxy_reports_what_began_under_the_share_and_weighs_it_alone_when_cut_off()
         }
     };
     count(Arm::Baseline, Outcome::Untimed, 50);
-    let mut lead = begun(&rollout);
-    lead.tick(
-        &rollout,
-        now,
-        &[report(&rollout, "x", 0, Figures::default())],
-        "a",
-    );
+    let mut lead = running(&rollout, now);
     state.adopt(&rollout, &lead.record, "x", None);
     assert_eq!(state.reported(&rollout), Some((2, Figures::default())));
     count(Arm::Baseline, Outcome::Untimed, 300);
@@ -60,7 +54,7 @@ fn a_proxy_reports_what_began_under_the_share_and_weighs_it_alone_when_cut_off()
     assert!(state.view(&rollout).withdrawn.is_some());
     // A leader that has all of it and goes on is right.
     let mut fine = lead.clone();
-    fine.record.merged.take("x", &told);
+    taken(&mut fine.record.merged, "x", &told);
     state.adopt(&rollout, &fine.record, "x", None);
     assert_eq!(state.view(&rollout).withdrawn, None);
     count(Arm::Baseline, Outcome::Untimed, 5);
@@ -81,13 +75,7 @@ fn a_proxy_reports_what_began_under_the_share_and_weighs_it_alone_when_cut_off()
 #[test]
 fn an_edit_goes_on_with_the_record_and_keeps_the_share() {
     let (first, now) = (rollout("orders", 0.25), Instant::now());
-    let mut lead = begun(&first);
-    lead.tick(
-        &first,
-        now,
-        &[report(&first, "x", 0, Figures::default())],
-        "a",
-    );
+    let lead = running(&first, now);
     let record = lead.record.clone();
     let mut longer = rollout("orders", 0.25);
     longer.plan.steps[0].hold = Duration::from_secs(60);
@@ -110,13 +98,7 @@ fn an_edit_goes_on_with_the_record_and_keeps_the_share() {
 #[test]
 fn a_command_changes_the_record_that_the_leader_goes_on_with() {
     let (rollout, now) = (rollout("orders", 0.25), Instant::now());
-    let mut lead = begun(&rollout);
-    lead.tick(
-        &rollout,
-        now,
-        &[report(&rollout, "x", 0, Figures::default())],
-        "a",
-    );
+    let lead = running(&rollout, now);
     let mut told = Lead::take_up(&rollout, lead.record.clone());
     told.obey(&rollout, Order::Abort, "b").unwrap();
     assert_eq!(told.record.generation, lead.record.generation + 1);

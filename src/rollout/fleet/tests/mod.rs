@@ -1,4 +1,5 @@
 mod member;
+mod size;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -97,6 +98,15 @@ fn begun(rollout: &Rollout) -> Lead {
     Lead::begin(rollout, &rollout.state.kept(rollout), "a", 1)
 }
 
+/// A fleet that is in the first step of a rollout: its one proxy finds the candidate healthy.
+fn running(rollout: &Rollout, now: Instant) -> Lead {
+    let mut lead = begun(rollout);
+    let quiet = report(rollout, "x", 0, Figures::default());
+    assert!(lead.tick(rollout, now, &[quiet], "a"));
+    assert_eq!(lead.record.kept.state(), State::Running);
+    lead
+}
+
 fn report(rollout: &Rollout, epoch: &str, generation: u64, figures: Figures) -> Report {
     let health = CandidateHealth::Healthy;
     Report::new(
@@ -106,6 +116,14 @@ fn report(rollout: &Rollout, epoch: &str, generation: u64, figures: Figures) -> 
         health,
         figures,
     )
+}
+
+/// Merges the sums of one process; returns what is new in them.
+fn taken(merged: &mut Merged, epoch: &str, sums: &Figures) -> Figures {
+    let report = report(&rollout("orders", 0.25), epoch, 1, sums.clone());
+    let (new, left_out) = merged.take([&report].into_iter(), &[epoch].into_iter().collect());
+    assert_eq!(left_out, 0);
+    new
 }
 
 #[test]
@@ -133,14 +151,14 @@ fn a_merge_counts_each_request_once_whatever_restarts_and_reorderings() {
             // Any of them arrives, also an old one, or the same again.
             let told = &reports[random.place(reports.len())];
             let before = sum.clone();
-            sum.add(&merged.take(&place.to_string(), told).unwrap());
+            sum.add(&taken(&mut merged, &place.to_string(), told));
             assert!(sum.contains(&before), "SEED={seed}: it went back");
         }
         // At last the newest one of each.
         let mut all = Figures::default();
         for (place, reports) in processes.iter().enumerate() {
             let newest = reports.last().unwrap();
-            sum.add(&merged.take(&place.to_string(), newest).unwrap());
+            sum.add(&taken(&mut merged, &place.to_string(), newest));
             all.add(newest);
         }
         assert_eq!(sum, all, "SEED={seed}");
@@ -200,14 +218,7 @@ fn leaders_that_die_at_any_time_lose_and_repeat_nothing() {
 #[test]
 fn figures_of_another_share_or_definition_are_not_compared() {
     let (rollout, now) = (rollout("orders", 0.25), Instant::now());
-    let mut lead = begun(&rollout);
-    assert!(lead.tick(
-        &rollout,
-        now,
-        &[report(&rollout, "x", 0, Figures::default())],
-        "a"
-    ));
-    assert_eq!(lead.record.kept.state(), State::Running);
+    let mut lead = running(&rollout, now);
     let generation = lead.record.generation;
     let counted = figures((300, 0), (100, 0));
     let late = report(&rollout, "x", generation - 1, counted.clone());
@@ -223,10 +234,8 @@ fn figures_of_another_share_or_definition_are_not_compared() {
 #[test]
 fn time_passes_only_with_the_ticks_of_a_leader() {
     let (rollout, begin) = (rollout("orders", 0.25), Instant::now());
-    let mut lead = begun(&rollout);
+    let lead = running(&rollout, begin);
     let reports = |lead: &Lead, figures| [report(&rollout, "x", lead.record.generation, figures)];
-    let first = reports(&lead, Figures::default());
-    lead.tick(&rollout, begin, &first, "a");
     let enough = figures((300, 0), (100, 0));
     // An hour without a leader is no hour of the step.
     let later = begin + Duration::from_secs(3600);

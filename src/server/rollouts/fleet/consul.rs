@@ -4,7 +4,10 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use tokio::time::sleep;
 
-use super::link::{Entries, Entry, Leases, Place};
+use super::{
+    fault::StoreFault,
+    link::{Entries, Entry, Leases, Place},
+};
 use crate::{
     fetch::Target,
     upstream::consul::{
@@ -30,9 +33,9 @@ impl ConsulLink {
         place: &Place,
         leases: &mut Leases,
         watched: &str,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, StoreFault> {
         let opening = Self::at(target, place, leases, watched).await;
-        opening.map_err(|error| format!("{}: {error}", target.url))
+        opening.map_err(|error| StoreFault::from(error).of(&target.url.to_string()))
     }
 
     async fn at(

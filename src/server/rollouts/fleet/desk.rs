@@ -42,6 +42,8 @@ pub(super) struct Part {
     pub(super) leader: Option<String>,
     /// Reason why it does not follow the others.
     pub(super) foreign: Option<String>,
+    /// Reason why the store refuses a value of it.
+    pub(super) refused: Option<String>,
     pub(super) members: Vec<Member>,
 }
 
@@ -171,7 +173,7 @@ impl Desk {
             members: members.collect(),
             store: store.name.clone(),
             store_answered_ms: millis(store.answered.elapsed()),
-            store_error: store.error.clone(),
+            store_error: store.error.clone().or(part.refused),
             foreign: part.foreign,
             held_back,
         })
@@ -197,3 +199,34 @@ fn millis(time: Duration) -> u64 {
 
 /// Commands that wait at once.
 const ORDERS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_finds_too_many_waiting_is_told_so_and_not_that_the_store_is_away() {
+        let desk = Desk::default();
+        let patience = Duration::from_secs(5);
+        let ask = || desk.ask("orders", Order::Pause, patience);
+        let mut waiting: Vec<_> = (0..ORDERS_MAX).map(|_| ask()).collect();
+        let Err(OperationError::Conflict(why)) = ask().await.unwrap() else {
+            panic!("it is refused");
+        };
+        assert!(
+            why.contains("64 commands wait for the store already"),
+            "{why}"
+        );
+        assert!(!why.contains("answer"), "{why}");
+        assert!(
+            waiting.iter_mut().all(|it| it.try_recv().is_err()),
+            "they wait on"
+        );
+        assert_eq!(desk.take_orders().len(), ORDERS_MAX);
+        // Those whose askers wait no longer make room.
+        let _late: Vec<_> = (0..ORDERS_MAX).map(|_| ask()).collect();
+        tokio::time::advance(patience * 2).await;
+        let _new = ask();
+        assert_eq!(desk.take_orders().len(), 1);
+    }
+}

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::link::{Entries, Entry, Leases, Place};
+use super::{
+    fault::StoreFault,
+    link::{Entries, Entry, Leases, Place},
+};
 use crate::upstream::etcd::{
     Act, Change, Channel, Cluster, Condition, EtcdError, KeyValue, Lease, Put, Watch, WatchStep,
 };
@@ -23,14 +26,16 @@ impl EtcdLink {
         place: &Place,
         leases: &mut Leases,
         watched: &str,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, StoreFault> {
         let channel = match cluster.connect().await {
             Ok(channel) => channel,
-            Err((server, error)) => return Err(format!("{server}: {error}")),
+            Err((server, error)) => {
+                return Err(StoreFault::from(error).of(&server.to_string()));
+            }
         };
         let server = channel.server().to_string();
         let opening = Self::over(channel, place, leases, watched).await;
-        opening.map_err(|error| format!("{server}: {error}"))
+        opening.map_err(|error| StoreFault::from(error).of(&server))
     }
 
     async fn over(

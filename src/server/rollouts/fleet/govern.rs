@@ -5,13 +5,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
+    fault::StoreFault,
     link::{Entries, Link},
     member::{LEADER, Leader, Member, Part, RECORD, TICK, leader},
+    writes::Written,
 };
 use crate::{
     rollout::{
         Rollout,
-        fleet::{Lead, Record, Report, definition, governing},
+        fleet::{Lead, Record, Report, governing},
     },
     telemetry::metrics::names,
 };
@@ -23,7 +25,7 @@ impl Member {
         link: &mut Link,
         rollout: &Rollout,
         part: &mut Part,
-    ) -> Result<(), String> {
+    ) -> Result<(), StoreFault> {
         let key = self.key(rollout, LEADER);
         let leader = link.entries().get(&key).and_then(leader);
         let is_mine = leader.as_ref().is_some_and(|it| it.epoch == self.epoch);
@@ -47,7 +49,8 @@ impl Member {
                 };
                 let value = serde_json::to_vec(&value).map_err(|error| error.to_string())?;
                 // The watch tells who got it.
-                link.acquire(&key, &value).await?;
+                let acquired = link.acquire(&key, &value).await;
+                self.noted(rollout, part, Written::Leader, acquired)?;
             }
         }
         Ok(())
@@ -63,7 +66,7 @@ impl Member {
         };
         let holds = record.as_ref().map(|it| &*it.definition);
         let reports: Vec<Report> = part.reports.iter().map(|(it, _)| it.clone()).collect();
-        governing(holds, &reports) == Some(&*definition(rollout))
+        governing(holds, &reports) == Some(&*part.own)
     }
 
     /// Adds up what all have reported, and writes the next record.
@@ -73,7 +76,7 @@ impl Member {
         rollout: &Rollout,
         part: &mut Part,
         held: &str,
-    ) -> Result<(), String> {
+    ) -> Result<(), StoreFault> {
         part.ticked = Some(Instant::now());
         self.list(link, rollout, part).await?;
         if !self.may_lead(link.entries(), rollout, part) {
@@ -87,13 +90,19 @@ impl Member {
         };
         let reports: Vec<Report> = part.reports.iter().map(|(it, _)| it.clone()).collect();
         let is_new = lead.tick(rollout, Instant::now(), &reports, &self.name);
+        let left_out = lead.left_out();
+        if std::mem::replace(&mut part.is_crowded, left_out > 0) != (left_out > 0) && left_out > 0 {
+            tracing::warn!(rollout = %rollout.name, proxies = left_out, "the record of the rollout is full: what some proxies count waits until others end, or for the next share");
+        }
         if !is_new && revision > 0 {
             part.lead = Some((lead, revision));
             return Ok(());
         }
-        let written = self.write(link, rollout, &lead, revision, Some(held));
-        // None: a command came in between, or the lease is lost. The record is read again.
-        if let Some(revision) = written.await? {
+        let written = self.write(link, rollout, &lead, revision, Some(held)).await;
+        let written = self.noted(rollout, part, Written::Record, written)?;
+        // None: a command came in between, the lease is lost, or the store refuses it. The record is
+        // read again.
+        if let Some(revision) = written.flatten() {
             self.wrote(rollout, part, &lead, revision);
             part.lead = Some((lead, revision));
         }
@@ -101,9 +110,12 @@ impl Member {
     }
 
     /// Reads the record that is to be led, or begins the first one.
-    async fn take_up(&self, link: &mut Link, rollout: &Rollout) -> Result<(Lead, i64), String> {
+    async fn take_up(&self, link: &mut Link, rollout: &Rollout) -> Result<(Lead, i64), StoreFault> {
         match self.read(link, rollout).await? {
-            Some((record, revision)) => Ok((Lead::take_up(rollout, record?), revision)),
+            Some((record, revision)) => {
+                let record = record.map_err(StoreFault::Away)?;
+                Ok((Lead::take_up(rollout, record), revision))
+            }
             None => {
                 let own = rollout.state.kept(rollout);
                 let generation = u64::from(rand::random::<u32>().max(1)) << 16;
@@ -117,7 +129,7 @@ impl Member {
         &self,
         link: &mut Link,
         rollout: &Rollout,
-    ) -> Result<Option<(Result<Record, String>, i64)>, String> {
+    ) -> Result<Option<(Result<Record, String>, i64)>, StoreFault> {
         let key = self.key(rollout, RECORD);
         let entries = link.list(&key).await?;
         Ok(entries
@@ -133,7 +145,7 @@ impl Member {
         lead: &Lead,
         revision: i64,
         held: Option<&str>,
-    ) -> Result<Option<i64>, String> {
+    ) -> Result<Option<i64>, StoreFault> {
         let value = serde_json::to_vec(&lead.record).map_err(|error| error.to_string())?;
         let key = self.key(rollout, RECORD);
         link.swap(&key, revision, &value, held).await
@@ -145,7 +157,7 @@ impl Member {
         rollout
             .state
             .adopt(rollout, &lead.record, &self.epoch, progress);
-        part.applied = Some((revision, definition(rollout)));
+        part.applied = Some((revision, lead.record.definition.clone()));
         part.foreign = None;
     }
 
@@ -154,7 +166,7 @@ impl Member {
         link: &mut Link,
         rollout: &Rollout,
         part: &mut Part,
-    ) -> Result<(), String> {
+    ) -> Result<(), StoreFault> {
         let now = Instant::now();
         let entries = link.list(&self.reports(rollout)).await?;
         let before = std::mem::take(&mut part.reports);

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{consul::ConsulLink, etcd::EtcdLink};
+use super::{consul::ConsulLink, etcd::EtcdLink, fault::StoreFault};
 use crate::{
     config::schema::{RolloutPlace, RolloutStore},
     fetch::Target,
@@ -109,7 +109,7 @@ impl Link {
         cluster: &mut Option<Cluster>,
         leases: &mut Leases,
         watched: &str,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, StoreFault> {
         match (&place.kind, cluster) {
             (Kind::Consul(target), _) => {
                 let link = ConsulLink::open(target, place, leases, watched).await?;
@@ -119,7 +119,7 @@ impl Link {
                 let link = EtcdLink::open(cluster, place, leases, watched).await?;
                 Ok(Self::Etcd(Box::new(link)))
             }
-            (Kind::Etcd(_), None) => Err("it has no server".to_owned()),
+            (Kind::Etcd(_), None) => Err(StoreFault::Away("it has no server".to_owned())),
         }
     }
 
@@ -132,50 +132,54 @@ impl Link {
     }
 
     /// Waits until the keys that are followed have changed. Cancel safe.
-    pub(super) async fn changed(&mut self) -> Result<(), String> {
+    pub(super) async fn changed(&mut self) -> Result<(), StoreFault> {
         match self {
-            Self::Etcd(link) => link.changed().await.map_err(told),
-            Self::Consul(link) => link.changed().await.map_err(told),
+            Self::Etcd(link) => link.changed().await.map_err(StoreFault::from),
+            Self::Consul(link) => link.changed().await.map_err(StoreFault::from),
         }
     }
 
     /// Renews the leases; false if one has ended.
-    pub(super) async fn renew(&mut self) -> Result<bool, String> {
+    pub(super) async fn renew(&mut self) -> Result<bool, StoreFault> {
         match self {
-            Self::Etcd(link) => link.renew().await.map_err(told),
-            Self::Consul(link) => link.renew().await.map_err(told),
+            Self::Etcd(link) => link.renew().await.map_err(StoreFault::from),
+            Self::Consul(link) => link.renew().await.map_err(StoreFault::from),
         }
     }
 
     /// Reads all keys with a prefix, as they are now.
-    pub(super) async fn list(&mut self, prefix: &str) -> Result<Entries, String> {
+    pub(super) async fn list(&mut self, prefix: &str) -> Result<Entries, StoreFault> {
         match self {
-            Self::Etcd(link) => link.list(prefix).await.map_err(told),
-            Self::Consul(link) => link.list(prefix).await.map_err(told),
+            Self::Etcd(link) => link.list(prefix).await.map_err(StoreFault::from),
+            Self::Consul(link) => link.list(prefix).await.map_err(StoreFault::from),
         }
     }
 
     /// Writes a report of this process; false if the key is held by somebody else.
-    pub(super) async fn report(&mut self, key: &str, value: &[u8]) -> Result<bool, String> {
+    pub(super) async fn report(&mut self, key: &str, value: &[u8]) -> Result<bool, StoreFault> {
         match self {
-            Self::Etcd(link) => link.report(key, value).await.map(|()| true).map_err(told),
-            Self::Consul(link) => link.report(key, value).await.map_err(told),
+            Self::Etcd(link) => link
+                .report(key, value)
+                .await
+                .map(|()| true)
+                .map_err(StoreFault::from),
+            Self::Consul(link) => link.report(key, value).await.map_err(StoreFault::from),
         }
     }
 
     /// Writes a key that nobody has, under the lease that leads; false if somebody has it.
-    pub(super) async fn acquire(&mut self, key: &str, value: &[u8]) -> Result<bool, String> {
+    pub(super) async fn acquire(&mut self, key: &str, value: &[u8]) -> Result<bool, StoreFault> {
         match self {
-            Self::Etcd(link) => link.acquire(key, value).await.map_err(told),
-            Self::Consul(link) => link.acquire(key, value).await.map_err(told),
+            Self::Etcd(link) => link.acquire(key, value).await.map_err(StoreFault::from),
+            Self::Consul(link) => link.acquire(key, value).await.map_err(StoreFault::from),
         }
     }
 
     /// Gives such a key up.
-    pub(super) async fn release(&mut self, key: &str) -> Result<(), String> {
+    pub(super) async fn release(&mut self, key: &str) -> Result<(), StoreFault> {
         match self {
-            Self::Etcd(link) => link.release(key).await.map_err(told),
-            Self::Consul(link) => link.release(key).await.map_err(told),
+            Self::Etcd(link) => link.release(key).await.map_err(StoreFault::from),
+            Self::Consul(link) => link.release(key).await.map_err(StoreFault::from),
         }
     }
 
@@ -188,17 +192,18 @@ impl Link {
         revision: i64,
         value: &[u8],
         held: Option<&str>,
-    ) -> Result<Option<i64>, String> {
+    ) -> Result<Option<i64>, StoreFault> {
         match self {
-            Self::Etcd(link) => link.swap(key, revision, value, held).await.map_err(told),
-            Self::Consul(link) => link.swap(key, revision, value, held).await.map_err(told),
+            Self::Etcd(link) => link
+                .swap(key, revision, value, held)
+                .await
+                .map_err(StoreFault::from),
+            Self::Consul(link) => link
+                .swap(key, revision, value, held)
+                .await
+                .map_err(StoreFault::from),
         }
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn told(error: impl ToString) -> String {
-    error.to_string()
 }
 
 /// Shortest time of a session in Consul.

@@ -11,7 +11,9 @@ use tokio::time::Instant;
 
 use super::{
     desk,
+    fault::StoreFault,
     link::{Entries, Entry, Leases, Link, Place},
+    writes::Written,
 };
 use crate::{
     rollout::{
@@ -31,7 +33,7 @@ pub(super) struct Member {
     shared: Arc<SharedState>,
     pub(super) board: Arc<Board>,
     pub(super) metrics: ControlMetrics,
-    place: Place,
+    pub(super) place: Place,
     pub(super) name: String,
     /// One for each process: a restart counts anew.
     pub(super) epoch: String,
@@ -45,6 +47,12 @@ pub(super) struct Member {
 /// Part in one rollout.
 #[derive(Default)]
 pub(super) struct Part {
+    /// Digest of the definition that this proxy has.
+    pub(super) own: String,
+    /// The last write that the store refused, and its reason.
+    pub(super) refused: Option<(Written, String)>,
+    /// True if reports have found no room in the record that it leads.
+    pub(super) is_crowded: bool,
     /// The record that is applied: its revision, and the definition that it was applied by.
     pub(super) applied: Option<(i64, String)>,
     /// The record that it leads, and its revision.
@@ -89,7 +97,7 @@ impl Member {
     }
 
     /// Connects.
-    pub(super) async fn open(&mut self, cluster: &mut Option<Cluster>) -> Result<Link, String> {
+    pub(super) async fn open(&mut self, cluster: &mut Option<Cluster>) -> Result<Link, StoreFault> {
         let began = Instant::now();
         let watched = format!("{}state/", self.place.prefix);
         let link = Link::open(&self.place, cluster, &mut self.leases, &watched).await?;
@@ -109,7 +117,7 @@ impl Member {
     }
 
     /// Gives up what only a leader with a connection knows; returns the number of failures in a row.
-    pub(super) fn lost(&mut self, why: &str) -> usize {
+    pub(super) fn lost(&mut self, why: &StoreFault) -> usize {
         self.connected = None;
         self.failures = self.failures.saturating_add(1);
         for part in self.parts.values_mut() {
@@ -118,10 +126,10 @@ impl Member {
                 leads.set(0);
             }
         }
-        self.board.rollouts.failed(why);
+        self.board.rollouts.failed(&why.to_string());
         for asked in self.board.rollouts.take_orders() {
             let store = self.place.name();
-            let message = format!("{store} does not answer: nothing is changed ({why})");
+            let message = format!("{store} {}: nothing is changed ({why})", why.verb());
             super::orders::refuse(asked, &message);
         }
         self.failures
@@ -135,12 +143,12 @@ impl Member {
     }
 
     /// Does what is due.
-    pub(super) async fn round(&mut self, link: &mut Link) -> Result<(), String> {
+    pub(super) async fn round(&mut self, link: &mut Link) -> Result<(), StoreFault> {
         let now = Instant::now();
         let renewed = self.leases.renewed;
         if renewed.is_none_or(|at| now.saturating_duration_since(at) >= self.place.lease / 3) {
             if !link.renew().await? {
-                return Err("its lease has ended".to_owned());
+                return Err(StoreFault::Away("its lease has ended".to_owned()));
             }
             self.leases.renewed = Some(now);
         }
@@ -164,7 +172,8 @@ impl Member {
         snapshot: &Snapshot,
         rollout: &Rollout,
         part: &mut Part,
-    ) -> Result<(), String> {
+    ) -> Result<(), StoreFault> {
+        part.own = definition(rollout);
         self.follow(link.entries(), rollout, part);
         self.report(link, snapshot, rollout, part).await?;
         self.govern(link, rollout, part).await
@@ -176,16 +185,16 @@ impl Member {
             part.foreign = None;
             return;
         };
-        let own = definition(rollout);
+        let own = &part.own;
         let is_known = part
             .applied
             .as_ref()
-            .is_some_and(|(revision, by)| *revision >= entry.revision && *by == own);
+            .is_some_and(|(revision, by)| *revision >= entry.revision && by == own);
         if is_known {
             return;
         }
         let foreign = match Record::read(&entry.value) {
-            Ok(record) if record.definition == own => {
+            Ok(record) if record.definition == *own => {
                 let epoch = &self.epoch;
                 rollout.state.adopt(rollout, &record, epoch, None);
                 None
@@ -200,7 +209,7 @@ impl Member {
             let (rollout, store) = (&rollout.name, self.place.name());
             tracing::warn!(%rollout, %store, %why, "this proxy does not follow the fleet; its share stays");
         }
-        (part.foreign, part.applied) = (foreign, Some((entry.revision, own)));
+        (part.foreign, part.applied) = (foreign, Some((entry.revision, own.clone())));
     }
 
     /// Publishes what this proxy counts, if it is due.
@@ -210,31 +219,43 @@ impl Member {
         snapshot: &Snapshot,
         rollout: &Rollout,
         part: &mut Part,
-    ) -> Result<(), String> {
-        let report = self.reportable(snapshot, rollout);
+    ) -> Result<(), StoreFault> {
+        let mut is_alike = false;
         if let Some((last, at)) = &part.reported {
-            let is_alike = (&last.definition, last.generation, last.health)
-                == (&report.definition, report.generation, report.health);
+            is_alike = (&last.definition, last.generation, last.health)
+                == (
+                    &part.own,
+                    rollout.state.applied(),
+                    health_of(snapshot, rollout),
+                );
             let every = match rollout.state.state() {
                 State::Running | State::Holding | State::Waiting | State::Frozen => Some(TICK),
                 State::Pending => Some(PENDING_EVERY),
                 // Nothing is compared.
                 State::Promoted | State::RollingBack | State::RolledBack => None,
             };
-            let is_due = every.is_some_and(|every| at.elapsed() >= every);
-            if is_alike && (!is_due || last.figures == report.figures) {
+            if is_alike && every.is_none_or(|every| at.elapsed() < every) {
                 return Ok(());
             }
+        }
+        // The figures of all workers are added up only now.
+        let report = self.reportable(snapshot, rollout, &part.own);
+        if let Some((last, at)) = &mut part.reported
+            && is_alike
+            && last.figures == report.figures
+        {
+            *at = Instant::now();
+            return Ok(());
         }
         self.publish(link, rollout, report, part).await
     }
 
-    fn reportable(&self, snapshot: &Snapshot, rollout: &Rollout) -> Report {
+    fn reportable(&self, snapshot: &Snapshot, rollout: &Rollout, own: &str) -> Report {
         let (generation, figures) = rollout.state.reported(rollout).unwrap_or_default();
         let health = health_of(snapshot, rollout);
         Report::new(
             [&self.name, &self.epoch],
-            definition(rollout),
+            own.to_owned(),
             generation,
             health,
             figures,
@@ -247,25 +268,27 @@ impl Member {
         rollout: &Rollout,
         report: Report,
         part: &mut Part,
-    ) -> Result<(), String> {
+    ) -> Result<(), StoreFault> {
         let now = Instant::now();
         let value = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
         let key = format!("{}{}", self.reports(rollout), self.epoch);
-        if link.report(&key, &value).await? {
+        let written = link.report(&key, &value).await;
+        // One that is refused is not written again before the next is due.
+        if self.noted(rollout, part, Written::Report, written)? != Some(false) {
             part.reported = Some((report, now));
         }
         Ok(())
     }
 
     /// Leaves the fleet: what was counted is told, and another proxy leads at once.
-    pub(super) async fn leave(&mut self, link: &mut Link) -> Result<(), String> {
+    pub(super) async fn leave(&mut self, link: &mut Link) -> Result<(), StoreFault> {
         let snapshot = self.shared.snapshot();
         for rollout in &snapshot.rollouts {
             let Some(part) = self.parts.get_mut(&rollout.name) else {
                 continue;
             };
-            let (mut part, mut report) =
-                (std::mem::take(part), self.reportable(&snapshot, rollout));
+            let mut part = std::mem::take(part);
+            let mut report = self.reportable(&snapshot, rollout, &definition(rollout));
             report.left = true;
             self.publish(link, rollout, report, &mut part).await?;
             let key = self.key(rollout, LEADER);
@@ -283,18 +306,18 @@ impl Member {
             let Some(part) = self.parts.get(&rollout.name) else {
                 continue;
             };
-            let own = definition(rollout);
             let present = part.reports.iter().filter(|(report, _)| !report.left);
             let members = present.map(|(report, at)| desk::Member {
                 name: report.name.clone(),
                 reported: *at,
-                same_definition: report.definition == own,
+                same_definition: report.definition == part.own,
                 health: word(report.health),
             });
             let shown = desk::Part {
                 leads: part.lead.is_some(),
                 leader: part.leader.clone(),
                 foreign: part.foreign.clone(),
+                refused: part.refused.as_ref().map(|(_, why)| why.clone()),
                 members: members.collect(),
             };
             parts.insert(Arc::clone(&rollout.name), shown);

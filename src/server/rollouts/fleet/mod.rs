@@ -8,10 +8,12 @@
 mod consul;
 mod desk;
 mod etcd;
+mod fault;
 mod govern;
 mod link;
 mod member;
 mod orders;
+mod writes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 pub(in crate::server) use desk::Desk;
 
 use self::{
+    fault::StoreFault,
     link::{Link, Place},
     member::Member,
 };
@@ -64,7 +67,7 @@ enum Over {
     /// The configuration has another store, or none.
     Edited,
     /// The store failed.
-    Failed(String),
+    Failed(StoreFault),
 }
 
 impl Fleet {
@@ -89,6 +92,7 @@ impl Fleet {
                 Over::Edited => {
                     self.board.rollouts.uses(None);
                     self.board.outages.over(AWAY);
+                    self.board.outages.over(REFUSES);
                 }
             }
         }
@@ -118,8 +122,12 @@ impl Fleet {
             reconnect.failed();
             if member.lost(&why) == servers {
                 self.set_up(false);
-                self.board.outages.note::<()>(AWAY, &Err(&why));
-                tracing::warn!(store = %place.name(), %why, "the store of rollouts does not answer; shares stay as they are");
+                let outage = match &why {
+                    StoreFault::Away(_) => AWAY,
+                    StoreFault::Refused(_) => REFUSES,
+                };
+                self.board.outages.note::<()>(outage, &Err(&why));
+                tracing::warn!(store = %place.name(), %why, "the store of rollouts {}; shares stay as they are", why.verb());
             }
         }
     }
@@ -136,7 +144,7 @@ impl Fleet {
         let mut link = match timeout(place.patience(), Box::pin(opening)).await {
             Ok(Ok(link)) => link,
             Ok(Err(why)) => return Over::Failed(why),
-            Err(_) => return Over::Failed("no answer in time".to_owned()),
+            Err(_) => return Over::Failed(late()),
         };
         let mut pulse = interval(PULSE);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -158,6 +166,7 @@ impl Fleet {
             match round(place, member, &mut link).await {
                 Ok(failures) if failures >= servers => {
                     self.board.outages.over(AWAY);
+                    self.board.outages.over(REFUSES);
                     tracing::info!(store = %place.name(), "the store of rollouts answers again");
                 }
                 Ok(_) => {}
@@ -188,16 +197,21 @@ impl Fleet {
 
 /// Does what is due; returns the number of failures before. What hangs in it is given up before it
 /// costs the lease.
-async fn round(place: &Place, member: &mut Member, link: &mut Link) -> Result<usize, String> {
+async fn round(place: &Place, member: &mut Member, link: &mut Link) -> Result<usize, StoreFault> {
     let began = Instant::now();
     match timeout(place.patience(), Box::pin(member.round(link))).await {
         Ok(done) => done?,
-        Err(_) => return Err("no answer in time".to_owned()),
+        Err(_) => return Err(late()),
     }
     Ok(member.answered(began))
 }
 
+fn late() -> StoreFault {
+    StoreFault::Away("no answer in time".to_owned())
+}
+
 const AWAY: &str = "the store of rollouts does not answer";
+const REFUSES: &str = "the store of rollouts refuses a request";
 /// Between two looks if there is a store.
 const LOOK: Duration = Duration::from_millis(200);
 /// Between two looks at what is due.

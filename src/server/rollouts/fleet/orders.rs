@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use super::{desk::Asked, link::Link, member::Member};
+use super::{desk::Asked, fault::StoreFault, link::Link, member::Member};
 use crate::{
     admin::OperationError,
     rollout::{
@@ -19,7 +19,18 @@ enum Refusal {
     /// It cannot be done now.
     Cannot(String),
     /// The store failed: it may be done nevertheless.
-    Store(String),
+    Store(StoreFault),
+}
+
+impl From<StoreFault> for Refusal {
+    fn from(fault: StoreFault) -> Self {
+        match fault {
+            StoreFault::Refused(why) => Self::Cannot(format!(
+                "the store refuses it, and nothing is changed: {why}"
+            )),
+            StoreFault::Away(_) => Self::Store(fault),
+        }
+    }
 }
 
 impl Member {
@@ -28,7 +39,7 @@ impl Member {
         &mut self,
         link: &mut Link,
         snapshot: &Snapshot,
-    ) -> Result<(), String> {
+    ) -> Result<(), StoreFault> {
         for asked in self.board.rollouts.take_orders() {
             if asked.until <= Instant::now() {
                 // Whoever asked has been told that it did not happen.
@@ -58,7 +69,7 @@ impl Member {
         order: Order,
     ) -> Result<(), Refusal> {
         for _ in 0..TRIES {
-            let read = self.read(link, rollout).await.map_err(Refusal::Store)?;
+            let read = self.read(link, rollout).await?;
             let Some((record, revision)) = read else {
                 let why = "the fleet has not begun it yet: no proxy leads";
                 return Err(Refusal::Cannot(why.to_owned()));
@@ -72,7 +83,7 @@ impl Member {
             lead.obey(rollout, order, &self.name)
                 .map_err(|why| Refusal::Cannot(why.to_owned()))?;
             let written = self.write(link, rollout, &lead, revision, None).await;
-            let Some(revision) = written.map_err(Refusal::Store)? else {
+            let Some(revision) = written? else {
                 continue;
             };
             let mut part = self.parts.remove(&rollout.name).unwrap_or_default();

@@ -3,10 +3,12 @@
 use rustix::process::Signal;
 
 use super::{
-    Fleet, ONE_STEP, are_served, fits, in_the_end, order,
+    Fleet, ONE_STEP, are_served, fits, in_the_end, member, order,
     store::{Store, at},
 };
-use crate::harness::{Act, Backend, Consul, Etcd, Relay, Seen, answer, answer_bytes, identity};
+use crate::harness::{
+    Act, Backend, Consul, Etcd, Relay, Seen, Settings, answer, answer_bytes, identity,
+};
 use crate::rollouts::{
     told,
     users::{Asks, Users},
@@ -267,4 +269,51 @@ async fn a_leader_that_stops_or_hands_over_gives_its_lead_up_at_once() {
     })
     .await;
     fleet.finish().await;
+}
+
+#[tokio::test]
+async fn a_value_that_the_store_refuses_is_told_as_a_refusal_and_not_as_silence() {
+    // Enough for a report, and too little for a record.
+    let mut consul = Consul::start_with_limit(700).await;
+    let old = Backend::start(identity("1")).await;
+    let new = Backend::start(identity("2")).await;
+    let place = format!(
+        r#"{{ consul = {{ address = "http://{}", prefix = "edge/rollouts/" }} }}"#,
+        consul.address()
+    );
+    let settings = Settings::new(&member("a", &place, ONE_STEP)).backend("old", &old);
+    let proxy = settings.backend("new", &new).start().await;
+    proxy
+        .log_says("the store of rollouts refuses a value")
+        .await;
+    let shown = fits(&proxy, "the refusal is shown", |told| {
+        told["fleet"]["store_error"].is_string()
+    })
+    .await;
+    let why = shown["fleet"]["store_error"].as_str().unwrap();
+    assert!(why.contains("413"), "{why}");
+    // The store is there all the time.
+    let up = proxy.metric("sluicegate_rollout_store_up", &[]).await;
+    assert!((up - 1.0).abs() < f64::EPSILON, "{up}");
+    let log = proxy.log();
+    assert!(!log.contains("does not answer"), "{log}");
+    assert_eq!(
+        log.matches("refuses a value").count(),
+        1,
+        "told once: {log}"
+    );
+    assert_eq!(proxy.get("/").await.text(), "1");
+    consul.restart_without_limit().await;
+    in_the_end("the record is written", async || {
+        (told(&proxy).await["state"] == "running").then_some(())
+    })
+    .await;
+    proxy
+        .log_says("the store of rollouts takes values again")
+        .await;
+    fits(&proxy, "nothing is refused", |told| {
+        told["fleet"]["store_error"].is_null()
+    })
+    .await;
+    proxy.finish().await;
 }
