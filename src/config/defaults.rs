@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     diagnostic::Fault,
+    policy,
     schema::{Listener, Pool, Route},
     setting::{Form, KeyDoc, Node, Span, Table, is_elsewhere},
 };
@@ -20,12 +21,13 @@ use super::{
 pub(super) struct Defaulted(HashSet<(usize, usize)>);
 
 /// Gives each route, pool and listener the keys that it does not write itself.
-pub(super) fn apply(tree: &mut DeTable<'_>, defaulted: &mut Defaulted) {
+pub(super) fn apply(tree: &mut DeTable<'_>, defaulted: &mut Defaulted) -> Vec<Fault> {
+    let mut faults = Vec::new();
     let Some(defaults) = tree.get("defaults").cloned() else {
-        return;
+        return faults;
     };
     let Some(defaults) = defaults.get_ref().as_table() else {
-        return;
+        return faults;
     };
     let kinds = [
         ("routes", Route::keys()),
@@ -41,12 +43,18 @@ pub(super) fn apply(tree: &mut DeTable<'_>, defaulted: &mut Defaulted) {
         let Some(DeValue::Table(named)) = named else {
             continue;
         };
-        for (_, table) in named.iter_mut() {
-            if let DeValue::Table(table) = table.get_mut() {
-                merge(table, values, &keys);
+        for (name, table) in named.iter_mut() {
+            let DeValue::Table(table) = table.get_mut() else {
+                continue;
+            };
+            if kind == "routes" {
+                let source = "[defaults.routes]";
+                faults.extend(policy::check_access(name.get_ref(), table, values, source));
             }
+            merge(table, values, &keys);
         }
     }
+    faults
 }
 
 impl Defaulted {

@@ -210,12 +210,13 @@ fn decode(texts: &Whole<'_>, path: &Path, rules: &Rules<'_>) -> Decoded {
     }
     let mut defaulted = Defaulted::default();
     let policies = policy::apply(&mut tree, &mut defaulted);
-    faults.extend(policies.faults);
-    defaults::apply(&mut tree, &mut defaulted);
+    let mut inherited = policies.faults;
+    inherited.extend(defaults::apply(&mut tree, &mut defaulted));
     let root = toml::Spanned::new(0..0, toml::de::DeValue::Table(tree));
     let mut config = Config::read(&Node::item(&root), &mut reader);
     if let Some(config) = &mut config {
-        config.policies.set_taken(policies.taken, policies.used);
+        let (taken, replaced) = (policies.taken, policies.replaced);
+        config.policies.set_taken(taken, replaced, policies.used);
     }
     let Findings {
         mut concealed,
@@ -228,6 +229,7 @@ fn decode(texts: &Whole<'_>, path: &Path, rules: &Rules<'_>) -> Decoded {
     let torn_lines: HashSet<_> = faults.iter().map(line_of).collect();
     let is_echo = |fault: &Fault| torn_lines.contains(&line_of(fault));
     faults.extend(found.into_iter().filter(|fault| !is_echo(fault)));
+    faults.append(&mut inherited);
     // Without the tables in the store there is not much to check.
     let is_whole = !is_shared || joined.is_some();
     if !torn && let Some(config) = &config {

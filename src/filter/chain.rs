@@ -134,7 +134,7 @@ impl Chain {
                 }
                 AnyFilter::HttpsOnly(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::Maintenance(filter) => filter.on_request(exchange)?,
-                AnyFilter::Access(filter) => filter.on_request(exchange)?,
+                AnyFilter::Access(filter) => filter.on_request(exchange, request)?,
                 AnyFilter::ClaimAccess(filter) => filter.on_request(exchange)?,
                 AnyFilter::RateLimit(filter) if filter.asks() => {
                     exchange.passage.enter(place);

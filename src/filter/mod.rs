@@ -36,8 +36,8 @@ use crate::{
 
 #[doc(hidden)]
 pub use access::{
-    AccessFilter, AddressBlocks, AddressRefusal, ClaimAccess, GeoRefusal, GeoRule, GeoRules,
-    GeoTable,
+    AccessFilter, AddressBlocks, AddressRefusal, AllowedMethods, ClaimAccess, GeoRefusal, GeoRule,
+    GeoRules, GeoTable,
 };
 #[doc(hidden)]
 pub use auth::{

@@ -143,3 +143,54 @@ async fn other_methods_are_answered_with_those_that_are_allowed() {
     assert_eq!(app.count(), 2);
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn a_header_that_asks_for_another_method_does_not_get_past_the_allowed_ones() {
+    let app = Backend::start(|_| answer("fine")).await;
+    let proxy = Settings::new(
+        r#"
+        [listeners.web]
+        address = "$web"
+        [routes.all]
+        pool = "app"
+        access = { methods = ["GET", "POST", "PATCH"] }
+        [routes.open]
+        path = "/open"
+        pool = "app"
+        [pools.app]
+        endpoints = ["$app"]
+        "#,
+    )
+    .backend("app", &app)
+    .start()
+    .await;
+    for (header, value, status) in [
+        ("x-http-method-override", "DELETE", 405),
+        ("X-HTTP-Method", "delete", 405),
+        ("x-method-override", "PUT", 405),
+        ("x-method-override", "PATCH, DELETE", 405),
+        ("x-method-override", "", 405),
+        ("x-http-method-override", "PATCH", 200),
+        ("x-http-method-override", "patch", 200),
+        ("x-http-methods", "DELETE", 200),
+    ] {
+        let line = format!("{header}: {value}\n");
+        let one = proxy.request("POST", "/", &line, b"").await;
+        let name = header.to_ascii_lowercase();
+        let mut two = proxy.h2_client().await;
+        let fields = [(name.as_str(), value)];
+        let two = two.request("POST", "/", &fields, b"").await.unwrap();
+        for got in [one, two] {
+            assert_eq!(got.status, status, "{header}: {value}");
+            if status == 405 {
+                got.assert_failure(405, "http_request_denied");
+                assert_eq!(got.field("allow"), "GET, POST, PATCH");
+            }
+        }
+        let open = proxy.request("POST", "/open", &line, b"").await;
+        assert_eq!(open.status, 200, "no list of methods");
+    }
+    let twice = "x-method-override: PATCH\nx-method-override: DELETE\n";
+    assert_eq!(proxy.request("POST", "/", twice, b"").await.status, 405);
+    proxy.finish().await;
+}

@@ -155,11 +155,17 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
     if let Some(why) = &policies.refused {
         let _ = writeln!(out, "  refused: 403, {why}");
     }
-    if !policies.from_policies.is_empty() {
-        let from = policies.from_policies.iter();
-        let from = from.map(|(key, names)| format!("{key} ({})", names.join(", ")));
-        let from: Vec<String> = from.collect();
-        let _ = writeln!(out, "  from policies: {}", from.join(", "));
+    for (title, keys) in [
+        ("from policies", &policies.from_policies),
+        ("own keys in place of policies", &policies.replaced_policies),
+    ] {
+        let keys = keys.iter();
+        let told: Vec<String> = keys
+            .map(|(key, names)| format!("{key} ({})", names.join(", ")))
+            .collect();
+        if !told.is_empty() {
+            let _ = writeln!(out, "  {title}: {}", told.join(", "));
+        }
     }
     if policies.grpc_web {
         let _ = writeln!(out, "  gRPC-Web becomes gRPC");

@@ -18,8 +18,13 @@ pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     let has_geo = access.countries.is_some() || access.asns.is_some();
     let has_others = has_geo || !access.methods.is_empty() || access.is_of_claims();
     let has_effect = has_addresses || has_others;
-    if !has_effect && !check.is_broken(&place) {
-        let message = format!("{place} has no effect");
+    let is_whole = !check.is_broken(&place) && !check.is_broken(&format!("{place}.allow"));
+    if access.allow.is_empty() && access.spans.has("allow") && access.file.is_none() && is_whole {
+        let message = format!("{place}.allow is empty, and refuses nobody");
+        let hint = "name blocks, or remove it; deny = [\"0.0.0.0/0\", \"::/0\"] refuses everybody";
+        check.warn(access.spans.of("allow"), message, hint);
+    } else if !has_effect && is_whole {
+        let message = format!("{place} has no condition, and refuses nobody");
         let hint = "name blocks of addresses: allow = [\"10.0.0.0/8\"]";
         check.warn(access.spans.anchor(), message, hint);
     }

@@ -5,8 +5,11 @@
 //! route, none wins over the other: their tables are joined, their steps of `auth` and rules of
 //! `rate_limit` are added up, and what cannot be joined is a fault.
 
+mod lifted;
 #[cfg(test)]
 mod tests;
+
+pub(super) use lifted::check_access;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -25,6 +28,8 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Applied {
     pub(super) taken: BTreeMap<Box<str>, Vec<Taken>>,
+    /// Keys that routes write themselves, and have nothing of from their policies.
+    pub(super) replaced: BTreeMap<Box<str>, Vec<Taken>>,
     pub(super) used: BTreeSet<Box<str>>,
     pub(super) faults: Vec<Fault>,
 }
@@ -83,8 +88,7 @@ pub(super) fn apply(tree: &mut DeTable<'_>, defaulted: &mut Defaulted) -> Applie
         applied
             .used
             .extend(used.iter().map(|(name, _)| (*name).into()));
-        let taken = joining.give(route, &used, &mut applied);
-        applied.taken.insert(name.get_ref().as_ref().into(), taken);
+        joining.give(name.get_ref(), route, &used, &mut applied);
         // The filters of an embedding program are left.
         let list = Spanned::new(list.span(), DeValue::Array(rest));
         route.insert(key, list);
@@ -135,22 +139,44 @@ struct Conflict {
     others: Span,
 }
 
+impl Joined<'_> {
+    /// The policies that have a key, for a message.
+    fn source(&self, key: &str) -> String {
+        let from = self.from.iter().find(|it| *it.key == *key);
+        let policies = from.map_or(&[][..], |it| &it.policies);
+        let names: Vec<String> = policies.iter().map(|it| format!("\"{it}\"")).collect();
+        match &names[..] {
+            [one] => format!("policy {one}"),
+            several => format!("policies {}", several.join(", ")),
+        }
+    }
+}
+
 impl<'i> Joining<'_, 'i> {
     /// Gives a route the keys of policies.
     fn give(
         &mut self,
+        route_name: &str,
         route: &mut DeTable<'i>,
         used: &[(&str, Span)],
         applied: &mut Applied,
-    ) -> Vec<Taken> {
+    ) {
         let names: Vec<String> = used.iter().map(|(name, _)| (*name).to_owned()).collect();
         if !self.joined.contains_key(&names) {
             let joined = self.join(&names);
             self.joined.insert(names.clone(), joined);
         }
         let Some(joined) = self.joined.get(&names) else {
-            return Vec::new();
+            return;
         };
+        let access = joined.source("access");
+        for fault in check_access(route_name, route, &joined.table, &access) {
+            applied.fault(fault);
+        }
+        let auth = joined.source("auth");
+        if let Some(fault) = lifted::check_auth(route_name, route, &joined.table, &auth) {
+            applied.fault(fault);
+        }
         for conflict in joined.conflicts.iter().filter(|it| !has(route, &it.path)) {
             let key = conflict.path.join(".");
             let at = used.iter().find(|(name, _)| *name == conflict.policy);
@@ -163,16 +189,17 @@ impl<'i> Joining<'_, 'i> {
             let fault = Fault::error(span, message, hint);
             applied.fault(fault.with_related(conflict.others, "the first one"));
         }
-        let mut taken = Vec::new();
+        let (mut taken, mut replaced) = (Vec::new(), Vec::new());
         for (name, value) in &joined.table {
             let mut one = DeTable::new();
             one.insert(name.clone(), value.clone());
-            if merge(route, &one, &self.keys) {
-                let from = joined.from.iter().find(|it| *it.key == **name.get_ref());
-                taken.extend(from.cloned());
-            }
+            let has_some = merge(route, &one, &self.keys);
+            let list = if has_some { &mut taken } else { &mut replaced };
+            let from = joined.from.iter().find(|it| *it.key == **name.get_ref());
+            list.extend(from.cloned());
         }
-        taken
+        applied.taken.insert(route_name.into(), taken);
+        applied.replaced.insert(route_name.into(), replaced);
     }
 
     fn join(&self, names: &[String]) -> Joined<'i> {

@@ -138,3 +138,36 @@ fn of_two_policies_none_wins() {
     );
     config(&own).unwrap_or_else(|faults| panic!("{faults}"));
 }
+
+#[test]
+fn an_empty_list_does_not_lift_that_of_a_policy() {
+    let text = |access: &str| {
+        format!("[routes.a]\nrespond = {{}}\nuse = [\"office\"]\naccess = {access}\n")
+    };
+    let shown = config(&text("{ allow = [] }")).unwrap_err();
+    let message = r#"routes.a.access.allow is empty, and lifts the list of policy "office""#;
+    assert!(shown.contains(message), "{shown}");
+    let off = route(&text("false"));
+    assert_eq!(off.get("access"), None, "on purpose");
+    let more = route(&text("{ deny = [\"10.1.0.0/16\"] }"));
+    assert_eq!(more["access"]["allow"], json!(["10.0.0.0/8"]));
+    let none = route(&text("{ deny = [] }"));
+    assert_eq!(none["access"]["allow"], json!(["10.0.0.0/8"]));
+}
+
+#[test]
+fn it_is_known_what_a_route_has_replaced() {
+    let config = config(
+        r#"
+        [routes.a]
+        respond = {}
+        use = ["slim", "office"]
+        compress = { level = 9 }
+        access = false
+        "#,
+    );
+    let replaced = config.unwrap().policies.replaced_in("a");
+    let told: Vec<&str> = replaced.keys().map(String::as_str).collect();
+    assert_eq!(told, ["access", "compress"]);
+    assert_eq!(replaced["compress"], ["slim"]);
+}

@@ -14,6 +14,7 @@ use crate::config::value::Name;
 pub struct Policies {
     tables: BTreeMap<Name, Policy>,
     taken: BTreeMap<Box<str>, Vec<Taken>>,
+    replaced: BTreeMap<Box<str>, Vec<Taken>>,
     used: BTreeSet<Box<str>>,
 }
 
@@ -46,26 +47,35 @@ impl Policies {
 
     /// The policies of each key that a route has from some, by the key.
     pub fn of_route(&self, route: &str) -> BTreeMap<String, Vec<String>> {
-        let taken = self.taken_by(route).iter();
-        let texts = |names: &[Box<str>]| names.iter().map(|it| it.to_string()).collect();
-        taken
-            .map(|it| (it.key.to_string(), texts(&it.policies)))
-            .collect()
+        by_key(self.taken_by(route))
+    }
+
+    /// The policies of each key that a route writes itself in place of theirs, by the key.
+    pub fn replaced_in(&self, route: &str) -> BTreeMap<String, Vec<String>> {
+        by_key(self.replaced.get(route).map_or(&[], Vec::as_slice))
     }
 
     /// Sets what routes have from policies, and the policies that any of them names.
     pub(in crate::config) fn set_taken(
         &mut self,
         taken: BTreeMap<Box<str>, Vec<Taken>>,
+        replaced: BTreeMap<Box<str>, Vec<Taken>>,
         used: BTreeSet<Box<str>>,
     ) {
-        (self.taken, self.used) = (taken, used);
+        (self.taken, self.replaced, self.used) = (taken, replaced, used);
     }
 
     /// Returns true if any route names this policy.
     pub(in crate::config) fn is_used(&self, name: &str) -> bool {
         self.used.contains(name)
     }
+}
+
+fn by_key(keys: &[Taken]) -> BTreeMap<String, Vec<String>> {
+    let texts = |names: &[Box<str>]| names.iter().map(|it| it.to_string()).collect();
+    keys.iter()
+        .map(|it| (it.key.to_string(), texts(&it.policies)))
+        .collect()
 }
 
 /// The place of a value in a file is no part of it.

@@ -3,19 +3,21 @@
 mod blocks;
 mod claims;
 mod geo;
+mod methods;
 
 use std::{fmt, net::IpAddr};
 
-use http::{HeaderValue, Method, StatusCode};
+use http::StatusCode;
 
 pub use self::{
     blocks::AddressBlocks,
     claims::ClaimAccess,
     geo::{GeoRefusal, GeoRule, GeoRules, GeoTable},
+    methods::AllowedMethods,
 };
 use super::Verdict;
 use crate::{
-    exchange::{Exchange, Reason, Refusal},
+    exchange::{Exchange, Reason, Refusal, Request},
     failure::Failure,
     semantics::Known,
 };
@@ -28,8 +30,8 @@ pub struct AccessFilter {
     pub blocks: AddressBlocks,
     /// Rules on countries and autonomous systems.
     pub geo: Option<Box<GeoRules>>,
-    /// Methods that may be used, and how the answer to others names them; none: any.
-    pub methods: Option<(Vec<Method>, HeaderValue)>,
+    /// Methods that may be used; none: any.
+    pub methods: Option<AllowedMethods>,
 }
 
 /// Reason for which the clients of an address are refused.
@@ -40,19 +42,23 @@ pub struct AddressRefusal {
 }
 
 impl AccessFilter {
-    pub(super) fn on_request(&self, exchange: &mut Exchange) -> Result<Verdict, Failure> {
+    pub(super) fn on_request(
+        &self,
+        exchange: &mut Exchange,
+        request: &Request,
+    ) -> Result<Verdict, Failure> {
         if let Some(why) = self.refusal(exchange.client_ip()) {
             return Err(refuse(exchange, why));
         }
-        match &self.methods {
-            Some((allowed, named)) if !allowed.contains(exchange.method()) => {
-                let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Reason::DENIED)
-                    .header(Known::Allow, named)
-                    .detail("access: the method is not allowed");
-                Err(exchange.refuse(refusal))
-            }
-            _ => Ok(Verdict::Continue),
+        if let Some(allowed) = &self.methods
+            && let Some(why) = allowed.refusal(exchange.method(), &request.headers)
+        {
+            let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Reason::DENIED)
+                .header(Known::Allow, &allowed.named)
+                .detail(why);
+            return Err(exchange.refuse(refusal));
         }
+        Ok(Verdict::Continue)
     }
 
     /// Returns the reason to refuse a client at this address.

@@ -16,9 +16,9 @@ use crate::{
         value::{MediaPattern, RateKey},
     },
     filter::{
-        AccessFilter, Adaptive, AddressBlocks, AllowedList, AnyFilter, BodyMax, ClaimAccess,
-        ClientGates, CompressFilter, ConcurrencyFilter, ConcurrencyScope, CorsFilter, CustomFilter,
-        ErrorPageFilter, ErrorPages, Fault, FaultFilter, HeaderFilter, HttpsOnly,
+        AccessFilter, Adaptive, AddressBlocks, AllowedList, AllowedMethods, AnyFilter, BodyMax,
+        ClaimAccess, ClientGates, CompressFilter, ConcurrencyFilter, ConcurrencyScope, CorsFilter,
+        CustomFilter, ErrorPageFilter, ErrorPages, Fault, FaultFilter, HeaderFilter, HttpsOnly,
         MaintenanceFilter, Page, PageRule, PathRule, RegisteredFilter, RewriteFilter, Runs,
         SecureHeaders, SharedStates,
     },
@@ -191,7 +191,10 @@ fn access(config: &Config, written: &schema::Access) -> AccessFilter {
     AccessFilter {
         blocks: AddressBlocks::new(&allow, &deny),
         geo: geo::rules(config, written).map(Box::new),
-        methods: named.map(|named| (written.methods.clone(), named)),
+        methods: named.map(|named| AllowedMethods {
+            list: written.methods.clone(),
+            named,
+        }),
     }
 }
 

@@ -168,6 +168,9 @@ pub struct ExplainedPolicies {
     /// Policies of `[policies]` that keys of the route come from, by the key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub from_policies: BTreeMap<String, Vec<String>>,
+    /// Policies whose keys have no effect here, as the route writes them itself, by the key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub replaced_policies: BTreeMap<String, Vec<String>>,
     /// True if gRPC-Web is turned into gRPC.
     pub grpc_web: bool,
     /// Maximum size of its body in bytes.
@@ -337,6 +340,7 @@ fn policies(snapshot: &Snapshot, route: &Route, client: IpAddr) -> ExplainedPoli
             Some(KeptOut::ToHttps | KeptOut::Maintenance) | None => None,
         },
         from_policies: snapshot.config.policies.of_route(&route.name),
+        replaced_policies: snapshot.config.policies.replaced_in(&route.name),
         grpc_web: route.grpc_web,
         body_max: route.filters.body_max(),
         shadow: route.shadow.as_ref().map(|shadow| ExplainedShadow {
