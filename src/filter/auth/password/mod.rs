@@ -2,7 +2,8 @@
 //!
 //! Checking a password takes as long as whoever made its hash wanted: often a tenth of a second. It
 //! is done by a few threads of low priority with a bounded queue. A client has few places in it, so
-//! that one cannot keep the others out. Equal requests share one check. Good answers are remembered,
+//! that one cannot keep the others out; and checks of clients and names with wrong passwords lately
+//! wait in a lane of their own, of which one comes to three of the others. Equal requests share one check. Good answers are remembered,
 //! on each worker and for all of them, by a keyed hash of name, stored hash and password; a changed
 //! file thereby forgets them. For an unknown user a stored hash of another one is checked, so that
 //! the time does not tell who is known.
@@ -11,6 +12,7 @@ mod apr1;
 mod crypt_text;
 mod known;
 mod queue;
+mod suspects;
 mod verify;
 
 use std::{cell::RefCell, fmt, net::IpAddr, sync::Arc, time::Duration};
@@ -81,6 +83,7 @@ impl PasswordChecks {
             at,
             password: password.into(),
             client: client_network(client),
+            name: self.tag(name),
             is_known: found.is_some(),
         };
         let checking = match Queue::push(&self.queue, job) {
@@ -104,10 +107,15 @@ impl PasswordChecks {
 
     /// A user whose hash is checked for an unknown one, always the same for the same name.
     fn stand_in(&self, users: &Htpasswd, name: &str) -> Option<usize> {
-        let tag = hmac::sign(&self.secret, name.as_bytes());
-        let number = tag.as_ref().iter().take(7);
-        let number = number.fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        let number = usize::try_from(self.tag(name) >> 8).unwrap_or(usize::MAX);
         number.checked_rem(users.users().len())
+    }
+
+    /// A keyed hash of a name.
+    fn tag(&self, name: &str) -> u64 {
+        let tag = hmac::sign(&self.secret, name.as_bytes());
+        let first = tag.as_ref().iter().take(8);
+        first.fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 
     fn key_of(&self, name: &str, hash: &str, password: &[u8]) -> Key {

@@ -8,9 +8,14 @@ use std::{
     thread,
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
-use super::{Key, known::Known, verify};
+use super::{
+    Key,
+    known::Known,
+    suspects::{Suspect, Suspects},
+    verify,
+};
 use crate::config::value::Htpasswd;
 
 /// A password to check.
@@ -25,6 +30,8 @@ pub(super) struct Job {
     pub(super) password: Box<[u8]>,
     /// The client.
     pub(super) client: IpAddr,
+    /// Keyed hash of the name.
+    pub(super) name: u64,
     /// False if the hash is that of another user.
     pub(super) is_known: bool,
 }
@@ -36,14 +43,27 @@ pub(super) struct Queue {
     threads_max: usize,
 }
 
+/// Jobs that wait.
+#[derive(Default)]
+struct Lanes {
+    /// Those of whom nothing bad is known.
+    first: VecDeque<Job>,
+    /// Those of clients and for names with wrong passwords lately.
+    second: VecDeque<Job>,
+    /// Jobs taken from the first lane while others waited in the second.
+    ahead: u32,
+}
+
 struct State {
-    jobs: VecDeque<Job>,
+    jobs: Lanes,
     /// Requests that wait for each job.
     waiting: HashMap<Key, Vec<oneshot::Sender<bool>>>,
     /// Jobs of each client.
     clients: HashMap<IpAddr, usize>,
     /// Good answers.
     known: Known,
+    /// Wrong answers lately.
+    suspects: Suspects,
     threads: usize,
     idle: usize,
     is_closed: bool,
@@ -53,10 +73,11 @@ impl Queue {
     pub(super) fn new(threads_max: usize) -> Self {
         Self {
             state: Mutex::new(State {
-                jobs: VecDeque::new(),
+                jobs: Lanes::default(),
                 waiting: HashMap::new(),
                 clients: HashMap::new(),
                 known: Known::new(KNOWN_MAX),
+                suspects: Suspects::new(SUSPECTS_MAX, Instant::now()),
                 threads: 0,
                 idle: 0,
                 is_closed: false,
@@ -87,7 +108,9 @@ impl Queue {
             waiting.push(tell);
             return Ok(answer);
         }
-        if state.jobs.len() >= QUEUE_MAX {
+        let is_suspect = is_suspect(&state.suspects, &job, Instant::now());
+        let lane = state.jobs.lane(is_suspect);
+        if lane.len() >= QUEUE_MAX {
             return Err("too many passwords wait to be checked");
         }
         let places = state.clients.entry(job.client).or_default();
@@ -96,7 +119,7 @@ impl Queue {
         }
         *places += 1;
         state.waiting.insert(job.key, vec![tell]);
-        state.jobs.push_back(job);
+        state.jobs.lane(is_suspect).push_back(job);
         if state.jobs.len() > state.idle && state.threads < queue.threads_max {
             let shared = Arc::clone(queue);
             let named = thread::Builder::new().name("passwords".to_owned());
@@ -128,6 +151,10 @@ impl Queue {
             let mut state = self.lock();
             if right && job.is_known {
                 state.known.insert(job.key);
+            } else {
+                let now = Instant::now();
+                state.suspects.note(Suspect::Client(job.client), now);
+                state.suspects.note(Suspect::Name(job.name), now);
             }
             for waiting in state.end(&job) {
                 let _ = waiting.send(right && job.is_known);
@@ -139,7 +166,7 @@ impl Queue {
     fn next(&self) -> Option<Job> {
         let mut state = self.lock();
         while !state.is_closed {
-            match state.jobs.pop_front() {
+            match state.take() {
                 Some(job) if state.is_wanted(&job) => return Some(job),
                 Some(job) => drop(state.end(&job)),
                 None => {
@@ -160,7 +187,45 @@ impl Queue {
     }
 }
 
+impl Lanes {
+    fn lane(&mut self, is_suspect: bool) -> &mut VecDeque<Job> {
+        match is_suspect {
+            true => &mut self.second,
+            false => &mut self.first,
+        }
+    }
+
+    /// Takes the next job: of the first lane, but after some of these one of the second.
+    fn pop(&mut self, is_suspect: impl Fn(&Job) -> bool) -> Option<Job> {
+        // A flood begins in the first lane.
+        while self.first.front().is_some_and(&is_suspect) {
+            self.second.extend(self.first.pop_front());
+        }
+        if self.ahead < AHEAD_MAX || self.second.is_empty() {
+            if let Some(job) = self.first.pop_front() {
+                self.ahead = match self.second.is_empty() {
+                    true => 0,
+                    false => self.ahead + 1,
+                };
+                return Some(job);
+            }
+        }
+        self.ahead = 0;
+        self.second.pop_front()
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.second.len()
+    }
+}
+
 impl State {
+    fn take(&mut self) -> Option<Job> {
+        let now = Instant::now();
+        let suspects = &self.suspects;
+        self.jobs.pop(|job| is_suspect(suspects, job, now))
+    }
+
     /// Returns true unless all clients that wait for it have left.
     fn is_wanted(&self, job: &Job) -> bool {
         let waiting = self.waiting.get(&job.key);
@@ -179,7 +244,12 @@ impl State {
     }
 }
 
-/// Passwords that wait.
+/// Returns true if a job belongs into the second lane.
+fn is_suspect(suspects: &Suspects, job: &Job, now: Instant) -> bool {
+    suspects.has(Suspect::Client(job.client), now) || suspects.has(Suspect::Name(job.name), now)
+}
+
+/// Passwords that wait in one lane.
 const QUEUE_MAX: usize = 64;
 /// Passwords of one client that wait or are checked.
 const CLIENT_MAX: usize = 4;
@@ -187,4 +257,93 @@ const CLIENT_MAX: usize = 4;
 const WAITING_MAX: usize = 256;
 /// Good answers that are remembered for all workers.
 const KNOWN_MAX: usize = 16_384;
+/// Clients and names whose wrong passwords are counted.
+const SUSPECTS_MAX: usize = 16_384;
+/// Jobs of the first lane that go before one of the second.
+const AHEAD_MAX: u32 = 3;
 const NICENESS: i32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A queue without threads: what is pushed stays.
+    fn queue() -> Arc<Queue> {
+        Arc::new(Queue::new(0))
+    }
+
+    fn push(queue: &Arc<Queue>, client: u8, number: u8) -> Result<(), &'static str> {
+        let mut key = [0; 32];
+        key[..2].copy_from_slice(&[client, number]);
+        let job = Job {
+            key,
+            users: Arc::default(),
+            at: 0,
+            password: Box::default(),
+            client: [192, 0, 2, client].into(),
+            name: u64::from(client),
+            is_known: true,
+        };
+        Queue::push(queue, job).map(drop)
+    }
+
+    fn guesses(queue: &Queue, client: u8) {
+        let now = Instant::now();
+        let client = Suspect::Client([192, 0, 2, client].into());
+        for _ in 0..2 {
+            queue.lock().suspects.note(client, now);
+        }
+    }
+
+    #[test]
+    fn whoever_comes_does_not_wait_behind_those_who_guess() {
+        let queue = queue();
+        for client in 1..=8 {
+            guesses(&queue, client);
+            push(&queue, client, 0).unwrap();
+        }
+        for client in 101..=106 {
+            push(&queue, client, 0).unwrap();
+        }
+        let mut state = queue.lock();
+        let order = std::iter::from_fn(|| state.take()).map(|job| job.key[0]);
+        let order: Vec<u8> = order.collect();
+        let expected = [101, 102, 103, 1, 104, 105, 106, 2, 3, 4, 5, 6, 7, 8];
+        assert_eq!(
+            order, expected,
+            "one in four, so that they get answers, too"
+        );
+    }
+
+    #[test]
+    fn who_turns_out_to_guess_lets_others_go_first() {
+        let queue = queue();
+        for client in 1..=4 {
+            push(&queue, client, 0).unwrap();
+        }
+        push(&queue, 101, 0).unwrap();
+        (1..=4).for_each(|client| guesses(&queue, client));
+        let first = queue.lock().take();
+        assert_eq!(first.map(|job| job.key[0]), Some(101));
+    }
+
+    #[test]
+    fn those_who_guess_leave_places_for_others() {
+        let queue = queue();
+        for client in 0..=u8::MAX {
+            guesses(&queue, client);
+        }
+        let pushed = (0..200).filter(|client| push(&queue, *client, 0).is_ok());
+        assert_eq!(pushed.count(), QUEUE_MAX);
+        let other = Job {
+            key: [255; 32],
+            users: Arc::default(),
+            at: 0,
+            password: Box::default(),
+            client: [198, 51, 100, 1].into(),
+            name: 1000,
+            is_known: true,
+        };
+        assert!(Queue::push(&queue, other).is_ok());
+    }
+}
