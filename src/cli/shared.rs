@@ -171,6 +171,7 @@ fn local(args: &Args) -> Result<(Loaded, Store), CommandError> {
 /// Secrets are in the environment of the proxies.
 const RULES: Rules<'_> = Rules {
     included: None,
+    before: &[],
     pickers: &[],
     filters: &[],
     past_time: PastTime::Served,

@@ -29,7 +29,7 @@ pub struct Sources {
     /// Text of the main file.
     pub(super) main: Arc<str>,
     /// The files that it includes.
-    pub(super) included: Arc<[IncludedFile]>,
+    pub(in crate::config) included: Arc<[IncludedFile]>,
     /// The part that is in a store.
     pub(super) shared: Option<SharedPart>,
 }

@@ -13,10 +13,7 @@ pub(crate) fn find(
     mut looked: impl FnMut(&Path),
 ) -> Vec<String> {
     let mut found = vec![String::new()];
-    let parts: Vec<&str> = pattern
-        .split('/')
-        .filter(|it| !matches!(*it, "" | "."))
-        .collect();
+    let parts: Vec<&str> = parts(pattern).collect();
     for (number, part) in parts.iter().enumerate() {
         let is_last = number + 1 == parts.len();
         let mut next = Vec::new();
@@ -46,6 +43,22 @@ pub(crate) fn find(
         found = next;
     }
     found
+}
+
+/// Returns true if a pattern means the file of this name, a path below the folder.
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+    let (mut pattern, mut name) = (parts(pattern), parts(name));
+    loop {
+        match (pattern.next(), name.next()) {
+            (None, None) => return true,
+            (Some(pattern), Some(name)) if matches(pattern, name) => {}
+            _ => return false,
+        }
+    }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|it| !matches!(*it, "" | "."))
 }
 
 fn has_wildcard(part: &str) -> bool {
@@ -151,6 +164,19 @@ fn members_have(members: &str, letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_means_files_at_its_own_depth() {
+        for (pattern, name, means) in [
+            ("conf.d/*.toml", "conf.d/a.toml", true),
+            ("./conf.d//[ab].toml", "conf.d/a.toml", true),
+            ("conf.d/*.toml", "conf.d/x/a.toml", false),
+            ("conf.d/*/a.toml", "conf.d/x/a.toml", true),
+            ("*.toml", "conf.d/a.toml", false),
+        ] {
+            assert_eq!(fits(pattern, name), means, "{pattern} {name}");
+        }
+    }
 
     #[test]
     fn wildcards_stand_for_letters() {

@@ -63,6 +63,44 @@ async fn new_changed_and_removed_files_are_followed_and_survive_a_restart() {
 }
 
 #[tokio::test]
+async fn files_that_are_all_gone_at_once_keep_the_configuration_as_it_was() {
+    let app = Backend::start(|_| answer("")).await;
+    let main = format!("{MAIN}[admin]\naddress = \"$admin\"\ntoken = \"0123456789\"\n");
+    let settings = Settings::new(&main).backend("app", &app);
+    let folder = settings.folder().join("conf.d");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a.toml"), route("a", "one")).unwrap();
+    let proxy = settings.start().await;
+    answers(&proxy, "/a", 200, "one").await;
+    // As a deployment does that replaces the folder.
+    let away = proxy.folder().join("away");
+    fs::rename(&folder, &away).unwrap();
+    proxy.reload_fails().await;
+    let what = "include \"conf.d/*.toml\" finds no file any more; the configuration in use has 1";
+    proxy.log_says(what).await;
+    answers(&proxy, "/a", 200, "one").await;
+    fs::write(away.join("a.toml"), route("a", "two")).unwrap();
+    fs::rename(&away, &folder).unwrap();
+    answers(&proxy, "/a", 200, "two").await;
+    // A person may mean it.
+    fs::remove_file(folder.join("a.toml")).unwrap();
+    proxy.reload_fails().await;
+    answers(&proxy, "/a", 200, "two").await;
+    let forced = proxy
+        .admin(
+            "POST",
+            "/reload?force=true",
+            "authorization: Bearer 0123456789\n",
+        )
+        .await
+        .unwrap();
+    assert_eq!(forced.status, 200, "{}", forced.text());
+    answers(&proxy, "/a", 404, "").await;
+    answers(&proxy, "/main", 200, "main").await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn files_of_a_config_map_are_followed_through_its_link() {
     let app = Backend::start(|_| answer("")).await;
     let settings = Settings::new(MAIN).backend("app", &app);

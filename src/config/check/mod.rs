@@ -59,6 +59,9 @@ pub struct Rules<'a> {
     pub secrets: Secrets,
     /// Copies of the included files, in place of those on the disk.
     pub included: Option<&'a [IncludedFile]>,
+    /// The included files of the configuration in use. A pattern that found some of them and finds
+    /// none any more is a fault: more often they are being replaced than gone.
+    pub before: &'a [IncludedFile],
 }
 
 /// Requirement that private keys and values kept outside the file are present.

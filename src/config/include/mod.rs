@@ -52,7 +52,7 @@ impl Included {
         let list = match rules.included {
             Some(kept) => {
                 // The files are watched all the same: one that is mended ends the refusal.
-                included.read(value, path);
+                included.read(value, path, rules);
                 included.faults.clear();
                 kept.to_vec()
             }
@@ -63,7 +63,7 @@ impl Included {
                 included.faults.push(fault);
                 Vec::new()
             }
-            None => included.read(value, path),
+            None => included.read(value, path, rules),
         };
         let (faults, warnings) = (included.faults, included.warnings);
         Self {
@@ -169,7 +169,12 @@ impl Included {
     }
 
     /// Reads the files of all patterns; blocks on the disk.
-    fn read(&mut self, value: &Spanned<DeValue<'_>>, path: &Path) -> Vec<IncludedFile> {
+    fn read(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        path: &Path,
+        rules: &Rules<'_>,
+    ) -> Vec<IncludedFile> {
         let mut fault = |span: Range<usize>, message: String, hint: &str| {
             self.faults.push(Fault::error(span.into(), message, hint));
         };
@@ -207,10 +212,26 @@ impl Included {
                 self.looked.insert(place.to_owned(), Stamps::of(&[place]));
             });
             if names.is_empty() {
-                let message = format!("include {pattern:?} finds no file");
-                let hint = "files that fit are taken when they appear";
-                self.warnings
-                    .push(Fault::warning(item.span().into(), message, hint));
+                let before = rules
+                    .before
+                    .iter()
+                    .filter(|it| file::pattern::fits(pattern, &it.name));
+                match before.count() {
+                    0 => {
+                        let message = format!("include {pattern:?} finds no file");
+                        let hint = "files that fit are taken when they appear";
+                        let fault = Fault::warning(item.span().into(), message, hint);
+                        self.warnings.push(fault);
+                    }
+                    count => {
+                        let message = format!(
+                            "include {pattern:?} finds no file any more; the configuration in use has {count}"
+                        );
+                        let hint = "put them back, or remove the path from include; \
+                                    \"sluicegate reload --force\" does without them";
+                        fault(item.span(), message, hint);
+                    }
+                }
             }
             for name in names {
                 let full = folder.join(&name);

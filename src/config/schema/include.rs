@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::config::include::IncludedFile;
 use crate::config::origin::Sources;
 use crate::config::setting::{Form, Node, Reader, Setting, Shape};
 
@@ -16,6 +17,11 @@ impl Include {
     /// The texts that the whole configuration was written in.
     pub(in crate::config) fn sources(&self) -> Option<&Sources> {
         self.0.as_deref()
+    }
+
+    /// The included files, as they were read.
+    pub fn files(&self) -> &[IncludedFile] {
+        self.sources().map_or(&[], |it| &it.included)
     }
 
     /// Sets these texts.

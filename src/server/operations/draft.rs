@@ -31,7 +31,7 @@ impl Api {
             filters: &filters,
             past_time,
             secrets,
-            included: None,
+            ..Rules::default()
         };
         match self.board.texts() {
             Some(Texts {

@@ -121,7 +121,7 @@ impl Prepared {
         let (shared, registry) = (Arc::clone(shared), Arc::clone(registry));
         errand::send("reload", move || {
             let last = shared.snapshot();
-            let loaded = load(&path, &shared, part).map_err(ReloadError::Configuration)?;
+            let loaded = load(&path, &shared, part, gate).map_err(ReloadError::Configuration)?;
             if loaded.config == *last.config && !anew {
                 let revision = loaded.shared.map_or(0, |it| it.revision);
                 return Ok(ReloadOutcome::Unchanged(loaded.hash, revision));
@@ -283,14 +283,26 @@ fn open_metrics(
 }
 
 /// Reads the file, and checks it with the newest shared part, if there is one; blocks on the disk.
-fn load(path: &Path, shared: &SharedState, part: Option<SharedPart>) -> Result<Loaded, Faults> {
+/// With [`GateUse::Overridden`] included files may all be gone.
+fn load(
+    path: &Path,
+    shared: &SharedState,
+    part: Option<SharedPart>,
+    gate: GateUse,
+) -> Result<Loaded, Faults> {
     let names: Vec<&str> = shared.registered.pickers.names().collect();
     let filters: Vec<&str> = shared.registered.filters.usable().collect();
-    let used = shared.snapshot().certificates();
+    let last = shared.snapshot();
+    let used = last.certificates();
+    let before = match gate {
+        GateUse::Applies => last.config.include.files(),
+        GateUse::Overridden => &[],
+    };
     let rules = Rules {
         pickers: &names,
         filters: &filters,
         past_time: PastTime::InUse(&used),
+        before,
         ..Rules::default()
     };
     let loaded = config::load(path, &rules)?;
